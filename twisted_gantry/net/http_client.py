@@ -1,0 +1,171 @@
+"""An HTTP client whose every answer is bounded in size and in time, over a persistent pool.
+
+A treq `timeout=` covers the headers alone; here the deadline covers the whole answer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from treq.client import HTTPClient
+from twisted.internet import defer
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost, DNSLookupError
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone, ResponseFailed
+from twisted.web.http import PotentialDataLoss
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IResponse
+
+
+class NoAnswer(Exception):
+    """The exchange failed; the text says why, and holds neither the URL's user nor a header."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer, whole; `headers` have lower-case names, the last of several wins."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class _Collector(Protocol):
+    """Gathers a body up to a bound."""
+
+    def __init__(self, limit: int, done: Deferred[bytes]) -> None:
+        self._limit, self._done = limit, done
+        self._parts: list[bytes] = []
+        self._got = 0
+
+    def dataReceived(self, data: bytes) -> None:
+        self._got += len(data)
+        if self._got > self._limit:
+            self._parts.clear()
+            self._finish(NoAnswer(f"an answer of over {self._limit} bytes"))
+            self._stop()
+        else:
+            self._parts.append(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if reason.check(ResponseDone, PotentialDataLoss):
+            self._finish(b"".join(self._parts))
+        else:
+            self._finish(NoAnswer("the connection was lost within the answer"))
+
+    def cancel(self, _: object) -> None:
+        """Stop reading: the caller's deadline has passed."""
+        self._stop()
+
+    def _finish(self, result: bytes | NoAnswer) -> None:
+        if self._done.called:
+            return
+        if isinstance(result, NoAnswer):
+            self._done.errback(result)
+        else:
+            self._done.callback(result)
+
+    def _stop(self) -> None:
+        if self.transport is not None:
+            self.transport.loseConnection()
+
+
+def persistent_pool(reactor: Any, *, per_host: int = 4) -> HTTPConnectionPool:
+    """Return a pool that keeps its connections; its owner calls `closeCachedConnections`."""
+    pool = HTTPConnectionPool(reactor, persistent=True)
+    pool.maxPersistentPerHost = per_host
+    pool.cachedConnectionTimeout = 30  # under what servers keep, lest a request meets the close
+    pool.retryAutomatically = False  # a report is repeated by its outbox alone
+    return pool
+
+
+def treq_client(
+    reactor: Any, pool: HTTPConnectionPool, *, connect_timeout: float = 5.0
+) -> HTTPClient:
+    """Return a treq client over `pool`.
+
+    `Agent(reactor, pool)` would take the pool for a TLS policy and open a connection for every
+    request: hence `pool=`.
+    """
+    return HTTPClient(Agent(reactor, connectTimeout=connect_timeout, pool=pool))
+
+
+class BoundedClient:
+    """Requests with a deadline in seconds and a bound in bytes on each answer."""
+
+    def __init__(
+        self, client: HTTPClient, clock: IReactorTime, *, deadline: float = 10.0, limit: int = 65536
+    ) -> None:
+        self._client, self._clock = client, clock
+        self._deadline, self._limit = deadline, limit
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        body: bytes | None = None,
+        limit: int | None = None,
+    ) -> Deferred[Answer]:
+        """Send a request, follow no redirect, and gather the whole answer.
+
+        Fails with NoAnswer alone.
+        """
+        exchange = ensureDeferred(self._exchange(method, url, headers, body, limit or self._limit))
+        return exchange.addTimeout(self._deadline, self._clock).addErrback(_explain, self._deadline)
+
+    async def _exchange(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        body: bytes | None,
+        limit: int,
+    ) -> Answer:
+        given_headers = Headers({name: [value] for name, value in headers.items()})
+        response: IResponse = await self._client.request(
+            method,
+            url,
+            headers=given_headers,
+            data=body,
+            allow_redirects=False,
+            unbuffered=True,
+        )
+        collected: Deferred[bytes] = Deferred(lambda d: collector.cancel(d))
+        collector = _Collector(limit, collected)
+        response.deliverBody(collector)
+        content = await collected
+        given = {
+            name.decode("latin-1").lower(): values[-1].decode("latin-1")
+            for name, values in response.headers.getAllRawHeaders()
+        }
+        return Answer(response.code, given, content)
+
+
+def _explain(failure: Failure, deadline: float) -> Failure:
+    """Turn whatever went wrong into a NoAnswer with a text that an operator can use."""
+    error = failure.value
+    if isinstance(error, NoAnswer):
+        return failure
+    if isinstance(error, defer.TimeoutError | defer.CancelledError):
+        return Failure(NoAnswer(f"no answer within {deadline:g} s"))
+    if isinstance(error, ResponseFailed):  # the reasons are hidden inside, TLS errors among them
+        reasons = ", ".join(_words(reason.value) for reason in error.reasons) or "lost"
+        return Failure(NoAnswer(f"the exchange failed: {reasons}"))
+    if isinstance(error, DNSLookupError):
+        return Failure(NoAnswer("the name of the host is not known (DNS)"))
+    if isinstance(error, ConnectError):
+        return Failure(NoAnswer(f"no connection: {_words(error)}"))
+    return Failure(NoAnswer(_words(error)))
+
+
+def _words(error: BaseException | None) -> str:
+    if isinstance(error, ConnectionDone | ConnectionLost):
+        return "the connection was closed"
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:200]

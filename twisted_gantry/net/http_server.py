@@ -1,0 +1,169 @@
+"""An HTTP server whose every connection is bounded: in number, in size and in time.
+
+Twisted has no cap on a body (twisted #4898, #10191), and `Site(timeout=)` is idle time, which any
+byte resets. Here a request has `deadline` seconds from its first byte to its last.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocolFactory, IReactorTime
+from twisted.internet.protocol import connectionDone
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.failure import Failure
+from twisted.web.http import Request as HttpRequest
+from twisted.web.resource import IResource
+from twisted.web.server import Request, Site
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a client may ask of a server: bytes, seconds, connections."""
+
+    body: int = 64 * 1024
+    deadline: float = 10.0
+    idle: float = 60.0
+    connections: int = 64
+
+
+def _last_words(status: bytes) -> bytes:
+    return b"HTTP/1.1 " + status + b"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+class _BoundedRequest(Request):
+    """A request whose body may not pass `limits.body`, declared or chunked: 413."""
+
+    limits: Limits
+    counts: Counter[str]
+    _got = 0
+    _refused = False
+
+    def gotLength(self, length: int | None) -> None:
+        super().gotLength(length if length is None or length <= self.limits.body else 0)  # type: ignore[no-untyped-call]
+        if length is not None and length > self.limits.body:
+            self._refuse()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self._got += len(data)
+        if self._refused:
+            return
+        if self._got > self.limits.body:
+            self._refuse()
+        else:
+            super().handleContentChunk(data)  # type: ignore[no-untyped-call]
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        guard: object = self.channel.transport
+        if isinstance(guard, _Guard):
+            guard.request_complete()
+        if self._refused:
+            return
+        self.counts["requests"] += 1
+        super().requestReceived(command, path, version)  # type: ignore[no-untyped-call]
+
+    def _refuse(self) -> None:
+        self._refused = True
+        self.counts["too-large"] += 1
+        channel: Any = self.channel
+        channel.transport.write(_last_words(b"413 Request Entity Too Large"))
+        channel.loseConnection()
+
+
+class _Guard(ProtocolWrapper):
+    """Stands between the transport and the HTTP channel, and watches the clock."""
+
+    factory: "_BoundedFactory"
+    _late: IDelayedCall | None = None
+    _receiving = False
+
+    def makeConnection(self, transport: object) -> None:
+        super().makeConnection(transport)  # type: ignore[no-untyped-call]
+        self._begin()
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._late is None:
+            self._begin()
+        self._receiving = True
+        super().dataReceived(data)  # type: ignore[no-untyped-call]
+
+    def request_complete(self) -> None:
+        """All of a request has come; the next byte begins another."""
+        self._receiving = False
+        self._end()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._end()
+        if self._receiving:
+            self.factory.counts["unfinished"] += 1
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+
+    def _begin(self) -> None:
+        site = self.factory
+        self._late = site.reactor.callLater(site.limits.deadline, self._time_out)
+
+    def _end(self) -> None:
+        late, self._late = self._late, None
+        if late is not None:
+            late.cancel()
+
+    def _time_out(self) -> None:
+        self._late = None
+        if self._receiving:
+            self.factory.counts["timeout"] += 1
+            self.write(_last_words(b"408 Request Timeout"))  # type: ignore[no-untyped-call]
+            self.loseConnection()  # type: ignore[no-untyped-call]
+        else:
+            self.abortConnection()
+        self._receiving = False
+
+    def abortConnection(self) -> None:
+        """Drop the connection without waiting for what is still to be written."""
+        self.transport.abortConnection()  # type: ignore[union-attr]
+
+
+class _BoundedFactory(WrappingFactory):
+    """Counts the connections, and refuses those past the bound."""
+
+    noisy = False
+    protocol = _Guard
+
+    def __init__(
+        self, site: Site, limits: Limits, reactor: IReactorTime, counts: Counter[str]
+    ) -> None:
+        super().__init__(site)  # type: ignore[no-untyped-call]
+        self.limits, self.reactor, self.counts = limits, reactor, counts
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        if len(self.protocols) >= self.limits.connections:
+            self.counts["refused"] += 1
+            return None
+        self.counts["connections"] += 1
+        return super().buildProtocol(addr)
+
+
+class _QuietSite(Site):
+    """A site without an access log: what is worth saying, its resources say."""
+
+    noisy = False
+
+    def log(self, request: HttpRequest) -> None:
+        """Say nothing."""
+
+
+def bounded_site(
+    resource: IResource, reactor: IReactorTime, limits: Limits, counts: Counter[str]
+) -> IProtocolFactory:
+    """Return a factory that serves `resource` within `limits`.
+
+    `counts` gains `connections`, `requests`, `refused`, `too-large`, `timeout` and `unfinished`.
+    """
+
+    class BoundRequest(_BoundedRequest):
+        pass
+
+    BoundRequest.limits, BoundRequest.counts = limits, counts
+    quiet: Any = _QuietSite  # its __init__ has no annotations
+    site = quiet(resource, requestFactory=BoundRequest, timeout=limits.idle, reactor=reactor)
+    site.displayTracebacks = False
+    return _BoundedFactory(site, limits, reactor, counts)

@@ -1,0 +1,85 @@
+"""JSON over klein: one way to answer, one shape of error, one check on what a browser sends."""
+
+from typing import Any
+
+import msgspec
+from klein import Klein
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.http import Request
+from twisted.web.iweb import IRequest
+from werkzeug.exceptions import HTTPException
+
+_log = Logger()
+
+
+class HttpError(Exception):
+    """An answer that is not 200: `{"error": {"code", "message"}}`."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
+def respond(request: IRequest, content: Any, status: int = 200) -> bytes:
+    """Return `content` as JSON, and set what goes with it."""
+    request.setResponseCode(status)
+    request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
+    request.setHeader(b"Cache-Control", b"no-store")
+    return msgspec.json.encode(content)
+
+
+def respond_error(request: IRequest, error: HttpError) -> bytes:
+    """Return an error in its shape."""
+    content = {"error": {"code": error.code, "message": error.message}}
+    return respond(request, content, error.status)
+
+
+def read_object(request: Request) -> dict[str, Any]:
+    """Return the JSON object in the body, `{}` for an empty one. Raises HttpError (400)."""
+    assert request.content is not None  # set once the request is complete
+    body = request.content.read()
+    if not body.strip():
+        return {}
+    try:
+        content = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        raise HttpError(400, "not-json", "the body is not JSON") from None
+    if not isinstance(content, dict):
+        raise HttpError(400, "not-an-object", "the body is no JSON object")
+    return content
+
+
+def argument(request: Request, name: str, default: str = "") -> str:
+    """Return a query argument as text; the last of several wins."""
+    values = request.args.get(name.encode(), [])
+    return values[-1].decode("utf-8", "replace") if values else default
+
+
+def header(request: Request, name: str) -> str:
+    """Return a request header as text, empty if it is missing."""
+    value = request.getHeader(name)
+    return value if isinstance(value, str) else ""
+
+
+def refuse_foreign_origin(request: Request) -> None:
+    """Refuse what a page from elsewhere makes a browser send. Raises HttpError (403)."""
+    origin = header(request, "origin")
+    if origin and origin.partition("://")[2].lower() != header(request, "host").lower():
+        raise HttpError(403, "foreign-origin", "a page of another site may not do this")
+
+
+def handle_errors(app: Klein) -> None:
+    """Answer each exception of `app` with the one shape; what is no HttpError is logged as ours."""
+
+    @app.handle_errors(Exception)
+    def _(self: object, request: IRequest, failure: Failure) -> bytes:
+        error = failure.value
+        if isinstance(error, HttpError):
+            return respond_error(request, error)
+        if isinstance(error, HTTPException):  # werkzeug's 404 and 405
+            status = error.code or 500
+            name = (error.name or "error").lower().replace(" ", "-")
+            return respond_error(request, HttpError(status, name, str(error.description)))
+        _log.failure("{path} failed", failure=failure, path=request.path)
+        return respond_error(request, HttpError(500, "internal", "see the log of the program"))

@@ -1,0 +1,71 @@
+"""A session that is kept up for ever: reconnecting, with a back-off that only success resets."""
+
+from collections.abc import Callable
+
+from twisted.application.internet import ClientService
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IProtocol,
+    IProtocolFactory,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+
+class Backoff:
+    """Delays that double from `first` to `most` seconds, each times a jitter of 0.5 to 1.
+
+    `reset` is for the moment a session has proved good, not for the TCP connection: a peer that
+    accepts and drops must not be retried every second. `spread` returns a number in [0, 1).
+    """
+
+    def __init__(self, first: float, most: float, spread: Callable[[], float]) -> None:
+        self.first, self.most = first, most
+        self.failures = 0
+        self._spread = spread
+
+    def reset(self) -> None:
+        """Begin at `first` again."""
+        self.failures = 0
+
+    def next(self) -> float:
+        """Return the delay before the next attempt, in seconds."""
+        delay = min(self.most, self.first * 2.0 ** min(self.failures, 64))
+        self.failures += 1
+        return delay * (0.5 + self._spread() / 2)
+
+
+@implementer(IStreamClientEndpoint)
+class _Watched:
+    """An endpoint that says when it could not connect: ClientService keeps that to itself."""
+
+    def __init__(self, endpoint: IStreamClientEndpoint, failed: Callable[[Failure], None]) -> None:
+        self._endpoint, self._failed = endpoint, failed
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: N803
+        attempt = self._endpoint.connect(protocolFactory)
+
+        def note(failure: Failure) -> Failure:
+            self._failed(failure)
+            return failure
+
+        attempt.addErrback(note)
+        return attempt
+
+
+def reconnecting(
+    endpoint: IStreamClientEndpoint,
+    factory: IProtocolFactory,
+    backoff: Backoff,
+    clock: IReactorTime,
+    failed: Callable[[Failure], None],
+) -> ClientService:
+    """Return a service that keeps one connection up.
+
+    `failed` is called with the reason of each attempt that did not connect.
+    """
+    return ClientService(
+        _Watched(endpoint, failed), factory, retryPolicy=lambda _: backoff.next(), clock=clock
+    )

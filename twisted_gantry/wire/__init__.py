@@ -1,0 +1,1 @@
+"""The protocols, without I/O: framing, typed messages, units, error codes."""

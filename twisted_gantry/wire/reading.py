@@ -1,0 +1,29 @@
+"""A value as a device reports it, and what is known of its quality."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+Value = float | int | str | bool | None
+
+
+class Quality(StrEnum):
+    """How much a value can be trusted; the names are those of the local API."""
+
+    NO_DATA = "no-data"
+    GOOD = "good"
+    GET_FAILED = "get-failed"
+    NOT_SUPPORTED = "not-supported"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One value of one reply. `value` is None unless `quality` is `good`."""
+
+    value: Value
+    unit: str = ""
+    quality: Quality = Quality.GOOD
+
+
+def missing(unit: str, quality: Quality) -> Reading:
+    """Return a reading without a value."""
+    return Reading(None, unit, quality)
