@@ -123,7 +123,7 @@ class BoundedClient:
         self,
         method: str,
         url: str,
-        headers: Mapping[str, str] | None,
+        headers: Mapping[str, str],
         body: bytes | None,
         limit: int,
     ) -> Answer:

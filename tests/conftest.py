@@ -1,0 +1,51 @@
+"""What holds for every test: coroutines are awaited, no failure goes unseen, no timer is left."""
+
+import gc
+import inspect
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pytest
+import pytest_twisted
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import LogEvent, globalLogPublisher
+from twisted.python.failure import Failure
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every coroutine: an unmarked one would run by accident alone."""
+    for item in items:
+        test = getattr(item, "obj", None)
+        if inspect.iscoroutinefunction(test):
+            pytest_twisted.ensureDeferred(getattr(test, "__func__", test))
+
+
+@pytest.fixture(autouse=True)
+def logged_failures() -> Iterator[list[Failure]]:
+    """Fail a test that logs a failure; one that means to, clears the list at its end."""
+    seen: list[Failure] = []
+
+    def watch(event: LogEvent) -> None:
+        failure = event.get("log_failure", event.get("failure"))  # new style, and log.err
+        if failure is not None:
+            seen.append(failure)
+
+    globalLogPublisher.addObserver(watch)
+    yield seen
+    gc.collect()  # an unhandled error in a Deferred shows when the Deferred goes
+    globalLogPublisher.removeObserver(watch)
+    assert not seen, seen
+
+
+@pytest.fixture(autouse=True)
+def left_over_calls() -> Iterator[None]:
+    """Fail a test that leaves a timer on the real reactor."""
+    from twisted.internet import reactor
+
+    clock: Any = cast("IReactorTime", reactor)
+    before = set(clock.getDelayedCalls())
+    yield
+    left = [call for call in clock.getDelayedCalls() if call not in before and call.active()]
+    for call in left:
+        call.cancel()
+    assert not left, left
