@@ -3,13 +3,13 @@
 import gc
 import inspect
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import pytest_twisted
-from twisted.internet.interfaces import IReactorTime
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,6 +25,7 @@ def logged_failures() -> Iterator[list[Failure]]:
     """Fail a test that logs a failure; one that means to, clears the list at its end."""
     seen: list[Failure] = []
 
+    @implementer(ILogObserver)
     def watch(event: LogEvent) -> None:
         failure = event.get("log_failure", event.get("failure"))  # new style, and log.err
         if failure is not None:
@@ -42,7 +43,7 @@ def left_over_calls() -> Iterator[None]:
     """Fail a test that leaves a timer on the real reactor."""
     from twisted.internet import reactor
 
-    clock: Any = cast("IReactorTime", reactor)
+    clock: Any = reactor
     before = set(clock.getDelayedCalls())
     yield
     left = [call for call in clock.getDelayedCalls() if call not in before and call.active()]

@@ -1,0 +1,1 @@
+"""What the gantry knows and decides: points, alarms, commands. Pure, with the clock injected."""

@@ -1,0 +1,233 @@
+"""The command door: every command, from any side, goes through it.
+
+It asks which device can do it (by what the device says it can, never by its kind), writes the
+audit before and after, lets a device do one at a time, and sees that each command ends once. It
+repeats nothing: after a crash, what was begun is found in the audit as `timeout`.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from twisted.internet import defer
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_gantry.site.interfaces import (
+    AuditEntry,
+    CommandResult,
+    CommandType,
+    IDevice,
+    IStore,
+    Outcome,
+)
+
+_log = Logger()
+
+# Commands that wait for one device; and the seconds after which one that has not begun, or has
+# not ended, is given up.
+MAX_WAITING = 16
+EXPIRY = 30.0
+LONGEST_EXPIRY = 300.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """A wish: `who` asks, through which interface and from where, as the audit will show it.
+
+    `id` makes a wish that is sent twice one command. `confirmed` is the person's yes to a
+    dangerous one. `expiry` is seconds.
+    """
+
+    target: str
+    command: str
+    args: Mapping[str, Any]
+    who: str
+    id: str
+    confirmed: bool = False
+    expiry: float = EXPIRY
+
+
+@dataclass
+class _Lane:
+    """What waits for one device."""
+
+    waiting: deque[tuple[Request, float, Deferred[CommandResult]]] = field(default_factory=deque)
+    running: Deferred[CommandResult] | None = None
+
+
+def _refused(detail: str) -> CommandResult:
+    return CommandResult(Outcome.REFUSED, detail)
+
+
+class CommandDoor:
+    """The one way to the devices' commands. `now` returns Unix seconds, `new_id` a unique text."""
+
+    def __init__(
+        self,
+        devices: Mapping[str, IDevice],
+        store: IStore,
+        clock: IReactorTime,
+        now: Callable[[], float],
+        new_id: Callable[[], str],
+    ) -> None:
+        self.new_id = new_id
+        self._devices, self._store, self._clock, self._now = devices, store, clock, now
+        self._lanes: dict[str, _Lane] = {}
+        self.counts: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
+
+    def able(self, command: str, among: Iterable[str] | None = None) -> list[str]:
+        """Return the devices that can do `command`, of those named or of all."""
+        names = self._devices if among is None else among
+        return [n for n in names if n in self._devices and command in self._devices[n].commands]
+
+    async def run(self, request: Request) -> CommandResult:
+        """Do what is asked, and return how it ended; never raises for anything a device does.
+
+        Raises what the store fails with: without an audit entry nothing is done.
+        """
+        device = self._devices.get(request.target)
+        kind = device.commands.get(request.command) if device is not None else None
+        entry = AuditEntry(
+            request.id,
+            self._now(),
+            request.who,
+            request.target,
+            request.command,
+            _shown(kind, request.args),
+        )
+        known = await self._store.begin_command(entry)
+        if known is not None:
+            return _again(known, entry)
+        if device is None:
+            result = _refused(f"there is no device {request.target!r}")
+        elif kind is None:
+            able = ", ".join(sorted(device.commands)) or "none"
+            result = _refused(f"{request.target} cannot do {request.command!r}; it can: {able}")
+        else:
+            result = _check(kind, request) or await self._wait_turn(request)
+        self.counts[result.result] += 1
+        await self._store.end_command(
+            replace(entry, result=result.result.value, detail=result.detail, value=result.value)
+        )
+        _log.info(
+            "{who}: {target} {command}: {result} {detail}",
+            who=request.who,
+            target=request.target,
+            command=request.command,
+            result=result.result.value,
+            detail=result.detail,
+        )
+        return result
+
+    def _wait_turn(self, request: Request) -> Deferred[CommandResult]:
+        lane = self._lanes.setdefault(request.target, _Lane())
+        if len(lane.waiting) >= MAX_WAITING:
+            return succeed(_refused(f"{MAX_WAITING} commands wait for {request.target} already"))
+        ended: Deferred[CommandResult] = Deferred()
+        lane.waiting.append((request, self._clock.seconds() + request.expiry, ended))
+        if lane.running is None:
+            self._next(request.target, lane)
+        return ended
+
+    def _next(self, target: str, lane: _Lane) -> None:
+        lane.running = None
+        if not lane.waiting:
+            del self._lanes[target]
+            return
+        request, expires, ended = lane.waiting.popleft()
+        left = expires - self._clock.seconds()
+        running = lane.running = self._execute(request, left)
+
+        def finish(result: CommandResult) -> None:
+            self._next(target, lane)
+            ended.callback(result)
+
+        running.addCallback(finish)
+        running.addErrback(_log_failure)
+
+    def _execute(self, request: Request, left: float) -> Deferred[CommandResult]:
+        device = self._devices.get(request.target)
+        if left <= 0 or device is None:
+            return succeed(CommandResult(Outcome.TIMEOUT, "it expired before its turn; not sent"))
+        try:
+            doing = device.execute(request.command, request.args)
+        except Exception:
+            doing = _failed(Failure())
+        doing.addTimeout(left, self._clock)
+        return doing.addErrback(_explain, request, left)
+
+
+def _check(kind: CommandType, request: Request) -> CommandResult | None:
+    """Say why a command must not be done, or None."""
+    wrong = _wrong_arguments(kind, request.args)
+    if wrong:
+        return _refused(wrong)
+    if not 0 < request.expiry <= LONGEST_EXPIRY:
+        return _refused(f"an expiry is over 0 and up to {LONGEST_EXPIRY:g} seconds")
+    if kind.locked:
+        return _refused(kind.locked)
+    if kind.danger and not request.confirmed:
+        return _refused(f"{request.command} {kind.danger}: it needs a confirmation")
+    return None
+
+
+def _wrong_arguments(kind: CommandType, args: Mapping[str, Any]) -> str:
+    for name in args:
+        if name not in kind.arguments:
+            return f"unknown argument {name[:40]!r}"
+    for name, argument in kind.arguments.items():
+        value = args.get(name)
+        if value is None:
+            if argument.required:
+                return f"the argument {name!r} is missing"
+        elif not isinstance(value, argument.type) or (
+            isinstance(value, bool) and argument.type is not bool
+        ):
+            return f"the argument {name!r} must be of the type {argument.type.__name__}"
+        elif isinstance(value, str) and not 0 < len(value) <= argument.longest:
+            return f"the argument {name!r} has 1 to {argument.longest} characters"
+    return ""
+
+
+def _shown(kind: CommandType | None, args: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments as they may be seen: nobody knows what is in those of an unknown command."""
+    known = kind.arguments if kind is not None else {}
+    return {
+        str(name)[:40]: value if name in known and not known[name].secret else "***"
+        for name, value in list(args.items())[:20]
+    }
+
+
+def _again(known: AuditEntry, entry: AuditEntry) -> CommandResult:
+    """Answer a wish whose id was seen before, without doing anything."""
+    if (known.target, known.command) != (entry.target, entry.command):
+        return _refused(f"the id {entry.id} belongs to another command")
+    if not known.result:
+        return _refused(f"the command {entry.id} is being done")
+    return CommandResult(Outcome(known.result), known.detail, known.value)
+
+
+def _failed(failure: Failure) -> Deferred[CommandResult]:
+    deferred: Deferred[CommandResult] = Deferred()
+    deferred.errback(failure)
+    return deferred
+
+
+def _explain(failure: Failure, request: Request, left: float) -> CommandResult:
+    if isinstance(failure.value, defer.CancelledError | defer.TimeoutError):
+        return CommandResult(Outcome.TIMEOUT, f"no outcome within {left:.1f} s")
+    _log.failure(
+        "{target} failed on {command}",
+        failure=failure,
+        target=request.target,
+        command=request.command,
+    )
+    return CommandResult(Outcome.FAILED, "a fault of the driver; see the log")
+
+
+def _log_failure(failure: Failure) -> None:
+    _log.failure("the command door failed", failure=failure)

@@ -1,0 +1,236 @@
+"""The seams: what a device, an uplink and a store are to the rest of the program."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.internet.defer import Deferred
+from zope.interface import Attribute, Interface
+
+from twisted_gantry.site.points import Points
+from twisted_gantry.wire.reading import Value
+
+
+class Outcome(StrEnum):
+    """How a command ends: `timeout` means that nobody knows whether the device did it."""
+
+    DONE = "done"
+    FAILED = "failed"
+    REFUSED = "refused"
+    TIMEOUT = "timeout"
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """The one outcome of a command; `detail` is for people, `value` what the device answered."""
+
+    result: Outcome
+    detail: str = ""
+    value: Value = None
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a command. A `secret` one is shown as *** wherever a command is shown."""
+
+    type: type = str
+    required: bool = True
+    secret: bool = False
+    longest: int = 200
+
+
+@dataclass(frozen=True)
+class CommandType:
+    """A command that a device can do.
+
+    `danger` says what it may harm; it then needs a confirmation in every interface, and never
+    comes from the platform. `locked` says why this device will not do it as configured.
+    """
+
+    arguments: Mapping[str, Argument]
+    en: str
+    zh: str
+    danger: str = ""
+    locked: str = ""
+
+
+class IDevice(IService):
+    """Something that is read and commanded. It is a service: started, it keeps its points fresh."""
+
+    kind = Attribute("The name of its driver, `ups-card`.")
+    status = Attribute("Its `Status`.")
+    rules = Attribute("The alarm `Rule`s over its points, a sequence.")
+    commands = Attribute("What it can do: a mapping from the command's name to its `CommandType`.")
+    details = Attribute("What of its settings a report needs, a mapping without secrets.")
+
+    def execute(command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
+        """Do one of `commands`; the arguments have been checked against its type.
+
+        It is called by the command door alone, one command at a time. It may fail with anything;
+        that counts as `failed`. It is cancelled when the command expires.
+        """
+
+
+@dataclass(frozen=True)
+class DeviceContext:
+    """What a driver is given of the world, so that a test can give it another.
+
+    `reactor` provides time and the networking that the driver's addresses need; `now` returns Unix
+    seconds; `in_thread` runs a blocking function and returns a Deferred of its result.
+    """
+
+    reactor: Any
+    points: Points
+    now: Callable[[], float]
+    random: Random
+    in_thread: Callable[..., Deferred[Any]]
+
+
+class IDeviceKind(Interface):
+    """A kind of device, found as an entry point of the group `twisted_gantry.devices`."""
+
+    kind = Attribute("Its name in the configuration.")
+    settings = Attribute("A msgspec.Struct: the keys of its [[device]] but `name` and `kind`.")
+    groups = Attribute("The groups of a [[cabinet]] that such a device can be the source of.")
+
+    def build(name: str, settings: Any, context: DeviceContext) -> IDevice:
+        """Return the device, not started, its points declared. Raises ValueError."""
+
+
+class IUplink(IService):
+    """Something that is reported to."""
+
+    status = Attribute("Its `Status`.")
+    last_delivered = Attribute("Unix seconds of the last acknowledgement, or None.")
+
+    def retry() -> None:
+        """Try at once instead of at the end of a pause: somebody asked for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A stored report. `subject` tells apart what a newer one of the same replaces."""
+
+    id: int
+    uplink: str
+    kind: str
+    subject: str
+    body: bytes
+    created: float
+    urgent: bool
+    state: str = "queued"
+    reason: str = ""
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What became of an uplink's reports: created = delivered + queued + set_aside + dropped.
+
+    `oldest` is Unix seconds of the oldest queued report, or None; `size` the bytes of those kept.
+    """
+
+    created: int = 0
+    delivered: int = 0
+    queued: int = 0
+    set_aside: int = 0
+    dropped: int = 0
+    size: int = 0
+    oldest: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """How much of a back-log is kept: bytes, and seconds of age."""
+
+    size: int
+    age: float
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Who asked what of which device, and how it ended; `result` is empty until it has."""
+
+    id: str
+    at: float
+    who: str
+    target: str
+    command: str
+    args: Mapping[str, Any]
+    result: str = ""
+    detail: str = ""
+    value: Value = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCard:
+    """A card of the white list, as the platform sent it."""
+
+    card_id: str
+    valid_time: str
+    invalid_time: str
+
+
+class IStore(Interface):
+    """What must outlive the process. A Deferred fires once its change is on the disk.
+
+    Each of them fails when the disk does.
+    """
+
+    found = Attribute("What the last start found, a sequence of texts for the log and an alarm.")
+
+    def add_report(
+        uplink: str, kind: str, subject: str, body: bytes, urgent: bool, cap: Cap
+    ) -> Deferred[tuple[int, Sequence[int]]]:
+        """Keep a report; returns its number, and those that the cap dropped for it."""
+
+    def next_report(uplink: str, fresh: float) -> Deferred[Report | None]:
+        """Return what to send now: urgent ones created after `fresh`, then the oldest."""
+
+    def delivered(report: int) -> Deferred[None]:
+        """Remove a report: it was acknowledged."""
+
+    def tried(report: int, reason: str, body: bytes | None = None) -> Deferred[None]:
+        """Note a try that failed, and a body that replaces the old one."""
+
+    def set_aside(report: int, reason: str) -> Deferred[None]:
+        """Keep a report for a person: it was refused for good."""
+
+    def retry_reports(uplink: str, reports: Sequence[int] | None) -> Deferred[int]:
+        """Queue reports that were set aside again, all if none are named; returns how many."""
+
+    def enforce(uplink: str, cap: Cap) -> Deferred[Sequence[int]]:
+        """Drop what is over the cap, oldest first; returns what was dropped."""
+
+    def reports(uplink: str | None, state: str | None, limit: int) -> Deferred[Sequence[Report]]:
+        """Return stored reports, oldest first."""
+
+    def ledger(uplink: str) -> Deferred[Ledger]:
+        """Return what became of the uplink's reports since the store was made."""
+
+    def begin_command(entry: AuditEntry) -> Deferred[AuditEntry | None]:
+        """Keep the entry of a command that begins; returns the one of the same id, if there is."""
+
+    def end_command(entry: AuditEntry) -> Deferred[None]:
+        """Keep how a command ended."""
+
+    def audit(limit: int) -> Deferred[Sequence[AuditEntry]]:
+        """Return the newest entries, newest first."""
+
+    def put_setting(name: str, value: Any) -> Deferred[None]:
+        """Keep a setting that was accepted at run time; None removes it."""
+
+    def settings() -> Deferred[Mapping[str, Any]]:
+        """Return all settings that are kept."""
+
+    def replace_cards(version: str, cards: Sequence[StoredCard]) -> Deferred[None]:
+        """Replace the white list, whole."""
+
+    def cards() -> Deferred[tuple[str, Sequence[StoredCard]]]:
+        """Return the white list and its version, `0` if there is none."""
+
+    def close() -> Deferred[None]:
+        """Finish what was begun, and close."""

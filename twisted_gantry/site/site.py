@@ -1,0 +1,34 @@
+"""The site: all that the gantry knows, in one place for whoever shows or reports it."""
+
+from dataclasses import dataclass, field
+
+from twisted_gantry.site.alarms import Alarms
+from twisted_gantry.site.commands import CommandDoor
+from twisted_gantry.site.interfaces import IDevice, IStore, IUplink
+from twisted_gantry.site.points import Points
+
+
+@dataclass(frozen=True)
+class Cabinet:
+    """A cabinet of the site: which devices the groups of its report come from."""
+
+    id: str
+    sources: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    ups_meaning: str = "battery"
+
+
+@dataclass(frozen=True)
+class Site:
+    """The site and what is known of it. `started_at` is Unix seconds."""
+
+    gantry_id: str
+    name: str
+    timezone: str
+    started_at: float
+    points: Points
+    alarms: Alarms
+    door: CommandDoor
+    store: IStore
+    devices: dict[str, IDevice]
+    uplinks: dict[str, IUplink]
+    cabinets: tuple[Cabinet, ...] = ()

@@ -1,0 +1,63 @@
+"""How a device or an uplink is: connecting, online or offline, since when, and why."""
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from twisted.logger import Logger
+
+_log = Logger(namespace="twisted_gantry.status")
+
+
+class State(StrEnum):
+    """`connecting` is only before the first outcome."""
+
+    CONNECTING = "connecting"
+    ONLINE = "online"
+    OFFLINE = "offline"
+
+
+class Status:
+    """The state of one device or uplink; each transition is logged and told once.
+
+    `since` is Unix seconds. `last_error` stays after a recovery, for whoever asks what it was;
+    it holds no secret.
+    """
+
+    def __init__(self, name: str, now: Callable[[], float]) -> None:
+        self.name = name
+        self.state = State.CONNECTING
+        self.since = now()
+        self.last_error: str | None = None
+        self._now = now
+        self._subscribers: list[Callable[[Status], None]] = []
+
+    def online(self) -> None:
+        """Note that it works."""
+        self._become(State.ONLINE)
+
+    def offline(self, reason: str) -> None:
+        """Note that it does not, and why."""
+        self.last_error = reason
+        self._become(State.OFFLINE)
+
+    def error(self, reason: str) -> None:
+        """Note what went wrong without a change of state."""
+        self.last_error = reason
+
+    def subscribe(self, subscriber: Callable[["Status"], None]) -> None:
+        """Call `subscriber` with this after each transition."""
+        self._subscribers.append(subscriber)
+
+    def _become(self, state: State) -> None:
+        if state is self.state:
+            return
+        self.state, self.since = state, self._now()
+        if state is State.OFFLINE:
+            _log.warn("{name} is offline: {reason}", name=self.name, reason=self.last_error)
+        else:
+            _log.info("{name} is {state}", name=self.name, state=state.value)
+        for subscriber in tuple(self._subscribers):
+            try:
+                subscriber(self)
+            except Exception:
+                _log.failure("a subscriber failed on the state of {name}", name=self.name)
