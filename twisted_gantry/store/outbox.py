@@ -1,0 +1,170 @@
+"""The outbox and its ledger, as jobs for the writer: every report in, and where it went.
+
+The ledger is kept in the same transaction as the row, so that created = delivered + queued +
+set aside + dropped holds in the file at every moment, also after a crash.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from twisted_gantry.site.interfaces import Cap, Ledger, Report
+
+_COLUMNS = "id, uplink, kind, subject, body, created, urgent, state, reason, tries"
+
+
+def _report(row: tuple[Any, ...]) -> Report:
+    fields = dict(zip(_COLUMNS.split(", "), row, strict=True))
+    return Report(**{**fields, "urgent": bool(fields["urgent"])})
+
+
+def _count(db: sqlite3.Connection, uplink: str, **changes: int) -> None:
+    terms = ", ".join(f"{name} = {name} + {change:d}" for name, change in changes.items())
+    db.execute(f"UPDATE ledger SET {terms} WHERE uplink = ?", (uplink,))  # noqa: S608 - own names
+
+
+def add(
+    db: sqlite3.Connection,
+    uplink: str,
+    kind: str,
+    subject: str,
+    body: bytes,
+    created: float,
+    urgent: bool,
+    cap: Cap,
+) -> tuple[int, Sequence[int]]:
+    """Keep a report, then drop what is over the cap."""
+    db.execute("INSERT OR IGNORE INTO ledger (uplink) VALUES (?)", (uplink,))
+    cursor = db.execute(
+        "INSERT INTO outbox (uplink, kind, subject, body, created, urgent) VALUES (?,?,?,?,?,?)",
+        (uplink, kind, subject, body, created, urgent),
+    )
+    assert cursor.lastrowid is not None
+    _count(db, uplink, created=1, queued=1, size=len(body))
+    return cursor.lastrowid, enforce(db, uplink, cap, created)
+
+
+def enforce(db: sqlite3.Connection, uplink: str, cap: Cap, now: float) -> Sequence[int]:
+    """Drop the oldest, queued or set aside, until the cap holds; the newest is always kept."""
+    dropped: list[int] = []
+    while True:
+        row = db.execute("SELECT size FROM ledger WHERE uplink = ?", (uplink,)).fetchone()
+        oldest = db.execute(
+            "SELECT id, created FROM outbox WHERE uplink = ? ORDER BY id LIMIT 1", (uplink,)
+        ).fetchone()
+        if row is None or oldest is None:
+            return dropped
+        over = row[0] > cap.size and _count_rows(db, uplink) > 1
+        if not over and now - oldest[1] <= cap.age:
+            return dropped
+        _remove(db, oldest[0], "dropped")
+        dropped.append(oldest[0])
+
+
+def _count_rows(db: sqlite3.Connection, uplink: str) -> int:
+    row = db.execute("SELECT queued + set_aside FROM ledger WHERE uplink = ?", (uplink,)).fetchone()
+    return int(row[0])
+
+
+def _remove(db: sqlite3.Connection, report: int, became: str) -> None:
+    """Delete a row and say in the ledger what became of it; one that is gone counts nothing."""
+    row = db.execute(
+        "DELETE FROM outbox WHERE id = ? RETURNING uplink, state, length(body)", (report,)
+    ).fetchone()
+    if row is not None:
+        uplink, state, size = row
+        _count(db, uplink, **{state.replace("-", "_"): -1, became: 1, "size": -size})
+
+
+def delivered(db: sqlite3.Connection, report: int) -> None:
+    """Remove a report that was acknowledged."""
+    _remove(db, report, "delivered")
+
+
+def following(db: sqlite3.Connection, uplink: str, fresh: float) -> Report | None:
+    """Return what is to be sent now."""
+    row = db.execute(
+        f"SELECT {_COLUMNS} FROM outbox WHERE uplink = ? AND state = 'queued' AND urgent = 1 "  # noqa: S608
+        "AND created > ? ORDER BY id LIMIT 1",
+        (uplink, fresh),
+    ).fetchone()
+    if row is None:
+        row = db.execute(
+            f"SELECT {_COLUMNS} FROM outbox WHERE uplink = ? AND state = 'queued' "  # noqa: S608
+            "ORDER BY id LIMIT 1",
+            (uplink,),
+        ).fetchone()
+    return None if row is None else _report(row)
+
+
+def tried(db: sqlite3.Connection, report: int, reason: str, body: bytes | None) -> None:
+    """Note a try that failed."""
+    db.execute("UPDATE outbox SET tries = tries + 1, reason = ? WHERE id = ?", (reason, report))
+    if body is not None:
+        row = db.execute(
+            "SELECT uplink, length(body) FROM outbox WHERE id = ?", (report,)
+        ).fetchone()
+        if row is not None:
+            db.execute("UPDATE outbox SET body = ? WHERE id = ?", (body, report))
+            _count(db, row[0], size=len(body) - row[1])
+
+
+def set_aside(db: sqlite3.Connection, report: int, reason: str) -> None:
+    """Take a report out of the queue, and keep it."""
+    row = db.execute(
+        "UPDATE outbox SET state = 'set-aside', reason = ?, tries = tries + 1 "
+        "WHERE id = ? AND state = 'queued' RETURNING uplink",
+        (reason, report),
+    ).fetchone()
+    if row is not None:
+        _count(db, row[0], queued=-1, set_aside=1)
+
+
+def retry(db: sqlite3.Connection, uplink: str, reports: Iterable[int] | None) -> int:
+    """Queue what was set aside again, with a clean slate."""
+    if reports is None:
+        chosen = [
+            row[0]
+            for row in db.execute(
+                "SELECT id FROM outbox WHERE uplink = ? AND state = 'set-aside'", (uplink,)
+            )
+        ]
+    else:
+        chosen = list(reports)
+    moved = 0
+    for report in chosen:
+        moved += db.execute(
+            "UPDATE outbox SET state = 'queued', reason = '', tries = 0 "
+            "WHERE id = ? AND uplink = ? AND state = 'set-aside'",
+            (report, uplink),
+        ).rowcount
+    if moved:
+        _count(db, uplink, queued=moved, set_aside=-moved)
+    return moved
+
+
+def reports(
+    db: sqlite3.Connection, uplink: str | None, state: str | None, limit: int
+) -> list[Report]:
+    """Return stored reports, oldest first."""
+    rows = db.execute(
+        f"SELECT {_COLUMNS} FROM outbox WHERE (?1 IS NULL OR uplink = ?1) "  # noqa: S608
+        "AND (?2 IS NULL OR state = ?2) ORDER BY id LIMIT ?3",
+        (uplink, state, limit),
+    )
+    return [_report(row) for row in rows]
+
+
+def ledger(db: sqlite3.Connection, uplink: str) -> Ledger:
+    """Return the ledger of an uplink."""
+    row = db.execute(
+        "SELECT created, delivered, queued, set_aside, dropped, size FROM ledger WHERE uplink = ?",
+        (uplink,),
+    ).fetchone()
+    if row is None:
+        return Ledger()
+    [(oldest,)] = db.execute(
+        "SELECT min(created) FROM outbox WHERE uplink = ? AND state = 'queued'", (uplink,)
+    ).fetchall()
+    created, delivered, queued, set_aside, dropped, size = row
+    return Ledger(created, delivered, queued, set_aside, dropped, size, oldest)

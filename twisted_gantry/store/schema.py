@@ -1,0 +1,142 @@
+"""The file: opened, migrated, and put aside when it is corrupt."""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import IO
+
+FILE = "gantry.db"
+LOCK = "gantry.lock"
+
+# One script a version; a landed one is never changed, the next is appended.
+MIGRATIONS = (
+    """
+    CREATE TABLE outbox (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        uplink TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        body BLOB NOT NULL,
+        created REAL NOT NULL,
+        urgent INTEGER NOT NULL,
+        state TEXT NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'set-aside')),
+        reason TEXT NOT NULL DEFAULT '',
+        tries INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX outbox_order ON outbox (uplink, state, id);
+    CREATE INDEX outbox_urgent ON outbox (uplink, created) WHERE urgent = 1 AND state = 'queued';
+    CREATE TABLE ledger (
+        uplink TEXT PRIMARY KEY,
+        created INTEGER NOT NULL DEFAULT 0,
+        delivered INTEGER NOT NULL DEFAULT 0,
+        queued INTEGER NOT NULL DEFAULT 0,
+        set_aside INTEGER NOT NULL DEFAULT 0,
+        dropped INTEGER NOT NULL DEFAULT 0,
+        size INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+    CREATE TABLE card (
+        card_id TEXT PRIMARY KEY, valid_time TEXT NOT NULL, invalid_time TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE audit (
+        id TEXT PRIMARY KEY,
+        at REAL NOT NULL,
+        who TEXT NOT NULL,
+        target TEXT NOT NULL,
+        command TEXT NOT NULL,
+        args TEXT NOT NULL,
+        result TEXT NOT NULL DEFAULT '',
+        detail TEXT NOT NULL DEFAULT '',
+        value TEXT NOT NULL DEFAULT 'null'
+    ) STRICT;
+    CREATE INDEX audit_at ON audit (at);
+    """,
+)
+
+
+class Unusable(Exception):
+    """The data folder cannot be used; the text says why, and what to do."""
+
+
+def lock(folder: Path) -> IO[str]:
+    """Make the folder if there is none, and take it for this process, until the file is closed.
+
+    Raises Unusable.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = (folder / LOCK).open("a+")
+    except OSError as error:
+        raise Unusable(f"the data folder {folder} cannot be used: {error.strerror}") from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        owner = file.read().strip() or "unknown"
+        file.close()
+        raise Unusable(
+            f"another gantry (process {owner}) uses the data folder {folder}: "
+            "stop it, or give this one a folder of its own with --data"
+        ) from None
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file
+
+
+def open_database(folder: Path, now: Callable[[], float]) -> tuple[sqlite3.Connection, list[str]]:
+    """Open the file in `folder`, which must be locked, and bring it up to date.
+
+    Returns the connection, and what was found: a corrupt file is moved aside and replaced, so
+    that it never stops the start.
+
+    Raises Unusable when the file is from a newer version of the program, or the disk fails.
+    """
+    path = folder / FILE
+    try:
+        return _opened(path), []
+    except sqlite3.OperationalError as error:
+        raise Unusable(f"{path} cannot be opened: {error}") from None
+    except sqlite3.DatabaseError as error:
+        aside = f"{FILE}.corrupt-{int(now())}"
+        for suffix in ("", "-wal", "-shm"):
+            part = folder / (FILE + suffix)
+            if part.exists():
+                part.rename(folder / (aside + suffix))
+        found = f"{FILE} was corrupt ({error}); it is kept as {aside}, and an empty one was begun"
+        return _opened(path), [found]
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    # The one thread that uses the connection is not the one that opens it.
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        [(verdict,)] = db.execute("PRAGMA quick_check(1)").fetchall()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(str(verdict))
+        _migrate(db, path)
+    except BaseException:
+        db.close()
+        raise
+    path.chmod(0o600)
+    return db
+
+
+def _migrate(db: sqlite3.Connection, path: Path) -> None:
+    [(version,)] = db.execute("PRAGMA user_version").fetchall()
+    if version > len(MIGRATIONS):
+        raise Unusable(
+            f"{path} was written by a newer version (schema {version}, this one knows "
+            f"{len(MIGRATIONS)}): install that version, or begin an empty folder with --data"
+        )
+    with closing(db.cursor()) as cursor:
+        for number, script in enumerate(MIGRATIONS[version:], version + 1):
+            # executescript commits first; BEGIN ... COMMIT within makes each step all or nothing.
+            cursor.executescript(
+                f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;"
+            )

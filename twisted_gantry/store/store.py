@@ -1,0 +1,234 @@
+"""`IStore` over SQLite."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFromThreads
+from zope.interface import implementer
+
+from twisted_gantry.site.interfaces import (
+    AuditEntry,
+    Cap,
+    IStore,
+    Ledger,
+    Outcome,
+    Report,
+    StoredCard,
+)
+from twisted_gantry.store import outbox
+from twisted_gantry.store.schema import lock, open_database
+from twisted_gantry.store.writer import ThreadWriter, Writer
+
+# The audit is kept to this many entries, the oldest going first.
+MAX_AUDIT = 100_000
+
+_ENTRY = "id, at, who, target, command, args, result, detail, value"
+
+
+def _entry(row: tuple[Any, ...]) -> AuditEntry:
+    fields = dict(zip(_ENTRY.split(", "), row, strict=True))
+    return AuditEntry(
+        **{**fields, "args": json.loads(fields["args"]), "value": json.loads(fields["value"])}
+    )
+
+
+@implementer(IStore)
+class SqliteStore:
+    """The store of one gantry. `now` returns Unix seconds."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        now: Callable[[], float],
+        found: Sequence[str] = (),
+        lock_file: IO[str] | None = None,
+    ) -> None:
+        self.found = tuple(found)
+        self._writer, self._now, self._lock = writer, now, lock_file
+
+    def add_report(
+        self, uplink: str, kind: str, subject: str, body: bytes, urgent: bool, cap: Cap
+    ) -> Deferred[tuple[int, Sequence[int]]]:
+        """Keep a report."""
+        created = self._now()
+        return self._writer.run(
+            lambda db: outbox.add(db, uplink, kind, subject, body, created, urgent, cap)
+        )
+
+    def next_report(self, uplink: str, fresh: float) -> Deferred[Report | None]:
+        """Return what to send now."""
+        return self._writer.run(lambda db: outbox.following(db, uplink, fresh))
+
+    def delivered(self, report: int) -> Deferred[None]:
+        """Remove an acknowledged report."""
+        return self._writer.run(lambda db: outbox.delivered(db, report))
+
+    def tried(self, report: int, reason: str, body: bytes | None = None) -> Deferred[None]:
+        """Note a failed try."""
+        return self._writer.run(lambda db: outbox.tried(db, report, reason, body))
+
+    def set_aside(self, report: int, reason: str) -> Deferred[None]:
+        """Keep a refused report for a person."""
+        return self._writer.run(lambda db: outbox.set_aside(db, report, reason))
+
+    def retry_reports(self, uplink: str, reports: Sequence[int] | None) -> Deferred[int]:
+        """Queue again what was set aside."""
+        return self._writer.run(lambda db: outbox.retry(db, uplink, reports))
+
+    def enforce(self, uplink: str, cap: Cap) -> Deferred[Sequence[int]]:
+        """Drop what is over the cap."""
+        now = self._now()
+        return self._writer.run(lambda db: outbox.enforce(db, uplink, cap, now))
+
+    def reports(
+        self, uplink: str | None, state: str | None, limit: int
+    ) -> Deferred[Sequence[Report]]:
+        """Return stored reports, oldest first."""
+        return self._writer.run(lambda db: outbox.reports(db, uplink, state, limit))
+
+    def ledger(self, uplink: str) -> Deferred[Ledger]:
+        """Return an uplink's ledger."""
+        return self._writer.run(lambda db: outbox.ledger(db, uplink))
+
+    def begin_command(self, entry: AuditEntry) -> Deferred[AuditEntry | None]:
+        """Keep the entry of a command that begins, unless its id is known."""
+
+        def job(db: sqlite3.Connection) -> AuditEntry | None:
+            known = db.execute(f"SELECT {_ENTRY} FROM audit WHERE id = ?", (entry.id,)).fetchone()  # noqa: S608
+            if known is not None:
+                return _entry(known)
+            db.execute(
+                "INSERT INTO audit (id, at, who, target, command, args) VALUES (?,?,?,?,?,?)",
+                (
+                    entry.id,
+                    entry.at,
+                    entry.who,
+                    entry.target,
+                    entry.command,
+                    json.dumps(entry.args, ensure_ascii=False),
+                ),
+            )
+            db.execute(
+                "DELETE FROM audit WHERE rowid <= (SELECT max(rowid) FROM audit) - ?", (MAX_AUDIT,)
+            )
+            return None
+
+        return self._writer.run(job)
+
+    def end_command(self, entry: AuditEntry) -> Deferred[None]:
+        """Keep how a command ended."""
+        value = json.dumps(entry.value, ensure_ascii=False)
+        return self._writer.run(
+            lambda db: _nothing(
+                db.execute(
+                    "UPDATE audit SET result = ?, detail = ?, value = ? WHERE id = ?",
+                    (entry.result, entry.detail, value, entry.id),
+                )
+            )
+        )
+
+    def audit(self, limit: int) -> Deferred[Sequence[AuditEntry]]:
+        """Return the newest entries, newest first."""
+        return self._writer.run(
+            lambda db: [
+                _entry(row)
+                for row in db.execute(
+                    f"SELECT {_ENTRY} FROM audit ORDER BY at DESC, rowid DESC LIMIT ?",  # noqa: S608
+                    (limit,),
+                )
+            ]
+        )
+
+    def put_setting(self, name: str, value: Any) -> Deferred[None]:
+        """Keep a setting; None removes it."""
+        if value is None:
+            return self._writer.run(
+                lambda db: _nothing(db.execute("DELETE FROM setting WHERE name = ?", (name,)))
+            )
+        text = json.dumps(value, ensure_ascii=False)
+        return self._writer.run(
+            lambda db: _nothing(
+                db.execute(
+                    "INSERT OR REPLACE INTO setting (name, value) VALUES (?,?)", (name, text)
+                )
+            )
+        )
+
+    def settings(self) -> Deferred[Mapping[str, Any]]:
+        """Return what is kept."""
+        return self._writer.run(
+            lambda db: {
+                name: json.loads(text)
+                for name, text in db.execute("SELECT name, value FROM setting")
+            }
+        )
+
+    def replace_cards(self, version: str, cards: Sequence[StoredCard]) -> Deferred[None]:
+        """Replace the white list, whole."""
+
+        def job(db: sqlite3.Connection) -> None:
+            db.execute("DELETE FROM card")
+            db.executemany(
+                "INSERT OR REPLACE INTO card (card_id, valid_time, invalid_time) VALUES (?,?,?)",
+                [(card.card_id, card.valid_time, card.invalid_time) for card in cards],
+            )
+            db.execute(
+                "INSERT OR REPLACE INTO setting (name, value) VALUES ('cards.version', ?)",
+                (json.dumps(version),),
+            )
+
+        return self._writer.run(job)
+
+    def cards(self) -> Deferred[tuple[str, Sequence[StoredCard]]]:
+        """Return the white list and its version."""
+
+        def job(db: sqlite3.Connection) -> tuple[str, Sequence[StoredCard]]:
+            row = db.execute("SELECT value FROM setting WHERE name = 'cards.version'").fetchone()
+            version = json.loads(row[0]) if row is not None else "0"
+            rows = db.execute("SELECT card_id, valid_time, invalid_time FROM card ORDER BY card_id")
+            return version, [StoredCard(*each) for each in rows]
+
+        return self._writer.run(job)
+
+    def close(self) -> Deferred[None]:
+        """Finish what was begun, close the file, and let the folder go."""
+        closed = self._writer.close()
+
+        def let_go(_: None) -> None:
+            if self._lock is not None:
+                self._lock.close()
+
+        return closed.addCallback(let_go)
+
+
+def _nothing(_: object) -> None:
+    """Keep a cursor in the thread that it belongs to."""
+
+
+def _end_interrupted(db: sqlite3.Connection) -> int:
+    """Say of commands without an outcome that nobody knows it; none is done again."""
+    return db.execute(
+        "UPDATE audit SET result = ?, detail = ? WHERE result = ''",
+        (Outcome.TIMEOUT.value, "the program ended before the outcome was known; not repeated"),
+    ).rowcount
+
+
+def open_store(folder: Path, reactor: IReactorFromThreads, now: Callable[[], float]) -> SqliteStore:
+    """Open the store in `folder`, and take the folder for this process.
+
+    Raises `schema.Unusable`, whose text is for the operator.
+    """
+    lock_file = lock(folder)
+    try:
+        db, found = open_database(folder, now)
+        interrupted = _end_interrupted(db)
+    except BaseException:
+        lock_file.close()
+        raise
+    if interrupted:
+        found.append(f"{interrupted} commands had no outcome when the program last ended")
+    return SqliteStore(ThreadWriter(db, reactor), now, found, lock_file)

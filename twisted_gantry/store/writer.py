@@ -1,0 +1,142 @@
+"""One thread that owns the database, and commits what is waiting in one go.
+
+Measured against a commit each, group commit is the whole difference: fifty writes in flight cost
+one `fsync` instead of fifty. Nothing else in the program touches the connection.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Protocol, TypeVar
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+_T = TypeVar("_T")
+_log = Logger()
+
+# One transaction takes no more jobs than this, lest the first of them wait for the last too long.
+MAX_GROUP = 500
+
+Job = Callable[[sqlite3.Connection], Any]
+
+
+class Closed(Exception):
+    """The store is closed."""
+
+
+class Writer(Protocol):
+    """Runs jobs on the connection, in order; each is durable once its Deferred fires."""
+
+    def run(self, job: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
+        """Run `job` in a transaction. Fails with what it raises, or with what the disk does."""
+
+    def close(self) -> Deferred[None]:
+        """Finish what waits, and close the connection."""
+
+
+def _run_group(db: sqlite3.Connection, jobs: list[Job]) -> list[Any]:
+    """Run jobs in one transaction; if one fails, each in its own, so that it fails alone."""
+    try:
+        return _transact(db, jobs)
+    except Exception:
+        if len(jobs) == 1:
+            return [Failure()]
+    return [_run_group(db, [job])[0] for job in jobs]
+
+
+def _transact(db: sqlite3.Connection, jobs: list[Job]) -> list[Any]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        results = [job(db) for job in jobs]
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+    return results
+
+
+def _fire(waiting: list[tuple[Deferred[Any], Any]]) -> None:
+    for deferred, result in waiting:
+        if isinstance(result, Failure):
+            deferred.errback(result)
+        else:
+            deferred.callback(result)
+
+
+class ThreadWriter:
+    """The writer of the daemon: a thread of its own."""
+
+    def __init__(self, db: sqlite3.Connection, reactor: IReactorFromThreads) -> None:
+        self._db, self._reactor = db, reactor
+        self._queue: SimpleQueue[tuple[Job, Deferred[Any]] | None] = SimpleQueue()
+        self._closed: Deferred[None] | None = None
+        # Not a daemon thread: an interpreter that ends waits for the last commit.
+        self._thread = Thread(target=self._work, name="gantry-store")
+        self._thread.start()
+
+    def run(self, job: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
+        """Run `job` behind those that wait. Fails with Closed after `close`."""
+        if self._closed is not None:
+            return fail(Closed("the store is closed"))
+        deferred: Deferred[_T] = Deferred()
+        self._queue.put((job, deferred))
+        return deferred
+
+    def close(self) -> Deferred[None]:
+        """Finish what waits, and close."""
+        if self._closed is None:
+            self._closed = Deferred()
+            self._queue.put(None)
+        waiter: Deferred[None] = Deferred()
+        self._closed.addBoth(lambda _: waiter.callback(None))
+        return waiter
+
+    def _work(self) -> None:
+        last = False
+        while not last:
+            group: list[tuple[Job, Deferred[Any]]] = []
+            item = self._queue.get()
+            while item is not None:
+                group.append(item)
+                if len(group) >= MAX_GROUP or self._queue.empty():
+                    break
+                item = self._queue.get()
+            last = item is None
+            if group:
+                results = _run_group(self._db, [job for job, _ in group])
+                deferreds = [deferred for _, deferred in group]
+                self._reactor.callFromThread(_fire, list(zip(deferreds, results, strict=True)))
+        self._db.close()
+        self._reactor.callFromThread(self._say_closed)
+
+    def _say_closed(self) -> None:
+        self._thread.join()
+        assert self._closed is not None
+        self._closed.callback(None)
+
+
+class InlineWriter:
+    """A writer for tests: does each job at once, in a transaction of its own."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._open = True
+
+    def run(self, job: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
+        """Run `job` now."""
+        if not self._open:
+            return fail(Closed("the store is closed"))
+        [result] = _run_group(self._db, [job])
+        return fail(result) if isinstance(result, Failure) else succeed(result)
+
+    def close(self) -> Deferred[None]:
+        """Close the connection."""
+        if self._open:
+            self._open = False
+            self._db.close()
+        return succeed(None)
