@@ -1,0 +1,1 @@
+"""One module a kind of device: each reads points, and executes commands."""

@@ -114,7 +114,7 @@ class BoundedClient:
     ) -> Deferred[Answer]:
         """Send a request, follow no redirect, and gather the whole answer.
 
-        Fails with NoAnswer alone.
+        Fails with NoAnswer, and when it is cancelled with CancelledError, with nothing else.
         """
         exchange = ensureDeferred(self._exchange(method, url, headers, body, limit or self._limit))
         return exchange.addTimeout(self._deadline, self._clock).addErrback(_explain, self._deadline)
@@ -150,11 +150,13 @@ class BoundedClient:
 def _explain(failure: Failure, deadline: float) -> Failure:
     """Turn whatever went wrong into a NoAnswer with a text that an operator can use."""
     error = failure.value
-    if isinstance(error, NoAnswer):
+    if isinstance(error, NoAnswer | defer.CancelledError):
         return failure
-    if isinstance(error, defer.TimeoutError | defer.CancelledError):
+    if isinstance(error, defer.TimeoutError):
         return Failure(NoAnswer(f"no answer within {deadline:g} s"))
     if isinstance(error, ResponseFailed):  # the reasons are hidden inside, TLS errors among them
+        if any(reason.check(defer.CancelledError) for reason in error.reasons):
+            return Failure(NoAnswer(f"no answer within {deadline:g} s"))
         reasons = ", ".join(_words(reason.value) for reason in error.reasons) or "lost"
         return Failure(NoAnswer(f"the exchange failed: {reasons}"))
     if isinstance(error, DNSLookupError):

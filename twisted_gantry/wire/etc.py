@@ -147,11 +147,9 @@ def check_request(
     Raises Refused.
     """
     given = headers.get(AUTH_HEADER, "")
-    if not hmac.compare_digest(given.encode(), auth.encode()):
+    if not hmac.compare_digest(_raw(given), _raw(auth)):
         raise Refused(Code.NOT_ALLOWED, f"wrong or missing {AUTH_HEADER}")
-    if not hmac.compare_digest(
-        headers.get(MD5_HEADER, "").strip().lower().encode(), digest(body).encode()
-    ):
+    if headers.get(MD5_HEADER, "").strip().lower() != digest(body):
         raise Refused(Code.INVALID_SIGNATURE, f"{MD5_HEADER} does not match the body")
     try:
         fields = as_text(loads(body))
@@ -165,6 +163,11 @@ def check_request(
     if version != VERSION:
         raise Refused(Code.UNKNOWN_VERSION, f"version {version[:14]!r}, not {VERSION}")
     return _check_fields(fields, gantry_id, now, skew)
+
+
+def _raw(header: str) -> bytes:
+    """Return the bytes of a header's text; one that is no UTF-8 may come with surrogates."""
+    return header.encode("utf-8", "surrogatepass")
 
 
 def _check_fields(
@@ -294,7 +297,8 @@ def number(value: float) -> str:
 
 def percent(value: float) -> str:
     """Write a percentage or a temperature with exactly two decimals (section 2.1.2)."""
-    return f"{value + 0.0:.2f}"
+    text = f"{value:.2f}"
+    return "0.00" if text == "-0.00" else text
 
 
 def flag(value: object) -> str:

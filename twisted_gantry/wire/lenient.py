@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 import pyjson5
 
-from twisted_gantry.wire.errors import BadMessage, NotJson
+from twisted_gantry.wire.errors import BadMessage, CannotEncode, NotJson
 
 # Deeper than any message of the five protocols; it bounds the recursion below.
 MAX_DEPTH = 32
@@ -84,5 +84,12 @@ def convert(node: Any, to: type[_T]) -> _T:
 
 
 def dumps(message: Any) -> bytes:
-    """Encode canonically: UTF-8, no stray spaces, no trailing commas."""
-    return _encoder.encode(message)
+    """Encode canonically: UTF-8, no stray spaces, no trailing commas.
+
+    Raises CannotEncode for what JSON cannot carry: a lone surrogate, a number past all.
+    """
+    try:
+        return _encoder.encode(message)
+    except (ValueError, TypeError, RecursionError, OverflowError) as error:
+        # The name of the error alone: its text may quote the message, secrets and all.
+        raise CannotEncode(f"no JSON can carry this: {type(error).__name__}") from None

@@ -5,6 +5,7 @@ Source: `000_ebcda87cd71d876a.txt`, section 3 (a) and (b). The values inside a r
 """
 
 import re
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import Any
 
@@ -50,8 +51,16 @@ class Command(
         """Show what it is, never a password."""
         return f"Command(session={self.session!r}, cmd={self.cmd!r})"
 
+    def __rich_repr__(self) -> Iterator[tuple[str, str]]:
+        """Show the same to rich, which would list every field."""
+        yield "session", self.session
+        yield "cmd", self.cmd
+
     def encode(self) -> bytes:
-        """Return the bytes for the card. Raises CannotEncode for a password it would refuse."""
+        """Return the bytes for the card.
+
+        Raises CannotEncode for a password it would refuse, and for text that is none in UTF-8.
+        """
         for password in (self.password, self.new_password):
             if password is not None and not 0 < len(password) <= MAX_PASSWORD:
                 raise CannotEncode(f"a password has 1 to {MAX_PASSWORD} characters")

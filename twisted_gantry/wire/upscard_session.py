@@ -55,7 +55,7 @@ class Exchange:
     """One command, and what becomes of it: `ended` is called once, with how it ended.
 
     `deadline` and `patience` are seconds: for the whole, BUSY retries included, counted from its
-    first transmission; and for one reply.
+    first transmission; and for one reply. One that is `withdrawn` while it waits is not sent.
     """
 
     cmd: str
@@ -64,6 +64,7 @@ class Exchange:
     patience: float = 5.0
     ahead: bool = False
     new_password: str | None = None
+    withdrawn: bool = False
     session: str = ""
     expires: float | None = None
 
@@ -167,8 +168,11 @@ class SessionCore:
         assert exchange is not None
         self._stop_timer()
         self._remember(exchange.session, became)
-        if self.queue:
-            machine.submit(self.queue.popleft())
+        while self.queue:
+            following = self.queue.popleft()
+            if not following.withdrawn:
+                machine.submit(following)
+                break
         exchange.ended(ending)
 
     def fail_all(self) -> None:

@@ -1,0 +1,246 @@
+"""The computer we run on: disks, memory, processor, network, for `computerStatusUpdate`.
+
+Source: `001_3191ba0a590d87d6.txt`, section 2.1. Sizes are KiB (8388608 is 8 GiB), usages %.
+"""
+
+import socket
+import time
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Protocol
+
+import msgspec
+import psutil
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_gantry.net.service import NamedService
+from twisted_gantry.site.alarms import Rule
+from twisted_gantry.site.catalogue import PointType
+from twisted_gantry.site.interfaces import (
+    CommandResult,
+    CommandType,
+    DeviceContext,
+    IDevice,
+    IDeviceKind,
+)
+from twisted_gantry.site.status import Status
+from twisted_gantry.wire.reading import Quality, Value
+
+_log = Logger()
+
+# A reading that takes longer is given up: a disk that is gone blocks whoever asks for its size.
+DEADLINE = 5.0
+
+POINTS = (
+    PointType("id", "", "Number", "设备编号"),
+    PointType("is_monitor_computer", "", "Is the monitoring computer", "是否为监控机"),
+    PointType("is_main_computer", "", "Is the main computer", "是否是主工控机"),
+    PointType("sys_disk_usage", "%", "System disk usage", "系统盘使用率"),
+    PointType("sys_disk_size", "KiB", "System disk size", "总系统盘容量"),
+    PointType("data_disk_usage", "%", "Data disk usage", "数据盘使用率"),
+    PointType("data_disk_size", "KiB", "Data disk size", "总数据盘容量"),
+    PointType("memory_usage", "%", "Memory usage", "内存占用率"),
+    PointType("memory_size", "KiB", "Memory size", "总内存大小"),
+    PointType("net_usage", "%", "Network usage", "网络使用率"),
+    PointType("cpu_usage", "%", "CPU usage", "CPU使用率"),
+    PointType("cpu_temperature", "°C", "CPU temperature", "CPU温度"),
+    PointType("ip", "", "IP address", "主机IP"),
+)
+
+# Where the kernel's drivers report the processor, in the order of preference.
+_CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal", "soc_thermal", "acpitz")
+
+Measured = tuple[Value, Quality]
+NOT_SUPPORTED: Measured = (None, Quality.NOT_SUPPORTED)
+
+
+class ComputerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The keys of a `[[device]]` of kind `computer`."""
+
+    id: str = "1"
+    monitor: bool = True
+    main: bool = True
+    data_disk: str = "/"
+    poll: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 10.0
+
+
+class Probe(Protocol):
+    """Measures the computer; it may block, and is called in a thread."""
+
+    def __call__(self) -> Mapping[str, Measured]:
+        """Return what was measured, by the points' names."""
+
+
+def _good(value: Value) -> Measured:
+    return (value, Quality.GOOD)
+
+
+class PsutilProbe:
+    """The probe by psutil. `seconds` is a monotonic clock for the rates."""
+
+    def __init__(self, data_disk: str, seconds: Callable[[], float] = time.monotonic) -> None:
+        self._data_disk, self._seconds = data_disk, seconds
+        self._last: tuple[float, Mapping[str, Any]] | None = None
+
+    def __call__(self) -> Mapping[str, Measured]:
+        """Measure."""
+        memory = psutil.virtual_memory()
+        # The first call has nothing to compare with: it measures for a moment.
+        cpu = psutil.cpu_percent(interval=0.2 if self._last is None else None)
+        net = self._net_usage()
+        return {
+            **self._disk("sys_disk", "/"),
+            **self._disk("data_disk", self._data_disk),
+            "memory_usage": _good(float(memory.percent)),
+            "memory_size": _good(memory.total // 1024),
+            "net_usage": net,
+            "cpu_usage": _good(float(cpu)),
+            "cpu_temperature": self._temperature(),
+            "ip": self._address(),
+        }
+
+    def _disk(self, name: str, path: str) -> dict[str, Measured]:
+        try:
+            usage = psutil.disk_usage(path)
+        except OSError:
+            failed: Measured = (None, Quality.GET_FAILED)
+            return {f"{name}_usage": failed, f"{name}_size": failed}
+        return {
+            f"{name}_usage": _good(float(usage.percent)),
+            f"{name}_size": _good(usage.total // 1024),
+        }
+
+    def _net_usage(self) -> Measured:
+        """Return the use of the busiest link, in its busier direction."""
+        now, counters = self._seconds(), psutil.net_io_counters(pernic=True)
+        last, self._last = self._last, (now, counters)
+        speeds = {n: s.speed for n, s in psutil.net_if_stats().items() if s.isup and s.speed > 0}
+        speeds.pop("lo", None)
+        if not speeds:
+            return NOT_SUPPORTED
+        if last is None or now <= last[0]:
+            return (None, Quality.NO_DATA)
+        usages = [0.0]
+        for nic, speed in speeds.items():
+            if nic in counters and nic in last[1]:
+                new, old = counters[nic], last[1][nic]
+                moved = max(new.bytes_sent - old.bytes_sent, new.bytes_recv - old.bytes_recv)
+                usages.append(moved * 8 / (now - last[0]) / (speed * 1e6) * 100)
+        return _good(min(max(usages), 100.0))
+
+    def _temperature(self) -> Measured:
+        sensors = psutil.sensors_temperatures()
+        for name in _CPU_SENSORS:
+            if sensors.get(name):
+                return _good(float(sensors[name][0].current))
+        return NOT_SUPPORTED
+
+    def _address(self) -> Measured:
+        up = {name for name, stats in psutil.net_if_stats().items() if stats.isup}
+        for name, addresses in psutil.net_if_addrs().items():
+            for address in addresses:
+                outward = not address.address.startswith("127.")
+                if name in up and address.family == socket.AF_INET and outward:
+                    return _good(address.address)
+        return NOT_SUPPORTED
+
+
+@implementer(IDevice)
+class Computer(NamedService):
+    """Reads its probe every `poll` seconds, off the reactor's thread."""
+
+    kind = "computer"
+    rules: tuple[Rule, ...] = ()
+    commands: Mapping[str, CommandType] = MappingProxyType({})
+
+    def __init__(
+        self, name: str, settings: ComputerSettings, context: DeviceContext, probe: Probe
+    ) -> None:
+        super().__init__(name)
+        self.device = name
+        self.status = Status(name, context.now)
+        self.details: Mapping[str, Value] = {"id": settings.id}
+        self._settings, self._context, self._probe = settings, context, probe
+        self._busy: Deferred[Mapping[str, Measured]] | None = None
+        self._late: IDelayedCall | None = None
+        self._loop = LoopingCall(self._read)
+        self._loop.clock = context.reactor
+        context.points.declare(name, POINTS)
+        context.points.update(
+            name,
+            {
+                "id": _good(settings.id),
+                "is_monitor_computer": _good(settings.monitor),
+                "is_main_computer": _good(settings.main),
+            },
+        )
+
+    def startService(self) -> None:
+        """Begin to read."""
+        super().startService()
+        self._loop.start(self._settings.poll, now=True).addErrback(self._log)
+
+    def stopService(self) -> None:
+        """Read no more; a reading that is under way is forgotten."""
+        super().stopService()
+        self._loop.stop()
+        self._in_time()
+
+    def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
+        """There is no command."""
+        return fail(ValueError(f"a computer has no command {command}"))
+
+    def _read(self) -> None:
+        if self._busy is not None:
+            return  # a disk that hangs holds one thread, not one more with each period
+        busy = self._busy = self._context.in_thread(self._probe)
+        self._late = self._context.reactor.callLater(DEADLINE, self._too_late)
+        busy.addCallbacks(self._good, self._failed).addErrback(self._log)
+
+    def _good(self, measured: Mapping[str, Measured]) -> None:
+        self._busy = None
+        self._in_time()
+        if self.running:
+            self._context.points.update(self.device, measured)
+            self.status.online()
+
+    def _failed(self, failure: Failure) -> None:
+        self._busy = None
+        self._in_time()
+        if self.running:
+            _log.failure("{name} could not be read", failure=failure, name=self.device)
+            self._lost(failure.getErrorMessage())
+
+    def _too_late(self) -> None:
+        self._late = None
+        self._lost(f"a reading takes over {DEADLINE:g} s: does a disk hang?")
+
+    def _lost(self, reason: str) -> None:
+        self._context.points.fail(self.device)
+        self.status.offline(reason)
+
+    def _in_time(self) -> None:
+        late, self._late = self._late, None
+        if late is not None:
+            late.cancel()
+
+    def _log(self, failure: Failure) -> None:
+        _log.failure("{name} failed", failure=failure, name=self.device)
+
+
+@implementer(IDeviceKind)
+class _ComputerKind:
+    kind = "computer"
+    settings = ComputerSettings
+    groups: frozenset[str] = frozenset()
+
+    def build(self, name: str, settings: ComputerSettings, context: DeviceContext) -> Computer:
+        return Computer(name, settings, context, PsutilProbe(settings.data_disk))
+
+
+kind = _ComputerKind()

@@ -1,0 +1,375 @@
+"""A UPS with a CLOUD management card: read by RTD and QAD, told by its controls.
+
+The driver does not know how its bytes travel: a `Link` does (`upscard_tcp`). Source: `ups-card.md`.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, Protocol
+
+import msgspec
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from twisted_gantry.devices import upscard_points
+from twisted_gantry.devices.upscard_points import BATTERY_REMAINING, LIVE, POINTS, RATED
+from twisted_gantry.devices.upscard_tcp import TcpLink
+from twisted_gantry.net.reconnect import Backoff
+from twisted_gantry.net.service import NamedService
+from twisted_gantry.site.interfaces import (
+    CommandResult,
+    DeviceContext,
+    IDevice,
+    IDeviceKind,
+    Outcome,
+)
+from twisted_gantry.site.secret import Secret
+from twisted_gantry.site.status import Status
+from twisted_gantry.wire.errors import WireError
+from twisted_gantry.wire.reading import Quality, Value
+from twisted_gantry.wire.upscard import (
+    CLEAR_PASSWORD,
+    CONTROLS,
+    MAX_PASSWORD,
+    ErrorCode,
+    Refusal,
+    Result,
+)
+from twisted_gantry.wire.upscard_session import Ending, Exchange, NoReply, NotSent, Session
+from twisted_gantry.wire.upscard_values import (
+    Readings,
+    control_succeeded,
+    decode_live,
+    decode_ratings,
+)
+
+_log = Logger()
+
+# Seconds. A reply to a query that is later is a miss; a command has this long, BUSY included.
+QUERY_PATIENCE = 3.0
+COMMAND_DEADLINE = 5.0
+RATINGS_PERIOD = 3600.0
+# Failed readings in a row after which the connection is dropped.
+MAX_MISSES = 3
+RECONNECT_FIRST, RECONNECT_MOST = 1.0, 60.0
+
+# Controls that must not pass as a query: those of the card, and the shutdown of the protocol
+# that most such UPSs speak underneath (`S.3`, `S02R0005`).
+_CONTROL_TEXT = re.compile(
+    rf"({'|'.join(sorted(CONTROLS))}|S\.?\d.*|T(L|\.?\d+)|C|CT|Q)", re.IGNORECASE
+)
+
+
+class UpsCardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The keys of a `[[device]]` of kind `ups-card`; DESIGN.md has the table.
+
+    `over_voltage` and `under_voltage` are shares of the rated input voltage.
+    """
+
+    address: str
+    password: Secret | None = None
+    poll: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 2.0
+    runtime_unit: Literal["s", "min"] = "s"
+    terminator: str = ""
+    allow_off: bool = False
+    test_stop: str = ""
+    battery_ah: Annotated[float, msgspec.Meta(gt=0, le=100_000)] | None = None
+    over_voltage: Annotated[float, msgspec.Meta(gt=1, le=2)] = 1.15
+    under_voltage: Annotated[float, msgspec.Meta(ge=0.5, lt=1)] = 0.85
+
+
+class Link(Protocol):
+    """How a card is reached. It calls the driver's `link_…` methods, and `received`."""
+
+    counts: Counter[str]
+
+    def start(self) -> None:
+        """Connect, and again whenever it must."""
+
+    def stop(self) -> Deferred[None]:
+        """End it."""
+
+    def send(self, data: bytes) -> None:
+        """Send the bytes of one command."""
+
+    def restart_framing(self) -> None:
+        """Forget half an object: its rest will not come."""
+
+    def drop(self) -> None:
+        """Cut the connection; another will be made."""
+
+    def proved_good(self) -> None:
+        """The peer works: the next reconnection begins with the shortest pause."""
+
+
+@implementer(IDevice)
+class UpsCard(NamedService):
+    """The driver. `make_link` is given the driver, and returns its link."""
+
+    kind = "ups-card"
+
+    def __init__(
+        self,
+        name: str,
+        settings: UpsCardSettings,
+        context: DeviceContext,
+        make_link: Callable[["UpsCard"], Link],
+    ) -> None:
+        super().__init__(name)
+        self.device = name
+        self.status = Status(name, context.now)
+        self.rules = upscard_points.rules(settings.over_voltage, settings.under_voltage)
+        self.commands = upscard_points.commands(settings.allow_off)
+        self.details: Mapping[str, Value] = {"battery_ah": settings.battery_ah}
+        self._settings, self._points = settings, context.points
+        self._clock = context.reactor
+        self._password = settings.password.reveal() if settings.password is not None else None
+        self._candidate: str | None = None  # a new password of which no reply told the fate
+        self._up = False
+        self._bad = 0  # failed readings in a row
+        self._reason = ""
+        self._ratings_due = 0.0
+        self._next_poll: IDelayedCall | None = None
+        self._link = make_link(self)
+        self._session = Session(
+            self._link.send,
+            context.reactor,
+            lambda: str(context.random.randrange(10_000_000, 100_000_000)),
+            lambda: self._password,
+        )
+        context.points.declare(name, POINTS)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What was odd about the peer since the start: late replies, skipped bytes, …"""
+        return self._session.counts + self._link.counts
+
+    def startService(self) -> None:
+        """Connect."""
+        super().startService()
+        self._link.start()
+
+    def stopService(self) -> Deferred[None]:
+        """Disconnect."""
+        super().stopService()
+        stopped = self._link.stop()
+        self._stop_polling()
+        return stopped
+
+    # -- what the link tells
+
+    def link_up(self) -> None:
+        """Begin to read: what it is first, then how it does."""
+        self._up, self._bad, self._reason = True, 0, ""
+        self._ratings_due = self._clock.seconds()
+        self._session.opened()
+        self._poll()
+
+    def link_down(self, reason: str) -> None:
+        """Note that the link is gone, or that it could not be made."""
+        self._up = False
+        self._stop_polling()
+        self._session.closed()
+        if self.running:
+            self._points.fail(self.device)
+            self.status.offline(self._reason or reason)
+        self._reason = ""
+
+    def received(self, frame: bytes) -> None:
+        """Take one object from the card."""
+        self._session.received(frame)
+
+    # -- reading
+
+    def _poll(self) -> None:
+        self._next_poll = None
+        began = self._clock.seconds()
+
+        def schedule(_: object) -> None:
+            if self._up and self._next_poll is None:
+                wait = max(0.0, began + self._settings.poll - self._clock.seconds())
+                self._next_poll = self._clock.callLater(wait, self._poll)
+
+        reading = ensureDeferred(self._read())
+        reading.addErrback(lambda f: _log.failure("{name} failed", failure=f, name=self.device))
+        reading.addCallback(schedule)
+
+    def _stop_polling(self) -> None:
+        call, self._next_poll = self._next_poll, None
+        if call is not None:
+            call.cancel()
+
+    async def _read(self) -> None:
+        if self._clock.seconds() >= self._ratings_due:
+            ending = await self._query("RTD")
+            if self._take(ending, decode_ratings, RATED):
+                self._ratings_due = self._clock.seconds() + RATINGS_PERIOD
+        ending = await self._query("QAD")
+        if self._take(ending, self._decode_live, LIVE):
+            self._bad = 0
+            self._link.proved_good()
+            self.status.online()
+
+    def _decode_live(self, value: str) -> Readings:
+        return decode_live(value, runtime_unit=self._settings.runtime_unit)
+
+    def _query(self, cmd: str) -> Deferred[Ending]:
+        return self._say(Exchange(cmd, _unset, COMMAND_DEADLINE, QUERY_PATIENCE))
+
+    def _say(self, exchange: Exchange) -> Deferred[Ending]:
+        def withdraw(_: object) -> None:
+            exchange.withdrawn = True
+
+        said: Deferred[Ending] = Deferred(withdraw)
+        exchange.ended = said.callback
+        self._session.submit(exchange)
+        return said
+
+    def _take(
+        self, ending: Ending, decode: Callable[[str], Readings], names: tuple[str, ...]
+    ) -> bool:
+        """Turn how a query ended into points; True if it was a good reading."""
+        if not self._up or isinstance(ending, NotSent):
+            return False
+        if isinstance(ending, Result):
+            try:
+                self._update(decode(ending.value))
+            except WireError as error:
+                self._failed(names, f"{ending.cmd}: {error}")
+            else:
+                return True
+        elif isinstance(ending, Refusal):
+            self._refused(ending, names)
+        else:
+            self._link.restart_framing()
+            self._failed(names, str(ending))
+        return False
+
+    def _update(self, readings: Readings) -> None:
+        update = {name: (each.value, each.quality) for name, each in readings.items()}
+        charge = readings.get("battery_charge")
+        if charge is not None:
+            capacity = self._settings.battery_ah
+            left: tuple[Value, Quality] = (None, Quality.NOT_SUPPORTED)
+            if capacity is not None and isinstance(charge.value, float):
+                left = (capacity * charge.value / 100, Quality.GOOD)
+            update[BATTERY_REMAINING] = left
+        self._points.update(self.device, update)
+
+    def _refused(self, refusal: Refusal, names: tuple[str, ...]) -> None:
+        if refusal.result == ErrorCode.PASSWORD_ERROR and self._candidate is not None:
+            # The reply to a change of password was lost, and the old one is refused: so it changed.
+            self._adopt(self._candidate)
+        elif refusal.result == ErrorCode.PASSWORD_ERROR:
+            self._drop("the card refuses the password (103 PASSWORD_ERROR)")
+        else:
+            self._failed(names, f"the card answers {refusal.name}")
+
+    def _failed(self, names: tuple[str, ...], reason: str) -> None:
+        self._points.fail(self.device, names)
+        self.status.error(reason)
+        # A card that cannot tell its ratings may do for all else.
+        self._bad += names is LIVE
+        if self._bad >= MAX_MISSES:
+            self._drop(f"{reason}, {self._bad} times in a row")
+
+    def _drop(self, reason: str) -> None:
+        self._reason = reason
+        self._link.drop()
+
+    # -- commands
+
+    def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
+        """Do one of `commands`."""
+        if command == "query":
+            return ensureDeferred(self._do_query(str(args["cmd"])))
+        if command == "set-password":
+            return ensureDeferred(self._set_password(str(args["new"])))
+        return ensureDeferred(self._control(command))
+
+    async def _control(self, command: str) -> CommandResult:
+        ending = await self._command(command)
+        if not isinstance(ending, Result):
+            return _unanswered(ending)
+        self._look_again()
+        try:
+            if control_succeeded(ending.value):
+                return CommandResult(Outcome.DONE, value=ending.value)
+        except WireError as error:
+            return CommandResult(Outcome.FAILED, f"an odd answer: {error}", ending.value)
+        return CommandResult(Outcome.FAILED, "the UPS answers (FAILED", ending.value)
+
+    async def _do_query(self, cmd: str) -> CommandResult:
+        text = cmd.strip().upper().removesuffix("()")
+        if _CONTROL_TEXT.fullmatch(text):
+            return CommandResult(Outcome.REFUSED, f"{cmd!r} is a control, not a query")
+        ending = await self._command(cmd)
+        if not isinstance(ending, Result):
+            return _unanswered(ending)
+        return CommandResult(Outcome.DONE, value=ending.value)
+
+    async def _set_password(self, new: str) -> CommandResult:
+        # It rides on a QAD, and a QAD under the new password proves it.
+        ending = await self._command("QAD", new_password=new)
+        if isinstance(ending, NoReply):
+            self._candidate = new
+        if not isinstance(ending, Result):
+            return _unanswered(ending)
+        self._adopt(new)
+        proof = await self._command("QAD")
+        if not isinstance(proof, Result):
+            return CommandResult(
+                Outcome.FAILED, f"the new password is not proved: {_unanswered(proof).detail}"
+            )
+        return CommandResult(Outcome.DONE, "write it into the configuration before the next start")
+
+    def _adopt(self, new: str) -> None:
+        self._candidate = None
+        self._password = None if new == CLEAR_PASSWORD else new
+
+    def _command(self, cmd: str, new_password: str | None = None) -> Deferred[Ending]:
+        exchange = Exchange(cmd, _unset, COMMAND_DEADLINE, COMMAND_DEADLINE, ahead=True)
+        exchange.new_password = new_password
+        return self._say(exchange)
+
+    def _look_again(self) -> None:
+        """Poll at once: the next reading shows what a control did."""
+        if self._next_poll is not None:
+            self._next_poll.reset(0)
+
+
+def _unset(_: Ending) -> None:
+    raise AssertionError("an exchange was submitted without an end")
+
+
+def _unanswered(ending: Ending) -> CommandResult:
+    if isinstance(ending, Refusal):
+        return CommandResult(Outcome.FAILED, f"the card answers {ending.name}")
+    if isinstance(ending, NotSent):
+        return CommandResult(Outcome.FAILED, f"not sent: {ending}")
+    # It may have been done: nobody knows, so it is not said again.
+    return CommandResult(Outcome.TIMEOUT, f"{ending}; the next reading shows what happened")
+
+
+@implementer(IDeviceKind)
+class _UpsCardKind:
+    kind = "ups-card"
+    settings = UpsCardSettings
+    groups = frozenset({"elec", "ups"})
+
+    def build(self, name: str, settings: UpsCardSettings, context: DeviceContext) -> UpsCard:
+        password = settings.password
+        if password is not None and not 0 < len(password.reveal()) <= MAX_PASSWORD:
+            raise ValueError(f"password: the card takes 1 to {MAX_PASSWORD} characters")
+        backoff = Backoff(RECONNECT_FIRST, RECONNECT_MOST, context.random.random)
+
+        def link(card: UpsCard) -> TcpLink:
+            return TcpLink(card, settings.address, settings.terminator, context.reactor, backoff)
+
+        return UpsCard(name, settings, context, link)
+
+
+kind = _UpsCardKind()

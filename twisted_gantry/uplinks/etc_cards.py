@@ -1,0 +1,73 @@
+"""The white list of access cards: asked for on a timer, replaced whole or not at all.
+
+Source: `001_3191ba0a590d87d6.txt`, section 4; decisions: `etc-gantry.md`, "White list".
+"""
+
+from collections.abc import Callable
+
+from twisted.logger import Logger
+
+from twisted_gantry.site.alarms import Alarms, Severity
+from twisted_gantry.site.interfaces import IStore, StoredCard
+from twisted_gantry.uplinks.etc_channel import EtcChannel, Kind
+from twisted_gantry.wire.errors import BadMessage
+from twisted_gantry.wire.etc import Method, decode_cards, encode_request
+
+_log = Logger()
+
+
+class CardsPoll:
+    """Asks the platform for a newer white list. `now` returns Unix seconds."""
+
+    def __init__(
+        self,
+        name: str,
+        gantry_id: str,
+        store: IStore,
+        channel: EtcChannel,
+        now: Callable[[], float],
+        alarms: Alarms,
+    ) -> None:
+        self._alarm = f"{name}.white-list"
+        self._gantry_id, self._store, self._channel = gantry_id, store, channel
+        self._now, self._alarms = now, alarms
+        self._asking = False
+
+    async def ask(self) -> None:
+        """Ask once; an answer that cannot be used raises an alarm, and the old list stays."""
+        if self._asking:
+            return
+        self._asking = True
+        try:
+            await self._ask()
+        finally:
+            self._asking = False
+
+    async def _ask(self) -> None:
+        version, _ = await self._store.cards()
+        body = encode_request(self._gantry_id, Method.CARDS, self._now(), {"curVersion": version})
+        taken = await self._channel.post(body)
+        if taken.kind is not Kind.DELIVERED or taken.answer is None:
+            # The reports raise the alarm for the channel; the next period asks again.
+            _log.debug("no white list: {reason}", reason=taken.reason)
+            return
+        try:
+            offered = decode_cards(taken.answer.data)
+            if offered is not None and offered.version < version:
+                raise BadMessage(f"version {offered.version} is older than ours, {version}")
+        except BadMessage as error:
+            self._alarms.set(
+                self._alarm,
+                Severity.WARNING,
+                f"the platform's white list is refused: {error}",
+                f"平台下发的白名单被拒绝:{error}",
+            )
+            return
+        self._alarms.clear(self._alarm)
+        if offered is not None and offered.version != version:
+            cards = [
+                StoredCard(c.card_id.strip(), c.valid_time.strip(), c.invalid_time.strip())
+                for c in offered.cards
+            ]
+            await self._store.replace_cards(offered.version, cards)
+            _log.info("white list {version}: {n} cards", version=offered.version, n=len(cards))

@@ -1,0 +1,88 @@
+"""The way to the platform: signs a body, posts it, and says in what way it was taken.
+
+Decisions: `etc-gantry.md`, "Delivery": answers fall in two kinds, the channel and the report.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from urllib.parse import urlsplit
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from twisted_gantry.net.http_client import Answer as HttpAnswer
+from twisted_gantry.net.http_client import BoundedClient, NoAnswer
+from twisted_gantry.site.secret import Secret
+from twisted_gantry.wire.errors import WireError
+from twisted_gantry.wire.etc import MESSAGES, Answer, Code, decode_answer, signed_headers
+
+# A white list of ten thousand cards is about 1 MB.
+MAX_ANSWER = 8 * 1024 * 1024
+
+
+class Kind(Enum):
+    """How a request ended."""
+
+    DELIVERED = "1000"
+    CHANNEL = "the way there, or the platform itself, does not work"
+    REFUSED = "1002"
+    SIGNATURE = "1004"
+    CLOCK = "1003"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """How a request was taken; `answer` is there when the platform gave one of the protocol."""
+
+    kind: Kind
+    reason: str
+    answer: Answer | None = None
+
+
+_KINDS = {
+    Code.SUCCESS: Kind.DELIVERED,
+    Code.BAD_PARAMETERS: Kind.REFUSED,
+    Code.INVALID_SIGNATURE: Kind.SIGNATURE,
+    Code.CLOCK_SKEW: Kind.CLOCK,
+}
+
+
+def classify(answer: HttpAnswer) -> Taken:
+    """Say what an HTTP answer means for the report that it answers."""
+    if answer.status != 200:
+        return Taken(Kind.CHANNEL, f"HTTP {answer.status}")
+    try:
+        given = decode_answer(answer.body)
+    except WireError as error:
+        return Taken(Kind.CHANNEL, f"HTTP 200, but {error}")
+    try:
+        code = Code(int(given.code.strip()))
+    except ValueError:
+        return Taken(Kind.CHANNEL, f"the unknown code {given.code[:10]!r}", given)
+    return Taken(_KINDS.get(code, Kind.CHANNEL), f"{code.value} {MESSAGES[code]}", given)
+
+
+class EtcChannel:
+    """Posts to one URL. The authentication code goes to that host, in a header, nowhere else."""
+
+    def __init__(self, url: str, auth: Secret, client: BoundedClient) -> None:
+        self._url, self._auth, self._client = url, auth, client
+
+    @property
+    def host(self) -> str:
+        """The platform's host, for people."""
+        return urlsplit(self._url).netloc.rpartition("@")[2]
+
+    def post(self, body: bytes) -> Deferred[Taken]:
+        """Send one request. Fails for nothing that a peer can do."""
+        headers = signed_headers(body, self._auth.reveal())
+        answered = self._client.request(
+            "POST", self._url, headers=headers, body=body, limit=MAX_ANSWER
+        )
+
+        return answered.addCallbacks(classify, _lost)
+
+
+def _lost(failure: Failure) -> Taken:
+    failure.trap(NoAnswer)
+    return Taken(Kind.CHANNEL, failure.getErrorMessage())

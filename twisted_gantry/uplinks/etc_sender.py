@@ -1,0 +1,225 @@
+"""Takes the ETC outbox to the platform: one report at a time, each until it is acknowledged.
+
+Oldest first, a fresh urgent one ahead; what the answers mean is in `etc-gantry.md`, "Delivery".
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_gantry.net.reconnect import Backoff
+from twisted_gantry.site.alarms import Alarms, Severity
+from twisted_gantry.site.interfaces import IStore, Report
+from twisted_gantry.site.status import Status
+from twisted_gantry.uplinks.etc_channel import EtcChannel, Kind, Taken
+from twisted_gantry.wire.etc import restamped
+
+_log = Logger()
+
+# Seconds for which a report is fresh: it may overtake the back-log, and a 1003 means our clock.
+FRESH = 60.0
+# How often a report whose signature is refused (1004) is sent in all.
+SIGNATURE_TRIES = 3
+
+
+class Sender:
+    """The sending half of the uplink `name`.
+
+    `left(ids, acknowledged)` is called when reports leave the queue; `stale(subjects)` when the
+    queue is empty, with the subjects whose last delivered report is not their newest.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        store: IStore,
+        channel: EtcChannel,
+        clock: IReactorTime,
+        now: Callable[[], float],
+        backoff: Backoff,
+        alarms: Alarms,
+        status: Status,
+        *,
+        restamp: bool,
+        left: Callable[[Iterable[int], bool], None],
+        stale: Callable[[Iterable[str]], None],
+    ) -> None:
+        self.last_delivered: float | None = None
+        self.counts: Counter[str] = Counter()
+        self._name, self._store, self._channel = name, store, channel
+        self._clock, self._now, self._backoff = clock, now, backoff
+        self._alarms, self._status = alarms, status
+        self._restamp, self._left, self._stale = restamp, left, stale
+        self._running: Deferred[None] | None = None
+        self._nap: Deferred[None] | None = None
+        self._pausing = False
+        self._woken = self._hurry = self._stopped = False
+        self._signature_tries: Counter[int] = Counter()
+        self._restamped: set[int] = set()
+        self._newest: dict[str, int] = {}
+        self._overtaken: set[str] = set()
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._stopped = False
+        self._running = ensureDeferred(self._run())
+        self._running.addErrback(_ended)
+
+    def stop(self) -> None:
+        """Send no more; what is under way stays stored, and is sent again another time."""
+        self._stopped = True
+        running, self._running = self._running, None
+        if running is not None:
+            running.cancel()
+
+    def wake(self, *, now: bool = False) -> None:
+        """Say that there is something to send; `now` ends a pause after a failure, too."""
+        self._woken = True
+        self._hurry = self._hurry or now
+        nap = self._nap
+        if nap is not None and (now or not self._pausing):
+            self._nap = None
+            nap.callback(None)
+
+    async def _run(self) -> None:
+        while not self._stopped:
+            try:
+                pause = await self._send_one()
+            except CancelledError:
+                raise
+            except Exception:
+                _log.failure("{uplink} could not send", uplink=self._name)
+                pause = self._backoff.next()
+            if pause is not None:
+                await self._sleep(pause)
+
+    async def _send_one(self) -> float | None:
+        """Send what is next; returns how long to pause then, None not at all, 0 until woken."""
+        self._woken = self._hurry = False
+        report = await self._store.next_report(self._name, self._now() - FRESH)
+        if report is None:
+            overtaken, self._overtaken = self._overtaken, set()
+            if overtaken:
+                self._stale(sorted(overtaken))
+            return 0.0
+        taken = await self._channel.post(report.body)
+        if self._stopped:
+            return None  # cut off: how it was taken is not known
+        self.counts[taken.kind.name.lower()] += 1
+        return await self._settle(report, taken)
+
+    async def _settle(self, report: Report, taken: Taken) -> float | None:
+        if taken.kind is Kind.DELIVERED:
+            await self._delivered(report)
+        elif taken.kind is Kind.REFUSED:
+            await self._set_aside(report, taken.reason)
+        elif taken.kind is Kind.SIGNATURE:
+            self._signature_tries[report.id] += 1
+            if self._signature_tries[report.id] >= SIGNATURE_TRIES:
+                await self._set_aside(report, f"{taken.reason}, {SIGNATURE_TRIES} times")
+            else:
+                await self._store.tried(report.id, taken.reason)
+        elif taken.kind is Kind.CLOCK and self._now() - report.created >= FRESH:
+            await self._old_stamp(report, taken)
+        else:
+            return await self._channel_fault(report, taken)
+        return None
+
+    async def _delivered(self, report: Report) -> None:
+        self._works()
+        self._alarms.clear(f"{self._name}.clock-skew")
+        await self._store.delivered(report.id)
+        self.last_delivered = self._now()
+        newest = self._newest.get(report.subject, 0)
+        if report.id < newest:
+            self._overtaken.add(report.subject)
+        else:
+            self._newest[report.subject] = report.id
+            self._overtaken.discard(report.subject)
+        self._gone(report, acknowledged=True)
+
+    async def _set_aside(self, report: Report, reason: str) -> None:
+        self._works()
+        _log.error(
+            "{uplink} refuses report {id} ({kind}) for good: {reason}; it is set aside",
+            uplink=self._name,
+            id=report.id,
+            kind=report.kind,
+            reason=reason,
+        )
+        await self._store.set_aside(report.id, reason)
+        self._alarms.set(
+            f"{self._name}.set-aside",
+            Severity.WARNING,
+            f"reports were refused and set aside; the last: {reason}",
+            f"有上报被拒绝并搁置;最近一次:{reason}",
+        )
+        self._gone(report, acknowledged=False)
+
+    async def _old_stamp(self, report: Report, taken: Taken) -> None:
+        """Deal with 1003 on a report that waited: one more try, with the present time if so set."""
+        if report.id in self._restamped:
+            self._skewed(taken.reason)
+            await self._set_aside(report, f"{taken.reason}, twice")
+            return
+        self._restamped.add(report.id)
+        body = restamped(report.body, self._now()) if self._restamp else None
+        await self._store.tried(report.id, taken.reason, body)
+
+    async def _channel_fault(self, report: Report, taken: Taken) -> float:
+        if taken.kind is Kind.CLOCK:
+            self._skewed(taken.reason)
+        reason = f"{self._channel.host}: {taken.reason}"
+        self._status.offline(reason)
+        self._alarms.set(
+            f"{self._name}.channel",
+            Severity.WARNING,
+            f"reports are kept, the platform does not take them: {reason}",
+            f"平台未接收上报,数据已保存:{reason}",
+        )
+        await self._store.tried(report.id, taken.reason)
+        return self._backoff.next()
+
+    def _works(self) -> None:
+        """Note that the platform answered as it should, be it that it refused the report."""
+        self._backoff.reset()
+        self._alarms.clear(f"{self._name}.channel")
+        self._status.online()
+
+    def _skewed(self, reason: str) -> None:
+        self._alarms.set(
+            f"{self._name}.clock-skew",
+            Severity.CRITICAL,
+            f"the clock of this computer or of the platform is wrong: {reason}",
+            f"本机或平台时钟偏差过大:{reason}",
+        )
+
+    def _gone(self, report: Report, *, acknowledged: bool) -> None:
+        del self._signature_tries[report.id]
+        self._restamped.discard(report.id)
+        self._left([report.id], acknowledged)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait until woken; after a failure (`seconds` > 0) no longer than that."""
+        if self._hurry or (self._woken and not seconds):
+            return
+        nap: Deferred[None] = Deferred()
+        self._nap, self._pausing = nap, seconds > 0
+        call: IDelayedCall | None = None
+        if seconds:
+            call = self._clock.callLater(seconds, self.wake, now=True)
+        try:
+            await nap
+        finally:
+            self._nap, self._pausing = None, False
+            if call is not None and call.active():
+                call.cancel()
+
+
+def _ended(failure: Failure) -> None:
+    if not failure.check(CancelledError):
+        _log.failure("a sender ended", failure=failure)
