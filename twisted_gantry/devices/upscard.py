@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -364,10 +365,11 @@ class _UpsCardKind:
         password = settings.password
         if password is not None and not 0 < len(password.reveal()) <= MAX_PASSWORD:
             raise ValueError(f"password: the card takes 1 to {MAX_PASSWORD} characters")
+        endpoint = clientFromString(context.reactor, settings.address)
         backoff = Backoff(RECONNECT_FIRST, RECONNECT_MOST, context.random.random)
 
         def link(card: UpsCard) -> TcpLink:
-            return TcpLink(card, settings.address, settings.terminator, context.reactor, backoff)
+            return TcpLink(card, endpoint, settings.terminator, context.reactor, backoff)
 
         return UpsCard(name, settings, context, link)
 

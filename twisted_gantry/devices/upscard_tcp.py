@@ -8,8 +8,7 @@ from typing import Any
 from typing import Protocol as Interface
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import clientFromString
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -75,22 +74,21 @@ class _Connection(Protocol):
 
 
 class TcpLink:
-    """Keeps one connection to `address`, a client endpoint string."""
+    """Keeps one connection to `endpoint`. `terminator` is sent behind each command."""
 
     def __init__(
-        self, driver: Driver, address: str, terminator: str, reactor: Any, backoff: Backoff
+        self,
+        driver: Driver,
+        endpoint: IStreamClientEndpoint,
+        terminator: str,
+        clock: IReactorTime,
+        backoff: Backoff,
     ) -> None:
         self.driver, self.counts = driver, Counter[str]()
         self._terminator = terminator.encode()
         self._backoff = backoff
         self._connection: _Connection | None = None
-        self._service = reconnecting(
-            clientFromString(reactor, address),
-            _Factory(self),
-            backoff,
-            reactor,
-            self._not_connected,
-        )
+        self._service = reconnecting(endpoint, _Factory(self), backoff, clock, self._not_connected)
 
     def start(self) -> None:
         """Connect, and again after each loss."""

@@ -5,6 +5,7 @@ byte resets. Here a request has `deadline` seconds from its first byte to its la
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +41,9 @@ class _BoundedRequest(Request):
     _refused = False
 
     def gotLength(self, length: int | None) -> None:
-        super().gotLength(length if length is None or length <= self.limits.body else 0)  # type: ignore[no-untyped-call]
+        # Told 0, Twisted keeps the body in memory: it is bounded, and a file on disk would stay
+        # open when the client leaves half-way.
+        super().gotLength(0)  # type: ignore[no-untyped-call]
         if length is not None and length > self.limits.body:
             self._refuse()
 
@@ -54,17 +57,26 @@ class _BoundedRequest(Request):
             super().handleContentChunk(data)  # type: ignore[no-untyped-call]
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        guard: object = self.channel.transport
-        if isinstance(guard, _Guard):
-            guard.request_complete()
         if self._refused:
             return
+        self._tell(_Guard.request_complete)
         self.counts["requests"] += 1
         super().requestReceived(command, path, version)  # type: ignore[no-untyped-call]
+
+    def finish(self) -> None:
+        self._tell(_Guard.request_answered)
+        super().finish()  # type: ignore[no-untyped-call]
+
+    def _tell(self, news: "Callable[[_Guard], None]") -> None:
+        """Tell the guard, if the connection is still there."""
+        guard: object = getattr(getattr(self, "channel", None), "transport", None)
+        if isinstance(guard, _Guard):
+            news(guard)
 
     def _refuse(self) -> None:
         self._refused = True
         self.counts["too-large"] += 1
+        self._tell(_Guard.request_refused)
         channel: Any = self.channel
         channel.transport.write(_last_words(b"413 Request Entity Too Large"))
         channel.loseConnection()
@@ -76,19 +88,31 @@ class _Guard(ProtocolWrapper):
     factory: "_BoundedFactory"
     _late: IDelayedCall | None = None
     _receiving = False
+    _answering = False
 
     def makeConnection(self, transport: object) -> None:
         super().makeConnection(transport)  # type: ignore[no-untyped-call]
         self._begin()
 
     def dataReceived(self, data: bytes) -> None:
-        if self._late is None:
-            self._begin()
+        if not self._receiving and not self._answering:
+            self._begin()  # with the first byte, however long the connection was silent
         self._receiving = True
         super().dataReceived(data)  # type: ignore[no-untyped-call]
 
     def request_complete(self) -> None:
         """All of a request has come; the next byte begins another."""
+        self._receiving, self._answering = False, True
+        self._end()
+
+    def request_answered(self) -> None:
+        """The answer is out; what came meanwhile is read now, and its time begins."""
+        self._answering = False
+        if self._receiving:
+            self._begin()
+
+    def request_refused(self) -> None:
+        """The request is not read to its end; the connection closes."""
         self._receiving = False
         self._end()
 
@@ -99,6 +123,7 @@ class _Guard(ProtocolWrapper):
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
     def _begin(self) -> None:
+        self._end()
         site = self.factory
         self._late = site.reactor.callLater(site.limits.deadline, self._time_out)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -94,30 +94,31 @@ class _Latches:
 
 @implementer(IUplink)
 class EtcUplink(NamedService):
-    """Reports to the ETC platform, on a timer and on every edge of an alarm."""
+    """Reports to the ETC platform, on a timer and on every edge of an alarm.
+
+    `now` returns Unix seconds, `spread` a random number in [0, 1); `close` frees what the channel
+    holds.
+    """
 
     def __init__(
         self,
         settings: EtcSettings,
         site: Site,
-        reactor: Any,
+        channel: EtcChannel,
+        clock: IReactorTime,
         now: Callable[[], float],
         spread: Callable[[], float],
+        close: Callable[[], Deferred[Any]],
     ) -> None:
         super().__init__(NAME)
         self.status = Status(NAME, now)
-        self._settings, self._site, self._clock, self._now = settings, site, reactor, now
+        self._site, self._clock, self._now, self._close = site, clock, now, close
         self._cap = Cap(settings.backlog_size, settings.backlog_age)
-        self._pool = persistent_pool(reactor)
-        client = BoundedClient(
-            treq_client(reactor, self._pool), reactor, deadline=settings.deadline
-        )
-        channel = EtcChannel(settings.url, settings.auth, client)
         self._sender = Sender(
             NAME,
             site.store,
             channel,
-            reactor,
+            clock,
             now,
             Backoff(RETRY_FIRST, RETRY_MOST, spread),
             site.alarms,
@@ -171,8 +172,7 @@ class EtcUplink(NamedService):
             if loop.running:
                 loop.stop()
         self._sender.stop()
-        closed: Deferred[Any] = self._pool.closeCachedConnections()
-        return closed
+        return self._close()
 
     def retry(self) -> None:
         """Try at once."""
@@ -297,3 +297,17 @@ class EtcUplink(NamedService):
 
 def _log_failure(failure: Failure) -> None:
     _log.failure("the ETC uplink failed", failure=failure)
+
+
+def etc_uplink(
+    settings: EtcSettings,
+    site: Site,
+    reactor: Any,
+    now: Callable[[], float],
+    spread: Callable[[], float],
+) -> EtcUplink:
+    """Return the uplink over HTTP, with a pool of connections of its own."""
+    pool = persistent_pool(reactor)
+    client = BoundedClient(treq_client(reactor, pool), reactor, deadline=settings.deadline)
+    channel = EtcChannel(settings.url, settings.auth, client)
+    return EtcUplink(settings, site, channel, reactor, now, spread, pool.closeCachedConnections)

@@ -1,0 +1,1 @@
+"""What a person or a program sees of the gantry over HTTP: local API, metrics, status page."""

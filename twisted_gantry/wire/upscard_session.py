@@ -11,7 +11,7 @@ from typing import Protocol
 
 from automat import TypeMachineBuilder
 
-from twisted_gantry.wire.errors import WireError
+from twisted_gantry.wire.errors import CannotEncode, WireError
 from twisted_gantry.wire.upscard import Command, ErrorCode, Refusal, Reply, Result, decode_reply
 
 # A session number does not come back within this many commands.
@@ -44,7 +44,9 @@ class NoReply(Exception):
 
 
 class NotSent(Exception):
-    """The command never left: no link, a full queue, or one that closed before its turn."""
+    """The command never left: no link, a full queue, one that closed before its turn, or text
+    that the card would refuse.
+    """
 
 
 Ending = Reply | NoReply | NotSent
@@ -63,7 +65,7 @@ class Exchange:
     deadline: float = 5.0
     patience: float = 5.0
     ahead: bool = False
-    new_password: str | None = None
+    new_password: str | None = field(default=None, repr=False)  # it may be logged
     withdrawn: bool = False
     session: str = ""
     expires: float | None = None
@@ -92,6 +94,9 @@ class SessionInputs(Protocol):
 
     def silent(self) -> None:
         """The time for the reply, or for the whole command, is over."""
+
+    def unsendable(self, why: str) -> None:
+        """The current command cannot be put into bytes."""
 
 
 @dataclass(eq=False)
@@ -125,9 +130,6 @@ class SessionCore:
         while (session := self.new_session()) in self.recent:
             pass
         exchange.session = session
-        self._remember(session, "outstanding")
-        left = exchange.expires - self.clock.seconds()
-        self._after(min(exchange.patience, left), machine.silent)
         command = Command(
             session=session,
             password=self.password(),
@@ -135,7 +137,15 @@ class SessionCore:
             host=self.host,
             cmd=exchange.cmd,
         )
-        self.transmit(command.encode())
+        try:
+            data = command.encode()
+        except CannotEncode as error:
+            machine.unsendable(str(error))
+            return
+        self._remember(session, "outstanding")
+        left = exchange.expires - self.clock.seconds()
+        self._after(min(exchange.patience, left), machine.silent)
+        self.transmit(data)
 
     def wait_busy(self, machine: SessionInputs) -> None:
         """Pause after a BUSY; when the deadline comes first, that ends it."""
@@ -261,6 +271,10 @@ def _build() -> Callable[[SessionCore], SessionInputs]:
         core.counts["missed"] += 1
         core.finish(machine, NoReply("no reply in time"), "missed")
 
+    @waiting.upon(SessionInputs.unsendable).to(idle)
+    def skip(machine: SessionInputs, core: SessionCore, why: str) -> None:
+        core.finish(machine, NotSent(why), "unsent")
+
     @paused.upon(SessionInputs.silent).to(idle)
     def give_up(machine: SessionInputs, core: SessionCore) -> None:
         core.finish(machine, NoReply("the card stayed BUSY (201)"), "answered")
@@ -315,10 +329,12 @@ class Session:
         except WireError:
             self._core.counts["malformed"] += 1
             return
-        stray = self._stray(reply)
-        if stray is not None:
-            self._core.counts[stray] += 1
-        elif isinstance(reply, Refusal) and reply.result == ErrorCode.BUSY:
+        stray, current = self._stray(reply), self._core.current
+        if stray is not None or current is None:
+            self._core.counts[stray or "unknown"] += 1
+            return
+        self._core.recent[current.session] = "answered"  # what follows, even at once, is a second
+        if isinstance(reply, Refusal) and reply.result == ErrorCode.BUSY:
             self._machine.busy()
         else:
             if reply.uid is not None:
@@ -329,16 +345,14 @@ class Session:
         """Say why `reply` is not the one that is waited for, or None when it is."""
         core = self._core
         current = core.current
-        if reply.session is None:
-            # A refusal may come without: with one command in flight there is no doubt whose it is.
-            return None if current is not None else "unknown"
-        if current is None or reply.session != current.session:
-            known = core.recent.get(reply.session)
-            return {"missed": "late", "answered": "duplicate"}.get(known or "", "unknown")
+        # A refusal may name no session: with one command in flight there is no doubt whose it is.
+        if current is None or reply.session not in (None, current.session):
+            known = core.recent.get(reply.session or "", "")
+            return {"missed": "late", "answered": "duplicate"}.get(known, "unknown")
         if core.uid is not None and reply.uid is not None and reply.uid != core.uid:
             return "foreign"
-        if isinstance(reply, Result) and reply.cmd.strip().upper() != current.cmd.upper():
+        if isinstance(reply, Result) and reply.cmd.strip().upper() != current.cmd.strip().upper():
             return "foreign"
-        if core.recent.get(reply.session) == "answered":
+        if core.recent.get(current.session) == "answered":
             return "duplicate"  # a second BUSY while the pause runs
         return None

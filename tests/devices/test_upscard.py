@@ -1,0 +1,621 @@
+"""The driver of a UPS card against the card twin, over an in-memory network on a Clock."""
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import ILogObserver, globalLogPublisher
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from tests.support import Bench, MemoryNetwork, fired
+from twisted_gantry.devices.upscard import UpsCard, UpsCardSettings, kind
+from twisted_gantry.devices.upscard_tcp import TcpLink
+from twisted_gantry.net.reconnect import Backoff
+from twisted_gantry.site.commands import Request
+from twisted_gantry.site.interfaces import CommandResult, IDevice, IDeviceKind, Outcome
+from twisted_gantry.site.secret import Secret
+from twisted_gantry.site.status import State
+from twisted_gantry.twin.faults import UPS_TCP, Faults
+from twisted_gantry.twin.upscard import Card, UpsCardFactory
+from twisted_gantry.twin.world import World
+from twisted_gantry.wire.frames import ObjectFramer
+from twisted_gantry.wire.lenient import loads
+from twisted_gantry.wire.upscard import Refusal, Result
+
+LIVE = (
+    "(220.1 220.2 220.3 50.1 ---.- ---.- ---.- 149.5 221 222 223 50 5 6 7 20 30 25 216.5 31687 90 "
+    "37.5 0000100000000011"
+)
+RATINGS = "(Sunshine V1.0 C10KS 220 220 20 50.0 192 1/1 10000"
+
+
+class Rig:
+    """A driver, its network, and whoever serves it."""
+
+    def __init__(self, server: IProtocolFactory, bench: Bench, **settings: Any) -> None:
+        self.bench, self.clock = bench, bench.clock
+        self.network = MemoryNetwork(self.clock, server)
+        given = UpsCardSettings(address="tcp:unused:1", **settings)
+        backoff = Backoff(1.0, 60.0, lambda: 1.0)
+
+        def link(card: UpsCard) -> TcpLink:
+            return TcpLink(card, self.network, given.terminator, self.clock, backoff)
+
+        self.card = UpsCard("ups1", given, bench.context, link)
+        bench.add(self.card)
+
+    def start(self, seconds: float = 1.0) -> None:
+        """Start the driver, and let some time pass."""
+        self.card.startService()
+        self.clock.run(seconds)
+
+    def stop(self) -> None:
+        """Stop, and see that no timer is left."""
+        self.card.stopService()
+        self.clock.settle()
+        self.bench.alarms.stop()
+        assert self.clock.getDelayedCalls() == []
+
+    def state(self) -> State:
+        """Return the state of the device."""
+        return self.card.status.state
+
+    def command(self, name: str, args: dict[str, Any] | None = None, **more: Any) -> list[Any]:
+        """Ask for a command through the door; the list gains its outcome."""
+        request = Request("ups1", name, args or {}, "test", self.bench.door.new_id(), **more)
+        return fired(ensureDeferred(self.bench.door.run(request)))
+
+
+class TwinRig(Rig):
+    """A driver on the card twin."""
+
+    def __init__(self, card_password: str = "", **settings: Any) -> None:
+        bench = Bench()
+        self.world = World(random.Random(1))
+        self.faults = Faults(bench.clock.seconds, random.Random(1))
+        self.twin_card = Card(self.world.ups["ups1"], password=card_password)
+        self.twin = UpsCardFactory(self.twin_card, self.faults, bench.clock)
+        super().__init__(self.twin, bench, **settings)
+
+
+class Script(Protocol):
+    """A card that records commands, and answers only as the test says."""
+
+    def __init__(self, factory: "ScriptFactory") -> None:
+        self._factory, self._framer = factory, ObjectFramer()
+
+    def connectionMade(self) -> None:
+        self._factory.sessions.append(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        for frame in self._framer.feed(data):
+            self._factory.received.append(loads(frame))
+            self._factory.answer(self, loads(frame))
+
+    def send(self, data: bytes) -> None:
+        """Send bytes to the driver."""
+        assert self.transport is not None
+        self.transport.write(data)
+
+
+class ScriptFactory(Factory):
+    """Answers RTD and QAD as the document does, unless a test replaces `answers`."""
+
+    noisy = False
+
+    def __init__(self) -> None:
+        self.sessions: list[Script] = []
+        self.received: list[dict[str, Any]] = []
+        self.answers: dict[str, Any] = {"RTD": RATINGS, "QAD": LIVE}
+
+    def buildProtocol(self, addr: Any) -> Script:
+        return Script(self)
+
+    def answer(self, session: Script, command: dict[str, Any]) -> None:
+        """Reply with the value, bytes or Refusal that `answers` has for the command, or not."""
+        given = self.answers.get(command["cmd"])
+        if callable(given):
+            given = given(command)
+        if isinstance(given, str):
+            given = Result(
+                uid="1", session=command["session"], cmd=command["cmd"], value=given
+            ).encode()
+        if isinstance(given, int):
+            given = Refusal(
+                result=given, uid="1", session=command["session"], cmd=command["cmd"]
+            ).encode()
+        if given is not None:
+            session.send(given)
+
+    def commands(self, name: str) -> list[dict[str, Any]]:
+        """Return the commands of one name that were received."""
+        return [command for command in self.received if command["cmd"] == name]
+
+
+@pytest.fixture
+def rig() -> Iterator[TwinRig]:
+    """A driver on the twin, online."""
+    made = TwinRig()
+    made.start()
+    assert made.state() is State.ONLINE
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def scripted() -> Iterator[tuple[Rig, ScriptFactory]]:
+    """A driver on a scripted card, online."""
+    factory = ScriptFactory()
+    made = Rig(factory, Bench())
+    made.start()
+    assert made.state() is State.ONLINE
+    yield made, factory
+    made.stop()
+
+
+def outcome(results: list[Any]) -> CommandResult:
+    """Return the one outcome of a command."""
+    [result] = results
+    assert isinstance(result, CommandResult), result
+    return result
+
+
+def test_provides_its_interfaces(rig: TwinRig) -> None:
+    """The driver is an IDevice, its kind an IDeviceKind."""
+    assert verifyObject(IDevice, rig.card)
+    assert verifyObject(IDeviceKind, kind)
+
+
+def test_ratings_and_live_data_become_points(rig: TwinRig) -> None:
+    """After the first poll every point that the card has is good, in the units of the catalogue."""
+    good = rig.bench.good
+    assert good("ups1.manufacturer") == "Sunshine"
+    assert good("ups1.rated_input_voltage") == 220.0
+    assert good("ups1.state") == "line"
+    assert good("ups1.mains_abnormal") is False
+    assert good("ups1.input_voltage_r") == pytest.approx(220, abs=2)
+    assert good("ups1.input_current_r") == "not-supported"
+    assert rig.bench.points.catalogue["ups1.battery_runtime"].unit == "s"
+
+
+def test_polls_at_its_period() -> None:
+    """QAD goes out every `poll` seconds, RTD once an hour."""
+    factory = ScriptFactory()
+    rig = Rig(factory, Bench(), poll=2.0)
+    rig.start(21.0)
+    assert len(factory.commands("QAD")) == 11
+    assert len(factory.commands("RTD")) == 1
+    rig.clock.run(3600.0, step=1.0)
+    assert len(factory.commands("RTD")) == 2
+    rig.stop()
+
+
+def test_mains_failure_is_seen_by_the_next_poll(rig: TwinRig) -> None:
+    """A failure of the mains is an alarm after one poll, its end clears it."""
+    rig.world.change({"mains.voltage": 0})
+    rig.clock.run(2.1)
+    assert rig.bench.good("ups1.state") == "battery"
+    assert "ups1.mains-abnormal" in rig.bench.raised()
+    rig.world.change({"mains.voltage": 220})
+    rig.clock.run(2.1)
+    assert rig.bench.raised() == set()
+
+
+def test_phase_loss_is_told_from_a_mains_failure(rig: TwinRig) -> None:
+    """One phase gone is a phase loss; all gone is none."""
+    rig.world.change({"mains.voltage_s": 0})
+    rig.clock.run(6.0)
+    assert {"ups1.mains-abnormal", "ups1.phase-l2-lost"} <= rig.bench.raised()
+    rig.world.change({"mains.voltage": 0})
+    rig.clock.run(6.0)
+    assert "ups1.phase-l2-lost" not in rig.bench.raised()
+    assert "ups1.mains-abnormal" in rig.bench.raised()
+
+
+def test_a_miss_fails_the_points_at_the_first(rig: TwinRig) -> None:
+    """One reply that does not come makes the points get-failed, their last values stay."""
+    before = rig.bench.points["ups1.input_voltage_r"]
+    rig.faults.put(UPS_TCP, {"drop": 1})
+    rig.clock.run(5.5)
+    point = rig.bench.points["ups1.input_voltage_r"]
+    assert point.quality.value == "get-failed"
+    assert (point.value, point.at) != (None, None)
+    assert before.value is not None
+    assert rig.state() is State.ONLINE
+    assert rig.card.status.last_error == "no reply in time"
+
+
+def test_three_misses_drop_the_connection(rig: TwinRig) -> None:
+    """After three misses in a row the connection is cut, and another made after a pause."""
+    rig.faults.put(UPS_TCP, {"drop": 1})
+    rig.clock.run(12.0)
+    assert rig.state() is State.OFFLINE
+    assert "3 times in a row" in str(rig.card.status.last_error)
+    rig.faults.clear(UPS_TCP)
+    rig.clock.run(10.0)
+    assert rig.state() is State.ONLINE
+    assert len(rig.network.pumps) == 2
+
+
+def test_a_lost_link_is_not_a_power_cut(rig: TwinRig) -> None:
+    """A link that is lost makes the device offline, an alarm of its own, and no mains alarm."""
+    rig.network.reachable = False
+    rig.network.cut()
+    rig.clock.run(1.0)
+    assert rig.state() is State.OFFLINE
+    assert rig.bench.raised() == set()
+    rig.clock.run(11.0)
+    assert rig.bench.raised() == {"ups1.offline"}
+    rig.network.reachable = True
+    rig.clock.run(61.0)
+    assert rig.bench.raised() == set()
+
+
+def test_bad_then_silent_has_its_own_grace(rig: TwinRig) -> None:
+    """A card that falls silent on battery keeps the mains alarm; its silence is told later."""
+    rig.world.change({"mains.voltage": 0})
+    rig.clock.run(2.1)
+    rig.network.reachable = False
+    rig.network.cut()
+    rig.clock.run(20.0)
+    assert rig.bench.raised() == {"ups1.mains-abnormal"}
+    rig.clock.run(11.0)
+    assert rig.bench.raised() == {"ups1.mains-abnormal", "ups1.offline"}
+    [offline] = [a for a in rig.bench.alarms.active() if a.name == "ups1.offline"]
+    assert "last known: mains abnormal" in offline.en
+
+
+def test_only_a_good_session_resets_the_back_off() -> None:
+    """A card that accepts and closes at once is tried after 1, 2, 4 … 60 seconds, not every one."""
+    rig = TwinRig()
+    rig.faults.put(UPS_TCP, {"refuse": True})
+    rig.card.startService()
+    rig.clock.run(200.0, step=0.5)
+    gaps = [b - a for a, b in zip(rig.network.attempts, rig.network.attempts[1:], strict=False)]
+    assert gaps[:7] == pytest.approx([1, 2, 4, 8, 16, 32, 60], abs=0.6)
+    rig.stop()
+
+
+def test_a_connection_that_never_answers_backs_off_too() -> None:
+    """TCP that connects to a card that says nothing does not reset the back-off."""
+    factory = ScriptFactory()
+    factory.answers = {}
+    rig = Rig(factory, Bench())
+    rig.card.startService()
+    rig.clock.run(150.0, step=0.5)
+    ended = [b - a for a, b in zip(rig.network.attempts, rig.network.attempts[1:], strict=False)]
+    assert ended == sorted(ended)
+    assert ended[-1] > ended[0] + 5
+    rig.stop()
+
+
+@pytest.mark.parametrize("known", [None, Secret("wrong")])
+def test_a_wrong_password_backs_off_and_says_so(known: Secret | None) -> None:
+    """A refused password makes the device offline with the reason, and is not tried every poll."""
+    rig = TwinRig("right", password=known)
+    rig.card.startService()
+    rig.clock.run(60.0, step=0.5)
+    assert rig.state() is State.OFFLINE
+    assert "103" in str(rig.card.status.last_error)
+    assert rig.twin.counts["error-103"] <= 8
+    rig.stop()
+
+
+def test_the_right_password_is_taken() -> None:
+    """With the card's password in the configuration the card answers."""
+    rig = TwinRig("right", password=Secret("right"))
+    rig.start()
+    assert rig.state() is State.ONLINE
+    rig.stop()
+
+
+def test_a_malformed_reading_fails_all_its_points() -> None:
+    """A QAD with another number of fields is no partial reading: all its points fail."""
+    factory = ScriptFactory()
+    rig = Rig(factory, Bench())
+    rig.start()
+    factory.answers["QAD"] = LIVE.replace("220.1 ", "")
+    rig.clock.run(2.5)
+    assert {p.quality.value for p in rig.bench.points.under("ups1.battery_")} <= {
+        "get-failed",
+        "not-supported",
+    }
+    assert rig.bench.points["ups1.manufacturer"].quality.value == "good"
+    assert "22 fields" in str(rig.card.status.last_error)
+    rig.stop()
+
+
+def test_malformed_ratings_do_not_stop_the_live_data() -> None:
+    """A card that cannot tell its ratings is online all the same."""
+    factory = ScriptFactory()
+    factory.answers["RTD"] = "(nonsense"
+    rig = Rig(factory, Bench())
+    rig.start(10.0)
+    assert rig.state() is State.ONLINE
+    assert rig.bench.good("ups1.model") == "get-failed"
+    assert len(rig.network.pumps) == 1
+    rig.stop()
+
+
+@pytest.mark.parametrize("split", range(1, 400, 7))
+def test_replies_may_come_in_pieces(split: int) -> None:
+    """A reply in two reads, cut anywhere, is one reply."""
+    factory = ScriptFactory()
+    rig = Rig(factory, Bench())
+
+    def in_pieces(command: dict[str, Any]) -> None:
+        data = Result(uid="1", session=command["session"], cmd="QAD", value=LIVE).encode()
+        factory.sessions[-1].send(data[:split])
+        rig.clock.callLater(0.2, factory.sessions[-1].send, data[split:])
+
+    factory.answers["QAD"] = in_pieces
+    rig.start(1.5)
+    assert rig.bench.good("ups1.battery_charge") == 90.0
+    rig.stop()
+
+
+def test_half_an_object_does_not_spoil_the_next(scripted: tuple[Rig, ScriptFactory]) -> None:
+    """When the deadline passes inside an object, its beginning is dropped and the next is read."""
+    rig, factory = scripted
+    factory.answers["QAD"] = b'{"uid": "1", "session": "'
+    rig.clock.run(2.1)
+    factory.answers["QAD"] = LIVE
+    rig.clock.run(6.0)
+    assert rig.bench.good("ups1.battery_charge") == 90.0
+    assert rig.card.counts["half-objects"] == 1
+    assert len(rig.network.pumps) == 1
+
+
+def test_late_duplicate_and_foreign_replies_are_counted(
+    scripted: tuple[Rig, ScriptFactory],
+) -> None:
+    """Replies that nobody waits for change nothing, and each kind is counted."""
+    rig, factory = scripted
+    session = factory.sessions[-1]
+    last = factory.received[-1]["session"]
+    spoofed = LIVE.replace("220.1", "111.1")
+    for number in (last, "99", last):
+        session.send(Result(uid="1", session=number, cmd="QAD", value=spoofed).encode())
+    session.send(b"garbage {broken} \x00\xff")
+    rig.clock.run(0.2)
+    assert rig.card.counts["duplicate"] == 2
+    assert rig.card.counts["unknown"] == 1
+    assert rig.card.counts["malformed"] == 1
+    assert rig.card.counts["skipped-bytes"] == 8
+    assert rig.bench.good("ups1.input_voltage_r") == 220.1
+
+
+def test_an_endless_object_cuts_the_connection(
+    scripted: tuple[Rig, ScriptFactory],
+) -> None:
+    """Past 64 KiB the connection is dropped and counted; the next one works."""
+    rig, factory = scripted
+    factory.sessions[-1].send(b"{" + b'"a": "' + b"x" * 70_000)
+    rig.clock.run(0.2)
+    assert rig.card.counts["too-long"] == 1
+    assert rig.state() is State.OFFLINE
+    rig.clock.run(5.0)
+    assert rig.state() is State.ONLINE
+
+
+def test_a_megabyte_of_noise_is_survived(scripted: tuple[Rig, ScriptFactory]) -> None:
+    """Random bytes end the connection or are skipped; the driver goes on."""
+    rig, factory = scripted
+    noise = random.Random(7).randbytes(1024 * 1024)
+    for at in range(0, len(noise), 4096):
+        factory.sessions[-1].send(noise[at : at + 4096])
+        rig.clock.settle()
+    rig.clock.run(10.0)
+    assert rig.state() is State.ONLINE
+    assert rig.card.counts["skipped-bytes"] + rig.card.counts["too-long"] > 0
+
+
+@pytest.mark.parametrize(
+    ("command", "variable", "value"),
+    [("BZOFF", "ups1.buzzer_muted", True), ("T", "ups1.state", "test")],
+)
+def test_controls_act(rig: TwinRig, command: str, variable: str, value: Any) -> None:
+    """A control is done, acts on the UPS, and the next reading comes at once."""
+    results = rig.command(command)
+    rig.clock.run(0.3)
+    assert outcome(results).result is Outcome.DONE
+    assert rig.world.snapshot()[variable] == value
+    assert rig.bench.good(variable) == value
+
+
+def test_a_control_that_the_ups_will_not_do_has_failed(rig: TwinRig) -> None:
+    """`(FAILED` is the outcome `failed`."""
+    rig.command("T")
+    rig.clock.run(0.3)
+    results = rig.command("T")
+    rig.clock.run(0.3)
+    assert outcome(results).result is Outcome.FAILED
+    assert "(FAILED" in outcome(results).detail
+
+
+@pytest.mark.parametrize("allow_off", [False, True])
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_soff_needs_a_setting_and_a_confirmation(allow_off: bool, confirmed: bool) -> None:
+    """SOFF darkens the output only if the device allows it and a person confirmed."""
+    rig = TwinRig(allow_off=allow_off)
+    rig.start()
+    results = rig.command("SOFF", confirmed=confirmed)
+    rig.clock.run(0.5)
+    allowed = allow_off and confirmed
+    assert outcome(results).result is (Outcome.DONE if allowed else Outcome.REFUSED)
+    assert (rig.world.snapshot()["ups1.output_w"] == 0) is allowed
+    rig.stop()
+
+
+@pytest.mark.parametrize("text", ["SOFF", "soff()", " T ", "S.3", "S02R0005", "TL", "C"])
+def test_a_control_does_not_pass_as_a_query(rig: TwinRig, text: str) -> None:
+    """`query` refuses what is a control, however it is written."""
+    results = rig.command("query", {"cmd": text})
+    rig.clock.run(0.3)
+    assert outcome(results).result is Outcome.REFUSED
+
+
+def test_a_query_brings_its_value_back(scripted: tuple[Rig, ScriptFactory]) -> None:
+    """Any other text is asked, and its value returned."""
+    rig, factory = scripted
+    factory.answers["Q1"] = "(236.7 000.0 236.7"
+    results = rig.command("query", {"cmd": "Q1"})
+    rig.clock.run(0.3)
+    assert outcome(results) == CommandResult(Outcome.DONE, value="(236.7 000.0 236.7")
+
+
+def test_a_control_whose_reply_is_lost_is_never_repeated(
+    scripted: tuple[Rig, ScriptFactory],
+) -> None:
+    """No reply is a timeout, and the control was sent once, also after a reconnection."""
+    rig, factory = scripted
+    results = rig.command("T")
+    rig.clock.run(1.0)
+    rig.network.cut()
+    rig.clock.run(20.0)
+    assert outcome(results).result is Outcome.TIMEOUT
+    assert len(factory.commands("T")) == 1
+
+
+def test_busy_is_retried_inside_the_deadline(scripted: tuple[Rig, ScriptFactory]) -> None:
+    """201 is asked again with a growing pause; what comes within 5 s counts."""
+    rig, factory = scripted
+    answers = iter([201, 201, 201, "(OK"])
+    factory.answers["BZON"] = lambda _: next(answers)
+    results = rig.command("BZON")
+    rig.clock.run(3.0)
+    assert outcome(results).result is Outcome.DONE
+    assert len(factory.commands("BZON")) == 4
+    assert len({command["session"] for command in factory.commands("BZON")}) == 4
+
+
+def test_busy_for_too_long_is_a_timeout(scripted: tuple[Rig, ScriptFactory]) -> None:
+    """A card that stays BUSY past the deadline makes the command a timeout."""
+    rig, factory = scripted
+    factory.answers["BZON"] = 201
+    results = rig.command("BZON")
+    rig.clock.run(4.5)
+    assert results == []
+    rig.clock.run(1.0)
+    assert outcome(results).result is Outcome.TIMEOUT
+    assert "BUSY" in outcome(results).detail
+
+
+def test_a_control_goes_ahead_of_queries(scripted: tuple[Rig, ScriptFactory]) -> None:
+    """One command is in flight; a control is the next."""
+    rig, factory = scripted
+    factory.answers["QAD"] = None
+    factory.answers["BZON"] = "(OK"
+    rig.clock.run(2.0)
+    rig.command("BZON")
+    rig.clock.run(0.5)
+    assert factory.commands("BZON") == []
+    rig.clock.run(3.0)
+    assert len(factory.commands("BZON")) == 1
+
+
+def test_offline_commands_fail_at_once() -> None:
+    """A command to a card that is not connected fails and says so."""
+    rig = TwinRig()
+    rig.network.reachable = False
+    rig.start()
+    results = rig.command("BZON")
+    assert outcome(results).result is Outcome.FAILED
+    assert "not connected" in outcome(results).detail
+    rig.stop()
+
+
+def test_an_expired_command_is_withdrawn(scripted: tuple[Rig, ScriptFactory]) -> None:
+    """A command that expires while another is in flight is never sent."""
+    rig, factory = scripted
+    factory.answers["QAD"] = None
+    rig.clock.run(2.0)
+    results = rig.command("BZON", expiry=0.5)
+    rig.clock.run(1.0)
+    assert outcome(results).result is Outcome.TIMEOUT
+    rig.clock.run(10.0)
+    assert factory.commands("BZON") == []
+
+
+def test_set_password_is_proved(rig: TwinRig) -> None:
+    """A new password is set with a QAD, proved by another, and used from then on."""
+    results = rig.command("set-password", {"new": "AYI9 123456"})
+    rig.clock.run(0.5)
+    assert outcome(results).result is Outcome.DONE
+    assert rig.twin_card.password == "AYI9 123456"
+    rig.clock.run(10.0)
+    assert rig.state() is State.ONLINE
+    rig.command("set-password", {"new": "clear"})
+    rig.clock.run(10.0)
+    assert rig.twin_card.password == ""
+    assert rig.state() is State.ONLINE
+
+
+def test_a_password_change_whose_reply_is_lost_is_found_out(rig: TwinRig) -> None:
+    """When nobody knows whether the password changed, the driver uses the one that works."""
+    rig.faults.put(UPS_TCP, {"drop": 1, "for": 4})
+    results = rig.command("set-password", {"new": "secret"})
+    rig.clock.run(20.0)
+    assert outcome(results).result is Outcome.TIMEOUT
+    assert rig.twin_card.password == "secret"
+    assert rig.state() is State.ONLINE
+
+
+def test_secrets_show_nowhere(rig: TwinRig) -> None:
+    """A password is in no log event, audit entry, error or repr."""
+    events: list[str] = []
+
+    @implementer(ILogObserver)
+    def watch(event: Any) -> None:
+        events.append(repr(event))
+
+    globalLogPublisher.addObserver(watch)
+    try:
+        rig.command("set-password", {"new": "hunter2"})
+        rig.clock.run(3.0)
+        rig.twin_card.set_password("other")
+        rig.clock.run(20.0)
+    finally:
+        globalLogPublisher.removeObserver(watch)
+    audit: Deferred[Any] = rig.bench.store.audit(10)
+    seen = [*events, repr(fired(audit)), repr(vars(rig.card.status)), repr(rig.card)]
+    assert not [text for text in seen if "hunter2" in text]
+
+
+def test_runtime_unit_and_capacity_are_settings() -> None:
+    """`runtime_unit = min` counts minutes, `battery_ah` gives the Ah that are left."""
+    rig = Rig(ScriptFactory(), Bench(), runtime_unit="min", battery_ah=100.0)
+    rig.start()
+    assert rig.bench.good("ups1.battery_runtime") == 31687 * 60
+    assert rig.bench.good("ups1.battery_remaining") == 90.0
+    rig.stop()
+
+
+def test_the_terminator_is_sent() -> None:
+    """The setting `terminator` ends each command, for a card that wants one."""
+    factory = ScriptFactory()
+    rig = Rig(factory, Bench(), terminator="\r\n")
+    seen: list[bytes] = []
+    build = factory.buildProtocol
+
+    def watched(addr: Any) -> Script:
+        session = build(addr)
+        take = session.dataReceived
+
+        def note(data: bytes) -> None:
+            seen.append(data)
+            take(data)
+
+        session.dataReceived = note  # type: ignore[method-assign]
+        return session
+
+    factory.buildProtocol = watched  # type: ignore[method-assign]
+    rig.start()
+    assert seen
+    assert all(data.endswith(b"}\r\n") for data in seen)
+    rig.stop()

@@ -1,0 +1,578 @@
+"""The bounded HTTP server: sizes, times and numbers, over transports in memory and on loopback."""
+
+import gc
+import random
+import re
+from collections import Counter
+from typing import cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from twisted_gantry.net.http_server import Limits, bounded_site
+
+_LIMITS = Limits(body=100, deadline=10.0, idle=60.0, connections=3)
+
+
+class Counted(Resource):
+    """Answers with the length of the body that it was given."""
+
+    isLeaf = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bodies: list[bytes] = []
+
+    def render(self, request: Request) -> bytes:
+        """Note the body, and tell its length."""
+        assert request.content is not None
+        self.bodies.append(request.content.read())
+        return b"%d" % len(self.bodies[-1])
+
+
+class Slow(Resource):
+    """Answers when it is told to."""
+
+    isLeaf = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[Request] = []
+
+    def render(self, request: Request) -> int:
+        """Keep the request."""
+        self.waiting.append(request)
+        return NOT_DONE_YET
+
+    def answer(self, text: bytes) -> None:
+        """Answer the oldest request."""
+        request = self.waiting.pop(0)
+        request.write(text)
+        request.finish()
+
+
+class Broken(Resource):
+    """Fails."""
+
+    isLeaf = True
+
+    def render(self, request: Request) -> bytes:
+        """Raise what a visitor may not see."""
+        raise ZeroDivisionError("secret of the house")
+
+
+class Connection:
+    """One client of a server in memory."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self.protocol = protocol
+        self.transport = StringTransport()
+        self.aborted = False
+        self.transport.abortConnection = self._abort
+        protocol.makeConnection(self.transport)
+
+    def _abort(self) -> None:
+        self.aborted = True
+        self.transport.loseConnection()
+
+    def send(self, data: bytes) -> None:
+        """Let the server receive this, as one read."""
+        self.protocol.dataReceived(data)
+
+    @property
+    def closing(self) -> bool:
+        """Whether the server closes."""
+        return bool(self.transport.disconnecting)
+
+    def statuses(self) -> list[int]:
+        """Return the status of each answer."""
+        return [int(code) for code in re.findall(rb"HTTP/1\.1 (\d{3})", self.transport.value())]
+
+    def leave(self) -> None:
+        """Close the connection."""
+        self.protocol.connectionLost(Failure(ConnectionDone()))
+
+
+class Server:
+    """A bounded server in memory, on a clock."""
+
+    def __init__(self, resource: Resource, limits: Limits = _LIMITS) -> None:
+        self.clock = Clock()
+        self.counts: Counter[str] = Counter()
+        self.factory = bounded_site(resource, self.clock, limits, self.counts)
+
+    def connect(self) -> Connection:
+        """Return a new client's connection."""
+        protocol = self.factory.buildProtocol(None)  # type: ignore[arg-type]
+        assert protocol is not None
+        return Connection(cast("Protocol", protocol))
+
+    def still_serves(self) -> bool:
+        """Tell whether a new client gets its answer; whoever was connected has left."""
+        client = self.connect()
+        client.send(_GET)
+        client.leave()
+        return client.statuses() == [200] and self.clock.getDelayedCalls() == []
+
+
+_GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def post(body: bytes, length: int | None = None) -> bytes:
+    """Return a POST that declares the length of its body."""
+    length = len(body) if length is None else length
+    return b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % length + body
+
+
+def chunked(*chunks: bytes) -> bytes:
+    """Return a POST whose body comes in chunks."""
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head + b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
+
+
+def test_a_request_is_answered() -> None:
+    """A request within all bounds is answered, and counted."""
+    resource = Counted()
+    server = Server(resource)
+    client = server.connect()
+    client.send(post(b"x" * 100))
+    assert client.statuses() == [200]
+    assert client.transport.value().endswith(b"\r\n\r\n100")
+    assert resource.bodies == [b"x" * 100]
+    assert not client.closing
+    client.leave()
+    assert server.counts == {"connections": 1, "requests": 1}
+    assert server.clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize("length", [101, 1 << 20, 10**30])
+def test_a_body_that_is_declared_too_long_is_refused(length: int) -> None:
+    """A declared length past the bound is 413 before any of the body came."""
+    resource = Counted()
+    server = Server(resource)
+    client = server.connect()
+    client.send(post(b"", length))
+    assert client.statuses() == [413]
+    assert b"Connection: close" in client.transport.value()
+    assert client.closing
+    client.leave()
+    assert resource.bodies == []
+    assert server.counts == {"connections": 1, "too-large": 1}
+    assert server.still_serves()
+
+
+def test_a_body_that_was_sent_along_is_refused_once() -> None:
+    """A body past the bound that comes with its head is one 413, and reaches no resource."""
+    resource = Counted()
+    server = Server(resource)
+    client = server.connect()
+    client.send(post(b"x" * 101) + _GET)
+    assert client.statuses() == [413]
+    assert client.closing
+    client.leave()
+    assert resource.bodies == []
+    assert server.counts == {"connections": 1, "too-large": 1}
+
+
+@pytest.mark.parametrize("sizes", [[101], [60, 41], [100, 1], [1] * 101, [99, 1000]])
+def test_chunks_that_are_too_long_are_refused(sizes: list[int]) -> None:
+    """Chunks that pass the bound together are 413 as soon as they do."""
+    resource = Counted()
+    server = Server(resource)
+    client = server.connect()
+    client.send(chunked(*(b"x" * size for size in sizes)))
+    assert client.statuses() == [413]
+    assert client.closing
+    client.send(b"0\r\n\r\n")
+    client.leave()
+    assert client.statuses() == [413]
+    assert resource.bodies == []
+    assert server.counts["too-large"] == 1
+    assert server.counts["requests"] == 0
+    assert server.clock.getDelayedCalls() == []
+
+
+def test_chunks_within_the_bound_are_taken() -> None:
+    """Chunks that reach the bound and do not pass it are a body like another."""
+    resource = Counted()
+    server = Server(resource)
+    client = server.connect()
+    client.send(chunked(b"x" * 60, b"y" * 40) + b"0\r\n\r\n")
+    assert client.statuses() == [200]
+    assert resource.bodies == [b"x" * 60 + b"y" * 40]
+    client.leave()
+
+
+@pytest.mark.parametrize(
+    ("at_once", "dripped"),
+    [
+        (b"", b"GET /xxxxxxxxxxxx"),
+        (b"GET /", b"xxxxxxxxxxxxxxxx"),
+        (_GET[:-2], b"X-Long: xxxxxxxxxxx"),
+        (_GET[:-2], b"A:b\r\nA:b\r\nA:b\r\nA:b\r\n"),
+        (post(b"", 100), b"xxxxxxxxxxxxxxxxx"),
+        (b"\r\n" + post(b"x", 100), b"xxxxxxxxxxxxxx"),
+        (chunked(b"xyz"), b"000000000000000000000"),
+    ],
+)
+def test_a_request_that_drips_is_ended(at_once: bytes, dripped: bytes) -> None:
+    """A request has its deadline from its first byte to its last, however its bytes drip in."""
+    resource = Counted()
+    server = Server(resource)
+    client = server.connect()
+    if at_once:
+        client.send(at_once)
+    for byte in dripped[:10]:
+        assert not client.closing
+        client.send(bytes([byte]))
+        server.clock.advance(1.0)
+    assert client.closing
+    assert client.statuses() == [408]
+    assert b"Connection: close" in client.transport.value()
+    client.leave()
+    assert resource.bodies == []
+    assert server.counts == {"connections": 1, "timeout": 1}
+    assert server.still_serves()
+
+
+def test_a_dripped_chunked_body_is_ended() -> None:
+    """Chunks that keep coming, each in time and within the bound, meet the deadline too."""
+    server = Server(Counted())
+    client = server.connect()
+    client.send(chunked())
+    for _ in range(9):
+        server.clock.advance(1.0)
+        client.send(b"1\r\nx\r\n")
+    assert client.statuses() == []
+    server.clock.advance(1.0)
+    assert client.statuses() == [408]
+    client.leave()
+    assert server.counts == {"connections": 1, "timeout": 1}
+
+
+def test_a_silent_connection_is_dropped() -> None:
+    """Who connects and says nothing is dropped after the deadline, without a word."""
+    server = Server(Counted())
+    client = server.connect()
+    server.clock.advance(9.9)
+    assert not client.closing
+    server.clock.advance(0.1)
+    assert client.aborted
+    assert client.transport.value() == b""
+    client.leave()
+    assert server.counts == {"connections": 1}
+    assert server.still_serves()
+
+
+def test_the_deadline_begins_with_the_first_byte() -> None:
+    """A request has its whole deadline even if the connection was silent before."""
+    server = Server(Counted())
+    client = server.connect()
+    server.clock.advance(9.0)
+    client.send(_GET[:10])
+    server.clock.advance(9.0)
+    client.send(_GET[10:])
+    assert client.statuses() == [200]
+    client.leave()
+    assert server.clock.getDelayedCalls() == []
+
+
+def test_a_kept_connection_may_be_used_for_long() -> None:
+    """Requests with pauses between them share a connection for longer than any one deadline."""
+    server = Server(Counted())
+    client = server.connect()
+    for number in range(1, 6):
+        client.send(post(b"x" * 50)[:30])
+        server.clock.advance(8.0)
+        client.send(post(b"x" * 50)[30:])
+        assert client.statuses() == [200] * number
+        server.clock.advance(50.0)
+        assert not client.closing
+    assert server.clock.seconds() > 200.0
+    client.leave()
+    assert server.counts == {"connections": 1, "requests": 5}
+    assert server.clock.getDelayedCalls() == []
+
+
+def test_the_second_request_of_a_connection_has_a_deadline_too() -> None:
+    """On a kept connection, too, a request that drips is ended."""
+    server = Server(Counted())
+    client = server.connect()
+    client.send(_GET)
+    server.clock.advance(30.0)
+    client.send(_GET[:10])
+    server.clock.advance(9.9)
+    assert not client.closing
+    server.clock.advance(0.1)
+    assert client.statuses() == [200, 408]
+    assert client.closing
+    client.leave()
+    assert server.counts == {"connections": 1, "requests": 1, "timeout": 1}
+
+
+def test_an_idle_connection_is_closed() -> None:
+    """A kept connection that is not used is closed after the idle time, and dropped if it hangs."""
+    server = Server(Counted())
+    client = server.connect()
+    client.send(_GET)
+    server.clock.advance(59.0)
+    assert not client.closing
+    server.clock.advance(1.0)
+    assert client.closing
+    assert client.statuses() == [200]
+    assert not client.aborted
+    server.clock.advance(60.0)
+    assert client.aborted
+    client.leave()
+    assert server.clock.getDelayedCalls() == []
+
+
+def test_an_answer_may_take_its_time() -> None:
+    """An answer that takes longer than deadline and idle time together is not cut."""
+    slow = Slow()
+    server = Server(slow)
+    client = server.connect()
+    client.send(_GET)
+    for _ in range(30):
+        server.clock.advance(10.0)
+    assert not client.closing
+    slow.answer(b"at last")
+    assert client.statuses() == [200]
+    assert b"at last" in client.transport.value()
+    client.leave()
+    assert server.counts == {"connections": 1, "requests": 1}
+    assert server.clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize("cut", [1, 10, len(_GET)])
+@pytest.mark.parametrize("at_once", [False, True])
+def test_bytes_behind_a_request_do_not_cut_its_answer(cut: int, at_once: bool) -> None:
+    """A next request that comes, whole or in part, while an answer is made waits its turn."""
+    slow = Slow()
+    server = Server(slow)
+    client = server.connect()
+    for data in [_GET + _GET[:cut]] if at_once else [_GET, _GET[:cut]]:
+        client.send(data)
+    server.clock.advance(100.0)
+    assert not client.closing
+    slow.answer(b"first")
+    server.clock.advance(5.0)
+    client.send(_GET[cut:] or b"\r\n")
+    assert client.statuses() == [200]
+    slow.answer(b"second")
+    assert client.statuses() == [200, 200]
+    client.leave()
+    assert server.counts["requests"] == 2
+    assert server.counts["timeout"] == 0
+    assert server.clock.getDelayedCalls() == []
+
+
+def test_what_came_behind_a_request_has_its_deadline_from_the_answer_on() -> None:
+    """A next request that came in part is ended when the rest does not follow the answer in time."""
+    slow = Slow()
+    server = Server(slow)
+    client = server.connect()
+    client.send(_GET)
+    client.send(_GET[:10])
+    server.clock.advance(100.0)
+    slow.answer(b"first")
+    server.clock.advance(9.9)
+    assert not client.closing
+    server.clock.advance(0.1)
+    assert client.statuses() == [200, 408]
+    assert client.closing
+    client.leave()
+    assert server.clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_a_long_body_needs_no_file(declared: bool, recwarn: pytest.WarningsRecorder) -> None:
+    """A body that may be long is kept in memory: a client that leaves half-way leaves no file open."""
+    server = Server(Counted(), Limits(body=1 << 20))
+    client = server.connect()
+    client.send(post(b"x" * 1000, 1 << 20) if declared else chunked(b"x" * 1000))
+    client.leave()
+    del client
+    gc.collect()
+    assert [str(warning.message) for warning in recwarn] == []
+    assert server.still_serves()
+
+
+def test_a_client_that_leaves_before_the_answer() -> None:
+    """A client that leaves while its answer is made leaves no timer and no connection behind."""
+    slow = Slow()
+    server = Server(slow, Limits(connections=1))
+    client = server.connect()
+    client.send(_GET)
+    gone: list[object] = []
+    slow.waiting[0].notifyFinish().addErrback(gone.append)
+    client.leave()
+    assert len(gone) == 1
+    with pytest.raises(RuntimeError, match="connection was lost"):
+        slow.waiting[0].finish()
+    assert server.counts == {"connections": 1, "requests": 1}
+    assert server.clock.getDelayedCalls() == []
+    server.connect().leave()
+
+
+def test_a_request_that_is_broken_off_is_counted() -> None:
+    """A connection that is lost within a request counts as unfinished."""
+    server = Server(Counted())
+    for data in (_GET[:10], post(b"x", 2), chunked(b"x")):
+        client = server.connect()
+        client.send(data)
+        client.leave()
+    assert server.counts == {"connections": 3, "unfinished": 3}
+    assert server.still_serves()
+
+
+def test_connections_past_the_bound_are_refused() -> None:
+    """As many connections as the bound are served; more are refused and counted until one leaves."""
+    server = Server(Counted())
+    clients = [server.connect() for _ in range(3)]
+    for _ in range(2):
+        assert server.factory.buildProtocol(None) is None  # type: ignore[arg-type]
+    assert server.counts == {"connections": 3, "refused": 2}
+    clients[1].leave()
+    clients[1] = server.connect()
+    assert server.factory.buildProtocol(None) is None  # type: ignore[arg-type]
+    for client in clients:
+        client.send(_GET)
+        assert client.statuses() == [200]
+        client.leave()
+    assert server.counts == {"connections": 4, "refused": 3, "requests": 3}
+    assert server.still_serves()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n",
+        b"hello\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9 x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 1000 + b"\r\n",
+        b"GET / HTTP/1.1\r\nA: " + b"x" * 100_000 + b"\r\n\r\n",
+        b"GET /" + b"x" * 100_000,
+        b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 2000 + b"\r\n",
+    ],
+)
+def test_what_is_no_request_is_refused(data: bytes) -> None:
+    """What breaks the rules of HTTP is refused with a 4xx, and the connection closes."""
+    server = Server(Counted())
+    client = server.connect()
+    client.send(data)
+    assert client.closing
+    assert all(400 <= status < 500 for status in client.statuses())
+    client.leave()
+    assert server.counts["requests"] == 0
+    assert server.still_serves()
+
+
+@given(
+    st.lists(
+        st.binary(max_size=100)
+        | st.sampled_from([_GET, _GET[:9], post(b"x"), chunked(b"x"), b"\r\n\r\n", b"0\r\n\r\n"]),
+        max_size=6,
+    )
+)
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_any_bytes_are_survived(pieces: list[bytes]) -> None:
+    """Whatever comes, nothing is raised, the next client is served, and no timer is left."""
+    server = Server(Counted())
+    client = server.connect()
+    for piece in pieces:
+        if not client.closing:
+            client.send(piece)
+    client.leave()
+    assert server.still_serves()
+
+
+def test_random_bytes_are_counted() -> None:
+    """A mebibyte of random bytes ends the connection, counts as unfinished, and is survived."""
+    server = Server(Counted())
+    noise = random.Random(3).randbytes(1 << 20)
+    client = server.connect()
+    for start in range(0, len(noise), 65536):
+        if not client.closing:
+            client.send(noise[start : start + 65536])
+    assert client.closing
+    client.leave()
+    assert server.counts == {"connections": 1, "unfinished": 1}
+    assert server.still_serves()
+
+
+def test_a_fault_of_ours_is_not_shown(logged_failures: list[Failure]) -> None:
+    """A resource that fails is 500 without a trace of why; the log has it."""
+    server = Server(Broken())
+    client = server.connect()
+    client.send(_GET)
+    assert client.statuses() == [500]
+    assert b"secret" not in client.transport.value()
+    assert b"Traceback" not in client.transport.value()
+    client.leave()
+    assert [failure.type for failure in logged_failures] == [ZeroDivisionError]
+    logged_failures.clear()
+
+
+class Reader(Protocol):
+    """A client on a real socket: gathers what comes until the connection ends."""
+
+    def __init__(self) -> None:
+        self.got = b""
+        self.ended: Deferred[bytes] = Deferred()
+
+    def dataReceived(self, data: bytes) -> None:
+        self.got += data
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.ended.callback(self.got)
+
+
+async def test_on_real_sockets() -> None:
+    """On loopback, noise is survived, connections past the bound are closed, others are served."""
+    from twisted.internet import reactor
+
+    counts: Counter[str] = Counter()
+    site = bounded_site(Counted(), reactor, Limits(connections=2), counts)  # type: ignore[arg-type]
+    port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(site)
+    endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port)
+    try:
+        noisy: Reader = await connectProtocol(endpoint, Reader())
+        assert noisy.transport is not None
+        noisy.transport.write(random.Random(4).randbytes(1 << 16) + b"\r\n\r\n")
+        await noisy.ended.addTimeout(10, reactor)  # type: ignore[arg-type]
+        assert counts["unfinished"] == 1
+
+        first: Reader = await connectProtocol(endpoint, Reader())
+        assert first.transport is not None
+        first.transport.write(_GET)
+        second: Reader = await connectProtocol(endpoint, Reader())
+        third: Reader = await connectProtocol(endpoint, Reader())
+        assert await third.ended.addTimeout(10, reactor) == b""  # type: ignore[arg-type]
+        assert counts["refused"] == 1
+        last = _GET.replace(b"Host: a", b"Host: a\r\nConnection: close")
+        for reader in (first, second):
+            assert reader.transport is not None
+            reader.transport.write(last)
+        answers = await gatherResults([first.ended, second.ended]).addTimeout(10, reactor)  # type: ignore[arg-type]
+        assert [answer.count(b" 200 OK") for answer in answers] == [2, 1]
+        assert counts == {"connections": 3, "refused": 1, "unfinished": 1, "requests": 3}
+    finally:
+        await port.stopListening()

@@ -1,0 +1,179 @@
+"""What several rooms' tests need: an in-memory network, a store in memory, a site."""
+
+import sqlite3
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, execute, fail, succeed
+from twisted.internet.error import ConnectionRefusedError as Refused
+from twisted.internet.interfaces import (
+    IProtocol,
+    IProtocolFactory,
+    IStreamClientEndpoint,
+)
+from twisted.internet.task import Clock
+from twisted.test.iosim import IOPump, connect, makeFakeClient, makeFakeServer
+from zope.interface import implementer
+
+from twisted_gantry.site.alarms import Alarms
+from twisted_gantry.site.catalogue import Catalogue
+from twisted_gantry.site.commands import CommandDoor
+from twisted_gantry.site.interfaces import DeviceContext, IDevice, IUplink
+from twisted_gantry.site.points import Points
+from twisted_gantry.site.site import Cabinet, Site
+from twisted_gantry.store.schema import MIGRATIONS
+from twisted_gantry.store.store import SqliteStore
+from twisted_gantry.store.writer import InlineWriter
+
+NOWHERE = IPv4Address("TCP", "127.0.0.1", 1)
+START = 1_700_000_000.0
+"""The moment at which tests begin, Unix seconds."""
+
+
+class TestClock(Clock):
+    """A Clock that also tells the time of day, and moves in small steps."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network: MemoryNetwork | None = None
+        self.wall_offset = START
+
+    def now(self) -> float:
+        """Return Unix seconds."""
+        return float(self.seconds()) + self.wall_offset
+
+    def run(self, seconds: float, step: float = 0.05) -> None:
+        """Let time pass; what is on the wire arrives after each step."""
+        self.settle()
+        for _ in range(round(seconds / step)):
+            self.advance(step)
+            self.settle()
+
+    def settle(self) -> None:
+        """Deliver what is on the wire, and run what is due now."""
+        for _ in range(50):
+            moved = self.network is not None and self.network.flush()
+            self.advance(0)
+            if not moved:
+                return
+
+
+@implementer(IStreamClientEndpoint)
+class MemoryNetwork:
+    """An endpoint that connects clients to `server`, a factory, without a socket.
+
+    While `reachable` is false, connections are refused. `pumps` has every connection ever made.
+    """
+
+    def __init__(self, clock: TestClock, server: IProtocolFactory) -> None:
+        self.server, self.reachable = server, True
+        self.pumps: list[IOPump] = []
+        self.attempts: list[float] = []
+        self._clock = clock
+        clock.network = self
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: N803
+        self.attempts.append(self._clock.seconds())
+        server = self.server.buildProtocol(NOWHERE) if self.reachable else None
+        client = protocolFactory.buildProtocol(NOWHERE)
+        if server is None or client is None:
+            return fail(Refused("refused by the test"))
+        self.pumps.append(
+            connect(
+                server,
+                makeFakeServer(server),
+                client,
+                makeFakeClient(client),
+                greet=False,
+            )
+        )
+        # As a real endpoint does: the protocol is connected when the Deferred fires.
+        return succeed(client)
+
+    def flush(self) -> bool:
+        """Deliver what was written; True if there was anything."""
+        return sum(_pump(pump) for pump in list(self.pumps)) > 0
+
+    def cut(self) -> None:
+        """Break the newest connection, as a network does."""
+        pump = self.pumps[-1]
+        pump.serverIO.abortConnection()
+        pump.clientIO.abortConnection()
+        self.flush()
+
+
+def _pump(pump: IOPump) -> bool:
+    moved = False
+    while pump.pump():
+        moved = True
+    return moved
+
+
+def memory_store(now: Callable[[], float]) -> SqliteStore:
+    """Return a store in memory, whose Deferreds have fired when they are returned."""
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    for script in MIGRATIONS:
+        db.executescript(script)
+    return SqliteStore(InlineWriter(db), now)
+
+
+def in_no_thread(function: Callable[..., Any], *args: Any) -> Deferred[Any]:
+    """Run a blocking function at once."""
+    return execute(function, *args)
+
+
+class Bench:
+    """A site on a Clock, with a store in memory; devices are added with `add`."""
+
+    def __init__(self, *cabinets: Cabinet) -> None:
+        self.clock = TestClock()
+        now = self.clock.now
+        self.points = Points(Catalogue(), now)
+        self.alarms = Alarms(self.points, self.clock, now)
+        self.store = memory_store(now)
+        self.random = Random(1)
+        devices: dict[str, IDevice] = {}
+        uplinks: dict[str, IUplink] = {}
+        numbers = iter(range(1, 1_000_000))
+        self.door = CommandDoor(
+            devices, self.store, self.clock, now, lambda: f"command-{next(numbers)}"
+        )
+        self.site = Site(
+            gantry_id="G000211001002110010",
+            name="test",
+            timezone="Asia/Shanghai",
+            started_at=now(),
+            points=self.points,
+            alarms=self.alarms,
+            door=self.door,
+            store=self.store,
+            devices=devices,
+            uplinks=uplinks,
+            cabinets=cabinets,
+        )
+        self.context = DeviceContext(self.clock, self.points, now, self.random, in_no_thread)
+
+    def add(self, device: Any) -> None:
+        """Make a device part of the site, as the wiring does."""
+        self.alarms.watch(device.name, device.rules, device.status)
+        self.site.devices[device.name] = device
+
+    def good(self, name: str) -> Any:
+        """Return the value of a point that is good, else its quality."""
+        point = self.points[name]
+        return point.quality.value if point.good is None else point.value
+
+    def raised(self) -> set[str]:
+        """Return the names of the raised alarms."""
+        return {alarm.name for alarm in self.alarms.active()}
+
+
+def fired(deferred: Deferred[Any]) -> list[Any]:
+    """Return a list that gains the Deferred's result, or its Failure."""
+    results: list[Any] = []
+    deferred.addBoth(results.append)
+    return results

@@ -1,0 +1,204 @@
+"""TOML tables into typed settings, every mistake found at once, each with its line and key.
+
+Knows no setting of ours. msgspec checks each value; what it says is gathered instead of raised.
+"""
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from twisted_gantry.site.secret import Secret
+
+_S = TypeVar("_S", bound=msgspec.Struct)
+Path = tuple[str | int, ...]
+
+_KEY = r"""[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*'"""
+_HEADER = re.compile(rf"\s*(\[\[?)\s*((?:{_KEY})(?:\s*\.\s*(?:{_KEY}))*)\s*\]")
+_ASSIGNMENT = re.compile(rf"\s*((?:{_KEY})(?:\s*\.\s*(?:{_KEY}))*)\s*=")
+# What may begin or end something within a value.
+_TOKEN = re.compile(r"""\"{3}|'{3}|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|#[^\n]*|[\[\]{}]|\n""")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A mistake in a configuration; `line` counts from 1, None if the place is not in the file."""
+
+    source: str
+    line: int | None
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        """Return `site.toml:12: uplink.etc.url: …`."""
+        place = self.source if self.line is None else f"{self.source}:{self.line}"
+        return f"{place}: {self.key}: {self.message}" if self.key else f"{place}: {self.message}"
+
+
+def show_path(path: Path) -> str:
+    """Return a place as people write it: `device[2].poll`, counted from 1."""
+    text = ""
+    for part in path:
+        text += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _parts(dotted: str) -> Iterator[str]:
+    for key in re.findall(_KEY, dotted):
+        yield key[1:-1] if key[0] in "\"'" else key
+
+
+def _value_end(text: str, at: int) -> int:
+    """Return where the value that begins at `at` ends: at a newline outside of all brackets."""
+    depth, closer = 0, ""
+    for token in _TOKEN.finditer(text, at):
+        mark = token.group()
+        if closer:
+            closer = "" if mark == closer else closer
+        elif mark in {'"""', "'''"}:
+            closer = mark
+        elif mark in "[{":
+            depth += 1
+        elif mark in "]}":
+            depth -= 1
+        elif mark == "\n" and depth <= 0:
+            return token.start()
+    return len(text)
+
+
+def places(text: str) -> dict[Path, int]:
+    """Return the line, from 1, of every table header and key that stands in TOML `text`."""
+    found: dict[Path, int] = {}
+    counts: dict[Path, int] = {}
+    table: Path = ()
+    at = 0
+    while at < len(text):
+        line = text.count("\n", 0, at) + 1
+        header, assignment = _HEADER.match(text, at), _ASSIGNMENT.match(text, at)
+        if header is not None and "\n" not in header.group().strip("\n"):
+            table = ()
+            names = list(_parts(header[2]))
+            for index, name in enumerate(names, 1):
+                table += (name,)
+                if header[1] == "[[" and index == len(names):
+                    counts[table] = counts.get(table, -1) + 1
+                if table in counts:
+                    table += (counts[table],)
+            found[table] = line + header.group().count(
+                "\n", 0, len(header.group()) - len(header.group().lstrip())
+            )
+            at = text.find("\n", header.end())
+        elif assignment is not None:
+            lead = len(assignment.group()) - len(assignment.group().lstrip())
+            found[(*table, *_parts(assignment[1]))] = line + assignment.group().count("\n", 0, lead)
+            at = _value_end(text, assignment.end())
+        else:
+            at = text.find("\n", at)
+        if at < 0:
+            break
+        at += 1
+    return found
+
+
+@dataclass
+class Document:
+    """A TOML text, decoded, with the problems found so far."""
+
+    source: str
+    root: dict[str, Any] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    _places: dict[Path, int] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str, source: str) -> "Document":
+        """Decode `text`; what is no TOML is the only problem then."""
+        document = cls(source)
+        try:
+            document.root = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            found = re.search(r"\(at line (\d+), column \d+\)", str(error))
+            message = re.sub(r"\s*\(at .*\)$", "", str(error))
+            document.problems.append(
+                Problem(source, int(found[1]) if found else None, "", f"no TOML: {message}")
+            )
+        else:
+            document._places = places(text)
+        return document
+
+    def wrong(self, path: Path, message: str) -> None:
+        """Note a problem at `path`, or at the nearest place around it that stands in the text."""
+        line = next(
+            (self._places[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self._places),
+            None,
+        )
+        self.problems.append(Problem(self.source, line, show_path(path), message))
+
+    def table(self, parent: Mapping[str, Any], path: Path) -> dict[str, Any]:
+        """Return the table at `path`, a key of `parent` last; `{}` if there is none."""
+        value = parent.get(str(path[-1]), {})
+        if isinstance(value, dict):
+            return value
+        self.wrong(path, "must be a table")
+        return {}
+
+    def tables(self, key: str) -> list[dict[str, Any]]:
+        """Return the array of tables `[[key]]`, those that are tables."""
+        value = self.root.get(key, [])
+        if isinstance(value, list) and all(isinstance(each, dict) for each in value):
+            return value
+        self.wrong((key,), f"must be tables, each begun with [[{key}]]")
+        return []
+
+    def unknown(self, table: Mapping[str, Any], known: set[str], path: Path) -> None:
+        """Note each key of `table` that is not `known`."""
+        for key in table:
+            if key not in known:
+                close = get_close_matches(key, known, 1)
+                hint = f"; did you mean {close[0]}?" if close else ""
+                self.wrong((*path, key), f"unknown key{hint}")
+
+    def read(
+        self,
+        table: Mapping[str, Any],
+        into: type[_S],
+        path: Path,
+        secret: Callable[[Any], Secret],
+        also: frozenset[str] = frozenset(),
+    ) -> _S | None:
+        """Read `table` into a struct; `also` are keys that somebody else reads.
+
+        `secret` turns the value of a secret key into a Secret, or raises ValueError. Returns None
+        when anything in the table is wrong; it is noted.
+        """
+        before = len(self.problems)
+        types = get_type_hints(into, include_extras=True)
+        fields = {f.name: f for f in msgspec.structs.fields(into)}
+        self.unknown(table, set(fields) | also, path)
+        values: dict[str, Any] = {}
+        for name, each in fields.items():
+            if name not in table:
+                if each.required:
+                    self.wrong((*path, name), "is missing")
+                continue
+            try:
+                if _is_secret(types[name]):
+                    values[name] = secret(table[name])
+                else:
+                    values[name] = msgspec.convert(table[name], types[name])
+            except msgspec.ValidationError as error:
+                text = str(error).replace("`", "")
+                self.wrong((*path, name), f"{text[:1].lower()}{text[1:]}; it is {table[name]!r}")
+            except ValueError as error:
+                self.wrong((*path, name), str(error))
+        return into(**values) if len(self.problems) == before else None
+
+
+def _is_secret(kind: Any) -> bool:
+    if get_origin(kind) is UnionType:
+        return Secret in get_args(kind)
+    return kind is Secret

@@ -1,0 +1,272 @@
+"""The client of the local HTTP API: one request a connection, everything bounded, no reactor."""
+
+import http.client
+import socket
+import ssl
+import threading
+from base64 import b64encode
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+
+from twisted_gantry.ctl.errors import Exit, Trouble
+from twisted_gantry.site.secret import Secret
+
+# The longest answer that is read: a whole catalogue of points is under 1 MiB.
+MAX_ANSWER = 16 * 1024 * 1024
+# Seconds for one answer; a command waits until it has expired, and this much longer.
+TIMEOUT = 10.0
+GRACE = 10.0
+# HTTP Basic wants a name; the API looks at the password alone.
+USER = "gantryctl"
+# How much of what the other side says is repeated to the person.
+_QUOTED = 300
+
+
+class ApiError(Trouble):
+    """The API gave no result. `sent` tells whether the request may have been acted upon.
+
+    `status` is the HTTP status, None when no answer came.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        exit_code: int = Exit.WRONG,
+        code: str = "",
+        *,
+        status: int | None = None,
+        sent: bool = True,
+        **fields: object,
+    ) -> None:
+        super().__init__(key, exit_code, code, **fields)
+        self.status, self.sent = status, sent
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A JSON object, and the HTTP status that it came with."""
+
+    status: int
+    document: dict[str, Any]
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path, self._seconds = path, timeout
+
+    def connect(self) -> None:
+        """Connect to the path."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self._seconds)
+        self.sock.connect(self._path)
+
+
+Connect = Callable[[float], http.client.HTTPConnection]
+
+
+def _bad_url(url: str) -> ApiError:
+    return ApiError("bad-url", Exit.USAGE, sent=False, url=url)
+
+
+def _parse(url: str) -> tuple[Connect, str]:
+    """Return how to connect to `url`, and the path before `/api`. Raises ApiError."""
+    if url.startswith("unix:"):
+        path = url.removeprefix("unix:")
+        if not path.startswith("/"):
+            raise _bad_url(url)
+        return lambda timeout: _UnixConnection(path, timeout), ""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise _bad_url("http://…") from None
+    if parts.username is not None or parts.password is not None:
+        # A command line is seen by everyone on the computer; so is a message.
+        raise ApiError("password-in-url", Exit.USAGE, sent=False)
+    printable = url.isascii() and url.isprintable() and " " not in url
+    if parts.scheme not in {"http", "https"} or not host or not printable:
+        raise _bad_url(url)
+    if parts.query or parts.fragment:
+        raise _bad_url(url)
+    base = parts.path.rstrip("/")
+    if parts.scheme == "https":
+        context = ssl.create_default_context()
+        return lambda t: http.client.HTTPSConnection(host, port, timeout=t, context=context), base
+    return lambda t: http.client.HTTPConnection(host, port, timeout=t), base
+
+
+def _authorization(password: Secret | None, token: Secret | None) -> Secret | None:
+    if token is not None:
+        text = token.reveal()
+        if not text or not text.isascii() or not text.isprintable() or " " in text:
+            raise ApiError("bad-token", Exit.USAGE, sent=False)
+        return Secret(f"Bearer {text}")
+    if password is not None:
+        pair = f"{USER}:{password.reveal()}".encode()
+        return Secret(f"Basic {b64encode(pair).decode()}")
+    return None
+
+
+@dataclass
+class _Watchdog:
+    """Cuts a connection when its time is over, however slowly the bytes drip."""
+
+    sock: socket.socket
+    seconds: float
+    expired: bool = False
+    _timer: threading.Timer = field(init=False)
+
+    def __enter__(self) -> "_Watchdog":
+        self._timer = threading.Timer(self.seconds, self._cut)
+        self._timer.daemon = True
+        self._timer.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._timer.cancel()
+
+    def _cut(self) -> None:
+        self.expired = True
+        try:
+            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+        except OSError:
+            pass  # it is closed already
+
+
+class Api:
+    """The local API at `url`: `http://host:port`, `https://…` or `unix:/path`.
+
+    `timeout` is seconds for one answer. Nothing is followed: neither redirects nor proxies get to
+    see the password or the token.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        password: Secret | None = None,
+        token: Secret | None = None,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        self.timeout = timeout
+        self._connect, self._base = _parse(url)
+        self._authorization = _authorization(password, token)
+        self.url = url
+
+    def __repr__(self) -> str:
+        """Show where it is, never how it is opened."""
+        return f"Api({self.url!r})"
+
+    def get(
+        self, path: str, query: Mapping[str, object] | None = None, also: Collection[int] = ()
+    ) -> Answer:
+        """Return what is at `path`; a query without values is left out.
+
+        `also` are statuses besides 2xx that carry a result. Raises ApiError.
+        """
+        given = {name: value for name, value in (query or {}).items() if value is not None}
+        target = path + ("?" + urlencode(given) if given else "")
+        return self._ask("GET", target, None, self.timeout, also)
+
+    def post(self, path: str, document: object, timeout: float | None = None) -> Answer:
+        """Send `document` to `path`, and return the answer. Raises ApiError."""
+        body = msgspec.json.encode(document)
+        return self._ask("POST", path, body, timeout or self.timeout, ())
+
+    def _ask(
+        self, method: str, target: str, body: bytes | None, timeout: float, also: Collection[int]
+    ) -> Answer:
+        status, location, data = self._exchange(method, target, body, timeout)
+        if 300 <= status < 400:
+            raise self._error("redirected", status=status, location=location[:_QUOTED])
+        try:
+            document = msgspec.json.decode(data)
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict):
+            key = "no-password" if status == 401 else "not-json"
+            raise self._error(key, status=status)
+        if 200 <= status < 300 or (status in also and "error" not in document):
+            return Answer(status, document)
+        raise self._refusal(status, document)
+
+    def _refusal(self, status: int, document: dict[str, Any]) -> ApiError:
+        error = document.get("error")
+        said = error if isinstance(error, dict) else {}
+        code, message = (str(said.get(name, ""))[:_QUOTED] for name in ("code", "message"))
+        key = "no-password" if status == 401 else "refused"
+        return self._error(key, code=code, status=status, name=code, message=message)
+
+    def _exchange(
+        self, method: str, target: str, body: bytes | None, timeout: float
+    ) -> tuple[int, str, bytes]:
+        headers = {"Accept": "application/json", "Connection": "close"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        if self._authorization is not None:
+            headers["Authorization"] = self._authorization.reveal()
+        try:
+            connection = self._connect(timeout)
+        except (http.client.HTTPException, ValueError):
+            raise _bad_url(self.url) from None
+        try:
+            self._open(connection)
+            with _Watchdog(connection.sock, timeout) as watchdog:
+                try:
+                    connection.request(method, self._base + target, body, headers)
+                    response = connection.getresponse()
+                    data = self._read(response)
+                    if watchdog.expired:
+                        raise TimeoutError
+                except (OSError, http.client.HTTPException, ValueError) as error:
+                    if watchdog.expired or isinstance(error, TimeoutError):
+                        raise self._error(
+                            "no-answer", Exit.UNREACHABLE, seconds=f"{timeout:g}"
+                        ) from None
+                    raise self._error("broke-off", Exit.UNREACHABLE) from None
+            return response.status, response.getheader("Location") or "", data
+        finally:
+            connection.close()
+
+    def _open(self, connection: http.client.HTTPConnection) -> None:
+        try:
+            connection.connect()
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise self._error(
+                "cannot-connect", Exit.UNREACHABLE, sent=False, reason=reason
+            ) from None
+
+    def _read(self, response: http.client.HTTPResponse) -> bytes:
+        declared = response.length or 0
+        data = b"" if declared > MAX_ANSWER else response.read(MAX_ANSWER + 1)
+        if declared > MAX_ANSWER or len(data) > MAX_ANSWER:
+            raise self._error("too-long", status=response.status, mib=MAX_ANSWER >> 20)
+        if response.length:  # the rest that was announced and did not come
+            raise http.client.IncompleteRead(b"")
+        return data
+
+    def _error(
+        self,
+        key: str,
+        exit_code: int = Exit.WRONG,
+        code: str = "",
+        *,
+        status: int | None = None,
+        sent: bool = True,
+        **fields: object,
+    ) -> ApiError:
+        fields |= {"where": self.url, "status": status}
+        return ApiError(key, exit_code, code, status=status, sent=sent, **fields)

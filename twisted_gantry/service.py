@@ -1,0 +1,201 @@
+"""Settings into one tree of services: the wiring, and the options of `twistd gantry`."""
+
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from random import Random, SystemRandom
+from typing import Any
+
+from twisted.application.strports import service as listening
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.usage import Options as BaseOptions
+from twisted.python.usage import UsageError
+
+from twisted_gantry import __version__
+from twisted_gantry.config import DEMO, ConfigError, Settings, load, load_file
+from twisted_gantry.net.http_server import Limits, bounded_site
+from twisted_gantry.net.service import ServiceGroup
+from twisted_gantry.site.alarms import Alarms, Severity
+from twisted_gantry.site.catalogue import Catalogue
+from twisted_gantry.site.commands import CommandDoor
+from twisted_gantry.site.interfaces import DeviceContext, IDevice, IStore, IUplink
+from twisted_gantry.site.points import Points
+from twisted_gantry.site.site import Site
+from twisted_gantry.store.schema import Unusable
+from twisted_gantry.store.store import open_store
+from twisted_gantry.twin.twin import TwinSettings, build_twin
+from twisted_gantry.uplinks.etc import NAME, etc_uplink
+from twisted_gantry.web.web import web_resource
+
+_log = Logger()
+
+
+class GantryTree(ServiceGroup):
+    """All services of one gantry. `site` is what they know."""
+
+    site: Site
+
+    def stopService(self) -> Deferred[Any]:
+        """Stop the services, then close the store: what they still write is kept."""
+        stopped = super().stopService()
+        self.site.alarms.stop()
+        return stopped.addBoth(lambda _: self.site.store.close())
+
+
+def gantry_tree(
+    settings: Settings,
+    *,
+    store: IStore,
+    reactor: Any,
+    now: Callable[[], float],
+    random: Random,
+    in_thread: Callable[..., Deferred[Any]],
+) -> GantryTree:
+    """Turn settings into the service tree, not started.
+
+    `now` returns Unix seconds; `in_thread(f, …)` runs a blocking function. The tree closes `store`
+    when it stops.
+    """
+    points = Points(Catalogue(), now)
+    alarms = Alarms(points, reactor, now)
+    context = DeviceContext(reactor, points, now, random, in_thread)
+    devices: dict[str, IDevice] = {}
+    uplinks: dict[str, IUplink] = {}
+    site = Site(
+        gantry_id=settings.gantry.id,
+        name=settings.gantry.name,
+        timezone=settings.gantry.timezone,
+        started_at=now(),
+        points=points,
+        alarms=alarms,
+        door=CommandDoor(devices, store, reactor, now, lambda: uuid.uuid4().hex),
+        store=store,
+        devices=devices,
+        uplinks=uplinks,
+        cabinets=settings.cabinets,
+    )
+    tree = GantryTree()
+    tree.site = site
+    tree.add(_web(settings, site, reactor, now))
+    for entry in settings.devices:
+        device = entry.kind.build(entry.name, entry.settings, context)
+        alarms.watch(entry.name, device.rules, device.status)
+        devices[entry.name] = device
+        tree.add(device)
+    if settings.etc is not None:
+        etc = etc_uplink(settings.etc, site, reactor, now, random.random)
+        uplinks[NAME] = etc
+        tree.add(etc)
+    for text in store.found:
+        _log.warn("found at the start: {text}", text=text)
+        alarms.set("store.found", Severity.WARNING, text, f"启动时发现:{text}")
+    return tree
+
+
+def _web(settings: Settings, site: Site, reactor: Any, now: Callable[[], float]) -> Any:
+    counts: dict[str, Counter[str]] = {"web": Counter()}
+    web = settings.web
+    resource = web_resource(
+        site,
+        now=now,
+        version=__version__,
+        password=web.password,
+        token=web.token,
+        http_counts=counts,
+        health=list,
+    )
+    return listening(web.listen, bounded_site(resource, reactor, Limits(), counts["web"]), reactor)
+
+
+class Gantry(ServiceGroup):
+    """Opens the store and starts the tree once twistd has become a daemon: threads do not fork."""
+
+    def __init__(self, settings: Settings, folder: Path, demo: bool, reactor: Any) -> None:
+        super().__init__()
+        self._settings, self._folder, self._demo, self._reactor = settings, folder, demo, reactor
+
+    def startService(self) -> None:
+        """Start everything. What an operator can mend ends the program with one line."""
+        super().startService()
+        reactor = self._reactor
+        try:
+            if self._demo:
+                self.add(build_twin(TwinSettings(), reactor, time.time))
+            store = open_store(self._folder, reactor, time.time)
+        except (Unusable, CannotListenError) as error:
+            _give_up(error)
+        tree = gantry_tree(
+            self._settings,
+            store=store,
+            reactor=reactor,
+            now=time.time,
+            random=SystemRandom(),
+            in_thread=partial(deferToThreadPool, reactor, reactor.getThreadPool()),
+        )
+        try:
+            self.add(tree)
+        except CannotListenError as error:
+            store.close()
+            _give_up(error)
+
+
+def _give_up(error: Exception) -> None:
+    sys.exit(f"gantry: {error}")
+
+
+class Options(BaseOptions):
+    """`twistd gantry`: a gantry from a configuration file, or a demonstration."""
+
+    longdesc = (
+        "The monitoring daemon of an ETC toll gantry: reads its devices, raises alarms, reports to "
+        "the platform. Give --config FILE, or --demo for a simulated site on loopback."
+    )
+    optParameters = [  # noqa: RUF012 - twisted's way
+        ["config", "c", None, "The configuration file (TOML)"],
+        ["data", "d", "gantry-data", "The folder for what must outlive the process"],
+        [
+            "web",
+            "w",
+            None,
+            "Where to serve the local API and page, an endpoint; wins over the file",
+        ],
+    ]
+    optFlags = [  # noqa: RUF012
+        ["demo", None, "A whole gantry against a simulated site, on loopback"],
+        ["check", None, "Only validate: print what is wrong, exit 0 or 1"],
+    ]
+
+    settings: Settings
+
+    def postOptions(self) -> None:
+        """Read and check the configuration."""
+        if bool(self["config"]) == bool(self["demo"]):
+            raise UsageError("give one of --config FILE and --demo")
+        try:
+            settings = load(DEMO, "demo") if self["demo"] else load_file(Path(self["config"]))
+            if self["web"]:
+                settings = settings.listening_on(self["web"])
+        except ConfigError as error:
+            if self["check"]:
+                sys.stdout.write(f"{error}\n")
+                sys.exit(1)
+            raise UsageError(f"the configuration cannot be used:\n{error}") from None
+        if self["check"]:
+            sys.stdout.write("the configuration is in order\n")
+            sys.exit(0)
+        self.settings = settings
+
+
+def makeService(options: Options) -> Gantry:
+    """Return the service for twistd."""
+    from twisted.internet import reactor  # the one place, with twin.tap, that takes the global one
+
+    folder = Path(options["data"]).absolute()
+    return Gantry(options.settings, folder, bool(options["demo"]), reactor)

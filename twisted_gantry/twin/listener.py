@@ -1,0 +1,111 @@
+"""A listening endpoint as a service: its address can be asked for, and its end is clean."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+_log = Logger()
+
+# Turns of the reactor that the connections get to close, once they are cut.
+_CLOSING_TURNS = 100
+
+
+class CannotListen(Exception):
+    """A face could not start; the text names it, its endpoint and the reason."""
+
+
+class Closable(Protocol):
+    """A connection that can be dropped."""
+
+    def abortConnection(self) -> Any:
+        """Drop it at once."""
+
+
+class Listener(Service):
+    """Listens with `factory` on `endpoint` while it runs.
+
+    `connections` gives those that are open, to be cut when it stops. `place` is the text of the
+    endpoint, for messages. A failure to listen fails the start of the service with CannotListen.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        place: str,
+        endpoint: IStreamServerEndpoint,
+        factory: IProtocolFactory,
+        connections: Callable[[], Iterable[Closable]],
+    ) -> None:
+        self._reactor, self._place, self._endpoint = reactor, place, endpoint
+        self._factory, self._connections = factory, connections
+        self._listening: Deferred[IListeningPort | None] | None = None
+        self._port: IListeningPort | None = None
+
+    @property
+    def address(self) -> Any:
+        """Where it listens, an IAddress. Raises RuntimeError while it does not."""
+        if self._port is None:
+            raise RuntimeError(f"{self.name} does not listen")
+        return self._port.getHost()
+
+    @property
+    def port(self) -> int:
+        """The TCP port it listens on. Raises RuntimeError while it does not."""
+        return int(self.address.port)
+
+    def privilegedStartService(self) -> None:
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
+        self._listen()
+
+    def startService(self) -> None:
+        super().startService()  # type: ignore[no-untyped-call]
+        if self._listening is None:
+            self._listen()
+
+    def _listen(self) -> None:
+        failures: list[Failure] = []
+        starting = True
+
+        def up(port: IListeningPort) -> IListeningPort:
+            self._port = port
+            return port
+
+        def down(failure: Failure) -> None:
+            if starting:
+                failures.append(failure)
+            else:  # an endpoint that needs time: the start is over, the log must tell
+                _log.failure("{name} cannot listen", failure=failure, name=self.name)
+
+        self._listening = self._endpoint.listen(self._factory).addCallbacks(up, down)
+        starting = False
+        if failures:
+            self._listening = None
+            raise CannotListen(
+                f"{self.name} cannot listen on {self._place}: {failures[0].getErrorMessage()}"
+            )
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()  # type: ignore[no-untyped-call]
+        return ensureDeferred(self._stop())
+
+    async def _stop(self) -> None:
+        if self._listening is None:
+            return
+        listening, self._listening, self._port = self._listening, None, None
+        port = await listening
+        stopping = None if port is None else port.stopListening()
+        if stopping is not None:
+            await stopping
+        for _ in range(_CLOSING_TURNS):
+            still = list(self._connections())
+            if not still:
+                break
+            for connection in still:
+                connection.abortConnection()
+            await deferLater(self._reactor, 0)

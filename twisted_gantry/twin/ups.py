@@ -1,0 +1,275 @@
+"""One UPS of the site: what it does with the mains, its battery and its load.
+
+It is a double-conversion UPS like the C10KS of `000_ebcda87cd71d876a.txt`. Time passes in `step`
+alone; what needs no time (a transfer, a command, a change of the load) is done in `settle`, so that
+the next question already sees it.
+"""
+
+import math
+import random
+from enum import StrEnum
+
+from twisted_gantry.twin.battery import Battery
+from twisted_gantry.twin.load import Load
+from twisted_gantry.twin.mains import NOMINAL_HZ, NOMINAL_V, Mains
+from twisted_gantry.wire.upscard_values import UpsState
+
+EFFICIENCY = 0.92  # from the battery or the rectifier to the output
+IDLE_W = 60.0  # what the UPS itself takes
+# Above the first it warns; above the second the load goes to bypass until it is back under the
+# first. A real UPS waits seconds to a minute in between: here it is at once, to be seen at once.
+WARN_LOAD, MOST_LOAD = 100.0, 110.0
+LOW_CHARGE = 0.20
+LOW_V = 184.0  # 1.92 V a cell under load
+COLD_START_CHARGE = 0.05
+TEST_S = 10.0
+START_S = 3.0  # from the return of the mains after a shutdown until the output is on
+REPLACE_HEALTH = 0.80  # IEEE 1188: a battery under 80 % of its rated capacity is to be replaced
+AMBIENT_C = 25.0
+_WARMING = 0.05  # degrees for each W of losses, in the end
+_WARMING_S = 900.0
+
+
+class Mode(StrEnum):
+    """How an operator has set the UPS to work while the mains are good."""
+
+    ONLINE = "online"
+    ECONOMY = "economy"
+    CONVERTER = "converter"
+    BYPASS = "bypass"
+
+
+class Fault(StrEnum):
+    """What is broken.
+
+    `inverter`: the load is on bypass, as long as there are mains; `short-circuit`: the output is
+    dark; `charger`: the UPS works on and never charges.
+    """
+
+    NONE = "none"
+    INVERTER = "inverter"
+    SHORT_CIRCUIT = "short-circuit"
+    CHARGER = "charger"
+
+
+# Where the output comes from: the inverter, the mains past it, or nowhere.
+_ON_INVERTER = {UpsState.LINE, UpsState.CONVERTER, UpsState.TEST, UpsState.BATTERY}
+_ON_MAINS = {UpsState.BYPASS, UpsState.HE}
+_ON_BATTERY = {UpsState.TEST, UpsState.BATTERY}
+_OFF = {UpsState.STANDBY, UpsState.SHUTDOWN}
+_MAY_TEST = {UpsState.LINE, UpsState.HE, UpsState.CONVERTER}
+
+
+class Ups:
+    """The UPS. Whoever changes a public attribute, or the mains, calls `settle` after it."""
+
+    def __init__(self, mains: Mains, noise: random.Random) -> None:
+        self.mains = mains
+        self.battery, self.load = Battery(), Load()
+        self.mode = Mode.ONLINE
+        self.fault = Fault.NONE
+        self.output_wanted = True
+        self.buzzer_muted = False
+        self.self_test = "unknown"
+        self.temperature_c = 36.7
+        self.ambient_c = AMBIENT_C
+        self.fault_voltage_v = 0.0
+        self.state = UpsState.LINE
+        self.jitter: tuple[float, ...] = (0.0,) * 8
+        """Noise of the measurements, each from -1 to 1, drawn anew at each `step`."""
+        self._noise = noise
+        self._dark = False  # switched off by itself; the return of the mains starts it
+        self._overloaded = False
+        self._test_left_s = 0.0
+        self._start_left_s = 0.0
+        self._mains_were_good = True
+        self.settle()
+
+    # -- what follows from it
+
+    @property
+    def mains_good(self) -> bool:
+        """Whether it can work from the mains."""
+        return self.mains.usable(self.load.inputs)
+
+    @property
+    def output_voltage_v(self) -> dict[str, float]:
+        """The voltage of each phase that goes out, in V."""
+        if self.state in _ON_INVERTER:
+            return dict.fromkeys(self.load.outputs, NOMINAL_V)
+        if self.state in _ON_MAINS or self._on_fault_bypass:
+            return {phase: self.mains.voltage_v[phase] for phase in self.load.outputs}
+        return dict.fromkeys(self.load.outputs, 0.0)
+
+    @property
+    def output_frequency_hz(self) -> float:
+        """The frequency at the output, in Hz; 0 when it is dark."""
+        if self.state in _ON_INVERTER:
+            return NOMINAL_HZ
+        on_mains = self.state in _ON_MAINS or self._on_fault_bypass
+        return self.mains.frequency_hz if on_mains else 0.0
+
+    @property
+    def output_w(self) -> float:
+        """What the load gets, in W."""
+        return self.load.total_w if self.powered else 0.0
+
+    @property
+    def powered(self) -> bool:
+        """Whether the load is fed."""
+        return self.output_frequency_hz > 0
+
+    @property
+    def overload(self) -> bool:
+        """Whether more is connected than the UPS is rated for, and it is meant to be on."""
+        return self.output_wanted and self.load.highest_percent > WARN_LOAD
+
+    @property
+    def battery_low(self) -> bool:
+        """Whether the battery will not last much longer."""
+        return self.battery.charge < LOW_CHARGE or self.battery.voltage_v < LOW_V
+
+    @property
+    def off(self) -> bool:
+        """Whether it is switched off, by a command or by itself."""
+        return self.state in _OFF
+
+    @property
+    def battery_w(self) -> float:
+        """What feeding the load takes, or would take, from the battery, in W."""
+        fed = self.load.total_w if self.output_wanted else 0.0
+        return fed / EFFICIENCY + IDLE_W
+
+    @property
+    def runtime_s(self) -> float:
+        """How long the battery would last, in s."""
+        return self.battery.runtime_s(self.battery_w)
+
+    # -- commands: True if it was done
+
+    def switch_on(self) -> bool:
+        """SON: feed the load. Refused with a fault, and without mains on an empty battery."""
+        cannot_start = (
+            self.battery.charge < COLD_START_CHARGE or self.load.highest_percent > MOST_LOAD
+        )
+        if self._broken or (not self.mains_good and cannot_start and not self.powered):
+            return False
+        self.output_wanted = True
+        if not self.mains_good:
+            self._dark = False  # a cold start, from the battery
+        self.settle()
+        return self.powered or self.state is UpsState.POWER_ON
+
+    def switch_off(self) -> bool:
+        """SOFF: darken the output."""
+        self.output_wanted = False
+        self.settle()
+        return not self.powered
+
+    def mute_buzzer(self, muted: bool) -> bool:
+        """BZOFF and BZON."""
+        self.buzzer_muted = muted
+        return True
+
+    def start_test(self) -> bool:
+        """T: feed the load from the battery for some seconds, and judge the battery.
+
+        Refused unless the UPS works from the mains with a battery that can bear it.
+        """
+        if self.state not in _MAY_TEST or self.battery_low or self.overload:
+            return False
+        self._test_left_s, self.self_test = TEST_S, "unknown"
+        self.settle()
+        return self.state is UpsState.TEST
+
+    # -- time, and what needs none
+
+    def step(self, dt: float) -> None:
+        """Let `dt` seconds pass, at most a second or so; `settle` has been called before."""
+        self.battery.step(dt)
+        goal_c = self.ambient_c + _WARMING * self._losses_w
+        self.temperature_c += (goal_c - self.temperature_c) * -math.expm1(-dt / _WARMING_S)
+        self._start_left_s = max(self._start_left_s - dt, 0.0)
+        if self.state is UpsState.TEST:
+            self._test_left_s -= dt
+            self.battery.load(self.battery_w)
+            if self._test_left_s <= 0 or self.battery.empty:
+                self._judge_battery()
+        self.settle()
+
+    def draw_noise(self) -> None:
+        """Draw the noise of the next measurements."""
+        self.jitter = tuple(self._noise.uniform(-1, 1) for _ in self.jitter)
+
+    def settle(self) -> None:
+        """Do at once what follows from the mains, the load, the battery and the settings."""
+        good = self.mains_good
+        if self._mains_were_good and not good:
+            self.fault_voltage_v = min(
+                self.mains.bad_voltages(self.load.inputs), default=self.mains.voltage_v["r"]
+            )
+        self._mains_were_good = good
+        highest = self.load.highest_percent
+        self._overloaded = highest > (WARN_LOAD if self._overloaded else MOST_LOAD)
+        self.state = self._state_on_mains() if good else self._state_without_mains()
+        if self.state is not UpsState.TEST:
+            self._test_left_s = 0.0
+        if self.state in _ON_BATTERY:
+            self.battery.load(self.battery_w)
+        elif good and self.fault is not Fault.CHARGER:
+            self.battery.feed()
+        else:
+            self.battery.rest()
+
+    def _state_on_mains(self) -> UpsState:
+        if self._dark:
+            self._dark, self._start_left_s = False, START_S
+        if self._broken:
+            return UpsState.FAULT
+        if not self.output_wanted:
+            self._start_left_s = 0.0
+            return UpsState.STANDBY
+        if self._start_left_s > 0:
+            return UpsState.POWER_ON
+        if self._overloaded or self.mode is Mode.BYPASS:
+            return UpsState.BYPASS
+        if self._test_left_s > 0:
+            return UpsState.TEST
+        return {Mode.ECONOMY: UpsState.HE, Mode.CONVERTER: UpsState.CONVERTER}.get(
+            self.mode, UpsState.LINE
+        )
+
+    def _state_without_mains(self) -> UpsState:
+        if self._broken:
+            return UpsState.FAULT
+        if not self.output_wanted:
+            return UpsState.SHUTDOWN
+        if not self._dark:
+            self.battery.load(self.battery_w)
+            self._dark = (
+                self.battery.empty
+                or self._overloaded  # there is no bypass to go to
+                or self.mode is Mode.BYPASS  # set by hand: the inverter does not step in
+                or self._start_left_s > 0
+            )
+        self._start_left_s = 0.0
+        return UpsState.SHUTDOWN if self._dark else UpsState.BATTERY
+
+    def _judge_battery(self) -> None:
+        good = self.battery.health >= REPLACE_HEALTH and not self.battery_low
+        self.self_test = "good" if good else "failed"
+        self._test_left_s = 0.0
+
+    @property
+    def _broken(self) -> bool:
+        return self.fault in {Fault.INVERTER, Fault.SHORT_CIRCUIT}
+
+    @property
+    def _on_fault_bypass(self) -> bool:
+        fed = self.state is UpsState.FAULT and self.fault is Fault.INVERTER
+        return fed and self.output_wanted and self.mains_good
+
+    @property
+    def _losses_w(self) -> float:
+        converted = self.output_w if self.state in _ON_INVERTER else 0.0
+        return converted / EFFICIENCY - converted + IDLE_W

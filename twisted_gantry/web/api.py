@@ -1,0 +1,230 @@
+"""The local API: JSON over HTTP for `gantryctl`, the status page and other programs.
+
+Shapes are in `shapes.py`, what a client may send in `bodies.py`. Every error is
+`{"error": {"code", "message"}}` with a fitting status.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from klein import Klein
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.server import Request
+
+from twisted_gantry.net.json_http import (
+    HttpError,
+    argument,
+    handle_errors,
+    header,
+    refuse_foreign_origin,
+    respond,
+)
+from twisted_gantry.site import commands
+from twisted_gantry.site.interfaces import AuditEntry, CommandResult, Ledger, Outcome
+from twisted_gantry.site.site import Site
+from twisted_gantry.site.status import State
+from twisted_gantry.web import shapes
+from twisted_gantry.web.bodies import CommandBody, RetryBody, flag_of, limit_of, read_body
+
+_log = Logger()
+_T = TypeVar("_T")
+
+_USER = re.compile(r"[A-Za-z0-9._@-]{1,40}\Z")
+
+
+class LocalApi:
+    """Answers for one site.
+
+    `now` returns Unix seconds; `health` what is wrong with the program itself, a text each.
+    """
+
+    app = Klein()
+
+    def __init__(
+        self, site: Site, now: Callable[[], float], version: str, health: Callable[[], list[str]]
+    ) -> None:
+        self._site, self._now, self._version, self._health = site, now, version, health
+        self._time = shapes.times_in(site.timezone)
+        self._ledgers = shapes.Ledgers(site)
+
+    @app.route("/healthz", methods=["GET"])
+    def healthz(self, request: Request) -> bytes:
+        """Return `{"status": "ok"|"failing", "reasons", "notes"}`, 200 or 503."""
+        site = self._site
+        reasons = [*self._health(), *(alarm.en for alarm in site.alarms.active("store"))]
+        # A device or a platform that is offline is no failure of this program: a restart, which is
+        # what a 503 is for, would mend nothing. It is worth a note.
+        statuses = [each.status for each in site.devices.values()]
+        statuses += [each.status for each in site.uplinks.values()]
+        notes = [f"{s.name} is offline" for s in statuses if s.state is State.OFFLINE]
+        status = "failing" if reasons else "ok"
+        content = {"status": status, "reasons": reasons, "notes": notes}
+        return respond(request, content, 503 if reasons else 200)
+
+    @app.route("/api/v1/site", methods=["GET"])
+    async def site(self, request: Request) -> bytes:
+        """Return the site, its devices and its uplinks."""
+        site, time = self._site, self._time
+        ledgers = await self._ledgers.read()
+        content = {
+            "gantryId": site.gantry_id,
+            "name": site.name,
+            "version": self._version,
+            "startedAt": time(site.started_at),
+            "devices": [shapes.device(name, each, time) for name, each in site.devices.items()],
+            "uplinks": [
+                shapes.uplink(name, each, ledgers[name], time)
+                for name, each in site.uplinks.items()
+            ],
+        }
+        return respond(request, content)
+
+    @app.route("/api/v1/points", methods=["GET"])
+    def points(self, request: Request) -> bytes:
+        """Return the points whose names begin with `prefix`, in the order of the catalogue."""
+        points, time = self._site.points, self._time
+        found = points.under(argument(request, "prefix"))
+        content = [shapes.point(each, points.catalogue[each.name], time) for each in found]
+        return respond(request, {"points": content})
+
+    @app.route("/api/v1/alarms", methods=["GET"])
+    def alarms(self, request: Request) -> bytes:
+        """Return the alarms, newest first; with `active=1` those that are not cleared."""
+        only_active = flag_of(request, "active")
+        found = [each for each in self._site.alarms.all() if each.active or not only_active]
+        return respond(request, {"alarms": [shapes.alarm(each, self._time) for each in found]})
+
+    @app.route("/api/v1/commands", methods=["GET"])
+    def commands(self, request: Request) -> bytes:
+        """Return which device can do what."""
+        devices = [
+            {
+                "target": name,
+                "commands": [shapes.command(each, kind) for each, kind in device.commands.items()],
+            }
+            for name, device in self._site.devices.items()
+        ]
+        return respond(request, {"devices": devices})
+
+    @app.route("/api/v1/commands", methods=["POST"])
+    async def run_command(self, request: Request) -> bytes:
+        """Do a command and return `{"id", "result", "detail", "value"}` when its outcome is known.
+
+        Every outcome is a 200, also `refused` for a target or a command that there is not: the
+        question was understood, and the answer is in the audit. A client that goes away does not
+        stop the command.
+        """
+        refuse_foreign_origin(request)
+        body = read_body(request, CommandBody)
+        wish = commands.Request(
+            target=body.target,
+            command=body.command,
+            args=body.args,
+            who=_who(request),
+            id=body.id or self._site.door.new_id(),
+            confirmed=body.confirm,
+            expiry=body.expires,
+        )
+        result: CommandResult = await _to_the_end(self._site.door.run(wish))
+        content = {
+            "id": wish.id,
+            "result": result.result.value,
+            "detail": result.detail,
+            "value": result.value,
+        }
+        return respond(request, content)
+
+    @app.route("/api/v1/audit", methods=["GET"])
+    async def audit(self, request: Request) -> bytes:
+        """Return the last `limit` entries of the audit, newest first."""
+        entries = await self._site.store.audit(limit_of(request))
+        content = [shapes.audit_entry(each, self._time) for each in entries]
+        return respond(request, {"entries": content})
+
+    @app.route("/api/v1/outbox", methods=["GET"])
+    async def outbox(self, request: Request) -> bytes:
+        """Return stored reports without their bodies, oldest first: what waits, what was refused.
+
+        `uplink` and `state` may be left out, and then choose nothing.
+        """
+        uplink, state = argument(request, "uplink"), argument(request, "state")
+        if uplink:
+            self._check_uplink(uplink)
+        if state not in ("", "queued", "set-aside"):
+            raise HttpError(400, "bad-state", "state is queued or set-aside")
+        limit = limit_of(request)
+        reports = await self._site.store.reports(uplink or None, state or None, limit)
+        return respond(request, {"reports": [shapes.report(each, self._time) for each in reports]})
+
+    @app.route("/api/v1/outbox/retry", methods=["POST"])
+    async def retry(self, request: Request) -> bytes:
+        """Queue what was set aside again and try now; return `{"retried": <how many>}`."""
+        refuse_foreign_origin(request)
+        body = read_body(request, RetryBody)
+        if body.uplink is not None:
+            self._check_uplink(body.uplink)
+        chosen = list(self._site.uplinks) if body.uplink is None else [body.uplink]
+        who, retried = _who(request), 0
+        for uplink in chosen:
+            retried += await _to_the_end(self._retry(uplink, body.ids, who))
+        return respond(request, {"retried": retried})
+
+    async def _retry(self, uplink: str, ids: list[int] | None, who: str) -> int:
+        """Queue an uplink's reports again, with an entry in the audit."""
+        site = self._site
+        args = {} if ids is None else {"ids": ids}
+        entry = AuditEntry(site.door.new_id(), self._now(), who, uplink, "outbox-retry", args)
+        await site.store.begin_command(entry)
+        try:
+            count: int = await site.store.retry_reports(uplink, ids)
+            ledger: Ledger = await site.store.ledger(uplink)
+        except Exception:
+            failed = replace(entry, result=Outcome.FAILED.value, detail="the store failed")
+            await site.store.end_command(failed)
+            raise
+        if ledger.set_aside == 0:
+            site.alarms.clear(f"{uplink}.set-aside")
+        # Also when nothing was set aside: what waits out a pause is then tried now.
+        site.uplinks[uplink].retry()
+        detail = f"{count} reports queued again"
+        await site.store.end_command(replace(entry, result=Outcome.DONE.value, detail=detail))
+        return count
+
+    def _check_uplink(self, name: str) -> None:
+        if name not in self._site.uplinks:
+            known = ", ".join(self._site.uplinks) or "none"
+            raise HttpError(404, "no-such-uplink", f"there is no such uplink; there are: {known}")
+
+
+handle_errors(LocalApi.app)
+
+
+def _who(request: Request) -> str:
+    """Return who asks, as the audit shows it: `api <address> [<user>]`."""
+    peer = getattr(request.getClientAddress(), "host", "unix")
+    user = header(request, "x-gantry-user")
+    return f"api {peer} {user}" if _USER.match(user) else f"api {peer}"
+
+
+def _to_the_end(work: Coroutine[Any, Any, _T]) -> Awaitable[_T]:
+    """Return what `work` ends with; whoever waits may be cancelled, `work` is not.
+
+    klein cancels a handler when its client goes away. A command that has begun must still come to
+    its entry in the audit.
+    """
+    waiter: Deferred[_T] = Deferred()
+
+    def done(result: _T) -> None:
+        waiter.callback(result)
+
+    def failed(failure: Failure) -> None:
+        if waiter.called:
+            _log.failure("a request failed after its client had gone", failure=failure)
+        waiter.errback(failure)
+
+    ensureDeferred(work).addCallbacks(done, failed)
+    return waiter
