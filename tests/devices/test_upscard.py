@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -276,7 +277,7 @@ def test_only_a_good_session_resets_the_back_off() -> None:
     rig.faults.put(UPS_TCP, {"refuse": True})
     rig.card.startService()
     rig.clock.run(200.0, step=0.5)
-    gaps = [b - a for a, b in zip(rig.network.attempts, rig.network.attempts[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(rig.network.attempts)]
     assert gaps[:7] == pytest.approx([1, 2, 4, 8, 16, 32, 60], abs=0.6)
     rig.stop()
 
@@ -288,7 +289,7 @@ def test_a_connection_that_never_answers_backs_off_too() -> None:
     rig = Rig(factory, Bench())
     rig.card.startService()
     rig.clock.run(150.0, step=0.5)
-    ended = [b - a for a, b in zip(rig.network.attempts, rig.network.attempts[1:], strict=False)]
+    ended = [b - a for a, b in pairwise(rig.network.attempts)]
     assert ended == sorted(ended)
     assert ended[-1] > ended[0] + 5
     rig.stop()

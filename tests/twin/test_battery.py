@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twisted_gantry.twin.battery import BLOCKS, CUT_OFF_V, FLOAT_V, Battery
@@ -34,6 +34,7 @@ def run(battery: Battery, power_w: float, seconds: int) -> float:
     return out
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     st.floats(0, 1),
     st.floats(0.1, 1),
@@ -49,6 +50,7 @@ def test_no_energy_is_made(charge: float, health: float, phases: list[tuple[floa
     assert 0 <= battery.charge <= 1
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.floats(0, 1), st.lists(st.floats(-1, 90_000), max_size=20), st.floats(0, 20_000))
 def test_the_charge_stays_within_its_bounds(
     charge: float, powers: list[float], seconds: float
@@ -97,6 +99,7 @@ def test_a_large_current_uses_up_more_than_it_carries() -> None:
     """By Peukert's law ten times the power lasts less than a tenth of the time."""
     battery = Battery()
     assert battery.runtime_s(4000) < battery.runtime_s(400) / 10
+    assert battery.runtime_s(0) == 0  # nothing to run for
 
 
 def test_the_runtime_is_what_a_discharge_takes() -> None:
@@ -137,7 +140,7 @@ def test_the_length_of_the_steps_hardly_matters() -> None:
 
 
 def test_too_large_a_load_breaks_the_voltage_down() -> None:
-    """A load beyond its greatest power takes the voltage below the cut-off: it is as good as empty."""
+    """A load beyond its greatest power takes the voltage below the cut-off: as good as empty."""
     battery = Battery(1.0, 1.0)
     battery.load(1e6)
     assert battery.empty

@@ -1,5 +1,6 @@
 """One UPS: its states, its commands, and how they act on the load and the battery."""
 
+import itertools
 import random
 from typing import Any
 
@@ -38,6 +39,11 @@ def run(ups: Ups, seconds: float) -> None:
     while seconds > 0:
         ups.step(min(seconds, 1.0))
         seconds -= 1.0
+
+
+def state(ups: Ups) -> UpsState:
+    """Return the state, without a type that narrows."""
+    return ups.state
 
 
 def value(ups: Ups, name: str) -> Any:
@@ -85,7 +91,7 @@ def test_phases_that_are_not_there_have_no_values(
         for name in ("output_voltage", "output_current", "load"):
             assert (readings[f"{name}_{phase}"].value is not None) == (phase in outputs)
     assert ups.load.total_w == pytest.approx(2000)
-    assert readings["load_r"].value == pytest.approx(25 if len(outputs) == 1 else 25, abs=6)
+    assert readings["load_r"].value == pytest.approx(25, abs=0.1)
 
 
 @pytest.mark.parametrize("volts", [0.0, 175.9, 264.1])
@@ -105,20 +111,20 @@ def test_bad_mains_move_the_load_to_the_battery_at_once(ups: Ups, volts: float) 
 def test_one_bad_phase_is_bad_mains(ups: Ups) -> None:
     """A UPS of three phases needs all three; one that uses the first alone does not."""
     mains(ups, 100, "t")
-    assert ups.state is UpsState.BATTERY
+    assert state(ups) is UpsState.BATTERY
     ups.load.phases = "1/1"
     ups.settle()
-    assert ups.state is UpsState.LINE
+    assert state(ups) is UpsState.LINE
 
 
 def test_a_bad_frequency_is_bad_mains(ups: Ups) -> None:
     """Mains of 44.9 Hz are not worked from, those of 45 Hz are."""
     ups.mains.frequency_hz = 44.9
     ups.settle()
-    assert ups.state is UpsState.BATTERY
+    assert state(ups) is UpsState.BATTERY
     ups.mains.frequency_hz = 45.0
     ups.settle()
-    assert ups.state is UpsState.LINE
+    assert state(ups) is UpsState.LINE
 
 
 def test_dead_mains_show_no_frequency(ups: Ups) -> None:
@@ -136,7 +142,7 @@ def test_on_battery_it_drains_and_the_time_left_falls(ups: Ups) -> None:
     for _ in range(5):
         shown.append([ups.battery.charge, ups.battery.voltage_v, ups.runtime_s])
         run(ups, 600)
-    for earlier, later in zip(shown, shown[1:], strict=False):
+    for earlier, later in itertools.pairwise(shown):
         assert all(b < a for a, b in zip(earlier, later, strict=True))
     left = shown[0][2] - shown[1][2]
     assert left == pytest.approx(600, rel=0.2)
@@ -157,7 +163,7 @@ def test_a_broken_charger_charges_nothing(ups: Ups) -> None:
     ups.fault, ups.battery.charge = Fault.CHARGER, 0.5
     ups.settle()
     run(ups, 600)
-    assert ups.state is UpsState.LINE
+    assert state(ups) is UpsState.LINE
     assert ups.battery.charge == 0.5
 
 
@@ -189,9 +195,9 @@ def test_mains_that_go_again_during_the_start_shut_it_down(ups: Ups) -> None:
     mains(ups, 220)
     run(ups, 1)
     mains(ups, 0)
-    assert ups.state is UpsState.SHUTDOWN
+    assert state(ups) is UpsState.SHUTDOWN
     mains(ups, 220)
-    assert ups.state is UpsState.POWER_ON
+    assert state(ups) is UpsState.POWER_ON
 
 
 def test_an_overload_goes_to_bypass_and_back(ups: Ups) -> None:
@@ -212,7 +218,7 @@ def test_an_overload_without_mains_darkens_the_load(ups: Ups) -> None:
     """Where there is no bypass to go to, an overload shuts the UPS down."""
     ups.load.total_w = 12_000
     mains(ups, 0)
-    assert ups.state is UpsState.SHUTDOWN
+    assert state(ups) is UpsState.SHUTDOWN
     assert value(ups, "output_current_r") == 0
 
 
@@ -246,7 +252,7 @@ def test_son_is_refused_without_mains_on_an_empty_battery(ups: Ups) -> None:
     assert not ups.switch_on()
     assert not ups.powered
     mains(ups, 220)
-    assert ups.state is UpsState.STANDBY
+    assert state(ups) is UpsState.STANDBY
 
 
 def test_son_is_refused_with_a_fault(ups: Ups) -> None:
@@ -274,7 +280,7 @@ def test_a_test_discharges_a_little_and_finds_a_good_battery(ups: Ups) -> None:
     assert value(ups, "self_test") == "unknown"
     assert value(ups, "output_voltage_r") == 220
     run(ups, TEST_S - 1)
-    assert ups.state is UpsState.TEST
+    assert state(ups) is UpsState.TEST
     assert ups.battery.charge < before
     run(ups, 1)
     assert value(ups, "state") == "line"
@@ -287,7 +293,7 @@ def test_a_test_finds_a_worn_battery(ups: Ups) -> None:
     assert ups.start_test()
     run(ups, TEST_S)
     assert value(ups, "self_test") == "failed"
-    assert ups.state is UpsState.LINE
+    assert state(ups) is UpsState.LINE
 
 
 def test_a_test_that_empties_the_battery_ends_at_once_as_failed(ups: Ups) -> None:
@@ -296,7 +302,7 @@ def test_a_test_that_empties_the_battery_ends_at_once_as_failed(ups: Ups) -> Non
     ups.battery.charge = 0.0
     run(ups, 1)
     assert value(ups, "self_test") == "failed"
-    assert ups.state is UpsState.LINE
+    assert state(ups) is UpsState.LINE
     assert ups.powered
 
 
@@ -304,9 +310,9 @@ def test_mains_that_fail_during_a_test_end_it_without_a_result(ups: Ups) -> None
     """A failure of the mains turns a test into the real thing."""
     ups.start_test()
     mains(ups, 0)
-    assert ups.state is UpsState.BATTERY
+    assert state(ups) is UpsState.BATTERY
     mains(ups, 220)
-    assert ups.state is UpsState.LINE
+    assert state(ups) is UpsState.LINE
     assert ups.self_test == "unknown"
 
 
@@ -385,7 +391,7 @@ def test_a_bypass_by_hand_does_not_step_in(ups: Ups) -> None:
     """On bypass by hand a failure of the mains darkens the load."""
     ups.mode = Mode.BYPASS
     mains(ups, 0)
-    assert ups.state is UpsState.SHUTDOWN
+    assert state(ups) is UpsState.SHUTDOWN
 
 
 def test_a_load_warms_it_and_none_cools_it(ups: Ups) -> None:

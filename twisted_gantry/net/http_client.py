@@ -163,6 +163,9 @@ def _explain(failure: Failure, deadline: float) -> Failure:
         return Failure(NoAnswer("the name of the host is not known (DNS)"))
     if isinstance(error, ConnectError):
         return Failure(NoAnswer(f"no connection: {_words(error)}"))
+    if isinstance(error, ValueError | TypeError | AttributeError):
+        # A URL or a header that HTTP cannot carry: the text may quote it, with user and password.
+        return Failure(NoAnswer(f"the request cannot be made: {type(error).__name__}"))
     return Failure(NoAnswer(_words(error)))
 
 

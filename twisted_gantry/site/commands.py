@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from twisted.internet import defer
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -51,11 +51,21 @@ class Request:
     expiry: float = EXPIRY
 
 
+@dataclass(eq=False)
+class _Wish:
+    """A command that waits for its turn: until `expires` on the clock, when `late` gives it up."""
+
+    request: Request
+    expires: float
+    ended: Deferred[CommandResult]
+    late: IDelayedCall
+
+
 @dataclass
 class _Lane:
     """What waits for one device."""
 
-    waiting: deque[tuple[Request, float, Deferred[CommandResult]]] = field(default_factory=deque)
+    waiting: deque[_Wish] = field(default_factory=deque)
     running: Deferred[CommandResult] | None = None
 
 
@@ -87,8 +97,21 @@ class CommandDoor:
     async def run(self, request: Request) -> CommandResult:
         """Do what is asked, and return how it ended; never raises for anything a device does.
 
-        Raises what the store fails with: without an audit entry nothing is done.
+        Raises what the store fails with: without an audit entry nothing is done. Whoever asked may
+        go away (be cancelled): what was begun is finished all the same, and its end is kept.
         """
+        ended: Deferred[CommandResult] = Deferred()
+
+        def failed(failure: Failure) -> None:
+            if ended.called:
+                _log_failure(failure)
+            else:
+                ended.errback(failure)
+
+        ensureDeferred(self._run(request)).addCallbacks(ended.callback, failed)
+        return await ended
+
+    async def _run(self, request: Request) -> CommandResult:
         device = self._devices.get(request.target)
         kind = device.commands.get(request.command) if device is not None else None
         entry = AuditEntry(
@@ -128,7 +151,14 @@ class CommandDoor:
         if len(lane.waiting) >= MAX_WAITING:
             return succeed(_refused(f"{MAX_WAITING} commands wait for {request.target} already"))
         ended: Deferred[CommandResult] = Deferred()
-        lane.waiting.append((request, self._clock.seconds() + request.expiry, ended))
+
+        def give_up() -> None:
+            lane.waiting.remove(wish)
+            ended.callback(_expired())
+
+        late = self._clock.callLater(request.expiry, give_up)
+        wish = _Wish(request, self._clock.seconds() + request.expiry, ended, late)
+        lane.waiting.append(wish)
         if lane.running is None:
             self._next(request.target, lane)
         return ended
@@ -138,13 +168,15 @@ class CommandDoor:
         if not lane.waiting:
             del self._lanes[target]
             return
-        request, expires, ended = lane.waiting.popleft()
-        left = expires - self._clock.seconds()
-        running = lane.running = self._execute(request, left)
+        wish = lane.waiting.popleft()
+        wish.late.cancel()
+        running = lane.running = self._execute(
+            wish.request, wish.expires - self._clock.seconds()
+        )
 
         def finish(result: CommandResult) -> None:
             self._next(target, lane)
-            ended.callback(result)
+            wish.ended.callback(result)
 
         running.addCallback(finish)
         running.addErrback(_log_failure)
@@ -152,13 +184,10 @@ class CommandDoor:
     def _execute(self, request: Request, left: float) -> Deferred[CommandResult]:
         device = self._devices.get(request.target)
         if left <= 0 or device is None:
-            return succeed(CommandResult(Outcome.TIMEOUT, "it expired before its turn; not sent"))
-        try:
-            doing = device.execute(request.command, request.args)
-        except Exception:
-            doing = _failed(Failure())
+            return succeed(_expired())
+        doing: Deferred[Any] = maybeDeferred(device.execute, request.command, request.args)
         doing.addTimeout(left, self._clock)
-        return doing.addErrback(_explain, request, left)
+        return doing.addCallback(_checked).addErrback(_explain, request, left)
 
 
 def _check(kind: CommandType, request: Request) -> CommandResult | None:
@@ -211,10 +240,15 @@ def _again(known: AuditEntry, entry: AuditEntry) -> CommandResult:
     return CommandResult(Outcome(known.result), known.detail, known.value)
 
 
-def _failed(failure: Failure) -> Deferred[CommandResult]:
-    deferred: Deferred[CommandResult] = Deferred()
-    deferred.errback(failure)
-    return deferred
+def _expired() -> CommandResult:
+    return CommandResult(Outcome.TIMEOUT, "it expired before its turn; not sent")
+
+
+def _checked(result: object) -> CommandResult:
+    """Return what a driver returned; drivers come from other packages, too."""
+    if not isinstance(result, CommandResult):
+        raise TypeError(f"a driver returned {type(result).__name__} instead of a CommandResult")
+    return result
 
 
 def _explain(failure: Failure, request: Request, left: float) -> CommandResult:

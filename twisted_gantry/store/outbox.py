@@ -49,13 +49,16 @@ def enforce(db: sqlite3.Connection, uplink: str, cap: Cap, now: float) -> Sequen
     dropped: list[int] = []
     while True:
         row = db.execute("SELECT size FROM ledger WHERE uplink = ?", (uplink,)).fetchone()
-        oldest = db.execute(
-            "SELECT id, created FROM outbox WHERE uplink = ? ORDER BY id LIMIT 1", (uplink,)
-        ).fetchone()
-        if row is None or oldest is None:
+        if row is None or _count_rows(db, uplink) <= 1:
             return dropped
-        over = row[0] > cap.size and _count_rows(db, uplink) > 1
-        if not over and now - oldest[1] <= cap.age:
+        # One look into the index for each state: sorting both together would read the whole queue.
+        oldest = db.execute(
+            "SELECT id, created FROM outbox WHERE id = (SELECT min(first) FROM ("
+            "SELECT min(id) AS first FROM outbox WHERE uplink = ?1 AND state = 'queued' UNION ALL "
+            "SELECT min(id) FROM outbox WHERE uplink = ?1 AND state = 'set-aside'))",
+            (uplink,),
+        ).fetchone()
+        if row[0] <= cap.size and now - oldest[1] <= cap.age:
             return dropped
         _remove(db, oldest[0], "dropped")
         dropped.append(oldest[0])

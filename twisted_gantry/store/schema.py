@@ -114,17 +114,29 @@ def _opened(path: Path) -> sqlite3.Connection:
     # The one thread that uses the connection is not the one that opens it.
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
     try:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        [(verdict,)] = db.execute("PRAGMA quick_check(1)").fetchall()
-        if verdict != "ok":
-            raise sqlite3.DatabaseError(str(verdict))
+        _check(db)
         _migrate(db, path)
     except BaseException:
         db.close()
         raise
     path.chmod(0o600)
     return db
+
+
+def _check(db: sqlite3.Connection) -> None:
+    """Raise OperationalError when the disk fails, and DatabaseError when the file is corrupt."""
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        [(verdict,)] = db.execute("PRAGMA quick_check(1)").fetchall()
+    except UnicodeDecodeError:
+        raise sqlite3.DatabaseError("its names are no UTF-8") from None
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:  # of the file, not of the disk
+            raise sqlite3.DatabaseError(str(error)) from None
+        raise
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(str(verdict))
 
 
 def _migrate(db: sqlite3.Connection, path: Path) -> None:

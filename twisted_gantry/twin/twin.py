@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from twisted.application.service import MultiService, Service
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime
 from twisted.internet.task import LoopingCall
@@ -112,14 +113,19 @@ class Twin(MultiService):
     def startService(self) -> None:
         self._start(super().startService)
 
+    def stopService(self) -> Deferred[Any]:
+        """Stop all of it; fires when nothing listens and no session is open."""
+        stopped: Deferred[Any] = super().stopService()  # type: ignore[no-untyped-call]
+        return stopped
+
     def _start(self, start: Callable[[], object]) -> None:
         """Start all, or none: after a failure nothing listens on."""
         try:
             start()
         except CannotListen:
-            stopped = self.stopService()  # type: ignore[no-untyped-call]
-            if stopped is not None:
-                stopped.addErrback(lambda failure: _log.failure("stopping failed", failure=failure))
+            self.stopService().addErrback(
+                lambda failure: _log.failure("stopping failed", failure=failure)
+            )
             raise
 
 

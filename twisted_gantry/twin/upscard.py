@@ -210,6 +210,8 @@ class _Session(Protocol):
         self._waiting.append(_Reply(self._clock.seconds() + faults.delay, sent, new_password))
         if self._next is None:
             self._send_due()
+        else:
+            self._update_reading()
 
     def _send_due(self) -> None:
         """Send what is due; a later reply waits for an earlier one, whatever their delays."""

@@ -24,7 +24,7 @@ from twisted_gantry.site.site import Cabinet, Site
 from twisted_gantry.site.status import State, Status
 from twisted_gantry.uplinks import etc_rows
 from twisted_gantry.uplinks.etc_cards import CardsPoll
-from twisted_gantry.uplinks.etc_channel import EtcChannel
+from twisted_gantry.uplinks.etc_channel import Channel, EtcChannel
 from twisted_gantry.uplinks.etc_sender import Sender
 from twisted_gantry.wire.etc import Method, encode_request
 
@@ -104,7 +104,7 @@ class EtcUplink(NamedService):
         self,
         settings: EtcSettings,
         site: Site,
-        channel: EtcChannel,
+        channel: Channel,
         clock: IReactorTime,
         now: Callable[[], float],
         spread: Callable[[], float],

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 
 from twisted_gantry.site.alarms import Alarms, Severity
 from twisted_gantry.site.interfaces import IStore, StoredCard
-from twisted_gantry.uplinks.etc_channel import EtcChannel, Kind
+from twisted_gantry.uplinks.etc_channel import Channel, Kind
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc import Method, decode_cards, encode_request
 
@@ -24,7 +24,7 @@ class CardsPoll:
         name: str,
         gantry_id: str,
         store: IStore,
-        channel: EtcChannel,
+        channel: Channel,
         now: Callable[[], float],
         alarms: Alarms,
     ) -> None:

@@ -5,6 +5,7 @@ Decisions: `etc-gantry.md`, "Delivery": answers fall in two kinds, the channel a
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred
@@ -60,6 +61,17 @@ def classify(answer: HttpAnswer) -> Taken:
     except ValueError:
         return Taken(Kind.CHANNEL, f"the unknown code {given.code[:10]!r}", given)
     return Taken(_KINDS.get(code, Kind.CHANNEL), f"{code.value} {MESSAGES[code]}", given)
+
+
+class Channel(Protocol):
+    """What the sender needs of the way to the platform."""
+
+    @property
+    def host(self) -> str:
+        """The platform's host, for people."""
+
+    def post(self, body: bytes) -> Deferred[Taken]:
+        """Send one request."""
 
 
 class EtcChannel:

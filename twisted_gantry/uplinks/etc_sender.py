@@ -15,7 +15,7 @@ from twisted_gantry.net.reconnect import Backoff
 from twisted_gantry.site.alarms import Alarms, Severity
 from twisted_gantry.site.interfaces import IStore, Report
 from twisted_gantry.site.status import Status
-from twisted_gantry.uplinks.etc_channel import EtcChannel, Kind, Taken
+from twisted_gantry.uplinks.etc_channel import Channel, Kind, Taken
 from twisted_gantry.wire.etc import restamped
 
 _log = Logger()
@@ -37,7 +37,7 @@ class Sender:
         self,
         name: str,
         store: IStore,
-        channel: EtcChannel,
+        channel: Channel,
         clock: IReactorTime,
         now: Callable[[], float],
         backoff: Backoff,

@@ -93,9 +93,14 @@ class LocalApi:
 
     @app.route("/api/v1/alarms", methods=["GET"])
     def alarms(self, request: Request) -> bytes:
-        """Return the alarms, newest first; with `active=1` those that are not cleared."""
+        """Return the alarms, newest first; with `active=1` those that are not cleared.
+
+        `limit` may bound how many; without it, all that are remembered.
+        """
         only_active = flag_of(request, "active")
         found = [each for each in self._site.alarms.all() if each.active or not only_active]
+        if argument(request, "limit"):
+            found = found[: limit_of(request)]
         return respond(request, {"alarms": [shapes.alarm(each, self._time) for each in found]})
 
     @app.route("/api/v1/commands", methods=["GET"])

@@ -7,12 +7,14 @@ from importlib.resources import files
 from klein import Klein
 from twisted.web.server import Request
 
-from twisted_gantry.net.json_http import handle_errors
+from twisted_gantry.net.json_http import HttpError, handle_errors
 
-_TYPES = {
-    "index.html": "text/html; charset=utf-8",
+INDEX = "index.html"
+TYPES = {
+    INDEX: "text/html; charset=utf-8",
     "page.css": "text/css; charset=utf-8",
     "page.js": "text/javascript; charset=utf-8",
+    "texts.js": "text/javascript; charset=utf-8",
     "favicon.svg": "image/svg+xml",
 }
 
@@ -28,40 +30,29 @@ class _File:
 
 def _read(name: str) -> _File:
     content = files(__package__).joinpath(name).read_bytes()
-    etag = hashlib.sha256(content).hexdigest()[:16].encode()
-    return _File(content, _TYPES[name], b'"' + etag + b'"')
+    etag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'.encode()
+    return _File(content, TYPES[name], etag)
 
 
 class Page:
-    """Serves `/` and what it is made of. Raises OSError when a file was not installed."""
+    """Serves `/` and the files that it is made of. Raises OSError when one was not installed."""
 
     app = Klein()
 
     def __init__(self) -> None:
-        self._files = {name: _read(name) for name in _TYPES}
+        self._files = {name: _read(name) for name in TYPES}
 
     @app.route("/", methods=["GET"])
     def index(self, request: Request) -> bytes:
         """Return the page."""
-        return self._send(request, "index.html")
+        return self.file(request, INDEX)
 
-    @app.route("/page.css", methods=["GET"])
-    def style(self, request: Request) -> bytes:
-        """Return how the page looks."""
-        return self._send(request, "page.css")
-
-    @app.route("/page.js", methods=["GET"])
-    def script(self, request: Request) -> bytes:
-        """Return what the page does."""
-        return self._send(request, "page.js")
-
-    @app.route("/favicon.svg", methods=["GET"])
-    def icon(self, request: Request) -> bytes:
-        """Return the icon of the page."""
-        return self._send(request, "favicon.svg")
-
-    def _send(self, request: Request, name: str) -> bytes:
-        file = self._files[name]
+    @app.route("/<name>", methods=["GET"])
+    def file(self, request: Request, name: str) -> bytes:
+        """Return a file of the page."""
+        file = self._files.get(name)
+        if file is None:
+            raise HttpError(404, "not-found", "the page has no such file")
         request.setHeader("Content-Type", file.content_type)
         # A browser asks each time whether its copy still holds: after an update none is old.
         request.setHeader("Cache-Control", "no-cache")

@@ -10,7 +10,7 @@ from twisted_gantry.site.site import Site
 from twisted_gantry.web.access import Access, Gate, Switch
 from twisted_gantry.web.api import LocalApi
 from twisted_gantry.web.metrics import Metrics
-from twisted_gantry.web.page import Page
+from twisted_gantry.web.page import TYPES, Page
 
 
 def web_resource(
@@ -36,5 +36,5 @@ def web_resource(
     metrics: IResource = Metrics(site, now, version, http_counts).app.resource()
     page: IResource = Page().app.resource()
     parts = {b"metrics": metrics}
-    parts.update(dict.fromkeys((b"", b"page.css", b"page.js", b"favicon.svg"), page))
+    parts.update(dict.fromkeys([b"", *(name.encode() for name in TYPES)], page))
     return Gate(access, Switch(parts, api))

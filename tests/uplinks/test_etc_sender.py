@@ -1,0 +1,334 @@
+"""The sender of the ETC uplink: what each answer does to the outbox, on a Clock."""
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, fail, succeed
+
+from tests.support import Bench, fired
+from twisted_gantry.net.reconnect import Backoff
+from twisted_gantry.site.interfaces import Cap, Ledger, Report
+from twisted_gantry.site.status import State, Status
+from twisted_gantry.uplinks.etc_channel import Kind, Taken
+from twisted_gantry.uplinks.etc_sender import Sender
+from twisted_gantry.wire.etc import Method, encode_request
+from twisted_gantry.wire.lenient import loads
+
+CAP = Cap(10_000_000, 1e9)
+
+
+class FakeChannel:
+    """Takes what the test says: `answers` by the kind, the last of them for ever."""
+
+    host = "platform.test"
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.answers: list[Kind] = [Kind.DELIVERED]
+        self.hold: Deferred[Taken] | None = None
+
+    def post(self, body: bytes) -> Deferred[Taken]:
+        """Record the body, and answer."""
+        self.sent.append(body)
+        if self.hold is not None:
+            return self.hold
+        kind = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return succeed(Taken(kind, kind.value))
+
+    def numbers(self) -> list[int]:
+        """Return which reports were sent, by the number that `Rig.add` gave them."""
+        return [loads(body)["cabinetStatus"]["id"] for body in self.sent]
+
+
+class Rig:
+    """A sender on a bench."""
+
+    def __init__(self, *, restamp: bool = True) -> None:
+        self.bench = Bench()
+        self.clock, self.store = self.bench.clock, self.bench.store
+        self.channel = FakeChannel()
+        self.status = Status("etc", self.clock.now)
+        self.left: list[tuple[list[int], bool]] = []
+        self.stale: list[list[str]] = []
+        self.count = 0
+        self.sender = Sender(
+            "etc",
+            self.store,
+            self.channel,
+            self.clock,
+            self.clock.now,
+            Backoff(1.0, 60.0, lambda: 1.0),
+            self.bench.alarms,
+            self.status,
+            restamp=restamp,
+            left=self._left,
+            stale=lambda subjects: self.stale.append(list(subjects)),
+        )
+
+    def _left(self, reports: Iterable[int], acknowledged: bool) -> None:
+        self.left.append((list(reports), acknowledged))
+
+    def add(self, *, urgent: bool = False, subject: str = "cabinet 1") -> int:
+        """Store one more report, and wake the sender as the uplink does; returns its number."""
+        self.count += 1
+        body = encode_request("G1", Method.CABINET_STATUS, self.clock.now(), {"id": self.count})
+        self.store.add_report("etc", "cabinetStatusUpdate", subject, body, urgent, CAP)
+        self.sender.wake(now=urgent)
+        self.clock.advance(0)
+        return self.count
+
+    def start(self) -> None:
+        """Begin."""
+        self.sender.start()
+        self.clock.advance(0)
+
+    def ledger(self) -> Ledger:
+        """Return the ledger."""
+        [ledger] = fired(self.store.ledger("etc"))
+        assert isinstance(ledger, Ledger)
+        return ledger
+
+    def kept(self, state: str) -> list[Report]:
+        """Return the stored reports in one state."""
+        [reports] = fired(self.store.reports("etc", state, 1000))
+        return list(reports)
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    """A sender that is stopped at the end, and leaves no timer."""
+    made = Rig()
+    yield made
+    made.sender.stop()
+    made.bench.alarms.stop()
+    assert made.clock.getDelayedCalls() == []
+
+
+def test_an_acknowledged_report_leaves_the_disk(rig: Rig) -> None:
+    """1000 removes a report, and only that."""
+    rig.start()
+    rig.add()
+    assert rig.ledger() == Ledger(created=1, delivered=1)
+    assert rig.left == [([1], True)]
+    assert rig.sender.last_delivered == rig.clock.now()
+    assert rig.status.state is State.ONLINE
+
+
+def test_what_was_left_from_before_is_sent(rig: Rig) -> None:
+    """Reports that an earlier run stored are sent at the start, oldest first."""
+    for _ in range(5):
+        rig.add()
+    rig.start()
+    assert rig.channel.numbers() == [1, 2, 3, 4, 5]
+
+
+def test_one_report_is_under_way_at_a_time(rig: Rig) -> None:
+    """The next report waits for the answer to the one before."""
+    rig.channel.hold = Deferred()
+    rig.start()
+    rig.add()
+    rig.add()
+    assert len(rig.channel.sent) == 1
+    held, rig.channel.hold = rig.channel.hold, None
+    held.callback(Taken(Kind.DELIVERED, "1000"))
+    assert rig.channel.numbers() == [1, 2]
+
+
+def test_a_channel_fault_keeps_everything_and_backs_off(rig: Rig) -> None:
+    """While the platform does not take reports, the head is retried after 1, 2, 4 … 60 s."""
+    rig.channel.answers = [Kind.CHANNEL]
+    rig.start()
+    rig.add()
+    rig.add()
+    moments = []
+    for _ in range(2000):
+        before = len(rig.channel.sent)
+        rig.clock.advance(0.1)
+        if len(rig.channel.sent) > before:
+            moments.append(rig.clock.seconds())
+    gaps = [b - a for a, b in pairwise(moments)]
+    assert gaps[:6] == pytest.approx([2, 4, 8, 16, 32, 60], abs=0.2)
+    assert set(rig.channel.numbers()) == {1}
+    assert rig.ledger().queued == 2
+    assert rig.status.state is State.OFFLINE
+    assert rig.bench.raised() == {"etc.channel"}
+
+
+def test_recovery_drains_in_order_and_clears_the_alarm(rig: Rig) -> None:
+    """When the platform is back, all is delivered, oldest first."""
+    rig.channel.answers = [Kind.CHANNEL]
+    rig.start()
+    for _ in range(10):
+        rig.add()
+    rig.channel.sent.clear()
+    rig.channel.answers = [Kind.DELIVERED]
+    rig.clock.advance(2.0)
+    assert rig.channel.numbers() == list(range(1, 11))
+    assert rig.bench.raised() == set()
+    assert rig.ledger() == Ledger(created=10, delivered=10)
+
+
+def test_a_fresh_alarm_report_is_not_held_up(rig: Rig) -> None:
+    """An urgent report overtakes the back-log, and does not wait out a pause."""
+    rig.channel.answers = [Kind.CHANNEL]
+    rig.start()
+    for _ in range(3):
+        rig.add()
+    rig.clock.advance(0.5)
+    rig.channel.sent.clear()
+    rig.channel.answers = [Kind.DELIVERED]
+    rig.add(urgent=True)
+    assert rig.channel.numbers() == [4, 1, 2, 3]
+
+
+def test_an_urgent_report_during_a_failing_try_does_not_wait_for_the_pause(rig: Rig) -> None:
+    """A wish to hurry that comes while a request is under way is not forgotten."""
+    rig.channel.hold = Deferred()
+    rig.start()
+    rig.add()
+    rig.add(urgent=True)
+    held, rig.channel.hold = rig.channel.hold, None
+    rig.channel.answers = [Kind.DELIVERED]
+    held.callback(Taken(Kind.CHANNEL, "reset"))
+    assert rig.channel.numbers() == [1, 2, 1]
+
+
+def test_an_old_alarm_report_keeps_its_place(rig: Rig) -> None:
+    """An urgent report that is older than a minute goes in the order of the back-log."""
+    rig.channel.answers = [Kind.CHANNEL]
+    rig.start()
+    rig.add()
+    rig.add(urgent=True)
+    rig.clock.pump([1.0] * 70)
+    rig.channel.sent.clear()
+    rig.channel.answers = [Kind.DELIVERED]
+    rig.clock.pump([1.0] * 60)
+    assert rig.channel.numbers() == [1, 2]
+
+
+def test_the_last_message_delivered_is_the_newest(rig: Rig) -> None:
+    """When the back-log that was overtaken has drained, the current state is asked for once."""
+    rig.channel.answers = [Kind.CHANNEL]
+    rig.start()
+    for _ in range(3):
+        rig.add()
+    rig.channel.answers = [Kind.DELIVERED]
+    rig.add(urgent=True)
+    assert rig.stale == [["cabinet 1"]]
+    rig.add()
+    assert rig.stale == [["cabinet 1"]]
+
+
+def test_what_overtakes_another_subject_makes_nothing_stale(rig: Rig) -> None:
+    """Only an older report of the same cabinet, delivered later, asks for a new one."""
+    rig.channel.answers = [Kind.CHANNEL]
+    rig.start()
+    rig.add(subject="computers")
+    rig.channel.answers = [Kind.DELIVERED]
+    rig.add(urgent=True)
+    assert rig.stale == []
+
+
+def test_a_refused_report_is_set_aside(rig: Rig) -> None:
+    """1002 sets a report aside, visibly, and the next goes on."""
+    rig.channel.answers = [Kind.REFUSED, Kind.DELIVERED]
+    rig.start()
+    rig.add()
+    rig.add()
+    assert [r.id for r in rig.kept("set-aside")] == [1]
+    assert rig.ledger().delivered == 1
+    assert rig.bench.raised() == {"etc.set-aside"}
+    assert rig.left[0] == ([1], False)
+
+
+def test_1004_is_signed_again_twice_then_set_aside(rig: Rig) -> None:
+    """A refused signature is tried three times in all."""
+    rig.channel.answers = [Kind.SIGNATURE]
+    rig.start()
+    rig.add()
+    assert rig.channel.numbers() == [1, 1, 1]
+    assert [r.id for r in rig.kept("set-aside")] == [1]
+
+
+def test_1004_once_does_no_harm(rig: Rig) -> None:
+    """A signature that was spoiled on the way is good the next time."""
+    rig.channel.answers = [Kind.SIGNATURE, Kind.DELIVERED]
+    rig.start()
+    rig.add()
+    assert rig.ledger() == Ledger(created=1, delivered=1)
+
+
+def test_1003_on_a_fresh_report_means_our_clock(rig: Rig) -> None:
+    """A fresh report that is refused for its time keeps the queue, and raises clock-skew."""
+    rig.channel.answers = [Kind.CLOCK]
+    rig.start()
+    rig.add()
+    assert rig.ledger().queued == 1
+    assert rig.bench.raised() == {"etc.clock-skew", "etc.channel"}
+    rig.channel.answers = [Kind.DELIVERED]
+    rig.clock.advance(2.0)
+    assert rig.bench.raised() == set()
+    assert rig.ledger().delivered == 1
+
+
+@pytest.mark.parametrize("restamp", [True, False])
+def test_1003_on_an_old_report_is_tried_once_more(restamp: bool) -> None:
+    """An old report is sent again with the present time (or as it is), then set aside."""
+    rig = Rig(restamp=restamp)
+    rig.add()
+    rig.clock.advance(1000.0)
+    rig.channel.answers = [Kind.CLOCK]
+    rig.start()
+    stamps = [int(loads(body)["timeStamp"]) for body in rig.channel.sent]
+    assert len(stamps) == 2
+    assert stamps[1] - stamps[0] == (1000 if restamp else 0)
+    assert [r.id for r in rig.kept("set-aside")] == [1]
+    assert "etc.clock-skew" in rig.bench.raised()
+    rig.sender.stop()
+
+
+def test_1003_then_1000_delivers_the_old_report(rig: Rig) -> None:
+    """A restamped report that is taken leaves the disk like any other."""
+    rig.add()
+    rig.clock.advance(1000.0)
+    rig.channel.answers = [Kind.CLOCK, Kind.DELIVERED]
+    rig.start()
+    assert rig.ledger() == Ledger(created=1, delivered=1)
+
+
+def test_a_failing_disk_does_not_end_the_sender(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, logged_failures: list[Any]
+) -> None:
+    """When the store fails, the sender logs it, waits, and tries again."""
+    rig.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(rig.store, "next_report", lambda *_: fail(OSError("disk full")))
+        rig.add()
+        rig.clock.advance(0.5)
+    assert rig.channel.sent == []
+    rig.clock.advance(60.0)
+    assert rig.channel.numbers() == [1]
+    assert [failure.type for failure in logged_failures] == [OSError]
+    logged_failures.clear()
+
+
+def test_stopping_keeps_what_is_under_way(rig: Rig) -> None:
+    """A report whose answer is still awaited when the sender stops stays stored, and queued."""
+    rig.channel.hold = Deferred()
+    rig.start()
+    rig.add()
+    rig.sender.stop()
+    assert rig.ledger().queued == 1
+    assert rig.status.state is State.CONNECTING
+
+
+def test_retry_ends_a_pause(rig: Rig) -> None:
+    """Somebody who asks to try now does not wait for the back-off."""
+    rig.channel.answers = [Kind.CHANNEL]
+    rig.start()
+    rig.add()
+    sent = len(rig.channel.sent)
+    rig.sender.wake(now=True)
+    assert len(rig.channel.sent) == sent + 1

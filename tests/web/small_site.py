@@ -1,0 +1,288 @@
+"""A small site in memory, and a client that speaks HTTP to its resource without a socket."""
+
+import http.client
+import io
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, cast
+
+from twisted.application.service import Service
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IAddress
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.web.resource import IResource
+from zope.interface import implementer
+
+from twisted_gantry.net.http_server import Limits, bounded_site
+from twisted_gantry.site.alarms import Alarms, Rule
+from twisted_gantry.site.catalogue import Catalogue, PointType
+from twisted_gantry.site.commands import CommandDoor
+from twisted_gantry.site.interfaces import (
+    Argument,
+    Cap,
+    CommandResult,
+    CommandType,
+    IDevice,
+    IUplink,
+    Outcome,
+)
+from twisted_gantry.site.points import Points
+from twisted_gantry.site.secret import Secret
+from twisted_gantry.site.site import Site
+from twisted_gantry.site.status import Status
+from twisted_gantry.store.schema import MIGRATIONS
+from twisted_gantry.store.store import SqliteStore
+from twisted_gantry.store.writer import InlineWriter
+from twisted_gantry.web.web import web_resource
+
+# 2026-11-21 10:00:00.250 in Shanghai.
+START = 1_795_226_400.25
+CAP = Cap(1_000_000, 1e9)
+
+COMMANDS = {
+    "BZOFF": CommandType({}, "buzzer off", "关闭蜂鸣器"),
+    "SOFF": CommandType({}, "output off", "关闭输出", danger="darkens the gantry"),
+    "locked": CommandType({}, "locked", "已锁定", locked="it is locked"),
+    "query": CommandType({"cmd": Argument(longest=64)}, "query", "查询"),
+    "set-password": CommandType(
+        {"new": Argument(secret=True), "times": Argument(int, required=False)},
+        "set the password",
+        "设置密码",
+    ),
+}
+POINTS = (
+    PointType("input_voltage_r", "V", "Input voltage R", "输入电压R"),
+    PointType("input_voltage_s", "V", "Input voltage S", "输入电压S"),
+    PointType("state", "", "State", "工作状态"),
+    PointType("mains_abnormal", "", "Mains abnormal", "市电异常"),
+    PointType("temperature", "°C", "Inner temperature", "机内温度"),
+)
+
+
+@implementer(IDevice)
+class FakeDevice(Service):
+    """A device that notes what it is told, and answers with `answer`."""
+
+    rules: Sequence[Rule] = ()
+    details: Mapping[str, Any] = {}
+
+    def __init__(self, name: str, kind: str, now: Callable[[], float]) -> None:
+        self.name, self.kind = name, kind
+        self.commands: Mapping[str, CommandType] = COMMANDS
+        self.status = Status(name, now)
+        self.told: list[tuple[str, Mapping[str, Any]]] = []
+        self.answer: Callable[[], Deferred[CommandResult]] = lambda: succeed(
+            CommandResult(Outcome.DONE, "it did", 1.5)
+        )
+
+    def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
+        """Note the command."""
+        self.told.append((command, dict(args)))
+        return self.answer()
+
+
+class CountingDevice(FakeDevice):
+    """A device that counts."""
+
+    def __init__(self, name: str, kind: str, now: Callable[[], float]) -> None:
+        super().__init__(name, kind, now)
+        self.counts = Counter({"timeouts": 3})
+
+
+@implementer(IUplink)
+class FakeUplink(Service):
+    """An uplink that notes when it is told to try at once."""
+
+    def __init__(self, name: str, now: Callable[[], float]) -> None:
+        self.name = name
+        self.status = Status(name, now)
+        self.last_delivered: float | None = None
+        self.retries = 0
+
+    def retry(self) -> None:
+        """Note it."""
+        self.retries += 1
+
+
+@dataclass
+class SmallSite:
+    """The site and the parts that a test moves. `problems` is what `health` tells."""
+
+    clock: Clock
+    db: sqlite3.Connection
+    site: Site
+    ups: FakeDevice
+    pc: CountingDevice
+    etc: FakeUplink
+    problems: list[str] = field(default_factory=list)
+    http_counts: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def now(self) -> float:
+        """Return Unix seconds."""
+        return START + self.clock.seconds()
+
+    def resource(self, password: str | None = None, token: str | None = None) -> IResource:
+        """Return what the web endpoint serves."""
+        return web_resource(
+            self.site,
+            now=self.now,
+            version="1.2.3",
+            password=None if password is None else Secret(password),
+            token=None if token is None else Secret(token),
+            http_counts=self.http_counts,
+            health=lambda: self.problems,
+        )
+
+    def client(self, password: str | None = None, token: str | None = None) -> "Client":
+        """Return a client of a resource with these secrets."""
+        return Client(self.resource(password, token))
+
+    def add_report(self, uplink: str = "etc", body: bytes = b"12345", urgent: bool = False) -> int:
+        """Put a report into the outbox, and return its number."""
+        added = self.site.store.add_report(uplink, "kind", "subject", body, urgent, CAP)
+        return cast(int, now_of(added)[0])
+
+
+def small_site(timezone: str = "Asia/Shanghai") -> SmallSite:
+    """Return a site with the devices `ups1` and `pc1`, and the uplink `etc`."""
+    clock = Clock()
+
+    def now() -> float:
+        return START + clock.seconds()
+
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    for script in MIGRATIONS:
+        db.executescript(script)
+    store = SqliteStore(InlineWriter(db), now)
+    points = Points(Catalogue(), now)
+    points.declare("ups1", POINTS)
+    ups, pc = FakeDevice("ups1", "ups-card", now), CountingDevice("pc1", "computer", now)
+    pc.commands = {}
+    devices: dict[str, IDevice] = {"ups1": ups, "pc1": pc}
+    etc = FakeUplink("etc", now)
+    numbers = count(1)
+    door = CommandDoor(devices, store, clock, now, lambda: f"id-{next(numbers)}")
+    alarms = Alarms(points, clock, now)
+    site = Site(
+        "G000211001002110010",
+        "North gantry",
+        timezone,
+        START,
+        points,
+        alarms,
+        door,
+        store,
+        devices,
+        {"etc": etc},
+    )
+    return SmallSite(clock, db, site, ups, pc, etc)
+
+
+def now_of(deferred: Deferred[Any]) -> Any:
+    """Return the result of a Deferred that has fired."""
+    results: list[Any] = []
+    deferred.addBoth(results.append)
+    [result] = results
+    if isinstance(result, Failure):
+        result.raiseException()
+    return result
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The content, of an answer that says that it is JSON."""
+        assert self.headers["Content-Type"] == "application/json; charset=utf-8"
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> str:
+        """The code of an answer that has exactly the shape of an error."""
+        content = self.json
+        assert list(content) == ["error"]
+        assert sorted(content["error"]) == ["code", "message"]
+        assert content["error"]["message"]
+        return str(content["error"]["code"])
+
+
+class _Socket:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def makefile(self, *_: object) -> io.BytesIO:
+        return io.BytesIO(self._data)
+
+
+class Exchange:
+    """A request that was sent, whose answer may still be to come."""
+
+    def __init__(self, protocol: Any, transport: StringTransport, method: str) -> None:
+        self._protocol, self._transport, self._method = protocol, transport, method
+
+    @property
+    def answered(self) -> bool:
+        """Whether anything has come back."""
+        return bool(self._transport.value())
+
+    def hang_up(self) -> None:
+        """Go away as a client does that will not wait."""
+        self._protocol.connectionLost(Failure(ConnectionDone()))
+
+    def answer(self) -> Answer:
+        """Return what came."""
+        response = http.client.HTTPResponse(
+            cast(Any, _Socket(self._transport.value())), method=self._method
+        )
+        response.begin()
+        return Answer(response.status, response.headers, response.read())
+
+
+class Client:
+    """Speaks to a resource through all of the HTTP server but its sockets."""
+
+    def __init__(self, resource: IResource) -> None:
+        self.clock, self.counts = Clock(), Counter[str]()
+        self._factory = bounded_site(resource, self.clock, Limits(), self.counts)
+        self.peer: IAddress = IPv4Address("TCP", "192.0.2.7", 5555)
+
+    def raw(self, data: bytes, method: str = "GET") -> Exchange:
+        """Send bytes."""
+        protocol: Any = self._factory.buildProtocol(self.peer)
+        transport = StringTransport(peerAddress=self.peer)
+        protocol.makeConnection(transport)
+        protocol.dataReceived(data)
+        return Exchange(protocol, transport, method)
+
+    def send(
+        self, method: str, path: str, body: object = b"", host: str = "127.0.0.1:8080", **more: str
+    ) -> Exchange:
+        """Send a request; a body that is no bytes goes as JSON, `more` are headers."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"Host": host, **{name.replace("_", "-"): value for name, value in more.items()}}
+        if content or method == "POST":
+            headers["Content-Length"] = str(len(content))
+        lines = [f"{method} {path} HTTP/1.1", *(f"{n}: {v}" for n, v in headers.items()), "", ""]
+        return self.raw("\r\n".join(lines).encode() + content, method)
+
+    def get(self, path: str, **headers: str) -> Answer:
+        """Return the answer to a GET."""
+        return self.send("GET", path, **headers).answer()
+
+    def post(self, path: str, body: object, **headers: str) -> Answer:
+        """Return the answer to a POST."""
+        return self.send("POST", path, body, **headers).answer()

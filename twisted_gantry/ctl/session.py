@@ -1,0 +1,186 @@
+"""What every command works with: the options, the API, the terminal on either side."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from twisted_gantry.ctl import client, render
+from twisted_gantry.ctl.client import Api
+from twisted_gantry.ctl.errors import Exit, Trouble
+from twisted_gantry.ctl.texts import Texts
+from twisted_gantry.site.secret import Secret
+
+# A secret is a line; what is longer is another file.
+MAX_SECRET = 4096
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def on_terminal() -> bool:
+    """Tell whether what is written is read by a person at a terminal."""
+    return sys.stdout.isatty()
+
+
+def can_ask() -> bool:
+    """Tell whether there is a person to ask."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def read_secret(path: Path) -> Secret:
+    """Return the one line of a file. Raises Trouble, which shows nothing of it."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_SECRET + 1).decode()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise Trouble("bad-file", Exit.USAGE, file=path, reason=reason) from None
+    text = text.rstrip("\r\n")
+    if not text:
+        raise Trouble("empty-secret", Exit.USAGE, file=path)
+    if len(text) > MAX_SECRET:
+        raise Trouble("bad-file", Exit.USAGE, file=path, reason=f"> {MAX_SECRET}")
+    return Secret(text)
+
+
+@dataclass
+class Session:
+    """One run of `gantryctl`. `timeout` is seconds for one answer."""
+
+    texts: Texts
+    url: str
+    timeout: float = client.TIMEOUT
+    password_file: Path | None = None
+    token_file: Path | None = None
+    json: bool = False
+
+    def api(self) -> Api:
+        """Return the API at the URL of the options. Raises Trouble."""
+        password = token = None
+        if self.password_file is not None:
+            password = read_secret(self.password_file)
+        elif self.token_file is not None:
+            token = read_secret(self.token_file)
+        else:
+            password, token = _from_environment("PASSWORD"), _from_environment("TOKEN")
+        return Api(self.url, password, token, self.timeout)
+
+    def console(self) -> Console:
+        """Return where results go: wide and without colours unless it is a terminal."""
+        terminal = on_terminal()
+        return Console(
+            file=sys.stdout,
+            force_terminal=terminal,
+            color_system="auto" if terminal else None,
+            width=None if terminal else render.WIDE,
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
+
+    def show(self, *things: RenderableType) -> None:
+        """Write results for a person."""
+        console = self.console()
+        if console.is_terminal:
+            console.print(*things, sep="\n")
+            return
+        with console.capture() as captured:
+            console.print(*things, sep="\n")
+        for line in captured.get().splitlines():
+            click.echo(line.rstrip())
+
+    def show_json(self, document: object) -> None:
+        """Write a result for a program."""
+        text = json.dumps(document, indent=2, ensure_ascii=False)
+        if any(not char.isprintable() and char != "\n" for char in text):
+            text = json.dumps(document, indent=2)
+        click.echo(text)
+
+    def fail(self, trouble: Trouble) -> int:
+        """Say what went wrong, and return the exit code."""
+        message = self.explain(trouble)
+        if self.json:
+            self.show_json({"error": {"code": trouble.code, "message": message}})
+        else:
+            complain(self.texts, message)
+        return trouble.exit_code
+
+    def explain(self, trouble: Trouble) -> str:
+        """Return what went wrong as a sentence."""
+        return self.texts(trouble.key, **trouble.fields)
+
+    @contextmanager
+    def waiting(self, text: str) -> Iterator[None]:
+        """Show that something goes on, to a person at a terminal alone."""
+        if self.json or not on_terminal() or not sys.stderr.isatty():
+            yield
+            return
+        console = Console(file=sys.stderr, highlight=False)
+        with console.status(Text(render.plain(text))):
+            yield
+
+    def confirm(self, question: str) -> bool:
+        """Ask a person; whatever is no yes, is a no."""
+        click.echo(render.plain(question), nl=False, err=True)
+        return sys.stdin.readline().strip().lower() in {"y", "yes", "是"}
+
+    def hidden(self, name: str) -> str:
+        """Return a secret: asked for twice where there is a person, else a line of the input."""
+        if not can_ask():
+            text = sys.stdin.readline().rstrip("\r\n")
+        else:
+            text = self._prompt("hidden", name)
+            if self._prompt("hidden-again", name) != text:
+                raise Trouble("hidden-differ", name=name)
+        if not text:
+            raise Trouble("hidden-empty", name=name)
+        return text
+
+    def _prompt(self, key: str, name: str) -> str:
+        answer: str = click.prompt(
+            self.texts(key, name=name),
+            hide_input=True,
+            default="",
+            show_default=False,
+            prompt_suffix="",
+            err=True,
+        )
+        return answer
+
+
+def _from_environment(name: str) -> Secret | None:
+    text = os.environ.get(f"GANTRY_{name}")
+    return Secret(text) if text else None
+
+
+def complain(texts: Texts, message: str) -> None:
+    """Write a message to the standard error output."""
+    lines = texts("error-line", message=message).split("\n")
+    click.echo("\n".join(render.plain(line) for line in lines), err=True)
+
+
+pass_session = click.make_pass_decorator(Session)
+
+
+def json_option(function: _F) -> _F:
+    """Let a subcommand take `--json` too."""
+
+    def note(context: click.Context, _: click.Parameter, value: bool) -> None:
+        if value:
+            context.find_object(Session).json = True  # type: ignore[union-attr]
+
+    return click.option(
+        "--json",
+        is_flag=True,
+        expose_value=False,
+        callback=note,
+        help="Print JSON for programs. · 输出 JSON。",
+    )(function)
