@@ -16,7 +16,7 @@ import msgspec
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import serverFromString
 
-from twisted_gantry.config_tables import Document, Problem
+from twisted_gantry.config_tables import Document, Problem, shown
 from twisted_gantry.site.catalogue import Catalogue
 from twisted_gantry.site.interfaces import DeviceContext, IDeviceKind
 from twisted_gantry.site.points import Points
@@ -200,7 +200,7 @@ class _Reader:
             self.document.wrong((*path, "name"), "is missing")
         elif not (isinstance(name, str) and _NAME.fullmatch(name)):
             self.document.wrong(
-                (*path, "name"), f"letters, digits, _ and -, a letter first; it is {name!r}"
+                (*path, "name"), f"letters, digits, _ and -, a letter first; it is {shown(name)}"
             )
         elif name in _RESERVED:
             self.document.wrong((*path, "name"), f"{name!r} is taken by the program itself")
@@ -216,9 +216,9 @@ class _Reader:
         if name is None:
             self.document.wrong((*path, "kind"), "is missing")
             return None
-        if name not in self._kinds:
+        if not isinstance(name, str) or name not in self._kinds:
             known = ", ".join(sorted(self._kinds))
-            self.document.wrong((*path, "kind"), f"unknown kind {name!r}; there are: {known}")
+            self.document.wrong((*path, "kind"), f"unknown kind {shown(name)}; there are: {known}")
             return None
         try:
             kind: IDeviceKind = self._kinds[name].load()
@@ -237,9 +237,12 @@ class _Reader:
         context = DeviceContext(None, points, lambda: 0.0, Random(0), no_thread)  # noqa: S311
         try:
             entry.kind.build(entry.name, entry.settings, context)
-        except (ValueError, TypeError, KeyError) as error:
-            key = getattr(error, "key", "address" if hasattr(entry.settings, "address") else "")
-            self.document.wrong((*path, key) if key else path, f"cannot be used: {error}")
+        except Exception as error:  # a driver may be anybody's, and endpoints fail in many ways
+            key, _, text = str(error).partition(": ")
+            if key not in entry.settings.__struct_fields__:
+                key = "address" if hasattr(entry.settings, "address") else ""
+                text = str(error) or type(error).__name__
+            self.document.wrong((*path, key) if key else path, f"cannot be used: {text}")
 
     # -- cabinets and uplinks
 
@@ -248,18 +251,20 @@ class _Reader:
         for index, table in enumerate(self.document.tables("cabinet")):
             path = ("cabinet", index)
             settings = self.document.read(table, CabinetSettings, path, self.secret)
+            sources: dict[str, tuple[str, ...]] = {}
+            for group in GROUPS:
+                # Of the table itself: another mistake in it must not hide these.
+                given = table.get(group, [])
+                names = tuple(given) if isinstance(given, list) else (given,)
+                if names:
+                    sources[group] = names
+                for name in names:
+                    if isinstance(name, str):
+                        self._check_source(name, group, devices, (*path, group))
             if settings is None:
                 continue
             if any(each.id == settings.id for each in cabinets):
                 self.document.wrong((*path, "id"), f"a second cabinet has the id {settings.id!r}")
-            sources: dict[str, tuple[str, ...]] = {}
-            for group in GROUPS:
-                given = getattr(settings, group)
-                names = (given,) if isinstance(given, str) else tuple(given)
-                if names:
-                    sources[group] = names
-                for name in names:
-                    self._check_source(name, group, devices, (*path, group))
             cabinets.append(Cabinet(settings.id, sources, settings.ups_meaning))
         return cabinets
 
@@ -278,14 +283,12 @@ class _Reader:
             return None
         table = self.document.table(uplink, path)
         etc = self.document.read(table, EtcSettings, path, self.secret)
-        if etc is None:
-            return None
-        url = urlsplit(etc.url)
-        if url.scheme not in {"http", "https"} or not url.hostname:
-            self.document.wrong((*path, "url"), f"must be http(s)://host/…; it is {etc.url!r}")
-        elif url.username or url.password:
-            self.document.wrong((*path, "url"), "must not hold a user or a password")
-        elif etc.auth == Secret(TEST_AUTH) and not (etc.allow_test_auth or _loopback(url.hostname)):
+        url = table.get("url")
+        # Of the table itself: another mistake in it must not hide this one.
+        wrong = _wrong_url(url) if isinstance(url, str) else ""
+        if wrong:
+            self.document.wrong((*path, "url"), wrong)
+        elif etc is not None and _is_test_code_abroad(etc):
             self.document.wrong(
                 (*path, "auth"),
                 "is the code of the test period, for loopback alone; set the platform's code, "
@@ -294,10 +297,26 @@ class _Reader:
         return etc
 
 
+def _is_test_code_abroad(etc: EtcSettings) -> bool:
+    host = urlsplit(etc.url).hostname or ""
+    return etc.auth == Secret(TEST_AUTH) and not (etc.allow_test_auth or _loopback(host))
+
+
+def _wrong_url(text: str) -> str:
+    try:
+        url = urlsplit(text)
+        usable = url.scheme in {"http", "https"} and url.hostname and url.port != 0
+    except ValueError:
+        url, usable = urlsplit(""), False
+    if url.username or url.password or ("@" in text and not usable):
+        return "must not hold a user or a password"
+    return "" if usable else f"must be http(s)://host/…; it is {text!r}"
+
+
 def _wrong_listen(web: WebSettings) -> str:
     try:
         serverFromString(None, web.listen)
-    except (ValueError, KeyError, IndexError, TypeError, OSError) as error:
+    except Exception as error:  # endpoints are plugins, and fail in many ways
         return f"no server endpoint such as tcp:8080:interface=127.0.0.1: {error}"
     if needs_password(web.listen) and web.password is None and web.token is None:
         return (
@@ -317,7 +336,7 @@ def _loopback(host: str) -> bool:
 def _is_zone(name: str) -> bool:
     try:
         ZoneInfo(name)
-    except (ValueError, OSError):
+    except (ValueError, KeyError, OSError):
         return False
     return True
 

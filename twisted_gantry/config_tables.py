@@ -21,8 +21,15 @@ Path = tuple[str | int, ...]
 _KEY = r"""[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*'"""
 _HEADER = re.compile(rf"\s*(\[\[?)\s*((?:{_KEY})(?:\s*\.\s*(?:{_KEY}))*)\s*\]")
 _ASSIGNMENT = re.compile(rf"\s*((?:{_KEY})(?:\s*\.\s*(?:{_KEY}))*)\s*=")
-# What may begin or end something within a value.
-_TOKEN = re.compile(r"""\"{3}|'{3}|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|#[^\n]*|[\[\]{}]|\n""")
+# What within a value is whole, begins, or ends. A string of several lines may end in five quotes.
+_TOKEN = re.compile(
+    r"""\"{3}(?:[^\\]|\\.)*?\"{3,5}|'{3}.*?'{3,5}|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'"""
+    r"""|\#[^\n]*|[\[\]{}]|\n""",
+    re.DOTALL,
+)
+
+# Characters of an offending value.
+MOST_SHOWN = 200
 
 
 @dataclass(frozen=True)
@@ -48,21 +55,26 @@ def show_path(path: Path) -> str:
     return text
 
 
+def shown(value: Any) -> str:
+    """Return a value as a message shows it, however large it is."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of very many digits, very deep lists
+        return "too long to be shown"
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
+
+
 def _parts(dotted: str) -> Iterator[str]:
     for key in re.findall(_KEY, dotted):
-        yield key[1:-1] if key[0] in "\"'" else key
+        yield next(iter(tomllib.loads(f"{key} = 0")))
 
 
 def _value_end(text: str, at: int) -> int:
     """Return where the value that begins at `at` ends: at a newline outside of all brackets."""
-    depth, closer = 0, ""
+    depth = 0
     for token in _TOKEN.finditer(text, at):
         mark = token.group()
-        if closer:
-            closer = "" if mark == closer else closer
-        elif mark in {'"""', "'''"}:
-            closer = mark
-        elif mark in "[{":
+        if mark in "[{":
             depth += 1
         elif mark in "]}":
             depth -= 1
@@ -71,8 +83,17 @@ def _value_end(text: str, at: int) -> int:
     return len(text)
 
 
+def _lead(match: re.Match[str]) -> int:
+    """Return how many lines are left blank before what was matched."""
+    text = match.group()
+    return text.count("\n", 0, len(text) - len(text.lstrip()))
+
+
 def places(text: str) -> dict[Path, int]:
-    """Return the line, from 1, of every table header and key that stands in TOML `text`."""
+    """Return the line, from 1, of every table header and key that stands in TOML `text`.
+
+    The keys within an inline table are left out; of a dotted key each beginning is in.
+    """
     found: dict[Path, int] = {}
     counts: dict[Path, int] = {}
     table: Path = ()
@@ -81,21 +102,23 @@ def places(text: str) -> dict[Path, int]:
         line = text.count("\n", 0, at) + 1
         header, assignment = _HEADER.match(text, at), _ASSIGNMENT.match(text, at)
         if header is not None and "\n" not in header.group().strip("\n"):
+            line += _lead(header)
             table = ()
             names = list(_parts(header[2]))
             for index, name in enumerate(names, 1):
                 table += (name,)
+                found.setdefault(table, line)
                 if header[1] == "[[" and index == len(names):
                     counts[table] = counts.get(table, -1) + 1
                 if table in counts:
                     table += (counts[table],)
-            found[table] = line + header.group().count(
-                "\n", 0, len(header.group()) - len(header.group().lstrip())
-            )
+            found[table] = line
             at = text.find("\n", header.end())
         elif assignment is not None:
-            lead = len(assignment.group()) - len(assignment.group().lstrip())
-            found[(*table, *_parts(assignment[1]))] = line + assignment.group().count("\n", 0, lead)
+            key = table
+            for part in _parts(assignment[1]):
+                key += (part,)
+                found.setdefault(key, line + _lead(assignment))
             at = _value_end(text, assignment.end())
         else:
             at = text.find("\n", at)
@@ -122,10 +145,11 @@ class Document:
             document.root = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             found = re.search(r"\(at line (\d+), column \d+\)", str(error))
+            line = int(found[1]) if found else text.count("\n") + 1  # at the end of the document
             message = re.sub(r"\s*\(at .*\)$", "", str(error))
-            document.problems.append(
-                Problem(source, int(found[1]) if found else None, "", f"no TOML: {message}")
-            )
+            document.problems.append(Problem(source, line, "", f"no TOML: {message}"))
+        except (ValueError, RecursionError) as error:  # too many digits, too many brackets
+            document.problems.append(Problem(source, None, "", f"cannot be read: {error}"))
         else:
             document._places = places(text)
         return document
@@ -192,7 +216,9 @@ class Document:
                     values[name] = msgspec.convert(table[name], types[name])
             except msgspec.ValidationError as error:
                 text = str(error).replace("`", "")
-                self.wrong((*path, name), f"{text[:1].lower()}{text[1:]}; it is {table[name]!r}")
+                self.wrong(
+                    (*path, name), f"{text[:1].lower()}{text[1:]}; it is {shown(table[name])}"
+                )
             except ValueError as error:
                 self.wrong((*path, name), str(error))
         return into(**values) if len(self.problems) == before else None

@@ -2,26 +2,21 @@
 
 import gc
 import random
-import re
 from collections import Counter
-from typing import cast
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol
-from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from tests.net.memory import GET, Server
 from twisted_gantry.net.http_server import Limits, bounded_site
-
-_LIMITS = Limits(body=100, deadline=10.0, idle=60.0, connections=3)
 
 
 class Counted(Resource):
@@ -30,7 +25,7 @@ class Counted(Resource):
     isLeaf = True
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.bodies: list[bytes] = []
 
     def render(self, request: Request) -> bytes:
@@ -46,7 +41,7 @@ class Slow(Resource):
     isLeaf = True
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.waiting: list[Request] = []
 
     def render(self, request: Request) -> int:
@@ -71,63 +66,6 @@ class Broken(Resource):
         raise ZeroDivisionError("secret of the house")
 
 
-class Connection:
-    """One client of a server in memory."""
-
-    def __init__(self, protocol: Protocol) -> None:
-        self.protocol = protocol
-        self.transport = StringTransport()
-        self.aborted = False
-        self.transport.abortConnection = self._abort
-        protocol.makeConnection(self.transport)
-
-    def _abort(self) -> None:
-        self.aborted = True
-        self.transport.loseConnection()
-
-    def send(self, data: bytes) -> None:
-        """Let the server receive this, as one read."""
-        self.protocol.dataReceived(data)
-
-    @property
-    def closing(self) -> bool:
-        """Whether the server closes."""
-        return bool(self.transport.disconnecting)
-
-    def statuses(self) -> list[int]:
-        """Return the status of each answer."""
-        return [int(code) for code in re.findall(rb"HTTP/1\.1 (\d{3})", self.transport.value())]
-
-    def leave(self) -> None:
-        """Close the connection."""
-        self.protocol.connectionLost(Failure(ConnectionDone()))
-
-
-class Server:
-    """A bounded server in memory, on a clock."""
-
-    def __init__(self, resource: Resource, limits: Limits = _LIMITS) -> None:
-        self.clock = Clock()
-        self.counts: Counter[str] = Counter()
-        self.factory = bounded_site(resource, self.clock, limits, self.counts)
-
-    def connect(self) -> Connection:
-        """Return a new client's connection."""
-        protocol = self.factory.buildProtocol(None)  # type: ignore[arg-type]
-        assert protocol is not None
-        return Connection(cast("Protocol", protocol))
-
-    def still_serves(self) -> bool:
-        """Tell whether a new client gets its answer; whoever was connected has left."""
-        client = self.connect()
-        client.send(_GET)
-        client.leave()
-        return client.statuses() == [200] and self.clock.getDelayedCalls() == []
-
-
-_GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-
-
 def post(body: bytes, length: int | None = None) -> bytes:
     """Return a POST that declares the length of its body."""
     length = len(body) if length is None else length
@@ -149,7 +87,7 @@ def test_a_request_is_answered() -> None:
     assert client.statuses() == [200]
     assert client.transport.value().endswith(b"\r\n\r\n100")
     assert resource.bodies == [b"x" * 100]
-    assert not client.closing
+    assert not client.closes()
     client.leave()
     assert server.counts == {"connections": 1, "requests": 1}
     assert server.clock.getDelayedCalls() == []
@@ -164,7 +102,7 @@ def test_a_body_that_is_declared_too_long_is_refused(length: int) -> None:
     client.send(post(b"", length))
     assert client.statuses() == [413]
     assert b"Connection: close" in client.transport.value()
-    assert client.closing
+    assert client.closes()
     client.leave()
     assert resource.bodies == []
     assert server.counts == {"connections": 1, "too-large": 1}
@@ -176,9 +114,9 @@ def test_a_body_that_was_sent_along_is_refused_once() -> None:
     resource = Counted()
     server = Server(resource)
     client = server.connect()
-    client.send(post(b"x" * 101) + _GET)
+    client.send(post(b"x" * 101) + GET)
     assert client.statuses() == [413]
-    assert client.closing
+    assert client.closes()
     client.leave()
     assert resource.bodies == []
     assert server.counts == {"connections": 1, "too-large": 1}
@@ -192,7 +130,7 @@ def test_chunks_that_are_too_long_are_refused(sizes: list[int]) -> None:
     client = server.connect()
     client.send(chunked(*(b"x" * size for size in sizes)))
     assert client.statuses() == [413]
-    assert client.closing
+    assert client.closes()
     client.send(b"0\r\n\r\n")
     client.leave()
     assert client.statuses() == [413]
@@ -218,8 +156,8 @@ def test_chunks_within_the_bound_are_taken() -> None:
     [
         (b"", b"GET /xxxxxxxxxxxx"),
         (b"GET /", b"xxxxxxxxxxxxxxxx"),
-        (_GET[:-2], b"X-Long: xxxxxxxxxxx"),
-        (_GET[:-2], b"A:b\r\nA:b\r\nA:b\r\nA:b\r\n"),
+        (GET[:-2], b"X-Long: xxxxxxxxxxx"),
+        (GET[:-2], b"A:b\r\nA:b\r\nA:b\r\nA:b\r\n"),
         (post(b"", 100), b"xxxxxxxxxxxxxxxxx"),
         (b"\r\n" + post(b"x", 100), b"xxxxxxxxxxxxxx"),
         (chunked(b"xyz"), b"000000000000000000000"),
@@ -233,10 +171,10 @@ def test_a_request_that_drips_is_ended(at_once: bytes, dripped: bytes) -> None:
     if at_once:
         client.send(at_once)
     for byte in dripped[:10]:
-        assert not client.closing
+        assert not client.closes()
         client.send(bytes([byte]))
         server.clock.advance(1.0)
-    assert client.closing
+    assert client.closes()
     assert client.statuses() == [408]
     assert b"Connection: close" in client.transport.value()
     client.leave()
@@ -265,7 +203,7 @@ def test_a_silent_connection_is_dropped() -> None:
     server = Server(Counted())
     client = server.connect()
     server.clock.advance(9.9)
-    assert not client.closing
+    assert not client.closes()
     server.clock.advance(0.1)
     assert client.aborted
     assert client.transport.value() == b""
@@ -279,9 +217,9 @@ def test_the_deadline_begins_with_the_first_byte() -> None:
     server = Server(Counted())
     client = server.connect()
     server.clock.advance(9.0)
-    client.send(_GET[:10])
+    client.send(GET[:10])
     server.clock.advance(9.0)
-    client.send(_GET[10:])
+    client.send(GET[10:])
     assert client.statuses() == [200]
     client.leave()
     assert server.clock.getDelayedCalls() == []
@@ -297,7 +235,7 @@ def test_a_kept_connection_may_be_used_for_long() -> None:
         client.send(post(b"x" * 50)[30:])
         assert client.statuses() == [200] * number
         server.clock.advance(50.0)
-        assert not client.closing
+        assert not client.closes()
     assert server.clock.seconds() > 200.0
     client.leave()
     assert server.counts == {"connections": 1, "requests": 5}
@@ -308,14 +246,14 @@ def test_the_second_request_of_a_connection_has_a_deadline_too() -> None:
     """On a kept connection, too, a request that drips is ended."""
     server = Server(Counted())
     client = server.connect()
-    client.send(_GET)
+    client.send(GET)
     server.clock.advance(30.0)
-    client.send(_GET[:10])
+    client.send(GET[:10])
     server.clock.advance(9.9)
-    assert not client.closing
+    assert not client.closes()
     server.clock.advance(0.1)
     assert client.statuses() == [200, 408]
-    assert client.closing
+    assert client.closes()
     client.leave()
     assert server.counts == {"connections": 1, "requests": 1, "timeout": 1}
 
@@ -324,11 +262,11 @@ def test_an_idle_connection_is_closed() -> None:
     """A kept connection that is not used is closed after the idle time, and dropped if it hangs."""
     server = Server(Counted())
     client = server.connect()
-    client.send(_GET)
+    client.send(GET)
     server.clock.advance(59.0)
-    assert not client.closing
+    assert not client.closes()
     server.clock.advance(1.0)
-    assert client.closing
+    assert client.closes()
     assert client.statuses() == [200]
     assert not client.aborted
     server.clock.advance(60.0)
@@ -342,10 +280,10 @@ def test_an_answer_may_take_its_time() -> None:
     slow = Slow()
     server = Server(slow)
     client = server.connect()
-    client.send(_GET)
+    client.send(GET)
     for _ in range(30):
         server.clock.advance(10.0)
-    assert not client.closing
+    assert not client.closes()
     slow.answer(b"at last")
     assert client.statuses() == [200]
     assert b"at last" in client.transport.value()
@@ -354,20 +292,20 @@ def test_an_answer_may_take_its_time() -> None:
     assert server.clock.getDelayedCalls() == []
 
 
-@pytest.mark.parametrize("cut", [1, 10, len(_GET)])
+@pytest.mark.parametrize("cut", [1, 10, len(GET)])
 @pytest.mark.parametrize("at_once", [False, True])
 def test_bytes_behind_a_request_do_not_cut_its_answer(cut: int, at_once: bool) -> None:
     """A next request that comes, whole or in part, while an answer is made waits its turn."""
     slow = Slow()
     server = Server(slow)
     client = server.connect()
-    for data in [_GET + _GET[:cut]] if at_once else [_GET, _GET[:cut]]:
+    for data in [GET + GET[:cut]] if at_once else [GET, GET[:cut]]:
         client.send(data)
     server.clock.advance(100.0)
-    assert not client.closing
+    assert not client.closes()
     slow.answer(b"first")
     server.clock.advance(5.0)
-    client.send(_GET[cut:] or b"\r\n")
+    client.send(GET[cut:] or b"\r\n")
     assert client.statuses() == [200]
     slow.answer(b"second")
     assert client.statuses() == [200, 200]
@@ -378,26 +316,26 @@ def test_bytes_behind_a_request_do_not_cut_its_answer(cut: int, at_once: bool) -
 
 
 def test_what_came_behind_a_request_has_its_deadline_from_the_answer_on() -> None:
-    """A next request that came in part is ended when the rest does not follow the answer in time."""
+    """A next request that came in part is ended when the rest does not follow in time."""
     slow = Slow()
     server = Server(slow)
     client = server.connect()
-    client.send(_GET)
-    client.send(_GET[:10])
+    client.send(GET)
+    client.send(GET[:10])
     server.clock.advance(100.0)
     slow.answer(b"first")
     server.clock.advance(9.9)
-    assert not client.closing
+    assert not client.closes()
     server.clock.advance(0.1)
     assert client.statuses() == [200, 408]
-    assert client.closing
+    assert client.closes()
     client.leave()
     assert server.clock.getDelayedCalls() == []
 
 
 @pytest.mark.parametrize("declared", [False, True])
 def test_a_long_body_needs_no_file(declared: bool, recwarn: pytest.WarningsRecorder) -> None:
-    """A body that may be long is kept in memory: a client that leaves half-way leaves no file open."""
+    """A long body is kept in memory: a client that leaves half-way leaves no file open."""
     server = Server(Counted(), Limits(body=1 << 20))
     client = server.connect()
     client.send(post(b"x" * 1000, 1 << 20) if declared else chunked(b"x" * 1000))
@@ -413,7 +351,7 @@ def test_a_client_that_leaves_before_the_answer() -> None:
     slow = Slow()
     server = Server(slow, Limits(connections=1))
     client = server.connect()
-    client.send(_GET)
+    client.send(GET)
     gone: list[object] = []
     slow.waiting[0].notifyFinish().addErrback(gone.append)
     client.leave()
@@ -428,7 +366,7 @@ def test_a_client_that_leaves_before_the_answer() -> None:
 def test_a_request_that_is_broken_off_is_counted() -> None:
     """A connection that is lost within a request counts as unfinished."""
     server = Server(Counted())
-    for data in (_GET[:10], post(b"x", 2), chunked(b"x")):
+    for data in (GET[:10], post(b"x", 2), chunked(b"x")):
         client = server.connect()
         client.send(data)
         client.leave()
@@ -437,7 +375,7 @@ def test_a_request_that_is_broken_off_is_counted() -> None:
 
 
 def test_connections_past_the_bound_are_refused() -> None:
-    """As many connections as the bound are served; more are refused and counted until one leaves."""
+    """As many connections as the bound are served; more are refused until one leaves."""
     server = Server(Counted())
     clients = [server.connect() for _ in range(3)]
     for _ in range(2):
@@ -447,7 +385,7 @@ def test_connections_past_the_bound_are_refused() -> None:
     clients[1] = server.connect()
     assert server.factory.buildProtocol(None) is None  # type: ignore[arg-type]
     for client in clients:
-        client.send(_GET)
+        client.send(GET)
         assert client.statuses() == [200]
         client.leave()
     assert server.counts == {"connections": 4, "refused": 3, "requests": 3}
@@ -478,7 +416,7 @@ def test_what_is_no_request_is_refused(data: bytes) -> None:
     server = Server(Counted())
     client = server.connect()
     client.send(data)
-    assert client.closing
+    assert client.closes()
     assert all(400 <= status < 500 for status in client.statuses())
     client.leave()
     assert server.counts["requests"] == 0
@@ -488,7 +426,7 @@ def test_what_is_no_request_is_refused(data: bytes) -> None:
 @given(
     st.lists(
         st.binary(max_size=100)
-        | st.sampled_from([_GET, _GET[:9], post(b"x"), chunked(b"x"), b"\r\n\r\n", b"0\r\n\r\n"]),
+        | st.sampled_from([GET, GET[:9], post(b"x"), chunked(b"x"), b"\r\n\r\n", b"0\r\n\r\n"]),
         max_size=6,
     )
 )
@@ -498,7 +436,7 @@ def test_any_bytes_are_survived(pieces: list[bytes]) -> None:
     server = Server(Counted())
     client = server.connect()
     for piece in pieces:
-        if not client.closing:
+        if not client.closes():
             client.send(piece)
     client.leave()
     assert server.still_serves()
@@ -510,9 +448,9 @@ def test_random_bytes_are_counted() -> None:
     noise = random.Random(3).randbytes(1 << 20)
     client = server.connect()
     for start in range(0, len(noise), 65536):
-        if not client.closing:
+        if not client.closes():
             client.send(noise[start : start + 65536])
-    assert client.closing
+    assert client.closes()
     client.leave()
     assert server.counts == {"connections": 1, "unfinished": 1}
     assert server.still_serves()
@@ -520,9 +458,10 @@ def test_random_bytes_are_counted() -> None:
 
 def test_a_fault_of_ours_is_not_shown(logged_failures: list[Failure]) -> None:
     """A resource that fails is 500 without a trace of why; the log has it."""
-    server = Server(Broken())
+    broken: Any = Broken
+    server = Server(broken())
     client = server.connect()
-    client.send(_GET)
+    client.send(GET)
     assert client.statuses() == [500]
     assert b"secret" not in client.transport.value()
     assert b"Traceback" not in client.transport.value()
@@ -547,31 +486,32 @@ class Reader(Protocol):
 
 async def test_on_real_sockets() -> None:
     """On loopback, noise is survived, connections past the bound are closed, others are served."""
-    from twisted.internet import reactor
+    from twisted.internet import reactor as loop
 
+    reactor: Any = loop
     counts: Counter[str] = Counter()
-    site = bounded_site(Counted(), reactor, Limits(connections=2), counts)  # type: ignore[arg-type]
+    site = bounded_site(Counted(), reactor, Limits(connections=2), counts)
     port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(site)
     endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port)
     try:
         noisy: Reader = await connectProtocol(endpoint, Reader())
         assert noisy.transport is not None
         noisy.transport.write(random.Random(4).randbytes(1 << 16) + b"\r\n\r\n")
-        await noisy.ended.addTimeout(10, reactor)  # type: ignore[arg-type]
+        await noisy.ended.addTimeout(10, reactor)
         assert counts["unfinished"] == 1
 
         first: Reader = await connectProtocol(endpoint, Reader())
         assert first.transport is not None
-        first.transport.write(_GET)
+        first.transport.write(GET)
         second: Reader = await connectProtocol(endpoint, Reader())
         third: Reader = await connectProtocol(endpoint, Reader())
-        assert await third.ended.addTimeout(10, reactor) == b""  # type: ignore[arg-type]
+        assert await third.ended.addTimeout(10, reactor) == b""
         assert counts["refused"] == 1
-        last = _GET.replace(b"Host: a", b"Host: a\r\nConnection: close")
+        last = GET.replace(b"Host: a", b"Host: a\r\nConnection: close")
         for reader in (first, second):
             assert reader.transport is not None
             reader.transport.write(last)
-        answers = await gatherResults([first.ended, second.ended]).addTimeout(10, reactor)  # type: ignore[arg-type]
+        answers = await gatherResults([first.ended, second.ended]).addTimeout(10, reactor)
         assert [answer.count(b" 200 OK") for answer in answers] == [2, 1]
         assert counts == {"connections": 3, "refused": 1, "unfinished": 1, "requests": 3}
     finally:

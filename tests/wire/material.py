@@ -1,5 +1,6 @@
 """What the tests of the wire formats share: the documents' examples, nasty bytes, strategies."""
 
+import itertools
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -104,9 +105,38 @@ likely_bytes = st.one_of(
     st.binary(max_size=200),
     st.lists(
         st.sampled_from(
-            [b"{", b"}", b"[", b"]", b'"', b"'", b":", b",", b"\\", b"\\u", b"d800", b"//", b"/*"]
-            + [b"session", b"cmd", b"result", b"code", b"data", b"101", b"NaN", b"-", b"1e9"]
-            + [b" ", b"\n", b"\x00", b"\xff", b"\xef\xbb\xbf", "（".encode(), b"null", b"0x1F"]
+            [
+                b"{",
+                b"}",
+                b"[",
+                b"]",
+                b'"',
+                b"'",
+                b":",
+                b",",
+                b"\\",
+                b"\\u",
+                b"d800",
+                b"//",
+                b"/*",
+                b"session",
+                b"cmd",
+                b"result",
+                b"code",
+                b"data",
+                b"101",
+                b"NaN",
+                b"-",
+                b"1e9",
+                b" ",
+                b"\n",
+                b"\x00",
+                b"\xff",
+                b"\xef\xbb\xbf",
+                "（".encode(),
+                b"null",
+                b"0x1F",
+            ]
         ),
         max_size=30,
     ).map(b"".join),
@@ -126,4 +156,4 @@ def outcome(call: Callable[[], _T], *expected: type[Exception]) -> _T | Exceptio
 def cuts(data: bytes, places: list[int]) -> list[bytes]:
     """Return `data` in pieces, cut at `places`."""
     edges = sorted({min(place, len(data)) for place in places} | {0, len(data)})
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in itertools.pairwise(edges)]

@@ -94,7 +94,7 @@ def test_the_sample_computers() -> None:
 
 
 def test_the_sample_cabinet() -> None:
-    """The example of 3.1.3 is read with every group of it, `lightningCount` with spaces included."""
+    """The example of 3.1.3 is read with every group of it, `" lightningCount "` included."""
     report = decode_report(Method.CABINET_STATUS, printed("etc-3.1.3", "cabinetStatus"))
     assert isinstance(report, Cabinet)
     cooler = AirConditioner(

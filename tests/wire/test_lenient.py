@@ -160,7 +160,7 @@ def test_json5_reads_as_json(message: Any) -> None:
 @given(_plain)
 @checked
 def test_what_is_sent_is_canonical(message: Any) -> None:
-    """dumps writes strict JSON in UTF-8, without white space between its tokens."""
+    """What is sent is strict JSON in UTF-8, without white space between its tokens."""
     text = dumps(message).decode()
     assert json.loads(text) == message
     compact = json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))

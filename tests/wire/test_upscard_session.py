@@ -34,7 +34,7 @@ class Card:
         self.clock = Clock()
         self.events: list[str] = []
         self.sent: list[Command] = []
-        self.at_transmission: Callable[[], None] = lambda: None
+        self.at_transmission: Callable[[], object] = lambda: None
         count = itertools.count(1)
         self.session = Session(
             self._transmit,
@@ -49,7 +49,7 @@ class Card:
         self.events.append(f"sent {command.cmd}")
         self.at_transmission()
 
-    def ask(self, cmd: str, then: Callable[[], None] = lambda: None, **details: Any) -> Exchange:
+    def ask(self, cmd: str, then: Callable[[], object] = lambda: None, **details: Any) -> Exchange:
         """Submit a command; its ending goes into the list, and then `then` is called."""
 
         def ended(ending: Ending) -> None:
@@ -518,7 +518,7 @@ def test_session_numbers_are_unique_among_the_last_thousand() -> None:
 @pytest.mark.parametrize("how", ["answer", "refuse", "silence", "loss"])
 def test_a_callback_may_submit(card: Card, how: str) -> None:
     """A command that is submitted from within `ended` is sent, or ends as NotSent without link."""
-    card.ask("QAD", then=lambda: card.ask("RTD") and None)
+    card.ask("QAD", then=lambda: card.ask("RTD"))
     if how == "answer":
         card.answer("(1")
     elif how == "refuse":
@@ -538,7 +538,7 @@ def test_a_callback_may_submit(card: Card, how: str) -> None:
 
 def test_a_callback_that_submits_does_not_push_in(card: Card) -> None:
     """What is submitted from within `ended` goes behind what waited already."""
-    card.ask("QAD", then=lambda: card.ask("Q3") and None)
+    card.ask("QAD", then=lambda: card.ask("Q3"))
     card.ask("RTD")
     while card.session.in_flight:
         card.answer()
@@ -558,7 +558,7 @@ def test_a_callback_may_close(card: Card) -> None:
 
 def test_a_transport_may_answer_at_once(card: Card) -> None:
     """A reply that comes while the command is still being handed over counts."""
-    card.at_transmission = lambda: card.answer("(now") and None
+    card.at_transmission = lambda: card.answer("(now")
     card.ask("QAD")
     card.ask("RTD")
     assert card.events == ["sent QAD", "QAD ended (now", "sent RTD", "RTD ended (now"]
@@ -625,7 +625,10 @@ def test_a_password_that_cannot_be_sent_stops_nothing() -> None:
     card.session.opened()
     card.ask("QAD")
     card.ask("T", ahead=True)
-    assert [event.split(":")[0] for event in card.events] == ["QAD ended NotSent", "T ended NotSent"]
+    assert [event.split(":")[0] for event in card.events] == [
+        "QAD ended NotSent",
+        "T ended NotSent",
+    ]
     card.done()
 
 

@@ -1,6 +1,9 @@
 """The client of the local HTTP API: one request a connection, everything bounded, no reactor."""
 
+import contextlib
+import getpass
 import http.client
+import re
 import socket
 import ssl
 import threading
@@ -21,8 +24,8 @@ MAX_ANSWER = 16 * 1024 * 1024
 # Seconds for one answer; a command waits until it has expired, and this much longer.
 TIMEOUT = 10.0
 GRACE = 10.0
-# HTTP Basic wants a name; the API looks at the password alone.
-USER = "gantryctl"
+# What of a person's name the API takes into its audit.
+_USER = re.compile(r"[A-Za-z0-9._@-]{1,40}")
 # How much of what the other side says is repeated to the person.
 _QUOTED = 300
 
@@ -38,6 +41,7 @@ class ApiError(Trouble):
         key: str,
         exit_code: int = Exit.WRONG,
         code: str = "",
+        /,
         *,
         status: int | None = None,
         sent: bool = True,
@@ -110,9 +114,19 @@ def _authorization(password: Secret | None, token: Secret | None) -> Secret | No
             raise ApiError("bad-token", Exit.USAGE, sent=False)
         return Secret(f"Bearer {text}")
     if password is not None:
-        pair = f"{USER}:{password.reveal()}".encode()
+        # Basic wants a name too; the API looks at the password alone.
+        pair = f"gantryctl:{password.reveal()}".encode()
         return Secret(f"Basic {b64encode(pair).decode()}")
     return None
+
+
+def _user() -> str:
+    """Return who runs this, for the audit; empty if there is no fitting name."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a number without a name, in a container
+        return ""
+    return name if _USER.fullmatch(name) else ""
 
 
 @dataclass
@@ -140,10 +154,8 @@ class _Watchdog:
 
     def _cut(self) -> None:
         self.expired = True
-        try:
+        with contextlib.suppress(OSError):  # it may be closed already
             socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
-        except OSError:
-            pass  # it is closed already
 
 
 class Api:
@@ -207,7 +219,7 @@ class Api:
         said = error if isinstance(error, dict) else {}
         code, message = (str(said.get(name, ""))[:_QUOTED] for name in ("code", "message"))
         key = "no-password" if status == 401 else "refused"
-        return self._error(key, code=code, status=status, name=code, message=message)
+        return self._error(key, Exit.WRONG, code, status=status, name=code, message=message)
 
     def _exchange(
         self, method: str, target: str, body: bytes | None, timeout: float
@@ -215,6 +227,8 @@ class Api:
         headers = {"Accept": "application/json", "Connection": "close"}
         if body is not None:
             headers["Content-Type"] = "application/json"
+        if user := _user():
+            headers["X-Gantry-User"] = user
         if self._authorization is not None:
             headers["Authorization"] = self._authorization.reveal()
         try:
@@ -263,6 +277,7 @@ class Api:
         key: str,
         exit_code: int = Exit.WRONG,
         code: str = "",
+        /,
         *,
         status: int | None = None,
         sent: bool = True,

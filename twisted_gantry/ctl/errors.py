@@ -21,7 +21,7 @@ class Trouble(Exception):
     """
 
     def __init__(
-        self, key: str, exit_code: int = Exit.WRONG, code: str = "", **fields: object
+        self, key: str, exit_code: int = Exit.WRONG, code: str = "", /, **fields: object
     ) -> None:
         super().__init__(key)
         self.key, self.exit_code, self.code, self.fields = key, exit_code, code or key, fields

@@ -128,7 +128,9 @@ def _narrowed(
         for column in staying:
             parts = [row[places[column.title]]]
             parts += [row[places[c.title]] for c in columns if c.under == column.title]
-            cells.append(Text("\n").join(p for p in parts if p.plain != NOTHING) or Text(NOTHING))
+            while len(parts) > 1 and parts[-1].plain == NOTHING:
+                parts.pop()
+            cells.append(Text("\n").join(parts))
         stacked.append(cells)
     prose = {c.under for c in columns if c.prose}
     staying = [Column(c.title, c.prose or c.title in prose, c.number) for c in staying]

@@ -9,11 +9,11 @@ from twisted_gantry.ctl.client import Answer, ApiError
 _T = TypeVar("_T")
 
 
-class _Shape(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class _Shape(msgspec.Struct, frozen=True, rename="camel"):
     """An object with the API's camelCase names."""
 
 
-class Device(_Shape):
+class Device(_Shape, frozen=True):
     """A device of the site."""
 
     name: str
@@ -23,7 +23,7 @@ class Device(_Shape):
     last_error: str | None = None
 
 
-class Ledger(_Shape):
+class Ledger(_Shape, frozen=True):
     """What became of the reports of an uplink."""
 
     created: int = 0
@@ -32,33 +32,33 @@ class Ledger(_Shape):
     set_aside: int = 0
     dropped: int = 0
     bytes: int = 0
-    oldest: str | float | None = None
+    oldest: str | None = None
 
 
-class Uplink(_Shape):
+class Uplink(_Shape, frozen=True):
     """An uplink of the site."""
 
     name: str
     state: str = ""
     since: str | None = None
-    queued: int = 0
-    set_aside: int = 0
+    queued: int | None = None
+    set_aside: int | None = None
     last_delivered: str | None = None
     last_error: str | None = None
     ledger: Ledger | None = None
 
 
-class Site(_Shape):
+class Site(_Shape, frozen=True):
     """`GET /api/v1/site`."""
 
     gantry_id: str
-    version: str = ""
-    started_at: str | None = None
     devices: list[Device]
     uplinks: list[Uplink]
+    version: str = ""
+    started_at: str | None = None
 
 
-class Health(_Shape):
+class Health(_Shape, frozen=True):
     """`GET /healthz`."""
 
     status: str = ""
@@ -66,14 +66,14 @@ class Health(_Shape):
     notes: list[Any] = []
 
 
-class Label(_Shape):
+class Label(_Shape, frozen=True):
     """A name in both languages."""
 
     en: str = ""
     zh: str = ""
 
 
-class Point(_Shape):
+class Point(_Shape, frozen=True):
     """A point of the site."""
 
     point: str
@@ -84,13 +84,13 @@ class Point(_Shape):
     label: Label = Label()
 
 
-class Points(_Shape):
+class Points(_Shape, frozen=True):
     """`GET /api/v1/points`."""
 
     points: list[Point]
 
 
-class Alarm(_Shape):
+class Alarm(_Shape, frozen=True):
     """A raised or ended alarm."""
 
     alarm: str
@@ -101,13 +101,13 @@ class Alarm(_Shape):
     cleared_at: str | None = None
 
 
-class Alarms(_Shape):
+class Alarms(_Shape, frozen=True):
     """`GET /api/v1/alarms`."""
 
     alarms: list[Alarm]
 
 
-class Entry(_Shape):
+class Entry(_Shape, frozen=True):
     """A command in the audit."""
 
     at: str | None = None
@@ -119,13 +119,13 @@ class Entry(_Shape):
     detail: str | None = None
 
 
-class Audit(_Shape):
+class Audit(_Shape, frozen=True):
     """`GET /api/v1/audit`."""
 
     entries: list[Entry]
 
 
-class Report(_Shape):
+class Report(_Shape, frozen=True):
     """A report that is kept."""
 
     id: int
@@ -140,28 +140,28 @@ class Report(_Shape):
     bytes: int = 0
 
 
-class Outbox(_Shape):
+class Outbox(_Shape, frozen=True):
     """`GET /api/v1/outbox`."""
 
     reports: list[Report]
 
 
-class Retried(_Shape):
+class Retried(_Shape, frozen=True):
     """`POST /api/v1/outbox/retry`."""
 
     retried: int
 
 
-class Argument(_Shape):
-    """An argument of a command; `type` is the name of a Python type."""
+class Argument(_Shape, frozen=True):
+    """An argument of a command; `type` is string, integer, number, boolean, object or array."""
 
     name: str
-    type: str = "str"
+    type: str = "string"
     required: bool = True
     secret: bool = False
 
 
-class CommandInfo(_Shape):
+class CommandInfo(_Shape, frozen=True):
     """A command that a device can do."""
 
     command: str
@@ -172,24 +172,24 @@ class CommandInfo(_Shape):
     locked: str | None = None
 
 
-class DeviceCommands(_Shape):
+class DeviceCommands(_Shape, frozen=True):
     """What one device can do."""
 
     target: str
     commands: list[CommandInfo]
 
 
-class Commands(_Shape):
+class Commands(_Shape, frozen=True):
     """`GET /api/v1/commands`."""
 
     devices: list[DeviceCommands]
 
 
-class Outcome(_Shape):
+class Outcome(_Shape, frozen=True):
     """`POST /api/v1/commands`."""
 
-    id: str = ""
     result: str
+    id: str = ""
     detail: str | None = None
     value: Any = None
 

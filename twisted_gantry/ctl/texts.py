@@ -114,8 +114,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "--url {url}：不是接口地址。应形如 http://127.0.0.1:8080 或 unix:/run/gantry。",
     ),
     "password-in-url": (
-        "--url: a password does not belong into it, everyone can see it there."
-        " Use --password-file, or GANTRY_PASSWORD.",
+        (
+            "--url: a password does not belong into it, everyone can see it there."
+            " Use --password-file, or GANTRY_PASSWORD."
+        ),
         "--url：地址中不应含密码，他人可以看到。请用 --password-file 或 GANTRY_PASSWORD。",
     ),
     "bad-token": (
@@ -145,23 +147,31 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "{where} 应答 {status}，但不是 JSON 对象。--url 是门架程序的地址吗？",
     ),
     "redirected": (
-        "{where} answers {status} and points to {location!r}, which is not followed."
-        " Give --url the right address.",
+        (
+            "{where} answers {status} and points to {location!r}, which is not followed."
+            " Give --url the right address."
+        ),
         "{where} 应答 {status}，指向 {location!r}，不予跟随。请用 --url 给出正确地址。",
     ),
     "no-password": (
-        "{where} wants a password or a token, and not this one:"
-        " --password-file or GANTRY_PASSWORD, --token-file or GANTRY_TOKEN.",
-        "{where} 要求正确的密码或令牌：--password-file 或 GANTRY_PASSWORD，"
-        "--token-file 或 GANTRY_TOKEN。",
+        (
+            "{where} wants a password or a token, and not this one:"
+            " --password-file or GANTRY_PASSWORD, --token-file or GANTRY_TOKEN."
+        ),
+        (
+            "{where} 要求正确的密码或令牌：--password-file 或 GANTRY_PASSWORD，"
+            "--token-file 或 GANTRY_TOKEN。"
+        ),
     ),
     "refused": (
         "{where} refuses ({status} {name}): {message}",
         "{where} 拒绝（{status} {name}）：{message}",
     ),
     "odd-answer": (
-        "{where} gives an answer that is none of this API: {detail}."
-        " Are gantryctl and the gantry of one version?",
+        (
+            "{where} gives an answer that is none of this API: {detail}."
+            " Are gantryctl and the gantry of one version?"
+        ),
         "{where} 的应答不符合接口：{detail}。gantryctl 与门架程序版本一致吗？",
     ),
     "no-target": (
@@ -187,8 +197,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "--{name}：{value!r} 不是 {type} 类型。",
     ),
     "argument-open": (
-        "--{name} is a secret, and everyone can see a command line: give `--{name} -` to be"
-        " asked, or `--{name} @FILE`.",
+        (
+            "--{name} is a secret, and everyone can see a command line: give `--{name} -` to be"
+            " asked, or `--{name} @FILE`."
+        ),
         "--{name} 是保密参数，而命令行他人可见：请用 `--{name} -` 输入，或 `--{name} @文件`。",
     ),
     "hidden-differ": ("--{name}: the two do not agree.", "--{name}：两次输入不一致。"),
@@ -199,23 +211,31 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "在 {target} 上执行 {command}：{danger}。没有终端可供确认，需要 --yes。",
     ),
     "unknown-outcome": (
-        "{message}\nNobody knows whether {target} did {command}. `gantryctl audit` may tell;"
-        " sent again with --id {id}, it is the same command.",
-        "{message}\n无法得知 {target} 是否执行了 {command}。可查看 `gantryctl audit`；"
-        "用 --id {id} 重发，仍是同一条命令。",
+        (
+            "{message}\nNobody knows whether {target} did {command}. `gantryctl audit` may tell;"
+            " sent again with --id {id}, it is the same command."
+        ),
+        (
+            "{message}\n无法得知 {target} 是否执行了 {command}。可查看 `gantryctl audit`；"
+            "用 --id {id} 重发，仍是同一条命令。"
+        ),
     ),
     "bad-address": (
         "{address!r} is no address of a UPS card: it is like tcp:192.168.1.20:2390.",
         "{address!r} 不是UPS管理卡地址，应形如 tcp:192.168.1.20:2390。",
     ),
     "card-unreachable": (
-        "cannot connect to {address}: {reason}. Is it the card, and is its TCP port set so"
-        " (2390 from the factory; 502 means Modbus)?",
+        (
+            "cannot connect to {address}: {reason}. Is it the card, and is its TCP port set so"
+            " (2390 from the factory; 502 means Modbus)?"
+        ),
         "无法连接 {address}：{reason}。请确认管理卡地址及其TCP端口（出厂为2390；502为Modbus）。",
     ),
     "card-silent": (
-        "{cmd}: no answer from {address} within {seconds} s ({heard} bytes came, none of them"
-        " an answer).",
+        (
+            "{cmd}: no answer from {address} within {seconds} s ({heard} bytes came, none of them"
+            " an answer)."
+        ),
         "{cmd}：{address} 在 {seconds} 秒内没有应答（收到 {heard} 字节，均非应答）。",
     ),
     "card-busy": (
@@ -241,8 +261,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     # Wrong usage
     "usage-order": (
-        "TARGET and COMMAND come first, then the arguments: gantryctl command ups1 query"
-        " --cmd QRI",
+        "TARGET and COMMAND come first, then the arguments: gantryctl command ups1 query --cmd QRI",
         "先写 TARGET 和 COMMAND，再写参数：gantryctl command ups1 query --cmd QRI",
     ),
     "usage-stray": (
@@ -284,8 +303,6 @@ WORDS: Mapping[str, str] = {
     "queued": "待发",
     "set-aside": "搁置",
     "ok": "正常",
-    "degraded": "降级",
-    "unhealthy": "异常",
     "failing": "异常",
 }
 """The Chinese of the words that the API uses for states."""

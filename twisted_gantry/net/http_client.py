@@ -15,10 +15,20 @@ from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost,
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone, ResponseFailed
+from twisted.web.client import (
+    Agent,
+    HTTPConnectionPool,
+    RequestGenerationFailed,
+    RequestTransmissionFailed,
+    ResponseDone,
+    ResponseFailed,
+)
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
+
+# What went wrong is in the `reasons` of these, for what was to be sent and what was to come.
+_WRAPPERS = (ResponseFailed, RequestTransmissionFailed, RequestGenerationFailed)
 
 
 class NoAnswer(Exception):
@@ -154,7 +164,7 @@ def _explain(failure: Failure, deadline: float) -> Failure:
         return failure
     if isinstance(error, defer.TimeoutError):
         return Failure(NoAnswer(f"no answer within {deadline:g} s"))
-    if isinstance(error, ResponseFailed):  # the reasons are hidden inside, TLS errors among them
+    if isinstance(error, _WRAPPERS):  # the reasons are hidden inside, TLS errors among them
         if any(reason.check(defer.CancelledError) for reason in error.reasons):
             return Failure(NoAnswer(f"no answer within {deadline:g} s"))
         reasons = ", ".join(_words(reason.value) for reason in error.reasons) or "lost"

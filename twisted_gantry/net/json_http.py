@@ -1,6 +1,7 @@
 """JSON over klein: one way to answer, one shape of error, one check on what a browser sends."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from klein import Klein
@@ -8,7 +9,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import Request
 from twisted.web.iweb import IRequest
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import RequestRedirect
 
 _log = Logger()
 
@@ -57,15 +59,15 @@ def argument(request: Request, name: str, default: str = "") -> str:
 
 
 def header(request: Request, name: str) -> str:
-    """Return a request header as text, empty if it is missing."""
-    value = request.getHeader(name)
-    return value if isinstance(value, str) else ""
+    """Return a request header as text, whatever its bytes; empty if it is missing."""
+    value = request.getHeader(name.encode())  # asked for as text, it would have to be UTF-8
+    return value.decode("utf-8", "replace") if value else ""
 
 
 def refuse_foreign_origin(request: Request) -> None:
     """Refuse what a page from elsewhere makes a browser send. Raises HttpError (403)."""
-    origin = header(request, "origin")
-    if origin and origin.partition("://")[2].lower() != header(request, "host").lower():
+    origin, host = header(request, "origin"), header(request, "host")
+    if origin and (not host or origin.partition("://")[2].lower() != host.lower()):
         raise HttpError(403, "foreign-origin", "a page of another site may not do this")
 
 
@@ -80,6 +82,11 @@ def handle_errors(app: Klein) -> None:
         if isinstance(error, HTTPException):  # werkzeug's 404 and 405
             status = error.code or 500
             name = (error.name or "error").lower().replace(" ", "-")
+            if isinstance(error, MethodNotAllowed):
+                request.setHeader(b"Allow", ", ".join(sorted(error.valid_methods or ())).encode())
+            if isinstance(error, RequestRedirect):  # a slash is missing; never to another host
+                path = "/" + urlsplit(error.new_url).path.lstrip("/")
+                request.setHeader(b"Location", path.encode())
             return respond_error(request, HttpError(status, name, str(error.description)))
         _log.failure("{path} failed", failure=failure, path=request.path)
         return respond_error(request, HttpError(500, "internal", "see the log of the program"))

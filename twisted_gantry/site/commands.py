@@ -170,9 +170,7 @@ class CommandDoor:
             return
         wish = lane.waiting.popleft()
         wish.late.cancel()
-        running = lane.running = self._execute(
-            wish.request, wish.expires - self._clock.seconds()
-        )
+        running = lane.running = self._execute(wish.request, wish.expires - self._clock.seconds())
 
         def finish(result: CommandResult) -> None:
             self._next(target, lane)

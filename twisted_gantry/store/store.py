@@ -20,7 +20,7 @@ from twisted_gantry.site.interfaces import (
     StoredCard,
 )
 from twisted_gantry.store import outbox
-from twisted_gantry.store.schema import lock, open_database
+from twisted_gantry.store.schema import FILE, Unusable, lock, open_database
 from twisted_gantry.store.writer import ThreadWriter, Writer
 
 # The audit is kept to this many entries, the oldest going first.
@@ -225,7 +225,11 @@ def open_store(folder: Path, reactor: IReactorFromThreads, now: Callable[[], flo
     lock_file = lock(folder)
     try:
         db, found = open_database(folder, now)
-        interrupted = _end_interrupted(db)
+        try:
+            interrupted = _end_interrupted(db)
+        except sqlite3.Error as error:
+            db.close()
+            raise Unusable(f"{folder / FILE} cannot be written: {error}") from None
     except BaseException:
         lock_file.close()
         raise

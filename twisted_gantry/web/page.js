@@ -1,8 +1,6 @@
 // The status page: asks the local API every two seconds and shows what it says.
-//
-// Nodes are kept and only what changed is written, so that nothing flickers and a selection stays.
-// What the API says goes into text nodes alone, never into markup.
 
+import { hide, make, mark, parts, sync, write } from "./dom.js";
 import { KINDS, TEXTS, VALUES } from "./texts.js";
 
 const PERIOD = 2000;
@@ -44,66 +42,25 @@ function speak(chosen) {
 
 const inLanguage = ([en, zh]) => (language === "zh" ? zh : en);
 
-// -- writing only what changed
-
-function write(node, content) {
-  if (node.textContent !== content) node.textContent = content;
-}
-
-function mark(node, name, value) {
-  if (node.dataset[name] !== value) node.dataset[name] = value;
-}
-
-function hide(node, hidden) {
-  if (node.hidden !== hidden) node.hidden = hidden;
-}
-
-function make(tag, className, ...children) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  node.append(...children);
-  return node;
-}
-
-// Make the children of `parent` one for each item: kept by key, made by `build`, told by `fill`.
-function sync(parent, items, key, build, fill) {
-  const old = new Map([...parent.children].map((child) => [child.dataset.key, child]));
-  let place = parent.firstElementChild;
-  for (const item of items) {
-    const name = key(item);
-    let child = old.get(name);
-    if (child === undefined) {
-      child = build(item);
-      child.dataset.key = name;
-    }
-    old.delete(name);
-    if (child === place) place = place.nextElementSibling;
-    else parent.insertBefore(child, place);
-    fill(child, item);
-  }
-  for (const child of old.values()) child.remove();
-}
-
-function parts(node, names) {
-  node.parts = Object.fromEntries(names.map((name) => [name, node.querySelector(`.${name}`)]));
-  return node;
-}
-
 // -- times and numbers
 
 const now = () => Date.now() + clockOffset;
 
 // The site's own wall clock, as the API wrote it: the reader may sit in another timezone.
 function clock(time) {
-  const today = new Date(now() + offsetOf(time)).toISOString().slice(0, 10);
+  const today = local(now(), time).slice(0, 10);
   const [date, rest] = [time.slice(0, 10), time.slice(11, 19)];
   return date === today ? rest : `${date} ${rest}`;
 }
 
-function offsetOf(time) {
-  const found = /([+-])(\d\d):(\d\d)$/.exec(time);
-  if (!found) return 0;
-  return (found[1] === "-" ? -1 : 1) * (Number(found[2]) * 60 + Number(found[3])) * 60_000;
+// A moment by this computer's clock, as the site's clock shows it.
+const siteTime = (moment) => local(moment + clockOffset, known.site.startedAt).slice(11, 19);
+
+// A moment (milliseconds) as a text like `sample`, with the offset that `sample` has.
+function local(moment, sample) {
+  const [, sign, hours, minutes] = /([+-])(\d\d):(\d\d)$/.exec(sample) ?? ["", "+", 0, 0];
+  const offset = (Number(hours) * 60 + Number(minutes)) * 60_000;
+  return new Date(moment + (sign === "-" ? -offset : offset)).toISOString();
 }
 
 function age(time, until = now()) {
@@ -161,7 +118,7 @@ function show() {
   const { site, points, active, recent, reasons } = known;
   const all = [...site.devices, ...site.uplinks];
   const offline = all.filter((each) => each.state === "offline").length;
-  showHeader(site, active, offline);
+  showHeader(site, active, offline, reasons);
   sync(byId("reasons"), reasons, (r) => r, () => make("li"), (node, reason) => write(node, reason));
   hide(byId("reasons"), reasons.length === 0);
   sync(byId("active"), active, (a) => a.alarm + a.raisedAt, buildAlarm, fillAlarm);
@@ -185,22 +142,21 @@ function showLink() {
   hide(banner, !trouble);
   document.body.classList.toggle("old", Boolean(trouble));
   if (!trouble) return;
-  const since = answeredAt === null ? "" : new Date(answeredAt).toLocaleTimeString(text.htmlLang);
-  const words = answeredAt === null ? text.neverAnswered : text.stale(since);
-  write(banner, trouble === "denied" ? text.denied : words);
+  if (trouble === "denied") write(banner, text.denied);
+  else write(banner, answeredAt === null ? text.neverAnswered : text.stale(siteTime(answeredAt)));
 }
 
-function showHeader(site, active, offline) {
+function showHeader(site, active, offline, reasons) {
   const name = site.name || site.gantryId;
   write(byId("name"), name);
   write(byId("about"), text.about(site.gantryId, site.version, age(site.startedAt)));
   const title = active.length ? `(${active.length}) ${name}` : name;
   if (document.title !== title) document.title = title;
   const overall = byId("overall");
-  const critical = active.some((each) => each.severity === "critical");
+  const critical = reasons.length || active.some((each) => each.severity === "critical");
   hide(overall, Boolean(trouble));
   mark(overall, "state", critical ? "critical" : active.length || offline ? "warning" : "online");
-  write(overall, text.overall(active.length, offline) || text.allWell);
+  write(overall, text.overall(reasons.length, active.length, offline) || text.allWell);
 }
 
 function buildAlarm() {
@@ -330,8 +286,9 @@ function buildGroup() {
 
 function buildPoint() {
   return parts(
-    make("li", "point", make("span", "label"), make("span", "value"), make("code", "name"),
-      make("span", "quality")),
+    make("li", "point",
+      make("p", "", make("span", "label"), make("span", "value")),
+      make("p", "", make("code", "name"), make("span", "quality"))),
     ["label", "value", "name", "quality"],
   );
 }
@@ -342,7 +299,7 @@ function fillPoint(node, point) {
   write(label, inLanguage([point.label.en, point.label.zh]) || point.point);
   write(value, reading(point));
   write(name, point.point);
-  const fresh = point.at === null ? "" : text.readAgo(age(point.at));
+  const fresh = point.at === null ? "" : text.ago(age(point.at));
   write(quality, [text[point.quality], fresh].filter(Boolean).join(" · "));
 }
 

@@ -14,6 +14,7 @@ TYPES = {
     INDEX: "text/html; charset=utf-8",
     "page.css": "text/css; charset=utf-8",
     "page.js": "text/javascript; charset=utf-8",
+    "dom.js": "text/javascript; charset=utf-8",
     "texts.js": "text/javascript; charset=utf-8",
     "favicon.svg": "image/svg+xml",
 }

@@ -5,7 +5,6 @@ Source: `000_ebcda87cd71d876a.txt`, section 3 (a) and (b). The values inside a r
 """
 
 import re
-from collections.abc import Iterator
 from enum import IntEnum
 from typing import Any
 
@@ -51,10 +50,9 @@ class Command(
         """Show what it is, never a password."""
         return f"Command(session={self.session!r}, cmd={self.cmd!r})"
 
-    def __rich_repr__(self) -> Iterator[tuple[str, str]]:
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
         """Show the same to rich, which would list every field."""
-        yield "session", self.session
-        yield "cmd", self.cmd
+        return [("session", self.session), ("cmd", self.cmd)]
 
     def encode(self) -> bytes:
         """Return the bytes for the card.

@@ -35,7 +35,7 @@ class Clock(Protocol):
     def seconds(self) -> float:
         """Return seconds since some moment."""
 
-    def callLater(self, delay: float, call: Callable[[], None]) -> Timer:
+    def callLater(self, delay: float, call: Callable[[], None], /) -> Timer:
         """Run `call` after `delay` seconds."""
 
 

@@ -1,0 +1,154 @@
+"""The computer as a device: its probe, and the driver around it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from zope.interface.verify import verifyObject
+
+from tests.support import Bench
+from twisted_gantry.devices.computer import (
+    NOT_SUPPORTED,
+    POINTS,
+    Computer,
+    ComputerSettings,
+    Measured,
+    PsutilProbe,
+    kind,
+)
+from twisted_gantry.site.interfaces import DeviceContext, IDevice, IDeviceKind
+from twisted_gantry.site.status import State
+from twisted_gantry.wire.reading import Quality
+
+MEASURED: dict[str, Measured] = {
+    "sys_disk_usage": (20.0, Quality.GOOD),
+    "cpu_temperature": NOT_SUPPORTED,
+}
+
+
+class Rig:
+    """A computer whose probe answers when the test says."""
+
+    def __init__(self) -> None:
+        self.bench = Bench()
+        self.calls: list[Deferred[Any]] = []
+        context = DeviceContext(
+            self.bench.clock,
+            self.bench.points,
+            self.bench.clock.now,
+            self.bench.random,
+            self._in_thread,
+        )
+        self.computer = Computer("pc1", ComputerSettings(), context, lambda: MEASURED)
+        self.bench.add(self.computer)
+        self.computer.startService()
+
+    def _in_thread(self, function: Callable[[], Mapping[str, Measured]]) -> Deferred[Any]:
+        call: Deferred[Any] = Deferred()
+        self.calls.append(call)
+        return call
+
+    def stop(self) -> None:
+        """Stop, and see that no timer is left."""
+        self.computer.stopService()
+        self.bench.alarms.stop()
+        assert self.bench.clock.getDelayedCalls() == []
+
+
+def test_provides_its_interfaces() -> None:
+    """The driver is an IDevice, its kind an IDeviceKind."""
+    rig = Rig()
+    assert verifyObject(IDevice, rig.computer)
+    assert verifyObject(IDeviceKind, kind)
+    rig.stop()
+
+
+def test_the_probe_measures_all_thirteen_fields() -> None:
+    """On a real computer each of the 13 fields is a value in range, or known to be none."""
+    measured = {**PsutilProbe("/")()}
+    given = {"id", "is_monitor_computer", "is_main_computer"}
+    assert set(measured) | given == {point.name for point in POINTS}
+    assert len(POINTS) == 13
+    for name, (value, quality) in measured.items():
+        if quality is Quality.GOOD and name.endswith("usage"):
+            assert isinstance(value, float)
+            assert 0 <= value <= 100
+        if name.endswith("size"):
+            assert isinstance(value, int)
+            assert value > 1024
+
+
+def test_a_disk_that_is_not_there_fails_alone() -> None:
+    """A data disk that cannot be asked is get-failed; all else is measured."""
+    measured = PsutilProbe("/no/such/disk")()
+    assert measured["data_disk_usage"] == (None, Quality.GET_FAILED)
+    assert measured["sys_disk_usage"][1] is Quality.GOOD
+
+
+def test_network_usage_is_that_of_the_busiest_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The use is bits moved in the busier direction, as a share of the link's speed."""
+    from types import SimpleNamespace as Shape
+
+    import psutil
+
+    moments = iter([0.0, 10.0, 20.0])
+    sent = iter([0, 12_500_000, 12_500_000])
+    speeds = {"eth0": Shape(isup=True, speed=100), "lo": Shape(isup=True, speed=10)}
+    monkeypatch.setattr(psutil, "net_if_stats", lambda: speeds)
+    monkeypatch.setattr(
+        psutil,
+        "net_io_counters",
+        lambda pernic: {"eth0": Shape(bytes_sent=next(sent), bytes_recv=0)},
+    )
+    probe = PsutilProbe("/", lambda: next(moments))
+    assert probe()["net_usage"] == (None, Quality.NO_DATA)
+    assert probe()["net_usage"] == (10.0, Quality.GOOD)
+    assert probe()["net_usage"] == (0.0, Quality.GOOD)
+
+
+def test_a_reading_makes_it_online() -> None:
+    """What the probe measures becomes points, and the device is online."""
+    rig = Rig()
+    assert rig.bench.good("pc1.is_monitor_computer") is True
+    assert rig.bench.good("pc1.sys_disk_usage") == "no-data"
+    rig.calls[0].callback(MEASURED)
+    assert rig.bench.good("pc1.sys_disk_usage") == 20.0
+    assert rig.bench.good("pc1.cpu_temperature") == "not-supported"
+    assert rig.computer.status.state is State.ONLINE
+    rig.bench.clock.advance(10.0)
+    assert len(rig.calls) == 2
+    rig.stop()
+
+
+def test_a_probe_that_hangs_holds_one_thread() -> None:
+    """A disk that hangs makes the device offline, and no second reading is begun."""
+    rig = Rig()
+    rig.bench.clock.pump([5.0] * 12)
+    assert len(rig.calls) == 1
+    assert rig.computer.status.state is State.OFFLINE
+    assert "does a disk hang" in str(rig.computer.status.last_error)
+    rig.calls[0].callback(MEASURED)
+    assert rig.bench.points["pc1.sys_disk_usage"].quality is Quality.GOOD
+    rig.stop()
+
+
+def test_a_probe_that_fails_is_tried_again(logged_failures: list[Any]) -> None:
+    """A failure is logged, makes the device offline, and the next period reads anew."""
+    rig = Rig()
+    rig.calls[0].errback(OSError("no /proc"))
+    assert rig.computer.status.last_error == "no /proc"
+    rig.bench.clock.advance(10.0)
+    rig.calls[1].callback(MEASURED)
+    assert rig.computer.status.state.value == "online"
+    assert [failure.type for failure in logged_failures] == [OSError]
+    logged_failures.clear()
+    rig.stop()
+
+
+def test_stopping_forgets_a_reading_that_is_under_way() -> None:
+    """What a probe brings after the stop changes nothing."""
+    rig = Rig()
+    rig.stop()
+    rig.calls[0].callback(MEASURED)
+    assert rig.bench.good("pc1.sys_disk_usage") == "no-data"

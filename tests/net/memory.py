@@ -1,0 +1,73 @@
+"""A bounded HTTP server and its clients in memory, on a clock."""
+
+import re
+from collections import Counter
+from typing import Any, cast
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import Protocol
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+
+from twisted_gantry.net.http_server import Limits, bounded_site
+
+LIMITS = Limits(body=100, deadline=10.0, idle=60.0, connections=3)
+
+
+class Connection:
+    """One client of a server in memory."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self.protocol = protocol
+        self.transport = StringTransport()
+        self.aborted = False
+        transport: Any = self.transport
+        transport.abortConnection = self._abort
+        protocol.makeConnection(self.transport)
+
+    def _abort(self) -> None:
+        self.aborted = True
+        self.transport.loseConnection()
+
+    def send(self, data: bytes) -> None:
+        """Let the server receive this, as one read."""
+        self.protocol.dataReceived(data)
+
+    def closes(self) -> bool:
+        """Tell whether the server closes."""
+        return bool(self.transport.disconnecting)
+
+    def statuses(self) -> list[int]:
+        """Return the status of each answer."""
+        return [int(code) for code in re.findall(rb"HTTP/1\.1 (\d{3})", self.transport.value())]
+
+    def leave(self) -> None:
+        """Close the connection."""
+        self.protocol.connectionLost(Failure(ConnectionDone()))
+
+
+class Server:
+    """A bounded server in memory, on a clock."""
+
+    def __init__(self, resource: Resource, limits: Limits = LIMITS) -> None:
+        self.clock = Clock()
+        self.counts: Counter[str] = Counter()
+        self.factory = bounded_site(resource, self.clock, limits, self.counts)
+
+    def connect(self) -> Connection:
+        """Return a new client's connection."""
+        protocol = self.factory.buildProtocol(None)  # type: ignore[arg-type]
+        assert protocol is not None
+        return Connection(cast("Protocol", protocol))
+
+    def still_serves(self) -> bool:
+        """Tell whether a new client gets its answer; whoever was connected has left."""
+        client = self.connect()
+        client.send(GET)
+        client.leave()
+        return client.statuses() == [200] and self.clock.getDelayedCalls() == []
+
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

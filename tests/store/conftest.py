@@ -1,0 +1,12 @@
+"""What holds for the tests of the store."""
+
+import gc
+
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def settled_heap() -> None:
+    """Set aside what is there before the first test: every test collects the garbage at its end."""
+    gc.collect()
+    gc.freeze()

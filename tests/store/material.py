@@ -1,0 +1,85 @@
+"""What the tests of the store share: a store in memory, and a reactor that only takes calls."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_gantry.site.interfaces import Cap
+from twisted_gantry.store.schema import MIGRATIONS, open_database
+from twisted_gantry.store.store import SqliteStore
+from twisted_gantry.store.writer import InlineWriter
+
+_T = TypeVar("_T")
+
+PLENTY = Cap(size=10**9, age=10.0**9)
+"""A cap that drops nothing."""
+
+# No test waits for so long: it is where a thread that hangs becomes a failure.
+PATIENCE = 10.0
+
+
+def result_of(deferred: Deferred[_T]) -> _T:
+    """Return the result of a Deferred that has fired. Raises what it failed with."""
+    results: list[_T] = []
+    failures: list[Failure] = []
+    deferred.addCallbacks(results.append, failures.append)
+    if failures:
+        failures[0].raiseException()
+    assert results, "it has not fired"
+    return results[0]
+
+
+def failure_of(deferred: Deferred[Any]) -> BaseException:
+    """Return what a Deferred that has fired failed with."""
+    results: list[Any] = []
+    failures: list[Failure] = []
+    deferred.addCallbacks(results.append, failures.append)
+    assert not results, "it did not fail"
+    assert failures, "it has not fired"
+    error = failures[0].value
+    assert isinstance(error, BaseException)
+    return error
+
+
+def database() -> sqlite3.Connection:
+    """Return a new database in memory, up to date."""
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    for script in MIGRATIONS:
+        db.executescript(script)
+    return db
+
+
+def memory_store(now: Callable[[], float]) -> SqliteStore:
+    """Return a new store in memory, which does each job at once."""
+    return SqliteStore(InlineWriter(database()), now)
+
+
+def file_store(folder: Path) -> tuple[SqliteStore, sqlite3.Connection]:
+    """Return a store in a file that does each job at once, and its connection."""
+    db, found = open_database(folder, Clock().seconds)
+    return SqliteStore(InlineWriter(db), Clock().seconds, found), db
+
+
+@implementer(IReactorFromThreads)
+class Calls:
+    """As much of a reactor as the writer's thread needs: it keeps calls until they are run."""
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[Callable[[], object]] = SimpleQueue()
+
+    def callFromThread(self, callable: Callable[..., Any], *args: object, **kwargs: object) -> None:  # noqa: A002
+        """Keep a call for `run`."""
+        self._queue.put(lambda: callable(*args, **kwargs))
+
+    def run(self, *until: Deferred[Any]) -> None:
+        """Run calls, as they come, until every one of the Deferreds has fired."""
+        while not all(deferred.called for deferred in until):
+            self._queue.get(timeout=PATIENCE)()

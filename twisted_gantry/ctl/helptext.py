@@ -1,0 +1,76 @@
+"""Help that wraps by what a character takes on the screen: a Chinese one takes two cells."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import click
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+_FIRST_COLUMN = 26
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    console = Console(width=width, file=None)
+    return [line.plain.rstrip() for line in Text(" ".join(text.split())).wrap(console, width)]
+
+
+class Formatter(click.HelpFormatter):
+    """click's formatter, with widths in cells."""
+
+    def write_text(self, text: str) -> None:
+        """Write paragraphs; one that begins with a backspace stays as it is."""
+        indent = " " * self.current_indent
+        width = max(self.width - self.current_indent, 20)
+        for number, paragraph in enumerate(text.split("\n\n")):
+            if number:
+                self.write("\n")
+            lines = paragraph.strip("\n").split("\n")
+            lines = lines[1:] if lines[0].strip() == "\b" else _wrapped(paragraph, width)
+            for line in lines:
+                self.write(f"{indent}{line}\n")
+
+    def write_dl(
+        self, rows: Iterable[tuple[str, str]], col_max: int = _FIRST_COLUMN, col_spacing: int = 2
+    ) -> None:
+        """Write a list of terms and what they mean."""
+        indent = " " * self.current_indent
+        rows = list(rows)
+        first = min(max((cell_len(term) for term, _ in rows), default=0), col_max)
+        margin = " " * (self.current_indent + first + col_spacing)
+        for term, meaning in rows:
+            lines = _wrapped(meaning, max(self.width - len(margin), 20))
+            if cell_len(term) > first:
+                self.write(f"{indent}{term}\n")
+                head = margin
+            else:
+                head = indent + term + " " * (first - cell_len(term) + col_spacing)
+            for line in lines or [""]:
+                self.write(f"{head}{line}".rstrip() + "\n")
+                head = margin
+
+
+class Context(click.Context):
+    """A context whose help is written so."""
+
+    formatter_class = Formatter
+
+
+class Command(click.Command):
+    """A command whose help is written so."""
+
+    context_class = Context
+
+
+class Group(click.Group):
+    """A group whose help is written so, and that of its commands."""
+
+    context_class = Context
+    command_class = Command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with the whole of their short help."""
+        found: list[tuple[str, Any]] = [(n, self.get_command(ctx, n)) for n in self.commands]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.short_help or "") for name, command in found])

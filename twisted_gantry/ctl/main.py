@@ -1,0 +1,184 @@
+"""The entry point of `gantryctl`: the options that hold for all commands, and how it ends."""
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from twisted_gantry import __version__
+from twisted_gantry.ctl import client
+from twisted_gantry.ctl.check import check
+from twisted_gantry.ctl.commands import command
+from twisted_gantry.ctl.errors import Exit, Trouble
+from twisted_gantry.ctl.helptext import Group
+from twisted_gantry.ctl.outbox import outbox
+from twisted_gantry.ctl.probe import probe
+from twisted_gantry.ctl.session import Session, complain
+from twisted_gantry.ctl.status import status
+from twisted_gantry.ctl.texts import Texts, preferred
+from twisted_gantry.ctl.views import alarms, audit, points
+
+
+class _Gantryctl(Group):
+    """The group, with its own exit codes and its own words for what went wrong."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what is a Trouble is told."""
+        try:
+            return super().invoke(ctx)
+        except Trouble as trouble:
+            return ctx.ensure_object(Session).fail(trouble)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; one that there is not is told in the language of the rest."""
+        if not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            raise click.UsageError(_texts(ctx)("usage-command", name=args[0]), ctx)
+        return super().resolve_command(ctx, args)
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
+        """Run, and exit with the code that the command returned."""
+        run: Callable[..., Any] = super().main
+        if not extra.pop("standalone_mode", True):
+            return run(args, *rest, standalone_mode=False, **extra)
+        try:
+            code = run(args, *rest, standalone_mode=False, **extra)
+            sys.stdout.flush()
+        except click.UsageError as error:
+            code = _wrong_usage(error)
+        except click.ClickException as error:
+            complain(_texts(None), error.format_message())
+            code = Exit.WRONG
+        except (click.Abort, KeyboardInterrupt):
+            click.echo(err=True)
+            code = Exit.INTERRUPTED
+        except OSError as error:
+            if error.errno != errno.EPIPE:
+                raise
+            code = _broken_pipe()
+        sys.exit(int(code or 0))
+
+
+def _texts(context: click.Context | None) -> Texts:
+    session = context.find_object(Session) if context is not None else None
+    return session.texts if session is not None else Texts(preferred(os.environ))
+
+
+def _wrong_usage(error: click.UsageError) -> int:
+    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+        error.show()
+        return Exit.USAGE
+    texts = _texts(error.ctx)
+    message = _usage_message(texts, error)
+    path = error.ctx.command_path if error.ctx is not None else "gantryctl"
+    complain(texts, f"{message}\n{texts('usage-help', path=path)}")
+    return Exit.USAGE
+
+
+def _usage_message(texts: Texts, error: click.UsageError) -> str:
+    if isinstance(error, click.NoSuchOption):
+        return texts("usage-option", name=error.option_name)
+    if isinstance(error, click.BadParameter):
+        hint = error.param_hint
+        if hint is None and error.param is not None and error.ctx is not None:
+            hint = error.param.get_error_hint(error.ctx)
+        name = hint if isinstance(hint, str) else " ".join(hint or ())
+        if isinstance(error, click.MissingParameter):
+            return texts("usage-missing", name=name)
+        return texts("usage-value", name=name, message=error.message)
+    return texts("usage-other", message=error.format_message())
+
+
+def _broken_pipe() -> int:
+    """End quietly: whoever read has enough."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    return Exit.WRONG
+
+
+@click.group(
+    cls=_Gantryctl,
+    context_settings={"max_content_width": 100},
+    epilog="""\b
+Exit codes · 退出码
+  0    in order, done · 正常，完成
+  1    something is wrong; failed or refused · 有异常；失败或被拒绝
+  2    the gantry cannot be reached, or its answer broke off · 无法连接或应答中断
+  3    timeout: nobody knows whether it was done · 超时，是否执行未知
+  64   wrong usage · 用法错误
+  130  interrupted · 被中断
+
+The password may also be in GANTRY_PASSWORD, the token in GANTRY_TOKEN. The language is that of
+LC_ALL, LC_MESSAGES or LANG.
+
+密码也可放在 GANTRY_PASSWORD 中，令牌放在 GANTRY_TOKEN 中。语言取自 LC_ALL、LC_MESSAGES 或 LANG。
+""",
+)
+@click.option(
+    "--url",
+    envvar="GANTRY_URL",
+    default="http://127.0.0.1:8080",
+    metavar="URL",
+    help="Where the gantry is, else GANTRY_URL, else http://127.0.0.1:8080; or unix:/PATH."
+    " · 门架程序地址。",
+)
+@click.option(
+    "--password-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Holds the password. · 密码文件。",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Holds the token. · 令牌文件。",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True, max=3600),
+    default=client.TIMEOUT,
+    metavar="S",
+    help="Seconds for one answer (10). · 应答时限，秒（10）。",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs. · 输出 JSON。")
+@click.option(
+    "--lang", type=click.Choice(["en", "zh"]), help="Language of what is shown. · 显示语言。"
+)
+@click.version_option(__version__, prog_name="gantryctl", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(
+    context: click.Context,
+    url: str,
+    password_file: Path | None,
+    token_file: Path | None,
+    timeout: float,
+    as_json: bool,
+    lang: str | None,
+) -> None:
+    """Look after a running gantry, through its local API.
+
+    查看和操作运行中的门架程序（通过其本地接口）。
+    """
+    texts = Texts(preferred(os.environ) if lang is None else "zh" if lang == "zh" else "en")
+    context.obj = Session(texts, url, timeout, password_file, token_file, as_json)
+    if password_file is not None and token_file is not None:
+        raise click.UsageError(texts("usage-two-files"))
+
+
+for _command in (status, points, alarms, command, outbox, audit, check, probe):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Run `gantryctl` and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")  # a terminal that has no Chinese
+    cli()
