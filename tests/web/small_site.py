@@ -243,6 +243,12 @@ class Exchange:
         """Go away as a client does that will not wait."""
         self._protocol.connectionLost(Failure(ConnectionDone()))
 
+    def ended(self) -> Answer:
+        """Return what came, and hang up."""
+        answer = self.answer()
+        self.hang_up()
+        return answer
+
     def answer(self) -> Answer:
         """Return what came."""
         response = http.client.HTTPResponse(
@@ -280,9 +286,9 @@ class Client:
         return self.raw("\r\n".join(lines).encode() + content, method)
 
     def get(self, path: str, **headers: str) -> Answer:
-        """Return the answer to a GET."""
-        return self.send("GET", path, **headers).answer()
+        """Return the answer to a GET, and hang up."""
+        return self.send("GET", path, **headers).ended()
 
     def post(self, path: str, body: object, **headers: str) -> Answer:
-        """Return the answer to a POST."""
-        return self.send("POST", path, body, **headers).answer()
+        """Return the answer to a POST, and hang up."""
+        return self.send("POST", path, body, **headers).ended()

@@ -5,11 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
 import msgspec
 
 from twisted_gantry.ctl import shapes
-from twisted_gantry.ctl.errors import Trouble
+from twisted_gantry.ctl.errors import Trouble, WrongUsage
 from twisted_gantry.ctl.session import Session, read_secret
 
 # What a person may write for true and false.
@@ -22,7 +21,7 @@ Given = Sequence[tuple[str, str | None]]
 def split(session: Session, words: Sequence[str], pairs: Sequence[str]) -> Given:
     """Return names and values out of `--name value`, `--name=value`, `--flag` and NAME=VALUE.
 
-    A value that begins with `--` is written with `=`. Raises click.UsageError.
+    A value that begins with `--` is written with `=`. Raises WrongUsage.
     """
     given: list[tuple[str, str | None]] = []
     waiting = list(words)
@@ -30,7 +29,7 @@ def split(session: Session, words: Sequence[str], pairs: Sequence[str]) -> Given
         option = waiting.pop(0)
         name, equals, value = option.removeprefix("--").partition("=")
         if not option.startswith("--") or not name:
-            raise click.UsageError(session.texts("usage-stray", word=option))
+            raise WrongUsage(session.texts("usage-stray", word=option))
         if equals:
             given.append((name, value))
         elif waiting and not waiting[0].startswith("--"):
@@ -41,7 +40,7 @@ def split(session: Session, words: Sequence[str], pairs: Sequence[str]) -> Given
         name, equals, value = pair.partition("=")
         if not equals or not name:
             # Only the name: what follows may be a secret.
-            raise click.UsageError(session.texts("usage-arg", word=name))
+            raise WrongUsage(session.texts("usage-arg", word=name))
         given.append((name, value))
     return given
 

@@ -17,7 +17,12 @@ from twisted_gantry.ctl.session import Session, json_option, pass_session
 def check(session: Session, config: Path) -> int:
     """Say all that is wrong with the file CONFIG, each with its line and key. Needs no gantry.
 
-    检查配置文件 CONFIG，列出每个问题的行号与键；不需要运行中的门架程序。退出码：0 无误，1 有误。
+    检查配置文件，列出每个问题的行号与键；不需要运行中的门架程序。
+
+    \b
+    Exit code · 退出码
+      0  nothing is wrong · 无误
+      1  something is wrong · 有误
     """
     # Here and not above: it brings every kind of device along.
     from twisted_gantry.config import check_file

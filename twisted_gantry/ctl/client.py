@@ -47,7 +47,7 @@ class ApiError(Trouble):
         sent: bool = True,
         **fields: object,
     ) -> None:
-        super().__init__(key, exit_code, code, **fields)
+        super().__init__(key, exit_code, code, status=status, **fields)
         self.status, self.sent = status, sent
 
 
@@ -77,7 +77,8 @@ Connect = Callable[[float], http.client.HTTPConnection]
 
 
 def _bad_url(url: str) -> ApiError:
-    return ApiError("bad-url", Exit.USAGE, sent=False, url=url)
+    # What is before an @ may be a password.
+    return ApiError("bad-url", Exit.USAGE, sent=False, url="…" if "@" in url else url)
 
 
 def _parse(url: str) -> tuple[Connect, str]:
@@ -91,7 +92,7 @@ def _parse(url: str) -> tuple[Connect, str]:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise _bad_url("http://…") from None
+        raise _bad_url(url) from None
     if parts.username is not None or parts.password is not None:
         # A command line is seen by everyone on the computer; so is a message.
         raise ApiError("password-in-url", Exit.USAGE, sent=False)
@@ -240,8 +241,8 @@ class Api:
             with _Watchdog(connection.sock, timeout) as watchdog:
                 try:
                     connection.request(method, self._base + target, body, headers)
-                    response = connection.getresponse()
-                    data = self._read(response)
+                    with connection.getresponse() as response:
+                        data = self._read(response)
                     if watchdog.expired:
                         raise TimeoutError
                 except (OSError, http.client.HTTPException, ValueError) as error:
@@ -283,5 +284,5 @@ class Api:
         sent: bool = True,
         **fields: object,
     ) -> ApiError:
-        fields |= {"where": self.url, "status": status}
+        fields["where"] = self.url
         return ApiError(key, exit_code, code, status=status, sent=sent, **fields)

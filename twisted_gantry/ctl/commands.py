@@ -8,10 +8,10 @@ from rich.text import Text
 
 from twisted_gantry.ctl import arguments, client, shapes
 from twisted_gantry.ctl.client import Api, ApiError
-from twisted_gantry.ctl.errors import Exit, Trouble
+from twisted_gantry.ctl.errors import Exit, Trouble, WrongUsage
 from twisted_gantry.ctl.helptext import Command
 from twisted_gantry.ctl.render import NOTHING, Column, plain, scalar, table, word
-from twisted_gantry.ctl.session import Session, can_ask, json_option, pass_session
+from twisted_gantry.ctl.session import Session, json_option, pass_session
 
 # What a command has when --expires is not given, in seconds: the gantry's default.
 EXPIRES = 30.0
@@ -79,7 +79,7 @@ def command(
     """
     texts = session.texts
     if any(each.startswith("-") for each in words[:2]):
-        raise click.UsageError(texts("usage-order"))
+        raise WrongUsage(texts("usage-order"))
     given = arguments.split(session, words[2:], pairs)
     api = session.api()
     with session.waiting(texts("asking", where=api.url)):
@@ -123,7 +123,7 @@ def _confirmed(session: Session, target: str, info: shapes.CommandInfo) -> bool:
     if not info.danger or info.locked:
         return False  # harmless; or the gantry will refuse it, and write down that it was asked
     fields = {"command": info.command, "target": target, "danger": info.danger}
-    if not can_ask():
+    if not session.can_ask():
         raise Trouble("needs-yes", **fields)
     what = session.texts.pick(info.en, info.zh)
     if not session.confirm(session.texts("confirm", what=what, **fields)):
@@ -192,7 +192,7 @@ def _list(
             plain(device.target),
             plain(info.command),
             plain(texts.pick(info.en, info.zh)),
-            plain(", ".join(_argument(session, each) for each in info.arguments)) or NOTHING,
+            plain(" ".join(_argument(each) for each in info.arguments)) or NOTHING,
             _note(session, info),
         )
         for device in devices
@@ -212,12 +212,10 @@ def _list(
     return Exit.FINE
 
 
-def _argument(session: Session, argument: shapes.Argument) -> str:
-    texts = session.texts
-    name = argument.name
-    shown = texts("argument-secret", argument=argument.type) if argument.secret else argument.type
-    key = "argument-required" if argument.required else "argument-optional"
-    return texts(key, name=f"--{name}", type=shown)
+def _argument(argument: shapes.Argument) -> str:
+    value = "-|@FILE" if argument.secret else argument.type.upper()
+    shown = f"--{argument.name}={value}"
+    return shown if argument.required else f"[{shown}]"
 
 
 def _note(session: Session, info: shapes.CommandInfo) -> Text:

@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+import click
+
 
 class Exit(IntEnum):
     """The exit codes; `gantryctl --help` lists them."""
@@ -12,6 +14,10 @@ class Exit(IntEnum):
     UNKNOWN = 3
     USAGE = 64
     INTERRUPTED = 130
+
+
+class WrongUsage(click.UsageError):
+    """A command line that no gantry could do anything with, in a text of the catalogue."""
 
 
 class Trouble(Exception):

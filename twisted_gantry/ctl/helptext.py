@@ -57,10 +57,20 @@ class Context(click.Context):
     formatter_class = Formatter
 
 
+def _translated(option: click.Option | None) -> click.Option | None:
+    if option is not None:
+        option.help = "Show this help. · 显示本帮助。"
+    return option
+
+
 class Command(click.Command):
     """A command whose help is written so."""
 
     context_class = Context
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Return the option `--help`, explained in both languages."""
+        return _translated(super().get_help_option(ctx))
 
 
 class Group(click.Group):
@@ -68,6 +78,10 @@ class Group(click.Group):
 
     context_class = Context
     command_class = Command
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Return the option `--help`, explained in both languages."""
+        return _translated(super().get_help_option(ctx))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands with the whole of their short help."""

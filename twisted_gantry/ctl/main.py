@@ -13,7 +13,7 @@ from twisted_gantry import __version__
 from twisted_gantry.ctl import client
 from twisted_gantry.ctl.check import check
 from twisted_gantry.ctl.commands import command
-from twisted_gantry.ctl.errors import Exit, Trouble
+from twisted_gantry.ctl.errors import Exit, Trouble, WrongUsage
 from twisted_gantry.ctl.helptext import Group
 from twisted_gantry.ctl.outbox import outbox
 from twisted_gantry.ctl.probe import probe
@@ -38,7 +38,7 @@ class _Gantryctl(Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; one that there is not is told in the language of the rest."""
         if not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            raise click.UsageError(_texts(ctx)("usage-command", name=args[0]), ctx)
+            raise WrongUsage(_texts(ctx)("usage-command", name=args[0]), ctx)
         return super().resolve_command(ctx, args)
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
@@ -65,8 +65,8 @@ class _Gantryctl(Group):
 
 
 def _texts(context: click.Context | None) -> Texts:
-    session = context.find_object(Session) if context is not None else None
-    return session.texts if session is not None else Texts(preferred(os.environ))
+    language = context.find_root().params.get("lang") if context is not None else None
+    return Texts("zh" if (language or preferred(os.environ)) == "zh" else "en")
 
 
 def _wrong_usage(error: click.UsageError) -> int:
@@ -81,6 +81,8 @@ def _wrong_usage(error: click.UsageError) -> int:
 
 
 def _usage_message(texts: Texts, error: click.UsageError) -> str:
+    if isinstance(error, WrongUsage):
+        return error.message
     if isinstance(error, click.NoSuchOption):
         return texts("usage-option", name=error.option_name)
     if isinstance(error, click.BadParameter):
@@ -150,7 +152,12 @@ LC_ALL, LC_MESSAGES or LANG.
 @click.option(
     "--lang", type=click.Choice(["en", "zh"]), help="Language of what is shown. · 显示语言。"
 )
-@click.version_option(__version__, prog_name="gantryctl", message="%(prog)s %(version)s")
+@click.version_option(
+    __version__,
+    prog_name="gantryctl",
+    message="%(prog)s %(version)s",
+    help="Show the version. · 显示版本。",
+)
 @click.pass_context
 def cli(
     context: click.Context,
@@ -159,16 +166,16 @@ def cli(
     token_file: Path | None,
     timeout: float,
     as_json: bool,
-    lang: str | None,
+    lang: str | None,  # it is found in the context
 ) -> None:
     """Look after a running gantry, through its local API.
 
     查看和操作运行中的门架程序（通过其本地接口）。
     """
-    texts = Texts(preferred(os.environ) if lang is None else "zh" if lang == "zh" else "en")
+    texts = _texts(context)
     context.obj = Session(texts, url, timeout, password_file, token_file, as_json)
     if password_file is not None and token_file is not None:
-        raise click.UsageError(texts("usage-two-files"))
+        raise WrongUsage(texts("usage-two-files"))
 
 
 for _command in (status, points, alarms, command, outbox, audit, check, probe):

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from twisted_gantry.ctl import shapes
-from twisted_gantry.ctl.errors import Exit
+from twisted_gantry.ctl.errors import Exit, WrongUsage
 from twisted_gantry.ctl.helptext import Command, Group
 from twisted_gantry.ctl.render import Column, plain, scalar, table, word
 from twisted_gantry.ctl.session import Session, json_option
@@ -35,7 +35,7 @@ def outbox(context: click.Context, uplink: str | None, state: str | None, limit:
     session = context.ensure_object(Session)
     if context.invoked_subcommand is not None:
         if state is not None or limit is not None:
-            raise click.UsageError(session.texts("usage-retry"), context)
+            raise WrongUsage(session.texts("usage-retry"), context)
         context.meta[__name__] = uplink
         return Exit.FINE
     api, texts = session.api(), session.texts
@@ -54,8 +54,8 @@ def outbox(context: click.Context, uplink: str | None, state: str | None, limit:
 def _show(session: Session, reports: list[shapes.Report]) -> None:
     texts = session.texts
     columns = (
-        Column("id", number=True),
-        Column("uplink"),
+        Column("id"),
+        Column("uplink", under="id"),
         Column("kind"),
         Column("subject", under="kind"),
         Column("state"),

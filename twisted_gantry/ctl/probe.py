@@ -172,8 +172,7 @@ def probe(session: Session, address: str, password_file: Path | None, runtime_un
 
     It changes nothing, and needs no gantry. Each question has 5 s.
 
-    直接查询UPS管理卡的额定值（RTD）与实时值（QAD），不改变任何设置，不需要门架程序。
-    每次查询限时 5 秒。
+    直接查询UPS管理卡的额定值（RTD）与实时值（QAD），不改变任何设置，不需要门架程序，每次限时5秒。
 
     \b
     Exit code · 退出码

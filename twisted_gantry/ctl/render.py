@@ -1,8 +1,8 @@
 """How things look: cells, and tables that lose nothing, whatever the width."""
 
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import msgspec
 from rich import box
@@ -73,8 +73,9 @@ def word(texts: Texts, value: str | None) -> Text:
 class Column:
     """A column of a table; `title` is the key of its text.
 
-    `prose` may be folded at words. Where the terminal is too narrow, a column moves `under`
-    another one, and a `spare` one is left out, which is said.
+    `prose` may be folded at words. While a table is too wide for the terminal, its columns give
+    way, the last first: one moves `under` another, a `spare` one is left out, which is said.
+    Prose is not folded below `floor` cells.
     """
 
     title: str
@@ -82,22 +83,33 @@ class Column:
     number: bool = False
     under: str = ""
     spare: bool = False
+    floor: int = NARROWEST_PROSE
 
 
 Cell = Text | str
 Row = Sequence[Cell]
+_Grid = list[list[Text]]
+
+# Cells between two columns.
+_GAP = 2
 
 
 def table(
     texts: Texts, console: Console, columns: Sequence[Column], rows: Sequence[Row]
 ) -> RenderableType:
     """Lay out a table for the console."""
-    cells = [[Text(c) if isinstance(c, str) else c for c in row] for row in rows]
-    titles = [Text(texts(column.title)) for column in columns]
-    left_out: list[str] = []
-    if _needed(columns, [titles, *cells]) > console.width:
-        columns, (titles, *cells), left_out = _narrowed(texts, columns, [titles, *cells])
-    laid = _lay_out(console, columns, titles, cells)
+    grid = [[Text(texts(column.title)) for column in columns]]
+    grid += [[Text(c) if isinstance(c, str) else c for c in row] for row in rows]
+    staying, narrow = list(columns), grid
+    moved: set[str] = set()
+    for column in reversed(columns):
+        if _fits(staying, narrow, console.width):
+            break
+        if column.under or column.spare:
+            moved.add(column.title)
+            staying, narrow = _without(moved, columns, grid)
+    laid = _lay_out(console, staying, narrow)
+    left_out = [texts(c.title) for c in columns if c.title in moved and c.spare]
     if not left_out:
         return laid
     note = texts("not-shown", columns=texts.pick(", ", "、").join(left_out))
@@ -105,60 +117,67 @@ def table(
 
 
 def _width(cell: Text) -> int:
-    return max((cell_len(line) for line in cell.plain.split("\n")), default=0)
+    return max(cell_len(line) for line in cell.plain.split("\n"))
 
 
-def _needed(columns: Sequence[Column], rows: Sequence[Sequence[Text]]) -> int:
-    total = 2
-    for place, column in enumerate(columns):
-        natural = max(_width(row[place]) for row in rows)
-        total += 2 + (min(natural, NARROWEST_PROSE) if column.prose else natural)
-    return total
+def _natural(grid: _Grid, place: int) -> int:
+    return max(_width(row[place]) for row in grid)
 
 
-def _narrowed(
-    texts: Texts, columns: Sequence[Column], rows: Sequence[Sequence[Text]]
-) -> tuple[list[Column], list[list[Text]], list[str]]:
-    """Return the columns that stay, the rows with the others under them, and who was left out."""
+def _least(columns: Sequence[Column], grid: _Grid) -> list[int]:
+    """Return how narrow each column may become."""
+    naturals = [_natural(grid, place) for place in range(len(columns))]
+    return [min(n, c.floor) if c.prose else n for c, n in zip(columns, naturals, strict=True)]
+
+
+def _fits(columns: Sequence[Column], grid: _Grid, width: int) -> bool:
+    return sum(_least(columns, grid)) + _GAP * (len(columns) - 1) <= width
+
+
+def _without(
+    moved: Collection[str], columns: Sequence[Column], grid: _Grid
+) -> tuple[list[Column], _Grid]:
+    """Return the columns that stay, and the grid with those that moved under them."""
     places = {column.title: place for place, column in enumerate(columns)}
-    staying = [c for c in columns if not c.under and not c.spare]
-    stacked = []
-    for row in rows:
-        cells = []
-        for column in staying:
-            parts = [row[places[column.title]]]
-            parts += [row[places[c.title]] for c in columns if c.under == column.title]
-            while len(parts) > 1 and parts[-1].plain == NOTHING:
-                parts.pop()
-            cells.append(Text("\n").join(parts))
-        stacked.append(cells)
-    prose = {c.under for c in columns if c.prose}
-    staying = [Column(c.title, c.prose or c.title in prose, c.number) for c in staying]
-    return staying, stacked, [texts(c.title) for c in columns if c.spare]
+    staying = []
+    stacks = []
+    for column in columns:
+        if column.title not in moved:
+            below = [c for c in columns if c.title in moved and c.under == column.title]
+            stacks.append([places[c.title] for c in (column, *below)])
+            rigid = [_natural(grid, places[c.title]) for c in (column, *below) if not c.prose]
+            prose = any(c.prose for c in (column, *below))
+            staying.append(replace(column, prose=prose, floor=max(NARROWEST_PROSE, *rigid, 0)))
+    return staying, [
+        [_stacked([row[place] for place in stack]) for stack in stacks] for row in grid
+    ]
 
 
-def _lay_out(
-    console: Console,
-    columns: Sequence[Column],
-    titles: Sequence[Text],
-    rows: Sequence[Sequence[Text]],
-) -> Table:
-    terminal = console.is_terminal
+def _stacked(cells: list[Text]) -> Text:
+    while len(cells) > 1 and cells[-1].plain == NOTHING:
+        cells.pop()
+    return Text("\n").join(cells)
+
+
+def _lay_out(console: Console, columns: Sequence[Column], grid: _Grid) -> Table:
+    # The simple box draws a space of its own between columns.
+    gap = _GAP - 1 if console.is_terminal else _GAP
     laid = Table(
-        box=box.SIMPLE_HEAD if terminal else None,
+        box=box.SIMPLE_HEAD if console.is_terminal else None,
         pad_edge=False,
-        padding=(0, 2, 0, 0),
+        padding=(0, gap, 0, 0),
         header_style="bold",
         show_edge=False,
     )
-    rigid = _needed(columns, [titles, *rows]) <= console.width
-    for column, title in zip(columns, titles, strict=True):
+    fits = _fits(columns, grid, console.width)
+    for column, title, least in zip(columns, grid[0], _least(columns, grid), strict=True):
         laid.add_column(
             title,
+            min_width=least if fits else None,
             justify="right" if column.number else "left",
-            no_wrap=rigid and not column.prose,
+            no_wrap=fits and not column.prose,
             overflow="fold",
         )
-    for row in rows:
+    for row in grid[1:]:
         laid.add_row(*row)
     return laid

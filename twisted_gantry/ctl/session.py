@@ -25,16 +25,6 @@ MAX_SECRET = 4096
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def on_terminal() -> bool:
-    """Tell whether what is written is read by a person at a terminal."""
-    return sys.stdout.isatty()
-
-
-def can_ask() -> bool:
-    """Tell whether there is a person to ask."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
-
-
 def read_secret(path: Path) -> Secret:
     """Return the one line of a file. Raises Trouble, which shows nothing of it."""
     try:
@@ -62,6 +52,16 @@ class Session:
     token_file: Path | None = None
     json: bool = False
 
+    @staticmethod
+    def on_terminal() -> bool:
+        """Tell whether what is written is read by a person at a terminal."""
+        return sys.stdout.isatty()
+
+    @staticmethod
+    def can_ask() -> bool:
+        """Tell whether there is a person to ask."""
+        return sys.stdin.isatty() and sys.stderr.isatty()
+
     def api(self) -> Api:
         """Return the API at the URL of the options. Raises Trouble."""
         password = token = None
@@ -75,7 +75,7 @@ class Session:
 
     def console(self) -> Console:
         """Return where results go: wide and without colours unless it is a terminal."""
-        terminal = on_terminal()
+        terminal = self.on_terminal()
         return Console(
             file=sys.stdout,
             force_terminal=terminal,
@@ -120,7 +120,7 @@ class Session:
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:
         """Show that something goes on, to a person at a terminal alone."""
-        if self.json or not on_terminal() or not sys.stderr.isatty():
+        if self.json or not self.on_terminal() or not sys.stderr.isatty():
             yield
             return
         console = Console(file=sys.stderr, highlight=False)
@@ -134,7 +134,7 @@ class Session:
 
     def hidden(self, name: str) -> str:
         """Return a secret: asked for twice where there is a person, else a line of the input."""
-        if not can_ask():
+        if not self.can_ask():
             text = sys.stdin.readline().rstrip("\r\n")
         else:
             text = self._prompt("hidden", name)

@@ -54,6 +54,7 @@ class Site(_Shape, frozen=True):
     gantry_id: str
     devices: list[Device]
     uplinks: list[Uplink]
+    name: str = ""
     version: str = ""
     started_at: str | None = None
 

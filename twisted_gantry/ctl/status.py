@@ -77,13 +77,12 @@ def _head(
     session: Session, site: shapes.Site, health: shapes.Health, status: int
 ) -> list[RenderableType]:
     texts = session.texts
-    line = Text(texts("gantry-line", id=plain(site.gantry_id)), "bold")
-    line.append("   " + texts("version-line", version=plain(site.version)), "not bold")
-    line.append("   " + texts("started-line", at=scalar(texts, site.started_at)), "not bold")
+    version, started = plain(site.version), scalar(texts, site.started_at)
     style = "bold red" if status == _UNHEALTHY else "green"
     said = scalar(texts, texts.word(health.status))
     return [
-        line,
+        Text(texts("gantry-line", id=plain(site.gantry_id), name=plain(site.name)), "bold"),
+        texts("version-line", version=version, at=started),
         Text(texts("health-line", status=said), style),
         *(Text("  " + texts("health-reason", reason=scalar(texts, r))) for r in health.reasons),
         *(Text("  " + texts("health-note", note=scalar(texts, n))) for n in health.notes),

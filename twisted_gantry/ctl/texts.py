@@ -53,15 +53,11 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     # Values and marks
     "yes": ("yes", "是"),
     "no": ("no", "否"),
-    "argument-optional": ("[{name}: {type}]", "[{name}: {type}]"),
-    "argument-required": ("{name}: {type}", "{name}: {type}"),
-    "argument-secret": ("{argument}, secret", "{argument}（保密）"),
     "danger": ("dangerous: {danger}", "危险：{danger}"),
     "locked": ("locked: {locked}", "已锁定：{locked}"),
     # Single lines of a view
-    "gantry-line": ("Gantry {id}", "门架 {id}"),
-    "version-line": ("version {version}", "版本 {version}"),
-    "started-line": ("started {at}", "启动于 {at}"),
+    "gantry-line": ("Gantry {id}  {name}", "门架 {id}  {name}"),
+    "version-line": ("Version {version}, started {at}", "版本 {version}，启动于 {at}"),
     "health-line": ("Health: {status}", "健康状况：{status}"),
     "health-reason": ("reason: {reason}", "原因：{reason}"),
     "health-note": ("note: {note}", "提示：{note}"),
@@ -81,7 +77,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "终端较窄，未显示：{columns}。",
     ),
     "config-fine": ("{file}: nothing is wrong.", "{file}：没有发现问题。"),
-    "config-wrong": ("{count} found.", "发现 {count} 个问题。"),
+    "config-wrong": ("Problems: {count}.", "问题：{count} 个。"),
     "retried": ("{count} queued again.", "已重新排队 {count} 条。"),
     "retried-less": (
         "{count} of {wanted} queued again; the others are not set aside.",

@@ -1,6 +1,9 @@
 """What the gantry knows, as tables: points, alarms, audit."""
 
+from dataclasses import replace
+
 import click
+from rich.console import RenderableType
 from rich.text import Text
 
 from twisted_gantry.ctl import shapes
@@ -33,29 +36,32 @@ def points(session: Session, prefix: str) -> int:
     elif not found:
         session.show(texts("no-points"))
     else:
-        chinese = texts.language == "zh"
-        columns = (
-            Column("point"),
-            # A narrow terminal has no room for all: the name is English, so is the label.
-            Column("label", spare=not chinese),
-            Column("value", number=True),
-            Column("unit"),
-            Column("quality"),
-            Column("at", spare=chinese),
-        )
-        rows = [
-            (
-                plain(each.point),
-                plain(texts.pick(each.label.en, each.label.zh)),
-                scalar(texts, each.value),
-                plain(each.unit or ""),
-                word(texts, each.quality),
-                scalar(texts, each.at),
-            )
-            for each in found
-        ]
-        session.show(table(texts, session.console(), columns, rows))
+        session.show(_points(session, found))
     return Exit.WRONG if missing else Exit.FINE
+
+
+def _points(session: Session, points: list[shapes.Point]) -> RenderableType:
+    texts = session.texts
+    name, label = Column("point"), Column("label")
+    reading = Column("value", number=True), Column("unit"), Column("quality")
+    time = Column("at", spare=True)
+    # Names are English words: there a narrow terminal can do without the label, in Chinese not.
+    if texts.language == "zh":
+        columns = (name, label, *reading, time)
+    else:
+        columns = (name, *reading, time, replace(label, spare=True))
+    rows = []
+    for each in points:
+        cells: dict[str, Text | str] = {
+            "point": plain(each.point),
+            "label": plain(texts.pick(each.label.en, each.label.zh)),
+            "value": scalar(texts, each.value),
+            "unit": plain(each.unit or ""),
+            "quality": word(texts, each.quality),
+            "at": scalar(texts, each.at),
+        }
+        rows.append([cells[column.title] for column in columns])
+    return table(texts, session.console(), columns, rows)
 
 
 ALARM_COLUMNS = (

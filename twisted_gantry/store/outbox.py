@@ -12,6 +12,13 @@ from twisted_gantry.site.interfaces import Cap, Ledger, Report
 
 _COLUMNS = "id, uplink, kind, subject, body, created, urgent, state, reason, tries"
 
+# One statement, since it is run for every report.
+_COUNT_NEW = """
+    INSERT INTO ledger (uplink, created, queued, size) VALUES (?1, 1, 1, ?2)
+    ON CONFLICT (uplink) DO UPDATE SET created = created + 1, queued = queued + 1, size = size + ?2
+    RETURNING size
+"""
+
 
 def _report(row: tuple[Any, ...]) -> Report:
     fields = dict(zip(_COLUMNS.split(", "), row, strict=True))
@@ -33,15 +40,15 @@ def add(
     urgent: bool,
     cap: Cap,
 ) -> tuple[int, Sequence[int]]:
-    """Keep a report, then drop what is over the cap."""
-    db.execute("INSERT OR IGNORE INTO ledger (uplink) VALUES (?)", (uplink,))
+    """Keep a report, then drop what is over the cap's size; its age is for `enforce`."""
     cursor = db.execute(
         "INSERT INTO outbox (uplink, kind, subject, body, created, urgent) VALUES (?,?,?,?,?,?)",
         (uplink, kind, subject, body, created, urgent),
     )
+    [(size,)] = db.execute(_COUNT_NEW, (uplink, len(body))).fetchall()
     assert cursor.lastrowid is not None
-    _count(db, uplink, created=1, queued=1, size=len(body))
-    return cursor.lastrowid, enforce(db, uplink, cap, created)
+    dropped = enforce(db, uplink, cap, created) if size > cap.size else ()
+    return cursor.lastrowid, dropped
 
 
 def enforce(db: sqlite3.Connection, uplink: str, cap: Cap, now: float) -> Sequence[int]:

@@ -43,6 +43,7 @@ class LocalApi:
     """
 
     app = Klein()
+    app.url_map.merge_slashes = False  # a path with an empty part is unknown, not redirected
 
     def __init__(
         self, site: Site, now: Callable[[], float], version: str, health: Callable[[], list[str]]

@@ -116,9 +116,7 @@ function show() {
   showLink();
   if (known.site === null) return;
   const { site, points, active, recent, reasons } = known;
-  const all = [...site.devices, ...site.uplinks];
-  const offline = all.filter((each) => each.state === "offline").length;
-  showHeader(site, active, offline, reasons);
+  showHeader(site, active, reasons);
   sync(byId("reasons"), reasons, (r) => r, () => make("li"), (node, reason) => write(node, reason));
   hide(byId("reasons"), reasons.length === 0);
   sync(byId("active"), active, (a) => a.alarm + a.raisedAt, buildAlarm, fillAlarm);
@@ -146,17 +144,23 @@ function showLink() {
   else write(banner, answeredAt === null ? text.neverAnswered : text.stale(siteTime(answeredAt)));
 }
 
-function showHeader(site, active, offline, reasons) {
+function showHeader(site, active, reasons) {
   const name = site.name || site.gantryId;
   write(byId("name"), name);
   write(byId("about"), text.about(site.gantryId, site.version, age(site.startedAt)));
   const title = active.length ? `(${active.length}) ${name}` : name;
   if (document.title !== title) document.title = title;
-  const overall = byId("overall");
+  const all = [...site.devices, ...site.uplinks];
+  const count = (state) => all.filter((each) => each.state === state).length;
+  const [offline, connecting] = [count("offline"), count("connecting")];
   const critical = reasons.length || active.some((each) => each.severity === "critical");
+  const warning = active.length || offline;
+  const overall = byId("overall");
   hide(overall, Boolean(trouble));
-  mark(overall, "state", critical ? "critical" : active.length || offline ? "warning" : "online");
-  write(overall, text.overall(reasons.length, active.length, offline) || text.allWell);
+  const calm = connecting ? "connecting" : "online";
+  mark(overall, "state", critical ? "critical" : warning ? "warning" : calm);
+  const words = text.overall(reasons.length, active.length, offline, connecting);
+  write(overall, words || text.allWell);
 }
 
 function buildAlarm() {

@@ -38,10 +38,11 @@ export const TEXTS = {
     ledgerUnknown: "The store does not answer: what became of the reports is unknown.",
     about: (id, version, age) => `${id} · version ${version} · started ${age} ago`,
     allWell: "all well",
-    overall: (reasons, alarms, offline) => [
+    overall: (reasons, alarms, offline, connecting) => [
       reasons ? "failing" : "",
       alarms ? plural(alarms, "alarm", "alarms") : "",
       offline ? `${offline} offline` : "",
+      connecting ? `${connecting} connecting` : "",
     ].filter(Boolean).join(", "),
     stale: (time) => `The gantry has not answered since ${time}. What is shown below is old.`,
     neverAnswered: "The gantry does not answer.",
@@ -82,10 +83,11 @@ export const TEXTS = {
     ledgerUnknown: "存储无应答，报告去向未知。",
     about: (id, version, age) => `${id} · 版本 ${version} · ${age}前启动`,
     allWell: "一切正常",
-    overall: (reasons, alarms, offline) => [
+    overall: (reasons, alarms, offline, connecting) => [
       reasons ? "程序异常" : "",
       alarms ? `${alarms} 条告警` : "",
       offline ? `${offline} 个离线` : "",
+      connecting ? `${connecting} 个连接中` : "",
     ].filter(Boolean).join("，"),
     stale: (time) => `门架程序自 ${time} 起无应答，以下内容已过时。`,
     neverAnswered: "门架程序无应答。",

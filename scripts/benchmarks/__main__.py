@@ -1,0 +1,24 @@
+"""Run the benchmarks that are named, or all: each prints its figures and what they must be."""
+
+import sys
+
+import alarm
+import idle
+import outbox
+
+BENCHMARKS = {"outbox": outbox.main, "alarm": alarm.main, "idle": idle.main}
+
+
+def main() -> int:
+    """Return 0 when every bar was met."""
+    names = sys.argv[1:] or list(BENCHMARKS)
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        print(f"no benchmark {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
+        return 2
+    met = [BENCHMARKS[name]() for name in names]
+    return 0 if all(met) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

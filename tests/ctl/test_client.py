@@ -1,0 +1,334 @@
+"""The client of the local API: its errors, its bounds, its secrets."""
+
+import os
+import socket
+import threading
+from base64 import b64encode
+from collections.abc import Iterator
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.ctl import recorded
+from tests.ctl.conftest import FakeGantry, _handler
+from tests.ctl.raw import raw_server, saying
+from twisted_gantry.ctl import client
+from twisted_gantry.ctl.client import Api, ApiError
+from twisted_gantry.ctl.errors import Exit
+from twisted_gantry.site.secret import Secret
+
+PASSWORD = "hunter2-secret"
+
+
+def _refused_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def _answer(body: bytes, status: str = "200 OK", length: int | None = None) -> bytes:
+    length = len(body) if length is None else length
+    return f"HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n".encode() + body
+
+
+def _error(data: bytes, timeout: float = 5.0) -> ApiError:
+    with raw_server(saying(data)) as port, pytest.raises(ApiError) as caught:
+        Api(f"http://127.0.0.1:{port}", timeout=timeout).get("/api/v1/site")
+    return caught.value
+
+
+def test_get(gantry: FakeGantry) -> None:
+    """A GET returns the document, and leaves out of the query what has no value."""
+    answer = Api(gantry.url + "/").get("/api/v1/points", {"prefix": "ups1. &", "limit": None})
+    assert (answer.status, answer.document) == (200, recorded.POINTS)
+    assert gantry.seen[0].query == {"prefix": "ups1. &"}
+
+
+def test_post(gantry: FakeGantry) -> None:
+    """A POST carries JSON in UTF-8, and no Origin, so that it needs no CSRF token."""
+    document = {"target": "门架", "args": {"n": 1}}
+    assert Api(gantry.url).post("/api/v1/commands", document).document == recorded.DONE
+    assert gantry.seen[0].body == document
+    assert gantry.seen[0].headers["Content-Type"] == "application/json"
+    assert "Origin" not in gantry.seen[0].headers
+
+
+def test_password(gantry: FakeGantry) -> None:
+    """A password goes as HTTP Basic, in UTF-8."""
+    Api(gantry.url, password=Secret("pässwort:1")).get("/api/v1/site")
+    sent = gantry.seen[0].headers["Authorization"]
+    assert sent == "Basic " + b64encode("gantryctl:pässwort:1".encode()).decode()
+
+
+def test_token(gantry: FakeGantry) -> None:
+    """A token goes as Bearer, and before the password."""
+    Api(gantry.url, password=Secret("p"), token=Secret("t-1")).get("/api/v1/site")
+    assert gantry.seen[0].headers["Authorization"] == "Bearer t-1"
+
+
+def test_nothing_sent_without_secrets(gantry: FakeGantry) -> None:
+    """Without a password and a token there is no Authorization header."""
+    Api(gantry.url).get("/api/v1/site")
+    assert "Authorization" not in gantry.seen[0].headers
+
+
+@pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "tokén", "a\x00b"])
+def test_bad_token(token: str) -> None:
+    """A token that no header can carry is refused before anything is sent, and not shown."""
+    with pytest.raises(ApiError) as caught:
+        Api("http://127.0.0.1:1", token=Secret(token))
+    assert (caught.value.key, caught.value.exit_code) == ("bad-token", Exit.USAGE)
+    assert not token or token not in repr(caught.value.fields)
+
+
+@pytest.mark.parametrize(("user", "shown"), [("operator-1", "operator-1"), ("n o\r\nX: 1", None)])
+def test_user(
+    gantry: FakeGantry, monkeypatch: pytest.MonkeyPatch, user: str, shown: str | None
+) -> None:
+    """The audit is told who it is, if the name is one that it takes."""
+    monkeypatch.setenv("LOGNAME", user)
+    Api(gantry.url).get("/api/v1/site")
+    assert gantry.seen[0].headers.get("X-Gantry-User") == shown
+
+
+def test_no_user(gantry: FakeGantry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without a name, as in a container, is no trouble."""
+
+    def nobody() -> str:
+        raise KeyError("uid not found")
+
+    monkeypatch.setattr(client.getpass, "getuser", nobody)
+    Api(gantry.url).get("/api/v1/site")
+    assert "X-Gantry-User" not in gantry.seen[0].headers
+
+
+def test_repr() -> None:
+    """The client's repr shows where it is, not how it is opened."""
+    api = Api("http://h:1", Secret(PASSWORD), None)
+    assert repr(api) == "Api('http://h:1')"
+    assert PASSWORD not in str(vars(api))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "127.0.0.1:8080",
+        "ftp://h",
+        "http://",
+        "http://h:port",
+        "http://h:99999",
+        "http://h/a b",
+        "http://h/?q=1",
+        "http://h/#f",
+        "http://h\r\nX: 1",
+        "http://门架",
+        "http://[::1",
+        "unix:relative",
+        "unix:",
+    ],
+)
+def test_bad_url(url: str) -> None:
+    """A URL that is none is refused as wrong usage."""
+    with pytest.raises(ApiError) as caught:
+        Api(url).get("/api/v1/site")
+    assert (caught.value.key, caught.value.exit_code) == ("bad-url", Exit.USAGE)
+
+
+@pytest.mark.parametrize(
+    "url", [f"http://u:{PASSWORD}@h", f"ftp://u:{PASSWORD}@h", f"http:/u:{PASSWORD}@h:x"]
+)
+def test_password_in_url(url: str) -> None:
+    """A URL with a password is refused without showing it."""
+    with pytest.raises(ApiError) as caught:
+        Api(url)
+    assert caught.value.exit_code == Exit.USAGE
+    assert PASSWORD not in repr(caught.value.fields)
+
+
+def test_base_path(gantry: FakeGantry) -> None:
+    """A gantry behind a path of a proxy is reached there."""
+    gantry.says("GET", "/gantry1/api/v1/site", recorded.SITE)
+    assert Api(gantry.url + "/gantry1/").get("/api/v1/site").document == recorded.SITE
+
+
+class _UnixServer(ThreadingHTTPServer):
+    address_family = socket.AF_UNIX
+
+    def server_bind(self) -> None:
+        self.socket.bind(self.server_address)
+
+    def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
+        peer, _ = self.socket.accept()
+        return peer, ("unix", 0)
+
+
+@pytest.fixture
+def on_unix(tmp_path: Path) -> Iterator[tuple[str, FakeGantry]]:
+    """Return the URL of a gantry on a Unix socket, and the gantry."""
+    fake = FakeGantry()
+    fake.says("GET", "/api/v1/site", recorded.SITE)
+    path = os.path.relpath(tmp_path / "api")  # a short one
+    server = _UnixServer(path, _handler(fake))  # type: ignore[arg-type]
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield f"unix:{tmp_path / 'api'}", fake
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_unix(on_unix: tuple[str, FakeGantry]) -> None:
+    """A gantry on a Unix socket is asked as any other, as localhost."""
+    url, fake = on_unix
+    assert Api(url).get("/api/v1/site").document == recorded.SITE
+    assert fake.seen[0].headers["Host"] == "localhost"
+
+
+@pytest.mark.parametrize("url", ["unix:/nonexistent/api", "unix:/" + "x" * 200])
+def test_no_unix_socket(url: str) -> None:
+    """A Unix socket that is not there counts as unreachable."""
+    with pytest.raises(ApiError) as caught:
+        Api(url).get("/api/v1/site")
+    assert (caught.value.key, caught.value.exit_code) == ("cannot-connect", Exit.UNREACHABLE)
+
+
+def test_refused() -> None:
+    """A port where nobody listens is unreachable; nothing was sent."""
+    with pytest.raises(ApiError) as caught:
+        Api(f"http://127.0.0.1:{_refused_port()}").post("/api/v1/commands", {})
+    error = caught.value
+    assert (error.key, error.exit_code, error.sent) == ("cannot-connect", Exit.UNREACHABLE, False)
+    assert error.fields["reason"] == "Connection refused"
+
+
+def test_silence() -> None:
+    """A peer that accepts and says nothing is given up after the timeout."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(ApiError) as caught:
+            Api(url, timeout=0.05).get("/api/v1/site")
+    error = caught.value
+    assert (error.key, error.exit_code, error.sent) == ("no-answer", Exit.UNREACHABLE, True)
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nX: ", _answer(b"", length=10_000)])
+def test_dripping(head: bytes) -> None:
+    """A peer that drips bytes for ever, in the head or the body, is cut off at the timeout."""
+
+    def drip(peer: socket.socket, over: threading.Event) -> None:
+        saying(head)(peer, over)
+        while not over.wait(0.01):
+            peer.sendall(b" ")
+
+    with raw_server(drip) as port, pytest.raises(ApiError) as caught:
+        Api(f"http://127.0.0.1:{port}", timeout=0.2).get("/api/v1/site")
+    assert caught.value.key == "no-answer"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        _answer(b'{"points": [', length=100),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\"",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 500 + b"\r\n",
+    ],
+)
+def test_half_an_answer(data: bytes) -> None:
+    """Half an answer, or what is no HTTP, is never taken for a whole one."""
+    error = _error(data)
+    assert (error.key, error.exit_code, error.sent) == ("broke-off", Exit.UNREACHABLE, True)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[1]", b"null", b'"text"', b"\xff\xfe", b"[" * 100_000, b"{} {}"]
+)
+def test_not_json(body: bytes) -> None:
+    """An answer that is no JSON object is an error that says so."""
+    error = _error(_answer(body))
+    assert (error.key, error.status) == ("not-json", 200)
+
+
+def test_half_a_head() -> None:
+    """An answer that ends within its head holds no JSON."""
+    assert _error(b"HTTP/1.1 200 OK\r\nContent-").key == "not-json"
+
+
+def test_oversized(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer past the bound is not read to its end, whether its length is told or not."""
+    monkeypatch.setattr(client, "MAX_ANSWER", 1000)
+    body = b'{"a": "' + b"x" * 1000 + b'"}'
+    assert _error(_answer(body)).key == "too-long"
+    assert _error(b"HTTP/1.0 200 OK\r\n\r\n" + body).key == "too-long"
+    # More announced than anyone could send: the head alone decides.
+    assert _error(_answer(b"", length=10**12)).key == "too-long"
+
+
+def test_bound_is_reachable(monkeypatch: pytest.MonkeyPatch, gantry: FakeGantry) -> None:
+    """An answer of just the longest length is taken."""
+    body = b'{"a": "' + b"x" * 100 + b'"}'
+    monkeypatch.setattr(client, "MAX_ANSWER", len(body))
+    gantry.says("GET", "/api/v1/site", body)
+    assert Api(gantry.url).get("/api/v1/site").document == {"a": "x" * 100}
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirect(gantry: FakeGantry, status: int) -> None:
+    """A redirect is not followed: the password goes to no one else."""
+    gantry.says("GET", "/api/v1/site", {}, status, Location=gantry.url + "/elsewhere")
+    with pytest.raises(ApiError) as caught:
+        Api(gantry.url, Secret(PASSWORD)).get("/api/v1/site")
+    assert caught.value.key == "redirected"
+    assert caught.value.fields["location"] == gantry.url + "/elsewhere"
+    assert gantry.asked() == [("GET", "/api/v1/site")]
+
+
+def test_no_proxy(gantry: FakeGantry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy of the environment does not get to see the password."""
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{_refused_port()}")
+    assert Api(gantry.url, Secret(PASSWORD)).get("/api/v1/site").status == 200
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 429, 500, 503])
+def test_error_shape(gantry: FakeGantry, status: int) -> None:
+    """An error of the API keeps its status, code and message."""
+    gantry.says("GET", "/api/v1/site", {"error": {"code": "bad", "message": "so"}}, status)
+    with pytest.raises(ApiError) as caught:
+        Api(gantry.url).get("/api/v1/site")
+    error = caught.value
+    assert (error.key, error.code, error.status) == ("refused", "bad", status)
+    assert (error.fields["name"], error.fields["message"]) == ("bad", "so")
+
+
+@pytest.mark.parametrize("shape", [{}, {"error": "text"}, {"error": {"code": 5}}, {"error": []}])
+def test_odd_error(gantry: FakeGantry, shape: object) -> None:
+    """An error in another shape is an error all the same."""
+    gantry.says("GET", "/api/v1/site", shape, 500)
+    with pytest.raises(ApiError) as caught:
+        Api(gantry.url).get("/api/v1/site")
+    assert (caught.value.key, caught.value.status) == ("refused", 500)
+
+
+@pytest.mark.parametrize("body", [b"<html>", b'{"error": {"code": "unauthorized"}}'])
+def test_unauthorized(gantry: FakeGantry, body: bytes) -> None:
+    """A 401 says which options give a password, whatever else it holds."""
+    gantry.says("GET", "/api/v1/site", body, 401)
+    with pytest.raises(ApiError) as caught:
+        Api(gantry.url, Secret(PASSWORD)).get("/api/v1/site")
+    assert caught.value.key == "no-password"
+    assert PASSWORD not in repr(caught.value.fields)
+
+
+def test_status_that_carries_a_result(gantry: FakeGantry) -> None:
+    """A 503 of the health page is a result for whoever asks for it, but not an error of the API."""
+    gantry.says("GET", "/healthz", {"status": "failing"}, 503)
+    assert Api(gantry.url).get("/healthz", also=(503,)).status == 503
+    with pytest.raises(ApiError):
+        Api(gantry.url).get("/healthz")
+    gantry.says("GET", "/healthz", {"error": {"code": "busy", "message": "later"}}, 503)
+    with pytest.raises(ApiError):
+        Api(gantry.url).get("/healthz", also=(503,))

@@ -1,0 +1,109 @@
+"""The catalogue of texts: two whole languages."""
+
+import ast
+import string
+from pathlib import Path
+
+import pytest
+
+from twisted_gantry import ctl
+from twisted_gantry.ctl.errors import Trouble
+from twisted_gantry.ctl.labels import LABELS
+from twisted_gantry.ctl.texts import TEXTS, WORDS, Texts, preferred
+from twisted_gantry.wire.upscard_values import LIVE_UNITS, RATED_UNITS, STATUS_NAMES
+
+SOURCES = sorted(Path(str(ctl.__file__)).parent.glob("*.py"))
+# Functions whose first argument is the key of a text.
+TAKE_KEYS = frozenset(
+    {"texts", "Column", "_section", "Trouble", "ApiError", "_error", "_trouble", "_prompt"}
+)
+
+
+def _fields(text: str) -> list[str]:
+    return sorted(name for _, name, _, _ in string.Formatter().parse(text) if name is not None)
+
+
+def _constants() -> set[str]:
+    found: set[str] = set()
+    for path in SOURCES:
+        if path.name != "texts.py":
+            tree = ast.parse(path.read_text())
+            nodes = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+            found |= {value for value in nodes if isinstance(value, str)}
+    return found
+
+
+def _keys() -> set[str]:
+    found: set[str] = set()
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                for argument in node.args:
+                    if name in TAKE_KEYS and isinstance(argument, ast.Constant):
+                        if isinstance(argument.value, str):
+                            found.add(argument.value)
+                        break
+    return found
+
+
+@pytest.mark.parametrize("key", TEXTS)
+def test_both_languages(key: str) -> None:
+    """Each text is there in both languages, with the same fields, and is not the same text."""
+    english, chinese = TEXTS[key]
+    assert english
+    assert chinese
+    assert _fields(english) == _fields(chinese)
+    assert english.isascii() or "…" in english
+    assert not chinese.isascii()
+
+
+def test_every_key_is_used() -> None:
+    """No text is left over, and none is missing."""
+    assert set(TEXTS) <= _constants()
+    assert _keys() - {"?"} <= set(TEXTS)
+    assert len(_keys()) > 80
+
+
+def test_words_are_chinese() -> None:
+    """Each state of the API has a Chinese word; an unknown one stays as it came."""
+    chinese, english = Texts("zh"), Texts("en")
+    assert all(not chinese.word(word).isascii() for word in WORDS)
+    assert english.word("online") == "online"
+    assert chinese.word("sleeping") == "sleeping"
+
+
+def test_labels_of_every_reading() -> None:
+    """Each value of a UPS card has a name in both languages."""
+    assert set(LABELS) == {*LIVE_UNITS, *RATED_UNITS, *STATUS_NAMES}
+    assert all(english.isascii() and not chinese.isascii() for english, chinese in LABELS.values())
+
+
+@pytest.mark.parametrize(
+    ("environ", "language"),
+    [
+        ({}, "en"),
+        ({"LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "C"}, "en"),
+        ({"LC_ALL": "en_US.UTF-8", "LANG": "zh_CN.UTF-8"}, "en"),
+        ({"LC_ALL": "", "LC_MESSAGES": "zh_TW", "LANG": "en_US"}, "zh"),
+    ],
+)
+def test_preferred(environ: dict[str, str], language: str) -> None:
+    """The language is that of the first of LC_ALL, LC_MESSAGES and LANG that is set."""
+    assert preferred(environ) == language
+
+
+def test_pick() -> None:
+    """What is there in one language only is shown in that one."""
+    assert Texts("zh").pick("only", "") == "only"
+    assert Texts("en").pick("", "只有") == "只有"
+    assert Texts("zh").pick("both", "都有") == "都有"
+
+
+def test_fields_with_braces() -> None:
+    """A field that holds braces is shown as it is."""
+    trouble = Trouble("refused", where="{x}", status=400, name="n", message="{0.__class__}")
+    shown = Texts("en")(trouble.key, **trouble.fields)
+    assert "{x}" in shown
+    assert "{0.__class__}" in shown

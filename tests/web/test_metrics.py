@@ -1,0 +1,191 @@
+"""Metrics: read back with the parser of Prometheus' own client."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import pytest
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as open_metrics_families,
+)
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.web.small_site import Client, SmallSite, now_of
+from twisted_gantry.site.alarms import Severity
+from twisted_gantry.wire.reading import Quality
+
+Series = Mapping[tuple[str, ...], float]
+
+
+class Scrape:
+    """What one scrape brought."""
+
+    def __init__(self, client: Client) -> None:
+        answer = client.get("/metrics")
+        assert answer.status == 200
+        text = answer.body.decode()
+        self.families = {family.name: family for family in text_string_to_metric_families(text)}
+        self.samples = [s for family in self.families.values() for s in family.samples]
+
+    def __getitem__(self, name: str) -> Series:
+        """Return the series of a name by the values of their labels, in the labels' order."""
+        return {
+            tuple(value for _, value in sorted(sample.labels.items())): sample.value
+            for sample in self.samples
+            if sample.name == name
+        }
+
+
+def test_site(small: SmallSite, client: Client) -> None:
+    """Which gantry this is, since when, and what is online."""
+    small.ups.status.online()
+    small.etc.status.offline("x")
+    scrape = Scrape(client)
+    assert scrape["gantry_info"] == {("G000211001002110010", "1.2.3"): 1}
+    assert scrape["gantry_start_time_seconds"] == {(): small.site.started_at}
+    assert scrape["gantry_device_up"] == {("ups1", "ups-card"): 1, ("pc1", "computer"): 0}
+    assert scrape["gantry_uplink_up"] == {("etc",): 0}
+
+
+def test_points(small: SmallSite, client: Client) -> None:
+    """A good number or truth has a series; a text has none."""
+    small.site.points.update(
+        "ups1",
+        {
+            "input_voltage_r": (221.5, Quality.GOOD),
+            "temperature": (31, Quality.GOOD),
+            "mains_abnormal": (True, Quality.GOOD),
+            "state": ("line", Quality.GOOD),
+        },
+    )
+    assert Scrape(client)["gantry_point_value"] == {
+        ("ups1.input_voltage_r",): 221.5,
+        ("ups1.temperature",): 31,
+        ("ups1.mains_abnormal",): 1,
+    }
+
+
+def test_missing_values_vanish(small: SmallSite, client: Client) -> None:
+    """A value that is not known now has no series, and comes back when it is."""
+    points = small.site.points
+    assert Scrape(client)["gantry_point_value"] == {}
+    points.update("ups1", {"input_voltage_r": (0.0, Quality.GOOD)})
+    assert Scrape(client)["gantry_point_value"] == {("ups1.input_voltage_r",): 0}
+    points.fail("ups1")
+    assert Scrape(client)["gantry_point_value"] == {}
+    points.update("ups1", {"input_voltage_r": (float("nan"), Quality.GOOD)})
+    assert Scrape(client)["gantry_point_value"] == {}
+    points.update("ups1", {"input_voltage_r": (None, Quality.NOT_SUPPORTED)})
+    assert Scrape(client)["gantry_point_value"] == {}
+    points.update("ups1", {"input_voltage_r": (220, Quality.GOOD)})
+    assert Scrape(client)["gantry_point_value"] == {("ups1.input_voltage_r",): 220}
+
+
+def test_outbox(small: SmallSite, client: Client) -> None:
+    """The ledger is exported as it is at the moment of the scrape."""
+    scrape = Scrape(client)
+    assert scrape["gantry_outbox_oldest_age_seconds"] == {}
+    assert scrape["gantry_uplink_last_delivered_timestamp_seconds"] == {}
+    assert scrape["gantry_outbox_reports"] == {("queued", "etc"): 0, ("set-aside", "etc"): 0}
+    for _ in range(3):
+        small.add_report()
+        small.clock.advance(10)
+    now_of(small.site.store.delivered(1))
+    now_of(small.site.store.set_aside(3, "refused"))
+    small.etc.last_delivered = small.now()
+    scrape = Scrape(client)
+    assert scrape["gantry_outbox_reports"] == {("queued", "etc"): 1, ("set-aside", "etc"): 1}
+    assert scrape["gantry_outbox_oldest_age_seconds"] == {("etc",): 20}
+    assert scrape["gantry_outbox_bytes"] == {("etc",): 10}
+    assert scrape["gantry_reports_created_total"] == {("etc",): 3}
+    assert scrape["gantry_reports_delivered_total"] == {("etc",): 1}
+    assert scrape["gantry_reports_dropped_total"] == {("etc",): 0}
+    assert scrape["gantry_uplink_last_delivered_timestamp_seconds"] == {("etc",): small.now()}
+
+
+def test_store_fails(small: SmallSite, client: Client) -> None:
+    """When the store cannot tell, its series vanish and the others stay."""
+    small.add_report()
+    assert Scrape(client)["gantry_outbox_bytes"] == {("etc",): 5}
+    small.db.execute("DROP TABLE ledger")
+    scrape = Scrape(client)
+    names = {sample.name for sample in scrape.samples}
+    assert not [n for n in names if n.startswith(("gantry_outbox", "gantry_reports"))]
+    assert scrape["gantry_uplink_up"] == {("etc",): 0}
+
+
+def test_alarms(small: SmallSite, client: Client) -> None:
+    """An active alarm is a series of its own, and one that is over is none."""
+    small.site.alarms.set("ups1.overload", Severity.CRITICAL, "overload", "过载")
+    small.site.alarms.set("ups1.offline", Severity.WARNING, "offline", "离线")
+    small.site.alarms.clear("ups1.offline")
+    scrape = Scrape(client)
+    assert scrape["gantry_alarms"] == {("critical",): 1, ("warning",): 0}
+    assert scrape["gantry_alarm_active"] == {("ups1.overload",): 1}
+
+
+def test_counts(small: SmallSite, client: Client) -> None:
+    """What drivers, uplinks, HTTP servers and the command door count is exported."""
+    small.http_counts["web"] = Counter({"requests": 7})
+    vars(small.etc)["counts"] = {"succeeded": 5, "refused": 2}
+    for target in ("ups1", "ups1", "nobody"):
+        client.post("/api/v1/commands", {"target": target, "command": "BZOFF"})
+    client.get("/", host="evil.example")
+    scrape = Scrape(client)
+    assert scrape["gantry_device_events_total"] == {("pc1", "timeouts"): 3}
+    assert scrape["gantry_uplink_requests_total"] == {
+        ("succeeded", "etc"): 5,
+        ("refused", "etc"): 2,
+    }
+    assert scrape["gantry_commands_total"] == {
+        ("done",): 2,
+        ("failed",): 0,
+        ("refused",): 1,
+        ("timeout",): 0,
+    }
+    events = scrape["gantry_http_events_total"]
+    assert events["requests", "web"] == 7
+    assert events["foreign-host", "gate"] == 1
+
+
+def test_labels_are_escaped(small: SmallSite, client: Client) -> None:
+    """A strange name of an alarm cannot break the format."""
+    small.site.alarms.set('x.a"b\\c\n} 1', Severity.WARNING, "strange", "怪")
+    assert Scrape(client)["gantry_alarm_active"] == {('x.a"b\\c\n} 1',): 1}
+
+
+def test_conventions(client: Client) -> None:
+    """Every family has a help text, and every counter ends in `_total`."""
+    for name, family in Scrape(client).families.items():
+        assert family.documentation.endswith("."), name
+        if family.type == "counter":
+            assert all(s.name.endswith("_total") for s in family.samples), name
+
+
+def test_process(client: Client) -> None:
+    """The process is measured too, in a registry that is not the global one."""
+    scrape = Scrape(client)
+    assert scrape["process_resident_memory_bytes"][()] > 1e6
+    assert not [name for name in scrape.families if name.startswith("python_")]
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("", "text/plain; version=0.0.4"),
+        ("*/*", "text/plain; version=0.0.4"),
+        ("application/openmetrics-text; version=1.0.0", "application/openmetrics-text; version=1"),
+    ],
+)
+def test_formats(client: Client, accept: str, content_type: str) -> None:
+    """The Accept header chooses the format, and each can be parsed."""
+    answer = client.get("/metrics", Accept=accept)
+    assert answer.headers["Content-Type"].startswith(content_type)
+    text = answer.body.decode()
+    parse = open_metrics_families if "openmetrics" in accept else text_string_to_metric_families
+    assert "gantry_device_up" in {family.name for family in parse(text)}
+
+
+def test_two_sites_at_once(small: SmallSite) -> None:
+    """Two resources in one process do not share a registry."""
+    first, second = small.client(), small.client()
+    assert Scrape(first)["gantry_info"] == Scrape(second)["gantry_info"]
