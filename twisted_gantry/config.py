@@ -53,8 +53,8 @@ class ConfigError(Exception):
     """A configuration that cannot be used; `problems` says why, all of it."""
 
     def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
-        self.problems = problems
+        self.problems = sorted(problems, key=lambda problem: problem.line or 0)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
 class GantrySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -275,7 +275,7 @@ class _Reader:
             self.document.wrong(path, f"there is no device {name!r}")
         elif group not in devices[name].kind.groups:
             kind = devices[name].kind.kind
-            self.document.wrong(path, f"{name!r}, a {kind}, cannot be the source of {group}")
+            self.document.wrong(path, f"{name!r} ({kind}) cannot be the source of {group}")
 
     def _etc(self, uplink: Mapping[str, Any]) -> EtcSettings | None:
         path = ("uplink", "etc")

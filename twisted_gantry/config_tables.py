@@ -196,10 +196,11 @@ class Document:
     ) -> _S | None:
         """Read `table` into a struct; `also` are keys that somebody else reads.
 
-        `secret` turns the value of a secret key into a Secret, or raises ValueError. Returns None
-        when anything in the table is wrong; it is noted.
+        `secret` turns the value of a secret key into a Secret, or raises ValueError. What is wrong
+        is noted, and its default taken, so that the rest can still be checked; returns None when
+        a key without a default is wrong or missing.
         """
-        before = len(self.problems)
+        lacking = False
         types = get_type_hints(into, include_extras=True)
         fields = {f.name: f for f in msgspec.structs.fields(into)}
         self.unknown(table, set(fields) | also, path)
@@ -208,6 +209,7 @@ class Document:
             if name not in table:
                 if each.required:
                     self.wrong((*path, name), "is missing")
+                    lacking = True
                 continue
             try:
                 if _is_secret(types[name]):
@@ -219,9 +221,11 @@ class Document:
                 self.wrong(
                     (*path, name), f"{text[:1].lower()}{text[1:]}; it is {shown(table[name])}"
                 )
+                lacking = lacking or each.required
             except ValueError as error:
                 self.wrong((*path, name), str(error))
-        return into(**values) if len(self.problems) == before else None
+                lacking = lacking or each.required
+        return None if lacking else into(**values)
 
 
 def _is_secret(kind: Any) -> bool:

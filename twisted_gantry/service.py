@@ -183,10 +183,8 @@ class Options(BaseOptions):
             if self["web"]:
                 settings = settings.listening_on(self["web"])
         except ConfigError as error:
-            if self["check"]:
-                sys.stdout.write(f"{error}\n")
-                sys.exit(1)
-            raise UsageError(f"the configuration cannot be used:\n{error}") from None
+            (sys.stdout if self["check"] else sys.stderr).write(f"{error}\n")
+            sys.exit(1)
         if self["check"]:
             sys.stdout.write("the configuration is in order\n")
             sys.exit(0)
