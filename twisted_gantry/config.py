@@ -18,7 +18,7 @@ from twisted.internet.endpoints import serverFromString
 
 from twisted_gantry.config_tables import Document, Problem, shown
 from twisted_gantry.site.catalogue import Catalogue
-from twisted_gantry.site.interfaces import DeviceContext, IDeviceKind
+from twisted_gantry.site.interfaces import DeviceContext, IDeviceKind, WrongSetting
 from twisted_gantry.site.points import Points
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.site import Cabinet
@@ -237,12 +237,11 @@ class _Reader:
         context = DeviceContext(None, points, lambda: 0.0, Random(0), no_thread)  # noqa: S311
         try:
             entry.kind.build(entry.name, entry.settings, context)
-        except Exception as error:  # a driver may be anybody's, and endpoints fail in many ways
-            key, _, text = str(error).partition(": ")
-            if key not in entry.settings.__struct_fields__:
-                key = "address" if hasattr(entry.settings, "address") else ""
-                text = str(error) or type(error).__name__
-            self.document.wrong((*path, key) if key else path, f"cannot be used: {text}")
+        except WrongSetting as error:
+            self.document.wrong((*path, error.key), str(error))
+        except Exception as error:  # a driver may be anybody's
+            text = str(error) or type(error).__name__
+            self.document.wrong(path, f"the driver cannot use it: {text}")
 
     # -- cabinets and uplinks
 

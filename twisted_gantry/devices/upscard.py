@@ -26,6 +26,7 @@ from twisted_gantry.site.interfaces import (
     IDevice,
     IDeviceKind,
     Outcome,
+    WrongSetting,
 )
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.status import Status
@@ -364,8 +365,13 @@ class _UpsCardKind:
     def build(self, name: str, settings: UpsCardSettings, context: DeviceContext) -> UpsCard:
         password = settings.password
         if password is not None and not 0 < len(password.reveal()) <= MAX_PASSWORD:
-            raise ValueError(f"password: the card takes 1 to {MAX_PASSWORD} characters")
-        endpoint = clientFromString(context.reactor, settings.address)
+            raise WrongSetting("password", f"the card takes 1 to {MAX_PASSWORD} characters")
+        try:
+            endpoint = clientFromString(context.reactor, settings.address)
+        except (ValueError, TypeError, KeyError, IndexError, OSError):
+            raise WrongSetting(
+                "address", f"no client endpoint such as tcp:192.168.1.20:2390: {settings.address!r}"
+            ) from None
         backoff = Backoff(RECONNECT_FIRST, RECONNECT_MOST, context.random.random)
 
         def link(card: UpsCard) -> TcpLink:

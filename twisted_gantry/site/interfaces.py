@@ -89,6 +89,14 @@ class DeviceContext:
     in_thread: Callable[..., Deferred[Any]]
 
 
+class WrongSetting(ValueError):
+    """A setting whose type is right and whose value is not; `key` is its name."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
 class IDeviceKind(Interface):
     """A kind of device, found as an entry point of the group `twisted_gantry.devices`."""
 
@@ -97,7 +105,7 @@ class IDeviceKind(Interface):
     groups = Attribute("The groups of a [[cabinet]] that such a device can be the source of.")
 
     def build(name: str, settings: Any, context: DeviceContext) -> IDevice:
-        """Return the device, not started, its points declared. Raises ValueError."""
+        """Return the device, not started, its points declared. Raises WrongSetting."""
 
 
 class IUplink(IService):
