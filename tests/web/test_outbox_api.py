@@ -4,6 +4,7 @@ import sqlite3
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from tests.web.small_site import Client, FakeUplink, SmallSite, now_of
@@ -124,7 +125,7 @@ class TestRetry:
                 "command": "outbox-retry",
                 "args": {"ids": [1]},
                 "result": "done",
-                "detail": "1 reports queued again",
+                "detail": "reports queued again: 1",
             }
         ]
 
@@ -143,6 +144,29 @@ class TestRetry:
         [entry] = client.get("/api/v1/audit").json["entries"]
         assert entry["result"] == "failed"
         assert kept.etc.retries == 0
+        assert [failure.type for failure in logged_failures] == [sqlite3.OperationalError]
+        logged_failures.clear()
+
+    def test_client_goes_away(self, kept: SmallSite, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What a client began that went away comes to its end, and to the audit."""
+        moved: Deferred[int] = Deferred()
+        monkeypatch.setattr(kept.site.store, "retry_reports", lambda *_: moved)
+        client = kept.client()
+        client.send("POST", RETRY, {"uplink": "etc"}).hang_up()
+        assert kept.etc.retries == 0
+        moved.callback(2)
+        assert kept.etc.retries == 1
+        [entry] = client.get("/api/v1/audit").json["entries"]
+        assert (entry["result"], entry["detail"]) == ("done", "reports queued again: 2")
+
+    def test_fails_after_the_client_went(
+        self, kept: SmallSite, monkeypatch: pytest.MonkeyPatch, logged_failures: list[Failure]
+    ) -> None:
+        """A failure that nobody waits for any more is logged."""
+        moved: Deferred[int] = Deferred()
+        monkeypatch.setattr(kept.site.store, "retry_reports", lambda *_: moved)
+        kept.client().send("POST", RETRY, {"uplink": "etc"}).hang_up()
+        moved.errback(sqlite3.OperationalError("disk"))
         assert [failure.type for failure in logged_failures] == [sqlite3.OperationalError]
         logged_failures.clear()
 

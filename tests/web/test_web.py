@@ -33,12 +33,9 @@ async def with_server(
 ) -> None:
     """Serve the site on a free port while `use` runs, which gets its address."""
     reactor = the_reactor()
-    factory = bounded_site(
-        small.resource(password), reactor, Limits(), small.http_counts.setdefault("web", Counter())
-    )
-    port: IListeningPort = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(
-        factory
-    )
+    counts = small.http_counts.setdefault("web", Counter())
+    factory = bounded_site(small.resource(password), reactor, Limits(), counts)
+    port: Any = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(factory)
     try:
         await use(f"http://127.0.0.1:{port.getHost().port}")
     finally:

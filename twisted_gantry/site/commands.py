@@ -32,6 +32,8 @@ _log = Logger()
 MAX_WAITING = 16
 EXPIRY = 30.0
 LONGEST_EXPIRY = 300.0
+# What the audit keeps of an argument, in characters.
+LONGEST_SHOWN = 1000
 
 
 @dataclass(frozen=True)
@@ -211,9 +213,7 @@ def _wrong_arguments(kind: CommandType, args: Mapping[str, Any]) -> str:
         if value is None:
             if argument.required:
                 return f"the argument {name!r} is missing"
-        elif not isinstance(value, argument.type) or (
-            isinstance(value, bool) and argument.type is not bool
-        ):
+        elif not _fits(value, argument.type):
             return f"the argument {name!r} must be of the type {argument.type.__name__}"
         elif isinstance(value, str) and not 0 < len(value) <= argument.longest:
             return f"the argument {name!r} has 1 to {argument.longest} characters"
@@ -224,9 +224,22 @@ def _shown(kind: CommandType | None, args: Mapping[str, Any]) -> dict[str, Any]:
     """Return arguments as they may be seen: nobody knows what is in those of an unknown command."""
     known = kind.arguments if kind is not None else {}
     return {
-        str(name)[:40]: value if name in known and not known[name].secret else "***"
+        str(name)[:40]: _short(value) if name in known and not known[name].secret else "***"
         for name, value in list(args.items())[:20]
     }
+
+
+def _short(value: Any) -> Any:
+    """Return what the audit keeps of an argument; one that is longer was refused anyway."""
+    text = repr(value)
+    return value if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…"
+
+
+def _fits(value: Any, kind: type) -> bool:
+    """Tell whether a JSON value is of a type: 5 is a float too, and true is no number."""
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
 
 
 def _again(known: AuditEntry, entry: AuditEntry) -> CommandResult:

@@ -105,7 +105,7 @@ class Access:
     def _knows(self, authorization: str) -> bool:
         scheme, _, given = authorization.strip().partition(" ")
         if scheme.lower() == "bearer":
-            return _same(self._token, given.strip().encode("utf-8", "surrogateescape"))
+            return _same(self._token, given.strip().encode())
         if scheme.lower() == "basic":
             try:
                 decoded = base64.b64decode(given.strip(), validate=True)

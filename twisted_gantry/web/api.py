@@ -5,7 +5,7 @@ Shapes are in `shapes.py`, what a client may send in `bodies.py`. Every error is
 """
 
 import re
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -24,7 +24,7 @@ from twisted_gantry.net.json_http import (
     respond,
 )
 from twisted_gantry.site import commands
-from twisted_gantry.site.interfaces import AuditEntry, CommandResult, Ledger, Outcome
+from twisted_gantry.site.interfaces import AuditEntry, Ledger, Outcome
 from twisted_gantry.site.site import Site
 from twisted_gantry.site.status import State
 from twisted_gantry.web import shapes
@@ -135,7 +135,7 @@ class LocalApi:
             confirmed=body.confirm,
             expiry=body.expires,
         )
-        result: CommandResult = await _to_the_end(self._site.door.run(wish))
+        result = await self._site.door.run(wish)
         content = {
             "id": wish.id,
             "result": result.result.value,
@@ -174,12 +174,13 @@ class LocalApi:
         if body.uplink is not None:
             self._check_uplink(body.uplink)
         chosen = list(self._site.uplinks) if body.uplink is None else [body.uplink]
-        who, retried = _who(request), 0
-        for uplink in chosen:
-            retried += await _to_the_end(self._retry(uplink, body.ids, who))
+        retried = await _to_the_end(self._retry(chosen, body.ids, _who(request)))
         return respond(request, {"retried": retried})
 
-    async def _retry(self, uplink: str, ids: list[int] | None, who: str) -> int:
+    async def _retry(self, uplinks: list[str], ids: list[int] | None, who: str) -> int:
+        return sum([await self._retry_one(uplink, ids, who) for uplink in uplinks])
+
+    async def _retry_one(self, uplink: str, ids: list[int] | None, who: str) -> int:
         """Queue an uplink's reports again, with an entry in the audit."""
         site = self._site
         args = {} if ids is None else {"ids": ids}
@@ -196,7 +197,7 @@ class LocalApi:
             site.alarms.clear(f"{uplink}.set-aside")
         # Also when nothing was set aside: what waits out a pause is then tried now.
         site.uplinks[uplink].retry()
-        detail = f"{count} reports queued again"
+        detail = f"reports queued again: {count}"
         await site.store.end_command(replace(entry, result=Outcome.DONE.value, detail=detail))
         return count
 
@@ -216,21 +217,19 @@ def _who(request: Request) -> str:
     return f"api {peer} {user}" if _USER.match(user) else f"api {peer}"
 
 
-def _to_the_end(work: Coroutine[Any, Any, _T]) -> Awaitable[_T]:
+def _to_the_end(work: Coroutine[Any, Any, _T]) -> Deferred[_T]:
     """Return what `work` ends with; whoever waits may be cancelled, `work` is not.
 
-    klein cancels a handler when its client goes away. A command that has begun must still come to
-    its entry in the audit.
+    klein cancels a handler when its client goes away; what has begun must still come to its entry
+    in the audit.
     """
     waiter: Deferred[_T] = Deferred()
-
-    def done(result: _T) -> None:
-        waiter.callback(result)
 
     def failed(failure: Failure) -> None:
         if waiter.called:
             _log.failure("a request failed after its client had gone", failure=failure)
-        waiter.errback(failure)
+        else:
+            waiter.errback(failure)
 
-    ensureDeferred(work).addCallbacks(done, failed)
+    ensureDeferred(work).addCallbacks(waiter.callback, failed)
     return waiter

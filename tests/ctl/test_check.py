@@ -1,0 +1,99 @@
+"""`check`: a configuration file, without a gantry."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.ctl.conftest import Ctl, FakeGantry
+
+SECRET = "hunter2-secret"
+
+GOOD = """
+[gantry]
+id = "G000211001002110010"
+
+[[device]]
+name = "ups1"
+kind = "ups-card"
+address = "tcp:192.168.1.20:2390"
+"""
+BAD = f"""
+[gantry]
+id = "G000211001002110010"
+nonsense = 1
+
+[[device]]
+name = "ups1"
+kind = "ups-card"
+address = "tcp:192.168.1.20:2390"
+poll = "often"
+password = {{ secret = "{SECRET}" }}
+"""
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> str:
+    """Return the path of a right configuration."""
+    path = tmp_path / "good.toml"
+    path.write_text(GOOD)
+    return str(path)
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> str:
+    """Return the path of a configuration with three mistakes."""
+    path = tmp_path / "bad.toml"
+    path.write_text(BAD)
+    return str(path)
+
+
+def test_good(ctl: Ctl, gantry: FakeGantry, good: str) -> None:
+    """A right file is exit code 0; no gantry is asked."""
+    result = ctl("check", good)
+    assert (result.exit_code, result.stdout) == (0, f"{good}: nothing is wrong.\n")
+    assert ctl("check", good, lang="zh").stdout == f"{good}：没有发现问题。\n"
+    assert not gantry.seen
+
+
+def test_good_json(ctl: Ctl, good: str) -> None:
+    """For programs: ok, and no problem."""
+    assert json.loads(ctl("check", "--json", good).stdout) == {"ok": True, "problems": []}
+
+
+def test_bad(ctl: Ctl, bad: str) -> None:
+    """Each mistake is a line with its place, all at once; exit code 1; no secret."""
+    result = ctl("check", bad)
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert any(line.startswith(f"{bad}:4: gantry.nonsense: ") for line in lines)
+    assert any(line.startswith(f"{bad}:10: device[1].poll: ") for line in lines)
+    assert any(line.startswith(f"{bad}:11: device[1].password: ") for line in lines)
+    assert result.stderr == "Problems: 3.\n"
+    assert ctl("check", bad, lang="zh").stderr == "问题：3 个。\n"
+    assert SECRET not in result.output
+
+
+def test_bad_json(ctl: Ctl, bad: str) -> None:
+    """For programs: each mistake with line, key and message."""
+    result = ctl("--json", "check", bad)
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)
+    assert found["ok"] is False
+    assert {"line", "key", "message"} == set(found["problems"][0])
+    assert (4, "gantry.nonsense") in [(p["line"], p["key"]) for p in found["problems"]]
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_no_file(ctl: Ctl, tmp_path: Path, lang: str) -> None:
+    """A file that is not there is exit code 1, and named."""
+    missing = str(tmp_path / "missing.toml")
+    result = ctl("check", missing, lang=lang)
+    assert result.exit_code == 1
+    assert missing in result.output
+
+
+def test_bad_options_do_not_matter(ctl: Ctl, good: str) -> None:
+    """A check needs no gantry, so neither its URL nor its password is looked at."""
+    result = ctl("--url", "nonsense", "--password-file", "/nonexistent", "check", good)
+    assert result.exit_code == 0

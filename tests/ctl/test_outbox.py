@@ -1,0 +1,114 @@
+"""`outbox` and `outbox retry`."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.ctl import recorded
+from tests.ctl.conftest import Ctl, FakeGantry
+
+
+def test_list(ctl: Ctl, gantry: FakeGantry) -> None:
+    """`outbox` alone lists what is kept, and why it was refused."""
+    result = ctl("outbox")
+    assert result.exit_code == 0
+    rows = [re.split(r"  +", line) for line in result.stdout.splitlines()]
+    assert rows[0] == [
+        *("Id", "Uplink", "Kind", "Subject", "State", "Created"),
+        *("Urgent", "Tries", "Bytes", "Reason"),
+    ]
+    assert rows[1] == [
+        *("41", "etc", "cabinetStatusUpdate", "1", "set-aside", "2026-10-12T09:10:00.000+08:00"),
+        *("Urgent", "2", "1834", "1005 the platform refuses the field upsStatus"),
+    ]
+    assert rows[2][6:] == ["–", "0", "911", "–"]
+    assert gantry.seen[0].query == {}
+
+
+def test_list_in_chinese(ctl: Ctl) -> None:
+    """The list in Chinese, states too."""
+    rows = [re.split(r"  +", line) for line in ctl("outbox", lang="zh").stdout.splitlines()]
+    assert rows[0][:5] == ["编号", "上联", "类型", "对象", "状态"]
+    assert [rows[1][4], rows[2][4], rows[1][6]] == ["搁置", "待发", "紧急"]
+
+
+def test_filters(ctl: Ctl, gantry: FakeGantry) -> None:
+    """The filters are handed to the gantry."""
+    result = ctl("outbox", "--uplink", "etc", "--state", "set-aside", "--limit", "5", "--json")
+    assert json.loads(result.stdout) == recorded.OUTBOX
+    assert gantry.seen[0].query == {"uplink": "etc", "state": "set-aside", "limit": "5"}
+
+
+@pytest.mark.parametrize(
+    ("lang", "said"), [("en", "No report waits.\n"), ("zh", "没有待处理的上报。\n")]
+)
+def test_empty(ctl: Ctl, gantry: FakeGantry, lang: str, said: str) -> None:
+    """An empty outbox is said as such."""
+    gantry.says("GET", "/api/v1/outbox", {"reports": []})
+    assert ctl("outbox", lang=lang).stdout == said
+
+
+@pytest.mark.parametrize(
+    ("args", "sent"),
+    [
+        (["retry"], {}),
+        (["retry", "--uplink", "etc"], {"uplink": "etc"}),
+        (["--uplink", "etc", "retry"], {"uplink": "etc"}),
+        (["--uplink", "etc", "retry", "--uplink", "fogslink"], {"uplink": "fogslink"}),
+        (["retry", "41", "42"], {"ids": [41, 42]}),
+        (["retry", "--uplink", "etc", "41"], {"uplink": "etc", "ids": [41]}),
+    ],
+)
+def test_retry(ctl: Ctl, gantry: FakeGantry, args: list[str], sent: Any) -> None:
+    """`retry` names just what it was told to, wherever --uplink stands."""
+    result = ctl("outbox", *args)
+    assert (result.exit_code, result.stdout) == (0, "3 queued again.\n")
+    assert gantry.asked() == [("POST", "/api/v1/outbox/retry")]
+    assert gantry.seen[0].body == sent
+
+
+def test_retry_in_chinese_and_json(ctl: Ctl) -> None:
+    """The outcome in Chinese, and as JSON, wherever --json stands."""
+    assert ctl("outbox", "retry", lang="zh").stdout == "已重新排队 3 条。\n"
+    for args in (["outbox", "retry", "--json"], ["outbox", "--json", "retry"]):
+        assert json.loads(ctl(*args).stdout) == {"retried": 3}
+
+
+def test_retry_less(ctl: Ctl, gantry: FakeGantry) -> None:
+    """Reports that were named and not queued again make the exit code 1."""
+    gantry.says("POST", "/api/v1/outbox/retry", {"retried": 1})
+    result = ctl("outbox", "retry", "41", "42", "42")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("1 of 2 queued again")
+    assert "2 条中有 1 条" in ctl("outbox", "retry", "41", "42", lang="zh").stdout
+    assert ctl("outbox", "retry", "41", "42", "--json").exit_code == 1
+    assert ctl("outbox", "retry", "41").exit_code == 0
+
+
+@pytest.mark.parametrize("option", [("--state", "set-aside"), ("--limit", "5")])
+def test_retry_takes_no_filter(ctl: Ctl, gantry: FakeGantry, option: tuple[str, str]) -> None:
+    """A filter that `retry` would not heed is refused: it would send more than was meant."""
+    result = ctl("outbox", *option, "retry")
+    assert result.exit_code == 64
+    assert "--state and --limit are for the list" in result.stderr
+    assert not gantry.seen
+
+
+def test_unknown_uplink(ctl: Ctl, gantry: FakeGantry) -> None:
+    """What the gantry refuses is told with its reason."""
+    error = {"error": {"code": "no-such-uplink", "message": "there are: etc"}}
+    gantry.says("POST", "/api/v1/outbox/retry", error, 404)
+    result = ctl("outbox", "retry", "--uplink", "x")
+    assert result.exit_code == 1
+    assert "there are: etc" in result.stderr
+    result = ctl("outbox", "retry", "--uplink", "x", "--json")
+    assert json.loads(result.stdout)["error"]["code"] == "no-such-uplink"
+
+
+@pytest.mark.parametrize("args", [["--state", "sent"], ["--limit", "0"], ["retry", "0"], ["again"]])
+def test_wrong_usage(ctl: Ctl, gantry: FakeGantry, args: list[str]) -> None:
+    """Wrong usage is exit code 64, and asks nothing."""
+    assert ctl("outbox", *args).exit_code == 64
+    assert not gantry.seen
