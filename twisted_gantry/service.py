@@ -20,6 +20,7 @@ from twisted.python.usage import UsageError
 
 from twisted_gantry import __version__
 from twisted_gantry.config import DEMO, ConfigError, Settings, load, load_file
+from twisted_gantry.net.clock import make_monotonic
 from twisted_gantry.net.http_server import Limits, bounded_site
 from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.site.alarms import Alarms, Severity
@@ -195,5 +196,6 @@ def makeService(options: Options) -> Gantry:
     """Return the service for twistd."""
     from twisted.internet import reactor  # the one place, with twin.tap, that takes the global one
 
+    make_monotonic(reactor)
     folder = Path(options["data"]).absolute()
     return Gantry(options.settings, folder, bool(options["demo"]), reactor)

@@ -2,9 +2,7 @@
 
 import sys
 
-import alarm
-import idle
-import outbox
+from scripts.benchmarks import alarm, idle, outbox
 
 BENCHMARKS = {"outbox": outbox.main, "alarm": alarm.main, "idle": idle.main}
 

@@ -13,14 +13,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import process
-from report import bar, figure, on_reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 
+from scripts.benchmarks.process import again
+from scripts.benchmarks.report import bar, figure, on_reactor
 from twisted_gantry.config import load
 from twisted_gantry.net.http_client import BoundedClient, persistent_pool, treq_client
 from twisted_gantry.service import gantry_tree
@@ -166,7 +166,7 @@ async def work(reactor: Any) -> bool:
 
 def main() -> bool:
     """Run it in a process of its own."""
-    return process.again("alarm")
+    return again("alarm")
 
 
 if __name__ == "__main__":

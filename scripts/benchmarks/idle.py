@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import process
 import psutil
-from report import bar, figure, on_reactor
 from twisted.internet.task import deferLater
 
+from scripts.benchmarks.process import again
+from scripts.benchmarks.report import bar, figure, on_reactor
 from twisted_gantry.twin.twin import TwinSettings, build_twin
 
 SETTLE, WATCH = 15.0, 40.0
@@ -94,7 +94,7 @@ async def work(reactor: Any) -> bool:
 
 def main() -> bool:
     """Run it in a process of its own."""
-    return process.again("idle")
+    return again("idle")
 
 
 if __name__ == "__main__":

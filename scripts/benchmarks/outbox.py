@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import process
-from report import bar, figure, on_reactor
 from twisted.enterprise.adbapi import ConnectionPool
 from twisted.internet.defer import Deferred, gatherResults
 
+from scripts.benchmarks.process import again
+from scripts.benchmarks.report import bar, figure, on_reactor
 from twisted_gantry.site.interfaces import Cap
 from twisted_gantry.store import outbox
 from twisted_gantry.store.schema import FILE, open_database
@@ -86,7 +86,7 @@ async def work(reactor: Any) -> bool:
 
 def main() -> bool:
     """Run it in a process of its own."""
-    return process.again("outbox")
+    return again("outbox")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What the tests of the command line share: a gantry that answers from recorded shapes."""
 
+import gc
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +16,15 @@ from tests.ctl import recorded
 from twisted_gantry.ctl.main import cli
 
 Reply = tuple[int, bytes, dict[str, str]]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def quick_collections() -> Iterator[None]:
+    """Let the collection after each test look at what the tests of this room made, no more."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @dataclass

@@ -153,14 +153,15 @@ def test_text_stays_text(ctl: Ctl, gantry: FakeGantry) -> None:
 
 def test_types(ctl: Ctl, gantry: FakeGantry) -> None:
     """Whole numbers may be hexadecimal; true and false have several names."""
-    for option, value in [
+    cases: list[tuple[str, dict[str, object]]] = [
         ("--mamps=0x10", {"mamps": 16}),
         ("--mamps=010", {"mamps": 10}),
         ("--share=3", {"share": 3.0}),
         ("--force=no", {"force": False}),
         ("--force=是", {"force": True}),
         ("--force=OFF", {"force": False}),
-    ]:
+    ]
+    for option, value in cases:
         gantry.seen.clear()
         ctl("command", "cfos", "override", "--dev_id=E1", option)
         assert _sent(gantry)["args"] == {"dev_id": "E1", **value}

@@ -133,11 +133,13 @@ async def test_a_gantry_from_a_file_reports_to_real_peers(rig: Rig) -> None:
     assert AUTH not in shown
 
 
-async def test_kill_9_loses_no_stored_report(rig: Rig) -> None:
+@pytest.mark.parametrize(
+    "kills", [8, pytest.param(80, marks=[pytest.mark.long, pytest.mark.timeout(600)])]
+)
+async def test_kill_9_loses_no_stored_report(rig: Rig, kills: int) -> None:
     """However often it is killed in an outage, each stored report arrives; few arrive twice."""
     chance = random.Random(20)
     stored: dict[int, bytes] = {}
-    kills = 8
     for turn in range(kills):
         # An outage in which the platform is back for moments: some reports are acknowledged.
         rig.twin.faults.put(ETC, {"refuse": True})

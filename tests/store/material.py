@@ -1,7 +1,8 @@
 """What the tests of the store share: a store in memory, and a reactor that only takes calls."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ from zope.interface import implementer
 from twisted_gantry.site.interfaces import Cap
 from twisted_gantry.store.schema import MIGRATIONS, open_database
 from twisted_gantry.store.store import SqliteStore
-from twisted_gantry.store.writer import InlineWriter
+from twisted_gantry.store.writer import InlineWriter, ThreadWriter
 
 _T = TypeVar("_T")
 
@@ -27,10 +28,15 @@ PATIENCE = 10.0
 
 
 def result_of(deferred: Deferred[_T]) -> _T:
-    """Return the result of a Deferred that has fired. Raises what it failed with."""
+    """Return the result of a Deferred that has fired, and leave it. Raises what it failed with."""
     results: list[_T] = []
     failures: list[Failure] = []
-    deferred.addCallbacks(results.append, failures.append)
+
+    def keep(result: _T) -> _T:
+        results.append(result)
+        return result
+
+    deferred.addCallbacks(keep, failures.append)
     if failures:
         failures[0].raiseException()
     assert results, "it has not fired"
@@ -83,3 +89,11 @@ class Calls:
         """Run calls, as they come, until every one of the Deferreds has fired."""
         while not all(deferred.called for deferred in until):
             self._queue.get(timeout=PATIENCE)()
+
+    @contextmanager
+    def closing(self, thing: SqliteStore | ThreadWriter) -> Iterator[None]:
+        """Close a writer or store at the end, come what may: a thread that is left would hang."""
+        try:
+            yield
+        finally:
+            self.run(thing.close())

@@ -62,8 +62,8 @@ class Desk:
 def desk(tmp_path: Path) -> Iterator[Desk]:
     """Return a writer; it is closed at the end."""
     desk = Desk(tmp_path)
-    yield desk
-    desk.calls.run(desk.writer.close())
+    with desk.calls.closing(desk.writer):
+        yield desk
 
 
 # -- the thread
@@ -156,19 +156,23 @@ def test_a_job_that_ends_the_transaction_is_survived(desk: Desk) -> None:
 
 
 def test_a_failing_disk_is_a_failure(tmp_path: Path) -> None:
-    """What the disk refuses comes back as the failure of each Deferred; nothing hangs."""
+    """What the disk refuses is the failure of each Deferred, until the disk works again."""
     db, _ = open_database(tmp_path, lambda: 0.0)
     db.execute("PRAGMA query_only = ON")
     calls = Calls()
     store = SqliteStore(ThreadWriter(db, calls), lambda: 0.0)
-    added = store.add_report("etc", "kind", "subject", b"body", False, PLENTY)
-    setting = store.put_setting("a", 1)
-    read = store.reports(None, None, 10)
-    calls.run(added, setting, read)
-    assert isinstance(failure_of(added), sqlite3.OperationalError)
-    assert isinstance(failure_of(setting), sqlite3.OperationalError)
-    assert result_of(read) == []
-    calls.run(store.close())
+    with calls.closing(store):
+        added = store.add_report("etc", "kind", "subject", b"body", False, PLENTY)
+        setting = store.put_setting("a", 1)
+        read = store.reports(None, None, 10)
+        calls.run(added, setting, read)
+        for each in (added, setting, read):
+            assert isinstance(failure_of(each), sqlite3.OperationalError)
+        db.execute("PRAGMA query_only = OFF")
+        again, ledger = store.put_setting("a", 2), store.ledger("etc")
+        calls.run(again, ledger)
+        assert result_of(again) is None
+        assert result_of(ledger).created == 0
 
 
 def test_a_full_disk_fails_what_does_not_fit(tmp_path: Path) -> None:
@@ -184,9 +188,8 @@ def test_a_full_disk_fails_what_does_not_fit(tmp_path: Path) -> None:
     result_of(store.close())
 
 
-def test_closing_finishes_what_waits(tmp_path: Path) -> None:
+def test_closing_finishes_what_waits(desk: Desk, tmp_path: Path) -> None:
     """Close lets every job that was handed in finish first, then closes the file."""
-    desk = Desk(tmp_path)
     go_on = desk.hold()
     waiting = [desk.insert(number) for number in range(MAX_GROUP + 10)]
     closed = desk.writer.close()
@@ -203,9 +206,8 @@ def test_closing_finishes_what_waits(tmp_path: Path) -> None:
     db.close()
 
 
-def test_closing_twice_is_closing_once(tmp_path: Path) -> None:
+def test_closing_twice_is_closing_once(desk: Desk) -> None:
     """Each call of close gets its own answer, before and after the end."""
-    desk = Desk(tmp_path)
     first, second = desk.writer.close(), desk.writer.close()
     desk.calls.run(first, second)
     assert desk.writer.close().called

@@ -55,7 +55,6 @@ class _Gantryctl(Group):
             complain(_texts(None), error.format_message())
             code = Exit.WRONG
         except (click.Abort, KeyboardInterrupt):
-            click.echo(err=True)
             code = Exit.INTERRUPTED
         except OSError as error:
             if error.errno != errno.EPIPE:
@@ -110,7 +109,7 @@ def _broken_pipe() -> int:
 Exit codes · 退出码
   0    in order, done · 正常，完成
   1    something is wrong; failed or refused · 有异常；失败或被拒绝
-  2    the gantry cannot be reached, or its answer broke off · 无法连接或应答中断
+  2    the gantry cannot be reached, or breaks off · 无法连接或应答中断
   3    timeout: nobody knows whether it was done · 超时，是否执行未知
   64   wrong usage · 用法错误
   130  interrupted · 被中断

@@ -209,7 +209,7 @@ def _control(en: str, zh: str, danger: str = "", locked: str = "") -> CommandTyp
 
 def commands(allow_off: bool) -> Mapping[str, CommandType]:
     """Return what a card can be told; `allow_off` unlocks the one that darkens the gantry."""
-    locked = "" if allow_off else "SOFF is locked: it needs allow_off = true on the device"
+    locked = "" if allow_off else "needs allow_off = true on the device"
     return MappingProxyType(
         {
             "SON": _control("output on", "打开输出"),

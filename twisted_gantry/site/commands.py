@@ -198,7 +198,7 @@ def _check(kind: CommandType, request: Request) -> CommandResult | None:
     if not 0 < request.expiry <= LONGEST_EXPIRY:
         return _refused(f"an expiry is over 0 and up to {LONGEST_EXPIRY:g} seconds")
     if kind.locked:
-        return _refused(kind.locked)
+        return _refused(f"{request.command} is locked: it {kind.locked}")
     if kind.danger and not request.confirmed:
         return _refused(f"{request.command} {kind.danger}: it needs a confirmation")
     return None

@@ -12,6 +12,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
+from twisted_gantry.net.clock import make_monotonic
 from twisted_gantry.twin.twin import FASTEST, TwinSettings, build_twin
 from twisted_gantry.twin.world import World
 
@@ -93,4 +94,5 @@ def makeService(options: Options) -> IService:
     """Build the service, on the reactor of the process."""
     from twisted.internet import reactor
 
+    make_monotonic(reactor)
     return cast("IService", build_twin(options.settings, reactor, time))
