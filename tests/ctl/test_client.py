@@ -199,6 +199,15 @@ def test_refused() -> None:
     assert error.fields["reason"] == "Connection refused"
 
 
+def test_no_tls(gantry: FakeGantry) -> None:
+    """An https URL is not answered by a peer without TLS, and sends it nothing openly."""
+    with pytest.raises(ApiError) as caught:
+        Api(gantry.url.replace("http:", "https:"), Secret(PASSWORD)).get("/api/v1/site")
+    error = caught.value
+    assert (error.key, error.exit_code, error.sent) == ("cannot-connect", Exit.UNREACHABLE, False)
+    assert not gantry.seen
+
+
 def test_silence() -> None:
     """A peer that accepts and says nothing is given up after the timeout."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

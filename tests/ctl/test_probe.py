@@ -172,7 +172,7 @@ def test_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.exit_code == 0
     assert [command["cmd"] for command in asked] == ["RTD", "RTD", "RTD", "QAD"]
     assert len({command["session"] for command in asked}) == 4
-    monkeypatch.setattr(probe, "DEADLINE", 0.1)
+    monkeypatch.setattr(probe, "DEADLINE", 0.5)
     result, _, _ = _ask(lambda command: _error(command, "201"))
     assert result.exit_code == 3
     assert "stayed busy (201)" in result.stderr
@@ -193,7 +193,7 @@ def test_strange_frames() -> None:
 
 def test_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """A card that says nothing, or half an object, is exit code 3 after the deadline."""
-    monkeypatch.setattr(probe, "DEADLINE", 0.05)
+    monkeypatch.setattr(probe, "DEADLINE", 0.25)
     for answer, heard in [(lambda _: None, "0 bytes"), (lambda _: b'{"uid', "5 bytes")]:
         result, asked, _ = _ask(answer)
         assert (result.exit_code, result.stdout) == (3, "")

@@ -1,6 +1,7 @@
 """The file: made, migrated, moved aside when it is corrupt, and used by one process."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -163,20 +164,30 @@ def test_a_newer_file_is_refused_with_the_way_out(tmp_path: Path) -> None:
 # -- a corrupt file
 
 
-def _overwritten(at: int, data: bytes) -> Callable[[bytes], bytes]:
-    return lambda whole: whole[:at] + data + whole[at + len(data) :]
+def _page(whole: bytes) -> int:
+    """Return the size of a page, from the header of the file."""
+    return int.from_bytes(whole[16:18], "big")
+
+
+def _overwritten(at: int, data: bytes, pages: int = 0) -> Callable[[bytes], bytes]:
+    """Return what writes `data` at a place in the file, `at` bytes behind so many pages."""
+
+    def damage(whole: bytes) -> bytes:
+        start = at + pages * _page(whole)
+        return whole[:start] + data + whole[start + len(data) :]
+
+    return damage
 
 
 CORRUPTIONS: dict[str, Callable[[bytes], bytes]] = {
     "garbage": lambda whole: b"this is no database" * 1000,
-    "one byte": lambda whole: b"x",
     "a zeroed header": _overwritten(0, bytes(100)),
     "all zero": lambda whole: bytes(len(whole)),
     "a page cut in two": lambda whole: whole[:-2000],
     "half of it": lambda whole: whole[: len(whole) // 2],
-    "the first page alone": lambda whole: whole[:4096],
-    "zeroed pages": _overwritten(4096 * 5, bytes(4096 * 3)),
-    "another program's page": _overwritten(4096 * 4, b"\x0d\x7f" * 2048),
+    "the first page alone": lambda whole: whole[: _page(whole)],
+    "zeroed pages": _overwritten(0, bytes(20_000), pages=2),
+    "another program's page": _overwritten(0, b"\x0d\x7f" * 2048, pages=3),
     "an unknown file format": _overwritten(44, b"\x00\x00\x00\x63"),
     "a schema that is no text": _overwritten(100, bytes(range(256)) * 15),
 }
@@ -208,17 +219,50 @@ def test_a_corrupt_file_never_stops_the_start(
     assert [each.body for each in result_of(reports)] == [b"new"]
 
 
-def test_the_side_files_go_with_a_corrupt_file(tmp_path: Path) -> None:
-    """The -wal and -shm of a corrupt file are moved with it: they belong to no other."""
-    for suffix in ("", "-wal", "-shm"):
-        (tmp_path / (FILE + suffix)).write_bytes(b"garbage" + suffix.encode())
-    db, found = open_database(tmp_path, _clock)
+def test_the_log_of_a_corrupt_file_is_kept_with_it(tmp_path: Path) -> None:
+    """What was only in the -wal of a file that is corrupt is aside, and not in the new file."""
+    crashed, marker = tmp_path / "crashed", b"only in the log " * 20
+    crashed.mkdir()
+    db, _ = open_database(tmp_path, _clock)
+    with closing(db):
+        for number in range(100):
+            outbox.add(db, "etc", "kind", "subject", marker, float(number), False, PLENTY)
+        for suffix in ("", "-wal", "-shm"):
+            shutil.copy(tmp_path / (FILE + suffix), crashed / (FILE + suffix))
+    (crashed / FILE).write_bytes(b"garbage" * 2000)
+    db, found = open_database(crashed, _clock)
     with closing(db):
         assert len(found) == 1
-        for suffix in ("", "-wal", "-shm"):
-            aside = tmp_path / f"{FILE}.corrupt-1700000000{suffix}"
-            assert aside.read_bytes() == b"garbage" + suffix.encode()
+        assert outbox.reports(db, None, None, 9) == []
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    aside = b"".join(p.read_bytes() for p in crashed.glob(f"{FILE}.corrupt-1700000000*"))
+    assert marker in aside
+
+
+def test_side_files_that_are_left_are_moved_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A -wal and -shm that SQLite left beside a corrupt file go with it: they fit no other."""
+    results: list[BaseException | sqlite3.Connection] = [
+        sqlite3.DatabaseError("damaged"),
+        sqlite3.connect(":memory:"),
+    ]
+
+    def opened(path: Path) -> sqlite3.Connection:
+        result = results.pop(0)
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    monkeypatch.setattr("twisted_gantry.store.schema._opened", opened)
+    for suffix in ("", "-wal", "-shm"):
+        (tmp_path / (FILE + suffix)).write_text(f"garbage{suffix}")
+    db, found = open_database(tmp_path, _clock)
+    db.close()
+    assert "damaged" in found[0]
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        f"{FILE}.corrupt-1700000000{suffix}": f"garbage{suffix}" for suffix in ("", "-wal", "-shm")
+    }
 
 
 def test_a_garbled_log_costs_no_more_than_itself(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""`gantryctl`: the command line, a client of the local API."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from twisted_gantry.ctl.errors import Exit, Trouble
+from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.helptext import Command
 from twisted_gantry.ctl.render import plain
 from twisted_gantry.ctl.session import Session, json_option, pass_session
@@ -28,11 +28,8 @@ def check(session: Session, config: Path) -> int:
     from twisted_gantry.config import check_file
 
     texts = session.texts
-    try:
-        with session.waiting(texts("checking", file=config)):
-            problems = check_file(config)
-    except OSError as error:
-        raise Trouble("bad-file", file=config, reason=error.strerror or str(error)) from None
+    with session.waiting(texts("checking", file=config)):
+        problems = check_file(config)
     if session.json:
         found = [{"line": p.line, "key": p.key, "message": p.message} for p in problems]
         session.show_json({"ok": not found, "problems": found})

@@ -232,10 +232,7 @@ class Api:
             headers["X-Gantry-User"] = user
         if self._authorization is not None:
             headers["Authorization"] = self._authorization.reveal()
-        try:
-            connection = self._connect(timeout)
-        except (http.client.HTTPException, ValueError):
-            raise _bad_url(self.url) from None
+        connection = self._connect(timeout)
         try:
             self._open(connection)
             with _Watchdog(connection.sock, timeout) as watchdog:

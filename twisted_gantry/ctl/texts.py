@@ -151,11 +151,11 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "no-password": (
         (
-            "{where} wants a password or a token, and not this one:"
+            "{where} wants a password or a token; none was given, or a wrong one:"
             " --password-file or GANTRY_PASSWORD, --token-file or GANTRY_TOKEN."
         ),
         (
-            "{where} 要求正确的密码或令牌：--password-file 或 GANTRY_PASSWORD，"
+            "{where} 要求密码或令牌，未给出或有误：--password-file 或 GANTRY_PASSWORD，"
             "--token-file 或 GANTRY_TOKEN。"
         ),
     ),
