@@ -219,17 +219,18 @@ def test_a_corrupt_file_never_stops_the_start(
     assert [each.body for each in result_of(reports)] == [b"new"]
 
 
-def test_the_log_of_a_corrupt_file_is_kept_with_it(tmp_path: Path) -> None:
+def test_the_log_of_a_corrupt_file_is_kept_with_it(tmp_path: Path, whole: bytes) -> None:
     """What was only in the -wal of a file that is corrupt is aside, and not in the new file."""
     crashed, marker = tmp_path / "crashed", b"only in the log " * 20
     crashed.mkdir()
+    (tmp_path / FILE).write_bytes(whole)
     db, _ = open_database(tmp_path, _clock)
     with closing(db):
-        for number in range(100):
-            outbox.add(db, "etc", "kind", "subject", marker, float(number), False, PLENTY)
+        outbox.add(db, "etc", "kind", "subject", marker, 1.0, False, PLENTY)
         for suffix in ("", "-wal", "-shm"):
             shutil.copy(tmp_path / (FILE + suffix), crashed / (FILE + suffix))
-    (crashed / FILE).write_bytes(b"garbage" * 2000)
+    assert marker not in whole
+    (crashed / FILE).write_bytes(CORRUPTIONS["zeroed pages"](whole))
     db, found = open_database(crashed, _clock)
     with closing(db):
         assert len(found) == 1

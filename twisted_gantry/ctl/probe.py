@@ -1,6 +1,7 @@
 """`gantryctl probe`: ask a UPS card directly, without a gantry: is it there, what does it say?"""
 
 import random
+import select
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -71,7 +72,7 @@ class Card:
                 raise self._trouble(key, cmd, name=reply.name)
             if time.monotonic() + pause >= deadline:
                 raise self._trouble("card-busy", cmd, Exit.UNKNOWN, seconds=f"{DEADLINE:g}")
-            time.sleep(pause)
+            select.select([self._socket], [], [], pause)  # or until the card says something
             pause *= 2
 
     def _say(self, cmd: str, deadline: float) -> Reply:
