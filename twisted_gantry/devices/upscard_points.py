@@ -13,7 +13,8 @@ from twisted_gantry.wire.reading import Quality
 from twisted_gantry.wire.upscard import MAX_PASSWORD
 from twisted_gantry.wire.upscard_values import LIVE_UNITS, RATED_UNITS, STATUS_NAMES
 
-_LABELS: Mapping[str, tuple[str, str]] = {
+# The names of the points, English and Chinese.
+LABELS: Mapping[str, tuple[str, str]] = {
     **{f"input_voltage_{p}": (f"Input voltage {p.upper()}", f"输入电压{p.upper()}") for p in "rst"},
     "input_frequency": ("Input frequency", "输入频率"),
     **{f"input_current_{p}": (f"Input current {p.upper()}", f"输入电流{p.upper()}") for p in "rst"},
@@ -62,7 +63,7 @@ BATTERY_REMAINING = "battery_remaining"
 
 _UNITS = {**LIVE_UNITS, **RATED_UNITS, BATTERY_REMAINING: "Ah"}
 POINTS = tuple(
-    PointType(name, _UNITS.get(name, ""), *_LABELS[name])
+    PointType(name, _UNITS.get(name, ""), *LABELS[name])
     for name in (*LIVE, BATTERY_REMAINING, *RATED)
 )
 
