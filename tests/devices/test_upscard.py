@@ -543,6 +543,21 @@ def test_an_expired_command_is_withdrawn(scripted: tuple[Rig, ScriptFactory]) ->
     assert factory.commands("BZON") == []
 
 
+def test_an_expired_command_is_not_sent_to_a_busy_card_again(
+    scripted: tuple[Rig, ScriptFactory],
+) -> None:
+    """A command that expires while the card is BUSY is not repeated when the pause is over."""
+    rig, factory = scripted
+    factory.answers["T"] = 201
+    results = rig.command("T", expiry=0.3)
+    rig.clock.run(0.5)
+    assert outcome(results).result is Outcome.TIMEOUT
+    sent = len(factory.commands("T"))
+    rig.clock.run(5.0)
+    assert len(factory.commands("T")) == sent
+    assert rig.state() is State.ONLINE
+
+
 def test_set_password_is_proved(rig: TwinRig) -> None:
     """A new password is set with a QAD, proved by another, and used from then on."""
     results = rig.command("set-password", {"new": "AYI9 123456"})

@@ -57,7 +57,8 @@ class Exchange:
     """One command, and what becomes of it: `ended` is called once, with how it ended.
 
     `deadline` and `patience` are seconds: for the whole, BUSY retries included, counted from its
-    first transmission; and for one reply. One that is `withdrawn` while it waits is not sent.
+    first transmission; and for one reply. One that is `withdrawn` while it waits, in the queue or
+    for a BUSY card, is not sent.
     """
 
     cmd: str
@@ -96,7 +97,7 @@ class SessionInputs(Protocol):
         """The time for the reply, or for the whole command, is over."""
 
     def unsendable(self, why: str) -> None:
-        """The current command cannot be put into bytes."""
+        """The current command is not to be sent, or cannot be."""
 
 
 @dataclass(eq=False)
@@ -127,6 +128,9 @@ class SessionCore:
         exchange = self.current
         assert exchange is not None
         assert exchange.expires is not None
+        if exchange.withdrawn:
+            machine.unsendable("given up while the card was BUSY")
+            return
         while (session := self.new_session()) in self.recent:
             pass
         exchange.session = session
