@@ -558,6 +558,22 @@ def test_an_expired_command_is_not_sent_to_a_busy_card_again(
     assert rig.state() is State.ONLINE
 
 
+def test_a_reply_after_the_expiry_harms_nothing(scripted: tuple[Rig, ScriptFactory]) -> None:
+    """A command that expired in flight may still be answered: its outcome stays the timeout."""
+    rig, factory = scripted
+
+    def late(command: dict[str, Any]) -> None:
+        reply = Result(uid="1", session=command["session"], cmd="T", value="(OK").encode()
+        rig.clock.callLater(1.0, factory.sessions[-1].send, reply)
+
+    factory.answers["T"] = late
+    results = rig.command("T", expiry=0.3)
+    rig.clock.run(5.0)
+    assert outcome(results).result is Outcome.TIMEOUT
+    assert rig.state() is State.ONLINE
+    assert len(rig.network.pumps) == 1
+
+
 def test_set_password_is_proved(rig: TwinRig) -> None:
     """A new password is set with a QAD, proved by another, and used from then on."""
     results = rig.command("set-password", {"new": "AYI9 123456"})

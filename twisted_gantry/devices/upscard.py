@@ -226,7 +226,12 @@ class UpsCard(NamedService):
             exchange.withdrawn = True
 
         said: Deferred[Ending] = Deferred(withdraw)
-        exchange.ended = said.callback
+
+        def ended(ending: Ending) -> None:
+            if not said.called:  # else whoever waited has given up
+                said.callback(ending)
+
+        exchange.ended = ended
         self._session.submit(exchange)
         return said
 
