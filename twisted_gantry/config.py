@@ -222,6 +222,8 @@ class _Reader:
             return None
         try:
             kind: IDeviceKind = self._kinds[name].load()
+            if not IDeviceKind.providedBy(kind):
+                raise TypeError("it is no kind of device")
         except Exception as error:
             self.document.wrong((*path, "kind"), f"the driver of {name!r} does not load: {error}")
             return None

@@ -63,11 +63,6 @@ def database() -> sqlite3.Connection:
     return db
 
 
-def memory_store(now: Callable[[], float]) -> SqliteStore:
-    """Return a new store in memory, which does each job at once."""
-    return SqliteStore(InlineWriter(database()), now)
-
-
 def file_store(folder: Path) -> tuple[SqliteStore, sqlite3.Connection]:
     """Return a store in a file that does each job at once, and its connection."""
     db, found = open_database(folder, Clock().seconds)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from twisted.internet.task import Clock
 
-from tests.store.material import PLENTY, database, memory_store, result_of
+from tests.store.material import PLENTY, database, result_of
+from tests.support import memory_store
 from twisted_gantry.site.interfaces import Cap, Ledger, Report
 from twisted_gantry.store import outbox
 from twisted_gantry.store.store import SqliteStore

@@ -15,9 +15,9 @@ from tests.store.material import (
     database,
     failure_of,
     file_store,
-    memory_store,
     result_of,
 )
+from tests.support import memory_store
 from twisted_gantry.site.interfaces import AuditEntry, IStore, StoredCard
 from twisted_gantry.store.store import SqliteStore, open_store
 from twisted_gantry.store.writer import InlineWriter

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Literal
 
 import msgspec
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -129,6 +129,7 @@ class EtcUplink(NamedService):
         )
         self._cards = CardsPoll(NAME, site.gantry_id, site.store, channel, now, site.alarms)
         self._latches = _Latches()
+        self._asking: Deferred[None] | None = None
         self._first: IDelayedCall | None = None
         self._windows: dict[str, IDelayedCall] = {}
         self._more: set[str] = set()
@@ -172,6 +173,8 @@ class EtcUplink(NamedService):
             if loop.running:
                 loop.stop()
         self._sender.stop()
+        if self._asking is not None:
+            self._asking.cancel()
         return self._close()
 
     def retry(self) -> None:
@@ -292,11 +295,13 @@ class EtcUplink(NamedService):
         enforced.addCallback(self._dropped).addErrback(_log_failure)
 
     def _ask_for_cards(self) -> None:
-        ensureDeferred(self._cards.ask()).addErrback(_log_failure)
+        self._asking = ensureDeferred(self._cards.ask())
+        self._asking.addErrback(_log_failure)
 
 
 def _log_failure(failure: Failure) -> None:
-    _log.failure("the ETC uplink failed", failure=failure)
+    if not failure.check(CancelledError):  # cut off by the stop
+        _log.failure("the ETC uplink failed", failure=failure)
 
 
 def etc_uplink(

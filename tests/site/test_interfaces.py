@@ -1,0 +1,67 @@
+"""The seams: what says that it provides an interface does."""
+
+from random import Random
+
+import pytest
+from twisted.internet.testing import MemoryReactorClock
+from zope.interface.verify import verifyClass, verifyObject
+
+from tests.support import Bench, in_no_thread
+from twisted_gantry.devices import computer, upscard
+from twisted_gantry.site.catalogue import Catalogue, PointType
+from twisted_gantry.site.interfaces import (
+    CommandType,
+    DeviceContext,
+    IDevice,
+    IDeviceKind,
+    IStore,
+    IUplink,
+)
+from twisted_gantry.site.points import Points
+from twisted_gantry.site.secret import Secret
+from twisted_gantry.store.store import SqliteStore
+from twisted_gantry.uplinks.etc import EtcSettings, etc_uplink
+
+_KINDS = {
+    "ups-card": (upscard.kind, upscard.UpsCardSettings(address="tcp:127.0.0.1:2390")),
+    "computer": (computer.kind, computer.ComputerSettings()),
+}
+
+
+@pytest.fixture
+def context() -> DeviceContext:
+    """Return what a driver is given, with a reactor in memory."""
+    points = Points(Catalogue(), lambda: 0.0)
+    return DeviceContext(MemoryReactorClock(), points, lambda: 0.0, Random(0), in_no_thread)
+
+
+@pytest.mark.parametrize("name", _KINDS)
+def test_a_kind_of_device_builds_a_device(name: str, context: DeviceContext) -> None:
+    """Each kind provides its interface; what it builds is a device, with its points declared."""
+    kind, settings = _KINDS[name]
+    assert verifyObject(IDeviceKind, kind)
+    assert kind.kind == name
+    device = kind.build("one", settings, context)
+    assert verifyObject(IDevice, device)
+    assert device.kind == name
+    assert device.status.name == "one"
+    assert all(isinstance(each, CommandType) for each in device.commands.values())
+    types = [context.points.catalogue[point.name] for point in context.points.under("one.")]
+    assert types
+    assert all(isinstance(each, PointType) and each.en and each.zh for each in types)
+    assert len({rule.name for rule in device.rules}) == len(device.rules)
+
+
+def test_the_store_is_a_store() -> None:
+    """The store over SQLite has every method of a store, with its arguments."""
+    assert verifyClass(IStore, SqliteStore)
+
+
+def test_the_etc_uplink_is_an_uplink() -> None:
+    """The uplink to the platform provides what the rest of the program asks of an uplink."""
+    settings = EtcSettings(url="http://127.0.0.1/monitor.do", auth=Secret("code"))
+    bench = Bench()
+    reactor = MemoryReactorClock()
+    uplink = etc_uplink(settings, bench.site, reactor, bench.clock.now, lambda: 0.5)
+    assert verifyObject(IUplink, uplink)
+    assert uplink.last_delivered is None

@@ -1,0 +1,87 @@
+"""A secret: it can be told where it must be, and is seen nowhere."""
+
+import json
+import traceback
+
+import msgspec
+import pytest
+from twisted.logger import LogEvent, eventAsJSON, formatEvent
+
+from twisted_gantry.site.secret import Secret
+
+TEXT = "hunter2-secret"
+SECRET = Secret(TEXT)
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Settings that hold a secret."""
+
+    password: Secret | None = None
+
+
+SHOWN = {
+    "str": lambda: str(SECRET),
+    "repr": lambda: repr(SECRET),
+    "format": lambda: f"{SECRET} {SECRET!s} {SECRET!r} {SECRET!a}",
+    "percent": lambda: "%s %r" % (SECRET, SECRET),  # noqa: UP031 - it is one of the ways
+    "in a list": lambda: str([SECRET, {"a": (SECRET,)}]),
+    "in a struct": lambda: repr(Holder(SECRET)),
+    "a log line": lambda: formatEvent(
+        {"log_format": "{s} {s!r} {h}", "s": SECRET, "h": Holder(SECRET)}
+    ),
+    "an error": lambda: str(ValueError("refused", SECRET)),
+}
+
+
+@pytest.mark.parametrize("way", SHOWN)
+def test_it_is_never_shown(way: str) -> None:
+    """However it is turned into a text, the text says only that there is a secret."""
+    shown = SHOWN[way]()
+    assert TEXT not in shown
+    assert "<secret>" in shown
+
+
+def test_no_json_has_it() -> None:
+    """It has no JSON: what would carry it by mistake fails, or says nothing."""
+    with pytest.raises(TypeError):
+        json.dumps({"password": SECRET})
+    with pytest.raises(TypeError):
+        msgspec.json.encode(Holder(SECRET))
+    event: LogEvent = {"log_format": "{s}", "log_time": 0.0, "s": SECRET}
+    assert TEXT not in eventAsJSON(event)
+
+
+def test_no_attribute_but_its_own_holds_it() -> None:
+    """It has no `__dict__` for a debugger or a logger to dump."""
+    with pytest.raises(TypeError):
+        vars(SECRET)
+    with pytest.raises(AttributeError):
+        SECRET.extra = 1  # type: ignore[attr-defined]
+
+
+def test_a_traceback_does_not_show_it() -> None:
+    """A failure in a function that got it tells of the function, not of the text."""
+
+    def use(secret: Secret) -> None:
+        raise ValueError(f"cannot use {secret}")
+
+    try:
+        use(SECRET)
+    except ValueError as error:
+        shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+    text = "".join(shown.format())
+    assert "secret = <secret>" in text
+    assert TEXT not in text
+
+
+def test_it_is_revealed_on_demand() -> None:
+    """The one place that must send or compare it gets the text."""
+    assert SECRET.reveal() == TEXT
+
+
+def test_equal_texts_are_equal_secrets() -> None:
+    """Secrets compare by their texts, with each other alone, and hash alike."""
+    assert Secret("a") == Secret("a")
+    assert Secret("a") != Secret("b")
+    assert Secret("a") != "a"
+    assert len({Secret("a"), Secret("a"), Secret("b")}) == 2
