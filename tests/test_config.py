@@ -218,7 +218,7 @@ MISTAKES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "a poll too short": (f"{GANTRY}{CARD}poll = 0.09 # !\n", "device[1].poll", (">= 0.1", "0.09")),
     "a poll of nothing": (f"{GANTRY}{CARD}poll = 0 # !\n", "device[1].poll", (">= 0.1",)),
-    "a poll too long": (f"{GANTRY}{CARD}poll = 3601 # !\n", "device[1].poll", ("<= 3600",)),
+    "a poll too long": (f"{GANTRY}{CARD}poll = 4e7 # !\n", "device[1].poll", ("<= 31536000",)),
     "a poll that is no number": (f"{GANTRY}{CARD}poll = nan # !\n", "device[1].poll", ("nan",)),
     "a poll in words": (f'{GANTRY}{CARD}poll = "2 s" # !\n', "device[1].poll", ("'2 s'",)),
     "a poll of truth": (f"{GANTRY}{CARD}poll = true # !\n", "device[1].poll", ("bool",)),
@@ -275,7 +275,7 @@ MISTAKES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         ("is missing",),
     ),
     "a period too short": (f"{GANTRY}{ETC}period = 0.5 # !\n", "uplink.etc.period", (">= 1",)),
-    "a period too long": (f"{GANTRY}{ETC}period = 86401 # !\n", "uplink.etc.period", ("<= 86400",)),
+    "a period too long": (f"{GANTRY}{ETC}period = 4e7 # !\n", "uplink.etc.period", ("<= 31536",)),
     "a period without end": (f"{GANTRY}{ETC}period = inf # !\n", "uplink.etc.period", ("inf",)),
     "a period of cards too short": (
         f"{GANTRY}{ETC}cards_period = 0 # !\n",

@@ -74,6 +74,7 @@ VALUES = {
     "a quote at the end": '"""say "no\\""""',
     "quotes at the end": '"""say ""no"""""',
     "quotes alone": '""""""""',
+    "a quote at the end in a list": '["""a"""", "]", """\nfake = 1\n"""]',
     "an apostrophe": "'''it's'''",
     "apostrophes at the end": "'''it'''''",
     "a quote within": '"""\nsay "hi\n"""',

@@ -259,6 +259,8 @@ class _Reader:
                 names = tuple(given) if isinstance(given, list) else (given,)
                 if names:
                     sources[group] = names
+                if len(set(map(repr, names))) < len(names):
+                    self.document.wrong((*path, group), "a source is named twice")
                 for name in names:
                     if isinstance(name, str):
                         self._check_source(name, group, devices, (*path, group))

@@ -133,7 +133,7 @@ class Document:
     """A TOML text, decoded, with the problems found so far."""
 
     source: str
-    root: dict[str, Any] = field(default_factory=dict)
+    root: dict[str, Any] = field(default_factory=dict, repr=False)  # secrets are in it
     problems: list[Problem] = field(default_factory=list)
     _places: dict[Path, int] = field(default_factory=dict)
 

@@ -31,6 +31,7 @@ from twisted_gantry.site.points import Points
 from twisted_gantry.site.site import Site
 from twisted_gantry.store.schema import Unusable
 from twisted_gantry.store.store import open_store
+from twisted_gantry.twin.listener import CannotListen
 from twisted_gantry.twin.twin import TwinSettings, build_twin
 from twisted_gantry.uplinks.etc import NAME, etc_uplink
 from twisted_gantry.web.web import web_resource
@@ -96,6 +97,8 @@ def gantry_tree(
         tree.add(etc)
     for text in store.found:
         _log.warn("found at the start: {text}", text=text)
+    if store.found:
+        text = "; ".join(store.found)
         alarms.set("store.found", Severity.WARNING, text, f"启动时发现:{text}")
     return tree
 
@@ -130,7 +133,7 @@ class Gantry(ServiceGroup):
             if self._demo:
                 self.add(build_twin(TwinSettings(), reactor, time.time))
             store = open_store(self._folder, reactor, time.time)
-        except (Unusable, CannotListenError) as error:
+        except (Unusable, CannotListen, CannotListenError) as error:
             _give_up(error)
         tree = gantry_tree(
             self._settings,

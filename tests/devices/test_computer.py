@@ -138,6 +138,8 @@ def test_a_probe_that_fails_is_tried_again(logged_failures: list[Any]) -> None:
     rig = Rig()
     rig.calls[0].errback(OSError("no /proc"))
     assert rig.computer.status.last_error == "no /proc"
+    assert rig.bench.good("pc1.sys_disk_usage") == "get-failed"
+    assert rig.bench.good("pc1.is_monitor_computer") is True  # known without a reading
     rig.bench.clock.advance(10.0)
     rig.calls[1].callback(MEASURED)
     assert rig.computer.status.state.value == "online"

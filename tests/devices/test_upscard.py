@@ -453,7 +453,13 @@ def test_soff_needs_a_setting_and_a_confirmation(allow_off: bool, confirmed: boo
     rig.stop()
 
 
-@pytest.mark.parametrize("text", ["SOFF", "soff()", " T ", "S.3", "S02R0005", "TL", "C"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("SOFF", "soff()", " T ", "S.3", "S02R0005", "TL", "C"),
+        *("SOFF\x00", "SOFF(", "SOFF()()", "SOFF（）", "SOFF;", '"SOFF"', "S OFF", "SOFF\r"),
+    ],
+)
 def test_a_control_does_not_pass_as_a_query(rig: TwinRig, text: str) -> None:
     """`query` refuses what is a control, however it is written."""
     results = rig.command("query", {"cmd": text})
@@ -596,6 +602,86 @@ def test_a_password_change_whose_reply_is_lost_is_found_out(rig: TwinRig) -> Non
     assert outcome(results).result is Outcome.TIMEOUT
     assert rig.twin_card.password == "secret"
     assert rig.state() is State.ONLINE
+
+
+def test_a_password_that_the_card_did_not_take_is_not_adopted(
+    scripted: tuple[Rig, ScriptFactory],
+) -> None:
+    """A card that answers, and keeps its old password, is read under the old one again."""
+    rig, factory = scripted
+    rig.card._password = "old"
+
+    def only_old(command: dict[str, Any]) -> str | int:
+        return LIVE if command.get("pass") == "old" else 103
+
+    factory.answers["QAD"] = only_old
+    results = rig.command("set-password", {"new": "new"})
+    rig.clock.run(1.0)
+    assert outcome(results).result is Outcome.FAILED
+    assert "103" in outcome(results).detail
+    rig.clock.run(10.0)
+    assert rig.state() is State.ONLINE
+
+
+def test_a_password_change_that_expires_is_found_out(rig: TwinRig) -> None:
+    """When the command expires in flight and the card did change, the driver finds the new one."""
+    rig.faults.put(UPS_TCP, {"delay": 1.0, "for": 3})
+    results = rig.command("set-password", {"new": "secret"}, expiry=0.3)
+    rig.clock.run(20.0)
+    assert outcome(results).result is Outcome.TIMEOUT
+    assert rig.twin_card.password == "secret"
+    assert rig.state() is State.ONLINE
+
+
+def test_half_a_reply_to_a_command_spoils_no_later_one() -> None:
+    """After a command whose reply broke off, the next reply is read whole."""
+    factory = ScriptFactory()
+    rig = Rig(factory, Bench(), poll=20.0)
+    rig.start()
+    factory.answers["T"] = b'{"uid": "1", "session": "12'
+    rig.command("T")
+    rig.clock.run(6.0)
+    factory.answers["T"] = "(OK"
+    results = rig.command("T")
+    rig.clock.run(1.0)
+    assert outcome(results).result is Outcome.DONE
+    rig.stop()
+
+
+def test_a_card_without_ratings_is_not_asked_with_every_poll() -> None:
+    """RTD that is never answered is asked again once a minute; QAD keeps its period."""
+    factory = ScriptFactory()
+    factory.answers["RTD"] = None
+    rig = Rig(factory, Bench())
+    rig.start(130.0)
+    assert len(factory.commands("RTD")) == 3
+    assert len(factory.commands("QAD")) >= 55
+    assert rig.state() is State.ONLINE
+    rig.stop()
+
+
+def test_a_busy_card_is_offline_and_stays_connected(rig: TwinRig) -> None:
+    """A card that only says BUSY is offline after three readings; its connection is not cut."""
+    rig.faults.put(UPS_TCP, {"busy": True})
+    rig.clock.run(30.0)
+    assert rig.state() is State.OFFLINE
+    assert "BUSY" in str(rig.card.status.last_error)
+    assert len(rig.network.pumps) == 1
+    rig.faults.clear(UPS_TCP)
+    rig.clock.run(5.0)
+    assert rig.state() is State.ONLINE
+
+
+def test_what_follows_from_a_reading_fails_with_it() -> None:
+    """After a miss the capacity that is left is as unknown as the charge it follows from."""
+    rig = TwinRig(battery_ah=100.0)
+    rig.start()
+    assert rig.bench.good("ups1.battery_remaining") == pytest.approx(98, abs=1)
+    rig.faults.put(UPS_TCP, {"drop": 1})
+    rig.clock.run(5.5)
+    assert rig.bench.good("ups1.battery_charge") == "get-failed"
+    assert rig.bench.good("ups1.battery_remaining") == "get-failed"
+    rig.stop()
 
 
 def test_secrets_show_nowhere(rig: TwinRig) -> None:

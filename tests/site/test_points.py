@@ -53,17 +53,6 @@ def test_a_name_is_entered_once() -> None:
         catalogue.add("ups1", [STATE, VOLTAGE])
 
 
-def test_a_device_is_struck_with_its_points_alone() -> None:
-    """Striking `ups1` leaves `ups10`, and its names can be entered again."""
-    catalogue = Catalogue()
-    catalogue.add("ups1", [VOLTAGE])
-    catalogue.add("ups10", [VOLTAGE])
-    assert catalogue.remove("ups1") == ["ups1.voltage"]
-    assert catalogue.remove("ups1") == []
-    assert "ups10.voltage" in catalogue
-    assert catalogue.add("ups1", [VOLTAGE]) == ["ups1.voltage"]
-
-
 # -- qualities
 
 
@@ -142,15 +131,6 @@ def test_points_are_found_by_name_and_by_prefix(points: Points) -> None:
     assert points.get("ups1.state") == points["ups1.state"]
     with pytest.raises(KeyError):
         points["nothing"]
-
-
-def test_a_withdrawn_device_has_no_points(points: Points) -> None:
-    """The points of a device that is no more are gone, from the catalogue too."""
-    points.withdraw("ups1")
-    assert [point.name for point in points.under()] == ["ups10.voltage"]
-    assert "ups1.voltage" not in points.catalogue
-    points.declare("ups1", [STATE])
-    assert points["ups1.state"].quality is NO_DATA
 
 
 # -- telling

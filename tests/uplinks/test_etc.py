@@ -20,6 +20,7 @@ from twisted_gantry.site.site import Cabinet
 from twisted_gantry.site.status import State, Status
 from twisted_gantry.twin.etc import Platform
 from twisted_gantry.twin.faults import ETC, Faults
+from twisted_gantry.uplinks import etc_rows
 from twisted_gantry.uplinks.etc import EtcSettings, EtcUplink
 from twisted_gantry.uplinks.etc_channel import EtcChannel, Taken
 from twisted_gantry.wire import etc as wire_etc
@@ -180,7 +181,7 @@ def test_first_reports_wait_five_seconds_at_most() -> None:
     rig = Rig(read=False)
     rig.start(6.0)
     [report] = rig.cabinets()
-    assert set(report["ups"][0].values()) == {"1", "NoData", "NotSupport", ""}
+    assert set(report["ups"][0].values()) == {"1", "NoData", "NotSupport"}
     rig.stop()
 
 
@@ -341,6 +342,134 @@ def test_an_alarm_stays_latched_until_a_report_that_carries_it_is_acknowledged(r
     rig.clock.run(4.0)
     statuses = [r["elec"][0]["status"] for r in rig.cabinets()[before:]]
     assert statuses == ["0", "1"]
+
+
+def test_a_platform_that_refuses_everything_gets_no_storm(rig: Rig) -> None:
+    """While every report is refused (1002), an alarm is reported once more, not every second."""
+    rig.faults.put(ETC, {"code": "1002"})
+    rig.ups.read(mains_abnormal=True)
+    rig.clock.run(60.0, step=0.5)
+    assert rig.ledger().set_aside <= 4
+    rig.ups.read()
+    rig.clock.run(60.0, step=0.5)
+    assert rig.ledger().set_aside <= 8
+    rig.faults.clear(ETC)
+    before = len(rig.cabinets())
+    rig.clock.run(302.0, step=0.5)
+    statuses = [r["elec"][0]["status"] for r in rig.cabinets()[before:]]
+    assert statuses == ["0", "1"]
+
+
+def test_each_cabinet_carries_a_pulse_of_a_device_that_they_share() -> None:
+    """A pulse of a device that two cabinets name is told for both."""
+    rig = Rig(Cabinet("1", {"elec": ("ups1",)}), Cabinet("2", {"elec": ("ups1",)}))
+    rig.start()
+    rig.ups.read(overload=True)
+    rig.clock.run(0.1)
+    before = len(rig.cabinets())
+    rig.ups.read(overload=True, mains_abnormal=True)
+    rig.clock.run(0.2)
+    rig.ups.read()
+    rig.clock.run(5.0)
+    told = [(r["id"], r["elec"][0]["status"]) for r in rig.cabinets()[before:]]
+    assert told == [("1", "0"), ("2", "0"), ("1", "1"), ("2", "1")]
+    rig.stop()
+
+
+def test_a_missed_reading_is_not_told_as_what_was(rig: Rig) -> None:
+    """Between a miss and the loss of the device its row says GetFailed, not the old alarm."""
+    rig.ups.read(mains_abnormal=True)
+    rig.clock.run(2.0)
+    rig.bench.points.fail("ups1")
+    rig.clock.run(300.0, step=1.0)
+    row = rig.cabinets()[-1]["elec"][0]
+    assert (row["status"], row["voltage"], row["warningMsg"]) == (
+        "GetFailed",
+        "GetFailed",
+        "市电异常",
+    )
+    assert rig.cabinets()[-1]["ups"][0]["warningMsg"] == "GetFailed"
+
+
+def test_a_clock_that_was_ahead_does_not_block_the_queue() -> None:
+    """Reports made while our clock was a day ahead are delivered once it is right again."""
+    rig = Rig(period=30.0)
+    rig.start()
+    rig.clock.wall_offset += 86_400
+    # The platform's own clock is right: it refuses what is stamped a day ahead.
+    platform_now = rig.clock.now
+    rig.platform._now = lambda: platform_now() - 86_400
+    rig.clock.run(65.0, step=0.5)
+    assert "etc.clock-skew" in rig.bench.raised()
+    rig.clock.wall_offset -= 86_400
+    rig.platform._now = rig.clock.now
+    rig.clock.run(120.0, step=0.5)
+    assert rig.ledger().queued == rig.ledger().set_aside == 0
+    assert "etc.clock-skew" not in rig.bench.raised()
+    rig.stop()
+
+
+def test_a_clock_that_jumps_drops_nothing() -> None:
+    """By default no report is dropped for its age: the clock may have been wrong."""
+    rig = Rig(period=30.0)
+    rig.start()
+    rig.faults.put(ETC, {"http_status": 503})
+    rig.clock.run(120.0, step=1.0)
+    rig.clock.wall_offset += 40 * 86_400
+    rig.clock.run(120.0, step=1.0)
+    assert rig.ledger().dropped == 0
+    assert rig.ledger().queued == 8
+    rig.stop()
+
+
+def test_old_reports_are_dropped_by_age_when_that_is_set() -> None:
+    """With `backlog_age` set, what is older is dropped, counted."""
+    rig = Rig(period=30.0, backlog_age=60.0)
+    rig.start()
+    rig.faults.put(ETC, {"http_status": 503})
+    rig.clock.run(301.0, step=1.0)
+    assert rig.ledger().dropped >= 6
+    assert rig.ledger().queued <= 5
+    rig.stop()
+
+
+def test_the_alarm_for_what_is_set_aside_follows_the_ledger(rig: Rig) -> None:
+    """The alarm is raised again after a restart, and cleared when nothing is set aside."""
+    rig.faults.put(ETC, {"code": "1002", "for": 1})
+    rig.ups.read(mains_abnormal=True)
+    rig.clock.run(3.0)
+    assert "etc.set-aside" in rig.bench.raised()
+    rig.bench.alarms.clear("etc.set-aside")  # as a new process would not know it
+    rig.clock.run(61.0, step=1.0)
+    assert "etc.set-aside" in rig.bench.raised()
+    rig.bench.store.retry_reports("etc", None)
+    rig.uplink.retry()
+    rig.clock.run(61.0, step=1.0)
+    assert rig.ledger().set_aside == 0
+    assert "etc.set-aside" not in rig.bench.raised()
+
+
+def test_a_fault_of_ours_ends_no_period(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, logged_failures: list[Any]
+) -> None:
+    """A periodic report that raises is logged, and the next one is made."""
+    with monkeypatch.context() as patch:
+        patch.setattr(etc_rows, "cabinet", lambda *_: 1 / 0)
+        rig.clock.run(300.0, step=1.0)
+    assert [failure.type for failure in logged_failures] == [ZeroDivisionError]
+    logged_failures.clear()
+    before = len(rig.cabinets())
+    rig.clock.run(301.0, step=1.0)
+    assert len(rig.cabinets()) == before + 1
+
+
+def test_the_stop_cuts_off_the_question_for_the_white_list() -> None:
+    """A question that is under way at the stop leaves no timer, and changes nothing after it."""
+    rig = Rig()
+    rig.faults.put(ETC, {"delay": 5.0})
+    rig.start(1.0)
+    rig.stop()
+    assert cards_of(rig) == ("0", [])
 
 
 def test_an_outage_loses_nothing_and_keeps_the_times() -> None:

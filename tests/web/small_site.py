@@ -72,7 +72,6 @@ class FakeDevice(Service):
     """A device that notes what it is told, and answers with `answer`."""
 
     rules: Sequence[Rule] = ()
-    details: Mapping[str, Any] = {}
 
     def __init__(self, name: str, kind: str, now: Callable[[], float]) -> None:
         self.name, self.kind = name, kind

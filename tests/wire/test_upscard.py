@@ -28,7 +28,6 @@ from twisted_gantry.wire.upscard import (
     CLEAR_PASSWORD,
     CONTROLS,
     MAX_PASSWORD,
-    QUERIES,
     Command,
     CommandError,
     ErrorCode,
@@ -114,7 +113,6 @@ def test_the_codes_are_those_of_the_document() -> None:
         106: "PASSTOOLENGTH",
         201: "BUSY",
     }
-    assert {"RTD", "QAD"} == QUERIES
     assert {"SON", "SOFF", "BZON", "BZOFF", "T"} == CONTROLS
 
 

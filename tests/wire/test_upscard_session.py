@@ -246,7 +246,7 @@ def test_a_card_that_stays_busy_is_a_noreply_at_the_deadline(card: Card) -> None
     card.clock.advance(0.99 - 3 * BUSY_PAUSE)
     assert card.events == ["sent QAD"] * 3
     card.clock.advance(0.02)
-    assert card.events == ["sent QAD"] * 3 + ["QAD ended NoReply: the card stayed BUSY (201)"]
+    assert card.events == ["sent QAD"] * 3 + ["QAD ended StayedBusy: the card stayed BUSY (201)"]
     card.clock.advance(100)
     assert len(card.events) == 4
     card.done()

@@ -66,7 +66,7 @@ class ComputerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     monitor: bool = True
     main: bool = True
     data_disk: str = "/"
-    poll: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 10.0
+    poll: Annotated[float, msgspec.Meta(ge=0.1, le=31_536_000)] = 10.0
 
 
 class Probe(Protocol):
@@ -164,21 +164,19 @@ class Computer(NamedService):
         super().__init__(name)
         self.device = name
         self.status = Status(name, context.now)
-        self.details: Mapping[str, Value] = {"id": settings.id}
         self._settings, self._context, self._probe = settings, context, probe
         self._busy: Deferred[Mapping[str, Measured]] | None = None
         self._late: IDelayedCall | None = None
         self._loop = LoopingCall(self._read)
         self._loop.clock = context.reactor
         context.points.declare(name, POINTS)
-        context.points.update(
-            name,
-            {
-                "id": _good(settings.id),
-                "is_monitor_computer": _good(settings.monitor),
-                "is_main_computer": _good(settings.main),
-            },
-        )
+        identity = {
+            "id": _good(settings.id),
+            "is_monitor_computer": _good(settings.monitor),
+            "is_main_computer": _good(settings.main),
+        }
+        context.points.update(name, identity)
+        self._measured = [each.name for each in POINTS if each.name not in identity]
 
     def startService(self) -> None:
         """Begin to read."""
@@ -221,7 +219,7 @@ class Computer(NamedService):
         self._lost(f"a reading takes over {DEADLINE:g} s: does a disk hang?")
 
     def _lost(self, reason: str) -> None:
-        self._context.points.fail(self.device)
+        self._context.points.fail(self.device, self._measured)
         self.status.offline(reason)
 
     def _in_time(self) -> None:

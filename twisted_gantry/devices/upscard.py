@@ -40,7 +40,14 @@ from twisted_gantry.wire.upscard import (
     Refusal,
     Result,
 )
-from twisted_gantry.wire.upscard_session import Ending, Exchange, NoReply, NotSent, Session
+from twisted_gantry.wire.upscard_session import (
+    Ending,
+    Exchange,
+    NoReply,
+    NotSent,
+    Session,
+    StayedBusy,
+)
 from twisted_gantry.wire.upscard_values import (
     Readings,
     control_succeeded,
@@ -53,9 +60,10 @@ _log = Logger()
 # Seconds. A reply to a query that is later is a miss; a command has this long, BUSY included.
 QUERY_PATIENCE = 3.0
 COMMAND_DEADLINE = 5.0
-RATINGS_PERIOD = 3600.0
-# Failed readings in a row after which the connection is dropped.
-MAX_MISSES = 3
+RATINGS_PERIOD, RATINGS_RETRY = 3600.0, 60.0
+# Readings in a row that fail before the device is offline; when they are misses, replies that
+# did not come, the connection is dropped, too.
+MAX_FAILURES = 3
 RECONNECT_FIRST, RECONNECT_MOST = 1.0, 60.0
 
 # Controls that must not pass as a query: those of the card, and the shutdown of the protocol
@@ -73,7 +81,7 @@ class UpsCardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     address: str
     password: Secret | None = None
-    poll: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 2.0
+    poll: Annotated[float, msgspec.Meta(ge=0.1, le=31_536_000)] = 2.0
     runtime_unit: Literal["s", "min"] = "s"
     terminator: str = ""
     allow_off: bool = False
@@ -125,13 +133,12 @@ class UpsCard(NamedService):
         self.status = Status(name, context.now)
         self.rules = upscard_points.rules(settings.over_voltage, settings.under_voltage)
         self.commands = upscard_points.commands(settings.allow_off)
-        self.details: Mapping[str, Value] = {"battery_ah": settings.battery_ah}
         self._settings, self._points = settings, context.points
         self._clock = context.reactor
         self._password = settings.password.reveal() if settings.password is not None else None
         self._candidate: str | None = None  # a new password of which no reply told the fate
         self._up = False
-        self._bad = 0  # failed readings in a row
+        self._failures = self._misses = 0  # live readings in a row
         self._reason = ""
         self._ratings_due = 0.0
         self._next_poll: IDelayedCall | None = None
@@ -165,7 +172,7 @@ class UpsCard(NamedService):
 
     def link_up(self) -> None:
         """Begin to read: what it is first, then how it does."""
-        self._up, self._bad, self._reason = True, 0, ""
+        self._up, self._failures, self._misses, self._reason = True, 0, 0, ""
         self._ratings_due = self._clock.seconds()
         self._session.opened()
         self._poll()
@@ -207,11 +214,12 @@ class UpsCard(NamedService):
     async def _read(self) -> None:
         if self._clock.seconds() >= self._ratings_due:
             ending = await self._query("RTD")
-            if self._take(ending, decode_ratings, RATED):
-                self._ratings_due = self._clock.seconds() + RATINGS_PERIOD
+            told = self._take(ending, decode_ratings, RATED)
+            pause = RATINGS_PERIOD if told else RATINGS_RETRY
+            self._ratings_due = self._clock.seconds() + pause
         ending = await self._query("QAD")
         if self._take(ending, self._decode_live, LIVE):
-            self._bad = 0
+            self._failures = self._misses = 0
             self._link.proved_good()
             self.status.online()
 
@@ -228,6 +236,8 @@ class UpsCard(NamedService):
         said: Deferred[Ending] = Deferred(withdraw)
 
         def ended(ending: Ending) -> None:
+            if isinstance(ending, NoReply):
+                self._link.restart_framing()
             if not said.called:  # else whoever waited has given up
                 said.callback(ending)
 
@@ -251,8 +261,7 @@ class UpsCard(NamedService):
         elif isinstance(ending, Refusal):
             self._refused(ending, names)
         else:
-            self._link.restart_framing()
-            self._failed(names, str(ending))
+            self._failed(names, str(ending), missed=not isinstance(ending, StayedBusy))
         return False
 
     def _update(self, readings: Readings) -> None:
@@ -275,13 +284,19 @@ class UpsCard(NamedService):
         else:
             self._failed(names, f"the card answers {refusal.name}")
 
-    def _failed(self, names: tuple[str, ...], reason: str) -> None:
+    def _failed(self, names: tuple[str, ...], reason: str, *, missed: bool = False) -> None:
         self._points.fail(self.device, names)
         self.status.error(reason)
-        # A card that cannot tell its ratings may do for all else.
-        self._bad += names is LIVE
-        if self._bad >= MAX_MISSES:
-            self._drop(f"{reason}, {self._bad} times in a row")
+        if names is not LIVE:
+            return  # a card that cannot tell its ratings may do for all else
+        self._failures += 1
+        self._misses = self._misses + 1 if missed else 0
+        reason = f"{reason}, {self._failures} times in a row"
+        if self._misses >= MAX_FAILURES:
+            self._drop(reason)
+        elif self._failures >= MAX_FAILURES:
+            self._points.fail(self.device)
+            self.status.offline(reason)
 
     def _drop(self, reason: str) -> None:
         self._reason = reason
@@ -310,7 +325,8 @@ class UpsCard(NamedService):
         return CommandResult(Outcome.FAILED, "the UPS answers (FAILED", ending.value)
 
     async def _do_query(self, cmd: str) -> CommandResult:
-        text = cmd.strip().upper().removesuffix("()")
+        # Whatever else a card may overlook in it: brackets, blanks, a NUL at which C ends a text.
+        text = re.sub(r"[^A-Z0-9.]", "", cmd.upper())
         if _CONTROL_TEXT.fullmatch(text):
             return CommandResult(Outcome.REFUSED, f"{cmd!r} is a control, not a query")
         ending = await self._command(cmd)
@@ -320,14 +336,21 @@ class UpsCard(NamedService):
 
     async def _set_password(self, new: str) -> CommandResult:
         # It rides on a QAD, and a QAD under the new password proves it.
+        # Until a reply tells, either may hold: also when this is cancelled meanwhile.
+        before, self._candidate = self._password or CLEAR_PASSWORD, new
         ending = await self._command("QAD", new_password=new)
-        if isinstance(ending, NoReply):
-            self._candidate = new
         if not isinstance(ending, Result):
+            if not isinstance(ending, NoReply):
+                self._candidate = None
             return _unanswered(ending)
         self._adopt(new)
+        self._candidate = before
         proof = await self._command("QAD")
-        if not isinstance(proof, Result):
+        if isinstance(proof, Refusal) and proof.result == ErrorCode.PASSWORD_ERROR:
+            self._adopt(before)
+        if isinstance(proof, Result):
+            self._candidate = None
+        else:
             return CommandResult(
                 Outcome.FAILED, f"the new password is not proved: {_unanswered(proof).detail}"
             )
@@ -373,7 +396,7 @@ class _UpsCardKind:
             raise WrongSetting("password", f"the card takes 1 to {MAX_PASSWORD} characters")
         try:
             endpoint = clientFromString(context.reactor, settings.address)
-        except (ValueError, TypeError, KeyError, IndexError, OSError):
+        except (ValueError, TypeError, KeyError, IndexError, OSError, RuntimeError):
             raise WrongSetting(
                 "address", f"no client endpoint such as tcp:192.168.1.20:2390: {settings.address!r}"
             ) from None

@@ -54,18 +54,15 @@ LABELS: Mapping[str, tuple[str, str]] = {
     "battery_remaining": ("Battery capacity left", "剩余电池容量"),
 }
 
-LIVE = (*LIVE_UNITS, *STATUS_NAMES)
-"""The points that a QAD brings."""
-RATED = tuple(RATED_UNITS)
-"""The points that an RTD brings."""
 BATTERY_REMAINING = "battery_remaining"
 """Ah, derived from the charge and the setting `battery_ah`."""
+LIVE = (*LIVE_UNITS, *STATUS_NAMES, BATTERY_REMAINING)
+"""The points that a QAD brings, and what follows from them."""
+RATED = tuple(RATED_UNITS)
+"""The points that an RTD brings."""
 
 _UNITS = {**LIVE_UNITS, **RATED_UNITS, BATTERY_REMAINING: "Ah"}
-POINTS = tuple(
-    PointType(name, _UNITS.get(name, ""), *LABELS[name])
-    for name in (*LIVE, BATTERY_REMAINING, *RATED)
-)
+POINTS = tuple(PointType(name, _UNITS.get(name, ""), *LABELS[name]) for name in (*LIVE, *RATED))
 
 # The share of the nominal voltage under which a phase is lost rather than low.
 LOST_PHASE = 0.4
@@ -129,7 +126,8 @@ def _lost(phase: int) -> Callable[[Read, bool], bool | None]:
         share, limit = shares[phase], LOST_PHASE + HYSTERESIS * raised
         if share is None or None in shares:
             return None
-        return share < limit and any(s is not None and s >= LOST_PHASE for s in shares)
+        others = shares[:phase] + shares[phase + 1 :]
+        return share < limit and any(s is not None and s >= LOST_PHASE for s in others)
 
     return test
 

@@ -34,13 +34,6 @@ class Catalogue:
             names.append(name)
         return names
 
-    def remove(self, device: str) -> list[str]:
-        """Strike the points of a device; returns their full names."""
-        gone = [name for name in self._types if name.partition(".")[0] == device]
-        for name in gone:
-            del self._types[name]
-        return gone
-
     def __getitem__(self, name: str) -> PointType:
         """Return the type of a point by its full name. Raises KeyError."""
         return self._types[name]

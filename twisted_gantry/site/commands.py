@@ -46,7 +46,7 @@ class Request:
 
     target: str
     command: str
-    args: Mapping[str, Any]
+    args: Mapping[str, Any] = field(repr=False)  # one may be a password
     who: str
     id: str
     confirmed: bool = False
@@ -130,8 +130,7 @@ class CommandDoor:
         if device is None:
             result = _refused(f"there is no device {request.target!r}")
         elif kind is None:
-            able = ", ".join(sorted(device.commands)) or "none"
-            result = _refused(f"{request.target} cannot do {request.command!r}; it can: {able}")
+            result = _refused(self._cannot(device, request))
         else:
             result = _check(kind, request) or await self._wait_turn(request)
         self.counts[result.result] += 1
@@ -147,6 +146,13 @@ class CommandDoor:
             detail=result.detail,
         )
         return result
+
+    def _cannot(self, device: IDevice, request: Request) -> str:
+        """Say what the device can do instead, and which others can do what was asked."""
+        can = ", ".join(sorted(device.commands)) or "nothing"
+        others = ", ".join(self.able(request.command))
+        hint = f"; {others} can" if others else ""
+        return f"{request.target} cannot do {request.command!r}{hint}; it can do: {can}"
 
     def _wait_turn(self, request: Request) -> Deferred[CommandResult]:
         lane = self._lanes.setdefault(request.target, _Lane())

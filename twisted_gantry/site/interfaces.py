@@ -64,7 +64,6 @@ class IDevice(IService):
     status = Attribute("Its `Status`.")
     rules = Attribute("The alarm `Rule`s over its points, a sequence.")
     commands = Attribute("What it can do: a mapping from the command's name to its `CommandType`.")
-    details = Attribute("What of its settings a report needs, a mapping without secrets.")
 
     def execute(command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
         """Do one of `commands`; the arguments have been checked against its type.

@@ -58,11 +58,6 @@ class Points:
         for name in self.catalogue.add(device, types):
             self._points[name] = Point(name)
 
-    def withdraw(self, device: str) -> None:
-        """Strike the points of a device that is no more."""
-        for name in self.catalogue.remove(device):
-            del self._points[name]
-
     def __getitem__(self, name: str) -> Point:
         """Return a point by its full name. Raises KeyError."""
         return self._points[name]

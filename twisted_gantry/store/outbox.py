@@ -173,8 +173,9 @@ def ledger(db: sqlite3.Connection, uplink: str) -> Ledger:
     ).fetchone()
     if row is None:
         return Ledger()
-    [(oldest,)] = db.execute(
-        "SELECT min(created) FROM outbox WHERE uplink = ? AND state = 'queued'", (uplink,)
-    ).fetchall()
+    first = db.execute(
+        "SELECT created FROM outbox WHERE uplink = ? AND state = 'queued' ORDER BY id LIMIT 1",
+        (uplink,),
+    ).fetchone()
     created, delivered, queued, set_aside, dropped, size = row
-    return Ledger(created, delivered, queued, set_aside, dropped, size, oldest)
+    return Ledger(created, delivered, queued, set_aside, dropped, size, first and first[0])

@@ -49,6 +49,10 @@ class TwinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     gantry_id: str = "G000211001002110010"
     auth: str = TEST_AUTH
 
+    def __repr__(self) -> str:
+        """Show the ports, never the passwords."""
+        return f"TwinSettings({self.ups_tcp!r}, {self.etc!r}, {self.control!r})"
+
     def __post_init__(self) -> None:
         if not 0 < self.speed <= FASTEST:
             raise ValueError(f"speed must be above 0 and at most {FASTEST:g}")

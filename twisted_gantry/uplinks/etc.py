@@ -3,6 +3,8 @@
 Source: `001_3191ba0a590d87d6.txt`, sections 2.1, 3.1 and 4; decisions: `etc-gantry.md`.
 """
 
+import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Literal
 
@@ -18,7 +20,7 @@ from twisted_gantry.net.http_client import BoundedClient, persistent_pool, treq_
 from twisted_gantry.net.reconnect import Backoff
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.site.alarms import Alarm, Severity
-from twisted_gantry.site.interfaces import Cap, IUplink
+from twisted_gantry.site.interfaces import Cap, IUplink, Ledger
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.site import Cabinet, Site
 from twisted_gantry.site.status import State, Status
@@ -38,11 +40,15 @@ GATHER = 1.0
 CAP_PERIOD = 60.0
 RETRY_FIRST, RETRY_MOST = 1.0, 60.0
 
-Seconds = Annotated[float, msgspec.Meta(ge=1, le=86_400)]
+Seconds = Annotated[float, msgspec.Meta(ge=1, le=31_536_000)]  # a year: no inf
 
 
 class EtcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The keys of `[uplink.etc]`. `backlog_size` is bytes, `backlog_age` and `deadline` seconds."""
+    """The keys of `[uplink.etc]`. `backlog_size` is bytes, `backlog_age` and `deadline` seconds.
+
+    `backlog_age` 0 is no limit, which is the default: age is measured by a clock that may have
+    been wrong when a report was made, and nothing should be lost for that.
+    """
 
     url: str
     auth: Secret
@@ -51,29 +57,36 @@ class EtcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     backlog_time: Literal["restamp", "keep"] = "restamp"
     allow_test_auth: bool = False
     backlog_size: Annotated[int, msgspec.Meta(ge=65_536)] = 256 * 1024 * 1024
-    backlog_age: Annotated[float, msgspec.Meta(ge=60)] = 30 * 86_400.0
+    backlog_age: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     deadline: Annotated[float, msgspec.Meta(ge=0.5, le=120)] = 10.0
 
 
 class _Latches:
-    """Alarms that were raised and that no acknowledged report has carried yet.
+    """Alarms that were raised and that no acknowledged report of one cabinet has carried yet.
 
     While a stored report carries one, that is enough: it is on the disk. Should that report leave
-    the queue without an acknowledgement, the next one carries the alarm again.
+    the queue without an acknowledgement, one made at once carries the alarm again, and after that
+    the periodic ones alone: a platform may refuse every report (1002).
     """
 
     def __init__(self) -> None:
         self._alarms: dict[str, Alarm] = {}
         self._carrier: dict[str, int] = {}
+        self._refused: Counter[str] = Counter()
 
     def add(self, alarm: Alarm) -> None:
         """Latch an alarm that was raised."""
         self._alarms[alarm.name] = alarm
         self._carrier.pop(alarm.name, None)
+        del self._refused[alarm.name]
 
-    def waiting(self) -> list[Alarm]:
-        """Return those that no stored report carries."""
-        return [a for name, a in self._alarms.items() if name not in self._carrier]
+    def waiting(self, *, urgent: bool) -> list[Alarm]:
+        """Return those that no stored report carries, and that an urgent one may still carry."""
+        return [
+            alarm
+            for name, alarm in self._alarms.items()
+            if name not in self._carrier and not (urgent and self._refused[name] > 1)
+        ]
 
     def carried(self, alarms: Iterable[Alarm], report: int) -> None:
         """Note which report carries them; one that was raised anew meanwhile waits on."""
@@ -82,14 +95,17 @@ class _Latches:
                 self._carrier[alarm.name] = report
 
     def left(self, reports: Iterable[int], acknowledged: bool) -> bool:
-        """Note that reports left the queue; True if an alarm waits for a carrier again."""
+        """Note that reports left the queue; True if an alarm wants another carrier at once."""
         gone = set(reports)
         names = [name for name, report in self._carrier.items() if report in gone]
         for name in names:
             del self._carrier[name]
             if acknowledged:
                 del self._alarms[name]
-        return bool(names) and not acknowledged
+                del self._refused[name]
+            else:
+                self._refused[name] += 1
+        return any(self._refused[name] == 1 for name in names)
 
 
 @implementer(IUplink)
@@ -113,7 +129,7 @@ class EtcUplink(NamedService):
         super().__init__(NAME)
         self.status = Status(NAME, now)
         self._site, self._clock, self._now, self._close = site, clock, now, close
-        self._cap = Cap(settings.backlog_size, settings.backlog_age)
+        self._cap = Cap(settings.backlog_size, settings.backlog_age or math.inf)
         self._sender = Sender(
             NAME,
             site.store,
@@ -128,7 +144,7 @@ class EtcUplink(NamedService):
             stale=self._report_again,
         )
         self._cards = CardsPoll(NAME, site.gantry_id, site.store, channel, now, site.alarms)
-        self._latches = _Latches()
+        self._latches = {cabinet.id: _Latches() for cabinet in site.cabinets}
         self._asking: Deferred[None] | None = None
         self._first: IDelayedCall | None = None
         self._windows: dict[str, IDelayedCall] = {}
@@ -184,7 +200,13 @@ class EtcUplink(NamedService):
     # -- when
 
     def _loop(self, action: Callable[[], None]) -> LoopingCall:
-        loop = LoopingCall(action)
+        def guarded() -> None:
+            try:
+                action()
+            except Exception:  # a loop that raises never runs again
+                _log.failure("the ETC uplink failed at one of its periods")
+
+        loop = LoopingCall(guarded)
         loop.clock = self._clock
         return loop
 
@@ -204,7 +226,7 @@ class EtcUplink(NamedService):
         for cabinet in self._site.cabinets:
             if any(alarm.source in names for names in cabinet.sources.values()):
                 if alarm.active and alarm.group:
-                    self._latches.add(alarm)
+                    self._latches[cabinet.id].add(alarm)
                 self._report_at_once(cabinet)
 
     def _report_at_once(self, cabinet: Cabinet) -> None:
@@ -240,12 +262,17 @@ class EtcUplink(NamedService):
     def _report_computers(self) -> None:
         rows = etc_rows.computers(self._site)
         if rows:
-            self._keep(Method.COMPUTER_STATUS, "computers", rows, urgent=False, carried=[])
+            self._keep(Method.COMPUTER_STATUS, "computers", rows, False, lambda _: None)
 
     def _report_cabinet(self, cabinet: Cabinet, *, urgent: bool) -> None:
-        waiting = self._latches.waiting()
+        latches = self._latches[cabinet.id]
+        waiting = latches.waiting(urgent=urgent)
         report, carried = etc_rows.cabinet(self._site, cabinet, waiting)
-        self._keep(Method.CABINET_STATUS, f"cabinet {cabinet.id}", report, urgent, carried)
+
+        def kept(number: int) -> None:
+            latches.carried(carried, number)
+
+        self._keep(Method.CABINET_STATUS, f"cabinet {cabinet.id}", report, urgent, kept)
         raised = {alarm.name for alarm in self._site.alarms.active()}
         if any(alarm.name not in raised for alarm in carried) and self.running:
             # It shows a pulse that is over: a later report says so.
@@ -254,16 +281,21 @@ class EtcUplink(NamedService):
                 self._windows[cabinet.id] = self._clock.callLater(GATHER, self._gathered, cabinet)
 
     def _keep(
-        self, method: Method, subject: str, fields: Any, urgent: bool, carried: list[Alarm]
+        self,
+        method: Method,
+        subject: str,
+        fields: Any,
+        urgent: bool,
+        then: Callable[[int], None],
     ) -> None:
-        """Store a report; only then is there something to send."""
+        """Store a report, and tell `then` its number; only now is there something to send."""
         body = encode_request(self._site.gantry_id, method, self._now(), fields)
         stored = self._site.store.add_report(NAME, method.value, subject, body, urgent, self._cap)
 
         def kept(result: tuple[int, Iterable[int]]) -> None:
             number, dropped = result
             self._site.alarms.clear("store.failed")
-            self._latches.carried(carried, number)
+            then(number)
             self._dropped(dropped)
             self._sender.wake(now=urgent)
 
@@ -280,19 +312,36 @@ class EtcUplink(NamedService):
         )
 
     def _left(self, reports: Iterable[int], acknowledged: bool) -> None:
-        if self._latches.left(reports, acknowledged) and self.running:
-            for cabinet in self._site.cabinets:
+        gone = list(reports)
+        for cabinet in self._site.cabinets:
+            if self._latches[cabinet.id].left(gone, acknowledged) and self.running:
                 self._report_at_once(cabinet)
 
     def _dropped(self, reports: Iterable[int]) -> None:
         gone = list(reports)
         if gone:
             _log.warn("{uplink}: the cap dropped {n} reports", uplink=NAME, n=len(gone))
+            self._sender.forget(gone)
             self._left(gone, acknowledged=False)
 
     def _enforce_cap(self) -> None:
         enforced = self._site.store.enforce(NAME, self._cap)
         enforced.addCallback(self._dropped).addErrback(_log_failure)
+        self._site.store.ledger(NAME).addCallback(self._audit).addErrback(_log_failure)
+
+    def _audit(self, ledger: Ledger) -> None:
+        """Let the alarm say what the ledger does: also after a restart, also after a drop."""
+        name = f"{NAME}.set-aside"
+        raised = any(alarm.name == name for alarm in self._site.alarms.active(NAME))
+        if not ledger.set_aside:
+            self._site.alarms.clear(name)
+        elif not raised:
+            self._site.alarms.set(
+                name,
+                Severity.WARNING,
+                f"{ledger.set_aside} reports were refused and are set aside",
+                f"有{ledger.set_aside}条上报被拒绝并搁置",
+            )
 
     def _ask_for_cards(self) -> None:
         self._asking = ensureDeferred(self._cards.ask())

@@ -48,6 +48,9 @@ _KINDS = {
 }
 
 
+_CODES = {str(code.value): code for code in Code}
+
+
 def classify(answer: HttpAnswer) -> Taken:
     """Say what an HTTP answer means for the report that it answers."""
     if answer.status != 200:
@@ -57,8 +60,8 @@ def classify(answer: HttpAnswer) -> Taken:
     except WireError as error:
         return Taken(Kind.CHANNEL, f"HTTP 200, but {error}")
     try:
-        code = Code(int(given.code.strip()))
-    except ValueError:
+        code = _CODES[given.code.strip()]
+    except KeyError:
         return Taken(Kind.CHANNEL, f"the unknown code {given.code[:10]!r}", given)
     return Taken(_KINDS.get(code, Kind.CHANNEL), f"{code.value} {MESSAGES[code]}", given)
 

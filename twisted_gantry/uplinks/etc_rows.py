@@ -6,6 +6,7 @@ decisions: `etc-gantry.md`, "Meaning".
 """
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 from twisted_gantry.site.alarms import Alarm, Severity
 from twisted_gantry.site.points import Points
@@ -47,6 +48,35 @@ class _Row:
         return None if point is None else point.good
 
 
+@dataclass(frozen=True)
+class _Alarms:
+    """The alarms of a row: those that are raised, and the edges that nobody was told of yet."""
+
+    raised: Sequence[Alarm]
+    edges: Sequence[Alarm]
+
+    def status(self, known: str) -> str:
+        """Return 0 for a critical alarm, 1 for none.
+
+        `known` is what the device says now. A sentinel there wins over an alarm that is raised
+        only because a missing value clears nothing, but not over an edge that must be told.
+        """
+        if _critical(self.edges):
+            return "0"
+        if known in {NO_DATA, GET_FAILED, NOT_SUPPORT}:
+            return known
+        return "0" if _critical(self.raised) else "1"
+
+    def warnings(self, known: str) -> str:
+        """Return the texts of the alarms; with none, empty, or that nothing is known."""
+        texts = dict.fromkeys(alarm.zh for alarm in (*self.raised, *self.edges))
+        return ",".join(texts) or (known if known in {NO_DATA, GET_FAILED} else "")
+
+
+def _critical(alarms: Sequence[Alarm]) -> bool:
+    return any(alarm.severity is Severity.CRITICAL for alarm in alarms)
+
+
 def computers(site: Site) -> tuple[wire.Computer, ...]:
     """Return a row for each computer of the site."""
     return tuple(
@@ -86,7 +116,7 @@ def cabinet(
 
     def rows(
         group: str,
-        make: Callable[[_Row, str, Sequence[Alarm], Cabinet], wire.Group],
+        make: Callable[[_Row, str, _Alarms, Cabinet], wire.Group],
         blank: type[wire.Group],
     ) -> tuple[wire.Group, ...]:
         made = []
@@ -94,11 +124,10 @@ def cabinet(
             if site.devices[name].status.state is State.OFFLINE:
                 made.append(wire.filled(blank, Sentinel.GET_FAILED, id=str(index)))
                 continue
-            mine = [a for a in latched if a.source == name and a.group == group]
-            carried.extend(mine)
+            edges = [a for a in latched if a.source == name and a.group == group]
+            carried.extend(edges)
             raised = [a for a in site.alarms.active(name) if a.group == group]
-            known = {a.name for a in raised}
-            alarms = raised + [a for a in mine if a.name not in known]
+            alarms = _Alarms(raised, edges)
             made.append(make(_Row(name, site.points), str(index), alarms, which))
         return tuple(made)
 
@@ -118,32 +147,23 @@ def cabinet(
     return report, carried
 
 
-def _status(base: str, alarms: Sequence[Alarm]) -> str:
-    """Return 0 for a critical alarm, 1 for none; `base` is what is known if that is a sentinel."""
-    if any(alarm.severity is Severity.CRITICAL for alarm in alarms):
-        return "0"
-    return base if base in {NO_DATA, GET_FAILED, NOT_SUPPORT} else "1"
-
-
-def _warnings(alarms: Sequence[Alarm]) -> str:
-    return ",".join(alarm.zh for alarm in alarms)
-
-
-def _elec(row: _Row, number_: str, alarms: Sequence[Alarm], _: Cabinet) -> wire.Elec:
+def _elec(row: _Row, number_: str, alarms: _Alarms, _: Cabinet) -> wire.Elec:
     """Make the row of the mains; of three phases the first, the others show in `warningMsg`."""
+    known = row.text("mains_abnormal")
     return wire.Elec(
         id=number_,
-        status=_status(row.text("mains_abnormal"), alarms),
+        status=alarms.status(known),
         voltage=row.text("input_voltage_r"),
         current=row.text("input_current_r"),
         power=NOT_SUPPORT,
         frequency=row.text("input_frequency"),
         elec_consumption=NOT_SUPPORT,
-        warning_msg=_warnings(alarms),
+        warning_msg=alarms.warnings(known),
     )
 
 
-def _ups(row: _Row, number_: str, alarms: Sequence[Alarm], which: Cabinet) -> wire.Ups:
+def _ups(row: _Row, number_: str, alarms: _Alarms, which: Cabinet) -> wire.Ups:
+    known = row.text("state")
     running = _running_state(row)
     if which.ups_meaning == "ac":
         charge = (row.text("input_voltage_r"), row.text("input_current_r"))
@@ -155,7 +175,7 @@ def _ups(row: _Row, number_: str, alarms: Sequence[Alarm], which: Cabinet) -> wi
         discharge = (volts if discharging else NO_DATA, NOT_SUPPORT)
     return wire.Ups(
         id=number_,
-        status=_status(row.text("state"), alarms),
+        status=alarms.status(known),
         running_state=running,
         input_voltage=charge[0],
         input_current=charge[1],
@@ -165,7 +185,7 @@ def _ups(row: _Row, number_: str, alarms: Sequence[Alarm], which: Cabinet) -> wi
         surplus_time=row.text("battery_runtime", lambda seconds: number(seconds / 60)),
         remain_capacity=row.text("battery_remaining"),
         temperature=row.text("temperature", percent),
-        warning_msg=_warnings(alarms),
+        warning_msg=alarms.warnings(known),
     )
 
 

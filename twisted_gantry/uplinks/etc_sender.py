@@ -123,7 +123,7 @@ class Sender:
                 await self._set_aside(report, f"{taken.reason}, {SIGNATURE_TRIES} times")
             else:
                 await self._store.tried(report.id, taken.reason)
-        elif taken.kind is Kind.CLOCK and self._now() - report.created >= FRESH:
+        elif taken.kind is Kind.CLOCK and abs(self._now() - report.created) >= FRESH:
             await self._old_stamp(report, taken)
         else:
             return await self._channel_fault(report, taken)
@@ -198,9 +198,14 @@ class Sender:
             f"本机或平台时钟偏差过大:{reason}",
         )
 
+    def forget(self, reports: Iterable[int]) -> None:
+        """Forget what was tried on reports that are no more."""
+        for report in reports:
+            del self._signature_tries[report]
+            self._restamped.discard(report)
+
     def _gone(self, report: Report, *, acknowledged: bool) -> None:
-        del self._signature_tries[report.id]
-        self._restamped.discard(report.id)
+        self.forget([report.id])
         self._left([report.id], acknowledged)
 
     async def _sleep(self, seconds: float) -> None:

@@ -24,6 +24,7 @@ from twisted_gantry.net.json_http import (
     respond,
 )
 from twisted_gantry.site import commands
+from twisted_gantry.site.alarms import Severity
 from twisted_gantry.site.interfaces import AuditEntry, Ledger, Outcome
 from twisted_gantry.site.site import Site
 from twisted_gantry.site.status import State
@@ -56,7 +57,8 @@ class LocalApi:
     def healthz(self, request: Request) -> bytes:
         """Return `{"status": "ok"|"failing", "reasons", "notes"}`, 200 or 503."""
         site = self._site
-        reasons = [*self._health(), *(alarm.en for alarm in site.alarms.active("store"))]
+        failing = [a.en for a in site.alarms.active("store") if a.severity is Severity.CRITICAL]
+        reasons = [*self._health(), *failing]
         # A device or a platform that is offline is no failure of this program: a restart, which is
         # what a 503 is for, would mend nothing. It is worth a note.
         statuses = [each.status for each in site.devices.values()]

@@ -32,6 +32,10 @@ class CommandBody(msgspec.Struct, forbid_unknown_fields=True):
     id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")] | None = None
     expires: float = EXPIRY
 
+    def __repr__(self) -> str:
+        """Show what is asked, not the arguments: one may be a password."""
+        return f"CommandBody(target={self.target!r}, command={self.command!r})"
+
     def __post_init__(self) -> None:
         """Refuse arguments that are nested too deep. Raises ValueError."""
         if not _shallow(self.args, MAX_DEPTH):

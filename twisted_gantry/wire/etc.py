@@ -196,7 +196,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a request is answered with; a `code` outside section 1.7 is kept as it came."""
 
     code: str
-    msg: str = ""
+    msg: str | None = None
     data: Any = None
 
     def encode(self) -> bytes:
@@ -242,8 +242,8 @@ class CardList(msgspec.Struct, frozen=True):
 
 class _CardData(msgspec.Struct, rename="camel"):
     is_exist_latest_version: str
-    latest_version: str = ""
-    card_infos: tuple[Card, ...] = ()
+    latest_version: str | None = None
+    card_infos: tuple[Card, ...] | None = None
 
 
 def is_list_version(version: str) -> bool:
@@ -271,7 +271,7 @@ def decode_cards(data: Any) -> CardList | None:
         return None
     if fields.is_exist_latest_version != "1":
         raise BadMessage("isExistLatestVersion is neither 0 nor 1")
-    if not is_list_version(fields.latest_version):
+    if not is_list_version(fields.latest_version or ""):
         raise BadMessage("latestVersion is not yyyyMMddHHmmss")
     if not fields.card_infos:
         raise BadMessage("an empty white list")
@@ -283,7 +283,7 @@ def decode_cards(data: Any) -> CardList | None:
                 datetime.strptime(day.strip(), "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - the gantry's
             except ValueError:
                 raise BadMessage("a validTime or invalidTime that is no time") from None
-    return CardList(fields.latest_version, fields.card_infos)
+    return CardList(fields.latest_version or "", fields.card_infos)
 
 
 # -- how values are written

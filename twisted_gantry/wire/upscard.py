@@ -13,7 +13,6 @@ import msgspec
 from twisted_gantry.wire.errors import BadMessage, CannotEncode, NotJson, WireError
 from twisted_gantry.wire.lenient import as_text, convert, dumps, loads
 
-QUERIES = frozenset({"RTD", "QAD"})
 CONTROLS = frozenset({"SON", "SOFF", "BZON", "BZOFF", "T"})
 CLEAR_PASSWORD = "clear"  # noqa: S105 - the word that empties the card's password
 MAX_PASSWORD = 15

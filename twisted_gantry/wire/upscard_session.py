@@ -43,6 +43,10 @@ class NoReply(Exception):
     """No answer: the reply did not come in time, or the link was lost while it was awaited."""
 
 
+class StayedBusy(NoReply):
+    """The card answered nothing but BUSY (201) until the deadline."""
+
+
 class NotSent(Exception):
     """The command never left: no link, a full queue, one that closed before its turn, or text
     that the card would refuse.
@@ -281,7 +285,7 @@ def _build() -> Callable[[SessionCore], SessionInputs]:
 
     @paused.upon(SessionInputs.silent).to(idle)
     def give_up(machine: SessionInputs, core: SessionCore) -> None:
-        core.finish(machine, NoReply("the card stayed BUSY (201)"), "answered")
+        core.finish(machine, StayedBusy("the card stayed BUSY (201)"), "answered")
 
     @idle.upon(SessionInputs.closed).to(closed)
     @waiting.upon(SessionInputs.closed).to(closed)
