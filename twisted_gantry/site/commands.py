@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from twisted.internet import defer
-from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -24,6 +24,7 @@ from twisted_gantry.site.interfaces import (
     IStore,
     Outcome,
 )
+from twisted_gantry.site.lasting import lasting
 
 _log = Logger()
 
@@ -96,22 +97,13 @@ class CommandDoor:
         names = self._devices if among is None else among
         return [n for n in names if n in self._devices and command in self._devices[n].commands]
 
-    async def run(self, request: Request) -> CommandResult:
-        """Do what is asked, and return how it ended; never raises for anything a device does.
+    def run(self, request: Request) -> Deferred[CommandResult]:
+        """Do what is asked; the Deferred fires with how it ended, whatever the device does.
 
-        Raises what the store fails with: without an audit entry nothing is done. Whoever asked may
-        go away (be cancelled): what was begun is finished all the same, and its end is kept.
+        It fails with what the store fails with: without an audit entry nothing is done. Whoever
+        asked may cancel it: what was begun is finished all the same, and its end is kept.
         """
-        ended: Deferred[CommandResult] = Deferred()
-
-        def failed(failure: Failure) -> None:
-            if ended.called:
-                _log_failure(failure)
-            else:
-                ended.errback(failure)
-
-        ensureDeferred(self._run(request)).addCallbacks(ended.callback, failed)
-        return await ended
+        return lasting(self._run(request))
 
     async def _run(self, request: Request) -> CommandResult:
         device = self._devices.get(request.target)

@@ -5,14 +5,10 @@ Shapes are in `shapes.py`, what a client may send in `bodies.py`. Every error is
 """
 
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
 
 from klein import Klein
-from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 from twisted.web.server import Request
 
 from twisted_gantry.net.json_http import (
@@ -26,13 +22,11 @@ from twisted_gantry.net.json_http import (
 from twisted_gantry.site import commands
 from twisted_gantry.site.alarms import Severity
 from twisted_gantry.site.interfaces import AuditEntry, Ledger, Outcome
+from twisted_gantry.site.lasting import lasting
 from twisted_gantry.site.site import Site
 from twisted_gantry.site.status import State
 from twisted_gantry.web import shapes
 from twisted_gantry.web.bodies import CommandBody, RetryBody, flag_of, limit_of, read_body
-
-_log = Logger()
-_T = TypeVar("_T")
 
 _USER = re.compile(r"[A-Za-z0-9._@-]{1,40}\Z")
 
@@ -176,7 +170,7 @@ class LocalApi:
         if body.uplink is not None:
             self._check_uplink(body.uplink)
         chosen = list(self._site.uplinks) if body.uplink is None else [body.uplink]
-        retried = await _to_the_end(self._retry(chosen, body.ids, _who(request)))
+        retried = await lasting(self._retry(chosen, body.ids, _who(request)))
         return respond(request, {"retried": retried})
 
     async def _retry(self, uplinks: list[str], ids: list[int] | None, who: str) -> int:
@@ -217,21 +211,3 @@ def _who(request: Request) -> str:
     peer = getattr(request.getClientAddress(), "host", "unix")
     user = header(request, "x-gantry-user")
     return f"api {peer} {user}" if _USER.match(user) else f"api {peer}"
-
-
-def _to_the_end(work: Coroutine[Any, Any, _T]) -> Deferred[_T]:
-    """Return what `work` ends with; whoever waits may be cancelled, `work` is not.
-
-    klein cancels a handler when its client goes away; what has begun must still come to its entry
-    in the audit.
-    """
-    waiter: Deferred[_T] = Deferred()
-
-    def failed(failure: Failure) -> None:
-        if waiter.called:
-            _log.failure("a request failed after its client had gone", failure=failure)
-        else:
-            waiter.errback(failure)
-
-    ensureDeferred(work).addCallbacks(waiter.callback, failed)
-    return waiter
