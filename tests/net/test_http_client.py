@@ -15,10 +15,12 @@ from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.web.client import HTTPConnectionPool
 from twisted.web.resource import Resource
 from twisted.web.server import Request
+from zope.interface import implementer
 
 from twisted_gantry.net.http_client import (
     Answer,
@@ -564,3 +566,26 @@ async def test_the_deadline_closes_a_real_connection() -> None:
     finally:
         await pool.closeCachedConnections()
         await port.stopListening()
+
+
+async def test_connections_are_not_logged() -> None:
+    """A request says nothing in the log by itself: a platform that is down is tried all day."""
+    from twisted.internet import reactor
+
+    seen: list[str] = []
+
+    @implementer(ILogObserver)
+    def watch(event: LogEvent) -> None:
+        seen.append(formatEvent(event))
+
+    pool = persistent_pool(reactor)
+    clock: Any = reactor
+    client = BoundedClient(treq_client(reactor, pool), clock)
+    globalLogPublisher.addObserver(watch)
+    try:
+        with pytest.raises(NoAnswer):
+            await client.request("GET", "http://127.0.0.1:1/")
+    finally:
+        globalLogPublisher.removeObserver(watch)
+        await pool.closeCachedConnections()
+    assert [text for text in seen if "factory" in text] == []

@@ -90,7 +90,15 @@ def persistent_pool(reactor: Any, *, per_host: int = 4) -> HTTPConnectionPool:
     pool.maxPersistentPerHost = per_host
     pool.cachedConnectionTimeout = 30  # under what servers keep, lest a request meets the close
     pool.retryAutomatically = False  # a report is repeated by its outbox alone
+    _silence(pool)
     return pool
+
+
+def _silence(pool: Any) -> None:
+    """Keep two log lines a connection out of the log; the name is private, and may go."""
+    factory = getattr(pool, "_factory", None)
+    if isinstance(factory, type):
+        pool._factory = type(factory.__name__, (factory,), {"noisy": False})
 
 
 def treq_client(

@@ -44,6 +44,10 @@ class _Watched:
     def __init__(self, endpoint: IStreamClientEndpoint, failed: Callable[[Failure], None]) -> None:
         self._endpoint, self._failed = endpoint, failed
 
+    def __repr__(self) -> str:
+        """Show where to: ClientService logs it."""
+        return repr(self._endpoint)
+
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: N803
         attempt = self._endpoint.connect(protocolFactory)
 
