@@ -303,7 +303,8 @@ class EtcUplink(NamedService):
 
     def _not_kept(self, failure: Failure) -> None:
         """Say that the disk fails; the alarms that the report carried stay latched."""
-        _log.failure("a report could not be stored", failure=failure)
+        if not self._site.alarms.active("store"):  # said once, until it is over
+            _log.failure("a report could not be stored", failure=failure)
         self._site.alarms.set(
             "store.failed",
             Severity.CRITICAL,
