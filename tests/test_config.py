@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from zope.interface import implementer
 
 from twisted_gantry.config import (
-    DEMO,
     DEVICE_KINDS,
     ConfigError,
     check_file,
     load,
     load_file,
 )
+from twisted_gantry.demo import DEMO
 from twisted_gantry.devices.computer import ComputerSettings
 from twisted_gantry.devices.upscard import UpsCardSettings
 from twisted_gantry.site.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting

@@ -373,30 +373,3 @@ def check_file(path: Path) -> list[Problem]:
     except ConfigError as error:
         return error.problems
     return []
-
-
-# The site that the twin simulates, as DESIGN.md describes it, as far as the kinds go today.
-DEMO = f"""
-[gantry]
-id = "G000211001002110010"
-name = "演示门架 demo gantry"
-
-[[device]]
-name = "ups1"
-kind = "ups-card"
-address = "tcp:127.0.0.1:2390"
-battery_ah = 100
-
-[[device]]
-name = "pc1"
-kind = "computer"
-
-[[cabinet]]
-id = "1"
-elec = ["ups1"]
-ups = ["ups1"]
-
-[uplink.etc]
-url = "http://127.0.0.1:8088/monitor.do"
-auth = "{TEST_AUTH}"
-"""

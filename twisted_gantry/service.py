@@ -19,7 +19,8 @@ from twisted.python.usage import Options as BaseOptions
 from twisted.python.usage import UsageError
 
 from twisted_gantry import __version__
-from twisted_gantry.config import DEMO, ConfigError, Settings, load, load_file
+from twisted_gantry.config import ConfigError, Settings, load, load_file
+from twisted_gantry.demo import DEMO
 from twisted_gantry.net.clock import make_monotonic
 from twisted_gantry.net.http_server import Limits, bounded_site
 from twisted_gantry.net.service import ServiceGroup

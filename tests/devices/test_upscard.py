@@ -609,7 +609,7 @@ def test_a_password_that_the_card_did_not_take_is_not_adopted(
 ) -> None:
     """A card that answers, and keeps its old password, is read under the old one again."""
     rig, factory = scripted
-    rig.card._password = "old"
+    rig.card._passwords.adopt("old")
 
     def only_old(command: dict[str, Any]) -> str | int:
         return LIVE if command.get("pass") == "old" else 103
@@ -618,7 +618,31 @@ def test_a_password_that_the_card_did_not_take_is_not_adopted(
     results = rig.command("set-password", {"new": "new"})
     rig.clock.run(1.0)
     assert outcome(results).result is Outcome.FAILED
-    assert "103" in outcome(results).detail
+    assert "kept the old one" in outcome(results).detail
+    rig.clock.run(10.0)
+    assert rig.state() is State.ONLINE
+
+
+def test_a_poll_between_does_not_prove_the_new_password(
+    scripted: tuple[Rig, ScriptFactory],
+) -> None:
+    """A poll that finds the old password still in force does not make the change look done."""
+    rig, factory = scripted
+    rig.card._passwords.adopt("old")
+
+    def slow_and_old(command: dict[str, Any]) -> str | int | None:
+        answer: str | int = LIVE if command.get("pass") == "old" else 103
+        if "new_pass" not in command:
+            return answer
+        reply = Result(uid="1", session=command["session"], cmd="QAD", value=LIVE).encode()
+        rig.clock.callLater(2.5, factory.sessions[-1].send, reply)  # a poll queues meanwhile
+        return None
+
+    factory.answers["QAD"] = slow_and_old
+    results = rig.command("set-password", {"new": "new"})
+    rig.clock.run(4.0)
+    assert outcome(results).result is Outcome.FAILED
+    assert "kept the old one" in outcome(results).detail
     rig.clock.run(10.0)
     assert rig.state() is State.ONLINE
 

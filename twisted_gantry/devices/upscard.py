@@ -3,7 +3,6 @@
 The driver does not know how its bytes travel: a `Link` does (`upscard_tcp`). Source: `ups-card.md`.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Protocol
@@ -16,6 +15,12 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from twisted_gantry.devices import upscard_points
+from twisted_gantry.devices.upscard_commands import (
+    COMMAND_DEADLINE,
+    CardCommands,
+    Passwords,
+    unset,
+)
 from twisted_gantry.devices.upscard_points import BATTERY_REMAINING, LIVE, POINTS, RATED
 from twisted_gantry.devices.upscard_tcp import TcpLink
 from twisted_gantry.net.reconnect import Backoff
@@ -25,7 +30,6 @@ from twisted_gantry.site.interfaces import (
     DeviceContext,
     IDevice,
     IDeviceKind,
-    Outcome,
     WrongSetting,
 )
 from twisted_gantry.site.secret import Secret
@@ -33,8 +37,6 @@ from twisted_gantry.site.status import Status
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.reading import Quality, Value
 from twisted_gantry.wire.upscard import (
-    CLEAR_PASSWORD,
-    CONTROLS,
     MAX_PASSWORD,
     ErrorCode,
     Refusal,
@@ -50,27 +52,19 @@ from twisted_gantry.wire.upscard_session import (
 )
 from twisted_gantry.wire.upscard_values import (
     Readings,
-    control_succeeded,
     decode_live,
     decode_ratings,
 )
 
 _log = Logger()
 
-# Seconds. A reply to a query that is later is a miss; a command has this long, BUSY included.
+# Seconds. A reply to a query that is later is a miss.
 QUERY_PATIENCE = 3.0
-COMMAND_DEADLINE = 5.0
 RATINGS_PERIOD, RATINGS_RETRY = 3600.0, 60.0
 # Readings in a row that fail before the device is offline; when they are misses, replies that
 # did not come, the connection is dropped, too.
 MAX_FAILURES = 3
 RECONNECT_FIRST, RECONNECT_MOST = 1.0, 60.0
-
-# Controls that must not pass as a query: those of the card, and the shutdown of the protocol
-# that most such UPSs speak underneath (`S.3`, `S02R0005`).
-_CONTROL_TEXT = re.compile(
-    rf"({'|'.join(sorted(CONTROLS))}|S\.?\d.*|T(L|\.?\d+)|C|CT|Q)", re.IGNORECASE
-)
 
 
 class UpsCardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -135,8 +129,7 @@ class UpsCard(NamedService):
         self.commands = upscard_points.commands(settings.allow_off)
         self._settings, self._points = settings, context.points
         self._clock = context.reactor
-        self._password = settings.password.reveal() if settings.password is not None else None
-        self._candidate: str | None = None  # a new password of which no reply told the fate
+        self._passwords = Passwords(settings.password)
         self._up = False
         self._failures = self._misses = 0  # live readings in a row
         self._reason = ""
@@ -147,8 +140,9 @@ class UpsCard(NamedService):
             self._link.send,
             context.reactor,
             lambda: str(context.random.randrange(10_000_000, 100_000_000)),
-            lambda: self._password,
+            self._passwords.current,
         )
+        self._commands = CardCommands(self._say, self._passwords, self._look_again)
         context.points.declare(name, POINTS)
 
     @property
@@ -227,7 +221,7 @@ class UpsCard(NamedService):
         return decode_live(value, runtime_unit=self._settings.runtime_unit)
 
     def _query(self, cmd: str) -> Deferred[Ending]:
-        return self._say(Exchange(cmd, _unset, COMMAND_DEADLINE, QUERY_PATIENCE))
+        return self._say(Exchange(cmd, unset, COMMAND_DEADLINE, QUERY_PATIENCE))
 
     def _say(self, exchange: Exchange) -> Deferred[Ending]:
         def withdraw(_: object) -> None:
@@ -276,13 +270,10 @@ class UpsCard(NamedService):
         self._points.update(self.device, update)
 
     def _refused(self, refusal: Refusal, names: tuple[str, ...]) -> None:
-        if refusal.result == ErrorCode.PASSWORD_ERROR and self._candidate is not None:
-            # The reply to a change of password was lost, and the old one is refused: so it changed.
-            self._adopt(self._candidate)
-        elif refusal.result == ErrorCode.PASSWORD_ERROR:
-            self._drop("the card refuses the password (103 PASSWORD_ERROR)")
-        else:
+        if refusal.result != ErrorCode.PASSWORD_ERROR:
             self._failed(names, f"the card answers {refusal.name}")
+        elif not self._passwords.try_other():
+            self._drop("the card refuses the password (103 PASSWORD_ERROR)")
 
     def _failed(self, names: tuple[str, ...], reason: str, *, missed: bool = False) -> None:
         self._points.fail(self.device, names)
@@ -306,82 +297,12 @@ class UpsCard(NamedService):
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
         """Do one of `commands`."""
-        if command == "query":
-            return ensureDeferred(self._do_query(str(args["cmd"])))
-        if command == "set-password":
-            return ensureDeferred(self._set_password(str(args["new"])))
-        return ensureDeferred(self._control(command))
-
-    async def _control(self, command: str) -> CommandResult:
-        ending = await self._command(command)
-        if not isinstance(ending, Result):
-            return _unanswered(ending)
-        self._look_again()
-        try:
-            if control_succeeded(ending.value):
-                return CommandResult(Outcome.DONE, value=ending.value)
-        except WireError as error:
-            return CommandResult(Outcome.FAILED, f"an odd answer: {error}", ending.value)
-        return CommandResult(Outcome.FAILED, "the UPS answers (FAILED", ending.value)
-
-    async def _do_query(self, cmd: str) -> CommandResult:
-        # Whatever else a card may overlook in it: brackets, blanks, a NUL at which C ends a text.
-        text = re.sub(r"[^A-Z0-9.]", "", cmd.upper())
-        if _CONTROL_TEXT.fullmatch(text):
-            return CommandResult(Outcome.REFUSED, f"{cmd!r} is a control, not a query")
-        ending = await self._command(cmd)
-        if not isinstance(ending, Result):
-            return _unanswered(ending)
-        return CommandResult(Outcome.DONE, value=ending.value)
-
-    async def _set_password(self, new: str) -> CommandResult:
-        # It rides on a QAD, and a QAD under the new password proves it.
-        # Until a reply tells, either may hold: also when this is cancelled meanwhile.
-        before, self._candidate = self._password or CLEAR_PASSWORD, new
-        ending = await self._command("QAD", new_password=new)
-        if not isinstance(ending, Result):
-            if not isinstance(ending, NoReply):
-                self._candidate = None
-            return _unanswered(ending)
-        self._adopt(new)
-        self._candidate = before
-        proof = await self._command("QAD")
-        if isinstance(proof, Refusal) and proof.result == ErrorCode.PASSWORD_ERROR:
-            self._adopt(before)
-        if isinstance(proof, Result):
-            self._candidate = None
-        else:
-            return CommandResult(
-                Outcome.FAILED, f"the new password is not proved: {_unanswered(proof).detail}"
-            )
-        return CommandResult(Outcome.DONE, "write it into the configuration before the next start")
-
-    def _adopt(self, new: str) -> None:
-        self._candidate = None
-        self._password = None if new == CLEAR_PASSWORD else new
-
-    def _command(self, cmd: str, new_password: str | None = None) -> Deferred[Ending]:
-        exchange = Exchange(cmd, _unset, COMMAND_DEADLINE, COMMAND_DEADLINE, ahead=True)
-        exchange.new_password = new_password
-        return self._say(exchange)
+        return ensureDeferred(self._commands.execute(command, args))
 
     def _look_again(self) -> None:
         """Poll at once: the next reading shows what a control did."""
         if self._next_poll is not None:
             self._next_poll.reset(0)
-
-
-def _unset(_: Ending) -> None:
-    raise AssertionError("an exchange was submitted without an end")
-
-
-def _unanswered(ending: Ending) -> CommandResult:
-    if isinstance(ending, Refusal):
-        return CommandResult(Outcome.FAILED, f"the card answers {ending.name}")
-    if isinstance(ending, NotSent):
-        return CommandResult(Outcome.FAILED, f"not sent: {ending}")
-    # It may have been done: nobody knows, so it is not said again.
-    return CommandResult(Outcome.TIMEOUT, f"{ending}; the next reading shows what happened")
 
 
 @implementer(IDeviceKind)

@@ -1,0 +1,144 @@
+"""What a UPS card can be told, done: controls, queries, a change of its password.
+
+Decisions: `ups-card.md`: what is lost is not repeated; `new_pass` rides on a `QAD` alone.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from twisted_gantry.site.interfaces import CommandResult, Outcome
+from twisted_gantry.site.secret import Secret
+from twisted_gantry.wire.errors import WireError
+from twisted_gantry.wire.upscard import CLEAR_PASSWORD, CONTROLS, ErrorCode, Refusal, Result
+from twisted_gantry.wire.upscard_session import Ending, Exchange, NoReply, NotSent
+from twisted_gantry.wire.upscard_values import control_succeeded
+
+# Seconds that a command has, BUSY included.
+COMMAND_DEADLINE = 5.0
+
+# Controls that must not pass as a query: those of the card, and the shutdown of the protocol
+# that most such UPSs speak underneath (`S.3`, `S02R0005`).
+_CONTROL_TEXT = re.compile(
+    rf"({'|'.join(sorted(CONTROLS))}|S\.?\d.*|T(L|\.?\d+)|C|CT|Q)", re.IGNORECASE
+)
+
+
+class Passwords:
+    """The password that the card is thought to have, and another that it may have instead.
+
+    There is another while nobody knows whether a change was done.
+    """
+
+    def __init__(self, configured: Secret | None) -> None:
+        self._current = configured
+        self._other: str | None = None
+
+    def current(self) -> str | None:
+        """Return the password to send, None for none."""
+        return None if self._current is None else self._current.reveal()
+
+    def adopt(self, new: str, other: str | None = None) -> None:
+        """Believe in `new`, or in none if it is the word that clears it; `other` may hold too."""
+        self._current = None if new == CLEAR_PASSWORD else Secret(new)
+        self._other = other
+
+    def doubt(self, other: str | None) -> str:
+        """Note what may hold instead; returns what is believed, as a command would say it."""
+        self._other = other
+        return self.current() or CLEAR_PASSWORD
+
+    def try_other(self) -> bool:
+        """The card refused the current one: believe in the other, if there is one."""
+        if self._other is None:
+            return False
+        self.adopt(self._other)
+        return True
+
+
+class CardCommands:
+    """Executes commands. `say` sends an exchange and returns how it ended.
+
+    `look_again` asks for a reading at once, which shows what a control did.
+    """
+
+    def __init__(
+        self,
+        say: Callable[[Exchange], Deferred[Ending]],
+        passwords: Passwords,
+        look_again: Callable[[], None],
+    ) -> None:
+        self._say, self._passwords, self._look_again = say, passwords, look_again
+
+    async def execute(self, command: str, args: Mapping[str, Any]) -> CommandResult:
+        """Do a command whose arguments were checked."""
+        if command == "query":
+            return await self._query(str(args["cmd"]))
+        if command == "set-password":
+            return await self._set_password(str(args["new"]))
+        return await self._control(command)
+
+    async def _control(self, command: str) -> CommandResult:
+        ending = await self._send(command)
+        if not isinstance(ending, Result):
+            return _unanswered(ending)
+        self._look_again()
+        try:
+            if control_succeeded(ending.value):
+                return CommandResult(Outcome.DONE, value=ending.value)
+        except WireError as error:
+            return CommandResult(Outcome.FAILED, f"an odd answer: {error}", ending.value)
+        return CommandResult(Outcome.FAILED, "the UPS answers (FAILED", ending.value)
+
+    async def _query(self, cmd: str) -> CommandResult:
+        # Whatever else a card may overlook in it: brackets, blanks, a NUL at which C ends a text.
+        text = re.sub(r"[^A-Z0-9.]", "", cmd.upper())
+        if _CONTROL_TEXT.fullmatch(text):
+            return CommandResult(Outcome.REFUSED, f"{cmd!r} is a control, not a query")
+        ending = await self._send(cmd)
+        if not isinstance(ending, Result):
+            return _unanswered(ending)
+        return CommandResult(Outcome.DONE, value=ending.value)
+
+    async def _set_password(self, new: str) -> CommandResult:
+        # It rides on a QAD, and a QAD under the new password proves it. Until a reply tells,
+        # either may hold: also when this is cancelled meanwhile.
+        passwords = self._passwords
+        before = passwords.doubt(new)
+        ending = await self._send("QAD", new_password=new)
+        if not isinstance(ending, Result):
+            if not isinstance(ending, NoReply):
+                passwords.doubt(None)
+            return _unanswered(ending)
+        passwords.adopt(new, other=before)
+        proof = await self._send("QAD")
+        if isinstance(proof, Refusal) and proof.result == ErrorCode.PASSWORD_ERROR:
+            passwords.try_other()
+        # A poll in between may have found out that the card kept the old one.
+        believed = passwords.current() or CLEAR_PASSWORD
+        if not isinstance(proof, Result) or believed != new:
+            why = "the card kept the old one" if believed != new else _unanswered(proof).detail
+            return CommandResult(Outcome.FAILED, f"the new password is not proved: {why}")
+        passwords.doubt(None)
+        return CommandResult(Outcome.DONE, "write it into the configuration before the next start")
+
+    def _send(self, cmd: str, new_password: str | None = None) -> Deferred[Ending]:
+        exchange = Exchange(cmd, unset, COMMAND_DEADLINE, COMMAND_DEADLINE, ahead=True)
+        exchange.new_password = new_password
+        return self._say(exchange)
+
+
+def unset(_: Ending) -> None:
+    """Stand in an exchange until whoever says it sets what its end is for."""
+    raise AssertionError("an exchange was submitted without an end")
+
+
+def _unanswered(ending: Ending) -> CommandResult:
+    if isinstance(ending, Refusal):
+        return CommandResult(Outcome.FAILED, f"the card answers {ending.name}")
+    if isinstance(ending, NotSent):
+        return CommandResult(Outcome.FAILED, f"not sent: {ending}")
+    # It may have been done: nobody knows, so it is not said again.
+    return CommandResult(Outcome.TIMEOUT, f"{ending}; the next reading shows what happened")
