@@ -122,37 +122,46 @@ def _web(settings: Settings, site: Site, reactor: Any, now: Callable[[], float])
 class Gantry(ServiceGroup):
     """Opens the store and starts the tree once twistd has become a daemon: threads do not fork."""
 
-    def __init__(self, settings: Settings, folder: Path, demo: bool, reactor: Any) -> None:
+    def __init__(
+        self, settings: Settings, folder: Path, reactor: Any, *, demo: bool, daemon: bool
+    ) -> None:
         super().__init__()
-        self._settings, self._folder, self._demo, self._reactor = settings, folder, demo, reactor
+        self._settings, self._folder, self._reactor = settings, folder, reactor
+        self._demo, self._daemon = demo, daemon
 
     def startService(self) -> None:
         """Start everything. What an operator can mend ends the program with one line."""
         super().startService()
-        reactor = self._reactor
         try:
-            if self._demo:
-                self.add(build_twin(TwinSettings(), reactor, time.time))
-            store = open_store(self._folder, reactor, time.time)
+            self._start()
         except (Unusable, CannotListen, CannotListenError) as error:
-            _give_up(error)
-        tree = gantry_tree(
-            self._settings,
-            store=store,
-            reactor=reactor,
-            now=time.time,
-            random=SystemRandom(),
-            in_thread=partial(deferToThreadPool, reactor, reactor.getThreadPool()),
-        )
+            if self._daemon:  # the parent of a daemon hears of an exception, of an exit it does not
+                raise CannotStart(f"gantry: {error}") from None
+            sys.exit(f"gantry: {error}")
+
+    def _start(self) -> None:
+        reactor = self._reactor
+        if self._demo:
+            self.add(build_twin(TwinSettings(), reactor, time.time))
+        store = open_store(self._folder, reactor, time.time)
         try:
-            self.add(tree)
-        except CannotListenError as error:
-            store.close()
-            _give_up(error)
+            self.add(
+                gantry_tree(
+                    self._settings,
+                    store=store,
+                    reactor=reactor,
+                    now=time.time,
+                    random=SystemRandom(),
+                    in_thread=partial(deferToThreadPool, reactor, reactor.getThreadPool()),
+                )
+            )
+        except BaseException:
+            store.close()  # its thread would keep a program alive that does nothing
+            raise
 
 
-def _give_up(error: Exception) -> None:
-    sys.exit(f"gantry: {error}")
+class CannotStart(Exception):
+    """What an operator can mend keeps the gantry from starting."""
 
 
 class Options(BaseOptions):
@@ -202,4 +211,6 @@ def makeService(options: Options) -> Gantry:
 
     make_monotonic(reactor)
     folder = Path(options["data"]).absolute()
-    return Gantry(options.settings, folder, bool(options["demo"]), reactor)
+    daemon = options.parent is not None and not options.parent["nodaemon"]
+    demo = bool(options["demo"])
+    return Gantry(options.settings, folder, reactor, demo=demo, daemon=daemon)

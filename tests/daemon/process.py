@@ -1,7 +1,6 @@
 """A real `twistd` in a process of its own, and the twin beside the test."""
 
 import json
-import os
 import shutil
 import signal
 import sqlite3
@@ -38,17 +37,16 @@ async def until(reactor: Any, what: str, holds: Callable[[], Any], seconds: floa
 
 
 class Daemon:
-    """`twistd -n` with some arguments; its output goes to a file."""
+    """`twistd` with some arguments, in the foreground; its output goes to a file."""
 
-    def __init__(self, folder: Path, *arguments: str, env: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, *arguments: str, nodaemon: bool = True) -> None:
         self.log = folder / "twistd.log"
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [TWISTD, "--nodaemon", "--pidfile=", *arguments],
+                [TWISTD, *(["--nodaemon"] if nodaemon else []), "--pidfile=", *arguments],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
-                env={**os.environ, **(env or {})},
             )
 
     @property

@@ -266,6 +266,22 @@ async def test_a_port_in_use_is_told_in_one_line(rig: Rig) -> None:
     assert "Traceback" not in daemon.text
 
 
+async def test_a_daemon_that_cannot_start_tells_its_parent(rig: Rig) -> None:
+    """Without -n, too, `twistd` ends with the reason when the web port is taken."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", rig.web))
+        taken.listen()
+        daemon = Daemon(
+            rig.folder,
+            *("--logfile=daemon.log", "gantry", "--config", str(rig.config)),
+            *("--data", str(rig.data)),
+            nodaemon=False,
+        )
+        await until(rig.reactor, "the parent to end", lambda: daemon.process.poll() is not None)
+    assert daemon.process.returncode == 1
+    assert f":{rig.web}" in daemon.text
+
+
 async def test_gantryctl_speaks_to_it(rig: Rig) -> None:
     """`gantryctl status` and `points` show what the daemon knows."""
     daemon = rig.start()

@@ -458,6 +458,7 @@ def test_soff_needs_a_setting_and_a_confirmation(allow_off: bool, confirmed: boo
     [
         *("SOFF", "soff()", " T ", "S.3", "S02R0005", "TL", "C"),
         *("SOFF\x00", "SOFF(", "SOFF()()", "SOFF（）", "SOFF;", '"SOFF"', "S OFF", "SOFF\r"),
+        *("ＳＯＦＦ", "Q1\rS.3", "\ufeffSOFF"),
     ],
 )
 def test_a_control_does_not_pass_as_a_query(rig: TwinRig, text: str) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
@@ -513,5 +514,42 @@ async def test_on_real_sockets() -> None:
         answers = await gatherResults([first.ended, second.ended]).addTimeout(10, reactor)
         assert [answer.count(b" 200 OK") for answer in answers] == [2, 1]
         assert counts == {"connections": 3, "refused": 1, "unfinished": 1, "requests": 3}
+    finally:
+        await port.stopListening()
+
+
+class Big(Resource):
+    """Answers with a megabyte."""
+
+    isLeaf = True
+
+    def render(self, request: Request) -> bytes:
+        """Return it."""
+        return b"x" * 1024 * 1024
+
+
+async def test_who_asks_on_and_does_not_read_is_cut_off() -> None:
+    """Answers do not pile up for a client that pipelines requests and reads none of them."""
+    from twisted.internet import reactor as loop
+
+    reactor: Any = loop
+    counts: Counter[str] = Counter()
+    big: Any = Big
+    site = bounded_site(big(), reactor, Limits(), counts)
+    port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(site)
+    endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port)
+    try:
+        client: Reader = await connectProtocol(endpoint, Reader())
+        assert client.transport is not None
+        client.transport.pauseProducing()  # type: ignore[attr-defined]
+        for _ in range(100):
+            client.transport.write(GET * 10)
+            await deferLater(reactor, 0.01)
+            if counts["not-reading"]:
+                break
+        assert counts["not-reading"] == 1
+        assert counts["requests"] < 100
+        client.transport.abortConnection()  # type: ignore[attr-defined]
+        await client.ended
     finally:
         await port.stopListening()

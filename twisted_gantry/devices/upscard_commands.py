@@ -6,6 +6,7 @@ Decisions: `ups-card.md`: what is lost is not repeated; `new_pass` rides on a `Q
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
+from unicodedata import normalize
 
 from twisted.internet.defer import Deferred
 
@@ -93,8 +94,10 @@ class CardCommands:
         return CommandResult(Outcome.FAILED, "the UPS answers (FAILED", ending.value)
 
     async def _query(self, cmd: str) -> CommandResult:
-        # Whatever else a card may overlook in it: brackets, blanks, a NUL at which C ends a text.
-        text = re.sub(r"[^A-Z0-9.]", "", cmd.upper())
+        if not cmd.isprintable():
+            return CommandResult(Outcome.REFUSED, "a query has no control characters")
+        # Whatever else a card may overlook in it: brackets, blanks, the width of a letter.
+        text = re.sub(r"[^A-Z0-9.]", "", normalize("NFKC", cmd).upper())
         if _CONTROL_TEXT.fullmatch(text):
             return CommandResult(Outcome.REFUSED, f"{cmd!r} is a control, not a query")
         ending = await self._send(cmd)

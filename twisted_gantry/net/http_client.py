@@ -25,7 +25,8 @@ from twisted.web.client import (
 )
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IResponse
+from twisted.web.iweb import IAgent, IBodyProducer, IResponse
+from zope.interface import implementer
 
 # What went wrong is in the `reasons` of these, for what was to be sent and what was to come.
 _WRAPPERS = (ResponseFailed, RequestTransmissionFailed, RequestGenerationFailed)
@@ -101,6 +102,41 @@ def _silence(pool: Any) -> None:
         pool._factory = type(factory.__name__, (factory,), {"noisy": False})
 
 
+@implementer(IAgent)
+class _Plain:
+    """An agent that takes no packed answers and no cookies.
+
+    treq unpacks gzip without a bound, layer upon layer, and keeps every cookie that it is given.
+    """
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    def request(
+        self,
+        method: bytes,
+        uri: bytes,
+        headers: Headers | None = None,
+        bodyProducer: IBodyProducer | None = None,  # noqa: N803
+    ) -> Deferred[IResponse]:
+        plain = Headers() if headers is None else headers.copy()
+        plain.removeHeader(b"accept-encoding")
+        answered: Deferred[IResponse] = self._agent.request(method, uri, plain, bodyProducer)
+        return answered.addCallback(_unpacked)
+
+
+def _unpacked(response: IResponse) -> IResponse:
+    response.headers.removeHeader(b"set-cookie")
+    codings = b",".join(response.headers.getRawHeaders(b"content-encoding", []))
+    if codings.strip().lower() not in (b"", b"identity"):
+        discarded: Deferred[bytes] = Deferred()
+        discarded.addErrback(lambda _: None)
+        response.deliverBody(collector := _Collector(0, discarded))
+        collector.cancel(None)
+        raise NoAnswer("a packed answer, which was not asked for")
+    return response
+
+
 def treq_client(
     reactor: Any, pool: HTTPConnectionPool, *, connect_timeout: float = 5.0
 ) -> HTTPClient:
@@ -109,7 +145,7 @@ def treq_client(
     `Agent(reactor, pool)` would take the pool for a TLS policy and open a connection for every
     request: hence `pool=`.
     """
-    return HTTPClient(Agent(reactor, connectTimeout=connect_timeout, pool=pool))
+    return HTTPClient(_Plain(Agent(reactor, connectTimeout=connect_timeout, pool=pool)))
 
 
 class BoundedClient:

@@ -59,6 +59,12 @@ class _BoundedRequest(Request):
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         if self._refused:
             return
+        if getattr(self.channel, "_waitingForTransport", False):
+            # It asks on and reads nothing: its answers would pile up here. The name is private.
+            self.counts["not-reading"] += 1
+            self._tell(_Guard.request_refused)
+            self._tell(_Guard.abortConnection)
+            return
         self._tell(_Guard.request_complete)
         self.counts["requests"] += 1
         super().requestReceived(command, path, version)  # type: ignore[no-untyped-call]
@@ -181,7 +187,8 @@ def bounded_site(
 ) -> IProtocolFactory:
     """Return a factory that serves `resource` within `limits`.
 
-    `counts` gains `connections`, `requests`, `refused`, `too-large`, `timeout` and `unfinished`.
+    `counts` gains `connections`, `requests`, `refused`, `too-large`, `timeout`, `unfinished`
+    and `not-reading`.
     """
 
     class BoundRequest(_BoundedRequest):
