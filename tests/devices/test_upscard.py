@@ -23,7 +23,7 @@ from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.status import State
 from twisted_gantry.twin.faults import UPS_TCP, Faults
 from twisted_gantry.twin.upscard import Card, UpsCardFactory
-from twisted_gantry.twin.world import World
+from twisted_gantry.twin.world.world import World
 from twisted_gantry.wire.frames import ObjectFramer
 from twisted_gantry.wire.lenient import loads
 from twisted_gantry.wire.upscard import Refusal, Result

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twisted_gantry.twin.battery import BLOCKS, CUT_OFF_V, FLOAT_V, Battery
+from twisted_gantry.twin.world.battery import BLOCKS, CUT_OFF_V, FLOAT_V, Battery
 
 
 def stored_wh(battery: Battery, charge: float) -> float:

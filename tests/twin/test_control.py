@@ -12,7 +12,7 @@ from tests.twin.helpers import AUTH, GANTRY_ID, NOW, Http, http, report
 from twisted_gantry.twin.control import Control
 from twisted_gantry.twin.etc import Platform
 from twisted_gantry.twin.faults import ETC, Faults
-from twisted_gantry.twin.world import World
+from twisted_gantry.twin.world.world import World
 from twisted_gantry.wire import etc
 from twisted_gantry.wire.etc import Card, CardList, Method
 

@@ -21,7 +21,7 @@ from twisted_gantry.net.http_client import Answer, BoundedClient, persistent_poo
 from twisted_gantry.twin.listener import CannotListen
 from twisted_gantry.twin.tap import Options, makeService
 from twisted_gantry.twin.twin import Stepper, Twin, TwinSettings, build_twin
-from twisted_gantry.twin.world import World, WorldError
+from twisted_gantry.twin.world.world import World, WorldError
 from twisted_gantry.wire import etc
 from twisted_gantry.wire.frames import ObjectFramer
 

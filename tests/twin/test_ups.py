@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from twisted_gantry.twin.load import RATED_VA
-from twisted_gantry.twin.mains import Mains
-from twisted_gantry.twin.ups import START_S, TEST_S, Fault, Mode, Ups
-from twisted_gantry.twin.ups_readings import live, ratings
+from twisted_gantry.twin.world.load import RATED_VA
+from twisted_gantry.twin.world.mains import Mains
+from twisted_gantry.twin.world.ups import START_S, TEST_S, Fault, Mode, Ups
+from twisted_gantry.twin.world.ups_readings import live, ratings
 from twisted_gantry.wire.reading import Quality
 from twisted_gantry.wire.upscard_values import (
     LIVE_UNITS,

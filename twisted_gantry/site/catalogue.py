@@ -34,6 +34,10 @@ class Catalogue:
             names.append(name)
         return names
 
+    def remove(self, name: str) -> None:
+        """Take out a point by its full name: the device has it no more. Raises KeyError."""
+        del self._types[name]
+
     def __getitem__(self, name: str) -> PointType:
         """Return the type of a point by its full name. Raises KeyError."""
         return self._types[name]

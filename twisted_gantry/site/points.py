@@ -58,6 +58,15 @@ class Points:
         for name in self.catalogue.add(device, types):
             self._points[name] = Point(name)
 
+    def retract(self, device: str, names: Iterable[str]) -> None:
+        """Take out points of a device that it has no more, by the names without the device's.
+
+        Raises KeyError for a name that there is not.
+        """
+        for name in names:
+            self.catalogue.remove(f"{device}.{name}")
+            del self._points[f"{device}.{name}"]
+
     def __getitem__(self, name: str) -> Point:
         """Return a point by its full name. Raises KeyError."""
         return self._points[name]

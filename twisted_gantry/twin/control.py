@@ -21,7 +21,7 @@ from twisted_gantry.net.json_http import (
 )
 from twisted_gantry.twin.etc import KEPT_REQUESTS, Platform
 from twisted_gantry.twin.faults import FaultError, Faults, UnknownFace
-from twisted_gantry.twin.world import World, WorldError
+from twisted_gantry.twin.world.world import World, WorldError
 from twisted_gantry.wire.etc import Card, CardList
 
 LIMITS = Limits(body=4 * 1024 * 1024, deadline=30.0, idle=60.0, connections=64)

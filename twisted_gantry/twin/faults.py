@@ -37,7 +37,12 @@ from typing import Annotated, Any
 import msgspec
 
 UPS_TCP = "ups-tcp"
+UPS_HTTP = "ups-http"
+CFOS = "cfos"
+EMS = "ems"
+CABINET = "cabinet"
 ETC = "etc"
+FOGSLINK = "fogslink"
 
 _LONGEST = 86_400.0
 _GARBAGE_BYTES = 200

@@ -14,7 +14,7 @@ from twisted.python.usage import UsageError
 
 from twisted_gantry.net.clock import make_monotonic
 from twisted_gantry.twin.twin import FASTEST, TwinSettings, build_twin
-from twisted_gantry.twin.world import World
+from twisted_gantry.twin.world.world import World
 
 
 class Options(UsageOptions):

@@ -18,7 +18,7 @@ from twisted_gantry.twin.etc import Platform
 from twisted_gantry.twin.faults import ETC, UPS_TCP, Faults
 from twisted_gantry.twin.listener import CannotListen, Closable, Listener
 from twisted_gantry.twin.upscard import Card, UpsCardFactory
-from twisted_gantry.twin.world import World
+from twisted_gantry.twin.world.world import World
 from twisted_gantry.wire.etc import TEST_AUTH
 from twisted_gantry.wire.upscard import MAX_PASSWORD
 

@@ -23,8 +23,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_gantry.twin.faults import UPS_TCP, Faults
-from twisted_gantry.twin.ups import Ups
-from twisted_gantry.twin.ups_readings import live, ratings
+from twisted_gantry.twin.world.ups import Ups
+from twisted_gantry.twin.world.ups_readings import live, ratings
 from twisted_gantry.wire.errors import FrameTooLong
 from twisted_gantry.wire.frames import ObjectFramer
 from twisted_gantry.wire.upscard import (

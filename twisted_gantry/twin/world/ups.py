@@ -7,11 +7,13 @@ the next question already sees it.
 
 import math
 import random
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
-from twisted_gantry.twin.battery import Battery
-from twisted_gantry.twin.load import Load
-from twisted_gantry.twin.mains import NOMINAL_HZ, NOMINAL_V, Mains
+from twisted_gantry.twin.world.battery import Battery
+from twisted_gantry.twin.world.load import PHASES_IN_OUT, Load
+from twisted_gantry.twin.world.mains import NOMINAL_HZ, NOMINAL_V, PHASES, Mains
+from twisted_gantry.twin.world.variables import Variable, attribute, percent
 from twisted_gantry.wire.upscard_values import UpsState
 
 EFFICIENCY = 0.92  # from the battery or the rectifier to the output
@@ -273,3 +275,48 @@ class Ups:
     def _losses_w(self) -> float:
         converted = self.output_w if self.state in _ON_INVERTER else 0.0
         return converted / EFFICIENCY - converted + IDLE_W
+
+    # -- as a part of the world
+
+    def variables(self) -> Iterator[tuple[str, Variable]]:
+        """Name its variables."""
+        battery, load = self.battery, self.load
+        yield "state", Variable(lambda: self.state.text)
+        yield "phases", Variable(*attribute(load, "phases"), choices=tuple(PHASES_IN_OUT))
+        yield "mode", Variable(*attribute(self, "mode", Mode), choices=tuple(Mode))
+        yield "fault", Variable(*attribute(self, "fault", Fault), choices=tuple(Fault))
+        yield "output_on", Variable(*attribute(self, "output_wanted"))
+        yield "output_w", Variable(lambda: self.output_w)
+        yield "load_w", Variable(*attribute(load, "total_w"), low=0, high=50_000)
+        for phase in PHASES:
+            yield f"load_w_{phase}", _load_of(load, phase)
+        yield "battery_charge", percent(battery, "charge", 0)
+        yield "battery_health", percent(battery, "health", 5)
+        yield "battery_ah", Variable(*attribute(battery, "rated_ah"), low=1, high=1000)
+        yield "battery_voltage", Variable(lambda: battery.voltage_v)
+        yield "battery_current", Variable(lambda: battery.current_a)
+        yield "battery_runtime", Variable(lambda: self.runtime_s)
+        yield "battery_low", Variable(lambda: self.battery_low)
+        yield "temperature", Variable(*attribute(self, "temperature_c"), low=-40, high=120)
+        yield "ambient", Variable(*attribute(self, "ambient_c"), low=-40, high=80)
+        yield "overload", Variable(lambda: self.overload)
+        yield "buzzer_muted", Variable(*attribute(self, "buzzer_muted"))
+        yield "self_test", Variable(lambda: self.self_test)
+        yield "fault_voltage", Variable(lambda: self.fault_voltage_v)
+
+    def complaints(self, values: Mapping[str, object]) -> Iterator[str]:
+        """Find loads for phases that do not go out, after the change."""
+        phases = values.get("phases", self.load.phases)
+        outputs = PHASES_IN_OUT.get(str(phases), (PHASES, PHASES))[1]
+        for phase in PHASES:
+            if phase not in outputs and f"load_w_{phase}" in values:
+                yield f"load_w_{phase}: a UPS {phases} has no such output"
+
+
+def _load_of(load: Load, phase: str) -> Variable:
+    return Variable(
+        lambda: load.of(phase),
+        lambda watts: load.put(phase, watts),
+        low=0,
+        high=50_000,
+    )

@@ -4,10 +4,10 @@ Source: `000_ebcda87cd71d876a.txt`, section 3 b 2. Values are rounded to 0.1; in
 `---`, as in the document's example.
 """
 
-from twisted_gantry.twin import battery
-from twisted_gantry.twin.load import POWER_FACTOR, RATED_VA
-from twisted_gantry.twin.mains import NOMINAL_HZ, NOMINAL_V, PHASES
-from twisted_gantry.twin.ups import Ups
+from twisted_gantry.twin.world import battery
+from twisted_gantry.twin.world.load import POWER_FACTOR, RATED_VA
+from twisted_gantry.twin.world.mains import NOMINAL_HZ, NOMINAL_V, PHASES
+from twisted_gantry.twin.world.ups import Ups
 from twisted_gantry.wire.reading import Quality, Reading, missing
 
 _NOISE_V = 0.2

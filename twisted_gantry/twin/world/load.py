@@ -1,6 +1,6 @@
 """What is connected to a UPS, phase by phase."""
 
-from twisted_gantry.twin.mains import PHASES
+from twisted_gantry.twin.world.mains import PHASES
 
 RATED_VA = 10_000.0
 POWER_FACTOR = 0.8  # of the load: W for each VA

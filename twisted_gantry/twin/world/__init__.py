@@ -1,0 +1,1 @@
+"""The one physical model behind every face: pure functions of elapsed seconds, without I/O."""
