@@ -20,7 +20,7 @@ from zope.interface import implementer
 from twisted_gantry.site.alarms import Alarms
 from twisted_gantry.site.catalogue import Catalogue
 from twisted_gantry.site.commands import CommandDoor
-from twisted_gantry.site.interfaces import DeviceContext, IDevice, IUplink
+from twisted_gantry.site.interfaces import DeviceContext, ICallbackHost, IDevice, IUplink
 from twisted_gantry.site.points import Points
 from twisted_gantry.site.site import Cabinet, Site
 from twisted_gantry.store.schema import MIGRATIONS
@@ -126,6 +126,22 @@ def in_no_thread(function: Callable[..., Any], *args: Any) -> Deferred[Any]:
     return execute(function, *args)
 
 
+@implementer(ICallbackHost)
+class MemoryCallbacks:
+    """A callback host without a socket; `post` is what a peer does."""
+
+    def __init__(self) -> None:
+        self.receivers: dict[str, list[Callable[[bytes], bool]]] = {}
+
+    def register(self, url: str, receiver: Callable[[bytes], bool]) -> None:
+        """Hand bodies that are posted to `url` to `receiver`."""
+        self.receivers.setdefault(url, []).append(receiver)
+
+    def post(self, url: str, body: bytes) -> bool:
+        """Hand over a body; returns whether a receiver took it."""
+        return any(receiver(body) for receiver in self.receivers.get(url, []))
+
+
 class Bench:
     """A site on a Clock, with a store in memory; devices are added with `add`."""
 
@@ -155,7 +171,17 @@ class Bench:
             uplinks=uplinks,
             cabinets=cabinets,
         )
-        self.context = DeviceContext(self.clock, self.points, now, self.random, in_no_thread)
+        self.callbacks = MemoryCallbacks()
+        self.context = DeviceContext(
+            self.clock,
+            self.points,
+            now,
+            self.random,
+            in_no_thread,
+            self.store,
+            self.callbacks,
+            self.site.gantry_id,
+        )
 
     def add(self, device: Any) -> None:
         """Make a device part of the site, as the wiring does."""

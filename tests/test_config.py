@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from zope.interface import implementer
 
@@ -776,6 +776,7 @@ def _documents(draw: st.DrawFn) -> str:
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(text=st.text() | _documents())
+@example(text="[[cabinet]]\nups = 0x" + "f" * 4000)
 def test_any_text_is_settings_or_problems(text: str) -> None:
     """Whatever stands in a configuration, reading it ends with settings or with problems."""
     told: list[str] | None = None

@@ -2,23 +2,29 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from ipaddress import ip_address
 from pathlib import Path
 from random import Random
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import serverFromString
+from zope.interface import implementer
 
 from twisted_gantry.config_tables import Document, Problem, shown
 from twisted_gantry.site.catalogue import Catalogue
-from twisted_gantry.site.interfaces import DeviceContext, IDeviceKind, WrongSetting
+from twisted_gantry.site.interfaces import (
+    DeviceContext,
+    ICallbackHost,
+    IDeviceKind,
+    WrongSetting,
+)
 from twisted_gantry.site.points import Points
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.site import Cabinet
@@ -118,6 +124,14 @@ class Settings:
         if problem:
             raise ConfigError([Problem("--web", None, "", problem)])
         return replace(self, web=web)
+
+
+@implementer(ICallbackHost)
+class _NoCallbacks:
+    """Takes every registration, and listens nowhere: for devices that are only tried."""
+
+    def register(self, url: str, receiver: Callable[[bytes], bool]) -> None:
+        """Forget it."""
 
 
 class _Reader:
@@ -236,7 +250,17 @@ class _Reader:
             return fail(RuntimeError("only tried"))
 
         points = Points(Catalogue(), lambda: 0.0)
-        context = DeviceContext(None, points, lambda: 0.0, Random(0), no_thread)  # noqa: S311
+        nothing = cast("Any", None)  # it is never started
+        context = DeviceContext(
+            nothing,
+            points,
+            lambda: 0.0,
+            Random(0),  # noqa: S311
+            no_thread,
+            nothing,
+            _NoCallbacks(),
+            "",
+        )
         try:
             entry.kind.build(entry.name, entry.settings, context)
         except WrongSetting as error:
@@ -259,11 +283,11 @@ class _Reader:
                 names = tuple(given) if isinstance(given, list) else (given,)
                 if names:
                     sources[group] = names
-                if len(set(map(repr, names))) < len(names):
+                texts = [name for name in names if isinstance(name, str)]
+                if len(set(texts)) < len(texts):
                     self.document.wrong((*path, group), "a source is named twice")
-                for name in names:
-                    if isinstance(name, str):
-                        self._check_source(name, group, devices, (*path, group))
+                for name in texts:
+                    self._check_source(name, group, devices, (*path, group))
             if settings is None:
                 continue
             if any(each.id == settings.id for each in cabinets):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
-from typing import Any
+from typing import Any, cast
 
 from twisted.application.strports import service as listening
 from twisted.internet.defer import Deferred
@@ -68,7 +68,16 @@ def gantry_tree(
     """
     points = Points(Catalogue(), now)
     alarms = Alarms(points, reactor, now)
-    context = DeviceContext(reactor, points, now, random, in_thread)
+    context = DeviceContext(
+        reactor,
+        points,
+        now,
+        random,
+        in_thread,
+        store,
+        cast("Any", None),
+        settings.gantry.id,
+    )
     devices: dict[str, IDevice] = {}
     uplinks: dict[str, IUplink] = {}
     site = Site(

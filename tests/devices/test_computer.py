@@ -1,6 +1,7 @@
 """The computer as a device: its probe, and the driver around it."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from twisted_gantry.devices.computer import (
     PsutilProbe,
     kind,
 )
-from twisted_gantry.site.interfaces import DeviceContext, IDevice, IDeviceKind
+from twisted_gantry.site.interfaces import IDevice, IDeviceKind
 from twisted_gantry.site.status import State
 from twisted_gantry.wire.reading import Quality
 
@@ -33,13 +34,7 @@ class Rig:
     def __init__(self) -> None:
         self.bench = Bench()
         self.calls: list[Deferred[Any]] = []
-        context = DeviceContext(
-            self.bench.clock,
-            self.bench.points,
-            self.bench.clock.now,
-            self.bench.random,
-            self._in_thread,
-        )
+        context = replace(self.bench.context, in_thread=self._in_thread)
         self.computer = Computer("pc1", ComputerSettings(), context, lambda: MEASURED)
         self.bench.add(self.computer)
         self.computer.startService()

@@ -36,6 +36,7 @@ COMMANDS = {
             "text": Argument(longest=5),
             "count": Argument(int, required=False),
             "level": Argument(float, required=False),
+            "side": Argument(required=False, choices=("1", "2")),
             "on": Argument(bool, required=False),
         },
         "set",
@@ -231,11 +232,14 @@ def test_an_unknown_command_is_refused_with_what_there_is(hall: Hall) -> None:
         ({}, "'text' is missing"),
         ({"text": None}, "'text' is missing"),
         ({"text": "a", "more": 1}, "unknown argument 'more'"),
-        ({"text": 5}, "'text' must be of the type str"),
+        ({"text": True}, "'text' must be of the type str"),
+        ({"text": 1e300}, "'text' must be of the type str"),
+        ({"text": "a", "side": "up"}, "'side' must be one of 1, 2"),
+        ({"text": "a", "side": 3}, "'side' must be one of 1, 2"),
         ({"text": ["a"]}, "'text' must be of the type str"),
         ({"text": ""}, "'text' has 1 to 5 characters"),
         ({"text": "123456"}, "'text' has 1 to 5 characters"),
-        ({"text": "a", "count": "1"}, "'count' must be of the type int"),
+        ({"text": "a", "count": "1a"}, "'count' must be of the type int"),
         ({"text": "a", "count": 1.5}, "'count' must be of the type int"),
         ({"text": "a", "count": True}, "'count' must be of the type int"),
         ({"text": "a", "level": True}, "'level' must be of the type float"),
@@ -256,6 +260,7 @@ def test_wrong_arguments_are_refused(hall: Hall, args: dict[str, Any], text: str
         {"text": "a", "count": 0},
         {"text": "a", "level": 1.5},
         {"text": "a", "level": 2},
+        {"text": "a", "side": "2"},
         {"text": "a", "on": False},
         {"text": "a", "count": None},
     ],
@@ -264,6 +269,15 @@ def test_right_arguments_reach_the_device(hall: Hall, args: dict[str, Any]) -> N
     """Arguments of the right type, the optional ones left out or not, are what the device gets."""
     hall.ask("set", args=args)
     assert hall.executed == [f"ups1 set {args}"]
+    hall.ups1.end()
+
+
+def test_a_number_and_its_text_are_one(hall: Hall) -> None:
+    """The protocols have all values as text; a device gets the type that it asked for."""
+    hall.ask("set", args={"text": 5, "count": "-12", "level": "1.5", "side": 2})
+    assert hall.executed == [
+        "ups1 set {'text': '5', 'count': -12, 'level': 1.5, 'side': '2'}",
+    ]
     hall.ups1.end()
 
 

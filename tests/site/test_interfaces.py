@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.testing import MemoryReactorClock
 from zope.interface.verify import verifyClass, verifyObject
 
-from tests.support import Bench, in_no_thread
+from tests.support import Bench, MemoryCallbacks, in_no_thread, memory_store
 from twisted_gantry.devices import computer, upscard
 from twisted_gantry.site.catalogue import Catalogue, PointType
 from twisted_gantry.site.interfaces import (
@@ -32,7 +32,16 @@ _KINDS = {
 def context() -> DeviceContext:
     """Return what a driver is given, with a reactor in memory."""
     points = Points(Catalogue(), lambda: 0.0)
-    return DeviceContext(MemoryReactorClock(), points, lambda: 0.0, Random(0), in_no_thread)
+    return DeviceContext(
+        MemoryReactorClock(),
+        points,
+        lambda: 0.0,
+        Random(0),
+        in_no_thread,
+        memory_store(lambda: 0.0),
+        MemoryCallbacks(),
+        "G1",
+    )
 
 
 @pytest.mark.parametrize("name", _KINDS)

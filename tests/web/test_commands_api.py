@@ -65,7 +65,7 @@ class TestRun:
             ({"target": "ups9", "command": "BZOFF"}, "there is no device 'ups9'"),
             (wish("explode"), "cannot do 'explode'"),
             (wish("query"), "'cmd' is missing"),
-            (wish("query", args={"cmd": 5}), "must be of the type str"),
+            (wish("query", args={"cmd": [5]}), "must be of the type str"),
             (wish("query", args={"cmd": "x", "more": 1}), "unknown argument 'more'"),
             (wish("locked"), "it is locked"),
             (wish("SOFF"), "it needs a confirmation"),

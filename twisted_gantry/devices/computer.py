@@ -236,6 +236,7 @@ class _ComputerKind:
     kind = "computer"
     settings = ComputerSettings
     groups: frozenset[str] = frozenset()
+    parts = ""
 
     def build(self, name: str, settings: ComputerSettings, context: DeviceContext) -> Computer:
         return Computer(name, settings, context, PsutilProbe(settings.data_disk))

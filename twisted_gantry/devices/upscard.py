@@ -310,6 +310,7 @@ class _UpsCardKind:
     kind = "ups-card"
     settings = UpsCardSettings
     groups = frozenset({"elec", "ups"})
+    parts = ""
 
     def build(self, name: str, settings: UpsCardSettings, context: DeviceContext) -> UpsCard:
         password = settings.password

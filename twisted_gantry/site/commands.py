@@ -5,6 +5,7 @@ audit before and after, lets a device do one at a time, and sees that each comma
 repeats nothing: after a crash, what was begun is found in the audit as `timeout`.
 """
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,10 @@ EXPIRY = 30.0
 LONGEST_EXPIRY = 300.0
 # What the audit keeps of an argument, in characters.
 LONGEST_SHOWN = 1000
+
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
+_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
+_MOST = 1e18  # a number past it has more digits than any argument
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,7 @@ class CommandDoor:
         elif kind is None:
             result = _refused(self._cannot(device, request))
         else:
+            request = replace(request, args=_fitted(kind, request.args))
             result = _check(kind, request) or await self._wait_turn(request)
         self.counts[result.result] += 1
         await self._store.end_command(
@@ -213,9 +219,24 @@ def _wrong_arguments(kind: CommandType, args: Mapping[str, Any]) -> str:
                 return f"the argument {name!r} is missing"
         elif not _fits(value, argument.type):
             return f"the argument {name!r} must be of the type {argument.type.__name__}"
+        elif argument.choices and value not in argument.choices:
+            return f"the argument {name!r} must be one of {', '.join(argument.choices)}"
         elif isinstance(value, str) and not 0 < len(value) <= argument.longest:
             return f"the argument {name!r} has 1 to {argument.longest} characters"
     return ""
+
+
+def _fitted(kind: CommandType, args: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments in which a number and its text are one: the protocols have all as text."""
+    fitted = dict(args)
+    for name, argument in kind.arguments.items():
+        value = fitted.get(name)
+        if argument.type is str and isinstance(value, int | float) and not isinstance(value, bool):
+            fitted[name] = str(value) if abs(value) < _MOST else value
+        elif argument.type in (int, float) and isinstance(value, str):
+            form = _INTEGER if argument.type is int else _NUMBER
+            fitted[name] = argument.type(value) if form.fullmatch(value) else value
+    return fitted
 
 
 def _shown(kind: CommandType | None, args: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,12 +34,16 @@ class CommandResult:
 
 @dataclass(frozen=True)
 class Argument:
-    """One argument of a command. A `secret` one is shown as *** wherever a command is shown."""
+    """One argument of a command. A `secret` one is shown as *** wherever a command is shown.
+
+    `choices`, if there are any, are the texts that it may be.
+    """
 
     type: type = str
     required: bool = True
     secret: bool = False
     longest: int = 200
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,21 +77,6 @@ class IDevice(IService):
         """
 
 
-@dataclass(frozen=True)
-class DeviceContext:
-    """What a driver is given of the world, so that a test can give it another.
-
-    `reactor` provides time and the networking that the driver's addresses need; `now` returns Unix
-    seconds; `in_thread` runs a blocking function and returns a Deferred of its result.
-    """
-
-    reactor: Any
-    points: Points
-    now: Callable[[], float]
-    random: Random
-    in_thread: Callable[..., Deferred[Any]]
-
-
 class WrongSetting(ValueError):
     """A setting whose type is right and whose value is not; `key` is its name."""
 
@@ -96,12 +85,85 @@ class WrongSetting(ValueError):
         self.key = key
 
 
+class IUploader(IDevice):
+    """A device that uploads to us, at our `monitor.do`, instead of being asked."""
+
+    uploads_as = Attribute("The `gantryId` and the cabinet's `id` that it uploads under, a pair.")
+
+    def uploaded(fields: Any, *, clock_good: bool) -> None:
+        """Take an upload: `fields` are those of the report, their keys stripped.
+
+        `clock_good` False: its time stamp is off. Raises ValueError for what is no report at all.
+        """
+
+
+class IRelay(IDevice):
+    """A device that can cut the power of another, and gives it back: `power-cycle`."""
+
+    place = Attribute("Where it is, as the platform names it: a pair of host text and port.")
+
+
+class IBatteryTester(IDevice):
+    """A device that can test a battery (`T`), and remembers how the last test went."""
+
+    battery_test = Attribute("The last `BatteryTest`, or None.")
+
+    def why_not_test() -> str:
+        """Say what speaks against a battery test now; empty if nothing does."""
+
+
+@dataclass(frozen=True)
+class BatteryTest:
+    """A battery test that runs or ended. `started` and `ended` are Unix seconds.
+
+    `result` is `unknown`, `good` or `failed`; `end_voltage` V, None if never read; `end_cause` as
+    in the ETC document (1 end voltage … 255 other), 0 while it runs.
+    """
+
+    started: float
+    ended: float | None = None
+    result: str = "unknown"
+    end_voltage: float | None = None
+    end_cause: int = 0
+
+
+class ICallbackHost(Interface):
+    """Where devices that answer by calling back are listened for."""
+
+    def register(url: str, receiver: Callable[[bytes], bool]) -> None:
+        """Listen at `url` (its port and path) and hand each body to `receiver`.
+
+        It returns True if the body was for it; of several receivers of one URL, the first that
+        takes it. Called while the devices are built. Raises ValueError for a URL that is none.
+        """
+
+
+@dataclass(frozen=True)
+class DeviceContext:
+    """What a driver is given of the world, so that a test can give it another.
+
+    `reactor` provides time and the networking that the driver's addresses need; `now` returns Unix
+    seconds; `in_thread` runs a blocking function and returns a Deferred of its result. `gantry_id`
+    is the gantry's own number. A device that is only tried by `--check` must not use them.
+    """
+
+    reactor: Any
+    points: Points
+    now: Callable[[], float]
+    random: Random
+    in_thread: Callable[..., Deferred[Any]]
+    store: "IStore"
+    callbacks: ICallbackHost
+    gantry_id: str
+
+
 class IDeviceKind(Interface):
     """A kind of device, found as an entry point of the group `twisted_gantry.devices`."""
 
     kind = Attribute("Its name in the configuration.")
     settings = Attribute("A msgspec.Struct: the keys of its [[device]] but `name` and `kind`.")
     groups = Attribute("The groups of a [[cabinet]] that such a device can be the source of.")
+    parts = Attribute("A regular expression of the names of its parts (`M1`), empty for none.")
 
     def build(name: str, settings: Any, context: DeviceContext) -> IDevice:
         """Return the device, not started, its points declared. Raises WrongSetting."""
@@ -115,6 +177,32 @@ class IUplink(IService):
 
     def retry() -> None:
         """Try at once instead of at the end of a pause: somebody asked for it."""
+
+
+class Subject(StrEnum):
+    """What the platform may have reported at once, or at another pace."""
+
+    COMPUTERS = "computers"
+    CABINETS = "cabinets"
+
+
+class IPlatform(IUplink):
+    """An uplink that the platform at its other end may steer, as `remotecontrol.do` asks."""
+
+    def server(subject: Subject) -> str:
+        """Return the URL that reports of `subject` go to."""
+
+    def report_now(subject: Subject) -> None:
+        """Report at once."""
+
+    def set_period(subject: Subject, seconds: float) -> Deferred[None]:
+        """Report every so many seconds from now on, also after a restart."""
+
+    def set_server(subject: Subject, url: str) -> Deferred[None]:
+        """Report to `url` from now on, also after a restart.
+
+        The server before is restored unless the new one acknowledges a report within 10 min.
+        """
 
 
 @dataclass(frozen=True, slots=True)

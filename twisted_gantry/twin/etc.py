@@ -175,6 +175,7 @@ class Platform:
                     body,
                     headers,
                     auth=self._auth,
+                    methods=etc.MONITOR,
                     gantry_id=self._gantry_id,
                     now=self._now(),
                     skew=MAX_SKEW_S,

@@ -7,7 +7,7 @@ Source: `001_3191ba0a590d87d6.txt` (v0.37), sections 1.5 to 1.8 and 4. The repor
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, tzinfo
 from enum import IntEnum, StrEnum
 from typing import Any
@@ -76,12 +76,23 @@ class Method(StrEnum):
     COMPUTER_STATUS = "computerStatusUpdate"
     CABINET_STATUS = "cabinetStatusUpdate"
     CARDS = "queryAndGetCardInfo"
+    COMPUTER_CONTROL = "computerControl"
+    CABINET_CONTROL = "cabinetControl"
+    PICTURE = "getCabinetImageVedio"  # spelt so
 
+
+MONITOR = frozenset({Method.COMPUTER_STATUS, Method.CABINET_STATUS, Method.CARDS})
+"""What `monitor.do` takes."""
+REMOTE_CONTROL = frozenset({Method.COMPUTER_CONTROL, Method.CABINET_CONTROL, Method.PICTURE})
+"""What `remotecontrol.do` takes."""
 
 FIELDS_KEY: Mapping[Method, str] = {
     Method.COMPUTER_STATUS: "computerStatus",
     Method.CABINET_STATUS: "cabinetStatus",
     Method.CARDS: "data",
+    Method.COMPUTER_CONTROL: "computerControl",
+    Method.CABINET_CONTROL: "cabinetControl",
+    Method.PICTURE: "getCabinetImageVedio",
 }
 
 
@@ -135,19 +146,20 @@ def check_request(
     headers: Mapping[str, str],
     *,
     auth: str,
+    methods: Collection[Method],
     gantry_id: str | None,
     now: float,
     skew: float,
 ) -> Request:
     """Check a request as its receiver does, in the order of the page, from 1001 on.
 
-    `headers` have lower-case names. `gantry_id` None takes any; `now` is Unix seconds, `skew` how
-    many seconds `timeStamp` may be off.
+    `headers` have lower-case names; `methods` are those that the entry point takes. `gantry_id`
+    None takes any; `now` is Unix seconds, `skew` how many seconds `timeStamp` may be off.
 
     Raises Refused.
     """
     given = headers.get(AUTH_HEADER, "")
-    if not hmac.compare_digest(_raw(given), _raw(auth)):
+    if not same_code(given, auth):
         raise Refused(Code.NOT_ALLOWED, f"wrong or missing {AUTH_HEADER}")
     if headers.get(MD5_HEADER, "").strip().lower() != digest(body):
         raise Refused(Code.INVALID_SIGNATURE, f"{MD5_HEADER} does not match the body")
@@ -162,7 +174,12 @@ def check_request(
         raise Refused(Code.BAD_PARAMETERS, "no version")
     if version != VERSION:
         raise Refused(Code.UNKNOWN_VERSION, f"version {version[:14]!r}, not {VERSION}")
-    return _check_fields(fields, gantry_id, now, skew)
+    return _check_fields(fields, methods, gantry_id, now, skew)
+
+
+def same_code(given: str, auth: str) -> bool:
+    """Compare an authentication code in constant time."""
+    return hmac.compare_digest(_raw(given), _raw(auth))
 
 
 def _raw(header: str) -> bytes:
@@ -171,17 +188,20 @@ def _raw(header: str) -> bytes:
 
 
 def _check_fields(
-    fields: dict[str, Any], gantry_id: str | None, now: float, skew: float
+    fields: dict[str, Any],
+    methods: Collection[Method],
+    gantry_id: str | None,
+    now: float,
+    skew: float,
 ) -> Request:
     for key in ("gantryId", "method", "timeStamp"):
         if not isinstance(fields.get(key), str):
             raise Refused(Code.BAD_PARAMETERS, f"{key} is missing or no text")
     if gantry_id is not None and fields["gantryId"] != gantry_id:
         raise Refused(Code.BAD_PARAMETERS, f"gantryId is not {gantry_id}")
-    try:
-        method = Method(fields["method"])
-    except ValueError:
-        raise Refused(Code.BAD_PARAMETERS, f"unknown method {fields['method'][:40]!r}") from None
+    method = next((each for each in methods if each.value == fields["method"]), None)
+    if method is None:
+        raise Refused(Code.BAD_PARAMETERS, f"unknown method {fields['method'][:40]!r}")
     if FIELDS_KEY[method] not in fields:
         raise Refused(Code.BAD_PARAMETERS, f"{FIELDS_KEY[method]} is missing")
     if not re.fullmatch(r"[0-9]{1,12}", fields["timeStamp"]):
@@ -198,18 +218,21 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     code: str
     msg: str | None = None
     data: Any = None
+    batterys_test_result: Any = msgspec.field(default=None, name="batterysTestResult")
 
     def encode(self) -> bytes:
         """Return the body of the answer."""
-        return dumps(
-            {"code": self.code, "msg": self.msg}
-            | ({"data": self.data} if self.data is not None else {})
-        )
+        more = {"data": self.data, "batterysTestResult": self.batterys_test_result}
+        present = {key: value for key, value in more.items() if value is not None}
+        return dumps({"code": self.code, "msg": self.msg} | present)
 
 
-def answer(code: Code, data: Any = None) -> Answer:
-    """Return the answer that carries `code` and the document's words for it."""
-    return Answer(str(code.value), MESSAGES[code], data)
+MAX_MSG = 40  # characters (section 1.6)
+
+
+def answer(code: Code, data: Any = None, *, msg: str = "") -> Answer:
+    """Return the answer that carries `code`, and `msg` or the document's words for the code."""
+    return Answer(str(code.value), (msg or MESSAGES[code])[:MAX_MSG], data)
 
 
 def decode_answer(body: bytes) -> Answer:
