@@ -278,12 +278,27 @@ class IStore(Interface):
     found = Attribute("What the last start found, a sequence of texts for the log and an alarm.")
 
     def add_report(
-        uplink: str, kind: str, subject: str, body: bytes, urgent: bool, cap: Cap
+        uplink: str,
+        kind: str,
+        subject: str,
+        body: bytes,
+        urgent: bool,
+        cap: Cap,
+        setting: tuple[str, Any] | None = None,
     ) -> Deferred[tuple[int, Sequence[int]]]:
-        """Keep a report; returns its number, and those that the cap dropped for it."""
+        """Keep a report; returns its number, and those that the cap dropped for it.
+
+        `setting` is a name and its value, kept with the report or not at all.
+        """
 
     def next_report(uplink: str, fresh: float) -> Deferred[Report | None]:
         """Return what to send now: urgent ones created after `fresh`, then the oldest."""
+
+    def next_reports(uplink: str, limit: int, size: int) -> Deferred[Sequence[Report]]:
+        """Return the oldest that are queued, in their order: `limit`, or less above `size` bytes.
+
+        The first comes whatever its size.
+        """
 
     def delivered(report: int) -> Deferred[None]:
         """Remove a report: it was acknowledged."""

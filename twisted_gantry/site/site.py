@@ -10,11 +10,17 @@ from twisted_gantry.site.points import Points
 
 @dataclass(frozen=True)
 class Cabinet:
-    """A cabinet of the site: which devices the groups of its report come from."""
+    """A cabinet of the site: which devices, or parts of one, the groups of its report come from.
+
+    `allow_power_modes` are those that the platform may set, `allow_rectifier_off` whether it may
+    switch the rectifiers off.
+    """
 
     id: str
     sources: dict[str, tuple[str, ...]] = field(default_factory=dict)
     ups_meaning: str = "battery"
+    allow_power_modes: tuple[str, ...] = ("0", "1")
+    allow_rectifier_off: bool = False
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,22 @@ def following(db: sqlite3.Connection, uplink: str, fresh: float) -> Report | Non
     return None if row is None else _report(row)
 
 
+def queued(db: sqlite3.Connection, uplink: str, limit: int, size: int) -> list[Report]:
+    """Return the oldest that are queued: `limit`, or less above `size` bytes, but at least one."""
+    found: list[Report] = []
+    for row in db.execute(
+        f"SELECT {_COLUMNS} FROM outbox WHERE uplink = ? AND state = 'queued' "  # noqa: S608
+        "ORDER BY id LIMIT ?",
+        (uplink, limit),
+    ):
+        report = _report(row)
+        size -= len(report.body)
+        if found and size < 0:
+            break
+        found.append(report)
+    return found
+
+
 def tried(db: sqlite3.Connection, report: int, reason: str, body: bytes | None) -> None:
     """Note a try that failed."""
     db.execute("UPDATE outbox SET tries = tries + 1, reason = ? WHERE id = ?", (reason, report))

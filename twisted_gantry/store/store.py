@@ -28,6 +28,12 @@ MAX_AUDIT = 100_000
 
 _ENTRY = "id, at, who, target, command, args, result, detail, value"
 
+_PUT_SETTING = "INSERT OR REPLACE INTO setting (name, value) VALUES (?,?)"
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
 
 def _entry(row: tuple[Any, ...]) -> AuditEntry:
     fields = dict(zip(_ENTRY.split(", "), row, strict=True))
@@ -51,17 +57,33 @@ class SqliteStore:
         self._writer, self._now, self._lock = writer, now, lock_file
 
     def add_report(
-        self, uplink: str, kind: str, subject: str, body: bytes, urgent: bool, cap: Cap
+        self,
+        uplink: str,
+        kind: str,
+        subject: str,
+        body: bytes,
+        urgent: bool,
+        cap: Cap,
+        setting: tuple[str, Any] | None = None,
     ) -> Deferred[tuple[int, Sequence[int]]]:
-        """Keep a report."""
+        """Keep a report, and a setting with it."""
         created = self._now()
-        return self._writer.run(
-            lambda db: outbox.add(db, uplink, kind, subject, body, created, urgent, cap)
-        )
+        kept = None if setting is None else (setting[0], _text(setting[1]))
+
+        def job(db: sqlite3.Connection) -> tuple[int, Sequence[int]]:
+            if kept is not None:
+                db.execute(_PUT_SETTING, kept)
+            return outbox.add(db, uplink, kind, subject, body, created, urgent, cap)
+
+        return self._writer.run(job)
 
     def next_report(self, uplink: str, fresh: float) -> Deferred[Report | None]:
         """Return what to send now."""
         return self._writer.run(lambda db: outbox.following(db, uplink, fresh))
+
+    def next_reports(self, uplink: str, limit: int, size: int) -> Deferred[Sequence[Report]]:
+        """Return the oldest that are queued."""
+        return self._writer.run(lambda db: outbox.queued(db, uplink, limit, size))
 
     def delivered(self, report: int) -> Deferred[None]:
         """Remove an acknowledged report."""
@@ -149,14 +171,8 @@ class SqliteStore:
             return self._writer.run(
                 lambda db: _nothing(db.execute("DELETE FROM setting WHERE name = ?", (name,)))
             )
-        text = json.dumps(value, ensure_ascii=False)
-        return self._writer.run(
-            lambda db: _nothing(
-                db.execute(
-                    "INSERT OR REPLACE INTO setting (name, value) VALUES (?,?)", (name, text)
-                )
-            )
-        )
+        text = _text(value)
+        return self._writer.run(lambda db: _nothing(db.execute(_PUT_SETTING, (name, text))))
 
     def settings(self) -> Deferred[Mapping[str, Any]]:
         """Return what is kept."""
@@ -176,10 +192,7 @@ class SqliteStore:
                 "INSERT OR REPLACE INTO card (card_id, valid_time, invalid_time) VALUES (?,?,?)",
                 [(card.card_id, card.valid_time, card.invalid_time) for card in cards],
             )
-            db.execute(
-                "INSERT OR REPLACE INTO setting (name, value) VALUES ('cards.version', ?)",
-                (json.dumps(version),),
-            )
+            db.execute(_PUT_SETTING, ("cards.version", _text(version)))
 
         return self._writer.run(job)
 
