@@ -82,11 +82,12 @@ class WatchedChannel:
 
     def __init__(self, channel: EtcChannel, stub: StubTreq, clock: TestClock) -> None:
         self._channel, self._stub, self._clock = channel, stub, clock
-        self.host = channel.host
+        self.urls: list[str] = []
 
-    def post(self, body: bytes) -> Deferred[Taken]:
+    def post(self, body: bytes, url: str) -> Deferred[Taken]:
         """Post, and let the stub deliver."""
-        posted = self._channel.post(body)
+        self.urls.append(url)
+        posted = self._channel.post(body, url)
         self._clock.callLater(0, self._stub.flush)
         return posted
 
@@ -109,11 +110,12 @@ class Rig:
         stub = StubTreq(self.platform.app.resource())
         client = BoundedClient(stub, self.clock)  # type: ignore[arg-type]
         url = "http://platform.test/monitor.do"
-        channel = EtcChannel(url, Secret(AUTH), client)
+        channel = EtcChannel(Secret(AUTH), client)
+        self.channel = WatchedChannel(channel, stub, self.clock)
         self.uplink = EtcUplink(
             EtcSettings(url=url, auth=Secret(AUTH), **settings),
             self.bench.site,
-            WatchedChannel(channel, stub, self.clock),
+            self.channel,
             self.clock,
             self.clock.now,
             lambda: 1.0,

@@ -17,20 +17,20 @@ from twisted_gantry.wire.etc import Method, encode_request
 from twisted_gantry.wire.lenient import loads
 
 CAP = Cap(10_000_000, 1e9)
+URL = "http://platform.test/monitor.do"
 
 
 class FakeChannel:
     """Takes what the test says: `answers` by the kind, the last of them for ever."""
-
-    host = "platform.test"
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
         self.answers: list[Kind] = [Kind.DELIVERED]
         self.hold: Deferred[Taken] | None = None
 
-    def post(self, body: bytes) -> Deferred[Taken]:
+    def post(self, body: bytes, url: str) -> Deferred[Taken]:
         """Record the body, and answer."""
+        assert url == URL
         self.sent.append(body)
         if self.hold is not None:
             return self.hold
@@ -63,6 +63,8 @@ class Rig:
             self.bench.alarms,
             self.status,
             restamp=restamp,
+            server=lambda _: URL,
+            acknowledged=lambda *_: None,
             left=self._left,
             stale=lambda subjects: self.stale.append(list(subjects)),
         )

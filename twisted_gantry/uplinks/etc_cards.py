@@ -17,7 +17,7 @@ _log = Logger()
 
 
 class CardsPoll:
-    """Asks the platform for a newer white list. `now` returns Unix seconds."""
+    """Asks the platform at `server()` for a newer white list. `now` returns Unix seconds."""
 
     def __init__(
         self,
@@ -25,12 +25,13 @@ class CardsPoll:
         gantry_id: str,
         store: IStore,
         channel: Channel,
+        server: Callable[[], str],
         now: Callable[[], float],
         alarms: Alarms,
     ) -> None:
         self._alarm = f"{name}.white-list"
         self._gantry_id, self._store, self._channel = gantry_id, store, channel
-        self._now, self._alarms = now, alarms
+        self._server, self._now, self._alarms = server, now, alarms
         self._asking = False
 
     async def ask(self) -> None:
@@ -46,7 +47,7 @@ class CardsPoll:
     async def _ask(self) -> None:
         version, _ = await self._store.cards()
         body = encode_request(self._gantry_id, Method.CARDS, self._now(), {"curVersion": version})
-        taken = await self._channel.post(body)
+        taken = await self._channel.post(body, self._server())
         if taken.kind is not Kind.DELIVERED or taken.answer is None:
             # The reports raise the alarm for the channel; the next period asks again.
             _log.debug("no white list: {reason}", reason=taken.reason)

@@ -69,32 +69,25 @@ def classify(answer: HttpAnswer) -> Taken:
 class Channel(Protocol):
     """What the sender needs of the way to the platform."""
 
-    @property
-    def host(self) -> str:
-        """The platform's host, for people."""
-
-    def post(self, body: bytes) -> Deferred[Taken]:
+    def post(self, body: bytes, url: str) -> Deferred[Taken]:
         """Send one request."""
 
 
+def host_of(url: str) -> str:
+    """Return the host of a URL, for people."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
 class EtcChannel:
-    """Posts to one URL. The authentication code goes to that host, in a header, nowhere else."""
+    """Posts to a platform. The authentication code goes in a header, nowhere else."""
 
-    def __init__(self, url: str, auth: Secret, client: BoundedClient) -> None:
-        self._url, self._auth, self._client = url, auth, client
+    def __init__(self, auth: Secret, client: BoundedClient) -> None:
+        self._auth, self._client = auth, client
 
-    @property
-    def host(self) -> str:
-        """The platform's host, for people."""
-        return urlsplit(self._url).netloc.rpartition("@")[2]
-
-    def post(self, body: bytes) -> Deferred[Taken]:
+    def post(self, body: bytes, url: str) -> Deferred[Taken]:
         """Send one request. Fails for nothing that a peer can do."""
         headers = signed_headers(body, self._auth.reveal())
-        answered = self._client.request(
-            "POST", self._url, headers=headers, body=body, limit=MAX_ANSWER
-        )
-
+        answered = self._client.request("POST", url, headers=headers, body=body, limit=MAX_ANSWER)
         return answered.addCallbacks(classify, _lost)
 
 

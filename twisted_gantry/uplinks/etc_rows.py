@@ -5,13 +5,17 @@ points can be the source of the group. Source: `001_3191ba0a590d87d6.txt`, secti
 decisions: `etc-gantry.md`, "Meaning".
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from twisted_gantry.site.alarms import Alarm, Severity
 from twisted_gantry.site.points import Points
 from twisted_gantry.site.site import Cabinet, Site
 from twisted_gantry.site.status import State
+from twisted_gantry.uplinks.etc_latches import Edge
+from twisted_gantry.uplinks.etc_native_rows import GROUPS, has_own_rows, own_rows, with_door
 from twisted_gantry.wire import etc_reports as wire
 from twisted_gantry.wire.etc import SENTINELS, Sentinel, flag, number, percent
 from twisted_gantry.wire.reading import Value
@@ -20,21 +24,26 @@ NO_DATA, GET_FAILED, NOT_SUPPORT = (
     s.value for s in (Sentinel.NO_DATA, Sentinel.GET_FAILED, Sentinel.NOT_SUPPORT)
 )
 
+_UNKNOWN = frozenset({NO_DATA, GET_FAILED, NOT_SUPPORT})
+
 # The point by which a device shows that it is a computer to report.
 COMPUTER_MARK = "is_monitor_computer"
 
 
 class _Row:
-    """The points of one device, written as the report wants them."""
+    """The points of one device, or of a part of one, written as the report wants them."""
 
-    def __init__(self, device: str, points: Points) -> None:
-        self._device, self._points = device, points
+    def __init__(self, source: str, points: Points) -> None:
+        self._source, self._points = source, points
 
-    def text(self, name: str, write: Callable[[float], str] = number) -> str:
-        """Return a point's value, or the sentinel for why there is none."""
-        point = self._points.get(f"{self._device}.{name}")
+    def text(self, name: str, write: Callable[[float], str] = number, *, instead: str = "") -> str:
+        """Return a point's value, or the sentinel for why there is none.
+
+        `instead` is the name that a device without `name` has for it.
+        """
+        point = self._points.get(f"{self._source}.{name}")
         if point is None:
-            return NOT_SUPPORT
+            return self.text(instead, write) if instead else NOT_SUPPORT
         value = point.good
         if value is None:
             return SENTINELS[point.quality].value
@@ -44,7 +53,7 @@ class _Row:
 
     def good(self, name: str) -> Value:
         """Return a point's value if it holds now, else None."""
-        point = self._points.get(f"{self._device}.{name}")
+        point = self._points.get(f"{self._source}.{name}")
         return None if point is None else point.good
 
 
@@ -63,7 +72,7 @@ class _Alarms:
         """
         if _critical(self.edges):
             return "0"
-        if known in {NO_DATA, GET_FAILED, NOT_SUPPORT}:
+        if known in _UNKNOWN:
             return known
         return "0" if _critical(self.raised) else "1"
 
@@ -104,60 +113,114 @@ def _computer(row: _Row) -> wire.Computer:
     )
 
 
-def cabinet(
-    site: Site, which: Cabinet, latched: Collection[Alarm]
-) -> tuple[wire.Cabinet, list[Alarm]]:
-    """Return the report of a cabinet, and which of the `latched` alarms it carries.
+class _CabinetRows:
+    """Makes the groups of one report of a cabinet, and notes what they carry."""
 
-    A latched alarm counts as raised although it may be over: a pulse must not be missed. The row
-    of a device that is offline carries none: it is `GetFailed` throughout.
-    """
-    carried: list[Alarm] = []
+    def __init__(self, site: Site, which: Cabinet, edges: Collection[Edge]) -> None:
+        self._site, self._which, self._edges = site, which, edges
+        self.carried: list[Edge] = []
+        self.over = False  # a row shows what is over already
 
-    def rows(
-        group: str,
-        make: Callable[[_Row, str, _Alarms, Cabinet], wire.Group],
-        blank: type[wire.Group],
-    ) -> tuple[wire.Group, ...]:
-        made = []
-        for index, name in enumerate(which.sources.get(group, ()), 1):
-            if site.devices[name].status.state is State.OFFLINE:
-                made.append(wire.filled(blank, Sentinel.GET_FAILED, id=str(index)))
-                continue
-            edges = [a for a in latched if a.source == name and a.group == group]
-            carried.extend(edges)
-            raised = [a for a in site.alarms.active(name) if a.group == group]
-            alarms = _Alarms(raised, edges)
-            made.append(make(_Row(name, site.points), str(index), alarms, which))
+    def array(self, group: str) -> tuple[wire.Group, ...]:
+        """Return the rows of a group that may have several."""
+        made: list[wire.Group] = []
+        sources = self._which.sources.get(group, ())
+        for source in sources:
+            made.extend(self._rows(source, group))
+        if len(sources) > 1:
+            made = [replace(row, id=str(at)) for at, row in enumerate(made, 1)]
         return tuple(made)
 
-    lacking = Sentinel.NOT_SUPPORT
-    report = wire.Cabinet(
-        id=which.id,
-        elec=rows("elec", _elec, wire.Elec),  # type: ignore[arg-type]
-        rectifier=(),
-        ups=rows("ups", _ups, wire.Ups),  # type: ignore[arg-type]
-        air_conditioners=(),
-        thermohygrometer=wire.filled(wire.Thermohygrometer, lacking),
-        waterlogging_sensor=wire.filled(wire.Sensor, lacking),
-        doors=wire.filled(wire.Doors, lacking),
-        smoke_sensor=wire.filled(wire.Sensor, lacking),
-        thunder_spd=(),
-    )
-    return report, carried
+    def object(self, group: str) -> wire.Group:
+        """Return the one row of a group that is an object."""
+        for source in self._which.sources.get(group, ()):
+            [row] = self._rows(source, group)
+            return row
+        return wire.filled(GROUPS[group], Sentinel.NOT_SUPPORT)
+
+    def _rows(self, source: str, group: str) -> tuple[wire.Group, ...]:
+        points = self._site.points
+        device = source.partition(".")[0]
+        own = has_own_rows(points, source, group)
+        if self._site.devices[device].status.state is State.OFFLINE:
+            # It carries no edge: it says nothing but that nothing is known.
+            rows = own_rows(points, source, group) if own else ()
+            return tuple(failed(group, row) for row in rows) or (failed(group, None),)
+        edges = [e for e in self._edges if e.group == group and e.source == source]
+        self.carried.extend(edges)
+        if own:
+            return self._own(source, group, edges)
+        raised = [a for a in self._site.alarms.active(device) if a.group == group]
+        told = [edge.alarm for edge in edges if edge.alarm is not None]
+        self.over = self.over or any(alarm.name not in {a.name for a in raised} for alarm in told)
+        make = _MAPPED.get(group)
+        if make is None:
+            return (wire.filled(GROUPS[group], Sentinel.NO_DATA, **_numbered(group)),)
+        return (make(_Row(source, points), "1", _Alarms(raised, told), self._which),)
+
+    def _own(self, source: str, group: str, edges: Collection[Edge]) -> tuple[wire.Group, ...]:
+        """Return rows as a source has them; of an edge that is over, as they stood then."""
+        rows = own_rows(self._site.points, source, group)
+        active = {alarm.name for alarm in self._site.alarms.active(source)}
+        shown = rows
+        for edge in edges:
+            if edge.alarm is None:
+                [doors] = shown
+                [moved] = edge.rows
+                assert isinstance(doors, wire.Doors)
+                assert isinstance(moved, wire.Doors)
+                shown = (with_door(doors, edge.name.rpartition(".")[2], moved),)
+            elif group != "doors" and edge.name not in active:
+                shown = edge.rows
+        self.over = self.over or shown != rows
+        return shown
+
+
+def failed(group: str, row: wire.Group | None) -> wire.Group:
+    """Return a row of a device that cannot be reached."""
+    given = {"id": row.id} if row is not None and hasattr(row, "id") else {}
+    return wire.filled(GROUPS[group], Sentinel.GET_FAILED, **(given or _numbered(group)))
+
+
+def _numbered(group: str) -> dict[str, str]:
+    return {"id": "1"} if "id" in GROUPS[group].__struct_fields__ else {}
+
+
+def cabinet(
+    site: Site, which: Cabinet, edges: Collection[Edge]
+) -> tuple[wire.Cabinet, list[Edge], bool]:
+    """Return the report of a cabinet, which `edges` it carries, and if any of them is over.
+
+    An alarm that is latched counts as raised although it may be over, and a door is shown as it
+    was when it moved: a pulse must not be missed. The rows of a device that is offline carry
+    nothing: they are `GetFailed` throughout.
+    """
+    rows = _CabinetRows(site, which, edges)
+    groups = {name: rows.array(name) if _numbered(name) else rows.object(name) for name in GROUPS}
+    return wire.Cabinet(id=which.id, **groups), rows.carried, rows.over  # type: ignore[arg-type]
+
+
+def edge_rows(site: Site, source: str, group: str) -> tuple[wire.Group, ...]:
+    """Return how a source's own rows of a group stand, none if it has no such."""
+    if not has_own_rows(site.points, source, group):
+        return ()
+    return own_rows(site.points, source, group)
 
 
 def _elec(row: _Row, number_: str, alarms: _Alarms, _: Cabinet) -> wire.Elec:
-    """Make the row of the mains; of three phases the first, the others show in `warningMsg`."""
+    """Make the row of the mains; of three phases the first, the others show in `warningMsg`.
+
+    A UPS calls it `input_voltage_r`, a meter `voltage_l1`.
+    """
     known = row.text("mains_abnormal")
     return wire.Elec(
         id=number_,
-        status=alarms.status(known),
-        voltage=row.text("input_voltage_r"),
-        current=row.text("input_current_r"),
-        power=NOT_SUPPORT,
-        frequency=row.text("input_frequency"),
-        elec_consumption=NOT_SUPPORT,
+        status="0" if row.good("mains_abnormal") else alarms.status(known),
+        voltage=row.text("input_voltage_r", instead="voltage_l1"),
+        current=row.text("input_current_r", instead="current_l1"),
+        power=row.text("power", lambda watts: number(watts / 1000)),
+        frequency=row.text("input_frequency", instead="frequency"),
+        elec_consumption=row.text("import_energy", lambda wh: number(wh / 1000)),
         warning_msg=alarms.warnings(known),
     )
 
@@ -204,3 +267,9 @@ def _running_state(row: _Row) -> str:
     if not isinstance(charge, int | float):
         return row.text("battery_charge")
     return "1" if charge >= 100 else "4"
+
+
+_MAPPED: Mapping[str, Callable[[_Row, str, _Alarms, Cabinet], wire.Group]] = {
+    "elec": _elec,
+    "ups": _ups,
+}

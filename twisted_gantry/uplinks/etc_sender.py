@@ -15,7 +15,7 @@ from twisted_gantry.net.reconnect import Backoff
 from twisted_gantry.site.alarms import Alarms, Severity
 from twisted_gantry.site.interfaces import IStore, Report
 from twisted_gantry.site.status import Status
-from twisted_gantry.uplinks.etc_channel import Channel, Kind, Taken
+from twisted_gantry.uplinks.etc_channel import Channel, Kind, Taken, host_of
 from twisted_gantry.wire.etc import restamped
 
 _log = Logger()
@@ -29,8 +29,9 @@ SIGNATURE_TRIES = 3
 class Sender:
     """The sending half of the uplink `name`.
 
-    `left(ids, acknowledged)` is called when reports leave the queue; `stale(subjects)` when the
-    queue is empty, with the subjects whose last delivered report is not their newest.
+    `server(kind)` says where reports of a kind go; `acknowledged(kind, url)` is called when one was
+    taken there. `left(ids, acknowledged)` is called when reports leave the queue; `stale(subjects)`
+    when the queue is empty, with the subjects whose last delivered report is not their newest.
     """
 
     def __init__(
@@ -45,6 +46,8 @@ class Sender:
         status: Status,
         *,
         restamp: bool,
+        server: Callable[[str], str],
+        acknowledged: Callable[[str, str], None],
         left: Callable[[Iterable[int], bool], None],
         stale: Callable[[Iterable[str]], None],
     ) -> None:
@@ -54,6 +57,7 @@ class Sender:
         self._clock, self._now, self._backoff = clock, now, backoff
         self._alarms, self._status = alarms, status
         self._restamp, self._left, self._stale = restamp, left, stale
+        self._server, self._acknowledged = server, acknowledged
         self._running: Deferred[None] | None = None
         self._nap: Deferred[None] | None = None
         self._pausing = False
@@ -106,14 +110,16 @@ class Sender:
             if overtaken:
                 self._stale(sorted(overtaken))
             return 0.0
-        taken = await self._channel.post(report.body)
+        url = self._server(report.kind)
+        taken = await self._channel.post(report.body, url)
         if self._stopped:
             return None  # cut off: how it was taken is not known
         self.counts[taken.kind.name.lower()] += 1
-        return await self._settle(report, taken)
+        return await self._settle(report, taken, url)
 
-    async def _settle(self, report: Report, taken: Taken) -> float | None:
+    async def _settle(self, report: Report, taken: Taken, url: str) -> float | None:
         if taken.kind is Kind.DELIVERED:
+            self._acknowledged(report.kind, url)
             await self._delivered(report)
         elif taken.kind is Kind.REFUSED:
             await self._set_aside(report, taken.reason)
@@ -126,7 +132,7 @@ class Sender:
         elif taken.kind is Kind.CLOCK and abs(self._now() - report.created) >= FRESH:
             await self._old_stamp(report, taken)
         else:
-            return await self._channel_fault(report, taken)
+            return await self._channel_fault(report, taken, url)
         return None
 
     async def _delivered(self, report: Report) -> None:
@@ -170,10 +176,10 @@ class Sender:
         body = restamped(report.body, self._now()) if self._restamp else None
         await self._store.tried(report.id, taken.reason, body)
 
-    async def _channel_fault(self, report: Report, taken: Taken) -> float:
+    async def _channel_fault(self, report: Report, taken: Taken, url: str) -> float:
         if taken.kind is Kind.CLOCK:
             self._skewed(taken.reason)
-        reason = f"{self._channel.host}: {taken.reason}"
+        reason = f"{host_of(url)}: {taken.reason}"
         self._status.offline(reason)
         self._alarms.set(
             f"{self._name}.channel",

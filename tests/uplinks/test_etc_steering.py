@@ -1,0 +1,165 @@
+"""What the platform steers: periods and servers, at once, over restarts, and on trial."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from zope.interface.verify import verifyObject
+
+from tests.support import fired
+from tests.uplinks.test_etc import AUTH, Rig
+from twisted_gantry.site.interfaces import IPlatform, Subject
+from twisted_gantry.site.secret import Secret
+from twisted_gantry.twin.faults import ETC
+from twisted_gantry.uplinks.etc import EtcSettings, EtcUplink
+from twisted_gantry.uplinks.etc_steering import SETTING, TRIAL
+from twisted_gantry.wire.etc import Method
+
+OLD = "http://platform.test/monitor.do"
+NEW = "http://other.test:81/monitor.do"
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    """An uplink that has sent its first reports."""
+    made = Rig()
+    made.start()
+    yield made
+    made.stop()
+
+
+def again(rig: Rig, **settings: Any) -> None:
+    """Stop the uplink, and start another on the same store, as after a restart."""
+    rig.uplink.stopService()
+    rig.clock.run(0.1)
+    url = settings.pop("url", OLD)
+    rig.uplink = EtcUplink(
+        EtcSettings(url=url, auth=Secret(AUTH), **settings),
+        rig.bench.site,
+        rig.channel,
+        rig.clock,
+        rig.clock.now,
+        lambda: 1.0,
+        lambda: fired_none(),
+    )
+    rig.start()
+
+
+def fired_none() -> Any:
+    """Return a Deferred that has fired."""
+    from twisted.internet.defer import succeed
+
+    return succeed(None)
+
+
+def test_provides_its_interface(rig: Rig) -> None:
+    """The uplink is what `remotecontrol.do` steers."""
+    assert verifyObject(IPlatform, rig.uplink)
+
+
+def test_report_now(rig: Rig) -> None:
+    """A report that is asked for goes at once; of the subject alone."""
+    before = len(rig.cabinets())
+    rig.uplink.report_now(Subject.COMPUTERS)
+    rig.clock.run(0.2)
+    assert len(rig.cabinets()) == before
+    rig.uplink.report_now(Subject.CABINETS)
+    rig.clock.run(0.2)
+    assert len(rig.cabinets()) == before + 1
+
+
+def test_a_period_acts_at_once_and_survives_a_restart(rig: Rig) -> None:
+    """A new period counts from the moment it was set; the next start has it."""
+    assert fired(rig.uplink.set_period(Subject.CABINETS, 10)) == [None]
+    before = len(rig.cabinets())
+    rig.clock.run(35)
+    assert len(rig.cabinets()) == before + 3
+    again(rig)
+    before = len(rig.cabinets())
+    rig.clock.run(35)
+    assert len(rig.cabinets()) == before + 3
+
+
+def test_an_edited_file_wins_over_what_was_set_before(rig: Rig) -> None:
+    """A period that was set over 300 s does not hold when the file says 20 s since."""
+    rig.uplink.set_period(Subject.CABINETS, 3600)
+    again(rig, period=20.0)
+    before = len(rig.cabinets())
+    rig.clock.run(45)
+    assert len(rig.cabinets()) == before + 2
+
+
+def test_a_new_server_that_acknowledges_stays(rig: Rig) -> None:
+    """It is tried at once, and kept over the trial and a restart; other reports stay."""
+    assert fired(rig.uplink.set_server(Subject.CABINETS, NEW)) == [None]
+    rig.clock.run(0.5)
+    assert rig.channel.urls[-1] == NEW
+    assert rig.uplink.server(Subject.COMPUTERS) == OLD
+    rig.clock.run(TRIAL + 1, step=1.0)
+    assert rig.uplink.server(Subject.CABINETS) == NEW
+    again(rig)
+    assert rig.uplink.server(Subject.CABINETS) == NEW
+
+
+def test_a_new_server_that_acknowledges_nothing_is_left(rig: Rig) -> None:
+    """After ten minutes the old one is restored, and gets all that was kept."""
+    rig.faults.put(ETC, {"http_status": 503})
+    rig.uplink.set_server(Subject.CABINETS, NEW)
+    rig.clock.run(TRIAL - 1, step=1.0)
+    assert rig.uplink.server(Subject.CABINETS) == NEW
+    rig.clock.run(2, step=1.0)
+    assert rig.uplink.server(Subject.CABINETS) == OLD
+    rig.faults.clear(ETC)
+    rig.clock.run(61, step=1.0)
+    assert rig.channel.urls[-1] == OLD
+    assert rig.ledger().queued == 0
+
+
+def test_a_trial_goes_on_after_a_restart(rig: Rig) -> None:
+    """The ten minutes are not begun anew by a restart, and the old server is not forgotten."""
+    rig.faults.put(ETC, {"http_status": 503})
+    rig.uplink.set_server(Subject.CABINETS, NEW)
+    rig.clock.run(400, step=1.0)
+    again(rig)
+    assert rig.uplink.server(Subject.CABINETS) == NEW
+    rig.clock.run(198, step=1.0)
+    assert rig.uplink.server(Subject.CABINETS) == NEW
+    rig.clock.run(3, step=1.0)
+    assert rig.uplink.server(Subject.CABINETS) == OLD
+
+
+def test_a_second_trial_goes_back_to_what_was_proven(rig: Rig) -> None:
+    """Of two new servers in a row that do not answer, neither is what one goes back to."""
+    rig.faults.put(ETC, {"http_status": 503})
+    rig.uplink.set_server(Subject.CABINETS, NEW)
+    rig.clock.run(5)
+    rig.uplink.set_server(Subject.CABINETS, "http://third.test/monitor.do")
+    rig.clock.run(TRIAL + 1, step=1.0)
+    assert rig.uplink.server(Subject.CABINETS) == OLD
+
+
+def test_back_to_the_proven_server_ends_the_trial(rig: Rig) -> None:
+    """Setting the old server again is no trial."""
+    rig.faults.put(ETC, {"http_status": 503})
+    rig.uplink.set_server(Subject.CABINETS, NEW)
+    rig.uplink.set_server(Subject.CABINETS, OLD)
+    rig.clock.run(TRIAL + 1, step=1.0)
+    assert rig.uplink.server(Subject.CABINETS) == OLD
+
+
+def test_the_white_list_is_asked_of_the_cabinets_server(rig: Rig) -> None:
+    """Cards open cabinets: whoever takes their reports has the list."""
+    rig.uplink.set_server(Subject.CABINETS, NEW)
+    rig.channel.urls.clear()
+    rig.clock.run(301, step=1.0)
+    assert len(rig.taken(Method.CARDS)) == 2
+    assert OLD not in rig.channel.urls
+
+
+@pytest.mark.parametrize("kept", ["x", {"cabinets": {"period": "often"}}, {"doors": {}}])
+def test_what_cannot_be_read_is_left_out(rig: Rig, kept: Any) -> None:
+    """A setting that nobody understands does not keep the uplink from its work."""
+    rig.bench.store.put_setting(SETTING, kept)
+    again(rig)
+    assert rig.uplink.server(Subject.CABINETS) == OLD
+    assert rig.ledger().queued == 0

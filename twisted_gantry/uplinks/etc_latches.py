@@ -1,0 +1,77 @@
+"""Edges that the platform must be told of: latched until an acknowledged report carried each.
+
+Decisions: `etc-gantry.md`, "Delivery": a 300 ms pulse is not missed.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from twisted_gantry.site.alarms import Alarm
+from twisted_gantry.wire.etc_reports import Group
+
+
+@dataclass(frozen=True)
+class Edge:
+    """An alarm that was raised, or a door that moved, at one source of a group.
+
+    `rows` is how the source's own rows of the group stood at that moment, where it has such. Of
+    two of one name the one with more `weight` is told: a door that was open, not that it closed.
+    """
+
+    name: str
+    source: str
+    group: str
+    alarm: Alarm | None = None
+    rows: tuple[Group, ...] = ()
+    weight: int = 0
+
+
+class Latches:
+    """The edges of one cabinet that no acknowledged report has carried yet.
+
+    While a stored report carries one, that is enough: it is on the disk. Should that report leave
+    the queue without an acknowledgement, one made at once carries the edge again, and after that
+    the periodic ones alone: a platform may refuse every report (1002).
+    """
+
+    def __init__(self) -> None:
+        self._edges: dict[str, Edge] = {}
+        self._carrier: dict[str, int] = {}
+        self._refused: Counter[str] = Counter()
+
+    def add(self, edge: Edge) -> None:
+        """Latch an edge; a newer one of the same name takes its place, unless it weighs less."""
+        known = self._edges.get(edge.name)
+        if known is not None and edge.name not in self._carrier and known.weight > edge.weight:
+            return
+        self._edges[edge.name] = edge
+        self._carrier.pop(edge.name, None)
+        del self._refused[edge.name]
+
+    def waiting(self, *, urgent: bool) -> list[Edge]:
+        """Return those that no stored report carries, and that an urgent one may still carry."""
+        return [
+            edge
+            for name, edge in self._edges.items()
+            if name not in self._carrier and not (urgent and self._refused[name] > 1)
+        ]
+
+    def carried(self, edges: Iterable[Edge], report: int) -> None:
+        """Note which report carries them; one that came anew meanwhile waits on."""
+        for edge in edges:
+            if self._edges.get(edge.name) is edge:
+                self._carrier[edge.name] = report
+
+    def left(self, reports: Iterable[int], acknowledged: bool) -> bool:
+        """Note that reports left the queue; True if an edge wants another carrier at once."""
+        gone = set(reports)
+        names = [name for name, report in self._carrier.items() if report in gone]
+        for name in names:
+            del self._carrier[name]
+            if acknowledged:
+                del self._edges[name]
+                del self._refused[name]
+            else:
+                self._refused[name] += 1
+        return any(self._refused[name] == 1 for name in names)

@@ -1,0 +1,239 @@
+"""Makes the ETC reports and keeps them in the outbox: what each carries, and what it is made for.
+
+Source: `001_3191ba0a590d87d6.txt`, sections 2.1 and 3.1; decisions: `etc-gantry.md`, "Delivery".
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_gantry.site.alarms import Alarm, Severity
+from twisted_gantry.site.interfaces import Cap, Subject
+from twisted_gantry.site.points import Batch
+from twisted_gantry.site.site import Cabinet, Site
+from twisted_gantry.uplinks import etc_rows
+from twisted_gantry.uplinks.etc_latches import Edge, Latches
+from twisted_gantry.uplinks.etc_native_rows import DOORS
+from twisted_gantry.wire.etc import Method, encode_request
+
+_log = Logger()
+
+# Seconds: changes within one are gathered into one report.
+GATHER = 1.0
+
+# What is reported at once of a door, beside its opening.
+_MOVES = ("closed", "locked", "unlock_type", "open_illegally")
+
+
+class Reporter:
+    """The reports of one site. `now` returns Unix seconds.
+
+    `stored(urgent)` is called when there is something to send, `dropped(reports)` with those that
+    the cap dropped.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        site: Site,
+        clock: IReactorTime,
+        now: Callable[[], float],
+        cap: Cap,
+        *,
+        stored: Callable[[bool], None],
+        dropped: Callable[[Iterable[int]], None],
+    ) -> None:
+        self._name, self._site, self._clock, self._now, self._cap = name, site, clock, now, cap
+        self._stored, self._dropped = stored, dropped
+        self._latches = {cabinet.id: Latches() for cabinet in site.cabinets}
+        self._windows: dict[str, IDelayedCall] = {}
+        self._more: set[str] = set()
+        self._unsubscribe: list[Callable[[], None]] = []
+
+    def start(self) -> None:
+        """Begin to report what is to be told at once."""
+        self._unsubscribe = [
+            self._site.alarms.subscribe(self._alarm_changed),
+            self._site.points.subscribe(self._points_changed),
+        ]
+
+    def stop(self) -> None:
+        """Report no more."""
+        for unsubscribe in self._unsubscribe:
+            unsubscribe()
+        self._unsubscribe = []
+        for call in self._windows.values():
+            call.cancel()
+        self._windows.clear()
+        self._more.clear()
+
+    # -- when
+
+    def report(self, subject: Subject) -> None:
+        """Report all of a subject as it is now."""
+        if subject is Subject.COMPUTERS:
+            self._report_computers()
+            return
+        for cabinet in self._site.cabinets:
+            self._report_cabinet(cabinet, urgent=False)
+
+    def report_again(self, subjects: Iterable[str]) -> None:
+        """Say how things are now: the last message delivered is always the newest."""
+        wanted = set(subjects)
+        if _COMPUTERS in wanted:
+            self._report_computers()
+        for cabinet in self._site.cabinets:
+            if _subject(cabinet) in wanted:
+                self._report_cabinet(cabinet, urgent=False)
+
+    def left(self, reports: Iterable[int], acknowledged: bool) -> None:
+        """Note that reports left the queue."""
+        gone = list(reports)
+        for cabinet in self._site.cabinets:
+            if self._latches[cabinet.id].left(gone, acknowledged) and self._unsubscribe:
+                self._report_at_once(cabinet)
+
+    def _alarm_changed(self, alarm: Alarm) -> None:
+        for cabinet in self._site.cabinets:
+            sources = [
+                (group, source)
+                for group, names in cabinet.sources.items()
+                for source in names
+                if source.partition(".")[0] == alarm.source
+            ]
+            if not sources:
+                continue
+            for group, source in sources:
+                if alarm.active and alarm.group == group:
+                    rows = etc_rows.edge_rows(self._site, source, group)
+                    edge = Edge(alarm.name, source, group, alarm, rows)
+                    self._latches[cabinet.id].add(edge)
+            self._report_at_once(cabinet)
+
+    def _points_changed(self, device: str, batch: Batch) -> None:
+        """Latch what moved of a door; what a door was before its first reading, nobody knows."""
+        moved = {
+            change.new.name
+            for change in batch
+            if ".doors." in change.new.name
+            and change.old.at is not None
+            and change.new.good is not None
+            and change.old.value != change.new.value
+        }
+        if not moved:
+            return
+        for cabinet in self._site.cabinets:
+            if device not in cabinet.sources.get("doors", ()):
+                continue
+            which = [
+                door
+                for door in DOORS
+                if any(f"{device}.doors.{door}_door_{part}" in moved for part in _MOVES)
+            ]
+            rows = etc_rows.edge_rows(self._site, device, "doors")
+            for door in which:
+                name = f"{device}.doors.{door}"
+                weight = self._weight(f"{name}_door_")
+                self._latches[cabinet.id].add(Edge(name, device, "doors", None, rows, weight))
+            if which:
+                self._report_at_once(cabinet)
+
+    def _weight(self, door: str) -> int:
+        """Return how much there is to tell of a door: it is open illegally, open, unlocked."""
+        good = {part: self._site.points[f"{door}{part}"].good for part in _MOVES}
+        if good["open_illegally"]:
+            return 3
+        if good["closed"] is False:
+            return 2
+        return 1 if good["locked"] is False else 0
+
+    def _report_at_once(self, cabinet: Cabinet) -> None:
+        """Report now; what changes within the next second is gathered into one more report."""
+        if cabinet.id in self._windows:
+            self._more.add(cabinet.id)
+            return
+        self._open_window(cabinet)
+        self._report_cabinet(cabinet, urgent=True)
+
+    def _open_window(self, cabinet: Cabinet) -> None:
+        self._windows[cabinet.id] = self._clock.callLater(GATHER, self._gathered, cabinet)
+
+    def _gathered(self, cabinet: Cabinet) -> None:
+        del self._windows[cabinet.id]
+        if cabinet.id in self._more:
+            self._more.discard(cabinet.id)
+            self._report_at_once(cabinet)
+
+    # -- what
+
+    def _report_computers(self) -> None:
+        rows = etc_rows.computers(self._site)
+        if rows:
+            self._keep(Method.COMPUTER_STATUS, _COMPUTERS, rows, False, lambda _: None)
+
+    def _report_cabinet(self, cabinet: Cabinet, *, urgent: bool) -> None:
+        latches = self._latches[cabinet.id]
+        report, carried, over = etc_rows.cabinet(
+            self._site, cabinet, latches.waiting(urgent=urgent)
+        )
+
+        def kept(number: int) -> None:
+            latches.carried(carried, number)
+
+        self._keep(Method.CABINET_STATUS, _subject(cabinet), report, urgent, kept)
+        if over and self._unsubscribe:
+            # It shows a pulse that is over: a later report says so.
+            self._more.add(cabinet.id)
+            if cabinet.id not in self._windows:
+                self._open_window(cabinet)
+
+    def _keep(
+        self,
+        method: Method,
+        subject: str,
+        fields: Any,
+        urgent: bool,
+        then: Callable[[int], None],
+    ) -> None:
+        """Store a report, and tell `then` its number; only now is there something to send."""
+        body = encode_request(self._site.gantry_id, method, self._now(), fields)
+        stored = self._site.store.add_report(
+            self._name, method.value, subject, body, urgent, self._cap
+        )
+
+        def kept(result: tuple[int, Iterable[int]]) -> None:
+            number, dropped = result
+            self._site.alarms.clear("store.failed")
+            then(number)
+            self._dropped(dropped)
+            self._stored(urgent)
+
+        stored.addCallbacks(kept, self._not_kept).addErrback(log_failure)
+
+    def _not_kept(self, failure: Failure) -> None:
+        """Say that the disk fails; the edges that the report carried stay latched."""
+        if not self._site.alarms.active("store"):  # said once, until it is over
+            _log.failure("a report could not be stored", failure=failure)
+        self._site.alarms.set(
+            "store.failed",
+            Severity.CRITICAL,
+            f"reports cannot be stored: {failure.getErrorMessage()}",
+            f"上报数据无法保存:{failure.getErrorMessage()}",
+        )
+
+
+_COMPUTERS = "computers"
+
+
+def _subject(cabinet: Cabinet) -> str:
+    return f"cabinet {cabinet.id}"
+
+
+def log_failure(failure: Failure) -> None:
+    """Log what went wrong, unless it was cut off by the stop."""
+    if not failure.check(CancelledError):
+        _log.failure("the ETC uplink failed", failure=failure)

@@ -1,0 +1,181 @@
+"""What the platform set at run time: how often, and to which server, each kind of report goes.
+
+Kept in the store under one setting; a value there wins over the configuration it was accepted
+over, and loses to a configuration that was edited since. Decisions: `etc-gantry.md`, "Meaning" and
+"Commands are dangerous": the old server is restored unless the new one answers 1000 in time.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_gantry.site.interfaces import IStore, Subject
+from twisted_gantry.uplinks.etc_channel import host_of
+from twisted_gantry.wire.etc import Method
+
+_log = Logger()
+
+SETTING = "etc.steering"
+TRIAL = 600.0
+"""Seconds that a new server has to acknowledge a report."""
+
+SUBJECTS = {
+    Method.COMPUTER_STATUS: Subject.COMPUTERS,
+    Method.CABINET_STATUS: Subject.CABINETS,
+    # Cards open the doors of cabinets: whoever takes the cabinets' reports has the list.
+    Method.CARDS: Subject.CABINETS,
+}
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """What was set for one subject; each with the configured value it was set over.
+
+    While a server is on trial, until `trial_ends` (Unix seconds), `proven` is the one before.
+    """
+
+    period: Annotated[float, msgspec.Meta(ge=1, le=31_536_000)] | None = None
+    over_period: float | None = None
+    server: str | None = None
+    over_server: str | None = None
+    proven: str | None = None
+    trial_ends: float | None = None
+
+
+@dataclass
+class _Subject:
+    """The values in force for one subject."""
+
+    kept: _Kept
+    trial: IDelayedCall | None = None
+
+
+class Steering:
+    """The values in force. `now` returns Unix seconds, `clock` times the trials.
+
+    `changed(subject)` is called when a period was set or a server was restored.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        period: float,
+        store: IStore,
+        clock: IReactorTime,
+        now: Callable[[], float],
+        changed: Callable[[Subject], None],
+    ) -> None:
+        self._url, self._period = url, period
+        self._store, self._clock, self._now, self._changed = store, clock, now, changed
+        self._subjects = {subject: _Subject(_Kept()) for subject in Subject}
+
+    async def load(self) -> None:
+        """Take what was kept before this start; what cannot be read is left out, and logged."""
+        kept = (await self._store.settings()).get(SETTING)
+        if kept is None:
+            return
+        try:
+            read = msgspec.convert(kept, dict[Subject, _Kept])
+        except msgspec.ValidationError as error:
+            _log.warn("what the platform had set cannot be read: {error}", error=str(error))
+            return
+        for subject, each in read.items():
+            if each.over_period != self._period:  # the file was edited since
+                each = msgspec.structs.replace(each, period=None, over_period=None)
+            if each.over_server != self._url:
+                each = msgspec.structs.replace(
+                    each, server=None, over_server=None, proven=None, trial_ends=None
+                )
+            self._subjects[subject].kept = each
+            if each.trial_ends is not None:
+                left = min(max(each.trial_ends - self._now(), 0.0), TRIAL)
+                self._begin_trial(subject, left)
+
+    def stop(self) -> None:
+        """Cancel every timer; a trial goes on at the next start."""
+        for each in self._subjects.values():
+            trial, each.trial = each.trial, None
+            if trial is not None and trial.active():
+                trial.cancel()
+
+    def period(self, subject: Subject) -> float:
+        """Return the seconds between two reports."""
+        return self._subjects[subject].kept.period or self._period
+
+    def server(self, subject: Subject) -> str:
+        """Return the URL that the reports go to."""
+        return self._subjects[subject].kept.server or self._url
+
+    def server_for(self, kind: str) -> str:
+        """Return the URL that a request of this method goes to."""
+        return self.server(SUBJECTS[Method(kind)])
+
+    def set_period(self, subject: Subject, seconds: float) -> Deferred[None]:
+        """Set the period; fires when it is on the disk."""
+        self._put(subject, period=seconds, over_period=self._period)
+        self._changed(subject)
+        return self._save()
+
+    def set_server(self, subject: Subject, url: str) -> Deferred[None]:
+        """Put a server on trial; fires when that is on the disk."""
+        each = self._subjects[subject]
+        proven = each.kept.proven or self.server(subject)
+        if each.trial is not None:
+            each.trial.cancel()
+            each.trial = None
+        if url == proven:
+            self._put(subject, server=url, over_server=self._url, proven=None, trial_ends=None)
+        else:
+            ends = self._now() + TRIAL
+            self._put(subject, server=url, over_server=self._url, proven=proven, trial_ends=ends)
+            self._begin_trial(subject, TRIAL)
+        _log.info(
+            "reports of {subject} go to {host} from now on",
+            subject=subject.value,
+            host=host_of(url),
+        )
+        return self._save()
+
+    def acknowledged(self, kind: str, url: str) -> None:
+        """Note that a server took a request: if it was on trial, it has passed."""
+        subject = SUBJECTS[Method(kind)]
+        each = self._subjects[subject]
+        if each.trial is None or url != self.server(subject):
+            return
+        each.trial.cancel()
+        each.trial = None
+        self._put(subject, proven=None, trial_ends=None)
+        self._save().addErrback(_log_failure)
+
+    def _begin_trial(self, subject: Subject, seconds: float) -> None:
+        self._subjects[subject].trial = self._clock.callLater(seconds, self._failed, subject)
+
+    def _failed(self, subject: Subject) -> None:
+        each = self._subjects[subject]
+        each.trial = None
+        _log.warn(
+            "{host} acknowledged no report within {seconds:g} s: back to {proven}",
+            host=host_of(self.server(subject)),
+            seconds=TRIAL,
+            proven=host_of(each.kept.proven or self._url),
+        )
+        self._put(subject, server=each.kept.proven, proven=None, trial_ends=None)
+        self._changed(subject)
+        self._save().addErrback(_log_failure)
+
+    def _put(self, subject: Subject, **changes: Any) -> None:
+        each = self._subjects[subject]
+        each.kept = msgspec.structs.replace(each.kept, **changes)
+
+    def _save(self) -> Deferred[None]:
+        kept = {s.value: msgspec.to_builtins(each.kept) for s, each in self._subjects.items()}
+        return self._store.put_setting(SETTING, kept)
+
+
+def _log_failure(failure: Failure) -> None:
+    _log.failure("what the platform set could not be kept", failure=failure)
