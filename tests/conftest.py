@@ -20,6 +20,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             pytest_twisted.ensureDeferred(getattr(test, "__func__", test))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def settled_heap() -> None:
+    """Set aside what is there before the first test: every test collects the garbage at its end."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def logged_failures() -> Iterator[list[Failure]]:
     """Fail a test that logs a failure; one that means to, clears the list at its end."""

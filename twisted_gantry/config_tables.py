@@ -47,6 +47,14 @@ class Problem:
         return f"{place}: {self.key}: {self.message}" if self.key else f"{place}: {self.message}"
 
 
+class ConfigError(Exception):
+    """A configuration that cannot be used; `problems` says why, all of it."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = sorted(problems, key=lambda problem: problem.line or 0)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
 def show_path(path: Path) -> str:
     """Return a place as people write it: `device[2].poll`, counted from 1."""
     text = ""
@@ -214,6 +222,8 @@ class Document:
             try:
                 if _is_secret(types[name]):
                     values[name] = secret(table[name])
+                elif _is_secret_table(types[name]):
+                    values[name] = _secrets(table[name], secret)
                 else:
                     values[name] = msgspec.convert(table[name], types[name])
             except msgspec.ValidationError as error:
@@ -232,3 +242,20 @@ def _is_secret(kind: Any) -> bool:
     if get_origin(kind) is UnionType:
         return Secret in get_args(kind)
     return kind is Secret
+
+
+def _is_secret_table(kind: Any) -> bool:
+    return get_origin(kind) is dict and Secret in get_args(kind)
+
+
+def _secrets(table: Any, secret: Callable[[Any], Secret]) -> dict[str, Secret]:
+    """Read a table of secrets by name. Raises ValueError, which shows none of them."""
+    if not isinstance(table, dict):
+        raise ValueError("must be a table of texts")  # noqa: TRY004 - of all that is wrong
+    given = {}
+    for name, value in table.items():
+        try:
+            given[name] = secret(value)
+        except ValueError as error:
+            raise ValueError(f"{shown(name)}: {error}") from None
+    return given

@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from tests.twin.helpers import AUTH, GANTRY_ID, NOW, Http, http, report
 from twisted_gantry.twin.control import Control
 from twisted_gantry.twin.etc import Platform
-from twisted_gantry.twin.faults import ETC, Faults
+from twisted_gantry.twin.faults import ETC, FACES, Faults
 from twisted_gantry.twin.world.world import World
 from twisted_gantry.wire import etc
 from twisted_gantry.wire.etc import Card, CardList, Method
@@ -83,9 +83,9 @@ def test_faults_are_put_shown_and_deleted(bench: Bench) -> None:
     """What is put is in force and shown, until it is deleted."""
     put = bench.call("PUT", "/faults/etc", {"delay": 2.0, "for": 30})
     assert put.json == {"face": "etc", "settings": {"delay": 2.0, "for": 30.0}}
-    assert bench.call("GET", "/faults").json == {
-        "faults": {"ups-tcp": {}, "etc": {"delay": 2.0, "for": 30.0}}
-    }
+    behaving: dict[str, Any] = {face: {} for face in FACES}
+    shown = behaving | {"etc": {"delay": 2.0, "for": 30.0}}
+    assert bench.call("GET", "/faults").json == {"faults": shown}
     assert bench.faults.of(ETC).delay == 2
     assert bench.call("DELETE", "/faults/etc").status == 200
     assert bench.faults.of(ETC).delay == 0
@@ -94,16 +94,16 @@ def test_faults_are_put_shown_and_deleted(bench: Bench) -> None:
 def test_an_unknown_face_is_404_and_tells_which_there_are(bench: Bench) -> None:
     """Both verbs name the faces."""
     for method, body in (("PUT", b'{"busy": true}'), ("DELETE", b"")):
-        exchange = bench.call(method, "/faults/cfos", body)
+        exchange = bench.call(method, "/faults/modbus", body)
         assert exchange.status == 404
-        assert "ups-tcp, etc" in exchange.json["error"]["message"]
+        assert ", ".join(FACES) in exchange.json["error"]["message"]
 
 
 def test_a_bad_fault_is_400(bench: Bench) -> None:
     """An unknown setting is named, and nothing is set."""
     assert bench.error("PUT", "/faults/etc", {"dealy": 1}) == (400, "bad-fault")
     assert bench.error("PUT", "/faults/ups-tcp", {"http_status": 503}) == (400, "bad-fault")
-    assert bench.call("GET", "/faults").json == {"faults": {"ups-tcp": {}, "etc": {}}}
+    assert bench.call("GET", "/faults").json == {"faults": {face: {} for face in FACES}}
 
 
 def test_what_the_platform_received_is_shown(bench: Bench) -> None:

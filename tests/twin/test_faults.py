@@ -73,8 +73,8 @@ def test_what_a_face_cannot_do_is_refused(faults: Faults) -> None:
 
 def test_an_unknown_face_is_refused_by_name(faults: Faults) -> None:
     """The error tells which faces there are."""
-    for attempt in (lambda: faults.put("cfos", {}), lambda: faults.clear("cfos")):
-        with pytest.raises(UnknownFace, match="'cfos'; there are ups-tcp, etc"):
+    for attempt in (lambda: faults.put("modbus", {}), lambda: faults.clear("modbus")):
+        with pytest.raises(UnknownFace, match="'modbus'; there are ups-tcp, ups-http, cfos"):
             attempt()
 
 

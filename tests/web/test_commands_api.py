@@ -39,8 +39,8 @@ class TestList:
         }
         assert commands["locked"]["locked"] == "it is locked"
         assert commands["set-password"]["arguments"] == [
-            {"name": "new", "type": "string", "required": True, "secret": True},
-            {"name": "times", "type": "integer", "required": False, "secret": False},
+            {"name": "new", "type": "string", "required": True, "secret": True, "choices": []},
+            {"name": "times", "type": "integer", "required": False, "secret": False, "choices": []},
         ]
 
 

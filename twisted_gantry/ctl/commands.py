@@ -213,7 +213,9 @@ def _list(
 
 
 def _argument(argument: shapes.Argument) -> str:
-    value = "-|@FILE" if argument.secret else argument.type.upper()
+    value = "|".join(argument.choices) or argument.type.upper()
+    if argument.secret:
+        value = "-|@FILE"
     shown = f"--{argument.name}={value}"
     return shown if argument.required else f"[{shown}]"
 

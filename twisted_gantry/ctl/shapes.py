@@ -154,12 +154,16 @@ class Retried(_Shape, frozen=True):
 
 
 class Argument(_Shape, frozen=True):
-    """An argument of a command; `type` is string, integer, number, boolean, object or array."""
+    """An argument of a command; `type` is string, integer, number, boolean, object or array.
+
+    `choices`, if there are any, are the texts that it may be.
+    """
 
     name: str
     type: str = "string"
     required: bool = True
     secret: bool = False
+    choices: tuple[str, ...] = ()
 
 
 class CommandInfo(_Shape, frozen=True):

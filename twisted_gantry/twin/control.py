@@ -20,7 +20,7 @@ from twisted_gantry.net.json_http import (
     respond,
 )
 from twisted_gantry.twin.etc import KEPT_REQUESTS, Platform
-from twisted_gantry.twin.faults import FaultError, Faults, UnknownFace
+from twisted_gantry.twin.faults import FACES, FaultError, Faults, UnknownFace
 from twisted_gantry.twin.world.world import World, WorldError
 from twisted_gantry.wire.etc import Card, CardList
 
@@ -105,7 +105,7 @@ class Control:
     def all_faults(self, request: Request) -> bytes:
         """Show what is in force, by face."""
         return respond(
-            request, {"faults": {face: self._faults.of(face) for face in self._faults.faces}}
+            request, {"faults": {face: self._faults.of(face) for face in FACES}}
         )
 
     @app.route("/twin/v1/faults/<face>", methods=["PUT"])

@@ -2,28 +2,34 @@
 
 What each setting means, by face. A probability is rolled anew for each reply.
 
-On `ups-tcp`:
+On the faces over HTTP, `etc`, `cabinet`, `ems`, `cfos` and `ups-http`:
 
-- `delay` (s): the command acts, its reply comes later; the order of the replies stays.
-- `drop` (0 to 1): the command acts, its reply is not sent.
-- `garbage` (0 to 1): the command acts, random bytes are sent for its reply.
-- `busy`: every well-formed command is answered 201 and does not act.
+- `delay` (s): the call acts, its answer comes later.
+- `drop` (0 to 1): the call acts, then the connection is cut: the acknowledgement is lost after the
+  commit. On `ups-http` the result is not posted.
+- `garbage` (0 to 1): the call acts; a 200, or a result, comes that is no JSON.
+- `busy`: nothing is done. `etc` and `cabinet` answer 1005, `ups-http` 201, the others HTTP 429.
+- `refuse`: the connection is cut before the call is even received.
+- `http_status` (300 to 599): this status without a body, and nothing is done.
+- `code`: this code of the protocol, and nothing is done: four digits on `etc` and `cabinet`, three
+  on `ups-http`, an integer as text on `ems`; `cfos` has no codes.
+
+On `ups-tcp`, the same but for:
+
+- `delay`: the order of the replies stays.
 - `refuse`: connections are accepted and closed at once; open ones close at their next byte.
-- `code` (three digits): every well-formed command is answered so and does not act.
 - `http_status` has no meaning there and is refused.
 
-On `etc`:
+On `fogslink`:
 
-- `delay` (s): the answer comes later.
-- `drop`: the request is taken, then the connection is cut: the acknowledgement is lost after the
-  commit.
-- `garbage`: the request is taken; a 200 comes that is no JSON.
-- `busy`: 1005, and nothing is taken.
-- `refuse`: the connection is cut before the request is even received.
-- `http_status` (300 to 599): this status without a body, and nothing is taken.
-- `code` (four digits): this code, and nothing is taken.
+- `delay`, `refuse`: as on `ups-tcp`.
+- `drop`: the data is taken, its answer is not sent.
+- `garbage`: the data is taken, a line that is no JSON is sent.
+- `busy`: silence, and nothing is taken.
+- `code`: this code to every pack, and nothing is taken; `9` asks for the pack again.
+- `http_status` has no meaning there and is refused.
 
-On both, `for` (s): all of it ends by itself after so long.
+On all, `for` (s): all of it ends by itself after so long.
 
 Of several, the first in the order `refuse`, `http_status`, `code`, `busy`, `drop`, `garbage`
 decides; `delay` goes with any but `refuse`.
@@ -73,9 +79,19 @@ class Settings(
 
 WELL_BEHAVED = Settings()
 
-# What a face cannot do, and the form of its codes.
-_WITHOUT_MEANING: Mapping[str, tuple[str, ...]] = {UPS_TCP: ("http_status",), ETC: ()}
-_CODES: Mapping[str, str] = {UPS_TCP: "[0-9]{3}", ETC: "[0-9]{4}"}
+# The form of each face's codes, empty for none; and which have no HTTP status.
+_CODES: Mapping[str, str] = {
+    UPS_TCP: "[0-9]{3}",
+    UPS_HTTP: "[0-9]{3}",
+    CFOS: "",
+    EMS: "-?[0-9]{1,9}",
+    CABINET: "[0-9]{4}",
+    ETC: "[0-9]{4}",
+    FOGSLINK: "[0-9]{1,2}",
+}
+FACES = tuple(_CODES)
+"""The faces of the twin, in the order of the contract."""
+_WITHOUT_HTTP = frozenset({UPS_TCP, FOGSLINK})
 
 
 class FaultError(ValueError):
@@ -93,11 +109,6 @@ class Faults:
         self._seconds, self._random = seconds, random_numbers
         self._set: dict[str, tuple[Settings, float | None]] = {}
 
-    @property
-    def faces(self) -> tuple[str, ...]:
-        """The faces that can misbehave."""
-        return tuple(_CODES)
-
     def put(self, face: str, content: Mapping[str, Any]) -> Settings:
         """Replace the faults of a face. Raises UnknownFace or FaultError."""
         self._check_face(face)
@@ -105,9 +116,10 @@ class Faults:
             settings = msgspec.convert(dict(content), Settings)
         except msgspec.ValidationError as error:
             raise FaultError(str(error)) from None
-        for name in _WITHOUT_MEANING[face]:
-            if name in content:
-                raise FaultError(f"{name} has no meaning for {face}")
+        if "http_status" in content and face in _WITHOUT_HTTP:
+            raise FaultError(f"http_status has no meaning for {face}")
+        if "code" in content and not _CODES[face]:
+            raise FaultError(f"code has no meaning for {face}")
         if settings.code is not None and not re.fullmatch(_CODES[face], settings.code):
             raise FaultError(f"code must be text like {_CODES[face]} for {face}")
         until = None if settings.lasting is None else self._seconds() + settings.lasting

@@ -150,6 +150,7 @@ def command(name: str, kind: CommandType) -> Json:
                 "type": _TYPE_NAMES.get(argument.type, argument.type.__name__),
                 "required": argument.required,
                 "secret": argument.secret,
+                "choices": argument.choices,
             }
             for argument_name, argument in kind.arguments.items()
         ],

@@ -1,0 +1,254 @@
+"""The BMS control of an EMS: bodies, queries, replies, and what an error may say."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.wire.material import NASTY, SECRET, checked, json_with, likely_bytes, outcome, texts
+from twisted_gantry.wire.bms import (
+    CONTROL_DONE,
+    FORMAT_WRONG,
+    MAX_ALARMS,
+    MOST_QUOTED,
+    SYNC_DONE,
+    Code,
+    Command,
+    Control,
+    OperatingStatus,
+    Refused,
+    Reply,
+    Status,
+    decode_control,
+    decode_reply,
+    decode_status,
+    query,
+)
+from twisted_gantry.wire.errors import BadMessage, NotJson, WireError
+
+_DATA = {"device_uid": "xxxxx", "alarm_status": 0, "operating_status": 1}
+
+
+def refusal(status: int, body: bytes, *hidden: str) -> str:
+    """Return the text of a refusal."""
+    with pytest.raises(Refused) as caught:
+        decode_reply(status, body, hidden)
+    return str(caught.value)
+
+
+def test_a_command_is_the_flat_object() -> None:
+    """The body has the two fields of the table, the command as a number."""
+    body = Control("xxxxx", Command.OPEN_CONTACTOR).encode()
+    assert body == b'{"device_uid":"xxxxx","command":3}'
+    assert [command.value for command in Command] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"device_uid":"7","command":2}',
+        b'{"device_uid":7,"command":"2"}',
+        b'{"bmsControl":{"device_uid":"7","command":2}}',
+        b"{' bmsControl ':{device_uid:7,command:'2',},}",
+        b'{" device_uid ":"7","command":2,"more":1}',
+    ],
+)
+def test_a_command_is_read_in_every_shape(body: bytes) -> None:
+    """Numbers as text and the reverse, the wrapper, JSON5, spaces around keys."""
+    assert decode_control(body) == Control("7", Command.CLOSE_CONTACTOR)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b'{"device_uid":"7"}',
+        b'{"command":2}',
+        b'{"device_uid":"7","command":0}',
+        b'{"device_uid":"7","command":4}',
+        b'{"device_uid":"7","command":true}',
+        b'{"device_uid":"7","command":2.5}',
+        b'{"device_uid":null,"command":2}',
+        b'{"bmsControl":[],"command":2}',
+        *NASTY.values(),
+    ],
+)
+def test_a_wrong_command_is_said_to_be_wrong(body: bytes) -> None:
+    """Whatever is no command ends in one kind of error."""
+    with pytest.raises(WireError):
+        decode_control(body)
+
+
+def test_the_names_of_the_statuses() -> None:
+    """Each of the four has a text, and the contactor is open in the first alone."""
+    shown = [(status.value, status.text, status.contactor_closed) for status in OperatingStatus]
+    assert shown == [
+        (1, "powered-down", False),
+        (2, "idle", True),
+        (3, "charging", True),
+        (4, "discharging", True),
+    ]
+
+
+@checked
+@given(texts)
+def test_a_query_carries_any_text(device_uid: str) -> None:
+    """What is asked for is one argument, whatever is in it."""
+    text = query(device_uid)
+    assert text.startswith("device_uid=")
+    assert not set(text) & set(" &#?/+\r\n")
+    assert text.count("=") == 1
+
+
+@checked
+@given(st.integers(0, MAX_ALARMS), st.sampled_from(OperatingStatus), texts)
+def test_a_status_goes_there_and_back(alarms: int, operating: OperatingStatus, uid: str) -> None:
+    """What one side writes, the other reads."""
+    status = Status(uid, alarms, operating)
+    body = Reply(Code.SUCCESS, SYNC_DONE, status).encode()
+    assert json.loads(body)["data"]["operating_status"] == operating.value
+    assert decode_status(decode_reply(200, body), uid) == status
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"code": "0", "message": 5, "data": {**_DATA, "alarm_status": "0"}},
+        {"code": 0, "data": {**_DATA, "operating_status": "1"}},
+        {" code ": 0, "message": "", "data": {**_DATA, "more": []}, "more": 1},
+    ],
+)
+def test_a_reply_is_read_leniently(body: dict[str, Any]) -> None:
+    """Numbers as text, a missing message, fields that nobody knows."""
+    reply = decode_reply(200, json.dumps(body).encode())
+    assert decode_status(reply, "xxxxx") == Status("xxxxx", 0, OperatingStatus.POWERED_DOWN)
+    assert str(decode_status(reply, "xxxxx")) == "powered-down, 0 alarms"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        "",
+        [],
+        {},
+        {**_DATA, "device_uid": "yyyyy"},
+        {**_DATA, "alarm_status": -1},
+        {**_DATA, "alarm_status": MAX_ALARMS + 1},
+        {**_DATA, "alarm_status": 10**4000},
+        {**_DATA, "alarm_status": 0.5},
+        {**_DATA, "alarm_status": None},
+        {**_DATA, "operating_status": 0},
+        {**_DATA, "operating_status": 5},
+        {**_DATA, "operating_status": True},
+    ],
+)
+def test_data_that_is_no_status_of_this_device(data: Any) -> None:
+    """Another device's status, a number out of its range, no object: BadMessage."""
+    with pytest.raises(BadMessage):
+        decode_status(Reply(0, "", data), "xxxxx")
+    body = json.dumps({"code": 0, "message": "", "data": data}).encode()
+    with pytest.raises(WireError):
+        decode_status(decode_reply(200, body), "xxxxx")
+
+
+def test_the_documented_error_is_a_refusal() -> None:
+    """400 with 100001 says its status, its code and the document's words."""
+    body = Reply(Code.PARAMETER_FORMAT, FORMAT_WRONG, "").encode()
+    assert refusal(400, body) == "HTTP 400, code 100001: 参数格式错误"
+
+
+@pytest.mark.parametrize("status", [200, 201, 400, 404])
+def test_another_code_than_0_is_a_refusal_whatever_the_status(status: int) -> None:
+    """An unknown code is kept as it came, also at HTTP 200."""
+    body = Reply(-7, "no", "").encode()
+    assert refusal(status, body) == f"HTTP {status}, code -7: no"
+
+
+@pytest.mark.parametrize("status", [401, 404, 429])
+def test_a_client_error_is_a_refusal_even_without_json(status: int) -> None:
+    """What the EMS, or what stands before it, refuses was not done."""
+    assert refusal(status, b"<h1>no</h1>") == f"HTTP {status}: <h1>no</h1>"
+    assert refusal(status, b"") == f"HTTP {status}: an empty body"
+    assert refusal(status, Reply(0, CONTROL_DONE).encode()).startswith(f"HTTP {status}, code 0")
+
+
+@pytest.mark.parametrize("status", [302, 307, 500, 502, 503])
+def test_any_other_status_tells_nothing(status: int) -> None:
+    """A gateway that gives up does not know what became of the call, whatever it sends along."""
+    for body in (b"", b"<h1>bad gateway</h1>", Reply(0).encode(), Reply(9).encode()):
+        with pytest.raises(WireError, match=f"HTTP {status}"):
+            decode_reply(status, body)
+
+
+@pytest.mark.parametrize("body", [b"<h1>welcome</h1>", b"\xff\xfe", b"[]", b'{"message":"x"}'])
+def test_a_200_that_is_no_reply_tells_nothing(body: bytes) -> None:
+    """A captive portal's page is no success, and no refusal."""
+    with pytest.raises(WireError, match="HTTP 200: "):
+        decode_reply(200, body)
+    with pytest.raises(NotJson):
+        decode_reply(200, b"<h1>welcome</h1>")
+
+
+def test_an_error_quotes_200_printable_characters_on_one_line() -> None:
+    """A page of many lines, with control characters, is cut and made harmless."""
+    text = refusal(404, b"a\r\n\x1b[31m\tb\x00" + "行".encode() * 9999)
+    assert text.startswith("HTTP 404: a \ufffd[31m b\ufffd行行")
+    assert len(text) == len("HTTP 404: ") + MOST_QUOTED
+    assert text.isprintable()
+    message = Reply(1, "x\n" * 9999).encode()
+    assert len(refusal(200, message)) == len("HTTP 200, code 1: ") + MOST_QUOTED
+
+
+def test_an_error_does_not_quote_what_is_hidden() -> None:
+    """A server that echoes our headers tells nobody, neither whole nor at the end of the quote."""
+    echo = f"Authorization: Bearer {SECRET} ".encode()
+    for body in (echo, b"x" * 190 + echo, Reply(1, echo.decode()).encode()):
+        text = refusal(404, body, SECRET, f"Bearer {SECRET}", "")
+        assert "hunter" not in text
+    with pytest.raises(WireError) as caught:
+        decode_reply(500, echo, [SECRET])
+    assert "hunter" not in str(caught.value)
+    assert "Authorization: Bearer ***" in str(caught.value)
+
+
+@checked
+@given(st.sampled_from([200, 204, 302, 400, 404, 500]), likely_bytes)
+def test_any_bytes_are_a_reply_or_an_error(status: int, body: bytes) -> None:
+    """No other exception, and no text that a log or JSON could not carry."""
+    read = outcome(lambda: decode_reply(status, body), Refused, WireError)
+    if isinstance(read, Exception):
+        assert str(read).isprintable()
+        assert len(str(read)) < 300
+    else:
+        assert (read.code, status // 100) == (0, 2)
+
+
+@checked
+@given(
+    json_with(
+        "code", "message", "data", "device_uid", "alarm_status", "operating_status", "command"
+    )
+)
+def test_any_json_is_read_or_an_error(content: Any) -> None:
+    """Whatever stands where, a decoder raises its own errors alone."""
+    try:
+        body = json.dumps(content).encode("utf-8", "surrogatepass")
+    except ValueError:  # digits past what Python writes
+        return
+    status = outcome(lambda: decode_status(decode_reply(200, body), "1"), Refused, WireError)
+    assert isinstance(status, Status | Refused | WireError)
+    control = outcome(lambda: decode_control(body), WireError)
+    assert isinstance(control, Control | WireError)
+
+
+@pytest.mark.parametrize("name", list(NASTY))
+def test_nasty_bytes_are_an_error(name: str) -> None:
+    """Each of the nasty bodies is refused at 400, and tells nothing at 200."""
+    with pytest.raises((Refused, WireError)):
+        decode_reply(200, NASTY[name])
+    with pytest.raises(Refused):
+        decode_reply(400, NASTY[name])

@@ -1,0 +1,62 @@
+"""The way to an EMS: its three calls for one battery, over HTTP."""
+
+from collections.abc import Mapping
+
+from twisted_gantry.net.http_client import BoundedClient, NoAnswer
+from twisted_gantry.site.secret import Secret
+from twisted_gantry.wire.bms import (
+    CONTROL_PATH,
+    SYNC_PATH,
+    Command,
+    Control,
+    Refused,
+    Reply,
+    Status,
+    decode_reply,
+    decode_status,
+    query,
+)
+from twisted_gantry.wire.errors import WireError
+
+UNCLEAR = (NoAnswer, WireError)
+"""What a call fails with when nobody knows what became of it."""
+TROUBLE = (*UNCLEAR, Refused)
+"""What a call can fail with, all of it; the texts hold no secret."""
+
+
+class EmsClient:
+    """Calls `url`, without a slash at its end, for one `device_uid`.
+
+    `headers` go with each call, and nowhere else.
+    """
+
+    def __init__(
+        self, url: str, device_uid: str, headers: Mapping[str, Secret], client: BoundedClient
+    ) -> None:
+        self._url, self._device_uid, self._client = url, device_uid, client
+        self._headers = headers
+        # Of `Bearer 1234`, an answer may quote the 1234 alone.
+        values = [value.reveal() for value in headers.values()]
+        self._hidden = frozenset(part for value in values for part in (value, *value.split()[-1:]))
+
+    async def send(self, command: Command) -> None:
+        """Tell the battery something. Raises one of TROUBLE; after Refused, it was not done."""
+        body = Control(self._device_uid, command).encode()
+        await self._call("POST", CONTROL_PATH, body)
+
+    async def sync(self) -> None:
+        """Let the EMS ask the battery how it is. Raises one of TROUBLE."""
+        await self._call("PUT", f"{SYNC_PATH}?{query(self._device_uid)}")
+
+    async def read(self) -> Status:
+        """Return what the EMS last heard, however long ago. Raises one of TROUBLE."""
+        reply = await self._call("GET", f"{CONTROL_PATH}?{query(self._device_uid)}")
+        return decode_status(reply, self._device_uid)
+
+    async def _call(self, method: str, path: str, body: bytes | None = None) -> Reply:
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        headers |= {name: value.reveal() for name, value in self._headers.items()}
+        answer = await self._client.request(method, self._url + path, headers=headers, body=body)
+        return decode_reply(answer.status, answer.body, self._hidden)

@@ -1,0 +1,166 @@
+"""The BMS control of an EMS: its three calls, its commands, its replies and error codes.
+
+Source: `003_91df38b74ae2c0b4.txt`. Paths are below the base URL; the sample messages say "PCS" in
+the document, too.
+"""
+
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import msgspec
+
+from twisted_gantry.wire.errors import BadMessage, WireError
+from twisted_gantry.wire.lenient import as_text, convert, dumps, loads
+
+CONTROL_PATH = "/bms-control"
+SYNC_PATH = "/bms-control/sync"
+WRAPPER = "bmsControl"  # the POST's table is headed `Body/bmsControl`
+
+MAX_ALARMS = 2**31 - 1  # a larger number is no count of alarms
+# Characters of a peer's text in an error.
+MOST_QUOTED = 200
+
+
+class Command(IntEnum):
+    """What a BMS can be told."""
+
+    RESET_FAULT = 1
+    CLOSE_CONTACTOR = 2
+    OPEN_CONTACTOR = 3
+
+
+class OperatingStatus(IntEnum):
+    """What the battery does; in all but the first its contactor is closed."""
+
+    POWERED_DOWN = 1
+    IDLE = 2
+    CHARGING = 3
+    DISCHARGING = 4
+
+    @property
+    def text(self) -> str:
+        """The name as a point and a message show it: `powered-down`."""
+        return self.name.lower().replace("_", "-")
+
+    @property
+    def contactor_closed(self) -> bool:
+        """Whether the contactor is closed."""
+        return self is not OperatingStatus.POWERED_DOWN
+
+
+class Code(IntEnum):
+    """What a reply says."""
+
+    SUCCESS = 0
+    PARAMETER_FORMAT = 100001
+
+
+CONTROL_DONE = "PCS控制下发成功"
+SYNC_DONE = "PCS状态同步成功"
+FORMAT_WRONG = "参数格式错误"
+
+
+class Control(msgspec.Struct, frozen=True):
+    """The body of the POST."""
+
+    device_uid: str
+    command: Command
+
+    def encode(self) -> bytes:
+        """Return the flat object."""
+        return dumps(self)
+
+
+class Status(msgspec.Struct, frozen=True):
+    """The `data` of a GET and of a PUT; `alarm_status` is the number of alarms."""
+
+    device_uid: str
+    alarm_status: Annotated[int, msgspec.Meta(ge=0, le=MAX_ALARMS)]
+    operating_status: OperatingStatus
+
+    def __str__(self) -> str:
+        """Return `idle, 0 alarms`."""
+        plural = "" if self.alarm_status == 1 else "s"
+        return f"{self.operating_status.text}, {self.alarm_status} alarm{plural}"
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What every call is answered with. A code that the document does not list stays as it came."""
+
+    code: int
+    message: str = ""
+    data: Any = None
+
+    def encode(self) -> bytes:
+        """Return the body."""
+        return dumps(self)
+
+
+class Refused(Exception):
+    """The EMS says no: a `code` other than 0, or an HTTP status 4xx. Nothing was done."""
+
+
+def query(device_uid: str) -> str:
+    """Return the query of a GET or a PUT, without its `?`."""
+    return f"device_uid={quote(device_uid, safe='')}"
+
+
+def decode_control(body: bytes) -> Control:
+    """Read the body of a POST, flat or within `bmsControl`; numeric text is a number.
+
+    Raises NotJson or BadMessage.
+    """
+    fields = as_text(loads(body))
+    if isinstance(fields, dict) and isinstance(fields.get(WRAPPER), dict):
+        fields = fields[WRAPPER]
+    if not isinstance(fields, dict):
+        raise BadMessage("a body that is no object")
+    return convert(fields, Control)
+
+
+def decode_reply(status: int, body: bytes, hidden: Iterable[str] = ()) -> Reply:
+    """Read an answer with the HTTP status `status`; what is returned has the code 0.
+
+    `hidden` are texts that no error may quote.
+
+    Raises Refused; NotJson or BadMessage for an answer that does not tell what became of the call:
+    one that is no reply, and any other status than 2xx and 4xx.
+    """
+    try:
+        fields = as_text(loads(body))
+        if not isinstance(fields, dict):
+            raise BadMessage("a reply that is no object")
+        reply = convert(fields, Reply)
+    except WireError as error:
+        told = _quote(body.decode("utf-8", "replace"), hidden) or "an empty body"
+        text = f"HTTP {status}: {told}"
+        if 400 <= status < 500:
+            raise Refused(text) from None
+        raise type(error)(text) from None
+    text = f"HTTP {status}, code {reply.code}: {_quote(reply.message, hidden)}"
+    if 400 <= status < 500 or (200 <= status < 300 and reply.code != Code.SUCCESS):
+        raise Refused(text)
+    if not 200 <= status < 300:
+        raise BadMessage(text)
+    return reply
+
+
+def decode_status(reply: Reply, device_uid: str) -> Status:
+    """Read the `data` of a GET or a PUT for one device. Raises BadMessage."""
+    if not isinstance(reply.data, dict):
+        raise BadMessage("data that is no object")
+    status = convert(reply.data, Status)
+    if status.device_uid != device_uid:
+        raise BadMessage("the status of another device")
+    return status
+
+
+def _quote(text: str, hidden: Iterable[str]) -> str:
+    """Return the beginning of a peer's text as one printable line, without what is hidden."""
+    for each in sorted(hidden, key=len, reverse=True):
+        if each:
+            text = text.replace(each, "***")
+    line = " ".join(text.split())[:MOST_QUOTED]
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in line)
