@@ -324,6 +324,19 @@ def test_a_cancelled_request_stops() -> None:
     assert net.reactor.getDelayedCalls() == []
 
 
+def test_a_request_cancelled_before_its_answer_is_not_late() -> None:
+    """Whoever cancels while nothing has come is told of that, not of a deadline."""
+    net = Net()
+    caught: list[Failure] = []
+    exchange = net.client.request("GET", _URL)
+    exchange.addErrback(caught.append)
+    peer = net.accept()
+    exchange.cancel()
+    peer.lose()
+    assert [failure.type for failure in caught] == [CancelledError]
+    assert net.reactor.getDelayedCalls() == []
+
+
 def test_a_refused_connection_says_so(net: Net) -> None:
     """A host that refuses the connection is told from one that does not answer."""
     got = net.ask()

@@ -171,7 +171,18 @@ class BoundedClient:
         Fails with NoAnswer, and when it is cancelled with CancelledError, with nothing else.
         """
         exchange = ensureDeferred(self._exchange(method, url, headers, body, limit or self._limit))
-        return exchange.addTimeout(self._deadline, self._clock).addErrback(_explain, self._deadline)
+        # Not addTimeout: what fails within hides the cancellation, and who cancelled.
+        late = self._clock.callLater(self._deadline, exchange.cancel)
+
+        def ended(result: Any) -> Any:
+            timed_out = not late.active()
+            if not timed_out:
+                late.cancel()
+            if not isinstance(result, Failure):
+                return result
+            return _explain(result, f"no answer within {self._deadline:g} s" if timed_out else "")
+
+        return exchange.addBoth(ended)
 
     async def _exchange(
         self,
@@ -201,18 +212,20 @@ class BoundedClient:
         return Answer(response.code, given, content)
 
 
-def _explain(failure: Failure, deadline: float) -> Failure:
-    """Turn whatever went wrong into a NoAnswer with a text that an operator can use."""
+def _explain(failure: Failure, too_late: str) -> Failure:
+    """Turn whatever went wrong into a NoAnswer with a text that an operator can use.
+
+    `too_late` is that text if the deadline has passed: then a cancellation is its doing.
+    """
     error = failure.value
-    if isinstance(error, NoAnswer | defer.CancelledError):
+    if isinstance(error, NoAnswer):
         return failure
-    if isinstance(error, defer.TimeoutError):
-        return Failure(NoAnswer(f"no answer within {deadline:g} s"))
+    reasons: list[Failure] = error.reasons if isinstance(error, _WRAPPERS) else [failure]
+    if any(reason.check(defer.CancelledError) for reason in reasons):
+        return Failure(NoAnswer(too_late) if too_late else defer.CancelledError())
     if isinstance(error, _WRAPPERS):  # the reasons are hidden inside, TLS errors among them
-        if any(reason.check(defer.CancelledError) for reason in error.reasons):
-            return Failure(NoAnswer(f"no answer within {deadline:g} s"))
-        reasons = ", ".join(_words(reason.value) for reason in error.reasons) or "lost"
-        return Failure(NoAnswer(f"the exchange failed: {reasons}"))
+        why = ", ".join(_words(reason.value) for reason in error.reasons) or "lost"
+        return Failure(NoAnswer(f"the exchange failed: {why}"))
     if isinstance(error, DNSLookupError):
         return Failure(NoAnswer("the name of the host is not known (DNS)"))
     if isinstance(error, ConnectError):
