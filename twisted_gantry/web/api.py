@@ -25,7 +25,7 @@ from twisted_gantry.site.interfaces import AuditEntry, Ledger, Outcome
 from twisted_gantry.site.lasting import lasting
 from twisted_gantry.site.site import Site
 from twisted_gantry.site.status import State
-from twisted_gantry.web import shapes
+from twisted_gantry.web import openapi, shapes
 from twisted_gantry.web.bodies import CommandBody, RetryBody, flag_of, limit_of, read_body
 
 _USER = re.compile(r"[A-Za-z0-9._@-]{1,40}\Z")
@@ -61,6 +61,11 @@ class LocalApi:
         status = "failing" if reasons else "ok"
         content = {"status": status, "reasons": reasons, "notes": notes}
         return respond(request, content, 503 if reasons else 200)
+
+    @app.route("/api/openapi.json", methods=["GET"])
+    def openapi(self, request: Request) -> bytes:
+        """Return the OpenAPI document of all that the gantry serves."""
+        return respond(request, openapi.document(self._version))
 
     @app.route("/api/v1/site", methods=["GET"])
     async def site(self, request: Request) -> bytes:
