@@ -2,9 +2,9 @@
 
 import sys
 
-from scripts.benchmarks import alarm, idle, outbox
+from scripts.benchmarks import alarm, cfos, idle, outbox
 
-BENCHMARKS = {"outbox": outbox.main, "alarm": alarm.main, "idle": idle.main}
+BENCHMARKS = {"outbox": outbox.main, "alarm": alarm.main, "idle": idle.main, "cfos": cfos.main}
 
 
 def main() -> int:

@@ -22,7 +22,6 @@ from zope.interface.verify import verifyObject
 
 from tests.support import Bench, fired
 from twisted_gantry.devices.bms import PATIENCE, Bms, BmsSettings, kind
-from twisted_gantry.devices.bms_commands import COMMANDS
 from twisted_gantry.devices.bms_ems import EmsClient
 from twisted_gantry.net.http_client import BoundedClient
 from twisted_gantry.site.commands import Request
@@ -562,18 +561,6 @@ def test_a_contactor_is_not_closed_on_an_alarm_unless_forced(rig: Rig) -> None:
     )
     ended = rig.do("close-contactor", 3, force=True)
     assert (ended.result, ended.detail) == (DONE, "idle, 1 alarm")
-
-
-def test_moving_a_contactor_needs_a_confirmation(rig: Rig) -> None:
-    """Both say what they may harm, and nothing is sent without a yes."""
-    rig.start()
-    for command in ("open-contactor", "close-contactor"):
-        ended = rig.ask(command, confirmed=False)
-        assert ended[0].result is REFUSED
-        assert "needs a confirmation" in ended[0].detail
-    assert not COMMANDS["reset-fault"].danger
-    assert not COMMANDS["sync"].danger
-    assert [method for method, _ in rig.wire.sent] == ["GET"]
 
 
 def test_a_command_is_done_as_soon_as_it_shows(rig: Rig) -> None:

@@ -243,7 +243,7 @@ def test_an_unknown_command_is_refused_with_what_there_is(hall: Hall) -> None:
         ({"text": "a", "count": 1.5}, "'count' must be of the type int"),
         ({"text": "a", "count": True}, "'count' must be of the type int"),
         ({"text": "a", "level": True}, "'level' must be of the type float"),
-        ({"text": "a", "on": 1}, "'on' must be of the type bool"),
+        ({"text": "a", "on": 2}, "'on' must be of the type bool"),
     ],
 )
 def test_wrong_arguments_are_refused(hall: Hall, args: dict[str, Any], text: str) -> None:
@@ -274,9 +274,9 @@ def test_right_arguments_reach_the_device(hall: Hall, args: dict[str, Any]) -> N
 
 def test_a_number_and_its_text_are_one(hall: Hall) -> None:
     """The protocols have all values as text; a device gets the type that it asked for."""
-    hall.ask("set", args={"text": 5, "count": "-12", "level": "1.5", "side": 2})
+    hall.ask("set", args={"text": 5, "count": "-12", "level": "1.5", "side": 2, "on": "1"})
     assert hall.executed == [
-        "ups1 set {'text': '5', 'count': -12, 'level': 1.5, 'side': '2'}",
+        "ups1 set {'text': '5', 'count': -12, 'level': 1.5, 'side': '2', 'on': True}",
     ]
     hall.ups1.end()
 

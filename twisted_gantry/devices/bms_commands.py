@@ -31,10 +31,10 @@ COMMANDS: Mapping[str, CommandType] = MappingProxyType(
     {
         "reset-fault": CommandType(_NONE, "reset the fault", "故障复位"),
         "close-contactor": CommandType(
-            _FORCE, "close the contactor", "接触器闭合", "puts the battery on the line"
+            _FORCE, "close the contactor", "接触器闭合", about="contactor"
         ),
         "open-contactor": CommandType(
-            _FORCE, "open the contactor", "接触器断开", "cuts the battery off"
+            _FORCE, "open the contactor", "接触器断开", about="contactor"
         ),
         "sync": CommandType(_NONE, "synchronise the status", "同步状态"),
     }

@@ -227,7 +227,10 @@ def _wrong_arguments(kind: CommandType, args: Mapping[str, Any]) -> str:
 
 
 def _fitted(kind: CommandType, args: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments in which a number and its text are one: the protocols have all as text."""
+    """Return arguments in which a number and its text are one: the protocols have all as text.
+
+    A truth is 1 or 0 there.
+    """
     fitted = dict(args)
     for name, argument in kind.arguments.items():
         value = fitted.get(name)
@@ -236,6 +239,8 @@ def _fitted(kind: CommandType, args: Mapping[str, Any]) -> dict[str, Any]:
         elif argument.type in (int, float) and isinstance(value, str):
             form = _INTEGER if argument.type is int else _NUMBER
             fitted[name] = argument.type(value) if form.fullmatch(value) else value
+        elif argument.type is bool and not isinstance(value, bool) and str(value) in ("0", "1"):
+            fitted[name] = str(value) == "1"
     return fitted
 
 

@@ -36,7 +36,8 @@ class CommandResult:
 class Argument:
     """One argument of a command. A `secret` one is shown as *** wherever a command is shown.
 
-    `choices`, if there are any, are the texts that it may be.
+    `choices`, if there are any, are the texts that it may be. A `subject` says which part of the
+    device the command is about, such as a door.
     """
 
     type: type = str
@@ -44,6 +45,7 @@ class Argument:
     secret: bool = False
     longest: int = 200
     choices: tuple[str, ...] = ()
+    subject: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class CommandType:
     """A command that a device can do.
 
     `danger` says what it may harm; it then needs a confirmation in every interface, and never
-    comes from the platform. `locked` says why this device will not do it as configured.
+    comes from the platform. `locked` says why this device will not do it as configured. Commands
+    of a device that set the same thing, such as on and off, have one `about`.
     """
 
     arguments: Mapping[str, Argument]
@@ -59,6 +62,7 @@ class CommandType:
     zh: str
     danger: str = ""
     locked: str = ""
+    about: str = ""
 
 
 class IDevice(IService):
@@ -302,6 +306,9 @@ class IStore(Interface):
 
     def delivered(report: int) -> Deferred[None]:
         """Remove a report: it was acknowledged."""
+
+    def delivered_many(reports: Sequence[int]) -> Deferred[None]:
+        """Remove up to 500 reports at once: they were acknowledged."""
 
     def tried(report: int, reason: str, body: bytes | None = None) -> Deferred[None]:
         """Note a try that failed, and a body that replaces the old one."""

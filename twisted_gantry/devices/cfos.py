@@ -1,0 +1,205 @@
+"""A cFos Power Brain / Charging Manager: polled by `get_dev_info`, told by the calls of its API.
+
+Source: `002_2847ebbe8bebf00a.txt`; decisions: `cfos.md`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import msgspec
+from twisted.internet import defer
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from twisted_gantry.devices import cfos_feeds
+from twisted_gantry.devices.cfos_channel import CfosChannel, Credentials, WrongStatus, wrong_url
+from twisted_gantry.devices.cfos_commands import COMMANDS, ManagerCommands
+from twisted_gantry.devices.cfos_feeds import Feed, FeedSettings
+from twisted_gantry.devices.cfos_parts import Parts
+from twisted_gantry.devices.cfos_points import MANAGER_POINTS, PARTS, RULES
+from twisted_gantry.net.http_client import BoundedClient, NoAnswer, persistent_pool, treq_client
+from twisted_gantry.net.reconnect import Backoff
+from twisted_gantry.net.service import NamedService
+from twisted_gantry.site.interfaces import (
+    CommandResult,
+    DeviceContext,
+    IDevice,
+    IDeviceKind,
+    WrongSetting,
+)
+from twisted_gantry.site.secret import Secret
+from twisted_gantry.site.status import State, Status
+from twisted_gantry.wire.cfos import call
+from twisted_gantry.wire.cfos_values import DevInfo, decode_dev_info
+from twisted_gantry.wire.errors import WireError
+
+_log = Logger()
+
+# Seconds that an answer may take.
+DEADLINE = 3.0
+# Polls in a row that fail before the manager is offline; then the pauses between polls.
+MAX_FAILURES = 3
+PAUSE_FIRST, PAUSE_MOST = 1.0, 60.0
+LONGEST_REASON = 200
+
+
+class CfosSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The keys of a `[[device]]` of kind `cfos`; DESIGN.md has the table."""
+
+    url: str
+    user: str = "admin"
+    password: Secret | None = None
+    poll: Annotated[float, msgspec.Meta(ge=0.1, le=31_536_000)] = 5.0
+    feeds: list[FeedSettings] = []
+
+
+@implementer(IDevice)
+class Cfos(NamedService):
+    """The driver. `close` lets the channel's connections go."""
+
+    kind = "cfos"
+    rules = RULES
+    commands = COMMANDS
+
+    def __init__(
+        self,
+        name: str,
+        settings: CfosSettings,
+        context: DeviceContext,
+        channel: CfosChannel,
+        close: Callable[[], Deferred[Any]],
+    ) -> None:
+        super().__init__(name)
+        self.device = name
+        self.status = Status(name, context.now)
+        self.counts: Counter[str] = Counter()
+        """What was odd about the manager since the start."""
+        self._settings, self._points = settings, context.points
+        self._clock = context.reactor
+        self._channel, self._close = channel, close
+        self._failures = 0  # polls in a row
+        self._backoff = Backoff(PAUSE_FIRST, PAUSE_MOST, context.random.random)
+        self._next_poll: IDelayedCall | None = None
+        self._polling: Deferred[None] | None = None
+        self._again = False  # somebody wants another poll as soon as this one has ended
+        self._commands = ManagerCommands(channel, context.reactor, self._look_again)
+        context.points.declare(name, MANAGER_POINTS)
+        self._parts = Parts(name, context.points)
+        self._feeds = [
+            Feed(name, each, context.points, channel, context.reactor, self._is_online, self.counts)
+            for each in settings.feeds
+        ]
+
+    def startService(self) -> None:
+        """Begin to poll, and to feed."""
+        super().startService()
+        self._poll()
+        for feed in self._feeds:
+            feed.start()
+
+    def stopService(self) -> Deferred[Any]:
+        """Poll no more; what is under way is given up."""
+        super().stopService()
+        for feed in self._feeds:
+            feed.stop()
+        due, self._next_poll = self._next_poll, None
+        if due is not None:
+            due.cancel()
+        if self._polling is not None:
+            self._polling.cancel()
+        return self._close()
+
+    def _is_online(self) -> bool:
+        return self.status.state is State.ONLINE
+
+    # -- reading
+
+    def _poll(self) -> None:
+        self._next_poll, self._again = None, False
+        began = self._clock.seconds()
+
+        def schedule(_: object) -> None:
+            self._polling = None
+            if self.running:
+                self._next_poll = self._clock.callLater(self._pause(began), self._poll)
+
+        polling = ensureDeferred(self._read())
+        self._polling = polling
+        polling.addErrback(lambda f: f.trap(defer.CancelledError))
+        polling.addErrback(lambda f: _log.failure("{name} failed", f, name=self.device))
+        polling.addCallback(schedule)
+
+    def _pause(self, began: float) -> float:
+        if self._again:
+            return 0.0
+        if self.status.state is State.OFFLINE:
+            return self._backoff.next()
+        return max(0.0, float(began + self._settings.poll - self._clock.seconds()))
+
+    async def _read(self) -> None:
+        try:
+            info = decode_dev_info(await self._channel.ask(call("get_dev_info")))
+        except (NoAnswer, WrongStatus, WireError) as error:
+            self._failed(str(error)[:LONGEST_REASON])
+        else:
+            self._take(info)
+
+    def _take(self, info: DevInfo) -> None:
+        self._failures = 0
+        self._backoff.reset()
+        self.counts.update(info.odd)
+        update = {name: (each.value, each.quality) for name, each in info.params.items()}
+        self._points.update(self.device, update | self._parts.take(info))
+        self.status.online()
+
+    def _failed(self, reason: str) -> None:
+        self.counts["poll-failed"] += 1
+        self._failures += 1
+        own = [each.name for each in MANAGER_POINTS]
+        self._points.fail(self.device, [*own, *self._parts.names()])
+        if self._failures >= MAX_FAILURES:
+            self.status.offline(reason)
+        else:
+            self.status.error(reason)
+
+    # -- commands
+
+    def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
+        """Do one of `commands`."""
+        return ensureDeferred(self._commands.execute(command, args))
+
+    def _look_again(self) -> None:
+        """Poll at once: the next reading shows what a command did."""
+        if self._next_poll is not None:
+            self._next_poll.reset(0)
+        else:
+            self._again = True
+
+
+@implementer(IDeviceKind)
+class _CfosKind:
+    kind = "cfos"
+    settings = CfosSettings
+    groups = frozenset({"elec"})
+    parts = PARTS
+
+    def build(self, name: str, settings: CfosSettings, context: DeviceContext) -> Cfos:
+        wrong = wrong_url(settings.url)
+        if wrong:
+            raise WrongSetting("url", wrong)
+        if ":" in settings.user or not settings.user.isprintable():
+            raise WrongSetting("user", "HTTP Basic carries no colon in it")
+        cfos_feeds.check(settings.feeds)
+        pool = persistent_pool(context.reactor)
+        client = BoundedClient(
+            treq_client(context.reactor, pool), context.reactor, deadline=DEADLINE
+        )
+        credentials = Credentials(settings.user, settings.password)
+        channel = CfosChannel(settings.url, credentials, client)
+        return Cfos(name, settings, context, channel, pool.closeCachedConnections)
+
+
+kind = _CfosKind()

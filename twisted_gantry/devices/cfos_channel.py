@@ -1,0 +1,113 @@
+"""How a cFos Charging Manager is asked: one URL, HTTP Basic, and whose password it is.
+
+Decisions: `cfos.md`: passwords never reach a log or a URL that is logged.
+"""
+
+from base64 import b64encode
+from urllib.parse import urlsplit
+
+from twisted_gantry.net.http_client import Answer, BoundedClient
+from twisted_gantry.site.secret import Secret
+from twisted_gantry.wire.cfos import Call
+
+# A poll of as many devices as are read, a generous 4 KiB each.
+LONGEST_ANSWER = 256 * 1024
+
+
+class WrongStatus(Exception):
+    """The manager answered with another HTTP status than 200; the text says which."""
+
+    def __init__(self, status: int) -> None:
+        refused = "the manager refuses user or password (HTTP 401)"
+        super().__init__(refused if status == 401 else f"the manager answers HTTP {status}")
+        self.status = status
+
+
+class Credentials:
+    """The user and the password that the manager is thought to have.
+
+    There may be another password while nobody knows whether a change was done.
+    """
+
+    def __init__(self, user: str, password: Secret | None) -> None:
+        self._user = user
+        self._password = password
+        self._other: Secret | None = None
+
+    @property
+    def password(self) -> Secret | None:
+        """The password that is believed in."""
+        return self._password
+
+    def header(self) -> dict[str, str]:
+        """Return the header of HTTP Basic, none without a password."""
+        if self._password is None:
+            return {}
+        pair = f"{self._user}:{self._password.reveal()}".encode()
+        return {"Authorization": f"Basic {b64encode(pair).decode()}"}
+
+    def adopt(self, new: Secret) -> None:
+        """Believe in `new`."""
+        self._password, self._other = new, None
+
+    def doubt(self, other: Secret | None) -> None:
+        """Note what may hold instead, None for nothing."""
+        self._other = other
+
+    def try_other(self) -> bool:
+        """The manager refused the current one: believe in the other, if there is one."""
+        if self._other is None:
+            return False
+        self._password, self._other = self._other, self._password
+        return True
+
+
+class CfosChannel:
+    """Asks one manager. `url` is that of its web interface, without user and password."""
+
+    def __init__(self, url: str, credentials: Credentials, client: BoundedClient) -> None:
+        self._base, self._client = url.rstrip("/"), client
+        self.credentials = credentials
+
+    async def ask(self, call: Call) -> bytes:
+        """Make a call, and return the body of the answer.
+
+        A refused password is tried once more with the other, if there is one: what was refused was
+        not done. Raises NoAnswer, WrongStatus.
+        """
+        answer = await self._send(call)
+        if answer.status == 401 and self.credentials.try_other():
+            answer = await self._send(call)
+            if answer.status == 401:
+                self.credentials.try_other()
+        if answer.status != 200:
+            raise WrongStatus(answer.status)
+        return answer.body
+
+    async def _send(self, call: Call) -> Answer:
+        headers = self.credentials.header()
+        if call.body is not None:
+            headers["Content-Type"] = "application/json"
+        return await self._client.request(
+            call.method,
+            self._base + call.target,
+            headers=headers,
+            body=call.body,
+            limit=LONGEST_ANSWER,
+        )
+
+
+def wrong_url(text: str) -> str:
+    """Say what is wrong with the URL of a manager; empty if nothing is."""
+    try:
+        url = urlsplit(text)
+        usable = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return "must be http(s)://host/"
+    if "@" in url.netloc:
+        return "must not hold a user or a password: they are keys of their own"
+    if url.query or url.fragment:
+        return "must end with the host or a path"
+    if not usable:
+        return f"must be http(s)://host/; it is {text[:100]!r}"
+    return ""

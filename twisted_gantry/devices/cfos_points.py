@@ -1,0 +1,169 @@
+"""The points of a cFos Charging Manager, its EVSEs and meters, and the alarms over them: data.
+
+A part's points are `<part>.<name>`, `E1.power`; parts come and go, so that alarms are over points
+of the manager itself, which sum them up. Names of readings: `wire/cfos_values.py`.
+"""
+
+from collections.abc import Callable, Mapping
+
+from twisted_gantry.site.alarms import Read, Rule, Severity
+from twisted_gantry.site.catalogue import PointType
+from twisted_gantry.wire.cfos import DisablePolicy
+from twisted_gantry.wire.cfos_values import EVSE_UNITS, METER_UNITS, PARAM_UNITS
+
+PARTS = r"[EM][0-9]{1,3}"
+"""The names of parts: EVSEs begin with E, meters with M."""
+
+MAINS_ABNORMAL = "mains_abnormal"
+"""True or false, of a meter that reports voltages; and of the manager: that of any meter."""
+EVSE_ERROR = "evse_error"
+"""Whether any EVSE is in the state `error`."""
+PART_OFFLINE = "part_offline"
+"""Whether the manager cannot reach a part that is enabled."""
+
+_MANAGER_LABELS: Mapping[str, tuple[str, str]] = {
+    "title": ("Title", "名称"),
+    "version": ("Firmware version", "固件版本"),
+    "max_total_current": ("Installed current", "总安装电流"),
+    "max_total_power": ("Installed power", "总安装功率"),
+    "reserve_current": ("Reserved current", "预留电流"),
+    "reserve_power": ("Reserved power", "预留功率"),
+    "overdraft_current": ("Overdraft current", "透支电流"),
+    "overdraft_power": ("Overdraft power", "透支功率"),
+    "max_evse_current": ("Current for all EVSEs", "充电桩总电流上限"),
+    "max_evse_power": ("Power for all EVSEs", "充电桩总功率上限"),
+    "evse_power": ("Power of all EVSEs", "充电桩总功率"),
+    "available_evse_power": ("Power available to EVSEs", "充电桩可用功率"),
+    "load_balancing": ("Load balancing", "负载均衡"),
+    "disable_policy": ("When an EVSE is disabled", "充电桩停用策略"),
+    "cycle_time": ("Cycle time", "循环周期"),
+    "trial_version": ("Trial version", "试用版"),
+    EVSE_ERROR: ("An EVSE has an error", "有充电桩故障"),
+    PART_OFFLINE: ("A part is not reached", "有设备通信中断"),
+    MAINS_ABNORMAL: ("Mains abnormal", "市电异常"),
+}
+
+MANAGER_POINTS = tuple(
+    PointType(name, PARAM_UNITS.get(name, ""), *labels) for name, labels in _MANAGER_LABELS.items()
+)
+"""The points of the manager itself."""
+
+_PART_LABELS: Mapping[str, tuple[str, str]] = {
+    "name": ("name", "名称"),
+    "description": ("description", "说明"),
+    "type": ("type", "类型"),
+    "model": ("model", "型号"),
+    "enabled": ("enabled", "启用"),
+    "communication_error": ("communication error", "通信故障"),
+    "communication_errors": ("communication errors", "通信故障次数"),
+    "last_error": ("last error", "最近错误"),
+    **{f"current_l{n}": (f"current L{n}", f"L{n}相电流") for n in (1, 2, 3)},
+    **{f"voltage_l{n}": (f"voltage L{n}", f"L{n}相电压") for n in (1, 2, 3)},
+    "state": ("state", "状态"),
+    "charging_enabled": ("charging allowed", "允许充电"),
+    "paused": ("paused", "暂停"),
+    "pause_time": ("time paused", "已暂停时间"),
+    "pause_min_time": ("shortest pause", "最短暂停时间"),
+    "power": ("power", "功率"),
+    "apparent_power": ("apparent power", "视在功率"),
+    "import_energy": ("imported energy", "用电量"),
+    "export_energy": ("exported energy", "馈电量"),
+    "charging_current": ("charging current set", "充电电流设定值"),
+    "min_charging_current": ("least charging current", "最小充电电流"),
+    "max_charging_current": ("most charging current", "最大充电电流"),
+    "max_charging_power": ("most charging power", "最大充电功率"),
+    "phases": ("phases in use", "使用的相"),
+    "priority": ("priority", "优先级"),
+    "label": ("label", "标签"),
+    "role": ("role", "用途"),
+    MAINS_ABNORMAL: ("mains abnormal", "市电异常"),
+    "feed_working": ("is fed", "数据输入正常"),
+    "feed_device_enabled": ("fed: device enabled", "输入设备启用"),
+    "feed_charging_enabled": ("fed: charging allowed", "输入设备允许充电"),
+    "feed_paused": ("fed: paused", "输入设备暂停"),
+    "feed_current": ("fed: current to set", "输入设备电流设定值"),
+}
+
+_EVSE: Mapping[str, str] = EVSE_UNITS
+_METER: Mapping[str, str] = {**METER_UNITS, MAINS_ABNORMAL: ""}
+
+FEED_WORKING = "feed_working"
+FEED_CONTROL: Mapping[str, str] = {
+    "feed_device_enabled": "",
+    "feed_charging_enabled": "",
+    "feed_paused": "",
+    "feed_current": "A",
+}
+"""What the manager asks of an EVSE that is fed."""
+
+MEASURED = frozenset(
+    {
+        *(f"{what}_l{n}" for what in ("current", "voltage") for n in (1, 2, 3)),
+        "power",
+        "apparent_power",
+        "import_energy",
+        "export_energy",
+        "charging_current",
+        "phases",
+        MAINS_ABNORMAL,
+    }
+)
+"""What the manager knows of a part only while it reaches it."""
+
+
+def part_points(part: str) -> tuple[PointType, ...]:
+    """Return the points of an EVSE or a meter, by its id."""
+    return _types(part, _EVSE if part.startswith("E") else _METER)
+
+
+def feed_points(part: str) -> tuple[PointType, ...]:
+    """Return the points of a part that we feed."""
+    control = FEED_CONTROL if part.startswith("E") else {}
+    return _types(part, {FEED_WORKING: "", **control})
+
+
+def _types(part: str, units: Mapping[str, str]) -> tuple[PointType, ...]:
+    return tuple(
+        PointType(f"{part}.{name}", unit, *(f"{part} {label}" for label in _PART_LABELS[name]))
+        for name, unit in units.items()
+    )
+
+
+def _is(name: str, value: object) -> Callable[[Read, bool], bool | None]:
+    def test(read: Read, raised: bool) -> bool | None:
+        known = read(name).good
+        return None if known is None else known == value
+
+    return test
+
+
+RULES = (
+    Rule(
+        "error", Severity.CRITICAL, "an EVSE reports an error", "充电桩故障", _is(EVSE_ERROR, True)
+    ),
+    Rule(
+        "part-offline",
+        Severity.WARNING,
+        "the manager does not reach an EVSE or a meter",
+        "充电桩或电表通信中断",
+        _is(PART_OFFLINE, True),
+        delay=30.0,
+    ),
+    Rule(
+        "no-current-limit",
+        Severity.WARNING,
+        "a disabled EVSE charges without a current limit",
+        "停用的充电桩没有电流限制",
+        _is("disable_policy", DisablePolicy.UNLIMITED.text),
+    ),
+    Rule(
+        "mains-abnormal",
+        Severity.CRITICAL,
+        "mains abnormal at a meter",
+        "市电异常",
+        _is(MAINS_ABNORMAL, True),
+        "elec",
+        delay=1.0,
+        clear_delay=1.0,
+    ),
+)
