@@ -8,7 +8,8 @@ On the faces over HTTP, `etc`, `cabinet`, `ems`, `cfos` and `ups-http`:
 - `drop` (0 to 1): the call acts, then the connection is cut: the acknowledgement is lost after the
   commit. On `ups-http` the result is not posted.
 - `garbage` (0 to 1): the call acts; a 200, or a result, comes that is no JSON.
-- `busy`: nothing is done. `etc` and `cabinet` answer 1005, `ups-http` 201, the others HTTP 429.
+- `busy`: nothing is done. `etc` and `cabinet` answer 1005, `ups-http` 201, `ems` HTTP
+  429, `cfos` HTTP 503.
 - `refuse`: the connection is cut before the call is even received.
 - `http_status` (300 to 599): this status without a body, and nothing is done.
 - `code`: this code of the protocol, and nothing is done: four digits on `etc` and `cabinet`, three

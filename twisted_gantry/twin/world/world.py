@@ -8,6 +8,7 @@ import math
 import random
 from collections.abc import Iterator, Mapping
 
+from twisted_gantry.twin.world.charging import ChargingSite
 from twisted_gantry.twin.world.mains import Mains
 from twisted_gantry.twin.world.storage import Storage
 from twisted_gantry.twin.world.ups import Ups
@@ -27,10 +28,16 @@ class World:
     def __init__(self, random_numbers: random.Random) -> None:
         self.mains = Mains()
         self.ups = {name: Ups(self.mains, random_numbers) for name in ("ups1", "ups2")}
+        self.charging = ChargingSite(self.mains)
         self.storage = {"bms1": Storage()}
         self.elapsed_s = 0.0
         # What others depend on stands before them.
-        self._parts: dict[str, Part] = {"mains": self.mains, **self.ups, **self.storage}
+        self._parts: dict[str, Part] = {
+            "mains": self.mains,
+            **self.ups,
+            "cfos": self.charging,
+            **self.storage,
+        }
         self._variables = dict(self._all_variables())
 
     def step(self, dt: float) -> None:

@@ -1,0 +1,146 @@
+"""One wallbox (EVSE): the pilot signal, the contactor and the energy that goes to the car.
+
+The states are those of IEC 61851-1. What current it offers (`offer_a`) is the controller's matter.
+"""
+
+from collections.abc import Iterator
+from enum import StrEnum
+
+from twisted_gantry.twin.world.car import Car, ramp
+from twisted_gantry.twin.world.mains import PHASES, Mains
+from twisted_gantry.twin.world.variables import Variable, attribute, percent
+from twisted_gantry.wire.cfos import PilotState
+
+LEAST_A, MOST_A = 6.0, 63.0
+"""What a pilot signal can offer, in A a phase; less than the least is no offer."""
+CABLE_A = 32.0
+ALL_PHASES = 0b111
+_SECONDS = 3600.0
+
+
+class Fault(StrEnum):
+    """What is broken: the pilot line has no voltage, the wallbox, or a direct current leaked."""
+
+    NONE = "none"
+    PILOT = "pilot"
+    BROKEN = "broken"
+    DC_SENSOR = "dc-sensor"
+
+
+_FAULTY = {
+    Fault.PILOT: PilotState.NO_CURRENT,
+    Fault.BROKEN: PilotState.ERROR,
+    Fault.DC_SENSOR: PilotState.DC_SENSOR,
+}
+_CHARGING = {PilotState.CHARGING, PilotState.CHARGING_VENTILATED}
+
+
+class Evse:
+    """The wallbox. Whoever changes a public attribute, or the mains, calls `settle` after it.
+
+    `phases` is a bit mask (bit 0 L1): where its contactor closes. `current_a` is in each of
+    `used_phases`; `energy_wh` is what it gave in all.
+    """
+
+    def __init__(self, mains: Mains) -> None:
+        self.mains, self.car = mains, Car()
+        self.plugged = True
+        self.offer_a = 16.0
+        self.phases = ALL_PHASES
+        self.fault = Fault.NONE
+        self.state = PilotState.WAITING
+        self.used_phases: tuple[str, ...] = ()
+        self.current_a = 0.0
+        self.energy_wh = 0.0
+        self.settle()
+
+    @property
+    def charging(self) -> bool:
+        """Whether the contactor is closed."""
+        return self.state in _CHARGING
+
+    @property
+    def power_w(self) -> float:
+        """What the car draws, in W."""
+        return self.current_a * self._volts
+
+    @property
+    def phase_currents_a(self) -> dict[str, float]:
+        """The current in each phase of the mains, in A."""
+        return {phase: self.current_a if phase in self.used_phases else 0.0 for phase in PHASES}
+
+    @property
+    def cable_a(self) -> float:
+        """What the cable is coded for, in A; 0 without one."""
+        return CABLE_A if self.plugged else 0.0
+
+    def step(self, dt: float) -> None:
+        """Let the present current flow for `dt` seconds; then it moves on to what is wanted."""
+        power = self.power_w
+        self.energy_wh += power * dt / _SECONDS
+        if self.charging:
+            self.car.take(power, dt)
+            wanted = self.car.wanted_a(min(self.offer_a, CABLE_A), self._volts)
+            self.current_a = ramp(self.current_a, wanted, dt)
+        self.settle()
+
+    def settle(self) -> None:
+        """Do at once what follows: the contactor opens, the pilot changes."""
+        self.state = self._state()
+        self.used_phases = self._usable_phases if self.charging else ()
+        if not self.charging:
+            self.current_a = 0.0
+
+    def _state(self) -> PilotState:
+        if self.fault is not Fault.NONE:
+            return _FAULTY[self.fault]
+        if not self.plugged:
+            return PilotState.WAITING
+        if self.offer_a < LEAST_A or not self._usable_phases or self.car.full:
+            return PilotState.VEHICLE_PRESENT
+        return PilotState.CHARGING_VENTILATED if self.car.ventilation else PilotState.CHARGING
+
+    @property
+    def _usable_phases(self) -> tuple[str, ...]:
+        wired = PHASES[: self.car.phases]
+        return tuple(
+            phase
+            for bit, phase in enumerate(wired)
+            if self.phases >> bit & 1 and self.mains.usable((phase,))
+        )
+
+    @property
+    def _volts(self) -> float:
+        return sum(self.mains.voltage_v[phase] for phase in self.used_phases)
+
+    # -- for the world
+
+    def variables(self) -> Iterator[tuple[str, Variable]]:
+        """Name its variables."""
+        car = self.car
+        yield (
+            "car",
+            Variable(
+                lambda: "connected" if self.plugged else "none",
+                lambda where: setattr(self, "plugged", where == "connected"),
+                choices=("none", "connected"),
+            ),
+        )
+        yield "car_charge", percent(car, "charge", 0)
+        yield "car_capacity", Variable(*attribute(car, "capacity_wh"), low=1000, high=500_000)
+        yield "car_current", Variable(*attribute(car, "max_current_a"), low=LEAST_A, high=MOST_A)
+        yield (
+            "car_phases",
+            Variable(
+                lambda: str(car.phases),
+                lambda phases: setattr(car, "phases", int(phases)),
+                choices=("1", "3"),
+            ),
+        )
+        yield "car_ventilation", Variable(*attribute(car, "ventilation"))
+        yield "fault", Variable(*attribute(self, "fault", Fault), choices=tuple(Fault))
+        yield "state", Variable(lambda: self.state.text)
+        yield "offer", Variable(lambda: self.offer_a)
+        yield "current", Variable(lambda: self.current_a)
+        yield "power", Variable(lambda: self.power_w)
+        yield "energy", Variable(lambda: self.energy_wh)
