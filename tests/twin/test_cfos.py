@@ -35,9 +35,9 @@ def log() -> Iterator[StringIO]:
     globalLogPublisher.removeObserver(observer)
 
 
-def misbehave(bench: Bench, monkeypatch: pytest.MonkeyPatch, **faults: Any) -> None:
+def misbehave(bench: Bench, **faults: Any) -> None:
     """Set the faults of the face."""
-    monkeypatch.setattr(bench.faults, "of", {CFOS: Settings(**faults)}.__getitem__)
+    bench.faults.put(CFOS, faults)
 
 
 KNOWN_USER = {"id": "2167520770", "name": "wusel", "rfids": [{"id": PIN}]}
@@ -192,54 +192,54 @@ def test_a_mistake_of_ours_is_logged_without_the_query(
 # -- faults
 
 
-def test_busy_and_an_http_status_do_not_act(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_busy_and_an_http_status_do_not_act(bench: Bench) -> None:
     """503 and any other status come instead of the answer, and nothing is done."""
     for faults, status in (({"busy": True}, 503), ({"http_status": 418}, 418)):
-        misbehave(bench, monkeypatch, **faults)
+        misbehave(bench, **faults)
         query = "cmd=modbus&device=evse&write=8093&value=100"
         assert bench.request(query, headers=basic(bench.password)).status == status
         assert bench.request("", path="/ui/en/sim.htm").status == status
-    misbehave(bench, monkeypatch)
+    bench.faults.clear(CFOS)
     assert bench.register("8093") == 160
     assert (bench.brain.counts["busy"], bench.brain.counts["http-status"]) == (2, 2)
 
 
-def test_drop_acts_and_cuts(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_drop_acts_and_cuts(bench: Bench) -> None:
     """What was told is done, and no answer comes."""
-    misbehave(bench, monkeypatch, drop=1.0)
+    misbehave(bench, drop=1.0)
     exchange = bench.request(
         "cmd=modbus&device=evse&write=8093&value=100", headers=basic(bench.password)
     )
     assert exchange.raw == b""
     assert exchange.transport.disconnecting
-    misbehave(bench, monkeypatch)
+    bench.faults.clear(CFOS)
     assert bench.register("8093") == 100
     assert bench.brain.counts["cut"] == 1
 
 
-def test_refuse_cuts_and_does_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refuse_cuts_and_does_nothing(bench: Bench) -> None:
     """The connection ends before the call is read."""
-    misbehave(bench, monkeypatch, refuse=True)
+    misbehave(bench, refuse=True)
     exchange = bench.request(
         "cmd=modbus&device=evse&write=8093&value=100", headers=basic(bench.password)
     )
     assert exchange.raw == b""
-    misbehave(bench, monkeypatch)
+    bench.faults.clear(CFOS)
     assert bench.register("8093") == 160
 
 
-def test_garbage_is_no_json(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_garbage_is_no_json(bench: Bench) -> None:
     """The call acts, and what comes cannot be decoded."""
-    misbehave(bench, monkeypatch, garbage=1.0)
+    misbehave(bench, garbage=1.0)
     exchange = bench.open("get_dev_info")
     assert exchange.status == 200
     with pytest.raises(ValueError, match="utf-8"):
         json.loads(exchange.body)
 
 
-def test_a_delay_holds_the_answer_back(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_delay_holds_the_answer_back(bench: Bench) -> None:
     """It acts at once and answers later; a client that leaves meanwhile leaves nothing behind."""
-    misbehave(bench, monkeypatch, delay=2.0)
+    misbehave(bench, delay=2.0)
     exchange = bench.open("get_dev_info")
     bench.clock.advance(1.9)
     assert exchange.raw == b""

@@ -28,7 +28,7 @@ def test_the_snapshot_is_flat_and_has_the_promised_names(world: World) -> None:
         "ups1.battery_health ups1.fault"
     )
     assert set(promised.split()) <= set(snapshot)
-    assert all(type(value) in {float, str, bool} for value in snapshot.values())
+    assert all(type(value) in {float, int, str, bool} for value in snapshot.values())
 
 
 def test_a_change_of_all_phases_is_seen_at_once(world: World) -> None:
