@@ -17,6 +17,7 @@ from twisted_gantry.ctl.errors import Exit, Trouble, WrongUsage
 from twisted_gantry.ctl.helptext import Group
 from twisted_gantry.ctl.outbox import outbox
 from twisted_gantry.ctl.probe import probe
+from twisted_gantry.ctl.registers import registers
 from twisted_gantry.ctl.session import Session, complain
 from twisted_gantry.ctl.status import status
 from twisted_gantry.ctl.texts import Texts, preferred
@@ -177,7 +178,7 @@ def cli(
         raise WrongUsage(texts("usage-two-files"))
 
 
-for _command in (status, points, alarms, command, outbox, audit, check, probe):
+for _command in (status, points, alarms, command, outbox, audit, registers, check, probe):
     cli.add_command(_command)
 
 

@@ -7,6 +7,7 @@ Language = Literal["en", "zh"]
 
 TEXTS: Mapping[str, tuple[str, str]] = {
     # Headers of tables
+    "address": ("Address", "地址"),
     "alarm": ("Alarm", "告警"),
     "alarms": ("Active alarms", "当前告警"),
     "arguments": ("Arguments", "参数"),
@@ -28,6 +29,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "last-error": ("Last error", "最近错误"),
     "ledger": ("Reports", "上报台账"),
     "message": ("Message", "内容"),
+    "name": ("Name", "名称"),
     "note": ("Note", "备注"),
     "oldest": ("Oldest queued", "最早待发"),
     "point": ("Point", "测点"),
@@ -169,6 +171,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
             " Are gantryctl and the gantry of one version?"
         ),
         "{where} 的应答不符合接口：{detail}。gantryctl 与门架程序版本一致吗？",
+    ),
+    "not-read": (
+        "The registers could not be read: {reason}.",
+        "无法读取寄存器：{reason}。",
     ),
     "no-target": (
         "There is no device {target!r} that takes commands; there are: {known}.",
