@@ -20,9 +20,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             pytest_twisted.ensureDeferred(getattr(test, "__func__", test))
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def settled_heap() -> None:
-    """Set aside what is there before the first test: every test collects the garbage at its end."""
+    """Set aside what is there before a module: every test collects the garbage at its end."""
     gc.collect()
     gc.freeze()
 

@@ -15,11 +15,11 @@ from zope.interface import implementer
 
 from twisted_gantry.config import (
     DEVICE_KINDS,
-    ConfigError,
     check_file,
     load,
     load_file,
 )
+from twisted_gantry.config_tables import ConfigError
 from twisted_gantry.demo import DEMO
 from twisted_gantry.devices.computer import ComputerSettings
 from twisted_gantry.devices.upscard import UpsCardSettings
@@ -61,13 +61,21 @@ def marked(text: str) -> set[int]:
 def test_the_demo_has_no_mistake() -> None:
     """The configuration of the demonstration passes."""
     demo = load(DEMO)
-    assert [device.name for device in demo.devices] == ["ups1", "pc1"]
+    names = ["ups1", "ups2", "cfos", "bms1", "cab1", "pc1"]
+    assert [device.name for device in demo.devices] == names
     assert demo.etc is not None
+    assert demo.fogslink is not None
+    assert demo.fogslink.channels == {"P0-C1": "ups1.input_voltage_r"}
+    assert demo.remotecontrol is not None
+    assert demo.remotecontrol.auth == demo.etc.auth
+    assert demo.monitor is not None
 
 
 def test_the_example_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The example of the documentation, as far as it goes today, is read key by key."""
+    """The example of the documentation is read key by key."""
     monkeypatch.setenv("UPS1_PASSWORD", "p1")
+    monkeypatch.setenv("CFOS_PASSWORD", "p2")
+    (tmp_path / "fogslink").write_text("the key\n")
     (tmp_path / "etc-auth").write_text("the code\n")
     (tmp_path / "gantry.toml").write_text("""
 [gantry]
@@ -81,32 +89,74 @@ poll = 2.0
 password = { env = "UPS1_PASSWORD" }
 
 [[device]]
+name = "ups2"
+kind = "ups-card-http"
+url = "http://192.168.1.21/"
+callback = "http://192.168.1.5:9000/post"
+
+[[device]]
+name = "cfos"
+kind = "cfos"
+url = "http://192.168.1.30"
+user = "admin"
+password = { env = "CFOS_PASSWORD" }
+
+[[device]]
+name = "bms1"
+kind = "bms"
+url = "https://www.einfra.cn/wad/ems/v1/api"
+device_uid = "xxxxx"
+
+[[device]]
+name = "cab1"
+kind = "cabinet"
+url = "http://192.168.1.40:3699/remotecontrol.do"
+auth = "its code"
+
+[[device]]
 name = "pc1"
 kind = "computer"
 
 [[cabinet]]
 id = "1"
-elec = ["ups1"]
-ups = "ups1"
+elec = ["ups1", "cfos.M1"]
+ups = ["ups1", "ups2"]
+doors = "cab1"
 
 [uplink.etc]
 url = "https://platform.example/monitor.do"
 auth = { file = "etc-auth" }
+
+[uplink.fogslink]
+address = "tcp:www.fogslink.com:63321"
+eq_sn = "12345678"
+api_key = { file = "fogslink" }
+[uplink.fogslink.channels]
+"P0-C1" = "ups1.input_voltage_r"
+
+[remotecontrol]
+listen = "tcp:3699"
 """)
     site = load_file(tmp_path / "gantry.toml")
     assert check_file(tmp_path / "gantry.toml") == []
     assert (site.gantry.id, site.gantry.timezone) == ("G000211001002110010", "Asia/Shanghai")
-    ups1, pc1 = site.devices
+    ups1, _, _, _, _, pc1 = site.devices
     assert ups1.kind.kind == "ups-card"
     assert ups1.settings == UpsCardSettings(
         address="tcp:192.168.1.20:2390", poll=2.0, password=Secret("p1")
     )
     assert (pc1.name, pc1.settings) == ("pc1", ComputerSettings())
-    assert site.cabinets == (Cabinet("1", {"elec": ("ups1",), "ups": ("ups1",)}),)
+    assert site.cabinets == (
+        Cabinet("1", {"elec": ("ups1", "cfos.M1"), "ups": ("ups1", "ups2"), "doors": ("cab1",)}),
+    )
     assert site.etc is not None
     assert site.etc.auth == Secret("the code")
     assert (site.etc.period, site.etc.cards_period) == (300.0, 300.0)
     assert site.web.listen == "tcp:8080:interface=127.0.0.1"
+    assert site.remotecontrol is not None
+    assert site.remotecontrol.auth == Secret("the code")
+    assert site.fogslink is not None
+    assert site.fogslink.api_key == Secret("the key")
 
 
 def test_a_gantry_alone_is_enough() -> None:
@@ -184,7 +234,7 @@ MISTAKES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "an unknown kind": (
         f'{GANTRY}[[device]]\nname = "a"\nkind = "toaster" # !\n',
         "device[1].kind",
-        ("'toaster'", "computer, ups-card"),
+        ("'toaster'", "cfos, computer, relay, ups-card"),
     ),
     "a kind that is none": (
         f'{GANTRY}[[device]]\nname = "a"\nkind = ["computer"] # !\n',
@@ -643,6 +693,7 @@ class OddKind:
     kind = "odd"
     settings = OddSettings
     groups = frozenset({"doors"})
+    parts = ""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error

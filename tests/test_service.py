@@ -14,13 +14,12 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.usage import UsageError
 
 from tests.daemon.process import Client, free_port, until, write_config
-from twisted_gantry.config import ConfigError, load_file
+from twisted_gantry.config import load_file
+from twisted_gantry.config_tables import ConfigError
 from twisted_gantry.service import Gantry, GantryTree, Options, gantry_tree, makeService
 from twisted_gantry.site.interfaces import IUplink
 from twisted_gantry.store.store import open_store
-from twisted_gantry.twin.twin import Twin, TwinSettings, build_twin
-
-LOOPBACK = "tcp:0:interface=127.0.0.1"
+from twisted_gantry.twin.twin import ON_FREE_PORTS, Twin, TwinSettings, build_twin
 
 
 class Rig:
@@ -29,7 +28,7 @@ class Rig:
     def __init__(self, folder: Path, reactor: Any) -> None:
         self.folder, self.reactor = folder, reactor
         self.twin: Twin = build_twin(
-            TwinSettings(ups_tcp=LOOPBACK, etc=LOOPBACK, control=LOOPBACK, auth="kX7-secret-code"),
+            TwinSettings(**{**ON_FREE_PORTS, "auth": "kX7-secret-code"}),
             reactor,
             time.time,
         )

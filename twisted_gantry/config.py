@@ -3,25 +3,33 @@
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
-from ipaddress import ip_address
 from pathlib import Path
 from random import Random
-from typing import Annotated, Any, Literal, cast
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
+from typing import Any, TypeVar, cast
 
 import msgspec
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.endpoints import serverFromString
 from zope.interface import implementer
 
-from twisted_gantry.config_tables import Document, Problem, shown
+from twisted_gantry import config_checks as checks
+from twisted_gantry.config_interlocks import read_interlocks
+from twisted_gantry.config_settings import (
+    GROUPS,
+    CabinetSettings,
+    DeviceEntry,
+    GantrySettings,
+    Settings,
+    WebSettings,
+)
+from twisted_gantry.config_tables import ConfigError, Document, Problem, shown
+from twisted_gantry.config_tables import Path as Place
 from twisted_gantry.site.catalogue import Catalogue
 from twisted_gantry.site.interfaces import (
     DeviceContext,
     ICallbackHost,
+    IDevice,
     IDeviceKind,
     WrongSetting,
 )
@@ -29,101 +37,37 @@ from twisted_gantry.site.points import Points
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.site import Cabinet
 from twisted_gantry.uplinks.etc import EtcSettings
+from twisted_gantry.uplinks.fogslink import FogslinkSettings
 from twisted_gantry.web.access import needs_password
+from twisted_gantry.web.monitor import MonitorSettings
+from twisted_gantry.web.remotecontrol import RemoteControlSettings, wrong_settings
 from twisted_gantry.wire.etc import TEST_AUTH
+from twisted_gantry.wire.fogslink import is_channel
 
 DEVICE_KINDS = "twisted_gantry.devices"
 """The group of entry points in which kinds of device are found."""
 
-GROUPS = (
-    "elec",
-    "rectifier",
-    "ups",
-    "air_conditioners",
-    "thermohygrometer",
-    "waterlogging_sensor",
-    "doors",
-    "smoke_sensor",
-    "thunder_spd",
-)
-"""The groups of a `[[cabinet]]`."""
-
 # A device's name begins the names of its points and alarms, beside those of the uplinks.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
-_RESERVED = frozenset({"etc", "fogslink", "store", "gantry"})
+_RESERVED = frozenset({"etc", "fogslink", "store", "gantry", "interlock"})
+
+_TABLES = {
+    "gantry",
+    "device",
+    "cabinet",
+    "interlock",
+    "uplink",
+    "remotecontrol",
+    "monitor",
+    "web",
+}
+_TEST_CODE = (
+    "is the code of the test period, for loopback alone; set the platform's code, or "
+    "allow_test_auth = true in [uplink.etc]"
+)
+_S = TypeVar("_S", bound=msgspec.Struct)
 
 _SHAPE_OF_SECRETS = 'must be a text, { env = "NAME" } or { file = "PATH" }'
-
-
-class ConfigError(Exception):
-    """A configuration that cannot be used; `problems` says why, all of it."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        self.problems = sorted(problems, key=lambda problem: problem.line or 0)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
-
-
-class GantrySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`[gantry]`: its number in the network, a name for people, the zone of its times."""
-
-    id: Annotated[str, msgspec.Meta(min_length=1, max_length=20)]
-    name: str = ""
-    timezone: str = "Asia/Shanghai"
-
-
-class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`[web]`: where the local API and the status page are served."""
-
-    listen: str = "tcp:8080:interface=127.0.0.1"
-    password: Secret | None = None
-    token: Secret | None = None
-
-
-Sources = str | list[str]
-
-
-class CabinetSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`[[cabinet]]`: which devices each group of its report comes from."""
-
-    id: Annotated[str, msgspec.Meta(min_length=1, max_length=20)]
-    elec: Sources = []
-    rectifier: Sources = []
-    ups: Sources = []
-    air_conditioners: Sources = []
-    thermohygrometer: Sources = []
-    waterlogging_sensor: Sources = []
-    doors: Sources = []
-    smoke_sensor: Sources = []
-    thunder_spd: Sources = []
-    ups_meaning: Literal["battery", "ac"] = "battery"
-
-
-@dataclass(frozen=True)
-class DeviceEntry:
-    """One `[[device]]`, its keys read by its kind."""
-
-    name: str
-    kind: IDeviceKind
-    settings: msgspec.Struct
-
-
-@dataclass(frozen=True)
-class Settings:
-    """A configuration without mistakes."""
-
-    gantry: GantrySettings
-    devices: tuple[DeviceEntry, ...]
-    cabinets: tuple[Cabinet, ...]
-    etc: EtcSettings | None
-    web: WebSettings
-
-    def listening_on(self, endpoint: str) -> "Settings":
-        """Return these settings with another `[web] listen`. Raises ConfigError."""
-        web = msgspec.structs.replace(self.web, listen=endpoint)
-        problem = _wrong_listen(web)
-        if problem:
-            raise ConfigError([Problem("--web", None, "", problem)])
-        return replace(self, web=web)
 
 
 @implementer(ICallbackHost)
@@ -142,6 +86,9 @@ class _Reader:
         self._kinds: Mapping[str, EntryPoint] = {
             each.name: each for each in entry_points(group=DEVICE_KINDS)
         }
+        # The devices that were tried, and their points.
+        self._tried: dict[str, IDevice] = {}
+        self._points = Points(Catalogue(), lambda: 0.0)
 
     def secret(self, value: Any) -> Secret:
         """Return what a secret key holds. Raises ValueError, which never shows it."""
@@ -170,23 +117,45 @@ class _Reader:
     def settings(self) -> Settings | None:
         """Read it all; None if anything is wrong."""
         document, root = self.document, self.document.root
-        document.unknown(root, {"gantry", "device", "cabinet", "uplink", "web"}, ())
-        gantry = document.read(
-            document.table(root, ("gantry",)), GantrySettings, ("gantry",), self.secret
-        )
-        if gantry is not None and not _is_zone(gantry.timezone):
-            document.wrong(("gantry", "timezone"), f"no such time zone: {gantry.timezone!r}")
+        document.unknown(root, _TABLES, ())
+        gantry = self._table(root, ("gantry",), GantrySettings)
+        if gantry is not None:
+            self._complain(("gantry", "timezone"), checks.wrong_zone(gantry.timezone))
         devices = self._devices()
         cabinets = self._cabinets(devices)
         uplink = document.table(root, ("uplink",))
-        document.unknown(uplink, {"etc"}, ("uplink",))
-        etc = self._etc(uplink)
-        web = document.read(document.table(root, ("web",)), WebSettings, ("web",), self.secret)
-        if web is not None and (wrong := _wrong_listen(web)):
-            document.wrong(("web", "listen"), wrong)
+        document.unknown(uplink, {"etc", "fogslink"}, ("uplink",))
+        etc = self._etc(uplink) if "etc" in uplink else None
+        fogslink = self._fogslink(uplink, devices) if "fogslink" in uplink else None
+        test_auth = etc is not None and etc.allow_test_auth
+        remote = self._remotecontrol(etc, test_auth) if "remotecontrol" in root else None
+        monitor = self._monitor(test_auth) if "monitor" in root else None
+        interlocks = read_interlocks(
+            document, self.secret, self._tried, lambda name: self._wrong_point(name, devices)
+        )
+        web = self._table(root, ("web",), WebSettings)
+        if web is not None:
+            self._complain(("web", "listen"), web.wrong_listen())
         if document.problems or gantry is None or web is None:
             return None
-        return Settings(gantry, tuple(devices.values()), tuple(cabinets), etc, web)
+        return Settings(
+            gantry,
+            tuple(devices.values()),
+            tuple(cabinets),
+            etc,
+            fogslink,
+            remote,
+            monitor,
+            web,
+            interlocks,
+        )
+
+    def _table(self, parent: Mapping[str, Any], path: tuple[str, ...], to: type[_S]) -> _S | None:
+        return self.document.read(self.document.table(parent, path), to, path, self.secret)
+
+    def _complain(self, path: Place, wrong: str) -> None:
+        if wrong:
+            self.document.wrong(path, wrong)
 
     # -- devices
 
@@ -249,11 +218,10 @@ class _Reader:
         def no_thread(*_: object) -> Deferred[Any]:
             return fail(RuntimeError("only tried"))
 
-        points = Points(Catalogue(), lambda: 0.0)
         nothing = cast("Any", None)  # it is never started
         context = DeviceContext(
             nothing,
-            points,
+            self._points,
             lambda: 0.0,
             Random(0),  # noqa: S311
             no_thread,
@@ -262,7 +230,7 @@ class _Reader:
             "",
         )
         try:
-            entry.kind.build(entry.name, entry.settings, context)
+            self._tried[entry.name] = entry.kind.build(entry.name, entry.settings, context)
         except WrongSetting as error:
             self.document.wrong((*path, error.key), str(error))
         except Exception as error:  # a driver may be anybody's
@@ -292,80 +260,101 @@ class _Reader:
                 continue
             if any(each.id == settings.id for each in cabinets):
                 self.document.wrong((*path, "id"), f"a second cabinet has the id {settings.id!r}")
-            cabinets.append(Cabinet(settings.id, sources, settings.ups_meaning))
+            cabinets.append(
+                Cabinet(
+                    settings.id,
+                    sources,
+                    settings.ups_meaning,
+                    settings.allow_power_modes,
+                    settings.allow_rectifier_off,
+                )
+            )
         return cabinets
 
     def _check_source(
         self, name: str, group: str, devices: Mapping[str, DeviceEntry], path: tuple[str | int, ...]
     ) -> None:
-        if name not in devices:
-            self.document.wrong(path, f"there is no device {name!r}")
-        elif group not in devices[name].kind.groups:
-            kind = devices[name].kind.kind
-            self.document.wrong(path, f"{name!r} ({kind}) cannot be the source of {group}")
+        device, dot, part = name.partition(".")
+        if device not in devices:
+            self.document.wrong(path, f"there is no device {device!r}")
+            return
+        kind = devices[device].kind
+        if group not in kind.groups:
+            self.document.wrong(path, f"{name!r} ({kind.kind}) cannot be the source of {group}")
+        elif bool(dot) != bool(kind.parts) or not re.fullmatch(kind.parts, part):
+            of = f"a part of it, {device}.M1" if kind.parts else f"{device} itself"
+            self.document.wrong(path, f"{name!r} ({kind.kind}) is no source, but {of}, can be")
 
     def _etc(self, uplink: Mapping[str, Any]) -> EtcSettings | None:
         path = ("uplink", "etc")
-        if "etc" not in uplink:
-            return None
-        table = self.document.table(uplink, path)
-        etc = self.document.read(table, EtcSettings, path, self.secret)
-        url = table.get("url")
+        etc = self._table(uplink, path, EtcSettings)
+        url = self.document.table(uplink, path).get("url")
         # Of the table itself: another mistake in it must not hide this one.
-        wrong = _wrong_url(url) if isinstance(url, str) else ""
-        if wrong:
-            self.document.wrong((*path, "url"), wrong)
-        elif etc is not None and _is_test_code_abroad(etc):
-            self.document.wrong(
-                (*path, "auth"),
-                "is the code of the test period, for loopback alone; set the platform's code, "
-                "or allow_test_auth = true",
-            )
+        wrong = checks.wrong_url(url) if isinstance(url, str) else ""
+        self._complain((*path, "url"), wrong)
+        if etc is not None and not wrong and not etc.allow_test_auth:
+            abroad = checks.is_test_code_abroad(etc.auth, etc.url)
+            self._complain((*path, "auth"), _TEST_CODE if abroad else "")
         return etc
 
+    def _fogslink(
+        self, uplink: Mapping[str, Any], devices: Mapping[str, DeviceEntry]
+    ) -> FogslinkSettings | None:
+        path = ("uplink", "fogslink")
+        fogslink = self._table(uplink, path, FogslinkSettings)
+        if fogslink is None:
+            return None
+        self._complain((*path, "address"), checks.wrong_address(fogslink.address))
+        for channel, point in fogslink.channels.items():
+            place = (*path, "channels", channel)
+            if not is_channel(channel):
+                self.document.wrong(place, f"a channel is Px-Cy, such as P0-C1, not {channel!r}")
+            self._complain(place, self._wrong_point(point, devices))
+        return fogslink
 
-def _is_test_code_abroad(etc: EtcSettings) -> bool:
-    host = urlsplit(etc.url).hostname or ""
-    return etc.auth == Secret(TEST_AUTH) and not (etc.allow_test_auth or _loopback(host))
+    def _wrong_point(self, name: str, devices: Mapping[str, DeviceEntry]) -> str:
+        """Check the name of a point; those of parts and rows are known at run time only."""
+        device, _, rest = name.partition(".")
+        if device not in devices:
+            return f"there is no device {device!r}"
+        kind = devices[device].kind
+        first, _, more = rest.partition(".")
+        later = (kind.parts and re.fullmatch(kind.parts, first)) or first in kind.groups
+        if name in self._points.catalogue or (later and more):
+            return ""
+        return f"{device} has no point {rest!r}"
 
+    def _remotecontrol(
+        self, etc: EtcSettings | None, test_auth: bool
+    ) -> RemoteControlSettings | None:
+        path = ("remotecontrol",)
+        remote = self._table(self.document.root, path, RemoteControlSettings)
+        if remote is None:
+            return None
+        self._complain((*path, "listen"), checks.wrong_listen(remote.listen))
+        for error in wrong_settings(remote):
+            self.document.wrong((*path, error.key), str(error))
+        if remote.auth is None and etc is not None:
+            remote = replace(remote, auth=etc.auth)
+        if remote.auth is None:
+            self.document.wrong((*path, "auth"), "is missing, and there is no [uplink.etc] either")
+        else:
+            self._check_code(path, remote.listen, remote.auth, test_auth)
+        return remote
 
-def _wrong_url(text: str) -> str:
-    try:
-        url = urlsplit(text)
-        usable = url.scheme in {"http", "https"} and url.hostname and url.port != 0
-    except ValueError:
-        url, usable = urlsplit(""), False
-    if url.username or url.password or ("@" in text and not usable):
-        return "must not hold a user or a password"
-    return "" if usable else f"must be http(s)://host/…; it is {text!r}"
+    def _monitor(self, test_auth: bool) -> MonitorSettings | None:
+        path = ("monitor",)
+        monitor = self._table(self.document.root, path, MonitorSettings)
+        if monitor is not None:
+            self._complain((*path, "listen"), checks.wrong_listen(monitor.listen))
+            wrong = checks.wrong_clients(monitor.allowed_clients)
+            self._complain((*path, "allowed_clients"), wrong)
+            self._check_code(path, monitor.listen, monitor.auth, test_auth)
+        return monitor
 
-
-def _wrong_listen(web: WebSettings) -> str:
-    try:
-        serverFromString(None, web.listen)
-    except Exception as error:  # endpoints are plugins, and fail in many ways
-        return f"no server endpoint such as tcp:8080:interface=127.0.0.1: {error}"
-    if needs_password(web.listen) and web.password is None and web.token is None:
-        return (
-            f"{web.listen} can be reached from other machines: that needs [web] password or token, "
-            "or interface=127.0.0.1"
-        )
-    return ""
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (ValueError, KeyError, OSError):
-        return False
-    return True
+    def _check_code(self, path: Place, listen: str, auth: Secret, allowed: bool) -> None:
+        abroad = auth == Secret(TEST_AUTH) and needs_password(listen) and not allowed
+        self._complain((*path, "auth"), _TEST_CODE if abroad else "")
 
 
 def load(text: str, source: str = "configuration", folder: Path = Path()) -> Settings:

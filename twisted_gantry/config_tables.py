@@ -210,7 +210,7 @@ class Document:
         """
         lacking = False
         types = get_type_hints(into, include_extras=True)
-        fields = {f.name: f for f in msgspec.structs.fields(into)}
+        fields = {f.encode_name: f for f in msgspec.structs.fields(into)}
         self.unknown(table, set(fields) | also, path)
         values: dict[str, Any] = {}
         for name, each in fields.items():
@@ -220,12 +220,12 @@ class Document:
                     lacking = True
                 continue
             try:
-                if _is_secret(types[name]):
-                    values[name] = secret(table[name])
-                elif _is_secret_table(types[name]):
-                    values[name] = _secrets(table[name], secret)
+                if _is_secret(types[each.name]):
+                    values[each.name] = secret(table[name])
+                elif _is_secret_table(types[each.name]):
+                    values[each.name] = _secrets(table[name], secret)
                 else:
-                    values[name] = msgspec.convert(table[name], types[name])
+                    values[each.name] = msgspec.convert(table[name], types[each.name])
             except msgspec.ValidationError as error:
                 text = str(error).replace("`", "")
                 self.wrong(

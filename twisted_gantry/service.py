@@ -1,15 +1,18 @@
 """Settings into one tree of services: the wiring, and the options of `twistd gantry`."""
 
+import socket
 import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from random import Random, SystemRandom
-from typing import Any, cast
+from typing import Any
 
+import psutil
 from twisted.application.strports import service as listening
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
@@ -19,22 +22,29 @@ from twisted.python.usage import Options as BaseOptions
 from twisted.python.usage import UsageError
 
 from twisted_gantry import __version__
-from twisted_gantry.config import ConfigError, Settings, load, load_file
+from twisted_gantry.config import load, load_file
+from twisted_gantry.config_settings import Settings
+from twisted_gantry.config_tables import ConfigError
 from twisted_gantry.demo import DEMO
 from twisted_gantry.net.clock import make_monotonic
-from twisted_gantry.net.http_server import Limits, bounded_site
+from twisted_gantry.net.http_server import Limits, bounded_site, with_backlog
 from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.site.alarms import Alarms, Severity
 from twisted_gantry.site.catalogue import Catalogue
 from twisted_gantry.site.commands import CommandDoor
-from twisted_gantry.site.interfaces import DeviceContext, IDevice, IStore, IUplink
+from twisted_gantry.site.interfaces import DeviceContext, IDevice, IPlatform, IStore, IUplink
+from twisted_gantry.site.interlocks import Interlocks
 from twisted_gantry.site.points import Points
 from twisted_gantry.site.site import Site
 from twisted_gantry.store.schema import Unusable
 from twisted_gantry.store.store import open_store
 from twisted_gantry.twin.listener import CannotListen
 from twisted_gantry.twin.twin import TwinSettings, build_twin
-from twisted_gantry.uplinks.etc import NAME, etc_uplink
+from twisted_gantry.uplinks.etc import etc_uplink
+from twisted_gantry.uplinks.fogslink import fogslink_uplink
+from twisted_gantry.web.callbacks import CallbackHost
+from twisted_gantry.web.monitor import Monitor
+from twisted_gantry.web.remotecontrol import RemoteControl, RemoteControlSettings
 from twisted_gantry.web.web import web_resource
 
 _log = Logger()
@@ -44,9 +54,16 @@ class GantryTree(ServiceGroup):
     """All services of one gantry. `site` is what they know."""
 
     site: Site
+    interlocks: Interlocks
+
+    def startService(self) -> None:
+        """Start the services; the interlocks watch from the first reading on."""
+        self.interlocks.start()
+        super().startService()
 
     def stopService(self) -> Deferred[Any]:
         """Stop the services, then close the store: what they still write is kept."""
+        self.interlocks.stop()
         stopped = super().stopService()
         self.site.alarms.stop()
         return stopped.addBoth(lambda _: self.site.store.close())
@@ -60,28 +77,22 @@ def gantry_tree(
     now: Callable[[], float],
     random: Random,
     in_thread: Callable[..., Deferred[Any]],
+    addresses: Collection[str] = (),
 ) -> GantryTree:
     """Turn settings into the service tree, not started.
 
-    `now` returns Unix seconds; `in_thread(f, …)` runs a blocking function. The tree closes `store`
-    when it stops.
+    `now` returns Unix seconds; `in_thread(f, …)` runs a blocking function; `addresses` are the IP
+    addresses of this machine. The tree closes `store` when it stops.
     """
     points = Points(Catalogue(), now)
     alarms = Alarms(points, reactor, now)
-    context = DeviceContext(
-        reactor,
-        points,
-        now,
-        random,
-        in_thread,
-        store,
-        cast("Any", None),
-        settings.gantry.id,
-    )
+    callbacks = CallbackHost()
+    gantry_id = settings.gantry.id
+    context = DeviceContext(reactor, points, now, random, in_thread, store, callbacks, gantry_id)
     devices: dict[str, IDevice] = {}
     uplinks: dict[str, IUplink] = {}
     site = Site(
-        gantry_id=settings.gantry.id,
+        gantry_id=gantry_id,
         name=settings.gantry.name,
         timezone=settings.gantry.timezone,
         started_at=now(),
@@ -95,7 +106,9 @@ def gantry_tree(
     )
     tree = GantryTree()
     tree.site = site
-    tree.add(_web(settings, site, reactor, now))
+    tree.interlocks = Interlocks(settings.interlocks, points, site.door, alarms, store, reactor)
+    counts: dict[str, Counter[str]] = {"callbacks": callbacks.counts}
+    tree.add(_web(settings, site, counts, reactor, now))
     for entry in settings.devices:
         device = entry.kind.build(entry.name, entry.settings, context)
         alarms.watch(entry.name, device.rules, device.status)
@@ -103,8 +116,23 @@ def gantry_tree(
         tree.add(device)
     if settings.etc is not None:
         etc = etc_uplink(settings.etc, site, reactor, now, random.random)
-        uplinks[NAME] = etc
+        uplinks[etc.status.name] = etc
         tree.add(etc)
+    if settings.fogslink is not None:
+        fogslink = fogslink_uplink(settings.fogslink, site, reactor, now, random.random)
+        uplinks[fogslink.status.name] = fogslink
+        tree.add(fogslink)
+    called_back = callbacks.site(reactor)
+    for place in callbacks.endpoints(addresses):
+        tree.add(listening(place, called_back, reactor))
+    if settings.monitor is not None:
+        monitor = Monitor(settings.monitor, site, reactor, now)
+        counts["monitor"] = monitor.counts
+        tree.add(_server(settings.monitor.listen, monitor, reactor))
+    if settings.remotecontrol is not None:
+        remote = _remote_control(settings.remotecontrol, site, reactor, now, in_thread)
+        counts["remotecontrol"] = remote.counts
+        tree.add(_server(settings.remotecontrol.listen, remote, reactor))
     for text in store.found:
         _log.warn("found at the start: {text}", text=text)
     if store.found:
@@ -113,8 +141,39 @@ def gantry_tree(
     return tree
 
 
-def _web(settings: Settings, site: Site, reactor: Any, now: Callable[[], float]) -> Any:
-    counts: dict[str, Counter[str]] = {"web": Counter()}
+def _server(place: str, served: Monitor | RemoteControl, reactor: Any) -> Any:
+    factory = bounded_site(served.resource(), reactor, served.limits, served.counts)
+    return listening(with_backlog(place, served.limits), factory, reactor)
+
+
+def _remote_control(
+    settings: RemoteControlSettings,
+    site: Site,
+    reactor: Any,
+    now: Callable[[], float],
+    in_thread: Callable[..., Deferred[Any]],
+) -> RemoteControl:
+    platforms = [each for each in site.uplinks.values() if IPlatform.providedBy(each)]
+    assert settings.auth is not None  # the configuration sees to it
+    return RemoteControl(
+        settings,
+        site,
+        platforms[0] if platforms else None,
+        auth=settings.auth,
+        clock=reactor,
+        now=now,
+        in_thread=in_thread,
+    )
+
+
+def _web(
+    settings: Settings,
+    site: Site,
+    counts: dict[str, Counter[str]],
+    reactor: Any,
+    now: Callable[[], float],
+) -> Any:
+    counts["web"] = Counter()
     web = settings.web
     resource = web_resource(
         site,
@@ -162,11 +221,19 @@ class Gantry(ServiceGroup):
                     now=time.time,
                     random=SystemRandom(),
                     in_thread=partial(deferToThreadPool, reactor, reactor.getThreadPool()),
+                    addresses=_addresses(),
                 )
             )
         except BaseException:
             store.close()  # its thread would keep a program alive that does nothing
             raise
+
+
+def _addresses() -> list[str]:
+    """Return the IP addresses of this machine."""
+    families = (socket.AF_INET, socket.AF_INET6)
+    found = chain.from_iterable(psutil.net_if_addrs().values())
+    return [each.address for each in found if each.family in families]
 
 
 class CannotStart(Exception):

@@ -2,9 +2,17 @@
 
 import sys
 
-from scripts.benchmarks import alarm, cfos, idle, outbox
+from scripts.benchmarks import alarm, cfos, drain, idle, images, outbox, stalled
 
-BENCHMARKS = {"outbox": outbox.main, "alarm": alarm.main, "idle": idle.main, "cfos": cfos.main}
+BENCHMARKS = {
+    "outbox": outbox.main,
+    "alarm": alarm.main,
+    "idle": idle.main,
+    "cfos": cfos.main,
+    "images": images.main,
+    "stalled": stalled.main,
+    "drain": drain.main,
+}
 
 
 def main() -> int:

@@ -25,7 +25,7 @@ from twisted_gantry.config import load
 from twisted_gantry.net.http_client import BoundedClient, persistent_pool, treq_client
 from twisted_gantry.service import gantry_tree
 from twisted_gantry.store.store import open_store
-from twisted_gantry.twin.twin import TwinSettings, build_twin
+from twisted_gantry.twin.twin import ON_FREE_PORTS, TwinSettings, build_twin
 
 ROUNDS = 60
 ANSWER = b'{"code":"1000","msg":"ok"}'
@@ -89,12 +89,10 @@ async def work(reactor: Any) -> bool:
     """Measure."""
     print(f"alarm: from the card's answer to the report on the wire, median of {ROUNDS}")
     loopback = "tcp:0:interface=127.0.0.1"
-    twin = build_twin(
-        TwinSettings(ups_tcp=loopback, etc=loopback, control=loopback), reactor, time.time
-    )
+    twin = build_twin(TwinSettings(**ON_FREE_PORTS), reactor, time.time)
     twin.startService()
     answered: list[float] = []
-    card = twin.ups_card.card
+    card = twin.cards["ups1"]
     perform = card.perform
 
     def timed(cmd: str) -> str:

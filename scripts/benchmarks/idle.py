@@ -12,7 +12,7 @@ from twisted.internet.task import deferLater
 
 from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure, on_reactor
-from twisted_gantry.twin.twin import TwinSettings, build_twin
+from twisted_gantry.twin.twin import ON_FREE_PORTS, TwinSettings, build_twin
 
 SETTLE, WATCH = 15.0, 40.0
 TWISTD = str(Path(sys.executable).parent / "twistd")
@@ -56,10 +56,7 @@ listen = "tcp:0:interface=127.0.0.1"
 async def work(reactor: Any) -> bool:
     """Measure both at the same time."""
     print(f"idle: one card at 2 s, watched for {WATCH:g} s")
-    loopback = "tcp:0:interface=127.0.0.1"
-    twin = build_twin(
-        TwinSettings(ups_tcp=loopback, etc=loopback, control=loopback), reactor, time.time
-    )
+    twin = build_twin(TwinSettings(**ON_FREE_PORTS), reactor, time.time)
     twin.startService()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

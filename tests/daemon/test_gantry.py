@@ -25,10 +25,8 @@ from tests.daemon.process import (
     write_config,
 )
 from twisted_gantry.twin.faults import ETC
-from twisted_gantry.twin.twin import Twin, TwinSettings, build_twin
+from twisted_gantry.twin.twin import ON_FREE_PORTS, Twin, TwinSettings, build_twin
 from twisted_gantry.wire.lenient import dumps
-
-LOOPBACK = "tcp:0:interface=127.0.0.1"
 
 
 class Rig:
@@ -37,7 +35,7 @@ class Rig:
     def __init__(self, folder: Path, reactor: Any) -> None:
         self.folder, self.reactor = folder, reactor
         self.twin: Twin = build_twin(
-            TwinSettings(ups_tcp=LOOPBACK, etc=LOOPBACK, control=LOOPBACK, auth=AUTH),
+            TwinSettings(**{**ON_FREE_PORTS, "auth": AUTH}),
             reactor,
             time.time,
         )
@@ -328,7 +326,9 @@ async def test_the_demo_keeps_its_promise(tmp_path: Path) -> None:
             return site if good and all(u["lastDelivered"] for u in site["uplinks"]) else None
 
         site = await until(reactor, "the demo", ready, 15.0)
-        assert [d["name"] for d in site["devices"]] == ["ups1", "pc1"]
+        names = ["ups1", "ups2", "cfos", "bms1", "cab1", "pc1"]
+        assert [d["name"] for d in site["devices"]] == names
+        assert [u["name"] for u in site["uplinks"]] == ["etc", "fogslink"]
         world = await client.get("http://127.0.0.1:8081/twin/v1/world")
         assert world["mains.voltage_r"] == 220
         requests = await client.get("http://127.0.0.1:8081/twin/v1/etc/requests")

@@ -88,7 +88,7 @@ class Net:
         outcome: list[Answer | str] = []
 
         def failed(failure: Failure) -> None:
-            assert type(failure.value) is NoAnswer
+            assert isinstance(failure.value, NoAnswer)
             outcome.append(str(failure.value))
 
         self.client.request(method, url, **details).addCallbacks(outcome.append, failed)

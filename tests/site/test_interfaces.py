@@ -7,7 +7,7 @@ from twisted.internet.testing import MemoryReactorClock
 from zope.interface.verify import verifyClass, verifyObject
 
 from tests.support import Bench, MemoryCallbacks, in_no_thread, memory_store
-from twisted_gantry.devices import computer, upscard
+from twisted_gantry.devices import bms, cabinet, cfos, computer, relay, upscard, upscard_http
 from twisted_gantry.site.catalogue import Catalogue, PointType
 from twisted_gantry.site.interfaces import (
     CommandType,
@@ -24,6 +24,19 @@ from twisted_gantry.uplinks.etc import EtcSettings, etc_uplink
 
 _KINDS = {
     "ups-card": (upscard.kind, upscard.UpsCardSettings(address="tcp:127.0.0.1:2390")),
+    "ups-card-http": (
+        upscard_http.kind,
+        upscard_http.UpsCardHttpSettings(
+            url="http://127.0.0.1:2380/", callback="http://127.0.0.1:9000/post"
+        ),
+    ),
+    "cfos": (cfos.kind, cfos.CfosSettings(url="http://127.0.0.1:4700")),
+    "bms": (bms.kind, bms.BmsSettings(url="http://127.0.0.1:4800/api", device_uid="b")),
+    "cabinet": (
+        cabinet.kind,
+        cabinet.CabinetSettings(url="http://127.0.0.1:3700/remotecontrol.do", auth=Secret("c")),
+    ),
+    "relay": (relay.kind, relay.RelaySettings(address="tcp:127.0.0.1:1", on="01", off="00")),
     "computer": (computer.kind, computer.ComputerSettings()),
 }
 

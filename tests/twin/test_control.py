@@ -12,6 +12,7 @@ from tests.twin.helpers import AUTH, GANTRY_ID, NOW, Http, http, report
 from twisted_gantry.twin.control import Control
 from twisted_gantry.twin.etc import Platform
 from twisted_gantry.twin.faults import ETC, FACES, Faults
+from twisted_gantry.twin.fogslink import Cloud
 from twisted_gantry.twin.world.world import World
 from twisted_gantry.wire import etc
 from twisted_gantry.wire.etc import Card, CardList, Method
@@ -29,7 +30,9 @@ class Bench:
         )
         self.monitor = self.platform.site()
         counts = {"ups-tcp": Counter({"answered": 3}), ETC: self.platform.counts}
-        self.site = Control(self.world, self.faults, self.platform, counts).site(self.clock)
+        cloud = Cloud(self.faults, self.clock, lambda: NOW, {"12345678": "key"})
+        control = Control(self.world, self.faults, self.platform, cloud, counts)
+        self.site = control.site(self.clock)
 
     def call(
         self, method: str, path: str, body: bytes | dict[str, Any] = b"", **headers: str

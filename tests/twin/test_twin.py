@@ -18,9 +18,10 @@ from twisted.python.usage import UsageError
 
 from tests.twin.helpers import AUTH, NOW, report
 from twisted_gantry.net.http_client import Answer, BoundedClient, persistent_pool, treq_client
+from twisted_gantry.twin.faults import FACES
 from twisted_gantry.twin.listener import CannotListen
 from twisted_gantry.twin.tap import Options, makeService
-from twisted_gantry.twin.twin import Stepper, Twin, TwinSettings, build_twin
+from twisted_gantry.twin.twin import ON_FREE_PORTS, Stepper, Twin, TwinSettings, build_twin
 from twisted_gantry.twin.world.world import World, WorldError
 from twisted_gantry.wire import etc
 from twisted_gantry.wire.frames import ObjectFramer
@@ -88,7 +89,7 @@ async def running(**changes: Any) -> AsyncIterator[Site]:
     """Run a twin on ports that are free."""
     from twisted.internet import reactor
 
-    settings = TwinSettings(ups_tcp=ANY, etc=ANY, control=ANY, seed=1, **changes)
+    settings = TwinSettings(**{**ON_FREE_PORTS, "seed": 1, **changes})
     twin = build_twin(settings, reactor, lambda: NOW)
     twin.startService()
     site = Site(reactor, twin)
@@ -176,7 +177,7 @@ async def test_a_port_in_use_fails_the_start_and_leaves_nothing() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         place = f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1"
-        settings = TwinSettings(ups_tcp=ANY, etc=place, control=ANY)
+        settings = TwinSettings(**{**ON_FREE_PORTS, "etc": place})
         twin = build_twin(settings, reactor, lambda: NOW)
         with pytest.raises(CannotListen, match=f"etc cannot listen on {place}"):
             twin.startService()
@@ -238,9 +239,7 @@ def test_without_settings_it_is_the_demo() -> None:
     twin.privilegedStartService()
     twin.startService()
     assert {(port, interface) for port, _, _, interface in reactor.tcpServers} == {
-        (2390, "127.0.0.1"),
-        (8088, "127.0.0.1"),
-        (8081, "127.0.0.1"),
+        (port, "127.0.0.1") for port in (2390, 2380, 4700, 4800, 3700, 8088, 63321, 8081)
     }
     twin.stopService()
 
@@ -332,4 +331,4 @@ def test_make_service_builds_a_twin_on_the_reactor() -> None:
     options.parseOptions([])
     twin = makeService(options)
     assert isinstance(twin, Twin)
-    assert set(twin.listeners) == {"ups-tcp", "etc", "control"}
+    assert set(twin.listeners) == {*FACES, "control"}

@@ -20,7 +20,7 @@ DOOR_FIELDS = Doors.__struct_fields__
 SHUT: dict[str, Value] = {
     "closed": True,
     "locked": True,
-    "unlock_type": "0",
+    "unlock_type": "locked",
     "unlock_card_id": "NoData",
     "open_illegally": False,
     "change_time": "2019-08-28 01:15:01.321",
@@ -166,7 +166,7 @@ def test_a_door_that_opens_is_told_at_once(rig: NativeRig) -> None:
 
 def test_an_opening_of_a_moment_is_not_missed(rig: NativeRig) -> None:
     """Within the second in which changes are gathered, a door opens and closes: it is told."""
-    rig.cab.doors(back_door_locked=False, back_door_unlock_type="1")
+    rig.cab.doors(back_door_locked=False, back_door_unlock_type="card")
     rig.clock.run(0.2)
     before = len(rig.cabinets())
     rig.cab.doors(**OPEN)
@@ -179,7 +179,7 @@ def test_an_opening_of_a_moment_is_not_missed(rig: NativeRig) -> None:
 
 
 @pytest.mark.parametrize(
-    "move", [{"front_door_locked": False}, {"back_door_unlock_type": "2"}, OPEN]
+    "move", [{"front_door_locked": False}, {"back_door_unlock_type": "remote"}, OPEN]
 )
 def test_a_lock_that_moves_counts_like_an_opening(rig: NativeRig, move: dict[str, Value]) -> None:
     """A change of the lock or of how it was unlocked is told at once."""

@@ -13,6 +13,7 @@ from twisted_gantry.site.interfaces import Cap, Ledger, Report
 from twisted_gantry.site.status import State, Status
 from twisted_gantry.uplinks.etc_channel import Kind, Taken
 from twisted_gantry.uplinks.etc_sender import Sender
+from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
 from twisted_gantry.wire.etc import Method, encode_request
 from twisted_gantry.wire.lenient import loads
 
@@ -61,6 +62,7 @@ class Rig:
             self.clock.now,
             Backoff(1.0, 60.0, lambda: 1.0),
             self.bench.alarms,
+            OutboxAlarms("etc", self.bench.alarms),
             self.status,
             restamp=restamp,
             server=lambda _: URL,

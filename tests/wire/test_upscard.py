@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 import traceback
 from io import StringIO
 
@@ -28,14 +29,17 @@ from twisted_gantry.wire.upscard import (
     CLEAR_PASSWORD,
     CONTROLS,
     MAX_PASSWORD,
+    MAX_URL,
     Command,
     CommandError,
     ErrorCode,
+    Place,
     Refusal,
     Result,
     decode_command,
     decode_reply,
     encode_echo,
+    place_of,
 )
 
 _KEYS = ("session", "cmd", "pass", "new_pass", "host", "result", "uid", "value")
@@ -307,6 +311,84 @@ def test_a_host_is_for_http_alone() -> None:
     assert decode_command(command) == Command(session="1", cmd="QAD")
     with pytest.raises(CommandError, match="104 HOST_NO"):
         decode_command(command, over_http=True)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"result":' + b" " * 65_000 + b"x",
+        b'{"result":"' + b" " * 65_000 + b"x",
+        b'{"' + b" " * 65_000 + b"result",
+        b'{"result":' * 6_500,
+        b'{"' + b'" ' * 32_000,
+    ],
+)
+def test_blanks_cost_no_time(data: bytes) -> None:
+    """64 KiB that nearly hold a code are judged at once: anybody may send them over HTTP."""
+    began = time.process_time()
+    with pytest.raises(NotJson):
+        decode_reply(data)
+    assert time.process_time() - began < 1.0
+
+
+@pytest.mark.parametrize(
+    ("fields", "host"),
+    [
+        (b'"cmd":"T","pass":"xxxxxxxxxxxxxxxx","host":"http://a/"', "http://a/"),
+        (b'"host":"http://a/"', "http://a/"),
+        (b'"cmd":"T","pass":"xxxxxxxxxxxxxxxx"', None),
+        (b'"cmd":"T"', None),
+    ],
+)
+def test_an_error_knows_where_its_answer_goes(fields: bytes, host: str | None) -> None:
+    """106 and 105 carry the `host` of the command, which 104 has not."""
+    with pytest.raises(CommandError) as raised:
+        decode_command(b'{"session":"1",' + fields + b"}", over_http=True)
+    assert raised.value.host == host
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("http://192.168.0.100:9000/post", Place("192.168.0.100", 9000, "/post")),
+        ("http://192.168.1.21", Place("192.168.1.21", 80, "/")),
+        ("HTTP://Card.LAN/a/b%20c", Place("card.lan", 80, "/a/b%20c")),
+        ("http://[FE80::1]:81/", Place("fe80::1", 81, "/")),
+    ],
+)
+def test_a_url_leads_to_a_place(url: str, place: Place) -> None:
+    """Host, port and path; the port is 80 and the path / if none is given."""
+    assert place_of(url) == place
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "a", "/post", "//a/", "https://a/", "ftp://a/", "http:///", "http://:80/"),
+        *("http://a:0/", "http://a:65536/", "http://a:x/", "http://[::1/", "http://u:pw@a/"),
+        *("http://a/?q=1", "http://a/#f", "http://a b/", "http://a/\r\nX: y", "http://a\\b/"),
+        *("http://\u00e9/", "http://a/" + "x" * MAX_URL, "http://a/\x00"),
+    ],
+)
+def test_what_is_no_plain_http_url(url: str) -> None:
+    """ValueError, whose text is short and shows no password."""
+    with pytest.raises(ValueError, match="must") as raised:
+        place_of(url)
+    assert "pw" not in str(raised.value)
+    assert len(str(raised.value)) < MAX_URL + 100
+
+
+@given(st.text(max_size=50) | st.builds("http://{}".format, st.text(max_size=50)))
+@checked
+def test_any_text_is_a_place_or_none(url: str) -> None:
+    """Nothing but ValueError; what is taken can stand in a request line."""
+    try:
+        place = place_of(url)
+    except ValueError:
+        return
+    assert place.path.startswith("/")
+    assert place.path.isascii()
+    assert 0 < place.port < 65536
 
 
 def test_a_password_has_at_most_15_characters() -> None:

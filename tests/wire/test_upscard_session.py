@@ -21,6 +21,7 @@ from twisted_gantry.wire.upscard_session import (
     NoReply,
     NotSent,
     Session,
+    Unreachable,
 )
 
 _UID = "201701013805"
@@ -472,6 +473,87 @@ def test_a_new_link_begins_empty(card: Card) -> None:
     card.done()
 
 
+def test_what_the_transport_could_not_deliver_ends_at_once(card: Card) -> None:
+    """A command that never left is NotSent, one that may have arrived NoReply; the next goes on."""
+    card.ask("QAD")
+    card.ask("T")
+    card.session.undelivered(Unreachable("no way"))
+    assert card.events == ["sent QAD", "QAD ended Unreachable: no way", "sent T"]
+    card.session.undelivered(NoReply("broken off"))
+    assert card.events[-1] == "T ended NoReply: broken off"
+    card.answer("(OK", place=1)
+    card.answer("(1 2", place=0)
+    assert card.session.counts == {"late": 1, "unknown": 1}
+    card.done()
+
+
+def test_news_of_a_command_that_is_over_ends_nothing(card: Card) -> None:
+    """A transport may learn late that it failed: after the reply, in a pause, without a link."""
+    card.session.undelivered(NoReply("idle"))
+    card.ask("QAD")
+    card.refuse(ErrorCode.BUSY)
+    card.session.undelivered(NoReply("paused"))
+    card.clock.advance(BUSY_PAUSE)
+    card.answer("(1")
+    assert card.events == ["sent QAD", "sent QAD", "QAD ended (1"]
+    card.session.closed()
+    card.session.undelivered(NoReply("closed"))
+    card.done()
+
+
+def test_a_transport_may_fail_at_once(card: Card) -> None:
+    """A command that cannot be delivered while it is being sent ends, and so do those behind it."""
+    card.at_transmission = lambda: card.session.undelivered(Unreachable("no way"))
+    card.ask("QAD", lambda: card.ask("T"))
+    assert card.events == [
+        "sent QAD",
+        "QAD ended Unreachable: no way",
+        "sent T",
+        "T ended Unreachable: no way",
+    ]
+    card.done()
+
+
+def test_the_host_goes_with_every_command() -> None:
+    """Over HTTP each command says where its result is to go."""
+    sent: list[bytes] = []
+    session = Session(sent.append, Clock(), lambda: "12345678", lambda: None, "http://a/post")
+    session.opened()
+    session.submit(Exchange("QAD", lambda _: None))
+    assert decode_command(sent[0], over_http=True).host == "http://a/post"
+
+
+def test_an_offered_reply_must_name_a_session_of_ours(card: Card) -> None:
+    """What anybody may offer is taken only with the number in flight; others are not looked at."""
+    card.ask("QAD")
+    [command] = card.sent
+    offered = card.session.offered
+    assert not offered(Refusal(result=103).encode())
+    assert not offered(b'{"result":"101" trailing')
+    assert not offered(Result(uid=_UID, session="9", cmd="QAD", value="(1").encode())
+    assert not offered(b"garbage")
+    assert card.session.counts == {}
+    result = Result(uid=_UID, session=command.session, cmd="QAD", value="(1").encode()
+    assert offered(result)
+    assert not offered(result)
+    assert card.session.counts == {"duplicate": 1}
+    card.session.closed()
+    assert not offered(result)
+    assert card.events == ["sent QAD", "QAD ended (1"]
+    card.done()
+
+
+def test_an_offered_busy_is_taken(card: Card) -> None:
+    """BUSY by way of a callback makes the session ask again."""
+    card.ask("QAD")
+    [command] = card.sent
+    assert card.session.offered(Refusal(result=201, session=command.session).encode())
+    card.clock.advance(BUSY_PAUSE)
+    card.answer("(1")
+    assert card.events == ["sent QAD", "sent QAD", "QAD ended (1"]
+    card.done()
+
+
 def test_the_queue_is_bounded(card: Card) -> None:
     """Behind a full queue a command ends at once as NotSent; those within it are served."""
     card.ask("QAD")
@@ -671,6 +753,7 @@ _steps = st.one_of(
     st.tuples(st.just("busy"), st.integers(-3, -1)),
     st.tuples(st.just("refuse"), st.integers(-3, -1)),
     st.tuples(st.just("bytes"), likely_bytes),
+    st.tuples(st.just("lost"), st.sampled_from([NoReply("lost"), Unreachable("no way")])),
     st.tuples(st.just("wait"), st.sampled_from([0.05, 0.2, 1.0, 3.0])),
     st.tuples(st.just("close"), st.none()),
     st.tuples(st.just("open"), st.none()),
@@ -697,6 +780,8 @@ def test_every_command_ends_once(steps: list[tuple[str, Any]]) -> None:
                 card.refuse(ErrorCode.COMMAND_NO, place=detail)
             case "bytes":
                 card.session.received(detail)
+            case "lost":
+                card.session.undelivered(detail)
             case "wait":
                 card.clock.advance(detail)
             case "close":
@@ -715,3 +800,4 @@ def test_the_endings_are_told_apart() -> None:
     """NoReply (it may have run) and NotSent (it did not) are different errors."""
     assert not issubclass(NoReply, NotSent)
     assert not issubclass(NotSent, NoReply)
+    assert issubclass(Unreachable, NotSent)

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from twisted_gantry.devices.cfos_channel import CfosChannel, WrongStatus
 from twisted_gantry.devices.cfos_command_types import COMMANDS
-from twisted_gantry.net.http_client import NoAnswer
+from twisted_gantry.net.http_client import NoAnswer, NotConnected
 from twisted_gantry.site.interfaces import CommandResult, Outcome
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.wire.cfos import (
@@ -104,6 +104,8 @@ class ManagerCommands:
             return CommandResult(Outcome.REFUSED, str(error))
         except CannotEncode as error:
             return CommandResult(Outcome.REFUSED, f"it cannot be sent: {error}")
+        except NotConnected as error:
+            return CommandResult(Outcome.FAILED, f"not sent: {error}")
         except NoAnswer as error:
             if command in _READS or (command == "soft-meter" and "val" not in given):
                 return CommandResult(Outcome.FAILED, str(error))

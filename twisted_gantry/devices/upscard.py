@@ -1,6 +1,7 @@
 """A UPS with a CLOUD management card: read by RTD and QAD, told by its controls.
 
-The driver does not know how its bytes travel: a `Link` does (`upscard_tcp`). Source: `ups-card.md`.
+The driver does not know how its bytes travel: a `Link` does (`upscard_tcp`, `upscard_http`).
+Source: `ups-card.md`.
 """
 
 from collections import Counter
@@ -15,10 +16,12 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from twisted_gantry.devices import upscard_points
+from twisted_gantry.devices.upscard_battery import BatteryTests, why_not_test
 from twisted_gantry.devices.upscard_commands import (
     COMMAND_DEADLINE,
     CardCommands,
     Passwords,
+    can_stop_test,
     unset,
 )
 from twisted_gantry.devices.upscard_points import BATTERY_REMAINING, LIVE, POINTS, RATED
@@ -26,9 +29,10 @@ from twisted_gantry.devices.upscard_tcp import TcpLink
 from twisted_gantry.net.reconnect import Backoff
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.site.interfaces import (
+    BatteryTest,
     CommandResult,
     DeviceContext,
-    IDevice,
+    IBatteryTester,
     IDeviceKind,
     WrongSetting,
 )
@@ -49,6 +53,7 @@ from twisted_gantry.wire.upscard_session import (
     NotSent,
     Session,
     StayedBusy,
+    Unreachable,
 )
 from twisted_gantry.wire.upscard_values import (
     Readings,
@@ -65,30 +70,51 @@ RATINGS_PERIOD, RATINGS_RETRY = 3600.0, 60.0
 # did not come, the connection is dropped, too.
 MAX_FAILURES = 3
 RECONNECT_FIRST, RECONNECT_MOST = 1.0, 60.0
+# While a battery test runs, readings are at most this far apart.
+TEST_POLL = 1.0
 
 
-class UpsCardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The keys of a `[[device]]` of kind `ups-card`; DESIGN.md has the table.
+class CardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The keys of a `[[device]]` with a card, however it is reached; DESIGN.md has the table.
 
-    `over_voltage` and `under_voltage` are shares of the rated input voltage.
+    `over_voltage` and `under_voltage` are shares of the rated input voltage. `test_stop` is what
+    the card is told to stop a battery test, empty if nothing is known.
     """
 
-    address: str
     password: Secret | None = None
     poll: Annotated[float, msgspec.Meta(ge=0.1, le=31_536_000)] = 2.0
     runtime_unit: Literal["s", "min"] = "s"
-    terminator: str = ""
     allow_off: bool = False
     test_stop: str = ""
     battery_ah: Annotated[float, msgspec.Meta(gt=0, le=100_000)] | None = None
     over_voltage: Annotated[float, msgspec.Meta(gt=1, le=2)] = 1.15
     under_voltage: Annotated[float, msgspec.Meta(ge=0.5, lt=1)] = 0.85
 
+    def check(self) -> None:
+        """Raise WrongSetting for a value that no card can do with."""
+        if self.password is not None and not 0 < len(self.password.reveal()) <= MAX_PASSWORD:
+            raise WrongSetting("password", f"the card takes 1 to {MAX_PASSWORD} characters")
+        if not can_stop_test(self.test_stop):
+            raise WrongSetting("test_stop", "it may not be a control that does something else")
+
+
+class UpsCardSettings(CardSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The keys of a `[[device]]` of kind `ups-card`."""
+
+    address: str
+    terminator: str = ""
+
 
 class Link(Protocol):
-    """How a card is reached. It calls the driver's `link_…` methods, and `received`."""
+    """How a card is reached. It calls the driver's `link_…` methods, and hands in what came.
+
+    `host` is the URL for results, None where they come back the way the commands went.
+    `most_misses` is how many replies in a row may stay out before the link is dropped.
+    """
 
     counts: Counter[str]
+    host: str | None
+    most_misses: int
 
     def start(self) -> None:
         """Connect, and again whenever it must."""
@@ -109,24 +135,23 @@ class Link(Protocol):
         """The peer works: the next reconnection begins with the shortest pause."""
 
 
-@implementer(IDevice)
+@implementer(IBatteryTester)
 class UpsCard(NamedService):
     """The driver. `make_link` is given the driver, and returns its link."""
-
-    kind = "ups-card"
 
     def __init__(
         self,
         name: str,
-        settings: UpsCardSettings,
+        settings: CardSettings,
         context: DeviceContext,
         make_link: Callable[["UpsCard"], Link],
+        kind: str = "ups-card",
     ) -> None:
         super().__init__(name)
-        self.device = name
+        self.device, self.kind = name, kind
         self.status = Status(name, context.now)
         self.rules = upscard_points.rules(settings.over_voltage, settings.under_voltage)
-        self.commands = upscard_points.commands(settings.allow_off)
+        self.commands = upscard_points.commands(settings.allow_off, settings.test_stop)
         self._settings, self._points = settings, context.points
         self._clock = context.reactor
         self._passwords = Passwords(settings.password)
@@ -141,8 +166,17 @@ class UpsCard(NamedService):
             context.reactor,
             lambda: str(context.random.randrange(10_000_000, 100_000_000)),
             self._passwords.current,
+            self._link.host,
         )
-        self._commands = CardCommands(self._say, self._passwords, self._look_again)
+        self._tests = BatteryTests(name, context.store, context.reactor, context.now)
+        self._commands = CardCommands(
+            self._say,
+            self._passwords,
+            self._look_again,
+            self._tests,
+            settings.test_stop,
+            self.why_not_test,
+        )
         context.points.declare(name, POINTS)
 
     @property
@@ -150,14 +184,25 @@ class UpsCard(NamedService):
         """What was odd about the peer since the start: late replies, skipped bytes, …"""
         return self._session.counts + self._link.counts
 
+    @property
+    def battery_test(self) -> BatteryTest | None:
+        """The last battery test, running or over."""
+        return self._tests.last
+
+    def why_not_test(self) -> str:
+        """Say what speaks against a battery test now, by the last reading."""
+        return why_not_test(self._good, running=self._tests.running)
+
     def startService(self) -> None:
         """Connect."""
         super().startService()
+        self._tests.restore()
         self._link.start()
 
     def stopService(self) -> Deferred[None]:
         """Disconnect."""
         super().stopService()
+        self._tests.stopping()
         stopped = self._link.stop()
         self._stop_polling()
         return stopped
@@ -185,6 +230,14 @@ class UpsCard(NamedService):
         """Take one object from the card."""
         self._session.received(frame)
 
+    def offered(self, frame: bytes) -> bool:
+        """Take one object that may be for another; True if it was the reply that is awaited."""
+        return self._session.offered(frame)
+
+    def undelivered(self, ending: NoReply | Unreachable) -> None:
+        """End the command that the link was given last: no reply will come to it."""
+        self._session.undelivered(ending)
+
     # -- reading
 
     def _poll(self) -> None:
@@ -193,7 +246,10 @@ class UpsCard(NamedService):
 
         def schedule(_: object) -> None:
             if self._up and self._next_poll is None:
-                wait = max(0.0, began + self._settings.poll - self._clock.seconds())
+                period = self._settings.poll
+                if self._tests.running:
+                    period = min(period, TEST_POLL)
+                wait = max(0.0, began + period - self._clock.seconds())
                 self._next_poll = self._clock.callLater(wait, self._poll)
 
         reading = ensureDeferred(self._read())
@@ -243,7 +299,8 @@ class UpsCard(NamedService):
         self, ending: Ending, decode: Callable[[str], Readings], names: tuple[str, ...]
     ) -> bool:
         """Turn how a query ended into points; True if it was a good reading."""
-        if not self._up or isinstance(ending, NotSent):
+        unsent = isinstance(ending, NotSent) and not isinstance(ending, Unreachable)
+        if not self._up or unsent:
             return False
         if isinstance(ending, Result):
             try:
@@ -267,7 +324,12 @@ class UpsCard(NamedService):
             if capacity is not None and isinstance(charge.value, float):
                 left = (capacity * charge.value / 100, Quality.GOOD)
             update[BATTERY_REMAINING] = left
+            self._tests.read(lambda name: readings[name].value)
+            update |= self._tests.points()
         self._points.update(self.device, update)
+
+    def _good(self, name: str) -> Value:
+        return self._points[f"{self.device}.{name}"].good
 
     def _refused(self, refusal: Refusal, names: tuple[str, ...]) -> None:
         if refusal.result != ErrorCode.PASSWORD_ERROR:
@@ -282,8 +344,9 @@ class UpsCard(NamedService):
             return  # a card that cannot tell its ratings may do for all else
         self._failures += 1
         self._misses = self._misses + 1 if missed else 0
-        reason = f"{reason}, {self._failures} times in a row"
-        if self._misses >= MAX_FAILURES:
+        if self._failures > 1:
+            reason = f"{reason}, {self._failures} times in a row"
+        if self._misses >= self._link.most_misses:
             self._drop(reason)
         elif self._failures >= MAX_FAILURES:
             self._points.fail(self.device)
@@ -313,9 +376,7 @@ class _UpsCardKind:
     parts = ""
 
     def build(self, name: str, settings: UpsCardSettings, context: DeviceContext) -> UpsCard:
-        password = settings.password
-        if password is not None and not 0 < len(password.reveal()) <= MAX_PASSWORD:
-            raise WrongSetting("password", f"the card takes 1 to {MAX_PASSWORD} characters")
+        settings.check()
         try:
             endpoint = clientFromString(context.reactor, settings.address)
         except (ValueError, TypeError, KeyError, IndexError, OSError, RuntimeError):

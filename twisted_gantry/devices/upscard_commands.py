@@ -10,6 +10,8 @@ from unicodedata import normalize
 
 from twisted.internet.defer import Deferred
 
+from twisted_gantry.devices.upscard_battery import BatteryTests
+from twisted_gantry.devices.upscard_points import MAX_COMMAND, STOP_TEST
 from twisted_gantry.site.interfaces import CommandResult, Outcome
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.wire.errors import WireError
@@ -20,11 +22,28 @@ from twisted_gantry.wire.upscard_values import control_succeeded
 # Seconds that a command has, BUSY included.
 COMMAND_DEADLINE = 5.0
 
+TEST = "T"
+
 # Controls that must not pass as a query: those of the card, and the shutdown of the protocol
 # that most such UPSs speak underneath (`S.3`, `S02R0005`).
 _CONTROL_TEXT = re.compile(
     rf"({'|'.join(sorted(CONTROLS))}|S\.?\d.*|T(L|\.?\d+)|C|CT|Q)", re.IGNORECASE
 )
+# Of these, what cannot be the way to stop a test: it switches, or begins one.
+_NO_STOP = re.compile(rf"({'|'.join(sorted(CONTROLS))}|S\.?\d.*|T(L|\.?\d+))", re.IGNORECASE)
+
+
+def _bare(text: str) -> str:
+    """Return what a card may make of `text`, without what it may overlook in it.
+
+    Brackets, blanks, the width of a letter.
+    """
+    return re.sub(r"[^A-Z0-9.]", "", normalize("NFKC", text).upper())
+
+
+def can_stop_test(text: str) -> bool:
+    """Tell whether `text` may be what a card is told to stop a battery test."""
+    return text.isprintable() and len(text) <= MAX_COMMAND and not _NO_STOP.fullmatch(_bare(text))
 
 
 class Passwords:
@@ -62,7 +81,9 @@ class Passwords:
 class CardCommands:
     """Executes commands. `say` sends an exchange and returns how it ended.
 
-    `look_again` asks for a reading at once, which shows what a control did.
+    `look_again` asks for a reading at once, which shows what a control did. `tests` is told of the
+    battery tests that begin and are stopped, `test_stop` what stops one, `why_not_test` what speaks
+    against one.
     """
 
     def __init__(
@@ -70,8 +91,12 @@ class CardCommands:
         say: Callable[[Exchange], Deferred[Ending]],
         passwords: Passwords,
         look_again: Callable[[], None],
+        tests: BatteryTests,
+        test_stop: str,
+        why_not_test: Callable[[], str],
     ) -> None:
         self._say, self._passwords, self._look_again = say, passwords, look_again
+        self._tests, self._test_stop, self._why_not_test = tests, test_stop, why_not_test
 
     async def execute(self, command: str, args: Mapping[str, Any]) -> CommandResult:
         """Do a command whose arguments were checked."""
@@ -79,7 +104,17 @@ class CardCommands:
             return await self._query(str(args["cmd"]))
         if command == "set-password":
             return await self._set_password(str(args["new"]))
-        return await self._control(command)
+        if command == STOP_TEST:
+            result = await self._control(self._test_stop)
+            if result.result is Outcome.DONE:
+                self._tests.stopped()
+            return result
+        if command == TEST and (against := self._why_not_test()):
+            return CommandResult(Outcome.REFUSED, f"no battery test: {against}")
+        result = await self._control(command)
+        if command == TEST and result.result is Outcome.DONE:
+            self._tests.began()
+        return result
 
     async def _control(self, command: str) -> CommandResult:
         ending = await self._send(command)
@@ -96,9 +131,7 @@ class CardCommands:
     async def _query(self, cmd: str) -> CommandResult:
         if not cmd.isprintable():
             return CommandResult(Outcome.REFUSED, "a query has no control characters")
-        # Whatever else a card may overlook in it: brackets, blanks, the width of a letter.
-        text = re.sub(r"[^A-Z0-9.]", "", normalize("NFKC", cmd).upper())
-        if _CONTROL_TEXT.fullmatch(text):
+        if _CONTROL_TEXT.fullmatch(_bare(cmd)):
             return CommandResult(Outcome.REFUSED, f"{cmd!r} is a control, not a query")
         ending = await self._send(cmd)
         if not isinstance(ending, Result):

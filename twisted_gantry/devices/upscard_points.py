@@ -52,16 +52,26 @@ LABELS: Mapping[str, tuple[str, str]] = {
     "phases": ("Phases in/out", "输入输出相数"),
     "rated_power": ("Rated power", "额定功率"),
     "battery_remaining": ("Battery capacity left", "剩余电池容量"),
+    "battery_test_end_voltage": ("Voltage at the end of the battery test", "电池测试结束电压"),
+    "battery_test_duration": ("Duration of the battery test", "电池测试时长"),
 }
 
 BATTERY_REMAINING = "battery_remaining"
 """Ah, derived from the charge and the setting `battery_ah`."""
-LIVE = (*LIVE_UNITS, *STATUS_NAMES, BATTERY_REMAINING)
+TEST_END_VOLTAGE, TEST_DURATION = "battery_test_end_voltage", "battery_test_duration"
+"""Of the last battery test that ended; the verdict is `self_test`."""
+LIVE = (*LIVE_UNITS, *STATUS_NAMES, BATTERY_REMAINING, TEST_END_VOLTAGE, TEST_DURATION)
 """The points that a QAD brings, and what follows from them."""
 RATED = tuple(RATED_UNITS)
 """The points that an RTD brings."""
 
-_UNITS = {**LIVE_UNITS, **RATED_UNITS, BATTERY_REMAINING: "Ah"}
+_UNITS = {
+    **LIVE_UNITS,
+    **RATED_UNITS,
+    BATTERY_REMAINING: "Ah",
+    TEST_END_VOLTAGE: "V",
+    TEST_DURATION: "s",
+}
 POINTS = tuple(PointType(name, _UNITS.get(name, ""), *LABELS[name]) for name in (*LIVE, *RATED))
 
 # The share of the nominal voltage under which a phase is lost rather than low.
@@ -206,9 +216,19 @@ def _control(en: str, zh: str, danger: str = "", locked: str = "") -> CommandTyp
     return CommandType(MappingProxyType({}), en, zh, danger, locked)
 
 
-def commands(allow_off: bool) -> Mapping[str, CommandType]:
-    """Return what a card can be told; `allow_off` unlocks the one that darkens the gantry."""
+MAX_COMMAND = 64
+"""Characters that a text for the card may have."""
+STOP_TEST = "stop-test"
+"""The command that ends a battery test; it is there when the setting `test_stop` says how."""
+
+
+def commands(allow_off: bool, test_stop: str = "") -> Mapping[str, CommandType]:
+    """Return what a card can be told; `allow_off` unlocks the one that darkens the gantry.
+
+    `test_stop` is what the card is told to stop a battery test, empty if nothing is known.
+    """
     locked = "" if allow_off else "needs allow_off = true on the device"
+    stop = {STOP_TEST: _control("stop the battery test", "停止电池测试")} if test_stop else {}
     return MappingProxyType(
         {
             "SON": _control("output on", "打开输出"),
@@ -216,7 +236,10 @@ def commands(allow_off: bool) -> Mapping[str, CommandType]:
             "BZON": _control("buzzer on", "打开蜂鸣器"),
             "BZOFF": _control("buzzer off", "关闭蜂鸣器"),
             "T": _control("battery test", "电池测试"),
-            "query": CommandType(MappingProxyType({"cmd": Argument(longest=64)}), "query", "查询"),
+            **stop,
+            "query": CommandType(
+                MappingProxyType({"cmd": Argument(longest=MAX_COMMAND)}), "query", "查询"
+            ),
             "set-password": CommandType(
                 MappingProxyType({"new": Argument(secret=True, longest=MAX_PASSWORD)}),
                 "set the card's password",

@@ -76,6 +76,9 @@ class _Connection(Protocol):
 class TcpLink:
     """Keeps one connection to `endpoint`. `terminator` is sent behind each command."""
 
+    host: str | None = None
+    most_misses = 3
+
     def __init__(
         self,
         driver: Driver,

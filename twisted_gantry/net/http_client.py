@@ -36,6 +36,10 @@ class NoAnswer(Exception):
     """The exchange failed; the text says why, and holds neither the URL's user nor a header."""
 
 
+class NotConnected(NoAnswer):
+    """There was no connection: nothing was sent."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """An HTTP answer, whole; `headers` have lower-case names, the last of several wins."""
@@ -227,9 +231,9 @@ def _explain(failure: Failure, too_late: str) -> Failure:
         why = ", ".join(_words(reason.value) for reason in error.reasons) or "lost"
         return Failure(NoAnswer(f"the exchange failed: {why}"))
     if isinstance(error, DNSLookupError):
-        return Failure(NoAnswer("the name of the host is not known (DNS)"))
+        return Failure(NotConnected("the name of the host is not known (DNS)"))
     if isinstance(error, ConnectError):
-        return Failure(NoAnswer(f"no connection: {_words(error)}"))
+        return Failure(NotConnected(f"no connection: {_words(error)}"))
     if isinstance(error, ValueError | TypeError | AttributeError):
         # A URL or a header that HTTP cannot carry: the text may quote it, with user and password.
         return Failure(NoAnswer(f"the request cannot be made: {type(error).__name__}"))

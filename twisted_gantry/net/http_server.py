@@ -4,6 +4,7 @@ Twisted has no cap on a body (twisted #4898, #10191), and `Site(timeout=)` is id
 byte resets. Here a request has `deadline` seconds from its first byte to its last.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,15 +18,21 @@ from twisted.web.http import Request as HttpRequest
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
+from twisted_gantry.net.addresses import group_of, host_of
+
 
 @dataclass(frozen=True)
 class Limits:
-    """What a client may ask of a server: bytes, seconds, connections."""
+    """What a client may ask of a server: bytes, seconds, connections.
+
+    `per_address` bounds the connections of one IPv4 address or IPv6 /64, 0 for no such bound.
+    """
 
     body: int = 64 * 1024
     deadline: float = 10.0
     idle: float = 60.0
     connections: int = 64
+    per_address: int = 0
 
 
 def _last_words(status: bytes) -> bytes:
@@ -92,11 +99,13 @@ class _Guard(ProtocolWrapper):
     """Stands between the transport and the HTTP channel, and watches the clock."""
 
     factory: "_BoundedFactory"
+    address = ""
     _late: IDelayedCall | None = None
     _receiving = False
     _answering = False
 
     def makeConnection(self, transport: object) -> None:
+        self.factory.came(self.address)
         super().makeConnection(transport)  # type: ignore[no-untyped-call]
         self._begin()
 
@@ -124,6 +133,7 @@ class _Guard(ProtocolWrapper):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._end()
+        self.factory.left(self.address)
         if self._receiving:
             self.factory.counts["unfinished"] += 1
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
@@ -164,13 +174,28 @@ class _BoundedFactory(WrappingFactory):
     ) -> None:
         super().__init__(site)  # type: ignore[no-untyped-call]
         self.limits, self.reactor, self.counts = limits, reactor, counts
+        self._by_address: Counter[str] = Counter()
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        if len(self.protocols) >= self.limits.connections:
+        limits, address = self.limits, group_of(host_of(addr))
+        crowded = 0 < limits.per_address <= self._by_address[address]
+        if crowded or len(self.protocols) >= limits.connections:
             self.counts["refused"] += 1
             return None
         self.counts["connections"] += 1
-        return super().buildProtocol(addr)
+        guard: Any = super().buildProtocol(addr)
+        guard.address = address
+        return guard
+
+    def came(self, address: str) -> None:
+        """Count a connection of `address`."""
+        self._by_address[address] += 1
+
+    def left(self, address: str) -> None:
+        """Forget a connection of `address`."""
+        self._by_address[address] -= 1
+        if self._by_address[address] <= 0:
+            del self._by_address[address]
 
 
 class _QuietSite(Site):
@@ -180,6 +205,18 @@ class _QuietSite(Site):
 
     def log(self, request: HttpRequest) -> None:
         """Say nothing."""
+
+
+def with_backlog(endpoint: str, limits: Limits) -> str:
+    """Return a server endpoint description whose queue holds as many as may connect.
+
+    Twisted asks for 50: of more that come at once the kernel drops some, which try again after a
+    second. One that says `backlog=` itself, or that cannot, stays as it is.
+    """
+    kind, *rest = re.split(r"(?<!\\):", endpoint)
+    if kind not in {"tcp", "tcp6", "ssl"} or any(each.startswith("backlog=") for each in rest):
+        return endpoint
+    return f"{endpoint}:backlog={limits.connections}"
 
 
 def bounded_site(

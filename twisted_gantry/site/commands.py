@@ -196,16 +196,24 @@ class CommandDoor:
 
 def _check(kind: CommandType, request: Request) -> CommandResult | None:
     """Say why a command must not be done, or None."""
-    wrong = _wrong_arguments(kind, request.args)
-    if wrong:
-        return _refused(wrong)
     if not 0 < request.expiry <= LONGEST_EXPIRY:
         return _refused(f"an expiry is over 0 and up to {LONGEST_EXPIRY:g} seconds")
+    wrong = check_command(kind, request.command, request.args, confirmed=request.confirmed)
+    return _refused(wrong) if wrong else None
+
+
+def check_command(
+    kind: CommandType, command: str, args: Mapping[str, Any], *, confirmed: bool
+) -> str:
+    """Say why a command of this type must not be done, empty if it may."""
+    wrong = _wrong_arguments(kind, _fitted(kind, args))
+    if wrong:
+        return wrong
     if kind.locked:
-        return _refused(f"{request.command} is locked: it {kind.locked}")
-    if kind.danger and not request.confirmed:
-        return _refused(f"{request.command} {kind.danger}: it needs a confirmation")
-    return None
+        return f"{command} is locked: it {kind.locked}"
+    if kind.danger and not confirmed:
+        return f"{command} {kind.danger}: it needs a confirmation"
+    return ""
 
 
 def _wrong_arguments(kind: CommandType, args: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ set aside + dropped holds in the file at every moment, also after a crash.
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -89,6 +90,20 @@ def _remove(db: sqlite3.Connection, report: int, became: str) -> None:
 def delivered(db: sqlite3.Connection, report: int) -> None:
     """Remove a report that was acknowledged."""
     _remove(db, report, "delivered")
+
+
+def delivered_many(db: sqlite3.Connection, reports: Sequence[int]) -> None:
+    """Remove reports that were acknowledged, with a statement for all: a back-log drains so."""
+    marks = ",".join("?" * len(reports))
+    changes: dict[str, Counter[str]] = {}
+    for uplink, state, size in db.execute(
+        f"DELETE FROM outbox WHERE id IN ({marks}) RETURNING uplink, state, length(body)",  # noqa: S608
+        reports,
+    ):
+        change = changes.setdefault(uplink, Counter())
+        change.update({state.replace("-", "_"): -1, "delivered": 1, "size": -size})
+    for uplink, change in changes.items():
+        _count(db, uplink, **change)
 
 
 def following(db: sqlite3.Connection, uplink: str, fresh: float) -> Report | None:

@@ -89,6 +89,10 @@ class SqliteStore:
         """Remove an acknowledged report."""
         return self._writer.run(lambda db: outbox.delivered(db, report))
 
+    def delivered_many(self, reports: Sequence[int]) -> Deferred[None]:
+        """Remove acknowledged reports."""
+        return self._writer.run(lambda db: outbox.delivered_many(db, reports))
+
     def tried(self, report: int, reason: str, body: bytes | None = None) -> Deferred[None]:
         """Note a failed try."""
         return self._writer.run(lambda db: outbox.tried(db, report, reason, body))

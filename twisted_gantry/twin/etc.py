@@ -3,6 +3,7 @@
 Source: `001_3191ba0a590d87d6.txt` (v0.37), sections 1.5 to 1.8, 2.1, 3.1 and 4.
 """
 
+import re
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,32 +12,38 @@ from typing import Any
 
 import msgspec
 from klein import Klein
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime
-from twisted.internet.task import deferLater
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import Request as HttpRequest
 from twisted.web.iweb import IRequest
-from werkzeug.exceptions import HTTPException
 
-from twisted_gantry.net.http_server import Limits, bounded_site
+from twisted_gantry.net.http_client import Answer as HttpAnswer
+from twisted_gantry.net.http_client import BoundedClient, NoAnswer
+from twisted_gantry.net.http_server import bounded_site
+from twisted_gantry.twin.etc_entry import (
+    DEFAULT_RATE,
+    LIMITS,
+    MAX_SKEW_S,
+    Entry,
+    answer_failure,
+)
 from twisted_gantry.twin.faults import ETC, Faults
-from twisted_gantry.twin.faults import Settings as FaultSettings
 from twisted_gantry.wire import etc
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.etc_reports import decode_report
 from twisted_gantry.wire.lenient import loads
 
-_log = Logger()
-
-MAX_SKEW_S = 300.0
+REMOTE_URL = "http://127.0.0.1:3699/remotecontrol.do"
+MAX_ANSWER = 32 * 1024 * 1024  # a picture, or some seconds of video
 KEPT_REQUESTS = 10_000
 KEPT_BYTES = 64 * 1024 * 1024  # of bodies: ten thousand of the longest would be ten gigabytes
-LIMITS = Limits(body=etc.MAX_BODY, deadline=30.0, idle=60.0, connections=512)
 # China has had no summer time since 1991, and a small machine may have no zone database.
 CHINA = timezone(timedelta(hours=8))
 _MASKED = "***"
+
+
+class NotReached(Exception):
+    """A command has no answer of the gantry; the text says why, and holds no secret."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +90,10 @@ def _method_of(body: bytes) -> str:
 class Platform:
     """The platform. `now` gives Unix seconds; `clock` is for delays.
 
-    `counts` tells `code-1000` …, each method by its name, `cut`, `garbage` and `http-status`, and
-    what `bounded_site` counts.
+    `client` is the way to the gantry's `remotecontrol.do` at `remote_url`; without it the platform
+    cannot command. `rate` is how many requests a second it takes, 0 any number: 1005 beyond.
+    `counts` tells `code-1000` …, each method by its name, `cut`, `garbage`, `http-status`,
+    `commands` and `commands-lost`, and what `bounded_site` counts.
     """
 
     app = Klein()
@@ -97,10 +106,15 @@ class Platform:
         *,
         gantry_id: str,
         auth: str,
+        client: BoundedClient | None = None,
+        remote_url: str = REMOTE_URL,
+        rate: float = DEFAULT_RATE,
     ) -> None:
         self.cards: etc.CardList | None = None
         self.counts: Counter[str] = Counter()
-        self._faults, self._clock, self._now = faults, clock, now
+        self.remote_url = remote_url
+        self._entry = Entry(ETC, faults, clock, self.counts, rate)
+        self._clock, self._now, self._client = clock, now, client
         self._gantry_id, self._auth = gantry_id, auth
         self._received: deque[Received] = deque()
         self._received_bytes = 0
@@ -122,68 +136,57 @@ class Platform:
     @app.route("/monitor.do", methods=["POST"])
     async def monitor(self, request: HttpRequest) -> bytes:
         """Take one request, and misbehave as it is set."""
-        faults = self._faults.of(ETC)
-        if faults.refuse:
-            return await self._cut(request)
-        assert request.content is not None  # set once the request is complete
-        body = request.content.read()
-        headers = {
-            name.decode("latin-1").lower(): values[-1].decode("latin-1")
-            for name, values in request.requestHeaders.getAllRawHeaders()
-        }
-        answer = self._answer(body, headers, faults)
-        self._keep(body, headers, answer)
-        lost = answer is not None and faults.code is None and not faults.busy
-        drop = lost and self._faults.strikes(faults.drop)
-        garbage = lost and not drop and self._faults.strikes(faults.garbage)
-        if faults.delay:
-            await deferLater(self._clock, faults.delay)
-        if drop:
-            return await self._cut(request)
-        if answer is None:
-            self.counts["http-status"] += 1
-            request.setResponseCode(faults.http_status or 503)
-            return b""
-        request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
-        if garbage:
-            self.counts["garbage"] += 1
-            return b"\xff" + self._faults.garbage()  # 0xFF: never JSON, never UTF-8
-        return answer.encode()
+        return await self._entry.serve(request, self._check, self._keep)
 
     @app.handle_errors(Exception)
     def _(self, request: IRequest, failure: Failure) -> bytes:
-        """Answer a wrong path or verb with plain HTTP, and a mistake of ours with 1008."""
-        error = failure.value
-        if isinstance(error, HTTPException):
-            request.setResponseCode(error.code or 500)
-            return b""
-        _log.failure("a request to the platform failed", failure=failure)
-        return etc.answer(etc.Code.UNKNOWN_EXCEPTION).encode()
+        """Answer what went wrong."""
+        return answer_failure(ETC, request, failure)
 
-    def _answer(
-        self, body: bytes, headers: dict[str, str], faults: FaultSettings
-    ) -> etc.Answer | None:
-        if faults.http_status is not None:
-            return None
-        if faults.code is not None:
-            return etc.Answer(faults.code, "")
-        if faults.busy:
-            return etc.answer(etc.Code.TOO_FREQUENT)
+    async def command(self, method: etc.Method, fields: Any, url: str = "") -> Any:
+        """Send a command to the gantry, signed, and return its answer as JSON, as it came.
+
+        Of a picture it returns `contentType`, `filename`, `size`, `md5` (what the gantry says) and
+        `md5Good`. `fields` are sent whatever they are: a gantry must be seen to refuse bad ones.
+        Raises NotReached.
+        """
+        if self._client is None:
+            raise NotReached("this platform has no way to the gantry")
+        body = etc.encode_request(self._gantry_id, method, self._now(), fields)
+        self.counts["commands"] += 1
         try:
-            return self._take(
-                etc.check_request(
-                    body,
-                    headers,
-                    auth=self._auth,
-                    methods=etc.MONITOR,
-                    gantry_id=self._gantry_id,
-                    now=self._now(),
-                    skew=MAX_SKEW_S,
-                )
+            answer = await self._client.request(
+                "POST",
+                url or self.remote_url,
+                headers=etc.signed_headers(body, self._auth),
+                body=body,
+                limit=MAX_ANSWER,
             )
-        except etc.Refused as refused:
-            _log.info("the platform refuses a request: {why}", why=refused.why)
-            return etc.answer(refused.code)
+        except NoAnswer as error:
+            self.counts["commands-lost"] += 1
+            raise NotReached(str(error)) from None
+        if answer.status != 200:
+            raise NotReached(f"HTTP {answer.status}")
+        if _is_picture(answer):
+            return _picture(answer)
+        decoded = _decoded(answer.body)
+        if not isinstance(decoded, dict):
+            raise NotReached("HTTP 200, but no JSON object")
+        return decoded
+
+    def _check(self, body: bytes, headers: dict[str, str]) -> etc.Answer:
+        """Check and take a request. Raises etc.Refused."""
+        return self._take(
+            etc.check_request(
+                body,
+                headers,
+                auth=self._auth,
+                methods=etc.MONITOR,
+                gantry_id=self._gantry_id,
+                now=self._now(),
+                skew=MAX_SKEW_S,
+            )
+        )
 
     def _take(self, request: etc.Request) -> etc.Answer:
         """Take a request whose envelope is in order. Raises etc.Refused."""
@@ -203,8 +206,6 @@ class Platform:
         return etc.answer(etc.Code.SUCCESS)
 
     def _keep(self, body: bytes, headers: dict[str, str], answer: etc.Answer | None) -> None:
-        if answer is not None:
-            self.counts[f"code-{answer.code}"] += 1
         if etc.AUTH_HEADER in headers:
             headers = headers | {etc.AUTH_HEADER: _MASKED}
         self._received.append(Received(self._now(), headers, body, _method_of(body), answer))
@@ -212,10 +213,21 @@ class Platform:
         while len(self._received) > KEPT_REQUESTS or self._received_bytes > KEPT_BYTES:
             self._received_bytes -= len(self._received.popleft().body)
 
-    async def _cut(self, request: HttpRequest) -> bytes:
-        """Cut the connection, and never answer."""
-        self.counts["cut"] += 1
-        channel: Any = request.channel
-        channel.transport.abortConnection()
-        gone: Deferred[bytes] = Deferred()  # klein cancels it when the connection is lost
-        return await gone
+
+def _is_picture(answer: HttpAnswer) -> bool:
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind.startswith(("image/", "video/")) or kind == "application/octet-stream"
+
+
+def _picture(answer: HttpAnswer) -> dict[str, Any]:
+    """Describe a picture (section 3.3.3)."""
+    disposition = answer.headers.get("content-disposition", "")
+    match = re.search(r'filename="?([^";]{1,255})', disposition)
+    given = answer.headers.get(etc.MD5_HEADER, "")
+    return {
+        "contentType": answer.headers.get("content-type", ""),
+        "filename": match[1].strip() if match else "",
+        "size": len(answer.body),
+        "md5": given,
+        "md5Good": given.strip().lower() == etc.digest(answer.body),
+    }

@@ -27,7 +27,8 @@ On `fogslink`:
 - `drop`: the data is taken, its answer is not sent.
 - `garbage`: the data is taken, a line that is no JSON is sent.
 - `busy`: silence, and nothing is taken.
-- `code`: this code to every pack, and nothing is taken; `9` asks for the pack again.
+- `code`: this code to every pack, and nothing is taken; `9` asks for the pack again. `2` and `3`
+  refuse a new session, too.
 - `http_status` has no meaning there and is refused.
 
 On all, `for` (s): all of it ends by itself after so long.

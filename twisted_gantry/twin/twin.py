@@ -1,7 +1,7 @@
 """The twin as one service: the world, its faces, and the control API."""
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -13,11 +13,26 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.protocols.policies import WrappingFactory
 
+from twisted_gantry.net.http_client import BoundedClient, persistent_pool, treq_client
+from twisted_gantry.twin.bms import Ems
+from twisted_gantry.twin.cabinet import MONITOR_URL, CabinetTwin
+from twisted_gantry.twin.cfos import ADMIN_PASSWORD, PowerBrain
 from twisted_gantry.twin.control import Control
-from twisted_gantry.twin.etc import Platform
-from twisted_gantry.twin.faults import ETC, UPS_TCP, Faults
+from twisted_gantry.twin.etc import REMOTE_URL, Platform
+from twisted_gantry.twin.faults import (
+    CABINET,
+    CFOS,
+    EMS,
+    ETC,
+    FOGSLINK,
+    UPS_HTTP,
+    UPS_TCP,
+    Faults,
+)
+from twisted_gantry.twin.fogslink import Cloud, CloudFactory
 from twisted_gantry.twin.listener import CannotListen, Closable, Listener
 from twisted_gantry.twin.upscard import Card, UpsCardFactory
+from twisted_gantry.twin.upscard_http import ups_http_face
 from twisted_gantry.twin.world.world import World
 from twisted_gantry.wire.etc import TEST_AUTH
 from twisted_gantry.wire.upscard import MAX_PASSWORD
@@ -30,17 +45,26 @@ FASTEST = 3600.0
 # Time that a stalled process has lost is not made up for beyond this: at the highest speed it would
 # stall again.
 LONGEST_ELAPSED_S = 1.0
+# Bytes of an answer to the platform or the cabinet: it may be a picture, or a white list.
+LONGEST_ANSWER = 32 * 1024 * 1024
 
 
 class TwinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a twin is set up; without any it has the demo's ports, ids and credentials.
 
-    `speed` is simulated seconds a second. Equal seeds give equal noise and faults. `world` changes
-    the world before it starts. Raises ValueError for what is out of range.
+    The endpoints are named as the faces are. `speed` is simulated seconds a second. Equal seeds
+    give equal noise and faults. `world` changes the world before it starts. `monitor_url` is where
+    the cabinet uploads to, `remote_url` where the platform commands. Raises ValueError for what is
+    out of range.
     """
 
     ups_tcp: str = "tcp:2390:interface=127.0.0.1"
+    ups_http: str = "tcp:2380:interface=127.0.0.1"
+    cfos: str = "tcp:4700:interface=127.0.0.1"
+    ems: str = "tcp:4800:interface=127.0.0.1"
+    cabinet: str = "tcp:3700:interface=127.0.0.1"
     etc: str = "tcp:8088:interface=127.0.0.1"
+    fogslink: str = "tcp:63321:interface=127.0.0.1"
     control: str = "tcp:8081:interface=127.0.0.1"
     world: dict[str, Any] = {}
     speed: float = 1.0
@@ -48,6 +72,12 @@ class TwinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ups_password: str | None = None
     gantry_id: str = "G000211001002110010"
     auth: str = TEST_AUTH
+    monitor_url: str = MONITOR_URL
+    remote_url: str = REMOTE_URL
+    cfos_password: str = ADMIN_PASSWORD
+    device_uid: str = "bms-0001"
+    eq_sn: str = "12345678"
+    api_key: str = "1234567890123456"
 
     def __repr__(self) -> str:
         """Show the ports, never the passwords."""
@@ -58,6 +88,11 @@ class TwinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError(f"speed must be above 0 and at most {FASTEST:g}")
         if self.ups_password is not None and not 0 < len(self.ups_password) <= MAX_PASSWORD:
             raise ValueError(f"ups_password must have 1 to {MAX_PASSWORD} characters")
+
+
+_ENDPOINTS = ("ups_tcp", "ups_http", "cfos", "ems", "cabinet", "etc", "fogslink", "control")
+ON_FREE_PORTS: Mapping[str, Any] = dict.fromkeys(_ENDPOINTS, "tcp:0:interface=127.0.0.1")
+"""Settings with which nothing listens on a fixed port; `Twin.port` tells where it does."""
 
 
 class Stepper(Service):
@@ -91,14 +126,19 @@ class Stepper(Service):
 
 
 class Twin(MultiService):
-    """The whole twin. `listeners` are named as the faces: `ups-tcp`, `etc`; and `control`."""
+    """The whole twin. `listeners` are named as the faces, and `control`."""
 
     def __init__(
-        self, world: World, faults: Faults, ups_card: UpsCardFactory, platform: Platform
+        self,
+        world: World,
+        faults: Faults,
+        cards: Mapping[str, Card],
+        platform: Platform,
+        cloud: Cloud,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.world, self.faults = world, faults
-        self.ups_card, self.platform = ups_card, platform
+        self.world, self.faults, self.cards = world, faults, cards
+        self.platform, self.cloud = platform, cloud
         self.listeners: dict[str, Listener] = {}
 
     def add_listener(self, name: str, listener: Listener) -> None:
@@ -144,31 +184,88 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
     world = World(random.Random(seeds.random()))  # noqa: S311
     world.change(settings.world)
     faults = Faults(reactor.seconds, random.Random(seeds.random()))  # noqa: S311
-    card = Card(world.ups["ups1"], password=settings.ups_password or "")
-    ups_card = UpsCardFactory(card, faults, reactor)
-    platform = Platform(faults, reactor, now, gantry_id=settings.gantry_id, auth=settings.auth)
-    control = Control(world, faults, platform, {UPS_TCP: ups_card.counts, ETC: platform.counts})
-    twin = Twin(world, faults, ups_card, platform)
-    sites = {ETC: platform.site(), CONTROL: control.site(reactor)}
-
-    def add(name: str, place: str, factory: IProtocolFactory) -> None:
-        try:
-            endpoint = serverFromString(reactor, place)
-        except (ValueError, TypeError, OSError) as error:
-            raise ValueError(f"{name}: {place!r} is no endpoint: {error}") from None
-        listener = Listener(reactor, place, endpoint, factory, lambda: _open(factory))
-        twin.add_listener(name, listener)
-
-    add(UPS_TCP, settings.ups_tcp, ups_card)
-    add(ETC, settings.etc, sites[ETC])
-    add(CONTROL, settings.control, sites[CONTROL])
+    pool = persistent_pool(reactor)
+    client = BoundedClient(treq_client(reactor, pool), reactor, limit=LONGEST_ANSWER)
+    password = settings.ups_password or ""
+    cards = {name: Card(ups, password=password) for name, ups in world.ups.items()}
+    ups_tcp = UpsCardFactory(cards["ups1"], faults, reactor)
+    ups_http = ups_http_face(cards["ups2"], faults, reactor)
+    brain = PowerBrain(world.charging, faults, reactor, now, admin_password=settings.cfos_password)
+    ems = Ems({settings.device_uid: world.storage["bms1"]}, faults, reactor)
+    cabinet = CabinetTwin(
+        world.cabinet,
+        faults,
+        reactor,
+        now,
+        client,
+        gantry_id=settings.gantry_id,
+        auth=settings.auth,
+        monitor_url=settings.monitor_url,
+    )
+    platform = Platform(
+        faults,
+        reactor,
+        now,
+        gantry_id=settings.gantry_id,
+        auth=settings.auth,
+        client=client,
+        remote_url=settings.remote_url,
+    )
+    cloud = Cloud(faults, reactor, now, {settings.eq_sn: settings.api_key})
+    counts = {
+        UPS_TCP: ups_tcp.counts,
+        UPS_HTTP: ups_http.counts,
+        CFOS: brain.counts,
+        EMS: ems.counts,
+        CABINET: cabinet.counts,
+        ETC: platform.counts,
+        FOGSLINK: cloud.counts,
+    }
+    control = Control(world, faults, platform, cloud, counts)
+    twin = Twin(world, faults, cards, platform, cloud)
+    twin.addService(_Closing(pool.closeCachedConnections))  # type: ignore[no-untyped-call]
+    services: list[Any] = [ups_http, cabinet]
+    for service in services:
+        service.setName(type(service).__name__)  # the listener has the name of the face
+        service.setServiceParent(twin)
+    faces: list[tuple[str, str, IProtocolFactory]] = [
+        (UPS_TCP, settings.ups_tcp, ups_tcp),
+        (UPS_HTTP, settings.ups_http, ups_http.site()),
+        (CFOS, settings.cfos, brain.site()),
+        (EMS, settings.ems, ems.site()),
+        (CABINET, settings.cabinet, cabinet.site()),
+        (ETC, settings.etc, platform.site()),
+        (FOGSLINK, settings.fogslink, CloudFactory(cloud)),
+        (CONTROL, settings.control, control.site(reactor)),
+    ]
+    for name, place, factory in faces:
+        twin.add_listener(name, _listener(name, place, factory, reactor))
     Stepper(world, reactor, settings.speed).setServiceParent(twin)  # type: ignore[no-untyped-call]
     return twin
 
 
+def _listener(name: str, place: str, factory: IProtocolFactory, reactor: Any) -> Listener:
+    try:
+        endpoint = serverFromString(reactor, place)
+    except (ValueError, TypeError, OSError) as error:
+        raise ValueError(f"{name}: {place!r} is no endpoint: {error}") from None
+    return Listener(reactor, place, endpoint, factory, lambda: _open(factory))
+
+
+class _Closing(Service):
+    """Closes what is left open when the twin stops."""
+
+    def __init__(self, close: Callable[[], Deferred[Any]]) -> None:
+        self._close = close
+
+    def stopService(self) -> Deferred[Any]:
+        super().stopService()  # type: ignore[no-untyped-call]
+        return self._close()
+
+
 def _open(factory: IProtocolFactory) -> Iterable[Closable]:
     """Return the open connections of a face."""
-    if isinstance(factory, UpsCardFactory):
+    if isinstance(factory, UpsCardFactory | CloudFactory):
         return list(factory.sessions)
     assert isinstance(factory, WrappingFactory)  # what bounded_site returns
     return list(factory.protocols)

@@ -1,7 +1,8 @@
-"""The management card of a UPS, as seen over TCP: it answers commands and acts on the world.
+"""The management card of a UPS, and its TCP face: it answers commands and acts on the world.
 
 Source: `000_ebcda87cd71d876a.txt`. Sessions are kept for good; objects follow each other bare.
-A new password counts from the moment after the reply to the command that brought it.
+A new password counts from the moment after the reply to the command that brought it. The other
+face is `upscard_http`.
 """
 
 import hmac
@@ -87,6 +88,77 @@ class Card:
         return "(OK" if control is not None and control() else "(FAILED"
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a command came to. `host` is where it goes over HTTP, None where none is known."""
+
+    data: bytes
+    code: int | None = None
+    host: str | None = None
+    new_password: str | None = None
+
+
+class Answers:
+    """What a card answers at one of its faces, whose faults are those of `face`.
+
+    `counts` gains `answered`, `failed` and `error-101` ….
+    """
+
+    def __init__(
+        self,
+        card: Card,
+        faults: Faults,
+        face: str,
+        counts: Counter[str],
+        is_host: Callable[[str], bool] | None = None,
+    ) -> None:
+        self._card, self._faults, self._face, self._counts = card, faults, face, counts
+        self._is_host = is_host
+
+    def answer(self, frame: bytes, *, overloaded: bool) -> Answer:
+        """Do a command, or refuse it; an `overloaded` card is BUSY.
+
+        Over HTTP a `host` that `is_host` does not take is as good as none.
+        """
+        over_http = self._is_host is not None
+        try:
+            command = decode_command(frame, over_http=over_http)
+            if self._is_host is not None and not self._is_host(command.host or ""):
+                raise CommandError(ErrorCode.HOST_NO, command.session, command.cmd)
+        except CommandError as error:
+            host = error.host
+            if host is not None and self._is_host is not None and not self._is_host(host):
+                host = None
+            return self._error(error.code, error.session, error.cmd, host, frame)
+        code = self._code(command, overloaded)
+        if code is not None:
+            return self._error(code, command.session, command.cmd, command.host, frame)
+        value = self._card.perform(command.cmd)
+        self._counts["failed" if value == "(FAILED" else "answered"] += 1
+        result = Result(uid=self._card.uid, session=command.session, cmd=command.cmd, value=value)
+        return Answer(result.encode(), None, command.host, command.new_password)
+
+    def _code(self, command: Command, overloaded: bool) -> int | None:
+        """Return the code for a command that is not to act; None if it is."""
+        faults = self._faults.of(self._face)
+        if faults.code is not None:
+            return int(faults.code)
+        if faults.busy or overloaded:
+            return ErrorCode.BUSY
+        if not self._card.accepts(command.password):
+            return ErrorCode.PASSWORD_ERROR
+        return None
+
+    def _error(
+        self, code: int, session: str | None, cmd: str | None, host: str | None, frame: bytes
+    ) -> Answer:
+        self._counts[f"error-{code:03d}"] += 1
+        if code in _ECHOED:
+            return Answer(encode_echo(ErrorCode(code), frame), code, host)
+        refusal = Refusal(result=code, uid=self._card.uid, session=session, cmd=cmd)
+        return Answer(refusal.encode(), code, host)
+
+
 @dataclass
 class _Reply:
     """What waits to be sent, from `due` on; `data` None is a reply that is lost."""
@@ -104,6 +176,7 @@ class _Session(Protocol):
 
     def __init__(self, card: Card, faults: Faults, clock: IReactorTime, counts: Counter[str]):
         self._card, self._faults, self._clock, self._counts = card, faults, clock, counts
+        self._answers = Answers(card, faults, UPS_TCP, counts)
         self._framer = ObjectFramer()
         self._waiting: deque[_Reply] = deque()
         self._next: IDelayedCall | None = None
@@ -160,41 +233,8 @@ class _Session(Protocol):
     def _take(self, frame: bytes) -> None:
         """Answer one object."""
         self._counts["objects"] += 1
-        new_password = None
-        try:
-            command = decode_command(frame)
-            data = self._refusal(command, frame)
-            if data is None:
-                data = self._perform(command)
-                new_password = command.new_password
-        except CommandError as error:
-            data = self._encode_error(error.code, error.session, error.cmd, frame)
-        self._queue(data, new_password)
-
-    def _refusal(self, command: Command, frame: bytes) -> bytes | None:
-        """Return the answer to a command that is not to act; None if it is."""
-        faults = self._faults.of(UPS_TCP)
-        code = int(faults.code) if faults.code is not None else None
-        if code is None and (faults.busy or len(self._waiting) >= BUSY_ABOVE):
-            code = ErrorCode.BUSY
-        if code is None and not self._card.accepts(command.password):
-            code = ErrorCode.PASSWORD_ERROR
-        if code is None:
-            return None
-        return self._encode_error(code, command.session, command.cmd, frame)
-
-    def _encode_error(self, code: int, session: str | None, cmd: str | None, frame: bytes) -> bytes:
-        self._counts[f"error-{code:03d}"] += 1
-        if code in _ECHOED:
-            return encode_echo(ErrorCode(code), frame)
-        return Refusal(result=code, uid=self._card.uid, session=session, cmd=cmd).encode()
-
-    def _perform(self, command: Command) -> bytes:
-        value = self._card.perform(command.cmd)
-        self._counts["failed" if value == "(FAILED" else "answered"] += 1
-        return Result(
-            uid=self._card.uid, session=command.session, cmd=command.cmd, value=value
-        ).encode()
+        answer = self._answers.answer(frame, overloaded=len(self._waiting) >= BUSY_ABOVE)
+        self._queue(answer.data, answer.new_password)
 
     # -- replies: in the order of their commands, each at its time
 

@@ -18,8 +18,7 @@ from zope.interface import implementer
 from twisted_gantry.net.http_client import BoundedClient, persistent_pool, treq_client
 from twisted_gantry.net.reconnect import Backoff
 from twisted_gantry.net.service import NamedService
-from twisted_gantry.site.alarms import Severity
-from twisted_gantry.site.interfaces import Cap, IPlatform, Ledger, Subject
+from twisted_gantry.site.interfaces import Cap, IPlatform, Subject
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.site import Site
 from twisted_gantry.site.status import State, Status
@@ -28,6 +27,7 @@ from twisted_gantry.uplinks.etc_channel import Channel, EtcChannel
 from twisted_gantry.uplinks.etc_reporter import Reporter, log_failure
 from twisted_gantry.uplinks.etc_sender import Sender
 from twisted_gantry.uplinks.etc_steering import Steering
+from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
 
 _log = Logger()
 
@@ -81,6 +81,7 @@ class EtcUplink(NamedService):
         self.status = Status(NAME, now)
         self._site, self._clock, self._close = site, clock, close
         self._cap = Cap(settings.backlog_size, settings.backlog_age or math.inf)
+        self._alarms = OutboxAlarms(NAME, site.alarms)
         self._steering = Steering(
             settings.url, settings.period, site.store, clock, now, self._steered
         )
@@ -90,6 +91,7 @@ class EtcUplink(NamedService):
             clock,
             now,
             self._cap,
+            self._alarms,
             stored=lambda urgent: self._sender.wake(now=urgent),
             dropped=self._dropped,
         )
@@ -101,6 +103,7 @@ class EtcUplink(NamedService):
             now,
             Backoff(RETRY_FIRST, RETRY_MOST, spread),
             site.alarms,
+            self._alarms,
             self.status,
             restamp=settings.backlog_time == "restamp",
             server=self._steering.server_for,
@@ -121,8 +124,7 @@ class EtcUplink(NamedService):
         self._starting: Deferred[None] | None = None
         self._first: IDelayedCall | None = None
         self._reports = {
-            subject: self._loop(partial(self._reporter.report, subject))
-            for subject in Subject
+            subject: self._loop(partial(self._reporter.report, subject)) for subject in Subject
         }
         self._others = [
             (self._loop(self._ask_for_cards), settings.cards_period),
@@ -249,21 +251,8 @@ class EtcUplink(NamedService):
     def _enforce_cap(self) -> None:
         enforced = self._site.store.enforce(NAME, self._cap)
         enforced.addCallback(self._dropped).addErrback(log_failure)
-        self._site.store.ledger(NAME).addCallback(self._audit).addErrback(log_failure)
-
-    def _audit(self, ledger: Ledger) -> None:
-        """Let the alarm say what the ledger does: also after a restart, also after a drop."""
-        name = f"{NAME}.set-aside"
-        raised = any(alarm.name == name for alarm in self._site.alarms.active(NAME))
-        if not ledger.set_aside:
-            self._site.alarms.clear(name)
-        elif not raised:
-            self._site.alarms.set(
-                name,
-                Severity.WARNING,
-                f"{ledger.set_aside} reports were refused and are set aside",
-                f"有{ledger.set_aside}条上报被拒绝并搁置",
-            )
+        ledger = self._site.store.ledger(NAME)
+        ledger.addCallback(self._alarms.audit).addErrback(log_failure)
 
     def _ask_for_cards(self) -> None:
         self._asking = ensureDeferred(self._cards.ask())

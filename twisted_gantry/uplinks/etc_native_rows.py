@@ -4,32 +4,22 @@ Its points are called `<group>.<field>`, or `<group>.<row>.<field>` where a grou
 groups and fields as in the report, in snake case.
 """
 
-from typing import TypeVar
+from collections.abc import Mapping
 
 import msgspec
 
 from twisted_gantry.site.points import Points
 from twisted_gantry.wire import etc_reports as wire
-from twisted_gantry.wire.etc import SENTINELS, Sentinel, flag, number, percent
-from twisted_gantry.wire.reading import Quality, Value
+from twisted_gantry.wire import etc_uploads
+from twisted_gantry.wire.etc import SENTINELS, Sentinel
+from twisted_gantry.wire.reading import Quality
 
-GROUPS: dict[str, type[wire.Group]] = {
-    "elec": wire.Elec,
-    "rectifier": wire.Rectifier,
-    "ups": wire.Ups,
-    "air_conditioners": wire.AirConditioner,
-    "thermohygrometer": wire.Thermohygrometer,
-    "waterlogging_sensor": wire.Sensor,
-    "doors": wire.Doors,
-    "smoke_sensor": wire.Sensor,
-    "thunder_spd": wire.ThunderSpd,
+GROUPS: Mapping[str, type[wire.Group]] = {
+    name: shape.message for name, shape in etc_uploads.GROUPS.items()
 }
 """The row of each group of a report."""
 
 DOORS = ("front", "back")
-# What a unit of the catalogue is divided by for the document's: kW, kWh, minutes.
-_DIVISORS = {"W": 1000.0, "Wh": 1000.0, "s": 60.0}
-_R = TypeVar("_R", bound=wire.Group)
 
 
 def has_own_rows(points: Points, source: str, group: str) -> bool:
@@ -39,43 +29,30 @@ def has_own_rows(points: Points, source: str, group: str) -> bool:
 
 def own_rows(points: Points, source: str, group: str) -> tuple[wire.Group, ...]:
     """Return the rows of a group as a source has them; an object is one row."""
-    row = GROUPS[group]
-    if "id" not in row.__struct_fields__:
-        return (_row(row, points, f"{source}.{group}"),)
+    if not etc_uploads.GROUPS[group].is_array:
+        return (_row(group, points, f"{source}.{group}"),)
     prefix = f"{source}.{group}."
     ids = dict.fromkeys(
         point.name.removeprefix(prefix).partition(".")[0] for point in points.under(prefix)
     )
-    return tuple(_row(row, points, f"{prefix}{each}", id=each) for each in ids)
+    return tuple(_row(group, points, f"{prefix}{each}", id=each) for each in ids)
 
 
-def _row(row: type[_R], points: Points, prefix: str, **given: str) -> _R:
+def _row(group: str, points: Points, prefix: str, **given: str) -> wire.Group:
     values = {
-        field: _written(points, f"{prefix}.{field}")
-        for field in row.__struct_fields__
-        if field not in given
+        field.name: _written(points, f"{prefix}.{field.name}", field)
+        for field in etc_uploads.GROUPS[group].fields
     }
-    return row(**values, **given)
+    return GROUPS[group](**values, **given)
 
 
-def _written(points: Points, name: str) -> str:
+def _written(points: Points, name: str, field: etc_uploads.Field) -> str:
     point = points.get(name)
     if point is None:
         return Sentinel.NOT_SUPPORT.value
     if point.quality is not Quality.GOOD:
         return SENTINELS[point.quality].value
-    return _text(point.value, points.catalogue[name].unit)
-
-
-def _text(value: Value, unit: str) -> str:
-    if value is None:
-        return Sentinel.NO_DATA.value
-    if isinstance(value, bool):
-        return flag(value)
-    if isinstance(value, str):
-        return value
-    value = value / _DIVISORS.get(unit, 1.0)
-    return percent(value) if unit in {"%", "°C"} else number(value)
+    return field.write(point.value)
 
 
 def door_fields(doors: wire.Doors, which: str) -> dict[str, str]:

@@ -11,13 +11,14 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_gantry.site.alarms import Alarm, Severity
+from twisted_gantry.site.alarms import Alarm
 from twisted_gantry.site.interfaces import Cap, Subject
 from twisted_gantry.site.points import Batch
 from twisted_gantry.site.site import Cabinet, Site
 from twisted_gantry.uplinks import etc_rows
 from twisted_gantry.uplinks.etc_latches import Edge, Latches
 from twisted_gantry.uplinks.etc_native_rows import DOORS
+from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
 from twisted_gantry.wire.etc import Method, encode_request
 
 _log = Logger()
@@ -43,11 +44,13 @@ class Reporter:
         clock: IReactorTime,
         now: Callable[[], float],
         cap: Cap,
+        alarms: OutboxAlarms,
         *,
         stored: Callable[[bool], None],
         dropped: Callable[[Iterable[int]], None],
     ) -> None:
         self._name, self._site, self._clock, self._now, self._cap = name, site, clock, now, cap
+        self._alarms = alarms
         self._stored, self._dropped = stored, dropped
         self._latches = {cabinet.id: Latches() for cabinet in site.cabinets}
         self._windows: dict[str, IDelayedCall] = {}
@@ -207,23 +210,13 @@ class Reporter:
 
         def kept(result: tuple[int, Iterable[int]]) -> None:
             number, dropped = result
-            self._site.alarms.clear("store.failed")
+            self._alarms.kept()
             then(number)
             self._dropped(dropped)
             self._stored(urgent)
 
-        stored.addCallbacks(kept, self._not_kept).addErrback(log_failure)
-
-    def _not_kept(self, failure: Failure) -> None:
-        """Say that the disk fails; the edges that the report carried stay latched."""
-        if not self._site.alarms.active("store"):  # said once, until it is over
-            _log.failure("a report could not be stored", failure=failure)
-        self._site.alarms.set(
-            "store.failed",
-            Severity.CRITICAL,
-            f"reports cannot be stored: {failure.getErrorMessage()}",
-            f"上报数据无法保存:{failure.getErrorMessage()}",
-        )
+        # What it carries stays latched when it could not be kept.
+        stored.addCallbacks(kept, self._alarms.not_kept).addErrback(log_failure)
 
 
 _COMPUTERS = "computers"

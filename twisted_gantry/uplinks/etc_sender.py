@@ -16,6 +16,7 @@ from twisted_gantry.site.alarms import Alarms, Severity
 from twisted_gantry.site.interfaces import IStore, Report
 from twisted_gantry.site.status import Status
 from twisted_gantry.uplinks.etc_channel import Channel, Kind, Taken, host_of
+from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
 from twisted_gantry.wire.etc import restamped
 
 _log = Logger()
@@ -43,6 +44,7 @@ class Sender:
         now: Callable[[], float],
         backoff: Backoff,
         alarms: Alarms,
+        outbox_alarms: OutboxAlarms,
         status: Status,
         *,
         restamp: bool,
@@ -55,7 +57,7 @@ class Sender:
         self.counts: Counter[str] = Counter()
         self._name, self._store, self._channel = name, store, channel
         self._clock, self._now, self._backoff = clock, now, backoff
-        self._alarms, self._status = alarms, status
+        self._alarms, self._outbox_alarms, self._status = alarms, outbox_alarms, status
         self._restamp, self._left, self._stale = restamp, left, stale
         self._server, self._acknowledged = server, acknowledged
         self._running: Deferred[None] | None = None
@@ -158,12 +160,7 @@ class Sender:
             reason=reason,
         )
         await self._store.set_aside(report.id, reason)
-        self._alarms.set(
-            f"{self._name}.set-aside",
-            Severity.WARNING,
-            f"reports were refused and set aside; the last: {reason}",
-            f"有上报被拒绝并搁置;最近一次:{reason}",
-        )
+        self._outbox_alarms.set_aside(reason, reason)
         self._gone(report, acknowledged=False)
 
     async def _old_stamp(self, report: Report, taken: Taken) -> None:

@@ -15,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
+from twisted_gantry.net.addresses import is_loopback
 from twisted_gantry.net.json_http import HttpError, header, respond_error
 from twisted_gantry.site.secret import Secret
 
@@ -189,11 +190,4 @@ def needs_password(endpoint: str) -> bool:
     if kind not in ("tcp", "tcp6", "ssl"):
         return True
     interfaces = [part[len("interface=") :] for part in rest if part.startswith("interface=")]
-    return len(interfaces) != 1 or not _is_loopback(interfaces[0].replace("\\:", ":"))
-
-
-def _is_loopback(interface: str) -> bool:
-    try:
-        return ip_address(interface).is_loopback
-    except ValueError:
-        return interface == "localhost"
+    return len(interfaces) != 1 or not is_loopback(interfaces[0].replace("\\:", ":"))

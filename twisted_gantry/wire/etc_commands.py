@@ -5,21 +5,25 @@ Source: `001_3191ba0a590d87d6.txt` (v0.37), sections 2.2, 3.2 and 3.3; decisions
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from enum import IntEnum
+from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
 from twisted_gantry.wire.errors import BadMessage
 
 FIRST_CABINET = "1"
+MAX_ID = 20  # characters of a cabinet's id, as of a gantry's
 FREQUENCIES = range(5, 86_401)
 """The seconds that `setFrequency` may be."""
 TEMPERATURES = (0.0, 45.0)
 """The lowest and the highest set point of an air conditioner, in °C."""
+YEARS = range(1970, 3000)
+"""The years of the times that are read; farther ones overflow in some zone or other."""
 
 
 class Cmd(IntEnum):
@@ -39,12 +43,13 @@ class Cmd(IntEnum):
 # The fields of each cmd beside `cabinetId`, and what they may be.
 _DIGITS = r"[0-9]{1,5}"
 _DEGREES = r"-?[0-9]{1,3}(\.[0-9]{1,3})?"
+_AIR_ID = r"0|[1-9][0-9]?"
 _FIELDS: dict[Cmd, dict[str, str]] = {
     Cmd.POWER_CYCLE: {"rebootIp": r"[^\s]{1,64}", "rebootPort": _DIGITS},
     Cmd.UNLOCK_DOOR: {"unlockDoorId": "[12]"},
-    Cmd.AIR_CONDITIONER: {"airId": r"[0-9]{1,2}", "airOperate": "[12]"},
+    Cmd.AIR_CONDITIONER: {"airId": _AIR_ID, "airOperate": "[12]"},
     Cmd.AIR_CONDITIONER_TEMPERATURE: {
-        "airId": r"[0-9]{1,2}",
+        "airId": _AIR_ID,
         "autoRefrigerationTemp": _DEGREES,
         "autoHeatingTemp": _DEGREES,
     },
@@ -54,15 +59,25 @@ _FIELDS: dict[Cmd, dict[str, str]] = {
     Cmd.BATTERY_TEST: {"testStartStop": "[01]"},
     Cmd.BATTERY_TEST_RESULT: {},
 }
+_COMMON = ("updateNow", "setServer", "setFrequency", "cmd", "cabinetId")
+_KNOWN = frozenset(_COMMON).union(*_FIELDS.values())
 # Those that name no cabinet are meant for every one of the gantry.
 _ALL_CABINETS = frozenset({Cmd.POWER_CYCLE, Cmd.POWER_MODE, Cmd.DOOR_GUARD})
+_SERVER = re.compile(
+    r"(https?://)?"
+    r"([A-Za-z0-9][A-Za-z0-9._-]{0,252}|\[(?P<v6>[0-9A-Fa-f:.]{2,45})\])"
+    r"(:(?P<port>[0-9]{1,5}))?"
+    r"/[A-Za-z0-9._~%!$&'()*+,;=:/-]{1,200}",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
 class Command:
     """One `cmd` with its fields, all text as in the document, checked.
 
-    `cabinet_id` is None where all cabinets of the gantry are meant.
+    `cabinet_id` is None where all cabinets of the gantry are meant, and for a power cycle, whose
+    relay stands in no cabinet.
     """
 
     cmd: Cmd
@@ -86,11 +101,12 @@ class Control:
 def decode_control(fields: Any, *, cabinet: bool) -> Control:
     """Read a `computerControl`, or with `cabinet` a `cabinetControl`, and check all of it.
 
-    A field that is empty counts as not given. Raises BadMessage, which names the field.
+    A field that is empty counts as not given, one that the document does not know is passed over.
+    Raises BadMessage, which names the field.
     """
     if not isinstance(fields, dict):
         raise BadMessage("the control is no object")
-    given = {key: _text(key, value) for key, value in fields.items() if value not in (None, "")}
+    given = _given(fields, _KNOWN)
     update = given.get("updateNow")
     if update not in (None, "1"):
         raise BadMessage("updateNow is not 1")
@@ -105,10 +121,18 @@ def decode_control(fields: Any, *, cabinet: bool) -> Control:
     return control
 
 
-def _text(key: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise BadMessage(f"{key[:40]} is no text")
-    return value.strip()
+def _given(fields: dict[str, Any], keys: Iterable[str]) -> dict[str, str]:
+    """Return the texts under `keys` that are not empty. Raises BadMessage."""
+    given: dict[str, str] = {}
+    for key in keys:
+        value = fields.get(key)
+        if value is None:
+            continue
+        if not isinstance(value, str):
+            raise BadMessage(f"{key} is no text")
+        if value.strip():
+            given[key] = value.strip()
+    return given
 
 
 def _frequency(given: dict[str, str]) -> int | None:
@@ -139,12 +163,16 @@ def _command(given: dict[str, str]) -> Command | None:
         raise BadMessage("rebootPort is out of range")
     if cmd is Cmd.AIR_CONDITIONER_TEMPERATURE:
         check_set_points(float(fields["autoRefrigerationTemp"]), float(fields["autoHeatingTemp"]))
-    cabinet_id = given.get("cabinetId")
-    if cabinet_id is None and cmd not in _ALL_CABINETS:
-        cabinet_id = FIRST_CABINET
-    if cabinet_id is not None and not 0 < len(cabinet_id) <= 20:
+    if cmd is Cmd.POWER_CYCLE:
+        return Command(cmd, None, fields)
+    return Command(cmd, _cabinet_id(given, None if cmd in _ALL_CABINETS else FIRST_CABINET), fields)
+
+
+def _cabinet_id(given: dict[str, str], default: str | None) -> str | None:
+    cabinet_id = given.get("cabinetId", default)
+    if cabinet_id is not None and len(cabinet_id) > MAX_ID:
         raise BadMessage("cabinetId is out of range")
-    return Command(cmd, cabinet_id, fields)
+    return cabinet_id
 
 
 def check_set_points(cool_above: float, heat_below: float) -> None:
@@ -178,17 +206,19 @@ def server_url(text: str, scheme: str) -> str:
 
     `scheme` is the one that is kept when none is given. Raises BadMessage.
     """
-    url = text if "://" in text else f"{scheme}://{text}"
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        raise BadMessage("setServer is no [scheme://]host[:port]/path") from None
-    odd = parts.username or parts.password or parts.query or parts.fragment
-    plain = re.fullmatch(r"[\x21-\x7e]{1,200}", url) is not None
-    if not (good and plain and not odd and len(parts.path) > 1):
+    match = _SERVER.fullmatch(text)
+    good = match is not None and 0 < int(match["port"] or 80) < 65_536
+    if match is None or not good or not _is_address(match["v6"] or "::"):
         raise BadMessage("setServer is no [scheme://]host[:port]/path")
-    return url
+    return text if match[1] else f"{scheme}://{text}"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 # -- the result of a battery test (section 3.2.3)
@@ -229,11 +259,9 @@ def decode_picture_request(fields: Any, zone: tzinfo) -> PictureRequest:
     """Read a `getCabinetImageVedio`; times are in `zone`. Raises BadMessage."""
     if not isinstance(fields, dict):
         raise BadMessage("getCabinetImageVedio is no object")
-    cabinet_id = _text("cabinetId", fields.get("cabinetId") or FIRST_CABINET)
-    if not 0 < len(cabinet_id) <= 20:
-        raise BadMessage("cabinetId is out of range")
-    opened = _text("doorOpenTime", fields.get("doorOpenTime") or "")
-    return PictureRequest(cabinet_id, parse_local_time(opened, zone))
+    given = _given(fields, ("cabinetId", "doorOpenTime"))
+    cabinet_id = _cabinet_id(given, FIRST_CABINET) or FIRST_CABINET
+    return PictureRequest(cabinet_id, parse_local_time(given.get("doorOpenTime", ""), zone))
 
 
 def parse_local_time(text: str, zone: tzinfo) -> float:
@@ -243,7 +271,7 @@ def parse_local_time(text: str, zone: tzinfo) -> float:
     """
     form = r"([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,3})?"
     match = re.fullmatch(form, text)
-    if match is None:
+    if match is None or int(text[:4]) not in YEARS:
         raise BadMessage("a time that is not yyyy-MM-dd hh:mm:ss.zzz")
     try:
         moment = datetime.strptime(match[1], "%Y-%m-%d %H:%M:%S").replace(tzinfo=zone)

@@ -5,8 +5,10 @@ Source: `000_ebcda87cd71d876a.txt`, section 3 (a) and (b). The values inside a r
 """
 
 import re
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -16,6 +18,7 @@ from twisted_gantry.wire.lenient import as_text, convert, dumps, loads
 CONTROLS = frozenset({"SON", "SOFF", "BZON", "BZOFF", "T"})
 CLEAR_PASSWORD = "clear"  # noqa: S105 - the word that empties the card's password
 MAX_PASSWORD = 15
+MAX_URL = 200
 
 
 class ErrorCode(IntEnum):
@@ -108,12 +111,51 @@ def encode_echo(code: ErrorCode, original: bytes) -> bytes:
     return head + (b"," + inner if inner else b"") + b"}"
 
 
-class CommandError(WireError):
-    """What the card finds wrong with a command, as the code that it answers."""
+@dataclass(frozen=True)
+class Place:
+    """Where an HTTP URL leads; `path` begins with a slash and is written as in the URL."""
 
-    def __init__(self, code: ErrorCode, session: str | None = None, cmd: str | None = None) -> None:
+    host: str
+    port: int
+    path: str
+
+
+def place_of(url: str) -> Place:
+    """Return where a card, or whoever waits for its result, is to be found.
+
+    Raises ValueError for what is no plain `http://host[:port]/path`: HTTP is all that the document
+    speaks of, and nothing is said of a user, a query or a fragment.
+    """
+    wrong = ValueError(f"must be http://host/path, without user, ? and #; it is {url[:MAX_URL]!r}")
+    if "@" in url:
+        raise ValueError("must not hold a user or a password")
+    if len(url) > MAX_URL or not re.fullmatch(r"[!-~]+", url) or re.search(r"[?#\\]", url):
+        raise wrong
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, 80 if parts.port is None else parts.port
+    except ValueError:
+        raise wrong from None
+    if parts.scheme != "http" or not host or port == 0:
+        raise wrong
+    return Place(host, port, parts.path or "/")
+
+
+class CommandError(WireError):
+    """What the card finds wrong with a command, as the code that it answers.
+
+    `host` is where the answer goes, None when the command named none or was not read so far.
+    """
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        session: str | None = None,
+        cmd: str | None = None,
+        host: str | None = None,
+    ) -> None:
         super().__init__(f"{code.value} {code.name}")
-        self.code, self.session, self.cmd = code, session, cmd
+        self.code, self.session, self.cmd, self.host = code, session, cmd, host
 
 
 def decode_command(data: bytes, *, over_http: bool = False) -> Command:
@@ -131,13 +173,13 @@ def decode_command(data: bytes, *, over_http: bool = False) -> Command:
     if session is None:
         raise CommandError(ErrorCode.SESSION_LOSS, None, cmd)
     password, new_password = _text(fields, "pass"), _text(fields, "new_pass")
-    if any(text is not None and len(text) > MAX_PASSWORD for text in (password, new_password)):
-        raise CommandError(ErrorCode.PASSTOOLENGTH, session, cmd)
     host = _text(fields, "host")
+    if any(text is not None and len(text) > MAX_PASSWORD for text in (password, new_password)):
+        raise CommandError(ErrorCode.PASSTOOLENGTH, session, cmd, host)
     if over_http and host is None:
         raise CommandError(ErrorCode.HOST_NO, session, cmd)
     if cmd is None:
-        raise CommandError(ErrorCode.COMMAND_NO, session, cmd)
+        raise CommandError(ErrorCode.COMMAND_NO, session, cmd, host)
     return Command(
         session=session, password=password, new_password=new_password, host=host, cmd=cmd
     )
@@ -150,7 +192,8 @@ def _text(fields: dict[str, Any], key: str) -> str | None:
 
 Reply = Result | Refusal
 
-_CODE = re.compile(rb'"\s*result\s*"\s*:\s*"?\s*(\d{3})\b')
+# One way to match each blank: anybody may POST a result to us, with 64 KiB of blanks in it.
+_CODE = re.compile(rb'"\s*result\s*"\s*:\s*(?:"\s*)?(\d{3})\b')
 
 
 def decode_reply(data: bytes) -> Reply:

@@ -53,6 +53,10 @@ class NotSent(Exception):
     """
 
 
+class Unreachable(NotSent):
+    """The command never left: there is no way to the card, or it takes no commands."""
+
+
 Ending = Reply | NoReply | NotSent
 
 
@@ -100,8 +104,8 @@ class SessionInputs(Protocol):
     def silent(self) -> None:
         """The time for the reply, or for the whole command, is over."""
 
-    def unsendable(self, why: str) -> None:
-        """The current command is not to be sent, or cannot be."""
+    def undelivered(self, ending: NoReply | NotSent) -> None:
+        """No reply will come to the current command: it is not sent, cannot be, or was lost."""
 
 
 @dataclass(eq=False)
@@ -133,7 +137,7 @@ class SessionCore:
         assert exchange is not None
         assert exchange.expires is not None
         if exchange.withdrawn:
-            machine.unsendable("given up while the card was BUSY")
+            machine.undelivered(NotSent("given up while the card was BUSY"))
             return
         while (session := self.new_session()) in self.recent:
             pass
@@ -148,7 +152,7 @@ class SessionCore:
         try:
             data = command.encode()
         except CannotEncode as error:
-            machine.unsendable(str(error))
+            machine.undelivered(NotSent(str(error)))
             return
         self._remember(session, "outstanding")
         left = exchange.expires - self.clock.seconds()
@@ -244,6 +248,9 @@ def _build() -> Callable[[SessionCore], SessionInputs]:
     idle.upon(SessionInputs.busy).loop().returns(None)
     paused.upon(SessionInputs.answered).loop().returns(None)
     paused.upon(SessionInputs.busy).loop().returns(None)
+    closed.upon(SessionInputs.undelivered).loop().returns(None)
+    idle.upon(SessionInputs.undelivered).loop().returns(None)
+    paused.upon(SessionInputs.undelivered).loop().returns(None)
 
     @closed.upon(SessionInputs.opened).to(idle)
     def up(machine: SessionInputs, core: SessionCore) -> None:
@@ -279,9 +286,9 @@ def _build() -> Callable[[SessionCore], SessionInputs]:
         core.counts["missed"] += 1
         core.finish(machine, NoReply("no reply in time"), "missed")
 
-    @waiting.upon(SessionInputs.unsendable).to(idle)
-    def skip(machine: SessionInputs, core: SessionCore, why: str) -> None:
-        core.finish(machine, NotSent(why), "unsent")
+    @waiting.upon(SessionInputs.undelivered).to(idle)
+    def skip(machine: SessionInputs, core: SessionCore, ending: NoReply | NotSent) -> None:
+        core.finish(machine, ending, "missed" if isinstance(ending, NoReply) else "unsent")
 
     @paused.upon(SessionInputs.silent).to(idle)
     def give_up(machine: SessionInputs, core: SessionCore) -> None:
@@ -302,8 +309,10 @@ _machine = _build()
 class Session:
     """The client's side of the conversation, for a transport to drive.
 
-    `transmit` takes the bytes of one command. `counts` counts what was not as it should be: late,
-    duplicate, foreign, unknown and malformed replies, missed ones, BUSY answers.
+    `transmit` takes the bytes of one command; `host` is the URL for results, over HTTP. `counts`
+    counts what was not as it should be: late, duplicate, foreign, unknown and malformed replies,
+    missed ones, BUSY answers. A transport that knows that no reply will come to the command that it
+    was given last says so by `undelivered`.
     """
 
     def __init__(
@@ -319,6 +328,7 @@ class Session:
         self.opened = self._machine.opened
         self.closed = self._machine.closed
         self.submit = self._machine.submit
+        self.undelivered = self._machine.undelivered
 
     @property
     def counts(self) -> Counter[str]:
@@ -336,11 +346,25 @@ class Session:
             reply = decode_reply(frame)
         except WireError:
             self._core.counts["malformed"] += 1
-            return
+        else:
+            self._take(reply)
+
+    def offered(self, frame: bytes) -> bool:
+        """Take one object from anybody, for anybody; True if it was the reply that is awaited.
+
+        Only one that names a session number of ours counts. Whatever it holds, nothing is raised.
+        """
+        try:
+            reply = decode_reply(frame)
+        except WireError:
+            return False
+        return reply.session in self._core.recent and self._take(reply)
+
+    def _take(self, reply: Reply) -> bool:
         stray, current = self._stray(reply), self._core.current
         if stray is not None or current is None:
             self._core.counts[stray or "unknown"] += 1
-            return
+            return False
         self._core.recent[current.session] = "answered"  # what follows, even at once, is a second
         if isinstance(reply, Refusal) and reply.result == ErrorCode.BUSY:
             self._machine.busy()
@@ -348,6 +372,7 @@ class Session:
             if reply.uid is not None:
                 self._core.uid = reply.uid
             self._machine.answered(reply)
+        return True
 
     def _stray(self, reply: Reply) -> str | None:
         """Say why `reply` is not the one that is waited for, or None when it is."""

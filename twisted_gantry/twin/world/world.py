@@ -8,6 +8,7 @@ import math
 import random
 from collections.abc import Iterator, Mapping
 
+from twisted_gantry.twin.world.cabinet import Cabinet
 from twisted_gantry.twin.world.charging import ChargingSite
 from twisted_gantry.twin.world.mains import Mains
 from twisted_gantry.twin.world.storage import Storage
@@ -28,6 +29,7 @@ class World:
     def __init__(self, random_numbers: random.Random) -> None:
         self.mains = Mains()
         self.ups = {name: Ups(self.mains, random_numbers) for name in ("ups1", "ups2")}
+        self.cabinet = Cabinet(self.mains)
         self.charging = ChargingSite(self.mains)
         self.storage = {"bms1": Storage()}
         self.elapsed_s = 0.0
@@ -35,6 +37,7 @@ class World:
         self._parts: dict[str, Part] = {
             "mains": self.mains,
             **self.ups,
+            "cab1": self.cabinet,
             "cfos": self.charging,
             **self.storage,
         }

@@ -1,0 +1,165 @@
+"""The Fogslink link on a transport that the test holds: what is sent, and when nothing is."""
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionAborted
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tests.support import NOWHERE
+from tests.uplinks.test_fogslink import Rig
+from twisted_gantry.wire.lenient import loads
+
+FULL = 64 * 1024
+
+
+class SlowTransport(StringTransport):
+    """A transport whose peer takes little: it asks its producer to pause above 64 KiB, as TCP."""
+
+    nodelay = keepalive = False
+    protocol: Any
+    producer: Any
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.waiting = b""
+        self.most = 0
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """Note it."""
+        self.nodelay = bool(enabled)
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        """Note it."""
+        self.keepalive = bool(enabled)
+
+    def write(self, data: bytes) -> None:
+        """Let data wait for the peer."""
+        self.waiting += data
+        self.most = max(self.most, len(self.waiting))
+        if len(self.waiting) > FULL:
+            self.producer.pauseProducing()
+
+    def abortConnection(self) -> None:
+        """Tell the protocol, once."""
+        if not self.disconnected:
+            self.disconnected = True
+            self.protocol.connectionLost(Failure(ConnectionAborted()))
+
+    def loseConnection(self) -> None:
+        """There is nobody to wait for."""
+        self.abortConnection()
+
+    def take(self, length: int) -> bytes:
+        """Let the peer read."""
+        taken, self.waiting = self.waiting[:length], self.waiting[length:]
+        if taken and not self.waiting:
+            self.producer.resumeProducing()
+        return taken
+
+
+@implementer(IStreamClientEndpoint)
+class SlowNetwork:
+    """Connects to transports that the test holds."""
+
+    def __init__(self) -> None:
+        self.protocol: Any = None
+        self.transports: list[SlowTransport] = []
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: N803
+        """Connect at once."""
+        protocol = protocolFactory.buildProtocol(NOWHERE)
+        assert protocol is not None
+        self.protocol = protocol
+        self.transports.append(SlowTransport())
+        self.transports[-1].protocol = protocol
+        protocol.makeConnection(self.transports[-1])
+        return succeed(protocol)
+
+    @property
+    def transport(self) -> SlowTransport:
+        """The newest."""
+        return self.transports[-1]
+
+    def says(self, line: bytes) -> None:
+        """Let the cloud say something."""
+        self.protocol.dataReceived(line + b"\n")
+
+
+class HeldRig(Rig):
+    """A rig whose cloud is the test."""
+
+    def __init__(self, **given: Any) -> None:
+        self.held = SlowNetwork()
+        super().__init__(**given)
+
+    def new_uplink(self) -> Any:
+        """Return an uplink to the test."""
+        network, self.network = self.network, self.held  # type: ignore[assignment]
+        uplink = super().new_uplink()
+        self.network = network
+        return uplink
+
+    def authenticate(self) -> None:
+        """Let the uplink in."""
+        self.held.says(b'{"res001":{"eqSN":"12345678","code":"0","tKey":"k"}}')
+        self.held.says(b'{"res002":{"eqSN":"eqKey","code":"0"}}')
+
+    def stop(self) -> None:
+        """End the connection, too."""
+        self.uplink.stopService()
+        self.clock.settle()
+        self.bench.alarms.stop()
+        assert self.clock.getDelayedCalls() == []
+
+
+def test_the_connection_is_set_up_for_small_messages() -> None:
+    """No message waits for the next (nodelay), and a dead peer is noticed (keepalive)."""
+    rig = HeldRig()
+    rig.start()
+    assert (rig.held.transport.nodelay, rig.held.transport.keepalive) == (True, True)
+    assert rig.held.transport.take(9999) == b'{"req001":{"eqSN":"12345678","eqType":"128"}}\n'
+    rig.stop()
+
+
+def test_a_cloud_that_reads_nothing_gets_no_more_than_a_buffer_full() -> None:
+    """While the transport is full nothing is sent; when it empties, the data goes on."""
+    rig = HeldRig(channels={f"P0-C{at}": "ups1.model" for at in range(200)})
+    rig.start()
+    rig.authenticate()
+    for volts in range(400):
+        rig.held.says(b'{"res100":{"eqSN":"12345678","code":"0"}}')
+        rig.read(float(volts))
+        rig.clock.run(2, step=0.5)
+    assert len(rig.held.transports) == 1
+    assert FULL < rig.held.transport.most < FULL + 16 * 1024
+    assert rig.uplink.counts["held-back"] > 100
+    queued = rig.ledger().queued
+    assert queued > 70
+    lines = rig.held.transport.take(10**9).splitlines()
+    first = next(line for line in lines if b"req200" in line)
+    assert {line for line in lines if b"req200" in line} == {first}
+    rig.clock.run(6)
+    assert first in rig.held.transport.take(10**9).splitlines()
+    rig.held.says(
+        b'{"res200":{"packID":"%s","code":"8"}}' % loads(first)["req200"]["packID"].encode()
+    )
+    rig.clock.run(6)  # it leaves the disk together with others, or when the next one is silent
+    assert rig.ledger().delivered == 1
+    rig.stop()
+
+
+def test_a_cloud_that_reads_a_byte_a_second_is_left_and_costs_no_memory() -> None:
+    """It cannot authenticate us in time; the link comes back slowly, and buffers nothing."""
+    rig = HeldRig()
+    rig.start()
+    for _ in range(120):
+        rig.held.transport.take(1)
+        rig.clock.run(1, step=0.5)
+    assert rig.uplink.counts["no-authentication"] >= 1
+    assert max(each.most for each in rig.held.transports) < 200
+    assert rig.bench.raised() == {"fogslink.channel"}
+    rig.stop()

@@ -1,0 +1,219 @@
+"""The callback host of UPS cards: whom it hands a result, what it answers, where it listens."""
+
+from typing import Any
+
+import pytest
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
+from zope.interface.verify import verifyObject
+
+from tests.net.memory import Connection
+from tests.twin.helpers import Http, http
+from tests.wire.material import NASTY
+from twisted_gantry.net.http_server import Limits
+from twisted_gantry.site.interfaces import ICallbackHost
+from twisted_gantry.web import callbacks as module
+from twisted_gantry.web.callbacks import CallbackHost
+from twisted_gantry.wire.upscard import Refusal, Result
+
+RESULT = Result(uid="1", session="12345678", cmd="T", value="(OK").encode()
+
+
+class Bench:
+    """A callback host on a clock, with receivers that take what holds their word."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.host = CallbackHost()
+        self.counts = self.host.counts
+        self.site = self.host.site(self.clock)
+        self.taken: list[tuple[str, bytes]] = []
+
+    def register(self, url: str, word: bytes) -> None:
+        """Register a receiver of bodies that hold `word`."""
+
+        def receive(body: bytes) -> bool:
+            if word in body:
+                self.taken.append((url, body))
+            return word in body
+
+        self.host.register(url, receive)
+
+    def post(self, body: bytes = RESULT, path: str = "/post", method: str = "POST") -> Http:
+        """POST a body."""
+        return http(self.site, method, path, body)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """A host with one receiver."""
+    bench = Bench()
+    bench.register("http://127.0.0.1:9000/post", b"1234")
+    return bench
+
+
+def test_it_is_a_callback_host() -> None:
+    """It provides what drivers are given."""
+    assert verifyObject(ICallbackHost, CallbackHost())
+
+
+def test_a_result_that_is_waited_for_is_taken(bench: Bench) -> None:
+    """200, and the receiver has the bytes as they came; a query does not matter."""
+    assert bench.post().status == 200
+    assert bench.post(path="/post?x=1").json == {}
+    assert bench.taken == [("http://127.0.0.1:9000/post", RESULT)] * 2
+    assert bench.counts["taken"] == 2
+
+
+def test_the_first_that_takes_it_has_it(bench: Bench) -> None:
+    """Receivers of one path are asked in turn, those of another are not."""
+    bench.register("http://127.0.0.1:9000/post", b"T")
+    bench.register("http://127.0.0.1:9001/post", b"other")
+    bench.register("http://127.0.0.1:9000/b", b"uid")
+    other = Result(uid="1", session="9", cmd="T", value="(OK").encode()
+    assert [bench.post(body).status for body in (RESULT, other)] == [200, 200]
+    assert bench.post(Refusal(result=103, session="other").encode()).status == 200
+    assert len(bench.taken) == 3
+    assert bench.post(RESULT, "/b").status == 200
+    assert [url[-6:] for url, _ in bench.taken] == ["0/post", "0/post", "1/post", "9000/b"]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"OK", b"{}", b'{"result":"x"}', b"\xff\xfe"])
+def test_what_is_no_result_is_400(bench: Bench, body: bytes) -> None:
+    """Nobody is asked for it, and nothing of it comes back."""
+    exchange = bench.post(body)
+    assert (exchange.status, exchange.json["error"]["code"]) == (400, "malformed")
+    assert bench.counts["malformed"] == 1
+    assert bench.taken == []
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_nasty_bodies_are_4xx(bench: Bench, name: str) -> None:
+    """No body raises."""
+    assert 400 <= bench.post(NASTY[name][:60_000]).status < 500
+    assert bench.counts["failed"] == 0
+
+
+def test_a_result_that_nobody_waits_for_is_410(bench: Bench) -> None:
+    """Late, a second time, of another card: the card need not try again."""
+    exchange = bench.post(Result(uid="1", session="9", cmd="T", value="(OK").encode())
+    assert (exchange.status, exchange.json["error"]["code"]) == (410, "unclaimed")
+    assert bench.counts["unclaimed"] == 1
+
+
+@pytest.mark.parametrize("path", ["/", "/post/", "/Post", "/post/x", "/%ff", "/p%6fst"])
+def test_another_path_is_404(bench: Bench, path: str) -> None:
+    """Only a path that is somebody's is one, written as in its URL."""
+    assert bench.post(path=path).status == 404
+    assert bench.counts["unknown-path"] == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS"])
+def test_another_method_is_405(bench: Bench, method: str) -> None:
+    """Results are POSTed."""
+    exchange = bench.post(method=method)
+    assert exchange.status == 405
+    assert b"Allow: POST" in exchange.raw
+    assert bench.counts["wrong-method"] == 1
+    assert bench.taken == []
+
+
+def test_an_oversized_body_is_413(bench: Bench) -> None:
+    """Past 64 KiB nothing is read."""
+    assert bench.post(b"x" * (64 * 1024 + 1)).status == 413
+    assert bench.counts["too-large"] == 1
+
+
+def test_a_receiver_that_raises_is_our_fault_and_is_said_once(
+    bench: Bench, logged_failures: list[Failure]
+) -> None:
+    """500 without a trace in it; the log has one trace, however often it happens."""
+
+    def broken(_: bytes) -> bool:
+        raise RuntimeError("secret")
+
+    bench.host.register("http://127.0.0.1:9000/broken", broken)
+    for _ in range(3):
+        exchange = bench.post(path="/broken")
+        assert exchange.status == 500
+        assert b"secret" not in exchange.raw
+    assert bench.counts["failed"] == 3
+    assert [failure.getErrorMessage() for failure in logged_failures] == ["secret"]
+    logged_failures.clear()
+
+
+def test_connections_are_bounded_and_slow_ones_end(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who drips a body is cut after the deadline; over the bound nobody is let in."""
+    monkeypatch.setattr(module, "LIMITS", Limits(deadline=10.0, connections=2))
+    factory: Any = bench.host.site(bench.clock)
+    slow = [Connection(factory.buildProtocol(None)) for _ in range(2)]
+    assert factory.buildProtocol(None) is None
+    for connection in slow:
+        connection.send(b"POST /post HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n{")
+    for _ in range(10):
+        bench.clock.advance(1)
+        for connection in slow:
+            connection.send(b" ") if not connection.closes() else None
+    assert [connection.statuses() for connection in slow] == [[408], [408]]
+    assert bench.counts["timeout"] == 2
+    for connection in slow:
+        connection.leave()
+    assert bench.clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize(
+    "url", ["", "/post", "https://a/post", "http://u:p@a/post", "http://a/post?x", "http://a:0/"]
+)
+def test_a_url_that_is_none_is_refused(url: str) -> None:
+    """ValueError, and nothing is registered."""
+    host = CallbackHost()
+    with pytest.raises(ValueError, match="must"):
+        host.register(url, bool)
+    assert host.places() == []
+    assert host.endpoints(()) == []
+
+
+OURS = ("127.0.0.1", "192.168.1.5", "10.0.0.5", "fd00::5", "fe80::1%eth0", "::1")
+
+
+@pytest.mark.parametrize(
+    ("urls", "endpoints"),
+    [
+        (["http://192.168.1.5:9000/post"], ["tcp:9000:interface=192.168.1.5"]),
+        (["http://127.0.0.1:9000/post"], ["tcp:9000:interface=127.0.0.1"]),
+        (["http://127.0.0.9:9000/post"], ["tcp:9000:interface=127.0.0.9"]),
+        (["http://localhost:9000/post"], ["tcp:9000:interface=127.0.0.1"]),
+        (["http://192.168.1.5/post"], ["tcp:80:interface=192.168.1.5"]),
+        (["http://192.168.7.7:9000/post"], ["tcp:9000"]),
+        (["http://gantry.example:9000/post"], ["tcp:9000"]),
+        (["http://[fd00::5]:9000/post"], [r"tcp6:9000:interface=fd00\:\:5"]),
+        (["http://[FD00:0::5]:9000/post"], [r"tcp6:9000:interface=fd00\:\:5"]),
+        (["http://[fd00::6]:9000/post"], [r"tcp6:9000:interface=\:\:"]),
+        (
+            ["http://192.168.1.5:9000/a", "http://192.168.1.5:9000/b"],
+            ["tcp:9000:interface=192.168.1.5"],
+        ),
+        (
+            ["http://192.168.1.5:9000/a", "http://10.0.0.5:9000/a", "http://10.0.0.5:9001/a"],
+            [
+                "tcp:9000:interface=10.0.0.5",
+                "tcp:9000:interface=192.168.1.5",
+                "tcp:9001:interface=10.0.0.5",
+            ],
+        ),
+        (["http://192.168.1.5:9000/a", "http://gantry:9000/b"], ["tcp:9000"]),
+        (["http://[fd00::5]:9000/a", "http://gantry:9000/b"], [r"tcp6:9000:interface=\:\:"]),
+    ],
+)
+def test_where_it_listens(urls: list[str], endpoints: list[str]) -> None:
+    """Each port once: at the hosts of its URLs if they are ours, else everywhere."""
+    host = CallbackHost()
+    for url in urls:
+        host.register(url, bool)
+    assert host.endpoints(OURS) == endpoints
+    for endpoint in endpoints:
+        assert serverFromString(MemoryReactorClock(), endpoint)

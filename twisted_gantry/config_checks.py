@@ -1,0 +1,77 @@
+"""Checks of single values of a configuration; each returns what is wrong, empty if nothing is."""
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from twisted.internet.endpoints import clientFromString, serverFromString
+
+from twisted_gantry.net.addresses import is_loopback, network
+from twisted_gantry.site.secret import Secret
+from twisted_gantry.web.access import needs_password
+from twisted_gantry.wire.etc import TEST_AUTH
+
+
+def wrong_zone(name: str) -> str:
+    """Check the name of a time zone."""
+    try:
+        ZoneInfo(name)
+    except (ValueError, KeyError, OSError):
+        return f"no such time zone: {name!r}"
+    return ""
+
+
+def wrong_url(text: str) -> str:
+    """Check the URL of a server."""
+    try:
+        url = urlsplit(text)
+        usable = url.scheme in {"http", "https"} and url.hostname and url.port != 0
+    except ValueError:
+        url, usable = urlsplit(""), False
+    if url.username or url.password or ("@" in text and not usable):
+        return "must not hold a user or a password"
+    return "" if usable else f"must be http(s)://host/…; it is {text!r}"
+
+
+def wrong_listen(endpoint: str) -> str:
+    """Check a server endpoint."""
+    try:
+        serverFromString(None, endpoint)
+    except Exception as error:  # endpoints are plugins, and fail in many ways
+        return f"no server endpoint such as tcp:8080:interface=127.0.0.1: {error}"
+    return ""
+
+
+def wrong_web(endpoint: str, *, has_password: bool) -> str:
+    """Check the endpoint of the local API: what others can reach needs a password."""
+    wrong = wrong_listen(endpoint)
+    if not wrong and needs_password(endpoint) and not has_password:
+        return (
+            f"{endpoint} can be reached from other machines: that needs [web] password or token, "
+            "or interface=127.0.0.1"
+        )
+    return wrong
+
+
+def wrong_address(endpoint: str) -> str:
+    """Check a client endpoint."""
+    try:
+        clientFromString(None, endpoint)
+    except Exception as error:
+        return f"no client endpoint such as tcp:192.168.1.20:2390: {error}"
+    return ""
+
+
+def wrong_clients(clients: Sequence[str]) -> str:
+    """Check addresses and networks."""
+    for client in clients:
+        try:
+            network(client)
+        except ValueError:
+            return f"no IP address and no network: {client!r}"
+    return ""
+
+
+def is_test_code_abroad(auth: Secret, url: str) -> bool:
+    """Tell whether the code of the test period would go to another machine."""
+    return auth == Secret(TEST_AUTH) and not is_loopback(urlsplit(url).hostname or "")

@@ -1,0 +1,130 @@
+"""A configuration without mistakes: the settings of each table. Shapes: DESIGN.md, "Configuration".
+
+What belongs to a room, the room defines: `EtcSettings`, `RemoteControlSettings`, …
+"""
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from twisted_gantry.config_checks import wrong_web
+from twisted_gantry.config_tables import ConfigError, Problem
+from twisted_gantry.site.interfaces import IDeviceKind
+from twisted_gantry.site.interlocks import Interlock
+from twisted_gantry.site.secret import Secret
+from twisted_gantry.site.site import Cabinet
+from twisted_gantry.uplinks.etc import EtcSettings
+from twisted_gantry.uplinks.fogslink import FogslinkSettings
+from twisted_gantry.web.monitor import MonitorSettings
+from twisted_gantry.web.remotecontrol import RemoteControlSettings
+
+GROUPS = (
+    "elec",
+    "rectifier",
+    "ups",
+    "air_conditioners",
+    "thermohygrometer",
+    "waterlogging_sensor",
+    "doors",
+    "smoke_sensor",
+    "thunder_spd",
+)
+"""The groups of a `[[cabinet]]`."""
+
+
+class GantrySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`[gantry]`: its number in the network, a name for people, the zone of its times."""
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=20)]
+    name: str = ""
+    timezone: str = "Asia/Shanghai"
+
+
+class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`[web]`: where the local API and the status page are served."""
+
+    listen: str = "tcp:8080:interface=127.0.0.1"
+    password: Secret | None = None
+    token: Secret | None = None
+
+    def wrong_listen(self) -> str:
+        """Say what is wrong with `listen`, given the rest."""
+        return wrong_web(self.listen, has_password=bool(self.password or self.token))
+
+
+Sources = str | list[str]
+
+
+class CabinetSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`[[cabinet]]`: which devices each group of its report comes from."""
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=20)]
+    elec: Sources = []
+    rectifier: Sources = []
+    ups: Sources = []
+    air_conditioners: Sources = []
+    thermohygrometer: Sources = []
+    waterlogging_sensor: Sources = []
+    doors: Sources = []
+    smoke_sensor: Sources = []
+    thunder_spd: Sources = []
+    ups_meaning: Literal["battery", "ac"] = "battery"
+    allow_power_modes: tuple[Literal["0", "1", "2", "3"], ...] = ("0", "1")
+    allow_rectifier_off: bool = False
+
+
+class ActionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A command in an interlock: `do` is `device.command`."""
+
+    do: str
+    args: dict[str, Any] = {}
+
+
+class InterlockSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`[[interlock]]`: when a condition holds `for` seconds, `do`; when it is over, `undo`.
+
+    `confirm` is the yes to a dangerous command. A name is made if none is given.
+    """
+
+    when: str
+    do: str
+    args: dict[str, Any] = {}
+    lasting: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = msgspec.field(
+        default=0.0, name="for"
+    )
+    undo: ActionSettings | None = None
+    name: str = ""
+    confirm: bool = False
+
+
+@dataclass(frozen=True)
+class DeviceEntry:
+    """One `[[device]]`, its keys read by its kind."""
+
+    name: str
+    kind: IDeviceKind
+    settings: msgspec.Struct
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A configuration without mistakes."""
+
+    gantry: GantrySettings
+    devices: tuple[DeviceEntry, ...]
+    cabinets: tuple[Cabinet, ...]
+    etc: EtcSettings | None
+    fogslink: FogslinkSettings | None
+    remotecontrol: RemoteControlSettings | None
+    monitor: MonitorSettings | None
+    web: WebSettings
+    interlocks: tuple[Interlock, ...] = ()
+
+    def listening_on(self, endpoint: str) -> "Settings":
+        """Return these settings with another `[web] listen`. Raises ConfigError."""
+        web = msgspec.structs.replace(self.web, listen=endpoint)
+        problem = web.wrong_listen()
+        if problem:
+            raise ConfigError([Problem("--web", None, "", problem)])
+        return replace(self, web=web)

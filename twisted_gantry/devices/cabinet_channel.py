@@ -1,0 +1,98 @@
+"""The way to a smart cabinet: its `remotecontrol.do`, told by `cabinetControl`.
+
+Source: `001_3191ba0a590d87d6.txt`, sections 1.5 to 1.7 and 3.2.
+"""
+
+from collections.abc import Callable
+
+from twisted_gantry.net.http_client import BoundedClient, NoAnswer
+from twisted_gantry.site.secret import Secret
+from twisted_gantry.wire.errors import WireError
+from twisted_gantry.wire.etc import (
+    MAX_MSG,
+    MESSAGES,
+    Answer,
+    Code,
+    Method,
+    decode_answer,
+    encode_request,
+    signed_headers,
+)
+from twisted_gantry.wire.etc_commands import Control, encode_control
+
+# Seconds that our time stamps may run ahead of our clock so that no two are equal.
+_AHEAD = 60
+
+
+class TurnedDown(Exception):
+    """The cabinet answered with an HTTP status that says that it did nothing."""
+
+
+UNCLEAR = (NoAnswer, WireError)
+"""What telling fails with when nobody knows what became of it."""
+TROUBLE = (*UNCLEAR, TurnedDown)
+"""What telling can fail with, all of it; the texts hold no secret."""
+
+_CODES = {str(code.value): code for code in Code}
+
+
+class CabinetChannel:
+    """Tells the cabinet at `url`. The code goes there, in a header, and nowhere else.
+
+    `now` returns Unix seconds.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        auth: Secret,
+        gantry_id: str,
+        client: BoundedClient,
+        now: Callable[[], float],
+    ) -> None:
+        self._url, self._auth, self._gantry_id = url, auth, gantry_id
+        self._client, self._now = client, now
+        self._last_stamp = 0
+
+    async def tell(self, control: Control) -> Answer:
+        """Tell the cabinet something, once, and return its answer. Raises one of TROUBLE."""
+        body = encode_request(
+            self._gantry_id, Method.CABINET_CONTROL, self._stamp(), encode_control(control)
+        )
+        headers = signed_headers(body, self._auth.reveal())
+        answer = await self._client.request("POST", self._url, headers=headers, body=body)
+        if 300 <= answer.status < 500:
+            raise TurnedDown(f"the cabinet answers HTTP {answer.status}")
+        if answer.status != 200:
+            raise NoAnswer(f"the cabinet answers HTTP {answer.status}")
+        return decode_answer(answer.body)
+
+    def words(self, answer: Answer) -> str:
+        """Return an answer for people: its code, what that means, and what the cabinet adds."""
+        code = code_of(answer)
+        if code is None:
+            text, meaning = f"the unknown code {self._plain(answer.code)[:10]}", ""
+        else:
+            meaning = MESSAGES[code]
+            text = f"{code.value} {meaning}"
+        msg = self._plain(answer.msg or "")[:MAX_MSG].strip()
+        return text if msg in {"", meaning} else f"{text} ({msg})"
+
+    def _plain(self, text: str) -> str:
+        """Return what may be shown of a text: a cabinet may quote the code that it was sent."""
+        shown = "".join(c if c.isprintable() else " " for c in text[:1000])
+        return shown.replace(self._auth.reveal(), "***").strip()
+
+    def _stamp(self) -> int:
+        """Return a time stamp that no command before had.
+
+        A cabinet takes two equal bodies for one that was captured and sent again.
+        """
+        now, last = int(self._now()), self._last_stamp
+        self._last_stamp = last + 1 if now <= last < now + _AHEAD else now
+        return self._last_stamp
+
+
+def code_of(answer: Answer) -> Code | None:
+    """Return the code of an answer, None for one that the document has not."""
+    return _CODES.get(answer.code.strip())

@@ -1,0 +1,295 @@
+"""The points of a smart cabinet and the alarms over them: data, and no action.
+
+A group that is an object has the points `<group>.<field>`, an array `<group>.<row>.<field>`; fields
+are those of `wire/etc_uploads.py`. Rows come and go: the alarm of such a group is about any of its
+rows. Source: `001_3191ba0a590d87d6.txt`, section 3.1.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+
+from twisted_gantry.site.alarms import Read, Rule, Severity
+from twisted_gantry.site.catalogue import PointType
+from twisted_gantry.wire.etc_uploads import GROUPS
+from twisted_gantry.wire.reading import Quality, Value
+
+CLOCK_GOOD = "clock_good"
+"""Whether its clock and ours agree, by its uploads and by what it says of our commands."""
+COMMANDS_ANSWERED = "commands_answered"
+"""Whether it answers what it is told."""
+LIGHTNING_STRUCK = "lightning_struck"
+"""Whether the last upload that told showed more strikes than the one before."""
+
+_LABELS: Mapping[str, tuple[str, str]] = {
+    "elec": ("Mains", "市电"),
+    "rectifier": ("Rectifier", "整流模块"),
+    "ups": ("UPS", "UPS"),
+    "air_conditioners": ("Air conditioner", "空调"),
+    "thermohygrometer": ("Thermohygrometer", "温湿度计"),
+    "waterlogging_sensor": ("Water sensor", "水浸传感器"),
+    "doors": ("Doors", "门禁"),
+    "smoke_sensor": ("Smoke sensor", "烟雾传感器"),
+    "thunder_spd": ("Surge arrester", "防雷器"),
+}
+
+_FIELD_LABELS: Mapping[str, tuple[str, str]] = {
+    "status": ("normal", "状态正常"),
+    "voltage": ("voltage", "电压"),
+    "current": ("current", "电流"),
+    "power": ("power", "功率"),
+    "frequency": ("frequency", "频率"),
+    "elec_consumption": ("energy used", "累计用电量"),
+    "warning_msg": ("warnings", "告警描述"),
+    "current_limiting": ("limits the current", "限流"),
+    "output_voltage": ("output voltage", "输出电压"),
+    "output_current": ("output current", "输出电流"),
+    "output_power": ("output power", "输出功率"),
+    "running_state": ("running state", "运行状态"),
+    "input_voltage": ("input voltage", "输入电压"),
+    "input_current": ("input current", "输入电流"),
+    "power_rate": ("battery charge", "电池充电率"),
+    "surplus_time": ("time left", "供电剩余时间"),
+    "remain_capacity": ("capacity left", "剩余电池容量"),
+    "temperature": ("temperature", "温度"),
+    "error_msg": ("fault", "故障描述"),
+    "is_working": ("runs", "运行"),
+    "work_mode": ("mode", "工作制式"),
+    "system_warning": ("system warning", "系统告警"),
+    "temperature_warning": ("temperature warning", "温度告警"),
+    "humidity": ("humidity", "湿度"),
+    "is_warning": ("alarm", "报警"),
+    "warning_change_time": ("alarm changed at", "报警状态变化时间"),
+    "defend_mode": ("armed", "布防"),
+    **{
+        f"{side}_door_{name}": (f"{side} {en}", f"{side_zh}{zh}")
+        for side, side_zh in (("front", "前门"), ("back", "后门"))
+        for name, en, zh in (
+            ("closed", "closed", "已关"),
+            ("locked", "locked", "已锁"),
+            ("unlock_type", "unlocked by", "开锁类型"),
+            ("unlock_card_id", "unlocked by the card", "刷卡卡号"),
+            ("open_illegally", "opened illegally", "非法开门"),
+            ("change_time", "changed at", "开关状态变化时间"),
+        )
+    },
+    "lightning_count": ("strikes", "雷击次数"),
+}
+# What the pair of a UPS means (section 3.1.2).
+_UPS_LABELS: Mapping[str, tuple[str, str]] = {
+    "input_voltage": ("charge voltage", "充电电压"),
+    "input_current": ("charge current", "充电电流"),
+    "output_voltage": ("discharge voltage", "放电电压"),
+    "output_current": ("discharge current", "放电电流"),
+}
+
+
+def group_points(group: str, row: str = "") -> tuple[PointType, ...]:
+    """Return the points of a group that is an object, or those of one row of an array."""
+    en, zh = _LABELS[group]
+    prefix, number = (f"{group}.{row}.", f" {row}") if row else (f"{group}.", "")
+    types = []
+    for field in GROUPS[group].fields:
+        labels = _FIELD_LABELS[field.name]
+        if group == "ups":
+            labels = _UPS_LABELS.get(field.name, labels)
+        types.append(
+            PointType(
+                prefix + field.name,
+                field.kind.unit,
+                f"{en}{number} {labels[0]}",
+                f"{zh}{number} {labels[1]}",
+            )
+        )
+    return tuple(types)
+
+
+POINTS = (
+    PointType(CLOCK_GOOD, "", "Clock agrees with ours", "时钟一致"),
+    PointType(COMMANDS_ANSWERED, "", "Commands are answered", "控制通道正常"),
+    PointType(LIGHTNING_STRUCK, "", "Struck by lightning", "发生雷击"),
+    *(
+        point
+        for name, shape in GROUPS.items()
+        if not shape.is_array
+        for point in group_points(name)
+    ),
+)
+"""The points that every cabinet has."""
+
+Test = Callable[[Read, bool], bool | None]
+Rows = Callable[[str], Iterable[str]]
+
+
+def _is(value: Value) -> Callable[[Value], bool]:
+    return lambda known: known is value
+
+
+def _is_there(known: Value) -> bool:
+    return known != ""
+
+
+def _one(name: str, bad: Callable[[Value], bool]) -> Test:
+    def test(read: Read, raised: bool) -> bool | None:
+        known = read(name).good
+        return None if known is None else bad(known)
+
+    return test
+
+
+def _some(rows: Rows, group: str, field: str, bad: Callable[[Value], bool]) -> Test:
+    """Return whether some row is bad; None when none is and one is not known."""
+
+    def test(read: Read, raised: bool) -> bool | None:
+        points = [read(f"{group}.{row}.{field}") for row in rows(group)]
+        if any(point.good is not None and bad(point.good) for point in points):
+            return True
+        untold = [p for p in points if p.good is None and p.quality is not Quality.NOT_SUPPORTED]
+        return None if untold else False
+
+    return test
+
+
+def rules(rows: Rows) -> tuple[Rule, ...]:
+    """Return the alarm rules; `rows` tells the present rows of an array group.
+
+    An open or unlocked door is an alarm, for the platform wants to know of both at once.
+    """
+    critical, warning = Severity.CRITICAL, Severity.WARNING
+
+    def one(
+        name: str,
+        severity: Severity,
+        en: str,
+        zh: str,
+        point: str,
+        value: Value,
+    ) -> Rule:
+        return Rule(name, severity, en, zh, _one(point, _is(value)), point.partition(".")[0])
+
+    def some(
+        name: str,
+        severity: Severity,
+        en: str,
+        zh: str,
+        point: str,
+        bad: Callable[[Value], bool],
+    ) -> Rule:
+        group, _, field = point.partition(".")
+        return Rule(name, severity, en, zh, _some(rows, group, field, bad), group)
+
+    def door(side: str, zh: str) -> tuple[Rule, ...]:
+        point = f"doors.{side}_door"
+        return (
+            one(
+                f"{side}-door-illegal",
+                critical,
+                f"the {side} door was opened illegally",
+                f"{zh}非法开门",
+                f"{point}_open_illegally",
+                True,
+            ),
+            one(
+                f"{side}-door-open",
+                warning,
+                f"the {side} door is open",
+                f"{zh}打开",
+                f"{point}_closed",
+                False,
+            ),
+            one(
+                f"{side}-door-unlocked",
+                warning,
+                f"the {side} door is unlocked",
+                f"{zh}未锁",
+                f"{point}_locked",
+                False,
+            ),
+        )
+
+    broken, warns = _is(False), _is(True)
+    cooling = partial(some, severity=warning, bad=warns)
+    return (
+        one("smoke", critical, "smoke", "烟雾报警", "smoke_sensor.is_warning", True),
+        one("water", critical, "water", "水浸报警", "waterlogging_sensor.is_warning", True),
+        *door("front", "前门"),
+        *door("back", "后门"),
+        some("mains-abnormal", critical, "mains abnormal", "市电异常", "elec.status", broken),
+        some("mains-warning", warning, "mains warning", "市电告警", "elec.warning_msg", _is_there),
+        some(
+            "rectifier-fault",
+            critical,
+            "rectifier fault",
+            "整流模块异常",
+            "rectifier.status",
+            broken,
+        ),
+        some(
+            "rectifier-warning",
+            warning,
+            "rectifier warning",
+            "整流模块告警",
+            "rectifier.warning_msg",
+            _is_there,
+        ),
+        some("ups-fault", critical, "UPS fault", "UPS异常", "ups.status", broken),
+        some("ups-warning", warning, "UPS warning", "UPS告警", "ups.warning_msg", _is_there),
+        some(
+            "air-conditioner-fault",
+            warning,
+            "air conditioner fault",
+            "空调异常",
+            "air_conditioners.status",
+            broken,
+        ),
+        cooling(
+            name="air-conditioner-system",
+            en="air conditioner system warning",
+            zh="空调系统告警",
+            point="air_conditioners.system_warning",
+        ),
+        cooling(
+            name="air-conditioner-temperature",
+            en="air conditioner temperature warning",
+            zh="空调温度告警",
+            point="air_conditioners.temperature_warning",
+        ),
+        Rule(
+            "lightning",
+            warning,
+            "lightning struck",
+            "雷击",
+            _one(LIGHTNING_STRUCK, warns),
+            "thunder_spd",
+        ),
+        some(
+            "thunder-spd-fault",
+            critical,
+            "surge arrester fault",
+            "防雷器异常",
+            "thunder_spd.status",
+            broken,
+        ),
+        *(
+            one(f"{name}-fault", warning, f"{en} fault", f"{zh}异常", f"{group}.status", False)
+            for name, group, en, zh in (
+                ("smoke-sensor", "smoke_sensor", "smoke sensor", "烟雾传感器"),
+                ("water-sensor", "waterlogging_sensor", "water sensor", "水浸传感器"),
+                ("door-controller", "doors", "door controller", "门禁"),
+                ("thermohygrometer", "thermohygrometer", "thermohygrometer", "温湿度计"),
+            )
+        ),
+        Rule(
+            "clock-skew",
+            warning,
+            "the cabinet's clock and ours disagree",
+            "机柜时钟偏差过大",
+            _one(CLOCK_GOOD, broken),
+        ),
+        Rule(
+            "no-commands",
+            warning,
+            "the cabinet uploads but answers no command",
+            "机柜控制通道中断",
+            _one(COMMANDS_ANSWERED, broken),
+        ),
+    )

@@ -1,0 +1,139 @@
+"""The way to a relay: a connection for each thing that is said, and how that is seen confirmed."""
+
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock
+from twisted.internet.defer import TimeoutError as TooLate
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+
+# Seconds: to connect; for the answer that confirms; and that a connection must stand after the
+# bytes went out where no answer is expected.
+CONNECT_PATIENCE = 5.0
+ANSWER_PATIENCE = 5.0
+SETTLE = 1.0
+LONGEST_BYTES = 256
+
+
+class NotReached(Exception):
+    """There was no connection; nothing was said."""
+
+
+class NotConfirmed(Exception):
+    """The bytes went out, and nobody knows whether they were taken."""
+
+
+class _Saying(Protocol):
+    """One connection to a relay, on which at most one thing is said."""
+
+    def __init__(self, confirm: bytes, clock: IReactorTime) -> None:
+        self._confirm, self._clock = confirm, clock
+        self._got = b""
+        self._late: IDelayedCall | None = None
+        self._ended: Deferred[None] | None = None
+
+    def say(self, data: bytes) -> Deferred[None]:
+        """Say it; the Deferred fires when it is confirmed, or fails with NotConfirmed."""
+        transport: Any = self.transport
+        patience = ANSWER_PATIENCE if self._confirm else SETTLE
+        self._late = self._clock.callLater(patience, self._patience_over, patience)
+        ended = self._ended = Deferred(self._cancelled)
+        transport.write(data)
+        return ended
+
+    def leave(self) -> None:
+        """Close."""
+        transport: Any = self.transport
+        transport.loseConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._confirm and self._ended is not None:
+            self._got = (self._got + data)[-2 * LONGEST_BYTES :]
+            if self._confirm in self._got:
+                self._end(None)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        in_order = not self._confirm and reason.check(ConnectionDone) is not None
+        self._end(None if in_order else NotConfirmed("the relay closed without its answer"))
+
+    def _patience_over(self, patience: float) -> None:
+        silent = NotConfirmed(f"no answer of the relay within {patience:g} s")
+        self._end(silent if self._confirm else None)
+
+    def _end(self, wrong: NotConfirmed | None) -> None:
+        ended = self._over()
+        if ended is None:
+            return
+        self.leave()
+        if wrong is None:
+            ended.callback(None)
+        else:
+            ended.errback(wrong)
+
+    def _cancelled(self, _: object) -> None:
+        self._over()
+        transport: Any = self.transport
+        transport.abortConnection()
+
+    def _over(self) -> Deferred[None] | None:
+        """Wait no more; returns what was waited for."""
+        late, self._late = self._late, None
+        if late is not None and late.active():
+            late.cancel()
+        ended, self._ended = self._ended, None
+        return ended
+
+
+class _Factory(Factory):
+    noisy = False
+
+    def __init__(self, confirm: bytes, clock: IReactorTime) -> None:
+        self._confirm, self._clock = confirm, clock
+
+    def buildProtocol(self, addr: IAddress | None) -> _Saying:
+        return _Saying(self._confirm, self._clock)
+
+
+class RelayLink:
+    """Says bytes to a relay, over a connection of their own. `confirm` is what it answers."""
+
+    def __init__(
+        self, endpoint: IStreamClientEndpoint, confirm: bytes, clock: IReactorTime
+    ) -> None:
+        self._endpoint, self._confirm, self._clock = endpoint, confirm, clock
+        self._lock = DeferredLock()  # such a relay has room for one connection
+
+    async def reach(self) -> None:
+        """Connect, and say nothing. Raises NotReached."""
+        await self._lock.acquire()
+        try:
+            (await self._connect()).leave()
+        finally:
+            self._lock.release()
+
+    async def say(self, data: bytes) -> None:
+        """Say it once, and see it confirmed. Raises NotReached or NotConfirmed."""
+        await self._lock.acquire()
+        try:
+            await (await self._connect()).say(data)
+        finally:
+            self._lock.release()
+
+    async def _connect(self) -> _Saying:
+        attempt: Deferred[Any] = self._endpoint.connect(_Factory(self._confirm, self._clock))
+        try:
+            connected: _Saying = await attempt.addTimeout(CONNECT_PATIENCE, self._clock)
+        except CancelledError:
+            raise
+        except TooLate:
+            raise NotReached(f"no connection within {CONNECT_PATIENCE:g} s") from None
+        except Exception as error:  # endpoints are plugins, and fail in many ways
+            raise NotReached(f"no connection: {str(error)[:200]}") from None
+        return connected

@@ -1,0 +1,102 @@
+"""A battery test: the battery carries the load while the rectifiers stand by.
+
+Source: `001_3191ba0a590d87d6.txt`, section 3.2.3, `batterysTestResult`.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+TEST_S = 120.0
+END_V = 46.0  # 1.92 V a cell
+MAY_TEST_CHARGE, LOW_CHARGE = 0.80, 0.50
+LOW_TEMPERATURE_C = 0.0
+# IEEE 1188: a battery under 80 % of its rated capacity is to be replaced.
+GOOD_HEALTH, POOR_HEALTH = 0.80, 0.60
+_SECONDS = 3600.0
+
+
+class Verdict(IntEnum):
+    """The document's `testResult`."""
+
+    NONE = 1
+    GOOD = 2
+    SLIGHTLY_ABNORMAL = 3
+    BADLY_ABNORMAL = 4
+
+
+class End(IntEnum):
+    """What ended a test: the document's `testEndCourse`."""
+
+    END_VOLTAGE = 1
+    END_TIME = 2
+    ALARM = 3
+    BY_HAND = 4
+    FAULT = 5
+    LOW_CHARGE = 6
+    LOW_TEMPERATURE = 7
+
+
+class Conditions(NamedTuple):
+    """What a test watches: V, A out of the battery, charge from 0 to 1, °C."""
+
+    voltage_v: float
+    current_a: float
+    charge: float
+    temperature_c: float
+
+
+@dataclass
+class BatteryTest:
+    """A test that began at `started_s` of the world's time; it runs while `end` is None.
+
+    `verdict` stays NONE unless the test came to an end of its own. `efficiency` is the capacity
+    that it showed, as a share of what is rated.
+    """
+
+    started_s: float
+    end: End | None = None
+    verdict: Verdict = Verdict.NONE
+    duration_s: float = 0.0
+    discharged_ah: float = 0.0
+    end_voltage_v: float = 0.0
+    temperature_c: float = 0.0
+    efficiency: float = 0.0
+
+    @property
+    def average_current_a(self) -> float:
+        """The mean current, in A."""
+        return self.discharged_ah * _SECONDS / self.duration_s if self.duration_s else 0.0
+
+    def step(self, dt: float, now: Conditions, *, health: float) -> None:
+        """Let `dt` seconds of discharge pass, and end when it is time."""
+        self.duration_s += dt
+        self.discharged_ah += now.current_a * dt / _SECONDS
+        self.end_voltage_v, self.temperature_c = now.voltage_v, now.temperature_c
+        self.efficiency = health
+        end = self._end(now)
+        if end is End.END_TIME:
+            self.end, self.verdict = end, _judge(health)
+        elif end is not None:
+            self.abort(end)
+
+    def abort(self, end: End) -> None:
+        """End before the time; a battery that has given out is judged all the same."""
+        self.end = end
+        if end in {End.END_VOLTAGE, End.LOW_CHARGE}:
+            self.verdict = Verdict.BADLY_ABNORMAL
+
+    def _end(self, now: Conditions) -> End | None:
+        if now.voltage_v <= END_V:
+            return End.END_VOLTAGE
+        if now.charge < LOW_CHARGE:
+            return End.LOW_CHARGE
+        if now.temperature_c < LOW_TEMPERATURE_C:
+            return End.LOW_TEMPERATURE
+        return End.END_TIME if self.duration_s >= TEST_S else None
+
+
+def _judge(health: float) -> Verdict:
+    if health >= GOOD_HEALTH:
+        return Verdict.GOOD
+    return Verdict.SLIGHTLY_ABNORMAL if health >= POOR_HEALTH else Verdict.BADLY_ABNORMAL

@@ -1,0 +1,270 @@
+"""The 48 V supply of a cabinet: rectifier modules, the battery behind them, what they feed.
+
+The modules share the load equally, hold the battery at its charging voltage, and give no more than
+their rated power each: what is missing the battery gives. The battery is four blocks of the string
+that `Battery` stands for: the same current, a quarter of its voltage and its power.
+"""
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+
+from twisted_gantry.twin.world.battery import BLOCKS, FLOAT_V, Battery
+from twisted_gantry.twin.world.battery_test import MAY_TEST_CHARGE, BatteryTest, Conditions, End
+from twisted_gantry.twin.world.mains import Mains
+from twisted_gantry.twin.world.variables import Variable, attribute, percent
+
+SHARE = 4 / BLOCKS
+FLOAT_BUS_V = FLOAT_V * SHARE
+MODULE_W = 1_500.0  # rated, and the most: 30 A at 50 V
+MODULES = 2
+EFFICIENCY = 0.92
+IDLE_W = 10.0  # of a module that is on
+UNDER_V = 47.0
+FEEDS_FROM = ("r",)
+RESERVE_CHARGE = 0.5
+"""With less in the battery the rectifiers are not switched off: soon all would be dark."""
+MOST_LOAD_W = 2_000.0
+
+
+class RectifierFault(StrEnum):
+    """What is wrong with a module: `communication` works on, and nobody can read it."""
+
+    NONE = "none"
+    FAILED = "failed"
+    PROTECTION = "protection"
+    COMMUNICATION = "communication"
+
+
+class Rectifier:
+    """One module; `output_w` is what it gives, `limiting` whether it gives all it can."""
+
+    def __init__(self) -> None:
+        self.wanted = True
+        self.fault = RectifierFault.NONE
+        self.output_w = 0.0
+        self.limiting = False
+
+    @property
+    def able(self) -> bool:
+        """Whether it would work from good mains."""
+        broken = self.fault in {RectifierFault.FAILED, RectifierFault.PROTECTION}
+        return self.wanted and not broken
+
+    def variables(self, number: int) -> Iterator[tuple[str, Variable]]:
+        """Name its variables."""
+        name = f"rectifier{number}"
+        yield f"{name}_on", Variable(*attribute(self, "wanted"))
+        fault = attribute(self, "fault", RectifierFault)
+        yield f"{name}_fault", Variable(*fault, choices=tuple(RectifierFault))
+        yield f"{name}_output_w", Variable(lambda: self.output_w)
+        yield f"{name}_limiting", Variable(lambda: self.limiting)
+
+
+class DcSupply:
+    """The supply. `equipment_w` stands in the cabinet; `outside_w` elsewhere on the gantry.
+
+    Whoever changes a public attribute, or the mains, calls `settle` after it.
+    """
+
+    def __init__(self, mains: Mains) -> None:
+        self.rectifiers = tuple(Rectifier() for _ in range(MODULES))
+        self.battery = Battery(rated_ah=100.0)
+        self.fuse_blown = False
+        self.equipment_w = 400.0
+        self.outside_w = 0.0
+        self.bus_v = 0.0
+        self.fed_w = 0.0
+        """What the load gets: all that it wants, while the voltage holds."""
+        self.test: BatteryTest | None = None
+        self._mains = mains
+        self._flat = False  # disconnected, lest it is harmed, until it can be charged
+        self.settle()
+
+    # -- what follows from it
+
+    @property
+    def mains_good(self) -> bool:
+        """Whether the modules can work from the mains."""
+        return self._mains.usable(FEEDS_FROM)
+
+    @property
+    def load_w(self) -> float:
+        """What is connected."""
+        return self.equipment_w + self.outside_w
+
+    @property
+    def powered(self) -> bool:
+        """Whether there is a voltage."""
+        return self.bus_v > 0
+
+    @property
+    def testing(self) -> bool:
+        """Whether a battery test runs."""
+        return self.test is not None and self.test.end is None
+
+    @property
+    def battery_connected(self) -> bool:
+        """Whether a current can flow through the battery."""
+        return not (self.fuse_blown or self._flat)
+
+    @property
+    def battery_w(self) -> float:
+        """What the battery gives; below 0, takes."""
+        return self.battery.current_a * self.battery.voltage_v * SHARE
+
+    @property
+    def input_w(self) -> float:
+        """What the modules take from the mains."""
+        if not self.mains_good:
+            return 0.0
+        return sum(each.output_w / EFFICIENCY + IDLE_W for each in self.rectifiers if each.able)
+
+    @property
+    def heat_w(self) -> float:
+        """What becomes heat in the cabinet."""
+        losses_w = self.input_w - sum(each.output_w for each in self.rectifiers)
+        share = self.equipment_w / self.load_w if self.load_w else 0.0
+        return losses_w + self.fed_w * share
+
+    @property
+    def runtime_s(self) -> float:
+        """How long the battery would carry the load, in s; 0 if it cannot."""
+        return self.battery.runtime_s(self.load_w / SHARE) if self.battery_connected else 0.0
+
+    # -- commands: True if it was done
+
+    def switch(self, on: bool) -> bool:
+        """Switch all modules; off is refused where the battery could not carry the load."""
+        ready = self.battery_connected and self.battery.charge >= RESERVE_CHARGE
+        if not on and not ready:
+            return False
+        for rectifier in self.rectifiers:
+            rectifier.wanted = on
+        self.settle()
+        return not on or any(each.able for each in self.rectifiers)
+
+    def start_test(self, elapsed_s: float) -> bool:
+        """Let the battery carry the load for a while, and judge it.
+
+        Refused without mains or modules to end it, and unless the battery can bear it.
+        """
+        bearable = self.battery_connected and self.battery.charge >= MAY_TEST_CHARGE
+        if self.testing or not self._feeding or not bearable or not self.load_w:
+            return False
+        self.test = BatteryTest(elapsed_s)
+        self.settle()
+        return True
+
+    def stop_test(self) -> bool:
+        """End the test that runs."""
+        if self.test is None or not self.testing:
+            return False
+        self.test.abort(End.BY_HAND)
+        self.settle()
+        return True
+
+    # -- time, and what needs none
+
+    def step(self, dt: float, temperature_c: float) -> None:
+        """Let the present currents flow for `dt` seconds."""
+        self.battery.step(dt)
+        if self.test is not None and self.testing:
+            conditions = Conditions(
+                self.bus_v, self.battery.current_a, self.battery.charge, temperature_c
+            )
+            self.test.step(dt, conditions, health=self.battery.health)
+        self.settle()
+
+    def settle(self) -> None:
+        """Let voltage and currents follow from the mains, the modules, the load, the battery."""
+        feeding = self._feeding
+        if self.test is not None and self.testing:
+            if not feeding:
+                self.test.abort(End.ALARM)
+            elif self.fuse_blown:
+                self.test.abort(End.FAULT)
+        for rectifier in self.rectifiers:
+            rectifier.output_w, rectifier.limiting = 0.0, False
+        spare_w = len(feeding) * MODULE_W - self.load_w
+        if feeding and spare_w > 0:
+            self._flat = False
+        if self.test is not None and self.testing:
+            self._feed_from_battery()
+            if not self.powered:  # it bears nothing: the modules, which stand by, take over
+                self.test.abort(End.END_VOLTAGE)
+                self.settle()
+        elif not feeding:
+            self._feed_from_battery()
+        elif self.battery_connected:
+            self._feed_both(feeding, spare_w)
+        else:
+            self._feed_from_rectifiers(feeding, spare_w)
+
+    def _feed_from_battery(self) -> None:
+        battery = self.battery
+        if self.battery_connected:
+            battery.load(self.load_w / SHARE)
+            self._flat = battery.empty
+        if not self.battery_connected:
+            battery.rest()
+            self.bus_v = self.fed_w = 0.0
+        else:
+            self.bus_v, self.fed_w = battery.voltage_v * SHARE, self.battery_w
+
+    def _feed_both(self, feeding: list[Rectifier], spare_w: float) -> None:
+        battery = self.battery
+        battery.feed()
+        if -self.battery_w > spare_w:
+            # At the limit: the battery gets what is left, or gives what is missing.
+            battery.load(-spare_w / SHARE)
+            if spare_w < 0 and battery.empty:
+                self._flat = True
+                self._feed_from_rectifiers(feeding, spare_w)
+                return
+            _share(feeding, len(feeding) * MODULE_W, limiting=True)
+        else:
+            _share(feeding, self.load_w - self.battery_w, limiting=False)
+        self.bus_v = battery.voltage_v * SHARE
+        self.fed_w = sum(each.output_w for each in feeding) + self.battery_w
+
+    def _feed_from_rectifiers(self, feeding: list[Rectifier], spare_w: float) -> None:
+        self.battery.rest()
+        most_w = len(feeding) * MODULE_W
+        if spare_w >= 0:
+            self.bus_v, self.fed_w = FLOAT_BUS_V, self.load_w
+        else:  # too much for them: the voltage sinks, as over a resistance
+            self.bus_v, self.fed_w = FLOAT_BUS_V * (most_w / self.load_w) ** 0.5, most_w
+        _share(feeding, self.fed_w, limiting=spare_w < 0)
+
+    @property
+    def _feeding(self) -> list[Rectifier]:
+        return [each for each in self.rectifiers if each.able] if self.mains_good else []
+
+    # -- as a part of the cabinet
+
+    def variables(self) -> Iterator[tuple[str, Variable]]:
+        """Name its variables."""
+        battery = self.battery
+        equipment = attribute(self, "equipment_w")
+        yield "equipment_w", Variable(*equipment, low=0, high=MOST_LOAD_W)
+        yield "load_w", Variable(lambda: self.load_w)
+        yield "bus_voltage", Variable(lambda: self.bus_v)
+        for number, rectifier in enumerate(self.rectifiers, 1):
+            yield from rectifier.variables(number)
+        yield "battery_charge", percent(battery, "charge", 0)
+        yield "battery_health", percent(battery, "health", 5)
+        yield "battery_ah", Variable(*attribute(battery, "rated_ah"), low=10, high=1000)
+        yield "battery_voltage", Variable(lambda: battery.voltage_v * SHARE)
+        yield "battery_current", Variable(lambda: battery.current_a)
+        yield "battery_runtime", Variable(lambda: self.runtime_s)
+        yield "battery_fuse_blown", Variable(*attribute(self, "fuse_blown"))
+        yield "battery_testing", Variable(lambda: self.testing)
+
+    def complaints(self, values: Mapping[str, object]) -> Iterator[str]:
+        """Find nothing: every combination can be."""
+        return iter(())
+
+
+def _share(feeding: list[Rectifier], output_w: float, *, limiting: bool) -> None:
+    for rectifier in feeding:
+        rectifier.output_w, rectifier.limiting = output_w / len(feeding), limiting

@@ -1,0 +1,80 @@
+"""What the Fogslink cloud sets: checked, kept on the disk, done, and only then acknowledged."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_gantry.site.interfaces import IStore
+from twisted_gantry.uplinks.fogslink_channels import Change, Channels
+from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
+from twisted_gantry.wire.fogslink import Configure, Configured
+
+_log = Logger()
+
+CONFIGURED = "fogslink.channels"
+"""The name under which the store keeps it."""
+# What may wait for the disk; a cloud that sends more is not answered.
+MAX_PENDING = 64
+
+
+class Configurations:
+    """Takes the configurations for one `eq_sn`.
+
+    `say` sends an acknowledgement, `applied` is called when periods may have changed. `counts`
+    gains `configured`, `config-refused`, `config-overflow` and `config-not-kept`.
+    """
+
+    def __init__(
+        self,
+        eq_sn: str,
+        store: IStore,
+        channels: Channels,
+        clock: IReactorTime,
+        alarms: OutboxAlarms,
+        counts: Counter[str],
+        say: Callable[[Configured], None],
+        applied: Callable[[], None],
+    ) -> None:
+        self._eq_sn, self._store, self._channels, self._clock = eq_sn, store, channels, clock
+        self._alarms, self._counts, self._say, self._applied = alarms, counts, say, applied
+        self._pending: list[Change] = []
+        self._keeping = False
+
+    def take(self, message: Configure) -> None:
+        """Take a `res300`. The document has no code for one that is refused: it gets no answer."""
+        change = self._channels.check(message)
+        if change is None or message.eq_sn != self._eq_sn:
+            self._counts["config-refused"] += 1
+        elif len(self._pending) >= MAX_PENDING:
+            self._counts["config-overflow"] += 1
+        else:
+            self._pending.append(change)
+            if not self._keeping:
+                self._keep()
+
+    def _keep(self) -> None:
+        changes, self._pending = self._pending, []
+        self._keeping = True
+        kept = self._store.put_setting(CONFIGURED, self._channels.stored(changes))
+        kept.addCallbacks(lambda _: self._do(changes), self._not_kept)
+        kept.addErrback(lambda failure: _log.failure("a configuration failed", failure=failure))
+        kept.addCallback(lambda _: self._kept())
+
+    def _do(self, changes: Sequence[Change]) -> None:
+        self._channels.apply(changes, self._clock.seconds())
+        self._counts["configured"] += len(changes)
+        for change in changes:
+            self._say(Configured(eq_sn=self._eq_sn, e_chan=change.channel, code=change.code.value))
+        self._applied()
+
+    def _not_kept(self, failure: Failure) -> None:
+        self._counts["config-not-kept"] += 1
+        self._alarms.not_kept(failure)
+
+    def _kept(self) -> None:
+        self._keeping = False
+        if self._pending:
+            self._keep()

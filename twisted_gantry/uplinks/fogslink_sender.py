@@ -1,0 +1,267 @@
+"""Takes the Fogslink outbox to the cloud: in order, one message at a time, each until its 8.
+
+What the answers mean is in `fogslink.md`, "Decisions". Reports come from the disk in batches, and
+go from it without a pause: what is acknowledged twice after a crash has one `packID`.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, gatherResults
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_gantry.net.reconnect import Backoff
+from twisted_gantry.site.interfaces import IStore, Report
+from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
+from twisted_gantry.wire.fogslink import DELIMITER, readdressed
+from twisted_gantry.wire.fogslink_client import DATA_PATIENCE, Ending
+
+_log = Logger()
+
+PACK, SINGLE = "req200", "req201"
+"""The kinds of report; the subject of one is what its answer names."""
+
+# After a 9: seconds, doubling; and how many 9s a report gets in all.
+AGAIN_FIRST, AGAIN_MOST = 1.0, 30.0
+MAX_NINES = 10
+# What is fetched at once: reports and bytes.
+BATCH, BATCH_SIZE = 500, 2 * 1024 * 1024
+# Acknowledged reports leave the disk so many at once, or after so many seconds; a crash in between
+# has them sent again.
+TOGETHER, TOGETHER_S = 100, 0.2
+
+
+class Link(Protocol):
+    """The way to the cloud."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether a message can be sent now."""
+
+    def deliver(self, line: bytes, answer_to: str, *, single: bool) -> Deferred[Ending]:
+        """Send a message of data."""
+
+
+class Listener(Protocol):
+    """Whom the sender tells."""
+
+    def answered(self) -> None:
+        """The cloud answers data, be it with a 9."""
+
+    def unanswered(self, reason: str) -> None:
+        """It does not."""
+
+    def drained(self) -> None:
+        """The queue is empty, and what went last may not be the newest of every channel."""
+
+
+class Sender:
+    """The sending half of the uplink `name`. `max_age` is seconds; `now` returns Unix seconds."""
+
+    def __init__(
+        self,
+        name: str,
+        eq_sn: str,
+        store: IStore,
+        link: Link,
+        clock: IReactorTime,
+        now: Callable[[], float],
+        backoff: Backoff,
+        alarms: OutboxAlarms,
+        listener: Listener,
+        *,
+        max_age: float,
+    ) -> None:
+        self.last_delivered: float | None = None
+        self.counts: Counter[str] = Counter()
+        self._name, self._eq_sn, self._store, self._link = name, eq_sn, store, link
+        self._clock, self._now, self._backoff = clock, now, backoff
+        self._alarms, self._listener, self._max_age = alarms, listener, max_age
+        self._batch: deque[Report] = deque()
+        self._acknowledged: list[int] = []
+        self._remove_at = 0.0
+        self._changes: list[Deferred[None]] = []
+        self._failure: Failure | None = None
+        self._running: Deferred[None] | None = None
+        self._nap: Deferred[None] | None = None
+        self._pausing = self._woken = self._hurry = False
+        self._stale = self._failing = self._aging = False
+        self._newest = self._aged = 0
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._running = ensureDeferred(self._run())
+        self._running.addErrback(_ended)
+
+    def stop(self) -> None:
+        """Send no more; what is under way stays stored, and is sent again another time."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.cancel()
+        self._remove()
+
+    def wake(self, *, now: bool = False) -> None:
+        """Say that there is something to send; `now` ends a pause after a failure, too."""
+        self._woken = True
+        self._hurry = self._hurry or now
+        nap = self._nap
+        if nap is not None and (now or not self._pausing):
+            self._nap = None
+            nap.callback(None)
+
+    def online(self) -> None:
+        """Say that a session has begun: the newest of every channel is to go out last."""
+        self._stale = True
+        self.wake(now=True)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                pause = await self._send_one()
+            except CancelledError:
+                raise
+            except Exception:
+                if not self._failing:  # said once, until it is over
+                    _log.failure("{uplink} could not send", uplink=self._name)
+                self._failing = True
+                self._batch.clear()
+                pause = self._backoff.next()
+            if pause is not None:
+                await self._sleep(pause)
+
+    async def _send_one(self) -> float | None:
+        """Send what is next; returns how long to pause then, None not at all, 0 until woken."""
+        self._woken = self._hurry = False
+        if not self._link.ready:
+            return 0.0
+        if not self._batch:
+            if await self._fetch():
+                return None  # to look at the link again: the disk took its time
+            if self._stale:
+                self._stale = False
+                self._listener.drained()
+            return 0.0
+        report = self._batch[0]
+        if self._too_old(report):
+            self._put_away(report)
+            return None
+        line = readdressed(report.body, self._eq_sn) + DELIMITER
+        ending = await self._link.deliver(line, report.subject, single=report.kind == SINGLE)
+        self.counts[ending.name.lower()] += 1
+        return await self._settle(report, ending)
+
+    def _remove(self) -> None:
+        """Remove what was acknowledged from the disk."""
+        reports, self._acknowledged = self._acknowledged, []
+        self._remove_at = self._clock.seconds() + TOGETHER_S
+        if reports:
+            self._change(self._store.delivered_many(reports))
+
+    async def _fetch(self) -> bool:
+        """Get the next reports from the disk, once what was done to the last ones is on it."""
+        self._remove()
+        changes, self._changes = self._changes, []
+        if changes:
+            await gatherResults(changes)
+            failure, self._failure = self._failure, None
+            if failure is not None:
+                failure.raiseException()
+            self._backoff.reset()
+            self._failing = False
+        # A disk that forgets nothing would have the same reports sent over and over.
+        limit = 1 if self._failing else BATCH
+        self._batch.extend(await self._store.next_reports(self._name, limit, BATCH_SIZE))
+        return bool(self._batch)
+
+    def _change(self, change: Deferred[None]) -> None:
+        """Let a change of the disk go on beside the sending; `_fetch` looks how it ended."""
+
+        def failed(failure: Failure) -> None:
+            self._failure = failure
+
+        self._changes.append(change.addErrback(failed))
+
+    def _too_old(self, report: Report) -> bool:
+        """Tell whether it would show as present what is not; what a person queued again goes."""
+        return self._now() - report.created > self._max_age and report.id > self._aged
+
+    def _put_away(self, report: Report) -> None:
+        if not self._aging:
+            _log.warn(
+                "{uplink}: reports older than {age} s are set aside",
+                uplink=self._name,
+                age=self._max_age,
+            )
+        self._batch.popleft()
+        self._aging = self._stale = True
+        self._aged = report.id
+        self.counts["too-old"] += 1
+        self._change(self._store.set_aside(report.id, f"older than {self._max_age:g} s"))
+        self._alarms.set_aside("too old to be shown as present", "数据过旧,不再作为当前值上报")
+
+    async def _settle(self, report: Report, ending: Ending) -> float | None:
+        if ending is Ending.TAKEN:
+            self._batch.popleft()
+            self._acknowledged.append(report.id)
+            self._aging = False
+            if len(self._acknowledged) >= TOGETHER or self._clock.seconds() >= self._remove_at:
+                self._remove()
+            self._stale = self._stale or report.id < self._newest
+            self._newest = max(self._newest, report.id)
+            self.last_delivered = self._now()
+            self._listener.answered()
+            return None
+        self._remove()
+        # Whatever happened meanwhile, the disk knows what is the oldest now, and its tries.
+        self._batch.clear()
+        if ending is Ending.FAILED:
+            self._listener.answered()
+            return await self._failed(report)
+        if ending is Ending.SILENT:
+            self._listener.unanswered(f"no answer to data within {DATA_PATIENCE:g} s")
+        return None
+
+    async def _failed(self, report: Report) -> float | None:
+        nines = report.tries + 1
+        if nines < MAX_NINES:
+            await self._store.tried(report.id, "9")
+            return min(AGAIN_MOST, AGAIN_FIRST * 2.0 ** (nines - 1))
+        reason = f"code 9, {nines} times"
+        _log.error(
+            "{uplink}: {kind} {subject} is refused for good: {reason}; it is set aside",
+            uplink=self._name,
+            kind=report.kind,
+            subject=report.subject,
+            reason=reason,
+        )
+        await self._store.set_aside(report.id, reason)
+        self._stale = True
+        self.counts["set-aside"] += 1
+        self._alarms.set_aside(
+            f"the cloud answered {reason}", f"云平台{nines}次返回代码9(数据传输失败)"
+        )
+        return None
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait until woken; after a failure (`seconds` > 0) no longer than that."""
+        if self._hurry or (self._woken and not seconds):
+            return
+        nap: Deferred[None] = Deferred()
+        self._nap, self._pausing = nap, seconds > 0
+        call: IDelayedCall | None = None
+        if seconds:
+            call = self._clock.callLater(seconds, self.wake, now=True)
+        try:
+            await nap
+        finally:
+            self._nap, self._pausing = None, False
+            if call is not None and call.active():
+                call.cancel()
+
+
+def _ended(failure: Failure) -> None:
+    if not failure.check(CancelledError):
+        _log.failure("the Fogslink sender ended", failure=failure)

@@ -1,0 +1,152 @@
+"""Where UPS cards POST their results to: one host for all of them.
+
+Source: `ups-card.md`, "Transport" and "Decisions": 200 for a result that somebody waits for, 4xx
+for anything else. Whoever reaches the port may POST here; a result counts by its session number
+alone.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection
+from ipaddress import ip_address
+
+from twisted.internet.endpoints import quoteStringArgument
+from twisted.internet.interfaces import IProtocolFactory, IReactorTime
+from twisted.logger import Logger
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import Request
+from zope.interface import implementer
+
+from twisted_gantry.net.http_server import Limits, bounded_site
+from twisted_gantry.net.json_http import HttpError, respond, respond_error
+from twisted_gantry.site.interfaces import ICallbackHost
+from twisted_gantry.wire.errors import WireError
+from twisted_gantry.wire.frames import MAX_OBJECT
+from twisted_gantry.wire.upscard import Place, decode_reply, place_of
+
+_log = Logger()
+
+# A card may open a connection for each result and leave it open.
+LIMITS = Limits(body=MAX_OBJECT, deadline=10.0, idle=30.0, connections=256)
+
+Receiver = Callable[[bytes], bool]
+
+
+@implementer(ICallbackHost)
+class CallbackHost:
+    """Hands each body to the receivers of its path, until one takes it.
+
+    The port tells no receivers apart: what was sent to one may have come through another.
+
+    `counts` tells `taken`; `malformed` (400, no result), `unknown-path` (404), `wrong-method` (405)
+    and `unclaimed` (410: late, a second time, from another card, or nobody's), and `failed` (500);
+    and what `bounded_site` counts, `too-large` among it.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._places: set[Place] = set()
+        self._receivers: dict[bytes, list[Receiver]] = {}
+
+    def register(self, url: str, receiver: Receiver) -> None:
+        """Hand bodies that are POSTed to `url` to `receiver`. Raises ValueError for no http URL."""
+        place = place_of(url)
+        self._places.add(place)
+        self._receivers.setdefault(place.path.encode(), []).append(receiver)
+
+    def places(self) -> list[Place]:
+        """Return where it has to be listened, in order."""
+        return sorted(self._places, key=lambda place: (place.port, place.host, place.path))
+
+    def endpoints(self, local_addresses: Collection[str]) -> list[str]:
+        """Return what to listen on, as endpoint strings; nothing if nobody registered.
+
+        `local_addresses` are the IP addresses of this machine. A port is listened on at the hosts
+        of its URLs if all are ours, else on every interface: of a URL with a name, or with the
+        address of a router before us, nobody knows by which the card comes.
+        """
+        hosts: dict[int, set[str]] = {}
+        for place in self.places():
+            hosts.setdefault(place.port, set()).add(place.host)
+        own = {_normal(address) for address in local_addresses}
+        found: list[str] = []
+        for port, names in hosts.items():
+            at = {_own(name, own) for name in names}
+            given = sorted(address for address in at if address)
+            if "" not in at:
+                found += [_endpoint(port, address) for address in given]
+            elif any(":" in name for name in names):
+                found.append(_endpoint(port, "::"))  # that takes IPv4, too
+            else:
+                found.append(f"tcp:{port}")
+        return found
+
+    def resource(self) -> IResource:
+        """Return the resource that takes them, whatever the path."""
+        resource: IResource = _Callbacks(self._receivers, self.counts)
+        return resource
+
+    def site(self, reactor: IReactorTime) -> IProtocolFactory:
+        """Return the factory that serves it, for each of the endpoints."""
+        return bounded_site(self.resource(), reactor, LIMITS, self.counts)
+
+
+def _normal(address: str) -> str:
+    """Return an address in its one form; empty for what is none."""
+    try:
+        return str(ip_address(address.partition("%")[0]))
+    except ValueError:
+        return ""
+
+
+def _own(host: str, own: Collection[str]) -> str:
+    """Return the address of `host` if it is ours, else an empty text."""
+    address = "127.0.0.1" if host == "localhost" else _normal(host)
+    return address if address in own or (address and ip_address(address).is_loopback) else ""
+
+
+def _endpoint(port: int, address: str) -> str:
+    if ":" in address:
+        return f"tcp6:{port}:interface={quoteStringArgument(address)}"
+    return f"tcp:{port}:interface={address}"
+
+
+class _Callbacks(Resource):
+    isLeaf = True
+
+    def __init__(self, receivers: dict[bytes, list[Receiver]], counts: Counter[str]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._receivers, self._counts = receivers, counts
+
+    def render(self, request: Request) -> bytes:
+        """Answer one request, whatever its method."""
+        try:
+            self._take(request)
+        except HttpError as error:
+            self._counts[error.code] += 1
+            return respond_error(request, error)
+        self._counts["taken"] += 1
+        return respond(request, {})
+
+    def _take(self, request: Request) -> None:
+        """Hand over a result. Raises HttpError, whose code is the count, too."""
+        receivers = self._receivers.get(request.path)
+        if receivers is None:
+            raise HttpError(404, "unknown-path", "no card calls back here")
+        if request.method != b"POST":
+            request.setHeader(b"Allow", b"POST")
+            raise HttpError(405, "wrong-method", "results are POSTed")
+        assert request.content is not None  # set once the request is complete
+        body = request.content.read()
+        try:
+            decode_reply(body)
+        except WireError:  # its text may quote the body
+            raise HttpError(400, "malformed", "this is no result of a UPS card") from None
+        for receiver in receivers:
+            try:
+                if receiver(body):
+                    return
+            except Exception:
+                if not self._counts["failed"]:  # whoever found how to do this may do it again
+                    _log.failure("a result of a UPS card could not be taken")
+                raise HttpError(500, "failed", "see the log of the program") from None
+        raise HttpError(410, "unclaimed", "nobody waits for this result")

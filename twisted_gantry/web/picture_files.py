@@ -1,0 +1,221 @@
+"""The pictures of one cabinet on the disk: which one was taken when a door opened.
+
+A folder is read again only when it changed. Everything here blocks, and runs in a thread.
+Decisions: `etc-gantry.md`, "Pictures": the folder is never left.
+"""
+
+import hashlib
+import os
+import stat
+from array import array
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from heapq import merge
+from itertools import islice
+from pathlib import Path
+from threading import Lock
+
+# The content types, and the extensions of the names; pictures before videos of the same moment.
+CONTENT_TYPES = {
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "png": "image/png",
+    "bmp": "image/bmp",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "avi": "video/avi",
+    "mp4": "video/mp4",
+    "mkv": "video/x-matroska",
+    "mov": "video/quicktime",
+    "wmv": "video/x-ms-wmv",
+    "flv": "video/x-flv",
+}
+SETTLED = 2.0
+"""Seconds since a file last changed after which it counts as written."""
+_EXTENSIONS = tuple(each for name in CONTENT_TYPES for each in (name, name.upper()))
+_CODES = {extension: code for code, extension in enumerate(_EXTENSIONS)}
+_TIME_LENGTH = 17  # yyyyMMddhhmmsszzz
+_MAX_TRIES = 64  # names that turn out to be no files, before a look-up is given up
+_MAX_DIGESTS = 1024
+_MAX_SEEN = 64
+_BLOCK = 1024 * 1024
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# A link is not followed; a pipe does not make the thread wait.
+_FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class BeingWritten(Exception):
+    """The picture is there, and not whole yet."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """An open file: its descriptor, which the receiver closes, its name and its size in bytes."""
+
+    descriptor: int
+    name: str
+    size: int
+    changed: int
+
+    @property
+    def content_type(self) -> str:
+        """What it holds."""
+        return CONTENT_TYPES[self.name.rpartition(".")[2].lower()]
+
+
+class PictureFolder:
+    """The pictures of one cabinet, `<gantryId>_yyyyMMddhhmmsszzz.<ext>`.
+
+    `window` is the seconds that a picture may be off.
+    """
+
+    def __init__(self, path: Path, gantry_id: str, window: float) -> None:
+        self._path, self._prefix = path, f"{gantry_id}_"
+        self._window = timedelta(seconds=window)
+        self._lock = Lock()
+        # One number a name, sorted: the digits of the time, then the code of the extension.
+        self._keys: array[int] = array("q")
+        self._read_at: int | None = None
+        self._seen: OrderedDict[str, tuple[int, int, float]] = OrderedDict()
+        self._digests: OrderedDict[tuple[str, int, int], str] = OrderedDict()
+
+    def find(self, time: str, now: float) -> Found | None:
+        """Open the picture of `time` (`yyyyMMddhhmmsszzz`), or the nearest one.
+
+        `now` is Unix seconds. Raises BeingWritten.
+        """
+        try:
+            folder = os.open(self._path, _FOLDER_FLAGS)
+        except OSError:
+            return None
+        try:
+            with self._lock:
+                exact = [f"{self._prefix}{time}.{each}" for each in _EXTENSIONS]
+                found = self._first(folder, exact, now)
+                if found is None:
+                    self._refresh(folder, now)
+                    found = self._first(folder, islice(self._near(time), _MAX_TRIES), now)
+                return found
+        finally:
+            os.close(folder)
+
+    def digest(self, found: Found, gone: Callable[[], bool]) -> str:
+        """Return the MD5 of an open file in hex; empty once `gone()` says that nobody waits.
+
+        Raises BeingWritten when the file changed meanwhile, OSError when it cannot be read.
+        """
+        key = (found.name, found.size, found.changed)
+        with self._lock:
+            if key in self._digests:
+                self._digests.move_to_end(key)
+                return self._digests[key]
+        md5 = hashlib.md5(usedforsecurity=False)
+        at = 0
+        while block := os.pread(found.descriptor, _BLOCK, at):
+            if gone():
+                return ""
+            md5.update(block)
+            at += len(block)
+        after = os.fstat(found.descriptor)
+        if (at, after.st_size, after.st_mtime_ns) != (found.size, found.size, found.changed):
+            raise BeingWritten
+        with self._lock:
+            self._digests[key] = md5.hexdigest()
+            if len(self._digests) > _MAX_DIGESTS:
+                self._digests.popitem(last=False)
+        return md5.hexdigest()
+
+    def _refresh(self, folder: int, now: float) -> None:
+        """Read the names again if the folder changed since, or so lately that it may not show."""
+        changed = os.fstat(folder).st_mtime_ns
+        if changed == self._read_at:
+            return
+        keys, begin, end = [], len(self._prefix), len(self._prefix) + _TIME_LENGTH
+        for name in os.listdir(folder):
+            code = _CODES.get(name[end + 1 :])
+            if code is None or name[end] != "." or not name.startswith(self._prefix):
+                continue
+            time = name[begin:end]
+            if time.isascii() and time.isdigit():
+                keys.append(int(time) * len(_EXTENSIONS) + code)
+        keys.sort()
+        self._keys = array("q", keys)
+        # The clock of a file system ticks coarsely: a name may come within the tick of this one.
+        self._read_at = changed if _is_past(changed, now) else None
+
+    def _near(self, time: str) -> Iterator[str]:
+        """Yield the names within the window, the nearest first."""
+        wanted = _moment(int(time))
+        if wanted is None:
+            return
+        middle = bisect_left(self._keys, int(time) * len(_EXTENSIONS))
+        before = self._side(wanted, range(middle - 1, -1, -1))
+        after = self._side(wanted, range(middle, len(self._keys)))
+        for _, index in merge(before, after):
+            digits, code = divmod(self._keys[index], len(_EXTENSIONS))
+            yield f"{self._prefix}{digits:0{_TIME_LENGTH}d}.{_EXTENSIONS[code]}"
+
+    def _side(self, wanted: datetime, indices: range) -> Iterator[tuple[timedelta, int]]:
+        """Yield how far away the pictures to one side are, and where they stand."""
+        for index in indices:
+            moment = _moment(self._keys[index] // len(_EXTENSIONS))
+            if moment is None:
+                continue  # digits that are no time
+            away = abs(moment - wanted)
+            if away > self._window:
+                return
+            yield away, index
+
+    def _first(self, folder: int, names: Iterator[str] | list[str], now: float) -> Found | None:
+        for name in names:
+            found = self._open(folder, name, now)
+            if found is not None:
+                return found
+        return None
+
+    def _open(self, folder: int, name: str, now: float) -> Found | None:
+        """Open a regular file that holds something; None for whatever else has the name."""
+        try:
+            descriptor = os.open(name, _FILE_FLAGS, dir_fd=folder)
+        except OSError:
+            return None
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(descriptor)
+            return None
+        if not self._settled(name, status, now):
+            os.close(descriptor)
+            raise BeingWritten
+        if not status.st_size:
+            os.close(descriptor)
+            return None
+        return Found(descriptor, name, status.st_size, status.st_mtime_ns)
+
+    def _settled(self, name: str, status: os.stat_result, now: float) -> bool:
+        """Tell whether a file is written: it did not change for a while, by its time or by ours."""
+        if _is_past(status.st_mtime_ns, now):
+            return True
+        # Its time may be that of another computer's clock: then it is what we saw that counts.
+        size, changed, since = self._seen.get(name, (-1, 0, now))
+        if (size, changed) == (status.st_size, status.st_mtime_ns):
+            return now - since >= SETTLED
+        self._seen[name] = (status.st_size, status.st_mtime_ns, now)
+        if len(self._seen) > _MAX_SEEN:
+            self._seen.popitem(last=False)
+        return False
+
+
+def _is_past(nanoseconds: int, now: float) -> bool:
+    return now - nanoseconds / 1e9 >= SETTLED
+
+
+def _moment(digits: int) -> datetime | None:
+    """Return the moment, in the gantry's zone, that digits of a name stand for."""
+    text = f"{digits:0{_TIME_LENGTH}d}"
+    try:
+        return datetime.strptime(f"{text}000", "%Y%m%d%H%M%S%f")  # noqa: DTZ007
+    except ValueError:
+        return None

@@ -1,0 +1,166 @@
+"""The batteries of a cabinet, as the platform asks for them: tests, their results, the supply.
+
+Source: `001_3191ba0a590d87d6.txt`, sections 3.2.2 and 3.2.3; decisions: `etc-gantry.md`, cmd 8 to
+cmd 10.
+"""
+
+from collections.abc import Iterator
+from datetime import tzinfo
+
+from twisted_gantry.site.interfaces import BatteryTest, IBatteryTester, IDevice
+from twisted_gantry.site.site import Cabinet, Site
+from twisted_gantry.web.remote_wish import CannotDo, Wish, device_of
+from twisted_gantry.wire.etc import Sentinel, local_time, number
+from twisted_gantry.wire.etc_commands import BatteryTestResult
+from twisted_gantry.wire.reading import Value
+
+MIN_CHARGE = 80.0
+"""Percent under which a battery is neither tested nor relied on."""
+
+# `testResult` and `testEndCourse`.
+_NO_RESULT, _GOOD, _BADLY = "1", "2", "4"
+_RESULTS = {"good": _GOOD, "failed": _BADLY}
+_OTHER_CAUSE = 255
+_NO_DATA, _NOT_SUPPORT = Sentinel.NO_DATA.value, Sentinel.NOT_SUPPORT.value
+
+
+# -- tests
+
+
+def test_wishes(site: Site, cabinet: Cabinet, *, start: bool) -> list[Wish]:
+    """Return how the batteries of a cabinet are tested, or their tests stopped.
+
+    Raises CannotDo when one of its UPSs must not or cannot.
+    """
+    wishes = []
+    for name in _batteries(site, cabinet):
+        device = site.devices[name]
+        if start and not _testable(site, cabinet, device):
+            raise CannotDo(f"{name}:当前状态不允许电池测试")
+        own = "T" if start else "stop-test"
+        if own in device.commands:
+            wishes.append(Wish(name, own, {}))
+        elif "battery-test" in device.commands:
+            wishes.append(Wish(name, "battery-test", {"testStartStop": "1" if start else "0"}))
+        else:
+            raise CannotDo(f"{name}:不支持{'启动' if start else '停止'}电池测试")
+    return wishes
+
+
+def _testable(site: Site, cabinet: Cabinet, device: IDevice) -> bool:
+    """Tell whether nothing speaks against a test: by what the device says, or by the supply."""
+    if IBatteryTester.providedBy(device):
+        return not device.why_not_test()
+    return supply_is_good(site, cabinet)
+
+
+def _batteries(site: Site, cabinet: Cabinet) -> list[str]:
+    """Return the sources of the cabinet's `ups` that can test a battery."""
+    names = dict.fromkeys(map(device_of, cabinet.sources.get("ups", ())))
+    testers = [n for n in names if n in site.devices and IBatteryTester.providedBy(site.devices[n])]
+    others = [n for n in site.door.able("battery-test", names) if n not in testers]
+    return testers + others
+
+
+# -- results
+
+
+def battery_result(site: Site, cabinet: Cabinet, zone: tzinfo) -> BatteryTestResult:
+    """Return how the last test of the cabinet's worst battery went. Raises CannotDo."""
+    names = _batteries(site, cabinet)
+    if not names:
+        raise CannotDo("本站没有可测试的电池")
+    tests = [_last_test(site, name) for name in names]
+    return _written(max(tests, key=_badness), zone)
+
+
+def _last_test(site: Site, name: str) -> BatteryTest | None:
+    device = site.devices[name]
+    if not IBatteryTester.providedBy(device):
+        return None
+    test: BatteryTest | None = device.battery_test
+    return test
+
+
+def _badness(test: BatteryTest | None) -> tuple[int, float]:
+    """Rank tests: a failed one, then one of which nothing is known, then a good one.
+
+    Of two alike, the one whose battery lasted less is the worse.
+    """
+    if test is None or test.ended is None:
+        return 2, 0.0
+    worse = {"failed": 3, "good": 0}.get(test.result, 1)
+    return worse, test.started - test.ended
+
+
+def _written(test: BatteryTest | None, zone: tzinfo) -> BatteryTestResult:
+    if test is None or test.ended is None:  # before a test, or while it runs
+        return BatteryTestResult(_NO_DATA, _NO_RESULT, *[_NO_DATA] * 7)
+    volts = test.end_voltage
+    return BatteryTestResult(
+        test_start_time=local_time(test.started, zone),
+        test_result=_RESULTS.get(test.result, _NO_RESULT),
+        efficiency=_NOT_SUPPORT,
+        discharge_time=number(max(0.0, test.ended - test.started) / 3600),
+        discharge_end_voltage=_NO_DATA if volts is None else number(volts),
+        discharge_av_current=_NOT_SUPPORT,
+        discharge_ah_current=_NOT_SUPPORT,
+        test_temperature=_NOT_SUPPORT,
+        test_end_course=str(test.end_cause or _OTHER_CAUSE),
+    )
+
+
+# -- the supply
+
+
+def supply_is_good(site: Site, cabinet: Cabinet) -> bool:
+    """Tell whether mains and battery are known to be good; a missing value means they are not."""
+    mains = list(_mains(site, cabinet))
+    batteries = list(_charged(site, cabinet))
+    return bool(mains and batteries) and all(mains) and all(batteries)
+
+
+def _mains(site: Site, cabinet: Cabinet) -> Iterator[bool]:
+    """Tell of each sign of the mains whether it is good."""
+    for source in _sources(cabinet, "elec", "ups"):
+        abnormal = site.points.get(f"{source}.mains_abnormal")
+        if abnormal is not None:
+            yield abnormal.good is False
+    for source in _sources(cabinet, "elec"):  # a cabinet below us has the report's own fields
+        for point in site.points.under(f"{source}.elec."):
+            if point.name.endswith(".status"):
+                yield _is_one(point.good)
+
+
+def _charged(site: Site, cabinet: Cabinet) -> Iterator[bool]:
+    """Tell of each sign of the batteries whether it is good."""
+    for source in _sources(cabinet, "ups"):
+        for name in ("battery_low", "battery_charge", "self_test"):
+            point = site.points.get(f"{source}.{name}")
+            if point is not None:
+                yield _good_sign(name, point.good)
+        for point in site.points.under(f"{source}.ups."):
+            name = point.name.rpartition(".")[2]
+            if name in {"status", "power_rate"}:
+                yield _good_sign(name, point.good)
+
+
+def _good_sign(name: str, value: Value) -> bool:
+    if name == "battery_low":
+        return value is False
+    if name == "self_test":
+        return value in {"good", "unknown"}
+    if name == "status":
+        return _is_one(value)
+    try:
+        return value is not None and float(value) >= MIN_CHARGE
+    except ValueError:
+        return False
+
+
+def _is_one(value: Value) -> bool:
+    return value is True or value in {"1", 1}
+
+
+def _sources(cabinet: Cabinet, *groups: str) -> list[str]:
+    return list(dict.fromkeys(s for group in groups for s in cabinet.sources.get(group, ())))

@@ -1,0 +1,103 @@
+"""What a `cmd` of the platform means at this site: which devices are told what.
+
+Devices are chosen by the cabinet that they are sources of and by what they can do, never by their
+kind. Source: `001_3191ba0a590d87d6.txt`, section 3.2; decisions: `etc-gantry.md`, "Commands are
+dangerous".
+"""
+
+from collections.abc import Iterable, Mapping
+
+from twisted_gantry.site.interfaces import IRelay
+from twisted_gantry.site.site import Cabinet, Site
+from twisted_gantry.web.remote_battery import supply_is_good, test_wishes
+from twisted_gantry.web.remote_wish import CannotDo, Wish, device_of
+from twisted_gantry.wire.etc_commands import Cmd, Command
+
+# The group whose sources do a command, and what it is called there; without a group, all sources.
+_COMMANDS: Mapping[Cmd, tuple[str, str]] = {
+    Cmd.UNLOCK_DOOR: ("doors", "unlock-door"),
+    Cmd.AIR_CONDITIONER: ("air_conditioners", "air-conditioner"),
+    Cmd.AIR_CONDITIONER_TEMPERATURE: ("air_conditioners", "air-conditioner-temperature"),
+    Cmd.POWER_MODE: ("", "power-mode"),
+    Cmd.DOOR_GUARD: ("doors", "door-guard"),
+    Cmd.RECTIFIER: ("rectifier", "rectifier"),
+}
+_ALL_AIR_CONDITIONERS = "0"
+_OFF = "0"
+
+
+def cabinets_of(site: Site, command: Command) -> tuple[Cabinet, ...]:
+    """Return the cabinets that a command is meant for."""
+    wanted = command.cabinet_id
+    return tuple(each for each in site.cabinets if wanted in {None, each.id})
+
+
+def wishes_of(site: Site, command: Command) -> tuple[Wish, ...]:
+    """Return what the devices are told; nothing for a query, which asks none.
+
+    Raises CannotDo.
+    """
+    cabinets = cabinets_of(site, command)
+    if command.cmd is Cmd.BATTERY_TEST_RESULT:
+        return ()
+    if command.cmd is Cmd.POWER_CYCLE:
+        wishes = _relay(site, command.fields["rebootIp"], command.fields["rebootPort"])
+    elif command.cmd is Cmd.BATTERY_TEST:
+        start = command.fields["testStartStop"] != _OFF
+        wishes = [w for cabinet in cabinets for w in test_wishes(site, cabinet, start=start)]
+    else:
+        wishes = _grouped(site, cabinets, command)
+    # A device that is the source of two cabinets is told once.
+    distinct = tuple({wish.target: wish for wish in wishes}.values())
+    if not distinct:
+        raise CannotDo("本站没有设备能执行该命令")
+    for wish in distinct:
+        kind = site.devices[wish.target].commands[wish.command]
+        if kind.locked or kind.danger:
+            raise CannotDo(f"{wish.target}:不允许远程执行")
+    return distinct
+
+
+def _grouped(site: Site, cabinets: Iterable[Cabinet], command: Command) -> list[Wish]:
+    group, name = _COMMANDS[command.cmd]
+    wishes: list[Wish] = []
+    for cabinet in cabinets:
+        groups = [group] if group else list(cabinet.sources)
+        sources = [each for g in groups for each in cabinet.sources.get(g, ())]
+        able = site.door.able(name, dict.fromkeys(map(device_of, sources)))
+        if able:
+            _check(site, cabinet, command, able)
+        wishes += [Wish(each, name, dict(command.fields)) for each in able]
+    return wishes
+
+
+def _check(site: Site, cabinet: Cabinet, command: Command, able: list[str]) -> None:
+    """Refuse what this cabinet does not let the platform do. Raises CannotDo."""
+    fields = command.fields
+    if command.cmd is Cmd.POWER_MODE and fields["mode"] not in cabinet.allow_power_modes:
+        raise CannotDo(f"未允许远程设置电源模式{fields['mode']}")
+    if fields.get("airId", _ALL_AIR_CONDITIONERS) != _ALL_AIR_CONDITIONERS and len(able) > 1:
+        # Each of them has its own first air conditioner.
+        raise CannotDo("空调分属多个设备,编号不明确")
+    if command.cmd is Cmd.RECTIFIER and fields["onOff"] == _OFF:
+        if not cabinet.allow_rectifier_off:
+            raise CannotDo("未允许远程关闭整流模块")
+        if not supply_is_good(site, cabinet):
+            raise CannotDo("市电或电池异常,不能关闭整流模块")
+
+
+def _relay(site: Site, host: str, port: str) -> list[Wish]:
+    wanted = (host.lower(), int(port))
+    found = [
+        name
+        for name, device in site.devices.items()
+        if IRelay.providedBy(device) and _place(device) == wanted
+    ]
+    if not found:
+        raise CannotDo("未配置该继电器")
+    return [Wish(name, "power-cycle", {}) for name in site.door.able("power-cycle", found)]
+
+
+def _place(relay: IRelay) -> tuple[str, int]:
+    host, port = relay.place
+    return str(host).lower(), int(port)

@@ -1,0 +1,254 @@
+"""`remotecontrol.do`: the ETC platform commands the gantry.
+
+Source: `001_3191ba0a590d87d6.txt` (v0.37), sections 1.4 to 1.8, 2.2, 3.2 and 3.3; decisions:
+`etc-gantry.md`. Whatever is wrong with a request of the interface is an answer with HTTP 200 and
+one of its codes; another path, another verb, a long body and a slow one are plain HTTP.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Meta
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from twisted_gantry.net.addresses import host_of, network
+from twisted_gantry.net.http_server import Limits
+from twisted_gantry.net.json_http import HttpError, header, respond_error
+from twisted_gantry.site.interfaces import IPlatform, WrongSetting
+from twisted_gantry.site.secret import Secret
+from twisted_gantry.site.site import Site
+from twisted_gantry.web.pictures import Client, InThread, Pictures
+from twisted_gantry.web.remote_commands import Ask, RemoteCommands
+from twisted_gantry.web.remote_guard import Guard
+from twisted_gantry.web.remote_servers import Rule, Server
+from twisted_gantry.wire import etc
+from twisted_gantry.wire.errors import BadMessage
+from twisted_gantry.wire.etc import Answer, Code, Method, Refused, answer
+from twisted_gantry.wire.etc_commands import decode_control, decode_picture_request
+
+_log = Logger()
+
+PATH = b"/remotecontrol.do"
+# A platform behind one address has its share, and no single address can take all.
+LIMITS = Limits(body=etc.MAX_BODY, deadline=10.0, idle=60.0, connections=512, per_address=256)
+# Seconds in which refusals of one code are one line of the log.
+QUIET = 60.0
+
+
+class RemoteControlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The keys of `[remotecontrol]`.
+
+    `max_clock_skew` and `image_window` are seconds, `rate` requests a second of one address (0: any
+    number), `auth_failures` wrong codes of one address in 60 s (0: any number). `auth` None is the
+    code of the uplink.
+    """
+
+    listen: str
+    auth: Secret | None = None
+    allowed_clients: list[str] = []
+    max_clock_skew: Annotated[float, Meta(ge=1, le=31_536_000)] = 300.0
+    rate: Annotated[float, Meta(ge=0, le=10_000)] = 20.0
+    auth_failures: Annotated[int, Meta(ge=0, le=1000)] = 10
+    remote_set_server: Rule = "listed"
+    allowed_servers: list[str] = []
+    images: str = ""
+    image_window: Annotated[float, Meta(ge=0, le=3600)] = 10.0
+
+
+def wrong_settings(settings: RemoteControlSettings) -> Iterator[WrongSetting]:
+    """Yield what is wrong with values whose types are right."""
+    for key, texts, read, what in (
+        ("allowed_clients", settings.allowed_clients, network, "address or network"),
+        ("allowed_servers", settings.allowed_servers, Server.parse, "host, host:port or URL"),
+    ):
+        for text in texts:
+            try:
+                read(text)
+            except ValueError:
+                yield WrongSetting(key, f"no {what}: {text[:100]!r}")
+
+
+class RemoteControl:
+    """Answers the platform, whose code is `auth`; it may steer `platform`, if there is one.
+
+    `now` returns Unix seconds; `in_thread` runs a blocking function. `counts` gains `code-1000` …,
+    `picture`, `picture-cut`, `replayed`, and `hung-up` for clients that left before their answer.
+    `counts` and `limits` are for the HTTP server, too. Raises ValueError for wrong settings.
+    """
+
+    limits = LIMITS
+
+    def __init__(
+        self,
+        settings: RemoteControlSettings,
+        site: Site,
+        platform: IPlatform | None,
+        *,
+        auth: Secret,
+        clock: IReactorTime,
+        now: Callable[[], float],
+        in_thread: InThread,
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        self._site, self._auth, self._skew = site, auth, settings.max_clock_skew
+        self._clock, self._now, self._zone = clock, now, ZoneInfo(site.timezone)
+        self._guard = Guard(
+            clock,
+            rate=settings.rate,
+            auth_failures=settings.auth_failures,
+            allowed=[network(each) for each in settings.allowed_clients],
+        )
+        self._commands = RemoteCommands(
+            site,
+            platform,
+            rule=settings.remote_set_server,
+            allowed=[Server.parse(each) for each in settings.allowed_servers],
+            clock=clock,
+            now=now,
+            replayed=lambda: self.counts.update(["replayed"]),
+            fault=self._fault,
+        )
+        self._pictures = Pictures(
+            settings.images,
+            [each.id for each in site.cabinets],
+            site.gantry_id,
+            self._zone,
+            settings.image_window,
+            clock=clock,
+            now=now,
+            in_thread=in_thread,
+        )
+        # When something was last said, and how often it was left unsaid since.
+        self._said: dict[str, tuple[float, int]] = {}
+
+    def resource(self) -> IResource:
+        """Return what the endpoint serves."""
+        return _Entry(self)
+
+    async def serve(self, request: Request) -> None:
+        """Answer one request, whatever is in it."""
+        client, host = Client(request), host_of(request.getClientAddress())
+        try:
+            given = await self._take(request, client, host)
+        except Refused as refused:
+            self._say(
+                f"code {refused.code.value}",
+                "{host} is refused: {why}",
+                host=host,
+                why=str(refused),
+            )
+            given = answer(refused.code)
+        except Exception:
+            self._fault(Failure())
+            given = answer(Code.UNKNOWN_EXCEPTION)
+        if given is None:
+            return
+        self.counts[f"code-{given.code}"] += 1
+        if client.gone:
+            self.counts["hung-up"] += 1
+        elif request.startedWriting:
+            channel: Any = request.channel
+            channel.transport.abortConnection()  # half a picture cannot become an answer
+        else:
+            request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
+            request.setHeader(b"Cache-Control", b"no-store")
+            request.write(given.encode())
+            request.finish()
+
+    async def _take(self, request: Request, client: Client, host: str) -> Answer | None:
+        """Return the answer; None when a picture was sent instead. Raises Refused."""
+        self._guard.admit(host)
+        assert request.content is not None  # set once the request is complete
+        body = request.content.read()
+        headers = {name: header(request, name) for name in (etc.MD5_HEADER, etc.AUTH_HEADER)}
+        auth = self._auth.reveal()
+        try:
+            wanted = etc.check_request(
+                body,
+                headers,
+                auth=auth,
+                methods=etc.REMOTE_CONTROL,
+                gantry_id=self._site.gantry_id,
+                now=self._now(),
+                skew=math.inf,  # looked at last, after the method's own fields
+            )
+        except Refused as refused:
+            if refused.code is Code.NOT_ALLOWED:
+                raise self._guard.wrong_code(host, refused) from None
+            raise
+        try:
+            if wanted.method is Method.PICTURE:
+                picture = decode_picture_request(wanted.fields, self._zone)
+                self._commands.check_cabinet(picture.cabinet_id)
+                self._check_time(wanted.time_stamp)
+                whole = await self._pictures.send(picture, request, client, auth)
+                self.counts["picture" if whole else "picture-cut"] += 1
+                return None
+            is_cabinet = wanted.method is Method.CABINET_CONTROL
+            control = decode_control(wanted.fields, cabinet=is_cabinet)
+        except BadMessage as error:
+            raise Refused(Code.BAD_PARAMETERS, str(error)) from None
+        ask = Ask(wanted.method, control, body, f"remotecontrol {host}")
+        self._commands.check(ask)
+        self._check_time(wanted.time_stamp)
+        return await self._commands.run(ask)
+
+    def _check_time(self, time_stamp: int) -> None:
+        """Refuse what was signed too long ago, or by another clock. Raises Refused (1003)."""
+        off = time_stamp - self._now()
+        if abs(off) > self._skew:
+            raise Refused(Code.CLOCK_SKEW, f"timeStamp is off by {off:.0f} s")
+
+    def _say(self, key: str, form: str, **fields: Any) -> None:
+        """Log a thing that a peer can bring about at will: once in a while."""
+        if (left_unsaid := self._due(key)) is not None:
+            _log.info(form + " ({left_unsaid} more before)", left_unsaid=left_unsaid, **fields)
+
+    def _fault(self, failure: Failure) -> None:
+        """Log what should not have happened, each once in a while; the answer does not show it."""
+        place = failure.frames[-1][1:3] if failure.frames else ()
+        if self._due(f"{failure.type} {place}") is not None:
+            _log.failure("a request to remotecontrol.do failed", failure=failure)
+
+    def _due(self, key: str) -> int | None:
+        """Tell whether `key` may be said again: how often it was not, or None."""
+        at, left_unsaid = self._said.get(key, (-math.inf, 0))
+        if self._clock.seconds() - at < QUIET:
+            self._said[key] = (at, left_unsaid + 1)
+            return None
+        self._said[key] = (self._clock.seconds(), 0)
+        return left_unsaid
+
+
+class _Entry(Resource):
+    """The one path; all else is plain HTTP."""
+
+    isLeaf = True
+
+    def __init__(self, control: RemoteControl) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._control = control
+
+    def render(self, request: Request) -> bytes | int:
+        """Answer when the outcome is known."""
+        if request.path != PATH:
+            return respond_error(request, HttpError(404, "not-found", "there is no such path"))
+        if request.method != b"POST":
+            request.setHeader(b"Allow", b"POST")
+            return respond_error(request, HttpError(405, "method-not-allowed", "POST alone"))
+        serving = ensureDeferred(self._control.serve(request))
+        serving.addErrback(_lost)
+        return NOT_DONE_YET
+
+
+def _lost(failure: Failure) -> None:
+    _log.failure("an answer of remotecontrol.do was lost", failure=failure)
