@@ -91,8 +91,15 @@ class TwinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 _ENDPOINTS = ("ups_tcp", "ups_http", "cfos", "ems", "cabinet", "etc", "fogslink", "control")
-ON_FREE_PORTS: Mapping[str, Any] = dict.fromkeys(_ENDPOINTS, "tcp:0:interface=127.0.0.1")
-"""Settings with which nothing listens on a fixed port; `Twin.port` tells where it does."""
+ON_FREE_PORTS: Mapping[str, Any] = {
+    **dict.fromkeys(_ENDPOINTS, "tcp:0:interface=127.0.0.1"),
+    "monitor_url": "http://127.0.0.1:1/monitor.do",
+    "remote_url": "http://127.0.0.1:1/remotecontrol.do",
+}
+"""Settings with which nothing listens on a fixed port, nor calls one where a gantry may listen.
+
+`Twin.port` tells where it listens.
+"""
 
 
 class Stepper(Service):
