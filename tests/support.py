@@ -133,9 +133,10 @@ class MemoryCallbacks:
     def __init__(self) -> None:
         self.receivers: dict[str, list[Callable[[bytes], bool]]] = {}
 
-    def register(self, url: str, receiver: Callable[[bytes], bool]) -> None:
+    def register(self, url: str, receiver: Callable[[bytes], bool]) -> Callable[[], None]:
         """Hand bodies that are posted to `url` to `receiver`."""
         self.receivers.setdefault(url, []).append(receiver)
+        return lambda: self.receivers[url].remove(receiver)
 
     def post(self, url: str, body: bytes) -> bool:
         """Hand over a body; returns whether a receiver took it."""

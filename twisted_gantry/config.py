@@ -74,8 +74,9 @@ _SHAPE_OF_SECRETS = 'must be a text, { env = "NAME" } or { file = "PATH" }'
 class _NoCallbacks:
     """Takes every registration, and listens nowhere: for devices that are only tried."""
 
-    def register(self, url: str, receiver: Callable[[bytes], bool]) -> None:
+    def register(self, url: str, receiver: Callable[[bytes], bool]) -> Callable[[], None]:
         """Forget it."""
+        return lambda: None
 
 
 class _Reader:

@@ -38,7 +38,7 @@ from twisted_gantry.site.points import Points
 from twisted_gantry.site.site import Site
 from twisted_gantry.store.schema import Unusable
 from twisted_gantry.store.store import open_store
-from twisted_gantry.twin.listener import CannotListen
+from twisted_gantry.net.listener import CannotListen
 from twisted_gantry.twin.twin import TwinSettings, build_twin
 from twisted_gantry.uplinks.etc import etc_uplink
 from twisted_gantry.uplinks.fogslink import fogslink_uplink

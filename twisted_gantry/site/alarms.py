@@ -171,6 +171,7 @@ class Alarms:
         self._active: dict[str, Alarm] = {}
         self._ended: list[Alarm] = []
         self._watches: dict[str, list[_Watch]] = {}
+        self._unsubscribe: dict[str, Callable[[], None]] = {}
         self._silences: dict[str, IDelayedCall] = {}
         self._subscribers: list[Callable[[Alarm], None]] = []
         points.subscribe(self._points_changed)
@@ -182,7 +183,18 @@ class Alarms:
             return self._points[f"{device}.{name}"]
 
         self._watches[device] = [_Watch(device, rule, read, self) for rule in rules]
-        status.subscribe(self._device_changed)
+        self._unsubscribe[device] = status.subscribe(self._device_changed)
+
+    def unwatch(self, device: str) -> None:
+        """Watch a device no more: it is no longer there, and its alarms are over."""
+        self._unsubscribe.pop(device)()
+        for watch in self._watches.pop(device):
+            watch.forget()
+        silence = self._silences.pop(device, None)
+        if silence is not None and silence.active():
+            silence.cancel()
+        for alarm in self.active(device):
+            self.clear(alarm.name)
 
     def set(self, name: str, severity: Severity, en: str, zh: str, group: str = "") -> None:
         """Raise an alarm. Raised already, it keeps its time and takes the newer text, untold."""

@@ -134,11 +134,12 @@ class BatteryTest:
 class ICallbackHost(Interface):
     """Where devices that answer by calling back are listened for."""
 
-    def register(url: str, receiver: Callable[[bytes], bool]) -> None:
+    def register(url: str, receiver: Callable[[bytes], bool]) -> Callable[[], None]:
         """Listen at `url` (its port and path) and hand each body to `receiver`.
 
         It returns True if the body was for it; of several receivers of one URL, the first that
-        takes it. Called while the devices are built. Raises ValueError for a URL that is none.
+        takes it. Called while the devices are built; returns how to end it. Raises ValueError for
+        a URL that is none.
         """
 
 

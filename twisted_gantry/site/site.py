@@ -23,9 +23,12 @@ class Cabinet:
     allow_rectifier_off: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Site:
-    """The site and what is known of it. `started_at` is Unix seconds."""
+    """The site and what is known of it. `started_at` is Unix seconds.
+
+    A new configuration changes what is in it; whoever keeps a part of it is made anew then.
+    """
 
     gantry_id: str
     name: str

@@ -44,9 +44,10 @@ class Status:
         """Note what went wrong without a change of state."""
         self.last_error = reason
 
-    def subscribe(self, subscriber: Callable[["Status"], None]) -> None:
-        """Call `subscriber` with this after each transition."""
+    def subscribe(self, subscriber: Callable[["Status"], None]) -> Callable[[], None]:
+        """Call `subscriber` with this after each transition; returns how to end that."""
         self._subscribers.append(subscriber)
+        return lambda: self._subscribers.remove(subscriber)
 
     def _become(self, state: State) -> None:
         if state is self.state:

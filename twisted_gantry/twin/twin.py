@@ -30,7 +30,7 @@ from twisted_gantry.twin.faults import (
     Faults,
 )
 from twisted_gantry.twin.fogslink import Cloud, CloudFactory
-from twisted_gantry.twin.listener import CannotListen, Closable, Listener
+from twisted_gantry.net.listener import CannotListen, Closable, Listener
 from twisted_gantry.twin.upscard import Card, UpsCardFactory
 from twisted_gantry.twin.upscard_http import ups_http_face
 from twisted_gantry.twin.world.world import World

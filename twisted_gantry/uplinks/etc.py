@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -21,20 +21,19 @@ from twisted_gantry.net.service import NamedService
 from twisted_gantry.site.interfaces import Cap, IPlatform, Subject
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.site import Site
-from twisted_gantry.site.status import State, Status
+from twisted_gantry.site.status import Status
 from twisted_gantry.uplinks.etc_cards import CardsPoll
 from twisted_gantry.uplinks.etc_channel import Channel, EtcChannel
 from twisted_gantry.uplinks.etc_reporter import Reporter, log_failure
 from twisted_gantry.uplinks.etc_sender import Sender
 from twisted_gantry.uplinks.etc_steering import Steering
+from twisted_gantry.uplinks.first_reading import FirstReading
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
 
 _log = Logger()
 
 NAME = "etc"
-# Seconds: the first reports wait this long for the devices; the caps are looked at this often
-# besides with each new report.
-FIRST_WAIT = 5.0
+# Seconds: the caps are looked at this often besides with each new report.
 CAP_PERIOD = 60.0
 RETRY_FIRST, RETRY_MOST = 1.0, 60.0
 
@@ -122,7 +121,7 @@ class EtcUplink(NamedService):
         )
         self._asking: Deferred[None] | None = None
         self._starting: Deferred[None] | None = None
-        self._first: IDelayedCall | None = None
+        self._first = FirstReading(site.devices, clock, self._begin)
         self._reports = {
             subject: self._loop(partial(self._reporter.report, subject)) for subject in Subject
         }
@@ -130,8 +129,6 @@ class EtcUplink(NamedService):
             (self._loop(self._ask_for_cards), settings.cards_period),
             (self._loop(self._enforce_cap), CAP_PERIOD),
         ]
-        for device in site.devices.values():
-            device.status.subscribe(lambda _: self._begin_if_read())
 
     @property
     def last_delivered(self) -> float | None:
@@ -147,7 +144,6 @@ class EtcUplink(NamedService):
         """Send what is left from before; report when the devices were read once."""
         super().startService()
         self._reporter.start()
-        self._first = self._clock.callLater(FIRST_WAIT, self._begin)
         self._starting = ensureDeferred(self._start())
         self._starting.addErrback(log_failure)
 
@@ -157,15 +153,14 @@ class EtcUplink(NamedService):
         finally:  # a store that fails has an alarm of its own; the reports go where they may
             if self.running:
                 self._sender.start()
-                self._begin_if_read()
+                self._first.start()
 
     def stopService(self) -> Deferred[Any] | None:
         """Report no more; the outbox keeps what is not acknowledged."""
         super().stopService()
         self._reporter.stop()
         self._steering.stop()
-        if self._first is not None and self._first.active():
-            self._first.cancel()
+        self._first.stop()
         for loop in [*self._reports.values(), *(loop for loop, _ in self._others)]:
             if loop.running:
                 loop.stop()
@@ -225,15 +220,7 @@ class EtcUplink(NamedService):
     def _run(self, loop: LoopingCall, period: float, *, now: bool) -> None:
         loop.start(period, now=now).addErrback(log_failure)
 
-    def _begin_if_read(self) -> None:
-        first = self._first
-        known = all(d.status.state is not State.CONNECTING for d in self._site.devices.values())
-        if known and first is not None and first.active():
-            # Not within the call of the device that was the last: its points come first.
-            first.reset(0)
-
     def _begin(self) -> None:
-        self._first = None
         for subject, loop in self._reports.items():
             self._run(loop, self._steering.period(subject), now=True)
         for loop, period in self._others:

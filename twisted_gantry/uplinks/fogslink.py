@@ -24,7 +24,8 @@ from twisted_gantry.site.interfaces import Cap, IUplink, WrongSetting
 from twisted_gantry.site.points import Batch
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.site import Site
-from twisted_gantry.site.status import State, Status
+from twisted_gantry.site.status import Status
+from twisted_gantry.uplinks.first_reading import FirstReading
 from twisted_gantry.uplinks.fogslink_channels import Channels
 from twisted_gantry.uplinks.fogslink_configure import CONFIGURED, Configurations
 from twisted_gantry.uplinks.fogslink_link import Link
@@ -45,9 +46,8 @@ from twisted_gantry.wire.fogslink_client import Refusal
 _log = Logger()
 
 NAME = "fogslink"
-# Seconds: the first report waits this long for the devices; changes within one are gathered; the
-# outbox is audited this often; and how long until a disk that fails is asked again.
-FIRST_WAIT = 5.0
+# Seconds: changes within one are gathered; the outbox is audited this often; and how long until a
+# disk that fails is asked again.
 GATHER = 1.0
 AUDIT_PERIOD = 60.0
 DISK_PAUSE = 5.0
@@ -122,7 +122,7 @@ class FogslinkUplink(NamedService):
         )
         self._last_pack = 0
         self._loading: Deferred[None] | None = None
-        self._first: IDelayedCall | None = None
+        self._first = FirstReading(site.devices, clock, self._begin)
         self._next: IDelayedCall | None = None
         self._window: IDelayedCall | None = None
         self._begun = self._refused = self._mute = False
@@ -130,8 +130,6 @@ class FogslinkUplink(NamedService):
         self._audit = LoopingCall(self._look_at_ledger)
         self._audit.clock = clock
         self._unsubscribe: Callable[[], None] | None = None
-        for device in site.devices.values():
-            device.status.subscribe(lambda _: self._begin_if_read())
 
     @property
     def last_delivered(self) -> float | None:
@@ -157,10 +155,11 @@ class FogslinkUplink(NamedService):
         if self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
-        for call in (self._first, self._next, self._window):
+        self._first.stop()
+        for call in (self._next, self._window):
             if call is not None and call.active():
                 call.cancel()
-        self._first = self._next = self._window = None
+        self._next = self._window = None
         self._begun = False
         if self._audit.running:
             self._audit.stop()
@@ -193,18 +192,9 @@ class FogslinkUplink(NamedService):
         self._sender.start()
         self._link.start()
         self._audit.start(AUDIT_PERIOD, now=True).addErrback(_log_failure)
-        self._first = self._clock.callLater(FIRST_WAIT, self._begin)
-        self._begin_if_read()
-
-    def _begin_if_read(self) -> None:
-        first = self._first
-        known = all(d.status.state is not State.CONNECTING for d in self._site.devices.values())
-        if known and first is not None and first.active():
-            # Not within the call of the device that was the last: its points come first.
-            first.reset(0)
+        self._first.start()
 
     def _begin(self) -> None:
-        self._first = None
         self._begun = True
         self._unsubscribe = self._site.points.subscribe(self._points_changed)
         self._channels.begin(self._clock.seconds())

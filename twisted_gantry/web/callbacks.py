@@ -44,14 +44,27 @@ class CallbackHost:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self._places: set[Place] = set()
+        self._places: Counter[Place] = Counter()
         self._receivers: dict[bytes, list[Receiver]] = {}
 
-    def register(self, url: str, receiver: Receiver) -> None:
-        """Hand bodies that are POSTed to `url` to `receiver`. Raises ValueError for no http URL."""
+    def register(self, url: str, receiver: Receiver) -> Callable[[], None]:
+        """Hand bodies that are POSTed to `url` to `receiver`; returns how to end that.
+
+        Raises ValueError for no http URL.
+        """
         place = place_of(url)
-        self._places.add(place)
-        self._receivers.setdefault(place.path.encode(), []).append(receiver)
+        path = place.path.encode()
+        self._places[place] += 1
+        self._receivers.setdefault(path, []).append(receiver)
+
+        def unregister() -> None:
+            self._places -= Counter([place])
+            receivers = self._receivers[path]
+            receivers.remove(receiver)
+            if not receivers:
+                del self._receivers[path]
+
+        return unregister
 
     def places(self) -> list[Place]:
         """Return where it has to be listened, in order."""

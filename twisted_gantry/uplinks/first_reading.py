@@ -1,0 +1,50 @@
+"""The moment for first reports: when every device was read once, or could not be."""
+
+from collections.abc import Callable, Mapping
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from twisted_gantry.site.interfaces import IDevice
+from twisted_gantry.site.status import State
+
+FIRST_WAIT = 5.0
+"""Seconds that a device which does not answer may hold up first reports."""
+
+
+class FirstReading:
+    """Calls `begin` once after `start`: when the devices were read, or after FIRST_WAIT."""
+
+    def __init__(
+        self, devices: Mapping[str, IDevice], clock: IReactorTime, begin: Callable[[], None]
+    ) -> None:
+        self._devices, self._clock, self._begin = devices, clock, begin
+        self._call: IDelayedCall | None = None
+        self._unsubscribe: list[Callable[[], None]] = []
+
+    def start(self) -> None:
+        """Begin to wait."""
+        self._call = self._clock.callLater(FIRST_WAIT, self._over)
+        self._unsubscribe = [
+            device.status.subscribe(lambda _: self._look()) for device in self._devices.values()
+        ]
+        self._look()
+
+    def stop(self) -> None:
+        """Wait no more."""
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()
+        for unsubscribe in self._unsubscribe:
+            unsubscribe()
+        self._unsubscribe = []
+
+    def _look(self) -> None:
+        known = all(d.status.state is not State.CONNECTING for d in self._devices.values())
+        if known and self._call is not None:
+            # Not within the call of the device that was the last: its points come first.
+            self._call.reset(0)
+
+    def _over(self) -> None:
+        self._call = None
+        self.stop()
+        self._begin()
