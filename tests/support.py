@@ -22,7 +22,10 @@ from twisted_gantry.site.catalogue import Catalogue
 from twisted_gantry.site.commands import CommandDoor
 from twisted_gantry.site.interfaces import DeviceContext, ICallbackHost, IDevice, IUplink
 from twisted_gantry.site.points import Points
+from twisted_gantry.site.recorder import HOLD_INTERVALS, INTERVAL
 from twisted_gantry.site.site import Cabinet, Site
+from twisted_gantry.store import history_schema
+from twisted_gantry.store.history import SqliteHistory
 from twisted_gantry.store.schema import MIGRATIONS
 from twisted_gantry.store.store import SqliteStore
 from twisted_gantry.store.writer import InlineWriter
@@ -119,6 +122,14 @@ def memory_store(now: Callable[[], float]) -> SqliteStore:
     for script in MIGRATIONS:
         db.executescript(script)
     return SqliteStore(InlineWriter(db), now)
+
+
+def memory_history(now: Callable[[], float]) -> SqliteHistory:
+    """Return a history in memory, whose Deferreds have fired when they are returned."""
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    for script in history_schema.MIGRATIONS:
+        db.executescript(script)
+    return SqliteHistory(InlineWriter(db), now, HOLD_INTERVALS * INTERVAL)
 
 
 def in_no_thread(function: Callable[..., Any], *args: Any) -> Deferred[Any]:

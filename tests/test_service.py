@@ -16,9 +16,11 @@ from twisted.python.usage import UsageError
 from tests.daemon.process import Client, free_port, until, write_config
 from twisted_gantry.config import load_file
 from twisted_gantry.config_tables import ConfigError
-from twisted_gantry.service import Gantry, GantryTree, Options, gantry_tree, makeService
+from twisted_gantry.service import Gantry, Options, makeService
 from twisted_gantry.site.interfaces import IUplink
+from twisted_gantry.store.history import open_history
 from twisted_gantry.store.store import open_store
+from twisted_gantry.tree import GantryTree
 from twisted_gantry.twin.twin import ON_FREE_PORTS, Twin, TwinSettings, build_twin
 
 
@@ -41,9 +43,10 @@ class Rig:
     def tree(self) -> GantryTree:
         """Return a new tree on the folder's store."""
         reactor = self.reactor
-        return gantry_tree(
+        return GantryTree(
             self.settings,
             store=open_store(self.folder / "data", reactor, time.time),
+            history=open_history(self.folder / "data", reactor, time.time, 90.0),
             reactor=reactor,
             now=time.time,
             random=Random(1),

@@ -20,11 +20,14 @@ from twisted_gantry.config_settings import (
     CabinetSettings,
     DeviceEntry,
     GantrySettings,
+    HistorySettings,
     Settings,
     WebSettings,
 )
 from twisted_gantry.config_tables import ConfigError, Document, Problem, shown
 from twisted_gantry.config_tables import Path as Place
+from twisted_gantry.logs import LogSettings
+from twisted_gantry.manhole import ManholeSettings
 from twisted_gantry.site.catalogue import Catalogue
 from twisted_gantry.site.interfaces import (
     DeviceContext,
@@ -49,18 +52,11 @@ DEVICE_KINDS = "twisted_gantry.devices"
 
 # A device's name begins the names of its points and alarms, beside those of the uplinks.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
-_RESERVED = frozenset({"etc", "fogslink", "store", "gantry", "interlock"})
+_RESERVED = frozenset({"etc", "fogslink", "store", "history", "gantry", "interlock"})
 
-_TABLES = {
-    "gantry",
-    "device",
-    "cabinet",
-    "interlock",
-    "uplink",
-    "remotecontrol",
-    "monitor",
-    "web",
-}
+_TABLES = frozenset(
+    "gantry device cabinet interlock uplink remotecontrol monitor web manhole log history".split()
+)
 _TEST_CODE = (
     "is the code of the test period, for loopback alone; set the platform's code, or "
     "allow_test_auth = true in [uplink.etc]"
@@ -105,7 +101,7 @@ class _Reader:
             if not text:
                 raise ValueError(f"the environment has no {name}")
             return Secret(text)
-        path = self._folder / name
+        path = self._folder / os.path.expandvars(name)  # $CREDENTIALS_DIRECTORY
         try:
             text = path.read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, ValueError) as error:
@@ -137,8 +133,15 @@ class _Reader:
         web = self._table(root, ("web",), WebSettings)
         if web is not None:
             self._complain(("web", "listen"), web.wrong_listen())
-        if document.problems or gantry is None or web is None:
+        manhole = self._table(root, ("manhole",), ManholeSettings)
+        if manhole is not None:
+            self._complain(("manhole", "listen"), manhole.wrong_listen())
+        log = self._table(root, ("log",), LogSettings)
+        history = self._table(root, ("history",), HistorySettings)
+        tables = (gantry, web, manhole, log, history)
+        if document.problems or None in tables:
             return None
+        assert gantry and web and manhole and log and history
         return Settings(
             gantry,
             tuple(devices.values()),
@@ -149,6 +152,9 @@ class _Reader:
             monitor,
             web,
             interlocks,
+            manhole,
+            log,
+            history,
         )
 
     def _table(self, parent: Mapping[str, Any], path: tuple[str, ...], to: type[_S]) -> _S | None:

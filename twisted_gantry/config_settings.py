@@ -3,13 +3,15 @@
 What belongs to a room, the room defines: `EtcSettings`, `RemoteControlSettings`, …
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from twisted_gantry.config_checks import wrong_web
 from twisted_gantry.config_tables import ConfigError, Problem
+from twisted_gantry.logs import LogSettings
+from twisted_gantry.manhole import ManholeSettings
 from twisted_gantry.site.interfaces import IDeviceKind
 from twisted_gantry.site.interlocks import Interlock
 from twisted_gantry.site.secret import Secret
@@ -39,6 +41,12 @@ class GantrySettings(msgspec.Struct, frozen=True, kw_only=True):
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=20)]
     name: str = ""
     timezone: str = "Asia/Shanghai"
+
+
+class HistorySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`[history]`: a point is recorded on change, and at least every `interval` seconds."""
+
+    interval: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 60.0
 
 
 class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,6 +128,9 @@ class Settings:
     monitor: MonitorSettings | None
     web: WebSettings
     interlocks: tuple[Interlock, ...] = ()
+    manhole: ManholeSettings = field(default_factory=ManholeSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+    history: HistorySettings = field(default_factory=HistorySettings)
 
     def listening_on(self, endpoint: str) -> "Settings":
         """Return these settings with another `[web] listen`. Raises ConfigError."""
@@ -128,3 +139,11 @@ class Settings:
         if problem:
             raise ConfigError([Problem("--web", None, "", problem)])
         return replace(self, web=web)
+
+    def with_manhole(self, endpoint: str) -> "Settings":
+        """Return these settings with another `[manhole] listen`. Raises ConfigError."""
+        manhole = msgspec.structs.replace(self.manhole, listen=endpoint)
+        problem = manhole.wrong_listen()
+        if problem:
+            raise ConfigError([Problem("--manhole", None, "", problem)])
+        return replace(self, manhole=manhole)

@@ -1,232 +1,170 @@
 """Settings into one tree of services: the wiring, and the options of `twistd gantry`."""
 
+import os
+import signal
 import socket
 import sys
+import threading
 import time
-import uuid
-from collections import Counter
-from collections.abc import Callable, Collection
-from functools import partial
+from collections.abc import Callable
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
-from random import Random, SystemRandom
+from random import SystemRandom
 from typing import Any
 
 import psutil
-from twisted.application.strports import service as listening
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.usage import Options as BaseOptions
 from twisted.python.usage import UsageError
 
-from twisted_gantry import __version__
 from twisted_gantry.config import load, load_file
 from twisted_gantry.config_settings import Settings
 from twisted_gantry.config_tables import ConfigError
 from twisted_gantry.demo import DEMO
+from twisted_gantry.logs import LEVELS, choose_log
+from twisted_gantry.manhole import CannotOpen
 from twisted_gantry.net.clock import make_monotonic
-from twisted_gantry.net.http_server import Limits, bounded_site, with_backlog
+from twisted_gantry.net.listener import CannotListen
 from twisted_gantry.net.service import ServiceGroup
-from twisted_gantry.site.alarms import Alarms, Severity
-from twisted_gantry.site.catalogue import Catalogue
-from twisted_gantry.site.commands import CommandDoor
-from twisted_gantry.site.interfaces import DeviceContext, IDevice, IPlatform, IStore, IUplink
-from twisted_gantry.site.interlocks import Interlocks
-from twisted_gantry.site.points import Points
-from twisted_gantry.site.site import Site
+from twisted_gantry.site.recorder import HOLD_INTERVALS
+from twisted_gantry.store.history import open_history
 from twisted_gantry.store.schema import Unusable
 from twisted_gantry.store.store import open_store
-from twisted_gantry.net.listener import CannotListen
+from twisted_gantry.systemd import (
+    HardExit,
+    Watchdog,
+    notifier_of,
+    poller_patience,
+    watchdog_period,
+)
+from twisted_gantry.tree import GantryTree
 from twisted_gantry.twin.twin import TwinSettings, build_twin
-from twisted_gantry.uplinks.etc import etc_uplink
-from twisted_gantry.uplinks.fogslink import fogslink_uplink
-from twisted_gantry.web.callbacks import CallbackHost
-from twisted_gantry.web.monitor import Monitor
-from twisted_gantry.web.remotecontrol import RemoteControl, RemoteControlSettings
-from twisted_gantry.web.web import web_resource
 
 _log = Logger()
 
 
-class GantryTree(ServiceGroup):
-    """All services of one gantry. `site` is what they know."""
-
-    site: Site
-    interlocks: Interlocks
-
-    def startService(self) -> None:
-        """Start the services; the interlocks watch from the first reading on."""
-        self.interlocks.start()
-        super().startService()
-
-    def stopService(self) -> Deferred[Any]:
-        """Stop the services, then close the store: what they still write is kept."""
-        self.interlocks.stop()
-        stopped = super().stopService()
-        self.site.alarms.stop()
-        return stopped.addBoth(lambda _: self.site.store.close())
-
-
-def gantry_tree(
-    settings: Settings,
-    *,
-    store: IStore,
-    reactor: Any,
-    now: Callable[[], float],
-    random: Random,
-    in_thread: Callable[..., Deferred[Any]],
-    addresses: Collection[str] = (),
-) -> GantryTree:
-    """Turn settings into the service tree, not started.
-
-    `now` returns Unix seconds; `in_thread(f, …)` runs a blocking function; `addresses` are the IP
-    addresses of this machine. The tree closes `store` when it stops.
-    """
-    points = Points(Catalogue(), now)
-    alarms = Alarms(points, reactor, now)
-    callbacks = CallbackHost()
-    gantry_id = settings.gantry.id
-    context = DeviceContext(reactor, points, now, random, in_thread, store, callbacks, gantry_id)
-    devices: dict[str, IDevice] = {}
-    uplinks: dict[str, IUplink] = {}
-    site = Site(
-        gantry_id=gantry_id,
-        name=settings.gantry.name,
-        timezone=settings.gantry.timezone,
-        started_at=now(),
-        points=points,
-        alarms=alarms,
-        door=CommandDoor(devices, store, reactor, now, lambda: uuid.uuid4().hex),
-        store=store,
-        devices=devices,
-        uplinks=uplinks,
-        cabinets=settings.cabinets,
-    )
-    tree = GantryTree()
-    tree.site = site
-    tree.interlocks = Interlocks(settings.interlocks, points, site.door, alarms, store, reactor)
-    counts: dict[str, Counter[str]] = {"callbacks": callbacks.counts}
-    tree.add(_web(settings, site, counts, reactor, now))
-    for entry in settings.devices:
-        device = entry.kind.build(entry.name, entry.settings, context)
-        alarms.watch(entry.name, device.rules, device.status)
-        devices[entry.name] = device
-        tree.add(device)
-    if settings.etc is not None:
-        etc = etc_uplink(settings.etc, site, reactor, now, random.random)
-        uplinks[etc.status.name] = etc
-        tree.add(etc)
-    if settings.fogslink is not None:
-        fogslink = fogslink_uplink(settings.fogslink, site, reactor, now, random.random)
-        uplinks[fogslink.status.name] = fogslink
-        tree.add(fogslink)
-    called_back = callbacks.site(reactor)
-    for place in callbacks.endpoints(addresses):
-        tree.add(listening(place, called_back, reactor))
-    if settings.monitor is not None:
-        monitor = Monitor(settings.monitor, site, reactor, now)
-        counts["monitor"] = monitor.counts
-        tree.add(_server(settings.monitor.listen, monitor, reactor))
-    if settings.remotecontrol is not None:
-        remote = _remote_control(settings.remotecontrol, site, reactor, now, in_thread)
-        counts["remotecontrol"] = remote.counts
-        tree.add(_server(settings.remotecontrol.listen, remote, reactor))
-    for text in store.found:
-        _log.warn("found at the start: {text}", text=text)
-    if store.found:
-        text = "; ".join(store.found)
-        alarms.set("store.found", Severity.WARNING, text, f"启动时发现:{text}")
-    return tree
-
-
-def _server(place: str, served: Monitor | RemoteControl, reactor: Any) -> Any:
-    factory = bounded_site(served.resource(), reactor, served.limits, served.counts)
-    return listening(with_backlog(place, served.limits), factory, reactor)
-
-
-def _remote_control(
-    settings: RemoteControlSettings,
-    site: Site,
-    reactor: Any,
-    now: Callable[[], float],
-    in_thread: Callable[..., Deferred[Any]],
-) -> RemoteControl:
-    platforms = [each for each in site.uplinks.values() if IPlatform.providedBy(each)]
-    assert settings.auth is not None  # the configuration sees to it
-    return RemoteControl(
-        settings,
-        site,
-        platforms[0] if platforms else None,
-        auth=settings.auth,
-        clock=reactor,
-        now=now,
-        in_thread=in_thread,
-    )
-
-
-def _web(
-    settings: Settings,
-    site: Site,
-    counts: dict[str, Counter[str]],
-    reactor: Any,
-    now: Callable[[], float],
-) -> Any:
-    counts["web"] = Counter()
-    web = settings.web
-    resource = web_resource(
-        site,
-        now=now,
-        version=__version__,
-        password=web.password,
-        token=web.token,
-        http_counts=counts,
-        health=list,
-    )
-    return listening(web.listen, bounded_site(resource, reactor, Limits(), counts["web"]), reactor)
-
-
 class Gantry(ServiceGroup):
-    """Opens the store and starts the tree once twistd has become a daemon: threads do not fork."""
+    """Opens the store and starts the tree once twistd has become a daemon: threads do not fork.
+
+    `read` reads the configuration again, for SIGHUP; it raises ConfigError.
+    """
 
     def __init__(
-        self, settings: Settings, folder: Path, reactor: Any, *, demo: bool, daemon: bool
+        self,
+        settings: Settings,
+        folder: Path,
+        reactor: Any,
+        *,
+        demo: bool,
+        daemon: bool,
+        read: Callable[[], Settings],
     ) -> None:
         super().__init__()
         self._settings, self._folder, self._reactor = settings, folder, reactor
-        self._demo, self._daemon = demo, daemon
+        self._demo, self._daemon, self._read = demo, daemon, read
+        self._notifier = notifier_of(os.environ)
+        self._in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
+        self._tree: GantryTree | None = None
+        self._watchdog: Watchdog | None = None
 
     def startService(self) -> None:
         """Start everything. What an operator can mend ends the program with one line."""
         super().startService()
         try:
             self._start()
-        except (Unusable, CannotListen, CannotListenError) as error:
+        except (Unusable, CannotListen, CannotListenError, CannotOpen) as error:
             if self._daemon:  # the parent of a daemon hears of an exception, of an exit it does not
                 raise CannotStart(f"gantry: {error}") from None
             sys.exit(f"gantry: {error}")
+
+    def stopService(self) -> Deferred[Any]:
+        """Stop everything."""
+        self._notifier.stopping()
+        return super().stopService()
 
     def _start(self) -> None:
         reactor = self._reactor
         if self._demo:
             self.add(build_twin(TwinSettings(), reactor, time.time))
+        LEVELS.set(self._settings.log.levels)
         store = open_store(self._folder, reactor, time.time)
         try:
-            self.add(
-                gantry_tree(
-                    self._settings,
-                    store=store,
-                    reactor=reactor,
-                    now=time.time,
-                    random=SystemRandom(),
-                    in_thread=partial(deferToThreadPool, reactor, reactor.getThreadPool()),
-                    addresses=_addresses(),
-                )
+            hold = HOLD_INTERVALS * self._settings.history.interval
+            history = open_history(self._folder, reactor, time.time, hold)
+        except BaseException:
+            store.close()
+            raise
+        try:
+            tree = self._tree = GantryTree(
+                self._settings,
+                store=store,
+                history=history,
+                reactor=reactor,
+                now=time.time,
+                random=SystemRandom(),
+                in_thread=self._in_thread,
+                addresses=_addresses(),
+                folder=self._folder,
             )
+            self.add(tree)
         except BaseException:
             store.close()  # its thread would keep a program alive that does nothing
+            history.close()
             raise
+        self._watch(self._settings)
+        reactor.callWhenRunning(self._ready)
+
+    def _ready(self) -> None:
+        """Say that all listens; a configuration may be read anew from now on."""
+        self._notifier.ready()
+        if threading.current_thread() is threading.main_thread():
+            call = self._reactor.callFromThread
+            signal.signal(signal.SIGHUP, lambda *_: call(self.reload))
+
+    def _watch(self, settings: Settings) -> None:
+        """Feed the watchdog of systemd, if there is one."""
+        period = watchdog_period(os.environ, os.getpid())
+        if period is None or self._tree is None:
+            return
+        if self._watchdog is not None:
+            self._watchdog.disownServiceParent()  # type: ignore[no-untyped-call]
+        patience = {
+            entry.name: seconds
+            for entry in settings.devices
+            if (seconds := poller_patience(entry.settings)) is not None
+        }
+        self._watchdog = Watchdog(
+            self._notifier, self._reactor, self._tree.site, period, self._in_thread, patience
+        )
+        self.add(self._watchdog)
+
+    def reload(self) -> Deferred[None]:
+        """Read the configuration again and change to it; what is wrong with it changes nothing.
+
+        Fires when the change is made.
+        """
+        return ensureDeferred(self._reload())
+
+    async def _reload(self) -> None:
+        tree = self._tree
+        if tree is None or not self.running:
+            return
+        self._notifier.reloading()
+        try:
+            settings = self._read()
+            LEVELS.set(settings.log.levels)
+            await tree.reload(settings)
+            self._watch(settings)
+        except ConfigError as error:
+            tree.refused(str(error))
+        except Exception:
+            _log.failure("the configuration could not be changed")
+        finally:
+            self._notifier.ready()
 
 
 def _addresses() -> list[str]:
@@ -256,6 +194,7 @@ class Options(BaseOptions):
             None,
             "Where to serve the local API and page, an endpoint; wins over the file",
         ],
+        ["manhole", "m", None, "Where to open a Python prompt, an endpoint; wins over the file"],
     ]
     optFlags = [  # noqa: RUF012
         ["demo", None, "A whole gantry against a simulated site, on loopback"],
@@ -269,16 +208,29 @@ class Options(BaseOptions):
         if bool(self["config"]) == bool(self["demo"]):
             raise UsageError("give one of --config FILE and --demo")
         try:
-            settings = load(DEMO, "demo") if self["demo"] else load_file(Path(self["config"]))
-            if self["web"]:
-                settings = settings.listening_on(self["web"])
+            self.settings = self.read()
         except ConfigError as error:
             (sys.stdout if self["check"] else sys.stderr).write(f"{error}\n")
             sys.exit(1)
         if self["check"]:
             sys.stdout.write("the configuration is in order\n")
             sys.exit(0)
-        self.settings = settings
+        if self.parent is not None:
+            choose_log(self.parent)
+
+    def read(self) -> Settings:
+        """Read the configuration, under what the command line says. Raises ConfigError."""
+        # twistd changes the directory when it becomes a daemon: the path is made absolute once.
+        settings = load(DEMO, "demo") if self["demo"] else load_file(self._config)
+        if self["web"]:
+            settings = settings.listening_on(self["web"])
+        if self["manhole"]:
+            settings = settings.with_manhole(self["manhole"])
+        return settings
+
+    @cached_property
+    def _config(self) -> Path:
+        return Path(self["config"]).absolute()
 
 
 def makeService(options: Options) -> Gantry:
@@ -289,4 +241,6 @@ def makeService(options: Options) -> Gantry:
     folder = Path(options["data"]).absolute()
     daemon = options.parent is not None and not options.parent["nodaemon"]
     demo = bool(options["demo"])
-    return Gantry(options.settings, folder, reactor, demo=demo, daemon=daemon)
+    if options.parent is not None:  # under twistd, whose process this is
+        reactor.addSystemEventTrigger("before", "shutdown", HardExit().arm)
+    return Gantry(options.settings, folder, reactor, demo=demo, daemon=daemon, read=options.read)

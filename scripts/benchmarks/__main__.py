@@ -2,7 +2,7 @@
 
 import sys
 
-from scripts.benchmarks import alarm, cfos, drain, idle, images, outbox, stalled
+from scripts.benchmarks import alarm, cfos, drain, history, idle, images, outbox, stalled
 
 BENCHMARKS = {
     "outbox": outbox.main,
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "images": images.main,
     "stalled": stalled.main,
     "drain": drain.main,
+    "history": history.main,
 }
 
 

@@ -23,8 +23,9 @@ from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure, on_reactor
 from twisted_gantry.config import load
 from twisted_gantry.net.http_client import BoundedClient, persistent_pool, treq_client
-from twisted_gantry.service import gantry_tree
+from twisted_gantry.store.history import open_history
 from twisted_gantry.store.store import open_store
+from twisted_gantry.tree import GantryTree
 from twisted_gantry.twin.twin import ON_FREE_PORTS, TwinSettings, build_twin
 
 ROUNDS = 60
@@ -129,9 +130,10 @@ async def work(reactor: Any) -> bool:
     pool = persistent_pool(reactor)
     client = BoundedClient(treq_client(reactor, pool), reactor)
     with tempfile.TemporaryDirectory(dir=".") as folder:
-        tree = gantry_tree(
+        tree = GantryTree(
             settings,
             store=open_store(Path(folder), reactor, time.time),
+            history=open_history(Path(folder), reactor, time.time, 90.0),
             reactor=reactor,
             now=time.time,
             random=Random(1),

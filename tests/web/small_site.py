@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 from zope.interface import implementer
 
+from tests.support import memory_history
 from twisted_gantry.net.http_server import Limits, bounded_site
 from twisted_gantry.site.alarms import Alarms, Rule
 from twisted_gantry.site.catalogue import Catalogue, PointType
@@ -38,6 +39,7 @@ from twisted_gantry.site.points import Points
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.site import Site
 from twisted_gantry.site.status import Status
+from twisted_gantry.store.history import SqliteHistory
 from twisted_gantry.store.schema import MIGRATIONS
 from twisted_gantry.store.store import SqliteStore
 from twisted_gantry.store.writer import InlineWriter
@@ -121,6 +123,7 @@ class SmallSite:
     ups: FakeDevice
     pc: CountingDevice
     etc: FakeUplink
+    history: SqliteHistory
     problems: list[str] = field(default_factory=list)
     http_counts: dict[str, Counter[str]] = field(default_factory=dict)
 
@@ -132,6 +135,7 @@ class SmallSite:
         """Return what the web endpoint serves."""
         return web_resource(
             self.site,
+            history=self.history,
             now=self.now,
             version="1.2.3",
             password=None if password is None else Secret(password),
@@ -182,7 +186,7 @@ def small_site(timezone: str = "Asia/Shanghai") -> SmallSite:
         devices,
         {"etc": etc},
     )
-    return SmallSite(clock, db, site, ups, pc, etc)
+    return SmallSite(clock, db, site, ups, pc, etc, memory_history(now))
 
 
 def now_of(deferred: Deferred[Any]) -> Any:

@@ -8,9 +8,14 @@ from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as open_metrics_families,
 )
 from prometheus_client.parser import text_string_to_metric_families
+from twisted.internet.task import Clock
 
 from tests.web.small_site import Client, SmallSite, now_of
 from twisted_gantry.site.alarms import Severity
+from twisted_gantry.site.latency import Latency
+from twisted_gantry.site.status import State
+from twisted_gantry.web.metrics import Metrics
+from twisted_gantry.web.metrics_lag import ReactorLag
 from twisted_gantry.wire.reading import Quality
 
 Series = Mapping[tuple[str, ...], float]
@@ -189,3 +194,61 @@ def test_two_sites_at_once(small: SmallSite) -> None:
     """Two resources in one process do not share a registry."""
     first, second = small.client(), small.client()
     assert Scrape(first)["gantry_info"] == Scrape(second)["gantry_info"]
+
+
+def test_poll_latency(small: SmallSite, client: Client) -> None:
+    """A device that measures its readings has a histogram; the others have no series."""
+    latency = Latency((0.1, 1.0))
+    for seconds in (0.05, 0.5, 5.0):
+        latency.observe(seconds)
+    vars(small.ups)["poll_seconds"] = latency
+    scrape = Scrape(client)
+    assert scrape["gantry_device_poll_duration_seconds_bucket"] == {
+        ("ups1", "0.1"): 1,
+        ("ups1", "1.0"): 2,
+        ("ups1", "+Inf"): 3,
+    }
+    assert scrape["gantry_device_poll_duration_seconds_count"] == {("ups1",): 3}
+    assert scrape["gantry_device_poll_duration_seconds_sum"] == {("ups1",): 5.55}
+
+
+def test_transitions(small: SmallSite, client: Client) -> None:
+    """How often a device, or an uplink, came and went is counted."""
+    vars(small.ups.status)["transitions"] = Counter({State.ONLINE: 3, State.OFFLINE: 2})
+    vars(small.etc.status)["transitions"] = Counter({State.ONLINE: 1})
+    scrape = Scrape(client)
+    counted = scrape["gantry_device_transitions_total"]
+    assert (counted["ups1", "online"], counted["ups1", "offline"]) == (3, 2)
+    assert scrape["gantry_uplink_transitions_total"]["online", "etc"] == 1
+
+
+def test_reactor_and_store(small: SmallSite) -> None:
+    """The lag of the reactor and the time of the store are histograms, where they are measured."""
+    lag = Latency()
+    lag.observe(0.002)
+    measured = Metrics(small.site, small.now, "1", {}, lag)
+    vars(small.site.store)["transaction_seconds"] = lag
+    resource = measured.app.resource()
+    scrape = Scrape(Client(resource))
+    assert scrape["gantry_reactor_lag_seconds_count"] == {(): 1}
+    assert scrape["gantry_store_transaction_duration_seconds_sum"] == {(): 0.002}
+    del vars(small.site.store)["transaction_seconds"]
+    scrape = Scrape(Client(Metrics(small.site, small.now, "1", {}).app.resource()))
+    assert scrape["gantry_reactor_lag_seconds_count"] == {}
+    assert scrape["gantry_store_transaction_duration_seconds_count"] == {}
+
+
+def test_reactor_lag() -> None:
+    """What blocks the reactor is counted as the time by which the next timer is late."""
+    clock = Clock()
+    probe = ReactorLag(clock)
+    probe.startService()
+    for _ in range(5):
+        clock.advance(1)
+    assert (probe.seconds.count, probe.seconds.sum) == (5, 0)
+    clock.advance(4)
+    assert (probe.seconds.count, probe.seconds.sum) == (6, 3)
+    probe.stopService()
+    clock.advance(5)
+    assert probe.seconds.count == 6
+    assert not clock.getDelayedCalls()

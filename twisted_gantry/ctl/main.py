@@ -15,6 +15,7 @@ from twisted_gantry.ctl.check import check
 from twisted_gantry.ctl.commands import command
 from twisted_gantry.ctl.errors import Exit, Trouble, WrongUsage
 from twisted_gantry.ctl.helptext import Group
+from twisted_gantry.ctl.history import history
 from twisted_gantry.ctl.outbox import outbox
 from twisted_gantry.ctl.probe import probe
 from twisted_gantry.ctl.registers import registers
@@ -178,7 +179,7 @@ def cli(
         raise WrongUsage(texts("usage-two-files"))
 
 
-for _command in (status, points, alarms, command, outbox, audit, registers, check, probe):
+for _command in (status, points, history, alarms, command, outbox, audit, registers, check, probe):
     cli.add_command(_command)
 
 

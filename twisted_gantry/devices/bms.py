@@ -31,6 +31,7 @@ from twisted_gantry.site.interfaces import (
     Outcome,
     WrongSetting,
 )
+from twisted_gantry.site.latency import Latency
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.status import State, Status
 from twisted_gantry.wire.bms import Status as BmsStatus
@@ -109,6 +110,7 @@ class Bms(NamedService):
         self._failures = 0  # readings in a row
         self._asked = self._shown = 0  # GETs, by number
         self._sync_due = 0.0
+        self.poll_seconds = Latency()
         self._next_poll: IDelayedCall | None = None
         self._reading: Deferred[Any] | None = None
         self._doing: Deferred[CommandResult] | None = None
@@ -147,6 +149,9 @@ class Bms(NamedService):
 
         self._reading = ensureDeferred(self._read())
         self._reading.addErrback(self._log_failure)
+        self._reading.addCallback(
+            lambda _: self.poll_seconds.observe(self._clock.seconds() - began)
+        )
         self._reading.addCallback(schedule)
 
     async def _read(self) -> None:

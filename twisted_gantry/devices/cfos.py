@@ -30,6 +30,7 @@ from twisted_gantry.site.interfaces import (
     IDeviceKind,
     WrongSetting,
 )
+from twisted_gantry.site.latency import Latency
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.status import State, Status
 from twisted_gantry.wire.cfos import call
@@ -80,6 +81,7 @@ class Cfos(NamedService):
         self._settings, self._points = settings, context.points
         self._clock = context.reactor
         self._channel, self._close = channel, close
+        self.poll_seconds = Latency()
         self._failures = 0  # polls in a row
         self._backoff = Backoff(PAUSE_FIRST, PAUSE_MOST, context.random.random)
         self._next_poll: IDelayedCall | None = None
@@ -130,6 +132,7 @@ class Cfos(NamedService):
         self._polling = polling
         polling.addErrback(lambda f: f.trap(defer.CancelledError))
         polling.addErrback(lambda f: _log.failure("{name} failed", f, name=self.device))
+        polling.addCallback(lambda _: self.poll_seconds.observe(self._clock.seconds() - began))
         polling.addCallback(schedule)
 
     def _pause(self, began: float) -> float:
@@ -154,6 +157,9 @@ class Cfos(NamedService):
         update = {name: (each.value, each.quality) for name, each in info.params.items()}
         self._points.update(self.device, update | self._parts.take(info))
         self.status.online()
+        if info.wrong:
+            more = len(info.wrong) - 1
+            self.status.error(info.wrong[0] + (f", and {more} more" if more else ""))
 
     def _failed(self, reason: str) -> None:
         self.counts["poll-failed"] += 1

@@ -28,6 +28,7 @@ from twisted_gantry.site.interfaces import (
     IDevice,
     IDeviceKind,
 )
+from twisted_gantry.site.latency import Latency
 from twisted_gantry.site.status import Status
 from twisted_gantry.wire.reading import Quality, Value
 
@@ -167,6 +168,8 @@ class Computer(NamedService):
         self._settings, self._context, self._probe = settings, context, probe
         self._busy: Deferred[Mapping[str, Measured]] | None = None
         self._late: IDelayedCall | None = None
+        self.poll_seconds = Latency()
+        self._began = 0.0
         self._loop = LoopingCall(self._read)
         self._loop.clock = context.reactor
         context.points.declare(name, POINTS)
@@ -196,23 +199,27 @@ class Computer(NamedService):
     def _read(self) -> None:
         if self._busy is not None:
             return  # a disk that hangs holds one thread, not one more with each period
+        self._began = self._context.reactor.seconds()
         busy = self._busy = self._context.in_thread(self._probe)
         self._late = self._context.reactor.callLater(DEADLINE, self._too_late)
         busy.addCallbacks(self._good, self._failed).addErrback(self._log)
 
     def _good(self, measured: Mapping[str, Measured]) -> None:
-        self._busy = None
-        self._in_time()
+        self._ended()
         if self.running:
             self._context.points.update(self.device, measured)
             self.status.online()
 
     def _failed(self, failure: Failure) -> None:
-        self._busy = None
-        self._in_time()
+        self._ended()
         if self.running:
             _log.failure("{name} could not be read", failure=failure, name=self.device)
             self._lost(failure.getErrorMessage())
+
+    def _ended(self) -> None:
+        self._busy = None
+        self._in_time()
+        self.poll_seconds.observe(self._context.reactor.seconds() - self._began)
 
     def _too_late(self) -> None:
         self._late = None

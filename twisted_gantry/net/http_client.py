@@ -9,9 +9,13 @@ from types import MappingProxyType
 from typing import Any
 
 from treq.client import HTTPClient
-from twisted.internet import defer
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost, DNSLookupError
+from twisted.internet.error import (
+    ConnectError,
+    ConnectionDone,
+    ConnectionLost,
+    DNSLookupError,
+)
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -175,18 +179,32 @@ class BoundedClient:
         Fails with NoAnswer, and when it is cancelled with CancelledError, with nothing else.
         """
         exchange = ensureDeferred(self._exchange(method, url, headers, body, limit or self._limit))
-        # Not addTimeout: what fails within hides the cancellation, and who cancelled.
+        # What fails when it is cancelled says so in many ways, or not at all: it is noted who did.
         late = self._clock.callLater(self._deadline, exchange.cancel)
+        given_up = False
 
-        def ended(result: Any) -> Any:
+        def give_up(_: object) -> None:
+            nonlocal given_up
+            given_up = True
+            exchange.cancel()
+
+        answered: Deferred[Answer] = Deferred(give_up)
+
+        def ended(result: Answer | Failure) -> None:
             timed_out = not late.active()
             if not timed_out:
                 late.cancel()
+            if given_up:  # whoever cancelled is told so by the Deferred itself
+                return
             if not isinstance(result, Failure):
-                return result
-            return _explain(result, f"no answer within {self._deadline:g} s" if timed_out else "")
+                answered.callback(result)
+            elif timed_out:
+                answered.errback(NoAnswer(f"no answer within {self._deadline:g} s"))
+            else:
+                answered.errback(_explain(result))
 
-        return exchange.addBoth(ended)
+        exchange.addBoth(ended)
+        return answered
 
     async def _exchange(
         self,
@@ -216,17 +234,11 @@ class BoundedClient:
         return Answer(response.code, given, content)
 
 
-def _explain(failure: Failure, too_late: str) -> Failure:
-    """Turn whatever went wrong into a NoAnswer with a text that an operator can use.
-
-    `too_late` is that text if the deadline has passed: then a cancellation is its doing.
-    """
+def _explain(failure: Failure) -> Failure:
+    """Turn whatever went wrong into a NoAnswer with a text that an operator can use."""
     error = failure.value
     if isinstance(error, NoAnswer):
         return failure
-    reasons: list[Failure] = error.reasons if isinstance(error, _WRAPPERS) else [failure]
-    if any(reason.check(defer.CancelledError) for reason in reasons):
-        return Failure(NoAnswer(too_late) if too_late else defer.CancelledError())
     if isinstance(error, _WRAPPERS):  # the reasons are hidden inside, TLS errors among them
         why = ", ".join(_words(reason.value) for reason in error.reasons) or "lost"
         return Failure(NoAnswer(f"the exchange failed: {why}"))

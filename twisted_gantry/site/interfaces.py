@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
-from typing import Any
+from typing import IO, Any
 
 from twisted.application.service import IService
 from twisted.internet.defer import Deferred
@@ -274,6 +274,17 @@ class StoredCard:
     invalid_time: str
 
 
+class CannotBackUp(Exception):
+    """There is no copy; `code` says why.
+
+    `backup-runs`, `no-room`, `no-history`, `no-file` or `backup-failed`.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class IStore(Interface):
     """What must outlive the process. A Deferred fires once its change is on the disk.
 
@@ -320,6 +331,9 @@ class IStore(Interface):
     def retry_reports(uplink: str, reports: Sequence[int] | None) -> Deferred[int]:
         """Queue reports that were set aside again, all if none are named; returns how many."""
 
+    def drop_reports(uplink: str, reports: Sequence[int] | None) -> Deferred[int]:
+        """Give up reports that were set aside, all if none are named; returns how many."""
+
     def enforce(uplink: str, cap: Cap) -> Deferred[Sequence[int]]:
         """Drop what is over the cap, oldest first; returns what was dropped."""
 
@@ -349,6 +363,13 @@ class IStore(Interface):
 
     def cards() -> Deferred[tuple[str, Sequence[StoredCard]]]:
         """Return the white list and its version, `0` if there is none."""
+
+    def backup(history: bool) -> Deferred[IO[bytes]]:
+        """Return a copy of all that is kept, or of the history, as of now: an SQLite database.
+
+        The file is open at its start and has no name; whoever gets it closes it. Cancelled, the
+        copying ends. Fails with CannotBackUp.
+        """
 
     def close() -> Deferred[None]:
         """Finish what was begun, and close."""

@@ -1,5 +1,6 @@
 """The site: all that the gantry knows, in one place for whoever shows or reports it."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from twisted_gantry.site.alarms import Alarms
@@ -28,6 +29,7 @@ class Site:
     """The site and what is known of it. `started_at` is Unix seconds.
 
     A new configuration changes what is in it; whoever keeps a part of it is made anew then.
+    `reloads` counts them, `done` and `failed`.
     """
 
     gantry_id: str
@@ -41,3 +43,4 @@ class Site:
     devices: dict[str, IDevice]
     uplinks: dict[str, IUplink]
     cabinets: tuple[Cabinet, ...] = ()
+    reloads: Counter[str] = field(default_factory=Counter)

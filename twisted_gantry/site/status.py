@@ -1,5 +1,6 @@
 """How a device or an uplink is: connecting, online or offline, since when, and why."""
 
+from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
 
@@ -28,6 +29,7 @@ class Status:
         self.state = State.CONNECTING
         self.since = now()
         self.last_error: str | None = None
+        self.transitions: Counter[State] = Counter()
         self._now = now
         self._subscribers: list[Callable[[Status], None]] = []
 
@@ -53,6 +55,7 @@ class Status:
         if state is self.state:
             return
         self.state, self.since = state, self._now()
+        self.transitions[state] += 1
         if state is State.OFFLINE:
             _log.warn("{name} is offline: {reason}", name=self.name, reason=self.last_error)
         else:

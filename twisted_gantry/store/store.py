@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorFromThreads
 from zope.interface import implementer
 
 from twisted_gantry.site.interfaces import (
     AuditEntry,
+    CannotBackUp,
     Cap,
     IStore,
     Ledger,
@@ -19,7 +20,9 @@ from twisted_gantry.site.interfaces import (
     Report,
     StoredCard,
 )
-from twisted_gantry.store import outbox
+from twisted_gantry.site.latency import Latency
+from twisted_gantry.store import history_schema, outbox
+from twisted_gantry.store.backup import Backups
 from twisted_gantry.store.schema import FILE, Unusable, lock, open_database
 from twisted_gantry.store.writer import ThreadWriter, Writer
 
@@ -52,9 +55,12 @@ class SqliteStore:
         now: Callable[[], float],
         found: Sequence[str] = (),
         lock_file: IO[str] | None = None,
+        backups: Backups | None = None,
     ) -> None:
         self.found = tuple(found)
         self._writer, self._now, self._lock = writer, now, lock_file
+        self._backups = backups
+        self.transaction_seconds: Latency | None = getattr(writer, "transaction_seconds", None)
 
     def add_report(
         self,
@@ -104,6 +110,10 @@ class SqliteStore:
     def retry_reports(self, uplink: str, reports: Sequence[int] | None) -> Deferred[int]:
         """Queue again what was set aside."""
         return self._writer.run(lambda db: outbox.retry(db, uplink, reports))
+
+    def drop_reports(self, uplink: str, reports: Sequence[int] | None) -> Deferred[int]:
+        """Give up what was set aside."""
+        return self._writer.run(lambda db: outbox.drop(db, uplink, reports))
 
     def enforce(self, uplink: str, cap: Cap) -> Deferred[Sequence[int]]:
         """Drop what is over the cap."""
@@ -211,8 +221,16 @@ class SqliteStore:
 
         return self._writer.run(job)
 
+    def backup(self, history: bool) -> Deferred[IO[bytes]]:
+        """Return a copy of this file, or of the history's."""
+        if self._backups is None:
+            return fail(CannotBackUp("no-file", "the store is in no file"))
+        return self._backups.copy(history_schema.FILE if history else FILE)
+
     def close(self) -> Deferred[None]:
         """Finish what was begun, close the file, and let the folder go."""
+        if self._backups is not None:
+            self._backups.stop()
         closed = self._writer.close()
 
         def let_go(_: None) -> None:
@@ -252,4 +270,4 @@ def open_store(folder: Path, reactor: IReactorFromThreads, now: Callable[[], flo
         raise
     if interrupted:
         found.append(f"{interrupted} commands had no outcome when the program last ended")
-    return SqliteStore(ThreadWriter(db, reactor), now, found, lock_file)
+    return SqliteStore(ThreadWriter(db, reactor), now, found, lock_file, Backups(folder, reactor))

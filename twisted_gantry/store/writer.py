@@ -5,6 +5,7 @@ one `fsync` instead of fifty. Nothing else in the program touches the connection
 """
 
 import sqlite3
+import time
 from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Thread
@@ -14,6 +15,8 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+
+from twisted_gantry.site.latency import Latency
 
 _T = TypeVar("_T")
 _log = Logger()
@@ -71,8 +74,14 @@ def _fire(waiting: list[tuple[Deferred[Any], Any]]) -> None:
 class ThreadWriter:
     """The writer of the daemon: a thread of its own."""
 
-    def __init__(self, db: sqlite3.Connection, reactor: IReactorFromThreads) -> None:
-        self._db, self._reactor = db, reactor
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        reactor: IReactorFromThreads,
+        seconds: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.transaction_seconds = Latency()
+        self._db, self._reactor, self._seconds = db, reactor, seconds
         self._queue: SimpleQueue[tuple[Job, Deferred[Any]] | None] = SimpleQueue()
         self._closed: Deferred[None] | None = None
         # Not a daemon thread: an interpreter that ends waits for the last commit.
@@ -108,11 +117,18 @@ class ThreadWriter:
                 item = self._queue.get()
             last = item is None
             if group:
+                began = self._seconds()
                 results = _run_group(self._db, [job for job, _ in group])
+                took = self._seconds() - began
                 deferreds = [deferred for _, deferred in group]
-                self._reactor.callFromThread(_fire, list(zip(deferreds, results, strict=True)))
+                waiting = list(zip(deferreds, results, strict=True))
+                self._reactor.callFromThread(self._done, waiting, took)
         self._db.close()
         self._reactor.callFromThread(self._say_closed)
+
+    def _done(self, waiting: list[tuple[Deferred[Any], Any]], took: float) -> None:
+        self.transaction_seconds.observe(took)
+        _fire(waiting)
 
     def _say_closed(self) -> None:
         self._thread.join()

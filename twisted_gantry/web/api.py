@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from klein import Klein
+from twisted.internet.defer import Deferred
 from twisted.web.server import Request
 
 from twisted_gantry.net.json_http import (
@@ -21,12 +22,15 @@ from twisted_gantry.net.json_http import (
 )
 from twisted_gantry.site import commands
 from twisted_gantry.site.alarms import Severity
+from twisted_gantry.site.history import IHistory
 from twisted_gantry.site.interfaces import AuditEntry, Ledger, Outcome
 from twisted_gantry.site.lasting import lasting
 from twisted_gantry.site.site import Site
 from twisted_gantry.site.status import State
 from twisted_gantry.web import openapi, shapes
 from twisted_gantry.web.bodies import CommandBody, RetryBody, flag_of, limit_of, read_body
+from twisted_gantry.web.history import HistoryView
+from twisted_gantry.web.stream import Stream
 
 _USER = re.compile(r"[A-Za-z0-9._@-]{1,40}\Z")
 
@@ -41,10 +45,18 @@ class LocalApi:
     app.url_map.merge_slashes = False  # a path with an empty part is unknown, not redirected
 
     def __init__(
-        self, site: Site, now: Callable[[], float], version: str, health: Callable[[], list[str]]
+        self,
+        site: Site,
+        history: IHistory,
+        now: Callable[[], float],
+        version: str,
+        health: Callable[[], list[str]],
+        stream: Stream | None = None,
     ) -> None:
         self._site, self._now, self._version, self._health = site, now, version, health
+        self._stream = stream
         self._time = shapes.times_in(site.timezone)
+        self._history = HistoryView(site.points, history, now, self._time)
         self._ledgers = shapes.Ledgers(site)
 
     @app.route("/healthz", methods=["GET"])
@@ -58,6 +70,7 @@ class LocalApi:
         statuses = [each.status for each in site.devices.values()]
         statuses += [each.status for each in site.uplinks.values()]
         notes = [f"{s.name} is offline" for s in statuses if s.state is State.OFFLINE]
+        notes += [alarm.en for alarm in site.alarms.active("gantry")]
         status = "failing" if reasons else "ok"
         content = {"status": status, "reasons": reasons, "notes": notes}
         return respond(request, content, 503 if reasons else 200)
@@ -93,6 +106,11 @@ class LocalApi:
         content = [shapes.point(each, points.catalogue[each.name], time) for each in found]
         return respond(request, {"points": content})
 
+    @app.route("/api/v1/history", methods=["GET"])
+    async def history(self, request: Request) -> bytes:
+        """Return what a point was, in at most 2,000 buckets."""
+        return respond(request, await self._history.read(request))
+
     @app.route("/api/v1/alarms", methods=["GET"])
     def alarms(self, request: Request) -> bytes:
         """Return the alarms, newest first; with `active=1` those that are not cleared.
@@ -104,6 +122,13 @@ class LocalApi:
         if argument(request, "limit"):
             found = found[: limit_of(request)]
         return respond(request, {"alarms": [shapes.alarm(each, self._time) for each in found]})
+
+    @app.route("/api/v1/stream", methods=["GET"])
+    def stream(self, request: Request) -> bytes | Deferred[bytes]:
+        """Return what changes, as server-sent events, for as long as the client stays."""
+        if self._stream is None:
+            raise HttpError(404, "not-found", "there is no stream here")
+        return self._stream.read(request)
 
     @app.route("/api/v1/commands", methods=["GET"])
     def commands(self, request: Request) -> bytes:

@@ -10,7 +10,13 @@ from typing import Any
 
 from klein import Klein
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from twisted.web.server import Request
@@ -18,6 +24,7 @@ from twisted.web.server import Request
 from twisted_gantry.net.json_http import handle_errors, header
 from twisted_gantry.site.alarms import Severity
 from twisted_gantry.site.interfaces import Ledger
+from twisted_gantry.site.latency import Latency
 from twisted_gantry.site.site import Site
 from twisted_gantry.site.status import State
 from twisted_gantry.web.shapes import Ledgers
@@ -42,6 +49,38 @@ def _counter(name: str, text: str, labels: tuple[str, ...], samples: _Samples) -
     return _fill(CounterMetricFamily(name, text, labels=labels), samples)
 
 
+def _histogram(
+    name: str,
+    text: str,
+    labels: tuple[str, ...],
+    latencies: Iterable[tuple[tuple[str, ...], object]],
+) -> Metric:
+    """Return the latencies there are; one that nobody has measured has no series."""
+    family = HistogramMetricFamily(name, text, labels=labels)
+    for values, latency in latencies:
+        if isinstance(latency, Latency):
+            buckets = [
+                (str(bound) if math.isfinite(bound) else "+Inf", count)
+                for bound, count in latency.buckets()
+            ]
+            family.add_metric(values, buckets, latency.sum)
+    return family
+
+
+def _transitions(owner: str, whose: Mapping[str, Any]) -> Metric:
+    """Return how often each device or uplink came to be online and offline."""
+    return _counter(
+        f"gantry_{owner}_transitions",
+        f"How often the {owner} became what it is: each `online` but the first is a reconnection.",
+        (owner, "state"),
+        [
+            ((name, state.value), count)
+            for name, each in whose.items()
+            for state, count in getattr(each.status, "transitions", {}).items()
+        ],
+    )
+
+
 def _counts(owner: object) -> Mapping[str, int]:
     """Return what a device or an uplink counts of itself, if it does."""
     counts = getattr(owner, "counts", None)
@@ -52,9 +91,15 @@ class _SiteCollector(Collector):
     """The site as metrics. `ledgers` must be fresh when it is collected."""
 
     def __init__(
-        self, site: Site, now: Callable[[], float], version: str, http_counts: HttpCounts
+        self,
+        site: Site,
+        now: Callable[[], float],
+        version: str,
+        http_counts: HttpCounts,
+        reactor_lag: Latency | None,
     ) -> None:
         self._site, self._now, self._version, self._http = site, now, version, http_counts
+        self._reactor_lag = reactor_lag
         self.ledgers: Mapping[str, Ledger | None] = {}
 
     def collect(self) -> Iterator[Metric]:
@@ -79,10 +124,28 @@ class _SiteCollector(Collector):
             [((outcome.value,), count) for outcome, count in site.door.counts.items()],
         )
         yield _counter(
+            "gantry_config_reloads",
+            "Configurations that were read anew, by whether they were taken.",
+            ("result",),
+            [((result,), site.reloads[result]) for result in ("done", "failed")],
+        )
+        yield _counter(
             "gantry_http_events",
             "What happened at the HTTP servers.",
             ("server", "event"),
             [((s, event), n) for s, counts in self._http.items() for event, n in counts.items()],
+        )
+        yield _histogram(
+            "gantry_reactor_lag_seconds",
+            "By how much a timer of the reactor came too late, once a second.",
+            (),
+            [((), self._reactor_lag)],
+        )
+        yield _histogram(
+            "gantry_store_transaction_duration_seconds",
+            "How long a transaction took, to the disk and back; it may hold many writes.",
+            (),
+            [((), getattr(site.store, "transaction_seconds", None))],
         )
 
     def _devices(self) -> Iterator[Metric]:
@@ -109,6 +172,13 @@ class _SiteCollector(Collector):
             ("device", "event"),
             [((n, event), c) for n, d in devices.items() for event, c in _counts(d).items()],
         )
+        yield _transitions("device", devices)
+        yield _histogram(
+            "gantry_device_poll_duration_seconds",
+            "How long a reading took, be it good or not.",
+            ("device",),
+            [((n,), getattr(d, "poll_seconds", None)) for n, d in devices.items()],
+        )
 
     def _uplinks(self) -> Iterator[Metric]:
         uplinks = self._site.uplinks
@@ -124,6 +194,7 @@ class _SiteCollector(Collector):
             ("uplink", "result"),
             [((n, result), c) for n, u in uplinks.items() for result, c in _counts(u).items()],
         )
+        yield _transitions("uplink", uplinks)
         yield _gauge(
             "gantry_uplink_last_delivered_timestamp_seconds",
             "When an uplink last had a report acknowledged, in Unix seconds.",
@@ -184,17 +255,24 @@ class _SiteCollector(Collector):
 class Metrics:
     """`GET /metrics` of one site, over a registry of its own. `now` returns Unix seconds.
 
-    `http_counts` are the counts of HTTP servers by name, as `bounded_site` fills them.
+    `http_counts` are the counts of HTTP servers by name, as `bounded_site` fills them;
+    `reactor_lag` is what `ReactorLag` counts. What a device or the store measures of itself it has
+    as `poll_seconds` and `transaction_seconds`, each a `Latency`.
     """
 
     app = Klein()
 
     def __init__(
-        self, site: Site, now: Callable[[], float], version: str, http_counts: HttpCounts
+        self,
+        site: Site,
+        now: Callable[[], float],
+        version: str,
+        http_counts: HttpCounts,
+        reactor_lag: Latency | None = None,
     ) -> None:
         self._registry = CollectorRegistry()
         self._ledgers = Ledgers(site)
-        self._collector = _SiteCollector(site, now, version, http_counts)
+        self._collector = _SiteCollector(site, now, version, http_counts, reactor_lag)
         self._registry.register(self._collector)
         ProcessCollector(registry=self._registry)
 

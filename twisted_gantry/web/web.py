@@ -5,35 +5,44 @@ from collections.abc import Callable
 
 from twisted.web.resource import IResource
 
+from twisted_gantry.site.history import IHistory
+from twisted_gantry.site.latency import Latency
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.site import Site
 from twisted_gantry.web.access import Access, Gate, Switch
 from twisted_gantry.web.api import LocalApi
 from twisted_gantry.web.metrics import Metrics
 from twisted_gantry.web.page import TYPES, Page
+from twisted_gantry.web.stream import Stream
 
 
 def web_resource(
     site: Site,
     *,
+    history: IHistory,
     now: Callable[[], float],
     version: str,
     password: Secret | None,
     token: Secret | None,
     http_counts: dict[str, Counter[str]],
     health: Callable[[], list[str]],
+    reactor_lag: Latency | None = None,
+    stream: Stream | None = None,
 ) -> IResource:
     """Return the resource of the web endpoint: status page, local API and metrics.
 
-    `now` returns Unix seconds. `http_counts` are the counts of HTTP servers by name; servers may
-    be added later; what the gate refuses is counted there as the server `gate`. `health` returns
-    what is wrong with the program itself. Raises ValueError for an empty secret, OSError when a
+    `history` is that of its points; `now` returns Unix seconds. `http_counts` are the counts of
+    HTTP servers by name; servers may be added later; what the gate refuses is counted there as the server `gate`. `health` returns
+    what is wrong with the program itself. `stream` is a service, which somebody else starts.
+    Raises ValueError for an empty secret, OSError when a
     file of the page is not installed, ZoneInfoNotFoundError for a timezone that there is not.
     """
     access = Access(password, token)
     http_counts["gate"] = access.counts
-    api: IResource = LocalApi(site, now, version, health).app.resource()
-    metrics: IResource = Metrics(site, now, version, http_counts).app.resource()
+    if stream is not None:
+        http_counts["stream"] = stream.counts
+    api: IResource = LocalApi(site, history, now, version, health, stream).app.resource()
+    metrics: IResource = Metrics(site, now, version, http_counts, reactor_lag).app.resource()
     page: IResource = Page().app.resource()
     parts = {b"metrics": metrics}
     parts.update(dict.fromkeys([b"", *(name.encode() for name in TYPES)], page))

@@ -1,0 +1,244 @@
+"""The log: what is shown of it, and how; a line that repeats is counted instead of repeated.
+
+twistd -n gantry …                                      lines for people
+twistd -n --logger twisted_gantry.logs.json_log gantry  one JSON object a line
+"""
+
+import json
+import re
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, TextIO
+
+import msgspec
+from twisted.logger import (
+    FileLogObserver,
+    FilteringLogObserver,
+    ILogObserver,
+    LogEvent,
+    LogLevel,
+    LogLevelFilterPredicate,
+    formatEvent,
+    formatEventAsClassicLogText,
+)
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+# Seconds for which a line that was shown is counted when it comes again; lines remembered.
+WINDOW = 600.0
+MOST_REMEMBERED = 1000
+# Characters of a message, and of a traceback.
+LONGEST_MESSAGE = 8_000
+LONGEST_TRACEBACK = 32_000
+
+Level = Literal["debug", "info", "warn", "error", "critical"]
+
+# What these libraries say at `info` is of no use on a site: each reconnection, each factory.
+QUIET: Mapping[str, Level] = {
+    "twisted.application._client_service": "warn",
+    "twisted.internet.protocol": "warn",
+    "twisted.web": "warn",
+    "twisted.conch": "warn",
+    "twisted_gantry.manhole_ssh": "critical",  # conch, under the names of our subclasses
+}
+
+# A number past this is shown as text; so are NaN and the infinities.
+_MOST = 1e18
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[log]`: from which level on each namespace is shown; `""` is all that is not named."""
+
+    levels: dict[str, Level] = {}
+
+
+class Levels(LogLevelFilterPredicate):
+    """From which level on each namespace is shown; it may change while the log is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set({})
+
+    def set(self, levels: Mapping[str, Level]) -> None:
+        """Replace all; a namespace stands for those below it, the longest one counts."""
+        self.clearLogLevels()
+        for namespace, level in {**QUIET, **levels}.items():
+            self.setLogLevelForNamespace(namespace, LogLevel.levelWithName(level))
+
+
+LEVELS = Levels()
+"""Those of this process: twistd makes its observer before the configuration is known."""
+
+
+@dataclass
+class _Shown:
+    """A line that was shown, and how often it came again since."""
+
+    event: LogEvent
+    at: float
+    again: int = 0
+
+
+@implementer(ILogObserver)
+class Repeats:
+    """Passes an event on to `observer`, unless the same was passed within the last `window` s.
+
+    What was kept back is told as `repeated N times`, when the window is over and anything at all
+    is logged. `seconds` is a clock that never goes back. It remembers `most` lines.
+    """
+
+    def __init__(
+        self,
+        observer: ILogObserver,
+        seconds: Callable[[], float],
+        window: float = WINDOW,
+        most: int = MOST_REMEMBERED,
+    ) -> None:
+        self._observer, self._seconds = observer, seconds
+        self._window, self._most = window, most
+        self._shown: OrderedDict[tuple[object, ...], _Shown] = OrderedDict()
+
+    def __call__(self, event: LogEvent) -> None:
+        """Pass on, or count."""
+        now = self._seconds()
+        while self._shown and now - next(iter(self._shown.values())).at >= self._window:
+            self._forget_oldest()
+        key = _identity(event)
+        known = self._shown.get(key)
+        if known is not None:
+            known.again += 1
+            return
+        if len(self._shown) >= self._most:
+            self._forget_oldest()
+        self._shown[key] = _Shown(event, now)
+        self._observer(event)
+
+    def _forget_oldest(self) -> None:
+        _, shown = self._shown.popitem(last=False)
+        if shown.again:
+            self._observer(
+                {
+                    **{name: shown.event.get(name) for name in ("log_level", "log_namespace")},
+                    "log_time": time_of(shown.event) + self._window,
+                    "log_format": "repeated {times} times: {text}",
+                    "times": shown.again,
+                    "text": formatEvent(shown.event),
+                }
+            )
+
+
+def _identity(event: LogEvent) -> tuple[object, ...]:
+    """Return what two events have in common that are one line to a reader."""
+    failure = failure_of(event)
+    why = None if failure is None else (failure.type, failure.getErrorMessage())
+    names = ("log_namespace", "log_level", "log_format")
+    return (*(event.get(name) for name in names), formatEvent(event), why)
+
+
+def failure_of(event: LogEvent) -> Failure | None:
+    """Return the failure of an event, be it of the old kind (`log.err`) or of the new."""
+    failure = event.get("log_failure", event.get("failure"))
+    return failure if isinstance(failure, Failure) else None
+
+
+def time_of(event: LogEvent) -> float:
+    """Return when an event was, in Unix seconds."""
+    at = event.get("log_time", event.get("time"))
+    return float(at) if isinstance(at, int | float) else 0.0
+
+
+def json_line(event: LogEvent) -> str:
+    """Return an event as one line of JSON: `{"time", "level", "namespace", "message", …}`.
+
+    `time` is RFC 3339, in UTC; `fields` has what the message was made of, `traceback` is there for
+    a failure. Nothing of an event can break the line.
+    """
+    failure = failure_of(event)
+    content: dict[str, Any] = {
+        "time": datetime.fromtimestamp(time_of(event), UTC).isoformat(timespec="milliseconds"),
+        "level": getattr(event.get("log_level"), "name", "info"),
+        "namespace": str(event.get("log_namespace", "")),
+        "message": _short(formatEvent(event), LONGEST_MESSAGE),
+    }
+    fields = {
+        name: _plain(value)
+        for name, value in event.items()
+        if not name.startswith("log_") and name not in _OLD_KEYS
+    }
+    if fields:
+        content["fields"] = fields
+    if failure is not None:
+        content["traceback"] = _short(failure.getTraceback(), LONGEST_TRACEBACK)
+    return _writable(json.dumps(content, ensure_ascii=False)) + "\n"
+
+
+# What `twisted.python.log` adds to each event.
+_OLD_KEYS = {"message", "time", "system", "isError", "format", "failure", "why"}
+
+
+def human_line(event: LogEvent) -> str | None:
+    """Return an event as twistd shows it; nothing of it can steer a terminal."""
+    text = formatEventAsClassicLogText(event)
+    if text is None:
+        return None
+    text = _short(text, LONGEST_TRACEBACK).rstrip("\n")
+    return _writable(_UNPRINTABLE.sub(lambda m: f"\\x{ord(m[0]):02x}", text)) + "\n"
+
+
+def _plain(value: object) -> object:
+    """Return a value that JSON has, or its text."""
+    known = value is None or isinstance(value, bool)
+    if known or (isinstance(value, int | float) and -_MOST < value < _MOST):
+        return value
+    try:
+        return _short(str(value), LONGEST_MESSAGE)
+    except Exception:  # whatever a library put into its event
+        return f"<a {type(value).__name__}>"
+
+
+def _short(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}… {len(text) - longest} more"
+
+
+def _writable(text: str) -> str:
+    """Return a text without halves of letters, which no file takes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def observer(
+    file: TextIO,
+    line: Callable[[LogEvent], str | None],
+    seconds: Callable[[], float] = time.monotonic,
+    levels: Levels = LEVELS,
+) -> ILogObserver:
+    """Return an observer that writes what `levels` let through to `file`, repeats counted."""
+    written = FileLogObserver(file, line)
+    filtered: ILogObserver = FilteringLogObserver(Repeats(written, seconds), [levels])
+    return filtered
+
+
+def json_log() -> ILogObserver:
+    """Return the observer for `twistd --logger`: JSON lines on the standard output."""
+    return observer(sys.stdout, json_line)
+
+
+def human_log() -> ILogObserver:
+    """Return the observer that `twistd -n gantry` has by itself: lines for people."""
+    return observer(sys.stdout, human_line)
+
+
+def choose_log(options: Any) -> None:
+    """Let twistd take `human_log`, unless its own options say where the log is to go.
+
+    `options` are those of twistd, `options.parent` to a plugin, which calls it from its own
+    `postOptions`: twistd looks the name up after that. It is the same as if `--logger` had been
+    given; a log file, the syslog and a daemon's `twistd.log` stay twistd's own.
+    """
+    chosen = any(options.get(name) for name in ("logger", "logfile", "syslog"))
+    if options.get("nodaemon") and not chosen:
+        options["logger"] = f"{__name__}.{human_log.__name__}"

@@ -1,0 +1,155 @@
+"""`IHistory` over SQLite, in a file and a thread of its own."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_gantry.site.history import IHistory, Sample, Series
+from twisted_gantry.store import history_rollup
+from twisted_gantry.store.history_query import Query, fitting_step
+from twisted_gantry.store.history_schema import MAX_POINTS, open_database, suspect
+from twisted_gantry.store.writer import ThreadWriter, Writer
+
+_T = TypeVar("_T")
+_log = Logger()
+
+# The file should not grow beyond this; then the oldest goes, samples first.
+MOST_BYTES = 2 * 10**9
+
+# Seconds between two steps of the roll-up, while there is work and when there is none.
+BUSY_PAUSE, IDLE_PAUSE = 0.1, 60.0
+
+_ADD_POINT = "INSERT OR IGNORE INTO point (name) VALUES (?)"
+_ADD_SAMPLE = "INSERT INTO sample (point, at, value) SELECT id, ?, ? FROM point WHERE name = ?"
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+@implementer(IHistory)
+class SqliteHistory:
+    """The history of one gantry's points. `now` returns Unix seconds.
+
+    A sample holds for `hold` seconds unless another comes. `failed` is told what the database
+    fails with.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        now: Callable[[], float],
+        hold: float,
+        found: Sequence[str] = (),
+        failed: Callable[[BaseException], None] = lambda _: None,
+    ) -> None:
+        self.found = tuple(found)
+        self._writer, self._now, self._hold, self._failed = writer, now, _ms(hold), failed
+        self._full = False
+
+    def add(self, samples: Sequence[Sample]) -> Deferred[None]:
+        """Keep samples."""
+        names = [(name,) for name in dict.fromkeys(sample.point for sample in samples)]
+        rows = [(_ms(sample.at), sample.value, sample.point) for sample in samples]
+
+        def job(db: sqlite3.Connection) -> bool:
+            db.executemany(_ADD_POINT, names)
+            return db.executemany(_ADD_SAMPLE, rows).rowcount < len(rows)
+
+        return self._run(job).addCallback(self._note_full)
+
+    def query(self, point: str, since: float, until: float, step: float | None) -> Deferred[Series]:
+        """Return what a point was."""
+        first, last, now, hold = _ms(since), _ms(until), _ms(self._now()), self._hold
+        wide = fitting_step(first, last, None if step is None else max(1, _ms(step)))
+
+        def job(db: sqlite3.Connection) -> Series:
+            query = Query(db, first, last, wide, hold, now)
+            query.run(point)
+            rows = query.buckets.rows()
+            return Series(
+                wide / 1000,
+                [(number * wide / 1000, low, mean, high) for number, low, mean, high, _ in rows],
+            )
+
+        return self._run(job)
+
+    def step(self) -> Deferred[bool]:
+        """Do one small step of the roll-up; False if nothing was due."""
+        now, hold = _ms(self._now()), self._hold
+        return self._run(lambda db: history_rollup.step(db, now, hold, MOST_BYTES))
+
+    def close(self) -> Deferred[None]:
+        """Finish what was begun, and close the file."""
+        return self._writer.close()
+
+    def _run(self, job: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
+        def failed(failure: Failure) -> Failure:
+            assert failure.value is not None
+            self._failed(failure.value)
+            return failure
+
+        return self._writer.run(job).addErrback(failed)
+
+    def _note_full(self, full: bool) -> None:
+        if full and not self._full:
+            _log.warn("more than {n} points: the others are not recorded", n=MAX_POINTS)
+        self._full = full
+
+
+class Upkeep:
+    """Has the roll-up done, step by step, so that samples and queries come in between."""
+
+    def __init__(self, step: Callable[[], Deferred[bool]], clock: IReactorTime) -> None:
+        self._step, self._clock = step, clock
+        self._next: IDelayedCall | None = None
+        self._running = self._failing = False
+
+    def start(self) -> None:
+        """Begin, soon."""
+        self._running = True
+        self._next = self._clock.callLater(BUSY_PAUSE, self._work)
+
+    def stop(self) -> None:
+        """Begin no more steps."""
+        self._running = False
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+
+    def _work(self) -> None:
+        self._next = None
+        self._step().addCallbacks(self._done, self._failed)
+
+    def _done(self, more: bool) -> None:
+        self._failing = False
+        self._again(BUSY_PAUSE if more else IDLE_PAUSE)
+
+    def _failed(self, failure: Failure) -> None:
+        if self._running and not self._failing:
+            _log.warn("the roll-up fails: {reason}", reason=failure.getErrorMessage())
+        self._failing = True
+        self._again(IDLE_PAUSE)
+
+    def _again(self, pause: float) -> None:
+        if self._running:
+            self._next = self._clock.callLater(pause, self._work)
+
+
+def open_history(
+    folder: Path, reactor: IReactorFromThreads, now: Callable[[], float], hold: float
+) -> SqliteHistory:
+    """Open the history in `folder`, which the store has locked for this process.
+
+    Raises `schema.Unusable`, whose text is for the operator.
+    """
+    db, found = open_database(folder, now)
+    writer = ThreadWriter(db, reactor)
+    return SqliteHistory(writer, now, hold, found, lambda error: suspect(folder, error))

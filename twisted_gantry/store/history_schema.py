@@ -1,0 +1,126 @@
+"""The file of the history: what is in it, opened, and put aside when it is corrupt.
+
+It is a file of its own, so that neither its size nor its end can harm the outbox.
+
+A tier keeps a block a point and slot (`history_blocks.py`): `raw` an hour's samples, `minute` an
+hour's minutes, `quarter` a day's quarters of an hour. A block's key is slot · 65,536 + point: what
+is new is appended, and what is old goes by whole pages, which are then used again. Samples of the
+last hours wait in `sample`, in the order in which they came. `slot` says which slots there are,
+and `due` for which days the quarters are still to be made, and from which point on.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from twisted_gantry.store.schema import Unusable
+
+FILE = "history.db"
+SUSPECT = "history.db.suspect"
+"""An empty file that says that SQLite found `history.db` corrupt while it was used.
+
+To look for that at each start would be to read all of it.
+"""
+
+MAX_POINTS = 65_535
+
+# One script a version; a landed one is never changed, the next is appended.
+MIGRATIONS = (
+    """
+    CREATE TABLE point (
+        id INTEGER PRIMARY KEY CHECK (id BETWEEN 1 AND 65535), name TEXT NOT NULL UNIQUE
+    ) STRICT;
+    CREATE TABLE sample (point INTEGER NOT NULL, at INTEGER NOT NULL, value REAL) STRICT;
+    CREATE TABLE raw (key INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
+    CREATE TABLE minute (key INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
+    CREATE TABLE quarter (key INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
+    CREATE TABLE slot (
+        tier TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (tier, number)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE due (day INTEGER PRIMARY KEY, after INTEGER NOT NULL DEFAULT 0) STRICT;
+    """,
+)
+
+
+def open_database(folder: Path, now: Callable[[], float]) -> tuple[sqlite3.Connection, list[str]]:
+    """Open the file in `folder`, which must be locked, and bring it up to date.
+
+    Returns the connection, and what was found: a corrupt file is moved aside and replaced.
+
+    Raises Unusable when the file is from a newer version of the program, or the disk fails.
+    """
+    path = folder / FILE
+    reason = "as it turned out while it was used" if (folder / SUSPECT).exists() else ""
+    try:
+        if not reason:
+            try:
+                return _opened(path), []
+            except sqlite3.DatabaseError as error:
+                if _of_the_disk(error):
+                    raise
+                reason = str(error)
+        aside = f"{FILE}.corrupt-{int(now())}"
+        found = f"{FILE} was corrupt ({reason}); it is kept as {aside}, and an empty one was begun"
+        return _opened_anew(folder, aside), [found]
+    except (sqlite3.Error, OSError) as error:
+        raise Unusable(f"{path} cannot be opened: {error}") from None
+
+
+def suspect(folder: Path, error: BaseException) -> None:
+    """Have the next start put the file aside, if the error says that it is corrupt."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in (
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+    ):
+        (folder / SUSPECT).touch()
+
+
+def _of_the_disk(error: sqlite3.DatabaseError) -> bool:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    return isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR
+
+
+def _opened_anew(folder: Path, aside: str) -> sqlite3.Connection:
+    for suffix in ("", "-wal", "-shm"):
+        part = folder / (FILE + suffix)
+        if part.exists():
+            part.rename(folder / (aside + suffix))
+    (folder / SUSPECT).unlink(missing_ok=True)
+    return _opened(folder / FILE)
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    # The one thread that uses the connection is not the one that opens it.
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    try:
+        prepare(db)
+        _migrate(db, path)
+    except BaseException:
+        db.close()
+        raise
+    path.chmod(0o600)
+    return db
+
+
+def prepare(db: sqlite3.Connection) -> None:
+    """Set how the file is written: a power cut may take the last second, and harms no more."""
+    db.execute("PRAGMA page_size = 8192")
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("PRAGMA journal_size_limit = 16777216")
+
+
+def _migrate(db: sqlite3.Connection, path: Path) -> None:
+    [(version,)] = db.execute("PRAGMA user_version").fetchall()
+    if version > len(MIGRATIONS):
+        raise Unusable(
+            f"{path} was written by a newer version (schema {version}, this one knows "
+            f"{len(MIGRATIONS)}): install that version, or move the file away"
+        )
+    with closing(db.cursor()) as cursor:
+        for number, script in enumerate(MIGRATIONS[version:], version + 1):
+            # executescript commits first; BEGIN ... COMMIT within makes each step all or nothing.
+            cursor.executescript(
+                f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;"
+            )

@@ -1,0 +1,115 @@
+"""The tiers of the history, and reading and writing their blocks. All times are whole ms."""
+
+import sqlite3
+from dataclasses import dataclass
+from itertools import chain
+
+from twisted.logger import Logger
+
+from twisted_gantry.store.history_blocks import NO_SAMPLES, Samples, unpack_samples
+
+_log = Logger()
+
+HOUR, DAY = 3_600_000, 86_400_000
+HOURS = DAY // HOUR
+
+_POINT_BITS = 16
+
+
+@dataclass(frozen=True)
+class Tier:
+    """A table of blocks: an entry for each `step` ms (0: samples), a block for each `span` ms.
+
+    The newest `keep` slots are kept. They are counted, not dated: a clock that is set wrong by
+    years prunes no more than what it records itself.
+    """
+
+    table: str
+    step: int
+    span: int
+    keep: int
+
+
+RAW = Tier("raw", 0, HOUR, 7 * HOURS)
+MINUTE = Tier("minute", 60_000, HOUR, 60 * HOURS)
+QUARTER = Tier("quarter", 900_000, DAY, 731)
+TIERS = (RAW, MINUTE, QUARTER)
+
+
+def key(slot: int, point: int = 0) -> int:
+    """Return the key of a block; without a point, a bound below all of the slot."""
+    return slot << _POINT_BITS | point
+
+
+def put(db: sqlite3.Connection, tier: Tier, slot: int, point: int, body: bytes) -> None:
+    """Keep a block, instead of the one that there may be."""
+    db.execute(
+        f"INSERT OR REPLACE INTO {tier.table} (key, body) VALUES (?,?)",  # noqa: S608 - own names
+        (key(slot, point), body),
+    )
+
+
+def body_of(db: sqlite3.Connection, tier: Tier, slot: int, point: int) -> bytes | None:
+    """Return a block, None if there is none."""
+    row = db.execute(
+        f"SELECT body FROM {tier.table} WHERE key = ?",  # noqa: S608
+        (key(slot, point),),
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def drop(db: sqlite3.Connection, tier: Tier, slot: int) -> None:
+    """Remove a slot with its blocks."""
+    db.execute(
+        f"DELETE FROM {tier.table} WHERE key >= ? AND key < ?",  # noqa: S608
+        (key(slot), key(slot + 1)),
+    )
+    db.execute("DELETE FROM slot WHERE tier = ? AND number = ?", (tier.table, slot))
+
+
+def mark(db: sqlite3.Connection, tier: Tier, slot: int) -> None:
+    """Note that there is a slot."""
+    db.execute("INSERT OR IGNORE INTO slot (tier, number) VALUES (?,?)", (tier.table, slot))
+
+
+def slots(db: sqlite3.Connection, tier: Tier, first: int, last: int) -> set[int]:
+    """Return which slots there are, from `first` to `last`, both included."""
+    return {
+        number
+        for (number,) in db.execute(
+            "SELECT number FROM slot WHERE tier = ? AND number BETWEEN ? AND ?",
+            (tier.table, first, last),
+        )
+    }
+
+
+def extent(db: sqlite3.Connection, tier: Tier) -> tuple[int, int | None]:
+    """Return how many slots there are, and the oldest."""
+    row: tuple[int, int | None] = db.execute(
+        "SELECT count(*), min(number) FROM slot WHERE tier = ?", (tier.table,)
+    ).fetchone()
+    return row
+
+
+def raw_samples(db: sqlite3.Connection, hour: int, point: int) -> Samples:
+    """Return the samples of a raw block; none if it is missing or damaged."""
+    body = body_of(db, RAW, hour, point)
+    if body is None:
+        return NO_SAMPLES
+    try:
+        return unpack_samples(body, hour * HOUR)
+    except ValueError as error:
+        _log.warn("{error}: hour {hour}, point {point}", error=error, hour=hour, point=point)
+        return NO_SAMPLES
+
+
+def merged(older: Samples, newer: Samples) -> Samples:
+    """Return both in the order of time; of one moment, the newer is kept.
+
+    Each may have its times in any order: a clock may have been set back between two of them.
+    """
+    if not older[0] and all(a < b for a, b in zip(newer[0], newer[0][1:], strict=False)):
+        return newer
+    found = dict(zip(chain(older[0], newer[0]), chain(older[1], newer[1]), strict=True))
+    times = sorted(found)
+    return times, [found[time] for time in times]

@@ -1,0 +1,238 @@
+"""What systemd is told of the daemon: that it is ready, that it lives, that it stops.
+
+The protocol is that of sd_notify(3): a datagram of `NAME=value` lines to `$NOTIFY_SOCKET`.
+"""
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_gantry.net.service import NamedService
+from twisted_gantry.site.points import Batch
+from twisted_gantry.site.site import Site
+from twisted_gantry.site.status import State
+
+_log = Logger()
+
+# Seconds from the stop to the end of the process, whatever a thread still does.
+EXIT_PATIENCE = 4.0
+
+
+def send_datagram(data: bytes, address: str) -> None:
+    """Send to a UNIX socket; an address that begins with @ is abstract. Raises OSError."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        sock.setblocking(False)
+        path = f"\0{address[1:]}" if address.startswith("@") else address
+        sock.sendto(data, path)
+
+
+class Notifier:
+    """Tells systemd; without an address, as when started by hand, it tells nobody."""
+
+    def __init__(self, address: str, send: Callable[[bytes, str], None] = send_datagram) -> None:
+        self._address, self._send = address, send
+        self._failing = False
+
+    def ready(self) -> None:
+        """Say that everything listens. Also after a reload."""
+        self._tell("READY=1")
+
+    def reloading(self) -> None:
+        """Say that the configuration is read again; `ready` ends it."""
+        self._tell("RELOADING=1")
+
+    def stopping(self) -> None:
+        """Say that the stop has begun."""
+        self._tell("STOPPING=1")
+
+    def status(self, text: str) -> None:
+        """Show a line in `systemctl status`."""
+        self._tell(f"STATUS={' '.join(text.split())}")
+
+    def alive(self) -> None:
+        """Feed the watchdog."""
+        self._tell("WATCHDOG=1")
+
+    def _tell(self, line: str) -> None:
+        if not self._address:
+            return
+        try:
+            self._send(line.encode(), self._address)
+        except OSError as error:
+            if not self._failing:
+                _log.warn("systemd cannot be told {line}: {why}", line=line, why=str(error))
+            self._failing = True
+        else:
+            self._failing = False
+
+
+def notifier_of(environment: Mapping[str, str]) -> Notifier:
+    """Return the notifier that systemd asked for."""
+    return Notifier(environment.get("NOTIFY_SOCKET", ""))
+
+
+def watchdog_period(environment: Mapping[str, str], pid: int) -> float | None:
+    """Return how many seconds apart to feed the watchdog: half of what is allowed. None: never."""
+    text = environment.get("WATCHDOG_USEC", "")
+    meant = environment.get("WATCHDOG_PID", "")
+    if not (text.isascii() and text.isdigit() and int(text) > 0) or meant not in ("", str(pid)):
+        return None
+    return int(text) / 2_000_000
+
+
+class Watchdog(NamedService):
+    """Feeds the watchdog of systemd while the daemon does its work.
+
+    That is, at each `period` seconds: the reactor turns; the store's thread has answered a
+    question, be it with a failure, and a thread of the pool (`in_thread`) has run; and no poller
+    has died. A poller is dead if its device, which is not offline, has brought no reading for its
+    `patience`, seconds by the name of the device; devices that are not named are not watched. An
+    offline one is told by its alarm, and a restart would not mend it.
+    """
+
+    def __init__(
+        self,
+        notifier: Notifier,
+        clock: IReactorTime,
+        site: Site,
+        period: float,
+        in_thread: Callable[..., Deferred[Any]],
+        patience: Mapping[str, float],
+    ) -> None:
+        super().__init__("watchdog")
+        self._notifier, self._clock, self._site = notifier, clock, site
+        self._period, self._in_thread, self._patience = period, in_thread, patience
+        self._alive: dict[str, float] = {}  # when a poller last showed life, on the clock
+        self._asking = False
+        self._told = ""
+        self._loop = LoopingCall(self._beat)
+        self._loop.clock = clock
+        self._unsubscribe: Callable[[], None] = lambda: None
+
+    def startService(self) -> None:
+        """Begin; the first food is given at once."""
+        super().startService()
+        now = self._clock.seconds()
+        self._alive = dict.fromkeys(self._patience, now)
+        self._unsubscribe = self._site.points.subscribe(self._note)
+        self._loop.start(self._period).addErrback(_log_failure)
+
+    def stopService(self) -> None:
+        """Feed it no more."""
+        super().stopService()
+        self._unsubscribe()
+        self._loop.stop()
+
+    def _note(self, device: str, batch: Batch) -> None:
+        self._alive[device] = self._clock.seconds()
+
+    def _beat(self) -> None:
+        dead = "a thread does not answer" if self._asking else self._dead_poller()
+        if dead:
+            self._say(dead)
+            return
+        self._asking = True
+        question: Deferred[Any] = self._site.store.audit(1)
+        question.addErrback(lambda _: None)  # a sick disk has alarms; a restart does not mend it
+        answers = gatherResults([question, self._in_thread(_nothing)])
+        answers.addCallback(self._answered).addErrback(_log_failure)
+
+    def _answered(self, _: object) -> None:
+        self._asking = False
+        self._told = ""
+        if self.running:
+            self._notifier.alive()
+
+    def _dead_poller(self) -> str:
+        now = self._clock.seconds()
+        for name, patience in self._patience.items():
+            device = self._site.devices.get(name)
+            if device is None or device.status.state is State.OFFLINE:
+                self._alive[name] = now
+            elif now - self._alive.get(name, now) > patience:
+                return f"{name} is {device.status.state} and has brought nothing for {patience:g} s"
+        return ""
+
+    def _say(self, dead: str) -> None:
+        if dead != self._told:
+            _log.error("the watchdog is not fed: {dead}", dead=dead)
+        self._told = dead
+
+
+def poller_patience(settings: object) -> float | None:
+    """Return after how many seconds without a reading a device with these settings is dead.
+
+    That is far more than it may lawfully take; None for a device that polls nothing.
+    """
+    periods = [
+        value
+        for name in ("poll", "period")
+        if isinstance(value := getattr(settings, name, None), int | float)
+    ]
+    return 300.0 + 10.0 * max(periods) if periods else None
+
+
+class Timer(Protocol):
+    """As `threading.Timer`."""
+
+    daemon: bool
+
+    def start(self) -> None:
+        """Begin to count."""
+
+
+class HardExit:
+    """Ends the process some seconds after the stop began, though a thread may hang.
+
+    All that was acknowledged is on the disk by then: the store commits as it goes. `leave` is
+    `os._exit`: an orderly end would wait for the thread.
+    """
+
+    def __init__(
+        self,
+        seconds: float = EXIT_PATIENCE,
+        timer: Callable[[float, Callable[[], None]], Timer] = threading.Timer,
+        leave: Callable[[int], object] = os._exit,
+    ) -> None:
+        self._seconds, self._timer, self._leave = seconds, timer, leave
+        self._armed = False
+
+    def arm(self) -> None:
+        """Begin to count: the stop has begun."""
+        if self._armed:
+            return
+        self._armed = True
+        timer = self._timer(self._seconds, self._end)
+        timer.daemon = True
+        timer.start()
+
+    def _end(self) -> None:
+        names = sorted(
+            thread.name
+            for thread in threading.enumerate()
+            if thread.is_alive() and not thread.daemon
+        )
+        try:
+            _log.critical(
+                "did not stop within {seconds:g} s, ends all the same; threads: {names}",
+                seconds=self._seconds,
+                names=", ".join(names),
+            )
+        finally:
+            self._leave(1)
+
+
+def _nothing() -> None:
+    """Run in a thread, to see that there is one."""
+
+
+def _log_failure(failure: Failure) -> None:
+    _log.failure("the watchdog failed", failure=failure)

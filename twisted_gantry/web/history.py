@@ -1,0 +1,137 @@
+"""`GET /api/v1/history`: what a point was, in buckets.
+
+`since` and `until` are RFC 3339 with offset, Unix seconds, or so long ago (`24h`, units s m h d);
+`step` is seconds, or a length of time like `15m`.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from twisted.internet.defer import CancelledError
+from twisted.logger import Logger
+from twisted.web.server import Request
+
+from twisted_gantry.net.json_http import HttpError, argument
+from twisted_gantry.site.history import IHistory, Series
+from twisted_gantry.site.points import Points
+from twisted_gantry.web.shapes import Json, Time
+
+_log = Logger()
+
+DAY = 86_400.0
+# The last second that a time of RFC 3339 can name in every offset.
+LATEST = 253_402_214_400.0
+# No reading comes faster (DESIGN.md, "Bounds": `poll`).
+LEAST_STEP = 0.1
+
+# A `+` that was not escaped in the query comes as a space.
+_RFC3339 = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d(?:\.\d{1,9})?)(?:([Zz])|([-+ ])(\d\d:\d\d))\Z", re.ASCII
+)
+_NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,9})?\Z", re.ASCII)
+_LENGTH = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smhd])\Z", re.ASCII)
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY}
+
+
+def time_of(text: str) -> float | None:
+    """Return the Unix seconds that a text names, None if it is no time."""
+    if _NUMBER.match(text):
+        return float(text)
+    found = _RFC3339.match(text)
+    if found is None:
+        return None
+    date, time, zulu, sign, offset = found.groups()
+    zone = "+00:00" if zulu else f"{'-' if sign == '-' else '+'}{offset}"
+    # datetime knows microseconds; of a longer fraction the rest is below a millisecond anyhow.
+    second, _, fraction = time.partition(".")
+    try:
+        moment = datetime.fromisoformat(f"{date}T{second}.{fraction[:6]:0<6}{zone}")
+    except ValueError:
+        return None
+    return moment.timestamp()
+
+
+def length_of(text: str) -> float | None:
+    """Return the seconds of a length of time like `15m`, None if it is none."""
+    found = _LENGTH.match(text)
+    return None if found is None else float(found[1]) * _UNITS[found[2]]
+
+
+def _moment(request: Request, name: str, now: float, default: float) -> float:
+    text = argument(request, name)
+    if not text:
+        return default
+    ago = length_of(text)
+    moment = time_of(text) if ago is None else max(0.0, now - ago)
+    if moment is None or not 0 <= moment <= LATEST:
+        raise HttpError(
+            400,
+            "bad-time",
+            f"{name} is a time like 2026-10-12T08:00:00+08:00, Unix seconds, or so long ago: 24h",
+        )
+    return moment
+
+
+def _step(request: Request) -> float | None:
+    text = argument(request, "step")
+    if not text:
+        return None
+    seconds = float(text) if _NUMBER.match(text) else length_of(text)
+    if seconds is None or not LEAST_STEP <= seconds <= LATEST:
+        raise HttpError(
+            400, "bad-step", f"step is seconds, {LEAST_STEP:g} or more, or a length like 15m"
+        )
+    return seconds
+
+
+class HistoryView:
+    """Answers of what `points` were. `now` returns Unix seconds."""
+
+    def __init__(
+        self, points: Points, history: IHistory, now: Callable[[], float], time: Time
+    ) -> None:
+        self._points, self._history, self._now, self._time = points, history, now, time
+        self._failing = False
+
+    async def read(self, request: Request) -> Json:
+        """Return a point, and `samples`: `[[time, min, mean, max], …]`.
+
+        The shape is `{"point", "unit", "since", "until", "step", "samples"}`. `step` (seconds) may
+        be larger than what was asked for: there are at most 2,000 buckets.
+
+        Raises HttpError: 400 for an argument that makes no sense, 404 for a point that there is
+        not, 503 when the history cannot be read.
+        """
+        name, now = argument(request, "point"), self._now()
+        if not name:
+            raise HttpError(400, "no-point", "point is the full name of a point")
+        if name not in self._points.catalogue:
+            raise HttpError(404, "no-such-point", "there is no such point; /api/v1/points has all")
+        until = _moment(request, "until", now, now)
+        since = _moment(request, "since", now, max(0.0, until - DAY))
+        if since >= until:
+            raise HttpError(400, "bad-time", "since is before until")
+        series = await self._query(name, since, until, _step(request))
+        return {
+            "point": name,
+            "unit": self._points.catalogue[name].unit,
+            "since": self._time(since),
+            "until": self._time(until),
+            "step": series.step,
+            "samples": [(self._time(at), *values) for at, *values in series.buckets],
+        }
+
+    async def _query(self, *question: Any) -> Series:
+        try:
+            series: Series = await self._history.query(*question)
+        except CancelledError:  # whoever asked has gone
+            raise
+        except Exception as error:
+            if not self._failing:
+                _log.warn("the history cannot be read: {error}", error=str(error))
+            self._failing = True
+            raise HttpError(503, "history-failed", "the history cannot be read") from None
+        self._failing = False
+        return series
