@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from twisted_gantry.store.database import Unusable
 from twisted_gantry.store.history_schema import (
     FILE,
     MIGRATIONS,
@@ -12,7 +13,6 @@ from twisted_gantry.store.history_schema import (
     open_database,
     suspect,
 )
-from twisted_gantry.store.schema import Unusable
 
 
 def now() -> float:

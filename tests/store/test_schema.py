@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from tests.store.material import PLENTY, Calls, result_of
 from twisted_gantry.store import outbox
-from twisted_gantry.store.schema import FILE, LOCK, MIGRATIONS, Unusable, lock, open_database
+from twisted_gantry.store.database import Unusable
+from twisted_gantry.store.schema import FILE, LOCK, MIGRATIONS, lock, open_database
 from twisted_gantry.store.store import SqliteStore, open_store
 
 # A database as the first version of the program wrote it, with a row in each table.

@@ -212,8 +212,8 @@ def rules(over_voltage: float, under_voltage: float) -> tuple[Rule, ...]:
     )
 
 
-def _control(en: str, zh: str, danger: str = "", locked: str = "") -> CommandType:
-    return CommandType(MappingProxyType({}), en, zh, danger, locked)
+def _control(en: str, zh: str, about: str = "") -> CommandType:
+    return CommandType(MappingProxyType({}), en, zh, about=about)
 
 
 MAX_COMMAND = 64
@@ -227,14 +227,22 @@ def commands(allow_off: bool, test_stop: str = "") -> Mapping[str, CommandType]:
 
     `test_stop` is what the card is told to stop a battery test, empty if nothing is known.
     """
-    locked = "" if allow_off else "needs allow_off = true on the device"
     stop = {STOP_TEST: _control("stop the battery test", "停止电池测试")} if test_stop else {}
     return MappingProxyType(
         {
-            "SON": _control("output on", "打开输出"),
-            "SOFF": _control("output off", "关闭输出", "darkens the gantry", locked),
-            "BZON": _control("buzzer on", "打开蜂鸣器"),
-            "BZOFF": _control("buzzer off", "关闭蜂鸣器"),
+            "SON": _control("output on", "打开输出", about="output"),
+            "SOFF": CommandType(
+                MappingProxyType({}),
+                "output off",
+                "关闭输出",
+                danger="darkens the gantry",
+                danger_zh="使门架断电",
+                locked="" if allow_off else "needs allow_off = true on the device",
+                locked_zh="" if allow_off else "需在该设备上设置 allow_off = true",
+                about="output",
+            ),
+            "BZON": _control("buzzer on", "打开蜂鸣器", about="buzzer"),
+            "BZOFF": _control("buzzer off", "关闭蜂鸣器", about="buzzer"),
             "T": _control("battery test", "电池测试"),
             **stop,
             "query": CommandType(

@@ -54,7 +54,8 @@ class CommandType:
 
     `danger` says what it may harm; it then needs a confirmation in every interface, and never
     comes from the platform. `locked` says why this device will not do it as configured. Commands
-    of a device that set the same thing, such as on and off, have one `about`.
+    of a device that set the same thing, such as on and off, have one `about`. What is said to
+    people is said in Chinese, too.
     """
 
     arguments: Mapping[str, Argument]
@@ -63,6 +64,8 @@ class CommandType:
     danger: str = ""
     locked: str = ""
     about: str = ""
+    danger_zh: str = ""
+    locked_zh: str = ""
 
 
 class IDevice(IService):

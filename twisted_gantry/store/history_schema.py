@@ -11,10 +11,9 @@ and `due` for which days the quarters are still to be made, and from which point
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
-from twisted_gantry.store.schema import Unusable
+from twisted_gantry.store.database import Unusable, moved_aside, opened
 
 FILE = "history.db"
 SUSPECT = "history.db.suspect"
@@ -60,9 +59,9 @@ def open_database(folder: Path, now: Callable[[], float]) -> tuple[sqlite3.Conne
                 if _of_the_disk(error):
                     raise
                 reason = str(error)
-        aside = f"{FILE}.corrupt-{int(now())}"
-        found = f"{FILE} was corrupt ({reason}); it is kept as {aside}, and an empty one was begun"
-        return _opened_anew(folder, aside), [found]
+        found = moved_aside(path, now(), reason)
+        (folder / SUSPECT).unlink(missing_ok=True)
+        return _opened(path), [found]
     except (sqlite3.Error, OSError) as error:
         raise Unusable(f"{path} cannot be opened: {error}") from None
 
@@ -81,26 +80,8 @@ def _of_the_disk(error: sqlite3.DatabaseError) -> bool:
     return isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR
 
 
-def _opened_anew(folder: Path, aside: str) -> sqlite3.Connection:
-    for suffix in ("", "-wal", "-shm"):
-        part = folder / (FILE + suffix)
-        if part.exists():
-            part.rename(folder / (aside + suffix))
-    (folder / SUSPECT).unlink(missing_ok=True)
-    return _opened(folder / FILE)
-
-
 def _opened(path: Path) -> sqlite3.Connection:
-    # The one thread that uses the connection is not the one that opens it.
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
-    try:
-        prepare(db)
-        _migrate(db, path)
-    except BaseException:
-        db.close()
-        raise
-    path.chmod(0o600)
-    return db
+    return opened(path, prepare, MIGRATIONS, "move the file away")
 
 
 def prepare(db: sqlite3.Connection) -> None:
@@ -109,18 +90,3 @@ def prepare(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")
     db.execute("PRAGMA journal_size_limit = 16777216")
-
-
-def _migrate(db: sqlite3.Connection, path: Path) -> None:
-    [(version,)] = db.execute("PRAGMA user_version").fetchall()
-    if version > len(MIGRATIONS):
-        raise Unusable(
-            f"{path} was written by a newer version (schema {version}, this one knows "
-            f"{len(MIGRATIONS)}): install that version, or move the file away"
-        )
-    with closing(db.cursor()) as cursor:
-        for number, script in enumerate(MIGRATIONS[version:], version + 1):
-            # executescript commits first; BEGIN ... COMMIT within makes each step all or nothing.
-            cursor.executescript(
-                f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;"
-            )

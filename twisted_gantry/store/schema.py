@@ -4,9 +4,10 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import IO
+
+from twisted_gantry.store.database import Unusable, moved_aside, opened
 
 FILE = "gantry.db"
 LOCK = "gantry.lock"
@@ -57,10 +58,6 @@ MIGRATIONS = (
 )
 
 
-class Unusable(Exception):
-    """The data folder cannot be used; the text says why, and what to do."""
-
-
 def lock(folder: Path) -> IO[str]:
     """Make the folder if there is none, and take it for this process, until the file is closed.
 
@@ -101,26 +98,12 @@ def open_database(folder: Path, now: Callable[[], float]) -> tuple[sqlite3.Conne
     except sqlite3.OperationalError as error:
         raise Unusable(f"{path} cannot be opened: {error}") from None
     except sqlite3.DatabaseError as error:
-        aside = f"{FILE}.corrupt-{int(now())}"
-        for suffix in ("", "-wal", "-shm"):
-            part = folder / (FILE + suffix)
-            if part.exists():
-                part.rename(folder / (aside + suffix))
-        found = f"{FILE} was corrupt ({error}); it is kept as {aside}, and an empty one was begun"
+        found = moved_aside(path, now(), error)
         return _opened(path), [found]
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    # The one thread that uses the connection is not the one that opens it.
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
-    try:
-        _check(db)
-        _migrate(db, path)
-    except BaseException:
-        db.close()
-        raise
-    path.chmod(0o600)
-    return db
+    return opened(path, _check, MIGRATIONS, "begin an empty folder with --data")
 
 
 def _check(db: sqlite3.Connection) -> None:
@@ -139,18 +122,3 @@ def _check(db: sqlite3.Connection) -> None:
         raise
     if verdict != "ok":
         raise sqlite3.DatabaseError(str(verdict))
-
-
-def _migrate(db: sqlite3.Connection, path: Path) -> None:
-    [(version,)] = db.execute("PRAGMA user_version").fetchall()
-    if version > len(MIGRATIONS):
-        raise Unusable(
-            f"{path} was written by a newer version (schema {version}, this one knows "
-            f"{len(MIGRATIONS)}): install that version, or begin an empty folder with --data"
-        )
-    with closing(db.cursor()) as cursor:
-        for number, script in enumerate(MIGRATIONS[version:], version + 1):
-            # executescript commits first; BEGIN ... COMMIT within makes each step all or nothing.
-            cursor.executescript(
-                f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;"
-            )

@@ -102,7 +102,9 @@ _COMMAND = _object(
         )
     ),
     danger=_TEXT,
+    dangerZh=_TEXT,
     locked=_TEXT,
+    lockedZh=_TEXT,
 )
 _AUDIT = _object(
     id=_TEXT,
@@ -126,6 +128,17 @@ _REPORT = _object(
     reason=_TEXT,
     bytes=_WHOLE,
 )
+
+
+_NUMBER: Json = {"type": "number"}
+_BUCKET: Json = {
+    "type": "array",
+    "prefixItems": [_TIME, _NUMBER, _NUMBER, _NUMBER],
+    "minItems": 4,
+    "maxItems": 4,
+}
+_MOMENT = _TEXT | {"description": "RFC 3339 with offset, Unix seconds, or so long ago: 24h"}
+_LENGTH = _TEXT | {"description": "seconds, or a length like 15m"}
 
 
 def _query(name: str, schema: Json) -> Json:
@@ -182,6 +195,21 @@ _LOCAL: Json = {
         "The points whose names begin with `prefix`",
         _object(points=_list(_POINT)),
         _query("prefix", _TEXT),
+    ),
+    "/api/v1/history": _get(
+        "What a point was, in at most 2,000 buckets: [time, min, mean, max]",
+        _object(
+            point=_TEXT,
+            unit=_TEXT,
+            since=_TIME,
+            until=_TIME,
+            step=_NUMBER,
+            samples=_list(_BUCKET),
+        ),
+        _query("point", _TEXT) | {"required": True},
+        _query("since", _MOMENT),
+        _query("until", _MOMENT),
+        _query("step", _LENGTH),
     ),
     "/api/v1/alarms": _get(
         "The alarms, newest first", _object(alarms=_list(_ALARM)), _query("active", _FLAG), _LIMIT

@@ -155,7 +155,9 @@ def command(name: str, kind: CommandType) -> Json:
             for argument_name, argument in kind.arguments.items()
         ],
         "danger": kind.danger,
+        "dangerZh": kind.danger_zh or kind.danger,
         "locked": kind.locked,
+        "lockedZh": kind.locked_zh or kind.locked,
     }
 
 
