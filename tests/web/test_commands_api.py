@@ -35,7 +35,9 @@ class TestList:
             "zh": "关闭输出",
             "arguments": [],
             "danger": "darkens the gantry",
+            "dangerZh": "darkens the gantry",
             "locked": "",
+            "lockedZh": "",
         }
         assert commands["locked"]["locked"] == "it is locked"
         assert commands["set-password"]["arguments"] == [
