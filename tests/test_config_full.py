@@ -91,6 +91,11 @@ def problems(more: str) -> dict[str, str]:
             "Px-Cy",
         ),
         (
+            CLOUD + 'channels = { "P0-C1" = "cfos.E1.nonsense" }',
+            "uplink.fogslink.channels.P0-C1",
+            "no point 'E1.nonsense'",
+        ),
+        (
             '[uplink.fogslink]\naddress = "pigeon:h"\neq_sn = "1"\napi_key = "k"\nchannels = {}',
             "uplink.fogslink.address",
             "no client endpoint",

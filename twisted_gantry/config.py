@@ -326,9 +326,12 @@ class _Reader:
             return f"there is no device {device!r}"
         kind = devices[device].kind
         first, _, more = rest.partition(".")
-        later = (kind.parts and re.fullmatch(kind.parts, first)) or first in kind.groups
-        if name in self._points.catalogue or (later and more):
+        if name in self._points.catalogue or (first in kind.groups and more):
             return ""
+        if kind.parts and re.fullmatch(kind.parts, first) and more:
+            known = getattr(kind, "part_points", None)
+            if known is None or more in known(first):
+                return ""
         return f"{device} has no point {rest!r}"
 
     def _remotecontrol(

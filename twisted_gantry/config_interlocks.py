@@ -72,6 +72,8 @@ def _interlock(
         action = made[key] = Action(target, command, given.args)
         if wrong := _wrong_action(action, devices, confirmed=settings.confirm):
             document.wrong((*path, key), wrong)
+    if made.get("undo") == made["do"]:
+        document.wrong((*path, "undo"), "is what is done: it undoes nothing")
     return Interlock(
         settings.name or number,
         when,

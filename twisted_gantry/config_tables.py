@@ -5,7 +5,7 @@ Knows no setting of ours. msgspec checks each value; what it says is gathered in
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import UnionType
@@ -186,7 +186,7 @@ class Document:
         self.wrong((key,), f"must be tables, each begun with [[{key}]]")
         return []
 
-    def unknown(self, table: Mapping[str, Any], known: set[str], path: Path) -> None:
+    def unknown(self, table: Mapping[str, Any], known: Set[str], path: Path) -> None:
         """Note each key of `table` that is not `known`."""
         for key in table:
             if key not in known:

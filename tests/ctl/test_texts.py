@@ -26,7 +26,7 @@ def _fields(text: str) -> list[str]:
 def _constants() -> set[str]:
     found: set[str] = set()
     for path in SOURCES:
-        if path.name != "texts.py":
+        if not path.name.startswith("texts"):
             tree = ast.parse(path.read_text())
             nodes = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
             found |= {value for value in nodes if isinstance(value, str)}

@@ -212,6 +212,24 @@ def test_a_group_that_is_not_told_keeps_its_rows(rig: Rig) -> None:
     assert rig.log.getvalue().count("missing-group") == 1
 
 
+def test_a_group_that_was_never_told_has_a_row_of_nothing() -> None:
+    """A missing array is NoData, one that failed GetFailed; the first rows take its place."""
+    rig = Rig()
+    fields = report(elec="GetFailed", ups="NotSupport", rectifier=[])
+    del fields["airConditioners"]
+    rig.device.running = True
+    rig.device.uploaded(fields, clock_good=True)
+    assert rig.good("air_conditioners.1.status") == "no-data"
+    assert rig.good("elec.1.voltage") == "get-failed"
+    assert not rig.bench.points.under("cab1.ups.")
+    assert not rig.bench.points.under("cab1.rectifier.")
+    rig.device.uploaded(report(elec=[{"id": "A", "status": "1"}]), clock_good=True)
+    assert rig.good("air_conditioners.1.status") is True
+    assert rig.good("elec.A.status") is True
+    assert not rig.bench.points.under("cab1.elec.1.")
+    rig.stop()
+
+
 # -- what cabinets may send
 
 

@@ -181,6 +181,7 @@ def test_a_text_for_a_number_costs_that_value(rig: Rig) -> None:
     assert rig.good("M1.import_energy") == 15000.0
     assert rig.state == "online"
     assert rig.device.counts["bad-device"] == 1
+    assert rig.device.status.last_error == "M1: power_w is '690', and 1 more"
 
 
 def test_an_error_of_any_evse_is_an_alarm(rig: Rig) -> None:

@@ -386,3 +386,13 @@ def test_words_without_a_secret_are_shown(rig: Rig) -> None:
     assert rig.do("enter-rfid", rfid="4711") == CommandResult(
         FAILED, "the manager answers 'no such RFID'"
     )
+
+
+def test_a_write_that_was_not_sent_wears_nothing(rig: Rig) -> None:
+    """Without a connection the register was not written: the next try need not wait."""
+    wish: dict[str, Any] = {"device": "evse", "write": "8085", "value": 60}
+    rig.wire.reachable = False
+    assert rig.do("write-register", **wish).result is Outcome.FAILED
+    rig.wire.reachable = True
+    assert rig.do("write-register", **wish).result is Outcome.DONE
+    assert rig.do("write-register", **wish).result is Outcome.REFUSED

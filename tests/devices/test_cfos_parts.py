@@ -1,9 +1,12 @@
 """What of a part's readings is believed: counters of energy, and voltages."""
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.devices.cfos_rig import Rig, evse, meter
 from tests.wire.material import checked
 from twisted_gantry.devices.cfos_parts import (
     CONFIRM,
@@ -12,6 +15,8 @@ from twisted_gantry.devices.cfos_parts import (
     MainsWatch,
     Measured,
 )
+from twisted_gantry.site.interlocks import Action, Condition, Interlock, Interlocks
+from twisted_gantry.uplinks.fogslink_channels import Channels
 from twisted_gantry.wire.reading import Quality
 
 FAILED, NOT_SUPPORTED, NO_DATA = (
@@ -101,3 +106,57 @@ def test_unknown_voltages() -> None:
     assert watch.judge(volts(230, None, 230)) == FAILED
     assert watch.judge(volts(None, None, None)) == FAILED
     assert watch.judge(volts(230, None, 2)) == ABNORMAL
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    """A driver that has polled once: E1 charges."""
+    made = Rig()
+    made.start()
+    yield made
+    made.stop()
+
+
+def interlocks(rig: Rig, delay: float) -> Interlocks:
+    """Return an interlock that stops E2 while E1 charges."""
+    off, on = (Action("cfos", "override", {"dev_id": "E2", "flags": each}) for each in "Cc")
+    lock = Interlock("1", Condition("cfos.E1.state", "==", "charging"), delay, off, on)
+    bench = rig.bench
+    made = Interlocks([lock], bench.points, bench.door, bench.alarms, bench.store, rig.clock)
+    made.start()
+    return made
+
+
+def flags(rig: Rig) -> list[str]:
+    """Return what was overridden."""
+    return [each.args["flags"] for each in rig.manager.calls("override_device")]
+
+
+def test_a_part_that_goes_switches_nothing(rig: Rig) -> None:
+    """An interlock on a part that is gone neither acts nor undoes, until the part is back."""
+    locks = interlocks(rig, 12.0)
+    rig.manager.devices = [meter()]
+    rig.polls(5)
+    assert "E1.state" not in rig.names()
+    assert flags(rig) == []
+    rig.manager.devices = [evse(), meter()]
+    rig.polls(5)
+    assert flags(rig) == ["C"]
+    rig.manager.devices = [meter()]
+    rig.polls(5)
+    assert flags(rig) == ["C"]
+    rig.manager.devices = [evse(state=1), meter()]
+    rig.polls(2)
+    assert flags(rig) == ["C", "c"]
+    locks.stop()
+
+
+def test_a_channel_of_a_part_that_goes_has_no_data(rig: Rig) -> None:
+    """A Fogslink channel of a part survives its going and coming."""
+    channels = Channels({"P0-C1": "cfos.E1.power"}, rig.bench.points, 10.0)
+    shown = [channels.items()[0].e_val or ""]
+    for devices in ([meter()], [evse(cur_charging_power=1380), meter()]):
+        rig.manager.devices = devices
+        rig.polls(4)
+        shown.append(channels.items()[0].e_val or "")
+    assert shown == ["6900", "", "1380"]

@@ -12,6 +12,7 @@ from zope.interface.verify import verifyObject
 from tests.devices.upscard_rigs import (
     HTTP,
     LIVE,
+    RATINGS,
     WAYS,
     Rig,
     ScriptFactory,
@@ -420,6 +421,39 @@ def test_a_poll_between_does_not_prove_the_new_password(
     assert "kept the old one" in outcome(results).detail
     rig.clock.run(10.0)
     assert rig.state() is State.ONLINE
+
+
+@pytest.mark.parametrize("seconds", [0.3, 3.0])
+def test_a_password_that_the_card_takes_late_is_found_out(way: str, seconds: float) -> None:
+    """A card that says yes, goes on with the old one and changes later is not lost for good."""
+    rig = ScriptRig(way)
+    password: dict[str, str | None] = {"is": None}
+
+    def guarded(value: str) -> Any:
+        def answer(command: dict[str, Any]) -> str | int:
+            if command.get("pass") != password["is"]:
+                return 103
+            if "new_pass" in command:
+                rig.clock.callLater(seconds, password.update, {"is": command["new_pass"]})
+            return value
+
+        return answer
+
+    rig.script.answers = {"RTD": guarded(RATINGS), "QAD": guarded(LIVE)}
+    rig.start()
+    results = rig.command("set-password", {"new": "late"})
+    rig.clock.run(1.0)
+    assert outcome(results).result is Outcome.FAILED
+    rig.clock.run(15.0)
+    assert rig.state() is State.ONLINE
+    password["is"] = "another"
+    rig.clock.run(30.0)
+    assert rig.state() is State.OFFLINE
+    assert "103" in str(rig.card.status.last_error)
+    asked = len(rig.script.received)
+    rig.clock.run(60.0)
+    assert len(rig.script.received) - asked <= 12
+    rig.stop()
 
 
 def test_a_password_change_that_expires_is_found_out(rig: TwinRig) -> None:

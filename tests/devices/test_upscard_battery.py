@@ -387,3 +387,24 @@ def test_a_clock_that_is_set_back_makes_no_negative_test(rig: TwinRig) -> None:
     test = last(rig)
     assert test.ended is not None
     assert test.ended >= test.started
+
+
+@pytest.mark.parametrize("expiry", [30.0, 1.0])
+def test_a_second_test_waits_for_a_reading_when_the_reply_to_the_first_was_lost(
+    way: str, expiry: float
+) -> None:
+    """Nobody knows whether it runs: it is not begun twice, and the next reading comes at once."""
+    rig = ScriptRig(way, poll=60.0)
+    rig.start()
+    first, second = rig.command("T", expiry=expiry), rig.command("T")
+    rig.clock.run(5.1)
+    assert outcome(first).result is Outcome.TIMEOUT
+    assert outcome(second).result is Outcome.REFUSED
+    assert "a test is running" in outcome(second).detail
+    rig.clock.run(0.2)
+    assert [each["cmd"] for each in rig.script.received[2:]] == ["T", "QAD"]
+    rig.script.answers["T"] = "(OK"
+    third = rig.command("T")
+    rig.clock.run(0.2)
+    assert outcome(third).result is Outcome.DONE
+    rig.stop()

@@ -4,15 +4,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
+from twisted.python.failure import Failure
 
 from tests.support import Bench, fired
 from twisted_gantry.site.catalogue import PointType
 from twisted_gantry.site.interfaces import Argument, CommandResult, CommandType, Outcome
 from twisted_gantry.site.interlocks import (
+    MOST_UNDOS,
     RETRY,
     SETTING,
+    UNDO_WINDOW,
     Action,
     Condition,
     Interlock,
@@ -27,6 +32,8 @@ OVERRIDE = CommandType(
 )
 OFF = Action("cfos", "override", {"dev_id": "E1", "flags": "C"})
 ON = Action("cfos", "override", {"dev_id": "E1", "flags": "c"})
+E2_OFF = Action("cfos", "override", {"dev_id": "E2", "flags": "C"})
+E2_ON = Action("cfos", "override", {"dev_id": "E2", "flags": "c"})
 LOCK = Interlock("1", Condition("ups1.mains_abnormal"), 5.0, OFF, ON)
 
 
@@ -41,6 +48,7 @@ class Charger(Service):
         self.name = "cfos"
         self.status = Status("cfos", bench.clock.now)
         self.told: list[str] = []
+        self.done: list[str] = []
         self.hold = False
         self.waiting: Deferred[CommandResult] = Deferred()
         self.outcome = Outcome.DONE
@@ -56,6 +64,8 @@ class Charger(Service):
 
     def end(self) -> None:
         """End what is under way."""
+        if self.outcome is Outcome.DONE:
+            self.done.append(self.told[-1])
         self.waiting.callback(CommandResult(self.outcome, "it says so"))
 
 
@@ -79,6 +89,12 @@ class Rig:
         )
         made.start()
         return made
+
+    def restart(self, *locks: Interlock) -> None:
+        """Stop, and start again; with other interlocks if there are any."""
+        self.interlocks.stop()
+        self.locks = locks or self.locks
+        self.interlocks = self.make()
 
     def read(self, value: Value, point: str = "mains_abnormal") -> None:
         """Take a reading; None is a failed one."""
@@ -193,6 +209,227 @@ def test_a_restart_does_not_lose_the_undo(rig: Rig) -> None:
     assert SETTING not in settings
 
 
+def act(rig: Rig) -> None:
+    """Let the condition hold for its delay."""
+    rig.read(True)
+    rig.clock.advance(5)
+
+
+def test_an_undo_that_failed_is_not_lost_by_a_restart(rig: Rig) -> None:
+    """The charger did not answer when the mains came back: it is switched on after the restart."""
+    act(rig)
+    rig.charger.outcome = Outcome.FAILED
+    rig.read(False)
+    assert rig.told == ["C", "c"]
+    rig.restart()
+    rig.charger.outcome = Outcome.DONE
+    rig.clock.advance(RETRY)
+    assert rig.told == ["C", "c", "c"]
+    assert rig.bench.raised() == set()
+    rig.restart()
+    rig.clock.advance(10 * RETRY)
+    assert rig.told == ["C", "c", "c"]
+
+
+def test_what_failed_is_done_after_a_restart_while_it_is_wanted(rig: Rig) -> None:
+    """A charger that could not be switched off is switched off by the next process."""
+    rig.charger.outcome = Outcome.FAILED
+    act(rig)
+    rig.restart()
+    rig.charger.outcome = Outcome.DONE
+    rig.clock.advance(RETRY)
+    assert rig.told == ["C", "C"]
+    rig.read(False)
+    assert rig.told == ["C", "C", "c"]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.REFUSED])
+@pytest.mark.parametrize("restart", [False, True])
+def test_what_was_not_done_is_not_undone(rig: Rig, outcome: Outcome, restart: bool) -> None:
+    """A contactor that an interlock did not open is not closed by it."""
+    rig.charger.outcome = outcome
+    act(rig)
+    if restart:
+        rig.restart()
+    rig.charger.outcome = Outcome.DONE
+    rig.read(False)
+    rig.clock.advance(10 * RETRY)
+    assert rig.told == ["C"]
+    assert rig.bench.raised() == set()
+
+
+def test_what_failed_after_its_condition_was_over_is_not_undone(rig: Rig) -> None:
+    """The end of the condition came before the answer, and the answer was no."""
+    rig.charger.hold = True
+    act(rig)
+    rig.read(False)
+    rig.charger.outcome = Outcome.FAILED
+    rig.charger.end()
+    rig.clock.advance(10 * RETRY)
+    assert rig.told == ["C"]
+    assert rig.bench.raised() == set()
+
+
+def test_a_condition_that_is_back_before_the_answer_needs_no_undo(rig: Rig) -> None:
+    """Off and on again while the first command is under way: once is enough."""
+    rig.charger.hold = True
+    act(rig)
+    rig.read(False)
+    act(rig)
+    rig.charger.end()
+    rig.clock.advance(10 * RETRY)
+    assert rig.told == ["C"]
+
+
+def test_a_condition_that_is_back_while_it_is_undone_is_done_again(rig: Rig) -> None:
+    """The new command waits for the undo."""
+    act(rig)
+    rig.charger.hold = True
+    rig.read(False)
+    act(rig)
+    assert rig.told == ["C", "c"]
+    rig.charger.hold = False
+    rig.charger.end()
+    assert rig.told == ["C", "c", "C"]
+
+
+def test_an_undo_that_failed_needs_no_doing_again(rig: Rig) -> None:
+    """The mains fail again before the charger could be switched on: it is off."""
+    act(rig)
+    rig.charger.outcome = Outcome.FAILED
+    rig.read(False)
+    act(rig)
+    rig.clock.advance(10 * RETRY)
+    assert rig.told == ["C", "c"]
+    assert rig.bench.raised() == set()
+
+
+def test_what_was_under_way_at_the_end_of_the_process_is_not_repeated(rig: Rig) -> None:
+    """Nobody knows whether it was done: that is said, and its undo is not forgotten."""
+    rig.charger.hold = True
+    act(rig)
+    rig.restart()
+    rig.clock.advance(10 * RETRY)
+    assert rig.told == ["C"]
+    assert rig.bench.raised() == {"interlock.1"}
+    rig.charger.hold = False
+    rig.charger.end()
+    rig.read(False)
+    assert rig.told == ["C", "c"]
+    assert rig.bench.raised() == set()
+
+
+def test_an_undo_under_way_at_the_end_of_the_process_is_not_repeated(rig: Rig) -> None:
+    """The same for the undo."""
+    act(rig)
+    rig.charger.hold = True
+    rig.read(False)
+    rig.restart()
+    rig.clock.advance(10 * RETRY)
+    assert rig.told == ["C", "c"]
+    assert rig.bench.raised() == {"interlock.1"}
+
+
+def test_an_interlock_undoes_only_what_it_did_itself(rig: Rig) -> None:
+    """A rule put before it in the file gets its number, and not its past."""
+    act(rig)
+    other = Interlock("1", Condition("ups1.battery_charge", "<", 30.0), 0.0, E2_OFF, E2_ON)
+    rig.read(90.0, "battery_charge")
+    rig.restart(other, Interlock("2", LOCK.when, LOCK.delay, LOCK.do, LOCK.undo))
+    assert rig.told == ["C"]
+    rig.read(False)
+    assert rig.told == ["C", "c"]
+    [last, *_] = fired(rig.bench.store.audit(1))[0]
+    assert last.args["dev_id"] == "E1"
+
+
+def test_a_store_that_cannot_be_read_stops_no_interlock(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, logged_failures: list[Failure]
+) -> None:
+    """What an earlier process did is lost; what is to come is not."""
+    rig.interlocks.stop()
+    monkeypatch.setattr(rig.bench.store, "settings", lambda: fail(OSError("the disk")))
+    rig.interlocks = rig.make()
+    act(rig)
+    assert rig.told == ["C"]
+    assert logged_failures.pop().check(OSError)
+
+
+def test_an_interlock_on_its_own_effect_does_not_turn_for_ever(rig: Rig) -> None:
+    """It stops a charger that charges, which then does not: undoing it again and again ends."""
+    rig.interlocks.stop()
+    rig.locks = (Interlock("1", Condition("ups1.state", "==", "charging"), 0.0, OFF, ON),)
+    rig.interlocks = rig.make()
+
+    def charge() -> None:
+        off = rig.told[-1:] == ["C"]
+        rig.read("present" if off else "charging", "state")
+
+    began = rig.clock.seconds()
+    while rig.clock.seconds() < began + 4 * UNDO_WINDOW:
+        charge()
+        rig.clock.advance(5)
+    turns = rig.told.count("c")
+    assert MOST_UNDOS < turns <= 5 * MOST_UNDOS
+    assert rig.told[-1] == "C"
+    assert rig.bench.raised() == {"interlock.1"}
+    [alarm] = rig.bench.alarms.active()
+    assert "back and forth" in alarm.en
+
+
+def test_an_undo_that_waits_for_its_turn_is_done(rig: Rig) -> None:
+    """Mains that come and go leave the charger off for a while, then on; off is never late."""
+    for _ in range(MOST_UNDOS + 1):
+        act(rig)
+        rig.read(False)
+    assert rig.told == ["C", "c"] * MOST_UNDOS + ["C"]
+    act(rig)
+    assert rig.told[-1] == "C"
+    assert rig.bench.raised() == set()
+    rig.read(False)
+    rig.clock.advance(UNDO_WINDOW)
+    assert rig.told == ["C", "c"] * (MOST_UNDOS + 1)
+    assert rig.bench.raised() == set()
+
+
+_STEPS = st.lists(
+    st.sampled_from(
+        [
+            *("true", "false", "silent", "wait", "restart"),
+            *(Outcome.DONE, Outcome.FAILED, Outcome.REFUSED),
+        ]
+    ),
+    max_size=40,
+)
+
+
+@given(_STEPS)
+def test_at_rest_the_device_is_as_the_condition_wants_it(steps: list[str]) -> None:
+    """Whatever fails, and whenever the process ends: nothing is done twice, nothing is lost."""
+    rig = Rig()
+    last = False
+    for step in steps:
+        if step in ("true", "false"):
+            last = step == "true"
+            rig.read(last)
+        elif step == "silent":
+            rig.read(None)
+        elif step == "wait":
+            rig.clock.advance(5)
+        elif step == "restart":
+            rig.restart()
+        else:
+            rig.charger.outcome = Outcome(step)
+    rig.charger.outcome = Outcome.DONE
+    rig.read(last)
+    rig.clock.advance(UNDO_WINDOW)
+    rig.clock.advance(RETRY)
+    assert rig.charger.done == ["C", "c"] * (len(rig.charger.done) // 2) + ["C"] * last
+    assert rig.bench.raised() == set()
+    rig.interlocks.stop()
+    assert rig.clock.getDelayedCalls() == []
+
+
 @pytest.mark.parametrize(
     ("text", "value", "holds"),
     [
@@ -226,18 +463,36 @@ def test_what_is_no_condition(text: str) -> None:
         Condition.parse(text)
 
 
+def write(register: int | str, value: int | str) -> Action:
+    """Return a write to a register of the wallbox."""
+    given = {"device": "evse", "write": str(register), "value": value}
+    return Action("brain", "write-register", given)
+
+
+BRAIN_OFF = Action("brain", "override", {"dev_id": "E1", "flags": "C"})
+
+
 def lock(name: str, do: Action, undo: Action | None = None) -> Interlock:
     """Return an interlock on a condition of its own."""
     return Interlock(name, Condition(f"ups{name}.mains_abnormal"), 0.0, do, undo)
 
 
-E2_OFF = Action("cfos", "override", {"dev_id": "E2", "flags": "C"})
+REGISTER = CommandType(
+    {"device": Argument(subject=True), "write": Argument(subject=True), "value": Argument(int)},
+    "",
+    "",
+    about="charging",
+)
+CHARGING = CommandType(OVERRIDE.arguments, "", "", about="charging")
 OPEN, CLOSE = Action("bms1", "open-contactor"), Action("bms1", "close-contactor")
 TYPES = {
     "cfos.override": OVERRIDE,
     "bms1.open-contactor": CommandType({}, "", "", about="contactor"),
     "bms1.close-contactor": CommandType({}, "", "", about="contactor"),
     "bms1.sync": CommandType({}, "", ""),
+    "brain.override": CHARGING,
+    "brain.write-register": REGISTER,
+    "brain.get-users": CommandType({}, "", ""),
 }
 
 
@@ -251,6 +506,11 @@ TYPES = {
         (lock("1", OPEN), lock("2", CLOSE), True),
         (lock("1", OPEN), lock("2", Action("bms1", "sync")), False),
         (lock("1", OPEN), lock("2", Action("bms2", "close-contactor")), False),
+        (lock("1", write(8094, 0)), lock("2", write(8094, 1)), True),
+        (lock("1", write(8094, 0)), lock("2", write(8093, 160)), False),
+        (lock("1", write(8094, 0)), lock("2", write(8094, "0")), False),
+        (lock("1", BRAIN_OFF), lock("2", write(8094, 1)), True),
+        (lock("1", BRAIN_OFF), lock("2", Action("brain", "get-users")), False),
     ],
 )
 def test_which_interlocks_fight(first: Interlock, second: Interlock, fights: bool) -> None:

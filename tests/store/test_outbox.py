@@ -210,13 +210,13 @@ def test_a_report_set_aside_can_still_be_delivered(box: Box) -> None:
 
 
 def test_retrying_queues_again_with_a_clean_slate(box: Box) -> None:
-    """A report that is queued again has its old place in the order, no reason and no tries."""
+    """A report that is queued again has its old place in the order and no tries, and says why."""
     first, second = box.add(), box.add()
     result_of(box.store.set_aside(first, "refused"))
     assert box.next() == second
     assert result_of(box.store.retry_reports("etc", None)) == 1
     report = box.report(first)
-    assert (report.state, report.reason, report.tries) == ("queued", "", 0)
+    assert (report.state, report.reason, report.tries) == ("queued", outbox.QUEUED_AGAIN, 0)
     assert box.next() == first
     assert box.ledger == Ledger(created=2, queued=2, size=8, oldest=0.0)
 

@@ -19,6 +19,7 @@ from tests.store.material import (
 )
 from tests.support import memory_store
 from twisted_gantry.site.interfaces import AuditEntry, IStore, StoredCard
+from twisted_gantry.store.schema import LOCK
 from twisted_gantry.store.store import SqliteStore, open_store
 from twisted_gantry.store.writer import InlineWriter
 
@@ -223,3 +224,22 @@ def test_a_table_that_is_gone_is_a_failure_and_no_more() -> None:
     assert isinstance(failure_of(store.replace_cards("1", [])), sqlite3.OperationalError)
     assert result_of(store.settings()) == {}
     result_of(store.close())
+
+
+def test_an_unclean_end_is_told_at_the_next_start(tmp_path: Path) -> None:
+    """A folder that nobody let go says so, with what waits; one that was let go says nothing."""
+    calls = Calls()
+    first = open_store(tmp_path, calls, lambda: 0.0)
+    assert first.found == ()
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    (copy / LOCK).write_text((tmp_path / LOCK).read_text())
+    killed = open_store(copy, calls, lambda: 0.0)
+    [text] = killed.found
+    assert "did not end in order" in text
+    assert "0 reports wait" in text
+    for store in (first, killed):
+        calls.run(store.close())
+    again = open_store(tmp_path, calls, lambda: 0.0)
+    assert again.found == ()
+    calls.run(again.close())

@@ -332,6 +332,13 @@ def test_a_dead_clock_locks_nobody_out(bench: Bench) -> None:
     assert admitted(bench, "NEW")
 
 
+def test_a_clock_before_the_build_date_locks_nobody_out(bench: Bench) -> None:
+    """A clock that shows a year before there was such a cabinet is wrong, whatever it says."""
+    offer(bench, V1, card("A1", "2020", "2030"))
+    bench.change(clock_good=True, clock_offset=-10 * 366 * 86_400)
+    assert admitted(bench, "A1")
+
+
 def test_a_cabinet_whose_clock_was_never_good_takes_the_list_as_it_is() -> None:
     """There is nothing that could have been in force before."""
     bench = Bench(started=False)

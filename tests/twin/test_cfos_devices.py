@@ -324,3 +324,25 @@ def test_the_license_is_accepted(bench: Bench) -> None:
     params = bench.params()
     assert (params["license_accepted"], params["allow_usage_stats"]) == (True, False)
     assert bench.call("accept_license", acc="yes") != "ok"
+
+
+def test_an_error_at_a_fed_evse_ends_no_transaction(bench: Bench) -> None:
+    """State E tells of no unplugging: what was overridden for the car holds until it leaves."""
+
+    def fed(state: int) -> Any:
+        return bench.call("set_ajax_evse", {"state": state}, dev_id="E2")["charging_enabled"]
+
+    assert fed(3) is True
+    bench.call("override_device", dev_id="E2", flags="C")
+    assert (fed(3), fed(5), fed(3)) == (False, False, False)
+    assert (fed(1), fed(3)) == (True, True)
+
+
+def test_parameters_beside_a_device_are_taken_too(bench: Bench) -> None:
+    """What is answered "ok" was done, all of it; what is refused, nothing of it."""
+    both = {"title": "Gantry 7", "devices": [{"dev_id": "E1", "prio": 3}]}
+    assert bench.call("set_params", both) == "ok"
+    assert bench.call("get_params")["title"] == "Gantry 7"
+    both = {"title": "Gantry 8", "devices": [{"dev_id": "E9"}]}
+    assert bench.call("set_params", both) == "unknown device E9"
+    assert bench.call("get_params")["title"] == "Gantry 7"

@@ -85,9 +85,10 @@ def test_energy_is_neither_made_nor_lost(
             heat_j += store.heat_w * dt
             moved_j += abs(store.power_w) * dt
             store.step(dt)
-    # Within one step the current stands while the voltage moves a little.
+    # Within one step the current stands while the voltage moves a little: nearly empty, with the
+    # most current, by half of 0.3 V in 670 V.
     assert store.charge == pytest.approx(min(max(store.charge, 0), 1))
-    assert net_j == pytest.approx(stored_j(store.charge) - before + heat_j, abs=1 + 2e-4 * moved_j)
+    assert net_j == pytest.approx(stored_j(store.charge) - before + heat_j, abs=1 + 4e-4 * moved_j)
 
 
 @settings(deadline=None, max_examples=50)

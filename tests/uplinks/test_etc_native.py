@@ -10,6 +10,7 @@ from tests.support import Bench
 from tests.uplinks.test_etc import FakeUps, Rig
 from twisted_gantry.site.alarms import Rule, Severity
 from twisted_gantry.site.catalogue import PointType
+from twisted_gantry.site.interfaces import Subject
 from twisted_gantry.site.site import Cabinet
 from twisted_gantry.site.status import Status
 from twisted_gantry.uplinks.etc_native_rows import GROUPS
@@ -45,7 +46,7 @@ class FakeCabinet(Service):
     kind = "fake"
     commands: dict[str, Any] = {}  # noqa: RUF012
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, *, elec: bool = True) -> None:
         self.name = self.device = "cab1"
         self._bench = bench
         self.status = Status("cab1", bench.clock.now)
@@ -54,7 +55,19 @@ class FakeCabinet(Service):
             value = read("smoke_sensor.is_warning").good
             return None if value is None else bool(value)
 
-        self.rules = (Rule("smoke", Severity.CRITICAL, "smoke", "烟雾", smoke, "smoke_sensor"),)
+        def sensor(read: Any, _: bool) -> bool | None:
+            value = read("smoke_sensor.status").good
+            return None if value is None else not value
+
+        def doors(read: Any, _: bool) -> bool | None:
+            value = read("doors.status").good
+            return None if value is None else not value
+
+        self.rules = (
+            Rule("smoke", Severity.CRITICAL, "smoke", "烟雾", smoke, "smoke_sensor"),
+            Rule("smoke-sensor", Severity.WARNING, "fault", "异常", sensor, "smoke_sensor"),
+            Rule("door-controller", Severity.WARNING, "fault", "异常", doors, "doors"),
+        )
         points = bench.points
         points.declare("cab1", types(tuple(f"doors.{name}" for name in DOOR_FIELDS)))
         points.declare("cab1", types(("smoke_sensor.status", "smoke_sensor.is_warning")))
@@ -62,8 +75,9 @@ class FakeCabinet(Service):
         for row in ("1", "2"):
             names = tuple(f"air_conditioners.{row}.{f}" for f in ("status", "is_working"))
             points.declare("cab1", types(names))
-        points.declare("cab1", types(("elec.1.voltage",), "V"))
-        points.declare("cab1", types(("elec.1.power",), "W"))
+        if elec:
+            points.declare("cab1", types(("elec.1.voltage",), "V"))
+            points.declare("cab1", types(("elec.1.power",), "W"))
         bench.add(self)
 
     def doors(self, **changes: Value) -> None:
@@ -77,6 +91,33 @@ class FakeCabinet(Service):
             for name, value in values.items()
         }
         self._bench.points.update("cab1", update)
+        self.status.online()
+
+
+class FakeMeters(Service):
+    """A manager of two meters, with one alarm about the mains of any."""
+
+    kind = "fake"
+    commands: dict[str, Any] = {}  # noqa: RUF012
+
+    def __init__(self, bench: Bench) -> None:
+        self.name = self.device = "cfos"
+        self._bench = bench
+        self.status = Status("cfos", bench.clock.now)
+
+        def abnormal(read: Any, _: bool) -> bool | None:
+            return any(read(f"{meter}.mains_abnormal").good for meter in ("M1", "M2"))
+
+        self.rules = (Rule("mains", Severity.CRITICAL, "mains", "市电异常", abnormal, "elec"),)
+        for meter in ("M1", "M2"):
+            bench.points.declare("cfos", types((f"{meter}.mains_abnormal",)))
+        bench.add(self)
+
+    def read(self, **abnormal: bool) -> None:
+        """Take a reading: the mains are normal, but at the meters given."""
+        given = {"M1": False, "M2": False} | abnormal
+        update = {f"{name}.mains_abnormal": (v, Quality.GOOD) for name, v in given.items()}
+        self._bench.points.update("cfos", update)
         self.status.online()
 
 
@@ -130,7 +171,7 @@ def test_each_group_comes_from_its_source(rig: NativeRig) -> None:
     assert report["airConditioners"][0]["isWorking"] == "NoData"
     assert report["airConditioners"][1]["errorMsg"] == "NotSupport"
     assert set(report["thermohygrometer"].values()) == {"NoData"}
-    assert report["thunderSpd"][0]["id"] == "1"
+    assert report["thunderSpd"] == []  # it has told, and has no such rows
 
 
 def test_rows_of_several_sources_are_numbered_through(rig: NativeRig) -> None:
@@ -139,6 +180,29 @@ def test_rows_of_several_sources_are_numbered_through(rig: NativeRig) -> None:
     assert [row["id"] for row in rows] == ["1", "2"]
     assert rows[0]["voltage"] == "220.1"
     assert (rows[1]["voltage"], rows[1]["power"]) == ("219.99", "1.5")
+
+
+def test_a_cabinet_that_has_not_told_yet_is_no_data() -> None:
+    """Before its first upload a cabinet has a row of NoData in each array, as object, too."""
+    sources = {"elec": ("ups1", "cab1"), "rectifier": ("cab1",), "doors": ("cab1",)}
+    rig = Rig(Cabinet("1", sources))
+    FakeCabinet(rig.bench, elec=False)
+    rig.start(6.0)
+    report = rig.cabinets()[-1]
+    nothing = set(report["elec"][1].values()) | set(report["rectifier"][0].values())
+    assert nothing | set(report["doors"].values()) == {"1", "2", "NoData"}
+    assert [row["id"] for row in report["elec"]] == ["1", "2"]
+    rig.stop()
+
+
+def test_a_cabinet_without_rows_has_none() -> None:
+    """What a cabinet that uploads has no row of is an empty array, mains and UPS as well."""
+    rig = Rig(Cabinet("1", {"elec": ("cab1",), "ups": ("cab1",), "rectifier": ("cab1",)}))
+    FakeCabinet(rig.bench, elec=False).doors()
+    rig.start()
+    report = rig.cabinets()[-1]
+    assert (report["elec"], report["ups"], report["rectifier"]) == ([], [], [])
+    rig.stop()
 
 
 def test_a_cabinet_that_is_offline_is_get_failed_throughout(rig: NativeRig) -> None:
@@ -212,6 +276,80 @@ def test_a_pulse_of_smoke_is_told_as_it_was(rig: NativeRig) -> None:
     assert shown[-1] == "0"
 
 
+def test_pulses_of_one_group_are_told_one_after_the_other(rig: NativeRig) -> None:
+    """Of two alarms of one sensor that came and went within the second, each is shown as it was.
+
+    A report can show one moment of it: the other one waits for the report after, and is not lost.
+    """
+    rig.cab.doors(**OPEN)
+    rig.clock.run(0.2)
+    before = len(rig.cabinets())
+    for name, bad in (("is_warning", True), ("status", False)):
+        rig.cab.upload({f"smoke_sensor.{name}": bad})
+        rig.clock.run(0.1)
+        rig.cab.upload({f"smoke_sensor.{name}": not bad})
+        rig.clock.run(0.1)
+    rig.clock.run(5)
+    shown = [report["smokeSensor"] for report in rig.cabinets()[before:]]
+    assert [(each["isWarning"], each["status"]) for each in shown] == [
+        ("1", "1"),
+        ("0", "0"),
+        ("0", "1"),
+    ]
+
+
+def test_a_pulse_of_the_door_controller_is_told(rig: NativeRig) -> None:
+    """A fault of the controller that is over is shown beside the door that moved."""
+    rig.cab.upload({"smoke_sensor.is_warning": True})
+    rig.clock.run(0.2)
+    before = len(rig.cabinets())
+    rig.cab.doors(status=False)
+    rig.cab.doors(**OPEN)
+    rig.clock.run(3)
+    shown = [report["doors"] for report in rig.cabinets()[before:]]
+    assert (shown[0]["status"], shown[0]["frontDoorClosed"]) == ("0", "0")
+    assert (shown[-1]["status"], shown[-1]["frontDoorClosed"]) == ("1", "0")
+
+
+def test_the_upload_that_brings_a_cabinet_back_is_told_whole(rig: NativeRig) -> None:
+    """Smoke in the upload that ends the silence is in the report that goes at once."""
+    rig.bench.points.fail("cab1")
+    rig.cab.status.offline("gone")
+    rig.clock.run(60, step=1.0)
+    assert "cab1.offline" in rig.bench.raised()
+    before = len(rig.cabinets())
+    rig.cab.upload({"smoke_sensor.is_warning": True})
+    rig.clock.run(0.2)
+    [report] = rig.cabinets()[before:]
+    assert report["smokeSensor"]["isWarning"] == "1"
+
+
+def test_a_second_strike_is_told_at_once(rig: NativeRig) -> None:
+    """An alarm that ends and begins anew with one upload is a new one, in the report made then."""
+    shown = []
+    for warns in (True, False, True):
+        rig.clock.run(5)
+        before = len(rig.cabinets())
+        if not warns:
+            continue  # the first is still raised when the second comes
+        rig.cab.upload({"smoke_sensor.is_warning": False})
+        rig.cab.upload({"smoke_sensor.is_warning": True})
+        rig.clock.run(0.2)
+        shown += [report["smokeSensor"]["isWarning"] for report in rig.cabinets()[before:]]
+    assert shown == ["1", "1"]
+
+
+def test_a_cabinet_that_was_away_opened_no_door(rig: NativeRig) -> None:
+    """Offline and back with its doors shut: the report of its return shows no opening."""
+    rig.bench.points.fail("cab1")
+    rig.cab.status.offline("gone")
+    rig.clock.run(60, step=1.0)
+    before = len(rig.cabinets())
+    rig.cab.doors()
+    rig.clock.run(5)
+    assert {each["doors"]["frontDoorClosed"] for each in rig.cabinets()[before:]} == {"1"}
+
+
 def test_a_meter_is_a_source_of_the_mains() -> None:
     """A part of a device, as a meter behind a manager, is the row of the mains."""
     rig = NativeRig(Cabinet("1", {"elec": ("cfos.M1",)}))
@@ -235,4 +373,35 @@ def test_a_meter_is_a_source_of_the_mains() -> None:
     rig.uplink.stopService()
     rig.start()
     assert rig.cabinets()[-1]["elec"][0]["status"] == "0"
+    rig.stop()
+
+
+def test_the_alarm_of_one_meter_is_not_that_of_another() -> None:
+    """Of two meters of one manager, the one whose mains are well says so, edge or not."""
+    rig = Rig(Cabinet("1", {"elec": ("cfos.M1", "cfos.M2")}))
+    meters = FakeMeters(rig.bench)
+    meters.read()
+    rig.start()
+    before = len(rig.cabinets())
+    meters.read(M2=True)
+    rig.clock.run(0.2)
+    rig.uplink.report_now(Subject.CABINETS)
+    rig.clock.run(0.2)
+    rows = [[(row["status"], row["warningMsg"]) for row in r["elec"]] for r in rig.cabinets()]
+    assert rows[before:] == [[("1", ""), ("0", "市电异常")]] * 2
+    rig.stop()
+
+
+def test_a_pulse_of_two_meters_is_told_of_both() -> None:
+    """An alarm that is about two parts is latched for each of them."""
+    rig = Rig(Cabinet("1", {"elec": ("cfos.M1", "cfos.M2")}))
+    meters = FakeMeters(rig.bench)
+    meters.read()
+    rig.start()
+    before = len(rig.cabinets())
+    meters.read(M1=True, M2=True)
+    meters.read()
+    rig.clock.run(0.2)
+    [report] = rig.cabinets()[before:]
+    assert [row["status"] for row in report["elec"]] == ["0", "0"]
     rig.stop()

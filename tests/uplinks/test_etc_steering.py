@@ -33,6 +33,7 @@ def again(rig: Rig, **settings: Any) -> None:
     rig.uplink.stopService()
     rig.clock.run(0.1)
     url = settings.pop("url", OLD)
+    may_report_to = settings.pop("may_report_to", lambda _: True)
     rig.uplink = EtcUplink(
         EtcSettings(url=url, auth=Secret(AUTH), **settings),
         rig.bench.site,
@@ -41,6 +42,7 @@ def again(rig: Rig, **settings: Any) -> None:
         rig.clock.now,
         lambda: 1.0,
         lambda: fired_none(),
+        may_report_to,
     )
     rig.start()
 
@@ -87,6 +89,37 @@ def test_an_edited_file_wins_over_what_was_set_before(rig: Rig) -> None:
     before = len(rig.cabinets())
     rig.clock.run(45)
     assert len(rig.cabinets()) == before + 2
+
+
+def test_a_file_that_is_edited_back_brings_nothing_back(rig: Rig) -> None:
+    """What an edit of the file ended stays ended: the present file says what holds."""
+    rig.uplink.set_period(Subject.CABINETS, 3600)
+    again(rig, period=20.0)
+    again(rig, period=300.0)
+    before = len(rig.cabinets())
+    rig.clock.run(601, step=1.0)
+    assert len(rig.cabinets()) == before + 2
+
+
+@pytest.mark.parametrize("acknowledged", [True, False])
+def test_a_server_that_is_allowed_no_more_is_left(rig: Rig, acknowledged: bool) -> None:
+    """After a restart with another list, the code goes to no server that is not on it."""
+    if not acknowledged:
+        rig.faults.put(ETC, {"http_status": 503})
+    rig.uplink.set_server(Subject.CABINETS, NEW)
+    rig.clock.run(5)
+    rig.channel.urls.clear()
+    again(rig, may_report_to=lambda url: url != NEW)
+    rig.clock.run(TRIAL + 1, step=1.0)
+    assert set(rig.channel.urls) == {OLD}
+
+
+def test_a_server_that_is_still_allowed_stays(rig: Rig) -> None:
+    """The server of the file itself needs no leave, nor does a trial end early."""
+    rig.uplink.set_server(Subject.CABINETS, NEW)
+    rig.clock.run(5)
+    again(rig, may_report_to=lambda url: url == NEW)
+    assert rig.uplink.server(Subject.CABINETS) == NEW
 
 
 def test_a_new_server_that_acknowledges_stays(rig: Rig) -> None:

@@ -12,6 +12,7 @@ from twisted.internet.protocol import Factory, Protocol
 from zope.interface.verify import verifyObject
 
 from tests.support import START, Bench, MemoryNetwork, fired
+from twisted_gantry.site.alarms import Severity
 from twisted_gantry.site.catalogue import PointType
 from twisted_gantry.site.interfaces import IUplink, Ledger, Report, WrongSetting
 from twisted_gantry.site.secret import Secret
@@ -237,6 +238,26 @@ def test_no_pack_has_more_than_200_values() -> None:
     rig.stop()
 
 
+def test_a_point_that_comes_and_goes(rig: Rig) -> None:
+    """A point that is taken out is abnormal, at the next reading; when it is back, it is reported.
+
+    Also for a channel that goes by changes alone.
+    """
+    rig.start(1)
+    rig.configure("P0-C2", s_type="0")
+    rig.bench.points.retract("ups1", ["mains"])
+    rig.clock.run(12)
+    assert rig.values("P0-C2") == ["1"]
+    for _ in range(3):
+        rig.bench.points.update("ups1", {"volts": (220.0, Quality.GOOD)})
+        rig.clock.run(2)
+    assert rig.values("P0-C2") == ["1", None]
+    rig.bench.points.declare("ups1", [PointType("mains", "", "mains", "市电")])
+    rig.read(220.0, mains=False)
+    rig.clock.run(2)
+    assert rig.values("P0-C2") == ["1", None, "0"]
+
+
 def test_two_channels_of_one_point_both_change() -> None:
     """A point may be shown in several channels."""
     rig = Rig(channels={"P0-C1": "ups1.volts", "P9-C9": "ups1.volts"})
@@ -286,6 +307,7 @@ def test_a_silent_cloud_is_an_alarm_that_only_an_answer_clears(rig: Rig) -> None
     rig.fault(busy=True)
     rig.clock.run(20)
     assert rig.bench.raised() == {"fogslink.channel"}
+    assert rig.uplink.counts["silent"] == 2  # of the data at 10 s: until 15 s, until 20 s
     assert rig.state() is State.OFFLINE
     rig.network.cut()
     rig.clock.run(2)
@@ -389,6 +411,62 @@ def test_packs_that_are_too_old_are_set_aside_and_the_newest_value_goes() -> Non
     rig.stop()
 
 
+def test_what_a_person_queued_again_goes_whatever_its_age() -> None:
+    """Neither a restart nor a 9 in between sets it aside anew for being old."""
+    rig = Rig(backlog_age=60.0)
+    rig.network.reachable = False
+    rig.start(1)
+    rig.clock.run(200, step=0.5)
+    rig.network.reachable = True
+    rig.clock.run(60)
+    assert rig.ledger().set_aside > 10
+    rig.restart()
+    rig.clock.run(5)
+    fired(rig.store.retry_reports("fogslink", None))
+    rig.fault(code="9", **{"for": 2.0})
+    rig.uplink.retry()
+    rig.clock.run(1.5)
+    assert rig.uplink.counts["failed"] >= 1
+    rig.restart()
+    rig.clock.run(20)
+    assert (rig.ledger().set_aside, rig.ledger().queued) == (0, 0)
+    assert rig.cloud.records.gaps == 0
+    rig.stop()
+
+
+def test_no_jump_of_the_clock_loses_or_reorders(rig: Rig) -> None:
+    """Days back or a year ahead, with restarts: the numbers go on one by one, in order."""
+    rig.start(1)
+    for number, days in enumerate((-365, 400, -0.1, 0.2, -3000)):
+        rig.clock.wall_offset += days * 86_400
+        rig.read(float(number))
+        rig.clock.run(15)
+        rig.restart()
+        rig.clock.run(15)
+    packs = rig.packs()
+    assert packs == list(range(packs[0], packs[0] + len(packs)))
+    assert len(packs) > 20
+    assert rig.cloud.counts["duplicate"] == rig.cloud.counts["out-of-order"] == 0
+    assert rig.ledger().queued == rig.ledger().set_aside == 0
+
+
+def test_an_uplink_can_be_started_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped while the disk is busy, the same service goes on where it was."""
+    rig.start(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(rig.store, "delivered_many", lambda _: Deferred())
+        rig.clock.run(30)
+        rig.uplink.stopService()
+        rig.clock.settle()
+    rig.uplink.startService()
+    rig.clock.run(30)
+    before = len(rig.packs())
+    rig.clock.run(30)
+    assert len(rig.packs()) == before + 3
+    assert (rig.cloud.records.gaps, rig.cloud.counts["conflict"]) == (0, 0)
+    assert rig.ledger().queued == 0
+
+
 def test_the_cap_drops_the_oldest() -> None:
     """A back-log keeps within its size; what is dropped is counted."""
     rig = Rig(backlog_size=65_536, channels={f"P0-C{at}": "ups1.volts" for at in range(150)})
@@ -404,16 +482,42 @@ def test_the_cap_drops_the_oldest() -> None:
 def test_a_full_disk_is_an_alarm(
     rig: Rig, logged_failures: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Values that cannot be stored raise the alarm of the store, which ends with the failure."""
+    """Values that cannot be stored raise the alarm of the store, which ends with the failure.
+
+    The log says it once, whatever else is said of the store.
+    """
+    rig.bench.alarms.set("store.found", Severity.WARNING, "odd at the start", "启动时异常")
     rig.start(1)
     with monkeypatch.context() as patch:
         patch.setattr(rig.store, "add_report", lambda *_: fail(OSError("disk is full")))
         rig.clock.run(30)
-        assert rig.bench.raised() == {"store.failed"}
+        assert rig.bench.raised() == {"store.found", "store.failed"}
         assert len(logged_failures) == 1
     rig.clock.run(10)
-    assert rig.bench.raised() == set()
+    assert rig.bench.raised() == {"store.found"}
     logged_failures.clear()
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_a_change_that_could_not_be_stored_is_reported_later(
+    single: bool, logged_failures: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next reading that the disk takes makes up for it, though nothing changed since."""
+    rig = Rig(single=single)
+    rig.start(1)
+    rig.configure("P0-C2", s_type="0")
+    with monkeypatch.context() as patch:
+        patch.setattr(rig.store, "add_report", lambda *_: fail(OSError("disk is full")))
+        rig.read(220.0, mains=False)
+        rig.clock.run(3)
+    rig.clock.run(20)
+    assert rig.values("P0-C2") == ["1"]
+    rig.read(220.0, mains=False)
+    rig.clock.run(2)
+    assert rig.values("P0-C2") == ["1", "0"]
+    assert len(logged_failures) == 1
+    logged_failures.clear()
+    rig.stop()
 
 
 def test_a_disk_that_cannot_be_read_at_the_start_is_asked_again(
@@ -556,8 +660,43 @@ def test_a_cloud_that_accepts_and_closes_is_not_stormed(jitter: float) -> None:
     rig.stop()
 
 
-def test_only_an_authenticated_session_resets_the_pause(rig: Rig) -> None:
-    """A session that was let in is followed by a short pause again."""
+class Fickle(Protocol):
+    """A cloud that lets everybody in and closes, as one does that another gantry calls, too."""
+
+    def dataReceived(self, data: bytes) -> None:
+        """Answer the two steps."""
+        assert self.transport is not None
+        if b"req001" in data:
+            self.transport.write(b'{"res001":{"eqSN":"12345678","code":"0","tKey":"k"}}\n')
+        elif b"req002" in data:
+            self.transport.write(b'{"res002":{"eqSN":"12345678","code":"0"}}\n')
+            self.transport.loseConnection()
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.5, 0.999999])
+def test_a_cloud_that_lets_us_in_and_closes_is_not_stormed(jitter: float) -> None:
+    """It must answer data before it is called back at once; till then the alarm is there, once."""
+    rig = Rig(Factory.forProtocol(Fickle))
+    rig.network.server.noisy = False  # type: ignore[attr-defined]
+    rig.uplink._link._backoff._spread = lambda: jitter
+    told: list[State] = []
+    rig.uplink.status.subscribe(lambda status: told.append(status.state))
+    rig.start(600)
+    attempts = rig.network.attempts
+    assert sum(at < 60 for at in attempts) <= 8
+    for minute in range(1, 10):
+        assert sum(60 * minute <= at < 60 * (minute + 1) for at in attempts) <= 2
+    assert told == [State.ONLINE, State.OFFLINE]
+    assert rig.bench.raised() == {"fogslink.channel"}
+    rig.network.server = CloudFactory(rig.cloud)
+    rig.clock.run(61)
+    assert rig.bench.raised() == set()
+    assert (rig.state(), rig.cloud.records.gaps) == (State.ONLINE, 0)
+    rig.stop()
+
+
+def test_only_a_session_that_took_data_resets_the_pause(rig: Rig) -> None:
+    """A session that was good is followed by a short pause again."""
     rig.network.reachable = False
     rig.start(100)
     rig.network.reachable = True

@@ -222,6 +222,7 @@ class RemoteRig:
         cabinets: tuple[Cabinet, ...] | None = None,
         platform: bool = True,
         in_thread: Callable[..., Deferred[Any]] = in_no_thread,
+        home: str = "",
         **settings: Any,
     ) -> None:
         sources: dict[str, tuple[str, ...]] = {"elec": ("ups1",), "ups": ("ups1",)}
@@ -233,7 +234,7 @@ class RemoteRig:
         self.relay = Relay(self.bench, "relay1", {"power-cycle": command_type()})
         self.uplink = Uplink(self.bench)
         self.settings = RemoteControlSettings(listen="tcp:3699", **settings)
-        self._platform, self._in_thread = platform, in_thread
+        self._platform, self._in_thread, self._home = platform, in_thread, home
         self.restart()
 
     def restart(self) -> None:
@@ -246,6 +247,7 @@ class RemoteRig:
             clock=self.clock,
             now=self.clock.now,
             in_thread=self._in_thread,
+            home=self._home,
         )
         self.factory: Any = bounded_site(
             self.control.resource(), self.clock, self.control.limits, self.control.counts

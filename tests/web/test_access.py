@@ -1,12 +1,19 @@
 """The gate: who may come in, and what every answer says to a browser."""
 
 import base64
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
+from twisted.web.resource import IResource
 
 from tests.web.small_site import Client, SmallSite
 from twisted_gantry.site.secret import Secret
-from twisted_gantry.web.access import Access, needs_password
+from twisted_gantry.web import access_hash
+from twisted_gantry.web.access import GUESSES, Access, needs_password
+from twisted_gantry.web.web import web_resource
 
 PASSWORD, TOKEN = "pässword:with colon", "t0ken-abc"
 ROUTES = (
@@ -293,3 +300,249 @@ class TestNeedsPassword:
             "UNIX:/x",
         ):
             assert needs_password(endpoint) is True, endpoint
+
+
+def guarded_by(small: SmallSite, **more: Any) -> Client:
+    """Return a client of a site with an operator's and a viewer's secrets."""
+    resource = web_resource(
+        small.site,
+        history=small.history,
+        now=small.now,
+        version="1.2.3",
+        password=Secret(PASSWORD),
+        token=Secret(TOKEN),
+        http_counts=small.http_counts,
+        health=list,
+        **{
+            "viewer_password": Secret("look"),
+            "viewer_token": Secret("look-t0ken"),
+            "clock": small.clock,
+            **more,
+        },
+    )
+    return Client(resource)
+
+
+WISH = {"target": "ups1", "command": "BZOFF"}
+VIEWERS = [basic("look"), "Bearer look-t0ken"]
+OPERATORS = [basic(PASSWORD), f"Bearer {TOKEN}"]
+
+
+class TestViewer:
+    """Who may only read."""
+
+    @pytest.mark.parametrize("authorization", VIEWERS)
+    def test_reads(self, small: SmallSite, authorization: str) -> None:
+        """A viewer may read everything, and change nothing: no route can be forgotten."""
+        client = guarded_by(small)
+        for method, path in ROUTES:
+            body = WISH if method == "POST" else b""
+            answer = client.send(method, path, body, Authorization=authorization).ended()
+            if method == "GET":
+                assert answer.status in (200, 404), path
+            else:
+                assert (answer.status, answer.error) == (403, "read-only"), path
+        for method in ("PATCH", "DELETE", "TRACE", "FOO"):
+            answer = client.send(method, "/api/v1/site", Authorization=authorization).ended()
+            assert (answer.status, answer.error) == (403, "read-only"), method
+        assert client.send("HEAD", "/", Authorization=authorization).ended().status == 200
+        assert (small.ups.told, small.etc.retries) == ([], 0)
+        assert small.http_counts["gate"]["read-only"] == 7
+
+    @pytest.mark.parametrize("authorization", OPERATORS)
+    def test_an_operator(self, small: SmallSite, authorization: str) -> None:
+        """Beside viewers an operator may still do everything."""
+        answer = guarded_by(small).post("/api/v1/commands", WISH, Authorization=authorization)
+        assert answer.json["result"] == "done"
+
+    def test_only_a_viewer(self, small: SmallSite) -> None:
+        """With a viewer's secret alone, nobody may change anything, and nobody comes in without."""
+        resource = web_resource(
+            small.site,
+            history=small.history,
+            now=small.now,
+            version="1.2.3",
+            password=None,
+            token=None,
+            viewer_password=Secret("look"),
+            http_counts=small.http_counts,
+            health=list,
+        )
+        client = Client(resource)
+        assert client.get("/").status == 401
+        assert client.get("/", Authorization=basic("look")).status == 200
+        answer = client.post("/api/v1/commands", WISH, Authorization=basic("look"))
+        assert answer.error == "read-only"
+
+    def test_crossed(self, small: SmallSite) -> None:
+        """A password is no token, also of a viewer."""
+        client = guarded_by(small)
+        assert client.get("/", Authorization="Bearer look").status == 401
+        assert client.get("/", Authorization=basic("look-t0ken")).status == 401
+
+
+class TestHashed:
+    """A password that the configuration has as a hash."""
+
+    @pytest.fixture(autouse=True)
+    def cheap(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Make hashes that cost little."""
+        monkeypatch.setattr(access_hash, "N", 16)
+
+    def test_in_a_thread(self, small: SmallSite) -> None:
+        """It is tried in a thread, once; the request waits, and others do not."""
+        waiting: list[Deferred[None]] = []
+        resource = guarded_hash(small, waiting)
+        client = Client(resource)
+        first = client.send("GET", "/api/v1/site", Authorization=basic("hidden"))
+        assert not first.answered
+        assert client.get("/healthz").status == 200
+        assert client.get("/api/v1/site", Authorization=f"Bearer {TOKEN}").status == 200
+        waiting.pop().callback(None)
+        assert first.ended().status == 200
+        assert client.get("/api/v1/site", Authorization=basic("hidden")).status == 200
+        assert waiting == []
+
+    def test_wrong(self, small: SmallSite) -> None:
+        """A wrong one is refused, and so is the text of the hash itself."""
+        waiting: list[Deferred[None]] = []
+        client = Client(guarded_hash(small, waiting))
+        for wrong in ("wrong", access_hash.hash_password("hidden", bytes(16))):
+            exchange = client.send("GET", "/", Authorization=basic(wrong))
+            waiting.pop().callback(None)
+            assert exchange.ended().status == 401
+
+    def test_gone(self, small: SmallSite) -> None:
+        """A client that leaves while it is tried does no harm."""
+        waiting: list[Deferred[None]] = []
+        client = Client(guarded_hash(small, waiting))
+        exchange = client.send("POST", "/api/v1/commands", WISH, Authorization=basic("hidden"))
+        exchange.hang_up()
+        waiting.pop().callback(None)
+        assert small.ups.told == []
+        assert client.get("/", Authorization=basic("hidden")).status == 200
+
+
+def guarded_hash(small: SmallSite, waiting: list[Deferred[None]]) -> IResource:
+    """Return a resource with a hashed password, which is tried when a Deferred is fired."""
+
+    def in_thread(function: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        waiting.append(Deferred())
+        return waiting[-1].addCallback(lambda _: function(*args))
+
+    return web_resource(
+        small.site,
+        history=small.history,
+        now=small.now,
+        version="1.2.3",
+        password=Secret(access_hash.hash_password("hidden", bytes(16))),
+        token=Secret(TOKEN),
+        http_counts=small.http_counts,
+        health=list,
+        in_thread=in_thread,
+    )
+
+
+class TestGuessing:
+    """Somebody who tries passwords."""
+
+    def test_put_off(self, small: SmallSite) -> None:
+        """After ten wrong ones within a minute the next hear that, and for how long."""
+        client = guarded_by(small)
+        for number in range(GUESSES):
+            assert client.get("/", Authorization=basic(f"guess {number}")).status == 401
+        answer = client.get("/", Authorization="Bearer guess")
+        assert (answer.status, answer.error) == (429, "too-many-guesses")
+        assert answer.headers["Retry-After"] == "60"
+        assert answer.headers["X-Frame-Options"] == "DENY"
+        small.clock.advance(61)
+        assert client.get("/", Authorization=basic("guess")).status == 401
+        gate = small.http_counts["gate"]
+        assert (gate["unauthorized"], gate["throttled"]) == (GUESSES + 1, 1)
+
+    def test_the_right_one(self, small: SmallSite) -> None:
+        """The right one is never put off, nor is a browser that asks before it has one."""
+        client = guarded_by(small)
+        for _ in range(GUESSES * 3):
+            client.get("/", Authorization=basic("wrong"))
+        for authorization in (*OPERATORS, *VIEWERS):
+            assert client.get("/", Authorization=authorization).status == 200
+        answer = client.get("/")
+        assert (answer.status, "WWW-Authenticate" in answer.headers) == (401, True)
+
+    def test_another_address(self, small: SmallSite) -> None:
+        """One who guesses does not put off another."""
+        client = guarded_by(small)
+        for _ in range(GUESSES * 3):
+            client.get("/", Authorization=basic("wrong"))
+        client.peer = IPv4Address("TCP", "192.0.2.8", 5555)
+        assert client.get("/", Authorization=basic("wrong")).status == 401
+
+    def test_slowly(self, small: SmallSite) -> None:
+        """A wrong one now and then is no guessing."""
+        client = guarded_by(small)
+        for _ in range(GUESSES * 3):
+            assert client.get("/", Authorization=basic("wrong")).status == 401
+            small.clock.advance(7)
+
+
+class TestForged:
+    """What a page of elsewhere makes the browser of somebody send who is logged in."""
+
+    @pytest.mark.parametrize(
+        ("headers", "status", "error"),
+        [
+            ({"Origin": "http://evil.example"}, 403, "foreign-origin"),
+            ({"Origin": "null"}, 403, "foreign-origin"),
+            ({"Sec-Fetch-Site": "cross-site"}, 403, "foreign-origin"),
+            ({"Sec-Fetch-Site": "same-site"}, 403, "foreign-origin"),
+            ({"Content-Type": "application/x-www-form-urlencoded"}, 415, "bad-content-type"),
+            ({"Content-Type": "multipart/mixed; boundary=x"}, 415, "bad-content-type"),
+            ({"Content-Type": "text/plain"}, 415, "bad-content-type"),
+            ({"Content-Type": "text/plain; application/json"}, 415, "bad-content-type"),
+            ({"Content-Type": "\u00fc"}, 415, "bad-content-type"),
+        ],
+    )
+    @pytest.mark.parametrize("path", ["/api/v1/commands", "/api/v1/outbox/retry"])
+    @pytest.mark.parametrize("password", [None, PASSWORD])
+    def test_refused(
+        self,
+        small: SmallSite,
+        headers: dict[str, str],
+        status: int,
+        error: str,
+        path: str,
+        password: str | None,
+    ) -> None:
+        """A form, another origin or another site changes nothing, though the password is right."""
+        client = small.client(password)
+        more = {"Authorization": basic(PASSWORD), **headers}
+        answer = client.post(path, WISH, **more)
+        assert (answer.status, answer.error) == (status, error)
+        assert (small.ups.told, small.etc.retries) == ([], 0)
+        assert small.http_counts["gate"]["foreign-origin"] == 1
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {},
+            {"Content-Type": "application/json"},
+            {"Content-Type": "Application/JSON ; charset=utf-8"},
+            {
+                "Content-Type": "application/json",
+                "Origin": "http://127.0.0.1:8080",
+                "Sec-Fetch-Site": "same-origin",
+            },
+        ],
+    )
+    def test_let_through(self, small: SmallSite, headers: dict[str, str]) -> None:
+        """A program, and a page of our own, may."""
+        answer = guarded_by(small).post(
+            "/api/v1/commands", WISH, Authorization=basic(PASSWORD), **headers
+        )
+        assert answer.json["result"] == "done"
+
+    def test_reading(self, client: Client) -> None:
+        """A link from elsewhere may be followed: reading changes nothing."""
+        more = {"Sec-Fetch-Site": "cross-site", "Origin": "http://evil.example"}
+        assert client.get("/api/v1/site", **more).status == 200

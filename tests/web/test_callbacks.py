@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from twisted.internet.address import IPv4Address
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
@@ -60,7 +61,7 @@ def test_it_is_a_callback_host() -> None:
 
 
 def test_a_result_that_is_waited_for_is_taken(bench: Bench) -> None:
-    """200, and the receiver has the bytes as they came; a query does not matter."""
+    """200, and the receiver has the result; a query does not matter."""
     assert bench.post().status == 200
     assert bench.post(path="/post?x=1").json == {}
     assert bench.taken == [("http://127.0.0.1:9000/post", RESULT)] * 2
@@ -78,6 +79,18 @@ def test_the_first_that_takes_it_has_it(bench: Bench) -> None:
     assert len(bench.taken) == 3
     assert bench.post(RESULT, "/b").status == 200
     assert [url[-6:] for url, _ in bench.taken] == ["0/post", "0/post", "1/post", "9000/b"]
+
+
+def test_what_a_result_has_no_use_for_is_read_once(bench: Bench) -> None:
+    """Receivers get the result alone: a long body is not decoded again for each card."""
+    odd = RESULT[:-1] + b', "x": [' + b"1," * 20_000 + b"],}"
+    assert bench.post(odd).status == 200
+    echo = b'{"result": "102", "session": "12345678", "x": [' + b"1," * 20_000 + b"]}"
+    assert bench.post(echo).status == 200
+    assert [body for _, body in bench.taken] == [
+        RESULT,
+        Refusal(result=102, session="12345678").encode(),
+    ]
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"OK", b"{}", b'{"result":"x"}', b"\xff\xfe"])
@@ -163,6 +176,20 @@ def test_connections_are_bounded_and_slow_ones_end(
     for connection in slow:
         connection.leave()
     assert bench.clock.getDelayedCalls() == []
+
+
+def test_one_address_does_not_take_all_connections(bench: Bench) -> None:
+    """Whoever holds connections open keeps no card out but those behind its own address."""
+    factory: Any = bench.host.site(bench.clock)
+    hog, card = IPv4Address("TCP", "10.0.0.66", 1), IPv4Address("TCP", "10.0.0.21", 1)
+    open_ones = []
+    while (held := factory.buildProtocol(hog)) is not None:
+        open_ones.append(Connection(held))
+    assert 50 < len(open_ones) < module.LIMITS.connections / 2
+    one = factory.buildProtocol(card)
+    assert one is not None
+    for connection in [*open_ones, Connection(one)]:
+        connection.leave()
 
 
 @pytest.mark.parametrize(

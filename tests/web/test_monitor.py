@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.testing import StringTransport
 from twisted.logger import globalLogPublisher, textFileLogObserver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tests.web.small_site import Client, FakeDevice, SmallSite, small_site
 from tests.wire.material import NASTY, document
-from twisted_gantry.net.http_server import Limits
+from twisted_gantry.net.http_server import Limits, bounded_site
 from twisted_gantry.site.interfaces import IUploader, StoredCard
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.web.monitor import AUTH_FAILURES, Monitor, MonitorSettings
@@ -55,7 +57,7 @@ class Bench:
         self.cab1, self.cab2 = (FakeUploader(name, self.small) for name in ("cab1", "cab2"))
         self.cab2.uploads_as = ("G2", "2")
         self.small.site.devices.update(cab1=self.cab1, cab2=self.cab2)
-        given = MonitorSettings(listen="tcp:8082", auth=Secret(AUTH), **settings)
+        given = MonitorSettings(**{"listen": "tcp:8082", "auth": Secret(AUTH), **settings})
         self.monitor = Monitor(given, self.small.site, self.small.clock, self.small.now)
         self.client = Client(self.monitor.resource())
         self.log = io.StringIO()
@@ -184,6 +186,46 @@ def test_a_flood_is_bounded(bench: Bench) -> None:
     assert len(bench.log.getvalue().splitlines()) == 1  # a repeated thing is said once
 
 
+def test_no_address_takes_all_the_connections(bench: Bench) -> None:
+    """Who holds connections open and says nothing leaves room for a cabinet elsewhere."""
+    site: Any = bounded_site(
+        bench.monitor.resource(), bench.small.clock, bench.monitor.limits, bench.monitor.counts
+    )
+    held = 0
+    for port in range(200):
+        protocol = site.buildProtocol(IPv4Address("TCP", "192.0.2.66", port))
+        if protocol is not None:
+            protocol.makeConnection(StringTransport())
+            held += 1
+    assert 0 < held < 200
+    assert site.buildProtocol(IPv4Address("TCP", "192.0.2.7", 1)) is not None
+
+
+def test_a_code_may_be_any_text() -> None:
+    """The code comes as UTF-8, as a client sends a text that is not ASCII."""
+    bench = Bench(auth=Secret("门架-é"))
+    body = etc.encode_request(GANTRY, etc.Method.CARDS, bench.small.now(), {"curVersion": "0"})
+    assert bench.post(body, binfile_auth="门架-é")["code"] == "1000"
+    bench.small.db.close()
+
+
+def test_the_rate_is_a_setting() -> None:
+    """`rate` 0 takes any number of requests."""
+    bench = Bench(rate=0)
+    assert {bench.send("cabinetStatusUpdate", SAMPLE) for _ in range(150)} == {"1000"}
+    bench.small.db.close()
+
+
+def test_what_is_refused_is_logged_by_its_code(bench: Bench) -> None:
+    """However many addresses a peer has, a refusal of one code is one line in a minute."""
+    for turn in range(20):
+        bench.post(b"{}", binfile_auth=f"wrong {turn}")
+    assert bench.log.getvalue().count("refused") == 2  # 1001 and 1005
+    bench.small.clock.advance(61)
+    bench.post(b"{}", binfile_auth="wrong")
+    assert "(9 more before)" in bench.log.getvalue()
+
+
 @pytest.mark.parametrize(
     ("allowed", "code"),
     [([], "1000"), (["192.0.2.0/24"], "1000"), (["192.0.2.7"], "1000"), (["10.0.0.0/8"], "1001")],
@@ -207,6 +249,20 @@ def test_nasty_bodies(bench: Bench, name: str) -> None:
     if len(NASTY[name]) <= Limits().body:
         assert bench.post(NASTY[name])["code"] in {"1002", "1006"}
     assert bench.monitor.counts["failed"] == 0
+
+
+def test_a_fault_is_logged_again_after_a_while(
+    bench: Bench, logged_failures: list[Failure]
+) -> None:
+    """Another fault is logged at once, the same one after a minute: none is hidden for good."""
+    bench.cab1.error = RuntimeError("first")
+    assert bench.send("cabinetStatusUpdate", SAMPLE) == "1008"
+    bench.cab1.error = KeyError("second")
+    assert bench.send("cabinetStatusUpdate", SAMPLE) == "1008"
+    bench.small.clock.advance(61)
+    assert bench.send("cabinetStatusUpdate", SAMPLE) == "1008"
+    assert [each.type for each in logged_failures] == [RuntimeError, KeyError, KeyError]
+    logged_failures.clear()
 
 
 def test_a_device_that_fails(bench: Bench, logged_failures: list[Failure]) -> None:

@@ -1,26 +1,43 @@
 """The status page: its files, and the page itself in a browser where there is one."""
 
+import json
 import re
 import shutil
 from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib.resources import files
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
-from twisted.internet.utils import getProcessOutputAndValue
+from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 
 from tests.web.small_site import Client, SmallSite
 from twisted_gantry.net.http_server import Limits, bounded_site
 from twisted_gantry.site.alarms import Severity
 from twisted_gantry.web.page import TYPES, Page
+from twisted_gantry.web.stream import Stream
+from twisted_gantry.web.web import web_resource
 from twisted_gantry.wire.reading import Quality
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
 PATHS = ["/", *(f"/{name}" for name in TYPES)]
+
+
+def the_reactor() -> Any:
+    """Return the real reactor."""
+    from twisted.internet import reactor
+
+    return reactor
 
 
 def read(name: str) -> str:
@@ -55,13 +72,13 @@ def test_nothing_inline() -> None:
     assert re.findall(r"<script[^>]*>(.*?)</script>", html, re.DOTALL) == [""]
     sources = re.findall(r'(?:src|href)="([^"]+)"', html)
     assert set(sources) <= set(TYPES)
-    for name in ("page.js", "dom.js", "texts.js", "page.css", "index.html"):
+    for name in ("page.js", "known.js", "live.js", "dom.js", "texts.js", "page.css", "index.html"):
         assert not re.search(r"https?://", read(name)), name
 
 
 def test_no_markup_from_data() -> None:
     """What the API says cannot become markup or code."""
-    for name in ("page.js", "dom.js", "texts.js"):
+    for name in ("page.js", "known.js", "live.js", "dom.js", "texts.js"):
         assert not re.search(
             r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", read(name)
         )
@@ -85,30 +102,133 @@ def test_both_languages_are_complete() -> None:
     assert used - {"duration"} <= english
 
 
-async def shown(resource: IResource, folder: Path, query: str) -> tuple[str, list[str]]:
-    """Return what a browser makes of the page of `resource`, and what its console says."""
-    from twisted.internet import reactor
+class Browser(ProcessProtocol):
+    """A browser without a window, driven over its pipes: commands to 3, answers from 4.
 
-    assert CHROMIUM is not None
-    real: Any = reactor
-    factory = bounded_site(resource, real, Limits(), Counter())
-    port = await TCP4ServerEndpoint(real, 0, interface="127.0.0.1").listen(factory)
-    try:
-        out, err, _ = await getProcessOutputAndValue(
+    `console` gains what its console says.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        assert CHROMIUM is not None
+        self.console: list[str] = []
+        self._answers: dict[int, Deferred[Any]] = {}
+        self._numbers = count(1)
+        self._session: dict[str, str] = {}
+        self._data = b""
+        self._ended: Deferred[None] = Deferred()
+        self._process: Any = the_reactor().spawnProcess(
+            self,
             CHROMIUM,
             [
+                CHROMIUM,
                 *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
                 *("--no-first-run", "--disable-background-networking", "--disable-sync"),
-                *("--disable-component-update", "--enable-logging=stderr"),
+                *("--disable-component-update", "--remote-debugging-pipe"),
                 f"--user-data-dir={folder}",
-                *("--virtual-time-budget=1500", "--dump-dom"),
-                f"http://127.0.0.1:{port.getHost().port}/{query}",
             ],
             env={"HOME": str(folder), "PATH": "/usr/bin:/bin"},
+            childFDs={0: "w", 1: "r", 2: "r", 3: "w", 4: "r"},
         )
+
+    def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: N803
+        """Take answers and events, which end with a NUL each."""
+        if childFD != 4:
+            return
+        *messages, self._data = (self._data + data).split(b"\0")
+        for each in map(json.loads, messages):
+            if each.get("method") in ("Runtime.consoleAPICalled", "Runtime.exceptionThrown"):
+                self.console.append(json.dumps(each["params"]))
+            if each.get("method") == "Log.entryAdded":
+                self.console.append(json.dumps(each["params"]["entry"]))
+            if "id" in each:
+                self._answers.pop(each["id"]).callback(each)
+
+    def processEnded(self, reason: Failure) -> None:
+        """Note it."""
+        self._ended.callback(None)
+
+    async def tell(self, method: str, **params: Any) -> Any:
+        """Give a command, and return its result."""
+        number = next(self._numbers)
+        message = {"id": number, "method": method, "params": params, **self._session}
+        answer: Deferred[Any] = Deferred()
+        self._answers[number] = answer
+        self._process.writeToChild(3, json.dumps(message).encode() + b"\0")
+        answer.addTimeout(30, the_reactor())
+        return (await answer)["result"]
+
+    async def open(self, url: str) -> None:
+        """Open a page, and listen to its console from the beginning."""
+        target = await self.tell("Target.createTarget", url="about:blank")
+        attached = await self.tell("Target.attachToTarget", flatten=True, **target)
+        self._session = {"sessionId": attached["sessionId"]}
+        for domain in ("Runtime", "Log", "Page"):
+            await self.tell(f"{domain}.enable")
+        await self.tell("Page.navigate", url=url)
+
+    async def evaluate(self, expression: str) -> Any:
+        """Return what an expression is in the page."""
+        result = await self.tell("Runtime.evaluate", expression=expression, returnByValue=True)
+        return result["result"].get("value")
+
+    async def until(self, expression: str) -> None:
+        """Wait until an expression holds in the page; fails after 20 s."""
+        for _ in range(400):
+            if await self.evaluate(expression):
+                return
+            await deferLater(the_reactor(), 0.05)
+        raise AssertionError(f"never: {expression}\n{await self.page()}\n{self.console}")
+
+    async def page(self) -> str:
+        """Return the page as it is."""
+        return str(await self.evaluate("document.documentElement.outerHTML"))
+
+    async def close(self) -> None:
+        """End the browser."""
+        self._process.signalProcess("KILL")
+        await self._ended
+
+
+@dataclass
+class Served:
+    """A site that is served on a real port, and a browser."""
+
+    url: str
+    browser: Browser
+
+
+@asynccontextmanager
+async def served(resource: IResource, folder: Path) -> AsyncIterator[Served]:
+    """Serve a resource, and start a browser."""
+    factory = bounded_site(resource, the_reactor(), Limits(), Counter())
+    endpoint = TCP4ServerEndpoint(the_reactor(), 0, interface="127.0.0.1")
+    port: Any = await endpoint.listen(factory)
+    browser = Browser(folder)
+    try:
+        yield Served(f"http://127.0.0.1:{port.getHost().port}/", browser)
     finally:
+        await browser.close()
         await port.stopListening()
-    return out.decode(), [line for line in err.decode().splitlines() if "CONSOLE" in line]
+
+
+@pytest.fixture
+def live(small: SmallSite) -> Iterator[tuple[IResource, Stream]]:
+    """Return the resource of a site with its stream, on the real clock."""
+    stream = Stream(small.site, the_reactor(), small.now)
+    stream.startService()
+    resource = web_resource(
+        small.site,
+        history=small.history,
+        now=small.now,
+        version="1.2.3",
+        password=None,
+        token=None,
+        http_counts=small.http_counts,
+        health=lambda: small.problems,
+        stream=stream,
+    )
+    yield resource, stream
+    stream.stopService()
 
 
 def element(page: str, name: str) -> str:
@@ -118,9 +238,14 @@ def element(page: str, name: str) -> str:
     return found[0]
 
 
+Live = tuple[IResource, Stream]
+VOLTAGE = """[...document.querySelectorAll(".point")].find(
+    (each) => each.textContent.includes("input_voltage_r")).querySelector(".value").textContent"""
+
+
 @needs_browser
 @pytest.mark.parametrize("language", ["zh", "en"])
-async def test_in_a_browser(small: SmallSite, tmp_path: Path, language: str) -> None:
+async def test_in_a_browser(small: SmallSite, live: Live, tmp_path: Path, language: str) -> None:
     """A browser shows devices, uplinks, points and alarms, in the language that was chosen."""
     small.site.points.update("ups1", {"input_voltage_r": (221.5, Quality.GOOD)})
     small.site.points.update("ups1", {"state": ("battery", Quality.GOOD)})
@@ -130,8 +255,10 @@ async def test_in_a_browser(small: SmallSite, tmp_path: Path, language: str) -> 
         "ups1.overload", Severity.CRITICAL, f"too much {hostile}", f"过载{hostile}"
     )
     small.add_report()
-    page, console = await shown(small.resource(), tmp_path, f"?lang={language}")
-    assert "221.5 V" in page
+    async with served(live[0], tmp_path) as it:
+        await it.browser.open(f"{it.url}?lang={language}")
+        await it.browser.until("document.body.textContent.includes('221.5 V')")
+        page = await it.browser.page()
     expected = {
         "zh": ["当前告警", "UPS 管理卡", "输入电压R", "离线", "过载", "待发送", "严重", "电池"],
         "en": ["Active alarms", "UPS card", "Input voltage R", "offline", "too much", "queued"],
@@ -142,13 +269,53 @@ async def test_in_a_browser(small: SmallSite, tmp_path: Path, language: str) -> 
     assert "<title>(1) North gantry</title>" in page
     assert {"zh": "实时", "en": "live"}[language] in element(page, "link")
     assert "hidden" in element(page, "stale")
-    assert console == []
+    assert it.browser.console == []
+
+
+@needs_browser
+async def test_live(small: SmallSite, live: Live, tmp_path: Path) -> None:
+    """What changes shows at once, without the page asking; a browser resumes, and asks without."""
+    resource, stream = live
+    points, alarms = small.site.points, small.site.alarms
+    points.update("ups1", {"input_voltage_r": (220.0, Quality.GOOD)})
+    async with served(resource, tmp_path) as it:
+        browser = it.browser
+        await browser.open(f"{it.url}?lang=en")
+        await browser.until(f"{VOLTAGE} === '220 V'")
+        while stream.readers == 0:
+            await deferLater(the_reactor(), 0.05)
+        # What shows from here on, the page was told: it can ask no more.
+        await browser.evaluate(
+            "window.asked = fetch; window.fetch = () => Promise.reject('off'); 0"
+        )
+        points.update("ups1", {"input_voltage_r": (187.25, Quality.GOOD)})
+        await browser.until(f"{VOLTAGE} === '187.25 V'")
+        alarms.set("ups1.overload", Severity.CRITICAL, "too much", "过载")
+        await browser.until("document.title === '(1) North gantry'")
+        alarms.clear("ups1.overload")
+        await browser.until("document.title === 'North gantry'")
+        assert "too much" in await browser.evaluate("document.getElementById('recent').textContent")
+        small.ups.status.offline("no answer")
+        small.add_report()
+        await browser.until(
+            "document.querySelector('#device-cards .card').dataset.state === 'offline'"
+        )
+        await browser.until("document.querySelector('[data-entry=queued]').dataset.some === 'true'")
+        points.retract("ups1", ["state"])
+        await browser.until("!document.body.textContent.includes('ups1.state')")
+        assert browser.console == []
+        await browser.evaluate("window.fetch = window.asked; 0")
+        stream.stopService()  # the page asks instead
+        points.update("ups1", {"input_voltage_r": (199.0, Quality.GOOD)})
+        await browser.until(f"{VOLTAGE} === '199 V'")
 
 
 @needs_browser
 async def test_no_answer(tmp_path: Path) -> None:
     """When the API does not answer, the page says so."""
-    page, _ = await shown(Page().app.resource(), tmp_path, "?lang=en")
+    async with served(Page().app.resource(), tmp_path) as it:
+        await it.browser.open(f"{it.url}?lang=en")
+        await it.browser.until("!document.getElementById('stale').hidden")
+        page = await it.browser.page()
     assert "no answer" in element(page, "link")
-    assert "hidden" not in element(page, "stale")
     assert "The gantry does not answer." in element(page, "stale")

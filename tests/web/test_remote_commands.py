@@ -13,6 +13,7 @@ from twisted_gantry.site.catalogue import PointType
 from twisted_gantry.site.interfaces import BatteryTest, CommandResult, Outcome, Subject
 from twisted_gantry.site.site import Cabinet
 from twisted_gantry.web.remote_servers import Server, may_move
+from twisted_gantry.web.remotecontrol import RemoteControlSettings, may_report_to
 from twisted_gantry.wire.etc import Method
 from twisted_gantry.wire.reading import Quality
 
@@ -432,6 +433,9 @@ def test_a_missing_value_is_not_good(lost: str) -> None:
         ({"ups.1.power_rate": 60.0}, "1007"),
         ({"ups.1.power_rate": "NoData"}, "1007"),
         ({"ups.1.power_rate": None}, "1007"),
+        ({"ups.1.running_state": "float-charge"}, "1000"),
+        ({"ups.1.running_state": "testing"}, "1007"),
+        ({"ups.1.running_state": "discharging"}, "1007"),
     ],
 )
 def test_the_supply_of_a_cabinet_below_us(change: dict[str, Any], code: str) -> None:
@@ -442,6 +446,15 @@ def test_the_supply_of_a_cabinet_below_us(change: dict[str, Any], code: str) -> 
     values |= change
     rig.bench.points.declare("cab1", [PointType(name, "", name, name) for name in values])
     rig.bench.points.update("cab1", {n: (v, Quality.GOOD) for n, v in values.items()})
+    assert rig.cabinet(cmd="8", onOff="0").code == code
+
+
+@pytest.mark.parametrize(("charge", "code"), [(95.0, "1000"), (10.0, "1007")])
+def test_the_battery_behind_the_rectifiers_counts(charge: float, code: str) -> None:
+    """Where `ups` is told by a card, the cabinet's own battery still carries its own load."""
+    rig = RemoteRig(cabinets=(Cabinet("1", RECTIFIER, allow_rectifier_off=True),))
+    rig.bench.points.declare("cab1", [PointType("ups.1.power_rate", "%", "a", "a")])
+    rig.bench.points.update("cab1", {"ups.1.power_rate": (charge, Quality.GOOD)})
     assert rig.cabinet(cmd="8", onOff="0").code == code
 
 
@@ -494,6 +507,30 @@ def test_servers_that_may_be_reported_to(rule: str, given: str, moved: bool) -> 
     assert answer.code == ("1000" if moved else "1007")
     url = given if "://" in given else f"https://{given}"
     assert rig.uplink.steered == ([("server", Subject.CABINETS, url)] if moved else [])
+
+
+def test_reports_may_be_moved_back() -> None:
+    """From a listed server back to the one of the configuration, which is on no list."""
+    rig = RemoteRig(allowed_servers=["second.example"], home="https://first.example/monitor.do")
+    assert rig.cabinet(setServer="first.example/monitor.do").code == "1000"
+    assert rig.cabinet(setServer="third.example/monitor.do").code == "1007"
+
+
+@pytest.mark.parametrize(
+    ("settings", "url", "may"),
+    [
+        (None, "https://home.example/monitor.do", False),
+        ({}, "https://home.example:8443/other", True),
+        ({}, "https://second.example/x", False),
+        ({"allowed_servers": ["second.example"]}, "https://second.example/x", True),
+        ({"remote_set_server": "deny"}, "https://home.example/x", False),
+        ({"remote_set_server": "allow"}, "https://any.example/x", True),
+    ],
+)
+def test_a_server_that_was_set_before(settings: dict[str, Any] | None, url: str, may: bool) -> None:
+    """At a start the present settings decide whether a server that was set stays in force."""
+    given = None if settings is None else RemoteControlSettings(listen="tcp:3699", **settings)
+    assert may_report_to(given, "https://home.example/monitor.do")(url) == may
 
 
 @pytest.mark.parametrize(

@@ -289,3 +289,23 @@ def test_any_answer_is_taken_or_refused(answer: Any) -> None:
     """Whatever is answered, a WireError is the worst that comes of it."""
     for read in (Read(None), Read(8002), Read(8002, "", 3), Read(8016, "s")):
         outcome(lambda read=read: decode_read(read, answer), WireError)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("read", "answer"),
+    [
+        (Read(8002), 1 << 64),
+        (Read(8002), -(1 << 63) - 1),
+        (Read(8002), int("9" * 400)),
+        (Read(8002, "", 1), [1 << 64]),
+        (Read(8016, "s"), "x" * 65),
+        (Read(None), {"8002": 1 << 64}),
+        (Read(None), {"8016s": "x" * 65}),
+        (Read(None), {"8002" * 3: 1}),
+        (Read(None), {str(n): n for n in range(126)}),
+    ],
+)
+def test_what_no_register_can_hold_is_no_answer(read: Read, answer: Any) -> None:
+    """More than 64 bits, a text that fits none, a table that is none: it is kept nowhere."""
+    with pytest.raises(WireError):
+        decode_read(read, answer)

@@ -296,3 +296,31 @@ def _check(info: DevInfo) -> None:
         assert {name: r.unit for name, r in part.readings.items()} == units
         for reading in part.readings.values():
             assert (reading.value is None) == (reading.quality is not Quality.GOOD)
+
+
+def test_what_is_wrong_is_said_with_its_place() -> None:
+    """Which value of which part, and what it is; a peer's text is cut and made harmless."""
+    info = decode_dev_info(
+        poll(
+            {"dev_id": "E1", "cur_charging_power": "abc", "state": 77, "max_charging_cur": "x+1"},
+            {"dev_id": "M1", "power_w": 10**14, "role": None, "name": {"a": 1}},
+            {"dev_id": "M1"},
+            {"dev_id": "E2", "total_energy": "\x1b" * 99, "paused": 2, "prio": True},
+            {"name": "nobody"},
+            cycle_time=[3009],
+        )
+    )
+    assert set(info.wrong) == {
+        "E1: cur_charging_power is 'abc'",
+        "E1: state is 77",
+        "M1: power_w is a number out of range",
+        "M1: role is null",
+        "M1: name is an object",
+        "two devices are M1",
+        "E2: total_energy is '" + "\\x1b" * 40 + "'",
+        "E2: paused is 2",
+        "E2: prio is true or false",
+        "a device without an id such as E1 or M1",
+        "params: cycle_time is a list",
+    }
+    assert not decode_dev_info(poll({"dev_id": "E1", "state": 3})).wrong

@@ -460,6 +460,9 @@ def listed(**changes: Any) -> dict[str, Any]:
         listed(invalidTime="2029-11-29 24:00:00"),
         listed(invalidTime="2029-11-29 13:58:50.000"),
         listed(invalidTime="\x00"),
+        listed(validTime="2019-W48-5 13:58:50"),
+        listed(validTime="2019-11-29T13:58:50"),
+        listed(validTime="２０１９-11-29 13:58:50"),
         listed(invalidTime="9" * 10_000),
     ],
 )

@@ -280,6 +280,8 @@ def test_a_server_keeps_the_scheme(text: str, url: str) -> None:
         "host/moni tor.do",
         "host/monitor.do\r\nX: 1",
         "hòst/monitor.do",
+        "http\u017f://host/monitor.do",
+        "\u212aelvin.example/monitor.do",
         "[::1/monitor.do",
         "[:::]/monitor.do",
         "-host/monitor.do",

@@ -8,10 +8,11 @@ import socket
 import ssl
 import threading
 from base64 import b64encode
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -24,6 +25,9 @@ MAX_ANSWER = 16 * 1024 * 1024
 # Seconds for one answer; a command waits until it has expired, and this much longer.
 TIMEOUT = 10.0
 GRACE = 10.0
+# Seconds in which a gantry copies its store: gigabytes of history, on a slow disk.
+COPYING = 900.0
+_CHUNK = 64 * 1024
 # What of a person's name the API takes into its audit.
 _USER = re.compile(r"[A-Za-z0-9._@-]{1,40}")
 # How much of what the other side says is repeated to the person.
@@ -153,6 +157,12 @@ class _Watchdog:
     ) -> None:
         self._timer.cancel()
 
+    def slacken(self, seconds: float) -> None:
+        """Watch no more over the whole, but that something comes within each `seconds`."""
+        self._timer.cancel()
+        self.seconds = seconds
+        self.sock.settimeout(seconds)
+
     def _cut(self) -> None:
         self.expired = True
         with contextlib.suppress(OSError):  # it may be closed already
@@ -198,11 +208,45 @@ class Api:
         body = msgspec.json.encode(document)
         return self._ask("POST", path, body, timeout or self.timeout, ())
 
+    def download(self, path: str, document: object, file: IO[bytes]) -> int:
+        """Send `document` to `path`, write the answer into `file`, and return its bytes.
+
+        The answer may begin after `COPYING` seconds; then something of it comes within each
+        `timeout`. Raises Trouble.
+        """
+        body = msgspec.json.encode(document)
+        with self._exchange("POST", path, body, COPYING) as (response, watchdog):
+            if response.status != 200:
+                self._result(response, self._read(response), ())
+                raise self._error("not-json", status=response.status)
+            if response.length is None:
+                raise self._error("broke-off", Exit.UNREACHABLE)
+            watchdog.slacken(self.timeout)
+            written = 0
+            while data := response.read1(_CHUNK):
+                try:
+                    file.write(data)
+                except OSError as error:  # of this disk, not of the connection
+                    reason = error.strerror or str(error)
+                    raise Trouble("cannot-write", file=file.name, reason=reason) from None
+                written += len(data)
+            if response.length:
+                raise http.client.IncompleteRead(b"")
+        return written
+
     def _ask(
         self, method: str, target: str, body: bytes | None, timeout: float, also: Collection[int]
     ) -> Answer:
-        status, location, data = self._exchange(method, target, body, timeout)
+        with self._exchange(method, target, body, timeout) as (response, _):
+            data = self._read(response)
+        return self._result(response, data, also)
+
+    def _result(
+        self, response: http.client.HTTPResponse, data: bytes, also: Collection[int]
+    ) -> Answer:
+        status = response.status
         if 300 <= status < 400:
+            location = response.getheader("Location") or ""
             raise self._error("redirected", status=status, location=location[:_QUOTED])
         try:
             document = msgspec.json.decode(data)
@@ -222,9 +266,31 @@ class Api:
         key = "no-password" if status == 401 else "refused"
         return self._error(key, Exit.WRONG, code, status=status, name=code, message=message)
 
+    @contextmanager
     def _exchange(
         self, method: str, target: str, body: bytes | None, timeout: float
-    ) -> tuple[int, str, bytes]:
+    ) -> Iterator[tuple[http.client.HTTPResponse, "_Watchdog"]]:
+        """Send a request and give its answer, to be read in the block. Raises ApiError."""
+        connection = self._connect(timeout)
+        try:
+            self._open(connection)
+            with _Watchdog(connection.sock, timeout) as watchdog:
+                try:
+                    connection.request(method, self._base + target, body, self._headers(body))
+                    with connection.getresponse() as response:
+                        yield response, watchdog
+                    if watchdog.expired:
+                        raise TimeoutError
+                except (OSError, http.client.HTTPException, ValueError) as error:
+                    if watchdog.expired or isinstance(error, TimeoutError):
+                        raise self._error(
+                            "no-answer", Exit.UNREACHABLE, seconds=f"{watchdog.seconds:g}"
+                        ) from None
+                    raise self._error("broke-off", Exit.UNREACHABLE) from None
+        finally:
+            connection.close()
+
+    def _headers(self, body: bytes | None) -> dict[str, str]:
         headers = {"Accept": "application/json", "Connection": "close"}
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -232,25 +298,7 @@ class Api:
             headers["X-Gantry-User"] = user
         if self._authorization is not None:
             headers["Authorization"] = self._authorization.reveal()
-        connection = self._connect(timeout)
-        try:
-            self._open(connection)
-            with _Watchdog(connection.sock, timeout) as watchdog:
-                try:
-                    connection.request(method, self._base + target, body, headers)
-                    with connection.getresponse() as response:
-                        data = self._read(response)
-                    if watchdog.expired:
-                        raise TimeoutError
-                except (OSError, http.client.HTTPException, ValueError) as error:
-                    if watchdog.expired or isinstance(error, TimeoutError):
-                        raise self._error(
-                            "no-answer", Exit.UNREACHABLE, seconds=f"{timeout:g}"
-                        ) from None
-                    raise self._error("broke-off", Exit.UNREACHABLE) from None
-            return response.status, response.getheader("Location") or "", data
-        finally:
-            connection.close()
+        return headers
 
     def _open(self, connection: http.client.HTTPConnection) -> None:
         try:

@@ -8,8 +8,8 @@ from rich.text import Text
 
 from twisted_gantry.ctl import arguments, client, shapes
 from twisted_gantry.ctl.client import Api, ApiError
+from twisted_gantry.ctl.completing import DeviceCommand
 from twisted_gantry.ctl.errors import Exit, Trouble, WrongUsage
-from twisted_gantry.ctl.helptext import Command
 from twisted_gantry.ctl.render import NOTHING, Column, plain, scalar, table, word
 from twisted_gantry.ctl.session import Session, json_option, pass_session
 
@@ -20,7 +20,7 @@ _EXITS = {"done": Exit.FINE, "timeout": Exit.UNKNOWN}
 
 
 @click.command(
-    cls=Command,
+    cls=DeviceCommand,
     short_help="Tell a device to do something. · 向设备下命令",
     context_settings={"ignore_unknown_options": True},
     options_metavar="[OPTIONS]",
@@ -122,7 +122,11 @@ def _confirmed(session: Session, target: str, info: shapes.CommandInfo) -> bool:
     """Tell whether a person said yes; False where there is nothing to ask. Raises Trouble."""
     if not info.danger or info.locked:
         return False  # harmless; or the gantry will refuse it, and write down that it was asked
-    fields = {"command": info.command, "target": target, "danger": info.danger}
+    fields = {
+        "command": info.command,
+        "target": target,
+        "danger": _in(session, info.danger, info.danger_zh),
+    }
     if not session.can_ask():
         raise Trouble("needs-yes", **fields)
     what = session.texts.pick(info.en, info.zh)
@@ -220,10 +224,17 @@ def _argument(argument: shapes.Argument) -> str:
     return shown if argument.required else f"[{shown}]"
 
 
+def _in(session: Session, en: str | None, zh: str | None) -> str:
+    """Return what a device says in the language of the screen."""
+    return session.texts.pick(en or "", zh or en or "")
+
+
 def _note(session: Session, info: shapes.CommandInfo) -> Text:
     texts = session.texts
     if info.locked:
-        return Text(plain(texts("locked", locked=info.locked)), "dim")
+        locked = _in(session, info.locked, info.locked_zh)
+        return Text(plain(texts("locked", locked=locked)), "dim")
     if info.danger:
-        return Text(plain(texts("danger", danger=info.danger)), "bold red")
+        danger = _in(session, info.danger, info.danger_zh)
+        return Text(plain(texts("danger", danger=danger)), "bold red")
     return Text(NOTHING)

@@ -11,18 +11,23 @@ import click
 
 from twisted_gantry import __version__
 from twisted_gantry.ctl import client
+from twisted_gantry.ctl.backup import backup
 from twisted_gantry.ctl.check import check
 from twisted_gantry.ctl.commands import command
+from twisted_gantry.ctl.completion import completion
 from twisted_gantry.ctl.errors import Exit, Trouble, WrongUsage
 from twisted_gantry.ctl.helptext import Group
 from twisted_gantry.ctl.history import history
+from twisted_gantry.ctl.init import init
 from twisted_gantry.ctl.outbox import outbox
+from twisted_gantry.ctl.password import hash_of_password
 from twisted_gantry.ctl.probe import probe
 from twisted_gantry.ctl.registers import registers
 from twisted_gantry.ctl.session import Session, complain
 from twisted_gantry.ctl.status import status
 from twisted_gantry.ctl.texts import Texts, preferred
 from twisted_gantry.ctl.views import alarms, audit, points
+from twisted_gantry.ctl.watch import watch
 
 
 class _Gantryctl(Group):
@@ -39,7 +44,8 @@ class _Gantryctl(Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; one that there is not is told in the language of the rest."""
-        if not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+        known = args[0].startswith("-") or self.get_command(ctx, args[0]) is not None
+        if not known and not ctx.resilient_parsing:
             raise WrongUsage(_texts(ctx)("usage-command", name=args[0]), ctx)
         return super().resolve_command(ctx, args)
 
@@ -179,7 +185,23 @@ def cli(
         raise WrongUsage(texts("usage-two-files"))
 
 
-for _command in (status, points, history, alarms, command, outbox, audit, registers, check, probe):
+for _command in (
+    status,
+    watch,
+    points,
+    history,
+    alarms,
+    command,
+    outbox,
+    audit,
+    registers,
+    backup,
+    init,
+    check,
+    hash_of_password,
+    probe,
+    completion,
+):
     cli.add_command(_command)
 
 

@@ -19,6 +19,8 @@ from twisted_gantry.ctl.errors import Exit, Trouble
 from twisted_gantry.ctl.texts import Texts
 from twisted_gantry.site.secret import Secret
 
+_YES = frozenset({"y", "yes", "是"})
+
 # A secret is a line; what is longer is another file.
 MAX_SECRET = 4096
 
@@ -104,6 +106,11 @@ class Session:
             text = json.dumps(document, indent=2)
         click.echo(text)
 
+    def show_json_line(self, document: object) -> None:
+        """Write one of several results for a program, on a line of its own."""
+        text = json.dumps(document, ensure_ascii=False)
+        click.echo(text if text.isprintable() else json.dumps(document))
+
     def fail(self, trouble: Trouble) -> int:
         """Say what went wrong, and return the exit code."""
         message = self.explain(trouble)
@@ -130,19 +137,42 @@ class Session:
     def confirm(self, question: str) -> bool:
         """Ask a person; whatever is no yes, is a no."""
         click.echo(render.plain(question), nl=False, err=True)
-        return sys.stdin.readline().strip().lower() in {"y", "yes", "是"}
+        return sys.stdin.readline().strip().lower() in _YES
 
-    def hidden(self, name: str) -> str:
-        """Return a secret: asked for twice where there is a person, else a line of the input."""
+    def hidden(self, name: str, *, optional: bool = False) -> str:
+        """Return a secret: asked for twice where there is a person, else a line of the input.
+
+        An `optional` one may be empty.
+        """
         if not self.can_ask():
             text = sys.stdin.readline().rstrip("\r\n")
         else:
-            text = self._prompt("hidden", name)
-            if self._prompt("hidden-again", name) != text:
+            text = self._prompt("hidden-or-none" if optional else "hidden", name)
+            if text and self._prompt("hidden-again", name) != text:
                 raise Trouble("hidden-differ", name=name)
-        if not text:
+        if not text and not optional:
             raise Trouble("hidden-empty", name=name)
         return text
+
+    def ask(self, question: str, default: str = "") -> str:
+        """Return what a person answers, `default` for nothing."""
+        answer: str = click.prompt(
+            render.plain(question), default=default, show_default=bool(default), err=True
+        )
+        return answer.strip()
+
+    def ask_whether(self, question: str, *, default: bool) -> bool:
+        """Return whether a person says yes; for nothing, `default`."""
+        marks = "[Y/n]" if default else "[y/N]"
+        answer = click.prompt(
+            render.plain(f"{question} {marks}"),
+            default="",
+            show_default=False,
+            prompt_suffix=" ",
+            err=True,
+        )
+        answer = answer.strip().lower()
+        return answer in _YES if answer else default
 
     def _prompt(self, key: str, name: str) -> str:
         answer: str = click.prompt(

@@ -153,6 +153,12 @@ class Retried(_Shape, frozen=True):
     retried: int
 
 
+class Dropped(_Shape, frozen=True):
+    """`POST /api/v1/outbox/drop`."""
+
+    dropped: int
+
+
 class Argument(_Shape, frozen=True):
     """An argument of a command; `type` is string, integer, number, boolean, object or array.
 
@@ -174,7 +180,9 @@ class CommandInfo(_Shape, frozen=True):
     zh: str = ""
     arguments: list[Argument] = []
     danger: str | None = None
+    danger_zh: str | None = None
     locked: str | None = None
+    locked_zh: str | None = None
 
 
 class DeviceCommands(_Shape, frozen=True):

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Literal
 
+from twisted_gantry.ctl.texts_upkeep import UPKEEP
+
 Language = Literal["en", "zh"]
 
 TEXTS: Mapping[str, tuple[str, str]] = {
@@ -282,9 +284,9 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "{word!r} 不属于任何参数；参数写作 --name value。",
     ),
     "usage-arg": ("--arg {word!r}: it is NAME=VALUE.", "--arg {word!r}：应为 NAME=VALUE。"),
-    "usage-retry": (
-        "`outbox retry` takes --uplink and ids alone; --state and --limit are for the list.",
-        "`outbox retry` 只接受 --uplink 和编号；--state 与 --limit 用于列表。",
+    "usage-no-filter": (
+        "`outbox {name}` takes --uplink and ids alone; --state and --limit are for the list.",
+        "`outbox {name}` 只接受 --uplink 和编号；--state 与 --limit 用于列表。",
     ),
     "usage-two-files": (
         "--password-file and --token-file exclude each other.",
@@ -296,6 +298,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "usage-missing": ("{name} is missing.", "缺少 {name}。"),
     "usage-value": ("{name}: {message}", "{name} 无效：{message}"),
     "usage-help": ("`{path} --help` shows what there is.", "`{path} --help` 显示用法。"),
+    **UPKEEP,
 }
 """Each text in English and in Chinese, with the same fields in braces."""
 

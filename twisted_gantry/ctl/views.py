@@ -6,7 +6,7 @@ import click
 from rich.console import RenderableType
 from rich.text import Text
 
-from twisted_gantry.ctl import shapes
+from twisted_gantry.ctl import completing, shapes
 from twisted_gantry.ctl.errors import Exit, Trouble
 from twisted_gantry.ctl.helptext import Command
 from twisted_gantry.ctl.render import NOTHING, Column, plain, scalar, table, word
@@ -16,7 +16,7 @@ from twisted_gantry.ctl.session import Session, json_option, pass_session
 @click.command(
     cls=Command, short_help="Measured values, units, qualities, times. · 测点的值、质量与时间"
 )
-@click.argument("prefix", default="")
+@click.argument("prefix", default="", shell_complete=completing.points)
 @json_option
 @pass_session
 def points(session: Session, prefix: str) -> int:

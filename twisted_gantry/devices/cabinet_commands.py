@@ -22,7 +22,7 @@ _OFF_ON = Argument(choices=("0", "1"))
 COMMANDS: Mapping[str, CommandType] = MappingProxyType(
     {
         "unlock-door": CommandType(
-            {"unlockDoorId": Argument(choices=("1", "2"))},
+            {"unlockDoorId": Argument(choices=("1", "2"), subject=True)},
             "unlock a door: 1 front, 2 back",
             "远程解锁机柜门(1前门,2后门)",
         ),
@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, CommandType] = MappingProxyType(
             {"airId": _AIR_ID, "airOperate": Argument(choices=("1", "2"))},
             "air conditioner, airId 0 for all: 1 run, 2 standby",
             "开关空调(airId为0表示所有空调;1运行,2待机)",
+            about="air",
         ),
         "air-conditioner-temperature": CommandType(
             {
@@ -45,6 +46,7 @@ COMMANDS: Mapping[str, CommandType] = MappingProxyType(
             "power mode: 0 nothing off, 1 air conditioners off, 2 also the rear plate readers, "
             "3 also the rear antennas; 2 and 3 stop tolling equipment",
             "设置电源模式(0不关闭,1关闭空调,2再关闭后排牌识,3再关闭后排天线;2和3会停收费设备)",
+            about="air",
         ),
         "door-guard": CommandType(
             {"isDoorDefend": _OFF_ON}, "door guard: 0 disarm, 1 arm", "门禁布防(0撤防,1布防)"

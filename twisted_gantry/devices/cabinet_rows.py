@@ -13,6 +13,8 @@ Measured = tuple[Value, Quality]
 # Uploads in a row that must lack a row before its points go: a list that is cut short once is no
 # reason to lose them.
 MISSING_UPLOADS = 3
+# Stands for the rows of a group that was never told: that there are none, nobody said.
+_UNTOLD_ROW = "1"
 
 
 @dataclass
@@ -56,16 +58,22 @@ class Rows:
         if group.untold is None:
             update |= self._count_missing(name, known.keys() - group.rows.keys())
         else:  # it does not say that there are none
+            if not known and group.untold is not Quality.NOT_SUPPORTED:
+                # It goes with the first upload that tells of others.
+                known[_UNTOLD_ROW] = self._declare(name, _UNTOLD_ROW, missing=MISSING_UPLOADS)
             for row in known.values():
                 update |= dict.fromkeys(row.names, (None, group.untold))
         for which, readings in group.rows.items():
             if which not in known:
-                types = group_points(name, which)
-                self._points.declare(self._device, types)
-                known[which] = _Known(tuple(each.name for each in types))
+                known[which] = self._declare(name, which)
             known[which].missing = 0
             update |= _measured(f"{name}.{which}", readings)
         return update
+
+    def _declare(self, group: str, which: str, *, missing: int = 0) -> _Known:
+        types = group_points(group, which)
+        self._points.declare(self._device, types)
+        return _Known(tuple(each.name for each in types), missing)
 
     def _count_missing(self, name: str, lacking: Iterable[str]) -> dict[str, Measured]:
         update: dict[str, Measured] = {}

@@ -19,7 +19,13 @@ from twisted_gantry.devices.cfos_channel import CfosChannel, Credentials, WrongS
 from twisted_gantry.devices.cfos_commands import COMMANDS, ManagerCommands
 from twisted_gantry.devices.cfos_feeds import Feed, FeedSettings
 from twisted_gantry.devices.cfos_parts import Parts
-from twisted_gantry.devices.cfos_points import MANAGER_POINTS, PARTS, RULES
+from twisted_gantry.devices.cfos_points import (
+    MANAGER_POINTS,
+    PARTS,
+    RULES,
+    feed_points,
+    part_points,
+)
 from twisted_gantry.net.http_client import BoundedClient, NoAnswer, persistent_pool, treq_client
 from twisted_gantry.net.reconnect import Backoff
 from twisted_gantry.net.service import NamedService
@@ -191,6 +197,11 @@ class _CfosKind:
     settings = CfosSettings
     groups = frozenset({"elec"})
     parts = PARTS
+
+    def part_points(self, part: str) -> frozenset[str]:
+        """Return the names of the points of a part, without its own."""
+        types = (*part_points(part), *feed_points(part))
+        return frozenset(each.name.removeprefix(f"{part}.") for each in types)
 
     def build(self, name: str, settings: CfosSettings, context: DeviceContext) -> Cfos:
         wrong = wrong_url(settings.url)

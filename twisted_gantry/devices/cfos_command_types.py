@@ -18,8 +18,13 @@ _LIST = Argument(list, required=False)
 _SWITCH = Argument(bool)
 
 
-def _type(en: str, zh: str, **arguments: Argument) -> CommandType:
-    return CommandType(MappingProxyType(arguments), en, zh)
+def _type(en: str, zh: str, about: str = "", **arguments: Argument) -> CommandType:
+    return CommandType(MappingProxyType(arguments), en, zh, about=about)
+
+
+# What decides whether and how a car is charged: an EVSE, its registers and its settings are one
+# thing, so that interlocks that use two of these on it are refused.
+_CHARGING = "charging"
 
 
 COMMANDS: Mapping[str, CommandType] = MappingProxyType(
@@ -27,6 +32,7 @@ COMMANDS: Mapping[str, CommandType] = MappingProxyType(
         "override": _type(
             "override the current charging: flags C/c E/e U/u, mA",
             "改变当前充电：标志 C/c E/e U/u，电流 mA",
+            about=_CHARGING,
             dev_id=_DEVICE,
             flags=Argument(required=False, longest=6),
             mamps=Argument(int, required=False),
@@ -35,8 +41,9 @@ COMMANDS: Mapping[str, CommandType] = MappingProxyType(
         "enter-rfid": _type(
             "present a PIN or RFID",
             "输入PIN或RFID",
+            about=_CHARGING,
             rfid=Argument(secret=True, longest=64),
-            dev_id=Argument(required=False, longest=4),
+            dev_id=Argument(required=False, longest=4, subject=True),
         ),
         "soft-meter": _type(
             "read or set the simulated energy meter, Wh",
@@ -54,8 +61,9 @@ COMMANDS: Mapping[str, CommandType] = MappingProxyType(
         "write-register": _type(
             "write a register, or several",
             "写寄存器",
-            device=Argument(choices=tuple(DEVICES)),
-            write=Argument(longest=6),
+            about=_CHARGING,
+            device=Argument(choices=tuple(DEVICES), subject=True),
+            write=Argument(longest=6, subject=True),
             value=Argument(int, required=False),
             values=_LIST,
         ),
@@ -85,6 +93,7 @@ COMMANDS: Mapping[str, CommandType] = MappingProxyType(
         "set-params": _type(
             "set parameters of the manager, or of one of its devices",
             "设置管理器或设备参数",
+            about=_CHARGING,
             params=Argument(dict),
             force=_FORCE,
         ),
@@ -102,12 +111,14 @@ COMMANDS: Mapping[str, CommandType] = MappingProxyType(
         "reset-device": _type(
             "delete a device and make it anew; needs force",
             "删除并重建设备；需要 force",
+            about=_CHARGING,
             dev_id=_DEVICE,
             force=_FORCE,
         ),
         "delete-device": _type(
             "delete a device; needs force",
             "删除设备；需要 force",
+            about=_CHARGING,
             dev_id=_DEVICE,
             force=_FORCE,
         ),

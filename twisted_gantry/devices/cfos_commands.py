@@ -181,14 +181,20 @@ class ManagerCommands:
             plan_write(write, registers)
         except WireError as error:
             raise Wrong(str(error)) from None
-        if write.wears:
-            self._spare(device, write)
-        return await self._write(modbus(device, write))
+        if not write.wears:
+            return await self._write(modbus(device, write))
+        cells = [(device, address) for address in write.addresses]
+        self._spare(cells, write)
+        try:
+            return await self._write(modbus(device, write))
+        except NotConnected:
+            for cell in cells:  # what was not sent wears nothing
+                del self._written[cell]
+            raise
 
-    def _spare(self, device: str, write: Write) -> None:
+    def _spare(self, cells: list[tuple[str, int]], write: Write) -> None:
         """Refuse to wear the same cells of the flash again so soon."""
         now = self._clock.seconds()
-        cells = [(device, address) for address in write.addresses]
         waits = [self._written[cell] + WEAR_PAUSE - now for cell in cells if cell in self._written]
         if max(waits, default=0) > 0:
             raise Wrong(

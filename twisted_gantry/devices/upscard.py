@@ -36,6 +36,7 @@ from twisted_gantry.site.interfaces import (
     IDeviceKind,
     WrongSetting,
 )
+from twisted_gantry.site.latency import Latency
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.status import Status
 from twisted_gantry.wire.errors import WireError
@@ -155,6 +156,7 @@ class UpsCard(NamedService):
         self._settings, self._points = settings, context.points
         self._clock = context.reactor
         self._passwords = Passwords(settings.password)
+        self.poll_seconds = Latency()
         self._up = False
         self._failures = self._misses = 0  # live readings in a row
         self._reason = ""
@@ -191,7 +193,7 @@ class UpsCard(NamedService):
 
     def why_not_test(self) -> str:
         """Say what speaks against a battery test now, by the last reading."""
-        return why_not_test(self._good, running=self._tests.running)
+        return why_not_test(self._good, running=self._tests.perhaps_running)
 
     def startService(self) -> None:
         """Connect."""
@@ -254,6 +256,7 @@ class UpsCard(NamedService):
 
         reading = ensureDeferred(self._read())
         reading.addErrback(lambda f: _log.failure("{name} failed", failure=f, name=self.device))
+        reading.addCallback(lambda _: self.poll_seconds.observe(self._clock.seconds() - began))
         reading.addCallback(schedule)
 
     def _stop_polling(self) -> None:
@@ -271,6 +274,7 @@ class UpsCard(NamedService):
         if self._take(ending, self._decode_live, LIVE):
             self._failures = self._misses = 0
             self._link.proved_good()
+            self._passwords.proved()
             self.status.online()
 
     def _decode_live(self, value: str) -> Readings:

@@ -105,6 +105,7 @@ class BatteryTests:
         self._device, self._store, self._clock, self._now = device, store, clock, now
         self._name = f"{device}.battery-test"
         self._restored = self._keeping_failed = False
+        self._doubtful = False  # the reply to a T was lost, and no reading came since
         self._lost = False  # it ran when the program ended, and was not seen since
         self._seen: float | None = None  # Unix seconds; `_seen_at` is the same on the clock
         self._seen_at = self._began_at = self._kept_at = 0.0
@@ -118,6 +119,11 @@ class BatteryTests:
         """Whether a test runs, or is about to."""
         return self.last is not None and self.last.ended is None
 
+    @property
+    def perhaps_running(self) -> bool:
+        """Whether one runs, or nobody knows before the next reading."""
+        return self.running or self._doubtful
+
     def restore(self) -> Deferred[None]:
         """Take up what the last run of the program knew; until then readings are not followed."""
         return self._store.settings().addCallback(self._take_up).addErrback(self._cannot_take_up)
@@ -127,6 +133,10 @@ class BatteryTests:
         if self.running and not self._lost:
             return
         self._begin(None)
+
+    def doubt(self) -> None:
+        """Note that the reply to a `T` was lost: the next reading shows whether it runs."""
+        self._doubtful = True
 
     def stopped(self) -> None:
         """Note that the UPS said (OK to our command to stop."""
@@ -139,6 +149,7 @@ class BatteryTests:
 
     def read(self, read: Read) -> None:
         """Follow one reading."""
+        self._doubtful = False
         state, verdict = read("state"), read("self_test")
         if not self._restored or state is None:
             return

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from unicodedata import normalize
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from twisted_gantry.devices.upscard_battery import BatteryTests
 from twisted_gantry.devices.upscard_points import MAX_COMMAND, STOP_TEST
@@ -49,12 +49,13 @@ def can_stop_test(text: str) -> bool:
 class Passwords:
     """The password that the card is thought to have, and another that it may have instead.
 
-    There is another while nobody knows whether a change was done.
+    There is another while nobody knows whether a change was done, or was done in the end.
     """
 
     def __init__(self, configured: Secret | None) -> None:
         self._current = configured
         self._other: str | None = None
+        self._swapped = False
 
     def current(self) -> str | None:
         """Return the password to send, None for none."""
@@ -63,19 +64,29 @@ class Passwords:
     def adopt(self, new: str, other: str | None = None) -> None:
         """Believe in `new`, or in none if it is the word that clears it; `other` may hold too."""
         self._current = None if new == CLEAR_PASSWORD else Secret(new)
-        self._other = other
+        self._other, self._swapped = other, False
 
     def doubt(self, other: str | None) -> str:
         """Note what may hold instead; returns what is believed, as a command would say it."""
-        self._other = other
+        self._other, self._swapped = other, False
         return self.current() or CLEAR_PASSWORD
 
+    def proved(self) -> None:
+        """Note that the card takes the current one."""
+        self._swapped = False
+
     def try_other(self) -> bool:
-        """The card refused the current one: believe in the other, if there is one."""
+        """The card refused the current one: believe in the other. False if it refused both.
+
+        A card may say that a change was done, and do it a moment later: what it refuses now it may
+        want the next time.
+        """
         if self._other is None:
             return False
-        self.adopt(self._other)
-        return True
+        swapped = self._swapped
+        self.adopt(self._other, other=self.current() or CLEAR_PASSWORD)
+        self._swapped = not swapped
+        return self._swapped
 
 
 class CardCommands:
@@ -109,18 +120,29 @@ class CardCommands:
             if result.result is Outcome.DONE:
                 self._tests.stopped()
             return result
-        if command == TEST and (against := self._why_not_test()):
+        return await (self._test() if command == TEST else self._control(command))
+
+    async def _test(self) -> CommandResult:
+        if against := self._why_not_test():
             return CommandResult(Outcome.REFUSED, f"no battery test: {against}")
-        result = await self._control(command)
-        if command == TEST and result.result is Outcome.DONE:
+        try:
+            result = await self._control(TEST)
+        except CancelledError:  # whoever asked waits no more; it may have left
+            self._tests.doubt()
+            self._look_again()
+            raise
+        if result.result is Outcome.DONE:
             self._tests.began()
+        elif result.result is Outcome.TIMEOUT:
+            self._tests.doubt()
         return result
 
     async def _control(self, command: str) -> CommandResult:
         ending = await self._send(command)
+        if isinstance(ending, Result | NoReply):
+            self._look_again()
         if not isinstance(ending, Result):
             return _unanswered(ending)
-        self._look_again()
         try:
             if control_succeeded(ending.value):
                 return CommandResult(Outcome.DONE, value=ending.value)

@@ -227,7 +227,8 @@ def commands(allow_off: bool, test_stop: str = "") -> Mapping[str, CommandType]:
 
     `test_stop` is what the card is told to stop a battery test, empty if nothing is known.
     """
-    stop = {STOP_TEST: _control("stop the battery test", "停止电池测试")} if test_stop else {}
+    stop_test = _control("stop the battery test", "停止电池测试", about="battery-test")
+    stop = {STOP_TEST: stop_test} if test_stop else {}
     return MappingProxyType(
         {
             "SON": _control("output on", "打开输出", about="output"),
@@ -243,7 +244,7 @@ def commands(allow_off: bool, test_stop: str = "") -> Mapping[str, CommandType]:
             ),
             "BZON": _control("buzzer on", "打开蜂鸣器", about="buzzer"),
             "BZOFF": _control("buzzer off", "关闭蜂鸣器", about="buzzer"),
-            "T": _control("battery test", "电池测试"),
+            "T": _control("battery test", "电池测试", about="battery-test"),
             **stop,
             "query": CommandType(
                 MappingProxyType({"cmd": Argument(longest=MAX_COMMAND)}), "query", "查询"

@@ -171,7 +171,10 @@ class IDeviceKind(Interface):
     kind = Attribute("Its name in the configuration.")
     settings = Attribute("A msgspec.Struct: the keys of its [[device]] but `name` and `kind`.")
     groups = Attribute("The groups of a [[cabinet]] that such a device can be the source of.")
-    parts = Attribute("A regular expression of the names of its parts (`M1`), empty for none.")
+    parts = Attribute(
+        "A regular expression of the names of its parts (`M1`), empty for none. A kind that has "
+        "some may have `part_points(part)`, the names of the points of a part, without its own."
+    )
 
     def build(name: str, settings: Any, context: DeviceContext) -> IDevice:
         """Return the device, not started, its points declared. Raises WrongSetting."""

@@ -1,12 +1,17 @@
 """Interlocks: a condition on a point that commands a device, and undoes it when it clears.
 
 Everything goes through the command door and its audit. A missing value neither begins nor ends a
-condition. What the device refuses is tried again; a command whose outcome nobody knows is not.
+condition. What the device refuses is tried again; a command whose outcome nobody knows is not. Only
+what was done, or may have been, is undone.
+
+An interlock may command what its own condition depends on, such as a charger that is told to stop
+because it charges: it would turn back and forth for ever. Hence undoing is limited (MOST_UNDOS),
+never doing: the safe side is always reached at once.
 """
 
-import re
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -16,126 +21,39 @@ from twisted.python.failure import Failure
 
 from twisted_gantry.site.alarms import Alarms, Severity
 from twisted_gantry.site.commands import CommandDoor, Request
-from twisted_gantry.site.interfaces import CommandResult, CommandType, IStore, Outcome
+from twisted_gantry.site.interfaces import CommandResult, IStore, Outcome
+from twisted_gantry.site.interlock_rules import Action, Condition, Interlock, fight
 from twisted_gantry.site.points import Batch, Points
 from twisted_gantry.wire.reading import Value
+
+__all__ = ["Action", "Condition", "Interlock", "Interlocks", "fight"]
 
 _log = Logger()
 
 # Seconds after which a command that failed is tried again, while it is still wanted.
 RETRY = 60.0
+# So often within so many seconds an interlock undoes what it did; then the next undo waits.
+MOST_UNDOS, UNDO_WINDOW = 3, 600.0
 
 SETTING = "interlocks"
-"""The setting of the store that has the names of those whose condition holds."""
-
-_CONDITION = re.compile(
-    r"(?P<point>[^\s<>=!]+)(\s*(?P<sign><=|>=|==|!=|<|>)\s*(?P<bound>[^<>=!]*[^<>=!\s]))?"
-)
-_SIGNS: Mapping[str, Callable[[Any, Any], bool]] = {
-    "<": lambda value, bound: bool(value < bound),
-    "<=": lambda value, bound: bool(value <= bound),
-    ">": lambda value, bound: bool(value > bound),
-    ">=": lambda value, bound: bool(value >= bound),
-    "==": lambda value, bound: bool(value == bound),
-    "!=": lambda value, bound: bool(value != bound),
-}
+"""The setting of the store that has where each interlock stands that is not idle, by its `key`."""
 
 
-@dataclass(frozen=True)
-class Condition:
-    """`ups1.mains_abnormal`, which must be true, or a comparison: `ups1.battery_charge < 30`."""
+class _State(StrEnum):
+    """Where an interlock stands; the values are kept in the store."""
 
-    point: str
-    sign: str = "=="
-    bound: Value = True
-
-    @classmethod
-    def parse(cls, text: str) -> "Condition":
-        """Read a condition. Raises ValueError."""
-        match = _CONDITION.fullmatch(text.strip())
-        if match is None:
-            raise ValueError(f"no condition such as ups1.battery_charge < 30: {text!r}")
-        if match["sign"] is None:
-            return cls(match["point"])
-        bound = _bound(match["bound"])
-        if isinstance(bound, bool | str) and match["sign"] not in ("==", "!="):
-            raise ValueError(f"{match['sign']} compares numbers: {text!r}")
-        return cls(match["point"], match["sign"], bound)
-
-    def holds(self, value: Value) -> bool | None:
-        """Tell whether a value fulfils it; None if the value is missing or of another kind."""
-        numbers = (int, float)
-        alike = type(value) is type(self.bound) or (
-            isinstance(value, numbers)
-            and isinstance(self.bound, numbers)
-            and bool not in (type(value), type(self.bound))
-        )
-        return _SIGNS[self.sign](value, self.bound) if alike else None
+    IDLE = ""
+    DO = "do"
+    """The condition holds, and nothing is done yet: it failed, or waits for what is under way."""
+    DOING = "doing"
+    HELD = "held"
+    """The condition holds, and it was done, or nobody knows."""
+    UNDO = "undo"
+    """The condition is over, and nothing is undone yet."""
+    UNDOING = "undoing"
 
 
-def _bound(text: str) -> Value:
-    if text in ("true", "false"):
-        return text == "true"
-    if re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,15})?", text):
-        return float(text)
-    return text.strip("\"'")
-
-
-@dataclass(frozen=True)
-class Action:
-    """A command to one device."""
-
-    target: str
-    command: str
-    args: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Interlock:
-    """When `when` has held for `delay` seconds, `do`; when it is over, `undo` if there is one.
-
-    `confirmed` is the operator's yes to a dangerous command.
-    """
-
-    name: str
-    when: Condition
-    delay: float
-    do: Action
-    undo: Action | None = None
-    confirmed: bool = False
-
-
-def fight(first: Interlock, second: Interlock, types: Mapping[str, CommandType]) -> bool:
-    """Tell whether two interlocks would work against each other.
-
-    They do if they act on the same thing in different ways, or in the same way while one of them
-    would undo it under the other. `types` has the type of each command, by `target.command`.
-    """
-    pairs = [
-        (one, other)
-        for one in (first.do, first.undo)
-        for other in (second.do, second.undo)
-        if one is not None and other is not None
-    ]
-    return any(_same_thing(*pair, types) and pair[0] != pair[1] for pair in pairs)
-
-
-def _same_thing(one: Action, other: Action, types: Mapping[str, CommandType]) -> bool:
-    if one.target != other.target:
-        return False
-    kinds = [types.get(f"{each.target}.{each.command}") for each in (one, other)]
-    abouts = {kind.about for kind in kinds if kind is not None}
-    if one.command != other.command and (len(abouts) > 1 or abouts <= {""}):
-        return False
-    subjects = [
-        {
-            name: str(action.args.get(name))
-            for name, argument in (kind.arguments if kind is not None else {}).items()
-            if argument.subject
-        }
-        for action, kind in zip((one, other), kinds, strict=True)
-    ]
-    return subjects[0] == subjects[1]
+_ENGAGED = frozenset({_State.DO, _State.DOING, _State.HELD})
 
 
 class _Watch:
@@ -143,82 +61,142 @@ class _Watch:
 
     def __init__(self, interlock: Interlock, interlocks: "Interlocks") -> None:
         self.interlock, self._all = interlock, interlocks
-        self.engaged = False
-        self._pending: IDelayedCall | None = None
-        self._retry: IDelayedCall | None = None
-        self._busy = False
-        self._wanted: Action | None = None
+        self.state = _State.IDLE
+        self._pending: IDelayedCall | None = None  # the delay of the condition
+        self._later: IDelayedCall | None = None  # the next try, or an undo that waits
+        self._busy = False  # a command is under way
+        self._undone: deque[float] = deque(maxlen=MOST_UNDOS)
+
+    def resume(self, kept: str) -> None:
+        """Take up where an earlier process stood; what it had begun may have been done."""
+        self.state = _State(kept) if kept in set(_State) else _State.IDLE
+        under_way = {_State.DOING: self.interlock.do, _State.UNDOING: self.interlock.undo}
+        action = under_way.get(self.state)
+        if action is not None:
+            self._complain(action, "timeout: the gantry was ended meanwhile")
+        if self.state is _State.DOING:
+            self.state = _State.HELD
+        elif self.state is _State.UNDOING or self._action is None:
+            self.state = _State.IDLE
+        if self.state in (_State.DO, _State.UNDO):
+            self._wait(RETRY)
 
     def look(self, value: Value) -> None:
         """Look at the point again."""
         holds = self.interlock.when.holds(value)
-        if holds is None or holds == self.engaged:
+        if holds is None or holds == (self.state in _ENGAGED):
             self._cancel_pending()
         elif not holds:
-            self._set(False)
-            self._want(self.interlock.undo)
+            self._over()
         elif self._pending is None:
             self._pending = self._all.clock.callLater(self.interlock.delay, self._engage)
 
     def stop(self) -> None:
         """Cancel every timer."""
         self._cancel_pending()
-        self._cancel_retry()
-        self._wanted = None
+        self._cancel_later()
 
     def _engage(self) -> None:
         self._pending = None
-        self._set(True)
-        self._want(self.interlock.do)
+        if self.state is _State.UNDO:  # what was done still is
+            self._become(_State.DOING if self._busy else _State.HELD)
+        elif self.state is _State.IDLE and self._busy:
+            self._become(_State.DOING)
+        else:
+            self._become(_State.DO)
+            if not self._busy:
+                self._act()
 
-    def _set(self, engaged: bool) -> None:
-        self.engaged = engaged
+    def _over(self) -> None:
+        if self.state is _State.DO:  # nothing was done
+            self._become(_State.UNDOING if self._busy else _State.IDLE)
+        elif self.interlock.undo is None:
+            self._become(_State.IDLE)
+        else:
+            self._become(_State.UNDO)
+            if not self._busy:
+                self._undo()
+
+    def _undo(self) -> None:
+        """Undo it, at once or as soon as it may."""
+        now = self._all.clock.seconds()
+        full = len(self._undone) == MOST_UNDOS
+        wait = self._undone[0] + UNDO_WINDOW - now if full else 0.0
+        if wait <= 0:
+            self._undone.append(now)
+            self._act()
+            return
+        self._later = self._all.clock.callLater(wait, self._undo)
+        name = self.interlock.name
+        self._all.alarms.set(
+            self._alarm,
+            Severity.WARNING,
+            f"the interlock {name} turns back and forth: what it did stays for {wait:.0f} s",
+            f"联锁 {name} 反复动作:其操作将保持 {wait:.0f} 秒",
+        )
+
+    def _become(self, state: _State) -> None:
+        """Stand elsewhere, and keep it; what was waited for, and said of it, is over."""
+        self._cancel_later()
+        self.state = state
+        if state in (_State.IDLE, _State.HELD) and not self._busy:
+            self._all.alarms.clear(self._alarm)
         self._all.keep()
 
-    def _want(self, action: Action | None) -> None:
-        """Let `action` be done, after what is under way; it replaces what was to be tried again."""
-        self._cancel_retry()
-        self._wanted = action
-        if action is None:
-            self._all.alarms.clear(self._alarm)
-        elif not self._busy:
-            self._act()
+    @property
+    def _action(self) -> Action | None:
+        return self.interlock.do if self.state in _ENGAGED else self.interlock.undo
 
     def _act(self) -> None:
-        action, self._retry = self._wanted, None
-        if action is None:
+        """Do what is still to be done."""
+        self._later = None
+        action = self._action
+        if action is None or not self._all.running:
             return
+        self._become(_State.DOING if self.state is _State.DO else _State.UNDOING)
         self._busy = True
         done = self._all.run(self.interlock, action)
-        done.addCallback(self._ended, action).addErrback(self._failed, action)
-
-    def _ended(self, result: CommandResult, action: Action) -> None:
-        self._settle(action, result.result, result.detail)
+        done.addCallback(lambda result: self._settle(action, result.result, result.detail))
+        done.addErrback(self._failed, action)
 
     def _failed(self, failure: Failure, action: Action) -> None:
         _log.failure("the interlock {name} failed", failure=failure, name=self.interlock.name)
         self._settle(action, Outcome.FAILED, "see the log")
 
     def _settle(self, action: Action, result: Outcome, detail: str) -> None:
+        """Go on after a command: `timeout` may have been done, and is not done again."""
         self._busy = False
-        if self._wanted is not action:
-            self._act()  # the condition changed meanwhile
+        if not self._all.running:
             return
-        if result is Outcome.DONE:
-            self._wanted = None
-            self._all.alarms.clear(self._alarm)
+        failed = result in (Outcome.FAILED, Outcome.REFUSED)
+        wanted = self._action is action
+        if self.state is _State.UNDO and not failed:  # it was over before it was done
+            self._undo()
             return
-        what = f"{action.target} {action.command}: {result.value} {detail}".rstrip()
+        if self.state is _State.DO and not failed:  # it holds again, and was undone
+            self._act()
+            return
+        ends = {_State.DOING: _State.HELD, _State.UNDOING: _State.IDLE}
+        again = {_State.DOING: _State.DO, _State.UNDOING: _State.UNDO}
+        # What failed while it was not wanted any more needs no undoing.
+        unwanted = _State.HELD if self.state is _State.DO else _State.IDLE
+        self._become((again if failed else ends).get(self.state, unwanted))
+        if wanted and result is not Outcome.DONE:
+            self._complain(action, f"{result.value} {detail}".rstrip())
+        if self.state in again.values():
+            self._wait(RETRY)
+
+    def _wait(self, seconds: float) -> None:
+        self._later = self._all.clock.callLater(seconds, self._act)
+
+    def _complain(self, action: Action, why: str) -> None:
+        what = f"{action.target} {action.command}: {why}"
         self._all.alarms.set(
             self._alarm,
             Severity.WARNING,
             f"the interlock {self.interlock.name} could not act: {what}",
             f"联锁 {self.interlock.name} 未能执行:{what}",
         )
-        if result is Outcome.TIMEOUT:
-            self._wanted = None  # it may have been done
-        elif self._all.running:
-            self._retry = self._all.clock.callLater(RETRY, self._act)
 
     @property
     def _alarm(self) -> str:
@@ -226,17 +204,17 @@ class _Watch:
 
     def _cancel_pending(self) -> None:
         call, self._pending = self._pending, None
-        if call is not None:
+        if call is not None and call.active():
             call.cancel()
 
-    def _cancel_retry(self) -> None:
-        call, self._retry = self._retry, None
-        if call is not None:
+    def _cancel_later(self) -> None:
+        call, self._later = self._later, None
+        if call is not None and call.active():
             call.cancel()
 
 
 class Interlocks:
-    """All interlocks of a site. Which conditions hold is kept: a restart does not lose an undo."""
+    """All interlocks of a site. Where each stands is kept: a restart loses neither do nor undo."""
 
     def __init__(
         self,
@@ -255,22 +233,29 @@ class Interlocks:
     def start(self) -> None:
         """Begin to watch."""
         self.running = True
-        self._store.settings().addCallback(self._begin).addErrback(_log_failure)
+        settings = self._store.settings().addErrback(_nothing_kept)
+        settings.addCallback(self._begin).addErrback(_log_failure)
 
     def _begin(self, settings: Mapping[str, Any]) -> None:
-        kept = settings.get(SETTING)
+        if not self.running:
+            return
+        given = settings.get(SETTING)
+        kept = dict(given) if isinstance(given, dict) else {}
         for watch in self._watches:
-            watch.engaged = isinstance(kept, list) and watch.interlock.name in kept
-        if self.running:
-            self._unsubscribe = self._points.subscribe(self._changed)
-            for watch in self._watches:
-                point = self._points.get(watch.interlock.when.point)
-                watch.look(None if point is None else point.good)
+            watch.resume(str(kept.get(watch.interlock.key, "")))
+        if kept.keys() - {watch.interlock.key for watch in self._watches}:
+            _log.warn("what an interlock did that is configured no more stays done")
+        if given is not None:
+            self.keep()
+        self._unsubscribe = self._points.subscribe(self._changed)
+        for watch in self._watches:
+            point = self._points.get(watch.interlock.when.point)
+            watch.look(None if point is None else point.good)
 
     def keep(self) -> None:
-        """Keep which conditions hold."""
-        engaged = [watch.interlock.name for watch in self._watches if watch.engaged]
-        self._store.put_setting(SETTING, engaged or None).addErrback(_log_failure)
+        """Keep where each stands."""
+        states = {w.interlock.key: w.state.value for w in self._watches if w.state}
+        self._store.put_setting(SETTING, states or None).addErrback(_log_failure)
 
     def stop(self) -> None:
         """Watch no more; what was done stays done."""
@@ -300,6 +285,12 @@ class Interlocks:
             point = watch.interlock.when.point
             if point in good:
                 watch.look(good[point])
+
+
+def _nothing_kept(failure: Failure) -> Mapping[str, Any]:
+    """Watch all the same: what an earlier process did is lost, what is to come must not be."""
+    _log_failure(failure)
+    return {}
 
 
 def _log_failure(failure: Failure) -> None:

@@ -4,12 +4,16 @@ The ledger is kept in the same transaction as the row, so that created = deliver
 set aside + dropped holds in the file at every moment, also after a crash.
 """
 
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from twisted_gantry.site.interfaces import Cap, Ledger, Report
+
+QUEUED_AGAIN = "queued again"
+"""The reason on a queued report that a person wants sent, after it had been set aside."""
 
 _COLUMNS = "id, uplink, kind, subject, body, created, urgent, state, reason, tries"
 
@@ -162,23 +166,14 @@ def set_aside(db: sqlite3.Connection, report: int, reason: str) -> None:
 
 
 def retry(db: sqlite3.Connection, uplink: str, reports: Iterable[int] | None) -> int:
-    """Queue what was set aside again, with a clean slate."""
-    if reports is None:
-        chosen = [
-            row[0]
-            for row in db.execute(
-                "SELECT id FROM outbox WHERE uplink = ? AND state = 'set-aside'", (uplink,)
-            )
-        ]
-    else:
-        chosen = list(reports)
-    moved = 0
-    for report in chosen:
-        moved += db.execute(
-            "UPDATE outbox SET state = 'queued', reason = '', tries = 0 "
-            "WHERE id = ? AND uplink = ? AND state = 'set-aside'",
-            (report, uplink),
-        ).rowcount
+    """Queue what was set aside again: no tries, and the reason says that somebody wants it."""
+    chosen = None if reports is None else json.dumps(list(reports))
+    moved = db.execute(
+        "UPDATE outbox SET state = 'queued', reason = ?3, tries = 0 "
+        "WHERE uplink = ?1 AND state = 'set-aside' "
+        "AND (?2 IS NULL OR id IN (SELECT value FROM json_each(?2)))",
+        (uplink, chosen, QUEUED_AGAIN),
+    ).rowcount
     if moved:
         _count(db, uplink, queued=moved, set_aside=-moved)
     return moved
@@ -210,3 +205,17 @@ def ledger(db: sqlite3.Connection, uplink: str) -> Ledger:
     ).fetchone()
     created, delivered, queued, set_aside, dropped, size = row
     return Ledger(created, delivered, queued, set_aside, dropped, size, first and first[0])
+
+
+def drop(db: sqlite3.Connection, uplink: str, reports: Iterable[int] | None) -> int:
+    """Give up what was set aside, for good; what is queued stays."""
+    chosen = None if reports is None else json.dumps(list(reports))
+    sizes = db.execute(
+        "DELETE FROM outbox WHERE uplink = ?1 AND state = 'set-aside' "
+        "AND (?2 IS NULL OR id IN (SELECT value FROM json_each(?2))) RETURNING length(body)",
+        (uplink, chosen),
+    ).fetchall()
+    if sizes:
+        size = sum(each for (each,) in sizes)
+        _count(db, uplink, set_aside=-len(sizes), dropped=len(sizes), size=-size)
+    return len(sizes)

@@ -58,6 +58,17 @@ MIGRATIONS = (
 )
 
 
+def ended_unclean(folder: Path) -> str:
+    """Return the number of the process that used the folder and did not let it go, if there is.
+
+    Asked before `lock`: that process may still run, and then the lock tells.
+    """
+    try:
+        return (folder / LOCK).read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return ""
+
+
 def lock(folder: Path) -> IO[str]:
     """Make the folder if there is none, and take it for this process, until the file is closed.
 

@@ -23,7 +23,8 @@ from twisted_gantry.site.interfaces import (
 from twisted_gantry.site.latency import Latency
 from twisted_gantry.store import history_schema, outbox
 from twisted_gantry.store.backup import Backups
-from twisted_gantry.store.schema import FILE, Unusable, lock, open_database
+from twisted_gantry.store.database import Unusable
+from twisted_gantry.store.schema import FILE, ended_unclean, lock, open_database
 from twisted_gantry.store.writer import ThreadWriter, Writer
 
 # The audit is kept to this many entries, the oldest going first.
@@ -235,6 +236,7 @@ class SqliteStore:
 
         def let_go(_: None) -> None:
             if self._lock is not None:
+                self._lock.truncate(0)  # ended in order
                 self._lock.close()
 
         return closed.addCallback(let_go)
@@ -257,6 +259,7 @@ def open_store(folder: Path, reactor: IReactorFromThreads, now: Callable[[], flo
 
     Raises `schema.Unusable`, whose text is for the operator.
     """
+    last = ended_unclean(folder)
     lock_file = lock(folder)
     try:
         db, found = open_database(folder, now)
@@ -268,6 +271,12 @@ def open_store(folder: Path, reactor: IReactorFromThreads, now: Callable[[], flo
     except BaseException:
         lock_file.close()
         raise
+    if last:
+        [(waiting,)] = db.execute("SELECT count(*) FROM outbox WHERE state = 'queued'").fetchall()
+        found.append(
+            f"process {last} did not end in order (killed, or a power cut); its data is whole, "
+            f"{waiting} reports wait to be sent"
+        )
     if interrupted:
         found.append(f"{interrupted} commands had no outcome when the program last ended")
     return SqliteStore(ThreadWriter(db, reactor), now, found, lock_file, Backups(folder, reactor))

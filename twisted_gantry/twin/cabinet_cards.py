@@ -4,18 +4,21 @@ Source: `001_3191ba0a590d87d6.txt`, section 4; decisions: `etc-gantry.md`, "Whit
 """
 
 from collections.abc import Callable
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc import NO_VERSION, CardList, decode_cards
+
+# No clock that is right shows less: the day of the document's last revision.
+BUILT = datetime(2019, 11, 30, tzinfo=UTC).timestamp()
 
 
 class WhiteList:
     """The list, and the cards of it that are in force. `now` is the cabinet's clock, Unix seconds.
 
-    Days are applied while `trusted()`, and else the cards that were last in force stay: a clock
-    whose battery is dead must not lock crews out. Where no day could ever be applied, the whole
-    list is in force.
+    Days are applied while `trusted()` and the clock is past BUILT, and else the cards that were
+    last in force stay: a clock whose battery is dead must not lock crews out. Where no day could
+    ever be applied, the whole list is in force.
     """
 
     def __init__(self, now: Callable[[], float], trusted: Callable[[], bool], zone: tzinfo) -> None:
@@ -31,9 +34,9 @@ class WhiteList:
 
     def refresh(self) -> None:
         """Find which cards are in force, if the clock can tell."""
-        if not (self._trusted() and self._days):
-            return
         now = self._now()
+        if not (self._trusted() and now > BUILT and self._days):
+            return
         self._in_force = frozenset(
             card_id
             for card_id, spans in self._days.items()

@@ -172,10 +172,13 @@ class Calls:
 
     def _set_params(self, query: Query) -> str:
         content = query.content()
-        if isinstance(content, dict) and "devices" in content:
-            return self._change_device(content)
-        self._manager.change_params(convert(content, ParamsChange))
-        return OK
+        change = convert(content, ParamsChange)
+        if "devices" not in content:
+            self._manager.change_params(change)
+            return OK
+        told = self._change_device(content)
+        self._manager.params.change(change)
+        return told
 
     def _set_device(self, query: Query) -> str:
         content = query.content()

@@ -262,17 +262,14 @@ class FedEvse(Wallbox):
 
     com_error: str = NEVER_FED
     fed_state: EvseState = EvseState.OFFLINE
+    plugged: bool = False
     fed_model: str = ""
     fed_ma: tuple[float, ...] = (0.0, 0.0, 0.0)
     fed_wh: float = 0.0
 
     @property
     def car(self) -> bool:
-        return self.fed_state in {
-            EvseState.VEHICLE_PRESENT,
-            EvseState.CHARGING,
-            EvseState.CHARGING_VENTILATED,
-        }
+        return self.plugged
 
     @property
     def state(self) -> EvseState:
@@ -304,6 +301,8 @@ class FedEvse(Wallbox):
             self.fed_state = EvseState(feed.state)
         elif self.fed_state is EvseState.OFFLINE:
             self.fed_state = EvseState.WAITING
+        if self.fed_state is not EvseState.ERROR:  # an error unplugs no car
+            self.plugged = self.fed_state is not EvseState.WAITING
         if feed.model is not None:
             self.fed_model = feed.model
         if feed.current is not None:

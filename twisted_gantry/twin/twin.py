@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from twisted.protocols.policies import WrappingFactory
 
 from twisted_gantry.net.http_client import BoundedClient, persistent_pool, treq_client
+from twisted_gantry.net.listener import CannotListen, Closable, Listener
 from twisted_gantry.twin.bms import Ems
 from twisted_gantry.twin.cabinet import MONITOR_URL, CabinetTwin
 from twisted_gantry.twin.cfos import ADMIN_PASSWORD, PowerBrain
@@ -30,7 +31,6 @@ from twisted_gantry.twin.faults import (
     Faults,
 )
 from twisted_gantry.twin.fogslink import Cloud, CloudFactory
-from twisted_gantry.net.listener import CannotListen, Closable, Listener
 from twisted_gantry.twin.upscard import Card, UpsCardFactory
 from twisted_gantry.twin.upscard_http import ups_http_face
 from twisted_gantry.twin.world.world import World

@@ -63,7 +63,8 @@ class EtcUplink(NamedService):
     """Reports to the ETC platform, on timers and on every edge.
 
     `now` returns Unix seconds, `spread` a random number in [0, 1); `close` frees what the channel
-    holds.
+    holds. `may_report_to(url)` tells of a server that was set before this start whether it is
+    still one that the authentication code may go to.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class EtcUplink(NamedService):
         now: Callable[[], float],
         spread: Callable[[], float],
         close: Callable[[], Deferred[Any]],
+        may_report_to: Callable[[str], bool] = lambda url: True,
     ) -> None:
         super().__init__(NAME)
         self.status = Status(NAME, now)
@@ -82,7 +84,13 @@ class EtcUplink(NamedService):
         self._cap = Cap(settings.backlog_size, settings.backlog_age or math.inf)
         self._alarms = OutboxAlarms(NAME, site.alarms)
         self._steering = Steering(
-            settings.url, settings.period, site.store, clock, now, self._steered
+            settings.url,
+            settings.period,
+            site.store,
+            clock,
+            now,
+            self._steered,
+            may_report_to,
         )
         self._reporter = Reporter(
             NAME,
@@ -252,9 +260,11 @@ def etc_uplink(
     reactor: Any,
     now: Callable[[], float],
     spread: Callable[[], float],
+    may_report_to: Callable[[str], bool] = lambda url: True,
 ) -> EtcUplink:
     """Return the uplink over HTTP, with a pool of connections of its own."""
     pool = persistent_pool(reactor)
     client = BoundedClient(treq_client(reactor, pool), reactor, deadline=settings.deadline)
     channel = EtcChannel(settings.auth, client)
-    return EtcUplink(settings, site, channel, reactor, now, spread, pool.closeCachedConnections)
+    close = pool.closeCachedConnections
+    return EtcUplink(settings, site, channel, reactor, now, spread, close, may_report_to)

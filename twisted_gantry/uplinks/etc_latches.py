@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from twisted_gantry.site.alarms import Alarm
 from twisted_gantry.wire.etc_reports import Group
 
+_Key = tuple[str, str]
+
 
 @dataclass(frozen=True)
 class Edge:
@@ -26,6 +28,11 @@ class Edge:
     rows: tuple[Group, ...] = ()
     weight: int = 0
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What a newer edge of the same takes the place of; parts of a device share its alarms."""
+        return self.name, self.source
+
 
 class Latches:
     """The edges of one cabinet that no acknowledged report has carried yet.
@@ -36,42 +43,42 @@ class Latches:
     """
 
     def __init__(self) -> None:
-        self._edges: dict[str, Edge] = {}
-        self._carrier: dict[str, int] = {}
-        self._refused: Counter[str] = Counter()
+        self._edges: dict[_Key, Edge] = {}
+        self._carrier: dict[_Key, int] = {}
+        self._refused: Counter[_Key] = Counter()
 
     def add(self, edge: Edge) -> None:
         """Latch an edge; a newer one of the same name takes its place, unless it weighs less."""
-        known = self._edges.get(edge.name)
-        if known is not None and edge.name not in self._carrier and known.weight > edge.weight:
+        known = self._edges.get(edge.key)
+        if known is not None and edge.key not in self._carrier and known.weight > edge.weight:
             return
-        self._edges[edge.name] = edge
-        self._carrier.pop(edge.name, None)
-        del self._refused[edge.name]
+        self._edges[edge.key] = edge
+        self._carrier.pop(edge.key, None)
+        del self._refused[edge.key]
 
     def waiting(self, *, urgent: bool) -> list[Edge]:
         """Return those that no stored report carries, and that an urgent one may still carry."""
         return [
             edge
-            for name, edge in self._edges.items()
-            if name not in self._carrier and not (urgent and self._refused[name] > 1)
+            for key, edge in self._edges.items()
+            if key not in self._carrier and not (urgent and self._refused[key] > 1)
         ]
 
     def carried(self, edges: Iterable[Edge], report: int) -> None:
         """Note which report carries them; one that came anew meanwhile waits on."""
         for edge in edges:
-            if self._edges.get(edge.name) is edge:
-                self._carrier[edge.name] = report
+            if self._edges.get(edge.key) is edge:
+                self._carrier[edge.key] = report
 
     def left(self, reports: Iterable[int], acknowledged: bool) -> bool:
         """Note that reports left the queue; True if an edge wants another carrier at once."""
         gone = set(reports)
-        names = [name for name, report in self._carrier.items() if report in gone]
-        for name in names:
-            del self._carrier[name]
+        keys = [key for key, report in self._carrier.items() if report in gone]
+        for key in keys:
+            del self._carrier[key]
             if acknowledged:
-                del self._edges[name]
-                del self._refused[name]
+                del self._edges[key]
+                del self._refused[key]
             else:
-                self._refused[name] += 1
-        return any(self._refused[name] == 1 for name in names)
+                self._refused[key] += 1
+        return any(self._refused[key] == 1 for key in keys)

@@ -27,6 +27,18 @@ def has_own_rows(points: Points, source: str, group: str) -> bool:
     return bool(points.under(f"{source}.{group}."))
 
 
+def is_native(points: Points, source: str) -> bool:
+    """Tell whether a source speaks in the report's own fields, whatever rows it has now.
+
+    The points of groups that are objects are there from its start.
+    """
+    return any(
+        has_own_rows(points, source, name)
+        for name, shape in etc_uploads.GROUPS.items()
+        if not shape.is_array
+    )
+
+
 def own_rows(points: Points, source: str, group: str) -> tuple[wire.Group, ...]:
     """Return the rows of a group as a source has them; an object is one row."""
     if not etc_uploads.GROUPS[group].is_array:

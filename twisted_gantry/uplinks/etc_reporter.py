@@ -111,7 +111,8 @@ class Reporter:
             if not sources:
                 continue
             for group, source in sources:
-                if alarm.active and alarm.group == group:
+                told = alarm.active and alarm.group == group
+                if told and etc_rows.concerns(self._site, alarm, source):
                     rows = etc_rows.edge_rows(self._site, source, group)
                     edge = Edge(alarm.name, source, group, alarm, rows)
                     self._latches[cabinet.id].add(edge)
@@ -147,29 +148,33 @@ class Reporter:
 
     def _weight(self, door: str) -> int:
         """Return how much there is to tell of a door: it is open illegally, open, unlocked."""
-        good = {part: self._site.points[f"{door}{part}"].good for part in _MOVES}
-        if good["open_illegally"]:
+        points = {part: self._site.points.get(f"{door}{part}") for part in _MOVES}
+        good = {part: point.good for part, point in points.items() if point is not None}
+        if good.get("open_illegally"):
             return 3
-        if good["closed"] is False:
+        if good.get("closed") is False:
             return 2
-        return 1 if good["locked"] is False else 0
+        return 1 if good.get("locked") is False else 0
 
     def _report_at_once(self, cabinet: Cabinet) -> None:
-        """Report now; what changes within the next second is gathered into one more report."""
-        if cabinet.id in self._windows:
-            self._more.add(cabinet.id)
-            return
-        self._open_window(cabinet)
-        self._report_cabinet(cabinet, urgent=True)
+        """Report now; what changes within the next second is gathered into one more report.
 
-    def _open_window(self, cabinet: Cabinet) -> None:
-        self._windows[cabinet.id] = self._clock.callLater(GATHER, self._gathered, cabinet)
+        One reading may bring several changes, one call after the other, and its device back: the
+        report is made when all of that is known.
+        """
+        self._more.add(cabinet.id)
+        if cabinet.id not in self._windows:
+            self._open_window(cabinet, 0)
+
+    def _open_window(self, cabinet: Cabinet, seconds: float) -> None:
+        self._windows[cabinet.id] = self._clock.callLater(seconds, self._gathered, cabinet)
 
     def _gathered(self, cabinet: Cabinet) -> None:
         del self._windows[cabinet.id]
         if cabinet.id in self._more:
             self._more.discard(cabinet.id)
-            self._report_at_once(cabinet)
+            self._open_window(cabinet, GATHER)
+            self._report_cabinet(cabinet, urgent=True)
 
     # -- what
 
@@ -192,7 +197,7 @@ class Reporter:
             # It shows a pulse that is over: a later report says so.
             self._more.add(cabinet.id)
             if cabinet.id not in self._windows:
-                self._open_window(cabinet)
+                self._open_window(cabinet, GATHER)
 
     def _keep(
         self,

@@ -5,7 +5,7 @@ points can be the source of the group. Source: `001_3191ba0a590d87d6.txt`, secti
 decisions: `etc-gantry.md`, "Meaning".
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -15,7 +15,13 @@ from twisted_gantry.site.points import Points
 from twisted_gantry.site.site import Cabinet, Site
 from twisted_gantry.site.status import State
 from twisted_gantry.uplinks.etc_latches import Edge
-from twisted_gantry.uplinks.etc_native_rows import GROUPS, has_own_rows, own_rows, with_door
+from twisted_gantry.uplinks.etc_native_rows import (
+    GROUPS,
+    has_own_rows,
+    is_native,
+    own_rows,
+    with_door,
+)
 from twisted_gantry.wire import etc_reports as wire
 from twisted_gantry.wire.etc import SENTINELS, Sentinel, flag, number, percent
 from twisted_gantry.wire.reading import Value
@@ -141,45 +147,75 @@ class _CabinetRows:
     def _rows(self, source: str, group: str) -> tuple[wire.Group, ...]:
         points = self._site.points
         device = source.partition(".")[0]
+        state = self._site.devices[device].status.state
         own = has_own_rows(points, source, group)
-        if self._site.devices[device].status.state is State.OFFLINE:
+        if state is State.OFFLINE:
             # It carries no edge: it says nothing but that nothing is known.
             rows = own_rows(points, source, group) if own else ()
             return tuple(failed(group, row) for row in rows) or (failed(group, None),)
         edges = [e for e in self._edges if e.group == group and e.source == source]
-        self.carried.extend(edges)
-        if own:
+        native = is_native(points, source)
+        # Once a cabinet has told, it lacks what it has no row of.
+        if own or (native and state is State.ONLINE and _numbered(group)):
             return self._own(source, group, edges)
-        raised = [a for a in self._site.alarms.active(device) if a.group == group]
+        self.carried.extend(edges)
+        if native:
+            return (_no_data(group),)
+        raised = [
+            alarm
+            for alarm in self._site.alarms.active(device)
+            if alarm.group == group and concerns(self._site, alarm, source)
+        ]
         told = [edge.alarm for edge in edges if edge.alarm is not None]
         self.over = self.over or any(alarm.name not in {a.name for a in raised} for alarm in told)
         make = _MAPPED.get(group)
         if make is None:
-            return (wire.filled(GROUPS[group], Sentinel.NO_DATA, **_numbered(group)),)
+            return (_no_data(group),)
         return (make(_Row(source, points), "1", _Alarms(raised, told), self._which),)
 
-    def _own(self, source: str, group: str, edges: Collection[Edge]) -> tuple[wire.Group, ...]:
+    def _own(self, source: str, group: str, edges: Sequence[Edge]) -> tuple[wire.Group, ...]:
         """Return rows as a source has them; of an edge that is over, as they stood then."""
-        rows = own_rows(self._site.points, source, group)
-        active = {alarm.name for alarm in self._site.alarms.active(source)}
-        shown = rows
-        for edge in edges:
-            if edge.alarm is None:
-                [doors] = shown
-                [moved] = edge.rows
-                assert isinstance(doors, wire.Doors)
-                assert isinstance(moved, wire.Doors)
-                shown = (with_door(doors, edge.name.rpartition(".")[2], moved),)
-            elif group != "doors" and edge.name not in active:
-                shown = edge.rows
-        self.over = self.over or shown != rows
+        rows = shown = own_rows(self._site.points, source, group)
+        carried = edges
+        if group == "doors":
+            shown = (_doors(rows, edges),)
+        else:
+            active = {alarm.name for alarm in self._site.alarms.active(source)}
+            then = next((e.rows for e in edges if e.rows and e.name not in active), None)
+            shown = rows if then is None else then
+            # One report shows one moment: the edges of another wait for the next report.
+            carried = [e for e in edges if then is None or e.rows in ((), then)]
+        self.carried.extend(carried)
+        self.over = self.over or shown != rows or len(carried) < len(edges)
         return shown
+
+
+def _doors(rows: tuple[wire.Group, ...], edges: Iterable[Edge]) -> wire.Doors:
+    """Return the doors, each that moved as it stood then, and a fault of theirs though it is over.
+
+    What a door did is told by its own edge; an alarm beside it tells no more.
+    """
+    [doors] = rows
+    assert isinstance(doors, wire.Doors)
+    for edge in edges:
+        [moved] = edge.rows
+        assert isinstance(moved, wire.Doors)
+        if edge.alarm is None:
+            doors = with_door(doors, edge.name.rpartition(".")[2], moved)
+        elif moved.status == "0":
+            doors = replace(doors, status=moved.status)
+    return doors
 
 
 def failed(group: str, row: wire.Group | None) -> wire.Group:
     """Return a row of a device that cannot be reached."""
     given = {"id": row.id} if row is not None and hasattr(row, "id") else {}
     return wire.filled(GROUPS[group], Sentinel.GET_FAILED, **(given or _numbered(group)))
+
+
+def _no_data(group: str) -> wire.Group:
+    """Return a row of a device that has not told of it yet."""
+    return wire.filled(GROUPS[group], Sentinel.NO_DATA, **_numbered(group))
 
 
 def _numbered(group: str) -> dict[str, str]:
@@ -198,6 +234,17 @@ def cabinet(
     rows = _CabinetRows(site, which, edges)
     groups = {name: rows.array(name) if _numbered(name) else rows.object(name) for name in GROUPS}
     return wire.Cabinet(id=which.id, **groups), rows.carried, rows.over  # type: ignore[arg-type]
+
+
+def concerns(site: Site, alarm: Alarm, source: str) -> bool:
+    """Tell whether an alarm of a device is about a source: not about a part that says it is well.
+
+    A meter is a part of its manager, whose alarm is about any of its meters.
+    """
+    if source == alarm.source:
+        return True
+    abnormal = site.points.get(f"{source}.mains_abnormal")
+    return abnormal is None or abnormal.good is not False
 
 
 def edge_rows(site: Site, source: str, group: str) -> tuple[wire.Group, ...]:

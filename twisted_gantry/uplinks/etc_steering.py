@@ -58,7 +58,8 @@ class _Subject:
 class Steering:
     """The values in force. `now` returns Unix seconds, `clock` times the trials.
 
-    `changed(subject)` is called when a period was set or a server was restored.
+    `changed(subject)` is called when a period was set or a server was restored; a server that was
+    kept and is none that we `may_report_to(url)` any more is left.
     """
 
     def __init__(
@@ -69,9 +70,11 @@ class Steering:
         clock: IReactorTime,
         now: Callable[[], float],
         changed: Callable[[Subject], None],
+        may_report_to: Callable[[str], bool],
     ) -> None:
         self._url, self._period = url, period
         self._store, self._clock, self._now, self._changed = store, clock, now, changed
+        self._may_report_to = may_report_to
         self._subjects = {subject: _Subject(_Kept()) for subject in Subject}
 
     async def load(self) -> None:
@@ -84,17 +87,25 @@ class Steering:
         except msgspec.ValidationError as error:
             _log.warn("what the platform had set cannot be read: {error}", error=str(error))
             return
-        for subject, each in read.items():
-            if each.over_period != self._period:  # the file was edited since
-                each = msgspec.structs.replace(each, period=None, over_period=None)
-            if each.over_server != self._url:
-                each = msgspec.structs.replace(
-                    each, server=None, over_server=None, proven=None, trial_ends=None
-                )
+        for subject, found in read.items():
+            each = self._still_in_force(found)
             self._subjects[subject].kept = each
             if each.trial_ends is not None:
                 left = min(max(each.trial_ends - self._now(), 0.0), TRIAL)
                 self._begin_trial(subject, left)
+        if any(self._subjects[subject].kept != found for subject, found in read.items()):
+            await self._save()  # for good: a file that is edited back brings nothing back
+
+    def _still_in_force(self, kept: _Kept) -> _Kept:
+        """Return what the configuration leaves of what was kept: it may have been edited since."""
+        if kept.over_period != self._period:
+            kept = msgspec.structs.replace(kept, period=None, over_period=None)
+        servers = [url for url in (kept.server, kept.proven) if url not in (None, self._url)]
+        if kept.over_server != self._url or not all(map(self._may_report_to, servers)):
+            kept = msgspec.structs.replace(
+                kept, server=None, over_server=None, proven=None, trial_ends=None
+            )
+        return kept
 
     def stop(self) -> None:
         """Cancel every timer; a trial goes on at the next start."""

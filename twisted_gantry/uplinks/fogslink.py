@@ -246,16 +246,21 @@ class FogslinkUplink(NamedService):
                 single = Single(
                     eq_sn=eq_sn, e_chan=each.e_chan, e_chan_sta=each.e_chan_sta, e_val=each.e_val
                 )
-                self._store(SINGLE, each.e_chan, single, None)
+                self._store(SINGLE, each.e_chan, single, [each], None)
             return
         for pack in packs(items):
             self._last_pack += 1
             number = str(self._last_pack)
             message = Pack(eq_sn=eq_sn, pack_id=number, total_size=len(pack), eq_data=pack)
-            self._store(PACK, number, message, (LAST_PACK, self._last_pack))
+            self._store(PACK, number, message, pack, (LAST_PACK, self._last_pack))
 
     def _store(
-        self, kind: str, subject: str, message: Pack | Single, setting: tuple[str, Any] | None
+        self,
+        kind: str,
+        subject: str,
+        message: Pack | Single,
+        items: Sequence[Item],
+        setting: tuple[str, Any] | None,
     ) -> None:
         body = encode(message).removesuffix(DELIMITER)
         stored = self._site.store.add_report(NAME, kind, subject, body, False, self._cap, setting)
@@ -268,7 +273,12 @@ class FogslinkUplink(NamedService):
                 _log.warn("{uplink}: the cap dropped {n} reports", uplink=NAME, n=dropped)
             self._sender.wake()
 
-        stored.addCallbacks(kept, self._alarms.not_kept).addErrback(_log_failure)
+        def not_kept(failure: Failure) -> None:
+            # The next reading is news again: a channel may have no period to make up for it.
+            self._channels.unreported(items)
+            self._alarms.not_kept(failure)
+
+        stored.addCallbacks(kept, not_kept).addErrback(_log_failure)
 
     def _look_at_ledger(self) -> None:
         ledger = self._site.store.ledger(NAME)
@@ -305,13 +315,14 @@ class FogslinkUplink(NamedService):
         """Go on: the transport takes data again."""
         self._sender.wake()
 
-    def link_down(self, reason: str, was_online: bool) -> None:
+    def link_down(self, reason: str, was_online: bool, good: bool) -> None:
         """Note that there is no session; a good one that ends may be back at once."""
         if self._refused:
             return
-        if was_online:
+        if good:
             self.status.offline(reason)
         else:
+            self._mute = self._mute or (was_online and bool(self._settings.channels))
             self._unreachable(reason)
 
     def link_refused(self, refusal: Refusal) -> None:

@@ -77,14 +77,20 @@ class Channels:
         for each in items:
             self._channels[each.e_chan].last = each
 
+    def unreported(self, items: Iterable[Item]) -> None:
+        """Note that what was reported is lost: whatever the channels show next is news."""
+        for each in items:
+            self._channels[each.e_chan].last = None
+
     def changed(self, points: Iterable[str]) -> list[str]:
-        """Return the channels that show one of these points, and report it on change."""
-        return [
-            name
-            for point in points
-            for name in self._by_point.get(point, ())
-            if self._channels[name].report_type is not ReportType.EVERY_PERIOD
+        """Return the channels that show one of these points, or none any more, on change."""
+        names = [name for point in points for name in self._by_point.get(point, ())]
+        # When a point is taken out nobody is told.
+        names += [
+            name for name, each in self._channels.items() if self._points.get(each.point) is None
         ]
+        every_period = ReportType.EVERY_PERIOD
+        return [name for name in names if self._channels[name].report_type is not every_period]
 
     def news(self, names: Iterable[str]) -> list[Item]:
         """Return the state of those channels that show something else than was reported last."""

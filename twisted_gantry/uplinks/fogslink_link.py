@@ -42,8 +42,8 @@ class Driver(Interface):
     def link_online(self) -> None:
         """The cloud has authenticated us."""
 
-    def link_down(self, reason: str, was_online: bool) -> None:
-        """The connection is lost, or could not be made."""
+    def link_down(self, reason: str, was_online: bool, good: bool) -> None:
+        """The connection is lost, or could not be made; `good`: it had answered data."""
 
     def link_refused(self, refusal: Refusal) -> None:
         """The cloud does not let us in."""
@@ -150,7 +150,7 @@ class Link:
         self._attempts = _Attempts(endpoint)
         self._connection: _Connection | None = None
         self._why = ""
-        self._stopped = False
+        self._stopped = self._good = False
         self._service = reconnecting(
             self._attempts, _Factory(self), self._backoff, clock, self._not_connected
         )
@@ -185,6 +185,9 @@ class Link:
         delivered: Deferred[Ending] = Deferred()
 
         def ended(ending: Ending) -> None:
+            if ending in (Ending.TAKEN, Ending.FAILED):
+                self._good = True
+                self._backoff.reset()
             # What a single value is answered with has no number: another one's late answer could
             # pass for it, but not over a new connection.
             if single and ending is Ending.SILENT:
@@ -217,9 +220,13 @@ class Link:
             self._connection.abort()
 
     def online(self) -> None:
-        """Begin with the shortest pause again: the cloud has let us in."""
-        self._backoff.first, self._backoff.most = FIRST, MOST
-        self._backoff.reset()
+        """Be as quick as ever after a refusal; else a cloud that lets us in must answer data first.
+
+        One that lets us in and closes, or has another gantry under our name, is left in peace.
+        """
+        if self._backoff.first != FIRST:
+            self._backoff.first, self._backoff.most = FIRST, MOST
+            self._backoff.reset()
         self.driver.link_online()
 
     def refused(self, refusal: Refusal) -> None:
@@ -238,7 +245,7 @@ class Link:
 
     def connected(self, connection: _Connection) -> None:
         """Note a connection."""
-        self._connection, self._why = connection, ""
+        self._connection, self._why, self._good = connection, "", False
         self.counts["connections"] += 1
         self.session.opened()
 
@@ -250,7 +257,7 @@ class Link:
         self._connection = None
         self.session.closed()
         if not self._stopped:
-            self.driver.link_down(self._why or reason, was_online)
+            self.driver.link_down(self._why or reason, was_online, self._good)
 
     def too_long(self) -> None:
         """Cut a peer that sends without end."""
@@ -259,7 +266,7 @@ class Link:
 
     def _not_connected(self, failure: Failure) -> None:
         if not self._stopped:
-            self.driver.link_down(failure.getErrorMessage(), False)
+            self.driver.link_down(failure.getErrorMessage(), False, False)
 
 
 def _log_failure(failure: Failure) -> None:

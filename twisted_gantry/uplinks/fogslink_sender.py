@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 
 from twisted_gantry.net.reconnect import Backoff
 from twisted_gantry.site.interfaces import IStore, Report
+from twisted_gantry.store.outbox import QUEUED_AGAIN
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
 from twisted_gantry.wire.fogslink import DELIMITER, readdressed
 from twisted_gantry.wire.fogslink_client import DATA_PATIENCE, Ending
@@ -89,7 +90,7 @@ class Sender:
         self._nap: Deferred[None] | None = None
         self._pausing = self._woken = self._hurry = False
         self._stale = self._failing = self._aging = False
-        self._newest = self._aged = 0
+        self._newest = 0
 
     def start(self) -> None:
         """Begin to send."""
@@ -186,7 +187,7 @@ class Sender:
 
     def _too_old(self, report: Report) -> bool:
         """Tell whether it would show as present what is not; what a person queued again goes."""
-        return self._now() - report.created > self._max_age and report.id > self._aged
+        return self._now() - report.created > self._max_age and report.reason != QUEUED_AGAIN
 
     def _put_away(self, report: Report) -> None:
         if not self._aging:
@@ -197,7 +198,6 @@ class Sender:
             )
         self._batch.popleft()
         self._aging = self._stale = True
-        self._aged = report.id
         self.counts["too-old"] += 1
         self._change(self._store.set_aside(report.id, f"older than {self._max_age:g} s"))
         self._alarms.set_aside("too old to be shown as present", "数据过旧,不再作为当前值上报")
@@ -227,7 +227,8 @@ class Sender:
     async def _failed(self, report: Report) -> float | None:
         nines = report.tries + 1
         if nines < MAX_NINES:
-            await self._store.tried(report.id, "9")
+            reason = QUEUED_AGAIN if report.reason == QUEUED_AGAIN else "9"
+            await self._store.tried(report.id, reason)
             return min(AGAIN_MOST, AGAIN_FIRST * 2.0 ** (nines - 1))
         reason = f"code 9, {nines} times"
         _log.error(

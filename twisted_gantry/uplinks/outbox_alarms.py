@@ -8,6 +8,8 @@ from twisted_gantry.site.interfaces import Ledger
 
 _log = Logger()
 
+_FAILED = "store.failed"
+
 
 class OutboxAlarms:
     """Says how the outbox of the uplink `name` is."""
@@ -17,14 +19,14 @@ class OutboxAlarms:
 
     def kept(self) -> None:
         """The disk works."""
-        self._alarms.clear("store.failed")
+        self._alarms.clear(_FAILED)
 
     def not_kept(self, failure: Failure) -> None:
         """The disk fails: said once, until it is over."""
-        if not self._alarms.active("store"):
+        if not self._raised("store", _FAILED):
             _log.failure("{uplink}: the store failed", uplink=self._name, failure=failure)
         self._alarms.set(
-            "store.failed",
+            _FAILED,
             Severity.CRITICAL,
             f"reports cannot be stored: {failure.getErrorMessage()}",
             f"上报数据无法保存:{failure.getErrorMessage()}",
@@ -42,13 +44,15 @@ class OutboxAlarms:
     def audit(self, ledger: Ledger) -> None:
         """Let the alarm say what the ledger does: also after a restart, also after a drop."""
         name = f"{self._name}.set-aside"
-        raised = any(alarm.name == name for alarm in self._alarms.active(self._name))
         if not ledger.set_aside:
             self._alarms.clear(name)
-        elif not raised:
+        elif not self._raised(self._name, name):
             self._alarms.set(
                 name,
                 Severity.WARNING,
                 f"{ledger.set_aside} reports are set aside",
                 f"有{ledger.set_aside}条上报被搁置",
             )
+
+    def _raised(self, source: str, name: str) -> bool:
+        return any(alarm.name == name for alarm in self._alarms.active(source))

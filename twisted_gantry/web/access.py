@@ -1,26 +1,41 @@
 """Who may come in: one gate before every route, so that no route can forget it.
 
-The gate also turns away what klein cannot take (a path, a method or a Host that is no text), and
-gives every answer the headers that tell a browser to be careful.
+The gate also turns away what a page of elsewhere makes a browser send and what klein cannot take
+(a path, a method or a Host that is no text), and gives every answer the headers that tell a browser
+to be careful.
 """
 
 import base64
 import binascii
-import hmac
 import re
 from collections import Counter
 from ipaddress import ip_address
 from urllib.parse import unquote_to_bytes
 
+from twisted.internet.defer import CancelledError, ensureDeferred, execute
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
-from twisted.web.server import Request
+from twisted.web.server import NOT_DONE_YET, Request
 
-from twisted_gantry.net.addresses import is_loopback
-from twisted_gantry.net.json_http import HttpError, header, respond_error
+from twisted_gantry.net.addresses import group_of, host_of, is_loopback
+from twisted_gantry.net.json_http import (
+    HttpError,
+    header,
+    refuse_foreign_origin,
+    respond_error,
+)
 from twisted_gantry.site.secret import Secret
+from twisted_gantry.web.access_secrets import InThread, Role, Secrets, Wanted
+from twisted_gantry.web.remote_guard import FAILURES_WITHIN, Guard
+from twisted_gantry.wire.etc import Code, Refused
 
 # A person without the password and a probe of an orchestrator may ask this.
 OPEN_PATHS = frozenset({b"/healthz"})
+# What changes nothing: a viewer may do it, and a page of elsewhere gains nothing by it.
+READING = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+# Wrong guesses of one address in 60 s after which further ones hear of it.
+GUESSES = 10
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -58,32 +73,52 @@ def _is_local(name: str) -> bool:
 
 
 class Access:
-    """The rule: with neither `password` nor `token` all may come in, otherwise who knows one.
+    """The rule: without any secret all may come in, otherwise who knows one.
 
-    `counts` gains `unauthorized`, `foreign-host` and `malformed`. Raises ValueError for an empty
-    secret, which would protect nothing.
+    Who knows `password` or `token` may do everything, who knows a `viewer_` one may only read. Each
+    may be a hash (`access_hash`), which is tried by `in_thread(f, …)`. Where guesses go wrong too
+    often, by `clock`, wrong ones are put off; a right one never is.
+
+    `counts` gains what is refused. Raises ValueError for an empty secret, which would protect
+    nothing, and for a text that is meant as a hash and is none.
     """
 
-    def __init__(self, password: Secret | None, token: Secret | None) -> None:
-        if any(secret is not None and not secret.reveal() for secret in (password, token)):
-            raise ValueError("an empty password or token protects nothing")
-        self._password, self._token = password, token
-        self.counts: Counter[str] = Counter(dict.fromkeys(_REFUSALS.values(), 0))
+    def __init__(
+        self,
+        password: Secret | None,
+        token: Secret | None,
+        *,
+        viewer_password: Secret | None = None,
+        viewer_token: Secret | None = None,
+        clock: IReactorTime | None = None,
+        in_thread: InThread = execute,
+    ) -> None:
+        self._secrets = Secrets(
+            {
+                "basic": _wanted(password, viewer_password),
+                "bearer": _wanted(token, viewer_token),
+            },
+            in_thread,
+        )
+        self._guard = (
+            None if clock is None else Guard(clock, rate=0, auth_failures=GUESSES, allowed=())
+        )
+        self.counts: Counter[str] = Counter(dict.fromkeys(_COUNTED.values(), 0))
 
     @property
     def is_open(self) -> bool:
         """Whether neither a password nor a token is asked for."""
-        return self._password is None and self._token is None
+        return not self._secrets.schemes
 
-    def check(self, request: Request) -> None:
-        """Let a request pass. Raises HttpError (400, 401, 403), counted."""
+    async def check(self, request: Request) -> None:
+        """Let a request pass. Raises HttpError (400, 401, 403, 415, 429), counted."""
         try:
-            self._check(request)
+            await self._check(request)
         except HttpError as error:
-            self.counts[_REFUSALS[error.status]] += 1
+            self.counts[_COUNTED[error.code]] += 1
             raise
 
-    def _check(self, request: Request) -> None:
+    async def _check(self, request: Request) -> None:
         _check_text(request)
         host = header(request, "host")
         if not host:
@@ -100,32 +135,84 @@ class Access:
                     "foreign-host",
                     f"without a password this answers to an IP address or localhost, not to {name}",
                 )
-        elif request.path not in OPEN_PATHS and not self._knows(header(request, "authorization")):
-            raise HttpError(401, "unauthorized", "a password or a token is needed")
+        elif request.path not in OPEN_PATHS:
+            role = await self._role_of(request)
+            if role is Role.VIEWER and request.method not in READING:
+                raise HttpError(403, "read-only", "this password or token is for reading alone")
+        if request.method not in READING:
+            _refuse_forged(request)
 
-    def _knows(self, authorization: str) -> bool:
-        scheme, _, given = authorization.strip().partition(" ")
-        if scheme.lower() == "bearer":
-            return _same(self._token, given.strip().encode())
-        if scheme.lower() == "basic":
-            try:
-                decoded = base64.b64decode(given.strip(), validate=True)
-            except (binascii.Error, ValueError):
-                return False
-            return _same(self._password, decoded.partition(b":")[2])
-        return False
+    async def _role_of(self, request: Request) -> Role:
+        """Return who asks. Raises HttpError (401, 429)."""
+        authorization = header(request, "authorization")
+        needed = HttpError(401, "unauthorized", "a password or a token is needed")
+        if not authorization:
+            raise needed  # no guess: a browser asks like this before it asks its user
+        host = host_of(request.getClientAddress())
+        scheme, given = _given(authorization)
+        role = await self._secrets.role_of(scheme, given, group_of(host))
+        if role is not None:
+            return role
+        if self._guard is not None:
+            refused = self._guard.wrong_code(
+                host, Refused(Code.INVALID_SIGNATURE, "a wrong secret")
+            )
+            if refused.code is Code.TOO_FREQUENT:
+                raise HttpError(429, "too-many-guesses", "too many wrong passwords or tokens")
+        raise needed
 
     def challenges(self) -> list[str]:
         """Return the values of WWW-Authenticate for a 401."""
-        basic = ['Basic realm="gantry", charset="UTF-8"'] if self._password is not None else []
-        return basic + (['Bearer realm="gantry"'] if self._token is not None else [])
+        schemes = self._secrets.schemes
+        basic = ['Basic realm="gantry", charset="UTF-8"'] if "basic" in schemes else []
+        return basic + (['Bearer realm="gantry"'] if "bearer" in schemes else [])
 
 
-_REFUSALS = {400: "malformed", 401: "unauthorized", 403: "foreign-host"}
+# What is refused, by the code of the error, as it is counted.
+_COUNTED = {
+    "bad-method": "malformed",
+    "bad-path": "malformed",
+    "bad-host": "malformed",
+    "bad-content-type": "foreign-origin",
+    "foreign-origin": "foreign-origin",
+    "foreign-host": "foreign-host",
+    "unauthorized": "unauthorized",
+    "too-many-guesses": "throttled",
+    "read-only": "read-only",
+}
 
 
-def _same(secret: Secret | None, given: bytes) -> bool:
-    return secret is not None and hmac.compare_digest(secret.reveal().encode(), given)
+def _wanted(operator: Secret | None, viewer: Secret | None) -> list[Wanted]:
+    pairs = ((Role.OPERATOR, operator), (Role.VIEWER, viewer))
+    return [(role, secret) for role, secret in pairs if secret is not None]
+
+
+def _given(authorization: str) -> tuple[str, bytes]:
+    """Return the scheme of an Authorization header, and the secret that it gives."""
+    scheme, _, given = authorization.strip().partition(" ")
+    scheme, given = scheme.lower(), given.strip()
+    if scheme != "basic":
+        return scheme, given.encode()
+    try:
+        decoded = base64.b64decode(given, validate=True)
+    except (binascii.Error, ValueError):
+        return "", b""
+    _, colon, password = decoded.partition(b":")
+    return (scheme, password) if colon else ("", b"")
+
+
+def _refuse_forged(request: Request) -> None:
+    """Refuse what a page of elsewhere makes a browser send. Raises HttpError (403, 415).
+
+    A browser adds the password to it by itself. A form, all that such a page can send without our
+    leave, is never JSON; what is no browser sends neither Origin nor Sec-Fetch-Site.
+    """
+    refuse_foreign_origin(request)
+    if header(request, "sec-fetch-site") not in {"", "same-origin", "none"}:
+        raise HttpError(403, "foreign-origin", "a page of another site may not do this")
+    kind = header(request, "content-type").partition(";")[0].strip().lower()
+    if kind not in {"", "application/json"}:
+        raise HttpError(415, "bad-content-type", "the body must be application/json")
 
 
 def _check_text(request: Request) -> None:
@@ -147,19 +234,43 @@ class Gate(Resource):
         super().__init__()  # type: ignore[no-untyped-call]
         self._access, self._inner = access, inner
 
-    def render(self, request: Request) -> bytes | int:
+    def render(self, request: Request) -> int:
         """Answer, or refuse in the shape of every error."""
         for name, value in HEADERS.items():
             request.setHeader(name, value)
-        try:
-            self._access.check(request)
-        except HttpError as error:
-            if error.status == 401:
-                challenges = self._access.challenges()
-                request.responseHeaders.setRawHeaders("WWW-Authenticate", challenges)
-            return respond_error(request, error)
-        answer: bytes | int = self._inner.render(request)
-        return answer
+        checking = ensureDeferred(self._access.check(request))
+        request.notifyFinish().addErrback(lambda _: checking.cancel())
+        checking.addCallback(lambda _: request.render(self._inner))
+        checking.addErrback(self._refuse, request)
+        checking.addErrback(request.processingFailed)
+        return NOT_DONE_YET
+
+    def _refuse(self, failure: Failure, request: Request) -> None:
+        if failure.check(CancelledError):
+            return  # whoever asked has gone
+        failure.trap(HttpError)
+        error = failure.value
+        assert isinstance(error, HttpError)
+        if error.status == 401:
+            challenges = self._access.challenges()
+            request.responseHeaders.setRawHeaders("WWW-Authenticate", challenges)
+        if error.status == 429:
+            request.setHeader("Retry-After", f"{FAILURES_WITHIN:.0f}")
+        request.render(_Refusal(error))
+
+
+class _Refusal(Resource):
+    """Answers with an error."""
+
+    isLeaf = True
+
+    def __init__(self, error: HttpError) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._error = error
+
+    def render(self, request: Request) -> bytes:
+        """Answer."""
+        return respond_error(request, self._error)
 
 
 class Switch(Resource):

@@ -19,21 +19,22 @@ from zope.interface import implementer
 from twisted_gantry.net.http_server import Limits, bounded_site
 from twisted_gantry.net.json_http import HttpError, respond, respond_error
 from twisted_gantry.site.interfaces import ICallbackHost
-from twisted_gantry.wire.errors import WireError
+from twisted_gantry.wire.errors import CannotEncode, WireError
 from twisted_gantry.wire.frames import MAX_OBJECT
 from twisted_gantry.wire.upscard import Place, decode_reply, place_of
 
 _log = Logger()
 
-# A card may open a connection for each result and leave it open.
-LIMITS = Limits(body=MAX_OBJECT, deadline=10.0, idle=30.0, connections=256)
+# A card may open a connection for each result and leave it open: at two a second that makes 60.
+# Nobody may take them all.
+LIMITS = Limits(body=MAX_OBJECT, deadline=10.0, idle=30.0, connections=256, per_address=64)
 
 Receiver = Callable[[bytes], bool]
 
 
 @implementer(ICallbackHost)
 class CallbackHost:
-    """Hands each body to the receivers of its path, until one takes it.
+    """Hands each result, encoded anew, to the receivers of its path, until one takes it.
 
     The port tells no receivers apart: what was sent to one may have come through another.
 
@@ -151,12 +152,13 @@ class _Callbacks(Resource):
         assert request.content is not None  # set once the request is complete
         body = request.content.read()
         try:
-            decode_reply(body)
-        except WireError:  # its text may quote the body
+            # What else it held would be read again by every receiver.
+            result = decode_reply(body).encode()
+        except (WireError, CannotEncode):  # its text may quote the body
             raise HttpError(400, "malformed", "this is no result of a UPS card") from None
         for receiver in receivers:
             try:
-                if receiver(body):
+                if receiver(result):
                     return
             except Exception:
                 if not self._counts["failed"]:  # whoever found how to do this may do it again

@@ -20,24 +20,23 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from twisted_gantry.net.addresses import host_of, network
 from twisted_gantry.net.http_server import Limits
+from twisted_gantry.net.json_http import header
 from twisted_gantry.site.interfaces import IUploader
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.site import Site
 from twisted_gantry.web.remote_guard import Guard
+from twisted_gantry.web.remote_log import SeldomLog
 from twisted_gantry.wire import etc
 from twisted_gantry.wire.etc_uploads import upload_id
 
 _log = Logger()
 
 PATH = b"/monitor.do"
-LIMITS = Limits(body=etc.MAX_BODY, deadline=30.0)
+# A cabinet, or several behind one address, have their share whoever else holds connections.
+LIMITS = Limits(body=etc.MAX_BODY, deadline=30.0, connections=128, per_address=32)
 """What the server of `monitor.do` is to be bounded by."""
-# Of one address: requests a second, and wrong codes in a minute. A cabinet sends two in 300 s, and
-# one with each alarm.
-RATE = 20.0
+# Wrong codes of one address in a minute.
 AUTH_FAILURES = 10
-# Addresses and codes whose refusals are remembered as logged.
-_MAX_LOGGED = 256
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=31_536_000)]
 
@@ -46,13 +45,15 @@ class MonitorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """The keys of `[monitor]`.
 
     `listen` is an endpoint; `allowed_clients` are addresses or networks, none for all;
-    `max_clock_skew` is seconds.
+    `max_clock_skew` is seconds, `rate` requests a second of one address (0: any number): a cabinet
+    sends two in 300 s, and one with each alarm.
     """
 
     listen: str
     auth: Secret
     allowed_clients: list[str] = []
     max_clock_skew: Seconds = 300.0
+    rate: Annotated[float, msgspec.Meta(ge=0, le=10_000)] = 20.0
 
 
 class Monitor:
@@ -75,8 +76,8 @@ class Monitor:
         self.counts: Counter[str] = Counter()
         self._settings, self._site, self._now = settings, site, now
         allowed = [network(each) for each in settings.allowed_clients]
-        self._guard = Guard(clock, rate=RATE, auth_failures=AUTH_FAILURES, allowed=allowed)
-        self._logged: set[tuple[str, etc.Code]] = set()
+        self._guard = Guard(clock, rate=settings.rate, auth_failures=AUTH_FAILURES, allowed=allowed)
+        self._log = SeldomLog("monitor.do", clock)
 
     def resource(self) -> IResource:
         """Return the resource; its server is to be bounded by LIMITS."""
@@ -89,13 +90,12 @@ class Monitor:
         try:
             answer = await self._take(self._checked(request, host))
         except etc.Refused as refused:
-            self._log_once(host, refused)
+            self._log.refused(refused.code, host, str(refused))
             answer = etc.answer(refused.code, msg=_MESSAGES.get(refused.code, ""))
         except CancelledError:
             raise
         except Exception:
-            if not self.counts["failed"]:  # whoever found how to do this may do it again
-                _log.failure("a request to monitor.do failed")
+            self._log.fault(Failure())
             self.counts["failed"] += 1
             answer = etc.answer(etc.Code.UNKNOWN_EXCEPTION)
         self.counts[f"code-{answer.code}"] += 1
@@ -105,10 +105,7 @@ class Monitor:
         """Return a request whose envelope is in order. Raises etc.Refused."""
         self._guard.admit(host)
         assert request.content is not None  # set once the request is complete
-        headers = {
-            name.decode("latin-1").lower(): values[-1].decode("latin-1")
-            for name, values in request.requestHeaders.getAllRawHeaders()
-        }
+        headers = {name: header(request, name) for name in (etc.MD5_HEADER, etc.AUTH_HEADER)}
         try:
             return etc.check_request(
                 request.content.read(),
@@ -167,12 +164,6 @@ class Monitor:
             return etc.card_answer(current, None)
         cards = tuple(etc.Card(c.card_id, c.valid_time, c.invalid_time) for c in stored)
         return etc.card_answer(current, etc.CardList(version, cards))
-
-    def _log_once(self, host: str, refused: etc.Refused) -> None:
-        key = (host, refused.code)
-        if key not in self._logged and len(self._logged) < _MAX_LOGGED:
-            self._logged.add(key)
-            _log.warn("monitor.do refuses {host}: {why}", host=host, why=str(refused))
 
 
 _MESSAGES = {etc.Code.CONTROL_FAILED: "本站没有接收工控机数据的设备"}

@@ -1,18 +1,25 @@
-// The status page: asks the local API every two seconds and shows what it says.
+// The status page: shows what the local API says. The event stream tells what changes; without it
+// the page asks every two seconds, with it now and then for what the stream does not tell.
 
 import { hide, make, mark, parts, sync, write } from "./dom.js";
+import { PAST_ALARMS, known, note } from "./known.js";
+import { listen } from "./live.js";
 import { KINDS, TEXTS, VALUES } from "./texts.js";
 
 const PERIOD = 2000;
+const LIVE_PERIOD = 10_000;
+const DRAW = 100; // what the stream tells is drawn so often at most
 const TIMEOUT = 8000;
-const PAST_ALARMS = 30;
 
 const byId = (id) => document.getElementById(id);
-const known = { site: null, points: [], active: [], recent: [], reasons: [] };
 let answeredAt = null; // by this computer's clock
 let clockOffset = 0; // the gantry's clock less this computer's, which may be wrong: milliseconds
 let trouble = "";
 let asking = false;
+let askedAt = -Infinity;
+let live = false; // whether the stream is there
+let told = []; // what it told while an answer was on its way, which may be older
+let drawing = 0;
 let language = chooseLanguage();
 let text = TEXTS[language];
 
@@ -325,6 +332,8 @@ async function ask(path, signal) {
 async function refresh() {
   if (asking || document.hidden) return;
   asking = true;
+  askedAt = performance.now();
+  told = [];
   try {
     const signal = AbortSignal.timeout(TIMEOUT);
     const [site, points, active, alarms, health] = await Promise.all([
@@ -339,6 +348,7 @@ async function refresh() {
     known.active = active.alarms;
     known.recent = alarms.alarms.filter((each) => each.clearedAt !== null);
     known.reasons = health.reasons;
+    for (const [kind, data] of told) note(kind, data);
     answeredAt = Date.now();
     trouble = "";
   } catch (error) {
@@ -349,6 +359,27 @@ async function refresh() {
   show();
 }
 
+// -- being told
+
+function hear(kind, data) {
+  if (asking) told.push([kind, data]);
+  if (known.site === null) return;
+  note(kind, data);
+  answeredAt = Date.now();
+  trouble = "";
+  if (!drawing) drawing = setTimeout(draw, DRAW);
+}
+
+function draw() {
+  drawing = 0;
+  show();
+}
+
+function tick() {
+  if (!live || trouble || performance.now() - askedAt >= LIVE_PERIOD) refresh();
+  else show(); // what is shown as an age grows
+}
+
 for (const button of document.querySelectorAll("[data-lang]")) {
   button.addEventListener("click", () => speak(button.dataset.lang));
 }
@@ -357,4 +388,5 @@ document.addEventListener("visibilitychange", refresh);
 showWords();
 show();
 refresh();
-setInterval(refresh, PERIOD);
+listen("api/v1/stream", hear, (yes) => { live = yes; });
+setInterval(tick, PERIOD);

@@ -1,4 +1,4 @@
-"""The status page: files of this package, read once, which ask the local API for all they show."""
+"""The status page: files of this package, read once, which the local API tells all they show."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,6 +14,8 @@ TYPES = {
     INDEX: "text/html; charset=utf-8",
     "page.css": "text/css; charset=utf-8",
     "page.js": "text/javascript; charset=utf-8",
+    "known.js": "text/javascript; charset=utf-8",
+    "live.js": "text/javascript; charset=utf-8",
     "dom.js": "text/javascript; charset=utf-8",
     "texts.js": "text/javascript; charset=utf-8",
     "favicon.svg": "image/svg+xml",

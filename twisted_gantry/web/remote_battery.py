@@ -126,22 +126,26 @@ def _mains(site: Site, cabinet: Cabinet) -> Iterator[bool]:
         abnormal = site.points.get(f"{source}.mains_abnormal")
         if abnormal is not None:
             yield abnormal.good is False
-    for source in _sources(cabinet, "elec"):  # a cabinet below us has the report's own fields
+    # A cabinet below us has the report's own fields.
+    for source in _sources(cabinet, "elec", "rectifier"):
         for point in site.points.under(f"{source}.elec."):
             if point.name.endswith(".status"):
                 yield _is_one(point.good)
 
 
 def _charged(site: Site, cabinet: Cabinet) -> Iterator[bool]:
-    """Tell of each sign of the batteries whether it is good."""
-    for source in _sources(cabinet, "ups"):
+    """Tell of each sign of the batteries whether it is good.
+
+    The battery behind the rectifiers counts, also where `ups` is told by other devices.
+    """
+    for source in _sources(cabinet, "ups", "rectifier"):
         for name in ("battery_low", "battery_charge", "self_test"):
             point = site.points.get(f"{source}.{name}")
             if point is not None:
                 yield _good_sign(name, point.good)
         for point in site.points.under(f"{source}.ups."):
             name = point.name.rpartition(".")[2]
-            if name in {"status", "power_rate"}:
+            if name in {"status", "power_rate", "running_state"}:
                 yield _good_sign(name, point.good)
 
 
@@ -152,6 +156,8 @@ def _good_sign(name: str, value: Value) -> bool:
         return value in {"good", "unknown"}
     if name == "status":
         return _is_one(value)
+    if name == "running_state":
+        return value not in {"discharging", "testing"}
     try:
         return value is not None and float(value) >= MIN_CHARGE
     except ValueError:

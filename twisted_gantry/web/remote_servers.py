@@ -51,6 +51,12 @@ class Server:
         )
 
 
+def with_home(allowed: Sequence[Server], home: str) -> tuple[Server, ...]:
+    """Return the allowed servers with the host of `home`, the URL of the configuration, if any."""
+    host = urlsplit(home).hostname
+    return (*allowed, Server(host)) if host else tuple(allowed)
+
+
 def may_move(url: str, current: str, rule: Rule, allowed: Sequence[Server]) -> bool:
     """Tell whether the platform may move our reports from `current` to `url`."""
     if rule != "listed":

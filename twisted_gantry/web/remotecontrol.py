@@ -29,7 +29,8 @@ from twisted_gantry.site.site import Site
 from twisted_gantry.web.pictures import Client, InThread, Pictures
 from twisted_gantry.web.remote_commands import Ask, RemoteCommands
 from twisted_gantry.web.remote_guard import Guard
-from twisted_gantry.web.remote_servers import Rule, Server
+from twisted_gantry.web.remote_log import SeldomLog
+from twisted_gantry.web.remote_servers import Rule, Server, may_move, with_home
 from twisted_gantry.wire import etc
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc import Answer, Code, Method, Refused, answer
@@ -40,8 +41,6 @@ _log = Logger()
 PATH = b"/remotecontrol.do"
 # A platform behind one address has its share, and no single address can take all.
 LIMITS = Limits(body=etc.MAX_BODY, deadline=10.0, idle=60.0, connections=512, per_address=256)
-# Seconds in which refusals of one code are one line of the log.
-QUIET = 60.0
 
 
 class RemoteControlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -77,9 +76,22 @@ def wrong_settings(settings: RemoteControlSettings) -> Iterator[WrongSetting]:
                 yield WrongSetting(key, f"no {what}: {text[:100]!r}")
 
 
+def may_report_to(settings: RemoteControlSettings | None, home: str) -> Callable[[str], bool]:
+    """Return what tells whether a server that the platform set once is one that it still may set.
+
+    `home` is the URL of the uplink's configuration. Without `[remotecontrol]` none is. Raises
+    ValueError for wrong settings.
+    """
+    if settings is None:
+        return lambda url: False
+    allowed = with_home([Server.parse(each) for each in settings.allowed_servers], home)
+    return lambda url: may_move(url, home, settings.remote_set_server, allowed)
+
+
 class RemoteControl:
     """Answers the platform, whose code is `auth`; it may steer `platform`, if there is one.
 
+    `home` is the URL that the configuration has reports go to: they may always be moved back.
     `now` returns Unix seconds; `in_thread` runs a blocking function. `counts` gains `code-1000` …,
     `picture`, `picture-cut`, `replayed`, and `hung-up` for clients that left before their answer.
     `counts` and `limits` are for the HTTP server, too. Raises ValueError for wrong settings.
@@ -97,10 +109,12 @@ class RemoteControl:
         clock: IReactorTime,
         now: Callable[[], float],
         in_thread: InThread,
+        home: str = "",
     ) -> None:
         self.counts: Counter[str] = Counter()
+        self._log = SeldomLog("remotecontrol.do", clock)
         self._site, self._auth, self._skew = site, auth, settings.max_clock_skew
-        self._clock, self._now, self._zone = clock, now, ZoneInfo(site.timezone)
+        self._now, self._zone = now, ZoneInfo(site.timezone)
         self._guard = Guard(
             clock,
             rate=settings.rate,
@@ -111,11 +125,11 @@ class RemoteControl:
             site,
             platform,
             rule=settings.remote_set_server,
-            allowed=[Server.parse(each) for each in settings.allowed_servers],
+            allowed=with_home([Server.parse(each) for each in settings.allowed_servers], home),
             clock=clock,
             now=now,
             replayed=lambda: self.counts.update(["replayed"]),
-            fault=self._fault,
+            fault=self._log.fault,
         )
         self._pictures = Pictures(
             settings.images,
@@ -127,8 +141,6 @@ class RemoteControl:
             now=now,
             in_thread=in_thread,
         )
-        # When something was last said, and how often it was left unsaid since.
-        self._said: dict[str, tuple[float, int]] = {}
 
     def resource(self) -> IResource:
         """Return what the endpoint serves."""
@@ -140,15 +152,10 @@ class RemoteControl:
         try:
             given = await self._take(request, client, host)
         except Refused as refused:
-            self._say(
-                f"code {refused.code.value}",
-                "{host} is refused: {why}",
-                host=host,
-                why=str(refused),
-            )
+            self._log.refused(refused.code, host, str(refused))
             given = answer(refused.code)
         except Exception:
-            self._fault(Failure())
+            self._log.fault(Failure())
             given = answer(Code.UNKNOWN_EXCEPTION)
         if given is None:
             return
@@ -207,26 +214,6 @@ class RemoteControl:
         off = time_stamp - self._now()
         if abs(off) > self._skew:
             raise Refused(Code.CLOCK_SKEW, f"timeStamp is off by {off:.0f} s")
-
-    def _say(self, key: str, form: str, **fields: Any) -> None:
-        """Log a thing that a peer can bring about at will: once in a while."""
-        if (left_unsaid := self._due(key)) is not None:
-            _log.info(form + " ({left_unsaid} more before)", left_unsaid=left_unsaid, **fields)
-
-    def _fault(self, failure: Failure) -> None:
-        """Log what should not have happened, each once in a while; the answer does not show it."""
-        place = failure.frames[-1][1:3] if failure.frames else ()
-        if self._due(f"{failure.type} {place}") is not None:
-            _log.failure("a request to remotecontrol.do failed", failure=failure)
-
-    def _due(self, key: str) -> int | None:
-        """Tell whether `key` may be said again: how often it was not, or None."""
-        at, left_unsaid = self._said.get(key, (-math.inf, 0))
-        if self._clock.seconds() - at < QUIET:
-            self._said[key] = (at, left_unsaid + 1)
-            return None
-        self._said[key] = (self._clock.seconds(), 0)
-        return left_unsaid
 
 
 class _Entry(Resource):

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Callable
 
+from twisted.internet.defer import execute
+from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource
 
 from twisted_gantry.site.history import IHistory
@@ -10,6 +12,7 @@ from twisted_gantry.site.latency import Latency
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.site import Site
 from twisted_gantry.web.access import Access, Gate, Switch
+from twisted_gantry.web.access_secrets import InThread
 from twisted_gantry.web.api import LocalApi
 from twisted_gantry.web.metrics import Metrics
 from twisted_gantry.web.page import TYPES, Page
@@ -28,16 +31,30 @@ def web_resource(
     health: Callable[[], list[str]],
     reactor_lag: Latency | None = None,
     stream: Stream | None = None,
+    viewer_password: Secret | None = None,
+    viewer_token: Secret | None = None,
+    clock: IReactorTime | None = None,
+    in_thread: InThread = execute,
 ) -> IResource:
     """Return the resource of the web endpoint: status page, local API and metrics.
 
     `history` is that of its points; `now` returns Unix seconds. `http_counts` are the counts of
-    HTTP servers by name; servers may be added later; what the gate refuses is counted there as the server `gate`. `health` returns
-    what is wrong with the program itself. `stream` is a service, which somebody else starts.
-    Raises ValueError for an empty secret, OSError when a
-    file of the page is not installed, ZoneInfoNotFoundError for a timezone that there is not.
+    HTTP servers by name; servers may be added later; what the gate refuses is counted there as the
+    server `gate`, what happens at the stream as `stream`. `health` returns what is wrong with the
+    program itself. `stream` is a service, which somebody else starts. The secrets may be hashes
+    (`access_hash`); `in_thread(f, …)` runs what is slow, by `clock` guesses are counted.
+
+    Raises ValueError for an empty secret or a broken hash, OSError when a file of the page is not
+    installed, ZoneInfoNotFoundError for a timezone that there is not.
     """
-    access = Access(password, token)
+    access = Access(
+        password,
+        token,
+        viewer_password=viewer_password,
+        viewer_token=viewer_token,
+        clock=clock,
+        in_thread=in_thread,
+    )
     http_counts["gate"] = access.counts
     if stream is not None:
         http_counts["stream"] = stream.counts

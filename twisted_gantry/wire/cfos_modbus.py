@@ -29,6 +29,8 @@ from twisted_gantry.wire.errors import BadMessage
 
 # Values in one request. Modbus itself carries at most 125 registers.
 MAX_COUNT = 125
+# Of an answer: the text of a register of the map has at most 32 characters.
+LONGEST_TEXT, LONGEST_KEY = 64, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,15 +194,16 @@ def decode_read(read: Read, answer: Any) -> Any:
     Raises RegisterError with the device's words, BadMessage for what is no answer to it.
     """
     if read.address is None:
-        if isinstance(answer, dict) and all(_is_value(each) for each in answer.values()):
+        fits = isinstance(answer, dict) and len(answer) <= MAX_COUNT
+        if fits and all(len(k) <= LONGEST_KEY and _is_value(v) for k, v in answer.items()):
             return answer
     elif read.count is not None:
         if isinstance(answer, list) and len(answer) == read.count and all(map(_is_value, answer)):
             return answer
     elif read.suffix == "s":
-        if isinstance(answer, str) and not _COMPLAINT.match(answer):
+        if _is_value(answer) and isinstance(answer, str) and not _COMPLAINT.match(answer):
             return answer
-    elif isinstance(answer, int) and not isinstance(answer, bool):
+    elif _is_value(answer) and isinstance(answer, int):
         return answer
     if isinstance(answer, str):
         raise RegisterError(answer[:200])
@@ -214,4 +217,7 @@ _COMPLAINT = re.compile(
 
 
 def _is_value(value: Any) -> bool:
-    return isinstance(value, int | str) and not isinstance(value, bool)
+    """Tell what a register can hold: 64 bits, signed or not, or some dozen characters."""
+    if isinstance(value, str):
+        return len(value) <= LONGEST_TEXT
+    return isinstance(value, int) and not isinstance(value, bool) and -(1 << 63) <= value < 1 << 64

@@ -45,12 +45,16 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class DevInfo:
-    """One poll. `odd` names what was wrong with it and was passed over, for counters."""
+    """One poll. `odd` names what was wrong with it and was passed over, for counters.
+
+    `wrong` says of each value that means nothing which it is, and of each part why it is none.
+    """
 
     params: Readings
     parts: Mapping[str, Part]
     fields: Mapping[str, Any] = field(repr=False)
     odd: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
 
 
 # Each returns what a value means, or None if it means nothing.
@@ -177,6 +181,8 @@ _EVSE = (
     _field("label", "", _text),
 )
 
+_EVSE_BY_EXPRESSION = tuple(each for each in _EVSE if each.name != "max_charging_current")
+
 _METER = (
     *_COMMON,
     _field("power", "W", _number, "power_w"),
@@ -212,26 +218,31 @@ def decode_dev_info(data: bytes) -> DevInfo:
         raise BadMessage(f"{len(devices)} devices, more than {MAX_DEVICES}")
     parts: dict[str, Part] = {}
     odd: list[str] = []
+    wrong: list[str] = []
     for device in devices:
-        part = _part(device)
+        part = _part(device, wrong)
         if part is None:
             odd.append("bad-device")
+            wrong.append("a device without an id such as E1 or M1")
         elif parts.setdefault(part.id, part) is not part:
             odd.append("equal-device-ids")
-    return DevInfo(_read(params, _PARAMS), parts, params, tuple(odd))
+            wrong.append(f"two devices are {part.id}")
+    readings = _read(params, _PARAMS, "params", wrong)
+    return DevInfo(readings, parts, params, tuple(odd), tuple(wrong))
 
 
-def _part(device: Any) -> Part | None:
+def _part(device: Any, wrong: list[str]) -> Part | None:
     which = device.get("dev_id") if isinstance(device, dict) else None
     if not (isinstance(which, str) and DEVICE_ID.fullmatch(which)):
         return None
     if which.startswith("E"):
-        readings = _read(device, _EVSE)
-        if isinstance(device.get("max_charging_cur"), str):
-            # An expression, which is allowed: there is no number, and nothing failed.
+        expression = isinstance(device.get("max_charging_cur"), str)
+        readings = _read(device, _EVSE_BY_EXPRESSION if expression else _EVSE, which, wrong)
+        if expression:
+            # It is allowed: there is no number, and nothing failed.
             readings["max_charging_current"] = missing("A", Quality.NOT_SUPPORTED)
     else:
-        readings = _read(device, _METER)
+        readings = _read(device, _METER, which, wrong)
         _tell_power(readings, device)
     return Part(which, readings, device)
 
@@ -245,7 +256,10 @@ def _tell_power(readings: Readings, device: Mapping[str, Any]) -> None:
         readings["power"] = missing("W", Quality.NOT_SUPPORTED)
 
 
-def _read(fields: Mapping[str, Any], wanted: tuple[_Field, ...]) -> Readings:
+def _read(
+    fields: Mapping[str, Any], wanted: tuple[_Field, ...], place: str, wrong: list[str]
+) -> Readings:
+    """Return the readings of one object; of what means nothing, add to `wrong` where it is."""
     readings: Readings = {}
     for each in wanted:
         quality, value = Quality.NOT_SUPPORTED, None
@@ -256,10 +270,21 @@ def _read(fields: Mapping[str, Any], wanted: tuple[_Field, ...]) -> Readings:
                 found = found.get(inner, _ABSENT) if isinstance(found, dict) else _ABSENT
             if found is not _ABSENT:
                 value = each.meaning(found)
-                quality = Quality.GET_FAILED if value is None else Quality.GOOD
+                quality = Quality.GOOD
+                if value is None:
+                    quality = Quality.GET_FAILED
+                    wrong.append(f"{place}: {key} is {_shown(found)}")
                 break
         readings[each.name] = Reading(value, each.unit, quality)
     return readings
+
+
+def _shown(value: Any) -> str:
+    """Return a value as a person may see it, not at any length."""
+    kinds = {dict: "an object", list: "a list", type(None): "null"}
+    if isinstance(value, int | float) and bounded_number(value) is None:
+        return "true or false" if isinstance(value, bool) else "a number out of range"
+    return kinds.get(type(value)) or ascii(value[:40] if isinstance(value, str) else value)
 
 
 _ABSENT = object()

@@ -246,6 +246,7 @@ def decode_answer(body: bytes) -> Answer:
 # -- the white list of access cards (section 4)
 
 NO_VERSION = "0"
+_TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}"
 
 
 class Card(msgspec.Struct, frozen=True, rename="camel"):
@@ -302,11 +303,17 @@ def decode_cards(data: Any) -> CardList | None:
         if not 0 < len(card.card_id.strip()) <= 64:
             raise BadMessage("a cardId that is empty or longer than 64")
         for day in (card.valid_time, card.invalid_time):
-            try:
-                datetime.strptime(day.strip(), "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - the gantry's
-            except ValueError:
-                raise BadMessage("a validTime or invalidTime that is no time") from None
+            if not _is_time(day.strip()):
+                raise BadMessage("a validTime or invalidTime that is no time")
     return CardList(fields.latest_version or "", fields.card_infos)
+
+
+def _is_time(text: str) -> bool:
+    """Tell whether `text` is `yyyy-MM-dd HH:mm:ss`; `strptime` takes ten times as long."""
+    try:
+        return re.fullmatch(_TIME, text) is not None and bool(datetime.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 # -- how values are written

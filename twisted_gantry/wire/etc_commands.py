@@ -68,7 +68,7 @@ _SERVER = re.compile(
     r"([A-Za-z0-9][A-Za-z0-9._-]{0,252}|\[(?P<v6>[0-9A-Fa-f:.]{2,45})\])"
     r"(:(?P<port>[0-9]{1,5}))?"
     r"/[A-Za-z0-9._~%!$&'()*+,;=:/-]{1,200}",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,  # without the latter, a long s is an s
 )
 
 

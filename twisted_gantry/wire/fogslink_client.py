@@ -243,7 +243,6 @@ def _build() -> Callable[[Core], Inputs]:  # noqa: C901 - one table
 
     @sending.upon(Inputs.silent).to(online)
     def unanswered(machine: Inputs, core: Core) -> None:
-        core.counts["silent"] += 1
         core.end(Ending.SILENT)
 
     @online.upon(Inputs.configure).loop()
@@ -314,7 +313,7 @@ class ClientSession:
     """Our side, for a transport to drive: `opened`, `received`, `closed`.
 
     `counts` counts what was not as it should be: `malformed`, `unexpected` and `late` messages,
-    `unknown-code`, `silent` data, `no-heartbeat`, `no-authentication`.
+    `unknown-code`, `no-heartbeat`, `no-authentication`.
     """
 
     def __init__(self, owner: Owner, clock: Clock, eq_sn: str, api_key: Callable[[], str]) -> None:

@@ -1,0 +1,111 @@
+"""A configuration that is being written: its tables, as TOML, and the files of its secrets."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from twisted_gantry.ctl.files import refuse_existing, whole_file
+from twisted_gantry.site.secret import Secret
+
+# What a value may be: a text, a flag, a number, a list or a table of these, a secret.
+Value = Any
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: its header without brackets, a name for its secrets, its keys."""
+
+    header: str
+    values: Mapping[str, Value]
+    name: str = ""
+    repeated: bool = False
+
+    def secret_file(self, key: str) -> str:
+        """Return the name of the file of a secret key: `ups1-password`."""
+        return f"{self.name or self.header}-{key}".replace("_", "-")
+
+
+def _text(text: str) -> str:
+    # JSON's strings are TOML's, but for one control character, and for what is no text at all.
+    quoted = json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return quoted.encode("utf-8", "replace").decode()
+
+
+def _toml(value: Value) -> str:
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{_text(key)} = {_toml(each)}" for key, each in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
+    return "[" + ", ".join(_toml(each) for each in value) + "]"
+
+
+@dataclass
+class Draft:
+    """The tables so far."""
+
+    tables: list[Table] = field(default_factory=list)
+
+    def secrets(self) -> dict[str, Secret]:
+        """Return the secrets by the names of their files."""
+        return {
+            table.secret_file(key): value
+            for table in self.tables
+            for key, value in table.values.items()
+            if isinstance(value, Secret)
+        }
+
+    def toml(self) -> str:
+        """Return the file's text, in which a secret is where it is kept."""
+        return self._render(lambda name, _: f"{{ file = {_text(name)} }}")
+
+    def revealed(self) -> str:
+        """Return the text with its secrets, to be checked and never to be written."""
+        return self._render(lambda _, secret: _text(secret.reveal()))
+
+    def _render(self, secret: Callable[[str, Secret], str]) -> str:
+        parts = []
+        for table in self.tables:
+            lines = [f"[[{table.header}]]" if table.repeated else f"[{table.header}]"]
+            for key, value in table.values.items():
+                shown = (
+                    secret(table.secret_file(key), value)
+                    if isinstance(value, Secret)
+                    else _toml(value)
+                )
+                lines.append(f"{key} = {shown}")
+            parts.append("\n".join(lines) + "\n")
+        return "\n".join(parts)
+
+    def write(self, path: Path, check: Callable[[Path], None], *, force: bool) -> list[Path]:
+        """Write the secrets' files, then `path`, which `check` may still refuse by raising.
+
+        Returns the files of the secrets. Raises Trouble; then none of the files is there that was
+        not before.
+        """
+        files = {path.parent / name: secret for name, secret in self.secrets().items()}
+        if not force:
+            for each in (path, *files):
+                refuse_existing(each)
+        made: list[Path] = []
+        try:
+            for each, secret in files.items():
+                with whole_file(each, force=force) as file:
+                    file.write(f"{secret.reveal()}\n".encode())
+                made.append(each)
+            with whole_file(path, force=force) as file:
+                file.write(self.toml().encode())
+                file.flush()
+                check(Path(file.name))
+        except BaseException:
+            if not force:  # with it, they may have been there before
+                for each in made:
+                    each.unlink(missing_ok=True)
+            raise
+        return made

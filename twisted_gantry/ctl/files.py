@@ -1,0 +1,66 @@
+"""A file that is written whole or not at all, and replaces none unless it is told to."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from twisted_gantry.ctl.errors import Trouble
+
+
+@contextmanager
+def whole_file(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
+    """Give a file to write, which becomes `path` at the end of the block, if nothing is raised.
+
+    Nobody else may read it (0600), and it is on the disk once the block is left. Raises Trouble
+    when it cannot be written, or when `path` is there and `force` does not hold.
+    """
+    if not force:
+        refuse_existing(path)
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise _cannot_write(path, error) from None
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            try:
+                file.flush()
+                os.fsync(file.fileno())
+                _name(temporary, path, force=force)
+            except OSError as error:
+                raise _cannot_write(path, error) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise Trouble if there is something at `path`."""
+    if os.path.lexists(path):
+        raise Trouble("file-exists", file=path)
+
+
+def _name(temporary: Path, path: Path, *, force: bool) -> None:
+    if force:
+        temporary.replace(path)
+    else:
+        try:
+            path.hardlink_to(temporary)  # unlike a renaming, it never replaces
+        except FileExistsError:
+            raise Trouble("file-exists", file=path) from None
+        except OSError:  # a file system without links, as of a memory stick
+            refuse_existing(path)
+            temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _cannot_write(path: Path, error: OSError) -> Trouble:
+    return Trouble("cannot-write", file=path, reason=error.strerror or type(error).__name__)

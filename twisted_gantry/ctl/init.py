@@ -1,0 +1,284 @@
+"""`gantryctl init`: a first configuration, by questions and answers. It needs no gantry."""
+
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+
+import click
+import msgspec
+
+from twisted_gantry.ctl.draft import Draft, Table
+from twisted_gantry.ctl.errors import Exit, Trouble
+from twisted_gantry.ctl.files import refuse_existing
+from twisted_gantry.ctl.helptext import Command
+from twisted_gantry.ctl.render import plain
+from twisted_gantry.ctl.session import Session, json_option, pass_session
+from twisted_gantry.site.secret import Secret
+
+if TYPE_CHECKING:
+    from twisted_gantry.site.interfaces import IDeviceKind
+
+# Of no gantry: it is to be replaced.
+_ID = "G000000000000000000"
+_WATCHED = "pc1"
+
+# What a value may look like, where its name does not say it.
+_EXAMPLES: Mapping[tuple[str, str], str] = {
+    ("ups-card", "address"): "tcp:192.168.1.20:2390",
+    ("ups-card-http", "url"): "http://192.168.1.21/",
+    ("ups-card-http", "callback"): "http://192.168.1.5:9000/post",
+    ("cfos", "url"): "http://192.168.1.30",
+    ("bms", "url"): "https://www.einfra.cn/wad/ems/v1/api",
+    ("cabinet", "url"): "http://192.168.1.40:3700/remotecontrol.do",
+    ("relay", "address"): "tcp:192.168.1.50:8080",
+    ("relay", "on"): "a00101a2",
+    ("relay", "off"): "a00100a1",
+}
+_NAMES: Mapping[str, str] = {
+    "ups-card": "ups",
+    "ups-card-http": "ups",
+    "cabinet": "cab",
+    "computer": "pc",
+}
+
+
+@click.command(cls=Command, short_help="Write a first configuration. · 生成初始配置文件")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default="site.toml")
+@click.option("--id", "gantry_id", metavar="ID", help="The gantry's number. · 门架编号。")
+@click.option("--name", metavar="NAME", help="A name for people. · 门架名称。")
+@click.option(
+    "--yes",
+    is_flag=True,
+    help="Ask nothing: this computer alone is watched. · 不提问，仅监测本机。",
+)
+@click.option("--force", is_flag=True, help="Replace what is there. · 覆盖已有文件。")
+@json_option
+@pass_session
+def init(
+    session: Session,
+    file: Path,
+    gantry_id: str | None,
+    name: str | None,
+    yes: bool,
+    force: bool,
+) -> int:
+    """Ask what there is on the site, and write FILE (site.toml), which passes `gantryctl check`.
+
+    Only what has no default is asked; the manual has the rest. A password goes into a file of its
+    own beside FILE, which its owner alone may read.
+
+    询问现场设备与上联，生成可通过 `gantryctl check` 的配置文件 FILE（默认 site.toml）。
+    只询问没有默认值的设置。密码写入 FILE 旁的单独文件，仅属主可读。
+    """
+    if not yes and not session.can_ask():
+        raise Trouble("init-needs-terminal", Exit.USAGE)
+    if not force:
+        refuse_existing(file)
+    interview = Interview(session, Draft())
+    if yes:
+        interview.minimal(gantry_id or _ID, name or "")
+    else:
+        interview.run(gantry_id, name)
+    secrets = interview.draft.write(file, _check, force=force)
+    if session.json:
+        session.show_json({"file": str(file), "secrets": [str(each) for each in secrets]})
+        return Exit.FINE
+    session.show(session.texts("init-written", file=plain(str(file))))
+    for each in secrets:
+        session.show(session.texts("init-secret", file=plain(str(each))))
+    return Exit.FINE
+
+
+def _check(path: Path) -> None:
+    """Raise Trouble unless the file is right."""
+    from twisted_gantry.config import check_file
+
+    problems = check_file(path)
+    if problems:
+        raise Trouble("init-wrong", problems="\n".join(str(each) for each in problems))
+
+
+class Interview:
+    """The questions, and the draft that their answers make."""
+
+    def __init__(self, session: Session, draft: Draft) -> None:
+        # Here and not above: it brings every kind of device along.
+        from twisted_gantry.config import DEVICE_KINDS
+
+        self.session, self.draft = session, draft
+        self._points = {each.name: each for each in entry_points(group=DEVICE_KINDS)}
+        self._devices: dict[str, IDeviceKind] = {}
+
+    def minimal(self, gantry_id: str, name: str) -> None:
+        """Take every default: this computer is watched."""
+        problems = self._add(self._gantry(gantry_id, name))
+        if problems:
+            raise Trouble("init-wrong", problems="\n".join(problems))
+        self._add_device(_WATCHED, "computer", {})
+
+    def run(self, gantry_id: str | None, name: str | None) -> None:
+        """Ask everything."""
+        texts = self.session.texts
+        self._say("init-begin")
+        while True:
+            given = gantry_id or self.session.ask(texts("ask-id"), _ID)
+            called = name if name is not None else self.session.ask(texts("ask-name"))
+            if self._added(self._gantry(given, called)):
+                break
+            gantry_id = name = None
+        if self.session.ask_whether(texts("ask-computer"), default=True):
+            self._add_device(_WATCHED, "computer", {})
+        self._ask_devices()
+        etc = self._ask_etc()
+        self._ask_fogslink()
+        self._ask_remotecontrol(etc)
+        self._ask_monitor()
+
+    @staticmethod
+    def _gantry(gantry_id: str, name: str) -> Table:
+        return Table("gantry", {"id": gantry_id, **({"name": name} if name else {})})
+
+    # -- devices
+
+    def _ask_devices(self) -> None:
+        kinds = ", ".join(sorted(self._points))
+        while kind := self.session.ask(self.session.texts("ask-kind", kinds=kinds)):
+            if kind in self._points:
+                self._ask_device(kind)
+            else:
+                self._say("init-no-kind", kind=kind, kinds=kinds)
+
+    def _ask_device(self, kind: str) -> None:
+        stem = _NAMES.get(kind, kind)
+        number = next(n for n in range(1, 1000) if f"{stem}{n}" not in self._devices)
+        name = self.session.ask(self.session.texts("ask-device-name"), f"{stem}{number}")
+        settings = self._points[kind].load().settings
+        hints = get_type_hints(settings)
+        values: dict[str, Any] = {}
+        for each in msgspec.structs.fields(settings):
+            if Secret in (hints[each.name], *get_args(hints[each.name])):
+                self._ask_secret(values, each.encode_name, name, optional=not each.required)
+            elif each.required:
+                key = each.encode_name
+                values[key] = self._ask_value(name, kind, key, hints[each.name])
+        self._add_device(name, kind, values)
+
+    def _ask_value(self, name: str, kind: str, key: str, hint: Any) -> Any:
+        example = _EXAMPLES.get((kind, key), "")
+        texts = self.session.texts
+        if example:
+            question = texts("ask-setting-such-as", name=name, key=key, example=example)
+        else:
+            question = texts("ask-setting", name=name, key=key)
+        while True:
+            answer = self.session.ask(question)
+            if not answer:
+                continue
+            try:
+                given = msgspec.json.decode(answer) if answer[0] in "[{" else answer
+                value: Any = msgspec.convert(given, hint, strict=False)
+            except (msgspec.DecodeError, RecursionError) as error:
+                self._say("init-problem", problem=str(error))
+            else:
+                return value
+
+    def _ask_secret(
+        self, values: dict[str, Any], key: str, name: str, *, optional: bool = False
+    ) -> None:
+        while True:
+            try:
+                text = self.session.hidden(f"{name} {key}", optional=optional)
+            except Trouble as trouble:
+                self._say("init-problem", problem=self.session.explain(trouble))
+            else:
+                break
+        if text:
+            values[key] = Secret(text)
+
+    def _add_device(self, name: str, kind: str, values: Mapping[str, Any]) -> None:
+        table = Table("device", {"name": name, "kind": kind, **values}, name, repeated=True)
+        if self._added(table):
+            self._devices[name] = self._points[kind].load()
+
+    # -- uplinks and servers
+
+    def _ask_etc(self) -> bool:
+        texts = self.session.texts
+        while url := self.session.ask(texts("ask-etc-url")):
+            values: dict[str, Any] = {"url": url}
+            self._ask_secret(values, "auth", "etc")
+            if self._added(Table("uplink.etc", values, "etc")):
+                sources = self._sources()
+                if sources and self.session.ask_whether(texts("ask-cabinet"), default=True):
+                    self._added(Table("cabinet", {"id": "1", **sources}, repeated=True))
+                return True
+        return False
+
+    def _sources(self) -> dict[str, list[str]]:
+        """Return what each group of a cabinet comes from: the devices that are made for it."""
+        from twisted_gantry.config_settings import GROUPS
+
+        found = {}
+        for group in GROUPS:
+            able = {n: k for n, k in self._devices.items() if group in k.groups and not k.parts}
+            fewest = min((len(kind.groups) for kind in able.values()), default=0)
+            if able:
+                found[group] = [n for n, kind in able.items() if len(kind.groups) == fewest]
+        return found
+
+    def _ask_fogslink(self) -> None:
+        texts = self.session.texts
+        while address := self.session.ask(texts("ask-fogslink")):
+            values: dict[str, Any] = {"address": address}
+            values["eq_sn"] = self.session.ask(texts("ask-eq-sn"))
+            self._ask_secret(values, "api_key", "fogslink")
+            channels: dict[str, str] = {}
+            while answer := self.session.ask(texts("ask-channel")):
+                channel, _, point = answer.partition("=")
+                channels[channel.strip()] = point.strip()
+            values["channels"] = channels
+            if self._added(Table("uplink.fogslink", values, "fogslink")):
+                return
+
+    def _ask_remotecontrol(self, etc: bool) -> None:
+        texts = self.session.texts
+        while self.session.ask_whether(texts("ask-remotecontrol"), default=False):
+            values: dict[str, Any] = {"listen": self.session.ask(texts("ask-listen"), "tcp:3699")}
+            if not etc:
+                self._ask_secret(values, "auth", "remotecontrol")
+            if self._added(Table("remotecontrol", values)):
+                return
+
+    def _ask_monitor(self) -> None:
+        texts = self.session.texts
+        uploads = any(kind.kind == "cabinet" for kind in self._devices.values())
+        while self.session.ask_whether(texts("ask-monitor"), default=uploads):
+            values: dict[str, Any] = {"listen": self.session.ask(texts("ask-listen"), "tcp:8082")}
+            self._ask_secret(values, "auth", "monitor")
+            if self._added(Table("monitor", values)):
+                return
+
+    # -- the draft
+
+    def _added(self, table: Table) -> bool:
+        """Take a table into the draft; if it is wrong, say why, and leave it out."""
+        problems = self._add(table)
+        for problem in problems:
+            self._say("init-problem", problem=problem)
+        return not problems
+
+    def _add(self, table: Table) -> list[str]:
+        from twisted_gantry.config import load
+        from twisted_gantry.config_tables import ConfigError
+
+        draft = Draft([*self.draft.tables, table])
+        try:
+            load(draft.revealed())
+        except ConfigError as error:
+            return [f"{each.key}: {each.message}" for each in error.problems]
+        self.draft = draft
+        return []
+
+    def _say(self, key: str, **fields: object) -> None:
+        click.echo(plain(self.session.texts(key, **fields)), err=True)

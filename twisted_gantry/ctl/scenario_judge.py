@@ -1,0 +1,300 @@
+"""Judges what a scenario expects, by what the gantry tells and what the twin has received.
+
+The twin says since when each expectation counts, and when it is due; alarms, readings, reports and
+records say when they came. Both are times of day: twin and gantry must agree on it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+SCENARIO = "/twin/v1/scenario"
+_REQUESTS, _RECORDS = "/twin/v1/etc/requests", "/twin/v1/fogslink/records"
+_ALARMS, _SITE, _POINTS = "/api/v1/alarms", "/api/v1/site", "/api/v1/points"
+_LIMIT = 200  # of the newest alarms, requests and records
+_METHODS = {
+    "cabinetStatus": "cabinetStatusUpdate",
+    "computerStatus": "computerStatusUpdate",
+}
+_TESTS = ("is", "above", "below", "state")
+_KINDS = (
+    "alarm",
+    "cleared",
+    "no_alarm",
+    "device",
+    "uplink",
+    "queue",
+    "point",
+    "report",
+    "record",
+)
+
+Json = Mapping[str, Any]
+Query = Mapping[str, object]
+Get = Callable[[str, Query], Json | None]
+"""Returns the JSON object at a path, None if there is no answer just now."""
+
+
+class Verdict(StrEnum):
+    """How an expectation stands."""
+
+    WAITING = "waiting"
+    PENDING = "pending"
+    MET = "met"
+    MISSED = "missed"
+    NOT_JUDGED = "not-judged"
+
+    @property
+    def final(self) -> bool:
+        """Whether it stays so."""
+        return self not in {Verdict.WAITING, Verdict.PENDING}
+
+
+@dataclass
+class Expected:
+    """One expectation: `at` in seconds of the world, `after` in real seconds when it was met."""
+
+    step: int
+    at: float
+    what: str
+    within: float
+    verdict: Verdict = Verdict.WAITING
+    after: float | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return it for programs."""
+        return {
+            "step": self.step,
+            "at": self.at,
+            "expectation": self.what,
+            "within": self.within,
+            "verdict": self.verdict.value,
+            "after": self.after,
+        }
+
+
+@dataclass(frozen=True)
+class _Window:
+    """The time that counts; `now` is the twin's, before the gantry was asked."""
+
+    since: datetime
+    due: datetime
+    now: datetime
+
+    def has(self, text: object) -> datetime | None:
+        """Return a time that counts, None for any other and for what is no time."""
+        at = _time(text)
+        return at if at is not None and self.since <= at <= self.due else None
+
+    @property
+    def over(self) -> bool:
+        """Whether what was asked for after `now` can only be too late."""
+        return self.now > self.due
+
+
+class Judge:
+    """Judges one run. `gantry` and `twin` ask their APIs."""
+
+    def __init__(self, gantry: Get, twin: Get) -> None:
+        self.expected: list[Expected] = []
+        self.run: Json = {}
+        self._gantry, self._twin = gantry, twin
+        self._asked: dict[tuple[str, str], Json] = {}
+
+    def begin(self, answer: Json) -> None:
+        """Take the answer to the start of a scenario."""
+        self.run = answer["scenario"]
+        self.expected = [
+            Expected(int(e["step"]), float(e["at"]), describe(e), float(e["within"]))
+            for e in self.run["expectations"]
+        ]
+
+    @property
+    def over(self) -> bool:
+        """Whether all is decided, and the scenario has ended."""
+        decided = all(each.verdict.final for each in self.expected)
+        return decided and self.run.get("state") != "running"
+
+    @property
+    def kept(self) -> bool:
+        """Whether all was met."""
+        met = all(each.verdict is Verdict.MET for each in self.expected)
+        return met and self.run.get("state") == "done"
+
+    def look(self) -> None:
+        """Ask for how things are, and judge what can be judged."""
+        answer = self._twin(SCENARIO, {})
+        if answer is None:
+            return
+        run = answer.get("scenario")
+        if not run or run["run"] != self.run["run"]:
+            self.give_up()
+            return
+        self.run = run
+        self._asked = {}
+        for expected, given in zip(self.expected, run["expectations"], strict=True):
+            if not expected.verdict.final and given["since"] is not None:
+                self._judge(expected, given)
+        if run["state"] in {"stopped", "failed"}:
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Say of what is still open that it was not judged."""
+        if self.run.get("state") == "running":
+            self.run = {**self.run, "state": "stopped"}
+        for each in self.expected:
+            if not each.verdict.final:
+                each.verdict = Verdict.NOT_JUDGED
+
+    def _judge(self, expected: Expected, given: Json) -> None:
+        moments = [_time(text) for text in (given["since"], given["due"], self.run["now"])]
+        since, due, now = (moment for moment in moments if moment is not None)
+        window = _Window(since, due, now)
+        expected.verdict = Verdict.PENDING
+        kind = _kind(given)
+        if kind == "no_alarm":
+            self._judge_silence(expected, given[kind], window)
+            return
+        met = min(self._met(kind, given, window), default=None)
+        if met is not None:
+            expected.verdict = Verdict.MET
+            expected.after = max((met - since).total_seconds(), 0.0)
+        elif window.over and self._answered(kind):
+            expected.verdict = Verdict.MISSED
+
+    def _judge_silence(self, expected: Expected, name: str, window: _Window) -> None:
+        alarms = self._rows(_ALARMS, "alarms", {"limit": _LIMIT})
+        raised = [each for each in alarms if each["alarm"] == name]
+        if any(window.has(each["raisedAt"]) or not each["clearedAt"] for each in raised):
+            expected.verdict = Verdict.MISSED
+        elif window.over and self._answered("no_alarm"):
+            expected.verdict = Verdict.MET
+
+    def _met(self, kind: str, given: Json, window: _Window) -> Iterator[datetime]:
+        """Return the moments at which an expectation was met."""
+        finders: Mapping[str, Callable[[Json, _Window], Iterable[object]]] = {
+            "alarm": lambda g, w: (a["raisedAt"] for a in self._alarms(g["alarm"])),
+            "cleared": lambda g, w: (a["clearedAt"] for a in self._alarms(g["cleared"])),
+            "point": self._readings,
+            "report": self._reports,
+            "record": self._records,
+        }
+        if kind in finders:
+            moments = (window.has(text) for text in finders[kind](given, window))
+            yield from (moment for moment in moments if moment is not None)
+        elif not window.over:
+            yield from self._states(kind, given, window)
+
+    def _alarms(self, name: str) -> list[Json]:
+        found = self._rows(_ALARMS, "alarms", {"limit": _LIMIT})
+        return [each for each in found if each["alarm"] == name]
+
+    def _readings(self, given: Json, _: _Window) -> Iterator[object]:
+        for each in self._rows(_POINTS, "points", {"prefix": given["point"]}):
+            good = each["quality"] == "good" and holds(given, each["value"])
+            if each["point"] == given["point"] and good:
+                yield each["at"]
+
+    def _reports(self, given: Json, _: _Window) -> Iterator[object]:
+        path = given["report"]
+        query = {"method": _METHODS.get(path.partition(".")[0].partition("[")[0], ""), "limit": 50}
+        for each in self._rows(_REQUESTS, "requests", query, twin=True):
+            accepted = (each["answer"] or {}).get("code") == "1000"
+            if accepted and holds(given, value_at(each["body"], path)):
+                yield each["at"]
+
+    def _records(self, given: Json, _: _Window) -> Iterator[object]:
+        for each in self._rows(_RECORDS, "records", {"limit": _LIMIT}, twin=True):
+            if each["eChan"] == given["record"] and holds(given, each["eVal"]):
+                yield each["at"]
+
+    def _states(self, kind: str, given: Json, window: _Window) -> Iterator[datetime]:
+        rows = self._rows(_SITE, "devices" if kind == "device" else "uplinks", {})
+        for each in rows:
+            if each["name"] != given[kind]:
+                continue
+            if holds(given, each["queued" if kind == "queue" else "state"]):
+                began = _time(each.get("since")) if kind != "queue" else window.now
+                yield max(began or window.now, window.since)
+
+    def _answered(self, kind: str) -> bool:
+        """Tell whether there was an answer to judge by in this round."""
+        path = {
+            "device": _SITE,
+            "uplink": _SITE,
+            "queue": _SITE,
+            "point": _POINTS,
+            "report": _REQUESTS,
+            "record": _RECORDS,
+        }.get(kind, _ALARMS)
+        return any(bool(answer) for (asked, _), answer in self._asked.items() if asked == path)
+
+    def _rows(self, path: str, key: str, query: Query, *, twin: bool = False) -> list[Any]:
+        """Return the rows of an answer, asked for once in a round; none if there is none."""
+        known = path, repr(sorted(query.items()))
+        if known not in self._asked:
+            self._asked[known] = (self._twin if twin else self._gantry)(path, query) or {}
+        rows = self._asked[known].get(key, [])
+        return rows if isinstance(rows, list) else []
+
+
+def describe(given: Json) -> str:
+    """Return an expectation as a line: `point ups1.state is battery`."""
+    kind = _kind(given)
+    tests = [f"{test} {_word(given[test])}" for test in _TESTS if test in given]
+    return " ".join([kind.replace("_", " "), str(given[kind]), *tests])
+
+
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _kind(given: Json) -> str:
+    return next(kind for kind in _KINDS if kind in given)
+
+
+def holds(given: Json, value: object) -> bool:
+    """Tell whether a value is what an expectation says; without a test, any is."""
+    if "above" in given or "below" in given:
+        measured = _number(value)
+        if measured is None:
+            return False
+        above, below = given.get("above"), given.get("below")
+        return (above is None or measured > above) and (below is None or measured < below)
+    wanted = given.get("is", given.get("state"))
+    if wanted is None:
+        return True
+    if isinstance(wanted, bool) or isinstance(value, bool) or isinstance(wanted, str):
+        return wanted == value and isinstance(wanted, bool) is isinstance(value, bool)
+    return _number(value) == float(wanted)
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def value_at(document: object, path: str) -> object:
+    """Return what is at `cabinetStatus.elec[0].status`, None if there is nothing."""
+    for part in path.split("."):
+        name, _, place = part.partition("[")
+        document = document.get(name) if isinstance(document, Mapping) else None
+        if place:
+            at = int(place.rstrip("]"))
+            rows = document if isinstance(document, list) else []
+            document = rows[at] if at < len(rows) else None
+    return document
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return at if at is not None and at.tzinfo is not None else None

@@ -1,0 +1,162 @@
+"""Who somebody is by the secret that is given: plain ones at once, hashed ones in a thread.
+
+One guess costs 0.2 s of a core and 16 MiB, so guesses are tried one at a time, in turn by the
+addresses that they came from: who guesses keeps nobody else waiting.
+"""
+
+import hmac
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from hashlib import sha256
+from secrets import token_bytes
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_gantry.site.secret import Secret
+from twisted_gantry.web.access_hash import Hashed, is_hash, read_hash
+
+_log = Logger()
+
+InThread = Callable[..., Deferred[Any]]
+
+# Wrong guesses that are remembered, so that a program that repeats one costs nothing.
+REMEMBERED = 256
+# No password is longer; more is not worth a hash.
+MAX_SECRET = 1024
+
+
+class Role(StrEnum):
+    """What somebody may do: an operator everything, a viewer only read."""
+
+    OPERATOR = "operator"
+    VIEWER = "viewer"
+
+
+Wanted = tuple[Role, Secret]
+
+
+def wrong_secret(secret: Secret) -> str:
+    """Say what is wrong with a configured secret, empty if nothing is."""
+    text = secret.reveal()
+    if not text:
+        return "an empty password or token protects nothing"
+    if not is_hash(text):
+        return ""
+    try:
+        read_hash(text)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+class _Door:
+    """The secrets of one scheme: who gives one of them is of its role, the first that fits."""
+
+    def __init__(self, wanted: Sequence[Wanted]) -> None:
+        for _, secret in wanted:
+            wrong = wrong_secret(secret)
+            if wrong:
+                raise ValueError(wrong)
+        texts = [(role, secret.reveal()) for role, secret in wanted]
+        self.plain = [(role, Secret(text)) for role, text in texts if not is_hash(text)]
+        self.hashed = [(role, read_hash(text)) for role, text in texts if is_hash(text)]
+
+    def known(self, given: bytes) -> Role | None:
+        """Return whom a plain secret names."""
+        found = [
+            role
+            for role, secret in self.plain
+            if hmac.compare_digest(secret.reveal().encode(), given)
+        ]
+        return found[0] if found else None
+
+
+def _try(hashed: Sequence[tuple[Role, Hashed]], given: bytes) -> Role | None:
+    """Return whom a secret names. Runs in a thread."""
+    for role, each in hashed:
+        if each.fits(given):
+            return role
+    return None
+
+
+class Secrets:
+    """All secrets, by the scheme that they are given with: `basic`, `bearer`.
+
+    `in_thread(f, …)` runs a blocking function. Raises ValueError for a secret that is empty, and
+    for a text that is meant as a hash and is none.
+    """
+
+    def __init__(self, wanted: Mapping[str, Sequence[Wanted]], in_thread: InThread) -> None:
+        self._doors = {scheme: _Door(each) for scheme, each in wanted.items() if each}
+        self._in_thread = in_thread
+        # What was tried is remembered by its digest with this, never itself.
+        self._key = token_bytes(32)
+        self._right: dict[bytes, Role] = {}  # at most as many as there are secrets
+        self._wrong: OrderedDict[bytes, None] = OrderedDict()
+        self._waiting: OrderedDict[str, deque[tuple[str, bytes, Deferred[Role | None]]]]
+        self._waiting = OrderedDict()
+        self._busy = False
+
+    @property
+    def schemes(self) -> frozenset[str]:
+        """The schemes that have a secret."""
+        return frozenset(self._doors)
+
+    def role_of(self, scheme: str, given: bytes, address: str) -> Deferred[Role | None]:
+        """Return who gives `given`, None for nobody; `address` is where it came from."""
+        door = self._doors.get(scheme)
+        if door is None or len(given) > MAX_SECRET:
+            return succeed(None)
+        role = door.known(given)
+        if role is not None or not door.hashed:
+            return succeed(role)
+        digest = self._digest(scheme, given)
+        if digest in self._right or digest in self._wrong:
+            return succeed(self._right.get(digest))
+        answer: Deferred[Role | None] = Deferred()
+        self._waiting.setdefault(address, deque()).append((scheme, given, answer))
+        self._next()
+        return answer
+
+    def _digest(self, scheme: str, given: bytes) -> bytes:
+        return hmac.digest(self._key, scheme.encode() + b" " + given, sha256)
+
+    def _next(self) -> None:
+        """Try the next guess, of the address whose turn it is."""
+        while self._waiting and not self._busy:
+            address, guesses = self._waiting.popitem(last=False)
+            scheme, given, answer = guesses.popleft()
+            if guesses:
+                self._waiting[address] = guesses  # at the end of the line
+            digest = self._digest(scheme, given)
+            if answer.called:
+                continue  # whoever asked has gone
+            if digest in self._right or digest in self._wrong:
+                answer.callback(self._right.get(digest))
+                continue
+            self._busy = True
+            trying = self._in_thread(_try, self._doors[scheme].hashed, given)
+            trying.addCallbacks(self._tried, self._failed, callbackArgs=(digest,))
+            trying.addCallback(self._answered, answer)
+
+    def _tried(self, role: Role | None, digest: bytes) -> Role | None:
+        if role is not None:
+            self._right[digest] = role
+            return role
+        self._wrong[digest] = None
+        while len(self._wrong) > REMEMBERED:
+            self._wrong.popitem(last=False)
+        return None
+
+    def _failed(self, failure: Failure) -> None:
+        _log.failure("a password cannot be checked", failure)
+
+    def _answered(self, role: Role | None, answer: Deferred[Role | None]) -> None:
+        self._busy = False
+        if not answer.called:
+            answer.callback(role)
+        self._next()

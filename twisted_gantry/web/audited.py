@@ -1,0 +1,46 @@
+"""What changes the program itself rather than a device, and is written into the audit all the same.
+
+Commands of devices go through the command door, which does this for them.
+"""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from twisted.web.server import Request
+
+from twisted_gantry.net.json_http import header
+from twisted_gantry.site.interfaces import AuditEntry, IStore, Outcome
+
+_USER = re.compile(r"[A-Za-z0-9._@-]{1,40}\Z")
+
+
+def who_asks(request: Request) -> str:
+    """Return who asks, as the audit shows it: `api <address> [<user>]`."""
+    peer = getattr(request.getClientAddress(), "host", "unix")
+    user = header(request, "x-gantry-user")
+    return f"api {peer} {user}" if _USER.match(user) else f"api {peer}"
+
+
+@dataclass
+class Ending:
+    """How it ended, for the audit."""
+
+    result: Outcome = Outcome.DONE
+    detail: str = ""
+
+
+@asynccontextmanager
+async def audited(store: IStore, entry: AuditEntry) -> AsyncIterator[Ending]:
+    """Write `entry` into the audit, and how the block ended: as it says, or failed if it raises."""
+    await store.begin_command(entry)
+    ending = Ending()
+    try:
+        yield ending
+    except Exception:
+        ending.result, ending.detail = Outcome.FAILED, "the store failed"
+        raise
+    finally:
+        ended = replace(entry, result=ending.result.value, detail=ending.detail)
+        await store.end_command(ended)

@@ -1,0 +1,28 @@
+// What the page knows of the site, in the shapes of the local API, and what the stream changes of it.
+
+export const PAST_ALARMS = 30;
+export const known = { site: null, points: [], active: [], recent: [], reasons: [] };
+
+// Note what the stream told; `site` is known by then.
+export function note(kind, data) {
+  const { site } = known;
+  if (kind === "all") {
+    [site.devices, site.uplinks, known.points] = [data.device, data.uplink, data.point];
+    known.active = data.alarm.sort((a, b) => Date.parse(b.raisedAt) - Date.parse(a.raisedAt));
+  } else if (kind === "alarm") {
+    noteAlarm(data);
+  } else {
+    const [list, key] = {
+      point: [known.points, "point"], device: [site.devices, "name"], uplink: [site.uplinks, "name"],
+    }[kind];
+    const place = list.findIndex((each) => each[key] === data[key]);
+    list[place < 0 ? list.length : place] = data;
+  }
+}
+
+function noteAlarm(alarm) {
+  const other = (each) => each.alarm !== alarm.alarm || each.raisedAt !== alarm.raisedAt;
+  known.active = known.active.filter(other);
+  if (alarm.clearedAt === null) known.active.unshift(alarm);
+  else known.recent = [alarm, ...known.recent.filter(other)].slice(0, PAST_ALARMS);
+}

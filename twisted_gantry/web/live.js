@@ -1,0 +1,57 @@
+// The event stream: hands on what changes, and says whether it is there.
+
+const EVENTS = ["snapshot", "point", "alarm", "device", "uplink", "live"];
+const AGAIN = 30_000;
+
+// Listen to the stream at `path`: `told(kind, data)` for each event, `there(yes)` when it comes or
+// goes. The events of a snapshot come as one, `told("all", {point: […], alarm: […], …})`. Only a
+// page that is looked at listens: a browser has few connections for all its pages.
+export function listen(path, told, there) {
+  let source = null;
+  let whole = null; // the snapshot that is coming
+  let again = 0;
+
+  function take(kind, data) {
+    if (kind === "snapshot") {
+      whole = { point: [], alarm: [], device: [], uplink: [] };
+    } else if (kind === "live") {
+      if (whole !== null) told("all", whole);
+      whole = null;
+    } else if (whole !== null) {
+      whole[kind].push(data);
+    } else {
+      told(kind, data);
+    }
+  }
+
+  function close() {
+    clearTimeout(again);
+    source?.close();
+    source = null;
+    whole = null;
+    there(false);
+  }
+
+  function open() {
+    close();
+    if (document.hidden) return;
+    source = new EventSource(path);
+    for (const kind of EVENTS) {
+      source.addEventListener(kind, (event) => take(kind, JSON.parse(event.data)));
+    }
+    source.addEventListener("open", () => {
+      whole = null;
+      there(true);
+    });
+    source.addEventListener("error", () => {
+      there(false);
+      // The browser connects again by itself, but not after an answer that is no stream.
+      if (source?.readyState === EventSource.CLOSED) again = setTimeout(open, AGAIN);
+    });
+  }
+
+  document.addEventListener("visibilitychange", open);
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", (event) => event.persisted && open());
+  open();
+}

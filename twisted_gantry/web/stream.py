@@ -1,0 +1,347 @@
+"""`GET /api/v1/stream`: what changes at the site, as server-sent events.
+
+`point`, `alarm`, `device` and `uplink` carry the shapes of the local API. A reader first gets a
+snapshot: `snapshot` (`{"events": n}`: forget what you know), n of these events, then `live`
+(`{}`). Events have ids without gaps; those of the snapshot have none but its last, so that who
+loses the connection half-way gets another. Who comes back with an id that is still kept gets what
+followed it instead.
+
+Changes are gathered: of a point the newest value alone, and only where value or quality differ.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.server import Request
+
+from twisted_gantry.net.json_http import HttpError, header
+from twisted_gantry.net.service import NamedService
+from twisted_gantry.site.alarms import Alarm
+from twisted_gantry.site.interfaces import Ledger
+from twisted_gantry.site.points import Batch, Point
+from twisted_gantry.site.site import Site
+from twisted_gantry.site.status import Status
+from twisted_gantry.web import shapes
+from twisted_gantry.web.shapes import Json
+from twisted_gantry.web.stream_reader import Reader, Ring, chunks_of
+
+_log = Logger()
+
+MOST_READERS = 128
+# Changes wait so long for others, and so many points are told at a time: 250 a second at most.
+GATHER = 0.2
+POINTS_AT_A_TIME = 50
+# Seconds between two looks at the ledgers, while somebody reads, and for one to come.
+LOOK = 1.0
+LEDGERS_WITHIN = 2.0
+# Seconds between comments, which keep a proxy from taking a quiet stream for a dead one.
+COMMENT = 15.0
+# Seconds for which a reader may not read before it is cut off.
+STALLED = 30.0
+# Seconds for which changes are kept when nobody reads, for a reader that comes back.
+LINGER = 30.0
+# What a reader is to wait before it connects again, milliseconds.
+RETRY = 3000
+
+_ID = re.compile(r"([0-9a-f]{1,16})-([0-9]{1,15})\Z", re.ASCII)
+
+
+def _same(a: Point | None, b: Point) -> bool:
+    """Tell whether two states of a point differ in nothing that is told; 1 and true do."""
+    return a is not None and (type(a.value), a.value, a.quality) == (
+        type(b.value),
+        b.value,
+        b.quality,
+    )
+
+
+def _frame(event: str, content: Json, id: str = "") -> bytes:  # noqa: A002
+    head = f"id: {id}\nevent: {event}\ndata: " if id else f"event: {event}\ndata: "
+    return head.encode() + msgspec.json.encode(content) + b"\n\n"
+
+
+class Stream(NamedService):
+    """The event stream of one site. It works only while it is a running service.
+
+    `now` returns Unix seconds. `counts` gains `opened`, `resumed`, `dropped` (a reader missed
+    events, and began anew), `stalled` (cut off) and `full` (turned away). Stopped, it ends every
+    answer. Raises ZoneInfoNotFoundError for a timezone that there is not.
+    """
+
+    def __init__(self, site: Site, clock: IReactorTime, now: Callable[[], float]) -> None:
+        super().__init__("stream")
+        self.counts: Counter[str] = Counter(
+            dict.fromkeys(("opened", "resumed", "dropped", "stalled", "full"), 0)
+        )
+        self._site, self._clock = site, clock
+        self._time = shapes.times_in(site.timezone)
+        # Ids of an earlier process, or of one before a reload, mean nothing here.
+        self._epoch = f"{int(now() * 1000):x}"
+        self._ring = Ring()
+        self._readers: set[Reader] = set()
+        self._ledger_reader = shapes.Ledgers(site)
+        self._ledgers: Mapping[str, Ledger | None] = {}
+        # What readers know: of points the state, of devices and uplinks the shape.
+        self._points: dict[str, Point] = {}
+        self._shapes: dict[tuple[str, str], Json] = {}
+        self._changed: dict[str, None] = {}  # points, in the order in which they changed
+        self._alarms: list[Alarm] = []
+        self._snapshot: tuple[int, tuple[bytes, ...]] = (0, ())
+        self._watched: dict[Status, Callable[[], None]] = {}
+        self._unsubscribe: list[Callable[[], None]] = []
+        self._ready = False  # the ledgers were read
+        self._looking: Deferred[Any] | None = None
+        self._commented = 0.0
+        self._flush_call: IDelayedCall | None = None
+        self._look_call: IDelayedCall | None = None
+        self._sleep_call: IDelayedCall | None = None
+
+    @property
+    def readers(self) -> int:
+        """How many read."""
+        return len(self._readers)
+
+    def stopService(self) -> None:
+        """End every answer, and keep nothing."""
+        super().stopService()
+        for reader in list(self._readers):
+            reader.end()
+        self._sleep()
+        if self._looking is not None:
+            self._looking.cancel()
+
+    def read(self, request: Request) -> bytes | Deferred[bytes]:
+        """Answer a request with the stream. Raises HttpError (503) where there are too many."""
+        if not self.running or len(self._readers) >= MOST_READERS:
+            self.counts["full"] += 1
+            request.setHeader("Retry-After", "30")
+            raise HttpError(503, "too-many-readers", f"at most {MOST_READERS} may read the stream")
+        request.setHeader("Content-Type", "text/event-stream; charset=utf-8")
+        request.setHeader("Cache-Control", "no-store")
+        request.setHeader("X-Accel-Buffering", "no")
+        if request.method == b"HEAD":
+            return b""
+        self._wake()
+        reader = Reader(
+            request,
+            self._ring,
+            self._place_of(header(request, "last-event-id")),
+            snapshot=self._snapshot_pieces,
+            seconds=self._clock.seconds,
+            missed=self._missed,
+            left=self._left,
+        )
+        self._readers.add(reader)
+        self.counts["opened"] += 1
+        reader.write(b"retry: %d\n\n" % RETRY)
+        if self._ready:
+            reader.pump()
+        self._look_soon(0.0)
+        return reader.done
+
+    def _place_of(self, last_id: str) -> int | None:
+        """Return the number of the event after an id, None if it is not kept."""
+        found = _ID.match(last_id)
+        if found is None or found[1] != self._epoch:
+            return None
+        place = int(found[2]) + 1
+        if not self._ring.first <= place <= self._ring.next:
+            return None
+        self.counts["resumed"] += 1
+        return place
+
+    def _missed(self) -> None:
+        self.counts["dropped"] += 1
+
+    def _left(self, reader: Reader) -> None:
+        self._readers.discard(reader)
+        if not self._readers:
+            self._cancel("_look_call")
+            if self.running:
+                self._sleep_call = self._clock.callLater(LINGER, self._sleep)
+
+    # -- awake while somebody reads
+
+    def _wake(self) -> None:
+        self._cancel("_sleep_call")
+        if self._unsubscribe:
+            return
+        site = self._site
+        self._points = {point.name: point for point in site.points.under()}
+        self._unsubscribe = [
+            site.points.subscribe(self._points_changed),
+            site.alarms.subscribe(self._alarm_changed),
+        ]
+
+    def _sleep(self) -> None:
+        """Watch nothing; an id from before is of no use afterwards."""
+        for name in ("_flush_call", "_look_call", "_sleep_call"):
+            self._cancel(name)
+        for unsubscribe in (*self._unsubscribe, *self._watched.values()):
+            unsubscribe()
+        self._unsubscribe = []
+        self._ready = False
+        for known in (self._points, self._shapes, self._changed, self._alarms, self._watched):
+            known.clear()
+        self._snapshot = (0, ())
+        self._ring.forget()
+
+    def _cancel(self, name: str) -> None:
+        call: IDelayedCall | None = getattr(self, name)
+        setattr(self, name, None)
+        if call is not None and call.active():
+            call.cancel()
+
+    def _points_changed(self, device: str, batch: Batch) -> None:
+        changed = [
+            change.new.name
+            for change in batch
+            if not _same(self._points.get(change.new.name), change.new)
+        ]
+        if changed:
+            self._changed.update(dict.fromkeys(changed))
+            self._flush_soon()
+
+    def _alarm_changed(self, alarm: Alarm) -> None:
+        self._alarms.append(alarm)
+        self._flush_soon()
+
+    def _status_changed(self, status: Status) -> None:
+        self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        if self._flush_call is None:
+            self._flush_call = self._clock.callLater(GATHER, self._flush)
+
+    # -- looking at what does not say when it changes
+
+    def _look_soon(self, delay: float) -> None:
+        if self._looking is None and self._look_call is None:
+            self._look_call = self._clock.callLater(delay, self._look)
+
+    def _look(self) -> None:
+        self._look_call = None
+        reading = self._looking = ensureDeferred(self._ledger_reader.read())
+        reading.addTimeout(LEDGERS_WITHIN, self._clock)
+        reading.addCallback(self._looked)
+        reading.addErrback(self._look_failed)
+
+    def _look_failed(self, failure: Failure) -> None:
+        _log.failure("the stream cannot tell what changed", failure)
+        self._looking = None
+        if self._readers:
+            self._look_soon(LOOK)
+
+    def _looked(self, ledgers: Mapping[str, Ledger | None]) -> None:
+        self._looking = None
+        if not self._readers:
+            return
+        self._look_soon(LOOK)
+        self._ledgers = ledgers
+        self._watch_statuses()
+        self._notice()
+        self._ready = True
+        self._flush()
+        now = self._clock.seconds()
+        for reader in list(self._readers):
+            if reader.paused_at is not None and now - reader.paused_at >= STALLED:
+                self.counts["stalled"] += 1
+                reader.end()
+        if now - self._commented >= COMMENT:
+            self._commented = now
+            for reader in list(self._readers):
+                reader.write(b":\n\n")
+
+    def _watch_statuses(self) -> None:
+        """Subscribe to the devices and uplinks that are new: a reload replaces some."""
+        site = self._site
+        statuses = {each.status for each in site.devices.values()}
+        statuses |= {each.status for each in site.uplinks.values()}
+        for status in self._watched.keys() - statuses:
+            self._watched.pop(status)()
+        for status in statuses - self._watched.keys():
+            self._watched[status] = status.subscribe(self._status_changed)
+
+    def _notice(self) -> None:
+        """See what no event says: a point that was declared, and what is no more.
+
+        For that there is no event: readers begin anew.
+        """
+        site = self._site
+        points = {point.name: point for point in site.points.under()}
+        self._changed.update(
+            (name, None)
+            for name, point in points.items()
+            if not _same(self._points.get(name), point)
+        )
+        parts = {"device": set(site.devices), "uplink": set(site.uplinks)}
+        gone = self._points.keys() - points
+        others = [(kind, name) for kind, name in self._shapes if name not in parts[kind]]
+        for name in gone:
+            del self._points[name]
+        for key in others:
+            del self._shapes[key]
+        if gone or others:
+            self._ring.forget()
+
+    # -- telling
+
+    def _flush(self) -> None:
+        """Tell what changed."""
+        self._cancel("_flush_call")
+        for kind, name, shape in self._parts():
+            if self._shapes.get((kind, name)) != shape:
+                self._shapes[kind, name] = shape
+                self._add(kind, shape)
+        for alarm in self._alarms:
+            self._add("alarm", shapes.alarm(alarm, self._time))
+        self._alarms.clear()
+        for name in list(self._changed)[:POINTS_AT_A_TIME]:
+            del self._changed[name]
+            point = self._site.points.get(name)
+            if point is not None and not _same(self._points.get(name), point):
+                self._points[name] = point
+                self._add("point", self._point(point))
+        if self._changed:
+            self._flush_soon()
+        if self._ready:
+            for reader in list(self._readers):
+                reader.pump()
+
+    def _parts(self) -> list[tuple[str, str, Json]]:
+        """Return devices and uplinks in their shapes, each with its kind of event and its name."""
+        site, time, ledgers = self._site, self._time, self._ledgers
+        return [
+            *(("device", n, shapes.device(n, each, time)) for n, each in site.devices.items()),
+            *(
+                ("uplink", n, shapes.uplink(n, each, ledgers.get(n), time))
+                for n, each in site.uplinks.items()
+            ),
+        ]
+
+    def _point(self, point: Point) -> Json:
+        return shapes.point(point, self._site.points.catalogue[point.name], self._time)
+
+    def _add(self, event: str, content: Json) -> None:
+        self._ring.add(_frame(event, content, f"{self._epoch}-{self._ring.next}"))
+
+    def _snapshot_pieces(self) -> tuple[bytes, ...]:
+        """Return all that holds, in pieces; made once for those who come at the same time."""
+        at, pieces = self._snapshot
+        if at != self._ring.next:
+            events = [_frame(kind, shape) for kind, _, shape in self._parts()]
+            active = self._site.alarms.active()
+            events += [_frame("alarm", shapes.alarm(each, self._time)) for each in active]
+            events += [_frame("point", self._point(each)) for each in self._site.points.under()]
+            begin = _frame("snapshot", {"events": len(events)})
+            end = _frame("live", {}, f"{self._epoch}-{self._ring.next - 1}")
+            pieces = chunks_of([begin, *events, end])
+            self._snapshot = (self._ring.next, pieces)
+        return pieces

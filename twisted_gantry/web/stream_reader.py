@@ -1,0 +1,173 @@
+"""One reader of the event stream: a place in what was told, no queue of its own.
+
+A reader that does not read is written nothing more. When what it missed is no longer kept, it is
+dropped, and once it reads again it begins anew with a snapshot.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer
+from twisted.web.server import Request
+from zope.interface import implementer
+
+# What is kept for those who come back or are slow: the more is kept, the fewer begin anew.
+RING_EVENTS = 2048
+RING_BYTES = 1 << 20
+# Bytes of one write. What a transport holds for a reader that stops is at most its own bound,
+# 64 KiB in Twisted, and one of these.
+CHUNK = 16 * 1024
+
+
+class Ring:
+    """The last events as they are sent, numbered without gaps from `first` to before `next`."""
+
+    def __init__(self) -> None:
+        self.first = self.next = 1
+        self._frames: deque[bytes] = deque()
+        self._bytes = 0
+        # Most readers are at the same place: what follows there is joined once for all of them.
+        self._joined: tuple[int, int, bytes] = (0, 0, b"")
+        self._joined_until = 0
+
+    def add(self, frame: bytes) -> None:
+        """Keep the event `next`; the oldest go where there are too many."""
+        self._frames.append(frame)
+        self._bytes += len(frame)
+        self.next += 1
+        while len(self._frames) > RING_EVENTS or self._bytes > RING_BYTES:
+            self._bytes -= len(self._frames.popleft())
+            self.first += 1
+
+    def forget(self) -> None:
+        """Keep nothing: whoever read up to here has missed something all the same."""
+        self._frames.clear()
+        self._bytes = 0
+        self.next += 1
+        self.first = self.next
+
+    def since(self, number: int) -> tuple[int, bytes]:
+        """Return events from `number` on, about `CHUNK` bytes, and the number after them.
+
+        `number` is from `first` to `next`.
+        """
+        begun, after, joined = self._joined
+        if (begun, self._joined_until) != (number, self.next):
+            frames: list[bytes] = []
+            size = 0
+            for frame in islice(self._frames, number - self.first, None):
+                if frames and size + len(frame) > CHUNK:
+                    break
+                frames.append(frame)
+                size += len(frame)
+            after, joined = number + len(frames), b"".join(frames)
+            self._joined, self._joined_until = (number, after, joined), self.next
+        return after, joined
+
+
+def chunks_of(frames: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Return frames joined into pieces of about `CHUNK` bytes."""
+    pieces: list[bytes] = []
+    piece: list[bytes] = []
+    size = 0
+    for frame in frames:
+        if piece and size + len(frame) > CHUNK:
+            pieces.append(b"".join(piece))
+            piece, size = [], 0
+        piece.append(frame)
+        size += len(frame)
+    return (*pieces, b"".join(piece))
+
+
+@implementer(IPushProducer)
+class Reader:
+    """Writes events to one request, as fast as it reads.
+
+    `place` is the number of the next event, None for a reader that begins with a snapshot, which
+    `snapshot()` returns in pieces. `seconds()` is a clock; `missed()` is called when the reader
+    begins anew, `left(reader)` once when it has gone. `done` is what the request's handler returns.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        ring: Ring,
+        place: int | None,
+        *,
+        snapshot: Callable[[], tuple[bytes, ...]],
+        seconds: Callable[[], float],
+        missed: Callable[[], None],
+        left: Callable[["Reader"], None],
+    ) -> None:
+        self._request, self._ring, self._place = request, ring, place
+        self._snapshot, self._seconds = snapshot, seconds
+        self._missed, self._left = missed, left
+        self._pieces: deque[bytes] = deque()
+        self._gone = False
+        self.paused_at: float | None = None
+        """Since when it has not read, None while it does."""
+        self.done: Deferred[bytes] = Deferred(lambda _: self._leave())
+        request.registerProducer(self, True)
+
+    def write(self, data: bytes) -> None:
+        """Write what is no event, unless it would only pile up."""
+        if self.paused_at is None and not self._gone:
+            self._request.write(data)
+
+    def pump(self) -> None:
+        """Write what there is, until the transport has enough."""
+        while self.paused_at is None and not self._gone:
+            data = self._more()
+            if not data:
+                return
+            self._request.write(data)
+
+    def _more(self) -> bytes:
+        if self._pieces:
+            return self._pieces.popleft()
+        if self._place is not None and self._place < self._ring.first:
+            self._missed()
+            self._place = None
+        if self._place is None:
+            self._place = self._ring.next
+            self._pieces.extend(self._snapshot())
+            return self._pieces.popleft()
+        self._place, data = self._ring.since(self._place)
+        return data
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        """Write nothing more: the transport holds enough."""
+        if self.paused_at is None:
+            self.paused_at = self._seconds()
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        """Go on: all that was written has left."""
+        self.paused_at = None
+        self.pump()
+
+    def stopProducing(self) -> None:  # noqa: N802
+        """The connection is lost."""
+        self._leave()
+
+    def end(self) -> None:
+        """End the answer, and the connection; one that does not read is cut off."""
+        if self._gone:
+            return
+        channel: Any = self._request.channel
+        if self.paused_at is not None:
+            self._leave()
+            channel.transport.abortConnection()
+            return
+        self._request.unregisterProducer()
+        self._leave()
+        self.done.callback(b"")
+        channel.loseConnection()
+
+    def _leave(self) -> None:
+        if not self._gone:
+            self._gone = True
+            self._pieces.clear()
+            self._left(self)
