@@ -29,7 +29,7 @@ class TestList:
     """`GET /api/v1/outbox`."""
 
     def test_shape(self, kept: SmallSite) -> None:
-        """A report is shown without its body, which may hold an authentication code."""
+        """A report is shown without its body, which may be long."""
         answer = kept.client().get(f"{OUTBOX}?uplink=etc&state=set-aside")
         assert answer.json["reports"][0] == {
             "id": 1,
@@ -45,6 +45,11 @@ class TestList:
         }
         assert [each["id"] for each in answer.json["reports"]] == [1, 3]
         assert b"secret-code" not in answer.body
+
+    def test_bodies(self, kept: SmallSite) -> None:
+        """With `bodies=1` what was set aside can be taken out: as it would be sent."""
+        reports = kept.client().get(f"{OUTBOX}?state=set-aside&bodies=1").json["reports"]
+        assert [each["body"] for each in reports] == ["secret-code", "secret-code" * 3]
 
     @pytest.mark.parametrize(
         ("query", "ids"),

@@ -146,32 +146,34 @@ class _CabinetRows:
 
     def _rows(self, source: str, group: str) -> tuple[wire.Group, ...]:
         points = self._site.points
-        device = source.partition(".")[0]
-        state = self._site.devices[device].status.state
+        name = source.partition(".")[0]
+        device = self._site.devices.get(name)  # none while a reload makes it anew
         own = has_own_rows(points, source, group)
-        if state is State.OFFLINE:
+        if device is None or device.status.state is State.OFFLINE:
             # It carries no edge: it says nothing but that nothing is known.
             rows = own_rows(points, source, group) if own else ()
             return tuple(failed(group, row) for row in rows) or (failed(group, None),)
         edges = [e for e in self._edges if e.group == group and e.source == source]
-        native = is_native(points, source)
+        native = own or is_native(points, source)
         # Once a cabinet has told, it lacks what it has no row of.
-        if own or (native and state is State.ONLINE and _numbered(group)):
+        told = device.status.state is State.ONLINE
+        if own or (native and told and _numbered(group)):
             return self._own(source, group, edges)
         self.carried.extend(edges)
         if native:
             return (_no_data(group),)
         raised = [
             alarm
-            for alarm in self._site.alarms.active(device)
+            for alarm in self._site.alarms.active(name)
             if alarm.group == group and concerns(self._site, alarm, source)
         ]
-        told = [edge.alarm for edge in edges if edge.alarm is not None]
-        self.over = self.over or any(alarm.name not in {a.name for a in raised} for alarm in told)
+        latched = [edge.alarm for edge in edges if edge.alarm is not None]
+        names = {alarm.name for alarm in raised}
+        self.over = self.over or any(alarm.name not in names for alarm in latched)
         make = _MAPPED.get(group)
         if make is None:
             return (_no_data(group),)
-        return (make(_Row(source, points), "1", _Alarms(raised, told), self._which),)
+        return (make(_Row(source, points), "1", _Alarms(raised, latched), self._which),)
 
     def _own(self, source: str, group: str, edges: Sequence[Edge]) -> tuple[wire.Group, ...]:
         """Return rows as a source has them; of an edge that is over, as they stood then."""
@@ -197,8 +199,7 @@ def _doors(rows: tuple[wire.Group, ...], edges: Iterable[Edge]) -> wire.Doors:
     """
     [doors] = rows
     assert isinstance(doors, wire.Doors)
-    for edge in edges:
-        [moved] = edge.rows
+    for edge, moved in ((each, row) for each in edges for row in each.rows):
         assert isinstance(moved, wire.Doors)
         if edge.alarm is None:
             doors = with_door(doors, edge.name.rpartition(".")[2], moved)

@@ -6,8 +6,7 @@ Oldest first, a fresh urgent one ahead; what the answers mean is in `etc-gantry.
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -17,6 +16,7 @@ from twisted_gantry.site.interfaces import IStore, Report
 from twisted_gantry.site.status import Status
 from twisted_gantry.uplinks.etc_channel import Channel, Kind, Taken, host_of
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
+from twisted_gantry.uplinks.sending_loop import SendingLoop
 from twisted_gantry.wire.etc import restamped
 
 _log = Logger()
@@ -60,10 +60,7 @@ class Sender:
         self._alarms, self._outbox_alarms, self._status = alarms, outbox_alarms, status
         self._restamp, self._left, self._stale = restamp, left, stale
         self._server, self._acknowledged = server, acknowledged
-        self._running: Deferred[None] | None = None
-        self._nap: Deferred[None] | None = None
-        self._pausing = False
-        self._woken = self._hurry = self._stopped = False
+        self._loop = SendingLoop(clock, self._send_one, self._could_not)
         self._signature_tries: Counter[int] = Counter()
         self._restamped: set[int] = set()
         self._newest: dict[str, int] = {}
@@ -71,41 +68,22 @@ class Sender:
 
     def start(self) -> None:
         """Begin to send."""
-        self._stopped = False
-        self._running = ensureDeferred(self._run())
-        self._running.addErrback(_ended)
+        self._loop.start()
 
     def stop(self) -> None:
         """Send no more; what is under way stays stored, and is sent again another time."""
-        self._stopped = True
-        running, self._running = self._running, None
-        if running is not None:
-            running.cancel()
+        self._loop.stop()
 
     def wake(self, *, now: bool = False) -> None:
         """Say that there is something to send; `now` ends a pause after a failure, too."""
-        self._woken = True
-        self._hurry = self._hurry or now
-        nap = self._nap
-        if nap is not None and (now or not self._pausing):
-            self._nap = None
-            nap.callback(None)
+        self._loop.wake(now=now)
 
-    async def _run(self) -> None:
-        while not self._stopped:
-            try:
-                pause = await self._send_one()
-            except CancelledError:
-                raise
-            except Exception:
-                _log.failure("{uplink} could not send", uplink=self._name)
-                pause = self._backoff.next()
-            if pause is not None:
-                await self._sleep(pause)
+    def _could_not(self, failure: Failure) -> float:
+        _log.failure("{uplink} could not send", failure=failure, uplink=self._name)
+        return self._backoff.next()
 
     async def _send_one(self) -> float | None:
         """Send what is next; returns how long to pause then, None not at all, 0 until woken."""
-        self._woken = self._hurry = False
         report = await self._store.next_report(self._name, self._now() - FRESH)
         if report is None:
             overtaken, self._overtaken = self._overtaken, set()
@@ -114,7 +92,7 @@ class Sender:
             return 0.0
         url = self._server(report.kind)
         taken = await self._channel.post(report.body, url)
-        if self._stopped:
+        if self._loop.stopped:
             return None  # cut off: how it was taken is not known
         self.counts[taken.kind.name.lower()] += 1
         return await self._settle(report, taken, url)
@@ -210,24 +188,3 @@ class Sender:
     def _gone(self, report: Report, *, acknowledged: bool) -> None:
         self.forget([report.id])
         self._left([report.id], acknowledged)
-
-    async def _sleep(self, seconds: float) -> None:
-        """Wait until woken; after a failure (`seconds` > 0) no longer than that."""
-        if self._hurry or (self._woken and not seconds):
-            return
-        nap: Deferred[None] = Deferred()
-        self._nap, self._pausing = nap, seconds > 0
-        call: IDelayedCall | None = None
-        if seconds:
-            call = self._clock.callLater(seconds, self.wake, now=True)
-        try:
-            await nap
-        finally:
-            self._nap, self._pausing = None, False
-            if call is not None and call.active():
-                call.cancel()
-
-
-def _ended(failure: Failure) -> None:
-    if not failure.check(CancelledError):
-        _log.failure("a sender ended", failure=failure)

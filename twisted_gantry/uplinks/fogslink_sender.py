@@ -8,8 +8,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Protocol
 
-from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, gatherResults
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -17,6 +17,7 @@ from twisted_gantry.net.reconnect import Backoff
 from twisted_gantry.site.interfaces import IStore, Report
 from twisted_gantry.store.outbox import QUEUED_AGAIN
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
+from twisted_gantry.uplinks.sending_loop import SendingLoop
 from twisted_gantry.wire.fogslink import DELIMITER, readdressed
 from twisted_gantry.wire.fogslink_client import DATA_PATIENCE, Ending
 
@@ -86,56 +87,37 @@ class Sender:
         self._remove_at = 0.0
         self._changes: list[Deferred[None]] = []
         self._failure: Failure | None = None
-        self._running: Deferred[None] | None = None
-        self._nap: Deferred[None] | None = None
-        self._pausing = self._woken = self._hurry = False
+        self._loop = SendingLoop(clock, self._send_one, self._could_not)
         self._stale = self._failing = self._aging = False
         self._newest = 0
 
     def start(self) -> None:
         """Begin to send."""
-        self._running = ensureDeferred(self._run())
-        self._running.addErrback(_ended)
+        self._loop.start()
 
     def stop(self) -> None:
         """Send no more; what is under way stays stored, and is sent again another time."""
-        running, self._running = self._running, None
-        if running is not None:
-            running.cancel()
+        self._loop.stop()
         self._remove()
 
     def wake(self, *, now: bool = False) -> None:
         """Say that there is something to send; `now` ends a pause after a failure, too."""
-        self._woken = True
-        self._hurry = self._hurry or now
-        nap = self._nap
-        if nap is not None and (now or not self._pausing):
-            self._nap = None
-            nap.callback(None)
+        self._loop.wake(now=now)
 
     def online(self) -> None:
         """Say that a session has begun: the newest of every channel is to go out last."""
         self._stale = True
         self.wake(now=True)
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                pause = await self._send_one()
-            except CancelledError:
-                raise
-            except Exception:
-                if not self._failing:  # said once, until it is over
-                    _log.failure("{uplink} could not send", uplink=self._name)
-                self._failing = True
-                self._batch.clear()
-                pause = self._backoff.next()
-            if pause is not None:
-                await self._sleep(pause)
+    def _could_not(self, failure: Failure) -> float:
+        if not self._failing:  # said once, until it is over
+            _log.failure("{uplink} could not send", failure=failure, uplink=self._name)
+        self._failing = True
+        self._batch.clear()
+        return self._backoff.next()
 
     async def _send_one(self) -> float | None:
         """Send what is next; returns how long to pause then, None not at all, 0 until woken."""
-        self._woken = self._hurry = False
         if not self._link.ready:
             return 0.0
         if not self._batch:
@@ -245,24 +227,3 @@ class Sender:
             f"the cloud answered {reason}", f"云平台{nines}次返回代码9(数据传输失败)"
         )
         return None
-
-    async def _sleep(self, seconds: float) -> None:
-        """Wait until woken; after a failure (`seconds` > 0) no longer than that."""
-        if self._hurry or (self._woken and not seconds):
-            return
-        nap: Deferred[None] = Deferred()
-        self._nap, self._pausing = nap, seconds > 0
-        call: IDelayedCall | None = None
-        if seconds:
-            call = self._clock.callLater(seconds, self.wake, now=True)
-        try:
-            await nap
-        finally:
-            self._nap, self._pausing = None, False
-            if call is not None and call.active():
-                call.cancel()
-
-
-def _ended(failure: Failure) -> None:
-    if not failure.check(CancelledError):
-        _log.failure("the Fogslink sender ended", failure=failure)

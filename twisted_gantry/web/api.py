@@ -179,18 +179,20 @@ class LocalApi:
 
     @app.route("/api/v1/outbox", methods=["GET"])
     async def outbox(self, request: Request) -> bytes:
-        """Return stored reports without their bodies, oldest first: what waits, what was refused.
+        """Return stored reports, oldest first: what waits, what was refused.
 
-        `uplink` and `state` may be left out, and then choose nothing.
+        `uplink` and `state` may be left out, and then choose nothing; with `bodies=1` what each
+        says is there too, as it would be sent.
         """
         uplink, state = argument(request, "uplink"), argument(request, "state")
         if uplink:
             self._check_uplink(uplink)
         if state not in ("", "queued", "set-aside"):
             raise HttpError(400, "bad-state", "state is queued or set-aside")
-        limit = limit_of(request)
+        limit, bodies = limit_of(request), flag_of(request, "bodies")
         reports = await self._site.store.reports(uplink or None, state or None, limit)
-        return respond(request, {"reports": [shapes.report(each, self._time) for each in reports]})
+        shown = [shapes.report(each, self._time, with_body=bodies) for each in reports]
+        return respond(request, {"reports": shown})
 
     @app.route("/api/v1/outbox/retry", methods=["POST"])
     async def retry(self, request: Request) -> bytes:

@@ -229,6 +229,7 @@ _LOCAL: Json = {
         _object(reports=_list(_REPORT)),
         _query("uplink", _TEXT),
         _query("state", {"type": "string", "enum": ["queued", "set-aside"]}),
+        _query("bodies", _FLAG),
         _LIMIT,
     ),
     "/api/v1/outbox/retry": _post(

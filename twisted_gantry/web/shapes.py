@@ -175,8 +175,9 @@ def audit_entry(entry: AuditEntry, time: Time) -> Json:
     }
 
 
-def report(report: Report, time: Time) -> Json:
-    """Return a stored report without its body, which may carry an authentication code."""
+def report(report: Report, time: Time, *, with_body: bool = False) -> Json:
+    """Return a stored report; its body holds no secret, codes and keys go beside it."""
+    body = {"body": report.body.decode("utf-8", "replace")} if with_body else {}
     return {
         "id": report.id,
         "uplink": report.uplink,
@@ -188,4 +189,5 @@ def report(report: Report, time: Time) -> Json:
         "tries": report.tries,
         "reason": report.reason,
         "bytes": len(report.body),
+        **body,
     }

@@ -1,0 +1,89 @@
+"""The loop of a sender: one report after the other, with naps between that a wake-up ends."""
+
+from collections.abc import Awaitable, Callable
+
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+_log = Logger()
+
+
+class SendingLoop:
+    """Calls `send_one` until it is stopped.
+
+    `send_one` returns how long to pause then, in seconds: None not at all, 0 until woken. What it
+    raises is for `failed`, which returns a pause, too.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        send_one: Callable[[], Awaitable[float | None]],
+        failed: Callable[[Failure], float],
+    ) -> None:
+        self._clock, self._send_one, self._failed = clock, send_one, failed
+        self._running: Deferred[None] | None = None
+        self._nap: Deferred[None] | None = None
+        self._pausing = self._woken = self._hurry = False
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it is not running: what `send_one` still hears after that is not to count."""
+        return self._running is None
+
+    def start(self) -> None:
+        """Begin."""
+        # Not stopped while the first call, which may end at once, is under way.
+        self._running = Deferred()
+        self._running = ensureDeferred(self._run())
+        self._running.addErrback(_ended)
+
+    def stop(self) -> None:
+        """End at once: what is under way is cancelled."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.cancel()
+
+    def wake(self, *, now: bool = False) -> None:
+        """Say that there is something to send; `now` ends a pause after a failure, too."""
+        self._woken = True
+        self._hurry = self._hurry or now
+        nap = self._nap
+        if nap is not None and (now or not self._pausing):
+            self._nap = None
+            nap.callback(None)
+
+    async def _run(self) -> None:
+        while not self.stopped:
+            self._woken = self._hurry = False
+            try:
+                pause = await self._send_one()
+            except CancelledError:
+                raise
+            except Exception:
+                pause = self._failed(Failure())
+            if pause is not None:
+                await self._sleep(pause)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait until woken; after a failure (`seconds` > 0) no longer than that."""
+        if self._hurry or (self._woken and not seconds):
+            return
+        nap: Deferred[None] = Deferred()
+        self._nap, self._pausing = nap, seconds > 0
+        call: IDelayedCall | None = None
+        if seconds:
+            call = self._clock.callLater(seconds, self.wake, now=True)
+        try:
+            await nap
+        finally:
+            self._nap, self._pausing = None, False
+            if call is not None and call.active():
+                call.cancel()
+
+
+def _ended(failure: Failure) -> None:
+    if not failure.check(CancelledError):
+        _log.failure("a sender ended", failure=failure)
