@@ -76,7 +76,7 @@ def test_the_example_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("UPS1_PASSWORD", "p1")
     monkeypatch.setenv("CFOS_PASSWORD", "p2")
     (tmp_path / "fogslink").write_text("the key\n")
-    (tmp_path / "etc-auth").write_text("the code\n")
+    (tmp_path / "etc-auth").write_text("the-code\n")
     (tmp_path / "gantry.toml").write_text("""
 [gantry]
 id = "G000211001002110010"
@@ -111,7 +111,7 @@ device_uid = "xxxxx"
 name = "cab1"
 kind = "cabinet"
 url = "http://192.168.1.40:3699/remotecontrol.do"
-auth = "its code"
+auth = "its-code"
 
 [[device]]
 name = "pc1"
@@ -136,6 +136,10 @@ api_key = { file = "fogslink" }
 
 [remotecontrol]
 listen = "tcp:3699"
+
+[monitor]
+listen = "tcp:8082"
+auth = "cabinets"
 """)
     site = load_file(tmp_path / "gantry.toml")
     assert check_file(tmp_path / "gantry.toml") == []
@@ -150,11 +154,11 @@ listen = "tcp:3699"
         Cabinet("1", {"elec": ("ups1", "cfos.M1"), "ups": ("ups1", "ups2"), "doors": ("cab1",)}),
     )
     assert site.etc is not None
-    assert site.etc.auth == Secret("the code")
+    assert site.etc.auth == Secret("the-code")
     assert (site.etc.period, site.etc.cards_period) == (300.0, 300.0)
     assert site.web.listen == "tcp:8080:interface=127.0.0.1"
     assert site.remotecontrol is not None
-    assert site.remotecontrol.auth == Secret("the code")
+    assert site.remotecontrol.auth == Secret("the-code")
     assert site.fogslink is not None
     assert site.fogslink.api_key == Secret("the key")
 

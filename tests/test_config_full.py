@@ -25,7 +25,10 @@ device_uid = "b"
 name = "cab1"
 kind = "cabinet"
 url = "http://192.168.1.40:3699/remotecontrol.do"
-auth = "its code"
+auth = "its-code"
+[monitor]
+listen = "tcp:8082"
+auth = "cabinets"
 """
 
 
@@ -34,8 +37,9 @@ CLOUD = '[uplink.fogslink]\naddress = "tcp:h:1"\neq_sn = "1"\napi_key = "k"\n'
 
 def problems(more: str) -> dict[str, str]:
     """Return what is wrong with the full site and `more`, by the key."""
+    full = FULL.partition("[monitor]")[0] if "[monitor]" in more else FULL
     try:
-        load(FULL + more)
+        load(full + more)
     except ConfigError as error:
         return {problem.key: problem.message for problem in error.problems}
     return {}
@@ -157,3 +161,26 @@ def test_interlocks_that_would_fight_are_refused() -> None:
     other = '[[interlock]]\nwhen = "ups1.overload"\ndo = "cfos.override"\nargs = '
     assert "'dark'" in problems(first + other + '{ dev_id = "E1", flags = "c" }')["interlock[2].do"]
     assert not problems(first + other + '{ dev_id = "E2", flags = "c" }')
+
+
+def test_a_cabinet_needs_a_monitor_and_a_name_of_its_own() -> None:
+    """One that uploads where nobody listens, or as another does, would never be heard."""
+    silent = FULL.partition("[monitor]")[0]
+    with pytest.raises(ConfigError, match=r"device\[4\].kind: it uploads to \[monitor\]"):
+        load(silent)
+    twice = """
+[[device]]
+name = "cab2"
+kind = "cabinet"
+url = "http://192.168.1.41:3699/remotecontrol.do"
+auth = "c"
+"""
+    assert "'cab1' has the same" in problems(twice)["device[5].kind"]
+    assert not problems(twice + 'cabinet_id = "2"')
+
+
+@pytest.mark.parametrize("code", ["a b", " x", "x\\n", "码"])
+def test_a_code_that_no_header_carries_is_refused(code: str) -> None:
+    """It could never match."""
+    found = problems(f'[uplink.etc]\nurl = "http://p/monitor.do"\nauth = "{code}"')
+    assert list(found) == ["uplink.etc.auth"]

@@ -14,10 +14,9 @@ from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
 
 from twisted_gantry import config_checks as checks
+from twisted_gantry.config_cabinets import read_cabinets
 from twisted_gantry.config_interlocks import read_interlocks
 from twisted_gantry.config_settings import (
-    GROUPS,
-    CabinetSettings,
     DeviceEntry,
     GantrySettings,
     HistorySettings,
@@ -34,14 +33,15 @@ from twisted_gantry.site.interfaces import (
     ICallbackHost,
     IDevice,
     IDeviceKind,
+    IUploader,
     WrongSetting,
 )
 from twisted_gantry.site.points import Points
 from twisted_gantry.site.secret import Secret
-from twisted_gantry.site.site import Cabinet
 from twisted_gantry.uplinks.etc import EtcSettings
 from twisted_gantry.uplinks.fogslink import FogslinkSettings
 from twisted_gantry.web.access import needs_password
+from twisted_gantry.web.access_secrets import wrong_secret
 from twisted_gantry.web.monitor import MonitorSettings
 from twisted_gantry.web.remotecontrol import RemoteControlSettings, wrong_settings
 from twisted_gantry.wire.etc import TEST_AUTH
@@ -55,7 +55,19 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 _RESERVED = frozenset({"etc", "fogslink", "store", "history", "gantry", "interlock"})
 
 _TABLES = frozenset(
-    "gantry device cabinet interlock uplink remotecontrol monitor web manhole log history".split()
+    [
+        "gantry",
+        "device",
+        "cabinet",
+        "interlock",
+        "uplink",
+        "remotecontrol",
+        "monitor",
+        "web",
+        "manhole",
+        "log",
+        "history",
+    ]
 )
 _TEST_CODE = (
     "is the code of the test period, for loopback alone; set the platform's code, or "
@@ -84,7 +96,7 @@ class _Reader:
             each.name: each for each in entry_points(group=DEVICE_KINDS)
         }
         # The devices that were tried, and their points.
-        self._tried: dict[str, IDevice] = {}
+        self._tried: dict[str, tuple[IDevice, Place]] = {}
         self._points = Points(Catalogue(), lambda: 0.0)
 
     def secret(self, value: Any) -> Secret:
@@ -119,7 +131,7 @@ class _Reader:
         if gantry is not None:
             self._complain(("gantry", "timezone"), checks.wrong_zone(gantry.timezone))
         devices = self._devices()
-        cabinets = self._cabinets(devices)
+        cabinets = read_cabinets(document, self.secret, devices)
         uplink = document.table(root, ("uplink",))
         document.unknown(uplink, {"etc", "fogslink"}, ("uplink",))
         etc = self._etc(uplink) if "etc" in uplink else None
@@ -127,12 +139,16 @@ class _Reader:
         test_auth = etc is not None and etc.allow_test_auth
         remote = self._remotecontrol(etc, test_auth) if "remotecontrol" in root else None
         monitor = self._monitor(test_auth) if "monitor" in root else None
+        self._check_uploads(taken="monitor" in root)
+        tried = {name: device for name, (device, _) in self._tried.items()}
         interlocks = read_interlocks(
-            document, self.secret, self._tried, lambda name: self._wrong_point(name, devices)
+            document, self.secret, tried, lambda name: self._wrong_point(name, devices)
         )
         web = self._table(root, ("web",), WebSettings)
         if web is not None:
             self._complain(("web", "listen"), web.wrong_listen())
+            for key, secret in web.secrets().items():
+                self._complain(("web", key), wrong_secret(secret) if secret is not None else "")
         manhole = self._table(root, ("manhole",), ManholeSettings)
         if manhole is not None:
             self._complain(("manhole", "listen"), manhole.wrong_listen())
@@ -141,7 +157,11 @@ class _Reader:
         tables = (gantry, web, manhole, log, history)
         if document.problems or None in tables:
             return None
-        assert gantry and web and manhole and log and history
+        assert gantry
+        assert web
+        assert manhole
+        assert log
+        assert history
         return Settings(
             gantry,
             tuple(devices.values()),
@@ -237,60 +257,28 @@ class _Reader:
             "",
         )
         try:
-            self._tried[entry.name] = entry.kind.build(entry.name, entry.settings, context)
+            device = entry.kind.build(entry.name, entry.settings, context)
+            self._tried[entry.name] = (device, path)
         except WrongSetting as error:
             self.document.wrong((*path, error.key), str(error))
         except Exception as error:  # a driver may be anybody's
             text = str(error) or type(error).__name__
             self.document.wrong(path, f"the driver cannot use it: {text}")
 
-    # -- cabinets and uplinks
-
-    def _cabinets(self, devices: Mapping[str, DeviceEntry]) -> list[Cabinet]:
-        cabinets: list[Cabinet] = []
-        for index, table in enumerate(self.document.tables("cabinet")):
-            path = ("cabinet", index)
-            settings = self.document.read(table, CabinetSettings, path, self.secret)
-            sources: dict[str, tuple[str, ...]] = {}
-            for group in GROUPS:
-                # Of the table itself: another mistake in it must not hide these.
-                given = table.get(group, [])
-                names = tuple(given) if isinstance(given, list) else (given,)
-                if names:
-                    sources[group] = names
-                texts = [name for name in names if isinstance(name, str)]
-                if len(set(texts)) < len(texts):
-                    self.document.wrong((*path, group), "a source is named twice")
-                for name in texts:
-                    self._check_source(name, group, devices, (*path, group))
-            if settings is None:
+    def _check_uploads(self, *, taken: bool) -> None:
+        """Check those that upload to us: where they do, and that they can be told apart."""
+        seen: dict[tuple[str, str], str] = {}
+        for name, (device, path) in self._tried.items():
+            if not IUploader.providedBy(device):
                 continue
-            if any(each.id == settings.id for each in cabinets):
-                self.document.wrong((*path, "id"), f"a second cabinet has the id {settings.id!r}")
-            cabinets.append(
-                Cabinet(
-                    settings.id,
-                    sources,
-                    settings.ups_meaning,
-                    settings.allow_power_modes,
-                    settings.allow_rectifier_off,
-                )
-            )
-        return cabinets
+            first = seen.setdefault(device.uploads_as, name)
+            if not taken:
+                self.document.wrong((*path, "kind"), "it uploads to [monitor], which is missing")
+            elif first != name:
+                text = f"{first!r} has the same gantry_id and cabinet_id"
+                self.document.wrong((*path, "kind"), text)
 
-    def _check_source(
-        self, name: str, group: str, devices: Mapping[str, DeviceEntry], path: tuple[str | int, ...]
-    ) -> None:
-        device, dot, part = name.partition(".")
-        if device not in devices:
-            self.document.wrong(path, f"there is no device {device!r}")
-            return
-        kind = devices[device].kind
-        if group not in kind.groups:
-            self.document.wrong(path, f"{name!r} ({kind.kind}) cannot be the source of {group}")
-        elif bool(dot) != bool(kind.parts) or not re.fullmatch(kind.parts, part):
-            of = f"a part of it, {device}.M1" if kind.parts else f"{device} itself"
-            self.document.wrong(path, f"{name!r} ({kind.kind}) is no source, but {of}, can be")
+    # -- uplinks and what listens
 
     def _etc(self, uplink: Mapping[str, Any]) -> EtcSettings | None:
         path = ("uplink", "etc")
@@ -302,6 +290,8 @@ class _Reader:
         if etc is not None and not wrong and not etc.allow_test_auth:
             abroad = checks.is_test_code_abroad(etc.auth, etc.url)
             self._complain((*path, "auth"), _TEST_CODE if abroad else "")
+        if etc is not None:
+            self._complain((*path, "auth"), checks.wrong_code(etc.auth))
         return etc
 
     def _fogslink(
@@ -364,7 +354,7 @@ class _Reader:
 
     def _check_code(self, path: Place, listen: str, auth: Secret, allowed: bool) -> None:
         abroad = auth == Secret(TEST_AUTH) and needs_password(listen) and not allowed
-        self._complain((*path, "auth"), _TEST_CODE if abroad else "")
+        self._complain((*path, "auth"), _TEST_CODE if abroad else checks.wrong_code(auth))
 
 
 def load(text: str, source: str = "configuration", folder: Path = Path()) -> Settings:

@@ -1,5 +1,6 @@
 """Checks of single values of a configuration; each returns what is wrong, empty if nothing is."""
 
+import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -70,6 +71,13 @@ def wrong_clients(clients: Sequence[str]) -> str:
         except ValueError:
             return f"no IP address and no network: {client!r}"
     return ""
+
+
+def wrong_code(auth: Secret) -> str:
+    """Check an authentication code: an HTTP header must be able to carry it as it is."""
+    if re.fullmatch(r"[\x21-\x7e]{1,128}", auth.reveal()):
+        return ""
+    return "must be 1 to 128 letters, digits and signs of ASCII, without blanks and line ends"
 
 
 def is_test_code_abroad(auth: Secret, url: str) -> bool:

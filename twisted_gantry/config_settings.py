@@ -50,15 +50,29 @@ class HistorySettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`[web]`: where the local API and the status page are served."""
+    """`[web]`: where the local API and the status page are served.
+
+    With a `viewer_…` one may look, and change nothing. Each may be a scrypt hash.
+    """
 
     listen: str = "tcp:8080:interface=127.0.0.1"
     password: Secret | None = None
     token: Secret | None = None
+    viewer_password: Secret | None = None
+    viewer_token: Secret | None = None
+
+    def secrets(self) -> dict[str, Secret | None]:
+        """Return what lets one in, by key."""
+        return {
+            "password": self.password,
+            "token": self.token,
+            "viewer_password": self.viewer_password,
+            "viewer_token": self.viewer_token,
+        }
 
     def wrong_listen(self) -> str:
         """Say what is wrong with `listen`, given the rest."""
-        return wrong_web(self.listen, has_password=bool(self.password or self.token))
+        return wrong_web(self.listen, has_password=any(self.secrets().values()))
 
 
 Sources = str | list[str]

@@ -22,6 +22,7 @@ from twisted_gantry.config_settings import DeviceEntry, Settings
 from twisted_gantry.manhole import manhole_service
 from twisted_gantry.net.http_server import Limits, bounded_site, with_backlog
 from twisted_gantry.net.listener import Listener
+from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.site.alarms import Severity
 from twisted_gantry.site.interfaces import DeviceContext, ICallbackHost, IPlatform, IUplink
 from twisted_gantry.site.interlocks import Interlocks
@@ -33,11 +34,14 @@ from twisted_gantry.uplinks.fogslink import fogslink_uplink
 from twisted_gantry.web.callbacks import CallbackHost
 from twisted_gantry.web.metrics_lag import ReactorLag
 from twisted_gantry.web.monitor import Monitor
-from twisted_gantry.web.remotecontrol import RemoteControl
+from twisted_gantry.web.remotecontrol import RemoteControl, may_report_to
+from twisted_gantry.web.stream import Stream
 from twisted_gantry.web.web import web_resource
 
 CALLBACKS = "callbacks at "
 """How the names of the parts begin that listen for callbacks."""
+# Half of them may be readers of the event stream.
+WEB_LIMITS = Limits(connections=256)
 HISTORY_ALARM = "history.failed"
 Unmake = Callable[[], None]
 
@@ -144,7 +148,7 @@ class Parts:
             made_of = (gantry, entry.kind.kind, entry.settings)
             plans.append(Plan(f"device {entry.name}", made_of, partial(self._device, entry)))
         if settings.etc is not None:
-            etc = (gantry, settings.etc, settings.cabinets)
+            etc = (gantry, settings.etc, settings.cabinets, settings.remotecontrol)
             plans.append(Plan("uplink etc", etc, partial(self._etc, settings)))
         if settings.fogslink is not None:
             fogslink = (gantry, settings.fogslink)
@@ -171,6 +175,7 @@ class Parts:
     def _web(self, settings: Settings) -> tuple[IService, Unmake]:
         counts = self._counts["web"] = Counter()
         web = settings.web
+        stream = Stream(self.site, self._reactor, self._now)
         resource = web_resource(
             self.site,
             history=self._history,
@@ -181,8 +186,16 @@ class Parts:
             http_counts=self._counts,
             health=list,
             reactor_lag=self._lag.seconds,
+            viewer_password=web.viewer_password,
+            viewer_token=web.viewer_token,
+            stream=stream,
+            clock=self._reactor,
+            in_thread=self._in_thread,
         )
-        return self._listener("web", web.listen, resource, Limits(), counts), nothing
+        group = ServiceGroup()  # a stream that is open ends with its listener
+        group.add(stream)
+        group.add(self._listener("web", web.listen, resource, WEB_LIMITS, counts))
+        return group, nothing
 
     def _recording(self, settings: Settings) -> tuple[IService, Unmake]:
         site, interval = self.site, settings.history.interval
@@ -226,7 +239,8 @@ class Parts:
 
     def _etc(self, settings: Settings) -> tuple[IService, Unmake]:
         assert settings.etc is not None
-        return self._uplink(etc_uplink(settings.etc, *self._for_uplinks()))
+        allowed = may_report_to(settings.remotecontrol, settings.etc.url)
+        return self._uplink(etc_uplink(settings.etc, *self._for_uplinks(), allowed))
 
     def _fogslink(self, settings: Settings) -> tuple[IService, Unmake]:
         assert settings.fogslink is not None
@@ -264,6 +278,7 @@ class Parts:
             clock=self._reactor,
             now=self._now,
             in_thread=self._in_thread,
+            home=settings.etc.url if settings.etc is not None else "",
         )
         return self._served("remotecontrol", remote.listen, control)
 

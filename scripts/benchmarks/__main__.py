@@ -2,7 +2,7 @@
 
 import sys
 
-from scripts.benchmarks import alarm, cfos, drain, history, idle, images, outbox, stalled
+from scripts.benchmarks import alarm, cfos, drain, history, idle, images, outbox, stalled, stream
 
 BENCHMARKS = {
     "outbox": outbox.main,
@@ -11,6 +11,7 @@ BENCHMARKS = {
     "cfos": cfos.main,
     "images": images.main,
     "stalled": stalled.main,
+    "stream": stream.main,
     "drain": drain.main,
     "history": history.main,
 }

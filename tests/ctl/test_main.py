@@ -20,7 +20,10 @@ from tests.ctl.conftest import Ctl, FakeGantry
 from twisted_gantry import __version__
 
 SECRET = "hunter2-secret"
-COMMANDS = ("status", "points", "alarms", "command", "outbox", "audit", "check", "probe")
+COMMANDS = (
+    *("status", "watch", "points", "history", "alarms", "command", "outbox", "audit"),
+    *("backup", "init", "check", "hash-password", "probe"),
+)
 PROGRAM = [sys.executable, "-c", "from twisted_gantry.ctl.main import main; main()"]
 
 
@@ -33,7 +36,7 @@ def test_help(ctl: Ctl) -> None:
     assert result.exit_code == 0
     for shown in (*COMMANDS, "Exit codes · 退出码", "130", "GANTRY_PASSWORD", "门架"):
         assert shown in result.stdout
-    for command in ([], *([name] for name in COMMANDS), ["outbox", "retry"]):
+    for command in ([], *([n] for n in COMMANDS), ["outbox", "retry"], ["outbox", "drop"]):
         text = ctl(*command, "--help", env={"COLUMNS": "80"}).stdout
         assert not text.isascii()
         assert "--json" in text

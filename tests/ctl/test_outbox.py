@@ -1,4 +1,4 @@
-"""`outbox` and `outbox retry`."""
+"""`outbox`, `outbox retry` and `outbox drop`."""
 
 import json
 import re
@@ -8,6 +8,7 @@ import pytest
 
 from tests.ctl import recorded
 from tests.ctl.conftest import Ctl, FakeGantry
+from twisted_gantry.ctl.session import Session
 
 
 def test_list(ctl: Ctl, gantry: FakeGantry) -> None:
@@ -112,3 +113,83 @@ def test_wrong_usage(ctl: Ctl, gantry: FakeGantry, args: list[str]) -> None:
     """Wrong usage is exit code 64, and asks nothing."""
     assert ctl("outbox", *args).exit_code == 64
     assert not gantry.seen
+
+
+# -- drop
+
+DROP = "/api/v1/outbox/drop"
+
+
+@pytest.fixture
+def dropping(gantry: FakeGantry) -> FakeGantry:
+    """Return a gantry that drops two reports."""
+    gantry.says("POST", DROP, {"dropped": 2})
+    return gantry
+
+
+@pytest.mark.parametrize(
+    ("args", "sent"),
+    [
+        (["drop", "41", "42"], {"ids": [41, 42]}),
+        (["drop", "--all-set-aside"], {"allSetAside": True}),
+        (["drop", "--all-set-aside", "--uplink", "etc"], {"allSetAside": True, "uplink": "etc"}),
+        (["--uplink", "etc", "drop", "41"], {"ids": [41], "uplink": "etc"}),
+    ],
+)
+def test_drop(ctl: Ctl, dropping: FakeGantry, args: list[str], sent: Any) -> None:
+    """`drop --yes` names just what it was told to, and says yes for the person."""
+    result = ctl("outbox", *args, "--yes")
+    assert (result.exit_code, result.stdout) == (0, "2 dropped.\n")
+    assert dropping.asked() == [("POST", DROP)]
+    assert dropping.seen[0].body == {**sent, "confirm": True}
+
+
+def test_drop_in_chinese_and_json(ctl: Ctl, dropping: FakeGantry) -> None:
+    """The outcome in Chinese and as JSON; named reports that were not dropped are exit code 1."""
+    assert ctl("outbox", "drop", "41", "42", "--yes", lang="zh").stdout == "已丢弃 2 条。\n"
+    assert json.loads(ctl("outbox", "drop", "41", "--yes", "--json").stdout) == {"dropped": 2}
+    result = ctl("outbox", "drop", "41", "42", "43", "--yes")
+    assert (result.exit_code, "2 of 3 dropped" in result.stdout) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "done"), [("y\n", True), ("是\n", True), ("\n", False), ("x\n", False), ("", False)]
+)
+def test_drop_asks_first(
+    ctl: Ctl,
+    dropping: FakeGantry,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: str,
+    done: bool,
+) -> None:
+    """At a terminal it says what is lost and asks; whatever is no yes, is a no."""
+    monkeypatch.setattr(Session, "can_ask", staticmethod(lambda: True))
+    result = ctl("outbox", "drop", "42", "41", typed=answer)
+    assert "Drop the reports 42, 41? They are lost for good" in result.stderr
+    assert result.exit_code == (0 if done else 1)
+    assert bool(dropping.seen) is done
+    result = ctl("outbox", "drop", "--all-set-aside", lang="zh", typed=answer)
+    assert "丢弃所有上联 被搁置的全部上报？" in result.stderr
+
+
+def test_drop_needs_a_yes(ctl: Ctl, dropping: FakeGantry) -> None:
+    """Where nobody can be asked it needs --yes, and asks the gantry nothing."""
+    result = ctl("outbox", "drop", "--all-set-aside")
+    assert (result.exit_code, "--yes" in result.stderr) == (1, True)
+    assert not dropping.seen
+
+
+@pytest.mark.parametrize(
+    "args", [["drop"], ["drop", "41", "--all-set-aside"], ["drop", "0"], ["drop", "x"]]
+)
+def test_drop_says_what(ctl: Ctl, dropping: FakeGantry, args: list[str]) -> None:
+    """Ids, or all in so many words: nothing is dropped because something was left out."""
+    assert ctl("outbox", *args, "--yes").exit_code == 64
+    assert not dropping.seen
+
+
+def test_drop_takes_no_filter(ctl: Ctl, dropping: FakeGantry) -> None:
+    """A filter that `drop` would not heed is refused."""
+    result = ctl("outbox", "--state", "set-aside", "drop", "--all-set-aside", "--yes")
+    assert (result.exit_code, "`outbox drop` takes --uplink" in result.stderr) == (64, True)
+    assert not dropping.seen

@@ -147,9 +147,9 @@ class Rig:
         return self.device.status.state.value
 
     def kept(self) -> Any:
-        """Return what the store keeps of it."""
+        """Return True while the store keeps a pending "on", else None."""
         [settings] = fired(self.bench.store.settings())
-        return settings.get(KEY)
+        return True if settings.get(KEY) is True else None
 
 
 @pytest.fixture
@@ -296,6 +296,18 @@ def test_one_cycle_a_minute(rig: Rig) -> None:
     rig.clock.run(50.5)
     assert rig.do().result is DONE
     assert len(rig.relay.said(OFF)) == 2
+
+
+@pytest.mark.parametrize(("later", "result"), [(20.0, REFUSED), (61.0, DONE), (-500.0, DONE)])
+def test_one_cycle_a_minute_over_a_restart(later: float, result: Outcome) -> None:
+    """A restart is no way round it; a clock that was set back does not lock the relay."""
+    rig = Rig().start()
+    assert rig.do().result is DONE
+    again = rig.crash()
+    again.clock.wall_offset += later
+    again.start()
+    assert again.do().result is result
+    again.stop()
 
 
 def test_a_crash_within_the_cycle() -> None:

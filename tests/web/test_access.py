@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
-from twisted.web.resource import IResource
+from twisted.python.failure import Failure
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import Request
 
 from tests.web.small_site import Client, SmallSite
+from twisted_gantry.site import passwords
 from twisted_gantry.site.secret import Secret
-from twisted_gantry.web import access_hash
-from twisted_gantry.web.access import GUESSES, Access, needs_password
+from twisted_gantry.web.access import GUESSES, Access, Gate, needs_password
 from twisted_gantry.web.web import web_resource
 
 PASSWORD, TOKEN = "pässword:with colon", "t0ken-abc"
@@ -259,6 +261,24 @@ class TestEveryAnswer:
             assert answer.status == 400, line
 
 
+class _Broken(Resource):
+    """Fails."""
+
+    isLeaf = True
+
+    def render(self, request: Request) -> bytes:
+        raise RuntimeError("a mistake")
+
+
+def test_a_mistake_behind_the_gate(logged_failures: list[Failure]) -> None:
+    """What fails behind the gate is answered, and logged."""
+    broken = _Broken()  # type: ignore[no-untyped-call]
+    answer = Client(Gate(Access(None, None), broken)).get("/")
+    assert (answer.status, b"a mistake" in answer.body) == (500, False)
+    assert [each.type for each in logged_failures] == [RuntimeError]
+    logged_failures.clear()
+
+
 class TestNeedsPassword:
     """Which endpoints can be reached from another computer."""
 
@@ -387,7 +407,7 @@ class TestHashed:
     @pytest.fixture(autouse=True)
     def cheap(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Make hashes that cost little."""
-        monkeypatch.setattr(access_hash, "N", 16)
+        monkeypatch.setattr(passwords, "N", 16)
 
     def test_in_a_thread(self, small: SmallSite) -> None:
         """It is tried in a thread, once; the request waits, and others do not."""
@@ -407,7 +427,7 @@ class TestHashed:
         """A wrong one is refused, and so is the text of the hash itself."""
         waiting: list[Deferred[None]] = []
         client = Client(guarded_hash(small, waiting))
-        for wrong in ("wrong", access_hash.hash_password("hidden", bytes(16))):
+        for wrong in ("wrong", passwords.hash_password("hidden", bytes(16))):
             exchange = client.send("GET", "/", Authorization=basic(wrong))
             waiting.pop().callback(None)
             assert exchange.ended().status == 401
@@ -435,7 +455,7 @@ def guarded_hash(small: SmallSite, waiting: list[Deferred[None]]) -> IResource:
         history=small.history,
         now=small.now,
         version="1.2.3",
-        password=Secret(access_hash.hash_password("hidden", bytes(16))),
+        password=Secret(passwords.hash_password("hidden", bytes(16))),
         token=Secret(TOKEN),
         http_counts=small.http_counts,
         health=list,
@@ -486,6 +506,10 @@ class TestGuessing:
             small.clock.advance(7)
 
 
+# What a browser says of itself when a page of ours, or a form that passes for one, sends.
+OWN = {"Sec-Fetch-Site": "same-origin"}
+
+
 class TestForged:
     """What a page of elsewhere makes the browser of somebody send who is logged in."""
 
@@ -496,11 +520,11 @@ class TestForged:
             ({"Origin": "null"}, 403, "foreign-origin"),
             ({"Sec-Fetch-Site": "cross-site"}, 403, "foreign-origin"),
             ({"Sec-Fetch-Site": "same-site"}, 403, "foreign-origin"),
-            ({"Content-Type": "application/x-www-form-urlencoded"}, 415, "bad-content-type"),
-            ({"Content-Type": "multipart/mixed; boundary=x"}, 415, "bad-content-type"),
-            ({"Content-Type": "text/plain"}, 415, "bad-content-type"),
-            ({"Content-Type": "text/plain; application/json"}, 415, "bad-content-type"),
-            ({"Content-Type": "\u00fc"}, 415, "bad-content-type"),
+            ({**OWN, "Content-Type": "application/x-www-form-urlencoded"}, 415, "bad-content-type"),
+            ({**OWN, "Content-Type": "multipart/mixed; boundary=x"}, 415, "bad-content-type"),
+            ({**OWN, "Content-Type": "text/plain"}, 415, "bad-content-type"),
+            ({**OWN, "Content-Type": "text/plain; application/json"}, 415, "bad-content-type"),
+            ({**OWN, "Content-Type": "\u00fc"}, 415, "bad-content-type"),
         ],
     )
     @pytest.mark.parametrize("path", ["/api/v1/commands", "/api/v1/outbox/retry"])
@@ -528,6 +552,7 @@ class TestForged:
             {},
             {"Content-Type": "application/json"},
             {"Content-Type": "Application/JSON ; charset=utf-8"},
+            {"Content-Type": "application/x-www-form-urlencoded"},
             {
                 "Content-Type": "application/json",
                 "Origin": "http://127.0.0.1:8080",

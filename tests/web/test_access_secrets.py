@@ -8,8 +8,8 @@ from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from tests.support import fired, in_no_thread
+from twisted_gantry.site import passwords
 from twisted_gantry.site.secret import Secret
-from twisted_gantry.web import access_hash
 from twisted_gantry.web.access_secrets import (
     MAX_SECRET,
     REMEMBERED,
@@ -24,13 +24,13 @@ SALT = b"0123456789abcdef"
 @pytest.fixture(autouse=True)
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make hashes that cost little."""
-    monkeypatch.setattr(access_hash, "N", 16)
-    monkeypatch.setattr(access_hash, "P", 1)
+    monkeypatch.setattr(passwords, "N", 16)
+    monkeypatch.setattr(passwords, "P", 1)
 
 
 def hashed(password: str) -> Secret:
     """Return the hash of a password, as the configuration has it."""
-    return Secret(access_hash.hash_password(password, SALT))
+    return Secret(passwords.hash_password(password, SALT))
 
 
 class Threads:

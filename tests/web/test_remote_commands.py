@@ -229,6 +229,16 @@ def test_an_uplink_that_hangs(rig: RemoteRig) -> None:
     assert rig.send(body).ended().code == "1000"
 
 
+def test_a_device_that_a_reload_takes_away(rig: RemoteRig) -> None:
+    """What becomes of a command whose device is gone is an answer of the protocol."""
+    waiting: Deferred[CommandResult] = Deferred()
+    rig.cab.answer = lambda: waiting
+    exchange = rig.send(rig.body(Method.CABINET_CONTROL, {"cmd": "2", "unlockDoorId": "1"}))
+    del rig.bench.site.devices["cab1"]
+    waiting.callback(CommandResult(Outcome.FAILED, "stopped"))
+    assert exchange.ended().json == {"code": "1007", "msg": "cab1:设备离线"}
+
+
 def test_an_argument_that_the_device_does_not_have(rig: RemoteRig) -> None:
     """An air conditioner that the cabinet has not is refused by the door."""
     answer = rig.cabinet(cmd="3", airId="7", airOperate="1")

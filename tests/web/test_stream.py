@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import (
+    TCP4ClientEndpoint,
+    TCP4ServerEndpoint,
+    connectProtocol,
+)
 from twisted.internet.error import ConnectionDone
-from twisted.internet.task import Clock
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
@@ -32,7 +39,14 @@ from twisted_gantry.web.stream import (
     STALLED,
     Stream,
 )
-from twisted_gantry.web.stream_reader import CHUNK, RING_BYTES, RING_EVENTS, Ring, chunks_of
+from twisted_gantry.web.stream_reader import (
+    CHUNK,
+    KERNEL_BYTES,
+    RING_BYTES,
+    RING_EVENTS,
+    Ring,
+    chunks_of,
+)
 from twisted_gantry.web.web import web_resource
 from twisted_gantry.wire.reading import Quality
 
@@ -130,10 +144,10 @@ class Listener:
 class Rig:
     """A small site with a stream."""
 
-    def __init__(self, small: SmallSite) -> None:
+    def __init__(self, small: SmallSite, clock: Any = None) -> None:
         self.small, self.clock, self.points = small, small.clock, small.site.points
         self.http_clock = Clock()
-        self.stream = Stream(small.site, small.clock, small.now)
+        self.stream = Stream(small.site, clock or small.clock, small.now)
         self.resource = web_resource(
             small.site,
             history=small.history,
@@ -643,6 +657,47 @@ class TestEnd:
     def test_a_site_without(self, client: Client) -> None:
         """A resource without a stream says so."""
         assert client.get(PATH).status == 404
+
+
+class _Client(Protocol):
+    """Keeps what comes; `closed` fires when the server hangs up."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.closed: Deferred[None] = Deferred()
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self.transport.write(f"GET {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+
+    def dataReceived(self, data: bytes) -> None:
+        self.data += data
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.closed.callback(None)
+
+
+async def test_over_a_socket(small: SmallSite) -> None:
+    """Over a real connection the kernel keeps little for a reader, and a stop ends it at once."""
+    from twisted.internet import reactor
+
+    real: Any = reactor
+    rig = Rig(small, real)
+    port: Any = await TCP4ServerEndpoint(real, 0, interface="127.0.0.1").listen(rig.factory)
+    endpoint = TCP4ClientEndpoint(real, "127.0.0.1", port.getHost().port)
+    client = await connectProtocol(endpoint, _Client())
+    while b"event: live" not in client.data:
+        await deferLater(real, 0.01)
+    [guard] = rig.factory.protocols
+    kept = guard.transport.getHandle().getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    assert kept <= 2 * KERNEL_BYTES  # Linux doubles what it is told
+    rig.set(231.0)
+    while b"231.0" not in client.data:
+        await deferLater(real, 0.01)
+    rig.stream.stopService()
+    await client.closed.addTimeout(5, real)
+    assert client.data.endswith(b"0\r\n\r\n")
+    await port.stopListening()
 
 
 class TestRing:

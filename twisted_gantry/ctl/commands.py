@@ -6,9 +6,8 @@ from typing import Any
 import click
 from rich.text import Text
 
-from twisted_gantry.ctl import arguments, client, shapes
+from twisted_gantry.ctl import arguments, client, completing, shapes
 from twisted_gantry.ctl.client import Api, ApiError
-from twisted_gantry.ctl.completing import DeviceCommand
 from twisted_gantry.ctl.errors import Exit, Trouble, WrongUsage
 from twisted_gantry.ctl.render import NOTHING, Column, plain, scalar, table, word
 from twisted_gantry.ctl.session import Session, json_option, pass_session
@@ -20,12 +19,17 @@ _EXITS = {"done": Exit.FINE, "timeout": Exit.UNKNOWN}
 
 
 @click.command(
-    cls=DeviceCommand,
+    cls=completing.DeviceCommand,
     short_help="Tell a device to do something. · 向设备下命令",
     context_settings={"ignore_unknown_options": True},
     options_metavar="[OPTIONS]",
 )
-@click.argument("words", nargs=-1, metavar="[TARGET COMMAND [--NAME VALUE]…]")
+@click.argument(
+    "words",
+    nargs=-1,
+    metavar="[TARGET COMMAND [--NAME VALUE]…]",
+    shell_complete=completing.words,
+)
 @click.option("--yes", is_flag=True, help="Do a dangerous one without asking. · 不再确认。")
 @click.option(
     "--id",

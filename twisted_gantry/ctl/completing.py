@@ -6,7 +6,6 @@ Whoever presses Tab wants no error on the line that is being typed.
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -70,56 +69,50 @@ def _uplinks(api: Api, *_: object) -> Iterable[tuple[str, str]]:
         yield uplink.name, ""
 
 
-def _targets(api: Api, *_: object) -> Iterable[tuple[str, str]]:
-    for device in _devices(api):
-        yield device.target, ""
-
-
 points = _completion(_points)
 """Names of points."""
 
 uplinks = _completion(_uplinks)
 """Names of uplinks."""
 
-targets = _completion(_targets)
-"""Names of devices that take commands."""
-
 
 def _devices(api: Api) -> list[shapes.DeviceCommands]:
     answer = api.get("/api/v1/commands")
-    return [d for d in shapes.read(answer, shapes.Commands, api.url).devices if d.commands]
+    return shapes.read(answer, shapes.Commands, api.url).devices
+
+
+def words(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return what may stand in TARGET COMMAND: a device that takes commands, or one of them."""
+    given = _given(context)
+    session = _session(context)
+    try:
+        devices = _devices(session.api()) if len(given) < 2 else []
+    except Trouble:
+        return []
+    if not given:
+        return _items(((each.target, "") for each in devices if each.commands), incomplete)
+    found = [info for each in devices if each.target == given[0] for info in each.commands]
+    return _items(((i.command, session.texts.pick(i.en, i.zh)) for i in found), incomplete)
+
+
+def _given(context: click.Context) -> list[str]:
+    return list(context.params.get("words") or ())
 
 
 class DeviceCommand(Command):
-    """`gantryctl command`, which completes TARGET, COMMAND and the names of its arguments."""
+    """`gantryctl command`, whose options are also the arguments of the device's command."""
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Return what may stand here."""
-        words: list[Any] = list(ctx.params.get("words") or ())
-        given = [word for word in words if not word.startswith("-")]
-        session = _session(ctx)
+        """Return the options that may stand here."""
+        target, command = (*_given(ctx), "", "")[:2]
         items: list[CompletionItem] = []
-        try:
-            if incomplete.startswith("-"):
-                arguments = self._arguments(session, *given[:2]) if len(given) > 1 else []
-                items = _items(arguments, incomplete)
-            elif len(given) == 0:
-                items = _items(_targets(session.api()), incomplete)
-            elif len(given) == 1:
-                items = _items(self._commands(session, given[0]), incomplete)
-        except Trouble:
-            items = []
-        return items + (super().shell_complete(ctx, incomplete) if incomplete[:1] == "-" else [])
-
-    @staticmethod
-    def _commands(session: Session, target: str) -> Iterable[tuple[str, str]]:
-        for device in _devices(session.api()):
-            if device.target == target:
-                yield from ((c.command, session.texts.pick(c.en, c.zh)) for c in device.commands)
-
-    @staticmethod
-    def _arguments(session: Session, target: str, command: str) -> Iterable[tuple[str, str]]:
-        for device in _devices(session.api()):
-            for info in device.commands:
-                if (device.target, info.command) == (target, command):
-                    yield from ((f"--{each.name}", each.type) for each in info.arguments)
+        if target and command:
+            try:
+                devices = _devices(_session(ctx).api())
+            except Trouble:
+                devices = []
+            for info in (i for d in devices if d.target == target for i in d.commands):
+                if info.command == command:
+                    named = ((f"--{each.name}", each.type) for each in info.arguments)
+                    items += _items(named, incomplete)
+        return items + super().shell_complete(ctx, incomplete)

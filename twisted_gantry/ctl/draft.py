@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,10 @@ class Table:
     values: Mapping[str, Value]
     name: str = ""
     repeated: bool = False
+
+    def having(self, more: Mapping[str, Value]) -> "Table":
+        """Return this table with more keys."""
+        return replace(self, values={**self.values, **more})
 
     def secret_file(self, key: str) -> str:
         """Return the name of the file of a secret key: `ups1-password`."""
@@ -99,7 +103,7 @@ class Draft:
                 with whole_file(each, force=force) as file:
                     file.write(f"{secret.reveal()}\n".encode())
                 made.append(each)
-            with whole_file(path, force=force) as file:
+            with whole_file(path, force=force, private=False) as file:
                 file.write(self.toml().encode())
                 file.flush()
                 check(Path(file.name))

@@ -11,11 +11,11 @@ from twisted_gantry.ctl.errors import Trouble
 
 
 @contextmanager
-def whole_file(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
+def whole_file(path: Path, *, force: bool, private: bool = True) -> Iterator[IO[bytes]]:
     """Give a file to write, which becomes `path` at the end of the block, if nothing is raised.
 
-    Nobody else may read it (0600), and it is on the disk once the block is left. Raises Trouble
-    when it cannot be written, or when `path` is there and `force` does not hold.
+    Nobody else may read a `private` one (0600). It is on the disk once the block is left. Raises
+    Trouble when it cannot be written, or when `path` is there and `force` does not hold.
     """
     if not force:
         refuse_existing(path)
@@ -29,6 +29,8 @@ def whole_file(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
         with temporary.open("wb") as file:
             yield file
             try:
+                if not private:
+                    temporary.chmod(0o666 & ~_umask())
                 file.flush()
                 os.fsync(file.fileno())
                 _name(temporary, path, force=force)
@@ -42,6 +44,12 @@ def refuse_existing(path: Path) -> None:
     """Raise Trouble if there is something at `path`."""
     if os.path.lexists(path):
         raise Trouble("file-exists", file=path)
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)  # it can be read only by setting it
+    os.umask(mask)
+    return mask
 
 
 def _name(temporary: Path, path: Path, *, force: bool) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import UnionType
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import click
@@ -41,6 +42,7 @@ _NAMES: Mapping[str, str] = {
     "cabinet": "cab",
     "computer": "pc",
 }
+_MONITOR = Table("monitor", {"listen": "tcp:8082", "auth": Secret("-")})
 
 
 @click.command(cls=Command, short_help="Write a first configuration. · 生成初始配置文件")
@@ -77,7 +79,7 @@ def init(
         refuse_existing(file)
     interview = Interview(session, Draft())
     if yes:
-        interview.minimal(gantry_id or _ID, name or "")
+        interview.minimal(_ID if gantry_id is None else gantry_id, name or "")
     else:
         interview.run(gantry_id, name)
     secrets = interview.draft.write(file, _check, force=force)
@@ -112,23 +114,25 @@ class Interview:
 
     def minimal(self, gantry_id: str, name: str) -> None:
         """Take every default: this computer is watched."""
-        problems = self._add(self._gantry(gantry_id, name))
+        gantry = self._gantry(gantry_id, name)
+        problems = self._problems(gantry)
         if problems:
             raise Trouble("init-wrong", problems="\n".join(problems))
-        self._add_device(_WATCHED, "computer", {})
+        self.draft.tables.append(gantry)
+        self._watch_computer()
 
     def run(self, gantry_id: str | None, name: str | None) -> None:
         """Ask everything."""
         texts = self.session.texts
         self._say("init-begin")
         while True:
-            given = gantry_id or self.session.ask(texts("ask-id"), _ID)
+            given = gantry_id if gantry_id is not None else self.session.ask(texts("ask-id"), _ID)
             called = name if name is not None else self.session.ask(texts("ask-name"))
             if self._added(self._gantry(given, called)):
                 break
             gantry_id = name = None
         if self.session.ask_whether(texts("ask-computer"), default=True):
-            self._add_device(_WATCHED, "computer", {})
+            self._watch_computer()
         self._ask_devices()
         etc = self._ask_etc()
         self._ask_fogslink()
@@ -140,6 +144,11 @@ class Interview:
         return Table("gantry", {"id": gantry_id, **({"name": name} if name else {})})
 
     # -- devices
+
+    def _watch_computer(self) -> None:
+        values = {"name": _WATCHED, "kind": "computer"}
+        if self._added(Table("device", values, _WATCHED, repeated=True)):
+            self._devices[_WATCHED] = self._points["computer"].load()
 
     def _ask_devices(self) -> None:
         kinds = ", ".join(sorted(self._points))
@@ -155,14 +164,16 @@ class Interview:
         name = self.session.ask(self.session.texts("ask-device-name"), f"{stem}{number}")
         settings = self._points[kind].load().settings
         hints = get_type_hints(settings)
-        values: dict[str, Any] = {}
+        values: dict[str, Any] = {"name": name, "kind": kind}
+        secrets: dict[str, bool] = {}
         for each in msgspec.structs.fields(settings):
-            if Secret in (hints[each.name], *get_args(hints[each.name])):
-                self._ask_secret(values, each.encode_name, name, optional=not each.required)
+            key, hint = each.encode_name, hints[each.name]
+            if hint is Secret or (isinstance(hint, UnionType) and Secret in get_args(hint)):
+                secrets[key] = each.required
             elif each.required:
-                key = each.encode_name
-                values[key] = self._ask_value(name, kind, key, hints[each.name])
-        self._add_device(name, kind, values)
+                values[key] = self._ask_value(name, kind, key, hint)
+        if self._completed(Table("device", values, name, repeated=True), secrets):
+            self._devices[name] = self._points[kind].load()
 
     def _ask_value(self, name: str, kind: str, key: str, hint: Any) -> Any:
         example = _EXAMPLES.get((kind, key), "")
@@ -183,32 +194,19 @@ class Interview:
             else:
                 return value
 
-    def _ask_secret(
-        self, values: dict[str, Any], key: str, name: str, *, optional: bool = False
-    ) -> None:
+    def _ask_secret(self, what: str, *, required: bool) -> str:
         while True:
             try:
-                text = self.session.hidden(f"{name} {key}", optional=optional)
+                return self.session.hidden(what, optional=not required)
             except Trouble as trouble:
                 self._say("init-problem", problem=self.session.explain(trouble))
-            else:
-                break
-        if text:
-            values[key] = Secret(text)
-
-    def _add_device(self, name: str, kind: str, values: Mapping[str, Any]) -> None:
-        table = Table("device", {"name": name, "kind": kind, **values}, name, repeated=True)
-        if self._added(table):
-            self._devices[name] = self._points[kind].load()
 
     # -- uplinks and servers
 
     def _ask_etc(self) -> bool:
         texts = self.session.texts
         while url := self.session.ask(texts("ask-etc-url")):
-            values: dict[str, Any] = {"url": url}
-            self._ask_secret(values, "auth", "etc")
-            if self._added(Table("uplink.etc", values, "etc")):
+            if self._completed(Table("uplink.etc", {"url": url}, "etc"), {"auth": True}):
                 sources = self._sources()
                 if sources and self.session.ask_whether(texts("ask-cabinet"), default=True):
                     self._added(Table("cabinet", {"id": "1", **sources}, repeated=True))
@@ -230,54 +228,77 @@ class Interview:
     def _ask_fogslink(self) -> None:
         texts = self.session.texts
         while address := self.session.ask(texts("ask-fogslink")):
-            values: dict[str, Any] = {"address": address}
-            values["eq_sn"] = self.session.ask(texts("ask-eq-sn"))
-            self._ask_secret(values, "api_key", "fogslink")
+            number = self.session.ask(texts("ask-eq-sn"))
             channels: dict[str, str] = {}
             while answer := self.session.ask(texts("ask-channel")):
                 channel, _, point = answer.partition("=")
                 channels[channel.strip()] = point.strip()
-            values["channels"] = channels
-            if self._added(Table("uplink.fogslink", values, "fogslink")):
+            values = {"address": address, "eq_sn": number, "channels": channels}
+            if self._completed(Table("uplink.fogslink", values, "fogslink"), {"api_key": True}):
                 return
 
     def _ask_remotecontrol(self, etc: bool) -> None:
-        texts = self.session.texts
-        while self.session.ask_whether(texts("ask-remotecontrol"), default=False):
-            values: dict[str, Any] = {"listen": self.session.ask(texts("ask-listen"), "tcp:3699")}
-            if not etc:
-                self._ask_secret(values, "auth", "remotecontrol")
-            if self._added(Table("remotecontrol", values)):
-                return
+        self._ask_server("remotecontrol", "ask-remotecontrol", "tcp:3699", False, not etc)
 
     def _ask_monitor(self) -> None:
+        uploads = bool(self._problems(monitor=None))
+        self._ask_server("monitor", "ask-monitor", "tcp:8082", uploads, True)
+
+    def _ask_server(
+        self, name: str, question: str, endpoint: str, needed: bool, secret: bool
+    ) -> None:
+        """Ask for a server; one that is `needed` is asked for until it is right."""
         texts = self.session.texts
-        uploads = any(kind.kind == "cabinet" for kind in self._devices.values())
-        while self.session.ask_whether(texts("ask-monitor"), default=uploads):
-            values: dict[str, Any] = {"listen": self.session.ask(texts("ask-listen"), "tcp:8082")}
-            self._ask_secret(values, "auth", "monitor")
-            if self._added(Table("monitor", values)):
+        if needed:
+            self._say("init-needed", name=name)
+        while needed or self.session.ask_whether(texts(question), default=False):
+            values = {"listen": self.session.ask(texts("ask-listen"), endpoint)}
+            if self._completed(Table(name, values), {"auth": True} if secret else {}):
                 return
 
     # -- the draft
 
+    def _completed(self, table: Table, secrets: Mapping[str, bool]) -> bool:
+        """Ask for the secrets of a table and take it into the draft; True if it was right.
+
+        `secrets` are its keys, and whether it needs them. The rest is tried before they are typed.
+        """
+        stand_ins = {key: Secret("-") for key, required in secrets.items() if required}
+        if self._complained(self._problems(table.having(stand_ins))):
+            return False
+        given = {
+            key: self._ask_secret(f"{table.name or table.header} {key}", required=required)
+            for key, required in secrets.items()
+        }
+        return self._added(table.having({k: Secret(text) for k, text in given.items() if text}))
+
     def _added(self, table: Table) -> bool:
         """Take a table into the draft; if it is wrong, say why, and leave it out."""
-        problems = self._add(table)
+        wrong = self._complained(self._problems(table))
+        if not wrong:
+            self.draft.tables.append(table)
+        return not wrong
+
+    def _complained(self, problems: list[str]) -> bool:
         for problem in problems:
             self._say("init-problem", problem=problem)
-        return not problems
+        return bool(problems)
 
-    def _add(self, table: Table) -> list[str]:
+    def _problems(self, *more: Table, monitor: Table | None = _MONITOR) -> list[str]:
+        """Return what would be wrong with the draft and these tables.
+
+        `monitor` stands in for a table that is asked for at the end, as devices may need it.
+        """
         from twisted_gantry.config import load
         from twisted_gantry.config_tables import ConfigError
 
-        draft = Draft([*self.draft.tables, table])
+        tables = [*self.draft.tables, *more]
+        if monitor is not None and all(each.header != monitor.header for each in tables):
+            tables.append(monitor)
         try:
-            load(draft.revealed())
+            load(Draft(tables).revealed())
         except ConfigError as error:
             return [f"{each.key}: {each.message}" for each in error.problems]
-        self.draft = draft
         return []
 
     def _say(self, key: str, **fields: object) -> None:

@@ -1,11 +1,13 @@
 """`gantryctl hash-password`: what may stand in a configuration instead of a password."""
 
+import secrets
+
 import click
 
 from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.helptext import Command
 from twisted_gantry.ctl.session import Session, json_option, pass_session
-from twisted_gantry.site.passwords import hash_password
+from twisted_gantry.site.passwords import SALT_BYTES, hash_password
 
 
 @click.command(
@@ -24,7 +26,7 @@ def hash_of_password(session: Session) -> int:
     输入密码（不显示，两次），输出可写入 [web] password 的 scrypt 哈希；无法由哈希还原密码。
     没有终端时，密码取标准输入的第一行。
     """
-    hashed = hash_password(session.hidden("password"))
+    hashed = hash_password(session.hidden("password"), secrets.token_bytes(SALT_BYTES))
     if session.json:
         session.show_json({"hash": hashed})
     else:

@@ -4,11 +4,14 @@ The twin says since when each expectation counts, and when it is due; alarms, re
 records say when they came. Both are times of day: twin and gantry must agree on it.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 SCENARIO = "/twin/v1/scenario"
 _REQUESTS, _RECORDS = "/twin/v1/etc/requests", "/twin/v1/fogslink/records"
@@ -30,6 +33,15 @@ _KINDS = (
     "report",
     "record",
 )
+
+_PATHS = {
+    "device": _SITE,
+    "uplink": _SITE,
+    "queue": _SITE,
+    "point": _POINTS,
+    "report": _REQUESTS,
+    "record": _RECORDS,
+}
 
 Json = Mapping[str, Any]
 Query = Mapping[str, object]
@@ -75,6 +87,38 @@ class Expected:
         }
 
 
+class Timing(msgspec.Struct, frozen=True):
+    """When an expectation counts; both times are None until its step is done."""
+
+    step: int
+    at: float
+    within: float
+    since: datetime | None = None
+    due: datetime | None = None
+
+
+class Run(msgspec.Struct, frozen=True, rename="camel"):
+    """What the twin tells of a run; `expectations` are as given, with what Timing has."""
+
+    run: int
+    state: str
+    now: datetime
+    expectations: list[dict[str, Any]]
+    name: str = ""
+    error: str | None = None
+    speed: float = 1.0
+    elapsed: float = 0.0
+    length: float = 0.0
+    steps_done: int = 0
+    steps: int = 0
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """The run that goes on, or the last."""
+
+    scenario: Run | None
+
+
 @dataclass(frozen=True)
 class _Window:
     """The time that counts; `now` is the twin's, before the gantry was asked."""
@@ -95,63 +139,62 @@ class _Window:
 
 
 class Judge:
-    """Judges one run. `gantry` and `twin` ask their APIs."""
+    """Judges one run; `begun` is the twin's answer to its start.
 
-    def __init__(self, gantry: Get, twin: Get) -> None:
-        self.expected: list[Expected] = []
-        self.run: Json = {}
+    `gantry` and `twin` ask their APIs. Raises msgspec.ValidationError for an answer that is none of
+    the twin's, also in `look`.
+    """
+
+    def __init__(self, begun: Json, gantry: Get, twin: Get) -> None:
+        run = msgspec.convert(begun, Shown).scenario
+        if run is None:
+            raise msgspec.ValidationError("no scenario was begun")
+        self.run = run
+        self.expected = [
+            Expected(timing.step, timing.at, describe(given), timing.within)
+            for given, timing in _timed(run)
+        ]
         self._gantry, self._twin = gantry, twin
         self._asked: dict[tuple[str, str], Json] = {}
-
-    def begin(self, answer: Json) -> None:
-        """Take the answer to the start of a scenario."""
-        self.run = answer["scenario"]
-        self.expected = [
-            Expected(int(e["step"]), float(e["at"]), describe(e), float(e["within"]))
-            for e in self.run["expectations"]
-        ]
 
     @property
     def over(self) -> bool:
         """Whether all is decided, and the scenario has ended."""
         decided = all(each.verdict.final for each in self.expected)
-        return decided and self.run.get("state") != "running"
+        return decided and self.run.state != "running"
 
     @property
     def kept(self) -> bool:
-        """Whether all was met."""
+        """Whether the scenario went to its end, and all was met."""
         met = all(each.verdict is Verdict.MET for each in self.expected)
-        return met and self.run.get("state") == "done"
+        return met and self.run.state == "done"
 
     def look(self) -> None:
         """Ask for how things are, and judge what can be judged."""
         answer = self._twin(SCENARIO, {})
         if answer is None:
             return
-        run = answer.get("scenario")
-        if not run or run["run"] != self.run["run"]:
+        run = msgspec.convert(answer, Shown).scenario
+        if run is None or run.run != self.run.run or len(run.expectations) != len(self.expected):
             self.give_up()
             return
         self.run = run
         self._asked = {}
-        for expected, given in zip(self.expected, run["expectations"], strict=True):
-            if not expected.verdict.final and given["since"] is not None:
-                self._judge(expected, given)
-        if run["state"] in {"stopped", "failed"}:
+        for expected, (given, timing) in zip(self.expected, _timed(run), strict=True):
+            if not expected.verdict.final and timing.since is not None and timing.due is not None:
+                self._judge(expected, given, _Window(timing.since, timing.due, run.now))
+        if run.state in {"stopped", "failed"}:
             self.give_up()
 
     def give_up(self) -> None:
         """Say of what is still open that it was not judged."""
-        if self.run.get("state") == "running":
-            self.run = {**self.run, "state": "stopped"}
+        if self.run.state == "running":
+            self.run = msgspec.structs.replace(self.run, state="stopped")
         for each in self.expected:
             if not each.verdict.final:
                 each.verdict = Verdict.NOT_JUDGED
 
-    def _judge(self, expected: Expected, given: Json) -> None:
-        moments = [_time(text) for text in (given["since"], given["due"], self.run["now"])]
-        since, due, now = (moment for moment in moments if moment is not None)
-        window = _Window(since, due, now)
+    def _judge(self, expected: Expected, given: Json, window: _Window) -> None:
         expected.verdict = Verdict.PENDING
         kind = _kind(given)
         if kind == "no_alarm":
@@ -160,14 +203,13 @@ class Judge:
         met = min(self._met(kind, given, window), default=None)
         if met is not None:
             expected.verdict = Verdict.MET
-            expected.after = max((met - since).total_seconds(), 0.0)
+            expected.after = (met - window.since).total_seconds()
         elif window.over and self._answered(kind):
             expected.verdict = Verdict.MISSED
 
     def _judge_silence(self, expected: Expected, name: str, window: _Window) -> None:
-        alarms = self._rows(_ALARMS, "alarms", {"limit": _LIMIT})
-        raised = [each for each in alarms if each["alarm"] == name]
-        if any(window.has(each["raisedAt"]) or not each["clearedAt"] for each in raised):
+        alarms = self._alarms(name)
+        if any(window.has(each.get("raisedAt")) or not each.get("clearedAt") for each in alarms):
             expected.verdict = Verdict.MISSED
         elif window.over and self._answered("no_alarm"):
             expected.verdict = Verdict.MET
@@ -175,76 +217,74 @@ class Judge:
     def _met(self, kind: str, given: Json, window: _Window) -> Iterator[datetime]:
         """Return the moments at which an expectation was met."""
         finders: Mapping[str, Callable[[Json, _Window], Iterable[object]]] = {
-            "alarm": lambda g, w: (a["raisedAt"] for a in self._alarms(g["alarm"])),
-            "cleared": lambda g, w: (a["clearedAt"] for a in self._alarms(g["cleared"])),
+            "alarm": lambda g, w: (a.get("raisedAt") for a in self._alarms(g["alarm"])),
+            "cleared": lambda g, w: (a.get("clearedAt") for a in self._alarms(g["cleared"])),
             "point": self._readings,
             "report": self._reports,
             "record": self._records,
         }
-        if kind in finders:
-            moments = (window.has(text) for text in finders[kind](given, window))
-            yield from (moment for moment in moments if moment is not None)
-        elif not window.over:
-            yield from self._states(kind, given, window)
+        find = finders.get(kind, self._states)
+        moments = (window.has(text) for text in find(given, window))
+        yield from (moment for moment in moments if moment is not None)
 
     def _alarms(self, name: str) -> list[Json]:
         found = self._rows(_ALARMS, "alarms", {"limit": _LIMIT})
-        return [each for each in found if each["alarm"] == name]
+        return [each for each in found if each.get("alarm") == name]
 
     def _readings(self, given: Json, _: _Window) -> Iterator[object]:
         for each in self._rows(_POINTS, "points", {"prefix": given["point"]}):
-            good = each["quality"] == "good" and holds(given, each["value"])
-            if each["point"] == given["point"] and good:
-                yield each["at"]
+            good = each.get("quality") == "good" and holds(given, each.get("value"))
+            if each.get("point") == given["point"] and good:
+                yield each.get("at")
 
     def _reports(self, given: Json, _: _Window) -> Iterator[object]:
         path = given["report"]
-        query = {"method": _METHODS.get(path.partition(".")[0].partition("[")[0], ""), "limit": 50}
+        query = {"method": _METHODS.get(re.split(r"[.[]", path)[0], ""), "limit": 50}
         for each in self._rows(_REQUESTS, "requests", query, twin=True):
-            accepted = (each["answer"] or {}).get("code") == "1000"
-            if accepted and holds(given, value_at(each["body"], path)):
-                yield each["at"]
+            accepted = value_at(each, "answer.code") == "1000"
+            if accepted and holds(given, value_at(each.get("body"), path)):
+                yield each.get("at")
 
     def _records(self, given: Json, _: _Window) -> Iterator[object]:
         for each in self._rows(_RECORDS, "records", {"limit": _LIMIT}, twin=True):
-            if each["eChan"] == given["record"] and holds(given, each["eVal"]):
-                yield each["at"]
+            if each.get("eChan") == given["record"] and holds(given, each.get("eVal")):
+                yield each.get("at")
 
-    def _states(self, kind: str, given: Json, window: _Window) -> Iterator[datetime]:
-        rows = self._rows(_SITE, "devices" if kind == "device" else "uplinks", {})
-        for each in rows:
-            if each["name"] != given[kind]:
+    def _states(self, given: Json, window: _Window) -> Iterator[object]:
+        kind = _kind(given)
+        for each in self._rows(_SITE, "devices" if kind == "device" else "uplinks", {}):
+            if each.get("name") != given.get(kind):
                 continue
-            if holds(given, each["queued" if kind == "queue" else "state"]):
-                began = _time(each.get("since")) if kind != "queue" else window.now
-                yield max(began or window.now, window.since)
+            if kind == "queue":  # nobody tells since when; what was asked for late is no proof
+                if holds(given, each.get("queued")):
+                    yield window.now.isoformat()
+            elif holds(given, each.get("state")):
+                since = _time(each.get("since")) or window.now
+                yield max(since, window.since).isoformat()
 
     def _answered(self, kind: str) -> bool:
         """Tell whether there was an answer to judge by in this round."""
-        path = {
-            "device": _SITE,
-            "uplink": _SITE,
-            "queue": _SITE,
-            "point": _POINTS,
-            "report": _REQUESTS,
-            "record": _RECORDS,
-        }.get(kind, _ALARMS)
+        path = _PATHS.get(kind, _ALARMS)
         return any(bool(answer) for (asked, _), answer in self._asked.items() if asked == path)
 
-    def _rows(self, path: str, key: str, query: Query, *, twin: bool = False) -> list[Any]:
+    def _rows(self, path: str, key: str, query: Query, *, twin: bool = False) -> list[Json]:
         """Return the rows of an answer, asked for once in a round; none if there is none."""
         known = path, repr(sorted(query.items()))
         if known not in self._asked:
             self._asked[known] = (self._twin if twin else self._gantry)(path, query) or {}
-        rows = self._asked[known].get(key, [])
-        return rows if isinstance(rows, list) else []
+        rows = self._asked[known].get(key)
+        return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _timed(run: Run) -> list[tuple[Json, Timing]]:
+    return [(given, msgspec.convert(given, Timing)) for given in run.expectations]
 
 
 def describe(given: Json) -> str:
     """Return an expectation as a line: `point ups1.state is battery`."""
     kind = _kind(given)
     tests = [f"{test} {_word(given[test])}" for test in _TESTS if test in given]
-    return " ".join([kind.replace("_", " "), str(given[kind]), *tests])
+    return " ".join([kind.replace("_", " "), str(given.get(kind, "")), *tests])
 
 
 def _word(value: object) -> str:
@@ -252,7 +292,7 @@ def _word(value: object) -> str:
 
 
 def _kind(given: Json) -> str:
-    return next(kind for kind in _KINDS if kind in given)
+    return next((kind for kind in _KINDS if kind in given), "")
 
 
 def holds(given: Json, value: object) -> bool:

@@ -218,8 +218,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         ),
         "--{name} 是保密参数，而命令行他人可见：请用 `--{name} -` 输入，或 `--{name} @文件`。",
     ),
-    "hidden-differ": ("--{name}: the two do not agree.", "--{name}：两次输入不一致。"),
-    "hidden-empty": ("--{name}: nothing was entered.", "--{name}：没有输入。"),
+    "hidden-differ": ("{name}: the two do not agree.", "{name}：两次输入不一致。"),
+    "hidden-empty": ("{name}: nothing was entered.", "{name}：没有输入。"),
     "not-confirmed": ("not done: it was not confirmed.", "未执行：没有得到确认。"),
     "needs-yes": (
         "{command} on {target} {danger}. Without a terminal to ask on, it needs --yes.",

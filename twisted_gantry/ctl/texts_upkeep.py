@@ -11,10 +11,7 @@ UPKEEP: Mapping[str, tuple[str, str]] = {
     "watch-devices": ("Devices and uplinks", "设备与上联"),
     "watch-points": ("Points", "测点"),
     "watch-alarms": ("Alarms", "告警"),
-    "away": (
-        "No connection; this is what was read last. {message}",
-        "连接中断，以下为最后一次读数。{message}",
-    ),
+    "away": ("No connection. {message}", "连接中断。{message}"),
     "back": ("Connected again.", "连接已恢复。"),
     "nothing-here": ("There is nothing to show.", "没有可显示的内容。"),
     "more-rows": (
@@ -68,6 +65,7 @@ UPKEEP: Mapping[str, tuple[str, str]] = {
         "  there is no kind {kind!r}; there are: {kinds}",
         "  没有类型 {kind!r}；可选：{kinds}",
     ),
+    "init-needed": ("A device of these needs [{name}].", "以上设备需要 [{name}]。"),
     "init-wrong": (
         "the configuration would be wrong, and was not written:\n{problems}",
         "配置有误，未写入：\n{problems}",

@@ -107,6 +107,8 @@ class Relay(NamedService):
         self._on, self._off = bytes.fromhex(settings.on), bytes.fromhex(settings.off)
         self._pulse, self._link = settings.pulse, link
         self._store, self._points, self._clock = context.store, context.points, context.reactor
+        self._now = context.now
+        # What is kept under it: True while "on" is pending, then when the last cycle was.
         self._key = f"relay.{name}.on-pending"
         self._spread = context.random.random
         self._backoff = Backoff(RETRY_FIRST, CHECK_PERIOD, self._spread)
@@ -148,8 +150,10 @@ class Relay(NamedService):
     # -- whether it is there
 
     async def _watch(self) -> None:
-        kept = await self._store.settings()
-        self._note(bool(kept.get(self._key)))
+        kept = (await self._store.settings()).get(self._key)
+        self._note(kept is True)
+        if isinstance(kept, float) and 0 <= self._now() - kept < CYCLE_PERIOD:
+            self._last_cycle = self._clock.seconds() - (self._now() - kept)
         if self._pending:
             _log.warn("{name}: the power was left off; it is given back", name=self.device)
             self._last_cycle = self._clock.seconds()
@@ -257,8 +261,11 @@ class Relay(NamedService):
 
     async def _restored(self) -> None:
         self._note(False)
+        cycled = None
+        if self._last_cycle is not None:
+            cycled = self._now() - (self._clock.seconds() - self._last_cycle)
         try:
-            await self._store.put_setting(self._key, None)
+            await self._store.put_setting(self._key, cycled)
         except CancelledError:
             raise
         except Exception:  # the next start will say "on" once more, which does no harm

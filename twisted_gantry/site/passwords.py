@@ -1,77 +1,89 @@
-"""A password as it may stand in a file: what it hashes to, so that it can be checked, not read.
+"""A password as a configuration may hold it without holding the password: its scrypt hash.
 
-`scrypt$<n>$<r>$<p>$<salt>$<hash>`, salt and hash in Base64 (RFC 7914).
+The text is `scrypt$n$r$p$salt$hash`, salt and hash in base64.
 """
 
 import base64
 import binascii
 import hashlib
 import hmac
-import re
-import secrets
-
-# RFC 7914 calls these interactive: 16 MiB and some 50 ms a check.
-_N, _R, _P = 2**14, 8, 1
-_SALT, _HASH = 16, 32
-
-# What another program may have chosen, within bounds: a check is never dearer than this.
-_MOST_MEMORY = 64 * 1024 * 1024
-_MOST_P = 4
+from dataclasses import dataclass
 
 PREFIX = "scrypt$"
-_FORM = re.compile(
-    r"scrypt\$(?P<n>[0-9]{1,7})\$(?P<r>[0-9]{1,3})\$(?P<p>[0-9]{1,2})"
-    r"\$(?P<salt>[A-Za-z0-9+/=]{12,88})\$(?P<hash>[A-Za-z0-9+/=]{24,88})"
-)
+# 16 MiB and some 0.2 s of one core: with a lower p a guess is cheaper, with a larger n the gantry
+# needs the memory.
+N, R, P = 2**14, 8, 5
+SALT_BYTES, HASH_BYTES = 16, 32
+# What a hash of elsewhere may ask for.
+MAX_MEMORY = 64 * 2**20
+MAX_P = 64
 
 
-def hash_password(text: str) -> str:
-    """Return the text that `check_password` knows `text` by, another one each time.
+@dataclass(frozen=True)
+class Hashed:
+    """A hash, to try passwords against."""
 
-    Raises ValueError for an empty password, which would protect nothing.
-    """
-    if not text:
-        raise ValueError("an empty password protects nothing")
-    salt = secrets.token_bytes(_SALT)
-    hashed = _scrypt(text, salt, _N, _R, _P, _HASH)
-    encoded = "$".join(base64.b64encode(part).decode() for part in (salt, hashed))
-    return f"{PREFIX}{_N}${_R}${_P}${encoded}"
+    n: int
+    r: int
+    p: int
+    salt: bytes
+    hash: bytes
+
+    def __repr__(self) -> str:
+        """Show that there is one, no more: a hash can be guessed at."""
+        return "<hash>"
+
+    def fits(self, password: bytes) -> bool:
+        """Tell whether this is the password. Takes long: not for the reactor's thread."""
+        return hmac.compare_digest(self._of(password), self.hash)
+
+    def _of(self, password: bytes) -> bytes:
+        memory = 128 * self.r * (self.n + self.p + 2) + 2**20
+        return hashlib.scrypt(
+            password,
+            salt=self.salt,
+            n=self.n,
+            r=self.r,
+            p=self.p,
+            dklen=len(self.hash),
+            maxmem=memory,
+        )
 
 
-def is_hash(stored: str) -> bool:
-    """Tell whether `stored` is a hash that can be checked, and not an open password."""
-    return _parse(stored) is not None
+def is_hash(text: str) -> bool:
+    """Tell whether a text is meant as a hash, and not as a password."""
+    return text.startswith(PREFIX)
 
 
-def check_password(text: str, stored: str) -> bool:
-    """Tell whether `text` is the password that `stored` was made of.
-
-    It takes some 50 ms, so a server remembers what was right. Raises ValueError when `stored` is
-    no hash; the text of the error shows nothing of it.
-    """
-    parsed = _parse(stored)
-    if parsed is None:
-        raise ValueError("not a scrypt hash")
-    n, r, p, salt, hashed = parsed
-    return hmac.compare_digest(_scrypt(text, salt, n, r, p, len(hashed)), hashed)
-
-
-def _parse(stored: str) -> tuple[int, int, int, bytes, bytes] | None:
-    found = _FORM.fullmatch(stored)
-    if found is None:
-        return None
-    n, r, p = int(found["n"]), int(found["r"]), int(found["p"])
-    if n < 2 or n & (n - 1) or not r or not 0 < p <= _MOST_P or 128 * n * r > _MOST_MEMORY:
-        return None
+def read_hash(text: str) -> Hashed:
+    """Return the hash that a text is. Raises ValueError, which does not show it."""
+    parts = text.split("$")
+    if len(parts) != 6 or not is_hash(text):
+        raise ValueError("a hash is scrypt$n$r$p$salt$hash")
+    numbers = parts[1:4]
+    if not all(each.isascii() and each.isdecimal() and len(each) <= 7 for each in numbers):
+        raise ValueError("n, r and p of a scrypt hash are whole numbers")
+    n, r, p = map(int, numbers)
+    if n < 2 or n & (n - 1) or r < 1 or not 1 <= p <= MAX_P or 128 * n * r > MAX_MEMORY:
+        raise ValueError(
+            f"of a scrypt hash n is a power of 2, p is 1 to {MAX_P}, 128 n r is at most 64 MiB"
+        )
     try:
-        salt = base64.b64decode(found["salt"], validate=True)
-        hashed = base64.b64decode(found["hash"], validate=True)
-    except binascii.Error:
-        return None
-    return (n, r, p, salt, hashed) if len(hashed) >= 16 else None
+        salt, digest = (base64.b64decode(each, validate=True) for each in parts[4:])
+    except (binascii.Error, ValueError):
+        raise ValueError("salt and hash of a scrypt hash are base64") from None
+    if not (8 <= len(salt) <= 64 and 16 <= len(digest) <= 64):
+        raise ValueError("a scrypt hash has 8 to 64 bytes of salt and 16 to 64 of hash")
+    return Hashed(n, r, p, salt, digest)
 
 
-def _scrypt(text: str, salt: bytes, n: int, r: int, p: int, length: int) -> bytes:
-    # OpenSSL wants room for the blocks and some more.
-    room = 2 * _MOST_MEMORY
-    return hashlib.scrypt(text.encode(), salt=salt, n=n, r=r, p=p, maxmem=room, dklen=length)
+def hash_password(password: str, salt: bytes) -> str:
+    """Return the hash of a password as a text; `salt` is `SALT_BYTES` random bytes.
+
+    Raises ValueError for an empty password.
+    """
+    if not password:
+        raise ValueError("an empty password protects nothing")
+    made = Hashed(N, R, P, salt, bytes(HASH_BYTES))._of(password.encode())
+    encoded = (base64.b64encode(each).decode() for each in (salt, made))
+    return f"{PREFIX}{N}${R}${P}$" + "$".join(encoded)

@@ -73,7 +73,7 @@ class Channel(Protocol):
         """Send one request."""
 
 
-def host_of(url: str) -> str:
+def host_shown(url: str) -> str:
     """Return the host of a URL, for people."""
     return urlsplit(url).netloc.rpartition("@")[2]
 

@@ -14,7 +14,7 @@ from twisted_gantry.net.reconnect import Backoff
 from twisted_gantry.site.alarms import Alarms, Severity
 from twisted_gantry.site.interfaces import IStore, Report
 from twisted_gantry.site.status import Status
-from twisted_gantry.uplinks.etc_channel import Channel, Kind, Taken, host_of
+from twisted_gantry.uplinks.etc_channel import Channel, Kind, Taken, host_shown
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
 from twisted_gantry.uplinks.sending_loop import SendingLoop
 from twisted_gantry.wire.etc import restamped
@@ -154,7 +154,7 @@ class Sender:
     async def _channel_fault(self, report: Report, taken: Taken, url: str) -> float:
         if taken.kind is Kind.CLOCK:
             self._skewed(taken.reason)
-        reason = f"{host_of(url)}: {taken.reason}"
+        reason = f"{host_shown(url)}: {taken.reason}"
         self._status.offline(reason)
         self._alarms.set(
             f"{self._name}.channel",

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_gantry.site.interfaces import IStore, Subject
-from twisted_gantry.uplinks.etc_channel import host_of
+from twisted_gantry.uplinks.etc_channel import host_shown
 from twisted_gantry.wire.etc import Method
 
 _log = Logger()
@@ -148,7 +148,7 @@ class Steering:
         _log.info(
             "reports of {subject} go to {host} from now on",
             subject=subject.value,
-            host=host_of(url),
+            host=host_shown(url),
         )
         return self._save()
 
@@ -171,9 +171,9 @@ class Steering:
         each.trial = None
         _log.warn(
             "{host} acknowledged no report within {seconds:g} s: back to {proven}",
-            host=host_of(self.server(subject)),
+            host=host_shown(self.server(subject)),
             seconds=TRIAL,
-            proven=host_of(each.kept.proven or self._url),
+            proven=host_shown(each.kept.proven or self._url),
         )
         self._put(subject, server=each.kept.proven, proven=None, trial_ends=None)
         self._changed(subject)

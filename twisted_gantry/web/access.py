@@ -76,7 +76,7 @@ class Access:
     """The rule: without any secret all may come in, otherwise who knows one.
 
     Who knows `password` or `token` may do everything, who knows a `viewer_` one may only read. Each
-    may be a hash (`access_hash`), which is tried by `in_thread(f, …)`. Where guesses go wrong too
+    may be a hash (`site.passwords`), which is tried by `in_thread(f, …)`. Where guesses go wrong too
     often, by `clock`, wrong ones are put off; a right one never is.
 
     `counts` gains what is refused. Raises ValueError for an empty secret, which would protect
@@ -205,11 +205,15 @@ def _refuse_forged(request: Request) -> None:
     """Refuse what a page of elsewhere makes a browser send. Raises HttpError (403, 415).
 
     A browser adds the password to it by itself. A form, all that such a page can send without our
-    leave, is never JSON; what is no browser sends neither Origin nor Sec-Fetch-Site.
+    leave, is never JSON; what is no browser sends neither Origin nor Sec-Fetch-Site, and may call
+    its JSON what it likes.
     """
     refuse_foreign_origin(request)
-    if header(request, "sec-fetch-site") not in {"", "same-origin", "none"}:
+    fetched = header(request, "sec-fetch-site")
+    if fetched not in {"", "same-origin", "none"}:
         raise HttpError(403, "foreign-origin", "a page of another site may not do this")
+    if not (fetched or header(request, "origin")):
+        return
     kind = header(request, "content-type").partition(";")[0].strip().lower()
     if kind not in {"", "application/json"}:
         raise HttpError(415, "bad-content-type", "the body must be application/json")

@@ -60,12 +60,14 @@ _LEDGER = _object(
     bytes=_WHOLE,
     oldest=_TIME,
 )
-_DEVICE = _object(name=_TEXT, kind=_TEXT, state=_enum(State), since=_TIME, lastError=_TEXT)
+_DEVICE = _object(
+    name=_TEXT, kind=_TEXT, state=_enum(State), since=_TIME, lastError={"type": ["string", "null"]}
+)
 _UPLINK = _object(
     name=_TEXT,
     state=_enum(State),
     since=_TIME,
-    lastError=_TEXT,
+    lastError={"type": ["string", "null"]},
     queued=_COUNT,
     setAside=_COUNT,
     lastDelivered=_TIME,
@@ -223,6 +225,18 @@ _LOCAL: Json = {
         "CommandBody",
         _object(id=_TEXT, result=_enum(Outcome), detail=_TEXT, value=_VALUE),
     ),
+    "/api/v1/stream": {
+        "get": {
+            "summary": "What changes, as server-sent events",
+            "responses": {
+                "200": {
+                    "description": "until either side ends it",
+                    "content": {"text/event-stream": {"schema": _TEXT}},
+                },
+                "default": _answer("refused", _ERROR),
+            },
+        }
+    },
     "/api/v1/audit": _get("The newest entries", _object(entries=_list(_AUDIT)), _LIMIT),
     "/api/v1/outbox": _get(
         f"What waits and what was refused; {DEFAULT_LIMIT} without a limit",

@@ -238,7 +238,8 @@ class RemoteCommands:
         )
 
     def _why(self, name: str, outcome: Outcome) -> str:
-        offline = self._site.devices[name].status.state is State.OFFLINE
+        device = self._site.devices.get(name)
+        offline = device is None or device.status.state is State.OFFLINE
         return "设备离线" if offline and outcome is not Outcome.REFUSED else _WHY[outcome]
 
     def _result(self, control: Control) -> BatteryTestResult | None:

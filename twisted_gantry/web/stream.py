@@ -62,9 +62,34 @@ def _same(a: Point | None, b: Point) -> bool:
     )
 
 
-def _frame(event: str, content: Json, id: str = "") -> bytes:  # noqa: A002
-    head = f"id: {id}\nevent: {event}\ndata: " if id else f"event: {event}\ndata: "
+def _frame(event: str, content: Json, event_id: str = "") -> bytes:
+    head = f"event: {event}\ndata: "
+    if event_id:
+        head = f"id: {event_id}\n{head}"
     return head.encode() + msgspec.json.encode(content) + b"\n\n"
+
+
+class _Later:
+    """Does `work` once, later; asked again meanwhile, it changes nothing."""
+
+    def __init__(self, clock: IReactorTime, work: Callable[[], None]) -> None:
+        self._clock, self._work = clock, work
+        self._call: IDelayedCall | None = None
+
+    def start(self, delay: float) -> None:
+        """Do it in so many seconds, or when it was to be done anyhow."""
+        if self._call is None:
+            self._call = self._clock.callLater(delay, self._do)
+
+    def cancel(self) -> None:
+        """Do it not."""
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()
+
+    def _do(self) -> None:
+        self._call = None
+        self._work()
 
 
 class Stream(NamedService):
@@ -99,9 +124,9 @@ class Stream(NamedService):
         self._ready = False  # the ledgers were read
         self._looking: Deferred[Any] | None = None
         self._commented = 0.0
-        self._flush_call: IDelayedCall | None = None
-        self._look_call: IDelayedCall | None = None
-        self._sleep_call: IDelayedCall | None = None
+        self._flush_later = _Later(clock, self._flush)
+        self._look_later = _Later(clock, self._look)
+        self._sleep_later = _Later(clock, self._sleep)
 
     @property
     def readers(self) -> int:
@@ -143,7 +168,7 @@ class Stream(NamedService):
         reader.write(b"retry: %d\n\n" % RETRY)
         if self._ready:
             reader.pump()
-        self._look_soon(0.0)
+        self._look_later.start(0.0)
         return reader.done
 
     def _place_of(self, last_id: str) -> int | None:
@@ -163,14 +188,14 @@ class Stream(NamedService):
     def _left(self, reader: Reader) -> None:
         self._readers.discard(reader)
         if not self._readers:
-            self._cancel("_look_call")
+            self._look_later.cancel()
             if self.running:
-                self._sleep_call = self._clock.callLater(LINGER, self._sleep)
+                self._sleep_later.start(LINGER)
 
     # -- awake while somebody reads
 
     def _wake(self) -> None:
-        self._cancel("_sleep_call")
+        self._sleep_later.cancel()
         if self._unsubscribe:
             return
         site = self._site
@@ -182,8 +207,8 @@ class Stream(NamedService):
 
     def _sleep(self) -> None:
         """Watch nothing; an id from before is of no use afterwards."""
-        for name in ("_flush_call", "_look_call", "_sleep_call"):
-            self._cancel(name)
+        for later in (self._flush_later, self._look_later, self._sleep_later):
+            later.cancel()
         for unsubscribe in (*self._unsubscribe, *self._watched.values()):
             unsubscribe()
         self._unsubscribe = []
@@ -193,12 +218,6 @@ class Stream(NamedService):
         self._snapshot = (0, ())
         self._ring.forget()
 
-    def _cancel(self, name: str) -> None:
-        call: IDelayedCall | None = getattr(self, name)
-        setattr(self, name, None)
-        if call is not None and call.active():
-            call.cancel()
-
     def _points_changed(self, device: str, batch: Batch) -> None:
         changed = [
             change.new.name
@@ -207,27 +226,20 @@ class Stream(NamedService):
         ]
         if changed:
             self._changed.update(dict.fromkeys(changed))
-            self._flush_soon()
+            self._flush_later.start(GATHER)
 
     def _alarm_changed(self, alarm: Alarm) -> None:
         self._alarms.append(alarm)
-        self._flush_soon()
+        self._flush_later.start(GATHER)
 
     def _status_changed(self, status: Status) -> None:
-        self._flush_soon()
-
-    def _flush_soon(self) -> None:
-        if self._flush_call is None:
-            self._flush_call = self._clock.callLater(GATHER, self._flush)
+        self._flush_later.start(GATHER)
 
     # -- looking at what does not say when it changes
 
-    def _look_soon(self, delay: float) -> None:
-        if self._looking is None and self._look_call is None:
-            self._look_call = self._clock.callLater(delay, self._look)
-
     def _look(self) -> None:
-        self._look_call = None
+        if self._looking is not None:
+            return  # for whoever left meanwhile, and it serves whoever came
         reading = self._looking = ensureDeferred(self._ledger_reader.read())
         reading.addTimeout(LEDGERS_WITHIN, self._clock)
         reading.addCallback(self._looked)
@@ -237,13 +249,13 @@ class Stream(NamedService):
         _log.failure("the stream cannot tell what changed", failure)
         self._looking = None
         if self._readers:
-            self._look_soon(LOOK)
+            self._look_later.start(LOOK)
 
     def _looked(self, ledgers: Mapping[str, Ledger | None]) -> None:
         self._looking = None
         if not self._readers:
             return
-        self._look_soon(LOOK)
+        self._look_later.start(LOOK)
         self._ledgers = ledgers
         self._watch_statuses()
         self._notice()
@@ -295,7 +307,7 @@ class Stream(NamedService):
 
     def _flush(self) -> None:
         """Tell what changed."""
-        self._cancel("_flush_call")
+        self._flush_later.cancel()
         for kind, name, shape in self._parts():
             if self._shapes.get((kind, name)) != shape:
                 self._shapes[kind, name] = shape
@@ -310,7 +322,7 @@ class Stream(NamedService):
                 self._points[name] = point
                 self._add("point", self._point(point))
         if self._changed:
-            self._flush_soon()
+            self._flush_later.start(GATHER)
         if self._ready:
             for reader in list(self._readers):
                 reader.pump()

@@ -4,6 +4,7 @@ A reader that does not read is written nothing more. When what it missed is no l
 dropped, and once it reads again it begins anew with a snapshot.
 """
 
+import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -20,6 +21,9 @@ RING_BYTES = 1 << 20
 # Bytes of one write. What a transport holds for a reader that stops is at most its own bound,
 # 64 KiB in Twisted, and one of these.
 CHUNK = 16 * 1024
+# What the kernel is to hold for one reader, instead of megabytes: a reader that stops shows after
+# seconds, and the memory of the machine is not its own.
+KERNEL_BYTES = 128 * 1024
 
 
 class Ring:
@@ -30,8 +34,7 @@ class Ring:
         self._frames: deque[bytes] = deque()
         self._bytes = 0
         # Most readers are at the same place: what follows there is joined once for all of them.
-        self._joined: tuple[int, int, bytes] = (0, 0, b"")
-        self._joined_until = 0
+        self._joined: tuple[int, int, int, bytes] = (0, 0, 0, b"")  # place, next, after, bytes
 
     def add(self, frame: bytes) -> None:
         """Keep the event `next`; the oldest go where there are too many."""
@@ -54,17 +57,18 @@ class Ring:
 
         `number` is from `first` to `next`.
         """
-        begun, after, joined = self._joined
-        if (begun, self._joined_until) != (number, self.next):
-            frames: list[bytes] = []
-            size = 0
-            for frame in islice(self._frames, number - self.first, None):
-                if frames and size + len(frame) > CHUNK:
-                    break
-                frames.append(frame)
-                size += len(frame)
-            after, joined = number + len(frames), b"".join(frames)
-            self._joined, self._joined_until = (number, after, joined), self.next
+        place, until, after, joined = self._joined
+        if (place, until) == (number, self.next):
+            return after, joined
+        frames: list[bytes] = []
+        size = 0
+        for frame in islice(self._frames, number - self.first, None):
+            if frames and size + len(frame) > CHUNK:
+                break
+            frames.append(frame)
+            size += len(frame)
+        after, joined = number + len(frames), b"".join(frames)
+        self._joined = (number, self.next, after, joined)
         return after, joined
 
 
@@ -80,6 +84,13 @@ def chunks_of(frames: Sequence[bytes]) -> tuple[bytes, ...]:
         piece.append(frame)
         size += len(frame)
     return (*pieces, b"".join(piece))
+
+
+def _bound_kernel(request: Request) -> None:
+    channel: Any = request.channel
+    handle = getattr(channel.transport, "getHandle", lambda: None)()  # TLS hands out another thing
+    if isinstance(handle, socket.socket):
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BYTES)
 
 
 @implementer(IPushProducer)
@@ -110,6 +121,7 @@ class Reader:
         self.paused_at: float | None = None
         """Since when it has not read, None while it does."""
         self.done: Deferred[bytes] = Deferred(lambda _: self._leave())
+        _bound_kernel(request)
         request.registerProducer(self, True)
 
     def write(self, data: bytes) -> None:

@@ -42,7 +42,7 @@ def web_resource(
     HTTP servers by name; servers may be added later; what the gate refuses is counted there as the
     server `gate`, what happens at the stream as `stream`. `health` returns what is wrong with the
     program itself. `stream` is a service, which somebody else starts. The secrets may be hashes
-    (`access_hash`); `in_thread(f, …)` runs what is slow, by `clock` guesses are counted.
+    (`site.passwords`); `in_thread(f, …)` runs what is slow, by `clock` guesses are counted.
 
     Raises ValueError for an empty secret or a broken hash, OSError when a file of the page is not
     installed, ZoneInfoNotFoundError for a timezone that there is not.
