@@ -1,33 +1,36 @@
-"""What a shell completes, asked as a shell asks: through the environment of a process."""
+"""What a shell completes."""
 
 import os
+import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from click.shell_completion import BashComplete
 
 from tests.ctl.conftest import Ctl, FakeGantry
 from tests.ctl.raw import raw_server
 from tests.ctl.test_main import PROGRAM, _environment
 from twisted_gantry.ctl import completing
+from twisted_gantry.ctl.main import cli
 
 
-def _complete(gantry: FakeGantry, words: str, **more: str) -> list[str]:
+@pytest.fixture(autouse=True)
+def environment(gantry: FakeGantry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the shell know the fake gantry, and no password."""
+    monkeypatch.setenv("GANTRY_URL", gantry.url)
+    monkeypatch.setenv("LANG", "en_US.UTF-8")
+    for name in ("GANTRY_PASSWORD", "GANTRY_TOKEN", "LC_ALL", "LC_MESSAGES"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def _complete(words: str) -> list[str]:
     """Return what may stand at the end of `words`."""
-    environment = {
-        **_environment(gantry),
-        "_GANTRYCTL_COMPLETE": "bash_complete",
-        "COMP_WORDS": f"gantryctl {words}",
-        "COMP_CWORD": str(len(words.split(" "))),
-        **more,
-    }
-    code = f"import sys; sys.argv[0] = 'gantryctl'; {PROGRAM[2]}"
-    done = subprocess.run(
-        [PROGRAM[0], "-c", code], env=environment, capture_output=True, timeout=20, check=True
-    )
-    assert done.stderr == b""
-    return [line.partition(",")[2] for line in done.stdout.decode().splitlines() if line]
+    *before, last = words.split(" ")
+    shell = BashComplete(cli, {}, "gantryctl", "_GANTRYCTL_COMPLETE")
+    return [item.value for item in shell.get_completions(before, last)]
 
 
 @pytest.mark.parametrize(
@@ -46,38 +49,55 @@ def _complete(gantry: FakeGantry, words: str, **more: str) -> list[str]:
         ("completion ", ["bash", "zsh", "fish"]),
     ],
 )
-def test_names(gantry: FakeGantry, words: str, found: list[str]) -> None:
+def test_names(words: str, found: list[str]) -> None:
     """Commands, points, devices, what they do, its arguments, uplinks."""
-    assert _complete(gantry, words) == found
+    assert _complete(words) == found
 
 
-def test_the_options_on_the_line(gantry: FakeGantry, tmp_path: Path) -> None:
+def test_what_a_name_is(gantry: FakeGantry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell that shows it gets the label, in the language of the environment."""
+    monkeypatch.setenv("LANG", "zh_CN.UTF-8")
+    shell = BashComplete(cli, {}, "gantryctl", "_GANTRYCTL_COMPLETE")
+    [item] = shell.get_completions(["points"], "ups1.in")
+    assert (item.value, item.help) == ("ups1.input_voltage_r", "输入电压R")
+
+
+def test_the_options_on_the_line(
+    gantry: FakeGantry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The gantry that is asked is that of the line, with the password that it names."""
     password = tmp_path / "password"
     password.write_text("x\n")
+    monkeypatch.setenv("GANTRY_URL", "http://127.0.0.1:1")
     words = f"--url {gantry.url} --password-file {password} outbox --uplink "
-    assert _complete(gantry, words, GANTRY_URL="http://127.0.0.1:1") == ["etc"]
+    assert _complete(words) == ["etc"]
     assert gantry.seen[0].headers["Authorization"].startswith("Basic ")
-    assert _complete(gantry, f"--password-file {tmp_path}/none points ") == []
+    assert _complete(f"--password-file {tmp_path}/none points ") == []
 
 
-def test_troubles_are_silent(gantry: FakeGantry) -> None:
+def test_troubles_are_silent(gantry: FakeGantry, capsys: pytest.CaptureFixture[str]) -> None:
     """No gantry, a refusal, an answer of another program: nothing is completed, nothing said."""
-    assert _complete(gantry, "command ", GANTRY_URL="http://127.0.0.1:1") == []
-    assert _complete(gantry, "points ", GANTRY_URL="nonsense") == []
+    assert _complete("--url http://127.0.0.1:1 command ") == []
+    assert _complete("--url nonsense points ") == []
     gantry.says("GET", "/api/v1/points", {"error": {"code": "no", "message": "no"}}, 401)
-    assert _complete(gantry, "points ") == []
+    assert _complete("points ") == []
     gantry.says("GET", "/api/v1/commands", {"devices": 7})
-    assert _complete(gantry, "command ") == []
-    assert "--arg" in _complete(gantry, "command ups1 query --")
+    assert _complete("command ") == []
+    assert "--arg" in _complete("command ups1 query --")
+    assert capsys.readouterr() == ("", "")
 
 
-def test_a_gantry_that_does_not_answer(gantry: FakeGantry) -> None:
+def test_a_gantry_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever pressed Tab does not wait for long."""
-    with raw_server(lambda _, over: over.wait(20) and None) as port:
+    monkeypatch.setattr(completing, "PATIENCE", 0.2)
+
+    def silent(_: socket.socket, over: threading.Event) -> None:
+        over.wait(20)
+
+    with raw_server(silent) as port:
         begun = time.monotonic()
-        assert _complete(gantry, "points ", GANTRY_URL=f"http://127.0.0.1:{port}") == []
-        assert time.monotonic() - begun < completing.PATIENCE + 5
+        assert _complete(f"--url http://127.0.0.1:{port} points ") == []
+        assert time.monotonic() - begun < 5
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

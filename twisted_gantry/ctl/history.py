@@ -9,7 +9,7 @@ import msgspec
 from rich.console import RenderableType
 from rich.text import Text
 
-from twisted_gantry.ctl import shapes
+from twisted_gantry.ctl import completing, shapes
 from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.helptext import Command
 from twisted_gantry.ctl.render import WIDE, Column, plain, scalar, table
@@ -43,7 +43,7 @@ class History(msgspec.Struct, frozen=True):
 
 
 @click.command(cls=Command, short_help="What a point was over time. · 测点历史，表格或曲线")
-@click.argument("point")
+@click.argument("point", shell_complete=completing.points)
 @click.option(
     "--since",
     metavar="TIME",

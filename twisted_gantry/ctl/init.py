@@ -42,6 +42,7 @@ _NAMES: Mapping[str, str] = {
     "cabinet": "cab",
     "computer": "pc",
 }
+# What stands for [monitor] until it is asked for: some devices cannot do without.
 _MONITOR = Table("monitor", {"listen": "tcp:8082", "auth": Secret("-")})
 
 

@@ -76,8 +76,8 @@ class Access:
     """The rule: without any secret all may come in, otherwise who knows one.
 
     Who knows `password` or `token` may do everything, who knows a `viewer_` one may only read. Each
-    may be a hash (`site.passwords`), which is tried by `in_thread(f, …)`. Where guesses go wrong too
-    often, by `clock`, wrong ones are put off; a right one never is.
+    may be a hash (`site.passwords`), which is tried by `in_thread(f, …)`. Where guesses go wrong
+    too often, by `clock`, wrong ones are put off; a right one never is.
 
     `counts` gains what is refused. Raises ValueError for an empty secret, which would protect
     nothing, and for a text that is meant as a hash and is none.

@@ -4,9 +4,7 @@ Shapes are in `shapes.py`, what a client may send in `bodies.py`. Every error is
 `{"error": {"code", "message"}}` with a fitting status.
 """
 
-import re
 from collections.abc import Callable
-from dataclasses import replace
 
 from klein import Klein
 from twisted.internet.defer import Deferred
@@ -16,23 +14,22 @@ from twisted_gantry.net.json_http import (
     HttpError,
     argument,
     handle_errors,
-    header,
     refuse_foreign_origin,
     respond,
 )
 from twisted_gantry.site import commands
 from twisted_gantry.site.alarms import Severity
 from twisted_gantry.site.history import IHistory
-from twisted_gantry.site.interfaces import AuditEntry, Ledger, Outcome
+from twisted_gantry.site.interfaces import AuditEntry, Ledger
 from twisted_gantry.site.lasting import lasting
 from twisted_gantry.site.site import Site
 from twisted_gantry.site.status import State
 from twisted_gantry.web import openapi, shapes
+from twisted_gantry.web.audited import audited, who_asks
 from twisted_gantry.web.bodies import CommandBody, RetryBody, flag_of, limit_of, read_body
 from twisted_gantry.web.history import HistoryView
+from twisted_gantry.web.maintenance import Maintenance
 from twisted_gantry.web.stream import Stream
-
-_USER = re.compile(r"[A-Za-z0-9._@-]{1,40}\Z")
 
 
 class LocalApi:
@@ -52,9 +49,10 @@ class LocalApi:
         version: str,
         health: Callable[[], list[str]],
         stream: Stream | None = None,
+        maintenance: Maintenance | None = None,
     ) -> None:
         self._site, self._now, self._version, self._health = site, now, version, health
-        self._stream = stream
+        self._stream, self._maintenance = stream, maintenance
         self._time = shapes.times_in(site.timezone)
         self._history = HistoryView(site.points, history, now, self._time)
         self._ledgers = shapes.Ledgers(site)
@@ -156,7 +154,7 @@ class LocalApi:
             target=body.target,
             command=body.command,
             args=body.args,
-            who=_who(request),
+            who=who_asks(request),
             id=body.id or self._site.door.new_id(),
             confirmed=body.confirm,
             expiry=body.expires,
@@ -202,8 +200,23 @@ class LocalApi:
         if body.uplink is not None:
             self._check_uplink(body.uplink)
         chosen = list(self._site.uplinks) if body.uplink is None else [body.uplink]
-        retried = await lasting(self._retry(chosen, body.ids, _who(request)))
+        retried = await lasting(self._retry(chosen, body.ids, who_asks(request)))
         return respond(request, {"retried": retried})
+
+    @app.route("/api/v1/outbox/drop", methods=["POST"])
+    async def drop(self, request: Request) -> bytes:
+        """Give up reports that were set aside; return `{"dropped": <how many>}`."""
+        return await self._upkeep().drop(request)
+
+    @app.route("/api/v1/backup", methods=["POST"])
+    async def backup(self, request: Request) -> None:
+        """Send a copy of the store, or of the history: an SQLite database."""
+        await self._upkeep().backup(request)
+
+    def _upkeep(self) -> Maintenance:
+        if self._maintenance is None:
+            raise HttpError(404, "not-found", "there is no upkeep here")
+        return self._maintenance
 
     async def _retry(self, uplinks: list[str], ids: list[int] | None, who: str) -> int:
         return sum([await self._retry_one(uplink, ids, who) for uplink in uplinks])
@@ -213,20 +226,14 @@ class LocalApi:
         site = self._site
         args = {} if ids is None else {"ids": ids}
         entry = AuditEntry(site.door.new_id(), self._now(), who, uplink, "outbox-retry", args)
-        await site.store.begin_command(entry)
-        try:
+        async with audited(site.store, entry) as ending:
             count: int = await site.store.retry_reports(uplink, ids)
             ledger: Ledger = await site.store.ledger(uplink)
-        except Exception:
-            failed = replace(entry, result=Outcome.FAILED.value, detail="the store failed")
-            await site.store.end_command(failed)
-            raise
+            ending.detail = f"reports queued again: {count}"
         if ledger.set_aside == 0:
             site.alarms.clear(f"{uplink}.set-aside")
         # Also when nothing was set aside: what waits out a pause is then tried now.
         site.uplinks[uplink].retry()
-        detail = f"reports queued again: {count}"
-        await site.store.end_command(replace(entry, result=Outcome.DONE.value, detail=detail))
         return count
 
     def _check_uplink(self, name: str) -> None:
@@ -236,10 +243,3 @@ class LocalApi:
 
 
 handle_errors(LocalApi.app)
-
-
-def _who(request: Request) -> str:
-    """Return who asks, as the audit shows it: `api <address> [<user>]`."""
-    peer = getattr(request.getClientAddress(), "host", "unix")
-    user = header(request, "x-gantry-user")
-    return f"api {peer} {user}" if _USER.match(user) else f"api {peer}"

@@ -13,6 +13,7 @@ from twisted_gantry.site.alarms import Severity
 from twisted_gantry.site.interfaces import Outcome
 from twisted_gantry.site.status import State
 from twisted_gantry.web.bodies import DEFAULT_LIMIT, MOST, CommandBody, RetryBody
+from twisted_gantry.web.maintenance import BackupBody, DropBody
 from twisted_gantry.wire.etc import (
     AUTH_HEADER,
     FIELDS_KEY,
@@ -172,6 +173,14 @@ def _post(text: str, body: str, schema: Json) -> Json:
     }
 
 
+def _download(text: str, body: str) -> Json:
+    """Describe a POST that is answered with an SQLite database."""
+    file = {"application/vnd.sqlite3": {"schema": {"type": "string", "format": "binary"}}}
+    found = _post(text, body, {})
+    found["post"]["responses"]["200"]["content"] = file
+    return found
+
+
 _LOCAL: Json = {
     "/healthz": _get(
         "Whether the program itself is well",
@@ -249,6 +258,8 @@ _LOCAL: Json = {
     "/api/v1/outbox/retry": _post(
         "Queue again what was set aside", "RetryBody", _object(retried=_WHOLE)
     ),
+    "/api/v1/outbox/drop": _post("Give up what was set aside", "DropBody", _object(dropped=_WHOLE)),
+    "/api/v1/backup": _download("A copy of the store as of now, or of the history", "BackupBody"),
 }
 
 # -- the ETC gantry interface
@@ -338,7 +349,7 @@ def _call(text: str, methods: frozenset[Method]) -> Json:
 def document(version: str) -> Json:
     """Return the document. `remotecontrol.do` and `monitor.do` listen on ports of their own."""
     _, components = msgspec.json.schema_components(
-        [CommandBody, RetryBody, Computer, Cabinet], ref_template=_REF
+        [CommandBody, RetryBody, DropBody, BackupBody, Computer, Cabinet], ref_template=_REF
     )
     etc = {
         "/remotecontrol.do": _call("What the ETC platform commands", REMOTE_CONTROL)

@@ -26,7 +26,8 @@ from twisted_gantry.net.json_http import HttpError, header, respond_error
 from twisted_gantry.site.interfaces import IPlatform, WrongSetting
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.site import Site
-from twisted_gantry.web.pictures import Client, InThread, Pictures
+from twisted_gantry.web.file_stream import Client, InThread
+from twisted_gantry.web.pictures import Pictures
 from twisted_gantry.web.remote_commands import Ask, RemoteCommands
 from twisted_gantry.web.remote_guard import Guard
 from twisted_gantry.web.remote_log import SeldomLog

@@ -14,6 +14,7 @@ from twisted_gantry.site.site import Site
 from twisted_gantry.web.access import Access, Gate, Switch
 from twisted_gantry.web.access_secrets import InThread
 from twisted_gantry.web.api import LocalApi
+from twisted_gantry.web.maintenance import Maintenance
 from twisted_gantry.web.metrics import Metrics
 from twisted_gantry.web.page import TYPES, Page
 from twisted_gantry.web.stream import Stream
@@ -58,7 +59,9 @@ def web_resource(
     http_counts["gate"] = access.counts
     if stream is not None:
         http_counts["stream"] = stream.counts
-    api: IResource = LocalApi(site, history, now, version, health, stream).app.resource()
+    maintenance = None if clock is None else Maintenance(site, now, clock, in_thread)
+    local = LocalApi(site, history, now, version, health, stream, maintenance)
+    api: IResource = local.app.resource()
     metrics: IResource = Metrics(site, now, version, http_counts, reactor_lag).app.resource()
     page: IResource = Page().app.resource()
     parts = {b"metrics": metrics}
