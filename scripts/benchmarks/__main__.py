@@ -2,7 +2,18 @@
 
 import sys
 
-from scripts.benchmarks import alarm, cfos, drain, history, idle, images, outbox, stalled, stream
+from scripts.benchmarks import (
+    alarm,
+    cfos,
+    drain,
+    fleet,
+    history,
+    idle,
+    images,
+    outbox,
+    stalled,
+    stream,
+)
 
 BENCHMARKS = {
     "outbox": outbox.main,
@@ -14,6 +25,7 @@ BENCHMARKS = {
     "stream": stream.main,
     "drain": drain.main,
     "history": history.main,
+    "fleet": fleet.main,
 }
 
 

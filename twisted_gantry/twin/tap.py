@@ -13,36 +13,76 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from twisted_gantry.net.clock import make_monotonic
+from twisted_gantry.net.listener import Listener
+from twisted_gantry.net.service import ServiceGroup
+from twisted_gantry.twin.fleet import FleetSettings, build_fleet, raise_open_files
+from twisted_gantry.twin.fleet_control import FleetControl
 from twisted_gantry.twin.twin import FASTEST, TwinSettings, build_twin
 from twisted_gantry.twin.world.world import World
+
+_FLEET = FleetSettings(gantries=1)
 
 
 class Options(UsageOptions):
     """What `twistd gantry-twin` takes."""
 
-    synopsis = "[--world FILE] [--speed N] [--seed N] [--control ENDPOINT]"
+    synopsis = "[--world FILE] [--speed N] [--seed N] [--control ENDPOINT] | --fleet N"
     longdesc = (
-        "A simulated gantry site to test against: the management card of a UPS (TCP 2390) and the "
-        "ETC platform (HTTP 8088), over one physical world that the control API (HTTP 8081) shows "
-        "and changes. All listen on 127.0.0.1."
+        "A simulated gantry site to test against: two UPS cards (TCP 2390, HTTP 2380), a cFos "
+        "Power Brain (4700), a BMS behind an EMS API (4800), a smart cabinet (3700), the ETC "
+        "platform (8088) and the Fogslink cloud (63321), over one physical world that the control "
+        "API (HTTP 8081) shows and changes. All listen on 127.0.0.1. With --fleet it is so many "
+        "gantries instead, which load a platform and a cloud under test."
     )
     optParameters = [  # noqa: RUF012 - as Twisted has it
         ["world", None, None, "TOML file of variables to begin with, e.g. mains.voltage = 0"],
         ["speed", None, "1", f"simulated seconds a second, above 0, at most {FASTEST:g}"],
         ["seed", None, None, "whole number that makes noise and faults repeat"],
-        ["control", None, TwinSettings().control, "endpoint of the control API"],
+        ["control", None, None, f"endpoint of the control API ({TwinSettings().control})"],
+        ["fleet", None, None, "so many gantries instead of a site, to load a platform"],
+        ["platform", None, _FLEET.platform, "URL that the fleet uploads to; empty: none"],
+        ["cloud", None, _FLEET.cloud, "client endpoint of the fleet's cloud; empty: none"],
+        ["auth", None, _FLEET.auth, "binfile-auth of the fleet"],
+        ["api-key", None, _FLEET.api_key, "apiKey of the fleet; {eqSN} stands for each one's own"],
+        ["report-period", None, _FLEET.report_period, "seconds between a gantry's uploads", float],
+        ["pack-period", None, _FLEET.pack_period, "seconds between its packs", float],
+        ["connections", None, _FLEET.connections, "the most uploads at a time", int],
+        ["connect-rate", None, _FLEET.connect_rate, "new sessions a second", float],
     ]
 
     settings: TwinSettings
+    fleet: FleetSettings | None = None
 
     def postOptions(self) -> None:
         """Check everything. Raises UsageError, which names the option."""
+        if self["fleet"] is not None:
+            self.fleet = _fleet(self)
         self.settings = TwinSettings(
-            control=_endpoint(self["control"]),
+            control=_endpoint(self["control"] or TwinSettings().control),
             world=_world(self["world"]),
             speed=_speed(self["speed"]),
             seed=_seed(self["seed"]),
         )
+
+
+def _fleet(options: Options) -> FleetSettings:
+    try:
+        settings = FleetSettings(
+            gantries=int(options["fleet"]),
+            platform=options["platform"],
+            cloud=options["cloud"],
+            auth=options["auth"],
+            api_key=options["api-key"],
+            report_period=options["report-period"],
+            pack_period=options["pack-period"],
+            connections=options["connections"],
+            connect_rate=options["connect-rate"],
+            seed=_seed(options["seed"]),
+        )
+        raise_open_files(settings)
+    except ValueError as error:  # a bad number, or a limit that is too low
+        raise UsageError(f"--fleet: {error}") from None
+    return settings
 
 
 def _endpoint(text: str) -> str:
@@ -95,4 +135,21 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
     make_monotonic(reactor)
+    if options.fleet is not None:
+        return _fleet_service(options.fleet, options["control"], reactor)
     return cast("IService", build_twin(options.settings, reactor, time))
+
+
+def _fleet_service(settings: FleetSettings, control: str | None, reactor: Any) -> IService:
+    """Build a fleet; it is shown where `control` says, if it says so."""
+    group, fleet = ServiceGroup(), build_fleet(settings, reactor, time)
+    group.add(fleet)
+    if control is not None:
+        factory: Any = FleetControl(fleet).site(reactor)
+        endpoint = serverFromString(reactor, control)
+        listener: Any = Listener(
+            reactor, control, endpoint, factory, lambda: list(factory.protocols)
+        )
+        listener.setName("control")
+        group.add(listener)
+    return cast("IService", group)
