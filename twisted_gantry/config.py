@@ -27,6 +27,7 @@ from twisted_gantry.config_tables import ConfigError, Document, Problem, shown
 from twisted_gantry.config_tables import Path as Place
 from twisted_gantry.logs import LogSettings
 from twisted_gantry.manhole import ManholeSettings
+from twisted_gantry.record import RecordSettings
 from twisted_gantry.site.catalogue import Catalogue
 from twisted_gantry.site.interfaces import (
     DeviceContext,
@@ -67,6 +68,7 @@ _TABLES = frozenset(
         "manhole",
         "log",
         "history",
+        "record",
     ]
 )
 _TEST_CODE = (
@@ -154,7 +156,11 @@ class _Reader:
             self._complain(("manhole", "listen"), manhole.wrong_listen())
         log = self._table(root, ("log",), LogSettings)
         history = self._table(root, ("history",), HistorySettings)
-        tables = (gantry, web, manhole, log, history)
+        record = self._table(root, ("record",), RecordSettings)
+        for name in record.devices if record is not None else ():
+            known = "" if name in devices else f"there is no device {shown(name)}"
+            self._complain(("record", "devices"), known)
+        tables = (gantry, web, manhole, log, history, record)
         if document.problems or None in tables:
             return None
         assert gantry
@@ -162,6 +168,7 @@ class _Reader:
         assert manhole
         assert log
         assert history
+        assert record
         return Settings(
             gantry,
             tuple(devices.values()),
@@ -175,6 +182,7 @@ class _Reader:
             manhole,
             log,
             history,
+            record,
         )
 
     def _table(self, parent: Mapping[str, Any], path: tuple[str, ...], to: type[_S]) -> _S | None:

@@ -12,6 +12,7 @@ from twisted_gantry.config_checks import wrong_web
 from twisted_gantry.config_tables import ConfigError, Problem
 from twisted_gantry.logs import LogSettings
 from twisted_gantry.manhole import ManholeSettings
+from twisted_gantry.record import RecordSettings
 from twisted_gantry.site.interfaces import IDeviceKind
 from twisted_gantry.site.interlocks import Interlock
 from twisted_gantry.site.secret import Secret
@@ -145,6 +146,7 @@ class Settings:
     manhole: ManholeSettings = field(default_factory=ManholeSettings)
     log: LogSettings = field(default_factory=LogSettings)
     history: HistorySettings = field(default_factory=HistorySettings)
+    record: RecordSettings = field(default_factory=RecordSettings)
 
     def listening_on(self, endpoint: str) -> "Settings":
         """Return these settings with another `[web] listen`. Raises ConfigError."""

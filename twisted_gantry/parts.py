@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
+from secrets import token_bytes
 from typing import Any, cast
 
 from twisted.application.service import IService, Service
@@ -23,8 +24,16 @@ from twisted_gantry.manhole import manhole_service
 from twisted_gantry.net.http_server import Limits, bounded_site, with_backlog
 from twisted_gantry.net.listener import Listener
 from twisted_gantry.net.service import ServiceGroup
+from twisted_gantry.record import Recording
 from twisted_gantry.site.alarms import Severity
-from twisted_gantry.site.interfaces import DeviceContext, ICallbackHost, IPlatform, IUplink
+from twisted_gantry.site.interfaces import (
+    UNTAPPED,
+    DeviceContext,
+    ICallbackHost,
+    IPlatform,
+    ITap,
+    IUplink,
+)
 from twisted_gantry.site.interlocks import Interlocks
 from twisted_gantry.site.recorder import Recorder
 from twisted_gantry.site.site import Site
@@ -43,6 +52,7 @@ CALLBACKS = "callbacks at "
 # Half of them may be readers of the event stream.
 WEB_LIMITS = Limits(connections=256)
 HISTORY_ALARM = "history.failed"
+RECORD_ALARM = "record.failed"
 Unmake = Callable[[], None]
 
 
@@ -63,12 +73,12 @@ class Plan:
 class _Registrations:
     """The callbacks of one device, so that they can end with it."""
 
-    def __init__(self, host: CallbackHost) -> None:
-        self._host = host
+    def __init__(self, host: CallbackHost, tap: ITap) -> None:
+        self._host, self._tap = host, tap
         self._ends: list[Callable[[], None]] = []
 
     def register(self, url: str, receiver: Callable[[bytes], bool]) -> Callable[[], None]:
-        end = self._host.register(url, receiver)
+        end = self._host.register(url, self._tap.receiver(url, receiver))
         self._ends.append(end)
         return end
 
@@ -134,6 +144,7 @@ class Parts:
         self._lag = ReactorLag(reactor)
         self._callbacks = CallbackHost()
         self._callback_site = self._callbacks.site(reactor)
+        self._record: Recording | None = None
         self._counts: dict[str, Counter[str]] = {"callbacks": self._callbacks.counts}
 
     def plans(self, settings: Settings) -> list[Plan]:
@@ -144,8 +155,11 @@ class Parts:
             Plan("reactor lag", (), lambda: (self._lag, nothing)),
             Plan("web", (gantry, settings.web), partial(self._web, settings)),
         ]
+        if settings.record.folder:  # before the devices: it stops behind them
+            record = (settings.record,)
+            plans.append(Plan("record", record, partial(self._recording_of_devices, settings)))
         for entry in settings.devices:
-            made_of = (gantry, entry.kind.kind, entry.settings)
+            made_of = (gantry, entry.kind.kind, entry.settings, settings.record)
             plans.append(Plan(f"device {entry.name}", made_of, partial(self._device, entry)))
         if settings.etc is not None:
             etc = (gantry, settings.etc, settings.cabinets, settings.remotecontrol)
@@ -211,9 +225,40 @@ class Parts:
         upkeep = Upkeep(self._history.step, self._reactor)
         return cast("IService", _Recording(recorder, upkeep)), nothing
 
+    def _recording_of_devices(self, settings: Settings) -> tuple[IService, Unmake]:
+        alarms = self.site.alarms
+
+        def failing(reason: str | None) -> None:
+            if reason is None:
+                alarms.clear(RECORD_ALARM)
+                return
+            en, zh = f"devices cannot be recorded: {reason}", f"设备报文无法录制:{reason}"
+            alarms.set(RECORD_ALARM, Severity.WARNING, en, zh)
+
+        self._record = Recording(
+            settings.record,
+            self._folder,
+            __version__,
+            self._reactor,
+            self._now,
+            self._in_thread,
+            token_bytes(32),
+            failing,
+        )
+
+        def unmake() -> None:
+            self._record = None
+            alarms.clear(RECORD_ALARM)
+
+        return cast("IService", self._record), unmake
+
     def _device(self, entry: DeviceEntry) -> tuple[IService, Unmake]:
         site, name = self.site, entry.name
-        registrations = _Registrations(self._callbacks)
+        tap: ITap = UNTAPPED
+        if self._record is not None:
+            kind = entry.kind.kind
+            tap = self._record.tap(name, kind, entry.settings, site.gantry_id) or UNTAPPED
+        registrations = _Registrations(self._callbacks, tap)
         context = DeviceContext(
             self._reactor,
             site.points,
@@ -223,6 +268,7 @@ class Parts:
             site.store,
             registrations,
             site.gantry_id,
+            tap,
         )
         device = entry.kind.build(name, entry.settings, context)
         site.alarms.watch(name, device.rules, device.status)

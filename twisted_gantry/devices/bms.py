@@ -261,7 +261,8 @@ class _BmsKind:
             treq_client(context.reactor, pool), context.reactor, deadline=PATIENCE
         )
         url = settings.url.rstrip("/")
-        ems = EmsClient(url, settings.device_uid, settings.headers, client)
+        tapped = context.tap.client(client)
+        ems = EmsClient(url, settings.device_uid, settings.headers, tapped)
         return Bms(name, settings, context, ems, pool.closeCachedConnections)
 
 

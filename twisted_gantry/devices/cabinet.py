@@ -103,7 +103,7 @@ class SmartCabinet(NamedService):
         self.uploads_as = (settings.gantry_id or context.gantry_id, settings.cabinet_id)
         self.counts: Counter[str] = Counter()
         """How many uploads came, and what was odd about them."""
-        self._settings, self._points = settings, context.points
+        self._settings, self._points, self._tap = settings, context.points, context.tap
         self._clock = context.reactor
         self._channel, self._close = channel, close
         self._backoff = Backoff(RETRY_FIRST, RETRY_MOST, context.random.random)
@@ -146,6 +146,7 @@ class SmartCabinet(NamedService):
 
     def uploaded(self, fields: Any, *, clock_good: bool) -> None:
         """Take an upload. Raises BadMessage for what is no report of this cabinet."""
+        self._tap.uploaded(fields)
         upload = decode_upload(fields)
         if upload.id != self.uploads_as[1]:
             raise BadMessage(f"a report of another cabinet than {self.uploads_as[1]}")
@@ -303,7 +304,8 @@ class _CabinetKind:
             treq_client(context.reactor, pool), context.reactor, deadline=DEADLINE
         )
         gantry_id = settings.gantry_id or context.gantry_id
-        channel = CabinetChannel(url, settings.auth, gantry_id, client, context.now)
+        tapped = context.tap.client(client)
+        channel = CabinetChannel(url, settings.auth, gantry_id, tapped, context.now)
         return SmartCabinet(name, settings, context, channel, pool.closeCachedConnections)
 
 

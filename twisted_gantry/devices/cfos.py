@@ -215,7 +215,7 @@ class _CfosKind:
             treq_client(context.reactor, pool), context.reactor, deadline=DEADLINE
         )
         credentials = Credentials(settings.user, settings.password)
-        channel = CfosChannel(settings.url, credentials, client)
+        channel = CfosChannel(settings.url, credentials, context.tap.client(client))
         return Cfos(name, settings, context, channel, pool.closeCachedConnections)
 
 

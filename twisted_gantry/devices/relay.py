@@ -312,7 +312,7 @@ class _RelayKind:
         except (ValueError, TypeError, KeyError, IndexError, OSError, RuntimeError):
             raise wrong from None
         place = (found["host"].replace("\\:", ":"), int(found["port"]))
-        link = RelayLink(endpoint, confirm, context.reactor)
+        link = RelayLink(context.tap.endpoint(endpoint), confirm, context.reactor)
         return Relay(name, settings, context, link, place)
 
 

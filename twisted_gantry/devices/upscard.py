@@ -390,7 +390,8 @@ class _UpsCardKind:
         backoff = Backoff(RECONNECT_FIRST, RECONNECT_MOST, context.random.random)
 
         def link(card: UpsCard) -> TcpLink:
-            return TcpLink(card, endpoint, settings.terminator, context.reactor, backoff)
+            tapped = context.tap.endpoint(endpoint)
+            return TcpLink(card, tapped, settings.terminator, context.reactor, backoff)
 
         return UpsCard(name, settings, context, link)
 

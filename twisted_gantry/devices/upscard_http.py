@@ -212,7 +212,7 @@ class _UpsCardHttpKind:
                 card,
                 settings.url,
                 settings.callback,
-                client,
+                context.tap.client(client),
                 context.callbacks,
                 context.reactor,
                 backoff,

@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from twisted.application.service import IService
 from twisted.internet.defer import Deferred
-from zope.interface import Attribute, Interface
+from zope.interface import Attribute, Interface, implementer
 
 from twisted_gantry.site.points import Points
 from twisted_gantry.wire.reading import Value
@@ -146,13 +146,53 @@ class ICallbackHost(Interface):
         """
 
 
+class ITap(Interface):
+    """Where it is listened in on what passes between the gantry and a device."""
+
+    def endpoint(endpoint: Any) -> Any:
+        """Return a client endpoint to the same place as `endpoint`."""
+
+    def client(client: Any) -> Any:
+        """Return an HTTP client that asks through `client`."""
+
+    def receiver(url: str, receiver: Callable[[bytes], bool]) -> Callable[[bytes], bool]:
+        """Return a receiver of the callbacks at `url` that hands them to `receiver`."""
+
+    def uploaded(fields: Any) -> None:
+        """Note what a device uploaded, as `IUploader.uploaded` is given it."""
+
+
+@implementer(ITap)
+class Untapped:
+    """Nobody listens in."""
+
+    def endpoint(self, endpoint: Any) -> Any:
+        """Return the same."""
+        return endpoint
+
+    def client(self, client: Any) -> Any:
+        """Return the same."""
+        return client
+
+    def receiver(self, url: str, receiver: Callable[[bytes], bool]) -> Callable[[bytes], bool]:
+        """Return the same."""
+        return receiver
+
+    def uploaded(self, fields: Any) -> None:
+        """Note nothing."""
+
+
+UNTAPPED = Untapped()
+
+
 @dataclass(frozen=True)
 class DeviceContext:
     """What a driver is given of the world, so that a test can give it another.
 
     `reactor` provides time and the networking that the driver's addresses need; `now` returns Unix
     seconds; `in_thread` runs a blocking function and returns a Deferred of its result. `gantry_id`
-    is the gantry's own number. A device that is only tried by `--check` must not use them.
+    is the gantry's own number. What passes to and from the device goes through `tap`. A device that
+    is only tried by `--check` must not use them.
     """
 
     reactor: Any
@@ -163,6 +203,7 @@ class DeviceContext:
     store: "IStore"
     callbacks: ICallbackHost
     gantry_id: str
+    tap: ITap = UNTAPPED
 
 
 class IDeviceKind(Interface):

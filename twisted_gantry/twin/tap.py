@@ -14,9 +14,12 @@ from twisted.python.usage import UsageError
 
 from twisted_gantry.net.clock import make_monotonic
 from twisted_gantry.net.listener import Listener
+from twisted_gantry.net.record import BrokenRecording
 from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.twin.fleet import FleetSettings, build_fleet, raise_open_files
 from twisted_gantry.twin.fleet_control import FleetControl
+from twisted_gantry.twin.replay import build_replay
+from twisted_gantry.twin.replay_tape import CannotReplay, Recorded, read_device
 from twisted_gantry.twin.twin import FASTEST, TwinSettings, build_twin
 from twisted_gantry.twin.world.world import World
 
@@ -26,7 +29,7 @@ _FLEET = FleetSettings(gantries=1)
 class Options(UsageOptions):
     """What `twistd gantry-twin` takes."""
 
-    synopsis = "[--world FILE] [--speed N] [--seed N] [--control ENDPOINT] | --fleet N"
+    synopsis = "[--world|--replay FILE] [--speed N] [--seed N] [--control ENDPOINT] | --fleet N"
     longdesc = (
         "A simulated gantry site to test against: two UPS cards (TCP 2390, HTTP 2380), a cFos "
         "Power Brain (4700), a BMS behind an EMS API (4800), a smart cabinet (3700), the ETC "
@@ -39,6 +42,9 @@ class Options(UsageOptions):
         ["speed", None, "1", f"simulated seconds a second, above 0, at most {FASTEST:g}"],
         ["seed", None, None, "whole number that makes noise and faults repeat"],
         ["control", None, None, f"endpoint of the control API ({TwinSettings().control})"],
+        ["replay", None, None, "recording to play back instead, --speed times as fast as it was"],
+        ["replay-device", None, None, "name of the device, if the recording has several"],
+        ["replay-endpoint", None, None, "where to serve it, by default at the port of its kind"],
         ["fleet", None, None, "so many gantries instead of a site, to load a platform"],
         ["platform", None, _FLEET.platform, "URL that the fleet uploads to; empty: none"],
         ["cloud", None, _FLEET.cloud, "client endpoint of the fleet's cloud; empty: none"],
@@ -52,17 +58,32 @@ class Options(UsageOptions):
 
     settings: TwinSettings
     fleet: FleetSettings | None = None
+    replay: Recorded | None = None
+    replay_endpoint = ""
 
     def postOptions(self) -> None:
         """Check everything. Raises UsageError, which names the option."""
         if self["fleet"] is not None:
             self.fleet = _fleet(self)
         self.settings = TwinSettings(
-            control=_endpoint(self["control"] or TwinSettings().control),
+            control=_endpoint(self["control"] or TwinSettings().control, "--control"),
             world=_world(self["world"]),
             speed=_speed(self["speed"]),
             seed=_seed(self["seed"]),
         )
+        if self["replay-endpoint"]:
+            self.replay_endpoint = _endpoint(self["replay-endpoint"], "--replay-endpoint")
+        if self["replay"] is not None:
+            if self.fleet is not None:
+                raise UsageError("--replay and --fleet exclude each other")
+            self.replay = _recorded(self["replay"], self["replay-device"] or "")
+
+
+def _recorded(path: str, device: str) -> Recorded:
+    try:
+        return read_device(Path(path), device)
+    except (OSError, BrokenRecording, CannotReplay) as error:
+        raise UsageError(f"--replay: {path}: {error}") from None
 
 
 def _fleet(options: Options) -> FleetSettings:
@@ -85,12 +106,12 @@ def _fleet(options: Options) -> FleetSettings:
     return settings
 
 
-def _endpoint(text: str) -> str:
+def _endpoint(text: str, option: str) -> str:
     unused: Any = None  # an endpoint needs its reactor to listen, not to be read
     try:
         serverFromString(unused, text)
     except (ValueError, TypeError, OSError) as error:
-        raise UsageError(f"--control: {text!r} is no endpoint: {error}") from None
+        raise UsageError(f"{option}: {text!r} is no endpoint: {error}") from None
     return text
 
 
@@ -137,6 +158,10 @@ def makeService(options: Options) -> IService:
     make_monotonic(reactor)
     if options.fleet is not None:
         return _fleet_service(options.fleet, options["control"], reactor)
+    if options.replay is not None:
+        settings, place = options.settings, options.replay_endpoint
+        replay = build_replay(options.replay, reactor, time, place, settings.speed, settings)
+        return cast("IService", replay)
     return cast("IService", build_twin(options.settings, reactor, time))
 
 
