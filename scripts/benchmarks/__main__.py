@@ -13,6 +13,7 @@ from scripts.benchmarks import (
     outbox,
     stalled,
     stream,
+    world,
 )
 
 BENCHMARKS = {
@@ -25,6 +26,7 @@ BENCHMARKS = {
     "stream": stream.main,
     "drain": drain.main,
     "history": history.main,
+    "world": world.main,
     "fleet": fleet.main,
 }
 

@@ -14,6 +14,7 @@ from twisted_gantry.twin.world.air import (
     HOT_C,
     HYSTERESIS_C,
     PERFORMANCE,
+    SUN_M2,
     Air,
     AirConditioner,
     AirFault,
@@ -108,6 +109,17 @@ def test_one_long_step_is_as_many_short_ones(
     for _ in range(parts):
         cut.step(1.0 / parts, heat_w, [], 0)
     assert whole.temperature_c == pytest.approx(cut.temperature_c, abs=1e-9)
+
+
+def test_the_sun_warms_as_a_heat_inside_would() -> None:
+    """What it puts through the walls is a gain like any other."""
+    lit, heated = Air(), Air()
+    lit.sun_w_m2 = 900.0
+    for _ in range(600):
+        lit.step(1.0, 100.0, [], 0)
+        heated.step(1.0, 100.0 + 900.0 * SUN_M2, [], 0)
+    assert lit.temperature_c == pytest.approx(heated.temperature_c)
+    assert 100 < 900 * SUN_M2 < 200
 
 
 def test_saturation_is_that_of_the_tables() -> None:

@@ -144,3 +144,55 @@ def test_too_large_a_load_breaks_the_voltage_down() -> None:
     battery = Battery(1.0, 1.0)
     battery.load(1e6)
     assert battery.empty
+
+
+def test_the_stored_energy_is_the_integral_of_the_rest_voltage() -> None:
+    """In closed form as by adding up, at any charge and health."""
+    for charge, health in ((0.0, 1.0), (0.055, 1.0), (0.5, 0.7), (1.0, 1.0)):
+        battery = Battery(40.0, charge, health)
+        assert battery.stored_j == pytest.approx(stored_wh(battery, charge) * 3600, rel=1e-5)
+
+
+def test_what_is_neither_given_nor_stored_is_heat() -> None:
+    """At rest none; under load and while charging it warms the battery, which cools again."""
+    battery = Battery(40.0, 0.5)
+    assert battery.heat_w == 0
+    for power_w in (3000.0, -1.0):
+        battery.temperature_c = 25.0
+        run(battery, power_w, 600)
+        assert battery.heat_w > 0
+        assert battery.temperature_c > 25
+        assert battery.given_off_w > 0
+    warm = battery.temperature_c
+    battery.rest()
+    battery.step(3600, ambient_c=20.0)
+    assert 20 < battery.temperature_c < warm
+
+
+@pytest.mark.parametrize(("cold_c", "factor"), [(25.0, 1.0), (40.0, 1.0), (10.0, 1.19), (4.0, 1.3)])
+def test_the_cold_takes_runtime(cold_c: float, factor: float) -> None:
+    """By the factors of IEEE 485; warmth gives none."""
+    battery = Battery(40.0, 1.0, temperature_c=cold_c)
+    assert battery.runtime_s(2000) == pytest.approx(Battery(40.0, 1.0).runtime_s(2000) / factor)
+    assert Battery(temperature_c=-30.0).runtime_s(2000) < Battery(temperature_c=-4).runtime_s(2000)
+
+
+@pytest.mark.parametrize(("hot_c", "years"), [(25.0, 10.0), (35.0, 5.0), (45.0, 2.5)])
+def test_the_life_halves_with_each_ten_degrees(hot_c: float, years: float) -> None:
+    """At rest and at 25 °C it has lost a fifth of its capacity after ten years."""
+    battery = Battery(temperature_c=hot_c)
+    for _ in range(1000):
+        battery.step(years * 365.25 * 86.4, ambient_c=hot_c)
+    assert battery.health == pytest.approx(0.8, abs=1e-3)
+
+
+def test_discharges_use_it_up() -> None:
+    """Three hundred times its capacity is its life; the hours that it takes add a little."""
+    battery = Battery(40.0, 1.0)
+    discharged_ah = 0.0
+    while not battery.empty:
+        battery.load(1000)
+        discharged_ah += battery.current_a / 3600
+        battery.step(1.0)
+    used_up = 0.2 * discharged_ah / (300 * 40)
+    assert used_up < 1 - battery.health < 1.06 * used_up

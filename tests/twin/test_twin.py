@@ -18,8 +18,8 @@ from twisted.python.usage import UsageError
 
 from tests.twin.helpers import AUTH, NOW, report
 from twisted_gantry.net.http_client import Answer, BoundedClient, persistent_pool, treq_client
-from twisted_gantry.twin.faults import FACES
 from twisted_gantry.net.listener import CannotListen
+from twisted_gantry.twin.faults import FACES
 from twisted_gantry.twin.tap import Options, makeService
 from twisted_gantry.twin.twin import ON_FREE_PORTS, Stepper, Twin, TwinSettings, build_twin
 from twisted_gantry.twin.world.world import World, WorldError

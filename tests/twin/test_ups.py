@@ -407,6 +407,45 @@ def test_a_load_warms_it_and_none_cools_it(ups: Ups) -> None:
     assert ups.ambient_c < ups.temperature_c < before
 
 
+@pytest.mark.parametrize("phases", ["3/3", "3/1", "1/1"])
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("charge", [0.5, 0.98])
+def test_what_it_takes_is_what_it_gives_and_loses(
+    ups: Ups, mode: Mode, phases: str, charge: float
+) -> None:
+    """On the mains, in each mode: the load, what is charged, and the losses."""
+    ups.mode, ups.load.phases, ups.battery.charge = mode, phases, charge
+    mains(ups, 215)
+    assert ups.charging_w > 0
+    assert ups.input_w == pytest.approx(ups.output_w + ups.charging_w + ups.losses_w)
+    assert set(ups.phase_w()) == set(ups.load.inputs)
+    mains(ups, 0)
+    assert (ups.input_w, ups.charging_w) == (0, 0)
+    assert ups.battery.power_w == pytest.approx(ups.output_w + ups.losses_w)
+
+
+def test_past_the_inverter_each_load_is_on_its_own_phase(ups: Ups) -> None:
+    """Rectified, all phases are taken from alike; on bypass as the load is."""
+    even = ups.phase_w()
+    assert even["r"] == even["s"] == even["t"]
+    ups.mode = Mode.BYPASS
+    ups.settle()
+    watts = ups.phase_w()
+    assert watts["s"] - watts["r"] == pytest.approx(ups.load.of("s") - ups.load.of("r"))
+
+
+def test_the_air_around_it_is_where_its_warmth_begins_from() -> None:
+    """In hotter air it is as much hotter, in the end."""
+    air_c = [10.0]
+    ups = Ups(Mains(), random.Random(1), ambient_c=lambda: air_c[0])
+    run(ups, 6 * 900)
+    cool = ups.temperature_c
+    air_c[0] = 40.0
+    run(ups, 8 * 900)
+    assert ups.ambient_c == 40
+    assert ups.temperature_c - cool == pytest.approx(30, abs=0.5)
+
+
 def test_the_noise_is_small_and_holds_between_steps(ups: Ups) -> None:
     """Two questions without a step between are answered alike; noise stays within 0.3 V."""
     seen = set()

@@ -2,8 +2,9 @@
 
 Heat: one lumped mass that the equipment warms, that the walls and the exchanged air bring towards
 the outside (Newton), and that the air conditioners cool or heat at a constant power: the
-first-order model of ISO 13790, with one capacity. Humidity: the vapour is carried in and out with
-the air, and a cold coil condenses it; saturation by the Magnus formula over water (D. Sonntag,
+first-order model of ISO 13790, with one capacity, and its gain of walls that the sun shines on
+(absorption times surface resistance times conductance). Humidity: the vapour is carried in and out
+with the air, and a cold coil condenses it; saturation by the Magnus formula over water (D. Sonntag,
 "Important new values of the physical constants of 1986, vapour pressure formulations based on the
 ITS-90, and psychrometer formulae", Zeitschrift fuer Meteorologie 40, 1990).
 """
@@ -18,6 +19,7 @@ from twisted_gantry.wire.etc_commands import TEMPERATURES, check_set_points
 
 HEAT_CAPACITY_J_K = 100_000.0  # some 200 kg of steel and copper
 WALLS_W_K = 20.0
+SUN_M2 = 0.6 * 0.04 * WALLS_W_K / 3  # light grey paint, 0.04 m² K/W; the sun sees a third of it
 OPEN_DOOR_W_K = 60.0
 VENTILATION_W_K = 40.0  # of one unit that blows outside air through
 COOLING_W = 1_000.0
@@ -142,7 +144,7 @@ class AirConditioner:
 
 
 class Air:
-    """The air in the cabinet: `temperature_c`, and the vapour in it.
+    """The air in the cabinet: `temperature_c`, and the vapour in it. `sun_w_m2` is on its walls.
 
     `thermohygrometer_fault`: nobody can tell either.
     """
@@ -151,6 +153,7 @@ class Air:
         self.temperature_c = 25.0
         self.outside_temperature_c = 22.0
         self.outside_humidity = 60.0
+        self.sun_w_m2 = 0.0
         self.thermohygrometer_fault = False
         self.too_hot_or_cold = False
         self._vapour_hpa = self._outside_hpa
@@ -175,9 +178,8 @@ class Air:
         """Let `dt` seconds pass with `heat_w` from the equipment."""
         units = tuple(units)
         conductance = self.conductance_w_k(units, open_doors)
-        goal_c = self.outside_temperature_c + (
-            (heat_w + sum(unit.heat_w for unit in units)) / conductance
-        )
+        gains_w = heat_w + self.sun_w_m2 * SUN_M2 + sum(unit.heat_w for unit in units)
+        goal_c = self.outside_temperature_c + gains_w / conductance
         share = -math.expm1(-dt * conductance / HEAT_CAPACITY_J_K)
         self.temperature_c += (goal_c - self.temperature_c) * share
         exchange = (
@@ -216,6 +218,7 @@ class Air:
         outside = attribute(self, "outside_temperature_c")
         yield "outside_temperature", Variable(*outside, low=-40, high=60)
         yield "outside_humidity", Variable(*attribute(self, "outside_humidity"), low=0, high=100)
+        yield "sun", Variable(*attribute(self, "sun_w_m2"), low=0, high=1_400)
         fault = attribute(self, "thermohygrometer_fault")
         yield "thermohygrometer_fault", Variable(*fault)
         yield "temperature_alarm", Variable(lambda: self.too_hot_or_cold)

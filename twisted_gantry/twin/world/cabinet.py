@@ -1,9 +1,11 @@
 """A smart cabinet of the gantry: doors, air, sensors, surge protection and its 48 V supply.
 
 Source: `001_3191ba0a590d87d6.txt`, sections 3.1 and 3.2. The supply and the air conditioners hang
-on phase L1 of the mains. Time passes in `step` alone; times are seconds of the world, from 0.
+on phase L1 of the mains; `heat_sources` is what else warms the air in it. Time passes in `step`
+alone; times are seconds of the world, from 0.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 
 from twisted_gantry.twin.world.air import Air, AirConditioner
@@ -44,6 +46,7 @@ class Cabinet:
         self.clock_offset_s = 0.0
         self.clock_good = True
         self.observer: Callable[[], None] | None = None
+        self.heat_sources: list[Callable[[], float]] = []
         self.settle()
 
     # -- what follows from it
@@ -57,6 +60,10 @@ class Cabinet:
     def input_w(self) -> float:
         """What it takes from the mains, in W."""
         return self.supply.input_w + sum(unit.input_w for unit in self.air_conditioners)
+
+    def phase_w(self) -> dict[str, float]:
+        """Return what it takes from each phase that it uses, in W."""
+        return {phase: self.input_w / len(FEEDS_FROM) for phase in FEEDS_FROM}
 
     @property
     def cooling_allowed(self) -> bool:
@@ -75,12 +82,18 @@ class Cabinet:
 
     # -- time, and what needs none
 
+    @property
+    def until_change_s(self) -> float:
+        """Nothing in it is awaited to the moment."""
+        return math.inf
+
     def step(self, dt: float) -> None:
         """Let `dt` seconds pass, at most a second or so; `settle` has been called before."""
         self.energy_kwh += self.input_w * dt / _JOULES_A_KWH
         self.elapsed_s += dt
         self.doors.step(dt)
-        self.air.step(dt, self.supply.heat_w, self.air_conditioners, self.doors.open_count)
+        heat_w = self.supply.heat_w + sum(source() for source in self.heat_sources)
+        self.air.step(dt, heat_w, self.air_conditioners, self.doors.open_count)
         self.supply.step(dt, self.air.temperature_c)
         self.settle()
 

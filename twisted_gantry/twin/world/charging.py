@@ -1,13 +1,13 @@
 """The charging place of the site: a wallbox, what else hangs on its feeder, and the meters.
 
-`E1` is the wallbox; `M1` measures the feeder, with the voltages of the mains; `M2` counts the
-pulses of the meter in the wallbox.
+`E1` is the wallbox; `M1` measures all that hangs on the mains, with their voltages; `M2` counts
+the pulses of the meter in the wallbox.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from twisted_gantry.twin.world.evse import Evse
-from twisted_gantry.twin.world.mains import PHASES, Mains
+from twisted_gantry.twin.world.mains import PHASES, Consumer, Mains
 from twisted_gantry.twin.world.meter import MainsMeter, PulseMeter
 from twisted_gantry.twin.world.variables import Variable, attribute
 
@@ -17,12 +17,14 @@ MOST_OTHER_W = 50_000.0
 class ChargingSite:
     """The part of the world. `control`, if set, is asked whenever something changed or time passed.
 
-    It sets what the wallbox offers; without it the offer stays as it is. `other_w` is the rest of
-    the feeder, on three phases alike: negative while there is more sun than need.
+    It sets what the wallbox offers; without it the offer stays as it is. `consumers` is what else
+    of the world hangs on the mains; `other_w` is the rest, on three phases alike: negative while
+    there is more sun than need.
     """
 
-    def __init__(self, mains: Mains) -> None:
+    def __init__(self, mains: Mains, consumers: Sequence[Consumer] = ()) -> None:
         self.other_w = 900.0
+        self.consumers = consumers
         self.control: Callable[[], None] | None = None
         evse = Evse(mains)
         self.evses = {"E1": evse}
@@ -42,9 +44,18 @@ class ChargingSite:
         for evse in self.evses.values():
             for phase, amps in evse.phase_currents_a.items():
                 currents[phase] += amps
+        for consumer in self.consumers:
+            for phase, watts in consumer.phase_w().items():
+                if watts:  # so there is a voltage
+                    currents[phase] += watts / self._mains.voltage_v[phase]
         return currents
 
     # -- as a part of the world
+
+    @property
+    def until_change_s(self) -> float:
+        """When a car comes or goes."""
+        return min(evse.until_change_s for evse in self.evses.values())
 
     def step(self, dt: float) -> None:
         """Let the present currents flow for `dt` seconds; then they move on."""

@@ -1,8 +1,10 @@
 """One wallbox (EVSE): the pilot signal, the contactor and the energy that goes to the car.
 
-The states are those of IEC 61851-1. What current it offers (`offer_a`) is the controller's matter.
+The states are those of IEC 61851-1. A visit may be planned: in how many seconds a car comes, and in
+how many it goes. What current it offers (`offer_a`) is the controller's matter.
 """
 
+import math
 from collections.abc import Iterator
 from enum import StrEnum
 
@@ -16,6 +18,7 @@ LEAST_A, MOST_A = 6.0, 63.0
 CABLE_A = 32.0
 ALL_PHASES = 0b111
 _SECONDS = 3600.0
+LONGEST_PLAN_S = 31 * 86_400.0
 
 
 class Fault(StrEnum):
@@ -39,12 +42,14 @@ class Evse:
     """The wallbox. Whoever changes a public attribute, or the mains, calls `settle` after it.
 
     `phases` is a bit mask (bit 0 L1): where its contactor closes. `current_a` is in each of
-    `used_phases`; `energy_wh` is what it gave in all.
+    `used_phases`; `energy_wh` is what it gave in all. `arrives_s` and `leaves_s` count down to when
+    a car is plugged in and out; 0: nobody has planned to.
     """
 
     def __init__(self, mains: Mains) -> None:
         self.mains, self.car = mains, Car()
         self.plugged = True
+        self.arrives_s = self.leaves_s = 0.0
         self.offer_a = 16.0
         self.phases = ALL_PHASES
         self.fault = Fault.NONE
@@ -74,6 +79,11 @@ class Evse:
         """What the cable is coded for, in A; 0 without one."""
         return CABLE_A if self.plugged else 0.0
 
+    @property
+    def until_change_s(self) -> float:
+        """When a car comes or goes."""
+        return min(self.arrives_s or math.inf, self.leaves_s or math.inf)
+
     def step(self, dt: float) -> None:
         """Let the present current flow for `dt` seconds; then it moves on to what is wanted."""
         power = self.power_w
@@ -82,25 +92,31 @@ class Evse:
             self.car.take(power, dt)
             wanted = self.car.wanted_a(min(self.offer_a, CABLE_A), self._volts)
             self.current_a = ramp(self.current_a, wanted, dt)
+        if self.arrives_s:
+            self.arrives_s = max(self.arrives_s - dt, 0.0)
+            self.plugged = self.plugged or not self.arrives_s
+        if self.leaves_s:
+            self.leaves_s = max(self.leaves_s - dt, 0.0)
+            self.plugged = self.plugged and self.leaves_s > 0
         self.settle()
 
     def settle(self) -> None:
         """Do at once what follows: the contactor opens, the pilot changes."""
-        self.state = self._state()
-        self.used_phases = self._usable_phases if self.charging else ()
+        usable = self._usable_phases()
+        self.state = self._state(usable)
+        self.used_phases = usable if self.charging else ()
         if not self.charging:
             self.current_a = 0.0
 
-    def _state(self) -> PilotState:
+    def _state(self, usable: tuple[str, ...]) -> PilotState:
         if self.fault is not Fault.NONE:
             return _FAULTY[self.fault]
         if not self.plugged:
             return PilotState.WAITING
-        if self.offer_a < LEAST_A or not self._usable_phases or self.car.full:
+        if self.offer_a < LEAST_A or not usable or self.car.full:
             return PilotState.VEHICLE_PRESENT
         return PilotState.CHARGING_VENTILATED if self.car.ventilation else PilotState.CHARGING
 
-    @property
     def _usable_phases(self) -> tuple[str, ...]:
         wired = PHASES[: self.car.phases]
         return tuple(
@@ -126,6 +142,8 @@ class Evse:
                 choices=("none", "connected"),
             ),
         )
+        for name in ("arrives_s", "leaves_s"):
+            yield f"car_{name}", Variable(*attribute(self, name), low=0, high=LONGEST_PLAN_S)
         yield "car_charge", percent(car, "charge", 0)
         yield "car_capacity", Variable(*attribute(car, "capacity_wh"), low=1000, high=500_000)
         yield "car_current", Variable(*attribute(car, "max_current_a"), low=LEAST_A, high=MOST_A)

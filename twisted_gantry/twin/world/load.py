@@ -1,19 +1,47 @@
-"""What is connected to a UPS, phase by phase."""
+"""What is connected to a UPS, phase by phase: named appliances, and the rest."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from twisted_gantry.twin.world.mains import PHASES
+from twisted_gantry.twin.world.variables import Variable, attribute
 
 RATED_VA = 10_000.0
 POWER_FACTOR = 0.8  # of the load: W for each VA
 
 PHASES_IN_OUT = {"3/3": (PHASES, PHASES), "3/1": (PHASES, ("r",)), "1/1": (("r",), ("r",))}
+MOST_W = 50_000.0  # that can be set
+_REST_W = {"r": 533.0, "s": 800.0, "t": 667.0}  # 20, 30 and 25 %
+
+
+@dataclass
+class Appliance:
+    """Something on the gantry that hangs on one phase of a UPS and takes `watts` while it is on."""
+
+    name: str
+    phase: str
+    watts: float
+    on: bool = True
+
+    @property
+    def drawn_w(self) -> float:
+        """What it would take when fed."""
+        return self.watts if self.on else 0.0
 
 
 class Load:
-    """The phases of a UPS, in and out, and the W that each phase out would take when fed."""
+    """The phases of a UPS, in and out, and the W that each phase out would take when fed.
 
-    def __init__(self) -> None:
+    A phase that is put to more than its appliances take has something else connected as well; put
+    to less, its appliances work at a part of their power.
+    """
+
+    def __init__(self, appliances: tuple[Appliance, ...] = ()) -> None:
+        self.appliances = appliances
         self._phases = "3/3"
-        self._watts = {"r": 533.0, "s": 800.0, "t": 667.0}  # 20, 30 and 25 %
+        self._rest_w = dict(_REST_W if not appliances else dict.fromkeys(PHASES, 0.0))
+        self._share = dict.fromkeys(PHASES, 1.0)
+        self._on_phase = self._spread()
 
     @property
     def phases(self) -> str:
@@ -24,6 +52,7 @@ class Load:
     def phases(self, phases: str) -> None:
         total = self.total_w
         self._phases = phases
+        self._on_phase = self._spread()
         self.total_w = total
 
     @property
@@ -39,19 +68,29 @@ class Load:
     @property
     def total_w(self) -> float:
         """All of it, in W; setting it spreads it evenly."""
-        return sum(self._watts.values())
+        return sum(self.of(phase) for phase in self.outputs)
 
     @total_w.setter
     def total_w(self, watts: float) -> None:
-        self._watts = dict.fromkeys(self.outputs, watts / len(self.outputs))
+        for phase in self.outputs:
+            self.put(phase, watts / len(self.outputs))
 
     def of(self, phase: str) -> float:
         """Return the load of one phase, in W; 0 where there is none."""
-        return self._watts.get(phase, 0.0)
+        if phase not in self._on_phase:
+            return 0.0
+        return self._share[phase] * self._named_w(phase) + self._rest_w[phase]
 
     def put(self, phase: str, watts: float) -> None:
-        """Connect `watts` to one of `outputs`."""
-        self._watts[phase] = watts
+        """Let one of `outputs` carry `watts`."""
+        named_w = self._named_w(phase)
+        self._share[phase] = 1.0 if watts >= named_w else watts / named_w
+        self._rest_w[phase] = max(watts - named_w, 0.0)
+
+    def taken_w(self, appliance: Appliance) -> float:
+        """Return what one of `appliances` takes when fed, in W."""
+        phase = appliance.phase if appliance.phase in self._on_phase else self.outputs[0]
+        return self._share[phase] * appliance.drawn_w
 
     def percent(self, phase: str) -> float:
         """Return the load of a phase, in % of what is rated for it."""
@@ -61,3 +100,37 @@ class Load:
     def highest_percent(self) -> float:
         """The load of the phase that has most, in %."""
         return max(self.percent(phase) for phase in self.outputs)
+
+    def variables(self) -> Iterator[tuple[str, Variable]]:
+        """Name its variables."""
+        yield "phases", Variable(*attribute(self, "phases"), choices=tuple(PHASES_IN_OUT))
+        yield "load_w", Variable(*attribute(self, "total_w"), low=0, high=MOST_W)
+        for phase in PHASES:
+            yield f"load_w_{phase}", self._variable(phase)
+
+    def complaints(self, values: Mapping[str, object]) -> Iterator[str]:
+        """Find loads for phases that do not go out, after the change."""
+        phases = values.get("phases", self.phases)
+        outputs = PHASES_IN_OUT.get(str(phases), (PHASES, PHASES))[1]
+        for phase in PHASES:
+            if phase not in outputs and f"load_w_{phase}" in values:
+                yield f"load_w_{phase}: a UPS {phases} has no such output"
+
+    def _variable(self, phase: str) -> Variable:
+        return Variable(
+            lambda: self.of(phase), lambda watts: self.put(phase, watts), low=0, high=MOST_W
+        )
+
+    def _named_w(self, phase: str) -> float:
+        watts = 0.0
+        for each in self._on_phase[phase]:
+            watts += each.drawn_w
+        return watts
+
+    def _spread(self) -> dict[str, list[Appliance]]:
+        """Say what hangs on which phase: a UPS with one phase out has all on that one."""
+        outputs = self.outputs
+        spread: dict[str, list[Appliance]] = {phase: [] for phase in outputs}
+        for each in self.appliances:
+            spread[each.phase if each.phase in spread else outputs[0]].append(each)
+        return spread

@@ -1,7 +1,13 @@
-"""The mains of the site: three phases and a frequency, and what a UPS can work from."""
+"""The mains of the site: three phases and a frequency, and what can be worked from.
 
+A sag is that of IEC 61000-4-30: for a time the voltage of one phase, or of all, is no more than
+what is left of it (the residual voltage). The phase voltages that are seen are those of the moment.
+"""
+
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from twisted_gantry.twin.world.variables import Variable, attribute, item
 
@@ -11,14 +17,33 @@ NOMINAL_HZ = 50.0
 # A double-conversion UPS takes the nominal voltage within 20 %, and 45 to 55 Hz.
 LOWEST_V, HIGHEST_V = 176.0, 264.0
 LOWEST_HZ, HIGHEST_HZ = 45.0, 55.0
+LONGEST_SAG_S = 60.0
+"""IEEE 1159: what lasts longer than a minute is an undervoltage, and no sag."""
+SAG_PHASES = ("rst", *PHASES)
+
+
+class Consumer(Protocol):
+    """What hangs on the mains."""
+
+    def phase_w(self) -> Mapping[str, float]:
+        """Return what it takes from each phase that it uses, in W; below 0 it gives."""
 
 
 @dataclass
 class Mains:
-    """Voltages in V against neutral, by phase, and the frequency in Hz."""
+    """Voltages in V against neutral, by phase, and the frequency in Hz.
+
+    `sag_v` and `sag_phases` say how deep and where the next sag is; `sag_left_s` is above 0 while
+    one lasts.
+    """
 
     voltage_v: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, NOMINAL_V))
     frequency_hz: float = NOMINAL_HZ
+    sag_v: float = 110.0
+    sag_phases: str = SAG_PHASES[0]
+    sag_left_s: float = 0.0
+    # The voltages before the sag, and during it, of the phases that sag.
+    _sagging: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def bad_voltages(self, phases: tuple[str, ...]) -> list[float]:
         """Return the voltages outside the limits, of those phases that are used."""
@@ -27,13 +52,40 @@ class Mains:
 
     def usable(self, phases: tuple[str, ...]) -> bool:
         """Tell whether a UPS on these phases can work from the mains."""
-        frequency_good = LOWEST_HZ <= self.frequency_hz <= HIGHEST_HZ
-        return frequency_good and not self.bad_voltages(phases)
+        if not LOWEST_HZ <= self.frequency_hz <= HIGHEST_HZ:
+            return False
+        return all(LOWEST_V <= self.voltage_v[phase] <= HIGHEST_V for phase in phases)
 
-    # -- as a part of the world: time and the other parts do nothing to it
+    def sag(self, seconds: float) -> None:
+        """Begin a sag of this length, or end one with 0. A second one takes the place of the first.
+
+        A phase that is set while it sags stays as it was set.
+        """
+        for phase, (before, during) in self._sagging.items():
+            if self.voltage_v[phase] == during:
+                self.voltage_v[phase] = before
+        self._sagging.clear()
+        self.sag_left_s = seconds
+        for phase in self.sag_phases if seconds > 0 else "":
+            before = self.voltage_v[phase]
+            self.voltage_v[phase] = min(before, self.sag_v)
+            self._sagging[phase] = before, self.voltage_v[phase]
+
+    # -- as a part of the world: the other parts do nothing to it
+
+    @property
+    def until_change_s(self) -> float:
+        """When the sag ends."""
+        return self.sag_left_s or math.inf
 
     def step(self, dt: float) -> None:
-        """Stay as it is."""
+        """Let a sag pass."""
+        if self.sag_left_s:
+            left = self.sag_left_s - dt
+            if left > 0:
+                self.sag_left_s = left
+            else:
+                self.sag(0.0)
 
     def settle(self) -> None:
         """Stay as it is."""
@@ -42,7 +94,7 @@ class Mains:
         """Have none: what measures it has."""
 
     def variables(self) -> Iterator[tuple[str, Variable]]:
-        """Name its variables."""
+        """Name its variables; a sag begins from the voltages that are set with it."""
 
         def set_all_phases(volts: float) -> None:
             self.voltage_v.update(dict.fromkeys(PHASES, volts))
@@ -51,6 +103,10 @@ class Mains:
         for phase in PHASES:
             yield f"voltage_{phase}", Variable(*item(self.voltage_v, phase), low=0, high=500)
         yield "frequency", Variable(*attribute(self, "frequency_hz"), low=0, high=100)
+        yield "sag_v", Variable(*attribute(self, "sag_v"), low=0, high=500)
+        yield "sag_phases", Variable(*attribute(self, "sag_phases"), choices=SAG_PHASES)
+        # Read, it is what is left; set, it begins a sag, and 0 ends one.
+        yield "sag_s", Variable(lambda: self.sag_left_s, self.sag, low=0, high=LONGEST_SAG_S)
 
     def complaints(self, values: Mapping[str, object]) -> Iterator[str]:
         """Find nothing: every combination can be."""

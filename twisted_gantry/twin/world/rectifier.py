@@ -124,7 +124,7 @@ class DcSupply:
         """What becomes heat in the cabinet."""
         losses_w = self.input_w - sum(each.output_w for each in self.rectifiers)
         share = self.equipment_w / self.load_w if self.load_w else 0.0
-        return losses_w + self.fed_w * share
+        return losses_w + self.fed_w * share + self.battery.given_off_w * SHARE
 
     @property
     def runtime_s(self) -> float:
@@ -167,7 +167,7 @@ class DcSupply:
 
     def step(self, dt: float, temperature_c: float) -> None:
         """Let the present currents flow for `dt` seconds."""
-        self.battery.step(dt)
+        self.battery.step(dt, temperature_c)
         if self.test is not None and self.testing:
             conditions = Conditions(
                 self.bus_v, self.battery.current_a, self.battery.charge, temperature_c

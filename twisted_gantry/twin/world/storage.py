@@ -7,16 +7,21 @@ mass, warmed by what the resistance turns into heat (the irreversible term of D.
 E. Pawlikowski and J. Newman, "A general energy balance for battery systems", Journal of the
 Electrochemical Society 132, 1985), which cools to the ambient air (Newton).
 
+The converter between it and the mains loses a constant share, and follows the mains: without all
+three phases it stops at once, lest it feeds a dead grid (anti-islanding, IEEE 1547).
+
 It stands for 240 lithium iron phosphate cells in series, 130 Ah: about 100 kWh. Signs: power and
 current are positive into the battery.
 """
 
+import itertools
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
+from twisted_gantry.twin.world.mains import PHASES, Mains
 from twisted_gantry.twin.world.variables import Variable, attribute, percent
 from twisted_gantry.wire.bms import OperatingStatus
 
@@ -29,6 +34,7 @@ MOST_CURRENT_A = 1.2 * CAPACITY_AH
 CONTACTOR_S = 0.5  # from a command, or a trip, until the contactor has moved
 AMBIENT_C = 25.0
 MOST_POWER_W = 200_000.0  # that can be demanded, either way
+CONVERTER_EFFICIENCY = 0.96
 
 # Rest voltage of one cell at 0, 10 … 100 % of charge: the usual table for lithium iron phosphate.
 _REST_V = (2.80, 3.20, 3.23, 3.26, 3.28, 3.29, 3.30, 3.32, 3.33, 3.34, 3.45)
@@ -77,10 +83,12 @@ class Storage:
     """The store. Whoever changes a public attribute calls `settle` after it.
 
     `charge` is from 0 to 1. `demand_w` is what the converter puts in, below 0 takes out, as far as
-    the contactor and the charge allow: `power_w` is what flows.
+    the mains, the contactor and the charge allow: `power_w` is what flows. Without `mains` they are
+    always good.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, mains: Mains | None = None) -> None:
+        self._mains = mains or Mains()
         self.charge = 0.6
         self.demand_w = 0.0
         self.temperature_c = AMBIENT_C
@@ -114,6 +122,25 @@ class Storage:
     def power_w(self) -> float:
         """What flows in at the terminals; below 0, out."""
         return self.voltage_v * self.current_a
+
+    @property
+    def grid_w(self) -> float:
+        """What the converter takes from the mains; below 0, gives."""
+        power_w = self.power_w
+        return power_w / CONVERTER_EFFICIENCY if power_w > 0 else power_w * CONVERTER_EFFICIENCY
+
+    def phase_w(self) -> dict[str, float]:
+        """Return what it takes from each phase, in W; below 0 it gives."""
+        return dict.fromkeys(PHASES, self.grid_w / len(PHASES))
+
+    @property
+    def stored_j(self) -> float:
+        """What is stored: the rest voltage, which is linear between its points, over the charge."""
+        total = 0.0
+        for at, (low, high) in enumerate(itertools.pairwise(_REST_V)):
+            part = min(max(self.charge * 10 - at, 0.0), 1.0)
+            total += part * (low + (high - low) * part / 2)
+        return total / 10 * CELLS * CAPACITY_AH * _SECONDS
 
     @property
     def heat_w(self) -> float:
@@ -153,11 +180,16 @@ class Storage:
 
     # -- time, and what needs none
 
+    @property
+    def until_change_s(self) -> float:
+        """When the contactor has moved, or the battery is full or empty."""
+        return min(self._until_moved_s, self._until_bound_s)
+
     def step(self, dt: float) -> None:
         """Let `dt` seconds pass: stretches between the moments at which something changes."""
         left = dt
         while left > 0:
-            stretch = min(left, self._until_moved_s, self._until_bound_s)
+            stretch = min(left, self.until_change_s)
             self._flow(stretch)
             if self._moving_to is not None:
                 self._move_left_s -= stretch
@@ -191,6 +223,7 @@ class Storage:
             ),
         )
         yield "power_demand", Variable(lambda: self.demand_w)
+        yield "grid_w", Variable(lambda: self.grid_w)
         yield "state_of_charge", percent(self, "charge", 0)
         yield "voltage", Variable(lambda: self.voltage_v)
         yield "current", Variable(lambda: self.current_a)
@@ -234,7 +267,8 @@ class Storage:
     def _set_current(self) -> None:
         demand = self.demand_w
         full, empty = self.charge > 1 - _ROUNDING, self.charge < _ROUNDING
-        if not self.contactor_closed or (full and demand > 0) or (empty and demand < 0):
+        bounded = (full and demand > 0) or (empty and demand < 0)
+        if not demand or not self.contactor_closed or bounded or not self._mains.usable(PHASES):
             self.current_a = 0.0
             return
         # The current at which the terminals carry the demand; past the greatest power that the

@@ -47,6 +47,10 @@ class Variable:
 class Part(Protocol):
     """A part of the world: a UPS, a cabinet, a battery store."""
 
+    @property
+    def until_change_s(self) -> float:
+        """How long, at the most, a step may be: then something in it happens. It may be endless."""
+
     def step(self, dt: float) -> None:
         """Let `dt` seconds pass, at most a second or so; `settle` has been called before."""
 

@@ -6,17 +6,21 @@ that a seed makes a run repeat.
 
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from twisted_gantry.twin.world.cabinet import Cabinet
 from twisted_gantry.twin.world.charging import ChargingSite
-from twisted_gantry.twin.world.mains import Mains
+from twisted_gantry.twin.world.load import Load
+from twisted_gantry.twin.world.loads import GantryLoads, gantry_appliances
+from twisted_gantry.twin.world.mains import Consumer, Mains
 from twisted_gantry.twin.world.storage import Storage
 from twisted_gantry.twin.world.ups import Ups
 from twisted_gantry.twin.world.variables import Part, Value, Variable
 
 # Physics are worked out in steps of at most this many seconds, whatever `step` is asked for.
 LONGEST_STEP = 1.0
+# What happens in less than this happens at once.
+SHORTEST_STEP = 1e-6
 
 
 class WorldError(ValueError):
@@ -28,32 +32,51 @@ class World:
 
     def __init__(self, random_numbers: random.Random) -> None:
         self.mains = Mains()
-        self.ups = {name: Ups(self.mains, random_numbers) for name in ("ups1", "ups2")}
         self.cabinet = Cabinet(self.mains)
-        self.charging = ChargingSite(self.mains)
-        self.storage = {"bms1": Storage()}
+        # The UPSs stand in the cabinet.
+        self.ups = {
+            name: Ups(self.mains, random_numbers, Load(appliances), self._cabinet_air_c)
+            for name, appliances in gantry_appliances().items()
+        }
+        self.cabinet.heat_sources += [_heat_of(ups) for ups in self.ups.values()]
+        self.storage = {"bms1": Storage(self.mains)}
+        consumers: list[Consumer] = [*self.ups.values(), self.cabinet, *self.storage.values()]
+        self.charging = ChargingSite(self.mains, consumers)
         self.elapsed_s = 0.0
-        # What others depend on stands before them.
+        # What others depend on stands before them: the charging manager looks at the site's meter.
         self._parts: dict[str, Part] = {
             "mains": self.mains,
+            "loads": GantryLoads(self.ups),
             **self.ups,
             "cab1": self.cabinet,
-            "cfos": self.charging,
             **self.storage,
+            "cfos": self.charging,
         }
         self._variables = dict(self._all_variables())
+        self.settle()
 
     def step(self, dt: float) -> None:
         """Let `dt` seconds pass. Raises ValueError unless it is a length of time."""
         if not (math.isfinite(dt) and dt >= 0):
             raise ValueError(f"no length of time: {dt}")
-        steps = math.ceil(dt / LONGEST_STEP)
-        for _ in range(steps):
-            for part in self._parts.values():
-                part.step(dt / steps)
+        left = dt
+        while left > 0:
+            stretch = min(left, max(self.until_change_s, SHORTEST_STEP))
+            # Who depends on others goes first, to meet what flowed in this stretch of time.
+            sagging = self.mains.sag_left_s > 0
+            for part in reversed(self._parts.values()):
+                part.step(stretch)
+            if sagging:
+                self.settle()  # each has settled itself, with the mains as they were
+            left -= stretch
         for part in self._parts.values():
             part.draw_noise()
         self.elapsed_s += dt
+
+    @property
+    def until_change_s(self) -> float:
+        """How long the powers that flow stay as they are, as far as the model goes."""
+        return min(LONGEST_STEP, *(part.until_change_s for part in self._parts.values()))
 
     def snapshot(self) -> dict[str, Value]:
         """Return the whole state: dotted names and their values."""
@@ -99,11 +122,18 @@ class World:
         variable = self._variables.get(name)
         return "there is no such variable" if variable is None else variable.complaint(value)
 
+    def _cabinet_air_c(self) -> float:
+        return self.cabinet.air.temperature_c
+
     def _all_variables(self) -> Iterator[tuple[str, Variable]]:
         yield "world.elapsed", Variable(lambda: self.elapsed_s)
         for name, part in self._parts.items():
             for variable, how in part.variables():
                 yield f"{name}.{variable}", how
+
+
+def _heat_of(ups: Ups) -> Callable[[], float]:
+    return lambda: ups.given_off_w
 
 
 def _tidy(value: Value) -> Value:
