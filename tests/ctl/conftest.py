@@ -86,7 +86,7 @@ def _handler(gantry: FakeGantry) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_POST = _answer
+        do_GET = do_POST = do_DELETE = _answer
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Say nothing."""

@@ -13,6 +13,7 @@ from twisted_gantry.twin.control import Control
 from twisted_gantry.twin.etc import Platform
 from twisted_gantry.twin.faults import ETC, FACES, Faults
 from twisted_gantry.twin.fogslink import Cloud
+from twisted_gantry.twin.scenario_runner import Runner
 from twisted_gantry.twin.world.world import World
 from twisted_gantry.wire import etc
 from twisted_gantry.wire.etc import Card, CardList, Method
@@ -31,7 +32,8 @@ class Bench:
         self.monitor = self.platform.site()
         counts = {"ups-tcp": Counter({"answered": 3}), ETC: self.platform.counts}
         cloud = Cloud(self.faults, self.clock, lambda: NOW, {"12345678": "key"})
-        control = Control(self.world, self.faults, self.platform, cloud, counts)
+        runner = Runner(self.world, self.faults, self.platform, lambda: NOW, 1.0)
+        control = Control(self.world, self.faults, self.platform, cloud, counts, runner)
         self.site = control.site(self.clock)
 
     def call(

@@ -208,6 +208,10 @@ class Api:
         body = msgspec.json.encode(document)
         return self._ask("POST", path, body, timeout or self.timeout, ())
 
+    def delete(self, path: str) -> Answer:
+        """End what is at `path`, and return the answer. Raises ApiError."""
+        return self._ask("DELETE", path, None, self.timeout, ())
+
     def download(self, path: str, document: object, file: IO[bytes]) -> int:
         """Send `document` to `path`, write the answer into `file`, and return its bytes.
 

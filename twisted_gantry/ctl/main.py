@@ -23,6 +23,7 @@ from twisted_gantry.ctl.outbox import outbox
 from twisted_gantry.ctl.password import hash_of_password
 from twisted_gantry.ctl.probe import probe
 from twisted_gantry.ctl.registers import registers
+from twisted_gantry.ctl.scenario import scenario
 from twisted_gantry.ctl.session import Session, complain
 from twisted_gantry.ctl.status import status
 from twisted_gantry.ctl.texts import Texts, preferred
@@ -201,6 +202,7 @@ for _command in (
     hash_of_password,
     probe,
     completion,
+    scenario,
 ):
     cli.add_command(_command)
 

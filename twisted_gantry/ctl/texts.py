@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
+from twisted_gantry.ctl.texts_scenario import SCENARIO
 from twisted_gantry.ctl.texts_upkeep import UPKEEP
 
 Language = Literal["en", "zh"]
@@ -298,6 +299,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "usage-missing": ("{name} is missing.", "缺少 {name}。"),
     "usage-value": ("{name}: {message}", "{name} 无效：{message}"),
     "usage-help": ("`{path} --help` shows what there is.", "`{path} --help` 显示用法。"),
+    **SCENARIO,
     **UPKEEP,
 }
 """Each text in English and in Chinese, with the same fields in braces."""

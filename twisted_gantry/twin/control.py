@@ -14,6 +14,8 @@ from twisted_gantry.twin.etc_control import EtcControl, read_change
 from twisted_gantry.twin.faults import FACES, FaultError, Faults, UnknownFace
 from twisted_gantry.twin.fogslink import Cloud
 from twisted_gantry.twin.fogslink_control import FogslinkControl
+from twisted_gantry.twin.scenario_control import ScenarioControl
+from twisted_gantry.twin.scenario_runner import Runner
 from twisted_gantry.twin.world.world import World, WorldError
 
 LIMITS = Limits(body=4 * 1024 * 1024, deadline=30.0, idle=60.0, connections=64)
@@ -32,11 +34,13 @@ class Control:
         platform: Platform,
         cloud: Cloud,
         face_counts: dict[str, Counter[str]],
+        runner: Runner,
     ) -> None:
         self.counts: Counter[str] = Counter()
         self._world, self._faults = world, faults
         self._etc: IResource = EtcControl(platform).app.resource()
         self._fogslink: IResource = FogslinkControl(cloud).app.resource()
+        self._scenario: IResource = ScenarioControl(runner).app.resource()
         self._face_counts = {**face_counts, "control": self.counts}
 
     def site(self, reactor: IReactorTime) -> IProtocolFactory:
@@ -93,6 +97,11 @@ class Control:
     def fogslink(self, request: Request) -> IResource:
         """Show what the cloud received, and let it configure."""
         return self._fogslink
+
+    @app.route("/twin/v1/scenario", branch=True)
+    def scenario(self, request: Request) -> IResource:
+        """Run scenarios."""
+        return self._scenario
 
     @app.route("/twin/v1/counts", methods=["GET"])
     def show_counts(self, request: Request) -> bytes:

@@ -20,6 +20,7 @@ from twisted_gantry.twin.fleet import FleetSettings, build_fleet, raise_open_fil
 from twisted_gantry.twin.fleet_control import FleetControl
 from twisted_gantry.twin.replay import build_replay
 from twisted_gantry.twin.replay_tape import CannotReplay, Recorded, read_device
+from twisted_gantry.twin.scenario import UnknownScenario, load_scenario
 from twisted_gantry.twin.twin import FASTEST, TwinSettings, build_twin
 from twisted_gantry.twin.world.world import World
 
@@ -29,7 +30,10 @@ _FLEET = FleetSettings(gantries=1)
 class Options(UsageOptions):
     """What `twistd gantry-twin` takes."""
 
-    synopsis = "[--world|--replay FILE] [--speed N] [--seed N] [--control ENDPOINT] | --fleet N"
+    synopsis = (
+        "[--world FILE] [--scenario NAME] [--speed N] [--seed N] [--control ENDPOINT] "
+        "| --replay FILE | --fleet N"
+    )
     longdesc = (
         "A simulated gantry site to test against: two UPS cards (TCP 2390, HTTP 2380), a cFos "
         "Power Brain (4700), a BMS behind an EMS API (4800), a smart cabinet (3700), the ETC "
@@ -39,6 +43,7 @@ class Options(UsageOptions):
     )
     optParameters = [  # noqa: RUF012 - as Twisted has it
         ["world", None, None, "TOML file of variables to begin with, e.g. mains.voltage = 0"],
+        ["scenario", None, None, "name of a scenario that runs from the start"],
         ["speed", None, "1", f"simulated seconds a second, above 0, at most {FASTEST:g}"],
         ["seed", None, None, "whole number that makes noise and faults repeat"],
         ["control", None, None, f"endpoint of the control API ({TwinSettings().control})"],
@@ -69,13 +74,15 @@ class Options(UsageOptions):
             control=_endpoint(self["control"] or TwinSettings().control, "--control"),
             world=_world(self["world"]),
             speed=_speed(self["speed"]),
+            scenario=_scenario(self["scenario"], self["speed"]),
             seed=_seed(self["seed"]),
         )
         if self["replay-endpoint"]:
             self.replay_endpoint = _endpoint(self["replay-endpoint"], "--replay-endpoint")
+        alone = [name for name in ("scenario", "replay", "fleet") if self[name] is not None]
+        if len(alone) > 1:
+            raise UsageError(" and ".join(f"--{name}" for name in alone) + " exclude each other")
         if self["replay"] is not None:
-            if self.fleet is not None:
-                raise UsageError("--replay and --fleet exclude each other")
             self.replay = _recorded(self["replay"], self["replay-device"] or "")
 
 
@@ -122,6 +129,18 @@ def _speed(text: str) -> float:
         raise UsageError(
             f"--speed: {text!r} is no number above 0 and at most {FASTEST:g}"
         ) from None
+
+
+def _scenario(name: str | None, speed: str) -> str:
+    if name is None:
+        return ""
+    try:
+        fastest = load_scenario(name).fastest
+    except UnknownScenario as error:
+        raise UsageError(f"--scenario: {error}") from None
+    if float(speed) > fastest:
+        raise UsageError(f"--scenario: {name} is made for --speed {fastest:g} at the most")
+    return name
 
 
 def _seed(text: str | None) -> int | None:

@@ -31,6 +31,8 @@ from twisted_gantry.twin.faults import (
     Faults,
 )
 from twisted_gantry.twin.fogslink import Cloud, CloudFactory
+from twisted_gantry.twin.scenario import load_scenario
+from twisted_gantry.twin.scenario_runner import Runner
 from twisted_gantry.twin.upscard import Card, UpsCardFactory
 from twisted_gantry.twin.upscard_http import ups_http_face
 from twisted_gantry.twin.world.world import World
@@ -54,8 +56,8 @@ class TwinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     The endpoints are named as the faces are. `speed` is simulated seconds a second. Equal seeds
     give equal noise and faults. `world` changes the world before it starts. `monitor_url` is where
-    the cabinet uploads to, `remote_url` where the platform commands. Raises ValueError for what is
-    out of range.
+    the cabinet uploads to, `remote_url` where the platform commands. `scenario` is the name of one
+    that runs from the start. Raises ValueError for what is out of range.
     """
 
     ups_tcp: str = "tcp:2390:interface=127.0.0.1"
@@ -68,6 +70,7 @@ class TwinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     control: str = "tcp:8081:interface=127.0.0.1"
     world: dict[str, Any] = {}
     speed: float = 1.0
+    scenario: str = ""
     seed: int | None = None
     ups_password: str | None = None
     gantry_id: str = "G000211001002110010"
@@ -105,7 +108,7 @@ ON_FREE_PORTS: Mapping[str, Any] = {
 class Stepper(Service):
     """Lets the world's time pass with the clock's, `speed` times as fast."""
 
-    def __init__(self, world: World, clock: IReactorTime, speed: float) -> None:
+    def __init__(self, world: World | Runner, clock: IReactorTime, speed: float) -> None:
         self._world, self._clock, self._speed = world, clock, speed
         self._last = 0.0
         self._loop = LoopingCall(self._step)
@@ -184,7 +187,8 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
     """Wire a twin; it listens once it is started.
 
     `reactor` gives sockets and monotonic time, `now` Unix seconds. Raises ValueError for an
-    endpoint that is none, and WorldError for a world that cannot be.
+    endpoint that is none, WorldError for a world that cannot be, and UnknownScenario or CannotStart
+    for a scenario.
     """
     # Not for secrets: noise and faults, which a seed must be able to repeat.
     seeds = random.Random(settings.seed)  # noqa: S311
@@ -218,6 +222,7 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
         client=client,
         remote_url=settings.remote_url,
     )
+    runner = Runner(world, faults, platform, now, settings.speed)
     cloud = Cloud(faults, reactor, now, {settings.eq_sn: settings.api_key})
     counts = {
         UPS_TCP: ups_tcp.counts,
@@ -228,7 +233,7 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
         ETC: platform.counts,
         FOGSLINK: cloud.counts,
     }
-    control = Control(world, faults, platform, cloud, counts)
+    control = Control(world, faults, platform, cloud, counts, runner)
     twin = Twin(world, faults, cards, platform, cloud)
     twin.addService(_Closing(pool.closeCachedConnections))  # type: ignore[no-untyped-call]
     services: list[Any] = [ups_http, cabinet]
@@ -247,7 +252,9 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
     ]
     for name, place, factory in faces:
         twin.add_listener(name, _listener(name, place, factory, reactor))
-    Stepper(world, reactor, settings.speed).setServiceParent(twin)  # type: ignore[no-untyped-call]
+    Stepper(runner, reactor, settings.speed).setServiceParent(twin)  # type: ignore[no-untyped-call]
+    if settings.scenario:
+        runner.start(load_scenario(settings.scenario))
     return twin
 
 

@@ -1,0 +1,273 @@
+"""Every scenario of the twin against a real gantry: what is to be reported is reported in time."""
+
+import random
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.internet.defer import ensureDeferred, gatherResults
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+from tests.daemon.process import AUTH, Client, Daemon, until
+from twisted_gantry.ctl.client import Api
+from twisted_gantry.ctl.scenario import follow
+from twisted_gantry.ctl.scenario_judge import SCENARIO, Judge
+from twisted_gantry.twin.scenario import load_scenario, scenario_names
+from twisted_gantry.twin.twin import ON_FREE_PORTS, Twin, TwinSettings, build_twin
+
+# As the demo is, with shorter periods: the scenarios can run faster than they are made for.
+SITE = """
+[gantry]
+id = "G000211001002110010"
+[[device]]
+name = "ups1"
+kind = "ups-card"
+address = "tcp:127.0.0.1:{ups_tcp}"
+poll = 0.3
+[[device]]
+name = "ups2"
+kind = "ups-card-http"
+url = "http://127.0.0.1:{ups_http}/"
+callback = "http://127.0.0.1:{callback}/post"
+poll = 0.3
+[[device]]
+name = "cfos"
+kind = "cfos"
+url = "http://127.0.0.1:{cfos}"
+password = "1234abcd"
+poll = 0.5
+[[device]]
+name = "bms1"
+kind = "bms"
+url = "http://127.0.0.1:{ems}/wad/ems/v1/api"
+device_uid = "bms-0001"
+poll = 0.5
+sync_period = 1.0
+[[device]]
+name = "cab1"
+kind = "cabinet"
+url = "http://127.0.0.1:{cabinet}/remotecontrol.do"
+auth = "{auth}"
+poll = 2.0
+[[cabinet]]
+id = "1"
+elec = ["ups1", "ups2"]
+ups = ["ups1", "ups2"]
+air_conditioners = "cab1"
+waterlogging_sensor = "cab1"
+doors = "cab1"
+smoke_sensor = "cab1"
+thunder_spd = "cab1"
+[uplink.etc]
+url = "http://127.0.0.1:{etc}/monitor.do"
+auth = "{auth}"
+cards_period = 2.0
+[uplink.fogslink]
+address = "tcp:127.0.0.1:{fogslink}"
+eq_sn = "12345678"
+api_key = "1234567890123456"
+period = 2.0
+[uplink.fogslink.channels]
+"P0-C1" = "ups1.input_voltage_r"
+[monitor]
+listen = "tcp:{monitor}:interface=127.0.0.1"
+auth = "{auth}"
+[web]
+listen = "tcp:{web}:interface=127.0.0.1"
+"""
+
+FACES = ("ups-tcp", "ups-http", "cfos", "ems", "cabinet", "etc", "fogslink")
+
+
+# This gantry asks a BMS every second how it is, that of the demo every five minutes: here the fifth
+# protocol, too, must tell of the mains within a poll. The battery is charged before.
+CHARGING = {"bms1.power": 20_000}
+AND_THE_BMS = (
+    {"point": "bms1.operating_status", "is": "idle", "within": 2.5},
+    {"point": "bms1.operating_status", "is": "charging", "within": 2.5},
+)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Scenarios that run one after the other, in one world, at one speed."""
+
+    speed: float
+    names: Sequence[str]
+
+
+SHORT = (
+    Group(200, ["mains-failure", "door-forced", "smoke"]),
+    Group(2.5, ["card-hangs"]),
+)
+LONG = (
+    Group(720, ["hot-summer-day"]),
+    Group(720, ["platform-down-for-a-day"]),
+    Group(60, ["brown-out", "phase-loss", "battery-worn-out", "overload", "flood", "bms-trips"]),
+    Group(120, ["air-conditioner-fails"]),
+    Group(30, ["lightning", "car-arrives"]),
+    Group(5, ["card-entry"]),
+    Group(2, ["cloud-flaps"]),
+    Group(2, ["everything-at-once"]),
+)
+
+
+def quiet_port() -> int:
+    """Return a free port that the kernel gives to nobody else while rigs are starting."""
+    for port in random.sample(range(20_000, 32_000), 1000):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port")
+
+
+class Rig:
+    """A twin in this process at some speed, and a gantry of its own beside it."""
+
+    def __init__(self, folder: Path, reactor: Any, pool: ThreadPool, speed: float) -> None:
+        folder.mkdir()
+        self.reactor, self.pool = reactor, pool
+        monitor, self.web = quiet_port(), quiet_port()
+        urls = {"monitor_url": f"http://127.0.0.1:{monitor}/monitor.do"}
+        settings = TwinSettings(
+            **{**ON_FREE_PORTS, **urls, "auth": AUTH, "speed": speed, "world": CHARGING}
+        )
+        self.twin: Twin = build_twin(settings, reactor, time.time)
+        self.twin.startService()
+        self.client = Client(reactor)
+        config = folder / "site.toml"
+        places = {face.replace("-", "_"): self.twin.port(face) for face in FACES}
+        config.write_text(
+            SITE.format(**places, callback=quiet_port(), monitor=monitor, web=self.web, auth=AUTH),
+            encoding="utf-8",
+        )
+        arguments = ("--config", str(config), "--data", str(folder / "data"))
+        self.daemon = Daemon(folder, "gantry", *arguments)
+
+    async def online(self) -> None:
+        """Wait until all is online, and has been told once."""
+
+        async def is_() -> bool:
+            assert self.daemon.process.poll() is None, self.daemon.text
+            site = await self.client.get(f"http://127.0.0.1:{self.web}/api/v1/site")
+            return (
+                bool(site)
+                and all(each["state"] == "online" for each in site["devices"])
+                and all(each["lastDelivered"] for each in site["uplinks"])
+            )
+
+        await until(self.reactor, "all to be online", is_, 60.0)
+
+    async def play(self, names: Sequence[str]) -> list[str]:
+        """Run scenarios one after the other; return what was not as expected."""
+        await self.online()
+        wrong: list[str] = []
+        for name in names:
+            wrong += await deferToThreadPool(self.reactor, self.pool, self._play, name)
+        return wrong
+
+    def _play(self, name: str) -> list[str]:
+        """Run a scenario as `gantryctl scenario run` does, over HTTP from a thread.
+
+        It is sent as it is in the library, but for the speed that it is made for.
+        """
+        gantry = Api(f"http://127.0.0.1:{self.web}")
+        twin = Api(f"http://127.0.0.1:{self.twin.port('control')}")
+        given = {k: v for k, v in load_scenario(name).given.items() if k != "fastest"}
+        if name == "mains-failure":
+            given["steps"] = [
+                {**step, "expect": [*step["expect"], more]}
+                for step, more in zip(given["steps"], AND_THE_BMS, strict=True)
+            ]
+        begun = twin.post(SCENARIO, {"name": name, **given}).document
+        judge = Judge(
+            begun,
+            lambda path, query: gantry.get(path, query).document,
+            lambda path, query: twin.get(path, query).document,
+        )
+        follow(judge, Event().wait)
+        assert judge.expected
+        open_ = [each for each in judge.expected if each.verdict != "met"]
+        wrong = [f"{name} step {e.step} (at {e.at:g}): {e.what}: {e.verdict}" for e in open_]
+        return wrong if judge.kept else [*wrong, f"{name}: {judge.run.state} {judge.run.error}"]
+
+    async def close(self) -> None:
+        """End the twin; nothing of the gantry is under way any more."""
+        await self.client.close()
+        await self.twin.stopService()
+
+    def kill(self) -> None:
+        """End the gantry."""
+        if self.daemon.process.poll() is None:
+            self.daemon.kill()
+
+
+class Rigs:
+    """Makes rigs that run at the same time."""
+
+    def __init__(self, folder: Path, reactor: Any) -> None:
+        self.folder, self.reactor = folder, reactor
+        self.pool = ThreadPool(0, 10)
+        self.pool.start()
+        self.made: list[Rig] = []
+
+    async def play(self, groups: Sequence[Group]) -> list[str]:
+        """Run all groups, each with a twin and a gantry of its own; return what is wrong."""
+        for number, group in enumerate(groups):
+            folder = self.folder / str(number)
+            self.made.append(Rig(folder, self.reactor, self.pool, group.speed))
+        playing = [
+            ensureDeferred(rig.play(group.names))
+            for rig, group in zip(self.made, groups, strict=True)
+        ]
+        found = await gatherResults(playing, consumeErrors=True)
+        return [each for wrong in found for each in wrong]
+
+    async def close(self) -> None:
+        """End all of it."""
+        for rig in self.made:
+            rig.kill()
+        await deferLater(self.reactor, 0.3)
+        for rig in self.made:
+            await rig.close()
+        await deferLater(self.reactor, 0.05)
+        self.pool.stop()
+
+
+@pytest.fixture
+def rigs(tmp_path: Path) -> Iterator[Rigs]:
+    """Rigs, none made yet."""
+    from twisted.internet import reactor
+
+    made = Rigs(tmp_path, reactor)
+    yield made
+    pytest_twisted.blockon(ensureDeferred(made.close()))
+
+
+def test_every_scenario_is_played() -> None:
+    """What comes with the twin is played here, in the one test or the other."""
+    played = [name for group in (*SHORT, *LONG) for name in group.names]
+    assert sorted(played) == scenario_names()
+
+
+async def test_what_is_expected_is_reported(rigs: Rigs) -> None:
+    """A gantry tells all that the short scenarios expect, in time, without a traceback."""
+    assert await rigs.play(SHORT) == []
+    assert all("Traceback" not in rig.daemon.text for rig in rigs.made)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+async def test_what_takes_longer_is_reported_too(rigs: Rigs) -> None:
+    """So it does for all the others."""
+    assert await rigs.play(LONG) == []
+    assert all("Traceback" not in rig.daemon.text for rig in rigs.made)
