@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import pytest_twisted
 from twisted.internet.defer import ensureDeferred
@@ -48,6 +49,13 @@ class Rig:
             return await self.names() == list(names)
 
         await until(self.reactor, f"{names} online", ready, 15.0)
+
+    async def taken(self) -> int:
+        """Return how many configurations were taken."""
+        metrics = await self.client.text(f"http://127.0.0.1:{self.web}/metrics")
+        found = re.search(r'gantry_config_reloads_total\{result="done"\} ([0-9]+)', metrics)
+        assert found is not None
+        return int(found[1])
 
     def hang_up(self, text: str) -> None:
         """Write the file, and send SIGHUP."""
@@ -109,4 +117,38 @@ device_uid = "bms-0001"
         return bool(history["samples"])
 
     await until(rig.reactor, "a history", recorded, 10.0)
+    assert rig.daemon.end()
+
+
+@pytest.mark.long
+async def test_a_thousand_hang_ups_leave_nothing_behind(rig: Rig) -> None:
+    """Alternating files, one signal after another: no socket, thread or memory more at the end."""
+    await rig.online("ups1", "pc1")
+    more = f"""
+[[device]]
+name = "ups2"
+kind = "ups-card-http"
+url = "http://127.0.0.1:{rig.twin.port("ups-http")}/"
+callback = "http://127.0.0.1:{free_port()}/post"
+[remotecontrol]
+listen = "tcp:{free_port()}:interface=127.0.0.1"
+"""
+    process = psutil.Process(rig.daemon.process.pid)
+    before: tuple[int, int, int] | None = None
+    for number in range(1, 1001):
+        rig.hang_up(rig.good + (more if number % 2 else ""))
+
+        async def taken(number: int = number) -> bool:
+            return await rig.taken() >= number
+
+        await until(rig.reactor, f"change {number}", taken, 10.0)
+        if number in {100, 1000}:
+            await deferLater(rig.reactor, 1.0)
+            now = (process.num_fds(), process.num_threads(), process.memory_info().rss)
+            before = before or now
+            assert now[0] <= before[0] + 3
+            assert now[1] <= before[1] + 1
+            assert now[2] <= before[2] + 12 * 2**20
+    assert await rig.taken() == 1000
+    await rig.online("ups1", "pc1")
     assert rig.daemon.end()
