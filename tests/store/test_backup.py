@@ -19,6 +19,7 @@ from twisted_gantry.store import backup, history_schema
 from twisted_gantry.store.backup import COPY
 from twisted_gantry.store.schema import FILE
 from twisted_gantry.store.store import SqliteStore, open_store
+from twisted_gantry.uplinks.fogslink import LAST_PACK
 
 
 @pytest.fixture
@@ -68,6 +69,20 @@ def test_a_copy_holds_what_was_kept(
         assert db.execute("PRAGMA journal_mode").fetchall() == [("delete",)]
         assert db.execute("SELECT count(*) FROM outbox").fetchone() == (30,)
         assert db.execute("SELECT value FROM setting").fetchone() == ('"门架"',)
+
+
+def test_a_number_that_was_given_is_not_in_the_copy(
+    calls: Calls, store: SqliteStore, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A gantry that is restored begins with numbers that nobody has seen, as at its first start."""
+    calls.run(store.put_setting(LAST_PACK, 7), store.put_setting("etc.steering", {}))
+    copied = store.backup(False)
+    calls.run(copied)
+    with _opened(result_of(copied), tmp_path_factory.mktemp("away")) as db:
+        assert db.execute("SELECT name FROM setting").fetchall() == [("etc.steering",)]
+    kept = store.settings()
+    calls.run(kept)
+    assert result_of(kept)[LAST_PACK] == 7
 
 
 def test_a_copy_opens_as_a_store(

@@ -19,9 +19,16 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
 from twisted_gantry.site.interfaces import CannotBackUp
+from twisted_gantry.store.schema import FILE
 
 COPY = "backup.tmp"
 """The copy, until it is whole and loses its name: what is found at a start is of no use."""
+
+NOT_COPIED = (("fogslink.last-pack",),)
+"""Settings without which a restored store is better: a number that was given is given once.
+
+What was sent since the copy was made bore numbers that it does not know of.
+"""
 
 # Pages of one step: after each it is seen whether the copy is still wanted.
 _STEP = 256
@@ -87,6 +94,8 @@ def _copy(folder: Path, name: str, stopped: Callable[[], bool]) -> IO[bytes]:
     try:
         with closing(_connect(path)) as source, closing(_connect(copy)) as target:
             _copy_pages(source, target, folder, stopped)
+            if name == FILE:
+                target.executemany("DELETE FROM setting WHERE name = ?", NOT_COPIED)
         return copy.open("rb")
     finally:
         copy.unlink()
