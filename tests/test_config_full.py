@@ -155,6 +155,14 @@ def test_a_wrong_interlock_is_told(lines: str, key: str, text: str) -> None:
     assert text in found[f"interlock[1].{key}"]
 
 
+def test_a_wrong_device_is_not_a_second_mistake_of_its_interlock() -> None:
+    """What is wrong with a device is told once, there."""
+    broken = FULL.replace('url = "http://192.168.1.30"', 'url = "pigeon://x"')
+    with pytest.raises(ConfigError) as caught:
+        load(f'{broken}[[interlock]]\nwhen = "ups1.mains_abnormal"\n{OFF}')
+    assert [problem.key for problem in caught.value.problems] == ["device[2].url"]
+
+
 def test_interlocks_that_would_fight_are_refused() -> None:
     """Two that set the same thing differently; the other is named."""
     first = f'[[interlock]]\nname = "dark"\nwhen = "ups1.mains_abnormal"\n{OFF}\n'

@@ -142,7 +142,7 @@ class _Reader:
         remote = self._remotecontrol(etc, test_auth) if "remotecontrol" in root else None
         monitor = self._monitor(test_auth) if "monitor" in root else None
         self._check_uploads(taken="monitor" in root)
-        tried = {name: device for name, (device, _) in self._tried.items()}
+        tried = {name: self._tried.get(name, (None,))[0] for name in devices}
         interlocks = read_interlocks(
             document, self.secret, tried, lambda name: self._wrong_point(name, devices)
         )

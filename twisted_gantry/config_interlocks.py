@@ -14,17 +14,19 @@ from twisted_gantry.site.secret import Secret
 def read_interlocks(
     document: Document,
     secret: Callable[[Any], Secret],
-    devices: Mapping[str, IDevice],
+    devices: Mapping[str, IDevice | None],
     wrong_point: Callable[[str], str],
 ) -> tuple[Interlock, ...]:
     """Return the interlocks; what is wrong is noted in `document`.
 
-    `devices` are those that could be built; `wrong_point(name)` says what is wrong with a point.
+    `devices` are all, None for those that could not be built; `wrong_point(name)` says what is
+    wrong with a point.
     """
     found: list[tuple[Path, Interlock]] = []
     types = {
         f"{name}.{command}": kind
         for name, device in devices.items()
+        if device is not None
         for command, kind in device.commands.items()
     }
     for index, table in enumerate(document.tables("interlock")):
@@ -53,7 +55,7 @@ def _interlock(
     path: Path,
     settings: InterlockSettings,
     number: str,
-    devices: Mapping[str, IDevice],
+    devices: Mapping[str, IDevice | None],
     wrong_point: Callable[[str], str],
 ) -> Interlock | None:
     try:
@@ -84,10 +86,12 @@ def _interlock(
     )
 
 
-def _wrong_action(action: Action, devices: Mapping[str, IDevice], *, confirmed: bool) -> str:
-    device = devices.get(action.target)
-    if device is None:
+def _wrong_action(action: Action, devices: Mapping[str, IDevice | None], *, confirmed: bool) -> str:
+    if action.target not in devices:
         return f"there is no device {action.target!r}; it is written device.command"
+    device = devices[action.target]
+    if device is None:
+        return ""  # its own mistakes are told; what it can do is not known
     kind = device.commands.get(action.command)
     if kind is None:
         can = ", ".join(sorted(device.commands)) or "nothing"
