@@ -207,6 +207,12 @@ class _QuietSite(Site):
         """Say nothing."""
 
 
+def cut(request: HttpRequest) -> None:
+    """Drop the connection of a request, without waiting for what is still to be written."""
+    channel: Any = request.channel
+    channel.transport.abortConnection()
+
+
 def with_backlog(endpoint: str, limits: Limits) -> str:
     """Return a server endpoint description whose queue holds as many as may connect.
 

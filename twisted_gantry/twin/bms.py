@@ -7,10 +7,8 @@ PUT, and of itself every `REFRESH_S`, so that a GET may be stale.
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from klein import Klein
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -21,6 +19,7 @@ from werkzeug.exceptions import HTTPException
 
 from twisted_gantry.net.http_server import Limits, bounded_site
 from twisted_gantry.net.json_http import argument
+from twisted_gantry.twin.cut_off import cut_off
 from twisted_gantry.twin.faults import EMS, Faults
 from twisted_gantry.twin.faults import Settings as FaultSettings
 from twisted_gantry.twin.world.storage import Storage
@@ -150,7 +149,7 @@ class Ems:
         """Answer one request, and misbehave as it is set."""
         faults = self._faults.of(EMS)
         if faults.refuse:
-            return await self._cut(request)
+            return await cut_off(request, self.counts)
         taken = faults.http_status is None and faults.code is None and not faults.busy
         status, reply = self._take(request, call) if taken else self._turn_away(faults)
         drop = taken and self._faults.strikes(faults.drop)
@@ -158,7 +157,7 @@ class Ems:
         if faults.delay:
             await deferLater(self._clock, faults.delay)
         if drop:
-            return await self._cut(request)
+            return await cut_off(request, self.counts)
         request.setResponseCode(status)
         if reply is None:
             return b""
@@ -185,11 +184,3 @@ class Ems:
             return 200, Reply(int(faults.code), "", "")
         self.counts["http-status"] += 1
         return faults.http_status or 429, None
-
-    async def _cut(self, request: HttpRequest) -> bytes:
-        """Cut the connection, and never answer."""
-        self.counts["cut"] += 1
-        channel: Any = request.channel
-        channel.transport.abortConnection()
-        gone: Deferred[bytes] = Deferred()  # klein cancels it when the connection is lost
-        return await gone

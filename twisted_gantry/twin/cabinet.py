@@ -29,6 +29,7 @@ from twisted_gantry.twin.cabinet_readings import (
     urgent_state,
     with_quirks,
 )
+from twisted_gantry.twin.cut_off import cut_off
 from twisted_gantry.twin.etc import CHINA
 from twisted_gantry.twin.etc_entry import (
     DEFAULT_RATE,
@@ -167,7 +168,7 @@ class CabinetTwin(NamedService):
     async def remote_control(self, request: HttpRequest) -> bytes:
         """Take one command, and misbehave as it is set; without power, nobody answers."""
         if not self.cabinet.powered:
-            return await self._entry.cut(request)
+            return await cut_off(request, self.counts)
         return await self._entry.serve(request, self._take)
 
     @app.handle_errors(Exception)

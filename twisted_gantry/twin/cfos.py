@@ -6,10 +6,8 @@ Source: `002_2847ebbe8bebf00a.txt`. Whatever is wrong with a call is told by a J
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 from klein import Klein
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -22,6 +20,7 @@ from twisted_gantry.net.http_server import Limits, bounded_site
 from twisted_gantry.net.json_http import argument, header, respond
 from twisted_gantry.twin.cfos_calls import MAX_PASSWORD, Calls, Password, Query
 from twisted_gantry.twin.cfos_manager import Complaint, Manager, Unauthorized
+from twisted_gantry.twin.cut_off import cut_off
 from twisted_gantry.twin.faults import CFOS, Faults
 from twisted_gantry.twin.world.charging import ChargingSite
 from twisted_gantry.wire.errors import WireError
@@ -89,7 +88,7 @@ class PowerBrain:
     async def _misbehave(self, request: Request, act: Callable[[], bytes]) -> bytes:
         faults = self._faults.of(CFOS)
         if faults.refuse:
-            return await self._cut(request)
+            return await cut_off(request, self.counts)
         lost = garbage = False
         if faults.http_status is not None:
             self.counts["http-status"] += 1
@@ -105,7 +104,7 @@ class PowerBrain:
         if faults.delay:
             await deferLater(self._clock, faults.delay)
         if lost:
-            return await self._cut(request)
+            return await cut_off(request, self.counts)
         if garbage:
             self.counts["garbage"] += 1
             return b"\xff" + self._faults.garbage()  # 0xFF: never JSON, never UTF-8
@@ -152,11 +151,3 @@ class PowerBrain:
         self.counts["unauthorized"] += 1
         request.setHeader(b"WWW-Authenticate", _CHALLENGE)
         return respond(request, "wrong admin password", 401)
-
-    async def _cut(self, request: Request) -> bytes:
-        """Cut the connection, and never answer."""
-        self.counts["cut"] += 1
-        channel: Any = request.channel
-        channel.transport.abortConnection()
-        gone: Deferred[bytes] = Deferred()  # klein cancels it when the connection is lost
-        return await gone

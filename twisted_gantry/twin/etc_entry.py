@@ -6,9 +6,7 @@ in `faults.py`.
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -18,6 +16,7 @@ from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException
 
 from twisted_gantry.net.http_server import Limits
+from twisted_gantry.twin.cut_off import cut_off
 from twisted_gantry.twin.faults import Faults
 from twisted_gantry.twin.faults import Settings as FaultSettings
 from twisted_gantry.wire import etc
@@ -76,7 +75,7 @@ class Entry:
         """Answer one request, and misbehave as it is set."""
         faults = self._faults.of(self._face)
         if faults.refuse:
-            return await self.cut(request)
+            return await cut_off(request, self._counts)
         assert request.content is not None  # set once the request is complete
         body = request.content.read()
         headers = {
@@ -94,7 +93,7 @@ class Entry:
         if faults.delay:
             await deferLater(self._clock, faults.delay)
         if drop:
-            return await self.cut(request)
+            return await cut_off(request, self._counts)
         if answer is None:
             self._counts["http-status"] += 1
             request.setResponseCode(faults.http_status or 503)
@@ -104,14 +103,6 @@ class Entry:
             self._counts["garbage"] += 1
             return b"\xff" + self._faults.garbage()  # 0xFF: never JSON, never UTF-8
         return answer.encode()
-
-    async def cut(self, request: HttpRequest) -> bytes:
-        """Cut the connection, and never answer."""
-        self._counts["cut"] += 1
-        channel: Any = request.channel
-        channel.transport.abortConnection()
-        gone: Deferred[bytes] = Deferred()  # klein cancels it when the connection is lost
-        return await gone
 
     def _answer(
         self, body: bytes, headers: dict[str, str], faults: FaultSettings, take: Take

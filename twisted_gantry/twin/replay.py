@@ -22,7 +22,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from twisted_gantry.net.addresses import is_loopback
 from twisted_gantry.net.http_client import BoundedClient, NoAnswer, persistent_pool, treq_client
-from twisted_gantry.net.http_server import Limits, bounded_site
+from twisted_gantry.net.http_server import Limits, bounded_site, cut
 from twisted_gantry.net.listener import Listener
 from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.twin.cabinet_monitor import Monitor, NotTaken
@@ -196,8 +196,7 @@ class ReplayResource(Resource):
 
     def _answer(self, request: Request, turn: Turn, live: str) -> None:
         if turn.body is None:
-            channel: Any = request.channel
-            channel.transport.abortConnection()
+            cut(request)
             return
         request.setResponseCode(turn.status)
         if turn.content_type:

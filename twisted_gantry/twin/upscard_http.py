@@ -27,7 +27,7 @@ from twisted_gantry.net.http_client import (
     persistent_pool,
     treq_client,
 )
-from twisted_gantry.net.http_server import Limits, bounded_site
+from twisted_gantry.net.http_server import Limits, bounded_site, cut
 from twisted_gantry.twin.faults import UPS_HTTP, Faults
 from twisted_gantry.twin.upscard import BUSY_ABOVE, PAUSE_ABOVE, Answer, Answers, Card
 from twisted_gantry.wire.frames import MAX_OBJECT
@@ -151,8 +151,7 @@ class UpsHttpFace(Service):
     def _cut(self, request: Request) -> int:
         self.counts["cut"] += 1
         request.notifyFinish().addErrback(lambda _: None)
-        channel: Any = request.channel
-        channel.transport.abortConnection()
+        cut(request)
         return NOT_DONE_YET
 
     # -- its result

@@ -20,15 +20,16 @@ from twisted_gantry.net.json_http import (
 from twisted_gantry.site import commands
 from twisted_gantry.site.alarms import Severity
 from twisted_gantry.site.history import IHistory
-from twisted_gantry.site.interfaces import AuditEntry, Ledger
+from twisted_gantry.site.interfaces import AuditEntry
 from twisted_gantry.site.lasting import lasting
 from twisted_gantry.site.site import Site
 from twisted_gantry.site.status import State
 from twisted_gantry.web import openapi, shapes
-from twisted_gantry.web.audited import audited, who_asks
+from twisted_gantry.web.audited import who_asks
 from twisted_gantry.web.bodies import CommandBody, RetryBody, flag_of, limit_of, read_body
 from twisted_gantry.web.history import HistoryView
 from twisted_gantry.web.maintenance import Maintenance
+from twisted_gantry.web.set_aside import change_set_aside, check_uplink, uplinks_meant
 from twisted_gantry.web.stream import Stream
 
 
@@ -184,7 +185,7 @@ class LocalApi:
         """
         uplink, state = argument(request, "uplink"), argument(request, "state")
         if uplink:
-            self._check_uplink(uplink)
+            check_uplink(self._site, uplink)
         if state not in ("", "queued", "set-aside"):
             raise HttpError(400, "bad-state", "state is queued or set-aside")
         limit, bodies = limit_of(request), flag_of(request, "bodies")
@@ -197,9 +198,7 @@ class LocalApi:
         """Queue what was set aside again and try now; return `{"retried": <how many>}`."""
         refuse_foreign_origin(request)
         body = read_body(request, RetryBody)
-        if body.uplink is not None:
-            self._check_uplink(body.uplink)
-        chosen = list(self._site.uplinks) if body.uplink is None else [body.uplink]
+        chosen = uplinks_meant(self._site, body.uplink)
         retried = await lasting(self._retry(chosen, body.ids, who_asks(request)))
         return respond(request, {"retried": retried})
 
@@ -226,20 +225,11 @@ class LocalApi:
         site = self._site
         args = {} if ids is None else {"ids": ids}
         entry = AuditEntry(site.door.new_id(), self._now(), who, uplink, "outbox-retry", args)
-        async with audited(site.store, entry) as ending:
-            count: int = await site.store.retry_reports(uplink, ids)
-            ledger: Ledger = await site.store.ledger(uplink)
-            ending.detail = f"reports queued again: {count}"
-        if ledger.set_aside == 0:
-            site.alarms.clear(f"{uplink}.set-aside")
+        retry = site.store.retry_reports
+        count = await change_set_aside(site, entry, retry, ids, "reports queued again")
         # Also when nothing was set aside: what waits out a pause is then tried now.
         site.uplinks[uplink].retry()
         return count
-
-    def _check_uplink(self, name: str) -> None:
-        if name not in self._site.uplinks:
-            known = ", ".join(self._site.uplinks) or "none"
-            raise HttpError(404, "no-such-uplink", f"there is no such uplink; there are: {known}")
 
 
 handle_errors(LocalApi.app)

@@ -9,6 +9,8 @@ from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTim
 from twisted.web.server import Request
 from zope.interface import implementer
 
+from twisted_gantry.net.http_server import cut
+
 # Seconds in which a client has to take what was written, or it is cut off.
 STALLED = 30.0
 _CHUNK = 64 * 1024
@@ -81,8 +83,7 @@ class FileStream:
 
     def _cut(self) -> None:
         """Drop the connection: its loss ends the rest."""
-        channel: Any = self._request.channel
-        channel.transport.abortConnection()
+        cut(self._request)
         self.stopProducing()
 
     def pauseProducing(self) -> None:  # noqa: N802

@@ -10,12 +10,13 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
 from twisted_gantry.net.json_http import HttpError, refuse_foreign_origin, respond
-from twisted_gantry.site.interfaces import AuditEntry, CannotBackUp, Ledger, Outcome
+from twisted_gantry.site.interfaces import AuditEntry, CannotBackUp, Outcome
 from twisted_gantry.site.lasting import lasting
 from twisted_gantry.site.site import Site
 from twisted_gantry.web.audited import audited, who_asks
 from twisted_gantry.web.bodies import RetryBody, read_body
 from twisted_gantry.web.file_stream import Client, FileStream, InThread
+from twisted_gantry.web.set_aside import change_set_aside, uplinks_meant
 
 # The HTTP statuses of what keeps a copy from being made.
 _STATUS = {"backup-runs": 409, "no-room": 507, "no-history": 404, "no-file": 404}
@@ -64,11 +65,7 @@ class Maintenance:
             raise HttpError(
                 400, "not-confirmed", "what is dropped is never reported: that needs confirm: true"
             )
-        known = self._site.uplinks
-        if body.uplink is not None and body.uplink not in known:
-            names = ", ".join(known) or "none"
-            raise HttpError(404, "no-such-uplink", f"there is no such uplink; there are: {names}")
-        chosen = list(known) if body.uplink is None else [body.uplink]
+        chosen = uplinks_meant(self._site, body.uplink)
         dropped = await lasting(self._drop(chosen, body.ids, who_asks(request)))
         return respond(request, {"dropped": dropped})
 
@@ -80,13 +77,7 @@ class Maintenance:
         site = self._site
         args = {} if ids is None else {"ids": ids}
         entry = AuditEntry(site.door.new_id(), self._now(), who, uplink, "outbox-drop", args)
-        async with audited(site.store, entry) as ending:
-            count: int = await site.store.drop_reports(uplink, ids)
-            ledger: Ledger = await site.store.ledger(uplink)
-            ending.detail = f"reports dropped: {count}"
-        if ledger.set_aside == 0:
-            site.alarms.clear(f"{uplink}.set-aside")
-        return count
+        return await change_set_aside(site, entry, site.store.drop_reports, ids, "reports dropped")
 
     async def backup(self, request: Request) -> None:
         """Send a copy of the store as of now, or of the history: an SQLite database.

@@ -8,7 +8,7 @@ one of its codes; another path, another verb, a long body and a slow one are pla
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -21,7 +21,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from twisted_gantry.net.addresses import host_of, network
-from twisted_gantry.net.http_server import Limits
+from twisted_gantry.net.http_server import Limits, cut
 from twisted_gantry.net.json_http import HttpError, header, respond_error
 from twisted_gantry.site.interfaces import IPlatform, WrongSetting
 from twisted_gantry.site.secret import Secret
@@ -164,8 +164,7 @@ class RemoteControl:
         if client.gone:
             self.counts["hung-up"] += 1
         elif request.startedWriting:
-            channel: Any = request.channel
-            channel.transport.abortConnection()  # half a picture cannot become an answer
+            cut(request)  # half a picture cannot become an answer
         else:
             request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
             request.setHeader(b"Cache-Control", b"no-store")

@@ -15,6 +15,8 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.web.server import Request
 from zope.interface import implementer
 
+from twisted_gantry.net.http_server import cut
+
 # What is kept for those who come back or are slow: the more is kept, the fewer begin anew.
 RING_EVENTS = 2048
 RING_BYTES = 1 << 20
@@ -168,11 +170,11 @@ class Reader:
         """End the answer, and the connection; one that does not read is cut off."""
         if self._gone:
             return
-        channel: Any = self._request.channel
         if self.paused_at is not None:
             self._leave()
-            channel.transport.abortConnection()
+            cut(self._request)
             return
+        channel: Any = self._request.channel  # gone from the request once it is done
         self._request.unregisterProducer()
         self._leave()
         self.done.callback(b"")
