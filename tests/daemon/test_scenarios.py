@@ -1,14 +1,17 @@
 """Every scenario of the twin against a real gantry: what is to be reported is reported in time."""
 
+import json
 import random
 import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from threading import Event
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 import pytest_twisted
@@ -17,12 +20,14 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from tests.daemon.process import AUTH, Client, Daemon, until
-from twisted_gantry.ctl.client import Api
+from tests.daemon.process import AUTH, Client, Daemon, TimedOut, until
+from twisted_gantry.ctl.client import Api, ApiError
 from twisted_gantry.ctl.scenario import follow
 from twisted_gantry.ctl.scenario_judge import SCENARIO, Judge
 from twisted_gantry.twin.scenario import load_scenario, scenario_names
 from twisted_gantry.twin.twin import ON_FREE_PORTS, Twin, TwinSettings, build_twin
+from twisted_gantry.wire.bms import OperatingStatus
+from twisted_gantry.wire.upscard_values import decode_live
 
 # As the demo is, with shorter periods: the scenarios can run faster than they are made for.
 SITE = """
@@ -85,6 +90,7 @@ auth = "{auth}"
 listen = "tcp:{web}:interface=127.0.0.1"
 """
 
+SLOWEST_POLL_S = 2.0
 FACES = ("ups-tcp", "ups-http", "cfos", "ems", "cabinet", "etc", "fogslink")
 
 
@@ -211,6 +217,88 @@ class Rig:
             self.daemon.kill()
 
 
+class Walk:
+    """Asks every face over its own protocol whether there are mains; all calls block.
+
+    The cabinet, the platform and the cloud are told things, or tell them unasked: what is looked at
+    is what they sent, or what they have.
+    """
+
+    def __init__(self, rig: Rig) -> None:
+        self._port = rig.twin.port
+        self._twin = Api(f"http://127.0.0.1:{self._port('control')}")
+        self._gantry = Api(f"http://127.0.0.1:{rig.web}")
+
+    def told(self) -> dict[str, bool]:
+        """Return the answer of each face."""
+        ways = (
+            self._ups_tcp, self._ups_http, self._cfos, self._ems, self._cabinet, self._etc,
+            self._fogslink,
+        )  # fmt: skip
+        return dict(zip(FACES, (way() for way in ways), strict=True))
+
+    def _ups_tcp(self) -> bool:
+        with socket.create_connection(("127.0.0.1", self._port("ups-tcp")), 5) as card:
+            card.sendall(b'{"session":"1","cmd":"QAD"}')
+            return _good(_object(card))
+
+    def _ups_http(self) -> bool:
+        with socket.create_server(("127.0.0.1", 0)) as here:
+            here.settimeout(5)
+            host = f"http://127.0.0.1:{here.getsockname()[1]}/"
+            card = Api(f"http://127.0.0.1:{self._port('ups-http')}")
+            with suppress(ApiError):  # a command is answered by nothing, which is no JSON
+                card.post("/", {"session": "1", "host": host, "cmd": "QAD"})
+            caller, _ = here.accept()
+            with caller:
+                caller.settimeout(5)
+                good = _good(_object(caller))
+                caller.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                return good
+
+    def _cfos(self) -> bool:
+        brain = Api(f"http://127.0.0.1:{self._port('cfos')}")
+        devices = brain.get("/cnf", {"cmd": "get_dev_info"}).document["devices"]
+        [meter] = [each for each in devices if each["dev_id"] == "M1"]
+        return bool(meter["voltage_l1"] > 180)
+
+    def _ems(self) -> bool:
+        url = f"http://127.0.0.1:{self._port('ems')}/wad/ems/v1/api/bms-control/sync"
+        with urlopen(Request(f"{url}?device_uid=bms-0001", method="PUT"), timeout=5) as answer:
+            status = json.load(answer)["data"]["operating_status"]
+        return OperatingStatus(status) is OperatingStatus.CHARGING  # from the mains
+
+    def _cabinet(self) -> bool:
+        active = self._gantry.get("/api/v1/alarms", {"active": "1"}).document["alarms"]
+        return "cab1.mains-abnormal" not in {each["alarm"] for each in active}
+
+    def _etc(self) -> bool:
+        query = {"method": "cabinetStatusUpdate", "limit": "1"}
+        [newest] = self._twin.get("/twin/v1/etc/requests", query).document["requests"]
+        assert newest["answer"]["code"] == "1000"
+        return bool(newest["body"]["cabinetStatus"]["elec"][0]["status"] == "1")
+
+    def _fogslink(self) -> bool:
+        records = self._twin.get("/twin/v1/fogslink/records", {}).document["records"]
+        values = {each["eChan"]: each["eVal"] for each in sorted(records, key=itemgetter("at"))}
+        return float(values["P0-C1"]) > 180
+
+
+def _object(peer: socket.socket) -> bytes:
+    """Return the JSON object that a peer sends, whatever comes before it."""
+    data = b""
+    while not data.endswith(b"}"):
+        got = peer.recv(65536)
+        assert got, data
+        data += got
+    return data[data.index(b"{") :]
+
+
+def _good(reply: bytes) -> bool:
+    """Tell what a card says of the mains."""
+    return not decode_live(json.loads(reply)["value"])["mains_abnormal"].value
+
+
 class Rigs:
     """Makes rigs that run at the same time."""
 
@@ -220,14 +308,17 @@ class Rigs:
         self.pool.start()
         self.made: list[Rig] = []
 
+    def make(self, speed: float) -> Rig:
+        """Return one more rig, which is starting."""
+        folder = self.folder / str(len(self.made))
+        self.made.append(Rig(folder, self.reactor, self.pool, speed))
+        return self.made[-1]
+
     async def play(self, groups: Sequence[Group]) -> list[str]:
         """Run all groups, each with a twin and a gantry of its own; return what is wrong."""
-        for number, group in enumerate(groups):
-            folder = self.folder / str(number)
-            self.made.append(Rig(folder, self.reactor, self.pool, group.speed))
+        made = [self.make(group.speed) for group in groups]
         playing = [
-            ensureDeferred(rig.play(group.names))
-            for rig, group in zip(self.made, groups, strict=True)
+            ensureDeferred(rig.play(group.names)) for rig, group in zip(made, groups, strict=True)
         ]
         found = await gatherResults(playing, consumeErrors=True)
         return [each for wrong in found for each in wrong]
@@ -263,6 +354,39 @@ async def test_what_is_expected_is_reported(rigs: Rigs) -> None:
     """A gantry tells all that the short scenarios expect, in time, without a traceback."""
     assert await rigs.play(SHORT) == []
     assert all("Traceback" not in rig.daemon.text for rig in rigs.made)
+
+
+async def test_within_a_poll_every_face_tells_of_the_mains(rigs: Rigs) -> None:
+    """At sixty times the speed all protocols agree, on their failure and on their return.
+
+    Among them is the platform, which then has the report of the alarm.
+    """
+    rig = rigs.make(60)
+    await rig.online()
+    walk = Walk(rig)
+
+    async def all_say(good: bool, seconds: float) -> None:
+        async def do() -> bool:
+            told.append(await deferToThreadPool(rig.reactor, rig.pool, walk.told))
+            return set(told[-1].values()) == {good}
+
+        told: list[dict[str, bool]] = []
+        try:
+            await until(rig.reactor, "all to agree", do, seconds)
+        except TimedOut:
+            raise AssertionError(f"{good} is not what all say: {told[-1]}") from None
+
+    await all_say(True, 20)
+    begun = rig.reactor.seconds()
+    twin = f"http://127.0.0.1:{rig.twin.port('control')}"
+    await rig.client.send("POST", f"{twin}{SCENARIO}", {"name": "mains-failure"})
+    await all_say(False, SLOWEST_POLL_S)
+    assert rig.reactor.seconds() - begun < SLOWEST_POLL_S
+    await until(rig.reactor, "the mains", lambda: rig.twin.world.mains.usable(("r",)), 15)
+    assert rig.reactor.seconds() - begun > 9  # ten minutes
+    returned = rig.reactor.seconds()
+    await all_say(True, SLOWEST_POLL_S)
+    assert rig.reactor.seconds() - returned < SLOWEST_POLL_S
 
 
 @pytest.mark.long

@@ -304,6 +304,9 @@ def test_it_backs_off_to_a_minute_and_recovers(rig: Rig) -> None:
         ({"refuse": True}, "the exchange failed: the connection was closed"),
         ({"drop": 1.0}, "the exchange failed: the connection was closed"),
         ({"delay": 30.0}, "no answer within 5 s"),
+        ({"half": 1.0}, "the connection was lost within the answer"),
+        ({"drip": 1}, "no answer within 5 s"),
+        ({"frozen": True}, "no answer within 5 s"),
     ],
 )
 def test_whatever_the_ems_answers_the_poller_lives(

@@ -204,6 +204,32 @@ def test_the_white_list_goes_down(both: Both) -> None:
     assert both.twin.white_list.admits("1234567")
 
 
+@pytest.mark.parametrize("fault", ["wrong_digest", "stale", "duplicate"])
+def test_uploads_that_are_signed_wrong_or_old_or_come_twice(both: Both, fault: str) -> None:
+    """Of three spoilt, the one that is right is taken; what is smoke stays smoke."""
+    both.faults.put(CABINET, {fault: 0.6})
+    both.world.smoke.warns = True
+    both.world.settle()
+    both.clock.run(100, 0.1)
+    assert both.bench.raised() == {"cab1.smoke"}
+    assert both.device.status.state.value == "online"
+    assert sum(both.twin.counts[name] for name in ("wrong-digest", "stale", "doubled")) > 1
+
+
+def test_a_cabinet_that_freezes(both: Both) -> None:
+    """It is offline while it hangs; what it saw meanwhile it tells afterwards."""
+    both.faults.put(CABINET, {"frozen": True})
+    both.world.smoke.warns = True
+    both.world.settle()
+    both.clock.run(200, 0.1)
+    assert both.device.status.state.value == "offline"
+    assert "cab1.smoke" not in both.bench.raised()
+    both.faults.clear(CABINET)
+    both.clock.run(61, 0.1)
+    assert both.device.status.state.value == "online"
+    assert "cab1.smoke" in both.bench.raised()
+
+
 def test_a_cabinet_that_goes_dark(both: Both) -> None:
     """A cabinet that answers no more is offline soon, and online soon after it is back."""
     both.faults.put(CABINET, {"refuse": True})

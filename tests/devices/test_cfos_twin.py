@@ -213,7 +213,16 @@ def _feed(keys: dict[str, Any]) -> FeedSettings:
 
 @pytest.mark.parametrize(
     "fault",
-    [{"http_status": 502}, {"busy": True}, {"refuse": True}, {"garbage": 1.0}, {"delay": 5.0}],
+    [
+        {"http_status": 502},
+        {"busy": True},
+        {"refuse": True},
+        {"garbage": 1.0},
+        {"delay": 5.0},
+        {"half": 1.0},
+        {"drip": 1},
+        {"frozen": True},
+    ],
 )
 def test_faults(rig: TwinRig, fault: dict[str, Any]) -> None:
     """Whatever the manager does wrong, it is offline with a reason, and back when it is over."""

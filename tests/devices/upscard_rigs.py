@@ -97,9 +97,12 @@ def client_to(network: MemoryNetwork, clock: TestClock) -> tuple[BoundedClient, 
     """Return a client whose requests all go to `network`, and its pool."""
     pool = persistent_pool(clock)
     agent = Agent.usingEndpointFactory(clock, _To(network), pool)
-    return BoundedClient(
-        HTTPClient(agent, data_to_body_producer=_AtOnce), clock, deadline=5.0
-    ), pool
+    treq = HTTPClient(agent, data_to_body_producer=_body)
+    return BoundedClient(treq, clock, deadline=5.0), pool
+
+
+def _body(data: Any) -> IBodyProducer:
+    return data if IBodyProducer.providedBy(data) else _AtOnce(data)
 
 
 class Rig:

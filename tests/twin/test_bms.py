@@ -236,6 +236,31 @@ def test_garbage_is_a_200_that_is_no_json(bench: Bench) -> None:
     assert acted(bench)
 
 
+def test_half_an_answer_is_of_something_done(bench: Bench) -> None:
+    """It ends short of its length, and the connection with it; what drips is whole in the end."""
+    bench.faults.put(EMS, {"drip": 10})
+    slow = bench.post({**OPEN, "command": 1})
+    bench.clock.pump([0.1] * 100)
+    assert slow.json["code"] == 0
+    bench.faults.put(EMS, {"half": 1.0})
+    exchange = bench.post(OPEN)
+    assert len(exchange.body) == len(slow.body) // 2
+    assert exchange.transport.disconnecting
+    assert acted(bench)
+
+
+def test_a_frozen_ems_does_nothing_yet(bench: Bench) -> None:
+    """It does it when it is over."""
+    bench.faults.put(EMS, {"frozen": True})
+    exchange = bench.post(OPEN)
+    bench.clock.advance(60)
+    assert not acted(bench)
+    bench.faults.clear(EMS)
+    bench.clock.advance(0.1)
+    assert acted(bench)
+    assert exchange.json["code"] == 0
+
+
 def test_a_delayed_answer_is_of_something_done_at_once(bench: Bench) -> None:
     """The command acts when it comes; its answer takes its time."""
     bench.faults.put(EMS, {"delay": 5.0})

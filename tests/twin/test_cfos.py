@@ -250,6 +250,28 @@ def test_a_delay_holds_the_answer_back(bench: Bench) -> None:
     bench.clock.advance(5)
 
 
+def test_half_an_answer_a_drip_and_frost(bench: Bench) -> None:
+    """Half ends short of its length; a drip is whole in the end; what is frozen waits."""
+    whole = bench.open("get_dev_info").body
+    misbehave(bench, half=1.0)
+    assert len(bench.open("get_dev_info").body) == len(whole) // 2
+    misbehave(bench, drip=1000)
+    slow = bench.open("get_dev_info")
+    assert len(slow.body) == 100
+    bench.clock.pump([0.1] * 100)
+    assert len(slow.json["devices"]) == len(json.loads(whole)["devices"])
+    misbehave(bench, frozen=True)
+    exchange = bench.request(
+        "cmd=modbus&device=evse&write=8093&value=100", headers=basic(bench.password)
+    )
+    bench.clock.pump([0.1] * 100)
+    assert exchange.raw == b""
+    bench.faults.clear(CFOS)
+    assert bench.register("8093") == 160
+    bench.clock.advance(0.1)
+    assert bench.register("8093") == 100
+
+
 def test_faults_are_asked_for_by_its_name(bench: Bench) -> None:
     """The real settings, not a stand-in: without any it behaves."""
     assert isinstance(bench.faults, Faults)

@@ -255,6 +255,73 @@ def test_garbage_is_a_200_that_is_no_json(bench: Bench) -> None:
     assert kept_codes(bench) == ["1000"]
 
 
+def test_half_an_answer_is_cut_short(bench: Bench) -> None:
+    """The report is taken; the answer ends short of its length, and the connection with it."""
+    whole = len(bench.post(report()).body)
+    bench.faults.put(ETC, {"half": 1})
+    exchange = bench.post(report(time_stamp=NOW + 1))
+    assert exchange.status == 200
+    assert f"Content-Length: {whole}".encode() in exchange.raw
+    assert len(exchange.body) == whole // 2
+    assert exchange.transport.disconnecting
+    assert kept_codes(bench) == ["1000", "1000"]
+    assert not bench.clock.getDelayedCalls()
+
+
+def test_half_an_answer_that_is_not_read_is_cut_off(bench: Bench) -> None:
+    """A client that does not let go is not waited for."""
+    cut: list[object] = []
+    bench.faults.put(ETC, {"half": 1, "delay": 1})
+    exchange = bench.post(report())
+    transport: Any = exchange.transport
+    transport.abortConnection = lambda: cut.append(transport)
+    bench.clock.advance(1)
+    assert exchange.transport.disconnecting
+    assert cut == []
+    bench.clock.advance(3)
+    assert cut == [transport]
+    exchange.close()
+
+
+def test_a_slow_drip_comes_whole_in_the_end(bench: Bench) -> None:
+    """So many bytes a second; an answer of no bytes comes at once."""
+    bench.faults.put(ETC, {"drip": 10})
+    exchange = bench.post(report())
+    assert len(exchange.body) == 1
+    bench.clock.pump([0.1] * 9)
+    assert len(exchange.body) == 10
+    bench.clock.pump([0.1] * 100)
+    assert exchange.json["code"] == "1000"
+    bench.faults.put(ETC, {"drip": 10, "http_status": 503})
+    assert bench.post(report()).status == 503
+
+
+def test_a_frozen_platform_takes_it_when_it_is_over(bench: Bench) -> None:
+    """Nothing is taken and nothing answered until then; who left is forgotten."""
+    bench.faults.put(ETC, {"frozen": True})
+    waiting, gone = bench.post(report()), bench.post(report(time_stamp=NOW + 1))
+    gone.close()
+    bench.clock.pump([0.1] * 100)
+    assert waiting.raw == b""
+    assert kept_codes(bench) == []
+    bench.faults.clear(ETC)
+    bench.clock.advance(0.1)
+    assert waiting.json["code"] == "1000"
+    assert kept_codes(bench) == ["1000"]
+    assert not bench.clock.getDelayedCalls()
+
+
+def test_a_platform_that_freezes_before_its_answer(bench: Bench) -> None:
+    """What was taken is answered when it is over."""
+    bench.faults.put(ETC, {"delay": 1})
+    exchange = bench.post(report())
+    bench.faults.put(ETC, {"frozen": True, "for": 5})
+    bench.clock.pump([0.1] * 45)
+    assert exchange.raw == b""
+    bench.clock.pump([0.1] * 10)
+    assert exchange.json["code"] == "1000"
+
+
 @pytest.mark.parametrize(
     ("fault", "code"),
     [({"busy": True}, "1005"), ({"code": "1008"}, "1008"), ({"code": "4711"}, "4711")],

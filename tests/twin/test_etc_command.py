@@ -1,5 +1,7 @@
 """The platform as it commands: a signed request to a gantry, and the answer as it came."""
 
+from collections import Counter
+from random import Random
 from typing import Any
 
 import msgspec
@@ -9,13 +11,15 @@ from twisted.python.failure import Failure
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 
-from tests.support import TestClock, fired
+from tests.devices.upscard_rigs import client_to
+from tests.support import MemoryNetwork, TestClock, fired
 from tests.twin.cabinet_bench import Bench, Wire
 from tests.twin.helpers import AUTH, GANTRY_ID, Http, http, report
 from twisted_gantry.net.http_server import bounded_site
 from twisted_gantry.twin.etc import REMOTE_URL, NotReached, Platform
 from twisted_gantry.twin.etc_control import EtcControl
 from twisted_gantry.twin.etc_entry import LIMITS
+from twisted_gantry.twin.faults import ETC, Faults
 from twisted_gantry.wire import etc
 from twisted_gantry.wire.etc import Card, CardList, Method
 
@@ -53,9 +57,9 @@ class Rig:
         self.gantry = Gantry()
         self.wire = Wire(self.gantry)
         self.clock.network = self.wire  # type: ignore[assignment]
-        cabinet = Bench(started=False)  # for its faults alone
+        self.faults = Faults(self.clock.seconds, Random(1))
         self.platform = Platform(
-            cabinet.faults,
+            self.faults,
             self.clock,
             self.clock.now,
             gantry_id=GANTRY_ID,
@@ -104,6 +108,78 @@ def test_a_command_is_signed_and_stamped(rig: Rig) -> None:
     assert request.fields == {"cmd": "2", "unlockDoorId": "1"}
     assert rig.wire.urls == [REMOTE_URL]
     assert rig.platform.counts["commands"] == 1
+
+
+def checked(rig: Rig, number: int = 0) -> etc.Code:
+    """Return what a strict gantry makes of a request that came."""
+    headers, body = rig.gantry.got[number]
+    try:
+        etc.check_request(
+            body,
+            headers,
+            auth=AUTH,
+            methods=etc.REMOTE_CONTROL,
+            gantry_id=GANTRY_ID,
+            now=rig.clock.now(),
+            skew=300,
+        )
+    except etc.Refused as refused:
+        return refused.code
+    return etc.Code.SUCCESS
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ({"wrong_digest": 1}, etc.Code.INVALID_SIGNATURE),
+        ({"stale": 1}, etc.Code.CLOCK_SKEW),
+        ({"wrong_digest": 1, "stale": 1}, etc.Code.INVALID_SIGNATURE),
+    ],
+)
+def test_a_command_may_be_signed_wrong_or_old(
+    rig: Rig, fault: dict[str, float], code: etc.Code
+) -> None:
+    """A gantry must be seen to refuse it."""
+    rig.faults.put(ETC, fault)
+    assert rig.command(Method.COMPUTER_CONTROL, {"updateNow": "1"})["code"] == "1000"
+    assert [checked(rig, number) for number in range(len(rig.gantry.got))] == [code]
+    spoilt = {"wrong-digest", "stale"} & rig.platform.counts.keys()
+    assert spoilt == {name.replace("_", "-") for name in fault}
+
+
+def test_a_command_may_drip() -> None:
+    """It arrives whole, after as long as it takes."""
+    rig = Rig()
+    network = MemoryNetwork(rig.clock, bounded_site(rig.gantry, rig.clock, LIMITS, Counter()))
+    client, _ = client_to(network, rig.clock)
+    platform = Platform(
+        rig.faults, rig.clock, rig.clock.now, gantry_id=GANTRY_ID, auth=AUTH, client=client
+    )
+    rig.faults.put(ETC, {"drip": 100})
+    answers = fired(ensureDeferred(platform.command(Method.COMPUTER_CONTROL, {"updateNow": "1"})))
+    rig.clock.run(1.0, 0.1)
+    assert rig.gantry.got == []
+    rig.clock.run(1.0, 0.1)
+    assert checked(rig) is etc.Code.SUCCESS
+    assert answers == [{"code": "1000", "msg": "ok"}]
+
+
+def test_a_command_may_come_twice(rig: Rig) -> None:
+    """The same bytes again, once the first were answered; that answer is the one that is shown."""
+    rig.faults.put(ETC, {"duplicate": 1})
+    rig.command(Method.CABINET_CONTROL, {"cmd": "2", "unlockDoorId": "1"})
+    first, second = rig.gantry.got
+    assert first == second
+    assert (rig.platform.counts["commands"], rig.platform.counts["doubled"]) == (1, 1)
+
+
+def test_a_frozen_platform_commands_nothing(rig: Rig) -> None:
+    """Whoever wants it to is told so."""
+    rig.faults.put(ETC, {"frozen": True})
+    error = rig.command(Method.COMPUTER_CONTROL, {"updateNow": "1"})
+    assert isinstance(error, NotReached)
+    assert "frozen" in str(error)
+    assert rig.gantry.got == []
 
 
 def test_the_answer_is_shown_as_it_came(rig: Rig) -> None:

@@ -6,7 +6,20 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
-from twisted_gantry.twin.faults import ETC, UPS_TCP, FaultError, Faults, Settings, UnknownFace
+from twisted_gantry.twin.faults import (
+    CABINET,
+    CFOS,
+    EMS,
+    ETC,
+    FACES,
+    FOGSLINK,
+    UPS_HTTP,
+    UPS_TCP,
+    FaultError,
+    Faults,
+    Settings,
+    UnknownFace,
+)
 
 
 @pytest.fixture
@@ -44,6 +57,13 @@ def test_all_that_is_promised_can_be_set(faults: Faults) -> None:
         {"drop": 1.1},
         {"garbage": -0.1},
         {"busy": 1},
+        {"frozen": 1},
+        {"half": 1.1},
+        {"duplicate": -1},
+        {"stale": "1"},
+        {"wrong_digest": 2},
+        {"drip": 0},
+        {"drip": 1_000_001},
         {"refuse": "yes"},
         {"http_status": 200},
         {"http_status": 600},
@@ -69,6 +89,31 @@ def test_what_a_face_cannot_do_is_refused(faults: Faults) -> None:
     with pytest.raises(FaultError, match="code"):
         faults.put(UPS_TCP, {"code": "1005"})
     assert faults.put(UPS_TCP, {"code": "201"}).code == "201"
+
+
+@pytest.mark.parametrize(
+    ("setting", "faces"),
+    [
+        ({"half": 0.5}, set(FACES)),
+        ({"drip": 10}, set(FACES)),
+        ({"frozen": True}, set(FACES)),
+        ({"duplicate": 0.5}, {UPS_TCP, UPS_HTTP, CABINET, ETC, FOGSLINK}),
+        ({"wrong_digest": 0.5}, {CABINET, ETC}),
+        ({"stale": 0.5}, {CABINET, ETC}),
+        ({"http_status": 503}, {UPS_HTTP, CFOS, EMS, CABINET, ETC}),
+    ],
+)
+def test_a_fault_is_one_of_the_protocol(
+    faults: Faults, setting: dict[str, Any], faces: set[str]
+) -> None:
+    """What a protocol does not have, its face cannot spoil."""
+    (name,) = setting
+    for face in FACES:
+        if face in faces:
+            assert faults.put(face, setting) == Settings(**setting)
+        else:
+            with pytest.raises(FaultError, match=f"{name} has no meaning for {face}"):
+                faults.put(face, setting)
 
 
 def test_an_unknown_face_is_refused_by_name(faults: Faults) -> None:

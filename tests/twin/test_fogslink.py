@@ -311,6 +311,74 @@ def test_delayed_answers_keep_their_order(rig: Rig) -> None:
     assert [each["res200"]["packID"] for each in device.read()] == ["1", "2"]
 
 
+def test_half_an_answer_spoils_the_next(rig: Rig) -> None:
+    """`half`: taken; what is missing never comes, and the next answer follows on the same line."""
+    device = rig.online()
+    rig.fault(half=1.0)
+    device.protocol.dataReceived(pack(1, "5") + b"\n")
+    half = device.transport.value()
+    assert half.startswith(b'{"res200":')
+    assert b"\n" not in half
+    rig.faults.clear(FOGSLINK)
+    device.protocol.dataReceived(pack(2, "6") + b"\n" + pack(3, "7") + b"\n")
+    joined, whole = device.transport.value().splitlines()
+    assert joined.startswith(half + b'{"res200":')
+    assert loads(whole)["res200"]["packID"] == "3"
+    assert rig.values() == ["5", "6", "7"]
+
+
+def test_an_answer_may_come_twice(rig: Rig) -> None:
+    """`duplicate`: of data alone."""
+    rig.fault(duplicate=1.0)
+    device = rig.online()
+    assert [each["res200"]["packID"] for each in device.pack(1, "5")] == ["1", "1"]
+    assert rig.values() == ["5"]
+
+
+def test_a_slow_drip_holds_up_what_follows(rig: Rig) -> None:
+    """`drip`: so many bytes a second, in order, and nothing is missing at the end."""
+    device = rig.online()
+    rig.fault(drip=20.0)
+    device.protocol.dataReceived(pack(1, "5") + b"\n")
+    rig.faults.clear(FOGSLINK)
+    device.protocol.dataReceived(pack(2, "6") + b"\n")
+    for tenths in range(1, 11):
+        assert len(device.transport.value()) == 2 * tenths
+        rig.clock.advance(0.1)
+    rig.clock.pump([0.1] * 50)
+    assert [each["res200"]["packID"] for each in device.read()] == ["1", "2"]
+
+
+def test_a_frozen_cloud_accepts_and_goes_on_afterwards(rig: Rig) -> None:
+    """`frozen`: nothing is read, answered or sent; then all of it is."""
+    device = rig.online()
+    rig.fault(frozen=True, **{"for": 5.0})
+    assert device.pack(1, "5") == []
+    asked = fired(
+        rig.cloud.configure(Configure(eq_sn=EQ_SN, e_chan="P0-C1", s_period="60", s_type="0"))
+    )
+    late = rig.device()
+    assert late.say(b'{"req001":{"eqSN":"2","eqType":"128"}}') == []
+    rig.clock.pump([0.1] * 49)
+    assert (device.read(), late.read(), rig.values(), device.cut) == ([], [], [], False)
+    assert device.transport.producerState == late.transport.producerState == "paused"
+    rig.clock.pump([0.1] * 3)
+    assert [next(iter(each)) for each in device.read()] == ["res300", "res200"]
+    assert [next(iter(each)) for each in late.read()] == ["res001"]
+    assert (rig.values(), device.transport.producerState) == (["5"], "producing")
+    assert asked == [None]  # nobody answered in time
+
+
+def test_a_frozen_cloud_that_thaws_closes_who_was_silent(rig: Rig) -> None:
+    """The ten seconds went by unseen; what came meanwhile is too late."""
+    device = rig.online()
+    rig.fault(frozen=True, **{"for": 11.0})
+    rig.clock.pump([0.1] * 105)
+    assert not device.cut
+    rig.clock.pump([0.1] * 10)
+    assert device.cut
+
+
 def test_refused_connections_are_closed(rig: Rig) -> None:
     """`refuse`: new ones at once, open ones at their next line."""
     device = rig.online()
@@ -356,9 +424,9 @@ def test_a_closing_peer_that_reads_nothing_is_cut(rig: Rig) -> None:
 def test_a_peer_that_does_not_read_is_not_read(rig: Rig) -> None:
     """While its answers are not taken, or wait for a `delay`, no more is taken from it."""
     device = rig.online()
-    device.protocol.pauseProducing()
+    device.transport.producer.pauseProducing()
     assert device.transport.producerState == "paused"
-    device.protocol.resumeProducing()
+    device.transport.producer.resumeProducing()
     assert device.transport.producerState == "producing"
     rig.fault(delay=1.0)
     device.say(*[pack(number, "1") for number in range(70)])

@@ -38,7 +38,9 @@ from twisted_gantry.twin import cabinet_monitor
 from twisted_gantry.twin.bms import BASE_PATH, Ems
 from twisted_gantry.twin.cabinet import CabinetTwin
 from twisted_gantry.twin.cfos import ADMIN_PASSWORD, PowerBrain
-from twisted_gantry.twin.faults import Faults
+from twisted_gantry.twin.etc_sender import EtcSender
+from twisted_gantry.twin.faults import CABINET, Faults
+from twisted_gantry.twin.manners import Manners
 from twisted_gantry.twin.replay import (
     MAX_WAITING,
     Caller,
@@ -269,14 +271,17 @@ def replay(recorded: Recorded, speed: float = 1.0, seconds: float = 16) -> list[
     """Play a recording to a new driver, and return what its points were."""
     side = Side()
     player = Player(recorded, side.clock, speed)
-    monitor = cabinet_monitor.Monitor(
+    manners = Manners(
+        CABINET, Faults(side.clock.seconds, random.Random(1)), side.clock, player.counts
+    )
+    sender = EtcSender(
         side.back_client,
+        manners,
         side.clock.now,
-        player.counts,
         gantry_id=side.bench.context.gantry_id,
         auth=AUTH,
-        url=MONITOR_URL,
     )
+    monitor = cabinet_monitor.Monitor(sender, player.counts, MONITOR_URL)
     caller = Caller(player, side.back_client, monitor)
     side.to_device.server = replay_factory(recorded, player, caller, side.clock)
     device = side.drive(recorded.kind, None)

@@ -11,10 +11,10 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from twisted_gantry.twin.faults import UPS_TCP, Faults
+from twisted_gantry.twin.flow import PAUSE_ABOVE
 from twisted_gantry.twin.upscard import (
     BUSY_ABOVE,
     MAX_SESSIONS,
-    PAUSE_ABOVE,
     UID,
     UNFINISHED_S,
     Card,
@@ -378,6 +378,75 @@ def test_garbage_comes_for_a_reply(bench: Bench) -> None:
     assert raw
     assert b"12345678" not in raw
     assert bench.world.snapshot()["ups1.buzzer_muted"] is True
+
+
+def test_half_a_reply_is_followed_by_the_next(bench: Bench) -> None:
+    """The command acts; the rest of its reply never comes, and the session stays."""
+    bench.faults.put(UPS_TCP, {"half": 1})
+    peer = bench.session()
+    peer.send({"session": "1", "cmd": "BZOFF"})
+    half = peer.raw()
+    assert half.startswith(b'{"uid"')
+    assert not half.endswith(b"}")
+    assert bench.world.snapshot()["ups1.buzzer_muted"] is True
+    bench.faults.clear(UPS_TCP)
+    assert peer.ask("BZON")["value"] == "(OK"
+    assert bench.counts["half"] == 1
+
+
+def test_a_reply_may_come_twice(bench: Bench) -> None:
+    """The command acts once."""
+    bench.faults.put(UPS_TCP, {"duplicate": 1})
+    peer = bench.session()
+    peer.send({"session": "1", "cmd": "QAD"})
+    first, second = peer.replies()
+    assert first == second
+    assert (bench.counts["answered"], bench.counts["doubled"]) == (1, 1)
+
+
+def test_a_slow_drip_comes_whole_in_the_end(bench: Bench) -> None:
+    """Ten bytes a second, one at a time; a password counts when its reply is out."""
+    bench.faults.put(UPS_TCP, {"drip": 10})
+    peer = bench.session()
+    peer.send({"session": "1", "cmd": "BZON", "new_pass": "one"})
+    lengths = []
+    while bench.card.password == "":
+        lengths.append(len(peer.transport.value()))
+        bench.clock.advance(0.1)
+    assert lengths == list(range(1, len(lengths) + 1))
+    assert [reply["value"] for reply in peer.replies()] == ["(OK"]
+
+
+def test_a_frozen_card_goes_on_when_it_is_over(bench: Bench) -> None:
+    """It accepts, and neither reads nor answers nor acts; not even an answer that was due."""
+    bench.faults.put(UPS_TCP, {"delay": 1})
+    peer = bench.session()
+    peer.send({"session": "1", "cmd": "BZOFF"})
+    bench.faults.put(UPS_TCP, {"frozen": True})
+    peer.send({"session": "2", "cmd": "SO"})  # no more is read
+    assert peer.transport.producerState == "paused"
+    late = bench.session()
+    late.send({"session": "3", "cmd": "SOFF"})
+    bench.clock.pump([0.1] * 100)
+    assert peer.raw() == late.raw() == b""
+    assert bench.world.snapshot()["ups1.state"] == "line"
+    bench.faults.clear(UPS_TCP)
+    bench.clock.advance(0.1)
+    assert [reply["session"] for reply in peer.replies()] == ["1", "2"]
+    assert [reply["session"] for reply in late.replies()] == ["3"]
+    assert bench.world.snapshot()["ups1.state"] == "standby"
+    assert peer.transport.producerState == "producing"
+    assert not bench.clock.getDelayedCalls()
+
+
+def test_a_session_that_goes_while_frozen_leaves_nothing(bench: Bench) -> None:
+    """No timer, and what it had sent is never done."""
+    bench.faults.put(UPS_TCP, {"frozen": True})
+    peer = bench.session()
+    peer.send({"session": "1", "cmd": "SOFF"})
+    peer.lose()
+    assert not bench.clock.getDelayedCalls()
+    assert bench.world.snapshot()["ups1.state"] == "line"
 
 
 def test_refuse_closes_new_and_open_connections(bench: Bench) -> None:

@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
+from tests.support import fired
 from tests.twin.helpers import Http, http
 from tests.wire.material import NASTY
 from twisted_gantry.net.http_client import Answer, NoAnswer
 from twisted_gantry.twin.faults import UPS_HTTP, UPS_TCP, Faults
-from twisted_gantry.twin.upscard import BUSY_ABOVE, PAUSE_ABOVE, UID, Card
+from twisted_gantry.twin.flow import PAUSE_ABOVE
+from twisted_gantry.twin.upscard import BUSY_ABOVE, UID, Card
 from twisted_gantry.twin.upscard_http import UpsHttpFace
 from twisted_gantry.twin.world.world import World
 from twisted_gantry.wire.upscard import Refusal, Result, decode_reply
@@ -322,6 +325,63 @@ def test_garbage_comes_for_a_result(bench: Bench) -> None:
     [(_, _, body)] = bench.client.calls
     assert body.startswith(b"\xff")
     assert bench.state() == "standby"
+
+
+def test_half_a_result_and_a_result_that_comes_twice(bench: Bench) -> None:
+    """The command acts once; half of its result is POSTed, or all of it in two POSTs."""
+    bench.faults.put(UPS_HTTP, {"half": 1})
+    bench.post({"session": "1", "host": HOST, "cmd": "BZOFF"})
+    bench.faults.put(UPS_HTTP, {"duplicate": 1})
+    bench.post({"session": "1", "host": HOST, "cmd": "QAD"})
+    bench.clock.advance(0)
+    half, whole, again = [body for _, _, body in bench.client.calls]
+    assert half == b'{"uid":"201701013805","session":"1'[: len(half)]
+    assert whole == again
+    assert bench.counts["answered"] == 2
+    assert bench.world.snapshot()["ups2.buzzer_muted"] is True
+
+
+def test_half_of_an_answer(bench: Bench) -> None:
+    """What comes in the answer to a command ends short of its length; the connection closes."""
+    bench.faults.put(UPS_HTTP, {"half": 1})
+    exchange = bench.post(b"{oh}")
+    assert exchange.transport.disconnecting
+    assert exchange.body == b'{"result"'
+    assert b"Content-Length: 19\r\n" in exchange.raw
+
+
+def test_a_dripping_result(bench: Bench) -> None:
+    """A result goes out as a body that takes its time."""
+    bench.faults.put(UPS_HTTP, {"drip": 100})
+    bench.post({"session": "1", "host": HOST, "cmd": "BZON"})
+    bench.clock.advance(0)
+    [(_, _, body)] = bench.client.calls
+    producer: Any = body
+    consumer = StringTransport()
+    written = fired(producer.startProducing(consumer))
+    bench.clock.pump([0.1] * 3)
+    assert len(consumer.value()) == 30
+    bench.clock.pump([0.1] * 10)
+    assert len(consumer.value()) == producer.length
+    assert written == [None]
+    assert isinstance(decode_reply(consumer.value()), Result)
+
+
+def test_a_frozen_card_answers_when_it_is_over(bench: Bench) -> None:
+    """Nothing is done and nothing called back until then; who left is forgotten."""
+    bench.faults.put(UPS_HTTP, {"frozen": True})
+    waiting = bench.post({"session": "1", "host": HOST, "cmd": "SOFF"})
+    gone = bench.post({"session": "2", "host": HOST, "cmd": "BZOFF"})
+    gone.close()
+    bench.clock.pump([0.1] * 100)
+    assert waiting.raw == b""
+    assert bench.state() == "line"
+    bench.faults.clear(UPS_HTTP)
+    bench.clock.pump([0.1, 0.0])
+    assert waiting.status == 200
+    assert bench.state() == "standby"
+    assert [json.loads(body)["session"] for _, _, body in bench.client.calls] == ["1"]
+    assert not bench.clock.getDelayedCalls()
 
 
 def test_busy_and_code_do_nothing(bench: Bench) -> None:

@@ -411,6 +411,23 @@ def test_a_clock_that_was_ahead_does_not_block_the_queue() -> None:
     rig.stop()
 
 
+@pytest.mark.parametrize(
+    "fault", [{"half": 1.0}, {"drip": 1}, {"frozen": True}, {"garbage": 1.0}, {"drop": 1.0}]
+)
+def test_an_answer_that_does_not_come_whole_is_none(fault: dict[str, Any]) -> None:
+    """The report stays, and goes out again with the time it had, until an answer comes whole."""
+    rig = Rig(period=300.0)
+    rig.faults.put(ETC, fault)
+    rig.start(60.0)
+    assert rig.uplink.status.state is State.OFFLINE
+    assert rig.ledger().queued == 1
+    rig.faults.clear(ETC)
+    rig.clock.run(70.0, step=0.5)
+    assert rig.ledger() == Ledger(created=1, delivered=1)
+    assert len({report["body"]["timeStamp"] for report in rig.taken(Method.CABINET_STATUS)}) == 1
+    rig.stop()
+
+
 def test_a_clock_that_jumps_drops_nothing() -> None:
     """By default no report is dropped for its age: the clock may have been wrong."""
     rig = Rig(period=30.0)

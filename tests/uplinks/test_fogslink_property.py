@@ -22,8 +22,8 @@ from twisted_gantry.wire.lenient import loads
 
 # What may happen, and how long the world then goes on, in tenths of a second.
 EVENTS = [
-    "read", "read", "read", "lose", "repeat", "delay", "nine", "busy", "behave", "cut", "away",
-    "back", "crash", "stop",
+    "read", "read", "read", "lose", "repeat", "delay", "nine", "busy", "half", "twice", "drip",
+    "frozen", "behave", "cut", "away", "back", "crash", "stop",
 ]  # fmt: skip
 STEPS = st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(1, 70)), min_size=1, max_size=25)
 
@@ -103,6 +103,10 @@ def happen(rig: Rig, relay: Relay, event: str, number: int) -> None:
         # Later ones could come to ten, and set a pack aside.
         "nine": lambda: rig.fault(code="9", **{"for": 20.0}) if number < 6 else None,
         "busy": lambda: rig.fault(busy=True),
+        "half": lambda: rig.fault(half=0.4),
+        "twice": lambda: rig.fault(duplicate=0.4),
+        "drip": lambda: rig.fault(drip=40.0),
+        "frozen": lambda: rig.fault(frozen=True),
         "cut": lambda: rig.network.cut() if rig.network.pumps else None,
         "away": lambda: setattr(rig.network, "reachable", False),
         "crash": lambda: rig.restart(crash=True),

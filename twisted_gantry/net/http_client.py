@@ -171,7 +171,7 @@ class BoundedClient:
         url: str,
         *,
         headers: Mapping[str, str] = MappingProxyType({}),
-        body: bytes | None = None,
+        body: bytes | IBodyProducer | None = None,
         limit: int | None = None,
     ) -> Deferred[Answer]:
         """Send a request, follow no redirect, and gather the whole answer.
@@ -211,7 +211,7 @@ class BoundedClient:
         method: str,
         url: str,
         headers: Mapping[str, str],
-        body: bytes | None,
+        body: bytes | IBodyProducer | None,
         limit: int,
     ) -> Answer:
         given_headers = Headers({name: [value] for name, value in headers.items()})

@@ -213,6 +213,12 @@ def cut(request: HttpRequest) -> None:
     channel.transport.abortConnection()
 
 
+def hang_up(request: HttpRequest) -> None:
+    """Close the connection of a request behind what was written, whatever it still lacks."""
+    channel: Any = request.channel
+    channel.transport.loseConnection()
+
+
 def with_backlog(endpoint: str, limits: Limits) -> str:
     """Return a server endpoint description whose queue holds as many as may connect.
 

@@ -25,6 +25,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
+from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
 from twisted_gantry.net.http_client import Answer, BoundedClient
@@ -260,12 +261,13 @@ class TappedClient(BoundedClient):
         url: str,
         *,
         headers: Mapping[str, str] = MappingProxyType({}),
-        body: bytes | None = None,
+        body: bytes | IBodyProducer | None = None,
         limit: int | None = None,
     ) -> Deferred[Answer]:
-        """Send a request, as BoundedClient does; no header is told of."""
+        """Send a request, as BoundedClient does; headers are not told of."""
         exchange = next(self._exchanges)
-        self._quietly(self._witness.asked, exchange, method, url, body or b"")
+        told = body if isinstance(body, bytes) else b""
+        self._quietly(self._witness.asked, exchange, method, url, told)
         answer = self._inner.request(method, url, headers=headers, body=body, limit=limit)
 
         def note(result: Answer | Failure) -> Answer | Failure:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from klein import Klein
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import Request as HttpRequest
@@ -19,9 +18,9 @@ from werkzeug.exceptions import HTTPException
 
 from twisted_gantry.net.http_server import Limits, bounded_site
 from twisted_gantry.net.json_http import argument
-from twisted_gantry.twin.cut_off import cut_off
 from twisted_gantry.twin.faults import EMS, Faults
 from twisted_gantry.twin.faults import Settings as FaultSettings
+from twisted_gantry.twin.http_manners import HttpManners
 from twisted_gantry.twin.world.storage import Storage
 from twisted_gantry.wire.bms import (
     CONTROL_DONE,
@@ -64,15 +63,16 @@ class _Heard:
 class Ems:
     """The EMS. `storage` has the stores by their `device_uid`; `clock` is for delays and the age.
 
-    `counts` tells `control`, `read`, `sync`, `wrong`, `cut`, `garbage`, `http-status` and `code`,
-    and what `bounded_site` counts.
+    `counts` tells `control`, `read`, `sync`, `wrong`, `http-status` and `code`, and what
+    `HttpManners` and `bounded_site` count.
     """
 
     app = Klein()
 
     def __init__(self, storage: Mapping[str, Storage], faults: Faults, clock: IReactorTime) -> None:
         self.counts: Counter[str] = Counter()
-        self._storage, self._faults, self._clock = storage, faults, clock
+        self._storage, self._clock = storage, clock
+        self._manners = HttpManners(EMS, faults, clock, self.counts)
         self._heard = {device_uid: self._hear(device_uid) for device_uid in storage}
 
     def site(self) -> IProtocolFactory:
@@ -147,26 +147,15 @@ class Ems:
 
     async def _serve(self, request: HttpRequest, call: Callable[[HttpRequest], Reply]) -> bytes:
         """Answer one request, and misbehave as it is set."""
-        faults = self._faults.of(EMS)
-        if faults.refuse:
-            return await cut_off(request, self.counts)
+        faults = await self._manners.received(request)
         taken = faults.http_status is None and faults.code is None and not faults.busy
         status, reply = self._take(request, call) if taken else self._turn_away(faults)
-        drop = taken and self._faults.strikes(faults.drop)
-        garbage = taken and not drop and self._faults.strikes(faults.garbage)
-        if faults.delay:
-            await deferLater(self._clock, faults.delay)
-        if drop:
-            return await cut_off(request, self.counts)
         request.setResponseCode(status)
-        if reply is None:
-            return b""
-        request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
-        if garbage:
-            self.counts["garbage"] += 1
-            request.setResponseCode(200)
-            return b"\xff" + self._faults.garbage()  # 0xFF: never JSON, never UTF-8
-        return reply.encode()
+        body = b""
+        if reply is not None:
+            request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
+            body = reply.encode()
+        return await self._manners.answer(request, body, faults, spoil=taken)
 
     def _take(
         self, request: HttpRequest, call: Callable[[HttpRequest], Reply]

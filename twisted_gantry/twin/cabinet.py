@@ -29,7 +29,6 @@ from twisted_gantry.twin.cabinet_readings import (
     urgent_state,
     with_quirks,
 )
-from twisted_gantry.twin.cut_off import cut_off
 from twisted_gantry.twin.etc import CHINA
 from twisted_gantry.twin.etc_entry import (
     DEFAULT_RATE,
@@ -38,7 +37,9 @@ from twisted_gantry.twin.etc_entry import (
     Entry,
     answer_failure,
 )
+from twisted_gantry.twin.etc_sender import EtcSender
 from twisted_gantry.twin.faults import CABINET, Faults
+from twisted_gantry.twin.http_manners import HttpManners
 from twisted_gantry.twin.world.cabinet import Cabinet
 from twisted_gantry.wire import etc
 from twisted_gantry.wire.errors import BadMessage
@@ -65,9 +66,9 @@ class CabinetTwin(NamedService):
 
     While it runs it uploads to `monitor_url` every `period` seconds, on an alarm and on a door at
     once, and asks for the white list every `cards_period`. `quirks`: the keys have the spaces that
-    the document's examples have. `counts` tells `code-1000` …, `cut`, `garbage`, `http-status`,
-    `replayed`, `executed`, each `sent-` and `lost-` method, `refused`, `forgotten`, `cards-taken`
-    and `cards-refused`, and what `bounded_site` counts.
+    the document's examples have. `counts` tells `code-1000` …, `http-status`, `replayed`,
+    `executed`, each `sent-` and `lost-` method, `refused`, `forgotten`, `cards-taken` and
+    `cards-refused`, and what `HttpManners`, `EtcSender` and `bounded_site` count.
     """
 
     app = Klein()
@@ -96,13 +97,13 @@ class CabinetTwin(NamedService):
         self._gantry_id, self._cabinet_id, self._auth = gantry_id, cabinet_id, auth
         self._quirks = quirks
         self._own_host = urlsplit(monitor_url).hostname or ""
-        self._entry = Entry(CABINET, faults, clock, self.counts, rate)
+        self._manners = HttpManners(CABINET, faults, clock, self.counts)
+        self._entry = Entry(self._manners, rate)
         self._executed: OrderedDict[str, tuple[float, etc.Answer]] = OrderedDict()
         self._moments = Moments(self._now(), CHINA)
         self.white_list = WhiteList(self._now, lambda: cabinet.clock_good, CHINA)
-        self.monitor = Monitor(
-            client, self._now, self.counts, gantry_id=gantry_id, auth=auth, url=monitor_url
-        )
+        sender = EtcSender(client, self._manners, self._now, gantry_id=gantry_id, auth=auth)
+        self.monitor = Monitor(sender, self.counts, monitor_url)
         self.reports = Reports(
             self.monitor,
             clock,
@@ -168,7 +169,7 @@ class CabinetTwin(NamedService):
     async def remote_control(self, request: HttpRequest) -> bytes:
         """Take one command, and misbehave as it is set; without power, nobody answers."""
         if not self.cabinet.powered:
-            return await cut_off(request, self.counts)
+            return await self._manners.cut_off(request)
         return await self._entry.serve(request, self._take)
 
     @app.handle_errors(Exception)

@@ -12,9 +12,10 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_gantry.net.http_client import BoundedClient, NoAnswer
+from twisted_gantry.net.http_client import NoAnswer
 from twisted_gantry.net.reconnect import Backoff
 from twisted_gantry.twin.cabinet_cards import WhiteList
+from twisted_gantry.twin.etc_sender import EtcSender
 from twisted_gantry.wire import etc
 from twisted_gantry.wire.errors import WireError
 
@@ -35,24 +36,14 @@ class NotTaken(Exception):
 
 
 class Monitor:
-    """The way to `url`, a gantry's `monitor.do`. `now` is the cabinet's clock, Unix seconds.
+    """The way to `url`, a gantry's `monitor.do`.
 
     `counts` gains `sent-` and `lost-`, each with the name of the method.
     """
 
-    def __init__(
-        self,
-        client: BoundedClient,
-        now: Callable[[], float],
-        counts: Counter[str],
-        *,
-        gantry_id: str,
-        auth: str,
-        url: str,
-    ) -> None:
+    def __init__(self, sender: EtcSender, counts: Counter[str], url: str) -> None:
         self.url = url
-        self._client, self._now, self._counts = client, now, counts
-        self._gantry_id, self._auth = gantry_id, auth
+        self._sender, self._counts = sender, counts
         self._works = True
 
     async def post(self, method: etc.Method, fields: Any) -> etc.Answer:
@@ -70,12 +61,8 @@ class Monitor:
         return answer
 
     async def _post(self, method: etc.Method, fields: Any) -> etc.Answer:
-        body = etc.encode_request(self._gantry_id, method, self._now(), fields)
-        headers = etc.signed_headers(body, self._auth)
         try:
-            answer = await self._client.request(
-                "POST", self.url, headers=headers, body=body, limit=MAX_ANSWER
-            )
+            answer = await self._sender.send(self.url, method, fields, MAX_ANSWER)
             if answer.status != 200:
                 raise NotTaken(f"HTTP {answer.status}")
             decoded = etc.decode_answer(answer.body)

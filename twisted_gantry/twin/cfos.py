@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 from klein import Klein
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
@@ -20,8 +19,8 @@ from twisted_gantry.net.http_server import Limits, bounded_site
 from twisted_gantry.net.json_http import argument, header, respond
 from twisted_gantry.twin.cfos_calls import MAX_PASSWORD, Calls, Password, Query
 from twisted_gantry.twin.cfos_manager import Complaint, Manager, Unauthorized
-from twisted_gantry.twin.cut_off import cut_off
 from twisted_gantry.twin.faults import CFOS, Faults
+from twisted_gantry.twin.http_manners import HttpManners
 from twisted_gantry.twin.world.charging import ChargingSite
 from twisted_gantry.wire.errors import WireError
 
@@ -36,9 +35,9 @@ _PAGE = b"<!doctype html><title>cFos Power Brain</title><p>cFos Charging Manager
 class PowerBrain:
     """The Power Brain. `now` gives Unix seconds; `clock` is for delays and times of its own.
 
-    `counts` tells each call by its name with hyphens, `complaints`, `unauthorized`, `cut`,
-    `garbage`, `busy` and `http-status`, and what `bounded_site` counts. Raises ValueError for a
-    password that is none.
+    `counts` tells each call by its name with hyphens, `complaints`, `unauthorized`, `busy` and
+    `http-status`, and what `HttpManners` and `bounded_site` count. Raises ValueError for a password
+    that is none.
     """
 
     app = Klein()
@@ -56,7 +55,7 @@ class PowerBrain:
             raise ValueError(f"the cFos password must have 1 to {MAX_PASSWORD} characters")
         self.counts: Counter[str] = Counter()
         self.manager = Manager(charging, clock.seconds, now)
-        self._faults, self._clock = faults, clock
+        self._manners, self._clock = HttpManners(CFOS, faults, clock, self.counts), clock
         self._password = Password(admin_password)
         self._calls = Calls(self.manager, self._password)
 
@@ -86,10 +85,8 @@ class PowerBrain:
         return respond(request, "internal error", 500)
 
     async def _misbehave(self, request: Request, act: Callable[[], bytes]) -> bytes:
-        faults = self._faults.of(CFOS)
-        if faults.refuse:
-            return await cut_off(request, self.counts)
-        lost = garbage = False
+        faults = await self._manners.received(request)
+        taken = False
         if faults.http_status is not None:
             self.counts["http-status"] += 1
             request.setResponseCode(faults.http_status)
@@ -98,17 +95,8 @@ class PowerBrain:
             self.counts["busy"] += 1
             answer = respond(request, "busy", 503)
         else:
-            answer = act()
-            lost = self._faults.strikes(faults.drop)
-            garbage = not lost and self._faults.strikes(faults.garbage)
-        if faults.delay:
-            await deferLater(self._clock, faults.delay)
-        if lost:
-            return await cut_off(request, self.counts)
-        if garbage:
-            self.counts["garbage"] += 1
-            return b"\xff" + self._faults.garbage()  # 0xFF: never JSON, never UTF-8
-        return answer
+            answer, taken = act(), True
+        return await self._manners.answer(request, answer, faults, spoil=taken)
 
     def _call(self, request: Request) -> bytes:
         cmd = argument(request, "cmd").removesuffix('"')

@@ -27,7 +27,9 @@ from twisted_gantry.twin.etc_entry import (
     Entry,
     answer_failure,
 )
+from twisted_gantry.twin.etc_sender import EtcSender
 from twisted_gantry.twin.faults import ETC, Faults
+from twisted_gantry.twin.http_manners import HttpManners
 from twisted_gantry.wire import etc
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.etc_reports import decode_report
@@ -92,8 +94,8 @@ class Platform:
 
     `client` is the way to the gantry's `remotecontrol.do` at `remote_url`; without it the platform
     cannot command. `rate` is how many requests a second it takes, 0 any number: 1005 beyond.
-    `counts` tells `code-1000` …, each method by its name, `cut`, `garbage`, `http-status`,
-    `commands` and `commands-lost`, and what `bounded_site` counts.
+    `counts` tells `code-1000` …, each method by its name, `http-status`, `commands` and
+    `commands-lost`, and what `HttpManners`, `EtcSender` and `bounded_site` count.
     """
 
     app = Klein()
@@ -113,8 +115,12 @@ class Platform:
         self.cards: etc.CardList | None = None
         self.counts: Counter[str] = Counter()
         self.remote_url = remote_url
-        self._entry = Entry(ETC, faults, clock, self.counts, rate)
-        self._clock, self._now, self._client = clock, now, client
+        manners = HttpManners(ETC, faults, clock, self.counts)
+        self._entry = Entry(manners, rate)
+        self._sender = None
+        if client is not None:
+            self._sender = EtcSender(client, manners, now, gantry_id=gantry_id, auth=auth)
+        self._clock, self._now = clock, now
         self._gantry_id, self._auth = gantry_id, auth
         self._received: deque[Received] = deque()
         self._received_bytes = 0
@@ -150,18 +156,11 @@ class Platform:
         `md5Good`. `fields` are sent whatever they are: a gantry must be seen to refuse bad ones.
         Raises NotReached.
         """
-        if self._client is None:
+        if self._sender is None:
             raise NotReached("this platform has no way to the gantry")
-        body = etc.encode_request(self._gantry_id, method, self._now(), fields)
         self.counts["commands"] += 1
         try:
-            answer = await self._client.request(
-                "POST",
-                url or self.remote_url,
-                headers=etc.signed_headers(body, self._auth),
-                body=body,
-                limit=MAX_ANSWER,
-            )
+            answer = await self._sender.send(url or self.remote_url, method, fields, MAX_ANSWER)
         except NoAnswer as error:
             self.counts["commands-lost"] += 1
             raise NotReached(str(error)) from None

@@ -1,14 +1,10 @@
-"""An entry point of the ETC interface, as the twin serves it: its good and its bad manners.
+"""An entry point of the ETC interface, as the twin serves it.
 
-The platform's `monitor.do` and the cabinet's `remotecontrol.do` share it. What the faults mean is
-in `faults.py`.
+The platform's `monitor.do` and the cabinet's `remotecontrol.do` share it.
 """
 
-from collections import Counter
 from collections.abc import Callable
 
-from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import Request as HttpRequest
@@ -16,9 +12,8 @@ from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException
 
 from twisted_gantry.net.http_server import Limits
-from twisted_gantry.twin.cut_off import cut_off
-from twisted_gantry.twin.faults import Faults
 from twisted_gantry.twin.faults import Settings as FaultSettings
+from twisted_gantry.twin.http_manners import HttpManners
 from twisted_gantry.wire import etc
 
 _log = Logger()
@@ -60,22 +55,17 @@ class Rate:
 class Entry:
     """Serves the requests of one face of the twin.
 
-    `counts` gains `code-1000` …, `cut`, `garbage` and `http-status`.
+    The counts of `manners` gain `code-1000` … and `http-status`.
     """
 
-    def __init__(
-        self, face: str, faults: Faults, clock: IReactorTime, counts: Counter[str], rate: float
-    ) -> None:
-        self._face, self._faults, self._clock = face, faults, clock
-        self._counts = counts
-        self._rate = Rate(rate, clock.seconds)
+    def __init__(self, manners: HttpManners, rate: float) -> None:
+        self._manners, self._counts = manners, manners.counts
+        self._rate = Rate(rate, manners.clock.seconds)
         self._said: set[etc.Code] = set()
 
     async def serve(self, request: HttpRequest, take: Take, keep: Keep | None = None) -> bytes:
         """Answer one request, and misbehave as it is set."""
-        faults = self._faults.of(self._face)
-        if faults.refuse:
-            return await cut_off(request, self._counts)
+        faults = await self._manners.received(request)
         assert request.content is not None  # set once the request is complete
         body = request.content.read()
         headers = {
@@ -87,22 +77,13 @@ class Entry:
             self._counts[f"code-{answer.code}"] += 1
         if keep is not None:
             keep(body, headers, answer)
-        lost = answer is not None and faults.code is None and not faults.busy
-        drop = lost and self._faults.strikes(faults.drop)
-        garbage = lost and not drop and self._faults.strikes(faults.garbage)
-        if faults.delay:
-            await deferLater(self._clock, faults.delay)
-        if drop:
-            return await cut_off(request, self._counts)
         if answer is None:
             self._counts["http-status"] += 1
             request.setResponseCode(faults.http_status or 503)
-            return b""
+            return await self._manners.answer(request, b"", faults, spoil=False)
         request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
-        if garbage:
-            self._counts["garbage"] += 1
-            return b"\xff" + self._faults.garbage()  # 0xFF: never JSON, never UTF-8
-        return answer.encode()
+        spoil = faults.code is None and not faults.busy
+        return await self._manners.answer(request, answer.encode(), faults, spoil=spoil)
 
     def _answer(
         self, body: bytes, headers: dict[str, str], faults: FaultSettings, take: Take
@@ -117,7 +98,9 @@ class Entry:
             return take(body, headers)
         except etc.Refused as refused:
             if refused.code not in self._said:  # the counts tell of the others
-                _log.info("{face} refuses a request: {why}", face=self._face, why=refused.why)
+                _log.info(
+                    "{face} refuses a request: {why}", face=self._manners.face, why=refused.why
+                )
             self._said.add(refused.code)
             return etc.answer(refused.code)
 

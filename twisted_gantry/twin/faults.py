@@ -1,40 +1,36 @@
 """How a face of the twin misbehaves, as set through the control API.
 
-What each setting means, by face. A probability is rolled anew for each reply.
+A probability (0 to 1) is rolled anew for each answer, result or request. What the settings mean:
 
-On the faces over HTTP, `etc`, `cabinet`, `ems`, `cfos` and `ups-http`:
-
-- `delay` (s): the call acts, its answer comes later.
-- `drop` (0 to 1): the call acts, then the connection is cut: the acknowledgement is lost after the
-  commit. On `ups-http` the result is not posted.
-- `garbage` (0 to 1): the call acts; a 200, or a result, comes that is no JSON.
-- `busy`: nothing is done. `etc` and `cabinet` answer 1005, `ups-http` 201, `ems` HTTP
-  429, `cfos` HTTP 503.
-- `refuse`: the connection is cut before the call is even received.
-- `http_status` (300 to 599): this status without a body, and nothing is done.
+- `delay` (s): what was asked for is done at once, its answer comes later. On sessions (`ups-tcp`,
+  `fogslink`) the order of the answers stays.
+- `drop`: it is done, its acknowledgement is lost: no answer on sessions, no result from `ups-http`,
+  a cut connection on the other faces over HTTP.
+- `garbage`: it is done; what comes as its answer or result is no JSON.
+- `half`: it is done; the first half of the answer or result comes. An answer over HTTP ends there,
+  short of its Content-Length; a session stays, and the next answer follows the half.
+- `duplicate`: an answer of a session, a result of `ups-http`, or a request of `etc` and `cabinet`
+  is sent twice. Answers over HTTP cannot be: refused for `cfos` and `ems`.
+- `wrong_digest`: the `binfile-md5` of a request that `etc` or `cabinet` sends is that of another
+  body.
+- `stale`: the `timeStamp` of a request that `etc` or `cabinet` sends is `STALE_S` old.
+- `drip` (bytes/s): answers, results, and requests of `etc` and `cabinet` come in small pieces.
+- `busy`: nothing is done. `etc` and `cabinet` answer 1005, `ups-tcp` and `ups-http` 201, `ems` HTTP
+  429, `cfos` HTTP 503; `fogslink` is silent.
+- `frozen`: connections are accepted, nothing is read, answered or sent; all of that goes on when it
+  is over.
+- `refuse`: connections are closed before anything is received; open sessions at their next byte.
+- `http_status` (300 to 599): this status without a body, and nothing is done. Refused for `ups-tcp`
+  and `fogslink`.
 - `code`: this code of the protocol, and nothing is done: four digits on `etc` and `cabinet`, three
-  on `ups-http`, an integer as text on `ems`; `cfos` has no codes.
+  on `ups-tcp` and `ups-http`, an integer as text on `ems`, one or two digits on `fogslink`, where
+  `9` asks for the pack again, and `2` and `3` refuse new sessions, too. `cfos` has no codes.
+- `for` (s): all of it ends by itself after so long.
 
-On `ups-tcp`, the same but for:
-
-- `delay`: the order of the replies stays.
-- `refuse`: connections are accepted and closed at once; open ones close at their next byte.
-- `http_status` has no meaning there and is refused.
-
-On `fogslink`:
-
-- `delay`, `refuse`: as on `ups-tcp`.
-- `drop`: the data is taken, its answer is not sent.
-- `garbage`: the data is taken, a line that is no JSON is sent.
-- `busy`: silence, and nothing is taken.
-- `code`: this code to every pack, and nothing is taken; `9` asks for the pack again. `2` and `3`
-  refuse a new session, too.
-- `http_status` has no meaning there and is refused.
-
-On all, `for` (s): all of it ends by itself after so long.
-
-Of several, the first in the order `refuse`, `http_status`, `code`, `busy`, `drop`, `garbage`
-decides; `delay` goes with any but `refuse`.
+On `fogslink`, `drop`, `garbage`, `half` and `duplicate` meet the answers to data alone; everything
+is delayed, and drips. Of several, the first in the order `frozen`, `refuse`,
+`http_status`, `code`, `busy`, `drop`, `garbage`, `half`, `duplicate` decides; `delay` and `drip`
+go with those that answer.
 """
 
 import random
@@ -51,6 +47,9 @@ EMS = "ems"
 CABINET = "cabinet"
 ETC = "etc"
 FOGSLINK = "fogslink"
+
+STALE_S = 3600.0
+"""How old a stale time stamp is: far beyond what any receiver allows."""
 
 _LONGEST = 86_400.0
 _GARBAGE_BYTES = 200
@@ -72,7 +71,13 @@ class Settings(
     delay: Seconds = 0.0
     drop: Probability = 0.0
     garbage: Probability = 0.0
+    half: Probability = 0.0
+    duplicate: Probability = 0.0
+    wrong_digest: Probability = 0.0
+    stale: Probability = 0.0
+    drip: Annotated[float, msgspec.Meta(ge=1, le=1_000_000)] | None = None
     busy: bool = False
+    frozen: bool = False
     refuse: bool = False
     http_status: Annotated[int, msgspec.Meta(ge=300, le=599)] | None = None
     code: str | None = None
@@ -81,7 +86,7 @@ class Settings(
 
 WELL_BEHAVED = Settings()
 
-# The form of each face's codes, empty for none; and which have no HTTP status.
+# The form of each face's codes, empty for none.
 _CODES: Mapping[str, str] = {
     UPS_TCP: "[0-9]{3}",
     UPS_HTTP: "[0-9]{3}",
@@ -93,7 +98,15 @@ _CODES: Mapping[str, str] = {
 }
 FACES = tuple(_CODES)
 """The faces of the twin, in the order of the contract."""
-_WITHOUT_HTTP = frozenset({UPS_TCP, FOGSLINK})
+_SIGNING = frozenset({ETC, CABINET})  # their requests have a digest and a time stamp
+# Where a setting has a meaning, if not everywhere.
+_MEANT_FOR: Mapping[str, frozenset[str]] = {
+    "http_status": frozenset(FACES) - {UPS_TCP, FOGSLINK},
+    "code": frozenset(face for face, form in _CODES.items() if form),
+    "duplicate": frozenset(FACES) - {CFOS, EMS},
+    "wrong_digest": _SIGNING,
+    "stale": _SIGNING,
+}
 
 
 class FaultError(ValueError):
@@ -118,10 +131,9 @@ class Faults:
             settings = msgspec.convert(dict(content), Settings)
         except msgspec.ValidationError as error:
             raise FaultError(str(error)) from None
-        if "http_status" in content and face in _WITHOUT_HTTP:
-            raise FaultError(f"http_status has no meaning for {face}")
-        if "code" in content and not _CODES[face]:
-            raise FaultError(f"code has no meaning for {face}")
+        for name, faces in _MEANT_FOR.items():
+            if name in content and face not in faces:
+                raise FaultError(f"{name} has no meaning for {face}")
         if settings.code is not None and not re.fullmatch(_CODES[face], settings.code):
             raise FaultError(f"code must be text like {_CODES[face]} for {face}")
         until = None if settings.lasting is None else self._seconds() + settings.lasting

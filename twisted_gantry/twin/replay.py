@@ -5,6 +5,7 @@ as it took then; when they run out, the last once more. What was not answered th
 now, nor is what was never asked: over TCP by silence, over HTTP by 404.
 """
 
+import random
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -26,6 +27,9 @@ from twisted_gantry.net.http_server import Limits, bounded_site, cut
 from twisted_gantry.net.listener import Listener
 from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.twin.cabinet_monitor import Monitor, NotTaken
+from twisted_gantry.twin.etc_sender import EtcSender
+from twisted_gantry.twin.faults import CABINET, Faults
+from twisted_gantry.twin.manners import Manners
 from twisted_gantry.twin.replay_tape import RULES, Recorded, Turn, upload_fields
 from twisted_gantry.twin.twin import FASTEST, TwinSettings
 from twisted_gantry.wire import etc
@@ -324,14 +328,10 @@ def build_replay(
     player = Player(recorded, reactor, speed)
     pool = persistent_pool(reactor)
     client = BoundedClient(treq_client(reactor, pool), reactor)
-    monitor = Monitor(
-        client,
-        now,
-        player.counts,
-        gantry_id=given.gantry_id,
-        auth=given.auth,
-        url=given.monitor_url,
-    )
+    no_faults = Faults(reactor.seconds, random.Random(0))  # noqa: S311 - for no secret
+    manners = Manners(CABINET, no_faults, reactor, player.counts)
+    sender = EtcSender(client, manners, now, gantry_id=given.gantry_id, auth=given.auth)
+    monitor = Monitor(sender, player.counts, given.monitor_url)
     caller = Caller(player, client, monitor)
     factory = replay_factory(recorded, player, caller, reactor)
     place = (

@@ -6,24 +6,19 @@ face is `upscard_http`.
 """
 
 import hmac
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.interfaces import (
-    IAddress,
-    IDelayedCall,
-    IPushProducer,
-    IReactorTime,
-    ITCPTransport,
-)
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from twisted_gantry.twin.faults import UPS_TCP, Faults
+from twisted_gantry.twin.flow import PAUSE_ABOVE, Flow
+from twisted_gantry.twin.manners import Manners
 from twisted_gantry.twin.world.ups import Ups
 from twisted_gantry.twin.world.ups_readings import live, ratings
 from twisted_gantry.wire.errors import FrameTooLong
@@ -44,9 +39,8 @@ _log = Logger()
 
 UID = "201701013805"  # of the document's examples
 MAX_SESSIONS = 64
-# Replies that wait (for a `delay`): beyond the first bound the card is busy, beyond the second it
-# reads no more.
-BUSY_ABOVE, PAUSE_ABOVE = 32, 64
+BUSY_ABOVE = PAUSE_ABOVE // 2
+"""Replies that wait, for a `delay`; beyond them the card is busy, before it reads no more."""
 UNFINISHED_S = 10.0
 """How long an object may take from its first byte to its last."""
 
@@ -65,9 +59,10 @@ class Card:
             return True
         return hmac.compare_digest((password or "").encode(), self.password.encode())
 
-    def set_password(self, word: str) -> None:
-        """Take a new password; one word empties it."""
-        self.password = "" if word == CLEAR_PASSWORD else word
+    def set_password(self, word: str | None) -> None:
+        """Take a new password, if there is one; one word empties it."""
+        if word is not None:
+            self.password = "" if word == CLEAR_PASSWORD else word
 
     def perform(self, cmd: str) -> str:
         """Do or answer a command, and return its value."""
@@ -99,20 +94,15 @@ class Answer:
 
 
 class Answers:
-    """What a card answers at one of its faces, whose faults are those of `face`.
+    """What a card answers at one of its faces, whose manners are given.
 
-    `counts` gains `answered`, `failed` and `error-101` ….
+    The counts of `manners` gain `answered`, `failed` and `error-101` ….
     """
 
     def __init__(
-        self,
-        card: Card,
-        faults: Faults,
-        face: str,
-        counts: Counter[str],
-        is_host: Callable[[str], bool] | None = None,
+        self, card: Card, manners: Manners, is_host: Callable[[str], bool] | None = None
     ) -> None:
-        self._card, self._faults, self._face, self._counts = card, faults, face, counts
+        self._card, self._manners, self._counts = card, manners, manners.counts
         self._is_host = is_host
 
     def answer(self, frame: bytes, *, overloaded: bool) -> Answer:
@@ -140,7 +130,7 @@ class Answers:
 
     def _code(self, command: Command, overloaded: bool) -> int | None:
         """Return the code for a command that is not to act; None if it is."""
-        faults = self._faults.of(self._face)
+        faults = self._manners.faults
         if faults.code is not None:
             return int(faults.code)
         if faults.busy or overloaded:
@@ -159,29 +149,16 @@ class Answers:
         return Answer(refusal.encode(), code, host)
 
 
-@dataclass
-class _Reply:
-    """What waits to be sent, from `due` on; `data` None is a reply that is lost."""
-
-    due: float
-    data: bytes | None
-    new_password: str | None = None
-
-
-@implementer(IPushProducer)
 class _Session(Protocol):
-    """One connection. It stops reading while its replies are not taken."""
+    """One connection."""
 
     factory: "UpsCardFactory"
 
-    def __init__(self, card: Card, faults: Faults, clock: IReactorTime, counts: Counter[str]):
-        self._card, self._faults, self._clock, self._counts = card, faults, clock, counts
-        self._answers = Answers(card, faults, UPS_TCP, counts)
+    def __init__(self, card: Card, answers: Answers, manners: Manners) -> None:
+        self._card, self._answers, self._manners = card, answers, manners
+        self._counts = manners.counts
         self._framer = ObjectFramer()
-        self._waiting: deque[_Reply] = deque()
-        self._next: IDelayedCall | None = None
         self._unfinished: IDelayedCall | None = None
-        self._transport_full = self._paused = self._closed = False
 
     def connectionMade(self) -> None:
         assert self.transport is not None
@@ -189,32 +166,21 @@ class _Session(Protocol):
         if ITCPTransport.providedBy(self.transport):
             # The only sign that a silent peer has gone.
             self.transport.setTcpKeepAlive(True)
-        self.transport.registerProducer(self, True)  # type: ignore[attr-defined]
+        self._flow = Flow(self._manners, self.transport, self._receive)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._closed = True
         self.factory.sessions.discard(self)
-        for call in (self._next, self._unfinished):
-            if call is not None and call.active():
-                call.cancel()
-        for reply in self._waiting:  # these commands were done, though nobody hears of it
-            if reply.new_password is not None:
-                self._card.set_password(reply.new_password)
-        self._waiting.clear()
+        self._restart_deadline()
+        self._flow.lost()
 
     def abortConnection(self) -> None:
         """Drop the connection, without waiting for what is still to be sent."""
-        self._closed = True
-        if self.transport is not None:
-            self.transport.abortConnection()  # type: ignore[attr-defined]
+        self._flow.abort()
 
     def dataReceived(self, data: bytes) -> None:
-        if self._closed:
-            return
-        if self._faults.of(UPS_TCP).refuse:
-            self._counts["refused"] += 1
-            self.abortConnection()
-            return
+        self._flow.received(data)
+
+    def _receive(self, data: bytes) -> None:
         skipped = self._framer.skipped
         try:
             for frame in self._framer.feed(data):
@@ -228,67 +194,12 @@ class _Session(Protocol):
             self._counts["skipped-bytes"] += self._framer.skipped - skipped
         self._watch_deadline()
 
-    # -- commands
-
     def _take(self, frame: bytes) -> None:
         """Answer one object."""
         self._counts["objects"] += 1
-        answer = self._answers.answer(frame, overloaded=len(self._waiting) >= BUSY_ABOVE)
-        self._queue(answer.data, answer.new_password)
-
-    # -- replies: in the order of their commands, each at its time
-
-    def _queue(self, data: bytes, new_password: str | None) -> None:
-        faults = self._faults.of(UPS_TCP)
-        sent: bytes | None = data
-        if self._faults.strikes(faults.drop):
-            self._counts["dropped"] += 1
-            sent = None
-        elif self._faults.strikes(faults.garbage):
-            self._counts["garbage"] += 1
-            sent = self._faults.garbage()
-        self._waiting.append(_Reply(self._clock.seconds() + faults.delay, sent, new_password))
-        if self._next is None:
-            self._send_due()
-        else:
-            self._update_reading()
-
-    def _send_due(self) -> None:
-        """Send what is due; a later reply waits for an earlier one, whatever their delays."""
-        self._next = None
-        while self._waiting and self._waiting[0].due <= self._clock.seconds():
-            reply = self._waiting.popleft()
-            if reply.data is not None and self.transport is not None:
-                self.transport.write(reply.data)
-            if reply.new_password is not None:
-                self._card.set_password(reply.new_password)
-        if self._waiting:
-            wait = self._waiting[0].due - self._clock.seconds()
-            self._next = self._clock.callLater(wait, self._send_due)
-        self._update_reading()
-
-    def pauseProducing(self) -> None:  # noqa: N802 - IPushProducer's
-        """Stop reading: the peer does not take what was answered."""
-        self._transport_full = True
-        self._update_reading()
-
-    def resumeProducing(self) -> None:  # noqa: N802 - IPushProducer's
-        """Read again."""
-        self._transport_full = False
-        self._update_reading()
-
-    def stopProducing(self) -> None:  # noqa: N802 - IPushProducer's
-        """Nothing to do: the connection is going."""
-
-    def _update_reading(self) -> None:
-        pause = self._transport_full or len(self._waiting) > PAUSE_ABOVE
-        if self._closed or self.transport is None or pause == self._paused:
-            return
-        self._paused = pause
-        if pause:
-            self.transport.pauseProducing()  # type: ignore[attr-defined]
-        else:
-            self.transport.resumeProducing()  # type: ignore[attr-defined]
+        answer = self._answers.answer(frame, overloaded=len(self._flow) >= BUSY_ABOVE)
+        data = b"".join(self._manners.spoilt(answer.data))  # though it is nothing, it has its time
+        self._flow.send(data, lambda: self._card.set_password(answer.new_password))
 
     # -- an object that does not end
 
@@ -298,8 +209,8 @@ class _Session(Protocol):
             self._unfinished = None
 
     def _watch_deadline(self) -> None:
-        if self._framer.inside and self._unfinished is None and not self._closed:
-            self._unfinished = self._clock.callLater(UNFINISHED_S, self._give_up_object)
+        if self._framer.inside and self._unfinished is None and not self._flow.closed:
+            self._unfinished = self._manners.clock.callLater(UNFINISHED_S, self._give_up_object)
 
     def _give_up_object(self) -> None:
         self._unfinished = None
@@ -311,7 +222,7 @@ class UpsCardFactory(Factory):
     """Serves the sessions of one card.
 
     `counts` tells `connections`, `refused`, `objects`, `answered`, `failed`, `error-101` …,
-    `dropped`, `garbage`, `skipped-bytes`, `too-long` and `unfinished`.
+    `dropped`, `garbage`, `half`, `doubled`, `skipped-bytes`, `too-long` and `unfinished`.
     """
 
     noisy = False
@@ -320,14 +231,15 @@ class UpsCardFactory(Factory):
         self.card = card
         self.counts: Counter[str] = Counter()
         self.sessions: set[_Session] = set()
-        self._faults, self._clock = faults, clock
+        self._manners = Manners(UPS_TCP, faults, clock, self.counts)
+        self._answers = Answers(card, self._manners)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """Accept a session; None closes the connection at once."""
-        if self._faults.of(UPS_TCP).refuse or len(self.sessions) >= MAX_SESSIONS:
+        if self._manners.faults.refuse or len(self.sessions) >= MAX_SESSIONS:
             self.counts["refused"] += 1
             return None
         self.counts["connections"] += 1
-        session = _Session(self.card, self._faults, self._clock, self.counts)
+        session = _Session(self.card, self._answers, self._manners)
         session.factory = self
         return session

@@ -8,28 +8,34 @@ It calls nobody but this machine: whoever reaches it could else have it POST to 
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
 
+from klein import Klein
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IDelayedCall, IProtocolFactory, IReactorTime
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
+from twisted.internet.interfaces import IProtocolFactory, IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import Request
 
-from twisted_gantry.net.http_client import Answer as HttpAnswer
 from twisted_gantry.net.http_client import (
     BoundedClient,
     NoAnswer,
     persistent_pool,
     treq_client,
 )
-from twisted_gantry.net.http_server import Limits, bounded_site, cut
-from twisted_gantry.twin.faults import UPS_HTTP, Faults
-from twisted_gantry.twin.upscard import BUSY_ABOVE, PAUSE_ABOVE, Answer, Answers, Card
+from twisted_gantry.net.http_server import Limits, bounded_site
+from twisted_gantry.twin.drip import dripping
+from twisted_gantry.twin.faults import UPS_HTTP, Faults, Settings
+from twisted_gantry.twin.flow import PAUSE_ABOVE
+from twisted_gantry.twin.http_manners import HttpManners
+from twisted_gantry.twin.upscard import BUSY_ABOVE, Answer, Answers, Card
 from twisted_gantry.wire.frames import MAX_OBJECT
 from twisted_gantry.wire.upscard import ErrorCode, place_of
 
@@ -47,10 +53,12 @@ class UpsHttpFace(Service):
     """Serves one card. `client` calls back; `close` ends its connections.
 
     `counts` tells `commands`, `answered`, `failed`, `error-101` …; of the results `in-answer`,
-    `callbacks`, `callback-failed`, `dropped` and `garbage`; `foreign-host` (not this machine, as
-    good as none), `wrong-method`, `http-status`, `overloaded`, `cut`; and what `bounded_site`
-    counts.
+    `callbacks`, `callback-failed`, `dropped` and `doubled`; `foreign-host` (not this machine, as
+    good as none), `wrong-method`, `http-status`, `overloaded`; and what `HttpManners` and
+    `bounded_site` count.
     """
+
+    app = Klein()
 
     def __init__(
         self,
@@ -62,32 +70,28 @@ class UpsHttpFace(Service):
     ) -> None:
         self.card = card
         self.counts: Counter[str] = Counter()
-        self._faults, self._clock, self._client, self._close = faults, clock, client, close
-        self._answers = Answers(card, faults, UPS_HTTP, self.counts, self._is_host)
-        self._due: set[IDelayedCall] = set()
-        self._callbacks: set[Deferred[HttpAnswer]] = set()
+        self._clock, self._client, self._close = clock, client, close
+        self._manners = HttpManners(UPS_HTTP, faults, clock, self.counts)
+        self._answers = Answers(card, self._manners, self._is_host)
+        self._results: set[Deferred[None]] = set()
 
     def site(self) -> IProtocolFactory:
         """Return the factory that serves it."""
-        return bounded_site(_Face(self), self._clock, LIMITS, self.counts)
+        return bounded_site(_AnyPath(self.app.resource()), self._clock, LIMITS, self.counts)
 
     def stopService(self) -> Deferred[None]:
         """Call back no more; fires when no connection is left."""
         super().stopService()  # type: ignore[no-untyped-call]
-        for call in self._due:
-            call.cancel()
-        self._due.clear()
-        for callback in tuple(self._callbacks):
-            callback.cancel()
+        for result in tuple(self._results):
+            result.cancel()
         return self._close()
 
     # -- one command
 
-    def take(self, request: Request) -> bytes | int:
-        """Do what a request asks for, and misbehave as it is set; returns the answer's body."""
-        faults = self._faults.of(UPS_HTTP)
-        if faults.refuse:
-            return self._cut(request)
+    @app.route("/")
+    async def command(self, request: Request) -> bytes:
+        """Do what a request asks for, and misbehave as it is set."""
+        faults = await self._manners.received(request)
         if request.method != b"POST":
             self.counts["wrong-method"] += 1
             request.setHeader(b"Allow", b"POST")
@@ -97,7 +101,7 @@ class UpsHttpFace(Service):
             self.counts["http-status"] += 1
             request.setResponseCode(faults.http_status)
             return b""
-        waiting = len(self._due) + len(self._callbacks)
+        waiting = len(self._results)
         if waiting >= PAUSE_ABOVE:
             self.counts["overloaded"] += 1
             request.setResponseCode(503)
@@ -105,54 +109,19 @@ class UpsHttpFace(Service):
         assert request.content is not None  # set once the request is complete
         self.counts["commands"] += 1
         answer = self._answers.answer(request.content.read(), overloaded=waiting >= BUSY_ABOVE)
-        data = self._spoilt(answer)
         if answer.code in _IN_ANSWER or answer.host is None:
             self.counts["in-answer"] += 1
-            return self._answer(request, data or b"", faults.delay)
-        self._after(faults.delay, lambda: self._call_back(answer, data))
+            request.setHeader(b"Content-Type", b"application/json")
+            return await self._manners.answer(request, answer.data, faults, spoil=True)
+        self._begin(self._bring(answer, answer.host, faults))
         return b""
 
-    def _spoilt(self, answer: Answer) -> bytes | None:
-        """Return what becomes of the bytes of a result; None: it is lost."""
-        faults = self._faults.of(UPS_HTTP)
-        if self._faults.strikes(faults.drop):
-            self.counts["dropped"] += 1
-            return None
-        if self._faults.strikes(faults.garbage):
-            self.counts["garbage"] += 1
-            return b"\xff" + self._faults.garbage()  # 0xFF: never JSON, never UTF-8
-        return answer.data
-
-    def _answer(self, request: Request, data: bytes, delay: float) -> bytes | int:
-        request.setHeader(b"Content-Type", b"application/json")
-        if not delay:
-            return data
-        gone: list[object] = []
-        request.notifyFinish().addErrback(gone.append)
-
-        def answer() -> None:
-            if not gone:
-                request.write(data)
-                request.finish()
-
-        self._after(delay, answer)
-        return NOT_DONE_YET
-
-    def _after(self, delay: float, act: Callable[[], None]) -> None:
-        """Do something later, at the earliest when the request was answered."""
-
-        def due() -> None:
-            self._due.discard(call)
-            act()
-
-        call = self._clock.callLater(delay, due)
-        self._due.add(call)
-
-    def _cut(self, request: Request) -> int:
-        self.counts["cut"] += 1
-        request.notifyFinish().addErrback(lambda _: None)
-        cut(request)
-        return NOT_DONE_YET
+    @app.handle_errors(Exception)
+    def _(self, request: IRequest, failure: Failure) -> bytes:
+        """Answer a mistake of ours with plain HTTP."""
+        _log.failure("a request to a card failed", failure=failure)
+        request.setResponseCode(500)
+        return b""
 
     # -- its result
 
@@ -169,41 +138,56 @@ class UpsHttpFace(Service):
             self.counts["foreign-host"] += 1
         return here
 
-    def _call_back(self, answer: Answer, data: bytes | None) -> None:
-        if data is not None and answer.host is not None:
-            self.counts["callbacks"] += 1
-            callback = self._client.request("POST", answer.host, headers=_HEADERS, body=data)
-            self._callbacks.add(callback)
+    def _begin(self, bringing: Coroutine[Deferred[Any], Any, None]) -> None:
+        result = ensureDeferred(bringing)
+        self._results.add(result)
 
-            def over(result: HttpAnswer | Failure) -> HttpAnswer | Failure:
-                self._callbacks.discard(callback)
-                return result
+        def over(_: object) -> None:
+            self._results.discard(result)
 
-            callback.addBoth(over)
-            callback.addCallbacks(self._was_taken, self._was_not_taken)
-            callback.addErrback(lambda f: _log.failure("a callback of the card failed", failure=f))
-        if answer.new_password is not None:
-            self.card.set_password(answer.new_password)
+        result.addErrback(_ignore_cancelled)
+        result.addErrback(lambda f: _log.failure("a callback of the card failed", failure=f))
+        result.addBoth(over)
 
-    def _was_taken(self, answer: HttpAnswer) -> None:
-        if not 200 <= answer.status < 300:
-            self.counts["callback-failed"] += 1
+    async def _bring(self, answer: Answer, host: str, faults: Settings) -> None:
+        """POST a result to `host`, at the earliest when its command was answered."""
+        messages = self._manners.spoilt(answer.data)
+        await deferLater(self._clock, faults.delay)
+        await self._manners.thawed()
+        for message in messages:
+            await self._call_back(host, message, faults)
+        self.card.set_password(answer.new_password)
 
-    def _was_not_taken(self, failure: Failure) -> None:
-        failure.trap(NoAnswer, CancelledError)
-        self.counts["callback-failed"] += 1
+    async def _call_back(self, host: str, data: bytes, faults: Settings) -> None:
+        self.counts["callbacks"] += 1
+        body = data if faults.drip is None else dripping(data, faults.drip, self._clock)
+        taken = False
+        try:
+            with suppress(NoAnswer):
+                answer = await self._client.request("POST", host, headers=_HEADERS, body=body)
+                taken = 200 <= answer.status < 300
+        finally:
+            if not taken:
+                self.counts["callback-failed"] += 1
 
 
-class _Face(Resource):
+def _ignore_cancelled(failure: Failure) -> None:
+    failure.trap(CancelledError)
+
+
+class _AnyPath(Resource):
+    """Serves any path as the root of another: the document names none."""
+
     isLeaf = True
 
-    def __init__(self, face: UpsHttpFace) -> None:
+    def __init__(self, root: IResource) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._face = face
+        self._root = root
 
-    def render(self, request: Request) -> bytes | int:
+    def render(self, request: Request) -> Any:
         """Answer one request, whatever its method and path."""
-        return self._face.take(request)
+        request.postpath = [b""]
+        return self._root.render(request)
 
 
 def ups_http_face(card: Card, faults: Faults, reactor: Any) -> UpsHttpFace:
