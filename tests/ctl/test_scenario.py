@@ -308,6 +308,14 @@ def test_run_shows_each_verdict(ctl: Ctl, twin: FakeGantry) -> None:
     assert twin.seen[1].body == {"name": "smoke"}
 
 
+def test_run_at_another_speed(ctl: Ctl, twin: FakeGantry) -> None:
+    """The twin is told; what is no speed is not sent."""
+    ctl("scenario", "run", "smoke", "--twin", twin.url, "--speed", "60")
+    assert twin.seen[1].body == {"name": "smoke", "speed": 60}
+    assert ctl("scenario", "run", "smoke", "--speed", "0").exit_code == 64
+    assert len(twin.asked()) > 2
+
+
 def test_run_tells_when_all_is_as_expected(ctl: Ctl, twin: FakeGantry) -> None:
     """Exit 0; in Chinese, too."""
     twin.says("GET", ALARMS, {"alarms": [alarm("cab1.smoke", 1, 6)]})

@@ -194,9 +194,27 @@ def test_one_at_a_time_and_again_after_it() -> None:
 def test_a_world_that_is_too_fast_is_refused() -> None:
     """What is expected would not hold there."""
     bench = Bench(speed=61)
-    with pytest.raises(CannotStart, match="made for --speed 60 at the most; the world runs at 61"):
+    with pytest.raises(CannotStart, match="a speed above 0 and at most 60, not for 61"):
         bench.start({"at": 0}, fastest=60)
     bench.start({"at": 0}, fastest=61)
+
+
+def test_a_run_may_have_a_speed_of_its_own() -> None:
+    """The world runs so fast until its end, and then as before."""
+    bench = Bench(speed=2)
+    stepped: Any = bench.runner
+    stepper = Stepper(stepped, bench.clock, lambda: bench.runner.speed)
+    stepper.startService()
+    ask = Served(bench)
+    begun = ask("POST", "/", {"name": "smoke", "speed": 60}).json["scenario"]
+    assert (begun["speed"], bench.runner.speed) == (60, 60)
+    bench.clock.pump([0.1] * 51)
+    assert bench.shown["state"] == "done"
+    assert (bench.shown["speed"], bench.runner.speed) == (60, 2)
+    before = bench.world.elapsed_s
+    bench.clock.pump([0.1] * 10)
+    assert bench.world.elapsed_s - before == pytest.approx(2)
+    stepper.stopService()
 
 
 def test_what_the_world_does_not_take_ends_the_run() -> None:
@@ -255,7 +273,7 @@ def test_it_goes_with_the_steps_of_the_twin() -> None:
     """The twin's own clock drives it, as fast as the world runs."""
     bench = Bench(speed=60)
     stepped: Any = bench.runner
-    stepper = Stepper(stepped, bench.clock, 60.0)
+    stepper = Stepper(stepped, bench.clock, lambda: 60.0)
     stepper.startService()
     bench.start({"at": 0}, {"at": 600, "set": {"cab1.water": True}})
     bench.clock.pump([0.1] * 99)
@@ -315,7 +333,13 @@ def test_a_scenario_is_started_shown_and_stopped() -> None:
     [
         ({}, 400, "bad-scenario"),
         ({"name": 5}, 400, "bad-scenario"),
-        ({"name": "smoke", "speed": 1}, 400, "bad-scenario"),
+        ({"name": "smoke", "quick": 1}, 400, "bad-scenario"),
+        ({"name": "smoke", "speed": "1"}, 400, "bad-scenario"),
+        ({"name": "smoke", "speed": True}, 400, "bad-scenario"),
+        ({"name": "smoke", "speed": 0}, 409, "too-fast"),
+        ({"name": "smoke", "speed": -1}, 409, "too-fast"),
+        ({"name": "smoke", "speed": 61}, 409, "too-fast"),
+        ({"steps": [{"at": 0}], "speed": 3601}, 409, "too-fast"),
         ({"name": "smoke-and-mirrors"}, 404, "unknown-scenario"),
         ({"name": "hot-summer-day/.."}, 404, "unknown-scenario"),
         ({"steps": []}, 400, "bad-scenario"),

@@ -193,7 +193,7 @@ def test_the_world_steps_with_the_clock_and_the_speed() -> None:
     """Ten ticks of a tenth of a second at speed 60 are a simulated minute."""
     clock = Clock()
     twin = build_twin(TwinSettings(speed=60.0), MemoryReactorClock(), lambda: NOW)
-    stepper = Stepper(twin.world, clock, 60.0)
+    stepper = Stepper(twin.world, clock, lambda: 60.0)
     stepper.startService()
     clock.pump([0.1] * 10)
     assert twin.world.elapsed_s == pytest.approx(60)
@@ -207,7 +207,7 @@ def test_a_stall_is_not_made_up_for() -> None:
     """After an hour in which nothing ran, the world goes on by a second's worth."""
     clock = Clock()
     twin = build_twin(TwinSettings(), MemoryReactorClock(), lambda: NOW)
-    stepper = Stepper(twin.world, clock, 10.0)
+    stepper = Stepper(twin.world, clock, lambda: 10.0)
     stepper.startService()
     clock.advance(3600)
     assert twin.world.elapsed_s == pytest.approx(10)
@@ -220,7 +220,7 @@ def test_an_error_in_a_step_does_not_stop_the_world(
     """It is logged, and the next tick comes."""
     clock = Clock()
     twin = build_twin(TwinSettings(), MemoryReactorClock(), lambda: NOW)
-    stepper = Stepper(twin.world, clock, 1.0)
+    stepper = Stepper(twin.world, clock, lambda: 1.0)
     stepper.startService()
     with monkeypatch.context() as patch:
         patch.setattr(World, "step", lambda *_: 1 / 0)

@@ -122,10 +122,17 @@ def scenario() -> None:
 
 @scenario.command("run", cls=Command, short_help="Run one, and judge the gantry. · 运行场景并判定")
 @click.argument("name")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="N",
+    help="Simulated seconds a second until the end, else the twin's own speed."
+    " · 场景运行期间的倍速，默认为模拟器自身倍速。",
+)
 @_twin_option
 @json_option
 @pass_session
-def run_command(session: Session, name: str, twin_url: str) -> int:
+def run_command(session: Session, name: str, speed: float | None, twin_url: str) -> int:
     """Run the scenario NAME in the twin, and show what the gantry makes of it. Ctrl-C stops it.
 
     在模拟器中运行场景 NAME，并逐项判定门架程序的反应。Ctrl-C 停止场景。
@@ -138,7 +145,8 @@ def run_command(session: Session, name: str, twin_url: str) -> int:
     """
     gantry, twin = session.api(), _twin(session, twin_url)
     gantry.get("/api/v1/site")  # a gantry that is not there is no fault of the scenario
-    answer = twin.post(SCENARIO, {"name": name})
+    wish: dict[str, object] = {"name": name} if speed is None else {"name": name, "speed": speed}
+    answer = twin.post(SCENARIO, wish)
     judge = _fit(twin, answer, lambda: Judge(answer.document, _patient(gantry), _getter(twin)))
     try:
         with _live(session) as show:

@@ -31,7 +31,8 @@ from twisted_gantry.twin.etc_sender import EtcSender
 from twisted_gantry.twin.faults import CABINET, Faults
 from twisted_gantry.twin.manners import Manners
 from twisted_gantry.twin.replay_tape import RULES, Recorded, Turn, upload_fields
-from twisted_gantry.twin.twin import FASTEST, TwinSettings
+from twisted_gantry.twin.scenario_runner import FASTEST
+from twisted_gantry.twin.twin import TwinSettings
 from twisted_gantry.wire import etc
 from twisted_gantry.wire.errors import FrameTooLong, WireError
 from twisted_gantry.wire.frames import ObjectFramer

@@ -41,11 +41,15 @@ class ScenarioControl:
 
     @app.route("/", methods=["POST"])
     def start(self, request: Request) -> bytes:
-        """Run `{"name"}`, one of the library, or what is sent with its `steps`."""
+        """Run `{"name"}`, one of the library, or what is sent with its `steps`.
+
+        `speed` may be added: that of the world until the end, in simulated seconds a second.
+        """
         refuse_foreign_origin(request)
         content = read_object(request)
+        speed = _read_speed(content.pop("speed", None))
         try:
-            self._runner.start(_read(content))
+            self._runner.start(_read(content), speed)
         except ScenarioError as error:
             raise HttpError(400, "bad-scenario", str(error)) from None
         except CannotStart as error:
@@ -91,8 +95,16 @@ def _read(content: dict[str, Any]) -> Scenario:
         return read_scenario(content)
     name = content.get("name")
     if not isinstance(name, str) or content.keys() != {"name"}:
-        raise HttpError(400, "bad-scenario", 'give {"name": …} alone, or {"steps": […]}')
+        raise HttpError(400, "bad-scenario", 'give {"name": …} or {"steps": […]}, and "speed"')
     return _load(name)
+
+
+def _read_speed(given: object) -> float | None:
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        raise HttpError(400, "bad-scenario", "speed must be a number")
+    return float(given)
 
 
 def _load(name: str) -> Scenario:

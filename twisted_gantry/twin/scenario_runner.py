@@ -14,6 +14,9 @@ from twisted_gantry.twin.world.world import World, WorldError
 
 _log = Logger()
 
+FASTEST = 3600.0
+"""The most simulated seconds a second."""
+
 # While something is on a ramp, the world takes no longer steps than this, in seconds.
 LONGEST_RAMP_STEP_S = 5.0
 _ROUNDING_S = 1e-6  # a moment nearer than this has come
@@ -49,6 +52,7 @@ class _Run:
 
     number: int
     scenario: Scenario
+    speed: float
     started_at: float
     elapsed_s: float = 0.0
     done: int = 0
@@ -62,8 +66,9 @@ class _Run:
 
 
 class Runner:
-    """One scenario at a time in `world`. `now` gives Unix seconds, `speed` is that of the world.
+    """One scenario at a time in `world`. `now` gives Unix seconds.
 
+    `speed` is that of the world, in simulated seconds a second, while no scenario has its own.
     Whoever lets time pass calls `step` here, not that of the world.
     """
 
@@ -79,22 +84,29 @@ class Runner:
         self._now, self._speed = now, speed
         self._run: _Run | None = None
 
-    def start(self, scenario: Scenario) -> None:
-        """Begin, with what is due at once. Raises CannotStart.
+    @property
+    def speed(self) -> float:
+        """How fast the world's time passes now."""
+        run = self._run
+        return run.speed if run is not None and run.state == "running" else self._speed
 
-        It cannot while another runs, nor in a world that is faster than it is made for.
+    def start(self, scenario: Scenario, speed: float | None = None) -> None:
+        """Begin, with what is due at once; until the end the world runs at `speed`, if it is given.
+
+        Raises CannotStart: while another runs, or if it is made for no such speed.
         """
         last = self._run
         if last is not None and last.state == "running":
             raise CannotStart("scenario-running", f"{last.scenario.name or 'another'} is running")
-        if self._speed > scenario.fastest:
+        speed = self._speed if speed is None else speed
+        if not 0 < speed <= min(scenario.fastest, FASTEST):
             raise CannotStart(
                 "too-fast",
-                f"it is made for --speed {scenario.fastest:g} at the most;"
-                f" the world runs at {self._speed:g}",
+                f"it is made for a speed above 0 and at most {min(scenario.fastest, FASTEST):g},"
+                f" not for {speed:g}",
             )
         number = 1 if last is None else last.number + 1
-        run = self._run = _Run(number, scenario, self._now())
+        run = self._run = _Run(number, scenario, speed, self._now())
         _log.info("the scenario {name} begins", name=scenario.name or "without a name")
         self._follow(run)
 
@@ -135,7 +147,7 @@ class Runner:
             "zh": scenario.zh,
             "state": run.state,
             "error": run.error,
-            "speed": self._speed,
+            "speed": run.speed,
             "startedAt": _time(run.started_at),
             "now": _time(self._now()),
             "elapsed": round(run.elapsed_s, 3),

@@ -21,7 +21,8 @@ from twisted_gantry.twin.fleet_control import FleetControl
 from twisted_gantry.twin.replay import build_replay
 from twisted_gantry.twin.replay_tape import CannotReplay, Recorded, read_device
 from twisted_gantry.twin.scenario import UnknownScenario, load_scenario
-from twisted_gantry.twin.twin import FASTEST, TwinSettings, build_twin
+from twisted_gantry.twin.scenario_runner import FASTEST
+from twisted_gantry.twin.twin import TwinSettings, build_twin
 from twisted_gantry.twin.world.world import World
 
 _FLEET = FleetSettings(gantries=1)

@@ -32,7 +32,7 @@ from twisted_gantry.twin.faults import (
 )
 from twisted_gantry.twin.fogslink import Cloud, CloudFactory
 from twisted_gantry.twin.scenario import load_scenario
-from twisted_gantry.twin.scenario_runner import Runner
+from twisted_gantry.twin.scenario_runner import FASTEST, Runner
 from twisted_gantry.twin.upscard import Card, UpsCardFactory
 from twisted_gantry.twin.upscard_http import ups_http_face
 from twisted_gantry.twin.world.world import World
@@ -43,7 +43,6 @@ _log = Logger()
 
 CONTROL = "control"
 STEP_S = 0.1
-FASTEST = 3600.0
 # Time that a stalled process has lost is not made up for beyond this: at the highest speed it would
 # stall again.
 LONGEST_ELAPSED_S = 1.0
@@ -106,9 +105,11 @@ ON_FREE_PORTS: Mapping[str, Any] = {
 
 
 class Stepper(Service):
-    """Lets the world's time pass with the clock's, `speed` times as fast."""
+    """Lets the world's time pass with the clock's, so many times as fast as `speed` says."""
 
-    def __init__(self, world: World | Runner, clock: IReactorTime, speed: float) -> None:
+    def __init__(
+        self, world: World | Runner, clock: IReactorTime, speed: Callable[[], float]
+    ) -> None:
         self._world, self._clock, self._speed = world, clock, speed
         self._last = 0.0
         self._loop = LoopingCall(self._step)
@@ -130,7 +131,7 @@ class Stepper(Service):
         now = self._clock.seconds()
         elapsed, self._last = now - self._last, now
         try:
-            self._world.step(min(max(elapsed, 0.0), LONGEST_ELAPSED_S) * self._speed)
+            self._world.step(min(max(elapsed, 0.0), LONGEST_ELAPSED_S) * self._speed())
         except Exception:
             _log.failure("a step of the world failed")  # a loop that raises never runs again
 
@@ -252,7 +253,8 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
     ]
     for name, place, factory in faces:
         twin.add_listener(name, _listener(name, place, factory, reactor))
-    Stepper(runner, reactor, settings.speed).setServiceParent(twin)  # type: ignore[no-untyped-call]
+    stepper: Any = Stepper(runner, reactor, lambda: runner.speed)
+    stepper.setServiceParent(twin)
     if settings.scenario:
         runner.start(load_scenario(settings.scenario))
     return twin
