@@ -18,12 +18,12 @@ from twisted_gantry.wire.etc import Card, CardList, Code, Method
 class Bench:
     """A platform on a clock that stands."""
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: Any) -> None:
         self.clock = Clock()
         self.now = NOW
         self.faults = Faults(self.clock.seconds, random.Random(1))
         self.platform = Platform(
-            self.faults, self.clock, lambda: self.now, gantry_id=GANTRY_ID, auth=AUTH
+            self.faults, self.clock, lambda: self.now, gantry_id=GANTRY_ID, auth=AUTH, **settings
         )
         self.site = self.platform.site()
 
@@ -208,6 +208,15 @@ def test_the_white_list_is_offered_to_who_has_less(bench: Bench) -> None:
     assert bench.post(same).json["data"] == {"isExistLatestVersion": "0"}
     (kept, *_) = bench.platform.requests(Method.CARDS.value)
     assert kept["answer"]["data"] == {"isExistLatestVersion": "0"}
+
+
+def test_a_platform_may_know_every_gantry() -> None:
+    """Any id is taken then, under the same code and no other."""
+    strict, open_ = Bench(), Bench(any_gantry=True)
+    other = report(gantry_id="G000211001002110099")
+    assert strict.post(other).json["code"] == "1002"
+    assert open_.post(other).json["code"] == open_.post(report()).json["code"] == "1000"
+    assert open_.post(other, auth="wrong").json["code"] == "1001"
 
 
 def kept_codes(bench: Bench) -> list[Any]:

@@ -672,4 +672,4 @@ def test_the_limit_of_open_files_is_raised(monkeypatch: pytest.MonkeyPatch) -> N
     raise_open_files(FleetSettings(gantries=5000))
     limits = (64, resource.RLIM_INFINITY)
     raise_open_files(FleetSettings(gantries=5000))
-    assert set_to[1:] == [(164, 5000), (5064 + SPARE_FILES, resource.RLIM_INFINITY)]
+    assert set_to[1:] == [(5000, 5000), (164, 5000), (5064 + SPARE_FILES, resource.RLIM_INFINITY)]

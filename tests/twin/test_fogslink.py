@@ -19,8 +19,15 @@ from twisted_gantry.net.http_server import Limits, bounded_site
 from twisted_gantry.twin.faults import FOGSLINK, Faults
 from twisted_gantry.twin.fogslink import MAX_SESSIONS, Cloud, CloudFactory, NotConnected
 from twisted_gantry.twin.fogslink_control import FogslinkControl
-from twisted_gantry.twin.fogslink_records import KEPT_RECORDS, KEPT_RUNS, Came, Records, Runs
-from twisted_gantry.wire.fogslink import Configure, Item, Pack, Single, encode
+from twisted_gantry.twin.fogslink_records import (
+    KEPT_DEVICES,
+    KEPT_RECORDS,
+    KEPT_RUNS,
+    Came,
+    Records,
+    Runs,
+)
+from twisted_gantry.wire.fogslink import Configure, Item, Pack, Single, decode_request, encode
 from twisted_gantry.wire.lenient import loads
 
 EQ_SN, API_KEY = "12345678", "1234567890123456"
@@ -127,7 +134,7 @@ def rig() -> Iterator[Rig]:
     for device in made.devices:
         device.protocol.connectionLost()
     made.clock.advance(10)
-    assert made.cloud.sessions == []
+    assert not made.cloud.sessions
     assert made.clock.getDelayedCalls() == []
 
 
@@ -433,6 +440,31 @@ def test_a_peer_that_does_not_read_is_not_read(rig: Rig) -> None:
     assert device.transport.producerState == "paused"
     rig.clock.advance(1)
     assert device.transport.producerState == "producing"
+
+
+def test_a_cloud_may_know_everybody(rig: Rig) -> None:
+    """With one key for all, any device gets in; no more than so many, and none without the key."""
+    rig.cloud.any_key, rig.cloud.most = API_KEY, 3
+    devices = [rig.device() for _ in range(3)]
+    for number, device in enumerate(devices[:2]):
+        device.authenticate(str(700 + number))
+        assert device.say(pack(1, "5", eq_sn=str(700 + number)))[0]["res200"]["code"] == "8"
+    assert rig.factory.buildProtocol(None) is None
+    answers = devices[2].say(
+        b'{"req001":{"eqSN":"702","eqType":"128"}}', b'{"req002":{"eqSN":"702","apiKey":""}}'
+    )
+    assert answers[-1]["res002"]["code"] == "3"
+
+
+def test_of_too_many_devices_the_oldest_is_forgotten() -> None:
+    """A cloud that knows everybody does not grow without end."""
+    records = Records()
+    for number in range(KEPT_DEVICES + 1):
+        message = decode_request(pack(5, "1", eq_sn=str(number)))
+        assert isinstance(message, Pack)
+        assert records.add_pack(message, 0.0) is Came.NEW
+    assert len(records._devices) == KEPT_DEVICES
+    assert "0" not in records._devices
 
 
 def test_sessions_are_bounded_and_apart(rig: Rig) -> None:

@@ -92,6 +92,8 @@ def _method_of(body: bytes) -> str:
 class Platform:
     """The platform. `now` gives Unix seconds; `clock` is for delays.
 
+    It takes the reports of `gantry_id`, with `any_gantry` those of every other one, too.
+
     `client` is the way to the gantry's `remotecontrol.do` at `remote_url`; without it the platform
     cannot command. `rate` is how many requests a second it takes, 0 any number: 1005 beyond.
     `counts` tells `code-1000` …, each method by its name, `http-status`, `commands` and
@@ -108,6 +110,7 @@ class Platform:
         *,
         gantry_id: str,
         auth: str,
+        any_gantry: bool = False,
         client: BoundedClient | None = None,
         remote_url: str = REMOTE_URL,
         rate: float = DEFAULT_RATE,
@@ -121,7 +124,7 @@ class Platform:
         if client is not None:
             self._sender = EtcSender(client, manners, now, gantry_id=gantry_id, auth=auth)
         self._clock, self._now = clock, now
-        self._gantry_id, self._auth = gantry_id, auth
+        self._auth, self._taken_id = auth, None if any_gantry else gantry_id
         self._received: deque[Received] = deque()
         self._received_bytes = 0
 
@@ -181,7 +184,7 @@ class Platform:
                 headers,
                 auth=self._auth,
                 methods=etc.MONITOR,
-                gantry_id=self._gantry_id,
+                gantry_id=self._taken_id,
                 now=self._now(),
                 skew=MAX_SKEW_S,
             )

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
 
 from twisted_gantry.net.http_client import BoundedClient, persistent_pool, treq_client
+from twisted_gantry.net.open_files import open_files
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.twin.fleet_cloud import Sessions
 from twisted_gantry.twin.fleet_etc import Uploads
@@ -240,16 +241,10 @@ def raise_open_files(settings: FleetSettings) -> None:
 
     Raises ValueError, which says what to do, where that is too low.
     """
-    import resource  # there is none on Windows
-
     needed = settings.connections + SPARE_FILES + (settings.gantries if settings.cloud else 0)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    unlimited = resource.RLIM_INFINITY
-    if soft == unlimited or soft >= needed:
-        return
-    if hard != unlimited and hard < needed:
+    most = open_files(needed)
+    if most < needed:
         raise ValueError(
-            f"{settings.gantries} gantries need {needed} open files, and {hard} is the hard limit "
+            f"{settings.gantries} gantries need {needed} open files, and {most} is the hard limit "
             "of this process: raise it (ulimit -Hn, LimitNOFILE= of a systemd unit)"
         )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

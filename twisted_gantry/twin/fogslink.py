@@ -48,6 +48,7 @@ class NotConnected(LookupError):
 class Cloud:
     """What all sessions share: the accounts, from `eqSN` to `apiKey`, and what was received.
 
+    With `any_key` every other `eqSN` is known, too, with that `apiKey`. `most` bounds the sessions.
     `now` gives Unix seconds. `counts` tells `connections`, `refused`, `packs`, `values`,
     `duplicate`, `conflict` and `out-of-order` packs, answers that were spoiled (`dropped`,
     `garbage`, `half`, `doubled`, `silent`, `code-9` …), `too-long` lines, and what
@@ -61,23 +62,45 @@ class Cloud:
         now: Callable[[], float],
         accounts: Mapping[str, str],
         new_key: Callable[[], str] = lambda: secrets.token_hex(8),
+        *,
+        any_key: str = "",
+        most: int = MAX_SESSIONS,
     ) -> None:
         self.clock, self.accounts = clock, dict(accounts)
-        self.new_key = new_key
+        self.new_key, self.any_key, self.most = new_key, any_key, most
         self.records = Records()
         self.counts: Counter[str] = Counter()
         self.manners = Manners(FOGSLINK, faults, clock, self.counts)
-        self.sessions: list[_Session] = []
+        self._sessions: dict[_Session, None] = {}  # in the order that they came
         self._now = now
         self._asked: dict[tuple[str, str], list[Deferred[Configured | None]]] = {}
 
+    @property
+    def sessions(self) -> "list[_Session]":
+        """The open connections, the oldest first."""
+        return list(self._sessions)
+
+    @property
+    def full(self) -> bool:
+        """Whether there are as many as there may be."""
+        return len(self._sessions) >= self.most
+
+    def came(self, session: "_Session") -> None:
+        """Note a connection."""
+        self._sessions[session] = None
+
+    def left(self, session: "_Session") -> None:
+        """Forget a connection."""
+        self._sessions.pop(session, None)
+
     def knows(self, eq_sn: str) -> bool:
         """Tell whether there is such a device."""
-        return eq_sn in self.accounts and self.manners.faults.code != Code.NO_DEVICE
+        known = eq_sn in self.accounts or bool(self.any_key)
+        return known and self.manners.faults.code != Code.NO_DEVICE
 
     def accepts(self, eq_sn: str, api_key: str) -> bool:
         """Tell whether this is the device's key."""
-        right = self.accounts.get(eq_sn, "").encode()
+        right = self.accounts.get(eq_sn, self.any_key).encode()
         given = api_key.encode("utf-8", "surrogatepass")
         return hmac.compare_digest(right, given) and (
             self.manners.faults.code != Code.NOT_AUTHENTICATED
@@ -177,7 +200,7 @@ class _Session(LineOnlyReceiver):
 
     def connectionMade(self) -> None:
         assert self.transport is not None
-        self._cloud.sessions.append(self)
+        self._cloud.came(self)
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
@@ -196,8 +219,7 @@ class _Session(LineOnlyReceiver):
         self.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self in self._cloud.sessions:
-            self._cloud.sessions.remove(self)
+        self._cloud.left(self)
         self._flow.lost()
         self._session.closed()
 
@@ -245,7 +267,7 @@ class CloudFactory(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """Accept a session; None closes the connection at once."""
-        if self.cloud.manners.faults.refuse or len(self.cloud.sessions) >= MAX_SESSIONS:
+        if self.cloud.manners.faults.refuse or self.cloud.full:
             self.cloud.counts["refused"] += 1
             return None
         self.cloud.counts["connections"] += 1

@@ -16,6 +16,8 @@ KEPT_BYTES = 8 * 1024 * 1024  # of their texts: a line may be one value of 64 Ki
 KEPT_PACKS = 10_000
 # Runs of numbers without a gap that are remembered for one device; beyond it the oldest go.
 KEPT_RUNS = 1000
+# Devices whose packs are remembered; beyond it the oldest go.
+KEPT_DEVICES = 20_000
 # Digits of a packID that is a number; others are no part of the gaps.
 _MAX_DIGITS = 20
 
@@ -138,7 +140,12 @@ class Records:
 
     def add_pack(self, pack: Pack, at: float) -> Came:
         """Take a pack, unless it came before."""
-        came = self._devices.setdefault(pack.eq_sn, _Device()).note(pack)
+        device = self._devices.get(pack.eq_sn)
+        if device is None:
+            device = self._devices[pack.eq_sn] = _Device()
+            if len(self._devices) > KEPT_DEVICES:
+                del self._devices[next(iter(self._devices))]
+        came = device.note(pack)
         if came is Came.DUPLICATE:
             self.duplicates += 1
         else:

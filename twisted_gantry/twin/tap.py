@@ -32,7 +32,8 @@ class Options(UsageOptions):
     """What `twistd gantry-twin` takes."""
 
     synopsis = (
-        "[--world FILE] [--scenario NAME] [--speed N] [--seed N] [--control ENDPOINT] "
+        "[--world FILE] [--scenario NAME] [--speed N] [--seed N] [--any-gantry] "
+        "[--control ENDPOINT] "
         "| --replay FILE | --fleet N"
     )
     longdesc = (
@@ -62,6 +63,10 @@ class Options(UsageOptions):
         ["connect-rate", None, _FLEET.connect_rate, "new sessions a second", float],
     ]
 
+    optFlags = [  # noqa: RUF012 - as Twisted has it
+        ["any-gantry", None, "platform and cloud know every gantry: a target for a fleet"],
+    ]
+
     settings: TwinSettings
     fleet: FleetSettings | None = None
     replay: Recorded | None = None
@@ -77,6 +82,7 @@ class Options(UsageOptions):
             speed=_speed(self["speed"]),
             scenario=_scenario(self["scenario"], self["speed"]),
             seed=_seed(self["seed"]),
+            any_gantry=bool(self["any-gantry"]),
         )
         if self["replay-endpoint"]:
             self.replay_endpoint = _endpoint(self["replay-endpoint"], "--replay-endpoint")

@@ -15,11 +15,13 @@ from twisted.protocols.policies import WrappingFactory
 
 from twisted_gantry.net.http_client import BoundedClient, persistent_pool, treq_client
 from twisted_gantry.net.listener import CannotListen, Closable, Listener
+from twisted_gantry.net.open_files import open_files
 from twisted_gantry.twin.bms import Ems
 from twisted_gantry.twin.cabinet import MONITOR_URL, CabinetTwin
 from twisted_gantry.twin.cfos import ADMIN_PASSWORD, PowerBrain
 from twisted_gantry.twin.control import Control
 from twisted_gantry.twin.etc import REMOTE_URL, Platform
+from twisted_gantry.twin.etc_entry import DEFAULT_RATE
 from twisted_gantry.twin.faults import (
     CABINET,
     CFOS,
@@ -30,7 +32,7 @@ from twisted_gantry.twin.faults import (
     UPS_TCP,
     Faults,
 )
-from twisted_gantry.twin.fogslink import Cloud, CloudFactory
+from twisted_gantry.twin.fogslink import MAX_SESSIONS, Cloud, CloudFactory
 from twisted_gantry.twin.scenario import load_scenario
 from twisted_gantry.twin.scenario_runner import FASTEST, Runner
 from twisted_gantry.twin.upscard import Card, UpsCardFactory
@@ -42,6 +44,8 @@ from twisted_gantry.wire.upscard import MAX_PASSWORD
 _log = Logger()
 
 CONTROL = "control"
+# Sessions at the cloud, with `any_gantry`; and what else the process opens: all other faces.
+MOST_GANTRIES, OTHER_FILES = 20_000, 1000
 STEP_S = 0.1
 # Time that a stalled process has lost is not made up for beyond this: at the highest speed it would
 # stall again.
@@ -56,7 +60,8 @@ class TwinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     The endpoints are named as the faces are. `speed` is simulated seconds a second. Equal seeds
     give equal noise and faults. `world` changes the world before it starts. `monitor_url` is where
     the cabinet uploads to, `remote_url` where the platform commands. `scenario` is the name of one
-    that runs from the start. Raises ValueError for what is out of range.
+    that runs from the start. With `any_gantry` platform and cloud know every gantry and device,
+    under the same credentials, at any rate. Raises ValueError for what is out of range.
     """
 
     ups_tcp: str = "tcp:2390:interface=127.0.0.1"
@@ -73,6 +78,7 @@ class TwinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     seed: int | None = None
     ups_password: str | None = None
     gantry_id: str = "G000211001002110010"
+    any_gantry: bool = False
     auth: str = TEST_AUTH
     monitor_url: str = MONITOR_URL
     remote_url: str = REMOTE_URL
@@ -220,11 +226,20 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
         now,
         gantry_id=settings.gantry_id,
         auth=settings.auth,
+        any_gantry=settings.any_gantry,
         client=client,
         remote_url=settings.remote_url,
+        rate=0.0 if settings.any_gantry else DEFAULT_RATE,
     )
     runner = Runner(world, faults, platform, now, settings.speed)
-    cloud = Cloud(faults, reactor, now, {settings.eq_sn: settings.api_key})
+    cloud = Cloud(
+        faults,
+        reactor,
+        now,
+        {settings.eq_sn: settings.api_key},
+        any_key=settings.api_key if settings.any_gantry else "",
+        most=_crowd() if settings.any_gantry else MAX_SESSIONS,
+    )
     counts = {
         UPS_TCP: ups_tcp.counts,
         UPS_HTTP: ups_http.counts,
@@ -258,6 +273,11 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
     if settings.scenario:
         runner.start(load_scenario(settings.scenario))
     return twin
+
+
+def _crowd() -> int:
+    """Return how many sessions of any gantries this process can bear."""
+    return max(open_files(MOST_GANTRIES + OTHER_FILES) - OTHER_FILES, MAX_SESSIONS)
 
 
 def _listener(name: str, place: str, factory: IProtocolFactory, reactor: Any) -> Listener:
