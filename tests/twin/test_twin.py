@@ -20,6 +20,7 @@ from tests.twin.helpers import AUTH, NOW, report
 from twisted_gantry.net.http_client import Answer, BoundedClient, persistent_pool, treq_client
 from twisted_gantry.net.listener import CannotListen
 from twisted_gantry.twin.faults import FACES
+from twisted_gantry.twin.fleet import FleetSettings, build_fleet
 from twisted_gantry.twin.tap import Options, makeService
 from twisted_gantry.twin.twin import ON_FREE_PORTS, Stepper, Twin, TwinSettings, build_twin
 from twisted_gantry.twin.world.world import World, WorldError
@@ -123,6 +124,35 @@ async def test_a_report_over_a_socket_is_received() -> None:
         assert kept["headers"]["binfile-auth"] == "***"
         counts = await site.control("GET", "/counts")
         assert counts["etc"]["code-1000"] == 1
+
+
+async def test_a_fleet_is_at_home_where_every_gantry_is_known() -> None:
+    """Over sockets: all sessions up, more of them than one gantry may have, and nothing refused."""
+    async with running(any_gantry=True) as site:
+        settings = FleetSettings(
+            gantries=100,
+            platform=f"http://127.0.0.1:{site.twin.port('etc')}/monitor.do",
+            cloud=f"tcp:127.0.0.1:{site.twin.port('fogslink')}",
+            report_period=1.0,
+            pack_period=1.0,
+            connect_rate=1000.0,
+        )
+        fleet = build_fleet(settings, site.reactor, lambda: NOW)
+        fleet.startService()
+        try:
+            for _ in range(100):
+                shown = fleet.shown()
+                uploads, cloud = shown["etc"], shown["fogslink"]
+                if uploads["acknowledged"] >= 300 and cloud["packs"]["acknowledged"] >= 100:
+                    break
+                await deferLater(site.reactor, 0.05)
+            assert cloud["sessionsUp"] == 100
+            assert uploads["acknowledged"] >= 300
+            assert cloud["packs"]["acknowledged"] >= 100
+            refused = [uploads["refused"], cloud["refused"], cloud["packs"]["refused"]]
+            assert refused == [{}, {}, {}]
+        finally:
+            await fleet.stopService()
 
 
 async def test_a_cut_connection_is_cut_on_the_socket() -> None:
