@@ -122,6 +122,33 @@ def test_a_body_that_was_sent_along_is_refused_once() -> None:
     assert server.counts == {"connections": 1, "too-large": 1}
 
 
+def test_all_bodies_together_are_bounded() -> None:
+    """What many send at once is 503 past the bound; what is answered, or leaves, makes room."""
+    resource = Slow()
+    server = Server(resource, Limits(body=100, bodies=270))
+    half = post(b"x" * 80, 100)
+    first, second, answered = server.connect(), server.connect(), server.connect()
+    first.send(half)
+    second.send(half)
+    answered.send(post(b"x" * 80))
+    late = server.connect()
+    late.send(half)
+    assert late.statuses() == [503]
+    assert late.closes()
+    late.leave()
+    resource.answer(b"done")
+    again = server.connect()
+    again.send(half)
+    assert again.statuses() == []
+    first.leave()
+    last = server.connect()
+    last.send(half)
+    second.send(b"x" * 20)
+    resource.answer(b"done")
+    assert (last.statuses(), second.statuses()) == ([], [200])
+    assert server.counts["crowded"] == 1
+
+
 @pytest.mark.parametrize("sizes", [[101], [60, 41], [100, 1], [1] * 101, [99, 1000]])
 def test_chunks_that_are_too_long_are_refused(sizes: list[int]) -> None:
     """Chunks that pass the bound together are 413 as soon as they do."""

@@ -70,6 +70,26 @@ def test_report_now(rig: Rig) -> None:
     assert len(rig.cabinets()) == before + 1
 
 
+def test_what_is_asked_for_overtakes_the_backlog() -> None:
+    """After an outage the platform has the report that it asked for first, then those that waited.
+
+    The newest is the last all the same: how things are is sent once more.
+    """
+    rig = Rig(period=50.0)
+    rig.start()
+    before = len(rig.cabinets())
+    rig.faults.put(ETC, {"http_status": 503})
+    rig.clock.run(240.0, step=1.0)
+    rig.faults.clear(ETC)
+    asked = int(rig.clock.now())
+    rig.uplink.report_now(Subject.CABINETS)
+    rig.clock.run(2.0)
+    stamps = [int(r["body"]["timeStamp"]) for r in rig.taken(Method.CABINET_STATUS)][before:]
+    begun = stamps[1]
+    assert stamps == [asked, begun, begun + 50, begun + 100, begun + 150, asked]
+    rig.stop()
+
+
 def test_a_period_acts_at_once_and_survives_a_restart(rig: Rig) -> None:
     """A new period counts from the moment it was set; the next start has it."""
     assert fired(rig.uplink.set_period(Subject.CABINETS, 10)) == [None]

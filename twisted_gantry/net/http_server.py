@@ -25,10 +25,12 @@ from twisted_gantry.net.addresses import group_of, host_of
 class Limits:
     """What a client may ask of a server: bytes, seconds, connections.
 
-    `per_address` bounds the connections of one IPv4 address or IPv6 /64, 0 for no such bound.
+    `bodies` bounds what all requests together hold of their bodies. `per_address` bounds the
+    connections of one IPv4 address or IPv6 /64, 0 for no such bound.
     """
 
     body: int = 64 * 1024
+    bodies: int = 32 * 1024 * 1024
     deadline: float = 10.0
     idle: float = 60.0
     connections: int = 64
@@ -39,11 +41,21 @@ def _last_words(status: bytes) -> bytes:
     return b"HTTP/1.1 " + status + b"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
+class _Held:
+    """What all requests of a server hold of their bodies, in bytes."""
+
+    size = 0
+
+
 class _BoundedRequest(Request):
-    """A request whose body may not pass `limits.body`, declared or chunked: 413."""
+    """A request whose body may not pass `limits.body`, declared or chunked: 413.
+
+    Nor may all bodies together pass `limits.bodies`: 503.
+    """
 
     limits: Limits
     counts: Counter[str]
+    held: _Held
     _got = 0
     _refused = False
 
@@ -52,14 +64,17 @@ class _BoundedRequest(Request):
         # open when the client leaves half-way.
         super().gotLength(0)  # type: ignore[no-untyped-call]
         if length is not None and length > self.limits.body:
-            self._refuse()
+            self._refuse("too-large", b"413 Request Entity Too Large")
 
     def handleContentChunk(self, data: bytes) -> None:
-        self._got += len(data)
         if self._refused:
             return
+        self._got += len(data)
+        self.held.size += len(data)
         if self._got > self.limits.body:
-            self._refuse()
+            self._refuse("too-large", b"413 Request Entity Too Large")
+        elif self.held.size > self.limits.bodies:
+            self._refuse("crowded", b"503 Service Unavailable")
         else:
             super().handleContentChunk(data)  # type: ignore[no-untyped-call]
 
@@ -78,7 +93,17 @@ class _BoundedRequest(Request):
 
     def finish(self) -> None:
         self._tell(_Guard.request_answered)
+        self._let_go()
         super().finish()  # type: ignore[no-untyped-call]
+
+    def connectionLost(self, reason: Failure) -> None:
+        self._let_go()
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+
+    def _let_go(self) -> None:
+        """The body is no longer needed."""
+        self.held.size -= self._got
+        self._got = 0
 
     def _tell(self, news: "Callable[[_Guard], None]") -> None:
         """Tell the guard, if the connection is still there."""
@@ -86,12 +111,12 @@ class _BoundedRequest(Request):
         if isinstance(guard, _Guard):
             news(guard)
 
-    def _refuse(self) -> None:
+    def _refuse(self, why: str, status: bytes) -> None:
         self._refused = True
-        self.counts["too-large"] += 1
+        self.counts[why] += 1
         self._tell(_Guard.request_refused)
         channel: Any = self.channel
-        channel.transport.write(_last_words(b"413 Request Entity Too Large"))
+        channel.transport.write(_last_words(status))
         channel.loseConnection()
 
 
@@ -236,14 +261,14 @@ def bounded_site(
 ) -> IProtocolFactory:
     """Return a factory that serves `resource` within `limits`.
 
-    `counts` gains `connections`, `requests`, `refused`, `too-large`, `timeout`, `unfinished`
-    and `not-reading`.
+    `counts` gains `connections`, `requests`, `refused`, `too-large`, `crowded`, `timeout`,
+    `unfinished` and `not-reading`.
     """
 
     class BoundRequest(_BoundedRequest):
         pass
 
-    BoundRequest.limits, BoundRequest.counts = limits, counts
+    BoundRequest.limits, BoundRequest.counts, BoundRequest.held = limits, counts, _Held()
     quiet: Any = _QuietSite  # its __init__ has no annotations
     site = quiet(resource, requestFactory=BoundRequest, timeout=limits.idle, reactor=reactor)
     site.displayTracebacks = False

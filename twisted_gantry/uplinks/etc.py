@@ -189,8 +189,8 @@ class EtcUplink(NamedService):
         return self._steering.server(subject)
 
     def report_now(self, subject: Subject) -> None:
-        """Report at once."""
-        self._reporter.report(subject)
+        """Report at once, ahead of what waits: the platform asked for it."""
+        self._reporter.report(subject, urgent=True)
 
     def set_period(self, subject: Subject, seconds: float) -> Deferred[None]:
         """Report every so many seconds."""

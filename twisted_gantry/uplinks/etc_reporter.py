@@ -76,19 +76,19 @@ class Reporter:
 
     # -- when
 
-    def report(self, subject: Subject) -> None:
-        """Report all of a subject as it is now."""
+    def report(self, subject: Subject, *, urgent: bool = False) -> None:
+        """Report all of a subject as it is now; what is `urgent` goes ahead of the back-log."""
         if subject is Subject.COMPUTERS:
-            self._report_computers()
+            self._report_computers(urgent=urgent)
             return
         for cabinet in self._site.cabinets:
-            self._report_cabinet(cabinet, urgent=False)
+            self._report_cabinet(cabinet, urgent=urgent)
 
     def report_again(self, subjects: Iterable[str]) -> None:
         """Say how things are now: the last message delivered is always the newest."""
         wanted = set(subjects)
         if _COMPUTERS in wanted:
-            self._report_computers()
+            self._report_computers(urgent=False)
         for cabinet in self._site.cabinets:
             if _subject(cabinet) in wanted:
                 self._report_cabinet(cabinet, urgent=False)
@@ -178,10 +178,10 @@ class Reporter:
 
     # -- what
 
-    def _report_computers(self) -> None:
+    def _report_computers(self, *, urgent: bool) -> None:
         rows = etc_rows.computers(self._site)
         if rows:
-            self._keep(Method.COMPUTER_STATUS, _COMPUTERS, rows, False, lambda _: None)
+            self._keep(Method.COMPUTER_STATUS, _COMPUTERS, rows, urgent, lambda _: None)
 
     def _report_cabinet(self, cabinet: Cabinet, *, urgent: bool) -> None:
         latches = self._latches[cabinet.id]
