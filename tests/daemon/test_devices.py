@@ -1,18 +1,14 @@
 """Every kind of device of a site, on a real daemon and the twin: read, commanded, interlocked."""
 
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_twisted
-from twisted.internet.defer import ensureDeferred
-from twisted.internet.task import deferLater
 
-from tests.daemon.process import GANTRYCTL, Client, Daemon, free_port, until
-from twisted_gantry.twin.twin import ON_FREE_PORTS, Twin, TwinSettings, build_twin
+from tests.daemon.process import GANTRYCTL, free_port, until
+from tests.daemon.rig import Rig, opened
 
 PASSWORD = "Adm1n-of-this-test"
 NEW_PASSWORD = "Another-0f-this-test"
@@ -64,26 +60,18 @@ listen = "tcp:{web}:interface=127.0.0.1"
 """
 
 
-class Rig:
-    """The twin in this process, and a daemon with one device of each kind beside it."""
+class Devices(Rig):
+    """One device of each kind."""
 
     def __init__(self, folder: Path, reactor: Any) -> None:
-        self.folder, self.reactor = folder, reactor
         monitor = free_port()
-        self.twin: Twin = build_twin(
-            TwinSettings(
-                **{
-                    **ON_FREE_PORTS,
-                    "auth": AUTH,
-                    "cfos_password": PASSWORD,
-                    "monitor_url": f"http://127.0.0.1:{monitor}/monitor.do",
-                }
-            ),
+        super().__init__(
+            folder,
             reactor,
-            time.time,
+            auth=AUTH,
+            cfos_password=PASSWORD,
+            monitor_url=f"http://127.0.0.1:{monitor}/monitor.do",
         )
-        self.twin.startService()
-        self.web = free_port()
         faces = ("ups-tcp", "ups-http", "cfos", "ems", "cabinet")
         self.places: dict[str, Any] = {
             **{face.replace("-", "_"): self.twin.port(face) for face in faces},
@@ -92,37 +80,11 @@ class Rig:
             "web": self.web,
             "auth": AUTH,
         }
-        self.client = Client(reactor)
-        self.daemon: Daemon | None = None
+        self.set_password(PASSWORD)
 
-    def start(self, password: str = PASSWORD) -> Daemon:
-        """Start a gantry that has this password for the manager."""
-        config = self.folder / "site.toml"
-        config.write_text(SITE.format(**self.places, password=password), encoding="utf-8")
-        self.daemon = Daemon(
-            self.folder,
-            *("gantry", "--config", str(config), "--data", str(self.folder / "data")),
-        )
-        return self.daemon
-
-    def url(self, path: str) -> str:
-        """Return a URL of the local API."""
-        return f"http://127.0.0.1:{self.web}{path}"
-
-    async def online(self, *names: str) -> None:
-        """Wait until these devices are online, or all."""
-
-        async def are() -> bool:
-            assert self.daemon is not None
-            assert self.daemon.process.poll() is None, self.daemon.text
-            site = await self.client.get(self.url("/api/v1/site"))
-            return bool(site) and all(
-                each["state"] == "online"
-                for each in site["devices"]
-                if not names or each["name"] in names
-            )
-
-        await until(self.reactor, "the devices to be online", are, 15.0)
+    def set_password(self, password: str) -> None:
+        """Write the configuration, with this password for the manager."""
+        self.config.write_text(SITE.format(**self.places, password=password), encoding="utf-8")
 
     async def do(self, target: str, command: str, **args: Any) -> Any:
         """Give a command, and return how it ended."""
@@ -149,26 +111,15 @@ class Rig:
         process.stdout.close()
         return process.returncode, output
 
-    async def close(self) -> None:
-        """End all of it."""
-        if self.daemon is not None and self.daemon.process.poll() is None:
-            self.daemon.kill()
-        await self.client.close()
-        await self.twin.stopService()
-        await deferLater(self.reactor, 0.05)
-
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
+def rig(tmp_path: Path) -> Iterator[Devices]:
     """A twin on free ports."""
-    from twisted.internet import reactor
-
-    made = Rig(tmp_path, reactor)
-    yield made
-    pytest_twisted.blockon(ensureDeferred(made.close()))
+    with opened(Devices, tmp_path) as made:
+        yield made
 
 
-async def test_each_kind_of_device_is_read_and_commanded(rig: Rig) -> None:
+async def test_each_kind_of_device_is_read_and_commanded(rig: Devices) -> None:
     """All are online within 15 s; a command to each acts on the world; an interlock switches E1.
 
     The audit has who asked; the log has no password, no PIN and no traceback.
@@ -241,12 +192,13 @@ async def test_each_kind_of_device_is_read_and_commanded(rig: Rig) -> None:
         assert secret not in daemon.text + shown
 
 
-async def test_a_wrong_password_is_told_and_never_shown(rig: Rig) -> None:
+async def test_a_wrong_password_is_told_and_never_shown(rig: Devices) -> None:
     """The manager is offline with the reason; neither log nor API has the password; the rest works.
 
     What may be wrong may be right elsewhere: it is a secret all the same.
     """
-    daemon = rig.start(password="not-the-Passw0rd")
+    rig.set_password("not-the-Passw0rd")
+    daemon = rig.start()
     await rig.online("ups1", "bms1")
 
     async def offline() -> bool:
@@ -267,7 +219,7 @@ async def test_a_wrong_password_is_told_and_never_shown(rig: Rig) -> None:
         assert secret not in daemon.text + shown
 
 
-async def _all_that_is_shown(rig: Rig) -> str:
+async def _all_that_is_shown(rig: Devices) -> str:
     """Return all that the local API tells."""
     paths = ("site", "points", "alarms", "audit")
     answers = [str(await rig.client.get(rig.url(f"/api/v1/{path}"))) for path in paths]

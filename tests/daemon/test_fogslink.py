@@ -1,19 +1,16 @@
 """A real gantry and the Fogslink cloud: what `kill -9` leaves of packs that are on their way."""
 
 import random
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_twisted
-from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import LoopingCall, deferLater
 
-from tests.daemon.process import Client, Daemon, free_port, outbox_rows, until
+from tests.daemon.process import outbox_rows, until
+from tests.daemon.rig import Rig, opened
 from twisted_gantry.twin.faults import FOGSLINK
-from twisted_gantry.twin.twin import ON_FREE_PORTS, Twin, TwinSettings, build_twin
 from twisted_gantry.wire.fogslink import Item, Pack, decode_request
 
 KEY = "kX7-secret-key"
@@ -21,21 +18,14 @@ KEY = "kX7-secret-key"
 CHANNELS = [f"P{group}-C{member}" for group in range(6) for member in range(100)]
 
 
-class Rig:
-    """The twin in this process, whose mains wander, and the gantry beside it."""
+class Wandering(Rig):
+    """A site whose mains wander."""
 
     def __init__(self, folder: Path, reactor: Any) -> None:
-        self.folder, self.reactor = folder, reactor
-        settings = TwinSettings(**{**ON_FREE_PORTS, "api_key": KEY})
-        self.twin: Twin = build_twin(settings, reactor, time.time)
+        super().__init__(folder, reactor, api_key=KEY)
         self.packs: list[Pack] = []
         """What the cloud took, as it came."""
         self._listen()
-        self.twin.startService()
-        self.web = free_port()
-        self.data = folder / "data"
-        self.client = Client(reactor)
-        self.daemon: Daemon | None = None
         self._volts = 200.0
         self._wander = LoopingCall(self._change)
         self._wander.start(0.1)
@@ -59,7 +49,7 @@ class Rig:
     def _write(self) -> None:
         (self.folder / "key").write_text(KEY + "\n", encoding="utf-8")
         channels = "\n".join(f'"{name}" = "ups1.input_voltage_r"' for name in CHANNELS)
-        (self.folder / "site.toml").write_text(
+        self.config.write_text(
             f"""
 [gantry]
 id = "G000211001002110010"
@@ -81,17 +71,6 @@ listen = "tcp:{self.web}:interface=127.0.0.1"
             encoding="utf-8",
         )
 
-    def start(self) -> Daemon:
-        """Start a gantry on the folder."""
-        config = str(self.folder / "site.toml")
-        self.daemon = Daemon(self.folder, "gantry", "--config", config, "--data", str(self.data))
-        return self.daemon
-
-    async def ledger(self) -> Any:
-        """Return the ledger of the uplink, None while there is no answer."""
-        site = await self.client.get(f"http://127.0.0.1:{self.web}/api/v1/site")
-        return site["uplinks"][0]["ledger"] if site else None
-
     async def grown(self, by: int) -> None:
         """Wait until so many packs more were stored than at the start of the gantry."""
         before = await until(self.reactor, "the gantry to answer", self.ledger)
@@ -105,21 +84,14 @@ listen = "tcp:{self.web}:interface=127.0.0.1"
     async def close(self) -> None:
         """End all of it."""
         self._wander.stop()
-        if self.daemon is not None and self.daemon.process.poll() is None:
-            self.daemon.kill()
-        await self.client.close()
-        await self.twin.stopService()
-        await deferLater(self.reactor, 0.05)
+        await super().close()
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
+def rig(tmp_path: Path) -> Iterator[Wandering]:
     """A twin on free ports."""
-    from twisted.internet import reactor
-
-    made = Rig(tmp_path, reactor)
-    yield made
-    pytest_twisted.blockon(ensureDeferred(made.close()))
+    with opened(Wandering, tmp_path) as made:
+        yield made
 
 
 # What the cloud does before a kill: it works, it loses acknowledgements, it is dead and comes back.
@@ -129,7 +101,7 @@ MOODS: list[dict[str, Any]] = [{}, {"drop": 0.3}, {"busy": True, "for": 2.5}]
 @pytest.mark.parametrize(
     "kills", [3, pytest.param(60, marks=[pytest.mark.long, pytest.mark.timeout(600)])]
 )
-async def test_kill_9_loses_no_pack(rig: Rig, kills: int) -> None:
+async def test_kill_9_loses_no_pack(rig: Wandering, kills: int) -> None:
     """However often it is killed while packs flow: no gap, no conflict, nothing out of order."""
     chance = random.Random(21)
     stored: dict[int, bytes] = {}

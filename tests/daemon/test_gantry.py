@@ -3,14 +3,12 @@
 import random
 import socket
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_twisted
 from twisted.internet.task import deferLater
 
 from tests.daemon.process import (
@@ -24,79 +22,27 @@ from tests.daemon.process import (
     until,
     write_config,
 )
+from tests.daemon.rig import Rig, opened
 from twisted_gantry.twin.faults import ETC
-from twisted_gantry.twin.twin import ON_FREE_PORTS, Twin, TwinSettings, build_twin
 from twisted_gantry.wire.lenient import dumps
 
 
-class Rig:
-    """The twin in this process, a folder, and the gantry beside it."""
+class Gantry(Rig):
+    """One UPS, this computer and three cabinets, reported every second."""
 
     def __init__(self, folder: Path, reactor: Any) -> None:
-        self.folder, self.reactor = folder, reactor
-        self.twin: Twin = build_twin(
-            TwinSettings(**{**ON_FREE_PORTS, "auth": AUTH}),
-            reactor,
-            time.time,
-        )
-        self.twin.startService()
-        self.web = free_port()
-        self.config = write_config(
-            folder, self.twin.port("ups-tcp"), self.twin.port("etc"), self.web
-        )
-        self.data = folder / "data"
-        self.client = Client(reactor)
-        self.daemon: Daemon | None = None
-
-    def start(self, *more: str) -> Daemon:
-        """Start a gantry on the folder."""
-        self.daemon = Daemon(
-            self.folder, "gantry", "--config", str(self.config), "--data", str(self.data), *more
-        )
-        return self.daemon
-
-    def url(self, path: str) -> str:
-        """Return a URL of the local API."""
-        return f"http://127.0.0.1:{self.web}{path}"
-
-    async def ledger(self) -> Any:
-        """Return the ledger of the uplink, None while there is no answer."""
-        site = await self.client.get(self.url("/api/v1/site"))
-        return site["uplinks"][0]["ledger"] if site else None
-
-    async def online(self) -> None:
-        """Wait until the gantry reports."""
-
-        async def reports() -> bool:
-            site = await self.client.get(self.url("/api/v1/site"))
-            return bool(site) and all(
-                each["state"] == "online" for each in [*site["devices"], *site["uplinks"]]
-            )
-
-        await until(self.reactor, "the gantry to be online", reports)
-
-    async def close(self) -> None:
-        """End all of it."""
-        if self.daemon is not None and self.daemon.process.poll() is None:
-            self.daemon.kill()
-        await self.client.close()
-        await self.twin.stopService()
-        await deferLater(self.reactor, 0.05)
+        super().__init__(folder, reactor, auth=AUTH)
+        write_config(folder, self.twin.port("ups-tcp"), self.twin.port("etc"), self.web)
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
+def rig(tmp_path: Path) -> Iterator[Gantry]:
     """A twin on free ports."""
-    from twisted.internet import reactor
-
-    made = Rig(tmp_path, reactor)
-    yield made
-    from twisted.internet.defer import ensureDeferred
-
-    pytest_twisted.blockon(ensureDeferred(made.close()))
+    with opened(Gantry, tmp_path) as made:
+        yield made
 
 
-def received(rig: Rig) -> Counter[bytes]:
+def received(rig: Gantry) -> Counter[bytes]:
     """Return how often the platform took each body."""
     return Counter(
         dumps(each["body"])
@@ -105,7 +51,7 @@ def received(rig: Rig) -> Counter[bytes]:
     )
 
 
-async def test_a_gantry_from_a_file_reports_to_real_peers(rig: Rig) -> None:
+async def test_a_gantry_from_a_file_reports_to_real_peers(rig: Gantry) -> None:
     """From a TOML file the daemon polls, reports, shows it, and ends within 5 s of SIGTERM."""
     daemon = rig.start()
     await rig.online()
@@ -134,7 +80,7 @@ async def test_a_gantry_from_a_file_reports_to_real_peers(rig: Rig) -> None:
 @pytest.mark.parametrize(
     "kills", [8, pytest.param(80, marks=[pytest.mark.long, pytest.mark.timeout(600)])]
 )
-async def test_kill_9_loses_no_stored_report(rig: Rig, kills: int) -> None:
+async def test_kill_9_loses_no_stored_report(rig: Gantry, kills: int) -> None:
     """However often it is killed in an outage, each stored report arrives; few arrive twice."""
     chance = random.Random(20)
     stored: dict[int, bytes] = {}
@@ -178,7 +124,7 @@ async def test_kill_9_loses_no_stored_report(rig: Rig, kills: int) -> None:
     assert 0 <= taken.total() - ledger["delivered"] <= kills + 1
 
 
-async def test_noise_into_the_port_changes_nothing(rig: Rig) -> None:
+async def test_noise_into_the_port_changes_nothing(rig: Gantry) -> None:
     """1 MiB of random bytes into the web port is cut off and counted; everything else goes on."""
     daemon = rig.start()
     await rig.online()
@@ -206,7 +152,7 @@ async def test_noise_into_the_port_changes_nothing(rig: Rig) -> None:
     assert "Traceback" not in daemon.text
 
 
-async def _pour(rig: Rig, port: int, noise: bytes) -> None:
+async def _pour(rig: Gantry, port: int, noise: bytes) -> None:
     """Write all the peer will take."""
     with socket.create_connection(("127.0.0.1", port)) as sock:
         sock.setblocking(False)
@@ -223,7 +169,7 @@ async def _pour(rig: Rig, port: int, noise: bytes) -> None:
             await deferLater(rig.reactor, 0.001)
 
 
-async def test_a_corrupt_file_does_not_stop_the_start(rig: Rig) -> None:
+async def test_a_corrupt_file_does_not_stop_the_start(rig: Gantry) -> None:
     """A spoiled database is moved aside, reported, and the gantry works."""
     rig.data.mkdir()
     (rig.data / "gantry.db").write_bytes(b"this is no database" * 1000)
@@ -235,7 +181,7 @@ async def test_a_corrupt_file_does_not_stop_the_start(rig: Rig) -> None:
     assert daemon.end()
 
 
-async def test_a_second_gantry_on_the_same_folder_is_refused(rig: Rig) -> None:
+async def test_a_second_gantry_on_the_same_folder_is_refused(rig: Gantry) -> None:
     """Two daemons never share a data folder: the second says who has it, and ends."""
     first = rig.start()
     await rig.online()
@@ -252,7 +198,7 @@ async def test_a_second_gantry_on_the_same_folder_is_refused(rig: Rig) -> None:
     assert first.end()
 
 
-async def test_a_port_in_use_is_told_in_one_line(rig: Rig) -> None:
+async def test_a_port_in_use_is_told_in_one_line(rig: Gantry) -> None:
     """When the web port is taken the daemon ends with the reason, not a traceback."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", rig.web))
@@ -264,7 +210,7 @@ async def test_a_port_in_use_is_told_in_one_line(rig: Rig) -> None:
     assert "Traceback" not in daemon.text
 
 
-async def test_a_daemon_that_cannot_start_tells_its_parent(rig: Rig) -> None:
+async def test_a_daemon_that_cannot_start_tells_its_parent(rig: Gantry) -> None:
     """Without -n, too, `twistd` ends with the reason when the web port is taken."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", rig.web))
@@ -280,7 +226,7 @@ async def test_a_daemon_that_cannot_start_tells_its_parent(rig: Rig) -> None:
     assert f":{rig.web}" in daemon.text
 
 
-async def test_gantryctl_speaks_to_it(rig: Rig) -> None:
+async def test_gantryctl_speaks_to_it(rig: Gantry) -> None:
     """`gantryctl status` and `points` show what the daemon knows."""
     daemon = rig.start()
     await rig.online()

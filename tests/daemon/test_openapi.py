@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_twisted
 import requests
 import schemathesis
 from hypothesis import HealthCheck, given, settings
@@ -24,12 +23,10 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from twisted.internet.defer import ensureDeferred
-from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
-from tests.daemon.process import AUTH, Client, Daemon, free_port, until
-from twisted_gantry.twin.twin import ON_FREE_PORTS, Twin, TwinSettings, build_twin
+from tests.daemon.process import AUTH, free_port
+from tests.daemon.rig import Rig, opened
 from twisted_gantry.wire.etc import AUTH_HEADER, FIELDS_KEY, MD5_HEADER, Method, digest
 
 GANTRY = "G000211001002110010"
@@ -74,28 +71,21 @@ GOOD = {
 }
 
 
-class Site:
-    """A daemon with all that it can serve, the twin, and a folder."""
+class Site(Rig):
+    """A daemon with all that it can serve."""
 
     def __init__(self, folder: Path, reactor: Any) -> None:
-        self.reactor, self.client = reactor, Client(reactor)
-        self.web, self.monitor, self.remote = free_port(), free_port(), free_port()
-        self.twin: Twin = build_twin(
-            TwinSettings(
-                **{
-                    **ON_FREE_PORTS,
-                    "auth": AUTH,
-                    "monitor_url": f"http://127.0.0.1:{self.monitor}/monitor.do",
-                }
-            ),
+        self.monitor, self.remote = free_port(), free_port()
+        super().__init__(
+            folder,
             reactor,
-            time.time,
+            auth=AUTH,
+            monitor_url=f"http://127.0.0.1:{self.monitor}/monitor.do",
         )
-        self.twin.startService()
-        (folder / "site.toml").write_text(self._config(folder), encoding="utf-8")
-        self.daemon = Daemon(folder, "gantry", "--config", "site.toml", "--data", "data")
+        self.config.write_text(self._text(folder), encoding="utf-8")
+        self.running = self.start()
 
-    def _config(self, folder: Path) -> str:
+    def _text(self, folder: Path) -> str:
         (folder / "images" / "1").mkdir(parents=True)
         picture = folder / "images" / "1" / f"{GANTRY}_20260101000000000.jpg"
         picture.write_bytes(b"\xff\xd8 a picture")
@@ -142,39 +132,22 @@ rate = 0
 listen = "tcp:{self.web}:interface=127.0.0.1"
 """
 
-    def url(self, path: str) -> str:
+    def base(self, path: str) -> str:
         """Return where a path of the document is served."""
         port = {"/remotecontrol.do": self.remote, "/monitor.do": self.monitor}.get(path, self.web)
         return f"http://127.0.0.1:{port}"
 
     async def up(self) -> Any:
         """Wait until the cabinet has uploaded; returns the document."""
-
-        async def online() -> bool:
-            site = await self.client.get(f"{self.url('/')}/api/v1/site")
-            states = {each["name"]: each["state"] for each in site["devices"]} if site else {}
-            return states.get("cab1") == states.get("ups1") == "online"
-
-        await until(self.reactor, "the devices to be online", online)
-        return await self.client.get(f"{self.url('/')}/api/openapi.json")
-
-    async def close(self) -> None:
-        """End all of it."""
-        if self.daemon.process.poll() is None:
-            self.daemon.kill()
-        await self.client.close()
-        await self.twin.stopService()
-        await deferLater(self.reactor, 0.05)
+        await self.online("cab1", "ups1")
+        return await self.client.get(self.url("/api/openapi.json"))
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     """A daemon and a twin on free ports."""
-    from twisted.internet import reactor
-
-    made = Site(tmp_path, reactor)
-    yield made
-    pytest_twisted.blockon(ensureDeferred(made.close()))
+    with opened(Site, tmp_path) as made:
+        yield made
 
 
 def _without_tuples(schema: Any) -> Any:
@@ -265,7 +238,7 @@ class Driver:
 
     def _send(self, case: Any, signature: str = "") -> Response:
         """Send a case, the bytes of its body signed."""
-        base = self.site.url(case.path)
+        base = self.site.base(case.path)
         prepared = self.session.prepare_request(
             requests.Request(**case.as_transport_kwargs(base_url=base))
         )
@@ -290,11 +263,11 @@ async def driven(site: Site, examples: int, *, derandomize: bool) -> Driver:
     driver = Driver(site, await site.up())
     await deferToThread(driver.drive, examples, derandomize=derandomize)
     driver.session.close()
-    health = await site.client.get(f"{site.url('/')}/healthz")
+    health = await site.client.get(site.url("/healthz"))
     assert health is not None
-    assert site.daemon.end()
+    assert site.running.end()
     for bad in ("Traceback", "Unhandled", AUTH):
-        assert bad not in site.daemon.text, site.daemon.text[-4000:]
+        assert bad not in site.running.text, site.running.text[-4000:]
     return driver
 
 

@@ -2,47 +2,37 @@
 
 import re
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-import pytest_twisted
-from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import deferLater
 
-from tests.daemon.process import AUTH, Client, Daemon, free_port, until, write_config
-from twisted_gantry.twin.twin import ON_FREE_PORTS, TwinSettings, build_twin
+from tests.daemon.process import AUTH, free_port, until, write_config
+from tests.daemon.rig import Rig, opened
 
 
-class Rig:
-    """A daemon with a file, against a twin in this process."""
+class Reloading(Rig):
+    """A daemon that has started, with a file that can be told to be read again."""
 
     def __init__(self, folder: Path, reactor: Any) -> None:
-        self.folder, self.reactor = folder, reactor
-        self.twin = build_twin(TwinSettings(**{**ON_FREE_PORTS, "auth": AUTH}), reactor, time.time)
-        self.twin.startService()
-        self.web = free_port()
-        ups, etc = self.twin.port("ups-tcp"), self.twin.port("etc")
-        self.config = write_config(folder, ups, etc, self.web)
+        super().__init__(folder, reactor, auth=AUTH)
+        write_config(folder, self.twin.port("ups-tcp"), self.twin.port("etc"), self.web)
         self.good = self.config.read_text()
-        self.client = Client(reactor)
-        self.daemon = Daemon(
-            folder, "gantry", "--config", str(self.config), "--data", str(folder / "data")
-        )
+        self.running = self.start()
 
     async def get(self, path: str) -> Any:
         """Ask the local API."""
-        return await self.client.get(f"http://127.0.0.1:{self.web}{path}")
+        return await self.client.get(self.url(path))
 
     async def names(self) -> list[str] | None:
         """Return the devices that are online, None before the daemon answers."""
-        site = await self.get("/api/v1/site")
+        site = await self.site()
         return site and [d["name"] for d in site["devices"] if d["state"] == "online"]
 
-    async def online(self, *names: str) -> None:
+    async def only(self, *names: str) -> None:
         """Wait until exactly these devices are online."""
 
         async def ready() -> bool:
@@ -52,7 +42,7 @@ class Rig:
 
     async def taken(self) -> int:
         """Return how many configurations were taken."""
-        metrics = await self.client.text(f"http://127.0.0.1:{self.web}/metrics")
+        metrics = await self.client.text(self.url("/metrics"))
         found = re.search(r'gantry_config_reloads_total\{result="done"\} ([0-9]+)', metrics)
         assert found is not None
         return int(found[1])
@@ -60,30 +50,19 @@ class Rig:
     def hang_up(self, text: str) -> None:
         """Write the file, and send SIGHUP."""
         self.config.write_text(text)
-        self.daemon.process.send_signal(signal.SIGHUP)
-
-    async def close(self) -> None:
-        """End it all."""
-        if self.daemon.process.poll() is None:
-            self.daemon.kill()
-        await self.client.close()
-        await self.twin.stopService()
-        await deferLater(self.reactor, 0.05)
+        self.running.process.send_signal(signal.SIGHUP)
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
+def rig(tmp_path: Path) -> Iterator[Reloading]:
     """A daemon whose devices are online."""
-    from twisted.internet import reactor
-
-    made = Rig(tmp_path, reactor)
-    yield made
-    pytest_twisted.blockon(ensureDeferred(made.close()))
+    with opened(Reloading, tmp_path) as made:
+        yield made
 
 
-async def test_hang_up_reads_the_file_again(rig: Rig) -> None:
+async def test_hang_up_reads_the_file_again(rig: Reloading) -> None:
     """A new device comes; a broken file changes nothing and says why; a good one mends that."""
-    await rig.online("ups1", "pc1")
+    await rig.only("ups1", "pc1")
     more = f"""
 [[device]]
 name = "bms1"
@@ -92,7 +71,7 @@ url = "http://127.0.0.1:{rig.twin.port("ems")}/wad/ems/v1/api"
 device_uid = "bms-0001"
 """
     rig.hang_up(rig.good + more)
-    await rig.online("ups1", "pc1", "bms1")
+    await rig.only("ups1", "pc1", "bms1")
     rig.hang_up(rig.good.replace('kind = "computer"', 'kind = "abacus"'))
 
     async def told() -> bool:
@@ -103,7 +82,7 @@ device_uid = "bms-0001"
     assert (await rig.get("/healthz"))["status"] == "ok"
     assert await rig.names() == ["ups1", "pc1", "bms1"]
     rig.hang_up(rig.good)
-    await rig.online("ups1", "pc1")
+    await rig.only("ups1", "pc1")
     assert (await rig.get("/healthz"))["notes"] == []
     metrics = await rig.client.text(f"http://127.0.0.1:{rig.web}/metrics")
     assert re.search(r'gantry_config_reloads_total\{result="done"\} 2\.0', metrics)
@@ -117,13 +96,13 @@ device_uid = "bms-0001"
         return bool(history["samples"])
 
     await until(rig.reactor, "a history", recorded, 10.0)
-    assert rig.daemon.end()
+    assert rig.running.end()
 
 
 @pytest.mark.long
-async def test_a_thousand_hang_ups_leave_nothing_behind(rig: Rig) -> None:
+async def test_a_thousand_hang_ups_leave_nothing_behind(rig: Reloading) -> None:
     """Alternating files, one signal after another: no socket, thread or memory more at the end."""
-    await rig.online("ups1", "pc1")
+    await rig.only("ups1", "pc1")
     more = f"""
 [[device]]
 name = "ups2"
@@ -133,7 +112,7 @@ callback = "http://127.0.0.1:{free_port()}/post"
 [remotecontrol]
 listen = "tcp:{free_port()}:interface=127.0.0.1"
 """
-    process = psutil.Process(rig.daemon.process.pid)
+    process = psutil.Process(rig.running.process.pid)
     before: tuple[int, int, int] | None = None
     for number in range(1, 1001):
         rig.hang_up(rig.good + (more if number % 2 else ""))
@@ -150,5 +129,5 @@ listen = "tcp:{free_port()}:interface=127.0.0.1"
             assert now[1] <= before[1] + 1
             assert now[2] <= before[2] + 12 * 2**20
     assert await rig.taken() == 1000
-    await rig.online("ups1", "pc1")
-    assert rig.daemon.end()
+    await rig.only("ups1", "pc1")
+    assert rig.running.end()

@@ -3,7 +3,6 @@
 import json
 import random
 import socket
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,16 +15,15 @@ from urllib.request import Request, urlopen
 import pytest
 import pytest_twisted
 from twisted.internet.defer import ensureDeferred, gatherResults
-from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from tests.daemon.process import AUTH, Client, Daemon, TimedOut, until
+from tests.daemon.process import AUTH, TimedOut, until
+from tests.daemon.rig import Rig
 from twisted_gantry.ctl.client import Api, ApiError
 from twisted_gantry.ctl.scenario import follow
 from twisted_gantry.ctl.scenario_judge import SCENARIO, Judge
 from twisted_gantry.twin.scenario import load_scenario, scenario_names
-from twisted_gantry.twin.twin import ON_FREE_PORTS, Twin, TwinSettings, build_twin
 from twisted_gantry.wire.bms import OperatingStatus
 from twisted_gantry.wire.upscard_values import decode_live
 
@@ -128,7 +126,7 @@ LONG = (
 
 
 def quiet_port() -> int:
-    """Return a free port that the kernel gives to nobody else while rigs are starting."""
+    """Return a free port that the kernel gives to nobody else while stages are starting."""
     for port in random.sample(range(20_000, 32_000), 1000):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
@@ -136,46 +134,41 @@ def quiet_port() -> int:
     raise AssertionError("no free port")
 
 
-class Rig:
-    """A twin in this process at some speed, and a gantry of its own beside it."""
+class Stage(Rig):
+    """A twin at some speed, and a gantry of its own beside it."""
 
     def __init__(self, folder: Path, reactor: Any, pool: ThreadPool, speed: float) -> None:
         folder.mkdir()
-        self.reactor, self.pool = reactor, pool
-        monitor, self.web = quiet_port(), quiet_port()
-        urls = {"monitor_url": f"http://127.0.0.1:{monitor}/monitor.do"}
-        settings = TwinSettings(
-            **{**ON_FREE_PORTS, **urls, "auth": AUTH, "speed": speed, "world": CHARGING}
+        monitor = quiet_port()
+        super().__init__(
+            folder,
+            reactor,
+            auth=AUTH,
+            speed=speed,
+            world=CHARGING,
+            monitor_url=f"http://127.0.0.1:{monitor}/monitor.do",
         )
-        self.twin: Twin = build_twin(settings, reactor, time.time)
-        self.twin.startService()
-        self.client = Client(reactor)
-        config = folder / "site.toml"
+        self.pool, self.web = pool, quiet_port()
         places = {face.replace("-", "_"): self.twin.port(face) for face in FACES}
-        config.write_text(
+        self.config.write_text(
             SITE.format(**places, callback=quiet_port(), monitor=monitor, web=self.web, auth=AUTH),
             encoding="utf-8",
         )
-        arguments = ("--config", str(config), "--data", str(folder / "data"))
-        self.daemon = Daemon(folder, "gantry", *arguments)
+        self.running = self.start()
 
-    async def online(self) -> None:
-        """Wait until all is online, and has been told once."""
+    async def told(self) -> None:
+        """Wait until all is online, and was reported once."""
+        await self.online(seconds=60.0)
 
         async def is_() -> bool:
-            assert self.daemon.process.poll() is None, self.daemon.text
-            site = await self.client.get(f"http://127.0.0.1:{self.web}/api/v1/site")
-            return (
-                bool(site)
-                and all(each["state"] == "online" for each in site["devices"])
-                and all(each["lastDelivered"] for each in site["uplinks"])
-            )
+            site = await self.site()
+            return bool(site) and all(each["lastDelivered"] for each in site["uplinks"])
 
-        await until(self.reactor, "all to be online", is_, 60.0)
+        await until(self.reactor, "all to be reported", is_, 60.0)
 
     async def play(self, names: Sequence[str]) -> list[str]:
         """Run scenarios one after the other; return what was not as expected."""
-        await self.online()
+        await self.told()
         wrong: list[str] = []
         for name in names:
             wrong += await deferToThreadPool(self.reactor, self.pool, self._play, name)
@@ -206,16 +199,6 @@ class Rig:
         wrong = [f"{name} step {e.step} (at {e.at:g}): {e.what}: {e.verdict}" for e in open_]
         return wrong if judge.kept else [*wrong, f"{name}: {judge.run.state} {judge.run.error}"]
 
-    async def close(self) -> None:
-        """End the twin; nothing of the gantry is under way any more."""
-        await self.client.close()
-        await self.twin.stopService()
-
-    def kill(self) -> None:
-        """End the gantry."""
-        if self.daemon.process.poll() is None:
-            self.daemon.kill()
-
 
 class Walk:
     """Asks every face over its own protocol whether there are mains; all calls block.
@@ -224,10 +207,10 @@ class Walk:
     is what they sent, or what they have.
     """
 
-    def __init__(self, rig: Rig) -> None:
-        self._port = rig.twin.port
+    def __init__(self, stage: Stage) -> None:
+        self._port = stage.twin.port
         self._twin = Api(f"http://127.0.0.1:{self._port('control')}")
-        self._gantry = Api(f"http://127.0.0.1:{rig.web}")
+        self._gantry = Api(f"http://127.0.0.1:{stage.web}")
 
     def told(self) -> dict[str, bool]:
         """Return the answer of each face."""
@@ -299,47 +282,43 @@ def _good(reply: bytes) -> bool:
     return not decode_live(json.loads(reply)["value"])["mains_abnormal"].value
 
 
-class Rigs:
-    """Makes rigs that run at the same time."""
+class Stages:
+    """Makes stages that run at the same time."""
 
     def __init__(self, folder: Path, reactor: Any) -> None:
         self.folder, self.reactor = folder, reactor
         self.pool = ThreadPool(0, 10)
         self.pool.start()
-        self.made: list[Rig] = []
+        self.made: list[Stage] = []
 
-    def make(self, speed: float) -> Rig:
-        """Return one more rig, which is starting."""
+    def make(self, speed: float) -> Stage:
+        """Return one more stage, which is starting."""
         folder = self.folder / str(len(self.made))
-        self.made.append(Rig(folder, self.reactor, self.pool, speed))
+        self.made.append(Stage(folder, self.reactor, self.pool, speed))
         return self.made[-1]
 
     async def play(self, groups: Sequence[Group]) -> list[str]:
         """Run all groups, each with a twin and a gantry of its own; return what is wrong."""
         made = [self.make(group.speed) for group in groups]
         playing = [
-            ensureDeferred(rig.play(group.names)) for rig, group in zip(made, groups, strict=True)
+            ensureDeferred(stage.play(group.names))
+            for stage, group in zip(made, groups, strict=True)
         ]
         found = await gatherResults(playing, consumeErrors=True)
         return [each for wrong in found for each in wrong]
 
     async def close(self) -> None:
         """End all of it."""
-        for rig in self.made:
-            rig.kill()
-        await deferLater(self.reactor, 0.3)
-        for rig in self.made:
-            await rig.close()
-        await deferLater(self.reactor, 0.05)
+        await gatherResults([ensureDeferred(stage.close()) for stage in self.made])
         self.pool.stop()
 
 
 @pytest.fixture
-def rigs(tmp_path: Path) -> Iterator[Rigs]:
-    """Rigs, none made yet."""
+def stages(tmp_path: Path) -> Iterator[Stages]:
+    """Stages, none made yet."""
     from twisted.internet import reactor
 
-    made = Rigs(tmp_path, reactor)
+    made = Stages(tmp_path, reactor)
     yield made
     pytest_twisted.blockon(ensureDeferred(made.close()))
 
@@ -350,48 +329,48 @@ def test_every_scenario_is_played() -> None:
     assert sorted(played) == scenario_names()
 
 
-async def test_what_is_expected_is_reported(rigs: Rigs) -> None:
+async def test_what_is_expected_is_reported(stages: Stages) -> None:
     """A gantry tells all that the short scenarios expect, in time, without a traceback."""
-    assert await rigs.play(SHORT) == []
-    assert all("Traceback" not in rig.daemon.text for rig in rigs.made)
+    assert await stages.play(SHORT) == []
+    assert all("Traceback" not in stage.running.text for stage in stages.made)
 
 
-async def test_within_a_poll_every_face_tells_of_the_mains(rigs: Rigs) -> None:
+async def test_within_a_poll_every_face_tells_of_the_mains(stages: Stages) -> None:
     """At sixty times the speed all protocols agree, on their failure and on their return.
 
     Among them is the platform, which then has the report of the alarm.
     """
-    rig = rigs.make(60)
-    await rig.online()
-    walk = Walk(rig)
+    stage = stages.make(60)
+    await stage.told()
+    walk = Walk(stage)
 
     async def all_say(good: bool, seconds: float) -> None:
         async def do() -> bool:
-            told.append(await deferToThreadPool(rig.reactor, rig.pool, walk.told))
+            told.append(await deferToThreadPool(stage.reactor, stage.pool, walk.told))
             return set(told[-1].values()) == {good}
 
         told: list[dict[str, bool]] = []
         try:
-            await until(rig.reactor, "all to agree", do, seconds)
+            await until(stage.reactor, "all to agree", do, seconds)
         except TimedOut:
             raise AssertionError(f"{good} is not what all say: {told[-1]}") from None
 
     await all_say(True, 20)
-    begun = rig.reactor.seconds()
-    twin = f"http://127.0.0.1:{rig.twin.port('control')}"
-    await rig.client.send("POST", f"{twin}{SCENARIO}", {"name": "mains-failure"})
+    begun = stage.reactor.seconds()
+    twin = f"http://127.0.0.1:{stage.twin.port('control')}"
+    await stage.client.send("POST", f"{twin}{SCENARIO}", {"name": "mains-failure"})
     await all_say(False, SLOWEST_POLL_S)
-    assert rig.reactor.seconds() - begun < SLOWEST_POLL_S
-    await until(rig.reactor, "the mains", lambda: rig.twin.world.mains.usable(("r",)), 15)
-    assert rig.reactor.seconds() - begun > 9  # ten minutes
-    returned = rig.reactor.seconds()
+    assert stage.reactor.seconds() - begun < SLOWEST_POLL_S
+    await until(stage.reactor, "the mains", lambda: stage.twin.world.mains.usable(("r",)), 15)
+    assert stage.reactor.seconds() - begun > 9  # ten minutes
+    returned = stage.reactor.seconds()
     await all_say(True, SLOWEST_POLL_S)
-    assert rig.reactor.seconds() - returned < SLOWEST_POLL_S
+    assert stage.reactor.seconds() - returned < SLOWEST_POLL_S
 
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-async def test_what_takes_longer_is_reported_too(rigs: Rigs) -> None:
+async def test_what_takes_longer_is_reported_too(stages: Stages) -> None:
     """So it does for all the others."""
-    assert await rigs.play(LONG) == []
-    assert all("Traceback" not in rig.daemon.text for rig in rigs.made)
+    assert await stages.play(LONG) == []
+    assert all("Traceback" not in stage.running.text for stage in stages.made)
