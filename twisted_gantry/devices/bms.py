@@ -10,16 +10,14 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import msgspec
-from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
-from twisted.internet.interfaces import IDelayedCall
-from twisted.logger import Logger
-from twisted.python.failure import Failure
+from twisted.internet.defer import Deferred, ensureDeferred
 from zope.interface import implementer
 
 from twisted_gantry.devices.bms_commands import COMMANDS, BmsCommands
 from twisted_gantry.devices.bms_ems import TROUBLE, EmsClient
 from twisted_gantry.net.http_client import BoundedClient, persistent_pool, treq_client
 from twisted_gantry.net.reconnect import Backoff
+from twisted_gantry.net.repeated import Repeated
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.site.alarms import Read, Rule, Severity
 from twisted_gantry.site.catalogue import PointType
@@ -36,8 +34,6 @@ from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.status import State, Status
 from twisted_gantry.wire.bms import Status as BmsStatus
 from twisted_gantry.wire.reading import Quality
-
-_log = Logger()
 
 # Seconds. A call that is not answered by then is a miss.
 PATIENCE = 5.0
@@ -111,8 +107,7 @@ class Bms(NamedService):
         self._asked = self._shown = 0  # GETs, by number
         self._sync_due = 0.0
         self.poll_seconds = Latency()
-        self._next_poll: IDelayedCall | None = None
-        self._reading: Deferred[Any] | None = None
+        self._polling = Repeated(context.reactor, self._poll, f"polling {name}")
         self._doing: Deferred[CommandResult] | None = None
         context.points.declare(name, POINTS)
 
@@ -120,39 +115,25 @@ class Bms(NamedService):
         """Begin to read, with what the EMS has: a restart asks no battery."""
         super().startService()
         self._sync_due = self._clock.seconds() + self._settings.sync_period
-        self._poll()
+        self._polling.start()
 
     def stopService(self) -> Deferred[None]:
         """Read no more; what is under way is given up."""
         super().stopService()
-        call, self._next_poll = self._next_poll, None
-        if call is not None:
-            call.cancel()
-        for under_way in (self._reading, self._doing):
-            if under_way is not None:
-                under_way.cancel()
+        self._polling.stop()
+        if self._doing is not None:
+            self._doing.cancel()
         return self._close()
 
     # -- reading
 
-    def _poll(self) -> None:
-        self._next_poll = None
+    async def _poll(self) -> float:
         began = self._clock.seconds()
-
-        def schedule(_: object) -> None:
-            if not self.running:
-                return
-            wait = began + self._settings.poll - self._clock.seconds()
-            if self.status.state is not State.ONLINE:
-                wait = self._backoff.next()
-            self._next_poll = self._clock.callLater(max(0.0, wait), self._poll)
-
-        self._reading = ensureDeferred(self._read())
-        self._reading.addErrback(self._log_failure)
-        self._reading.addCallback(
-            lambda _: self.poll_seconds.observe(self._clock.seconds() - began)
-        )
-        self._reading.addCallback(schedule)
+        await self._read()
+        took = self._clock.seconds() - began
+        self.poll_seconds.observe(took)
+        online = self.status.state is State.ONLINE
+        return self._settings.poll - took if online else self._backoff.next()
 
     async def _read(self) -> None:
         if self._clock.seconds() >= self._sync_due:
@@ -206,10 +187,6 @@ class Bms(NamedService):
         else:
             self.status.error(reason)
 
-    def _log_failure(self, failure: Failure) -> None:
-        if not failure.check(CancelledError):  # cut off by the stop
-            _log.failure("{name} failed", failure=failure, name=self.device)
-
     # -- commands
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
@@ -221,8 +198,7 @@ class Bms(NamedService):
         """Synchronise at once after what is not known to be done: the points show what happened."""
         if result.result in {Outcome.FAILED, Outcome.TIMEOUT} and self.running:
             self._sync_due = self._clock.seconds()
-            if self._next_poll is not None:
-                self._next_poll.reset(0)
+            self._polling.now()
         return result
 
 

@@ -14,11 +14,10 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import msgspec
-from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.defer import TimeoutError as TooLate
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_gantry.devices.cabinet_channel import (
@@ -38,6 +37,7 @@ from twisted_gantry.devices.cabinet_points import (
 from twisted_gantry.devices.cabinet_rows import Measured, Rows, Strikes
 from twisted_gantry.net.http_client import BoundedClient, persistent_pool, treq_client
 from twisted_gantry.net.reconnect import Backoff
+from twisted_gantry.net.repeated import Repeated
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.site.interfaces import (
     CommandResult,
@@ -46,6 +46,7 @@ from twisted_gantry.site.interfaces import (
     IUploader,
     WrongSetting,
 )
+from twisted_gantry.site.latency import Latency
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.status import State, Status
 from twisted_gantry.wire.errors import BadMessage
@@ -111,14 +112,13 @@ class SmartCabinet(NamedService):
         self._misses = 0  # polls in a row without an upload
         self._unanswered = 0  # polls in a row without an answer
         self._upload_clock = self._command_clock = True
-        self._next_poll: IDelayedCall | None = None
-        self._polling: Deferred[Any] | None = None
+        self.poll_seconds = Latency()
+        self._polling = Repeated(context.reactor, self._poll, f"polling {name}")
         self._doing: Deferred[CommandResult] | None = None
-        self._again = False  # somebody wants another poll as soon as this one has ended
         self._upload: Deferred[None] | None = None  # what a poll waits for
         self._silence: IDelayedCall | None = None
         self._commands = CabinetCommands(
-            channel, settings.cabinet_id, self._answered, self._look_again
+            channel, settings.cabinet_id, self._answered, self._polling.now
         )
         context.points.declare(name, POINTS)
         self._rows, self._strikes = Rows(name, context.points), Strikes()
@@ -128,18 +128,17 @@ class SmartCabinet(NamedService):
         """Ask how it is."""
         super().startService()
         self._listen()
-        self._poll()
+        self._polling.start()
 
     def stopService(self) -> Deferred[Any]:
         """Ask no more; what is under way is given up."""
         super().stopService()
-        for call in (self._next_poll, self._silence):
-            if call is not None and call.active():
-                call.cancel()
-        self._next_poll = self._silence = None
-        for under_way in (self._polling, self._doing):
-            if under_way is not None:
-                under_way.cancel()
+        self._polling.stop()
+        if self._silence is not None and self._silence.active():
+            self._silence.cancel()
+        self._silence = None
+        if self._doing is not None:
+            self._doing.cancel()
         return self._close()
 
     # -- uploads
@@ -188,22 +187,14 @@ class SmartCabinet(NamedService):
 
     # -- asking for one
 
-    def _poll(self) -> None:
-        self._next_poll, self._again = None, False
+    async def _poll(self) -> float:
+        began = self._clock.seconds()
+        pause = await self._ask()
+        self.poll_seconds.observe(self._clock.seconds() - began)
+        return pause
 
-        def schedule(pause: float) -> None:
-            self._polling = None
-            if self.running:
-                pause = 0.0 if self._again else pause
-                self._next_poll = self._clock.callLater(pause, self._poll)
-
-        polling = ensureDeferred(self._ask())
-        self._polling = polling
-        polling.addErrback(self._log_failure)
-        polling.addCallback(lambda pause: schedule(pause or self._settings.poll))
-
-    async def _ask(self) -> float | None:
-        """Ask for an upload; returns the seconds until it is to be asked again, None for `poll`."""
+    async def _ask(self) -> float:
+        """Ask for an upload; returns the seconds until it is to be asked again."""
         before = self.counts["uploads"]
         try:
             answer = await self._channel.tell(Control(update_now=True))
@@ -216,13 +207,13 @@ class SmartCabinet(NamedService):
         if code_of(answer) is not Code.SUCCESS:
             # It does not want to be asked more often than this.
             self._missed(f"it answers {self._channel.words(answer)}")
-            return None
+            return self._settings.poll
         if self.counts["uploads"] == before and not await self._upload_comes():
             self._missed("it answers, but uploads nothing: is our monitor.do its server?")
             return self._backoff.next()
         self._asking_helps = True
         self._backoff.reset()
-        return None
+        return self._settings.poll
 
     async def _upload_comes(self) -> bool:
         self._upload = Deferred()
@@ -265,23 +256,12 @@ class SmartCabinet(NamedService):
         self._asking_helps = False
         self.status.offline(reason)
 
-    def _log_failure(self, failure: Failure) -> None:
-        if not failure.check(CancelledError):  # cut off by the stop
-            _log.failure("{name} failed", failure=failure, name=self.device)
-
     # -- commands
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
         """Do one of `commands`."""
         self._doing = ensureDeferred(self._commands.execute(command, args))
         return self._doing
-
-    def _look_again(self) -> None:
-        """Ask at once: the next upload shows what a command did."""
-        if self._next_poll is not None:
-            self._next_poll.reset(0)
-        else:
-            self._again = True
 
 
 @implementer(IDeviceKind)

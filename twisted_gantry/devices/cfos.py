@@ -8,10 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import msgspec
-from twisted.internet import defer
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.interfaces import IDelayedCall
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from twisted_gantry.devices import cfos_feeds
@@ -28,6 +25,7 @@ from twisted_gantry.devices.cfos_points import (
 )
 from twisted_gantry.net.http_client import BoundedClient, NoAnswer, persistent_pool, treq_client
 from twisted_gantry.net.reconnect import Backoff
+from twisted_gantry.net.repeated import Repeated
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.site.interfaces import (
     CommandResult,
@@ -42,8 +40,6 @@ from twisted_gantry.site.status import State, Status
 from twisted_gantry.wire.cfos import call
 from twisted_gantry.wire.cfos_values import DevInfo, decode_dev_info
 from twisted_gantry.wire.errors import WireError
-
-_log = Logger()
 
 # Seconds that an answer may take.
 DEADLINE = 3.0
@@ -90,10 +86,8 @@ class Cfos(NamedService):
         self.poll_seconds = Latency()
         self._failures = 0  # polls in a row
         self._backoff = Backoff(PAUSE_FIRST, PAUSE_MOST, context.random.random)
-        self._next_poll: IDelayedCall | None = None
-        self._polling: Deferred[None] | None = None
-        self._again = False  # somebody wants another poll as soon as this one has ended
-        self._commands = ManagerCommands(channel, context.reactor, self._look_again)
+        self._polling = Repeated(context.reactor, self._poll, f"polling {name}")
+        self._commands = ManagerCommands(channel, context.reactor, self._polling.now)
         context.points.declare(name, MANAGER_POINTS)
         self._parts = Parts(name, context.points)
         self._feeds = [
@@ -104,7 +98,7 @@ class Cfos(NamedService):
     def startService(self) -> None:
         """Begin to poll, and to feed."""
         super().startService()
-        self._poll()
+        self._polling.start()
         for feed in self._feeds:
             feed.start()
 
@@ -113,11 +107,7 @@ class Cfos(NamedService):
         super().stopService()
         for feed in self._feeds:
             feed.stop()
-        due, self._next_poll = self._next_poll, None
-        if due is not None:
-            due.cancel()
-        if self._polling is not None:
-            self._polling.cancel()
+        self._polling.stop()
         return self._close()
 
     def _is_online(self) -> bool:
@@ -125,28 +115,13 @@ class Cfos(NamedService):
 
     # -- reading
 
-    def _poll(self) -> None:
-        self._next_poll, self._again = None, False
+    async def _poll(self) -> float:
         began = self._clock.seconds()
-
-        def schedule(_: object) -> None:
-            self._polling = None
-            if self.running:
-                self._next_poll = self._clock.callLater(self._pause(began), self._poll)
-
-        polling = ensureDeferred(self._read())
-        self._polling = polling
-        polling.addErrback(lambda f: f.trap(defer.CancelledError))
-        polling.addErrback(lambda f: _log.failure("{name} failed", f, name=self.device))
-        polling.addCallback(lambda _: self.poll_seconds.observe(self._clock.seconds() - began))
-        polling.addCallback(schedule)
-
-    def _pause(self, began: float) -> float:
-        if self._again:
-            return 0.0
-        if self.status.state is State.OFFLINE:
-            return self._backoff.next()
-        return max(0.0, float(began + self._settings.poll - self._clock.seconds()))
+        await self._read()
+        took = self._clock.seconds() - began
+        self.poll_seconds.observe(took)
+        offline = self.status.state is State.OFFLINE
+        return self._backoff.next() if offline else self._settings.poll - took
 
     async def _read(self) -> None:
         try:
@@ -182,13 +157,6 @@ class Cfos(NamedService):
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
         """Do one of `commands`."""
         return ensureDeferred(self._commands.execute(command, args))
-
-    def _look_again(self) -> None:
-        """Poll at once: the next reading shows what a command did."""
-        if self._next_poll is not None:
-            self._next_poll.reset(0)
-        else:
-            self._again = True
 
 
 @implementer(IDeviceKind)

@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated
 
 import msgspec
-from twisted.internet import defer
-from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from twisted_gantry.devices.cfos_channel import CfosChannel, WrongStatus
 from twisted_gantry.devices.cfos_points import FEED_CONTROL, FEED_WORKING, feed_points
 from twisted_gantry.net.http_client import NoAnswer
+from twisted_gantry.net.repeated import Repeated
 from twisted_gantry.site.interfaces import WrongSetting
 from twisted_gantry.site.points import Point, Points
 from twisted_gantry.wire.cfos import (
@@ -228,36 +227,21 @@ class Feed:
         self._counts = counts
         self._source = _Source(settings, points)
         self._reason = ""
-        self._timer: IDelayedCall | None = None
-        self._pushing: Deferred[None] | None = None
+        self._pushing = Repeated(clock, self._due, f"a feed of {device}")
         points.declare(device, feed_points(settings.to))
 
     def start(self) -> None:
         """Push now and then."""
-        self._timer = self._clock.callLater(self._settings.period, self._due)
+        self._pushing.start(self._settings.period)
 
     def stop(self) -> None:
         """Push no more."""
-        timer, self._timer = self._timer, None
-        if timer is not None and timer.active():
-            timer.cancel()
-        if self._pushing is not None:
-            self._pushing.cancel()
+        self._pushing.stop()
 
-    def _due(self) -> None:
+    async def _due(self) -> float:
         began = self._clock.seconds()
-
-        def again(_: object) -> None:
-            self._pushing = None
-            if self._timer is not None:  # else it was stopped
-                wait = max(0.0, began + self._settings.period - self._clock.seconds())
-                self._timer = self._clock.callLater(wait, self._due)
-
-        pushing = ensureDeferred(self._push())
-        self._pushing = pushing
-        pushing.addErrback(lambda f: f.trap(defer.CancelledError))
-        pushing.addErrback(lambda f: _log.failure("a feed of {name} failed", f, name=self._device))
-        pushing.addCallback(again)
+        await self._push()
+        return self._settings.period - (self._clock.seconds() - began)
 
     async def _push(self) -> None:
         if not self._wanted():

@@ -11,8 +11,6 @@ from typing import Annotated, Any, Literal, Protocol
 import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.endpoints import clientFromString
-from twisted.internet.interfaces import IDelayedCall
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from twisted_gantry.devices import upscard_points
@@ -27,6 +25,7 @@ from twisted_gantry.devices.upscard_commands import (
 from twisted_gantry.devices.upscard_points import BATTERY_REMAINING, LIVE, POINTS, RATED
 from twisted_gantry.devices.upscard_tcp import TcpLink
 from twisted_gantry.net.reconnect import Backoff
+from twisted_gantry.net.repeated import Repeated
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.site.interfaces import (
     BatteryTest,
@@ -61,8 +60,6 @@ from twisted_gantry.wire.upscard_values import (
     decode_live,
     decode_ratings,
 )
-
-_log = Logger()
 
 # Seconds. A reply to a query that is later is a miss.
 QUERY_PATIENCE = 3.0
@@ -161,7 +158,7 @@ class UpsCard(NamedService):
         self._failures = self._misses = 0  # live readings in a row
         self._reason = ""
         self._ratings_due = 0.0
-        self._next_poll: IDelayedCall | None = None
+        self._polling = Repeated(context.reactor, self._poll, f"polling {name}")
         self._link = make_link(self)
         self._session = Session(
             self._link.send,
@@ -174,7 +171,7 @@ class UpsCard(NamedService):
         self._commands = CardCommands(
             self._say,
             self._passwords,
-            self._look_again,
+            self._polling.now,
             self._tests,
             settings.test_stop,
             self.why_not_test,
@@ -206,7 +203,7 @@ class UpsCard(NamedService):
         super().stopService()
         self._tests.stopping()
         stopped = self._link.stop()
-        self._stop_polling()
+        self._polling.stop()
         return stopped
 
     # -- what the link tells
@@ -216,12 +213,12 @@ class UpsCard(NamedService):
         self._up, self._failures, self._misses, self._reason = True, 0, 0, ""
         self._ratings_due = self._clock.seconds()
         self._session.opened()
-        self._poll()
+        self._polling.start()
 
     def link_down(self, reason: str) -> None:
         """Note that the link is gone, or that it could not be made."""
         self._up = False
-        self._stop_polling()
+        self._polling.stop()
         self._session.closed()
         if self.running:
             self._points.fail(self.device)
@@ -242,27 +239,15 @@ class UpsCard(NamedService):
 
     # -- reading
 
-    def _poll(self) -> None:
-        self._next_poll = None
+    async def _poll(self) -> float:
         began = self._clock.seconds()
-
-        def schedule(_: object) -> None:
-            if self._up and self._next_poll is None:
-                period = self._settings.poll
-                if self._tests.running:
-                    period = min(period, TEST_POLL)
-                wait = max(0.0, began + period - self._clock.seconds())
-                self._next_poll = self._clock.callLater(wait, self._poll)
-
-        reading = ensureDeferred(self._read())
-        reading.addErrback(lambda f: _log.failure("{name} failed", failure=f, name=self.device))
-        reading.addCallback(lambda _: self.poll_seconds.observe(self._clock.seconds() - began))
-        reading.addCallback(schedule)
-
-    def _stop_polling(self) -> None:
-        call, self._next_poll = self._next_poll, None
-        if call is not None:
-            call.cancel()
+        await self._read()
+        took = self._clock.seconds() - began
+        self.poll_seconds.observe(took)
+        period = self._settings.poll
+        if self._tests.running:
+            period = min(period, TEST_POLL)
+        return float(period - took)
 
     async def _read(self) -> None:
         if self._clock.seconds() >= self._ratings_due:
@@ -365,11 +350,6 @@ class UpsCard(NamedService):
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
         """Do one of `commands`."""
         return ensureDeferred(self._commands.execute(command, args))
-
-    def _look_again(self) -> None:
-        """Poll at once: the next reading shows what a control did."""
-        if self._next_poll is not None:
-            self._next_poll.reset(0)
 
 
 @implementer(IDeviceKind)

@@ -4,16 +4,15 @@ Source: `001_3191ba0a590d87d6.txt`, sections 1.5, 3.1 and 4.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from twisted_gantry.net.http_client import NoAnswer
 from twisted_gantry.net.reconnect import Backoff
+from twisted_gantry.net.repeated import Repeated
 from twisted_gantry.twin.cabinet_cards import WhiteList
 from twisted_gantry.twin.etc_sender import EtcSender
 from twisted_gantry.wire import etc
@@ -74,68 +73,10 @@ class Monitor:
         return decoded
 
 
-class Repeated:
-    """Does a job at the start, and again when it says: it returns in how many seconds.
-
-    None: it failed, and is tried again after 1 s, doubling to 30 s.
-    """
-
-    def __init__(
-        self, clock: IReactorTime, job: Callable[[], Coroutine[Deferred[Any], Any, float | None]]
-    ) -> None:
-        self._clock, self._job = clock, job
-        # There is one cabinet: nobody to be spread from.
-        self._backoff = Backoff(FIRST_RETRY_S, LAST_RETRY_S, lambda: 1.0)
-        self._timer: IDelayedCall | None = None
-        self._doing: Deferred[float | None] | None = None
-        self._again = self._running = False
-
-    def start(self) -> None:
-        """Begin."""
-        self._running = True
-        self._backoff.reset()
-        self.now()
-
-    def stop(self) -> None:
-        """End, whatever is under way."""
-        self._running = self._again = False
-        self._cancel_timer()
-        if self._doing is not None:
-            self._doing.cancel()
-
-    def now(self) -> None:
-        """Do it without waiting; if it is being done, once more after that."""
-        if not self._running:
-            return
-        self._cancel_timer()
-        if self._doing is not None:
-            self._again = True
-            return
-        self._again = False
-        doing = self._doing = ensureDeferred(self._job())
-        doing.addCallbacks(self._done, self._failed)
-
-    def _done(self, wait: float | None) -> None:
-        self._doing = None
-        if wait is not None:
-            self._backoff.reset()
-        if self._running:
-            delay = self._backoff.next() if wait is None else wait * (not self._again)
-            self._timer = self._clock.callLater(delay, self._due)
-
-    def _due(self) -> None:
-        self._timer = None
-        self.now()
-
-    def _failed(self, failure: Failure) -> None:
-        if not failure.check(CancelledError):
-            _log.failure("a cabinet could not do its job", failure=failure)
-        self._done(None)
-
-    def _cancel_timer(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
+def _backoff() -> Backoff:
+    """Return the pauses after a request that was not taken."""
+    # There is one cabinet: nobody to be spread from.
+    return Backoff(FIRST_RETRY_S, LAST_RETRY_S, lambda: 1.0)
 
 
 class Reports:
@@ -160,11 +101,13 @@ class Reports:
         self._make, self._powered = make, powered
         self._waiting: deque[Any] = deque()
         self._due_at = 0.0
-        self._repeated = Repeated(clock, self._send_all)
+        self._backoff = _backoff()
+        self._repeated = Repeated(clock, self._send_all, "a cabinet's reports")
 
     def start(self) -> None:
         """Begin, with a report."""
         self._due_at = self._clock.seconds()
+        self._backoff.reset()
         self._repeated.start()
 
     def stop(self) -> None:
@@ -186,18 +129,19 @@ class Reports:
         self._due_at = self._clock.seconds() + period
         self._repeated.now()
 
-    async def _send_all(self) -> float | None:
+    async def _send_all(self) -> float:
         while self._powered() and self._waiting:
             fields = self._waiting[0]
             if not await self._send(fields):
-                return None
+                return self._backoff.next()
             if self._waiting and self._waiting[0] is fields:  # it may have been forgotten meanwhile
                 self._waiting.popleft()
         if self._clock.seconds() >= self._due_at:
             if self._powered() and not await self._send(self._make()):
-                return None
+                return self._backoff.next()
             self._due_at = self._clock.seconds() + self.period
-        return max(self._due_at - self._clock.seconds(), 0.0)
+        self._backoff.reset()
+        return self._due_at - self._clock.seconds()
 
     async def _send(self, fields: Any) -> bool:
         """Send one report; True if it need not be sent again."""
@@ -230,17 +174,19 @@ class CardQuestions:
     ) -> None:
         self._monitor, self._counts, self._white_list = monitor, counts, white_list
         self._powered, self._period, self._key = powered, period, key
-        self._repeated = Repeated(clock, self._ask)
+        self._backoff = _backoff()
+        self._repeated = Repeated(clock, self._ask, "a cabinet's question for cards")
 
     def start(self) -> None:
         """Begin, with a question."""
+        self._backoff.reset()
         self._repeated.start()
 
     def stop(self) -> None:
         """End."""
         self._repeated.stop()
 
-    async def _ask(self) -> float | None:
+    async def _ask(self) -> float:
         if not self._powered():
             return self._period
         self._white_list.refresh()
@@ -249,7 +195,8 @@ class CardQuestions:
                 etc.Method.CARDS, {self._key: self._white_list.version}
             )
         except NotTaken:
-            return None
+            return self._backoff.next()
+        self._backoff.reset()
         try:
             taken = self._white_list.take(answer.data)
         except WireError as error:
