@@ -366,7 +366,7 @@ class Parts:
         self, name: str, place: str, resource: Any, limits: Limits, counts: Counter[str]
     ) -> IService:
         factory = bounded_site(resource, self._reactor, limits, counts)
-        return self._listen(name, with_backlog(place, limits), factory)
+        return self._listen(name, with_backlog(place, limits.connections), factory)
 
     def _listen(self, name: str, place: str, factory: IProtocolFactory) -> IService:
         endpoint = serverFromString(self._reactor, place)

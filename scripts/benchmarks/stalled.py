@@ -109,7 +109,7 @@ async def work(reactor: Any) -> bool:
             in_thread=lambda f, *a: deferToThreadPool(reactor, reactor.getThreadPool(), f, *a),
         )
         factory = bounded_site(control.resource(), reactor, control.limits, control.counts)
-        where = with_backlog("tcp:0:interface=127.0.0.1", control.limits)
+        where = with_backlog("tcp:0:interface=127.0.0.1", control.limits.connections)
         port: Any = await serverFromString(reactor, where).listen(factory)
         number = port.getHost().port
         pool = persistent_pool(reactor)

@@ -153,7 +153,7 @@ async def work(reactor: Any) -> bool:
         )
         stream.startService()
         limits = Limits(connections=256)
-        where = with_backlog("tcp:0:interface=127.0.0.1", limits)
+        where = with_backlog("tcp:0:interface=127.0.0.1", limits.connections)
         factory = bounded_site(resource, reactor, limits, Counter())
         port: Any = await serverFromString(reactor, where).listen(factory)
 

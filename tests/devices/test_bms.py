@@ -97,7 +97,7 @@ class Rig:
         self.store = Storage()
         self.faults = Faults(self.clock.seconds, random.Random(1))
         self.ems = Ems({UID: self.store}, self.faults, self.clock)
-        self.wire = Wire(resource or self.ems.app.resource(), self.clock, self.faults)
+        self.wire = Wire(resource or self.ems.resource(), self.clock, self.faults)
         network: Any = self.wire
         self.clock.network = network
         given = BmsSettings(url=URL, device_uid=UID, **settings)

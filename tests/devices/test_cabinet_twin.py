@@ -47,7 +47,7 @@ class Both:
             monitor_url=MONITOR,
             quirks=quirks,
         )
-        self.wire.serve("cabinet.test", self.twin.app.resource())
+        self.wire.serve("cabinet.test", self.twin.resource())
         settings = CabinetSettings(url=URL, auth=Secret(AUTH))
         client = BoundedClient(stub, self.clock, deadline=DEADLINE)
         channel = CabinetChannel(URL, settings.auth, gantry_id, client, self.clock.now)

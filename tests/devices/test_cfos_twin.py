@@ -37,8 +37,7 @@ class TwinRig(Rig):
         self.charging = ChargingSite(self.mains)
         self.faults = Faults(self.clock.seconds, Random(1))
         self.brain = PowerBrain(self.charging, self.faults, self.clock, self.clock.now)
-        resource: Resource = self.brain.app.resource()
-        return resource
+        return self.brain.resource()
 
     def _move(self) -> None:
         self.charging.step(0.5)

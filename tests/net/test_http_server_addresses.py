@@ -82,7 +82,7 @@ def test_without_the_bound_one_may_have_all() -> None:
 )
 def test_the_queue_of_an_endpoint(endpoint: str, expected: str) -> None:
     """As many may wait to be accepted as may connect, where the endpoint can say so."""
-    assert with_backlog(endpoint, LIMITS) == expected
+    assert with_backlog(endpoint, LIMITS.connections) == expected
 
 
 def test_what_is_no_address() -> None:

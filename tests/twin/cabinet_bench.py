@@ -91,7 +91,7 @@ class Bench:
         self.gantry = Platform(
             self.faults, self.clock, self.clock.now, gantry_id=GANTRY_ID, auth=AUTH
         )
-        self.wire = Wire(self.gantry.app.resource())
+        self.wire = Wire(self.gantry.resource())
         self.clock.network = self.wire  # type: ignore[assignment]
         self.twin = CabinetTwin(
             self.cabinet,

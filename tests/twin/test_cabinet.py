@@ -16,7 +16,7 @@ from twisted_gantry.site.interfaces import IUploader, StoredCard
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.twin.cabinet import CabinetTwin
 from twisted_gantry.twin.cabinet_monitor import MAX_WAITING
-from twisted_gantry.twin.faults import ETC
+from twisted_gantry.twin.faults import CABINET, ETC
 from twisted_gantry.web.monitor import Monitor, MonitorSettings
 from twisted_gantry.wire import etc
 from twisted_gantry.wire.etc import Card, CardList
@@ -193,6 +193,18 @@ def test_a_dark_cabinet_is_silent_and_comes_back(bench: Bench) -> None:
     bench.mains.voltage_v.update(dict.fromkeys("rst", 220.0))
     bench.change(battery_fuse_blown=False)
     assert bench.reports()[-1]["elec"][0]["status"] == "1"
+
+
+def test_a_frozen_cabinet_that_goes_dark_answers_nobody(bench: Bench) -> None:
+    """Not even when it would thaw: there is no power."""
+    bench.faults.put(CABINET, {"frozen": True})
+    exchange = bench.post(bench.body({"updateNow": "1"}))
+    bench.change(battery_fuse_blown=True)
+    bench.fail_mains()
+    bench.faults.clear(CABINET)
+    bench.pass_by(1)
+    assert exchange.raw == b""
+    assert exchange.transport.disconnecting
 
 
 def test_a_stop_ends_what_is_under_way() -> None:

@@ -195,8 +195,7 @@ class TwinRig(Rig):
             self.clock.now,
             admin_password=self.manager.admin,
         )
-        resource: Resource = self.brain.app.resource()
-        return resource
+        return self.brain.resource()
 
     def run(self, seconds: int) -> None:
         """Let time pass, also in the world."""

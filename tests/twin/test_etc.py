@@ -320,6 +320,31 @@ def test_a_frozen_platform_takes_it_when_it_is_over(bench: Bench) -> None:
     assert not bench.clock.getDelayedCalls()
 
 
+@pytest.mark.parametrize("fault", ["frozen", "refuse"])
+def test_a_wrong_path_is_answered_no_more_than_a_right_one(bench: Bench, fault: str) -> None:
+    """A process that hangs, or takes nobody, does not look at paths."""
+    bench.faults.put(ETC, {fault: True})
+    exchange = http(bench.site, "GET", "/nothing/here")
+    assert exchange.raw == b""
+    bench.faults.clear(ETC)
+    bench.clock.advance(0.1)
+    assert exchange.transport.disconnecting
+    assert exchange.raw[9:12] == (b"404" if fault == "frozen" else b"")
+
+
+def test_a_drip_that_freezes(bench: Bench) -> None:
+    """It stops in the midst, and goes on when it is over."""
+    bench.faults.put(ETC, {"drip": 10})
+    exchange = bench.post(report())
+    bench.clock.pump([0.1] * 5)
+    bench.faults.put(ETC, {"frozen": True, "for": 5})
+    got = len(exchange.body)
+    bench.clock.pump([0.1] * 45)
+    assert len(exchange.body) == got
+    bench.clock.pump([0.1] * 100)
+    assert exchange.json["code"] == "1000"
+
+
 def test_a_platform_that_freezes_before_its_answer(bench: Bench) -> None:
     """What was taken is answered when it is over."""
     bench.faults.put(ETC, {"delay": 1})

@@ -246,7 +246,7 @@ def test_a_gantry_that_is_not_there_is_told(rig: Rig) -> None:
 def test_the_platform_commands_a_cabinet() -> None:
     """Two faces of the twin, over the wire that they share: the door unlocks."""
     bench = Bench(started=False)
-    wire = Wire(bench.twin.app.resource())
+    wire = Wire(bench.twin.resource())
     platform = Platform(
         bench.faults,
         bench.clock,

@@ -336,6 +336,7 @@ def test_a_scenario_is_started_shown_and_stopped() -> None:
         ({"name": "smoke", "quick": 1}, 400, "bad-scenario"),
         ({"name": "smoke", "speed": "1"}, 400, "bad-scenario"),
         ({"name": "smoke", "speed": True}, 400, "bad-scenario"),
+        ({"name": "smoke", "speed": 10**400}, 400, "bad-scenario"),
         ({"name": "smoke", "speed": 0}, 409, "too-fast"),
         ({"name": "smoke", "speed": -1}, 409, "too-fast"),
         ({"name": "smoke", "speed": 61}, 409, "too-fast"),

@@ -19,13 +19,14 @@ from twisted.python.usage import UsageError
 from tests.twin.helpers import AUTH, NOW, report
 from twisted_gantry.net.http_client import Answer, BoundedClient, persistent_pool, treq_client
 from twisted_gantry.net.listener import CannotListen
-from twisted_gantry.twin.faults import FACES
+from twisted_gantry.twin.faults import FACES, UPS_TCP
 from twisted_gantry.twin.fleet import FleetSettings, build_fleet
 from twisted_gantry.twin.tap import Options, makeService
 from twisted_gantry.twin.twin import ON_FREE_PORTS, Stepper, Twin, TwinSettings, build_twin
 from twisted_gantry.twin.world.world import World, WorldError
 from twisted_gantry.wire import etc
 from twisted_gantry.wire.frames import ObjectFramer
+from twisted_gantry.wire.upscard_values import decode_live
 
 _OPTIONS: Any = Options  # Twisted does not say what it takes
 ANY = "tcp:0:interface=127.0.0.1"
@@ -124,6 +125,25 @@ async def test_a_report_over_a_socket_is_received() -> None:
         assert kept["headers"]["binfile-auth"] == "***"
         counts = await site.control("GET", "/counts")
         assert counts["etc"]["code-1000"] == 1
+
+
+async def test_a_frozen_card_does_nothing_for_who_has_left() -> None:
+    """Over a socket: a peer that goes is let go of, and there is room for others."""
+    async with running() as site:
+        site.twin.faults.put(UPS_TCP, {"frozen": True})
+        for _ in range(70):
+            card = await site.card()
+            assert card.transport is not None
+            card.transport.write(b'{"session":"1","cmd":"SOFF"}')
+            card.transport.loseConnection()
+            await card.gone.addTimeout(5, site.reactor)
+        await deferLater(site.reactor, 0.05)  # until the last one is known to have gone
+        site.twin.faults.clear(UPS_TCP)
+        card = await site.card()
+        reply = await card.ask("QAD")
+        assert decode_live(reply["value"])["state"].value == "line"
+        counts = await site.control("GET", "/counts")
+        assert (counts["ups-tcp"]["connections"], counts["ups-tcp"]["answered"]) == (71, 1)
 
 
 async def test_a_fleet_is_at_home_where_every_gantry_is_known() -> None:

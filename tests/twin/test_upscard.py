@@ -11,7 +11,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from twisted_gantry.twin.faults import UPS_TCP, Faults
-from twisted_gantry.twin.flow import PAUSE_ABOVE
+from twisted_gantry.twin.flow import MOST_UNREAD, PAUSE_ABOVE
 from twisted_gantry.twin.upscard import (
     BUSY_ABOVE,
     MAX_SESSIONS,
@@ -423,8 +423,7 @@ def test_a_frozen_card_goes_on_when_it_is_over(bench: Bench) -> None:
     peer = bench.session()
     peer.send({"session": "1", "cmd": "BZOFF"})
     bench.faults.put(UPS_TCP, {"frozen": True})
-    peer.send({"session": "2", "cmd": "SO"})  # no more is read
-    assert peer.transport.producerState == "paused"
+    peer.send({"session": "2", "cmd": "QAD"})
     late = bench.session()
     late.send({"session": "3", "cmd": "SOFF"})
     bench.clock.pump([0.1] * 100)
@@ -435,8 +434,40 @@ def test_a_frozen_card_goes_on_when_it_is_over(bench: Bench) -> None:
     assert [reply["session"] for reply in peer.replies()] == ["1", "2"]
     assert [reply["session"] for reply in late.replies()] == ["3"]
     assert bench.world.snapshot()["ups1.state"] == "standby"
-    assert peer.transport.producerState == "producing"
     assert not bench.clock.getDelayedCalls()
+
+
+def test_a_frozen_card_takes_in_so_much_and_no_more(bench: Bench) -> None:
+    """What a kernel would hold; of that nothing is lost."""
+    bench.faults.put(UPS_TCP, {"frozen": True})
+    peer = bench.session()
+    peer.send(b" " * (MOST_UNREAD - 1))
+    assert peer.transport.producerState == "producing"
+    peer.send({"session": "1", "cmd": "QAD"})
+    assert peer.transport.producerState == "paused"
+    bench.faults.clear(UPS_TCP)
+    bench.clock.advance(0.1)
+    assert [reply["session"] for reply in peer.replies()] == ["1"]
+    assert peer.transport.producerState == "producing"
+
+
+def test_frozen_and_refusing_is_frozen(bench: Bench) -> None:
+    """A card that hangs refuses nobody."""
+    bench.faults.put(UPS_TCP, {"frozen": True, "refuse": True})
+    peer = bench.session()
+    peer.send({"session": "1", "cmd": "SOFF"})
+    closed = [peer.transport.disconnecting]
+    bench.faults.put(UPS_TCP, {"refuse": True})
+    bench.clock.advance(0.1)
+    closed.append(peer.transport.disconnecting)
+    assert closed == [False, True]
+    assert bench.world.snapshot()["ups1.state"] == "line"
+
+
+def test_what_was_refused_is_told_whole(bench: Bench) -> None:
+    """`busy` decides before `drop`: nothing was done whose reply could be lost."""
+    bench.faults.put(UPS_TCP, {"busy": True, "drop": 1})
+    assert bench.session().ask("SOFF")["result"] == "201"
 
 
 def test_a_session_that_goes_while_frozen_leaves_nothing(bench: Bench) -> None:

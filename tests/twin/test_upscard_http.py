@@ -32,11 +32,13 @@ class Client:
         self.calls: list[tuple[str, str, bytes]] = []
         self.open: list[Deferred[Answer]] = []
         self.hangs = False
+        self.patience = 0.0
 
     def request(
-        self, method: str, url: str, *, headers: dict[str, str], body: bytes
+        self, method: str, url: str, *, headers: dict[str, str], body: bytes, patience: float
     ) -> Deferred[Answer]:
         """Note one callback."""
+        self.patience = patience
         assert headers == {"Content-Type": "application/json"}
         self.calls.append((method, url, body))
         if not self.hangs:
@@ -357,6 +359,7 @@ def test_a_dripping_result(bench: Bench) -> None:
     bench.clock.advance(0)
     [(_, _, body)] = bench.client.calls
     producer: Any = body
+    assert bench.client.patience == pytest.approx(producer.length / 100)
     consumer = StringTransport()
     written = fired(producer.startProducing(consumer))
     bench.clock.pump([0.1] * 3)
@@ -404,6 +407,25 @@ def test_http_status_does_nothing(bench: Bench) -> None:
     bench.clock.advance(1)
     assert bench.client.calls == []
     assert bench.state() == "line"
+
+
+@pytest.mark.parametrize("refusal", [{"busy": True}, {"code": "999"}, {"code": "104"}])
+def test_what_was_refused_is_told_whole(bench: Bench, refusal: dict[str, Any]) -> None:
+    """`code` and `busy` decide before `drop`: nothing was done whose answer could be lost."""
+    bench.faults.put(UPS_HTTP, {"drop": 1, **refusal})
+    exchange = bench.post({"session": "1", "host": HOST, "cmd": "SOFF"})
+    bench.clock.advance(0)
+    told = exchange.body + b"".join(body for _, _, body in bench.client.calls)
+    assert json.loads(told)["result"] == refusal.get("code", "201")
+
+
+def test_an_http_status_may_come_late(bench: Bench) -> None:
+    """`delay` goes with it."""
+    bench.faults.put(UPS_HTTP, {"http_status": 503, "delay": 1})
+    exchange = bench.post({"session": "1", "host": HOST, "cmd": "SOFF"})
+    assert exchange.raw == b""
+    bench.clock.advance(1)
+    assert exchange.status == 503
 
 
 def test_refuse_cuts_the_connection(bench: Bench) -> None:

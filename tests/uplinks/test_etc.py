@@ -107,7 +107,7 @@ class Rig:
             gantry_id="G000211001002110010",
             auth=AUTH,
         )
-        stub = StubTreq(self.platform.app.resource())
+        stub = StubTreq(self.platform.resource())
         client = BoundedClient(stub, self.clock)  # type: ignore[arg-type]
         url = "http://platform.test/monitor.do"
         channel = EtcChannel(Secret(AUTH), client)

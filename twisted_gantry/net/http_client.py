@@ -173,14 +173,17 @@ class BoundedClient:
         headers: Mapping[str, str] = MappingProxyType({}),
         body: bytes | IBodyProducer | None = None,
         limit: int | None = None,
+        patience: float = 0.0,
     ) -> Deferred[Answer]:
         """Send a request, follow no redirect, and gather the whole answer.
+
+        `patience` is how many seconds more than usual it may take.
 
         Fails with NoAnswer, and when it is cancelled with CancelledError, with nothing else.
         """
         exchange = ensureDeferred(self._exchange(method, url, headers, body, limit or self._limit))
         # What fails when it is cancelled says so in many ways, or not at all: it is noted who did.
-        late = self._clock.callLater(self._deadline, exchange.cancel)
+        late = self._clock.callLater(self._deadline + patience, exchange.cancel)
         given_up = False
 
         def give_up(_: object) -> None:
@@ -199,7 +202,7 @@ class BoundedClient:
             if not isinstance(result, Failure):
                 answered.callback(result)
             elif timed_out:
-                answered.errback(NoAnswer(f"no answer within {self._deadline:g} s"))
+                answered.errback(NoAnswer(f"no answer within {self._deadline + patience:g} s"))
             else:
                 answered.errback(_explain(result))
 

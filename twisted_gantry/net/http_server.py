@@ -241,10 +241,10 @@ def cut(request: HttpRequest) -> None:
 def hang_up(request: HttpRequest) -> None:
     """Close the connection of a request behind what was written, whatever it still lacks."""
     channel: Any = request.channel
-    channel.transport.loseConnection()
+    channel.loseConnection()
 
 
-def with_backlog(endpoint: str, limits: Limits) -> str:
+def with_backlog(endpoint: str, connections: int) -> str:
     """Return a server endpoint description whose queue holds as many as may connect.
 
     Twisted asks for 50: of more that come at once the kernel drops some, which try again after a
@@ -253,7 +253,7 @@ def with_backlog(endpoint: str, limits: Limits) -> str:
     kind, *rest = re.split(r"(?<!\\):", endpoint)
     if kind not in {"tcp", "tcp6", "ssl"} or any(each.startswith("backlog=") for each in rest):
         return endpoint
-    return f"{endpoint}:backlog={limits.connections}"
+    return f"{endpoint}:backlog={connections}"
 
 
 def bounded_site(

@@ -263,12 +263,15 @@ class TappedClient(BoundedClient):
         headers: Mapping[str, str] = MappingProxyType({}),
         body: bytes | IBodyProducer | None = None,
         limit: int | None = None,
+        patience: float = 0.0,
     ) -> Deferred[Answer]:
         """Send a request, as BoundedClient does; headers are not told of."""
         exchange = next(self._exchanges)
         told = body if isinstance(body, bytes) else b""
         self._quietly(self._witness.asked, exchange, method, url, told)
-        answer = self._inner.request(method, url, headers=headers, body=body, limit=limit)
+        answer = self._inner.request(
+            method, url, headers=headers, body=body, limit=limit, patience=patience
+        )
 
         def note(result: Answer | Failure) -> Answer | Failure:
             if isinstance(result, Failure):

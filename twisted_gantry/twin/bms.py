@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import Request as HttpRequest
 from twisted.web.iweb import IRequest
+from twisted.web.resource import Resource
 from werkzeug.exceptions import HTTPException
 
 from twisted_gantry.net.http_server import Limits, bounded_site
@@ -63,8 +64,8 @@ class _Heard:
 class Ems:
     """The EMS. `storage` has the stores by their `device_uid`; `clock` is for delays and the age.
 
-    `counts` tells `control`, `read`, `sync`, `wrong`, `http-status` and `code`, and what
-    `HttpManners` and `bounded_site` count.
+    `counts` tells `control`, `read`, `sync`, `wrong`, `busy` and `code`, and what `HttpManners` and
+    `bounded_site` count.
     """
 
     app = Klein()
@@ -77,7 +78,11 @@ class Ems:
 
     def site(self) -> IProtocolFactory:
         """Return the factory that serves it."""
-        return bounded_site(self.app.resource(), self._clock, LIMITS, self.counts)
+        return bounded_site(self.resource(), self._clock, LIMITS, self.counts)
+
+    def resource(self) -> Resource:
+        """Return what is served."""
+        return self._manners.around(self.app.resource())
 
     @app.route(BASE_PATH + CONTROL_PATH, methods=["POST"])
     async def control(self, request: HttpRequest) -> bytes:
@@ -147,15 +152,14 @@ class Ems:
 
     async def _serve(self, request: HttpRequest, call: Callable[[HttpRequest], Reply]) -> bytes:
         """Answer one request, and misbehave as it is set."""
-        faults = await self._manners.received(request)
-        taken = faults.http_status is None and faults.code is None and not faults.busy
-        status, reply = self._take(request, call) if taken else self._turn_away(faults)
+        faults = self._manners.faults
+        status, reply = self._take(request, call) if faults.acts else self._turn_away(faults)
         request.setResponseCode(status)
         body = b""
         if reply is not None:
             request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
             body = reply.encode()
-        return await self._manners.answer(request, body, faults, spoil=taken)
+        return await self._manners.answer(request, body, faults)
 
     def _take(
         self, request: HttpRequest, call: Callable[[HttpRequest], Reply]
@@ -171,5 +175,6 @@ class Ems:
         if faults.http_status is None and faults.code is not None:
             self.counts["code"] += 1
             return 200, Reply(int(faults.code), "", "")
-        self.counts["http-status"] += 1
-        return faults.http_status or 429, None
+        if faults.http_status is None:
+            self.counts["busy"] += 1
+        return 429, None

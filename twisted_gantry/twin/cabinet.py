@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IProtocolFactory, IReactorTime
 from twisted.python.failure import Failure
 from twisted.web.http import Request as HttpRequest
 from twisted.web.iweb import IRequest
+from twisted.web.resource import Resource
 
 from twisted_gantry.net.addresses import is_loopback
 from twisted_gantry.net.http_client import BoundedClient
@@ -66,7 +67,7 @@ class CabinetTwin(NamedService):
 
     While it runs it uploads to `monitor_url` every `period` seconds, on an alarm and on a door at
     once, and asks for the white list every `cards_period`. `quirks`: the keys have the spaces that
-    the document's examples have. `counts` tells `code-1000` …, `http-status`, `replayed`,
+    the document's examples have. `counts` tells `code-1000` …, `replayed`,
     `executed`, each `sent-` and `lost-` method, `refused`, `forgotten`, `cards-taken` and
     `cards-refused`, and what `HttpManners`, `EtcSender` and `bounded_site` count.
     """
@@ -128,7 +129,11 @@ class CabinetTwin(NamedService):
 
     def site(self) -> IProtocolFactory:
         """Return the factory that serves its `remotecontrol.do`."""
-        return bounded_site(self.app.resource(), self._clock, LIMITS, self.counts)
+        return bounded_site(self.resource(), self._clock, LIMITS, self.counts)
+
+    def resource(self) -> Resource:
+        """Return what is served."""
+        return self._manners.around(self.app.resource())
 
     def startService(self) -> None:
         """Begin to upload."""

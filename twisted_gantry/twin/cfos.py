@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IProtocolFactory, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
+from twisted.web.resource import Resource
 from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException
 
@@ -35,9 +36,8 @@ _PAGE = b"<!doctype html><title>cFos Power Brain</title><p>cFos Charging Manager
 class PowerBrain:
     """The Power Brain. `now` gives Unix seconds; `clock` is for delays and times of its own.
 
-    `counts` tells each call by its name with hyphens, `complaints`, `unauthorized`, `busy` and
-    `http-status`, and what `HttpManners` and `bounded_site` count. Raises ValueError for a password
-    that is none.
+    `counts` tells each call by its name with hyphens, `complaints`, `unauthorized` and `busy`, and
+    what `HttpManners` and `bounded_site` count. Raises ValueError for a password that is none.
     """
 
     app = Klein()
@@ -61,7 +61,11 @@ class PowerBrain:
 
     def site(self) -> IProtocolFactory:
         """Return the factory that serves it."""
-        return bounded_site(self.app.resource(), self._clock, LIMITS, self.counts)
+        return bounded_site(self.resource(), self._clock, LIMITS, self.counts)
+
+    def resource(self) -> Resource:
+        """Return what is served."""
+        return self._manners.around(self.app.resource())
 
     @app.route("/cnf", methods=["GET", "POST"])
     async def cnf(self, request: Request) -> bytes:
@@ -85,18 +89,14 @@ class PowerBrain:
         return respond(request, "internal error", 500)
 
     async def _misbehave(self, request: Request, act: Callable[[], bytes]) -> bytes:
-        faults = await self._manners.received(request)
-        taken = False
-        if faults.http_status is not None:
-            self.counts["http-status"] += 1
-            request.setResponseCode(faults.http_status)
-            answer = b""
-        elif faults.busy:
+        faults = self._manners.faults
+        answer = b""
+        if faults.acts:
+            answer = act()
+        elif faults.http_status is None:
             self.counts["busy"] += 1
             answer = respond(request, "busy", 503)
-        else:
-            answer, taken = act(), True
-        return await self._manners.answer(request, answer, faults, spoil=taken)
+        return await self._manners.answer(request, answer, faults)
 
     def _call(self, request: Request) -> bytes:
         cmd = argument(request, "cmd").removesuffix('"')

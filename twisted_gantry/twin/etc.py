@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IProtocolFactory, IReactorTime
 from twisted.python.failure import Failure
 from twisted.web.http import Request as HttpRequest
 from twisted.web.iweb import IRequest
+from twisted.web.resource import Resource
 
 from twisted_gantry.net.http_client import Answer as HttpAnswer
 from twisted_gantry.net.http_client import BoundedClient, NoAnswer
@@ -96,8 +97,8 @@ class Platform:
 
     `client` is the way to the gantry's `remotecontrol.do` at `remote_url`; without it the platform
     cannot command. `rate` is how many requests a second it takes, 0 any number: 1005 beyond.
-    `counts` tells `code-1000` …, each method by its name, `http-status`, `commands` and
-    `commands-lost`, and what `HttpManners`, `EtcSender` and `bounded_site` count.
+    `counts` tells `code-1000` …, each method by its name, `commands` and `commands-lost`,
+    and what `HttpManners`, `EtcSender` and `bounded_site` count.
     """
 
     app = Klein()
@@ -118,7 +119,7 @@ class Platform:
         self.cards: etc.CardList | None = None
         self.counts: Counter[str] = Counter()
         self.remote_url = remote_url
-        manners = HttpManners(ETC, faults, clock, self.counts)
+        manners = self._manners = HttpManners(ETC, faults, clock, self.counts)
         self._entry = Entry(manners, rate)
         self._sender = None
         if client is not None:
@@ -130,7 +131,11 @@ class Platform:
 
     def site(self) -> IProtocolFactory:
         """Return the factory that serves it."""
-        return bounded_site(self.app.resource(), self._clock, LIMITS, self.counts)
+        return bounded_site(self.resource(), self._clock, LIMITS, self.counts)
+
+    def resource(self) -> Resource:
+        """Return what is served."""
+        return self._manners.around(self.app.resource())
 
     def requests(self, method: str = "", limit: int = KEPT_REQUESTS) -> list[dict[str, Any]]:
         """Return what was received, newest first; of one method, if it is given."""

@@ -55,7 +55,7 @@ class Rate:
 class Entry:
     """Serves the requests of one face of the twin.
 
-    The counts of `manners` gain `code-1000` … and `http-status`.
+    The counts of `manners` gain `code-1000` ….
     """
 
     def __init__(self, manners: HttpManners, rate: float) -> None:
@@ -65,7 +65,7 @@ class Entry:
 
     async def serve(self, request: HttpRequest, take: Take, keep: Keep | None = None) -> bytes:
         """Answer one request, and misbehave as it is set."""
-        faults = await self._manners.received(request)
+        faults = self._manners.faults
         assert request.content is not None  # set once the request is complete
         body = request.content.read()
         headers = {
@@ -78,12 +78,9 @@ class Entry:
         if keep is not None:
             keep(body, headers, answer)
         if answer is None:
-            self._counts["http-status"] += 1
-            request.setResponseCode(faults.http_status or 503)
-            return await self._manners.answer(request, b"", faults, spoil=False)
+            return await self._manners.answer(request, b"", faults)
         request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
-        spoil = faults.code is None and not faults.busy
-        return await self._manners.answer(request, answer.encode(), faults, spoil=spoil)
+        return await self._manners.answer(request, answer.encode(), faults)
 
     def _answer(
         self, body: bytes, headers: dict[str, str], faults: FaultSettings, take: Take

@@ -5,7 +5,6 @@ from contextlib import suppress
 from typing import Any
 
 from twisted_gantry.net.http_client import Answer, BoundedClient, NoAnswer
-from twisted_gantry.twin.drip import dripping
 from twisted_gantry.twin.faults import STALE_S
 from twisted_gantry.twin.manners import Manners
 from twisted_gantry.wire import etc
@@ -49,6 +48,7 @@ class EtcSender:
         return answer
 
     async def _post(self, url: str, headers: dict[str, str], body: bytes, limit: int) -> Answer:
-        rate = self._manners.faults.drip
-        content = body if rate is None else dripping(body, rate, self._manners.clock)
-        return await self._client.request("POST", url, headers=headers, body=content, limit=limit)
+        content, patience = self._manners.body(body)
+        return await self._client.request(
+            "POST", url, headers=headers, body=content, limit=limit, patience=patience
+        )

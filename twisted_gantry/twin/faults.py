@@ -10,16 +10,19 @@ A probability (0 to 1) is rolled anew for each answer, result or request. What t
 - `half`: it is done; the first half of the answer or result comes. An answer over HTTP ends there,
   short of its Content-Length; a session stays, and the next answer follows the half.
 - `duplicate`: an answer of a session, a result of `ups-http`, or a request of `etc` and `cabinet`
-  is sent twice. Answers over HTTP cannot be: refused for `cfos` and `ems`.
+  is sent twice, the request once the first was answered. Answers over HTTP cannot be: refused for
+  `cfos` and `ems`.
 - `wrong_digest`: the `binfile-md5` of a request that `etc` or `cabinet` sends is that of another
   body.
 - `stale`: the `timeStamp` of a request that `etc` or `cabinet` sends is `STALE_S` old.
 - `drip` (bytes/s): answers, results, and requests of `etc` and `cabinet` come in small pieces.
 - `busy`: nothing is done. `etc` and `cabinet` answer 1005, `ups-tcp` and `ups-http` 201, `ems` HTTP
   429, `cfos` HTTP 503; `fogslink` is silent.
-- `frozen`: connections are accepted, nothing is read, answered or sent; all of that goes on when it
-  is over.
-- `refuse`: connections are closed before anything is received; open sessions at their next byte.
+- `frozen`: connections are accepted, nothing is received, answered or sent; all of that goes on
+  when it is over, for those who are still there. The clocks of a protocol go on meanwhile: a
+  session at `fogslink` whose heartbeats were not read is closed afterwards.
+- `refuse`: connections are closed before anything is received: those of sessions when they come, or
+  at their next byte if they are open, over HTTP when a request has come.
 - `http_status` (300 to 599): this status without a body, and nothing is done. Refused for `ups-tcp`
   and `fogslink`.
 - `code`: this code of the protocol, and nothing is done: four digits on `etc` and `cabinet`, three
@@ -82,6 +85,11 @@ class Settings(
     http_status: Annotated[int, msgspec.Meta(ge=300, le=599)] | None = None
     code: str | None = None
     lasting: Annotated[float, msgspec.Meta(gt=0, le=_LONGEST)] | None = None
+
+    @property
+    def acts(self) -> bool:
+        """Whether what is asked for is done, whatever becomes of the answer."""
+        return self.http_status is None and self.code is None and not self.busy
 
 
 WELL_BEHAVED = Settings()

@@ -1,7 +1,7 @@
 """What flows through one session of the twin: what comes is read, what goes goes in its order.
 
-A session is not read while its peer does not take what is sent, while too much waits for its time,
-and while its face is frozen.
+A session is not read while its peer does not take what is sent, nor while too much waits: for its
+time, or for the face to thaw.
 """
 
 from collections import deque
@@ -9,16 +9,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from twisted_gantry.twin.drip import piece
-from twisted_gantry.twin.manners import THAW_S, Manners
+from twisted_gantry.twin.manners import CLOSE_S, Manners
+
+_log = Logger()
 
 PAUSE_ABOVE = 64
 """Messages that may wait, for a `delay`; beyond them no more is read."""
-CLOSE_S = 3.0
-"""How long a peer may take to read the rest, when the session is to close."""
+MOST_UNREAD = 64 * 1024
+"""Bytes that a frozen session takes in, as a kernel would; beyond them no more is read."""
 
 
 @dataclass
@@ -42,13 +46,15 @@ class Flow:
         self.closed = False
         self._manners, self._transport, self._receive = manners, transport, receive
         self._unread = b""
+        self._thawing: Deferred[None] | None = None
         self._waiting: deque[_Message] = deque()
         self._timer: IDelayedCall | None = None
         self._full = self._paused = False
         transport.registerProducer(self, True)
 
-    def __len__(self) -> int:
-        """Return how many messages wait."""
+    @property
+    def waiting(self) -> int:
+        """How many messages wait."""
         return len(self._waiting)
 
     # -- what comes
@@ -78,14 +84,11 @@ class Flow:
         due = self._manners.clock.seconds() + faults.delay
         self._queue(_Message(due, data, faults.drip, sent))
 
-    def close(self) -> None:
-        """Close the session behind what waits."""
+    def close(self, *, at_once: bool = False) -> None:
+        """Close the session, behind what waits or at once."""
+        if at_once:
+            self._clear()
         self._queue(_Message(self._manners.clock.seconds(), None))
-
-    def clear(self) -> None:
-        """Forget what waits."""
-        while self._waiting:
-            self._drop_first()
 
     def abort(self) -> None:
         """Cut the session, without waiting for what is still to be sent."""
@@ -96,20 +99,21 @@ class Flow:
         """The connection is gone."""
         self.closed = True
         self._stop_timer()
-        self.clear()
+        thawing, self._thawing = self._thawing, None
+        if thawing is not None:
+            thawing.cancel()
+        self._unread = b""
+        self._clear()
 
     def _queue(self, message: _Message) -> None:
         self._waiting.append(message)
-        if self._timer is None:
-            self._go_on()
-        else:
-            self._update_reading()
+        self._go_on()
 
     def _go_on(self) -> None:
         """Take what was not read, and send what is due; one message waits for another."""
         self._stop_timer()
         if self._manners.faults.frozen:
-            self._timer = self._manners.clock.callLater(THAW_S, self._go_on)
+            self._wait_for_thaw()
             self._update_reading()
             return
         unread, self._unread = self._unread, b""
@@ -124,6 +128,16 @@ class Flow:
             wait = self._waiting[0].due - self._manners.clock.seconds()
             self._timer = self._manners.clock.callLater(wait, self._go_on)
         self._update_reading()
+
+    def _wait_for_thaw(self) -> None:
+        if self._thawing is None:
+            self._thawing = self._manners.thaw()
+            self._thawing.addCallbacks(self._thawed, lambda failure: failure.trap(CancelledError))
+            self._thawing.addErrback(lambda f: _log.failure("a session failed", failure=f))
+
+    def _thawed(self, _: None) -> None:
+        self._thawing = None
+        self._go_on()
 
     def _is_due(self) -> bool:
         now = self._manners.clock.seconds()
@@ -149,9 +163,14 @@ class Flow:
         if sent is not None:
             sent()
 
+    def _clear(self) -> None:
+        while self._waiting:
+            self._drop_first()
+
     def _lose(self) -> None:
         self.closed = True
-        self.clear()
+        self._stop_timer()
+        self._clear()
         self._transport.unregisterProducer()  # TLS would wait for it
         self._transport.loseConnection()
         # A peer that reads nothing would keep it open for ever.
@@ -182,7 +201,8 @@ class Flow:
         """Nothing to do: the connection is going."""
 
     def _update_reading(self) -> None:
-        pause = self._full or bool(self._unread) or len(self._waiting) > PAUSE_ABOVE
+        crowded = len(self._waiting) > PAUSE_ABOVE or len(self._unread) >= MOST_UNREAD
+        pause = self._full or crowded
         if self.closed or pause == self._paused:
             return
         self._paused = pause

@@ -49,10 +49,10 @@ class Cloud:
     """What all sessions share: the accounts, from `eqSN` to `apiKey`, and what was received.
 
     With `any_key` every other `eqSN` is known, too, with that `apiKey`. `most` bounds the sessions.
-    `now` gives Unix seconds. `counts` tells `connections`, `refused`, `packs`, `values`,
-    `duplicate`, `conflict` and `out-of-order` packs, answers that were spoiled (`dropped`,
-    `garbage`, `half`, `doubled`, `silent`, `code-9` …), `too-long` lines, and what
-    `CloudSession` counts.
+    `now` gives Unix seconds. `counts` tells `connections`, `refused`, `packs`, `values`, `new`,
+    `duplicate`, `conflict` and `out-of-order` packs, `configured` and `unasked` answers, answers
+    that were spoiled (`dropped`, `garbage`, `half`, `doubled`, `silent`, `code-9` …), `too-long`
+    lines, and what `CloudSession` counts.
     """
 
     def __init__(
@@ -242,9 +242,7 @@ class _Session(LineOnlyReceiver):
 
     def drop(self, reason: str) -> None:
         """Close the connection behind what is to be sent; a silent peer waits for nothing."""
-        if reason == NO_HEARTBEAT:
-            self._flow.clear()
-        self._flow.close()
+        self._flow.close(at_once=reason == NO_HEARTBEAT)
 
 
 class CloudFactory(Factory):
@@ -267,7 +265,8 @@ class CloudFactory(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """Accept a session; None closes the connection at once."""
-        if self.cloud.manners.faults.refuse or self.cloud.full:
+        faults = self.cloud.manners.faults
+        if (faults.refuse and not faults.frozen) or self.cloud.full:
             self.cloud.counts["refused"] += 1
             return None
         self.cloud.counts["connections"] += 1

@@ -12,11 +12,12 @@ from twisted_gantry.wire.fogslink import Item, Pack, Single
 
 KEPT_RECORDS = 20_000
 KEPT_BYTES = 8 * 1024 * 1024  # of their texts: a line may be one value of 64 KiB
-# Packs of one device whose content is remembered, to tell a duplicate from another under its name.
-KEPT_PACKS = 10_000
+# Packs of one device, and of all, whose content is remembered, to tell a duplicate from another
+# under its name; of each device at least the last few.
+KEPT_PACKS, KEPT_PACKS_OF_ALL, FEWEST_PACKS = 10_000, 200_000, 16
 # Runs of numbers without a gap that are remembered for one device; beyond it the oldest go.
 KEPT_RUNS = 1000
-# Devices whose packs are remembered; beyond it the oldest go.
+# Devices whose packs are remembered; beyond it those go that were not heard for longest.
 KEPT_DEVICES = 20_000
 # Digits of a packID that is a number; others are no part of the gaps.
 _MAX_DIGITS = 20
@@ -106,7 +107,8 @@ class _Device:
         self.runs = Runs()
         self._contents: OrderedDict[str, int] = OrderedDict()
 
-    def note(self, pack: Pack) -> Came:
+    def note(self, pack: Pack, most: int) -> Came:
+        """Take a pack; the contents of `most` are remembered."""
         content = hash(pack.eq_data)
         known = self._contents.get(pack.pack_id)
         if known is not None:
@@ -119,7 +121,7 @@ class _Device:
             if last is not None and int(pack.pack_id) < last:
                 came = Came.OUT_OF_ORDER
         self._contents[pack.pack_id] = content
-        if len(self._contents) > KEPT_PACKS:
+        while len(self._contents) > most:
             self._contents.popitem(last=False)
         return came
 
@@ -131,7 +133,7 @@ class Records:
         self.duplicates = 0
         self._records: deque[Record] = deque()
         self._size = 0
-        self._devices: dict[str, _Device] = {}
+        self._devices: OrderedDict[str, _Device] = OrderedDict()
 
     @property
     def gaps(self) -> int:
@@ -140,12 +142,12 @@ class Records:
 
     def add_pack(self, pack: Pack, at: float) -> Came:
         """Take a pack, unless it came before."""
-        device = self._devices.get(pack.eq_sn)
-        if device is None:
-            device = self._devices[pack.eq_sn] = _Device()
-            if len(self._devices) > KEPT_DEVICES:
-                del self._devices[next(iter(self._devices))]
-        came = device.note(pack)
+        device = self._devices.setdefault(pack.eq_sn, _Device())
+        self._devices.move_to_end(pack.eq_sn)
+        if len(self._devices) > KEPT_DEVICES:
+            self._devices.popitem(last=False)
+        share = max(KEPT_PACKS_OF_ALL // len(self._devices), FEWEST_PACKS)
+        came = device.note(pack, min(share, KEPT_PACKS))
         if came is Came.DUPLICATE:
             self.duplicates += 1
         else:

@@ -104,7 +104,10 @@ def _read_speed(given: object) -> float | None:
         return None
     if isinstance(given, bool) or not isinstance(given, int | float):
         raise HttpError(400, "bad-scenario", "speed must be a number")
-    return float(given)
+    try:
+        return float(given)
+    except OverflowError:
+        raise HttpError(400, "bad-scenario", "speed has too many digits") from None
 
 
 def _load(name: str) -> Scenario:

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from twisted.protocols.policies import WrappingFactory
 
 from twisted_gantry.net.http_client import BoundedClient, persistent_pool, treq_client
+from twisted_gantry.net.http_server import with_backlog
 from twisted_gantry.net.listener import CannotListen, Closable, Listener
 from twisted_gantry.net.open_files import open_files
 from twisted_gantry.twin.bms import Ems
@@ -45,7 +46,7 @@ _log = Logger()
 
 CONTROL = "control"
 # Sessions at the cloud, with `any_gantry`; and what else the process opens: all other faces.
-MOST_GANTRIES, OTHER_FILES = 20_000, 1000
+MOST_GANTRIES, OTHER_FILES = 20_000, 2000
 STEP_S = 0.1
 # Time that a stalled process has lost is not made up for beyond this: at the highest speed it would
 # stall again.
@@ -263,7 +264,7 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
         (EMS, settings.ems, ems.site()),
         (CABINET, settings.cabinet, cabinet.site()),
         (ETC, settings.etc, platform.site()),
-        (FOGSLINK, settings.fogslink, CloudFactory(cloud)),
+        (FOGSLINK, with_backlog(settings.fogslink, cloud.most), CloudFactory(cloud)),
         (CONTROL, settings.control, control.site(reactor)),
     ]
     for name, place, factory in faces:

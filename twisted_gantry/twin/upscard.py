@@ -197,7 +197,7 @@ class _Session(Protocol):
     def _take(self, frame: bytes) -> None:
         """Answer one object."""
         self._counts["objects"] += 1
-        answer = self._answers.answer(frame, overloaded=len(self._flow) >= BUSY_ABOVE)
+        answer = self._answers.answer(frame, overloaded=self._flow.waiting >= BUSY_ABOVE)
         data = b"".join(self._manners.spoilt(answer.data))  # though it is nothing, it has its time
         self._flow.send(data, lambda: self._card.set_password(answer.new_password))
 
@@ -236,7 +236,8 @@ class UpsCardFactory(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """Accept a session; None closes the connection at once."""
-        if self._manners.faults.refuse or len(self.sessions) >= MAX_SESSIONS:
+        faults = self._manners.faults
+        if (faults.refuse and not faults.frozen) or len(self.sessions) >= MAX_SESSIONS:
             self.counts["refused"] += 1
             return None
         self.counts["connections"] += 1

@@ -31,7 +31,6 @@ from twisted_gantry.net.http_client import (
     treq_client,
 )
 from twisted_gantry.net.http_server import Limits, bounded_site
-from twisted_gantry.twin.drip import dripping
 from twisted_gantry.twin.faults import UPS_HTTP, Faults, Settings
 from twisted_gantry.twin.flow import PAUSE_ABOVE
 from twisted_gantry.twin.http_manners import HttpManners
@@ -54,7 +53,7 @@ class UpsHttpFace(Service):
 
     `counts` tells `commands`, `answered`, `failed`, `error-101` …; of the results `in-answer`,
     `callbacks`, `callback-failed`, `dropped` and `doubled`; `foreign-host` (not this machine, as
-    good as none), `wrong-method`, `http-status`, `overloaded`; and what `HttpManners` and
+    good as none), `wrong-method`, `overloaded`; and what `HttpManners` and
     `bounded_site` count.
     """
 
@@ -77,7 +76,8 @@ class UpsHttpFace(Service):
 
     def site(self) -> IProtocolFactory:
         """Return the factory that serves it."""
-        return bounded_site(_AnyPath(self.app.resource()), self._clock, LIMITS, self.counts)
+        root = self._manners.around(_AnyPath(self.app.resource()))
+        return bounded_site(root, self._clock, LIMITS, self.counts)
 
     def stopService(self) -> Deferred[None]:
         """Call back no more; fires when no connection is left."""
@@ -91,16 +91,14 @@ class UpsHttpFace(Service):
     @app.route("/")
     async def command(self, request: Request) -> bytes:
         """Do what a request asks for, and misbehave as it is set."""
-        faults = await self._manners.received(request)
+        faults = self._manners.faults
         if request.method != b"POST":
             self.counts["wrong-method"] += 1
             request.setHeader(b"Allow", b"POST")
             request.setResponseCode(405)
             return b""
         if faults.http_status is not None:
-            self.counts["http-status"] += 1
-            request.setResponseCode(faults.http_status)
-            return b""
+            return await self._manners.answer(request, b"", faults)
         waiting = len(self._results)
         if waiting >= PAUSE_ABOVE:
             self.counts["overloaded"] += 1
@@ -112,7 +110,7 @@ class UpsHttpFace(Service):
         if answer.code in _IN_ANSWER or answer.host is None:
             self.counts["in-answer"] += 1
             request.setHeader(b"Content-Type", b"application/json")
-            return await self._manners.answer(request, answer.data, faults, spoil=True)
+            return await self._manners.answer(request, answer.data, faults)
         self._begin(self._bring(answer, answer.host, faults))
         return b""
 
@@ -153,18 +151,20 @@ class UpsHttpFace(Service):
         """POST a result to `host`, at the earliest when its command was answered."""
         messages = self._manners.spoilt(answer.data)
         await deferLater(self._clock, faults.delay)
-        await self._manners.thawed()
         for message in messages:
-            await self._call_back(host, message, faults)
+            await self._manners.thawed()
+            await self._call_back(host, message)
         self.card.set_password(answer.new_password)
 
-    async def _call_back(self, host: str, data: bytes, faults: Settings) -> None:
+    async def _call_back(self, host: str, data: bytes) -> None:
         self.counts["callbacks"] += 1
-        body = data if faults.drip is None else dripping(data, faults.drip, self._clock)
+        body, patience = self._manners.body(data)
         taken = False
         try:
             with suppress(NoAnswer):
-                answer = await self._client.request("POST", host, headers=_HEADERS, body=body)
+                answer = await self._client.request(
+                    "POST", host, headers=_HEADERS, body=body, patience=patience
+                )
                 taken = 200 <= answer.status < 300
         finally:
             if not taken:
