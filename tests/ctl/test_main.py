@@ -260,6 +260,8 @@ def test_interrupted(gantry: FakeGantry) -> None:
             env=_environment(gantry, GANTRY_URL=f"http://127.0.0.1:{listener.getsockname()[1]}"),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            # Whoever runs the tests in the background has children that ignore it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         peer, _ = listener.accept()
         with peer:

@@ -1,6 +1,8 @@
 """`gantryctl scenario`: what is judged how, and what a person and a program are told."""
 
 import json
+import os
+import signal
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -406,6 +408,17 @@ def test_ctrl_c_stops_the_scenario(
     monkeypatch.setattr(scenario, "follow", interrupted)
     assert ctl("scenario", "run", "smoke", "--twin", twin.url).exit_code == 130
     assert twin.asked()[-1] == ("DELETE", SCENARIO)
+
+
+def test_a_script_that_gives_up_stops_the_scenario(
+    ctl: Ctl, twin: FakeGantry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGTERM, as `timeout` sends it, does the same as Ctrl-C; its handler is back afterwards."""
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(scenario, "follow", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    assert ctl("scenario", "run", "smoke", "--twin", twin.url).exit_code == 130
+    assert twin.asked()[-1] == ("DELETE", SCENARIO)
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_person_sees_it_as_it_goes(

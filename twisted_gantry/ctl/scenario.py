@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from signal import SIGTERM, default_int_handler, signal
 from threading import Event
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -148,12 +149,8 @@ def run_command(session: Session, name: str, speed: float | None, twin_url: str)
     wish: dict[str, object] = {"name": name} if speed is None else {"name": name, "speed": speed}
     answer = twin.post(SCENARIO, wish)
     judge = _fit(twin, answer, lambda: Judge(answer.document, _patient(gantry), _getter(twin)))
-    try:
-        with _live(session) as show:
-            _fit(twin, answer, lambda: follow(judge, Event().wait, show))
-    except KeyboardInterrupt:
-        twin.delete(SCENARIO)
-        raise
+    with _stopped_with_us(twin), _live(session) as show:
+        _fit(twin, answer, lambda: follow(judge, Event().wait, show))
     if session.json:
         session.show_json(_document(judge))
     else:
@@ -177,6 +174,19 @@ def _patient(api: Api) -> Get:
             raise
 
     return get
+
+
+@contextmanager
+def _stopped_with_us(twin: Api) -> Iterator[None]:
+    """Stop the scenario when somebody ends us: by Ctrl-C, or a script by SIGTERM, as `timeout`."""
+    before = signal(SIGTERM, default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        twin.delete(SCENARIO)
+        raise
+    finally:
+        signal(SIGTERM, before)
 
 
 @contextmanager
