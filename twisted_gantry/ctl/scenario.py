@@ -1,6 +1,6 @@
 """`gantryctl scenario`: let something happen in the twin, and see whether the gantry reports it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from signal import SIGTERM, default_int_handler, signal
 from threading import Event
@@ -10,25 +10,30 @@ from urllib.parse import quote
 import click
 import msgspec
 from rich.console import Group as Lines
-from rich.console import RenderableType
 from rich.live import Live
-from rich.text import Text
 
 from twisted_gantry.ctl import shapes
 from twisted_gantry.ctl.client import Answer, Api, ApiError
 from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.helptext import Command, Group
-from twisted_gantry.ctl.render import NOTHING, Column, plain, scalar, table
+from twisted_gantry.ctl.render import Column, plain, table
 from twisted_gantry.ctl.scenario_judge import (
     SCENARIO,
     Get,
     Json,
     Judge,
     Query,
-    Run,
     Shown,
-    Verdict,
-    describe,
+)
+from twisted_gantry.ctl.scenario_views import (
+    Library,
+    Summary,
+    run_line,
+    run_table,
+    show_run,
+    show_steps,
+    speed_text,
+    verdict_lines,
 )
 from twisted_gantry.ctl.session import Session, json_option, pass_session
 
@@ -36,37 +41,8 @@ from twisted_gantry.ctl.session import Session, json_option, pass_session
 LOOK_EVERY = 0.25
 
 _LIBRARY = f"{SCENARIO}/library"
-# The text and the style of each verdict, and the text of each state of a run.
-_VERDICTS = {
-    Verdict.WAITING: ("verdict-waiting", ""),
-    Verdict.PENDING: ("verdict-pending", "yellow"),
-    Verdict.MET: ("verdict-met", "green"),
-    Verdict.MISSED: ("verdict-missed", "bold red"),
-    Verdict.NOT_JUDGED: ("verdict-not-judged", "bold yellow"),
-}
-_STATES = {
-    "running": "run-running",
-    "done": "run-done",
-    "stopped": "run-stopped",
-    "failed": "run-failed",
-}
 _F = TypeVar("_F", bound=Callable[..., Any])
 _T = TypeVar("_T")
-
-
-class _Summary(msgspec.Struct, frozen=True):
-    """A scenario of the twin's."""
-
-    name: str
-    en: str = ""
-    zh: str = ""
-    length: float = 0.0
-    fastest: float | None = None
-    steps: list[dict[str, Any]] = []
-
-
-class _Library(msgspec.Struct, frozen=True):
-    scenarios: list[_Summary]
 
 
 def follow(
@@ -154,7 +130,7 @@ def run_command(session: Session, name: str, speed: float | None, twin_url: str)
     if session.json:
         session.show_json(_document(judge))
     else:
-        session.show(_table(session, judge), *_summary_lines(session, judge))
+        session.show(run_table(session, judge), *verdict_lines(session, judge))
     return Exit.FINE if judge.kept else Exit.WRONG
 
 
@@ -197,7 +173,7 @@ def _live(session: Session) -> Iterator[Callable[[Judge], None]]:
         return
     with Live(console=session.console(), auto_refresh=False, transient=True) as live:
         yield lambda judge: live.update(
-            Lines(_run_line(session, judge.run), _table(session, judge)), refresh=True
+            Lines(run_line(session, judge.run), run_table(session, judge)), refresh=True
         )
 
 
@@ -211,66 +187,6 @@ def _document(judge: Judge) -> dict[str, Any]:
     }
 
 
-def _table(session: Session, judge: Judge) -> RenderableType:
-    texts = session.texts
-    columns = (
-        Column("step", number=True),
-        Column("at-simulated", number=True),
-        Column("expectation", prose=True),
-        Column("within", number=True),
-        Column("verdict"),
-        Column("after", number=True),
-    )
-    rows = [
-        (
-            str(each.step),
-            f"{each.at:g}",
-            plain(each.what),
-            f"{each.within:g}",
-            _verdict(session, each.verdict),
-            NOTHING if each.after is None else f"{each.after:.1f}",
-        )
-        for each in judge.expected
-    ]
-    return table(texts, session.console(), columns, rows)
-
-
-def _verdict(session: Session, verdict: Verdict) -> Text:
-    key, style = _VERDICTS[verdict]
-    return Text(session.texts(key), style)
-
-
-def _run_line(session: Session, run: Run) -> Text:
-    texts = session.texts
-    state = texts(_STATES[run.state]) if run.state in _STATES else plain(run.state)
-    return Text(
-        texts(
-            "run-line",
-            name=plain(run.name) or NOTHING,
-            state=state,
-            elapsed=f"{run.elapsed:.0f}",
-            length=f"{run.length:g}",
-            speed=f"{run.speed:g}",
-            done=run.steps_done,
-            steps=run.steps,
-        ),
-        "bold",
-    )
-
-
-def _summary_lines(session: Session, judge: Judge) -> Iterator[Text]:
-    texts, count = session.texts, len(judge.expected)
-    met = sum(each.verdict is Verdict.MET for each in judge.expected)
-    yield Text("")
-    yield _run_line(session, judge.run)
-    if judge.run.error:
-        yield Text(texts("run-error", error=plain(judge.run.error)), "bold red")
-    if judge.kept:
-        yield Text(texts("run-kept", count=count), "bold green")
-    else:
-        yield Text(texts("run-not-kept", count=count, met=met), "bold red")
-
-
 @scenario.command("list", cls=Command, short_help="What scenarios there are. · 列出场景")
 @_twin_option
 @json_option
@@ -282,7 +198,7 @@ def list_command(session: Session, twin_url: str) -> int:
     """
     texts, api = session.texts, _twin(session, twin_url)
     answer = api.get(_LIBRARY)
-    found = shapes.read(answer, _Library, api.url).scenarios
+    found = shapes.read(answer, Library, api.url).scenarios
     if session.json:
         session.show_json(answer.document)
         return Exit.FINE
@@ -296,17 +212,13 @@ def list_command(session: Session, twin_url: str) -> int:
         (
             plain(each.name),
             f"{each.length:g}",
-            _speed(each.fastest),
+            speed_text(each.fastest),
             plain(texts.pick(each.en, each.zh)),
         )
         for each in found
     ]
     session.show(table(texts, session.console(), columns, rows))
     return Exit.FINE
-
-
-def _speed(fastest: float | None) -> str:
-    return NOTHING if fastest is None else f"{fastest:g}"
 
 
 @scenario.command(
@@ -326,67 +238,10 @@ def show_command(session: Session, name: str | None, twin_url: str) -> int:
     if session.json:
         session.show_json(answer.document)
     elif name is None:
-        _show_run(session, shapes.read(answer, Shown, api.url).scenario)
+        show_run(session, shapes.read(answer, Shown, api.url).scenario)
     else:
-        _show_steps(session, shapes.read(answer, _Summary, api.url))
+        show_steps(session, shapes.read(answer, Summary, api.url))
     return Exit.FINE
-
-
-def _show_run(session: Session, run: Run | None) -> None:
-    if run is None:
-        session.show(session.texts("run-none"))
-        return
-    columns = (Column("step", number=True), Column("expectation", prose=True), Column("since"))
-    rows = [
-        (scalar(session.texts, e.get("step")), plain(describe(e)), plain(str(e.get("since") or "")))
-        for e in run.expectations
-    ]
-    error = [session.texts("run-error", error=plain(run.error))] if run.error else []
-    session.show(
-        _run_line(session, run), *error, "", table(session.texts, session.console(), columns, rows)
-    )
-
-
-def _show_steps(session: Session, found: _Summary) -> None:
-    texts = session.texts
-    head = texts(
-        "scenario-line",
-        name=plain(found.name),
-        title=plain(texts.pick(found.en, found.zh)),
-        length=f"{found.length:g}",
-        fastest=_speed(found.fastest),
-    )
-    columns = (
-        Column("at-simulated", number=True),
-        Column("happens", prose=True),
-        Column("expectation", prose=True),
-    )
-    rows = [
-        (
-            scalar(texts, step.get("at")),
-            "\n".join(_happens(step)) or NOTHING,
-            "\n".join(_expected(step)) or NOTHING,
-        )
-        for step in found.steps
-    ]
-    session.show(Text(head, "bold"), "", table(texts, session.console(), columns, rows))
-
-
-def _happens(step: Mapping[str, Any]) -> Iterator[str]:
-    for key in ("set", "ramp", "fault", "cards"):
-        for each in _several(step.get(key)):
-            values = (f"{name} = {msgspec.json.encode(v).decode()}" for name, v in each.items())
-            yield plain(f"{key} {', '.join(values)}")
-
-
-def _expected(step: Mapping[str, Any]) -> Iterator[str]:
-    for each in _several(step.get("expect")):
-        yield plain(f"{describe(each)} ({each.get('within')} s)")
-
-
-def _several(value: object) -> list[dict[str, Any]]:
-    rows = value if isinstance(value, list) else [value]
-    return [row for row in rows if isinstance(row, dict)]
 
 
 @scenario.command("stop", cls=Command, short_help="Stop what runs. · 停止场景")
@@ -403,5 +258,5 @@ def stop_command(session: Session, twin_url: str) -> int:
     if session.json:
         session.show_json(answer.document)
     else:
-        _show_run(session, shapes.read(answer, Shown, api.url).scenario)
+        show_run(session, shapes.read(answer, Shown, api.url).scenario)
     return Exit.FINE
