@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import ensureDeferred, succeed
 from twisted.internet.task import LoopingCall
+from zope.interface.verify import verifyObject
 
 from tests.devices.cabinet_rig import AUTH, URL, Wire
 from tests.support import Bench, fired
@@ -14,7 +15,13 @@ from twisted_gantry.devices.cabinet import DEADLINE, CabinetSettings, SmartCabin
 from twisted_gantry.devices.cabinet_channel import CabinetChannel
 from twisted_gantry.net.http_client import BoundedClient
 from twisted_gantry.site import commands
-from twisted_gantry.site.interfaces import CommandResult, Outcome, StoredCard
+from twisted_gantry.site.interfaces import (
+    CommandResult,
+    IBatteryRecorder,
+    NotTold,
+    Outcome,
+    StoredCard,
+)
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.twin.cabinet import CabinetTwin
 from twisted_gantry.twin.faults import CABINET, Faults
@@ -164,6 +171,30 @@ def test_what_the_cabinet_will_not_do(both: Both) -> None:
     ended = both.do("battery-test", testStartStop="0")
     assert ended.result is Outcome.FAILED
     assert "没有正在进行的电池测试" in ended.detail
+
+
+def test_the_result_of_its_battery_test(both: Both) -> None:
+    """Before a test there is none; after it, what the cabinet says; without answer, a reason."""
+
+    def asked() -> Any:
+        results = fired(both.device.battery_test_result())
+        both.clock.run(2.0)
+        [result] = results
+        return result
+
+    assert verifyObject(IBatteryRecorder, both.device)
+    assert asked()["testResult"] == "1"
+    assert both.do("battery-test", 60.0, testStartStop="1").result is Outcome.DONE
+    assert both.do("battery-test", testStartStop="0").result is Outcome.DONE
+    result = asked()
+    assert (result["testResult"], result["testEndCourse"]) == ("1", "4")
+    assert float(result["dischargeEndVoltage"]) > 40
+    for fault, words in (({"code": "1009"}, "1009"), ({"garbage": 1}, "UTF-8"), ({"drop": 1}, "")):
+        both.faults.put(CABINET, fault)
+        failure = asked()
+        assert failure.check(NotTold)
+        assert words in str(failure.value)
+    both.faults.clear(CABINET)
 
 
 def test_a_lost_answer_is_not_repeated(both: Both) -> None:

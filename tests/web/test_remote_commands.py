@@ -6,11 +6,19 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
-from tests.support import fired
+from tests.support import Bench, fired
 from tests.web.remote_rig import DONE, Device, RemoteRig, Ups, command_type
 from twisted_gantry.site.catalogue import PointType
-from twisted_gantry.site.interfaces import BatteryTest, CommandResult, Outcome, Subject
+from twisted_gantry.site.interfaces import (
+    BatteryTest,
+    CommandResult,
+    IBatteryRecorder,
+    NotTold,
+    Outcome,
+    Subject,
+)
 from twisted_gantry.site.site import Cabinet
 from twisted_gantry.web.remote_servers import Server, may_move
 from twisted_gantry.web.remotecontrol import RemoteControlSettings, may_report_to
@@ -697,6 +705,53 @@ def test_of_two_failed_the_shorter(rig: RemoteRig) -> None:
     rig.ups.battery_test = _test("failed", 720.0)
     Ups(rig.bench, "ups2").battery_test = _test("failed", 360.0)
     assert rig.cabinet(cmd="10").json["batterysTestResult"]["dischargeTime"] == "0.1"
+
+
+RECORDED = {**KNOWN, "testResult": "3", "dischargeTime": "1.5", "efficiency": "88.00"}
+
+
+@implementer(IBatteryRecorder)
+class Recorder(Device):
+    """A cabinet below us, which keeps the results of its tests itself."""
+
+    result: Any = RECORDED
+
+    def __init__(self, bench: Bench, name: str) -> None:
+        super().__init__(bench, name, {"battery-test": command_type("testStartStop")})
+
+    def battery_test_result(self) -> Deferred[Any]:
+        """Tell what it has, or that it does not tell."""
+        return fail(self.result) if isinstance(self.result, Exception) else succeed(self.result)
+
+
+def test_a_cabinet_below_us_tells_its_own_result() -> None:
+    """It is asked, and what it says is passed on; what it lacks is NoData."""
+    rig = RemoteRig(cabinets=(Cabinet("1", {"ups": ("own",)}),))
+    recorder = Recorder(rig.bench, "own")
+    told = rig.cabinet(cmd="10").json["batterysTestResult"]
+    assert told == {**RECORDED, "dischargeEndVoltage": "NoData", "testEndCourse": "NoData"}
+    recorder.result = NotTold("no answer")
+    rig.clock.advance(1)
+    assert rig.cabinet(cmd="10").json == {"code": "1007", "msg": "own:无法读取电池测试结果"}
+
+
+@pytest.mark.parametrize(
+    ("own", "card", "expected"),
+    [
+        ("3", _test("good"), "3"),
+        ("3", _test("failed"), "4"),
+        ("2", _test("good"), "2"),
+        ("2", None, "1"),
+        ("4", _test("failed", 60.0), "4"),
+        ("what?", _test("good"), "what?"),
+    ],
+)
+def test_of_a_cabinet_and_a_card_the_worse(own: str, card: Any, expected: str) -> None:
+    """Both say it in the document's numbers."""
+    rig = RemoteRig(cabinets=(Cabinet("1", {"ups": ("own", "ups1")}),))
+    Recorder(rig.bench, "own").result = {**RECORDED, "testResult": own, "dischargeTime": "a while"}
+    rig.ups.battery_test = card
+    assert rig.cabinet(cmd="10").json["batterysTestResult"]["testResult"] == expected
 
 
 def test_no_battery_to_ask() -> None:

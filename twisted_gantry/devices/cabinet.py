@@ -42,6 +42,7 @@ from twisted_gantry.net.service import NamedService
 from twisted_gantry.site.interfaces import (
     CommandResult,
     DeviceContext,
+    IBatteryRecorder,
     IDeviceKind,
     IUploader,
     WrongSetting,
@@ -83,7 +84,7 @@ class CabinetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     period: Annotated[float, msgspec.Meta(ge=1, le=31_536_000)] = 300.0
 
 
-@implementer(IUploader)
+@implementer(IUploader, IBatteryRecorder)
 class SmartCabinet(NamedService):
     """The driver. `close` lets the channel's connections go."""
 
@@ -262,6 +263,10 @@ class SmartCabinet(NamedService):
         """Do one of `commands`."""
         self._doing = ensureDeferred(self._commands.execute(command, args))
         return self._doing
+
+    def battery_test_result(self) -> Deferred[Mapping[str, str]]:
+        """Ask the cabinet how its last battery test went."""
+        return ensureDeferred(self._commands.battery_test_result())
 
 
 @implementer(IDeviceKind)

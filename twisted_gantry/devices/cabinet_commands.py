@@ -7,12 +7,32 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from twisted_gantry.devices.cabinet_channel import UNCLEAR, CabinetChannel, TurnedDown, code_of
+import msgspec
+
+from twisted_gantry.devices.cabinet_channel import (
+    TROUBLE,
+    UNCLEAR,
+    CabinetChannel,
+    TurnedDown,
+    code_of,
+)
 from twisted_gantry.net.http_client import NotConnected
-from twisted_gantry.site.interfaces import Argument, CommandResult, CommandType, Outcome
+from twisted_gantry.site.interfaces import (
+    Argument,
+    CommandResult,
+    CommandType,
+    NotTold,
+    Outcome,
+)
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc import Answer, Code, number
-from twisted_gantry.wire.etc_commands import Cmd, Command, Control, check_set_points
+from twisted_gantry.wire.etc_commands import (
+    Cmd,
+    Command,
+    Control,
+    check_set_points,
+    decode_battery_result,
+)
 
 UPDATE_NOW = "update-now"
 
@@ -125,3 +145,20 @@ class CabinetCommands:
         if code_of(answer) is Code.SUCCESS:
             return CommandResult(Outcome.DONE)
         return CommandResult(Outcome.FAILED, f"the cabinet answers {self._channel.words(answer)}")
+
+    async def battery_test_result(self) -> Mapping[str, str]:
+        """Ask how the last battery test went. Raises NotTold."""
+        question = Command(Cmd.BATTERY_TEST_RESULT, self._cabinet_id, {})
+        try:
+            answer = await self._channel.tell(Control(command=question))
+        except TROUBLE as error:
+            raise NotTold(str(error)) from None
+        self._answered(answer)
+        if code_of(answer) is not Code.SUCCESS:
+            raise NotTold(f"the cabinet answers {self._channel.words(answer)}")
+        try:
+            result = decode_battery_result(answer.batterys_test_result)
+        except BadMessage as error:
+            raise NotTold(str(error)) from None
+        fields: dict[str, str] = msgspec.to_builtins(result)
+        return fields

@@ -110,6 +110,20 @@ class IRelay(IDevice):
     place = Attribute("Where it is, as the platform names it: a pair of host text and port.")
 
 
+class NotTold(Exception):
+    """A device did not answer a question; the text says why, and holds no secret."""
+
+
+class IBatteryRecorder(IDevice):
+    """A device that tests a battery by `battery-test`, and keeps the results itself."""
+
+    def battery_test_result() -> Deferred[Mapping[str, str]]:
+        """Ask how the last test went: the fields of the ETC document's `batterysTestResult`.
+
+        Fails with NotTold.
+        """
+
+
 class IBatteryTester(IDevice):
     """A device that can test a battery (`T`), and remembers how the last test went."""
 

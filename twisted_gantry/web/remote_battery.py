@@ -4,22 +4,30 @@ Source: `001_3191ba0a590d87d6.txt`, sections 3.2.2 and 3.2.3; decisions: `etc-ga
 cmd 10.
 """
 
+import math
 from collections.abc import Iterator
 from datetime import tzinfo
 
-from twisted_gantry.site.interfaces import BatteryTest, IBatteryTester, IDevice
+from twisted_gantry.site.interfaces import (
+    BatteryTest,
+    IBatteryRecorder,
+    IBatteryTester,
+    IDevice,
+    NotTold,
+)
 from twisted_gantry.site.site import Cabinet, Site
 from twisted_gantry.web.remote_wish import CannotDo, Wish, device_of
 from twisted_gantry.wire.etc import Sentinel, local_time, number
-from twisted_gantry.wire.etc_commands import BatteryTestResult
+from twisted_gantry.wire.etc_commands import BatteryTestResult, decode_battery_result
 from twisted_gantry.wire.reading import Value
 
 MIN_CHARGE = 80.0
 """Percent under which a battery is neither tested nor relied on."""
 
 # `testResult` and `testEndCourse`.
-_NO_RESULT, _GOOD, _BADLY = "1", "2", "4"
+_NO_RESULT, _GOOD, _SLIGHTLY, _BADLY = "1", "2", "3", "4"
 _RESULTS = {"good": _GOOD, "failed": _BADLY}
+_BADNESS = {_GOOD: 0, _NO_RESULT: 1, _SLIGHTLY: 2, _BADLY: 3}
 _OTHER_CAUSE = 255
 _NO_DATA, _NOT_SUPPORT = Sentinel.NO_DATA.value, Sentinel.NOT_SUPPORT.value
 
@@ -65,32 +73,42 @@ def _batteries(site: Site, cabinet: Cabinet) -> list[str]:
 # -- results
 
 
-def battery_result(site: Site, cabinet: Cabinet, zone: tzinfo) -> BatteryTestResult:
-    """Return how the last test of the cabinet's worst battery went. Raises CannotDo."""
+def batteries_to_ask(site: Site, cabinet: Cabinet) -> list[str]:
+    """Return the devices that know how a battery of the cabinet was tested. Raises CannotDo."""
     names = _batteries(site, cabinet)
     if not names:
         raise CannotDo("本站没有可测试的电池")
-    tests = [_last_test(site, name) for name in names]
-    return _written(max(tests, key=_badness), zone)
+    return names
 
 
-def _last_test(site: Site, name: str) -> BatteryTest | None:
+async def battery_result(site: Site, cabinet: Cabinet, zone: tzinfo) -> BatteryTestResult:
+    """Return how the last test of the cabinet's worst battery went. Raises CannotDo."""
+    results = [await _last(site, name, zone) for name in batteries_to_ask(site, cabinet)]
+    return max(results, key=_badness)
+
+
+async def _last(site: Site, name: str, zone: tzinfo) -> BatteryTestResult:
     device = site.devices[name]
-    if not IBatteryTester.providedBy(device):
-        return None
-    test: BatteryTest | None = device.battery_test
-    return test
+    if IBatteryTester.providedBy(device):
+        return _written(device.battery_test, zone)
+    if not IBatteryRecorder.providedBy(device):
+        return _written(None, zone)
+    try:
+        return decode_battery_result(await device.battery_test_result())
+    except NotTold:
+        raise CannotDo(f"{name}:无法读取电池测试结果") from None
 
 
-def _badness(test: BatteryTest | None) -> tuple[int, float]:
-    """Rank tests: a failed one, then one of which nothing is known, then a good one.
+def _badness(result: BatteryTestResult) -> tuple[int, float]:
+    """Rank results: badly and slightly abnormal, then one that is not known, then a good one.
 
     Of two alike, the one whose battery lasted less is the worse.
     """
-    if test is None or test.ended is None:
-        return 2, 0.0
-    worse = {"failed": 3, "good": 0}.get(test.result, 1)
-    return worse, test.started - test.ended
+    try:
+        lasted = float(result.discharge_time)
+    except ValueError:
+        lasted = math.inf  # there was no test
+    return _BADNESS.get(result.test_result, 1), -lasted
 
 
 def _written(test: BatteryTest | None, zone: tzinfo) -> BatteryTestResult:

@@ -24,9 +24,9 @@ from twisted_gantry.site.interfaces import (
     Subject,
 )
 from twisted_gantry.site.lasting import lasting
-from twisted_gantry.site.site import Site
+from twisted_gantry.site.site import Cabinet, Site
 from twisted_gantry.site.status import State
-from twisted_gantry.web.remote_battery import battery_result
+from twisted_gantry.web.remote_battery import batteries_to_ask, battery_result
 from twisted_gantry.web.remote_servers import Rule, Server, may_move
 from twisted_gantry.web.remote_targets import cabinets_of, wishes_of
 from twisted_gantry.web.remote_wish import CannotDo, Wish
@@ -193,7 +193,8 @@ class RemoteCommands:
         wishes: Sequence[Wish] = ()
         if control.command is not None:
             wishes = wishes_of(self._site, control.command)
-            self._result(control)  # raises now what it would raise later
+            if (cabinet := self._asked(control)) is not None:
+                batteries_to_ask(self._site, cabinet)
         return Plan(server, wishes, platform)
 
     async def _do(self, ask: Ask, plan: Plan) -> BatteryTestResult | None:
@@ -206,7 +207,8 @@ class RemoteCommands:
         await self._tell(ask, plan.wishes)
         if control.update_now and platform is not None:
             platform.report_now(ask.subject)
-        return self._result(control)
+        cabinet = self._asked(control)
+        return None if cabinet is None else await battery_result(self._site, cabinet, self._zone)
 
     async def _tell(self, ask: Ask, wishes: Sequence[Wish]) -> None:
         """Tell the devices, all at once. Raises CannotDo unless each of them did it."""
@@ -242,13 +244,13 @@ class RemoteCommands:
         offline = device is None or device.status.state is State.OFFLINE
         return "设备离线" if offline and outcome is not Outcome.REFUSED else _WHY[outcome]
 
-    def _result(self, control: Control) -> BatteryTestResult | None:
-        """Return the result of a battery test, if one is asked for. Raises CannotDo."""
+    def _asked(self, control: Control) -> Cabinet | None:
+        """Return the cabinet whose battery test is asked for, if one is."""
         command = control.command
         if command is None or command.cmd is not Cmd.BATTERY_TEST_RESULT:
             return None
         [cabinet] = cabinets_of(self._site, command)
-        return battery_result(self._site, cabinet, self._zone)
+        return cabinet
 
 
 def _again(known: AuditEntry, entry: AuditEntry) -> Answer:

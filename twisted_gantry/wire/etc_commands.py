@@ -15,6 +15,8 @@ from typing import Any
 import msgspec
 
 from twisted_gantry.wire.errors import BadMessage
+from twisted_gantry.wire.etc import Sentinel
+from twisted_gantry.wire.lenient import convert
 
 FIRST_CABINET = "1"
 MAX_ID = 20  # characters of a cabinet's id, as of a gantry's
@@ -242,6 +244,24 @@ class BatteryTestResult(msgspec.Struct, frozen=True, rename="camel"):
     discharge_ah_current: str
     test_temperature: str
     test_end_course: str
+
+
+_LONGEST_RESULT = 40  # characters of a value
+
+
+def decode_battery_result(fields: Any) -> BatteryTestResult:
+    """Read the `batterysTestResult` of an answer whose numbers are text; what it lacks is NoData.
+
+    Raises BadMessage.
+    """
+    if not isinstance(fields, dict):
+        raise BadMessage("batterysTestResult is no object")
+    missing = Sentinel.NO_DATA.value
+    given = {key: each for key, each in fields.items() if isinstance(each, str) and each.strip()}
+    keys = [each.encode_name for each in msgspec.structs.fields(BatteryTestResult)]
+    return convert(
+        {key: given.get(key, missing).strip()[:_LONGEST_RESULT] for key in keys}, BatteryTestResult
+    )
 
 
 # -- pictures (section 3.3)
