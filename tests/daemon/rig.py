@@ -57,11 +57,10 @@ class Rig:
 
         async def are() -> bool:
             site = await self.site()
-            return bool(site) and all(
-                each["state"] == "online"
-                for each in [*site["devices"], *site["uplinks"]]
-                if not names or each["name"] in names
-            )
+            if not site:
+                return False
+            there = {each["name"]: each["state"] for each in [*site["devices"], *site["uplinks"]]}
+            return all(there.get(name) == "online" for name in names or there)
 
         await until(self.reactor, f"{names or 'all'} to be online", are, seconds)
 

@@ -88,7 +88,8 @@ auth = "{auth}"
 listen = "tcp:{web}:interface=127.0.0.1"
 """
 
-SLOWEST_POLL_S = 2.0
+# The slowest poll, and what it takes to look at all faces.
+WITHIN_S = 2.0 + 1.0
 FACES = ("ups-tcp", "ups-http", "cfos", "ems", "cabinet", "etc", "fogslink")
 
 
@@ -309,8 +310,10 @@ class Stages:
 
     async def close(self) -> None:
         """End all of it."""
-        await gatherResults([ensureDeferred(stage.close()) for stage in self.made])
-        self.pool.stop()
+        try:
+            await gatherResults([ensureDeferred(stage.close()) for stage in self.made])
+        finally:
+            self.pool.stop()
 
 
 @pytest.fixture
@@ -359,13 +362,13 @@ async def test_within_a_poll_every_face_tells_of_the_mains(stages: Stages) -> No
     begun = stage.reactor.seconds()
     twin = f"http://127.0.0.1:{stage.twin.port('control')}"
     await stage.client.send("POST", f"{twin}{SCENARIO}", {"name": "mains-failure"})
-    await all_say(False, SLOWEST_POLL_S)
-    assert stage.reactor.seconds() - begun < SLOWEST_POLL_S
+    await all_say(False, WITHIN_S)
+    assert stage.reactor.seconds() - begun < WITHIN_S
     await until(stage.reactor, "the mains", lambda: stage.twin.world.mains.usable(("r",)), 15)
     assert stage.reactor.seconds() - begun > 9  # ten minutes
     returned = stage.reactor.seconds()
-    await all_say(True, SLOWEST_POLL_S)
-    assert stage.reactor.seconds() - returned < SLOWEST_POLL_S
+    await all_say(True, WITHIN_S)
+    assert stage.reactor.seconds() - returned < WITHIN_S
 
 
 @pytest.mark.long

@@ -132,7 +132,7 @@ def test_all_bodies_together_are_bounded() -> None:
     second.send(half)
     answered.send(post(b"x" * 80))
     late = server.connect()
-    late.send(half)
+    late.send(post(b"x" * 90, 100))
     assert late.statuses() == [503]
     assert late.closes()
     late.leave()
@@ -147,6 +147,47 @@ def test_all_bodies_together_are_bounded() -> None:
     resource.answer(b"done")
     assert (last.statuses(), second.statuses()) == ([], [200])
     assert server.counts["crowded"] == 1
+
+
+def test_who_sends_most_makes_room() -> None:
+    """A crowd that fills the bound does not keep out those who send little."""
+    resource = Counted()
+    server = Server(resource, Limits(body=100, bodies=250))
+    crowd = [server.connect() for _ in range(3)]
+    for size, client in zip((70, 90, 80), crowd, strict=True):
+        client.send(post(b"x" * size, 100))
+    little = server.connect()
+    little.send(post(b"x" * 20))
+    assert [client.statuses() for client in crowd] == [[], [503], []]
+    assert little.statuses() == [200]
+    assert resource.bodies == [b"x" * 20]
+
+
+def test_who_does_not_let_go_is_cut() -> None:
+    """After the last words a connection has some seconds; what it still sends is not read."""
+    server = Server(Counted(), Limits(body=100, bodies=150, deadline=10))
+    client = server.connect()
+    cut: list[float] = []
+    transport: Any = client.transport
+    transport.abortConnection = lambda: cut.append(server.clock.seconds())
+    client.send(post(b"x" * 90, 100) + b"x" * 11)
+    client.send(post(b"x" * 101))
+    assert client.statuses()[-1:] == [413]
+    server.clock.advance(2)
+    client.send(GET * 5)
+    server.clock.advance(1)
+    assert cut == [3]
+    client.leave()
+    assert server.still_serves()
+
+
+def test_what_was_refused_holds_nothing() -> None:
+    """Its body is given up at once, not when its client has gone."""
+    server = Server(Counted(), Limits(body=100, bodies=150))
+    server.connect().send(chunked(b"x" * 140))
+    other = server.connect()
+    other.send(post(b"x" * 100))
+    assert other.statuses() == [200]
 
 
 @pytest.mark.parametrize("sizes", [[101], [60, 41], [100, 1], [1] * 101, [99, 1000]])

@@ -116,6 +116,26 @@ def test_it_may_stop_itself(job: Job) -> None:
     assert job.clock.getDelayedCalls() == []
 
 
+def test_it_may_stop_itself_and_wait(job: Job) -> None:
+    """What it waits for is cancelled, as by any stop."""
+    job.during, job.waits = job.repeated.stop, True
+    job.repeated.start()
+    assert job.open[0].called
+    job.clock.advance(100)
+    assert job.began == [0]
+
+
+def test_it_may_begin_itself_anew(job: Job) -> None:
+    """There is one job afterwards, not two."""
+    job.during = lambda: job.repeated.start(5) if len(job.began) == 1 else None
+    job.repeated.start()
+    job.clock.pump([1.0] * 20)
+    assert job.began == [0, 5, 15]
+    assert len(job.clock.getDelayedCalls()) == 1
+    job.repeated.stop()
+    assert job.clock.getDelayedCalls() == []
+
+
 def test_a_start_begins_anew(job: Job) -> None:
     """What was under way ends, and there is one job, not two."""
     job.waits = True

@@ -394,7 +394,7 @@ def test_the_alarm_of_one_meter_is_not_that_of_another() -> None:
     meters.read(M2=True)
     rig.clock.run(0.2)
     rig.uplink.report_now(Subject.CABINETS)
-    rig.clock.run(0.2)
+    rig.clock.run(1.2)
     rows = [[(row["status"], row["warningMsg"]) for row in r["elec"]] for r in rig.cabinets()]
     assert rows[before:] == [[("1", ""), ("0", "市电异常")]] * 2
     rig.stop()

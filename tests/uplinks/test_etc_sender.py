@@ -187,6 +187,25 @@ def test_a_fresh_alarm_report_is_not_held_up(rig: Rig) -> None:
     assert rig.channel.numbers() == [4, 1, 2, 3]
 
 
+def test_urgent_reports_without_end_do_not_starve_the_rest(rig: Rig) -> None:
+    """After five in a row one that waited is sent, however many urgent ones there are."""
+    rig.channel.answers = [Kind.CHANNEL]
+    rig.start()
+    for _ in range(3):
+        rig.add()
+    for _ in range(16):
+        rig.add(urgent=True)
+    rig.channel.sent.clear()
+    rig.channel.answers = [Kind.DELIVERED]
+    rig.sender.wake(now=True)
+    rig.clock.advance(0)
+    sent = rig.channel.numbers()
+    assert sorted(sent) == list(range(1, 20))
+    waited = [sent.index(number) for number in (1, 2, 3)]
+    assert waited[0] <= 5
+    assert [later - earlier for earlier, later in pairwise(waited)] == [6, 6]
+
+
 def test_an_urgent_report_during_a_failing_try_does_not_wait_for_the_pause(rig: Rig) -> None:
     """A wish to hurry that comes while a request is under way is not forgotten."""
     rig.channel.hold = Deferred()

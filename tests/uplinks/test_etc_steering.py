@@ -90,6 +90,19 @@ def test_what_is_asked_for_overtakes_the_backlog() -> None:
     rig.stop()
 
 
+@pytest.mark.parametrize("subject", list(Subject))
+def test_who_asks_often_gets_one_report_a_second(rig: Rig, subject: Subject) -> None:
+    """However often the platform asks, while it takes nothing, too."""
+    rig.faults.put(ETC, {"http_status": 503})
+    rig.clock.run(2)
+    before = rig.ledger().created
+    for _ in range(100):
+        rig.uplink.report_now(subject)
+        rig.clock.run(0.1)
+    made = rig.ledger().created - before
+    assert made == (0 if subject is Subject.COMPUTERS else 10)  # there is no computer
+
+
 def test_a_period_acts_at_once_and_survives_a_restart(rig: Rig) -> None:
     """A new period counts from the moment it was set; the next start has it."""
     assert fired(rig.uplink.set_period(Subject.CABINETS, 10)) == [None]

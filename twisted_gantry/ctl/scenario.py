@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from signal import SIGTERM, default_int_handler, signal
+from signal import SIG_IGN, SIGTERM, default_int_handler, signal
 from threading import Event
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -123,10 +123,11 @@ def run_command(session: Session, name: str, speed: float | None, twin_url: str)
     gantry, twin = session.api(), _twin(session, twin_url)
     gantry.get("/api/v1/site")  # a gantry that is not there is no fault of the scenario
     wish: dict[str, object] = {"name": name} if speed is None else {"name": name, "speed": speed}
-    answer = twin.post(SCENARIO, wish)
-    judge = _fit(twin, answer, lambda: Judge(answer.document, _patient(gantry), _getter(twin)))
-    with _stopped_with_us(twin), _live(session) as show:
-        _fit(twin, answer, lambda: follow(judge, Event().wait, show))
+    with _stopped_with_us(twin):
+        answer = twin.post(SCENARIO, wish)
+        judge = _fit(twin, answer, lambda: Judge(answer.document, _patient(gantry), _getter(twin)))
+        with _live(session) as show:
+            _fit(twin, answer, lambda: follow(judge, Event().wait, show))
     if session.json:
         session.show_json(_document(judge))
     else:
@@ -159,6 +160,7 @@ def _stopped_with_us(twin: Api) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
+        signal(SIGTERM, SIG_IGN)
         twin.delete(SCENARIO)
         raise
     finally:

@@ -10,8 +10,8 @@ so that its loss shows within seconds rather than after some of its periods:
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -57,6 +57,8 @@ from twisted_gantry.wire.etc_uploads import GROUPS, LONGEST_ID, decode_upload
 from twisted_gantry.wire.reading import Quality
 
 _log = Logger()
+
+_T = TypeVar("_T")
 
 # Seconds: for the answer to what it is told; and for the upload that follows an `updateNow`.
 DEADLINE = 10.0
@@ -115,7 +117,7 @@ class SmartCabinet(NamedService):
         self._upload_clock = self._command_clock = True
         self.poll_seconds = Latency()
         self._polling = Repeated(context.reactor, self._poll, f"polling {name}")
-        self._doing: Deferred[CommandResult] | None = None
+        self._under_way: set[Deferred[Any]] = set()
         self._upload: Deferred[None] | None = None  # what a poll waits for
         self._silence: IDelayedCall | None = None
         self._commands = CabinetCommands(
@@ -138,8 +140,8 @@ class SmartCabinet(NamedService):
         if self._silence is not None and self._silence.active():
             self._silence.cancel()
         self._silence = None
-        if self._doing is not None:
-            self._doing.cancel()
+        for each in tuple(self._under_way):
+            each.cancel()
         return self._close()
 
     # -- uploads
@@ -261,12 +263,21 @@ class SmartCabinet(NamedService):
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
         """Do one of `commands`."""
-        self._doing = ensureDeferred(self._commands.execute(command, args))
-        return self._doing
+        return self._do(self._commands.execute(command, args))
 
     def battery_test_result(self) -> Deferred[Mapping[str, str]]:
         """Ask the cabinet how its last battery test went."""
-        return ensureDeferred(self._commands.battery_test_result())
+        return self._do(self._commands.battery_test_result())
+
+    def _do(self, doing: Coroutine[Deferred[Any], Any, _T]) -> Deferred[_T]:
+        under_way = ensureDeferred(doing)
+        self._under_way.add(under_way)
+
+        def over(result: _T) -> _T:
+            self._under_way.discard(under_way)
+            return result
+
+        return under_way.addBoth(over)
 
 
 @implementer(IDeviceKind)

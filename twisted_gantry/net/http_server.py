@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocolFactory, IReactorTime
@@ -37,20 +38,26 @@ class Limits:
     per_address: int = 0
 
 
+LAST_WORDS_S = 3.0
+
+
 def _last_words(status: bytes) -> bytes:
     return b"HTTP/1.1 " + status + b"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class _Held:
-    """What all requests of a server hold of their bodies, in bytes."""
+    """What the requests of a server hold of their bodies, in bytes; `coming` are not yet whole."""
 
-    size = 0
+    def __init__(self) -> None:
+        self.size = 0
+        self.coming: set[_BoundedRequest] = set()
 
 
 class _BoundedRequest(Request):
     """A request whose body may not pass `limits.body`, declared or chunked: 413.
 
-    Nor may all bodies together pass `limits.bodies`: 503.
+    Nor may all bodies together pass `limits.bodies`: then the one that has sent most is refused,
+    503, so that nobody keeps the others out.
     """
 
     limits: Limits
@@ -71,11 +78,14 @@ class _BoundedRequest(Request):
             return
         self._got += len(data)
         self.held.size += len(data)
+        self.held.coming.add(self)
         if self._got > self.limits.body:
             self._refuse("too-large", b"413 Request Entity Too Large")
-        elif self.held.size > self.limits.bodies:
-            self._refuse("crowded", b"503 Service Unavailable")
-        else:
+            return
+        while self.held.size > self.limits.bodies and not self._refused:
+            greatest = max(self.held.coming, key=lambda each: each._got)
+            greatest._refuse("crowded", b"503 Service Unavailable")
+        if not self._refused:
             super().handleContentChunk(data)  # type: ignore[no-untyped-call]
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
@@ -88,6 +98,7 @@ class _BoundedRequest(Request):
             self._tell(_Guard.abortConnection)
             return
         self._tell(_Guard.request_complete)
+        self.held.coming.discard(self)
         self.counts["requests"] += 1
         super().requestReceived(command, path, version)  # type: ignore[no-untyped-call]
 
@@ -101,8 +112,9 @@ class _BoundedRequest(Request):
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
     def _let_go(self) -> None:
-        """The body is no longer needed."""
+        """Give the body up."""
         self.held.size -= self._got
+        self.held.coming.discard(self)
         self._got = 0
 
     def _tell(self, news: "Callable[[_Guard], None]") -> None:
@@ -113,11 +125,13 @@ class _BoundedRequest(Request):
 
     def _refuse(self, why: str, status: bytes) -> None:
         self._refused = True
+        self._let_go()
+        self.content = BytesIO()
         self.counts[why] += 1
-        self._tell(_Guard.request_refused)
         channel: Any = self.channel
         channel.transport.write(_last_words(status))
         channel.loseConnection()
+        self._tell(_Guard.request_refused)
 
 
 class _Guard(ProtocolWrapper):
@@ -128,6 +142,7 @@ class _Guard(ProtocolWrapper):
     _late: IDelayedCall | None = None
     _receiving = False
     _answering = False
+    _closing = False
 
     def makeConnection(self, transport: object) -> None:
         self.factory.came(self.address)
@@ -135,6 +150,8 @@ class _Guard(ProtocolWrapper):
         self._begin()
 
     def dataReceived(self, data: bytes) -> None:
+        if self._closing:
+            return
         if not self._receiving and not self._answering:
             self._begin()  # with the first byte, however long the connection was silent
         self._receiving = True
@@ -152,9 +169,9 @@ class _Guard(ProtocolWrapper):
             self._begin()
 
     def request_refused(self) -> None:
-        """The request is not read to its end; the connection closes."""
+        """The request is not read to its end; the connection closes, soon."""
         self._receiving = False
-        self._end()
+        self._close_soon()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._end()
@@ -179,9 +196,21 @@ class _Guard(ProtocolWrapper):
             self.factory.counts["timeout"] += 1
             self.write(_last_words(b"408 Request Timeout"))  # type: ignore[no-untyped-call]
             self.loseConnection()  # type: ignore[no-untyped-call]
+            self._close_soon()
         else:
             self.abortConnection()
         self._receiving = False
+
+    def _close_soon(self) -> None:
+        """Wait no longer than some seconds for a peer to take the last words, and to let go."""
+        self._closing = True
+        self._end()
+        reactor = self.factory.reactor
+        self._late = reactor.callLater(LAST_WORDS_S, self._cut)
+
+    def _cut(self) -> None:
+        self._late = None
+        self.abortConnection()
 
     def abortConnection(self) -> None:
         """Drop the connection without waiting for what is still to be written."""

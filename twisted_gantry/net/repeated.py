@@ -30,6 +30,7 @@ class Repeated:
         self._timer: IDelayedCall | None = None
         self._doing: Deferred[Any] | None = None
         self._again = self._running = False
+        self._began = 0  # counts the starts and stops: what is of an earlier one is over
 
     def start(self, after: float = 0.0) -> None:
         """Begin, at once or `after` so many seconds; whatever was under way ends."""
@@ -43,6 +44,7 @@ class Repeated:
     def stop(self) -> None:
         """End; what is under way is cancelled."""
         self._running = self._again = False
+        self._began += 1
         timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
@@ -59,17 +61,22 @@ class Repeated:
 
     def _do(self) -> None:
         self._timer, self._again = None, False
-        doing = self._doing = ensureDeferred(self._job())
+        began = self._began
+        doing = ensureDeferred(self._job())
         doing.addErrback(self._failed)
-        doing.addCallback(self._ended, doing)
+        if began == self._began:
+            self._doing = doing
+            doing.addCallback(self._ended, began)
+        else:  # it stopped itself, or began anew
+            doing.cancel()
 
     def _failed(self, failure: Failure) -> float:
         if not failure.check(CancelledError):
             _log.failure("{what} failed", failure=failure, what=self._what)
         return AFTER_MISTAKE_S
 
-    def _ended(self, pause: float, doing: Deferred[Any]) -> None:
-        if self._running and doing is self._doing:
+    def _ended(self, pause: float, began: int) -> None:
+        if began == self._began:
             self._doing = None
             wait = 0.0 if self._again else max(pause, 0.0)
             self._timer = self._clock.callLater(wait, self._do)

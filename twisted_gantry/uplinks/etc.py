@@ -190,7 +190,7 @@ class EtcUplink(NamedService):
 
     def report_now(self, subject: Subject) -> None:
         """Report at once, ahead of what waits: the platform asked for it."""
-        self._reporter.report(subject, urgent=True)
+        self._reporter.report_at_once(subject)
 
     def set_period(self, subject: Subject, seconds: float) -> Deferred[None]:
         """Report every so many seconds."""

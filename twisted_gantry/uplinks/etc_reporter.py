@@ -76,13 +76,21 @@ class Reporter:
 
     # -- when
 
-    def report(self, subject: Subject, *, urgent: bool = False) -> None:
-        """Report all of a subject as it is now; what is `urgent` goes ahead of the back-log."""
+    def report(self, subject: Subject) -> None:
+        """Report all of a subject as it is now."""
         if subject is Subject.COMPUTERS:
-            self._report_computers(urgent=urgent)
+            self._report_computers(urgent=False)
             return
         for cabinet in self._site.cabinets:
-            self._report_cabinet(cabinet, urgent=urgent)
+            self._report_cabinet(cabinet, urgent=False)
+
+    def report_at_once(self, subject: Subject) -> None:
+        """Report all of a subject ahead of the back-log, but no more than once a second."""
+        if subject is Subject.COMPUTERS:
+            self._report_at_once(_COMPUTERS)
+            return
+        for cabinet in self._site.cabinets:
+            self._report_at_once(_subject(cabinet))
 
     def report_again(self, subjects: Iterable[str]) -> None:
         """Say how things are now: the last message delivered is always the newest."""
@@ -98,7 +106,7 @@ class Reporter:
         gone = list(reports)
         for cabinet in self._site.cabinets:
             if self._latches[cabinet.id].left(gone, acknowledged) and self._unsubscribe:
-                self._report_at_once(cabinet)
+                self._report_at_once(_subject(cabinet))
 
     def _alarm_changed(self, alarm: Alarm) -> None:
         for cabinet in self._site.cabinets:
@@ -116,7 +124,7 @@ class Reporter:
                     rows = etc_rows.edge_rows(self._site, source, group)
                     edge = Edge(alarm.name, source, group, alarm, rows)
                     self._latches[cabinet.id].add(edge)
-            self._report_at_once(cabinet)
+            self._report_at_once(_subject(cabinet))
 
     def _points_changed(self, device: str, batch: Batch) -> None:
         """Latch what moved of a door; what a door was before its first reading, nobody knows."""
@@ -144,7 +152,7 @@ class Reporter:
                 weight = self._weight(f"{name}_door_")
                 self._latches[cabinet.id].add(Edge(name, device, "doors", None, rows, weight))
             if which:
-                self._report_at_once(cabinet)
+                self._report_at_once(_subject(cabinet))
 
     def _weight(self, door: str) -> int:
         """Return how much there is to tell of a door: it is open illegally, open, unlocked."""
@@ -156,25 +164,33 @@ class Reporter:
             return 2
         return 1 if good.get("locked") is False else 0
 
-    def _report_at_once(self, cabinet: Cabinet) -> None:
+    def _report_at_once(self, subject: str) -> None:
         """Report now; what changes within the next second is gathered into one more report.
 
         One reading may bring several changes, one call after the other, and its device back: the
         report is made when all of that is known.
         """
-        self._more.add(cabinet.id)
-        if cabinet.id not in self._windows:
-            self._open_window(cabinet, 0)
+        self._report_within(subject, 0)
 
-    def _open_window(self, cabinet: Cabinet, seconds: float) -> None:
-        self._windows[cabinet.id] = self._clock.callLater(seconds, self._gathered, cabinet)
+    def _report_within(self, subject: str, seconds: float) -> None:
+        self._more.add(subject)
+        if subject not in self._windows:
+            self._open_window(subject, seconds)
 
-    def _gathered(self, cabinet: Cabinet) -> None:
-        del self._windows[cabinet.id]
-        if cabinet.id in self._more:
-            self._more.discard(cabinet.id)
-            self._open_window(cabinet, GATHER)
-            self._report_cabinet(cabinet, urgent=True)
+    def _open_window(self, subject: str, seconds: float) -> None:
+        self._windows[subject] = self._clock.callLater(seconds, self._gathered, subject)
+
+    def _gathered(self, subject: str) -> None:
+        del self._windows[subject]
+        if subject not in self._more:
+            return
+        self._more.discard(subject)
+        self._open_window(subject, GATHER)
+        if subject == _COMPUTERS:
+            self._report_computers(urgent=True)
+        for cabinet in self._site.cabinets:
+            if _subject(cabinet) == subject:
+                self._report_cabinet(cabinet, urgent=True)
 
     # -- what
 
@@ -195,9 +211,7 @@ class Reporter:
         self._keep(Method.CABINET_STATUS, _subject(cabinet), report, urgent, kept)
         if over and self._unsubscribe:
             # It shows a pulse that is over: a later report says so.
-            self._more.add(cabinet.id)
-            if cabinet.id not in self._windows:
-                self._open_window(cabinet, GATHER)
+            self._report_within(_subject(cabinet), GATHER)
 
     def _keep(
         self,
