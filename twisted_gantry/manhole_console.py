@@ -22,9 +22,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_gantry.manhole_lines import masked
+from twisted_gantry.site.command_types import Argument, CommandResult, Outcome
 from twisted_gantry.site.commands import Request
-from twisted_gantry.site.interfaces import Argument, AuditEntry, CommandResult, Outcome
 from twisted_gantry.site.site import Site
+from twisted_gantry.site.stored import AuditEntry
 
 _log = Logger(namespace="twisted_gantry.manhole")
 

@@ -28,10 +28,10 @@ from scripts.benchmarks.report import bar, figure, on_reactor
 from twisted_gantry.site.alarms import Alarms
 from twisted_gantry.site.catalogue import Catalogue
 from twisted_gantry.site.commands import CommandDoor
-from twisted_gantry.site.interfaces import Cap
 from twisted_gantry.site.points import Points
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.site import Site
+from twisted_gantry.site.stored import Cap
 from twisted_gantry.store.store import SqliteStore, open_store
 from twisted_gantry.twin.faults import Faults
 from twisted_gantry.twin.fogslink import Cloud, CloudFactory

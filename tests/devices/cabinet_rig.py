@@ -18,7 +18,7 @@ from twisted_gantry.devices.cabinet import DEADLINE, CabinetSettings, SmartCabin
 from twisted_gantry.devices.cabinet_channel import CabinetChannel
 from twisted_gantry.net.http_client import BoundedClient
 from twisted_gantry.site import commands
-from twisted_gantry.site.interfaces import CommandResult
+from twisted_gantry.site.command_types import CommandResult
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.wire import etc
 from twisted_gantry.wire.etc_commands import Cmd, Control, decode_control

@@ -24,14 +24,9 @@ from tests.support import Bench, fired
 from twisted_gantry.devices.bms import PATIENCE, Bms, BmsSettings, kind
 from twisted_gantry.devices.bms_ems import EmsClient
 from twisted_gantry.net.http_client import BoundedClient
+from twisted_gantry.site.command_types import CommandResult, Outcome
 from twisted_gantry.site.commands import Request
-from twisted_gantry.site.interfaces import (
-    CommandResult,
-    IDevice,
-    IDeviceKind,
-    Outcome,
-    WrongSetting,
-)
+from twisted_gantry.site.interfaces import IDevice, IDeviceKind, WrongSetting
 from twisted_gantry.site.points import Points
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.status import State

@@ -15,14 +15,10 @@ from twisted_gantry.devices.cabinet import DEADLINE, CabinetSettings, SmartCabin
 from twisted_gantry.devices.cabinet_channel import CabinetChannel
 from twisted_gantry.net.http_client import BoundedClient
 from twisted_gantry.site import commands
-from twisted_gantry.site.interfaces import (
-    CommandResult,
-    IBatteryRecorder,
-    NotTold,
-    Outcome,
-    StoredCard,
-)
+from twisted_gantry.site.command_types import CommandResult, Outcome
+from twisted_gantry.site.interfaces import IBatteryRecorder, NotTold
 from twisted_gantry.site.secret import Secret
+from twisted_gantry.site.stored import StoredCard
 from twisted_gantry.twin.cabinet import CabinetTwin
 from twisted_gantry.twin.faults import CABINET, Faults
 from twisted_gantry.twin.world.cabinet import Cabinet

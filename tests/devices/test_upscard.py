@@ -22,13 +22,8 @@ from tests.devices.upscard_rigs import (
 )
 from tests.support import fired
 from twisted_gantry.devices import upscard, upscard_http
-from twisted_gantry.site.interfaces import (
-    CommandResult,
-    IBatteryTester,
-    IDevice,
-    IDeviceKind,
-    Outcome,
-)
+from twisted_gantry.site.command_types import CommandResult, Outcome
+from twisted_gantry.site.interfaces import IBatteryTester, IDevice, IDeviceKind
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.status import State
 from twisted_gantry.wire.upscard import Result

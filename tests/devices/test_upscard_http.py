@@ -26,7 +26,8 @@ from tests.devices.upscard_rigs import (
 )
 from tests.support import Bench
 from twisted_gantry.devices.upscard_http import UpsCardHttpSettings, kind
-from twisted_gantry.site.interfaces import Outcome, WrongSetting
+from twisted_gantry.site.command_types import Outcome
+from twisted_gantry.site.interfaces import WrongSetting
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.status import State
 from twisted_gantry.wire.upscard import Refusal, Result

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.devices.upscard_rigs import HTTP, TCP, TwinRig, outcome
-from twisted_gantry.site.interfaces import Outcome
+from twisted_gantry.site.command_types import Outcome
 from twisted_gantry.site.status import State
 
 CONTROLS = ("BZON", "BZOFF", "T")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.devices.upscard_rigs import LIVE, Rig, Script, ScriptFactory, ScriptRig, TwinRig, outcome
-from twisted_gantry.site.interfaces import Outcome
+from twisted_gantry.site.command_types import Outcome
 from twisted_gantry.site.status import State
 from twisted_gantry.wire.upscard import Result
 

@@ -21,8 +21,8 @@ from twisted_gantry.devices.upscard_tcp import TcpLink
 from twisted_gantry.net.http_client import BoundedClient, persistent_pool
 from twisted_gantry.net.http_server import Limits, bounded_site
 from twisted_gantry.net.reconnect import Backoff
+from twisted_gantry.site.command_types import CommandResult
 from twisted_gantry.site.commands import Request
-from twisted_gantry.site.interfaces import CommandResult
 from twisted_gantry.site.status import State
 from twisted_gantry.twin.faults import UPS_HTTP, UPS_TCP, Faults
 from twisted_gantry.twin.upscard import UID, Card, UpsCardFactory

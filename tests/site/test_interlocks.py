@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from tests.support import Bench, fired
 from twisted_gantry.site.catalogue import PointType
-from twisted_gantry.site.interfaces import Argument, CommandResult, CommandType, Outcome
+from twisted_gantry.site.command_types import Argument, CommandResult, CommandType, Outcome
 from twisted_gantry.site.interlocks import (
     MOST_UNDOS,
     RETRY,

@@ -17,16 +17,13 @@ from zope.interface import implementer
 from tests.support import Bench, in_no_thread
 from twisted_gantry.net.http_server import bounded_site
 from twisted_gantry.site.catalogue import PointType
+from twisted_gantry.site.command_types import Argument, CommandResult, CommandType, Outcome
 from twisted_gantry.site.interfaces import (
-    Argument,
     BatteryTest,
-    CommandResult,
-    CommandType,
     IBatteryTester,
     IDevice,
     IPlatform,
     IRelay,
-    Outcome,
     Subject,
 )
 from twisted_gantry.site.secret import Secret

@@ -16,8 +16,9 @@ from zope.interface import implementer
 from tests.web.small_site import Client, FakeDevice, SmallSite, small_site
 from tests.wire.material import NASTY, document
 from twisted_gantry.net.http_server import Limits, bounded_site
-from twisted_gantry.site.interfaces import IUploader, StoredCard
+from twisted_gantry.site.interfaces import IUploader
 from twisted_gantry.site.secret import Secret
+from twisted_gantry.site.stored import StoredCard
 from twisted_gantry.web.monitor import AUTH_FAILURES, Monitor, MonitorSettings
 from twisted_gantry.wire import etc
 from twisted_gantry.wire.lenient import as_text, loads

@@ -21,14 +21,8 @@ from twisted_gantry.net.repeated import Repeated
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.site.alarms import Read, Rule, Severity
 from twisted_gantry.site.catalogue import PointType
-from twisted_gantry.site.interfaces import (
-    CommandResult,
-    DeviceContext,
-    IDevice,
-    IDeviceKind,
-    Outcome,
-    WrongSetting,
-)
+from twisted_gantry.site.command_types import CommandResult, Outcome
+from twisted_gantry.site.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
 from twisted_gantry.site.latency import Latency
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.status import State, Status

@@ -39,8 +39,8 @@ from twisted_gantry.net.http_client import BoundedClient, persistent_pool, treq_
 from twisted_gantry.net.reconnect import Backoff
 from twisted_gantry.net.repeated import Repeated
 from twisted_gantry.net.service import NamedService
+from twisted_gantry.site.command_types import CommandResult
 from twisted_gantry.site.interfaces import (
-    CommandResult,
     DeviceContext,
     IBatteryRecorder,
     IDeviceKind,

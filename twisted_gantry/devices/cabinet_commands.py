@@ -17,13 +17,8 @@ from twisted_gantry.devices.cabinet_channel import (
     code_of,
 )
 from twisted_gantry.net.http_client import NotConnected
-from twisted_gantry.site.interfaces import (
-    Argument,
-    CommandResult,
-    CommandType,
-    NotTold,
-    Outcome,
-)
+from twisted_gantry.site.command_types import Argument, CommandResult, CommandType, Outcome
+from twisted_gantry.site.interfaces import NotTold
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc import Answer, Code, number
 from twisted_gantry.wire.etc_commands import (

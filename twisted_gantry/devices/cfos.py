@@ -27,13 +27,8 @@ from twisted_gantry.net.http_client import BoundedClient, NoAnswer, persistent_p
 from twisted_gantry.net.reconnect import Backoff
 from twisted_gantry.net.repeated import Repeated
 from twisted_gantry.net.service import NamedService
-from twisted_gantry.site.interfaces import (
-    CommandResult,
-    DeviceContext,
-    IDevice,
-    IDeviceKind,
-    WrongSetting,
-)
+from twisted_gantry.site.command_types import CommandResult
+from twisted_gantry.site.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
 from twisted_gantry.site.latency import Latency
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.status import State, Status

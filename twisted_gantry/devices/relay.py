@@ -24,15 +24,8 @@ from twisted_gantry.net.reconnect import Backoff
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.site.alarms import Read, Rule, Severity
 from twisted_gantry.site.catalogue import PointType
-from twisted_gantry.site.interfaces import (
-    CommandResult,
-    CommandType,
-    DeviceContext,
-    IDeviceKind,
-    IRelay,
-    Outcome,
-    WrongSetting,
-)
+from twisted_gantry.site.command_types import CommandResult, CommandType, Outcome
+from twisted_gantry.site.interfaces import DeviceContext, IDeviceKind, IRelay, WrongSetting
 from twisted_gantry.site.lasting import lasting
 from twisted_gantry.site.status import Status
 from twisted_gantry.wire.reading import Quality

@@ -27,9 +27,9 @@ from twisted_gantry.devices.upscard_tcp import TcpLink
 from twisted_gantry.net.reconnect import Backoff
 from twisted_gantry.net.repeated import Repeated
 from twisted_gantry.net.service import NamedService
+from twisted_gantry.site.command_types import CommandResult
 from twisted_gantry.site.interfaces import (
     BatteryTest,
-    CommandResult,
     DeviceContext,
     IBatteryTester,
     IDeviceKind,

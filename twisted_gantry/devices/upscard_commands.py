@@ -12,7 +12,7 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from twisted_gantry.devices.upscard_battery import BatteryTests
 from twisted_gantry.devices.upscard_points import MAX_COMMAND, STOP_TEST
-from twisted_gantry.site.interfaces import CommandResult, Outcome
+from twisted_gantry.site.command_types import CommandResult, Outcome
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.upscard import CLEAR_PASSWORD, CONTROLS, ErrorCode, Refusal, Result

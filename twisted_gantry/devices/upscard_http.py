@@ -30,12 +30,7 @@ from twisted_gantry.net.http_client import (
     treq_client,
 )
 from twisted_gantry.net.reconnect import Backoff
-from twisted_gantry.site.interfaces import (
-    DeviceContext,
-    ICallbackHost,
-    IDeviceKind,
-    WrongSetting,
-)
+from twisted_gantry.site.interfaces import DeviceContext, ICallbackHost, IDeviceKind, WrongSetting
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.frames import MAX_OBJECT
 from twisted_gantry.wire.upscard import ErrorCode, Refusal, decode_reply, place_of

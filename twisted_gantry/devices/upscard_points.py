@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from twisted_gantry.site.alarms import Read, Rule, Severity
 from twisted_gantry.site.catalogue import PointType
-from twisted_gantry.site.interfaces import Argument, CommandType
+from twisted_gantry.site.command_types import Argument, CommandType
 from twisted_gantry.wire.reading import Quality
 from twisted_gantry.wire.upscard import MAX_PASSWORD
 from twisted_gantry.wire.upscard_values import LIVE_UNITS, RATED_UNITS, STATUS_NAMES

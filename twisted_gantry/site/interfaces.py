@@ -10,62 +10,9 @@ from twisted.application.service import IService
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface, implementer
 
+from twisted_gantry.site.command_types import CommandResult
 from twisted_gantry.site.points import Points
-from twisted_gantry.wire.reading import Value
-
-
-class Outcome(StrEnum):
-    """How a command ends: `timeout` means that nobody knows whether the device did it."""
-
-    DONE = "done"
-    FAILED = "failed"
-    REFUSED = "refused"
-    TIMEOUT = "timeout"
-
-
-@dataclass(frozen=True)
-class CommandResult:
-    """The one outcome of a command; `detail` is for people, `value` what the device answered."""
-
-    result: Outcome
-    detail: str = ""
-    value: Value = None
-
-
-@dataclass(frozen=True)
-class Argument:
-    """One argument of a command. A `secret` one is shown as *** wherever a command is shown.
-
-    `choices`, if there are any, are the texts that it may be. A `subject` says which part of the
-    device the command is about, such as a door.
-    """
-
-    type: type = str
-    required: bool = True
-    secret: bool = False
-    longest: int = 200
-    choices: tuple[str, ...] = ()
-    subject: bool = False
-
-
-@dataclass(frozen=True)
-class CommandType:
-    """A command that a device can do.
-
-    `danger` says what it may harm; it then needs a confirmation in every interface, and never
-    comes from the platform. `locked` says why this device will not do it as configured. Commands
-    of a device that set the same thing, such as on and off, have one `about`. What is said to
-    people is said in Chinese, too.
-    """
-
-    arguments: Mapping[str, Argument]
-    en: str
-    zh: str
-    danger: str = ""
-    locked: str = ""
-    about: str = ""
-    danger_zh: str = ""
-    locked_zh: str = ""
+from twisted_gantry.site.stored import AuditEntry, Cap, Ledger, Report, StoredCard
 
 
 class IDevice(IService):
@@ -269,70 +216,6 @@ class IPlatform(IUplink):
 
         The server before is restored unless the new one acknowledges a report within 10 min.
         """
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A stored report. `subject` tells apart what a newer one of the same replaces."""
-
-    id: int
-    uplink: str
-    kind: str
-    subject: str
-    body: bytes
-    created: float
-    urgent: bool
-    state: str = "queued"
-    reason: str = ""
-    tries: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """What became of an uplink's reports: created = delivered + queued + set_aside + dropped.
-
-    `oldest` is Unix seconds of the oldest queued report, or None; `size` the bytes of those kept.
-    """
-
-    created: int = 0
-    delivered: int = 0
-    queued: int = 0
-    set_aside: int = 0
-    dropped: int = 0
-    size: int = 0
-    oldest: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Cap:
-    """How much of a back-log is kept: bytes, and seconds of age."""
-
-    size: int
-    age: float
-
-
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """Who asked what of which device, and how it ended; `result` is empty until it has."""
-
-    id: str
-    at: float
-    who: str
-    target: str
-    command: str
-    args: Mapping[str, Any]
-    result: str = ""
-    detail: str = ""
-    value: Value = None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredCard:
-    """A card of the white list, as the platform sent it."""
-
-    card_id: str
-    valid_time: str
-    invalid_time: str
 
 
 class CannotBackUp(Exception):

@@ -20,8 +20,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_gantry.site.alarms import Alarms, Severity
+from twisted_gantry.site.command_types import CommandResult, Outcome
 from twisted_gantry.site.commands import CommandDoor, Request
-from twisted_gantry.site.interfaces import CommandResult, IStore, Outcome
+from twisted_gantry.site.interfaces import IStore
 from twisted_gantry.site.interlock_rules import Action, Condition, Interlock, fight
 from twisted_gantry.site.points import Batch, Points
 from twisted_gantry.wire.reading import Value

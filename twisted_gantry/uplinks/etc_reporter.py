@@ -12,9 +12,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_gantry.site.alarms import Alarm
-from twisted_gantry.site.interfaces import Cap, Subject
+from twisted_gantry.site.interfaces import Subject
 from twisted_gantry.site.points import Batch
 from twisted_gantry.site.site import Cabinet, Site
+from twisted_gantry.site.stored import Cap
 from twisted_gantry.uplinks import etc_rows
 from twisted_gantry.uplinks.etc_latches import Edge, Latches
 from twisted_gantry.uplinks.etc_native_rows import DOORS

@@ -13,8 +13,9 @@ from twisted.python.failure import Failure
 
 from twisted_gantry.net.reconnect import Backoff
 from twisted_gantry.site.alarms import Alarms, Severity
-from twisted_gantry.site.interfaces import IStore, Report
+from twisted_gantry.site.interfaces import IStore
 from twisted_gantry.site.status import Status
+from twisted_gantry.site.stored import Report
 from twisted_gantry.uplinks.etc_channel import Channel, Kind, Taken, host_shown
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
 from twisted_gantry.uplinks.sending_loop import SendingLoop

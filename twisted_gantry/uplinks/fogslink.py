@@ -20,11 +20,12 @@ from zope.interface import implementer
 from twisted_gantry.net.reconnect import Backoff
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.site.alarms import Severity
-from twisted_gantry.site.interfaces import Cap, IUplink, WrongSetting
+from twisted_gantry.site.interfaces import IUplink, WrongSetting
 from twisted_gantry.site.points import Batch
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.site import Site
 from twisted_gantry.site.status import Status
+from twisted_gantry.site.stored import Cap
 from twisted_gantry.uplinks.first_reading import FirstReading
 from twisted_gantry.uplinks.fogslink_channels import Channels
 from twisted_gantry.uplinks.fogslink_configure import CONFIGURED, Configurations

@@ -14,7 +14,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_gantry.net.reconnect import Backoff
-from twisted_gantry.site.interfaces import IStore, Report
+from twisted_gantry.site.interfaces import IStore
+from twisted_gantry.site.stored import Report
 from twisted_gantry.store.outbox import QUEUED_AGAIN
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
 from twisted_gantry.uplinks.sending_loop import SendingLoop

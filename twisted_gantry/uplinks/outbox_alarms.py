@@ -4,7 +4,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_gantry.site.alarms import Alarms, Severity
-from twisted_gantry.site.interfaces import Ledger
+from twisted_gantry.site.stored import Ledger
 
 _log = Logger()
 

@@ -20,10 +20,10 @@ from twisted_gantry.net.json_http import (
 from twisted_gantry.site import commands
 from twisted_gantry.site.alarms import Severity
 from twisted_gantry.site.history import IHistory
-from twisted_gantry.site.interfaces import AuditEntry
 from twisted_gantry.site.lasting import lasting
 from twisted_gantry.site.site import Site
 from twisted_gantry.site.status import State
+from twisted_gantry.site.stored import AuditEntry
 from twisted_gantry.web import openapi, shapes
 from twisted_gantry.web.audited import who_asks
 from twisted_gantry.web.bodies import CommandBody, RetryBody, flag_of, limit_of, read_body

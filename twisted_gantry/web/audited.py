@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from twisted.web.server import Request
 
 from twisted_gantry.net.json_http import header
-from twisted_gantry.site.interfaces import AuditEntry, IStore, Outcome
+from twisted_gantry.site.command_types import Outcome
+from twisted_gantry.site.interfaces import IStore
+from twisted_gantry.site.stored import AuditEntry
 
 _USER = re.compile(r"[A-Za-z0-9._@-]{1,40}\Z")
 

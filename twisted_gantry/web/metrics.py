@@ -23,10 +23,10 @@ from twisted.web.server import Request
 
 from twisted_gantry.net.json_http import handle_errors, header
 from twisted_gantry.site.alarms import Severity
-from twisted_gantry.site.interfaces import Ledger
 from twisted_gantry.site.latency import Latency
 from twisted_gantry.site.site import Site
 from twisted_gantry.site.status import State
+from twisted_gantry.site.stored import Ledger
 from twisted_gantry.web.shapes import Ledgers
 
 HttpCounts = Mapping[str, Counter[str]]

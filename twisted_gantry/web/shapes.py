@@ -13,16 +13,11 @@ from twisted.logger import Logger
 
 from twisted_gantry.site.alarms import Alarm
 from twisted_gantry.site.catalogue import PointType
-from twisted_gantry.site.interfaces import (
-    AuditEntry,
-    CommandType,
-    IDevice,
-    IUplink,
-    Ledger,
-    Report,
-)
+from twisted_gantry.site.command_types import CommandType
+from twisted_gantry.site.interfaces import IDevice, IUplink
 from twisted_gantry.site.points import Point
 from twisted_gantry.site.site import Site
+from twisted_gantry.site.stored import AuditEntry, Ledger, Report
 
 _log = Logger()
 

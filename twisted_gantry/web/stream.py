@@ -24,10 +24,10 @@ from twisted.web.server import Request
 from twisted_gantry.net.json_http import HttpError, header
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.site.alarms import Alarm
-from twisted_gantry.site.interfaces import Ledger
 from twisted_gantry.site.points import Batch, Point
 from twisted_gantry.site.site import Site
 from twisted_gantry.site.status import Status
+from twisted_gantry.site.stored import Ledger
 from twisted_gantry.web import shapes
 from twisted_gantry.web.shapes import Json
 from twisted_gantry.web.stream_reader import Reader, Ring, chunks_of
