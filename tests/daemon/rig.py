@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import pytest_twisted
 from twisted.internet.defer import ensureDeferred
@@ -17,10 +17,14 @@ from twisted_gantry.twin.twin import ON_FREE_PORTS, Twin, TwinSettings, build_tw
 class Rig:
     """A twin that runs, a folder, and the gantry once it is started; `settings` are the twin's.
 
-    What is written to `config` is what the gantry reads; `web` is where it is to listen.
+    What is written to `config` is what the gantry reads; `web` is where it is to listen. `all` has
+    the rigs that are not closed.
     """
 
+    all: ClassVar[list["Rig"]] = []
+
     def __init__(self, folder: Path, reactor: Any, **settings: Any) -> None:
+        self.all.append(self)
         self.folder, self.reactor = folder, reactor
         given = TwinSettings(**{**ON_FREE_PORTS, **settings})
         self.twin: Twin = build_twin(given, reactor, time.time)
@@ -66,6 +70,7 @@ class Rig:
 
     async def close(self) -> None:
         """End all of it."""
+        self.all.remove(self)
         if self.daemon is not None and self.daemon.process.poll() is None:
             self.daemon.kill()
         await self.client.close()
@@ -81,8 +86,8 @@ def opened(make: Callable[[Path, Any], _R], folder: Path) -> Iterator[_R]:
     """Make a rig in a folder, on the reactor of the tests, and close it at the end."""
     from twisted.internet import reactor
 
-    made = make(folder, reactor)
     try:
-        yield made
-    finally:
-        pytest_twisted.blockon(ensureDeferred(made.close()))
+        yield make(folder, reactor)
+    finally:  # also of one that was only half made
+        for rig in tuple(Rig.all):
+            pytest_twisted.blockon(ensureDeferred(rig.close()))

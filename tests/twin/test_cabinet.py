@@ -162,6 +162,19 @@ def test_a_change_waits_until_it_is_taken(bench: Bench, fault: dict[str, Any]) -
     assert [each["smokeSensor"]["isWarning"] for each in bench.reports()[-2:]] == ["1", "0"]
 
 
+def test_changes_do_not_hurry_a_gantry_that_hangs(bench: Bench) -> None:
+    """What happens while a try is under way waits for the pause after it, with the others."""
+    bench.faults.put(ETC, {"frozen": True})
+    tried = len(bench.wire.urls)
+    for number in range(60):
+        bench.change(smoke=number % 2 == 0)
+        bench.pass_by(1)
+    assert len(bench.wire.urls) - tried <= 6 + 2  # with the questions for cards
+    bench.faults.clear(ETC)
+    bench.pass_by(45)
+    assert [report["smokeSensor"]["isWarning"] for report in bench.reports()[-2:]] == ["1", "0"]
+
+
 def test_a_report_that_is_refused_for_good_does_not_hold_up_the_next(bench: Bench) -> None:
     """1002: it would be refused again."""
     bench.faults.put(ETC, {"code": "1002"})

@@ -32,6 +32,11 @@ class Repeated:
         self._again = self._running = False
         self._began = 0  # counts the starts and stops: what is of an earlier one is over
 
+    @property
+    def doing(self) -> bool:
+        """Whether the job is being done."""
+        return self._doing is not None
+
     def start(self, after: float = 0.0) -> None:
         """Begin, at once or `after` so many seconds; whatever was under way ends."""
         self.stop()

@@ -121,7 +121,8 @@ class Reports:
         if len(self._waiting) > MAX_WAITING:
             self._waiting.popleft()
             self._counts["forgotten"] += 1
-        self._repeated.now()
+        if not self._repeated.doing:  # else it follows what is being sent
+            self._repeated.now()
 
     def set_period(self, period: float) -> None:
         """Report every `period` seconds from now on."""
@@ -141,7 +142,8 @@ class Reports:
                 return self._backoff.next()
             self._due_at = self._clock.seconds() + self.period
         self._backoff.reset()
-        return self._due_at - self._clock.seconds()
+        more = self._waiting and self._powered()
+        return 0.0 if more else self._due_at - self._clock.seconds()
 
     async def _send(self, fields: Any) -> bool:
         """Send one report; True if it need not be sent again."""
