@@ -576,7 +576,7 @@ def test_a_relative_secret_file_is_beside_the_configuration(
 @pytest.mark.parametrize(
     ("value", "part"),
     [
-        ('""', "must be a text"),
+        ('""', "must not be empty"),
         ("1234", "must be a text"),
         ("{ env = 5 }", "must be a text"),
         ("{}", "must be a text"),

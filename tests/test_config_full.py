@@ -55,7 +55,7 @@ def problems(more: str) -> dict[str, str]:
         (
             '[[cabinet]]\nid = "1"\nallow_power_modes = ["4"]',
             "cabinet[1].allow_power_modes",
-            "invalid enum value",
+            "must be one of 0, 1, 2, 3; it is ['4']",
         ),
         ('[remotecontrol]\nlisten = "tcp:1"', "remotecontrol.auth", "is missing"),
         (
@@ -76,12 +76,28 @@ def problems(more: str) -> dict[str, str]:
         (
             '[remotecontrol]\nlisten = "tcp:1"\nauth = "x"\nremote_set_server = "maybe"',
             "remotecontrol.remote_set_server",
-            "invalid enum value",
+            "must be one of ",
         ),
         (
             '[monitor]\nlisten = "tcp:1"\nauth = "x"\nallowed_clients = ["here"]',
             "monitor.allowed_clients",
             "'here'",
+        ),
+        (
+            '[remotecontrol]\nlisten = "tcp:8082:interface=127.0.0.1"\nauth = "x"',
+            "monitor.listen",
+            "[remotecontrol] listens there: tcp:8082:interface=127.0.0.1",
+        ),
+        ('[web]\nlisten = "tcp:127.0.0.1"', "web.listen", "no server endpoint"),
+        (
+            CLOUD.replace("tcp:h:1", "tcp:h:99999") + "channels = {}",
+            "uplink.fogslink.address",
+            "a port is 1 to 65535",
+        ),
+        (
+            '[[device]]\nname = "ups9"\nkind = "ups-card"\naddress = "tcp:1.2.3.4:99999"',
+            "device[5].address",
+            "a port is 1 to 65535",
         ),
         ('[monitor]\nlisten = "tcp:1"\nauth = "123456"', "monitor.auth", "for loopback alone"),
         (
@@ -111,6 +127,12 @@ def test_what_listens_and_what_is_sent_is_checked(more: str, key: str, text: str
     found = problems(more)
     assert list(found) == [key]
     assert text in found[key]
+
+
+def test_a_code_that_is_wrong_elsewhere_is_not_missing_here() -> None:
+    """`[remotecontrol]` has that of `[uplink.etc]`: one mistake is not two."""
+    more = '[uplink.etc]\nurl = "http://h/monitor.do"\nauth = ""\n[remotecontrol]\nlisten = "tcp:1"'
+    assert problems(more) == {"uplink.etc.auth": "must not be empty"}
 
 
 def test_points_of_parts_and_rows_are_known_later() -> None:

@@ -205,3 +205,25 @@ async def test_changes_leave_nothing_behind(rig: TreeRig) -> None:
 async def test_a_thousand_changes_leave_nothing_behind(rig: TreeRig) -> None:
     """The same a thousand times."""
     await _change_often(rig, 1000)
+
+
+async def test_what_the_start_found_is_told_for_a_while(
+    rig: TreeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In both languages, each with nothing of the other; then it is old news."""
+    monkeypatch.setattr("twisted_gantry.tree.FOUND_S", 0.3)
+    data = rig.folder / "data"
+    data.mkdir(exist_ok=True)
+    (data / "gantry.db").write_bytes(b"this is no database" * 1000)
+    tree = rig.tree()
+    tree.startService()
+    try:
+        [alarm] = tree.site.alarms.active("store")
+        assert "was corrupt" in alarm.en
+        assert "已损坏" in alarm.zh
+        assert "corrupt (" not in alarm.zh
+        await until(
+            rig.reactor, "the alarm to clear", lambda: not tree.site.alarms.active("store"), 5.0
+        )
+    finally:
+        await tree.stopService()

@@ -27,6 +27,7 @@ from twisted_gantry.config_tables import ConfigError, Document, Problem, shown
 from twisted_gantry.config_tables import Path as Place
 from twisted_gantry.logs import LogSettings
 from twisted_gantry.manhole import ManholeSettings
+from twisted_gantry.net.endpoints import same_port
 from twisted_gantry.record import RecordSettings
 from twisted_gantry.site.catalogue import Catalogue
 from twisted_gantry.site.interfaces import (
@@ -106,7 +107,8 @@ class _Reader:
         if isinstance(value, str) and value:
             return Secret(value)
         if not (isinstance(value, dict) and len(value) == 1):
-            raise ValueError(_SHAPE_OF_SECRETS)
+            empty = isinstance(value, str)
+            raise ValueError("must not be empty" if empty else _SHAPE_OF_SECRETS)
         [(source, name)] = value.items()
         if source not in {"env", "file"} or not isinstance(name, str):
             raise ValueError(_SHAPE_OF_SECRETS)
@@ -154,6 +156,7 @@ class _Reader:
         manhole = self._table(root, ("manhole",), ManholeSettings)
         if manhole is not None:
             self._complain(("manhole", "listen"), manhole.wrong_listen())
+        self._check_ports(remote, monitor, web, manhole)
         log = self._table(root, ("log",), LogSettings)
         history = self._table(root, ("history",), HistorySettings)
         record = self._table(root, ("record",), RecordSettings)
@@ -345,10 +348,25 @@ class _Reader:
         if remote.auth is None and etc is not None:
             remote = replace(remote, auth=etc.auth)
         if remote.auth is None:
-            self.document.wrong((*path, "auth"), "is missing, and there is no [uplink.etc] either")
+            if "etc" not in self.document.table(self.document.root, ("uplink",)):
+                text = "is missing, and there is no [uplink.etc] either"
+                self.document.wrong((*path, "auth"), text)
         else:
             self._check_code(path, remote.listen, remote.auth, test_auth)
         return remote
+
+    def _check_ports(self, *listening: RemoteControlSettings | MonitorSettings | Any) -> None:
+        """Check that no two listen on one port."""
+        names = ("remotecontrol", "monitor", "web", "manhole")
+        places = [
+            (name, each.listen)
+            for name, each in zip(names, listening, strict=True)
+            if each is not None
+        ]
+        for at, (name, listen) in enumerate(places):
+            for other, taken in places[:at]:
+                if same_port(listen, taken):
+                    self.document.wrong((name, "listen"), f"[{other}] listens there: {taken}")
 
     def _monitor(self, test_auth: bool) -> MonitorSettings | None:
         path = ("monitor",)

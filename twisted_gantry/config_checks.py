@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from twisted.internet.endpoints import clientFromString, serverFromString
-
 from twisted_gantry.net.addresses import is_loopback, network
+from twisted_gantry.net.endpoints import wrong_client, wrong_server
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.web.access import needs_password
 from twisted_gantry.wire.etc import TEST_AUTH
@@ -35,11 +34,7 @@ def wrong_url(text: str) -> str:
 
 def wrong_listen(endpoint: str) -> str:
     """Check a server endpoint."""
-    try:
-        serverFromString(None, endpoint)
-    except Exception as error:  # endpoints are plugins, and fail in many ways
-        return f"no server endpoint such as tcp:8080:interface=127.0.0.1: {error}"
-    return ""
+    return wrong_server(endpoint, "tcp:8080:interface=127.0.0.1")
 
 
 def wrong_web(endpoint: str, *, has_password: bool) -> str:
@@ -55,11 +50,7 @@ def wrong_web(endpoint: str, *, has_password: bool) -> str:
 
 def wrong_address(endpoint: str) -> str:
     """Check a client endpoint."""
-    try:
-        clientFromString(None, endpoint)
-    except Exception as error:
-        return f"no client endpoint such as tcp:192.168.1.20:2390: {error}"
-    return ""
+    return wrong_client(endpoint, "tcp:192.168.1.20:2390")
 
 
 def wrong_clients(clients: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -227,15 +227,29 @@ class Document:
                 else:
                     values[each.name] = msgspec.convert(table[name], types[each.name])
             except msgspec.ValidationError as error:
-                text = str(error).replace("`", "")
-                self.wrong(
-                    (*path, name), f"{text[:1].lower()}{text[1:]}; it is {shown(table[name])}"
-                )
+                text = _complaint(error, types[each.name])
+                self.wrong((*path, name), f"{text}; it is {shown(table[name])}")
                 lacking = lacking or each.required
             except ValueError as error:
                 self.wrong((*path, name), str(error))
                 lacking = lacking or each.required
         return None if lacking else into(**values)
+
+
+def _complaint(error: msgspec.ValidationError, kind: Any) -> str:
+    """Return what msgspec has to say of a value, and what it may be."""
+    text = str(error).replace("`", "")
+    choices = sorted(_choices(kind))
+    if choices and text.startswith("Invalid enum value"):
+        return f"must be one of {', '.join(choices)}"
+    return f"{text[:1].lower()}{text[1:]}"
+
+
+def _choices(kind: Any) -> set[str]:
+    """Return the texts that a type allows, if it names them."""
+    if get_origin(kind) is Literal:
+        return {str(each) for each in get_args(kind)}
+    return {text for inner in get_args(kind) for text in _choices(inner)}
 
 
 def _is_secret(kind: Any) -> bool:

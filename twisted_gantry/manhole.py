@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import msgspec
 from twisted.application.strports import service as listening
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import quoteStringArgument, serverFromString
+from twisted.internet.endpoints import quoteStringArgument
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IProtocolFactory
 from twisted.internet.protocol import Factory
 from twisted.protocols.basic import LineOnlyReceiver
@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_gantry.manhole_console import Console, Way
+from twisted_gantry.net.endpoints import wrong_server
 from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.site.site import Site
 
@@ -53,10 +54,7 @@ class ManholeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
                     f"it is {self.listen!r}"
                 )
         elif self.listen:
-            try:
-                serverFromString(None, self.listen)
-            except Exception as error:  # endpoints are plugins, and fail in many ways
-                return f"no server endpoint such as tcp:2222:interface=127.0.0.1: {error}"
+            return wrong_server(self.listen, "tcp:2222:interface=127.0.0.1")
         return ""
 
 

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from twisted.application.service import IService
 from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred, maybeDeferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from twisted_gantry.config_settings import Settings
@@ -30,6 +31,9 @@ from twisted_gantry.store.history import SqliteHistory
 _log = Logger()
 
 CONFIGURATION_ALARM = "gantry.configuration"
+_FOUND = "store.found"
+FOUND_S = 3600.0
+"""How long it is told what the start found."""
 
 
 @dataclass(frozen=True)
@@ -91,15 +95,23 @@ class GantryTree(ServiceGroup):
         for plan in self._planner.callback_plans():  # now that the devices have said where
             self._make(plan)
         found = (*store.found, *history.found)
-        for text in found:
-            _log.warn("found at the start: {text}", text=text)
+        for each in found:
+            _log.warn("found at the start: {text}", text=each.en)
+        self._found: IDelayedCall | None = None
         if found:
-            text = "; ".join(found)
-            alarms.set("store.found", Severity.WARNING, text, f"启动时发现:{text}")
+            alarms.set(
+                _FOUND,
+                Severity.WARNING,
+                f"at the start: {'; '.join(each.en for each in found)}",
+                f"启动时发现:{'; '.join(each.zh for each in found)}",
+            )
+            self._found = reactor.callLater(FOUND_S, alarms.clear, _FOUND)
 
     def stopService(self) -> Deferred[Any]:
         """Stop the services, then close the store: what they still write is kept."""
         stopped = super().stopService()
+        if self._found is not None and self._found.active():
+            self._found.cancel()
         self.site.alarms.stop()
         stopped.addBoth(lambda _: self._history.close())
         return stopped.addBoth(lambda _: self.site.store.close())

@@ -251,6 +251,18 @@ def test_a_control_does_not_pass_as_a_query(rig: TwinRig, text: str) -> None:
     assert outcome(results).result is Outcome.REFUSED
 
 
+def test_a_query_that_the_card_does_not_know_has_failed(
+    scripted: tuple[Rig, ScriptFactory],
+) -> None:
+    """`(FAILED` is no value."""
+    rig, factory = scripted
+    factory.answers["QRI"] = "(FAILED"
+    results = rig.command("query", {"cmd": "QRI"})
+    rig.clock.run(0.3)
+    assert outcome(results).result is Outcome.FAILED
+    assert "(FAILED to QRI" in outcome(results).detail
+
+
 def test_a_query_brings_its_value_back(scripted: tuple[Rig, ScriptFactory]) -> None:
     """Any other text is asked, and its value returned."""
     rig, factory = scripted

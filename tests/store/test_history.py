@@ -206,7 +206,7 @@ def test_found_corrupt_while_used(tmp_path: Path) -> None:
     calls.run(history.close())
     assert (tmp_path / SUSPECT).exists()
     history = open_history(tmp_path, calls, lambda: DAY0, HOLD)
-    assert "corrupt" in history.found[0]
+    assert "corrupt" in history.found[0].en
     assert not (tmp_path / SUSPECT).exists()
     calls.run(history.close())
 

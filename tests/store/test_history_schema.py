@@ -42,7 +42,7 @@ def test_a_corrupt_file_is_put_aside(tmp_path: Path, content: bytes) -> None:
     db, found = open_database(tmp_path, now)
     db.execute("INSERT INTO point (name) VALUES ('p')")
     db.close()
-    [text] = found
+    [(text, _)] = found
     assert "history.db.corrupt-1700000000" in text
     assert (tmp_path / "history.db.corrupt-1700000000").read_bytes() == content
 
@@ -53,7 +53,7 @@ def test_tables_that_are_not_ours(tmp_path: Path) -> None:
         db.execute("CREATE TABLE point (x)")
     db.close()
     db, found = open_database(tmp_path, now)
-    assert "corrupt" in found[0]
+    assert "corrupt" in found[0].en
     db.close()
 
 

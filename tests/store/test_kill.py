@@ -36,7 +36,7 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
         calls = Calls()
         store = open_store(tmp_path, calls, lambda: 0.0)
         with calls.closing(store):
-            [text] = store.found
+            [(text, _)] = store.found
             assert "did not end in order" in text
             reports, ledger = store.reports("etc", None, 1_000_000), store.ledger("etc")
             calls.run(reports, ledger)

@@ -78,7 +78,9 @@ def test_a_new_file_is_up_to_date_and_private(tmp_path: Path) -> None:
         with closing(db):
             assert found == []
             assert _version(db) == len(MIGRATIONS)
-        assert (folder / FILE).stat().st_mode & 0o777 == 0o600
+            files = {each.name: each.stat().st_mode & 0o777 for each in folder.iterdir()}
+        assert {FILE, f"{FILE}-wal", f"{FILE}-shm"} <= set(files)
+        assert {mode for name, mode in files.items() if name.startswith(FILE)} == {0o600}
         assert folder.stat().st_mode & 0o777 == 0o700
 
 
@@ -207,7 +209,7 @@ def test_a_corrupt_file_never_stops_the_start(
     store, calls = opened(tmp_path)
     aside = tmp_path / f"{FILE}.corrupt-1700000000"
     assert aside.read_bytes() == corrupt
-    [found] = store.found
+    [(found, _)] = store.found
     assert FILE in found
     assert "was corrupt" in found
     assert aside.name in found
@@ -261,7 +263,7 @@ def test_side_files_that_are_left_are_moved_aside(
         (tmp_path / (FILE + suffix)).write_text(f"garbage{suffix}")
     db, found = open_database(tmp_path, _clock)
     db.close()
-    assert "damaged" in found[0]
+    assert "damaged" in found[0].en
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
         f"{FILE}.corrupt-1700000000{suffix}": f"garbage{suffix}" for suffix in ("", "-wal", "-shm")
     }

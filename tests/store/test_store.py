@@ -209,7 +209,7 @@ def test_interrupted_commands_end_as_timeout(tmp_path: Path) -> None:
         for entry in interrupted:
             assert entry.result == "timeout"
             assert "not repeated" in entry.detail
-        [found] = store.found
+        [(found, _)] = store.found
         assert found.startswith("2 commands had no outcome")
     store = open_store(tmp_path, calls, lambda: 5.0)
     with calls.closing(store):
@@ -236,7 +236,7 @@ def test_an_unclean_end_is_told_at_the_next_start(tmp_path: Path) -> None:
     copy.mkdir()
     (copy / LOCK).write_text((tmp_path / LOCK).read_text())
     killed = open_store(copy, calls, lambda: 0.0)
-    [text] = killed.found
+    [(text, _)] = killed.found
     assert "did not end in order" in text
     assert "0 reports wait" in text
     for store in (first, killed):

@@ -21,7 +21,7 @@ from twisted_gantry.net.http_client import Answer, BoundedClient, persistent_poo
 from twisted_gantry.net.listener import CannotListen
 from twisted_gantry.twin.faults import FACES, UPS_TCP
 from twisted_gantry.twin.fleet import FleetSettings, build_fleet
-from twisted_gantry.twin.tap import Options, makeService
+from twisted_gantry.twin.tap import Options, Program, makeService
 from twisted_gantry.twin.twin import ON_FREE_PORTS, Stepper, Twin, TwinSettings, build_twin
 from twisted_gantry.twin.world.world import World, WorldError
 from twisted_gantry.wire import etc
@@ -379,6 +379,22 @@ def test_make_service_builds_a_twin_on_the_reactor() -> None:
     """The service of the plugin is a whole twin, not yet listening."""
     options: Any = _OPTIONS()
     options.parseOptions([])
-    twin = makeService(options)
-    assert isinstance(twin, Twin)
-    assert set(twin.listeners) == {*FACES, "control"}
+    program = makeService(options)
+    assert isinstance(program, Program)
+    assert isinstance(program.twin, Twin)
+    assert set(program.twin.listeners) == {*FACES, "control"}
+
+
+async def test_a_program_that_cannot_listen_ends_with_one_line() -> None:
+    """Which face, where, and why; a daemon tells its parent by the exception."""
+    from twisted.internet import reactor
+
+    async with running() as site:
+        taken = f"tcp:{site.twin.port('etc')}:interface=127.0.0.1"
+        settings = TwinSettings(**{**ON_FREE_PORTS, "etc": taken})
+        for daemon, ends_by in ((False, SystemExit), (True, CannotListen)):
+            twin: Any = build_twin(settings, reactor, lambda: NOW)
+            program = Program(twin, daemon=daemon)
+            with pytest.raises(ends_by, match=f"etc cannot listen on {taken}"):
+                program.startService()
+            await twin.stopService()

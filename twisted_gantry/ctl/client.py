@@ -172,8 +172,8 @@ class _Watchdog:
 class Api:
     """The local API at `url`: `http://host:port`, `https://…` or `unix:/path`.
 
-    `timeout` is seconds for one answer. Nothing is followed: neither redirects nor proxies get to
-    see the password or the token.
+    `timeout` is seconds for one answer, `cannot_connect` the text for nobody there. Nothing is
+    followed: neither redirects nor proxies get to see the password or the token.
     """
 
     def __init__(
@@ -182,8 +182,9 @@ class Api:
         password: Secret | None = None,
         token: Secret | None = None,
         timeout: float = TIMEOUT,
+        cannot_connect: str = "cannot-connect",
     ) -> None:
-        self.timeout = timeout
+        self.timeout, self._cannot_connect = timeout, cannot_connect
         self._connect, self._base = _parse(url)
         self._authorization = _authorization(password, token)
         self.url = url
@@ -310,7 +311,7 @@ class Api:
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise self._error(
-                "cannot-connect", Exit.UNREACHABLE, sent=False, reason=reason
+                self._cannot_connect, Exit.UNREACHABLE, sent=False, reason=reason
             ) from None
 
     def _read(self, response: http.client.HTTPResponse) -> bytes:

@@ -67,7 +67,7 @@ def command(
     \b
       gantryctl command                         all that can be done · 列出命令
       gantryctl command ups1 BZOFF              mute the buzzer · 蜂鸣器静音
-      gantryctl command ups1 query --cmd QRI    ask the UPS · 查询
+      gantryctl command ups1 query --cmd QAD    ask the UPS · 查询
       gantryctl command ups1 set-password --new -
 
     A dangerous command asks first. A secret argument is `-` (asked for, not shown) or `@FILE`.

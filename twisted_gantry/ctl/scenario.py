@@ -73,7 +73,7 @@ def _twin_option(function: _F) -> _F:
 
 def _twin(session: Session, url: str) -> Api:
     # The gantry's password is none of the twin's business.
-    return Api(url, timeout=session.timeout)
+    return Api(url, timeout=session.timeout, cannot_connect="cannot-connect-twin")
 
 
 def _fit(api: Api, answer: Answer, shape: Callable[[], _T]) -> _T:
@@ -123,7 +123,7 @@ def run_command(session: Session, name: str, speed: float | None, twin_url: str)
     gantry, twin = session.api(), _twin(session, twin_url)
     gantry.get("/api/v1/site")  # a gantry that is not there is no fault of the scenario
     wish: dict[str, object] = {"name": name} if speed is None else {"name": name, "speed": speed}
-    with _stopped_with_us(twin):
+    with _stopped_with_us(session, twin):
         answer = twin.post(SCENARIO, wish)
         judge = _fit(twin, answer, lambda: Judge(answer.document, _patient(gantry), _getter(twin)))
         with _live(session) as show:
@@ -154,7 +154,7 @@ def _patient(api: Api) -> Get:
 
 
 @contextmanager
-def _stopped_with_us(twin: Api) -> Iterator[None]:
+def _stopped_with_us(session: Session, twin: Api) -> Iterator[None]:
     """Stop the scenario when somebody ends us: by Ctrl-C, or a script by SIGTERM, as `timeout`."""
     before = signal(SIGTERM, default_int_handler)
     try:
@@ -162,6 +162,7 @@ def _stopped_with_us(twin: Api) -> Iterator[None]:
     except KeyboardInterrupt:
         signal(SIGTERM, SIG_IGN)
         twin.delete(SCENARIO)
+        click.echo(session.texts("run-left"), err=True)
         raise
     finally:
         signal(SIGTERM, before)

@@ -96,8 +96,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "config-wrong": ("Problems: {count}.", "问题：{count} 个。"),
     "retried": ("{count} queued again.", "已重新排队 {count} 条。"),
     "retried-less": (
-        "{count} of {wanted} queued again; the others are not set aside.",
-        "{wanted} 条中有 {count} 条重新排队；其余并未搁置。",
+        "{count} of {wanted} queued again; the others are not set aside, or there are none such.",
+        "{wanted} 条中有 {count} 条重新排队；其余并未搁置或不存在。",
     ),
     "outcome": ("{result}: {target} {command}", "{result}：{target} {command}"),
     "outcome-detail": ("  detail: {detail}", "  说明：{detail}"),
@@ -141,6 +141,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "cannot-connect": (
         "cannot connect to {where}: {reason}. Is the gantry running? --url says where it is.",
         "无法连接 {where}：{reason}。门架程序是否在运行？用 --url 指定地址。",
+    ),
+    "cannot-connect-twin": (
+        "cannot connect to {where}: {reason}. Is the twin running? --twin says where it is.",
+        "无法连接 {where}：{reason}。模拟器是否在运行？用 --twin 指定地址。",
     ),
     "no-answer": (
         "{where} gave no answer within {seconds} s. --timeout allows it more.",

@@ -39,6 +39,10 @@ SCENARIO: Mapping[str, tuple[str, str]] = {
         "Not as expected: {met} of {count} expectations are met.",
         "不符合期望：{count} 项中符合 {met} 项。",
     ),
+    "run-left": (
+        "Stopped: its faults have ended, the world stays as it is.",
+        "已停止：其故障已结束，模拟世界保持现状。",
+    ),
     "run-none": ("No scenario has run.", "没有运行过场景。"),
     "scenario-line": (
         "{name}  {title}  {length} s, at speed {fastest} at the most",

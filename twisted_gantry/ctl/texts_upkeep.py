@@ -21,8 +21,8 @@ UPKEEP: Mapping[str, tuple[str, str]] = {
     # outbox drop
     "dropped-now": ("{count} dropped.", "已丢弃 {count} 条。"),
     "dropped-less": (
-        "{count} of {wanted} dropped; the others are not set aside.",
-        "{wanted} 条中丢弃 {count} 条；其余并未搁置。",
+        "{count} of {wanted} dropped; the others are not set aside, or there are none such.",
+        "{wanted} 条中丢弃 {count} 条；其余并未搁置或不存在。",
     ),
     "reports-by-id": ("the reports {ids}", "上报 {ids}"),
     "reports-set-aside": ("all that was set aside of {uplink}", "{uplink} 被搁置的全部上报"),

@@ -24,6 +24,7 @@ from twisted_gantry.devices.upscard_commands import (
 )
 from twisted_gantry.devices.upscard_points import BATTERY_REMAINING, LIVE, POINTS, RATED
 from twisted_gantry.devices.upscard_tcp import TcpLink
+from twisted_gantry.net.endpoints import wrong_client
 from twisted_gantry.net.reconnect import Backoff
 from twisted_gantry.net.repeated import Repeated
 from twisted_gantry.net.service import NamedService
@@ -361,12 +362,9 @@ class _UpsCardKind:
 
     def build(self, name: str, settings: UpsCardSettings, context: DeviceContext) -> UpsCard:
         settings.check()
-        try:
-            endpoint = clientFromString(context.reactor, settings.address)
-        except (ValueError, TypeError, KeyError, IndexError, OSError, RuntimeError):
-            raise WrongSetting(
-                "address", f"no client endpoint such as tcp:192.168.1.20:2390: {settings.address!r}"
-            ) from None
+        if wrong := wrong_client(settings.address, "tcp:192.168.1.20:2390"):
+            raise WrongSetting("address", wrong)
+        endpoint = clientFromString(context.reactor, settings.address)
         backoff = Backoff(RECONNECT_FIRST, RECONNECT_MOST, context.random.random)
 
         def link(card: UpsCard) -> TcpLink:

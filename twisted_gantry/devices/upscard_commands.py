@@ -158,6 +158,9 @@ class CardCommands:
         ending = await self._send(cmd)
         if not isinstance(ending, Result):
             return _unanswered(ending)
+        if ending.value.strip() == "(FAILED":
+            why = f"the UPS answers (FAILED to {cmd}: it knows no such query, or cannot"
+            return CommandResult(Outcome.FAILED, why, ending.value)
         return CommandResult(Outcome.DONE, value=ending.value)
 
     async def _set_password(self, new: str) -> CommandResult:

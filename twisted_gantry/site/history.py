@@ -38,7 +38,7 @@ class Series:
 class IHistory(Interface):
     """What the points were. A Deferred fails when the disk does."""
 
-    found = Attribute("What the start found, a sequence of texts for the log and an alarm.")
+    found = Attribute("What the start found, a sequence of texts with `en` and `zh`.")
 
     def add(samples: Sequence[Sample]) -> Deferred[None]:  # noqa: N805
         """Keep samples; they may come late, and a later one of the same moment wins.

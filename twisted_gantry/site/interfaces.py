@@ -235,7 +235,7 @@ class IStore(Interface):
     Each of them fails when the disk does.
     """
 
-    found = Attribute("What the last start found, a sequence of texts for the log and an alarm.")
+    found = Attribute("What the last start found, a sequence of texts with `en` and `zh`.")
 
     def add_report(
         uplink: str,

@@ -1,9 +1,18 @@
 """What both files of the store have in common: opened, migrated, moved aside when corrupt."""
 
+import os
 import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import NamedTuple
+
+
+class Found(NamedTuple):
+    """What was found at the start, for people."""
+
+    en: str
+    zh: str
 
 
 class Unusable(Exception):
@@ -21,6 +30,7 @@ def opened(
     A landed migration is never changed, the next is appended. `otherwise` is what to do instead of
     installing the newer version that wrote the file. Raises Unusable, and what `prepare` does.
     """
+    _make_private(path)
     # The one thread that uses the connection is not the one that opens it.
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
     try:
@@ -29,8 +39,20 @@ def opened(
     except BaseException:
         db.close()
         raise
-    path.chmod(0o600)
     return db
+
+
+def _make_private(path: Path) -> None:
+    """Let nobody else read the file, nor what SQLite lays beside it: that is as private as it is.
+
+    What cannot be opened SQLite will tell of.
+    """
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.fchmod(descriptor, 0o600)
+        finally:
+            os.close(descriptor)
 
 
 def _migrate(db: sqlite3.Connection, path: Path, migrations: Sequence[str], otherwise: str) -> None:
@@ -48,11 +70,14 @@ def _migrate(db: sqlite3.Connection, path: Path, migrations: Sequence[str], othe
             )
 
 
-def moved_aside(path: Path, now: float, reason: object) -> str:
+def moved_aside(path: Path, now: float, reason: object) -> Found:
     """Move a corrupt file away, with what SQLite keeps beside it; returns what to tell of it."""
     aside = f"{path.name}.corrupt-{int(now)}"
     for suffix in ("", "-wal", "-shm"):
         part = path.with_name(path.name + suffix)
         if part.exists():
             part.rename(path.with_name(aside + suffix))
-    return f"{path.name} was corrupt ({reason}); it is kept as {aside}, and an empty one was begun"
+    return Found(
+        f"{path.name} was corrupt ({reason}); it is kept as {aside}, and an empty one was begun",
+        f"{path.name}已损坏({reason}),原文件保留为{aside},已新建空库",
+    )

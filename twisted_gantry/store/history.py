@@ -13,6 +13,7 @@ from zope.interface import implementer
 
 from twisted_gantry.site.history import IHistory, Sample, Series
 from twisted_gantry.store import history_rollup
+from twisted_gantry.store.database import Found
 from twisted_gantry.store.history_query import Query, fitting_step
 from twisted_gantry.store.history_schema import MAX_POINTS, open_database, suspect
 from twisted_gantry.store.writer import ThreadWriter, Writer
@@ -47,7 +48,7 @@ class SqliteHistory:
         writer: Writer,
         now: Callable[[], float],
         hold: float,
-        found: Sequence[str] = (),
+        found: Sequence[Found] = (),
         failed: Callable[[BaseException], None] = lambda _: None,
     ) -> None:
         self.found = tuple(found)

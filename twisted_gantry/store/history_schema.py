@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from twisted_gantry.store.database import Unusable, moved_aside, opened
+from twisted_gantry.store.database import Found, Unusable, moved_aside, opened
 
 FILE = "history.db"
 SUSPECT = "history.db.suspect"
@@ -42,7 +42,7 @@ MIGRATIONS = (
 )
 
 
-def open_database(folder: Path, now: Callable[[], float]) -> tuple[sqlite3.Connection, list[str]]:
+def open_database(folder: Path, now: Callable[[], float]) -> tuple[sqlite3.Connection, list[Found]]:
     """Open the file in `folder`, which must be locked, and bring it up to date.
 
     Returns the connection, and what was found: a corrupt file is moved aside and replaced.

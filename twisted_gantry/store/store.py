@@ -16,7 +16,7 @@ from twisted_gantry.site.latency import Latency
 from twisted_gantry.site.stored import AuditEntry, Cap, Ledger, Report, StoredCard
 from twisted_gantry.store import history_schema, outbox
 from twisted_gantry.store.backup import Backups
-from twisted_gantry.store.database import Unusable
+from twisted_gantry.store.database import Found, Unusable
 from twisted_gantry.store.schema import FILE, ended_unclean, lock, open_database
 from twisted_gantry.store.writer import ThreadWriter, Writer
 
@@ -47,7 +47,7 @@ class SqliteStore:
         self,
         writer: Writer,
         now: Callable[[], float],
-        found: Sequence[str] = (),
+        found: Sequence[Found] = (),
         lock_file: IO[str] | None = None,
         backups: Backups | None = None,
     ) -> None:
@@ -267,9 +267,17 @@ def open_store(folder: Path, reactor: IReactorFromThreads, now: Callable[[], flo
     if last:
         [(waiting,)] = db.execute("SELECT count(*) FROM outbox WHERE state = 'queued'").fetchall()
         found.append(
-            f"process {last} did not end in order (killed, or a power cut); its data is whole, "
-            f"{waiting} reports wait to be sent"
+            Found(
+                f"process {last} did not end in order (killed, or a power cut); its data is "
+                f"whole, {waiting} reports waited to be sent",
+                f"进程{last}异常结束(被终止或断电);数据完整,当时有{waiting}条上报待发送",
+            )
         )
     if interrupted:
-        found.append(f"{interrupted} commands had no outcome when the program last ended")
+        found.append(
+            Found(
+                f"{interrupted} commands had no outcome when the program last ended",
+                f"程序上次结束时有{interrupted}条命令没有结果",
+            )
+        )
     return SqliteStore(ThreadWriter(db, reactor), now, found, lock_file, Backups(folder, reactor))

@@ -1,19 +1,21 @@
 """`twistd gantry-twin`: options to settings, settings to a service."""
 
 import random
+import re
+import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from time import time
 from typing import Any, cast
 
-from twisted.application.service import IService
+from twisted.application.service import IService, MultiService
 from twisted.internet.endpoints import serverFromString
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from twisted_gantry.net.clock import make_monotonic
-from twisted_gantry.net.listener import Listener
+from twisted_gantry.net.listener import CannotListen, Listener
 from twisted_gantry.net.record import BrokenRecording
 from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.twin.fleet import FleetSettings, build_fleet, raise_open_files
@@ -103,7 +105,7 @@ def _recorded(path: str, device: str) -> Recorded:
 def _fleet(options: Options) -> FleetSettings:
     try:
         settings = FleetSettings(
-            gantries=int(options["fleet"]),
+            gantries=_count(options["fleet"]),
             platform=options["platform"],
             cloud=options["cloud"],
             auth=options["auth"],
@@ -118,6 +120,12 @@ def _fleet(options: Options) -> FleetSettings:
     except ValueError as error:  # a bad number, or a limit that is too low
         raise UsageError(f"--fleet: {error}") from None
     return settings
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise ValueError(f"{text!r} is no number of gantries")
+    return int(text)
 
 
 def _endpoint(text: str, option: str) -> str:
@@ -177,8 +185,39 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield f"{prefix}{key}", value
 
 
+class Program(MultiService):
+    """A twin as a program. What an operator can mend ends it with one line.
+
+    The parent of a `daemon` hears of an exception, of an exit it does not.
+    """
+
+    def __init__(self, twin: IService, *, daemon: bool) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.twin, self._daemon = twin, daemon
+        twin.setServiceParent(self)
+
+    def privilegedStartService(self) -> None:
+        self._start(super().privilegedStartService)
+
+    def startService(self) -> None:
+        self._start(super().startService)
+
+    def _start(self, start: Callable[[], object]) -> None:
+        try:
+            start()
+        except CannotListen as error:
+            if self._daemon:
+                raise
+            sys.exit(f"gantry-twin: {error}")
+
+
 def makeService(options: Options) -> IService:
     """Build the service, on the reactor of the process."""
+    daemon = options.parent is not None and not options.parent["nodaemon"]
+    return cast("IService", Program(_service(options), daemon=daemon))
+
+
+def _service(options: Options) -> IService:
     from twisted.internet import reactor
 
     make_monotonic(reactor)
