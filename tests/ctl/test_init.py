@@ -49,6 +49,9 @@ def test_yes(ctl: Ctl, here: Path) -> None:
     result = ctl("init", "--yes")
     assert result.exit_code == 0
     assert "twistd -n gantry --config site.toml" in result.stdout
+    assert "give --id" in result.stdout
+    assert "--id" not in ctl("init", "other.toml", "--yes", "--id", "G1").stdout
+    (here / "other.toml").unlink()
     assert [each.name for each in here.iterdir()] == ["site.toml"]
     assert check_file(here / "site.toml") == []
     assert ctl("check", "site.toml").exit_code == 0

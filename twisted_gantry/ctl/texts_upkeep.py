@@ -74,6 +74,10 @@ UPKEEP: Mapping[str, tuple[str, str]] = {
         "{file} is written. `twistd -n gantry --config {file}` runs it.",
         "已写入 {file}。用 `twistd -n gantry --config {file}` 运行。",
     ),
+    "init-whose": (
+        "The gantry's number in it, {id}, is nobody's: put the right one there, or give --id.",
+        "其中门架编号 {id} 为占位值，请改为实际编号，或使用 --id。",
+    ),
     "init-secret": ("{file} holds a secret of it.", "{file} 保存其密码。"),
     "ask-id": ("Number of the gantry", "门架编号"),
     "ask-name": ("A name for people (may be empty)", "门架名称（可为空）"),
