@@ -13,6 +13,7 @@ from tests.daemon.rig import opened
 from tests.daemon.test_devices import Devices
 from twisted_gantry.twin.faults import FACES, FaultError
 
+SECONDS = 150
 # Of each kind one; what a face has no meaning for is rolled anew.
 FAULTS: list[dict[str, Any]] = [
     {"delay": 1.0},
@@ -89,17 +90,14 @@ def site(tmp_path: Path) -> Iterator[Site]:
         yield made
 
 
-@pytest.mark.parametrize(
-    "seconds", [10, pytest.param(150, marks=[pytest.mark.long, pytest.mark.timeout(400)])]
-)
-async def test_whatever_the_peers_do_all_comes_back_and_nothing_is_lost(
-    site: Site, seconds: int
-) -> None:
+@pytest.mark.long
+@pytest.mark.timeout(400)
+async def test_whatever_the_peers_do_all_comes_back_and_nothing_is_lost(site: Site) -> None:
     """Afterwards all devices are online, all that was stored was delivered, once and in order."""
     dice = random.Random(7)
     daemon = site.start()
     await site.online()
-    for _ in range(2 * seconds):
+    for _ in range(2 * SECONDS):
         site.misbehave(dice)
         await deferLater(site.reactor, 0.5)
     for face in FACES:
@@ -113,7 +111,7 @@ async def test_whatever_the_peers_do_all_comes_back_and_nothing_is_lost(
 
     await until(site.reactor, "the outbox to drain", drained, 100.0)
     ledgers = await site.ledgers()
-    assert ledgers["etc"]["created"] > seconds
+    assert ledgers["etc"]["created"] > SECONDS
     for ledger in ledgers.values():
         # Reports go on: of those that are on their way one may be queued again by now.
         assert ledger["created"] == ledger["delivered"] + ledger["queued"]

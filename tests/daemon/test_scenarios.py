@@ -110,11 +110,10 @@ class Group:
     names: Sequence[str]
 
 
-SHORT = (
-    Group(200, ["mains-failure", "door-forced", "smoke"]),
-    Group(2.5, ["card-hangs"]),
-)
+SHORT = (Group(200, ["door-forced", "smoke"]),)
 LONG = (
+    Group(200, ["mains-failure"]),
+    Group(2.5, ["card-hangs"]),
     Group(720, ["hot-summer-day"]),
     Group(720, ["platform-down-for-a-day"]),
     Group(60, ["brown-out", "phase-loss", "battery-worn-out", "overload", "flood", "bms-trips"]),
