@@ -1,8 +1,8 @@
 """The configuration: TOML, checked whole, into settings. Shapes: DESIGN.md, "Configuration"."""
 
-import os
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from random import Random
@@ -16,6 +16,7 @@ from zope.interface import implementer
 from twisted_gantry import config_checks as checks
 from twisted_gantry.config_cabinets import read_cabinets
 from twisted_gantry.config_interlocks import read_interlocks
+from twisted_gantry.config_secrets import read_secret
 from twisted_gantry.config_settings import (
     DeviceEntry,
     GantrySettings,
@@ -27,7 +28,6 @@ from twisted_gantry.config_tables import ConfigError, Document, Problem, shown
 from twisted_gantry.config_tables import Path as Place
 from twisted_gantry.logs import LogSettings
 from twisted_gantry.manhole import ManholeSettings
-from twisted_gantry.net.endpoints import same_port
 from twisted_gantry.record import RecordSettings
 from twisted_gantry.site.catalogue import Catalogue
 from twisted_gantry.site.interfaces import (
@@ -78,8 +78,6 @@ _TEST_CODE = (
 )
 _S = TypeVar("_S", bound=msgspec.Struct)
 
-_SHAPE_OF_SECRETS = 'must be a text, { env = "NAME" } or { file = "PATH" }'
-
 
 @implementer(ICallbackHost)
 class _NoCallbacks:
@@ -94,38 +92,13 @@ class _Reader:
     """Reads one document; what is wrong gathers there."""
 
     def __init__(self, document: Document, folder: Path) -> None:
-        self.document, self._folder = document, folder
+        self.document, self.secret = document, partial(read_secret, folder)
         self._kinds: Mapping[str, EntryPoint] = {
             each.name: each for each in entry_points(group=DEVICE_KINDS)
         }
         # The devices that were tried, and their points.
         self._tried: dict[str, tuple[IDevice, Place]] = {}
         self._points = Points(Catalogue(), lambda: 0.0)
-
-    def secret(self, value: Any) -> Secret:
-        """Return what a secret key holds. Raises ValueError, which never shows it."""
-        if isinstance(value, str) and value:
-            return Secret(value)
-        if not (isinstance(value, dict) and len(value) == 1):
-            empty = isinstance(value, str)
-            raise ValueError("must not be empty" if empty else _SHAPE_OF_SECRETS)
-        [(source, name)] = value.items()
-        if source not in {"env", "file"} or not isinstance(name, str):
-            raise ValueError(_SHAPE_OF_SECRETS)
-        if source == "env":
-            text = os.environ.get(name, "")
-            if not text:
-                raise ValueError(f"the environment has no {name}")
-            return Secret(text)
-        path = self._folder / os.path.expandvars(name)  # $CREDENTIALS_DIRECTORY
-        try:
-            text = path.read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-            raise ValueError(f"the file {path} cannot be read: {reason}") from None
-        if not text:
-            raise ValueError(f"the file {path} is empty")
-        return Secret(text)
 
     def settings(self) -> Settings | None:
         """Read it all; None if anything is wrong."""
@@ -156,7 +129,18 @@ class _Reader:
         manhole = self._table(root, ("manhole",), ManholeSettings)
         if manhole is not None:
             self._complain(("manhole", "listen"), manhole.wrong_listen())
-        self._check_ports(remote, monitor, web, manhole)
+        listening = {
+            name: table.listen
+            for name, table in (
+                ("remotecontrol", remote),
+                ("monitor", monitor),
+                ("web", web),
+                ("manhole", manhole),
+            )
+            if table is not None
+        }
+        for name, wrong in checks.wrong_ports(listening):
+            document.wrong((name, "listen"), wrong)
         log = self._table(root, ("log",), LogSettings)
         history = self._table(root, ("history",), HistorySettings)
         record = self._table(root, ("record",), RecordSettings)
@@ -354,19 +338,6 @@ class _Reader:
         else:
             self._check_code(path, remote.listen, remote.auth, test_auth)
         return remote
-
-    def _check_ports(self, *listening: RemoteControlSettings | MonitorSettings | Any) -> None:
-        """Check that no two listen on one port."""
-        names = ("remotecontrol", "monitor", "web", "manhole")
-        places = [
-            (name, each.listen)
-            for name, each in zip(names, listening, strict=True)
-            if each is not None
-        ]
-        for at, (name, listen) in enumerate(places):
-            for other, taken in places[:at]:
-                if same_port(listen, taken):
-                    self.document.wrong((name, "listen"), f"[{other}] listens there: {taken}")
 
     def _monitor(self, test_auth: bool) -> MonitorSettings | None:
         path = ("monitor",)

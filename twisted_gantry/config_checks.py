@@ -1,11 +1,11 @@
 """Checks of single values of a configuration; each returns what is wrong, empty if nothing is."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from twisted_gantry.net.addresses import is_loopback, network
-from twisted_gantry.net.endpoints import wrong_client, wrong_server
+from twisted_gantry.net.endpoints import same_port, wrong_client, wrong_server
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.web.access import needs_password
 from twisted_gantry.wire.etc import TEST_AUTH
@@ -46,6 +46,16 @@ def wrong_web(endpoint: str, *, has_password: bool) -> str:
             "or interface=127.0.0.1"
         )
     return wrong
+
+
+def wrong_ports(listening: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Check that no two tables listen on one port; yields the later table, and what is wrong."""
+    before: dict[str, str] = {}
+    for name, endpoint in listening.items():
+        for other, taken in before.items():
+            if same_port(endpoint, taken):
+                yield name, f"[{other}] listens there: {taken}"
+        before[name] = endpoint
 
 
 def wrong_address(endpoint: str) -> str:

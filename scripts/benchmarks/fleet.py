@@ -8,7 +8,6 @@ spread evenly.
 import argparse
 import gc
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -29,7 +28,14 @@ from twisted.web.server import Request
 from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure, on_reactor
 from twisted_gantry.net.http_server import Limits, bounded_site
-from twisted_gantry.twin.fleet import FleetSettings, build_fleet, raise_open_files
+from twisted_gantry.net.open_files import open_files
+from twisted_gantry.twin.fleet import (
+    MAX_GANTRIES,
+    SPARE_FILES,
+    FleetSettings,
+    build_fleet,
+    raise_open_files,
+)
 from twisted_gantry.wire import etc, fogslink
 from twisted_gantry.wire.etc_reports import decode_report
 
@@ -98,8 +104,7 @@ class Cloud(LineOnlyReceiver):
 async def peers(reactor: Any) -> None:
     """Serve until killed; prints the two ports."""
     gc.disable()  # its pauses would show as latencies
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
+    open_files(MAX_GANTRIES + SPARE_FILES)
     site = bounded_site(Monitor().app.resource(), reactor, Limits(connections=512), Counter())
     monitor = reactor.listenTCP(0, site, backlog=512, interface="127.0.0.1")
     cloud = reactor.listenTCP(0, Factory.forProtocol(Cloud), backlog=512, interface="127.0.0.1")

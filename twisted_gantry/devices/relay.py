@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_gantry.devices.relay_link import LONGEST_BYTES, NotConfirmed, NotReached, RelayLink
+from twisted_gantry.net.endpoints import wrong_client
 from twisted_gantry.net.reconnect import Backoff
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.site.alarms import Read, Rule, Severity
@@ -58,6 +59,7 @@ RULES = (
     Rule("power-off", Severity.CRITICAL, "the power is off", "继电器断电,尚未恢复供电", _is_off),
 )
 
+_EXAMPLE = "tcp:192.168.1.40:8080"
 _TCP = re.compile(r"tcp:(host=)?(?P<host>([^:=\\]|\\:)+):(port=)?(?P<port>[0-9]{1,5})(:.*)?")
 
 
@@ -294,16 +296,12 @@ class _RelayKind:
         if _bytes(settings, "on") == _bytes(settings, "off"):
             raise WrongSetting("off", "is the same as on")
         confirm = _bytes(settings, "confirm", least=0)
+        if wrong := wrong_client(settings.address, _EXAMPLE):
+            raise WrongSetting("address", wrong)
         found = _TCP.fullmatch(settings.address)
-        wrong = WrongSetting(
-            "address", f"no client endpoint such as tcp:192.168.1.40:8080: {settings.address!r}"
-        )
-        if found is None or not 0 < int(found["port"]) < 65_536:
-            raise wrong
-        try:
-            endpoint = clientFromString(context.reactor, settings.address)
-        except (ValueError, TypeError, KeyError, IndexError, OSError, RuntimeError):
-            raise wrong from None
+        if found is None:  # it has no place that the platform could name
+            raise WrongSetting("address", f"must be like {_EXAMPLE}; it is {settings.address!r}")
+        endpoint = clientFromString(context.reactor, settings.address)
         place = (found["host"].replace("\\:", ":"), int(found["port"]))
         link = RelayLink(context.tap.endpoint(endpoint), confirm, context.reactor)
         return Relay(name, settings, context, link, place)

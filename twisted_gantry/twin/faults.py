@@ -87,6 +87,11 @@ class Settings(
     lasting: Annotated[float, msgspec.Meta(gt=0, le=_LONGEST)] | None = None
 
     @property
+    def refuses(self) -> bool:
+        """Whether connections are closed when they come: a frozen face closes none."""
+        return self.refuse and not self.frozen
+
+    @property
     def acts(self) -> bool:
         """Whether what is asked for is done, whatever becomes of the answer."""
         return self.http_status is None and self.code is None and not self.busy

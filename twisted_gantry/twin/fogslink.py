@@ -265,8 +265,7 @@ class CloudFactory(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """Accept a session; None closes the connection at once."""
-        faults = self.cloud.manners.faults
-        if (faults.refuse and not faults.frozen) or self.cloud.full:
+        if self.cloud.manners.faults.refuses or self.cloud.full:
             self.cloud.counts["refused"] += 1
             return None
         self.cloud.counts["connections"] += 1

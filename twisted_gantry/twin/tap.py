@@ -15,6 +15,7 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from twisted_gantry.net.clock import make_monotonic
+from twisted_gantry.net.endpoints import wrong_server
 from twisted_gantry.net.listener import CannotListen, Listener
 from twisted_gantry.net.record import BrokenRecording
 from twisted_gantry.net.service import ServiceGroup
@@ -129,11 +130,8 @@ def _count(text: str) -> int:
 
 
 def _endpoint(text: str, option: str) -> str:
-    unused: Any = None  # an endpoint needs its reactor to listen, not to be read
-    try:
-        serverFromString(unused, text)
-    except (ValueError, TypeError, OSError) as error:
-        raise UsageError(f"{option}: {text!r} is no endpoint: {error}") from None
+    if wrong := wrong_server(text, TwinSettings().control):
+        raise UsageError(f"{option}: {wrong}")
     return text
 
 

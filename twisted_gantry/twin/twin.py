@@ -277,7 +277,7 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
 
 
 def _crowd() -> int:
-    """Return how many sessions of any gantries this process can bear."""
+    """Let this process open files for a crowd; returns how many sessions it can bear."""
     return max(open_files(MOST_GANTRIES + OTHER_FILES) - OTHER_FILES, MAX_SESSIONS)
 
 

@@ -236,8 +236,7 @@ class UpsCardFactory(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """Accept a session; None closes the connection at once."""
-        faults = self._manners.faults
-        if (faults.refuse and not faults.frozen) or len(self.sessions) >= MAX_SESSIONS:
+        if self._manners.faults.refuses or len(self.sessions) >= MAX_SESSIONS:
             self.counts["refused"] += 1
             return None
         self.counts["connections"] += 1

@@ -1,0 +1,38 @@
+"""Secrets in a configuration: as they stand, from the environment, or from a file."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from twisted_gantry.site.secret import Secret
+
+_SHAPE = 'must be a text, { env = "NAME" } or { file = "PATH" }'
+
+
+def read_secret(folder: Path, value: Any) -> Secret:
+    """Return what a secret key holds; relative files are in `folder`.
+
+    Raises ValueError, which never shows it.
+    """
+    if isinstance(value, str) and value:
+        return Secret(value)
+    if not (isinstance(value, dict) and len(value) == 1):
+        empty = isinstance(value, str)
+        raise ValueError("must not be empty" if empty else _SHAPE)
+    [(source, name)] = value.items()
+    if source not in {"env", "file"} or not isinstance(name, str):
+        raise ValueError(_SHAPE)
+    if source == "env":
+        text = os.environ.get(name, "")
+        if not text:
+            raise ValueError(f"the environment has no {name}")
+        return Secret(text)
+    path = folder / os.path.expandvars(name)  # $CREDENTIALS_DIRECTORY
+    try:
+        text = path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ValueError(f"the file {path} cannot be read: {reason}") from None
+    if not text:
+        raise ValueError(f"the file {path} is empty")
+    return Secret(text)
