@@ -46,8 +46,8 @@ from twisted_gantry.web.access import needs_password
 from twisted_gantry.web.access_secrets import wrong_secret
 from twisted_gantry.web.monitor import MonitorSettings
 from twisted_gantry.web.remotecontrol import RemoteControlSettings, wrong_settings
-from twisted_gantry.wire.etc import TEST_AUTH
-from twisted_gantry.wire.fogslink import is_channel
+from twisted_gantry.wire.etc.envelope import TEST_AUTH
+from twisted_gantry.wire.fogslink.messages import is_channel
 
 DEVICE_KINDS = "twisted_gantry.devices"
 """The group of entry points in which kinds of device are found."""

@@ -8,7 +8,7 @@ from twisted_gantry.net.addresses import is_loopback, network
 from twisted_gantry.net.endpoints import same_port, wrong_client, wrong_server
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.web.access import needs_password
-from twisted_gantry.wire.etc import TEST_AUTH
+from twisted_gantry.wire.etc.envelope import TEST_AUTH
 
 
 def wrong_zone(name: str) -> str:

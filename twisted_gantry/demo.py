@@ -1,6 +1,6 @@
 """The configuration of `--demo`: the site that the twin simulates."""
 
-from twisted_gantry.wire.etc import TEST_AUTH
+from twisted_gantry.wire.etc.envelope import TEST_AUTH
 
 # As DESIGN.md describes it; the credentials are the twin's.
 DEMO = f"""

@@ -35,7 +35,7 @@ from twisted_gantry.record_pseudonyms import Pseudonyms
 from twisted_gantry.site.interfaces import ITap
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.wire.errors import FrameTooLong
-from twisted_gantry.wire.etc import FIELDS_KEY, Method
+from twisted_gantry.wire.etc.envelope import FIELDS_KEY, Method
 from twisted_gantry.wire.frames import ObjectFramer
 
 # Kinds whose messages over TCP are JSON objects; of others each read is a line.

@@ -13,8 +13,8 @@ from ipaddress import ip_address
 from urllib.parse import quote, unquote_plus
 
 from twisted_gantry.record_pseudonyms import Pseudonyms
-from twisted_gantry.wire.etc import Sentinel
-from twisted_gantry.wire.upscard import CLEAR_PASSWORD
+from twisted_gantry.wire.etc.envelope import Sentinel
+from twisted_gantry.wire.upscard.messages import CLEAR_PASSWORD
 
 HIDDEN = "***"
 LEAST = 4

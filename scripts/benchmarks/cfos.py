@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from scripts.benchmarks.report import bar, figure
-from twisted_gantry.wire.cfos_values import decode_dev_info
+from twisted_gantry.wire.cfos.values import decode_dev_info
 
 DEVICES = 10
 ROUNDS, REPEATS = 200, 7

@@ -37,7 +37,7 @@ from twisted_gantry.twin.faults import Faults
 from twisted_gantry.twin.fogslink import Cloud, CloudFactory
 from twisted_gantry.uplinks.fogslink import LAST_PACK, NAME, FogslinkSettings, fogslink_uplink
 from twisted_gantry.uplinks.fogslink_sender import PACK
-from twisted_gantry.wire.fogslink import (
+from twisted_gantry.wire.fogslink.messages import (
     DELIMITER,
     Authenticate,
     Authenticated,

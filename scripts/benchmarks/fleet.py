@@ -36,8 +36,9 @@ from twisted_gantry.twin.fleet import (
     build_fleet,
     raise_open_files,
 )
-from twisted_gantry.wire import etc, fogslink
-from twisted_gantry.wire.etc_reports import decode_report
+from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.reports import decode_report
+from twisted_gantry.wire.fogslink import messages as fogslink
 
 GANTRIES, WATCH_S, SETTLE_S = 5000, 60.0, 6.0
 PERIOD_S, CONNECT_RATE = 300.0, 200.0

@@ -29,7 +29,7 @@ from twisted_gantry.site.site import Site
 from twisted_gantry.site.status import Status
 from twisted_gantry.store.store import open_store
 from twisted_gantry.web.remotecontrol import RemoteControl, RemoteControlSettings
-from twisted_gantry.wire.etc import Method, decode_answer, encode_request, signed_headers
+from twisted_gantry.wire.etc.envelope import Method, decode_answer, encode_request, signed_headers
 
 STALLED, REQUESTS, ROUNDS = 200, 60, 3
 GANTRY, AUTH = "G000211001002110010", "benchmark"

@@ -10,7 +10,7 @@ from twisted_gantry import ctl
 from twisted_gantry.ctl.errors import Trouble
 from twisted_gantry.ctl.texts import TEXTS, WORDS, Texts, preferred
 from twisted_gantry.devices.upscard_points import LABELS
-from twisted_gantry.wire.upscard_values import LIVE_UNITS, RATED_UNITS, STATUS_NAMES
+from twisted_gantry.wire.upscard.values import LIVE_UNITS, RATED_UNITS, STATUS_NAMES
 
 SOURCES = sorted(Path(str(ctl.__file__)).parent.glob("*.py"))
 # Functions whose first argument is the key of a text.

@@ -11,7 +11,7 @@ from twisted.internet.task import LoopingCall, deferLater
 from tests.daemon.process import outbox_rows, until
 from tests.daemon.rig import Rig, opened
 from twisted_gantry.twin.faults import FOGSLINK
-from twisted_gantry.wire.fogslink import Item, Pack, decode_request
+from twisted_gantry.wire.fogslink.messages import Item, Pack, decode_request
 
 KEY = "kX7-secret-key"
 # Three packs a period, three more for each change.

@@ -24,7 +24,7 @@ from tests.daemon.process import (
 )
 from tests.daemon.rig import Rig, opened
 from twisted_gantry.twin.faults import ETC
-from twisted_gantry.wire.lenient import dumps
+from twisted_gantry.wire.json import dumps
 
 
 class Gantry(Rig):

@@ -27,7 +27,7 @@ from twisted.internet.threads import deferToThread
 
 from tests.daemon.process import AUTH, free_port
 from tests.daemon.rig import Rig, opened
-from twisted_gantry.wire.etc import AUTH_HEADER, FIELDS_KEY, MD5_HEADER, Method, digest
+from twisted_gantry.wire.etc.envelope import AUTH_HEADER, FIELDS_KEY, MD5_HEADER, Method, digest
 
 GANTRY = "G000211001002110010"
 GROUPS = (

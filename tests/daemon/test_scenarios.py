@@ -25,7 +25,7 @@ from twisted_gantry.ctl.scenario import follow
 from twisted_gantry.ctl.scenario_judge import SCENARIO, Judge
 from twisted_gantry.twin.scenario import load_scenario, scenario_names
 from twisted_gantry.wire.bms import OperatingStatus
-from twisted_gantry.wire.upscard_values import decode_live
+from twisted_gantry.wire.upscard.values import decode_live
 
 # As the demo is, with shorter periods: the scenarios can run faster than they are made for.
 SITE = """

@@ -20,9 +20,9 @@ from twisted_gantry.net.http_client import BoundedClient
 from twisted_gantry.site import commands
 from twisted_gantry.site.command_types import CommandResult
 from twisted_gantry.site.secret import Secret
-from twisted_gantry.wire import etc
-from twisted_gantry.wire.etc_commands import Cmd, Control, decode_control
-from twisted_gantry.wire.lenient import as_text, loads
+from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.commands import Cmd, Control, decode_control
+from twisted_gantry.wire.json import as_text, loads
 
 AUTH = "hunter2-code"
 URL = "http://cabinet.test:3699/remotecontrol.do"

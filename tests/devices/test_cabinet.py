@@ -18,9 +18,9 @@ from twisted_gantry.site.alarms import Alarm
 from twisted_gantry.site.interfaces import IDeviceKind, IUploader, WrongSetting
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.wire.errors import BadMessage
-from twisted_gantry.wire.etc import Code
-from twisted_gantry.wire.etc_reports import Cabinet
-from twisted_gantry.wire.etc_uploads import GROUPS
+from twisted_gantry.wire.etc.envelope import Code
+from twisted_gantry.wire.etc.reports import Cabinet
+from twisted_gantry.wire.etc.uploads import GROUPS
 
 COOLERS: list[Any] = SAMPLE["airConditioners"]
 

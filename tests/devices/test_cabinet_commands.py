@@ -8,8 +8,8 @@ import pytest
 from tests.devices.cabinet_rig import AUTH, Rig
 from twisted_gantry.devices.cabinet_commands import COMMANDS
 from twisted_gantry.site.command_types import Outcome
-from twisted_gantry.wire.etc import Code
-from twisted_gantry.wire.etc_commands import Cmd
+from twisted_gantry.wire.etc.commands import Cmd
+from twisted_gantry.wire.etc.envelope import Code
 
 DONE, FAILED, REFUSED, TIMEOUT = Outcome.DONE, Outcome.FAILED, Outcome.REFUSED, Outcome.TIMEOUT
 

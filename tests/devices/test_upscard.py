@@ -26,7 +26,7 @@ from twisted_gantry.site.command_types import CommandResult, Outcome
 from twisted_gantry.site.interfaces import IBatteryTester, IDevice, IDeviceKind
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.status import State
-from twisted_gantry.wire.upscard import Result
+from twisted_gantry.wire.upscard.messages import Result
 
 
 @pytest.fixture(params=WAYS)

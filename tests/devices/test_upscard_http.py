@@ -30,7 +30,7 @@ from twisted_gantry.site.command_types import Outcome
 from twisted_gantry.site.interfaces import WrongSetting
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.status import State
-from twisted_gantry.wire.upscard import Refusal, Result
+from twisted_gantry.wire.upscard.messages import Refusal, Result
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from tests.devices.upscard_rigs import LIVE, Rig, Script, ScriptFactory, ScriptRig, TwinRig, outcome
 from twisted_gantry.site.command_types import Outcome
 from twisted_gantry.site.status import State
-from twisted_gantry.wire.upscard import Result
+from twisted_gantry.wire.upscard.messages import Result
 
 
 @pytest.fixture

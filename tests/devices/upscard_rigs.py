@@ -30,8 +30,8 @@ from twisted_gantry.twin.upscard_http import UpsHttpFace
 from twisted_gantry.twin.world.world import World
 from twisted_gantry.web.callbacks import CallbackHost
 from twisted_gantry.wire.frames import ObjectFramer
-from twisted_gantry.wire.lenient import loads
-from twisted_gantry.wire.upscard import Refusal, Result
+from twisted_gantry.wire.json import loads
+from twisted_gantry.wire.upscard.messages import Refusal, Result
 
 TCP, HTTP = "tcp", "http"
 WAYS = (TCP, HTTP)

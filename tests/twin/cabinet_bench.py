@@ -21,8 +21,8 @@ from twisted_gantry.twin.faults import CABINET, Faults
 from twisted_gantry.twin.world.cabinet import Cabinet
 from twisted_gantry.twin.world.mains import Mains
 from twisted_gantry.twin.world.variables import Part
-from twisted_gantry.wire import etc
-from twisted_gantry.wire.etc import Method
+from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.envelope import Method
 
 CABINET_STATUS, CARDS = Method.CABINET_STATUS.value, Method.CARDS.value
 

@@ -9,8 +9,8 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from twisted_gantry.wire import etc
-from twisted_gantry.wire.etc_reports import (
+from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.reports import (
     Cabinet,
     Computer,
     Doors,

@@ -19,8 +19,8 @@ from twisted_gantry.twin.cabinet import CabinetTwin
 from twisted_gantry.twin.cabinet_monitor import MAX_WAITING
 from twisted_gantry.twin.faults import CABINET, ETC
 from twisted_gantry.web.monitor import Monitor, MonitorSettings
-from twisted_gantry.wire import etc
-from twisted_gantry.wire.etc import Card, CardList
+from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.envelope import Card, CardList
 
 T0 = "2023-11-15 06:13:20.000"  # START, in China
 V1, V2 = "20260101000000", "20260102000000"

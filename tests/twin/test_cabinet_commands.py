@@ -12,8 +12,8 @@ from tests.wire.material import NASTY
 from twisted_gantry.twin import cabinet as twin_cabinet
 from twisted_gantry.twin.cabinet import REMEMBERED_S
 from twisted_gantry.twin.world.battery_test import TEST_S
-from twisted_gantry.wire import etc
-from twisted_gantry.wire.etc import Code, Method
+from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.envelope import Code, Method
 
 
 @pytest.fixture

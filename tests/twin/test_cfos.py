@@ -16,7 +16,7 @@ from tests.twin.cfos_bench import PIN, Bench, basic
 from twisted_gantry.twin.cfos import PowerBrain
 from twisted_gantry.twin.cfos_calls import Calls, Password
 from twisted_gantry.twin.faults import CFOS, Faults, Settings
-from twisted_gantry.wire.cfos_values import decode_dev_info
+from twisted_gantry.wire.cfos.values import decode_dev_info
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.twin.cfos_bench import PIN, Bench, noon
-from twisted_gantry.wire.cfos import decode_control
+from twisted_gantry.wire.cfos.calls import decode_control
 
 E2_FED = {"state": 2, "current": [0, 0, 0], "total_energy": 1000, "model": "Box"}
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.twin.cfos_bench import PIN, Bench
-from twisted_gantry.wire.cfos_values import decode_dev_info
+from twisted_gantry.wire.cfos.values import decode_dev_info
 
 E2_FED = {"state": 2, "current": [0, 0, 0], "total_energy": 1000, "model": "Box"}
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.twin.cfos_bench import Bench, basic
-from twisted_gantry.wire.cfos_registers import EVSE, METER, Access
+from twisted_gantry.wire.cfos.registers import EVSE, METER, Access
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from twisted_gantry.twin.world.car import EFFICIENCY, FULL, RAMP_A_PER_S, TAPER_
 from twisted_gantry.twin.world.charging import ChargingSite
 from twisted_gantry.twin.world.evse import CABLE_A, Fault
 from twisted_gantry.twin.world.mains import Mains
-from twisted_gantry.wire.cfos import PilotState
+from twisted_gantry.wire.cfos.calls import PilotState
 
 
 class Place:

@@ -15,8 +15,8 @@ from twisted_gantry.twin.faults import ETC, FACES, Faults
 from twisted_gantry.twin.fogslink import Cloud
 from twisted_gantry.twin.scenario_runner import Runner
 from twisted_gantry.twin.world.world import World
-from twisted_gantry.wire import etc
-from twisted_gantry.wire.etc import Card, CardList, Method
+from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.envelope import Card, CardList, Method
 
 
 class Bench:

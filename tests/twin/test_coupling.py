@@ -20,8 +20,8 @@ from twisted_gantry.twin.upscard import Card
 from twisted_gantry.twin.world.mains import PHASES
 from twisted_gantry.twin.world.world import World
 from twisted_gantry.wire.bms import OperatingStatus
-from twisted_gantry.wire.etc_reports import Cabinet
-from twisted_gantry.wire.upscard_values import decode_live
+from twisted_gantry.wire.etc.reports import Cabinet
+from twisted_gantry.wire.upscard.values import decode_live
 
 UID = "bms-0001"
 STATUS = OperatingStatus

@@ -11,8 +11,8 @@ from tests.twin.helpers import AUTH, GANTRY_ID, NOW, Http, http, report, sentine
 from twisted_gantry.twin import etc as twin_etc
 from twisted_gantry.twin.etc import KEPT_REQUESTS, Platform
 from twisted_gantry.twin.faults import ETC, Faults
-from twisted_gantry.wire import etc
-from twisted_gantry.wire.etc import Card, CardList, Code, Method
+from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.envelope import Card, CardList, Code, Method
 
 
 class Bench:

@@ -20,8 +20,8 @@ from twisted_gantry.twin.etc import REMOTE_URL, NotReached, Platform
 from twisted_gantry.twin.etc_control import EtcControl
 from twisted_gantry.twin.etc_entry import LIMITS
 from twisted_gantry.twin.faults import ETC, Faults
-from twisted_gantry.wire import etc
-from twisted_gantry.wire.etc import Card, CardList, Method
+from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.envelope import Card, CardList, Method
 
 PICTURE = b"\xff\xd8 a picture"
 

@@ -35,10 +35,10 @@ from twisted_gantry.twin.fleet_cloud import REFUSED_FIRST_S
 from twisted_gantry.twin.fleet_control import FleetControl
 from twisted_gantry.twin.fleet_etc import ROUND
 from twisted_gantry.twin.fogslink import Cloud, CloudFactory
-from twisted_gantry.wire import etc
-from twisted_gantry.wire.etc import Method
-from twisted_gantry.wire.etc_reports import decode_report
-from twisted_gantry.wire.lenient import loads
+from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.envelope import Method
+from twisted_gantry.wire.etc.reports import decode_report
+from twisted_gantry.wire.json import loads
 
 AUTH, API_KEY = "fleet-auth", "fleet-key"
 PERIOD = 10.0

@@ -33,11 +33,11 @@ from twisted_gantry.twin.fleet_tally import (
     Tally,
 )
 from twisted_gantry.twin.fleet_wheel import TICK_S, Wheel
-from twisted_gantry.wire.etc import Method
-from twisted_gantry.wire.etc_reports import decode_report
-from twisted_gantry.wire.etc_uploads import decode_upload
-from twisted_gantry.wire.fogslink import is_channel
-from twisted_gantry.wire.lenient import dumps, loads
+from twisted_gantry.wire.etc.envelope import Method
+from twisted_gantry.wire.etc.reports import decode_report
+from twisted_gantry.wire.etc.uploads import decode_upload
+from twisted_gantry.wire.fogslink.messages import is_channel
+from twisted_gantry.wire.json import dumps, loads
 
 # -- percentiles and counts
 

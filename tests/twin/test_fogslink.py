@@ -29,8 +29,15 @@ from twisted_gantry.twin.fogslink_records import (
     Records,
     Runs,
 )
-from twisted_gantry.wire.fogslink import Configure, Item, Pack, Single, decode_request, encode
-from twisted_gantry.wire.lenient import loads
+from twisted_gantry.wire.fogslink.messages import (
+    Configure,
+    Item,
+    Pack,
+    Single,
+    decode_request,
+    encode,
+)
+from twisted_gantry.wire.json import loads
 
 EQ_SN, API_KEY = "12345678", "1234567890123456"
 

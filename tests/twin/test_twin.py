@@ -24,9 +24,9 @@ from twisted_gantry.twin.fleet import FleetSettings, build_fleet
 from twisted_gantry.twin.tap import Options, Program, makeService
 from twisted_gantry.twin.twin import ON_FREE_PORTS, Stepper, Twin, TwinSettings, build_twin
 from twisted_gantry.twin.world.world import World, WorldError
-from twisted_gantry.wire import etc
+from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.frames import ObjectFramer
-from twisted_gantry.wire.upscard_values import decode_live
+from twisted_gantry.wire.upscard.values import decode_live
 
 _OPTIONS: Any = Options  # Twisted does not say what it takes
 ANY = "tcp:0:interface=127.0.0.1"

@@ -11,7 +11,7 @@ from twisted_gantry.twin.world.mains import Mains
 from twisted_gantry.twin.world.ups import START_S, TEST_S, Fault, Mode, Ups
 from twisted_gantry.twin.world.ups_readings import live, ratings
 from twisted_gantry.wire.reading import Quality
-from twisted_gantry.wire.upscard_values import (
+from twisted_gantry.wire.upscard.values import (
     LIVE_UNITS,
     UpsState,
     decode_live,

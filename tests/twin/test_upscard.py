@@ -22,8 +22,8 @@ from twisted_gantry.twin.upscard import (
 )
 from twisted_gantry.twin.world.world import World
 from twisted_gantry.wire.frames import MAX_OBJECT, ObjectFramer
-from twisted_gantry.wire.upscard import Refusal, Result, decode_reply
-from twisted_gantry.wire.upscard_values import decode_live, decode_ratings
+from twisted_gantry.wire.upscard.messages import Refusal, Result, decode_reply
+from twisted_gantry.wire.upscard.values import decode_live, decode_ratings
 
 
 class Bench:

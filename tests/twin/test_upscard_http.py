@@ -19,8 +19,8 @@ from twisted_gantry.twin.flow import PAUSE_ABOVE
 from twisted_gantry.twin.upscard import BUSY_ABOVE, UID, Card
 from twisted_gantry.twin.upscard_http import UpsHttpFace
 from twisted_gantry.twin.world.world import World
-from twisted_gantry.wire.upscard import Refusal, Result, decode_reply
-from twisted_gantry.wire.upscard_values import decode_live
+from twisted_gantry.wire.upscard.messages import Refusal, Result, decode_reply
+from twisted_gantry.wire.upscard.values import decode_live
 
 HOST = "http://127.0.0.1:9000/post"
 

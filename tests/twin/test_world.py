@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from twisted_gantry.twin.world.ups_readings import live
 from twisted_gantry.twin.world.world import World, WorldError
-from twisted_gantry.wire.upscard_values import encode_live
+from twisted_gantry.wire.upscard.values import encode_live
 
 
 @pytest.fixture

@@ -24,8 +24,8 @@ from twisted_gantry.twin.faults import ETC, Faults
 from twisted_gantry.uplinks import etc_rows
 from twisted_gantry.uplinks.etc import EtcSettings, EtcUplink
 from twisted_gantry.uplinks.etc_channel import EtcChannel, Taken
-from twisted_gantry.wire import etc as wire_etc
-from twisted_gantry.wire.etc import Card, CardList, Code, Method, answer
+from twisted_gantry.wire.etc import envelope as wire_etc
+from twisted_gantry.wire.etc.envelope import Card, CardList, Code, Method, answer
 from twisted_gantry.wire.reading import Quality, Value
 
 AUTH = "8d2f-secret"

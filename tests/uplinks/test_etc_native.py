@@ -14,7 +14,7 @@ from twisted_gantry.site.interfaces import Subject
 from twisted_gantry.site.site import Cabinet
 from twisted_gantry.site.status import Status
 from twisted_gantry.uplinks.etc_native_rows import GROUPS
-from twisted_gantry.wire.etc_reports import Doors
+from twisted_gantry.wire.etc.reports import Doors
 from twisted_gantry.wire.reading import Quality, Value
 
 DOOR_FIELDS = Doors.__struct_fields__

@@ -14,8 +14,8 @@ from twisted_gantry.site.stored import Cap, Ledger, Report
 from twisted_gantry.uplinks.etc_channel import Kind, Taken
 from twisted_gantry.uplinks.etc_sender import Sender
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
-from twisted_gantry.wire.etc import Method, encode_request
-from twisted_gantry.wire.lenient import loads
+from twisted_gantry.wire.etc.envelope import Method, encode_request
+from twisted_gantry.wire.json import loads
 
 CAP = Cap(10_000_000, 1e9)
 URL = "http://platform.test/monitor.do"

@@ -13,7 +13,7 @@ from twisted_gantry.site.secret import Secret
 from twisted_gantry.twin.faults import ETC
 from twisted_gantry.uplinks.etc import EtcSettings, EtcUplink
 from twisted_gantry.uplinks.etc_steering import SETTING, TRIAL
-from twisted_gantry.wire.etc import Method
+from twisted_gantry.wire.etc.envelope import Method
 
 OLD = "http://platform.test/monitor.do"
 NEW = "http://other.test:81/monitor.do"

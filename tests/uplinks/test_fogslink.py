@@ -26,7 +26,7 @@ from twisted_gantry.uplinks.fogslink import (
     FogslinkUplink,
     fogslink_uplink,
 )
-from twisted_gantry.wire.fogslink import Configure
+from twisted_gantry.wire.fogslink.messages import Configure
 from twisted_gantry.wire.reading import Quality
 
 EQ_SN, API_KEY = "12345678", "1234567890123456"

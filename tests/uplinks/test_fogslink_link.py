@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from tests.support import NOWHERE
 from tests.uplinks.test_fogslink import Rig
-from twisted_gantry.wire.lenient import loads
+from twisted_gantry.wire.json import loads
 
 FULL = 64 * 1024
 

@@ -17,8 +17,8 @@ from twisted.python.failure import Failure
 
 from tests.uplinks.test_fogslink import EQ_SN, Rig
 from twisted_gantry.twin.fogslink import CloudFactory
-from twisted_gantry.wire.fogslink import Pack, Single, decode_request
-from twisted_gantry.wire.lenient import loads
+from twisted_gantry.wire.fogslink.messages import Pack, Single, decode_request
+from twisted_gantry.wire.json import loads
 
 # What may happen, and how long the world then goes on, in tenths of a second.
 EVENTS = [

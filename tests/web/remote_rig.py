@@ -30,7 +30,7 @@ from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.site import Cabinet
 from twisted_gantry.site.status import Status
 from twisted_gantry.web.remotecontrol import RemoteControl, RemoteControlSettings
-from twisted_gantry.wire.etc import Method, encode_request, signed_headers
+from twisted_gantry.wire.etc.envelope import Method, encode_request, signed_headers
 from twisted_gantry.wire.reading import Quality, Value
 
 AUTH = "8d2f-secret"

@@ -17,7 +17,7 @@ from twisted_gantry.net.http_server import Limits
 from twisted_gantry.site.interfaces import ICallbackHost
 from twisted_gantry.web import callbacks as module
 from twisted_gantry.web.callbacks import CallbackHost
-from twisted_gantry.wire.upscard import Refusal, Result
+from twisted_gantry.wire.upscard.messages import Refusal, Result
 
 RESULT = Result(uid="1", session="12345678", cmd="T", value="(OK").encode()
 

@@ -20,8 +20,8 @@ from twisted_gantry.site.interfaces import IUploader
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.stored import StoredCard
 from twisted_gantry.web.monitor import AUTH_FAILURES, Monitor, MonitorSettings
-from twisted_gantry.wire import etc
-from twisted_gantry.wire.lenient import as_text, loads
+from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.json import as_text, loads
 
 AUTH = "hunter2-code"
 GANTRY = "G000211001002110010"

@@ -19,7 +19,7 @@ from tests.wire.material import checked
 from twisted_gantry.site.site import Cabinet
 from twisted_gantry.web import picture_files, pictures
 from twisted_gantry.web.picture_files import BeingWritten, PictureFolder
-from twisted_gantry.wire.etc import Method
+from twisted_gantry.wire.etc.envelope import Method
 
 MOMENT = "2019-08-28 14:11:01.321"
 DIGITS = "20190828141101321"

@@ -16,7 +16,7 @@ from twisted_gantry.site.interfaces import BatteryTest, IBatteryRecorder, NotTol
 from twisted_gantry.site.site import Cabinet
 from twisted_gantry.web.remote_servers import Server, may_move
 from twisted_gantry.web.remotecontrol import RemoteControlSettings, may_report_to
-from twisted_gantry.wire.etc import Method
+from twisted_gantry.wire.etc.envelope import Method
 from twisted_gantry.wire.reading import Quality
 
 GROUPS = ("doors", "air_conditioners", "rectifier")

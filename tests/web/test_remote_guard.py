@@ -7,7 +7,7 @@ import pytest
 from tests.web.remote_rig import AUTH, Exchange, RemoteRig
 from twisted_gantry.web import remote_guard
 from twisted_gantry.web.remotecontrol import RemoteControlSettings, wrong_settings
-from twisted_gantry.wire.etc import signed_headers
+from twisted_gantry.wire.etc.envelope import signed_headers
 
 BODY = b"{}"
 HOST = "192.0.2.7"

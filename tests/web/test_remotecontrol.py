@@ -14,8 +14,8 @@ from tests.web.remote_rig import AUTH, DONE, GANTRY, RemoteRig
 from tests.wire.material import NASTY, checked, document, json_with, likely_bytes
 from twisted_gantry.site.command_types import CommandResult
 from twisted_gantry.site.stored import AuditEntry
-from twisted_gantry.wire.etc import MESSAGES, Code, Method, digest, signed_headers
-from twisted_gantry.wire.lenient import dumps
+from twisted_gantry.wire.etc.envelope import MESSAGES, Code, Method, digest, signed_headers
+from twisted_gantry.wire.json import dumps
 
 UPDATE = {"updateNow": "1"}
 

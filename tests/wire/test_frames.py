@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.wire.material import NASTY, checked, cuts, document, likely_bytes
 from twisted_gantry.wire.errors import FrameTooLong
 from twisted_gantry.wire.frames import MAX_OBJECT, ObjectFramer
-from twisted_gantry.wire.lenient import dumps
+from twisted_gantry.wire.json import dumps
 
 _SAMPLES = [
     document("ups-command").strip(),

@@ -20,7 +20,7 @@ from twisted_gantry.devices.upscard_points import LABELS
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.wire.errors import FrameTooLong, WireError
 from twisted_gantry.wire.frames import ObjectFramer
-from twisted_gantry.wire.upscard import (
+from twisted_gantry.wire.upscard.messages import (
     MAX_PASSWORD,
     Command,
     ErrorCode,
@@ -29,7 +29,7 @@ from twisted_gantry.wire.upscard import (
     Result,
     decode_reply,
 )
-from twisted_gantry.wire.upscard_values import Readings, decode_live, decode_ratings
+from twisted_gantry.wire.upscard.values import Readings, decode_live, decode_ratings
 
 # Seconds for the connection, and for each of the two questions.
 DEADLINE = 5.0

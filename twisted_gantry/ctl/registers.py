@@ -10,9 +10,9 @@ from twisted_gantry.ctl.errors import Exit, Trouble
 from twisted_gantry.ctl.helptext import Command
 from twisted_gantry.ctl.render import Column, plain, scalar, table
 from twisted_gantry.ctl.session import Session, json_option, pass_session
-from twisted_gantry.wire.cfos_registers import DEVICES, Register
+from twisted_gantry.wire.cfos.registers import DEVICES, Register
 from twisted_gantry.wire.errors import WireError
-from twisted_gantry.wire.lenient import loads
+from twisted_gantry.wire.json import loads
 
 _EXPIRES = 30.0
 

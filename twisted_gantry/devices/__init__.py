@@ -1,1 +1,4 @@
-"""One module a kind of device: each reads points, and executes commands."""
+"""A package for each kind of device: it reads points, and executes commands.
+
+A driver reaches the gantry through `core.interfaces` alone; other packages may add kinds.
+"""

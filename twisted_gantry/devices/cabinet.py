@@ -51,9 +51,9 @@ from twisted_gantry.site.latency import Latency
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.status import State, Status
 from twisted_gantry.wire.errors import BadMessage
-from twisted_gantry.wire.etc import Answer, Code
-from twisted_gantry.wire.etc_commands import Control, server_url
-from twisted_gantry.wire.etc_uploads import GROUPS, LONGEST_ID, decode_upload
+from twisted_gantry.wire.etc.commands import Control, server_url
+from twisted_gantry.wire.etc.envelope import Answer, Code
+from twisted_gantry.wire.etc.uploads import GROUPS, LONGEST_ID, decode_upload
 from twisted_gantry.wire.reading import Quality
 
 _log = Logger()

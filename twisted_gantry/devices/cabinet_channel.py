@@ -8,7 +8,8 @@ from collections.abc import Callable
 from twisted_gantry.net.http_client import BoundedClient, NoAnswer
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.wire.errors import WireError
-from twisted_gantry.wire.etc import (
+from twisted_gantry.wire.etc.commands import Control, encode_control
+from twisted_gantry.wire.etc.envelope import (
     MAX_MSG,
     MESSAGES,
     Answer,
@@ -18,7 +19,6 @@ from twisted_gantry.wire.etc import (
     encode_request,
     signed_headers,
 )
-from twisted_gantry.wire.etc_commands import Control, encode_control
 
 # Seconds that our time stamps may run ahead of our clock so that no two are equal.
 _AHEAD = 60

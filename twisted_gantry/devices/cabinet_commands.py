@@ -20,14 +20,14 @@ from twisted_gantry.net.http_client import NotConnected
 from twisted_gantry.site.command_types import Argument, CommandResult, CommandType, Outcome
 from twisted_gantry.site.interfaces import NotTold
 from twisted_gantry.wire.errors import BadMessage
-from twisted_gantry.wire.etc import Answer, Code, number
-from twisted_gantry.wire.etc_commands import (
+from twisted_gantry.wire.etc.commands import (
     Cmd,
     Command,
     Control,
     check_set_points,
     decode_battery_result,
 )
+from twisted_gantry.wire.etc.envelope import Answer, Code, number
 
 UPDATE_NOW = "update-now"
 

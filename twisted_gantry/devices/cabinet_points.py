@@ -10,7 +10,7 @@ from functools import partial
 
 from twisted_gantry.site.alarms import Read, Rule, Severity
 from twisted_gantry.site.catalogue import PointType
-from twisted_gantry.wire.etc_uploads import GROUPS
+from twisted_gantry.wire.etc.uploads import GROUPS
 from twisted_gantry.wire.reading import Quality, Value
 
 CLOCK_GOOD = "clock_good"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from twisted_gantry.devices.cabinet_points import group_points
 from twisted_gantry.site.points import Points
-from twisted_gantry.wire.etc_uploads import CabinetUpload, GroupUpload, Readings
+from twisted_gantry.wire.etc.uploads import CabinetUpload, GroupUpload, Readings
 from twisted_gantry.wire.reading import Quality, Value
 
 Measured = tuple[Value, Quality]

@@ -32,8 +32,8 @@ from twisted_gantry.site.interfaces import DeviceContext, IDevice, IDeviceKind, 
 from twisted_gantry.site.latency import Latency
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.status import State, Status
-from twisted_gantry.wire.cfos import call
-from twisted_gantry.wire.cfos_values import DevInfo, decode_dev_info
+from twisted_gantry.wire.cfos.calls import call
+from twisted_gantry.wire.cfos.values import DevInfo, decode_dev_info
 from twisted_gantry.wire.errors import WireError
 
 # Seconds that an answer may take.

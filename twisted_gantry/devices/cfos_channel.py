@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from twisted_gantry.net.http_client import Answer, BoundedClient
 from twisted_gantry.site.secret import Secret
-from twisted_gantry.wire.cfos import Call
+from twisted_gantry.wire.cfos.calls import Call
 
 # A poll of as many devices as are read, a generous 4 KiB each.
 LONGEST_ANSWER = 256 * 1024

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from twisted_gantry.site.command_types import Argument, CommandType
-from twisted_gantry.wire.cfos_registers import DEVICES
+from twisted_gantry.wire.cfos.registers import DEVICES
 
 _DEVICE = Argument(longest=4, subject=True)
 _FORCE = Argument(bool, required=False)

@@ -17,7 +17,7 @@ from twisted_gantry.devices.cfos_command_types import COMMANDS
 from twisted_gantry.net.http_client import NoAnswer, NotConnected
 from twisted_gantry.site.command_types import CommandResult, Outcome
 from twisted_gantry.site.secret import Secret
-from twisted_gantry.wire.cfos import (
+from twisted_gantry.wire.cfos.calls import (
     DEVICE_ID,
     FLAGS,
     Call,
@@ -33,15 +33,15 @@ from twisted_gantry.wire.cfos import (
     modbus,
     words,
 )
-from twisted_gantry.wire.cfos_modbus import (
+from twisted_gantry.wire.cfos.modbus import (
     Write,
     decode_read,
     parse_read,
     parse_write,
     plan_write,
 )
-from twisted_gantry.wire.cfos_registers import registers_of
-from twisted_gantry.wire.cfos_users import MASKED, masked, user
+from twisted_gantry.wire.cfos.registers import registers_of
+from twisted_gantry.wire.cfos.users import MASKED, masked, user
 from twisted_gantry.wire.errors import BadMessage, CannotEncode, WireError
 from twisted_gantry.wire.reading import Value
 

@@ -20,7 +20,7 @@ from twisted_gantry.net.http_client import NoAnswer
 from twisted_gantry.net.repeated import Repeated
 from twisted_gantry.site.interfaces import WrongSetting
 from twisted_gantry.site.points import Point, Points
-from twisted_gantry.wire.cfos import (
+from twisted_gantry.wire.cfos.calls import (
     DEVICE_ID,
     EvseFeed,
     EvseState,

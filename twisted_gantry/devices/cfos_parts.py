@@ -11,8 +11,8 @@ from twisted_gantry.devices.cfos_points import (
     part_points,
 )
 from twisted_gantry.site.points import Points
-from twisted_gantry.wire.cfos import EvseState
-from twisted_gantry.wire.cfos_values import DevInfo, Part
+from twisted_gantry.wire.cfos.calls import EvseState
+from twisted_gantry.wire.cfos.values import DevInfo, Part
 from twisted_gantry.wire.reading import Quality, Value
 
 Measured = tuple[Value, Quality]

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 
 from twisted_gantry.site.alarms import Read, Rule, Severity
 from twisted_gantry.site.catalogue import PointType
-from twisted_gantry.wire.cfos import DisablePolicy
-from twisted_gantry.wire.cfos_values import EVSE_UNITS, METER_UNITS, PARAM_UNITS
+from twisted_gantry.wire.cfos.calls import DisablePolicy
+from twisted_gantry.wire.cfos.values import EVSE_UNITS, METER_UNITS, PARAM_UNITS
 
 PARTS = r"[EM][0-9]{1,3}"
 """The names of parts: EVSEs begin with E, meters with M."""

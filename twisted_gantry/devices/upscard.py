@@ -41,13 +41,13 @@ from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.status import Status
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.reading import Quality, Value
-from twisted_gantry.wire.upscard import (
+from twisted_gantry.wire.upscard.messages import (
     MAX_PASSWORD,
     ErrorCode,
     Refusal,
     Result,
 )
-from twisted_gantry.wire.upscard_session import (
+from twisted_gantry.wire.upscard.session import (
     Ending,
     Exchange,
     NoReply,
@@ -56,7 +56,7 @@ from twisted_gantry.wire.upscard_session import (
     StayedBusy,
     Unreachable,
 )
-from twisted_gantry.wire.upscard_values import (
+from twisted_gantry.wire.upscard.values import (
     Readings,
     decode_live,
     decode_ratings,

@@ -15,9 +15,15 @@ from twisted_gantry.devices.upscard_points import MAX_COMMAND, STOP_TEST
 from twisted_gantry.site.command_types import CommandResult, Outcome
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.wire.errors import WireError
-from twisted_gantry.wire.upscard import CLEAR_PASSWORD, CONTROLS, ErrorCode, Refusal, Result
-from twisted_gantry.wire.upscard_session import Ending, Exchange, NoReply, NotSent
-from twisted_gantry.wire.upscard_values import control_succeeded
+from twisted_gantry.wire.upscard.messages import (
+    CLEAR_PASSWORD,
+    CONTROLS,
+    ErrorCode,
+    Refusal,
+    Result,
+)
+from twisted_gantry.wire.upscard.session import Ending, Exchange, NoReply, NotSent
+from twisted_gantry.wire.upscard.values import control_succeeded
 
 # Seconds that a command has, BUSY included.
 COMMAND_DEADLINE = 5.0

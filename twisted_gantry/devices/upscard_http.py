@@ -33,8 +33,8 @@ from twisted_gantry.net.reconnect import Backoff
 from twisted_gantry.site.interfaces import DeviceContext, ICallbackHost, IDeviceKind, WrongSetting
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.frames import MAX_OBJECT
-from twisted_gantry.wire.upscard import ErrorCode, Refusal, decode_reply, place_of
-from twisted_gantry.wire.upscard_session import NoReply, Unreachable
+from twisted_gantry.wire.upscard.messages import ErrorCode, Refusal, decode_reply, place_of
+from twisted_gantry.wire.upscard.session import NoReply, Unreachable
 
 _log = Logger()
 

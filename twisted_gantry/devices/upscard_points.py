@@ -10,8 +10,8 @@ from twisted_gantry.site.alarms import Read, Rule, Severity
 from twisted_gantry.site.catalogue import PointType
 from twisted_gantry.site.command_types import Argument, CommandType
 from twisted_gantry.wire.reading import Quality
-from twisted_gantry.wire.upscard import MAX_PASSWORD
-from twisted_gantry.wire.upscard_values import LIVE_UNITS, RATED_UNITS, STATUS_NAMES
+from twisted_gantry.wire.upscard.messages import MAX_PASSWORD
+from twisted_gantry.wire.upscard.values import LIVE_UNITS, RATED_UNITS, STATUS_NAMES
 
 # The names of the points, English and Chinese.
 LABELS: Mapping[str, tuple[str, str]] = {

@@ -1,1 +1,4 @@
-"""What must outlive the process: SQLite behind `IStore`."""
+"""SQLite behind `IStore` and `IHistory`: the data that outlives the process.
+
+One thread owns each database; a report is deleted on its acknowledgement alone.
+"""

@@ -42,9 +42,9 @@ from twisted_gantry.twin.etc_sender import EtcSender
 from twisted_gantry.twin.faults import CABINET, Faults
 from twisted_gantry.twin.http_manners import HttpManners
 from twisted_gantry.twin.world.cabinet import Cabinet
-from twisted_gantry.wire import etc
 from twisted_gantry.wire.errors import BadMessage
-from twisted_gantry.wire.etc_commands import (
+from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.commands import (
     Cmd,
     Command,
     Control,

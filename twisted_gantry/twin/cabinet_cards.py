@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
 
 from twisted_gantry.wire.errors import BadMessage
-from twisted_gantry.wire.etc import NO_VERSION, CardList, decode_cards
+from twisted_gantry.wire.etc.envelope import NO_VERSION, CardList, decode_cards
 
 # No clock that is right shows less: the day of the document's last revision.
 BUILT = datetime(2019, 11, 30, tzinfo=UTC).timestamp()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from twisted_gantry.twin.world.air import AirConditioner, AirFault
 from twisted_gantry.twin.world.cabinet import Cabinet
 from twisted_gantry.twin.world.doors import Unlock
-from twisted_gantry.wire.etc_commands import Cmd, Command
+from twisted_gantry.wire.etc.commands import Cmd, Command
 
 
 class CannotDo(Exception):

@@ -15,8 +15,8 @@ from twisted_gantry.net.reconnect import Backoff
 from twisted_gantry.net.repeated import Repeated
 from twisted_gantry.twin.cabinet_cards import WhiteList
 from twisted_gantry.twin.etc_sender import EtcSender
-from twisted_gantry.wire import etc
 from twisted_gantry.wire.errors import WireError
+from twisted_gantry.wire.etc import envelope as etc
 
 _log = Logger()
 

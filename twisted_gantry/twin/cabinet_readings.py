@@ -23,9 +23,9 @@ from twisted_gantry.twin.world.mains import (
 )
 from twisted_gantry.twin.world.rectifier import SHARE, UNDER_V, DcSupply, Rectifier, RectifierFault
 from twisted_gantry.twin.world.sensors import Sensor
-from twisted_gantry.wire import etc_reports as wire
-from twisted_gantry.wire.etc import Sentinel, flag, local_time, number, percent
-from twisted_gantry.wire.etc_commands import BatteryTestResult
+from twisted_gantry.wire.etc import reports as wire
+from twisted_gantry.wire.etc.commands import BatteryTestResult
+from twisted_gantry.wire.etc.envelope import Sentinel, flag, local_time, number, percent
 
 LOST_PHASE_V = 60.0  # what is left on a phase that is lost, at the most
 LOW_CHARGE = 0.2

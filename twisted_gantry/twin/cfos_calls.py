@@ -13,10 +13,10 @@ from twisted_gantry.twin.cfos_evses import FedEvse
 from twisted_gantry.twin.cfos_manager import Complaint, Manager, Unauthorized
 from twisted_gantry.twin.cfos_modbus import read, write
 from twisted_gantry.twin.cfos_params import ParamsChange
-from twisted_gantry.wire.cfos import LARGEST, OK, evse_feed, meter_feed
-from twisted_gantry.wire.cfos_modbus import parse_read, parse_write
-from twisted_gantry.wire.cfos_users import user as read_user
-from twisted_gantry.wire.lenient import convert, loads
+from twisted_gantry.wire.cfos.calls import LARGEST, OK, evse_feed, meter_feed
+from twisted_gantry.wire.cfos.modbus import parse_read, parse_write
+from twisted_gantry.wire.cfos.users import user as read_user
+from twisted_gantry.wire.json import convert, loads
 
 ADMIN = "admin"
 MAX_PASSWORD = 64

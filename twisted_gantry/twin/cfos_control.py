@@ -13,7 +13,7 @@ from twisted_gantry.twin.cfos_params import Params
 from twisted_gantry.twin.cfos_transactions import Transaction, ruled_ma
 from twisted_gantry.twin.etc import CHINA
 from twisted_gantry.twin.world.evse import MOST_A
-from twisted_gantry.wire.cfos import DisablePolicy, Role
+from twisted_gantry.wire.cfos.calls import DisablePolicy, Role
 
 Devices = dict[str, Wallbox | MeterDevice]
 """The devices of a manager, by id."""

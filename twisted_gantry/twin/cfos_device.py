@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from twisted_gantry.wire.cfos import Role
-from twisted_gantry.wire.cfos_users import ChargingRule
+from twisted_gantry.wire.cfos.calls import Role
+from twisted_gantry.wire.cfos.users import ChargingRule
 
 FIRMWARE = "1.8.1095"
 MODEL = f"cFos Power Brain,1.0,{FIRMWARE},6d-31-0c"

@@ -19,8 +19,8 @@ from twisted_gantry.twin.cfos_device import (
 )
 from twisted_gantry.twin.cfos_transactions import Transaction
 from twisted_gantry.twin.world.evse import LEAST_A, MOST_A, Evse
-from twisted_gantry.wire.cfos import EvseFeed, EvseState, PilotState
-from twisted_gantry.wire.cfos_users import ChargingRule
+from twisted_gantry.wire.cfos.calls import EvseFeed, EvseState, PilotState
+from twisted_gantry.wire.cfos.users import ChargingRule
 
 _STORED_ONLY = (
     "battery_save_threshold",

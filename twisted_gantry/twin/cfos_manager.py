@@ -17,9 +17,9 @@ from twisted_gantry.twin.cfos_modbus import EvseRegisters, MeterRegisters
 from twisted_gantry.twin.cfos_params import Params, ParamsChange, watts
 from twisted_gantry.twin.cfos_transactions import Users
 from twisted_gantry.twin.world.charging import ChargingSite
-from twisted_gantry.wire.cfos import FLAGS, Control, EvseFeed, Role
-from twisted_gantry.wire.cfos_registers import RegisterError, unknown_device
-from twisted_gantry.wire.cfos_users import Rfid, User
+from twisted_gantry.wire.cfos.calls import FLAGS, Control, EvseFeed, Role
+from twisted_gantry.wire.cfos.registers import RegisterError, unknown_device
+from twisted_gantry.wire.cfos.users import Rfid, User
 
 DIAGNOSIS_S = 300.0
 _MAX_VARIABLES = 100

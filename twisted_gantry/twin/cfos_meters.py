@@ -18,7 +18,7 @@ from twisted_gantry.twin.cfos_device import (
     three,
 )
 from twisted_gantry.twin.world.meter import ALL_PHASES, Meter
-from twisted_gantry.wire.cfos import MeterFeed, Role
+from twisted_gantry.wire.cfos.calls import MeterFeed, Role
 
 
 @dataclass

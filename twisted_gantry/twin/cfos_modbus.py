@@ -8,8 +8,8 @@ from typing import Any
 
 from twisted_gantry.twin.cfos_evses import BuiltInEvse
 from twisted_gantry.twin.cfos_meters import BuiltInMeter, MeterDevice
-from twisted_gantry.wire.cfos_modbus import Read, Write, answer_read, plan_write
-from twisted_gantry.wire.cfos_registers import (
+from twisted_gantry.wire.cfos.modbus import Read, Write, answer_read, plan_write
+from twisted_gantry.wire.cfos.registers import (
     BAD_VALUE,
     EVSE,
     METER,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from twisted_gantry.twin.cfos_device import FIRMWARE, PHASE_V
-from twisted_gantry.wire.cfos import DisablePolicy
+from twisted_gantry.wire.cfos.calls import DisablePolicy
 
 CYCLE_MS = 3009
 MAX_EVSES = 3

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from twisted_gantry.wire.cfos_users import MAX_USERS, ChargingRule, Rfid, RuleMode, User
+from twisted_gantry.wire.cfos.users import MAX_USERS, ChargingRule, Rfid, RuleMode, User
 
 _DAY_MIN = 24 * 60
 # The bits of `overrides`, as firmwares since 1.14 show them.

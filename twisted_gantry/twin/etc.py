@@ -31,10 +31,10 @@ from twisted_gantry.twin.etc_entry import (
 from twisted_gantry.twin.etc_sender import EtcSender
 from twisted_gantry.twin.faults import ETC, Faults
 from twisted_gantry.twin.http_manners import HttpManners
-from twisted_gantry.wire import etc
 from twisted_gantry.wire.errors import WireError
-from twisted_gantry.wire.etc_reports import decode_report
-from twisted_gantry.wire.lenient import loads
+from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.reports import decode_report
+from twisted_gantry.wire.json import loads
 
 REMOTE_URL = "http://127.0.0.1:3699/remotecontrol.do"
 MAX_ANSWER = 32 * 1024 * 1024  # a picture, or some seconds of video

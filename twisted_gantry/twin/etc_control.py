@@ -22,10 +22,10 @@ from twisted_gantry.net.json_http import (
     respond,
 )
 from twisted_gantry.twin.etc import KEPT_REQUESTS, NotReached, Platform
-from twisted_gantry.wire import etc
 from twisted_gantry.wire.errors import BadMessage, CannotEncode
-from twisted_gantry.wire.etc import Card, CardList
-from twisted_gantry.wire.etc_commands import server_url
+from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.commands import server_url
+from twisted_gantry.wire.etc.envelope import Card, CardList
 
 _DEFAULT_REQUESTS = 100
 

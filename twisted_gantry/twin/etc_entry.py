@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 from twisted_gantry.net.http_server import Limits
 from twisted_gantry.twin.faults import Settings as FaultSettings
 from twisted_gantry.twin.http_manners import HttpManners
-from twisted_gantry.wire import etc
+from twisted_gantry.wire.etc import envelope as etc
 
 _log = Logger()
 

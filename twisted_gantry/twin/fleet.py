@@ -20,7 +20,7 @@ from twisted_gantry.twin.fleet_cloud import Sessions
 from twisted_gantry.twin.fleet_etc import Uploads
 from twisted_gantry.twin.fleet_readings import SharedWorld, counted, gantries, shared_worlds
 from twisted_gantry.twin.fleet_wheel import Wheel
-from twisted_gantry.wire.etc import TEST_AUTH
+from twisted_gantry.wire.etc.envelope import TEST_AUTH
 
 _log = Logger()
 

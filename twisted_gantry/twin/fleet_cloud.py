@@ -30,7 +30,8 @@ from twisted_gantry.twin.fleet_readings import Gantry
 from twisted_gantry.twin.fleet_tally import Tally, count_code
 from twisted_gantry.twin.fleet_wheel import TICK_S, Wheel
 from twisted_gantry.wire.errors import WireError
-from twisted_gantry.wire.fogslink import (
+from twisted_gantry.wire.fogslink.client import ClientSession, Ending, Parcel, Refusal
+from twisted_gantry.wire.fogslink.messages import (
     DELIMITER,
     MAX_LINE,
     NAMES,
@@ -42,7 +43,6 @@ from twisted_gantry.wire.fogslink import (
     decode_response,
     encode,
 )
-from twisted_gantry.wire.fogslink_client import ClientSession, Ending, Parcel, Refusal
 
 _log = Logger()
 

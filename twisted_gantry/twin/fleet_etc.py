@@ -19,9 +19,9 @@ from twisted_gantry.twin.cabinet_monitor import MAX_ANSWER
 from twisted_gantry.twin.fleet_readings import Gantry
 from twisted_gantry.twin.fleet_tally import LONGEST_CODE, Tally
 from twisted_gantry.twin.fleet_wheel import Wheel
-from twisted_gantry.wire import etc
 from twisted_gantry.wire.errors import WireError
-from twisted_gantry.wire.etc import Method
+from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.envelope import Method
 
 _log = Logger()
 

@@ -15,9 +15,9 @@ import msgspec
 from twisted_gantry.twin.cabinet_readings import Moments, report
 from twisted_gantry.twin.etc import CHINA
 from twisted_gantry.twin.world.world import World
-from twisted_gantry.wire.etc import flag, number, percent
-from twisted_gantry.wire.etc_reports import Cabinet, Computer
-from twisted_gantry.wire.fogslink import Item, item
+from twisted_gantry.wire.etc.envelope import flag, number, percent
+from twisted_gantry.wire.etc.reports import Cabinet, Computer
+from twisted_gantry.wire.fogslink.messages import Item, item
 from twisted_gantry.wire.reading import Quality
 
 WORLDS = 4

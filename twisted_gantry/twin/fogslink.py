@@ -21,7 +21,8 @@ from twisted_gantry.twin.flow import Flow
 from twisted_gantry.twin.fogslink_records import Records
 from twisted_gantry.twin.manners import Manners
 from twisted_gantry.wire.errors import CannotEncode
-from twisted_gantry.wire.fogslink import (
+from twisted_gantry.wire.fogslink.cloud import NO_HEARTBEAT, CloudSession
+from twisted_gantry.wire.fogslink.messages import (
     DELIMITER,
     MAX_LINE,
     Code,
@@ -34,7 +35,6 @@ from twisted_gantry.wire.fogslink import (
     SingleAnswer,
     encode,
 )
-from twisted_gantry.wire.fogslink_cloud import NO_HEARTBEAT, CloudSession
 
 MAX_SESSIONS = 64
 ANSWER_S = 3.0

@@ -18,8 +18,8 @@ from twisted_gantry.net.json_http import (
 from twisted_gantry.twin.fogslink import Cloud, NotConnected
 from twisted_gantry.twin.fogslink_records import KEPT_RECORDS
 from twisted_gantry.wire.errors import BadMessage
-from twisted_gantry.wire.fogslink import Configure
-from twisted_gantry.wire.lenient import as_text
+from twisted_gantry.wire.fogslink.messages import Configure
+from twisted_gantry.wire.json import as_text
 
 _Text = Annotated[str, msgspec.Meta(max_length=100)]
 

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from twisted_gantry.twin.etc import CHINA
-from twisted_gantry.wire.fogslink import Item, Pack, Single
+from twisted_gantry.wire.fogslink.messages import Item, Pack, Single
 
 KEPT_RECORDS = 20_000
 KEPT_BYTES = 8 * 1024 * 1024  # of their texts: a line may be one value of 64 KiB

@@ -33,11 +33,11 @@ from twisted_gantry.twin.manners import Manners
 from twisted_gantry.twin.replay_tape import RULES, Recorded, Turn, upload_fields
 from twisted_gantry.twin.scenario_runner import FASTEST
 from twisted_gantry.twin.twin import TwinSettings
-from twisted_gantry.wire import etc
 from twisted_gantry.wire.errors import FrameTooLong, WireError
+from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.frames import ObjectFramer
-from twisted_gantry.wire.lenient import as_text, loads
-from twisted_gantry.wire.upscard import place_of
+from twisted_gantry.wire.json import as_text, loads
+from twisted_gantry.wire.upscard.messages import place_of
 
 _log = Logger()
 

@@ -20,9 +20,10 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from twisted_gantry.net.record import Line, read_recording
-from twisted_gantry.wire import bms, etc
+from twisted_gantry.wire import bms
 from twisted_gantry.wire.errors import WireError
-from twisted_gantry.wire.lenient import as_text, loads
+from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.json import as_text, loads
 
 # Seconds. What was asked so shortly before the end may have been answered after it; an upload so
 # soon after it was asked for is what was asked for.

@@ -35,7 +35,7 @@ from twisted_gantry.twin.etc_control import read_cards
 from twisted_gantry.twin.faults import FaultError, Faults, UnknownFace
 from twisted_gantry.twin.scenario_expect import Expectation, read_expectation
 from twisted_gantry.twin.world.world import World, WorldError
-from twisted_gantry.wire.etc import CardList
+from twisted_gantry.wire.etc.envelope import CardList
 
 MOST_STEPS = 1000
 MOST_ITEMS = 100

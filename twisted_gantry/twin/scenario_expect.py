@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from twisted_gantry.wire.etc import FIELDS_KEY, Method
-from twisted_gantry.wire.etc_reports import Cabinet, Computer
-from twisted_gantry.wire.etc_uploads import GROUPS
+from twisted_gantry.wire.etc.envelope import FIELDS_KEY, Method
+from twisted_gantry.wire.etc.reports import Cabinet, Computer
+from twisted_gantry.wire.etc.uploads import GROUPS
 
 LONGEST_WITHIN_S = 86_400.0
 

@@ -39,8 +39,8 @@ from twisted_gantry.twin.scenario_runner import FASTEST, Runner
 from twisted_gantry.twin.upscard import Card, UpsCardFactory
 from twisted_gantry.twin.upscard_http import ups_http_face
 from twisted_gantry.twin.world.world import World
-from twisted_gantry.wire.etc import TEST_AUTH
-from twisted_gantry.wire.upscard import MAX_PASSWORD
+from twisted_gantry.wire.etc.envelope import TEST_AUTH
+from twisted_gantry.wire.upscard.messages import MAX_PASSWORD
 
 _log = Logger()
 

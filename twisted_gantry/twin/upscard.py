@@ -23,7 +23,7 @@ from twisted_gantry.twin.world.ups import Ups
 from twisted_gantry.twin.world.ups_readings import live, ratings
 from twisted_gantry.wire.errors import FrameTooLong
 from twisted_gantry.wire.frames import ObjectFramer
-from twisted_gantry.wire.upscard import (
+from twisted_gantry.wire.upscard.messages import (
     CLEAR_PASSWORD,
     Command,
     CommandError,
@@ -33,7 +33,7 @@ from twisted_gantry.wire.upscard import (
     decode_command,
     encode_echo,
 )
-from twisted_gantry.wire.upscard_values import encode_live, encode_ratings
+from twisted_gantry.wire.upscard.values import encode_live, encode_ratings
 
 _log = Logger()
 

@@ -36,7 +36,7 @@ from twisted_gantry.twin.flow import PAUSE_ABOVE
 from twisted_gantry.twin.http_manners import HttpManners
 from twisted_gantry.twin.upscard import BUSY_ABOVE, Answer, Answers, Card
 from twisted_gantry.wire.frames import MAX_OBJECT
-from twisted_gantry.wire.upscard import ErrorCode, place_of
+from twisted_gantry.wire.upscard.messages import ErrorCode, place_of
 
 _log = Logger()
 

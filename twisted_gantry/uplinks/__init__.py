@@ -1,1 +1,4 @@
-"""One module a destination: what is reported to it, and how nothing is lost on the way."""
+"""A package for each destination: what is reported to it, and how no report is lost.
+
+A report is stored before it is sent, and is deleted on its acknowledgement alone.
+"""

@@ -12,7 +12,7 @@ from twisted_gantry.site.interfaces import IStore
 from twisted_gantry.site.stored import StoredCard
 from twisted_gantry.uplinks.etc_channel import Channel, Kind
 from twisted_gantry.wire.errors import BadMessage
-from twisted_gantry.wire.etc import Method, decode_cards, encode_request
+from twisted_gantry.wire.etc.envelope import Method, decode_cards, encode_request
 
 _log = Logger()
 

@@ -15,7 +15,7 @@ from twisted_gantry.net.http_client import Answer as HttpAnswer
 from twisted_gantry.net.http_client import BoundedClient, NoAnswer
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.wire.errors import WireError
-from twisted_gantry.wire.etc import MESSAGES, Answer, Code, decode_answer, signed_headers
+from twisted_gantry.wire.etc.envelope import MESSAGES, Answer, Code, decode_answer, signed_headers
 
 # A white list of ten thousand cards is about 1 MB.
 MAX_ANSWER = 8 * 1024 * 1024

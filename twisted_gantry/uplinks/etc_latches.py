@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from twisted_gantry.site.alarms import Alarm
-from twisted_gantry.wire.etc_reports import Group
+from twisted_gantry.wire.etc.reports import Group
 
 _Key = tuple[str, str]
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 import msgspec
 
 from twisted_gantry.site.points import Points
-from twisted_gantry.wire import etc_reports as wire
-from twisted_gantry.wire import etc_uploads
-from twisted_gantry.wire.etc import SENTINELS, Sentinel
+from twisted_gantry.wire.etc import reports as wire
+from twisted_gantry.wire.etc import uploads as etc_uploads
+from twisted_gantry.wire.etc.envelope import SENTINELS, Sentinel
 from twisted_gantry.wire.reading import Quality
 
 GROUPS: Mapping[str, type[wire.Group]] = {

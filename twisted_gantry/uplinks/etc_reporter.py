@@ -20,7 +20,7 @@ from twisted_gantry.uplinks import etc_rows
 from twisted_gantry.uplinks.etc_latches import Edge, Latches
 from twisted_gantry.uplinks.etc_native_rows import DOORS
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
-from twisted_gantry.wire.etc import Method, encode_request
+from twisted_gantry.wire.etc.envelope import Method, encode_request
 
 _log = Logger()
 

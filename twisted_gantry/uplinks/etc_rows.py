@@ -22,8 +22,8 @@ from twisted_gantry.uplinks.etc_native_rows import (
     own_rows,
     with_door,
 )
-from twisted_gantry.wire import etc_reports as wire
-from twisted_gantry.wire.etc import SENTINELS, Sentinel, flag, number, percent
+from twisted_gantry.wire.etc import reports as wire
+from twisted_gantry.wire.etc.envelope import SENTINELS, Sentinel, flag, number, percent
 from twisted_gantry.wire.reading import Value
 
 NO_DATA, GET_FAILED, NOT_SUPPORT = (

@@ -19,7 +19,7 @@ from twisted_gantry.site.stored import Report
 from twisted_gantry.uplinks.etc_channel import Channel, Kind, Taken, host_shown
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
 from twisted_gantry.uplinks.sending_loop import SendingLoop
-from twisted_gantry.wire.etc import restamped
+from twisted_gantry.wire.etc.envelope import restamped
 
 _log = Logger()
 

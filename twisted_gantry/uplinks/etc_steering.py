@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 
 from twisted_gantry.site.interfaces import IStore, Subject
 from twisted_gantry.uplinks.etc_channel import host_shown
-from twisted_gantry.wire.etc import Method
+from twisted_gantry.wire.etc.envelope import Method
 
 _log = Logger()
 

@@ -32,7 +32,8 @@ from twisted_gantry.uplinks.fogslink_configure import CONFIGURED, Configurations
 from twisted_gantry.uplinks.fogslink_link import Link
 from twisted_gantry.uplinks.fogslink_sender import PACK, SINGLE, Sender
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
-from twisted_gantry.wire.fogslink import (
+from twisted_gantry.wire.fogslink.client import Refusal
+from twisted_gantry.wire.fogslink.messages import (
     DELIMITER,
     Configure,
     Item,
@@ -42,7 +43,6 @@ from twisted_gantry.wire.fogslink import (
     is_channel,
     packs,
 )
-from twisted_gantry.wire.fogslink_client import Refusal
 
 _log = Logger()
 

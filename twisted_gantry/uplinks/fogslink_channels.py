@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted_gantry.site.points import Points
-from twisted_gantry.wire.fogslink import (
+from twisted_gantry.wire.fogslink.messages import (
     Code,
     Configure,
     Item,

@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from twisted_gantry.site.interfaces import IStore
 from twisted_gantry.uplinks.fogslink_channels import Change, Channels
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
-from twisted_gantry.wire.fogslink import Configure, Configured
+from twisted_gantry.wire.fogslink.messages import Configure, Configured
 
 _log = Logger()
 

@@ -25,8 +25,8 @@ from zope.interface import implementer
 
 from twisted_gantry.net.reconnect import Backoff, reconnecting
 from twisted_gantry.site.secret import Secret
-from twisted_gantry.wire.fogslink import DELIMITER, MAX_LINE, Configure, Configured
-from twisted_gantry.wire.fogslink_client import ClientSession, Ending, Parcel, Refusal
+from twisted_gantry.wire.fogslink.client import ClientSession, Ending, Parcel, Refusal
+from twisted_gantry.wire.fogslink.messages import DELIMITER, MAX_LINE, Configure, Configured
 
 _log = Logger()
 

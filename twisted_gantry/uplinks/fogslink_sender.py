@@ -19,8 +19,8 @@ from twisted_gantry.site.stored import Report
 from twisted_gantry.store.outbox import QUEUED_AGAIN
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
 from twisted_gantry.uplinks.sending_loop import SendingLoop
-from twisted_gantry.wire.fogslink import DELIMITER, readdressed
-from twisted_gantry.wire.fogslink_client import DATA_PATIENCE, Ending
+from twisted_gantry.wire.fogslink.client import DATA_PATIENCE, Ending
+from twisted_gantry.wire.fogslink.messages import DELIMITER, readdressed
 
 _log = Logger()
 

@@ -1,1 +1,4 @@
-"""What a person or a program sees of the gantry over HTTP: local API, metrics, status page."""
+"""What the gantry serves over HTTP, a package for each audience.
+
+Devices and uplinks are reached through `core.interfaces` alone.
+"""

@@ -28,7 +28,7 @@ from twisted_gantry.net.json_http import (
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.web.access_secrets import InThread, Role, Secrets, Wanted
 from twisted_gantry.web.remote_guard import FAILURES_WITHIN, Guard
-from twisted_gantry.wire.etc import Code, Refused
+from twisted_gantry.wire.etc.envelope import Code, Refused
 
 # A person without the password and a probe of an orchestrator may ask this.
 OPEN_PATHS = frozenset({b"/healthz"})

@@ -21,7 +21,7 @@ from twisted_gantry.net.json_http import HttpError, respond, respond_error
 from twisted_gantry.site.interfaces import ICallbackHost
 from twisted_gantry.wire.errors import CannotEncode, WireError
 from twisted_gantry.wire.frames import MAX_OBJECT
-from twisted_gantry.wire.upscard import Place, decode_reply, place_of
+from twisted_gantry.wire.upscard.messages import Place, decode_reply, place_of
 
 _log = Logger()
 

@@ -26,8 +26,8 @@ from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.site import Site
 from twisted_gantry.web.remote_guard import Guard
 from twisted_gantry.web.remote_log import SeldomLog
-from twisted_gantry.wire import etc
-from twisted_gantry.wire.etc_uploads import upload_id
+from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.uploads import upload_id
 
 _log = Logger()
 

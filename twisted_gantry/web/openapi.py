@@ -14,7 +14,7 @@ from twisted_gantry.site.command_types import Outcome
 from twisted_gantry.site.status import State
 from twisted_gantry.web.bodies import DEFAULT_LIMIT, MOST, CommandBody, RetryBody
 from twisted_gantry.web.maintenance import BackupBody, DropBody
-from twisted_gantry.wire.etc import (
+from twisted_gantry.wire.etc.envelope import (
     AUTH_HEADER,
     FIELDS_KEY,
     MD5_HEADER,
@@ -24,7 +24,7 @@ from twisted_gantry.wire.etc import (
     Code,
     Method,
 )
-from twisted_gantry.wire.etc_reports import Cabinet, Computer
+from twisted_gantry.wire.etc.reports import Cabinet, Computer
 from twisted_gantry.wire.reading import Quality
 
 Json = dict[str, Any]

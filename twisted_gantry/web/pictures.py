@@ -13,8 +13,8 @@ from twisted.web.server import Request
 
 from twisted_gantry.web.file_stream import Client, FileStream, InThread
 from twisted_gantry.web.picture_files import BeingWritten, Found, PictureFolder
-from twisted_gantry.wire.etc import AUTH_HEADER, MD5_HEADER, Code, Refused
-from twisted_gantry.wire.etc_commands import PictureRequest, file_time
+from twisted_gantry.wire.etc.commands import PictureRequest, file_time
+from twisted_gantry.wire.etc.envelope import AUTH_HEADER, MD5_HEADER, Code, Refused
 
 # Pictures that are looked for, read or sent at a time: each takes a thread now and then.
 MAX_AT_ONCE = 4

@@ -17,8 +17,8 @@ from twisted_gantry.site.interfaces import (
 )
 from twisted_gantry.site.site import Cabinet, Site
 from twisted_gantry.web.remote_wish import CannotDo, Wish, device_of
-from twisted_gantry.wire.etc import Sentinel, local_time, number
-from twisted_gantry.wire.etc_commands import BatteryTestResult, decode_battery_result
+from twisted_gantry.wire.etc.commands import BatteryTestResult, decode_battery_result
+from twisted_gantry.wire.etc.envelope import Sentinel, local_time, number
 from twisted_gantry.wire.reading import Value
 
 MIN_CHARGE = 80.0

@@ -26,14 +26,14 @@ from twisted_gantry.web.remote_battery import batteries_to_ask, battery_result
 from twisted_gantry.web.remote_servers import Rule, Server, may_move
 from twisted_gantry.web.remote_targets import cabinets_of, wishes_of
 from twisted_gantry.web.remote_wish import CannotDo, Wish
-from twisted_gantry.wire.etc import Answer, Code, Method, Refused, answer, decode_answer
-from twisted_gantry.wire.etc_commands import (
+from twisted_gantry.wire.etc.commands import (
     BatteryTestResult,
     Cmd,
     Control,
     encode_control,
     server_url,
 )
+from twisted_gantry.wire.etc.envelope import Answer, Code, Method, Refused, answer, decode_answer
 
 # Seconds until the platform is answered whatever becomes of it; a device has a little longer (a
 # relay may hold the power off for 20 s), and who asks again then hears how it ended.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from twisted.internet.interfaces import IReactorTime
 
 from twisted_gantry.net.addresses import Network, group_of, parsed
-from twisted_gantry.wire.etc import Code, Refused
+from twisted_gantry.wire.etc.envelope import Code, Refused
 
 BURST = 100.0
 """Requests that an address may send at once, when it was silent before."""

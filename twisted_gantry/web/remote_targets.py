@@ -11,7 +11,7 @@ from twisted_gantry.site.interfaces import IRelay
 from twisted_gantry.site.site import Cabinet, Site
 from twisted_gantry.web.remote_battery import supply_is_good, test_wishes
 from twisted_gantry.web.remote_wish import CannotDo, Wish, device_of
-from twisted_gantry.wire.etc_commands import Cmd, Command
+from twisted_gantry.wire.etc.commands import Cmd, Command
 
 # The group whose sources do a command, and what it is called there; without a group, all sources.
 _COMMANDS: Mapping[Cmd, tuple[str, str]] = {

@@ -32,10 +32,10 @@ from twisted_gantry.web.remote_commands import Ask, RemoteCommands
 from twisted_gantry.web.remote_guard import Guard
 from twisted_gantry.web.remote_log import SeldomLog
 from twisted_gantry.web.remote_servers import Rule, Server, may_move, with_home
-from twisted_gantry.wire import etc
 from twisted_gantry.wire.errors import BadMessage
-from twisted_gantry.wire.etc import Answer, Code, Method, Refused, answer
-from twisted_gantry.wire.etc_commands import decode_control, decode_picture_request
+from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.commands import decode_control, decode_picture_request
+from twisted_gantry.wire.etc.envelope import Answer, Code, Method, Refused, answer
 
 _log = Logger()
 

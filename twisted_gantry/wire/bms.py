@@ -12,7 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from twisted_gantry.wire.errors import BadMessage, WireError
-from twisted_gantry.wire.lenient import as_text, convert, dumps, loads
+from twisted_gantry.wire.json import as_text, convert, dumps, loads
 
 CONTROL_PATH = "/bms-control"
 SYNC_PATH = "/bms-control/sync"

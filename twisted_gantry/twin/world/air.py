@@ -15,7 +15,7 @@ from enum import IntEnum, StrEnum
 
 from twisted_gantry.twin.world.variables import Variable, attribute
 from twisted_gantry.wire.errors import BadMessage
-from twisted_gantry.wire.etc_commands import TEMPERATURES, check_set_points
+from twisted_gantry.wire.etc.commands import TEMPERATURES, check_set_points
 
 HEAT_CAPACITY_J_K = 100_000.0  # some 200 kg of steel and copper
 WALLS_W_K = 20.0

@@ -11,7 +11,7 @@ from enum import StrEnum
 from twisted_gantry.twin.world.car import Car, ramp
 from twisted_gantry.twin.world.mains import PHASES, Mains
 from twisted_gantry.twin.world.variables import Variable, attribute, percent
-from twisted_gantry.wire.cfos import PilotState
+from twisted_gantry.wire.cfos.calls import PilotState
 
 LEAST_A, MOST_A = 6.0, 63.0
 """What a pilot signal can offer, in A a phase; less than the least is no offer."""

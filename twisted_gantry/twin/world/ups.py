@@ -17,7 +17,7 @@ from twisted_gantry.twin.world.battery import Battery
 from twisted_gantry.twin.world.load import Load
 from twisted_gantry.twin.world.mains import NOMINAL_HZ, NOMINAL_V, Mains
 from twisted_gantry.twin.world.variables import Variable, attribute, percent
-from twisted_gantry.wire.upscard_values import UpsState
+from twisted_gantry.wire.upscard.values import UpsState
 
 EFFICIENCY = 0.92  # from the battery or the mains to the output
 CHARGER_EFFICIENCY = 0.92

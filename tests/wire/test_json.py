@@ -1,0 +1,270 @@
+"""Lenient JSON: what is taken, what is refused, and that nothing else happens."""
+
+import json
+import math
+import traceback
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.wire.material import (
+    NASTY,
+    SECRET,
+    checked,
+    document,
+    json_with,
+    likely_bytes,
+    outcome,
+    texts,
+)
+from twisted_gantry.wire.errors import BadMessage, CannotEncode, NotJson
+from twisted_gantry.wire.json import MAX_DEPTH, as_text, convert, dumps, loads
+
+# Plain JSON: finite numbers, keys without outer white space.
+_plain = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(min_value=-(2**63), max_value=2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(texts.map(str.strip), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+class Sample(msgspec.Struct):
+    """Something to convert to."""
+
+    a: int
+    b: str = ""
+
+
+@pytest.mark.parametrize(
+    ("data", "means"),
+    [
+        (b'{"a":1}', {"a": 1}),
+        (b'{"a":1,}', {"a": 1}),
+        (b"[1,2,]", [1, 2]),
+        (b"{a:1}", {"a": 1}),
+        (b"{'a':'b'}", {"a": "b"}),
+        (b'{" a ":{"b\\t":[{" c":1}]}}', {"a": {"b": [{"c": 1}]}}),
+        (b"{' a ':{' b':[{c:1,},],},}", {"a": {"b": [{"c": 1}]}}),
+        (b'{"a":" b "}', {"a": " b "}),
+        (b"{a:1, // why\n}", {"a": 1}),
+        (b'\xef\xbb\xbf{"a":1}', {"a": 1}),
+        (b" \r\n{}\n", {}),
+        (b'"\\ud83d\\ude00"', "😀"),
+        (b"123456789012345678901234567890", 123456789012345678901234567890),
+        (b"{a:0x1F,b:.5,c:5.,d:+1,}", {"a": 31, "b": 0.5, "c": 5.0, "d": 1}),
+        (b'{"a":"\x00"}', {"a": "\x00"}),
+    ],
+)
+def test_takes_what_the_documents_print(data: bytes, means: object) -> None:
+    """JSON, JSON5, a BOM and white space around keys are taken; values stay as they are."""
+    assert loads(data) == means
+
+
+@pytest.mark.parametrize("data", [b'{"a":1,"a":2}', b'{"a":1," a ":2}', b'{a:1,"a ":2,}'])
+def test_of_equal_keys_the_last_wins(data: bytes) -> None:
+    """Of two keys that are equal once their white space is gone, the last one counts."""
+    assert loads(data) == {"a": 2}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nothing",
+        "white space",
+        "a NUL",
+        "a NUL behind",
+        "a BOM",
+        "GBK",
+        "UTF-16",
+        "a lone surrogate",
+        "a lone surrogate in JSON5",
+        "a lone surrogate as a key",
+        "a raw surrogate",
+        "NaN",
+        "Infinity",
+        "a float past all",
+        "a far exponent",
+        "a huge integer",
+        "an integer of 4301 digits",
+        "10,000 open braces",
+        "10,000 nested braces",
+        "10,000 nested objects",
+        "100,000 open brackets",
+        "34 nested lists",
+        "a word",
+        "a comment without end",
+        "curly quotes",
+        "an escape at the end",
+        "1 MiB of random bytes",
+    ],
+)
+def test_refuses_what_is_no_json(name: str) -> None:
+    """What is neither JSON nor JSON5, not UTF-8, not finite or nested too deeply is NotJson."""
+    with pytest.raises(NotJson):
+        loads(NASTY[name])
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+@pytest.mark.parametrize("comma", ["", ","])
+def test_the_depth_is_bounded(opening: str, comma: str) -> None:
+    """A message may nest MAX_DEPTH deep and no deeper, in JSON and in JSON5."""
+    closing = comma + ("]" if opening == "[" else "}")
+
+    def nested(depth: int) -> bytes:
+        return (opening * depth + "1" + closing * depth).encode()
+
+    assert loads(nested(MAX_DEPTH)) is not None
+    with pytest.raises(NotJson):
+        loads(nested(MAX_DEPTH + 1))
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_nasty_bytes_raise_notjson_alone(name: str) -> None:
+    """Whatever the bytes, they are decoded or are NotJson; what was decoded becomes text."""
+    decoded = outcome(lambda: loads(NASTY[name]), NotJson)
+    if not isinstance(decoded, Exception):
+        outcome(lambda: as_text(decoded), BadMessage)
+
+
+@given(likely_bytes)
+@checked
+def test_any_bytes_raise_notjson_alone(data: bytes) -> None:
+    """No bytes raise anything but NotJson."""
+    decoded = outcome(lambda: loads(data), NotJson)
+    assert isinstance(decoded, dict | list | str | int | float | None | NotJson)
+
+
+@given(_plain)
+@checked
+def test_what_is_sent_is_read_back(message: Any) -> None:
+    """What dumps writes, loads reads back as it was."""
+    assert loads(dumps(message)) == message
+
+
+@given(_plain)
+@checked
+def test_json5_reads_as_json(message: Any) -> None:
+    """The same message means the same with a comment behind it, which only JSON5 allows."""
+    assert loads(dumps(message) + b"// end") == loads(dumps(message))
+
+
+@given(_plain)
+@checked
+def test_what_is_sent_is_canonical(message: Any) -> None:
+    """What is sent is strict JSON in UTF-8, without white space between its tokens."""
+    text = dumps(message).decode()
+    assert json.loads(text) == message
+    compact = json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
+    assert len(text) <= len(compact) + 8 * text.count("e")  # floats may be spelt otherwise
+
+
+@pytest.mark.parametrize(
+    "message", ["\ud800", {"a": "b\udcff"}, {"\ud800": 1}, [2**70000], [[float]]]
+)
+def test_what_json_cannot_carry_is_our_mistake(message: object) -> None:
+    """A lone surrogate, a number past all and a thing that is no message are CannotEncode."""
+    with pytest.raises(CannotEncode):
+        dumps(message)
+
+
+def test_cannot_encode_does_not_hold_the_text() -> None:
+    """The error of a text that cannot be sent shows none of it: it may be a password."""
+    with pytest.raises(CannotEncode) as caught:
+        dumps({"pass": SECRET + "\udcff"})
+    assert SECRET not in "".join(traceback.format_exception(caught.value)) + repr(caught.value.args)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b'{"session":"1","pass":"%s","new_pass":"%s","cmd":"QAD"}',
+        b"{session:'1',pass:'%s',new_pass:'%s',cmd:'QAD',}",
+        b"{session:1,pass:%s,new_pass:%s}",
+    ],
+)
+def test_errors_hold_no_password(message: bytes) -> None:
+    """However a message is cut off or garbled, the error shows nothing of its values."""
+    whole = message % (SECRET.encode(), SECRET.encode())
+    refused = 0
+    for place in range(len(whole)):
+        for broken in (whole[:place], whole[:place] + b"\x01" + whole[place:], whole[place:]):
+            error = outcome(lambda data=broken: loads(data), NotJson)  # type: ignore[misc]
+            if isinstance(error, NotJson):
+                refused += 1
+                told = "".join(traceback.format_exception(error)) + repr(error.args)
+                assert SECRET[:4] not in told
+    assert refused > len(whole)
+
+
+@given(_plain)
+@checked
+def test_numbers_become_text_at_every_depth(message: Any) -> None:
+    """as_text leaves no number behind, and nothing else is changed by it."""
+
+    def same(before: Any, after: Any) -> bool:
+        if isinstance(before, dict):
+            return before.keys() == after.keys() and all(same(before[k], after[k]) for k in before)
+        if isinstance(before, list):
+            return len(before) == len(after) and all(map(same, before, after))
+        if isinstance(before, bool) or before is None or isinstance(before, str):
+            return before is after
+        return isinstance(after, str) and float(after) == float(before)
+
+    assert same(message, as_text(message))
+
+
+@given(json_with("a", "b"))
+@checked
+def test_as_text_raises_badmessage_alone(message: Any) -> None:
+    """Of decoded JSON, only a number of too many digits cannot become text."""
+    result = outcome(lambda: as_text(message), BadMessage)
+    assert isinstance(result, dict | list | str | bool | None | BadMessage)
+
+
+@given(json_with("a", "b"))
+@checked
+def test_convert_raises_badmessage_alone(message: Any) -> None:
+    """Whatever was decoded fits the message or is BadMessage."""
+    result = outcome(lambda: convert(message, Sample), BadMessage)
+    assert isinstance(result, Sample | BadMessage)
+
+
+def test_convert_takes_numeric_text_and_names_the_place() -> None:
+    """A number may come as text; what does not fit is named with its place."""
+    assert convert({"a": "7", "b": "x", "more": 1}, Sample) == Sample(7, "x")
+    with pytest.raises(BadMessage, match=r"\$\.a"):
+        convert({"a": "seven"}, Sample)
+    with pytest.raises(BadMessage, match="`a`"):
+        convert({}, Sample)
+
+
+def test_a_number_of_thousands_of_digits_stays_a_number() -> None:
+    """A hexadecimal number of thousands of digits is read, and refused where text is due."""
+    number = loads(NASTY["a huge hexadecimal integer"])["session"]
+    assert number == 16**5000 - 1
+    with pytest.raises(BadMessage, match="digits"):
+        as_text({"a": [number]})
+
+
+def test_numbers_are_finite() -> None:
+    """No spelling brings a number into the program that is not finite."""
+    for spelling in (b"NaN", b"-NaN", b"Infinity", b"+Infinity", b"1e400", b"-1e400", b"1E+999"):
+        for around in (b"%s", b"[%s,]", b'{"a":[%s]}'):
+            result = outcome(lambda d=around % spelling: loads(d), NotJson)  # type: ignore[misc]
+            assert isinstance(result, NotJson), (spelling, around)
+    assert math.isfinite(loads(b"1e308"))
+
+
+def test_the_printing_slip_of_section_1_6_is_no_json() -> None:
+    """Curly quotes, as section 1.6 of the ETC document prints them, are not taken for JSON."""
+    with pytest.raises(NotJson):
+        loads(document("etc-1.6"))

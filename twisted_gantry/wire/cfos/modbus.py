@@ -1,0 +1,223 @@
+"""Reads and writes of registers over the HTTP API of cFos: the requests, and both sides of them.
+
+Source: `002_2847ebbe8bebf00a.txt`, "Modbus"; `cfos.md`, "Modbus registers over HTTP".
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from twisted_gantry.wire.cfos.registers import (
+    BAD_ADDRESS,
+    BAD_COUNT,
+    BAD_SIZE,
+    BAD_VALUE,
+    READ_ONLY,
+    WIDTHS,
+    WITHOUT_WEAR,
+    Access,
+    Register,
+    RegisterError,
+    pack,
+    unknown_register,
+    unpack,
+)
+from twisted_gantry.wire.errors import BadMessage
+
+# Values in one request. Modbus itself carries at most 125 registers.
+MAX_COUNT = 125
+# Of an answer: the text of a register of the map has at most 32 characters.
+LONGEST_TEXT, LONGEST_KEY = 64, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """`read=`: an address with its suffix; None for `all`. `count` is None when it is not asked."""
+
+    address: int | None
+    suffix: str = ""
+    count: int | None = None
+
+    def query(self) -> tuple[tuple[str, str], ...]:
+        """Return its part of the request."""
+        if self.address is None:
+            return (("read", "all"),)
+        asked = (("read", f"{self.address}{self.suffix}"),)
+        return asked if self.count is None else (*asked, ("count", str(self.count)))
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """`write=` with `value=`, or with `values=` when `several`."""
+
+    address: int
+    values: tuple[int, ...]
+    suffix: str = ""
+    several: bool = False
+
+    def query(self) -> tuple[tuple[str, str], ...]:
+        """Return its part of the request."""
+        where = ("write", f"{self.address}{self.suffix}")
+        if self.several:
+            return (where, ("values", f"[{','.join(map(str, self.values))}]"))
+        return (where, ("value", str(self.values[0])))
+
+    @property
+    def addresses(self) -> range:
+        """Return the addresses of the words that it changes."""
+        return range(self.address, self.address + WIDTHS[self.suffix] * len(self.values))
+
+    @property
+    def wears(self) -> bool:
+        """Tell whether it wears the flash."""
+        return not WITHOUT_WEAR.issuperset(self.addresses)
+
+
+_ADDRESS = re.compile(r"([0-9]{1,5})([dqs]?)")
+_COUNT = re.compile(r"[0-9]{1,4}")
+_INTEGER = re.compile(r"[-+]?[0-9]{1,20}")
+
+
+def _bare(text: str) -> str:
+    """Return a parameter without blanks, and without the stray `"` of the example URLs."""
+    return text.strip().removesuffix('"').strip()
+
+
+def parse_read(read: str, count: str | None = None) -> Read:
+    """Read `read=` and `count=`. Raises RegisterError."""
+    if _bare(read) == "all":
+        return Read(None)
+    address, suffix = _parse_address(read)
+    if count is None:
+        return Read(address, suffix)
+    text = _bare(count)
+    if not _COUNT.fullmatch(text) or not 1 <= int(text) <= MAX_COUNT:
+        raise RegisterError(BAD_COUNT)
+    return Read(address, suffix, int(text))
+
+
+def parse_write(write: str, value: str | None = None, values: str | None = None) -> Write:
+    """Read `write=` with one of `value=` and `values=`. Raises RegisterError."""
+    address, suffix = _parse_address(write)
+    if suffix == "s":
+        raise RegisterError(BAD_SIZE)  # no register of the map takes a text
+    if (value is None) == (values is None):
+        raise RegisterError(BAD_VALUE)
+    if value is not None:
+        text = _bare(value)
+        if not _INTEGER.fullmatch(text):
+            raise RegisterError(BAD_VALUE)
+        return Write(address, (int(text),), suffix)
+    try:
+        given = msgspec.json.decode(_bare(values or ""), type=list[int])
+    except (ValueError, RecursionError):
+        raise RegisterError(BAD_VALUE) from None
+    if not 1 <= len(given) <= MAX_COUNT:
+        raise RegisterError(BAD_COUNT)
+    return Write(address, tuple(given), suffix, several=True)
+
+
+def _parse_address(text: str) -> tuple[int, str]:
+    match = _ADDRESS.fullmatch(_bare(text))
+    if match is None:
+        raise RegisterError(BAD_ADDRESS)
+    return int(match[1]), match[2]
+
+
+def answer_read(read: Read, registers: Mapping[int, Register], words: Mapping[int, int]) -> Any:
+    """Return what a device with these `words` (of `image`) answers: a value, a list, an object.
+
+    Without a suffix every word of the map can be read. Raises RegisterError.
+    """
+    if read.address is None:
+        return {
+            each.printed: unpack([words[at] for at in each.addresses], each.suffix)
+            for each in registers.values()
+            if each.printed
+        }
+    answers = []
+    address = read.address
+    for _ in range(1 if read.count is None else read.count):
+        addresses = _wide(address, read.suffix, registers, words)
+        answers.append(unpack([words[at] for at in addresses], read.suffix))
+        address = addresses.stop
+    return answers[0] if read.count is None else answers
+
+
+def _wide(
+    address: int, suffix: str, registers: Mapping[int, Register], words: Iterable[int]
+) -> range:
+    """Return the addresses that a suffix covers. Raises RegisterError."""
+    if address not in words:
+        raise RegisterError(unknown_register(address))
+    if not suffix:
+        return range(address, address + 1)
+    register = registers.get(address)
+    if register is None or register.suffix != suffix:
+        raise RegisterError(BAD_SIZE)
+    return register.addresses
+
+
+def plan_write(write: Write, registers: Mapping[int, Register]) -> dict[int, int]:
+    """Return the new value of each register that a write changes, by its address, signed if wide.
+
+    Without a suffix the values are words: a wide register wants all of its own, in one request.
+    Raises RegisterError; nothing must be changed then.
+    """
+    changes: dict[int, int] = {}
+    address, values = write.address, list(write.values)
+    while values:
+        register = registers.get(address)
+        if register is None:
+            inside = any(address in each.addresses for each in registers.values())
+            raise RegisterError(BAD_SIZE if inside else unknown_register(address))
+        if write.suffix and register.suffix != write.suffix:
+            raise RegisterError(BAD_SIZE)
+        if Access.WRITE.value not in register.access.value:
+            raise RegisterError(READ_ONLY)
+        taken = 1 if write.suffix else register.width
+        if len(values) < taken:
+            raise RegisterError(BAD_SIZE)
+        words = [word for value in values[:taken] for word in pack(value, register.width // taken)]
+        del values[:taken]
+        changes[address] = int(unpack(words, register.suffix))
+        address += register.width
+    return changes
+
+
+def decode_read(read: Read, answer: Any) -> Any:
+    """Check the answer to a read, decoded: numbers, texts, or a list or an object of them.
+
+    Raises RegisterError with the device's words, BadMessage for what is no answer to it.
+    """
+    if read.address is None:
+        fits = isinstance(answer, dict) and len(answer) <= MAX_COUNT
+        if fits and all(len(k) <= LONGEST_KEY and _is_value(v) for k, v in answer.items()):
+            return answer
+    elif read.count is not None:
+        if isinstance(answer, list) and len(answer) == read.count and all(map(_is_value, answer)):
+            return answer
+    elif read.suffix == "s":
+        if _is_value(answer) and isinstance(answer, str) and not _COMPLAINT.match(answer):
+            return answer
+    elif _is_value(answer) and isinstance(answer, int):
+        return answer
+    if isinstance(answer, str):
+        raise RegisterError(answer[:200])
+    raise BadMessage("an answer that is none to this read")
+
+
+# Where a text is due, a complaint can only be told by its words.
+_COMPLAINT = re.compile(
+    r"(bad|unknown|invalid|no such)\b.*\b(modbus|register|device)", re.IGNORECASE
+)
+
+
+def _is_value(value: Any) -> bool:
+    """Tell what a register can hold: 64 bits, signed or not, or some dozen characters."""
+    if isinstance(value, str):
+        return len(value) <= LONGEST_TEXT
+    return isinstance(value, int) and not isinstance(value, bool) and -(1 << 63) <= value < 1 << 64

@@ -1,0 +1,290 @@
+"""What `get_dev_info` tells: the manager's parameters, and its EVSEs and meters, as readings.
+
+Both generations of the firmware are read into one shape (`cfos.md`, Quirks). Readings are named as
+the points of the site are, and in their units: the API's mA are A here, its ms are s. What is
+wrong with one value costs that value, never the list. Source: `002_2847ebbe8bebf00a.txt`,
+"/cnf?cmd=get_dev_info".
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from twisted_gantry.wire.cfos.calls import (
+    DEVICE_ID,
+    LONGEST_WORDS,
+    DisablePolicy,
+    EvseState,
+    Role,
+    bounded_number,
+    decode,
+    expect_object,
+)
+from twisted_gantry.wire.errors import BadMessage
+from twisted_gantry.wire.reading import Quality, Reading, Value, missing
+
+# A manager of the vendor's has at most some dozen licensed devices.
+MAX_DEVICES = 64
+
+Readings = dict[str, Reading]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An EVSE (`E1`) or a meter (`M1`). `fields` is all that was told of it, also what is new."""
+
+    id: str
+    readings: Readings
+    fields: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def is_evse(self) -> bool:
+        """Tell an EVSE from a meter: by the id, for the document's own meter says it is one."""
+        return self.id.startswith("E")
+
+
+@dataclass(frozen=True, slots=True)
+class DevInfo:
+    """One poll. `odd` names what was wrong with it and was passed over, for counters.
+
+    `wrong` says of each value that means nothing which it is, and of each part why it is none.
+    """
+
+    params: Readings
+    parts: Mapping[str, Part]
+    fields: Mapping[str, Any] = field(repr=False)
+    odd: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
+
+
+# Each returns what a value means, or None if it means nothing.
+_Meaning = Callable[[Any], Value]
+
+
+def _measure(divisor: int = 1) -> _Meaning:
+    def read(value: Any) -> Value:
+        number = bounded_number(value)
+        return None if number is None else number / divisor
+
+    return read
+
+
+def _count(value: Any) -> Value:
+    number = bounded_number(value)
+    return int(number) if number is not None and number == int(number) else None
+
+
+def _truth(value: Any) -> Value:
+    return bool(value) if value in (0, 1) and isinstance(value, int) else None
+
+
+def _text(value: Any) -> Value:
+    if isinstance(value, str):
+        return "".join(c if c.isprintable() else " " for c in value[:LONGEST_WORDS])
+    number = bounded_number(value)
+    return None if number is None else str(number)
+
+
+def _state(value: Any) -> Value:
+    return _named(EvseState, value)
+
+
+def _role(value: Any) -> Value:
+    return _named(Role, value)
+
+
+def _policy(value: Any) -> Value:
+    return _named(DisablePolicy, value)
+
+
+def _named(numbers: type[EvseState] | type[Role] | type[DisablePolicy], value: Any) -> Value:
+    number = _count(value)
+    try:
+        return numbers(number).text if isinstance(number, int) else None
+    except ValueError:
+        return None
+
+
+def _phases(value: Any) -> Value:
+    """Return a bit field of phases as text, `L1 L2 L3`; `none` for 0."""
+    bits = _count(value)
+    if not isinstance(bits, int) or not 0 <= bits <= 7:
+        return None
+    return " ".join(f"L{n + 1}" for n in range(3) if bits >> n & 1) or "none"
+
+
+_number, _milli = _measure(), _measure(1000)
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """One reading, and the keys that may hold it: the first that is there is taken."""
+
+    name: str
+    unit: str
+    meaning: _Meaning
+    keys: tuple[str, ...]
+
+
+def _field(name: str, unit: str, meaning: _Meaning, *keys: str) -> _Field:
+    return _Field(name, unit, meaning, keys or (name,))
+
+
+_PARAMS = (
+    _field("title", "", _text),
+    _field("version", "", _text),
+    _field("max_total_current", "A", _milli),
+    _field("max_total_power", "W", _number),
+    _field("reserve_current", "A", _milli),
+    _field("reserve_power", "W", _number, "power_reserve"),
+    _field("overdraft_current", "A", _milli, "overdraft_cur"),
+    _field("overdraft_power", "W", _number, "overdraft"),
+    _field("max_evse_current", "A", _milli, "max_total_evse_current"),
+    _field("max_evse_power", "W", _number, "max_total_evse_power"),
+    _field("evse_power", "W", _number, "cons_evse_power", "consumed_evse_power"),
+    _field("available_evse_power", "W", _number, "avail_evse_power", "remaining_evse_power"),
+    _field("load_balancing", "", _truth, "lb_enabled"),
+    _field("disable_policy", "", _policy),
+    _field("cycle_time", "s", _milli),
+    _field("trial_version", "", _truth, "shareware_mode"),
+)
+
+_COMMON = (
+    _field("name", "", _text),
+    _field("description", "", _text, "desc"),
+    _field("type", "", _text, "dev_type"),
+    _field("model", "", _text),
+    _field("enabled", "", _truth, "device_enabled"),
+    _field("communication_error", "", _truth, "com_err"),
+    _field("communication_errors", "", _count, "com_errors"),
+    _field("last_error", "", _text),
+    *(_field(f"current_l{n}", "A", _milli) for n in (1, 2, 3)),
+    *(_field(f"voltage_l{n}", "V", _number) for n in (1, 2, 3)),
+)
+
+_EVSE = (
+    *_COMMON,
+    _field("state", "", _state),
+    _field("charging_enabled", "", _truth),
+    _field("paused", "", _truth),
+    _field("pause_time", "s", _number),
+    _field("pause_min_time", "s", _number),
+    _field("power", "W", _number, "power_w", "cur_charging_power"),
+    _field("import_energy", "Wh", _number, "total_energy"),
+    # Not in the document; managers in the field have it in one of these.
+    _field("charging_current", "A", _milli, "last_set_charging_cur", "evse.current"),
+    _field("min_charging_current", "A", _milli, "min_charging_cur"),
+    _field("max_charging_current", "A", _milli, "max_charging_cur"),
+    _field("max_charging_power", "W", _number, "max_power"),
+    _field("phases", "", _phases),
+    _field("priority", "", _count, "prio"),
+    _field("label", "", _text),
+)
+
+_EVSE_BY_EXPRESSION = tuple(each for each in _EVSE if each.name != "max_charging_current")
+
+_METER = (
+    *_COMMON,
+    _field("power", "W", _number, "power_w"),
+    _field("import_energy", "Wh", _number, "import"),
+    _field("export_energy", "Wh", _number, "export"),
+    _field("role", "", _role),
+)
+
+PARAM_UNITS: Mapping[str, str] = {each.name: each.unit for each in _PARAMS}
+"""The readings of the manager itself."""
+EVSE_UNITS: Mapping[str, str] = {each.name: each.unit for each in _EVSE}
+"""The readings of an EVSE."""
+METER_UNITS: Mapping[str, str] = {
+    **{each.name: each.unit for each in _METER},
+    "apparent_power": "VA",
+}
+"""The readings of a meter."""
+
+
+def decode_dev_info(data: bytes) -> DevInfo:
+    """Read a poll.
+
+    Raises NotJson, Refused for an answer that is no object, and BadMessage for one whose parts
+    are not what they must be, or are more than MAX_DEVICES.
+    """
+    fields = expect_object(decode(data))
+    params, devices = fields.get("params", {}), fields.get("devices")
+    if not isinstance(params, dict):
+        raise BadMessage("params that are no object")
+    if not isinstance(devices, list):
+        raise BadMessage("devices that are no list")
+    if len(devices) > MAX_DEVICES:
+        raise BadMessage(f"{len(devices)} devices, more than {MAX_DEVICES}")
+    parts: dict[str, Part] = {}
+    odd: list[str] = []
+    wrong: list[str] = []
+    for device in devices:
+        part = _part(device, wrong)
+        if part is None:
+            odd.append("bad-device")
+            wrong.append("a device without an id such as E1 or M1")
+        elif parts.setdefault(part.id, part) is not part:
+            odd.append("equal-device-ids")
+            wrong.append(f"two devices are {part.id}")
+    readings = _read(params, _PARAMS, "params", wrong)
+    return DevInfo(readings, parts, params, tuple(odd), tuple(wrong))
+
+
+def _part(device: Any, wrong: list[str]) -> Part | None:
+    which = device.get("dev_id") if isinstance(device, dict) else None
+    if not (isinstance(which, str) and DEVICE_ID.fullmatch(which)):
+        return None
+    if which.startswith("E"):
+        expression = isinstance(device.get("max_charging_cur"), str)
+        readings = _read(device, _EVSE_BY_EXPRESSION if expression else _EVSE, which, wrong)
+        if expression:
+            # It is allowed: there is no number, and nothing failed.
+            readings["max_charging_current"] = missing("A", Quality.NOT_SUPPORTED)
+    else:
+        readings = _read(device, _METER, which, wrong)
+        _tell_power(readings, device)
+    return Part(which, readings, device)
+
+
+def _tell_power(readings: Readings, device: Mapping[str, Any]) -> None:
+    """Put a meter's power where it belongs: `is_va` says that it is apparent power."""
+    readings["apparent_power"] = missing("VA", Quality.NOT_SUPPORTED)
+    if device.get("is_va") in (1, True):
+        power = readings["power"]
+        readings["apparent_power"] = Reading(power.value, "VA", power.quality)
+        readings["power"] = missing("W", Quality.NOT_SUPPORTED)
+
+
+def _read(
+    fields: Mapping[str, Any], wanted: tuple[_Field, ...], place: str, wrong: list[str]
+) -> Readings:
+    """Return the readings of one object; of what means nothing, add to `wrong` where it is."""
+    readings: Readings = {}
+    for each in wanted:
+        quality, value = Quality.NOT_SUPPORTED, None
+        for key in each.keys:
+            holder, _, inner = key.partition(".")
+            found = fields.get(holder, _ABSENT)
+            if inner:
+                found = found.get(inner, _ABSENT) if isinstance(found, dict) else _ABSENT
+            if found is not _ABSENT:
+                value = each.meaning(found)
+                quality = Quality.GOOD
+                if value is None:
+                    quality = Quality.GET_FAILED
+                    wrong.append(f"{place}: {key} is {_shown(found)}")
+                break
+        readings[each.name] = Reading(value, each.unit, quality)
+    return readings
+
+
+def _shown(value: Any) -> str:
+    """Return a value as a person may see it, not at any length."""
+    kinds = {dict: "an object", list: "a list", type(None): "null"}
+    if isinstance(value, int | float) and bounded_number(value) is None:
+        return "true or false" if isinstance(value, bool) else "a number out of range"
+    return kinds.get(type(value)) or ascii(value[:40] if isinstance(value, str) else value)
+
+
+_ABSENT = object()

@@ -1,0 +1,1 @@
+"""The ETC gantry monitoring interface: `monitor.do` and `remotecontrol.do`, both directions."""

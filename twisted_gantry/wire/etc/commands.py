@@ -1,0 +1,308 @@
+"""What the platform commands, to `remotecontrol.do`: typed, checked, and written.
+
+Source: `001_3191ba0a590d87d6.txt` (v0.37), sections 2.2, 3.2 and 3.3; decisions: `etc-gantry.md`,
+"Commands" and "Meaning". Field names are those of the document.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from enum import IntEnum
+from ipaddress import ip_address
+from typing import Any
+
+import msgspec
+
+from twisted_gantry.wire.errors import BadMessage
+from twisted_gantry.wire.etc.envelope import Sentinel
+from twisted_gantry.wire.json import convert
+
+FIRST_CABINET = "1"
+MAX_ID = 20  # characters of a cabinet's id, as of a gantry's
+FREQUENCIES = range(5, 86_401)
+"""The seconds that `setFrequency` may be."""
+TEMPERATURES = (0.0, 45.0)
+"""The lowest and the highest set point of an air conditioner, in °C."""
+YEARS = range(1970, 3000)
+"""The years of the times that are read; farther ones overflow in some zone or other."""
+
+
+class Cmd(IntEnum):
+    """What `cmd` says (section 3.2); 7 was the push of the white list, which 0.37 removed."""
+
+    POWER_CYCLE = 1
+    UNLOCK_DOOR = 2
+    AIR_CONDITIONER = 3
+    AIR_CONDITIONER_TEMPERATURE = 4
+    POWER_MODE = 5
+    DOOR_GUARD = 6
+    RECTIFIER = 8
+    BATTERY_TEST = 9
+    BATTERY_TEST_RESULT = 10
+
+
+# The fields of each cmd beside `cabinetId`, and what they may be.
+_DIGITS = r"[0-9]{1,5}"
+_DEGREES = r"-?[0-9]{1,3}(\.[0-9]{1,3})?"
+_AIR_ID = r"0|[1-9][0-9]?"
+_FIELDS: dict[Cmd, dict[str, str]] = {
+    Cmd.POWER_CYCLE: {"rebootIp": r"[^\s]{1,64}", "rebootPort": _DIGITS},
+    Cmd.UNLOCK_DOOR: {"unlockDoorId": "[12]"},
+    Cmd.AIR_CONDITIONER: {"airId": _AIR_ID, "airOperate": "[12]"},
+    Cmd.AIR_CONDITIONER_TEMPERATURE: {
+        "airId": _AIR_ID,
+        "autoRefrigerationTemp": _DEGREES,
+        "autoHeatingTemp": _DEGREES,
+    },
+    Cmd.POWER_MODE: {"mode": "[0-3]"},
+    Cmd.DOOR_GUARD: {"isDoorDefend": "[01]"},
+    Cmd.RECTIFIER: {"onOff": "[01]"},
+    Cmd.BATTERY_TEST: {"testStartStop": "[01]"},
+    Cmd.BATTERY_TEST_RESULT: {},
+}
+_COMMON = ("updateNow", "setServer", "setFrequency", "cmd", "cabinetId")
+_KNOWN = frozenset(_COMMON).union(*_FIELDS.values())
+# Those that name no cabinet are meant for every one of the gantry.
+_ALL_CABINETS = frozenset({Cmd.POWER_CYCLE, Cmd.POWER_MODE, Cmd.DOOR_GUARD})
+_SERVER = re.compile(
+    r"(https?://)?"
+    r"([A-Za-z0-9][A-Za-z0-9._-]{0,252}|\[(?P<v6>[0-9A-Fa-f:.]{2,45})\])"
+    r"(:(?P<port>[0-9]{1,5}))?"
+    r"/[A-Za-z0-9._~%!$&'()*+,;=:/-]{1,200}",
+    re.IGNORECASE | re.ASCII,  # without the latter, a long s is an s
+)
+
+
+@dataclass(frozen=True)
+class Command:
+    """One `cmd` with its fields, all text as in the document, checked.
+
+    `cabinet_id` is None where all cabinets of the gantry are meant, and for a power cycle, whose
+    relay stands in no cabinet.
+    """
+
+    cmd: Cmd
+    cabinet_id: str | None
+    fields: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Control:
+    """What one request asks, in the order in which it is done.
+
+    `set_server` as it was given; `set_frequency` in seconds.
+    """
+
+    set_server: str | None = None
+    set_frequency: int | None = None
+    command: Command | None = None
+    update_now: bool = False
+
+
+def decode_control(fields: Any, *, cabinet: bool) -> Control:
+    """Read a `computerControl`, or with `cabinet` a `cabinetControl`, and check all of it.
+
+    A field that is empty counts as not given, one that the document does not know is passed over.
+    Raises BadMessage, which names the field.
+    """
+    if not isinstance(fields, dict):
+        raise BadMessage("the control is no object")
+    given = _given(fields, _KNOWN)
+    update = given.get("updateNow")
+    if update not in (None, "1"):
+        raise BadMessage("updateNow is not 1")
+    server = given.get("setServer")
+    if server is not None:
+        server_url(server, "http")
+    control = Control(
+        server, _frequency(given), _command(given) if cabinet else None, update is not None
+    )
+    if control == Control():
+        raise BadMessage("nothing is asked for")
+    return control
+
+
+def _given(fields: dict[str, Any], keys: Iterable[str]) -> dict[str, str]:
+    """Return the texts under `keys` that are not empty. Raises BadMessage."""
+    given: dict[str, str] = {}
+    for key in keys:
+        value = fields.get(key)
+        if value is None:
+            continue
+        if not isinstance(value, str):
+            raise BadMessage(f"{key} is no text")
+        if value.strip():
+            given[key] = value.strip()
+    return given
+
+
+def _frequency(given: dict[str, str]) -> int | None:
+    text = given.get("setFrequency")
+    if text is None:
+        return None
+    if not (re.fullmatch(_DIGITS, text) and int(text) in FREQUENCIES):
+        raise BadMessage(f"setFrequency is not {FREQUENCIES[0]} to {FREQUENCIES[-1]} s")
+    return int(text)
+
+
+def _command(given: dict[str, str]) -> Command | None:
+    text = given.get("cmd")
+    if text is None:
+        return None
+    known = {str(each.value): each for each in Cmd}
+    if text not in known:
+        raise BadMessage(f"cmd {text[:10]!r} is unknown")
+    cmd = known[text]
+    fields = {}
+    for name, form in _FIELDS[cmd].items():
+        if name not in given:
+            raise BadMessage(f"cmd {text} needs {name}")
+        if not re.fullmatch(form, given[name]):
+            raise BadMessage(f"{name} is out of range")
+        fields[name] = given[name]
+    if cmd is Cmd.POWER_CYCLE and not 0 < int(fields["rebootPort"]) < 65_536:
+        raise BadMessage("rebootPort is out of range")
+    if cmd is Cmd.AIR_CONDITIONER_TEMPERATURE:
+        check_set_points(float(fields["autoRefrigerationTemp"]), float(fields["autoHeatingTemp"]))
+    if cmd is Cmd.POWER_CYCLE:
+        return Command(cmd, None, fields)
+    return Command(cmd, _cabinet_id(given, None if cmd in _ALL_CABINETS else FIRST_CABINET), fields)
+
+
+def _cabinet_id(given: dict[str, str], default: str | None) -> str | None:
+    cabinet_id = given.get("cabinetId", default)
+    if cabinet_id is not None and len(cabinet_id) > MAX_ID:
+        raise BadMessage("cabinetId is out of range")
+    return cabinet_id
+
+
+def check_set_points(cool_above: float, heat_below: float) -> None:
+    """Check the two set points of an air conditioner, in °C. Raises BadMessage."""
+    low, high = TEMPERATURES
+    if not (low <= heat_below <= high and low <= cool_above <= high):
+        raise BadMessage(f"a set point is not {low:g} to {high:g} degrees")
+    if heat_below >= cool_above:
+        raise BadMessage("autoHeatingTemp is not below autoRefrigerationTemp")
+
+
+def encode_control(control: Control) -> dict[str, str]:
+    """Return the fields of a control, as they are sent."""
+    fields: dict[str, str] = {}
+    if control.set_server is not None:
+        fields["setServer"] = control.set_server
+    if control.set_frequency is not None:
+        fields["setFrequency"] = str(control.set_frequency)
+    if control.command is not None:
+        fields["cmd"] = str(control.command.cmd.value)
+        if control.command.cabinet_id is not None:
+            fields["cabinetId"] = control.command.cabinet_id
+        fields |= control.command.fields
+    if control.update_now:
+        fields["updateNow"] = "1"
+    return fields
+
+
+def server_url(text: str, scheme: str) -> str:
+    """Return the URL that `setServer` means: `[scheme://]host[:port]/path`.
+
+    `scheme` is the one that is kept when none is given. Raises BadMessage.
+    """
+    match = _SERVER.fullmatch(text)
+    good = match is not None and 0 < int(match["port"] or 80) < 65_536
+    if match is None or not good or not _is_address(match["v6"] or "::"):
+        raise BadMessage("setServer is no [scheme://]host[:port]/path")
+    return text if match[1] else f"{scheme}://{text}"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+# -- the result of a battery test (section 3.2.3)
+
+
+class BatteryTestResult(msgspec.Struct, frozen=True, rename="camel"):
+    """The `batterysTestResult`: each a value or a Sentinel, all text.
+
+    `test_start_time` `yyyy-MM-dd hh:mm:ss.zzz`; `test_result` 1 none, 2 good, 3 slightly, 4 badly
+    abnormal; `efficiency` %, `discharge_time` h, `discharge_end_voltage` V, `discharge_av_current`
+    A, `discharge_ah_current` Ah, `test_temperature` °C; `test_end_course` 1 end voltage, 2 end
+    time, 3 alarm, 4 by hand, 5 fault alarm, 6 charge too low, 7 temperature too low, 255 other.
+    """
+
+    test_start_time: str
+    test_result: str
+    efficiency: str
+    discharge_time: str
+    discharge_end_voltage: str
+    discharge_av_current: str
+    discharge_ah_current: str
+    test_temperature: str
+    test_end_course: str
+
+
+_LONGEST_RESULT = 40  # characters of a value
+
+
+def decode_battery_result(fields: Any) -> BatteryTestResult:
+    """Read the `batterysTestResult` of an answer whose numbers are text; what it lacks is NoData.
+
+    Raises BadMessage.
+    """
+    if not isinstance(fields, dict):
+        raise BadMessage("batterysTestResult is no object")
+    missing = Sentinel.NO_DATA.value
+    given = {key: each for key, each in fields.items() if isinstance(each, str) and each.strip()}
+    keys = [each.encode_name for each in msgspec.structs.fields(BatteryTestResult)]
+    return convert(
+        {key: given.get(key, missing).strip()[:_LONGEST_RESULT] for key in keys}, BatteryTestResult
+    )
+
+
+# -- pictures (section 3.3)
+
+
+@dataclass(frozen=True)
+class PictureRequest:
+    """Which picture is wanted: of which cabinet, of the door that opened when (Unix seconds)."""
+
+    cabinet_id: str
+    door_open_time: float
+
+
+def decode_picture_request(fields: Any, zone: tzinfo) -> PictureRequest:
+    """Read a `getCabinetImageVedio`; times are in `zone`. Raises BadMessage."""
+    if not isinstance(fields, dict):
+        raise BadMessage("getCabinetImageVedio is no object")
+    given = _given(fields, ("cabinetId", "doorOpenTime"))
+    cabinet_id = _cabinet_id(given, FIRST_CABINET) or FIRST_CABINET
+    return PictureRequest(cabinet_id, parse_local_time(given.get("doorOpenTime", ""), zone))
+
+
+def parse_local_time(text: str, zone: tzinfo) -> float:
+    """Read `yyyy-MM-dd hh:mm:ss[.zzz]`, 24-hour, in `zone`; returns Unix seconds.
+
+    Raises BadMessage.
+    """
+    form = r"([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,3})?"
+    match = re.fullmatch(form, text)
+    if match is None or int(text[:4]) not in YEARS:
+        raise BadMessage("a time that is not yyyy-MM-dd hh:mm:ss.zzz")
+    try:
+        moment = datetime.strptime(match[1], "%Y-%m-%d %H:%M:%S").replace(tzinfo=zone)
+        seconds = moment.timestamp()
+    except (ValueError, OverflowError):
+        raise BadMessage("a time that does not exist") from None
+    return seconds + int((match[2] or ".0")[1:].ljust(3, "0")) / 1000
+
+
+def file_time(moment: float, zone: tzinfo) -> str:
+    """Write Unix seconds as `yyyyMMddhhmmsszzz`, as the names of pictures have it."""
+    # Whole milliseconds first: a float just below one would be cut off to the one before.
+    whole = datetime.fromtimestamp(round(moment * 1000) // 1000, zone)
+    return whole.strftime("%Y%m%d%H%M%S") + f"{round(moment * 1000) % 1000:03d}"

@@ -1,0 +1,341 @@
+"""The ETC gantry monitoring interface: envelope, digest, codes, answers, the white list.
+
+Source: `001_3191ba0a590d87d6.txt` (v0.37), sections 1.5 to 1.8 and 4. The reports are in
+`etc_reports`.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Collection, Mapping
+from datetime import datetime, tzinfo
+from enum import IntEnum, StrEnum
+from typing import Any
+
+import msgspec
+
+from twisted_gantry.wire.errors import BadMessage, NotJson
+from twisted_gantry.wire.json import as_text, convert, dumps, loads
+from twisted_gantry.wire.reading import Quality
+
+VERSION = "1001"
+TEST_AUTH = "123456"  # the code of the test period (section 1.5); no secret
+MD5_HEADER = "binfile-md5"
+AUTH_HEADER = "binfile-auth"
+# Both sides refuse a longer request body with HTTP 413.
+MAX_BODY = 1024 * 1024
+
+
+class Code(IntEnum):
+    """What an answer says (section 1.7)."""
+
+    SUCCESS = 1000
+    NOT_ALLOWED = 1001
+    BAD_PARAMETERS = 1002
+    CLOCK_SKEW = 1003
+    INVALID_SIGNATURE = 1004
+    TOO_FREQUENT = 1005
+    UNKNOWN_VERSION = 1006
+    CONTROL_FAILED = 1007
+    UNKNOWN_EXCEPTION = 1008
+    NO_PICTURE = 1009
+
+
+MESSAGES: Mapping[Code, str] = {
+    Code.SUCCESS: "成功",
+    Code.NOT_ALLOWED: "无权使用该接口",
+    Code.BAD_PARAMETERS: "参数有误",
+    Code.CLOCK_SKEW: "系统时间偏差太大",
+    Code.INVALID_SIGNATURE: "无效的签名",
+    Code.TOO_FREQUENT: "请求过于频繁",
+    Code.UNKNOWN_VERSION: "未知的接口版本号",
+    Code.CONTROL_FAILED: "执行控制命令失败",
+    Code.UNKNOWN_EXCEPTION: "未知系统异常",
+    Code.NO_PICTURE: "无对应图像/视频",
+}
+
+
+class Sentinel(StrEnum):
+    """What stands in a field that has no value (section 1.8)."""
+
+    NO_DATA = "NoData"
+    GET_FAILED = "GetFailed"
+    NOT_SUPPORT = "NotSupport"
+
+
+SENTINELS: Mapping[Quality, Sentinel] = {
+    Quality.NO_DATA: Sentinel.NO_DATA,
+    Quality.GET_FAILED: Sentinel.GET_FAILED,
+    Quality.NOT_SUPPORTED: Sentinel.NOT_SUPPORT,
+}
+
+
+class Method(StrEnum):
+    """The calls of the interface; the key of a call's own fields is in `FIELDS_KEY`."""
+
+    COMPUTER_STATUS = "computerStatusUpdate"
+    CABINET_STATUS = "cabinetStatusUpdate"
+    CARDS = "queryAndGetCardInfo"
+    COMPUTER_CONTROL = "computerControl"
+    CABINET_CONTROL = "cabinetControl"
+    PICTURE = "getCabinetImageVedio"  # spelt so
+
+
+MONITOR = frozenset({Method.COMPUTER_STATUS, Method.CABINET_STATUS, Method.CARDS})
+"""What `monitor.do` takes."""
+REMOTE_CONTROL = frozenset({Method.COMPUTER_CONTROL, Method.CABINET_CONTROL, Method.PICTURE})
+"""What `remotecontrol.do` takes."""
+
+FIELDS_KEY: Mapping[Method, str] = {
+    Method.COMPUTER_STATUS: "computerStatus",
+    Method.CABINET_STATUS: "cabinetStatus",
+    Method.CARDS: "data",
+    Method.COMPUTER_CONTROL: "computerControl",
+    Method.CABINET_CONTROL: "cabinetControl",
+    Method.PICTURE: "getCabinetImageVedio",
+}
+
+
+class Refused(Exception):
+    """A request is answered with a code other than 1000; `why` is for the log, not the answer."""
+
+    def __init__(self, code: Code, why: str) -> None:
+        super().__init__(f"{code.value}: {why}")
+        self.code, self.why = code, why
+
+
+def digest(body: bytes) -> str:
+    """Return the `binfile-md5` of a body: hex, lower case. No proof of who sent it."""
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()
+
+
+def signed_headers(body: bytes, auth: str) -> dict[str, str]:
+    """Return the headers that go with a request."""
+    return {"Content-Type": "application/json", MD5_HEADER: digest(body), AUTH_HEADER: auth}
+
+
+def encode_request(gantry_id: str, method: Method, time_stamp: float, fields: Any) -> bytes:
+    """Return the body of a request; `time_stamp` is Unix seconds, sent whole."""
+    return dumps(
+        {
+            "gantryId": gantry_id,
+            "method": method.value,
+            "timeStamp": str(int(time_stamp)),
+            "version": VERSION,
+            FIELDS_KEY[method]: fields,
+        }
+    )
+
+
+def restamped(body: bytes, time_stamp: float) -> bytes:
+    """Return one of our own request bodies with another `timeStamp`."""
+    return dumps({**loads(body), "timeStamp": str(int(time_stamp))})
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A request whose envelope is in order; `fields` is what stands under the method's own key."""
+
+    gantry_id: str
+    method: Method
+    time_stamp: int
+    fields: Any
+
+
+def check_request(
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    auth: str,
+    methods: Collection[Method],
+    gantry_id: str | None,
+    now: float,
+    skew: float,
+) -> Request:
+    """Check a request as its receiver does, in the order of the page, from 1001 on.
+
+    `headers` have lower-case names; `methods` are those that the entry point takes. `gantry_id`
+    None takes any; `now` is Unix seconds, `skew` how many seconds `timeStamp` may be off.
+
+    Raises Refused.
+    """
+    given = headers.get(AUTH_HEADER, "")
+    if not same_code(given, auth):
+        raise Refused(Code.NOT_ALLOWED, f"wrong or missing {AUTH_HEADER}")
+    if headers.get(MD5_HEADER, "").strip().lower() != digest(body):
+        raise Refused(Code.INVALID_SIGNATURE, f"{MD5_HEADER} does not match the body")
+    try:
+        fields = as_text(loads(body))
+    except (NotJson, BadMessage) as error:
+        raise Refused(Code.BAD_PARAMETERS, str(error)) from None
+    if not isinstance(fields, dict):
+        raise Refused(Code.BAD_PARAMETERS, "the body is no object")
+    version = fields.get("version")
+    if not isinstance(version, str):
+        raise Refused(Code.BAD_PARAMETERS, "no version")
+    if version != VERSION:
+        raise Refused(Code.UNKNOWN_VERSION, f"version {version[:14]!r}, not {VERSION}")
+    return _check_fields(fields, methods, gantry_id, now, skew)
+
+
+def same_code(given: str, auth: str) -> bool:
+    """Compare an authentication code in constant time."""
+    return hmac.compare_digest(_raw(given), _raw(auth))
+
+
+def _raw(header: str) -> bytes:
+    """Return the bytes of a header's text; one that is no UTF-8 may come with surrogates."""
+    return header.encode("utf-8", "surrogatepass")
+
+
+def _check_fields(
+    fields: dict[str, Any],
+    methods: Collection[Method],
+    gantry_id: str | None,
+    now: float,
+    skew: float,
+) -> Request:
+    for key in ("gantryId", "method", "timeStamp"):
+        if not isinstance(fields.get(key), str):
+            raise Refused(Code.BAD_PARAMETERS, f"{key} is missing or no text")
+    if gantry_id is not None and fields["gantryId"] != gantry_id:
+        raise Refused(Code.BAD_PARAMETERS, f"gantryId is not {gantry_id}")
+    method = next((each for each in methods if each.value == fields["method"]), None)
+    if method is None:
+        raise Refused(Code.BAD_PARAMETERS, f"unknown method {fields['method'][:40]!r}")
+    if FIELDS_KEY[method] not in fields:
+        raise Refused(Code.BAD_PARAMETERS, f"{FIELDS_KEY[method]} is missing")
+    if not re.fullmatch(r"[0-9]{1,12}", fields["timeStamp"]):
+        raise Refused(Code.BAD_PARAMETERS, "timeStamp is not Unix seconds")
+    time_stamp = int(fields["timeStamp"])
+    if abs(time_stamp - now) > skew:
+        raise Refused(Code.CLOCK_SKEW, f"timeStamp is off by {time_stamp - now:.0f} s")
+    return Request(fields["gantryId"], method, time_stamp, fields[FIELDS_KEY[method]])
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a request is answered with; a `code` outside section 1.7 is kept as it came."""
+
+    code: str
+    msg: str | None = None
+    data: Any = None
+    batterys_test_result: Any = msgspec.field(default=None, name="batterysTestResult")
+
+    def encode(self) -> bytes:
+        """Return the body of the answer."""
+        more = {"data": self.data, "batterysTestResult": self.batterys_test_result}
+        present = {key: value for key, value in more.items() if value is not None}
+        return dumps({"code": self.code, "msg": self.msg} | present)
+
+
+MAX_MSG = 40  # characters (section 1.6)
+
+
+def answer(code: Code, data: Any = None, *, msg: str = "") -> Answer:
+    """Return the answer that carries `code`, and `msg` or the document's words for the code."""
+    return Answer(str(code.value), (msg or MESSAGES[code])[:MAX_MSG], data)
+
+
+def decode_answer(body: bytes) -> Answer:
+    """Read an answer. Raises NotJson or BadMessage."""
+    fields = as_text(loads(body))
+    if not isinstance(fields, dict):
+        raise BadMessage("an answer that is no object")
+    return convert(fields, Answer)
+
+
+# -- the white list of access cards (section 4)
+
+NO_VERSION = "0"
+_TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}"
+
+
+class Card(msgspec.Struct, frozen=True, rename="camel"):
+    """An access card and its days, `yyyy-MM-dd HH:mm:ss`, in the time of the gantry."""
+
+    card_id: str
+    valid_time: str
+    invalid_time: str
+
+
+class CardList(msgspec.Struct, frozen=True):
+    """A white list: its version is `yyyyMMddHHmmss`."""
+
+    version: str
+    cards: tuple[Card, ...]
+
+
+class _CardData(msgspec.Struct, rename="camel"):
+    is_exist_latest_version: str
+    latest_version: str | None = None
+    card_infos: tuple[Card, ...] | None = None
+
+
+def is_list_version(version: str) -> bool:
+    """Tell whether `version` is fourteen digits, `yyyyMMddHHmmss`."""
+    return re.fullmatch(r"[0-9]{14}", version) is not None
+
+
+def card_answer(current: str, offered: CardList | None) -> Answer:
+    """Return the platform's answer to a gantry whose list has the version `current`."""
+    if offered is None or offered.version <= current:
+        return answer(Code.SUCCESS, {"isExistLatestVersion": "0"})
+    return answer(
+        Code.SUCCESS,
+        {"isExistLatestVersion": "1", "latestVersion": offered.version, "cardInfos": offered.cards},
+    )
+
+
+def decode_cards(data: Any) -> CardList | None:
+    """Read the `data` of an answer to `queryAndGetCardInfo`; None when there is nothing newer.
+
+    Raises BadMessage, for an empty list, an odd version and days that are none, too.
+    """
+    fields = convert(data, _CardData)
+    if fields.is_exist_latest_version == "0":
+        return None
+    if fields.is_exist_latest_version != "1":
+        raise BadMessage("isExistLatestVersion is neither 0 nor 1")
+    if not is_list_version(fields.latest_version or ""):
+        raise BadMessage("latestVersion is not yyyyMMddHHmmss")
+    if not fields.card_infos:
+        raise BadMessage("an empty white list")
+    for card in fields.card_infos:
+        if not 0 < len(card.card_id.strip()) <= 64:
+            raise BadMessage("a cardId that is empty or longer than 64")
+        for day in (card.valid_time, card.invalid_time):
+            if not _is_time(day.strip()):
+                raise BadMessage("a validTime or invalidTime that is no time")
+    return CardList(fields.latest_version or "", fields.card_infos)
+
+
+def _is_time(text: str) -> bool:
+    """Tell whether `text` is `yyyy-MM-dd HH:mm:ss`; `strptime` takes ten times as long."""
+    try:
+        return re.fullmatch(_TIME, text) is not None and bool(datetime.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+# -- how values are written
+
+
+def number(value: float) -> str:
+    """Write a number with at most two decimals."""
+    text = f"{value:.2f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def percent(value: float) -> str:
+    """Write a percentage or a temperature with exactly two decimals (section 2.1.2)."""
+    text = f"{value:.2f}"
+    return "0.00" if text == "-0.00" else text
+
+
+def flag(value: object) -> str:
+    """Write a truth as 1 or 0."""
+    return "1" if value else "0"
+
+
+def local_time(moment: float, zone: tzinfo) -> str:
+    """Write Unix seconds as `yyyy-MM-dd hh:mm:ss.zzz`, 24-hour, in `zone`."""
+    return datetime.fromtimestamp(moment, zone).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]

@@ -1,0 +1,1 @@
+"""The Fogslink cloud protocol: messages, and the session of each side as a state machine."""

@@ -1,0 +1,398 @@
+"""The device's side of a Fogslink session: who we are, the heartbeat, one message of data out.
+
+The order of things is the table in `_build`; the sentences beside the states say what holds there.
+Source: `004_0462ae7b190e5537.txt`; decisions: `fogslink.md` ("The client is a state machine ...").
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from automat import TypeMachineBuilder
+
+from twisted_gantry.wire.errors import WireError
+from twisted_gantry.wire.fogslink.messages import (
+    MAX_MALFORMED,
+    Authenticate,
+    Authenticated,
+    Code,
+    Configure,
+    Configured,
+    Heartbeat,
+    HeartbeatAnswer,
+    Identified,
+    Identify,
+    PackAnswer,
+    Response,
+    SingleAnswer,
+    decode_response,
+    encode,
+)
+from twisted_gantry.wire.upscard.session import Clock, Timer
+
+# Seconds.
+HEARTBEAT = 3.0
+HEARTBEAT_PATIENCE = 10.0
+"""Without a `res100` for so long the connection is dropped."""
+HANDSHAKE_PATIENCE = 10.0
+"""From the connection to the `res002`; the cloud itself gives up after ten seconds."""
+DATA_PATIENCE = 5.0
+_MAX_KEY = 1000  # characters: it is sent in every heartbeat
+
+
+class Ending(Enum):
+    """How a message of data ended."""
+
+    TAKEN = "8"
+    FAILED = "9"
+    SILENT = "no answer in time"
+    LOST = "the connection was lost"
+
+
+@dataclass(eq=False)
+class Parcel:
+    """One message of data; `ended` is called once.
+
+    `answer_to` is what its answer names: the `packID` of a pack, the channel of a single value.
+    """
+
+    line: bytes
+    answer_to: str
+    single: bool
+    ended: Callable[[Ending], None]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The cloud lets us not in: `credential` is `eq_sn` or `api_key`, whichever is wrong."""
+
+    code: str
+    credential: str
+
+
+class Owner(Protocol):
+    """Whom a session acts through, and whom it tells."""
+
+    def transmit(self, line: bytes) -> None:
+        """Send a line."""
+
+    def drop(self, reason: str) -> None:
+        """Cut the connection; `closed` is to follow."""
+
+    def online(self) -> None:
+        """The cloud has authenticated us."""
+
+    def refused(self, refusal: Refusal) -> None:
+        """The cloud has not; the connection is dropped next."""
+
+    def configure(self, message: Configure) -> None:
+        """The cloud wants a channel reported otherwise."""
+
+
+class Inputs(Protocol):
+    """What can happen to a session."""
+
+    def opened(self) -> None:
+        """The link is up."""
+
+    def closed(self) -> None:
+        """The link is gone."""
+
+    def identified(self, message: str) -> None:
+        """`res001` knows us, and gives the `tKey`."""
+
+    def authenticated(self) -> None:
+        """`res002` lets us in."""
+
+    def refused(self, message: Refusal) -> None:
+        """`res001` or `res002` does not."""
+
+    def submit(self, parcel: Parcel) -> None:
+        """There is data to send."""
+
+    def ended(self, ending: Ending) -> None:
+        """The message in flight has its answer."""
+
+    def silent(self) -> None:
+        """The time for that answer is over."""
+
+    def configure(self, message: Configure) -> None:
+        """`res300`."""
+
+    def say(self, message: Configured) -> None:
+        """A configuration is to be acknowledged."""
+
+    def beat(self) -> None:
+        """A heartbeat is due."""
+
+    def beaten(self) -> None:
+        """`res100`."""
+
+    def overdue(self, what: str) -> None:
+        """The cloud has been silent for too long."""
+
+
+@dataclass(eq=False)
+class Core:
+    """What a session remembers, and what it does to the world."""
+
+    owner: Owner
+    clock: Clock
+    eq_sn: str
+    api_key: Callable[[], str] = field(repr=False)
+    t_key: str = field(default="", repr=False)
+    identifying: bool = False
+    online: bool = False
+    parcel: Parcel | None = None
+    timers: dict[str, Timer] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def after(self, name: str, delay: float, call: Callable[[], None]) -> None:
+        """Set the timer `name`, anew if it runs."""
+        self.stop_timer(name)
+
+        def due() -> None:
+            del self.timers[name]
+            call()
+
+        self.timers[name] = self.clock.callLater(delay, due)
+
+    def stop_timer(self, name: str) -> None:
+        """Stop a timer, if it runs."""
+        timer = self.timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()
+
+    def watch(self, machine: Inputs) -> None:
+        """Wait for the next `res100`."""
+        self.after("patience", HEARTBEAT_PATIENCE, lambda: machine.overdue("heartbeat"))
+
+    def beat(self, machine: Inputs) -> None:
+        """Send a heartbeat, and set the next."""
+        self.after("heartbeat", HEARTBEAT, machine.beat)
+        self.owner.transmit(encode(Heartbeat(eq_sn=self.eq_sn, t_key=self.t_key)))
+
+    def end(self, ending: Ending) -> None:
+        """End the message in flight."""
+        self.stop_timer("silence")
+        parcel, self.parcel = self.parcel, None
+        assert parcel is not None
+        parcel.ended(ending)
+
+    def reset(self) -> None:
+        """Forget the session: no timer runs on."""
+        self.identifying = self.online = False
+        self.t_key = ""
+        for name in list(self.timers):
+            self.stop_timer(name)
+
+
+def _build() -> Callable[[Core], Inputs]:  # noqa: C901 - one table
+    builder = TypeMachineBuilder(Inputs, Core)
+
+    connecting = builder.state("Connecting")
+    """No link."""
+    identifying = builder.state("Identifying")
+    """`req001` is out."""
+    authenticating = builder.state("Authenticating")
+    """`req002` is out."""
+    online = builder.state("Online")
+    """Authenticated, heartbeats go, no data is in flight."""
+    sending = builder.state("Sending")
+    """Online, and one message of data is out: its 8, its 9 or its silence is next."""
+    ending = builder.state("Ending")
+    """The connection is being dropped; nothing that still comes counts."""
+
+    @connecting.upon(Inputs.opened).to(identifying)
+    def identify(machine: Inputs, core: Core) -> None:
+        core.identifying = True
+        core.after("patience", HANDSHAKE_PATIENCE, lambda: machine.overdue("authentication"))
+        core.owner.transmit(encode(Identify(eq_sn=core.eq_sn)))
+
+    @identifying.upon(Inputs.identified).to(authenticating)
+    def authenticate(machine: Inputs, core: Core, message: str) -> None:
+        core.identifying = False
+        core.t_key = message
+        core.owner.transmit(encode(Authenticate(eq_sn=core.eq_sn, api_key=core.api_key())))
+
+    @authenticating.upon(Inputs.authenticated).to(online)
+    def begin(machine: Inputs, core: Core) -> None:
+        core.online = True
+        core.watch(machine)
+        core.beat(machine)
+        core.owner.online()
+
+    @identifying.upon(Inputs.refused).to(ending)
+    @authenticating.upon(Inputs.refused).to(ending)
+    def let_go(machine: Inputs, core: Core, message: Refusal) -> None:
+        core.reset()
+        core.owner.refused(message)
+        core.owner.drop(f"refused with code {message.code}")
+
+    @online.upon(Inputs.submit).to(sending)
+    def send(machine: Inputs, core: Core, parcel: Parcel) -> None:
+        core.parcel = parcel
+        core.after("silence", DATA_PATIENCE, machine.silent)
+        core.owner.transmit(parcel.line)
+
+    @sending.upon(Inputs.ended).to(online)
+    def answered(machine: Inputs, core: Core, ending: Ending) -> None:
+        core.end(ending)
+
+    @sending.upon(Inputs.silent).to(online)
+    def unanswered(machine: Inputs, core: Core) -> None:
+        core.end(Ending.SILENT)
+
+    @online.upon(Inputs.configure).loop()
+    @sending.upon(Inputs.configure).loop()
+    def configure(machine: Inputs, core: Core, message: Configure) -> None:
+        core.owner.configure(message)
+
+    @online.upon(Inputs.say).loop()
+    @sending.upon(Inputs.say).loop()
+    def say(machine: Inputs, core: Core, message: Configured) -> None:
+        core.owner.transmit(encode(message))
+
+    @online.upon(Inputs.beat).loop()
+    @sending.upon(Inputs.beat).loop()
+    def beat(machine: Inputs, core: Core) -> None:
+        core.beat(machine)
+
+    @online.upon(Inputs.beaten).loop()
+    @sending.upon(Inputs.beaten).loop()
+    def beaten(machine: Inputs, core: Core) -> None:
+        core.watch(machine)
+
+    @identifying.upon(Inputs.overdue).to(ending)
+    @authenticating.upon(Inputs.overdue).to(ending)
+    @online.upon(Inputs.overdue).to(ending)
+    @sending.upon(Inputs.overdue).to(ending)
+    def give_up(machine: Inputs, core: Core, what: str) -> None:
+        core.counts[f"no-{what}"] += 1
+        core.reset()
+        core.owner.drop(f"the cloud does not answer the {what}")
+
+    @identifying.upon(Inputs.closed).to(connecting)
+    @authenticating.upon(Inputs.closed).to(connecting)
+    @online.upon(Inputs.closed).to(connecting)
+    @sending.upon(Inputs.closed).to(connecting)
+    @ending.upon(Inputs.closed).to(connecting)
+    def closed(machine: Inputs, core: Core) -> None:
+        core.reset()
+        if core.parcel is not None:
+            core.end(Ending.LOST)
+
+    def stray(machine: Inputs, core: Core, message: object = None) -> None:
+        """Count what the cloud says out of its turn, and ignore it."""
+        core.counts["unexpected"] += 1
+
+    for state in (authenticating, online, sending, ending):
+        state.upon(Inputs.identified).loop()(stray)
+    for state in (identifying, online, sending, ending):
+        state.upon(Inputs.authenticated).loop()(stray)
+    for state in (online, sending, ending):
+        state.upon(Inputs.refused).loop()(stray)
+    for state in (identifying, authenticating, ending):
+        state.upon(Inputs.configure).loop()(stray)
+        state.upon(Inputs.beaten).loop()(stray)
+
+    # An acknowledgement that nobody waits for, a link that never was.
+    for state in (connecting, identifying, authenticating, ending):
+        state.upon(Inputs.say).loop().returns(None)
+    connecting.upon(Inputs.closed).loop().returns(None)
+
+    return builder.build()
+
+
+_machine = _build()
+
+
+class ClientSession:
+    """Our side, for a transport to drive: `opened`, `received`, `closed`.
+
+    `counts` counts what was not as it should be: `malformed`, `unexpected` and `late` messages,
+    `unknown-code`, `no-heartbeat`, `no-authentication`.
+    """
+
+    def __init__(self, owner: Owner, clock: Clock, eq_sn: str, api_key: Callable[[], str]) -> None:
+        self._core = Core(owner, clock, eq_sn, api_key)
+        self._machine = _machine(self._core)
+        self._malformed = 0
+        self.closed = self._machine.closed
+        self.say = self._machine.say
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What was counted since the start."""
+        return self._core.counts
+
+    @property
+    def online(self) -> bool:
+        """Whether the cloud has let us in."""
+        return self._core.online
+
+    @property
+    def ready(self) -> bool:
+        """Whether data may be submitted."""
+        return self._core.online and self._core.parcel is None
+
+    def opened(self) -> None:
+        """Begin: the link is up."""
+        self._malformed = 0
+        self._machine.opened()
+
+    def submit(self, parcel: Parcel) -> None:
+        """Send data; only while `ready`."""
+        self._machine.submit(parcel)
+
+    def received(self, line: bytes) -> None:
+        """Take one line from the cloud. Whatever it holds, nothing is raised."""
+        try:
+            message = decode_response(line)
+        except WireError:
+            self._core.counts["malformed"] += 1
+            self._malformed += 1
+            if self._malformed > MAX_MALFORMED:
+                self._core.owner.drop("too much that is no message")
+            return
+        self._dispatch(message)
+
+    def _dispatch(self, message: Response) -> None:
+        machine = self._machine
+        match message:
+            case Identified(code=Code.OK, t_key=str(key)) if 0 < len(key) <= _MAX_KEY:
+                machine.identified(key)
+            case Identified(code=Code.OK):
+                self._core.counts["malformed"] += 1
+            case Authenticated(code=Code.OK):
+                machine.authenticated()
+            case Identified(code=code) | Authenticated(code=code):
+                self._refused(code)
+            case HeartbeatAnswer(code=Code.OK):
+                machine.beaten()
+            case HeartbeatAnswer():
+                self._core.counts["unknown-code"] += 1
+            case Configure():
+                machine.configure(message)
+            case PackAnswer(pack_id=name, code=code):
+                self._answered(code, name, single=False)
+            case SingleAnswer(e_chan=name, code=code):
+                self._answered(code, name, single=True)
+
+    def _refused(self, code: str) -> None:
+        step = "eq_sn" if self._core.identifying else "api_key"
+        known = {Code.NO_DEVICE.value: "eq_sn", Code.NOT_AUTHENTICATED.value: "api_key"}
+        self._machine.refused(Refusal(code[:10], known.get(code, step)))
+
+    def _answered(self, code: str, name: str, *, single: bool) -> None:
+        """Match an answer with what is in flight: one that came too late is for another."""
+        parcel = self._core.parcel
+        endings = {Code.RECEIVED.value: Ending.TAKEN, Code.FAILED.value: Ending.FAILED}
+        if parcel is None or (parcel.answer_to, parcel.single) != (name, single):
+            self._core.counts["late"] += 1
+        elif code not in endings:
+            self._core.counts["unknown-code"] += 1
+        else:
+            self._machine.ended(endings[code])

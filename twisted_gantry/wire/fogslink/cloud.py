@@ -1,0 +1,352 @@
+"""The cloud's side of a Fogslink session: who is there, the ten-second rule, what is answered.
+
+The order of things is the table in `_build`; the sentences beside the states say what holds there.
+Source: `004_0462ae7b190e5537.txt`; decisions: `fogslink.md` ("Twin: ...").
+"""
+
+import hmac
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from automat import TypeMachineBuilder
+
+from twisted_gantry.wire.errors import WireError
+from twisted_gantry.wire.fogslink.messages import (
+    EQ_TYPE,
+    MAX_MALFORMED,
+    Authenticate,
+    Authenticated,
+    BadPack,
+    Code,
+    Configure,
+    Configured,
+    Heartbeat,
+    HeartbeatAnswer,
+    Identified,
+    Identify,
+    Pack,
+    PackAnswer,
+    Request,
+    Response,
+    Single,
+    SingleAnswer,
+    decode_request,
+)
+from twisted_gantry.wire.upscard.session import Clock, Timer
+
+SILENCE = 10.0
+"""Seconds without a heartbeat, from the connection on, after which the cloud closes it."""
+NO_HEARTBEAT = "no-heartbeat"
+"""The reason that it then gives."""
+
+
+class Owner(Protocol):
+    """Whom a session acts through, and who knows the accounts and keeps the data."""
+
+    def transmit(self, answer: Response) -> None:
+        """Send a message."""
+
+    def drop(self, reason: str) -> None:
+        """Close the connection, once what was transmitted is out; `closed` is to follow."""
+
+    def knows(self, eq_sn: str) -> bool:
+        """Tell whether there is such a device."""
+
+    def accepts(self, eq_sn: str, api_key: str) -> bool:
+        """Tell whether this is the device's key."""
+
+    def take_pack(self, pack: Pack) -> str | None:
+        """Take a pack, and say how it is answered; None: not at all."""
+
+    def take_single(self, single: Single) -> str | None:
+        """Take one value, and say how it is answered; None: not at all."""
+
+    def configured(self, message: Configured) -> None:
+        """The device says what it has set."""
+
+
+class Inputs(Protocol):
+    """What can happen to a session."""
+
+    def opened(self) -> None:
+        """A device has connected."""
+
+    def closed(self) -> None:
+        """It is gone."""
+
+    def known(self, message: Identify) -> None:
+        """`req001` of a device that there is."""
+
+    def unknown(self, message: Identify) -> None:
+        """`req001` of one that there is not."""
+
+    def accepted(self) -> None:
+        """`req002` with the right key."""
+
+    def denied(self) -> None:
+        """`req002` with another."""
+
+    def pack(self, message: Pack) -> None:
+        """`req200`."""
+
+    def bad_pack(self, message: BadPack) -> None:
+        """A `req200` that is malformed."""
+
+    def single(self, message: Single) -> None:
+        """`req201`."""
+
+    def beat(self) -> None:
+        """`req100`, with the right `tKey`."""
+
+    def intruded(self, message: str) -> None:
+        """A message with a wrong `tKey`, or for another device."""
+
+    def configured(self, message: Configured) -> None:
+        """`req300`."""
+
+    def configure(self, message: Configure) -> None:
+        """Somebody wants a channel reported otherwise."""
+
+    def silent(self) -> None:
+        """No heartbeat for ten seconds."""
+
+
+@dataclass(eq=False)
+class Core:
+    """What a session remembers, and what it does to the world."""
+
+    owner: Owner
+    clock: Clock
+    new_key: Callable[[], str]
+    eq_sn: str = ""
+    t_key: str = field(default="", repr=False)
+    online: bool = False
+    timer: Timer | None = None
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def watch(self, machine: Inputs) -> None:
+        """Wait for a heartbeat, ten seconds from now."""
+        self.stop()
+
+        def due() -> None:
+            self.timer = None
+            machine.silent()
+
+        self.timer = self.clock.callLater(SILENCE, due)
+
+    def stop(self) -> None:
+        """Wait for none."""
+        timer, self.timer = self.timer, None
+        if timer is not None:
+            timer.cancel()
+
+    def close(self, reason: str) -> None:
+        """Let the device go."""
+        self.counts[reason] += 1
+        self.online = False
+        self.stop()
+        self.owner.drop(reason)
+
+
+def _build() -> Callable[[Core], Inputs]:  # noqa: C901 - one table
+    builder = TypeMachineBuilder(Inputs, Core)
+
+    waiting = builder.state("Waiting")
+    """Nobody has connected."""
+    unidentified = builder.state("Unidentified")
+    """Connected; the heartbeat clock runs. `req001` is next."""
+    identified = builder.state("Identified")
+    """A device that there is; `req002` is next."""
+    online = builder.state("Online")
+    """Authenticated: heartbeats, data and configurations go."""
+    ended = builder.state("Ended")
+    """Let go, or gone; nothing counts any more."""
+
+    @waiting.upon(Inputs.opened).to(unidentified)
+    def begin(machine: Inputs, core: Core) -> None:
+        core.watch(machine)
+
+    @unidentified.upon(Inputs.known).to(identified)
+    def identify(machine: Inputs, core: Core, message: Identify) -> None:
+        core.eq_sn, core.t_key = message.eq_sn, core.new_key()
+        core.owner.transmit(Identified(eq_sn=core.eq_sn, code=Code.OK.value, t_key=core.t_key))
+
+    @unidentified.upon(Inputs.unknown).to(ended)
+    def refuse(machine: Inputs, core: Core, message: Identify) -> None:
+        core.owner.transmit(Identified(eq_sn=message.eq_sn, code=Code.NO_DEVICE.value))
+        core.close("unknown-device")
+
+    @identified.upon(Inputs.accepted).to(online)
+    def authenticate(machine: Inputs, core: Core) -> None:
+        core.online = True
+        core.owner.transmit(Authenticated(eq_sn=core.eq_sn, code=Code.OK.value))
+
+    @identified.upon(Inputs.denied).to(ended)
+    def deny(machine: Inputs, core: Core) -> None:
+        core.owner.transmit(Authenticated(eq_sn=core.eq_sn, code=Code.NOT_AUTHENTICATED.value))
+        core.close("denied")
+
+    @online.upon(Inputs.pack).loop()
+    def take_pack(machine: Inputs, core: Core, message: Pack) -> None:
+        whole = message.total_size == len(message.eq_data)
+        code = core.owner.take_pack(message) if whole else Code.FAILED.value
+        if code is not None:
+            core.owner.transmit(PackAnswer(eq_sn=core.eq_sn, pack_id=message.pack_id, code=code))
+
+    @online.upon(Inputs.bad_pack).loop()
+    def ask_again(machine: Inputs, core: Core, message: BadPack) -> None:
+        core.counts["malformed"] += 1
+        core.owner.transmit(
+            PackAnswer(eq_sn=core.eq_sn, pack_id=message.pack_id, code=Code.FAILED.value)
+        )
+
+    @online.upon(Inputs.single).loop()
+    def take_single(machine: Inputs, core: Core, message: Single) -> None:
+        code = core.owner.take_single(message)
+        if code is not None:
+            core.owner.transmit(SingleAnswer(eq_sn=core.eq_sn, e_chan=message.e_chan, code=code))
+
+    @online.upon(Inputs.beat).loop()
+    def beat(machine: Inputs, core: Core) -> None:
+        core.watch(machine)
+        core.owner.transmit(HeartbeatAnswer(eq_sn=core.eq_sn))
+
+    @online.upon(Inputs.configured).loop()
+    def configured(machine: Inputs, core: Core, message: Configured) -> None:
+        core.owner.configured(message)
+
+    @online.upon(Inputs.configure).loop()
+    def configure(machine: Inputs, core: Core, message: Configure) -> None:
+        core.owner.transmit(message)
+
+    def unauthenticated(machine: Inputs, core: Core, message: object) -> None:
+        """Close on data from nobody."""
+        core.close("unauthenticated")
+
+    for state in (unidentified, identified):
+        state.upon(Inputs.pack).to(ended)(unauthenticated)
+        state.upon(Inputs.bad_pack).to(ended)(unauthenticated)
+        state.upon(Inputs.single).to(ended)(unauthenticated)
+
+    @unidentified.upon(Inputs.intruded).to(ended)
+    @identified.upon(Inputs.intruded).to(ended)
+    @online.upon(Inputs.intruded).to(ended)
+    def intruded(machine: Inputs, core: Core, message: str) -> None:
+        core.close(message)
+
+    @unidentified.upon(Inputs.silent).to(ended)
+    @identified.upon(Inputs.silent).to(ended)
+    @online.upon(Inputs.silent).to(ended)
+    def give_up(machine: Inputs, core: Core) -> None:
+        core.close(NO_HEARTBEAT)
+
+    @waiting.upon(Inputs.closed).to(ended)
+    @unidentified.upon(Inputs.closed).to(ended)
+    @identified.upon(Inputs.closed).to(ended)
+    @online.upon(Inputs.closed).to(ended)
+    @ended.upon(Inputs.closed).loop()
+    def closed(machine: Inputs, core: Core) -> None:
+        core.online = False
+        core.stop()
+
+    def stray(machine: Inputs, core: Core, message: object = None) -> None:
+        """Count what comes out of its turn, or after the end, and ignore it."""
+        core.counts["unexpected"] += 1
+
+    for state in (identified, online, ended):
+        state.upon(Inputs.known).loop()(stray)
+        state.upon(Inputs.unknown).loop()(stray)
+    for state in (unidentified, online, ended):
+        state.upon(Inputs.accepted).loop()(stray)
+        state.upon(Inputs.denied).loop()(stray)
+    for state in (unidentified, identified, ended):
+        state.upon(Inputs.configured).loop()(stray)
+    for state in (identified, ended):
+        state.upon(Inputs.beat).loop()(stray)
+    ended.upon(Inputs.pack).loop()(stray)
+    ended.upon(Inputs.bad_pack).loop()(stray)
+    ended.upon(Inputs.single).loop()(stray)
+    ended.upon(Inputs.intruded).loop()(stray)
+
+    return builder.build()
+
+
+_machine = _build()
+
+
+class CloudSession:
+    """The cloud's side of one connection, for a transport to drive.
+
+    `counts` may be shared; it tells `malformed` and `unexpected` messages, and why sessions were
+    ended: `unknown-device`, `denied`, `unauthenticated`, `wrong-key`, `foreign`, `too-malformed`,
+    `no-heartbeat`.
+    """
+
+    def __init__(
+        self, owner: Owner, clock: Clock, new_key: Callable[[], str], counts: Counter[str]
+    ) -> None:
+        self._core = Core(owner, clock, new_key, counts=counts)
+        self._machine = _machine(self._core)
+        self._malformed = 0
+        self.opened = self._machine.opened
+        self.closed = self._machine.closed
+
+    @property
+    def online(self) -> bool:
+        """Whether the device is authenticated."""
+        return self._core.online
+
+    @property
+    def eq_sn(self) -> str:
+        """Which device it is; empty before it has said so."""
+        return self._core.eq_sn
+
+    def configure(self, message: Configure) -> None:
+        """Send a configuration; only while `online`."""
+        self._machine.configure(message)
+
+    def received(self, line: bytes) -> None:
+        """Take one line from the device. Whatever it holds, nothing is raised."""
+        try:
+            message = decode_request(line)
+        except BadPack as bad:
+            self._machine.bad_pack(bad)
+        except WireError:
+            self._core.counts["malformed"] += 1
+            self._malformed += 1
+            if self._malformed > MAX_MALFORMED:
+                self._machine.intruded("too-malformed")
+        else:
+            self._dispatch(message)
+
+    def _dispatch(self, message: Request) -> None:
+        machine, owner = self._machine, self._core.owner
+        match message:
+            case Identify(eq_sn=eq_sn, eq_type=eq_type):
+                known = eq_type == EQ_TYPE and owner.knows(eq_sn)
+                (machine.known if known else machine.unknown)(message)
+            case Authenticate(eq_sn=eq_sn, api_key=api_key):
+                right = eq_sn == self._core.eq_sn and owner.accepts(eq_sn, api_key)
+                (machine.accepted if right else machine.denied)()
+            case Heartbeat(t_key=t_key):
+                right = hmac.compare_digest(_raw(t_key), _raw(self._core.t_key))
+                if right and self._core.t_key:
+                    machine.beat()
+                else:
+                    machine.intruded("wrong-key")
+            case Pack() | Single() | Configured() if self._core.online and (
+                message.eq_sn != self._core.eq_sn
+            ):
+                machine.intruded("foreign")
+            case Pack():
+                machine.pack(message)
+            case Single():
+                machine.single(message)
+            case Configured():
+                machine.configured(message)
+
+
+def _raw(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

@@ -1,0 +1,326 @@
+"""The Fogslink cloud: its messages, each one JSON object on one line, and its codes.
+
+Source: `004_0462ae7b190e5537.txt` (v1.0); decisions: `fogslink.md`. The order of the messages is
+in `fogslink_client` and `fogslink_cloud`.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+
+from twisted_gantry.wire.errors import BadMessage
+from twisted_gantry.wire.etc.envelope import flag, number
+from twisted_gantry.wire.json import as_text, convert, dumps, loads
+from twisted_gantry.wire.reading import Quality, Value
+
+DELIMITER = b"\n"  # CR LF is taken: JSON does not mind the CR
+# Both sides drop a connection that sends a longer line.
+MAX_LINE = 64 * 1024
+# And one that sends so many that are no message: each costs more to refuse than to send.
+MAX_MALFORMED = 100
+MAX_ITEMS = 200
+# A pack is cut below this: its line, with the rest of the message, stays under MAX_LINE.
+MAX_ITEM_BYTES = 60_000
+MAX_TEXT = 100
+"""Characters of a value that are sent; the document sets no bound."""
+EQ_TYPE = "128"  # of every CS device
+
+PERIODS = (1.0, 86_400.0)
+"""The least and the most `sPeriod`, in seconds."""
+_PERIOD = re.compile(r"[0-9]{1,5}(\.[0-9]{1,3})?")
+_CHANNEL = re.compile(r"P[0-9]{1,6}-C[0-9]{1,6}")
+
+
+class Code(StrEnum):
+    """What an answer says (the table at the document's end)."""
+
+    OK = "0"
+    NO_DEVICE = "2"
+    NOT_AUTHENTICATED = "3"
+    RECEIVED = "8"
+    FAILED = "9"
+    PERIOD_SET = "10"
+    TYPE_SET = "11"
+    BOTH_SET = "12"
+
+
+class State(StrEnum):
+    """`eChanSta`: 1 is normal; the document lets anything else be abnormal."""
+
+    ABNORMAL = "0"
+    NORMAL = "1"
+
+
+class ReportType(StrEnum):
+    """`sType`, which the document does not explain."""
+
+    ON_CHANGE = "0"
+    EVERY_PERIOD = "1"
+
+
+def _key(name: str) -> str:
+    special = {"eq_sn": "eqSN", "pack_id": "packID"}
+    head, *tail = name.split("_")
+    return special.get(name) or head + "".join(part.title() for part in tail)
+
+
+class _Message(msgspec.Struct, frozen=True, kw_only=True, rename=_key):
+    """What stands under the one key of a message."""
+
+
+Text: TypeAlias = str | msgspec.UnsetType
+
+
+class Identify(_Message, frozen=True, kw_only=True):
+    """`req001`: who we are."""
+
+    eq_sn: str
+    eq_type: str = EQ_TYPE
+
+
+class Identified(_Message, frozen=True, kw_only=True):
+    """`res001`: `t_key` goes into every heartbeat; a refusal has none."""
+
+    eq_sn: str = ""
+    code: str
+    t_key: Text = msgspec.UNSET
+
+
+class Authenticate(_Message, frozen=True, kw_only=True):
+    """`req002`: the key of the account."""
+
+    eq_sn: str
+    api_key: str
+
+    def __repr__(self) -> str:
+        """Show no key."""
+        return f"Authenticate({self.eq_sn!r})"
+
+
+class Authenticated(_Message, frozen=True, kw_only=True):
+    """`res002`; the document's own example has a wrong `eqSN`."""
+
+    eq_sn: str = ""
+    code: str
+
+
+class Item(_Message, frozen=True, kw_only=True):
+    """The state of one channel; `e_val` is text to be shown, and missing when that is abnormal."""
+
+    e_chan: str
+    e_chan_sta: str = State.NORMAL.value
+    e_val: Text = msgspec.UNSET
+
+
+class Single(_Message, frozen=True, kw_only=True):
+    """`req201`: one value."""
+
+    eq_sn: str
+    e_chan: str
+    e_chan_sta: str = State.NORMAL.value
+    e_val: Text = msgspec.UNSET
+
+
+class SingleAnswer(_Message, frozen=True, kw_only=True):
+    """`res201`: it comes only for a value that was received."""
+
+    eq_sn: str = ""
+    e_chan: str
+    code: str
+
+
+class Pack(_Message, frozen=True, kw_only=True):
+    """`req200`: several values; whole when `total_size` is the number of items."""
+
+    eq_sn: str
+    pack_id: str
+    total_size: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+    eq_data: tuple[Item, ...]
+
+
+class PackAnswer(_Message, frozen=True, kw_only=True):
+    """`res200`: 8, or 9 to have the same pack again."""
+
+    eq_sn: str = ""
+    pack_id: str
+    code: str
+
+
+class Configure(_Message, frozen=True, kw_only=True):
+    """`res300`: the cloud asks for another period (seconds), another `ReportType`, or both."""
+
+    eq_sn: str
+    e_chan: str
+    s_period: Text = msgspec.UNSET
+    s_type: Text = msgspec.UNSET
+
+
+class Configured(_Message, frozen=True, kw_only=True):
+    """`req300`: what was set."""
+
+    eq_sn: str
+    e_chan: str
+    code: str
+
+
+class Heartbeat(_Message, frozen=True, kw_only=True):
+    """`req100`."""
+
+    eq_sn: str
+    t_key: str
+
+    def __repr__(self) -> str:
+        """Show no key."""
+        return f"Heartbeat({self.eq_sn!r})"
+
+
+class HeartbeatAnswer(_Message, frozen=True, kw_only=True):
+    """`res100`."""
+
+    eq_sn: str = ""
+    code: str = Code.OK.value
+
+
+Request: TypeAlias = Identify | Authenticate | Single | Pack | Configured | Heartbeat
+Response: TypeAlias = (
+    Identified | Authenticated | SingleAnswer | PackAnswer | Configure | HeartbeatAnswer
+)
+
+REQUESTS: Mapping[str, type[Request]] = {
+    "req001": Identify,
+    "req002": Authenticate,
+    "req201": Single,
+    "req200": Pack,
+    "req300": Configured,
+    "req100": Heartbeat,
+}
+RESPONSES: Mapping[str, type[Response]] = {
+    "res001": Identified,
+    "res002": Authenticated,
+    "res201": SingleAnswer,
+    "res200": PackAnswer,
+    "res300": Configure,
+    "res100": HeartbeatAnswer,
+}
+NAMES: Mapping[type[Request | Response], str] = {
+    kind: name for table in (REQUESTS, RESPONSES) for name, kind in table.items()
+}
+"""The name of each message by its type."""
+
+
+class BadPack(BadMessage):
+    """A `req200` that is malformed, though its `pack_id` can be read: 9 is its answer."""
+
+    def __init__(self, pack_id: str, why: str) -> None:
+        super().__init__(why)
+        self.pack_id = pack_id
+
+
+def encode(message: Request | Response) -> bytes:
+    """Return a message as its line, the LF included. Raises CannotEncode."""
+    return dumps({NAMES[type(message)]: message}) + DELIMITER
+
+
+def decode_request(line: bytes) -> Request:
+    """Read a line from a device. Raises NotJson, BadMessage, of which BadPack is one."""
+    name, fields = _opened(line)
+    if name not in REQUESTS:
+        raise BadMessage(f"no request of a device: {name[:20]!r}")
+    try:
+        return convert(fields, REQUESTS[name])
+    except BadMessage as error:
+        pack_id = fields.get("packID")
+        if name == "req200" and isinstance(pack_id, str):
+            raise BadPack(pack_id, str(error)) from None
+        raise
+
+
+def decode_response(line: bytes) -> Response:
+    """Read a line from the cloud. Raises NotJson or BadMessage."""
+    name, fields = _opened(line)
+    if name not in RESPONSES:
+        raise BadMessage(f"no message of the cloud: {name[:20]!r}")
+    return convert(fields, RESPONSES[name])
+
+
+def _opened(line: bytes) -> tuple[str, dict[str, Any]]:
+    """Return the one key of the object, and what stands under it, every number as text."""
+    message = as_text(loads(line))
+    if not isinstance(message, dict) or len(message) != 1:
+        raise BadMessage("not an object with one key")
+    [(name, fields)] = message.items()
+    if not isinstance(fields, dict):
+        raise BadMessage(f"{name[:20]!r} holds no object")
+    return name, {key: value for key, value in fields.items() if value is not None}
+
+
+def readdressed(line: bytes, eq_sn: str) -> bytes:
+    """Return one of our own lines of data under this `eqSN`; as it is if it has it already."""
+    if line.startswith(dumps({"eqSN": eq_sn})[:-1] + b",", line.find(b":") + 1):
+        return line
+    return encode(msgspec.structs.replace(decode_request(line), eq_sn=eq_sn))
+
+
+# -- values
+
+
+def is_channel(name: str) -> bool:
+    """Tell whether `name` is that of a channel: `Px-Cy`, group x, member y."""
+    return _CHANNEL.fullmatch(name) is not None
+
+
+def item(channel: str, value: Value, quality: Quality) -> Item:
+    """Return the state of a channel: what is not good, or cannot be shown, is abnormal."""
+    text = _shown(value) if quality is Quality.GOOD else None
+    if text is None:
+        return Item(e_chan=channel, e_chan_sta=State.ABNORMAL.value)
+    return Item(e_chan=channel, e_val=text)
+
+
+def _shown(value: Value) -> str | None:
+    if isinstance(value, bool):
+        return flag(value)
+    if isinstance(value, int | float):
+        try:
+            finite = math.isfinite(value)
+        except OverflowError:  # an integer past all floats
+            return None
+        return number(value) if finite and abs(value) < 1e15 else None
+    if value is None:
+        return None
+    return value[:MAX_TEXT].encode("utf-8", "replace").decode()
+
+
+def packs(items: Iterable[Item]) -> Iterator[tuple[Item, ...]]:
+    """Divide items over packs, in their order, so that each keeps the bounds."""
+    pack: list[Item] = []
+    size = 0
+    for each in items:
+        length = len(dumps(each)) + 1
+        if pack and (len(pack) >= MAX_ITEMS or size + length > MAX_ITEM_BYTES):
+            yield tuple(pack)
+            pack, size = [], 0
+        pack.append(each)
+        size += length
+    if pack:
+        yield tuple(pack)
+
+
+def period_of(text: str) -> float | None:
+    """Return an `sPeriod` in seconds; None for what is no number, or out of range."""
+    text = text.strip()
+    if not _PERIOD.fullmatch(text):
+        return None
+    return float(text) if PERIODS[0] <= float(text) <= PERIODS[1] else None
+
+
+def report_type_of(text: str) -> ReportType | None:
+    """Return an `sType`, None for an unknown one."""
+    try:
+        return ReportType(text.strip())
+    except ValueError:
+        return None

@@ -1,0 +1,226 @@
+"""The CLOUD smart management card of a UPS: its commands, replies and error codes.
+
+Source: `000_ebcda87cd71d876a.txt`, section 3 (a) and (b). The values inside a reply are in
+`upscard_values`, the order of a conversation in `upscard_session`.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from twisted_gantry.wire.errors import BadMessage, CannotEncode, NotJson, WireError
+from twisted_gantry.wire.json import as_text, convert, dumps, loads
+
+CONTROLS = frozenset({"SON", "SOFF", "BZON", "BZOFF", "T"})
+CLEAR_PASSWORD = "clear"  # noqa: S105 - the word that empties the card's password
+MAX_PASSWORD = 15
+MAX_URL = 200
+
+
+class ErrorCode(IntEnum):
+    """What the card answers to what it cannot do (section 3 b 1)."""
+
+    JSON_FORMAT = 101
+    SESSION_LOSS = 102
+    PASSWORD_ERROR = 103
+    HOST_NO = 104
+    COMMAND_NO = 105
+    PASSTOOLENGTH = 106
+    BUSY = 201
+
+
+class Command(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    rename={"password": "pass", "new_password": "new_pass"},
+):
+    """What is asked of the card. `host`, the URL for the result, is for HTTP alone."""
+
+    session: str
+    password: str | None = None
+    new_password: str | None = None
+    host: str | None = None
+    cmd: str
+
+    def __repr__(self) -> str:
+        """Show what it is, never a password."""
+        return f"Command(session={self.session!r}, cmd={self.cmd!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Show the same to rich, which would list every field."""
+        return [("session", self.session), ("cmd", self.cmd)]
+
+    def encode(self) -> bytes:
+        """Return the bytes for the card.
+
+        Raises CannotEncode for a password it would refuse, and for text that is none in UTF-8.
+        """
+        for password in (self.password, self.new_password):
+            if password is not None and not 0 < len(password) <= MAX_PASSWORD:
+                raise CannotEncode(f"a password has 1 to {MAX_PASSWORD} characters")
+        return dumps(self)
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """A command that was understood; every `value` begins with `(`."""
+
+    uid: str
+    session: str
+    cmd: str
+    value: str
+
+    def encode(self) -> bytes:
+        """Return the bytes of the reply."""
+        return dumps(self)
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An error reply. A code that the document does not list is kept as it came."""
+
+    result: int
+    uid: str | None = None
+    session: str | None = None
+    cmd: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the document's name of the code, or its number."""
+        try:
+            return f"{self.result} {ErrorCode(self.result).name}"
+        except ValueError:
+            return str(self.result)
+
+    def encode(self) -> bytes:
+        """Return the bytes of the reply; all values are text, the code has three digits."""
+        fields = {"uid": self.uid, "session": self.session, "cmd": self.cmd}
+        given = {key: value for key, value in fields.items() if value is not None}
+        return dumps({"result": f"{self.result:03d}", **given})
+
+
+def encode_echo(code: ErrorCode, original: bytes) -> bytes:
+    """Return the other shape of an error: the code, then the command without its braces."""
+    inner = original.strip()
+    inner = inner.removeprefix(b"{").removesuffix(b"}").strip()
+    head = b'{"result":"%03d"' % code
+    return head + (b"," + inner if inner else b"") + b"}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an HTTP URL leads; `path` begins with a slash and is written as in the URL."""
+
+    host: str
+    port: int
+    path: str
+
+
+def place_of(url: str) -> Place:
+    """Return where a card, or whoever waits for its result, is to be found.
+
+    Raises ValueError for what is no plain `http://host[:port]/path`: HTTP is all that the document
+    speaks of, and nothing is said of a user, a query or a fragment.
+    """
+    wrong = ValueError(f"must be http://host/path, without user, ? and #; it is {url[:MAX_URL]!r}")
+    if "@" in url:
+        raise ValueError("must not hold a user or a password")
+    if len(url) > MAX_URL or not re.fullmatch(r"[!-~]+", url) or re.search(r"[?#\\]", url):
+        raise wrong
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, 80 if parts.port is None else parts.port
+    except ValueError:
+        raise wrong from None
+    if parts.scheme != "http" or not host or port == 0:
+        raise wrong
+    return Place(host, port, parts.path or "/")
+
+
+class CommandError(WireError):
+    """What the card finds wrong with a command, as the code that it answers.
+
+    `host` is where the answer goes, None when the command named none or was not read so far.
+    """
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        session: str | None = None,
+        cmd: str | None = None,
+        host: str | None = None,
+    ) -> None:
+        super().__init__(f"{code.value} {code.name}")
+        self.code, self.session, self.cmd, self.host = code, session, cmd, host
+
+
+def decode_command(data: bytes, *, over_http: bool = False) -> Command:
+    """Read a command as the card does; passwords are compared by the caller.
+
+    Raises CommandError with the first of 101, 102, 106, 104, 105 that applies.
+    """
+    try:
+        fields = as_text(loads(data))
+    except WireError:
+        raise CommandError(ErrorCode.JSON_FORMAT) from None
+    if not isinstance(fields, dict):
+        raise CommandError(ErrorCode.JSON_FORMAT)
+    session, cmd = _text(fields, "session"), _text(fields, "cmd")
+    if session is None:
+        raise CommandError(ErrorCode.SESSION_LOSS, None, cmd)
+    password, new_password = _text(fields, "pass"), _text(fields, "new_pass")
+    host = _text(fields, "host")
+    if any(text is not None and len(text) > MAX_PASSWORD for text in (password, new_password)):
+        raise CommandError(ErrorCode.PASSTOOLENGTH, session, cmd, host)
+    if over_http and host is None:
+        raise CommandError(ErrorCode.HOST_NO, session, cmd)
+    if cmd is None:
+        raise CommandError(ErrorCode.COMMAND_NO, session, cmd, host)
+    return Command(
+        session=session, password=password, new_password=new_password, host=host, cmd=cmd
+    )
+
+
+def _text(fields: dict[str, Any], key: str) -> str | None:
+    value = fields.get(key)
+    return value if isinstance(value, str) and value else None
+
+
+Reply = Result | Refusal
+
+# One way to match each blank: anybody may POST a result to us, with 64 KiB of blanks in it.
+_CODE = re.compile(rb'"\s*result\s*"\s*:\s*(?:"\s*)?(\d{3})\b')
+
+
+def decode_reply(data: bytes) -> Reply:
+    """Read what the card answered.
+
+    Both shapes of an error are taken, and bytes that no decoder takes but that hold
+    `"result": "NNN"` still yield that code: the echo of broken JSON is broken JSON.
+
+    Raises NotJson or BadMessage.
+    """
+    try:
+        fields = as_text(loads(data))
+    except WireError:
+        found = _CODE.search(data)
+        if found is None:
+            raise NotJson("a reply that is not JSON and holds no result code") from None
+        return Refusal(result=int(found[1]))
+    if not isinstance(fields, dict):
+        raise BadMessage("a reply that is no object")
+    if "result" not in fields:
+        return convert(fields, Result)
+    code = fields["result"]
+    if not (isinstance(code, str) and re.fullmatch(r"\s*[0-9]{1,3}\s*", code)):
+        raise BadMessage("a result that is no code of three digits")
+    return Refusal(
+        result=int(code),
+        uid=_text(fields, "uid"),
+        session=_text(fields, "session"),
+        cmd=_text(fields, "cmd"),
+    )

@@ -1,0 +1,398 @@
+"""A conversation with a UPS card: one command in flight, over any transport.
+
+The order of things is the table in `_build`; the sentences beside the states say what holds there.
+Decisions: `ups-card.md` ("One command in flight per card ...").
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from automat import TypeMachineBuilder
+
+from twisted_gantry.wire.errors import CannotEncode, WireError
+from twisted_gantry.wire.upscard.messages import (
+    Command,
+    ErrorCode,
+    Refusal,
+    Reply,
+    Result,
+    decode_reply,
+)
+
+# A session number does not come back within this many commands.
+REMEMBERED_SESSIONS = 1000
+# Commands that wait behind the one in flight.
+MAX_QUEUE = 32
+# The pause before a BUSY card is asked again: doubled each time, and never past the deadline.
+BUSY_PAUSE = 0.2
+
+
+class Timer(Protocol):
+    """A call that is to come."""
+
+    def cancel(self) -> None:
+        """Take it back; called only before it ran."""
+
+
+class Clock(Protocol):
+    """The part of a reactor's clock that the session needs."""
+
+    def seconds(self) -> float:
+        """Return seconds since some moment."""
+
+    def callLater(self, delay: float, call: Callable[[], None], /) -> Timer:
+        """Run `call` after `delay` seconds."""
+
+
+class NoReply(Exception):
+    """No answer: the reply did not come in time, or the link was lost while it was awaited."""
+
+
+class StayedBusy(NoReply):
+    """The card answered nothing but BUSY (201) until the deadline."""
+
+
+class NotSent(Exception):
+    """The command never left: no link, a full queue, one that closed before its turn, or text
+    that the card would refuse.
+    """
+
+
+class Unreachable(NotSent):
+    """The command never left: there is no way to the card, or it takes no commands."""
+
+
+Ending = Reply | NoReply | NotSent
+
+
+@dataclass(eq=False)
+class Exchange:
+    """One command, and what becomes of it: `ended` is called once, with how it ended.
+
+    `deadline` and `patience` are seconds: for the whole, BUSY retries included, counted from its
+    first transmission; and for one reply. One that is `withdrawn` while it waits, in the queue or
+    for a BUSY card, is not sent.
+    """
+
+    cmd: str
+    ended: Callable[[Ending], None]
+    deadline: float = 5.0
+    patience: float = 5.0
+    ahead: bool = False
+    new_password: str | None = field(default=None, repr=False)  # it may be logged
+    withdrawn: bool = False
+    session: str = ""
+    expires: float | None = None
+
+
+class SessionInputs(Protocol):
+    """What can happen to a session."""
+
+    def opened(self) -> None:
+        """The link is up."""
+
+    def closed(self) -> None:
+        """The link is gone."""
+
+    def submit(self, exchange: Exchange) -> None:
+        """Somebody wants this said."""
+
+    def answered(self, reply: Reply) -> None:
+        """The outstanding command has its reply."""
+
+    def busy(self) -> None:
+        """The card asks for patience (201)."""
+
+    def resend(self) -> None:
+        """The pause after a BUSY is over."""
+
+    def silent(self) -> None:
+        """The time for the reply, or for the whole command, is over."""
+
+    def undelivered(self, ending: NoReply | NotSent) -> None:
+        """No reply will come to the current command: it is not sent, cannot be, or was lost."""
+
+
+@dataclass(eq=False)
+class SessionCore:
+    """What a session remembers, and what it does to the world."""
+
+    transmit: Callable[[bytes], None]
+    clock: Clock
+    new_session: Callable[[], str]
+    password: Callable[[], str | None]
+    host: str | None = None
+    current: Exchange | None = None
+    queue: deque[Exchange] = field(default_factory=deque)
+    timer: Timer | None = None
+    pause: float = BUSY_PAUSE
+    uid: str | None = None
+    recent: dict[str, str] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def start(self, machine: SessionInputs, exchange: Exchange) -> None:
+        """Make `exchange` the one in flight."""
+        self.current, self.pause = exchange, BUSY_PAUSE
+        exchange.expires = self.clock.seconds() + exchange.deadline
+        self.send(machine)
+
+    def send(self, machine: SessionInputs) -> None:
+        """Transmit the current command under a session number of its own, and wait."""
+        exchange = self.current
+        assert exchange is not None
+        assert exchange.expires is not None
+        if exchange.withdrawn:
+            machine.undelivered(NotSent("given up while the card was BUSY"))
+            return
+        while (session := self.new_session()) in self.recent:
+            pass
+        exchange.session = session
+        command = Command(
+            session=session,
+            password=self.password(),
+            new_password=exchange.new_password,
+            host=self.host,
+            cmd=exchange.cmd,
+        )
+        try:
+            data = command.encode()
+        except CannotEncode as error:
+            machine.undelivered(NotSent(str(error)))
+            return
+        self._remember(session, "outstanding")
+        left = exchange.expires - self.clock.seconds()
+        self._after(min(exchange.patience, left), machine.silent)
+        self.transmit(data)
+
+    def wait_busy(self, machine: SessionInputs) -> None:
+        """Pause after a BUSY; when the deadline comes first, that ends it."""
+        exchange = self.current
+        assert exchange is not None
+        assert exchange.expires is not None
+        self.counts["busy"] += 1
+        self._remember(exchange.session, "answered")
+        left = exchange.expires - self.clock.seconds()
+        if self.pause < left:
+            self._after(self.pause, machine.resend)
+        else:
+            self._after(max(left, 0.0), machine.silent)
+        self.pause *= 2
+
+    def enqueue(self, exchange: Exchange) -> None:
+        """Let `exchange` wait its turn: controls ahead of queries, else in order."""
+        if len(self.queue) >= MAX_QUEUE:
+            self.counts["queue-full"] += 1
+            exchange.ended(NotSent(f"{MAX_QUEUE} commands wait already"))
+            return
+        place = len(self.queue)
+        if exchange.ahead:
+            place = sum(1 for waiting in self.queue if waiting.ahead)
+        self.queue.insert(place, exchange)
+
+    def finish(self, machine: SessionInputs, ending: Ending, became: str) -> None:
+        """End the current exchange, and begin the next."""
+        exchange, self.current = self.current, None
+        assert exchange is not None
+        self._stop_timer()
+        self._remember(exchange.session, became)
+        while self.queue:
+            following = self.queue.popleft()
+            if not following.withdrawn:
+                machine.submit(following)
+                break
+        exchange.ended(ending)
+
+    def fail_all(self) -> None:
+        """End everything: the one in flight is lost, the others never left."""
+        self._stop_timer()
+        exchange, self.current = self.current, None
+        waiting = list(self.queue)
+        self.queue.clear()
+        if exchange is not None:
+            self._remember(exchange.session, "missed")
+            exchange.ended(NoReply("the link was lost before the reply came"))
+        for each in waiting:
+            each.ended(NotSent("the link was lost"))
+
+    def _after(self, delay: float, call: Callable[[], None]) -> None:
+        self._stop_timer()
+
+        def due() -> None:
+            self.timer = None
+            call()
+
+        self.timer = self.clock.callLater(delay, due)
+
+    def _stop_timer(self) -> None:
+        timer, self.timer = self.timer, None
+        if timer is not None:
+            timer.cancel()
+
+    def _remember(self, session: str, what: str) -> None:
+        self.recent[session] = what
+        while len(self.recent) > REMEMBERED_SESSIONS:
+            del self.recent[next(iter(self.recent))]
+
+
+def _build() -> Callable[[SessionCore], SessionInputs]:
+    builder = TypeMachineBuilder(SessionInputs, SessionCore)
+
+    closed = builder.state("Closed")
+    """No link. Whatever is submitted ends at once, unsent."""
+    idle = builder.state("Idle")
+    """A link, nothing in flight, nothing queued."""
+    waiting = builder.state("Waiting")
+    """One command is out; its reply or its silence is next. Others queue."""
+    paused = builder.state("Paused")
+    """The card said BUSY; the command is sent again when the pause is over. Others queue."""
+
+    closed.upon(SessionInputs.closed).loop().returns(None)
+    closed.upon(SessionInputs.answered).loop().returns(None)
+    closed.upon(SessionInputs.busy).loop().returns(None)
+    idle.upon(SessionInputs.answered).loop().returns(None)
+    idle.upon(SessionInputs.busy).loop().returns(None)
+    paused.upon(SessionInputs.answered).loop().returns(None)
+    paused.upon(SessionInputs.busy).loop().returns(None)
+    closed.upon(SessionInputs.undelivered).loop().returns(None)
+    idle.upon(SessionInputs.undelivered).loop().returns(None)
+    paused.upon(SessionInputs.undelivered).loop().returns(None)
+
+    @closed.upon(SessionInputs.opened).to(idle)
+    def up(machine: SessionInputs, core: SessionCore) -> None:
+        core.uid = None  # another card may answer at this address
+
+    @closed.upon(SessionInputs.submit).loop()
+    def refuse(machine: SessionInputs, core: SessionCore, exchange: Exchange) -> None:
+        exchange.ended(NotSent("not connected"))
+
+    @idle.upon(SessionInputs.submit).to(waiting)
+    def start(machine: SessionInputs, core: SessionCore, exchange: Exchange) -> None:
+        core.start(machine, exchange)
+
+    @waiting.upon(SessionInputs.submit).loop()
+    @paused.upon(SessionInputs.submit).loop()
+    def queue(machine: SessionInputs, core: SessionCore, exchange: Exchange) -> None:
+        core.enqueue(exchange)
+
+    @waiting.upon(SessionInputs.answered).to(idle)
+    def finish(machine: SessionInputs, core: SessionCore, reply: Reply) -> None:
+        core.finish(machine, reply, "answered")
+
+    @waiting.upon(SessionInputs.busy).to(paused)
+    def pause(machine: SessionInputs, core: SessionCore) -> None:
+        core.wait_busy(machine)
+
+    @paused.upon(SessionInputs.resend).to(waiting)
+    def again(machine: SessionInputs, core: SessionCore) -> None:
+        core.send(machine)
+
+    @waiting.upon(SessionInputs.silent).to(idle)
+    def miss(machine: SessionInputs, core: SessionCore) -> None:
+        core.counts["missed"] += 1
+        core.finish(machine, NoReply("no reply in time"), "missed")
+
+    @waiting.upon(SessionInputs.undelivered).to(idle)
+    def skip(machine: SessionInputs, core: SessionCore, ending: NoReply | NotSent) -> None:
+        core.finish(machine, ending, "missed" if isinstance(ending, NoReply) else "unsent")
+
+    @paused.upon(SessionInputs.silent).to(idle)
+    def give_up(machine: SessionInputs, core: SessionCore) -> None:
+        core.finish(machine, StayedBusy("the card stayed BUSY (201)"), "answered")
+
+    @idle.upon(SessionInputs.closed).to(closed)
+    @waiting.upon(SessionInputs.closed).to(closed)
+    @paused.upon(SessionInputs.closed).to(closed)
+    def down(machine: SessionInputs, core: SessionCore) -> None:
+        core.fail_all()
+
+    return builder.build()
+
+
+_machine = _build()
+
+
+class Session:
+    """The client's side of the conversation, for a transport to drive.
+
+    `transmit` takes the bytes of one command; `host` is the URL for results, over HTTP. `counts`
+    counts what was not as it should be: late, duplicate, foreign, unknown and malformed replies,
+    missed ones, BUSY answers. A transport that knows that no reply will come to the command that it
+    was given last says so by `undelivered`.
+    """
+
+    def __init__(
+        self,
+        transmit: Callable[[bytes], None],
+        clock: Clock,
+        new_session: Callable[[], str],
+        password: Callable[[], str | None],
+        host: str | None = None,
+    ) -> None:
+        self._core = SessionCore(transmit, clock, new_session, password, host)
+        self._machine = _machine(self._core)
+        self.opened = self._machine.opened
+        self.closed = self._machine.closed
+        self.submit = self._machine.submit
+        self.undelivered = self._machine.undelivered
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What was counted since the start."""
+        return self._core.counts
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether a command is out, or waits for a BUSY card."""
+        return self._core.current is not None
+
+    def received(self, frame: bytes) -> None:
+        """Take one object from the card. Whatever it holds, nothing is raised."""
+        try:
+            reply = decode_reply(frame)
+        except WireError:
+            self._core.counts["malformed"] += 1
+        else:
+            self._take(reply)
+
+    def offered(self, frame: bytes) -> bool:
+        """Take one object from anybody, for anybody; True if it was the reply that is awaited.
+
+        Only one that names a session number of ours counts. Whatever it holds, nothing is raised.
+        """
+        try:
+            reply = decode_reply(frame)
+        except WireError:
+            return False
+        return reply.session in self._core.recent and self._take(reply)
+
+    def _take(self, reply: Reply) -> bool:
+        stray, current = self._stray(reply), self._core.current
+        if stray is not None or current is None:
+            self._core.counts[stray or "unknown"] += 1
+            return False
+        self._core.recent[current.session] = "answered"  # what follows, even at once, is a second
+        if isinstance(reply, Refusal) and reply.result == ErrorCode.BUSY:
+            self._machine.busy()
+        else:
+            if reply.uid is not None:
+                self._core.uid = reply.uid
+            self._machine.answered(reply)
+        return True
+
+    def _stray(self, reply: Reply) -> str | None:
+        """Say why `reply` is not the one that is waited for, or None when it is."""
+        core = self._core
+        current = core.current
+        # A refusal may name no session: with one command in flight there is no doubt whose it is.
+        if current is None or reply.session not in (None, current.session):
+            known = core.recent.get(reply.session or "", "")
+            return {"missed": "late", "answered": "duplicate"}.get(known, "unknown")
+        if core.uid is not None and reply.uid is not None and reply.uid != core.uid:
+            return "foreign"
+        if isinstance(reply, Result) and reply.cmd.strip().upper() != current.cmd.strip().upper():
+            return "foreign"
+        if core.recent.get(current.session) == "answered":
+            return "duplicate"  # a second BUSY while the pause runs
+        return None
