@@ -20,7 +20,7 @@ from twisted_gantry.devices.bms import BmsSettings
 from twisted_gantry.devices.cfos import CfosSettings
 from twisted_gantry.devices.upscard import UpsCardSettings
 from twisted_gantry.devices.upscard_http import UpsCardHttpSettings
-from twisted_gantry.net.http_client import Answer
+from twisted_gantry.net.http.client import Answer
 from twisted_gantry.net.record import Header, Line, read_recording
 from twisted_gantry.record import Recording, RecordSettings, Tap, identifiers_of, secrets_of
 from twisted_gantry.record_file import GATHER, MOST_WAITING, PARTS, PAUSE, PartFiles, Spool

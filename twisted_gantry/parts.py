@@ -21,8 +21,9 @@ from zope.interface import implementer
 from twisted_gantry import __version__
 from twisted_gantry.config_settings import DeviceEntry, Settings
 from twisted_gantry.manhole import manhole_service
-from twisted_gantry.net.http_server import Limits, bounded_site, with_backlog
+from twisted_gantry.net.http.server import Limits, bounded_site, with_backlog
 from twisted_gantry.net.listener import Listener
+from twisted_gantry.net.reactor_lag import ReactorLag
 from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.record import Recording
 from twisted_gantry.site.alarms import Severity
@@ -41,7 +42,6 @@ from twisted_gantry.store.history import SqliteHistory, Upkeep
 from twisted_gantry.uplinks.etc import etc_uplink
 from twisted_gantry.uplinks.fogslink import fogslink_uplink
 from twisted_gantry.web.callbacks import CallbackHost
-from twisted_gantry.web.metrics_lag import ReactorLag
 from twisted_gantry.web.monitor import Monitor
 from twisted_gantry.web.remotecontrol import RemoteControl, may_report_to
 from twisted_gantry.web.stream import Stream

@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from zope.interface import implementer
 
-from twisted_gantry.net.http_client import Answer, BoundedClient
+from twisted_gantry.net.http.client import Answer, BoundedClient
 from twisted_gantry.net.record import (
     FORMAT,
     Header,

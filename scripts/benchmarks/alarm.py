@@ -22,7 +22,7 @@ from twisted.internet.threads import deferToThreadPool
 from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure, on_reactor
 from twisted_gantry.config import load
-from twisted_gantry.net.http_client import BoundedClient, persistent_pool, treq_client
+from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
 from twisted_gantry.store.history import open_history
 from twisted_gantry.store.store import open_store
 from twisted_gantry.tree import GantryTree

@@ -27,7 +27,7 @@ from twisted.web.server import Request
 
 from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure, on_reactor
-from twisted_gantry.net.http_server import Limits, bounded_site
+from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.net.open_files import open_files
 from twisted_gantry.twin.fleet import (
     MAX_GANTRIES,

@@ -17,8 +17,8 @@ from zope.interface import implementer
 
 from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure, on_reactor
-from twisted_gantry.net.http_client import BoundedClient, persistent_pool, treq_client
-from twisted_gantry.net.http_server import bounded_site, with_backlog
+from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
+from twisted_gantry.net.http.server import bounded_site, with_backlog
 from twisted_gantry.site.alarms import Alarms
 from twisted_gantry.site.catalogue import Catalogue
 from twisted_gantry.site.commands import CommandDoor

@@ -22,7 +22,7 @@ from twisted.internet.utils import getProcessOutputAndValue
 
 from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure, on_reactor
-from twisted_gantry.net.http_server import Limits, bounded_site, with_backlog
+from twisted_gantry.net.http.server import Limits, bounded_site, with_backlog
 from twisted_gantry.site.alarms import Alarms
 from twisted_gantry.site.catalogue import Catalogue, PointType
 from twisted_gantry.site.commands import CommandDoor

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 
 from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure
-from twisted_gantry.net.http_client import BoundedClient
+from twisted_gantry.net.http.client import BoundedClient
 from twisted_gantry.twin.cabinet import CabinetTwin
 from twisted_gantry.twin.cfos import PowerBrain
 from twisted_gantry.twin.faults import Faults

@@ -16,7 +16,7 @@ from tests.support import Bench, TestClock, fired
 from tests.wire.material import document
 from twisted_gantry.devices.cabinet import DEADLINE, CabinetSettings, SmartCabinet
 from twisted_gantry.devices.cabinet_channel import CabinetChannel
-from twisted_gantry.net.http_client import BoundedClient
+from twisted_gantry.net.http.client import BoundedClient
 from twisted_gantry.site import commands
 from twisted_gantry.site.command_types import CommandResult
 from twisted_gantry.site.secret import Secret

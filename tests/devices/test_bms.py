@@ -23,7 +23,7 @@ from zope.interface.verify import verifyObject
 from tests.support import Bench, fired
 from twisted_gantry.devices.bms import PATIENCE, Bms, BmsSettings, kind
 from twisted_gantry.devices.bms_ems import EmsClient
-from twisted_gantry.net.http_client import BoundedClient
+from twisted_gantry.net.http.client import BoundedClient
 from twisted_gantry.site.command_types import CommandResult, Outcome
 from twisted_gantry.site.commands import Request
 from twisted_gantry.site.interfaces import IDevice, IDeviceKind, WrongSetting

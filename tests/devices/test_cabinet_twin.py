@@ -13,7 +13,7 @@ from tests.devices.cabinet_rig import AUTH, URL, Wire
 from tests.support import Bench, fired
 from twisted_gantry.devices.cabinet import DEADLINE, CabinetSettings, SmartCabinet
 from twisted_gantry.devices.cabinet_channel import CabinetChannel
-from twisted_gantry.net.http_client import BoundedClient
+from twisted_gantry.net.http.client import BoundedClient
 from twisted_gantry.site import commands
 from twisted_gantry.site.command_types import CommandResult, Outcome
 from twisted_gantry.site.interfaces import IBatteryRecorder, NotTold

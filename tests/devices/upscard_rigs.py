@@ -18,9 +18,9 @@ from tests.support import Bench, MemoryNetwork, TestClock, fired
 from twisted_gantry.devices.upscard import Link, UpsCard, UpsCardSettings
 from twisted_gantry.devices.upscard_http import HttpLink, UpsCardHttpSettings
 from twisted_gantry.devices.upscard_tcp import TcpLink
-from twisted_gantry.net.http_client import BoundedClient, persistent_pool
-from twisted_gantry.net.http_server import Limits, bounded_site
-from twisted_gantry.net.reconnect import Backoff
+from twisted_gantry.net.http.client import BoundedClient, persistent_pool
+from twisted_gantry.net.http.server import Limits, bounded_site
+from twisted_gantry.net.session import Backoff
 from twisted_gantry.site.command_types import CommandResult
 from twisted_gantry.site.commands import Request
 from twisted_gantry.site.status import State

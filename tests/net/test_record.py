@@ -13,7 +13,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 
 from tests.support import MemoryNetwork, TestClock, fired
-from twisted_gantry.net.http_client import Answer, BoundedClient, NoAnswer
+from twisted_gantry.net.http.client import Answer, BoundedClient, NoAnswer
 from twisted_gantry.net.record import (
     FORMAT,
     MAX_LINE,

@@ -14,7 +14,7 @@ from twisted.web.resource import IResource
 
 from tests.support import TestClock
 from tests.twin.helpers import AUTH, GANTRY_ID, Http, http
-from twisted_gantry.net.http_client import BoundedClient
+from twisted_gantry.net.http.client import BoundedClient
 from twisted_gantry.twin.cabinet import CabinetTwin
 from twisted_gantry.twin.etc import Platform
 from twisted_gantry.twin.faults import CABINET, Faults

@@ -15,7 +15,7 @@ from tests.devices.upscard_rigs import client_to
 from tests.support import MemoryNetwork, TestClock, fired
 from tests.twin.cabinet_bench import Bench, Wire
 from tests.twin.helpers import AUTH, GANTRY_ID, Http, http, report
-from twisted_gantry.net.http_server import bounded_site
+from twisted_gantry.net.http.server import bounded_site
 from twisted_gantry.twin.etc import REMOTE_URL, NotReached, Platform
 from twisted_gantry.twin.etc_control import EtcControl
 from twisted_gantry.twin.etc_entry import LIMITS

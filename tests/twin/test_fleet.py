@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from tests.support import MemoryNetwork, TestClock, fired
 from tests.twin.helpers import http
-from twisted_gantry.net.http_client import BoundedClient
+from twisted_gantry.net.http.client import BoundedClient
 from twisted_gantry.twin.faults import FOGSLINK, Faults
 from twisted_gantry.twin.fleet import (
     MAX_GANTRIES,

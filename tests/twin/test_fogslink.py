@@ -15,7 +15,7 @@ from twisted.web.server import Request
 
 from tests.support import fired
 from tests.twin.helpers import NOW, Http, http
-from twisted_gantry.net.http_server import Limits, bounded_site
+from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.twin.faults import FOGSLINK, Faults
 from twisted_gantry.twin.fogslink import MAX_SESSIONS, Cloud, CloudFactory, NotConnected
 from twisted_gantry.twin.fogslink_control import FogslinkControl

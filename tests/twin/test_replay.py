@@ -27,10 +27,10 @@ from twisted_gantry.devices.cfos_channel import CfosChannel, Credentials
 from twisted_gantry.devices.upscard import UpsCard, UpsCardSettings
 from twisted_gantry.devices.upscard_http import HttpLink, UpsCardHttpSettings
 from twisted_gantry.devices.upscard_tcp import TcpLink
-from twisted_gantry.net.http_client import Answer, BoundedClient
-from twisted_gantry.net.http_server import Limits, bounded_site
-from twisted_gantry.net.reconnect import Backoff
+from twisted_gantry.net.http.client import Answer, BoundedClient
+from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.net.record import FORMAT, BrokenRecording, Header, Line
+from twisted_gantry.net.session import Backoff
 from twisted_gantry.record import Recording, RecordSettings, Tap
 from twisted_gantry.site.interfaces import ICallbackHost
 from twisted_gantry.site.secret import Secret

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from tests.twin.helpers import AUTH, GANTRY_ID, NOW, http
-from twisted_gantry.net.http_server import Limits, bounded_site
+from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.twin.etc import Platform
 from twisted_gantry.twin.faults import ETC, UPS_TCP, WELL_BEHAVED, Faults
 from twisted_gantry.twin.scenario import load_scenario, read_scenario, scenario_names

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from twisted.python.usage import UsageError
 
 from tests.twin.helpers import AUTH, NOW, report
-from twisted_gantry.net.http_client import Answer, BoundedClient, persistent_pool, treq_client
+from twisted_gantry.net.http.client import Answer, BoundedClient, persistent_pool, treq_client
 from twisted_gantry.net.listener import CannotListen
 from twisted_gantry.twin.faults import FACES, UPS_TCP
 from twisted_gantry.twin.fleet import FleetSettings, build_fleet

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from tests.support import fired
 from tests.twin.helpers import Http, http
 from tests.wire.material import NASTY
-from twisted_gantry.net.http_client import Answer, NoAnswer
+from twisted_gantry.net.http.client import Answer, NoAnswer
 from twisted_gantry.twin.faults import UPS_HTTP, UPS_TCP, Faults
 from twisted_gantry.twin.flow import PAUSE_ABOVE
 from twisted_gantry.twin.upscard import BUSY_ABOVE, UID, Card

@@ -13,7 +13,7 @@ from zope.interface.verify import verifyObject
 from tests.support import Bench, TestClock, fired
 from twisted_gantry.devices.computer import POINTS as COMPUTER_POINTS
 from twisted_gantry.devices.upscard_points import POINTS, rules
-from twisted_gantry.net.http_client import BoundedClient
+from twisted_gantry.net.http.client import BoundedClient
 from twisted_gantry.site.interfaces import IUplink
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.site import Cabinet

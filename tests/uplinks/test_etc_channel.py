@@ -2,7 +2,7 @@
 
 import pytest
 
-from twisted_gantry.net.http_client import Answer
+from twisted_gantry.net.http.client import Answer
 from twisted_gantry.uplinks.etc_channel import Kind, classify
 
 

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 
 from tests.support import Bench, fired
-from twisted_gantry.net.reconnect import Backoff
+from twisted_gantry.net.session import Backoff
 from twisted_gantry.site.status import State, Status
 from twisted_gantry.site.stored import Cap, Ledger, Report
 from twisted_gantry.uplinks.etc_channel import Kind, Taken

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tests.support import Bench, in_no_thread
-from twisted_gantry.net.http_server import bounded_site
+from twisted_gantry.net.http.server import bounded_site
 from twisted_gantry.site.catalogue import PointType
 from twisted_gantry.site.command_types import Argument, CommandResult, CommandType, Outcome
 from twisted_gantry.site.interfaces import (

@@ -22,7 +22,7 @@ from twisted.web.resource import IResource
 from zope.interface import implementer
 
 from tests.support import memory_history
-from twisted_gantry.net.http_server import Limits, bounded_site
+from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.site.alarms import Alarms, Rule
 from twisted_gantry.site.catalogue import Catalogue, PointType
 from twisted_gantry.site.command_types import Argument, CommandResult, CommandType, Outcome

@@ -12,7 +12,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.web.server import Request
 
 from tests.web.small_site import START, Client, SmallSite, now_of
-from twisted_gantry.net.json_http import handle_errors, respond
+from twisted_gantry.net.http.json import handle_errors, respond
 from twisted_gantry.site.history import Sample, Series
 from twisted_gantry.store.history import SqliteHistory
 from twisted_gantry.store.history_schema import MIGRATIONS

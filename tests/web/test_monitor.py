@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from tests.web.small_site import Client, FakeDevice, SmallSite, small_site
 from tests.wire.material import NASTY, document
-from twisted_gantry.net.http_server import Limits, bounded_site
+from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.site.interfaces import IUploader
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.stored import StoredCard

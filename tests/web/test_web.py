@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import Agent
 
 from tests.web.small_site import SmallSite
-from twisted_gantry.net.http_server import Limits, bounded_site
+from twisted_gantry.net.http.server import Limits, bounded_site
 
 
 def the_reactor() -> Any:

@@ -15,10 +15,10 @@ from zope.interface import implementer
 
 from twisted_gantry.devices.bms_commands import COMMANDS, BmsCommands
 from twisted_gantry.devices.bms_ems import TROUBLE, EmsClient
-from twisted_gantry.net.http_client import BoundedClient, persistent_pool, treq_client
-from twisted_gantry.net.reconnect import Backoff
-from twisted_gantry.net.repeated import Repeated
+from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
 from twisted_gantry.net.service import NamedService
+from twisted_gantry.net.session import Backoff
+from twisted_gantry.net.timers import Repeated
 from twisted_gantry.site.alarms import Read, Rule, Severity
 from twisted_gantry.site.catalogue import PointType
 from twisted_gantry.site.command_types import CommandResult, Outcome

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from twisted_gantry.net.http_client import BoundedClient, NoAnswer
+from twisted_gantry.net.http.client import BoundedClient, NoAnswer
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.wire.bms import (
     CONTROL_PATH,

@@ -35,10 +35,10 @@ from twisted_gantry.devices.cabinet_points import (
     rules,
 )
 from twisted_gantry.devices.cabinet_rows import Measured, Rows, Strikes
-from twisted_gantry.net.http_client import BoundedClient, persistent_pool, treq_client
-from twisted_gantry.net.reconnect import Backoff
-from twisted_gantry.net.repeated import Repeated
+from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
 from twisted_gantry.net.service import NamedService
+from twisted_gantry.net.session import Backoff
+from twisted_gantry.net.timers import Repeated
 from twisted_gantry.site.command_types import CommandResult
 from twisted_gantry.site.interfaces import (
     DeviceContext,

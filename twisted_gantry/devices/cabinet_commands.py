@@ -16,7 +16,7 @@ from twisted_gantry.devices.cabinet_channel import (
     TurnedDown,
     code_of,
 )
-from twisted_gantry.net.http_client import NotConnected
+from twisted_gantry.net.http.client import NotConnected
 from twisted_gantry.site.command_types import Argument, CommandResult, CommandType, Outcome
 from twisted_gantry.site.interfaces import NotTold
 from twisted_gantry.wire.errors import BadMessage

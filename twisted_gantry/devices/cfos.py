@@ -23,10 +23,10 @@ from twisted_gantry.devices.cfos_points import (
     feed_points,
     part_points,
 )
-from twisted_gantry.net.http_client import BoundedClient, NoAnswer, persistent_pool, treq_client
-from twisted_gantry.net.reconnect import Backoff
-from twisted_gantry.net.repeated import Repeated
+from twisted_gantry.net.http.client import BoundedClient, NoAnswer, persistent_pool, treq_client
 from twisted_gantry.net.service import NamedService
+from twisted_gantry.net.session import Backoff
+from twisted_gantry.net.timers import Repeated
 from twisted_gantry.site.command_types import CommandResult
 from twisted_gantry.site.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
 from twisted_gantry.site.latency import Latency

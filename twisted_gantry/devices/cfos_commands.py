@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from twisted_gantry.devices.cfos_channel import CfosChannel, WrongStatus
 from twisted_gantry.devices.cfos_command_types import COMMANDS
-from twisted_gantry.net.http_client import NoAnswer, NotConnected
+from twisted_gantry.net.http.client import NoAnswer, NotConnected
 from twisted_gantry.site.command_types import CommandResult, Outcome
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.wire.cfos.calls import (

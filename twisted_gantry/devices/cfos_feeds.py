@@ -16,8 +16,8 @@ from twisted.logger import Logger
 
 from twisted_gantry.devices.cfos_channel import CfosChannel, WrongStatus
 from twisted_gantry.devices.cfos_points import FEED_CONTROL, FEED_WORKING, feed_points
-from twisted_gantry.net.http_client import NoAnswer
-from twisted_gantry.net.repeated import Repeated
+from twisted_gantry.net.http.client import NoAnswer
+from twisted_gantry.net.timers import Repeated
 from twisted_gantry.site.interfaces import WrongSetting
 from twisted_gantry.site.points import Point, Points
 from twisted_gantry.wire.cfos.calls import (

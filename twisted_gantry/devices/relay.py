@@ -21,8 +21,8 @@ from zope.interface import implementer
 
 from twisted_gantry.devices.relay_link import LONGEST_BYTES, NotConfirmed, NotReached, RelayLink
 from twisted_gantry.net.endpoints import wrong_client
-from twisted_gantry.net.reconnect import Backoff
 from twisted_gantry.net.service import NamedService
+from twisted_gantry.net.session import Backoff
 from twisted_gantry.site.alarms import Read, Rule, Severity
 from twisted_gantry.site.catalogue import PointType
 from twisted_gantry.site.command_types import CommandResult, CommandType, Outcome

@@ -25,9 +25,9 @@ from twisted_gantry.devices.upscard_commands import (
 from twisted_gantry.devices.upscard_points import BATTERY_REMAINING, LIVE, POINTS, RATED
 from twisted_gantry.devices.upscard_tcp import TcpLink
 from twisted_gantry.net.endpoints import wrong_client
-from twisted_gantry.net.reconnect import Backoff
-from twisted_gantry.net.repeated import Repeated
 from twisted_gantry.net.service import NamedService
+from twisted_gantry.net.session import Backoff
+from twisted_gantry.net.timers import Repeated
 from twisted_gantry.site.command_types import CommandResult
 from twisted_gantry.site.interfaces import (
     BatteryTest,

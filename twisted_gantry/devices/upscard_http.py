@@ -21,7 +21,7 @@ from twisted_gantry.devices.upscard import (
     UpsCard,
 )
 from twisted_gantry.devices.upscard_commands import COMMAND_DEADLINE
-from twisted_gantry.net.http_client import (
+from twisted_gantry.net.http.client import (
     Answer,
     BoundedClient,
     NoAnswer,
@@ -29,7 +29,7 @@ from twisted_gantry.net.http_client import (
     persistent_pool,
     treq_client,
 )
-from twisted_gantry.net.reconnect import Backoff
+from twisted_gantry.net.session import Backoff
 from twisted_gantry.site.interfaces import DeviceContext, ICallbackHost, IDeviceKind, WrongSetting
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.frames import MAX_OBJECT

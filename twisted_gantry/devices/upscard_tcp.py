@@ -13,7 +13,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_gantry.net.reconnect import Backoff, reconnecting
+from twisted_gantry.net.session import Backoff, reconnecting
 from twisted_gantry.wire.errors import FrameTooLong
 from twisted_gantry.wire.frames import ObjectFramer
 

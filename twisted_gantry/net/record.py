@@ -28,7 +28,7 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
-from twisted_gantry.net.http_client import Answer, BoundedClient
+from twisted_gantry.net.http.client import Answer, BoundedClient
 
 _log = Logger()
 

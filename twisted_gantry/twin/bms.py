@@ -17,8 +17,8 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 from werkzeug.exceptions import HTTPException
 
-from twisted_gantry.net.http_server import Limits, bounded_site
-from twisted_gantry.net.json_http import argument
+from twisted_gantry.net.http.json import argument
+from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.twin.faults import EMS, Faults
 from twisted_gantry.twin.faults import Settings as FaultSettings
 from twisted_gantry.twin.http_manners import HttpManners

@@ -17,8 +17,8 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 
 from twisted_gantry.net.addresses import is_loopback
-from twisted_gantry.net.http_client import BoundedClient
-from twisted_gantry.net.http_server import bounded_site
+from twisted_gantry.net.http.client import BoundedClient
+from twisted_gantry.net.http.server import bounded_site
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.twin.cabinet_cards import WhiteList
 from twisted_gantry.twin.cabinet_commands import CannotDo, perform

@@ -10,9 +10,9 @@ from typing import Any
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from twisted_gantry.net.http_client import NoAnswer
-from twisted_gantry.net.reconnect import Backoff
-from twisted_gantry.net.repeated import Repeated
+from twisted_gantry.net.http.client import NoAnswer
+from twisted_gantry.net.session import Backoff
+from twisted_gantry.net.timers import Repeated
 from twisted_gantry.twin.cabinet_cards import WhiteList
 from twisted_gantry.twin.etc_sender import EtcSender
 from twisted_gantry.wire.errors import WireError

@@ -16,8 +16,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException
 
-from twisted_gantry.net.http_server import Limits, bounded_site
-from twisted_gantry.net.json_http import argument, header, respond
+from twisted_gantry.net.http.json import argument, header, respond
+from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.twin.cfos_calls import MAX_PASSWORD, Calls, Password, Query
 from twisted_gantry.twin.cfos_manager import Complaint, Manager, Unauthorized
 from twisted_gantry.twin.faults import CFOS, Faults

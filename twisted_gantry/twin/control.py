@@ -7,8 +7,8 @@ from twisted.internet.interfaces import IProtocolFactory, IReactorTime
 from twisted.web.resource import IResource
 from twisted.web.server import Request
 
-from twisted_gantry.net.http_server import Limits, bounded_site
-from twisted_gantry.net.json_http import HttpError, handle_errors, refuse_foreign_origin, respond
+from twisted_gantry.net.http.json import HttpError, handle_errors, refuse_foreign_origin, respond
+from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.twin.etc import Platform
 from twisted_gantry.twin.etc_control import EtcControl, read_change
 from twisted_gantry.twin.faults import FACES, FaultError, Faults, UnknownFace

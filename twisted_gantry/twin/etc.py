@@ -18,9 +18,9 @@ from twisted.web.http import Request as HttpRequest
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 
-from twisted_gantry.net.http_client import Answer as HttpAnswer
-from twisted_gantry.net.http_client import BoundedClient, NoAnswer
-from twisted_gantry.net.http_server import bounded_site
+from twisted_gantry.net.http.client import Answer as HttpAnswer
+from twisted_gantry.net.http.client import BoundedClient, NoAnswer
+from twisted_gantry.net.http.server import bounded_site
 from twisted_gantry.twin.etc_entry import (
     DEFAULT_RATE,
     LIMITS,

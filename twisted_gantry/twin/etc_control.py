@@ -13,7 +13,7 @@ from klein import Klein
 from twisted.web.server import Request
 
 from twisted_gantry.net.addresses import is_loopback
-from twisted_gantry.net.json_http import (
+from twisted_gantry.net.http.json import (
     HttpError,
     argument,
     handle_errors,

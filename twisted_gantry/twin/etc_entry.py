@@ -11,7 +11,7 @@ from twisted.web.http import Request as HttpRequest
 from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException
 
-from twisted_gantry.net.http_server import Limits
+from twisted_gantry.net.http.server import Limits
 from twisted_gantry.twin.faults import Settings as FaultSettings
 from twisted_gantry.twin.http_manners import HttpManners
 from twisted_gantry.wire.etc import envelope as etc

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from twisted_gantry.net.http_client import Answer, BoundedClient, NoAnswer
+from twisted_gantry.net.http.client import Answer, BoundedClient, NoAnswer
 from twisted_gantry.twin.faults import STALE_S
 from twisted_gantry.twin.manners import Manners
 from twisted_gantry.wire.etc import envelope as etc

@@ -13,7 +13,7 @@ from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
 
-from twisted_gantry.net.http_client import BoundedClient, persistent_pool, treq_client
+from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
 from twisted_gantry.net.open_files import open_files
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.twin.fleet_cloud import Sessions

@@ -25,7 +25,7 @@ from twisted.logger import Logger
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
-from twisted_gantry.net.reconnect import Backoff
+from twisted_gantry.net.session import Backoff
 from twisted_gantry.twin.fleet_readings import Gantry
 from twisted_gantry.twin.fleet_tally import Tally, count_code
 from twisted_gantry.twin.fleet_wheel import TICK_S, Wheel

@@ -6,8 +6,8 @@ from klein import Klein
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime
 from twisted.web.server import Request
 
-from twisted_gantry.net.http_server import Limits, bounded_site
-from twisted_gantry.net.json_http import handle_errors, respond
+from twisted_gantry.net.http.json import handle_errors, respond
+from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.twin.fleet import Fleet
 
 LIMITS = Limits(connections=64)

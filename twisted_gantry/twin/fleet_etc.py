@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_gantry.net.http_client import Answer, BoundedClient, NoAnswer
+from twisted_gantry.net.http.client import Answer, BoundedClient, NoAnswer
 from twisted_gantry.twin.cabinet_monitor import MAX_ANSWER
 from twisted_gantry.twin.fleet_readings import Gantry
 from twisted_gantry.twin.fleet_tally import LONGEST_CODE, Tally

@@ -7,7 +7,7 @@ import msgspec
 from klein import Klein
 from twisted.web.server import Request
 
-from twisted_gantry.net.json_http import (
+from twisted_gantry.net.http.json import (
     HttpError,
     argument,
     handle_errors,

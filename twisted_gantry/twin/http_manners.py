@@ -10,7 +10,7 @@ from twisted.web.http import Request as HttpRequest
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from twisted_gantry.net.http_server import cut, hang_up
+from twisted_gantry.net.http.server import cut, hang_up
 from twisted_gantry.twin.drip import piece
 from twisted_gantry.twin.faults import Settings
 from twisted_gantry.twin.manners import CLOSE_S, Manners

@@ -22,8 +22,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from twisted_gantry.net.addresses import is_loopback
-from twisted_gantry.net.http_client import BoundedClient, NoAnswer, persistent_pool, treq_client
-from twisted_gantry.net.http_server import Limits, bounded_site, cut
+from twisted_gantry.net.http.client import BoundedClient, NoAnswer, persistent_pool, treq_client
+from twisted_gantry.net.http.server import Limits, bounded_site, cut
 from twisted_gantry.net.listener import Listener
 from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.twin.cabinet_monitor import Monitor, NotTaken

@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
-from twisted_gantry.net.json_http import HttpError
+from twisted_gantry.net.http.json import HttpError
 from twisted_gantry.twin.etc_control import read_cards
 from twisted_gantry.twin.faults import FaultError, Faults, UnknownFace
 from twisted_gantry.twin.scenario_expect import Expectation, read_expectation

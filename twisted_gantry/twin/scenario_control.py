@@ -6,7 +6,7 @@ from typing import Any
 from klein import Klein
 from twisted.web.server import Request
 
-from twisted_gantry.net.json_http import (
+from twisted_gantry.net.http.json import (
     HttpError,
     handle_errors,
     read_object,

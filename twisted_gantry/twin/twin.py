@@ -13,8 +13,8 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.protocols.policies import WrappingFactory
 
-from twisted_gantry.net.http_client import BoundedClient, persistent_pool, treq_client
-from twisted_gantry.net.http_server import with_backlog
+from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
+from twisted_gantry.net.http.server import with_backlog
 from twisted_gantry.net.listener import CannotListen, Closable, Listener
 from twisted_gantry.net.open_files import open_files
 from twisted_gantry.twin.bms import Ems

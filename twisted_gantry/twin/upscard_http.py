@@ -24,13 +24,13 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
-from twisted_gantry.net.http_client import (
+from twisted_gantry.net.http.client import (
     BoundedClient,
     NoAnswer,
     persistent_pool,
     treq_client,
 )
-from twisted_gantry.net.http_server import Limits, bounded_site
+from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.twin.faults import UPS_HTTP, Faults, Settings
 from twisted_gantry.twin.flow import PAUSE_ABOVE
 from twisted_gantry.twin.http_manners import HttpManners

@@ -15,9 +15,9 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from twisted_gantry.net.http_client import BoundedClient, persistent_pool, treq_client
-from twisted_gantry.net.reconnect import Backoff
+from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
 from twisted_gantry.net.service import NamedService
+from twisted_gantry.net.session import Backoff
 from twisted_gantry.site.interfaces import IPlatform, Subject
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.site import Site

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_gantry.net.reconnect import Backoff
+from twisted_gantry.net.session import Backoff
 from twisted_gantry.site.alarms import Alarms, Severity
 from twisted_gantry.site.interfaces import IStore
 from twisted_gantry.site.status import Status

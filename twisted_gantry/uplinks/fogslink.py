@@ -17,8 +17,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_gantry.net.reconnect import Backoff
 from twisted_gantry.net.service import NamedService
+from twisted_gantry.net.session import Backoff
 from twisted_gantry.site.alarms import Severity
 from twisted_gantry.site.interfaces import IUplink, WrongSetting
 from twisted_gantry.site.points import Batch

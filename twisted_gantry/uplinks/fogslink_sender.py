@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_gantry.net.reconnect import Backoff
+from twisted_gantry.net.session import Backoff
 from twisted_gantry.site.interfaces import IStore
 from twisted_gantry.site.stored import Report
 from twisted_gantry.store.outbox import QUEUED_AGAIN

@@ -19,7 +19,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from twisted_gantry.net.addresses import group_of, host_of, is_loopback
-from twisted_gantry.net.json_http import (
+from twisted_gantry.net.http.json import (
     HttpError,
     header,
     refuse_foreign_origin,

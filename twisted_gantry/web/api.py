@@ -10,7 +10,7 @@ from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.web.server import Request
 
-from twisted_gantry.net.json_http import (
+from twisted_gantry.net.http.json import (
     HttpError,
     argument,
     handle_errors,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from twisted.web.server import Request
 
-from twisted_gantry.net.json_http import header
+from twisted_gantry.net.http.json import header
 from twisted_gantry.site.command_types import Outcome
 from twisted_gantry.site.interfaces import IStore
 from twisted_gantry.site.stored import AuditEntry

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 from twisted.web.server import Request
 
-from twisted_gantry.net.json_http import HttpError, argument, read_object
+from twisted_gantry.net.http.json import HttpError, argument, read_object
 from twisted_gantry.site.commands import EXPIRY
 
 DEFAULT_LIMIT, MOST = 100, 1000

@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTim
 from twisted.web.server import Request
 from zope.interface import implementer
 
-from twisted_gantry.net.http_server import cut
+from twisted_gantry.net.http.server import cut
 
 # Seconds in which a client has to take what was written, or it is cut off.
 STALLED = 30.0

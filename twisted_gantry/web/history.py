@@ -13,7 +13,7 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from twisted.web.server import Request
 
-from twisted_gantry.net.json_http import HttpError, argument
+from twisted_gantry.net.http.json import HttpError, argument
 from twisted_gantry.site.history import IHistory, Series
 from twisted_gantry.site.points import Points
 from twisted_gantry.web.shapes import Json, Time

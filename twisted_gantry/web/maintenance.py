@@ -9,7 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
-from twisted_gantry.net.json_http import HttpError, refuse_foreign_origin, respond
+from twisted_gantry.net.http.json import HttpError, refuse_foreign_origin, respond
 from twisted_gantry.site.command_types import Outcome
 from twisted_gantry.site.interfaces import CannotBackUp
 from twisted_gantry.site.lasting import lasting

@@ -21,7 +21,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from twisted.web.server import Request
 
-from twisted_gantry.net.json_http import handle_errors, header
+from twisted_gantry.net.http.json import handle_errors, header
 from twisted_gantry.site.alarms import Severity
 from twisted_gantry.site.latency import Latency
 from twisted_gantry.site.site import Site

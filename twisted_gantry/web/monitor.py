@@ -19,8 +19,8 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from twisted_gantry.net.addresses import host_of, network
-from twisted_gantry.net.http_server import Limits
-from twisted_gantry.net.json_http import header
+from twisted_gantry.net.http.json import header
+from twisted_gantry.net.http.server import Limits
 from twisted_gantry.site.interfaces import IUploader
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.site import Site

@@ -7,7 +7,7 @@ from importlib.resources import files
 from klein import Klein
 from twisted.web.server import Request
 
-from twisted_gantry.net.json_http import HttpError, handle_errors
+from twisted_gantry.net.http.json import HttpError, handle_errors
 
 INDEX = "index.html"
 TYPES = {

@@ -21,8 +21,8 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from twisted_gantry.net.addresses import host_of, network
-from twisted_gantry.net.http_server import Limits, cut
-from twisted_gantry.net.json_http import HttpError, header, respond_error
+from twisted_gantry.net.http.json import HttpError, header, respond_error
+from twisted_gantry.net.http.server import Limits, cut
 from twisted_gantry.site.interfaces import IPlatform, WrongSetting
 from twisted_gantry.site.secret import Secret
 from twisted_gantry.site.site import Site

@@ -21,7 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 
-from twisted_gantry.net.json_http import HttpError, header
+from twisted_gantry.net.http.json import HttpError, header
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.site.alarms import Alarm
 from twisted_gantry.site.points import Batch, Point

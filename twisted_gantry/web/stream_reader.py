@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.web.server import Request
 from zope.interface import implementer
 
-from twisted_gantry.net.http_server import cut
+from twisted_gantry.net.http.server import cut
 
 # What is kept for those who come back or are slow: the more is kept, the fewer begin anew.
 RING_EVENTS = 2048

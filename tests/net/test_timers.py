@@ -7,7 +7,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from twisted_gantry.net.repeated import AFTER_MISTAKE_S, Repeated
+from twisted_gantry.net.timers import AFTER_MISTAKE_S, Repeated
 
 
 class Job:

@@ -22,14 +22,14 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 from zope.interface import implementer
 
-from twisted_gantry.net.http_client import (
+from twisted_gantry.net.http.client import (
     Answer,
     BoundedClient,
     NoAnswer,
     persistent_pool,
     treq_client,
 )
-from twisted_gantry.net.http_server import Limits, bounded_site
+from twisted_gantry.net.http.server import Limits, bounded_site
 
 _URL = "http://192.0.2.1:8080/post?a=b"
 _SECRET = "hunter2"

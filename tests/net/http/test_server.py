@@ -16,7 +16,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from tests.net.memory import GET, Server
-from twisted_gantry.net.http_server import Limits, bounded_site
+from twisted_gantry.net.http.server import Limits, bounded_site
 
 
 class Counted(Resource):

@@ -9,7 +9,7 @@ from twisted.web.resource import Resource
 
 from tests.net.memory import Connection, Server
 from twisted_gantry.net.addresses import group_of, host_of, network, parsed
-from twisted_gantry.net.http_server import Limits, with_backlog
+from twisted_gantry.net.http.server import Limits, with_backlog
 
 LIMITS = Limits(connections=5, per_address=2)
 

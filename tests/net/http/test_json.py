@@ -11,8 +11,7 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 
 from tests.net.memory import Server
-from twisted_gantry.net.http_server import Limits
-from twisted_gantry.net.json_http import (
+from twisted_gantry.net.http.json import (
     HttpError,
     argument,
     handle_errors,
@@ -21,6 +20,7 @@ from twisted_gantry.net.json_http import (
     refuse_foreign_origin,
     respond,
 )
+from twisted_gantry.net.http.server import Limits
 
 
 class Api:

@@ -12,7 +12,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_gantry.net.reconnect import Backoff, reconnecting
+from twisted_gantry.net.session import Backoff, reconnecting
 
 
 def always(spread: float) -> Backoff:

@@ -1,0 +1,1 @@
+"""HTTP client and server with bounds on size, time and number of connections."""
