@@ -17,13 +17,13 @@ from twisted.internet.task import Clock
 from twisted.test.iosim import IOPump, connect, makeFakeClient, makeFakeServer
 from zope.interface import implementer
 
-from twisted_gantry.site.alarms import Alarms
-from twisted_gantry.site.catalogue import Catalogue
-from twisted_gantry.site.commands import CommandDoor
-from twisted_gantry.site.interfaces import DeviceContext, ICallbackHost, IDevice, IUplink
-from twisted_gantry.site.points import Points
-from twisted_gantry.site.recorder import HOLD_INTERVALS, INTERVAL
-from twisted_gantry.site.site import Cabinet, Site
+from twisted_gantry.core.alarms import Alarms
+from twisted_gantry.core.catalogue import Catalogue
+from twisted_gantry.core.commands.door import CommandDoor
+from twisted_gantry.core.interfaces import DeviceContext, ICallbackHost, IDevice, IUplink
+from twisted_gantry.core.points import Points
+from twisted_gantry.core.recorder import HOLD_INTERVALS, INTERVAL
+from twisted_gantry.core.site import Cabinet, Site
 from twisted_gantry.store import history_schema
 from twisted_gantry.store.history import SqliteHistory
 from twisted_gantry.store.schema import MIGRATIONS

@@ -20,12 +20,12 @@ from twisted_gantry.config import (
     load_file,
 )
 from twisted_gantry.config_tables import ConfigError
+from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.site import Cabinet
 from twisted_gantry.demo import DEMO
 from twisted_gantry.devices.computer import ComputerSettings
 from twisted_gantry.devices.upscard import UpsCardSettings
-from twisted_gantry.site.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.site.site import Cabinet
 
 SECRET = "hunter2-secret"
 GANTRY = '[gantry]\nid = "G000211001002110010"\n'

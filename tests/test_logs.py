@@ -18,9 +18,9 @@ from zope.interface import implementer
 
 from tests.daemon.process import TWISTD
 from twisted_gantry import logs
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.status import Status
 from twisted_gantry.logs import Levels, Repeats, choose_log, human_line, json_line, observer
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.site.status import Status
 
 
 class Log:
@@ -112,7 +112,7 @@ def test_transitions_are_logged_once() -> None:
     log = Logger(namespace="twisted_gantry.status", observer=publisher)
     status = Status("ups1", lambda: 0.0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("twisted_gantry.site.status._log", log)
+        patch.setattr("twisted_gantry.core.status._log", log)
         for _ in range(3):
             status.offline("no reply")
             status.offline("no reply")

@@ -18,14 +18,14 @@ from zope.interface import implementer
 
 from tests.daemon.process import free_port, until
 from tests.support import Bench
+from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
+from twisted_gantry.core.interfaces import IDevice
+from twisted_gantry.core.status import Status
+from twisted_gantry.core.stored import AuditEntry
 from twisted_gantry.manhole import CannotOpen, ManholeSettings, manhole_service
 from twisted_gantry.manhole_console import MAX_STATEMENT, Console, Way
 from twisted_gantry.manhole_lines import masked
 from twisted_gantry.net.service import NamedService
-from twisted_gantry.site.command_types import Argument, CommandResult, CommandType, Outcome
-from twisted_gantry.site.interfaces import IDevice
-from twisted_gantry.site.status import Status
-from twisted_gantry.site.stored import AuditEntry
 
 
 @implementer(IDevice)

@@ -15,9 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from twisted.web.resource import IResource
 
 from tests.web.small_site import Client, SmallSite, small_site
-from twisted_gantry.site.alarms import Severity
-from twisted_gantry.site.latency import Latency
-from twisted_gantry.site.status import State
+from twisted_gantry.core.alarms import Severity
+from twisted_gantry.core.latency import Latency
+from twisted_gantry.core.status import State
 from twisted_gantry.web.metrics import Metrics
 from twisted_gantry.wire.reading import Quality
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
 from tests.support import TestClock, fired, in_no_thread
+from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.bms import BmsSettings
 from twisted_gantry.devices.cfos import CfosSettings
 from twisted_gantry.devices.upscard import UpsCardSettings
@@ -26,7 +27,6 @@ from twisted_gantry.record import Recording, RecordSettings, Tap, identifiers_of
 from twisted_gantry.record_file import GATHER, MOST_WAITING, PARTS, PAUSE, PartFiles, Spool
 from twisted_gantry.record_masks import MOST_LEARNED, Masks
 from twisted_gantry.record_pseudonyms import Pseudonyms
-from twisted_gantry.site.secret import Secret
 
 KEY = b"k" * 32
 MIB = 1024 * 1024

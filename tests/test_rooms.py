@@ -46,8 +46,8 @@ def test_nothing_sleeps(module: Path) -> None:
     assert "time.sleep" not in calls(module) | imported(module)
 
 
-@pytest.mark.parametrize("module", sorted((ROOT / "site").glob("*.py")), ids=place)
-def test_site_takes_only_enumerations_from_wire(module: Path) -> None:
+@pytest.mark.parametrize("module", sorted((ROOT / "core").glob("*.py")), ids=place)
+def test_core_takes_only_enumerations_from_wire(module: Path) -> None:
     """The site knows the wire's qualities and values, and no message."""
     taken = {name for name in imported(module) if name.startswith("twisted_gantry.wire")}
     assert taken <= {"twisted_gantry.wire.reading.Quality", "twisted_gantry.wire.reading.Value"}

@@ -16,8 +16,8 @@ from twisted.python.usage import UsageError
 from tests.daemon.process import Client, free_port, until, write_config
 from twisted_gantry.config import load_file
 from twisted_gantry.config_tables import ConfigError
+from twisted_gantry.core.interfaces import IUplink
 from twisted_gantry.service import Gantry, Options, makeService
-from twisted_gantry.site.interfaces import IUplink
 from twisted_gantry.store.history import open_history
 from twisted_gantry.store.store import open_store
 from twisted_gantry.tree import GantryTree

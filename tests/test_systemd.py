@@ -18,8 +18,8 @@ from tests.daemon.process import TWISTD
 from tests.support import Bench
 from tests.test_manhole import Card
 from twisted_gantry.config import load_file
+from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.devices.computer import ComputerSettings
-from twisted_gantry.site.catalogue import PointType
 from twisted_gantry.systemd import (
     HardExit,
     Notifier,

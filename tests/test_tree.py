@@ -14,7 +14,7 @@ from tests.daemon.process import free_port, until
 from tests.test_service import Rig
 from twisted_gantry.config import load
 from twisted_gantry.config_settings import Settings
-from twisted_gantry.site.status import State
+from twisted_gantry.core.status import State
 from twisted_gantry.tree import CONFIGURATION_ALARM, GantryTree
 
 

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
 
 from twisted_gantry import config_checks as checks
+from twisted_gantry.access.secrets import wrong_secret
 from twisted_gantry.config_cabinets import read_cabinets
 from twisted_gantry.config_interlocks import read_interlocks
 from twisted_gantry.config_secrets import read_secret
@@ -26,11 +27,8 @@ from twisted_gantry.config_settings import (
 )
 from twisted_gantry.config_tables import ConfigError, Document, Problem, shown
 from twisted_gantry.config_tables import Path as Place
-from twisted_gantry.logs import LogSettings
-from twisted_gantry.manhole import ManholeSettings
-from twisted_gantry.record import RecordSettings
-from twisted_gantry.site.catalogue import Catalogue
-from twisted_gantry.site.interfaces import (
+from twisted_gantry.core.catalogue import Catalogue
+from twisted_gantry.core.interfaces import (
     DeviceContext,
     ICallbackHost,
     IDevice,
@@ -38,12 +36,14 @@ from twisted_gantry.site.interfaces import (
     IUploader,
     WrongSetting,
 )
-from twisted_gantry.site.points import Points
-from twisted_gantry.site.secret import Secret
+from twisted_gantry.core.points import Points
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.logs import LogSettings
+from twisted_gantry.manhole import ManholeSettings
+from twisted_gantry.record import RecordSettings
 from twisted_gantry.uplinks.etc import EtcSettings
 from twisted_gantry.uplinks.fogslink import FogslinkSettings
-from twisted_gantry.web.access import needs_password
-from twisted_gantry.web.access_secrets import wrong_secret
+from twisted_gantry.web.gate import needs_password
 from twisted_gantry.web.monitor import MonitorSettings
 from twisted_gantry.web.remotecontrol import RemoteControlSettings, wrong_settings
 from twisted_gantry.wire.etc.envelope import TEST_AUTH

@@ -6,8 +6,8 @@ from typing import Any
 
 from twisted_gantry.config_settings import GROUPS, CabinetSettings, DeviceEntry
 from twisted_gantry.config_tables import Document, Path
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.site.site import Cabinet
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.site import Cabinet
 
 
 def read_cabinets(

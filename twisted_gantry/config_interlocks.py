@@ -5,10 +5,10 @@ from typing import Any
 
 from twisted_gantry.config_settings import ActionSettings, InterlockSettings
 from twisted_gantry.config_tables import Document, Path
-from twisted_gantry.site.commands import check_command
-from twisted_gantry.site.interfaces import IDevice
-from twisted_gantry.site.interlocks import Action, Condition, Interlock, fight
-from twisted_gantry.site.secret import Secret
+from twisted_gantry.core.commands.door import check_command
+from twisted_gantry.core.interfaces import IDevice
+from twisted_gantry.core.interlocks.watches import Action, Condition, Interlock, fight
+from twisted_gantry.core.secret import Secret
 
 
 def read_interlocks(

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from twisted_gantry.site.secret import Secret
+from twisted_gantry.core.secret import Secret
 
 _SHAPE = 'must be a text, { env = "NAME" } or { file = "PATH" }'
 

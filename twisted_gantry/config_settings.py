@@ -10,13 +10,13 @@ import msgspec
 
 from twisted_gantry.config_checks import wrong_web
 from twisted_gantry.config_tables import ConfigError, Problem
+from twisted_gantry.core.interfaces import IDeviceKind
+from twisted_gantry.core.interlocks.watches import Interlock
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.site import Cabinet
 from twisted_gantry.logs import LogSettings
 from twisted_gantry.manhole import ManholeSettings
 from twisted_gantry.record import RecordSettings
-from twisted_gantry.site.interfaces import IDeviceKind
-from twisted_gantry.site.interlocks import Interlock
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.site.site import Cabinet
 from twisted_gantry.uplinks.etc import EtcSettings
 from twisted_gantry.uplinks.fogslink import FogslinkSettings
 from twisted_gantry.web.monitor import MonitorSettings

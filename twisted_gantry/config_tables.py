@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from twisted_gantry.site.secret import Secret
+from twisted_gantry.core.secret import Secret
 
 _S = TypeVar("_S", bound=msgspec.Struct)
 Path = tuple[str | int, ...]

@@ -22,10 +22,10 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_gantry.core.site import Site
 from twisted_gantry.manhole_console import Console, Way
 from twisted_gantry.net.endpoints import wrong_server
 from twisted_gantry.net.service import ServiceGroup
-from twisted_gantry.site.site import Site
 
 UNIX = "unix:"
 # Connections at a time, those that have not logged in among them.

@@ -21,11 +21,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from twisted_gantry.core.commands.door import Request
+from twisted_gantry.core.commands.types import Argument, CommandResult, Outcome
+from twisted_gantry.core.site import Site
+from twisted_gantry.core.stored import AuditEntry
 from twisted_gantry.manhole_lines import masked
-from twisted_gantry.site.command_types import Argument, CommandResult, Outcome
-from twisted_gantry.site.commands import Request
-from twisted_gantry.site.site import Site
-from twisted_gantry.site.stored import AuditEntry
 
 _log = Logger(namespace="twisted_gantry.manhole")
 

@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator, Mapping
 
-from twisted_gantry.site.command_types import Argument
+from twisted_gantry.core.commands.types import Argument
 
 Arguments = Callable[[str], Mapping[str, Argument] | None]
 """Returns the arguments of a command by its name, None if no device knows it."""

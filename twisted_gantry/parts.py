@@ -20,14 +20,8 @@ from zope.interface import implementer
 
 from twisted_gantry import __version__
 from twisted_gantry.config_settings import DeviceEntry, Settings
-from twisted_gantry.manhole import manhole_service
-from twisted_gantry.net.http.server import Limits, bounded_site, with_backlog
-from twisted_gantry.net.listener import Listener
-from twisted_gantry.net.reactor_lag import ReactorLag
-from twisted_gantry.net.service import ServiceGroup
-from twisted_gantry.record import Recording
-from twisted_gantry.site.alarms import Severity
-from twisted_gantry.site.interfaces import (
+from twisted_gantry.core.alarms import Severity
+from twisted_gantry.core.interfaces import (
     UNTAPPED,
     DeviceContext,
     ICallbackHost,
@@ -35,9 +29,15 @@ from twisted_gantry.site.interfaces import (
     ITap,
     IUplink,
 )
-from twisted_gantry.site.interlocks import Interlocks
-from twisted_gantry.site.recorder import Recorder
-from twisted_gantry.site.site import Site
+from twisted_gantry.core.interlocks.watches import Interlocks
+from twisted_gantry.core.recorder import Recorder
+from twisted_gantry.core.site import Site
+from twisted_gantry.manhole import manhole_service
+from twisted_gantry.net.http.server import Limits, bounded_site, with_backlog
+from twisted_gantry.net.listener import Listener
+from twisted_gantry.net.reactor_lag import ReactorLag
+from twisted_gantry.net.service import ServiceGroup
+from twisted_gantry.record import Recording
 from twisted_gantry.store.history import SqliteHistory, Upkeep
 from twisted_gantry.uplinks.etc import etc_uplink
 from twisted_gantry.uplinks.fogslink import fogslink_uplink

@@ -17,6 +17,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from zope.interface import implementer
 
+from twisted_gantry.core.interfaces import ITap
+from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.http.client import Answer, BoundedClient
 from twisted_gantry.net.record import (
     FORMAT,
@@ -32,8 +34,6 @@ from twisted_gantry.net.service import NamedService
 from twisted_gantry.record_file import PartFiles, Spool
 from twisted_gantry.record_masks import Masks
 from twisted_gantry.record_pseudonyms import Pseudonyms
-from twisted_gantry.site.interfaces import ITap
-from twisted_gantry.site.secret import Secret
 from twisted_gantry.wire.errors import FrameTooLong
 from twisted_gantry.wire.etc.envelope import FIELDS_KEY, Method
 from twisted_gantry.wire.frames import ObjectFramer

@@ -24,13 +24,13 @@ from twisted.python.usage import UsageError
 from twisted_gantry.config import load, load_file
 from twisted_gantry.config_settings import Settings
 from twisted_gantry.config_tables import ConfigError
+from twisted_gantry.core.recorder import HOLD_INTERVALS
 from twisted_gantry.demo import DEMO
 from twisted_gantry.logs import LEVELS, choose_log
 from twisted_gantry.manhole import CannotOpen
 from twisted_gantry.net.clock import make_monotonic
 from twisted_gantry.net.listener import CannotListen
 from twisted_gantry.net.service import ServiceGroup
-from twisted_gantry.site.recorder import HOLD_INTERVALS
 from twisted_gantry.store.database import Unusable
 from twisted_gantry.store.history import open_history
 from twisted_gantry.store.store import open_store

@@ -15,10 +15,10 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from twisted_gantry.core.points import Batch
+from twisted_gantry.core.site import Site
+from twisted_gantry.core.status import State
 from twisted_gantry.net.service import NamedService
-from twisted_gantry.site.points import Batch
-from twisted_gantry.site.site import Site
-from twisted_gantry.site.status import State
 
 _log = Logger()
 

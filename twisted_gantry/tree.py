@@ -17,15 +17,15 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from twisted_gantry.config_settings import Settings
+from twisted_gantry.core.alarms import Alarms, Severity
+from twisted_gantry.core.catalogue import Catalogue
+from twisted_gantry.core.commands.door import CommandDoor
+from twisted_gantry.core.interfaces import IDevice, IStore, IUplink
+from twisted_gantry.core.points import Points
+from twisted_gantry.core.site import Site
 from twisted_gantry.net.listener import CannotListen
 from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.parts import CALLBACKS, Parts, Plan, Unmake
-from twisted_gantry.site.alarms import Alarms, Severity
-from twisted_gantry.site.catalogue import Catalogue
-from twisted_gantry.site.commands import CommandDoor
-from twisted_gantry.site.interfaces import IDevice, IStore, IUplink
-from twisted_gantry.site.points import Points
-from twisted_gantry.site.site import Site
 from twisted_gantry.store.history import SqliteHistory
 
 _log = Logger()

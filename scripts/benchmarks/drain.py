@@ -25,13 +25,13 @@ from twisted.protocols.basic import LineOnlyReceiver
 
 from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure, on_reactor
-from twisted_gantry.site.alarms import Alarms
-from twisted_gantry.site.catalogue import Catalogue
-from twisted_gantry.site.commands import CommandDoor
-from twisted_gantry.site.points import Points
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.site.site import Site
-from twisted_gantry.site.stored import Cap
+from twisted_gantry.core.alarms import Alarms
+from twisted_gantry.core.catalogue import Catalogue
+from twisted_gantry.core.commands.door import CommandDoor
+from twisted_gantry.core.points import Points
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.site import Site
+from twisted_gantry.core.stored import Cap
 from twisted_gantry.store.store import SqliteStore, open_store
 from twisted_gantry.twin.faults import Faults
 from twisted_gantry.twin.fogslink import Cloud, CloudFactory

@@ -23,8 +23,8 @@ from twisted.internet.task import LoopingCall, deferLater
 
 from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure, on_reactor
-from twisted_gantry.site.history import Sample
-from twisted_gantry.site.recorder import HOLD_INTERVALS, INTERVAL
+from twisted_gantry.core.history import Sample
+from twisted_gantry.core.recorder import HOLD_INTERVALS, INTERVAL
 from twisted_gantry.store import history_rollup
 from twisted_gantry.store import history_tiers as tiers
 from twisted_gantry.store.history import SqliteHistory, Upkeep, open_history

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure, on_reactor
-from twisted_gantry.site.stored import Cap
+from twisted_gantry.core.stored import Cap
 from twisted_gantry.store import outbox
 from twisted_gantry.store.schema import FILE, open_database
 from twisted_gantry.store.store import open_store

@@ -17,16 +17,16 @@ from zope.interface import implementer
 
 from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure, on_reactor
+from twisted_gantry.core.alarms import Alarms
+from twisted_gantry.core.catalogue import Catalogue
+from twisted_gantry.core.commands.door import CommandDoor
+from twisted_gantry.core.interfaces import IPlatform, Subject
+from twisted_gantry.core.points import Points
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.site import Site
+from twisted_gantry.core.status import Status
 from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
 from twisted_gantry.net.http.server import bounded_site, with_backlog
-from twisted_gantry.site.alarms import Alarms
-from twisted_gantry.site.catalogue import Catalogue
-from twisted_gantry.site.commands import CommandDoor
-from twisted_gantry.site.interfaces import IPlatform, Subject
-from twisted_gantry.site.points import Points
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.site.site import Site
-from twisted_gantry.site.status import Status
 from twisted_gantry.store.store import open_store
 from twisted_gantry.web.remotecontrol import RemoteControl, RemoteControlSettings
 from twisted_gantry.wire.etc.envelope import Method, decode_answer, encode_request, signed_headers

@@ -22,12 +22,12 @@ from twisted.internet.utils import getProcessOutputAndValue
 
 from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure, on_reactor
+from twisted_gantry.core.alarms import Alarms
+from twisted_gantry.core.catalogue import Catalogue, PointType
+from twisted_gantry.core.commands.door import CommandDoor
+from twisted_gantry.core.points import Points
+from twisted_gantry.core.site import Site
 from twisted_gantry.net.http.server import Limits, bounded_site, with_backlog
-from twisted_gantry.site.alarms import Alarms
-from twisted_gantry.site.catalogue import Catalogue, PointType
-from twisted_gantry.site.commands import CommandDoor
-from twisted_gantry.site.points import Points
-from twisted_gantry.site.site import Site
 from twisted_gantry.store.history import open_history
 from twisted_gantry.store.store import open_store
 from twisted_gantry.web.stream import STALLED as STALLED_FOR

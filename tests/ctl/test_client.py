@@ -14,10 +14,10 @@ import pytest
 from tests.ctl import recorded
 from tests.ctl.conftest import FakeGantry, _handler
 from tests.ctl.raw import raw_server, saying
+from twisted_gantry.core.secret import Secret
 from twisted_gantry.ctl import client
 from twisted_gantry.ctl.client import Api, ApiError
 from twisted_gantry.ctl.errors import Exit
-from twisted_gantry.site.secret import Secret
 
 PASSWORD = "hunter2-secret"
 

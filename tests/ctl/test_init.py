@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from tests.ctl.conftest import Ctl
 from twisted_gantry.config import check_file, load_file
+from twisted_gantry.core.secret import Secret
 from twisted_gantry.ctl.draft import Draft, Table
 from twisted_gantry.ctl.session import Session
-from twisted_gantry.site.secret import Secret
 
 SECRET = "hunter2-secret"
 

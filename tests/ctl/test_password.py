@@ -4,7 +4,7 @@ import json
 
 from tests.ctl.conftest import Ctl, FakeGantry
 from tests.ctl.test_main import _on_terminal
-from twisted_gantry.site.passwords import read_hash
+from twisted_gantry.access.passwords import read_hash
 
 SECRET = "hunter2-secret 门架"
 

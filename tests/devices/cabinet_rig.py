@@ -14,12 +14,12 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from tests.support import Bench, TestClock, fired
 from tests.wire.material import document
+from twisted_gantry.core.commands import door as commands
+from twisted_gantry.core.commands.types import CommandResult
+from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.cabinet import DEADLINE, CabinetSettings, SmartCabinet
 from twisted_gantry.devices.cabinet_channel import CabinetChannel
 from twisted_gantry.net.http.client import BoundedClient
-from twisted_gantry.site import commands
-from twisted_gantry.site.command_types import CommandResult
-from twisted_gantry.site.secret import Secret
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.etc.commands import Cmd, Control, decode_control
 from twisted_gantry.wire.json import as_text, loads

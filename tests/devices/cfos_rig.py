@@ -16,12 +16,12 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from tests.support import Bench, fired
+from twisted_gantry.core.commands.door import Request
+from twisted_gantry.core.commands.types import CommandResult
+from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.cfos import DEADLINE, Cfos, CfosSettings
 from twisted_gantry.devices.cfos_channel import CfosChannel, Credentials
 from twisted_gantry.net.http.client import BoundedClient
-from twisted_gantry.site.command_types import CommandResult
-from twisted_gantry.site.commands import Request
-from twisted_gantry.site.secret import Secret
 
 URL = "http://cfos.test/"
 PASSWORD = "1234abcd-pass"

@@ -21,15 +21,15 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from tests.support import Bench, fired
+from twisted_gantry.core.commands.door import Request
+from twisted_gantry.core.commands.types import CommandResult, Outcome
+from twisted_gantry.core.interfaces import IDevice, IDeviceKind, WrongSetting
+from twisted_gantry.core.points import Points
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.status import State
 from twisted_gantry.devices.bms import PATIENCE, Bms, BmsSettings, kind
 from twisted_gantry.devices.bms_ems import EmsClient
 from twisted_gantry.net.http.client import BoundedClient
-from twisted_gantry.site.command_types import CommandResult, Outcome
-from twisted_gantry.site.commands import Request
-from twisted_gantry.site.interfaces import IDevice, IDeviceKind, WrongSetting
-from twisted_gantry.site.points import Points
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.site.status import State
 from twisted_gantry.twin.bms import BASE_PATH, Ems
 from twisted_gantry.twin.faults import EMS, Faults
 from twisted_gantry.twin.world.storage import ContactorFault, Storage

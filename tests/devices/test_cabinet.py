@@ -12,11 +12,11 @@ from zope.interface.verify import verifyObject
 from tests.devices.cabinet_rig import AUTH, SAMPLE, Rig, report
 from tests.support import Bench
 from tests.wire.material import checked, json_with, outcome
+from twisted_gantry.core.alarms import Alarm
+from twisted_gantry.core.interfaces import IDeviceKind, IUploader, WrongSetting
+from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.cabinet import CabinetSettings, kind
 from twisted_gantry.devices.cabinet_points import POINTS, group_points
-from twisted_gantry.site.alarms import Alarm
-from twisted_gantry.site.interfaces import IDeviceKind, IUploader, WrongSetting
-from twisted_gantry.site.secret import Secret
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc.envelope import Code
 from twisted_gantry.wire.etc.reports import Cabinet

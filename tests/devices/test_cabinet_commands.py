@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.devices.cabinet_rig import AUTH, Rig
+from twisted_gantry.core.commands.types import Outcome
 from twisted_gantry.devices.cabinet_commands import COMMANDS
-from twisted_gantry.site.command_types import Outcome
 from twisted_gantry.wire.etc.commands import Cmd
 from twisted_gantry.wire.etc.envelope import Code
 

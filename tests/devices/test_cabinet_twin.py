@@ -11,14 +11,14 @@ from zope.interface.verify import verifyObject
 
 from tests.devices.cabinet_rig import AUTH, URL, Wire
 from tests.support import Bench, fired
+from twisted_gantry.core.commands import door as commands
+from twisted_gantry.core.commands.types import CommandResult, Outcome
+from twisted_gantry.core.interfaces import IBatteryRecorder, NotTold
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.stored import StoredCard
 from twisted_gantry.devices.cabinet import DEADLINE, CabinetSettings, SmartCabinet
 from twisted_gantry.devices.cabinet_channel import CabinetChannel
 from twisted_gantry.net.http.client import BoundedClient
-from twisted_gantry.site import commands
-from twisted_gantry.site.command_types import CommandResult, Outcome
-from twisted_gantry.site.interfaces import IBatteryRecorder, NotTold
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.site.stored import StoredCard
 from twisted_gantry.twin.cabinet import CabinetTwin
 from twisted_gantry.twin.faults import CABINET, Faults
 from twisted_gantry.twin.world.cabinet import Cabinet

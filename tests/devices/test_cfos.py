@@ -9,12 +9,12 @@ from zope.interface.verify import verifyObject
 
 from tests.devices.cfos_rig import PASSWORD, Manager, Rig, evse, meter
 from tests.support import Bench
+from twisted_gantry.core.catalogue import Catalogue
+from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
+from twisted_gantry.core.points import Points
+from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.cfos import CfosSettings, kind
 from twisted_gantry.devices.cfos_points import MANAGER_POINTS, part_points
-from twisted_gantry.site.catalogue import Catalogue
-from twisted_gantry.site.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
-from twisted_gantry.site.points import Points
-from twisted_gantry.site.secret import Secret
 
 UNITS = {"", "V", "A", "Hz", "W", "VA", "Wh", "Ah", "%", "°C", "s", "KiB"}
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.devices.cfos_rig import PASSWORD, Asked, Manager, Rig
+from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.devices.cfos_commands import WEAR_PAUSE
-from twisted_gantry.site.command_types import CommandResult, Outcome
 
 DONE, FAILED, REFUSED, TIMEOUT = Outcome.DONE, Outcome.FAILED, Outcome.REFUSED, Outcome.TIMEOUT
 NEW = "new+secret&4 %ü"

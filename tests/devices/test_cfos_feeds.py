@@ -8,12 +8,12 @@ import pytest
 
 from tests.devices.cfos_rig import Rig
 from tests.support import Bench
+from twisted_gantry.core.catalogue import PointType
+from twisted_gantry.core.interfaces import WrongSetting
+from twisted_gantry.core.points import Points
 from twisted_gantry.devices import upscard_points
 from twisted_gantry.devices.cfos import CfosSettings, kind
 from twisted_gantry.devices.cfos_feeds import FeedSettings
-from twisted_gantry.site.catalogue import PointType
-from twisted_gantry.site.interfaces import WrongSetting
-from twisted_gantry.site.points import Points
 from twisted_gantry.wire.reading import Quality, Value
 
 GOOD = Quality.GOOD

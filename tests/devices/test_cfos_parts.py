@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.devices.cfos_rig import Rig, evse, meter
 from tests.wire.material import checked
+from twisted_gantry.core.interlocks.watches import Action, Condition, Interlock, Interlocks
 from twisted_gantry.devices.cfos_parts import (
     CONFIRM,
     CONFIRM_ZERO,
@@ -15,7 +16,6 @@ from twisted_gantry.devices.cfos_parts import (
     MainsWatch,
     Measured,
 )
-from twisted_gantry.site.interlocks import Action, Condition, Interlock, Interlocks
 from twisted_gantry.uplinks.fogslink_channels import Channels
 from twisted_gantry.wire.reading import Quality
 

@@ -10,10 +10,10 @@ from twisted.internet.task import LoopingCall
 from twisted.web.resource import Resource
 
 from tests.devices.cfos_rig import Rig
+from twisted_gantry.core.commands.types import Outcome
+from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices import upscard_points
 from twisted_gantry.devices.cfos_feeds import FeedSettings
-from twisted_gantry.site.command_types import Outcome
-from twisted_gantry.site.secret import Secret
 from twisted_gantry.twin.cfos import ADMIN_PASSWORD, PowerBrain
 from twisted_gantry.twin.faults import CFOS, Faults
 from twisted_gantry.twin.world.charging import ChargingSite

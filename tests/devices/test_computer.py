@@ -9,6 +9,8 @@ from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
 from tests.support import Bench
+from twisted_gantry.core.interfaces import IDevice, IDeviceKind
+from twisted_gantry.core.status import State
 from twisted_gantry.devices.computer import (
     NOT_SUPPORTED,
     POINTS,
@@ -18,8 +20,6 @@ from twisted_gantry.devices.computer import (
     PsutilProbe,
     kind,
 )
-from twisted_gantry.site.interfaces import IDevice, IDeviceKind
-from twisted_gantry.site.status import State
 from twisted_gantry.wire.reading import Quality
 
 MEASURED: dict[str, Measured] = {

@@ -14,11 +14,11 @@ from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
 from tests.support import Bench, MemoryNetwork, TestClock, fired
+from twisted_gantry.core.commands.door import Request
+from twisted_gantry.core.commands.types import CommandResult, Outcome
+from twisted_gantry.core.interfaces import IDeviceKind, IRelay, WrongSetting
 from twisted_gantry.devices.relay import COMMANDS, POINTS, RULES, Relay, RelaySettings, kind
 from twisted_gantry.devices.relay_link import LONGEST_BYTES, RelayLink
-from twisted_gantry.site.command_types import CommandResult, Outcome
-from twisted_gantry.site.commands import Request
-from twisted_gantry.site.interfaces import IDeviceKind, IRelay, WrongSetting
 
 ON, OFF, TAKEN = b"\xa0\x01\x00\xa1", b"\xa0\x01\x01\xa2", b"OK"
 KEY = "relay.r1.on-pending"

@@ -21,11 +21,11 @@ from tests.devices.upscard_rigs import (
     outcome,
 )
 from tests.support import fired
+from twisted_gantry.core.commands.types import CommandResult, Outcome
+from twisted_gantry.core.interfaces import IBatteryTester, IDevice, IDeviceKind
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.status import State
 from twisted_gantry.devices import upscard, upscard_http
-from twisted_gantry.site.command_types import CommandResult, Outcome
-from twisted_gantry.site.interfaces import IBatteryTester, IDevice, IDeviceKind
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.site.status import State
 from twisted_gantry.wire.upscard.messages import Result
 
 

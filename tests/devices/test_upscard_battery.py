@@ -9,10 +9,10 @@ from twisted.python.failure import Failure
 
 from tests.devices.upscard_rigs import HTTP, LIVE, TCP, WAYS, ScriptRig, TwinRig, outcome
 from tests.support import START, Bench, fired
+from twisted_gantry.core.commands.types import CommandResult, Outcome
+from twisted_gantry.core.interfaces import BatteryTest
+from twisted_gantry.core.status import State
 from twisted_gantry.devices.upscard_battery import why_not_test
-from twisted_gantry.site.command_types import CommandResult, Outcome
-from twisted_gantry.site.interfaces import BatteryTest
-from twisted_gantry.site.status import State
 from twisted_gantry.wire.reading import Value
 
 KEPT = "ups1.battery-test"

@@ -25,11 +25,11 @@ from tests.devices.upscard_rigs import (
     outcome,
 )
 from tests.support import Bench
+from twisted_gantry.core.commands.types import Outcome
+from twisted_gantry.core.interfaces import WrongSetting
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.status import State
 from twisted_gantry.devices.upscard_http import UpsCardHttpSettings, kind
-from twisted_gantry.site.command_types import Outcome
-from twisted_gantry.site.interfaces import WrongSetting
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.site.status import State
 from twisted_gantry.wire.upscard.messages import Refusal, Result
 
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.devices.upscard_rigs import HTTP, TCP, TwinRig, outcome
-from twisted_gantry.site.command_types import Outcome
-from twisted_gantry.site.status import State
+from twisted_gantry.core.commands.types import Outcome
+from twisted_gantry.core.status import State
 
 CONTROLS = ("BZON", "BZOFF", "T")
 FAULTS: dict[str, dict[str, Any]] = {

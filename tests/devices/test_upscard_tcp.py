@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.devices.upscard_rigs import LIVE, Rig, Script, ScriptFactory, ScriptRig, TwinRig, outcome
-from twisted_gantry.site.command_types import Outcome
-from twisted_gantry.site.status import State
+from twisted_gantry.core.commands.types import Outcome
+from twisted_gantry.core.status import State
 from twisted_gantry.wire.upscard.messages import Result
 
 

@@ -15,15 +15,15 @@ from twisted.web.server import Request as HttpRequest
 from zope.interface import implementer
 
 from tests.support import Bench, MemoryNetwork, TestClock, fired
+from twisted_gantry.core.commands.door import Request
+from twisted_gantry.core.commands.types import CommandResult
+from twisted_gantry.core.status import State
 from twisted_gantry.devices.upscard import Link, UpsCard, UpsCardSettings
 from twisted_gantry.devices.upscard_http import HttpLink, UpsCardHttpSettings
 from twisted_gantry.devices.upscard_tcp import TcpLink
 from twisted_gantry.net.http.client import BoundedClient, persistent_pool
 from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.net.session import Backoff
-from twisted_gantry.site.command_types import CommandResult
-from twisted_gantry.site.commands import Request
-from twisted_gantry.site.status import State
 from twisted_gantry.twin.faults import UPS_HTTP, UPS_TCP, Faults
 from twisted_gantry.twin.upscard import UID, Card, UpsCardFactory
 from twisted_gantry.twin.upscard_http import UpsHttpFace

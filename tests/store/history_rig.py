@@ -4,7 +4,7 @@ import sqlite3
 from typing import Any
 
 from tests.store.material import result_of
-from twisted_gantry.site.history import Sample
+from twisted_gantry.core.history import Sample
 from twisted_gantry.store.history import SqliteHistory
 from twisted_gantry.store.history_rollup import GRACE
 from twisted_gantry.store.history_schema import MIGRATIONS

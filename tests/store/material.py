@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_gantry.site.stored import Cap
+from twisted_gantry.core.stored import Cap
 from twisted_gantry.store.schema import MIGRATIONS, open_database
 from twisted_gantry.store.store import SqliteStore
 from twisted_gantry.store.writer import InlineWriter, ThreadWriter

@@ -14,7 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from tests.store.material import PLENTY, Calls, failure_of, result_of
 from tests.support import memory_store
-from twisted_gantry.site.interfaces import CannotBackUp
+from twisted_gantry.core.interfaces import CannotBackUp
 from twisted_gantry.store import backup, history_schema
 from twisted_gantry.store.backup import COPY
 from twisted_gantry.store.schema import FILE

@@ -4,7 +4,7 @@ import pytest
 
 from tests.store.material import PLENTY, database, result_of
 from tests.support import memory_store
-from twisted_gantry.site.stored import Ledger
+from twisted_gantry.core.stored import Ledger
 from twisted_gantry.store import outbox
 
 SIZES = (5, 70, 11, 300)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.store.history_rig import DAY0, Rig
 from tests.store.material import result_of
-from twisted_gantry.site.history import Bucket, Sample
+from twisted_gantry.core.history import Bucket, Sample
 from twisted_gantry.store import history_rollup
 
 HOUR, DAY = 3600, 86_400

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 
 from tests.store.material import PLENTY, database, result_of
 from tests.support import memory_store
-from twisted_gantry.site.stored import Cap, Ledger, Report
+from twisted_gantry.core.stored import Cap, Ledger, Report
 from twisted_gantry.store import outbox
 from twisted_gantry.store.store import SqliteStore
 

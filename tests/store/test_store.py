@@ -18,8 +18,8 @@ from tests.store.material import (
     result_of,
 )
 from tests.support import memory_store
-from twisted_gantry.site.interfaces import IStore
-from twisted_gantry.site.stored import AuditEntry, StoredCard
+from twisted_gantry.core.interfaces import IStore
+from twisted_gantry.core.stored import AuditEntry, StoredCard
 from twisted_gantry.store.schema import LOCK
 from twisted_gantry.store.store import SqliteStore, open_store
 from twisted_gantry.store.writer import InlineWriter

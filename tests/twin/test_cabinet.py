@@ -11,10 +11,10 @@ from tests.support import START, fired
 from tests.support import Bench as SiteBench
 from tests.twin.cabinet_bench import CABINET_STATUS, CARDS, Bench, Wire, change
 from tests.twin.helpers import AUTH, GANTRY_ID
+from twisted_gantry.core.interfaces import IUploader
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.stored import StoredCard
 from twisted_gantry.net.service import NamedService
-from twisted_gantry.site.interfaces import IUploader
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.site.stored import StoredCard
 from twisted_gantry.twin.cabinet import CabinetTwin
 from twisted_gantry.twin.cabinet_monitor import MAX_WAITING
 from twisted_gantry.twin.faults import CABINET, ETC

@@ -19,7 +19,7 @@ from twisted.web.resource import Resource
 
 from tests.devices.cfos_rig import Rig
 from tests.twin.cfos_bench import PIN, Bench, basic
-from twisted_gantry.site.command_types import Outcome
+from twisted_gantry.core.commands.types import Outcome
 from twisted_gantry.twin.cfos import ADMIN_PASSWORD, PowerBrain
 from twisted_gantry.twin.faults import Faults
 from twisted_gantry.twin.world.charging import ChargingSite

@@ -18,6 +18,8 @@ from tests.devices.upscard_rigs import CALLBACK, URL, Networks, client_to
 from tests.net.memory import Connection
 from tests.support import Bench, MemoryNetwork, TestClock, in_no_thread
 from tests.twin.helpers import http
+from twisted_gantry.core.interfaces import ICallbackHost
+from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.bms import Bms, BmsSettings
 from twisted_gantry.devices.bms_ems import EmsClient
 from twisted_gantry.devices.cabinet import CabinetSettings, SmartCabinet
@@ -32,8 +34,6 @@ from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.net.record import FORMAT, BrokenRecording, Header, Line
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.record import Recording, RecordSettings, Tap
-from twisted_gantry.site.interfaces import ICallbackHost
-from twisted_gantry.site.secret import Secret
 from twisted_gantry.twin import cabinet_monitor
 from twisted_gantry.twin.bms import BASE_PATH, Ems
 from twisted_gantry.twin.cabinet import CabinetTwin

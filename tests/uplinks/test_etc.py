@@ -11,14 +11,14 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface.verify import verifyObject
 
 from tests.support import Bench, TestClock, fired
+from twisted_gantry.core.interfaces import IUplink
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.site import Cabinet
+from twisted_gantry.core.status import State, Status
+from twisted_gantry.core.stored import Ledger
 from twisted_gantry.devices.computer import POINTS as COMPUTER_POINTS
 from twisted_gantry.devices.upscard_points import POINTS, rules
 from twisted_gantry.net.http.client import BoundedClient
-from twisted_gantry.site.interfaces import IUplink
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.site.site import Cabinet
-from twisted_gantry.site.status import State, Status
-from twisted_gantry.site.stored import Ledger
 from twisted_gantry.twin.etc import Platform
 from twisted_gantry.twin.faults import ETC, Faults
 from twisted_gantry.uplinks import etc_rows

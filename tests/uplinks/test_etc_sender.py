@@ -8,9 +8,9 @@ import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 
 from tests.support import Bench, fired
+from twisted_gantry.core.status import State, Status
+from twisted_gantry.core.stored import Cap, Ledger, Report
 from twisted_gantry.net.session import Backoff
-from twisted_gantry.site.status import State, Status
-from twisted_gantry.site.stored import Cap, Ledger, Report
 from twisted_gantry.uplinks.etc_channel import Kind, Taken
 from twisted_gantry.uplinks.etc_sender import Sender
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms

@@ -8,8 +8,8 @@ from zope.interface.verify import verifyObject
 
 from tests.support import fired
 from tests.uplinks.test_etc import AUTH, Rig
-from twisted_gantry.site.interfaces import IPlatform, Subject
-from twisted_gantry.site.secret import Secret
+from twisted_gantry.core.interfaces import IPlatform, Subject
+from twisted_gantry.core.secret import Secret
 from twisted_gantry.twin.faults import ETC
 from twisted_gantry.uplinks.etc import EtcSettings, EtcUplink
 from twisted_gantry.uplinks.etc_steering import SETTING, TRIAL

@@ -12,12 +12,12 @@ from twisted.internet.protocol import Factory, Protocol
 from zope.interface.verify import verifyObject
 
 from tests.support import START, Bench, MemoryNetwork, fired
-from twisted_gantry.site.alarms import Severity
-from twisted_gantry.site.catalogue import PointType
-from twisted_gantry.site.interfaces import IUplink, WrongSetting
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.site.status import State, Status
-from twisted_gantry.site.stored import Ledger, Report
+from twisted_gantry.core.alarms import Severity
+from twisted_gantry.core.catalogue import PointType
+from twisted_gantry.core.interfaces import IUplink, WrongSetting
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.status import State, Status
+from twisted_gantry.core.stored import Ledger, Report
 from twisted_gantry.twin.faults import FOGSLINK, Faults
 from twisted_gantry.twin.fogslink import Cloud, CloudFactory
 from twisted_gantry.uplinks.fogslink import (

@@ -15,10 +15,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tests.support import Bench, in_no_thread
-from twisted_gantry.net.http.server import bounded_site
-from twisted_gantry.site.catalogue import PointType
-from twisted_gantry.site.command_types import Argument, CommandResult, CommandType, Outcome
-from twisted_gantry.site.interfaces import (
+from twisted_gantry.core.catalogue import PointType
+from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
+from twisted_gantry.core.interfaces import (
     BatteryTest,
     IBatteryTester,
     IDevice,
@@ -26,9 +25,10 @@ from twisted_gantry.site.interfaces import (
     IRelay,
     Subject,
 )
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.site.site import Cabinet
-from twisted_gantry.site.status import Status
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.site import Cabinet
+from twisted_gantry.core.status import Status
+from twisted_gantry.net.http.server import bounded_site
 from twisted_gantry.web.remotecontrol import RemoteControl, RemoteControlSettings
 from twisted_gantry.wire.etc.envelope import Method, encode_request, signed_headers
 from twisted_gantry.wire.reading import Quality, Value

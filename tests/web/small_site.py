@@ -22,17 +22,17 @@ from twisted.web.resource import IResource
 from zope.interface import implementer
 
 from tests.support import memory_history
+from twisted_gantry.core.alarms import Alarms, Rule
+from twisted_gantry.core.catalogue import Catalogue, PointType
+from twisted_gantry.core.commands.door import CommandDoor
+from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
+from twisted_gantry.core.interfaces import IDevice, IUplink
+from twisted_gantry.core.points import Points
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.site import Site
+from twisted_gantry.core.status import Status
+from twisted_gantry.core.stored import Cap
 from twisted_gantry.net.http.server import Limits, bounded_site
-from twisted_gantry.site.alarms import Alarms, Rule
-from twisted_gantry.site.catalogue import Catalogue, PointType
-from twisted_gantry.site.command_types import Argument, CommandResult, CommandType, Outcome
-from twisted_gantry.site.commands import CommandDoor
-from twisted_gantry.site.interfaces import IDevice, IUplink
-from twisted_gantry.site.points import Points
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.site.site import Site
-from twisted_gantry.site.status import Status
-from twisted_gantry.site.stored import Cap
 from twisted_gantry.store.history import SqliteHistory
 from twisted_gantry.store.schema import MIGRATIONS
 from twisted_gantry.store.store import SqliteStore

@@ -13,8 +13,8 @@ from zope.interface.verify import verifyObject
 from tests.net.memory import Connection
 from tests.twin.helpers import Http, http
 from tests.wire.material import NASTY
+from twisted_gantry.core.interfaces import ICallbackHost
 from twisted_gantry.net.http.server import Limits
-from twisted_gantry.site.interfaces import ICallbackHost
 from twisted_gantry.web import callbacks as module
 from twisted_gantry.web.callbacks import CallbackHost
 from twisted_gantry.wire.upscard.messages import Refusal, Result

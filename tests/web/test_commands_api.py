@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
 
 from tests.web.small_site import Client, SmallSite, now_of
-from twisted_gantry.site.command_types import CommandResult, Outcome
+from twisted_gantry.core.commands.types import CommandResult, Outcome
 
 PATH = "/api/v1/commands"
 

@@ -12,8 +12,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.web.server import Request
 
 from tests.web.small_site import START, Client, SmallSite, now_of
+from twisted_gantry.core.history import Sample, Series
 from twisted_gantry.net.http.json import handle_errors, respond
-from twisted_gantry.site.history import Sample, Series
 from twisted_gantry.store.history import SqliteHistory
 from twisted_gantry.store.history_schema import MIGRATIONS
 from twisted_gantry.store.writer import InlineWriter

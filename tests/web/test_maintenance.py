@@ -13,9 +13,9 @@ from twisted.web.server import Request
 
 from tests.support import in_no_thread
 from tests.web.small_site import Client, FakeUplink, SmallSite, now_of
+from twisted_gantry.core.alarms import Severity
+from twisted_gantry.core.interfaces import CannotBackUp
 from twisted_gantry.net.http.json import handle_errors
-from twisted_gantry.site.alarms import Severity
-from twisted_gantry.site.interfaces import CannotBackUp
 from twisted_gantry.web import file_stream
 from twisted_gantry.web.maintenance import Maintenance
 

@@ -11,10 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet.task import Clock
 
 from tests.web.small_site import Client, SmallSite, now_of
+from twisted_gantry.core.alarms import Severity
+from twisted_gantry.core.latency import Latency
+from twisted_gantry.core.status import State
 from twisted_gantry.net.reactor_lag import ReactorLag
-from twisted_gantry.site.alarms import Severity
-from twisted_gantry.site.latency import Latency
-from twisted_gantry.site.status import State
 from twisted_gantry.web.metrics import Metrics
 from twisted_gantry.wire.reading import Quality
 

@@ -15,10 +15,10 @@ from zope.interface import implementer
 
 from tests.web.small_site import Client, FakeDevice, SmallSite, small_site
 from tests.wire.material import NASTY, document
+from twisted_gantry.core.interfaces import IUploader
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.stored import StoredCard
 from twisted_gantry.net.http.server import Limits, bounded_site
-from twisted_gantry.site.interfaces import IUploader
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.site.stored import StoredCard
 from twisted_gantry.web.monitor import AUTH_FAILURES, Monitor, MonitorSettings
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.json import as_text, loads

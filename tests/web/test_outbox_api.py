@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from tests.web.small_site import Client, FakeUplink, SmallSite, now_of
-from twisted_gantry.site.alarms import Severity
+from twisted_gantry.core.alarms import Severity
 
 OUTBOX, RETRY = "/api/v1/outbox", "/api/v1/outbox/retry"
 

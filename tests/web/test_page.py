@@ -21,8 +21,8 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 
 from tests.web.small_site import Client, SmallSite
+from twisted_gantry.core.alarms import Severity
 from twisted_gantry.net.http.server import Limits, bounded_site
-from twisted_gantry.site.alarms import Severity
 from twisted_gantry.web.page import TYPES, Page
 from twisted_gantry.web.stream import Stream
 from twisted_gantry.web.web import web_resource

@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 from tests.support import in_no_thread
 from tests.web.remote_rig import AUTH, GANTRY, Answer, Exchange, RemoteRig
 from tests.wire.material import checked
-from twisted_gantry.site.site import Cabinet
+from twisted_gantry.core.site import Cabinet
 from twisted_gantry.web import picture_files, pictures
 from twisted_gantry.web.picture_files import BeingWritten, PictureFolder
 from twisted_gantry.wire.etc.envelope import Method

@@ -12,8 +12,8 @@ from twisted.python.failure import Failure
 from tests.support import fired
 from tests.web.remote_rig import AUTH, DONE, GANTRY, RemoteRig
 from tests.wire.material import NASTY, checked, document, json_with, likely_bytes
-from twisted_gantry.site.command_types import CommandResult
-from twisted_gantry.site.stored import AuditEntry
+from twisted_gantry.core.commands.types import CommandResult
+from twisted_gantry.core.stored import AuditEntry
 from twisted_gantry.wire.etc.envelope import MESSAGES, Code, Method, digest, signed_headers
 from twisted_gantry.wire.json import dumps
 

@@ -7,7 +7,7 @@ import pytest
 from twisted.python.failure import Failure
 
 from tests.web.small_site import Client, SmallSite, now_of, small_site
-from twisted_gantry.site.alarms import Severity
+from twisted_gantry.core.alarms import Severity
 from twisted_gantry.wire.reading import Quality
 
 AT_START = "2026-11-21T10:00:00.250+08:00"

@@ -24,10 +24,10 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from tests.web.small_site import Client, SmallSite, small_site
+from twisted_gantry.core.alarms import Severity
+from twisted_gantry.core.catalogue import PointType
+from twisted_gantry.core.points import Points
 from twisted_gantry.net.http.server import Limits, bounded_site
-from twisted_gantry.site.alarms import Severity
-from twisted_gantry.site.catalogue import PointType
-from twisted_gantry.site.points import Points
 from twisted_gantry.web import stream as module
 from twisted_gantry.web.stream import (
     COMMENT,

@@ -17,8 +17,8 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
+from twisted_gantry.core.secret import Secret
 from twisted_gantry.ctl.errors import Exit, Trouble
-from twisted_gantry.site.secret import Secret
 
 # The longest answer that is read: a whole catalogue of points is under 1 MiB.
 MAX_ANSWER = 16 * 1024 * 1024

@@ -4,10 +4,10 @@ import secrets
 
 import click
 
+from twisted_gantry.access.passwords import SALT_BYTES, hash_password
 from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.helptext import Command
 from twisted_gantry.ctl.session import Session, json_option, pass_session
-from twisted_gantry.site.passwords import SALT_BYTES, hash_password
 
 
 @click.command(

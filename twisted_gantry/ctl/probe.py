@@ -12,12 +12,12 @@ import click
 from rich.console import RenderableType
 from rich.text import Text
 
+from twisted_gantry.core.secret import Secret
 from twisted_gantry.ctl.errors import Exit, Trouble
 from twisted_gantry.ctl.helptext import Command as HelpedCommand
 from twisted_gantry.ctl.render import Column, plain, scalar, table, word
 from twisted_gantry.ctl.session import Session, json_option, pass_session, read_secret
 from twisted_gantry.devices.upscard_points import LABELS
-from twisted_gantry.site.secret import Secret
 from twisted_gantry.wire.errors import FrameTooLong, WireError
 from twisted_gantry.wire.frames import ObjectFramer
 from twisted_gantry.wire.upscard.messages import (

@@ -13,19 +13,19 @@ import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
 from zope.interface import implementer
 
+from twisted_gantry.core.alarms import Read, Rule, Severity
+from twisted_gantry.core.catalogue import PointType
+from twisted_gantry.core.commands.types import CommandResult, Outcome
+from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
+from twisted_gantry.core.latency import Latency
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices.bms_commands import COMMANDS, BmsCommands
 from twisted_gantry.devices.bms_ems import TROUBLE, EmsClient
 from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import Repeated
-from twisted_gantry.site.alarms import Read, Rule, Severity
-from twisted_gantry.site.catalogue import PointType
-from twisted_gantry.site.command_types import CommandResult, Outcome
-from twisted_gantry.site.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
-from twisted_gantry.site.latency import Latency
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.site.status import State, Status
 from twisted_gantry.wire.bms import Status as BmsStatus
 from twisted_gantry.wire.reading import Quality
 

@@ -15,8 +15,8 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
 from twisted_gantry.devices.bms_ems import TROUBLE, UNCLEAR, EmsClient
-from twisted_gantry.site.command_types import Argument, CommandResult, CommandType, Outcome
 from twisted_gantry.wire.bms import Command, OperatingStatus, Refused, Status
 
 _log = Logger()

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.http.client import BoundedClient, NoAnswer
-from twisted_gantry.site.secret import Secret
 from twisted_gantry.wire.bms import (
     CONTROL_PATH,
     SYNC_PATH,

@@ -20,6 +20,17 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from twisted_gantry.core.commands.types import CommandResult
+from twisted_gantry.core.interfaces import (
+    DeviceContext,
+    IBatteryRecorder,
+    IDeviceKind,
+    IUploader,
+    WrongSetting,
+)
+from twisted_gantry.core.latency import Latency
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices.cabinet_channel import (
     TROUBLE,
     CabinetChannel,
@@ -39,17 +50,6 @@ from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import Repeated
-from twisted_gantry.site.command_types import CommandResult
-from twisted_gantry.site.interfaces import (
-    DeviceContext,
-    IBatteryRecorder,
-    IDeviceKind,
-    IUploader,
-    WrongSetting,
-)
-from twisted_gantry.site.latency import Latency
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.site.status import State, Status
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc.commands import Control, server_url
 from twisted_gantry.wire.etc.envelope import Answer, Code

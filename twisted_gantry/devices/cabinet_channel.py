@@ -5,8 +5,8 @@ Source: `001_3191ba0a590d87d6.txt`, sections 1.5 to 1.7 and 3.2.
 
 from collections.abc import Callable
 
+from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.http.client import BoundedClient, NoAnswer
-from twisted_gantry.site.secret import Secret
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.etc.commands import Control, encode_control
 from twisted_gantry.wire.etc.envelope import (

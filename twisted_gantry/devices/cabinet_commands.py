@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
+from twisted_gantry.core.interfaces import NotTold
 from twisted_gantry.devices.cabinet_channel import (
     TROUBLE,
     UNCLEAR,
@@ -17,8 +19,6 @@ from twisted_gantry.devices.cabinet_channel import (
     code_of,
 )
 from twisted_gantry.net.http.client import NotConnected
-from twisted_gantry.site.command_types import Argument, CommandResult, CommandType, Outcome
-from twisted_gantry.site.interfaces import NotTold
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc.commands import (
     Cmd,

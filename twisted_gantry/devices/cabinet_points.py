@@ -8,8 +8,8 @@ rows. Source: `001_3191ba0a590d87d6.txt`, section 3.1.
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-from twisted_gantry.site.alarms import Read, Rule, Severity
-from twisted_gantry.site.catalogue import PointType
+from twisted_gantry.core.alarms import Read, Rule, Severity
+from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.wire.etc.uploads import GROUPS
 from twisted_gantry.wire.reading import Quality, Value
 

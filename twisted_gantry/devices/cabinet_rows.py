@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from twisted_gantry.core.points import Points
 from twisted_gantry.devices.cabinet_points import group_points
-from twisted_gantry.site.points import Points
 from twisted_gantry.wire.etc.uploads import CabinetUpload, GroupUpload, Readings
 from twisted_gantry.wire.reading import Quality, Value
 

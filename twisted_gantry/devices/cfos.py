@@ -11,6 +11,11 @@ import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
 from zope.interface import implementer
 
+from twisted_gantry.core.commands.types import CommandResult
+from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
+from twisted_gantry.core.latency import Latency
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices import cfos_feeds
 from twisted_gantry.devices.cfos_channel import CfosChannel, Credentials, WrongStatus, wrong_url
 from twisted_gantry.devices.cfos_commands import COMMANDS, ManagerCommands
@@ -27,11 +32,6 @@ from twisted_gantry.net.http.client import BoundedClient, NoAnswer, persistent_p
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import Repeated
-from twisted_gantry.site.command_types import CommandResult
-from twisted_gantry.site.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
-from twisted_gantry.site.latency import Latency
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.site.status import State, Status
 from twisted_gantry.wire.cfos.calls import call
 from twisted_gantry.wire.cfos.values import DevInfo, decode_dev_info
 from twisted_gantry.wire.errors import WireError

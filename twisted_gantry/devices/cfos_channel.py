@@ -6,8 +6,8 @@ Decisions: `cfos.md`: passwords never reach a log or a URL that is logged.
 from base64 import b64encode
 from urllib.parse import urlsplit
 
+from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.http.client import Answer, BoundedClient
-from twisted_gantry.site.secret import Secret
 from twisted_gantry.wire.cfos.calls import Call
 
 # A poll of as many devices as are read, a generous 4 KiB each.

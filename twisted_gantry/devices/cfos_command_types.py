@@ -6,7 +6,7 @@ What cannot be taken back needs `force`, which is the confirmation.
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from twisted_gantry.site.command_types import Argument, CommandType
+from twisted_gantry.core.commands.types import Argument, CommandType
 from twisted_gantry.wire.cfos.registers import DEVICES
 
 _DEVICE = Argument(longest=4, subject=True)

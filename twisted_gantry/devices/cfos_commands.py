@@ -12,11 +12,11 @@ from urllib.parse import quote
 import msgspec
 from twisted.internet.interfaces import IReactorTime
 
+from twisted_gantry.core.commands.types import CommandResult, Outcome
+from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.cfos_channel import CfosChannel, WrongStatus
 from twisted_gantry.devices.cfos_command_types import COMMANDS
 from twisted_gantry.net.http.client import NoAnswer, NotConnected
-from twisted_gantry.site.command_types import CommandResult, Outcome
-from twisted_gantry.site.secret import Secret
 from twisted_gantry.wire.cfos.calls import (
     DEVICE_ID,
     FLAGS,

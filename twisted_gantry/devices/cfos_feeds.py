@@ -14,12 +14,12 @@ import msgspec
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from twisted_gantry.core.interfaces import WrongSetting
+from twisted_gantry.core.points import Point, Points
 from twisted_gantry.devices.cfos_channel import CfosChannel, WrongStatus
 from twisted_gantry.devices.cfos_points import FEED_CONTROL, FEED_WORKING, feed_points
 from twisted_gantry.net.http.client import NoAnswer
 from twisted_gantry.net.timers import Repeated
-from twisted_gantry.site.interfaces import WrongSetting
-from twisted_gantry.site.points import Point, Points
 from twisted_gantry.wire.cfos.calls import (
     DEVICE_ID,
     EvseFeed,

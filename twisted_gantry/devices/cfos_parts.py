@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from twisted_gantry.core.points import Points
 from twisted_gantry.devices.cfos_points import (
     EVSE_ERROR,
     MAINS_ABNORMAL,
@@ -10,7 +11,6 @@ from twisted_gantry.devices.cfos_points import (
     PART_OFFLINE,
     part_points,
 )
-from twisted_gantry.site.points import Points
 from twisted_gantry.wire.cfos.calls import EvseState
 from twisted_gantry.wire.cfos.values import DevInfo, Part
 from twisted_gantry.wire.reading import Quality, Value

@@ -6,8 +6,8 @@ of the manager itself, which sum them up. Names of readings: `wire/cfos_values.p
 
 from collections.abc import Callable, Mapping
 
-from twisted_gantry.site.alarms import Read, Rule, Severity
-from twisted_gantry.site.catalogue import PointType
+from twisted_gantry.core.alarms import Read, Rule, Severity
+from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.wire.cfos.calls import DisablePolicy
 from twisted_gantry.wire.cfos.values import EVSE_UNITS, METER_UNITS, PARAM_UNITS
 

@@ -18,13 +18,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_gantry.core.alarms import Rule
+from twisted_gantry.core.catalogue import PointType
+from twisted_gantry.core.commands.types import CommandResult, CommandType
+from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind
+from twisted_gantry.core.latency import Latency
+from twisted_gantry.core.status import Status
 from twisted_gantry.net.service import NamedService
-from twisted_gantry.site.alarms import Rule
-from twisted_gantry.site.catalogue import PointType
-from twisted_gantry.site.command_types import CommandResult, CommandType
-from twisted_gantry.site.interfaces import DeviceContext, IDevice, IDeviceKind
-from twisted_gantry.site.latency import Latency
-from twisted_gantry.site.status import Status
 from twisted_gantry.wire.reading import Quality, Value
 
 _log = Logger()

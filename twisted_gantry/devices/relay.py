@@ -19,16 +19,16 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_gantry.core.alarms import Read, Rule, Severity
+from twisted_gantry.core.catalogue import PointType
+from twisted_gantry.core.commands.types import CommandResult, CommandType, Outcome
+from twisted_gantry.core.interfaces import DeviceContext, IDeviceKind, IRelay, WrongSetting
+from twisted_gantry.core.lasting import lasting
+from twisted_gantry.core.status import Status
 from twisted_gantry.devices.relay_link import LONGEST_BYTES, NotConfirmed, NotReached, RelayLink
 from twisted_gantry.net.endpoints import wrong_client
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.session import Backoff
-from twisted_gantry.site.alarms import Read, Rule, Severity
-from twisted_gantry.site.catalogue import PointType
-from twisted_gantry.site.command_types import CommandResult, CommandType, Outcome
-from twisted_gantry.site.interfaces import DeviceContext, IDeviceKind, IRelay, WrongSetting
-from twisted_gantry.site.lasting import lasting
-from twisted_gantry.site.status import Status
 from twisted_gantry.wire.reading import Quality
 
 _log = Logger()

@@ -13,6 +13,17 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.endpoints import clientFromString
 from zope.interface import implementer
 
+from twisted_gantry.core.commands.types import CommandResult
+from twisted_gantry.core.interfaces import (
+    BatteryTest,
+    DeviceContext,
+    IBatteryTester,
+    IDeviceKind,
+    WrongSetting,
+)
+from twisted_gantry.core.latency import Latency
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.status import Status
 from twisted_gantry.devices import upscard_points
 from twisted_gantry.devices.upscard_battery import BatteryTests, why_not_test
 from twisted_gantry.devices.upscard_commands import (
@@ -28,17 +39,6 @@ from twisted_gantry.net.endpoints import wrong_client
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import Repeated
-from twisted_gantry.site.command_types import CommandResult
-from twisted_gantry.site.interfaces import (
-    BatteryTest,
-    DeviceContext,
-    IBatteryTester,
-    IDeviceKind,
-    WrongSetting,
-)
-from twisted_gantry.site.latency import Latency
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.site.status import Status
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.reading import Quality, Value
 from twisted_gantry.wire.upscard.messages import (

@@ -15,8 +15,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from twisted_gantry.core.interfaces import BatteryTest, IStore
 from twisted_gantry.devices.upscard_points import TEST_DURATION, TEST_END_VOLTAGE
-from twisted_gantry.site.interfaces import BatteryTest, IStore
 from twisted_gantry.wire.reading import Quality, Value
 
 _log = Logger()

@@ -10,10 +10,10 @@ from unicodedata import normalize
 
 from twisted.internet.defer import CancelledError, Deferred
 
+from twisted_gantry.core.commands.types import CommandResult, Outcome
+from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.upscard_battery import BatteryTests
 from twisted_gantry.devices.upscard_points import MAX_COMMAND, STOP_TEST
-from twisted_gantry.site.command_types import CommandResult, Outcome
-from twisted_gantry.site.secret import Secret
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.upscard.messages import (
     CLEAR_PASSWORD,

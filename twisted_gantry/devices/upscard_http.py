@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_gantry.core.interfaces import DeviceContext, ICallbackHost, IDeviceKind, WrongSetting
 from twisted_gantry.devices.upscard import (
     MAX_FAILURES,
     RECONNECT_FIRST,
@@ -30,7 +31,6 @@ from twisted_gantry.net.http.client import (
     treq_client,
 )
 from twisted_gantry.net.session import Backoff
-from twisted_gantry.site.interfaces import DeviceContext, ICallbackHost, IDeviceKind, WrongSetting
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.frames import MAX_OBJECT
 from twisted_gantry.wire.upscard.messages import ErrorCode, Refusal, decode_reply, place_of

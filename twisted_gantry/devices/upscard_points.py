@@ -6,9 +6,9 @@ Names are those of DESIGN.md, "Points of a UPS card"; the decisions are in `ups-
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from twisted_gantry.site.alarms import Read, Rule, Severity
-from twisted_gantry.site.catalogue import PointType
-from twisted_gantry.site.command_types import Argument, CommandType
+from twisted_gantry.core.alarms import Read, Rule, Severity
+from twisted_gantry.core.catalogue import PointType
+from twisted_gantry.core.commands.types import Argument, CommandType
 from twisted_gantry.wire.reading import Quality
 from twisted_gantry.wire.upscard.messages import MAX_PASSWORD
 from twisted_gantry.wire.upscard.values import LIVE_UNITS, RATED_UNITS, STATUS_NAMES

@@ -2,8 +2,8 @@
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from twisted_gantry.core.latency import Latency
 from twisted_gantry.net.service import NamedService
-from twisted_gantry.site.latency import Latency
 
 # Seconds between two looks.
 PERIOD = 1.0

@@ -18,7 +18,7 @@ from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
-from twisted_gantry.site.interfaces import CannotBackUp
+from twisted_gantry.core.interfaces import CannotBackUp
 from twisted_gantry.store.schema import FILE
 
 COPY = "backup.tmp"

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_gantry.site.history import IHistory, Sample, Series
+from twisted_gantry.core.history import IHistory, Sample, Series
 from twisted_gantry.store import history_rollup
 from twisted_gantry.store.database import Found
 from twisted_gantry.store.history_query import Query, fitting_step

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from twisted_gantry.site.stored import Cap, Ledger, Report
+from twisted_gantry.core.stored import Cap, Ledger, Report
 
 QUEUED_AGAIN = "queued again"
 """The reason on a queued report that a person wants sent, after it had been set aside."""

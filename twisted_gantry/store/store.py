@@ -10,10 +10,10 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorFromThreads
 from zope.interface import implementer
 
-from twisted_gantry.site.command_types import Outcome
-from twisted_gantry.site.interfaces import CannotBackUp, IStore
-from twisted_gantry.site.latency import Latency
-from twisted_gantry.site.stored import AuditEntry, Cap, Ledger, Report, StoredCard
+from twisted_gantry.core.commands.types import Outcome
+from twisted_gantry.core.interfaces import CannotBackUp, IStore
+from twisted_gantry.core.latency import Latency
+from twisted_gantry.core.stored import AuditEntry, Cap, Ledger, Report, StoredCard
 from twisted_gantry.store import history_schema, outbox
 from twisted_gantry.store.backup import Backups
 from twisted_gantry.store.database import Found, Unusable

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_gantry.site.latency import Latency
+from twisted_gantry.core.latency import Latency
 
 _T = TypeVar("_T")
 _log = Logger()

@@ -15,14 +15,14 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from twisted_gantry.core.interfaces import IPlatform, Subject
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.site import Site
+from twisted_gantry.core.status import Status
+from twisted_gantry.core.stored import Cap
 from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.session import Backoff
-from twisted_gantry.site.interfaces import IPlatform, Subject
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.site.site import Site
-from twisted_gantry.site.status import Status
-from twisted_gantry.site.stored import Cap
 from twisted_gantry.uplinks.etc_cards import CardsPoll
 from twisted_gantry.uplinks.etc_channel import Channel, EtcChannel
 from twisted_gantry.uplinks.etc_reporter import Reporter, log_failure

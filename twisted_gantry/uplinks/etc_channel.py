@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.http.client import Answer as HttpAnswer
 from twisted_gantry.net.http.client import BoundedClient, NoAnswer
-from twisted_gantry.site.secret import Secret
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.etc.envelope import MESSAGES, Answer, Code, decode_answer, signed_headers
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from twisted_gantry.site.alarms import Alarm
+from twisted_gantry.core.alarms import Alarm
 from twisted_gantry.wire.etc.reports import Group
 
 _Key = tuple[str, str]

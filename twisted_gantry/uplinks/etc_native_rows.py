@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from twisted_gantry.site.points import Points
+from twisted_gantry.core.points import Points
 from twisted_gantry.wire.etc import reports as wire
 from twisted_gantry.wire.etc import uploads as etc_uploads
 from twisted_gantry.wire.etc.envelope import SENTINELS, Sentinel

@@ -11,11 +11,11 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_gantry.site.alarms import Alarm
-from twisted_gantry.site.interfaces import Subject
-from twisted_gantry.site.points import Batch
-from twisted_gantry.site.site import Cabinet, Site
-from twisted_gantry.site.stored import Cap
+from twisted_gantry.core.alarms import Alarm
+from twisted_gantry.core.interfaces import Subject
+from twisted_gantry.core.points import Batch
+from twisted_gantry.core.site import Cabinet, Site
+from twisted_gantry.core.stored import Cap
 from twisted_gantry.uplinks import etc_rows
 from twisted_gantry.uplinks.etc_latches import Edge, Latches
 from twisted_gantry.uplinks.etc_native_rows import DOORS

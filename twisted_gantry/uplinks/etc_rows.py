@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from twisted_gantry.site.alarms import Alarm, Severity
-from twisted_gantry.site.points import Points
-from twisted_gantry.site.site import Cabinet, Site
-from twisted_gantry.site.status import State
+from twisted_gantry.core.alarms import Alarm, Severity
+from twisted_gantry.core.points import Points
+from twisted_gantry.core.site import Cabinet, Site
+from twisted_gantry.core.status import State
 from twisted_gantry.uplinks.etc_latches import Edge
 from twisted_gantry.uplinks.etc_native_rows import (
     GROUPS,

@@ -11,11 +11,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from twisted_gantry.core.alarms import Alarms, Severity
+from twisted_gantry.core.interfaces import IStore
+from twisted_gantry.core.status import Status
+from twisted_gantry.core.stored import Report
 from twisted_gantry.net.session import Backoff
-from twisted_gantry.site.alarms import Alarms, Severity
-from twisted_gantry.site.interfaces import IStore
-from twisted_gantry.site.status import Status
-from twisted_gantry.site.stored import Report
 from twisted_gantry.uplinks.etc_channel import Channel, Kind, Taken, host_shown
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
 from twisted_gantry.uplinks.sending_loop import SendingLoop

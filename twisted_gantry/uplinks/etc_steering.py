@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_gantry.site.interfaces import IStore, Subject
+from twisted_gantry.core.interfaces import IStore, Subject
 from twisted_gantry.uplinks.etc_channel import host_shown
 from twisted_gantry.wire.etc.envelope import Method
 

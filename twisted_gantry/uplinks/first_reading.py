@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from twisted_gantry.site.interfaces import IDevice
-from twisted_gantry.site.status import State
+from twisted_gantry.core.interfaces import IDevice
+from twisted_gantry.core.status import State
 
 FIRST_WAIT = 5.0
 """Seconds that a device which does not answer may hold up first reports."""

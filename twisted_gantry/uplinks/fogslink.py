@@ -17,15 +17,15 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_gantry.core.alarms import Severity
+from twisted_gantry.core.interfaces import IUplink, WrongSetting
+from twisted_gantry.core.points import Batch
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.site import Site
+from twisted_gantry.core.status import Status
+from twisted_gantry.core.stored import Cap
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.session import Backoff
-from twisted_gantry.site.alarms import Severity
-from twisted_gantry.site.interfaces import IUplink, WrongSetting
-from twisted_gantry.site.points import Batch
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.site.site import Site
-from twisted_gantry.site.status import Status
-from twisted_gantry.site.stored import Cap
 from twisted_gantry.uplinks.first_reading import FirstReading
 from twisted_gantry.uplinks.fogslink_channels import Channels
 from twisted_gantry.uplinks.fogslink_configure import CONFIGURED, Configurations

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from twisted_gantry.site.points import Points
+from twisted_gantry.core.points import Points
 from twisted_gantry.wire.fogslink.messages import (
     Code,
     Configure,

@@ -23,8 +23,8 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.session import Backoff, reconnecting
-from twisted_gantry.site.secret import Secret
 from twisted_gantry.wire.fogslink.client import ClientSession, Ending, Parcel, Refusal
 from twisted_gantry.wire.fogslink.messages import DELIMITER, MAX_LINE, Configure, Configured
 

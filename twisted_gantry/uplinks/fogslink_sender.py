@@ -13,9 +13,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from twisted_gantry.core.interfaces import IStore
+from twisted_gantry.core.stored import Report
 from twisted_gantry.net.session import Backoff
-from twisted_gantry.site.interfaces import IStore
-from twisted_gantry.site.stored import Report
 from twisted_gantry.store.outbox import QUEUED_AGAIN
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
 from twisted_gantry.uplinks.sending_loop import SendingLoop

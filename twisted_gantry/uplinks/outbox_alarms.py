@@ -3,8 +3,8 @@
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_gantry.site.alarms import Alarms, Severity
-from twisted_gantry.site.stored import Ledger
+from twisted_gantry.core.alarms import Alarms, Severity
+from twisted_gantry.core.stored import Ledger
 
 _log = Logger()
 

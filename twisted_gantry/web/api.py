@@ -10,6 +10,13 @@ from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.web.server import Request
 
+from twisted_gantry.core.alarms import Severity
+from twisted_gantry.core.commands import door as commands
+from twisted_gantry.core.history import IHistory
+from twisted_gantry.core.lasting import lasting
+from twisted_gantry.core.site import Site
+from twisted_gantry.core.status import State
+from twisted_gantry.core.stored import AuditEntry
 from twisted_gantry.net.http.json import (
     HttpError,
     argument,
@@ -17,13 +24,6 @@ from twisted_gantry.net.http.json import (
     refuse_foreign_origin,
     respond,
 )
-from twisted_gantry.site import commands
-from twisted_gantry.site.alarms import Severity
-from twisted_gantry.site.history import IHistory
-from twisted_gantry.site.lasting import lasting
-from twisted_gantry.site.site import Site
-from twisted_gantry.site.status import State
-from twisted_gantry.site.stored import AuditEntry
 from twisted_gantry.web import openapi, shapes
 from twisted_gantry.web.audited import who_asks
 from twisted_gantry.web.bodies import CommandBody, RetryBody, flag_of, limit_of, read_body

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 from twisted.web.server import Request
 
+from twisted_gantry.core.commands.types import Outcome
+from twisted_gantry.core.interfaces import IStore
+from twisted_gantry.core.stored import AuditEntry
 from twisted_gantry.net.http.json import header
-from twisted_gantry.site.command_types import Outcome
-from twisted_gantry.site.interfaces import IStore
-from twisted_gantry.site.stored import AuditEntry
 
 _USER = re.compile(r"[A-Za-z0-9._@-]{1,40}\Z")
 

@@ -6,8 +6,8 @@ import msgspec
 from msgspec import Meta
 from twisted.web.server import Request
 
+from twisted_gantry.core.commands.door import EXPIRY
 from twisted_gantry.net.http.json import HttpError, argument, read_object
-from twisted_gantry.site.commands import EXPIRY
 
 DEFAULT_LIMIT, MOST = 100, 1000
 

@@ -16,9 +16,9 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 from zope.interface import implementer
 
+from twisted_gantry.core.interfaces import ICallbackHost
 from twisted_gantry.net.http.json import HttpError, respond, respond_error
 from twisted_gantry.net.http.server import Limits, bounded_site
-from twisted_gantry.site.interfaces import ICallbackHost
 from twisted_gantry.wire.errors import CannotEncode, WireError
 from twisted_gantry.wire.frames import MAX_OBJECT
 from twisted_gantry.wire.upscard.messages import Place, decode_reply, place_of

@@ -13,9 +13,9 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from twisted.web.server import Request
 
+from twisted_gantry.core.history import IHistory, Series
+from twisted_gantry.core.points import Points
 from twisted_gantry.net.http.json import HttpError, argument
-from twisted_gantry.site.history import IHistory, Series
-from twisted_gantry.site.points import Points
 from twisted_gantry.web.shapes import Json, Time
 
 _log = Logger()

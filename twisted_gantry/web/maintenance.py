@@ -9,12 +9,12 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
+from twisted_gantry.core.commands.types import Outcome
+from twisted_gantry.core.interfaces import CannotBackUp
+from twisted_gantry.core.lasting import lasting
+from twisted_gantry.core.site import Site
+from twisted_gantry.core.stored import AuditEntry
 from twisted_gantry.net.http.json import HttpError, refuse_foreign_origin, respond
-from twisted_gantry.site.command_types import Outcome
-from twisted_gantry.site.interfaces import CannotBackUp
-from twisted_gantry.site.lasting import lasting
-from twisted_gantry.site.site import Site
-from twisted_gantry.site.stored import AuditEntry
 from twisted_gantry.web.audited import audited, who_asks
 from twisted_gantry.web.bodies import RetryBody, read_body
 from twisted_gantry.web.file_stream import Client, FileStream, InThread

@@ -21,12 +21,12 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from twisted.web.server import Request
 
+from twisted_gantry.core.alarms import Severity
+from twisted_gantry.core.latency import Latency
+from twisted_gantry.core.site import Site
+from twisted_gantry.core.status import State
+from twisted_gantry.core.stored import Ledger
 from twisted_gantry.net.http.json import handle_errors, header
-from twisted_gantry.site.alarms import Severity
-from twisted_gantry.site.latency import Latency
-from twisted_gantry.site.site import Site
-from twisted_gantry.site.status import State
-from twisted_gantry.site.stored import Ledger
 from twisted_gantry.web.shapes import Ledgers
 
 HttpCounts = Mapping[str, Counter[str]]

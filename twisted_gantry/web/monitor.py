@@ -18,12 +18,12 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from twisted_gantry.core.interfaces import IUploader
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.site import Site
 from twisted_gantry.net.addresses import host_of, network
 from twisted_gantry.net.http.json import header
 from twisted_gantry.net.http.server import Limits
-from twisted_gantry.site.interfaces import IUploader
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.site.site import Site
 from twisted_gantry.web.remote_guard import Guard
 from twisted_gantry.web.remote_log import SeldomLog
 from twisted_gantry.wire.etc import envelope as etc

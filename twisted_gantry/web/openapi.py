@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from twisted_gantry.site.alarms import Severity
-from twisted_gantry.site.command_types import Outcome
-from twisted_gantry.site.status import State
+from twisted_gantry.core.alarms import Severity
+from twisted_gantry.core.commands.types import Outcome
+from twisted_gantry.core.status import State
 from twisted_gantry.web.bodies import DEFAULT_LIMIT, MOST, CommandBody, RetryBody
 from twisted_gantry.web.maintenance import BackupBody, DropBody
 from twisted_gantry.wire.etc.envelope import (

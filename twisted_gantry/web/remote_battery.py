@@ -8,14 +8,14 @@ import math
 from collections.abc import Iterator
 from datetime import tzinfo
 
-from twisted_gantry.site.interfaces import (
+from twisted_gantry.core.interfaces import (
     BatteryTest,
     IBatteryRecorder,
     IBatteryTester,
     IDevice,
     NotTold,
 )
-from twisted_gantry.site.site import Cabinet, Site
+from twisted_gantry.core.site import Cabinet, Site
 from twisted_gantry.web.remote_wish import CannotDo, Wish, device_of
 from twisted_gantry.wire.etc.commands import BatteryTestResult, decode_battery_result
 from twisted_gantry.wire.etc.envelope import Sentinel, local_time, number

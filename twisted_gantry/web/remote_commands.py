@@ -15,13 +15,13 @@ from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from twisted_gantry.site.command_types import CommandResult, Outcome
-from twisted_gantry.site.commands import Request
-from twisted_gantry.site.interfaces import IPlatform, Subject
-from twisted_gantry.site.lasting import lasting
-from twisted_gantry.site.site import Cabinet, Site
-from twisted_gantry.site.status import State
-from twisted_gantry.site.stored import AuditEntry
+from twisted_gantry.core.commands.door import Request
+from twisted_gantry.core.commands.types import CommandResult, Outcome
+from twisted_gantry.core.interfaces import IPlatform, Subject
+from twisted_gantry.core.lasting import lasting
+from twisted_gantry.core.site import Cabinet, Site
+from twisted_gantry.core.status import State
+from twisted_gantry.core.stored import AuditEntry
 from twisted_gantry.web.remote_battery import batteries_to_ask, battery_result
 from twisted_gantry.web.remote_servers import Rule, Server, may_move
 from twisted_gantry.web.remote_targets import cabinets_of, wishes_of

@@ -7,8 +7,8 @@ dangerous".
 
 from collections.abc import Iterable, Mapping
 
-from twisted_gantry.site.interfaces import IRelay
-from twisted_gantry.site.site import Cabinet, Site
+from twisted_gantry.core.interfaces import IRelay
+from twisted_gantry.core.site import Cabinet, Site
 from twisted_gantry.web.remote_battery import supply_is_good, test_wishes
 from twisted_gantry.web.remote_wish import CannotDo, Wish, device_of
 from twisted_gantry.wire.etc.commands import Cmd, Command

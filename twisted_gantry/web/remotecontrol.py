@@ -20,12 +20,12 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from twisted_gantry.core.interfaces import IPlatform, WrongSetting
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.site import Site
 from twisted_gantry.net.addresses import host_of, network
 from twisted_gantry.net.http.json import HttpError, header, respond_error
 from twisted_gantry.net.http.server import Limits, cut
-from twisted_gantry.site.interfaces import IPlatform, WrongSetting
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.site.site import Site
 from twisted_gantry.web.file_stream import Client, InThread
 from twisted_gantry.web.pictures import Pictures
 from twisted_gantry.web.remote_commands import Ask, RemoteCommands

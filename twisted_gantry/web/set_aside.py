@@ -5,9 +5,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from twisted_gantry.core.site import Site
+from twisted_gantry.core.stored import AuditEntry, Ledger
 from twisted_gantry.net.http.json import HttpError
-from twisted_gantry.site.site import Site
-from twisted_gantry.site.stored import AuditEntry, Ledger
 from twisted_gantry.web.audited import audited
 
 

@@ -11,13 +11,13 @@ from zoneinfo import ZoneInfo
 from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.logger import Logger
 
-from twisted_gantry.site.alarms import Alarm
-from twisted_gantry.site.catalogue import PointType
-from twisted_gantry.site.command_types import CommandType
-from twisted_gantry.site.interfaces import IDevice, IUplink
-from twisted_gantry.site.points import Point
-from twisted_gantry.site.site import Site
-from twisted_gantry.site.stored import AuditEntry, Ledger, Report
+from twisted_gantry.core.alarms import Alarm
+from twisted_gantry.core.catalogue import PointType
+from twisted_gantry.core.commands.types import CommandType
+from twisted_gantry.core.interfaces import IDevice, IUplink
+from twisted_gantry.core.points import Point
+from twisted_gantry.core.site import Site
+from twisted_gantry.core.stored import AuditEntry, Ledger, Report
 
 _log = Logger()
 

@@ -21,13 +21,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 
+from twisted_gantry.core.alarms import Alarm
+from twisted_gantry.core.points import Batch, Point
+from twisted_gantry.core.site import Site
+from twisted_gantry.core.status import Status
+from twisted_gantry.core.stored import Ledger
 from twisted_gantry.net.http.json import HttpError, header
 from twisted_gantry.net.service import NamedService
-from twisted_gantry.site.alarms import Alarm
-from twisted_gantry.site.points import Batch, Point
-from twisted_gantry.site.site import Site
-from twisted_gantry.site.status import Status
-from twisted_gantry.site.stored import Ledger
 from twisted_gantry.web import shapes
 from twisted_gantry.web.shapes import Json
 from twisted_gantry.web.stream_reader import Reader, Ring, chunks_of

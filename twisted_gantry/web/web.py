@@ -7,13 +7,13 @@ from twisted.internet.defer import execute
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource
 
-from twisted_gantry.site.history import IHistory
-from twisted_gantry.site.latency import Latency
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.site.site import Site
-from twisted_gantry.web.access import Access, Gate, Switch
-from twisted_gantry.web.access_secrets import InThread
+from twisted_gantry.access.secrets import InThread
+from twisted_gantry.core.history import IHistory
+from twisted_gantry.core.latency import Latency
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.site import Site
 from twisted_gantry.web.api import LocalApi
+from twisted_gantry.web.gate import Access, Gate, Switch
 from twisted_gantry.web.maintenance import Maintenance
 from twisted_gantry.web.metrics import Metrics
 from twisted_gantry.web.page import TYPES, Page

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from twisted_gantry.site.command_types import CommandType
+from twisted_gantry.core.commands.types import CommandType
 from twisted_gantry.wire.reading import Value
 
 _CONDITION = re.compile(

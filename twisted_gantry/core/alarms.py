@@ -11,8 +11,8 @@ from enum import StrEnum
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from twisted_gantry.site.points import Batch, Point, Points
-from twisted_gantry.site.status import State, Status
+from twisted_gantry.core.points import Batch, Point, Points
+from twisted_gantry.core.status import State, Status
 
 _log = Logger()
 

@@ -10,9 +10,9 @@ from twisted.application.service import IService
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface, implementer
 
-from twisted_gantry.site.command_types import CommandResult
-from twisted_gantry.site.points import Points
-from twisted_gantry.site.stored import AuditEntry, Cap, Ledger, Report, StoredCard
+from twisted_gantry.core.commands.types import CommandResult
+from twisted_gantry.core.points import Points
+from twisted_gantry.core.stored import AuditEntry, Cap, Ledger, Report, StoredCard
 
 
 class IDevice(IService):

@@ -16,8 +16,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_gantry.site.passwords import Hashed, is_hash, read_hash
-from twisted_gantry.site.secret import Secret
+from twisted_gantry.access.passwords import Hashed, is_hash, read_hash
+from twisted_gantry.core.secret import Secret
 
 _log = Logger()
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from twisted.logger import LogEvent, eventAsJSON, formatEvent
 
-from twisted_gantry.site.secret import Secret
+from twisted_gantry.core.secret import Secret
 
 TEXT = "hunter2-secret"
 SECRET = Secret(TEXT)

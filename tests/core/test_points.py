@@ -4,8 +4,8 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from twisted_gantry.site.catalogue import Catalogue, PointType
-from twisted_gantry.site.points import Batch, Change, Point, Points
+from twisted_gantry.core.catalogue import Catalogue, PointType
+from twisted_gantry.core.points import Batch, Change, Point, Points
 from twisted_gantry.wire.reading import Quality, Value
 
 VOLTAGE = PointType("voltage", "V", "Voltage", "电压")

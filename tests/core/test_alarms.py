@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from twisted_gantry.site.alarms import (
+from twisted_gantry.core.alarms import (
     BAD_THEN_SILENT,
     OFFLINE_DELAY,
     REMEMBERED,
@@ -18,9 +18,9 @@ from twisted_gantry.site.alarms import (
     Rule,
     Severity,
 )
-from twisted_gantry.site.catalogue import Catalogue, PointType
-from twisted_gantry.site.points import Points
-from twisted_gantry.site.status import Status
+from twisted_gantry.core.catalogue import Catalogue, PointType
+from twisted_gantry.core.points import Points
+from twisted_gantry.core.status import Status
 from twisted_gantry.wire.reading import Quality
 
 START = 1_700_000_000.0

@@ -18,6 +18,8 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from twisted_gantry.access.secrets import InThread, Role, Secrets, Wanted
+from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.addresses import group_of, host_of, is_loopback
 from twisted_gantry.net.http.json import (
     HttpError,
@@ -25,8 +27,6 @@ from twisted_gantry.net.http.json import (
     refuse_foreign_origin,
     respond_error,
 )
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.web.access_secrets import InThread, Role, Secrets, Wanted
 from twisted_gantry.web.remote_guard import FAILURES_WITHIN, Guard
 from twisted_gantry.wire.etc.envelope import Code, Refused
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import pytest
 from twisted.internet.task import Clock
 
+from twisted_gantry.core.alarms import Alarms
+from twisted_gantry.core.catalogue import Catalogue
+from twisted_gantry.core.points import Points
+from twisted_gantry.core.status import Status
 from twisted_gantry.devices.upscard_points import HYSTERESIS, LOST_PHASE, POINTS, rules
-from twisted_gantry.site.alarms import Alarms
-from twisted_gantry.site.catalogue import Catalogue
-from twisted_gantry.site.points import Points
-from twisted_gantry.site.status import Status
 from twisted_gantry.wire.reading import Quality, Value
 
 NOT_SUPPORTED = object()

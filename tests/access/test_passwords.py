@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twisted_gantry.site.passwords import (
+from twisted_gantry.access.passwords import (
     HASH_BYTES,
     SALT_BYTES,
     N,

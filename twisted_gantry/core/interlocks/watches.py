@@ -19,12 +19,12 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_gantry.site.alarms import Alarms, Severity
-from twisted_gantry.site.command_types import CommandResult, Outcome
-from twisted_gantry.site.commands import CommandDoor, Request
-from twisted_gantry.site.interfaces import IStore
-from twisted_gantry.site.interlock_rules import Action, Condition, Interlock, fight
-from twisted_gantry.site.points import Batch, Points
+from twisted_gantry.core.alarms import Alarms, Severity
+from twisted_gantry.core.commands.door import CommandDoor, Request
+from twisted_gantry.core.commands.types import CommandResult, Outcome
+from twisted_gantry.core.interfaces import IStore
+from twisted_gantry.core.interlocks.rules import Action, Condition, Interlock, fight
+from twisted_gantry.core.points import Batch, Points
 from twisted_gantry.wire.reading import Value
 
 __all__ = ["Action", "Condition", "Interlock", "Interlocks", "fight"]

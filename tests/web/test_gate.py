@@ -12,9 +12,9 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
 from tests.web.small_site import Client, SmallSite
-from twisted_gantry.site import passwords
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.web.access import GUESSES, Access, Gate, needs_password
+from twisted_gantry.access import passwords
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.web.gate import GUESSES, Access, Gate, needs_password
 from twisted_gantry.web.web import web_resource
 
 PASSWORD, TOKEN = "pässword:with colon", "t0ken-abc"

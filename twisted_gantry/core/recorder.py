@@ -15,8 +15,8 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_gantry.site.history import IHistory, Sample
-from twisted_gantry.site.points import Batch, Point, Points
+from twisted_gantry.core.history import IHistory, Sample
+from twisted_gantry.core.points import Batch, Point, Points
 
 _log = Logger()
 

@@ -17,10 +17,10 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_gantry.site.command_types import CommandResult, CommandType, Outcome
-from twisted_gantry.site.interfaces import IDevice, IStore
-from twisted_gantry.site.lasting import lasting
-from twisted_gantry.site.stored import AuditEntry
+from twisted_gantry.core.commands.types import CommandResult, CommandType, Outcome
+from twisted_gantry.core.interfaces import IDevice, IStore
+from twisted_gantry.core.lasting import lasting
+from twisted_gantry.core.stored import AuditEntry
 
 _log = Logger()
 

@@ -12,12 +12,18 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tests.store.material import database
-from twisted_gantry.site.alarms import Rule
-from twisted_gantry.site.command_types import Argument, CommandResult, CommandType, Outcome
-from twisted_gantry.site.commands import EXPIRY, LONGEST_EXPIRY, MAX_WAITING, CommandDoor, Request
-from twisted_gantry.site.interfaces import IDevice
-from twisted_gantry.site.status import Status
-from twisted_gantry.site.stored import AuditEntry
+from twisted_gantry.core.alarms import Rule
+from twisted_gantry.core.commands.door import (
+    EXPIRY,
+    LONGEST_EXPIRY,
+    MAX_WAITING,
+    CommandDoor,
+    Request,
+)
+from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
+from twisted_gantry.core.interfaces import IDevice
+from twisted_gantry.core.status import Status
+from twisted_gantry.core.stored import AuditEntry
 from twisted_gantry.store.store import SqliteStore
 from twisted_gantry.store.writer import InlineWriter
 

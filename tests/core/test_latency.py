@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twisted_gantry.site.latency import BOUNDS, Latency
+from twisted_gantry.core.latency import BOUNDS, Latency
 
 
 def test_buckets() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from twisted.logger import Logger
 
-from twisted_gantry.site.catalogue import Catalogue, PointType
+from twisted_gantry.core.catalogue import Catalogue, PointType
 from twisted_gantry.wire.reading import Quality, Value
 
 _log = Logger()

@@ -3,10 +3,10 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from twisted_gantry.site.alarms import Alarms
-from twisted_gantry.site.commands import CommandDoor
-from twisted_gantry.site.interfaces import IDevice, IStore, IUplink
-from twisted_gantry.site.points import Points
+from twisted_gantry.core.alarms import Alarms
+from twisted_gantry.core.commands.door import CommandDoor
+from twisted_gantry.core.interfaces import IDevice, IStore, IUplink
+from twisted_gantry.core.points import Points
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from tests.support import Bench, fired
-from twisted_gantry.site.catalogue import PointType
-from twisted_gantry.site.command_types import Argument, CommandResult, CommandType, Outcome
-from twisted_gantry.site.interlocks import (
+from twisted_gantry.core.catalogue import PointType
+from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
+from twisted_gantry.core.interlocks.watches import (
     MOST_UNDOS,
     RETRY,
     SETTING,
@@ -24,7 +24,7 @@ from twisted_gantry.site.interlocks import (
     Interlocks,
     fight,
 )
-from twisted_gantry.site.status import Status
+from twisted_gantry.core.status import Status
 from twisted_gantry.wire.reading import Quality, Value
 
 OVERRIDE = CommandType(

@@ -7,12 +7,12 @@ from twisted.internet.testing import MemoryReactorClock
 from zope.interface.verify import verifyClass, verifyObject
 
 from tests.support import Bench, MemoryCallbacks, in_no_thread, memory_store
+from twisted_gantry.core.catalogue import Catalogue, PointType
+from twisted_gantry.core.commands.types import CommandType
+from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, IStore, IUplink
+from twisted_gantry.core.points import Points
+from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices import bms, cabinet, cfos, computer, relay, upscard, upscard_http
-from twisted_gantry.site.catalogue import Catalogue, PointType
-from twisted_gantry.site.command_types import CommandType
-from twisted_gantry.site.interfaces import DeviceContext, IDevice, IDeviceKind, IStore, IUplink
-from twisted_gantry.site.points import Points
-from twisted_gantry.site.secret import Secret
 from twisted_gantry.store.store import SqliteStore
 from twisted_gantry.uplinks.etc import EtcSettings, etc_uplink
 

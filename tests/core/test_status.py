@@ -6,7 +6,7 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_gantry.site.status import State, Status
+from twisted_gantry.core.status import State, Status
 
 
 @pytest.fixture

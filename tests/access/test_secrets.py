@@ -8,15 +8,15 @@ from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from tests.support import fired, in_no_thread
-from twisted_gantry.site import passwords
-from twisted_gantry.site.secret import Secret
-from twisted_gantry.web.access_secrets import (
+from twisted_gantry.access import passwords
+from twisted_gantry.access.secrets import (
     MAX_SECRET,
     REMEMBERED,
     Role,
     Secrets,
     wrong_secret,
 )
+from twisted_gantry.core.secret import Secret
 
 SALT = b"0123456789abcdef"
 

@@ -7,11 +7,11 @@ import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 
 from tests.support import START, TestClock, fired
-from twisted_gantry.site import recorder as module
-from twisted_gantry.site.catalogue import Catalogue, PointType
-from twisted_gantry.site.history import Sample
-from twisted_gantry.site.points import Points
-from twisted_gantry.site.recorder import Recorder
+from twisted_gantry.core import recorder as module
+from twisted_gantry.core.catalogue import Catalogue, PointType
+from twisted_gantry.core.history import Sample
+from twisted_gantry.core.points import Points
+from twisted_gantry.core.recorder import Recorder
 from twisted_gantry.wire.reading import Quality, Value
 
 GOOD, FAILED, NOT_SUPPORTED = Quality.GOOD, Quality.GET_FAILED, Quality.NOT_SUPPORTED

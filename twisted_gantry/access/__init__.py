@@ -1,0 +1,1 @@
+"""Who may do what: passwords, secrets, roles. Knows neither the web nor the centre."""

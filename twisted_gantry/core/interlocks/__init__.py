@@ -1,0 +1,1 @@
+"""Interlocks: conditions on points that command a device without a person."""
