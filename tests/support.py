@@ -24,10 +24,10 @@ from twisted_gantry.core.interfaces import DeviceContext, ICallbackHost, IDevice
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.recorder import HOLD_INTERVALS, INTERVAL
 from twisted_gantry.core.site import Cabinet, Site
-from twisted_gantry.store import history_schema
-from twisted_gantry.store.history import SqliteHistory
+from twisted_gantry.store.history import schema as history_schema
+from twisted_gantry.store.history.sqlite import SqliteHistory
 from twisted_gantry.store.schema import MIGRATIONS
-from twisted_gantry.store.store import SqliteStore
+from twisted_gantry.store.sqlite import SqliteStore
 from twisted_gantry.store.writer import InlineWriter
 
 NOWHERE = IPv4Address("TCP", "127.0.0.1", 1)

@@ -18,8 +18,8 @@ from twisted_gantry.config import load_file
 from twisted_gantry.config_tables import ConfigError
 from twisted_gantry.core.interfaces import IUplink
 from twisted_gantry.service import Gantry, Options, makeService
-from twisted_gantry.store.history import open_history
-from twisted_gantry.store.store import open_store
+from twisted_gantry.store.history.sqlite import open_history
+from twisted_gantry.store.sqlite import open_store
 from twisted_gantry.tree import GantryTree
 from twisted_gantry.twin.twin import ON_FREE_PORTS, Twin, TwinSettings, build_twin
 

@@ -38,7 +38,7 @@ from twisted_gantry.net.listener import Listener
 from twisted_gantry.net.reactor_lag import ReactorLag
 from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.record import Recording
-from twisted_gantry.store.history import SqliteHistory, Upkeep
+from twisted_gantry.store.history.sqlite import SqliteHistory, Upkeep
 from twisted_gantry.uplinks.etc import etc_uplink
 from twisted_gantry.uplinks.fogslink import fogslink_uplink
 from twisted_gantry.web.callbacks import CallbackHost

@@ -32,8 +32,8 @@ from twisted_gantry.net.clock import make_monotonic
 from twisted_gantry.net.listener import CannotListen
 from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.store.database import Unusable
-from twisted_gantry.store.history import open_history
-from twisted_gantry.store.store import open_store
+from twisted_gantry.store.history.sqlite import open_history
+from twisted_gantry.store.sqlite import open_store
 from twisted_gantry.systemd import (
     HardExit,
     Watchdog,

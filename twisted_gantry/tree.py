@@ -26,7 +26,7 @@ from twisted_gantry.core.site import Site
 from twisted_gantry.net.listener import CannotListen
 from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.parts import CALLBACKS, Parts, Plan, Unmake
-from twisted_gantry.store.history import SqliteHistory
+from twisted_gantry.store.history.sqlite import SqliteHistory
 
 _log = Logger()
 

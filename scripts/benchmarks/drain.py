@@ -32,7 +32,7 @@ from twisted_gantry.core.points import Points
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.stored import Cap
-from twisted_gantry.store.store import SqliteStore, open_store
+from twisted_gantry.store.sqlite import SqliteStore, open_store
 from twisted_gantry.twin.faults import Faults
 from twisted_gantry.twin.fogslink import Cloud, CloudFactory
 from twisted_gantry.uplinks.fogslink import LAST_PACK, NAME, FogslinkSettings, fogslink_uplink

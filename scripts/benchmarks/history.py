@@ -25,12 +25,12 @@ from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure, on_reactor
 from twisted_gantry.core.history import Sample
 from twisted_gantry.core.recorder import HOLD_INTERVALS, INTERVAL
-from twisted_gantry.store import history_rollup
-from twisted_gantry.store import history_tiers as tiers
-from twisted_gantry.store.history import SqliteHistory, Upkeep, open_history
-from twisted_gantry.store.history_blocks import WHOLE, Entry, pack_entries
-from twisted_gantry.store.history_schema import FILE, open_database
-from twisted_gantry.store.history_tiers import DAY, HOUR, HOURS, MINUTE, QUARTER, RAW
+from twisted_gantry.store.history import rollup as history_rollup
+from twisted_gantry.store.history import tiers
+from twisted_gantry.store.history.blocks import WHOLE, Entry, pack_entries
+from twisted_gantry.store.history.schema import FILE, open_database
+from twisted_gantry.store.history.sqlite import SqliteHistory, Upkeep, open_history
+from twisted_gantry.store.history.tiers import DAY, HOUR, HOURS, MINUTE, QUARTER, RAW
 from twisted_gantry.store.writer import InlineWriter
 
 POINTS, PERIOD = 200, 10

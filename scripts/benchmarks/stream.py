@@ -28,8 +28,8 @@ from twisted_gantry.core.commands.door import CommandDoor
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.site import Site
 from twisted_gantry.net.http.server import Limits, bounded_site, with_backlog
-from twisted_gantry.store.history import open_history
-from twisted_gantry.store.store import open_store
+from twisted_gantry.store.history.sqlite import open_history
+from twisted_gantry.store.sqlite import open_store
 from twisted_gantry.web.stream import STALLED as STALLED_FOR
 from twisted_gantry.web.stream import Stream
 from twisted_gantry.web.web import web_resource

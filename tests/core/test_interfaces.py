@@ -13,7 +13,7 @@ from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, 
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices import bms, cabinet, cfos, computer, relay, upscard, upscard_http
-from twisted_gantry.store.store import SqliteStore
+from twisted_gantry.store.sqlite import SqliteStore
 from twisted_gantry.uplinks.etc import EtcSettings, etc_uplink
 
 _KINDS = {

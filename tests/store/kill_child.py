@@ -11,7 +11,7 @@ from pathlib import Path
 from twisted.internet.defer import Deferred
 
 from tests.store.material import PLENTY, Calls
-from twisted_gantry.store.store import open_store
+from twisted_gantry.store.sqlite import open_store
 
 # So many reports wait for the disk at any time.
 IN_FLIGHT = 20

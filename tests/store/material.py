@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from twisted_gantry.core.stored import Cap
 from twisted_gantry.store.schema import MIGRATIONS, open_database
-from twisted_gantry.store.store import SqliteStore
+from twisted_gantry.store.sqlite import SqliteStore
 from twisted_gantry.store.writer import InlineWriter, ThreadWriter
 
 _T = TypeVar("_T")

@@ -15,10 +15,11 @@ from twisted.internet.defer import CancelledError, Deferred
 from tests.store.material import PLENTY, Calls, failure_of, result_of
 from tests.support import memory_store
 from twisted_gantry.core.interfaces import CannotBackUp
-from twisted_gantry.store import backup, history_schema
+from twisted_gantry.store import backup
 from twisted_gantry.store.backup import COPY
+from twisted_gantry.store.history import schema as history_schema
 from twisted_gantry.store.schema import FILE
-from twisted_gantry.store.store import SqliteStore, open_store
+from twisted_gantry.store.sqlite import SqliteStore, open_store
 from twisted_gantry.uplinks.fogslink import LAST_PACK
 
 

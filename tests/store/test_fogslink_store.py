@@ -5,7 +5,7 @@ import pytest
 from tests.store.material import PLENTY, database, result_of
 from tests.support import memory_store
 from twisted_gantry.core.stored import Ledger
-from twisted_gantry.store.store import SqliteStore
+from twisted_gantry.store.sqlite import SqliteStore
 from twisted_gantry.store.writer import InlineWriter
 
 

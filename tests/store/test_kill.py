@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from tests.store.material import Calls, result_of
-from twisted_gantry.store.store import open_store
+from twisted_gantry.store.sqlite import open_store
 
 _ROOT = Path(__file__).parents[2]
 _ROUNDS = 4

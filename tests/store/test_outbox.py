@@ -12,7 +12,7 @@ from tests.store.material import PLENTY, database, result_of
 from tests.support import memory_store
 from twisted_gantry.core.stored import Cap, Ledger, Report
 from twisted_gantry.store import outbox
-from twisted_gantry.store.store import SqliteStore
+from twisted_gantry.store.sqlite import SqliteStore
 
 
 class Box:

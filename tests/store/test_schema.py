@@ -17,7 +17,7 @@ from tests.store.material import PLENTY, Calls, result_of
 from twisted_gantry.store import outbox
 from twisted_gantry.store.database import Unusable
 from twisted_gantry.store.schema import FILE, LOCK, MIGRATIONS, lock, open_database
-from twisted_gantry.store.store import SqliteStore, open_store
+from twisted_gantry.store.sqlite import SqliteStore, open_store
 
 # A database as the first version of the program wrote it, with a row in each table.
 VERSION_1 = """

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from tests.store.material import PATIENCE, PLENTY, Calls, failure_of, file_store, result_of
 from twisted_gantry.store.schema import open_database
-from twisted_gantry.store.store import SqliteStore
+from twisted_gantry.store.sqlite import SqliteStore
 from twisted_gantry.store.writer import MAX_GROUP, Closed, InlineWriter, ThreadWriter, Writer
 
 

@@ -33,9 +33,9 @@ from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import Cap
 from twisted_gantry.net.http.server import Limits, bounded_site
-from twisted_gantry.store.history import SqliteHistory
+from twisted_gantry.store.history.sqlite import SqliteHistory
 from twisted_gantry.store.schema import MIGRATIONS
-from twisted_gantry.store.store import SqliteStore
+from twisted_gantry.store.sqlite import SqliteStore
 from twisted_gantry.store.writer import InlineWriter
 from twisted_gantry.web.web import web_resource
 

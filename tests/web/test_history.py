@@ -14,8 +14,8 @@ from twisted.web.server import Request
 from tests.web.small_site import START, Client, SmallSite, now_of
 from twisted_gantry.core.history import Sample, Series
 from twisted_gantry.net.http.json import handle_errors, respond
-from twisted_gantry.store.history import SqliteHistory
-from twisted_gantry.store.history_schema import MIGRATIONS
+from twisted_gantry.store.history.schema import MIGRATIONS
+from twisted_gantry.store.history.sqlite import SqliteHistory
 from twisted_gantry.store.writer import InlineWriter
 from twisted_gantry.web.history import HistoryView, length_of, time_of
 from twisted_gantry.web.shapes import times_in

@@ -24,7 +24,7 @@ from twisted_gantry.core.commands.types import Argument, CommandResult, CommandT
 from twisted_gantry.core.interfaces import IDevice
 from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import AuditEntry
-from twisted_gantry.store.store import SqliteStore
+from twisted_gantry.store.sqlite import SqliteStore
 from twisted_gantry.store.writer import InlineWriter
 
 SECRET = "hunter2-secret"

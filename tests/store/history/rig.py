@@ -5,9 +5,9 @@ from typing import Any
 
 from tests.store.material import result_of
 from twisted_gantry.core.history import Sample
-from twisted_gantry.store.history import SqliteHistory
-from twisted_gantry.store.history_rollup import GRACE
-from twisted_gantry.store.history_schema import MIGRATIONS
+from twisted_gantry.store.history.rollup import GRACE
+from twisted_gantry.store.history.schema import MIGRATIONS
+from twisted_gantry.store.history.sqlite import SqliteHistory
 from twisted_gantry.store.writer import InlineWriter
 
 DAY0 = 1_699_920_000.0

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twisted_gantry.store.history_blocks import (
+from twisted_gantry.store.history.blocks import (
     WHOLE,
     Entry,
     pack_entries,

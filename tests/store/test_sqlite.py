@@ -21,7 +21,7 @@ from tests.support import memory_store
 from twisted_gantry.core.interfaces import IStore
 from twisted_gantry.core.stored import AuditEntry, StoredCard
 from twisted_gantry.store.schema import LOCK
-from twisted_gantry.store.store import SqliteStore, open_store
+from twisted_gantry.store.sqlite import SqliteStore, open_store
 from twisted_gantry.store.writer import InlineWriter
 
 
@@ -153,7 +153,7 @@ def test_the_newest_entries_come_first(store: SqliteStore) -> None:
 
 def test_the_audit_is_bounded(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over the bound, the oldest entries go."""
-    monkeypatch.setattr("twisted_gantry.store.store.MAX_AUDIT", 5)
+    monkeypatch.setattr("twisted_gantry.store.sqlite.MAX_AUDIT", 5)
     for number in range(12):
         result_of(store.begin_command(_entry(number)))
     assert [each.id for each in result_of(store.audit(100))] == [

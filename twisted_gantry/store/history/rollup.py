@@ -11,8 +11,8 @@ from math import nan
 
 from twisted.logger import Logger
 
-from twisted_gantry.store import history_tiers as tiers
-from twisted_gantry.store.history_blocks import (
+from twisted_gantry.store.history import tiers
+from twisted_gantry.store.history.blocks import (
     WHOLE,
     Entry,
     Samples,
@@ -20,8 +20,8 @@ from twisted_gantry.store.history_blocks import (
     pack_samples,
     unpack_entries,
 )
-from twisted_gantry.store.history_buckets import Buckets
-from twisted_gantry.store.history_tiers import DAY, HOUR, HOURS, MINUTE, QUARTER, RAW
+from twisted_gantry.store.history.buckets import Buckets
+from twisted_gantry.store.history.tiers import DAY, HOUR, HOURS, MINUTE, QUARTER, RAW
 
 _log = Logger()
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.store.history_rig import DAY0, Rig
+from tests.store.history.rig import DAY0, Rig
 from tests.store.material import result_of
 from twisted_gantry.core.history import Bucket, Sample
-from twisted_gantry.store import history_rollup
+from twisted_gantry.store.history import rollup as history_rollup
 
 HOUR, DAY = 3600, 86_400
 FIRST_HOUR, FIRST_DAY = int(DAY0) // HOUR, int(DAY0) // DAY

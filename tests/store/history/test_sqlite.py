@@ -9,12 +9,12 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
-from tests.store.history_rig import DAY0, HOLD, Rig
+from tests.store.history.rig import DAY0, HOLD, Rig
 from tests.store.material import Calls, failure_of, result_of
 from twisted_gantry.core.history import IHistory, Sample
-from twisted_gantry.store.history import BUSY_PAUSE, IDLE_PAUSE, Upkeep, open_history
-from twisted_gantry.store.history_query import MOST_BUCKETS, fitting_step
-from twisted_gantry.store.history_schema import FILE, SUSPECT
+from twisted_gantry.store.history.query import MOST_BUCKETS, fitting_step
+from twisted_gantry.store.history.schema import FILE, SUSPECT
+from twisted_gantry.store.history.sqlite import BUSY_PAUSE, IDLE_PAUSE, Upkeep, open_history
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_gantry.core.history import IHistory, Sample, Series
-from twisted_gantry.store import history_rollup
 from twisted_gantry.store.database import Found
-from twisted_gantry.store.history_query import Query, fitting_step
-from twisted_gantry.store.history_schema import MAX_POINTS, open_database, suspect
+from twisted_gantry.store.history import rollup as history_rollup
+from twisted_gantry.store.history.query import Query, fitting_step
+from twisted_gantry.store.history.schema import MAX_POINTS, open_database, suspect
 from twisted_gantry.store.writer import ThreadWriter, Writer
 
 _T = TypeVar("_T")

@@ -7,11 +7,11 @@ the coarser. All times are whole milliseconds.
 import sqlite3
 from math import nan
 
-from twisted_gantry.store import history_tiers as tiers
-from twisted_gantry.store.history_blocks import NO_SAMPLES, Samples
-from twisted_gantry.store.history_buckets import Buckets
-from twisted_gantry.store.history_rollup import carried, merge_entries
-from twisted_gantry.store.history_tiers import DAY, HOUR, HOURS, MINUTE, QUARTER, RAW
+from twisted_gantry.store.history import tiers
+from twisted_gantry.store.history.blocks import NO_SAMPLES, Samples
+from twisted_gantry.store.history.buckets import Buckets
+from twisted_gantry.store.history.rollup import carried, merge_entries
+from twisted_gantry.store.history.tiers import DAY, HOUR, HOURS, MINUTE, QUARTER, RAW
 
 MOST_BUCKETS = 2_000
 

@@ -6,7 +6,7 @@ from itertools import chain
 
 from twisted.logger import Logger
 
-from twisted_gantry.store.history_blocks import NO_SAMPLES, Samples, unpack_samples
+from twisted_gantry.store.history.blocks import NO_SAMPLES, Samples, unpack_samples
 
 _log = Logger()
 

@@ -14,9 +14,10 @@ from twisted_gantry.core.commands.types import Outcome
 from twisted_gantry.core.interfaces import CannotBackUp, IStore
 from twisted_gantry.core.latency import Latency
 from twisted_gantry.core.stored import AuditEntry, Cap, Ledger, Report, StoredCard
-from twisted_gantry.store import history_schema, outbox
+from twisted_gantry.store import outbox
 from twisted_gantry.store.backup import Backups
 from twisted_gantry.store.database import Found, Unusable
+from twisted_gantry.store.history import schema as history_schema
 from twisted_gantry.store.schema import FILE, ended_unclean, lock, open_database
 from twisted_gantry.store.writer import ThreadWriter, Writer
 
