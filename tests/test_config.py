@@ -25,7 +25,7 @@ from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Cabinet
 from twisted_gantry.demo import DEMO
 from twisted_gantry.devices.computer import ComputerSettings
-from twisted_gantry.devices.upscard import UpsCardSettings
+from twisted_gantry.devices.upscard.driver import UpsCardSettings
 
 SECRET = "hunter2-secret"
 GANTRY = '[gantry]\nid = "G000211001002110010"\n'

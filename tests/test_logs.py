@@ -126,10 +126,10 @@ def test_levels() -> None:
     client = log.named("twisted.application._client_service._Core")
     client.info("Scheduling retry")
     client.warn("odd")
-    log.named("twisted_gantry.devices.upscard").debug("a frame")
+    log.named("twisted_gantry.devices.upscard.driver").debug("a frame")
     assert log.lines == ["odd"]
     log.levels.set({"twisted_gantry.devices": "debug", "": "error", "twisted.application": "info"})
-    log.named("twisted_gantry.devices.upscard").debug("a frame")
+    log.named("twisted_gantry.devices.upscard.driver").debug("a frame")
     log.named("twisted_gantry.uplinks.etc").warn("not now")
     log.named("twisted_gantry.uplinks.etc").error("this")
     assert log.lines == ["odd", "a frame", "this"]

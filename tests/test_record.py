@@ -17,10 +17,10 @@ from twisted.internet.defer import Deferred
 
 from tests.support import TestClock, fired, in_no_thread
 from twisted_gantry.core.secret import Secret
-from twisted_gantry.devices.bms import BmsSettings
-from twisted_gantry.devices.cfos import CfosSettings
-from twisted_gantry.devices.upscard import UpsCardSettings
-from twisted_gantry.devices.upscard_http import UpsCardHttpSettings
+from twisted_gantry.devices.bms.driver import BmsSettings
+from twisted_gantry.devices.cfos.driver import CfosSettings
+from twisted_gantry.devices.upscard.driver import UpsCardSettings
+from twisted_gantry.devices.upscard.http import UpsCardHttpSettings
 from twisted_gantry.net.http.client import Answer
 from twisted_gantry.net.record import Header, Line, read_recording
 from twisted_gantry.record import Recording, RecordSettings, Tap, identifiers_of, secrets_of

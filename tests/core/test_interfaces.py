@@ -12,7 +12,13 @@ from twisted_gantry.core.commands.types import CommandType
 from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, IStore, IUplink
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.secret import Secret
-from twisted_gantry.devices import bms, cabinet, cfos, computer, relay, upscard, upscard_http
+from twisted_gantry.devices import computer
+from twisted_gantry.devices.bms import driver as bms
+from twisted_gantry.devices.cabinet import driver as cabinet
+from twisted_gantry.devices.cfos import driver as cfos
+from twisted_gantry.devices.relay import driver as relay
+from twisted_gantry.devices.upscard import driver as upscard
+from twisted_gantry.devices.upscard import http as upscard_http
 from twisted_gantry.store.sqlite import SqliteStore
 from twisted_gantry.uplinks.etc import EtcSettings, etc_uplink
 

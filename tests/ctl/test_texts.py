@@ -9,7 +9,7 @@ import pytest
 from twisted_gantry import ctl
 from twisted_gantry.ctl.errors import Trouble
 from twisted_gantry.ctl.texts import TEXTS, WORDS, Texts, preferred
-from twisted_gantry.devices.upscard_points import LABELS
+from twisted_gantry.devices.upscard.points import LABELS
 from twisted_gantry.wire.upscard.values import LIVE_UNITS, RATED_UNITS, STATUS_NAMES
 
 SOURCES = sorted(Path(str(ctl.__file__)).parent.glob("*.py"))

@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.threads import deferToThread
 from twisted.web.resource import Resource
 
-from tests.devices.cfos_rig import Rig
+from tests.devices.cfos.rig import Rig
 from tests.twin.cfos_bench import PIN, Bench, basic
 from twisted_gantry.core.commands.types import Outcome
 from twisted_gantry.twin.cfos import ADMIN_PASSWORD, PowerBrain

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 
-from tests.devices.upscard_rigs import client_to
+from tests.devices.upscard.rigs import client_to
 from tests.support import MemoryNetwork, TestClock, fired
 from tests.twin.cabinet_bench import Bench, Wire
 from tests.twin.helpers import AUTH, GANTRY_ID, Http, http, report

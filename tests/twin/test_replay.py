@@ -14,21 +14,21 @@ from twisted.internet.task import LoopingCall
 from twisted.web.resource import Resource
 from zope.interface import implementer
 
-from tests.devices.upscard_rigs import CALLBACK, URL, Networks, client_to
+from tests.devices.upscard.rigs import CALLBACK, URL, Networks, client_to
 from tests.net.memory import Connection
 from tests.support import Bench, MemoryNetwork, TestClock, in_no_thread
 from tests.twin.helpers import http
 from twisted_gantry.core.interfaces import ICallbackHost
 from twisted_gantry.core.secret import Secret
-from twisted_gantry.devices.bms import Bms, BmsSettings
-from twisted_gantry.devices.bms_ems import EmsClient
-from twisted_gantry.devices.cabinet import CabinetSettings, SmartCabinet
-from twisted_gantry.devices.cabinet_channel import CabinetChannel
-from twisted_gantry.devices.cfos import Cfos, CfosSettings
-from twisted_gantry.devices.cfos_channel import CfosChannel, Credentials
-from twisted_gantry.devices.upscard import UpsCard, UpsCardSettings
-from twisted_gantry.devices.upscard_http import HttpLink, UpsCardHttpSettings
-from twisted_gantry.devices.upscard_tcp import TcpLink
+from twisted_gantry.devices.bms.driver import Bms, BmsSettings
+from twisted_gantry.devices.bms.ems import EmsClient
+from twisted_gantry.devices.cabinet.channel import CabinetChannel
+from twisted_gantry.devices.cabinet.driver import CabinetSettings, SmartCabinet
+from twisted_gantry.devices.cfos.channel import CfosChannel, Credentials
+from twisted_gantry.devices.cfos.driver import Cfos, CfosSettings
+from twisted_gantry.devices.upscard.driver import UpsCard, UpsCardSettings
+from twisted_gantry.devices.upscard.http import HttpLink, UpsCardHttpSettings
+from twisted_gantry.devices.upscard.tcp import TcpLink
 from twisted_gantry.net.http.client import Answer, BoundedClient
 from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.net.record import FORMAT, BrokenRecording, Header, Line

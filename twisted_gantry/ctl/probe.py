@@ -17,7 +17,7 @@ from twisted_gantry.ctl.errors import Exit, Trouble
 from twisted_gantry.ctl.helptext import Command as HelpedCommand
 from twisted_gantry.ctl.render import Column, plain, scalar, table, word
 from twisted_gantry.ctl.session import Session, json_option, pass_session, read_secret
-from twisted_gantry.devices.upscard_points import LABELS
+from twisted_gantry.devices.upscard.points import LABELS
 from twisted_gantry.wire.errors import FrameTooLong, WireError
 from twisted_gantry.wire.frames import ObjectFramer
 from twisted_gantry.wire.upscard.messages import (

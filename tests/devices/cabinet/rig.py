@@ -1,0 +1,217 @@
+"""A driver of a cabinet, and a cabinet that a test scripts, over HTTP in memory on a Clock."""
+
+import copy
+import io
+from collections.abc import Callable
+from typing import Any
+
+from treq.testing import StubTreq
+from twisted.internet.defer import Deferred, ensureDeferred, fail, succeed
+from twisted.internet.error import ConnectionRefusedError as Refused
+from twisted.logger import globalLogPublisher, textFileLogObserver
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from tests.support import Bench, TestClock, fired
+from tests.wire.material import document
+from twisted_gantry.core.commands import door as commands
+from twisted_gantry.core.commands.types import CommandResult
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.devices.cabinet.channel import CabinetChannel
+from twisted_gantry.devices.cabinet.driver import DEADLINE, CabinetSettings, SmartCabinet
+from twisted_gantry.net.http.client import BoundedClient
+from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.commands import Cmd, Control, decode_control
+from twisted_gantry.wire.json import as_text, loads
+
+AUTH = "hunter2-code"
+URL = "http://cabinet.test:3699/remotecontrol.do"
+SAMPLE: dict[str, Any] = as_text(loads(document("etc-3.1.3")))["cabinetStatus"]
+
+
+def report(**changes: Any) -> dict[str, Any]:
+    """Return the document's example of an upload, with other fields in its groups.
+
+    A dictionary changes fields of an object, or of the first row of an array; anything else
+    replaces the group.
+    """
+    fields = copy.deepcopy(SAMPLE)
+    for group, change in changes.items():
+        if isinstance(change, dict):
+            rows = fields[group] if isinstance(fields[group], list) else [fields[group]]
+            rows[0].update(change)
+        else:
+            fields[group] = change
+    return fields
+
+
+class Wire:
+    """Treqs that reach resources in memory, by host. Those in `unreachable` refuse connections."""
+
+    def __init__(self, clock: TestClock) -> None:
+        self.unreachable: set[str] = set()
+        self._stubs: dict[str, Any] = {}
+        self._sent = self._flushed = 0
+        network: Any = self
+        clock.network = network
+
+    def serve(self, host: str, resource: Any) -> None:
+        """Let `resource` answer for a host."""
+        self._stubs[host] = StubTreq(resource)
+
+    def request(self, method: str, url: str, **more: Any) -> Deferred[Any]:
+        """Send a request; the resource has it at once."""
+        self._sent += 1
+        host = url.split("/")[2].split(":")[0]
+        if host in self.unreachable or host not in self._stubs:
+            return fail(Refused("refused by the test"))
+        response: Deferred[Any] = self._stubs[host].request(method, url, **more)
+        return response
+
+    def flush(self) -> bool:
+        """Deliver answers; True if that brought another request."""
+        for stub in self._stubs.values():
+            stub.flush()
+        before, self._flushed = self._flushed, self._sent
+        return self._flushed > before
+
+
+class FakeCabinet(Resource):
+    """A cabinet that checks what it is told as the document has it, and answers as it is set.
+
+    `answer` and `updated` are for commands and for `updateNow`: a code, a status and a body, or
+    None for no answer. With `uploads` it reports after each `updateNow` that it takes.
+    """
+
+    isLeaf = True
+
+    def __init__(self, clock: TestClock) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.answer: Any = etc.Code.SUCCESS
+        self.updated: Any = etc.Code.SUCCESS
+        self.uploads = True
+        self.msg = ""
+        self.upload: Callable[[], None] = lambda: None
+        self.told: list[tuple[float, Control]] = []
+        self.bodies: list[bytes] = []
+        self.refused: list[str] = []
+        self._clock = clock
+
+    def render_POST(self, request: Request) -> Any:
+        """Take a command."""
+        assert request.content is not None
+        body = request.content.read()
+        headers = {
+            name.decode().lower(): values[-1].decode()
+            for name, values in request.requestHeaders.getAllRawHeaders()
+        }
+        try:
+            taken = etc.check_request(
+                body,
+                headers,
+                auth=AUTH,
+                methods=etc.REMOTE_CONTROL,
+                gantry_id="G000211001002110010",
+                now=self._clock.now(),
+                skew=300.0,
+            )
+        except etc.Refused as refused:
+            self.refused.append(str(refused))
+            return etc.answer(refused.code).encode()
+        control = decode_control(taken.fields, cabinet=True)
+        self.told.append((self._clock.seconds(), control))
+        self.bodies.append(body)
+        how = self.updated if control.update_now else self.answer
+        if control.update_now and self.uploads and how is etc.Code.SUCCESS:
+            self._clock.callLater(0.2, self.upload)
+        if how is None:
+            request.notifyFinish().addErrback(lambda _: None)
+            return NOT_DONE_YET
+        if isinstance(how, tuple):
+            request.setResponseCode(how[0])
+            return how[1]
+        if isinstance(how, etc.Code):
+            return etc.answer(how, msg=self.msg).encode()
+        return etc.Answer(how, self.msg).encode()
+
+    def asked(self) -> list[float]:
+        """Return when it was asked to report."""
+        return [at for at, control in self.told if control.update_now]
+
+    def commands(self) -> list[tuple[Cmd, str | None, dict[str, str]]]:
+        """Return what else it was told."""
+        given = [control.command for _, control in self.told if control.command is not None]
+        return [(each.cmd, each.cabinet_id, each.fields) for each in given]
+
+
+class Rig:
+    """A driver named `cab1` on a cabinet."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.bench = Bench()
+        self.clock = self.bench.clock
+        self.wire = Wire(self.clock)
+        self.cabinet = FakeCabinet(self.clock)
+        self.cabinet.upload = self.upload
+        self.wire.serve("cabinet.test", self.cabinet)
+        self.closed = 0
+        given = CabinetSettings(url=URL, auth=Secret(AUTH), **settings)
+        stub: Any = self.wire
+        client = BoundedClient(stub, self.clock, deadline=DEADLINE)
+        gantry_id = given.gantry_id or self.bench.context.gantry_id
+        channel = CabinetChannel(URL, given.auth, gantry_id, client, self.clock.now)
+        self.device = SmartCabinet("cab1", given, self.bench.context, channel, self._close)
+        self.bench.add(self.device)
+        self.report = report()
+        self.clock_good = True
+        self.log = io.StringIO()
+        self._observer = textFileLogObserver(self.log)
+        globalLogPublisher.addObserver(self._observer)
+
+    def _close(self) -> Deferred[None]:
+        self.closed += 1
+        return succeed(None)
+
+    def start(self, seconds: float = 1.0) -> None:
+        """Start the driver, and let some time pass."""
+        self.device.startService()
+        self.clock.run(seconds)
+
+    def stop(self) -> None:
+        """Stop, and see that no timer is left."""
+        globalLogPublisher.removeObserver(self._observer)
+        if self.device.running:
+            self.device.stopService()
+        self.cabinet.upload = lambda: None
+        self.bench.alarms.stop()
+        self.clock.run(1.0, 0.5)
+        assert self.clock.getDelayedCalls() == []
+
+    def upload(self, **changes: Any) -> None:
+        """Upload at once; with `changes`, what is uploaded from now on."""
+        if changes:
+            self.report = report(**changes)
+        self.device.uploaded(copy.deepcopy(self.report), clock_good=self.clock_good)
+
+    def do(self, command: str, seconds: float = 11.0, **args: Any) -> CommandResult:
+        """Ask for a command through the door, let time pass, and return its outcome."""
+        door = self.bench.door
+        request = commands.Request("cab1", command, args, "test", door.new_id())
+        ended = fired(ensureDeferred(door.run(request)))
+        self.clock.run(seconds)
+        [result] = ended
+        assert isinstance(result, CommandResult)
+        return result
+
+    @property
+    def state(self) -> str:
+        """The state of the device."""
+        return self.device.status.state.value
+
+    def good(self, name: str) -> Any:
+        """Return the value of a point that is good, else its quality."""
+        return self.bench.good(f"cab1.{name}")
+
+    def raised(self) -> set[str]:
+        """Return the raised alarms, without the device's name."""
+        return {name.removeprefix("cab1.") for name in self.bench.raised()}

@@ -1,0 +1,1 @@
+"""A battery storage system behind the EMS API."""

@@ -1,0 +1,216 @@
+"""What a battery can be told through its EMS, done: a contactor moves, or nobody says that it did.
+
+Decisions: `bms.md`, "A contactor is dangerous": a POST is never repeated, and what became of it is
+what a synchronised status shows.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
+from twisted_gantry.devices.bms.ems import TROUBLE, UNCLEAR, EmsClient
+from twisted_gantry.wire.bms import Command, OperatingStatus, Refused, Status
+
+_log = Logger()
+
+# Seconds between two looks at what a command did.
+LOOK_PAUSE = 1.0
+
+_FORCE: Mapping[str, Argument] = MappingProxyType({"force": Argument(bool, required=False)})
+_NONE: Mapping[str, Argument] = MappingProxyType({})
+
+COMMANDS: Mapping[str, CommandType] = MappingProxyType(
+    {
+        "reset-fault": CommandType(_NONE, "reset the fault", "故障复位"),
+        "close-contactor": CommandType(
+            _FORCE, "close the contactor", "接触器闭合", about="contactor"
+        ),
+        "open-contactor": CommandType(
+            _FORCE, "open the contactor", "接触器断开", about="contactor"
+        ),
+        "sync": CommandType(_NONE, "synchronise the status", "同步状态"),
+    }
+)
+
+
+def _reset(status: Status) -> bool:
+    return status.alarm_status == 0
+
+
+def _closed(status: Status) -> bool:
+    return status.operating_status.contactor_closed
+
+
+def _opened(status: Status) -> bool:
+    return not status.operating_status.contactor_closed
+
+
+def _against_closing(status: Status) -> bool:
+    return status.alarm_status > 0
+
+
+def _against_opening(status: Status) -> bool:
+    flowing = {OperatingStatus.CHARGING, OperatingStatus.DISCHARGING}
+    return status.operating_status in flowing
+
+
+def _nothing_against(_: Status) -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class _Action:
+    """A command: when it is done, and when it must not be."""
+
+    command: Command
+    done: Callable[[Status], bool]
+    against: Callable[[Status], bool]
+
+
+_ACTIONS: Mapping[str, _Action] = {
+    "reset-fault": _Action(Command.RESET_FAULT, _reset, _nothing_against),
+    "close-contactor": _Action(Command.CLOSE_CONTACTOR, _closed, _against_closing),
+    "open-contactor": _Action(Command.OPEN_CONTACTOR, _opened, _against_opening),
+}
+
+
+@dataclass
+class _Attempt:
+    """One command that is being done."""
+
+    action: _Action
+    force: bool
+    sent: bool = False
+    told: bool = False
+    seen: Status | None = None
+    lost: str = ""
+    """Why the command was not answered."""
+    trouble: str = ""
+    """Why the last look showed nothing."""
+
+    def is_over(self) -> bool:
+        """Tell whether whoever asked has been told how it ended: nothing more may be sent."""
+        return self.told
+
+    def ended(self, result: Outcome, detail: str) -> CommandResult:
+        """Return the outcome, with what was seen last."""
+        value = None if self.seen is None else self.seen.operating_status.text
+        return CommandResult(result, detail, value)
+
+    def given_up(self, why: str) -> CommandResult:
+        """Return the outcome of an attempt whose time is over."""
+        if not self.sent:
+            return self.ended(Outcome.FAILED, f"not sent: {why}")
+        lost = f"; its answer was lost: {self.lost}" if self.lost else ""
+        seen = "nothing was seen since" if self.seen is None else f"last seen: {self.seen}"
+        trouble = f" ({self.trouble})" if self.trouble else ""
+        detail = f"{why}{lost}; {seen}{trouble}; it may still be done"
+        return self.ended(Outcome.TIMEOUT, detail)
+
+
+class BmsCommands:
+    """Executes commands. `look` synchronises, then returns the status, or raises one of TROUBLE.
+
+    `deadline` is the seconds that a command has, from its beginning to the proof that it was done.
+    """
+
+    def __init__(
+        self,
+        ems: EmsClient,
+        look: Callable[[], Awaitable[Status]],
+        clock: IReactorTime,
+        deadline: float,
+    ) -> None:
+        self._ems, self._look, self._clock, self._deadline = ems, look, clock, deadline
+
+    async def execute(self, command: str, args: Mapping[str, Any]) -> CommandResult:
+        """Do a command whose arguments were checked; cancelled, it ends at once."""
+        if command == "sync":
+            return await self._sync()
+        attempt = _Attempt(_ACTIONS[command], args.get("force") is True)
+        began = self._clock.seconds()
+        try:
+            return await self._bounded(attempt)
+        except CancelledError:
+            return attempt.given_up(f"not proved done within {self._clock.seconds() - began:.0f} s")
+
+    async def _sync(self) -> CommandResult:
+        try:
+            status = await self._look()
+        except Refused as refused:
+            return CommandResult(Outcome.FAILED, f"the EMS answers {refused}")
+        except UNCLEAR as error:
+            return CommandResult(Outcome.TIMEOUT, str(error))
+        return CommandResult(Outcome.DONE, str(status), status.operating_status.text)
+
+    def _bounded(self, attempt: _Attempt) -> Deferred[CommandResult]:
+        """Make the attempt; fails with CancelledError at the deadline, or when it is cancelled."""
+
+        def give_up(_: object) -> None:
+            # A call that is cut off may end with any error: `told` keeps it from looking on.
+            end()
+            doing.cancel()
+
+        def end() -> None:
+            attempt.told = True
+            if late.active():
+                late.cancel()
+
+        def ended(result: CommandResult | Failure) -> None:
+            if not attempt.is_over():
+                end()
+                bounded.callback(result)
+            elif isinstance(result, Failure) and not result.check(CancelledError):
+                _log.failure("a command failed after its end", failure=result)
+
+        bounded: Deferred[CommandResult] = Deferred(give_up)
+        late = self._clock.callLater(self._deadline, bounded.cancel)
+        doing = ensureDeferred(self._do(attempt))
+        doing.addBoth(ended)
+        return bounded
+
+    async def _do(self, attempt: _Attempt) -> CommandResult:
+        action = attempt.action
+        if not attempt.force:
+            try:
+                attempt.seen = await self._look()
+            except TROUBLE as error:
+                return attempt.ended(Outcome.FAILED, f"not sent, the status is not known: {error}")
+            if action.against(attempt.seen):
+                return attempt.ended(
+                    Outcome.REFUSED, f"the battery is {attempt.seen}; force does it all the same"
+                )
+        if attempt.is_over():
+            return attempt.given_up("its time was over")
+        attempt.sent, attempt.seen = True, None
+        try:
+            await self._ems.send(action.command)
+        except Refused as refused:
+            return attempt.ended(Outcome.FAILED, f"the EMS answers {refused}")
+        except UNCLEAR as error:
+            attempt.lost = str(error) if not attempt.is_over() else ""
+        return await self._prove(attempt)
+
+    async def _prove(self, attempt: _Attempt) -> CommandResult:
+        """Look until the command shows; the deadline ends it otherwise."""
+        while not attempt.is_over():
+            try:
+                attempt.seen = await self._look()
+            except TROUBLE as error:
+                if attempt.is_over():
+                    break
+                attempt.trouble = str(error)
+            else:
+                attempt.trouble = ""
+                if attempt.action.done(attempt.seen):
+                    return attempt.ended(Outcome.DONE, str(attempt.seen))
+            await deferLater(self._clock, LOOK_PAUSE)
+        return attempt.given_up("its time was over")

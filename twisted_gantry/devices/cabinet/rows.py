@@ -1,0 +1,116 @@
+"""The rows of a cabinet as they come and go, and the lightning that strikes between uploads."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from twisted_gantry.core.points import Points
+from twisted_gantry.devices.cabinet.points import group_points
+from twisted_gantry.wire.etc.uploads import CabinetUpload, GroupUpload, Readings
+from twisted_gantry.wire.reading import Quality, Value
+
+Measured = tuple[Value, Quality]
+
+# Uploads in a row that must lack a row before its points go: a list that is cut short once is no
+# reason to lose them.
+MISSING_UPLOADS = 3
+# Stands for the rows of a group that was never told: that there are none, nobody said.
+_UNTOLD_ROW = "1"
+
+
+@dataclass
+class _Known:
+    """A row whose points there are, by their names."""
+
+    names: tuple[str, ...]
+    missing: int = 0
+
+
+class Rows:
+    """Declares and retracts the points of rows, and turns each upload into an update of points."""
+
+    def __init__(self, device: str, points: Points) -> None:
+        self._device, self._points = device, points
+        self._known: dict[str, dict[str, _Known]] = {}
+
+    def present(self, group: str) -> Collection[str]:
+        """Return the ids of the rows of a group."""
+        return self._known.get(group, {}).keys()
+
+    def names(self) -> list[str]:
+        """Return the points of all rows, without the device's name."""
+        return [
+            name for rows in self._known.values() for known in rows.values() for name in known.names
+        ]
+
+    def take(self, upload: CabinetUpload) -> dict[str, Measured]:
+        """Return what an upload brings to the points of the groups."""
+        update: dict[str, Measured] = {}
+        for name, group in upload.groups.items():
+            if "" in group.rows:
+                update |= _measured(name, group.rows[""])
+            else:
+                update |= self._take_rows(name, group)
+        return update
+
+    def _take_rows(self, name: str, group: GroupUpload) -> dict[str, Measured]:
+        known = self._known.setdefault(name, {})
+        update: dict[str, Measured] = {}
+        if group.untold is None:
+            update |= self._count_missing(name, known.keys() - group.rows.keys())
+        else:  # it does not say that there are none
+            if not known and group.untold is not Quality.NOT_SUPPORTED:
+                # It goes with the first upload that tells of others.
+                known[_UNTOLD_ROW] = self._declare(name, _UNTOLD_ROW, missing=MISSING_UPLOADS)
+            for row in known.values():
+                update |= dict.fromkeys(row.names, (None, group.untold))
+        for which, readings in group.rows.items():
+            if which not in known:
+                known[which] = self._declare(name, which)
+            known[which].missing = 0
+            update |= _measured(f"{name}.{which}", readings)
+        return update
+
+    def _declare(self, group: str, which: str, *, missing: int = 0) -> _Known:
+        types = group_points(group, which)
+        self._points.declare(self._device, types)
+        return _Known(tuple(each.name for each in types), missing)
+
+    def _count_missing(self, name: str, lacking: Iterable[str]) -> dict[str, Measured]:
+        update: dict[str, Measured] = {}
+        for which in lacking:
+            row = self._known[name][which]
+            row.missing += 1
+            if row.missing >= MISSING_UPLOADS:
+                self._points.retract(self._device, row.names)
+                del self._known[name][which]
+            else:
+                update |= dict.fromkeys(row.names, (None, Quality.GET_FAILED))
+        return update
+
+
+def _measured(prefix: str, readings: Readings) -> dict[str, Measured]:
+    return {f"{prefix}.{name}": (each.value, each.quality) for name, each in readings.items()}
+
+
+class Strikes:
+    """Watches the counters of the surge arresters: one that rises is a strike.
+
+    One that falls is an arrester that was restarted or replaced (`etc-gantry.md`, "Delivery").
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+
+    def take(self, upload: CabinetUpload, present: Collection[str]) -> Measured:
+        """Return whether lightning struck since the upload before; `present` are the rows."""
+        struck, told, untold = False, False, Quality.NO_DATA
+        for which, readings in upload.groups["thunder_spd"].rows.items():
+            count = readings["lightning_count"].value
+            if isinstance(count, int):
+                told = True
+                struck = struck or count > self._last.get(which, count)
+                self._last[which] = count
+            else:
+                untold = readings["lightning_count"].quality
+        self._last = {which: count for which, count in self._last.items() if which in present}
+        return (struck, Quality.GOOD) if told else (None, untold)

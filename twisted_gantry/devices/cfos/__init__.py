@@ -1,0 +1,1 @@
+"""A cFos Power Brain with its EVSEs and meters, over `/cnf`."""

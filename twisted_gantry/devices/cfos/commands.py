@@ -1,0 +1,379 @@
+"""What a cFos Charging Manager can be told, done.
+
+Decisions: `cfos.md`: any answer to a write but "ok" is a failure; what is lost is not repeated;
+what cannot be taken back needs `force`; a write that wears the flash is not repeated in a loop.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from twisted.internet.interfaces import IReactorTime
+
+from twisted_gantry.core.commands.types import CommandResult, Outcome
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.devices.cfos.channel import CfosChannel, WrongStatus
+from twisted_gantry.devices.cfos.command_types import COMMANDS
+from twisted_gantry.net.http.client import NoAnswer, NotConnected
+from twisted_gantry.wire.cfos.calls import (
+    DEVICE_ID,
+    FLAGS,
+    Call,
+    DisablePolicy,
+    Refused,
+    call,
+    decode,
+    decode_control,
+    evse_feed,
+    expect_number,
+    expect_ok,
+    meter_feed,
+    modbus,
+    words,
+)
+from twisted_gantry.wire.cfos.modbus import (
+    Write,
+    decode_read,
+    parse_read,
+    parse_write,
+    plan_write,
+)
+from twisted_gantry.wire.cfos.registers import registers_of
+from twisted_gantry.wire.cfos.users import MASKED, masked, user
+from twisted_gantry.wire.errors import BadMessage, CannotEncode, WireError
+from twisted_gantry.wire.reading import Value
+
+__all__ = ["COMMANDS", "ManagerCommands"]
+
+# Seconds in which a register that wears the flash is not written again: at that pace its 100,000
+# writes last for months, and whoever writes in a loop learns of it.
+WEAR_PAUSE = 60.0
+# Characters of JSON in one argument: as much as a setting of one device needs.
+LONGEST_JSON = 10_000
+LONGEST_CURRENT = 80_000  # mA
+# What is shown of an answer to a call that carried a secret, which has 64 characters at most.
+LONGEST_GUARDED = 100
+
+_RFID = re.compile(r"[0-9A-Za-z]{1,64}")
+# Keys of settings whose values are secrets: in an argument they would be in the audit.
+_SECRET_KEY = re.compile(r"passw|pwd|secret|rfid", re.IGNORECASE)
+
+
+class Wrong(Exception):
+    """A command that is not sent; the text says why."""
+
+
+def _done(value: Value = None, detail: str = "") -> CommandResult:
+    return CommandResult(Outcome.DONE, detail, value)
+
+
+class ManagerCommands:
+    """Executes commands. `look_again` asks for a poll at once, which shows what a command did."""
+
+    def __init__(
+        self, channel: CfosChannel, clock: IReactorTime, look_again: Callable[[], None]
+    ) -> None:
+        self._channel, self._clock, self._look_again = channel, clock, look_again
+        self._written: dict[tuple[str, int], float] = {}
+        self._do: Mapping[str, Callable[[Mapping[str, Any]], Awaitable[CommandResult]]] = {
+            "override": self._override,
+            "enter-rfid": self._enter_rfid,
+            "soft-meter": self._soft_meter,
+            "read-register": self._read_register,
+            "write-register": self._write_register,
+            "feed-meter": self._feed_meter,
+            "feed-evse": self._feed_evse,
+            "set-params": self._set_params,
+            "get-users": self._get_users,
+            "set-user": self._set_user,
+            "reset-device": self._reset_device,
+            "delete-device": self._delete_device,
+            "set-diag-logging": self._set_diag_logging,
+            "change-admin-password": self._change_password,
+            "accept-license": self._accept_license,
+        }
+
+    async def execute(self, command: str, args: Mapping[str, Any]) -> CommandResult:
+        """Do a command whose arguments fit its type."""
+        given = {name: value for name, value in args.items() if value is not None}
+        try:
+            return await self._do[command](given)
+        except Wrong as error:
+            return CommandResult(Outcome.REFUSED, str(error))
+        except CannotEncode as error:
+            return CommandResult(Outcome.REFUSED, f"it cannot be sent: {error}")
+        except NotConnected as error:
+            return CommandResult(Outcome.FAILED, f"not sent: {error}")
+        except NoAnswer as error:
+            if command in _READS or (command == "soft-meter" and "val" not in given):
+                return CommandResult(Outcome.FAILED, str(error))
+            # It may have been done: nobody knows, so it is not said again.
+            return CommandResult(Outcome.TIMEOUT, f"{error}; the next reading shows what happened")
+        except WrongStatus as error:
+            return CommandResult(Outcome.FAILED, str(error))
+        except WireError as error:
+            return CommandResult(Outcome.FAILED, _guarded(str(error), _secrets(command, given)))
+
+    async def _ask(self, what: Call) -> Any:
+        return decode(await self._channel.ask(what))
+
+    async def _write(self, what: Call) -> CommandResult:
+        """Make a call that answers "ok"."""
+        answer = await self._channel.ask(what)
+        expect_ok(answer)
+        self._look_again()
+        return _done("ok")
+
+    # -- charging
+
+    async def _override(self, args: Mapping[str, Any]) -> CommandResult:
+        given = {**_device(args, "E"), **_chosen(args, "flags", "mamps", "rfid")}
+        flags = str(given.get("flags", ""))
+        if not FLAGS.issuperset(flags):
+            raise Wrong(f"flags are letters of {''.join(sorted(FLAGS))}")
+        if any(letter.swapcase() in flags for letter in flags):
+            raise Wrong("flags that switch the same off and on")
+        if not flags and "mamps" not in given:
+            raise Wrong("neither flags nor mamps: nothing to override")
+        if not 0 <= given.get("mamps", 0) <= LONGEST_CURRENT:
+            raise Wrong(f"mamps are 0 to {LONGEST_CURRENT}")
+        _check_rfid(given)
+        return await self._write(call("override_device", given))
+
+    async def _enter_rfid(self, args: Mapping[str, Any]) -> CommandResult:
+        _check_rfid(args)
+        device = _device(args, "E") if "dev_id" in args else {}
+        return await self._write(call("enter_rfid", {"rfid": args["rfid"], **device}))
+
+    async def _soft_meter(self, args: Mapping[str, Any]) -> CommandResult:
+        value = args.get("val")
+        if value is not None and not 0 <= value < 1e12:
+            raise Wrong("val is Wh, 0 or more")
+        given = {**_device(args, "E"), "val": None if value is None else f"{value:.15g}"}
+        before = expect_number(await self._ask(call("soft_meter", given)))
+        if value is not None:
+            self._look_again()
+        return _done(before, "the reading before, Wh" if value is not None else "Wh")
+
+    # -- registers
+
+    async def _read_register(self, args: Mapping[str, Any]) -> CommandResult:
+        device, count = str(args["device"]), args.get("count")
+        try:
+            registers_of(device)
+            read = parse_read(str(args["read"]), None if count is None else str(count))
+        except WireError as error:
+            raise Wrong(str(error)) from None
+        answer = decode_read(read, await self._ask(modbus(device, read)))
+        return _done(answer if isinstance(answer, int | str) else _json(answer))
+
+    async def _write_register(self, args: Mapping[str, Any]) -> CommandResult:
+        device, value, values = str(args["device"]), args.get("value"), args.get("values")
+        try:
+            registers = registers_of(device)
+            write = parse_write(
+                str(args["write"]),
+                None if value is None else str(value),
+                None if values is None else _json(values),
+            )
+            plan_write(write, registers)
+        except WireError as error:
+            raise Wrong(str(error)) from None
+        if not write.wears:
+            return await self._write(modbus(device, write))
+        cells = [(device, address) for address in write.addresses]
+        self._spare(cells, write)
+        try:
+            return await self._write(modbus(device, write))
+        except NotConnected:
+            for cell in cells:  # what was not sent wears nothing
+                del self._written[cell]
+            raise
+
+    def _spare(self, cells: list[tuple[str, int]], write: Write) -> None:
+        """Refuse to wear the same cells of the flash again so soon."""
+        now = self._clock.seconds()
+        waits = [self._written[cell] + WEAR_PAUSE - now for cell in cells if cell in self._written]
+        if max(waits, default=0) > 0:
+            raise Wrong(
+                f"a write to {write.address} wears the device's flash, and it was written less "
+                f"than {WEAR_PAUSE:g} s ago; wait {max(waits):.0f} s"
+            )
+        self._written |= dict.fromkeys(cells, now)
+
+    # -- feeding
+
+    async def _feed_meter(self, args: Mapping[str, Any]) -> CommandResult:
+        device = _device(args, "M")
+        feed = _checked(meter_feed, {n: v for n, v in args.items() if n != "dev_id"})
+        return await self._write(call("set_ajax_meter", device, feed))
+
+    async def _feed_evse(self, args: Mapping[str, Any]) -> CommandResult:
+        device = _device(args, "E")
+        feed = _checked(evse_feed, {n: v for n, v in args.items() if n != "dev_id"})
+        control = decode_control(await self._ask(call("set_ajax_evse", device, feed)))
+        return _done(_json(control), "what the EVSE must do")
+
+    # -- settings
+
+    async def _set_params(self, args: Mapping[str, Any]) -> CommandResult:
+        params = args["params"]
+        if not params:
+            raise Wrong("params are empty")
+        _bounded("params", params)
+        for key, value in _every_key(params):
+            if key == "disable_policy":
+                _check_policy(value, force=bool(args.get("force")))
+            elif _SECRET_KEY.search(key):
+                raise Wrong(f"{key[:40]!r} is a secret, and this is kept in the audit")
+        devices = params.get("devices")
+        if isinstance(devices, list) and len(devices) > 1:
+            raise Wrong("the manager takes one device at a time")
+        return await self._write(call("set_params", body=params))
+
+    async def _get_users(self, args: Mapping[str, Any]) -> CommandResult:
+        return _done(_json(masked(await self._ask(call("get_users")))))
+
+    async def _set_user(self, args: Mapping[str, Any]) -> CommandResult:
+        given = dict(args)
+        _bounded("the user", given)
+        if any(isinstance(r, dict) and r.get("id") == MASKED for r in given.get("rfids", [])):
+            raise Wrong(f"{MASKED} is no RFID: name it in full, or leave rfids out")
+        checked = _checked(user, given)
+        if not checked.id:
+            answer = await self._ask(call("get_new_user_id"))
+            if not (isinstance(answer, str | int) and re.fullmatch(r"[0-9]{1,20}", str(answer))):
+                raise Refused(words(answer))
+            given["id"] = str(answer)
+        await self._write(call("set_user", body=given))
+        return _done(str(given["id"]))
+
+    async def _set_diag_logging(self, args: Mapping[str, Any]) -> CommandResult:
+        return await self._write(call("set_diag_logging", {"enable": args["enable"]}))
+
+    async def _accept_license(self, args: Mapping[str, Any]) -> CommandResult:
+        given = {"acc": args.get("acc", True), "allow_usage_stats": args["allow_usage_stats"]}
+        return await self._write(call("accept_license", given))
+
+    async def _reset_device(self, args: Mapping[str, Any]) -> CommandResult:
+        _forced(args, "deletes the device and makes it anew")
+        return await self._write(call("reset_device", _device(args)))
+
+    async def _delete_device(self, args: Mapping[str, Any]) -> CommandResult:
+        _forced(args, "deletes the device")
+        return await self._write(call("del_device", _device(args)))
+
+    async def _change_password(self, args: Mapping[str, Any]) -> CommandResult:
+        credentials, new = self._channel.credentials, Secret(str(args["new_pwd"]))
+        current = credentials.password
+        old = str(args.get("old_pwd") or (current.reveal() if current else ""))
+        if not old:
+            raise Wrong("old_pwd is missing, and none is configured")
+        what = call("change_admin_pwd", {"old_pwd": old, "new_pwd": new.reveal()})
+        # Until an answer tells, either may hold.
+        credentials.doubt(new)
+        try:
+            expect_ok(await self._channel.ask(what))
+        except (WireError, WrongStatus) as error:
+            told = not isinstance(error, WrongStatus) or error.status == 401
+            if told and credentials.password == current:
+                credentials.doubt(None)
+            return CommandResult(Outcome.FAILED, _guarded(str(error), {old, new.reveal()}))
+        credentials.adopt(new)
+        return _done(detail="write it into the configuration before the next start")
+
+
+_READS = frozenset({"read-register", "get-users"})
+
+
+def _device(args: Mapping[str, Any], letter: str = "EM") -> dict[str, str]:
+    which = str(args["dev_id"])
+    if not (DEVICE_ID.fullmatch(which) and which[0] in letter):
+        like = " or ".join(f"{each}1" for each in letter)
+        raise Wrong(f"dev_id is like {like}")
+    return {"dev_id": which}
+
+
+def _chosen(args: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: args[name] for name in names if name in args}
+
+
+def _check_rfid(args: Mapping[str, Any]) -> None:
+    if "rfid" in args and not _RFID.fullmatch(str(args["rfid"])):
+        raise Wrong("an RFID or PIN is 1 to 64 digits or letters")
+
+
+def _check_policy(value: Any, *, force: bool) -> None:
+    known = {str(int(each)): each for each in DisablePolicy}
+    policy = known.get(str(value).strip())
+    if policy is None:
+        raise Wrong("disable_policy is 0, 1 or -1")
+    if policy is DisablePolicy.UNLIMITED and not force:
+        raise Wrong("disable_policy -1 takes the current limit away: it needs force")
+
+
+def _forced(args: Mapping[str, Any], harm: str) -> None:
+    if args.get("force") is not True:
+        raise Wrong(f"it {harm}: it needs force")
+
+
+def _checked(read: Callable[[Any], Any], fields: dict[str, Any]) -> Any:
+    """Return what a reader of the wire makes of arguments that a person gave."""
+    try:
+        return read(fields)
+    except BadMessage as error:
+        raise Wrong(str(error)) from None
+
+
+def _every_key(node: Any) -> list[tuple[str, Any]]:
+    """Return every key of a JSON value with what it holds, at any depth."""
+    found: list[tuple[str, Any]] = []
+    waiting = [node]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            found += [(str(key).strip().lower(), value) for key, value in each.items()]
+            waiting += each.values()
+        elif isinstance(each, list):
+            waiting += each
+    return found
+
+
+def _bounded(what: str, value: Any) -> None:
+    if len(_json(value)) > LONGEST_JSON:
+        raise Wrong(f"{what} has over {LONGEST_JSON} characters of JSON")
+
+
+def _json(value: Any) -> str:
+    try:
+        return msgspec.json.encode(value).decode()
+    except (ValueError, TypeError, RecursionError, OverflowError) as error:
+        raise Wrong(f"no JSON can carry this: {type(error).__name__}") from None
+
+
+def _secrets(command: str, args: Mapping[str, Any]) -> set[str]:
+    """Return the passwords and PINs within the arguments of a command."""
+    arguments = COMMANDS[command].arguments
+    waiting = [value for name, value in args.items() if arguments[name].secret]
+    found: set[str] = set()
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict | list):
+            waiting += [each.get("id")] if isinstance(each, dict) else each
+        elif isinstance(each, str | int | float) and not isinstance(each, bool):
+            found.add(str(each))
+    return found - {""}
+
+
+def _guarded(text: str, secrets: set[str]) -> str:
+    """Return what the manager said unless it repeats a secret.
+
+    With secrets about, only the beginning: what `words` cut off at the end may be half of one.
+    """
+    if not secrets:
+        return text
+    if any(form in text for each in secrets for form in (each, quote(each), repr(each)[1:-1])):
+        return "the manager refuses it; its words hold a secret, and are not shown"
+    return text[:LONGEST_GUARDED]

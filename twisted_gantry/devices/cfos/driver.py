@@ -1,0 +1,185 @@
+"""A cFos Power Brain / Charging Manager: polled by `get_dev_info`, told by the calls of its API.
+
+Source: `002_2847ebbe8bebf00a.txt`; decisions: `cfos.md`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import msgspec
+from twisted.internet.defer import Deferred, ensureDeferred
+from zope.interface import implementer
+
+from twisted_gantry.core.commands.types import CommandResult
+from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
+from twisted_gantry.core.latency import Latency
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.status import State, Status
+from twisted_gantry.devices.cfos import feeds as cfos_feeds
+from twisted_gantry.devices.cfos.channel import CfosChannel, Credentials, WrongStatus, wrong_url
+from twisted_gantry.devices.cfos.commands import COMMANDS, ManagerCommands
+from twisted_gantry.devices.cfos.feeds import Feed, FeedSettings
+from twisted_gantry.devices.cfos.parts import Parts
+from twisted_gantry.devices.cfos.points import (
+    MANAGER_POINTS,
+    PARTS,
+    RULES,
+    feed_points,
+    part_points,
+)
+from twisted_gantry.net.http.client import BoundedClient, NoAnswer, persistent_pool, treq_client
+from twisted_gantry.net.service import NamedService
+from twisted_gantry.net.session import Backoff
+from twisted_gantry.net.timers import Repeated
+from twisted_gantry.wire.cfos.calls import call
+from twisted_gantry.wire.cfos.values import DevInfo, decode_dev_info
+from twisted_gantry.wire.errors import WireError
+
+# Seconds that an answer may take.
+DEADLINE = 3.0
+# Polls in a row that fail before the manager is offline; then the pauses between polls.
+MAX_FAILURES = 3
+PAUSE_FIRST, PAUSE_MOST = 1.0, 60.0
+LONGEST_REASON = 200
+
+
+class CfosSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The keys of a `[[device]]` of kind `cfos`; DESIGN.md has the table."""
+
+    url: str
+    user: str = "admin"
+    password: Secret | None = None
+    poll: Annotated[float, msgspec.Meta(ge=0.1, le=31_536_000)] = 5.0
+    feeds: list[FeedSettings] = []
+
+
+@implementer(IDevice)
+class Cfos(NamedService):
+    """The driver. `close` lets the channel's connections go."""
+
+    kind = "cfos"
+    rules = RULES
+    commands = COMMANDS
+
+    def __init__(
+        self,
+        name: str,
+        settings: CfosSettings,
+        context: DeviceContext,
+        channel: CfosChannel,
+        close: Callable[[], Deferred[Any]],
+    ) -> None:
+        super().__init__(name)
+        self.device = name
+        self.status = Status(name, context.now)
+        self.counts: Counter[str] = Counter()
+        """What was odd about the manager since the start."""
+        self._settings, self._points = settings, context.points
+        self._clock = context.reactor
+        self._channel, self._close = channel, close
+        self.poll_seconds = Latency()
+        self._failures = 0  # polls in a row
+        self._backoff = Backoff(PAUSE_FIRST, PAUSE_MOST, context.random.random)
+        self._polling = Repeated(context.reactor, self._poll, f"polling {name}")
+        self._commands = ManagerCommands(channel, context.reactor, self._polling.now)
+        context.points.declare(name, MANAGER_POINTS)
+        self._parts = Parts(name, context.points)
+        self._feeds = [
+            Feed(name, each, context.points, channel, context.reactor, self._is_online, self.counts)
+            for each in settings.feeds
+        ]
+
+    def startService(self) -> None:
+        """Begin to poll, and to feed."""
+        super().startService()
+        self._polling.start()
+        for feed in self._feeds:
+            feed.start()
+
+    def stopService(self) -> Deferred[Any]:
+        """Poll no more; what is under way is given up."""
+        super().stopService()
+        for feed in self._feeds:
+            feed.stop()
+        self._polling.stop()
+        return self._close()
+
+    def _is_online(self) -> bool:
+        return self.status.state is State.ONLINE
+
+    # -- reading
+
+    async def _poll(self) -> float:
+        began = self._clock.seconds()
+        await self._read()
+        took = self._clock.seconds() - began
+        self.poll_seconds.observe(took)
+        offline = self.status.state is State.OFFLINE
+        return self._backoff.next() if offline else self._settings.poll - took
+
+    async def _read(self) -> None:
+        try:
+            info = decode_dev_info(await self._channel.ask(call("get_dev_info")))
+        except (NoAnswer, WrongStatus, WireError) as error:
+            self._failed(str(error)[:LONGEST_REASON])
+        else:
+            self._take(info)
+
+    def _take(self, info: DevInfo) -> None:
+        self._failures = 0
+        self._backoff.reset()
+        self.counts.update(info.odd)
+        update = {name: (each.value, each.quality) for name, each in info.params.items()}
+        self._points.update(self.device, update | self._parts.take(info))
+        self.status.online()
+        if info.wrong:
+            more = len(info.wrong) - 1
+            self.status.error(info.wrong[0] + (f", and {more} more" if more else ""))
+
+    def _failed(self, reason: str) -> None:
+        self.counts["poll-failed"] += 1
+        self._failures += 1
+        own = [each.name for each in MANAGER_POINTS]
+        self._points.fail(self.device, [*own, *self._parts.names()])
+        if self._failures >= MAX_FAILURES:
+            self.status.offline(reason)
+        else:
+            self.status.error(reason)
+
+    # -- commands
+
+    def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
+        """Do one of `commands`."""
+        return ensureDeferred(self._commands.execute(command, args))
+
+
+@implementer(IDeviceKind)
+class _CfosKind:
+    kind = "cfos"
+    settings = CfosSettings
+    groups = frozenset({"elec"})
+    parts = PARTS
+
+    def part_points(self, part: str) -> frozenset[str]:
+        """Return the names of the points of a part, without its own."""
+        types = (*part_points(part), *feed_points(part))
+        return frozenset(each.name.removeprefix(f"{part}.") for each in types)
+
+    def build(self, name: str, settings: CfosSettings, context: DeviceContext) -> Cfos:
+        wrong = wrong_url(settings.url)
+        if wrong:
+            raise WrongSetting("url", wrong)
+        if ":" in settings.user or not settings.user.isprintable():
+            raise WrongSetting("user", "HTTP Basic carries no colon in it")
+        cfos_feeds.check(settings.feeds)
+        pool = persistent_pool(context.reactor)
+        client = BoundedClient(
+            treq_client(context.reactor, pool), context.reactor, deadline=DEADLINE
+        )
+        credentials = Credentials(settings.user, settings.password)
+        channel = CfosChannel(settings.url, credentials, context.tap.client(client))
+        return Cfos(name, settings, context, channel, pool.closeCachedConnections)
+
+
+kind = _CfosKind()

@@ -1,0 +1,1 @@
+"""A relay that interrupts the power of another device."""
