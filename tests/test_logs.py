@@ -130,8 +130,8 @@ def test_levels() -> None:
     assert log.lines == ["odd"]
     log.levels.set({"twisted_gantry.devices": "debug", "": "error", "twisted.application": "info"})
     log.named("twisted_gantry.devices.upscard.driver").debug("a frame")
-    log.named("twisted_gantry.uplinks.etc").warn("not now")
-    log.named("twisted_gantry.uplinks.etc").error("this")
+    log.named("twisted_gantry.uplinks.etc.uplink").warn("not now")
+    log.named("twisted_gantry.uplinks.etc.uplink").error("this")
     assert log.lines == ["odd", "a frame", "this"]
 
 

@@ -41,8 +41,8 @@ from twisted_gantry.core.secret import Secret
 from twisted_gantry.logs import LogSettings
 from twisted_gantry.manhole import ManholeSettings
 from twisted_gantry.record import RecordSettings
-from twisted_gantry.uplinks.etc import EtcSettings
-from twisted_gantry.uplinks.fogslink import FogslinkSettings
+from twisted_gantry.uplinks.etc.uplink import EtcSettings
+from twisted_gantry.uplinks.fogslink.uplink import FogslinkSettings
 from twisted_gantry.web.gate import needs_password
 from twisted_gantry.web.monitor import MonitorSettings
 from twisted_gantry.web.remotecontrol import RemoteControlSettings, wrong_settings

@@ -17,8 +17,8 @@ from twisted_gantry.core.site import Cabinet
 from twisted_gantry.logs import LogSettings
 from twisted_gantry.manhole import ManholeSettings
 from twisted_gantry.record import RecordSettings
-from twisted_gantry.uplinks.etc import EtcSettings
-from twisted_gantry.uplinks.fogslink import FogslinkSettings
+from twisted_gantry.uplinks.etc.uplink import EtcSettings
+from twisted_gantry.uplinks.fogslink.uplink import FogslinkSettings
 from twisted_gantry.web.monitor import MonitorSettings
 from twisted_gantry.web.remotecontrol import RemoteControlSettings
 

@@ -39,8 +39,8 @@ from twisted_gantry.net.reactor_lag import ReactorLag
 from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.record import Recording
 from twisted_gantry.store.history.sqlite import SqliteHistory, Upkeep
-from twisted_gantry.uplinks.etc import etc_uplink
-from twisted_gantry.uplinks.fogslink import fogslink_uplink
+from twisted_gantry.uplinks.etc.uplink import etc_uplink
+from twisted_gantry.uplinks.fogslink.uplink import fogslink_uplink
 from twisted_gantry.web.callbacks import CallbackHost
 from twisted_gantry.web.monitor import Monitor
 from twisted_gantry.web.remotecontrol import RemoteControl, may_report_to

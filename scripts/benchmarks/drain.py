@@ -35,8 +35,13 @@ from twisted_gantry.core.stored import Cap
 from twisted_gantry.store.sqlite import SqliteStore, open_store
 from twisted_gantry.twin.faults import Faults
 from twisted_gantry.twin.fogslink import Cloud, CloudFactory
-from twisted_gantry.uplinks.fogslink import LAST_PACK, NAME, FogslinkSettings, fogslink_uplink
-from twisted_gantry.uplinks.fogslink_sender import PACK
+from twisted_gantry.uplinks.fogslink.sender import PACK
+from twisted_gantry.uplinks.fogslink.uplink import (
+    LAST_PACK,
+    NAME,
+    FogslinkSettings,
+    fogslink_uplink,
+)
 from twisted_gantry.wire.fogslink.messages import (
     DELIMITER,
     Authenticate,

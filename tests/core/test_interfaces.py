@@ -20,7 +20,7 @@ from twisted_gantry.devices.relay import driver as relay
 from twisted_gantry.devices.upscard import driver as upscard
 from twisted_gantry.devices.upscard import http as upscard_http
 from twisted_gantry.store.sqlite import SqliteStore
-from twisted_gantry.uplinks.etc import EtcSettings, etc_uplink
+from twisted_gantry.uplinks.etc.uplink import EtcSettings, etc_uplink
 
 _KINDS = {
     "ups-card": (upscard.kind, upscard.UpsCardSettings(address="tcp:127.0.0.1:2390")),

@@ -20,7 +20,7 @@ from twisted_gantry.store.backup import COPY
 from twisted_gantry.store.history import schema as history_schema
 from twisted_gantry.store.schema import FILE
 from twisted_gantry.store.sqlite import SqliteStore, open_store
-from twisted_gantry.uplinks.fogslink import LAST_PACK
+from twisted_gantry.uplinks.fogslink.uplink import LAST_PACK
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from twisted_gantry.devices.cfos.parts import (
     MainsWatch,
     Measured,
 )
-from twisted_gantry.uplinks.fogslink_channels import Channels
+from twisted_gantry.uplinks.fogslink.channels import Channels
 from twisted_gantry.wire.reading import Quality
 
 FAILED, NOT_SUPPORTED, NO_DATA = (

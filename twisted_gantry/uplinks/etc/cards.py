@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from twisted_gantry.core.alarms import Alarms, Severity
 from twisted_gantry.core.interfaces import IStore
 from twisted_gantry.core.stored import StoredCard
-from twisted_gantry.uplinks.etc_channel import Channel, Kind
+from twisted_gantry.uplinks.etc.channel import Channel, Kind
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc.envelope import Method, decode_cards, encode_request
 

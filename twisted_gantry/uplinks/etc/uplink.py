@@ -23,11 +23,11 @@ from twisted_gantry.core.stored import Cap
 from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.session import Backoff
-from twisted_gantry.uplinks.etc_cards import CardsPoll
-from twisted_gantry.uplinks.etc_channel import Channel, EtcChannel
-from twisted_gantry.uplinks.etc_reporter import Reporter, log_failure
-from twisted_gantry.uplinks.etc_sender import Sender
-from twisted_gantry.uplinks.etc_steering import Steering
+from twisted_gantry.uplinks.etc.cards import CardsPoll
+from twisted_gantry.uplinks.etc.channel import Channel, EtcChannel
+from twisted_gantry.uplinks.etc.reporter import Reporter, log_failure
+from twisted_gantry.uplinks.etc.sender import Sender
+from twisted_gantry.uplinks.etc.steering import Steering
 from twisted_gantry.uplinks.first_reading import FirstReading
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
 

@@ -20,7 +20,7 @@ from twisted_gantry.core.status import State, Status
 from twisted_gantry.core.stored import Ledger, Report
 from twisted_gantry.twin.faults import FOGSLINK, Faults
 from twisted_gantry.twin.fogslink import Cloud, CloudFactory
-from twisted_gantry.uplinks.fogslink import (
+from twisted_gantry.uplinks.fogslink.uplink import (
     LAST_PACK,
     FogslinkSettings,
     FogslinkUplink,

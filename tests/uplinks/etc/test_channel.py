@@ -3,7 +3,7 @@
 import pytest
 
 from twisted_gantry.net.http.client import Answer
-from twisted_gantry.uplinks.etc_channel import Kind, classify
+from twisted_gantry.uplinks.etc.channel import Kind, classify
 
 
 @pytest.mark.parametrize(

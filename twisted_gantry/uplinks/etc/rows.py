@@ -14,8 +14,8 @@ from twisted_gantry.core.alarms import Alarm, Severity
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.site import Cabinet, Site
 from twisted_gantry.core.status import State
-from twisted_gantry.uplinks.etc_latches import Edge
-from twisted_gantry.uplinks.etc_native_rows import (
+from twisted_gantry.uplinks.etc.latches import Edge
+from twisted_gantry.uplinks.etc.native_rows import (
     GROUPS,
     has_own_rows,
     is_native,

@@ -11,8 +11,8 @@ from tests.support import Bench, fired
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.core.stored import Cap, Ledger, Report
 from twisted_gantry.net.session import Backoff
-from twisted_gantry.uplinks.etc_channel import Kind, Taken
-from twisted_gantry.uplinks.etc_sender import Sender
+from twisted_gantry.uplinks.etc.channel import Kind, Taken
+from twisted_gantry.uplinks.etc.sender import Sender
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
 from twisted_gantry.wire.etc.envelope import Method, encode_request
 from twisted_gantry.wire.json import loads

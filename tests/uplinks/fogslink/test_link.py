@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tests.support import NOWHERE
-from tests.uplinks.test_fogslink import Rig
+from tests.uplinks.fogslink.test_uplink import Rig
 from twisted_gantry.wire.json import loads
 
 FULL = 64 * 1024

@@ -27,10 +27,10 @@ from twisted_gantry.core.stored import Cap
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.uplinks.first_reading import FirstReading
-from twisted_gantry.uplinks.fogslink_channels import Channels
-from twisted_gantry.uplinks.fogslink_configure import CONFIGURED, Configurations
-from twisted_gantry.uplinks.fogslink_link import Link
-from twisted_gantry.uplinks.fogslink_sender import PACK, SINGLE, Sender
+from twisted_gantry.uplinks.fogslink.channels import Channels
+from twisted_gantry.uplinks.fogslink.configure import CONFIGURED, Configurations
+from twisted_gantry.uplinks.fogslink.link import Link
+from twisted_gantry.uplinks.fogslink.sender import PACK, SINGLE, Sender
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
 from twisted_gantry.wire.fogslink.client import Refusal
 from twisted_gantry.wire.fogslink.messages import (

@@ -8,7 +8,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_gantry.core.interfaces import IStore
-from twisted_gantry.uplinks.fogslink_channels import Change, Channels
+from twisted_gantry.uplinks.fogslink.channels import Change, Channels
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
 from twisted_gantry.wire.fogslink.messages import Configure, Configured
 

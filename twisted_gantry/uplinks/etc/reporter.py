@@ -16,9 +16,9 @@ from twisted_gantry.core.interfaces import Subject
 from twisted_gantry.core.points import Batch
 from twisted_gantry.core.site import Cabinet, Site
 from twisted_gantry.core.stored import Cap
-from twisted_gantry.uplinks import etc_rows
-from twisted_gantry.uplinks.etc_latches import Edge, Latches
-from twisted_gantry.uplinks.etc_native_rows import DOORS
+from twisted_gantry.uplinks.etc import rows as etc_rows
+from twisted_gantry.uplinks.etc.latches import Edge, Latches
+from twisted_gantry.uplinks.etc.native_rows import DOORS
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
 from twisted_gantry.wire.etc.envelope import Method, encode_request
 

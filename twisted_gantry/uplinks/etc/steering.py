@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_gantry.core.interfaces import IStore, Subject
-from twisted_gantry.uplinks.etc_channel import host_shown
+from twisted_gantry.uplinks.etc.channel import host_shown
 from twisted_gantry.wire.etc.envelope import Method
 
 _log = Logger()

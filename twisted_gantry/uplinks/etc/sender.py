@@ -16,7 +16,7 @@ from twisted_gantry.core.interfaces import IStore
 from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import Report
 from twisted_gantry.net.session import Backoff
-from twisted_gantry.uplinks.etc_channel import Channel, Kind, Taken, host_shown
+from twisted_gantry.uplinks.etc.channel import Channel, Kind, Taken, host_shown
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
 from twisted_gantry.uplinks.sending_loop import SendingLoop
 from twisted_gantry.wire.etc.envelope import restamped

@@ -7,13 +7,13 @@ import pytest
 from twisted.application.service import Service
 
 from tests.support import Bench
-from tests.uplinks.test_etc import FakeUps, Rig
+from tests.uplinks.etc.test_uplink import FakeUps, Rig
 from twisted_gantry.core.alarms import Rule, Severity
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.interfaces import Subject
 from twisted_gantry.core.site import Cabinet
 from twisted_gantry.core.status import Status
-from twisted_gantry.uplinks.etc_native_rows import GROUPS
+from twisted_gantry.uplinks.etc.native_rows import GROUPS
 from twisted_gantry.wire.etc.reports import Doors
 from twisted_gantry.wire.reading import Quality, Value
 

@@ -21,9 +21,9 @@ from twisted_gantry.devices.upscard.points import POINTS, rules
 from twisted_gantry.net.http.client import BoundedClient
 from twisted_gantry.twin.etc import Platform
 from twisted_gantry.twin.faults import ETC, Faults
-from twisted_gantry.uplinks import etc_rows
-from twisted_gantry.uplinks.etc import EtcSettings, EtcUplink
-from twisted_gantry.uplinks.etc_channel import EtcChannel, Taken
+from twisted_gantry.uplinks.etc import rows as etc_rows
+from twisted_gantry.uplinks.etc.channel import EtcChannel, Taken
+from twisted_gantry.uplinks.etc.uplink import EtcSettings, EtcUplink
 from twisted_gantry.wire.etc import envelope as wire_etc
 from twisted_gantry.wire.etc.envelope import Card, CardList, Code, Method, answer
 from twisted_gantry.wire.reading import Quality, Value

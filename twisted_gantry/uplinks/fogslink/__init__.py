@@ -1,0 +1,1 @@
+"""The uplink to the Fogslink cloud: channel values over one TCP session."""
