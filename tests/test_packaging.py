@@ -74,5 +74,5 @@ def test_twistd_lists_both_plugins(checkout: Path, tmp_path: Path, editable: boo
     # What is no Python must be in the package, too; the demo is checked as far as it goes offline.
     checked = run(python, "-c", twistd, "gantry", "--demo", "--check", PYTHONPATH=libraries)
     assert "in order" in checked
-    page = "from twisted_gantry.web.page import Page; Page()"
+    page = "from twisted_gantry.web.page.resource import Page; Page()"
     run(python, "-c", page, PYTHONPATH=libraries)

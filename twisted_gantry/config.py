@@ -44,8 +44,8 @@ from twisted_gantry.record import RecordSettings
 from twisted_gantry.uplinks.etc.uplink import EtcSettings
 from twisted_gantry.uplinks.fogslink.uplink import FogslinkSettings
 from twisted_gantry.web.gate import needs_password
-from twisted_gantry.web.monitor import MonitorSettings
-from twisted_gantry.web.remotecontrol import RemoteControlSettings, wrong_settings
+from twisted_gantry.web.monitor.endpoint import MonitorSettings
+from twisted_gantry.web.remotecontrol.endpoint import RemoteControlSettings, wrong_settings
 from twisted_gantry.wire.etc.envelope import TEST_AUTH
 from twisted_gantry.wire.fogslink.messages import is_channel
 

@@ -19,8 +19,8 @@ from twisted_gantry.manhole import ManholeSettings
 from twisted_gantry.record import RecordSettings
 from twisted_gantry.uplinks.etc.uplink import EtcSettings
 from twisted_gantry.uplinks.fogslink.uplink import FogslinkSettings
-from twisted_gantry.web.monitor import MonitorSettings
-from twisted_gantry.web.remotecontrol import RemoteControlSettings
+from twisted_gantry.web.monitor.endpoint import MonitorSettings
+from twisted_gantry.web.remotecontrol.endpoint import RemoteControlSettings
 
 GROUPS = (
     "elec",

@@ -41,11 +41,11 @@ from twisted_gantry.record import Recording
 from twisted_gantry.store.history.sqlite import SqliteHistory, Upkeep
 from twisted_gantry.uplinks.etc.uplink import etc_uplink
 from twisted_gantry.uplinks.fogslink.uplink import fogslink_uplink
+from twisted_gantry.web.api.stream import Stream
 from twisted_gantry.web.callbacks import CallbackHost
-from twisted_gantry.web.monitor import Monitor
-from twisted_gantry.web.remotecontrol import RemoteControl, may_report_to
-from twisted_gantry.web.stream import Stream
-from twisted_gantry.web.web import web_resource
+from twisted_gantry.web.monitor.endpoint import Monitor
+from twisted_gantry.web.remotecontrol.endpoint import RemoteControl, may_report_to
+from twisted_gantry.web.root import web_resource
 
 CALLBACKS = "callbacks at "
 """How the names of the parts begin that listen for callbacks."""

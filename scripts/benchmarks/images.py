@@ -15,7 +15,7 @@ from twisted.internet.threads import deferToThreadPool
 
 from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure, on_reactor
-from twisted_gantry.web.picture_files import PictureFolder
+from twisted_gantry.web.remotecontrol.picture_files import PictureFolder
 
 FILES, LOOKS, REFERENCES, NEW = 100_000, 400, 10, 10
 GANTRY = "G000211001002110010"

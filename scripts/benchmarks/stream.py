@@ -30,9 +30,9 @@ from twisted_gantry.core.site import Site
 from twisted_gantry.net.http.server import Limits, bounded_site, with_backlog
 from twisted_gantry.store.history.sqlite import open_history
 from twisted_gantry.store.sqlite import open_store
-from twisted_gantry.web.stream import STALLED as STALLED_FOR
-from twisted_gantry.web.stream import Stream
-from twisted_gantry.web.web import web_resource
+from twisted_gantry.web.api.stream import STALLED as STALLED_FOR
+from twisted_gantry.web.api.stream import Stream
+from twisted_gantry.web.root import web_resource
 from twisted_gantry.wire.reading import Quality
 
 READING, STALLED = 50, 50

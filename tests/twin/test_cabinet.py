@@ -18,7 +18,7 @@ from twisted_gantry.net.service import NamedService
 from twisted_gantry.twin.cabinet import CabinetTwin
 from twisted_gantry.twin.cabinet_monitor import MAX_WAITING
 from twisted_gantry.twin.faults import CABINET, ETC
-from twisted_gantry.web.monitor import Monitor, MonitorSettings
+from twisted_gantry.web.monitor.endpoint import Monitor, MonitorSettings
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.etc.envelope import Card, CardList
 

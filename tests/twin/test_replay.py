@@ -55,7 +55,7 @@ from twisted_gantry.twin.upscard import UID, Card, UpsCardFactory
 from twisted_gantry.twin.upscard_http import UpsHttpFace
 from twisted_gantry.twin.world.world import World
 from twisted_gantry.web.callbacks import CallbackHost
-from twisted_gantry.web.monitor import Monitor, MonitorSettings
+from twisted_gantry.web.monitor.endpoint import Monitor, MonitorSettings
 
 CARD_PASSWORD = "hunter22"
 AUTH = "auth-98765"

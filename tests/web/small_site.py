@@ -37,7 +37,7 @@ from twisted_gantry.store.history.sqlite import SqliteHistory
 from twisted_gantry.store.schema import MIGRATIONS
 from twisted_gantry.store.sqlite import SqliteStore
 from twisted_gantry.store.writer import InlineWriter
-from twisted_gantry.web.web import web_resource
+from twisted_gantry.web.root import web_resource
 
 # 2026-11-21 10:00:00.250 in Shanghai.
 START = 1_795_226_400.25

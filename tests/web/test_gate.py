@@ -15,7 +15,7 @@ from tests.web.small_site import Client, SmallSite
 from twisted_gantry.access import passwords
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.web.gate import GUESSES, Access, Gate, needs_password
-from twisted_gantry.web.web import web_resource
+from twisted_gantry.web.root import web_resource
 
 PASSWORD, TOKEN = "pässword:with colon", "t0ken-abc"
 ROUTES = (

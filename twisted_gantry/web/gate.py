@@ -27,7 +27,7 @@ from twisted_gantry.net.http.json import (
     refuse_foreign_origin,
     respond_error,
 )
-from twisted_gantry.web.remote_guard import FAILURES_WITHIN, Guard
+from twisted_gantry.web.remotecontrol.guard import FAILURES_WITHIN, Guard
 from twisted_gantry.wire.etc.envelope import Code, Refused
 
 # A person without the password and a probe of an orchestrator may ask this.

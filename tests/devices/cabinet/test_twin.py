@@ -23,7 +23,7 @@ from twisted_gantry.twin.cabinet import CabinetTwin
 from twisted_gantry.twin.faults import CABINET, Faults
 from twisted_gantry.twin.world.cabinet import Cabinet
 from twisted_gantry.twin.world.mains import Mains
-from twisted_gantry.web.monitor import Monitor, MonitorSettings
+from twisted_gantry.web.monitor.endpoint import Monitor, MonitorSettings
 
 MONITOR = "http://gantry.test:8082/monitor.do"
 

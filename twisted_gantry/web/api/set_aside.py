@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.stored import AuditEntry, Ledger
 from twisted_gantry.net.http.json import HttpError
-from twisted_gantry.web.audited import audited
+from twisted_gantry.web.api.audited import audited
 
 
 def check_uplink(site: Site, name: str) -> None:

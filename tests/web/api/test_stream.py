@@ -28,8 +28,8 @@ from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.points import Points
 from twisted_gantry.net.http.server import Limits, bounded_site
-from twisted_gantry.web import stream as module
-from twisted_gantry.web.stream import (
+from twisted_gantry.web.api import stream as module
+from twisted_gantry.web.api.stream import (
     COMMENT,
     GATHER,
     LINGER,
@@ -39,7 +39,7 @@ from twisted_gantry.web.stream import (
     STALLED,
     Stream,
 )
-from twisted_gantry.web.stream_reader import (
+from twisted_gantry.web.api.stream_reader import (
     CHUNK,
     KERNEL_BYTES,
     RING_BYTES,
@@ -47,7 +47,7 @@ from twisted_gantry.web.stream_reader import (
     Ring,
     chunks_of,
 )
-from twisted_gantry.web.web import web_resource
+from twisted_gantry.web.root import web_resource
 from twisted_gantry.wire.reading import Quality
 
 PATH = "/api/v1/stream"
@@ -475,7 +475,7 @@ class TestResume:
 
     def test_too_much(self, rig: Rig, monkeypatch: Any) -> None:
         """An id that is no longer kept gets a snapshot."""
-        monkeypatch.setattr("twisted_gantry.web.stream_reader.RING_EVENTS", 3)
+        monkeypatch.setattr("twisted_gantry.web.api.stream_reader.RING_EVENTS", 3)
         first = Listener(rig)
         Listener(rig)
         last = first.events[-1].id
@@ -527,7 +527,7 @@ class TestNotReading:
 
     def test_is_dropped_frames(self, rig: Rig, monkeypatch: Any) -> None:
         """Where more happened than is kept, it begins anew when it reads again, and is counted."""
-        monkeypatch.setattr("twisted_gantry.web.stream_reader.RING_EVENTS", 5)
+        monkeypatch.setattr("twisted_gantry.web.api.stream_reader.RING_EVENTS", 5)
         listener, other = Listener(rig), Listener(rig)
         listener.news()
         listener.pause()

@@ -28,9 +28,9 @@ from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import Ledger
 from twisted_gantry.net.http.json import HttpError, header
 from twisted_gantry.net.service import NamedService
-from twisted_gantry.web import shapes
-from twisted_gantry.web.shapes import Json
-from twisted_gantry.web.stream_reader import Reader, Ring, chunks_of
+from twisted_gantry.web.api import shapes
+from twisted_gantry.web.api.shapes import Json
+from twisted_gantry.web.api.stream_reader import Reader, Ring, chunks_of
 
 _log = Logger()
 

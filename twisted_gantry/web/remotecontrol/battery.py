@@ -16,7 +16,7 @@ from twisted_gantry.core.interfaces import (
     NotTold,
 )
 from twisted_gantry.core.site import Cabinet, Site
-from twisted_gantry.web.remote_wish import CannotDo, Wish, device_of
+from twisted_gantry.web.remotecontrol.wish import CannotDo, Wish, device_of
 from twisted_gantry.wire.etc.commands import BatteryTestResult, decode_battery_result
 from twisted_gantry.wire.etc.envelope import Sentinel, local_time, number
 from twisted_gantry.wire.reading import Value

@@ -15,10 +15,10 @@ from twisted_gantry.core.lasting import lasting
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.stored import AuditEntry
 from twisted_gantry.net.http.json import HttpError, refuse_foreign_origin, respond
-from twisted_gantry.web.audited import audited, who_asks
-from twisted_gantry.web.bodies import RetryBody, read_body
+from twisted_gantry.web.api.audited import audited, who_asks
+from twisted_gantry.web.api.bodies import RetryBody, read_body
+from twisted_gantry.web.api.set_aside import change_set_aside, uplinks_meant
 from twisted_gantry.web.file_stream import Client, FileStream, InThread
-from twisted_gantry.web.set_aside import change_set_aside, uplinks_meant
 
 # The HTTP statuses of what keeps a copy from being made.
 _STATUS = {"backup-runs": 409, "no-room": 507, "no-history": 404, "no-file": 404}

@@ -9,13 +9,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tests.support import Bench, fired
-from tests.web.remote_rig import DONE, Device, RemoteRig, Ups, command_type
+from tests.web.remotecontrol.rig import DONE, Device, RemoteRig, Ups, command_type
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.core.interfaces import BatteryTest, IBatteryRecorder, NotTold, Subject
 from twisted_gantry.core.site import Cabinet
-from twisted_gantry.web.remote_servers import Server, may_move
-from twisted_gantry.web.remotecontrol import RemoteControlSettings, may_report_to
+from twisted_gantry.web.remotecontrol.endpoint import RemoteControlSettings, may_report_to
+from twisted_gantry.web.remotecontrol.servers import Server, may_move
 from twisted_gantry.wire.etc.envelope import Method
 from twisted_gantry.wire.reading import Quality
 

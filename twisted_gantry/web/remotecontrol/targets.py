@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 
 from twisted_gantry.core.interfaces import IRelay
 from twisted_gantry.core.site import Cabinet, Site
-from twisted_gantry.web.remote_battery import supply_is_good, test_wishes
-from twisted_gantry.web.remote_wish import CannotDo, Wish, device_of
+from twisted_gantry.web.remotecontrol.battery import supply_is_good, test_wishes
+from twisted_gantry.web.remotecontrol.wish import CannotDo, Wish, device_of
 from twisted_gantry.wire.etc.commands import Cmd, Command
 
 # The group whose sources do a command, and what it is called there; without a group, all sources.

@@ -22,10 +22,10 @@ from twisted_gantry.core.lasting import lasting
 from twisted_gantry.core.site import Cabinet, Site
 from twisted_gantry.core.status import State
 from twisted_gantry.core.stored import AuditEntry
-from twisted_gantry.web.remote_battery import batteries_to_ask, battery_result
-from twisted_gantry.web.remote_servers import Rule, Server, may_move
-from twisted_gantry.web.remote_targets import cabinets_of, wishes_of
-from twisted_gantry.web.remote_wish import CannotDo, Wish
+from twisted_gantry.web.remotecontrol.battery import batteries_to_ask, battery_result
+from twisted_gantry.web.remotecontrol.servers import Rule, Server, may_move
+from twisted_gantry.web.remotecontrol.targets import cabinets_of, wishes_of
+from twisted_gantry.web.remotecontrol.wish import CannotDo, Wish
 from twisted_gantry.wire.etc.commands import (
     BatteryTestResult,
     Cmd,

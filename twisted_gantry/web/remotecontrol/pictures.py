@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
 from twisted_gantry.web.file_stream import Client, FileStream, InThread
-from twisted_gantry.web.picture_files import BeingWritten, Found, PictureFolder
+from twisted_gantry.web.remotecontrol.picture_files import BeingWritten, Found, PictureFolder
 from twisted_gantry.wire.etc.commands import PictureRequest, file_time
 from twisted_gantry.wire.etc.envelope import AUTH_HEADER, MD5_HEADER, Code, Refused
 

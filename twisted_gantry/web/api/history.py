@@ -16,7 +16,7 @@ from twisted.web.server import Request
 from twisted_gantry.core.history import IHistory, Series
 from twisted_gantry.core.points import Points
 from twisted_gantry.net.http.json import HttpError, argument
-from twisted_gantry.web.shapes import Json, Time
+from twisted_gantry.web.api.shapes import Json, Time
 
 _log = Logger()
 

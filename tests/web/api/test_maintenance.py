@@ -17,7 +17,7 @@ from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.interfaces import CannotBackUp
 from twisted_gantry.net.http.json import handle_errors
 from twisted_gantry.web import file_stream
-from twisted_gantry.web.maintenance import Maintenance
+from twisted_gantry.web.api.maintenance import Maintenance
 
 DROP, BACKUP = "/api/v1/outbox/drop", "/api/v1/backup"
 SURE = {"confirm": True}

@@ -29,7 +29,7 @@ from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Cabinet
 from twisted_gantry.core.status import Status
 from twisted_gantry.net.http.server import bounded_site
-from twisted_gantry.web.remotecontrol import RemoteControl, RemoteControlSettings
+from twisted_gantry.web.remotecontrol.endpoint import RemoteControl, RemoteControlSettings
 from twisted_gantry.wire.etc.envelope import Method, encode_request, signed_headers
 from twisted_gantry.wire.reading import Quality, Value
 

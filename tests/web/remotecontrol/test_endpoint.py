@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from tests.support import fired
-from tests.web.remote_rig import AUTH, DONE, GANTRY, RemoteRig
+from tests.web.remotecontrol.rig import AUTH, DONE, GANTRY, RemoteRig
 from tests.wire.material import NASTY, checked, document, json_with, likely_bytes
 from twisted_gantry.core.commands.types import CommandResult
 from twisted_gantry.core.stored import AuditEntry

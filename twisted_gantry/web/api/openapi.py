@@ -12,8 +12,8 @@ import msgspec
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.commands.types import Outcome
 from twisted_gantry.core.status import State
-from twisted_gantry.web.bodies import DEFAULT_LIMIT, MOST, CommandBody, RetryBody
-from twisted_gantry.web.maintenance import BackupBody, DropBody
+from twisted_gantry.web.api.bodies import DEFAULT_LIMIT, MOST, CommandBody, RetryBody
+from twisted_gantry.web.api.maintenance import BackupBody, DropBody
 from twisted_gantry.wire.etc.envelope import (
     AUTH_HEADER,
     FIELDS_KEY,

@@ -24,8 +24,8 @@ from twisted_gantry.core.site import Site
 from twisted_gantry.net.addresses import host_of, network
 from twisted_gantry.net.http.json import header
 from twisted_gantry.net.http.server import Limits
-from twisted_gantry.web.remote_guard import Guard
-from twisted_gantry.web.remote_log import SeldomLog
+from twisted_gantry.web.remotecontrol.guard import Guard
+from twisted_gantry.web.seldom_log import SeldomLog
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.etc.uploads import upload_id
 

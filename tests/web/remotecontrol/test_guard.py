@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.web.remote_rig import AUTH, Exchange, RemoteRig
-from twisted_gantry.web import remote_guard
-from twisted_gantry.web.remotecontrol import RemoteControlSettings, wrong_settings
+from tests.web.remotecontrol.rig import AUTH, Exchange, RemoteRig
+from twisted_gantry.web.remotecontrol import guard as remote_guard
+from twisted_gantry.web.remotecontrol.endpoint import RemoteControlSettings, wrong_settings
 from twisted_gantry.wire.etc.envelope import signed_headers
 
 BODY = b"{}"

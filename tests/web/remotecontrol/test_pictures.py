@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
 from tests.support import in_no_thread
-from tests.web.remote_rig import AUTH, GANTRY, Answer, Exchange, RemoteRig
+from tests.web.remotecontrol.rig import AUTH, GANTRY, Answer, Exchange, RemoteRig
 from tests.wire.material import checked
 from twisted_gantry.core.site import Cabinet
-from twisted_gantry.web import picture_files, pictures
-from twisted_gantry.web.picture_files import BeingWritten, PictureFolder
+from twisted_gantry.web.remotecontrol import picture_files, pictures
+from twisted_gantry.web.remotecontrol.picture_files import BeingWritten, PictureFolder
 from twisted_gantry.wire.etc.envelope import Method
 
 MOMENT = "2019-08-28 14:11:01.321"

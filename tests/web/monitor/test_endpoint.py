@@ -19,7 +19,7 @@ from twisted_gantry.core.interfaces import IUploader
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.stored import StoredCard
 from twisted_gantry.net.http.server import Limits, bounded_site
-from twisted_gantry.web.monitor import AUTH_FAILURES, Monitor, MonitorSettings
+from twisted_gantry.web.monitor.endpoint import AUTH_FAILURES, Monitor, MonitorSettings
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.json import as_text, loads
 

@@ -24,13 +24,13 @@ from twisted_gantry.net.http.json import (
     refuse_foreign_origin,
     respond,
 )
-from twisted_gantry.web import openapi, shapes
-from twisted_gantry.web.audited import who_asks
-from twisted_gantry.web.bodies import CommandBody, RetryBody, flag_of, limit_of, read_body
-from twisted_gantry.web.history import HistoryView
-from twisted_gantry.web.maintenance import Maintenance
-from twisted_gantry.web.set_aside import change_set_aside, check_uplink, uplinks_meant
-from twisted_gantry.web.stream import Stream
+from twisted_gantry.web.api import openapi, shapes
+from twisted_gantry.web.api.audited import who_asks
+from twisted_gantry.web.api.bodies import CommandBody, RetryBody, flag_of, limit_of, read_body
+from twisted_gantry.web.api.history import HistoryView
+from twisted_gantry.web.api.maintenance import Maintenance
+from twisted_gantry.web.api.set_aside import change_set_aside, check_uplink, uplinks_meant
+from twisted_gantry.web.api.stream import Stream
 
 
 class LocalApi:

@@ -23,9 +23,9 @@ from twisted.web.resource import IResource
 from tests.web.small_site import Client, SmallSite
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.net.http.server import Limits, bounded_site
-from twisted_gantry.web.page import TYPES, Page
-from twisted_gantry.web.stream import Stream
-from twisted_gantry.web.web import web_resource
+from twisted_gantry.web.api.stream import Stream
+from twisted_gantry.web.page.resource import TYPES, Page
+from twisted_gantry.web.root import web_resource
 from twisted_gantry.wire.reading import Quality
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -42,7 +42,7 @@ def the_reactor() -> Any:
 
 def read(name: str) -> str:
     """Return a file of the page."""
-    return files("twisted_gantry.web").joinpath(name).read_text()
+    return files("twisted_gantry.web.page").joinpath(name).read_text()
 
 
 def test_files(client: Client) -> None:

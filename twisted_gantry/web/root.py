@@ -12,12 +12,12 @@ from twisted_gantry.core.history import IHistory
 from twisted_gantry.core.latency import Latency
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Site
-from twisted_gantry.web.api import LocalApi
+from twisted_gantry.web.api.maintenance import Maintenance
+from twisted_gantry.web.api.routes import LocalApi
+from twisted_gantry.web.api.stream import Stream
 from twisted_gantry.web.gate import Access, Gate, Switch
-from twisted_gantry.web.maintenance import Maintenance
 from twisted_gantry.web.metrics import Metrics
-from twisted_gantry.web.page import TYPES, Page
-from twisted_gantry.web.stream import Stream
+from twisted_gantry.web.page.resource import TYPES, Page
 
 
 def web_resource(

@@ -27,11 +27,11 @@ from twisted_gantry.net.addresses import host_of, network
 from twisted_gantry.net.http.json import HttpError, header, respond_error
 from twisted_gantry.net.http.server import Limits, cut
 from twisted_gantry.web.file_stream import Client, InThread
-from twisted_gantry.web.pictures import Pictures
-from twisted_gantry.web.remote_commands import Ask, RemoteCommands
-from twisted_gantry.web.remote_guard import Guard
-from twisted_gantry.web.remote_log import SeldomLog
-from twisted_gantry.web.remote_servers import Rule, Server, may_move, with_home
+from twisted_gantry.web.remotecontrol.commands import Ask, RemoteCommands
+from twisted_gantry.web.remotecontrol.guard import Guard
+from twisted_gantry.web.remotecontrol.pictures import Pictures
+from twisted_gantry.web.remotecontrol.servers import Rule, Server, may_move, with_home
+from twisted_gantry.web.seldom_log import SeldomLog
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.etc.commands import decode_control, decode_picture_request

@@ -1,0 +1,1 @@
+"""The local API: JSON for `gantryctl`, the status page and other programs."""

@@ -1,0 +1,1 @@
+"""`monitor.do`: the uploads of the cabinets below this gantry."""

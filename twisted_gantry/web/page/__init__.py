@@ -1,0 +1,1 @@
+"""The status page: static files that read the local API."""

@@ -1,0 +1,1 @@
+"""`remotecontrol.do`: the ETC platform commands the gantry."""
