@@ -21,7 +21,7 @@ from twisted_gantry.service import Gantry, Options, makeService
 from twisted_gantry.store.history.sqlite import open_history
 from twisted_gantry.store.sqlite import open_store
 from twisted_gantry.tree import GantryTree
-from twisted_gantry.twin.twin import ON_FREE_PORTS, Twin, TwinSettings, build_twin
+from twisted_gantry.twin.service import ON_FREE_PORTS, Twin, TwinSettings, build_twin
 
 
 class Rig:

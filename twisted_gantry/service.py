@@ -42,7 +42,7 @@ from twisted_gantry.systemd import (
     watchdog_period,
 )
 from twisted_gantry.tree import GantryTree
-from twisted_gantry.twin.twin import TwinSettings, build_twin
+from twisted_gantry.twin.service import TwinSettings, build_twin
 
 _log = Logger()
 

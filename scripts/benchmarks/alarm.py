@@ -26,7 +26,7 @@ from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_
 from twisted_gantry.store.history.sqlite import open_history
 from twisted_gantry.store.sqlite import open_store
 from twisted_gantry.tree import GantryTree
-from twisted_gantry.twin.twin import ON_FREE_PORTS, TwinSettings, build_twin
+from twisted_gantry.twin.service import ON_FREE_PORTS, TwinSettings, build_twin
 
 ROUNDS = 60
 ANSWER = b'{"code":"1000","msg":"ok"}'

@@ -33,8 +33,8 @@ from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.stored import Cap
 from twisted_gantry.store.sqlite import SqliteStore, open_store
-from twisted_gantry.twin.faults import Faults
-from twisted_gantry.twin.fogslink import Cloud, CloudFactory
+from twisted_gantry.twin.faces.fogslink.cloud import Cloud, CloudFactory
+from twisted_gantry.twin.faults.settings import Faults
 from twisted_gantry.uplinks.fogslink.sender import PACK
 from twisted_gantry.uplinks.fogslink.uplink import (
     LAST_PACK,

@@ -29,7 +29,7 @@ from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure, on_reactor
 from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.net.open_files import open_files
-from twisted_gantry.twin.fleet import (
+from twisted_gantry.twin.fleet.service import (
     MAX_GANTRIES,
     SPARE_FILES,
     FleetSettings,

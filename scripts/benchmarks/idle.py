@@ -12,7 +12,7 @@ from twisted.internet.task import deferLater
 
 from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure, on_reactor
-from twisted_gantry.twin.twin import ON_FREE_PORTS, TwinSettings, build_twin
+from twisted_gantry.twin.service import ON_FREE_PORTS, TwinSettings, build_twin
 
 SETTLE, WATCH = 15.0, 40.0
 TWISTD = str(Path(sys.executable).parent / "twistd")

@@ -13,11 +13,11 @@ from twisted.internet.task import Clock
 from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure
 from twisted_gantry.net.http.client import BoundedClient
-from twisted_gantry.twin.cabinet import CabinetTwin
-from twisted_gantry.twin.cfos import PowerBrain
-from twisted_gantry.twin.faults import Faults
-from twisted_gantry.twin.twin import STEP_S
-from twisted_gantry.twin.world.world import World
+from twisted_gantry.twin.faces.cabinet.face import CabinetTwin
+from twisted_gantry.twin.faces.cfos.face import PowerBrain
+from twisted_gantry.twin.faults.settings import Faults
+from twisted_gantry.twin.service import STEP_S
+from twisted_gantry.twin.world.model import World
 
 DAY_S, HOUR_S, MINUTE_S = 86_400, 3_600, 60
 STEPS, ROUNDS = 2_000, 3

@@ -11,7 +11,7 @@ from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import deferLater
 
 from tests.daemon.process import Client, Daemon, free_port, until
-from twisted_gantry.twin.twin import ON_FREE_PORTS, Twin, TwinSettings, build_twin
+from twisted_gantry.twin.service import ON_FREE_PORTS, Twin, TwinSettings, build_twin
 
 
 class Rig:

@@ -11,7 +11,7 @@ from twisted.internet.task import deferLater
 from tests.daemon.process import until
 from tests.daemon.rig import opened
 from tests.daemon.test_devices import Devices
-from twisted_gantry.twin.faults import FACES, FaultError
+from twisted_gantry.twin.faults.settings import FACES, FaultError
 
 SECONDS = 150
 # Of each kind one; what a face has no meaning for is rolled anew.

@@ -10,7 +10,7 @@ from twisted.internet.task import LoopingCall, deferLater
 
 from tests.daemon.process import outbox_rows, until
 from tests.daemon.rig import Rig, opened
-from twisted_gantry.twin.faults import FOGSLINK
+from twisted_gantry.twin.faults.settings import FOGSLINK
 from twisted_gantry.wire.fogslink.messages import Item, Pack, decode_request
 
 KEY = "kX7-secret-key"

@@ -23,7 +23,7 @@ from tests.daemon.process import (
     write_config,
 )
 from tests.daemon.rig import Rig, opened
-from twisted_gantry.twin.faults import ETC
+from twisted_gantry.twin.faults.settings import ETC
 from twisted_gantry.wire.json import dumps
 
 

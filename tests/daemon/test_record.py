@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.task import deferLater
 
 from tests.daemon.process import AUTH, Client, Daemon, free_port, until, write_config
-from twisted_gantry.twin.twin import ON_FREE_PORTS, TwinSettings, build_twin
+from twisted_gantry.twin.service import ON_FREE_PORTS, TwinSettings, build_twin
 
 PASSWORD = "Kz7-hunter2"
 

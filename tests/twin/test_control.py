@@ -10,11 +10,11 @@ from twisted.internet.task import Clock
 
 from tests.twin.helpers import AUTH, GANTRY_ID, NOW, Http, http, report
 from twisted_gantry.twin.control import Control
-from twisted_gantry.twin.etc import Platform
-from twisted_gantry.twin.faults import ETC, FACES, Faults
-from twisted_gantry.twin.fogslink import Cloud
-from twisted_gantry.twin.scenario_runner import Runner
-from twisted_gantry.twin.world.world import World
+from twisted_gantry.twin.faces.etc.platform import Platform
+from twisted_gantry.twin.faces.fogslink.cloud import Cloud
+from twisted_gantry.twin.faults.settings import ETC, FACES, Faults
+from twisted_gantry.twin.scenarios.runner import Runner
+from twisted_gantry.twin.world.model import World
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.etc.envelope import Card, CardList, Method
 

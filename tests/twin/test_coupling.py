@@ -9,16 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from tests.twin.cfos_bench import basic
+from tests.twin.faces.cfos.bench import basic
 from tests.twin.helpers import NOW, http
-from twisted_gantry.twin.bms import BASE_PATH, Ems
-from twisted_gantry.twin.cabinet_readings import Moments, report
-from twisted_gantry.twin.cfos import ADMIN_PASSWORD, PowerBrain
-from twisted_gantry.twin.etc import CHINA
-from twisted_gantry.twin.faults import Faults
-from twisted_gantry.twin.upscard import Card
+from twisted_gantry.twin.faces.bms import BASE_PATH, Ems
+from twisted_gantry.twin.faces.cabinet.readings import Moments, report
+from twisted_gantry.twin.faces.cfos.face import ADMIN_PASSWORD, PowerBrain
+from twisted_gantry.twin.faces.etc.platform import CHINA
+from twisted_gantry.twin.faces.upscard.card import Card
+from twisted_gantry.twin.faults.settings import Faults
 from twisted_gantry.twin.world.mains import PHASES
-from twisted_gantry.twin.world.world import World
+from twisted_gantry.twin.world.model import World
 from twisted_gantry.wire.bms import OperatingStatus
 from twisted_gantry.wire.etc.reports import Cabinet
 from twisted_gantry.wire.upscard.values import decode_live

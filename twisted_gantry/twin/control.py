@@ -9,14 +9,14 @@ from twisted.web.server import Request
 
 from twisted_gantry.net.http.json import HttpError, handle_errors, refuse_foreign_origin, respond
 from twisted_gantry.net.http.server import Limits, bounded_site
-from twisted_gantry.twin.etc import Platform
-from twisted_gantry.twin.etc_control import EtcControl, read_change
-from twisted_gantry.twin.faults import FACES, FaultError, Faults, UnknownFace
-from twisted_gantry.twin.fogslink import Cloud
-from twisted_gantry.twin.fogslink_control import FogslinkControl
-from twisted_gantry.twin.scenario_control import ScenarioControl
-from twisted_gantry.twin.scenario_runner import Runner
-from twisted_gantry.twin.world.world import World, WorldError
+from twisted_gantry.twin.faces.etc.control import EtcControl, read_change
+from twisted_gantry.twin.faces.etc.platform import Platform
+from twisted_gantry.twin.faces.fogslink.cloud import Cloud
+from twisted_gantry.twin.faces.fogslink.control import FogslinkControl
+from twisted_gantry.twin.faults.settings import FACES, FaultError, Faults, UnknownFace
+from twisted_gantry.twin.scenarios.control import ScenarioControl
+from twisted_gantry.twin.scenarios.runner import Runner
+from twisted_gantry.twin.world.model import World, WorldError
 
 LIMITS = Limits(body=4 * 1024 * 1024, deadline=30.0, idle=60.0, connections=64)
 

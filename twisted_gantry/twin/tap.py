@@ -19,14 +19,14 @@ from twisted_gantry.net.endpoints import wrong_server
 from twisted_gantry.net.listener import CannotListen, Listener
 from twisted_gantry.net.record import BrokenRecording
 from twisted_gantry.net.service import ServiceGroup
-from twisted_gantry.twin.fleet import FleetSettings, build_fleet, raise_open_files
-from twisted_gantry.twin.fleet_control import FleetControl
-from twisted_gantry.twin.replay import build_replay
-from twisted_gantry.twin.replay_tape import CannotReplay, Recorded, read_device
-from twisted_gantry.twin.scenario import UnknownScenario, load_scenario
-from twisted_gantry.twin.scenario_runner import FASTEST
-from twisted_gantry.twin.twin import TwinSettings, build_twin
-from twisted_gantry.twin.world.world import World
+from twisted_gantry.twin.fleet.control import FleetControl
+from twisted_gantry.twin.fleet.service import FleetSettings, build_fleet, raise_open_files
+from twisted_gantry.twin.replay.player import build_replay
+from twisted_gantry.twin.replay.tape import CannotReplay, Recorded, read_device
+from twisted_gantry.twin.scenarios.runner import FASTEST
+from twisted_gantry.twin.scenarios.script import UnknownScenario, load_scenario
+from twisted_gantry.twin.service import TwinSettings, build_twin
+from twisted_gantry.twin.world.model import World
 
 _FLEET = FleetSettings(gantries=1)
 

@@ -30,8 +30,8 @@ from twisted_gantry.core.status import State
 from twisted_gantry.devices.bms.driver import PATIENCE, Bms, BmsSettings, kind
 from twisted_gantry.devices.bms.ems import EmsClient
 from twisted_gantry.net.http.client import BoundedClient
-from twisted_gantry.twin.bms import BASE_PATH, Ems
-from twisted_gantry.twin.faults import EMS, Faults
+from twisted_gantry.twin.faces.bms import BASE_PATH, Ems
+from twisted_gantry.twin.faults.settings import EMS, Faults
 from twisted_gantry.twin.world.storage import ContactorFault, Storage
 
 UID = "bms-0001"

@@ -19,8 +19,8 @@ from twisted_gantry.core.stored import StoredCard
 from twisted_gantry.devices.cabinet.channel import CabinetChannel
 from twisted_gantry.devices.cabinet.driver import DEADLINE, CabinetSettings, SmartCabinet
 from twisted_gantry.net.http.client import BoundedClient
-from twisted_gantry.twin.cabinet import CabinetTwin
-from twisted_gantry.twin.faults import CABINET, Faults
+from twisted_gantry.twin.faces.cabinet.face import CabinetTwin
+from twisted_gantry.twin.faults.settings import CABINET, Faults
 from twisted_gantry.twin.world.cabinet import Cabinet
 from twisted_gantry.twin.world.mains import Mains
 from twisted_gantry.web.monitor.endpoint import Monitor, MonitorSettings

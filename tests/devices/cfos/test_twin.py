@@ -14,8 +14,8 @@ from twisted_gantry.core.commands.types import Outcome
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.cfos.feeds import FeedSettings
 from twisted_gantry.devices.upscard import points as upscard_points
-from twisted_gantry.twin.cfos import ADMIN_PASSWORD, PowerBrain
-from twisted_gantry.twin.faults import CFOS, Faults
+from twisted_gantry.twin.faces.cfos.face import ADMIN_PASSWORD, PowerBrain
+from twisted_gantry.twin.faults.settings import CFOS, Faults
 from twisted_gantry.twin.world.charging import ChargingSite
 from twisted_gantry.twin.world.mains import PHASES, Mains
 from twisted_gantry.wire.reading import Quality

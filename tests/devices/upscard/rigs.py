@@ -24,10 +24,10 @@ from twisted_gantry.devices.upscard.tcp import TcpLink
 from twisted_gantry.net.http.client import BoundedClient, persistent_pool
 from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.net.session import Backoff
-from twisted_gantry.twin.faults import UPS_HTTP, UPS_TCP, Faults
-from twisted_gantry.twin.upscard import UID, Card, UpsCardFactory
-from twisted_gantry.twin.upscard_http import UpsHttpFace
-from twisted_gantry.twin.world.world import World
+from twisted_gantry.twin.faces.upscard.card import UID, Card, UpsCardFactory
+from twisted_gantry.twin.faces.upscard.http import UpsHttpFace
+from twisted_gantry.twin.faults.settings import UPS_HTTP, UPS_TCP, Faults
+from twisted_gantry.twin.world.model import World
 from twisted_gantry.web.callbacks import CallbackHost
 from twisted_gantry.wire.frames import ObjectFramer
 from twisted_gantry.wire.json import loads

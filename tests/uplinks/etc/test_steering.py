@@ -10,7 +10,7 @@ from tests.support import fired
 from tests.uplinks.etc.test_uplink import AUTH, Rig
 from twisted_gantry.core.interfaces import IPlatform, Subject
 from twisted_gantry.core.secret import Secret
-from twisted_gantry.twin.faults import ETC
+from twisted_gantry.twin.faults.settings import ETC
 from twisted_gantry.uplinks.etc.steering import SETTING, TRIAL
 from twisted_gantry.uplinks.etc.uplink import EtcSettings, EtcUplink
 from twisted_gantry.wire.etc.envelope import Method

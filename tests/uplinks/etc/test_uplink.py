@@ -19,8 +19,8 @@ from twisted_gantry.core.stored import Ledger
 from twisted_gantry.devices.computer import POINTS as COMPUTER_POINTS
 from twisted_gantry.devices.upscard.points import POINTS, rules
 from twisted_gantry.net.http.client import BoundedClient
-from twisted_gantry.twin.etc import Platform
-from twisted_gantry.twin.faults import ETC, Faults
+from twisted_gantry.twin.faces.etc.platform import Platform
+from twisted_gantry.twin.faults.settings import ETC, Faults
 from twisted_gantry.uplinks.etc import rows as etc_rows
 from twisted_gantry.uplinks.etc.channel import EtcChannel, Taken
 from twisted_gantry.uplinks.etc.uplink import EtcSettings, EtcUplink

@@ -16,7 +16,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from tests.uplinks.fogslink.test_uplink import EQ_SN, Rig
-from twisted_gantry.twin.fogslink import CloudFactory
+from twisted_gantry.twin.faces.fogslink.cloud import CloudFactory
 from twisted_gantry.wire.fogslink.messages import Pack, Single, decode_request
 from twisted_gantry.wire.json import loads
 

@@ -18,8 +18,8 @@ from twisted_gantry.core.interfaces import IUplink, WrongSetting
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.core.stored import Ledger, Report
-from twisted_gantry.twin.faults import FOGSLINK, Faults
-from twisted_gantry.twin.fogslink import Cloud, CloudFactory
+from twisted_gantry.twin.faces.fogslink.cloud import Cloud, CloudFactory
+from twisted_gantry.twin.faults.settings import FOGSLINK, Faults
 from twisted_gantry.uplinks.fogslink.uplink import (
     LAST_PACK,
     FogslinkSettings,

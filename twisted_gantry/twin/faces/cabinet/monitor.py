@@ -1,0 +1,210 @@
+"""How a cabinet reaches a gantry: its reports, and its questions for the white list.
+
+Source: `001_3191ba0a590d87d6.txt`, sections 1.5, 3.1 and 4.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from twisted_gantry.net.http.client import NoAnswer
+from twisted_gantry.net.session import Backoff
+from twisted_gantry.net.timers import Repeated
+from twisted_gantry.twin.faces.cabinet.cards import WhiteList
+from twisted_gantry.twin.faces.etc.sender import EtcSender
+from twisted_gantry.wire.errors import WireError
+from twisted_gantry.wire.etc import envelope as etc
+
+_log = Logger()
+
+FIRST_RETRY_S, LAST_RETRY_S = 1.0, 30.0
+MAX_ANSWER = 8 * 1024 * 1024  # a white list of ten thousand cards is about 1 MB
+MAX_WAITING = 32
+"""Changes that wait for the gantry: of more the oldest are forgotten."""
+
+
+class NotTaken(Exception):
+    """The gantry did not take a request; `code` is what it answered, if it did."""
+
+    def __init__(self, why: str, code: str = "") -> None:
+        super().__init__(why)
+        self.code = code
+
+
+class Monitor:
+    """The way to `url`, a gantry's `monitor.do`.
+
+    `counts` gains `sent-` and `lost-`, each with the name of the method.
+    """
+
+    def __init__(self, sender: EtcSender, counts: Counter[str], url: str) -> None:
+        self.url = url
+        self._sender, self._counts = sender, counts
+        self._works = True
+
+    async def post(self, method: etc.Method, fields: Any) -> etc.Answer:
+        """Send a request, stamped with the present, and return its answer. Raises NotTaken."""
+        try:
+            answer = await self._post(method, fields)
+        except NotTaken as error:
+            self._counts[f"lost-{method.value}"] += 1
+            if self._works:
+                _log.info("a cabinet does not reach the gantry: {why}", why=error)
+            self._works = False
+            raise
+        self._counts[f"sent-{method.value}"] += 1
+        self._works = True
+        return answer
+
+    async def _post(self, method: etc.Method, fields: Any) -> etc.Answer:
+        try:
+            answer = await self._sender.send(self.url, method, fields, MAX_ANSWER)
+            if answer.status != 200:
+                raise NotTaken(f"HTTP {answer.status}")
+            decoded = etc.decode_answer(answer.body)
+        except (NoAnswer, WireError) as error:
+            raise NotTaken(str(error)) from None
+        code = decoded.code.strip()
+        if code != str(etc.Code.SUCCESS.value):
+            raise NotTaken(f"code {code[:10]!r}", code)
+        return decoded
+
+
+def _backoff() -> Backoff:
+    """Return the pauses after a request that was not taken."""
+    # There is one cabinet: nobody to be spread from.
+    return Backoff(FIRST_RETRY_S, LAST_RETRY_S, lambda: 1.0)
+
+
+class Reports:
+    """Sends the reports of a cabinet: `make` returns the fields of one, as things are.
+
+    One goes out every `period` seconds; what `urgent` is told goes out at once, as it was then, in
+    its order. While `powered` says no, nothing goes out.
+    """
+
+    def __init__(
+        self,
+        monitor: Monitor,
+        clock: IReactorTime,
+        counts: Counter[str],
+        make: Callable[[], Any],
+        powered: Callable[[], bool],
+        *,
+        period: float,
+    ) -> None:
+        self.period = period
+        self._monitor, self._clock, self._counts = monitor, clock, counts
+        self._make, self._powered = make, powered
+        self._waiting: deque[Any] = deque()
+        self._due_at = 0.0
+        self._backoff = _backoff()
+        self._repeated = Repeated(clock, self._send_all, "a cabinet's reports")
+
+    def start(self) -> None:
+        """Begin, with a report."""
+        self._due_at = self._clock.seconds()
+        self._backoff.reset()
+        self._repeated.start()
+
+    def stop(self) -> None:
+        """End; changes that wait are forgotten."""
+        self._repeated.stop()
+        self._waiting.clear()
+
+    def urgent(self) -> None:
+        """Report how things are now, now."""
+        self._waiting.append(self._make())
+        if len(self._waiting) > MAX_WAITING:
+            self._waiting.popleft()
+            self._counts["forgotten"] += 1
+        if not self._repeated.doing:  # else it follows what is being sent
+            self._repeated.now()
+
+    def set_period(self, period: float) -> None:
+        """Report every `period` seconds from now on."""
+        self.period = period
+        self._due_at = self._clock.seconds() + period
+        self._repeated.now()
+
+    async def _send_all(self) -> float:
+        while self._powered() and self._waiting:
+            fields = self._waiting[0]
+            if not await self._send(fields):
+                return self._backoff.next()
+            if self._waiting and self._waiting[0] is fields:  # it may have been forgotten meanwhile
+                self._waiting.popleft()
+        if self._clock.seconds() >= self._due_at:
+            if self._powered() and not await self._send(self._make()):
+                return self._backoff.next()
+            self._due_at = self._clock.seconds() + self.period
+        self._backoff.reset()
+        more = self._waiting and self._powered()
+        return 0.0 if more else self._due_at - self._clock.seconds()
+
+    async def _send(self, fields: Any) -> bool:
+        """Send one report; True if it need not be sent again."""
+        try:
+            await self._monitor.post(etc.Method.CABINET_STATUS, fields)
+        except NotTaken as error:
+            if error.code == str(etc.Code.BAD_PARAMETERS.value):  # nor would it be next time
+                self._counts["refused"] += 1
+                return True
+            return False
+        return True
+
+
+class CardQuestions:
+    """Asks for a newer white list every `period` seconds.
+
+    `counts` gains `cards-taken` and `cards-refused`. `key` is how `curVersion` is spelt.
+    """
+
+    def __init__(
+        self,
+        monitor: Monitor,
+        clock: IReactorTime,
+        counts: Counter[str],
+        white_list: WhiteList,
+        powered: Callable[[], bool],
+        *,
+        period: float,
+        key: str = "curVersion",
+    ) -> None:
+        self._monitor, self._counts, self._white_list = monitor, counts, white_list
+        self._powered, self._period, self._key = powered, period, key
+        self._backoff = _backoff()
+        self._repeated = Repeated(clock, self._ask, "a cabinet's question for cards")
+
+    def start(self) -> None:
+        """Begin, with a question."""
+        self._backoff.reset()
+        self._repeated.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._repeated.stop()
+
+    async def _ask(self) -> float:
+        if not self._powered():
+            return self._period
+        self._white_list.refresh()
+        try:
+            answer = await self._monitor.post(
+                etc.Method.CARDS, {self._key: self._white_list.version}
+            )
+        except NotTaken:
+            return self._backoff.next()
+        self._backoff.reset()
+        try:
+            taken = self._white_list.take(answer.data)
+        except WireError as error:
+            if not self._counts["cards-refused"]:  # it is asked for, and refused, every minute
+                _log.info("a cabinet refuses a white list: {error}", error=error)
+            self._counts["cards-refused"] += 1
+        else:
+            self._counts["cards-taken"] += taken
+        return self._period

@@ -1,0 +1,132 @@
+"""What a Charging Manager lets each EVSE offer: settings, overrides, rules, and what is left.
+
+Source: `002_2847ebbe8bebf00a.txt`, "get_dev_info" (load balancing) and "set_params".
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from twisted_gantry.twin.faces.cfos.evses import BuiltInEvse, Wallbox
+from twisted_gantry.twin.faces.cfos.meters import MeterDevice
+from twisted_gantry.twin.faces.cfos.params import Params
+from twisted_gantry.twin.faces.cfos.transactions import Transaction, ruled_ma
+from twisted_gantry.twin.faces.etc.platform import CHINA
+from twisted_gantry.twin.world.evse import MOST_A
+from twisted_gantry.wire.cfos.calls import DisablePolicy, Role
+
+Devices = dict[str, Wallbox | MeterDevice]
+"""The devices of a manager, by id."""
+
+_NUMBER = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?")
+_NO_LIMIT_MA = 1000 * MOST_A
+
+
+def evses_of(devices: Devices) -> list[Wallbox]:
+    """Return the EVSEs of a manager."""
+    return [each for each in devices.values() if isinstance(each, Wallbox)]
+
+
+def _at_grid(meter: MeterDevice) -> bool:
+    return meter.enabled and meter.role is Role.GRID_DEMAND
+
+
+class LoadControl:
+    """Works on what the manager hands in, as it is at the time. `now` gives Unix seconds."""
+
+    def __init__(
+        self,
+        params: Params,
+        devices: Devices,
+        variables: Mapping[str, str],
+        seconds: Callable[[], float],
+        now: Callable[[], float],
+    ) -> None:
+        self._params, self._devices, self._variables = params, devices, variables
+        self._seconds, self._now = seconds, now
+
+    def run(self) -> None:
+        """Offer each EVSE what is left for it, the highest priority first."""
+        balanced = self._params.lb_enabled  # else the manager observes only
+        left = self.budget_ma() if balanced else _NO_LIMIT_MA
+        for evse in sorted(evses_of(self._devices), key=lambda each: -each.prio):
+            if not evse.car:
+                evse.transaction = Transaction()
+            wanted = self._wanted_ma(evse)
+            evse.allowed = wanted > 0
+            granted = min(wanted, left)
+            self._pause(evse, short=granted < min(wanted, evse.min_ma))
+            if evse.paused:
+                granted = 0.0
+            evse.offer(granted)
+            if evse.car and balanced:
+                left -= granted
+
+    def budget_ma(self) -> float:
+        """Return what all EVSEs together may draw, in mA a phase."""
+        params = self._params
+        budget = params.max_total_current + params.overdraft_cur - params.reserve_current
+        budget -= self._others_ma()
+        if params.max_total_evse_current:
+            budget = min(budget, params.max_total_evse_current)
+        return max(budget, 0.0)
+
+    def pause_s(self, evse: Wallbox) -> float:
+        """Return how long ago a pause began, in s; the least time of one if it is longer."""
+        least = self._params.min_pause_time
+        if evse.paused_at is None:
+            return least
+        return min(self._seconds() - evse.paused_at, least)
+
+    def _pause(self, evse: Wallbox, *, short: bool) -> None:
+        """Pause for want of current; a pause lasts its least time."""
+        if not (evse.car and evse.allowed):
+            evse.paused = False
+        elif short and not evse.paused:
+            evse.paused, evse.paused_at = True, self._seconds()
+        elif evse.paused and not short:
+            evse.paused = self.pause_s(evse) < self._params.min_pause_time
+
+    def _others_ma(self) -> float:
+        """Return what the site draws beside the wallbox, in its fullest phase."""
+        others = [0.0, 0.0, 0.0]
+        for device in self._devices.values():
+            if isinstance(device, BuiltInEvse):  # the others are not behind the site's meter
+                others = [a - b for a, b in zip(others, device.currents_ma(), strict=True)]
+            elif isinstance(device, MeterDevice) and _at_grid(device):
+                others = [a + b for a, b in zip(others, device.currents_ma(), strict=True)]
+        return max(0.0, *others)
+
+    def _wanted_ma(self, evse: Wallbox) -> float:
+        """Return what an EVSE may offer by its own settings; 0 if it may not charge."""
+        self._evaluate(evse)
+        if not evse.enabled:
+            policy = self._params.disable_policy
+            if policy is DisablePolicy.UNLIMITED:
+                return _NO_LIMIT_MA
+            return evse.min_ma if policy is DisablePolicy.MINIMUM_CURRENT else 0.0
+        if not evse.enable or (evse.car and evse.needs_user):
+            return 0.0
+        transaction, limit = evse.transaction, evse.limit_ma
+        if isinstance(evse, BuiltInEvse):
+            if self._seconds() < evse.hardware.pilot_off_until:
+                return 0.0
+            if evse.hardware.fixed:
+                limit = min(limit, 100.0 * evse.hardware.fixed)
+        now = datetime.fromtimestamp(self._now(), CHINA)
+        if "E" not in transaction.off:
+            limit = ruled_ma(evse.charging_rules, limit, now)
+        if transaction.user is not None and "U" not in transaction.off:
+            limit = ruled_ma(transaction.user.charging_rules, limit, now)
+        if transaction.limit_ma is not None:
+            limit = min(limit, transaction.limit_ma)
+        return limit if limit >= evse.min_ma else 0.0
+
+    def _evaluate(self, evse: Wallbox) -> None:
+        """Work out `max_charging_cur`, if it is a number as text or the name of a variable.
+
+        Of any other expression the last limit stays.
+        """
+        text = self._variables.get(evse.expression, evse.expression)
+        if _NUMBER.fullmatch(text):
+            evse.limit_ma = float(text)

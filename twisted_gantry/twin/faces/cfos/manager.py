@@ -1,0 +1,304 @@
+"""The Charging Manager of a Power Brain: its devices, its users, and what it is told to do.
+
+Source: `002_2847ebbe8bebf00a.txt`. What each EVSE may offer is worked out in `cfos_control`.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from twisted_gantry.twin.faces.cfos.device import TYPES, DeviceSettings
+from twisted_gantry.twin.faces.cfos.evses import BuiltInEvse, EvseHardware, FedEvse, Wallbox
+from twisted_gantry.twin.faces.cfos.load_control import Devices, LoadControl, evses_of
+from twisted_gantry.twin.faces.cfos.meters import BuiltInMeter, FedMeter, MeterDevice
+from twisted_gantry.twin.faces.cfos.modbus import EvseRegisters, MeterRegisters
+from twisted_gantry.twin.faces.cfos.params import Params, ParamsChange, watts
+from twisted_gantry.twin.faces.cfos.transactions import Users
+from twisted_gantry.twin.world.charging import ChargingSite
+from twisted_gantry.wire.cfos.calls import FLAGS, Control, EvseFeed, Role
+from twisted_gantry.wire.cfos.registers import RegisterError, unknown_device
+from twisted_gantry.wire.cfos.users import Rfid, User
+
+DIAGNOSIS_S = 300.0
+_MAX_VARIABLES = 100
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
+_LONGEST_ECHO = 40
+
+
+class Complaint(Exception):
+    """A call that cannot be done; the text, which holds no secret, is the answer."""
+
+
+class Unauthorized(Exception):
+    """A call that needs the admin password, or a user's PIN."""
+
+
+def the_users() -> Users:
+    """Return the users that a manager begins with: the document's."""
+    rfid = Rfid(id="4711", name="TeSt", ac_auth=True, ac_ovch=False, used_phases=7)
+    return Users(User(id="2167520770", name="wusel", dev_ids=["E1"], rfids=[rfid]))
+
+
+class Manager:
+    """The manager. `seconds` is a monotonic clock, `now` gives Unix seconds."""
+
+    def __init__(
+        self, charging: ChargingSite, seconds: Callable[[], float], now: Callable[[], float]
+    ) -> None:
+        self.params = Params()
+        self.users = the_users()
+        self.variables: dict[str, str] = {}
+        self.license = {"license_accepted": False, "allow_usage_stats": False}
+        self._charging, self._seconds, self._now = charging, seconds, now
+        self._started = seconds()
+        self._diagnosis_until = 0.0
+        self._hardware = EvseHardware()
+        self._builders: dict[str, Callable[[], Wallbox | MeterDevice]] = {
+            "E1": self._new_evse,
+            "E2": lambda: FedEvse("E2", "evse_ajax", "", 2, "Wallbox 2", "HTTP input"),
+            "M1": lambda: BuiltInMeter(
+                "M1",
+                "meter_powerbrain",
+                "meter1",
+                3,
+                "Mains",
+                "Grid demand of the site",
+                modbus_id=2,
+                role=Role.GRID_DEMAND,
+                meter=charging.mains_meter,
+            ),
+            "M2": lambda: BuiltInMeter(
+                "M2",
+                "meter_powerbrain",
+                "meter2",
+                4,
+                "S0 Zähler 2",
+                "cFos Power Brain, S0 Zähler 2",
+                modbus_id=41,
+                role=Role.VEHICLE_CONSUMPTION,
+                meter=charging.pulse_meter,
+            ),
+            "M3": lambda: FedMeter("M3", "meter_ajax", "", 5, "HTTP input", "HTTP input"),
+        }
+        self.devices: Devices = {dev_id: build() for dev_id, build in self._builders.items()}
+        self.control = LoadControl(self.params, self.devices, self.variables, seconds, now)
+        charging.control = self.control.run
+        charging.settle()
+
+    def _new_evse(self) -> BuiltInEvse:
+        hardware = self._hardware
+        hardware.fixed = hardware.default_fixed
+        return BuiltInEvse(
+            "E1",
+            "evse_powerbrain",
+            "evse",
+            1,
+            "Wallbox",
+            "cFos Power Brain Wallbox 11kW",
+            modbus_id=1,
+            limit_ma=100.0 * hardware.default_limit,
+            charging_on=bool(hardware.default_enabled),
+            attach="M2",
+            evse=self._charging.evses["E1"],
+            hardware=hardware,
+        )
+
+    # -- what it tells
+
+    def show_params(self) -> dict[str, Any]:
+        """Return `params`, in the words of both generations."""
+        consumed = round(sum(evse.power_w for evse in evses_of(self.devices)))
+        available = watts(self.control.budget_ma())
+        return {
+            **self.params.shown(),
+            "cons_evse_power": consumed,
+            "consumed_evse_power": consumed,
+            "avail_evse_power": available,
+            "remaining_evse_power": max(available - consumed, 0),
+            "time": int(self._now()),
+            "diag_logging": self._seconds() < self._diagnosis_until,
+            **self.license,
+        }
+
+    def show_devices(self) -> list[dict[str, Any]]:
+        """Return `devices`."""
+        return [self._show(device) for device in self.devices.values()]
+
+    def show_settings(self) -> list[dict[str, Any]]:
+        """Return the devices with all that can be set in them."""
+        return [
+            self._show(device) | (device.settings() if isinstance(device, Wallbox) else {})
+            for device in self.devices.values()
+        ]
+
+    def show_types(self) -> dict[str, str]:
+        """Return `dev_meta`."""
+        return dict(TYPES)
+
+    def _show(self, device: Wallbox | MeterDevice) -> dict[str, Any]:
+        up_s = self._seconds() - self._started
+        if isinstance(device, Wallbox):
+            return device.info(up_s, self.control.pause_s(device), self.params.min_pause_time)
+        return device.info(up_s)
+
+    # -- what it is told
+
+    def device(self, dev_id: str) -> Wallbox | MeterDevice:
+        """Return a device. Raises Complaint, which names it."""
+        try:
+            return self.devices[dev_id]
+        except KeyError:
+            raise Complaint(f"unknown device {dev_id[:_LONGEST_ECHO]}") from None
+
+    def evse(self, dev_id: str) -> Wallbox:
+        """Return an EVSE. Raises Complaint."""
+        device = self.device(dev_id)
+        if not isinstance(device, Wallbox):
+            raise Complaint(f"{dev_id} is no EVSE")
+        return device
+
+    def registers(self, name: str) -> MeterRegisters | EvseRegisters:
+        """Return the registers of `meter1`, `meter2` or `evse`. Raises RegisterError."""
+        for device in self.devices.values():
+            if isinstance(device, BuiltInMeter) and device.address == name:
+                return MeterRegisters(device)
+            if isinstance(device, BuiltInEvse) and device.address == name:
+                attached = self.devices.get(device.attach)
+                meter = attached if isinstance(attached, MeterDevice) else None
+                return EvseRegisters(device, meter, self._seconds)
+        raise RegisterError(unknown_device(name))
+
+    def settle(self) -> None:
+        """Let the world follow what was changed here."""
+        self._charging.settle()
+
+    def change_params(self, change: ParamsChange) -> None:
+        """Take some parameters. Raises Complaint if none was given."""
+        if not self.params.change(change):
+            raise Complaint("no parameter that is known")
+
+    def change_device(self, dev_id: str, settings: DeviceSettings) -> None:
+        """Take the settings of a device; one that was deleted is made anew. Raises Complaint."""
+        if settings.attach:
+            self.device(settings.attach)
+            if not settings.attach.startswith("M"):
+                raise Complaint(f"{settings.attach} is no meter")
+        if dev_id not in self.devices and dev_id in self._builders:
+            self.devices[dev_id] = self._builders[dev_id]()
+        self.device(dev_id).change(settings)
+
+    def delete(self, dev_id: str) -> None:
+        """Forget a device. Its hardware goes on as it was offered last. Raises Complaint."""
+        self.device(dev_id)
+        del self.devices[dev_id]
+
+    def reset(self, dev_id: str) -> None:
+        """Delete a device and make it anew. Raises Complaint."""
+        self.delete(dev_id)
+        self.devices[dev_id] = self._builders[dev_id]()
+
+    def set_variable(self, name: str, value: str) -> None:
+        """Set a variable of the manager. Raises Complaint."""
+        if not _VARIABLE.fullmatch(name):
+            raise Complaint(f"bad variable name {name[:_LONGEST_ECHO]}")
+        if name not in self.variables and len(self.variables) >= _MAX_VARIABLES:
+            raise Complaint("too many variables")
+        self.variables[name] = value[:200]
+
+    def log_diagnosis(self, enable: bool) -> None:
+        """Log for five minutes, or stop it."""
+        self._diagnosis_until = self._seconds() + DIAGNOSIS_S if enable else 0.0
+
+    def feed_evse(self, evse: FedEvse, feed: EvseFeed) -> Control:
+        """Take what an EVSE is fed, and return what it must obey."""
+        evse.feed(feed)
+        self.control.run()
+        if feed.rfid and evse.car:
+            self._present(evse, feed.rfid)
+            self.control.run()
+        return Control(
+            device_enabled=evse.enabled,
+            charging_enabled=evse.allowed,
+            paused=evse.paused,
+            charging_current=round(evse.offer_ma),
+        )
+
+    def fed_meter(self, dev_id: str) -> FedMeter:
+        """Return a meter that can be fed. Raises Complaint."""
+        meter = self.device(dev_id)
+        if not isinstance(meter, FedMeter):
+            raise Complaint(f"{dev_id} is no HTTP input meter")
+        return meter
+
+    # -- users
+
+    def may_use(self, user: User, evse: Wallbox) -> bool:
+        """Tell whether a user may charge at an EVSE."""
+        at_evse = not evse.users or user.id in evse.users
+        return at_evse and (not user.dev_ids or evse.dev_id in user.dev_ids)
+
+    def put_user(self, user: User) -> None:
+        """Take a user, new or not; one without an id gets one. Raises Complaint."""
+        if not user.id:
+            user = msgspec.structs.replace(user, id=self.users.new_id())
+        if (wrong := self.users.put(user)) is not None:
+            raise Complaint(wrong)
+        for evse in evses_of(self.devices):
+            if evse.transaction.user is not None and evse.transaction.user.id == user.id:
+                evse.transaction.user = user
+
+    def enter_rfid(self, rfid: str, dev_id: str) -> None:
+        """Take a PIN or RFID; without a device the first that waits for it. Raises Complaint."""
+        if dev_id:
+            evse = self.evse(dev_id)
+            if not evse.car:
+                raise Complaint(f"no car at {dev_id}")
+            if not self._present(evse, rfid):
+                raise Complaint(f"this RFID is not for {dev_id}")
+            return
+        waiting = sorted(evses_of(self.devices), key=lambda each: not each.needs_user)
+        if not any(evse.car and self._present(evse, rfid) for evse in waiting):
+            raise Complaint("no EVSE waits for this RFID")
+
+    def _present(self, evse: Wallbox, text: str) -> bool:
+        """Let an RFID act at an EVSE with a car; tell whether it does."""
+        found = self.users.find(text)
+        if found is None or not self.may_use(found[0], evse):
+            return False
+        user, rfid = found
+        transaction = evse.transaction
+        began_it = transaction.user is not None and transaction.user.id == user.id
+        if rfid.ac_ovch and (began_it or not rfid.ac_auth):
+            transaction.set_flag("c" if "C" in transaction.off else "C")
+        elif rfid.ac_auth:
+            transaction.user, transaction.rfid = user, rfid
+        else:
+            return False
+        evse.last_rfid = text
+        return True
+
+    def override(
+        self, dev_id: str, flags: str, limit_ma: float | None, rfid: str, *, admin: bool
+    ) -> None:
+        """Override what holds for a car until it leaves. Raises Unauthorized, Complaint."""
+        found = self.users.find(rfid) if rfid else None
+        if not admin and (found is None or "e" in flags.lower()):
+            raise Unauthorized
+        evse = self.evse(dev_id)
+        by_user = found is not None and self.may_use(found[0], evse)
+        if not admin and not by_user:
+            raise Unauthorized
+        if not FLAGS.issuperset(flags):
+            raise Complaint(f"unknown flags {flags[:_LONGEST_ECHO]}")
+        if not by_user and "u" in flags.lower():
+            raise Complaint("U and u need the RFID of a user")
+        if not flags and limit_ma is None:
+            raise Complaint("nothing to override")
+        if not evse.car:
+            raise Complaint(f"no car at {dev_id}")
+        for letter in flags:
+            evse.transaction.set_flag(letter)
+        if limit_ma is not None:
+            evse.transaction.limit_ma = limit_ma

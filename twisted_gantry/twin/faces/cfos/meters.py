@@ -1,0 +1,122 @@
+"""The meters of a Power Brain: its own two, and those that are fed over HTTP.
+
+Source: `002_2847ebbe8bebf00a.txt`, "get_dev_info" and "set_ajax_meter".
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from twisted_gantry.twin.faces.cfos.device import (
+    MODEL,
+    NEVER_FED,
+    Device,
+    DeviceSettings,
+    by_phase,
+    three,
+)
+from twisted_gantry.twin.world.meter import ALL_PHASES, Meter
+from twisted_gantry.wire.cfos.calls import MeterFeed, Role
+
+
+@dataclass
+class MeterDevice(Device, ABC):
+    """A meter of any type, as the manager shows it. `invert` turns currents and power round."""
+
+    role: Role = Role.DISPLAY
+    invert: bool = False
+    is_va: bool = False
+
+    @abstractmethod
+    def measured(self) -> MeterFeed:
+        """Return what it measures; every key is there."""
+
+    def currents_ma(self) -> tuple[float, ...]:
+        """Return the currents of L1 to L3, in mA."""
+        sign = -1 if self.invert else 1
+        return tuple(sign * round(each) for each in self.measured().current or ())
+
+    def info(self, up_s: float) -> dict[str, Any]:
+        """Return what `get_dev_info` shows of it."""
+        measured = self.measured()
+        power = round(measured.power_w or 0.0) * (-1 if self.invert else 1)
+        return {
+            **self.common(up_s),
+            "is_va": self.is_va,
+            "invert": self.invert,
+            "import": int(measured.import_wh or 0.0),
+            "export": int(measured.export_wh or 0.0),
+            "power_w": power,
+            "power": power,
+            **by_phase("current", self.currents_ma()),
+            **by_phase("voltage", [round(each) for each in measured.voltage or ()]),
+            "role": int(self.role),
+            "model": measured.model,
+        }
+
+    def change(self, settings: DeviceSettings) -> None:
+        super().change(settings)
+        self.take(settings, "role", "invert", "is_va")
+
+
+@dataclass(kw_only=True)
+class BuiltInMeter(MeterDevice):
+    """`meter1` or `meter2` of the Power Brain."""
+
+    meter: Meter
+    restarts: int = 0
+
+    def set_phases(self, phases: int) -> None:
+        super().set_phases(phases)
+        self.meter.phases = phases or ALL_PHASES
+
+    def measured(self) -> MeterFeed:
+        return MeterFeed(
+            model=MODEL,
+            import_wh=self.meter.import_wh,
+            export_wh=self.meter.export_wh,
+            voltage=self.meter.voltages_v(),
+            current=tuple(1000 * amps for amps in self.meter.currents_a()),
+            power_w=self.meter.power_w,
+        )
+
+
+@dataclass(kw_only=True)
+class FedMeter(MeterDevice):
+    """A meter of the type "HTTP input": it is what was fed last."""
+
+    com_error: str = NEVER_FED
+    fed: MeterFeed = field(
+        default_factory=lambda: MeterFeed(
+            model="",
+            import_wh=0.0,
+            export_wh=0.0,
+            voltage=(0.0, 0.0, 0.0),
+            current=(0.0, 0.0, 0.0),
+            power_w=0.0,
+        )
+    )
+
+    def measured(self) -> MeterFeed:
+        return self.fed
+
+    def feed(self, feed: MeterFeed) -> None:
+        """Take what was told; what was not stays. Without a power, it follows from the others."""
+        self.com_error = ""
+        told = {
+            name: value
+            for name in feed.__struct_fields__
+            if (value := getattr(feed, name)) is not None
+        }
+        for name in ("voltage", "current"):
+            if name in told:
+                told[name] = three(told[name])
+        if told.pop("is_va", None) is not None:
+            self.is_va = bool(feed.is_va)
+        self.fed = msgspec.structs.replace(self.fed, **told)
+        if feed.power_w is None and "current" in told:
+            pairs = zip(self.fed.voltage or (), self.fed.current or (), strict=True)
+            power = sum(volts * milliamps / 1000 for volts, milliamps in pairs)
+            self.fed = msgspec.structs.replace(self.fed, power_w=power)

@@ -1,0 +1,99 @@
+"""The parameters of a Charging Manager, in the words of each generation of its firmware.
+
+Source: `002_2847ebbe8bebf00a.txt`, "get_dev_info" (`params`) and "set_params"; `cfos.md`, Quirks.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+
+from twisted_gantry.twin.faces.cfos.device import FIRMWARE, PHASE_V
+from twisted_gantry.wire.cfos.calls import DisablePolicy
+
+CYCLE_MS = 3009
+MAX_EVSES = 3
+
+_Text = Annotated[str, msgspec.Meta(max_length=100)]
+_MilliAmperes = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
+_Watts = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
+
+
+class ParamsChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What `set_params` changes; None stays as it is; the last four are of 1.6 to 1.14."""
+
+    title: _Text | None = None
+    desc: _Text | None = None
+    max_total_current: _MilliAmperes | None = None
+    reserve_current: _MilliAmperes | None = None
+    overdraft_cur: _MilliAmperes | None = None
+    max_total_evse_current: _MilliAmperes | None = None
+    lb_enabled: bool | None = None
+    disable_policy: DisablePolicy | None = None
+    min_pause_time: Annotated[float, msgspec.Meta(ge=0, le=86_400)] | None = None
+    max_total_power: _Watts | None = None
+    power_reserve: _Watts | None = None
+    overdraft: _Watts | None = None
+    max_total_evse_power: _Watts | None = None
+
+
+# The keys of the first generation, in W, and those of the second, in mA.
+_IN_WATTS = {
+    "max_total_power": "max_total_current",
+    "power_reserve": "reserve_current",
+    "overdraft": "overdraft_cur",
+    "max_total_evse_power": "max_total_evse_current",
+}
+
+
+def watts(milliamperes: float) -> int:
+    """Return what a current in each of three phases carries, in W."""
+    return round(milliamperes / 1000 * 3 * PHASE_V)
+
+
+@dataclass
+class Params:
+    """What can be set; currents in mA a phase, 0 in `max_total_evse_current` is no limit."""
+
+    title: str = "cFos Power Brain"
+    desc: str = "Standard-Konfiguration"
+    max_total_current: float = 32_000.0
+    reserve_current: float = 0.0
+    overdraft_cur: float = 0.0
+    max_total_evse_current: float = 0.0
+    lb_enabled: bool = False
+    disable_policy: DisablePolicy = DisablePolicy.MINIMUM_CURRENT
+    min_pause_time: float = 300.0
+
+    def change(self, change: ParamsChange) -> bool:
+        """Take what is given; the newer key wins over the older. Tells whether anything was."""
+        given = {
+            name: value
+            for name in change.__struct_fields__
+            if (value := getattr(change, name)) is not None
+        }
+        for old, new in _IN_WATTS.items():
+            if (power := given.pop(old, None)) is not None:
+                given.setdefault(new, power * 1000 / (3 * PHASE_V))
+        for name, value in given.items():
+            setattr(self, name, value)
+        return bool(given)
+
+    def shown(self) -> dict[str, Any]:
+        """Return them in the words of both generations."""
+        shown: dict[str, Any] = {"title": self.title, "desc": self.desc}
+        for old, new in _IN_WATTS.items():
+            current = getattr(self, new)
+            shown |= {new: round(current), old: watts(current)}
+        return shown | {
+            "lb_enabled": self.lb_enabled,
+            "disable_policy": int(self.disable_policy),
+            "min_pause_time": round(self.min_pause_time),
+            "cycle_time": CYCLE_MS,
+            "max_evses": MAX_EVSES,
+            "shareware_mode": False,
+            "version": FIRMWARE,
+            "vsn": {"vendorid": 52_997, "productid": 1, "serialno": "fcf5-c46d-310c"},
+            "ocpp_gateway_license_cnt": 0,
+            "ocpp_gateway_licenses_used": 0,
+        }

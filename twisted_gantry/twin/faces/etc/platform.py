@@ -1,0 +1,240 @@
+"""The ETC platform, as a gantry sees it: `POST /monitor.do`, and what it received.
+
+Source: `001_3191ba0a590d87d6.txt` (v0.37), sections 1.5 to 1.8, 2.1, 3.1 and 4.
+"""
+
+import re
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import msgspec
+from klein import Klein
+from twisted.internet.interfaces import IProtocolFactory, IReactorTime
+from twisted.python.failure import Failure
+from twisted.web.http import Request as HttpRequest
+from twisted.web.iweb import IRequest
+from twisted.web.resource import Resource
+
+from twisted_gantry.net.http.client import Answer as HttpAnswer
+from twisted_gantry.net.http.client import BoundedClient, NoAnswer
+from twisted_gantry.net.http.server import bounded_site
+from twisted_gantry.twin.faces.etc.entry import (
+    DEFAULT_RATE,
+    LIMITS,
+    MAX_SKEW_S,
+    Entry,
+    answer_failure,
+)
+from twisted_gantry.twin.faces.etc.sender import EtcSender
+from twisted_gantry.twin.faults.http import HttpManners
+from twisted_gantry.twin.faults.settings import ETC, Faults
+from twisted_gantry.wire.errors import WireError
+from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.reports import decode_report
+from twisted_gantry.wire.json import loads
+
+REMOTE_URL = "http://127.0.0.1:3699/remotecontrol.do"
+MAX_ANSWER = 32 * 1024 * 1024  # a picture, or some seconds of video
+KEPT_REQUESTS = 10_000
+KEPT_BYTES = 64 * 1024 * 1024  # of bodies: ten thousand of the longest would be ten gigabytes
+# China has had no summer time since 1991, and a small machine may have no zone database.
+CHINA = timezone(timedelta(hours=8))
+_MASKED = "***"
+
+
+class NotReached(Exception):
+    """A command has no answer of the gantry; the text says why, and holds no secret."""
+
+
+@dataclass(frozen=True)
+class Received:
+    """A request as it came; `answer` None: the answer was none of the interface's."""
+
+    at: float
+    headers: dict[str, str]
+    body: bytes
+    method: str
+    answer: etc.Answer | None
+
+    def shown(self) -> dict[str, Any]:
+        """Return it as the control API shows it."""
+        return {
+            "at": datetime.fromtimestamp(self.at, CHINA).isoformat(timespec="milliseconds"),
+            "headers": self.headers,
+            "body": _decoded(self.body),
+            "answer": None if self.answer is None else msgspec.to_builtins(self.answer),
+        }
+
+
+def _decoded(body: bytes) -> Any:
+    """Return a body as JSON with its keys as they came; as text if it is none."""
+    try:
+        lenient = loads(body)  # it bounds the depth
+    except WireError:
+        return body.decode("utf-8", "replace")
+    try:
+        return msgspec.json.decode(body)
+    except ValueError:
+        return lenient
+
+
+def _method_of(body: bytes) -> str:
+    try:
+        fields = loads(body)
+    except WireError:
+        return ""
+    method = fields.get("method") if isinstance(fields, dict) else None
+    return method if isinstance(method, str) else ""
+
+
+class Platform:
+    """The platform. `now` gives Unix seconds; `clock` is for delays.
+
+    It takes the reports of `gantry_id`, with `any_gantry` those of every other one, too.
+
+    `client` is the way to the gantry's `remotecontrol.do` at `remote_url`; without it the platform
+    cannot command. `rate` is how many requests a second it takes, 0 any number: 1005 beyond.
+    `counts` tells `code-1000` …, each method by its name, `commands` and `commands-lost`,
+    and what `HttpManners`, `EtcSender` and `bounded_site` count.
+    """
+
+    app = Klein()
+
+    def __init__(
+        self,
+        faults: Faults,
+        clock: IReactorTime,
+        now: Callable[[], float],
+        *,
+        gantry_id: str,
+        auth: str,
+        any_gantry: bool = False,
+        client: BoundedClient | None = None,
+        remote_url: str = REMOTE_URL,
+        rate: float = DEFAULT_RATE,
+    ) -> None:
+        self.cards: etc.CardList | None = None
+        self.counts: Counter[str] = Counter()
+        self.remote_url = remote_url
+        manners = self._manners = HttpManners(ETC, faults, clock, self.counts)
+        self._entry = Entry(manners, rate)
+        self._sender = None
+        if client is not None:
+            self._sender = EtcSender(client, manners, now, gantry_id=gantry_id, auth=auth)
+        self._clock, self._now = clock, now
+        self._auth, self._taken_id = auth, None if any_gantry else gantry_id
+        self._received: deque[Received] = deque()
+        self._received_bytes = 0
+
+    def site(self) -> IProtocolFactory:
+        """Return the factory that serves it."""
+        return bounded_site(self.resource(), self._clock, LIMITS, self.counts)
+
+    def resource(self) -> Resource:
+        """Return what is served."""
+        return self._manners.around(self.app.resource())
+
+    def requests(self, method: str = "", limit: int = KEPT_REQUESTS) -> list[dict[str, Any]]:
+        """Return what was received, newest first; of one method, if it is given."""
+        found: list[dict[str, Any]] = []
+        for received in reversed(self._received):
+            if len(found) >= limit:
+                break
+            if not method or received.method == method:
+                found.append(received.shown())
+        return found
+
+    @app.route("/monitor.do", methods=["POST"])
+    async def monitor(self, request: HttpRequest) -> bytes:
+        """Take one request, and misbehave as it is set."""
+        return await self._entry.serve(request, self._check, self._keep)
+
+    @app.handle_errors(Exception)
+    def _(self, request: IRequest, failure: Failure) -> bytes:
+        """Answer what went wrong."""
+        return answer_failure(ETC, request, failure)
+
+    async def command(self, method: etc.Method, fields: Any, url: str = "") -> Any:
+        """Send a command to the gantry, signed, and return its answer as JSON, as it came.
+
+        Of a picture it returns `contentType`, `filename`, `size`, `md5` (what the gantry says) and
+        `md5Good`. `fields` are sent whatever they are: a gantry must be seen to refuse bad ones.
+        Raises NotReached.
+        """
+        if self._sender is None:
+            raise NotReached("this platform has no way to the gantry")
+        self.counts["commands"] += 1
+        try:
+            answer = await self._sender.send(url or self.remote_url, method, fields, MAX_ANSWER)
+        except NoAnswer as error:
+            self.counts["commands-lost"] += 1
+            raise NotReached(str(error)) from None
+        if answer.status != 200:
+            raise NotReached(f"HTTP {answer.status}")
+        if _is_picture(answer):
+            return _picture(answer)
+        decoded = _decoded(answer.body)
+        if not isinstance(decoded, dict):
+            raise NotReached("HTTP 200, but no JSON object")
+        return decoded
+
+    def _check(self, body: bytes, headers: dict[str, str]) -> etc.Answer:
+        """Check and take a request. Raises etc.Refused."""
+        return self._take(
+            etc.check_request(
+                body,
+                headers,
+                auth=self._auth,
+                methods=etc.MONITOR,
+                gantry_id=self._taken_id,
+                now=self._now(),
+                skew=MAX_SKEW_S,
+            )
+        )
+
+    def _take(self, request: etc.Request) -> etc.Answer:
+        """Take a request whose envelope is in order. Raises etc.Refused."""
+        self.counts[request.method.value] += 1
+        if request.method is etc.Method.CARDS:
+            fields = request.fields
+            version = fields.get("curVersion") if isinstance(fields, dict) else None
+            if not isinstance(version, str) or not (
+                version == etc.NO_VERSION or etc.is_list_version(version)
+            ):
+                raise etc.Refused(etc.Code.BAD_PARAMETERS, "curVersion is neither 0 nor 14 digits")
+            return etc.card_answer(version, self.cards)
+        try:
+            decode_report(request.method, request.fields)
+        except WireError as error:
+            raise etc.Refused(etc.Code.BAD_PARAMETERS, str(error)) from None
+        return etc.answer(etc.Code.SUCCESS)
+
+    def _keep(self, body: bytes, headers: dict[str, str], answer: etc.Answer | None) -> None:
+        if etc.AUTH_HEADER in headers:
+            headers = headers | {etc.AUTH_HEADER: _MASKED}
+        self._received.append(Received(self._now(), headers, body, _method_of(body), answer))
+        self._received_bytes += len(body)
+        while len(self._received) > KEPT_REQUESTS or self._received_bytes > KEPT_BYTES:
+            self._received_bytes -= len(self._received.popleft().body)
+
+
+def _is_picture(answer: HttpAnswer) -> bool:
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind.startswith(("image/", "video/")) or kind == "application/octet-stream"
+
+
+def _picture(answer: HttpAnswer) -> dict[str, Any]:
+    """Describe a picture (section 3.3.3)."""
+    disposition = answer.headers.get("content-disposition", "")
+    match = re.search(r'filename="?([^";]{1,255})', disposition)
+    given = answer.headers.get(etc.MD5_HEADER, "")
+    return {
+        "contentType": answer.headers.get("content-type", ""),
+        "filename": match[1].strip() if match else "",
+        "size": len(answer.body),
+        "md5": given,
+        "md5Good": given.strip().lower() == etc.digest(answer.body),
+    }

@@ -1,0 +1,212 @@
+"""What flows through one session of the twin: what comes is read, what goes goes in its order.
+
+A session is not read while its peer does not take what is sent, nor while too much waits: for its
+time, or for the face to thaw.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall, IPushProducer
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from twisted_gantry.twin.faults.drip import piece
+from twisted_gantry.twin.faults.injection import CLOSE_S, Manners
+
+_log = Logger()
+
+PAUSE_ABOVE = 64
+"""Messages that may wait, for a `delay`; beyond them no more is read."""
+MOST_UNREAD = 64 * 1024
+"""Bytes that a frozen session takes in, as a kernel would; beyond them no more is read."""
+
+
+@dataclass
+class _Message:
+    """What waits to be sent, from `due` on; `data` None closes the session."""
+
+    due: float
+    data: bytes | None
+    drip: float | None = None
+    sent: Callable[[], None] | None = None
+
+
+@implementer(IPushProducer)
+class Flow:
+    """The flow of one session over `transport`; `receive` takes what is read.
+
+    The owner tells it when the connection is `lost`. The counts of `manners` gain `refused`.
+    """
+
+    def __init__(self, manners: Manners, transport: Any, receive: Callable[[bytes], None]) -> None:
+        self.closed = False
+        self._manners, self._transport, self._receive = manners, transport, receive
+        self._unread = b""
+        self._thawing: Deferred[None] | None = None
+        self._waiting: deque[_Message] = deque()
+        self._timer: IDelayedCall | None = None
+        self._full = self._paused = False
+        transport.registerProducer(self, True)
+
+    @property
+    def waiting(self) -> int:
+        """How many messages wait."""
+        return len(self._waiting)
+
+    # -- what comes
+
+    def received(self, data: bytes) -> None:
+        """Take what was read: it is received, unless the face is frozen or refuses."""
+        if self.closed:
+            return
+        faults = self._manners.faults
+        if faults.frozen:
+            self._unread += data
+            self._go_on()
+        elif faults.refuse:
+            self._manners.counts["refused"] += 1
+            self.abort()
+        else:
+            self._receive(data)
+
+    # -- what goes
+
+    def send(self, data: bytes, sent: Callable[[], None] | None = None) -> None:
+        """Send a message behind those that wait, as late and as slow as it is set.
+
+        `sent` is called once it is out, or never will be.
+        """
+        faults = self._manners.faults
+        due = self._manners.clock.seconds() + faults.delay
+        self._queue(_Message(due, data, faults.drip, sent))
+
+    def close(self, *, at_once: bool = False) -> None:
+        """Close the session, behind what waits or at once."""
+        if at_once:
+            self._clear()
+        self._queue(_Message(self._manners.clock.seconds(), None))
+
+    def abort(self) -> None:
+        """Cut the session, without waiting for what is still to be sent."""
+        self.closed = True
+        self._transport.abortConnection()
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        self.closed = True
+        self._stop_timer()
+        thawing, self._thawing = self._thawing, None
+        if thawing is not None:
+            thawing.cancel()
+        self._unread = b""
+        self._clear()
+
+    def _queue(self, message: _Message) -> None:
+        self._waiting.append(message)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Take what was not read, and send what is due; one message waits for another."""
+        self._stop_timer()
+        if self._manners.faults.frozen:
+            self._wait_for_thaw()
+            self._update_reading()
+            return
+        unread, self._unread = self._unread, b""
+        if unread:
+            self.received(unread)
+        while not self.closed and self._is_due():
+            self._send(self._waiting[0])
+        if self.closed:
+            return
+        self._stop_timer()  # what was received may have set it
+        if self._waiting:
+            wait = self._waiting[0].due - self._manners.clock.seconds()
+            self._timer = self._manners.clock.callLater(wait, self._go_on)
+        self._update_reading()
+
+    def _wait_for_thaw(self) -> None:
+        if self._thawing is None:
+            self._thawing = self._manners.thaw()
+            self._thawing.addCallbacks(self._thawed, lambda failure: failure.trap(CancelledError))
+            self._thawing.addErrback(lambda f: _log.failure("a session failed", failure=f))
+
+    def _thawed(self, _: None) -> None:
+        self._thawing = None
+        self._go_on()
+
+    def _is_due(self) -> bool:
+        now = self._manners.clock.seconds()
+        return bool(self._waiting) and self._waiting[0].due <= now
+
+    def _send(self, message: _Message) -> None:
+        """Send the first message, or the first piece of it."""
+        data = message.data
+        if data is None:
+            self._lose()
+            return
+        if message.drip is not None:
+            size, pause = piece(message.drip)
+            data, message.data = data[:size], data[size:]
+            message.due = self._manners.clock.seconds() + pause
+        if data:
+            self._transport.write(data)
+        if message.drip is None or not message.data:
+            self._drop_first()
+
+    def _drop_first(self) -> None:
+        sent = self._waiting.popleft().sent
+        if sent is not None:
+            sent()
+
+    def _clear(self) -> None:
+        while self._waiting:
+            self._drop_first()
+
+    def _lose(self) -> None:
+        self.closed = True
+        self._stop_timer()
+        self._clear()
+        self._transport.unregisterProducer()  # TLS would wait for it
+        self._transport.loseConnection()
+        # A peer that reads nothing would keep it open for ever.
+        self._timer = self._manners.clock.callLater(CLOSE_S, self._cut)
+
+    def _cut(self) -> None:
+        self._timer = None
+        self.abort()
+
+    def _stop_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    # -- IPushProducer
+
+    def pauseProducing(self) -> None:  # noqa: N802 - IPushProducer's
+        """Stop reading: the peer does not take what was sent."""
+        self._full = True
+        self._update_reading()
+
+    def resumeProducing(self) -> None:  # noqa: N802 - IPushProducer's
+        """Read again."""
+        self._full = False
+        self._update_reading()
+
+    def stopProducing(self) -> None:  # noqa: N802 - IPushProducer's
+        """Nothing to do: the connection is going."""
+
+    def _update_reading(self) -> None:
+        crowded = len(self._waiting) > PAUSE_ABOVE or len(self._unread) >= MOST_UNREAD
+        pause = self._full or crowded
+        if self.closed or pause == self._paused:
+            return
+        self._paused = pause
+        if pause:
+            self._transport.pauseProducing()
+        else:
+            self._transport.resumeProducing()

@@ -1,0 +1,1 @@
+"""Many simulated gantries in one process, to load a platform and a cloud."""

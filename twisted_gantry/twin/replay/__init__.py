@@ -1,0 +1,1 @@
+"""Replays a recording as the device that was recorded."""

@@ -1,0 +1,260 @@
+"""Runs a scenario in the world's own time: the twin lets the world's time pass through here."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from twisted.logger import Logger
+
+from twisted_gantry.twin.faces.etc.platform import CHINA, Platform
+from twisted_gantry.twin.faults.settings import Faults, Settings
+from twisted_gantry.twin.scenarios.script import Fault, Ramp, Scenario, Step, settable
+from twisted_gantry.twin.world.model import World, WorldError
+
+_log = Logger()
+
+FASTEST = 3600.0
+"""The most simulated seconds a second."""
+
+# While something is on a ramp, the world takes no longer steps than this, in seconds.
+LONGEST_RAMP_STEP_S = 5.0
+_ROUNDING_S = 1e-6  # a moment nearer than this has come
+_LONGEST_ERROR = 500
+
+
+class CannotStart(Exception):
+    """A scenario cannot run now; `code` names why to programs."""
+
+    def __init__(self, code: str, why: str) -> None:
+        super().__init__(why)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class _Slope:
+    """One variable on its way."""
+
+    began_s: float
+    ends_s: float
+    from_: float
+    to: float
+
+    def at(self, moment_s: float) -> float:
+        """Return the value at a moment."""
+        done = min((moment_s - self.began_s) / (self.ends_s - self.began_s), 1.0)
+        return self.to if done >= 1.0 else self.from_ + (self.to - self.from_) * done
+
+
+@dataclass
+class _Run:
+    """One run of a scenario, and how far it is; times are seconds of the world from its start."""
+
+    number: int
+    scenario: Scenario
+    speed: float
+    started_at: float
+    elapsed_s: float = 0.0
+    done: int = 0
+    state: str = "running"
+    error: str | None = None
+    since: list[float] = field(default_factory=list)
+    """When each step was done, Unix seconds."""
+    slopes: dict[str, _Slope] = field(default_factory=dict)
+    faults: dict[str, tuple[Settings, float | None]] = field(default_factory=dict)
+    """What it set for a face, and when that ends."""
+
+
+class Runner:
+    """One scenario at a time in `world`. `now` gives Unix seconds.
+
+    `speed` is that of the world, in simulated seconds a second, while no scenario has its own.
+    Whoever lets time pass calls `step` here, not that of the world.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        faults: Faults,
+        platform: Platform,
+        now: Callable[[], float],
+        speed: float,
+    ) -> None:
+        self._world, self._faults, self._platform = world, faults, platform
+        self._now, self._speed = now, speed
+        self._run: _Run | None = None
+
+    @property
+    def speed(self) -> float:
+        """How fast the world's time passes now."""
+        run = self._run
+        return run.speed if run is not None and run.state == "running" else self._speed
+
+    def start(self, scenario: Scenario, speed: float | None = None) -> None:
+        """Begin, with what is due at once; until the end the world runs at `speed`, if it is given.
+
+        Raises CannotStart: while another runs, or if it is made for no such speed.
+        """
+        last = self._run
+        if last is not None and last.state == "running":
+            raise CannotStart("scenario-running", f"{last.scenario.name or 'another'} is running")
+        speed = self._speed if speed is None else speed
+        if not 0 < speed <= min(scenario.fastest, FASTEST):
+            raise CannotStart(
+                "too-fast",
+                f"it is made for a speed above 0 and at most {min(scenario.fastest, FASTEST):g},"
+                f" not for {speed:g}",
+            )
+        number = 1 if last is None else last.number + 1
+        run = self._run = _Run(number, scenario, speed, self._now())
+        _log.info("the scenario {name} begins", name=scenario.name or "without a name")
+        self._follow(run)
+
+    def stop(self) -> None:
+        """End what runs: the faults that it set end, the world stays as it is."""
+        if self._run is not None and self._run.state == "running":
+            self._end(self._run, "stopped")
+
+    def step(self, dt: float) -> None:
+        """Let `dt` seconds pass in the world, and do on the way what the scenario has then.
+
+        Raises ValueError unless it is a length of time.
+        """
+        run, left = self._run, dt
+        while run is not None and run.state == "running" and left > 0:
+            piece = min(left, min(self._moments(run)) - run.elapsed_s)
+            self._world.step(piece)
+            run.elapsed_s += piece
+            left -= piece
+            self._follow(run)
+        if left > 0 or not dt > 0:
+            self._world.step(left)
+
+    def shown(self) -> dict[str, Any] | None:
+        """Return the run that goes on, or the last; None without any.
+
+        `elapsed`, `length` and `at` are seconds of the world; `since` (when the step was done),
+        `due`, `startedAt` and `now` are RFC 3339.
+        """
+        run = self._run
+        if run is None:
+            return None
+        scenario = run.scenario
+        return {
+            "run": run.number,
+            "name": scenario.name,
+            "en": scenario.en,
+            "zh": scenario.zh,
+            "state": run.state,
+            "error": run.error,
+            "speed": run.speed,
+            "startedAt": _time(run.started_at),
+            "now": _time(self._now()),
+            "elapsed": round(run.elapsed_s, 3),
+            "length": scenario.length_s,
+            "stepsDone": run.done,
+            "steps": len(scenario.steps),
+            "expectations": list(_expectations(run)),
+        }
+
+    def _moments(self, run: _Run) -> Iterator[float]:
+        """Return the moments at which there is something to do next."""
+        if run.done < len(run.scenario.steps):
+            yield run.scenario.steps[run.done].at_s
+        for slope in run.slopes.values():
+            yield min(slope.ends_s, run.elapsed_s + LONGEST_RAMP_STEP_S)
+        yield from (ends_s for _, ends_s in run.faults.values() if ends_s is not None)
+
+    def _follow(self, run: _Run) -> None:
+        """Do what is due."""
+        try:
+            self._move_slopes(run)
+            for face, (_, ends_s) in list(run.faults.items()):
+                if ends_s is not None and ends_s <= run.elapsed_s + _ROUNDING_S:
+                    self._let_behave(run, face)
+            while run.done < len(run.scenario.steps):
+                step = run.scenario.steps[run.done]
+                if step.at_s > run.elapsed_s + _ROUNDING_S:
+                    break
+                self._do(run, step)
+                run.done += 1
+        except WorldError as error:
+            # What can be set may depend on what was set by others meanwhile.
+            run.error = f"step {run.done + 1}: {error}"[:_LONGEST_ERROR]
+            self._end(run, "failed")
+            return
+        if not any(True for _ in self._moments(run)):
+            self._end(run, "done")
+
+    def _do(self, run: _Run, step: Step) -> None:
+        if step.values:
+            for name in step.values:
+                for each in settable(self._world, name):
+                    run.slopes.pop(each, None)
+            self._world.change(step.values)
+        if step.ramp is not None:
+            self._begin(run, step.ramp)
+        for fault in step.faults:
+            self._misbehave(run, fault)
+        if step.cards is not None:
+            self._platform.cards = step.cards
+        run.since.append(self._now())
+
+    def _begin(self, run: _Run, ramp: Ramp) -> None:
+        shown = self._world.snapshot()
+        for name, to in ramp.values.items():
+            for each in settable(self._world, name):
+                begins_s, from_ = run.elapsed_s, float(shown[each])
+                run.slopes[each] = _Slope(begins_s, begins_s + ramp.over_s, from_, float(to))
+
+    def _move_slopes(self, run: _Run) -> None:
+        if run.slopes:
+            moment_s = run.elapsed_s
+            self._world.change({name: slope.at(moment_s) for name, slope in run.slopes.items()})
+            for name, slope in list(run.slopes.items()):
+                if slope.ends_s <= moment_s + _ROUNDING_S:
+                    del run.slopes[name]
+
+    def _misbehave(self, run: _Run, fault: Fault) -> None:
+        if not fault.settings:
+            self._faults.clear(fault.face)
+            run.faults.pop(fault.face, None)
+            return
+        ends_s = None if fault.lasting_s is None else run.elapsed_s + fault.lasting_s
+        run.faults[fault.face] = (self._faults.put(fault.face, fault.settings), ends_s)
+
+    def _let_behave(self, run: _Run, face: str) -> None:
+        """End what the run set for a face; what somebody else set there meanwhile stays."""
+        settings, _ = run.faults.pop(face)
+        if self._faults.of(face) is settings:
+            self._faults.clear(face)
+
+    def _end(self, run: _Run, state: str) -> None:
+        run.state = state
+        run.slopes.clear()
+        for face in list(run.faults):
+            self._let_behave(run, face)
+        _log.info(
+            "the scenario {name} is {state}",
+            name=run.scenario.name or "without a name",
+            state=run.error or state,
+        )
+
+
+def _expectations(run: _Run) -> Iterator[dict[str, Any]]:
+    for at, step in enumerate(run.scenario.steps):
+        since = run.since[at] if at < len(run.since) else None
+        for each in step.expect:
+            yield {
+                "step": at + 1,
+                "at": step.at_s,
+                **each.given,
+                "since": _time(since),
+                "due": None if since is None else _time(since + each.within_s),
+            }
+
+
+def _time(at: float | None) -> str | None:
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at, CHINA).isoformat(timespec="milliseconds")

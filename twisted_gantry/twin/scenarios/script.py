@@ -1,0 +1,336 @@
+"""Scenarios: what happens in the world over time, and what a gantry must then report by when.
+
+A scenario is TOML, or the same as JSON, with a list `steps` in the order of their times:
+
+- `at`: when, in seconds of the world since the start, or "HH:MM:SS".
+- `set`: variables of the world and their values.
+- `ramp`: variables and the values that they reach evenly within `over`, a time of the world. A
+  name that sets several (`mains.voltage`) takes each from where it is.
+- `fault`: one or several tables with a `face`, and the settings of the fault API (`faults.py`). Its
+  `for` is a time of the world here; without it a later step must end the fault: a `face` alone lets
+  the face behave. `delay` is in real seconds.
+- `cards`: the white list that the platform offers from then on: `{"version", "cards": [{"cardId",
+  "validTime", "invalidTime"}]}`.
+- `expect`: one or several tables: what a gantry must report `within` so many real seconds after the
+  step, of the gantry's time. One of:
+  `alarm` (it is raised), `cleared` (it is cleared), `no_alarm` (it is not raised in all that time);
+  `device` or `uplink`, with its `state`; `queue` (the reports of an uplink that wait), `point`, and
+  `report` (a path into what the platform accepted), with `is`, `above` or `below`; `record` (a
+  channel at the Fogslink cloud), which may have one of these.
+
+`en` and `zh` are its title. `fastest` is the speed of the world up to which the expectations hold.
+"""
+
+import math
+import random
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+from twisted_gantry.net.http.json import HttpError
+from twisted_gantry.twin.faces.etc.control import read_cards
+from twisted_gantry.twin.faults.settings import FaultError, Faults, UnknownFace
+from twisted_gantry.twin.scenarios.expectation import Expectation, read_expectation
+from twisted_gantry.twin.world.model import World, WorldError
+from twisted_gantry.wire.etc.envelope import CardList
+
+MOST_STEPS = 1000
+MOST_ITEMS = 100
+"""Faults, or expectations, of one step."""
+LONGEST_S = 31 * 86_400.0
+_COMPLAINTS, _COMPLAINT = 50, 300  # that are told at once, and the characters of one
+_TITLE = 200
+
+_CLOCK = re.compile(r"([0-9]{2,3}):([0-5][0-9]):([0-5][0-9])")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
+_KEYS = frozenset({"name", "en", "zh", "fastest", "steps"})
+_STEP_KEYS = frozenset({"at", "set", "ramp", "fault", "cards", "expect"})
+
+
+class ScenarioError(ValueError):
+    """A scenario that cannot be; the text names each thing that is wrong, with its step."""
+
+
+class UnknownScenario(LookupError):
+    """There is no such scenario; the text names those that there are."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Settings for a face, none to let it behave; `lasting_s` is in seconds of the world."""
+
+    face: str
+    settings: Mapping[str, Any]
+    lasting_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """Values that are reached after `over_s` seconds of the world."""
+
+    values: Mapping[str, float]
+    over_s: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """What happens at one moment, `at_s` seconds of the world after the start."""
+
+    at_s: float
+    values: Mapping[str, Any] = field(default_factory=dict)
+    ramp: Ramp | None = None
+    faults: tuple[Fault, ...] = ()
+    cards: CardList | None = None
+    expect: tuple[Expectation, ...] = ()
+
+    @property
+    def end_s(self) -> float:
+        """When all that it began has ended."""
+        lasting = (fault.lasting_s or 0.0 for fault in self.faults)
+        return self.at_s + max(self.ramp.over_s if self.ramp else 0.0, *lasting, 0.0)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A scenario that was checked. `given` is the document it was read from."""
+
+    name: str
+    en: str
+    zh: str
+    fastest: float
+    steps: tuple[Step, ...]
+    given: Mapping[str, Any]
+
+    @property
+    def length_s(self) -> float:
+        """How long it takes, in seconds of the world."""
+        return max(step.end_s for step in self.steps)
+
+
+def several(value: object) -> list[Any]:
+    """Return one or several as a list."""
+    return value if isinstance(value, list) else [value]
+
+
+def settable(world: World, name: str) -> list[str]:
+    """Return the numbers that are shown of what `name` sets: its own, or each of several."""
+    shown = world.snapshot()
+    names = [name] if name in shown else [each for each in shown if each.startswith(f"{name}_")]
+    return [each for each in names if _is_number(shown[each])]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _seconds(value: object) -> float | None:
+    """Return a time of the world in seconds, None for what is none."""
+    if isinstance(value, str) and (match := _CLOCK.fullmatch(value)):
+        hours, minutes, seconds = (int(part) for part in match.groups())
+        value = hours * 3600 + minutes * 60 + seconds
+    if isinstance(value, int | float) and _is_number(value) and 0 <= value <= LONGEST_S:
+        return float(value)
+    return None
+
+
+def _cut(value: object) -> str:
+    return repr(value)[:60]
+
+
+class _Reader:
+    """Reads one document, and notes all that is wrong with it.
+
+    The world that it rehearses in stands still, and its card readers admit every card.
+    """
+
+    def __init__(self) -> None:
+        self.wrong: list[str] = []
+        self._where = ""
+        self._world = World(random.Random(0))  # noqa: S311 - for no secret
+        self._world.cabinet.doors.admits = lambda card_id: True
+        self._faults = Faults(lambda: 0.0, random.Random(0))  # noqa: S311 - for no secret
+
+    def complain(self, why: str) -> None:
+        """Note what is wrong where it reads."""
+        self.wrong.append(f"{self._where}{why}"[:_COMPLAINT])
+
+    def unknown(self, keys: Mapping[str, Any], known: frozenset[str]) -> None:
+        """Complain of keys that there are not."""
+        for key in keys:
+            if key not in known:
+                self.complain(f"there is no key {_cut(key)}")
+
+    def steps(self, given: object) -> tuple[Step, ...]:
+        """Read the steps."""
+        if not isinstance(given, list) or not 0 < len(given) <= MOST_STEPS:
+            self.complain(f"steps: must be a list of 1 to {MOST_STEPS}")
+            return ()
+        steps: list[Step] = []
+        for number, each in enumerate(given, 1):
+            self._where = f"step {number}: "
+            if not isinstance(each, dict):
+                self.complain("must be a table")
+                continue
+            step = self._step(each)
+            if steps and step.at_s < steps[-1].at_s:
+                self.complain("at: steps stand in the order of their times")
+            steps.append(step)
+        self._where = ""
+        self._endless(steps)
+        return tuple(steps)
+
+    def _step(self, given: dict[str, Any]) -> Step:
+        self.unknown(given, _STEP_KEYS)
+        at_s = _seconds(given.get("at"))
+        if at_s is None:
+            self.complain(f'at: must be 0 to {LONGEST_S:g} s, or "HH:MM:SS"')
+        return Step(
+            at_s or 0.0,
+            self._set(given.get("set", {})),
+            self._ramp(given["ramp"]) if "ramp" in given else None,
+            tuple(self._items(given, "fault", self._fault)),
+            self._cards(given["cards"]) if "cards" in given else None,
+            tuple(self._items(given, "expect", self._expectation)),
+        )
+
+    def _items(self, given: dict[str, Any], key: str, read: Any) -> Iterator[Any]:
+        items = several(given.get(key, []))
+        if len(items) > MOST_ITEMS:
+            self.complain(f"{key}: at most {MOST_ITEMS}")
+            return
+        for item in items:
+            if isinstance(item, dict):
+                found = read(item)
+                if found is not None:
+                    yield found
+            else:
+                self.complain(f"{key}: must be a table, or a list of them")
+
+    def _set(self, given: object) -> dict[str, Any]:
+        if not isinstance(given, dict):
+            self.complain("set: must be a table of variables")
+            return {}
+        try:
+            self._world.change(given)
+        except WorldError as error:
+            self.complain(f"set: {error}")
+            self._change_what_can_be(given)
+        return given
+
+    def _change_what_can_be(self, values: dict[str, Any]) -> None:
+        """Let one bad value spoil nothing that later steps are judged by."""
+        for name, value in values.items():
+            try:
+                self._world.change({name: value})
+            except WorldError:
+                continue
+
+    def _ramp(self, given: object) -> Ramp | None:
+        if not isinstance(given, dict):
+            self.complain("ramp: must be a table of variables, with over")
+            return None
+        values = {name: value for name, value in given.items() if name != "over"}
+        over_s = _seconds(given.get("over"))
+        if not over_s:
+            self.complain('ramp: over: must be a time above 0, in s or "HH:MM:SS"')
+        if not values:
+            self.complain("ramp: names no variable")
+        for name, value in values.items():
+            if not _is_number(value):
+                self.complain(f"ramp: {_cut(name)}: must be a number")
+        good = {name: value for name, value in values.items() if _is_number(value)}
+        try:
+            self._world.change(good)
+        except WorldError as error:
+            self.complain(f"ramp: {error}")
+        else:
+            for name in good:
+                if not settable(self._world, name):
+                    self.complain(f"ramp: {name}: shows no number to begin from")
+        return Ramp(good, over_s or 1.0)
+
+    def _fault(self, given: dict[str, Any]) -> Fault | None:
+        face = given.get("face")
+        settings = {name: value for name, value in given.items() if name not in {"face", "for"}}
+        lasting_s = None
+        if "for" in given:
+            lasting_s = _seconds(given["for"])
+            if not lasting_s:
+                self.complain('fault: for: must be a time above 0, in s or "HH:MM:SS"')
+            if not settings:
+                self.complain("fault: for: there is nothing that lasts")
+        try:
+            self._faults.put(face if isinstance(face, str) else "", settings)
+        except (FaultError, UnknownFace) as error:
+            self.complain(f"fault: {error}")
+            return None
+        return Fault(str(face), settings, lasting_s)
+
+    def _cards(self, given: object) -> CardList | None:
+        if not isinstance(given, dict):
+            self.complain("cards: must be a table with version and cards")
+            return None
+        try:
+            return read_cards(given)
+        except HttpError as error:
+            self.complain(f"cards: {error}")
+            return None
+
+    def _expectation(self, given: dict[str, Any]) -> Expectation | None:
+        found, wrong = read_expectation(given)
+        for why in wrong:
+            self.complain(f"expect: {why}")
+        return found
+
+    def _endless(self, steps: list[Step]) -> None:
+        """Complain of faults that nothing ends: a scenario leaves none behind."""
+        endless: dict[str, int] = {}
+        for number, step in enumerate(steps, 1):
+            for fault in step.faults:
+                endless.pop(fault.face, None)
+                if fault.settings and fault.lasting_s is None:
+                    endless[fault.face] = number
+        for face, number in endless.items():
+            self.complain(f"step {number}: fault: {face}: give it `for`, or end it in a later step")
+
+
+def read_scenario(document: Mapping[str, Any], name: str = "") -> Scenario:
+    """Check a document. Raises ScenarioError, which names all that is wrong with it."""
+    reader = _Reader()
+    reader.unknown(document, _KEYS)
+    titles = [document.get(key, "") for key in ("name", "en", "zh")]
+    for key, title in zip(("name", "en", "zh"), titles, strict=True):
+        if not isinstance(title, str) or len(title) > _TITLE or not title.isprintable():
+            reader.complain(f"{key}: must be a text of at most {_TITLE} characters")
+    fastest = document.get("fastest", math.inf)
+    if "fastest" in document and not (_is_number(fastest) and fastest > 0):
+        reader.complain("fastest: must be a number above 0")
+    steps = reader.steps(document.get("steps"))
+    if wrong := reader.wrong:
+        more = [f"and {len(wrong) - _COMPLAINTS} more"] if len(wrong) > _COMPLAINTS else []
+        prefix = f"{name}: " if name else ""
+        raise ScenarioError("\n".join(f"{prefix}{each}" for each in [*wrong[:_COMPLAINTS], *more]))
+    own_name, en, zh = titles
+    return Scenario(name or own_name, en, zh, float(fastest), steps, dict(document))
+
+
+def scenario_names() -> list[str]:
+    """Return the names of the scenarios that come with the twin."""
+    found = (each.name for each in (files(__package__) / "library").iterdir())
+    return sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml"))
+
+
+def load_scenario(name: str) -> Scenario:
+    """Return a scenario that comes with the twin. Raises UnknownScenario and ScenarioError."""
+    if not _NAME.fullmatch(name) or name not in scenario_names():
+        known = ", ".join(scenario_names())
+        raise UnknownScenario(f"no scenario {name[:40]!r}; there are {known}")
+    text = (files(__package__) / "library" / f"{name}.toml").read_text("utf-8")
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(f"{name}: {error}") from None
+    return read_scenario(document, name)

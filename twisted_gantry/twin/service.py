@@ -1,0 +1,308 @@
+"""The twin as one service: the world, its faces, and the control API."""
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IProtocolFactory, IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.protocols.policies import WrappingFactory
+
+from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
+from twisted_gantry.net.http.server import with_backlog
+from twisted_gantry.net.listener import CannotListen, Closable, Listener
+from twisted_gantry.net.open_files import open_files
+from twisted_gantry.twin.control import Control
+from twisted_gantry.twin.faces.bms import Ems
+from twisted_gantry.twin.faces.cabinet.face import MONITOR_URL, CabinetTwin
+from twisted_gantry.twin.faces.cfos.face import ADMIN_PASSWORD, PowerBrain
+from twisted_gantry.twin.faces.etc.entry import DEFAULT_RATE
+from twisted_gantry.twin.faces.etc.platform import REMOTE_URL, Platform
+from twisted_gantry.twin.faces.fogslink.cloud import MAX_SESSIONS, Cloud, CloudFactory
+from twisted_gantry.twin.faces.upscard.card import Card, UpsCardFactory
+from twisted_gantry.twin.faces.upscard.http import ups_http_face
+from twisted_gantry.twin.faults.settings import (
+    CABINET,
+    CFOS,
+    EMS,
+    ETC,
+    FOGSLINK,
+    UPS_HTTP,
+    UPS_TCP,
+    Faults,
+)
+from twisted_gantry.twin.scenarios.runner import FASTEST, Runner
+from twisted_gantry.twin.scenarios.script import load_scenario
+from twisted_gantry.twin.world.model import World
+from twisted_gantry.wire.etc.envelope import TEST_AUTH
+from twisted_gantry.wire.upscard.messages import MAX_PASSWORD
+
+_log = Logger()
+
+CONTROL = "control"
+# Sessions at the cloud, with `any_gantry`; and what else the process opens: all other faces.
+MOST_GANTRIES, OTHER_FILES = 20_000, 2000
+STEP_S = 0.1
+# Time that a stalled process has lost is not made up for beyond this: at the highest speed it would
+# stall again.
+LONGEST_ELAPSED_S = 1.0
+# Bytes of an answer to the platform or the cabinet: it may be a picture, or a white list.
+LONGEST_ANSWER = 32 * 1024 * 1024
+
+
+class TwinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a twin is set up; without any it has the demo's ports, ids and credentials.
+
+    The endpoints are named as the faces are. `speed` is simulated seconds a second. Equal seeds
+    give equal noise and faults. `world` changes the world before it starts. `monitor_url` is where
+    the cabinet uploads to, `remote_url` where the platform commands. `scenario` is the name of one
+    that runs from the start. With `any_gantry` platform and cloud know every gantry and device,
+    under the same credentials, at any rate. Raises ValueError for what is out of range.
+    """
+
+    ups_tcp: str = "tcp:2390:interface=127.0.0.1"
+    ups_http: str = "tcp:2380:interface=127.0.0.1"
+    cfos: str = "tcp:4700:interface=127.0.0.1"
+    ems: str = "tcp:4800:interface=127.0.0.1"
+    cabinet: str = "tcp:3700:interface=127.0.0.1"
+    etc: str = "tcp:8088:interface=127.0.0.1"
+    fogslink: str = "tcp:63321:interface=127.0.0.1"
+    control: str = "tcp:8081:interface=127.0.0.1"
+    world: dict[str, Any] = {}
+    speed: float = 1.0
+    scenario: str = ""
+    seed: int | None = None
+    ups_password: str | None = None
+    gantry_id: str = "G000211001002110010"
+    any_gantry: bool = False
+    auth: str = TEST_AUTH
+    monitor_url: str = MONITOR_URL
+    remote_url: str = REMOTE_URL
+    cfos_password: str = ADMIN_PASSWORD
+    device_uid: str = "bms-0001"
+    eq_sn: str = "12345678"
+    api_key: str = "1234567890123456"
+
+    def __repr__(self) -> str:
+        """Show the ports, never the passwords."""
+        return f"TwinSettings({self.ups_tcp!r}, {self.etc!r}, {self.control!r})"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.speed <= FASTEST:
+            raise ValueError(f"speed must be above 0 and at most {FASTEST:g}")
+        if self.ups_password is not None and not 0 < len(self.ups_password) <= MAX_PASSWORD:
+            raise ValueError(f"ups_password must have 1 to {MAX_PASSWORD} characters")
+
+
+_ENDPOINTS = ("ups_tcp", "ups_http", "cfos", "ems", "cabinet", "etc", "fogslink", "control")
+ON_FREE_PORTS: Mapping[str, Any] = {
+    **dict.fromkeys(_ENDPOINTS, "tcp:0:interface=127.0.0.1"),
+    "monitor_url": "http://127.0.0.1:1/monitor.do",
+    "remote_url": "http://127.0.0.1:1/remotecontrol.do",
+}
+"""Settings with which nothing listens on a fixed port, nor calls one where a gantry may listen.
+
+`Twin.port` tells where it listens.
+"""
+
+
+class Stepper(Service):
+    """Lets the world's time pass with the clock's, so many times as fast as `speed` says."""
+
+    def __init__(
+        self, world: World | Runner, clock: IReactorTime, speed: Callable[[], float]
+    ) -> None:
+        self._world, self._clock, self._speed = world, clock, speed
+        self._last = 0.0
+        self._loop = LoopingCall(self._step)
+        self._loop.clock = clock
+
+    def startService(self) -> None:
+        super().startService()  # type: ignore[no-untyped-call]
+        self._last = self._clock.seconds()
+        self._loop.start(STEP_S, now=False).addErrback(
+            lambda failure: _log.failure("the world stands still", failure=failure)
+        )
+
+    def stopService(self) -> None:
+        super().stopService()  # type: ignore[no-untyped-call]
+        if self._loop.running:
+            self._loop.stop()
+
+    def _step(self) -> None:
+        now = self._clock.seconds()
+        elapsed, self._last = now - self._last, now
+        try:
+            self._world.step(min(max(elapsed, 0.0), LONGEST_ELAPSED_S) * self._speed())
+        except Exception:
+            _log.failure("a step of the world failed")  # a loop that raises never runs again
+
+
+class Twin(MultiService):
+    """The whole twin. `listeners` are named as the faces, and `control`."""
+
+    def __init__(
+        self,
+        world: World,
+        faults: Faults,
+        cards: Mapping[str, Card],
+        platform: Platform,
+        cloud: Cloud,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.world, self.faults, self.cards = world, faults, cards
+        self.platform, self.cloud = platform, cloud
+        self.listeners: dict[str, Listener] = {}
+
+    def add_listener(self, name: str, listener: Listener) -> None:
+        """Make `listener` one of the services, under the name of its face."""
+        listener.setName(name)  # type: ignore[no-untyped-call]
+        listener.setServiceParent(self)  # type: ignore[no-untyped-call]
+        self.listeners[name] = listener
+
+    def port(self, name: str) -> int:
+        """Return the TCP port of a listener that is up. Raises RuntimeError if it is not."""
+        return self.listeners[name].port
+
+    def privilegedStartService(self) -> None:
+        self._start(super().privilegedStartService)
+
+    def startService(self) -> None:
+        self._start(super().startService)
+
+    def stopService(self) -> Deferred[Any]:
+        """Stop all of it; fires when nothing listens and no session is open."""
+        stopped: Deferred[Any] = super().stopService()  # type: ignore[no-untyped-call]
+        return stopped
+
+    def _start(self, start: Callable[[], object]) -> None:
+        """Start all, or none: after a failure nothing listens on."""
+        try:
+            start()
+        except CannotListen:
+            self.stopService().addErrback(
+                lambda failure: _log.failure("stopping failed", failure=failure)
+            )
+            raise
+
+
+def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -> Twin:
+    """Wire a twin; it listens once it is started.
+
+    `reactor` gives sockets and monotonic time, `now` Unix seconds. Raises ValueError for an
+    endpoint that is none, WorldError for a world that cannot be, and UnknownScenario or CannotStart
+    for a scenario.
+    """
+    # Not for secrets: noise and faults, which a seed must be able to repeat.
+    seeds = random.Random(settings.seed)  # noqa: S311
+    world = World(random.Random(seeds.random()))  # noqa: S311
+    world.change(settings.world)
+    faults = Faults(reactor.seconds, random.Random(seeds.random()))  # noqa: S311
+    pool = persistent_pool(reactor)
+    client = BoundedClient(treq_client(reactor, pool), reactor, limit=LONGEST_ANSWER)
+    password = settings.ups_password or ""
+    cards = {name: Card(ups, password=password) for name, ups in world.ups.items()}
+    ups_tcp = UpsCardFactory(cards["ups1"], faults, reactor)
+    ups_http = ups_http_face(cards["ups2"], faults, reactor)
+    brain = PowerBrain(world.charging, faults, reactor, now, admin_password=settings.cfos_password)
+    ems = Ems({settings.device_uid: world.storage["bms1"]}, faults, reactor)
+    cabinet = CabinetTwin(
+        world.cabinet,
+        faults,
+        reactor,
+        now,
+        client,
+        gantry_id=settings.gantry_id,
+        auth=settings.auth,
+        monitor_url=settings.monitor_url,
+    )
+    platform = Platform(
+        faults,
+        reactor,
+        now,
+        gantry_id=settings.gantry_id,
+        auth=settings.auth,
+        any_gantry=settings.any_gantry,
+        client=client,
+        remote_url=settings.remote_url,
+        rate=0.0 if settings.any_gantry else DEFAULT_RATE,
+    )
+    runner = Runner(world, faults, platform, now, settings.speed)
+    cloud = Cloud(
+        faults,
+        reactor,
+        now,
+        {settings.eq_sn: settings.api_key},
+        any_key=settings.api_key if settings.any_gantry else "",
+        most=_crowd() if settings.any_gantry else MAX_SESSIONS,
+    )
+    counts = {
+        UPS_TCP: ups_tcp.counts,
+        UPS_HTTP: ups_http.counts,
+        CFOS: brain.counts,
+        EMS: ems.counts,
+        CABINET: cabinet.counts,
+        ETC: platform.counts,
+        FOGSLINK: cloud.counts,
+    }
+    control = Control(world, faults, platform, cloud, counts, runner)
+    twin = Twin(world, faults, cards, platform, cloud)
+    twin.addService(_Closing(pool.closeCachedConnections))  # type: ignore[no-untyped-call]
+    services: list[Any] = [ups_http, cabinet]
+    for service in services:
+        service.setName(type(service).__name__)  # the listener has the name of the face
+        service.setServiceParent(twin)
+    faces: list[tuple[str, str, IProtocolFactory]] = [
+        (UPS_TCP, settings.ups_tcp, ups_tcp),
+        (UPS_HTTP, settings.ups_http, ups_http.site()),
+        (CFOS, settings.cfos, brain.site()),
+        (EMS, settings.ems, ems.site()),
+        (CABINET, settings.cabinet, cabinet.site()),
+        (ETC, settings.etc, platform.site()),
+        (FOGSLINK, with_backlog(settings.fogslink, cloud.most), CloudFactory(cloud)),
+        (CONTROL, settings.control, control.site(reactor)),
+    ]
+    for name, place, factory in faces:
+        twin.add_listener(name, _listener(name, place, factory, reactor))
+    stepper: Any = Stepper(runner, reactor, lambda: runner.speed)
+    stepper.setServiceParent(twin)
+    if settings.scenario:
+        runner.start(load_scenario(settings.scenario))
+    return twin
+
+
+def _crowd() -> int:
+    """Let this process open files for a crowd; returns how many sessions it can bear."""
+    return max(open_files(MOST_GANTRIES + OTHER_FILES) - OTHER_FILES, MAX_SESSIONS)
+
+
+def _listener(name: str, place: str, factory: IProtocolFactory, reactor: Any) -> Listener:
+    try:
+        endpoint = serverFromString(reactor, place)
+    except (ValueError, TypeError, OSError) as error:
+        raise ValueError(f"{name}: {place!r} is no endpoint: {error}") from None
+    return Listener(reactor, place, endpoint, factory, lambda: _open(factory))
+
+
+class _Closing(Service):
+    """Closes what is left open when the twin stops."""
+
+    def __init__(self, close: Callable[[], Deferred[Any]]) -> None:
+        self._close = close
+
+    def stopService(self) -> Deferred[Any]:
+        super().stopService()  # type: ignore[no-untyped-call]
+        return self._close()
+
+
+def _open(factory: IProtocolFactory) -> Iterable[Closable]:
+    """Return the open connections of a face."""
+    if isinstance(factory, UpsCardFactory | CloudFactory):
+        return list(factory.sessions)
+    assert isinstance(factory, WrappingFactory)  # what bounded_site returns
+    return list(factory.protocols)
