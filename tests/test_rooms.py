@@ -9,7 +9,7 @@ import twisted_gantry
 
 ROOT = Path(twisted_gantry.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
-WIRING = {"service.py", "twin/tap.py"}
+WIRING = {"daemon/tap.py", "twin/tap.py"}
 
 
 def imported(module: Path) -> set[str]:

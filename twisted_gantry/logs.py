@@ -43,7 +43,7 @@ QUIET: Mapping[str, Level] = {
     "twisted.internet.protocol": "warn",
     "twisted.web": "warn",
     "twisted.conch": "warn",
-    "twisted_gantry.manhole_ssh": "critical",  # conch, under the names of our subclasses
+    "twisted_gantry.manhole.ssh": "critical",  # conch, under the names of our subclasses
 }
 
 # A number past this is shown as text; so are NaN and the infinities.

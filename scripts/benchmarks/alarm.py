@@ -21,11 +21,11 @@ from twisted.internet.threads import deferToThreadPool
 
 from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure, on_reactor
-from twisted_gantry.config import load
+from twisted_gantry.config.load import load
+from twisted_gantry.daemon.tree import GantryTree
 from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
 from twisted_gantry.store.history.sqlite import open_history
 from twisted_gantry.store.sqlite import open_store
-from twisted_gantry.tree import GantryTree
 from twisted_gantry.twin.service import ON_FREE_PORTS, TwinSettings, build_twin
 
 ROUNDS = 60

@@ -8,11 +8,11 @@ import pytest
 
 from twisted_gantry import ctl
 from twisted_gantry.ctl.errors import Trouble
-from twisted_gantry.ctl.texts import TEXTS, WORDS, Texts, preferred
+from twisted_gantry.ctl.texts.catalogue import TEXTS, WORDS, Texts, preferred
 from twisted_gantry.devices.upscard.points import LABELS
 from twisted_gantry.wire.upscard.values import LIVE_UNITS, RATED_UNITS, STATUS_NAMES
 
-SOURCES = sorted(Path(str(ctl.__file__)).parent.glob("*.py"))
+SOURCES = sorted(Path(str(ctl.__file__)).parent.rglob("*.py"))
 # Functions whose first argument is the key of a text.
 TAKE_KEYS = frozenset(
     {"texts", "Column", "_section", "Trouble", "ApiError", "_error", "_trouble", "_prompt"}
@@ -26,7 +26,7 @@ def _fields(text: str) -> list[str]:
 def _constants() -> set[str]:
     found: set[str] = set()
     for path in SOURCES:
-        if not path.name.startswith("texts"):
+        if path.parent.name != "texts":
             tree = ast.parse(path.read_text())
             nodes = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
             found |= {value for value in nodes if isinstance(value, str)}

@@ -14,8 +14,8 @@ from tests.web.small_site import Client, SmallSite, now_of
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.latency import Latency
 from twisted_gantry.core.status import State
-from twisted_gantry.net.reactor_lag import ReactorLag
 from twisted_gantry.web.metrics import Metrics
+from twisted_gantry.web.reactor_lag import ReactorLag
 from twisted_gantry.wire.reading import Quality
 
 Series = Mapping[tuple[str, ...], float]

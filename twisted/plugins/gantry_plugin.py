@@ -4,7 +4,7 @@ from twisted.application.service import ServiceMaker
 
 gantry = ServiceMaker(
     "Gantry",
-    "twisted_gantry.service",
+    "twisted_gantry.daemon.tap",
     "The monitoring daemon of an ETC toll gantry. 门架监控机守护进程",
     "gantry",
 )

@@ -13,9 +13,9 @@ from click.shell_completion import CompletionItem
 from twisted_gantry.ctl import shapes
 from twisted_gantry.ctl.client import Api
 from twisted_gantry.ctl.errors import Trouble
-from twisted_gantry.ctl.helptext import Command
+from twisted_gantry.ctl.help import Command
 from twisted_gantry.ctl.session import Session
-from twisted_gantry.ctl.texts import Texts, preferred
+from twisted_gantry.ctl.texts.catalogue import Texts, preferred
 
 # Seconds for the answer.
 PATIENCE = 1.0

@@ -11,24 +11,24 @@ import click
 
 from twisted_gantry import __version__
 from twisted_gantry.ctl import client
-from twisted_gantry.ctl.backup import backup
-from twisted_gantry.ctl.check import check
-from twisted_gantry.ctl.commands import command
-from twisted_gantry.ctl.completion import completion
+from twisted_gantry.ctl.commands.backup import backup
+from twisted_gantry.ctl.commands.check import check
+from twisted_gantry.ctl.commands.command import command
+from twisted_gantry.ctl.commands.completion import completion
+from twisted_gantry.ctl.commands.history import history
+from twisted_gantry.ctl.commands.init import init
+from twisted_gantry.ctl.commands.outbox import outbox
+from twisted_gantry.ctl.commands.password import hash_of_password
+from twisted_gantry.ctl.commands.probe import probe
+from twisted_gantry.ctl.commands.registers import registers
+from twisted_gantry.ctl.commands.status import status
+from twisted_gantry.ctl.commands.views import alarms, audit, points
+from twisted_gantry.ctl.commands.watch import watch
 from twisted_gantry.ctl.errors import Exit, Trouble, WrongUsage
-from twisted_gantry.ctl.helptext import Group
-from twisted_gantry.ctl.history import history
-from twisted_gantry.ctl.init import init
-from twisted_gantry.ctl.outbox import outbox
-from twisted_gantry.ctl.password import hash_of_password
-from twisted_gantry.ctl.probe import probe
-from twisted_gantry.ctl.registers import registers
-from twisted_gantry.ctl.scenario import scenario
+from twisted_gantry.ctl.help import Group
+from twisted_gantry.ctl.scenario.run import scenario
 from twisted_gantry.ctl.session import Session, complain
-from twisted_gantry.ctl.status import status
-from twisted_gantry.ctl.texts import Texts, preferred
-from twisted_gantry.ctl.views import alarms, audit, points
-from twisted_gantry.ctl.watch import watch
+from twisted_gantry.ctl.texts.catalogue import Texts, preferred
 
 
 class _Gantryctl(Group):

@@ -14,10 +14,11 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from twisted_gantry.core.secret import Secret
-from twisted_gantry.ctl import client, render
+from twisted_gantry.ctl import client
+from twisted_gantry.ctl import output as render
 from twisted_gantry.ctl.client import Api
 from twisted_gantry.ctl.errors import Exit, Trouble
-from twisted_gantry.ctl.texts import Texts
+from twisted_gantry.ctl.texts.catalogue import Texts
 
 _YES = frozenset({"y", "yes", "是"})
 

@@ -33,7 +33,7 @@ from twisted_gantry.net.http.client import Answer, BoundedClient
 from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.net.record import FORMAT, BrokenRecording, Header, Line
 from twisted_gantry.net.session import Backoff
-from twisted_gantry.record import Recording, RecordSettings, Tap
+from twisted_gantry.recording.service import Recording, RecordSettings, Tap
 from twisted_gantry.twin.faces.bms import BASE_PATH, Ems
 from twisted_gantry.twin.faces.cabinet import monitor as cabinet_monitor
 from twisted_gantry.twin.faces.cabinet.face import CabinetTwin

@@ -1,0 +1,201 @@
+"""`watch`: each change once in a pipe, a table at a terminal, and a gantry that comes and goes."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from tests.ctl import recorded
+from tests.ctl.conftest import Ctl, FakeGantry
+from tests.ctl.test_main import PROGRAM, _environment, _on_terminal
+from twisted_gantry.ctl.commands import watch
+
+POINTS, SITE, ALARMS = "/api/v1/points", "/api/v1/site", "/api/v1/alarms"
+Turn = Callable[[FakeGantry], None]
+
+
+@pytest.fixture
+def turns(gantry: FakeGantry, monkeypatch: pytest.MonkeyPatch) -> list[Turn]:
+    """Return what happens between two looks; after the last comes Ctrl-C."""
+    waiting: list[Turn] = []
+
+    def pause(_: float) -> None:
+        if not waiting:
+            raise KeyboardInterrupt
+        waiting.pop(0)(gantry)
+
+    monkeypatch.setattr(watch, "pause", pause)
+    return waiting
+
+
+def _points(**values: Any) -> Turn:
+    """Return a turn in which points have other values, and all are read at another time."""
+    document = deepcopy(recorded.POINTS)
+    for point in document["points"]:
+        point["at"] = "2026-10-12T11:11:11.111+08:00"
+        point["value"] = values.get(point["point"].partition(".")[2], point["value"])
+    return lambda gantry: gantry.says("GET", POINTS, document)
+
+
+def _same(_: FakeGantry) -> None:
+    """Change nothing."""
+
+
+def _broken(gantry: FakeGantry) -> None:
+    for path in (POINTS, SITE, ALARMS):
+        gantry.says("GET", path, b"", 200, **{"Content-Length": "9"})
+
+
+def test_points_in_a_pipe(ctl: Ctl, gantry: FakeGantry, turns: list[Turn]) -> None:
+    """All rows come once, then each whose value or quality differs: another time is no change."""
+    turns += [_same, _points(), _points(mains_abnormal=False), _points(mains_abnormal=False)]
+    result = ctl("watch", "points", "--prefix", "ups1.")
+    assert result.exit_code == 130
+    rows = [re.split(r"  +", line) for line in result.stdout.splitlines()]
+    assert [row[0] for row in rows[:-1]] == [p["point"] for p in recorded.POINTS["points"]]
+    assert rows[0][1:4] == ["220.123456789", "V", "good"]
+    assert rows[-1][:2] == ["ups1.mains_abnormal", "no"]
+    assert len(rows) == 6
+    assert {seen.query["prefix"] for seen in gantry.seen} == {"ups1."}
+    assert len(gantry.seen) == 5
+
+
+def test_json(ctl: Ctl, turns: list[Turn]) -> None:
+    """With --json each change is the API's object, on a line of its own."""
+    turns += [_points(memory_total=1)]
+    lines = ctl("watch", "points", "--json").stdout.splitlines()
+    found = [json.loads(line) for line in lines]
+    assert found[:-1] == recorded.POINTS["points"]
+    assert (found[-1]["point"], found[-1]["value"]) == ("pc1.memory_total", 1)
+
+
+def test_devices(ctl: Ctl, turns: list[Turn]) -> None:
+    """Devices and uplinks: state, error and what waits count as changes; --prefix chooses."""
+    turns += [lambda gantry: gantry.says("GET", SITE, recorded.OFFLINE_SITE)]
+    lines = ctl("watch", lang="zh").stdout.splitlines()
+    rows = [re.split(r"  +", line) for line in lines]
+    assert [row[:3] for row in rows] == [
+        ["ups1", "ups-card", "在线"],
+        ["pc1", "computer", "在线"],
+        ["etc", "上联", "在线"],
+        ["ups1", "ups-card", "离线"],
+        ["etc", "上联", "连接中"],
+    ]
+    assert rows[4][4:6] == ["12", "3"]
+    turns.append(_same)
+    only = ctl("watch", "--prefix", "pc").stdout.splitlines()
+    assert [line.split()[0] for line in only] == ["pc1"] * len(only)
+
+
+def test_alarms(ctl: Ctl, turns: list[Turn]) -> None:
+    """An alarm comes when it is raised and when it is cleared."""
+    cleared = {**recorded.ACTIVE, "clearedAt": "2026-10-12T10:01:00.000+08:00"}
+    for alarms in ([], [recorded.ACTIVE], [recorded.ACTIVE], [cleared]):
+        document = {"alarms": alarms}
+        turns.append(lambda gantry, d=document: gantry.says("GET", ALARMS, d))  # type: ignore[misc]
+    lines = ctl("watch", "alarms").stdout.splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["ups1.mains-abnormal"] * 2
+    assert lines[0].endswith("–")
+    assert lines[1].endswith("2026-10-12T10:01:00.000+08:00")
+
+
+def test_a_restart(ctl: Ctl, turns: list[Turn]) -> None:
+    """While the gantry is away that is said once, and once that it is back; then it goes on."""
+
+    def ill(gantry: FakeGantry) -> None:
+        error = {"error": {"code": "internal", "message": "see the log"}}
+        gantry.says("GET", POINTS, error, 500)
+
+    turns += [_broken, _same, ill, _points(), _points(mains_abnormal=False)]
+    result = ctl("watch", "points")
+    assert result.exit_code == 130
+    said = result.stderr.splitlines()
+    assert len(said) == 2 + result.stderr.count("\n\n")
+    assert said[0].startswith("No connection. ")
+    assert said[1] == "Connected again."
+    assert len(result.stdout.splitlines()) == 6
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refusal_ends_it(ctl: Ctl, turns: list[Turn], status: int) -> None:
+    """What another try would not mend ends it, as it does any other command."""
+    error = {"error": {"code": "no", "message": "no"}}
+    turns += [lambda gantry: gantry.says("GET", POINTS, error, status), _same]
+    result = ctl("watch", "points")
+    assert (result.exit_code, turns) == (1, [_same])
+
+
+def test_nobody_there_at_first(ctl: Ctl, turns: list[Turn]) -> None:
+    """A gantry that is not there when it begins is told, and not waited for."""
+    assert ctl("--url", "unix:/nonexistent", "watch").exit_code == 2
+
+
+@pytest.mark.parametrize("args", [["walls"], ["--interval", "0"], ["--interval", "x"]])
+def test_wrong_usage(ctl: Ctl, gantry: FakeGantry, args: list[str]) -> None:
+    """Wrong usage is exit code 64, and asks nothing."""
+    assert ctl("watch", *args).exit_code == 64
+    assert not gantry.seen
+
+
+# -- in a real process
+
+
+def _shown(screen: str) -> str:
+    """Return the last picture that was drawn, with marks where it lights up."""
+    last = screen.split("\x1b[H")[-1]
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", lambda m: "«" if "1;7" in m.group() else "", last)
+
+
+def test_on_a_terminal(gantry: FakeGantry) -> None:
+    """A table is drawn, what changed lights up, a gantry that is away is told; Ctrl-C ends it."""
+    with _on_terminal(gantry, "watch", "points", "--interval", "0.2") as (terminal, process):
+        terminal.until("pc1.memory_total")
+        assert "\x1b[?1049h" in terminal.shown  # the screen of its own, given back at the end
+        assert "«" not in _shown(terminal.shown)
+        _points(input_voltage_r=231.5)(gantry)
+        terminal.until("231.5")
+        assert re.search(r"input_voltage_r +«231\.5", _shown(terminal.shown))
+        _broken(gantry)
+        terminal.until("No connection.")
+        _points(input_voltage_r=229.75)(gantry)
+        terminal.until("229.75")
+        process.send_signal(signal.SIGINT)
+        shown = terminal.rest()
+    assert process.returncode == 130
+    assert shown.rstrip().endswith("\x1b[?1049l")
+    assert "Traceback" not in shown
+
+
+def test_a_table_that_is_too_long(gantry: FakeGantry) -> None:
+    """Of more rows than fit it shows the first, and says how many there are besides."""
+    points = [{**recorded.POINTS["points"][0], "point": f"ups1.p{n:03}"} for n in range(300)]
+    gantry.says("GET", POINTS, {"points": points})
+    with _on_terminal(gantry, "watch", "points", "--interval", "0.2") as (terminal, process):
+        terminal.until("more do not fit")
+        process.send_signal(signal.SIGINT)
+        shown = _shown(terminal.rest().replace("\x1b[?1049l", ""))
+    rows = len(re.findall(r"ups1\.p\d+", shown))
+    assert 0 < rows < 100
+    assert f"{300 - rows} more do not fit" in shown
+
+
+def test_ctrl_c_in_a_pipe(gantry: FakeGantry) -> None:
+    """What changes is written at once, not when a buffer is full; Ctrl-C is exit code 130."""
+    process = subprocess.Popen(
+        [*PROGRAM, "watch"],
+        env=_environment(gantry),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(3)]
+    assert [line.split()[0] for line in lines] == [b"ups1", b"pc1", b"etc"]
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (130, b"\n")

@@ -1,0 +1,559 @@
+"""The manhole: who gets in, what a line does, and what the audit keeps of it."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_twisted
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol
+from twisted.internet.protocol import Protocol
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
+from zope.interface import implementer
+
+from tests.daemon.process import free_port, until
+from tests.support import Bench
+from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
+from twisted_gantry.core.interfaces import IDevice
+from twisted_gantry.core.status import Status
+from twisted_gantry.core.stored import AuditEntry
+from twisted_gantry.manhole.console import MAX_STATEMENT, Console, Way
+from twisted_gantry.manhole.lines import masked
+from twisted_gantry.manhole.service import CannotOpen, ManholeSettings, manhole_service
+from twisted_gantry.net.service import NamedService
+
+
+@implementer(IDevice)
+class Card(NamedService):
+    """A device that does what it is told when the test says so."""
+
+    kind, rules = "ups-card", ()
+
+    def __init__(self, name: str, now: Callable[[], float]) -> None:
+        super().__init__(name)
+        self.name, self.status = name, Status(name, now)
+        self.commands = {
+            "BZOFF": CommandType({}, "buzzer off", "蜂鸣器静音"),
+            "set-password": CommandType({"new": Argument(secret=True)}, "password", "密码"),
+            "query": CommandType({"cmd": Argument()}, "query", "查询"),
+        }
+        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.answer: Deferred[CommandResult] | None = None
+
+    def execute(self, command: str, args: Any) -> Deferred[CommandResult]:
+        """Note it, and answer."""
+        self.told.append((command, dict(args)))
+        return succeed(CommandResult(Outcome.DONE)) if self.answer is None else self.answer
+
+
+class Screen:
+    """Where a console of a test shows."""
+
+    def __init__(self) -> None:
+        self.text, self.prompts, self.left = "", list[bool](), False
+
+    def say(self, text: str) -> None:
+        """Show."""
+        self.text += text
+
+    def prompt(self, *, more: bool) -> None:
+        """Ask."""
+        self.prompts.append(more)
+
+    def leave(self) -> None:
+        """Leave."""
+        self.left = True
+
+
+class Rig:
+    """A site on a Clock, with one device and one console."""
+
+    def __init__(self) -> None:
+        self.bench = Bench()
+        self.card = Card("ups1", self.bench.clock.now)
+        self.bench.add(self.card)
+        self.screen = Screen()
+        way = Way(self.bench.site, self.bench.clock, self.bench.clock.now)
+        self.console = Console(way, "manhole 192.0.2.7 alice", self.screen)
+        self.screen.text = ""
+
+    def enter(self, *lines: str) -> str:
+        """Enter lines; returns what was shown for them."""
+        before = len(self.screen.text)
+        for line in lines:
+            self.console.enter(line)
+        return self.screen.text[before:]
+
+    def audit(self) -> list[AuditEntry]:
+        """Return the audit, oldest first."""
+        results: list[Any] = []
+        self.bench.store.audit(100).addBoth(results.append)
+        return list(reversed(results[0]))
+
+
+@pytest.fixture
+def rig() -> Rig:
+    """A console on a site."""
+    return Rig()
+
+
+def test_values_are_shown(rig: Rig) -> None:
+    """An expression shows its value, a statement nothing, and names last."""
+    assert rig.enter("site.gantry_id") == "'G000211001002110010'\n"
+    assert rig.enter("x = 20") == ""
+    assert rig.enter("x + 1; x + 2") == "22\n"
+    assert rig.enter("_ * 2") == "44\n"
+    assert rig.enter('devices["ups1"].status.state.value') == "'connecting'\n"
+    assert rig.enter("help()") == rig.enter("help")
+    assert "command(" in rig.enter("help")
+    assert rig.enter("1;\r2") == "2\n"
+    assert rig.enter('print("a", 2)') == "a 2\n"
+
+
+def test_statements_of_several_lines(rig: Rig) -> None:
+    """A block asks for more until an empty line ends it."""
+    assert rig.enter("for n in range(2):", "    print(n)", "") == "0\n1\n"
+    assert rig.screen.prompts[-3:] == [True, True, False]
+    [entry] = rig.audit()
+    assert entry.args == {"line": "for n in range(2):\n    print(n)\n"}
+
+
+def test_await_at_the_top(rig: Rig) -> None:
+    """A line may await; the next one waits for it, and sees what it got."""
+    rig.card.answer = Deferred()
+    shown = rig.enter('r = await command("ups1", "BZOFF")', "r.result.value")
+    assert shown == ""
+    assert rig.screen.prompts == [False]
+    rig.card.answer.callback(CommandResult(Outcome.DONE))
+    assert rig.screen.text == "'done'\n"
+    assert rig.card.told == [("BZOFF", {})]
+
+
+def test_a_deferred_is_shown_when_it_fires(rig: Rig) -> None:
+    """What is not awaited says so, and shows its result, or its error, when there is one."""
+    rig.card.answer = Deferred()
+    assert rig.enter('command("ups1", "BZOFF")') == "<Deferred 1: it is shown when it fires>\n"
+    assert rig.screen.prompts[-1] is False
+    rig.card.answer.callback(CommandResult(Outcome.FAILED, "no"))
+    assert "Deferred 1: CommandResult(result=<Outcome.FAILED" in rig.screen.text
+    later: Deferred[None] = Deferred()
+    rig.console.namespace["later"] = later
+    rig.enter("later")
+    later.errback(ValueError("broken"))
+    assert "Deferred 2 failed: ValueError: broken" in rig.screen.text
+    assert "Deferred 3: ('0', [])" in rig.enter("store.cards()")
+
+
+def test_a_coroutine_is_awaited(rig: Rig) -> None:
+    """A coroutine that a line returns runs, too."""
+    assert rig.enter("async def f():", "    return 7", "") == ""
+    assert rig.enter("f()") == "Deferred 1: 7\n"
+
+
+def test_the_audit_has_each_line(rig: Rig) -> None:
+    """Each line is in the audit with who entered it, and how it ended."""
+    rig.enter("1", "1/0", "this is no python", "")
+    seen = [(e.who, e.target, e.command, e.args["line"], e.result, e.detail) for e in rig.audit()]
+    who = ("manhole 192.0.2.7 alice", "gantry", "manhole")
+    assert seen == [
+        (*who, "1", "done", ""),
+        (*who, "1/0", "failed", "ZeroDivisionError"),
+        (*who, "this is no python", "failed", "SyntaxError"),
+    ]
+    assert "ZeroDivisionError: division by zero" in rig.screen.text
+    assert "manhole_console.py" not in rig.screen.text
+
+
+def test_a_line_is_in_the_audit_before_it_runs(rig: Rig) -> None:
+    """What a line does comes after its own entry, and without the entry it is not done."""
+    rig.enter('await command("ups1", "BZOFF")')
+    assert [e.command for e in rig.audit()] == ["manhole", "BZOFF"]
+    broken: Deferred[None] = fail(OSError("disk full: s3cret"))
+    vars(rig.bench.store)["begin_command"] = lambda _: broken
+    assert rig.enter("x = 1") == "not run, for the audit cannot be kept: OSError\n"
+    assert "x" not in rig.console.namespace
+
+
+def test_a_disk_that_hangs_does_not_hang_the_manhole(rig: Rig) -> None:
+    """When the audit does not answer, the line is given up."""
+    vars(rig.bench.store)["begin_command"] = lambda _: Deferred()
+    assert rig.enter("1") == ""
+    rig.bench.clock.run(10)
+    assert rig.screen.text == "not run, for the audit cannot be kept: TimeoutError\n"
+    assert rig.screen.prompts == [False, False]
+
+
+def test_interrupt(rig: Rig) -> None:
+    """Ctrl-C gives up what runs, what waits behind it, and half a statement."""
+    rig.card.answer = Deferred()
+    rig.enter('await command("ups1", "BZOFF")', "1")
+    rig.console.interrupt()
+    assert rig.screen.text == "interrupted\n"
+    assert [(e.command, e.result) for e in rig.audit()] == [("manhole", "timeout"), ("BZOFF", "")]
+    rig.card.answer.callback(CommandResult(Outcome.DONE))  # what was begun is finished
+    assert rig.audit()[1].result == "done"
+    rig.enter("if 1:")
+    rig.console.interrupt()
+    assert rig.enter("2") == "2\n"
+
+
+def test_leaving(rig: Rig) -> None:
+    """exit() leaves, and the daemon goes on; so does the end of what was entered."""
+    rig.enter("exit()", "1")
+    assert rig.screen.left
+    assert rig.screen.text == ""
+    assert rig.audit()[0].result == "done"
+    other = Rig()
+    other.card.answer = Deferred()
+    other.enter('await command("ups1", "BZOFF")')
+    other.console.end()
+    before = other.screen.left
+    other.card.answer.callback(CommandResult(Outcome.DONE))
+    assert (before, other.screen.left) == (False, True)
+    third = Rig()
+    third.enter("import sys", "sys.exit(3)")
+    assert third.screen.left
+
+
+def test_nobody_is_there(rig: Rig) -> None:
+    """When the connection has gone nothing is shown, and what ran is given up."""
+    rig.card.answer = Deferred()
+    rig.enter('await command("ups1", "BZOFF")')
+    rig.console.closed()
+    rig.card.answer.callback(CommandResult(Outcome.DONE))
+    assert rig.screen.text == ""
+    assert rig.audit()[0].detail == "interrupted"
+    assert rig.enter("1") == ""
+
+
+def test_what_would_stop_the_daemon(rig: Rig) -> None:
+    """What waits for a keyboard is refused; the standard output is left alone."""
+    assert "would stop the daemon" in rig.enter("input()")
+    assert "would stop the daemon" in rig.enter("breakpoint()")
+
+
+def test_bounds(rig: Rig) -> None:
+    """A statement and what it shows are bounded, and no value can steer the terminal."""
+    assert "was not run" in rig.enter("x = '" + "y" * MAX_STATEMENT + "'")
+    assert rig.audit() == []
+    shown = rig.enter("'y' * 10**6")
+    assert len(shown) < 70_000
+    assert "characters more" in shown
+    assert rig.enter(r'print("\x1b[2J\x9b\ud800")') == "\\x1b[2J\\x9b\\ud800\n"
+    assert rig.enter("class A:", "    __repr__ = None", "") == ""
+    assert rig.enter("A()") == "<a A whose repr fails: TypeError>\n"
+
+
+HIDDEN = [
+    (
+        'command("ups1", "set-password", new="s3cret")',
+        'command("ups1", "set-password", new=\'***\')',
+    ),
+    ('command("ups1", "query", cmd="QAD")', 'command("ups1", "query", cmd="QAD")'),
+    ('command("ups1", "no-such", a="s3cret", confirm=True)', None),
+    ('await command("ups1", "set-password", **{"new": "s3cret"})', None),
+    ('command("ups1", kind, new="s3cret")', None),
+    ('password = "s3cret"', "password = '***'"),
+    ('x.auth = y["api_key"] = "s3cret"', None),
+    ('connect(host="h", token="s3cret")', "connect(host=\"h\", token='***')"),
+    ('{"user": "admin", "password": "s3cret"}', None),
+    ('site.auth == "s3cret"', None),
+    ('Secret("s3cret")', None),
+    ('door.run(Request("ups1", "set-password", {"new": "s3cret"}, "me", "1"))', None),
+    ('devices["ups1"].execute("set-password", {"new": "s3cret"})', None),
+    ('温度 = 1; password = f"s3cret{温度}"; 温度', "温度 = 1; password = '***'; 温度"),
+    ('command("ups1", "set-password", new="s3cret', None),
+    ("(token := 's3cret')", None),
+    ("1 + 1", "1 + 1"),
+]
+
+
+@pytest.mark.parametrize(("line", "kept"), HIDDEN)
+def test_secrets_are_not_kept(rig: Rig, line: str, kept: str | None) -> None:
+    """What looks like a secret is *** in the audit, and the rest of the line is as it was."""
+
+    def arguments(command: str) -> Any:
+        kind = rig.card.commands.get(command)
+        return kind.arguments if kind is not None else None
+
+    shown = masked(line, arguments)
+    assert "s3cret" not in shown
+    assert kept is None or shown == kept
+    rig.enter(line)
+    assert "s3cret" not in str(rig.audit())
+
+
+@given(st.text(), st.sampled_from(["password", "x.token", 'y["api_key"]', "a = auth"]))
+def test_no_secret_slips_through(secret: str, name: str) -> None:
+    """Whatever characters a secret has, nothing of it is kept, and the text after it is."""
+    for quoted in (repr(secret), f"f{repr(secret).replace('{', '').replace('}', '')}"):
+        shown = masked(f"1;\t{name} = {quoted}  # 门架\nnext", lambda _: None)
+        assert shown == f"1;\t{name} = '***'  # 门架\nnext"
+
+
+@given(st.text())
+def test_any_text_can_be_masked(text: str) -> None:
+    """No line makes the audit fail."""
+    masked(text, lambda _: None)
+
+
+# -- over real sockets
+
+
+class Door:
+    """A manhole on the real reactor, and the folder of the one who knocks."""
+
+    def __init__(self, folder: Path, reactor: Any) -> None:
+        self.folder, self.reactor = folder, reactor
+        self.bench = Bench()
+        self.bench.add(Card("ups1", self.bench.clock.now))
+        self.service: Any = None
+
+    def open(self, **settings: str) -> None:
+        """Open it."""
+        self.service = manhole_service(
+            ManholeSettings(**settings),
+            self.bench.site,
+            self.folder / "data",
+            self.reactor,
+            self.bench.clock.now,
+        )
+        self.service.startService()
+
+    def key(self, name: str, comment: str = "alice@desk") -> Path:
+        """Make a pair of keys."""
+        path = self.folder / name
+        keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)]
+        subprocess.run(keygen, check=True)
+        return path
+
+    async def ssh(self, port: int, key: Path, lines: str, *more: str, user: str = "gantry") -> Any:
+        """Log in with the client of OpenSSH, and enter lines."""
+        options = {
+            "BatchMode": "yes",
+            "IdentitiesOnly": "yes",
+            "IdentityAgent": "none",
+            "StrictHostKeyChecking": "accept-new",
+            "UserKnownHostsFile": str(self.folder / "known_hosts"),
+            "ConnectTimeout": "5",
+        }
+        command = ["ssh", "-F", "none", "-p", str(port), "-i", str(key)]
+        command += [f"-o{name}={value}" for name, value in options.items()]
+        command += [*more, f"{user}@127.0.0.1"]
+        return await deferToThread(
+            lambda: subprocess.run(command, input=lines, capture_output=True, text=True, timeout=20)
+        )
+
+    def audit(self) -> list[AuditEntry]:
+        """Return the audit, oldest first."""
+        results: list[Any] = []
+        self.bench.store.audit(100).addBoth(results.append)
+        return list(reversed(results[0]))
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[Door]:
+    """A door that is shut again."""
+    from twisted.internet import reactor
+
+    (tmp_path / "data").mkdir()
+    made = Door(tmp_path, reactor)
+    yield made
+    if made.service is not None:
+        pytest_twisted.blockon(made.service.stopService())
+        pytest_twisted.blockon(deferLater(made.reactor, 0.05))
+
+
+async def test_ssh(door: Door) -> None:
+    """OpenSSH gets in with an authorized key, and with no other, and with no password."""
+    alice, mallory = door.key("alice"), door.key("mallory", "alice@desk")
+    allowed = door.folder / "data" / "manhole_authorized_keys"
+    allowed.write_text(f"# who may\n\n{alice.with_suffix('.pub').read_text()}", encoding="utf-8")
+    port = free_port()
+    door.open(listen=f"tcp:{port}:interface=127.0.0.1")
+    lines = 'site.gantry_id\n(await command("ups1", "BZOFF")).result.value\n"门" + "架"\nexit()\n'
+    for pty in ("-T", "-tt"):
+        entered = await door.ssh(port, alice, lines, pty)
+        assert "'G000211001002110010'" in entered.stdout, entered
+        assert "'done'" in entered.stdout
+        assert "'门架'" in entered.stdout
+        assert "\x1bc" not in entered.stdout  # the screen stays as it was
+    first = door.audit()[0]
+    assert (first.who, first.args) == ("manhole 127.0.0.1 alice@desk", {"line": "site.gantry_id"})
+    count = len(door.audit())
+    for key, user, more in (
+        (mallory, "gantry", ()),
+        (alice, "root", ()),
+        (alice, "gantry", ("-oPreferredAuthentications=password,keyboard-interactive",)),
+    ):
+        refused = await door.ssh(port, key, "1\n", *more, user=user)
+        assert refused.returncode == 255
+        assert "Permission denied (publickey)" in refused.stderr
+    assert len(door.audit()) == count
+    # Whom the file does not name any more is out at once.
+    allowed.write_text(mallory.with_suffix(".pub").read_text(), encoding="utf-8")
+    assert (await door.ssh(port, alice, "1\n")).returncode == 255
+    assert (await door.ssh(port, mallory, "exit()\n", "-T")).returncode == 0
+
+
+async def test_ssh_does_nothing_else(door: Door) -> None:
+    """Neither commands, nor file transfer, nor forwarding of ports."""
+    alice = door.key("alice")
+    keys = door.folder / "keys"
+    keys.write_text(alice.with_suffix(".pub").read_text(), encoding="utf-8")
+    port = free_port()
+    door.open(listen=f"tcp:{port}:interface=127.0.0.1", authorized_keys=str(keys))
+    subsystem = await door.ssh(port, alice, "", "-s", "-oRequestTTY=no")
+    assert subsystem.returncode != 0
+    forward = await door.ssh(port, alice, "", "-W", f"127.0.0.1:{free_port()}")
+    assert forward.returncode != 0
+    back = (f"-R{free_port()}:127.0.0.1:1", "-oExitOnForwardFailure=yes", "-T")
+    assert (await door.ssh(port, alice, "", *back)).returncode == 255
+    assert door.audit() == []
+
+
+async def test_noise_at_the_ssh_port(door: Door) -> None:
+    """Nonsense, and too many connections, cost nobody else anything; nothing is logged as ours."""
+    alice = door.key("alice")
+    keys = door.folder / "keys"
+    keys.write_text(alice.with_suffix(".pub").read_text(), encoding="utf-8")
+    port = free_port()
+    door.open(listen=f"tcp:{port}:interface=127.0.0.1", authorized_keys=str(keys))
+    from twisted.internet.endpoints import TCP4ClientEndpoint
+
+    endpoint = TCP4ClientEndpoint(door.reactor, "127.0.0.1", port)
+    peers = [await connectProtocol(endpoint, Peer()) for _ in range(12)]
+    for number, peer in enumerate(peers):
+        noise = b"SSH-2.0-x\r\n" + bytes([0, 0, 0, 12, 4, number]) + b"\xff" * 5000
+        peer.transport.write(noise if number % 2 else b"x" * 6000)
+    await until(door.reactor, "all to be cut off", lambda: all(peer.lost for peer in peers))
+    entered = await door.ssh(port, alice, "1 + 1\nexit()\n", "-T")
+    assert "2" in entered.stdout
+
+
+def test_the_host_key(door: Door) -> None:
+    """It is made once, for the owner alone, and one that others can read is not used."""
+    keys = door.folder / "data" / "manhole_authorized_keys"
+    keys.write_text(door.key("alice").with_suffix(".pub").read_text(), encoding="utf-8")
+    port = free_port()
+
+    def make() -> None:
+        manhole_service(
+            ManholeSettings(listen=f"tcp:{port}"),
+            door.bench.site,
+            door.folder / "data",
+            door.reactor,
+            door.bench.clock.now,
+        )
+
+    make()
+    host = door.folder / "data" / "manhole_host_key"
+    text = host.read_bytes()
+    assert host.stat().st_mode & 0o777 == 0o600
+    assert b"OPENSSH PRIVATE KEY" in text
+    make()
+    assert host.read_bytes() == text
+    host.chmod(0o640)
+    with pytest.raises(CannotOpen, match="chmod 600"):
+        make()
+    host.chmod(0o600)
+    host.write_text("spoiled", encoding="utf-8")
+    with pytest.raises(CannotOpen, match="no host key"):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "No such file"),
+        ("", "no key"),
+        ("# nobody\n", "no key"),
+        ('from="10.0.0.1" ssh-ed25519 AAAA x\n', "no key"),
+        ("ssh-ed25519 AAAAC3Nz\n", "no key"),
+    ],
+)
+def test_without_keys_it_does_not_open(door: Door, content: str | None, reason: str) -> None:
+    """A manhole that nobody could enter, or whose key has conditions, says so at the start."""
+    keys = door.folder / "data" / "manhole_authorized_keys"
+    if content is not None:
+        keys.write_text(content, encoding="utf-8")
+    with pytest.raises(CannotOpen, match=reason):
+        door.open(listen="tcp:0:interface=127.0.0.1")
+    assert not (door.folder / "data" / "manhole_host_key").exists()
+
+
+class Peer(Protocol):
+    """Collects what comes."""
+
+    def __init__(self) -> None:
+        self.text, self.lost = "", False
+
+    def dataReceived(self, data: bytes) -> None:
+        self.text += data.decode(errors="replace")
+
+    def connectionLost(self, reason: Any = None) -> None:
+        self.lost = True
+
+
+async def test_a_unix_socket(door: Door) -> None:
+    """The socket is the owner's alone, takes lines, and names who entered them."""
+    path = door.folder / "run" / "manhole.sock"
+    door.open(listen=f"unix:{path}")
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert path.stat().st_mode & 0o777 == 0o600
+    endpoint = UNIXClientEndpoint(door.reactor, str(path))
+    peer = await connectProtocol(endpoint, Peer())
+    peer.transport.write(b'site.gantry_id\r\nfor n in "ab":\n  print(n)\n\n')
+    await until(door.reactor, "b", lambda: "b\n>>> " in peer.text)
+    assert peer.text.startswith("twisted_gantry manhole; help() tells what there is\n>>> ")
+    assert "'G000211001002110010'\n>>> ... ... a\nb\n" in peer.text
+    import getpass
+
+    assert {entry.who for entry in door.audit()} == {f"manhole unix {getpass.getuser()}"}
+    peer.transport.write(b"store.cards()\n1 + 1")
+    await until(door.reactor, "it", lambda: "('0', [])" in peer.text)
+    peer.transport.write(b"1\n")
+    peer.transport.loseWriteConnection()
+    await until(door.reactor, "the end", lambda: peer.lost)
+    assert ">>> 12\n" in peer.text
+    long = await connectProtocol(endpoint, Peer())
+    long.transport.write(b"x" * 20_000)
+    await until(door.reactor, "to be cut off", lambda: long.lost)
+
+
+async def test_a_session_ends_with_the_service(door: Door) -> None:
+    """When the manhole is shut, whoever is in is shown out."""
+    path = door.folder / "run" / "manhole.sock"
+    door.open(listen=f"unix:{path}")
+    peer = await connectProtocol(UNIXClientEndpoint(door.reactor, str(path)), Peer())
+    await until(door.reactor, "a prompt", lambda: ">>> " in peer.text)
+    await door.service.stopService()
+    await until(door.reactor, "the end", lambda: peer.lost)
+    assert not path.exists()
+    door.service = None
+
+
+def test_a_folder_that_others_can_enter_is_refused(door: Door) -> None:
+    """The socket is not put where others could reach it before its mode is set."""
+    open_folder = door.folder / "open"
+    open_folder.mkdir()
+    open_folder.chmod(0o755)
+    with pytest.raises(CannotOpen, match="chmod 700"):
+        door.open(listen=f"unix:{open_folder}/manhole.sock")
+
+
+@pytest.mark.parametrize(
+    "listen",
+    ["", "unix:", "unix:relative", "unix:/run/x:mode=666", "nonsense", "tcp:", "tcp:x"],
+)
+def test_wrong_endpoints(door: Door, listen: str) -> None:
+    """What is no endpoint, or would open a socket to others, is told."""
+    settings = ManholeSettings(listen=listen)
+    assert (settings.wrong_listen() == "") is (listen == "")
+    with pytest.raises(CannotOpen):
+        door.open(listen=listen)

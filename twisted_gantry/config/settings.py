@@ -1,0 +1,165 @@
+"""A configuration without mistakes: the settings of each table. Shapes: DESIGN.md, "Configuration".
+
+What belongs to a room, the room defines: `EtcSettings`, `RemoteControlSettings`, …
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from twisted_gantry.config.checks import wrong_web
+from twisted_gantry.config.tables import ConfigError, Problem
+from twisted_gantry.core.interfaces import IDeviceKind
+from twisted_gantry.core.interlocks.watches import Interlock
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.site import Cabinet
+from twisted_gantry.logs import LogSettings
+from twisted_gantry.manhole.service import ManholeSettings
+from twisted_gantry.recording.service import RecordSettings
+from twisted_gantry.uplinks.etc.uplink import EtcSettings
+from twisted_gantry.uplinks.fogslink.uplink import FogslinkSettings
+from twisted_gantry.web.monitor.endpoint import MonitorSettings
+from twisted_gantry.web.remotecontrol.endpoint import RemoteControlSettings
+
+GROUPS = (
+    "elec",
+    "rectifier",
+    "ups",
+    "air_conditioners",
+    "thermohygrometer",
+    "waterlogging_sensor",
+    "doors",
+    "smoke_sensor",
+    "thunder_spd",
+)
+"""The groups of a `[[cabinet]]`."""
+
+
+class GantrySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`[gantry]`: its number in the network, a name for people, the zone of its times."""
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=20)]
+    name: str = ""
+    timezone: str = "Asia/Shanghai"
+
+
+class HistorySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`[history]`: a point is recorded on change, and at least every `interval` seconds."""
+
+    interval: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 60.0
+
+
+class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`[web]`: where the local API and the status page are served.
+
+    With a `viewer_…` one may look, and change nothing. Each may be a scrypt hash.
+    """
+
+    listen: str = "tcp:8080:interface=127.0.0.1"
+    password: Secret | None = None
+    token: Secret | None = None
+    viewer_password: Secret | None = None
+    viewer_token: Secret | None = None
+
+    def secrets(self) -> dict[str, Secret | None]:
+        """Return what lets one in, by key."""
+        return {
+            "password": self.password,
+            "token": self.token,
+            "viewer_password": self.viewer_password,
+            "viewer_token": self.viewer_token,
+        }
+
+    def wrong_listen(self) -> str:
+        """Say what is wrong with `listen`, given the rest."""
+        return wrong_web(self.listen, has_password=any(self.secrets().values()))
+
+
+Sources = str | list[str]
+
+
+class CabinetSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`[[cabinet]]`: which devices each group of its report comes from."""
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=20)]
+    elec: Sources = []
+    rectifier: Sources = []
+    ups: Sources = []
+    air_conditioners: Sources = []
+    thermohygrometer: Sources = []
+    waterlogging_sensor: Sources = []
+    doors: Sources = []
+    smoke_sensor: Sources = []
+    thunder_spd: Sources = []
+    ups_meaning: Literal["battery", "ac"] = "battery"
+    allow_power_modes: tuple[Literal["0", "1", "2", "3"], ...] = ("0", "1")
+    allow_rectifier_off: bool = False
+
+
+class ActionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A command in an interlock: `do` is `device.command`."""
+
+    do: str
+    args: dict[str, Any] = {}
+
+
+class InterlockSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`[[interlock]]`: when a condition holds `for` seconds, `do`; when it is over, `undo`.
+
+    `confirm` is the yes to a dangerous command. A name is made if none is given.
+    """
+
+    when: str
+    do: str
+    args: dict[str, Any] = {}
+    lasting: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = msgspec.field(
+        default=0.0, name="for"
+    )
+    undo: ActionSettings | None = None
+    name: str = ""
+    confirm: bool = False
+
+
+@dataclass(frozen=True)
+class DeviceEntry:
+    """One `[[device]]`, its keys read by its kind."""
+
+    name: str
+    kind: IDeviceKind
+    settings: msgspec.Struct
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A configuration without mistakes."""
+
+    gantry: GantrySettings
+    devices: tuple[DeviceEntry, ...]
+    cabinets: tuple[Cabinet, ...]
+    etc: EtcSettings | None
+    fogslink: FogslinkSettings | None
+    remotecontrol: RemoteControlSettings | None
+    monitor: MonitorSettings | None
+    web: WebSettings
+    interlocks: tuple[Interlock, ...] = ()
+    manhole: ManholeSettings = field(default_factory=ManholeSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+    history: HistorySettings = field(default_factory=HistorySettings)
+    record: RecordSettings = field(default_factory=RecordSettings)
+
+    def listening_on(self, endpoint: str) -> "Settings":
+        """Return these settings with another `[web] listen`. Raises ConfigError."""
+        web = msgspec.structs.replace(self.web, listen=endpoint)
+        problem = web.wrong_listen()
+        if problem:
+            raise ConfigError([Problem("--web", None, "", problem)])
+        return replace(self, web=web)
+
+    def with_manhole(self, endpoint: str) -> "Settings":
+        """Return these settings with another `[manhole] listen`. Raises ConfigError."""
+        manhole = msgspec.structs.replace(self.manhole, listen=endpoint)
+        problem = manhole.wrong_listen()
+        if problem:
+            raise ConfigError([Problem("--manhole", None, "", problem)])
+        return replace(self, manhole=manhole)

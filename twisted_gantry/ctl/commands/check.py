@@ -1,0 +1,42 @@
+"""`gantryctl check`: is a configuration right? It needs no gantry."""
+
+from pathlib import Path
+
+import click
+
+from twisted_gantry.ctl.errors import Exit
+from twisted_gantry.ctl.help import Command
+from twisted_gantry.ctl.output import plain
+from twisted_gantry.ctl.session import Session, json_option, pass_session
+
+
+@click.command(cls=Command, short_help="Is a configuration file right? · 检查配置文件")
+@click.argument("config", type=click.Path(path_type=Path))
+@json_option
+@pass_session
+def check(session: Session, config: Path) -> int:
+    """Say all that is wrong with the file CONFIG, each with its line and key. Needs no gantry.
+
+    检查配置文件，列出每个问题的行号与键；不需要运行中的门架程序。
+
+    \b
+    Exit code · 退出码
+      0  nothing is wrong · 无误
+      1  something is wrong · 有误
+    """
+    # Here and not above: it brings every kind of device along.
+    from twisted_gantry.config.load import check_file
+
+    texts = session.texts
+    with session.waiting(texts("checking", file=config)):
+        problems = check_file(config)
+    if session.json:
+        found = [{"line": p.line, "key": p.key, "message": p.message} for p in problems]
+        session.show_json({"ok": not found, "problems": found})
+    elif problems:
+        for problem in problems:
+            click.echo(plain(str(problem)))
+        click.echo(texts("config-wrong", count=len(problems)), err=True)
+    else:
+        click.echo(texts("config-fine", file=plain(str(config))))
+    return Exit.WRONG if problems else Exit.FINE

@@ -1,0 +1,185 @@
+"""`gantryctl outbox`: the reports that wait or were set aside; send them again, or give them up."""
+
+from typing import Any
+
+import click
+
+from twisted_gantry.ctl import completing, shapes
+from twisted_gantry.ctl.client import Answer
+from twisted_gantry.ctl.errors import Exit, Trouble, WrongUsage
+from twisted_gantry.ctl.help import Command, Group
+from twisted_gantry.ctl.output import Column, plain, scalar, table, word
+from twisted_gantry.ctl.session import Session, json_option
+
+_UPLINK = click.option(
+    "--uplink",
+    metavar="U",
+    shell_complete=completing.uplinks,
+    help="Of this uplink alone. · 仅该上联。",
+)
+_IDS = click.argument("ids", nargs=-1, type=click.IntRange(min=1), metavar="[ID]…")
+
+
+@click.group(
+    cls=Group,
+    invoke_without_command=True,
+    short_help="Reports that wait or were set aside. · 待发与搁置的上报，重发或丢弃",
+)
+@_UPLINK
+@click.option(
+    "--state",
+    type=click.Choice(["queued", "set-aside"]),
+    help="Of this state alone. · 仅该状态。",
+)
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many. · 条数。")
+@json_option
+@click.pass_context
+def outbox(context: click.Context, uplink: str | None, state: str | None, limit: int | None) -> int:
+    """List the reports that are kept; `retry` sends again what was set aside, `drop` gives it up.
+
+    列出保存的上报；`retry` 重发被搁置的上报，`drop` 将其丢弃。
+    """
+    session = context.ensure_object(Session)
+    if context.invoked_subcommand is not None:
+        if state is not None or limit is not None:
+            name = context.invoked_subcommand
+            raise WrongUsage(session.texts("usage-no-filter", name=name), context)
+        context.meta[__name__] = uplink
+        return Exit.FINE
+    api, texts = session.api(), session.texts
+    with session.waiting(texts("asking", where=api.url)):
+        answer = api.get("/api/v1/outbox", {"uplink": uplink, "state": state, "limit": limit})
+    reports = shapes.read(answer, shapes.Outbox, api.url).reports
+    if session.json:
+        session.show_json(answer.document)
+    elif not reports:
+        session.show(texts("no-reports"))
+    else:
+        _show(session, reports)
+    return Exit.FINE
+
+
+def _show(session: Session, reports: list[shapes.Report]) -> None:
+    texts = session.texts
+    columns = (
+        Column("id"),
+        Column("uplink", under="id"),
+        Column("kind"),
+        Column("subject", under="kind"),
+        Column("state"),
+        Column("created-at"),
+        Column("urgent", under="state"),
+        Column("tries", number=True, under="bytes"),
+        Column("bytes", number=True),
+        Column("reason", prose=True, under="created-at"),
+    )
+    rows = [
+        (
+            scalar(texts, each.id),
+            plain(each.uplink),
+            plain(each.kind),
+            scalar(texts, each.subject),
+            word(texts, each.state),
+            scalar(texts, each.created_at),
+            texts("urgent") if each.urgent else scalar(texts, None),
+            scalar(texts, each.tries),
+            scalar(texts, each.bytes),
+            scalar(texts, each.reason),
+        )
+        for each in reports
+    ]
+    session.show(table(texts, session.console(), columns, rows))
+
+
+@outbox.command(cls=Command, short_help="Send again what was set aside. · 重发被搁置的上报")
+@_UPLINK
+@_IDS
+@json_option
+@click.pass_context
+def retry(context: click.Context, uplink: str | None, ids: tuple[int, ...]) -> int:
+    """Queue reports again that were set aside: those of the IDs, or all.
+
+    重新排队被搁置的上报：给出编号的，或全部。有编号未重发时退出码为 1。
+    """
+    session = context.ensure_object(Session)
+    wanted = _wanted(context, uplink, ids)
+    answer = _ask(session, "/api/v1/outbox/retry", wanted)
+    count = shapes.read(answer, shapes.Retried, session.url).retried
+    return _tell(session, answer, count, ids, "retried", "retried-less")
+
+
+@outbox.command(cls=Command, short_help="Give up what was set aside. · 丢弃被搁置的上报")
+@_UPLINK
+@_IDS
+@click.option("--all-set-aside", is_flag=True, help="All of them. · 全部被搁置的上报。")
+@click.option("--yes", is_flag=True, help="Do it without asking. · 不再确认。")
+@json_option
+@click.pass_context
+def drop(
+    context: click.Context,
+    uplink: str | None,
+    ids: tuple[int, ...],
+    all_set_aside: bool,
+    yes: bool,
+) -> int:
+    """Give up reports that were set aside, for good: those of the IDs, or all. It asks first.
+
+    They are never sent, and are counted as dropped. A report that is queued is not dropped.
+
+    永久丢弃被搁置的上报：给出编号的，或全部；先要求确认。丢弃的上报不再发送，计入“已丢弃”。
+    """
+    session = context.ensure_object(Session)
+    if bool(ids) is all_set_aside:
+        raise WrongUsage(session.texts("usage-drop"), context)
+    wanted = _wanted(context, uplink, ids)
+    if all_set_aside:
+        wanted["allSetAside"] = True
+    if not yes:
+        _confirm(session, wanted.get("uplink"), ids)
+    answer = _ask(session, "/api/v1/outbox/drop", {**wanted, "confirm": True})
+    count = shapes.read(answer, shapes.Dropped, session.url).dropped
+    return _tell(session, answer, count, ids, "dropped-now", "dropped-less")
+
+
+def _confirm(session: Session, uplink: str | None, ids: tuple[int, ...]) -> None:
+    """Return when a person said yes. Raises Trouble."""
+    texts = session.texts
+    if not session.can_ask():
+        raise Trouble("needs-yes-to-drop")
+    if ids:
+        what = texts("reports-by-id", ids=", ".join(map(str, dict.fromkeys(ids))))
+    else:
+        what = texts("reports-set-aside", uplink=uplink or texts("every-uplink"))
+    if not session.confirm(texts("confirm-drop", what=what)):
+        raise Trouble("not-confirmed")
+
+
+def _wanted(context: click.Context, uplink: str | None, ids: tuple[int, ...]) -> dict[str, Any]:
+    """Return which reports are meant, as the API takes them."""
+    uplink = uplink or context.meta.get(__name__)
+    wanted: dict[str, Any] = {}
+    if uplink is not None:
+        wanted["uplink"] = uplink
+    if ids:
+        wanted["ids"] = ids
+    return wanted
+
+
+def _ask(session: Session, path: str, wanted: dict[str, Any]) -> Answer:
+    api = session.api()
+    with session.waiting(session.texts("asking", where=api.url)):
+        return api.post(path, wanted)
+
+
+def _tell(
+    session: Session, answer: Answer, count: int, ids: tuple[int, ...], done: str, less: str
+) -> int:
+    """Say how many it was; of named reports, less than all is something wrong."""
+    wanted = len(set(ids))
+    if session.json:
+        session.show_json(answer.document)
+    elif count < wanted:
+        session.show(session.texts(less, count=count, wanted=wanted))
+    else:
+        session.show(session.texts(done, count=count))
+    return Exit.WRONG if count < wanted else Exit.FINE

@@ -1,0 +1,266 @@
+"""`gantryctl probe`: ask a UPS card directly, without a gantry: is it there, what does it say?"""
+
+import random
+import select
+import socket
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import RenderableType
+from rich.text import Text
+
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.ctl.errors import Exit, Trouble
+from twisted_gantry.ctl.help import Command as HelpedCommand
+from twisted_gantry.ctl.output import Column, plain, scalar, table, word
+from twisted_gantry.ctl.session import Session, json_option, pass_session, read_secret
+from twisted_gantry.devices.upscard.points import LABELS
+from twisted_gantry.wire.errors import FrameTooLong, WireError
+from twisted_gantry.wire.frames import ObjectFramer
+from twisted_gantry.wire.upscard.messages import (
+    MAX_PASSWORD,
+    Command,
+    ErrorCode,
+    Refusal,
+    Reply,
+    Result,
+    decode_reply,
+)
+from twisted_gantry.wire.upscard.values import Readings, decode_live, decode_ratings
+
+# Seconds for the connection, and for each of the two questions.
+DEADLINE = 5.0
+# The pause before a busy card is asked again, doubled each time.
+BUSY_PAUSE = 0.2
+
+
+class Card:
+    """A connection to a card: one command in flight. `address` is for messages."""
+
+    def __init__(self, host: str, port: int, address: str, password: Secret | None) -> None:
+        self.address, self._password = address, password
+        self._framer = ObjectFramer()
+        self._frames: list[bytes] = []
+        self._heard = 0
+        try:
+            self._socket = socket.create_connection((host, port), DEADLINE)
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise Trouble(
+                "card-unreachable", Exit.UNREACHABLE, address=address, reason=reason
+            ) from None
+
+    def close(self) -> None:
+        """End the connection."""
+        self._socket.close()
+
+    def ask(self, cmd: str) -> Result:
+        """Return the answer to `cmd`. Raises Trouble."""
+        deadline = time.monotonic() + DEADLINE
+        self._heard, pause = 0, BUSY_PAUSE
+        while True:
+            reply = self._say(cmd, deadline)
+            if isinstance(reply, Result):
+                return reply
+            if reply.result != ErrorCode.BUSY:
+                key = "card-refused"
+                if reply.result == ErrorCode.PASSWORD_ERROR:
+                    key = "card-password"
+                raise self._trouble(key, cmd, name=reply.name)
+            if time.monotonic() + pause >= deadline:
+                raise self._trouble("card-busy", cmd, Exit.UNKNOWN, seconds=f"{DEADLINE:g}")
+            select.select([self._socket], [], [], pause)  # or until the card says something
+            pause *= 2
+
+    def _say(self, cmd: str, deadline: float) -> Reply:
+        """Send `cmd` once, and return the reply to it; what belongs to none is passed over."""
+        session = str(random.randrange(10_000_000, 100_000_000))  # noqa: S311 - no secret
+        password = self._password.reveal() if self._password is not None else None
+        try:
+            self._socket.settimeout(DEADLINE)
+            self._socket.sendall(Command(session=session, password=password, cmd=cmd).encode())
+            while True:
+                for reply in self._replies():
+                    if _belongs(reply, session, cmd):
+                        return reply
+                self._receive(cmd, deadline)
+        except TimeoutError:
+            self._framer.reset()
+            raise self._trouble(
+                "card-silent", cmd, Exit.UNKNOWN, seconds=f"{DEADLINE:g}", heard=self._heard
+            ) from None
+        except FrameTooLong as error:
+            raise self._trouble("card-odd", cmd, detail=error) from None
+        except OSError:
+            raise self._trouble("card-closed", cmd) from None
+
+    def _receive(self, cmd: str, deadline: float) -> None:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._socket.settimeout(left)
+        data = self._socket.recv(65536)
+        if not data:
+            raise self._trouble("card-closed", cmd)
+        self._heard += len(data)
+        self._frames += self._framer.feed(data)
+
+    def _replies(self) -> list[Reply]:
+        replies = []
+        for frame in self._frames:
+            try:
+                replies.append(decode_reply(frame))
+            except WireError:
+                continue  # it may hold an echo of the password, so it is not shown
+        self._frames.clear()
+        return replies
+
+    def _trouble(
+        self, key: str, cmd: str, exit_code: int = Exit.WRONG, /, **fields: object
+    ) -> Trouble:
+        return Trouble(key, exit_code, cmd=cmd, address=self.address, **fields)
+
+
+def _belongs(reply: Reply, session: str, cmd: str) -> bool:
+    if isinstance(reply, Refusal):
+        return reply.session in {None, session}
+    return reply.session == session and reply.cmd.strip().upper() == cmd
+
+
+def parse_address(address: str) -> tuple[str, int]:
+    """Return host and port out of `tcp:HOST:PORT`; an IPv6 host in brackets. Raises Trouble."""
+    scheme, _, rest = address.partition(":")
+    host, _, port = rest.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    good = host and (bracketed or ":" not in host) and port.isascii() and port.isdigit()
+    if scheme != "tcp" or not good or len(port) > 5 or not 0 < int(port) < 65536:
+        raise Trouble("bad-address", Exit.USAGE, address=address)
+    return host.strip("[]"), int(port)
+
+
+def _password(path: Path | None) -> Secret | None:
+    if path is None:
+        return None
+    password = read_secret(path)
+    if len(password.reveal()) > MAX_PASSWORD:
+        raise Trouble("bad-card-password", Exit.USAGE)
+    return password
+
+
+@click.command(
+    cls=HelpedCommand, short_help="Ask a UPS card directly, no gantry needed. · 直接查询UPS管理卡"
+)
+@click.argument("address", metavar="tcp:HOST:PORT")
+@click.option(
+    "--password-file",
+    type=click.Path(path_type=Path),
+    metavar="F",
+    help="Holds the card's password. · 管理卡密码文件。",
+)
+@click.option(
+    "--runtime-unit",
+    type=click.Choice(["s", "min"]),
+    default="s",
+    help="In what the card counts the time left (s). · 剩余时间单位（s）。",
+)
+@json_option
+@pass_session
+def probe(session: Session, address: str, password_file: Path | None, runtime_unit: str) -> int:
+    """Ask the UPS card at tcp:HOST:PORT for its ratings (RTD) and live values (QAD).
+
+    It changes nothing, and needs no gantry. Each question has 5 s.
+
+    直接查询UPS管理卡的额定值（RTD）与实时值（QAD），不改变任何设置，不需要门架程序，每次限时5秒。
+
+    \b
+    Exit code · 退出码
+      0  both were answered · 均有应答
+      1  an answer was wrong, or a refusal · 应答错误或被拒绝
+      2  no connection · 无法连接
+      3  no answer in time · 应答超时
+    """
+    host, port = parse_address(address)
+    texts = session.texts
+    decoders: Mapping[str, Callable[[str], Readings]] = {
+        "RTD": decode_ratings,
+        "QAD": lambda value: decode_live(value, runtime_unit=runtime_unit),
+    }
+    readings: Readings = {}
+    troubles: dict[str, Trouble] = {}
+    uid: str | None = None
+    password = _password(password_file)
+    with session.waiting(texts("asking", where=address)):
+        card = Card(host, port, address, password)
+        try:
+            for cmd, decode in decoders.items():
+                try:
+                    result = card.ask(cmd)
+                    uid = result.uid
+                    readings |= _decoded(cmd, address, decode, result.value)
+                except Trouble as trouble:
+                    troubles[cmd] = trouble
+        finally:
+            card.close()
+    _show(session, address, uid, readings, troubles)
+    return max((trouble.exit_code for trouble in troubles.values()), default=Exit.FINE)
+
+
+def _decoded(cmd: str, address: str, decode: Callable[[str], Readings], value: str) -> Readings:
+    try:
+        return decode(value)
+    except WireError as error:
+        raise Trouble("card-odd", cmd=cmd, address=address, detail=error) from None
+
+
+def _show(
+    session: Session,
+    address: str,
+    uid: str | None,
+    readings: Readings,
+    troubles: Mapping[str, Trouble],
+) -> None:
+    texts = session.texts
+    if session.json:
+        errors = [
+            {"command": cmd, "code": trouble.code, "message": session.explain(trouble)}
+            for cmd, trouble in troubles.items()
+        ]
+        listed: list[dict[str, Any]] = [
+            {
+                "name": name,
+                "label": {"en": LABELS[name][0], "zh": LABELS[name][1]},
+                "value": each.value,
+                "unit": each.unit,
+                "quality": each.quality.value,
+            }
+            for name, each in readings.items()
+        ]
+        session.show_json({"address": address, "uid": uid, "readings": listed, "errors": errors})
+        return
+    if readings:
+        columns = (
+            Column("point"),
+            Column("label"),
+            Column("value", number=True),
+            Column("unit"),
+            Column("quality"),
+        )
+        rows = [
+            (
+                name,
+                texts.pick(*LABELS[name]),
+                scalar(texts, each.value),
+                each.unit,
+                word(texts, each.quality.value),
+            )
+            for name, each in readings.items()
+        ]
+        head: RenderableType = Text(
+            texts("card-line", uid=plain(uid or ""), address=address), "bold"
+        )
+        session.show(head, table(texts, session.console(), columns, rows))
+    for trouble in troubles.values():
+        session.fail(trouble)

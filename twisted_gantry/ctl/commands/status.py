@@ -1,0 +1,185 @@
+"""`gantryctl status`: is everything in order?"""
+
+import click
+from rich.console import RenderableType
+from rich.text import Text
+
+from twisted_gantry.ctl import shapes
+from twisted_gantry.ctl.client import Answer, Api
+from twisted_gantry.ctl.commands.views import ALARM_COLUMNS, alarm_row
+from twisted_gantry.ctl.errors import Exit
+from twisted_gantry.ctl.help import Command
+from twisted_gantry.ctl.output import Column, plain, scalar, table, word
+from twisted_gantry.ctl.session import Session, json_option, pass_session
+
+# The status with which /healthz says that something is wrong; its body says what.
+_UNHEALTHY = 503
+
+
+@click.command(cls=Command, short_help="Is everything in order? · 总览：设备、上联、告警、健康状况")
+@json_option
+@pass_session
+def status(session: Session) -> int:
+    """Show the gantry, its devices, its uplinks and their reports, the active alarms, the health.
+
+    显示门架、设备、上联与上报台账、当前告警和健康状况。
+
+    \b
+    Exit code · 退出码
+      0  all online, no alarm · 全部在线且没有告警
+      1  something is wrong   · 有异常
+      2  no answer            · 无法连接门架程序
+    """
+    api = session.api()
+    with session.waiting(session.texts("asking", where=api.url)):
+        answers = (
+            api.get("/api/v1/site"),
+            api.get("/api/v1/alarms", {"active": 1}),
+            api.get("/healthz", also=(_UNHEALTHY,)),
+        )
+    site, alarms, health = _read(api, *answers)
+    states = [each.state for each in site.devices] + [each.state for each in site.uplinks]
+    fine = (
+        all(state == "online" for state in states)
+        and not alarms.alarms
+        and answers[2].status != _UNHEALTHY
+    )
+    if session.json:
+        session.show_json(
+            {
+                "ok": fine,
+                "site": answers[0].document,
+                "alarms": answers[1].document["alarms"],
+                "health": answers[2].document,
+            }
+        )
+    else:
+        session.show(
+            *_head(session, site, health, answers[2].status),
+            *_devices(session, site.devices),
+            *_uplinks(session, site.uplinks),
+            *_alarms(session, alarms.alarms),
+        )
+    return Exit.FINE if fine else Exit.WRONG
+
+
+def _read(
+    api: Api, site: Answer, alarms: Answer, health: Answer
+) -> tuple[shapes.Site, shapes.Alarms, shapes.Health]:
+    return (
+        shapes.read(site, shapes.Site, api.url),
+        shapes.read(alarms, shapes.Alarms, api.url),
+        shapes.read(health, shapes.Health, api.url),
+    )
+
+
+def _head(
+    session: Session, site: shapes.Site, health: shapes.Health, status: int
+) -> list[RenderableType]:
+    texts = session.texts
+    version, started = plain(site.version), scalar(texts, site.started_at)
+    style = "bold red" if status == _UNHEALTHY else "green"
+    said = scalar(texts, texts.word(health.status))
+    return [
+        Text(texts("gantry-line", id=plain(site.gantry_id), name=plain(site.name)), "bold"),
+        texts("version-line", version=version, at=started),
+        Text(texts("health-line", status=said), style),
+        *(Text("  " + texts("health-reason", reason=scalar(texts, r))) for r in health.reasons),
+        *(Text("  " + texts("health-note", note=scalar(texts, n))) for n in health.notes),
+    ]
+
+
+def _section(session: Session, key: str) -> list[RenderableType]:
+    return ["", Text(session.texts(key), "bold underline")]
+
+
+def _devices(session: Session, devices: list[shapes.Device]) -> list[RenderableType]:
+    texts = session.texts
+    section = _section(session, "devices")
+    if not devices:
+        return [*section, texts("no-devices")]
+    columns = (
+        Column("device"),
+        Column("kind"),
+        Column("state"),
+        Column("since"),
+        Column("last-error", prose=True, under="since"),
+    )
+    rows = [
+        (
+            plain(each.name),
+            plain(each.kind),
+            word(texts, each.state),
+            scalar(texts, each.since),
+            scalar(texts, each.last_error),
+        )
+        for each in devices
+    ]
+    return [*section, table(texts, session.console(), columns, rows)]
+
+
+def _uplinks(session: Session, uplinks: list[shapes.Uplink]) -> list[RenderableType]:
+    texts, console = session.texts, session.console()
+    section = _section(session, "uplinks")
+    if not uplinks:
+        return [*section, texts("no-devices")]
+    columns = (
+        Column("uplink"),
+        Column("state"),
+        Column("since", under="last-delivered"),
+        Column("last-delivered"),
+        Column("last-error", prose=True),
+    )
+    rows = [
+        (
+            plain(each.name),
+            word(texts, each.state),
+            scalar(texts, each.since),
+            scalar(texts, each.last_delivered),
+            scalar(texts, each.last_error),
+        )
+        for each in uplinks
+    ]
+    counted = (
+        Column("uplink"),
+        Column("created", number=True, under="delivered"),
+        Column("delivered", number=True),
+        Column("queued", number=True),
+        Column("set-aside", number=True),
+        Column("dropped", number=True, under="set-aside"),
+        Column("bytes", number=True, under="queued"),
+        Column("oldest"),
+    )
+    return [
+        *section,
+        table(texts, console, columns, rows),
+        *_section(session, "ledger"),
+        table(texts, console, counted, [_counts(session, each) for each in uplinks]),
+    ]
+
+
+def _counts(session: Session, uplink: shapes.Uplink) -> tuple[str | Text, ...]:
+    texts, ledger = session.texts, uplink.ledger
+    if ledger is None:  # the store cannot tell
+        nothing = scalar(texts, None)
+        known = scalar(texts, uplink.queued), scalar(texts, uplink.set_aside)
+        return plain(uplink.name), nothing, nothing, *known, nothing, nothing, nothing
+    return (
+        plain(uplink.name),
+        scalar(texts, ledger.created),
+        scalar(texts, ledger.delivered),
+        scalar(texts, ledger.queued),
+        Text(scalar(texts, ledger.set_aside), "yellow" if ledger.set_aside else ""),
+        Text(scalar(texts, ledger.dropped), "yellow" if ledger.dropped else ""),
+        scalar(texts, ledger.bytes),
+        scalar(texts, ledger.oldest),
+    )
+
+
+def _alarms(session: Session, alarms: list[shapes.Alarm]) -> list[RenderableType]:
+    section = _section(session, "alarms")
+    if not alarms:
+        return [*section, session.texts("no-active-alarms")]
+    columns = ALARM_COLUMNS[:-1]  # none of these is cleared
+    rows = [alarm_row(session, each)[:-1] for each in alarms]
+    return [*section, table(session.texts, session.console(), columns, rows)]

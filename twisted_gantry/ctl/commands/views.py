@@ -1,0 +1,156 @@
+"""What the gantry knows, as tables: points, alarms, audit."""
+
+from dataclasses import replace
+
+import click
+from rich.console import RenderableType
+from rich.text import Text
+
+from twisted_gantry.ctl import completing, shapes
+from twisted_gantry.ctl.errors import Exit, Trouble
+from twisted_gantry.ctl.help import Command
+from twisted_gantry.ctl.output import NOTHING, Column, plain, scalar, table, word
+from twisted_gantry.ctl.session import Session, json_option, pass_session
+
+
+@click.command(
+    cls=Command, short_help="Measured values, units, qualities, times. · 测点的值、质量与时间"
+)
+@click.argument("prefix", default="", shell_complete=completing.points)
+@json_option
+@pass_session
+def points(session: Session, prefix: str) -> int:
+    """Show the points, or those whose name begins with PREFIX (ups1. is all of ups1).
+
+    显示测点；给出 PREFIX 时只显示以其开头的（如 ups1.）。找不到时退出码为 1。
+    """
+    texts, api = session.texts, session.api()
+    with session.waiting(texts("asking", where=api.url)):
+        answer = api.get("/api/v1/points", {"prefix": prefix or None})
+    found = shapes.read(answer, shapes.Points, api.url).points
+    missing = bool(prefix) and not found
+    if session.json:
+        session.show_json(answer.document)
+    elif missing:
+        raise Trouble("no-such-points", prefix=prefix)
+    elif not found:
+        session.show(texts("no-points"))
+    else:
+        session.show(_points(session, found))
+    return Exit.WRONG if missing else Exit.FINE
+
+
+def _points(session: Session, points: list[shapes.Point]) -> RenderableType:
+    texts = session.texts
+    name, label = Column("point"), Column("label")
+    reading = Column("value", number=True), Column("unit"), Column("quality")
+    time = Column("at", spare=True)
+    # Names are English words: there a narrow terminal can do without the label, in Chinese not.
+    if texts.language == "zh":
+        columns = (name, label, *reading, time)
+    else:
+        columns = (name, *reading, time, replace(label, spare=True))
+    rows = []
+    for each in points:
+        cells: dict[str, Text | str] = {
+            "point": plain(each.point),
+            "label": plain(texts.pick(each.label.en, each.label.zh)),
+            "value": scalar(texts, each.value),
+            "unit": plain(each.unit or ""),
+            "quality": word(texts, each.quality),
+            "at": scalar(texts, each.at),
+        }
+        rows.append([cells[column.title] for column in columns])
+    return table(texts, session.console(), columns, rows)
+
+
+ALARM_COLUMNS = (
+    Column("alarm"),
+    Column("severity"),
+    Column("message", prose=True, under="alarm"),
+    Column("raised"),
+    Column("cleared", under="raised"),
+)
+
+
+def alarm_row(session: Session, alarm: shapes.Alarm) -> tuple[str | Text, ...]:
+    """Return the cells of an alarm."""
+    texts = session.texts
+    return (
+        plain(alarm.alarm),
+        word(texts, alarm.severity),
+        plain(texts.pick(alarm.message, alarm.message_zh)),
+        scalar(texts, alarm.raised_at),
+        scalar(texts, alarm.cleared_at),
+    )
+
+
+@click.command(cls=Command, short_help="Alarms, raised and cleared. · 告警的发生与恢复")
+@click.option("--active", is_flag=True, help="Those alone that last. · 仅当前告警。")
+@json_option
+@pass_session
+def alarms(session: Session, active: bool) -> int:
+    """Show the alarms that are remembered.
+
+    显示告警记录。
+    """
+    texts, api = session.texts, session.api()
+    with session.waiting(texts("asking", where=api.url)):
+        answer = api.get("/api/v1/alarms", {"active": 1 if active else None})
+    found = shapes.read(answer, shapes.Alarms, api.url).alarms
+    if session.json:
+        session.show_json(answer.document)
+    elif not found:
+        session.show(texts("no-active-alarms" if active else "no-alarms"))
+    else:
+        rows = [alarm_row(session, each) for each in found]
+        session.show(table(texts, session.console(), ALARM_COLUMNS, rows))
+    return Exit.FINE
+
+
+@click.command(cls=Command, short_help="Who told which device what. · 命令审计记录")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="As many of the newest. · 最新的 N 条。",
+)
+@json_option
+@pass_session
+def audit(session: Session, limit: int | None) -> int:
+    """Show who asked which command of which device, and how it ended; the newest first.
+
+    显示谁对哪台设备下过什么命令及其结果，最新的在前。
+    """
+    texts, api = session.texts, session.api()
+    with session.waiting(texts("asking", where=api.url)):
+        answer = api.get("/api/v1/audit", {"limit": limit})
+    found = shapes.read(answer, shapes.Audit, api.url).entries
+    if session.json:
+        session.show_json(answer.document)
+    elif not found:
+        session.show(texts("no-entries"))
+    else:
+        columns = (
+            Column("at"),
+            Column("who", under="at"),
+            Column("target", under="command"),
+            Column("command"),
+            Column("arguments", prose=True),
+            Column("result"),
+            Column("detail", prose=True, under="arguments"),
+        )
+        rows = [
+            (
+                scalar(texts, each.at),
+                plain(each.who),
+                plain(each.target),
+                plain(each.command),
+                scalar(texts, each.args) if each.args else NOTHING,
+                word(texts, each.result),
+                scalar(texts, each.detail),
+            )
+            for each in found
+        ]
+        session.show(table(texts, session.console(), columns, rows))
+    return Exit.FINE

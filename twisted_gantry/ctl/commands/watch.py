@@ -1,0 +1,313 @@
+"""`gantryctl watch`: what the gantry knows, as it changes."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from threading import Event
+from typing import Any, Protocol
+
+import click
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from twisted_gantry.ctl import completing, shapes
+from twisted_gantry.ctl.client import Api, ApiError
+from twisted_gantry.ctl.commands.views import ALARM_COLUMNS, alarm_row
+from twisted_gantry.ctl.errors import Exit
+from twisted_gantry.ctl.help import Command
+from twisted_gantry.ctl.output import Column, plain, scalar, table, word
+from twisted_gantry.ctl.session import Session, json_option, pass_session
+
+# How a value is shown that differs from the one before.
+_CHANGED = "bold reverse"
+# Alarms that are followed: so many of the newest.
+_MOST_ALARMS = 100
+# Lines of a terminal that are not for rows: the title, the header and its line, two for notes.
+_FRAME = 6
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the table: its cells, those whose change counts, and it as the API gave it."""
+
+    cells: Sequence[str | Text]
+    telling: Sequence[object]
+    document: Any
+
+
+Lines = Mapping[object, Line]
+
+
+@dataclass(frozen=True)
+class _View:
+    """What can be watched: the key of its title, how it is laid out, and how it is asked for.
+
+    `marked` are the columns that light up when their cells change; `read` returns rows by a key.
+    """
+
+    title: str
+    columns: Sequence[Column]
+    marked: frozenset[str]
+    read: Callable[[Session, Api, str], Lines]
+
+
+def _points(session: Session, api: Api, prefix: str) -> Lines:
+    answer = api.get("/api/v1/points", {"prefix": prefix or None})
+    found = shapes.read(answer, shapes.Points, api.url).points
+    texts = session.texts
+    return {
+        each.point: Line(
+            (
+                plain(each.point),
+                scalar(texts, each.value),
+                plain(each.unit or ""),
+                word(texts, each.quality),
+                scalar(texts, each.at),
+                plain(texts.pick(each.label.en, each.label.zh)),
+            ),
+            (each.value, each.quality),
+            document,
+        )
+        for each, document in zip(found, answer.document["points"], strict=True)
+    }
+
+
+def _devices(session: Session, api: Api, prefix: str) -> Lines:
+    answer = api.get("/api/v1/site")
+    site, texts = shapes.read(answer, shapes.Site, api.url), session.texts
+    given = [*answer.document["devices"], *answer.document["uplinks"]]
+    both: list[shapes.Device | shapes.Uplink] = [*site.devices, *site.uplinks]
+    lines: dict[object, Line] = {}
+    for each, document in zip(both, given, strict=True):
+        if not each.name.startswith(prefix):
+            continue
+        kind = each.kind if isinstance(each, shapes.Device) else texts("uplink")
+        queued = set_aside = None
+        if isinstance(each, shapes.Uplink):
+            queued, set_aside = each.queued, each.set_aside
+        lines[type(each), each.name] = Line(
+            (
+                plain(each.name),
+                plain(kind),
+                word(texts, each.state),
+                scalar(texts, each.since),
+                scalar(texts, queued),
+                scalar(texts, set_aside),
+                scalar(texts, each.last_error),
+            ),
+            (each.state, each.last_error, queued, set_aside),
+            document,
+        )
+    return lines
+
+
+def _alarms(session: Session, api: Api, prefix: str) -> Lines:
+    answer = api.get("/api/v1/alarms", {"limit": _MOST_ALARMS})
+    found = shapes.read(answer, shapes.Alarms, api.url).alarms
+    return {
+        (each.alarm, each.raised_at): Line(alarm_row(session, each), (each.cleared_at,), document)
+        for each, document in zip(found, answer.document["alarms"], strict=True)
+        if each.alarm.startswith(prefix)
+    }
+
+
+_VIEWS: Mapping[str, _View] = {
+    "devices": _View(
+        "watch-devices",
+        (
+            Column("device"),
+            Column("kind"),
+            Column("state"),
+            Column("since"),
+            Column("queued", number=True),
+            Column("set-aside", number=True),
+            Column("last-error", prose=True, under="since"),
+        ),
+        frozenset({"state", "queued", "set-aside", "last-error"}),
+        _devices,
+    ),
+    "points": _View(
+        "watch-points",
+        (
+            Column("point"),
+            Column("value", number=True),
+            Column("unit"),
+            Column("quality"),
+            Column("at", spare=True),
+            Column("label", spare=True),
+        ),
+        frozenset({"value", "quality"}),
+        _points,
+    ),
+    "alarms": _View("watch-alarms", ALARM_COLUMNS, frozenset({"alarm", "cleared"}), _alarms),
+}
+
+
+def pause(seconds: float) -> None:
+    """Wait; Ctrl-C ends it."""
+    Event().wait(seconds)
+
+
+@click.command(cls=Command, short_help="Values as they change. · 实时查看设备、测点、告警")
+@click.argument("what", type=click.Choice(list(_VIEWS)), default="devices")
+@click.option(
+    "--prefix",
+    default="",
+    metavar="P",
+    shell_complete=completing.points,
+    help="Those whose names begin so. · 名称以此开头的。",
+)
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.2, max=3600),
+    default=1.0,
+    metavar="S",
+    help="Seconds between two looks (1). · 刷新间隔，秒（1）。",
+)
+@json_option
+@pass_session
+def watch(session: Session, what: str, prefix: str, interval: float) -> int:
+    """Follow devices and uplinks, points or alarms until Ctrl-C; what changed lights up.
+
+    In a pipe, all rows come once, and then each that changes; with --json each as an object of its
+    own. While the gantry is away, it is said so, and asked again.
+
+    持续查看设备与上联、测点或告警，按 Ctrl-C 结束；变化的值高亮显示。
+    输出到管道时，先输出全部，之后只输出变化的行。门架程序中断时会提示，并继续重试。
+    """
+    view, api = _VIEWS[what], session.api()
+    with session.waiting(session.texts("asking", where=api.url)):
+        first = view.read(session, api, prefix)  # whose trouble ends it, as with other commands
+    with _screen(session) as live:
+        shows: _Shows = _Feed(session) if live is None else _Screen(session, view, live)
+        shows.rows(first)
+        while True:
+            pause(interval)
+            try:
+                lines = view.read(session, api, prefix)
+            except ApiError as error:
+                if error.exit_code != Exit.UNREACHABLE and (error.status or 0) < 500:
+                    raise  # a password that is asked for now; another program at this port
+                shows.away(session.explain(error))
+            else:
+                shows.rows(lines)
+
+
+@contextmanager
+def _screen(session: Session) -> Iterator[Live | None]:
+    """Give a screen that is drawn again and again; None where nobody looks at it."""
+    if session.json or not session.on_terminal():
+        yield None
+        return
+    with Live(
+        console=session.console(), auto_refresh=False, screen=True, vertical_overflow="crop"
+    ) as live:
+        yield live
+
+
+class _Shows(Protocol):
+    """Follows what is read."""
+
+    def rows(self, lines: Lines) -> None:
+        """Show what was read."""
+
+    def away(self, message: str) -> None:
+        """Show that nothing could be read."""
+
+
+@dataclass
+class _Feed:
+    """Writes each row that changed: for a program, a file, a pipe."""
+
+    session: Session
+    before: Lines = field(default_factory=dict)
+    lost: bool = False
+
+    def rows(self, lines: Lines) -> None:
+        """Write what is new or differs."""
+        session, before = self.session, self.before
+        changed = [
+            line
+            for key, line in lines.items()
+            if key not in before or before[key].telling != line.telling
+        ]
+        if self.lost:
+            self._say("back")
+        for line in changed:
+            if session.json:
+                session.show_json_line(line.document)
+            else:
+                click.echo("  ".join(_text(cell) for cell in line.cells))
+        self.before, self.lost = lines, False
+
+    def away(self, message: str) -> None:
+        """Say it once, beside what is written."""
+        if not self.lost:
+            self._say("away", message=message)
+        self.lost = True
+
+    def _say(self, key: str, **fields: object) -> None:
+        click.echo(plain(self.session.texts(key, **fields)), err=True)
+
+
+def _text(cell: str | Text) -> str:
+    return cell.plain if isinstance(cell, Text) else cell
+
+
+@dataclass
+class _Screen:
+    """Draws the table again each time."""
+
+    session: Session
+    view: _View
+    live: Live
+    before: Lines | None = None
+    changed: set[tuple[object, int]] = field(default_factory=set)
+
+    def rows(self, lines: Lines) -> None:
+        """Draw what was read."""
+        before = self.before
+        self.changed = set()
+        if before is not None:
+            for key, line in lines.items():
+                was = before.get(key)
+                for place, cell in enumerate(line.cells):
+                    if was is None or _text(was.cells[place]) != _text(cell):
+                        self.changed.add((key, place))
+        self.before = lines
+        self._draw("")
+
+    def away(self, message: str) -> None:
+        """Draw what was read last, and say that it is no longer so."""
+        self.changed = set()
+        self._draw(message)
+
+    def _draw(self, message: str) -> None:
+        texts, console = self.session.texts, self.live.console
+        lines = self.before or {}
+        room = max(1, console.height - _FRAME)
+        shown = list(lines.items())[:room]
+        rows = [
+            [self._cell(key, place, cell) for place, cell in enumerate(line.cells)]
+            for key, line in shown
+        ]
+        now = datetime.now().astimezone().strftime("%H:%M:%S")
+        title = texts("watch-line", what=texts(self.view.title), where=self.session.url, at=now)
+        parts: list[RenderableType] = [Text(title, "bold")]
+        if message:
+            parts.append(Text(plain(texts("away", message=message)), "bold red"))
+        if len(lines) > len(shown):
+            parts.append(Text(texts("more-rows", count=len(lines) - len(shown)), "dim"))
+        if rows:
+            parts.append(table(texts, console, self.view.columns, rows))
+        else:
+            parts.append(texts("nothing-here"))
+        self.live.update(Group(*parts), refresh=True)
+
+    def _cell(self, key: object, place: int, cell: str | Text) -> Text:
+        shown = cell.copy() if isinstance(cell, Text) else Text(cell)
+        if self.view.columns[place].title in self.view.marked and (key, place) in self.changed:
+            shown.stylize(_CHANGED)
+        return shown

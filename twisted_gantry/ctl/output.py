@@ -1,0 +1,183 @@
+"""How things look: cells, and tables that lose nothing, whatever the width."""
+
+import unicodedata
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from twisted_gantry.ctl.texts.catalogue import Texts
+
+# Where there is no terminal, nothing is wrapped.
+WIDE = 100_000
+# A column of prose may be folded, but not below this.
+NARROWEST_PROSE = 24
+NOTHING = "–"
+
+STYLES = {
+    "online": "green",
+    "connecting": "yellow",
+    "offline": "bold red",
+    "get-failed": "yellow",
+    "no-data": "yellow",
+    "not-supported": "dim",
+    "critical": "bold red",
+    "warning": "yellow",
+    "done": "green",
+    "failed": "bold red",
+    "refused": "bold red",
+    "timeout": "bold yellow",
+    "set-aside": "yellow",
+    "ok": "green",
+}
+
+
+def plain(text: str) -> str:
+    """Make text from elsewhere safe for a terminal: what cannot be seen is spelled out."""
+    return "".join(
+        char if char.isprintable() or unicodedata.category(char) == "Zs" else _spelled(char)
+        for char in text
+    )
+
+
+def _spelled(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def scalar(texts: Texts, value: object) -> str:
+    """Return a value as a person reads it; numbers keep all their digits."""
+    if value is None or value == "":
+        return NOTHING
+    if isinstance(value, bool):
+        return texts("yes" if value else "no")
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, float | int):
+        return repr(value)
+    return plain(msgspec.json.encode(value).decode())
+
+
+def word(texts: Texts, value: str | None) -> Text:
+    """Return a word of the API in the language and the colour that it has."""
+    if not value:
+        return Text(NOTHING)
+    return Text(plain(texts.word(value)), STYLES.get(value, ""))
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table; `title` is the key of its text.
+
+    `prose` may be folded at words. While a table is too wide for the terminal, its columns give
+    way, the last first: one moves `under` another, a `spare` one is left out, which is said.
+    Prose is not folded below `floor` cells.
+    """
+
+    title: str
+    prose: bool = False
+    number: bool = False
+    under: str = ""
+    spare: bool = False
+    floor: int = NARROWEST_PROSE
+
+
+Cell = Text | str
+Row = Sequence[Cell]
+_Grid = list[list[Text]]
+
+# Cells between two columns.
+_GAP = 2
+
+
+def table(
+    texts: Texts, console: Console, columns: Sequence[Column], rows: Sequence[Row]
+) -> RenderableType:
+    """Lay out a table for the console."""
+    grid = [[Text(texts(column.title)) for column in columns]]
+    grid += [[Text(c) if isinstance(c, str) else c for c in row] for row in rows]
+    staying, narrow = list(columns), grid
+    moved: set[str] = set()
+    for column in reversed(columns):
+        if _fits(staying, narrow, console.width):
+            break
+        if column.under or column.spare:
+            moved.add(column.title)
+            staying, narrow = _without(moved, columns, grid)
+    laid = _lay_out(console, staying, narrow)
+    left_out = [texts(c.title) for c in columns if c.title in moved and c.spare]
+    if not left_out:
+        return laid
+    note = texts("not-shown", columns=texts.pick(", ", "、").join(left_out))
+    return Group(laid, Text(note, "dim"))
+
+
+def _width(cell: Text) -> int:
+    return max(cell_len(line) for line in cell.plain.split("\n"))
+
+
+def _natural(grid: _Grid, place: int) -> int:
+    return max(_width(row[place]) for row in grid)
+
+
+def _least(columns: Sequence[Column], grid: _Grid) -> list[int]:
+    """Return how narrow each column may become."""
+    naturals = [_natural(grid, place) for place in range(len(columns))]
+    return [min(n, c.floor) if c.prose else n for c, n in zip(columns, naturals, strict=True)]
+
+
+def _fits(columns: Sequence[Column], grid: _Grid, width: int) -> bool:
+    return sum(_least(columns, grid)) + _GAP * (len(columns) - 1) <= width
+
+
+def _without(
+    moved: Collection[str], columns: Sequence[Column], grid: _Grid
+) -> tuple[list[Column], _Grid]:
+    """Return the columns that stay, and the grid with those that moved under them."""
+    places = {column.title: place for place, column in enumerate(columns)}
+    staying = []
+    stacks = []
+    for column in columns:
+        if column.title not in moved:
+            below = [c for c in columns if c.title in moved and c.under == column.title]
+            stacks.append([places[c.title] for c in (column, *below)])
+            rigid = [_natural(grid, places[c.title]) for c in (column, *below) if not c.prose]
+            prose = any(c.prose for c in (column, *below))
+            staying.append(replace(column, prose=prose, floor=max(NARROWEST_PROSE, *rigid, 0)))
+    return staying, [
+        [_stacked([row[place] for place in stack]) for stack in stacks] for row in grid
+    ]
+
+
+def _stacked(cells: list[Text]) -> Text:
+    while len(cells) > 1 and cells[-1].plain == NOTHING:
+        cells.pop()
+    return Text("\n").join(cells)
+
+
+def _lay_out(console: Console, columns: Sequence[Column], grid: _Grid) -> Table:
+    # The simple box draws a space of its own between columns.
+    gap = _GAP - 1 if console.is_terminal else _GAP
+    laid = Table(
+        box=box.SIMPLE_HEAD if console.is_terminal else None,
+        pad_edge=False,
+        padding=(0, gap, 0, 0),
+        header_style="bold",
+        show_edge=False,
+    )
+    fits = _fits(columns, grid, console.width)
+    for column, title, least in zip(columns, grid[0], _least(columns, grid), strict=True):
+        laid.add_column(
+            title,
+            min_width=least if fits else None,
+            justify="right" if column.number else "left",
+            no_wrap=fits and not column.prose,
+            overflow="fold",
+        )
+    for row in grid[1:]:
+        laid.add_row(*row)
+    return laid

@@ -1,0 +1,265 @@
+"""`gantryctl scenario`: let something happen in the twin, and see whether the gantry reports it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from signal import SIG_IGN, SIGTERM, default_int_handler, signal
+from threading import Event
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import click
+import msgspec
+from rich.console import Group as Lines
+from rich.live import Live
+
+from twisted_gantry.ctl import shapes
+from twisted_gantry.ctl.client import Answer, Api, ApiError
+from twisted_gantry.ctl.errors import Exit
+from twisted_gantry.ctl.help import Command, Group
+from twisted_gantry.ctl.output import Column, plain, table
+from twisted_gantry.ctl.scenario.judge import (
+    SCENARIO,
+    Get,
+    Json,
+    Judge,
+    Query,
+    Shown,
+)
+from twisted_gantry.ctl.scenario.views import (
+    Library,
+    Summary,
+    run_line,
+    run_table,
+    show_run,
+    show_steps,
+    speed_text,
+    verdict_lines,
+)
+from twisted_gantry.ctl.session import Session, json_option, pass_session
+
+# Seconds from one look at the gantry to the next.
+LOOK_EVERY = 0.25
+
+_LIBRARY = f"{SCENARIO}/library"
+_F = TypeVar("_F", bound=Callable[..., Any])
+_T = TypeVar("_T")
+
+
+def follow(
+    judge: Judge,
+    pause: Callable[[float], object],
+    show: Callable[[Judge], None] = lambda judge: None,
+) -> None:
+    """Look at the gantry until all that is expected is decided; `show` it after each look."""
+    while True:
+        judge.look()
+        show(judge)
+        if judge.over:
+            return
+        pause(LOOK_EVERY)
+
+
+def _twin_option(function: _F) -> _F:
+    return click.option(
+        "--twin",
+        "twin_url",
+        envvar="GANTRY_TWIN_URL",
+        default="http://127.0.0.1:8081",
+        metavar="URL",
+        help="The control API of the twin, else GANTRY_TWIN_URL, else http://127.0.0.1:8081."
+        " · 模拟器控制接口地址。",
+    )(function)
+
+
+def _twin(session: Session, url: str) -> Api:
+    # The gantry's password is none of the twin's business.
+    return Api(url, timeout=session.timeout, cannot_connect="cannot-connect-twin")
+
+
+def _fit(api: Api, answer: Answer, shape: Callable[[], _T]) -> _T:
+    """Return what `shape` makes of an answer. Raises ApiError when it is none of the twin's."""
+    try:
+        return shape()
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise ApiError(
+            "odd-answer", status=answer.status, where=api.url, detail=str(error)[:200]
+        ) from None
+
+
+@click.group(
+    cls=Group,
+    short_help="Let something happen in the twin, and judge what is reported. · 模拟场景与判定",
+)
+def scenario() -> None:
+    """Run scenarios of the twin (`twistd gantry-twin`) against a gantry that watches it.
+
+    在模拟器（`twistd gantry-twin`）上运行场景，并判定门架程序的上报。
+    """
+
+
+@scenario.command("run", cls=Command, short_help="Run one, and judge the gantry. · 运行场景并判定")
+@click.argument("name")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="N",
+    help="Simulated seconds a second until the end, else the twin's own speed."
+    " · 场景运行期间的倍速，默认为模拟器自身倍速。",
+)
+@_twin_option
+@json_option
+@pass_session
+def run_command(session: Session, name: str, speed: float | None, twin_url: str) -> int:
+    """Run the scenario NAME in the twin, and show what the gantry makes of it. Ctrl-C stops it.
+
+    在模拟器中运行场景 NAME，并逐项判定门架程序的反应。Ctrl-C 停止场景。
+
+    \b
+    Exit code · 退出码
+      0  all as expected      · 全部符合期望
+      1  something is not     · 有不符合的项
+      2  gantry or twin is not reached · 无法连接门架程序或模拟器
+    """
+    gantry, twin = session.api(), _twin(session, twin_url)
+    gantry.get("/api/v1/site")  # a gantry that is not there is no fault of the scenario
+    wish: dict[str, object] = {"name": name} if speed is None else {"name": name, "speed": speed}
+    with _stopped_with_us(session, twin):
+        answer = twin.post(SCENARIO, wish)
+        judge = _fit(twin, answer, lambda: Judge(answer.document, _patient(gantry), _getter(twin)))
+        with _live(session) as show:
+            _fit(twin, answer, lambda: follow(judge, Event().wait, show))
+    if session.json:
+        session.show_json(_document(judge))
+    else:
+        session.show(run_table(session, judge), *verdict_lines(session, judge))
+    return Exit.FINE if judge.kept else Exit.WRONG
+
+
+def _getter(api: Api) -> Get:
+    return lambda path, query: api.get(path, query).document
+
+
+def _patient(api: Api) -> Get:
+    """Return a getter for a gantry that may be away for a while: that, too, is to be judged."""
+
+    def get(path: str, query: Query) -> Json | None:
+        try:
+            return api.get(path, query).document
+        except ApiError as error:
+            if error.status is None:
+                return None
+            raise
+
+    return get
+
+
+@contextmanager
+def _stopped_with_us(session: Session, twin: Api) -> Iterator[None]:
+    """Stop the scenario when somebody ends us: by Ctrl-C, or a script by SIGTERM, as `timeout`."""
+    before = signal(SIGTERM, default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        signal(SIGTERM, SIG_IGN)
+        twin.delete(SCENARIO)
+        click.echo(session.texts("run-left"), err=True)
+        raise
+    finally:
+        signal(SIGTERM, before)
+
+
+@contextmanager
+def _live(session: Session) -> Iterator[Callable[[Judge], None]]:
+    """Give what shows the table as it changes, to a person at a terminal alone."""
+    if session.json or not session.on_terminal():
+        yield lambda judge: None
+        return
+    with Live(console=session.console(), auto_refresh=False, transient=True) as live:
+        yield lambda judge: live.update(
+            Lines(run_line(session, judge.run), run_table(session, judge)), refresh=True
+        )
+
+
+def _document(judge: Judge) -> dict[str, Any]:
+    return {
+        "ok": judge.kept,
+        "scenario": judge.run.name,
+        "state": judge.run.state,
+        "error": judge.run.error,
+        "expectations": [each.document() for each in judge.expected],
+    }
+
+
+@scenario.command("list", cls=Command, short_help="What scenarios there are. · 列出场景")
+@_twin_option
+@json_option
+@pass_session
+def list_command(session: Session, twin_url: str) -> int:
+    """List the scenarios that the twin has.
+
+    列出模拟器中的场景。
+    """
+    texts, api = session.texts, _twin(session, twin_url)
+    answer = api.get(_LIBRARY)
+    found = shapes.read(answer, Library, api.url).scenarios
+    if session.json:
+        session.show_json(answer.document)
+        return Exit.FINE
+    columns = (
+        Column("name"),
+        Column("length", number=True),
+        Column("fastest", number=True),
+        Column("title", prose=True),
+    )
+    rows = [
+        (
+            plain(each.name),
+            f"{each.length:g}",
+            speed_text(each.fastest),
+            plain(texts.pick(each.en, each.zh)),
+        )
+        for each in found
+    ]
+    session.show(table(texts, session.console(), columns, rows))
+    return Exit.FINE
+
+
+@scenario.command(
+    "show", cls=Command, short_help="The steps of one, or how the run stands. · 显示场景或运行状态"
+)
+@click.argument("name", required=False)
+@_twin_option
+@json_option
+@pass_session
+def show_command(session: Session, name: str | None, twin_url: str) -> int:
+    """Show the steps of the scenario NAME; without it, how the run stands.
+
+    显示场景 NAME 的步骤；不给 NAME 时显示当前运行状态。
+    """
+    api = _twin(session, twin_url)
+    answer = api.get(SCENARIO if name is None else f"{_LIBRARY}/{quote(name, safe='')}")
+    if session.json:
+        session.show_json(answer.document)
+    elif name is None:
+        show_run(session, shapes.read(answer, Shown, api.url).scenario)
+    else:
+        show_steps(session, shapes.read(answer, Summary, api.url))
+    return Exit.FINE
+
+
+@scenario.command("stop", cls=Command, short_help="Stop what runs. · 停止场景")
+@_twin_option
+@json_option
+@pass_session
+def stop_command(session: Session, twin_url: str) -> int:
+    """Stop the scenario that runs: its faults end, the world stays as it is.
+
+    停止正在运行的场景：其故障结束，模拟世界保持现状。
+    """
+    api = _twin(session, twin_url)
+    answer = api.delete(SCENARIO)
+    if session.json:
+        session.show_json(answer.document)
+    else:
+        show_run(session, shapes.read(answer, Shown, api.url).scenario)
+    return Exit.FINE

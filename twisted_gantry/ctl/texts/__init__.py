@@ -1,0 +1,1 @@
+"""What `gantryctl` says, in English and in Chinese."""

@@ -1,0 +1,357 @@
+"""What `gantryctl` says, in English and in Chinese: two equals, side by side."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from twisted_gantry.ctl.texts.scenario import SCENARIO
+from twisted_gantry.ctl.texts.upkeep import UPKEEP
+
+Language = Literal["en", "zh"]
+
+TEXTS: Mapping[str, tuple[str, str]] = {
+    # Headers of tables
+    "address": ("Address", "地址"),
+    "alarm": ("Alarm", "告警"),
+    "alarms": ("Active alarms", "当前告警"),
+    "arguments": ("Arguments", "参数"),
+    "at": ("Time", "时间"),
+    "bytes": ("Bytes", "字节"),
+    "cleared": ("Cleared", "恢复时间"),
+    "command": ("Command", "命令"),
+    "created": ("Created", "产生"),
+    "created-at": ("Created", "产生时间"),
+    "delivered": ("Delivered", "已送达"),
+    "detail": ("Detail", "说明"),
+    "device": ("Device", "设备"),
+    "devices": ("Devices", "设备"),
+    "dropped": ("Dropped", "已丢弃"),
+    "id": ("Id", "编号"),
+    "kind": ("Kind", "类型"),
+    "label": ("Label", "名称"),
+    "last-delivered": ("Last delivered", "最近送达"),
+    "last-error": ("Last error", "最近错误"),
+    "ledger": ("Reports", "上报台账"),
+    "maximum": ("Maximum", "最大值"),
+    "mean": ("Mean", "平均值"),
+    "message": ("Message", "内容"),
+    "minimum": ("Minimum", "最小值"),
+    "name": ("Name", "名称"),
+    "note": ("Note", "备注"),
+    "oldest": ("Oldest queued", "最早待发"),
+    "point": ("Point", "测点"),
+    "quality": ("Quality", "质量"),
+    "queued": ("Queued", "待发"),
+    "raised": ("Raised", "发生时间"),
+    "reason": ("Reason", "原因"),
+    "result": ("Result", "结果"),
+    "set-aside": ("Set aside", "搁置"),
+    "severity": ("Severity", "级别"),
+    "since": ("Since", "起始时间"),
+    "state": ("State", "状态"),
+    "subject": ("Subject", "对象"),
+    "target": ("Target", "目标"),
+    "tries": ("Tries", "次数"),
+    "unit": ("Unit", "单位"),
+    "uplink": ("Uplink", "上联"),
+    "uplinks": ("Uplinks", "上联"),
+    "urgent": ("Urgent", "紧急"),
+    "value": ("Value", "值"),
+    "what": ("What it does", "作用"),
+    "who": ("Who", "操作者"),
+    # Values and marks
+    "yes": ("yes", "是"),
+    "no": ("no", "否"),
+    "danger": ("dangerous: {danger}", "危险：{danger}"),
+    "locked": ("locked: {locked}", "已锁定：{locked}"),
+    # Single lines of a view
+    "gantry-line": ("Gantry {id}  {name}", "门架 {id}  {name}"),
+    "version-line": ("Version {version}, started {at}", "版本 {version}，启动于 {at}"),
+    "health-line": ("Health: {status}", "健康状况：{status}"),
+    "health-reason": ("reason: {reason}", "原因：{reason}"),
+    "health-note": ("note: {note}", "提示：{note}"),
+    "no-alarms": ("No alarm.", "没有告警。"),
+    "no-active-alarms": ("No active alarm.", "没有当前告警。"),
+    "no-points": ("There is no point.", "没有测点。"),
+    "no-such-points": (
+        "No point begins with {prefix!r}; `gantryctl points` lists all.",
+        "没有以 {prefix!r} 开头的测点；`gantryctl points` 列出全部测点。",
+    ),
+    "no-entries": ("The audit is empty.", "审计记录为空。"),
+    "no-samples": (
+        "Nothing is known of {point} in that time.",
+        "该时间段内没有 {point} 的数据。",
+    ),
+    "history-line": (
+        "{point} {unit}  from least to greatest, in steps of {step} s",
+        "{point} {unit}  最小值至最大值，每段 {step} 秒",
+    ),
+    "no-reports": ("No report waits.", "没有待处理的上报。"),
+    "no-devices": ("None is configured.", "没有配置。"),
+    "no-commands": ("No device takes commands.", "没有可接受命令的设备。"),
+    "not-shown": (
+        "Not shown for want of width: {columns}.",
+        "终端较窄，未显示：{columns}。",
+    ),
+    "config-fine": ("{file}: nothing is wrong.", "{file}：没有发现问题。"),
+    "config-wrong": ("Problems: {count}.", "问题：{count} 个。"),
+    "retried": ("{count} queued again.", "已重新排队 {count} 条。"),
+    "retried-less": (
+        "{count} of {wanted} queued again; the others are not set aside, or there are none such.",
+        "{wanted} 条中有 {count} 条重新排队；其余并未搁置或不存在。",
+    ),
+    "outcome": ("{result}: {target} {command}", "{result}：{target} {command}"),
+    "outcome-detail": ("  detail: {detail}", "  说明：{detail}"),
+    "outcome-value": ("  answer: {value}", "  应答：{value}"),
+    "outcome-id": ("  id: {id}", "  编号：{id}"),
+    "outcome-unknown": (
+        "  Nobody knows whether it was done. Sent again with --id {id}, it is the same command.",
+        "  无法得知命令是否已执行。用 --id {id} 重发，仍是同一条命令。",
+    ),
+    "card-line": ("UPS card {uid} at {address}", "UPS管理卡 {uid}，地址 {address}"),
+    # While waiting
+    "asking": ("Asking {where} …", "正在询问 {where} …"),
+    "doing": ("{target} {command}: waiting for the outcome …", "{target} {command}：等待结果 …"),
+    "checking": ("Checking {file} …", "正在检查 {file} …"),
+    # Questions
+    "confirm": (
+        "{command} on {target} ({what}) {danger}. Do it? [y/N] ",
+        "在 {target} 上执行 {command}（{what}）：{danger}。确认执行？[y/N] ",
+    ),
+    "hidden": ("{name} (not shown): ", "{name}（不显示）："),
+    "hidden-again": ("{name} once more: ", "再次输入 {name}："),
+    # What can be wrong
+    "error-line": ("gantryctl: {message}", "gantryctl：{message}"),
+    "bad-url": (
+        "--url {url}: not a URL of the API. It is like http://127.0.0.1:8080 or unix:/run/gantry.",
+        "--url {url}：不是接口地址。应形如 http://127.0.0.1:8080 或 unix:/run/gantry。",
+    ),
+    "password-in-url": (
+        (
+            "--url: a password does not belong into it, everyone can see it there."
+            " Use --password-file, or GANTRY_PASSWORD."
+        ),
+        "--url：地址中不应含密码，他人可以看到。请用 --password-file 或 GANTRY_PASSWORD。",
+    ),
+    "bad-token": (
+        "The token is empty, or has characters that no token has.",
+        "令牌为空，或含有令牌不允许的字符。",
+    ),
+    "bad-file": ("{file}: cannot be read: {reason}", "{file}：无法读取：{reason}"),
+    "empty-secret": ("{file}: is empty.", "{file}：内容为空。"),
+    "cannot-connect": (
+        "cannot connect to {where}: {reason}. Is the gantry running? --url says where it is.",
+        "无法连接 {where}：{reason}。门架程序是否在运行？用 --url 指定地址。",
+    ),
+    "cannot-connect-twin": (
+        "cannot connect to {where}: {reason}. Is the twin running? --twin says where it is.",
+        "无法连接 {where}：{reason}。模拟器是否在运行？用 --twin 指定地址。",
+    ),
+    "no-answer": (
+        "{where} gave no answer within {seconds} s. --timeout allows it more.",
+        "{where} 在 {seconds} 秒内没有应答。可用 --timeout 延长。",
+    ),
+    "broke-off": (
+        "{where} broke off within its answer. Is it a gantry, and does its log say why?",
+        "{where} 的应答中断。该地址是门架程序吗？请查看其日志。",
+    ),
+    "too-long": (
+        "{where} answers with more than {mib} MiB; nothing of it was used.",
+        "{where} 的应答超过 {mib} MiB，未予采用。",
+    ),
+    "not-json": (
+        "{where} answers {status} without a JSON object. Is --url that of a gantry?",
+        "{where} 应答 {status}，但不是 JSON 对象。--url 是门架程序的地址吗？",
+    ),
+    "redirected": (
+        (
+            "{where} answers {status} and points to {location!r}, which is not followed."
+            " Give --url the right address."
+        ),
+        "{where} 应答 {status}，指向 {location!r}，不予跟随。请用 --url 给出正确地址。",
+    ),
+    "no-password": (
+        (
+            "{where} wants a password or a token; none was given, or a wrong one:"
+            " --password-file or GANTRY_PASSWORD, --token-file or GANTRY_TOKEN."
+        ),
+        (
+            "{where} 要求密码或令牌，未给出或有误：--password-file 或 GANTRY_PASSWORD，"
+            "--token-file 或 GANTRY_TOKEN。"
+        ),
+    ),
+    "refused": (
+        "{where} refuses ({status} {name}): {message}",
+        "{where} 拒绝（{status} {name}）：{message}",
+    ),
+    "odd-answer": (
+        (
+            "{where} gives an answer that is none of this API: {detail}."
+            " Are gantryctl and the gantry of one version?"
+        ),
+        "{where} 的应答不符合接口：{detail}。gantryctl 与门架程序版本一致吗？",
+    ),
+    "not-read": (
+        "The registers could not be read: {reason}.",
+        "无法读取寄存器：{reason}。",
+    ),
+    "no-target": (
+        "There is no device {target!r} that takes commands; there are: {known}.",
+        "没有可接受命令的设备 {target!r}；现有：{known}。",
+    ),
+    "no-command": (
+        "{target} cannot do {command!r}; it can: {known}.",
+        "{target} 不支持 {command!r}；支持：{known}。",
+    ),
+    "no-argument": (
+        "{command} has no argument {name!r}; it takes: {known}.",
+        "{command} 没有参数 {name!r}；可用：{known}。",
+    ),
+    "argument-missing": (
+        "{command} needs --{name} ({type}).",
+        "{command} 缺少 --{name}（{type}）。",
+    ),
+    "argument-twice": ("--{name} is given twice.", "--{name} 重复给出。"),
+    "argument-value": ("--{name} needs a value.", "--{name} 需要一个值。"),
+    "argument-type": (
+        "--{name}: {value!r} is not of the type {type}.",
+        "--{name}：{value!r} 不是 {type} 类型。",
+    ),
+    "argument-open": (
+        (
+            "--{name} is a secret, and everyone can see a command line: give `--{name} -` to be"
+            " asked, or `--{name} @FILE`."
+        ),
+        "--{name} 是保密参数，而命令行他人可见：请用 `--{name} -` 输入，或 `--{name} @文件`。",
+    ),
+    "hidden-differ": ("{name}: the two do not agree.", "{name}：两次输入不一致。"),
+    "hidden-empty": ("{name}: nothing was entered.", "{name}：没有输入。"),
+    "not-confirmed": ("not done: it was not confirmed.", "未执行：没有得到确认。"),
+    "needs-yes": (
+        "{command} on {target} {danger}. Without a terminal to ask on, it needs --yes.",
+        "在 {target} 上执行 {command}：{danger}。没有终端可供确认，需要 --yes。",
+    ),
+    "unknown-outcome": (
+        (
+            "{message}\nNobody knows whether {target} did {command}. `gantryctl audit` may tell;"
+            " sent again with --id {id}, it is the same command."
+        ),
+        (
+            "{message}\n无法得知 {target} 是否执行了 {command}。可查看 `gantryctl audit`；"
+            "用 --id {id} 重发，仍是同一条命令。"
+        ),
+    ),
+    "bad-address": (
+        "{address!r} is no address of a UPS card: it is like tcp:192.168.1.20:2390.",
+        "{address!r} 不是UPS管理卡地址，应形如 tcp:192.168.1.20:2390。",
+    ),
+    "card-unreachable": (
+        (
+            "cannot connect to {address}: {reason}. Is it the card, and is its TCP port set so"
+            " (2390 from the factory; 502 means Modbus)?"
+        ),
+        "无法连接 {address}：{reason}。请确认管理卡地址及其TCP端口（出厂为2390；502为Modbus）。",
+    ),
+    "card-silent": (
+        (
+            "{cmd}: no answer from {address} within {seconds} s ({heard} bytes came, none of them"
+            " an answer)."
+        ),
+        "{cmd}：{address} 在 {seconds} 秒内没有应答（收到 {heard} 字节，均非应答）。",
+    ),
+    "card-busy": (
+        "{cmd}: {address} stayed busy (201) for {seconds} s.",
+        "{cmd}：{address} 持续忙（201）达 {seconds} 秒。",
+    ),
+    "card-closed": (
+        "{cmd}: {address} closed the connection. Does it allow another session?",
+        "{cmd}：{address} 关闭了连接。管理卡是否允许再建立一个会话？",
+    ),
+    "card-refused": ("{cmd}: {address} answers {name}.", "{cmd}：{address} 应答 {name}。"),
+    "card-password": (
+        "{cmd}: {address} answers {name}: it has another password; --password-file gives it.",
+        "{cmd}：{address} 应答 {name}：密码不符，请用 --password-file 给出。",
+    ),
+    "card-odd": (
+        "{cmd}: {address} answers what is none of its protocol: {detail}.",
+        "{cmd}：{address} 的应答不符合协议：{detail}。",
+    ),
+    "bad-card-password": (
+        "The card takes a password of 1 to 15 characters.",
+        "管理卡密码为1至15个字符。",
+    ),
+    # Wrong usage
+    "usage-order": (
+        "TARGET and COMMAND come first, then the arguments: gantryctl command ups1 query --cmd QRI",
+        "先写 TARGET 和 COMMAND，再写参数：gantryctl command ups1 query --cmd QRI",
+    ),
+    "usage-stray": (
+        "{word!r} belongs to no argument; an argument is --name value.",
+        "{word!r} 不属于任何参数；参数写作 --name value。",
+    ),
+    "usage-arg": ("--arg {word!r}: it is NAME=VALUE.", "--arg {word!r}：应为 NAME=VALUE。"),
+    "usage-no-filter": (
+        "`outbox {name}` takes --uplink and ids alone; --state and --limit are for the list.",
+        "`outbox {name}` 只接受 --uplink 和编号；--state 与 --limit 用于列表。",
+    ),
+    "usage-two-files": (
+        "--password-file and --token-file exclude each other.",
+        "--password-file 与 --token-file 不能同时使用。",
+    ),
+    "usage-other": ("wrong usage: {message}", "用法错误：{message}"),
+    "usage-option": ("there is no option {name}.", "没有选项 {name}。"),
+    "usage-command": ("there is no command {name!r}.", "没有命令 {name!r}。"),
+    "usage-missing": ("{name} is missing.", "缺少 {name}。"),
+    "usage-value": ("{name}: {message}", "{name} 无效：{message}"),
+    "usage-help": ("`{path} --help` shows what there is.", "`{path} --help` 显示用法。"),
+    **SCENARIO,
+    **UPKEEP,
+}
+"""Each text in English and in Chinese, with the same fields in braces."""
+
+WORDS: Mapping[str, str] = {
+    "online": "在线",
+    "offline": "离线",
+    "connecting": "连接中",
+    "good": "良好",
+    "get-failed": "读取失败",
+    "no-data": "无数据",
+    "not-supported": "不支持",
+    "warning": "警告",
+    "critical": "严重",
+    "done": "完成",
+    "failed": "失败",
+    "refused": "被拒绝",
+    "timeout": "超时",
+    "queued": "待发",
+    "set-aside": "搁置",
+    "ok": "正常",
+    "failing": "异常",
+}
+"""The Chinese of the words that the API uses for states."""
+
+
+def preferred(environ: Mapping[str, str]) -> Language:
+    """Return the language that the environment asks for; the first variable that is set decides."""
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if environ.get(name):
+            return "zh" if environ[name].lower().startswith("zh") else "en"
+    return "en"
+
+
+class Texts:
+    """The catalogue in one language."""
+
+    def __init__(self, language: Language) -> None:
+        self.language: Language = language
+
+    def __call__(self, key: str, /, **fields: object) -> str:
+        """Return a text with its fields filled in."""
+        return TEXTS[key][self.language == "zh"].format(**fields)
+
+    def word(self, word: str) -> str:
+        """Return a word of the API; one that is not known stays as it is."""
+        return WORDS.get(word, word) if self.language == "zh" else word
+
+    def pick(self, en: str, zh: str) -> str:
+        """Return what is there in this language, else what there is."""
+        return (zh or en) if self.language == "zh" else (en or zh)

@@ -1,0 +1,172 @@
+"""Settings into one tree of services: the wiring, and the options of `twistd gantry`."""
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from random import SystemRandom
+from typing import Any
+
+import psutil
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+
+from twisted_gantry.config.settings import Settings
+from twisted_gantry.config.tables import ConfigError
+from twisted_gantry.core.recorder import HOLD_INTERVALS
+from twisted_gantry.daemon.systemd import (
+    Watchdog,
+    notifier_of,
+    poller_patience,
+    watchdog_period,
+)
+from twisted_gantry.daemon.tree import GantryTree
+from twisted_gantry.logs import LEVELS
+from twisted_gantry.manhole.service import CannotOpen
+from twisted_gantry.net.listener import CannotListen
+from twisted_gantry.net.service import ServiceGroup
+from twisted_gantry.store.database import Unusable
+from twisted_gantry.store.history.sqlite import open_history
+from twisted_gantry.store.sqlite import open_store
+from twisted_gantry.twin.service import TwinSettings, build_twin
+
+_log = Logger()
+
+
+class Gantry(ServiceGroup):
+    """Opens the store and starts the tree once twistd has become a daemon: threads do not fork.
+
+    `read` reads the configuration again, for SIGHUP; it raises ConfigError.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        folder: Path,
+        reactor: Any,
+        *,
+        demo: bool,
+        daemon: bool,
+        read: Callable[[], Settings],
+    ) -> None:
+        super().__init__()
+        self._settings, self._folder, self._reactor = settings, folder, reactor
+        self._demo, self._daemon, self._read = demo, daemon, read
+        self._notifier = notifier_of(os.environ)
+        self._in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
+        self._tree: GantryTree | None = None
+        self._watchdog: Watchdog | None = None
+
+    def startService(self) -> None:
+        """Start everything. What an operator can mend ends the program with one line."""
+        super().startService()
+        try:
+            self._start()
+        except (Unusable, CannotListen, CannotListenError, CannotOpen) as error:
+            if self._daemon:  # the parent of a daemon hears of an exception, of an exit it does not
+                raise CannotStart(f"gantry: {error}") from None
+            sys.exit(f"gantry: {error}")
+
+    def stopService(self) -> Deferred[Any]:
+        """Stop everything."""
+        self._notifier.stopping()
+        return super().stopService()
+
+    def _start(self) -> None:
+        reactor = self._reactor
+        if self._demo:
+            self.add(build_twin(TwinSettings(), reactor, time.time))
+        LEVELS.set(self._settings.log.levels)
+        store = open_store(self._folder, reactor, time.time)
+        try:
+            hold = HOLD_INTERVALS * self._settings.history.interval
+            history = open_history(self._folder, reactor, time.time, hold)
+        except BaseException:
+            store.close()
+            raise
+        try:
+            tree = self._tree = GantryTree(
+                self._settings,
+                store=store,
+                history=history,
+                reactor=reactor,
+                now=time.time,
+                random=SystemRandom(),
+                in_thread=self._in_thread,
+                addresses=_addresses(),
+                folder=self._folder,
+            )
+            self.add(tree)
+        except BaseException:
+            store.close()  # its thread would keep a program alive that does nothing
+            history.close()
+            raise
+        self._watch(self._settings)
+        reactor.callWhenRunning(self._ready)
+
+    def _ready(self) -> None:
+        """Say that all listens; a configuration may be read anew from now on."""
+        self._notifier.ready()
+        if threading.current_thread() is threading.main_thread():
+            call = self._reactor.callFromThread
+            signal.signal(signal.SIGHUP, lambda *_: call(self.reload))
+
+    def _watch(self, settings: Settings) -> None:
+        """Feed the watchdog of systemd, if there is one."""
+        period = watchdog_period(os.environ, os.getpid())
+        if period is None or self._tree is None:
+            return
+        if self._watchdog is not None:
+            self._watchdog.disownServiceParent()  # type: ignore[no-untyped-call]
+        patience = {
+            entry.name: seconds
+            for entry in settings.devices
+            if (seconds := poller_patience(entry.settings)) is not None
+        }
+        self._watchdog = Watchdog(
+            self._notifier, self._reactor, self._tree.site, period, self._in_thread, patience
+        )
+        self.add(self._watchdog)
+
+    def reload(self) -> Deferred[None]:
+        """Read the configuration again and change to it; what is wrong with it changes nothing.
+
+        Fires when the change is made.
+        """
+        return ensureDeferred(self._reload())
+
+    async def _reload(self) -> None:
+        tree = self._tree
+        if tree is None or not self.running:
+            return
+        self._notifier.reloading()
+        try:
+            settings = self._read()
+            LEVELS.set(settings.log.levels)
+            await tree.reload(settings)
+            self._watch(settings)
+        except ConfigError as error:
+            tree.refused(str(error))
+        except Exception:
+            _log.failure("the configuration could not be changed")
+        finally:
+            self._notifier.ready()
+
+
+def _addresses() -> list[str]:
+    """Return the IP addresses of this machine."""
+    families = (socket.AF_INET, socket.AF_INET6)
+    found = chain.from_iterable(psutil.net_if_addrs().values())
+    return [each.address for each in found if each.family in families]
+
+
+class CannotStart(Exception):
+    """What an operator can mend keeps the gantry from starting."""

@@ -1,0 +1,207 @@
+"""Settings into one tree of services, and other settings into the same tree while it runs.
+
+The tree is made of parts, each with what it was made of: of new settings, only those parts that
+are made of something else are stopped and made anew, and every other session goes on.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import uuid4
+
+from twisted.application.service import IService
+from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred, maybeDeferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from twisted_gantry.config.settings import Settings
+from twisted_gantry.core.alarms import Alarms, Severity
+from twisted_gantry.core.catalogue import Catalogue
+from twisted_gantry.core.commands.door import CommandDoor
+from twisted_gantry.core.interfaces import IDevice, IStore, IUplink
+from twisted_gantry.core.points import Points
+from twisted_gantry.core.site import Site
+from twisted_gantry.daemon.parts import CALLBACKS, Parts, Plan, Unmake
+from twisted_gantry.net.listener import CannotListen
+from twisted_gantry.net.service import ServiceGroup
+from twisted_gantry.store.history.sqlite import SqliteHistory
+
+_log = Logger()
+
+CONFIGURATION_ALARM = "gantry.configuration"
+_FOUND = "store.found"
+FOUND_S = 3600.0
+"""How long it is told what the start found."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part that runs."""
+
+    plan: Plan
+    service: IService
+    unmake: Unmake
+
+
+class GantryTree(ServiceGroup):
+    """All services of one gantry. `site` is what they know.
+
+    `now` returns Unix seconds; `in_thread(f, …)` runs a blocking function; `addresses` are the IP
+    addresses of this machine, `folder` is that of its data. The tree closes `store` and
+    `history` when it stops.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: IStore,
+        history: SqliteHistory,
+        reactor: Any,
+        now: Callable[[], float],
+        random: Random,
+        in_thread: Callable[..., Deferred[Any]],
+        addresses: Collection[str] = (),
+        folder: Path = Path(),
+    ) -> None:
+        super().__init__()
+        self._history = history
+        self._parts: dict[str, Part] = {}
+        self._lock = DeferredLock()
+        points = Points(Catalogue(), now)
+        alarms = Alarms(points, reactor, now)
+        devices: dict[str, IDevice] = {}
+        uplinks: dict[str, IUplink] = {}
+        self.site = Site(
+            gantry_id=settings.gantry.id,
+            name=settings.gantry.name,
+            timezone=settings.gantry.timezone,
+            started_at=now(),
+            points=points,
+            alarms=alarms,
+            door=CommandDoor(devices, store, reactor, now, lambda: uuid4().hex),
+            store=store,
+            devices=devices,
+            uplinks=uplinks,
+            cabinets=settings.cabinets,
+        )
+        self._planner = Parts(
+            self.site, history, reactor, now, random, in_thread, addresses, folder
+        )
+        for plan in self._planner.plans(settings):
+            self._make(plan)
+        for plan in self._planner.callback_plans():  # now that the devices have said where
+            self._make(plan)
+        found = (*store.found, *history.found)
+        for each in found:
+            _log.warn("found at the start: {text}", text=each.en)
+        self._found: IDelayedCall | None = None
+        if found:
+            alarms.set(
+                _FOUND,
+                Severity.WARNING,
+                f"at the start: {'; '.join(each.en for each in found)}",
+                f"启动时发现:{'; '.join(each.zh for each in found)}",
+            )
+            self._found = reactor.callLater(FOUND_S, alarms.clear, _FOUND)
+
+    def stopService(self) -> Deferred[Any]:
+        """Stop the services, then close the store: what they still write is kept."""
+        stopped = super().stopService()
+        if self._found is not None and self._found.active():
+            self._found.cancel()
+        self.site.alarms.stop()
+        stopped.addBoth(lambda _: self._history.close())
+        return stopped.addBoth(lambda _: self.site.store.close())
+
+    # -- other settings
+
+    def reload(self, settings: Settings) -> Deferred[list[str]]:
+        """Change to `settings`; returns what was stopped, made and made anew, a text each.
+
+        What cannot be made, such as a port that is taken, is made again as it was, and raises an
+        alarm. One change after another.
+        """
+        done: Deferred[list[str]] = self._lock.run(lambda: ensureDeferred(self._reload(settings)))
+        return done
+
+    def refused(self, why: str) -> None:
+        """Note that a configuration could not be used: nothing has changed."""
+        self.site.reloads["failed"] += 1
+        self._complain(f"the new configuration was not taken: {why}", f"新配置未生效:{why}")
+
+    async def _reload(self, settings: Settings) -> list[str]:
+        plans = {plan.name: plan for plan in self._planner.plans(settings)}
+        callbacks = {name for name in self._parts if name.startswith(CALLBACKS)}
+        before = {name: part.plan for name, part in self._parts.items() if name not in callbacks}
+        gone = [
+            name
+            for name, plan in before.items()
+            if name not in plans or plans[name].made_of != plan.made_of
+        ]
+        fresh = [name for name in plans if name not in before or name in gone]
+        for name in reversed(gone):
+            await self._unmake(name)
+        site = self.site
+        site.gantry_id, site.name = settings.gantry.id, settings.gantry.name
+        site.timezone, site.cabinets = settings.gantry.timezone, settings.cabinets
+        wrong = [self._remake(plans[name], before.get(name)) for name in fresh]
+        wrong += await self._move_callbacks()
+        told = [f"{name}: {_how(name, plans, before)}" for name in dict.fromkeys([*gone, *fresh])]
+        _log.info("configuration: {told}", told="; ".join(told) or "nothing differs")
+        complaints = [text for text in wrong if text]
+        if complaints:
+            self.refused("; ".join(complaints))
+        else:
+            self.site.reloads["done"] += 1
+            site.alarms.clear(CONFIGURATION_ALARM)
+        return told
+
+    async def _move_callbacks(self) -> list[str]:
+        plans = {plan.name: plan for plan in self._planner.callback_plans()}
+        for name in [name for name in self._parts if name.startswith(CALLBACKS)]:
+            if name not in plans:
+                await self._unmake(name)
+        return [self._remake(plan, None) for name, plan in plans.items() if name not in self._parts]
+
+    def _remake(self, plan: Plan, before: Plan | None) -> str:
+        """Make a part, or if it cannot be, the one before; returns why."""
+        try:
+            self._make(plan)
+        except Exception as error:
+            if not isinstance(error, CannotListen):
+                _log.failure("{name} cannot be made", name=plan.name)
+            if before is not None:
+                self._remake(before, None)
+            return f"{plan.name}: {error}"
+        return ""
+
+    def _make(self, plan: Plan) -> None:
+        service, unmake = plan.make()
+        try:
+            self.add(service)
+        except Exception:
+            service.disownServiceParent()
+            unmake()
+            raise
+        self._parts[plan.name] = Part(plan, service, unmake)
+
+    async def _unmake(self, name: str) -> None:
+        part = self._parts.pop(name)
+        try:
+            await maybeDeferred(part.service.disownServiceParent)
+        except Exception:
+            _log.failure("{name} did not stop well", name=name)
+        part.unmake()
+
+    def _complain(self, en: str, zh: str) -> None:
+        _log.error("{text}", text=en)
+        self.site.alarms.set(CONFIGURATION_ALARM, Severity.WARNING, en, zh)
+
+
+def _how(name: str, plans: dict[str, Plan], before: dict[str, Plan]) -> str:
+    if name not in plans:
+        return "taken away"
+    return "changed" if name in before else "new"

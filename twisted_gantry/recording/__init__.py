@@ -1,0 +1,1 @@
+"""`[record]`: every exchange with devices as JSON lines, without secrets and identifiers."""

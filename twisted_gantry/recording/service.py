@@ -1,0 +1,302 @@
+"""`[record]`: every exchange with devices as lines of JSON, without secrets and identifiers.
+
+The format is in `net/record.py`, what is hidden in `record_masks.py`, the files in
+`record_file.py`. A device is recorded as seen through its `Tap`, one frame of its protocol a line.
+"""
+
+import re
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from zope.interface import implementer
+
+from twisted_gantry.core.interfaces import ITap
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.net.http.client import Answer, BoundedClient
+from twisted_gantry.net.record import (
+    FORMAT,
+    Header,
+    Line,
+    Quietly,
+    TappedClient,
+    TappedEndpoint,
+    Via,
+    Way,
+)
+from twisted_gantry.net.service import NamedService
+from twisted_gantry.recording.masks import Masks
+from twisted_gantry.recording.pseudonyms import Pseudonyms
+from twisted_gantry.recording.spool import PartFiles, Spool
+from twisted_gantry.wire.errors import FrameTooLong
+from twisted_gantry.wire.etc.envelope import FIELDS_KEY, Method
+from twisted_gantry.wire.frames import ObjectFramer
+
+# Kinds whose messages over TCP are JSON objects; of others each read is a line.
+_OF_OBJECTS = frozenset({"ups-card"})
+# Settings that tell who somebody is, of any kind of device.
+_IDENTIFYING = ("device_uid", "gantry_id", "eq_sn", "uid")
+_ENDPOINT = re.compile(r"(?:tcp6?|ssl|tls):(?:host=)?((?:\\.|[^:\\])+)")
+_KEPT_HEADERS = ("content-type",)
+_MIB = 1024 * 1024
+
+
+class RecordSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[record]`: `folder` is below that of the data unless absolute; without it nothing is kept.
+
+    `max_size` is the bytes that all files together may take. `devices` are the names of those that
+    are recorded, none for all.
+    """
+
+    folder: str = ""
+    max_size: Annotated[int, msgspec.Meta(ge=4 * _MIB, le=1024 * 1024 * _MIB)] = 128 * _MIB
+    devices: list[str] = []
+
+
+def secrets_of(settings: Any) -> Iterator[str]:
+    """Yield the secrets in the settings of a device.
+
+    Of `Bearer 1234` the 1234, too; and user and password as HTTP Basic sends them, which an error
+    page may quote.
+    """
+    user, password = getattr(settings, "user", None), getattr(settings, "password", None)
+    if isinstance(user, str) and isinstance(password, Secret):
+        yield b64encode(f"{user}:{password.reveal()}".encode()).decode()
+    for value in _values(settings):
+        if isinstance(value, Secret):
+            text = value.reveal()
+            yield text
+            yield from text.split()[-1:]
+
+
+def identifiers_of(settings: Any) -> Iterator[str]:
+    """Yield what in the settings of a device tells who or where it is: numbers, names of hosts."""
+    for name in _IDENTIFYING:
+        value = getattr(settings, name, "")
+        if value and isinstance(value, str):
+            yield value
+    for value in _values(settings):
+        if isinstance(value, str):
+            yield from _hosts(value)
+
+
+def _values(node: Any) -> Iterator[Any]:
+    if isinstance(node, msgspec.Struct):
+        for name in node.__struct_fields__:
+            yield from _values(getattr(node, name))
+    elif isinstance(node, dict):
+        for value in node.values():
+            yield from _values(value)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            yield from _values(value)
+    else:
+        yield node
+
+
+def _hosts(text: str) -> Iterator[str]:
+    """Yield the host of a URL or of an endpoint, unless it is this machine."""
+    try:
+        host = urlsplit(text).hostname if "://" in text else None
+    except ValueError:
+        return
+    endpoint = _ENDPOINT.match(text)
+    if endpoint is not None and host is None:
+        host = re.sub(r"\\(.)", r"\1", endpoint[1])
+    if host and host not in {"localhost", "127.0.0.1", "::1"}:
+        yield host
+
+
+class Recording(NamedService):
+    """Records devices until it stops. One run is one recording, in one or several files.
+
+    `clock` gives monotonic time, `now` Unix seconds; `in_thread(f, …)` runs a blocking function;
+    `key` is at least 16 random bytes, another each time: it hides the identifiers. `failing` is
+    told once why the disk takes nothing, and None once it does again. `counts` are those of
+    `Spool`.
+    """
+
+    def __init__(
+        self,
+        settings: RecordSettings,
+        folder: Path,
+        version: str,
+        clock: IReactorTime,
+        now: Callable[[], float],
+        in_thread: Callable[..., Deferred[Any]],
+        key: bytes,
+        failing: Callable[[str | None], None],
+    ) -> None:
+        super().__init__("record")
+        self._settings, self._version = settings, version
+        self._clock, self._now = clock, now
+        self._began = clock.seconds()
+        self._pseudonyms = Pseudonyms(key)
+        self._id = self._pseudonyms.of("00000000")
+        place = folder / settings.folder
+        files = PartFiles(place, settings.max_size, self._stamp, self._header)
+        self._spool = Spool(files, clock, in_thread, failing)
+        self.counts = self._spool.counts
+
+    def tap(self, name: str, kind: str, settings: Any, gantry_id: str) -> "Tap | None":
+        """Return what listens in on a device; None if that is not to be recorded."""
+        wanted = self._settings.devices
+        if wanted and name not in wanted:
+            return None
+        identifiers = {gantry_id, *identifiers_of(settings)}
+        masks = Masks(self._pseudonyms, kind, secrets_of(settings), identifiers)
+        return Tap(self, name, kind, masks)
+
+    def stopService(self) -> Deferred[None]:
+        """Write what waits; fires when the files are closed."""
+        super().stopService()
+        return self._spool.stop()
+
+    def write(self, device: str, kind: str, way: Way, via: Via, **more: Any) -> None:
+        """Keep a line."""
+        t = round(self._clock.seconds() - self._began, 3)
+        line = Line(t=t, at=self._moment(), device=device, kind=kind, way=way, via=via, **more)
+        self._spool.put(msgspec.json.encode(line) + b"\n")
+
+    def _header(self, part: int) -> bytes:
+        header = Header(
+            gantry_recording=FORMAT,
+            version=self._version,
+            recording=self._id,
+            part=part,
+            at=self._moment(),
+        )
+        return msgspec.json.encode(header) + b"\n"
+
+    def _moment(self) -> str:
+        return datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds")
+
+    def _stamp(self) -> str:
+        return datetime.fromtimestamp(self._now(), UTC).strftime("%Y%m%dT%H%M%S")
+
+
+@implementer(ITap)
+class Tap:
+    """Listens in on one device; an ITap, and the witness of what passes."""
+
+    def __init__(self, recording: Recording, device: str, kind: str, masks: Masks) -> None:
+        self._recording, self._device, self._kind = recording, device, kind
+        self._masks = masks
+        self._framers: dict[tuple[int, Way], ObjectFramer] = {}
+        self._skipped: dict[tuple[int, Way], int] = {}
+        self._asked: dict[int, str] = {}
+        self._quietly = Quietly()
+
+    def endpoint(self, endpoint: IStreamClientEndpoint) -> IStreamClientEndpoint:
+        """Return an endpoint to the same place, listened in on."""
+        return TappedEndpoint(endpoint, self)
+
+    def client(self, client: BoundedClient) -> BoundedClient:
+        """Return a client that asks through `client`, listened in on."""
+        return TappedClient(client, self)
+
+    def receiver(self, url: str, receiver: Callable[[bytes], bool]) -> Callable[[bytes], bool]:
+        """Return a receiver of callbacks at `url` that records those that were for the device.
+
+        What the device is told because of one stands before it: it is not known sooner whose it is.
+        """
+        path = urlsplit(url).path or "/"
+
+        def receive(body: bytes) -> bool:
+            taken = receiver(body)
+            if taken:
+                self._quietly(self._called_back, path, body)
+            return taken
+
+        return receive
+
+    def uploaded(self, fields: Any) -> None:
+        """Record what a cabinet uploads, as its `fields`, decoded."""
+        self._quietly(self._uploaded, fields)
+
+    # -- what passes
+
+    def passed(self, link: int, way: Way, data: bytes) -> None:
+        """Record bytes of a TCP connection, one object a line where the kind has such."""
+        if self._kind not in _OF_OBJECTS:
+            self._write(way, "tcp", data)
+            return
+        if way == "out":  # what has not ended by now is given up: one command at a time
+            self._reset(link, "in")
+        framer = self._framers.setdefault((link, way), ObjectFramer())
+        try:
+            for frame in framer.feed(data):
+                skipped = framer.skipped - self._skipped.get((link, way), 0)
+                self._skipped[link, way] = framer.skipped
+                self._write(way, "tcp", frame, skipped=skipped)
+        except FrameTooLong:
+            self._reset(link, way)
+
+    def link_lost(self, link: int) -> None:
+        """Forget a connection."""
+        for way in ("out", "in"):
+            self._framers.pop((link, way), None)
+            self._skipped.pop((link, way), None)
+
+    def asked(self, exchange: int, method: str, url: str, body: bytes) -> None:
+        """Record an HTTP request; no header is kept: they hold secrets and a digest of the body."""
+        parts = urlsplit(url)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._asked[exchange] = target
+        more = {"exchange": exchange, "method": method, "target": self._masks.target(target)}
+        self._write("out", "http", body, target, **more)
+
+    def answered(self, exchange: int, answer: Answer | None, error: str) -> None:
+        """Record its answer."""
+        target = self._asked.pop(exchange, "")
+        if answer is None:
+            words = self._masks.words(error)
+            self._recording.write(
+                self._device, self._kind, "in", "http", exchange=exchange, error=words
+            )
+            return
+        headers = {name: answer.headers[name] for name in _KEPT_HEADERS if name in answer.headers}
+        headers = {name: self._masks.words(value) for name, value in headers.items()}
+        more = {"exchange": exchange, "status": answer.status, "headers": headers}
+        self._write("in", "http", answer.body, target, **more)
+
+    def _called_back(self, path: str, body: bytes) -> None:
+        self._write("in", "callback", body, target=path)
+
+    def _uploaded(self, fields: Any) -> None:
+        method = Method.CABINET_STATUS
+        body = msgspec.json.encode({"method": method.value, FIELDS_KEY[method]: fields})
+        self._write("in", "callback", body, target="/monitor.do")
+
+    def _reset(self, link: int, way: Way) -> None:
+        framer = self._framers.get((link, way))
+        if framer is not None:
+            self._skipped[link, way] = self._skipped.get((link, way), 0) - framer.reset()
+
+    def _write(self, way: Way, via: Via, data: bytes, asked: str = "", **more: Any) -> None:
+        """Write a line; `asked` is the target of the exchange that it belongs to."""
+        root, registers = _root(asked) if self._kind == "cfos" else ("", None)
+        if registers is not None:
+            listed = self._masks.registers(data.decode("utf-8", "replace"), registers)
+            data = data if listed is None else listed.encode()
+        masked, packed = self._masks.content(data, ours=way == "out", root=root)
+        self._recording.write(
+            self._device, self._kind, way, via, text=masked, base64=packed, **more
+        )
+
+
+def _root(asked: str) -> tuple[str, int | None]:
+    """Return what a call of cFos is about, and the first register that its answer may list."""
+    query = parse_qs(urlsplit(asked).query)
+    cmd = query.get("cmd", [""])[-1].strip('"').lower()
+    if cmd != "modbus":
+        return cmd, None
+    read = query.get("read", [""])[-1].lower()
+    number = re.match(r"[0-9]{1,6}", read)
+    return read, int(number[0]) if number is not None and "count" in query else None
