@@ -7,7 +7,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from twisted_gantry.net.timers import AFTER_MISTAKE_S, Repeated
+from twisted_gantry.net.timers import AFTER_MISTAKE_S, GuardedLoop, Repeated, Timer
 
 
 class Job:
@@ -165,3 +165,71 @@ def test_a_mistake_is_logged_and_not_the_end(job: Job, logged_failures: list[Any
     job.clock.advance(0.1)
     assert job.began == [0, AFTER_MISTAKE_S]
     job.repeated.stop()
+
+
+def test_a_timer_calls_once_at_the_last_time_it_was_given() -> None:
+    """A second start moves the call; a cancelled one never comes."""
+    clock, calls = Clock(), []
+    timer = Timer(clock, lambda: calls.append(clock.seconds()))
+    timer.cancel()
+    timer.start(5)
+    clock.advance(4)
+    timer.start(5)
+    clock.advance(4)
+    assert timer.running
+    clock.advance(1)
+    assert (calls, timer.running) == ([9], False)
+    timer.start(1)
+    timer.cancel()
+    clock.advance(1)
+    assert (calls, clock.getDelayedCalls()) == ([9], [])
+
+
+def test_a_loop_goes_on_after_a_turn_that_failed(logged_failures: list[Any]) -> None:
+    """Each failure is logged and told, and so is the first turn that works again."""
+    clock, told = Clock(), list[Exception | None]()
+    errors: list[Exception | None] = [None, ValueError("no"), None]
+
+    def job() -> Deferred[None] | None:
+        error = errors.pop(0)
+        if error is not None:
+            raise error
+        return None
+
+    loop = GuardedLoop(clock, job, "the loop", told.append)
+    loop.start(2.0)
+    clock.advance(2)
+    clock.advance(2)
+    assert [type(each) for each in told] == [type(None), ValueError, type(None)]
+    assert (loop.running, loop.period) == (True, 2.0)
+    loop.stop()
+    loop.stop()
+    assert clock.getDelayedCalls() == []
+    logged_failures.clear()
+
+
+def test_a_loop_waits_for_a_turn_and_takes_another_period(logged_failures: list[Any]) -> None:
+    """A Deferred is one turn, however late it fires; one that fails does not end the loop."""
+    clock, turns = Clock(), list[Deferred[None]]()
+
+    def job() -> Deferred[None]:
+        turns.append(Deferred())
+        return turns[-1]
+
+    loop = GuardedLoop(clock, job, "the loop")
+    loop.start(1.0, now=False)
+    clock.advance(1)
+    clock.advance(5)
+    assert len(turns) == 1
+    turns[0].errback(ValueError("no"))
+    clock.advance(1)
+    assert len(turns) == 2
+    turns[1].callback(None)
+    loop.start(3.0, now=False)
+    clock.advance(2)
+    assert len(turns) == 2
+    clock.advance(1)
+    assert len(turns) == 3
+    loop.stop()
+    turns[2].callback(None)
+    logged_failures.clear()

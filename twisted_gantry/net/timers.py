@@ -1,10 +1,11 @@
-"""A job that is done again and again, each time after the one before has ended."""
+"""Timers: one call that can be put off or cancelled, a loop with a fixed period, a repeated job."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -12,6 +13,85 @@ _log = Logger()
 
 AFTER_MISTAKE_S = 10.0
 """How long after a job that raised it is done again."""
+
+
+class Timer:
+    """One call in the future: `start` schedules it, a second `start` moves it."""
+
+    def __init__(self, clock: IReactorTime, call: Callable[[], object]) -> None:
+        self._clock, self._call = clock, call
+        self._delayed: IDelayedCall | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the call is scheduled."""
+        return self._delayed is not None
+
+    def start(self, delay: float) -> None:
+        """Call after `delay` seconds, 0 or more; an earlier schedule is replaced."""
+        self.cancel()
+        self._delayed = self._clock.callLater(delay, self._fire)
+
+    def cancel(self) -> None:
+        """Do not call; nothing happens if no call is scheduled."""
+        delayed, self._delayed = self._delayed, None
+        if delayed is not None:
+            delayed.cancel()
+
+    def _fire(self) -> None:
+        self._delayed = None
+        self._call()
+
+
+class GuardedLoop:
+    """Does `job` once every period; a job that fails is logged and done again at its next time.
+
+    `job` returns nothing or a Deferred; the next turn waits for it. `failing` is told the error
+    of each turn that failed, and None after each turn that did not.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        job: Callable[[], object],
+        what: str,
+        failing: Callable[[Exception | None], object] = lambda error: None,
+    ) -> None:
+        self._job, self._what, self._failing = job, what, failing
+        self._loop = LoopingCall(self._turn)
+        self._loop.clock = clock
+
+    @property
+    def running(self) -> bool:
+        """Whether the loop is started."""
+        return self._loop.running
+
+    @property
+    def period(self) -> float | None:
+        """Seconds between two turns; None before the first start."""
+        return self._loop.interval
+
+    def start(self, period: float, *, now: bool = True) -> None:
+        """Begin, or go on with another period in seconds; `now`: the first turn is at once."""
+        self.stop()
+        loop = self._loop.start(period, now=now)
+        loop.addErrback(lambda failure: _log.failure("{what} ended", failure, what=self._what))
+
+    def stop(self) -> None:
+        """End; a turn that is under way is not cancelled."""
+        if self._loop.running:
+            self._loop.stop()
+
+    async def _turn(self) -> None:
+        try:
+            await maybeDeferred(self._job)
+        except CancelledError:
+            return
+        except Exception as error:
+            _log.failure("{what} failed", what=self._what)
+            self._failing(error)
+        else:
+            self._failing(None)
 
 
 class Repeated:
@@ -26,8 +106,8 @@ class Repeated:
         job: Callable[[], Coroutine[Deferred[Any], Any, float]],
         what: str,
     ) -> None:
-        self._clock, self._job, self._what = clock, job, what
-        self._timer: IDelayedCall | None = None
+        self._job, self._what = job, what
+        self._timer = Timer(clock, self._do)
         self._doing: Deferred[Any] | None = None
         self._again = self._running = False
         self._began = 0  # counts the starts and stops: what is of an earlier one is over
@@ -42,7 +122,7 @@ class Repeated:
         self.stop()
         self._running = True
         if after > 0:
-            self._timer = self._clock.callLater(after, self._do)
+            self._timer.start(after)
         else:
             self._do()
 
@@ -50,22 +130,20 @@ class Repeated:
         """End; what is under way is cancelled."""
         self._running = self._again = False
         self._began += 1
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
+        self._timer.cancel()
         doing, self._doing = self._doing, None
         if doing is not None:
             doing.cancel()
 
     def now(self) -> None:
         """Do it without waiting; if it is being done, once more after that."""
-        if self._timer is not None:
-            self._timer.reset(0)
+        if self._timer.running:
+            self._timer.start(0)
         elif self._running:
             self._again = True
 
     def _do(self) -> None:
-        self._timer, self._again = None, False
+        self._again = False
         began = self._began
         doing = ensureDeferred(self._job())
         doing.addErrback(self._failed)
@@ -84,4 +162,4 @@ class Repeated:
         if began == self._began:
             self._doing = None
             wait = 0.0 if self._again else max(pause, 0.0)
-            self._timer = self._clock.callLater(wait, self._do)
+            self._timer.start(wait)
