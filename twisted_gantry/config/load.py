@@ -1,4 +1,4 @@
-"""The configuration: TOML, checked whole, into settings. Shapes: DESIGN.md, "Configuration"."""
+"""The configuration: TOML, checked whole, into settings. Shapes: `docs/configuration.md`."""
 
 import re
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""A configuration without mistakes: the settings of each table. Shapes: DESIGN.md, "Configuration".
+"""A configuration without mistakes: the settings of each table. Shapes: `docs/configuration.md`.
 
 What belongs to a room, the room defines: `EtcSettings`, `RemoteControlSettings`, …
 """

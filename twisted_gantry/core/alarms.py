@@ -1,7 +1,8 @@
 """Alarms: conditions on points, with a delay and a hysteresis, each raised and cleared once.
 
 A missing value neither raises nor clears an alarm. What was last known *bad* and went silent has a
-grace time of its own: a lost link is not a power cut (`etc-gantry.md`, Decisions, "Delivery").
+grace time of its own: a lost link is not a power cut (`docs/protocols/etc-gantry.md`, Decisions,
+"Delivery").
 """
 
 from collections.abc import Callable, Sequence

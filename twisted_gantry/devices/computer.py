@@ -1,6 +1,6 @@
 """The computer we run on: disks, memory, processor, network, for `computerStatusUpdate`.
 
-Source: `001_3191ba0a590d87d6.txt`, section 2.1. Sizes are KiB (8388608 is 8 GiB), usages %.
+Source: the ETC document, section 2.1. Sizes are KiB (8388608 is 8 GiB), usages %.
 """
 
 import socket

@@ -1,8 +1,8 @@
 """Where UPS cards POST their results to: one host for all of them.
 
-Source: `ups-card.md`, "Transport" and "Decisions": 200 for a result that somebody waits for, 4xx
-for anything else. Whoever reaches the port may POST here; a result counts by its session number
-alone.
+Source: `docs/protocols/ups-card.md`, "Transport" and "Decisions": 200 for a result that somebody
+waits for, 4xx for anything else. Whoever reaches the port may POST here; a result counts by its
+session number alone.
 """
 
 from collections import Counter

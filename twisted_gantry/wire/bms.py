@@ -1,6 +1,6 @@
 """The BMS control of an EMS: its three calls, its commands, its replies and error codes.
 
-Source: `003_91df38b74ae2c0b4.txt`. Paths are below the base URL; the sample messages say "PCS" in
+Source: the BMS document. Paths are below the base URL; the sample messages say "PCS" in
 the document, too.
 """
 

@@ -1,7 +1,7 @@
 """Lenient JSON: a fast strict decoder first, JSON5 only when that fails; keys stripped of space.
 
 Trailing commas, unquoted keys, and white space around key names are all printed in the source
-documents (`../shared/protocols/README.md`, "Strict out, lenient in").
+documents (`docs/protocols/README.md`, "Strict out, lenient in").
 """
 
 from typing import Any, TypeVar

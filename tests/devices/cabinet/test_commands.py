@@ -44,7 +44,7 @@ def rig() -> Iterator[Rig]:
 
 
 def test_the_commands_are_those_of_the_contract(rig: Rig) -> None:
-    """There are the eight of DESIGN.md, in both languages; none is locked."""
+    """There are eight commands, in both languages; none is locked."""
     assert set(rig.device.commands) == {*EACH, "update-now"}
     for each in COMMANDS.values():
         assert each.en

@@ -1,7 +1,7 @@
 """What a battery can be told through its EMS, done: a contactor moves, or nobody says that it did.
 
-Decisions: `bms.md`, "A contactor is dangerous": a POST is never repeated, and what became of it is
-what a synchronised status shows.
+Decisions: `docs/protocols/bms.md`, "A contactor is dangerous": a POST is never repeated, and what
+became of it is what a synchronised status shows.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

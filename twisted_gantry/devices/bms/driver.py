@@ -1,7 +1,7 @@
 """A battery behind the BMS control of an EMS: polled by GET, told by POST.
 
 A GET may show an old status and carries no time, hence a PUT now and then, which makes the EMS ask
-the battery. Decisions: `bms.md`.
+the battery. Decisions: `docs/protocols/bms.md`.
 """
 
 import re

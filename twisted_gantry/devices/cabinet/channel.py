@@ -1,6 +1,6 @@
 """The way to a smart cabinet: its `remotecontrol.do`, told by `cabinetControl`.
 
-Source: `001_3191ba0a590d87d6.txt`, sections 1.5 to 1.7 and 3.2.
+Source: the ETC document, sections 1.5 to 1.7 and 3.2.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """What a smart cabinet can be told, done: each once, and never again when its answer is lost.
 
-Arguments carry the document's names. Source: `001_3191ba0a590d87d6.txt`, section 3.2.
+Arguments carry the document's names. Source: the ETC document, section 3.2.
 """
 
 from collections.abc import Callable, Mapping

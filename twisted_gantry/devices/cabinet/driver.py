@@ -1,8 +1,8 @@
 """A smart cabinet below us: it uploads to our `monitor.do`, and is told at its `remotecontrol.do`.
 
-Source: `001_3191ba0a590d87d6.txt`, section 3; decisions: `etc-gantry.md`, "Receiving from cabinets
-below us". It is online while uploads come. Every `poll` seconds it is asked for one (`updateNow`),
-so that its loss shows within seconds rather than after some of its periods:
+Source: the ETC document, section 3; decisions: `docs/protocols/etc-gantry.md`, "Receiving from
+cabinets below us". It is online while uploads come. Every `poll` seconds it is asked for one
+(`updateNow`), so that its loss shows within seconds rather than after some of its periods:
 
 - where asking has been seen to bring an upload, three times in a row in vain are its loss; so they
   are before the first upload;

@@ -2,7 +2,7 @@
 
 A group that is an object has the points `<group>.<field>`, an array `<group>.<row>.<field>`; fields
 are those of `wire/etc_uploads.py`. Rows come and go: the alarm of such a group is about any of its
-rows. Source: `001_3191ba0a590d87d6.txt`, section 3.1.
+rows. Source: the ETC document, section 3.1.
 """
 
 from collections.abc import Callable, Iterable, Mapping

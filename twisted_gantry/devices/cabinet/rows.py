@@ -95,7 +95,8 @@ def _measured(prefix: str, readings: Readings) -> dict[str, Measured]:
 class Strikes:
     """Watches the counters of the surge arresters: one that rises is a strike.
 
-    One that falls is an arrester that was restarted or replaced (`etc-gantry.md`, "Delivery").
+    One that falls is an arrester that was restarted or replaced (`docs/protocols/etc-gantry.md`,
+    "Delivery").
     """
 
     def __init__(self) -> None:

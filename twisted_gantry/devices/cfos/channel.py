@@ -1,6 +1,6 @@
 """How a cFos Charging Manager is asked: one URL, HTTP Basic, and whose password it is.
 
-Decisions: `cfos.md`: passwords never reach a log or a URL that is logged.
+Decisions: `docs/protocols/cfos.md`: passwords never reach a log or a URL that is logged.
 """
 
 from base64 import b64encode

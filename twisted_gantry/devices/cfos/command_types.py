@@ -1,4 +1,6 @@
-"""The commands of a cFos Charging Manager: data, no action. Arguments are named as in `cfos.md`.
+"""The commands of a cFos Charging Manager: data, no action.
+
+Arguments are named as in `docs/protocols/cfos.md`.
 
 What cannot be taken back needs `force`, which is the confirmation.
 """

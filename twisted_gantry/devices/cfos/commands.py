@@ -1,7 +1,8 @@
 """What a cFos Charging Manager can be told, done.
 
-Decisions: `cfos.md`: any answer to a write but "ok" is a failure; what is lost is not repeated;
-what cannot be taken back needs `force`; a write that wears the flash is not repeated in a loop.
+Decisions: `docs/protocols/cfos.md`: any answer to a write but "ok" is a failure; what is lost is
+not repeated; what cannot be taken back needs `force`; a write that wears the flash is not repeated
+in a loop.
 """
 
 import re

@@ -1,6 +1,6 @@
 """A cFos Power Brain / Charging Manager: polled by `get_dev_info`, told by the calls of its API.
 
-Source: `002_2847ebbe8bebf00a.txt`; decisions: `cfos.md`.
+Source: the cFos document; decisions: `docs/protocols/cfos.md`.
 """
 
 from collections import Counter
@@ -45,7 +45,7 @@ LONGEST_REASON = 200
 
 
 class CfosSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The keys of a `[[device]]` of kind `cfos`; DESIGN.md has the table."""
+    """The keys of a `[[device]]` of kind `cfos`; see `docs/configuration.md`."""
 
     url: str
     user: str = "admin"

@@ -2,7 +2,7 @@
 
 A manager that cannot read a UPS is told its mains this way. What it asks of an EVSE in return is
 shown as points of that EVSE; nothing here switches a charger, for the site has none of its own
-(`cfos.md`, `set_ajax_meter` and `set_ajax_evse`).
+(`docs/protocols/cfos.md`, `set_ajax_meter` and `set_ajax_evse`).
 """
 
 import re

@@ -1,9 +1,10 @@
 """A relay that cuts the power of another device, and gives it back: `power-cycle`.
 
-Source: `001_3191ba0a590d87d6.txt`, section 3.2 (cmd 1 names a relay by address and port, and says
-nothing of what it understands: hence `on` and `off` as bytes). Decisions: `etc-gantry.md`,
-"Commands are dangerous": what hangs on the relay must not stay dark, so that "on" is repeated
-until it is confirmed, also after a restart, while "off" is never repeated.
+Source: the ETC document, section 3.2 (cmd 1 names a relay by address and port, and says
+nothing of what it understands: hence `on` and `off` as bytes). Decisions:
+`docs/protocols/etc-gantry.md`, "Commands are dangerous": what hangs on the relay must not stay
+dark, so that "on" is repeated until it is confirmed, also after a restart, while "off" is never
+repeated.
 """
 
 import re

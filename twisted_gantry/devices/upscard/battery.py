@@ -1,8 +1,8 @@
 """The battery test of a UPS: what speaks against one, and how the last one went.
 
-The card tells a state and two bits; the rest follows from readings. Decisions: `etc-gantry.md`,
-"cmd 9" and "cmd 10". The numbers of the end cause are those of `001_3191ba0a590d87d6.txt`,
-`testEndCourse`.
+The card tells a state and two bits; the rest follows from readings. Decisions:
+`docs/protocols/etc-gantry.md`, "cmd 9" and "cmd 10". The numbers of the end cause are those of the
+ETC document, `testEndCourse`.
 """
 
 from collections.abc import Callable, Mapping

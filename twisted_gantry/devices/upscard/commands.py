@@ -1,6 +1,7 @@
 """What a UPS card can be told, done: controls, queries, a change of its password.
 
-Decisions: `ups-card.md`: what is lost is not repeated; `new_pass` rides on a `QAD` alone.
+Decisions: `docs/protocols/ups-card.md`: what is lost is not repeated; `new_pass` rides on a `QAD`
+alone.
 """
 
 import re

@@ -1,7 +1,7 @@
 """A UPS with a CLOUD management card: read by RTD and QAD, told by its controls.
 
 The driver does not know how its bytes travel: a `Link` does (`upscard_tcp`, `upscard_http`).
-Source: `ups-card.md`.
+Source: `docs/protocols/ups-card.md`.
 """
 
 from collections import Counter
@@ -74,7 +74,7 @@ TEST_POLL = 1.0
 
 
 class CardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The keys of a `[[device]]` with a card, however it is reached; DESIGN.md has the table.
+    """The keys of a `[[device]]` with a card, however it is reached; see `docs/configuration.md`.
 
     `over_voltage` and `under_voltage` are shares of the rated input voltage. `test_stop` is what
     the card is told to stop a battery test, empty if nothing is known.

@@ -1,7 +1,8 @@
 """The HTTP way to a UPS card: commands are POSTed to it, results come to our callback host.
 
 There is no connection that could be up or down: the card is thought to be there until its replies
-stay out, and is then tried again after pauses. Source: `ups-card.md`, "Transport" and "Decisions".
+stay out, and is then tried again after pauses. Source: `docs/protocols/ups-card.md`, "Transport"
+and "Decisions".
 """
 
 from collections import Counter

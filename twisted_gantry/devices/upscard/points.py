@@ -1,6 +1,7 @@
 """The points of a UPS card, the alarms over them, and the commands it takes: data, no action.
 
-Names are those of DESIGN.md, "Points of a UPS card"; the decisions are in `ups-card.md`.
+Names are those of `docs/points.md`; the decisions are in
+`docs/protocols/ups-card.md`.
 """
 
 from collections.abc import Callable, Mapping
@@ -146,7 +147,7 @@ def rules(over_voltage: float, under_voltage: float) -> tuple[Rule, ...]:
     """Return the alarm rules; the limits are shares of the rated input voltage.
 
     The Chinese texts of the group `elec` are those of `warningMsg` in the source document
-    (`001_3191ba0a590d87d6.txt`, section 3.1.2). The fault voltage is never an alarm by itself.
+    (the ETC document, section 3.1.2). The fault voltage is never an alarm by itself.
     """
     critical, warning = Severity.CRITICAL, Severity.WARNING
     return (

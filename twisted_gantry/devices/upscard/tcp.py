@@ -1,6 +1,7 @@
 """The TCP link to a UPS card: kept open for good, reconnected for ever.
 
-Source: `ups-card.md`, "Transport" and "Decisions": no terminator, framing by structure, 64 KiB.
+Source: `docs/protocols/ups-card.md`, "Transport" and "Decisions": no terminator, framing by
+structure, 64 KiB.
 """
 
 from collections import Counter

@@ -1,6 +1,6 @@
 """The EMS cloud in front of the battery stores: `bms-control`, as its document writes it.
 
-Source: `003_91df38b74ae2c0b4.txt`. A GET shows what the cloud last heard of a BMS: it hears at each
+Source: the BMS document. A GET shows what the cloud last heard of a BMS: it hears at each
 PUT, and of itself every `REFRESH_S`, so that a GET may be stale.
 """
 

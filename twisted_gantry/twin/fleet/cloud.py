@@ -1,6 +1,6 @@
 """The Fogslink sessions of a fleet: one a gantry, each with its heartbeats and a pack a period.
 
-Source: `004_0462ae7b190e5537.txt`; the order of things is that of `wire/fogslink_client`. A
+Source: the Fogslink document; the order of things is that of `wire/fogslink/client`. A
 generator of load has no outbox: a pack that is answered 9, or not at all, is counted, and the next
 has new values under a new `packID`. A configuration (`res300`) is counted, and not answered.
 """

@@ -1,6 +1,6 @@
 """The uploads of a fleet: each gantry's two reports and its question for cards, once a period.
 
-Source: `001_3191ba0a590d87d6.txt`, sections 1.5 to 1.8, 2.1, 3.1 and 4. A generator of load has no
+Source: the ETC document, sections 1.5 to 1.8, 2.1, 3.1 and 4. A generator of load has no
 outbox: what is refused or lost is counted, and not sent again.
 """
 

@@ -1,6 +1,6 @@
 """A battery test: the battery carries the load while the rectifiers stand by.
 
-Source: `001_3191ba0a590d87d6.txt`, section 3.2.3, `batterysTestResult`.
+Source: the ETC document, section 3.2.3, `batterysTestResult`.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """A smart cabinet of the gantry: doors, air, sensors, surge protection and its 48 V supply.
 
-Source: `001_3191ba0a590d87d6.txt`, sections 3.1 and 3.2. The supply and the air conditioners hang
+Source: the ETC document, sections 3.1 and 3.2. The supply and the air conditioners hang
 on phase L1 of the mains; `heat_sources` is what else warms the air in it. Time passes in `step`
 alone; times are seconds of the world, from 0.
 """

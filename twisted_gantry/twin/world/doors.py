@@ -1,6 +1,6 @@
 """The two doors of a cabinet: locks, card readers, and the guard over them.
 
-Source: `001_3191ba0a590d87d6.txt`, section 3.1, `doors`.
+Source: the ETC document, section 3.1, `doors`.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -1,6 +1,6 @@
 """What watches a cabinet: smoke and water sensors, and surge protective devices.
 
-Source: `001_3191ba0a590d87d6.txt`, section 3.1.
+Source: the ETC document, section 3.1.
 """
 
 from collections.abc import Callable, Iterator

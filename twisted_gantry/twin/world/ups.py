@@ -1,6 +1,6 @@
 """One UPS of the site: what it does with the mains, its battery and its load.
 
-It is a double-conversion UPS like the C10KS of `000_ebcda87cd71d876a.txt`, of the class VFI of
+It is a double-conversion UPS like the C10KS of the UPS card document, of the class VFI of
 IEC 62040-3: its inverter feeds the load without a break when the mains fail; only in economy, where
 it is VFD, is there one. Its losses are a constant power and a share of the load (N. Rasmussen,
 "Electrical Efficiency Modeling for Data Centers", APC White Paper 113, without the square term).

@@ -1,6 +1,6 @@
 """What a UPS shows on its card: the live data and the ratings, as measured.
 
-Source: `000_ebcda87cd71d876a.txt`, section 3 b 2. Values are rounded to 0.1; input currents are
+Source: the UPS card document, section 3 b 2. Values are rounded to 0.1; input currents are
 `---`, as in the document's example.
 """
 

@@ -1,6 +1,7 @@
 """The way to the platform: signs a body, posts it, and says in what way it was taken.
 
-Decisions: `etc-gantry.md`, "Delivery": answers fall in two kinds, the channel and the report.
+Decisions: `docs/protocols/etc-gantry.md`, "Delivery": answers fall in two kinds, the channel and
+the report.
 """
 
 from dataclasses import dataclass

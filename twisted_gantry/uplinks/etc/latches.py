@@ -1,6 +1,6 @@
 """Edges that the platform must be told of: latched until an acknowledged report carried each.
 
-Decisions: `etc-gantry.md`, "Delivery": a 300 ms pulse is not missed.
+Decisions: `docs/protocols/etc-gantry.md`, "Delivery": a 300 ms pulse is not missed.
 """
 
 from collections import Counter

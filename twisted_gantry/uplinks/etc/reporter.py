@@ -1,6 +1,7 @@
 """Makes the ETC reports and keeps them in the outbox: what each carries, and what it is made for.
 
-Source: `001_3191ba0a590d87d6.txt`, sections 2.1 and 3.1; decisions: `etc-gantry.md`, "Delivery".
+Source: the ETC document, sections 2.1 and 3.1; decisions: `docs/protocols/etc-gantry.md`,
+"Delivery".
 """
 
 from collections.abc import Callable, Iterable

@@ -1,8 +1,8 @@
 """Points into the rows of the two ETC reports.
 
 A row is made from what a device's points are called, not from its kind, so that whatever has the
-points can be the source of the group. Source: `001_3191ba0a590d87d6.txt`, sections 2.1 and 3.1;
-decisions: `etc-gantry.md`, "Meaning".
+points can be the source of the group. Source: the ETC document, sections 2.1 and 3.1;
+decisions: `docs/protocols/etc-gantry.md`, "Meaning".
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

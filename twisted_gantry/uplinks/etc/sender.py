@@ -1,6 +1,7 @@
 """Takes the ETC outbox to the platform: one report at a time, each until it is acknowledged.
 
-Oldest first, a fresh urgent one ahead; what the answers mean is in `etc-gantry.md`, "Delivery".
+Oldest first, a fresh urgent one ahead; what the answers mean is in `docs/protocols/etc-gantry.md`,
+"Delivery".
 """
 
 import math

@@ -1,8 +1,9 @@
 """What the platform set at run time: how often, and to which server, each kind of report goes.
 
 Kept in the store under one setting; a value there wins over the configuration it was accepted
-over, and loses to a configuration that was edited since. Decisions: `etc-gantry.md`, "Meaning" and
-"Commands are dangerous": the old server is restored unless the new one answers 1000 in time.
+over, and loses to a configuration that was edited since. Decisions: `docs/protocols/etc-gantry.md`,
+"Meaning" and "Commands are dangerous": the old server is restored unless the new one answers 1000
+in time.
 """
 
 from collections.abc import Callable

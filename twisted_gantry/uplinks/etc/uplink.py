@@ -1,6 +1,6 @@
 """The uplink to the ETC platform: a service of reports on timers, and what the platform steers.
 
-Source: `001_3191ba0a590d87d6.txt`, sections 2.1, 3.1 and 4; decisions: `etc-gantry.md`.
+Source: the ETC document, sections 2.1, 3.1 and 4; decisions: `docs/protocols/etc-gantry.md`.
 """
 
 import math

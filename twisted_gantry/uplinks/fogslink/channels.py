@@ -1,7 +1,7 @@
 """The channels of the Fogslink uplink: what each shows, and when it is to be reported.
 
 A channel that the cloud has not configured goes every period and on every change. `sType` 1 leaves
-the period alone, 0 the changes (`fogslink.md`, "Decisions").
+the period alone, 0 the changes (`docs/protocols/fogslink.md`, "Decisions").
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,6 +1,6 @@
 """The TCP link to the Fogslink cloud: lines, reconnected for ever, one session at a time.
 
-Source: `004_0462ae7b190e5537.txt`; decisions: `fogslink.md`.
+Source: the Fogslink document; decisions: `docs/protocols/fogslink.md`.
 """
 
 from collections import Counter

@@ -1,7 +1,7 @@
 """Takes the Fogslink outbox to the cloud: in order, one message at a time, each until its 8.
 
-What the answers mean is in `fogslink.md`, "Decisions". Reports come from the disk in batches, and
-go from it without a pause: what is acknowledged twice after a crash has one `packID`.
+What the answers mean is in `docs/protocols/fogslink.md`, "Decisions". Reports come from the disk in
+batches, and go from it without a pause: what is acknowledged twice after a crash has one `packID`.
 """
 
 from collections import Counter, deque

@@ -1,6 +1,6 @@
 """The uplink to the Fogslink cloud: which values go when, and what the cloud may set.
 
-Source: `004_0462ae7b190e5537.txt` (v1.0); decisions: `fogslink.md`.
+Source: the Fogslink document; decisions: `docs/protocols/fogslink.md`.
 """
 
 import math

@@ -23,7 +23,7 @@ _log = Logger()
 DAY = 86_400.0
 # The last second that a time of RFC 3339 can name in every offset.
 LATEST = 253_402_214_400.0
-# No reading comes faster (DESIGN.md, "Bounds": `poll`).
+# No reading comes faster (the lower bound of `poll`).
 LEAST_STEP = 0.1
 
 # A `+` that was not escaped in the query comes as a space.

@@ -1,6 +1,6 @@
 """Our `monitor.do`: what cabinets below us upload to, and where they ask for the white list.
 
-Source: `001_3191ba0a590d87d6.txt`, sections 1.5 to 1.8, 3.1 and 4; decisions: `etc-gantry.md`,
+Source: the ETC document, sections 1.5 to 1.8, 3.1 and 4; decisions: `docs/protocols/etc-gantry.md`,
 "Receiving from cabinets below us". We are the platform there: the same checks in the same order,
 but a time stamp that is off is taken with our reception time (1003 answers commands only).
 """

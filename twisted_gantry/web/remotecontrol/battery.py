@@ -1,7 +1,7 @@
 """The batteries of a cabinet, as the platform asks for them: tests, their results, the supply.
 
-Source: `001_3191ba0a590d87d6.txt`, sections 3.2.2 and 3.2.3; decisions: `etc-gantry.md`, cmd 8 to
-cmd 10.
+Source: the ETC document, sections 3.2.2 and 3.2.3; decisions: `docs/protocols/etc-gantry.md`, cmd 8
+to cmd 10.
 """
 
 import math

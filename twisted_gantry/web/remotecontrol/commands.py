@@ -1,7 +1,7 @@
 """What the platform commands, done once: first all of a request is checked, then it is done.
 
-Source: `001_3191ba0a590d87d6.txt`, sections 2.2 and 3.2; decisions: `etc-gantry.md`, "Meaning" and
-"Commands are dangerous".
+Source: the ETC document, sections 2.2 and 3.2; decisions: `docs/protocols/etc-gantry.md`, "Meaning"
+and "Commands are dangerous".
 """
 
 from collections.abc import Callable, Sequence

@@ -1,8 +1,9 @@
 """`remotecontrol.do`: the ETC platform commands the gantry.
 
-Source: `001_3191ba0a590d87d6.txt` (v0.37), sections 1.4 to 1.8, 2.2, 3.2 and 3.3; decisions:
-`etc-gantry.md`. Whatever is wrong with a request of the interface is an answer with HTTP 200 and
-one of its codes; another path, another verb, a long body and a slow one are plain HTTP.
+Source: the ETC document, sections 1.4 to 1.8, 2.2, 3.2 and 3.3; decisions:
+`docs/protocols/etc-gantry.md`. Whatever is wrong with a request of the interface is an answer with
+HTTP 200 and one of its codes; another path, another verb, a long body and a slow one are plain
+HTTP.
 """
 
 import math

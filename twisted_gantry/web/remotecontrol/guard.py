@@ -1,6 +1,6 @@
 """Who may command the gantry, and how often: the checks that come before a body is looked at.
 
-Decisions: `etc-gantry.md`, "Envelope" and "Commands are dangerous".
+Decisions: `docs/protocols/etc-gantry.md`, "Envelope" and "Commands are dangerous".
 """
 
 from collections import OrderedDict, deque

@@ -1,7 +1,7 @@
 """The pictures of one cabinet on the disk: which one was taken when a door opened.
 
 A folder is read again only when it changed. Everything here blocks, and runs in a thread.
-Decisions: `etc-gantry.md`, "Pictures": the folder is never left.
+Decisions: `docs/protocols/etc-gantry.md`, "Pictures": the folder is never left.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """Pictures and videos of doors that opened, found and sent: `getCabinetImageVedio`.
 
-Source: `001_3191ba0a590d87d6.txt`, section 3.3; decisions: `etc-gantry.md`, "Pictures".
+Source: the ETC document, section 3.3; decisions: `docs/protocols/etc-gantry.md`, "Pictures".
 """
 
 import os

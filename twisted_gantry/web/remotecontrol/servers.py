@@ -1,6 +1,7 @@
 """To which servers the platform may move our reports (`setServer`).
 
-Decisions: `etc-gantry.md`, "Commands are dangerous": the authentication code goes along.
+Decisions: `docs/protocols/etc-gantry.md`, "Commands are dangerous": the authentication code goes
+along.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """What a `cmd` of the platform means at this site: which devices are told what.
 
 Devices are chosen by the cabinet that they are sources of and by what they can do, never by their
-kind. Source: `001_3191ba0a590d87d6.txt`, section 3.2; decisions: `etc-gantry.md`, "Commands are
-dangerous".
+kind. Source: the ETC document, section 3.2; decisions: `docs/protocols/etc-gantry.md`, "Commands
+are dangerous".
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,6 +1,6 @@
 """The HTTP API of a cFos Charging Manager: its calls, its plain answers, and what is fed into it.
 
-Source: `002_2847ebbe8bebf00a.txt`; `cfos.md`. What `get_dev_info` tells is in `cfos_values`,
+Source: the cFos document; `docs/protocols/cfos.md`. What `get_dev_info` tells is in `cfos_values`,
 registers are in `cfos_modbus` and `cfos_registers`, users in `cfos_users`.
 """
 

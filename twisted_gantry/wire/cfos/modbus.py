@@ -1,6 +1,6 @@
 """Reads and writes of registers over the HTTP API of cFos: the requests, and both sides of them.
 
-Source: `002_2847ebbe8bebf00a.txt`, "Modbus"; `cfos.md`, "Modbus registers over HTTP".
+Source: the cFos document, "Modbus"; `docs/protocols/cfos.md`, "Modbus registers over HTTP".
 """
 
 import re

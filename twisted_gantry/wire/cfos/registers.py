@@ -1,8 +1,9 @@
 """The Modbus registers of a cFos Power Brain, as its HTTP API reads and writes them.
 
-Source: `002_2847ebbe8bebf00a.txt`, "Modbus" (addresses, suffixes, answers), and the vendor's
-register page as told in `cfos.md`, "Modbus registers over HTTP". A register is 16 bits; what is
-wider has its high word first, and a text two characters a register, the high byte first.
+Source: the cFos document, "Modbus" (addresses, suffixes, answers), and the vendor's
+register page as told in `docs/protocols/cfos.md`, "Modbus registers over HTTP". A register is 16
+bits; what is wider has its high word first, and a text two characters a register, the high byte
+first.
 """
 
 from collections.abc import Mapping, Sequence

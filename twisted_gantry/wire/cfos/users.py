@@ -1,6 +1,6 @@
 """The users of a cFos Charging Manager, their PINs, and charging rules.
 
-Source: `002_2847ebbe8bebf00a.txt`, "get_users" and "set_params"; the vendor calls the rules work in
+Source: the cFos document, "get_users" and "set_params"; the vendor calls the rules work in
 progress, so that keys which are not here are passed on as they are.
 """
 

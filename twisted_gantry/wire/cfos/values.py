@@ -1,8 +1,8 @@
 """What `get_dev_info` tells: the manager's parameters, and its EVSEs and meters, as readings.
 
-Both generations of the firmware are read into one shape (`cfos.md`, Quirks). Readings are named as
-the points of the site are, and in their units: the API's mA are A here, its ms are s. What is
-wrong with one value costs that value, never the list. Source: `002_2847ebbe8bebf00a.txt`,
+Both generations of the firmware are read into one shape (`docs/protocols/cfos.md`, Quirks).
+Readings are named as the points of the site are, and in their units: the API's mA are A here, its
+ms are s. What is wrong with one value costs that value, never the list. Source: the cFos document,
 "/cnf?cmd=get_dev_info".
 """
 

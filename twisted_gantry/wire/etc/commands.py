@@ -1,6 +1,6 @@
 """What the platform commands, to `remotecontrol.do`: typed, checked, and written.
 
-Source: `001_3191ba0a590d87d6.txt` (v0.37), sections 2.2, 3.2 and 3.3; decisions: `etc-gantry.md`,
+Source: the ETC document, sections 2.2, 3.2 and 3.3; decisions: `docs/protocols/etc-gantry.md`,
 "Commands" and "Meaning". Field names are those of the document.
 """
 

@@ -1,6 +1,6 @@
 """The ETC gantry monitoring interface: envelope, digest, codes, answers, the white list.
 
-Source: `001_3191ba0a590d87d6.txt` (v0.37), sections 1.5 to 1.8 and 4. The reports are in
+Source: the ETC document, sections 1.5 to 1.8 and 4. The reports are in
 `etc_reports`.
 """
 

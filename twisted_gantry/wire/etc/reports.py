@@ -1,6 +1,6 @@
 """The two reports of the ETC gantry interface, as typed messages; every value is text.
 
-Source: `001_3191ba0a590d87d6.txt`, sections 2.1 and 3.1. Fields stand in the document's order;
+Source: the ETC document, sections 2.1 and 3.1. Fields stand in the document's order;
 each is a value or a Sentinel. A group that the site lacks is empty, or `NotSupport` throughout.
 """
 

@@ -1,6 +1,6 @@
 """What a smart cabinet below us uploads, read leniently: one odd value costs that value alone.
 
-Source: `001_3191ba0a590d87d6.txt` (v0.37), sections 1.8 and 3.1; decisions: `etc-gantry.md`,
+Source: the ETC document, sections 1.8 and 3.1; decisions: `docs/protocols/etc-gantry.md`,
 "Receiving from cabinets below us". Each value becomes a Reading: numbers in the units of the
 catalogue (the document's kW are W here, its kWh are Wh, its minutes are s), flags as true/false,
 enumerations as words. `Field.write` turns a value back into the document's text.

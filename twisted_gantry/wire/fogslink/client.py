@@ -1,7 +1,8 @@
 """The device's side of a Fogslink session: who we are, the heartbeat, one message of data out.
 
 The order of things is the table in `_build`; the sentences beside the states say what holds there.
-Source: `004_0462ae7b190e5537.txt`; decisions: `fogslink.md` ("The client is a state machine ...").
+Source: the Fogslink document; decisions: `docs/protocols/fogslink.md` ("The client is a state
+machine ...").
 """
 
 from collections import Counter

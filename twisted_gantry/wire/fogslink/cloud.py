@@ -1,7 +1,7 @@
 """The cloud's side of a Fogslink session: who is there, the ten-second rule, what is answered.
 
 The order of things is the table in `_build`; the sentences beside the states say what holds there.
-Source: `004_0462ae7b190e5537.txt`; decisions: `fogslink.md` ("Twin: ...").
+Source: the Fogslink document; decisions: `docs/protocols/fogslink.md` ("Twin: ...").
 """
 
 import hmac

@@ -1,6 +1,6 @@
 """The Fogslink cloud: its messages, each one JSON object on one line, and its codes.
 
-Source: `004_0462ae7b190e5537.txt` (v1.0); decisions: `fogslink.md`. The order of the messages is
+Source: the Fogslink document; decisions: `docs/protocols/fogslink.md`. The order of the messages is
 in `fogslink_client` and `fogslink_cloud`.
 """
 

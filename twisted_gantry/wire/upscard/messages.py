@@ -1,6 +1,6 @@
 """The CLOUD smart management card of a UPS: its commands, replies and error codes.
 
-Source: `000_ebcda87cd71d876a.txt`, section 3 (a) and (b). The values inside a reply are in
+Source: the UPS card document, section 3 (a) and (b). The values inside a reply are in
 `upscard_values`, the order of a conversation in `upscard_session`.
 """
 

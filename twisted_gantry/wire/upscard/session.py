@@ -1,7 +1,7 @@
 """A conversation with a UPS card: one command in flight, over any transport.
 
 The order of things is the table in `_build`; the sentences beside the states say what holds there.
-Decisions: `ups-card.md` ("One command in flight per card ...").
+Decisions: `docs/protocols/ups-card.md` ("One command in flight per card ...").
 """
 
 from collections import Counter, deque

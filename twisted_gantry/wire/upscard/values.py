@@ -1,6 +1,6 @@
 """The values of a UPS card: ratings (RTD), live data (QAD), and the answer to a control.
 
-Source: `000_ebcda87cd71d876a.txt`, section 3 b 2 (1) to (4). Fields are named as the points of the
+Source: the UPS card document, section 3 b 2 (1) to (4). Fields are named as the points of the
 site are; units are those of the document.
 """
 

@@ -1,6 +1,6 @@
 """The white list of a cabinet: which cards its readers admit.
 
-Source: `001_3191ba0a590d87d6.txt`, section 4; decisions: `etc-gantry.md`, "White list".
+Source: the ETC document, section 4; decisions: `docs/protocols/etc-gantry.md`, "White list".
 """
 
 from collections.abc import Callable

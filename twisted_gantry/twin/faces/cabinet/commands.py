@@ -1,6 +1,6 @@
 """What the commands of the platform do to a cabinet.
 
-Source: `001_3191ba0a590d87d6.txt`, section 3.2.2.
+Source: the ETC document, section 3.2.2.
 """
 
 from collections.abc import Callable, Mapping

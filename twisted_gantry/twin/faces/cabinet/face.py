@@ -1,6 +1,6 @@
 """A smart cabinet as a peer: `POST /remotecontrol.do`, and its uploads to a gantry's `monitor.do`.
 
-Source: `001_3191ba0a590d87d6.txt` (v0.37), sections 1.5 to 1.8, 3 and 4.
+Source: the ETC document, sections 1.5 to 1.8, 3 and 4.
 """
 
 from collections import Counter, OrderedDict

@@ -1,6 +1,6 @@
 """How a cabinet reaches a gantry: its reports, and its questions for the white list.
 
-Source: `001_3191ba0a590d87d6.txt`, sections 1.5, 3.1 and 4.
+Source: the ETC document, sections 1.5, 3.1 and 4.
 """
 
 from collections import Counter, deque

@@ -1,6 +1,6 @@
 """What a cabinet says of itself: its report, and which of its changes are reported at once.
 
-Source: `001_3191ba0a590d87d6.txt`, section 3.1, in whose words the warnings are.
+Source: the ETC document, section 3.1, in whose words the warnings are.
 """
 
 from collections.abc import Iterator

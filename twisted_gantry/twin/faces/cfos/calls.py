@@ -1,6 +1,7 @@
 """The calls of a Power Brain, `/cnf?cmd=…`: what each does, and who may do it.
 
-Source: `002_2847ebbe8bebf00a.txt`; the calls that it does not show are those of `cfos.md`, Quirks.
+Source: the cFos document; the calls that it does not show are those of `docs/protocols/cfos.md`,
+Quirks.
 """
 
 import hmac

@@ -1,6 +1,6 @@
 """What every device of a Charging Manager has, and what can be set in one.
 
-Source: `002_2847ebbe8bebf00a.txt`, "get_dev_info", "set_params", "HTTP meters and wallboxes". Shown
+Source: the cFos document, "get_dev_info", "set_params", "HTTP meters and wallboxes". Shown
 are the keys of the document and those of the firmwares before and after it.
 """
 

@@ -1,6 +1,6 @@
 """The EVSEs that the Charging Manager of a Power Brain controls, and how it shows them.
 
-Source: `002_2847ebbe8bebf00a.txt`, "get_dev_info", "set_params", "set_ajax_evse". Shown are the
+Source: the cFos document, "get_dev_info", "set_params", "set_ajax_evse". Shown are the
 keys of the document and those of the firmwares before and after it.
 """
 

@@ -1,6 +1,6 @@
 """A cFos Power Brain, as seen over HTTP: `/cnf?cmd=…` acts on the charging place of the world.
 
-Source: `002_2847ebbe8bebf00a.txt`. Whatever is wrong with a call is told by a JSON string and HTTP
+Source: the cFos document. Whatever is wrong with a call is told by a JSON string and HTTP
 200, as the vendor does; without the admin password, where it is needed, it is 401.
 """
 

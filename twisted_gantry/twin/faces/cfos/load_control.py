@@ -1,6 +1,6 @@
 """What a Charging Manager lets each EVSE offer: settings, overrides, rules, and what is left.
 
-Source: `002_2847ebbe8bebf00a.txt`, "get_dev_info" (load balancing) and "set_params".
+Source: the cFos document, "get_dev_info" (load balancing) and "set_params".
 """
 
 import re

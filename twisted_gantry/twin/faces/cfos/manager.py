@@ -1,6 +1,6 @@
 """The Charging Manager of a Power Brain: its devices, its users, and what it is told to do.
 
-Source: `002_2847ebbe8bebf00a.txt`. What each EVSE may offer is worked out in `cfos_control`.
+Source: the cFos document. What each EVSE may offer is worked out in `load_control`.
 """
 
 import re

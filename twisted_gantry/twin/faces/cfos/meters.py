@@ -1,6 +1,6 @@
 """The meters of a Power Brain: its own two, and those that are fed over HTTP.
 
-Source: `002_2847ebbe8bebf00a.txt`, "get_dev_info" and "set_ajax_meter".
+Source: the cFos document, "get_dev_info" and "set_ajax_meter".
 """
 
 from abc import ABC, abstractmethod

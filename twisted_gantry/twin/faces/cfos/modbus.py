@@ -1,6 +1,6 @@
 """The registers of a Power Brain: another view of what its EVSE and its meters are.
 
-Source: `002_2847ebbe8bebf00a.txt`, "Modbus", whose constants these are.
+Source: the cFos document, "Modbus", whose constants these are.
 """
 
 from collections.abc import Callable, Mapping

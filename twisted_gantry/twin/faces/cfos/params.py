@@ -1,6 +1,7 @@
 """The parameters of a Charging Manager, in the words of each generation of its firmware.
 
-Source: `002_2847ebbe8bebf00a.txt`, "get_dev_info" (`params`) and "set_params"; `cfos.md`, Quirks.
+Source: the cFos document, "get_dev_info" (`params`) and "set_params"; `docs/protocols/cfos.md`,
+Quirks.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """What goes with a car at a wallbox until it leaves: its user, what is overridden, what rules say.
 
-Source: `002_2847ebbe8bebf00a.txt`, "override_device", "set_params" (rules) and "get_users".
+Source: the cFos document, "override_device", "set_params" (rules) and "get_users".
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
 """The ETC platform, as a gantry sees it: `POST /monitor.do`, and what it received.
 
-Source: `001_3191ba0a590d87d6.txt` (v0.37), sections 1.5 to 1.8, 2.1, 3.1 and 4.
+Source: the ETC document, sections 1.5 to 1.8, 2.1, 3.1 and 4.
 """
 
 import re

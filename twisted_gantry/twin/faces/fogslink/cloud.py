@@ -1,7 +1,7 @@
 """The Fogslink cloud, as a device sees it: accounts, codes, records, and the ten-second rule.
 
-Source: `004_0462ae7b190e5537.txt` (v1.0); decisions: `fogslink.md` ("Twin: ..."). A `code` that is
-set as a fault answers packs alone: a single value that is not taken is not answered.
+Source: the Fogslink document; decisions: `docs/protocols/fogslink.md` ("Twin: ..."). A `code` that
+is set as a fault answers packs alone: a single value that is not taken is not answered.
 """
 
 import hmac

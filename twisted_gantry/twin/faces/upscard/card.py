@@ -1,6 +1,6 @@
 """The management card of a UPS, and its TCP face: it answers commands and acts on the world.
 
-Source: `000_ebcda87cd71d876a.txt`. Sessions are kept for good; objects follow each other bare.
+Source: the UPS card document. Sessions are kept for good; objects follow each other bare.
 A new password counts from the moment after the reply to the command that brought it. The other
 face is `upscard_http`.
 """

@@ -1,8 +1,8 @@
 """The HTTP face of a UPS's management card: commands are POSTed to it, it POSTs the results back.
 
-Source: `000_ebcda87cd71d876a.txt`, sections 1 and 3. Any path is taken. What the document leaves
-open is decided in `ups-card.md`: 101, 102 and 104 come in the answer to the command, because there
-is no URL yet; every other result goes to the command's `host`.
+Source: the UPS card document, sections 1 and 3. Any path is taken. What the document leaves
+open is decided in `docs/protocols/ups-card.md`: 101, 102 and 104 come in the answer to the command,
+because there is no URL yet; every other result goes to the command's `host`.
 
 It calls nobody but this machine: whoever reaches it could else have it POST to anybody.
 """
