@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from twisted_gantry.ctl import shapes
 from twisted_gantry.ctl.errors import Trouble, WrongUsage
 from twisted_gantry.ctl.session import Session, read_secret
+from twisted_gantry.wire import local_api
 
 # What a person may write for true and false.
 _TRUE = frozenset({"true", "yes", "on", "1", "是"})
@@ -45,7 +45,7 @@ def split(session: Session, words: Sequence[str], pairs: Sequence[str]) -> Given
     return given
 
 
-def settle(session: Session, info: shapes.CommandInfo, given: Given) -> dict[str, Any]:
+def settle(session: Session, info: local_api.CommandInfo, given: Given) -> dict[str, Any]:
     """Return the arguments as the command takes them. Raises Trouble."""
     values: dict[str, Any] = {}
     for name, text in given:
@@ -64,7 +64,7 @@ def settle(session: Session, info: shapes.CommandInfo, given: Given) -> dict[str
     return values
 
 
-def _find(info: shapes.CommandInfo, name: str) -> shapes.Argument:
+def _find(info: local_api.CommandInfo, name: str) -> local_api.ArgumentInfo:
     """Return the argument of that name; `-`, `_` and case do not matter where one is meant."""
     for argument in info.arguments:
         if argument.name == name:
@@ -80,7 +80,7 @@ def _folded(name: str) -> str:
     return name.replace("-", "").replace("_", "").casefold()
 
 
-def _value(session: Session, argument: shapes.Argument, text: str | None) -> object:
+def _value(session: Session, argument: local_api.ArgumentInfo, text: str | None) -> object:
     if argument.secret:
         # Whatever its type: a value that was given openly is neither used nor repeated.
         return _convert(argument, _secret(session, argument.name, text))
@@ -134,7 +134,7 @@ _TYPES: Mapping[str, Callable[[str], object]] = {
 }
 
 
-def _convert(argument: shapes.Argument, text: str) -> object:
+def _convert(argument: local_api.ArgumentInfo, text: str) -> object:
     convert = _TYPES.get(argument.type, msgspec.json.decode)  # a list, an object: as JSON
     try:
         return convert(text)

@@ -10,12 +10,13 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from twisted_gantry.ctl import shapes
+from twisted_gantry.ctl.answers import read
 from twisted_gantry.ctl.client import Api
 from twisted_gantry.ctl.errors import Trouble
 from twisted_gantry.ctl.help import Command
 from twisted_gantry.ctl.session import Session
 from twisted_gantry.ctl.texts.catalogue import Texts, preferred
+from twisted_gantry.wire import local_api
 
 # Seconds for the answer.
 PATIENCE = 1.0
@@ -60,12 +61,12 @@ def _completion(find: Callable[[Api, Texts, str], Iterable[tuple[str, str]]]) ->
 
 def _points(api: Api, texts: Texts, incomplete: str) -> Iterable[tuple[str, str]]:
     answer = api.get("/api/v1/points", {"prefix": incomplete or None})
-    for point in shapes.read(answer, shapes.Points, api.url).points:
+    for point in read(answer, local_api.Points, api.url).points:
         yield point.point, texts.pick(point.label.en, point.label.zh)
 
 
 def _uplinks(api: Api, *_: object) -> Iterable[tuple[str, str]]:
-    for uplink in shapes.read(api.get("/api/v1/site"), shapes.Site, api.url).uplinks:
+    for uplink in read(api.get("/api/v1/site"), local_api.SiteView, api.url).uplinks:
         yield uplink.name, ""
 
 
@@ -76,9 +77,9 @@ uplinks = _completion(_uplinks)
 """Names of uplinks."""
 
 
-def _devices(api: Api) -> list[shapes.DeviceCommands]:
+def _devices(api: Api) -> list[local_api.DeviceCommands]:
     answer = api.get("/api/v1/commands")
-    return shapes.read(answer, shapes.Commands, api.url).devices
+    return read(answer, local_api.CommandList, api.url).devices
 
 
 def words(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:

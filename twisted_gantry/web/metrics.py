@@ -27,7 +27,7 @@ from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import State
 from twisted_gantry.core.stored import Ledger
 from twisted_gantry.net.http.json import handle_errors, header
-from twisted_gantry.web.api.shapes import Ledgers
+from twisted_gantry.web.api.views import Ledgers
 
 HttpCounts = Mapping[str, Counter[str]]
 _Samples = Iterable[tuple[tuple[str, ...], float | None]]

@@ -18,7 +18,7 @@ from twisted_gantry.store.history.schema import MIGRATIONS
 from twisted_gantry.store.history.sqlite import SqliteHistory
 from twisted_gantry.store.writer import InlineWriter
 from twisted_gantry.web.api.history import HistoryView, length_of, time_of
-from twisted_gantry.web.api.shapes import times_in
+from twisted_gantry.web.api.views import times_in
 
 POINT = "ups1.input_voltage_r"
 HISTORY = "/api/v1/history"

@@ -6,11 +6,13 @@ from typing import Any
 import click
 from rich.text import Text
 
-from twisted_gantry.ctl import arguments, client, completing, shapes
+from twisted_gantry.ctl import arguments, client, completing
+from twisted_gantry.ctl.answers import read
 from twisted_gantry.ctl.client import Api, ApiError
 from twisted_gantry.ctl.errors import Exit, Trouble, WrongUsage
 from twisted_gantry.ctl.output import NOTHING, Column, plain, scalar, table, word
 from twisted_gantry.ctl.session import Session, json_option, pass_session
+from twisted_gantry.wire import local_api
 
 # What a command has when --expires is not given, in seconds: the gantry's default.
 EXPIRES = 30.0
@@ -88,7 +90,7 @@ def command(
     api = session.api()
     with session.waiting(texts("asking", where=api.url)):
         answer = api.get("/api/v1/commands")
-    devices = shapes.read(answer, shapes.Commands, api.url).devices
+    devices = read(answer, local_api.CommandList, api.url).devices
     if len(words) < 2:
         return _list(session, answer.document, devices, words[0] if words else None)
     device = _device(devices, words[0])
@@ -106,7 +108,7 @@ def command(
     return _do(session, api, wish, expires or EXPIRES)
 
 
-def _device(devices: list[shapes.DeviceCommands], target: str) -> shapes.DeviceCommands:
+def _device(devices: list[local_api.DeviceCommands], target: str) -> local_api.DeviceCommands:
     for device in devices:
         if device.target == target:
             return device
@@ -114,7 +116,7 @@ def _device(devices: list[shapes.DeviceCommands], target: str) -> shapes.DeviceC
     raise Trouble("no-target", target=target, known=known)
 
 
-def _info(device: shapes.DeviceCommands, name: str) -> shapes.CommandInfo:
+def _info(device: local_api.DeviceCommands, name: str) -> local_api.CommandInfo:
     for info in device.commands:
         if info.command == name:
             return info
@@ -122,7 +124,7 @@ def _info(device: shapes.DeviceCommands, name: str) -> shapes.CommandInfo:
     raise Trouble("no-command", target=device.target, command=name, known=known)
 
 
-def _confirmed(session: Session, target: str, info: shapes.CommandInfo) -> bool:
+def _confirmed(session: Session, target: str, info: local_api.CommandInfo) -> bool:
     """Tell whether a person said yes; False where there is nothing to ask. Raises Trouble."""
     if not info.danger or info.locked:
         return False  # harmless; or the gantry will refuse it, and write down that it was asked
@@ -144,7 +146,7 @@ def _do(session: Session, api: Api, wish: dict[str, Any], expires: float) -> int
     try:
         with session.waiting(session.texts("doing", **names)):
             answer = api.post("/api/v1/commands", wish, expires + client.GRACE)
-        outcome = shapes.read(answer, shapes.Outcome, api.url)
+        outcome = read(answer, local_api.CommandAnswer, api.url)
     except ApiError as error:
         if error.sent and (error.status is None or not 300 <= error.status < 500):
             raise Trouble(
@@ -163,7 +165,7 @@ def _do(session: Session, api: Api, wish: dict[str, Any], expires: float) -> int
     return _EXITS.get(outcome.result, Exit.WRONG)
 
 
-def _show(session: Session, outcome: shapes.Outcome, wish: dict[str, Any]) -> None:
+def _show(session: Session, outcome: local_api.CommandAnswer, wish: dict[str, Any]) -> None:
     texts = session.texts
     result = word(texts, outcome.result)
     head = texts(
@@ -185,7 +187,7 @@ def _show(session: Session, outcome: shapes.Outcome, wish: dict[str, Any]) -> No
 def _list(
     session: Session,
     document: dict[str, Any],
-    devices: list[shapes.DeviceCommands],
+    devices: list[local_api.DeviceCommands],
     target: str | None,
 ) -> int:
     texts = session.texts
@@ -220,7 +222,7 @@ def _list(
     return Exit.FINE
 
 
-def _argument(argument: shapes.Argument) -> str:
+def _argument(argument: local_api.ArgumentInfo) -> str:
     value = "|".join(argument.choices) or argument.type.upper()
     if argument.secret:
         value = "-|@FILE"
@@ -233,7 +235,7 @@ def _in(session: Session, en: str | None, zh: str | None) -> str:
     return session.texts.pick(en or "", zh or en or "")
 
 
-def _note(session: Session, info: shapes.CommandInfo) -> Text:
+def _note(session: Session, info: local_api.CommandInfo) -> Text:
     texts = session.texts
     if info.locked:
         locked = _in(session, info.locked, info.locked_zh)

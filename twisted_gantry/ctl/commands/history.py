@@ -9,7 +9,8 @@ import msgspec
 from rich.console import RenderableType
 from rich.text import Text
 
-from twisted_gantry.ctl import completing, shapes
+from twisted_gantry.ctl import completing
+from twisted_gantry.ctl.answers import read
 from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.help import Command
 from twisted_gantry.ctl.output import WIDE, Column, plain, scalar, table
@@ -73,7 +74,7 @@ def history(
     query = {"point": point, "since": since, "until": until, "step": step}
     with session.waiting(texts("asking", where=api.url)):
         answer = api.get("/api/v1/history", query)
-    found = shapes.read(answer, History, api.url)
+    found = read(answer, History, api.url)
     if session.json:
         session.show_json(answer.document)
     elif not found.samples:

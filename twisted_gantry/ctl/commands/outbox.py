@@ -4,12 +4,14 @@ from typing import Any
 
 import click
 
-from twisted_gantry.ctl import completing, shapes
+from twisted_gantry.ctl import completing
+from twisted_gantry.ctl.answers import read
 from twisted_gantry.ctl.client import Answer
 from twisted_gantry.ctl.errors import Exit, Trouble, WrongUsage
 from twisted_gantry.ctl.help import Command, Group
 from twisted_gantry.ctl.output import Column, plain, scalar, table, word
 from twisted_gantry.ctl.session import Session, json_option
+from twisted_gantry.wire import local_api
 
 _UPLINK = click.option(
     "--uplink",
@@ -49,7 +51,7 @@ def outbox(context: click.Context, uplink: str | None, state: str | None, limit:
     api, texts = session.api(), session.texts
     with session.waiting(texts("asking", where=api.url)):
         answer = api.get("/api/v1/outbox", {"uplink": uplink, "state": state, "limit": limit})
-    reports = shapes.read(answer, shapes.Outbox, api.url).reports
+    reports = read(answer, local_api.Outbox, api.url).reports
     if session.json:
         session.show_json(answer.document)
     elif not reports:
@@ -59,7 +61,7 @@ def outbox(context: click.Context, uplink: str | None, state: str | None, limit:
     return Exit.FINE
 
 
-def _show(session: Session, reports: list[shapes.Report]) -> None:
+def _show(session: Session, reports: list[local_api.ReportView]) -> None:
     texts = session.texts
     columns = (
         Column("id"),
@@ -104,7 +106,7 @@ def retry(context: click.Context, uplink: str | None, ids: tuple[int, ...]) -> i
     session = context.ensure_object(Session)
     wanted = _wanted(context, uplink, ids)
     answer = _ask(session, "/api/v1/outbox/retry", wanted)
-    count = shapes.read(answer, shapes.Retried, session.url).retried
+    count = read(answer, local_api.Retried, session.url).retried
     return _tell(session, answer, count, ids, "retried", "retried-less")
 
 
@@ -137,7 +139,7 @@ def drop(
     if not yes:
         _confirm(session, wanted.get("uplink"), ids)
     answer = _ask(session, "/api/v1/outbox/drop", {**wanted, "confirm": True})
-    count = shapes.read(answer, shapes.Dropped, session.url).dropped
+    count = read(answer, local_api.Dropped, session.url).dropped
     return _tell(session, answer, count, ids, "dropped-now", "dropped-less")
 
 

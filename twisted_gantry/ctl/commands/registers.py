@@ -5,11 +5,13 @@ from typing import Any
 
 import click
 
-from twisted_gantry.ctl import client, shapes
+from twisted_gantry.ctl import client
+from twisted_gantry.ctl.answers import read
 from twisted_gantry.ctl.errors import Exit, Trouble
 from twisted_gantry.ctl.help import Command
 from twisted_gantry.ctl.output import Column, plain, scalar, table
 from twisted_gantry.ctl.session import Session, json_option, pass_session
+from twisted_gantry.wire import local_api
 from twisted_gantry.wire.cfos.registers import DEVICES, Register
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.json import loads
@@ -41,7 +43,7 @@ def registers(session: Session, target: str, device: str, address: str) -> int:
     }
     with session.waiting(texts("doing", target=target, command="read-register")):
         answer = api.post("/api/v1/commands", wish, _EXPIRES + client.GRACE)
-    outcome = shapes.read(answer, shapes.Outcome, api.url)
+    outcome = read(answer, local_api.CommandAnswer, api.url)
     if session.json:
         session.show_json(answer.document)
         return Exit.FINE if outcome.result == "done" else Exit.WRONG

@@ -4,13 +4,14 @@ import click
 from rich.console import RenderableType
 from rich.text import Text
 
-from twisted_gantry.ctl import shapes
+from twisted_gantry.ctl.answers import read
 from twisted_gantry.ctl.client import Answer, Api
 from twisted_gantry.ctl.commands.views import ALARM_COLUMNS, alarm_row
 from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.help import Command
 from twisted_gantry.ctl.output import Column, plain, scalar, table, word
 from twisted_gantry.ctl.session import Session, json_option, pass_session
+from twisted_gantry.wire import local_api
 
 # The status with which /healthz says that something is wrong; its body says what.
 _UNHEALTHY = 503
@@ -65,16 +66,16 @@ def status(session: Session) -> int:
 
 def _read(
     api: Api, site: Answer, alarms: Answer, health: Answer
-) -> tuple[shapes.Site, shapes.Alarms, shapes.Health]:
+) -> tuple[local_api.SiteView, local_api.AlarmList, local_api.Health]:
     return (
-        shapes.read(site, shapes.Site, api.url),
-        shapes.read(alarms, shapes.Alarms, api.url),
-        shapes.read(health, shapes.Health, api.url),
+        read(site, local_api.SiteView, api.url),
+        read(alarms, local_api.AlarmList, api.url),
+        read(health, local_api.Health, api.url),
     )
 
 
 def _head(
-    session: Session, site: shapes.Site, health: shapes.Health, status: int
+    session: Session, site: local_api.SiteView, health: local_api.Health, status: int
 ) -> list[RenderableType]:
     texts = session.texts
     version, started = plain(site.version), scalar(texts, site.started_at)
@@ -93,7 +94,7 @@ def _section(session: Session, key: str) -> list[RenderableType]:
     return ["", Text(session.texts(key), "bold underline")]
 
 
-def _devices(session: Session, devices: list[shapes.Device]) -> list[RenderableType]:
+def _devices(session: Session, devices: list[local_api.Device]) -> list[RenderableType]:
     texts = session.texts
     section = _section(session, "devices")
     if not devices:
@@ -118,7 +119,7 @@ def _devices(session: Session, devices: list[shapes.Device]) -> list[RenderableT
     return [*section, table(texts, session.console(), columns, rows)]
 
 
-def _uplinks(session: Session, uplinks: list[shapes.Uplink]) -> list[RenderableType]:
+def _uplinks(session: Session, uplinks: list[local_api.Uplink]) -> list[RenderableType]:
     texts, console = session.texts, session.console()
     section = _section(session, "uplinks")
     if not uplinks:
@@ -158,7 +159,7 @@ def _uplinks(session: Session, uplinks: list[shapes.Uplink]) -> list[RenderableT
     ]
 
 
-def _counts(session: Session, uplink: shapes.Uplink) -> tuple[str | Text, ...]:
+def _counts(session: Session, uplink: local_api.Uplink) -> tuple[str | Text, ...]:
     texts, ledger = session.texts, uplink.ledger
     if ledger is None:  # the store cannot tell
         nothing = scalar(texts, None)
@@ -176,7 +177,7 @@ def _counts(session: Session, uplink: shapes.Uplink) -> tuple[str | Text, ...]:
     )
 
 
-def _alarms(session: Session, alarms: list[shapes.Alarm]) -> list[RenderableType]:
+def _alarms(session: Session, alarms: list[local_api.AlarmView]) -> list[RenderableType]:
     section = _section(session, "alarms")
     if not alarms:
         return [*section, session.texts("no-active-alarms")]

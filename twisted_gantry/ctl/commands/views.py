@@ -6,11 +6,13 @@ import click
 from rich.console import RenderableType
 from rich.text import Text
 
-from twisted_gantry.ctl import completing, shapes
+from twisted_gantry.ctl import completing
+from twisted_gantry.ctl.answers import read
 from twisted_gantry.ctl.errors import Exit, Trouble
 from twisted_gantry.ctl.help import Command
 from twisted_gantry.ctl.output import NOTHING, Column, plain, scalar, table, word
 from twisted_gantry.ctl.session import Session, json_option, pass_session
+from twisted_gantry.wire import local_api
 
 
 @click.command(
@@ -27,7 +29,7 @@ def points(session: Session, prefix: str) -> int:
     texts, api = session.texts, session.api()
     with session.waiting(texts("asking", where=api.url)):
         answer = api.get("/api/v1/points", {"prefix": prefix or None})
-    found = shapes.read(answer, shapes.Points, api.url).points
+    found = read(answer, local_api.Points, api.url).points
     missing = bool(prefix) and not found
     if session.json:
         session.show_json(answer.document)
@@ -40,7 +42,7 @@ def points(session: Session, prefix: str) -> int:
     return Exit.WRONG if missing else Exit.FINE
 
 
-def _points(session: Session, points: list[shapes.Point]) -> RenderableType:
+def _points(session: Session, points: list[local_api.PointView]) -> RenderableType:
     texts = session.texts
     name, label = Column("point"), Column("label")
     reading = Column("value", number=True), Column("unit"), Column("quality")
@@ -73,7 +75,7 @@ ALARM_COLUMNS = (
 )
 
 
-def alarm_row(session: Session, alarm: shapes.Alarm) -> tuple[str | Text, ...]:
+def alarm_row(session: Session, alarm: local_api.AlarmView) -> tuple[str | Text, ...]:
     """Return the cells of an alarm."""
     texts = session.texts
     return (
@@ -97,7 +99,7 @@ def alarms(session: Session, active: bool) -> int:
     texts, api = session.texts, session.api()
     with session.waiting(texts("asking", where=api.url)):
         answer = api.get("/api/v1/alarms", {"active": 1 if active else None})
-    found = shapes.read(answer, shapes.Alarms, api.url).alarms
+    found = read(answer, local_api.AlarmList, api.url).alarms
     if session.json:
         session.show_json(answer.document)
     elif not found:
@@ -125,7 +127,7 @@ def audit(session: Session, limit: int | None) -> int:
     texts, api = session.texts, session.api()
     with session.waiting(texts("asking", where=api.url)):
         answer = api.get("/api/v1/audit", {"limit": limit})
-    found = shapes.read(answer, shapes.Audit, api.url).entries
+    found = read(answer, local_api.Audit, api.url).entries
     if session.json:
         session.show_json(answer.document)
     elif not found:

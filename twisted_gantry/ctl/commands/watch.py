@@ -12,13 +12,15 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from twisted_gantry.ctl import completing, shapes
+from twisted_gantry.ctl import completing
+from twisted_gantry.ctl.answers import read
 from twisted_gantry.ctl.client import Api, ApiError
 from twisted_gantry.ctl.commands.views import ALARM_COLUMNS, alarm_row
 from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.help import Command
 from twisted_gantry.ctl.output import Column, plain, scalar, table, word
 from twisted_gantry.ctl.session import Session, json_option, pass_session
+from twisted_gantry.wire import local_api
 
 # How a value is shown that differs from the one before.
 _CHANGED = "bold reverse"
@@ -55,7 +57,7 @@ class _View:
 
 def _points(session: Session, api: Api, prefix: str) -> Lines:
     answer = api.get("/api/v1/points", {"prefix": prefix or None})
-    found = shapes.read(answer, shapes.Points, api.url).points
+    found = read(answer, local_api.Points, api.url).points
     texts = session.texts
     return {
         each.point: Line(
@@ -76,16 +78,16 @@ def _points(session: Session, api: Api, prefix: str) -> Lines:
 
 def _devices(session: Session, api: Api, prefix: str) -> Lines:
     answer = api.get("/api/v1/site")
-    site, texts = shapes.read(answer, shapes.Site, api.url), session.texts
+    site, texts = read(answer, local_api.SiteView, api.url), session.texts
     given = [*answer.document["devices"], *answer.document["uplinks"]]
-    both: list[shapes.Device | shapes.Uplink] = [*site.devices, *site.uplinks]
+    both: list[local_api.Device | local_api.Uplink] = [*site.devices, *site.uplinks]
     lines: dict[object, Line] = {}
     for each, document in zip(both, given, strict=True):
         if not each.name.startswith(prefix):
             continue
-        kind = each.kind if isinstance(each, shapes.Device) else texts("uplink")
+        kind = each.kind if isinstance(each, local_api.Device) else texts("uplink")
         queued = set_aside = None
-        if isinstance(each, shapes.Uplink):
+        if isinstance(each, local_api.Uplink):
             queued, set_aside = each.queued, each.set_aside
         lines[type(each), each.name] = Line(
             (
@@ -105,7 +107,7 @@ def _devices(session: Session, api: Api, prefix: str) -> Lines:
 
 def _alarms(session: Session, api: Api, prefix: str) -> Lines:
     answer = api.get("/api/v1/alarms", {"limit": _MOST_ALARMS})
-    found = shapes.read(answer, shapes.Alarms, api.url).alarms
+    found = read(answer, local_api.AlarmList, api.url).alarms
     return {
         (each.alarm, each.raised_at): Line(alarm_row(session, each), (each.cleared_at,), document)
         for each, document in zip(found, answer.document["alarms"], strict=True)

@@ -12,7 +12,7 @@ import msgspec
 from rich.console import Group as Lines
 from rich.live import Live
 
-from twisted_gantry.ctl import shapes
+from twisted_gantry.ctl.answers import read
 from twisted_gantry.ctl.client import Answer, Api, ApiError
 from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.help import Command, Group
@@ -201,7 +201,7 @@ def list_command(session: Session, twin_url: str) -> int:
     """
     texts, api = session.texts, _twin(session, twin_url)
     answer = api.get(_LIBRARY)
-    found = shapes.read(answer, Library, api.url).scenarios
+    found = read(answer, Library, api.url).scenarios
     if session.json:
         session.show_json(answer.document)
         return Exit.FINE
@@ -241,9 +241,9 @@ def show_command(session: Session, name: str | None, twin_url: str) -> int:
     if session.json:
         session.show_json(answer.document)
     elif name is None:
-        show_run(session, shapes.read(answer, Shown, api.url).scenario)
+        show_run(session, read(answer, Shown, api.url).scenario)
     else:
-        show_steps(session, shapes.read(answer, Summary, api.url))
+        show_steps(session, read(answer, Summary, api.url))
     return Exit.FINE
 
 
@@ -261,5 +261,5 @@ def stop_command(session: Session, twin_url: str) -> int:
     if session.json:
         session.show_json(answer.document)
     else:
-        show_run(session, shapes.read(answer, Shown, api.url).scenario)
+        show_run(session, read(answer, Shown, api.url).scenario)
     return Exit.FINE

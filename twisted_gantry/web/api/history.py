@@ -16,7 +16,8 @@ from twisted.web.server import Request
 from twisted_gantry.core.history import IHistory, Series
 from twisted_gantry.core.points import Points
 from twisted_gantry.net.http.json import HttpError, argument
-from twisted_gantry.web.api.shapes import Json, Time
+from twisted_gantry.web.api.views import TimeText
+from twisted_gantry.wire.local_api import History
 
 _log = Logger()
 
@@ -90,16 +91,15 @@ class HistoryView:
     """Answers of what `points` were. `now` returns Unix seconds."""
 
     def __init__(
-        self, points: Points, history: IHistory, now: Callable[[], float], time: Time
+        self, points: Points, history: IHistory, now: Callable[[], float], time: TimeText
     ) -> None:
         self._points, self._history, self._now, self._time = points, history, now, time
         self._failing = False
 
-    async def read(self, request: Request) -> Json:
-        """Return a point, and `samples`: `[[time, min, mean, max], …]`.
+    async def read(self, request: Request) -> History:
+        """Return what a point was.
 
-        The shape is `{"point", "unit", "since", "until", "step", "samples"}`. `step` (seconds) may
-        be larger than what was asked for: there are at most 2,000 buckets.
+        `step` (seconds) may be larger than what was asked for: there are at most 2,000 buckets.
 
         Raises HttpError: 400 for an argument that makes no sense, 404 for a point that there is
         not, 503 when the history cannot be read.
@@ -114,14 +114,14 @@ class HistoryView:
         if since >= until:
             raise HttpError(400, "bad-time", "since is before until")
         series = await self._query(name, since, until, _step(request))
-        return {
-            "point": name,
-            "unit": self._points.catalogue[name].unit,
-            "since": self._time(since),
-            "until": self._time(until),
-            "step": series.step,
-            "samples": [(self._time(at), *values) for at, *values in series.buckets],
-        }
+        return History(
+            name,
+            [(self._time(at) or "", least, mean, most) for at, least, mean, most in series.buckets],
+            self._points.catalogue[name].unit,
+            self._time(since),
+            self._time(until),
+            series.step,
+        )
 
     async def _query(self, *question: Any) -> Series:
         try:

@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable
 from typing import IO
 
-import msgspec
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
@@ -16,28 +15,13 @@ from twisted_gantry.core.site import Site
 from twisted_gantry.core.stored import AuditEntry
 from twisted_gantry.net.http.json import HttpError, refuse_foreign_origin, respond
 from twisted_gantry.web.api.audited import audited, who_asks
-from twisted_gantry.web.api.bodies import RetryBody, read_body
+from twisted_gantry.web.api.bodies import read_body
 from twisted_gantry.web.api.set_aside import change_set_aside, uplinks_meant
 from twisted_gantry.web.file_stream import Client, FileStream, InThread
+from twisted_gantry.wire.local_api import BackupBody, DropBody, Dropped
 
 # The HTTP statuses of what keeps a copy from being made.
 _STATUS = {"backup-runs": 409, "no-room": 507, "no-history": 404, "no-file": 404}
-
-
-class DropBody(RetryBody, forbid_unknown_fields=True, rename="camel"):
-    """Which reports are given up: those of `ids`, or all that were set aside, if it says so.
-
-    `confirm` is the yes to a loss that nothing mends.
-    """
-
-    all_set_aside: bool = False
-    confirm: bool = False
-
-
-class BackupBody(msgspec.Struct, forbid_unknown_fields=True):
-    """What is copied: what is kept for good, or the history."""
-
-    history: bool = False
 
 
 class Maintenance:
@@ -69,7 +53,7 @@ class Maintenance:
             )
         chosen = uplinks_meant(self._site, body.uplink)
         dropped = await lasting(self._drop(chosen, body.ids, who_asks(request)))
-        return respond(request, {"dropped": dropped})
+        return respond(request, Dropped(dropped))
 
     async def _drop(self, uplinks: list[str], ids: list[int] | None, who: str) -> int:
         return sum([await self._drop_one(uplink, ids, who) for uplink in uplinks])

@@ -1,19 +1,16 @@
 """The OpenAPI 3.1 document of all that the gantry serves over HTTP, at `/api/openapi.json`.
 
-What a client may send is taken from the types that check it; answers are described here, and the
-tests hold what is served against it.
+It is made from the types of `wire/local_api.py` and `wire/twin_api.py`; the ETC interface, whose
+bodies are described by their own document, is added by hand.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
-from twisted_gantry.core.alarms import Severity
-from twisted_gantry.core.commands.types import Outcome
-from twisted_gantry.core.status import State
-from twisted_gantry.web.api.bodies import DEFAULT_LIMIT, MOST, CommandBody, RetryBody
-from twisted_gantry.web.api.maintenance import BackupBody, DropBody
+from twisted_gantry.wire import local_api
 from twisted_gantry.wire.etc.envelope import (
     AUTH_HEADER,
     FIELDS_KEY,
@@ -25,21 +22,23 @@ from twisted_gantry.wire.etc.envelope import (
     Method,
 )
 from twisted_gantry.wire.etc.reports import Cabinet, Computer
-from twisted_gantry.wire.reading import Quality
+from twisted_gantry.wire.local_api import (
+    EVENTS,
+    OPERATIONS,
+    ErrorAnswer,
+    Operation,
+    Parameter,
+    Shape,
+)
+from twisted_gantry.wire.twin_api import OPERATIONS as TWIN_OPERATIONS
 
 Json = dict[str, Any]
 
 _REF = "#/components/schemas/{name}"
 _TEXT: Json = {"type": "string"}
-_WHOLE: Json = {"type": "integer"}
-_TIME: Json = {"type": ["string", "null"], "description": "RFC 3339 with offset, milliseconds"}
-_COUNT: Json = {"type": ["integer", "null"]}
-_VALUE: Json = {"type": ["number", "string", "boolean", "null"]}
 _MAP: Json = {"type": "object"}
-
-
-def _enum(values: Any) -> Json:
-    return {"type": "string", "enum": [each.value for each in values]}
+_OPEN = ("/healthz",)
+"""What needs no secret, beside the files of the page."""
 
 
 def _object(**fields: Json) -> Json:
@@ -51,216 +50,81 @@ def _list(item: Json) -> Json:
     return {"type": "array", "items": item}
 
 
-_ERROR = _object(error=_object(code=_TEXT, message=_TEXT))
-_LEDGER = _object(
-    created=_WHOLE,
-    delivered=_WHOLE,
-    queued=_WHOLE,
-    setAside=_WHOLE,
-    dropped=_WHOLE,
-    bytes=_WHOLE,
-    oldest=_TIME,
-)
-_DEVICE = _object(
-    name=_TEXT, kind=_TEXT, state=_enum(State), since=_TIME, lastError={"type": ["string", "null"]}
-)
-_UPLINK = _object(
-    name=_TEXT,
-    state=_enum(State),
-    since=_TIME,
-    lastError={"type": ["string", "null"]},
-    queued=_COUNT,
-    setAside=_COUNT,
-    lastDelivered=_TIME,
-    ledger={"anyOf": [_LEDGER, {"type": "null"}]},
-)
-_POINT = _object(
-    point=_TEXT,
-    value=_VALUE,
-    unit=_TEXT,
-    quality=_enum(Quality),
-    at=_TIME,
-    label=_object(en=_TEXT, zh=_TEXT),
-)
-_ALARM = _object(
-    alarm=_TEXT,
-    source=_TEXT,
-    severity=_enum(Severity),
-    message=_TEXT,
-    messageZh=_TEXT,
-    raisedAt=_TIME,
-    clearedAt=_TIME,
-)
-_COMMAND = _object(
-    command=_TEXT,
-    en=_TEXT,
-    zh=_TEXT,
-    arguments=_list(
-        _object(
-            name=_TEXT,
-            type=_TEXT,
-            required={"type": "boolean"},
-            secret={"type": "boolean"},
-            choices=_list(_TEXT),
-        )
-    ),
-    danger=_TEXT,
-    dangerZh=_TEXT,
-    locked=_TEXT,
-    lockedZh=_TEXT,
-)
-_AUDIT = _object(
-    id=_TEXT,
-    at=_TIME,
-    who=_TEXT,
-    target=_TEXT,
-    command=_TEXT,
-    args=_MAP,
-    result=_TEXT,
-    detail=_TEXT,
-)
-_REPORT = _object(
-    id=_WHOLE,
-    uplink=_TEXT,
-    kind=_TEXT,
-    subject=_TEXT,
-    state=_TEXT,
-    createdAt=_TIME,
-    urgent={"type": "boolean"},
-    tries=_WHOLE,
-    reason=_TEXT,
-    bytes=_WHOLE,
-)
-
-
-_NUMBER: Json = {"type": "number"}
-_BUCKET: Json = {
-    "type": "array",
-    "prefixItems": [_TIME, _NUMBER, _NUMBER, _NUMBER],
-    "minItems": 4,
-    "maxItems": 4,
-}
-_MOMENT = _TEXT | {"description": "RFC 3339 with offset, Unix seconds, or so long ago: 24h"}
-_LENGTH = _TEXT | {"description": "seconds, or a length like 15m"}
-
-
-def _query(name: str, schema: Json) -> Json:
-    return {"name": name, "in": "query", "required": False, "schema": schema}
-
-
-_LIMIT = _query("limit", {"type": "integer", "minimum": 1, "maximum": MOST})
-_FLAG: Json = {"type": "string", "enum": ["0", "1"]}
-
-
-def _answer(text: str, schema: Json) -> Json:
-    return {"description": text, "content": {"application/json": {"schema": schema}}}
-
-
-def _get(text: str, schema: Json, *parameters: Json, **more: Json) -> Json:
-    responses = {"200": _answer("the answer", schema), "default": _answer("refused", _ERROR)}
-    return {"get": {"summary": text, "parameters": list(parameters), "responses": responses | more}}
-
-
-def _post(text: str, body: str, schema: Json) -> Json:
-    content = {"application/json": {"schema": {"$ref": _REF.format(name=body)}}}
-    responses = {"200": _answer("the answer", schema), "default": _answer("refused", _ERROR)}
-    return {
-        "post": {
-            "summary": text,
-            "requestBody": {"required": True, "content": content},
-            "responses": responses,
-        }
-    }
-
-
-def _download(text: str, body: str) -> Json:
-    """Describe a POST that is answered with an SQLite database."""
-    file = {"application/vnd.sqlite3": {"schema": {"type": "string", "format": "binary"}}}
-    found = _post(text, body, {})
-    found["post"]["responses"]["200"]["content"] = file
+def _types(operations: Iterable[Operation]) -> set[Any]:
+    """Return the types that operations name; media types are none."""
+    found = set[Any]({ErrorAnswer, *EVENTS.values()})
+    for each in operations:
+        named = (each.answer, each.body, *(answer for _, answer in each.more.values()))
+        found |= {one for one in named if isinstance(one, type) and one is not dict}
     return found
 
 
-_LOCAL: Json = {
-    "/healthz": _get(
-        "Whether the program itself is well",
-        _object(status=_TEXT, reasons=_list(_TEXT), notes=_list(_TEXT)),
-        **{
-            "503": _answer(
-                "it is not", _object(status=_TEXT, reasons=_list(_TEXT), notes=_list(_TEXT))
-            )
+def _schema(named: Any) -> Json:
+    """Return the schema of an answer: a reference to a component, itself, or any object."""
+    if isinstance(named, dict):
+        return named
+    return {"$ref": _REF.format(name=named.__name__)} if isinstance(named, type) else _MAP
+
+
+def _answer(text: str, named: Any) -> Json:
+    if isinstance(named, str):
+        file = {"type": "string"} if named.startswith("text/") else {}
+        content: Json = {named: {"schema": file or {"type": "string", "format": "binary"}}}
+        if named == "text/event-stream":
+            content[named]["x-events"] = {name: _schema(event) for name, event in EVENTS.items()}
+        return {"description": text, "content": content}
+    return {"description": text, "content": {"application/json": {"schema": _schema(named)}}}
+
+
+def _parameter(parameter: Parameter) -> Json:
+    return {
+        "name": parameter.name,
+        "in": parameter.place,
+        "required": parameter.required,
+        "schema": parameter.schema,
+    }
+
+
+def _operation(operation: Operation, tag: str, servers: list[Json]) -> Json:
+    """Return one operation as the document has it."""
+    answers = {str(status): _answer(*each) for status, each in operation.more.items()}
+    found: Json = {
+        "operationId": operation.id,
+        "tags": [tag],
+        "summary": operation.summary,
+        "parameters": [_parameter(each) for each in operation.parameters],
+        "responses": {
+            "200": _answer("the answer", operation.answer),
+            **answers,
+            "default": _answer("refused", ErrorAnswer),
         },
-    ),
-    "/api/v1/site": _get(
-        "The site, its devices and its uplinks",
-        _object(
-            gantryId=_TEXT,
-            name=_TEXT,
-            version=_TEXT,
-            startedAt=_TIME,
-            devices=_list(_DEVICE),
-            uplinks=_list(_UPLINK),
-        ),
-    ),
-    "/api/v1/points": _get(
-        "The points whose names begin with `prefix`",
-        _object(points=_list(_POINT)),
-        _query("prefix", _TEXT),
-    ),
-    "/api/v1/history": _get(
-        "What a point was, in at most 2,000 buckets: [time, min, mean, max]",
-        _object(
-            point=_TEXT,
-            unit=_TEXT,
-            since=_TIME,
-            until=_TIME,
-            step=_NUMBER,
-            samples=_list(_BUCKET),
-        ),
-        _query("point", _TEXT) | {"required": True},
-        _query("since", _MOMENT),
-        _query("until", _MOMENT),
-        _query("step", _LENGTH),
-    ),
-    "/api/v1/alarms": _get(
-        "The alarms, newest first", _object(alarms=_list(_ALARM)), _query("active", _FLAG), _LIMIT
-    ),
-    "/api/v1/commands": _get(
-        "Which device can do what",
-        _object(devices=_list(_object(target=_TEXT, commands=_list(_COMMAND)))),
-    )
-    | _post(
-        "Do a command; the answer comes when its outcome is known",
-        "CommandBody",
-        _object(id=_TEXT, result=_enum(Outcome), detail=_TEXT, value=_VALUE),
-    ),
-    "/api/v1/stream": {
-        "get": {
-            "summary": "What changes, as server-sent events",
-            "responses": {
-                "200": {
-                    "description": "until either side ends it",
-                    "content": {"text/event-stream": {"schema": _TEXT}},
-                },
-                "default": _answer("refused", _ERROR),
-            },
-        }
-    },
-    "/api/v1/audit": _get("The newest entries", _object(entries=_list(_AUDIT)), _LIMIT),
-    "/api/v1/outbox": _get(
-        f"What waits and what was refused; {DEFAULT_LIMIT} without a limit",
-        _object(reports=_list(_REPORT)),
-        _query("uplink", _TEXT),
-        _query("state", {"type": "string", "enum": ["queued", "set-aside"]}),
-        _query("bodies", _FLAG),
-        _LIMIT,
-    ),
-    "/api/v1/outbox/retry": _post(
-        "Queue again what was set aside", "RetryBody", _object(retried=_WHOLE)
-    ),
-    "/api/v1/outbox/drop": _post("Give up what was set aside", "DropBody", _object(dropped=_WHOLE)),
-    "/api/v1/backup": _download("A copy of the store as of now, or of the history", "BackupBody"),
-}
+    }
+    if operation.body is not None:
+        content = {"application/json": {"schema": _schema(operation.body)}}
+        found["requestBody"] = {"required": True, "content": content}
+    if operation.path in _OPEN or servers:
+        found["security"] = []
+    if servers:
+        found["servers"] = servers
+    return found
+
+
+def _paths(operations: Iterable[Operation], tag: str, *servers: Json) -> Json:
+    paths: Json = {}
+    for each in operations:
+        paths.setdefault(each.path, {})[each.method] = _operation(each, tag, list(servers))
+    return paths
+
+
+def _completed(schemas: Json) -> Json:
+    """Say of answers that every member is always there, unless it may be unset."""
+    for each in vars(local_api).values():
+        if isinstance(each, type) and issubclass(each, Shape) and each.__name__ in schemas:
+            members = msgspec.structs.fields(each)
+            always = [one.encode_name for one in members if one.default is not UNSET]
+            schemas[each.__name__]["required"] = always
+    return schemas
+
 
 # -- the ETC gantry interface
 
@@ -320,7 +184,7 @@ def _envelope(method: Method) -> Json:
     )
 
 
-def _call(text: str, methods: frozenset[Method]) -> Json:
+def _call(name: str, text: str, methods: frozenset[Method], port: int) -> Json:
     bodies = [_envelope(method) for method in sorted(methods)]
     headers = [
         {"name": name, "in": "header", "required": True, "schema": _TEXT}
@@ -335,7 +199,11 @@ def _call(text: str, methods: frozenset[Method]) -> Json:
         responses["200"]["content"] |= {"image/*": file, "video/*": file}
     return {
         "post": {
+            "operationId": name,
+            "tags": ["etc"],
             "summary": text,
+            "security": [],
+            "servers": [{"url": f"http://127.0.0.1:{port}"}],
             "parameters": headers,
             "requestBody": {
                 "required": True,
@@ -347,22 +215,30 @@ def _call(text: str, methods: frozenset[Method]) -> Json:
 
 
 def document(version: str) -> Json:
-    """Return the document. `remotecontrol.do` and `monitor.do` listen on ports of their own."""
-    _, components = msgspec.json.schema_components(
-        [CommandBody, RetryBody, DropBody, BackupBody, Computer, Cabinet], ref_template=_REF
-    )
-    etc = {
-        "/remotecontrol.do": _call("What the ETC platform commands", REMOTE_CONTROL)
-        | {"servers": [{"url": "http://127.0.0.1:3699"}]},
-        "/monitor.do": _call("What cabinets below us upload", MONITOR)
-        | {"servers": [{"url": "http://127.0.0.1:8082"}]},
-    }
+    """Return the document. Servers that listen on ports of their own are named at their paths."""
+    types = _types([*OPERATIONS, *TWIN_OPERATIONS])
+    ordered = sorted({*types, Computer, Cabinet}, key=lambda each: str(each.__name__))
+    _, schemas = msgspec.json.schema_components(ordered, ref_template=_REF)
+    commanded = _call("command", "What the ETC platform commands", REMOTE_CONTROL, 3699)
+    uploaded = _call("upload", "What cabinets below us upload", MONITOR, 8082)
     return {
         "openapi": "3.1.0",
         "info": {"title": "twisted_gantry", "version": version},
         "servers": [{"url": "/"}],
-        "paths": {**_LOCAL, **etc},
-        "components": {"schemas": _portable(components)},
+        "security": [{"basic": []}, {"token": []}],
+        "paths": {
+            **_paths(OPERATIONS, "gantry"),
+            "/remotecontrol.do": commanded,
+            "/monitor.do": uploaded,
+            **_paths(TWIN_OPERATIONS, "twin", {"url": "http://127.0.0.1:8081"}),
+        },
+        "components": {
+            "schemas": _portable(_completed(schemas)),
+            "securitySchemes": {
+                "basic": {"type": "http", "scheme": "basic"},
+                "token": {"type": "http", "scheme": "bearer"},
+            },
+        },
     }
 
 

@@ -1,12 +1,12 @@
 """The local API: JSON over HTTP for `gantryctl`, the status page and other programs.
 
-Shapes are in `shapes.py`, what a client may send in `bodies.py`. Every error is
-`{"error": {"code", "message"}}` with a fitting status.
+Questions and answers are the types of `wire/local_api.py`, made in `views.py`.
 """
 
 from collections.abc import Callable
 
 from klein import Klein
+from msgspec import UnsetType
 from twisted.internet.defer import Deferred
 from twisted.web.server import Request
 
@@ -24,13 +24,27 @@ from twisted_gantry.net.http.json import (
     refuse_foreign_origin,
     respond,
 )
-from twisted_gantry.web.api import openapi, shapes
+from twisted_gantry.web.api import openapi, views
 from twisted_gantry.web.api.audited import who_asks
-from twisted_gantry.web.api.bodies import CommandBody, RetryBody, flag_of, limit_of, read_body
+from twisted_gantry.web.api.bodies import flag_of, limit_of, read_body
 from twisted_gantry.web.api.history import HistoryView
 from twisted_gantry.web.api.maintenance import Maintenance
 from twisted_gantry.web.api.set_aside import change_set_aside, check_uplink, uplinks_meant
 from twisted_gantry.web.api.stream import Stream
+from twisted_gantry.wire.local_api import (
+    AlarmList,
+    Audit,
+    CommandAnswer,
+    CommandBody,
+    CommandList,
+    DeviceCommands,
+    Health,
+    Outbox,
+    Points,
+    Retried,
+    RetryBody,
+    SiteView,
+)
 
 
 class LocalApi:
@@ -54,9 +68,9 @@ class LocalApi:
     ) -> None:
         self._site, self._now, self._version, self._health = site, now, version, health
         self._stream, self._maintenance = stream, maintenance
-        self._time = shapes.times_in(site.timezone)
+        self._time = views.times_in(site.timezone)
         self._history = HistoryView(site.points, history, now, self._time)
-        self._ledgers = shapes.Ledgers(site)
+        self._ledgers = views.Ledgers(site)
 
     @app.route("/healthz", methods=["GET"])
     def healthz(self, request: Request) -> bytes:
@@ -71,8 +85,7 @@ class LocalApi:
         notes = [f"{s.name} is offline" for s in statuses if s.state is State.OFFLINE]
         notes += [alarm.en for alarm in site.alarms.active("gantry")]
         status = "failing" if reasons else "ok"
-        content = {"status": status, "reasons": reasons, "notes": notes}
-        return respond(request, content, 503 if reasons else 200)
+        return respond(request, Health(status, reasons, notes), 503 if reasons else 200)
 
     @app.route("/api/openapi.json", methods=["GET"])
     def openapi(self, request: Request) -> bytes:
@@ -84,17 +97,14 @@ class LocalApi:
         """Return the site, its devices and its uplinks."""
         site, time = self._site, self._time
         ledgers = await self._ledgers.read()
-        content = {
-            "gantryId": site.gantry_id,
-            "name": site.name,
-            "version": self._version,
-            "startedAt": time(site.started_at),
-            "devices": [shapes.device(name, each, time) for name, each in site.devices.items()],
-            "uplinks": [
-                shapes.uplink(name, each, ledgers[name], time)
-                for name, each in site.uplinks.items()
-            ],
-        }
+        content = SiteView(
+            site.gantry_id,
+            [views.device(name, each, time) for name, each in site.devices.items()],
+            [views.uplink(name, each, ledgers[name], time) for name, each in site.uplinks.items()],
+            site.name,
+            self._version,
+            time(site.started_at),
+        )
         return respond(request, content)
 
     @app.route("/api/v1/points", methods=["GET"])
@@ -102,8 +112,8 @@ class LocalApi:
         """Return the points whose names begin with `prefix`, in the order of the catalogue."""
         points, time = self._site.points, self._time
         found = points.under(argument(request, "prefix"))
-        content = [shapes.point(each, points.catalogue[each.name], time) for each in found]
-        return respond(request, {"points": content})
+        content = [views.point(each, points.catalogue[each.name], time) for each in found]
+        return respond(request, Points(content))
 
     @app.route("/api/v1/history", methods=["GET"])
     async def history(self, request: Request) -> bytes:
@@ -120,7 +130,7 @@ class LocalApi:
         found = [each for each in self._site.alarms.all() if each.active or not only_active]
         if argument(request, "limit"):
             found = found[: limit_of(request)]
-        return respond(request, {"alarms": [shapes.alarm(each, self._time) for each in found]})
+        return respond(request, AlarmList([views.alarm(each, self._time) for each in found]))
 
     @app.route("/api/v1/stream", methods=["GET"])
     def stream(self, request: Request) -> bytes | Deferred[bytes]:
@@ -133,13 +143,12 @@ class LocalApi:
     def commands(self, request: Request) -> bytes:
         """Return which device can do what."""
         devices = [
-            {
-                "target": name,
-                "commands": [shapes.command(each, kind) for each, kind in device.commands.items()],
-            }
+            DeviceCommands(
+                name, [views.command(each, kind) for each, kind in device.commands.items()]
+            )
             for name, device in self._site.devices.items()
         ]
-        return respond(request, {"devices": devices})
+        return respond(request, CommandList(devices))
 
     @app.route("/api/v1/commands", methods=["POST"])
     async def run_command(self, request: Request) -> bytes:
@@ -158,23 +167,18 @@ class LocalApi:
             who=who_asks(request),
             id=body.id or self._site.door.new_id(),
             confirmed=body.confirm,
-            expiry=body.expires,
+            expiry=commands.EXPIRY if isinstance(body.expires, UnsetType) else body.expires,
         )
         result = await self._site.door.run(wish)
-        content = {
-            "id": wish.id,
-            "result": result.result.value,
-            "detail": result.detail,
-            "value": result.value,
-        }
-        return respond(request, content)
+        answer = CommandAnswer(result.result.value, wish.id, result.detail, result.value)
+        return respond(request, answer)
 
     @app.route("/api/v1/audit", methods=["GET"])
     async def audit(self, request: Request) -> bytes:
         """Return the last `limit` entries of the audit, newest first."""
         entries = await self._site.store.audit(limit_of(request))
-        content = [shapes.audit_entry(each, self._time) for each in entries]
-        return respond(request, {"entries": content})
+        content = [views.audit_entry(each, self._time) for each in entries]
+        return respond(request, Audit(content))
 
     @app.route("/api/v1/outbox", methods=["GET"])
     async def outbox(self, request: Request) -> bytes:
@@ -190,8 +194,8 @@ class LocalApi:
             raise HttpError(400, "bad-state", "state is queued or set-aside")
         limit, bodies = limit_of(request), flag_of(request, "bodies")
         reports = await self._site.store.reports(uplink or None, state or None, limit)
-        shown = [shapes.report(each, self._time, with_body=bodies) for each in reports]
-        return respond(request, {"reports": shown})
+        shown = [views.report(each, self._time, with_body=bodies) for each in reports]
+        return respond(request, Outbox(shown))
 
     @app.route("/api/v1/outbox/retry", methods=["POST"])
     async def retry(self, request: Request) -> bytes:
@@ -200,7 +204,7 @@ class LocalApi:
         body = read_body(request, RetryBody)
         chosen = uplinks_meant(self._site, body.uplink)
         retried = await lasting(self._retry(chosen, body.ids, who_asks(request)))
-        return respond(request, {"retried": retried})
+        return respond(request, Retried(retried))
 
     @app.route("/api/v1/outbox/drop", methods=["POST"])
     async def drop(self, request: Request) -> bytes:

@@ -28,9 +28,9 @@ from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import Ledger
 from twisted_gantry.net.http.json import HttpError, header
 from twisted_gantry.net.service import NamedService
-from twisted_gantry.web.api import shapes
-from twisted_gantry.web.api.shapes import Json
+from twisted_gantry.web.api import views
 from twisted_gantry.web.api.stream_reader import Reader, Ring, chunks_of
+from twisted_gantry.wire.local_api import Device, PointView, SnapshotBegin, SnapshotEnd, Uplink
 
 _log = Logger()
 
@@ -62,7 +62,7 @@ def _same(a: Point | None, b: Point) -> bool:
     )
 
 
-def _frame(event: str, content: Json, event_id: str = "") -> bytes:
+def _frame(event: str, content: msgspec.Struct, event_id: str = "") -> bytes:
     head = f"event: {event}\ndata: "
     if event_id:
         head = f"id: {event_id}\n{head}"
@@ -106,16 +106,16 @@ class Stream(NamedService):
             dict.fromkeys(("opened", "resumed", "dropped", "stalled", "full"), 0)
         )
         self._site, self._clock = site, clock
-        self._time = shapes.times_in(site.timezone)
+        self._time = views.times_in(site.timezone)
         # Ids of an earlier process, or of one before a reload, mean nothing here.
         self._epoch = f"{int(now() * 1000):x}"
         self._ring = Ring()
         self._readers: set[Reader] = set()
-        self._ledger_reader = shapes.Ledgers(site)
+        self._ledger_reader = views.Ledgers(site)
         self._ledgers: Mapping[str, Ledger | None] = {}
         # What readers know: of points the state, of devices and uplinks the shape.
         self._points: dict[str, Point] = {}
-        self._shapes: dict[tuple[str, str], Json] = {}
+        self._shapes: dict[tuple[str, str], Device | Uplink] = {}
         self._changed: dict[str, None] = {}  # points, in the order in which they changed
         self._alarms: list[Alarm] = []
         self._snapshot: tuple[int, tuple[bytes, ...]] = (0, ())
@@ -313,7 +313,7 @@ class Stream(NamedService):
                 self._shapes[kind, name] = shape
                 self._add(kind, shape)
         for alarm in self._alarms:
-            self._add("alarm", shapes.alarm(alarm, self._time))
+            self._add("alarm", views.alarm(alarm, self._time))
         self._alarms.clear()
         for name in list(self._changed)[:POINTS_AT_A_TIME]:
             del self._changed[name]
@@ -327,21 +327,21 @@ class Stream(NamedService):
             for reader in list(self._readers):
                 reader.pump()
 
-    def _parts(self) -> list[tuple[str, str, Json]]:
+    def _parts(self) -> list[tuple[str, str, Device | Uplink]]:
         """Return devices and uplinks in their shapes, each with its kind of event and its name."""
         site, time, ledgers = self._site, self._time, self._ledgers
         return [
-            *(("device", n, shapes.device(n, each, time)) for n, each in site.devices.items()),
+            *(("device", n, views.device(n, each, time)) for n, each in site.devices.items()),
             *(
-                ("uplink", n, shapes.uplink(n, each, ledgers.get(n), time))
+                ("uplink", n, views.uplink(n, each, ledgers.get(n), time))
                 for n, each in site.uplinks.items()
             ),
         ]
 
-    def _point(self, point: Point) -> Json:
-        return shapes.point(point, self._site.points.catalogue[point.name], self._time)
+    def _point(self, point: Point) -> PointView:
+        return views.point(point, self._site.points.catalogue[point.name], self._time)
 
-    def _add(self, event: str, content: Json) -> None:
+    def _add(self, event: str, content: msgspec.Struct) -> None:
         self._ring.add(_frame(event, content, f"{self._epoch}-{self._ring.next}"))
 
     def _snapshot_pieces(self) -> tuple[bytes, ...]:
@@ -350,10 +350,10 @@ class Stream(NamedService):
         if at != self._ring.next:
             events = [_frame(kind, shape) for kind, _, shape in self._parts()]
             active = self._site.alarms.active()
-            events += [_frame("alarm", shapes.alarm(each, self._time)) for each in active]
+            events += [_frame("alarm", views.alarm(each, self._time)) for each in active]
             events += [_frame("point", self._point(each)) for each in self._site.points.under()]
-            begin = _frame("snapshot", {"events": len(events)})
-            end = _frame("live", {}, f"{self._epoch}-{self._ring.next - 1}")
+            begin = _frame("snapshot", SnapshotBegin(len(events)))
+            end = _frame("live", SnapshotEnd(), f"{self._epoch}-{self._ring.next - 1}")
             pieces = chunks_of([begin, *events, end])
             self._snapshot = (self._ring.next, pieces)
         return pieces

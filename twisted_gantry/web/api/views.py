@@ -1,0 +1,178 @@
+"""What the site looks like from outside: the core's objects as types of the local API."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from msgspec import UNSET
+from twisted.internet.defer import ensureDeferred, gatherResults
+from twisted.logger import Logger
+
+from twisted_gantry.core.alarms import Alarm
+from twisted_gantry.core.catalogue import PointType
+from twisted_gantry.core.commands.types import CommandType
+from twisted_gantry.core.interfaces import IDevice, IUplink
+from twisted_gantry.core.points import Point
+from twisted_gantry.core.site import Site
+from twisted_gantry.core.stored import AuditEntry, Ledger, Report
+from twisted_gantry.wire.local_api import (
+    AlarmView,
+    ArgumentInfo,
+    AuditView,
+    CommandInfo,
+    Device,
+    Label,
+    LedgerView,
+    PointView,
+    ReportView,
+    Uplink,
+)
+
+_log = Logger()
+
+TimeText = Callable[[float | None], str | None]
+
+_TYPE_NAMES: Mapping[type, str] = {
+    str: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    dict: "object",
+    list: "array",
+}
+
+
+def times_in(timezone: str) -> TimeText:
+    """Return the function from Unix seconds to text. Raises ZoneInfoNotFoundError, ValueError."""
+    zone = ZoneInfo(timezone)
+
+    def time(at: float | None) -> str | None:
+        if at is None:
+            return None
+        return datetime.fromtimestamp(at, zone).isoformat(timespec="milliseconds")
+
+    return time
+
+
+class Ledgers:
+    """Reads what became of every uplink's reports; says once when the store cannot tell."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._failing = False
+
+    async def read(self) -> dict[str, Ledger | None]:
+        """Return the ledgers by the uplinks' names; None for what the store failed to tell."""
+        names = list(self._site.uplinks)
+        found = await gatherResults([ensureDeferred(self._read(name)) for name in names])
+        failing = None in found
+        if failing and not self._failing:
+            _log.warn("the store cannot tell what the outbox holds")
+        self._failing = failing
+        return dict(zip(names, found, strict=True))
+
+    async def _read(self, uplink: str) -> Ledger | None:
+        try:
+            ledger: Ledger = await self._site.store.ledger(uplink)
+        except Exception:  # the rest of the page is wanted most when the disk is ill
+            _log.debug("the ledger of {uplink} cannot be read", uplink=uplink)
+            return None
+        return ledger
+
+
+def device(name: str, device: IDevice, time: TimeText) -> Device:
+    """Return a device."""
+    status = device.status
+    return Device(name, device.kind, status.state.value, time(status.since), status.last_error)
+
+
+def uplink(name: str, uplink: IUplink, ledger: Ledger | None, time: TimeText) -> Uplink:
+    """Return an uplink; what the store cannot tell is null."""
+    status = uplink.status
+    kept = None if ledger is None else _ledger(ledger, time)
+    return Uplink(
+        name,
+        status.state.value,
+        time(status.since),
+        status.last_error,
+        None if kept is None else kept.queued,
+        None if kept is None else kept.set_aside,
+        time(uplink.last_delivered),
+        kept,
+    )
+
+
+def _ledger(ledger: Ledger, time: TimeText) -> LedgerView:
+    return LedgerView(
+        ledger.created,
+        ledger.delivered,
+        ledger.queued,
+        ledger.set_aside,
+        ledger.dropped,
+        ledger.size,
+        time(ledger.oldest),
+    )
+
+
+def point(point: Point, kind: PointType, time: TimeText) -> PointView:
+    """Return a point."""
+    label = Label(kind.en, kind.zh)
+    at = time(point.at)
+    return PointView(point.name, point.value, kind.unit, point.quality.value, at, label)
+
+
+def alarm(alarm: Alarm, time: TimeText) -> AlarmView:
+    """Return an alarm."""
+    raised, cleared = time(alarm.raised_at), time(alarm.cleared_at)
+    return AlarmView(
+        alarm.name, alarm.source, alarm.severity.value, alarm.en, alarm.zh, raised, cleared
+    )
+
+
+def command(name: str, kind: CommandType) -> CommandInfo:
+    """Return a command of a device."""
+    arguments = [
+        ArgumentInfo(
+            argument_name,
+            _TYPE_NAMES.get(argument.type, argument.type.__name__),
+            argument.required,
+            argument.secret,
+            tuple(argument.choices),
+        )
+        for argument_name, argument in kind.arguments.items()
+    ]
+    danger_zh, locked_zh = kind.danger_zh or kind.danger, kind.locked_zh or kind.locked
+    return CommandInfo(
+        name, kind.en, kind.zh, arguments, kind.danger, danger_zh, kind.locked, locked_zh
+    )
+
+
+def audit_entry(entry: AuditEntry, time: TimeText) -> AuditView:
+    """Return an entry of the audit; the command door masked its secrets before they were kept."""
+    return AuditView(
+        entry.id,
+        time(entry.at),
+        entry.who,
+        entry.target,
+        entry.command,
+        entry.args,
+        entry.result,
+        entry.detail,
+    )
+
+
+def report(report: Report, time: TimeText, *, with_body: bool = False) -> ReportView:
+    """Return a stored report; its body holds no secret: codes and keys go beside it."""
+    return ReportView(
+        report.id,
+        report.uplink,
+        report.kind,
+        report.subject,
+        report.state,
+        time(report.created),
+        report.urgent,
+        report.tries,
+        report.reason,
+        len(report.body),
+        report.body.decode("utf-8", "replace") if with_body else UNSET,
+    )

@@ -1,0 +1,520 @@
+"""The local HTTP API: every question and answer, as one set of types.
+
+The server encodes from these types, `gantryctl` decodes into them, and the OpenAPI document is made
+from them. A time is RFC 3339 text with offset and milliseconds, or null. What the server answers
+always carries every member, but for those that may be `UNSET`; the defaults let a client read the
+answer of an older gantry. Members that a client does not know are ignored.
+"""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from twisted_gantry.wire.reading import Quality
+
+DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
+"""Entries of a list that are answered without `limit`, and at most."""
+MAX_DEPTH = 8
+"""Levels to which the arguments of a command may be nested."""
+
+STATES = ("connecting", "online", "offline")
+SEVERITIES = ("warning", "critical")
+OUTCOMES = ("done", "failed", "refused", "timeout")
+
+
+def _one_of(values: tuple[str, ...]) -> Meta:
+    """Return what the document says of a text that an older client must not choke on."""
+    return Meta(extra_json_schema={"enum": list(values)})
+
+
+Time = Annotated[
+    str | None, Meta(extra_json_schema={"description": "RFC 3339 with offset, milliseconds"})
+]
+Value = Annotated[Any, Meta(extra_json_schema={"type": ["number", "string", "boolean", "null"]})]
+State = Annotated[str, _one_of(STATES)]
+Name = Annotated[str, Meta(min_length=1, max_length=64)]
+Ids = Annotated[list[Annotated[int, Meta(ge=1, le=2**53)]], Meta(max_length=MAX_LIMIT)]
+
+
+class Shape(msgspec.Struct, frozen=True, rename="camel"):
+    """What the server answers: an object with camelCase names."""
+
+
+class _Wish(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    """What a client sends; an unknown member is a mistake."""
+
+
+# -- errors and health
+
+
+class ErrorDetail(Shape, frozen=True):
+    """What is wrong: a code for programs, a sentence for people."""
+
+    code: str
+    message: str
+
+
+class ErrorAnswer(Shape, frozen=True):
+    """Every answer that is not a success."""
+
+    error: ErrorDetail
+
+
+class Health(Shape, frozen=True):
+    """`GET /healthz`: 200, or 503 with the reasons."""
+
+    status: str = ""
+    reasons: list[str] = []
+    notes: list[str] = []
+
+
+# -- the site
+
+
+class Device(Shape, frozen=True):
+    """A device of the site."""
+
+    name: str
+    kind: str = ""
+    state: State = ""
+    since: Time = None
+    last_error: str | None = None
+
+
+class LedgerView(Shape, frozen=True):
+    """Reports of an uplink: created = delivered + queued + set aside + dropped."""
+
+    created: int = 0
+    delivered: int = 0
+    queued: int = 0
+    set_aside: int = 0
+    dropped: int = 0
+    bytes: int = 0
+    oldest: Time = None
+
+
+class Uplink(Shape, frozen=True):
+    """An uplink of the site; what the store cannot tell is null."""
+
+    name: str
+    state: State = ""
+    since: Time = None
+    last_error: str | None = None
+    queued: int | None = None
+    set_aside: int | None = None
+    last_delivered: Time = None
+    ledger: LedgerView | None = None
+
+
+class SiteView(Shape, frozen=True):
+    """`GET /api/v1/site`."""
+
+    gantry_id: str
+    devices: list[Device]
+    uplinks: list[Uplink]
+    name: str = ""
+    version: str = ""
+    started_at: Time = None
+
+
+# -- points
+
+
+class Label(Shape, frozen=True):
+    """A name in both languages."""
+
+    en: str = ""
+    zh: str = ""
+
+
+class PointView(Shape, frozen=True):
+    """A point; value and time are those of its last good reading."""
+
+    point: str
+    value: Value = None
+    unit: str | None = None
+    quality: Annotated[str, _one_of(tuple(each.value for each in Quality))] = ""
+    at: Time = None
+    label: Label = Label()
+
+
+class Points(Shape, frozen=True):
+    """`GET /api/v1/points`."""
+
+    points: list[PointView]
+
+
+class History(Shape, frozen=True):
+    """`GET /api/v1/history`: at most 2,000 buckets of time, min, mean and max."""
+
+    point: str
+    samples: list[tuple[str, float, float, float]]
+    unit: str = ""
+    since: Time = None
+    until: Time = None
+    step: float = 0.0
+
+
+# -- alarms
+
+
+class AlarmView(Shape, frozen=True):
+    """An alarm; `clearedAt` is null while the alarm is active."""
+
+    alarm: str
+    source: str = ""
+    severity: Annotated[str, _one_of(SEVERITIES)] = ""
+    message: str = ""
+    message_zh: str = ""
+    raised_at: Time = None
+    cleared_at: Time = None
+
+
+class AlarmList(Shape, frozen=True):
+    """`GET /api/v1/alarms`, newest first."""
+
+    alarms: list[AlarmView]
+
+
+# -- commands
+
+
+class ArgumentInfo(Shape, frozen=True):
+    """An argument of a command; `choices`, if there are any, are the texts that are allowed."""
+
+    name: str
+    type: Annotated[str, _one_of(("string", "integer", "number", "boolean", "object", "array"))] = (
+        "string"
+    )
+    required: bool = True
+    secret: bool = False
+    choices: tuple[str, ...] = ()
+
+
+class CommandInfo(Shape, frozen=True):
+    """A command of a device; `danger` and `locked` are empty where there is none."""
+
+    command: str
+    en: str = ""
+    zh: str = ""
+    arguments: list[ArgumentInfo] = []
+    danger: str | None = None
+    danger_zh: str | None = None
+    locked: str | None = None
+    locked_zh: str | None = None
+
+
+class DeviceCommands(Shape, frozen=True):
+    """The commands of one device."""
+
+    target: str
+    commands: list[CommandInfo]
+
+
+class CommandList(Shape, frozen=True):
+    """`GET /api/v1/commands`."""
+
+    devices: list[DeviceCommands]
+
+
+class CommandBody(_Wish):
+    """`POST /api/v1/commands`. `confirm` is the yes to a dangerous command.
+
+    `id` makes a request that is sent twice one command. A command that was not sent within
+    `expires` seconds (default: 30) is refused.
+    """
+
+    target: Name
+    command: Name
+    args: dict[str, Any] = msgspec.field(default_factory=dict)
+    confirm: bool = False
+    id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")] | None = None
+    expires: float | UnsetType = UNSET
+
+    def __repr__(self) -> str:
+        """Leave the arguments out: one may be a password."""
+        return f"CommandBody(target={self.target!r}, command={self.command!r})"
+
+    def __post_init__(self) -> None:
+        """Refuse arguments that are nested too deep. Raises ValueError."""
+        if not _shallow(self.args, MAX_DEPTH):
+            raise ValueError(f"the arguments are nested deeper than {MAX_DEPTH} levels")
+
+
+class CommandAnswer(Shape, frozen=True):
+    """The outcome of a command; `value` is what the device answered."""
+
+    result: Annotated[str, _one_of(OUTCOMES)]
+    id: str = ""
+    detail: str | None = None
+    value: Any = None
+
+
+class AuditView(Shape, frozen=True):
+    """An entry of the audit; secret arguments are masked. `result` is empty until the end."""
+
+    id: str = ""
+    at: Time = None
+    who: str = ""
+    target: str = ""
+    command: str = ""
+    args: Annotated[Any, Meta(extra_json_schema={"type": "object"})] = None
+    result: str | None = None
+    detail: str | None = None
+
+
+class Audit(Shape, frozen=True):
+    """`GET /api/v1/audit`, newest first."""
+
+    entries: list[AuditView]
+
+
+# -- the outbox
+
+
+class ReportView(Shape, frozen=True):
+    """A stored report; its body is there when it was asked for."""
+
+    id: int
+    uplink: str = ""
+    kind: str = ""
+    subject: str | None = None
+    state: Annotated[str, _one_of(("queued", "set-aside"))] = ""
+    created_at: Time = None
+    urgent: bool = False
+    tries: int = 0
+    reason: str | None = None
+    bytes: int = 0
+    body: str | UnsetType = UNSET
+
+
+class Outbox(Shape, frozen=True):
+    """`GET /api/v1/outbox`, oldest first."""
+
+    reports: list[ReportView]
+
+
+class RetryBody(_Wish):
+    """`POST /api/v1/outbox/retry`: of one uplink or of all; all that were set aside, or some."""
+
+    uplink: Name | None = None
+    ids: Ids | None = None
+
+
+class Retried(Shape, frozen=True):
+    """How many reports were queued again."""
+
+    retried: int
+
+
+class DropBody(RetryBody, forbid_unknown_fields=True, rename="camel"):
+    """`POST /api/v1/outbox/drop`: the reports of `ids`, or all that were set aside.
+
+    `confirm` is the yes to a loss that nothing mends.
+    """
+
+    all_set_aside: bool = False
+    confirm: bool = False
+
+
+class Dropped(Shape, frozen=True):
+    """How many reports were given up."""
+
+    dropped: int
+
+
+class BackupBody(_Wish):
+    """`POST /api/v1/backup`: the store, or the history."""
+
+    history: bool = False
+
+
+# -- the stream
+
+
+class SnapshotBegin(Shape, frozen=True):
+    """The number of events that follow and describe the whole site: forget what was known."""
+
+    events: int
+
+
+class SnapshotEnd(Shape, frozen=True):
+    """The snapshot is complete; from here on events are changes."""
+
+
+EVENTS: dict[str, type[msgspec.Struct]] = {
+    "snapshot": SnapshotBegin,
+    "live": SnapshotEnd,
+    "device": Device,
+    "uplink": Uplink,
+    "point": PointView,
+    "alarm": AlarmView,
+}
+"""The events of `GET /api/v1/stream`, by name."""
+
+
+# -- operations
+
+Method = Literal["get", "post", "put", "patch", "delete"]
+
+
+class Parameter(msgspec.Struct, frozen=True):
+    """A query or path argument; `schema` is JSON Schema."""
+
+    name: str
+    schema: dict[str, Any]
+    required: bool = False
+    place: Literal["query", "path"] = "query"
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that can be asked over HTTP."""
+
+    id: str
+    method: Method
+    path: str
+    summary: str
+    answer: Any
+    """The type of a JSON answer, or the media type of another one."""
+    body: type[msgspec.Struct] | None = None
+    parameters: tuple[Parameter, ...] = ()
+    more: dict[int, tuple[str, Any]] = {}
+    """Further statuses, each with a description and the type of its answer."""
+
+
+_FLAG = {"type": "string", "enum": ["0", "1"]}
+_MOMENT = {
+    "type": "string",
+    "description": "RFC 3339 with offset, Unix seconds, or so long ago: 24h",
+}
+_LIMIT = Parameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT})
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        id="getHealth",
+        method="get",
+        path="/healthz",
+        summary="Whether the program itself is well",
+        answer=Health,
+        more={503: ("it is not", Health)},
+    ),
+    Operation(
+        id="getMetrics",
+        method="get",
+        path="/metrics",
+        summary="Metrics in the format of Prometheus",
+        answer="text/plain",
+    ),
+    Operation(
+        id="getSite",
+        method="get",
+        path="/api/v1/site",
+        summary="The site, its devices and its uplinks",
+        answer=SiteView,
+    ),
+    Operation(
+        id="listPoints",
+        method="get",
+        path="/api/v1/points",
+        summary="The points whose names begin with `prefix`",
+        answer=Points,
+        parameters=(Parameter("prefix", {"type": "string"}),),
+    ),
+    Operation(
+        id="getHistory",
+        method="get",
+        path="/api/v1/history",
+        summary="What a point was, in at most 2,000 buckets: [time, min, mean, max]",
+        answer=History,
+        parameters=(
+            Parameter("point", {"type": "string"}, required=True),
+            Parameter("since", _MOMENT),
+            Parameter("until", _MOMENT),
+            Parameter("step", {"type": "string", "description": "seconds, or a length like 15m"}),
+        ),
+    ),
+    Operation(
+        id="listAlarms",
+        method="get",
+        path="/api/v1/alarms",
+        summary="The alarms, newest first",
+        answer=AlarmList,
+        parameters=(Parameter("active", _FLAG), _LIMIT),
+    ),
+    Operation(
+        id="listCommands",
+        method="get",
+        path="/api/v1/commands",
+        summary="Which device can do what",
+        answer=CommandList,
+    ),
+    Operation(
+        id="runCommand",
+        method="post",
+        path="/api/v1/commands",
+        summary="Do a command; the answer comes when its outcome is known",
+        answer=CommandAnswer,
+        body=CommandBody,
+    ),
+    Operation(
+        id="readStream",
+        method="get",
+        path="/api/v1/stream",
+        summary="What changes, as server-sent events, until either side ends the stream",
+        answer="text/event-stream",
+    ),
+    Operation(
+        id="listAudit",
+        method="get",
+        path="/api/v1/audit",
+        summary="The newest entries of the audit",
+        answer=Audit,
+        parameters=(_LIMIT,),
+    ),
+    Operation(
+        id="listReports",
+        method="get",
+        path="/api/v1/outbox",
+        summary=f"What waits and what was refused; {DEFAULT_LIMIT} without a limit",
+        answer=Outbox,
+        parameters=(
+            Parameter("uplink", {"type": "string"}),
+            Parameter("state", {"type": "string", "enum": ["queued", "set-aside"]}),
+            Parameter("bodies", _FLAG),
+            _LIMIT,
+        ),
+    ),
+    Operation(
+        id="retryReports",
+        method="post",
+        path="/api/v1/outbox/retry",
+        summary="Queue again what was set aside",
+        answer=Retried,
+        body=RetryBody,
+    ),
+    Operation(
+        id="dropReports",
+        method="post",
+        path="/api/v1/outbox/drop",
+        summary="Give up what was set aside",
+        answer=Dropped,
+        body=DropBody,
+    ),
+    Operation(
+        id="backUp",
+        method="post",
+        path="/api/v1/backup",
+        summary="A copy of the store as of now, or of the history",
+        answer="application/vnd.sqlite3",
+        body=BackupBody,
+    ),
+)
+
+
+def _shallow(value: object, levels: int) -> bool:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list):
+        return True
+    return levels > 0 and all(_shallow(each, levels - 1) for each in value)
