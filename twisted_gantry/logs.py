@@ -1,4 +1,4 @@
-"""The log: what is shown of it, and how; a line that repeats is counted instead of repeated.
+"""The log: levels, lines for people or as JSON; a repeated line is counted, not repeated.
 
 twistd -n gantry …                                      lines for people
 twistd -n --logger twisted_gantry.logs.json_log gantry  one JSON object a line
@@ -28,57 +28,55 @@ from twisted.logger import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-# Seconds for which a line that was shown is counted when it comes again; lines remembered.
+# Seconds for which repeats of a shown line are counted; lines that are remembered.
 WINDOW = 600.0
 MOST_REMEMBERED = 1000
-# Characters of a message, and of a traceback.
+# The longest message and traceback that are shown whole, in characters.
 LONGEST_MESSAGE = 8_000
 LONGEST_TRACEBACK = 32_000
 
 Level = Literal["debug", "info", "warn", "error", "critical"]
 
-# What these libraries say at `info` is of no use on a site: each reconnection, each factory.
+# These libraries log each reconnection and each factory at `info`, which is of no use on a site.
 QUIET: Mapping[str, Level] = {
     "twisted.application._client_service": "warn",
     "twisted.internet.protocol": "warn",
     "twisted.web": "warn",
     "twisted.conch": "warn",
-    "twisted_gantry.manhole.ssh": "critical",  # conch, under the names of our subclasses
+    "twisted_gantry.manhole.ssh": "critical",  # conch logs under the names of our subclasses
 }
 
-# A number past this is shown as text; so are NaN and the infinities.
+# Larger numbers are shown as text; so are NaN and the infinities.
 _MOST = 1e18
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[log]`: from which level on each namespace is shown; `""` is all that is not named."""
+    """`[log]`: the lowest level that is shown, by namespace; `""` is every other namespace."""
 
     levels: dict[str, Level] = {}
 
 
 class Levels(LogLevelFilterPredicate):
-    """From which level on each namespace is shown; it may change while the log is written."""
+    """The lowest level that is shown, by namespace; it may change while the log is written."""
 
     def __init__(self) -> None:
         super().__init__()
         self.set({})
 
     def set(self, levels: Mapping[str, Level]) -> None:
-        """Replace all; a namespace stands for those below it, the longest one counts."""
+        """Replace all levels; a namespace includes those below it, and the longest match counts."""
         self.clearLogLevels()
         for namespace, level in {**QUIET, **levels}.items():
             self.setLogLevelForNamespace(namespace, LogLevel.levelWithName(level))
 
 
 LEVELS = Levels()
-"""Those of this process: twistd makes its observer before the configuration is known."""
+"""The levels of this process: twistd makes its observer before the configuration is known."""
 
 
 @dataclass
 class _Shown:
-    """A line that was shown, and how often it came again since."""
-
     event: LogEvent
     at: float
     again: int = 0
@@ -86,10 +84,10 @@ class _Shown:
 
 @implementer(ILogObserver)
 class Repeats:
-    """Passes an event on to `observer`, unless the same was passed within the last `window` s.
+    """Passes an event on to `observer`, unless an equal one was passed in the last `window` s.
 
-    What was kept back is told as `repeated N times`, when the window is over and anything at all
-    is logged. `seconds` is a clock that never goes back. It remembers `most` lines.
+    The first event after the window is preceded by a line `repeated N times`. `seconds` is a
+    monotonic clock. At most `most` lines are remembered.
     """
 
     def __init__(
@@ -104,7 +102,6 @@ class Repeats:
         self._shown: OrderedDict[tuple[object, ...], _Shown] = OrderedDict()
 
     def __call__(self, event: LogEvent) -> None:
-        """Pass on, or count."""
         now = self._seconds()
         while self._shown and now - next(iter(self._shown.values())).at >= self._window:
             self._forget_oldest()
@@ -133,7 +130,7 @@ class Repeats:
 
 
 def _identity(event: LogEvent) -> tuple[object, ...]:
-    """Return what two events have in common that are one line to a reader."""
+    """Return the key of an event: equal for two events that read as one line."""
     failure = failure_of(event)
     why = None if failure is None else (failure.type, failure.getErrorMessage())
     names = ("log_namespace", "log_level", "log_format")
@@ -141,13 +138,13 @@ def _identity(event: LogEvent) -> tuple[object, ...]:
 
 
 def failure_of(event: LogEvent) -> Failure | None:
-    """Return the failure of an event, be it of the old kind (`log.err`) or of the new."""
+    """Return the failure of an event, of the old kind (`log.err`) or of the new."""
     failure = event.get("log_failure", event.get("failure"))
     return failure if isinstance(failure, Failure) else None
 
 
 def time_of(event: LogEvent) -> float:
-    """Return when an event was, in Unix seconds."""
+    """Return the time of an event in Unix seconds, 0 if it has none."""
     at = event.get("log_time", event.get("time"))
     return float(at) if isinstance(at, int | float) else 0.0
 
@@ -155,8 +152,8 @@ def time_of(event: LogEvent) -> float:
 def json_line(event: LogEvent) -> str:
     """Return an event as one line of JSON: `{"time", "level", "namespace", "message", …}`.
 
-    `time` is RFC 3339, in UTC; `fields` has what the message was made of, `traceback` is there for
-    a failure. Nothing of an event can break the line.
+    `time` is RFC 3339, in UTC; `fields` holds the arguments of the message; a failure adds
+    `traceback`. No value can break the line.
     """
     failure = failure_of(event)
     content: dict[str, Any] = {
@@ -177,12 +174,12 @@ def json_line(event: LogEvent) -> str:
     return _writable(json.dumps(content, ensure_ascii=False)) + "\n"
 
 
-# What `twisted.python.log` adds to each event.
+# The keys that `twisted.python.log` adds to each event.
 _OLD_KEYS = {"message", "time", "system", "isError", "format", "failure", "why"}
 
 
 def human_line(event: LogEvent) -> str | None:
-    """Return an event as twistd shows it; nothing of it can steer a terminal."""
+    """Return an event as twistd shows it, its control characters spelled out."""
     text = formatEventAsClassicLogText(event)
     if text is None:
         return None
@@ -191,13 +188,13 @@ def human_line(event: LogEvent) -> str | None:
 
 
 def _plain(value: object) -> object:
-    """Return a value that JSON has, or its text."""
+    """Return a value as JSON can hold it, else its text."""
     known = value is None or isinstance(value, bool)
     if known or (isinstance(value, int | float) and -_MOST < value < _MOST):
         return value
     try:
         return _short(str(value), LONGEST_MESSAGE)
-    except Exception:  # whatever a library put into its event
+    except Exception:  # from the `__str__` of any type
         return f"<a {type(value).__name__}>"
 
 
@@ -206,7 +203,7 @@ def _short(text: str, longest: int) -> str:
 
 
 def _writable(text: str) -> str:
-    """Return a text without halves of letters, which no file takes."""
+    """Return a text without lone surrogates, which UTF-8 cannot encode."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -216,7 +213,7 @@ def observer(
     seconds: Callable[[], float] = time.monotonic,
     levels: Levels = LEVELS,
 ) -> ILogObserver:
-    """Return an observer that writes what `levels` let through to `file`, repeats counted."""
+    """Return an observer that writes the events that pass `levels` to `file`, repeats counted."""
     written = FileLogObserver(file, line)
     filtered: ILogObserver = FilteringLogObserver(Repeats(written, seconds), [levels])
     return filtered
@@ -228,16 +225,16 @@ def json_log() -> ILogObserver:
 
 
 def human_log() -> ILogObserver:
-    """Return the observer that `twistd -n gantry` has by itself: lines for people."""
+    """Return the default observer of `twistd -n gantry`: lines for people."""
     return observer(sys.stdout, human_line)
 
 
 def choose_log(options: Any) -> None:
-    """Let twistd take `human_log`, unless its own options say where the log is to go.
+    """Let twistd use `human_log`, unless its own options choose the log.
 
-    `options` are those of twistd, `options.parent` to a plugin, which calls it from its own
-    `postOptions`: twistd looks the name up after that. It is the same as if `--logger` had been
-    given; a log file, the syslog and a daemon's `twistd.log` stay twistd's own.
+    `options` are those of twistd, `options.parent` in a plugin, which calls this function in its
+    own `postOptions`, before twistd looks up `--logger`. A log file, the syslog and a daemon's
+    `twistd.log` stay as twistd makes them.
     """
     chosen = any(options.get(name) for name in ("logger", "logfile", "syslog"))
     if options.get("nodaemon") and not chosen:

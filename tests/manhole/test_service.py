@@ -1,4 +1,4 @@
-"""The manhole: who gets in, what a line does, and what the audit keeps of it."""
+"""The manhole: logins, running of lines, and the entries of the audit."""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -17,12 +17,12 @@ from twisted.internet.threads import deferToThread
 from zope.interface import implementer
 
 from tests.daemon.process import free_port, until
-from tests.support import Bench
+from tests.support import Bench, fired
 from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
 from twisted_gantry.core.interfaces import IDevice
 from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import AuditEntry
-from twisted_gantry.manhole.console import MAX_STATEMENT, Console, Way
+from twisted_gantry.manhole.console import MAX_STATEMENT, Console, Context
 from twisted_gantry.manhole.lines import masked
 from twisted_gantry.manhole.service import CannotOpen, ManholeSettings, manhole_service
 from twisted_gantry.net.service import NamedService
@@ -30,7 +30,7 @@ from twisted_gantry.net.service import NamedService
 
 @implementer(IDevice)
 class Card(NamedService):
-    """A device that does what it is told when the test says so."""
+    """A device that notes its commands, and answers with `answer` if a test sets it."""
 
     kind, rules = "ups-card", ()
 
@@ -46,28 +46,28 @@ class Card(NamedService):
         self.answer: Deferred[CommandResult] | None = None
 
     def execute(self, command: str, args: Any) -> Deferred[CommandResult]:
-        """Note it, and answer."""
         self.told.append((command, dict(args)))
         return succeed(CommandResult(Outcome.DONE)) if self.answer is None else self.answer
 
 
 class Screen:
-    """Where a console of a test shows."""
-
     def __init__(self) -> None:
         self.text, self.prompts, self.left = "", list[bool](), False
 
     def say(self, text: str) -> None:
-        """Show."""
         self.text += text
 
     def prompt(self, *, more: bool) -> None:
-        """Ask."""
         self.prompts.append(more)
 
     def leave(self) -> None:
-        """Leave."""
         self.left = True
+
+
+def audit_of(bench: Bench) -> list[AuditEntry]:
+    """Return the audit, oldest first."""
+    [entries] = fired(bench.store.audit(100))
+    return list(reversed(entries))
 
 
 class Rig:
@@ -78,32 +78,28 @@ class Rig:
         self.card = Card("ups1", self.bench.clock.now)
         self.bench.add(self.card)
         self.screen = Screen()
-        way = Way(self.bench.site, self.bench.clock, self.bench.clock.now)
-        self.console = Console(way, "manhole 192.0.2.7 alice", self.screen)
+        context = Context(self.bench.site, self.bench.clock, self.bench.clock.now)
+        self.console = Console(context, "manhole 192.0.2.7 alice", self.screen)
         self.screen.text = ""
 
     def enter(self, *lines: str) -> str:
-        """Enter lines; returns what was shown for them."""
+        """Enter lines; returns the text that they showed."""
         before = len(self.screen.text)
         for line in lines:
             self.console.enter(line)
         return self.screen.text[before:]
 
     def audit(self) -> list[AuditEntry]:
-        """Return the audit, oldest first."""
-        results: list[Any] = []
-        self.bench.store.audit(100).addBoth(results.append)
-        return list(reversed(results[0]))
+        return audit_of(self.bench)
 
 
 @pytest.fixture
 def rig() -> Rig:
-    """A console on a site."""
     return Rig()
 
 
 def test_values_are_shown(rig: Rig) -> None:
-    """An expression shows its value, a statement nothing, and names last."""
+    """An expression shows its value, a statement nothing; names stay until the session ends."""
     assert rig.enter("site.gantry_id") == "'G000211001002110010'\n"
     assert rig.enter("x = 20") == ""
     assert rig.enter("x + 1; x + 2") == "22\n"
@@ -124,7 +120,7 @@ def test_statements_of_several_lines(rig: Rig) -> None:
 
 
 def test_await_at_the_top(rig: Rig) -> None:
-    """A line may await; the next one waits for it, and sees what it got."""
+    """A line may await; the next line runs after it, and sees its result."""
     rig.card.answer = Deferred()
     shown = rig.enter('r = await command("ups1", "BZOFF")', "r.result.value")
     assert shown == ""
@@ -135,9 +131,9 @@ def test_await_at_the_top(rig: Rig) -> None:
 
 
 def test_a_deferred_is_shown_when_it_fires(rig: Rig) -> None:
-    """What is not awaited says so, and shows its result, or its error, when there is one."""
+    """A Deferred that is not awaited shows its result or error when it fires."""
     rig.card.answer = Deferred()
-    assert rig.enter('command("ups1", "BZOFF")') == "<Deferred 1: it is shown when it fires>\n"
+    assert rig.enter('command("ups1", "BZOFF")') == "<Deferred 1: shown when it fires>\n"
     assert rig.screen.prompts[-1] is False
     rig.card.answer.callback(CommandResult(Outcome.FAILED, "no"))
     assert "Deferred 1: CommandResult(result=<Outcome.FAILED" in rig.screen.text
@@ -150,13 +146,13 @@ def test_a_deferred_is_shown_when_it_fires(rig: Rig) -> None:
 
 
 def test_a_coroutine_is_awaited(rig: Rig) -> None:
-    """A coroutine that a line returns runs, too."""
+    """A coroutine that a line returns is run."""
     assert rig.enter("async def f():", "    return 7", "") == ""
     assert rig.enter("f()") == "Deferred 1: 7\n"
 
 
 def test_the_audit_has_each_line(rig: Rig) -> None:
-    """Each line is in the audit with who entered it, and how it ended."""
+    """Each line is in the audit with its operator and its result."""
     rig.enter("1", "1/0", "this is no python", "")
     seen = [(e.who, e.target, e.command, e.args["line"], e.result, e.detail) for e in rig.audit()]
     who = ("manhole 192.0.2.7 alice", "gantry", "manhole")
@@ -166,30 +162,30 @@ def test_the_audit_has_each_line(rig: Rig) -> None:
         (*who, "this is no python", "failed", "SyntaxError"),
     ]
     assert "ZeroDivisionError: division by zero" in rig.screen.text
-    assert "manhole_console.py" not in rig.screen.text
+    assert "console.py" not in rig.screen.text
 
 
 def test_a_line_is_in_the_audit_before_it_runs(rig: Rig) -> None:
-    """What a line does comes after its own entry, and without the entry it is not done."""
+    """A line runs after its audit entry is kept, and does not run without the entry."""
     rig.enter('await command("ups1", "BZOFF")')
     assert [e.command for e in rig.audit()] == ["manhole", "BZOFF"]
     broken: Deferred[None] = fail(OSError("disk full: s3cret"))
     vars(rig.bench.store)["begin_command"] = lambda _: broken
-    assert rig.enter("x = 1") == "not run, for the audit cannot be kept: OSError\n"
+    assert rig.enter("x = 1") == "not run, because the audit failed: OSError\n"
     assert "x" not in rig.console.namespace
 
 
 def test_a_disk_that_hangs_does_not_hang_the_manhole(rig: Rig) -> None:
-    """When the audit does not answer, the line is given up."""
+    """A line is given up if the audit does not answer in time."""
     vars(rig.bench.store)["begin_command"] = lambda _: Deferred()
     assert rig.enter("1") == ""
     rig.bench.clock.run(10)
-    assert rig.screen.text == "not run, for the audit cannot be kept: TimeoutError\n"
+    assert rig.screen.text == "not run, because the audit failed: TimeoutError\n"
     assert rig.screen.prompts == [False, False]
 
 
 def test_interrupt(rig: Rig) -> None:
-    """Ctrl-C gives up what runs, what waits behind it, and half a statement."""
+    """Ctrl-C cancels the running statement, the waiting lines, and an incomplete statement."""
     rig.card.answer = Deferred()
     rig.enter('await command("ups1", "BZOFF")', "1")
     rig.console.interrupt()
@@ -203,7 +199,7 @@ def test_interrupt(rig: Rig) -> None:
 
 
 def test_leaving(rig: Rig) -> None:
-    """exit() leaves, and the daemon goes on; so does the end of what was entered."""
+    """exit(), sys.exit() and the end of input end the session; the daemon goes on."""
     rig.enter("exit()", "1")
     assert rig.screen.left
     assert rig.screen.text == ""
@@ -221,7 +217,7 @@ def test_leaving(rig: Rig) -> None:
 
 
 def test_nobody_is_there(rig: Rig) -> None:
-    """When the connection has gone nothing is shown, and what ran is given up."""
+    """After the loss of the connection nothing is shown; the running statement is cancelled."""
     rig.card.answer = Deferred()
     rig.enter('await command("ups1", "BZOFF")')
     rig.console.closed()
@@ -232,13 +228,13 @@ def test_nobody_is_there(rig: Rig) -> None:
 
 
 def test_what_would_stop_the_daemon(rig: Rig) -> None:
-    """What waits for a keyboard is refused; the standard output is left alone."""
+    """Functions that read the keyboard of the daemon are refused."""
     assert "would stop the daemon" in rig.enter("input()")
     assert "would stop the daemon" in rig.enter("breakpoint()")
 
 
 def test_bounds(rig: Rig) -> None:
-    """A statement and what it shows are bounded, and no value can steer the terminal."""
+    """Statements and output are bounded, and no value can control the terminal."""
     assert "was not run" in rig.enter("x = '" + "y" * MAX_STATEMENT + "'")
     assert rig.audit() == []
     shown = rig.enter("'y' * 10**6")
@@ -246,7 +242,7 @@ def test_bounds(rig: Rig) -> None:
     assert "characters more" in shown
     assert rig.enter(r'print("\x1b[2J\x9b\ud800")') == "\\x1b[2J\\x9b\\ud800\n"
     assert rig.enter("class A:", "    __repr__ = None", "") == ""
-    assert rig.enter("A()") == "<a A whose repr fails: TypeError>\n"
+    assert rig.enter("A()") == "<a A, its repr fails: TypeError>\n"
 
 
 HIDDEN = [
@@ -275,7 +271,7 @@ HIDDEN = [
 
 @pytest.mark.parametrize(("line", "kept"), HIDDEN)
 def test_secrets_are_not_kept(rig: Rig, line: str, kept: str | None) -> None:
-    """What looks like a secret is *** in the audit, and the rest of the line is as it was."""
+    """What looks like a secret is *** in the audit; the rest of the line stays."""
 
     def arguments(command: str) -> Any:
         kind = rig.card.commands.get(command)
@@ -290,7 +286,7 @@ def test_secrets_are_not_kept(rig: Rig, line: str, kept: str | None) -> None:
 
 @given(st.text(), st.sampled_from(["password", "x.token", 'y["api_key"]', "a = auth"]))
 def test_no_secret_slips_through(secret: str, name: str) -> None:
-    """Whatever characters a secret has, nothing of it is kept, and the text after it is."""
+    """No character of any secret is kept; the text after the secret is."""
     for quoted in (repr(secret), f"f{repr(secret).replace('{', '').replace('}', '')}"):
         shown = masked(f"1;\t{name} = {quoted}  # 门架\nnext", lambda _: None)
         assert shown == f"1;\t{name} = '***'  # 门架\nnext"
@@ -298,7 +294,7 @@ def test_no_secret_slips_through(secret: str, name: str) -> None:
 
 @given(st.text())
 def test_any_text_can_be_masked(text: str) -> None:
-    """No line makes the audit fail."""
+    """The masking fails on no text."""
     masked(text, lambda _: None)
 
 
@@ -306,24 +302,40 @@ def test_any_text_can_be_masked(text: str) -> None:
 
 
 class Door:
-    """A manhole on the real reactor, and the folder of the one who knocks."""
+    """A manhole on the real reactor, and the folder of its operators."""
 
     def __init__(self, folder: Path, reactor: Any) -> None:
         self.folder, self.reactor = folder, reactor
+        self.keys = folder / "data" / "manhole_authorized_keys"
         self.bench = Bench()
         self.bench.add(Card("ups1", self.bench.clock.now))
         self.service: Any = None
 
-    def open(self, **settings: str) -> None:
-        """Open it."""
-        self.service = manhole_service(
+    def make(self, **settings: str) -> Any:
+        """Return the service, not started."""
+        return manhole_service(
             ManholeSettings(**settings),
             self.bench.site,
             self.folder / "data",
             self.reactor,
             self.bench.clock.now,
         )
+
+    def open(self, **settings: str) -> None:
+        self.service = self.make(**settings)
         self.service.startService()
+
+    def open_ssh(self, *keys: Path) -> int:
+        """Open for these keys, and return the port."""
+        self.allow(*keys)
+        port = free_port()
+        self.open(listen=f"tcp:{port}:interface=127.0.0.1")
+        return port
+
+    def allow(self, *keys: Path) -> None:
+        """Write the file of authorized keys, with a comment and an empty line."""
+        lines = [key.with_suffix(".pub").read_text() for key in keys]
+        self.keys.write_text("# who may\n\n" + "".join(lines), encoding="utf-8")
 
     def key(self, name: str, comment: str = "alice@desk") -> Path:
         """Make a pair of keys."""
@@ -333,7 +345,7 @@ class Door:
         return path
 
     async def ssh(self, port: int, key: Path, lines: str, *more: str, user: str = "gantry") -> Any:
-        """Log in with the client of OpenSSH, and enter lines."""
+        """Log in with the OpenSSH client, and enter lines."""
         options = {
             "BatchMode": "yes",
             "IdentitiesOnly": "yes",
@@ -350,15 +362,11 @@ class Door:
         )
 
     def audit(self) -> list[AuditEntry]:
-        """Return the audit, oldest first."""
-        results: list[Any] = []
-        self.bench.store.audit(100).addBoth(results.append)
-        return list(reversed(results[0]))
+        return audit_of(self.bench)
 
 
 @pytest.fixture
 def door(tmp_path: Path) -> Iterator[Door]:
-    """A door that is shut again."""
     from twisted.internet import reactor
 
     (tmp_path / "data").mkdir()
@@ -370,12 +378,9 @@ def door(tmp_path: Path) -> Iterator[Door]:
 
 
 async def test_ssh(door: Door) -> None:
-    """OpenSSH gets in with an authorized key, and with no other, and with no password."""
+    """OpenSSH logs in with an authorized key, and not with another key or a password."""
     alice, mallory = door.key("alice"), door.key("mallory", "alice@desk")
-    allowed = door.folder / "data" / "manhole_authorized_keys"
-    allowed.write_text(f"# who may\n\n{alice.with_suffix('.pub').read_text()}", encoding="utf-8")
-    port = free_port()
-    door.open(listen=f"tcp:{port}:interface=127.0.0.1")
+    port = door.open_ssh(alice)
     lines = 'site.gantry_id\n(await command("ups1", "BZOFF")).result.value\n"门" + "架"\nexit()\n'
     for pty in ("-T", "-tt"):
         entered = await door.ssh(port, alice, lines, pty)
@@ -395,14 +400,14 @@ async def test_ssh(door: Door) -> None:
         assert refused.returncode == 255
         assert "Permission denied (publickey)" in refused.stderr
     assert len(door.audit()) == count
-    # Whom the file does not name any more is out at once.
-    allowed.write_text(mallory.with_suffix(".pub").read_text(), encoding="utf-8")
+    # A key that was removed from the file is refused at once.
+    door.allow(mallory)
     assert (await door.ssh(port, alice, "1\n")).returncode == 255
     assert (await door.ssh(port, mallory, "exit()\n", "-T")).returncode == 0
 
 
 async def test_ssh_does_nothing_else(door: Door) -> None:
-    """Neither commands, nor file transfer, nor forwarding of ports."""
+    """Commands, file transfer and port forwarding are refused; `authorized_keys` may be moved."""
     alice = door.key("alice")
     keys = door.folder / "keys"
     keys.write_text(alice.with_suffix(".pub").read_text(), encoding="utf-8")
@@ -418,12 +423,9 @@ async def test_ssh_does_nothing_else(door: Door) -> None:
 
 
 async def test_noise_at_the_ssh_port(door: Door) -> None:
-    """Nonsense, and too many connections, cost nobody else anything; nothing is logged as ours."""
+    """Odd bytes and too many connections do not keep an operator out, nor log a failure."""
     alice = door.key("alice")
-    keys = door.folder / "keys"
-    keys.write_text(alice.with_suffix(".pub").read_text(), encoding="utf-8")
-    port = free_port()
-    door.open(listen=f"tcp:{port}:interface=127.0.0.1", authorized_keys=str(keys))
+    port = door.open_ssh(alice)
     from twisted.internet.endpoints import TCP4ClientEndpoint
 
     endpoint = TCP4ClientEndpoint(door.reactor, "127.0.0.1", port)
@@ -437,34 +439,23 @@ async def test_noise_at_the_ssh_port(door: Door) -> None:
 
 
 def test_the_host_key(door: Door) -> None:
-    """It is made once, for the owner alone, and one that others can read is not used."""
-    keys = door.folder / "data" / "manhole_authorized_keys"
-    keys.write_text(door.key("alice").with_suffix(".pub").read_text(), encoding="utf-8")
-    port = free_port()
-
-    def make() -> None:
-        manhole_service(
-            ManholeSettings(listen=f"tcp:{port}"),
-            door.bench.site,
-            door.folder / "data",
-            door.reactor,
-            door.bench.clock.now,
-        )
-
-    make()
+    """The host key is made once, for the owner alone; one that others can read is not used."""
+    door.allow(door.key("alice"))
+    listen = f"tcp:{free_port()}"
+    door.make(listen=listen)
     host = door.folder / "data" / "manhole_host_key"
     text = host.read_bytes()
     assert host.stat().st_mode & 0o777 == 0o600
     assert b"OPENSSH PRIVATE KEY" in text
-    make()
+    door.make(listen=listen)
     assert host.read_bytes() == text
     host.chmod(0o640)
     with pytest.raises(CannotOpen, match="chmod 600"):
-        make()
+        door.make(listen=listen)
     host.chmod(0o600)
     host.write_text("spoiled", encoding="utf-8")
     with pytest.raises(CannotOpen, match="no host key"):
-        make()
+        door.make(listen=listen)
 
 
 @pytest.mark.parametrize(
@@ -478,18 +469,15 @@ def test_the_host_key(door: Door) -> None:
     ],
 )
 def test_without_keys_it_does_not_open(door: Door, content: str | None, reason: str) -> None:
-    """A manhole that nobody could enter, or whose key has conditions, says so at the start."""
-    keys = door.folder / "data" / "manhole_authorized_keys"
+    """Without a usable key (options make a key unusable) the manhole does not start."""
     if content is not None:
-        keys.write_text(content, encoding="utf-8")
+        door.keys.write_text(content, encoding="utf-8")
     with pytest.raises(CannotOpen, match=reason):
         door.open(listen="tcp:0:interface=127.0.0.1")
     assert not (door.folder / "data" / "manhole_host_key").exists()
 
 
 class Peer(Protocol):
-    """Collects what comes."""
-
     def __init__(self) -> None:
         self.text, self.lost = "", False
 
@@ -501,7 +489,7 @@ class Peer(Protocol):
 
 
 async def test_a_unix_socket(door: Door) -> None:
-    """The socket is the owner's alone, takes lines, and names who entered them."""
+    """The socket is for its owner alone, takes lines, and the audit names the user."""
     path = door.folder / "run" / "manhole.sock"
     door.open(listen=f"unix:{path}")
     assert path.parent.stat().st_mode & 0o777 == 0o700
@@ -510,7 +498,7 @@ async def test_a_unix_socket(door: Door) -> None:
     peer = await connectProtocol(endpoint, Peer())
     peer.transport.write(b'site.gantry_id\r\nfor n in "ab":\n  print(n)\n\n')
     await until(door.reactor, "b", lambda: "b\n>>> " in peer.text)
-    assert peer.text.startswith("twisted_gantry manhole; help() tells what there is\n>>> ")
+    assert peer.text.startswith("twisted_gantry manhole; help() shows what you can use\n>>> ")
     assert "'G000211001002110010'\n>>> ... ... a\nb\n" in peer.text
     import getpass
 
@@ -527,7 +515,7 @@ async def test_a_unix_socket(door: Door) -> None:
 
 
 async def test_a_session_ends_with_the_service(door: Door) -> None:
-    """When the manhole is shut, whoever is in is shown out."""
+    """The stop of the service ends the open sessions."""
     path = door.folder / "run" / "manhole.sock"
     door.open(listen=f"unix:{path}")
     peer = await connectProtocol(UNIXClientEndpoint(door.reactor, str(path)), Peer())
@@ -539,7 +527,7 @@ async def test_a_session_ends_with_the_service(door: Door) -> None:
 
 
 def test_a_folder_that_others_can_enter_is_refused(door: Door) -> None:
-    """The socket is not put where others could reach it before its mode is set."""
+    """A folder is refused where others could reach the socket before its mode is set."""
     open_folder = door.folder / "open"
     open_folder.mkdir()
     open_folder.chmod(0o755)
@@ -552,7 +540,7 @@ def test_a_folder_that_others_can_enter_is_refused(door: Door) -> None:
     ["", "unix:", "unix:relative", "unix:/run/x:mode=666", "nonsense", "tcp:", "tcp:x"],
 )
 def test_wrong_endpoints(door: Door, listen: str) -> None:
-    """What is no endpoint, or would open a socket to others, is told."""
+    """A malformed endpoint, and a socket mode of its own, are refused."""
     settings = ManholeSettings(listen=listen)
     assert (settings.wrong_listen() == "") is (listen == "")
     with pytest.raises(CannotOpen):

@@ -1,6 +1,6 @@
-"""What the manhole does with a line: keeps it in the audit, runs it as Python, shows the result.
+"""The console: a line is kept in the audit, run as Python, and its result shown.
 
-It knows no transport; `manhole.py` and `manhole_ssh.py` bring the lines and the terminals.
+It knows no transport; `service.py` and `ssh.py` bring the lines and the terminals.
 """
 
 import ast
@@ -29,33 +29,33 @@ from twisted_gantry.manhole.lines import masked
 
 _log = Logger(namespace="twisted_gantry.manhole")
 
-# Lines that wait while one runs; characters of one statement, all of which the audit keeps;
-# characters that one value may show.
+# Lines that may wait while one runs; characters of one statement, which the audit keeps whole;
+# characters of one value that are shown.
 MAX_WAITING = 500
 MAX_STATEMENT = 4000
 MAX_SHOWN = 65_536
-# Seconds for the audit to keep a line; a statement that it does not keep is not run.
+# Seconds for the audit to keep a line; a statement that is not kept is not run.
 AUDIT_PATIENCE = 10.0
 
 _FILE = "<manhole>"
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 _HELP = """\
-You are inside the running gantry: a slow line stops everything, an await does not.
-  site                  all that is known: points, alarms, door, store, devices, uplinks
+This is the running gantry: a slow line stops the whole daemon, an await does not.
+  site                  the whole state: points, alarms, door, store, devices, uplinks
   devices["ups1"]       a device: .status .commands .kind; uplinks["etc"] an uplink
   store                 the outbox, settings and audit: await store.ledger("etc")
   command("ups1", "BZOFF", confirm=False, …)
-                        a command through the same door as all others
+                        a command, checked and audited as any other
   _                     the last result; print(…) writes here; exit() or Ctrl-D leaves
-Awaiting works at the top: await command("ups1", "query", cmd="QAD"). A Deferred that is not
-awaited shows its result when it fires. Every line is kept in the audit, secrets as ***.
+A line may await: await command("ups1", "query", cmd="QAD"). A Deferred that is not awaited shows
+its result when it fires. Every line is kept in the audit, secrets as ***.
 """
 
 
 @dataclass(frozen=True)
-class Way:
-    """What a session of the manhole is given. `now` returns Unix seconds."""
+class Context:
+    """What every session of the manhole works with. `now` returns Unix seconds."""
 
     site: Site
     clock: IReactorTime
@@ -63,20 +63,20 @@ class Way:
 
 
 class Screen(Protocol):
-    """Where a console shows what there is to see."""
+    """The terminal of one session."""
 
     def say(self, text: str) -> None:
-        """Show a text of whole lines; it holds no control characters."""
+        """Show whole lines of text, which hold no control characters."""
 
     def prompt(self, *, more: bool) -> None:
-        """Ask for a line, or for `more` of a statement that is not complete."""
+        """Ask for a line, or for `more` of an incomplete statement."""
 
     def leave(self) -> None:
         """End the session."""
 
 
 def printable(text: str) -> str:
-    """Return a text with no control character that a terminal would obey, and not too long."""
+    """Return a text of at most `MAX_SHOWN` characters, its control characters spelled out."""
     if len(text) > MAX_SHOWN:
         text = f"{text[:MAX_SHOWN]}… {len(text) - MAX_SHOWN} characters more"
     text = _UNPRINTABLE.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
@@ -84,7 +84,7 @@ def printable(text: str) -> str:
 
 
 class _Help:
-    """Tells what there is, called or only named; that of Python would wait for a keyboard."""
+    """Shows the help, called or named; Python's own `help` would wait for a keyboard."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -97,52 +97,51 @@ class _Help:
 
 
 class Console:
-    """One session of `who`, as the audit names him. Statements run one after the other."""
+    """One session of `who`, the name in the audit. Statements run one after the other."""
 
-    def __init__(self, way: Way, who: str, screen: Screen) -> None:
-        self._site, self._clock, self._now = way.site, way.clock, way.now
+    def __init__(self, context: Context, who: str, screen: Screen) -> None:
+        self._site, self._clock, self._now = context.site, context.clock, context.now
         self._who, self._screen = who, screen
         self._lines: deque[str] = deque()
-        self._begun: list[str] = []  # lines of a statement that is not complete
+        self._begun: list[str] = []  # lines of an incomplete statement
         self._running: Deferred[None] | None = None
         self._working = self._ending = self._closed = False
         self._numbers = count(1)
         self._compile = codeop.CommandCompiler()
         self._compile.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         self.namespace = self._namespace()
-        _log.info("{who} came in", who=who)
-        screen.say("twisted_gantry manhole; help() tells what there is\n")
+        _log.info("{who} logged in", who=who)
+        screen.say("twisted_gantry manhole; help() shows what you can use\n")
         screen.prompt(more=False)
 
     def enter(self, line: str) -> None:
-        """Take a line; it waits for those before it."""
+        """Take a line; it runs after the lines before it."""
         if self._closed or self._ending:
             return
         if len(self._lines) >= MAX_WAITING:
-            self._say(f"more than {MAX_WAITING} lines wait; this one is forgotten")
+            self._say(f"more than {MAX_WAITING} lines wait; this one was dropped")
             return
         self._lines.append(line.replace("\r", " "))
         self._work()
 
     def interrupt(self) -> None:
-        """Give up what runs, what waits, and a statement that is not complete."""
+        """Cancel the running statement; drop waiting lines and an incomplete statement."""
         self._lines.clear()
         self._begun.clear()
-        running = self._running
-        if running is not None:
-            running.cancel()
+        if self._running is not None:
+            self._running.cancel()
         else:
             self._say("interrupted")
             self._screen.prompt(more=False)
 
     def end(self) -> None:
-        """Leave when all that was entered has been done: there will be no more."""
+        """Leave after the lines entered so far have run; no more will come."""
         self._ending = True
         if not self._working:
             self._leave()
 
     def closed(self) -> None:
-        """Note that nobody is there any more; what runs is given up."""
+        """Handle the loss of the connection: the running statement is cancelled."""
         if self._closed:
             return
         self._closed = True
@@ -151,7 +150,7 @@ class Console:
             self._running.cancel()
         _log.info("{who} left", who=self._who)
 
-    # -- one line after the other
+    # -- running lines
 
     def _work(self) -> None:
         if not self._working:
@@ -171,7 +170,7 @@ class Console:
             self._leave()
 
     async def _take(self, line: str) -> bool:
-        """Take a line; True if the statement needs more of them."""
+        """Take a line; return True if the statement needs more lines."""
         self._begun.append(line)
         source = "\n".join(self._begun)
         if len(source) > MAX_STATEMENT:
@@ -182,7 +181,7 @@ class Console:
             if self._compile(source, _FILE, "single") is None:
                 return True
         except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError):
-            pass  # it is kept, and then told
+            pass  # the audit keeps the statement, running it shows the error
         self._begun.clear()
         if source.strip():
             self._running = ensureDeferred(self._statement(source))
@@ -193,7 +192,7 @@ class Console:
         return False
 
     async def _statement(self, source: str) -> None:
-        """Keep a statement in the audit, run it, keep how it ended."""
+        """Keep a statement in the audit, run it, and keep its result."""
         store = self._site.store
         entry = AuditEntry(
             self._site.door.new_id(),
@@ -207,7 +206,7 @@ class Console:
             kept: Deferred[Any] = store.begin_command(entry)
             await kept.addTimeout(AUDIT_PATIENCE, self._clock)
         except Exception as error:
-            self._say(f"not run, for the audit cannot be kept: {type(error).__name__}")
+            self._say(f"not run, because the audit failed: {type(error).__name__}")
             return
         result, detail = Outcome.DONE, ""
         try:
@@ -241,7 +240,7 @@ class Console:
         result = eval(code, self.namespace)  # noqa: S307 - this is what a manhole is for
         return await result if code.co_flags & inspect.CO_COROUTINE else result
 
-    # -- what is shown
+    # -- output
 
     def _say(self, text: str) -> None:
         if not self._closed:
@@ -276,7 +275,7 @@ class Console:
 
         deferred.addCallbacks(good, bad)
         if not fired:
-            self._say(f"<{name}: it is shown when it fires>")
+            self._say(f"<{name}: shown when it fires>")
 
     def _leave(self) -> None:
         if not self._closed:
@@ -286,15 +285,12 @@ class Console:
 
     def _namespace(self) -> dict[str, Any]:
         def leave() -> NoReturn:
-            """Leave the manhole."""
             raise SystemExit
 
         def would_block(*_: object) -> NoReturn:
-            """Refuse what would wait for the keyboard of the daemon."""
             raise RuntimeError("this would stop the daemon")
 
-        def tell(*values: object, sep: str = " ", end: str = "") -> None:
-            """Write here, not to the log of the daemon."""
+        def show(*values: object, sep: str = " ", end: str = "") -> None:
             self._say(sep.join(map(str, values)) + end)
 
         site = self._site
@@ -306,7 +302,7 @@ class Console:
             "store": site.store,
             "command": self._command,
             "help": _Help(self._say),
-            "print": tell,
+            "print": show,
             "exit": leave,
             "quit": leave,
             "input": would_block,
@@ -317,36 +313,31 @@ class Console:
     def _command(
         self, target: str, command: str, /, *, confirm: bool = False, **args: Any
     ) -> Deferred[CommandResult]:
-        """Do a command of a device; the Deferred fires with how it ended."""
+        """Run a command of a device; the Deferred fires with its result."""
         door = self._site.door
         return door.run(Request(target, command, args, self._who, door.new_id(), confirmed=confirm))
 
     def _arguments(self, command: str) -> Mapping[str, Argument] | None:
-        """Return the arguments of a command; one that any device keeps secret is secret."""
-        kinds = [
-            device.commands[command]
-            for device in self._site.devices.values()
-            if command in device.commands
-        ]
-        if not kinds:
-            return None
-        merged: dict[str, Argument] = {}
-        for kind in kinds:
-            for name, argument in kind.arguments.items():
-                if name not in merged or argument.secret:
-                    merged[name] = argument
+        """Return the arguments of a command; secret if any device keeps them secret."""
+        merged: dict[str, Argument] | None = None
+        for device in self._site.devices.values():
+            if command in device.commands:
+                merged = merged or {}
+                for name, argument in device.commands[command].arguments.items():
+                    if name not in merged or argument.secret:
+                        merged[name] = argument
         return merged
 
 
 def _shown(value: object) -> str:
     try:
         return pformat(value, width=100, sort_dicts=False)
-    except Exception as error:  # a `__repr__` of whatever it is
-        return f"<a {type(value).__name__} whose repr fails: {type(error).__name__}>"
+    except Exception as error:  # from the `__repr__` of any type
+        return f"<a {type(value).__name__}, its repr fails: {type(error).__name__}>"
 
 
 def _told(error: BaseException) -> str:
-    """Return an error with the traceback from the line that was entered on."""
+    """Return an error with its traceback below the entered line."""
     place = error.__traceback__
     while place is not None and place.tb_frame.f_code.co_filename != _FILE:
         place = place.tb_next

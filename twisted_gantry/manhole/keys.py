@@ -1,4 +1,4 @@
-"""The keys of the manhole: that of the host, and those with which one may enter."""
+"""The keys of the manhole: the host key, and the authorized keys of operators."""
 
 import os
 import re
@@ -22,16 +22,16 @@ from twisted_gantry.manhole.service import CannotOpen
 _log = Logger(namespace="twisted_gantry.manhole")
 
 USER = b"gantry"
-"""Whom to log in as. Who it is, the comment of the key says."""
+"""The login name of every operator; the comment of the key tells them apart."""
 
-# What a file of keys may have, in bytes.
+# The part of a file of keys that is read, in bytes.
 MAX_KEYS_SIZE = 65_536
 
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9._@-]+")
 
 
 def host_key(path: Path) -> Key:
-    """Return the key in `path`; make one, ed25519 and mode 600, if there is none.
+    """Return the key in `path`; a missing one is made, ed25519 and mode 600.
 
     Raises CannotOpen.
     """
@@ -50,7 +50,7 @@ def host_key(path: Path) -> Key:
 
 
 def _make_host_key(path: Path) -> None:
-    # Elliptic keys are made in a fraction of a millisecond: this need not leave the reactor.
+    # An elliptic key takes under a millisecond, so it may be made in the reactor's thread.
     if path.exists():
         return
     text = Ed25519PrivateKey.generate().private_bytes(
@@ -75,10 +75,10 @@ def _fingerprint(key: Key) -> str:
 
 @implementer(IAuthorizedKeysDB)
 class AuthorizedKeys:
-    """A file in the format of OpenSSH, read at each login: who is struck out is out at once.
+    """A file in the format of OpenSSH, read at each login: a removed key is refused at once.
 
-    Lines with options (`from="…" ssh-ed25519 …`) are not used, for nothing here would obey them.
-    Raises CannotOpen when there is no key at the start.
+    Lines with options (`from="…" ssh-ed25519 …`) are skipped: the manhole does not implement them.
+    Raises CannotOpen if the file holds no key at the start.
     """
 
     def __init__(self, path: Path) -> None:
@@ -87,23 +87,23 @@ class AuthorizedKeys:
             entries, unused = self._read()
         except OSError as error:
             raise CannotOpen(
-                f"the manhole needs the public keys of those who may enter, a line each, in {path}:"
+                f"the manhole needs the public keys of its operators, a line each, in {path}:"
                 f" {error.strerror}"
             ) from None
         for number in unused:
             _log.warn("line {number} of {path} is not used", number=number, path=str(path))
         if not entries:
-            raise CannotOpen(f"the manhole has no key in {path} that could be used")
+            raise CannotOpen(f"the manhole has no key in {path} that can be used")
 
     def names(self) -> list[tuple[Key, str]]:
-        """Return each key, and the comment that it has, or its fingerprint."""
+        """Return each key with its comment or, without one, its fingerprint."""
         try:
             return self._read()[0]
         except OSError:
             return []
 
     def getAuthorizedKeys(self, avatarId: bytes) -> list[Key]:  # noqa: N802, N803
-        """Return the keys with which a user may enter."""
+        """Return the keys of a user."""
         return [key for key, _ in self.names()] if avatarId == USER else []
 
     def _read(self) -> tuple[list[tuple[Key, str]], list[int]]:
@@ -116,7 +116,7 @@ class AuthorizedKeys:
                 continue
             try:
                 key = Key.fromString(line)
-            except Exception:  # BadKeyError, and whatever a strange line makes its parser raise
+            except Exception:  # BadKeyError, and the parser's other errors on odd lines
                 unused.append(number)
                 continue
             comment = b" ".join(line.split()[2:]).decode("utf-8", "replace")
@@ -126,14 +126,14 @@ class AuthorizedKeys:
 
 
 class KeyChecker(SSHPublicKeyChecker):
-    """Tells by which key somebody came in, instead of as whom."""
+    """Names an operator by the key of the login, not by the login name."""
 
     def __init__(self, keys: AuthorizedKeys) -> None:
         super().__init__(keys)
         self._keys = keys
 
     def requestAvatarId(self, credentials: Any) -> Deferred[str]:  # noqa: N802
-        """Return the name of the key, once its owner has proved to have it."""
+        """Return the name of the key after its owner proved possession."""
         checked: Deferred[Any] = super().requestAvatarId(credentials)  # type: ignore[no-untyped-call]
 
         def name(_: object) -> str:
@@ -141,7 +141,7 @@ class KeyChecker(SSHPublicKeyChecker):
             return next((name for key, name in self._keys.names() if key == proved), "?")
 
         def refuse(failure: Failure) -> Failure:
-            # Whatever else a peer provokes must not become a traceback in the log.
+            # Other errors are those of a peer's odd bytes: no traceback in the log.
             if failure.check(UnauthorizedLogin, ConchError, ValidPublicKey):
                 return failure
             return Failure(UnauthorizedLogin("not a key that could be checked"))

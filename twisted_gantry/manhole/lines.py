@@ -1,4 +1,4 @@
-"""What the audit keeps of a line of the manhole: the line, without what looks like a secret."""
+"""Masking of the manhole's lines for the audit: what looks like a secret becomes `'***'`."""
 
 import ast
 import re
@@ -18,9 +18,9 @@ _QUOTED = re.compile(r"""(['"])(?:\\.|(?!\1).)*(?:\1|$)""", re.DOTALL)
 def masked(source: str, arguments: Arguments) -> str:
     """Return `source`, its lines ended by `\\n` alone, with `'***'` for what looks like a secret.
 
-    That is: a secret argument of a `command(…)`, and every argument of a command that no device
-    knows; whatever is given, assigned or compared to a name such as `password`. Of a text that is
-    no Python all that is quoted is hidden. A secret that hides behind another name is not found.
+    Masked are secret arguments of a `command(…)`, all arguments of an unknown command, and values
+    given, assigned or compared to a name such as `password`. In a text that is not Python, all
+    quoted strings are masked. A secret under another name is not found.
     """
     try:
         tree = ast.parse(source)
@@ -37,7 +37,7 @@ def masked(source: str, arguments: Arguments) -> str:
         if (last := node.end_lineno) is not None and (column := node.end_col_offset) is not None
     )
     for begin, stop in spans:
-        if begin >= end:  # else within one that is hidden
+        if begin >= end:  # else within a masked one
             text += whole[end:begin] + HIDDEN.encode()
             end = stop
     return (text + whole[end:]).decode()
@@ -69,7 +69,7 @@ def _of_call(node: ast.Call, arguments: Arguments) -> Iterator[ast.expr]:
         yield from _of_command(node, arguments)
     elif called == "Secret":
         yield from node.args
-    elif called in {"Request", "execute"}:  # the ways past `command`
+    elif called in {"Request", "execute"}:  # commands without `command`
         values = [*node.args, *(keyword.value for keyword in node.keywords)]
         yield from (value for value in values if not isinstance(value, ast.Constant))
     for keyword in node.keywords:
@@ -88,7 +88,7 @@ def _of_command(node: ast.Call, arguments: Arguments) -> Iterator[ast.expr]:
 
 
 def _name(node: ast.AST) -> str:
-    """Return the last name of what is called or assigned, empty if it has none."""
+    """Return the last name of an expression, empty if it has none."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):

@@ -1,8 +1,8 @@
-"""The manhole: a Python prompt inside the running daemon, for those whom files let in.
+"""The manhole: a Python prompt inside the running daemon, off unless an endpoint is set.
 
-Off unless `[manhole] listen` or `--manhole` says where. At `unix:PATH` it is a plain line protocol
-on a socket of mode 600 in a folder of mode 700 (`socat READLINE UNIX-CONNECT:PATH`); anywhere else
-it is SSH, by public key alone (`ssh -p PORT gantry@HOST`). There is never a password.
+At `unix:PATH` it is a plain line protocol on a socket of mode 600 in a folder of mode 700
+(`socat READLINE UNIX-CONNECT:PATH`). At other endpoints it is SSH, by public key alone
+(`ssh -p PORT gantry@HOST`). There is never a password.
 """
 
 import pwd
@@ -10,34 +10,34 @@ import socket
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from twisted.application.strports import service as listening
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import quoteStringArgument
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IProtocolFactory
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
 from twisted.internet.protocol import Factory
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_gantry.core.site import Site
-from twisted_gantry.manhole.console import Console, Way
+from twisted_gantry.manhole.console import Console, Context
 from twisted_gantry.net.endpoints import wrong_server
 from twisted_gantry.net.service import ServiceGroup
 
 UNIX = "unix:"
-# Connections at a time, those that have not logged in among them.
+# Connections at a time, including those that have not logged in.
 MAX_SESSIONS = 8
 # Bytes of one line on the UNIX socket.
 MAX_LINE = 16_384
 
 
 class ManholeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[manhole]`: where it listens, empty for nowhere; the two files are for SSH alone.
+    """`[manhole]`: the endpoint, empty for none, and the two files that SSH needs.
 
-    Paths that are relative are within the data folder.
+    Relative paths are within the data folder.
     """
 
     listen: str = ""
@@ -45,13 +45,13 @@ class ManholeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     host_key: str = "manhole_host_key"
 
     def wrong_listen(self) -> str:
-        """Say what is wrong with `listen`, empty if nothing is."""
+        """Return what is wrong with `listen`, empty if nothing is."""
         if self.listen.startswith(UNIX):
             path = self.listen.removeprefix(UNIX)
             if not path.startswith("/") or ":" in path or "\\" in path:
                 return (
-                    f"a socket is unix:/PATH/NAME and no more, its mode is always 600; "
-                    f"it is {self.listen!r}"
+                    "a socket is written unix:/PATH/NAME, without options; its mode is always 600;"
+                    f" it is {self.listen!r}"
                 )
         elif self.listen:
             return wrong_server(self.listen, "tcp:2222:interface=127.0.0.1")
@@ -62,23 +62,14 @@ class CannotOpen(Exception):
     """The manhole cannot be opened; the text is for the operator."""
 
 
-class Sessions(Protocol):
-    """A factory that knows who is in."""
-
-    def close(self) -> None:
-        """Show everybody out."""
-
-
 class _Manhole(ServiceGroup):
     def __init__(self, listen: str, factory: Any, reactor: Any) -> None:
         super().__init__()
-        self._sessions: Sessions = factory
-        served: IProtocolFactory = factory
-        self.add(listening(listen, served, reactor))
+        self._factory = factory
+        self.add(listening(listen, factory, reactor))
 
     def stopService(self) -> Deferred[Any]:
-        """Let nobody in any more, and show those out who are."""
-        self._sessions.close()
+        self._factory.close()
         return super().stopService()
 
 
@@ -89,33 +80,32 @@ def manhole_service(
     reactor: Any,
     now: Callable[[], float],
 ) -> ServiceGroup:
-    """Return the service of a manhole that is to be open; `folder` is the data folder.
+    """Return the service of the manhole; `folder` is the data folder.
 
-    The host key is made if there is none. Raises CannotOpen; starting it may raise
-    CannotListenError.
+    A missing host key is made. Raises CannotOpen; starting the service may raise CannotListenError.
     """
     wrong = settings.wrong_listen()
     if wrong or not settings.listen:
         raise CannotOpen(f"[manhole] listen: {wrong or 'is missing'}")
-    way = Way(site, reactor, now)
+    context = Context(site, reactor, now)
     if settings.listen.startswith(UNIX):
         path = Path(settings.listen.removeprefix(UNIX))
         own_folder(path.parent)
         address = quoteStringArgument(str(path))
-        return _Manhole(f"unix:{address}:mode=600", _SocketFactory(way), reactor)
-    # conch takes the global reactor when it is imported: by then twistd has chosen one.
+        return _Manhole(f"unix:{address}:mode=600", _SocketFactory(context), reactor)
+    # The import of conch installs a reactor, so it must come after twistd has chosen one.
     from twisted_gantry.manhole.keys import AuthorizedKeys, host_key
     from twisted_gantry.manhole.ssh import SshFactory
 
     keys = AuthorizedKeys(folder / settings.authorized_keys)
     key = host_key(folder / settings.host_key)
-    return _Manhole(settings.listen, SshFactory(way, keys, key), reactor)
+    return _Manhole(settings.listen, SshFactory(context, keys, key), reactor)
 
 
 def own_folder(folder: Path) -> None:
-    """Make the folder of a socket, mode 700; one that others can enter is refused.
+    """Make the folder of a socket, mode 700; a folder open to others is refused.
 
-    The socket is there for a moment before its own mode is. Raises CannotOpen.
+    The folder protects the socket in the moment before its own mode is set. Raises CannotOpen.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -124,27 +114,25 @@ def own_folder(folder: Path) -> None:
         raise CannotOpen(f"the folder {folder} cannot be used: {error.strerror}") from None
     if mode & 0o077:
         raise CannotOpen(
-            f"the folder {folder} can be entered by others, so the manhole stays shut: "
-            f"give it a folder of its own, or chmod 700 {folder}"
+            f"the folder {folder} is open to others, so the manhole stays closed: "
+            f"use a folder of its own, or chmod 700 {folder}"
         )
 
 
 @implementer(IHalfCloseableProtocol)
 class _SocketSession(LineOnlyReceiver):
-    """A session on the UNIX socket: lines in, text out."""
-
     transport: Any
     delimiter = b"\n"
     MAX_LENGTH = MAX_LINE
 
-    def __init__(self, way: Way, gone: Callable[["_SocketSession"], None]) -> None:
-        self._way, self._gone = way, gone
+    def __init__(self, context: Context, gone: Callable[["_SocketSession"], None]) -> None:
+        self._context, self._gone = context, gone
         self._console: Console | None = None
         self._prompting = False
 
     def connectionMade(self) -> None:
         who = f"manhole unix {_peer(self.transport.getHandle())}"
-        self._console = Console(self._way, who, self)
+        self._console = Console(self._context, who, self)
 
     def lineReceived(self, line: bytes) -> None:
         self._prompting = False
@@ -156,7 +144,7 @@ class _SocketSession(LineOnlyReceiver):
         self.leave()
 
     def readConnectionLost(self) -> None:  # noqa: N802
-        """Finish what was entered: `echo … | socat - UNIX-CONNECT:…`."""
+        """Run what was entered, then leave: `echo … | socat - UNIX-CONNECT:…`."""
         if self._console is not None:
             self._console.end()
 
@@ -169,45 +157,41 @@ class _SocketSession(LineOnlyReceiver):
             self._console.closed()
 
     def say(self, text: str) -> None:
-        """Show a text."""
         begin, self._prompting = ("\n" if self._prompting else ""), False
         self.transport.write((begin + text).encode())
         if begin:
             self.prompt(more=False)
 
     def prompt(self, *, more: bool) -> None:
-        """Ask for a line."""
         self._prompting = not more
         self.transport.write(b"... " if more else b">>> ")
 
     def leave(self) -> None:
-        """Hang up, once all is written."""
         self.transport.loseConnection()
 
 
 class _SocketFactory(Factory[_SocketSession]):
     noisy = False
 
-    def __init__(self, way: Way) -> None:
-        self._way = way
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._open: set[_SocketSession] = set()
 
     def buildProtocol(self, addr: IAddress | None) -> _SocketSession | None:
         if len(self._open) >= MAX_SESSIONS:
             return None
-        session = _SocketSession(self._way, self._open.discard)
+        session = _SocketSession(self._context, self._open.discard)
         self._open.add(session)
         return session
 
     def close(self) -> None:
-        """Show everybody out."""
         for session in list(self._open):
             if session.transport is not None:
                 session.transport.abortConnection()
 
 
 def _peer(handle: socket.socket) -> str:
-    """Return the name of the user at the other end of a UNIX socket."""
+    """Return the user name of the process at the other end of a UNIX socket."""
     shape = struct.Struct("3i")
     _, uid, _ = shape.unpack(handle.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, shape.size))
     try:

@@ -1,4 +1,4 @@
-"""The manhole over SSH: public keys alone, one prompt a session, nothing else."""
+"""The manhole over SSH: public keys alone, one prompt per session, no other services."""
 
 import struct
 from collections import Counter
@@ -23,19 +23,20 @@ from twisted.conch.ssh.transport import SSHServerTransport
 from twisted.conch.ssh.userauth import SSHUserAuthServer
 from twisted.cred.portal import IRealm, Portal
 from twisted.internet.error import ProcessDone
-from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.python import components
 from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
-from twisted_gantry.manhole.console import Console, Way
+from twisted_gantry.manhole.console import Console, Context
 from twisted_gantry.manhole.keys import AuthorizedKeys, KeyChecker
 from twisted_gantry.manhole.service import MAX_SESSIONS
+from twisted_gantry.net.timers import Timer
 
 _log = Logger(namespace="twisted_gantry.manhole")
 
-# Seconds to log in; tries of a key; sizes in characters of a terminal that does not tell.
+# Seconds to log in; tries of a key; size in characters of a terminal that reports none.
 LOGIN_PATIENCE = 60
 LOGIN_TRIES = 6
 WIDTH, HEIGHT = 80, 24
@@ -43,12 +44,10 @@ _CTRL_A, _CTRL_C, _CTRL_D, _CTRL_E, _CTRL_H = b"\x01", b"\x03", b"\x04", b"\x05"
 
 
 class _Terminal(recvline.HistoricRecvLine):
-    """A prompt with line editing and history."""
-
-    def __init__(self, way: Way, who: str) -> None:
-        self._way, self._who = way, who
+    def __init__(self, context: Context, who: str) -> None:
+        self._context, self._who = context, who
         self._prompting = False
-        self._letter = b""  # the first bytes of a letter beyond ASCII
+        self._letter = b""  # the first bytes of a non-ASCII letter
         self.console: Console | None = None
 
     def connectionMade(self) -> None:
@@ -60,18 +59,17 @@ class _Terminal(recvline.HistoricRecvLine):
             _CTRL_E: self.handle_END,
             _CTRL_H: self.handle_BACKSPACE,
         }
-        self.console = Console(self._way, self._who, self)
+        self.console = Console(self._context, self._who, self)
 
     def initializeScreen(self) -> None:  # noqa: N802
-        """Leave what is on the screen where it is."""
+        """Keep the contents of the screen: the default clears it."""
         self.setInsertMode()  # type: ignore[no-untyped-call]
 
     def terminalSize(self, width: int, height: int) -> None:  # noqa: N802
-        """Note it."""
         self.width, self.height = width, height
 
     def keystrokeReceived(self, keyID: Any, modifier: Any) -> None:  # noqa: N802, N803
-        """Take a key; a letter beyond ASCII comes in several bytes."""
+        """Take a key; a non-ASCII letter comes in several bytes."""
         if not isinstance(keyID, bytes) or keyID < b"\x80":
             self._letter = b""
             if keyID in self.keyHandlers or keyID in self._printableChars:
@@ -88,7 +86,6 @@ class _Terminal(recvline.HistoricRecvLine):
         self._letter = b""
 
     def lineReceived(self, line: bytes) -> None:
-        """Hand over a line."""
         self._prompting = False
         if self.console is not None:
             self.console.enter(line.decode("utf-8", "replace"))
@@ -105,7 +102,7 @@ class _Terminal(recvline.HistoricRecvLine):
             self.console.end()
 
     def say(self, text: str) -> None:
-        """Show a text; what is being typed moves down."""
+        """Show a text; the line that is being typed moves down."""
         if self._prompting:
             self.terminal.write(b"\r\x1b[K")
         self.terminal.write(text.encode())
@@ -113,7 +110,6 @@ class _Terminal(recvline.HistoricRecvLine):
             self._draw()
 
     def prompt(self, *, more: bool) -> None:
-        """Ask for a line."""
         self.pn, self._prompting = int(more), True
         self._draw()
 
@@ -122,40 +118,35 @@ class _Terminal(recvline.HistoricRecvLine):
         self.drawInputLine()  # type: ignore[no-untyped-call]
 
     def leave(self) -> None:
-        """Hang up."""
-        self.setTypeoverMode()  # type: ignore[no-untyped-call]  # as it was
+        self.setTypeoverMode()  # type: ignore[no-untyped-call]  # the mode before ours
         self.terminal.loseConnection()
 
 
 class _Screen(insults.ServerProtocol):
-    """The operator's terminal: it keeps what is on it when the session ends."""
+    """The operator's terminal; its contents stay when the session ends."""
 
     def __init__(self, terminal: _Terminal, proto: Any) -> None:
         super().__init__(lambda: terminal)  # type: ignore[no-untyped-call]
         self._proto = proto
 
     def loseConnection(self) -> None:  # noqa: N802
-        """Hang up, as a program does that ended well."""
+        """Close the session with exit code 0."""
         self._proto.processEnded(Failure(ProcessDone(0)))
 
 
 class _Channel(SSHSession):
-    """A session that is a prompt: it runs no command and no subsystem."""
+    """A session that refuses commands and subsystems."""
 
     def request_exec(self, data: bytes) -> int:
-        """Refuse it."""
         return 0
 
-    def request_subsystem(self, data: bytes) -> int:
-        """Refuse it."""
-        return 0
+    request_subsystem = request_exec
 
 
 class _Connection(SSHConnection):
-    """Refuses what is no session without a traceback in the log."""
+    """Refuses all channels but sessions (port forwarding), without a traceback in the log."""
 
     def ssh_CHANNEL_OPEN(self, packet: bytes) -> None:  # noqa: N802
-        """Open a session; forwarding of ports is refused."""
         kind, rest = getNS(packet)
         if kind == SSHSession.name:
             super().ssh_CHANNEL_OPEN(packet)  # type: ignore[no-untyped-call]
@@ -166,18 +157,16 @@ class _Connection(SSHConnection):
 
 
 class _Operator(ConchUser):
-    """Somebody who has logged in with the key of this name."""
+    """A logged-in operator; `name` is that of the key."""
 
-    def __init__(self, name: str, way: Way) -> None:
+    def __init__(self, name: str, context: Context) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.name, self.way = name, way
+        self.name, self.context = name, context
         self.channelLookup[b"session"] = _Channel
 
 
 @implementer(ISession)
 class _Session:
-    """One session of an operator."""
-
     def __init__(self, operator: _Operator) -> None:
         self._operator = operator
         self._size = (HEIGHT, WIDTH)
@@ -190,7 +179,7 @@ class _Session:
         operator = self._operator
         peer = operator.conn.transport.transport.getPeer()
         who = f"manhole {getattr(peer, 'host', 'unix')} {operator.name}"
-        self._terminal = _Terminal(operator.way, who)
+        self._terminal = _Terminal(operator.context, who)
         server = _Screen(self._terminal, proto)
         height, width = self._size
         TerminalSessionTransport(proto, server, operator, width, height)
@@ -204,7 +193,6 @@ class _Session:
             self._terminal.terminalSize(self._size[1], self._size[0])
 
     def eofReceived(self) -> None:  # noqa: N802
-        """Finish what was entered, then hang up."""
         if self._terminal is not None and self._terminal.console is not None:
             self._terminal.console.end()
 
@@ -218,8 +206,8 @@ components.registerAdapter(_Session, _Operator, ISession)
 
 @implementer(IRealm)
 class _Realm:
-    def __init__(self, way: Way) -> None:
-        self._way = way
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     def requestAvatar(  # noqa: N802
         self,
@@ -227,7 +215,7 @@ class _Realm:
         mind: object,
         *interfaces: type[Interface],
     ) -> tuple[Any, Any, Any]:
-        return IConchUser, _Operator(str(avatarId), self._way), lambda: None
+        return IConchUser, _Operator(str(avatarId), self._context), lambda: None
 
 
 class _Login(SSHUserAuthServer):
@@ -236,19 +224,20 @@ class _Login(SSHUserAuthServer):
 
 
 class _Transport(SSHServerTransport):
-    """A connection that must log in soon, and whose nonsense ends it without a traceback."""
+    """A connection that must log in in time; odd packets end it without a traceback."""
 
     factory: "SshFactory"
     transport: Any
-    _late: IDelayedCall | None = None
+    _late: Timer | None = None
 
     def connectionMade(self) -> None:
         super().connectionMade()  # type: ignore[no-untyped-call]
-        self._late = self.factory.way.clock.callLater(LOGIN_PATIENCE, self._too_late)
+        self._late = Timer(self.factory.context.clock, self._too_late)
+        self._late.start(LOGIN_PATIENCE)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         self.factory.open.discard(self)
-        if self._late is not None and self._late.active():
+        if self._late is not None:
             self._late.cancel()
         super().connectionLost(reason)
 
@@ -261,28 +250,28 @@ class _Transport(SSHServerTransport):
         try:
             super().dataReceived(data)  # type: ignore[no-untyped-call]
         except Exception as error:
-            if hasattr(self, "avatar"):  # our own fault, it may be
+            if hasattr(self, "avatar"):  # perhaps a mistake of the manhole
                 _log.failure("the manhole failed")
             self.factory.count(f"odd-packet, {type(error).__name__}")
             self.transport.abortConnection()
 
 
 class SshFactory(SSHFactory):
-    """Connections of the manhole. `close` shows everybody out."""
+    """The SSH connections of the manhole."""
 
     noisy = False
     protocol = _Transport
     services = {b"ssh-userauth": _Login, b"ssh-connection": _Connection}  # noqa: RUF012 - conch's way
 
-    def __init__(self, way: Way, keys: AuthorizedKeys, key: Key) -> None:
-        self.way = way
-        self.portal = Portal(_Realm(way), [KeyChecker(keys)])
+    def __init__(self, context: Context, keys: AuthorizedKeys, key: Key) -> None:
+        self.context = context
+        self.portal = Portal(_Realm(context), [KeyChecker(keys)])
         self.publicKeys = self.privateKeys = {key.sshType(): key}
         self.open: set[_Transport] = set()
         self._counts: Counter[str] = Counter()
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        """Take a connection, unless there are too many."""
+        """Take a connection, unless `MAX_SESSIONS` are open."""
         if len(self.open) >= MAX_SESSIONS:
             self.count("too-many")
             return None
@@ -291,12 +280,12 @@ class SshFactory(SSHFactory):
         return protocol
 
     def count(self, event: str) -> None:
-        """Note what went wrong before a login; each kind is logged once."""
+        """Count an error before a login; each kind is logged once."""
         if not self._counts[event]:
-            _log.warn("at the manhole: {event}; told once", event=event)
+            _log.warn("at the manhole: {event}; logged once", event=event)
         self._counts[event] += 1
 
     def close(self) -> None:
-        """Show everybody out."""
+        """Abort all connections."""
         for session in list(self.open):
             session.transport.abortConnection()

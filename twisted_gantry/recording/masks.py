@@ -1,7 +1,7 @@
-"""What a recording must not tell: secrets become `***`, identifiers other names.
+"""Masking of recordings: secrets become `***`, identifiers become pseudonyms.
 
-The text stays as it was but for these, with all that is odd about it: a recording shows how a
-device really writes. So the text is read as tokens of lenient JSON, whether it is JSON or not.
+All other characters stay, malformed ones too, because a recording shows how a device really
+writes. So the text is read as tokens of lenient JSON, whether it is JSON or not.
 """
 
 import json
@@ -18,8 +18,8 @@ from twisted_gantry.wire.upscard.messages import CLEAR_PASSWORD
 
 HIDDEN = "***"
 LEAST = 4
-"""Characters. What is shorter stands everywhere by chance: it is hidden in its fields alone."""
-# Identifiers that are sought everywhere because a device gave them in their field.
+"""Characters of a value that is sought everywhere; a shorter one is hidden in its field alone."""
+# Identifiers that are learned from a device's fields, and then sought everywhere.
 MOST_LEARNED = 256
 
 _TOKEN = re.compile(
@@ -39,13 +39,12 @@ _KEPT = frozenset({"true", "false", "null", "", *(each.value for each in Sentine
 
 @dataclass(frozen=True)
 class Fields:
-    """Names of fields, in small letters: `pass`, or `rfids.id` for an `id` within `rfids`."""
+    """Field names in lower case: `pass`, or `rfids.id` for an `id` within `rfids`."""
 
     secret: frozenset[str]
     identifier: frozenset[str]
 
     def __or__(self, other: "Fields") -> "Fields":
-        """Return both."""
         return Fields(self.secret | other.secret, self.identifier | other.identifier)
 
 
@@ -57,7 +56,7 @@ GENERAL = _fields(
     "pass password new_pass pwd passwd pin rfid token auth authorization binfile-auth apikey tkey",
     "gantryid uid device_uid eqsn serial serial_no serialno sn imei mac hostname cardid",
 )
-"""Of any device."""
+"""The fields of every kind of device."""
 _SERIAL_NO, _LAST_RFID = range(8008, 8016), range(8096, 8111)
 _USER_CALLS = ("get_users", "get_user", "set_user", "users", "get_new_user_id")
 FIELDS: Mapping[str, Fields] = {
@@ -72,19 +71,19 @@ FIELDS: Mapping[str, Fields] = {
     ),
     "cabinet": _fields("", "frontdoorunlockcardid backdoorunlockcardid"),
 }
-"""Of a kind of device."""
+"""Further fields, by kind of device."""
 
 
 @dataclass
 class _Token:
-    """A token and where it is; `key` is what it stands under, empty for what is no value."""
+    """A token and its place; `key` is the field that it is a value of, empty for other tokens."""
 
     start: int
     end: int
     text: str
     key: str = ""
-    within: str = ""  # the key that the object or list around it stands under
-    words: str = field(default="", repr=False)  # what the token means
+    within: str = ""  # the key of the object or list around the token
+    words: str = field(default="", repr=False)  # the decoded text
 
     @property
     def quoted(self) -> bool:
@@ -92,10 +91,10 @@ class _Token:
 
 
 class Masks:
-    """Hides what must be hidden in what passes between the gantry and one device.
+    """Masks the messages between the gantry and one device.
 
-    `secrets` and `identifiers` are what the settings hold of them; more are learned from the
-    fields that hold such: secrets only from what we sent.
+    `secrets` and `identifiers` come from the settings. More are learned from the fields of
+    messages; secrets are learned only from messages that the gantry sent.
     """
 
     def __init__(
@@ -110,21 +109,19 @@ class Masks:
         self._loose = _loose(self._fields)
         self._secrets: set[str] = set()
         self._identifiers: set[str] = set()
-        self._learned = 0
+        self._learned = 0  # identifiers from messages
         self._sought: re.Pattern[str] | None = None
         self._instead: dict[str, str] = {}
         for each in secrets:
             self._learn_secret(each)
-        for each in identifiers:
-            if len(each) >= LEAST:
-                self._identifiers.add(each)
+        self._identifiers.update(each for each in identifiers if len(each) >= LEAST)
 
     # -- what is hidden
 
     def content(self, data: bytes, *, ours: bool, root: str = "") -> tuple[str | None, str | None]:
         """Return `data`, masked: as text if it is UTF-8, else as base64.
 
-        `ours`: we sent it. `root` is the key that a value without a key stands under.
+        `ours`: the gantry sent it. `root` is the key for a value that has none.
         """
         try:
             masked = self.text(data.decode(), ours=ours, root=root)
@@ -138,10 +135,10 @@ class Masks:
         tokens = _values(text, root)
         for token in tokens:
             self._learn(token, ours)
-        for match in self._loose.finditer(text):  # where a stray quote hides it from the above
+        for match in self._loose.finditer(text):  # a stray quote may hide a field from `_values`
             self._learn(_Token(0, 0, "", match[1].lower(), "", match[2]), ours)
         masked: list[str] = []
-        at = 0  # what is before has been dealt with
+        at = 0  # the end of the masked part
         for token in tokens:
             instead = self._instead_of(token)
             if instead is not None:
@@ -151,29 +148,29 @@ class Masks:
         return self._last_look("".join(masked))
 
     def target(self, target: str) -> str:
-        """Return the path and query of a URL, masked; `cmd` is what its arguments stand under."""
+        """Return the path and query of a URL, masked; its `cmd` counts as the object around."""
         path, mark, query = target.partition("?")
         pairs = [part.partition("=") for part in query.split("&")]
-        given = [(unquote_plus(name), unquote_plus(value)) for name, _, value in pairs]
-        within = next((value.lower() for name, value in given if name == "cmd"), "")
+        commands = (value for name, _, value in pairs if unquote_plus(name) == "cmd")
+        within = unquote_plus(next(commands, "")).lower()
         masked = []
-        for (raw, equals, raw_value), (name, value) in zip(pairs, given, strict=True):
-            token = _Token(0, 0, f'"{raw_value}"', name.strip().lower(), within, value)
+        for raw, equals, raw_value in pairs:
+            name, value = unquote_plus(raw).strip().lower(), unquote_plus(raw_value)
+            token = _Token(0, 0, f'"{raw_value}"', name, within, value)
             self._learn(token, ours=True)
             instead = self._hidden(token)
             if instead is None:
-                sought = self.text(value, ours=True)
-                instead = value if sought == value else sought
+                instead = self.text(value, ours=True)
             written = raw_value if instead == value else quote(instead, safe="*")
             masked.append(f"{raw}{equals}{written}")
         return self._seek(path) + mark + "&".join(masked)
 
     def words(self, text: str) -> str:
-        """Return a sentence, such as why there is no answer, masked."""
+        """Return a sentence, such as the reason of an error, masked."""
         return self._last_look(self._seek(text))
 
     def registers(self, text: str, first: int) -> str | None:
-        """Return an answer that lists registers from `first` on, masked; None: it is no list."""
+        """Return a list of registers from `first` on, masked; None if `text` is no such list."""
         try:
             values = json.loads(text)
         except (ValueError, RecursionError):
@@ -184,7 +181,6 @@ class Masks:
         return text if masked == values else json.dumps(masked, separators=(",", ":"))
 
     def _register(self, address: int, value: int) -> int:
-        """Return a register of two characters, masked."""
         if address in _LAST_RFID:
             return 0
         if address not in _SERIAL_NO or not 0 <= value < 1 << 16:
@@ -204,8 +200,8 @@ class Masks:
             self._learn_identifier(token.words)
 
     def _learn_identifier(self, text: str) -> None:
-        known = len(text) < LEAST or text in self._identifiers
-        if not known and self._learned < MOST_LEARNED:
+        room = self._learned < MOST_LEARNED
+        if room and len(text) >= LEAST and text not in self._identifiers:
             self._learned += 1
             self._identifiers.add(text)
             self._sought = None
@@ -221,7 +217,7 @@ class Masks:
     # -- hiding
 
     def _hidden(self, token: _Token) -> str | None:
-        """Return what stands for a value because of its field; None if it may be shown."""
+        """Return the replacement of a value because of its field; None if it may be shown."""
         if token.words in _KEPT:
             return None
         if self._is(token, self._fields.secret):
@@ -231,7 +227,7 @@ class Masks:
         return None
 
     def _instead_of(self, token: _Token) -> str | None:
-        """Return what is written instead of a token; None: it stays."""
+        """Return the replacement of a token; None if the token stays."""
         if not token.quoted and token.text in _KEPT:
             return None
         hidden = self._hidden(token)
@@ -250,7 +246,7 @@ class Masks:
         return hidden
 
     def _seek(self, text: str) -> str:
-        """Hide what is known, and addresses, wherever it stands."""
+        """Mask known values and addresses, wherever they stand."""
         if self._sought is None:
             self._prepare()
         assert self._sought is not None
@@ -261,7 +257,7 @@ class Masks:
         for each in self._identifiers:
             for form in _forms(each):
                 self._instead[form] = self._host(each) if _is_place(each) else self._names.of(each)
-        for each in self._secrets:  # behind: what is both is a secret
+        for each in self._secrets:  # last: a value that is both is a secret
             self._instead.update(dict.fromkeys(_forms(each), HIDDEN))
         longest_first = sorted(self._instead, key=len, reverse=True)
         known = "|".join(re.escape(each) for each in longest_first)
@@ -276,7 +272,6 @@ class Masks:
         return self._host(found) if match.lastgroup == "ip" else self._names.of(found)
 
     def _netloc(self, netloc: str) -> str:
-        """Return what stands behind the `//` of a URL, masked."""
         _, at, place = netloc.rpartition("@")
         bracketed = re.fullmatch(r"(\[)([^\]]*)(\].*)", place, re.DOTALL)
         if bracketed is not None:
@@ -287,7 +282,7 @@ class Masks:
         return (HIDDEN + at if at else "") + place
 
     def _host(self, host: str) -> str:
-        """Return another host; this machine's own, and what is none, stay."""
+        """Return the pseudonym of a host; this machine's own names, and non-hosts, stay."""
         if host == "localhost" or not host.strip("[].:"):
             return host
         try:
@@ -298,7 +293,7 @@ class Masks:
         return host if address.is_loopback or address.is_unspecified else self._names.of(host)
 
     def _last_look(self, text: str) -> str:
-        """Hide secrets that lie across tokens; one of digits alone may be part of a number."""
+        """Hide secrets that span tokens, except those of digits: a number may contain them."""
         for each in self._secrets:
             if not each.isdigit():
                 for form in _forms(each):
@@ -307,7 +302,7 @@ class Masks:
 
 
 def _loose(fields: Fields) -> re.Pattern[str]:
-    """Return what finds fields and their values without regard to what is a string."""
+    """Return a pattern that finds fields and their values, also within strings."""
     names = sorted(each for each in fields.secret | fields.identifier if "." not in each)
     either = "|".join(re.escape(each) for each in names)
     form = rf"""(?<![0-9A-Za-z_])({either})["']?\s{{0,9}}[:=]\s{{0,9}}["']?([^"',{{}}\s]+)"""
@@ -323,7 +318,7 @@ def _is_place(text: str) -> bool:
 
 
 def _forms(text: str) -> set[str]:
-    """Return the ways in which a text may be written: as it is, in JSON, in a URL, as Latin-1."""
+    """Return how a text may be written: plain, in JSON, in a URL, as Latin-1."""
     forms = {
         text,
         json.dumps(text)[1:-1],
@@ -336,7 +331,7 @@ def _forms(text: str) -> set[str]:
 
 
 def _values(text: str, root: str) -> list[_Token]:
-    """Return the tokens of a text, each with the key that it stands under."""
+    """Return the keys and values of a text, each value with the key that it stands under."""
     tokens = [_Token(m.start(), m.end(), m.group()) for m in _TOKEN.finditer(text)]
     found: list[_Token] = []
     around: list[str] = []

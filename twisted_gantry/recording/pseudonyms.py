@@ -1,22 +1,22 @@
-"""Other names for what tells who or where somebody is: of the same shape, the same each time."""
+"""Pseudonyms for identifiers: of the same shape, and the same name for the same text."""
 
 import hmac
 import re
 from collections.abc import Iterator
 
-# Names that are remembered so that no two of them get the same; more may collide.
+# Pseudonyms that are remembered and kept distinct; further ones may collide.
 MOST_REMEMBERED = 10_000
 _TRIES = 100
 
 _IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]+[:-])+[0-9A-Fa-f]+|[0-9A-Fa-f]*(?::[0-9A-Fa-f]*){2,}")
 _LOWER, _UPPER = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-# Of other scripts every letter becomes one of these, which is as long in UTF-8 as most.
+# Letters of other scripts become one of these, which take 3 bytes in UTF-8 as most of them do.
 _FIRST_IDEOGRAPH, _IDEOGRAPHS = 0x4E00, 0x5000
 
 
 class Pseudonyms:
-    """Names derived from `key`: without it nobody can tell what they stand for."""
+    """Names derived from `key`, without which no name can be traced to its text."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
@@ -24,10 +24,10 @@ class Pseudonyms:
         self._taken: set[str] = set()
 
     def of(self, text: str) -> str:
-        """Return the name for `text`: as long, digits for digits, letters for letters.
+        """Return the name for `text`: of equal length, digits for digits, letters for letters.
 
-        An IPv4 address stays one, and of a MAC or IPv6 address each digit is hexadecimal. What
-        holds neither digit nor letter stays.
+        An IPv4 address gives an IPv4 address; a MAC or IPv6 address keeps hexadecimal digits.
+        Other characters stay.
         """
         known = self._given.get(text)
         if known is not None:
@@ -55,7 +55,6 @@ class Pseudonyms:
         return "".join(shaped)
 
     def _numbers(self, text: str, attempt: int) -> Iterator[int]:
-        """Yield numbers of 16 bits without end."""
         block = 0
         while True:
             message = f"{attempt} {block} {text}".encode("utf-8", "surrogatepass")
@@ -72,7 +71,7 @@ def _octet(digits: str, number: int) -> str:
 
 def _character(character: str, number: int, hexadecimal: bool, first: bool) -> str:
     if character in "0123456789":
-        # A number does not begin with a zero; one that does is a text.
+        # The name of a number must not begin with a zero.
         plain = first and character != "0" and not hexadecimal
         return str(1 + number % 9 if plain else number % 10)
     if hexadecimal and character in "abcdefABCDEF":

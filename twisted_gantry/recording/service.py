@@ -1,7 +1,7 @@
 """`[record]`: every exchange with devices as lines of JSON, without secrets and identifiers.
 
-The format is in `net/record.py`, what is hidden in `record_masks.py`, the files in
-`record_file.py`. A device is recorded as seen through its `Tap`, one frame of its protocol a line.
+`net/record.py` has the format, `masks.py` the masking, `spool.py` the files. A `Tap` records one
+device, one frame of its protocol a line.
 """
 
 import re
@@ -38,9 +38,9 @@ from twisted_gantry.wire.errors import FrameTooLong
 from twisted_gantry.wire.etc.envelope import FIELDS_KEY, Method
 from twisted_gantry.wire.frames import ObjectFramer
 
-# Kinds whose messages over TCP are JSON objects; of others each read is a line.
+# Kinds with JSON objects as messages over TCP; for other kinds each read is a line.
 _OF_OBJECTS = frozenset({"ups-card"})
-# Settings that tell who somebody is, of any kind of device.
+# Settings that identify a device or a site, of any kind of device.
 _IDENTIFYING = ("device_uid", "gantry_id", "eq_sn", "uid")
 _ENDPOINT = re.compile(r"(?:tcp6?|ssl|tls):(?:host=)?((?:\\.|[^:\\])+)")
 _KEPT_HEADERS = ("content-type",)
@@ -48,10 +48,10 @@ _MIB = 1024 * 1024
 
 
 class RecordSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[record]`: `folder` is below that of the data unless absolute; without it nothing is kept.
+    """`[record]`: `folder` is absolute or below the data folder; empty: nothing is recorded.
 
-    `max_size` is the bytes that all files together may take. `devices` are the names of those that
-    are recorded, none for all.
+    `max_size` is the size of all files together, in bytes. `devices` names the devices to record;
+    empty: all.
     """
 
     folder: str = ""
@@ -60,10 +60,9 @@ class RecordSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 def secrets_of(settings: Any) -> Iterator[str]:
-    """Yield the secrets in the settings of a device.
+    """Yield the secrets in the settings of a device, and the last word of each (`Bearer 1234`).
 
-    Of `Bearer 1234` the 1234, too; and user and password as HTTP Basic sends them, which an error
-    page may quote.
+    User and password are yielded as HTTP Basic sends them too: an error page may quote them.
     """
     user, password = getattr(settings, "user", None), getattr(settings, "password", None)
     if isinstance(user, str) and isinstance(password, Secret):
@@ -76,7 +75,7 @@ def secrets_of(settings: Any) -> Iterator[str]:
 
 
 def identifiers_of(settings: Any) -> Iterator[str]:
-    """Yield what in the settings of a device tells who or where it is: numbers, names of hosts."""
+    """Yield the numbers and host names that identify a device or its place in its settings."""
     for name in _IDENTIFYING:
         value = getattr(settings, name, "")
         if value and isinstance(value, str):
@@ -101,7 +100,7 @@ def _values(node: Any) -> Iterator[Any]:
 
 
 def _hosts(text: str) -> Iterator[str]:
-    """Yield the host of a URL or of an endpoint, unless it is this machine."""
+    """Yield the host of a URL or of an endpoint, except this machine."""
     try:
         host = urlsplit(text).hostname if "://" in text else None
     except ValueError:
@@ -116,10 +115,9 @@ def _hosts(text: str) -> Iterator[str]:
 class Recording(NamedService):
     """Records devices until it stops. One run is one recording, in one or several files.
 
-    `clock` gives monotonic time, `now` Unix seconds; `in_thread(f, …)` runs a blocking function;
-    `key` is at least 16 random bytes, another each time: it hides the identifiers. `failing` is
-    told once why the disk takes nothing, and None once it does again. `counts` are those of
-    `Spool`.
+    `clock` gives monotonic time, `now` Unix seconds; `in_thread(f, …)` runs a blocking function.
+    `key` is at least 16 random bytes, new in each run: the pseudonyms derive from it. `failing`
+    and `counts` are those of `Spool`.
     """
 
     def __init__(
@@ -145,7 +143,7 @@ class Recording(NamedService):
         self.counts = self._spool.counts
 
     def tap(self, name: str, kind: str, settings: Any, gantry_id: str) -> "Tap | None":
-        """Return what listens in on a device; None if that is not to be recorded."""
+        """Return the tap of a device; None if the device is not to be recorded."""
         wanted = self._settings.devices
         if wanted and name not in wanted:
             return None
@@ -154,12 +152,11 @@ class Recording(NamedService):
         return Tap(self, name, kind, masks)
 
     def stopService(self) -> Deferred[None]:
-        """Write what waits; fires when the files are closed."""
         super().stopService()
         return self._spool.stop()
 
     def write(self, device: str, kind: str, way: Way, via: Via, **more: Any) -> None:
-        """Keep a line."""
+        """Add a line to the recording; `more` are further fields of `Line`."""
         t = round(self._clock.seconds() - self._began, 3)
         line = Line(t=t, at=self._moment(), device=device, kind=kind, way=way, via=via, **more)
         self._spool.put(msgspec.json.encode(line) + b"\n")
@@ -183,7 +180,7 @@ class Recording(NamedService):
 
 @implementer(ITap)
 class Tap:
-    """Listens in on one device; an ITap, and the witness of what passes."""
+    """Records one device: wraps its endpoint and client, and writes all that passes."""
 
     def __init__(self, recording: Recording, device: str, kind: str, masks: Masks) -> None:
         self._recording, self._device, self._kind = recording, device, kind
@@ -194,40 +191,40 @@ class Tap:
         self._quietly = Quietly()
 
     def endpoint(self, endpoint: IStreamClientEndpoint) -> IStreamClientEndpoint:
-        """Return an endpoint to the same place, listened in on."""
+        """Return an endpoint to the same place; connections over it are recorded."""
         return TappedEndpoint(endpoint, self)
 
     def client(self, client: BoundedClient) -> BoundedClient:
-        """Return a client that asks through `client`, listened in on."""
+        """Return a client that asks through `client`; its exchanges are recorded."""
         return TappedClient(client, self)
 
     def receiver(self, url: str, receiver: Callable[[bytes], bool]) -> Callable[[bytes], bool]:
-        """Return a receiver of callbacks at `url` that records those that were for the device.
+        """Return a receiver of callbacks at `url` that records those that the device sent.
 
-        What the device is told because of one stands before it: it is not known sooner whose it is.
+        A callback is recorded after the messages it caused: only `receiver` knows its device.
         """
         path = urlsplit(url).path or "/"
 
         def receive(body: bytes) -> bool:
             taken = receiver(body)
             if taken:
-                self._quietly(self._called_back, path, body)
+                self._quietly(lambda: self._write("in", "callback", body, target=path))
             return taken
 
         return receive
 
     def uploaded(self, fields: Any) -> None:
-        """Record what a cabinet uploads, as its `fields`, decoded."""
+        """Record an upload of a cabinet; `fields` are its decoded fields."""
         self._quietly(self._uploaded, fields)
 
     # -- what passes
 
     def passed(self, link: int, way: Way, data: bytes) -> None:
-        """Record bytes of a TCP connection, one object a line where the kind has such."""
+        """Record bytes of a TCP connection, one JSON object a line if the kind sends objects."""
         if self._kind not in _OF_OBJECTS:
             self._write(way, "tcp", data)
             return
-        if way == "out":  # what has not ended by now is given up: one command at a time
+        if way == "out":  # one command at a time: an unfinished answer is given up
             self._reset(link, "in")
         framer = self._framers.setdefault((link, way), ObjectFramer())
         try:
@@ -239,13 +236,13 @@ class Tap:
             self._reset(link, way)
 
     def link_lost(self, link: int) -> None:
-        """Forget a connection."""
+        """Drop the state of a connection."""
         for way in ("out", "in"):
             self._framers.pop((link, way), None)
             self._skipped.pop((link, way), None)
 
     def asked(self, exchange: int, method: str, url: str, body: bytes) -> None:
-        """Record an HTTP request; no header is kept: they hold secrets and a digest of the body."""
+        """Record an HTTP request, not its headers: they hold secrets and a digest of the body."""
         parts = urlsplit(url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._asked[exchange] = target
@@ -253,7 +250,7 @@ class Tap:
         self._write("out", "http", body, target, **more)
 
     def answered(self, exchange: int, answer: Answer | None, error: str) -> None:
-        """Record its answer."""
+        """Record the answer to an HTTP request, or the `error` that came instead."""
         target = self._asked.pop(exchange, "")
         if answer is None:
             words = self._masks.words(error)
@@ -266,9 +263,6 @@ class Tap:
         more = {"exchange": exchange, "status": answer.status, "headers": headers}
         self._write("in", "http", answer.body, target, **more)
 
-    def _called_back(self, path: str, body: bytes) -> None:
-        self._write("in", "callback", body, target=path)
-
     def _uploaded(self, fields: Any) -> None:
         method = Method.CABINET_STATUS
         body = msgspec.json.encode({"method": method.value, FIELDS_KEY[method]: fields})
@@ -280,7 +274,7 @@ class Tap:
             self._skipped[link, way] = self._skipped.get((link, way), 0) - framer.reset()
 
     def _write(self, way: Way, via: Via, data: bytes, asked: str = "", **more: Any) -> None:
-        """Write a line; `asked` is the target of the exchange that it belongs to."""
+        """Write a line; `asked` is the target of its HTTP exchange."""
         root, registers = _root(asked) if self._kind == "cfos" else ("", None)
         if registers is not None:
             listed = self._masks.registers(data.decode("utf-8", "replace"), registers)
@@ -292,7 +286,7 @@ class Tap:
 
 
 def _root(asked: str) -> tuple[str, int | None]:
-    """Return what a call of cFos is about, and the first register that its answer may list."""
+    """Return the subject of a cFos call, and the first register that its answer may list."""
     query = parse_qs(urlsplit(asked).query)
     cmd = query.get("cmd", [""])[-1].strip('"').lower()
     if cmd != "modbus":

@@ -1,6 +1,6 @@
 """Where a recording is kept: files in a folder, bounded in all, written off the reactor.
 
-The disk is not synced: a recording is for people, and what the last second brought may be lost.
+The disk is not synced: a crash of the computer may lose the last seconds of a recording.
 """
 
 import os
@@ -11,26 +11,28 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+
+from twisted_gantry.net.timers import Timer
 
 _log = Logger()
 
 PARTS = 8
-"""Of the room that a recording may take, a file takes one of so many parts."""
-# Seconds: how long lines wait for company, and for a disk that failed.
+"""A file takes at most one part in so many of the space that a recording may take."""
+# Seconds until waiting lines are written: normally, and after the disk failed.
 GATHER, PAUSE = 1.0, 10.0
-# Bytes that wait to be written; what comes on top is lost.
+# Bytes that wait to be written; further lines are dropped.
 MOST_WAITING = 4 * 1024 * 1024
 _NAME = re.compile(r"gantry-[0-9]{8}T[0-9]{6}-[0-9]{4,}\.jsonl")
 
 
 class PartFiles:
-    """The files in `folder`, `gantry-<UTC>-<part>.jsonl`; all of them together hold `max_size`.
+    """The files in `folder`, `gantry-<UTC>-<part>.jsonl`; together they hold at most `max_size`.
 
-    `stamp` returns the UTC of a name, `header` the first line of a part, by its number. Blocks on
-    the disk: it is for one thread at a time.
+    `stamp` returns the UTC for a file name, `header` the first line of a part, by its number.
+    The methods block on the disk; only one thread at a time may call them.
     """
 
     def __init__(
@@ -49,11 +51,14 @@ class PartFiles:
 
     @property
     def longest(self) -> int:
-        """Bytes that may be appended at once."""
+        """The number of bytes that one `append` may write."""
         return self._max_size // PARTS // 2
 
     def append(self, lines: bytes) -> None:
-        """Write whole lines; the oldest files go to make room. Raises OSError, nothing written."""
+        """Write whole lines; the oldest files are deleted to make room.
+
+        Raises OSError; then none of the lines is in the file.
+        """
         if self._descriptor is None or self._size + len(lines) > self._max_size // PARTS:
             self.close()
             self._open()
@@ -61,7 +66,7 @@ class PartFiles:
         self._write(lines)
 
     def close(self) -> None:
-        """Close the file; the next lines begin another."""
+        """Close the file; the next `append` begins another."""
         descriptor, self._descriptor, self._path = self._descriptor, None, None
         if descriptor is not None:
             os.close(descriptor)
@@ -94,7 +99,6 @@ class PartFiles:
         self._size += len(lines)
 
     def _take_back(self) -> None:
-        """Leave no half line behind, if the disk lets us."""
         try:
             assert self._descriptor is not None
             os.ftruncate(self._descriptor, self._size)
@@ -102,7 +106,7 @@ class PartFiles:
                 assert self._path is not None
                 self._path.unlink()
         except OSError as error:
-            _log.info("the end of a recording is broken: {why}", why=error.strerror)
+            _log.info("a recording ends in half a line: {why}", why=error.strerror)
         self.close()
 
     def _make_room(self, size: int) -> None:
@@ -121,11 +125,11 @@ class PartFiles:
 
 
 class Spool:
-    """Gathers lines, and writes them in batches, each in a thread.
+    """Gathers lines and writes them in batches, each in a thread.
 
-    `failing` is told once why nothing can be written, and None once it can be again. `counts`
-    tells `lines` written, `lost` (the disk failed), `dropped` (too many waited, or too long a
-    line) and `write-failed` (batches).
+    `failing` gets the reason when the first write fails, and None when writing works again.
+    `counts` holds `lines` written, `lost` (the disk failed), `dropped` (too many waiting, or the
+    line too long) and `write-failed` (batches).
     """
 
     def __init__(
@@ -136,31 +140,28 @@ class Spool:
         failing: Callable[[str | None], None],
     ) -> None:
         self.counts: Counter[str] = Counter()
-        self._files, self._clock, self._in_thread = files, clock, in_thread
-        self._failing = failing
+        self._files, self._in_thread, self._failing = files, in_thread, failing
         self._lines: list[bytes] = []
         self._waiting = 0  # bytes
-        self._timer: IDelayedCall | None = None
+        self._timer = Timer(clock, self._due)
         self._writing: Deferred[None] | None = None
         self._failed = self._stopped = False
 
     def put(self, line: bytes) -> None:
-        """Keep a line, which ends in a newline."""
+        """Take a line, which ends in a newline."""
         too_long = len(line) > self._files.longest
         if self._stopped or too_long or self._waiting + len(line) > MOST_WAITING:
             self.counts["dropped"] += 1
             return
         self._lines.append(line)
         self._waiting += len(line)
-        if self._timer is None and self._writing is None:
-            self._timer = self._clock.callLater(GATHER, self._due)
+        if not self._timer.running and self._writing is None:
+            self._timer.start(GATHER)
 
     def stop(self) -> Deferred[None]:
-        """Write what waits, and close; fires when that is done."""
+        """Write the waiting lines and close the file; fires when that is done."""
         self._stopped = True
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
+        self._timer.cancel()
         return ensureDeferred(self._finish())
 
     async def _finish(self) -> None:
@@ -171,7 +172,6 @@ class Spool:
         await self._in_thread(self._files.close)
 
     def _due(self) -> None:
-        self._timer = None
         written: Deferred[None] = Deferred()
         self._writing = written
 
@@ -180,8 +180,7 @@ class Spool:
             if isinstance(result, Failure):
                 _log.failure("a recording could not be kept", failure=result)
             if self._lines and not self._stopped:
-                pause = PAUSE if self._failed else GATHER
-                self._timer = self._clock.callLater(pause, self._due)
+                self._timer.start(PAUSE if self._failed else GATHER)
             written.callback(None)
 
         ensureDeferred(self._write()).addBoth(done)
@@ -198,7 +197,6 @@ class Spool:
         return batch
 
     async def _write(self) -> None:
-        """Write one batch; what the disk refuses is lost, and counted."""
         batch = self._batch()
         try:
             await self._in_thread(self._files.append, b"".join(batch))
