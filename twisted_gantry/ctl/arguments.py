@@ -1,4 +1,4 @@
-"""The arguments of a device's command: from words of the command line to typed values."""
+"""The arguments of a device's command: words of the command line become typed values."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from twisted_gantry.ctl.errors import Trouble, WrongUsage
 from twisted_gantry.ctl.session import Session, read_secret
 from twisted_gantry.wire import local_api
 
-# What a person may write for true and false.
+# The words for true and false.
 _TRUE = frozenset({"true", "yes", "on", "1", "是"})
 _FALSE = frozenset({"false", "no", "off", "0", "否"})
 
@@ -19,7 +19,7 @@ Given = Sequence[tuple[str, str | None]]
 
 
 def split(session: Session, words: Sequence[str], pairs: Sequence[str]) -> Given:
-    """Return names and values out of `--name value`, `--name=value`, `--flag` and NAME=VALUE.
+    """Return the names and values in `--name value`, `--name=value`, `--flag` and NAME=VALUE.
 
     A value that begins with `--` is written with `=`. Raises WrongUsage.
     """
@@ -39,14 +39,14 @@ def split(session: Session, words: Sequence[str], pairs: Sequence[str]) -> Given
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            # Only the name: what follows may be a secret.
+            # Only the name: the value may be a secret.
             raise WrongUsage(session.texts("usage-arg", word=name))
         given.append((name, value))
     return given
 
 
 def settle(session: Session, info: local_api.CommandInfo, given: Given) -> dict[str, Any]:
-    """Return the arguments as the command takes them. Raises Trouble."""
+    """Return the arguments with the types of the command. Raises Trouble."""
     values: dict[str, Any] = {}
     for name, text in given:
         argument = _find(info, name)
@@ -65,7 +65,7 @@ def settle(session: Session, info: local_api.CommandInfo, given: Given) -> dict[
 
 
 def _find(info: local_api.CommandInfo, name: str) -> local_api.ArgumentInfo:
-    """Return the argument of that name; `-`, `_` and case do not matter where one is meant."""
+    """Return the argument of that name; `-`, `_` and case matter only between two matches."""
     for argument in info.arguments:
         if argument.name == name:
             return argument
@@ -82,7 +82,7 @@ def _folded(name: str) -> str:
 
 def _value(session: Session, argument: local_api.ArgumentInfo, text: str | None) -> object:
     if argument.secret:
-        # Whatever its type: a value that was given openly is neither used nor repeated.
+        # A secret of any type that was given openly is neither used nor shown.
         return _convert(argument, _secret(session, argument.name, text))
     if text is None:
         if _TYPES.get(argument.type) is _bool:
@@ -126,7 +126,7 @@ _TYPES: Mapping[str, Callable[[str], object]] = {
     "boolean": _bool,
     "integer": _int,
     "number": _float,
-    # The names that Python has for them.
+    # Python's names for the same types
     "str": str,
     "bool": _bool,
     "int": _int,

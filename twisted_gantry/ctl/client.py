@@ -1,4 +1,8 @@
-"""The client of the local HTTP API: one request a connection, everything bounded, no reactor."""
+"""The client of the local HTTP API: blocking, one request per connection, everything bounded.
+
+It is written on `http.client`: a library that bounds each read, and not the whole answer, would
+need the watchdog too, and costs each start of `gantryctl` a third more time.
+"""
 
 import contextlib
 import getpass
@@ -11,7 +15,6 @@ from base64 import b64encode
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import IO, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -20,24 +23,24 @@ import msgspec
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.ctl.errors import Exit, Trouble
 
-# The longest answer that is read: a whole catalogue of points is under 1 MiB.
+# Bytes of the longest answer that is read; a whole catalogue of points is under 1 MiB.
 MAX_ANSWER = 16 * 1024 * 1024
-# Seconds for one answer; a command waits until it has expired, and this much longer.
+# Seconds for one answer; a command is waited for until it expires, and `GRACE` longer.
 TIMEOUT = 10.0
 GRACE = 10.0
-# Seconds in which a gantry copies its store: gigabytes of history, on a slow disk.
+# Seconds in which a gantry must have copied its store: gigabytes of history, on a slow disk.
 COPYING = 900.0
 _CHUNK = 64 * 1024
-# What of a person's name the API takes into its audit.
+# User names that the API takes into its audit.
 _USER = re.compile(r"[A-Za-z0-9._@-]{1,40}")
-# How much of what the other side says is repeated to the person.
+# Characters of a text of the peer that are shown to the person.
 _QUOTED = 300
 
 
 class ApiError(Trouble):
-    """The API gave no result. `sent` tells whether the request may have been acted upon.
+    """The API gave no result; `status` is the HTTP status, None if no answer came.
 
-    `status` is the HTTP status, None when no answer came.
+    `sent` is False if the request certainly had no effect.
     """
 
     def __init__(
@@ -57,21 +60,18 @@ class ApiError(Trouble):
 
 @dataclass(frozen=True)
 class Answer:
-    """A JSON object, and the HTTP status that it came with."""
+    """A JSON object and its HTTP status."""
 
     status: int
     document: dict[str, Any]
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
     def __init__(self, path: str, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
         self._path, self._seconds = path, timeout
 
     def connect(self) -> None:
-        """Connect to the path."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self._seconds)
         self.sock.connect(self._path)
@@ -81,7 +81,7 @@ Connect = Callable[[float], http.client.HTTPConnection]
 
 
 def _bad_url(url: str) -> ApiError:
-    # What is before an @ may be a password.
+    # The part before an @ may be a password.
     return ApiError("bad-url", Exit.USAGE, sent=False, url="…" if "@" in url else url)
 
 
@@ -98,12 +98,11 @@ def _parse(url: str) -> tuple[Connect, str]:
     except ValueError:
         raise _bad_url(url) from None
     if parts.username is not None or parts.password is not None:
-        # A command line is seen by everyone on the computer; so is a message.
+        # Every user of the computer can see a command line, and perhaps the message.
         raise ApiError("password-in-url", Exit.USAGE, sent=False)
     printable = url.isascii() and url.isprintable() and " " not in url
-    if parts.scheme not in {"http", "https"} or not host or not printable:
-        raise _bad_url(url)
-    if parts.query or parts.fragment:
+    whole = parts.scheme in {"http", "https"} and host and printable
+    if not whole or parts.query or parts.fragment:
         raise _bad_url(url)
     base = parts.path.rstrip("/")
     if parts.scheme == "https":
@@ -119,47 +118,41 @@ def _authorization(password: Secret | None, token: Secret | None) -> Secret | No
             raise ApiError("bad-token", Exit.USAGE, sent=False)
         return Secret(f"Bearer {text}")
     if password is not None:
-        # Basic wants a name too; the API looks at the password alone.
+        # HTTP Basic needs a name; the API checks the password alone.
         pair = f"gantryctl:{password.reveal()}".encode()
         return Secret(f"Basic {b64encode(pair).decode()}")
     return None
 
 
 def _user() -> str:
-    """Return who runs this, for the audit; empty if there is no fitting name."""
+    """Return the user's name for the audit; empty if the API would not take the name."""
     try:
         name = getpass.getuser()
-    except (KeyError, OSError):  # a number without a name, in a container
+    except (KeyError, OSError):  # a user without a name, in a container
         return ""
     return name if _USER.fullmatch(name) else ""
 
 
 @dataclass
 class _Watchdog:
-    """Cuts a connection when its time is over, however slowly the bytes drip."""
+    """Cuts a connection after `seconds`, however slowly bytes come."""
 
     sock: socket.socket
     seconds: float
     expired: bool = False
     _timer: threading.Timer = field(init=False)
 
-    def __enter__(self) -> "_Watchdog":
+    def __post_init__(self) -> None:
         self._timer = threading.Timer(self.seconds, self._cut)
         self._timer.daemon = True
         self._timer.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
         self._timer.cancel()
 
     def slacken(self, seconds: float) -> None:
-        """Watch no more over the whole, but that something comes within each `seconds`."""
-        self._timer.cancel()
+        """Bound no longer the whole answer, but the time until the next bytes."""
+        self.stop()
         self.seconds = seconds
         self.sock.settimeout(seconds)
 
@@ -172,8 +165,8 @@ class _Watchdog:
 class Api:
     """The local API at `url`: `http://host:port`, `https://…` or `unix:/path`.
 
-    `timeout` is seconds for one answer, `cannot_connect` the text for nobody there. Nothing is
-    followed: neither redirects nor proxies get to see the password or the token.
+    `timeout` is the seconds for one answer, `cannot_connect` the key of the text for a failed
+    connection. Redirects and proxies are not followed: they would see the password or the token.
     """
 
     def __init__(
@@ -190,13 +183,12 @@ class Api:
         self.url = url
 
     def __repr__(self) -> str:
-        """Show where it is, never how it is opened."""
         return f"Api({self.url!r})"
 
     def get(
         self, path: str, query: Mapping[str, object] | None = None, also: Collection[int] = ()
     ) -> Answer:
-        """Return what is at `path`; a query without values is left out.
+        """Return the document at `path`; query items of None are left out.
 
         `also` are statuses besides 2xx that carry a result. Raises ApiError.
         """
@@ -210,14 +202,14 @@ class Api:
         return self._ask("POST", path, body, timeout or self.timeout, ())
 
     def delete(self, path: str) -> Answer:
-        """End what is at `path`, and return the answer. Raises ApiError."""
+        """Send DELETE for `path`, and return the answer. Raises ApiError."""
         return self._ask("DELETE", path, None, self.timeout, ())
 
     def download(self, path: str, document: object, file: IO[bytes]) -> int:
-        """Send `document` to `path`, write the answer into `file`, and return its bytes.
+        """Send `document` to `path`, write the answer into `file`, and return its size in bytes.
 
-        The answer may begin after `COPYING` seconds; then something of it comes within each
-        `timeout`. Raises Trouble.
+        The answer must begin within `COPYING` seconds; then bytes must come within each `timeout`.
+        Raises Trouble.
         """
         body = msgspec.json.encode(document)
         with self._exchange("POST", path, body, COPYING) as (response, watchdog):
@@ -231,7 +223,7 @@ class Api:
             while data := response.read1(_CHUNK):
                 try:
                     file.write(data)
-                except OSError as error:  # of this disk, not of the connection
+                except OSError as error:  # the disk failed, not the connection
                     reason = error.strerror or str(error)
                     raise Trouble("cannot-write", file=file.name, reason=reason) from None
                 written += len(data)
@@ -274,24 +266,25 @@ class Api:
     @contextmanager
     def _exchange(
         self, method: str, target: str, body: bytes | None, timeout: float
-    ) -> Iterator[tuple[http.client.HTTPResponse, "_Watchdog"]]:
+    ) -> Iterator[tuple[http.client.HTTPResponse, _Watchdog]]:
         """Send a request and give its answer, to be read in the block. Raises ApiError."""
         connection = self._connect(timeout)
         try:
             self._open(connection)
-            with _Watchdog(connection.sock, timeout) as watchdog:
-                try:
-                    connection.request(method, self._base + target, body, self._headers(body))
-                    with connection.getresponse() as response:
-                        yield response, watchdog
-                    if watchdog.expired:
-                        raise TimeoutError
-                except (OSError, http.client.HTTPException, ValueError) as error:
-                    if watchdog.expired or isinstance(error, TimeoutError):
-                        raise self._error(
-                            "no-answer", Exit.UNREACHABLE, seconds=f"{watchdog.seconds:g}"
-                        ) from None
-                    raise self._error("broke-off", Exit.UNREACHABLE) from None
+            watchdog = _Watchdog(connection.sock, timeout)
+            try:
+                connection.request(method, self._base + target, body, self._headers(body))
+                with connection.getresponse() as response:
+                    yield response, watchdog
+                if watchdog.expired:
+                    raise TimeoutError
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                if watchdog.expired or isinstance(error, TimeoutError):
+                    seconds = f"{watchdog.seconds:g}"
+                    raise self._error("no-answer", Exit.UNREACHABLE, seconds=seconds) from None
+                raise self._error("broke-off", Exit.UNREACHABLE) from None
+            finally:
+                watchdog.stop()
         finally:
             connection.close()
 
@@ -310,29 +303,17 @@ class Api:
             connection.connect()
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise self._error(
-                self._cannot_connect, Exit.UNREACHABLE, sent=False, reason=reason
-            ) from None
+            key = self._cannot_connect
+            raise self._error(key, Exit.UNREACHABLE, sent=False, reason=reason) from None
 
     def _read(self, response: http.client.HTTPResponse) -> bytes:
         declared = response.length or 0
         data = b"" if declared > MAX_ANSWER else response.read(MAX_ANSWER + 1)
         if declared > MAX_ANSWER or len(data) > MAX_ANSWER:
             raise self._error("too-long", status=response.status, mib=MAX_ANSWER >> 20)
-        if response.length:  # the rest that was announced and did not come
+        if response.length:  # the announced rest did not come
             raise http.client.IncompleteRead(b"")
         return data
 
-    def _error(
-        self,
-        key: str,
-        exit_code: int = Exit.WRONG,
-        code: str = "",
-        /,
-        *,
-        status: int | None = None,
-        sent: bool = True,
-        **fields: object,
-    ) -> ApiError:
-        fields["where"] = self.url
-        return ApiError(key, exit_code, code, status=status, sent=sent, **fields)
+    def _error(self, key: str, *codes: Any, **fields: Any) -> ApiError:
+        return ApiError(key, *codes, where=self.url, **fields)

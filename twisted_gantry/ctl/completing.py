@@ -1,9 +1,8 @@
-"""What a shell completes: names of the running gantry, if it answers at once; else nothing.
+"""Shell completion: names of the running gantry, if it answers in time; else nothing.
 
-Whoever presses Tab wants no error on the line that is being typed.
+An error would spoil the line that is being typed.
 """
 
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from twisted_gantry.ctl.client import Api
 from twisted_gantry.ctl.errors import Trouble
 from twisted_gantry.ctl.help import Command
 from twisted_gantry.ctl.session import Session
-from twisted_gantry.ctl.texts.catalogue import Texts, preferred
+from twisted_gantry.ctl.texts.catalogue import Texts, texts_for
 from twisted_gantry.wire import local_api
 
 # Seconds for the answer.
@@ -25,14 +24,13 @@ _Names = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
 def _session(context: click.Context) -> Session:
-    """Return the session of the options that stand before: the group was not run."""
+    """Return a session made of the group's options: the group itself was not run."""
     given = context.find_root().params
 
     def path(name: str) -> Path | None:
         return Path(given[name]) if given.get(name) else None
 
-    texts = Texts("zh" if (given.get("lang") or preferred(os.environ)) == "zh" else "en")
-    url = given.get("url") or ""
+    texts, url = texts_for(given.get("lang")), given.get("url") or ""
     return Session(texts, url, PATIENCE, path("password_file"), path("token_file"))
 
 
@@ -45,7 +43,7 @@ def _items(named: Iterable[tuple[str, str]], incomplete: str) -> list[Completion
 
 
 def _completion(find: Callable[[Api, Texts, str], Iterable[tuple[str, str]]]) -> _Names:
-    """Return a completion of the names, each with what it is, that `find` gets from the API."""
+    """Return a completion of the names that `find` yields, each with its description."""
 
     def complete(
         context: click.Context, _: click.Parameter, incomplete: str
@@ -83,7 +81,7 @@ def _devices(api: Api) -> list[local_api.DeviceCommands]:
 
 
 def words(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return what may stand in TARGET COMMAND: a device that takes commands, or one of them."""
+    """Return the words for TARGET COMMAND: devices that take commands, or their commands."""
     given = _given(context)
     session = _session(context)
     try:
@@ -101,10 +99,10 @@ def _given(context: click.Context) -> list[str]:
 
 
 class DeviceCommand(Command):
-    """`gantryctl command`, whose options are also the arguments of the device's command."""
+    """`gantryctl command`: its options include the arguments of the device's command."""
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Return the options that may stand here."""
+        """Return the options, and the arguments of the device's command."""
         target, command = (*_given(ctx), "", "")[:2]
         items: list[CompletionItem] = []
         if target and command:

@@ -1,4 +1,4 @@
-"""A configuration that is being written: its tables, as TOML, and the files of its secrets."""
+"""A configuration in the making: its tables as TOML, and the files of its secrets."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -9,13 +9,13 @@ from typing import Any
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.ctl.files import refuse_existing, whole_file
 
-# What a value may be: a text, a flag, a number, a list or a table of these, a secret.
+# A text, a flag, a number, a list or a table of these, or a secret.
 Value = Any
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table: its header without brackets, a name for its secrets, its keys."""
+    """A table: its header without brackets, its keys, and a name for the files of its secrets."""
 
     header: str
     values: Mapping[str, Value]
@@ -27,12 +27,12 @@ class Table:
         return replace(self, values={**self.values, **more})
 
     def secret_file(self, key: str) -> str:
-        """Return the name of the file of a secret key: `ups1-password`."""
+        """Return the file name of a secret key: `ups1-password`."""
         return f"{self.name or self.header}-{key}".replace("_", "-")
 
 
 def _text(text: str) -> str:
-    # JSON's strings are TOML's, but for one control character, and for what is no text at all.
+    # A JSON string is a TOML string, except for DEL and lone surrogates.
     quoted = json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
     return quoted.encode("utf-8", "replace").decode()
 
@@ -57,7 +57,7 @@ class Draft:
     tables: list[Table] = field(default_factory=list)
 
     def secrets(self) -> dict[str, Secret]:
-        """Return the secrets by the names of their files."""
+        """Return the secrets by file name."""
         return {
             table.secret_file(key): value
             for table in self.tables
@@ -66,11 +66,11 @@ class Draft:
         }
 
     def toml(self) -> str:
-        """Return the file's text, in which a secret is where it is kept."""
+        """Return the text of the file, with a reference to the file of each secret."""
         return self._render(lambda name, _: f"{{ file = {_text(name)} }}")
 
     def revealed(self) -> str:
-        """Return the text with its secrets, to be checked and never to be written."""
+        """Return the text with its secrets: it is for checks and must not be written."""
         return self._render(lambda _, secret: _text(secret.reveal()))
 
     def _render(self, secret: Callable[[str, Secret], str]) -> str:
@@ -78,20 +78,17 @@ class Draft:
         for table in self.tables:
             lines = [f"[[{table.header}]]" if table.repeated else f"[{table.header}]"]
             for key, value in table.values.items():
-                shown = (
-                    secret(table.secret_file(key), value)
-                    if isinstance(value, Secret)
-                    else _toml(value)
-                )
-                lines.append(f"{key} = {shown}")
+                if isinstance(value, Secret):
+                    lines.append(f"{key} = {secret(table.secret_file(key), value)}")
+                else:
+                    lines.append(f"{key} = {_toml(value)}")
             parts.append("\n".join(lines) + "\n")
         return "\n".join(parts)
 
     def write(self, path: Path, check: Callable[[Path], None], *, force: bool) -> list[Path]:
-        """Write the secrets' files, then `path`, which `check` may still refuse by raising.
+        """Write the files of the secrets, then `path`; `check` raises to refuse it.
 
-        Returns the files of the secrets. Raises Trouble; then none of the files is there that was
-        not before.
+        Returns the files of the secrets. Raises Trouble; then no new file is left behind.
         """
         files = {path.parent / name: secret for name, secret in self.secrets().items()}
         if not force:
@@ -108,7 +105,7 @@ class Draft:
                 file.flush()
                 check(Path(file.name))
         except BaseException:
-            if not force:  # with it, they may have been there before
+            if not force:  # else they may be older files
                 for each in made:
                     each.unlink(missing_ok=True)
             raise

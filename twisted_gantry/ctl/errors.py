@@ -1,4 +1,4 @@
-"""What a person is told instead of a result, and the exit codes."""
+"""The errors that a person is shown, and the exit codes."""
 
 from enum import IntEnum
 
@@ -17,13 +17,13 @@ class Exit(IntEnum):
 
 
 class WrongUsage(click.UsageError):
-    """A command line that no gantry could do anything with, in a text of the catalogue."""
+    """A malformed command line; the message is a text of the catalogue."""
 
 
 class Trouble(Exception):
-    """A text of the catalogue (`texts.py`) with its fields, and how to exit.
+    """An error: the key of a text of the catalogue, its fields, and the exit code.
 
-    The fields are shown as they are: none may hold a secret. `code` names the trouble to programs.
+    The fields are shown as they are: none may hold a secret. `code` names the error for programs.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A file that is written whole or not at all, and replaces none unless it is told to."""
+"""Files that are written whole or not at all, and replace another only by `force`."""
 
 import os
 import tempfile
@@ -12,10 +12,10 @@ from twisted_gantry.ctl.errors import Trouble
 
 @contextmanager
 def whole_file(path: Path, *, force: bool, private: bool = True) -> Iterator[IO[bytes]]:
-    """Give a file to write, which becomes `path` at the end of the block, if nothing is raised.
+    """Give a temporary file that becomes `path` at the end of the block, unless the block raises.
 
-    Nobody else may read a `private` one (0600). It is on the disk once the block is left. Raises
-    Trouble when it cannot be written, or when `path` is there and `force` does not hold.
+    A `private` file is readable by its owner alone (0600). After the block it is synced to the
+    disk. Raises Trouble if it cannot be written, or if `path` exists and `force` is False.
     """
     if not force:
         refuse_existing(path)
@@ -41,13 +41,13 @@ def whole_file(path: Path, *, force: bool, private: bool = True) -> Iterator[IO[
 
 
 def refuse_existing(path: Path) -> None:
-    """Raise Trouble if there is something at `path`."""
+    """Raise Trouble if `path` exists, even as a broken link."""
     if os.path.lexists(path):
         raise Trouble("file-exists", file=path)
 
 
 def _umask() -> int:
-    mask = os.umask(0o077)  # it can be read only by setting it
+    mask = os.umask(0o077)  # only a write returns the mask
     os.umask(mask)
     return mask
 
@@ -57,10 +57,10 @@ def _name(temporary: Path, path: Path, *, force: bool) -> None:
         temporary.replace(path)
     else:
         try:
-            path.hardlink_to(temporary)  # unlike a renaming, it never replaces
+            path.hardlink_to(temporary)  # unlike a rename, a link never replaces a file
         except FileExistsError:
             raise Trouble("file-exists", file=path) from None
-        except OSError:  # a file system without links, as of a memory stick
+        except OSError:  # a file system without links, as on a memory stick
             refuse_existing(path)
             temporary.replace(path)
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)

@@ -1,7 +1,6 @@
-"""Help that wraps by what a character takes on the screen: a Chinese one takes two cells."""
+"""Help that wraps by the width on the screen: a Chinese character takes two cells."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import click
 from rich.cells import cell_len
@@ -20,7 +19,7 @@ class Formatter(click.HelpFormatter):
     """click's formatter, with widths in cells."""
 
     def write_text(self, text: str) -> None:
-        """Write paragraphs; one that begins with a backspace stays as it is."""
+        """Write paragraphs; a paragraph that begins with a backspace is not wrapped."""
         indent = " " * self.current_indent
         width = max(self.width - self.current_indent, 20)
         for number, paragraph in enumerate(text.split("\n\n")):
@@ -34,7 +33,7 @@ class Formatter(click.HelpFormatter):
     def write_dl(
         self, rows: Iterable[tuple[str, str]], col_max: int = _FIRST_COLUMN, col_spacing: int = 2
     ) -> None:
-        """Write a list of terms and what they mean."""
+        """Write a list of terms and their meanings."""
         indent = " " * self.current_indent
         rows = list(rows)
         first = min(max((cell_len(term) for term, _ in rows), default=0), col_max)
@@ -52,39 +51,31 @@ class Formatter(click.HelpFormatter):
 
 
 class Context(click.Context):
-    """A context whose help is written so."""
+    """A context with our formatter."""
 
     formatter_class = Formatter
 
 
-def _translated(option: click.Option | None) -> click.Option | None:
-    if option is not None:
-        option.help = "Show this help. · 显示本帮助。"
-    return option
-
-
 class Command(click.Command):
-    """A command whose help is written so."""
+    """A command with help in two languages."""
 
     context_class = Context
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         """Return the option `--help`, explained in both languages."""
-        return _translated(super().get_help_option(ctx))
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.help = "Show this help. · 显示本帮助。"
+        return option
 
 
-class Group(click.Group):
-    """A group whose help is written so, and that of its commands."""
+class Group(Command, click.Group):
+    """A group with help in two languages; its commands stand in the order they were added in."""
 
-    context_class = Context
     command_class = Command
 
-    def get_help_option(self, ctx: click.Context) -> click.Option | None:
-        """Return the option `--help`, explained in both languages."""
-        return _translated(super().get_help_option(ctx))
-
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands with the whole of their short help."""
-        found: list[tuple[str, Any]] = [(n, self.get_command(ctx, n)) for n in self.commands]
+        """List the commands, their short help uncut."""
+        rows = [(name, command.short_help or "") for name, command in self.commands.items()]
         with formatter.section("Commands"):
-            formatter.write_dl([(name, command.short_help or "") for name, command in found])
+            formatter.write_dl(rows)

@@ -1,4 +1,4 @@
-"""The entry point of `gantryctl`: the options that hold for all commands, and how it ends."""
+"""The entry point of `gantryctl`: the options of all commands, errors and exit codes."""
 
 import errno
 import os
@@ -28,14 +28,13 @@ from twisted_gantry.ctl.errors import Exit, Trouble, WrongUsage
 from twisted_gantry.ctl.help import Group
 from twisted_gantry.ctl.scenario.run import scenario
 from twisted_gantry.ctl.session import Session, complain
-from twisted_gantry.ctl.texts.catalogue import Texts, preferred
+from twisted_gantry.ctl.texts.catalogue import Texts, texts_for
 
 
 class _Gantryctl(Group):
-    """The group, with its own exit codes and its own words for what went wrong."""
+    """The group, with its own exit codes and its own texts for errors."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; what is a Trouble is told."""
         try:
             return super().invoke(ctx)
         except Trouble as trouble:
@@ -44,14 +43,14 @@ class _Gantryctl(Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; one that there is not is told in the language of the rest."""
+        """Find the command; report an unknown one in the language of the reader."""
         known = args[0].startswith("-") or self.get_command(ctx, args[0]) is not None
         if not known and not ctx.resilient_parsing:
             raise WrongUsage(_texts(ctx)("usage-command", name=args[0]), ctx)
         return super().resolve_command(ctx, args)
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
-        """Run, and exit with the code that the command returned."""
+        """Run a command, and exit with the code that it returned."""
         run: Callable[..., Any] = super().main
         if not extra.pop("standalone_mode", True):
             return run(args, *rest, standalone_mode=False, **extra)
@@ -73,8 +72,7 @@ class _Gantryctl(Group):
 
 
 def _texts(context: click.Context | None) -> Texts:
-    language = context.find_root().params.get("lang") if context is not None else None
-    return Texts("zh" if (language or preferred(os.environ)) == "zh" else "en")
+    return texts_for(context.find_root().params.get("lang") if context is not None else None)
 
 
 def _wrong_usage(error: click.UsageError) -> int:
@@ -105,7 +103,7 @@ def _usage_message(texts: Texts, error: click.UsageError) -> str:
 
 
 def _broken_pipe() -> int:
-    """End quietly: whoever read has enough."""
+    """Return the exit code for a closed output (`| head`); what is left to write is dropped."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     return Exit.WRONG
@@ -119,12 +117,12 @@ Exit codes · 退出码
   0    in order, done · 正常，完成
   1    something is wrong; failed or refused · 有异常；失败或被拒绝
   2    the gantry cannot be reached, or breaks off · 无法连接或应答中断
-  3    timeout: nobody knows whether it was done · 超时，是否执行未知
+  3    timeout: outcome unknown · 超时，是否执行未知
   64   wrong usage · 用法错误
   130  interrupted · 被中断
 
-The password may also be in GANTRY_PASSWORD, the token in GANTRY_TOKEN. The language is that of
-LC_ALL, LC_MESSAGES or LANG.
+The password may also be in GANTRY_PASSWORD, the token in GANTRY_TOKEN. LC_ALL, LC_MESSAGES or LANG
+gives the language.
 
 密码也可放在 GANTRY_PASSWORD 中，令牌放在 GANTRY_TOKEN 中。语言取自 LC_ALL、LC_MESSAGES 或 LANG。
 """,
@@ -134,20 +132,20 @@ LC_ALL, LC_MESSAGES or LANG.
     envvar="GANTRY_URL",
     default="http://127.0.0.1:8080",
     metavar="URL",
-    help="Where the gantry is, else GANTRY_URL, else http://127.0.0.1:8080; or unix:/PATH."
+    help="The gantry's API, else GANTRY_URL, else http://127.0.0.1:8080; or unix:/PATH."
     " · 门架程序地址。",
 )
 @click.option(
     "--password-file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Holds the password. · 密码文件。",
+    help="The file of the password. · 密码文件。",
 )
 @click.option(
     "--token-file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Holds the token. · 令牌文件。",
+    help="The file of the token. · 令牌文件。",
 )
 @click.option(
     "--timeout",
@@ -157,9 +155,7 @@ LC_ALL, LC_MESSAGES or LANG.
     help="Seconds for one answer (10). · 应答时限，秒（10）。",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs. · 输出 JSON。")
-@click.option(
-    "--lang", type=click.Choice(["en", "zh"]), help="Language of what is shown. · 显示语言。"
-)
+@click.option("--lang", type=click.Choice(["en", "zh"]), help="Language of texts. · 显示语言。")
 @click.version_option(
     __version__,
     prog_name="gantryctl",
@@ -174,9 +170,9 @@ def cli(
     token_file: Path | None,
     timeout: float,
     as_json: bool,
-    lang: str | None,  # it is found in the context
+    lang: str | None,  # taken from the context
 ) -> None:
-    """Look after a running gantry, through its local API.
+    """Show and operate a running gantry, through its local API.
 
     查看和操作运行中的门架程序（通过其本地接口）。
     """
@@ -187,22 +183,8 @@ def cli(
 
 
 for _command in (
-    status,
-    watch,
-    points,
-    history,
-    alarms,
-    command,
-    outbox,
-    audit,
-    registers,
-    backup,
-    init,
-    check,
-    hash_of_password,
-    probe,
-    completion,
-    scenario,
+    *(status, watch, points, history, alarms, command, outbox, audit, registers, backup),
+    *(init, check, hash_of_password, probe, completion, scenario),
 ):
     cli.add_command(_command)
 
@@ -212,5 +194,5 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
-            reconfigure(errors="backslashreplace")  # a terminal that has no Chinese
+            reconfigure(errors="backslashreplace")  # for a terminal without Chinese
     cli()

@@ -1,4 +1,4 @@
-"""How things look: cells, and tables that lose nothing, whatever the width."""
+"""Cells, and tables that lose no text, whatever the width of the terminal."""
 
 import unicodedata
 from collections.abc import Collection, Sequence
@@ -13,9 +13,9 @@ from rich.text import Text
 
 from twisted_gantry.ctl.texts.catalogue import Texts
 
-# Where there is no terminal, nothing is wrapped.
+# The width without a terminal: nothing is wrapped.
 WIDE = 100_000
-# A column of prose may be folded, but not below this.
+# Cells to which a column of prose may be folded.
 NARROWEST_PROSE = 24
 NOTHING = "–"
 
@@ -38,19 +38,18 @@ STYLES = {
 
 
 def plain(text: str) -> str:
-    """Make text from elsewhere safe for a terminal: what cannot be seen is spelled out."""
-    return "".join(
-        char if char.isprintable() or unicodedata.category(char) == "Zs" else _spelled(char)
-        for char in text
-    )
+    """Make foreign text safe for a terminal: unprintable characters are spelled out."""
 
+    def shown(char: str) -> str:
+        if char.isprintable() or unicodedata.category(char) == "Zs":
+            return char
+        return char.encode("unicode_escape").decode("ascii")
 
-def _spelled(char: str) -> str:
-    return char.encode("unicode_escape").decode("ascii")
+    return "".join(map(shown, text))
 
 
 def scalar(texts: Texts, value: object) -> str:
-    """Return a value as a person reads it; numbers keep all their digits."""
+    """Return a value for a person to read; numbers keep all their digits."""
     if value is None or value == "":
         return NOTHING
     if isinstance(value, bool):
@@ -63,7 +62,7 @@ def scalar(texts: Texts, value: object) -> str:
 
 
 def word(texts: Texts, value: str | None) -> Text:
-    """Return a word of the API in the language and the colour that it has."""
+    """Return a word of the API in the reader's language and in its colour."""
     if not value:
         return Text(NOTHING)
     return Text(plain(texts.word(value)), STYLES.get(value, ""))
@@ -73,9 +72,9 @@ def word(texts: Texts, value: str | None) -> Text:
 class Column:
     """A column of a table; `title` is the key of its text.
 
-    `prose` may be folded at words. While a table is too wide for the terminal, its columns give
-    way, the last first: one moves `under` another, a `spare` one is left out, which is said.
-    Prose is not folded below `floor` cells.
+    `prose` may be folded at words, to no less than `floor` cells. In a table that is too wide for
+    the terminal, columns give way, the last first: a column moves `under` another, or a `spare`
+    one is left out and named in a note.
     """
 
     title: str
@@ -86,8 +85,8 @@ class Column:
     floor: int = NARROWEST_PROSE
 
 
-Cell = Text | str
-Row = Sequence[Cell]
+Row = Sequence[object]
+"""The cells of a row: a Text and an empty string stay, other values are shown by `scalar`."""
 _Grid = list[list[Text]]
 
 # Cells between two columns.
@@ -99,7 +98,7 @@ def table(
 ) -> RenderableType:
     """Lay out a table for the console."""
     grid = [[Text(texts(column.title)) for column in columns]]
-    grid += [[Text(c) if isinstance(c, str) else c for c in row] for row in rows]
+    grid += [[_cell(texts, value) for value in row] for row in rows]
     staying, narrow = list(columns), grid
     moved: set[str] = set()
     for column in reversed(columns):
@@ -116,6 +115,12 @@ def table(
     return Group(laid, Text(note, "dim"))
 
 
+def _cell(texts: Texts, value: object) -> Text:
+    if isinstance(value, Text):
+        return value
+    return Text(scalar(texts, value) if value != "" else "")
+
+
 def _width(cell: Text) -> int:
     return max(cell_len(line) for line in cell.plain.split("\n"))
 
@@ -125,7 +130,7 @@ def _natural(grid: _Grid, place: int) -> int:
 
 
 def _least(columns: Sequence[Column], grid: _Grid) -> list[int]:
-    """Return how narrow each column may become."""
+    """Return the least width of each column."""
     naturals = [_natural(grid, place) for place in range(len(columns))]
     return [min(n, c.floor) if c.prose else n for c, n in zip(columns, naturals, strict=True)]
 
@@ -137,7 +142,7 @@ def _fits(columns: Sequence[Column], grid: _Grid, width: int) -> bool:
 def _without(
     moved: Collection[str], columns: Sequence[Column], grid: _Grid
 ) -> tuple[list[Column], _Grid]:
-    """Return the columns that stay, and the grid with those that moved under them."""
+    """Return the columns that stay, and the grid with the moved columns under them."""
     places = {column.title: place for place, column in enumerate(columns)}
     staying = []
     stacks = []
@@ -160,7 +165,7 @@ def _stacked(cells: list[Text]) -> Text:
 
 
 def _lay_out(console: Console, columns: Sequence[Column], grid: _Grid) -> Table:
-    # The simple box draws a space of its own between columns.
+    # The simple box adds a space of its own between columns.
     gap = _GAP - 1 if console.is_terminal else _GAP
     laid = Table(
         box=box.SIMPLE_HEAD if console.is_terminal else None,

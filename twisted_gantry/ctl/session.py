@@ -1,9 +1,9 @@
-"""What every command works with: the options, the API, the terminal on either side."""
+"""What every command works with: the options, the API, input and output."""
 
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,20 +16,20 @@ from rich.text import Text
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.ctl import client
 from twisted_gantry.ctl import output as render
-from twisted_gantry.ctl.client import Api
+from twisted_gantry.ctl.client import Answer, Api
 from twisted_gantry.ctl.errors import Exit, Trouble
 from twisted_gantry.ctl.texts.catalogue import Texts
 
 _YES = frozenset({"y", "yes", "是"})
 
-# A secret is a line; what is longer is another file.
+# Characters of a secret; a longer line is not a secret.
 MAX_SECRET = 4096
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def read_secret(path: Path) -> Secret:
-    """Return the one line of a file. Raises Trouble, which shows nothing of it."""
+    """Return the one line of a file. Raises Trouble, which shows no part of the file."""
     try:
         with path.open("rb") as file:
             text = file.read(MAX_SECRET + 1).decode()
@@ -46,7 +46,7 @@ def read_secret(path: Path) -> Secret:
 
 @dataclass
 class Session:
-    """One run of `gantryctl`. `timeout` is seconds for one answer."""
+    """One run of `gantryctl`. `timeout` is the seconds for one answer."""
 
     texts: Texts
     url: str
@@ -57,7 +57,7 @@ class Session:
 
     @staticmethod
     def on_terminal() -> bool:
-        """Tell whether what is written is read by a person at a terminal."""
+        """Tell whether the output is a terminal."""
         return sys.stdout.isatty()
 
     @staticmethod
@@ -77,7 +77,7 @@ class Session:
         return Api(self.url, password, token, self.timeout)
 
     def console(self) -> Console:
-        """Return where results go: wide and without colours unless it is a terminal."""
+        """Return the console for results: wide and without colours unless it is a terminal."""
         terminal = self.on_terminal()
         return Console(
             file=sys.stdout,
@@ -88,6 +88,21 @@ class Session:
             markup=False,
             emoji=False,
         )
+
+    def get(
+        self,
+        api: Api,
+        path: str,
+        query: Mapping[str, object] | None = None,
+        also: Collection[int] = (),
+    ) -> Answer:
+        """Return the document at `path`; a person sees that an answer is waited for."""
+        with self.waiting(self.texts("asking", where=api.url)):
+            return api.get(path, query, also)
+
+    def table(self, columns: Sequence[render.Column], rows: Sequence[render.Row]) -> RenderableType:
+        """Lay out a table for the console."""
+        return render.table(self.texts, self.console(), columns, rows)
 
     def show(self, *things: RenderableType) -> None:
         """Write results for a person."""
@@ -108,12 +123,12 @@ class Session:
         click.echo(text)
 
     def show_json_line(self, document: object) -> None:
-        """Write one of several results for a program, on a line of its own."""
+        """Write one of several results for a program, as one line."""
         text = json.dumps(document, ensure_ascii=False)
         click.echo(text if text.isprintable() else json.dumps(document))
 
     def fail(self, trouble: Trouble) -> int:
-        """Say what went wrong, and return the exit code."""
+        """Report an error, and return the exit code."""
         message = self.explain(trouble)
         if self.json:
             self.show_json({"error": {"code": trouble.code, "message": message}})
@@ -122,12 +137,12 @@ class Session:
         return trouble.exit_code
 
     def explain(self, trouble: Trouble) -> str:
-        """Return what went wrong as a sentence."""
+        """Return the error as a sentence."""
         return self.texts(trouble.key, **trouble.fields)
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:
-        """Show that something goes on, to a person at a terminal alone."""
+        """Show `text` and a spinner during the block, at a terminal only."""
         if self.json or not self.on_terminal() or not sys.stderr.isatty():
             yield
             return
@@ -136,14 +151,14 @@ class Session:
             yield
 
     def confirm(self, question: str) -> bool:
-        """Ask a person; whatever is no yes, is a no."""
+        """Ask a person; any answer but yes is a no."""
         click.echo(render.plain(question), nl=False, err=True)
         return sys.stdin.readline().strip().lower() in _YES
 
     def hidden(self, name: str, *, optional: bool = False) -> str:
-        """Return a secret: asked for twice where there is a person, else a line of the input.
+        """Return a secret: asked for twice at a terminal, else a line of the input.
 
-        An `optional` one may be empty.
+        An `optional` secret may be empty. Raises Trouble.
         """
         if not self.can_ask():
             text = sys.stdin.readline().rstrip("\r\n")
@@ -156,14 +171,14 @@ class Session:
         return text
 
     def ask(self, question: str, default: str = "") -> str:
-        """Return what a person answers, `default` for nothing."""
+        """Return a person's answer, `default` for an empty one."""
         answer: str = click.prompt(
             render.plain(question), default=default, show_default=bool(default), err=True
         )
         return answer.strip()
 
     def ask_whether(self, question: str, *, default: bool) -> bool:
-        """Return whether a person says yes; for nothing, `default`."""
+        """Tell whether a person says yes; an empty answer is `default`."""
         marks = "[Y/n]" if default else "[y/N]"
         answer = click.prompt(
             render.plain(f"{question} {marks}"),

@@ -1,4 +1,4 @@
-"""`gantryctl command`: tell a device to do something, and how it ended."""
+"""`gantryctl command`: send a command to a device, and show its result."""
 
 import uuid
 from typing import Any
@@ -10,11 +10,11 @@ from twisted_gantry.ctl import arguments, client, completing
 from twisted_gantry.ctl.answers import read
 from twisted_gantry.ctl.client import Api, ApiError
 from twisted_gantry.ctl.errors import Exit, Trouble, WrongUsage
-from twisted_gantry.ctl.output import NOTHING, Column, plain, scalar, table, word
+from twisted_gantry.ctl.output import NOTHING, Column, plain, scalar, word
 from twisted_gantry.ctl.session import Session, json_option, pass_session
 from twisted_gantry.wire import local_api
 
-# What a command has when --expires is not given, in seconds: the gantry's default.
+# The default of --expires in seconds: that of the gantry.
 EXPIRES = 30.0
 
 _EXITS = {"done": Exit.FINE, "timeout": Exit.UNKNOWN}
@@ -22,7 +22,7 @@ _EXITS = {"done": Exit.FINE, "timeout": Exit.UNKNOWN}
 
 @click.command(
     cls=completing.DeviceCommand,
-    short_help="Tell a device to do something. · 向设备下命令",
+    short_help="Send a command to a device. · 向设备下命令",
     context_settings={"ignore_unknown_options": True},
     options_metavar="[OPTIONS]",
 )
@@ -32,12 +32,12 @@ _EXITS = {"done": Exit.FINE, "timeout": Exit.UNKNOWN}
     metavar="[TARGET COMMAND [--NAME VALUE]…]",
     shell_complete=completing.words,
 )
-@click.option("--yes", is_flag=True, help="Do a dangerous one without asking. · 不再确认。")
+@click.option("--yes", is_flag=True, help="Do not ask before a dangerous one. · 不再确认。")
 @click.option(
     "--id",
     "command_id",
     metavar="ID",
-    help="The same id is the same command, done once. · 同一编号只执行一次。",
+    help="A command with a known id is not repeated. · 同一编号只执行一次。",
 )
 @click.option(
     "--expires",
@@ -62,17 +62,17 @@ def command(
     expires: float | None,
     pairs: tuple[str, ...],
 ) -> int:
-    """Tell the device TARGET to do COMMAND, with its arguments as options.
+    """Send COMMAND to the device TARGET, with its arguments as options.
 
     向设备 TARGET 下达 COMMAND，参数写作选项。不带参数时列出所有可用命令。
 
     \b
-      gantryctl command                         all that can be done · 列出命令
+      gantryctl command                         list the commands · 列出命令
       gantryctl command ups1 BZOFF              mute the buzzer · 蜂鸣器静音
       gantryctl command ups1 query --cmd QAD    ask the UPS · 查询
       gantryctl command ups1 set-password --new -
 
-    A dangerous command asks first. A secret argument is `-` (asked for, not shown) or `@FILE`.
+    A dangerous command asks first. A secret argument is `-` (hidden input) or `@FILE`.
 
     危险命令先要求确认。保密参数写作 `-`（隐藏输入）或 `@文件`。
 
@@ -80,16 +80,15 @@ def command(
     Exit code · 退出码
       0  done · 完成
       1  failed or refused · 失败或被拒绝
-      2  no gantry there; nothing was sent · 无法连接，未发送
-      3  timeout: nobody knows whether it was done · 超时，是否执行未知
+      2  no connection; nothing was sent · 无法连接，未发送
+      3  timeout: outcome unknown · 超时，是否执行未知
     """
     texts = session.texts
     if any(each.startswith("-") for each in words[:2]):
         raise WrongUsage(texts("usage-order"))
     given = arguments.split(session, words[2:], pairs)
     api = session.api()
-    with session.waiting(texts("asking", where=api.url)):
-        answer = api.get("/api/v1/commands")
+    answer = session.get(api, "/api/v1/commands")
     devices = read(answer, local_api.CommandList, api.url).devices
     if len(words) < 2:
         return _list(session, answer.document, devices, words[0] if words else None)
@@ -125,9 +124,9 @@ def _info(device: local_api.DeviceCommands, name: str) -> local_api.CommandInfo:
 
 
 def _confirmed(session: Session, target: str, info: local_api.CommandInfo) -> bool:
-    """Tell whether a person said yes; False where there is nothing to ask. Raises Trouble."""
+    """Ask before a dangerous command; False if no question is needed. Raises Trouble."""
     if not info.danger or info.locked:
-        return False  # harmless; or the gantry will refuse it, and write down that it was asked
+        return False  # the gantry refuses a locked command, and keeps that in the audit
     fields = {
         "command": info.command,
         "target": target,
@@ -199,10 +198,10 @@ def _list(
         return Exit.FINE
     rows = [
         (
-            plain(device.target),
-            plain(info.command),
-            plain(texts.pick(info.en, info.zh)),
-            plain(" ".join(_argument(each) for each in info.arguments)) or NOTHING,
+            device.target,
+            info.command,
+            texts.pick(info.en, info.zh),
+            " ".join(_argument(each) for each in info.arguments) or None,
             _note(session, info),
         )
         for device in devices
@@ -218,7 +217,7 @@ def _list(
         Column("arguments", prose=True, under="what"),
         Column("note", prose=True),
     )
-    session.show(table(texts, session.console(), columns, rows))
+    session.show(session.table(columns, rows))
     return Exit.FINE
 
 
@@ -231,7 +230,6 @@ def _argument(argument: local_api.ArgumentInfo) -> str:
 
 
 def _in(session: Session, en: str | None, zh: str | None) -> str:
-    """Return what a device says in the language of the screen."""
     return session.texts.pick(en or "", zh or en or "")
 
 

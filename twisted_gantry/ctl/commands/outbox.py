@@ -1,4 +1,4 @@
-"""`gantryctl outbox`: the reports that wait or were set aside; send them again, or give them up."""
+"""`gantryctl outbox`: the reports that wait or were set aside; retry or drop them."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from twisted_gantry.ctl.answers import read
 from twisted_gantry.ctl.client import Answer
 from twisted_gantry.ctl.errors import Exit, Trouble, WrongUsage
 from twisted_gantry.ctl.help import Command, Group
-from twisted_gantry.ctl.output import Column, plain, scalar, table, word
+from twisted_gantry.ctl.output import Column, word
 from twisted_gantry.ctl.session import Session, json_option
 from twisted_gantry.wire import local_api
 
@@ -17,7 +17,7 @@ _UPLINK = click.option(
     "--uplink",
     metavar="U",
     shell_complete=completing.uplinks,
-    help="Of this uplink alone. · 仅该上联。",
+    help="Only this uplink. · 仅该上联。",
 )
 _IDS = click.argument("ids", nargs=-1, type=click.IntRange(min=1), metavar="[ID]…")
 
@@ -31,13 +31,13 @@ _IDS = click.argument("ids", nargs=-1, type=click.IntRange(min=1), metavar="[ID]
 @click.option(
     "--state",
     type=click.Choice(["queued", "set-aside"]),
-    help="Of this state alone. · 仅该状态。",
+    help="Only this state. · 仅该状态。",
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many. · 条数。")
 @json_option
 @click.pass_context
 def outbox(context: click.Context, uplink: str | None, state: str | None, limit: int | None) -> int:
-    """List the reports that are kept; `retry` sends again what was set aside, `drop` gives it up.
+    """List the stored reports; `retry` sends those again that were set aside, `drop` deletes them.
 
     列出保存的上报；`retry` 重发被搁置的上报，`drop` 将其丢弃。
     """
@@ -49,8 +49,7 @@ def outbox(context: click.Context, uplink: str | None, state: str | None, limit:
         context.meta[__name__] = uplink
         return Exit.FINE
     api, texts = session.api(), session.texts
-    with session.waiting(texts("asking", where=api.url)):
-        answer = api.get("/api/v1/outbox", {"uplink": uplink, "state": state, "limit": limit})
+    answer = session.get(api, "/api/v1/outbox", {"uplink": uplink, "state": state, "limit": limit})
     reports = read(answer, local_api.Outbox, api.url).reports
     if session.json:
         session.show_json(answer.document)
@@ -77,20 +76,20 @@ def _show(session: Session, reports: list[local_api.ReportView]) -> None:
     )
     rows = [
         (
-            scalar(texts, each.id),
-            plain(each.uplink),
-            plain(each.kind),
-            scalar(texts, each.subject),
+            each.id,
+            each.uplink,
+            each.kind,
+            each.subject or None,
             word(texts, each.state),
-            scalar(texts, each.created_at),
-            texts("urgent") if each.urgent else scalar(texts, None),
-            scalar(texts, each.tries),
-            scalar(texts, each.bytes),
-            scalar(texts, each.reason),
+            each.created_at,
+            texts("urgent") if each.urgent else None,
+            each.tries,
+            each.bytes,
+            each.reason or None,
         )
         for each in reports
     ]
-    session.show(table(texts, session.console(), columns, rows))
+    session.show(session.table(columns, rows))
 
 
 @outbox.command(cls=Command, short_help="Send again what was set aside. · 重发被搁置的上报")
@@ -99,7 +98,7 @@ def _show(session: Session, reports: list[local_api.ReportView]) -> None:
 @json_option
 @click.pass_context
 def retry(context: click.Context, uplink: str | None, ids: tuple[int, ...]) -> int:
-    """Queue reports again that were set aside: those of the IDs, or all.
+    """Queue reports again that were set aside: those with the IDs, or all.
 
     重新排队被搁置的上报：给出编号的，或全部。有编号未重发时退出码为 1。
     """
@@ -110,11 +109,11 @@ def retry(context: click.Context, uplink: str | None, ids: tuple[int, ...]) -> i
     return _tell(session, answer, count, ids, "retried", "retried-less")
 
 
-@outbox.command(cls=Command, short_help="Give up what was set aside. · 丢弃被搁置的上报")
+@outbox.command(cls=Command, short_help="Delete what was set aside. · 丢弃被搁置的上报")
 @_UPLINK
 @_IDS
-@click.option("--all-set-aside", is_flag=True, help="All of them. · 全部被搁置的上报。")
-@click.option("--yes", is_flag=True, help="Do it without asking. · 不再确认。")
+@click.option("--all-set-aside", is_flag=True, help="All that are set aside. · 全部被搁置的上报。")
+@click.option("--yes", is_flag=True, help="Do not ask. · 不再确认。")
 @json_option
 @click.pass_context
 def drop(
@@ -124,9 +123,9 @@ def drop(
     all_set_aside: bool,
     yes: bool,
 ) -> int:
-    """Give up reports that were set aside, for good: those of the IDs, or all. It asks first.
+    """Delete reports that were set aside, for good: those with the IDs, or all. Asks first.
 
-    They are never sent, and are counted as dropped. A report that is queued is not dropped.
+    They are never sent, and are counted as dropped. A queued report is not dropped.
 
     永久丢弃被搁置的上报：给出编号的，或全部；先要求确认。丢弃的上报不再发送，计入“已丢弃”。
     """
@@ -144,7 +143,7 @@ def drop(
 
 
 def _confirm(session: Session, uplink: str | None, ids: tuple[int, ...]) -> None:
-    """Return when a person said yes. Raises Trouble."""
+    """Ask a person. Raises Trouble without a yes."""
     texts = session.texts
     if not session.can_ask():
         raise Trouble("needs-yes-to-drop")
@@ -157,7 +156,6 @@ def _confirm(session: Session, uplink: str | None, ids: tuple[int, ...]) -> None
 
 
 def _wanted(context: click.Context, uplink: str | None, ids: tuple[int, ...]) -> dict[str, Any]:
-    """Return which reports are meant, as the API takes them."""
     uplink = uplink or context.meta.get(__name__)
     wanted: dict[str, Any] = {}
     if uplink is not None:
@@ -176,7 +174,7 @@ def _ask(session: Session, path: str, wanted: dict[str, Any]) -> Answer:
 def _tell(
     session: Session, answer: Answer, count: int, ids: tuple[int, ...], done: str, less: str
 ) -> int:
-    """Say how many it was; of named reports, less than all is something wrong."""
+    """Show the count; fewer than the named reports is an error."""
     wanted = len(set(ids))
     if session.json:
         session.show_json(answer.document)

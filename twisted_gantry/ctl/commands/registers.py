@@ -9,7 +9,7 @@ from twisted_gantry.ctl import client
 from twisted_gantry.ctl.answers import read
 from twisted_gantry.ctl.errors import Exit, Trouble
 from twisted_gantry.ctl.help import Command
-from twisted_gantry.ctl.output import Column, plain, scalar, table
+from twisted_gantry.ctl.output import Column
 from twisted_gantry.ctl.session import Session, json_option, pass_session
 from twisted_gantry.wire import local_api
 from twisted_gantry.wire.cfos.registers import DEVICES, Register
@@ -32,16 +32,16 @@ def registers(session: Session, target: str, device: str, address: str) -> int:
 
     \b
       gantryctl registers cfos meter2          all of them · 全部
-      gantryctl registers cfos evse 8093       one; d, q or s behind a wide one · 单个
+      gantryctl registers cfos evse 8093       one; d, q, s for wider ones · 单个
     """
-    api, texts = session.api(), session.texts
+    api = session.api()
     wish: dict[str, Any] = {
         "target": target,
         "command": "read-register",
         "args": {"device": device, "read": address},
         "id": uuid.uuid4().hex,
     }
-    with session.waiting(texts("doing", target=target, command="read-register")):
+    with session.waiting(session.texts("doing", target=target, command="read-register")):
         answer = api.post("/api/v1/commands", wish, _EXPIRES + client.GRACE)
     outcome = read(answer, local_api.CommandAnswer, api.url)
     if session.json:
@@ -58,15 +58,15 @@ def registers(session: Session, target: str, device: str, address: str) -> int:
     rows = []
     for printed, value in _values(address, outcome.value).items():
         register = _register(device, printed)
-        shown, unit = _scaled(register, value)
+        shown, symbol = _scaled(register, value)
         name = register.name if register is not None else ""
-        rows.append((plain(printed), plain(name), scalar(texts, shown), plain(unit)))
-    session.show(table(texts, session.console(), columns, rows))
+        rows.append((printed, name, shown, symbol))
+    session.show(session.table(columns, rows))
     return Exit.FINE
 
 
 def _values(address: str, value: Any) -> dict[str, Any]:
-    """Return what was read by address, as it is printed: `8062d`."""
+    """Return the values by printed address: `8062d`."""
     if address != "all":
         return {address: value}
     try:
@@ -84,7 +84,7 @@ def _register(device: str, printed: str) -> Register | None:
 
 
 def _scaled(register: Register | None, value: Any) -> tuple[Any, str]:
-    """Return a value in its unit: 0.1 A are shown as A."""
+    """Return a value in its unit: a register in 0.1 A is shown in A."""
     if register is None or not register.unit or isinstance(value, bool | str):
         return value, ""
     scaled = round(value * register.scale, 3)

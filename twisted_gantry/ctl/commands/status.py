@@ -5,15 +5,14 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from twisted_gantry.ctl.answers import read
-from twisted_gantry.ctl.client import Answer, Api
 from twisted_gantry.ctl.commands.views import ALARM_COLUMNS, alarm_row
 from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.help import Command
-from twisted_gantry.ctl.output import Column, plain, scalar, table, word
+from twisted_gantry.ctl.output import Column, Row, plain, scalar, word
 from twisted_gantry.ctl.session import Session, json_option, pass_session
 from twisted_gantry.wire import local_api
 
-# The status with which /healthz says that something is wrong; its body says what.
+# The HTTP status of /healthz when something is wrong; the body has the reasons.
 _UNHEALTHY = 503
 
 
@@ -21,7 +20,7 @@ _UNHEALTHY = 503
 @json_option
 @pass_session
 def status(session: Session) -> int:
-    """Show the gantry, its devices, its uplinks and their reports, the active alarms, the health.
+    """Show the gantry, its health, devices, uplinks, their reports, and the active alarms.
 
     显示门架、设备、上联与上报台账、当前告警和健康状况。
 
@@ -38,7 +37,9 @@ def status(session: Session) -> int:
             api.get("/api/v1/alarms", {"active": 1}),
             api.get("/healthz", also=(_UNHEALTHY,)),
         )
-    site, alarms, health = _read(api, *answers)
+    site = read(answers[0], local_api.SiteView, api.url)
+    alarms = read(answers[1], local_api.AlarmList, api.url)
+    health = read(answers[2], local_api.Health, api.url)
     states = [each.state for each in site.devices] + [each.state for each in site.uplinks]
     fine = (
         all(state == "online" for state in states)
@@ -62,16 +63,6 @@ def status(session: Session) -> int:
             *_alarms(session, alarms.alarms),
         )
     return Exit.FINE if fine else Exit.WRONG
-
-
-def _read(
-    api: Api, site: Answer, alarms: Answer, health: Answer
-) -> tuple[local_api.SiteView, local_api.AlarmList, local_api.Health]:
-    return (
-        read(site, local_api.SiteView, api.url),
-        read(alarms, local_api.AlarmList, api.url),
-        read(health, local_api.Health, api.url),
-    )
 
 
 def _head(
@@ -108,19 +99,19 @@ def _devices(session: Session, devices: list[local_api.Device]) -> list[Renderab
     )
     rows = [
         (
-            plain(each.name),
-            plain(each.kind),
+            each.name,
+            each.kind,
             word(texts, each.state),
-            scalar(texts, each.since),
-            scalar(texts, each.last_error),
+            each.since,
+            each.last_error or None,
         )
         for each in devices
     ]
-    return [*section, table(texts, session.console(), columns, rows)]
+    return [*section, session.table(columns, rows)]
 
 
 def _uplinks(session: Session, uplinks: list[local_api.Uplink]) -> list[RenderableType]:
-    texts, console = session.texts, session.console()
+    texts = session.texts
     section = _section(session, "uplinks")
     if not uplinks:
         return [*section, texts("no-devices")]
@@ -133,11 +124,11 @@ def _uplinks(session: Session, uplinks: list[local_api.Uplink]) -> list[Renderab
     )
     rows = [
         (
-            plain(each.name),
+            each.name,
             word(texts, each.state),
-            scalar(texts, each.since),
-            scalar(texts, each.last_delivered),
-            scalar(texts, each.last_error),
+            each.since,
+            each.last_delivered,
+            each.last_error or None,
         )
         for each in uplinks
     ]
@@ -153,27 +144,25 @@ def _uplinks(session: Session, uplinks: list[local_api.Uplink]) -> list[Renderab
     )
     return [
         *section,
-        table(texts, console, columns, rows),
+        session.table(columns, rows),
         *_section(session, "ledger"),
-        table(texts, console, counted, [_counts(session, each) for each in uplinks]),
+        session.table(counted, [_counts(each) for each in uplinks]),
     ]
 
 
-def _counts(session: Session, uplink: local_api.Uplink) -> tuple[str | Text, ...]:
-    texts, ledger = session.texts, uplink.ledger
-    if ledger is None:  # the store cannot tell
-        nothing = scalar(texts, None)
-        known = scalar(texts, uplink.queued), scalar(texts, uplink.set_aside)
-        return plain(uplink.name), nothing, nothing, *known, nothing, nothing, nothing
+def _counts(uplink: local_api.Uplink) -> Row:
+    ledger = uplink.ledger
+    if ledger is None:  # the store does not answer
+        return uplink.name, None, None, uplink.queued, uplink.set_aside, None, None, None
     return (
-        plain(uplink.name),
-        scalar(texts, ledger.created),
-        scalar(texts, ledger.delivered),
-        scalar(texts, ledger.queued),
-        Text(scalar(texts, ledger.set_aside), "yellow" if ledger.set_aside else ""),
-        Text(scalar(texts, ledger.dropped), "yellow" if ledger.dropped else ""),
-        scalar(texts, ledger.bytes),
-        scalar(texts, ledger.oldest),
+        uplink.name,
+        ledger.created,
+        ledger.delivered,
+        ledger.queued,
+        Text(str(ledger.set_aside), "yellow" if ledger.set_aside else ""),
+        Text(str(ledger.dropped), "yellow" if ledger.dropped else ""),
+        ledger.bytes,
+        ledger.oldest,
     )
 
 
@@ -181,6 +170,6 @@ def _alarms(session: Session, alarms: list[local_api.AlarmView]) -> list[Rendera
     section = _section(session, "alarms")
     if not alarms:
         return [*section, session.texts("no-active-alarms")]
-    columns = ALARM_COLUMNS[:-1]  # none of these is cleared
+    columns = ALARM_COLUMNS[:-1]  # no active alarm is cleared
     rows = [alarm_row(session, each)[:-1] for each in alarms]
-    return [*section, table(session.texts, session.console(), columns, rows)]
+    return [*section, session.table(columns, rows)]

@@ -1,4 +1,4 @@
-"""What the gantry knows, as tables: points, alarms, audit."""
+"""The state of the gantry as tables: points, alarms, audit."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from twisted_gantry.ctl import completing
 from twisted_gantry.ctl.answers import read
 from twisted_gantry.ctl.errors import Exit, Trouble
 from twisted_gantry.ctl.help import Command
-from twisted_gantry.ctl.output import NOTHING, Column, plain, scalar, table, word
+from twisted_gantry.ctl.output import Column, plain, scalar, word
 from twisted_gantry.ctl.session import Session, json_option, pass_session
 from twisted_gantry.wire import local_api
 
@@ -22,13 +22,12 @@ from twisted_gantry.wire import local_api
 @json_option
 @pass_session
 def points(session: Session, prefix: str) -> int:
-    """Show the points, or those whose name begins with PREFIX (ups1. is all of ups1).
+    """Show the points, or those with a name that begins with PREFIX (ups1. is all of ups1).
 
     显示测点；给出 PREFIX 时只显示以其开头的（如 ups1.）。找不到时退出码为 1。
     """
     texts, api = session.texts, session.api()
-    with session.waiting(texts("asking", where=api.url)):
-        answer = api.get("/api/v1/points", {"prefix": prefix or None})
+    answer = session.get(api, "/api/v1/points", {"prefix": prefix or None})
     found = read(answer, local_api.Points, api.url).points
     missing = bool(prefix) and not found
     if session.json:
@@ -47,23 +46,23 @@ def _points(session: Session, points: list[local_api.PointView]) -> RenderableTy
     name, label = Column("point"), Column("label")
     reading = Column("value", number=True), Column("unit"), Column("quality")
     time = Column("at", spare=True)
-    # Names are English words: there a narrow terminal can do without the label, in Chinese not.
+    # Names are English words, so an English reader on a narrow terminal can do without labels.
     if texts.language == "zh":
         columns = (name, label, *reading, time)
     else:
         columns = (name, *reading, time, replace(label, spare=True))
     rows = []
     for each in points:
-        cells: dict[str, Text | str] = {
-            "point": plain(each.point),
-            "label": plain(texts.pick(each.label.en, each.label.zh)),
+        cells: dict[str, object] = {
+            "point": each.point,
+            "label": texts.pick(each.label.en, each.label.zh),
             "value": scalar(texts, each.value),
-            "unit": plain(each.unit or ""),
+            "unit": each.unit or "",
             "quality": word(texts, each.quality),
-            "at": scalar(texts, each.at),
+            "at": each.at,
         }
         rows.append([cells[column.title] for column in columns])
-    return table(texts, session.console(), columns, rows)
+    return session.table(columns, rows)
 
 
 ALARM_COLUMNS = (
@@ -88,17 +87,16 @@ def alarm_row(session: Session, alarm: local_api.AlarmView) -> tuple[str | Text,
 
 
 @click.command(cls=Command, short_help="Alarms, raised and cleared. · 告警的发生与恢复")
-@click.option("--active", is_flag=True, help="Those alone that last. · 仅当前告警。")
+@click.option("--active", is_flag=True, help="Only active ones. · 仅当前告警。")
 @json_option
 @pass_session
 def alarms(session: Session, active: bool) -> int:
-    """Show the alarms that are remembered.
+    """Show the stored alarms.
 
     显示告警记录。
     """
     texts, api = session.texts, session.api()
-    with session.waiting(texts("asking", where=api.url)):
-        answer = api.get("/api/v1/alarms", {"active": 1 if active else None})
+    answer = session.get(api, "/api/v1/alarms", {"active": 1 if active else None})
     found = read(answer, local_api.AlarmList, api.url).alarms
     if session.json:
         session.show_json(answer.document)
@@ -106,27 +104,26 @@ def alarms(session: Session, active: bool) -> int:
         session.show(texts("no-active-alarms" if active else "no-alarms"))
     else:
         rows = [alarm_row(session, each) for each in found]
-        session.show(table(texts, session.console(), ALARM_COLUMNS, rows))
+        session.show(session.table(ALARM_COLUMNS, rows))
     return Exit.FINE
 
 
-@click.command(cls=Command, short_help="Who told which device what. · 命令审计记录")
+@click.command(cls=Command, short_help="Commands, who asked, results. · 命令审计记录")
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
     metavar="N",
-    help="As many of the newest. · 最新的 N 条。",
+    help="Only the newest N. · 最新的 N 条。",
 )
 @json_option
 @pass_session
 def audit(session: Session, limit: int | None) -> int:
-    """Show who asked which command of which device, and how it ended; the newest first.
+    """Show the commands, who asked for them, and their results; the newest first.
 
     显示谁对哪台设备下过什么命令及其结果，最新的在前。
     """
     texts, api = session.texts, session.api()
-    with session.waiting(texts("asking", where=api.url)):
-        answer = api.get("/api/v1/audit", {"limit": limit})
+    answer = session.get(api, "/api/v1/audit", {"limit": limit})
     found = read(answer, local_api.Audit, api.url).entries
     if session.json:
         session.show_json(answer.document)
@@ -144,15 +141,15 @@ def audit(session: Session, limit: int | None) -> int:
         )
         rows = [
             (
-                scalar(texts, each.at),
-                plain(each.who),
-                plain(each.target),
-                plain(each.command),
-                scalar(texts, each.args) if each.args else NOTHING,
+                each.at,
+                each.who,
+                each.target,
+                each.command,
+                each.args or None,
                 word(texts, each.result),
-                scalar(texts, each.detail),
+                each.detail or None,
             )
             for each in found
         ]
-        session.show(table(texts, session.console(), columns, rows))
+        session.show(session.table(columns, rows))
     return Exit.FINE

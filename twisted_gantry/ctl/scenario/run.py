@@ -16,7 +16,7 @@ from twisted_gantry.ctl.answers import read
 from twisted_gantry.ctl.client import Answer, Api, ApiError
 from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.help import Command, Group
-from twisted_gantry.ctl.output import Column, plain, table
+from twisted_gantry.ctl.output import Column
 from twisted_gantry.ctl.scenario.judge import (
     SCENARIO,
     Get,
@@ -213,14 +213,14 @@ def list_command(session: Session, twin_url: str) -> int:
     )
     rows = [
         (
-            plain(each.name),
+            each.name,
             f"{each.length:g}",
             speed_text(each.fastest),
-            plain(texts.pick(each.en, each.zh)),
+            texts.pick(each.en, each.zh),
         )
         for each in found
     ]
-    session.show(table(texts, session.console(), columns, rows))
+    session.show(session.table(columns, rows))
     return Exit.FINE
 
 

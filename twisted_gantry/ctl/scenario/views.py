@@ -1,4 +1,4 @@
-"""What `gantryctl scenario` shows: the table of a run, and the steps of a scenario."""
+"""The output of `gantryctl scenario`: the table of a run, and the steps of a scenario."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ import msgspec
 from rich.console import RenderableType
 from rich.text import Text
 
-from twisted_gantry.ctl.output import NOTHING, Column, plain, scalar, table
+from twisted_gantry.ctl.output import NOTHING, Column, plain
 from twisted_gantry.ctl.scenario.judge import Judge, Run, Verdict, describe
 from twisted_gantry.ctl.session import Session
 
@@ -46,7 +46,6 @@ class Library(msgspec.Struct, frozen=True):
 
 def run_table(session: Session, judge: Judge) -> RenderableType:
     """Return each expectation of a run, with its verdict."""
-    texts = session.texts
     columns = (
         Column("step", number=True),
         Column("at-simulated", number=True),
@@ -59,14 +58,14 @@ def run_table(session: Session, judge: Judge) -> RenderableType:
         (
             str(each.step),
             f"{each.at:g}",
-            plain(each.what),
+            each.what,
             f"{each.within:g}",
             _verdict(session, each.verdict),
-            NOTHING if each.after is None else f"{each.after:.1f}",
+            None if each.after is None else f"{each.after:.1f}",
         )
         for each in judge.expected
     ]
-    return table(texts, session.console(), columns, rows)
+    return session.table(columns, rows)
 
 
 def _verdict(session: Session, verdict: Verdict) -> Text:
@@ -118,14 +117,9 @@ def show_run(session: Session, run: Run | None) -> None:
         session.show(session.texts("run-none"))
         return
     columns = (Column("step", number=True), Column("expectation", prose=True), Column("since"))
-    rows = [
-        (scalar(session.texts, e.get("step")), plain(describe(e)), plain(str(e.get("since") or "")))
-        for e in run.expectations
-    ]
+    rows = [(e.get("step"), describe(e), str(e.get("since") or "")) for e in run.expectations]
     error = [session.texts("run-error", error=plain(run.error))] if run.error else []
-    session.show(
-        run_line(session, run), *error, "", table(session.texts, session.console(), columns, rows)
-    )
+    session.show(run_line(session, run), *error, "", session.table(columns, rows))
 
 
 def show_steps(session: Session, found: Summary) -> None:
@@ -145,13 +139,13 @@ def show_steps(session: Session, found: Summary) -> None:
     )
     rows = [
         (
-            scalar(texts, step.get("at")),
-            "\n".join(_happens(step)) or NOTHING,
-            "\n".join(_expected(step)) or NOTHING,
+            step.get("at"),
+            Text("\n".join(_happens(step)) or NOTHING),
+            Text("\n".join(_expected(step)) or NOTHING),
         )
         for step in found.steps
     ]
-    session.show(Text(head, "bold"), "", table(texts, session.console(), columns, rows))
+    session.show(Text(head, "bold"), "", session.table(columns, rows))
 
 
 def _happens(step: Mapping[str, Any]) -> Iterator[str]:

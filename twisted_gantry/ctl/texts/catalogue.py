@@ -1,5 +1,6 @@
-"""What `gantryctl` says, in English and in Chinese: two equals, side by side."""
+"""The texts of `gantryctl`, in English and in Chinese side by side."""
 
+import os
 from collections.abc import Mapping
 from typing import Literal
 
@@ -327,15 +328,20 @@ WORDS: Mapping[str, str] = {
     "ok": "正常",
     "failing": "异常",
 }
-"""The Chinese of the words that the API uses for states."""
+"""The states of the API in Chinese."""
 
 
 def preferred(environ: Mapping[str, str]) -> Language:
-    """Return the language that the environment asks for; the first variable that is set decides."""
+    """Return the language of the environment; the first variable that is set decides."""
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
         if environ.get(name):
             return "zh" if environ[name].lower().startswith("zh") else "en"
     return "en"
+
+
+def texts_for(option: str | None) -> "Texts":
+    """Return the catalogue in the language of the option `--lang`, else of the environment."""
+    return Texts("zh" if (option or preferred(os.environ)) == "zh" else "en")
 
 
 class Texts:
@@ -345,13 +351,13 @@ class Texts:
         self.language: Language = language
 
     def __call__(self, key: str, /, **fields: object) -> str:
-        """Return a text with its fields filled in."""
+        """Return a text, its fields filled in."""
         return TEXTS[key][self.language == "zh"].format(**fields)
 
     def word(self, word: str) -> str:
-        """Return a word of the API; one that is not known stays as it is."""
+        """Return a word of the API in this language; an unknown word stays as it is."""
         return WORDS.get(word, word) if self.language == "zh" else word
 
     def pick(self, en: str, zh: str) -> str:
-        """Return what is there in this language, else what there is."""
+        """Return the text of this language, or the other one if it is empty."""
         return (zh or en) if self.language == "zh" else (en or zh)
