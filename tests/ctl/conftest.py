@@ -1,4 +1,4 @@
-"""What the tests of the command line share: a gantry that answers from recorded shapes."""
+"""Shared fixtures of the command line's tests: a gantry whose real API answers over a socket."""
 
 import gc
 import json
@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.ctl import recorded
+from tests.ctl.real import RealApi
 from twisted_gantry.ctl.main import cli
 
 Reply = tuple[int, bytes, dict[str, str]]
@@ -40,9 +40,10 @@ class Seen:
 
 @dataclass
 class FakeGantry:
-    """A local API: what it answers can be replaced, what was asked is kept in order."""
+    """The real local API; single answers can be replaced, and each request is kept in order."""
 
     url: str = ""
+    real: RealApi = field(default_factory=RealApi)
     seen: list[Seen] = field(default_factory=list)
     answers: dict[tuple[str, str], Reply | Callable[[], Reply]] = field(default_factory=dict)
 
@@ -57,13 +58,17 @@ class FakeGantry:
         """Return methods and paths, in order."""
         return [(each.method, each.path) for each in self.seen]
 
-    def reply(self, seen: Seen) -> Reply:
-        """Keep a request, and return what it is answered."""
+    def document(self, path: str) -> Any:
+        """Return what the real API answers now."""
+        return self.real.client.get(path).json
+
+    def reply(self, seen: Seen, path: str, data: bytes) -> Reply:
+        """Keep a request, and return its answer: the replaced one, or that of the real API."""
         self.seen.append(seen)
         answer = self.answers.get((seen.method, seen.path))
         if answer is None:
-            error = {"error": {"code": "not-found", "message": "there is no such page"}}
-            return 404, json.dumps(error).encode(), {}
+            found = self.real.client.send(seen.method, path, data).ended()
+            return found.status, found.body, {"Content-Type": found.headers["Content-Type"]}
         return answer() if callable(answer) else answer
 
 
@@ -79,7 +84,7 @@ def _handler(gantry: FakeGantry) -> type[BaseHTTPRequestHandler]:
                 dict(self.headers),
                 json.loads(data) if data else None,
             )
-            status, body, headers = gantry.reply(seen)
+            status, body, headers = gantry.reply(seen, self.path, data)
             self.send_response(status)
             for name, value in {"Content-Length": str(len(body)), **headers}.items():
                 self.send_header(name, value)
@@ -98,8 +103,6 @@ def _handler(gantry: FakeGantry) -> type[BaseHTTPRequestHandler]:
 def gantry() -> Iterator[FakeGantry]:
     """Return a gantry in good order, on a port of its own."""
     fake = FakeGantry()
-    for (method, path), document in recorded.ANSWERS.items():
-        fake.says(method, path, document)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(fake))
     server.daemon_threads = True
     fake.url = f"http://127.0.0.1:{server.server_address[1]}"
@@ -109,6 +112,7 @@ def gantry() -> Iterator[FakeGantry]:
     server.shutdown()
     thread.join()
     server.server_close()
+    fake.real.db.close()
 
 
 @dataclass

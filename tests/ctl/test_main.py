@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from tests.ctl import recorded
 from tests.ctl.conftest import Ctl, FakeGantry
 from twisted_gantry import __version__
 
@@ -204,10 +203,11 @@ def _on_terminal(
 def test_spinner_on_a_terminal(gantry: FakeGantry) -> None:
     """A person at a terminal sees that an answer is waited for, and then the coloured answer."""
     release = threading.Event()
+    gantry.real.raise_alarm()
 
     def later() -> tuple[int, bytes, dict[str, str]]:
         release.wait(20)
-        return 200, json.dumps({"alarms": [recorded.ACTIVE]}).encode(), {}
+        return 200, json.dumps(gantry.document("/api/v1/alarms")).encode(), {}
 
     gantry.answers["GET", "/api/v1/alarms"] = later
     with _on_terminal(gantry, "alarms") as (terminal, process):
@@ -223,7 +223,7 @@ def test_no_spinner_in_json_or_pipes(gantry: FakeGantry) -> None:
     with _on_terminal(gantry, "points", "--json") as (terminal, process):
         shown = terminal.rest()
     assert (process.returncode, "\x1b" in shown, "Asking" in shown) == (0, False, False)
-    assert json.loads(shown) == recorded.POINTS
+    assert json.loads(shown) == gantry.document("/api/v1/points")
     done = subprocess.run(
         [*PROGRAM, "points"], env=_environment(gantry), capture_output=True, timeout=20
     )
@@ -273,7 +273,7 @@ def test_interrupted(gantry: FakeGantry) -> None:
 
 def test_broken_pipe(gantry: FakeGantry) -> None:
     """A reader that has enough, as `head`, ends it without a word."""
-    points = recorded.POINTS["points"] * 200
+    points = gantry.document("/api/v1/points")["points"] * 200
     gantry.says("GET", "/api/v1/points", {"points": points})
     for args in (["points"], ["points", "--json"]):
         process = subprocess.Popen(

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from tests.ctl import recorded
 from tests.ctl.conftest import Ctl, FakeGantry
 from tests.ctl.raw import raw_server
 from twisted_gantry.ctl import client
@@ -62,11 +61,12 @@ def test_list_in_chinese(ctl: Ctl) -> None:
     assert rows[2][4] == "危险：darkens the gantry"
 
 
-def test_list_json(ctl: Ctl) -> None:
+def test_list_json(ctl: Ctl, gantry: FakeGantry) -> None:
     """For programs: the answer as it came, or of one device."""
-    assert json.loads(ctl("command", "--json").stdout) == recorded.COMMANDS
+    document = gantry.document("/api/v1/commands")
+    assert json.loads(ctl("command", "--json").stdout) == document
     of_one = json.loads(ctl("command", "ups2", "--json").stdout)
-    assert of_one == {"devices": [recorded.COMMANDS["devices"][1]]}
+    assert of_one == {"devices": [document["devices"][1]]}
 
 
 def test_list_of_one(ctl: Ctl, gantry: FakeGantry) -> None:
@@ -120,7 +120,9 @@ def test_plain_command(ctl: Ctl, gantry: FakeGantry) -> None:
     """A harmless command is sent at once, with an id of its own, and its outcome is shown."""
     result = ctl("command", "ups1", "BZOFF")
     assert result.exit_code == 0
-    assert result.stdout.splitlines() == ["done: ups1 BZOFF", "  answer: (OK", "  id: c1"]
+    shown = ["done: ups1 BZOFF", "  answer: (OK", f"  id: {gantry.seen[1].body['id']}"]
+    assert result.stdout.splitlines() == shown
+    assert gantry.real.devices["ups1"].told == [("BZOFF", {})]
     assert _sent(gantry) == {"target": "ups1", "command": "BZOFF", "args": {}}
 
 
@@ -191,7 +193,7 @@ def test_incomplete_arguments(ctl: Ctl, gantry: FakeGantry) -> None:
 
 def test_ambiguous_name(ctl: Ctl, gantry: FakeGantry) -> None:
     """Of two arguments that are alike, only the exact name is taken."""
-    document = json.loads(json.dumps(recorded.COMMANDS))
+    document = gantry.document("/api/v1/commands")
     arguments = document["devices"][2]["commands"][0]["arguments"]
     arguments.append({**arguments[0], "name": "devId"})
     gantry.says("GET", "/api/v1/commands", document)
@@ -395,7 +397,7 @@ def test_waits_for_its_expiry(
 
 def test_no_answer_in_time(ctl: Ctl, gantry: FakeGantry, monkeypatch: pytest.MonkeyPatch) -> None:
     """A gantry that takes a command and falls silent is exit code 3."""
-    body = json.dumps(recorded.COMMANDS).encode()
+    body = json.dumps(gantry.document("/api/v1/commands")).encode()
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode()
 
     def speak(peer: socket.socket, over: Any) -> None:

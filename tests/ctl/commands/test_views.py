@@ -2,14 +2,15 @@
 
 import json
 import re
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from click.testing import Result
 from rich.cells import cell_len
 
-from tests.ctl import recorded
 from tests.ctl.conftest import Ctl, FakeGantry
+from tests.ctl.real import RealApi
+from twisted_gantry.core.alarms import Severity
 from twisted_gantry.ctl.session import Session
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -37,7 +38,7 @@ def test_status_in_order(ctl: Ctl) -> None:
         "Gantry G000211001002110010  演示门架 demo gantry",
         "Version 0.1.0, started 2026-10-12T08:00:00.000+08:00",
         "Health: ok",
-        "ups1    ups-card  online  2026-10-12T08:00:01.250+08:00  –",
+        "ups1    ups-card       online  2026-10-12T08:00:01.250+08:00  –",
         "etc     123456789  123456782       0          3        4  7654321  –",
         "No active alarm.",
     ):
@@ -56,8 +57,9 @@ def test_status_in_chinese(ctl: Ctl) -> None:
 
 def test_status_of_trouble(ctl: Ctl, gantry: FakeGantry) -> None:
     """Whatever is wrong is named: errors, alarms, the reasons and notes of the health."""
-    gantry.says("GET", "/api/v1/site", recorded.OFFLINE_SITE)
-    gantry.says("GET", "/api/v1/alarms", {"alarms": [recorded.ACTIVE]})
+    gantry.real.fail()
+    gantry.real.add_reports()
+    gantry.real.raise_alarm()
     health = {"status": "failing", "reasons": ["the disk is full"], "notes": ["ups1 is offline"]}
     gantry.says("GET", "/healthz", health, 503)
     result = ctl("status")
@@ -68,47 +70,39 @@ def test_status_of_trouble(ctl: Ctl, gantry: FakeGantry) -> None:
         "note: ups1 is offline",
         "offline",
         "no connection to tcp:192.168.1.20:2390: the connection was refused",
-        "connecting",
         "1005 the platform does not know this gantry",
-        "2026-10-12T09:00:00.000+08:00",
+        "2026-10-12T09:20:00.000+08:00",
         "ups1.mains-abnormal  critical  mains abnormal",
     ):
         assert shown in result.stdout
     assert gantry.seen[1].query == {"active": "1"}
 
 
-def _offline(name: str) -> Any:
-    site = json.loads(json.dumps(recorded.SITE))
-    site[name][0]["state"] = "offline"
-    return site
-
-
 @pytest.mark.parametrize(
-    ("path", "document", "status"),
+    "happens",
     [
-        ("/api/v1/site", _offline("devices"), 200),
-        ("/api/v1/site", _offline("uplinks"), 200),
-        ("/api/v1/alarms", {"alarms": [recorded.ACTIVE]}, 200),
-        ("/healthz", {"status": "failing", "reasons": [], "notes": []}, 503),
+        lambda real: real.devices["ups1"].status.offline("gone"),
+        lambda real: real.etc.status.offline("gone"),
+        lambda real: real.raise_alarm(),
+        lambda real: real.site.alarms.set("store.failed", Severity.CRITICAL, "full", "已满"),
     ],
+    ids=["device", "uplink", "alarm", "health"],
 )
-def test_status_exit_code(
-    ctl: Ctl, gantry: FakeGantry, path: str, document: Any, status: int
-) -> None:
+def test_status_exit_code(ctl: Ctl, gantry: FakeGantry, happens: Callable[[RealApi], None]) -> None:
     """Each single thing that is wrong makes the exit code 1, in JSON too."""
-    gantry.says("GET", path, document, status)
+    happens(gantry.real)
     assert ctl("status").exit_code == 1
     result = ctl("status", "--json")
     assert (result.exit_code, json.loads(result.stdout)["ok"]) == (1, False)
 
 
-def test_status_json(ctl: Ctl) -> None:
+def test_status_json(ctl: Ctl, gantry: FakeGantry) -> None:
     """For programs: the answers as they came, and whether all is well."""
     result = ctl("status", "--json")
     assert result.exit_code == 0
     assert json.loads(result.stdout) == {
         "ok": True,
-        "site": recorded.SITE,
+        "site": gantry.document("/api/v1/site"),
         "alarms": [],
         "health": {"status": "ok", "reasons": [], "notes": []},
     }
@@ -116,9 +110,7 @@ def test_status_json(ctl: Ctl) -> None:
 
 def test_status_when_the_store_cannot_tell(ctl: Ctl, gantry: FakeGantry) -> None:
     """What the store cannot tell is shown as nothing, not as zero."""
-    site = json.loads(json.dumps(recorded.SITE))
-    site["uplinks"][0] |= {"ledger": None, "queued": None, "setAside": None}
-    gantry.says("GET", "/api/v1/site", site)
+    gantry.real.db.execute("DROP TABLE ledger")
     result = ctl("status")
     assert result.exit_code == 0
     assert re.search(r"^etc( +–){7}$", result.stdout, re.MULTILINE)
@@ -126,7 +118,8 @@ def test_status_when_the_store_cannot_tell(ctl: Ctl, gantry: FakeGantry) -> None
 
 def test_status_of_an_empty_site(ctl: Ctl, gantry: FakeGantry) -> None:
     """A site without devices and uplinks says so."""
-    gantry.says("GET", "/api/v1/site", {**recorded.SITE, "devices": [], "uplinks": []})
+    gantry.real.site.devices.clear()
+    gantry.real.site.uplinks.clear()
     assert ctl("status").stdout.count("None is configured.") == 2
     assert ctl("status", lang="zh").stdout.count("没有配置。") == 2
 
@@ -188,7 +181,10 @@ def test_points_in_chinese(ctl: Ctl) -> None:
 def test_points_prefix(ctl: Ctl, gantry: FakeGantry) -> None:
     """A prefix is handed to the gantry; the JSON is its answer as it came."""
     result = ctl("points", "ups1.", "--json")
-    assert (result.exit_code, json.loads(result.stdout)) == (0, recorded.POINTS)
+    assert (result.exit_code, json.loads(result.stdout)) == (
+        0,
+        gantry.document("/api/v1/points?prefix=ups1."),
+    )
     assert gantry.seen[0].query == {"prefix": "ups1."}
 
 
@@ -215,16 +211,16 @@ def test_no_points(ctl: Ctl, gantry: FakeGantry) -> None:
 
 def test_alarms(ctl: Ctl, gantry: FakeGantry) -> None:
     """Alarms are shown with when they were raised and cleared, in the language of the reader."""
-    alarms = {"alarms": [recorded.ACTIVE, recorded.CLEARED]}
-    gantry.says("GET", "/api/v1/alarms", alarms)
+    gantry.real.raise_and_clear()
+    gantry.real.raise_alarm()
     result = ctl("alarms")
     assert result.exit_code == 0
-    assert re.search(r"mains abnormal +2026-10-12T09:59:00\S+ +–$", result.stdout, re.MULTILINE)
-    assert "2026-10-12T09:00:30.000+08:00" in result.stdout
+    assert re.search(r"mains abnormal +2026-10-12T10:00:30\S+ +–$", result.stdout, re.MULTILINE)
+    assert "2026-10-12T10:00:00.123+08:00  2026-10-12T10:00:30.123+08:00" in result.stdout
     assert gantry.seen[0].query == {}
     chinese = ctl("alarms", lang="zh").stdout
     assert re.search(r"ups1\.on-raw-mains +警告 +负载由旁路供电", chinese)
-    assert json.loads(ctl("alarms", "--json").stdout) == alarms
+    assert json.loads(ctl("alarms", "--json").stdout) == gantry.document("/api/v1/alarms")
 
 
 @pytest.mark.parametrize(
@@ -250,12 +246,12 @@ def test_audit(ctl: Ctl, gantry: FakeGantry) -> None:
     assert rows[1][1:6] == ["api 127.0.0.1 operator", "ups1", "query", '{"cmd":"QRI"}', "done"]
     assert rows[2][4:6] == ['{"new":"***"}', "timeout"]
     assert "超时" in ctl("audit", lang="zh").stdout
-    assert json.loads(ctl("audit", "--json").stdout) == recorded.AUDIT
+    assert json.loads(ctl("audit", "--json").stdout) == gantry.document("/api/v1/audit")
 
 
 def test_empty_audit(ctl: Ctl, gantry: FakeGantry) -> None:
     """An empty audit is said as such."""
-    gantry.says("GET", "/api/v1/audit", {"entries": []})
+    gantry.real.db.execute("DELETE FROM audit")
     assert ctl("audit").stdout == "The audit is empty.\n"
     assert ctl("audit", lang="zh").stdout == "审计记录为空。\n"
 
@@ -269,8 +265,10 @@ def test_widths(
     ctl: Ctl, gantry: FakeGantry, monkeypatch: pytest.MonkeyPatch, lang: str, width: int
 ) -> None:
     """On a terminal of any width, no line is wider, and nothing is lost that is not said."""
-    gantry.says("GET", "/api/v1/site", recorded.OFFLINE_SITE)
-    gantry.says("GET", "/api/v1/alarms", {"alarms": [recorded.ACTIVE, recorded.CLEARED]})
+    gantry.real.fail()
+    gantry.real.add_reports()
+    gantry.real.raise_and_clear()
+    gantry.real.raise_alarm()
     _on_terminal(monkeypatch, width)
     shown = {command: ctl(command, lang=lang) for command in ("status", "alarms", "audit")}
     shown["outbox"] = ctl("outbox", lang=lang)
@@ -281,7 +279,7 @@ def test_widths(
             assert cell_len(line.rstrip()) <= width
     if width >= 80:
         assert "123456789" in _cells(shown["status"])
-        assert "2026-10-12T09:00:30.000+08:00" in _cells(shown["alarms"])
+        assert "2026-10-12T10:00:30.123+08:00" in _cells(shown["alarms"])
         assert "remotecontrol10.0.0.7" in _cells(shown["audit"])
         assert "9007199254740993" in _cells(shown["points"])
         assert "cabinetStatusUpdate" in _cells(shown["outbox"])
@@ -301,7 +299,7 @@ def test_colours_on_a_terminal_alone(
     ctl: Ctl, gantry: FakeGantry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Colours are for a terminal: not for a pipe even if forced, not where NO_COLOR is set."""
-    gantry.says("GET", "/api/v1/alarms", {"alarms": [recorded.ACTIVE]})
+    gantry.real.raise_alarm()
     assert "\x1b" not in ctl("alarms", env={"FORCE_COLOR": "1", "TERM": "xterm-256color"}).stdout
     _on_terminal(monkeypatch, 120)
     assert "\x1b[1;31mcritical\x1b[0m" in ctl("alarms").stdout
@@ -311,7 +309,7 @@ def test_colours_on_a_terminal_alone(
 def test_no_wrapping_in_a_pipe(ctl: Ctl, gantry: FakeGantry) -> None:
     """Where there is no terminal, a row is a line, however long, and COLUMNS does not matter."""
     long = "word " * 500
-    gantry.says("GET", "/api/v1/alarms", {"alarms": [{**recorded.ACTIVE, "message": long}]})
+    gantry.real.raise_alarm(long)
     result = ctl("alarms", env={"COLUMNS": "20"})
     assert long.strip() in result.stdout
     assert len(result.stdout.splitlines()) == 2
@@ -320,7 +318,8 @@ def test_no_wrapping_in_a_pipe(ctl: Ctl, gantry: FakeGantry) -> None:
 def test_control_characters(ctl: Ctl, gantry: FakeGantry) -> None:
     """What a device says cannot command the terminal: it is spelled out, in JSON escaped."""
     evil = "\x1b]0;owned\x07\r\n\x9b2J[red]x[/red]\u202e"
-    point = {**recorded.POINTS["points"][0], "value": evil, "unit": evil, "quality": evil}
+    [point, *_] = gantry.document("/api/v1/points")["points"]
+    point |= {"value": evil, "unit": evil, "quality": evil}
     document = {"points": [{**point, "label": {"en": evil, "zh": evil}}]}
     gantry.says("GET", "/api/v1/points", document)
     shown = ctl("points").stdout
