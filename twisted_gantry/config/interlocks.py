@@ -7,7 +7,7 @@ from twisted_gantry.config.settings import ActionSettings, InterlockSettings
 from twisted_gantry.config.tables import Document, Path
 from twisted_gantry.core.commands.door import check_command
 from twisted_gantry.core.interfaces import IDevice
-from twisted_gantry.core.interlocks.watches import Action, Condition, Interlock, fight
+from twisted_gantry.core.interlocks.rules import Action, Condition, Interlock, fight
 from twisted_gantry.core.secret import Secret
 
 

@@ -11,7 +11,7 @@ import msgspec
 from twisted_gantry.config.checks import wrong_web
 from twisted_gantry.config.tables import ConfigError, Problem
 from twisted_gantry.core.interfaces import IDeviceKind
-from twisted_gantry.core.interlocks.watches import Interlock
+from twisted_gantry.core.interlocks.rules import Interlock
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Cabinet
 from twisted_gantry.logs import LogSettings
