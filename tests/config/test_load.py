@@ -13,13 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from zope.interface import implementer
 
-from twisted_gantry.config.load import (
-    DEVICE_KINDS,
-    check_file,
-    load,
-    load_demo,
-    load_file,
-)
+from twisted_gantry.config.devices import DEVICE_KINDS
+from twisted_gantry.config.load import check_file, load, load_demo, load_file
 from twisted_gantry.config.tables import ConfigError
 from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
 from twisted_gantry.core.secret import Secret
@@ -710,7 +705,7 @@ class OddKind:
 def _install(monkeypatch: pytest.MonkeyPatch, *points: EntryPoint) -> None:
     real = importlib.metadata.entry_points(group=DEVICE_KINDS)
     monkeypatch.setattr(
-        "twisted_gantry.config.load.entry_points", lambda group: EntryPoints([*real, *points])
+        "twisted_gantry.config.devices.entry_points", lambda group: EntryPoints([*real, *points])
     )
 
 

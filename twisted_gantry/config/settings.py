@@ -1,10 +1,10 @@
-"""A configuration without mistakes: the settings of each table. Shapes: `docs/configuration.md`.
+"""A configuration without mistakes: the settings of each table. Keys: `docs/configuration.md`.
 
-What belongs to a room, the room defines: `EtcSettings`, `RemoteControlSettings`, …
+Settings of one room are defined there: `EtcSettings`, `RemoteControlSettings`, …
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -53,7 +53,7 @@ class HistorySettings(msgspec.Struct, frozen=True, kw_only=True):
 class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`[web]`: where the local API and the status page are served.
 
-    With a `viewer_…` one may look, and change nothing. Each may be a scrypt hash.
+    A `viewer_…` secret lets look and not change. Each secret may be a scrypt hash.
     """
 
     listen: str = "tcp:8080:interface=127.0.0.1"
@@ -63,7 +63,7 @@ class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
     viewer_token: Secret | None = None
 
     def secrets(self) -> dict[str, Secret | None]:
-        """Return what lets one in, by key."""
+        """Return the secrets that grant access, by key."""
         return {
             "password": self.password,
             "token": self.token,
@@ -76,6 +76,7 @@ class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
         return wrong_web(self.listen, has_password=any(self.secrets().values()))
 
 
+_Listening = TypeVar("_Listening", WebSettings, ManholeSettings)
 Sources = str | list[str]
 
 
@@ -107,7 +108,7 @@ class ActionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class InterlockSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`[[interlock]]`: when a condition holds `for` seconds, `do`; when it is over, `undo`.
 
-    `confirm` is the yes to a dangerous command. A name is made if none is given.
+    `confirm` confirms a dangerous command. Without a `name` the interlock has its number.
     """
 
     when: str
@@ -123,7 +124,7 @@ class InterlockSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class DeviceEntry:
-    """One `[[device]]`, its keys read by its kind."""
+    """One `[[device]]`; its kind has read the settings."""
 
     name: str
     kind: IDeviceKind
@@ -150,16 +151,16 @@ class Settings:
 
     def listening_on(self, endpoint: str) -> "Settings":
         """Return these settings with another `[web] listen`. Raises ConfigError."""
-        web = msgspec.structs.replace(self.web, listen=endpoint)
-        problem = web.wrong_listen()
-        if problem:
-            raise ConfigError([Problem("--web", None, "", problem)])
-        return replace(self, web=web)
+        return replace(self, web=_moved(self.web, endpoint, "--web"))
 
     def with_manhole(self, endpoint: str) -> "Settings":
         """Return these settings with another `[manhole] listen`. Raises ConfigError."""
-        manhole = msgspec.structs.replace(self.manhole, listen=endpoint)
-        problem = manhole.wrong_listen()
-        if problem:
-            raise ConfigError([Problem("--manhole", None, "", problem)])
-        return replace(self, manhole=manhole)
+        return replace(self, manhole=_moved(self.manhole, endpoint, "--manhole"))
+
+
+def _moved(table: _Listening, endpoint: str, option: str) -> _Listening:
+    moved = msgspec.structs.replace(table, listen=endpoint)
+    problem = moved.wrong_listen()
+    if problem:
+        raise ConfigError([Problem(option, None, "", problem)])
+    return moved
