@@ -112,58 +112,47 @@ def _build() -> Callable[[AlarmCore], AlarmInputs]:  # noqa: C901 - one table
     ended = builder.state("Ended")
     """The rule is not watched any more; nothing counts."""
 
-    @clear.upon(AlarmInputs.holds).to(delayed)
     def start_delay(machine: AlarmInputs, core: AlarmCore) -> None:
         core.start_delay(core.delay, machine.delay_over)
 
-    @delayed.upon(AlarmInputs.silent).to(delayed_in_silence)
-    def start_grace(machine: AlarmInputs, core: AlarmCore) -> None:
-        core.start_grace(machine.grace_over)
-
-    @delayed_in_silence.upon(AlarmInputs.holds).to(delayed)
-    def end_grace(machine: AlarmInputs, core: AlarmCore) -> None:
-        core.end_grace()
-
-    @delayed_in_silence.upon(AlarmInputs.delay_over).to(due_in_silence)
-    def end_delay(machine: AlarmInputs, core: AlarmCore) -> None:
-        core.end_delay()
-
-    @delayed.upon(AlarmInputs.gone).to(clear)
-    @delayed_in_silence.upon(AlarmInputs.gone).to(clear)
-    @delayed_in_silence.upon(AlarmInputs.grace_over).to(clear)
-    @due_in_silence.upon(AlarmInputs.gone).to(clear)
-    @due_in_silence.upon(AlarmInputs.grace_over).to(clear)
-    def forget(machine: AlarmInputs, core: AlarmCore) -> None:
-        core.forget()
-
-    @delayed.upon(AlarmInputs.delay_over).to(raised)
-    @due_in_silence.upon(AlarmInputs.holds).to(raised)
-    def tell_raised(machine: AlarmInputs, core: AlarmCore) -> None:
-        core.become(raised=True)
-
-    @raised.upon(AlarmInputs.gone).to(clearing)
     def start_clear_delay(machine: AlarmInputs, core: AlarmCore) -> None:
         core.start_delay(core.clear_delay, machine.clear_delay_over)
 
-    @clearing.upon(AlarmInputs.holds).to(raised)
-    @clearing.upon(AlarmInputs.silent).to(raised)
-    def stay_raised(machine: AlarmInputs, core: AlarmCore) -> None:
+    def end_delay(machine: AlarmInputs, core: AlarmCore) -> None:
         core.end_delay()
 
-    @clearing.upon(AlarmInputs.clear_delay_over).to(clear)
+    def start_grace(machine: AlarmInputs, core: AlarmCore) -> None:
+        core.start_grace(machine.grace_over)
+
+    def end_grace(machine: AlarmInputs, core: AlarmCore) -> None:
+        core.end_grace()
+
+    def forget(machine: AlarmInputs, core: AlarmCore) -> None:
+        core.forget()
+
+    def tell_raised(machine: AlarmInputs, core: AlarmCore) -> None:
+        core.become(raised=True)
+
     def tell_cleared(machine: AlarmInputs, core: AlarmCore) -> None:
         core.become(raised=False)
 
-    @clear.upon(AlarmInputs.stop).to(ended)
-    @delayed.upon(AlarmInputs.stop).to(ended)
-    @delayed_in_silence.upon(AlarmInputs.stop).to(ended)
-    @due_in_silence.upon(AlarmInputs.stop).to(ended)
-    @raised.upon(AlarmInputs.stop).to(ended)
-    @clearing.upon(AlarmInputs.stop).to(ended)
-    @ended.upon(AlarmInputs.stop).loop()
-    def stop(machine: AlarmInputs, core: AlarmCore) -> None:
-        core.forget()
-
+    clear.upon(AlarmInputs.holds).to(delayed)(start_delay)
+    delayed.upon(AlarmInputs.gone).to(clear)(forget)
+    delayed.upon(AlarmInputs.silent).to(delayed_in_silence)(start_grace)
+    delayed.upon(AlarmInputs.delay_over).to(raised)(tell_raised)
+    delayed_in_silence.upon(AlarmInputs.holds).to(delayed)(end_grace)
+    delayed_in_silence.upon(AlarmInputs.gone).to(clear)(forget)
+    delayed_in_silence.upon(AlarmInputs.delay_over).to(due_in_silence)(end_delay)
+    delayed_in_silence.upon(AlarmInputs.grace_over).to(clear)(forget)
+    due_in_silence.upon(AlarmInputs.holds).to(raised)(tell_raised)
+    due_in_silence.upon(AlarmInputs.gone).to(clear)(forget)
+    due_in_silence.upon(AlarmInputs.grace_over).to(clear)(forget)
+    raised.upon(AlarmInputs.gone).to(clearing)(start_clear_delay)
+    clearing.upon(AlarmInputs.holds).to(raised)(end_delay)
+    clearing.upon(AlarmInputs.silent).to(raised)(end_delay)
+    clearing.upon(AlarmInputs.clear_delay_over).to(clear)(tell_cleared)
+    for state in (clear, delayed, delayed_in_silence, due_in_silence, raised, clearing, ended):
+        state.upon(AlarmInputs.stop).to(ended)(forget)
     for state in (clear, clearing, ended):
         state.upon(AlarmInputs.gone).loop().returns(None)
     for state in (delayed, raised, ended):

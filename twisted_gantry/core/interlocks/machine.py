@@ -101,8 +101,8 @@ class WatchCore:
     clock: IReactorTime
     owner: WatchOwner
     kept: Kept = Kept.IDLE
+    undone: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_UNDOS))
     _pause: Timer | None = field(default=None, init=False)
-    _undone: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_UNDOS), init=False)
 
     def become(self, kept: Kept) -> None:
         """Keep another state; the pause of the last one is over."""
@@ -117,25 +117,11 @@ class WatchCore:
         self.owner.content()
         self.owner.keep()
 
-    def do(self, machine: WatchInputs) -> None:
-        self.become(Kept.DOING)
-        self.owner.send(self.interlock.do, machine)
-
-    def undo(self, machine: WatchInputs) -> None:
-        action = self.interlock.undo
-        assert action is not None
-        self.become(Kept.UNDOING)
-        self.owner.send(action, machine)
-
-    def count_undo(self) -> None:
-        """Count an undo against the limit; one that is sent again counts once."""
-        self._undone.append(self.clock.seconds())
-
-    def limit_undo(self, machine: WatchInputs) -> None:
+    def undo_when_allowed(self, machine: WatchInputs) -> None:
         """Undo at once, or as soon as the limit allows."""
         self.become(Kept.UNDO)
-        full = len(self._undone) == MOST_UNDOS
-        wait = self._undone[0] + UNDO_WINDOW - self.clock.seconds() if full else 0.0
+        full = len(self.undone) == MOST_UNDOS
+        wait = self.undone[0] + UNDO_WINDOW - self.clock.seconds() if full else 0.0
         if wait <= 0:
             machine.due()
             return
@@ -154,6 +140,12 @@ class WatchCore:
         pause, self._pause = self._pause, None
         if pause is not None:
             pause.cancel()
+
+    def retry(self, kept: Kept, action: Action | None, why: str, machine: WatchInputs) -> None:
+        """Send `action` again after a pause; until then the alarm says why it failed."""
+        self.become(kept)
+        self.complain(action, why)
+        self.pause(RETRY, machine)
 
     def complain(self, action: Action | None, why: str) -> None:
         """Raise the alarm: the interlock could not act as it should."""
@@ -194,137 +186,120 @@ def _build() -> Callable[[WatchCore], WatchInputs]:  # noqa: C901 - one table
     stopped = builder.state("Stopped")
     """The process ends; nothing counts any more."""
 
-    @idle.upon(WatchInputs.was_to_do).to(do_failed)
     def resume_do(machine: WatchInputs, core: WatchCore) -> None:
         core.kept = Kept.DO
         core.pause(RETRY, machine)
 
-    @idle.upon(WatchInputs.was_doing).to(held)
-    def resume_doing(machine: WatchInputs, core: WatchCore) -> None:
-        core.kept = Kept.HELD
-        core.complain(core.interlock.do, _ENDED)
-
-    @idle.upon(WatchInputs.was_held).to(held)
-    def resume_held(machine: WatchInputs, core: WatchCore) -> None:
-        core.kept = Kept.HELD
-
-    @idle.upon(WatchInputs.was_to_undo).to(undo_failed)
     def resume_undo(machine: WatchInputs, core: WatchCore) -> None:
         core.kept = Kept.UNDO
         core.pause(RETRY, machine)
 
-    @idle.upon(WatchInputs.was_undoing).loop()
+    def resume_held(machine: WatchInputs, core: WatchCore) -> None:
+        core.kept = Kept.HELD
+
+    def resume_doing(machine: WatchInputs, core: WatchCore) -> None:
+        core.kept = Kept.HELD
+        core.complain(core.interlock.do, _ENDED)
+
     def resume_undoing(machine: WatchInputs, core: WatchCore) -> None:
         core.complain(core.interlock.undo, _ENDED)
 
-    @idle.upon(WatchInputs.engage).to(doing)
-    @do_failed.upon(WatchInputs.due).to(doing)
-    @undoing_unwanted.upon(WatchInputs.done).to(doing)
-    def do(machine: WatchInputs, core: WatchCore) -> None:
-        core.do(machine)
+    def do(machine: WatchInputs, core: WatchCore, why: str = "") -> None:
+        core.become(Kept.DOING)
+        core.owner.send(core.interlock.do, machine)
 
-    @undoing_unwanted.upon(WatchInputs.unknown).to(doing)
-    def do_again(machine: WatchInputs, core: WatchCore, why: str) -> None:
-        core.do(machine)
+    def undo(machine: WatchInputs, core: WatchCore) -> None:
+        assert core.interlock.undo is not None
+        core.become(Kept.UNDOING)
+        core.owner.send(core.interlock.undo, machine)
 
-    @doing.upon(WatchInputs.done).to(held)
-    @undo_limited.upon(WatchInputs.engage).to(held)
-    @undo_failed.upon(WatchInputs.engage).to(held)
-    def hold(machine: WatchInputs, core: WatchCore) -> None:
+    def undo_when_allowed(machine: WatchInputs, core: WatchCore, why: str = "") -> None:
+        core.undo_when_allowed(machine)
+
+    def undo_counted(machine: WatchInputs, core: WatchCore) -> None:
+        core.undone.append(core.clock.seconds())  # an undo that is sent again counts once
+        undo(machine, core)
+
+    def retry_do(machine: WatchInputs, core: WatchCore, why: str) -> None:
+        core.retry(Kept.DO, core.interlock.do, why, machine)
+
+    def retry_undo(machine: WatchInputs, core: WatchCore, why: str) -> None:
+        core.retry(Kept.UNDO, core.interlock.undo, why, machine)
+
+    def want(machine: WatchInputs, core: WatchCore) -> None:
+        core.become(Kept.DOING)
+
+    def want_undo(machine: WatchInputs, core: WatchCore) -> None:
+        core.become(Kept.UNDOING)
+
+    def do_later(machine: WatchInputs, core: WatchCore) -> None:
+        core.become(Kept.DO)
+
+    def undo_later(machine: WatchInputs, core: WatchCore) -> None:
+        core.become(Kept.UNDO)
+
+    def leave(machine: WatchInputs, core: WatchCore) -> None:
+        core.become(Kept.IDLE)
+
+    def hold(machine: WatchInputs, core: WatchCore, why: str = "") -> None:
         core.rest(Kept.HELD)
 
-    @undoing_unwanted.upon(WatchInputs.failed).to(held)
-    def still_held(machine: WatchInputs, core: WatchCore, why: str) -> None:
-        core.rest(Kept.HELD)
-
-    @doing.upon(WatchInputs.unknown).to(held)
     def hold_unknown(machine: WatchInputs, core: WatchCore, why: str) -> None:
         core.rest(Kept.HELD)
         core.complain(core.interlock.do, why)
 
-    @doing.upon(WatchInputs.failed).to(do_failed)
-    def retry_do(machine: WatchInputs, core: WatchCore, why: str) -> None:
-        core.become(Kept.DO)
-        core.complain(core.interlock.do, why)
-        core.pause(RETRY, machine)
-
-    @doing.upon(WatchInputs.over).to(doing_unwanted)
-    def unwant(machine: WatchInputs, core: WatchCore) -> None:
-        core.become(Kept.UNDO)
-
-    @doing.upon(WatchInputs.over_for_good).to(doing_for_good)
-    def leave(machine: WatchInputs, core: WatchCore) -> None:
-        core.become(Kept.IDLE)
-
-    @doing_unwanted.upon(WatchInputs.engage).to(doing)
-    @doing_for_good.upon(WatchInputs.engage).to(doing)
-    def want_again(machine: WatchInputs, core: WatchCore) -> None:
-        core.become(Kept.DOING)
-
-    @held.upon(WatchInputs.over).to(undo_limited)
-    @doing_unwanted.upon(WatchInputs.done).to(undo_limited)
-    def limit_undo(machine: WatchInputs, core: WatchCore) -> None:
-        core.limit_undo(machine)
-
-    @doing_unwanted.upon(WatchInputs.unknown).to(undo_limited)
-    def limit_undo_of_unknown(machine: WatchInputs, core: WatchCore, why: str) -> None:
-        core.limit_undo(machine)
-
-    @undo_limited.upon(WatchInputs.due).to(undoing)
-    def undo(machine: WatchInputs, core: WatchCore) -> None:
-        core.count_undo()
-        core.undo(machine)
-
-    @undo_failed.upon(WatchInputs.due).to(undoing)
-    def undo_again(machine: WatchInputs, core: WatchCore) -> None:
-        core.undo(machine)
-
-    @undoing.upon(WatchInputs.failed).to(undo_failed)
-    def retry_undo(machine: WatchInputs, core: WatchCore, why: str) -> None:
-        core.become(Kept.UNDO)
-        core.complain(core.interlock.undo, why)
-        core.pause(RETRY, machine)
-
-    @undoing.upon(WatchInputs.engage).to(undoing_unwanted)
-    def want_after_undo(machine: WatchInputs, core: WatchCore) -> None:
-        core.become(Kept.DO)
-
-    @undoing_unwanted.upon(WatchInputs.over).to(undoing)
-    def want_undo_again(machine: WatchInputs, core: WatchCore) -> None:
-        core.become(Kept.UNDOING)
-
-    @undoing.upon(WatchInputs.done).to(idle)
-    @doing_for_good.upon(WatchInputs.done).to(idle)
-    @held.upon(WatchInputs.over_for_good).to(idle)
-    @do_failed.upon(WatchInputs.over).to(idle)
-    @do_failed.upon(WatchInputs.over_for_good).to(idle)
-    def rest(machine: WatchInputs, core: WatchCore) -> None:
+    def rest(machine: WatchInputs, core: WatchCore, why: str = "") -> None:
         core.rest(Kept.IDLE)
 
-    @undoing.upon(WatchInputs.unknown).to(idle)
     def rest_unknown(machine: WatchInputs, core: WatchCore, why: str) -> None:
         core.rest(Kept.IDLE)
         core.complain(core.interlock.undo, why)
 
-    @doing_unwanted.upon(WatchInputs.failed).to(idle)
-    @doing_for_good.upon(WatchInputs.unknown).to(idle)
-    @doing_for_good.upon(WatchInputs.failed).to(idle)
-    def nothing_to_undo(machine: WatchInputs, core: WatchCore, why: str) -> None:
-        core.rest(Kept.IDLE)
+    def stop(machine: WatchInputs, core: WatchCore) -> None:
+        core.end_pause()
 
+    idle.upon(WatchInputs.was_to_do).to(do_failed)(resume_do)
+    idle.upon(WatchInputs.was_doing).to(held)(resume_doing)
+    idle.upon(WatchInputs.was_held).to(held)(resume_held)
+    idle.upon(WatchInputs.was_to_undo).to(undo_failed)(resume_undo)
+    idle.upon(WatchInputs.was_undoing).to(idle)(resume_undoing)
+    idle.upon(WatchInputs.engage).to(doing)(do)
+    doing.upon(WatchInputs.over).to(doing_unwanted)(undo_later)
+    doing.upon(WatchInputs.over_for_good).to(doing_for_good)(leave)
+    doing.upon(WatchInputs.done).to(held)(hold)
+    doing.upon(WatchInputs.unknown).to(held)(hold_unknown)
+    doing.upon(WatchInputs.failed).to(do_failed)(retry_do)
+    do_failed.upon(WatchInputs.over).to(idle)(rest)
+    do_failed.upon(WatchInputs.over_for_good).to(idle)(rest)
+    do_failed.upon(WatchInputs.due).to(doing)(do)
+    held.upon(WatchInputs.over).to(undo_limited)(undo_when_allowed)
+    held.upon(WatchInputs.over_for_good).to(idle)(rest)
+    doing_unwanted.upon(WatchInputs.engage).to(doing)(want)
+    doing_unwanted.upon(WatchInputs.done).to(undo_limited)(undo_when_allowed)
+    doing_unwanted.upon(WatchInputs.unknown).to(undo_limited)(undo_when_allowed)
+    doing_unwanted.upon(WatchInputs.failed).to(idle)(rest)
+    doing_for_good.upon(WatchInputs.engage).to(doing)(want)
+    doing_for_good.upon(WatchInputs.done).to(idle)(rest)
+    doing_for_good.upon(WatchInputs.unknown).to(idle)(rest)
+    doing_for_good.upon(WatchInputs.failed).to(idle)(rest)
+    undo_limited.upon(WatchInputs.engage).to(held)(hold)
+    undo_limited.upon(WatchInputs.due).to(undoing)(undo_counted)
+    undoing.upon(WatchInputs.engage).to(undoing_unwanted)(do_later)
+    undoing.upon(WatchInputs.done).to(idle)(rest)
+    undoing.upon(WatchInputs.unknown).to(idle)(rest_unknown)
+    undoing.upon(WatchInputs.failed).to(undo_failed)(retry_undo)
+    undo_failed.upon(WatchInputs.engage).to(held)(hold)
+    undo_failed.upon(WatchInputs.due).to(undoing)(undo)
+    undoing_unwanted.upon(WatchInputs.over).to(undoing)(want_undo)
+    undoing_unwanted.upon(WatchInputs.done).to(doing)(do)
+    undoing_unwanted.upon(WatchInputs.unknown).to(doing)(do)
+    undoing_unwanted.upon(WatchInputs.failed).to(held)(hold)
     running = (idle, doing, do_failed, held, doing_unwanted, doing_for_good)
-    for state in (*running, undo_limited, undoing, undo_failed, undoing_unwanted):
-
-        @state.upon(WatchInputs.stop).to(stopped)
-        def stop(machine: WatchInputs, core: WatchCore) -> None:
-            core.end_pause()
-
-    stopped.upon(WatchInputs.stop).loop().returns(None)
-    stopped.upon(WatchInputs.engage).loop().returns(None)
-    stopped.upon(WatchInputs.over).loop().returns(None)
-    stopped.upon(WatchInputs.over_for_good).loop().returns(None)
-    stopped.upon(WatchInputs.due).loop().returns(None)
-    stopped.upon(WatchInputs.done).loop().returns(None)
+    for state in (*running, undo_limited, undoing, undo_failed, undoing_unwanted, stopped):
+        state.upon(WatchInputs.stop).to(stopped)(stop)
+    signals = (WatchInputs.engage, WatchInputs.over, WatchInputs.over_for_good, WatchInputs.due)
+    for signal in (*signals, WatchInputs.done):
+        stopped.upon(signal).loop().returns(None)
     stopped.upon(WatchInputs.unknown).loop().returns(None)
     stopped.upon(WatchInputs.failed).loop().returns(None)
 
