@@ -14,7 +14,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_gantry.core.history import IHistory, Sample
+from twisted_gantry.core.history import Sample
+from twisted_gantry.core.interfaces import IHistory
 from twisted_gantry.core.points import Batch, Point, Points
 from twisted_gantry.net.timers import GuardedLoop
 

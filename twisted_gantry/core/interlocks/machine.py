@@ -46,7 +46,7 @@ class WatchOwner(Protocol):
     def complain(self, en: str, zh: str) -> None:
         """Raise the alarm of the interlock."""
 
-    def content(self) -> None:
+    def clear(self) -> None:
         """Clear the alarm of the interlock."""
 
 
@@ -111,10 +111,10 @@ class WatchCore:
         self.owner.keep()
 
     def rest(self, kept: Kept) -> None:
-        """Keep a state in which nothing is under way or wanted: there is no complaint either."""
+        """Keep a state in which all is as it should be: the alarm is over."""
         self.end_pause()
         self.kept = kept
-        self.owner.content()
+        self.owner.clear()
         self.owner.keep()
 
     def undo_when_allowed(self, machine: WatchInputs) -> None:

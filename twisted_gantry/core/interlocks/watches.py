@@ -111,7 +111,7 @@ class _Watch:
     def complain(self, en: str, zh: str) -> None:
         self._all.alarms.set(self._alarm, Severity.WARNING, en, zh)
 
-    def content(self) -> None:
+    def clear(self) -> None:
         self._all.alarms.clear(self._alarm)
 
 
