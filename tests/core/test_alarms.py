@@ -298,7 +298,7 @@ def test_an_alarm_is_set_and_cleared_directly() -> None:
 
 
 def test_a_raised_alarm_takes_the_newer_text_untold() -> None:
-    """Raised again it keeps its time, takes text and severity, and nobody is told."""
+    """Raised again it keeps its time, takes text and severity, and is not told again."""
     bench = Bench()
     bench.alarms.set("etc.refused", Severity.WARNING, "1001", "1001")
     bench.wait(3)

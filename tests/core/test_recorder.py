@@ -70,7 +70,7 @@ def test_changes_are_recorded(desk: Desk) -> None:
 
 
 def test_a_steady_value_is_recorded_each_interval(desk: Desk) -> None:
-    """A good point is sampled each 60 s though it does not change, and though nobody reads it."""
+    """A good point is sampled each 60 s even if it neither changes nor is read."""
     desk.read(a=5)
     desk.clock.run(185, step=0.5)
     assert [at for at, _ in desk.history.of("a")] == pytest.approx([0, 60, 120, 180], abs=1.1)
@@ -212,7 +212,7 @@ def test_what_waits_is_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_stop_ends_every_point(desk: Desk) -> None:
-    """The end is a gap: nobody knows what the points were while nothing ran."""
+    """The end is a gap: the values are unknown while nothing runs."""
     desk.read(a=1, b=2)
     desk.clock.run(5)
     desk.read(a=3)

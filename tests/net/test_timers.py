@@ -96,7 +96,7 @@ def test_it_may_ask_for_itself(job: Job) -> None:
 
 
 def test_a_stop_cancels_what_is_under_way(job: Job) -> None:
-    """Nothing is left, and what nobody wants is not done."""
+    """No timer is left, and a request after the stop does nothing."""
     job.waits = True
     job.repeated.start()
     job.repeated.now()
