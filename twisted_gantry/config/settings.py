@@ -22,22 +22,9 @@ from twisted_gantry.uplinks.fogslink.uplink import FogslinkSettings
 from twisted_gantry.web.monitor.endpoint import MonitorSettings
 from twisted_gantry.web.remotecontrol.endpoint import RemoteControlSettings
 
-GROUPS = (
-    "elec",
-    "rectifier",
-    "ups",
-    "air_conditioners",
-    "thermohygrometer",
-    "waterlogging_sensor",
-    "doors",
-    "smoke_sensor",
-    "thunder_spd",
-)
-"""The groups of a `[[cabinet]]`."""
-
 
 class GantrySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`[gantry]`: its number in the network, a name for people, the zone of its times."""
+    """`[gantry]`: its number in the network, a name for people, its time zone."""
 
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=20)]
     name: str = ""
@@ -64,15 +51,11 @@ class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     def secrets(self) -> dict[str, Secret | None]:
         """Return the secrets that grant access, by key."""
-        return {
-            "password": self.password,
-            "token": self.token,
-            "viewer_password": self.viewer_password,
-            "viewer_token": self.viewer_token,
-        }
+        names = ("password", "token", "viewer_password", "viewer_token")
+        return {name: getattr(self, name) for name in names}
 
     def wrong_listen(self) -> str:
-        """Say what is wrong with `listen`, given the rest."""
+        """Return what is wrong with `listen`: without a secret, it must be on loopback."""
         return wrong_web(self.listen, has_password=any(self.secrets().values()))
 
 
@@ -96,6 +79,12 @@ class CabinetSettings(msgspec.Struct, frozen=True, kw_only=True):
     ups_meaning: Literal["battery", "ac"] = "battery"
     allow_power_modes: tuple[Literal["0", "1", "2", "3"], ...] = ("0", "1")
     allow_rectifier_off: bool = False
+
+
+GROUPS = tuple(
+    each.name for each in msgspec.structs.fields(CabinetSettings) if each.type == Sources
+)
+"""The groups of a `[[cabinet]]`."""
 
 
 class ActionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -43,6 +43,7 @@ WEB_LIMITS = Limits(connections=256)
 HISTORY_ALARM = "history.failed"
 RECORD_ALARM = "record.failed"
 Unmake = Callable[[], None]
+Made = tuple[IService, Unmake]
 
 
 def nothing() -> None:
@@ -55,7 +56,7 @@ class Plan:
 
     name: str
     made_of: tuple[Any, ...]
-    make: Callable[[], tuple[IService, Unmake]]
+    make: Callable[[], Made]
 
 
 class _Runs(Protocol):
@@ -110,35 +111,31 @@ class Parts:
 
     def plans(self, settings: Settings) -> list[Plan]:
         """Return the parts that `settings` want, in the order of their start."""
-        gantry = settings.gantry
-        plans = [
-            Plan("history", (settings.history,), partial(self._recording, settings)),
-            Plan("reactor lag", (), lambda: (self._lag, nothing)),
-            Plan("web", (gantry, settings.web), partial(self._web, settings)),
-        ]
+        gantry, remote = settings.gantry, settings.remotecontrol
+        plans: list[Plan] = []
+
+        def plan(name: str, make: Callable[[Settings], Made], *made_of: Any) -> None:
+            plans.append(Plan(name, made_of, partial(make, settings)))
+
+        plan("history", self._recording, settings.history)
+        plan("reactor lag", lambda _: (self._lag, nothing))
+        plan("web", self._web, gantry, settings.web)
         if settings.record.folder:  # before the devices: recording stops after them
-            record = (settings.record,)
-            plans.append(Plan("record", record, partial(self._recording_of_devices, settings)))
+            plan("record", self._recording_of_devices, settings.record)
         for entry in settings.devices:
             made_of = (gantry, entry.kind.kind, entry.settings, settings.record)
             plans.append(Plan(f"device {entry.name}", made_of, partial(self._device, entry)))
         if settings.etc is not None:
-            etc = (gantry, settings.etc, settings.cabinets, settings.remotecontrol)
-            plans.append(Plan("uplink etc", etc, partial(self._etc, settings)))
+            plan("uplink etc", self._etc, gantry, settings.etc, settings.cabinets, remote)
         if settings.fogslink is not None:
-            fogslink = (gantry, settings.fogslink)
-            plans.append(Plan("uplink fogslink", fogslink, partial(self._fogslink, settings)))
+            plan("uplink fogslink", self._fogslink, gantry, settings.fogslink)
         if settings.monitor is not None:
-            monitor = (gantry, settings.monitor)
-            plans.append(Plan("monitor", monitor, partial(self._monitor, settings)))
-        if settings.remotecontrol is not None:
-            remote = (gantry, settings.remotecontrol, settings.etc, settings.cabinets)
-            plans.append(Plan("remotecontrol", remote, partial(self._remote_control, settings)))
+            plan("monitor", self._monitor, gantry, settings.monitor)
+        if remote is not None:
+            plan("remotecontrol", self._remote, gantry, remote, settings.etc, settings.cabinets)
         if settings.manhole.listen:
-            manhole = (gantry, settings.manhole)
-            plans.append(Plan("manhole", manhole, partial(self._manhole, settings)))
-        locks = (gantry, settings.interlocks)
-        plans.append(Plan("interlocks", locks, partial(self._interlocks, settings)))
+            plan("manhole", self._manhole, gantry, settings.manhole)
+        plan("interlocks", self._interlocks, gantry, settings.interlocks)
         return plans
 
     def callback_plans(self) -> list[Plan]:
@@ -148,7 +145,7 @@ class Parts:
             for place in self._listeners.callback_places()
         ]
 
-    def _web(self, settings: Settings) -> tuple[IService, Unmake]:
+    def _web(self, settings: Settings) -> Made:
         web = settings.web
         stream = Stream(self.site, self._reactor, self._now)
         resource = web_resource(
@@ -172,7 +169,7 @@ class Parts:
         group.add(self._listeners.http("web", web.listen, resource, WEB_LIMITS, Counter()))
         return group, nothing
 
-    def _recording(self, settings: Settings) -> tuple[IService, Unmake]:
+    def _recording(self, settings: Settings) -> Made:
         recorder = Recorder(
             self.site.points,
             self._history,
@@ -196,7 +193,7 @@ class Parts:
 
         return failing
 
-    def _recording_of_devices(self, settings: Settings) -> tuple[IService, Unmake]:
+    def _recording_of_devices(self, settings: Settings) -> Made:
         failing = self._alarm(RECORD_ALARM, "devices cannot be recorded", "设备报文无法录制")
         self._record = Recording(
             settings.record,
@@ -215,7 +212,7 @@ class Parts:
 
         return cast("IService", self._record), unmake
 
-    def _device(self, entry: DeviceEntry) -> tuple[IService, Unmake]:
+    def _device(self, entry: DeviceEntry) -> Made:
         site, name = self.site, entry.name
         tap: ITap = UNTAPPED
         if self._record is not None:
@@ -246,19 +243,19 @@ class Parts:
 
         return device, unmake
 
-    def _etc(self, settings: Settings) -> tuple[IService, Unmake]:
+    def _etc(self, settings: Settings) -> Made:
         assert settings.etc is not None
         allowed = may_report_to(settings.remotecontrol, settings.etc.url)
         return self._uplink(etc_uplink(settings.etc, *self._for_uplinks(), allowed))
 
-    def _fogslink(self, settings: Settings) -> tuple[IService, Unmake]:
+    def _fogslink(self, settings: Settings) -> Made:
         assert settings.fogslink is not None
         return self._uplink(fogslink_uplink(settings.fogslink, *self._for_uplinks()))
 
     def _for_uplinks(self) -> tuple[Site, Any, Callable[[], float], Callable[[], float]]:
         return self.site, self._reactor, self._now, self._random.random
 
-    def _uplink(self, uplink: IUplink) -> tuple[IService, Unmake]:
+    def _uplink(self, uplink: IUplink) -> Made:
         site, name = self.site, uplink.status.name
         site.uplinks[name] = uplink
 
@@ -269,12 +266,12 @@ class Parts:
 
         return uplink, unmake
 
-    def _monitor(self, settings: Settings) -> tuple[IService, Unmake]:
+    def _monitor(self, settings: Settings) -> Made:
         assert settings.monitor is not None
         monitor = Monitor(settings.monitor, self.site, self._reactor, self._now)
         return self._served("monitor", settings.monitor.listen, monitor)
 
-    def _remote_control(self, settings: Settings) -> tuple[IService, Unmake]:
+    def _remote(self, settings: Settings) -> Made:
         remote = settings.remotecontrol
         assert remote is not None
         assert remote.auth is not None  # checked by the configuration
@@ -291,13 +288,13 @@ class Parts:
         )
         return self._served("remotecontrol", remote.listen, control)
 
-    def _manhole(self, settings: Settings) -> tuple[IService, Unmake]:
+    def _manhole(self, settings: Settings) -> Made:
         service = manhole_service(
             settings.manhole, self.site, self._folder, self._reactor, self._now
         )
         return service, nothing
 
-    def _interlocks(self, settings: Settings) -> tuple[IService, Unmake]:
+    def _interlocks(self, settings: Settings) -> Made:
         site = self.site
         interlocks = Interlocks(
             settings.interlocks, site.points, site.door, site.alarms, site.store, self._reactor
@@ -309,10 +306,10 @@ class Parts:
 
         return cast("IService", _Started("interlocks", interlocks)), unmake
 
-    def _callback(self, place: str) -> tuple[IService, Unmake]:
+    def _callback(self, place: str) -> Made:
         return self._listeners.callback(place), nothing
 
-    def _served(self, name: str, place: str, served: Served) -> tuple[IService, Unmake]:
+    def _served(self, name: str, place: str, served: Served) -> Made:
         def unmake() -> None:
             del self._listeners.counts[name]
 
