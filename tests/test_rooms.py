@@ -1,6 +1,11 @@
-"""What import-linter cannot see: single names that belong to one room."""
+"""The rooms: what import-linter cannot see, and that import-linter sees every module."""
 
 import ast
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,15 +17,20 @@ MODULES = sorted(ROOT.rglob("*.py"))
 WIRING = {"daemon/tap.py", "twin/tap.py"}
 
 
-def imported(module: Path) -> set[str]:
-    """Return the dotted names that a module imports, anywhere in it."""
+def names_of(nodes: Iterable[ast.AST]) -> set[str]:
+    """Return the dotted names that import statements name, and their modules."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+    for node in nodes:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
+
+
+def imported(module: Path) -> set[str]:
+    """Return the dotted names that a module imports, anywhere in it."""
+    return names_of(ast.walk(ast.parse(module.read_text(encoding="utf-8"))))
 
 
 def calls(module: Path) -> set[str]:
@@ -46,7 +56,7 @@ def test_nothing_sleeps(module: Path) -> None:
     assert "time.sleep" not in calls(module) | imported(module)
 
 
-@pytest.mark.parametrize("module", sorted((ROOT / "core").glob("*.py")), ids=place)
+@pytest.mark.parametrize("module", sorted((ROOT / "core").rglob("*.py")), ids=place)
 def test_core_takes_only_enumerations_from_wire(module: Path) -> None:
     """The site knows the wire's qualities and values, and no message."""
     taken = {name for name in imported(module) if name.startswith("twisted_gantry.wire")}
@@ -56,3 +66,54 @@ def test_core_takes_only_enumerations_from_wire(module: Path) -> None:
 def test_no_init_under_twisted() -> None:
     """A package file under `twisted/` would hide the plugin from twistd."""
     assert list((ROOT.parent / "twisted").rglob("__init__.py")) == []
+
+
+def test_the_top_level_holds_the_rooms() -> None:
+    """The package has folders, its version and the public logger, and no other module."""
+    files = {path.name for path in ROOT.iterdir() if path.is_file()}
+    assert files <= {"__init__.py", "logs.py", "py.typed"}
+
+
+@pytest.mark.parametrize("init", sorted(ROOT.glob("*/**/__init__.py")), ids=place)
+def test_a_package_states_its_law_and_exports_nothing(init: Path) -> None:
+    """The `__init__` of a room or a package in it is a docstring."""
+    tree = ast.parse(init.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree)
+    assert len(tree.body) == 1
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    """The modules can be sorted so that each imports only those before it."""
+    modules = {
+        ".".join(m.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__"): m
+        for m in MODULES
+    }
+    graph = {
+        name: {
+            found
+            for each in names_of(ast.parse(module.read_text(encoding="utf-8")).body)
+            for found in (each, each.rpartition(".")[0])
+            if found in modules
+        }
+        for name, module in modules.items()
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+def test_a_module_outside_the_layers_fails_the_contract(tmp_path: Path) -> None:
+    """A new module at the top level must be given a layer before the check passes."""
+    pytest.importorskip("importlinter")
+    without = shutil.ignore_patterns("__pycache__", "*.html", "*.js", "*.css", "*.svg", "*.toml")
+    shutil.copytree(ROOT, tmp_path / ROOT.name, ignore=without)
+    shutil.copy(ROOT.parent / "setup.cfg", tmp_path)
+    (tmp_path / ROOT.name / "stray.py").touch()
+    checked = subprocess.run(
+        [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 1, checked.stderr
+    assert "stray" in checked.stdout

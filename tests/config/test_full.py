@@ -194,7 +194,7 @@ def test_interlocks_that_would_fight_are_refused() -> None:
 
 
 def test_a_cabinet_needs_a_monitor_and_a_name_of_its_own() -> None:
-    """One that uploads where nobody listens, or as another does, would never be heard."""
+    """A device must upload to a port that listens, under an id of its own."""
     silent = FULL.partition("[monitor]")[0]
     with pytest.raises(ConfigError, match=r"device\[4\].kind: it uploads to \[monitor\]"):
         load(silent)

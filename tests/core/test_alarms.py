@@ -25,6 +25,7 @@ from twisted_gantry.wire.reading import Quality
 
 START = 1_700_000_000.0
 NAME = "ups1.hot"
+READINGS = {"hot": 70, "warm": 55, "ok": 40, "?": None}
 
 
 def _hot(read: Read, raised: bool) -> bool | None:
@@ -77,16 +78,87 @@ class Bench:
         return any(alarm.name == NAME for alarm in self.alarms.active())
 
 
-# -- delays
+STORIES: dict[str, tuple[Rule, str, list[tuple[float, bool]]]] = {
+    # A number is a pause in seconds; "warm" is between the two limits, "?" a failed reading.
+    "without a delay it is told at once": (
+        rule(),
+        "hot 5 ok",
+        [(0, True), (5, False)],
+    ),
+    "it is told once however often it is read": (
+        rule(delay=2, clear_delay=2),
+        "hot 1 " * 10 + "ok 1 " * 10 + "hot 1 " * 10,
+        [(2, True), (12, False), (22, True)],
+    ),
+    "a condition must hold for its delay": (
+        rule(delay=2),
+        "hot 1.5 ok 10 hot 1.5 0.5",
+        [(13.5, True)],
+    ),
+    "a condition must be gone for its clear delay": (
+        rule(clear_delay=5),
+        "hot ok 4 hot 4 ok 4.5 0.5",
+        [(0, True), (13, False)],
+    ),
+    "the hysteresis holds a raised alarm": (
+        rule(),
+        "warm 1 hot 1 warm 1 ok 1 warm",
+        [(1, True), (3, False)],
+    ),
+    "a missing value raises nothing": (rule(), "? 1000", []),
+    "a missing value clears nothing": (rule(), "hot ? 9000 hot ok", [(0, True), (9000, False)]),
+    "silence starts the clear delay over": (
+        rule(clear_delay=5),
+        "hot ok 4 ? 100 ok 4 1",
+        [(0, True), (109, False)],
+    ),
+    "a short silence does not stop the delay": (rule(delay=10), "hot 4 ? 4 hot 2", [(10, True)]),
+    "nothing is raised in silence": (rule(delay=2), "hot 1 ? 100", []),
+    "a condition that holds after a short silence counts from its beginning": (
+        rule(delay=2, grace=30),
+        "hot 1 ? 29 hot",
+        [(30, True)],
+    ),
+    "a condition that is gone after a silence has never held": (
+        rule(delay=2, grace=30),
+        "hot 1 ? 10 ok hot 1.5 0.5",
+        [(13, True)],
+    ),
+    "a condition that holds after the grace starts over": (
+        rule(delay=2, grace=30),
+        "hot 1 ? 30.5 hot 1.5 0.5",
+        [(33.5, True)],
+    ),
+    "the grace may be over before the delay": (
+        rule(delay=60, grace=30),
+        "hot 10 ? 31 hot 59 1",
+        [(101, True)],
+    ),
+    "the grace counts from the beginning of the silence": (
+        rule(delay=3, grace=30),
+        "hot" + " 2 ?" * 16 + " hot",
+        [],
+    ),
+    "each silence has its own grace": (
+        rule(delay=50, grace=30),
+        "hot ? 20 hot 5 ? 20 hot 5",
+        [(50, True)],
+    ),
+}
 
 
-def test_without_a_delay_it_is_raised_and_cleared_at_once() -> None:
-    """A condition without delays is told with the reading that brings it, and that ends it."""
-    bench = Bench(rule())
-    bench.read(70)
-    bench.wait(5)
-    bench.read(40)
-    assert bench.events == [(0.0, True), (5.0, False)]
+@pytest.mark.parametrize(("made", "story", "events"), STORIES.values(), ids=STORIES.keys())
+def test_when_it_is_raised_and_cleared(
+    made: Rule, story: str, events: list[tuple[float, bool]]
+) -> None:
+    """Delays, hysteresis and silence decide when an alarm is told, and that it is told once."""
+    bench = Bench(made)
+    for step in story.split():
+        if step in READINGS:
+            bench.read(READINGS[step])
+        else:
+            bench.wait(float(step))
+    assert bench.events == events
 
 
 def test_an_alarm_says_what_it_is() -> None:
@@ -102,198 +174,6 @@ def test_an_alarm_says_what_it_is() -> None:
     assert bench.alarms.active() == []
     [ended] = bench.alarms.all()
     assert (ended.raised_at, ended.cleared_at, ended.active) == (START + 1, START + 3, False)
-
-
-def test_it_is_told_once_however_often_it_is_read() -> None:
-    """While a condition goes on holding, or being gone, nobody is told again."""
-    bench = Bench(rule(delay=2, clear_delay=2))
-    for temperature in (70, 40, 70):
-        for _ in range(10):
-            bench.read(temperature)
-            bench.wait(1)
-    assert bench.events == [(2.0, True), (12.0, False), (22.0, True)]
-
-
-def test_a_condition_must_hold_for_its_delay() -> None:
-    """What is over before the delay is raises nothing; the next time counts from its beginning."""
-    bench = Bench(rule(delay=2))
-    bench.read(70)
-    bench.wait(1.9)
-    bench.read(40)
-    bench.wait(10)
-    bench.read(70)
-    bench.wait(1.9)
-    assert bench.events == []
-    bench.wait(0.2)
-    assert [active for _, active in bench.events] == [True]
-
-
-def test_a_condition_must_be_gone_for_its_clear_delay() -> None:
-    """What comes back within the clear delay has never been gone."""
-    bench = Bench(rule(clear_delay=5))
-    bench.read(70)
-    bench.read(40)
-    bench.wait(4)
-    bench.read(70)
-    bench.wait(4)
-    assert bench.raised()
-    bench.read(40)
-    bench.wait(4.9)
-    assert bench.raised()
-    bench.wait(0.2)
-    assert not bench.raised()
-    assert len(bench.events) == 2
-
-
-def test_the_hysteresis_holds_a_raised_alarm() -> None:
-    """Between the two limits an alarm stays as it is, raised or not."""
-    bench = Bench(rule())
-    bench.read(55)
-    assert not bench.raised()
-    bench.read(61)
-    bench.read(55)
-    assert bench.raised()
-    bench.read(50)
-    assert not bench.raised()
-    bench.read(55)
-    assert bench.events == [(0.0, True), (0.0, False)]
-
-
-# -- missing values
-
-
-def test_a_missing_value_raises_nothing() -> None:
-    """A device that never told anything has no alarm over its points."""
-    bench = Bench(rule())
-    bench.read(None)
-    bench.wait(1000)
-    assert bench.told == []
-
-
-def test_a_missing_value_clears_nothing() -> None:
-    """A raised alarm stays raised through any silence, and ends with a good reading."""
-    bench = Bench(rule())
-    bench.read(70)
-    bench.read(None)
-    bench.wait(100_000)
-    assert bench.raised()
-    bench.read(70)
-    bench.read(40)
-    assert [active for _, active in bench.events] == [True, False]
-
-
-def test_silence_within_the_clear_delay_clears_nothing() -> None:
-    """The condition must be known to be gone: silence starts the clear delay over."""
-    bench = Bench(rule(clear_delay=5))
-    bench.read(70)
-    bench.read(40)
-    bench.wait(4)
-    bench.read(None)
-    bench.wait(100)
-    assert bench.raised()
-    bench.read(40)
-    bench.wait(4)
-    assert bench.raised()
-    bench.wait(1)
-    assert not bench.raised()
-
-
-def test_a_short_silence_does_not_stop_the_delay() -> None:
-    """A bad reading after a silence that ended within the delay raises when the delay is over."""
-    bench = Bench(rule(delay=10))
-    bench.read(70)
-    bench.wait(4)
-    bench.read(None)
-    bench.wait(4)
-    bench.read(70)
-    bench.wait(2)
-    assert bench.events == [(10.0, True)]
-
-
-def test_nothing_is_raised_in_silence() -> None:
-    """When the delay ends while nothing is known, nothing is raised."""
-    bench = Bench(rule(delay=2))
-    bench.read(70)
-    bench.wait(1)
-    bench.read(None)
-    bench.wait(100)
-    assert bench.events == []
-
-
-def test_a_bad_reading_within_the_grace_counts_from_the_beginning() -> None:
-    """A condition that is still there after a silence within the grace is raised at once."""
-    bench = Bench(rule(delay=2, grace=30))
-    bench.read(70)
-    bench.wait(1)
-    bench.read(None)
-    bench.wait(29)
-    bench.read(70)
-    assert bench.events == [(30.0, True)]
-
-
-def test_a_good_reading_within_the_grace_forgets() -> None:
-    """A condition that is gone after a silence has never held: the next one waits in full."""
-    bench = Bench(rule(delay=2, grace=30))
-    bench.read(70)
-    bench.wait(1)
-    bench.read(None)
-    bench.wait(10)
-    bench.read(40)
-    bench.read(70)
-    bench.wait(1.9)
-    assert bench.events == []
-    bench.wait(0.2)
-    assert [active for _, active in bench.events] == [True]
-
-
-def test_a_bad_reading_after_the_grace_starts_over() -> None:
-    """After a silence longer than the grace a condition counts anew, from its next reading."""
-    bench = Bench(rule(delay=2, grace=30))
-    bench.read(70)
-    bench.wait(1)
-    bench.read(None)
-    bench.wait(30.5)
-    bench.read(70)
-    assert not bench.raised()
-    bench.wait(2)
-    assert bench.events == [(33.5, True)]
-
-
-def test_the_grace_may_be_over_before_the_delay() -> None:
-    """A silence longer than the grace ends a delay that is longer still."""
-    bench = Bench(rule(delay=60, grace=30))
-    bench.read(70)
-    bench.wait(10)
-    bench.read(None)
-    bench.wait(31)
-    bench.read(70)
-    bench.wait(59)
-    assert bench.events == []
-    bench.wait(1)
-    assert bench.events == [(101.0, True)]
-
-
-def test_the_grace_counts_from_the_beginning_of_the_silence() -> None:
-    """Further failing readings do not prolong the grace."""
-    bench = Bench(rule(delay=3, grace=30))
-    bench.read(70)
-    for _ in range(16):
-        bench.wait(2)
-        bench.read(None)
-    bench.read(70)
-    assert not bench.raised()
-
-
-def test_each_silence_has_its_own_grace() -> None:
-    """Two silences, each within the grace, are not added up."""
-    bench = Bench(rule(delay=50, grace=30))
-    bench.read(70)
-    for _ in range(2):
-        bench.read(None)
-        bench.wait(20)
-        bench.read(70)
-        bench.wait(5)
-    assert bench.events == [(50.0, True)]
 
 
 def test_a_failing_rule_harms_no_other(logged_failures: list[Failure]) -> None:
@@ -418,7 +298,7 @@ def test_an_alarm_is_set_and_cleared_directly() -> None:
 
 
 def test_a_raised_alarm_takes_the_newer_text_untold() -> None:
-    """Raised again it keeps its time, takes text and severity, and nobody is told."""
+    """Raised again it keeps its time, takes text and severity, and is not told again."""
     bench = Bench()
     bench.alarms.set("etc.refused", Severity.WARNING, "1001", "1001")
     bench.wait(3)

@@ -137,7 +137,7 @@ def test_points_are_found_by_name_and_by_prefix(points: Points) -> None:
 
 
 def test_a_reading_is_told_once_as_a_batch(points: Points) -> None:
-    """Whoever subscribed sees the whole reading at once, each point as it was and as it is."""
+    """A subscriber gets the whole reading at once, each point as it was and as it is."""
     told: list[tuple[str, Batch]] = []
     points.subscribe(lambda device, batch: told.append((device, batch)))
     points.update("ups1", {"voltage": (220.5, GOOD), "state": ("line", GOOD)})

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.python.failure import Failure
 
 from tests.support import START, TestClock, fired
 from twisted_gantry.core import recorder as module
 from twisted_gantry.core.catalogue import Catalogue, PointType
 from twisted_gantry.core.history import Sample
-from twisted_gantry.core.points import Points
+from twisted_gantry.core.points import Point, Points
 from twisted_gantry.core.recorder import Recorder
 from twisted_gantry.wire.reading import Quality, Value
 
@@ -69,7 +70,7 @@ def test_changes_are_recorded(desk: Desk) -> None:
 
 
 def test_a_steady_value_is_recorded_each_interval(desk: Desk) -> None:
-    """A good point is sampled each 60 s though it does not change, and though nobody reads it."""
+    """A good point is sampled each 60 s even if it neither changes nor is read."""
     desk.read(a=5)
     desk.clock.run(185, step=0.5)
     assert [at for at, _ in desk.history.of("a")] == pytest.approx([0, 60, 120, 180], abs=1.1)
@@ -158,6 +159,45 @@ def test_a_failing_disk_loses_nothing(desk: Desk) -> None:
     assert desk.recorder.dropped == 0
 
 
+def test_a_turn_that_raises_does_not_end_sampling(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, logged_failures: list[Failure]
+) -> None:
+    """While sampling fails this is told once and logged once; when it works again it goes on."""
+    desk.read(a=5)
+    desk.clock.run(2)
+
+    def broken(point: Point) -> float | None:
+        raise ZeroDivisionError("no number")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "number_of", broken)
+        desk.clock.run(30)
+        assert desk.said == ["no number"]
+        assert [failure.type for failure in logged_failures] == [ZeroDivisionError]
+    desk.clock.run(90, step=0.5)
+    assert desk.said == ["no number", None]
+    assert [at for at, _ in desk.history.of("a")] == pytest.approx([0, 60, 120], abs=1.6)
+    logged_failures.clear()
+
+
+def test_the_history_works_when_sampling_and_writing_do(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, logged_failures: list[Failure]
+) -> None:
+    """The end of one of two failures is not told as a recovery."""
+    desk.history.reason = "the disk is full"
+    desk.read(a=1)
+    desk.clock.run(2)
+    monkeypatch.setattr(desk.recorder, "_sample", lambda *_: 1 / 0)
+    desk.clock.run(2)
+    desk.history.reason = ""
+    desk.clock.run(2)
+    assert desk.said == ["the disk is full"]
+    monkeypatch.undo()
+    desk.clock.run(2)
+    assert desk.said == ["the disk is full", None]
+    logged_failures.clear()
+
+
 def test_what_waits_is_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the disk fails the oldest samples are given up, and counted; the newest stay."""
     monkeypatch.setattr(module, "MAX_WAITING", 10)
@@ -172,7 +212,7 @@ def test_what_waits_is_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_stop_ends_every_point(desk: Desk) -> None:
-    """The end is a gap: nobody knows what the points were while nothing ran."""
+    """The end is a gap: the values are unknown while nothing runs."""
     desk.read(a=1, b=2)
     desk.clock.run(5)
     desk.read(a=3)

@@ -71,7 +71,7 @@ def test_a_new_reason_is_kept_without_a_transition(watched: Watched) -> None:
 
 
 def test_an_error_changes_no_state(watched: Watched) -> None:
-    """An error is kept for whoever asks; the state stays, and nobody is told."""
+    """An error is kept; the state stays, and no subscriber is told."""
     watched.status.online()
     watched.status.error("one bad reading")
     assert watched.status.state is State.ONLINE

@@ -218,7 +218,7 @@ class FakeTimer:
 
 
 def test_the_hard_exit() -> None:
-    """It is armed once, by a thread that keeps nobody, and ends the process."""
+    """It is armed once, by a daemon thread, and ends the process."""
     timers: list[FakeTimer] = []
 
     def timer(seconds: float, function: Any) -> FakeTimer:

@@ -1,7 +1,8 @@
 """Other settings into a running tree: what differs is made anew, what does not goes on."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,17 @@ listen = "tcp:{web}:interface=127.0.0.1"
 """
         )
 
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[GantryTree]:
+        """Run a tree, and stop it at the end."""
+        tree = self.tree()
+        tree.startService()
+        try:
+            await self.up(tree)
+            yield tree
+        finally:
+            await tree.stopService()
+
     async def up(self, tree: GantryTree) -> None:
         """Wait until every device and uplink is online."""
 
@@ -81,10 +93,7 @@ poll = {poll}
 
 async def test_only_what_differs_is_made_anew(rig: TreeRig) -> None:
     """A device comes, changes and goes; the session of the other goes on throughout."""
-    tree = rig.tree()
-    tree.startService()
-    try:
-        await rig.up(tree)
+    async with rig.running() as tree:
         connections = rig.twin.cards["ups1"], tree.site.devices["ups1"]
         told = await tree.reload(rig.settings_with(cfos(rig)))
         assert told == ["device cfos: new"]
@@ -101,16 +110,11 @@ async def test_only_what_differs_is_made_anew(rig: TreeRig) -> None:
         assert counts.counts["connections"] == 1
         assert await tree.reload(rig.settings) == []
         assert tree.site.reloads == {"done": 4}
-    finally:
-        await tree.stopService()
 
 
 async def test_the_web_moves_and_stays_where_it_cannot(rig: TreeRig) -> None:
     """A new port is served, the old one is not; a port that is taken leaves the old one up."""
-    tree = rig.tree()
-    tree.startService()
-    try:
-        await rig.up(tree)
+    async with rig.running() as tree:
         other = free_port()
         assert await tree.reload(rig.settings_with(web=other)) == ["web: changed"]
         site = await rig.client.get(f"http://127.0.0.1:{other}/api/v1/site")
@@ -126,16 +130,11 @@ async def test_the_web_moves_and_stays_where_it_cannot(rig: TreeRig) -> None:
         assert tree.site.reloads == {"done": 1, "failed": 1}
         await tree.reload(rig.settings_with(web=other))
         assert tree.site.alarms.active("gantry") == []
-    finally:
-        await tree.stopService()
 
 
 async def test_what_was_taken_in_is_reported(rig: TreeRig) -> None:
     """A second cabinet is reported after the change; the queue and its numbers go on."""
-    tree = rig.tree()
-    tree.startService()
-    try:
-        await rig.up(tree)
+    async with rig.running() as tree:
         more = '[[cabinet]]\nid = "2"\nups = "ups1"\n'
         assert await tree.reload(rig.settings_with(more)) == ["uplink etc: changed"]
 
@@ -144,8 +143,6 @@ async def test_what_was_taken_in_is_reported(rig: TreeRig) -> None:
             return any(each["body"]["cabinetStatus"]["id"] == "2" for each in found)
 
         await until(rig.reactor, "the second cabinet", reported, 5.0)
-    finally:
-        await tree.stopService()
 
 
 def open_files() -> int:
@@ -171,10 +168,7 @@ do = "ups1.BZOFF"
 listen = "tcp:{free_port()}:interface=127.0.0.1"
 """
     )
-    tree = rig.tree()
-    tree.startService()
-    try:
-        await rig.up(tree)
+    async with rig.running() as tree:
         before: tuple[int, int, int] | None = None
         for number in range(times):
             assert await tree.reload(full if number % 2 == 0 else rig.settings)
@@ -192,8 +186,6 @@ listen = "tcp:{free_port()}:interface=127.0.0.1"
                 assert now[2] <= before[2] + 10
         assert tree.site.reloads == {"done": times}
         await rig.up(tree)
-    finally:
-        await tree.stopService()
 
 
 async def test_changes_leave_nothing_behind(rig: TreeRig) -> None:

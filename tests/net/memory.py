@@ -63,7 +63,7 @@ class Server:
         return Connection(cast("Protocol", protocol))
 
     def still_serves(self) -> bool:
-        """Tell whether a new client gets its answer; whoever was connected has left."""
+        """Tell whether a new client gets its answer after the others have left."""
         client = self.connect()
         client.send(GET)
         client.leave()

@@ -1,4 +1,4 @@
-"""`[[cabinet]]`: which devices, or parts of one, the groups of its report come from."""
+"""`[[cabinet]]`: the devices, or parts of devices, that its report is made of."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ def read_cabinets(
         settings = document.read(table, CabinetSettings, path, secret)
         sources: dict[str, tuple[str, ...]] = {}
         for group in GROUPS:
-            # Of the table itself: another mistake in it must not hide these.
+            # From the table itself: another mistake in it must not hide these.
             given = table.get(group, [])
             names = tuple(given) if isinstance(given, list) else (given,)
             if names:

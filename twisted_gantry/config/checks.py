@@ -1,4 +1,4 @@
-"""Checks of single values of a configuration; each returns what is wrong, empty if nothing is."""
+"""Checks of single values; each returns what is wrong, empty if nothing is."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
@@ -12,7 +12,6 @@ from twisted_gantry.wire.etc.envelope import TEST_AUTH
 
 
 def wrong_zone(name: str) -> str:
-    """Check the name of a time zone."""
     try:
         ZoneInfo(name)
     except (ValueError, KeyError, OSError):
@@ -21,7 +20,6 @@ def wrong_zone(name: str) -> str:
 
 
 def wrong_url(text: str) -> str:
-    """Check the URL of a server."""
     try:
         url = urlsplit(text)
         usable = url.scheme in {"http", "https"} and url.hostname and url.port != 0
@@ -33,12 +31,11 @@ def wrong_url(text: str) -> str:
 
 
 def wrong_listen(endpoint: str) -> str:
-    """Check a server endpoint."""
     return wrong_server(endpoint, "tcp:8080:interface=127.0.0.1")
 
 
 def wrong_web(endpoint: str, *, has_password: bool) -> str:
-    """Check the endpoint of the local API: what others can reach needs a password."""
+    """Check the endpoint of the local API: reachable from other machines, it needs a password."""
     wrong = wrong_listen(endpoint)
     if not wrong and needs_password(endpoint) and not has_password:
         return (
@@ -49,7 +46,7 @@ def wrong_web(endpoint: str, *, has_password: bool) -> str:
 
 
 def wrong_ports(listening: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Check that no two tables listen on one port; yields the later table, and what is wrong."""
+    """Yield each table that listens on the port of an earlier one, and what is wrong."""
     before: dict[str, str] = {}
     for name, endpoint in listening.items():
         for other, taken in before.items():
@@ -59,12 +56,10 @@ def wrong_ports(listening: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def wrong_address(endpoint: str) -> str:
-    """Check a client endpoint."""
     return wrong_client(endpoint, "tcp:192.168.1.20:2390")
 
 
 def wrong_clients(clients: Sequence[str]) -> str:
-    """Check addresses and networks."""
     for client in clients:
         try:
             network(client)
@@ -74,7 +69,7 @@ def wrong_clients(clients: Sequence[str]) -> str:
 
 
 def wrong_code(auth: Secret) -> str:
-    """Check an authentication code: an HTTP header must be able to carry it as it is."""
+    """Check an authentication code: an HTTP header must carry it unchanged."""
     code = auth.reveal()
     if 0 < len(code) <= 128 and code.isprintable() and code == code.strip():
         return ""
@@ -82,5 +77,5 @@ def wrong_code(auth: Secret) -> str:
 
 
 def is_test_code_abroad(auth: Secret, url: str) -> bool:
-    """Tell whether the code of the test period would go to another machine."""
+    """Tell whether the authentication code of the test period would go to another machine."""
     return auth == Secret(TEST_AUTH) and not is_loopback(urlsplit(url).hostname or "")

@@ -3,29 +3,23 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from twisted_gantry.config.devices import Devices
 from twisted_gantry.config.settings import ActionSettings, InterlockSettings
 from twisted_gantry.config.tables import Document, Path
 from twisted_gantry.core.commands.door import check_command
 from twisted_gantry.core.interfaces import IDevice
-from twisted_gantry.core.interlocks.watches import Action, Condition, Interlock, fight
+from twisted_gantry.core.interlocks.rules import Action, Condition, Interlock, fight
 from twisted_gantry.core.secret import Secret
 
 
 def read_interlocks(
-    document: Document,
-    secret: Callable[[Any], Secret],
-    devices: Mapping[str, IDevice | None],
-    wrong_point: Callable[[str], str],
+    document: Document, secret: Callable[[Any], Secret], devices: Devices
 ) -> tuple[Interlock, ...]:
-    """Return the interlocks; what is wrong is noted in `document`.
-
-    `devices` are all, None for those that could not be built; `wrong_point(name)` says what is
-    wrong with a point.
-    """
+    """Return the interlocks; what is wrong is noted in `document`."""
     found: list[tuple[Path, Interlock]] = []
     types = {
         f"{name}.{command}": kind
-        for name, device in devices.items()
+        for name, device in devices.built.items()
         if device is not None
         for command, kind in device.commands.items()
     }
@@ -34,7 +28,7 @@ def read_interlocks(
         settings = document.read(table, InterlockSettings, path, secret)
         if settings is None:
             continue
-        interlock = _interlock(document, path, settings, str(index + 1), devices, wrong_point)
+        interlock = _interlock(document, path, settings, str(index + 1), devices)
         if interlock is None:
             continue
         for place, other in found:
@@ -51,19 +45,14 @@ def read_interlocks(
 
 
 def _interlock(
-    document: Document,
-    path: Path,
-    settings: InterlockSettings,
-    number: str,
-    devices: Mapping[str, IDevice | None],
-    wrong_point: Callable[[str], str],
+    document: Document, path: Path, settings: InterlockSettings, number: str, devices: Devices
 ) -> Interlock | None:
     try:
         when = Condition.parse(settings.when)
     except ValueError as error:
         document.wrong((*path, "when"), str(error))
         return None
-    if wrong := wrong_point(when.point):
+    if wrong := devices.wrong_point(when.point):
         document.wrong((*path, "when"), wrong)
     actions = {"do": ActionSettings(do=settings.do, args=settings.args)}
     if settings.undo is not None:
@@ -72,7 +61,7 @@ def _interlock(
     for key, given in actions.items():
         target, _, command = given.do.partition(".")
         action = made[key] = Action(target, command, given.args)
-        if wrong := _wrong_action(action, devices, confirmed=settings.confirm):
+        if wrong := _wrong_action(action, devices.built, confirmed=settings.confirm):
             document.wrong((*path, key), wrong)
     if made.get("undo") == made["do"]:
         document.wrong((*path, "undo"), "is what is done: it undoes nothing")
@@ -91,7 +80,7 @@ def _wrong_action(action: Action, devices: Mapping[str, IDevice | None], *, conf
         return f"there is no device {action.target!r}; it is written device.command"
     device = devices[action.target]
     if device is None:
-        return ""  # its own mistakes are told; what it can do is not known
+        return ""  # the mistakes of the device are reported already
     kind = device.commands.get(action.command)
     if kind is None:
         can = ", ".join(sorted(device.commands)) or "nothing"

@@ -1,43 +1,23 @@
-"""The configuration: TOML, checked whole, into settings. Shapes: `docs/configuration.md`."""
+"""The configuration: TOML, checked whole, into settings. Keys: `docs/configuration.md`."""
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
 from pathlib import Path
-from random import Random
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import replace
-from twisted.internet.defer import Deferred, fail
-from zope.interface import implementer
 
 from twisted_gantry.access.secrets import wrong_secret
 from twisted_gantry.config import checks
 from twisted_gantry.config.cabinets import read_cabinets
+from twisted_gantry.config.devices import Devices
 from twisted_gantry.config.interlocks import read_interlocks
 from twisted_gantry.config.secrets import read_secret
-from twisted_gantry.config.settings import (
-    DeviceEntry,
-    GantrySettings,
-    HistorySettings,
-    Settings,
-    WebSettings,
-)
+from twisted_gantry.config.settings import GantrySettings, HistorySettings, Settings, WebSettings
 from twisted_gantry.config.tables import ConfigError, Document, Problem, shown
 from twisted_gantry.config.tables import Path as Place
-from twisted_gantry.core.catalogue import Catalogue
-from twisted_gantry.core.interfaces import (
-    DeviceContext,
-    ICallbackHost,
-    IDevice,
-    IDeviceKind,
-    IUploader,
-    WrongSetting,
-)
-from twisted_gantry.core.points import Points
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.logs import LogSettings
 from twisted_gantry.manhole.service import ManholeSettings
@@ -50,29 +30,8 @@ from twisted_gantry.web.remotecontrol.endpoint import RemoteControlSettings, wro
 from twisted_gantry.wire.etc.envelope import TEST_AUTH
 from twisted_gantry.wire.fogslink.messages import is_channel
 
-DEVICE_KINDS = "twisted_gantry.devices"
-"""The group of entry points in which kinds of device are found."""
-
-# A device's name begins the names of its points and alarms, beside those of the uplinks.
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
-_RESERVED = frozenset({"etc", "fogslink", "store", "history", "gantry", "interlock"})
-
-_TABLES = frozenset(
-    [
-        "gantry",
-        "device",
-        "cabinet",
-        "interlock",
-        "uplink",
-        "remotecontrol",
-        "monitor",
-        "web",
-        "manhole",
-        "log",
-        "history",
-        "record",
-    ]
-)
+_SITE = ("gantry", "device", "cabinet", "interlock", "log", "history", "record")
+_ENDPOINTS = ("uplink", "remotecontrol", "monitor", "web", "manhole")
 _TEST_CODE = (
     "is the code of the test period, for loopback alone; set the platform's code, or "
     "allow_test_auth = true in [uplink.etc]"
@@ -80,36 +39,21 @@ _TEST_CODE = (
 _S = TypeVar("_S", bound=msgspec.Struct)
 
 
-@implementer(ICallbackHost)
-class _NoCallbacks:
-    """Takes every registration, and listens nowhere: for devices that are only tried."""
-
-    def register(self, url: str, receiver: Callable[[bytes], bool]) -> Callable[[], None]:
-        """Forget it."""
-        return lambda: None
-
-
 class _Reader:
-    """Reads one document; what is wrong gathers there."""
+    """Reads one document, in which all mistakes are noted."""
 
     def __init__(self, document: Document, folder: Path) -> None:
         self.document, self.secret = document, partial(read_secret, folder)
-        self._kinds: Mapping[str, EntryPoint] = {
-            each.name: each for each in entry_points(group=DEVICE_KINDS)
-        }
-        # The devices that were tried, and their points.
-        self._tried: dict[str, tuple[IDevice, Place]] = {}
-        self._points = Points(Catalogue(), lambda: 0.0)
 
     def settings(self) -> Settings | None:
-        """Read it all; None if anything is wrong."""
+        """Read all tables; None if anything is wrong."""
         document, root = self.document, self.document.root
-        document.unknown(root, _TABLES, ())
+        document.unknown(root, {*_SITE, *_ENDPOINTS}, ())
         gantry = self._table(root, ("gantry",), GantrySettings)
         if gantry is not None:
             self._complain(("gantry", "timezone"), checks.wrong_zone(gantry.timezone))
-        devices = self._devices()
-        cabinets = read_cabinets(document, self.secret, devices)
+        devices = Devices(document, self.secret)
+        cabinets = read_cabinets(document, self.secret, devices.entries)
         uplink = document.table(root, ("uplink",))
         document.unknown(uplink, {"etc", "fogslink"}, ("uplink",))
         etc = self._etc(uplink) if "etc" in uplink else None
@@ -117,11 +61,8 @@ class _Reader:
         test_auth = etc is not None and etc.allow_test_auth
         remote = self._remotecontrol(etc, test_auth) if "remotecontrol" in root else None
         monitor = self._monitor(test_auth) if "monitor" in root else None
-        self._check_uploads(taken="monitor" in root)
-        tried = {name: self._tried.get(name, (None,))[0] for name in devices}
-        interlocks = read_interlocks(
-            document, self.secret, tried, lambda name: self._wrong_point(name, devices)
-        )
+        devices.check_uploads(monitor="monitor" in root)
+        interlocks = read_interlocks(document, self.secret, devices)
         web = self._table(root, ("web",), WebSettings)
         if web is not None:
             self._complain(("web", "listen"), web.wrong_listen())
@@ -130,36 +71,21 @@ class _Reader:
         manhole = self._table(root, ("manhole",), ManholeSettings)
         if manhole is not None:
             self._complain(("manhole", "listen"), manhole.wrong_listen())
-        listening = {
-            name: table.listen
-            for name, table in (
-                ("remotecontrol", remote),
-                ("monitor", monitor),
-                ("web", web),
-                ("manhole", manhole),
-            )
-            if table is not None
-        }
+        tables = {"remotecontrol": remote, "monitor": monitor, "web": web, "manhole": manhole}
+        listening = {name: each.listen for name, each in tables.items() if each is not None}
         for name, wrong in checks.wrong_ports(listening):
             document.wrong((name, "listen"), wrong)
         log = self._table(root, ("log",), LogSettings)
         history = self._table(root, ("history",), HistorySettings)
         record = self._table(root, ("record",), RecordSettings)
         for name in record.devices if record is not None else ():
-            known = "" if name in devices else f"there is no device {shown(name)}"
+            known = "" if name in devices.entries else f"there is no device {shown(name)}"
             self._complain(("record", "devices"), known)
-        tables = (gantry, web, manhole, log, history, record)
-        if document.problems or None in tables:
+        if document.problems or not (gantry and web and manhole and log and history and record):
             return None
-        assert gantry
-        assert web
-        assert manhole
-        assert log
-        assert history
-        assert record
         return Settings(
             gantry,
-            tuple(devices.values()),
+            tuple(devices.entries.values()),
             tuple(cabinets),
             etc,
             fogslink,
@@ -180,107 +106,11 @@ class _Reader:
         if wrong:
             self.document.wrong(path, wrong)
 
-    # -- devices
-
-    def _devices(self) -> dict[str, DeviceEntry]:
-        entries: dict[str, DeviceEntry] = {}
-        names: set[str] = set()
-        for index, table in enumerate(self.document.tables("device")):
-            path = ("device", index)
-            name = self._name(table, path, names)
-            kind = self._kind(table, path)
-            if name is None or kind is None:
-                continue
-            settings = self.document.read(
-                table, kind.settings, path, self.secret, frozenset({"name", "kind"})
-            )
-            entry = DeviceEntry(name, kind, settings if settings is not None else msgspec.Struct())
-            entries[name] = entry  # also a wrong one: a reference to it is not a second mistake
-            if settings is not None:
-                self._try_build(entry, path)
-        return entries
-
-    def _name(self, table: dict[str, Any], path: tuple[str, int], names: set[str]) -> str | None:
-        name = table.get("name")
-        if name is None:
-            self.document.wrong((*path, "name"), "is missing")
-        elif not (isinstance(name, str) and _NAME.fullmatch(name)):
-            self.document.wrong(
-                (*path, "name"), f"letters, digits, _ and -, a letter first; it is {shown(name)}"
-            )
-        elif name in _RESERVED:
-            self.document.wrong((*path, "name"), f"{name!r} is taken by the program itself")
-        elif name in names:
-            self.document.wrong((*path, "name"), f"a second device is named {name!r}")
-        else:
-            names.add(name)
-            return name
-        return None
-
-    def _kind(self, table: dict[str, Any], path: tuple[str, int]) -> IDeviceKind | None:
-        name = table.get("kind")
-        if name is None:
-            self.document.wrong((*path, "kind"), "is missing")
-            return None
-        if not isinstance(name, str) or name not in self._kinds:
-            known = ", ".join(sorted(self._kinds))
-            self.document.wrong((*path, "kind"), f"unknown kind {shown(name)}; there are: {known}")
-            return None
-        try:
-            kind: IDeviceKind = self._kinds[name].load()
-            if not IDeviceKind.providedBy(kind):
-                raise TypeError("it is no kind of device")
-        except Exception as error:
-            self.document.wrong((*path, "kind"), f"the driver of {name!r} does not load: {error}")
-            return None
-        return kind
-
-    def _try_build(self, entry: DeviceEntry, path: tuple[str, int]) -> None:
-        """Build a device and throw it away: its driver knows more than the types of its keys."""
-
-        def no_thread(*_: object) -> Deferred[Any]:
-            return fail(RuntimeError("only tried"))
-
-        nothing = cast("Any", None)  # it is never started
-        context = DeviceContext(
-            nothing,
-            self._points,
-            lambda: 0.0,
-            Random(0),  # noqa: S311
-            no_thread,
-            nothing,
-            _NoCallbacks(),
-            "",
-        )
-        try:
-            device = entry.kind.build(entry.name, entry.settings, context)
-            self._tried[entry.name] = (device, path)
-        except WrongSetting as error:
-            self.document.wrong((*path, error.key), str(error))
-        except Exception as error:  # a driver may be anybody's
-            text = str(error) or type(error).__name__
-            self.document.wrong(path, f"the driver cannot use it: {text}")
-
-    def _check_uploads(self, *, taken: bool) -> None:
-        """Check those that upload to us: where they do, and that they can be told apart."""
-        seen: dict[tuple[str, str], str] = {}
-        for name, (device, path) in self._tried.items():
-            if not IUploader.providedBy(device):
-                continue
-            first = seen.setdefault(device.uploads_as, name)
-            if not taken:
-                self.document.wrong((*path, "kind"), "it uploads to [monitor], which is missing")
-            elif first != name:
-                text = f"{first!r} has the same gantry_id and cabinet_id"
-                self.document.wrong((*path, "kind"), text)
-
-    # -- uplinks and what listens
-
     def _etc(self, uplink: Mapping[str, Any]) -> EtcSettings | None:
         path = ("uplink", "etc")
         etc = self._table(uplink, path, EtcSettings)
         url = self.document.table(uplink, path).get("url")
-        # Of the table itself: another mistake in it must not hide this one.
+        # From the table itself: another mistake in it must not hide this one.
         wrong = checks.wrong_url(url) if isinstance(url, str) else ""
         self._complain((*path, "url"), wrong)
         if etc is not None and not wrong and not etc.allow_test_auth:
@@ -290,9 +120,7 @@ class _Reader:
             self._complain((*path, "auth"), checks.wrong_code(etc.auth))
         return etc
 
-    def _fogslink(
-        self, uplink: Mapping[str, Any], devices: Mapping[str, DeviceEntry]
-    ) -> FogslinkSettings | None:
+    def _fogslink(self, uplink: Mapping[str, Any], devices: Devices) -> FogslinkSettings | None:
         path = ("uplink", "fogslink")
         fogslink = self._table(uplink, path, FogslinkSettings)
         if fogslink is None:
@@ -302,23 +130,8 @@ class _Reader:
             place = (*path, "channels", channel)
             if not is_channel(channel):
                 self.document.wrong(place, f"a channel is Px-Cy, such as P0-C1, not {channel!r}")
-            self._complain(place, self._wrong_point(point, devices))
+            self._complain(place, devices.wrong_point(point))
         return fogslink
-
-    def _wrong_point(self, name: str, devices: Mapping[str, DeviceEntry]) -> str:
-        """Check the name of a point; those of parts and rows are known at run time only."""
-        device, _, rest = name.partition(".")
-        if device not in devices:
-            return f"there is no device {device!r}"
-        kind = devices[device].kind
-        first, _, more = rest.partition(".")
-        if name in self._points.catalogue or (first in kind.groups and more):
-            return ""
-        if kind.parts and re.fullmatch(kind.parts, first) and more:
-            known = getattr(kind, "part_points", None)
-            if known is None or more in known(first):
-                return ""
-        return f"{device} has no point {rest!r}"
 
     def _remotecontrol(
         self, etc: EtcSettings | None, test_auth: bool
@@ -356,7 +169,7 @@ class _Reader:
 
 
 def load(text: str, source: str = "configuration", folder: Path = Path()) -> Settings:
-    """Read a configuration; `folder` is where its relative secret files are. Raises ConfigError."""
+    """Read a configuration; secret files are relative to `folder`. Raises ConfigError."""
     document = Document.parse(text, source)
     if document.problems:
         raise ConfigError(document.problems)
@@ -378,12 +191,12 @@ def load_file(path: Path) -> Settings:
 
 
 def load_demo() -> Settings:
-    """Read the configuration of `--demo`: the site that the twin simulates."""
+    """Read the configuration of `--demo`, the site that the twin simulates."""
     return load(files(__package__).joinpath("demo.toml").read_text("utf-8"), "demo")
 
 
 def check_file(path: Path) -> list[Problem]:
-    """Return what is wrong with a configuration file, nothing if it can be used."""
+    """Return the problems of a configuration file."""
     try:
         load_file(path)
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""Secrets in a configuration: as they stand, from the environment, or from a file."""
+"""Secrets in a configuration: plain, from the environment, or from a file."""
 
 import os
 from pathlib import Path
@@ -10,9 +10,9 @@ _SHAPE = 'must be a text, { env = "NAME" } or { file = "PATH" }'
 
 
 def read_secret(folder: Path, value: Any) -> Secret:
-    """Return what a secret key holds; relative files are in `folder`.
+    """Return the secret that `value` names; files are relative to `folder`.
 
-    Raises ValueError, which never shows it.
+    Raises ValueError, which never shows the secret.
     """
     if isinstance(value, str) and value:
         return Secret(value)

@@ -1,17 +1,17 @@
-"""A configuration without mistakes: the settings of each table. Shapes: `docs/configuration.md`.
+"""A configuration without mistakes: the settings of each table. Keys: `docs/configuration.md`.
 
-What belongs to a room, the room defines: `EtcSettings`, `RemoteControlSettings`, …
+Settings of one room are defined there: `EtcSettings`, `RemoteControlSettings`, …
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
 from twisted_gantry.config.checks import wrong_web
 from twisted_gantry.config.tables import ConfigError, Problem
 from twisted_gantry.core.interfaces import IDeviceKind
-from twisted_gantry.core.interlocks.watches import Interlock
+from twisted_gantry.core.interlocks.rules import Interlock
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Cabinet
 from twisted_gantry.logs import LogSettings
@@ -22,22 +22,9 @@ from twisted_gantry.uplinks.fogslink.uplink import FogslinkSettings
 from twisted_gantry.web.monitor.endpoint import MonitorSettings
 from twisted_gantry.web.remotecontrol.endpoint import RemoteControlSettings
 
-GROUPS = (
-    "elec",
-    "rectifier",
-    "ups",
-    "air_conditioners",
-    "thermohygrometer",
-    "waterlogging_sensor",
-    "doors",
-    "smoke_sensor",
-    "thunder_spd",
-)
-"""The groups of a `[[cabinet]]`."""
-
 
 class GantrySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`[gantry]`: its number in the network, a name for people, the zone of its times."""
+    """`[gantry]`: its number in the network, a name for people, its time zone."""
 
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=20)]
     name: str = ""
@@ -53,7 +40,7 @@ class HistorySettings(msgspec.Struct, frozen=True, kw_only=True):
 class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`[web]`: where the local API and the status page are served.
 
-    With a `viewer_…` one may look, and change nothing. Each may be a scrypt hash.
+    A `viewer_…` secret lets look and not change. Each secret may be a scrypt hash.
     """
 
     listen: str = "tcp:8080:interface=127.0.0.1"
@@ -63,19 +50,16 @@ class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
     viewer_token: Secret | None = None
 
     def secrets(self) -> dict[str, Secret | None]:
-        """Return what lets one in, by key."""
-        return {
-            "password": self.password,
-            "token": self.token,
-            "viewer_password": self.viewer_password,
-            "viewer_token": self.viewer_token,
-        }
+        """Return the secrets that grant access, by key."""
+        names = ("password", "token", "viewer_password", "viewer_token")
+        return {name: getattr(self, name) for name in names}
 
     def wrong_listen(self) -> str:
-        """Say what is wrong with `listen`, given the rest."""
+        """Return what is wrong with `listen`: without a secret, it must be on loopback."""
         return wrong_web(self.listen, has_password=any(self.secrets().values()))
 
 
+_Listening = TypeVar("_Listening", WebSettings, ManholeSettings)
 Sources = str | list[str]
 
 
@@ -97,6 +81,12 @@ class CabinetSettings(msgspec.Struct, frozen=True, kw_only=True):
     allow_rectifier_off: bool = False
 
 
+GROUPS = tuple(
+    each.name for each in msgspec.structs.fields(CabinetSettings) if each.type == Sources
+)
+"""The groups of a `[[cabinet]]`."""
+
+
 class ActionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A command in an interlock: `do` is `device.command`."""
 
@@ -107,7 +97,7 @@ class ActionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class InterlockSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`[[interlock]]`: when a condition holds `for` seconds, `do`; when it is over, `undo`.
 
-    `confirm` is the yes to a dangerous command. A name is made if none is given.
+    `confirm` confirms a dangerous command. Without a `name` the interlock has its number.
     """
 
     when: str
@@ -123,7 +113,7 @@ class InterlockSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class DeviceEntry:
-    """One `[[device]]`, its keys read by its kind."""
+    """One `[[device]]`; its kind has read the settings."""
 
     name: str
     kind: IDeviceKind
@@ -150,16 +140,16 @@ class Settings:
 
     def listening_on(self, endpoint: str) -> "Settings":
         """Return these settings with another `[web] listen`. Raises ConfigError."""
-        web = msgspec.structs.replace(self.web, listen=endpoint)
-        problem = web.wrong_listen()
-        if problem:
-            raise ConfigError([Problem("--web", None, "", problem)])
-        return replace(self, web=web)
+        return replace(self, web=_moved(self.web, endpoint, "--web"))
 
     def with_manhole(self, endpoint: str) -> "Settings":
         """Return these settings with another `[manhole] listen`. Raises ConfigError."""
-        manhole = msgspec.structs.replace(self.manhole, listen=endpoint)
-        problem = manhole.wrong_listen()
-        if problem:
-            raise ConfigError([Problem("--manhole", None, "", problem)])
-        return replace(self, manhole=manhole)
+        return replace(self, manhole=_moved(self.manhole, endpoint, "--manhole"))
+
+
+def _moved(table: _Listening, endpoint: str, option: str) -> _Listening:
+    moved = msgspec.structs.replace(table, listen=endpoint)
+    problem = moved.wrong_listen()
+    if problem:
+        raise ConfigError([Problem(option, None, "", problem)])
+    return moved

@@ -1,6 +1,6 @@
-"""TOML tables into typed settings, every mistake found at once, each with its line and key.
+"""TOML tables into typed settings; all mistakes are found at once, each with line and key.
 
-Knows no setting of ours. msgspec checks each value; what it says is gathered instead of raised.
+Knows no setting of ours. msgspec checks each value; its errors are gathered instead of raised.
 """
 
 import re
@@ -21,20 +21,20 @@ Path = tuple[str | int, ...]
 _KEY = r"""[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*'"""
 _HEADER = re.compile(rf"\s*(\[\[?)\s*((?:{_KEY})(?:\s*\.\s*(?:{_KEY}))*)\s*\]")
 _ASSIGNMENT = re.compile(rf"\s*((?:{_KEY})(?:\s*\.\s*(?:{_KEY}))*)\s*=")
-# What within a value is whole, begins, or ends. A string of several lines may end in five quotes.
+# Strings, comments and brackets within a value. A multi-line string may end in five quotes.
 _TOKEN = re.compile(
     r"""\"{3}(?:[^\\]|\\.)*?\"{3,5}|'{3}.*?'{3,5}|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'"""
     r"""|\#[^\n]*|[\[\]{}]|\n""",
     re.DOTALL,
 )
 
-# Characters of an offending value.
 MOST_SHOWN = 200
+"""Characters of an offending value in a message."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A mistake in a configuration; `line` counts from 1, None if the place is not in the file."""
+    """A mistake in a configuration; `line` counts from 1, None for a place outside the file."""
 
     source: str
     line: int | None
@@ -48,7 +48,7 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """A configuration that cannot be used; `problems` says why, all of it."""
+    """A configuration that cannot be used; `problems` are all its mistakes."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = sorted(problems, key=lambda problem: problem.line or 0)
@@ -56,7 +56,7 @@ class ConfigError(Exception):
 
 
 def show_path(path: Path) -> str:
-    """Return a place as people write it: `device[2].poll`, counted from 1."""
+    """Return a place as text, counted from 1: `device[2].poll`."""
     text = ""
     for part in path:
         text += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if text else part
@@ -64,7 +64,7 @@ def show_path(path: Path) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return a value as a message shows it, however large it is."""
+    """Return a value as a message shows it, shortened."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # a number of very many digits, very deep lists
@@ -78,7 +78,7 @@ def _parts(dotted: str) -> Iterator[str]:
 
 
 def _value_end(text: str, at: int) -> int:
-    """Return where the value that begins at `at` ends: at a newline outside of all brackets."""
+    """Return the end of the value that begins at `at`: a newline outside all brackets."""
     depth = 0
     for token in _TOKEN.finditer(text, at):
         mark = token.group()
@@ -92,15 +92,15 @@ def _value_end(text: str, at: int) -> int:
 
 
 def _lead(match: re.Match[str]) -> int:
-    """Return how many lines are left blank before what was matched."""
+    """Return the number of blank lines at the beginning of a match."""
     text = match.group()
     return text.count("\n", 0, len(text) - len(text.lstrip()))
 
 
 def places(text: str) -> dict[Path, int]:
-    """Return the line, from 1, of every table header and key that stands in TOML `text`.
+    """Return the line, from 1, of every table header and key in TOML `text`.
 
-    The keys within an inline table are left out; of a dotted key each beginning is in.
+    Keys within an inline table are left out. A dotted key has an entry for each of its prefixes.
     """
     found: dict[Path, int] = {}
     counts: dict[Path, int] = {}
@@ -138,16 +138,16 @@ def places(text: str) -> dict[Path, int]:
 
 @dataclass
 class Document:
-    """A TOML text, decoded, with the problems found so far."""
+    """A decoded TOML text, and the problems found so far."""
 
     source: str
-    root: dict[str, Any] = field(default_factory=dict, repr=False)  # secrets are in it
+    root: dict[str, Any] = field(default_factory=dict, repr=False)  # it has secrets
     problems: list[Problem] = field(default_factory=list)
     _places: dict[Path, int] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str, source: str) -> "Document":
-        """Decode `text`; what is no TOML is the only problem then."""
+        """Decode `text`; if it is not TOML, that is the only problem."""
         document = cls(source)
         try:
             document.root = tomllib.loads(text)
@@ -163,7 +163,7 @@ class Document:
         return document
 
     def wrong(self, path: Path, message: str) -> None:
-        """Note a problem at `path`, or at the nearest place around it that stands in the text."""
+        """Note a problem at `path`, or at the nearest place around it that is in the text."""
         line = next(
             (self._places[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self._places),
             None,
@@ -171,7 +171,7 @@ class Document:
         self.problems.append(Problem(self.source, line, show_path(path), message))
 
     def table(self, parent: Mapping[str, Any], path: Path) -> dict[str, Any]:
-        """Return the table at `path`, a key of `parent` last; `{}` if there is none."""
+        """Return the table at `path`, whose last key is in `parent`; `{}` if missing."""
         value = parent.get(str(path[-1]), {})
         if isinstance(value, dict):
             return value
@@ -179,7 +179,7 @@ class Document:
         return {}
 
     def tables(self, key: str) -> list[dict[str, Any]]:
-        """Return the array of tables `[[key]]`, those that are tables."""
+        """Return the array of tables `[[key]]`; empty if missing or wrong."""
         value = self.root.get(key, [])
         if isinstance(value, list) and all(isinstance(each, dict) for each in value):
             return value
@@ -187,7 +187,7 @@ class Document:
         return []
 
     def unknown(self, table: Mapping[str, Any], known: Set[str], path: Path) -> None:
-        """Note each key of `table` that is not `known`."""
+        """Report unknown keys of `table`."""
         for key in table:
             if key not in known:
                 close = get_close_matches(key, known, 1)
@@ -202,11 +202,11 @@ class Document:
         secret: Callable[[Any], Secret],
         also: frozenset[str] = frozenset(),
     ) -> _S | None:
-        """Read `table` into a struct; `also` are keys that somebody else reads.
+        """Read `table` into a struct; `also` are keys that are read elsewhere.
 
-        `secret` turns the value of a secret key into a Secret, or raises ValueError. What is wrong
-        is noted, and its default taken, so that the rest can still be checked; returns None when
-        a key without a default is wrong or missing.
+        `secret` turns the value of a secret key into a Secret, or raises ValueError. A wrong value
+        is noted and replaced by its default, so that the rest can be checked. Returns None if a
+        key without a default is wrong or missing.
         """
         lacking = False
         types = get_type_hints(into, include_extras=True)
@@ -237,7 +237,7 @@ class Document:
 
 
 def _complaint(error: msgspec.ValidationError, kind: Any) -> str:
-    """Return what msgspec has to say of a value, and what it may be."""
+    """Return the complaint of msgspec about a value, with the choices that its type has."""
     text = str(error).replace("`", "")
     choices = sorted(_choices(kind))
     if choices and text.startswith("Invalid enum value"):
@@ -246,7 +246,6 @@ def _complaint(error: msgspec.ValidationError, kind: Any) -> str:
 
 
 def _choices(kind: Any) -> set[str]:
-    """Return the texts that a type allows, if it names them."""
     if get_origin(kind) is Literal:
         return {str(each) for each in get_args(kind)}
     return {text for inner in get_args(kind) for text in _choices(inner)}
@@ -263,9 +262,9 @@ def _is_secret_table(kind: Any) -> bool:
 
 
 def _secrets(table: Any, secret: Callable[[Any], Secret]) -> dict[str, Secret]:
-    """Read a table of secrets by name. Raises ValueError, which shows none of them."""
+    """Read a table of secrets by name. Raises ValueError, which shows no secret."""
     if not isinstance(table, dict):
-        raise ValueError("must be a table of texts")  # noqa: TRY004 - of all that is wrong
+        raise ValueError("must be a table of texts")  # noqa: TRY004 - as for every wrong value
     given = {}
     for name, value in table.items():
         try:

@@ -1,34 +1,36 @@
 """Alarms: conditions on points, with a delay and a hysteresis, each raised and cleared once.
 
-A missing value neither raises nor clears an alarm. What was last known *bad* and went silent has a
-grace time of its own: a lost link is not a power cut (`docs/protocols/etc-gantry.md`, Decisions,
-"Delivery").
+A missing value neither raises nor clears an alarm. A condition that held when its point went silent
+has a grace time: a lost link is not a power cut (`docs/protocols/etc-gantry.md`, Decisions,
+"Delivery"). The states of one alarm: `core/lifecycle.py`.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from twisted_gantry.core.lifecycle import AlarmCore, alarm_machine
 from twisted_gantry.core.points import Batch, Point, Points
 from twisted_gantry.core.status import State, Status
+from twisted_gantry.net.timers import Timer
 
 _log = Logger()
 
-# How long a device may be offline before that is an alarm, and how long when the last that was
-# known of it is bad: then people will read more into its silence, so it is given more time.
 OFFLINE_DELAY = 10.0
+"""Seconds offline after which a device has an alarm."""
 BAD_THEN_SILENT = 30.0
-# Ended alarms that are remembered.
+"""The same for a device whose condition was bad when last known: people read more into that."""
 REMEMBERED = 1000
+"""Ended alarms that are listed."""
 
 Read = Callable[[str], Point]
 
 
 class Severity(StrEnum):
-    """How bad it is."""
+    """How urgently an alarm needs a person."""
 
     WARNING = "warning"
     CRITICAL = "critical"
@@ -39,10 +41,9 @@ class Rule:
     """A condition over the points of one device.
 
     `test(read, raised)` gets a function from a point's name (without the device's) to the point,
-    and whether the alarm is raised, for the hysteresis; it returns None when it cannot tell.
-    `delay` and `clear_delay` are the seconds for which the condition must hold, or be gone;
-    `silence_grace` those for which a condition that is waiting out its delay may be silent and
-    still count from its beginning. `group` is the group of a cabinet report it belongs to.
+    and whether the alarm is raised, for the hysteresis; it returns None if the value is unknown.
+    The condition must hold for `delay` seconds, or be gone for `clear_delay`. Silence of up to
+    `silence_grace` seconds does not restart the delay. `group` is that of the cabinet report.
     """
 
     name: str
@@ -70,101 +71,50 @@ class Alarm:
 
     @property
     def source(self) -> str:
-        """The device or uplink that it is about."""
+        """The device or uplink that the alarm is about."""
         return self.name.partition(".")[0]
 
     @property
     def active(self) -> bool:
-        """Whether it has not been cleared."""
+        """Whether the alarm is still raised."""
         return self.cleared_at is None
 
 
 class _Watch:
-    """One rule on one device, and where it stands."""
+    """One rule on one device, and the life cycle of its alarm."""
 
     def __init__(self, device: str, rule: Rule, read: Read, alarms: "Alarms") -> None:
-        self.device, self.rule, self.read, self.alarms = device, rule, read, alarms
         self.name = f"{device}.{rule.name}"
-        self.raised = False
-        self._pending: IDelayedCall | None = None  # the delay, or the clear delay
-        self._elapsed = False  # the delay passed while the device was silent
-        self._grace: IDelayedCall | None = None
+        self.rule, self._read, self._alarms = rule, read, alarms
+        self._core = AlarmCore(
+            alarms.clock, self._tell, rule.delay, rule.clear_delay, rule.silence_grace
+        )
+        machine = alarm_machine(self._core)
+        self.stop = machine.stop
+        self._judge = {True: machine.holds, False: machine.gone, None: machine.silent}
+        self._last: bool | None = None
 
     @property
     def bad(self) -> bool:
-        """Whether the last that was known is that the condition holds."""
-        return self.raised or self._pending is not None or self._elapsed
+        return self._core.bad
 
     def evaluate(self) -> None:
-        """Look at the points again."""
-        holds = self.rule.test(self.read, self.raised)
-        if self.raised:
-            self._while_raised(holds)
-        else:
-            self._while_clear(holds)
+        """Judge the points again; the same verdict again is no event of the life cycle."""
+        holds = self.rule.test(self._read, self._core.raised)
+        if holds is not self._last:
+            self._last = holds
+            self._judge[holds if holds is None else bool(holds)]()
 
-    def _while_clear(self, holds: bool | None) -> None:
-        if holds is None:
-            if (self._pending or self._elapsed) and self._grace is None:
-                self._grace = self._later(self.rule.silence_grace, self.forget)
-            return
-        self._cancel_grace()
-        if not holds:
-            self.forget()
-        elif self.rule.delay <= 0 or self._elapsed:
-            self._raise()
-        elif self._pending is None:
-            self._pending = self._later(self.rule.delay, self._delay_over)
-
-    def _while_raised(self, holds: bool | None) -> None:
-        if holds is False:
-            if self.rule.clear_delay <= 0:
-                self._clear()
-            elif self._pending is None:
-                self._pending = self._later(self.rule.clear_delay, self._clear)
-        else:
-            self._cancel_pending()
-
-    def _delay_over(self) -> None:
-        self._pending = None
-        if self._grace is not None:
-            self._elapsed = True  # silent now: the next good reading decides, if it comes in time
-        else:
-            self._raise()
-
-    def _raise(self) -> None:
-        self.forget()
-        self.raised = True
+    def _tell(self, raised: bool) -> None:
         rule = self.rule
-        self.alarms.set(self.name, rule.severity, rule.en, rule.zh, rule.group)
-
-    def _clear(self) -> None:
-        self.forget()
-        self.raised = False
-        self.alarms.clear(self.name)
-
-    def forget(self) -> None:
-        """Drop what was waited for."""
-        self._cancel_pending()
-        self._cancel_grace()
-        self._elapsed = False
-
-    def _later(self, delay: float, call: Callable[[], None]) -> IDelayedCall:
-        return self.alarms.clock.callLater(delay, call)
-
-    def _cancel_pending(self) -> None:
-        call, self._pending = self._pending, None
-        if call is not None and call.active():
-            call.cancel()
-
-    def _cancel_grace(self) -> None:
-        call, self._grace = self._grace, None
-        if call is not None and call.active():
-            call.cancel()
+        if raised:
+            self._alarms.set(self.name, rule.severity, rule.en, rule.zh, rule.group)
+        else:
+            self._alarms.clear(self.name)
 
 
 class Alarms:
-    """The engine: rules over points, the state of devices, and what an uplink raises itself."""
+    """All alarms: of rules over points, of devices offline, and those set directly by name."""
 
     def __init__(self, points: Points, clock: IReactorTime, now: Callable[[], float]) -> None:
         self.clock = clock
@@ -173,12 +123,12 @@ class Alarms:
         self._ended: list[Alarm] = []
         self._watches: dict[str, list[_Watch]] = {}
         self._unsubscribe: dict[str, Callable[[], None]] = {}
-        self._silences: dict[str, IDelayedCall] = {}
+        self._silences: dict[str, Timer] = {}
         self._subscribers: list[Callable[[Alarm], None]] = []
         points.subscribe(self._points_changed)
 
     def watch(self, device: str, rules: Sequence[Rule], status: Status) -> None:
-        """Begin to watch a device: its points by `rules`, and its state."""
+        """Watch a device: its points by `rules`, and whether it is online."""
 
         def read(name: str) -> Point:
             return self._points[f"{device}.{name}"]
@@ -187,18 +137,16 @@ class Alarms:
         self._unsubscribe[device] = status.subscribe(self._device_changed)
 
     def unwatch(self, device: str) -> None:
-        """Watch a device no more: it is no longer there, and its alarms are over."""
+        """End watching a device that is removed; its alarms are cleared."""
         self._unsubscribe.pop(device)()
         for watch in self._watches.pop(device):
-            watch.forget()
-        silence = self._silences.pop(device, None)
-        if silence is not None and silence.active():
-            silence.cancel()
+            watch.stop()
+        self._end_silence(device)
         for alarm in self.active(device):
             self.clear(alarm.name)
 
     def set(self, name: str, severity: Severity, en: str, zh: str, group: str = "") -> None:
-        """Raise an alarm. Raised already, it keeps its time and takes the newer text, untold."""
+        """Raise an alarm; one that is raised keeps its time, takes the new text and is not told."""
         known = self._active.get(name)
         if known is not None:
             self._active[name] = replace(known, severity=severity, en=en, zh=zh)
@@ -209,7 +157,7 @@ class Alarms:
         self._tell(alarm)
 
     def clear(self, name: str) -> None:
-        """Clear an alarm; one that is not raised is left in peace."""
+        """Clear an alarm, if it is raised."""
         alarm = self._active.pop(name, None)
         if alarm is None:
             return
@@ -220,27 +168,25 @@ class Alarms:
         self._tell(ended)
 
     def active(self, source: str | None = None) -> list[Alarm]:
-        """Return the raised alarms, of one source or all."""
+        """Return the raised alarms of one source, or all."""
         return [a for a in self._active.values() if source is None or a.source == source]
 
     def all(self) -> list[Alarm]:
-        """Return the raised alarms and the last that ended, newest first."""
+        """Return the raised alarms and the last `REMEMBERED` ended ones, newest first."""
         return sorted([*self._active.values(), *self._ended], key=lambda a: -a.raised_at)
 
     def subscribe(self, subscriber: Callable[[Alarm], None]) -> Callable[[], None]:
-        """Call `subscriber` when an alarm is raised and when it is cleared."""
+        """Call `subscriber` when an alarm is raised and when it is cleared; returns the end."""
         self._subscribers.append(subscriber)
         return lambda: self._subscribers.remove(subscriber)
 
     def stop(self) -> None:
-        """Cancel every timer."""
+        """Judge no points any more, and cancel every timer."""
         for watches in self._watches.values():
             for watch in watches:
-                watch.forget()
-        for call in self._silences.values():
-            if call.active():
-                call.cancel()
-        self._silences.clear()
+                watch.stop()
+        for device in list(self._silences):
+            self._end_silence(device)
 
     def _points_changed(self, device: str, batch: Batch) -> None:
         for watch in self._watches.get(device, ()):
@@ -250,21 +196,25 @@ class Alarms:
                 _log.failure("the rule {rule} failed", rule=watch.name)
 
     def _device_changed(self, status: Status) -> None:
-        silence = self._silences.pop(status.name, None)
-        if silence is not None and silence.active():
-            silence.cancel()
+        self._end_silence(status.name)
         if status.state is not State.OFFLINE:
             self.clear(f"{status.name}.offline")
             return
         bad = [watch for watch in self._watches.get(status.name, ()) if watch.bad]
-        delay = BAD_THEN_SILENT if bad else OFFLINE_DELAY
-        self._silences[status.name] = self.clock.callLater(delay, self._offline, status, bad)
+        silence = Timer(self.clock, lambda: self._offline(status, bad))
+        silence.start(BAD_THEN_SILENT if bad else OFFLINE_DELAY)
+        self._silences[status.name] = silence
+
+    def _end_silence(self, device: str) -> None:
+        silence = self._silences.pop(device, None)
+        if silence is not None:
+            silence.cancel()
 
     def _offline(self, status: Status, bad: list[_Watch]) -> None:
         en, zh = f"{status.name} is offline: {status.last_error}", f"{status.name} 离线"
         if bad:
             en += "; last known: " + ", ".join(watch.rule.en for watch in bad)
-            zh += ";最后状态:" + ",".join(watch.rule.zh for watch in bad)
+            zh += "；最后状态：" + "，".join(watch.rule.zh for watch in bad)
         self.set(f"{status.name}.offline", Severity.WARNING, en, zh)
 
     def _tell(self, alarm: Alarm) -> None:

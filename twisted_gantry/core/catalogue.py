@@ -1,4 +1,4 @@
-"""The catalogue: what each point is, its unit, and its name in English and Chinese."""
+"""The catalogue: the unit of each point, and its name in English and Chinese."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PointType:
-    """What a kind of device says of one of its points; `name` is without the device's.
+    """A point as its kind of device describes it; `name` is without the device's.
 
     `unit` is empty for text and true/false, otherwise one of V A Hz W VA Wh Ah % °C s KiB.
     """
@@ -24,7 +24,7 @@ class Catalogue:
         self._types: dict[str, PointType] = {}
 
     def add(self, device: str, types: Iterable[PointType]) -> list[str]:
-        """Enter the points of a device; returns their full names. A name is entered once."""
+        """Add points of a device; returns their full names. Raises ValueError for a known one."""
         names = []
         for each in types:
             name = f"{device}.{each.name}"
@@ -35,7 +35,7 @@ class Catalogue:
         return names
 
     def remove(self, name: str) -> None:
-        """Take out a point by its full name: the device has it no more. Raises KeyError."""
+        """Remove a point by its full name. Raises KeyError."""
         del self._types[name]
 
     def __getitem__(self, name: str) -> PointType:
@@ -43,5 +43,4 @@ class Catalogue:
         return self._types[name]
 
     def __contains__(self, name: str) -> bool:
-        """Tell whether there is such a point."""
         return name in self._types

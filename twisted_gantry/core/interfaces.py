@@ -1,4 +1,4 @@
-"""The seams: what a device, an uplink and a store are to the rest of the program."""
+"""The seams: the interfaces of devices, uplinks, stores and what they are given."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,28 +11,29 @@ from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface, implementer
 
 from twisted_gantry.core.commands.types import CommandResult
+from twisted_gantry.core.history import Sample, Series
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.stored import AuditEntry, Cap, Ledger, Report, StoredCard
 
 
 class IDevice(IService):
-    """Something that is read and commanded. It is a service: started, it keeps its points fresh."""
+    """Something that is read and commanded: a service that keeps its points up to date."""
 
     kind = Attribute("The name of its driver, `ups-card`.")
     status = Attribute("Its `Status`.")
     rules = Attribute("The alarm `Rule`s over its points, a sequence.")
-    commands = Attribute("What it can do: a mapping from the command's name to its `CommandType`.")
+    commands = Attribute("Its commands: a mapping from the name to the `CommandType`.")
 
     def execute(command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
-        """Do one of `commands`; the arguments have been checked against its type.
+        """Do one of `commands`; the door has checked the arguments against its type.
 
-        It is called by the command door alone, one command at a time. It may fail with anything;
-        that counts as `failed`. It is cancelled when the command expires.
+        Only the command door calls this, one command at a time. Any failure counts as `failed`.
+        The Deferred is cancelled when the command expires.
         """
 
 
 class WrongSetting(ValueError):
-    """A setting whose type is right and whose value is not; `key` is its name."""
+    """A setting with the right type and a wrong value; `key` is its name."""
 
     def __init__(self, key: str, message: str) -> None:
         super().__init__(message)
@@ -40,21 +41,21 @@ class WrongSetting(ValueError):
 
 
 class IUploader(IDevice):
-    """A device that uploads to us, at our `monitor.do`, instead of being asked."""
+    """A device that uploads to our `monitor.do` instead of being polled."""
 
     uploads_as = Attribute("The `gantryId` and the cabinet's `id` that it uploads under, a pair.")
 
     def uploaded(fields: Any, *, clock_good: bool) -> None:
         """Take an upload: `fields` are those of the report, their keys stripped.
 
-        `clock_good` False: its time stamp is off. Raises ValueError for what is no report at all.
+        `clock_good` False: its time stamp is off. Raises ValueError for anything but a report.
         """
 
 
 class IRelay(IDevice):
-    """A device that can cut the power of another, and gives it back: `power-cycle`."""
+    """A device that can interrupt the power of another for some seconds: `power-cycle`."""
 
-    place = Attribute("Where it is, as the platform names it: a pair of host text and port.")
+    place = Attribute("Its address, as the platform names it: a pair of host text and port.")
 
 
 class NotTold(Exception):
@@ -65,24 +66,24 @@ class IBatteryRecorder(IDevice):
     """A device that tests a battery by `battery-test`, and keeps the results itself."""
 
     def battery_test_result() -> Deferred[Mapping[str, str]]:
-        """Ask how the last test went: the fields of the ETC document's `batterysTestResult`.
+        """Ask for the last result: the fields of the ETC document's `batterysTestResult`.
 
         Fails with NotTold.
         """
 
 
 class IBatteryTester(IDevice):
-    """A device that can test a battery (`T`), and remembers how the last test went."""
+    """A device that can test a battery (`T`), and remembers the last result."""
 
     battery_test = Attribute("The last `BatteryTest`, or None.")
 
     def why_not_test() -> str:
-        """Say what speaks against a battery test now; empty if nothing does."""
+        """Return the reason against a battery test now; empty if there is none."""
 
 
 @dataclass(frozen=True)
 class BatteryTest:
-    """A battery test that runs or ended. `started` and `ended` are Unix seconds.
+    """A battery test, running or ended. `started` and `ended` are Unix seconds.
 
     `result` is `unknown`, `good` or `failed`; `end_voltage` V, None if never read; `end_cause` as
     in the ETC document (1 end voltage … 255 other), 0 while it runs.
@@ -96,51 +97,48 @@ class BatteryTest:
 
 
 class ICallbackHost(Interface):
-    """Where devices that answer by calling back are listened for."""
+    """The HTTP endpoint for devices that answer by calling back."""
 
     def register(url: str, receiver: Callable[[bytes], bool]) -> Callable[[], None]:
         """Listen at `url` (its port and path) and hand each body to `receiver`.
 
-        It returns True if the body was for it; of several receivers of one URL, the first that
-        takes it. Called while the devices are built; returns how to end it. Raises ValueError for
-        a URL that is none.
+        A receiver returns True for a body that it takes; others of the same URL do not see that
+        one. Called while the devices are built; returns the end of it. Raises ValueError for text
+        that is no URL.
         """
 
 
 class ITap(Interface):
-    """Where it is listened in on what passes between the gantry and a device."""
+    """Wraps the connections between the gantry and a device, to record their traffic."""
 
     def endpoint(endpoint: Any) -> Any:
-        """Return a client endpoint to the same place as `endpoint`."""
+        """Return a client endpoint with the same peer as `endpoint`."""
 
     def client(client: Any) -> Any:
-        """Return an HTTP client that asks through `client`."""
+        """Return an HTTP client that sends through `client`."""
 
     def receiver(url: str, receiver: Callable[[bytes], bool]) -> Callable[[bytes], bool]:
         """Return a receiver of the callbacks at `url` that hands them to `receiver`."""
 
     def uploaded(fields: Any) -> None:
-        """Note what a device uploaded, as `IUploader.uploaded` is given it."""
+        """Note an upload, as given to `IUploader.uploaded`."""
 
 
 @implementer(ITap)
 class Untapped:
-    """Nobody listens in."""
+    """Records nothing: every connection stays as it is."""
 
     def endpoint(self, endpoint: Any) -> Any:
-        """Return the same."""
         return endpoint
 
     def client(self, client: Any) -> Any:
-        """Return the same."""
         return client
 
     def receiver(self, url: str, receiver: Callable[[bytes], bool]) -> Callable[[bytes], bool]:
-        """Return the same."""
         return receiver
 
     def uploaded(self, fields: Any) -> None:
-        """Note nothing."""
+        pass
 
 
 UNTAPPED = Untapped()
@@ -148,12 +146,12 @@ UNTAPPED = Untapped()
 
 @dataclass(frozen=True)
 class DeviceContext:
-    """What a driver is given of the world, so that a test can give it another.
+    """What a driver is given of its surroundings; a test gives it others.
 
     `reactor` provides time and the networking that the driver's addresses need; `now` returns Unix
     seconds; `in_thread` runs a blocking function and returns a Deferred of its result. `gantry_id`
-    is the gantry's own number. What passes to and from the device goes through `tap`. A device that
-    is only tried by `--check` must not use them.
+    is the gantry's own number. All traffic of the device goes through `tap`. While a device is
+    built it must not use them: `--check` builds devices and never starts them.
     """
 
     reactor: Any
@@ -174,8 +172,8 @@ class IDeviceKind(Interface):
     settings = Attribute("A msgspec.Struct: the keys of its [[device]] but `name` and `kind`.")
     groups = Attribute("The groups of a [[cabinet]] that such a device can be the source of.")
     parts = Attribute(
-        "A regular expression of the names of its parts (`M1`), empty for none. A kind that has "
-        "some may have `part_points(part)`, the names of the points of a part, without its own."
+        "A regular expression of the names of its parts (`M1`), empty for none. A kind with parts "
+        "may have `part_points(part)`: the names of the points of a part, without the part's name."
     )
 
     def build(name: str, settings: Any, context: DeviceContext) -> IDevice:
@@ -183,33 +181,33 @@ class IDeviceKind(Interface):
 
 
 class IUplink(IService):
-    """Something that is reported to."""
+    """A destination of reports."""
 
     status = Attribute("Its `Status`.")
     last_delivered = Attribute("Unix seconds of the last acknowledgement, or None.")
 
     def retry() -> None:
-        """Try at once instead of at the end of a pause: somebody asked for it."""
+        """Try at once instead of after the pause: a person asked for it."""
 
 
 class Subject(StrEnum):
-    """What the platform may have reported at once, or at another pace."""
+    """Reports that the platform may request at once, or with another period."""
 
     COMPUTERS = "computers"
     CABINETS = "cabinets"
 
 
 class IPlatform(IUplink):
-    """An uplink that the platform at its other end may steer, as `remotecontrol.do` asks."""
+    """An uplink that its platform may control by `remotecontrol.do`."""
 
     def server(subject: Subject) -> str:
-        """Return the URL that reports of `subject` go to."""
+        """Return the URL for reports of `subject`."""
 
     def report_now(subject: Subject) -> None:
         """Report at once."""
 
     def set_period(subject: Subject, seconds: float) -> Deferred[None]:
-        """Report every so many seconds from now on, also after a restart."""
+        """Report with another period from now on, also after a restart."""
 
     def set_server(subject: Subject, url: str) -> Deferred[None]:
         """Report to `url` from now on, also after a restart.
@@ -219,7 +217,7 @@ class IPlatform(IUplink):
 
 
 class CannotBackUp(Exception):
-    """There is no copy; `code` says why.
+    """No copy was made; `code` says why.
 
     `backup-runs`, `no-room`, `no-history`, `no-file` or `backup-failed`.
     """
@@ -230,12 +228,12 @@ class CannotBackUp(Exception):
 
 
 class IStore(Interface):
-    """What must outlive the process. A Deferred fires once its change is on the disk.
+    """Data that outlives the process. A Deferred fires once its change is on the disk.
 
-    Each of them fails when the disk does.
+    Every method fails when the disk does.
     """
 
-    found = Attribute("What the last start found, a sequence of texts with `en` and `zh`.")
+    found = Attribute("Damage found at the start, a sequence of texts with `en` and `zh`.")
 
     def add_report(
         uplink: str,
@@ -246,74 +244,96 @@ class IStore(Interface):
         cap: Cap,
         setting: tuple[str, Any] | None = None,
     ) -> Deferred[tuple[int, Sequence[int]]]:
-        """Keep a report; returns its number, and those that the cap dropped for it.
+        """Keep a report; returns its number, and those of reports that the cap dropped.
 
-        `setting` is a name and its value, kept with the report or not at all.
+        `setting` is a name and its value, kept together with the report or not at all.
         """
 
     def next_report(uplink: str, fresh: float) -> Deferred[Report | None]:
-        """Return what to send now: urgent ones created after `fresh`, then the oldest."""
+        """Return the report to send now: an urgent one created after `fresh`, else the oldest."""
 
     def next_reports(uplink: str, limit: int, size: int) -> Deferred[Sequence[Report]]:
-        """Return the oldest that are queued, in their order: `limit`, or less above `size` bytes.
+        """Return the oldest queued reports in order: at most `limit`, and at most `size` bytes.
 
-        The first comes whatever its size.
+        The first one is returned whatever its size.
         """
 
     def delivered(report: int) -> Deferred[None]:
-        """Remove a report: it was acknowledged."""
+        """Remove an acknowledged report."""
 
     def delivered_many(reports: Sequence[int]) -> Deferred[None]:
-        """Remove up to 500 reports at once: they were acknowledged."""
+        """Remove up to 500 acknowledged reports at once."""
 
     def tried(report: int, reason: str, body: bytes | None = None) -> Deferred[None]:
-        """Note a try that failed, and a body that replaces the old one."""
+        """Note a failed try; `body` replaces that of the report."""
 
     def set_aside(report: int, reason: str) -> Deferred[None]:
-        """Keep a report for a person: it was refused for good."""
+        """Keep a report that was refused for good, for a person to decide."""
 
     def retry_reports(uplink: str, reports: Sequence[int] | None) -> Deferred[int]:
-        """Queue reports that were set aside again, all if none are named; returns how many."""
+        """Queue reports again that were set aside, all if none are named; returns the number."""
 
     def drop_reports(uplink: str, reports: Sequence[int] | None) -> Deferred[int]:
-        """Give up reports that were set aside, all if none are named; returns how many."""
+        """Delete reports that were set aside, all if none are named; returns the number."""
 
     def enforce(uplink: str, cap: Cap) -> Deferred[Sequence[int]]:
-        """Drop what is over the cap, oldest first; returns what was dropped."""
+        """Drop reports beyond the cap, oldest first; returns their numbers."""
 
     def reports(uplink: str | None, state: str | None, limit: int) -> Deferred[Sequence[Report]]:
         """Return stored reports, oldest first."""
 
     def ledger(uplink: str) -> Deferred[Ledger]:
-        """Return what became of the uplink's reports since the store was made."""
+        """Return the counts of the uplink's reports since the store was made."""
 
     def begin_command(entry: AuditEntry) -> Deferred[AuditEntry | None]:
-        """Keep the entry of a command that begins; returns the one of the same id, if there is."""
+        """Keep the entry of a command that begins; returns an earlier one of the same id."""
 
     def end_command(entry: AuditEntry) -> Deferred[None]:
-        """Keep how a command ended."""
+        """Keep the result of a command."""
 
     def audit(limit: int) -> Deferred[Sequence[AuditEntry]]:
         """Return the newest entries, newest first."""
 
     def put_setting(name: str, value: Any) -> Deferred[None]:
-        """Keep a setting that was accepted at run time; None removes it."""
+        """Keep a setting that was changed at run time; None removes the setting."""
 
     def settings() -> Deferred[Mapping[str, Any]]:
-        """Return all settings that are kept."""
+        """Return all kept settings."""
 
     def replace_cards(version: str, cards: Sequence[StoredCard]) -> Deferred[None]:
-        """Replace the white list, whole."""
+        """Replace the whole white list."""
 
     def cards() -> Deferred[tuple[str, Sequence[StoredCard]]]:
-        """Return the white list and its version, `0` if there is none."""
+        """Return the version of the white list and its cards; `0` without a list."""
 
     def backup(history: bool) -> Deferred[IO[bytes]]:
-        """Return a copy of all that is kept, or of the history, as of now: an SQLite database.
+        """Return a copy of the store, or of the history, as of now: an SQLite database.
 
-        The file is open at its start and has no name; whoever gets it closes it. Cancelled, the
-        copying ends. Fails with CannotBackUp.
+        The file is open at its start and has no name; the caller closes it. Cancelling ends the
+        copying. Fails with CannotBackUp.
         """
 
     def close() -> Deferred[None]:
-        """Finish what was begun, and close."""
+        """Finish pending writes, and close."""
+
+
+class IHistory(Interface):
+    """The values of points over time. A Deferred fails when the disk does."""
+
+    found = Attribute("Damage found at the start, a sequence of texts with `en` and `zh`.")
+
+    def add(samples: Sequence[Sample]) -> Deferred[None]:
+        """Keep samples; they may come late, and the last one of the same moment wins.
+
+        Fires when they are kept; a power cut may still lose those of the last second.
+        """
+
+    def query(point: str, since: float, until: float, step: float | None) -> Deferred[Series]:
+        """Return the values of `point` from `since` to `until`, Unix seconds, in buckets.
+
+        A series has at most 2,000 buckets: without a `step` (seconds), or with one that would make
+        more, its step is the smallest round one that fits. An unknown point has no buckets.
+        """
+
+    def close() -> Deferred[None]:
+        """Finish pending writes, and close."""

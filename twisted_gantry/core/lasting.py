@@ -1,4 +1,4 @@
-"""Work that goes on when whoever asked for it goes away."""
+"""Work that goes on after its caller has gone."""
 
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -12,9 +12,9 @@ _log = Logger()
 
 
 def lasting(work: Coroutine[Any, Any, _T]) -> Deferred[_T]:
-    """Start `work`, and return what it ends with; cancelling the Deferred does not cancel it.
+    """Start `work`, and return its result; cancelling the Deferred does not cancel the work.
 
-    klein cancels a handler when its client goes away; a command that was begun must still come to
+    klein cancels a handler when its client disconnects; a command that was begun must still get
     its entry in the audit.
     """
     waiter: Deferred[_T] = Deferred(lambda _: None)
@@ -25,7 +25,7 @@ def lasting(work: Coroutine[Any, Any, _T]) -> Deferred[_T]:
 
     def failed(failure: Failure) -> None:
         if waiter.called:
-            _log.failure("failed after whoever asked had gone", failure=failure)
+            _log.failure("failed after its caller had gone", failure=failure)
         else:
             waiter.errback(failure)
 

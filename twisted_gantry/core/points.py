@@ -1,6 +1,6 @@
 """Points: one measured or derived value each, its quality, the time of its last good reading.
 
-A device hands in what one reading brought, as a batch; whoever subscribed sees the batch once.
+A device hands in the values of one reading as a batch; each subscriber gets the batch once.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ _log = Logger()
 class Point:
     """The state of a point. `at` is Unix seconds, None before the first good reading.
 
-    When a reading fails, `value` and `at` stay the last good ones and `quality` says so.
+    After a failed reading `value` and `at` are still the last good ones; `quality` tells.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a reading did to a point; a good reading of the same value is a change too."""
+    """The effect of a reading on a point; a good reading of the same value is a change too."""
 
     old: Point
     new: Point
@@ -45,7 +45,7 @@ Update = Mapping[str, tuple[Value, Quality]]
 
 
 class Points:
-    """The points of the site, and who wants to know of them. `now` returns Unix seconds."""
+    """The points of the site, and their subscribers. `now` returns Unix seconds."""
 
     def __init__(self, catalogue: Catalogue, now: Callable[[], float]) -> None:
         self.catalogue = catalogue
@@ -54,15 +54,12 @@ class Points:
         self._subscribers: list[Callable[[str, Batch], None]] = []
 
     def declare(self, device: str, types: Iterable[PointType]) -> None:
-        """Enter the points of a device, not read yet."""
+        """Add the points of a device, without a reading. Raises ValueError for a known name."""
         for name in self.catalogue.add(device, types):
             self._points[name] = Point(name)
 
     def retract(self, device: str, names: Iterable[str]) -> None:
-        """Take out points of a device that it has no more, by the names without the device's.
-
-        Raises KeyError for a name that there is not.
-        """
+        """Remove points of a device, by the names without the device's. Raises KeyError."""
         for name in names:
             self.catalogue.remove(f"{device}.{name}")
             del self._points[f"{device}.{name}"]
@@ -72,7 +69,7 @@ class Points:
         return self._points[name]
 
     def get(self, name: str) -> Point | None:
-        """Return a point by its full name, None if there is no such."""
+        """Return a point by its full name; None for an unknown one."""
         return self._points.get(name)
 
     def under(self, prefix: str = "") -> list[Point]:
@@ -80,7 +77,7 @@ class Points:
         return [point for name, point in self._points.items() if name.startswith(prefix)]
 
     def update(self, device: str, readings: Update) -> None:
-        """Take what a reading of `device` brought, by the names without the device's."""
+        """Take the values of a reading of `device`, by the names without the device's."""
         now = self._now()
         batch = []
         for name, (value, quality) in readings.items():
@@ -96,13 +93,13 @@ class Points:
         self._tell(device, batch)
 
     def fail(self, device: str, names: Iterable[str] | None = None) -> None:
-        """Mark points of `device`, all if none are named, as those whose last reading failed."""
+        """Mark the last reading of points of `device` as failed; of all if none are named."""
         if names is None:
             names = [point.name.partition(".")[2] for point in self.under(f"{device}.")]
         self.update(device, dict.fromkeys(names, (None, Quality.GET_FAILED)))
 
     def subscribe(self, subscriber: Callable[[str, Batch], None]) -> Callable[[], None]:
-        """Call `subscriber(device, batch)` after each reading; returns how to end that."""
+        """Call `subscriber(device, batch)` after each reading; returns the function to end that."""
         self._subscribers.append(subscriber)
         return lambda: self._subscribers.remove(subscriber)
 

@@ -1,4 +1,4 @@
-"""The recorder: decides what of the points' changes is a sample, and hands it to the history.
+"""The recorder: decides which changes of points are samples, and hands them to the history.
 
 Numbers and true/false (as 1 and 0) are recorded, text is not. A point is sampled when its value
 changes, and at least every `interval` while it is good; where it stops being good, a gap begins.
@@ -11,31 +11,32 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_gantry.core.history import IHistory, Sample
+from twisted_gantry.core.history import Sample
+from twisted_gantry.core.interfaces import IHistory
 from twisted_gantry.core.points import Batch, Point, Points
+from twisted_gantry.net.timers import GuardedLoop
 
 _log = Logger()
 
 INTERVAL = 60.0
-"""Seconds after which a good point is sampled though it did not change."""
+"""Seconds after which a good point is sampled although its value did not change."""
 
 HOLD_INTERVALS = 1.5
-"""For how many intervals a sample holds without another: one may come late, none may be missed."""
+"""For how many intervals a sample is valid without another: one may be late, none missing."""
 
-# Samples are handed over in batches, one each so many seconds.
 BATCH_PERIOD = 1.0
-# What waits while the disk fails: half an hour of 200 points that change every 10 s, some 10 MB.
+"""Seconds between two batches for the history."""
 MAX_WAITING = 50_000
-# No measurement is larger; sums over years of what is smaller stay finite.
+"""Samples that wait while the disk fails: half an hour of 200 points, each changing every 10 s."""
 LARGEST = 1e100
+"""A larger value is no measurement; sums of smaller ones over years stay finite."""
 
 
 def number_of(point: Point) -> float | None:
-    """Return what is recorded of a point, None if it is not known or no number."""
+    """Return what is recorded of a point; None if it is unknown or not a number."""
     value = point.good
     if not isinstance(value, bool | int | float) or not abs(value) <= LARGEST:
         return None
@@ -44,7 +45,7 @@ def number_of(point: Point) -> float | None:
 
 @dataclass(slots=True)
 class _Last:
-    """The last sample of a point; `at` is of the clock that counts seconds."""
+    """The last sample of a point; `at` is seconds of the reactor's clock."""
 
     value: float | None
     at: float
@@ -53,8 +54,8 @@ class _Last:
 class Recorder:
     """Samples `points` into `history`. `clock` counts seconds, `now` returns Unix seconds.
 
-    `failing(reason)` is called when the history begins to fail, `failing(None)` when it works
-    again. `dropped` counts the samples that were given up meanwhile, the oldest first.
+    `failing(reason)` is called when sampling or writing begins to fail, `failing(None)` when both
+    work again. `dropped` counts the samples that were given up meanwhile, the oldest first.
     """
 
     def __init__(
@@ -72,18 +73,17 @@ class Recorder:
         self._last: dict[str, _Last] = {}
         self._waiting: deque[Sample] = deque()
         self._writing: Deferred[None] | None = None
-        self._is_failing = False
+        self._reasons: dict[str, str] = {}  # why sampling and writing fail
         self._unsubscribe: Callable[[], None] | None = None
-        self._loop = LoopingCall(self._tick)
-        self._loop.clock = clock
+        self._loop = GuardedLoop(clock, self._tick, "sampling", self._sampled)
 
     def start(self) -> None:
-        """Begin to record."""
+        """Record from now on."""
         self._unsubscribe = self._points.subscribe(self._changed)
         self._loop.start(BATCH_PERIOD, now=False)
 
     def stop(self) -> Deferred[None]:
-        """End with a gap for every point; fires when all has been handed over, or cannot be."""
+        """End with a gap for every point; fires when all samples were written, or cannot be."""
         if self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
@@ -91,7 +91,7 @@ class Recorder:
             for name in list(self._last):
                 self._sample(name, None)
         written = self._writing or self._write()
-        # What was recorded while a batch was being written goes in one more.
+        # Samples that came while a batch was being written go in one more.
         return written.addCallback(lambda _: self._write())
 
     def _changed(self, device: str, batch: Batch) -> None:
@@ -99,10 +99,10 @@ class Recorder:
             self._sample(change.new.name, number_of(change.new))
 
     def _sample(self, name: str, value: float | None) -> None:
-        """Record a value, unless the last sample says the same and still holds."""
+        """Record a value, unless the last sample is equal and still valid."""
         last, clock = self._last.get(name), self._clock.seconds()
         if last is None:
-            if value is None:  # it has never been a number: there is nothing to end
+            if value is None:  # never a number: no series to end
                 return
         elif value == last.value and (value is None or clock - last.at < self._interval):
             return
@@ -113,13 +113,18 @@ class Recorder:
             self.dropped += 1
 
     def _tick(self) -> None:
-        for name in list(self._last):
-            point = self._points.get(name)
-            self._sample(name, None if point is None else number_of(point))
-            if point is None:
-                del self._last[name]
-        if self._writing is None and self._waiting:
-            self._write()
+        try:
+            for name in list(self._last):
+                point = self._points.get(name)
+                self._sample(name, None if point is None else number_of(point))
+                if point is None:
+                    del self._last[name]
+        finally:  # what was sampled is written, whatever sampling does
+            if self._writing is None and self._waiting:
+                self._write()
+
+    def _sampled(self, error: Exception | None) -> None:
+        self._said("sampling", None if error is None else str(error) or type(error).__name__)
 
     def _write(self) -> Deferred[None]:
         batch = tuple(self._waiting)
@@ -127,14 +132,14 @@ class Recorder:
         finished: Deferred[None] = Deferred()
 
         def kept(_: None) -> None:
-            self._said(None)
+            self._said("writing", None)
 
         def failed(failure: Failure) -> None:
             room = MAX_WAITING - len(self._waiting)
             again = batch[max(0, len(batch) - room) :]
             self.dropped += len(batch) - len(again)
             self._waiting.extendleft(reversed(again))
-            self._said(failure.getErrorMessage())
+            self._said("writing", failure.getErrorMessage())
 
         def over(_: Any) -> None:
             self._writing = None
@@ -147,13 +152,17 @@ class Recorder:
         self._history.add(batch).addCallbacks(kept, failed).addBoth(over)
         return finished
 
-    def _said(self, reason: str | None) -> None:
-        """Tell once that the history fails, and once that it works again."""
-        if self._is_failing == (reason is not None):
+    def _said(self, what: str, reason: str | None) -> None:
+        """Note why `what` fails, None if it works; tell the first failure and the last recovery."""
+        was_failing = bool(self._reasons)
+        if reason is None:
+            self._reasons.pop(what, None)
+        else:
+            self._reasons[what] = reason
+        if was_failing == bool(self._reasons):
             return
-        self._is_failing = reason is not None
         if reason is None:
             _log.info("the history works again; samples given up: {n}", n=self.dropped)
         else:
-            _log.warn("the history cannot be written: {reason}", reason=reason)
+            _log.warn("the history cannot be kept: {what}: {reason}", what=what, reason=reason)
         self._failing(reason)

@@ -1,4 +1,4 @@
-"""A text that must not be seen: in no log, metric, error or `repr`."""
+"""A text that must not appear in any log, metric, error or `repr`."""
 
 
 class Secret:
@@ -10,19 +10,16 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Return the text, for the one place that must send or compare it."""
+        """Return the text, for the place that must send or compare it."""
         return self._text
 
     def __repr__(self) -> str:
-        """Show that there is one, no more."""
         return "<secret>"
 
     __str__ = __repr__
 
     def __eq__(self, other: object) -> bool:
-        """Equal when the texts are."""
         return isinstance(other, Secret) and self._text == other._text
 
     def __hash__(self) -> int:
-        """Hash as the text does."""
         return hash(self._text)

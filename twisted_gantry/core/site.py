@@ -1,4 +1,4 @@
-"""The site: all that the gantry knows, in one place for whoever shows or reports it."""
+"""The site: all that the gantry knows, in one place, to be shown and reported."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -11,9 +11,9 @@ from twisted_gantry.core.points import Points
 
 @dataclass(frozen=True)
 class Cabinet:
-    """A cabinet of the site: which devices, or parts of one, the groups of its report come from.
+    """A cabinet of the site: the devices, or parts of devices, behind each group of its report.
 
-    `allow_power_modes` are those that the platform may set, `allow_rectifier_off` whether it may
+    The platform may set the power modes in `allow_power_modes`, and with `allow_rectifier_off`
     switch the rectifiers off.
     """
 
@@ -26,10 +26,10 @@ class Cabinet:
 
 @dataclass(eq=False)
 class Site:
-    """The site and what is known of it. `started_at` is Unix seconds.
+    """The site and its state. `started_at` is Unix seconds.
 
-    A new configuration changes what is in it; whoever keeps a part of it is made anew then.
-    `reloads` counts them, `done` and `failed`.
+    A reload of the configuration changes the attributes; services that hold one are made anew.
+    `reloads` counts `done` and `failed` reloads.
     """
 
     gantry_id: str

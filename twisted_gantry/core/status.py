@@ -1,4 +1,4 @@
-"""How a device or an uplink is: connecting, online or offline, since when, and why."""
+"""The state of a device or an uplink: connecting, online or offline, since when, and why."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -10,7 +10,7 @@ _log = Logger(namespace="twisted_gantry.status")
 
 
 class State(StrEnum):
-    """`connecting` is only before the first outcome."""
+    """The states; `connecting` lasts until the first outcome."""
 
     CONNECTING = "connecting"
     ONLINE = "online"
@@ -20,8 +20,8 @@ class State(StrEnum):
 class Status:
     """The state of one device or uplink; each transition is logged and told once.
 
-    `since` is Unix seconds. `last_error` stays after a recovery, for whoever asks what it was;
-    it holds no secret.
+    `since` is Unix seconds. `last_error` stays after a recovery, for later inspection; it holds
+    no secret.
     """
 
     def __init__(self, name: str, now: Callable[[], float]) -> None:
@@ -34,20 +34,18 @@ class Status:
         self._subscribers: list[Callable[[Status], None]] = []
 
     def online(self) -> None:
-        """Note that it works."""
         self._become(State.ONLINE)
 
     def offline(self, reason: str) -> None:
-        """Note that it does not, and why."""
         self.last_error = reason
         self._become(State.OFFLINE)
 
     def error(self, reason: str) -> None:
-        """Note what went wrong without a change of state."""
+        """Note an error that does not change the state."""
         self.last_error = reason
 
     def subscribe(self, subscriber: Callable[["Status"], None]) -> Callable[[], None]:
-        """Call `subscriber` with this after each transition; returns how to end that."""
+        """Call `subscriber(self)` after each transition; returns the function to end that."""
         self._subscribers.append(subscriber)
         return lambda: self._subscribers.remove(subscriber)
 

@@ -1,4 +1,4 @@
-"""What the store keeps, as everybody sees it."""
+"""The records of the store: reports, their ledger, the audit, the white list."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from twisted_gantry.wire.reading import Value
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A stored report. `subject` tells apart what a newer one of the same replaces."""
+    """A stored report; a newer one of the same `kind` and `subject` may replace it."""
 
     id: int
     uplink: str
@@ -25,9 +25,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What became of an uplink's reports: created = delivered + queued + set_aside + dropped.
+    """Counts of an uplink's reports: created = delivered + queued + set_aside + dropped.
 
-    `oldest` is Unix seconds of the oldest queued report, or None; `size` the bytes of those kept.
+    `oldest` is Unix seconds of the oldest queued report, or None; `size` is the bytes of all kept
+    reports.
     """
 
     created: int = 0
@@ -41,7 +42,7 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """How much of a back-log is kept: bytes, and seconds of age."""
+    """The limits of a back-log: bytes, and age in seconds."""
 
     size: int
     age: float
@@ -49,7 +50,7 @@ class Cap:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """Who asked what of which device, and how it ended; `result` is empty until it has."""
+    """A command in the audit; `result` is empty until the command has ended."""
 
     id: str
     at: float
@@ -64,7 +65,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class StoredCard:
-    """A card of the white list, as the platform sent it."""
+    """A card of the white list, with the texts that the platform sent."""
 
     card_id: str
     valid_time: str

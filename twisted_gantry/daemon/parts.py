@@ -1,6 +1,6 @@
-"""The parts of a gantry: what of the settings each is made of, and how it is made.
+"""The parts of a gantry: which settings each is made of, and how.
 
-The one place that knows every room.
+This module knows every room.
 """
 
 from collections import Counter
@@ -10,121 +10,85 @@ from functools import partial
 from pathlib import Path
 from random import Random
 from secrets import token_bytes
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
-from twisted.application.service import IService, Service
-from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IProtocolFactory
-from zope.interface import implementer
+from twisted.application.service import IService
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 
 from twisted_gantry import __version__
 from twisted_gantry.config.settings import DeviceEntry, Settings
 from twisted_gantry.core.alarms import Severity
-from twisted_gantry.core.interfaces import (
-    UNTAPPED,
-    DeviceContext,
-    ICallbackHost,
-    IPlatform,
-    ITap,
-    IUplink,
-)
+from twisted_gantry.core.interfaces import UNTAPPED, DeviceContext, IPlatform, ITap, IUplink
 from twisted_gantry.core.interlocks.watches import Interlocks
 from twisted_gantry.core.recorder import Recorder
 from twisted_gantry.core.site import Site
+from twisted_gantry.daemon.listeners import Listeners, Served
 from twisted_gantry.manhole.service import manhole_service
-from twisted_gantry.net.http.server import Limits, bounded_site, with_backlog
-from twisted_gantry.net.listener import Listener
-from twisted_gantry.net.service import ServiceGroup
+from twisted_gantry.net.http.server import Limits
+from twisted_gantry.net.service import NamedService, ServiceGroup
 from twisted_gantry.recording.service import Recording
 from twisted_gantry.store.history.sqlite import SqliteHistory, Upkeep
 from twisted_gantry.uplinks.etc.uplink import etc_uplink
 from twisted_gantry.uplinks.fogslink.uplink import fogslink_uplink
 from twisted_gantry.web.api.stream import Stream
-from twisted_gantry.web.callbacks import CallbackHost
 from twisted_gantry.web.monitor.endpoint import Monitor
 from twisted_gantry.web.reactor_lag import ReactorLag
 from twisted_gantry.web.remotecontrol.endpoint import RemoteControl, may_report_to
 from twisted_gantry.web.root import web_resource
 
 CALLBACKS = "callbacks at "
-"""How the names of the parts begin that listen for callbacks."""
-# Half of them may be readers of the event stream.
+"""Beginning of the names of the parts that listen for callbacks."""
+# Half of the connections may be readers of the event stream.
 WEB_LIMITS = Limits(connections=256)
 HISTORY_ALARM = "history.failed"
 RECORD_ALARM = "record.failed"
 Unmake = Callable[[], None]
+Made = tuple[IService, Unmake]
 
 
 def nothing() -> None:
-    """Unmake what leaves nothing behind."""
+    """Unmake a part that leaves nothing behind."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A part as the settings want it: what it is made of, and how."""
+    """A part as the settings want it: the settings that it is made of, and how it is made."""
 
     name: str
     made_of: tuple[Any, ...]
-    make: Callable[[], tuple[IService, Unmake]]
+    make: Callable[[], Made]
 
 
-@implementer(ICallbackHost)
-class _Registrations:
-    """The callbacks of one device, so that they can end with it."""
+class _Runs(Protocol):
+    """Something with a start and a stop; the stop may return a Deferred."""
 
-    def __init__(self, host: CallbackHost, tap: ITap) -> None:
-        self._host, self._tap = host, tap
-        self._ends: list[Callable[[], None]] = []
+    def start(self) -> object: ...
 
-    def register(self, url: str, receiver: Callable[[bytes], bool]) -> Callable[[], None]:
-        end = self._host.register(url, self._tap.receiver(url, receiver))
-        self._ends.append(end)
-        return end
-
-    def end(self) -> None:
-        """Listen for none of them any more."""
-        for end in self._ends:
-            end()
+    def stop(self) -> object: ...
 
 
-class _Recording(Service):
-    """Keeps the history, and tidies it up."""
+class _Started(NamedService):
+    """Things with a start and a stop, as one service."""
 
-    def __init__(self, recorder: Recorder, upkeep: Upkeep) -> None:
-        self._recorder, self._upkeep = recorder, upkeep
+    def __init__(self, name: str, *things: _Runs) -> None:
+        super().__init__(name)
+        self._things = things
 
     def startService(self) -> None:
-        super().startService()  # type: ignore[no-untyped-call]
-        self._recorder.start()
-        self._upkeep.start()
+        super().startService()
+        for each in self._things:
+            each.start()
 
     def stopService(self) -> Deferred[Any]:
-        super().stopService()  # type: ignore[no-untyped-call]
-        self._upkeep.stop()
-        return self._recorder.stop()
-
-
-class _Running(Service):
-    """Something with a start and a stop, as a service."""
-
-    def __init__(self, what: Interlocks) -> None:
-        self._what = what
-
-    def startService(self) -> None:
-        super().startService()  # type: ignore[no-untyped-call]
-        self._what.start()
-
-    def stopService(self) -> None:
-        super().stopService()  # type: ignore[no-untyped-call]
-        self._what.stop()
+        super().stopService()
+        return gatherResults([maybeDeferred(each.stop) for each in reversed(self._things)])
 
 
 class Parts:
-    """Plans the parts of `site`, from settings.
+    """Plans the parts of `site` from settings.
 
     `now` returns Unix seconds; `in_thread(f, …)` runs a blocking function; `addresses` are the IP
-    addresses of this machine, `folder` is that of its data.
+    addresses of this machine; `folder` is the data folder.
     """
 
     def __init__(
@@ -140,54 +104,48 @@ class Parts:
     ) -> None:
         self.site, self._history = site, history
         self._reactor, self._now, self._random = reactor, now, random
-        self._in_thread, self._addresses, self._folder = in_thread, addresses, folder
+        self._in_thread, self._folder = in_thread, folder
         self._lag = ReactorLag(reactor)
-        self._callbacks = CallbackHost()
-        self._callback_site = self._callbacks.site(reactor)
+        self._listeners = Listeners(reactor, addresses)
         self._record: Recording | None = None
-        self._counts: dict[str, Counter[str]] = {"callbacks": self._callbacks.counts}
 
     def plans(self, settings: Settings) -> list[Plan]:
-        """Return the parts that settings want, in the order in which they start."""
-        gantry = settings.gantry
-        plans = [
-            Plan("history", (settings.history,), partial(self._recording, settings)),
-            Plan("reactor lag", (), lambda: (self._lag, nothing)),
-            Plan("web", (gantry, settings.web), partial(self._web, settings)),
-        ]
-        if settings.record.folder:  # before the devices: it stops behind them
-            record = (settings.record,)
-            plans.append(Plan("record", record, partial(self._recording_of_devices, settings)))
+        """Return the parts that `settings` want, in the order of their start."""
+        gantry, remote = settings.gantry, settings.remotecontrol
+        plans: list[Plan] = []
+
+        def plan(name: str, make: Callable[[Settings], Made], *made_of: Any) -> None:
+            plans.append(Plan(name, made_of, partial(make, settings)))
+
+        plan("history", self._recording, settings.history)
+        plan("reactor lag", lambda _: (self._lag, nothing))
+        plan("web", self._web, gantry, settings.web)
+        if settings.record.folder:  # before the devices: recording stops after them
+            plan("record", self._recording_of_devices, settings.record)
         for entry in settings.devices:
             made_of = (gantry, entry.kind.kind, entry.settings, settings.record)
             plans.append(Plan(f"device {entry.name}", made_of, partial(self._device, entry)))
         if settings.etc is not None:
-            etc = (gantry, settings.etc, settings.cabinets, settings.remotecontrol)
-            plans.append(Plan("uplink etc", etc, partial(self._etc, settings)))
+            plan("uplink etc", self._etc, gantry, settings.etc, settings.cabinets, remote)
         if settings.fogslink is not None:
-            fogslink = (gantry, settings.fogslink)
-            plans.append(Plan("uplink fogslink", fogslink, partial(self._fogslink, settings)))
+            plan("uplink fogslink", self._fogslink, gantry, settings.fogslink)
         if settings.monitor is not None:
-            monitor = (gantry, settings.monitor)
-            plans.append(Plan("monitor", monitor, partial(self._monitor, settings)))
-        if settings.remotecontrol is not None:
-            remote = (gantry, settings.remotecontrol, settings.etc, settings.cabinets)
-            plans.append(Plan("remotecontrol", remote, partial(self._remote_control, settings)))
+            plan("monitor", self._monitor, gantry, settings.monitor)
+        if remote is not None:
+            plan("remotecontrol", self._remote, gantry, remote, settings.etc, settings.cabinets)
         if settings.manhole.listen:
-            manhole = (gantry, settings.manhole)
-            plans.append(Plan("manhole", manhole, partial(self._manhole, settings)))
-        locks = (gantry, settings.interlocks)
-        plans.append(Plan("interlocks", locks, partial(self._interlocks, settings)))
+            plan("manhole", self._manhole, gantry, settings.manhole)
+        plan("interlocks", self._interlocks, gantry, settings.interlocks)
         return plans
 
     def callback_plans(self) -> list[Plan]:
+        """Return the parts that listen for the callbacks of the devices made so far."""
         return [
             Plan(f"{CALLBACKS}{place}", (), partial(self._callback, place))
-            for place in self._callbacks.endpoints(self._addresses)
+            for place in self._listeners.callback_places()
         ]
 
-    def _web(self, settings: Settings) -> tuple[IService, Unmake]:
-        counts = self._counts["web"] = Counter()
+    def _web(self, settings: Settings) -> Made:
         web = settings.web
         stream = Stream(self.site, self._reactor, self._now)
         resource = web_resource(
@@ -197,7 +155,7 @@ class Parts:
             version=__version__,
             password=web.password,
             token=web.token,
-            http_counts=self._counts,
+            http_counts=self._listeners.counts,
             health=list,
             reactor_lag=self._lag.seconds,
             viewer_password=web.viewer_password,
@@ -206,35 +164,37 @@ class Parts:
             clock=self._reactor,
             in_thread=self._in_thread,
         )
-        group = ServiceGroup()  # a stream that is open ends with its listener
+        group = ServiceGroup()  # an open event stream ends with its listener
         group.add(stream)
-        group.add(self._listener("web", web.listen, resource, WEB_LIMITS, counts))
+        group.add(self._listeners.http("web", web.listen, resource, WEB_LIMITS, Counter()))
         return group, nothing
 
-    def _recording(self, settings: Settings) -> tuple[IService, Unmake]:
-        site, interval = self.site, settings.history.interval
-
-        def failing(reason: str | None) -> None:
-            if reason is None:
-                site.alarms.clear(HISTORY_ALARM)
-                return
-            en, zh = f"the history cannot be kept: {reason}", f"历史数据无法保存:{reason}"
-            site.alarms.set(HISTORY_ALARM, Severity.WARNING, en, zh)
-
-        recorder = Recorder(site.points, self._history, self._reactor, self._now, failing, interval)
+    def _recording(self, settings: Settings) -> Made:
+        recorder = Recorder(
+            self.site.points,
+            self._history,
+            self._reactor,
+            self._now,
+            self._alarm(HISTORY_ALARM, "the history cannot be kept", "历史数据无法保存"),
+            settings.history.interval,
+        )
         upkeep = Upkeep(self._history.step, self._reactor)
-        return cast("IService", _Recording(recorder, upkeep)), nothing
+        return cast("IService", _Started("history", recorder, upkeep)), nothing
 
-    def _recording_of_devices(self, settings: Settings) -> tuple[IService, Unmake]:
+    def _alarm(self, name: str, en: str, zh: str) -> Callable[[str | None], None]:
+        """Return what raises an alarm when it is given a reason, and clears it at None."""
         alarms = self.site.alarms
 
         def failing(reason: str | None) -> None:
             if reason is None:
-                alarms.clear(RECORD_ALARM)
-                return
-            en, zh = f"devices cannot be recorded: {reason}", f"设备报文无法录制:{reason}"
-            alarms.set(RECORD_ALARM, Severity.WARNING, en, zh)
+                alarms.clear(name)
+            else:
+                alarms.set(name, Severity.WARNING, f"{en}: {reason}", f"{zh}：{reason}")
 
+        return failing
+
+    def _recording_of_devices(self, settings: Settings) -> Made:
+        failing = self._alarm(RECORD_ALARM, "devices cannot be recorded", "设备报文无法录制")
         self._record = Recording(
             settings.record,
             self._folder,
@@ -248,17 +208,17 @@ class Parts:
 
         def unmake() -> None:
             self._record = None
-            alarms.clear(RECORD_ALARM)
+            failing(None)
 
         return cast("IService", self._record), unmake
 
-    def _device(self, entry: DeviceEntry) -> tuple[IService, Unmake]:
+    def _device(self, entry: DeviceEntry) -> Made:
         site, name = self.site, entry.name
         tap: ITap = UNTAPPED
         if self._record is not None:
             kind = entry.kind.kind
             tap = self._record.tap(name, kind, entry.settings, site.gantry_id) or UNTAPPED
-        registrations = _Registrations(self._callbacks, tap)
+        registrations = self._listeners.registrations(tap)
         context = DeviceContext(
             self._reactor,
             site.points,
@@ -283,19 +243,19 @@ class Parts:
 
         return device, unmake
 
-    def _etc(self, settings: Settings) -> tuple[IService, Unmake]:
+    def _etc(self, settings: Settings) -> Made:
         assert settings.etc is not None
         allowed = may_report_to(settings.remotecontrol, settings.etc.url)
         return self._uplink(etc_uplink(settings.etc, *self._for_uplinks(), allowed))
 
-    def _fogslink(self, settings: Settings) -> tuple[IService, Unmake]:
+    def _fogslink(self, settings: Settings) -> Made:
         assert settings.fogslink is not None
         return self._uplink(fogslink_uplink(settings.fogslink, *self._for_uplinks()))
 
     def _for_uplinks(self) -> tuple[Site, Any, Callable[[], float], Callable[[], float]]:
         return self.site, self._reactor, self._now, self._random.random
 
-    def _uplink(self, uplink: IUplink) -> tuple[IService, Unmake]:
+    def _uplink(self, uplink: IUplink) -> Made:
         site, name = self.site, uplink.status.name
         site.uplinks[name] = uplink
 
@@ -306,15 +266,15 @@ class Parts:
 
         return uplink, unmake
 
-    def _monitor(self, settings: Settings) -> tuple[IService, Unmake]:
+    def _monitor(self, settings: Settings) -> Made:
         assert settings.monitor is not None
         monitor = Monitor(settings.monitor, self.site, self._reactor, self._now)
         return self._served("monitor", settings.monitor.listen, monitor)
 
-    def _remote_control(self, settings: Settings) -> tuple[IService, Unmake]:
+    def _remote(self, settings: Settings) -> Made:
         remote = settings.remotecontrol
         assert remote is not None
-        assert remote.auth is not None  # the configuration sees to it
+        assert remote.auth is not None  # checked by the configuration
         platforms = [each for each in self.site.uplinks.values() if IPlatform.providedBy(each)]
         control = RemoteControl(
             remote,
@@ -328,13 +288,13 @@ class Parts:
         )
         return self._served("remotecontrol", remote.listen, control)
 
-    def _manhole(self, settings: Settings) -> tuple[IService, Unmake]:
+    def _manhole(self, settings: Settings) -> Made:
         service = manhole_service(
             settings.manhole, self.site, self._folder, self._reactor, self._now
         )
         return service, nothing
 
-    def _interlocks(self, settings: Settings) -> tuple[IService, Unmake]:
+    def _interlocks(self, settings: Settings) -> Made:
         site = self.site
         interlocks = Interlocks(
             settings.interlocks, site.points, site.door, site.alarms, site.store, self._reactor
@@ -344,33 +304,13 @@ class Parts:
             for alarm in site.alarms.active("interlock"):
                 site.alarms.clear(alarm.name)
 
-        return cast("IService", _Running(interlocks)), unmake
+        return cast("IService", _Started("interlocks", interlocks)), unmake
 
-    def _callback(self, place: str) -> tuple[IService, Unmake]:
-        return self._listen("callbacks", place, self._callback_site), nothing
+    def _callback(self, place: str) -> Made:
+        return self._listeners.callback(place), nothing
 
-    # -- what listens
-
-    def _served(
-        self, name: str, place: str, served: Monitor | RemoteControl
-    ) -> tuple[IService, Unmake]:
-        self._counts[name] = served.counts
-        listener = self._listener(name, place, served.resource(), served.limits, served.counts)
-
+    def _served(self, name: str, place: str, served: Served) -> Made:
         def unmake() -> None:
-            del self._counts[name]
+            del self._listeners.counts[name]
 
-        return listener, unmake
-
-    def _listener(
-        self, name: str, place: str, resource: Any, limits: Limits, counts: Counter[str]
-    ) -> IService:
-        factory = bounded_site(resource, self._reactor, limits, counts)
-        return self._listen(name, with_backlog(place, limits.connections), factory)
-
-    def _listen(self, name: str, place: str, factory: IProtocolFactory) -> IService:
-        endpoint = serverFromString(self._reactor, place)
-        made: Any = factory  # what bounded_site returns: it knows its connections
-        listener = Listener(self._reactor, place, endpoint, factory, lambda: list(made.protocols))
-        listener.setName(f"{name} {place}")  # type: ignore[no-untyped-call]
-        return cast("IService", listener)
+        return self._listeners.served(name, place, served), unmake

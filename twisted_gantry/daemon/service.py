@@ -1,4 +1,4 @@
-"""Settings into one tree of services: the wiring, and the options of `twistd gantry`."""
+"""The service that twistd runs: opens the store, starts the tree, reloads at SIGHUP."""
 
 import os
 import signal
@@ -41,10 +41,14 @@ from twisted_gantry.twin.service import TwinSettings, build_twin
 _log = Logger()
 
 
-class Gantry(ServiceGroup):
-    """Opens the store and starts the tree once twistd has become a daemon: threads do not fork.
+class CannotStart(Exception):
+    """The gantry cannot start, for a reason that an operator can correct."""
 
-    `read` reads the configuration again, for SIGHUP; it raises ConfigError.
+
+class Gantry(ServiceGroup):
+    """Opens the store and starts the tree after twistd has become a daemon: threads do not fork.
+
+    `read` reads the configuration again for SIGHUP; it raises ConfigError.
     """
 
     def __init__(
@@ -66,17 +70,16 @@ class Gantry(ServiceGroup):
         self._watchdog: Watchdog | None = None
 
     def startService(self) -> None:
-        """Start everything. What an operator can mend ends the program with one line."""
+        """Start everything; an error that an operator can correct ends the program with a line."""
         super().startService()
         try:
             self._start()
         except (Unusable, CannotListen, CannotListenError, CannotOpen) as error:
-            if self._daemon:  # the parent of a daemon hears of an exception, of an exit it does not
+            if self._daemon:  # twistd's parent process hears of an exception, but not of an exit
                 raise CannotStart(f"gantry: {error}") from None
             sys.exit(f"gantry: {error}")
 
     def stopService(self) -> Deferred[Any]:
-        """Stop everything."""
         self._notifier.stopping()
         return super().stopService()
 
@@ -106,21 +109,20 @@ class Gantry(ServiceGroup):
             )
             self.add(tree)
         except BaseException:
-            store.close()  # its thread would keep a program alive that does nothing
+            store.close()  # its thread would keep the process alive
             history.close()
             raise
         self._watch(self._settings)
         reactor.callWhenRunning(self._ready)
 
     def _ready(self) -> None:
-        """Say that all listens; a configuration may be read anew from now on."""
+        """Tell systemd that all endpoints listen; take SIGHUP from now on."""
         self._notifier.ready()
         if threading.current_thread() is threading.main_thread():
             call = self._reactor.callFromThread
             signal.signal(signal.SIGHUP, lambda *_: call(self.reload))
 
     def _watch(self, settings: Settings) -> None:
-        """Feed the watchdog of systemd, if there is one."""
         period = watchdog_period(os.environ, os.getpid())
         if period is None or self._tree is None:
             return
@@ -137,7 +139,7 @@ class Gantry(ServiceGroup):
         self.add(self._watchdog)
 
     def reload(self) -> Deferred[None]:
-        """Read the configuration again and change to it; what is wrong with it changes nothing.
+        """Read the configuration again and change to it; a wrong one changes nothing.
 
         Fires when the change is made.
         """
@@ -162,11 +164,6 @@ class Gantry(ServiceGroup):
 
 
 def _addresses() -> list[str]:
-    """Return the IP addresses of this machine."""
     families = (socket.AF_INET, socket.AF_INET6)
     found = chain.from_iterable(psutil.net_if_addrs().values())
     return [each.address for each in found if each.family in families]
-
-
-class CannotStart(Exception):
-    """What an operator can mend keeps the gantry from starting."""

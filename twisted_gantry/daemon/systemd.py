@@ -1,4 +1,4 @@
-"""What systemd is told of the daemon: that it is ready, that it lives, that it stops.
+"""What systemd is told of the daemon: ready, alive, reloading, stopping.
 
 The protocol is that of sd_notify(3): a datagram of `NAME=value` lines to `$NOTIFY_SOCKET`.
 """
@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -19,6 +18,7 @@ from twisted_gantry.core.points import Batch
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import State
 from twisted_gantry.net.service import NamedService
+from twisted_gantry.net.timers import GuardedLoop
 
 _log = Logger()
 
@@ -35,18 +35,18 @@ def send_datagram(data: bytes, address: str) -> None:
 
 
 class Notifier:
-    """Tells systemd; without an address, as when started by hand, it tells nobody."""
+    """Tells systemd; without an address, as when started by hand, nothing is sent."""
 
     def __init__(self, address: str, send: Callable[[bytes, str], None] = send_datagram) -> None:
         self._address, self._send = address, send
         self._failing = False
 
     def ready(self) -> None:
-        """Say that everything listens. Also after a reload."""
+        """Say that all endpoints listen; also after a reload."""
         self._tell("READY=1")
 
     def reloading(self) -> None:
-        """Say that the configuration is read again; `ready` ends it."""
+        """Say that the configuration is read again; `ready` ends the reload."""
         self._tell("RELOADING=1")
 
     def stopping(self) -> None:
@@ -75,12 +75,12 @@ class Notifier:
 
 
 def notifier_of(environment: Mapping[str, str]) -> Notifier:
-    """Return the notifier that systemd asked for."""
+    """Return the notifier to `$NOTIFY_SOCKET`."""
     return Notifier(environment.get("NOTIFY_SOCKET", ""))
 
 
 def watchdog_period(environment: Mapping[str, str], pid: int) -> float | None:
-    """Return how many seconds apart to feed the watchdog: half of what is allowed. None: never."""
+    """Return the seconds between two feeds, half of the watchdog's limit; None without a limit."""
     text = environment.get("WATCHDOG_USEC", "")
     meant = environment.get("WATCHDOG_PID", "")
     if not (text.isascii() and text.isdigit() and int(text) > 0) or meant not in ("", str(pid)):
@@ -89,13 +89,13 @@ def watchdog_period(environment: Mapping[str, str], pid: int) -> float | None:
 
 
 class Watchdog(NamedService):
-    """Feeds the watchdog of systemd while the daemon does its work.
+    """Feeds the watchdog of systemd every `period` seconds while the daemon does its work.
 
-    That is, at each `period` seconds: the reactor turns; the store's thread has answered a
-    question, be it with a failure, and a thread of the pool (`in_thread`) has run; and no poller
-    has died. A poller is dead if its device, which is not offline, has brought no reading for its
-    `patience`, seconds by the name of the device; devices that are not named are not watched. An
-    offline one is told by its alarm, and a restart would not mend it.
+    Three conditions: the reactor turns; the store's thread has answered a question, even with a
+    failure, and a thread of the pool (`in_thread`) has run; no poller is dead. A poller is dead if
+    its device is not offline and has brought no reading for its `patience`, seconds by the name of
+    the device; other devices are not watched. An offline device has its alarm, and a restart of
+    the daemon would not mend it.
     """
 
     def __init__(
@@ -110,23 +110,21 @@ class Watchdog(NamedService):
         super().__init__("watchdog")
         self._notifier, self._clock, self._site = notifier, clock, site
         self._period, self._in_thread, self._patience = period, in_thread, patience
-        self._alive: dict[str, float] = {}  # when a poller last showed life, on the clock
+        self._alive: dict[str, float] = {}  # when a device last brought a reading, on the clock
         self._asking = False
         self._told = ""
-        self._loop = LoopingCall(self._beat)
-        self._loop.clock = clock
+        self._loop = GuardedLoop(clock, self._beat, "the watchdog")
         self._unsubscribe: Callable[[], None] = lambda: None
 
     def startService(self) -> None:
-        """Begin; the first food is given at once."""
+        """Begin; the watchdog is fed at once."""
         super().startService()
         now = self._clock.seconds()
         self._alive = dict.fromkeys(self._patience, now)
         self._unsubscribe = self._site.points.subscribe(self._note)
-        self._loop.start(self._period).addErrback(_log_failure)
+        self._loop.start(self._period)
 
     def stopService(self) -> None:
-        """Feed it no more."""
         super().stopService()
         self._unsubscribe()
         self._loop.stop()
@@ -141,7 +139,7 @@ class Watchdog(NamedService):
             return
         self._asking = True
         question: Deferred[Any] = self._site.store.audit(1)
-        question.addErrback(lambda _: None)  # a sick disk has alarms; a restart does not mend it
+        question.addErrback(lambda _: None)  # a failing disk has alarms; a restart mends nothing
         answers = gatherResults([question, self._in_thread(_nothing)])
         answers.addCallback(self._answered).addErrback(_log_failure)
 
@@ -168,9 +166,9 @@ class Watchdog(NamedService):
 
 
 def poller_patience(settings: object) -> float | None:
-    """Return after how many seconds without a reading a device with these settings is dead.
+    """Return after how many seconds without a reading the poller of a device counts as dead.
 
-    That is far more than it may lawfully take; None for a device that polls nothing.
+    The time is far longer than any lawful pause; None for a device that polls nothing.
     """
     periods = [
         value
@@ -180,33 +178,33 @@ def poller_patience(settings: object) -> float | None:
     return 300.0 + 10.0 * max(periods) if periods else None
 
 
-class Timer(Protocol):
-    """As `threading.Timer`."""
+class ThreadTimer(Protocol):
+    """The part of `threading.Timer` that `HardExit` needs."""
 
     daemon: bool
 
     def start(self) -> None:
-        """Begin to count."""
+        """Start the timer."""
 
 
 class HardExit:
-    """Ends the process some seconds after the stop began, though a thread may hang.
+    """Ends the process some seconds after the stop began, even if a thread hangs.
 
-    All that was acknowledged is on the disk by then: the store commits as it goes. `leave` is
-    `os._exit`: an orderly end would wait for the thread.
+    Acknowledged data is on the disk by then: the store commits as it goes. `leave` is `os._exit`:
+    an orderly end would wait for the thread.
     """
 
     def __init__(
         self,
         seconds: float = EXIT_PATIENCE,
-        timer: Callable[[float, Callable[[], None]], Timer] = threading.Timer,
+        timer: Callable[[float, Callable[[], None]], ThreadTimer] = threading.Timer,
         leave: Callable[[int], object] = os._exit,
     ) -> None:
         self._seconds, self._timer, self._leave = seconds, timer, leave
         self._armed = False
 
     def arm(self) -> None:
-        """Begin to count: the stop has begun."""
+        """Start the timer: the stop has begun."""
         if self._armed:
             return
         self._armed = True
@@ -231,7 +229,7 @@ class HardExit:
 
 
 def _nothing() -> None:
-    """Run in a thread, to see that there is one."""
+    """Do nothing, in a thread that proves to be free."""
 
 
 def _log_failure(failure: Failure) -> None:

@@ -57,7 +57,7 @@ class Options(BaseOptions):
             choose_log(self.parent)
 
     def read(self) -> Settings:
-        """Read the configuration, under what the command line says. Raises ConfigError."""
+        """Read the configuration; the command line wins over it. Raises ConfigError."""
         # twistd changes the directory when it becomes a daemon: the path is made absolute once.
         settings = load_demo() if self["demo"] else load_file(self._config)
         if self["web"]:
@@ -73,7 +73,7 @@ class Options(BaseOptions):
 
 def makeService(options: Options) -> Gantry:
     """Return the service for twistd."""
-    from twisted.internet import reactor  # the one place, with twin.tap, that takes the global one
+    from twisted.internet import reactor  # only here and in twin.tap
 
     make_monotonic(reactor)
     folder = Path(options["data"]).absolute()

@@ -1,7 +1,7 @@
-"""Settings into one tree of services, and other settings into the same tree while it runs.
+"""Settings into one tree of services, and new settings into the same tree while it runs.
 
-The tree is made of parts, each with what it was made of: of new settings, only those parts that
-are made of something else are stopped and made anew, and every other session goes on.
+Each part of the tree remembers the settings that it was made of. A reload stops and remakes only
+the parts whose settings differ; every other session goes on.
 """
 
 from collections.abc import Callable, Collection
@@ -13,7 +13,6 @@ from uuid import uuid4
 
 from twisted.application.service import IService
 from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred, maybeDeferred
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from twisted_gantry.config.settings import Settings
@@ -26,6 +25,7 @@ from twisted_gantry.core.site import Site
 from twisted_gantry.daemon.parts import CALLBACKS, Parts, Plan, Unmake
 from twisted_gantry.net.listener import CannotListen
 from twisted_gantry.net.service import ServiceGroup
+from twisted_gantry.net.timers import Timer
 from twisted_gantry.store.history.sqlite import SqliteHistory
 
 _log = Logger()
@@ -33,12 +33,12 @@ _log = Logger()
 CONFIGURATION_ALARM = "gantry.configuration"
 _FOUND = "store.found"
 FOUND_S = 3600.0
-"""How long it is told what the start found."""
+"""Seconds for which the alarm about what the start found stays raised."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part that runs."""
+    """A part of the tree, running."""
 
     plan: Plan
     service: IService
@@ -46,11 +46,11 @@ class Part:
 
 
 class GantryTree(ServiceGroup):
-    """All services of one gantry. `site` is what they know.
+    """All services of one gantry, and the `site` that they share.
 
     `now` returns Unix seconds; `in_thread(f, …)` runs a blocking function; `addresses` are the IP
-    addresses of this machine, `folder` is that of its data. The tree closes `store` and
-    `history` when it stops.
+    addresses of this machine; `folder` is the data folder. The tree closes `store` and `history`
+    when it stops.
     """
 
     def __init__(
@@ -92,26 +92,25 @@ class GantryTree(ServiceGroup):
         )
         for plan in self._planner.plans(settings):
             self._make(plan)
-        for plan in self._planner.callback_plans():  # now that the devices have said where
+        for plan in self._planner.callback_plans():  # the devices have registered their URLs
             self._make(plan)
         found = (*store.found, *history.found)
         for each in found:
             _log.warn("found at the start: {text}", text=each.en)
-        self._found: IDelayedCall | None = None
+        self._found = Timer(reactor, lambda: alarms.clear(_FOUND))
         if found:
             alarms.set(
                 _FOUND,
                 Severity.WARNING,
                 f"at the start: {'; '.join(each.en for each in found)}",
-                f"启动时发现:{'; '.join(each.zh for each in found)}",
+                f"启动时发现：{'；'.join(each.zh for each in found)}",
             )
-            self._found = reactor.callLater(FOUND_S, alarms.clear, _FOUND)
+            self._found.start(FOUND_S)
 
     def stopService(self) -> Deferred[Any]:
-        """Stop the services, then close the store: what they still write is kept."""
+        """Stop the services, then close the store: their last writes are kept."""
         stopped = super().stopService()
-        if self._found is not None and self._found.active():
-            self._found.cancel()
+        self._found.cancel()
         self.site.alarms.stop()
         stopped.addBoth(lambda _: self._history.close())
         return stopped.addBoth(lambda _: self.site.store.close())
@@ -119,18 +118,18 @@ class GantryTree(ServiceGroup):
     # -- other settings
 
     def reload(self, settings: Settings) -> Deferred[list[str]]:
-        """Change to `settings`; returns what was stopped, made and made anew, a text each.
+        """Change to `settings`; returns a text for each part that was stopped, made or remade.
 
-        What cannot be made, such as a port that is taken, is made again as it was, and raises an
-        alarm. One change after another.
+        A part that cannot be made, such as a listener whose port is taken, is made as before, and
+        an alarm is raised. Reloads run one after another.
         """
         done: Deferred[list[str]] = self._lock.run(lambda: ensureDeferred(self._reload(settings)))
         return done
 
     def refused(self, why: str) -> None:
-        """Note that a configuration could not be used: nothing has changed."""
+        """Raise the alarm: a configuration was not used, and nothing has changed."""
         self.site.reloads["failed"] += 1
-        self._complain(f"the new configuration was not taken: {why}", f"新配置未生效:{why}")
+        self._complain(f"the new configuration was not taken: {why}", f"新配置未生效：{why}")
 
     async def _reload(self, settings: Settings) -> list[str]:
         plans = {plan.name: plan for plan in self._planner.plans(settings)}
@@ -167,7 +166,7 @@ class GantryTree(ServiceGroup):
         return [self._remake(plan, None) for name, plan in plans.items() if name not in self._parts]
 
     def _remake(self, plan: Plan, before: Plan | None) -> str:
-        """Make a part, or if it cannot be, the one before; returns why."""
+        """Make a part, or the one before if that fails; returns why it failed, else nothing."""
         try:
             self._make(plan)
         except Exception as error:

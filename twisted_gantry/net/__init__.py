@@ -1,1 +1,1 @@
-"""Twisted plumbing that knows no protocol of ours: every read is bounded, timed and counted."""
+"""Twisted plumbing that knows no protocol of ours; every read is bounded, timed and counted."""

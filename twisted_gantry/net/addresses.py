@@ -1,21 +1,21 @@
-"""Peers by their addresses: which belong together, and which network they are in."""
+"""Addresses of peers: which count as one peer, and which network they are in."""
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
 Network = IPv4Network | IPv6Network
 
-# One customer of an IPv6 provider has at least so many bits for himself.
+# An IPv6 provider gives each customer at least a network of this prefix.
 _V6_PREFIX = 64
 
 
 def host_of(address: Any) -> str:
-    """Return the host of a Twisted address, `unix` for one that has none."""
+    """Return the host of a Twisted address; `unix` for an address without a host."""
     return str(getattr(address, "host", "unix"))
 
 
 def parsed(host: str) -> IPv4Address | IPv6Address | None:
-    """Return an address, an IPv4 one also where it came mapped into IPv6; None for no address."""
+    """Return an address, an IPv4-mapped one as IPv4; None for text that is no address."""
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:
@@ -30,7 +30,7 @@ def is_loopback(host: str) -> bool:
 
 
 def group_of(host: str) -> str:
-    """Return what counts as one peer: an IPv4 address, or the /64 of an IPv6 address."""
+    """Return the group that counts as one peer: an IPv4 address, or the /64 of an IPv6 one."""
     address = parsed(host)
     if isinstance(address, IPv6Address):
         return str(IPv6Network((int(address), _V6_PREFIX), strict=False))
@@ -38,9 +38,9 @@ def group_of(host: str) -> str:
 
 
 def network(text: str) -> Network:
-    """Return the network that `text` names: an address, or one with a prefix.
+    """Return the network of an address with or without a prefix. Raises ValueError.
 
-    An IPv4 network that is written as IPv6 is taken for what it is. Raises ValueError.
+    An IPv4-mapped IPv6 network is returned as IPv4.
     """
     found = ip_network(text.strip(), strict=False)
     if isinstance(found, IPv6Network) and found.prefixlen >= 96:

@@ -11,17 +11,17 @@ _ANY = frozenset({"", "0.0.0.0", r"\:\:"})  # noqa: S104 - recognised, not bound
 
 
 def wrong_server(text: str, example: str) -> str:
-    """Say what is wrong with a server endpoint, empty if nothing is; `example` is a good one."""
+    """Return the error in a server endpoint, empty if none; `example` is for the text."""
     return _wrong(text, f"no server endpoint such as {example}", serverFromString, 0)
 
 
 def wrong_client(text: str, example: str) -> str:
-    """Say what is wrong with a client endpoint, empty if nothing is; `example` is a good one."""
+    """Return the error in a client endpoint, empty if none; `example` is for the text."""
     return _wrong(text, f"no client endpoint such as {example}", clientFromString, 1)
 
 
 def same_port(one: str, other: str) -> bool:
-    """Tell whether two server endpoints that are good could not both listen."""
+    """Tell whether two valid server endpoints cannot both listen."""
     ports = {_port(one, 0), _port(other, 0)}
     if len(ports) > 1 or ports & {None, 0}:
         return False
@@ -32,7 +32,7 @@ def same_port(one: str, other: str) -> bool:
 def _wrong(text: str, complaint: str, parse: Any, at: int) -> str:
     try:
         parse(None, text)
-    except TypeError:  # its text is about arguments of Python
+    except TypeError:  # with a text about Python's arguments
         return f"{complaint}; it is {text!r}"
     except Exception as error:  # endpoints are plugins, and fail in many ways
         return f"{complaint}: {error}; it is {text!r}"
@@ -43,7 +43,7 @@ def _wrong(text: str, complaint: str, parse: Any, at: int) -> str:
 
 
 def _port(text: str, at: int) -> int | None:
-    """Return the port, named or the positional argument number `at`; None if it has none."""
+    """Return the port: the named one, or the positional argument `at`; None without one."""
     kind, *rest = _COLON.split(text)
     if kind not in _WITH_PORT:
         return None
@@ -53,6 +53,5 @@ def _port(text: str, at: int) -> int | None:
 
 
 def _option(text: str, name: str) -> str:
-    """Return a named argument, empty if it is not there."""
     given = dict(each.split("=", 1) for each in _COLON.split(text)[1:] if "=" in each)
     return given.get(name, "")

@@ -1,4 +1,4 @@
-"""A listening endpoint as a service: its address can be asked for, and its end is clean."""
+"""A listening endpoint as a service with a known address and a clean end."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
@@ -12,26 +12,26 @@ from twisted.python.failure import Failure
 
 _log = Logger()
 
-# Turns of the reactor that the connections get to close, once they are cut.
+# Turns of the reactor in which aborted connections may close.
 _CLOSING_TURNS = 100
 
 
 class CannotListen(Exception):
-    """A face could not start; the text names it, its endpoint and the reason."""
+    """A listener could not start; the text has its name, its endpoint and the reason."""
 
 
 class Closable(Protocol):
-    """A connection that can be dropped."""
+    """A connection that can be aborted."""
 
     def abortConnection(self) -> Any:
-        """Drop it at once."""
+        """Close the connection at once."""
 
 
 class Listener(Service):
     """Listens with `factory` on `endpoint` while it runs.
 
-    `connections` gives those that are open, to be cut when it stops. `place` is the text of the
-    endpoint, for messages. A failure to listen fails the start of the service with CannotListen.
+    `connections` returns the open ones, which the stop aborts. `place` is the text of the endpoint,
+    for messages. A failure to listen fails the start of the service with CannotListen.
     """
 
     def __init__(
@@ -49,14 +49,14 @@ class Listener(Service):
 
     @property
     def address(self) -> Any:
-        """Where it listens, an IAddress. Raises RuntimeError while it does not."""
+        """The IAddress of the port. Raises RuntimeError while the service does not listen."""
         if self._port is None:
             raise RuntimeError(f"{self.name} does not listen")
         return self._port.getHost()
 
     @property
     def port(self) -> int:
-        """The TCP port it listens on. Raises RuntimeError while it does not."""
+        """The number of the TCP port. Raises RuntimeError while the service does not listen."""
         return int(self.address.port)
 
     def privilegedStartService(self) -> None:
@@ -79,7 +79,7 @@ class Listener(Service):
         def down(failure: Failure) -> None:
             if starting:
                 failures.append(failure)
-            else:  # an endpoint that needs time: the start is over, the log must tell
+            else:  # a slow endpoint: the start is over, only the log is left
                 _log.failure("{name} cannot listen", failure=failure, name=self.name)
 
         self._listening = self._endpoint.listen(self._factory).addCallbacks(up, down)

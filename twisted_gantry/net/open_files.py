@@ -1,9 +1,9 @@
-"""How many files, sockets among them, this process may open."""
+"""The limit of open files and sockets of this process."""
 
 
 def open_files(wanted: int) -> int:
-    """Let this process open so many files, or what its hard limit allows; returns how many."""
-    import resource  # there is none on Windows
+    """Raise the limit of open files to `wanted`, or to the hard limit; returns the new limit."""
+    import resource  # missing on Windows
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     unlimited = resource.RLIM_INFINITY

@@ -1,7 +1,7 @@
-"""A recording: what went to and came from devices, as lines of JSON; and how to listen in on it.
+"""A recording: the traffic with devices as lines of JSON, and taps on connections.
 
-The first line is a `Header`, each other a `Line`. Nothing here knows a protocol: what the bytes
-mean, and what of them must not be kept, is for whoever is told of them, a `Witness`.
+The first line is a `Header`, each other one a `Line`. Nothing here knows a protocol: a `Witness`
+gets the bytes, and knows their meaning and what must not be kept.
 """
 
 import binascii
@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
-from typing import Protocol as Interface
+from typing import Any, Literal, Protocol
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -33,8 +32,8 @@ from twisted_gantry.net.http.client import Answer, BoundedClient
 _log = Logger()
 
 FORMAT = 1
-# Bytes of a line that is read: the longest answer of a device, every byte of it escaped.
 MAX_LINE = 4 * 1024 * 1024
+"""Bytes of a line: the longest answer of a device, with every byte escaped."""
 
 Way = Literal["out", "in"]
 Via = Literal["tcp", "http", "callback"]
@@ -43,9 +42,9 @@ Via = Literal["tcp", "http", "callback"]
 class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The first line of each part of a recording.
 
-    `gantry_recording` is the format; `version` is that of the program; all parts of one run have
-    the same `recording`, and `part` counts them from 1. `at` is RFC 3339. What hides identifiers
-    is derived from a key that is nowhere kept.
+    `gantry_recording` is the format, `version` that of the program. All parts of one run have the
+    same `recording`; `part` counts them from 1. `at` is RFC 3339. Identifiers are replaced by means
+    of a key that is stored nowhere.
     """
 
     gantry_recording: int
@@ -58,12 +57,12 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Line(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
 ):
-    """One object or chunk that passed, seen from the gantry: `out` is to the device.
+    """One message or chunk, seen from the gantry: `out` is to the device.
 
     `t` is seconds since the start, monotonic; `at` the time of day, RFC 3339. The content is in
-    `text` if it is UTF-8, else in `base64`. Over TCP, `skipped` bytes before it were no message.
-    Over HTTP a request and its answer have the same `exchange`; `target` is path and query, and
-    `error` says why there is no answer. Of a callback `target` is the path.
+    `text` if it is UTF-8, else in `base64`. Over TCP, `skipped` bytes before the message were none.
+    Over HTTP a request and its answer have the same `exchange`; `target` is path and query;
+    `error` is the reason for a missing answer. For a callback `target` is the path.
     """
 
     t: float
@@ -84,7 +83,7 @@ class Line(
 
     @property
     def data(self) -> bytes:
-        """The content, as it passed but for what is hidden."""
+        """The content; identifiers and secrets are replaced."""
         if self.base64 is not None:
             return b64decode(self.base64)
         return (self.text or "").encode()
@@ -104,7 +103,7 @@ class Line(
 
 
 class BrokenRecording(Exception):
-    """A file that is no recording; `line` counts from 1."""
+    """A file that is not a recording; `line` counts from 1."""
 
     def __init__(self, line: int, why: str) -> None:
         super().__init__(f"line {line}: {why}")
@@ -116,7 +115,7 @@ _line = msgspec.json.Decoder(Line)
 
 
 def read_recording(path: Path) -> Iterator[Line]:
-    """Yield the lines of a recording; parts of one recording may follow each other in a file.
+    """Yield the lines of a recording; a file may hold several parts of one recording.
 
     Blocks on the disk. Raises BrokenRecording, OSError.
     """
@@ -149,36 +148,32 @@ def _same(header: Header, recording: str) -> str:
     return header.recording
 
 
-# -- listening in
-
-
-class Witness(Interface):
-    """Whom a tap tells; what it raises harms nobody."""
+class Witness(Protocol):
+    """Gets the traffic from a tap; its errors do not reach the connection."""
 
     def passed(self, link: int, way: Way, data: bytes) -> None:
-        """Bytes went over the TCP connection `link`."""
+        """Take bytes that passed on the TCP connection `link`."""
 
     def link_lost(self, link: int) -> None:
-        """That connection has ended."""
+        """Note the end of that connection."""
 
     def asked(self, exchange: int, method: str, url: str, body: bytes) -> None:
-        """An HTTP request went out."""
+        """Take an HTTP request to the device."""
 
     def answered(self, exchange: int, answer: Answer | None, error: str) -> None:
-        """It was answered; or was not, and `error` says why."""
+        """Take the answer, or None and the reason for its absence."""
 
 
 class Quietly:
-    """Calls a witness: to listen in must never harm what is listened to.
+    """Calls a witness; its errors never harm the connection.
 
-    The first failure is logged, the others are counted in `failures`.
+    The first failure is logged; `failures` counts all.
     """
 
     def __init__(self) -> None:
         self.failures = 0
 
     def __call__(self, tell: Callable[..., None], *args: Any) -> None:
-        """Tell a witness something."""
         try:
             tell(*args)
         except Exception:
@@ -188,7 +183,7 @@ class Quietly:
 
 
 class _Tapped(ProtocolWrapper):
-    """Stands between a connection and its protocol, and tells of what passes."""
+    """Stands between a connection and its protocol, and tells the witness of all bytes."""
 
     factory: "_TappedFactory"
 
@@ -231,25 +226,25 @@ class _TappedFactory(WrappingFactory):
 
 @implementer(IStreamClientEndpoint)
 class TappedEndpoint:
-    """An endpoint whose connections are listened in on."""
+    """An endpoint with taps on its connections."""
 
     def __init__(self, endpoint: IStreamClientEndpoint, witness: Witness) -> None:
         self._endpoint, self._witness = endpoint, witness
         self._links, self._quietly = count(1), Quietly()
 
     def __repr__(self) -> str:
-        """Show where to: ClientService logs it."""
+        # ClientService logs it.
         return repr(self._endpoint)
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: N803
-        """Connect; the Deferred fires with the protocol that the caller's factory built."""
+        """Connect; fires with the protocol that the caller's factory built."""
         tapped: Any = _TappedFactory(protocolFactory, self._witness, self._links, self._quietly)
         connecting: Deferred[Any] = self._endpoint.connect(tapped)
         return connecting.addCallback(lambda tap: tap.wrappedProtocol)
 
 
 class TappedClient(BoundedClient):
-    """An HTTP client whose exchanges are listened in on."""
+    """An HTTP client with a tap on its exchanges."""
 
     def __init__(self, client: BoundedClient, witness: Witness) -> None:
         self._inner, self._witness = client, witness
@@ -265,7 +260,7 @@ class TappedClient(BoundedClient):
         limit: int | None = None,
         patience: float = 0.0,
     ) -> Deferred[Answer]:
-        """Send a request, as BoundedClient does; headers are not told of."""
+        """Send a request as BoundedClient does; the witness does not get the headers."""
         exchange = next(self._exchanges)
         told = body if isinstance(body, bytes) else b""
         self._quietly(self._witness.asked, exchange, method, url, told)

@@ -1,4 +1,4 @@
-"""Twisted's services, with types."""
+"""Twisted's services with annotations."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 
 
 class NamedService(Service):
-    """A service with a name, whose methods are annotated; `running` is 1 between start and stop."""
+    """A service with a name; `running` is 1 between start and stop."""
 
     running: int
 
@@ -15,17 +15,16 @@ class NamedService(Service):
         self.setName(name)  # type: ignore[no-untyped-call]
 
     def startService(self) -> None:
-        """Begin."""
         super().startService()  # type: ignore[no-untyped-call]
 
     def stopService(self) -> Deferred[Any] | None:
-        """End; the Deferred, if there is one, fires when it has."""
+        """Stop; a Deferred, if returned, fires at the end."""
         super().stopService()  # type: ignore[no-untyped-call]
         return None
 
 
 class ServiceGroup(MultiService):
-    """A service that is made of others, whose methods are annotated."""
+    """A service made of others."""
 
     running: int
 
@@ -33,14 +32,14 @@ class ServiceGroup(MultiService):
         super().__init__()  # type: ignore[no-untyped-call]
 
     def add(self, service: IService) -> None:
-        """Take a service in; it starts with the group, or now if that runs already."""
+        """Add a service; it starts with the group, or now if the group runs."""
         service.setServiceParent(self)
 
     def startService(self) -> None:
-        """Start them, in the order in which they were taken in."""
+        """Start the services in the order of their addition."""
         super().startService()  # type: ignore[no-untyped-call]
 
     def stopService(self) -> Deferred[Any]:
-        """Stop them, the last first; the Deferred fires when all have stopped."""
+        """Stop the services, the last first; the Deferred fires when all have stopped."""
         stopped: Deferred[Any] = super().stopService()  # type: ignore[no-untyped-call]
         return stopped

@@ -1,4 +1,4 @@
-"""A session that is kept up for ever: reconnecting, with a back-off that only success resets."""
+"""Reconnecting for ever, with a back-off that only a working session resets."""
 
 from collections.abc import Callable
 
@@ -17,8 +17,8 @@ from zope.interface import implementer
 class Backoff:
     """Delays that double from `first` to `most` seconds, each times a jitter of 0.5 to 1.
 
-    `reset` is for the moment a session has proved good, not for the TCP connection: a peer that
-    accepts and drops must not be retried every second. `spread` returns a number in [0, 1).
+    Call `reset` when a session has worked, not when TCP connects: a peer that accepts and drops
+    must not be retried every second. `spread` returns a number in [0, 1).
     """
 
     def __init__(self, first: float, most: float, spread: Callable[[], float]) -> None:
@@ -27,7 +27,7 @@ class Backoff:
         self._spread = spread
 
     def reset(self) -> None:
-        """Begin at `first` again."""
+        """Go back to the delay `first`."""
         self.failures = 0
 
     def next(self) -> float:
@@ -39,13 +39,13 @@ class Backoff:
 
 @implementer(IStreamClientEndpoint)
 class _Watched:
-    """An endpoint that says when it could not connect: ClientService keeps that to itself."""
+    """An endpoint that reports failed attempts, which ClientService does not."""
 
     def __init__(self, endpoint: IStreamClientEndpoint, failed: Callable[[Failure], None]) -> None:
         self._endpoint, self._failed = endpoint, failed
 
     def __repr__(self) -> str:
-        """Show where to: ClientService logs it."""
+        # ClientService logs it.
         return repr(self._endpoint)
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: N803
@@ -66,10 +66,7 @@ def reconnecting(
     clock: IReactorTime,
     failed: Callable[[Failure], None],
 ) -> ClientService:
-    """Return a service that keeps one connection up.
-
-    `failed` is called with the reason of each attempt that did not connect.
-    """
+    """Return a service that keeps one connection up; `failed` gets each failure to connect."""
     return ClientService(
         _Watched(endpoint, failed), factory, retryPolicy=lambda _: backoff.next(), clock=clock
     )

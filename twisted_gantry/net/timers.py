@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 _log = Logger()
 
 AFTER_MISTAKE_S = 10.0
-"""How long after a job that raised it is done again."""
+"""Seconds after which a job that raised is done again."""
 
 
 class Timer:
@@ -44,10 +44,11 @@ class Timer:
 
 
 class GuardedLoop:
-    """Does `job` once every period; a job that fails is logged and done again at its next time.
+    """Does `job` once every period; a job that fails is done again at its next time.
 
     `job` returns nothing or a Deferred; the next turn waits for it. `failing` is told the error
-    of each turn that failed, and None after each turn that did not.
+    of each turn that failed, and None after each turn that did not. Of the same error in a row
+    only the first is logged.
     """
 
     def __init__(
@@ -57,9 +58,9 @@ class GuardedLoop:
         what: str,
         failing: Callable[[Exception | None], object] = lambda error: None,
     ) -> None:
-        self._job, self._what, self._failing = job, what, failing
+        self._clock, self._job, self._what, self._failing = clock, job, what, failing
         self._loop = LoopingCall(self._turn)
-        self._loop.clock = clock
+        self._last = ""
 
     @property
     def running(self) -> bool:
@@ -74,8 +75,11 @@ class GuardedLoop:
     def start(self, period: float, *, now: bool = True) -> None:
         """Begin, or go on with another period in seconds; `now`: the first turn is at once."""
         self.stop()
-        loop = self._loop.start(period, now=now)
-        loop.addErrback(lambda failure: _log.failure("{what} ended", failure, what=self._what))
+        # A turn of the old loop that is still under way must not schedule the next one.
+        self._loop = LoopingCall(self._turn)
+        self._loop.clock = self._clock
+        ended = self._loop.start(period, now=now)
+        ended.addErrback(lambda failure: _log.failure("{what} ended", failure, what=self._what))
 
     def stop(self) -> None:
         """End; a turn that is under way is not cancelled."""
@@ -88,16 +92,20 @@ class GuardedLoop:
         except CancelledError:
             return
         except Exception as error:
-            _log.failure("{what} failed", what=self._what)
+            told = f"{type(error).__name__}: {error}"
+            if told != self._last:
+                _log.failure("{what} failed", what=self._what)
+            self._last = told
             self._failing(error)
         else:
+            self._last = ""
             self._failing(None)
 
 
 class Repeated:
-    """Does `job`, and again after as many seconds from its end as it returns; below 0 is at once.
+    """Does `job` again and again, each after the seconds that the last one returned; 0 is at once.
 
-    A job that raises is a mistake of ours: it is logged as that of `what`, and not the last.
+    A job that raises is a mistake of ours: it is logged as that of `what`, and done again.
     """
 
     def __init__(
@@ -110,15 +118,15 @@ class Repeated:
         self._timer = Timer(clock, self._do)
         self._doing: Deferred[Any] | None = None
         self._again = self._running = False
-        self._began = 0  # counts the starts and stops: what is of an earlier one is over
+        self._began = 0  # counts starts and stops: a job of an earlier one is over
 
     @property
     def doing(self) -> bool:
-        """Whether the job is being done."""
+        """Whether the job is under way."""
         return self._doing is not None
 
     def start(self, after: float = 0.0) -> None:
-        """Begin, at once or `after` so many seconds; whatever was under way ends."""
+        """Begin, at once or `after` so many seconds; a job under way is cancelled."""
         self.stop()
         self._running = True
         if after > 0:
@@ -127,7 +135,7 @@ class Repeated:
             self._do()
 
     def stop(self) -> None:
-        """End; what is under way is cancelled."""
+        """End; a job under way is cancelled."""
         self._running = self._again = False
         self._began += 1
         self._timer.cancel()
@@ -136,7 +144,7 @@ class Repeated:
             doing.cancel()
 
     def now(self) -> None:
-        """Do it without waiting; if it is being done, once more after that."""
+        """Do the job without waiting; one that is under way is done once more after its end."""
         if self._timer.running:
             self._timer.start(0)
         elif self._running:
@@ -150,7 +158,7 @@ class Repeated:
         if began == self._began:
             self._doing = doing
             doing.addCallback(self._ended, began)
-        else:  # it stopped itself, or began anew
+        else:  # the job stopped itself, or began anew
             doing.cancel()
 
     def _failed(self, failure: Failure) -> float:

@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource
 
 from twisted_gantry.access.secrets import InThread
-from twisted_gantry.core.history import IHistory
+from twisted_gantry.core.interfaces import IHistory
 from twisted_gantry.core.latency import Latency
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Site

@@ -322,7 +322,7 @@ def test_an_odd_expiry_is_refused(hall: Hall, expiry: float) -> None:
 def test_a_secret_is_in_no_audit_answer_or_log(
     hall: Hall, command: str, args: dict[str, Any], target: str
 ) -> None:
-    """An argument that is secret, or that nobody knows, is masked wherever a command is shown."""
+    """A secret or unknown argument is masked wherever a command is shown."""
     seen: list[str] = []
 
     @implementer(ILogObserver)
@@ -373,7 +373,7 @@ def test_a_device_does_one_command_at_a_time(hall: Hall) -> None:
 
 
 def test_devices_do_not_wait_for_each_other(hall: Hall) -> None:
-    """A device that takes its time holds up nobody else."""
+    """A slow device does not delay the commands of another."""
     first, other = hall.ask(), hall.ask(target="ups2")
     assert hall.executed == ["ups1 BZOFF", "ups2 BZOFF"]
     hall.ups2.end()
@@ -397,7 +397,7 @@ def test_what_waits_is_bounded(hall: Hall) -> None:
 
 
 def test_a_driver_that_answers_at_once_holds_up_nothing(hall: Hall) -> None:
-    """Answers that are there when a command is told are each given to whoever asked."""
+    """An answer that comes at once is the result of its own command."""
     hall.ups1.answer = lambda: succeed(DONE)
     assert only(hall.ask()) == DONE
     hall.ups1.answer = hall.ups1._later
@@ -412,7 +412,7 @@ def test_a_driver_that_answers_at_once_holds_up_nothing(hall: Hall) -> None:
 
 
 def test_a_driver_that_never_answers_is_a_timeout(hall: Hall) -> None:
-    """A command without an answer is cancelled at its expiry, and nobody knows what it did."""
+    """A command without an answer is cancelled at its expiry; its outcome is unknown."""
     results = hall.ask(expiry=10.0)
     hall.clock.advance(9.9)
     assert results == []
@@ -577,7 +577,7 @@ def test_a_stored_wish_is_not_executed_after_a_restart(hall: Hall) -> None:
 
 
 def test_without_an_audit_entry_nothing_is_done(hall: Hall) -> None:
-    """When the store fails at the beginning, whoever asked is told, and no device is."""
+    """When the store fails at the beginning, the caller gets the failure, and no device is told."""
     hall.broken.add("begin")
     [failure] = hall.ask()
     assert isinstance(failure, Failure)
@@ -590,7 +590,7 @@ def test_without_an_audit_entry_nothing_is_done(hall: Hall) -> None:
 
 
 def test_a_store_that_fails_at_the_end_is_told(hall: Hall) -> None:
-    """When only the end cannot be kept, whoever asked gets the failure, and the door goes on."""
+    """When only the end cannot be kept, the caller gets the failure, and the door goes on."""
     results, waiting = hall.ask(), hall.ask()
     hall.broken.add("end")
     hall.ups1.end()
@@ -619,7 +619,7 @@ def test_whoever_goes_away_does_not_take_the_outcome_along(hall: Hall) -> None:
 def test_a_store_that_fails_for_nobody_is_logged(
     hall: Hall, logged_failures: list[Failure]
 ) -> None:
-    """When nobody waits any more and the end cannot be kept, the log has it."""
+    """When the caller has gone and the end cannot be kept, the failure is logged."""
     asking = ensureDeferred(hall.door.run(Request("ups1", "BZOFF", {}, "web", "c1")))
     asking.addErrback(lambda failure: failure.trap(CancelledError))
     asking.cancel()

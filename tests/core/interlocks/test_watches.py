@@ -13,17 +13,9 @@ from twisted.python.failure import Failure
 from tests.support import Bench, fired
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
-from twisted_gantry.core.interlocks.watches import (
-    MOST_UNDOS,
-    RETRY,
-    SETTING,
-    UNDO_WINDOW,
-    Action,
-    Condition,
-    Interlock,
-    Interlocks,
-    fight,
-)
+from twisted_gantry.core.interlocks.machine import MOST_UNDOS, RETRY, UNDO_WINDOW
+from twisted_gantry.core.interlocks.rules import Action, Condition, Interlock, fight
+from twisted_gantry.core.interlocks.watches import SETTING, Interlocks
 from twisted_gantry.core.status import Status
 from twisted_gantry.wire.reading import Quality, Value
 
@@ -305,7 +297,7 @@ def test_an_undo_that_failed_needs_no_doing_again(rig: Rig) -> None:
 
 
 def test_what_was_under_way_at_the_end_of_the_process_is_not_repeated(rig: Rig) -> None:
-    """Nobody knows whether it was done: that is said, and its undo is not forgotten."""
+    """The outcome is unknown: the alarm says so, and its undo is not forgotten."""
     rig.charger.hold = True
     act(rig)
     rig.restart()
@@ -320,7 +312,7 @@ def test_what_was_under_way_at_the_end_of_the_process_is_not_repeated(rig: Rig) 
 
 
 def test_an_undo_under_way_at_the_end_of_the_process_is_not_repeated(rig: Rig) -> None:
-    """The same for the undo."""
+    """An undo whose outcome is unknown is told and not sent again."""
     act(rig)
     rig.charger.hold = True
     rig.read(False)
@@ -447,7 +439,7 @@ def test_at_rest_the_device_is_as_the_condition_wants_it(steps: list[str]) -> No
     ],
 )
 def test_conditions(text: str, value: Value, holds: bool | None) -> None:
-    """A condition compares what is alike; of anything else nobody can tell."""
+    """A condition compares values of one type; for any other value the result is unknown."""
     condition = Condition.parse(text)
     assert condition.point.startswith("ups1.")
     assert condition.holds(value) is holds

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from tests.devices.cfos.rig import Rig, evse, meter
 from tests.wire.material import checked
-from twisted_gantry.core.interlocks.watches import Action, Condition, Interlock, Interlocks
+from twisted_gantry.core.interlocks.rules import Action, Condition, Interlock
+from twisted_gantry.core.interlocks.watches import Interlocks
 from twisted_gantry.devices.cfos.parts import (
     CONFIRM,
     CONFIRM_ZERO,

@@ -11,7 +11,8 @@ from zope.interface.verify import verifyObject
 
 from tests.store.history.rig import DAY0, HOLD, Rig
 from tests.store.material import Calls, failure_of, result_of
-from twisted_gantry.core.history import IHistory, Sample
+from twisted_gantry.core.history import Sample
+from twisted_gantry.core.interfaces import IHistory
 from twisted_gantry.store.history.query import MOST_BUCKETS, fitting_step
 from twisted_gantry.store.history.schema import FILE, SUSPECT
 from twisted_gantry.store.history.sqlite import BUSY_PAUSE, IDLE_PAUSE, Upkeep, open_history

@@ -1,8 +1,8 @@
 """The command door: every command, from any side, goes through it.
 
-It asks which device can do it (by what the device says it can, never by its kind), writes the
-audit before and after, lets a device do one at a time, and sees that each command ends once. It
-repeats nothing: after a crash, what was begun is found in the audit as `timeout`.
+The door finds a device by its commands, never by its kind, and writes the audit before and after.
+A device does one command at a time; each command ends once and is never repeated. After a crash
+the audit has `timeout` for a command that was under way.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Any
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -21,28 +21,28 @@ from twisted_gantry.core.commands.types import CommandResult, CommandType, Outco
 from twisted_gantry.core.interfaces import IDevice, IStore
 from twisted_gantry.core.lasting import lasting
 from twisted_gantry.core.stored import AuditEntry
+from twisted_gantry.net.timers import Timer
 
 _log = Logger()
 
-# Commands that wait for one device; and the seconds after which one that has not begun, or has
-# not ended, is given up.
 MAX_WAITING = 16
-EXPIRY = 30.0
-LONGEST_EXPIRY = 300.0
-# What the audit keeps of an argument, in characters.
+"""Commands that wait for one device."""
+EXPIRY, LONGEST_EXPIRY = 30.0, 300.0
+"""Seconds after which a command without a result is given up: by default, and at most."""
 LONGEST_SHOWN = 1000
+"""Characters of an argument in the audit."""
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
-_MOST = 1e18  # a number past it has more digits than any argument
+_MOST = 1e18  # a larger number has more digits than any argument
 
 
 @dataclass(frozen=True)
 class Request:
-    """A wish: `who` asks, through which interface and from where, as the audit will show it.
+    """A requested command. `who` is for the audit: a person or program, interface and address.
 
-    `id` makes a wish that is sent twice one command. `confirmed` is the person's yes to a
-    dangerous one. `expiry` is seconds.
+    A request with the same `id` again is the same command. `confirmed` confirms a dangerous
+    command. `expiry` is seconds.
     """
 
     target: str
@@ -56,17 +56,17 @@ class Request:
 
 @dataclass(eq=False)
 class _Wish:
-    """A command that waits for its turn: until `expires` on the clock, when `late` gives it up."""
+    """A command that waits for its turn, until `expires` on the clock, when `late` fires."""
 
     request: Request
     expires: float
     ended: Deferred[CommandResult]
-    late: IDelayedCall
+    late: Timer
 
 
 @dataclass
 class _Lane:
-    """What waits for one device."""
+    """The commands that wait for one device, and the running one."""
 
     waiting: deque[_Wish] = field(default_factory=deque)
     running: Deferred[CommandResult] | None = None
@@ -77,7 +77,7 @@ def _refused(detail: str) -> CommandResult:
 
 
 class CommandDoor:
-    """The one way to the devices' commands. `now` returns Unix seconds, `new_id` a unique text."""
+    """The only way to the commands of devices. `now` returns Unix seconds, `new_id` a unique id."""
 
     def __init__(
         self,
@@ -93,15 +93,15 @@ class CommandDoor:
         self.counts: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
 
     def able(self, command: str, among: Iterable[str] | None = None) -> list[str]:
-        """Return the devices that can do `command`, of those named or of all."""
+        """Return the devices that can do `command`, among those named or all."""
         names = self._devices if among is None else among
         return [n for n in names if n in self._devices and command in self._devices[n].commands]
 
     def run(self, request: Request) -> Deferred[CommandResult]:
-        """Do what is asked; the Deferred fires with how it ended, whatever the device does.
+        """Do a command; the Deferred fires with its result, whatever the device does.
 
-        It fails with what the store fails with: without an audit entry nothing is done. Whoever
-        asked may cancel it: what was begun is finished all the same, and its end is kept.
+        It fails with the error of the store: without an audit entry nothing is done. Cancelling
+        the Deferred does not cancel the command: it is finished, and its result is kept.
         """
         return lasting(self._run(request))
 
@@ -141,7 +141,7 @@ class CommandDoor:
         return result
 
     def _cannot(self, device: IDevice, request: Request) -> str:
-        """Say what the device can do instead, and which others can do what was asked."""
+        """Return why not: the commands of the device, and other devices with this command."""
         can = ", ".join(sorted(device.commands)) or "nothing"
         others = ", ".join(self.able(request.command))
         hint = f"; {others} can" if others else ""
@@ -157,7 +157,8 @@ class CommandDoor:
             lane.waiting.remove(wish)
             ended.callback(_expired())
 
-        late = self._clock.callLater(request.expiry, give_up)
+        late = Timer(self._clock, give_up)
+        late.start(request.expiry)
         wish = _Wish(request, self._clock.seconds() + request.expiry, ended, late)
         lane.waiting.append(wish)
         if lane.running is None:
@@ -190,7 +191,6 @@ class CommandDoor:
 
 
 def _check(kind: CommandType, request: Request) -> CommandResult | None:
-    """Say why a command must not be done, or None."""
     if not 0 < request.expiry <= LONGEST_EXPIRY:
         return _refused(f"an expiry is over 0 and up to {LONGEST_EXPIRY:g} seconds")
     wrong = check_command(kind, request.command, request.args, confirmed=request.confirmed)
@@ -200,7 +200,7 @@ def _check(kind: CommandType, request: Request) -> CommandResult | None:
 def check_command(
     kind: CommandType, command: str, args: Mapping[str, Any], *, confirmed: bool
 ) -> str:
-    """Say why a command of this type must not be done, empty if it may."""
+    """Return why a command of this type is refused; empty if it is not."""
     wrong = _wrong_arguments(kind, _fitted(kind, args))
     if wrong:
         return wrong
@@ -230,10 +230,7 @@ def _wrong_arguments(kind: CommandType, args: Mapping[str, Any]) -> str:
 
 
 def _fitted(kind: CommandType, args: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments in which a number and its text are one: the protocols have all as text.
-
-    A truth is 1 or 0 there.
-    """
+    """Return arguments with texts converted: the protocols send numbers and truths as text."""
     fitted = dict(args)
     for name, argument in kind.arguments.items():
         value = fitted.get(name)
@@ -248,7 +245,7 @@ def _fitted(kind: CommandType, args: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shown(kind: CommandType | None, args: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments as they may be seen: nobody knows what is in those of an unknown command."""
+    """Return arguments as the audit shows them; those of an unknown command may be secrets."""
     known = kind.arguments if kind is not None else {}
     return {
         str(name)[:40]: _short(value) if name in known and not known[name].secret else "***"
@@ -257,20 +254,20 @@ def _shown(kind: CommandType | None, args: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _short(value: Any) -> Any:
-    """Return what the audit keeps of an argument; one that is longer was refused anyway."""
+    """Return an argument, shortened: a longer one is refused anyway."""
     text = repr(value)
     return value if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…"
 
 
 def _fits(value: Any, kind: type) -> bool:
-    """Tell whether a JSON value is of a type: 5 is a float too, and true is no number."""
+    """Tell whether a JSON value has a type: 5 is also a float, and true is not a number."""
     if isinstance(value, bool):
         return kind is bool
     return isinstance(value, (int, float) if kind is float else kind)
 
 
 def _again(known: AuditEntry, entry: AuditEntry) -> CommandResult:
-    """Answer a wish whose id was seen before, without doing anything."""
+    """Answer a request with a known id; nothing is done."""
     if (known.target, known.command) != (entry.target, entry.command):
         return _refused(f"the id {entry.id} belongs to another command")
     if not known.result:
@@ -283,7 +280,7 @@ def _expired() -> CommandResult:
 
 
 def _checked(result: object) -> CommandResult:
-    """Return what a driver returned; drivers come from other packages, too."""
+    """Check what a driver returned: drivers come from other packages, too."""
     if not isinstance(result, CommandResult):
         raise TypeError(f"a driver returned {type(result).__name__} instead of a CommandResult")
     return result

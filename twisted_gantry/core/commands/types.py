@@ -1,4 +1,4 @@
-"""What a device can be told, and how a command ends."""
+"""Types of commands, and the results of commands."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from twisted_gantry.wire.reading import Value
 
 
 class Outcome(StrEnum):
-    """How a command ends: `timeout` means that nobody knows whether the device did it."""
+    """How a command ends; `timeout` means that its outcome is unknown."""
 
     DONE = "done"
     FAILED = "failed"
@@ -18,7 +18,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class CommandResult:
-    """The one outcome of a command; `detail` is for people, `value` what the device answered."""
+    """The result of a command; `detail` is for people, `value` is the answer of the device."""
 
     result: Outcome
     detail: str = ""
@@ -27,10 +27,10 @@ class CommandResult:
 
 @dataclass(frozen=True)
 class Argument:
-    """One argument of a command. A `secret` one is shown as *** wherever a command is shown.
+    """One argument of a command. A `secret` one is shown as `***` everywhere.
 
-    `choices`, if there are any, are the texts that it may be. A `subject` says which part of the
-    device the command is about, such as a door.
+    `longest` counts characters. `choices`, if any, are the allowed texts. A `subject` names the
+    part of the device that the command acts on, such as a door.
     """
 
     type: type = str
@@ -43,12 +43,11 @@ class Argument:
 
 @dataclass(frozen=True)
 class CommandType:
-    """A command that a device can do.
+    """A command of a device, described in English and Chinese.
 
-    `danger` says what it may harm; it then needs a confirmation in every interface, and never
-    comes from the platform. `locked` says why this device will not do it as configured. Commands
-    of a device that set the same thing, such as on and off, have one `about`. What is said to
-    people is said in Chinese, too.
+    A command with a `danger` needs a confirmation in every interface and never comes from the
+    platform. `locked` says why the device refuses the command as configured. Commands of a device
+    that set the same thing, such as on and off, have the same `about`.
     """
 
     arguments: Mapping[str, Argument]

@@ -1,4 +1,4 @@
-"""What an interlock is: a condition, what is done about it, and which two would fight."""
+"""An interlock: its condition, its actions, and conflicts between two interlocks."""
 
 import json
 import re
@@ -33,7 +33,7 @@ class Condition:
 
     @classmethod
     def parse(cls, text: str) -> "Condition":
-        """Read a condition. Raises ValueError."""
+        """Parse a condition. Raises ValueError."""
         match = _CONDITION.fullmatch(text.strip())
         if match is None:
             raise ValueError(f"no condition such as ups1.battery_charge < 30: {text!r}")
@@ -45,7 +45,7 @@ class Condition:
         return cls(match["point"], match["sign"], bound)
 
     def holds(self, value: Value) -> bool | None:
-        """Tell whether a value fulfils it; None if the value is missing or of another kind."""
+        """Tell whether a value fulfils the condition; None for a missing one or another type."""
         numbers = (int, float)
         alike = type(value) is type(self.bound) or (
             isinstance(value, numbers)
@@ -74,9 +74,9 @@ class Action:
 
 @dataclass(frozen=True)
 class Interlock:
-    """When `when` has held for `delay` seconds, `do`; when it is over, `undo` if there is one.
+    """When `when` has held for `delay` seconds, `do`; when it is over, `undo`, if given.
 
-    `confirmed` is the operator's yes to a dangerous command.
+    `confirmed`: the operator has confirmed a dangerous command.
     """
 
     name: str
@@ -88,9 +88,9 @@ class Interlock:
 
     @property
     def key(self) -> str:
-        """What it is known by over a restart: what it does and when, for a name may be a number.
+        """The identity over restarts: condition and action, since a name may be a number.
 
-        It is a digest: an argument may be a PIN.
+        The key is a digest: an argument may be a PIN.
         """
         when, do = self.when, self.do
         said = [when.point, when.sign, when.bound, do.target, do.command, do.args]
@@ -100,8 +100,8 @@ class Interlock:
 def fight(first: Interlock, second: Interlock, types: Mapping[str, CommandType]) -> bool:
     """Tell whether two interlocks would work against each other.
 
-    They do if they act on the same thing in different ways, or in the same way while one of them
-    would undo it under the other. `types` has the type of each command, by `target.command`.
+    They do if they set the same thing differently, or if one would undo what the other still
+    holds. `types` has the type of each command, by `target.command`.
     """
     pairs = [
         (one, other)
@@ -113,7 +113,7 @@ def fight(first: Interlock, second: Interlock, types: Mapping[str, CommandType])
 
 
 def _said(action: Action) -> tuple[str, dict[str, str]]:
-    """Return a command and its arguments, in which a number and its text are one."""
+    """Return a command and its arguments as texts."""
     return action.command, {n: str(v) for n, v in action.args.items() if v is not None}
 
 
@@ -132,5 +132,5 @@ def _same_thing(one: Action, other: Action, types: Mapping[str, CommandType]) ->
         }
         for action, kind in zip((one, other), kinds, strict=True)
     )
-    # A part that one of the two does not name may be that of the other.
+    # If one of the two names no part of the device, both may act on the same part.
     return all(first[name] == second[name] for name in first.keys() & second.keys())

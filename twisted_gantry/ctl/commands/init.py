@@ -109,7 +109,7 @@ class Interview:
 
     def __init__(self, session: Session, draft: Draft) -> None:
         # Here and not above: it brings every kind of device along.
-        from twisted_gantry.config.load import DEVICE_KINDS
+        from twisted_gantry.config.devices import DEVICE_KINDS
 
         self.session, self.draft = session, draft
         self._points = {each.name: each for each in entry_points(group=DEVICE_KINDS)}

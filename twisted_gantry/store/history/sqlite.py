@@ -11,7 +11,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_gantry.core.history import IHistory, Sample, Series
+from twisted_gantry.core.history import Sample, Series
+from twisted_gantry.core.interfaces import IHistory
 from twisted_gantry.store.database import Found
 from twisted_gantry.store.history import rollup as history_rollup
 from twisted_gantry.store.history.query import Query, fitting_step

@@ -13,7 +13,8 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from twisted.web.server import Request
 
-from twisted_gantry.core.history import IHistory, Series
+from twisted_gantry.core.history import Series
+from twisted_gantry.core.interfaces import IHistory
 from twisted_gantry.core.points import Points
 from twisted_gantry.net.http.json import HttpError, argument
 from twisted_gantry.web.api.views import TimeText

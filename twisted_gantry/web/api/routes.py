@@ -12,7 +12,7 @@ from twisted.web.server import Request
 
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.commands import door as commands
-from twisted_gantry.core.history import IHistory
+from twisted_gantry.core.interfaces import IHistory
 from twisted_gantry.core.lasting import lasting
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import State

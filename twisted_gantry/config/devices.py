@@ -1,0 +1,159 @@
+"""`[[device]]`: each is read by its kind and built once, so that its driver can check it."""
+
+import re
+from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from random import Random
+from typing import Any, cast
+
+import msgspec
+from twisted.internet.defer import Deferred, fail
+from zope.interface import implementer
+
+from twisted_gantry.config.settings import DeviceEntry
+from twisted_gantry.config.tables import Document, shown
+from twisted_gantry.config.tables import Path as Place
+from twisted_gantry.core.catalogue import Catalogue
+from twisted_gantry.core.interfaces import (
+    DeviceContext,
+    ICallbackHost,
+    IDevice,
+    IDeviceKind,
+    IUploader,
+    WrongSetting,
+)
+from twisted_gantry.core.points import Points
+from twisted_gantry.core.secret import Secret
+
+DEVICE_KINDS = "twisted_gantry.devices"
+"""The group of entry points in which kinds of device are found."""
+
+# A device's name begins the names of its points and alarms, beside those of the uplinks.
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
+_RESERVED = frozenset({"etc", "fogslink", "store", "history", "gantry", "interlock"})
+
+
+@implementer(ICallbackHost)
+class _NoCallbacks:
+    """Takes every registration, and listens nowhere."""
+
+    def register(self, url: str, receiver: Callable[[bytes], bool]) -> Callable[[], None]:
+        return lambda: None
+
+
+class Devices:
+    """The devices of a configuration; what is wrong is noted in `document`.
+
+    `entries` also has devices whose settings are wrong, by their names: a reference to one is not a
+    second mistake. `built` has the device of each entry, not started; None if it cannot be built.
+    """
+
+    def __init__(self, document: Document, secret: Callable[[Any], Secret]) -> None:
+        self.entries: dict[str, DeviceEntry] = {}
+        self.built: dict[str, IDevice | None] = {}
+        self._document, self._secret = document, secret
+        self._kinds: Mapping[str, EntryPoint] = {
+            each.name: each for each in entry_points(group=DEVICE_KINDS)
+        }
+        self._names: set[str] = set()
+        self._places: dict[str, Place] = {}
+        self._points = Points(Catalogue(), lambda: 0.0)
+        for index, table in enumerate(document.tables("device")):
+            self._read(table, ("device", index))
+
+    def check_uploads(self, *, monitor: bool) -> None:
+        """Check the devices that upload to us; `monitor`: there is a `[monitor]` for that."""
+        seen: dict[tuple[str, str], str] = {}
+        for name, device in self.built.items():
+            if device is None or not IUploader.providedBy(device):
+                continue
+            path = (*self._places[name], "kind")
+            first = seen.setdefault(device.uploads_as, name)
+            if not monitor:
+                self._document.wrong(path, "it uploads to [monitor], which is missing")
+            elif first != name:
+                self._document.wrong(path, f"{first!r} has the same gantry_id and cabinet_id")
+
+    def wrong_point(self, name: str) -> str:
+        """Say what is wrong with the name of a point; parts and rows are known at run time only."""
+        device, _, rest = name.partition(".")
+        if device not in self.entries:
+            return f"there is no device {device!r}"
+        kind = self.entries[device].kind
+        first, _, more = rest.partition(".")
+        if name in self._points.catalogue or (first in kind.groups and more):
+            return ""
+        if kind.parts and re.fullmatch(kind.parts, first) and more:
+            known = getattr(kind, "part_points", None)
+            if known is None or more in known(first):
+                return ""
+        return f"{device} has no point {rest!r}"
+
+    def _read(self, table: dict[str, Any], path: Place) -> None:
+        name, kind = self._name(table, path), self._kind(table, path)
+        if name is None or kind is None:
+            return
+        also = frozenset({"name", "kind"})
+        settings = self._document.read(table, kind.settings, path, self._secret, also)
+        self.entries[name] = DeviceEntry(name, kind, settings or msgspec.Struct())
+        self._places[name] = path
+        self.built[name] = None if settings is None else self._build(self.entries[name], path)
+
+    def _name(self, table: dict[str, Any], path: Place) -> str | None:
+        name = table.get("name")
+        if name is None:
+            wrong = "is missing"
+        elif not (isinstance(name, str) and _NAME.fullmatch(name)):
+            wrong = f"letters, digits, _ and -, a letter first; it is {shown(name)}"
+        elif name in _RESERVED:
+            wrong = f"{name!r} is taken by the program itself"
+        elif name in self._names:
+            wrong = f"a second device is named {name!r}"
+        else:
+            self._names.add(name)
+            return name
+        self._document.wrong((*path, "name"), wrong)
+        return None
+
+    def _kind(self, table: dict[str, Any], path: Place) -> IDeviceKind | None:
+        name = table.get("kind")
+        if name is None:
+            wrong = "is missing"
+        elif not isinstance(name, str) or name not in self._kinds:
+            wrong = f"unknown kind {shown(name)}; there are: {', '.join(sorted(self._kinds))}"
+        else:
+            try:
+                kind: IDeviceKind = self._kinds[name].load()
+                if not IDeviceKind.providedBy(kind):
+                    raise TypeError("it is no kind of device")
+                return kind
+            except Exception as error:  # a driver may be anybody's
+                wrong = f"the driver of {name!r} does not load: {error}"
+        self._document.wrong((*path, "kind"), wrong)
+        return None
+
+    def _build(self, entry: DeviceEntry, path: Place) -> IDevice | None:
+        """Build a device, never started: its driver checks more than the types of its keys."""
+
+        def no_thread(*_: object) -> Deferred[Any]:
+            return fail(RuntimeError("only tried"))
+
+        nothing = cast("Any", None)
+        context = DeviceContext(
+            nothing,
+            self._points,
+            lambda: 0.0,
+            Random(0),  # noqa: S311
+            no_thread,
+            nothing,
+            _NoCallbacks(),
+            "",
+        )
+        try:
+            return entry.kind.build(entry.name, entry.settings, context)
+        except WrongSetting as error:
+            self._document.wrong((*path, error.key), str(error))
+        except Exception as error:  # a driver may be anybody's
+            text = str(error) or type(error).__name__
+            self._document.wrong(path, f"the driver cannot use it: {text}")
+        return None

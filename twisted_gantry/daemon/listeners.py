@@ -1,0 +1,88 @@
+"""What the gantry listens with: its HTTP endpoints, and the callbacks of UPS cards."""
+
+from collections import Counter
+from collections.abc import Callable, Collection
+from typing import Any, Protocol, cast
+
+from twisted.application.service import IService
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IProtocolFactory
+from zope.interface import implementer
+
+from twisted_gantry.core.interfaces import ICallbackHost, ITap
+from twisted_gantry.net.http.server import Limits, bounded_site, with_backlog
+from twisted_gantry.net.listener import Listener
+from twisted_gantry.web.callbacks import CallbackHost
+
+
+class Served(Protocol):
+    """An HTTP endpoint of its own port."""
+
+    limits: Limits
+    counts: Counter[str]
+
+    def resource(self) -> Any:
+        """Return the root resource."""
+
+
+@implementer(ICallbackHost)
+class Registrations:
+    """The callbacks of one device, so that they end with it."""
+
+    def __init__(self, host: CallbackHost, tap: ITap) -> None:
+        self._host, self._tap = host, tap
+        self._ends: list[Callable[[], None]] = []
+
+    def register(self, url: str, receiver: Callable[[bytes], bool]) -> Callable[[], None]:
+        end = self._host.register(url, self._tap.receiver(url, receiver))
+        self._ends.append(end)
+        return end
+
+    def end(self) -> None:
+        """End all of them."""
+        for end in self._ends:
+            end()
+
+
+class Listeners:
+    """Makes the services that listen; `counts` has what each of them counts, by its name.
+
+    `addresses` are the IP addresses of this machine.
+    """
+
+    def __init__(self, reactor: Any, addresses: Collection[str]) -> None:
+        self._reactor, self._addresses = reactor, addresses
+        self._callbacks = CallbackHost()
+        self._callback_site = self._callbacks.site(reactor)
+        self.counts: dict[str, Counter[str]] = {"callbacks": self._callbacks.counts}
+
+    def registrations(self, tap: ITap) -> Registrations:
+        """Return where a device registers its callbacks."""
+        return Registrations(self._callbacks, tap)
+
+    def callback_places(self) -> list[str]:
+        """Return the endpoints at which the registered callbacks arrive."""
+        return self._callbacks.endpoints(self._addresses)
+
+    def callback(self, place: str) -> IService:
+        """Return the service that listens for callbacks at the endpoint `place`."""
+        return self._listen("callbacks", place, self._callback_site)
+
+    def served(self, name: str, place: str, served: Served) -> IService:
+        """Return the service that serves `served` at the endpoint `place`."""
+        return self.http(name, place, served.resource(), served.limits, served.counts)
+
+    def http(
+        self, name: str, place: str, resource: Any, limits: Limits, counts: Counter[str]
+    ) -> IService:
+        """Return the service that serves `resource` at the endpoint `place`, within `limits`."""
+        self.counts[name] = counts
+        factory = bounded_site(resource, self._reactor, limits, counts)
+        return self._listen(name, with_backlog(place, limits.connections), factory)
+
+    def _listen(self, name: str, place: str, factory: IProtocolFactory) -> IService:
+        endpoint = serverFromString(self._reactor, place)
+        made: Any = factory  # made by bounded_site: it has its connections
+        listener = Listener(self._reactor, place, endpoint, factory, lambda: list(made.protocols))
+        listener.setName(f"{name} {place}")  # type: ignore[no-untyped-call]
+        return cast("IService", listener)
