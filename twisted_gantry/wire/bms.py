@@ -12,7 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from twisted_gantry.wire.errors import BadMessage, WireError
-from twisted_gantry.wire.json import as_text, convert, dumps, loads
+from twisted_gantry.wire.json import convert, dumps, loads_text
 
 CONTROL_PATH = "/bms-control"
 SYNC_PATH = "/bms-control/sync"
@@ -23,7 +23,7 @@ MAX_ALARMS = 2**31 - 1  # a larger number is no count of alarms
 MOST_QUOTED = 200
 
 
-class Command(IntEnum):
+class BmsCommand(IntEnum):
     """What a BMS can be told."""
 
     RESET_FAULT = 1
@@ -50,7 +50,7 @@ class OperatingStatus(IntEnum):
         return self is not OperatingStatus.POWERED_DOWN
 
 
-class Code(IntEnum):
+class BmsCode(IntEnum):
     """What a reply says."""
 
     SUCCESS = 0
@@ -62,11 +62,11 @@ SYNC_DONE = "PCS状态同步成功"
 FORMAT_WRONG = "参数格式错误"
 
 
-class Control(msgspec.Struct, frozen=True):
+class BmsControl(msgspec.Struct, frozen=True):
     """The body of the POST."""
 
     device_uid: str
-    command: Command
+    command: BmsCommand
 
     def encode(self) -> bytes:
         """Return the flat object."""
@@ -98,7 +98,7 @@ class Reply(msgspec.Struct, frozen=True):
         return dumps(self)
 
 
-class Refused(Exception):
+class BmsRefused(Exception):
     """The EMS says no: a `code` other than 0, or an HTTP status 4xx. Nothing was done."""
 
 
@@ -107,17 +107,17 @@ def query(device_uid: str) -> str:
     return f"device_uid={quote(device_uid, safe='')}"
 
 
-def decode_control(body: bytes) -> Control:
+def decode_control(body: bytes) -> BmsControl:
     """Read the body of a POST, flat or within `bmsControl`; numeric text is a number.
 
     Raises NotJson or BadMessage.
     """
-    fields = as_text(loads(body))
+    fields = loads_text(body)
     if isinstance(fields, dict) and isinstance(fields.get(WRAPPER), dict):
         fields = fields[WRAPPER]
     if not isinstance(fields, dict):
         raise BadMessage("a body that is no object")
-    return convert(fields, Control)
+    return convert(fields, BmsControl)
 
 
 def decode_reply(status: int, body: bytes, hidden: Iterable[str] = ()) -> Reply:
@@ -125,11 +125,11 @@ def decode_reply(status: int, body: bytes, hidden: Iterable[str] = ()) -> Reply:
 
     `hidden` are texts that no error may quote.
 
-    Raises Refused; NotJson or BadMessage for an answer that does not tell what became of the call:
-    one that is no reply, and any other status than 2xx and 4xx.
+    Raises BmsRefused. Raises NotJson or BadMessage where the outcome stays unknown: the answer is
+    no reply, or its status is neither 2xx nor 4xx.
     """
     try:
-        fields = as_text(loads(body))
+        fields = loads_text(body)
         if not isinstance(fields, dict):
             raise BadMessage("a reply that is no object")
         reply = convert(fields, Reply)
@@ -137,11 +137,11 @@ def decode_reply(status: int, body: bytes, hidden: Iterable[str] = ()) -> Reply:
         told = _quote(body.decode("utf-8", "replace"), hidden) or "an empty body"
         text = f"HTTP {status}: {told}"
         if 400 <= status < 500:
-            raise Refused(text) from None
+            raise BmsRefused(text) from None
         raise type(error)(text) from None
     text = f"HTTP {status}, code {reply.code}: {_quote(reply.message, hidden)}"
-    if 400 <= status < 500 or (200 <= status < 300 and reply.code != Code.SUCCESS):
-        raise Refused(text)
+    if 400 <= status < 500 or (200 <= status < 300 and reply.code != BmsCode.SUCCESS):
+        raise BmsRefused(text)
     if not 200 <= status < 300:
         raise BadMessage(text)
     return reply

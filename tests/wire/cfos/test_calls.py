@@ -14,13 +14,13 @@ from rich.console import Console
 from tests.wire.material import NASTY, SECRET, checked, json_with, outcome
 from twisted_gantry.wire.cfos.calls import (
     Call,
-    Control,
+    CfosControl,
+    CfosRefused,
     DisablePolicy,
     EvseFeed,
     EvseState,
     MeterFeed,
     PilotState,
-    Refused,
     Role,
     bounded_number,
     call,
@@ -148,7 +148,7 @@ def test_ok(data: bytes) -> None:
 )
 def test_not_ok(data: bytes) -> None:
     """Any other answer to a write is a failure."""
-    with pytest.raises(Refused):
+    with pytest.raises(CfosRefused):
         expect_ok(data)
 
 
@@ -163,9 +163,9 @@ def test_what_is_expected() -> None:
     """An answer is of its kind, or is refused with its words."""
     assert (expect_object({"a": 1}), expect_list([1]), expect_number(7)) == ({"a": 1}, [1], 7)
     for expect in (expect_object, expect_list, expect_number):
-        with pytest.raises(Refused, match="no such device"):
+        with pytest.raises(CfosRefused, match="no such device"):
             expect("no such device")
-        with pytest.raises(Refused):
+        with pytest.raises(CfosRefused):
             expect(True)
 
 
@@ -267,7 +267,7 @@ def test_the_documents_control() -> None:
         "충전_전류": 16000,
     }
     control = decode_control(decode(json.dumps(korean, ensure_ascii=False).encode()))
-    assert control == Control(
+    assert control == CfosControl(
         device_enabled=True, charging_enabled=False, paused=True, charging_current=16000.0
     )
     assert set(json.loads(dumps(control))) == {

@@ -22,8 +22,8 @@ from twisted_gantry.wire.cfos.calls import (
     DEVICE_ID,
     FLAGS,
     Call,
+    CfosRefused,
     DisablePolicy,
-    Refused,
     call,
     decode,
     decode_control,
@@ -246,7 +246,7 @@ class ManagerCommands:
         if not checked.id:
             answer = await self._ask(call("get_new_user_id"))
             if not (isinstance(answer, str | int) and re.fullmatch(r"[0-9]{1,20}", str(answer))):
-                raise Refused(words(answer))
+                raise CfosRefused(words(answer))
             given["id"] = str(answer)
         await self._write(call("set_user", body=given))
         return _done(str(given["id"]))

@@ -82,7 +82,7 @@ class DisablePolicy(_Texted):
     UNLIMITED = -1
 
 
-class Refused(WireError):
+class CfosRefused(WireError):
     """The manager said something else than what was due; the text has its words."""
 
 
@@ -135,12 +135,12 @@ def decode(data: bytes) -> Any:
 
 
 def expect_ok(data: bytes) -> None:
-    """Check the answer to a write. Raises Refused, or NotJson."""
+    """Check the answer to a write. Raises CfosRefused, or NotJson."""
     if data.strip() == OK.encode():
         return  # without its quotes
     answer = loads(data)
     if answer != OK:
-        raise Refused(words(answer))
+        raise CfosRefused(words(answer))
 
 
 def words(answer: Any) -> str:
@@ -153,24 +153,24 @@ def words(answer: Any) -> str:
 
 
 def expect_object(answer: Any) -> dict[str, Any]:
-    """Return an answer that must be an object. Raises Refused."""
+    """Return an answer that must be an object. Raises CfosRefused."""
     if not isinstance(answer, dict):
-        raise Refused(words(answer))
+        raise CfosRefused(words(answer))
     return answer
 
 
 def expect_list(answer: Any) -> list[Any]:
-    """Return an answer that must be a list. Raises Refused."""
+    """Return an answer that must be a list. Raises CfosRefused."""
     if not isinstance(answer, list):
-        raise Refused(words(answer))
+        raise CfosRefused(words(answer))
     return answer
 
 
 def expect_number(answer: Any) -> int | float:
-    """Return an answer that must be a number, such as a meter's. Raises Refused."""
+    """Return an answer that must be a number, such as a meter's. Raises CfosRefused."""
     value = bounded_number(answer)
     if value is None:
-        raise Refused(words(answer))
+        raise CfosRefused(words(answer))
     return value
 
 
@@ -262,7 +262,7 @@ def _fed(fields: Any) -> dict[str, Any]:
     return given
 
 
-class Control(msgspec.Struct, frozen=True, kw_only=True):
+class CfosControl(msgspec.Struct, frozen=True, kw_only=True):
     """What `set_ajax_evse` answers, which the EVSE must obey; `charging_current` is mA."""
 
     device_enabled: bool
@@ -275,10 +275,10 @@ class Control(msgspec.Struct, frozen=True, kw_only=True):
 _TRANSLATED = {"일시정지": "paused", "충전_전류": "charging_current"}
 
 
-def decode_control(answer: Any) -> Control:
+def decode_control(answer: Any) -> CfosControl:
     """Read a control object, its keys in English or as the document prints them.
 
-    Raises Refused for another answer, BadMessage for an object that is none.
+    Raises CfosRefused for another answer, BadMessage for an object that is none.
     """
     fields = {_TRANSLATED.get(key, key): value for key, value in expect_object(answer).items()}
-    return convert(fields, Control)
+    return convert(fields, CfosControl)

@@ -87,7 +87,7 @@ def user(fields: Any) -> User:
 def masked(answer: Any) -> list[dict[str, Any]]:
     """Return the answer to `get_users` with every key that it came with, its PINs as MASKED.
 
-    Raises Refused, BadMessage.
+    Raises CfosRefused, BadMessage.
     """
     shown = []
     for each in _bounded(answer):

@@ -205,7 +205,7 @@ METER_UNITS: Mapping[str, str] = {
 def decode_dev_info(data: bytes) -> DevInfo:
     """Read a poll.
 
-    Raises NotJson, Refused for an answer that is no object, and BadMessage for one whose parts
+    Raises NotJson, CfosRefused for an answer that is no object, and BadMessage for one whose parts
     are not what they must be, or are more than MAX_DEVICES.
     """
     fields = expect_object(decode(data))

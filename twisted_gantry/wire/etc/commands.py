@@ -75,7 +75,7 @@ _SERVER = re.compile(
 
 
 @dataclass(frozen=True)
-class Command:
+class EtcCommand:
     """One `cmd` with its fields, all text as in the document, checked.
 
     `cabinet_id` is None where all cabinets of the gantry are meant, and for a power cycle, whose
@@ -88,7 +88,7 @@ class Command:
 
 
 @dataclass(frozen=True)
-class Control:
+class EtcControl:
     """What one request asks, in the order in which it is done.
 
     `set_server` as it was given; `set_frequency` in seconds.
@@ -96,11 +96,11 @@ class Control:
 
     set_server: str | None = None
     set_frequency: int | None = None
-    command: Command | None = None
+    command: EtcCommand | None = None
     update_now: bool = False
 
 
-def decode_control(fields: Any, *, cabinet: bool) -> Control:
+def decode_control(fields: Any, *, cabinet: bool) -> EtcControl:
     """Read a `computerControl`, or with `cabinet` a `cabinetControl`, and check all of it.
 
     A field that is empty counts as not given, one that the document does not know is passed over.
@@ -115,10 +115,10 @@ def decode_control(fields: Any, *, cabinet: bool) -> Control:
     server = given.get("setServer")
     if server is not None:
         server_url(server, "http")
-    control = Control(
+    control = EtcControl(
         server, _frequency(given), _command(given) if cabinet else None, update is not None
     )
-    if control == Control():
+    if control == EtcControl():
         raise BadMessage("nothing is asked for")
     return control
 
@@ -146,7 +146,7 @@ def _frequency(given: dict[str, str]) -> int | None:
     return int(text)
 
 
-def _command(given: dict[str, str]) -> Command | None:
+def _command(given: dict[str, str]) -> EtcCommand | None:
     text = given.get("cmd")
     if text is None:
         return None
@@ -166,8 +166,10 @@ def _command(given: dict[str, str]) -> Command | None:
     if cmd is Cmd.AIR_CONDITIONER_TEMPERATURE:
         check_set_points(float(fields["autoRefrigerationTemp"]), float(fields["autoHeatingTemp"]))
     if cmd is Cmd.POWER_CYCLE:
-        return Command(cmd, None, fields)
-    return Command(cmd, _cabinet_id(given, None if cmd in _ALL_CABINETS else FIRST_CABINET), fields)
+        return EtcCommand(cmd, None, fields)
+    return EtcCommand(
+        cmd, _cabinet_id(given, None if cmd in _ALL_CABINETS else FIRST_CABINET), fields
+    )
 
 
 def _cabinet_id(given: dict[str, str], default: str | None) -> str | None:
@@ -186,7 +188,7 @@ def check_set_points(cool_above: float, heat_below: float) -> None:
         raise BadMessage("autoHeatingTemp is not below autoRefrigerationTemp")
 
 
-def encode_control(control: Control) -> dict[str, str]:
+def encode_control(control: EtcControl) -> dict[str, str]:
     """Return the fields of a control, as they are sent."""
     fields: dict[str, str] = {}
     if control.set_server is not None:

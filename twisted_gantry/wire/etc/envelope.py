@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from twisted_gantry.wire.errors import BadMessage, NotJson
-from twisted_gantry.wire.json import as_text, convert, dumps, loads
+from twisted_gantry.wire.json import convert, dumps, loads, loads_text
 from twisted_gantry.wire.reading import Quality
 
 VERSION = "1001"
@@ -26,7 +26,7 @@ AUTH_HEADER = "binfile-auth"
 MAX_BODY = 1024 * 1024
 
 
-class Code(IntEnum):
+class EtcCode(IntEnum):
     """What an answer says (section 1.7)."""
 
     SUCCESS = 1000
@@ -41,17 +41,17 @@ class Code(IntEnum):
     NO_PICTURE = 1009
 
 
-MESSAGES: Mapping[Code, str] = {
-    Code.SUCCESS: "成功",
-    Code.NOT_ALLOWED: "无权使用该接口",
-    Code.BAD_PARAMETERS: "参数有误",
-    Code.CLOCK_SKEW: "系统时间偏差太大",
-    Code.INVALID_SIGNATURE: "无效的签名",
-    Code.TOO_FREQUENT: "请求过于频繁",
-    Code.UNKNOWN_VERSION: "未知的接口版本号",
-    Code.CONTROL_FAILED: "执行控制命令失败",
-    Code.UNKNOWN_EXCEPTION: "未知系统异常",
-    Code.NO_PICTURE: "无对应图像/视频",
+MESSAGES: Mapping[EtcCode, str] = {
+    EtcCode.SUCCESS: "成功",
+    EtcCode.NOT_ALLOWED: "无权使用该接口",
+    EtcCode.BAD_PARAMETERS: "参数有误",
+    EtcCode.CLOCK_SKEW: "系统时间偏差太大",
+    EtcCode.INVALID_SIGNATURE: "无效的签名",
+    EtcCode.TOO_FREQUENT: "请求过于频繁",
+    EtcCode.UNKNOWN_VERSION: "未知的接口版本号",
+    EtcCode.CONTROL_FAILED: "执行控制命令失败",
+    EtcCode.UNKNOWN_EXCEPTION: "未知系统异常",
+    EtcCode.NO_PICTURE: "无对应图像/视频",
 }
 
 
@@ -96,10 +96,10 @@ FIELDS_KEY: Mapping[Method, str] = {
 }
 
 
-class Refused(Exception):
+class EtcRefused(Exception):
     """A request is answered with a code other than 1000; `why` is for the log, not the answer."""
 
-    def __init__(self, code: Code, why: str) -> None:
+    def __init__(self, code: EtcCode, why: str) -> None:
         super().__init__(f"{code.value}: {why}")
         self.code, self.why = code, why
 
@@ -156,24 +156,24 @@ def check_request(
     `headers` have lower-case names; `methods` are those that the entry point takes. `gantry_id`
     None takes any; `now` is Unix seconds, `skew` how many seconds `timeStamp` may be off.
 
-    Raises Refused.
+    Raises EtcRefused.
     """
     given = headers.get(AUTH_HEADER, "")
     if not same_code(given, auth):
-        raise Refused(Code.NOT_ALLOWED, f"wrong or missing {AUTH_HEADER}")
+        raise EtcRefused(EtcCode.NOT_ALLOWED, f"wrong or missing {AUTH_HEADER}")
     if headers.get(MD5_HEADER, "").strip().lower() != digest(body):
-        raise Refused(Code.INVALID_SIGNATURE, f"{MD5_HEADER} does not match the body")
+        raise EtcRefused(EtcCode.INVALID_SIGNATURE, f"{MD5_HEADER} does not match the body")
     try:
-        fields = as_text(loads(body))
+        fields = loads_text(body)
     except (NotJson, BadMessage) as error:
-        raise Refused(Code.BAD_PARAMETERS, str(error)) from None
+        raise EtcRefused(EtcCode.BAD_PARAMETERS, str(error)) from None
     if not isinstance(fields, dict):
-        raise Refused(Code.BAD_PARAMETERS, "the body is no object")
+        raise EtcRefused(EtcCode.BAD_PARAMETERS, "the body is no object")
     version = fields.get("version")
     if not isinstance(version, str):
-        raise Refused(Code.BAD_PARAMETERS, "no version")
+        raise EtcRefused(EtcCode.BAD_PARAMETERS, "no version")
     if version != VERSION:
-        raise Refused(Code.UNKNOWN_VERSION, f"version {version[:14]!r}, not {VERSION}")
+        raise EtcRefused(EtcCode.UNKNOWN_VERSION, f"version {version[:14]!r}, not {VERSION}")
     return _check_fields(fields, methods, gantry_id, now, skew)
 
 
@@ -196,19 +196,19 @@ def _check_fields(
 ) -> Request:
     for key in ("gantryId", "method", "timeStamp"):
         if not isinstance(fields.get(key), str):
-            raise Refused(Code.BAD_PARAMETERS, f"{key} is missing or no text")
+            raise EtcRefused(EtcCode.BAD_PARAMETERS, f"{key} is missing or no text")
     if gantry_id is not None and fields["gantryId"] != gantry_id:
-        raise Refused(Code.BAD_PARAMETERS, f"gantryId is not {gantry_id}")
+        raise EtcRefused(EtcCode.BAD_PARAMETERS, f"gantryId is not {gantry_id}")
     method = next((each for each in methods if each.value == fields["method"]), None)
     if method is None:
-        raise Refused(Code.BAD_PARAMETERS, f"unknown method {fields['method'][:40]!r}")
+        raise EtcRefused(EtcCode.BAD_PARAMETERS, f"unknown method {fields['method'][:40]!r}")
     if FIELDS_KEY[method] not in fields:
-        raise Refused(Code.BAD_PARAMETERS, f"{FIELDS_KEY[method]} is missing")
+        raise EtcRefused(EtcCode.BAD_PARAMETERS, f"{FIELDS_KEY[method]} is missing")
     if not re.fullmatch(r"[0-9]{1,12}", fields["timeStamp"]):
-        raise Refused(Code.BAD_PARAMETERS, "timeStamp is not Unix seconds")
+        raise EtcRefused(EtcCode.BAD_PARAMETERS, "timeStamp is not Unix seconds")
     time_stamp = int(fields["timeStamp"])
     if abs(time_stamp - now) > skew:
-        raise Refused(Code.CLOCK_SKEW, f"timeStamp is off by {time_stamp - now:.0f} s")
+        raise EtcRefused(EtcCode.CLOCK_SKEW, f"timeStamp is off by {time_stamp - now:.0f} s")
     return Request(fields["gantryId"], method, time_stamp, fields[FIELDS_KEY[method]])
 
 
@@ -230,14 +230,14 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
 MAX_MSG = 40  # characters (section 1.6)
 
 
-def answer(code: Code, data: Any = None, *, msg: str = "") -> Answer:
+def answer(code: EtcCode, data: Any = None, *, msg: str = "") -> Answer:
     """Return the answer that carries `code`, and `msg` or the document's words for the code."""
     return Answer(str(code.value), (msg or MESSAGES[code])[:MAX_MSG], data)
 
 
 def decode_answer(body: bytes) -> Answer:
     """Read an answer. Raises NotJson or BadMessage."""
-    fields = as_text(loads(body))
+    fields = loads_text(body)
     if not isinstance(fields, dict):
         raise BadMessage("an answer that is no object")
     return convert(fields, Answer)
@@ -278,9 +278,9 @@ def is_list_version(version: str) -> bool:
 def card_answer(current: str, offered: CardList | None) -> Answer:
     """Return the platform's answer to a gantry whose list has the version `current`."""
     if offered is None or offered.version <= current:
-        return answer(Code.SUCCESS, {"isExistLatestVersion": "0"})
+        return answer(EtcCode.SUCCESS, {"isExistLatestVersion": "0"})
     return answer(
-        Code.SUCCESS,
+        EtcCode.SUCCESS,
         {"isExistLatestVersion": "1", "latestVersion": offered.version, "cardInfos": offered.cards},
     )
 
