@@ -1,7 +1,7 @@
 """The HTTP API of a cFos Charging Manager: its calls, its plain answers, and what is fed into it.
 
-Source: the cFos document; `docs/protocols/cfos.md`. What `get_dev_info` tells is in `cfos_values`,
-registers are in `cfos_modbus` and `cfos_registers`, users in `cfos_users`.
+Source: the cFos document; `docs/protocols/cfos.md`. The modules beside this one have the rest:
+`values` the answer to `get_dev_info`, `modbus` and `registers` the registers, `users` the users.
 """
 
 import re

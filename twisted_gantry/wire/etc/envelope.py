@@ -1,7 +1,6 @@
 """The ETC gantry monitoring interface: envelope, digest, codes, answers, the white list.
 
-Source: the ETC document, sections 1.5 to 1.8 and 4. The reports are in
-`etc_reports`.
+Source: the ETC document, sections 1.5 to 1.8 and 4. The reports are in `wire/etc/reports.py`.
 """
 
 import hashlib
