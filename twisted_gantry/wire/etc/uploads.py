@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import msgspec
 
@@ -106,85 +106,49 @@ _TIME = Kind("", _time, str)
 _VOLTS, _AMPERES, _KILOWATTS = _measure("V"), _measure("A"), _measure("W", 1000)
 _PERCENT, _CELSIUS = _measure("%", 1, 0, 100), _measure("°C", 1, -100, 200)
 
-_SENSOR = {"status": _FLAG, "is_warning": _FLAG, "warning_change_time": _TIME}
-_KINDS: Mapping[str, tuple[type[reports.Group], Mapping[str, Kind]]] = {
-    "elec": (
-        reports.Elec,
-        {
-            "status": _FLAG,
-            "voltage": _VOLTS,
-            "current": _AMPERES,
-            "power": _KILOWATTS,
-            "frequency": _measure("Hz", 1, 0),
-            "elec_consumption": _measure("Wh", 1000, 0),
-            "warning_msg": _WARNINGS,
-        },
-    ),
-    "rectifier": (
-        reports.Rectifier,
-        {
-            "status": _FLAG,
-            "current_limiting": _FLAG,
-            "output_voltage": _VOLTS,
-            "output_current": _AMPERES,
-            "output_power": _KILOWATTS,
-            "warning_msg": _WARNINGS,
-        },
-    ),
-    "ups": (
-        reports.Ups,
-        {
-            "status": _FLAG,
-            "running_state": _choice(RUNNING_STATES),
-            "input_voltage": _VOLTS,
-            "input_current": _AMPERES,
-            "output_voltage": _VOLTS,
-            "output_current": _AMPERES,
-            "power_rate": _PERCENT,
-            "surplus_time": _measure("s", 60, 0),
-            "remain_capacity": _measure("Ah", 1, 0),
-            "temperature": _CELSIUS,
-            "warning_msg": _WARNINGS,
-        },
-    ),
-    "air_conditioners": (
-        reports.AirConditioner,
-        {
-            "status": _FLAG,
-            "error_msg": _TEXT,
-            "is_working": _FLAG,
-            "work_mode": _choice(WORK_MODES),
-            # The document's 0 is abnormal: true is a warning here, as the name says.
-            "system_warning": _ABNORMAL,
-            "temperature_warning": _ABNORMAL,
-        },
-    ),
-    "thermohygrometer": (
-        reports.Thermohygrometer,
-        {"status": _FLAG, "temperature": _CELSIUS, "humidity": _PERCENT},
-    ),
-    "waterlogging_sensor": (reports.Sensor, _SENSOR),
-    "doors": (
-        reports.Doors,
-        {
-            "status": _FLAG,
-            "defend_mode": _FLAG,
-            **{
-                f"{side}_door_{name}": kind
-                for side in ("front", "back")
-                for name, kind in {
-                    "closed": _FLAG,
-                    "locked": _FLAG,
-                    "unlock_type": _choice(UNLOCK_TYPES),
-                    "unlock_card_id": _TEXT,
-                    "open_illegally": _FLAG,
-                    "change_time": _TIME,
-                }.items()
-            },
-        },
-    ),
-    "smoke_sensor": (reports.Sensor, _SENSOR),
-    "thunder_spd": (reports.ThunderSpd, {"status": _FLAG, "lightning_count": _COUNT}),
+# A field name means the same in each group that has the field.
+_KINDS: Mapping[str, Kind] = {
+    "status": _FLAG,
+    "voltage": _VOLTS,
+    "current": _AMPERES,
+    "power": _KILOWATTS,
+    "frequency": _measure("Hz", 1, 0),
+    "elec_consumption": _measure("Wh", 1000, 0),
+    "current_limiting": _FLAG,
+    "output_voltage": _VOLTS,
+    "output_current": _AMPERES,
+    "output_power": _KILOWATTS,
+    "running_state": _choice(RUNNING_STATES),
+    "input_voltage": _VOLTS,
+    "input_current": _AMPERES,
+    "power_rate": _PERCENT,
+    "surplus_time": _measure("s", 60, 0),
+    "remain_capacity": _measure("Ah", 1, 0),
+    "temperature": _CELSIUS,
+    "humidity": _PERCENT,
+    "error_msg": _TEXT,
+    "is_working": _FLAG,
+    "work_mode": _choice(WORK_MODES),
+    # The document's 0 is abnormal: true is a warning here, as the name says.
+    "system_warning": _ABNORMAL,
+    "temperature_warning": _ABNORMAL,
+    "is_warning": _FLAG,
+    "warning_change_time": _TIME,
+    "warning_msg": _WARNINGS,
+    "defend_mode": _FLAG,
+    **{
+        f"{side}_door_{name}": kind
+        for side in ("front", "back")
+        for name, kind in {
+            "closed": _FLAG,
+            "locked": _FLAG,
+            "unlock_type": _choice(UNLOCK_TYPES),
+            "unlock_card_id": _TEXT,
+            "open_illegally": _FLAG,
+            "change_time": _TIME,
+        }.items()
+    },
+    "lightning_count": _COUNT,
 }
 
 
@@ -221,18 +185,20 @@ class Shape:
     fields: tuple[Field, ...]
 
 
-def _shape(name: str, message: type[reports.Group], kinds: Mapping[str, Kind]) -> Shape:
-    [key] = [
-        each.encode_name for each in msgspec.structs.fields(reports.Cabinet) if each.name == name
-    ]
-    given = msgspec.structs.fields(message)
+def _shape(group: msgspec.structs.FieldInfo) -> Shape:
+    is_array = get_origin(group.type) is tuple
+    message = get_args(group.type)[0] if is_array else group.type
     fields = tuple(
-        Field(each.name, each.encode_name, kinds[each.name]) for each in given if each.name != "id"
+        Field(each.name, each.encode_name, _KINDS[each.name])
+        for each in msgspec.structs.fields(message)
+        if each.name != "id"
     )
-    return Shape(name, key, message, len(fields) < len(given), fields)
+    return Shape(group.name, group.encode_name, message, is_array, fields)
 
 
-GROUPS: Mapping[str, Shape] = {name: _shape(name, *each) for name, each in _KINDS.items()}
+GROUPS: Mapping[str, Shape] = {
+    each.name: _shape(each) for each in msgspec.structs.fields(reports.Cabinet) if each.name != "id"
+}
 """The groups by our names, in the document's order."""
 
 # Cabinets built to 0.36 or older send no `thunderSpd`, under the same version.
