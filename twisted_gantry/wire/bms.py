@@ -18,13 +18,13 @@ CONTROL_PATH = "/bms-control"
 SYNC_PATH = "/bms-control/sync"
 WRAPPER = "bmsControl"  # the POST's table is headed `Body/bmsControl`
 
-MAX_ALARMS = 2**31 - 1  # a larger number is no count of alarms
+MAX_ALARMS = 2**31 - 1
 # Characters of a peer's text in an error.
 MOST_QUOTED = 200
 
 
 class BmsCommand(IntEnum):
-    """What a BMS can be told."""
+    """The commands of a BMS."""
 
     RESET_FAULT = 1
     CLOSE_CONTACTOR = 2
@@ -32,7 +32,7 @@ class BmsCommand(IntEnum):
 
 
 class OperatingStatus(IntEnum):
-    """What the battery does; in all but the first its contactor is closed."""
+    """The state of the battery; the contactor is closed in all but the first."""
 
     POWERED_DOWN = 1
     IDLE = 2
@@ -41,17 +41,16 @@ class OperatingStatus(IntEnum):
 
     @property
     def text(self) -> str:
-        """The name as a point and a message show it: `powered-down`."""
+        """The name as points and messages show it, `powered-down`."""
         return self.name.lower().replace("_", "-")
 
     @property
     def contactor_closed(self) -> bool:
-        """Whether the contactor is closed."""
         return self is not OperatingStatus.POWERED_DOWN
 
 
 class BmsCode(IntEnum):
-    """What a reply says."""
+    """The code of a reply."""
 
     SUCCESS = 0
     PARAMETER_FORMAT = 100001
@@ -69,7 +68,7 @@ class BmsControl(msgspec.Struct, frozen=True):
     command: BmsCommand
 
     def encode(self) -> bytes:
-        """Return the flat object."""
+        """Return the body."""
         return dumps(self)
 
 
@@ -87,7 +86,7 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """What every call is answered with. A code that the document does not list stays as it came."""
+    """The answer to each call; a code that the document does not list stays as received."""
 
     code: int
     message: str = ""
@@ -99,7 +98,7 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class BmsRefused(Exception):
-    """The EMS says no: a `code` other than 0, or an HTTP status 4xx. Nothing was done."""
+    """The EMS refused: a `code` other than 0, or HTTP status 4xx. Nothing was done."""
 
 
 def query(device_uid: str) -> str:
@@ -108,7 +107,7 @@ def query(device_uid: str) -> str:
 
 
 def decode_control(body: bytes) -> BmsControl:
-    """Read the body of a POST, flat or within `bmsControl`; numeric text is a number.
+    """Read the body of a POST, flat or within `bmsControl`; numbers may be text.
 
     Raises NotJson or BadMessage.
     """
@@ -121,9 +120,9 @@ def decode_control(body: bytes) -> BmsControl:
 
 
 def decode_reply(status: int, body: bytes, hidden: Iterable[str] = ()) -> Reply:
-    """Read an answer with the HTTP status `status`; what is returned has the code 0.
+    """Read an answer with the HTTP status `status`; the reply that is returned has code 0.
 
-    `hidden` are texts that no error may quote.
+    No error quotes the texts in `hidden`.
 
     Raises BmsRefused. Raises NotJson or BadMessage where the outcome stays unknown: the answer is
     no reply, or its status is neither 2xx nor 4xx.
@@ -158,7 +157,7 @@ def decode_status(reply: Reply, device_uid: str) -> Status:
 
 
 def _quote(text: str, hidden: Iterable[str]) -> str:
-    """Return the beginning of a peer's text as one printable line, without what is hidden."""
+    """Return the beginning of a peer's text as one printable line without hidden texts."""
     for each in sorted(hidden, key=len, reverse=True):
         if each:
             text = text.replace(each, "***")

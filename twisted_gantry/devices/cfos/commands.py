@@ -25,7 +25,6 @@ from twisted_gantry.wire.cfos.calls import (
     CfosRefused,
     DisablePolicy,
     call,
-    decode,
     decode_control,
     evse_feed,
     expect_number,
@@ -44,6 +43,7 @@ from twisted_gantry.wire.cfos.modbus import (
 from twisted_gantry.wire.cfos.registers import registers_of
 from twisted_gantry.wire.cfos.users import MASKED, masked, user
 from twisted_gantry.wire.errors import BadMessage, CannotEncode, WireError
+from twisted_gantry.wire.json import loads
 from twisted_gantry.wire.reading import Value
 
 __all__ = ["COMMANDS", "ManagerCommands"]
@@ -118,7 +118,7 @@ class ManagerCommands:
             return CommandResult(Outcome.FAILED, _guarded(str(error), _secrets(command, given)))
 
     async def _ask(self, what: Call) -> Any:
-        return decode(await self._channel.ask(what))
+        return loads(await self._channel.ask(what))
 
     async def _write(self, what: Call) -> CommandResult:
         """Make a call that answers "ok"."""

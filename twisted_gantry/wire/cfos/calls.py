@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -18,6 +18,7 @@ from twisted_gantry.wire.errors import BadMessage, WireError
 from twisted_gantry.wire.json import convert, dumps, loads
 
 PATH = "/cnf"
+_T = TypeVar("_T")
 OK = "ok"
 """The answer to a write that was done; anything else is a failure, whatever the HTTP status."""
 
@@ -129,11 +130,6 @@ def modbus(device: str, request: Read | Write) -> Call:
 # -- answers
 
 
-def decode(data: bytes) -> Any:
-    """Decode an answer. Raises NotJson."""
-    return loads(data)
-
-
 def expect_ok(data: bytes) -> None:
     """Check the answer to a write. Raises CfosRefused, or NotJson."""
     if data.strip() == OK.encode():
@@ -152,16 +148,9 @@ def words(answer: Any) -> str:
     return f"the manager answers {names.get(type(answer), 'a number')}"
 
 
-def expect_object(answer: Any) -> dict[str, Any]:
-    """Return an answer that must be an object. Raises CfosRefused."""
-    if not isinstance(answer, dict):
-        raise CfosRefused(words(answer))
-    return answer
-
-
-def expect_list(answer: Any) -> list[Any]:
-    """Return an answer that must be a list. Raises CfosRefused."""
-    if not isinstance(answer, list):
+def expect(kind: type[_T], answer: Any) -> _T:
+    """Return an answer that must be an object (`dict`) or a `list`. Raises CfosRefused."""
+    if not isinstance(answer, kind):
         raise CfosRefused(words(answer))
     return answer
 
@@ -280,5 +269,5 @@ def decode_control(answer: Any) -> CfosControl:
 
     Raises CfosRefused for an answer that is no object, BadMessage for wrong fields.
     """
-    fields = {_TRANSLATED.get(key, key): value for key, value in expect_object(answer).items()}
+    fields = {_TRANSLATED.get(key, key): value for key, value in expect(dict, answer).items()}
     return convert(fields, CfosControl)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from twisted_gantry.wire.cfos.calls import expect_list
+from twisted_gantry.wire.cfos.calls import expect
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.json import convert
 
@@ -98,7 +98,7 @@ def masked(answer: Any) -> list[dict[str, Any]]:
 
 
 def _bounded(answer: Any) -> list[Any]:
-    found = expect_list(answer)
+    found: list[Any] = expect(list, answer)
     if len(found) > MAX_USERS:
         raise BadMessage(f"{len(found)} users, more than {MAX_USERS}")
     return found

@@ -16,10 +16,10 @@ from twisted_gantry.wire.cfos.calls import (
     EvseState,
     Role,
     bounded_number,
-    decode,
-    expect_object,
+    expect,
 )
 from twisted_gantry.wire.errors import BadMessage
+from twisted_gantry.wire.json import loads
 from twisted_gantry.wire.reading import Quality, Reading, Value, missing
 
 # The vendor licenses at most some dozen devices a manager.
@@ -198,7 +198,7 @@ def decode_dev_info(data: bytes) -> DevInfo:
     Raises NotJson; CfosRefused for an answer that is no object; BadMessage for `params` or
     `devices` of a wrong type, and for more than MAX_DEVICES.
     """
-    fields = expect_object(decode(data))
+    fields = expect(dict, loads(data))
     params, devices = fields.get("params", {}), fields.get("devices")
     if not isinstance(params, dict):
         raise BadMessage("params that are no object")

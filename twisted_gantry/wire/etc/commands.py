@@ -1,4 +1,4 @@
-"""What the platform commands, to `remotecontrol.do`: typed, checked, and written.
+"""The commands of the platform to `remotecontrol.do`: decoded, checked and encoded.
 
 Source: the ETC document, sections 2.2, 3.2 and 3.3; decisions: `docs/protocols/etc-gantry.md`,
 "Commands" and "Meaning". Field names are those of the document.
@@ -21,15 +21,15 @@ from twisted_gantry.wire.json import convert
 FIRST_CABINET = "1"
 MAX_ID = 20  # characters of a cabinet's id, as of a gantry's
 FREQUENCIES = range(5, 86_401)
-"""The seconds that `setFrequency` may be."""
+"""The range of `setFrequency` in seconds."""
 TEMPERATURES = (0.0, 45.0)
-"""The lowest and the highest set point of an air conditioner, in °C."""
+"""The lowest and highest set point of an air conditioner in °C."""
 YEARS = range(1970, 3000)
-"""The years of the times that are read; farther ones overflow in some zone or other."""
+"""The years of times that are read; farther years overflow in some zones."""
 
 
 class Cmd(IntEnum):
-    """What `cmd` says (section 3.2); 7 was the push of the white list, which 0.37 removed."""
+    """The values of `cmd` (section 3.2); version 0.37 removed 7, the push of the white list."""
 
     POWER_CYCLE = 1
     UNLOCK_DOOR = 2
@@ -42,7 +42,7 @@ class Cmd(IntEnum):
     BATTERY_TEST_RESULT = 10
 
 
-# The fields of each cmd beside `cabinetId`, and what they may be.
+# The fields of each cmd except `cabinetId`, and their patterns.
 _DIGITS = r"[0-9]{1,5}"
 _DEGREES = r"-?[0-9]{1,3}(\.[0-9]{1,3})?"
 _AIR_ID = r"0|[1-9][0-9]?"
@@ -63,23 +63,22 @@ _FIELDS: dict[Cmd, dict[str, str]] = {
 }
 _COMMON = ("updateNow", "setServer", "setFrequency", "cmd", "cabinetId")
 _KNOWN = frozenset(_COMMON).union(*_FIELDS.values())
-# Those that name no cabinet are meant for every one of the gantry.
+# Without `cabinetId` these address every cabinet of the gantry.
 _ALL_CABINETS = frozenset({Cmd.POWER_CYCLE, Cmd.POWER_MODE, Cmd.DOOR_GUARD})
 _SERVER = re.compile(
     r"(https?://)?"
     r"([A-Za-z0-9][A-Za-z0-9._-]{0,252}|\[(?P<v6>[0-9A-Fa-f:.]{2,45})\])"
     r"(:(?P<port>[0-9]{1,5}))?"
     r"/[A-Za-z0-9._~%!$&'()*+,;=:/-]{1,200}",
-    re.IGNORECASE | re.ASCII,  # without the latter, a long s is an s
+    re.IGNORECASE | re.ASCII,  # without ASCII, U+017F matches s
 )
 
 
 @dataclass(frozen=True)
 class EtcCommand:
-    """One `cmd` with its fields, all text as in the document, checked.
+    """One `cmd` with its checked fields, all text as in the document.
 
-    `cabinet_id` is None where all cabinets of the gantry are meant, and for a power cycle, whose
-    relay stands in no cabinet.
+    `cabinet_id` None addresses all cabinets. A power cycle has none: a relay is in no cabinet.
     """
 
     cmd: Cmd
@@ -89,9 +88,9 @@ class EtcCommand:
 
 @dataclass(frozen=True)
 class EtcControl:
-    """What one request asks, in the order in which it is done.
+    """The wishes of one request in the order of execution.
 
-    `set_server` as it was given; `set_frequency` in seconds.
+    `set_server` is as received; `set_frequency` is seconds.
     """
 
     set_server: str | None = None
@@ -101,10 +100,10 @@ class EtcControl:
 
 
 def decode_control(fields: Any, *, cabinet: bool) -> EtcControl:
-    """Read a `computerControl`, or with `cabinet` a `cabinetControl`, and check all of it.
+    """Read and check a `computerControl`, or with `cabinet` a `cabinetControl`.
 
-    A field that is empty counts as not given, one that the document does not know is passed over.
-    Raises BadMessage, which names the field.
+    An empty field counts as missing, an unknown one is ignored. Raises BadMessage, which names
+    the field.
     """
     if not isinstance(fields, dict):
         raise BadMessage("the control is no object")
@@ -124,7 +123,6 @@ def decode_control(fields: Any, *, cabinet: bool) -> EtcControl:
 
 
 def _given(fields: dict[str, Any], keys: Iterable[str]) -> dict[str, str]:
-    """Return the texts under `keys` that are not empty. Raises BadMessage."""
     given: dict[str, str] = {}
     for key in keys:
         value = fields.get(key)
@@ -189,7 +187,7 @@ def check_set_points(cool_above: float, heat_below: float) -> None:
 
 
 def encode_control(control: EtcControl) -> dict[str, str]:
-    """Return the fields of a control, as they are sent."""
+    """Return the fields of a control as sent."""
     fields: dict[str, str] = {}
     if control.set_server is not None:
         fields["setServer"] = control.set_server
@@ -206,9 +204,9 @@ def encode_control(control: EtcControl) -> dict[str, str]:
 
 
 def server_url(text: str, scheme: str) -> str:
-    """Return the URL that `setServer` means: `[scheme://]host[:port]/path`.
+    """Return the URL for a `setServer` of the form `[scheme://]host[:port]/path`.
 
-    `scheme` is the one that is kept when none is given. Raises BadMessage.
+    `scheme` is the default. Raises BadMessage.
     """
     match = _SERVER.fullmatch(text)
     good = match is not None and 0 < int(match["port"] or 80) < 65_536
@@ -252,7 +250,7 @@ _LONGEST_RESULT = 40  # characters of a value
 
 
 def decode_battery_result(fields: Any) -> BatteryTestResult:
-    """Read the `batterysTestResult` of an answer whose numbers are text; what it lacks is NoData.
+    """Read a `batterysTestResult` with numbers as text; missing fields become NoData.
 
     Raises BadMessage.
     """
@@ -271,14 +269,14 @@ def decode_battery_result(fields: Any) -> BatteryTestResult:
 
 @dataclass(frozen=True)
 class PictureRequest:
-    """Which picture is wanted: of which cabinet, of the door that opened when (Unix seconds)."""
+    """The wanted picture: the cabinet, and when its door opened (Unix seconds)."""
 
     cabinet_id: str
     door_open_time: float
 
 
 def decode_picture_request(fields: Any, zone: tzinfo) -> PictureRequest:
-    """Read a `getCabinetImageVedio`; times are in `zone`. Raises BadMessage."""
+    """Read a `getCabinetImageVedio` with times in `zone`. Raises BadMessage."""
     if not isinstance(fields, dict):
         raise BadMessage("getCabinetImageVedio is no object")
     given = _given(fields, ("cabinetId", "doorOpenTime"))
@@ -304,7 +302,7 @@ def parse_local_time(text: str, zone: tzinfo) -> float:
 
 
 def file_time(moment: float, zone: tzinfo) -> str:
-    """Write Unix seconds as `yyyyMMddhhmmsszzz`, as the names of pictures have it."""
-    # Whole milliseconds first: a float just below one would be cut off to the one before.
+    """Write Unix seconds as `yyyyMMddhhmmsszzz`, for names of pictures."""
+    # Round to milliseconds first: cutting a float just below one loses a millisecond.
     whole = datetime.fromtimestamp(round(moment * 1000) // 1000, zone)
     return whole.strftime("%Y%m%d%H%M%S") + f"{round(moment * 1000) % 1000:03d}"

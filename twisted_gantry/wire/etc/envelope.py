@@ -26,7 +26,7 @@ MAX_BODY = 1024 * 1024
 
 
 class EtcCode(IntEnum):
-    """What an answer says (section 1.7)."""
+    """The code of an answer (section 1.7)."""
 
     SUCCESS = 1000
     NOT_ALLOWED = 1001
@@ -55,7 +55,7 @@ MESSAGES: Mapping[EtcCode, str] = {
 
 
 class Sentinel(StrEnum):
-    """What stands in a field that has no value (section 1.8)."""
+    """The content of a field without a value (section 1.8)."""
 
     NO_DATA = "NoData"
     GET_FAILED = "GetFailed"
@@ -70,7 +70,7 @@ SENTINELS: Mapping[Quality, Sentinel] = {
 
 
 class Method(StrEnum):
-    """The calls of the interface; the key of a call's own fields is in `FIELDS_KEY`."""
+    """The calls of the interface; `FIELDS_KEY` has the key of their fields."""
 
     COMPUTER_STATUS = "computerStatusUpdate"
     CABINET_STATUS = "cabinetStatusUpdate"
@@ -81,9 +81,9 @@ class Method(StrEnum):
 
 
 MONITOR = frozenset({Method.COMPUTER_STATUS, Method.CABINET_STATUS, Method.CARDS})
-"""What `monitor.do` takes."""
+"""The methods of `monitor.do`."""
 REMOTE_CONTROL = frozenset({Method.COMPUTER_CONTROL, Method.CABINET_CONTROL, Method.PICTURE})
-"""What `remotecontrol.do` takes."""
+"""The methods of `remotecontrol.do`."""
 
 FIELDS_KEY: Mapping[Method, str] = {
     Method.COMPUTER_STATUS: "computerStatus",
@@ -96,7 +96,7 @@ FIELDS_KEY: Mapping[Method, str] = {
 
 
 class EtcRefused(Exception):
-    """A request is answered with a code other than 1000; `why` is for the log, not the answer."""
+    """The request gets a code other than 1000; `why` is for the log, not the answer."""
 
     def __init__(self, code: EtcCode, why: str) -> None:
         super().__init__(f"{code.value}: {why}")
@@ -104,17 +104,17 @@ class EtcRefused(Exception):
 
 
 def digest(body: bytes) -> str:
-    """Return the `binfile-md5` of a body: hex, lower case. No proof of who sent it."""
+    """Return the `binfile-md5` of a body: hex, lower case. It does not prove the sender."""
     return hashlib.md5(body, usedforsecurity=False).hexdigest()
 
 
 def signed_headers(body: bytes, auth: str) -> dict[str, str]:
-    """Return the headers that go with a request."""
+    """Return the headers of a request."""
     return {"Content-Type": "application/json", MD5_HEADER: digest(body), AUTH_HEADER: auth}
 
 
 def encode_request(gantry_id: str, method: Method, time_stamp: float, fields: Any) -> bytes:
-    """Return the body of a request; `time_stamp` is Unix seconds, sent whole."""
+    """Return the body of a request; `time_stamp` is Unix seconds, cut to whole ones."""
     return dumps(
         {
             "gantryId": gantry_id,
@@ -132,7 +132,7 @@ def restamped(body: bytes, time_stamp: float) -> bytes:
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A request whose envelope is in order; `fields` is what stands under the method's own key."""
+    """A request with a good envelope; `fields` is the value under the method's own key."""
 
     gantry_id: str
     method: Method
@@ -150,10 +150,10 @@ def check_request(
     now: float,
     skew: float,
 ) -> Request:
-    """Check a request as its receiver does, in the order of the page, from 1001 on.
+    """Check a request as its receiver does, in the order of the page.
 
-    `headers` have lower-case names; `methods` are those that the entry point takes. `gantry_id`
-    None takes any; `now` is Unix seconds, `skew` how many seconds `timeStamp` may be off.
+    `headers` have lower-case names; `methods` are those of the entry point; `gantry_id` None
+    accepts any. `now` is Unix seconds, `skew` the accepted difference of `timeStamp` in seconds.
 
     Raises EtcRefused.
     """
@@ -182,7 +182,7 @@ def same_code(given: str, auth: str) -> bool:
 
 
 def _raw(header: str) -> bytes:
-    """Return the bytes of a header's text; one that is no UTF-8 may come with surrogates."""
+    """Encode a header; bytes that are not UTF-8 come as surrogates."""
     return header.encode("utf-8", "surrogatepass")
 
 
@@ -212,7 +212,7 @@ def _check_fields(
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a request is answered with; a `code` outside section 1.7 is kept as it came."""
+    """The answer to a request; a `code` outside section 1.7 stays as received."""
 
     code: str
     msg: str | None = None
@@ -220,7 +220,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     batterys_test_result: Any = msgspec.field(default=None, name="batterysTestResult")
 
     def encode(self) -> bytes:
-        """Return the body of the answer."""
+        """Return the body."""
         more = {"data": self.data, "batterysTestResult": self.batterys_test_result}
         present = {key: value for key, value in more.items() if value is not None}
         return dumps({"code": self.code, "msg": self.msg} | present)
@@ -230,7 +230,7 @@ MAX_MSG = 40  # characters (section 1.6)
 
 
 def answer(code: EtcCode, data: Any = None, *, msg: str = "") -> Answer:
-    """Return the answer that carries `code`, and `msg` or the document's words for the code."""
+    """Return an answer with `code`, and with `msg` or the document's text for the code."""
     return Answer(str(code.value), (msg or MESSAGES[code])[:MAX_MSG], data)
 
 
@@ -249,7 +249,7 @@ _TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}"
 
 
 class Card(msgspec.Struct, frozen=True, rename="camel"):
-    """An access card and its days, `yyyy-MM-dd HH:mm:ss`, in the time of the gantry."""
+    """An access card and its validity, `yyyy-MM-dd HH:mm:ss` in the zone of the gantry."""
 
     card_id: str
     valid_time: str
@@ -257,7 +257,7 @@ class Card(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class CardList(msgspec.Struct, frozen=True):
-    """A white list: its version is `yyyyMMddHHmmss`."""
+    """A white list; `version` is `yyyyMMddHHmmss`."""
 
     version: str
     cards: tuple[Card, ...]
@@ -275,7 +275,7 @@ def is_list_version(version: str) -> bool:
 
 
 def card_answer(current: str, offered: CardList | None) -> Answer:
-    """Return the platform's answer to a gantry whose list has the version `current`."""
+    """Return the platform's answer to a gantry with a list of version `current`."""
     if offered is None or offered.version <= current:
         return answer(EtcCode.SUCCESS, {"isExistLatestVersion": "0"})
     return answer(
@@ -285,9 +285,9 @@ def card_answer(current: str, offered: CardList | None) -> Answer:
 
 
 def decode_cards(data: Any) -> CardList | None:
-    """Read the `data` of an answer to `queryAndGetCardInfo`; None when there is nothing newer.
+    """Read the `data` of an answer to `queryAndGetCardInfo`; None if no list is newer.
 
-    Raises BadMessage, for an empty list, an odd version and days that are none, too.
+    Raises BadMessage, also for an empty list and for a malformed version or time.
     """
     fields = convert(data, _CardData)
     if fields.is_exist_latest_version == "0":
@@ -308,7 +308,7 @@ def decode_cards(data: Any) -> CardList | None:
 
 
 def _is_time(text: str) -> bool:
-    """Tell whether `text` is `yyyy-MM-dd HH:mm:ss`; `strptime` takes ten times as long."""
+    # `strptime` takes ten times as long.
     try:
         return re.fullmatch(_TIME, text) is not None and bool(datetime.fromisoformat(text))
     except ValueError:
@@ -331,7 +331,7 @@ def percent(value: float) -> str:
 
 
 def flag(value: object) -> str:
-    """Write a truth as 1 or 0."""
+    """Write a flag as 1 or 0."""
     return "1" if value else "0"
 
 

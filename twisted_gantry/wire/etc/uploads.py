@@ -1,9 +1,9 @@
-"""What a smart cabinet below us uploads, read leniently: one odd value costs that value alone.
+"""The upload of a smart cabinet below us, read leniently: a bad value costs that value alone.
 
 Source: the ETC document, sections 1.8 and 3.1; decisions: `docs/protocols/etc-gantry.md`,
 "Receiving from cabinets below us". Each value becomes a Reading: numbers in the units of the
-catalogue (the document's kW are W here, its kWh are Wh, its minutes are s), flags as true/false,
-enumerations as words. `Field.write` turns a value back into the document's text.
+catalogue (kW become W, kWh become Wh, minutes become s), flags true or false, enumerations words.
+`Field.write` turns a value back into the document's text.
 """
 
 import re
@@ -21,7 +21,7 @@ from twisted_gantry.wire.etc.commands import parse_local_time
 from twisted_gantry.wire.etc.envelope import SENTINELS, Sentinel, flag, number, percent
 from twisted_gantry.wire.reading import Quality, Reading, Value, missing
 
-# Rows of one group that are read; a gantry has a handful of each.
+# Rows of one group that are read; a cabinet has a handful.
 MAX_ROWS = 64
 LONGEST_TEXT = 500  # characters: `warningMsg` is a list
 LONGEST_ID = 20
@@ -45,7 +45,7 @@ UNLOCK_TYPES: Mapping[str, str] = {"0": "locked", "1": "card", "2": "remote", "3
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of value: its unit, what a text of it means (None: nothing), and how it is written."""
+    """A kind of value: its unit, and how it is read (None: no meaning) and written."""
 
     unit: str
     read: Callable[[str], Value]
@@ -56,7 +56,7 @@ _NUMBER = re.compile(r"[-+]?[0-9]{1,12}(\.[0-9]{1,17})?([eE][-+]?[0-9]{1,2})?")
 
 
 def _measure(unit: str, factor: float = 1, low: float = -1e9, high: float = 1e9) -> Kind:
-    """Return the kind of a number that counts `factor` units; `low` and `high` as it is sent.
+    """Return the kind of a number that counts `factor` units, within `low` and `high` as sent.
 
     Volts, amperes and power may be negative: a telecom supply has -48 V.
     """
@@ -79,14 +79,14 @@ def _text(text: str) -> Value:
 
 
 def _warnings(text: str) -> Value:
-    """Return the texts of a `warningMsg`, split and trimmed, joined by commas again."""
+    """Trim each text of a `warningMsg`."""
     items = (item.strip() for item in str(_text(text)).split(","))
     return ",".join(item for item in items if item)
 
 
 def _time(text: str) -> Value:
     try:
-        parse_local_time(text, UTC)  # whatever the zone: it is the form that counts
+        parse_local_time(text, UTC)  # only the form counts
     except BadMessage:
         return None
     return text
@@ -154,7 +154,7 @@ _KINDS: Mapping[str, Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a group: our name, the document's key, and what it holds."""
+    """A field of a group: our name, the document's key, and its kind."""
 
     name: str
     key: str
@@ -163,7 +163,7 @@ class Field:
     def write(self, value: Value) -> str:
         """Return a value of this field as the document's text.
 
-        One that the field cannot have is `GetFailed`: points are written by whatever driver.
+        A value that the field cannot have is `GetFailed`: any driver may write a point.
         """
         try:
             return self.kind.write(value)
@@ -173,9 +173,9 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A group of the report: our name, the document's key, the message that it is a part of it.
+    """A group of the report: our name, the document's key, and its message.
 
-    An array has rows, each with an `id`; `fields` are all but that.
+    An array has rows, each with an `id`, which is not among `fields`.
     """
 
     name: str
@@ -207,10 +207,9 @@ _OPTIONAL = frozenset({"thunder_spd"})
 
 @dataclass(frozen=True, slots=True)
 class GroupUpload:
-    """A group that was uploaded: its rows by their id, of an object one, whose id is empty.
+    """An uploaded group: its rows by id; an object is one row with an empty id.
 
-    `untold` says why there are no rows where the group itself could not be had; None where the
-    rows are all that the cabinet has.
+    `untold` says why a group has no rows; None if the rows are all that the cabinet has.
     """
 
     rows: Mapping[str, Readings]
@@ -219,7 +218,7 @@ class GroupUpload:
 
 @dataclass(frozen=True, slots=True)
 class CabinetUpload:
-    """An upload. `odd` counts what was passed over, for the counters."""
+    """An upload. `odd` counts the faults that were skipped."""
 
     id: str
     groups: Mapping[str, GroupUpload]
@@ -235,9 +234,9 @@ def upload_id(fields: Any) -> str:
 
 
 def decode_upload(fields: Any) -> CabinetUpload:
-    """Read a `cabinetStatus` whose keys were stripped and whose numbers were made text.
+    """Read a `cabinetStatus` with stripped keys and numbers as text.
 
-    Raises BadMessage for what is no object with an id, and for nothing else.
+    Raises BadMessage if it is no object with an id, and for nothing else.
     """
     odd: Counter[str] = Counter()
     which = upload_id(fields)
@@ -273,7 +272,7 @@ def _untold(shape: Shape, quality: Quality) -> GroupUpload:
 
 
 def _object(given: list[Any], shape: Shape, odd: Counter[str]) -> GroupUpload:
-    if not given:  # what an array says of a device that there is not
+    if not given:  # an empty array: the device is missing
         return _untold(shape, Quality.NOT_SUPPORTED)
     if len(given) > 1:
         odd["too-many-rows"] += 1
@@ -302,7 +301,7 @@ def _array(given: list[Any], shape: Shape, odd: Counter[str]) -> GroupUpload:
 
 
 def _row_id(given: Any, place: int, odd: Counter[str]) -> str:
-    """Return an id that can be a part of a point's name; the place of the row if it has none."""
+    """Return an id fit for the name of a point; the place of the row if the id is missing."""
     text = given.strip() if isinstance(given, str) else ""
     if not text or text in _QUALITIES:
         odd["missing-field"] += 1
@@ -321,7 +320,7 @@ def _reading(given: Any, kind: Kind, odd: Counter[str]) -> Reading:
         odd["missing-field"] += 1
         return missing(kind.unit, Quality.NO_DATA)
     if isinstance(given, bool) and kind in (_FLAG, _ABNORMAL):
-        given = flag(given)  # it can mean but one thing, and may be a smoke alarm
+        given = flag(given)  # the meaning is clear, and the value may be a smoke alarm
     if isinstance(given, str):
         text = given.strip()
         if text in _QUALITIES:
