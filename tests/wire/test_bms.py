@@ -122,7 +122,7 @@ def test_a_status_goes_there_and_back(alarms: int, operating: OperatingStatus, u
     ],
 )
 def test_a_reply_is_read_leniently(body: dict[str, Any]) -> None:
-    """Numbers as text, a missing message, fields that nobody knows."""
+    """Numbers as text, a missing message, unknown fields."""
     reply = decode_reply(200, json.dumps(body).encode())
     assert decode_status(reply, "xxxxx") == Status("xxxxx", 0, OperatingStatus.POWERED_DOWN)
     assert str(decode_status(reply, "xxxxx")) == "powered-down, 0 alarms"
@@ -204,7 +204,7 @@ def test_an_error_quotes_200_printable_characters_on_one_line() -> None:
 
 
 def test_an_error_does_not_quote_what_is_hidden() -> None:
-    """A server that echoes our headers tells nobody, neither whole nor at the end of the quote."""
+    """An echo of our headers is masked, whole or cut at the end of the quote."""
     echo = f"Authorization: Bearer {SECRET} ".encode()
     for body in (echo, b"x" * 190 + echo, Reply(1, echo.decode()).encode()):
         text = refusal(404, body, SECRET, f"Bearer {SECRET}", "")
