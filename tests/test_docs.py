@@ -329,7 +329,7 @@ def test_the_example_works(meter: Any) -> None:
     assert bench.raised() == {"m1.low-voltage"}
 
     del answer["voltage"]
-    bench.clock.run(10)
+    bench.clock.run(20)
     assert (device.status.state, bench.good("m1.voltage")) == (State.OFFLINE, "get-failed")
 
     answer["voltage"] = 230.0
