@@ -172,7 +172,7 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class GroupShape:
     """A group of the report: our name, the document's key, and its message.
 
     An array has rows, each with an `id`, which is not among `fields`.
@@ -185,7 +185,7 @@ class Shape:
     fields: tuple[Field, ...]
 
 
-def _shape(group: msgspec.structs.FieldInfo) -> Shape:
+def _shape(group: msgspec.structs.FieldInfo) -> GroupShape:
     is_array = get_origin(group.type) is tuple
     message = get_args(group.type)[0] if is_array else group.type
     fields = tuple(
@@ -193,10 +193,10 @@ def _shape(group: msgspec.structs.FieldInfo) -> Shape:
         for each in msgspec.structs.fields(message)
         if each.name != "id"
     )
-    return Shape(group.name, group.encode_name, message, is_array, fields)
+    return GroupShape(group.name, group.encode_name, message, is_array, fields)
 
 
-GROUPS: Mapping[str, Shape] = {
+GROUPS: Mapping[str, GroupShape] = {
     each.name: _shape(each) for each in msgspec.structs.fields(reports.Cabinet) if each.name != "id"
 }
 """The groups by our names, in the document's order."""
@@ -248,7 +248,7 @@ _ABSENT = object()
 _QUALITIES = {sentinel.value: quality for quality, sentinel in SENTINELS.items()}
 
 
-def _group(fields: Mapping[str, Any], shape: Shape, odd: Counter[str]) -> GroupUpload:
+def _group(fields: Mapping[str, Any], shape: GroupShape, odd: Counter[str]) -> GroupUpload:
     given = fields.get(shape.key)
     if given is None:
         if shape.name not in _OPTIONAL:
@@ -264,14 +264,14 @@ def _group(fields: Mapping[str, Any], shape: Shape, odd: Counter[str]) -> GroupU
     return _array(given, shape, odd) if shape.is_array else _object(given, shape, odd)
 
 
-def _untold(shape: Shape, quality: Quality) -> GroupUpload:
+def _untold(shape: GroupShape, quality: Quality) -> GroupUpload:
     if shape.is_array:
         return GroupUpload({}, quality)
     readings = {each.name: missing(each.kind.unit, quality) for each in shape.fields}
     return GroupUpload({"": readings}, quality)
 
 
-def _object(given: list[Any], shape: Shape, odd: Counter[str]) -> GroupUpload:
+def _object(given: list[Any], shape: GroupShape, odd: Counter[str]) -> GroupUpload:
     if not given:  # an empty array: the device is missing
         return _untold(shape, Quality.NOT_SUPPORTED)
     if len(given) > 1:
@@ -282,7 +282,7 @@ def _object(given: list[Any], shape: Shape, odd: Counter[str]) -> GroupUpload:
     return GroupUpload({"": _row(given[0], shape, odd)})
 
 
-def _array(given: list[Any], shape: Shape, odd: Counter[str]) -> GroupUpload:
+def _array(given: list[Any], shape: GroupShape, odd: Counter[str]) -> GroupUpload:
     if len(given) > MAX_ROWS:
         odd["too-many-rows"] += 1
     rows: dict[str, Readings] = {}
@@ -309,7 +309,7 @@ def _row_id(given: Any, place: int, odd: Counter[str]) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "_", text[:_LONGEST_ROW_ID])
 
 
-def _row(given: Mapping[str, Any], shape: Shape, odd: Counter[str]) -> Readings:
+def _row(given: Mapping[str, Any], shape: GroupShape, odd: Counter[str]) -> Readings:
     return {
         each.name: _reading(given.get(each.key, _ABSENT), each.kind, odd) for each in shape.fields
     }
