@@ -70,9 +70,9 @@ class Monitor:
             if given.method is etc.Method.CARDS:
                 return etc.card_answer(given.fields["curVersion"], None).encode()
             decode_report(given.method, given.fields)
-        except etc.Refused as refused:
+        except etc.EtcRefused as refused:
             return etc.answer(refused.code).encode()
-        return etc.answer(etc.Code.SUCCESS).encode()
+        return etc.answer(etc.EtcCode.SUCCESS).encode()
 
 
 class Cloud(LineOnlyReceiver):

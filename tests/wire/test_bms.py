@@ -14,11 +14,11 @@ from twisted_gantry.wire.bms import (
     MAX_ALARMS,
     MOST_QUOTED,
     SYNC_DONE,
-    Code,
-    Command,
-    Control,
+    BmsCode,
+    BmsCommand,
+    BmsControl,
+    BmsRefused,
     OperatingStatus,
-    Refused,
     Reply,
     Status,
     decode_control,
@@ -33,16 +33,16 @@ _DATA = {"device_uid": "xxxxx", "alarm_status": 0, "operating_status": 1}
 
 def refusal(status: int, body: bytes, *hidden: str) -> str:
     """Return the text of a refusal."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(BmsRefused) as caught:
         decode_reply(status, body, hidden)
     return str(caught.value)
 
 
 def test_a_command_is_the_flat_object() -> None:
     """The body has the two fields of the table, the command as a number."""
-    body = Control("xxxxx", Command.OPEN_CONTACTOR).encode()
+    body = BmsControl("xxxxx", BmsCommand.OPEN_CONTACTOR).encode()
     assert body == b'{"device_uid":"xxxxx","command":3}'
-    assert [command.value for command in Command] == [1, 2, 3]
+    assert [command.value for command in BmsCommand] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_command_is_the_flat_object() -> None:
 )
 def test_a_command_is_read_in_every_shape(body: bytes) -> None:
     """Numbers as text and the reverse, the wrapper, JSON5, spaces around keys."""
-    assert decode_control(body) == Control("7", Command.CLOSE_CONTACTOR)
+    assert decode_control(body) == BmsControl("7", BmsCommand.CLOSE_CONTACTOR)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_query_carries_any_text(device_uid: str) -> None:
 def test_a_status_goes_there_and_back(alarms: int, operating: OperatingStatus, uid: str) -> None:
     """What one side writes, the other reads."""
     status = Status(uid, alarms, operating)
-    body = Reply(Code.SUCCESS, SYNC_DONE, status).encode()
+    body = Reply(BmsCode.SUCCESS, SYNC_DONE, status).encode()
     assert json.loads(body)["data"]["operating_status"] == operating.value
     assert decode_status(decode_reply(200, body), uid) == status
 
@@ -122,7 +122,7 @@ def test_a_status_goes_there_and_back(alarms: int, operating: OperatingStatus, u
     ],
 )
 def test_a_reply_is_read_leniently(body: dict[str, Any]) -> None:
-    """Numbers as text, a missing message, fields that nobody knows."""
+    """Numbers as text, a missing message, unknown fields."""
     reply = decode_reply(200, json.dumps(body).encode())
     assert decode_status(reply, "xxxxx") == Status("xxxxx", 0, OperatingStatus.POWERED_DOWN)
     assert str(decode_status(reply, "xxxxx")) == "powered-down, 0 alarms"
@@ -157,7 +157,7 @@ def test_data_that_is_no_status_of_this_device(data: Any) -> None:
 
 def test_the_documented_error_is_a_refusal() -> None:
     """400 with 100001 says its status, its code and the document's words."""
-    body = Reply(Code.PARAMETER_FORMAT, FORMAT_WRONG, "").encode()
+    body = Reply(BmsCode.PARAMETER_FORMAT, FORMAT_WRONG, "").encode()
     assert refusal(400, body) == "HTTP 400, code 100001: 参数格式错误"
 
 
@@ -204,7 +204,7 @@ def test_an_error_quotes_200_printable_characters_on_one_line() -> None:
 
 
 def test_an_error_does_not_quote_what_is_hidden() -> None:
-    """A server that echoes our headers tells nobody, neither whole nor at the end of the quote."""
+    """An echo of our headers is masked, whole or cut at the end of the quote."""
     echo = f"Authorization: Bearer {SECRET} ".encode()
     for body in (echo, b"x" * 190 + echo, Reply(1, echo.decode()).encode()):
         text = refusal(404, body, SECRET, f"Bearer {SECRET}", "")
@@ -219,7 +219,7 @@ def test_an_error_does_not_quote_what_is_hidden() -> None:
 @given(st.sampled_from([200, 204, 302, 400, 404, 500]), likely_bytes)
 def test_any_bytes_are_a_reply_or_an_error(status: int, body: bytes) -> None:
     """No other exception, and no text that a log or JSON could not carry."""
-    read = outcome(lambda: decode_reply(status, body), Refused, WireError)
+    read = outcome(lambda: decode_reply(status, body), BmsRefused, WireError)
     if isinstance(read, Exception):
         assert str(read).isprintable()
         assert len(str(read)) < 300
@@ -239,16 +239,16 @@ def test_any_json_is_read_or_an_error(content: Any) -> None:
         body = json.dumps(content).encode("utf-8", "surrogatepass")
     except ValueError:  # digits past what Python writes
         return
-    status = outcome(lambda: decode_status(decode_reply(200, body), "1"), Refused, WireError)
-    assert isinstance(status, Status | Refused | WireError)
+    status = outcome(lambda: decode_status(decode_reply(200, body), "1"), BmsRefused, WireError)
+    assert isinstance(status, Status | BmsRefused | WireError)
     control = outcome(lambda: decode_control(body), WireError)
-    assert isinstance(control, Control | WireError)
+    assert isinstance(control, BmsControl | WireError)
 
 
 @pytest.mark.parametrize("name", list(NASTY))
 def test_nasty_bytes_are_an_error(name: str) -> None:
     """Each of the nasty bodies is refused at 400, and tells nothing at 200."""
-    with pytest.raises((Refused, WireError)):
+    with pytest.raises((BmsRefused, WireError)):
         decode_reply(200, NASTY[name])
-    with pytest.raises(Refused):
+    with pytest.raises(BmsRefused):
         decode_reply(400, NASTY[name])

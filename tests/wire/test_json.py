@@ -20,8 +20,8 @@ from tests.wire.material import (
     outcome,
     texts,
 )
-from twisted_gantry.wire.errors import BadMessage, CannotEncode, NotJson
-from twisted_gantry.wire.json import MAX_DEPTH, as_text, convert, dumps, loads
+from twisted_gantry.wire.errors import BadMessage, CannotEncode, NotJson, WireError
+from twisted_gantry.wire.json import MAX_DEPTH, as_text, convert, dumps, loads, loads_text
 
 # Plain JSON: finite numbers, keys without outer white space.
 _plain = st.recursive(
@@ -220,6 +220,19 @@ def test_numbers_become_text_at_every_depth(message: Any) -> None:
         return isinstance(after, str) and float(after) == float(before)
 
     assert same(message, as_text(message))
+
+
+@given(_plain | likely_bytes)
+@checked
+def test_one_pass_gives_what_two_passes_give(message: Any) -> None:
+    """loads_text returns what as_text makes of loads, and fails where one of the two fails."""
+    data = message if isinstance(message, bytes) else dumps(message)
+    in_one = outcome(lambda: loads_text(data), WireError)
+    in_two = outcome(lambda: as_text(loads(data)), WireError)
+    if isinstance(in_two, WireError):
+        assert isinstance(in_one, type(in_two))
+    else:
+        assert in_one == in_two
 
 
 @given(json_with("a", "b"))

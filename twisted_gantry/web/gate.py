@@ -28,7 +28,7 @@ from twisted_gantry.net.http.json import (
     respond_error,
 )
 from twisted_gantry.web.remotecontrol.guard import FAILURES_WITHIN, Guard
-from twisted_gantry.wire.etc.envelope import Code, Refused
+from twisted_gantry.wire.etc.envelope import EtcCode, EtcRefused
 
 # A person without the password and a probe of an orchestrator may ask this.
 OPEN_PATHS = frozenset({b"/healthz"})
@@ -155,9 +155,9 @@ class Access:
             return role
         if self._guard is not None:
             refused = self._guard.wrong_code(
-                host, Refused(Code.INVALID_SIGNATURE, "a wrong secret")
+                host, EtcRefused(EtcCode.INVALID_SIGNATURE, "a wrong secret")
             )
-            if refused.code is Code.TOO_FREQUENT:
+            if refused.code is EtcCode.TOO_FREQUENT:
                 raise HttpError(429, "too-many-guesses", "too many wrong passwords or tokens")
         raise needed
 

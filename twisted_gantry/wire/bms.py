@@ -12,19 +12,19 @@ from urllib.parse import quote
 import msgspec
 
 from twisted_gantry.wire.errors import BadMessage, WireError
-from twisted_gantry.wire.json import as_text, convert, dumps, loads
+from twisted_gantry.wire.json import convert, dumps, loads_text
 
 CONTROL_PATH = "/bms-control"
 SYNC_PATH = "/bms-control/sync"
 WRAPPER = "bmsControl"  # the POST's table is headed `Body/bmsControl`
 
-MAX_ALARMS = 2**31 - 1  # a larger number is no count of alarms
+MAX_ALARMS = 2**31 - 1
 # Characters of a peer's text in an error.
 MOST_QUOTED = 200
 
 
-class Command(IntEnum):
-    """What a BMS can be told."""
+class BmsCommand(IntEnum):
+    """The commands of a BMS."""
 
     RESET_FAULT = 1
     CLOSE_CONTACTOR = 2
@@ -32,7 +32,7 @@ class Command(IntEnum):
 
 
 class OperatingStatus(IntEnum):
-    """What the battery does; in all but the first its contactor is closed."""
+    """The state of the battery; the contactor is closed in all but the first."""
 
     POWERED_DOWN = 1
     IDLE = 2
@@ -41,17 +41,16 @@ class OperatingStatus(IntEnum):
 
     @property
     def text(self) -> str:
-        """The name as a point and a message show it: `powered-down`."""
+        """The name as points and messages show it, `powered-down`."""
         return self.name.lower().replace("_", "-")
 
     @property
     def contactor_closed(self) -> bool:
-        """Whether the contactor is closed."""
         return self is not OperatingStatus.POWERED_DOWN
 
 
-class Code(IntEnum):
-    """What a reply says."""
+class BmsCode(IntEnum):
+    """The code of a reply."""
 
     SUCCESS = 0
     PARAMETER_FORMAT = 100001
@@ -62,14 +61,14 @@ SYNC_DONE = "PCS状态同步成功"
 FORMAT_WRONG = "参数格式错误"
 
 
-class Control(msgspec.Struct, frozen=True):
+class BmsControl(msgspec.Struct, frozen=True):
     """The body of the POST."""
 
     device_uid: str
-    command: Command
+    command: BmsCommand
 
     def encode(self) -> bytes:
-        """Return the flat object."""
+        """Return the body."""
         return dumps(self)
 
 
@@ -87,7 +86,7 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """What every call is answered with. A code that the document does not list stays as it came."""
+    """The answer to each call; a code that the document does not list stays as received."""
 
     code: int
     message: str = ""
@@ -98,8 +97,8 @@ class Reply(msgspec.Struct, frozen=True):
         return dumps(self)
 
 
-class Refused(Exception):
-    """The EMS says no: a `code` other than 0, or an HTTP status 4xx. Nothing was done."""
+class BmsRefused(Exception):
+    """The EMS refused: a `code` other than 0, or HTTP status 4xx. Nothing was done."""
 
 
 def query(device_uid: str) -> str:
@@ -107,29 +106,29 @@ def query(device_uid: str) -> str:
     return f"device_uid={quote(device_uid, safe='')}"
 
 
-def decode_control(body: bytes) -> Control:
-    """Read the body of a POST, flat or within `bmsControl`; numeric text is a number.
+def decode_control(body: bytes) -> BmsControl:
+    """Read the body of a POST, flat or within `bmsControl`; numbers may be text.
 
     Raises NotJson or BadMessage.
     """
-    fields = as_text(loads(body))
+    fields = loads_text(body)
     if isinstance(fields, dict) and isinstance(fields.get(WRAPPER), dict):
         fields = fields[WRAPPER]
     if not isinstance(fields, dict):
         raise BadMessage("a body that is no object")
-    return convert(fields, Control)
+    return convert(fields, BmsControl)
 
 
 def decode_reply(status: int, body: bytes, hidden: Iterable[str] = ()) -> Reply:
-    """Read an answer with the HTTP status `status`; what is returned has the code 0.
+    """Read an answer with the HTTP status `status`; the reply that is returned has code 0.
 
-    `hidden` are texts that no error may quote.
+    No error quotes the texts in `hidden`.
 
-    Raises Refused; NotJson or BadMessage for an answer that does not tell what became of the call:
-    one that is no reply, and any other status than 2xx and 4xx.
+    Raises BmsRefused. Raises NotJson or BadMessage where the outcome stays unknown: the answer is
+    no reply, or its status is neither 2xx nor 4xx.
     """
     try:
-        fields = as_text(loads(body))
+        fields = loads_text(body)
         if not isinstance(fields, dict):
             raise BadMessage("a reply that is no object")
         reply = convert(fields, Reply)
@@ -137,11 +136,11 @@ def decode_reply(status: int, body: bytes, hidden: Iterable[str] = ()) -> Reply:
         told = _quote(body.decode("utf-8", "replace"), hidden) or "an empty body"
         text = f"HTTP {status}: {told}"
         if 400 <= status < 500:
-            raise Refused(text) from None
+            raise BmsRefused(text) from None
         raise type(error)(text) from None
     text = f"HTTP {status}, code {reply.code}: {_quote(reply.message, hidden)}"
-    if 400 <= status < 500 or (200 <= status < 300 and reply.code != Code.SUCCESS):
-        raise Refused(text)
+    if 400 <= status < 500 or (200 <= status < 300 and reply.code != BmsCode.SUCCESS):
+        raise BmsRefused(text)
     if not 200 <= status < 300:
         raise BadMessage(text)
     return reply
@@ -158,7 +157,7 @@ def decode_status(reply: Reply, device_uid: str) -> Status:
 
 
 def _quote(text: str, hidden: Iterable[str]) -> str:
-    """Return the beginning of a peer's text as one printable line, without what is hidden."""
+    """Return the beginning of a peer's text as one printable line without hidden texts."""
     for each in sorted(hidden, key=len, reverse=True):
         if each:
             text = text.replace(each, "***")

@@ -1,8 +1,8 @@
-"""What can be wrong with a message: the peer broke the rules, or we did."""
+"""Errors of messages: the peer broke the rules, or we did."""
 
 
 class WireError(ValueError):
-    """The peer sent what its protocol does not allow. The text says what; it holds no secret."""
+    """The peer broke its protocol. The text says how, and holds no secret."""
 
 
 class NotJson(WireError):
@@ -10,12 +10,12 @@ class NotJson(WireError):
 
 
 class BadMessage(WireError):
-    """JSON, but not the message that was expected; the text names the place."""
+    """JSON, but not the expected message; the text names the place."""
 
 
 class FrameTooLong(WireError):
-    """An object passed the bound before it ended."""
+    """An object passed its bound before its end."""
 
 
 class CannotEncode(ValueError):
-    """We were asked to send what the protocol cannot carry: a mistake on our side."""
+    """Our message is one that the protocol cannot carry: a mistake on our side."""

@@ -5,20 +5,20 @@ from collections.abc import Iterator
 
 from twisted_gantry.wire.errors import FrameTooLong
 
-# What may end or change the state of the scan: outside a string, and inside one.
+# The bytes that change the state of the scan, outside and inside a string.
 _STRUCTURE = re.compile(rb'["{}]')
 _IN_STRING = re.compile(rb'["\\]')
 _NO_LOSS = re.compile(rb"[\s\x00]*")
 
-# An object of the UPS card is under 1 KiB; this leaves room for what we do not know.
+# An object of the UPS card is under 1 KiB; the bound leaves room for unknown ones.
 MAX_OBJECT = 64 * 1024
 
 
 class ObjectFramer:
-    """Cuts a stream into JSON objects: braces are counted outside strings, escapes respected.
+    """Cuts a stream into JSON objects by counting braces outside strings, with escapes.
 
-    White space, NUL and CR LF between objects are skipped; other bytes there are skipped and
-    counted in `skipped`. The bytes of an object are not judged here.
+    White space, NUL and CR LF between objects are skipped, other bytes there are skipped and
+    counted in `skipped`. The content of an object is not checked.
     """
 
     def __init__(self, limit: int = MAX_OBJECT) -> None:
@@ -35,7 +35,7 @@ class ObjectFramer:
         return self._depth > 0
 
     def reset(self) -> int:
-        """Forget an unfinished object, and start anew; returns how many bytes were dropped."""
+        """Drop an unfinished object; returns the number of its bytes."""
         dropped = len(self._buffer)
         self._buffer.clear()
         self._at = self._depth = 0
@@ -43,10 +43,9 @@ class ObjectFramer:
         return dropped
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take what one read brought; yields each object that it completes, as its bytes.
+        """Take the bytes of one read; yields each object that is complete, as bytes.
 
-        Raises FrameTooLong once an object passes `limit`; nothing can be fed after that but
-        after `reset`.
+        Raises FrameTooLong once an object passes `limit`; call `reset` before the next `feed`.
         """
         self._buffer += data
         while self._advance():
@@ -60,7 +59,7 @@ class ObjectFramer:
             raise FrameTooLong(f"an object of over {self.limit} bytes")
 
     def _advance(self) -> bool:
-        """Scan on; True when an object ends at `_at`."""
+        """Scan on; returns whether an object ends at `_at`."""
         if self._depth == 0 and not self._skip_to_object():
             return False
         while True:

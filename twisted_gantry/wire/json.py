@@ -1,7 +1,7 @@
 """Lenient JSON: a fast strict decoder first, JSON5 only when that fails; keys stripped of space.
 
-Trailing commas, unquoted keys, and white space around key names are all printed in the source
-documents (`docs/protocols/README.md`, "Strict out, lenient in").
+The source documents print trailing commas, unquoted keys and white space around key names
+(`docs/protocols/README.md`, "Strict out, lenient in").
 """
 
 from typing import Any, TypeVar
@@ -27,14 +27,40 @@ def loads(data: bytes) -> Any:
 
     Raises NotJson.
     """
+    return _clean(_decode(data), numbers_as_text=False)
+
+
+def loads_text(data: bytes) -> Any:
+    """Decode as `loads` does, with each number as text: a number is accepted where text is due.
+
+    Raises NotJson, or BadMessage for an integer of thousands of digits.
+    """
+    return _clean(_decode(data), numbers_as_text=True)
+
+
+def as_text(node: Any) -> Any:
+    """Return decoded JSON with each number in it as text. Raises BadMessage."""
+    if isinstance(node, dict):
+        return {key: as_text(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [as_text(value) for value in node]
+    return _scalar_text(node)
+
+
+def _scalar_text(node: Any) -> Any:
+    if not isinstance(node, int | float) or isinstance(node, bool):
+        return node
     try:
-        decoded = _strict.decode(data)
+        return str(node)
+    except ValueError:  # an integer of thousands of digits
+        raise BadMessage("a number with too many digits") from None
+
+
+def _decode(data: bytes) -> Any:
+    try:
+        return _strict.decode(data)
     except (ValueError, RecursionError):
-        decoded = _loads_json5(data)
-    return _clean(decoded, 0)
-
-
-def _loads_json5(data: bytes) -> Any:
+        pass
     try:
         return pyjson5.decode(data.decode("utf-8-sig"), MAX_DEPTH)
     except UnicodeDecodeError:
@@ -46,30 +72,20 @@ def _loads_json5(data: bytes) -> Any:
         ) from None
 
 
-def _clean(node: Any, depth: int) -> Any:
+def _clean(node: Any, numbers_as_text: bool, depth: int = 0) -> Any:
+    """Strip the keys, check depth and numbers, and make the numbers text: all in one pass."""
     if depth > MAX_DEPTH:
         raise NotJson(f"nested more than {MAX_DEPTH} deep")
     if isinstance(node, dict):
-        return {str(key).strip(): _clean(value, depth + 1) for key, value in node.items()}
+        return {
+            str(key).strip(): _clean(value, numbers_as_text, depth + 1)
+            for key, value in node.items()
+        }
     if isinstance(node, list):
-        return [_clean(value, depth + 1) for value in node]
+        return [_clean(value, numbers_as_text, depth + 1) for value in node]
     if isinstance(node, float) and node - node != 0:
         raise NotJson("a number that is not finite")
-    return node
-
-
-def as_text(node: Any) -> Any:
-    """Return `node` with each number in it as text: a number where text is promised is accepted."""
-    if isinstance(node, dict):
-        return {key: as_text(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [as_text(value) for value in node]
-    if isinstance(node, int | float) and not isinstance(node, bool):
-        try:
-            return str(node)
-        except ValueError:  # an integer of thousands of digits
-            raise BadMessage("a number with too many digits") from None
-    return node
+    return _scalar_text(node) if numbers_as_text else node
 
 
 def convert(node: Any, to: type[_T]) -> _T:

@@ -1,4 +1,4 @@
-"""A value as a device reports it, and what is known of its quality."""
+"""A value as a device reports it, with its quality."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ Value = float | int | str | bool | None
 
 
 class Quality(StrEnum):
-    """How much a value can be trusted; the names are those of the local API."""
+    """How far a value can be trusted; the names are those of the local API."""
 
     NO_DATA = "no-data"
     GOOD = "good"

@@ -21,12 +21,12 @@ from twisted_gantry.devices.cabinet.channel import CabinetChannel
 from twisted_gantry.devices.cabinet.driver import DEADLINE, CabinetSettings, SmartCabinet
 from twisted_gantry.net.http.client import BoundedClient
 from twisted_gantry.wire.etc import envelope as etc
-from twisted_gantry.wire.etc.commands import Cmd, Control, decode_control
-from twisted_gantry.wire.json import as_text, loads
+from twisted_gantry.wire.etc.commands import Cmd, EtcControl, decode_control
+from twisted_gantry.wire.json import loads_text
 
 AUTH = "hunter2-code"
 URL = "http://cabinet.test:3699/remotecontrol.do"
-SAMPLE: dict[str, Any] = as_text(loads(document("etc-3.1.3")))["cabinetStatus"]
+SAMPLE: dict[str, Any] = loads_text(document("etc-3.1.3"))["cabinetStatus"]
 
 
 def report(**changes: Any) -> dict[str, Any]:
@@ -87,12 +87,12 @@ class FakeCabinet(Resource):
 
     def __init__(self, clock: TestClock) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.answer: Any = etc.Code.SUCCESS
-        self.updated: Any = etc.Code.SUCCESS
+        self.answer: Any = etc.EtcCode.SUCCESS
+        self.updated: Any = etc.EtcCode.SUCCESS
         self.uploads = True
         self.msg = ""
         self.upload: Callable[[], None] = lambda: None
-        self.told: list[tuple[float, Control]] = []
+        self.told: list[tuple[float, EtcControl]] = []
         self.bodies: list[bytes] = []
         self.refused: list[str] = []
         self._clock = clock
@@ -115,14 +115,14 @@ class FakeCabinet(Resource):
                 now=self._clock.now(),
                 skew=300.0,
             )
-        except etc.Refused as refused:
+        except etc.EtcRefused as refused:
             self.refused.append(str(refused))
             return etc.answer(refused.code).encode()
         control = decode_control(taken.fields, cabinet=True)
         self.told.append((self._clock.seconds(), control))
         self.bodies.append(body)
         how = self.updated if control.update_now else self.answer
-        if control.update_now and self.uploads and how is etc.Code.SUCCESS:
+        if control.update_now and self.uploads and how is etc.EtcCode.SUCCESS:
             self._clock.callLater(0.2, self.upload)
         if how is None:
             request.notifyFinish().addErrback(lambda _: None)
@@ -130,7 +130,7 @@ class FakeCabinet(Resource):
         if isinstance(how, tuple):
             request.setResponseCode(how[0])
             return how[1]
-        if isinstance(how, etc.Code):
+        if isinstance(how, etc.EtcCode):
             return etc.answer(how, msg=self.msg).encode()
         return etc.Answer(how, self.msg).encode()
 

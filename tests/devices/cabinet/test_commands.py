@@ -9,7 +9,7 @@ from tests.devices.cabinet.rig import AUTH, Rig
 from twisted_gantry.core.commands.types import Outcome
 from twisted_gantry.devices.cabinet.commands import COMMANDS
 from twisted_gantry.wire.etc.commands import Cmd
-from twisted_gantry.wire.etc.envelope import Code
+from twisted_gantry.wire.etc.envelope import EtcCode
 
 DONE, FAILED, REFUSED, TIMEOUT = Outcome.DONE, Outcome.FAILED, Outcome.REFUSED, Outcome.TIMEOUT
 
@@ -75,10 +75,10 @@ def test_update_now_is_an_update_and_no_more(rig: Rig) -> None:
 @pytest.mark.parametrize(
     ("answer", "result", "says"),
     [
-        (Code.CONTROL_FAILED, FAILED, "1007 执行控制命令失败"),
-        (Code.CLOCK_SKEW, FAILED, "1003 系统时间偏差太大"),
-        (Code.NOT_ALLOWED, FAILED, "1001 无权使用该接口"),
-        (Code.UNKNOWN_EXCEPTION, FAILED, "1008 未知系统异常"),
+        (EtcCode.CONTROL_FAILED, FAILED, "1007 执行控制命令失败"),
+        (EtcCode.CLOCK_SKEW, FAILED, "1003 系统时间偏差太大"),
+        (EtcCode.NOT_ALLOWED, FAILED, "1001 无权使用该接口"),
+        (EtcCode.UNKNOWN_EXCEPTION, FAILED, "1008 未知系统异常"),
         ("4242", FAILED, "the unknown code 4242"),
         ((404, b""), FAILED, "HTTP 404"),
         ((302, b""), FAILED, "HTTP 302"),
@@ -119,14 +119,14 @@ def test_a_cabinet_that_is_away(rig: Rig, command: str) -> None:
 
 def test_a_skew_that_the_cabinet_finds_is_an_alarm(rig: Rig) -> None:
     """1003 raises clock-skew until a command passes; an answer that proves nothing leaves it."""
-    rig.cabinet.answer = rig.cabinet.updated = Code.CLOCK_SKEW
+    rig.cabinet.answer = rig.cabinet.updated = EtcCode.CLOCK_SKEW
     rig.do("unlock-door", 1.0, unlockDoorId="1")
     assert rig.raised() == {"clock-skew"}
     rig.upload()
-    rig.cabinet.answer = Code.TOO_FREQUENT
+    rig.cabinet.answer = EtcCode.TOO_FREQUENT
     rig.do("unlock-door", 1.0, unlockDoorId="1")
     assert rig.raised() == {"clock-skew"}
-    rig.cabinet.answer = rig.cabinet.updated = Code.CONTROL_FAILED
+    rig.cabinet.answer = rig.cabinet.updated = EtcCode.CONTROL_FAILED
     rig.do("unlock-door", 1.0, unlockDoorId="1")
     assert rig.raised() == set()
 
@@ -179,7 +179,7 @@ def test_a_clock_that_is_set_back(rig: Rig) -> None:
 
 def test_what_the_cabinet_says_is_shown_without_the_code(rig: Rig) -> None:
     """The cabinet's own words are shown, bounded and in one line, the secret masked."""
-    rig.cabinet.answer, rig.cabinet.msg = Code.CONTROL_FAILED, f"no\n{AUTH} {'x' * 5000}"
+    rig.cabinet.answer, rig.cabinet.msg = EtcCode.CONTROL_FAILED, f"no\n{AUTH} {'x' * 5000}"
     detail = rig.do("unlock-door", 1.0, unlockDoorId="1").detail
     assert "no *** xxx" in detail
     assert len(detail) < 100

@@ -18,7 +18,7 @@ from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.cabinet.driver import CabinetSettings, kind
 from twisted_gantry.devices.cabinet.points import POINTS, group_points
 from twisted_gantry.wire.errors import BadMessage
-from twisted_gantry.wire.etc.envelope import Code
+from twisted_gantry.wire.etc.envelope import EtcCode
 from twisted_gantry.wire.etc.reports import Cabinet
 from twisted_gantry.wire.etc.uploads import GROUPS
 
@@ -342,7 +342,7 @@ def test_uploads_alone_keep_it_online(rig: Rig) -> None:
 def test_one_that_is_asked_too_often_is_not_asked_more() -> None:
     """A code instead of an upload is not answered with haste: it is asked at the usual pace."""
     rig = Rig()
-    rig.cabinet.updated = Code.TOO_FREQUENT
+    rig.cabinet.updated = EtcCode.TOO_FREQUENT
     rig.start(1)
     rig.upload()
     rig.clock.run(600, 0.5)
@@ -364,7 +364,7 @@ def test_one_that_is_asked_too_often_is_not_asked_more() -> None:
         ((200, b"{}"), "code"),
         ((200, b"x" * 100_000), "an answer of over"),
         ("9999" * 1000, "unknown code 9999999999"),
-        (Code.NOT_ALLOWED, "1001"),
+        (EtcCode.NOT_ALLOWED, "1001"),
     ],
 )
 def test_every_wrong_answer_is_a_reason(updated: Any, says: str) -> None:

@@ -25,7 +25,7 @@ from twisted_gantry.uplinks.etc import rows as etc_rows
 from twisted_gantry.uplinks.etc.channel import EtcChannel, Taken
 from twisted_gantry.uplinks.etc.uplink import EtcSettings, EtcUplink
 from twisted_gantry.wire.etc import envelope as wire_etc
-from twisted_gantry.wire.etc.envelope import Card, CardList, Code, Method, answer
+from twisted_gantry.wire.etc.envelope import Card, CardList, EtcCode, Method, answer
 from twisted_gantry.wire.reading import Quality, Value
 
 AUTH = "8d2f-secret"
@@ -686,7 +686,7 @@ def test_a_bad_empty_or_older_white_list_is_refused(
     rig.platform.cards = offer("20191129134255", "1234567")
     rig.start()
     with monkeypatch.context() as patch:
-        patch.setattr(wire_etc, "card_answer", lambda *_: answer(Code.SUCCESS, data))
+        patch.setattr(wire_etc, "card_answer", lambda *_: answer(EtcCode.SUCCESS, data))
         rig.clock.run(10.0)
     assert cards_of(rig) == ("20191129134255", ["1234567"])
     assert rig.bench.raised() == {"etc.white-list"}

@@ -21,11 +21,11 @@ from twisted_gantry.core.stored import StoredCard
 from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.web.monitor.endpoint import AUTH_FAILURES, Monitor, MonitorSettings
 from twisted_gantry.wire.etc import envelope as etc
-from twisted_gantry.wire.json import as_text, loads
+from twisted_gantry.wire.json import loads_text
 
 AUTH = "hunter2-code"
 GANTRY = "G000211001002110010"
-SAMPLE: Any = as_text(loads(document("etc-3.1.3")))["cabinetStatus"]
+SAMPLE: Any = loads_text(document("etc-3.1.3"))["cabinetStatus"]
 CARDS = [
     StoredCard("1234567", "2019-11-29 13:58:50", "2029-11-29 13:58:50"),
     StoredCard("2234567", "2019-11-29 13:58:50", "2029-11-29 13:58:50"),

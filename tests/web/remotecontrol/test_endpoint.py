@@ -14,7 +14,7 @@ from tests.web.remotecontrol.rig import AUTH, DONE, GANTRY, RemoteRig
 from tests.wire.material import NASTY, checked, document, json_with, likely_bytes
 from twisted_gantry.core.commands.types import CommandResult
 from twisted_gantry.core.stored import AuditEntry
-from twisted_gantry.wire.etc.envelope import MESSAGES, Code, Method, digest, signed_headers
+from twisted_gantry.wire.etc.envelope import MESSAGES, EtcCode, Method, digest, signed_headers
 from twisted_gantry.wire.json import dumps
 
 UPDATE = {"updateNow": "1"}
@@ -54,24 +54,24 @@ def _envelope(rig: RemoteRig, **change: Any) -> bytes:
 
 # Every way in which an envelope can be wrong, in the order in which it is looked at.
 WRONG = [
-    (Code.BAD_PARAMETERS, {"version": None}),
-    (Code.UNKNOWN_VERSION, {"version": "1000"}),
-    (Code.BAD_PARAMETERS, {"gantryId": "G000211001002110011"}),
-    (Code.BAD_PARAMETERS, {"gantryId": None}),
-    (Code.BAD_PARAMETERS, {"method": "computerStatusUpdate"}),
-    (Code.BAD_PARAMETERS, {"method": None}),
-    (Code.BAD_PARAMETERS, {"timeStamp": "yesterday"}),
-    (Code.BAD_PARAMETERS, {"timeStamp": None}),
-    (Code.BAD_PARAMETERS, {"computerControl": None}),
-    (Code.BAD_PARAMETERS, {"computerControl": {}}),
-    (Code.BAD_PARAMETERS, {"computerControl": {"setFrequency": "1"}}),
-    (Code.CLOCK_SKEW, {"timeStamp": "1699999699"}),
-    (Code.CLOCK_SKEW, {"timeStamp": "1700000301"}),
+    (EtcCode.BAD_PARAMETERS, {"version": None}),
+    (EtcCode.UNKNOWN_VERSION, {"version": "1000"}),
+    (EtcCode.BAD_PARAMETERS, {"gantryId": "G000211001002110011"}),
+    (EtcCode.BAD_PARAMETERS, {"gantryId": None}),
+    (EtcCode.BAD_PARAMETERS, {"method": "computerStatusUpdate"}),
+    (EtcCode.BAD_PARAMETERS, {"method": None}),
+    (EtcCode.BAD_PARAMETERS, {"timeStamp": "yesterday"}),
+    (EtcCode.BAD_PARAMETERS, {"timeStamp": None}),
+    (EtcCode.BAD_PARAMETERS, {"computerControl": None}),
+    (EtcCode.BAD_PARAMETERS, {"computerControl": {}}),
+    (EtcCode.BAD_PARAMETERS, {"computerControl": {"setFrequency": "1"}}),
+    (EtcCode.CLOCK_SKEW, {"timeStamp": "1699999699"}),
+    (EtcCode.CLOCK_SKEW, {"timeStamp": "1700000301"}),
 ]
 
 
 @pytest.mark.parametrize(("code", "change"), WRONG)
-def test_each_mistake_has_its_code(rig: RemoteRig, code: Code, change: dict[str, Any]) -> None:
+def test_each_mistake_has_its_code(rig: RemoteRig, code: EtcCode, change: dict[str, Any]) -> None:
     """What is wrong with a signed request is told by its code, with HTTP 200; nothing is done."""
     answer = rig.send(_envelope(rig, **change)).ended()
     assert answer.json == {"code": str(code.value), "msg": MESSAGES[code]}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from tests.wire.material import SECRET, checked, json_with, outcome
-from twisted_gantry.wire.cfos.calls import Refused
+from twisted_gantry.wire.cfos.calls import CfosRefused
 from twisted_gantry.wire.cfos.users import (
     MASKED,
     MAX_USERS,
@@ -131,7 +131,7 @@ def test_rules_keep_to_their_bounds() -> None:
 
 def test_answers_that_are_none() -> None:
     """An error text, too many users, a user that is none: refused."""
-    with pytest.raises(Refused, match="no rights"):
+    with pytest.raises(CfosRefused, match="no rights"):
         masked("no rights")
     with pytest.raises(BadMessage, match="users, more than"):
         masked([{}] * (MAX_USERS + 1))

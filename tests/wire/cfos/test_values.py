@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.wire.material import NASTY, checked, document, json_with, likely_bytes, outcome
-from twisted_gantry.wire.cfos.calls import Refused
+from twisted_gantry.wire.cfos.calls import CfosRefused
 from twisted_gantry.wire.cfos.values import (
     EVSE_UNITS,
     MAX_DEVICES,
@@ -234,7 +234,7 @@ def test_answers_that_are_none(data: bytes, says: str) -> None:
 
 def test_an_error_text_is_cut() -> None:
     """What the manager says is repeated, but not at any length."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(CfosRefused) as caught:
         decode_dev_info(json.dumps("bad\n" + "x" * 10_000).encode())
     assert len(str(caught.value)) <= 200
     assert "\n" not in str(caught.value)

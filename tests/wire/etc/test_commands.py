@@ -12,8 +12,8 @@ from tests.wire.material import checked, document, json_with, outcome
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc.commands import (
     Cmd,
-    Command,
-    Control,
+    EtcCommand,
+    EtcControl,
     check_set_points,
     decode_control,
     decode_picture_request,
@@ -31,7 +31,7 @@ from twisted_gantry.wire.etc.envelope import (
     digest,
     local_time,
 )
-from twisted_gantry.wire.json import as_text, dumps, loads
+from twisted_gantry.wire.json import dumps, loads_text
 
 CHINA = ZoneInfo("Asia/Shanghai")
 EXAMPLE_TIME = 1_564_734_526.0
@@ -59,17 +59,17 @@ COMMANDS: dict[Cmd, dict[str, Any]] = {
 @pytest.mark.parametrize(
     ("name", "method", "expected"),
     [
-        ("etc-2.2.3", Method.COMPUTER_CONTROL, Control(update_now=True)),
-        ("etc-3.2.4-update", Method.CABINET_CONTROL, Control(update_now=True)),
+        ("etc-2.2.3", Method.COMPUTER_CONTROL, EtcControl(update_now=True)),
+        ("etc-3.2.4-update", Method.CABINET_CONTROL, EtcControl(update_now=True)),
         (
             "etc-3.2.4-power-mode",
             Method.CABINET_CONTROL,
-            Control(command=Command(Cmd.POWER_MODE, None, {"mode": "1"})),
+            EtcControl(command=EtcCommand(Cmd.POWER_MODE, None, {"mode": "1"})),
         ),
     ],
 )
 def test_the_examples_of_the_document_are_accepted(
-    name: str, method: Method, expected: Control
+    name: str, method: Method, expected: EtcControl
 ) -> None:
     """Each request that the document prints is accepted at its own time, as it is printed."""
     body = document(name)
@@ -99,8 +99,10 @@ def test_each_command_comes_out_as_it_went_in(cmd: Cmd) -> None:
 def test_numbers_blanks_and_more_fields_are_taken() -> None:
     """Numbers for texts, blanks around keys and values, and unknown fields do no harm."""
     body = b'{" cmd": 3, "airId ": 0, "airOperate": " 1 ", "new": [1], "unlockDoorId": ""}'
-    control = decode_control(as_text(loads(body)), cabinet=True)
-    assert control.command == Command(Cmd.AIR_CONDITIONER, "1", {"airId": "0", "airOperate": "1"})
+    control = decode_control(loads_text(body), cabinet=True)
+    assert control.command == EtcCommand(
+        Cmd.AIR_CONDITIONER, "1", {"airId": "0", "airOperate": "1"}
+    )
 
 
 def test_everything_may_be_asked_at_once() -> None:
@@ -114,8 +116,8 @@ def test_everything_may_be_asked_at_once() -> None:
         },
         cabinet=True,
     )
-    assert control == Control(
-        "192.168.1.1/monitor.do", 300, Command(Cmd.DOOR_GUARD, None, {"isDoorDefend": "1"}), True
+    assert control == EtcControl(
+        "192.168.1.1/monitor.do", 300, EtcCommand(Cmd.DOOR_GUARD, None, {"isDoorDefend": "1"}), True
     )
     assert decode_control(encode_control(control), cabinet=True) == control
 
@@ -221,7 +223,7 @@ def test_a_control_that_asks_for_nothing(fields: Any) -> None:
 def test_a_computer_has_no_commands() -> None:
     """In a `computerControl`, `cmd` is a field like any unknown one."""
     fields = {**COMMANDS[Cmd.UNLOCK_DOOR], "setFrequency": "5"}
-    assert decode_control(fields, cabinet=False) == Control(set_frequency=5)
+    assert decode_control(fields, cabinet=False) == EtcControl(set_frequency=5)
     with pytest.raises(BadMessage):
         decode_control(COMMANDS[Cmd.UNLOCK_DOOR], cabinet=False)
 
@@ -234,7 +236,7 @@ def test_whatever_comes_is_read_or_refused(fields: Any) -> None:
         outcome(lambda: decode_control(fields, cabinet=True), BadMessage),
         outcome(lambda: decode_control(fields, cabinet=False), BadMessage),
     ):
-        if isinstance(control, Control):
+        if isinstance(control, EtcControl):
             dumps(encode_control(control))
     outcome(lambda: decode_picture_request(fields, CHINA), BadMessage)
 

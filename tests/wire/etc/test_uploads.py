@@ -19,11 +19,11 @@ from twisted_gantry.wire.etc.uploads import (
     decode_upload,
     upload_id,
 )
-from twisted_gantry.wire.json import as_text, loads
+from twisted_gantry.wire.json import loads_text
 from twisted_gantry.wire.reading import Quality, Reading
 
 UNITS = {"", "V", "A", "Hz", "W", "VA", "Wh", "Ah", "%", "°C", "s", "KiB"}
-SAMPLE: dict[str, Any] = as_text(loads(document("etc-3.1.3")))["cabinetStatus"]
+SAMPLE: dict[str, Any] = loads_text(document("etc-3.1.3"))["cabinetStatus"]
 
 
 def sample(**changes: Any) -> CabinetUpload:
@@ -54,7 +54,7 @@ def elec(key: str, text: Any) -> Any:
 
 def test_the_sample_of_the_document() -> None:
     """The example of 3.1.3 as printed, spaces in its keys included, is read without an oddity."""
-    upload = decode_upload(as_text(loads(document("etc-3.1.3")))["cabinetStatus"])
+    upload = decode_upload(loads_text(document("etc-3.1.3"))["cabinetStatus"])
     assert (upload.id, dict(upload.odd)) == ("1", {})
     rows = {name: list(group.rows) for name, group in upload.groups.items()}
     assert rows == {

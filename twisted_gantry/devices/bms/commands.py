@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 
 from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
 from twisted_gantry.devices.bms.ems import TROUBLE, UNCLEAR, EmsClient
-from twisted_gantry.wire.bms import Command, OperatingStatus, Refused, Status
+from twisted_gantry.wire.bms import BmsCommand, BmsRefused, OperatingStatus, Status
 
 _log = Logger()
 
@@ -70,15 +70,15 @@ def _nothing_against(_: Status) -> bool:
 class _Action:
     """A command: when it is done, and when it must not be."""
 
-    command: Command
+    command: BmsCommand
     done: Callable[[Status], bool]
     against: Callable[[Status], bool]
 
 
 _ACTIONS: Mapping[str, _Action] = {
-    "reset-fault": _Action(Command.RESET_FAULT, _reset, _nothing_against),
-    "close-contactor": _Action(Command.CLOSE_CONTACTOR, _closed, _against_closing),
-    "open-contactor": _Action(Command.OPEN_CONTACTOR, _opened, _against_opening),
+    "reset-fault": _Action(BmsCommand.RESET_FAULT, _reset, _nothing_against),
+    "close-contactor": _Action(BmsCommand.CLOSE_CONTACTOR, _closed, _against_closing),
+    "open-contactor": _Action(BmsCommand.OPEN_CONTACTOR, _opened, _against_opening),
 }
 
 
@@ -145,7 +145,7 @@ class BmsCommands:
     async def _sync(self) -> CommandResult:
         try:
             status = await self._look()
-        except Refused as refused:
+        except BmsRefused as refused:
             return CommandResult(Outcome.FAILED, f"the EMS answers {refused}")
         except UNCLEAR as error:
             return CommandResult(Outcome.TIMEOUT, str(error))
@@ -193,7 +193,7 @@ class BmsCommands:
         attempt.sent, attempt.seen = True, None
         try:
             await self._ems.send(action.command)
-        except Refused as refused:
+        except BmsRefused as refused:
             return attempt.ended(Outcome.FAILED, f"the EMS answers {refused}")
         except UNCLEAR as error:
             attempt.lost = str(error) if not attempt.is_over() else ""

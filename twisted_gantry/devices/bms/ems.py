@@ -7,9 +7,9 @@ from twisted_gantry.net.http.client import BoundedClient, NoAnswer
 from twisted_gantry.wire.bms import (
     CONTROL_PATH,
     SYNC_PATH,
-    Command,
-    Control,
-    Refused,
+    BmsCommand,
+    BmsControl,
+    BmsRefused,
     Reply,
     Status,
     decode_reply,
@@ -20,7 +20,7 @@ from twisted_gantry.wire.errors import WireError
 
 UNCLEAR = (NoAnswer, WireError)
 """What a call fails with when nobody knows what became of it."""
-TROUBLE = (*UNCLEAR, Refused)
+TROUBLE = (*UNCLEAR, BmsRefused)
 """What a call can fail with, all of it; the texts hold no secret."""
 
 
@@ -39,9 +39,9 @@ class EmsClient:
         values = [value.reveal() for value in headers.values()]
         self._hidden = frozenset(part for value in values for part in (value, *value.split()[-1:]))
 
-    async def send(self, command: Command) -> None:
-        """Tell the battery something. Raises one of TROUBLE; after Refused, it was not done."""
-        body = Control(self._device_uid, command).encode()
+    async def send(self, command: BmsCommand) -> None:
+        """Tell the battery something. Raises one of TROUBLE; after BmsRefused, it was not done."""
+        body = BmsControl(self._device_uid, command).encode()
         await self._call("POST", CONTROL_PATH, body)
 
     async def sync(self) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.http.client import BoundedClient, NoAnswer
 from twisted_gantry.wire.errors import WireError
-from twisted_gantry.wire.etc.commands import Control, encode_control
+from twisted_gantry.wire.etc.commands import EtcControl, encode_control
 from twisted_gantry.wire.etc.envelope import (
     MAX_MSG,
     MESSAGES,
     Answer,
-    Code,
+    EtcCode,
     Method,
     decode_answer,
     encode_request,
@@ -33,7 +33,7 @@ UNCLEAR = (NoAnswer, WireError)
 TROUBLE = (*UNCLEAR, TurnedDown)
 """What telling can fail with, all of it; the texts hold no secret."""
 
-_CODES = {str(code.value): code for code in Code}
+_CODES = {str(code.value): code for code in EtcCode}
 
 
 class CabinetChannel:
@@ -54,7 +54,7 @@ class CabinetChannel:
         self._client, self._now = client, now
         self._last_stamp = 0
 
-    async def tell(self, control: Control) -> Answer:
+    async def tell(self, control: EtcControl) -> Answer:
         """Tell the cabinet something, once, and return its answer. Raises one of TROUBLE."""
         body = encode_request(
             self._gantry_id, Method.CABINET_CONTROL, self._stamp(), encode_control(control)
@@ -93,6 +93,6 @@ class CabinetChannel:
         return self._last_stamp
 
 
-def code_of(answer: Answer) -> Code | None:
+def code_of(answer: Answer) -> EtcCode | None:
     """Return the code of an answer, None for one that the document has not."""
     return _CODES.get(answer.code.strip())

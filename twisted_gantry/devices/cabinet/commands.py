@@ -22,12 +22,12 @@ from twisted_gantry.net.http.client import NotConnected
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc.commands import (
     Cmd,
-    Command,
-    Control,
+    EtcCommand,
+    EtcControl,
     check_set_points,
     decode_battery_result,
 )
-from twisted_gantry.wire.etc.envelope import Answer, Code, number
+from twisted_gantry.wire.etc.envelope import Answer, EtcCode, number
 
 UPDATE_NOW = "update-now"
 
@@ -91,10 +91,10 @@ _CMDS: Mapping[str, Cmd] = {
 _WHOLE_GANTRY = frozenset({Cmd.POWER_MODE, Cmd.DOOR_GUARD})
 
 
-def control_of(command: str, args: Mapping[str, Any], cabinet_id: str) -> Control:
+def control_of(command: str, args: Mapping[str, Any], cabinet_id: str) -> EtcControl:
     """Return what is sent for a command whose arguments fit its type. Raises BadMessage."""
     if command == UPDATE_NOW:
-        return Control(update_now=True)
+        return EtcControl(update_now=True)
     cmd = _CMDS[command]
     fields = {name: each if isinstance(each, str) else number(each) for name, each in args.items()}
     air_id = fields.get("airId", "0")
@@ -102,7 +102,7 @@ def control_of(command: str, args: Mapping[str, Any], cabinet_id: str) -> Contro
         raise BadMessage("airId is no number")
     if cmd is Cmd.AIR_CONDITIONER_TEMPERATURE:
         check_set_points(float(fields["autoRefrigerationTemp"]), float(fields["autoHeatingTemp"]))
-    return Control(command=Command(cmd, None if cmd in _WHOLE_GANTRY else cabinet_id, fields))
+    return EtcControl(command=EtcCommand(cmd, None if cmd in _WHOLE_GANTRY else cabinet_id, fields))
 
 
 class CabinetCommands:
@@ -137,19 +137,19 @@ class CabinetCommands:
             if command != UPDATE_NOW:
                 self._look_again()
         self._answered(answer)
-        if code_of(answer) is Code.SUCCESS:
+        if code_of(answer) is EtcCode.SUCCESS:
             return CommandResult(Outcome.DONE)
         return CommandResult(Outcome.FAILED, f"the cabinet answers {self._channel.words(answer)}")
 
     async def battery_test_result(self) -> Mapping[str, str]:
         """Ask how the last battery test went. Raises NotTold."""
-        question = Command(Cmd.BATTERY_TEST_RESULT, self._cabinet_id, {})
+        question = EtcCommand(Cmd.BATTERY_TEST_RESULT, self._cabinet_id, {})
         try:
-            answer = await self._channel.tell(Control(command=question))
+            answer = await self._channel.tell(EtcControl(command=question))
         except TROUBLE as error:
             raise NotTold(str(error)) from None
         self._answered(answer)
-        if code_of(answer) is not Code.SUCCESS:
+        if code_of(answer) is not EtcCode.SUCCESS:
             raise NotTold(f"the cabinet answers {self._channel.words(answer)}")
         try:
             result = decode_battery_result(answer.batterys_test_result)

@@ -51,8 +51,8 @@ from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import Repeated
 from twisted_gantry.wire.errors import BadMessage
-from twisted_gantry.wire.etc.commands import Control, server_url
-from twisted_gantry.wire.etc.envelope import Answer, Code
+from twisted_gantry.wire.etc.commands import EtcControl, server_url
+from twisted_gantry.wire.etc.envelope import Answer, EtcCode
 from twisted_gantry.wire.etc.uploads import GROUPS, LONGEST_ID, decode_upload
 from twisted_gantry.wire.reading import Quality
 
@@ -67,7 +67,7 @@ MAX_MISSES = 3
 MISSED_PERIODS = 3
 RETRY_FIRST, RETRY_MOST = 1.0, 60.0
 # Codes that are given only where the time stamp was found good.
-_PAST_THE_CLOCK = frozenset({Code.SUCCESS, Code.CONTROL_FAILED})
+_PAST_THE_CLOCK = frozenset({EtcCode.SUCCESS, EtcCode.CONTROL_FAILED})
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]
 
@@ -200,14 +200,14 @@ class SmartCabinet(NamedService):
         """Ask for an upload; returns the seconds until it is to be asked again."""
         before = self.counts["uploads"]
         try:
-            answer = await self._channel.tell(Control(update_now=True))
+            answer = await self._channel.tell(EtcControl(update_now=True))
         except TROUBLE as error:
             answered = isinstance(error, TurnedDown)
             self._unanswered = 0 if answered else self._unanswered + 1
             self._missed(str(error))
             return self._backoff.next()
         self._answered(answer)
-        if code_of(answer) is not Code.SUCCESS:
+        if code_of(answer) is not EtcCode.SUCCESS:
             # It does not want to be asked more often than this.
             self._missed(f"it answers {self._channel.words(answer)}")
             return self._settings.poll
@@ -232,7 +232,7 @@ class SmartCabinet(NamedService):
         """Note what an answer tells beside how the command went."""
         self._unanswered = 0
         code = code_of(answer)
-        if code is Code.CLOCK_SKEW:
+        if code is EtcCode.CLOCK_SKEW:
             self._command_clock = False
         elif code in _PAST_THE_CLOCK:
             self._command_clock = True

@@ -1,7 +1,7 @@
 """The points of a smart cabinet and the alarms over them: data, and no action.
 
 A group that is an object has the points `<group>.<field>`, an array `<group>.<row>.<field>`; fields
-are those of `wire/etc_uploads.py`. Rows come and go: the alarm of such a group is about any of its
+are those of `wire/etc/uploads.py`. Rows come and go: the alarm of such a group is about any of its
 rows. Source: the ETC document, section 3.1.
 """
 

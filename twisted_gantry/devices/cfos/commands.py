@@ -22,10 +22,9 @@ from twisted_gantry.wire.cfos.calls import (
     DEVICE_ID,
     FLAGS,
     Call,
+    CfosRefused,
     DisablePolicy,
-    Refused,
     call,
-    decode,
     decode_control,
     evse_feed,
     expect_number,
@@ -44,6 +43,7 @@ from twisted_gantry.wire.cfos.modbus import (
 from twisted_gantry.wire.cfos.registers import registers_of
 from twisted_gantry.wire.cfos.users import MASKED, masked, user
 from twisted_gantry.wire.errors import BadMessage, CannotEncode, WireError
+from twisted_gantry.wire.json import loads
 from twisted_gantry.wire.reading import Value
 
 __all__ = ["COMMANDS", "ManagerCommands"]
@@ -118,7 +118,7 @@ class ManagerCommands:
             return CommandResult(Outcome.FAILED, _guarded(str(error), _secrets(command, given)))
 
     async def _ask(self, what: Call) -> Any:
-        return decode(await self._channel.ask(what))
+        return loads(await self._channel.ask(what))
 
     async def _write(self, what: Call) -> CommandResult:
         """Make a call that answers "ok"."""
@@ -246,7 +246,7 @@ class ManagerCommands:
         if not checked.id:
             answer = await self._ask(call("get_new_user_id"))
             if not (isinstance(answer, str | int) and re.fullmatch(r"[0-9]{1,20}", str(answer))):
-                raise Refused(words(answer))
+                raise CfosRefused(words(answer))
             given["id"] = str(answer)
         await self._write(call("set_user", body=given))
         return _done(str(given["id"]))

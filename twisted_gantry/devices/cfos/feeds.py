@@ -27,11 +27,11 @@ from twisted_gantry.wire.cfos.calls import (
     MeterFeed,
     bounded_number,
     call,
-    decode,
     decode_control,
     expect_ok,
 )
 from twisted_gantry.wire.errors import WireError
+from twisted_gantry.wire.json import loads
 from twisted_gantry.wire.reading import Quality
 
 _log = Logger()
@@ -268,7 +268,7 @@ class Feed:
     async def _feed_evse(self, to: str) -> None:
         feed = self._source.evse()
         answer = await self._channel.ask(call("set_ajax_evse", {"dev_id": to}, feed))
-        control = decode_control(decode(answer))
+        control = decode_control(loads(answer))
         values = {
             FEED_WORKING: True,
             "feed_device_enabled": control.device_enabled,

@@ -1,7 +1,7 @@
 """The points of a cFos Charging Manager, its EVSEs and meters, and the alarms over them: data.
 
 A part's points are `<part>.<name>`, `E1.power`; parts come and go, so that alarms are over points
-of the manager itself, which sum them up. Names of readings: `wire/cfos_values.py`.
+of the manager itself, which sum them up. Names of readings: `wire/cfos/values.py`.
 """
 
 from collections.abc import Callable, Mapping

@@ -2,7 +2,7 @@
 
 It is a file of its own, so that neither its size nor its end can harm the outbox.
 
-A tier keeps a block a point and slot (`history_blocks.py`): `raw` an hour's samples, `minute` an
+A tier keeps a block a point and slot (`blocks.py`): `raw` an hour's samples, `minute` an
 hour's minutes, `quarter` a day's quarters of an hour. A block's key is slot · 65,536 + point: what
 is new is appended, and what is old goes by whole pages, which are then used again. Samples of the
 last hours wait in `sample`, in the order in which they came. `slot` says which slots there are,

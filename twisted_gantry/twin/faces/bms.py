@@ -29,8 +29,8 @@ from twisted_gantry.wire.bms import (
     FORMAT_WRONG,
     SYNC_DONE,
     SYNC_PATH,
-    Code,
-    Command,
+    BmsCode,
+    BmsCommand,
     Reply,
     Status,
     decode_control,
@@ -42,10 +42,10 @@ _log = Logger()
 BASE_PATH = "/wad/ems/v1/api"
 LIMITS = Limits(body=16 * 1024)
 REFRESH_S = 30.0
-_ACTS: Mapping[Command, Callable[[Storage], None]] = {
-    Command.RESET_FAULT: Storage.reset_fault,
-    Command.CLOSE_CONTACTOR: Storage.close_contactor,
-    Command.OPEN_CONTACTOR: Storage.open_contactor,
+_ACTS: Mapping[BmsCommand, Callable[[Storage], None]] = {
+    BmsCommand.RESET_FAULT: Storage.reset_fault,
+    BmsCommand.CLOSE_CONTACTOR: Storage.close_contactor,
+    BmsCommand.OPEN_CONTACTOR: Storage.open_contactor,
 }
 
 
@@ -123,20 +123,20 @@ class Ems:
             raise _Wrong("no such device_uid")
         _ACTS[control.command](store)
         self.counts["control"] += 1
-        return Reply(Code.SUCCESS, CONTROL_DONE, "")
+        return Reply(BmsCode.SUCCESS, CONTROL_DONE, "")
 
     def _read(self, request: HttpRequest) -> Reply:
         device_uid = self._device(request)
         if self._clock.seconds() - self._heard[device_uid].at >= REFRESH_S:
             self._heard[device_uid] = self._hear(device_uid)
         self.counts["read"] += 1
-        return Reply(Code.SUCCESS, "", self._heard[device_uid].status)
+        return Reply(BmsCode.SUCCESS, "", self._heard[device_uid].status)
 
     def _sync(self, request: HttpRequest) -> Reply:
         device_uid = self._device(request)
         heard = self._heard[device_uid] = self._hear(device_uid)
         self.counts["sync"] += 1
-        return Reply(Code.SUCCESS, SYNC_DONE, heard.status)
+        return Reply(BmsCode.SUCCESS, SYNC_DONE, heard.status)
 
     def _device(self, request: HttpRequest) -> str:
         device_uid = argument(request, "device_uid")
@@ -168,7 +168,7 @@ class Ems:
             return 200, call(request)
         except _Wrong as wrong:
             self.counts["wrong"] += 1
-            return 400, Reply(Code.PARAMETER_FORMAT, FORMAT_WRONG, str(wrong))
+            return 400, Reply(BmsCode.PARAMETER_FORMAT, FORMAT_WRONG, str(wrong))
 
     def _turn_away(self, faults: FaultSettings) -> tuple[int, Reply | None]:
         """Return what is answered while nothing is taken; the document has no code for busy."""

@@ -30,7 +30,7 @@ ROUND = (Method.COMPUTER_STATUS, Method.CABINET_STATUS, Method.CARDS)
 MALFORMED = "malformed"
 """The code of a 200 that is no answer of the interface; another HTTP status is `http-503`."""
 
-_SUCCESS = str(etc.Code.SUCCESS.value)
+_SUCCESS = str(etc.EtcCode.SUCCESS.value)
 
 
 class Uploads:

@@ -36,7 +36,7 @@ from twisted_gantry.twin.service import TwinSettings
 from twisted_gantry.wire.errors import FrameTooLong, WireError
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.frames import ObjectFramer
-from twisted_gantry.wire.json import as_text, loads
+from twisted_gantry.wire.json import loads_text
 from twisted_gantry.wire.upscard.messages import place_of
 
 _log = Logger()
@@ -272,7 +272,7 @@ class Caller:
 def _host(asked: bytes) -> str:
     """Return the URL that a live command wants its result at, if that is on this machine."""
     try:
-        fields = as_text(loads(asked))
+        fields = loads_text(asked)
         url = fields.get("host") if isinstance(fields, dict) else None
         return url if isinstance(url, str) and is_loopback(place_of(url).host) else ""
     except (WireError, ValueError):

@@ -23,7 +23,7 @@ from twisted_gantry.net.record import Line, read_recording
 from twisted_gantry.wire import bms
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.etc import envelope as etc
-from twisted_gantry.wire.json import as_text, loads
+from twisted_gantry.wire.json import loads, loads_text
 
 # Seconds. What was asked so shortly before the end may have been answered after it; an upload so
 # soon after it was asked for is what was asked for.
@@ -107,7 +107,7 @@ def _inside(text: str) -> bytes:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        fields = as_text(loads(body))
+        fields = loads_text(body)
     except WireError:
         return {}
     return fields if isinstance(fields, dict) else {}

@@ -6,9 +6,9 @@ A scenario is TOML, or the same as JSON, with a list `steps` in the order of the
 - `set`: variables of the world and their values.
 - `ramp`: variables and the values that they reach evenly within `over`, a time of the world. A
   name that sets several (`mains.voltage`) takes each from where it is.
-- `fault`: one or several tables with a `face`, and the settings of the fault API (`faults.py`). Its
-  `for` is a time of the world here; without it a later step must end the fault: a `face` alone lets
-  the face behave. `delay` is in real seconds.
+- `fault`: one or several tables with a `face`, and the settings of the fault API (`twin/faults`).
+  Its `for` is a time of the world here; without it a later step must end the fault: a `face` alone
+  lets the face behave. `delay` is in real seconds.
 - `cards`: the white list that the platform offers from then on: `{"version", "cards": [{"cardId",
   "validTime", "invalidTime"}]}`.
 - `expect`: one or several tables: what a gantry must report `within` so many real seconds after the

@@ -16,7 +16,13 @@ from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.http.client import Answer as HttpAnswer
 from twisted_gantry.net.http.client import BoundedClient, NoAnswer
 from twisted_gantry.wire.errors import WireError
-from twisted_gantry.wire.etc.envelope import MESSAGES, Answer, Code, decode_answer, signed_headers
+from twisted_gantry.wire.etc.envelope import (
+    MESSAGES,
+    Answer,
+    EtcCode,
+    decode_answer,
+    signed_headers,
+)
 
 # A white list of ten thousand cards is about 1 MB.
 MAX_ANSWER = 8 * 1024 * 1024
@@ -42,14 +48,14 @@ class Taken:
 
 
 _KINDS = {
-    Code.SUCCESS: Kind.DELIVERED,
-    Code.BAD_PARAMETERS: Kind.REFUSED,
-    Code.INVALID_SIGNATURE: Kind.SIGNATURE,
-    Code.CLOCK_SKEW: Kind.CLOCK,
+    EtcCode.SUCCESS: Kind.DELIVERED,
+    EtcCode.BAD_PARAMETERS: Kind.REFUSED,
+    EtcCode.INVALID_SIGNATURE: Kind.SIGNATURE,
+    EtcCode.CLOCK_SKEW: Kind.CLOCK,
 }
 
 
-_CODES = {str(code.value): code for code in Code}
+_CODES = {str(code.value): code for code in EtcCode}
 
 
 def classify(answer: HttpAnswer) -> Taken:

@@ -18,7 +18,7 @@ from twisted_gantry.wire.etc.envelope import (
     MONITOR,
     REMOTE_CONTROL,
     VERSION,
-    Code,
+    EtcCode,
     Method,
 )
 from twisted_gantry.wire.etc.reports import Cabinet, Computer
@@ -165,7 +165,7 @@ _FIELDS: Mapping[Method, Json] = {
 _ANSWER: Json = {
     "type": "object",
     "properties": {
-        "code": {"type": "string", "enum": [str(code.value) for code in Code]},
+        "code": {"type": "string", "enum": [str(code.value) for code in EtcCode]},
         "msg": {"type": "string", "maxLength": 40},
         "data": _MAP,
         "batterysTestResult": _MAP,

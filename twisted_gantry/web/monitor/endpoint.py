@@ -89,7 +89,7 @@ class Monitor:
         host = host_of(request.getClientAddress())
         try:
             answer = await self._take(self._checked(request, host))
-        except etc.Refused as refused:
+        except etc.EtcRefused as refused:
             self._log.refused(refused.code, host, str(refused))
             answer = etc.answer(refused.code, msg=_MESSAGES.get(refused.code, ""))
         except CancelledError:
@@ -97,12 +97,12 @@ class Monitor:
         except Exception:
             self._log.fault(Failure())
             self.counts["failed"] += 1
-            answer = etc.answer(etc.Code.UNKNOWN_EXCEPTION)
+            answer = etc.answer(etc.EtcCode.UNKNOWN_EXCEPTION)
         self.counts[f"code-{answer.code}"] += 1
         return answer
 
     def _checked(self, request: Request, host: str) -> etc.Request:
-        """Return a request whose envelope is in order. Raises etc.Refused."""
+        """Return a request whose envelope is in order. Raises etc.EtcRefused."""
         self._guard.admit(host)
         assert request.content is not None  # set once the request is complete
         headers = {name: header(request, name) for name in (etc.MD5_HEADER, etc.AUTH_HEADER)}
@@ -116,22 +116,24 @@ class Monitor:
                 now=self._now(),
                 skew=math.inf,
             )
-        except etc.Refused as refused:
-            if refused.code is etc.Code.NOT_ALLOWED:
+        except etc.EtcRefused as refused:
+            if refused.code is etc.EtcCode.NOT_ALLOWED:
                 raise self._guard.wrong_code(host, refused) from None
             raise
 
     async def _take(self, request: etc.Request) -> etc.Answer:
-        """Do what is asked. Raises etc.Refused."""
+        """Do what is asked. Raises etc.EtcRefused."""
         self.counts[request.method.value] += 1
         if request.method is etc.Method.CABINET_STATUS:
             self._take_upload(request)
-            return etc.answer(etc.Code.SUCCESS)
+            return etc.answer(etc.EtcCode.SUCCESS)
         if request.gantry_id not in self._gantry_ids():
-            raise etc.Refused(etc.Code.BAD_PARAMETERS, "a gantryId of nobody here")
+            raise etc.EtcRefused(etc.EtcCode.BAD_PARAMETERS, "a gantryId of nobody here")
         if request.method is etc.Method.CARDS:
             return await self._cards(request.fields)
-        raise etc.Refused(etc.Code.CONTROL_FAILED, "no device here takes reports of computers")
+        raise etc.EtcRefused(
+            etc.EtcCode.CONTROL_FAILED, "no device here takes reports of computers"
+        )
 
     def _uploaders(self) -> list[IUploader]:
         devices: list[Any] = list(self._site.devices.values())
@@ -146,19 +148,21 @@ class Monitor:
             which = (request.gantry_id, upload_id(request.fields))
             device = next((each for each in self._uploaders() if each.uploads_as == which), None)
             if device is None:
-                raise etc.Refused(
-                    etc.Code.BAD_PARAMETERS, f"no device uploads as {str(which)[:80]}"
+                raise etc.EtcRefused(
+                    etc.EtcCode.BAD_PARAMETERS, f"no device uploads as {str(which)[:80]}"
                 )
             self.counts["clock-skew"] += not good
             device.uploaded(request.fields, clock_good=good)
         except ValueError as error:
-            raise etc.Refused(etc.Code.BAD_PARAMETERS, str(error)[:200]) from None
+            raise etc.EtcRefused(etc.EtcCode.BAD_PARAMETERS, str(error)[:200]) from None
 
     async def _cards(self, fields: Any) -> etc.Answer:
         current = fields.get("curVersion") if isinstance(fields, dict) else None
         current = current.strip() if isinstance(current, str) else ""
         if not (current == etc.NO_VERSION or etc.is_list_version(current)):
-            raise etc.Refused(etc.Code.BAD_PARAMETERS, "curVersion is neither 0 nor 14 digits")
+            raise etc.EtcRefused(
+                etc.EtcCode.BAD_PARAMETERS, "curVersion is neither 0 nor 14 digits"
+            )
         version, stored = await self._site.store.cards()
         if version == etc.NO_VERSION:
             return etc.card_answer(current, None)
@@ -166,7 +170,7 @@ class Monitor:
         return etc.card_answer(current, etc.CardList(version, cards))
 
 
-_MESSAGES = {etc.Code.CONTROL_FAILED: "本站没有接收工控机数据的设备"}
+_MESSAGES = {etc.EtcCode.CONTROL_FAILED: "本站没有接收工控机数据的设备"}
 
 
 class _MonitorDo(Resource):

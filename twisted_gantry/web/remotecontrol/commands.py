@@ -29,11 +29,18 @@ from twisted_gantry.web.remotecontrol.wish import CannotDo, Wish
 from twisted_gantry.wire.etc.commands import (
     BatteryTestResult,
     Cmd,
-    Control,
+    EtcControl,
     encode_control,
     server_url,
 )
-from twisted_gantry.wire.etc.envelope import Answer, Code, Method, Refused, answer, decode_answer
+from twisted_gantry.wire.etc.envelope import (
+    Answer,
+    EtcCode,
+    EtcRefused,
+    Method,
+    answer,
+    decode_answer,
+)
 
 # Seconds until the platform is answered whatever becomes of it; a device has a little longer (a
 # relay may hold the power off for 20 s), and who asks again then hears how it ended.
@@ -53,7 +60,7 @@ class Ask:
     """One request for a control; `body` is its bytes, `who` asks as the audit shows it."""
 
     method: Method
-    control: Control
+    control: EtcControl
     body: bytes
     who: str
 
@@ -69,7 +76,7 @@ class Ask:
         return (
             command is not None
             and command.cmd is Cmd.BATTERY_TEST_RESULT
-            and self.control == Control(command=command)
+            and self.control == EtcControl(command=command)
         )
 
     @property
@@ -112,15 +119,15 @@ class RemoteCommands:
         self._zone = ZoneInfo(site.timezone)
 
     def check(self, ask: Ask) -> None:
-        """See that the request names no cabinet that there is not. Raises Refused (1002)."""
+        """See that the request names no cabinet that there is not. Raises EtcRefused (1002)."""
         command = ask.control.command
         if command is not None and command.cabinet_id is not None:
             self.check_cabinet(command.cabinet_id)
 
     def check_cabinet(self, cabinet_id: str) -> None:
-        """See that there is such a cabinet. Raises Refused (1002)."""
+        """See that there is such a cabinet. Raises EtcRefused (1002)."""
         if not any(each.id == cabinet_id for each in self._site.cabinets):
-            raise Refused(Code.BAD_PARAMETERS, f"there is no cabinet {cabinet_id!r}")
+            raise EtcRefused(EtcCode.BAD_PARAMETERS, f"there is no cabinet {cabinet_id!r}")
 
     async def run(self, ask: Ask) -> Answer:
         """Do what is asked, or say what came of it before; in 25 s at most there is an answer.
@@ -133,7 +140,7 @@ class RemoteCommands:
         try:
             return await doing
         except defer.TimeoutError:
-            return answer(Code.CONTROL_FAILED, msg="执行超时,结果未知")
+            return answer(EtcCode.CONTROL_FAILED, msg="执行超时,结果未知")
 
     async def _run(self, ask: Ask) -> Answer:
         if ask.is_query:
@@ -162,16 +169,16 @@ class RemoteCommands:
         try:
             plan = self._plan(ask)
         except CannotDo as error:
-            return answer(Code.CONTROL_FAILED, msg=error.msg), Outcome.REFUSED
+            return answer(EtcCode.CONTROL_FAILED, msg=error.msg), Outcome.REFUSED
         try:
             result = await self._do(ask, plan)
         except CannotDo as error:
-            return answer(Code.CONTROL_FAILED, msg=error.msg), Outcome.FAILED
+            return answer(EtcCode.CONTROL_FAILED, msg=error.msg), Outcome.FAILED
         except Exception:
             # It may be half done: it has its answer, lest the same body be tried again.
             self._fault(Failure())
-            return answer(Code.UNKNOWN_EXCEPTION), Outcome.FAILED
-        success = answer(Code.SUCCESS)
+            return answer(EtcCode.UNKNOWN_EXCEPTION), Outcome.FAILED
+        success = answer(EtcCode.SUCCESS)
         return Answer(success.code, success.msg, None, result), Outcome.DONE
 
     def _plan(self, ask: Ask) -> Plan:
@@ -240,7 +247,7 @@ class RemoteCommands:
         offline = device is None or device.status.state is State.OFFLINE
         return "设备离线" if offline and outcome is not Outcome.REFUSED else _WHY[outcome]
 
-    def _asked(self, control: Control) -> Cabinet | None:
+    def _asked(self, control: EtcControl) -> Cabinet | None:
         """Return the cabinet whose battery test is asked for, if one is."""
         command = control.command
         if command is None or command.cmd is not Cmd.BATTERY_TEST_RESULT:
@@ -254,4 +261,4 @@ def _again(known: AuditEntry, entry: AuditEntry) -> Answer:
     same = (known.target, known.command) == (entry.target, entry.command)
     if same and isinstance(known.value, str):
         return decode_answer(known.value.encode())
-    return answer(Code.CONTROL_FAILED, msg="正在执行或结果未知")
+    return answer(EtcCode.CONTROL_FAILED, msg="正在执行或结果未知")

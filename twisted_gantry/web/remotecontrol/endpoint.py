@@ -36,7 +36,7 @@ from twisted_gantry.web.seldom_log import SeldomLog
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.etc.commands import decode_control, decode_picture_request
-from twisted_gantry.wire.etc.envelope import Answer, Code, Method, Refused, answer
+from twisted_gantry.wire.etc.envelope import Answer, EtcCode, EtcRefused, Method, answer
 
 _log = Logger()
 
@@ -153,12 +153,12 @@ class RemoteControl:
         client, host = Client(request), host_of(request.getClientAddress())
         try:
             given = await self._take(request, client, host)
-        except Refused as refused:
+        except EtcRefused as refused:
             self._log.refused(refused.code, host, str(refused))
             given = answer(refused.code)
         except Exception:
             self._log.fault(Failure())
-            given = answer(Code.UNKNOWN_EXCEPTION)
+            given = answer(EtcCode.UNKNOWN_EXCEPTION)
         if given is None:
             return
         self.counts[f"code-{given.code}"] += 1
@@ -173,7 +173,7 @@ class RemoteControl:
             request.finish()
 
     async def _take(self, request: Request, client: Client, host: str) -> Answer | None:
-        """Return the answer; None when a picture was sent instead. Raises Refused."""
+        """Return the answer; None when a picture was sent instead. Raises EtcRefused."""
         self._guard.admit(host)
         assert request.content is not None  # set once the request is complete
         body = request.content.read()
@@ -189,8 +189,8 @@ class RemoteControl:
                 now=self._now(),
                 skew=math.inf,  # looked at last, after the method's own fields
             )
-        except Refused as refused:
-            if refused.code is Code.NOT_ALLOWED:
+        except EtcRefused as refused:
+            if refused.code is EtcCode.NOT_ALLOWED:
                 raise self._guard.wrong_code(host, refused) from None
             raise
         try:
@@ -204,17 +204,17 @@ class RemoteControl:
             is_cabinet = wanted.method is Method.CABINET_CONTROL
             control = decode_control(wanted.fields, cabinet=is_cabinet)
         except BadMessage as error:
-            raise Refused(Code.BAD_PARAMETERS, str(error)) from None
+            raise EtcRefused(EtcCode.BAD_PARAMETERS, str(error)) from None
         ask = Ask(wanted.method, control, body, f"remotecontrol {host}")
         self._commands.check(ask)
         self._check_time(wanted.time_stamp)
         return await self._commands.run(ask)
 
     def _check_time(self, time_stamp: int) -> None:
-        """Refuse what was signed too long ago, or by another clock. Raises Refused (1003)."""
+        """Refuse what was signed too long ago, or by another clock. Raises EtcRefused (1003)."""
         off = time_stamp - self._now()
         if abs(off) > self._skew:
-            raise Refused(Code.CLOCK_SKEW, f"timeStamp is off by {off:.0f} s")
+            raise EtcRefused(EtcCode.CLOCK_SKEW, f"timeStamp is off by {off:.0f} s")
 
 
 class _Entry(Resource):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from twisted.internet.interfaces import IReactorTime
 
 from twisted_gantry.net.addresses import Network, group_of, parsed
-from twisted_gantry.wire.etc.envelope import Code, Refused
+from twisted_gantry.wire.etc.envelope import EtcCode, EtcRefused
 
 BURST = 100.0
 """Requests that an address may send at once, when it was silent before."""
@@ -45,17 +45,17 @@ class Guard:
         self._peers: OrderedDict[str, _Peer] = OrderedDict()
 
     def admit(self, host: str) -> None:
-        """Let one request of `host` pass. Raises Refused: 1005, 1001."""
+        """Let one request of `host` pass. Raises EtcRefused: 1005, 1001."""
         peer = self._peer(host)
         if self._rate:
             if peer.tokens < 1:
-                raise Refused(Code.TOO_FREQUENT, f"more than {self._rate:g} requests/s")
+                raise EtcRefused(EtcCode.TOO_FREQUENT, f"more than {self._rate:g} requests/s")
             peer.tokens -= 1
         address = parsed(host)
         if self._allowed and not (address and any(address in each for each in self._allowed)):
-            raise Refused(Code.NOT_ALLOWED, "not among allowed_clients")
+            raise EtcRefused(EtcCode.NOT_ALLOWED, "not among allowed_clients")
 
-    def wrong_code(self, host: str, refused: Refused) -> Refused:
+    def wrong_code(self, host: str, refused: EtcRefused) -> EtcRefused:
         """Note a wrong code of `host`; returns `refused`, or 1005 if it guessed too often.
 
         Nobody whose code is right comes here, however many were wrong before.
@@ -64,7 +64,7 @@ class Guard:
         if not self._failures:
             return refused
         if now < peer.blocked_until:
-            return Refused(Code.TOO_FREQUENT, "too many wrong codes")
+            return EtcRefused(EtcCode.TOO_FREQUENT, "too many wrong codes")
         while peer.wrong and peer.wrong[0] <= now - FAILURES_WITHIN:
             peer.wrong.popleft()
         peer.wrong.append(now)

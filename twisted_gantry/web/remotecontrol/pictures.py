@@ -14,7 +14,7 @@ from twisted.web.server import Request
 from twisted_gantry.web.file_stream import Client, FileStream, InThread
 from twisted_gantry.web.remotecontrol.picture_files import BeingWritten, Found, PictureFolder
 from twisted_gantry.wire.etc.commands import PictureRequest, file_time
-from twisted_gantry.wire.etc.envelope import AUTH_HEADER, MD5_HEADER, Code, Refused
+from twisted_gantry.wire.etc.envelope import AUTH_HEADER, MD5_HEADER, EtcCode, EtcRefused
 
 # Pictures that are looked for, read or sent at a time: each takes a thread now and then.
 MAX_AT_ONCE = 4
@@ -53,10 +53,10 @@ class Pictures:
     ) -> bool:
         """Answer `request` with the picture that is wanted; `client` waits for it.
 
-        Returns whether it took all of it. Raises Refused (1009, 1005) before anything was written.
+        Returns whether it took all. Raises EtcRefused (1009, 1005) before anything is written.
         """
         if self.busy >= MAX_AT_ONCE:
-            raise Refused(Code.TOO_FREQUENT, f"{MAX_AT_ONCE} pictures are being sent")
+            raise EtcRefused(EtcCode.TOO_FREQUENT, f"{MAX_AT_ONCE} pictures are being sent")
         self.busy += 1
         found: Found | None = None
 
@@ -69,7 +69,7 @@ class Pictures:
                 time = file_time(wanted.door_open_time, self._zone)
                 found = await self._in_thread(folder.find, time, self._now())
             if folder is None or found is None:
-                raise Refused(Code.NO_PICTURE, "there is none")
+                raise EtcRefused(EtcCode.NO_PICTURE, "there is none")
             if left():
                 return False
             md5 = await self._in_thread(folder.digest, found, left)
@@ -79,7 +79,7 @@ class Pictures:
             stream = FileStream(request, client, self._clock, self._in_thread)
             return await stream.send(found.descriptor, found.size)
         except BeingWritten:
-            raise Refused(Code.NO_PICTURE, "it is being written") from None
+            raise EtcRefused(EtcCode.NO_PICTURE, "it is being written") from None
         finally:
             self.busy -= 1
             if found is not None:

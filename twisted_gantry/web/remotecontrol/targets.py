@@ -11,7 +11,7 @@ from twisted_gantry.core.interfaces import IRelay
 from twisted_gantry.core.site import Cabinet, Site
 from twisted_gantry.web.remotecontrol.battery import supply_is_good, test_wishes
 from twisted_gantry.web.remotecontrol.wish import CannotDo, Wish, device_of
-from twisted_gantry.wire.etc.commands import Cmd, Command
+from twisted_gantry.wire.etc.commands import Cmd, EtcCommand
 
 # The group whose sources do a command, and what it is called there; without a group, all sources.
 _COMMANDS: Mapping[Cmd, tuple[str, str]] = {
@@ -26,13 +26,13 @@ _ALL_AIR_CONDITIONERS = "0"
 _OFF = "0"
 
 
-def cabinets_of(site: Site, command: Command) -> tuple[Cabinet, ...]:
+def cabinets_of(site: Site, command: EtcCommand) -> tuple[Cabinet, ...]:
     """Return the cabinets that a command is meant for."""
     wanted = command.cabinet_id
     return tuple(each for each in site.cabinets if wanted in {None, each.id})
 
 
-def wishes_of(site: Site, command: Command) -> tuple[Wish, ...]:
+def wishes_of(site: Site, command: EtcCommand) -> tuple[Wish, ...]:
     """Return what the devices are told; nothing for a query, which asks none.
 
     Raises CannotDo.
@@ -58,7 +58,7 @@ def wishes_of(site: Site, command: Command) -> tuple[Wish, ...]:
     return distinct
 
 
-def _grouped(site: Site, cabinets: Iterable[Cabinet], command: Command) -> list[Wish]:
+def _grouped(site: Site, cabinets: Iterable[Cabinet], command: EtcCommand) -> list[Wish]:
     group, name = _COMMANDS[command.cmd]
     wishes: list[Wish] = []
     for cabinet in cabinets:
@@ -71,7 +71,7 @@ def _grouped(site: Site, cabinets: Iterable[Cabinet], command: Command) -> list[
     return wishes
 
 
-def _check(site: Site, cabinet: Cabinet, command: Command, able: list[str]) -> None:
+def _check(site: Site, cabinet: Cabinet, command: EtcCommand, able: list[str]) -> None:
     """Refuse what this cabinet does not let the platform do. Raises CannotDo."""
     fields = command.fields
     if command.cmd is Cmd.POWER_MODE and fields["mode"] not in cabinet.allow_power_modes:

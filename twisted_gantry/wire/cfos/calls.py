@@ -1,14 +1,14 @@
-"""The HTTP API of a cFos Charging Manager: its calls, its plain answers, and what is fed into it.
+"""The HTTP API of a cFos Charging Manager: its calls, plain answers, and feeds.
 
-Source: the cFos document; `docs/protocols/cfos.md`. What `get_dev_info` tells is in `cfos_values`,
-registers are in `cfos_modbus` and `cfos_registers`, users in `cfos_users`.
+Source: the cFos document; `docs/protocols/cfos.md`. The modules beside this one have the rest:
+`values` the answer to `get_dev_info`, `modbus` and `registers` the registers, `users` the users.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -18,25 +18,26 @@ from twisted_gantry.wire.errors import BadMessage, WireError
 from twisted_gantry.wire.json import convert, dumps, loads
 
 PATH = "/cnf"
+_T = TypeVar("_T")
 OK = "ok"
-"""What a write answers that was done; anything else is a failure, whatever the HTTP status."""
+"""The answer to a write that was done; anything else is a failure, whatever the HTTP status."""
 
-# What a manager says is shown to people up to here.
+# Characters of a manager's answer in an error.
 LONGEST_WORDS = 200
 
 FLAGS = frozenset("CcEeUu")
-"""The letters of `override_device`: charging, wallbox rules, user's rules; capital is off."""
+"""The letters of `override_device`: charging, wallbox rules, user rules; a capital is off."""
 
 DEVICE_ID = re.compile(r"[EM][0-9]{1,3}")
 """A device id: EVSEs begin with E, meters with M."""
 
 
 class _Texted(IntEnum):
-    """A number of the API; `text` is how a point shows it."""
+    """A number of the API."""
 
     @property
     def text(self) -> str:
-        """Return its name in small letters, with hyphens."""
+        """The name as a point shows it, `vehicle-present`."""
         return self.name.lower().replace("_", "-")
 
 
@@ -64,7 +65,7 @@ class PilotState(_Texted):
 
 
 class Role(_Texted):
-    """What a meter counts."""
+    """The role of a meter."""
 
     DISPLAY = 0
     CONSUMPTION = 1
@@ -75,22 +76,22 @@ class Role(_Texted):
 
 
 class DisablePolicy(_Texted):
-    """What the manager does with an EVSE that is disabled; UNLIMITED is dangerous."""
+    """The treatment of a disabled EVSE; UNLIMITED is dangerous."""
 
     DISABLE = 0
     MINIMUM_CURRENT = 1
     UNLIMITED = -1
 
 
-class Refused(WireError):
-    """The manager said something else than what was due; the text has its words."""
+class CfosRefused(WireError):
+    """The manager gave another answer than the one due; the text quotes it."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One request. Its arguments and its body are in no `repr`: they may be passwords and PINs.
+    """One request: a POST if it has a body, else a GET.
 
-    With a body it is a POST, else a GET.
+    `repr` shows neither arguments nor body, which may hold passwords and PINs.
     """
 
     cmd: str
@@ -99,19 +100,19 @@ class Call:
 
     @property
     def method(self) -> str:
-        """Return the HTTP method."""
+        """The HTTP method."""
         return "GET" if self.body is None else "POST"
 
     @property
     def target(self) -> str:
-        """Return path and query, percent-encoded. It must not be logged; `cmd` may be."""
+        """Path and query, percent-encoded. Log `cmd`, never this text."""
         return f"{PATH}?{urlencode([('cmd', self.cmd), *self.args], quote_via=quote)}"
 
 
 def call(cmd: str, args: Mapping[str, Any] | None = None, body: Any = None) -> Call:
     """Return a call; arguments that are None are left out, true and false become 1 and 0.
 
-    `body`, unless None, is sent as JSON. Raises CannotEncode for one that JSON cannot carry.
+    `body`, unless None, is sent as JSON. Raises CannotEncode for a body that JSON cannot carry.
     """
     given = tuple(
         (name, str(int(value)) if isinstance(value, bool) else str(value))
@@ -129,22 +130,17 @@ def modbus(device: str, request: Read | Write) -> Call:
 # -- answers
 
 
-def decode(data: bytes) -> Any:
-    """Decode an answer. Raises NotJson."""
-    return loads(data)
-
-
 def expect_ok(data: bytes) -> None:
-    """Check the answer to a write. Raises Refused, or NotJson."""
+    """Check the answer to a write. Raises CfosRefused, or NotJson."""
     if data.strip() == OK.encode():
         return  # without its quotes
     answer = loads(data)
     if answer != OK:
-        raise Refused(words(answer))
+        raise CfosRefused(words(answer))
 
 
 def words(answer: Any) -> str:
-    """Return what to tell people of an answer that was not due."""
+    """Describe an unexpected answer for an error text."""
     if isinstance(answer, str):
         text = "".join(c if c.isprintable() else " " for c in answer[:LONGEST_WORDS])
         return f"the manager answers {text!r}"[:LONGEST_WORDS]
@@ -152,40 +148,33 @@ def words(answer: Any) -> str:
     return f"the manager answers {names.get(type(answer), 'a number')}"
 
 
-def expect_object(answer: Any) -> dict[str, Any]:
-    """Return an answer that must be an object. Raises Refused."""
-    if not isinstance(answer, dict):
-        raise Refused(words(answer))
-    return answer
-
-
-def expect_list(answer: Any) -> list[Any]:
-    """Return an answer that must be a list. Raises Refused."""
-    if not isinstance(answer, list):
-        raise Refused(words(answer))
+def expect(kind: type[_T], answer: Any) -> _T:
+    """Return an answer that must be an object (`dict`) or a `list`. Raises CfosRefused."""
+    if not isinstance(answer, kind):
+        raise CfosRefused(words(answer))
     return answer
 
 
 def expect_number(answer: Any) -> int | float:
-    """Return an answer that must be a number, such as a meter's. Raises Refused."""
+    """Return an answer that must be a number. Raises CfosRefused."""
     value = bounded_number(answer)
     if value is None:
-        raise Refused(words(answer))
+        raise CfosRefused(words(answer))
     return value
 
 
-# No current, power, energy or time in the units of this API is beyond.
+# No current, power, energy or time is larger, in the units of this API.
 LARGEST = 10**13
 
 
 def bounded_number(value: Any) -> int | float | None:
-    """Return a number that may be a measurement, None for anything else: text is no number."""
+    """Return a number within LARGEST; None for anything else, text included."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return value if -LARGEST <= value <= LARGEST else None
 
 
-# -- what is fed in, and what comes back
+# -- feeds, and the answer to a feed
 
 Number = Annotated[float, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
 Phases = Annotated[tuple[Number, ...], msgspec.Meta(min_length=1, max_length=3)]
@@ -193,9 +182,9 @@ Model = Annotated[str, msgspec.Meta(max_length=100)]
 
 
 class MeterFeed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a meter of the type "HTTP input" is fed by `set_ajax_meter`: Wh, V, mA, W.
+    """A measurement for a meter of the type "HTTP input" (`set_ajax_meter`): Wh, V, mA, W.
 
-    A key that is None is not sent, and keeps what it was.
+    A key that is None is not sent; the meter keeps its value.
     """
 
     model: Model | None = None
@@ -208,9 +197,9 @@ class MeterFeed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class EvseFeed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What an EVSE of the type "HTTP input" is fed by `set_ajax_evse`: mA, Wh.
+    """A measurement for an EVSE of the type "HTTP input" (`set_ajax_evse`): mA, Wh.
 
-    `state` is one of EvseState but OFFLINE.
+    `state` is one of EvseState except OFFLINE.
     """
 
     state: Annotated[int, msgspec.Meta(ge=1, le=5)] | None = None
@@ -221,11 +210,11 @@ class EvseFeed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rfid: Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
     def __repr__(self) -> str:
-        """Show what it is, not the RFID."""
+        """Show the state without the RFID."""
         return f"EvseFeed(state={self.state!r})"
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
-        """Show the same to rich, which would list every field."""
+        """Show the same to rich, which lists every field by default."""
         return [("state", self.state)]
 
 
@@ -233,9 +222,9 @@ _PHASED = ("voltage", "current")
 
 
 def meter_feed(fields: Any) -> MeterFeed:
-    """Read a feed from the decoded body of a POST, or from the arguments of a GET.
+    """Read a feed from the decoded body of a POST or the arguments of a GET.
 
-    `import_vah` is `import_wh`, and `1,2,3` a list. Raises BadMessage.
+    `import_vah` means `import_wh`; the text `1,2,3` is a list. Raises BadMessage.
     """
     given = _fed(fields)
     if "import_vah" in given:
@@ -244,7 +233,7 @@ def meter_feed(fields: Any) -> MeterFeed:
 
 
 def evse_feed(fields: Any) -> EvseFeed:
-    """Read a feed as `meter_feed` does. A number is a good RFID. Raises BadMessage."""
+    """Read a feed as `meter_feed` does; an RFID may be a number. Raises BadMessage."""
     given = _fed(fields)
     rfid = given.get("rfid")
     if isinstance(rfid, int) and not isinstance(rfid, bool) and abs(rfid) <= LARGEST:
@@ -262,8 +251,8 @@ def _fed(fields: Any) -> dict[str, Any]:
     return given
 
 
-class Control(msgspec.Struct, frozen=True, kw_only=True):
-    """What `set_ajax_evse` answers, which the EVSE must obey; `charging_current` is mA."""
+class CfosControl(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `set_ajax_evse`, which the EVSE must obey; `charging_current` is mA."""
 
     device_enabled: bool
     charging_enabled: bool
@@ -271,14 +260,14 @@ class Control(msgspec.Struct, frozen=True, kw_only=True):
     charging_current: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
 
 
-# The document's Korean text translated two of the keys; in English they are as above.
+# The document's Korean text translates two of the keys.
 _TRANSLATED = {"일시정지": "paused", "충전_전류": "charging_current"}
 
 
-def decode_control(answer: Any) -> Control:
-    """Read a control object, its keys in English or as the document prints them.
+def decode_control(answer: Any) -> CfosControl:
+    """Read a control object with English keys or those of the document.
 
-    Raises Refused for another answer, BadMessage for an object that is none.
+    Raises CfosRefused for an answer that is no object, BadMessage for wrong fields.
     """
-    fields = {_TRANSLATED.get(key, key): value for key, value in expect_object(answer).items()}
-    return convert(fields, Control)
+    fields = {_TRANSLATED.get(key, key): value for key, value in expect(dict, answer).items()}
+    return convert(fields, CfosControl)

@@ -1,4 +1,4 @@
-"""Reads and writes of registers over the HTTP API of cFos: the requests, and both sides of them.
+"""Reads and writes of registers over the HTTP API of cFos, from both sides.
 
 Source: the cFos document, "Modbus"; `docs/protocols/cfos.md`, "Modbus registers over HTTP".
 """
@@ -35,14 +35,14 @@ LONGEST_TEXT, LONGEST_KEY = 64, 8
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """`read=`: an address with its suffix; None for `all`. `count` is None when it is not asked."""
+    """`read=`: an address with its suffix, None for `all`; `count` None is a single value."""
 
     address: int | None
     suffix: str = ""
     count: int | None = None
 
     def query(self) -> tuple[tuple[str, str], ...]:
-        """Return its part of the request."""
+        """Return the arguments of the call."""
         if self.address is None:
             return (("read", "all"),)
         asked = (("read", f"{self.address}{self.suffix}"),)
@@ -59,7 +59,7 @@ class Write:
     several: bool = False
 
     def query(self) -> tuple[tuple[str, str], ...]:
-        """Return its part of the request."""
+        """Return the arguments of the call."""
         where = ("write", f"{self.address}{self.suffix}")
         if self.several:
             return (where, ("values", f"[{','.join(map(str, self.values))}]"))
@@ -67,12 +67,12 @@ class Write:
 
     @property
     def addresses(self) -> range:
-        """Return the addresses of the words that it changes."""
+        """The addresses of the words that the write changes."""
         return range(self.address, self.address + WIDTHS[self.suffix] * len(self.values))
 
     @property
     def wears(self) -> bool:
-        """Tell whether it wears the flash."""
+        """Whether the write wears the flash."""
         return not WITHOUT_WEAR.issuperset(self.addresses)
 
 
@@ -82,7 +82,7 @@ _INTEGER = re.compile(r"[-+]?[0-9]{1,20}")
 
 
 def _bare(text: str) -> str:
-    """Return a parameter without blanks, and without the stray `"` of the example URLs."""
+    """Strip blanks, and the stray `"` of the example URLs."""
     return text.strip().removesuffix('"').strip()
 
 
@@ -128,9 +128,9 @@ def _parse_address(text: str) -> tuple[int, str]:
 
 
 def answer_read(read: Read, registers: Mapping[int, Register], words: Mapping[int, int]) -> Any:
-    """Return what a device with these `words` (of `image`) answers: a value, a list, an object.
+    """Return the answer of a device with these `words` (of `image`): a value, list or object.
 
-    Without a suffix every word of the map can be read. Raises RegisterError.
+    Without a suffix each word of the map can be read. Raises RegisterError.
     """
     if read.address is None:
         return {
@@ -162,10 +162,10 @@ def _wide(
 
 
 def plan_write(write: Write, registers: Mapping[int, Register]) -> dict[int, int]:
-    """Return the new value of each register that a write changes, by its address, signed if wide.
+    """Return the new value of each register that a write changes, by address, signed if wide.
 
-    Without a suffix the values are words: a wide register wants all of its own, in one request.
-    Raises RegisterError; nothing must be changed then.
+    Without a suffix the values are words, and a wide register needs all its words in one request.
+    Raises RegisterError; then nothing may be changed.
     """
     changes: dict[int, int] = {}
     address, values = write.address, list(write.values)
@@ -189,9 +189,9 @@ def plan_write(write: Write, registers: Mapping[int, Register]) -> dict[int, int
 
 
 def decode_read(read: Read, answer: Any) -> Any:
-    """Check the answer to a read, decoded: numbers, texts, or a list or an object of them.
+    """Check the decoded answer to a read: a number, a text, or a list or object of them.
 
-    Raises RegisterError with the device's words, BadMessage for what is no answer to it.
+    Raises RegisterError with the device's error text, BadMessage for an answer that does not fit.
     """
     if read.address is None:
         fits = isinstance(answer, dict) and len(answer) <= MAX_COUNT
@@ -207,17 +207,17 @@ def decode_read(read: Read, answer: Any) -> Any:
         return answer
     if isinstance(answer, str):
         raise RegisterError(answer[:200])
-    raise BadMessage("an answer that is none to this read")
+    raise BadMessage("an answer that does not fit the read")
 
 
-# Where a text is due, a complaint can only be told by its words.
+# Where a text is due, only its words tell an error.
 _COMPLAINT = re.compile(
     r"(bad|unknown|invalid|no such)\b.*\b(modbus|register|device)", re.IGNORECASE
 )
 
 
 def _is_value(value: Any) -> bool:
-    """Tell what a register can hold: 64 bits, signed or not, or some dozen characters."""
+    """Tell whether a register can hold a value: 64 bits, signed or not, or LONGEST_TEXT."""
     if isinstance(value, str):
         return len(value) <= LONGEST_TEXT
     return isinstance(value, int) and not isinstance(value, bool) and -(1 << 63) <= value < 1 << 64

@@ -1,21 +1,21 @@
 """The Modbus registers of a cFos Power Brain, as its HTTP API reads and writes them.
 
-Source: the cFos document, "Modbus" (addresses, suffixes, answers), and the vendor's
-register page as told in `docs/protocols/cfos.md`, "Modbus registers over HTTP". A register is 16
-bits; what is wider has its high word first, and a text two characters a register, the high byte
-first.
+Source: the cFos document, "Modbus" (addresses, suffixes, answers), and the vendor's register page
+(`docs/protocols/cfos.md`, "Modbus registers over HTTP"). A register has 16 bits. Wider numbers have
+the high word first; a text has two characters a register, the high byte first.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 from types import MappingProxyType
 
 from twisted_gantry.wire.errors import WireError
 
 BAD_SIZE = "bad modbus register size"
 """The document's answer to a suffix that is not that of the register."""
-# The document shows no other; these have its manner. An unknown address or device is named.
+# The document shows no other error; these follow its style and name an unknown address or device.
 BAD_ADDRESS = "bad modbus register address"
 BAD_COUNT = "bad modbus register count"
 BAD_VALUE = "bad modbus register value"
@@ -23,17 +23,17 @@ READ_ONLY = "modbus register is read only"
 
 
 def unknown_register(address: int) -> str:
-    """Return the answer to an address outside the map."""
+    """Return the error for an address outside the map."""
     return f"unknown modbus register {address}"
 
 
 def unknown_device(device: str) -> str:
-    """Return the answer to a `device=` that is none."""
+    """Return the error for an unknown `device=`."""
     return f"unknown modbus device {device[:40]}"
 
 
 class RegisterError(WireError):
-    """A register request that cannot be done; its text is what the device answers."""
+    """A register request that cannot be done; the text is the device's answer."""
 
 
 class Access(StrEnum):
@@ -79,20 +79,13 @@ _R, _W, _RW = Access.READ, Access.WRITE, Access.READ_WRITE
 
 
 def _table(*entries: Register) -> Mapping[int, Register]:
-    return MappingProxyType({each.address: each for each in sorted(entries, key=_address)})
-
-
-def _address(register: Register) -> int:
-    return register.address
+    return MappingProxyType(
+        {each.address: each for each in sorted(entries, key=attrgetter("address"))}
+    )
 
 
 def _number(
-    address: int,
-    name: str,
-    width: int = 1,
-    access: Access = _R,
-    unit: str = "",
-    scale: float = 1.0,
+    address: int, name: str, width: int = 1, access: Access = _R, unit: str = "", scale: float = 1
 ) -> Register:
     printed = f"{address}{_SUFFIXES[width]}"
     return Register(address, name, width, unit, scale, access, printed=printed)
@@ -118,12 +111,11 @@ _COMMON = (
 )
 
 
-def _nominal() -> tuple[Register, ...]:
-    return (
-        _number(8044, "phases", 1, _RW),
-        *(_number(8044 + n, f"voltage_l{n}", 1, _RW, "V") for n in (1, 2, 3)),
-        _number(8050, "pulses", 4, _RW),
-    )
+_NOMINAL = (
+    _number(8044, "phases", 1, _RW),
+    *(_number(8044 + n, f"voltage_l{n}", 1, _RW, "V") for n in (1, 2, 3)),
+    _number(8050, "pulses", 4, _RW),
+)
 
 
 def _metered(energy: Access) -> tuple[Register, ...]:
@@ -137,7 +129,7 @@ def _metered(energy: Access) -> tuple[Register, ...]:
 
 METER = _table(
     *_COMMON,
-    *_nominal(),
+    *_NOMINAL,
     *_metered(_RW),
     _number(8041, "input"),
     _number(8042, "pulses_per_kwh", 2, _RW),
@@ -150,7 +142,7 @@ METER = _table(
 
 EVSE = _table(
     *_COMMON,
-    *_nominal(),
+    *_NOMINAL,
     *_metered(_R),
     _number(8080, "default_fixed_current", 1, _RW, "A", 0.1),
     _number(8081, "default_current_limit", 1, _RW, "A", 0.1),
@@ -176,10 +168,10 @@ EVSE = _table(
 DEVICES: Mapping[str, Mapping[int, Register]] = MappingProxyType(
     {"meter1": METER, "meter2": METER, "evse": EVSE}
 )
-"""What `device=` names, and its map."""
+"""The map of each name that `device=` may have."""
 
 WITHOUT_WEAR = frozenset({8086, 8087, 8088, 8091, 8093, 8094})
-"""What can be written as often as one likes; a write to any other register wears the flash."""
+"""Registers whose writes do not wear the flash."""
 
 
 def registers_of(device: str) -> Mapping[int, Register]:
@@ -191,9 +183,9 @@ def registers_of(device: str) -> Mapping[int, Register]:
 
 
 def pack(value: int | str, width: int) -> list[int]:
-    """Return the words of a value, high word first; a text is cut to what they hold.
+    """Return the words of a value, high word first; a text is cut to the width.
 
-    Numbers are taken signed or not. Raises RegisterError for one that does not fit.
+    Raises RegisterError for a number that fits neither signed nor unsigned.
     """
     if isinstance(value, str):
         octets = value.encode("ascii", "replace")[: 2 * width].ljust(2 * width, b"\0")
@@ -206,7 +198,7 @@ def pack(value: int | str, width: int) -> list[int]:
 
 
 def unpack(words: Sequence[int], suffix: str) -> int | str:
-    """Return what words say; more than one make a signed number, a single one has no sign."""
+    """Return the value of words: a text, a signed number, or unsigned if it is one word."""
     octets = b"".join(word.to_bytes(2) for word in words)
     if suffix == "s":
         return octets.rstrip(b"\0").decode("ascii", "replace")
@@ -214,10 +206,10 @@ def unpack(words: Sequence[int], suffix: str) -> int | str:
 
 
 def image(registers: Mapping[int, Register], values: Mapping[int, int | str]) -> dict[int, int]:
-    """Return all words of a map by their addresses; a register that `values` lacks is 0."""
+    """Return all words of a map by address; registers missing from `values` are 0 or empty."""
     words: dict[int, int] = {}
     for register in registers.values():
-        if register.printed:  # else it is a part of another
+        if register.printed:  # else it is a part of another register
             blank: int | str = "" if register.is_text else 0
             value = values.get(register.address, blank)
             words.update(zip(register.addresses, pack(value, register.width), strict=True))

@@ -1,7 +1,7 @@
 """The users of a cFos Charging Manager, their PINs, and charging rules.
 
-Source: the cFos document, "get_users" and "set_params"; the vendor calls the rules work in
-progress, so that keys which are not here are passed on as they are.
+Source: the cFos document, "get_users" and "set_params". The vendor calls the rules work in
+progress: unknown keys are passed on unchanged.
 """
 
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ from typing import Annotated, Any
 
 import msgspec
 
-from twisted_gantry.wire.cfos.calls import expect_list
+from twisted_gantry.wire.cfos.calls import expect
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.json import convert
 
 MAX_USERS = 1000
 MASKED = "***"
-"""Stands for a PIN that is not shown."""
+"""Replaces a PIN that is shown."""
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 _Minutes = Annotated[int, msgspec.Meta(ge=0, le=7 * 24 * 60)]
@@ -24,7 +24,7 @@ _MilliAmperes = Annotated[int, msgspec.Meta(ge=-1_000_000, le=1_000_000)]
 
 
 class RuleMode(IntEnum):
-    """How a rule's current is meant."""
+    """What the current of a rule is relative to."""
 
     ABSOLUTE = 0
     RELATIVE = 1
@@ -60,16 +60,16 @@ class Rfid(msgspec.Struct, frozen=True, kw_only=True):
     used_phases: Annotated[int, msgspec.Meta(ge=0, le=7)] = 0
 
     def __repr__(self) -> str:
-        """Show what it is, not the PIN."""
+        """Show the name without the PIN."""
         return f"Rfid(name={self.name!r})"
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
-        """Show the same to rich, which would list every field."""
+        """Show the same to rich, which lists every field by default."""
         return [("name", self.name)]
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """A user, and the EVSEs that it may use. `id` is empty for one that is to be made."""
+    """A user and the EVSEs that it may use. `id` is empty for a new user."""
 
     id: Annotated[str, msgspec.Meta(max_length=64)] = ""
     name: str = ""
@@ -80,14 +80,14 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def user(fields: Any) -> User:
-    """Read one user. A number is a good id. Raises BadMessage, which holds no PIN."""
+    """Read one user; an id may be a number. Raises BadMessage, without any PIN."""
     return convert(_ids_as_text(fields), User)
 
 
 def masked(answer: Any) -> list[dict[str, Any]]:
-    """Return the answer to `get_users` with every key that it came with, its PINs as MASKED.
+    """Return the answer to `get_users` with all its keys and each PIN as MASKED.
 
-    Raises Refused, BadMessage.
+    Raises CfosRefused, BadMessage.
     """
     shown = []
     for each in _bounded(answer):
@@ -98,14 +98,14 @@ def masked(answer: Any) -> list[dict[str, Any]]:
 
 
 def _bounded(answer: Any) -> list[Any]:
-    found = expect_list(answer)
+    found: list[Any] = expect(list, answer)
     if len(found) > MAX_USERS:
         raise BadMessage(f"{len(found)} users, more than {MAX_USERS}")
     return found
 
 
 def _ids_as_text(fields: Any) -> Any:
-    """Return a user with ids of digits, which may have come as numbers, as text."""
+    """Return a user whose numeric ids are text."""
     if not isinstance(fields, Mapping):
         raise BadMessage("a user that is no object")
     given = {**fields, "id": _as_id(fields.get("id", ""))}

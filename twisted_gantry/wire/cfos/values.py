@@ -1,9 +1,8 @@
-"""What `get_dev_info` tells: the manager's parameters, and its EVSEs and meters, as readings.
+"""The answer to `get_dev_info`: parameters of the manager, its EVSEs and meters, as readings.
 
 Both generations of the firmware are read into one shape (`docs/protocols/cfos.md`, Quirks).
-Readings are named as the points of the site are, and in their units: the API's mA are A here, its
-ms are s. What is wrong with one value costs that value, never the list. Source: the cFos document,
-"/cnf?cmd=get_dev_info".
+Readings have the names and units of points: mA become A, ms become s. A wrong value costs that
+value alone. Source: the cFos document, "/cnf?cmd=get_dev_info".
 """
 
 from collections.abc import Callable, Mapping
@@ -17,13 +16,13 @@ from twisted_gantry.wire.cfos.calls import (
     EvseState,
     Role,
     bounded_number,
-    decode,
-    expect_object,
+    expect,
 )
 from twisted_gantry.wire.errors import BadMessage
+from twisted_gantry.wire.json import loads
 from twisted_gantry.wire.reading import Quality, Reading, Value, missing
 
-# A manager of the vendor's has at most some dozen licensed devices.
+# The vendor licenses at most some dozen devices a manager.
 MAX_DEVICES = 64
 
 Readings = dict[str, Reading]
@@ -31,7 +30,7 @@ Readings = dict[str, Reading]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """An EVSE (`E1`) or a meter (`M1`). `fields` is all that was told of it, also what is new."""
+    """An EVSE (`E1`) or a meter (`M1`). `fields` has all keys that came, unknown ones too."""
 
     id: str
     readings: Readings
@@ -39,15 +38,15 @@ class Part:
 
     @property
     def is_evse(self) -> bool:
-        """Tell an EVSE from a meter: by the id, for the document's own meter says it is one."""
+        """Whether it is an EVSE; the id decides, because the document's meter says `is_evse`."""
         return self.id.startswith("E")
 
 
 @dataclass(frozen=True, slots=True)
 class DevInfo:
-    """One poll. `odd` names what was wrong with it and was passed over, for counters.
+    """One poll. `odd` names the faults that were skipped, for counters.
 
-    `wrong` says of each value that means nothing which it is, and of each part why it is none.
+    `wrong` describes each value without a meaning and each device that is no part.
     """
 
     params: Readings
@@ -57,7 +56,7 @@ class DevInfo:
     wrong: tuple[str, ...] = ()
 
 
-# Each returns what a value means, or None if it means nothing.
+# Returns the meaning of a value, None for a value without one.
 _Meaning = Callable[[Any], Value]
 
 
@@ -85,24 +84,15 @@ def _text(value: Any) -> Value:
     return None if number is None else str(number)
 
 
-def _state(value: Any) -> Value:
-    return _named(EvseState, value)
+def _named(numbers: type[EvseState] | type[Role] | type[DisablePolicy]) -> _Meaning:
+    def read(value: Any) -> Value:
+        number = _count(value)
+        try:
+            return numbers(number).text if isinstance(number, int) else None
+        except ValueError:
+            return None
 
-
-def _role(value: Any) -> Value:
-    return _named(Role, value)
-
-
-def _policy(value: Any) -> Value:
-    return _named(DisablePolicy, value)
-
-
-def _named(numbers: type[EvseState] | type[Role] | type[DisablePolicy], value: Any) -> Value:
-    number = _count(value)
-    try:
-        return numbers(number).text if isinstance(number, int) else None
-    except ValueError:
-        return None
+    return read
 
 
 def _phases(value: Any) -> Value:
@@ -118,7 +108,7 @@ _number, _milli = _measure(), _measure(1000)
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """One reading, and the keys that may hold it: the first that is there is taken."""
+    """One reading, and the keys that may hold it; the first present key counts."""
 
     name: str
     unit: str
@@ -144,7 +134,7 @@ _PARAMS = (
     _field("evse_power", "W", _number, "cons_evse_power", "consumed_evse_power"),
     _field("available_evse_power", "W", _number, "avail_evse_power", "remaining_evse_power"),
     _field("load_balancing", "", _truth, "lb_enabled"),
-    _field("disable_policy", "", _policy),
+    _field("disable_policy", "", _named(DisablePolicy)),
     _field("cycle_time", "s", _milli),
     _field("trial_version", "", _truth, "shareware_mode"),
 )
@@ -164,14 +154,14 @@ _COMMON = (
 
 _EVSE = (
     *_COMMON,
-    _field("state", "", _state),
+    _field("state", "", _named(EvseState)),
     _field("charging_enabled", "", _truth),
     _field("paused", "", _truth),
     _field("pause_time", "s", _number),
     _field("pause_min_time", "s", _number),
     _field("power", "W", _number, "power_w", "cur_charging_power"),
     _field("import_energy", "Wh", _number, "total_energy"),
-    # Not in the document; managers in the field have it in one of these.
+    # Not in the document; managers in the field use one of these keys.
     _field("charging_current", "A", _milli, "last_set_charging_cur", "evse.current"),
     _field("min_charging_current", "A", _milli, "min_charging_cur"),
     _field("max_charging_current", "A", _milli, "max_charging_cur"),
@@ -188,7 +178,7 @@ _METER = (
     _field("power", "W", _number, "power_w"),
     _field("import_energy", "Wh", _number, "import"),
     _field("export_energy", "Wh", _number, "export"),
-    _field("role", "", _role),
+    _field("role", "", _named(Role)),
 )
 
 PARAM_UNITS: Mapping[str, str] = {each.name: each.unit for each in _PARAMS}
@@ -205,10 +195,10 @@ METER_UNITS: Mapping[str, str] = {
 def decode_dev_info(data: bytes) -> DevInfo:
     """Read a poll.
 
-    Raises NotJson, Refused for an answer that is no object, and BadMessage for one whose parts
-    are not what they must be, or are more than MAX_DEVICES.
+    Raises NotJson; CfosRefused for an answer that is no object; BadMessage for `params` or
+    `devices` of a wrong type, and for more than MAX_DEVICES.
     """
-    fields = expect_object(decode(data))
+    fields = expect(dict, loads(data))
     params, devices = fields.get("params", {}), fields.get("devices")
     if not isinstance(params, dict):
         raise BadMessage("params that are no object")
@@ -239,7 +229,7 @@ def _part(device: Any, wrong: list[str]) -> Part | None:
         expression = isinstance(device.get("max_charging_cur"), str)
         readings = _read(device, _EVSE_BY_EXPRESSION if expression else _EVSE, which, wrong)
         if expression:
-            # It is allowed: there is no number, and nothing failed.
+            # An expression is allowed: it has no number, and nothing failed.
             readings["max_charging_current"] = missing("A", Quality.NOT_SUPPORTED)
     else:
         readings = _read(device, _METER, which, wrong)
@@ -248,7 +238,7 @@ def _part(device: Any, wrong: list[str]) -> Part | None:
 
 
 def _tell_power(readings: Readings, device: Mapping[str, Any]) -> None:
-    """Put a meter's power where it belongs: `is_va` says that it is apparent power."""
+    """Move a meter's power to `apparent_power` if `is_va` says so."""
     readings["apparent_power"] = missing("VA", Quality.NOT_SUPPORTED)
     if device.get("is_va") in (1, True):
         power = readings["power"]
@@ -259,7 +249,7 @@ def _tell_power(readings: Readings, device: Mapping[str, Any]) -> None:
 def _read(
     fields: Mapping[str, Any], wanted: tuple[_Field, ...], place: str, wrong: list[str]
 ) -> Readings:
-    """Return the readings of one object; of what means nothing, add to `wrong` where it is."""
+    """Return the readings of one object; a value without a meaning is added to `wrong`."""
     readings: Readings = {}
     for each in wanted:
         quality, value = Quality.NOT_SUPPORTED, None
@@ -280,7 +270,7 @@ def _read(
 
 
 def _shown(value: Any) -> str:
-    """Return a value as a person may see it, not at any length."""
+    """Return a value for an error text, bounded in length."""
     kinds = {dict: "an object", list: "a list", type(None): "null"}
     if isinstance(value, int | float) and bounded_number(value) is None:
         return "true or false" if isinstance(value, bool) else "a number out of range"

@@ -1,4 +1,4 @@
-"""What the platform commands, to `remotecontrol.do`: typed, checked, and written.
+"""The commands of the platform to `remotecontrol.do`: decoded, checked and encoded.
 
 Source: the ETC document, sections 2.2, 3.2 and 3.3; decisions: `docs/protocols/etc-gantry.md`,
 "Commands" and "Meaning". Field names are those of the document.
@@ -21,15 +21,15 @@ from twisted_gantry.wire.json import convert
 FIRST_CABINET = "1"
 MAX_ID = 20  # characters of a cabinet's id, as of a gantry's
 FREQUENCIES = range(5, 86_401)
-"""The seconds that `setFrequency` may be."""
+"""The range of `setFrequency` in seconds."""
 TEMPERATURES = (0.0, 45.0)
-"""The lowest and the highest set point of an air conditioner, in °C."""
+"""The lowest and highest set point of an air conditioner in °C."""
 YEARS = range(1970, 3000)
-"""The years of the times that are read; farther ones overflow in some zone or other."""
+"""The years of times that are read; farther years overflow in some zones."""
 
 
 class Cmd(IntEnum):
-    """What `cmd` says (section 3.2); 7 was the push of the white list, which 0.37 removed."""
+    """The values of `cmd` (section 3.2); version 0.37 removed 7, the push of the white list."""
 
     POWER_CYCLE = 1
     UNLOCK_DOOR = 2
@@ -42,7 +42,7 @@ class Cmd(IntEnum):
     BATTERY_TEST_RESULT = 10
 
 
-# The fields of each cmd beside `cabinetId`, and what they may be.
+# The fields of each cmd except `cabinetId`, and their patterns.
 _DIGITS = r"[0-9]{1,5}"
 _DEGREES = r"-?[0-9]{1,3}(\.[0-9]{1,3})?"
 _AIR_ID = r"0|[1-9][0-9]?"
@@ -63,23 +63,22 @@ _FIELDS: dict[Cmd, dict[str, str]] = {
 }
 _COMMON = ("updateNow", "setServer", "setFrequency", "cmd", "cabinetId")
 _KNOWN = frozenset(_COMMON).union(*_FIELDS.values())
-# Those that name no cabinet are meant for every one of the gantry.
+# Without `cabinetId` these address every cabinet of the gantry.
 _ALL_CABINETS = frozenset({Cmd.POWER_CYCLE, Cmd.POWER_MODE, Cmd.DOOR_GUARD})
 _SERVER = re.compile(
     r"(https?://)?"
     r"([A-Za-z0-9][A-Za-z0-9._-]{0,252}|\[(?P<v6>[0-9A-Fa-f:.]{2,45})\])"
     r"(:(?P<port>[0-9]{1,5}))?"
     r"/[A-Za-z0-9._~%!$&'()*+,;=:/-]{1,200}",
-    re.IGNORECASE | re.ASCII,  # without the latter, a long s is an s
+    re.IGNORECASE | re.ASCII,  # without ASCII, U+017F matches s
 )
 
 
 @dataclass(frozen=True)
-class Command:
-    """One `cmd` with its fields, all text as in the document, checked.
+class EtcCommand:
+    """One `cmd` with its checked fields, all text as in the document.
 
-    `cabinet_id` is None where all cabinets of the gantry are meant, and for a power cycle, whose
-    relay stands in no cabinet.
+    `cabinet_id` None addresses all cabinets. A power cycle has none: a relay is in no cabinet.
     """
 
     cmd: Cmd
@@ -88,23 +87,23 @@ class Command:
 
 
 @dataclass(frozen=True)
-class Control:
-    """What one request asks, in the order in which it is done.
+class EtcControl:
+    """The wishes of one request in the order of execution.
 
-    `set_server` as it was given; `set_frequency` in seconds.
+    `set_server` is as received; `set_frequency` is seconds.
     """
 
     set_server: str | None = None
     set_frequency: int | None = None
-    command: Command | None = None
+    command: EtcCommand | None = None
     update_now: bool = False
 
 
-def decode_control(fields: Any, *, cabinet: bool) -> Control:
-    """Read a `computerControl`, or with `cabinet` a `cabinetControl`, and check all of it.
+def decode_control(fields: Any, *, cabinet: bool) -> EtcControl:
+    """Read and check a `computerControl`, or with `cabinet` a `cabinetControl`.
 
-    A field that is empty counts as not given, one that the document does not know is passed over.
-    Raises BadMessage, which names the field.
+    An empty field counts as missing, an unknown one is ignored. Raises BadMessage, which names
+    the field.
     """
     if not isinstance(fields, dict):
         raise BadMessage("the control is no object")
@@ -115,16 +114,15 @@ def decode_control(fields: Any, *, cabinet: bool) -> Control:
     server = given.get("setServer")
     if server is not None:
         server_url(server, "http")
-    control = Control(
+    control = EtcControl(
         server, _frequency(given), _command(given) if cabinet else None, update is not None
     )
-    if control == Control():
+    if control == EtcControl():
         raise BadMessage("nothing is asked for")
     return control
 
 
 def _given(fields: dict[str, Any], keys: Iterable[str]) -> dict[str, str]:
-    """Return the texts under `keys` that are not empty. Raises BadMessage."""
     given: dict[str, str] = {}
     for key in keys:
         value = fields.get(key)
@@ -146,7 +144,7 @@ def _frequency(given: dict[str, str]) -> int | None:
     return int(text)
 
 
-def _command(given: dict[str, str]) -> Command | None:
+def _command(given: dict[str, str]) -> EtcCommand | None:
     text = given.get("cmd")
     if text is None:
         return None
@@ -166,8 +164,10 @@ def _command(given: dict[str, str]) -> Command | None:
     if cmd is Cmd.AIR_CONDITIONER_TEMPERATURE:
         check_set_points(float(fields["autoRefrigerationTemp"]), float(fields["autoHeatingTemp"]))
     if cmd is Cmd.POWER_CYCLE:
-        return Command(cmd, None, fields)
-    return Command(cmd, _cabinet_id(given, None if cmd in _ALL_CABINETS else FIRST_CABINET), fields)
+        return EtcCommand(cmd, None, fields)
+    return EtcCommand(
+        cmd, _cabinet_id(given, None if cmd in _ALL_CABINETS else FIRST_CABINET), fields
+    )
 
 
 def _cabinet_id(given: dict[str, str], default: str | None) -> str | None:
@@ -186,8 +186,8 @@ def check_set_points(cool_above: float, heat_below: float) -> None:
         raise BadMessage("autoHeatingTemp is not below autoRefrigerationTemp")
 
 
-def encode_control(control: Control) -> dict[str, str]:
-    """Return the fields of a control, as they are sent."""
+def encode_control(control: EtcControl) -> dict[str, str]:
+    """Return the fields of a control as sent."""
     fields: dict[str, str] = {}
     if control.set_server is not None:
         fields["setServer"] = control.set_server
@@ -204,9 +204,9 @@ def encode_control(control: Control) -> dict[str, str]:
 
 
 def server_url(text: str, scheme: str) -> str:
-    """Return the URL that `setServer` means: `[scheme://]host[:port]/path`.
+    """Return the URL for a `setServer` of the form `[scheme://]host[:port]/path`.
 
-    `scheme` is the one that is kept when none is given. Raises BadMessage.
+    `scheme` is the default. Raises BadMessage.
     """
     match = _SERVER.fullmatch(text)
     good = match is not None and 0 < int(match["port"] or 80) < 65_536
@@ -250,7 +250,7 @@ _LONGEST_RESULT = 40  # characters of a value
 
 
 def decode_battery_result(fields: Any) -> BatteryTestResult:
-    """Read the `batterysTestResult` of an answer whose numbers are text; what it lacks is NoData.
+    """Read a `batterysTestResult` with numbers as text; missing fields become NoData.
 
     Raises BadMessage.
     """
@@ -269,14 +269,14 @@ def decode_battery_result(fields: Any) -> BatteryTestResult:
 
 @dataclass(frozen=True)
 class PictureRequest:
-    """Which picture is wanted: of which cabinet, of the door that opened when (Unix seconds)."""
+    """The wanted picture: the cabinet, and when its door opened (Unix seconds)."""
 
     cabinet_id: str
     door_open_time: float
 
 
 def decode_picture_request(fields: Any, zone: tzinfo) -> PictureRequest:
-    """Read a `getCabinetImageVedio`; times are in `zone`. Raises BadMessage."""
+    """Read a `getCabinetImageVedio` with times in `zone`. Raises BadMessage."""
     if not isinstance(fields, dict):
         raise BadMessage("getCabinetImageVedio is no object")
     given = _given(fields, ("cabinetId", "doorOpenTime"))
@@ -302,7 +302,7 @@ def parse_local_time(text: str, zone: tzinfo) -> float:
 
 
 def file_time(moment: float, zone: tzinfo) -> str:
-    """Write Unix seconds as `yyyyMMddhhmmsszzz`, as the names of pictures have it."""
-    # Whole milliseconds first: a float just below one would be cut off to the one before.
+    """Write Unix seconds as `yyyyMMddhhmmsszzz`, for names of pictures."""
+    # Round to milliseconds first: cutting a float just below one loses a millisecond.
     whole = datetime.fromtimestamp(round(moment * 1000) // 1000, zone)
     return whole.strftime("%Y%m%d%H%M%S") + f"{round(moment * 1000) % 1000:03d}"

@@ -1,7 +1,6 @@
 """The ETC gantry monitoring interface: envelope, digest, codes, answers, the white list.
 
-Source: the ETC document, sections 1.5 to 1.8 and 4. The reports are in
-`etc_reports`.
+Source: the ETC document, sections 1.5 to 1.8 and 4. The reports are in `wire/etc/reports.py`.
 """
 
 import hashlib
@@ -15,7 +14,7 @@ from typing import Any
 import msgspec
 
 from twisted_gantry.wire.errors import BadMessage, NotJson
-from twisted_gantry.wire.json import as_text, convert, dumps, loads
+from twisted_gantry.wire.json import convert, dumps, loads, loads_text
 from twisted_gantry.wire.reading import Quality
 
 VERSION = "1001"
@@ -26,8 +25,8 @@ AUTH_HEADER = "binfile-auth"
 MAX_BODY = 1024 * 1024
 
 
-class Code(IntEnum):
-    """What an answer says (section 1.7)."""
+class EtcCode(IntEnum):
+    """The code of an answer (section 1.7)."""
 
     SUCCESS = 1000
     NOT_ALLOWED = 1001
@@ -41,22 +40,22 @@ class Code(IntEnum):
     NO_PICTURE = 1009
 
 
-MESSAGES: Mapping[Code, str] = {
-    Code.SUCCESS: "成功",
-    Code.NOT_ALLOWED: "无权使用该接口",
-    Code.BAD_PARAMETERS: "参数有误",
-    Code.CLOCK_SKEW: "系统时间偏差太大",
-    Code.INVALID_SIGNATURE: "无效的签名",
-    Code.TOO_FREQUENT: "请求过于频繁",
-    Code.UNKNOWN_VERSION: "未知的接口版本号",
-    Code.CONTROL_FAILED: "执行控制命令失败",
-    Code.UNKNOWN_EXCEPTION: "未知系统异常",
-    Code.NO_PICTURE: "无对应图像/视频",
+MESSAGES: Mapping[EtcCode, str] = {
+    EtcCode.SUCCESS: "成功",
+    EtcCode.NOT_ALLOWED: "无权使用该接口",
+    EtcCode.BAD_PARAMETERS: "参数有误",
+    EtcCode.CLOCK_SKEW: "系统时间偏差太大",
+    EtcCode.INVALID_SIGNATURE: "无效的签名",
+    EtcCode.TOO_FREQUENT: "请求过于频繁",
+    EtcCode.UNKNOWN_VERSION: "未知的接口版本号",
+    EtcCode.CONTROL_FAILED: "执行控制命令失败",
+    EtcCode.UNKNOWN_EXCEPTION: "未知系统异常",
+    EtcCode.NO_PICTURE: "无对应图像/视频",
 }
 
 
 class Sentinel(StrEnum):
-    """What stands in a field that has no value (section 1.8)."""
+    """The content of a field without a value (section 1.8)."""
 
     NO_DATA = "NoData"
     GET_FAILED = "GetFailed"
@@ -71,7 +70,7 @@ SENTINELS: Mapping[Quality, Sentinel] = {
 
 
 class Method(StrEnum):
-    """The calls of the interface; the key of a call's own fields is in `FIELDS_KEY`."""
+    """The calls of the interface; `FIELDS_KEY` has the key of their fields."""
 
     COMPUTER_STATUS = "computerStatusUpdate"
     CABINET_STATUS = "cabinetStatusUpdate"
@@ -82,9 +81,9 @@ class Method(StrEnum):
 
 
 MONITOR = frozenset({Method.COMPUTER_STATUS, Method.CABINET_STATUS, Method.CARDS})
-"""What `monitor.do` takes."""
+"""The methods of `monitor.do`."""
 REMOTE_CONTROL = frozenset({Method.COMPUTER_CONTROL, Method.CABINET_CONTROL, Method.PICTURE})
-"""What `remotecontrol.do` takes."""
+"""The methods of `remotecontrol.do`."""
 
 FIELDS_KEY: Mapping[Method, str] = {
     Method.COMPUTER_STATUS: "computerStatus",
@@ -96,26 +95,26 @@ FIELDS_KEY: Mapping[Method, str] = {
 }
 
 
-class Refused(Exception):
-    """A request is answered with a code other than 1000; `why` is for the log, not the answer."""
+class EtcRefused(Exception):
+    """The request gets a code other than 1000; `why` is for the log, not the answer."""
 
-    def __init__(self, code: Code, why: str) -> None:
+    def __init__(self, code: EtcCode, why: str) -> None:
         super().__init__(f"{code.value}: {why}")
         self.code, self.why = code, why
 
 
 def digest(body: bytes) -> str:
-    """Return the `binfile-md5` of a body: hex, lower case. No proof of who sent it."""
+    """Return the `binfile-md5` of a body: hex, lower case. It does not prove the sender."""
     return hashlib.md5(body, usedforsecurity=False).hexdigest()
 
 
 def signed_headers(body: bytes, auth: str) -> dict[str, str]:
-    """Return the headers that go with a request."""
+    """Return the headers of a request."""
     return {"Content-Type": "application/json", MD5_HEADER: digest(body), AUTH_HEADER: auth}
 
 
 def encode_request(gantry_id: str, method: Method, time_stamp: float, fields: Any) -> bytes:
-    """Return the body of a request; `time_stamp` is Unix seconds, sent whole."""
+    """Return the body of a request; `time_stamp` is Unix seconds, cut to whole ones."""
     return dumps(
         {
             "gantryId": gantry_id,
@@ -133,7 +132,7 @@ def restamped(body: bytes, time_stamp: float) -> bytes:
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A request whose envelope is in order; `fields` is what stands under the method's own key."""
+    """A request with a good envelope; `fields` is the value under the method's own key."""
 
     gantry_id: str
     method: Method
@@ -151,29 +150,29 @@ def check_request(
     now: float,
     skew: float,
 ) -> Request:
-    """Check a request as its receiver does, in the order of the page, from 1001 on.
+    """Check a request as its receiver does, in the order of the page.
 
-    `headers` have lower-case names; `methods` are those that the entry point takes. `gantry_id`
-    None takes any; `now` is Unix seconds, `skew` how many seconds `timeStamp` may be off.
+    `headers` have lower-case names; `methods` are those of the entry point; `gantry_id` None
+    accepts any. `now` is Unix seconds, `skew` the accepted difference of `timeStamp` in seconds.
 
-    Raises Refused.
+    Raises EtcRefused.
     """
     given = headers.get(AUTH_HEADER, "")
     if not same_code(given, auth):
-        raise Refused(Code.NOT_ALLOWED, f"wrong or missing {AUTH_HEADER}")
+        raise EtcRefused(EtcCode.NOT_ALLOWED, f"wrong or missing {AUTH_HEADER}")
     if headers.get(MD5_HEADER, "").strip().lower() != digest(body):
-        raise Refused(Code.INVALID_SIGNATURE, f"{MD5_HEADER} does not match the body")
+        raise EtcRefused(EtcCode.INVALID_SIGNATURE, f"{MD5_HEADER} does not match the body")
     try:
-        fields = as_text(loads(body))
+        fields = loads_text(body)
     except (NotJson, BadMessage) as error:
-        raise Refused(Code.BAD_PARAMETERS, str(error)) from None
+        raise EtcRefused(EtcCode.BAD_PARAMETERS, str(error)) from None
     if not isinstance(fields, dict):
-        raise Refused(Code.BAD_PARAMETERS, "the body is no object")
+        raise EtcRefused(EtcCode.BAD_PARAMETERS, "the body is no object")
     version = fields.get("version")
     if not isinstance(version, str):
-        raise Refused(Code.BAD_PARAMETERS, "no version")
+        raise EtcRefused(EtcCode.BAD_PARAMETERS, "no version")
     if version != VERSION:
-        raise Refused(Code.UNKNOWN_VERSION, f"version {version[:14]!r}, not {VERSION}")
+        raise EtcRefused(EtcCode.UNKNOWN_VERSION, f"version {version[:14]!r}, not {VERSION}")
     return _check_fields(fields, methods, gantry_id, now, skew)
 
 
@@ -183,7 +182,7 @@ def same_code(given: str, auth: str) -> bool:
 
 
 def _raw(header: str) -> bytes:
-    """Return the bytes of a header's text; one that is no UTF-8 may come with surrogates."""
+    """Encode a header; bytes that are not UTF-8 come as surrogates."""
     return header.encode("utf-8", "surrogatepass")
 
 
@@ -196,24 +195,24 @@ def _check_fields(
 ) -> Request:
     for key in ("gantryId", "method", "timeStamp"):
         if not isinstance(fields.get(key), str):
-            raise Refused(Code.BAD_PARAMETERS, f"{key} is missing or no text")
+            raise EtcRefused(EtcCode.BAD_PARAMETERS, f"{key} is missing or no text")
     if gantry_id is not None and fields["gantryId"] != gantry_id:
-        raise Refused(Code.BAD_PARAMETERS, f"gantryId is not {gantry_id}")
+        raise EtcRefused(EtcCode.BAD_PARAMETERS, f"gantryId is not {gantry_id}")
     method = next((each for each in methods if each.value == fields["method"]), None)
     if method is None:
-        raise Refused(Code.BAD_PARAMETERS, f"unknown method {fields['method'][:40]!r}")
+        raise EtcRefused(EtcCode.BAD_PARAMETERS, f"unknown method {fields['method'][:40]!r}")
     if FIELDS_KEY[method] not in fields:
-        raise Refused(Code.BAD_PARAMETERS, f"{FIELDS_KEY[method]} is missing")
+        raise EtcRefused(EtcCode.BAD_PARAMETERS, f"{FIELDS_KEY[method]} is missing")
     if not re.fullmatch(r"[0-9]{1,12}", fields["timeStamp"]):
-        raise Refused(Code.BAD_PARAMETERS, "timeStamp is not Unix seconds")
+        raise EtcRefused(EtcCode.BAD_PARAMETERS, "timeStamp is not Unix seconds")
     time_stamp = int(fields["timeStamp"])
     if abs(time_stamp - now) > skew:
-        raise Refused(Code.CLOCK_SKEW, f"timeStamp is off by {time_stamp - now:.0f} s")
+        raise EtcRefused(EtcCode.CLOCK_SKEW, f"timeStamp is off by {time_stamp - now:.0f} s")
     return Request(fields["gantryId"], method, time_stamp, fields[FIELDS_KEY[method]])
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a request is answered with; a `code` outside section 1.7 is kept as it came."""
+    """The answer to a request; a `code` outside section 1.7 stays as received."""
 
     code: str
     msg: str | None = None
@@ -221,7 +220,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     batterys_test_result: Any = msgspec.field(default=None, name="batterysTestResult")
 
     def encode(self) -> bytes:
-        """Return the body of the answer."""
+        """Return the body."""
         more = {"data": self.data, "batterysTestResult": self.batterys_test_result}
         present = {key: value for key, value in more.items() if value is not None}
         return dumps({"code": self.code, "msg": self.msg} | present)
@@ -230,14 +229,14 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
 MAX_MSG = 40  # characters (section 1.6)
 
 
-def answer(code: Code, data: Any = None, *, msg: str = "") -> Answer:
-    """Return the answer that carries `code`, and `msg` or the document's words for the code."""
+def answer(code: EtcCode, data: Any = None, *, msg: str = "") -> Answer:
+    """Return an answer with `code`, and with `msg` or the document's text for the code."""
     return Answer(str(code.value), (msg or MESSAGES[code])[:MAX_MSG], data)
 
 
 def decode_answer(body: bytes) -> Answer:
     """Read an answer. Raises NotJson or BadMessage."""
-    fields = as_text(loads(body))
+    fields = loads_text(body)
     if not isinstance(fields, dict):
         raise BadMessage("an answer that is no object")
     return convert(fields, Answer)
@@ -250,7 +249,7 @@ _TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}"
 
 
 class Card(msgspec.Struct, frozen=True, rename="camel"):
-    """An access card and its days, `yyyy-MM-dd HH:mm:ss`, in the time of the gantry."""
+    """An access card and its validity, `yyyy-MM-dd HH:mm:ss` in the zone of the gantry."""
 
     card_id: str
     valid_time: str
@@ -258,7 +257,7 @@ class Card(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class CardList(msgspec.Struct, frozen=True):
-    """A white list: its version is `yyyyMMddHHmmss`."""
+    """A white list; `version` is `yyyyMMddHHmmss`."""
 
     version: str
     cards: tuple[Card, ...]
@@ -276,19 +275,19 @@ def is_list_version(version: str) -> bool:
 
 
 def card_answer(current: str, offered: CardList | None) -> Answer:
-    """Return the platform's answer to a gantry whose list has the version `current`."""
+    """Return the platform's answer to a gantry with a list of version `current`."""
     if offered is None or offered.version <= current:
-        return answer(Code.SUCCESS, {"isExistLatestVersion": "0"})
+        return answer(EtcCode.SUCCESS, {"isExistLatestVersion": "0"})
     return answer(
-        Code.SUCCESS,
+        EtcCode.SUCCESS,
         {"isExistLatestVersion": "1", "latestVersion": offered.version, "cardInfos": offered.cards},
     )
 
 
 def decode_cards(data: Any) -> CardList | None:
-    """Read the `data` of an answer to `queryAndGetCardInfo`; None when there is nothing newer.
+    """Read the `data` of an answer to `queryAndGetCardInfo`; None if no list is newer.
 
-    Raises BadMessage, for an empty list, an odd version and days that are none, too.
+    Raises BadMessage, also for an empty list and for a malformed version or time.
     """
     fields = convert(data, _CardData)
     if fields.is_exist_latest_version == "0":
@@ -309,7 +308,7 @@ def decode_cards(data: Any) -> CardList | None:
 
 
 def _is_time(text: str) -> bool:
-    """Tell whether `text` is `yyyy-MM-dd HH:mm:ss`; `strptime` takes ten times as long."""
+    # `strptime` takes ten times as long.
     try:
         return re.fullmatch(_TIME, text) is not None and bool(datetime.fromisoformat(text))
     except ValueError:
@@ -332,7 +331,7 @@ def percent(value: float) -> str:
 
 
 def flag(value: object) -> str:
-    """Write a truth as 1 or 0."""
+    """Write a flag as 1 or 0."""
     return "1" if value else "0"
 
 

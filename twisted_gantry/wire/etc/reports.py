@@ -1,7 +1,7 @@
 """The two reports of the ETC gantry interface, as typed messages; every value is text.
 
-Source: the ETC document, sections 2.1 and 3.1. Fields stand in the document's order;
-each is a value or a Sentinel. A group that the site lacks is empty, or `NotSupport` throughout.
+Source: the ETC document, sections 2.1 and 3.1. Fields have the document's order; each is a value or
+a Sentinel. A missing group is empty, or `NotSupport` in each field.
 """
 
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ _G = TypeVar("_G", bound=Group)
 
 
 def filled(group: type[_G], sentinel: Sentinel, **given: str) -> _G:
-    """Return a group whose every field is `sentinel`, but for those given."""
+    """Return a group with `sentinel` in every field except those given."""
     return group(**dict.fromkeys(group.__struct_fields__, sentinel.value) | given)
 
 
@@ -132,7 +132,7 @@ class Doors(Group, frozen=True):
 
 
 class ThunderSpd(Group, frozen=True):
-    """A surge protective device: `status` 0 abnormal, and how often lightning struck."""
+    """A surge arrester: `status` 0 abnormal, and the number of strikes."""
 
     id: str
     status: str
@@ -158,7 +158,7 @@ Report = tuple[Computer, ...] | Cabinet
 
 
 def decode_report(method: Method, fields: Any) -> Report:
-    """Read a report strictly, every field of it required, as a platform does.
+    """Read a report as a platform does, with every field required.
 
     Raises BadMessage, which names the field.
     """

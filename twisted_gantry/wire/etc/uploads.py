@@ -1,9 +1,9 @@
-"""What a smart cabinet below us uploads, read leniently: one odd value costs that value alone.
+"""The upload of a smart cabinet below us, read leniently: a bad value costs that value alone.
 
 Source: the ETC document, sections 1.8 and 3.1; decisions: `docs/protocols/etc-gantry.md`,
 "Receiving from cabinets below us". Each value becomes a Reading: numbers in the units of the
-catalogue (the document's kW are W here, its kWh are Wh, its minutes are s), flags as true/false,
-enumerations as words. `Field.write` turns a value back into the document's text.
+catalogue (kW become W, kWh become Wh, minutes become s), flags true or false, enumerations words.
+`Field.write` turns a value back into the document's text.
 """
 
 import re
@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import msgspec
 
@@ -21,7 +21,7 @@ from twisted_gantry.wire.etc.commands import parse_local_time
 from twisted_gantry.wire.etc.envelope import SENTINELS, Sentinel, flag, number, percent
 from twisted_gantry.wire.reading import Quality, Reading, Value, missing
 
-# Rows of one group that are read; a gantry has a handful of each.
+# Rows of one group that are read; a cabinet has a handful.
 MAX_ROWS = 64
 LONGEST_TEXT = 500  # characters: `warningMsg` is a list
 LONGEST_ID = 20
@@ -45,7 +45,7 @@ UNLOCK_TYPES: Mapping[str, str] = {"0": "locked", "1": "card", "2": "remote", "3
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of value: its unit, what a text of it means (None: nothing), and how it is written."""
+    """A kind of value: its unit, and how it is read (None: no meaning) and written."""
 
     unit: str
     read: Callable[[str], Value]
@@ -56,7 +56,7 @@ _NUMBER = re.compile(r"[-+]?[0-9]{1,12}(\.[0-9]{1,17})?([eE][-+]?[0-9]{1,2})?")
 
 
 def _measure(unit: str, factor: float = 1, low: float = -1e9, high: float = 1e9) -> Kind:
-    """Return the kind of a number that counts `factor` units; `low` and `high` as it is sent.
+    """Return the kind of a number that counts `factor` units, within `low` and `high` as sent.
 
     Volts, amperes and power may be negative: a telecom supply has -48 V.
     """
@@ -79,14 +79,14 @@ def _text(text: str) -> Value:
 
 
 def _warnings(text: str) -> Value:
-    """Return the texts of a `warningMsg`, split and trimmed, joined by commas again."""
+    """Trim each text of a `warningMsg`."""
     items = (item.strip() for item in str(_text(text)).split(","))
     return ",".join(item for item in items if item)
 
 
 def _time(text: str) -> Value:
     try:
-        parse_local_time(text, UTC)  # whatever the zone: it is the form that counts
+        parse_local_time(text, UTC)  # only the form counts
     except BadMessage:
         return None
     return text
@@ -106,91 +106,55 @@ _TIME = Kind("", _time, str)
 _VOLTS, _AMPERES, _KILOWATTS = _measure("V"), _measure("A"), _measure("W", 1000)
 _PERCENT, _CELSIUS = _measure("%", 1, 0, 100), _measure("°C", 1, -100, 200)
 
-_SENSOR = {"status": _FLAG, "is_warning": _FLAG, "warning_change_time": _TIME}
-_KINDS: Mapping[str, tuple[type[reports.Group], Mapping[str, Kind]]] = {
-    "elec": (
-        reports.Elec,
-        {
-            "status": _FLAG,
-            "voltage": _VOLTS,
-            "current": _AMPERES,
-            "power": _KILOWATTS,
-            "frequency": _measure("Hz", 1, 0),
-            "elec_consumption": _measure("Wh", 1000, 0),
-            "warning_msg": _WARNINGS,
-        },
-    ),
-    "rectifier": (
-        reports.Rectifier,
-        {
-            "status": _FLAG,
-            "current_limiting": _FLAG,
-            "output_voltage": _VOLTS,
-            "output_current": _AMPERES,
-            "output_power": _KILOWATTS,
-            "warning_msg": _WARNINGS,
-        },
-    ),
-    "ups": (
-        reports.Ups,
-        {
-            "status": _FLAG,
-            "running_state": _choice(RUNNING_STATES),
-            "input_voltage": _VOLTS,
-            "input_current": _AMPERES,
-            "output_voltage": _VOLTS,
-            "output_current": _AMPERES,
-            "power_rate": _PERCENT,
-            "surplus_time": _measure("s", 60, 0),
-            "remain_capacity": _measure("Ah", 1, 0),
-            "temperature": _CELSIUS,
-            "warning_msg": _WARNINGS,
-        },
-    ),
-    "air_conditioners": (
-        reports.AirConditioner,
-        {
-            "status": _FLAG,
-            "error_msg": _TEXT,
-            "is_working": _FLAG,
-            "work_mode": _choice(WORK_MODES),
-            # The document's 0 is abnormal: true is a warning here, as the name says.
-            "system_warning": _ABNORMAL,
-            "temperature_warning": _ABNORMAL,
-        },
-    ),
-    "thermohygrometer": (
-        reports.Thermohygrometer,
-        {"status": _FLAG, "temperature": _CELSIUS, "humidity": _PERCENT},
-    ),
-    "waterlogging_sensor": (reports.Sensor, _SENSOR),
-    "doors": (
-        reports.Doors,
-        {
-            "status": _FLAG,
-            "defend_mode": _FLAG,
-            **{
-                f"{side}_door_{name}": kind
-                for side in ("front", "back")
-                for name, kind in {
-                    "closed": _FLAG,
-                    "locked": _FLAG,
-                    "unlock_type": _choice(UNLOCK_TYPES),
-                    "unlock_card_id": _TEXT,
-                    "open_illegally": _FLAG,
-                    "change_time": _TIME,
-                }.items()
-            },
-        },
-    ),
-    "smoke_sensor": (reports.Sensor, _SENSOR),
-    "thunder_spd": (reports.ThunderSpd, {"status": _FLAG, "lightning_count": _COUNT}),
+# A field name means the same in each group that has the field.
+_KINDS: Mapping[str, Kind] = {
+    "status": _FLAG,
+    "voltage": _VOLTS,
+    "current": _AMPERES,
+    "power": _KILOWATTS,
+    "frequency": _measure("Hz", 1, 0),
+    "elec_consumption": _measure("Wh", 1000, 0),
+    "current_limiting": _FLAG,
+    "output_voltage": _VOLTS,
+    "output_current": _AMPERES,
+    "output_power": _KILOWATTS,
+    "running_state": _choice(RUNNING_STATES),
+    "input_voltage": _VOLTS,
+    "input_current": _AMPERES,
+    "power_rate": _PERCENT,
+    "surplus_time": _measure("s", 60, 0),
+    "remain_capacity": _measure("Ah", 1, 0),
+    "temperature": _CELSIUS,
+    "humidity": _PERCENT,
+    "error_msg": _TEXT,
+    "is_working": _FLAG,
+    "work_mode": _choice(WORK_MODES),
+    # The document's 0 is abnormal: true is a warning here, as the name says.
+    "system_warning": _ABNORMAL,
+    "temperature_warning": _ABNORMAL,
+    "is_warning": _FLAG,
+    "warning_change_time": _TIME,
+    "warning_msg": _WARNINGS,
+    "defend_mode": _FLAG,
+    **{
+        f"{side}_door_{name}": kind
+        for side in ("front", "back")
+        for name, kind in {
+            "closed": _FLAG,
+            "locked": _FLAG,
+            "unlock_type": _choice(UNLOCK_TYPES),
+            "unlock_card_id": _TEXT,
+            "open_illegally": _FLAG,
+            "change_time": _TIME,
+        }.items()
+    },
+    "lightning_count": _COUNT,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a group: our name, the document's key, and what it holds."""
+    """A field of a group: our name, the document's key, and its kind."""
 
     name: str
     key: str
@@ -199,7 +163,7 @@ class Field:
     def write(self, value: Value) -> str:
         """Return a value of this field as the document's text.
 
-        One that the field cannot have is `GetFailed`: points are written by whatever driver.
+        A value that the field cannot have is `GetFailed`: any driver may write a point.
         """
         try:
             return self.kind.write(value)
@@ -208,10 +172,10 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """A group of the report: our name, the document's key, the message that it is a part of it.
+class GroupShape:
+    """A group of the report: our name, the document's key, and its message.
 
-    An array has rows, each with an `id`; `fields` are all but that.
+    An array has rows, each with an `id`, which is not among `fields`.
     """
 
     name: str
@@ -221,18 +185,20 @@ class Shape:
     fields: tuple[Field, ...]
 
 
-def _shape(name: str, message: type[reports.Group], kinds: Mapping[str, Kind]) -> Shape:
-    [key] = [
-        each.encode_name for each in msgspec.structs.fields(reports.Cabinet) if each.name == name
-    ]
-    given = msgspec.structs.fields(message)
+def _shape(group: msgspec.structs.FieldInfo) -> GroupShape:
+    is_array = get_origin(group.type) is tuple
+    message = get_args(group.type)[0] if is_array else group.type
     fields = tuple(
-        Field(each.name, each.encode_name, kinds[each.name]) for each in given if each.name != "id"
+        Field(each.name, each.encode_name, _KINDS[each.name])
+        for each in msgspec.structs.fields(message)
+        if each.name != "id"
     )
-    return Shape(name, key, message, len(fields) < len(given), fields)
+    return GroupShape(group.name, group.encode_name, message, is_array, fields)
 
 
-GROUPS: Mapping[str, Shape] = {name: _shape(name, *each) for name, each in _KINDS.items()}
+GROUPS: Mapping[str, GroupShape] = {
+    each.name: _shape(each) for each in msgspec.structs.fields(reports.Cabinet) if each.name != "id"
+}
 """The groups by our names, in the document's order."""
 
 # Cabinets built to 0.36 or older send no `thunderSpd`, under the same version.
@@ -241,10 +207,9 @@ _OPTIONAL = frozenset({"thunder_spd"})
 
 @dataclass(frozen=True, slots=True)
 class GroupUpload:
-    """A group that was uploaded: its rows by their id, of an object one, whose id is empty.
+    """An uploaded group: its rows by id; an object is one row with an empty id.
 
-    `untold` says why there are no rows where the group itself could not be had; None where the
-    rows are all that the cabinet has.
+    `untold` says why a group has no rows; None if the rows are all that the cabinet has.
     """
 
     rows: Mapping[str, Readings]
@@ -253,7 +218,7 @@ class GroupUpload:
 
 @dataclass(frozen=True, slots=True)
 class CabinetUpload:
-    """An upload. `odd` counts what was passed over, for the counters."""
+    """An upload. `odd` counts the faults that were skipped."""
 
     id: str
     groups: Mapping[str, GroupUpload]
@@ -269,9 +234,9 @@ def upload_id(fields: Any) -> str:
 
 
 def decode_upload(fields: Any) -> CabinetUpload:
-    """Read a `cabinetStatus` whose keys were stripped and whose numbers were made text.
+    """Read a `cabinetStatus` with stripped keys and numbers as text.
 
-    Raises BadMessage for what is no object with an id, and for nothing else.
+    Raises BadMessage if it is no object with an id, and for nothing else.
     """
     odd: Counter[str] = Counter()
     which = upload_id(fields)
@@ -283,7 +248,7 @@ _ABSENT = object()
 _QUALITIES = {sentinel.value: quality for quality, sentinel in SENTINELS.items()}
 
 
-def _group(fields: Mapping[str, Any], shape: Shape, odd: Counter[str]) -> GroupUpload:
+def _group(fields: Mapping[str, Any], shape: GroupShape, odd: Counter[str]) -> GroupUpload:
     given = fields.get(shape.key)
     if given is None:
         if shape.name not in _OPTIONAL:
@@ -299,15 +264,15 @@ def _group(fields: Mapping[str, Any], shape: Shape, odd: Counter[str]) -> GroupU
     return _array(given, shape, odd) if shape.is_array else _object(given, shape, odd)
 
 
-def _untold(shape: Shape, quality: Quality) -> GroupUpload:
+def _untold(shape: GroupShape, quality: Quality) -> GroupUpload:
     if shape.is_array:
         return GroupUpload({}, quality)
     readings = {each.name: missing(each.kind.unit, quality) for each in shape.fields}
     return GroupUpload({"": readings}, quality)
 
 
-def _object(given: list[Any], shape: Shape, odd: Counter[str]) -> GroupUpload:
-    if not given:  # what an array says of a device that there is not
+def _object(given: list[Any], shape: GroupShape, odd: Counter[str]) -> GroupUpload:
+    if not given:  # an empty array: the device is missing
         return _untold(shape, Quality.NOT_SUPPORTED)
     if len(given) > 1:
         odd["too-many-rows"] += 1
@@ -317,7 +282,7 @@ def _object(given: list[Any], shape: Shape, odd: Counter[str]) -> GroupUpload:
     return GroupUpload({"": _row(given[0], shape, odd)})
 
 
-def _array(given: list[Any], shape: Shape, odd: Counter[str]) -> GroupUpload:
+def _array(given: list[Any], shape: GroupShape, odd: Counter[str]) -> GroupUpload:
     if len(given) > MAX_ROWS:
         odd["too-many-rows"] += 1
     rows: dict[str, Readings] = {}
@@ -336,7 +301,7 @@ def _array(given: list[Any], shape: Shape, odd: Counter[str]) -> GroupUpload:
 
 
 def _row_id(given: Any, place: int, odd: Counter[str]) -> str:
-    """Return an id that can be a part of a point's name; the place of the row if it has none."""
+    """Return an id fit for the name of a point; the place of the row if the id is missing."""
     text = given.strip() if isinstance(given, str) else ""
     if not text or text in _QUALITIES:
         odd["missing-field"] += 1
@@ -344,7 +309,7 @@ def _row_id(given: Any, place: int, odd: Counter[str]) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "_", text[:_LONGEST_ROW_ID])
 
 
-def _row(given: Mapping[str, Any], shape: Shape, odd: Counter[str]) -> Readings:
+def _row(given: Mapping[str, Any], shape: GroupShape, odd: Counter[str]) -> Readings:
     return {
         each.name: _reading(given.get(each.key, _ABSENT), each.kind, odd) for each in shape.fields
     }
@@ -355,7 +320,7 @@ def _reading(given: Any, kind: Kind, odd: Counter[str]) -> Reading:
         odd["missing-field"] += 1
         return missing(kind.unit, Quality.NO_DATA)
     if isinstance(given, bool) and kind in (_FLAG, _ABNORMAL):
-        given = flag(given)  # it can mean but one thing, and may be a smoke alarm
+        given = flag(given)  # the meaning is clear, and the value may be a smoke alarm
     if isinstance(given, str):
         text = given.strip()
         if text in _QUALITIES:

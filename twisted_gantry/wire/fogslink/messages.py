@@ -14,7 +14,7 @@ import msgspec
 
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc.envelope import flag, number
-from twisted_gantry.wire.json import as_text, convert, dumps, loads
+from twisted_gantry.wire.json import convert, dumps, loads_text
 from twisted_gantry.wire.reading import Quality, Value
 
 DELIMITER = b"\n"  # CR LF is taken: JSON does not mind the CR
@@ -249,7 +249,7 @@ def decode_response(line: bytes) -> Response:
 
 def _opened(line: bytes) -> tuple[str, dict[str, Any]]:
     """Return the one key of the object, and what stands under it, every number as text."""
-    message = as_text(loads(line))
+    message = loads_text(line)
     if not isinstance(message, dict) or len(message) != 1:
         raise BadMessage("not an object with one key")
     [(name, fields)] = message.items()

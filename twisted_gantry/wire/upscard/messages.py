@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from twisted_gantry.wire.errors import BadMessage, CannotEncode, NotJson, WireError
-from twisted_gantry.wire.json import as_text, convert, dumps, loads
+from twisted_gantry.wire.json import convert, dumps, loads_text
 
 CONTROLS = frozenset({"SON", "SOFF", "BZON", "BZOFF", "T"})
 CLEAR_PASSWORD = "clear"  # noqa: S105 - the word that empties the card's password
@@ -164,7 +164,7 @@ def decode_command(data: bytes, *, over_http: bool = False) -> Command:
     Raises CommandError with the first of 101, 102, 106, 104, 105 that applies.
     """
     try:
-        fields = as_text(loads(data))
+        fields = loads_text(data)
     except WireError:
         raise CommandError(ErrorCode.JSON_FORMAT) from None
     if not isinstance(fields, dict):
@@ -205,7 +205,7 @@ def decode_reply(data: bytes) -> Reply:
     Raises NotJson or BadMessage.
     """
     try:
-        fields = as_text(loads(data))
+        fields = loads_text(data)
     except WireError:
         found = _CODE.search(data)
         if found is None:

@@ -13,7 +13,7 @@ from twisted_gantry.twin.faces.cabinet import face as twin_cabinet
 from twisted_gantry.twin.faces.cabinet.face import REMEMBERED_S
 from twisted_gantry.twin.world.battery_test import TEST_S
 from twisted_gantry.wire.etc import envelope as etc
-from twisted_gantry.wire.etc.envelope import Code, Method
+from twisted_gantry.wire.etc.envelope import EtcCode, Method
 
 
 @pytest.fixture
@@ -37,13 +37,13 @@ def code(bench: Bench, body: bytes, auth: str = AUTH, **headers: str) -> int:
 def test_the_checks_come_in_the_order_of_the_page(bench: Bench) -> None:
     """1001, 1004, 1002 for no JSON, 1006, 1002 for fields, 1003; then the command counts."""
     bad_md5 = {etc.MD5_HEADER: "0" * 32}
-    assert code(bench, b"no json", "654321", **bad_md5) == Code.NOT_ALLOWED
-    assert code(bench, b"no json", **bad_md5) == Code.INVALID_SIGNATURE
-    assert code(bench, b"no json") == Code.BAD_PARAMETERS
-    assert code(bench, b'{"version": "1002", "gantryId": 5}') == Code.UNKNOWN_VERSION
-    assert code(bench, bench.body(gantry_id="G1", skew=-9999)) == Code.BAD_PARAMETERS
-    assert code(bench, bench.body({"cmd": "x"}, skew=-301)) == Code.CLOCK_SKEW
-    assert code(bench, bench.body({"cmd": "x"}, skew=-300)) == Code.BAD_PARAMETERS
+    assert code(bench, b"no json", "654321", **bad_md5) == EtcCode.NOT_ALLOWED
+    assert code(bench, b"no json", **bad_md5) == EtcCode.INVALID_SIGNATURE
+    assert code(bench, b"no json") == EtcCode.BAD_PARAMETERS
+    assert code(bench, b'{"version": "1002", "gantryId": 5}') == EtcCode.UNKNOWN_VERSION
+    assert code(bench, bench.body(gantry_id="G1", skew=-9999)) == EtcCode.BAD_PARAMETERS
+    assert code(bench, bench.body({"cmd": "x"}, skew=-301)) == EtcCode.CLOCK_SKEW
+    assert code(bench, bench.body({"cmd": "x"}, skew=-300)) == EtcCode.BAD_PARAMETERS
     assert bench.counts["executed"] == 0
 
 
@@ -54,7 +54,7 @@ def test_nothing_that_is_sent_breaks_it(bench: Bench, body: bytes) -> None:
     if len(body) > etc.MAX_BODY:
         assert exchange.status == 413
     else:
-        assert int(exchange.json["code"]) in {Code.BAD_PARAMETERS, Code.UNKNOWN_VERSION}
+        assert int(exchange.json["code"]) in {EtcCode.BAD_PARAMETERS, EtcCode.UNKNOWN_VERSION}
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_what_it_cannot_do_is_1007(
     answer = bench.command(**fields)
     assert answer["code"] == "1007"
     assert 0 < len(answer["msg"]) <= etc.MAX_MSG
-    assert answer["msg"] != etc.MESSAGES[Code.CONTROL_FAILED]
+    assert answer["msg"] != etc.MESSAGES[EtcCode.CONTROL_FAILED]
     assert world_of(bench) == state
 
 

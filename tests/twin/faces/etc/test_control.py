@@ -110,7 +110,7 @@ def test_a_command_is_signed_and_stamped(rig: Rig) -> None:
     assert rig.platform.counts["commands"] == 1
 
 
-def checked(rig: Rig, number: int = 0) -> etc.Code:
+def checked(rig: Rig, number: int = 0) -> etc.EtcCode:
     """Return what a strict gantry makes of a request that came."""
     headers, body = rig.gantry.got[number]
     try:
@@ -123,21 +123,21 @@ def checked(rig: Rig, number: int = 0) -> etc.Code:
             now=rig.clock.now(),
             skew=300,
         )
-    except etc.Refused as refused:
+    except etc.EtcRefused as refused:
         return refused.code
-    return etc.Code.SUCCESS
+    return etc.EtcCode.SUCCESS
 
 
 @pytest.mark.parametrize(
     ("fault", "code"),
     [
-        ({"wrong_digest": 1}, etc.Code.INVALID_SIGNATURE),
-        ({"stale": 1}, etc.Code.CLOCK_SKEW),
-        ({"wrong_digest": 1, "stale": 1}, etc.Code.INVALID_SIGNATURE),
+        ({"wrong_digest": 1}, etc.EtcCode.INVALID_SIGNATURE),
+        ({"stale": 1}, etc.EtcCode.CLOCK_SKEW),
+        ({"wrong_digest": 1, "stale": 1}, etc.EtcCode.INVALID_SIGNATURE),
     ],
 )
 def test_a_command_may_be_signed_wrong_or_old(
-    rig: Rig, fault: dict[str, float], code: etc.Code
+    rig: Rig, fault: dict[str, float], code: etc.EtcCode
 ) -> None:
     """A gantry must be seen to refuse it."""
     rig.faults.put(ETC, fault)
@@ -160,7 +160,7 @@ def test_a_command_may_drip() -> None:
     rig.clock.run(1.0, 0.1)
     assert rig.gantry.got == []
     rig.clock.run(1.0, 0.1)
-    assert checked(rig) is etc.Code.SUCCESS
+    assert checked(rig) is etc.EtcCode.SUCCESS
     assert answers == [{"code": "1000", "msg": "ok"}]
 
 

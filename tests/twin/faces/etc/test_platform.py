@@ -12,7 +12,7 @@ from twisted_gantry.twin.faces.etc import platform as twin_etc
 from twisted_gantry.twin.faces.etc.platform import KEPT_REQUESTS, Platform
 from twisted_gantry.twin.faults.settings import ETC, Faults
 from twisted_gantry.wire.etc import envelope as etc
-from twisted_gantry.wire.etc.envelope import Card, CardList, Code, Method
+from twisted_gantry.wire.etc.envelope import Card, CardList, EtcCode, Method
 
 
 class Bench:
@@ -55,26 +55,26 @@ def test_a_good_request_is_taken(bench: Bench, method: Method) -> None:
 
 def test_1001_comes_before_all_else(bench: Bench) -> None:
     """A wrong code is refused whatever the body is; so is a missing one."""
-    assert bench.code(b"no json", "654321") == Code.NOT_ALLOWED
+    assert bench.code(b"no json", "654321") == EtcCode.NOT_ALLOWED
     exchange = http(bench.site, "POST", "/monitor.do", report())
     assert exchange.json["code"] == "1001"
 
 
 def test_1004_comes_before_the_body_is_read(bench: Bench) -> None:
     """A digest of other bytes is refused, even of bytes that are no JSON."""
-    assert bench.code(b"no json", **{etc.MD5_HEADER: "0" * 32}) == Code.INVALID_SIGNATURE
-    assert bench.code(report(), **{etc.MD5_HEADER: ""}) == Code.INVALID_SIGNATURE
+    assert bench.code(b"no json", **{etc.MD5_HEADER: "0" * 32}) == EtcCode.INVALID_SIGNATURE
+    assert bench.code(report(), **{etc.MD5_HEADER: ""}) == EtcCode.INVALID_SIGNATURE
 
 
 def test_1002_for_no_json_comes_before_1006(bench: Bench) -> None:
     """What is no JSON object has no version to be wrong."""
-    assert bench.code(b"no json") == Code.BAD_PARAMETERS
-    assert bench.code(b"[]") == Code.BAD_PARAMETERS
+    assert bench.code(b"no json") == EtcCode.BAD_PARAMETERS
+    assert bench.code(b"[]") == EtcCode.BAD_PARAMETERS
 
 
 def test_1006_comes_before_the_fields(bench: Bench) -> None:
     """Another version is unknown, whatever else is wrong with the request."""
-    assert bench.code(b'{"version": "1002", "gantryId": 5}') == Code.UNKNOWN_VERSION
+    assert bench.code(b'{"version": "1002", "gantryId": 5}') == EtcCode.UNKNOWN_VERSION
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_1006_comes_before_the_fields(bench: Bench) -> None:
 )
 def test_1002_for_fields(bench: Bench, body: bytes) -> None:
     """A wrong gantry, an unknown method, a missing or ill-shaped field: 1002."""
-    assert bench.code(body) == Code.BAD_PARAMETERS
+    assert bench.code(body) == EtcCode.BAD_PARAMETERS
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_other_paths_and_verbs_are_plain_http(
 
 def test_a_body_over_1_mib_is_413(bench: Bench) -> None:
     """A body of 1 MiB is read (and found wanting), one more byte is not."""
-    assert bench.code(b"x" * etc.MAX_BODY) == Code.BAD_PARAMETERS
+    assert bench.code(b"x" * etc.MAX_BODY) == EtcCode.BAD_PARAMETERS
     assert bench.post(b"x" * (etc.MAX_BODY + 1)).status == 413
 
 

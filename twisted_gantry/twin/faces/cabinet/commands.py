@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 from twisted_gantry.twin.world.air import AirConditioner, AirFault
 from twisted_gantry.twin.world.cabinet import Cabinet
 from twisted_gantry.twin.world.doors import Unlock
-from twisted_gantry.wire.etc.commands import Cmd, Command
+from twisted_gantry.wire.etc.commands import Cmd, EtcCommand
 
 
 class CannotDo(Exception):
     """A cabinet does not do what it is told: 1007. The text is the `msg` of the answer."""
 
 
-def perform(cabinet: Cabinet, command: Command) -> None:
+def perform(cabinet: Cabinet, command: EtcCommand) -> None:
     """Do a command that has been checked, all of it or nothing; `BATTERY_TEST_RESULT` does nothing.
 
     Raises CannotDo.

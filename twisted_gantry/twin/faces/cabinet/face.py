@@ -46,8 +46,8 @@ from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.etc.commands import (
     Cmd,
-    Command,
-    Control,
+    EtcCommand,
+    EtcControl,
     decode_control,
     decode_picture_request,
     server_url,
@@ -183,7 +183,7 @@ class CabinetTwin(NamedService):
         return answer_failure(CABINET, request, failure)
 
     def _take(self, body: bytes, headers: dict[str, str]) -> etc.Answer:
-        """Check a request and do it, or answer it from memory. Raises etc.Refused."""
+        """Check a request and do it, or answer it from memory. Raises etc.EtcRefused."""
         request = etc.check_request(
             body,
             headers,
@@ -199,11 +199,11 @@ class CabinetTwin(NamedService):
             self.counts["replayed"] += 1
             return self._executed[key][1]
         if len(self._executed) >= MAX_REMEMBERED:  # what cannot be remembered is not executed
-            raise etc.Refused(etc.Code.TOO_FREQUENT, "too many commands to remember")
+            raise etc.EtcRefused(etc.EtcCode.TOO_FREQUENT, "too many commands to remember")
         try:
             answer, harmless = self._do(request)
         except BadMessage as error:
-            raise etc.Refused(etc.Code.BAD_PARAMETERS, str(error)) from None
+            raise etc.EtcRefused(etc.EtcCode.BAD_PARAMETERS, str(error)) from None
         if not harmless:
             self._executed[key] = (self._clock.seconds(), answer)
         return answer
@@ -222,18 +222,18 @@ class CabinetTwin(NamedService):
         """
         if request.method is etc.Method.PICTURE:
             decode_picture_request(request.fields, CHINA)
-            return etc.answer(etc.Code.NO_PICTURE), True
+            return etc.answer(etc.EtcCode.NO_PICTURE), True
         control = decode_control(
             request.fields, cabinet=request.method is etc.Method.CABINET_CONTROL
         )
         try:
             if request.method is etc.Method.COMPUTER_CONTROL:
                 raise CannotDo("机柜没有工控机")
-            return self._execute(control), control == Control(update_now=True)
+            return self._execute(control), control == EtcControl(update_now=True)
         except CannotDo as error:
-            return etc.answer(etc.Code.CONTROL_FAILED, msg=str(error)), False
+            return etc.answer(etc.EtcCode.CONTROL_FAILED, msg=str(error)), False
 
-    def _execute(self, control: Control) -> etc.Answer:
+    def _execute(self, control: EtcControl) -> etc.Answer:
         """Do all that a control asks, in its order. Raises CannotDo."""
         command = control.command
         if command is not None and command.cabinet_id not in (None, self._cabinet_id):
@@ -243,21 +243,21 @@ class CabinetTwin(NamedService):
         self.monitor.url = url
         if control.set_frequency is not None:
             self.reports.set_period(float(control.set_frequency))
-        answer = etc.answer(etc.Code.SUCCESS)
+        answer = etc.answer(etc.EtcCode.SUCCESS)
         if command is not None:
             answer = self._command(command, answer)
         if control.update_now:
             self.reports.urgent()
         return answer
 
-    def _command(self, command: Command, answer: etc.Answer) -> etc.Answer:
+    def _command(self, command: EtcCommand, answer: etc.Answer) -> etc.Answer:
         perform(self.cabinet, command)
         if command.cmd is not Cmd.BATTERY_TEST_RESULT:
             return answer
         result = battery_test_result(self.cabinet.supply.test, self._moments)
         return msgspec.structs.replace(answer, batterys_test_result=result)
 
-    def _server(self, control: Control) -> str:
+    def _server(self, control: EtcControl) -> str:
         """Return where to upload to. Raises CannotDo.
 
         The authentication code goes to this computer, and to the host that was set up, alone.

@@ -68,7 +68,7 @@ class Monitor:
         except (NoAnswer, WireError) as error:
             raise NotTaken(str(error)) from None
         code = decoded.code.strip()
-        if code != str(etc.Code.SUCCESS.value):
+        if code != str(etc.EtcCode.SUCCESS.value):
             raise NotTaken(f"code {code[:10]!r}", code)
         return decoded
 
@@ -150,7 +150,7 @@ class Reports:
         try:
             await self._monitor.post(etc.Method.CABINET_STATUS, fields)
         except NotTaken as error:
-            if error.code == str(etc.Code.BAD_PARAMETERS.value):  # nor would it be next time
+            if error.code == str(etc.EtcCode.BAD_PARAMETERS.value):  # nor would it be next time
                 self._counts["refused"] += 1
                 return True
             return False

@@ -17,7 +17,7 @@ from twisted_gantry.twin.faces.cfos.modbus import EvseRegisters, MeterRegisters
 from twisted_gantry.twin.faces.cfos.params import Params, ParamsChange, watts
 from twisted_gantry.twin.faces.cfos.transactions import Users
 from twisted_gantry.twin.world.charging import ChargingSite
-from twisted_gantry.wire.cfos.calls import FLAGS, Control, EvseFeed, Role
+from twisted_gantry.wire.cfos.calls import FLAGS, CfosControl, EvseFeed, Role
 from twisted_gantry.wire.cfos.registers import RegisterError, unknown_device
 from twisted_gantry.wire.cfos.users import Rfid, User
 
@@ -211,14 +211,14 @@ class Manager:
         """Log for five minutes, or stop it."""
         self._diagnosis_until = self._seconds() + DIAGNOSIS_S if enable else 0.0
 
-    def feed_evse(self, evse: FedEvse, feed: EvseFeed) -> Control:
+    def feed_evse(self, evse: FedEvse, feed: EvseFeed) -> CfosControl:
         """Take what an EVSE is fed, and return what it must obey."""
         evse.feed(feed)
         self.control.run()
         if feed.rfid and evse.car:
             self._present(evse, feed.rfid)
             self.control.run()
-        return Control(
+        return CfosControl(
             device_enabled=evse.enabled,
             charging_enabled=evse.allowed,
             paused=evse.paused,

@@ -23,7 +23,7 @@ MAX_SKEW_S = 300.0
 DEFAULT_RATE = 100.0
 
 Take = Callable[[bytes, dict[str, str]], etc.Answer]
-"""Acts on a body with its headers (names in lower case). Raises etc.Refused."""
+"""Acts on a body with its headers (names in lower case). Raises etc.EtcRefused."""
 Keep = Callable[[bytes, dict[str, str], etc.Answer | None], None]
 """Remembers a request, and its answer unless that was none of the interface's."""
 
@@ -61,7 +61,7 @@ class Entry:
     def __init__(self, manners: HttpManners, rate: float) -> None:
         self._manners, self._counts = manners, manners.counts
         self._rate = Rate(rate, manners.clock.seconds)
-        self._said: set[etc.Code] = set()
+        self._said: set[etc.EtcCode] = set()
 
     async def serve(self, request: HttpRequest, take: Take, keep: Keep | None = None) -> bytes:
         """Answer one request, and misbehave as it is set."""
@@ -90,10 +90,10 @@ class Entry:
         if faults.code is not None:
             return etc.Answer(faults.code, "")
         if faults.busy or not self._rate.allows():
-            return etc.answer(etc.Code.TOO_FREQUENT)
+            return etc.answer(etc.EtcCode.TOO_FREQUENT)
         try:
             return take(body, headers)
-        except etc.Refused as refused:
+        except etc.EtcRefused as refused:
             if refused.code not in self._said:  # the counts tell of the others
                 _log.info(
                     "{face} refuses a request: {why}", face=self._manners.face, why=refused.why
@@ -110,4 +110,4 @@ def answer_failure(face: str, request: IRequest, failure: Failure) -> bytes:
         return b""
     _log.failure("a request to {face} failed", failure=failure, face=face)
     request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
-    return etc.answer(etc.Code.UNKNOWN_EXCEPTION).encode()
+    return etc.answer(etc.EtcCode.UNKNOWN_EXCEPTION).encode()

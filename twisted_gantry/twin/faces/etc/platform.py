@@ -182,7 +182,7 @@ class Platform:
         return decoded
 
     def _check(self, body: bytes, headers: dict[str, str]) -> etc.Answer:
-        """Check and take a request. Raises etc.Refused."""
+        """Check and take a request. Raises etc.EtcRefused."""
         return self._take(
             etc.check_request(
                 body,
@@ -196,7 +196,7 @@ class Platform:
         )
 
     def _take(self, request: etc.Request) -> etc.Answer:
-        """Take a request whose envelope is in order. Raises etc.Refused."""
+        """Take a request whose envelope is in order. Raises etc.EtcRefused."""
         self.counts[request.method.value] += 1
         if request.method is etc.Method.CARDS:
             fields = request.fields
@@ -204,13 +204,15 @@ class Platform:
             if not isinstance(version, str) or not (
                 version == etc.NO_VERSION or etc.is_list_version(version)
             ):
-                raise etc.Refused(etc.Code.BAD_PARAMETERS, "curVersion is neither 0 nor 14 digits")
+                raise etc.EtcRefused(
+                    etc.EtcCode.BAD_PARAMETERS, "curVersion is neither 0 nor 14 digits"
+                )
             return etc.card_answer(version, self.cards)
         try:
             decode_report(request.method, request.fields)
         except WireError as error:
-            raise etc.Refused(etc.Code.BAD_PARAMETERS, str(error)) from None
-        return etc.answer(etc.Code.SUCCESS)
+            raise etc.EtcRefused(etc.EtcCode.BAD_PARAMETERS, str(error)) from None
+        return etc.answer(etc.EtcCode.SUCCESS)
 
     def _keep(self, body: bytes, headers: dict[str, str], answer: etc.Answer | None) -> None:
         if etc.AUTH_HEADER in headers:
