@@ -19,9 +19,8 @@ from werkzeug.exceptions import HTTPException
 
 from twisted_gantry.net.http.json import argument
 from twisted_gantry.net.http.server import Limits, bounded_site
-from twisted_gantry.twin.faults.http import HttpManners
-from twisted_gantry.twin.faults.settings import EMS, Faults
-from twisted_gantry.twin.faults.settings import Settings as FaultSettings
+from twisted_gantry.twin.faults.http import HttpFaultInjector
+from twisted_gantry.twin.faults.settings import EMS, Faults, FaultSettings
 from twisted_gantry.twin.world.storage import Storage
 from twisted_gantry.wire.bms import (
     CONTROL_DONE,
@@ -64,8 +63,8 @@ class _Heard:
 class Ems:
     """The EMS. `storage` has the stores by their `device_uid`; `clock` is for delays and the age.
 
-    `counts` tells `control`, `read`, `sync`, `wrong`, `busy` and `code`, and what `HttpManners` and
-    `bounded_site` count.
+    `counts` tells `control`, `read`, `sync`, `wrong`, `busy` and `code`, and what
+    `HttpFaultInjector` and `bounded_site` count.
     """
 
     app = Klein()
@@ -73,7 +72,7 @@ class Ems:
     def __init__(self, storage: Mapping[str, Storage], faults: Faults, clock: IReactorTime) -> None:
         self.counts: Counter[str] = Counter()
         self._storage, self._clock = storage, clock
-        self._manners = HttpManners(EMS, faults, clock, self.counts)
+        self._injector = HttpFaultInjector(EMS, faults, clock, self.counts)
         self._heard = {device_uid: self._hear(device_uid) for device_uid in storage}
 
     def site(self) -> IProtocolFactory:
@@ -82,7 +81,7 @@ class Ems:
 
     def resource(self) -> Resource:
         """Return what is served."""
-        return self._manners.around(self.app.resource())
+        return self._injector.around(self.app.resource())
 
     @app.route(BASE_PATH + CONTROL_PATH, methods=["POST"])
     async def control(self, request: HttpRequest) -> bytes:
@@ -148,18 +147,18 @@ class Ems:
         store = self._storage[device_uid]
         return _Heard(self._clock.seconds(), Status(device_uid, len(store.alarms), store.status))
 
-    # -- good and bad manners
+    # -- good and bad injector
 
     async def _serve(self, request: HttpRequest, call: Callable[[HttpRequest], Reply]) -> bytes:
         """Answer one request, and misbehave as it is set."""
-        faults = self._manners.faults
+        faults = self._injector.faults
         status, reply = self._take(request, call) if faults.acts else self._turn_away(faults)
         request.setResponseCode(status)
         body = b""
         if reply is not None:
             request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
             body = reply.encode()
-        return await self._manners.answer(request, body, faults)
+        return await self._injector.answer(request, body, faults)
 
     def _take(
         self, request: HttpRequest, call: Callable[[HttpRequest], Reply]

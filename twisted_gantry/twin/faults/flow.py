@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from twisted_gantry.twin.faults.drip import piece
-from twisted_gantry.twin.faults.injection import CLOSE_S, Manners
+from twisted_gantry.twin.faults.injection import CLOSE_S, FaultInjector
 
 _log = Logger()
 
@@ -39,12 +39,14 @@ class _Message:
 class Flow:
     """The flow of one session over `transport`; `receive` takes what is read.
 
-    The owner tells it when the connection is `lost`. The counts of `manners` gain `refused`.
+    The owner tells it when the connection is `lost`. The counts of `injector` gain `refused`.
     """
 
-    def __init__(self, manners: Manners, transport: Any, receive: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, injector: FaultInjector, transport: Any, receive: Callable[[bytes], None]
+    ) -> None:
         self.closed = False
-        self._manners, self._transport, self._receive = manners, transport, receive
+        self._injector, self._transport, self._receive = injector, transport, receive
         self._unread = b""
         self._thawing: Deferred[None] | None = None
         self._waiting: deque[_Message] = deque()
@@ -63,12 +65,12 @@ class Flow:
         """Take what was read: it is received, unless the face is frozen or refuses."""
         if self.closed:
             return
-        faults = self._manners.faults
+        faults = self._injector.faults
         if faults.frozen:
             self._unread += data
             self._go_on()
         elif faults.refuse:
-            self._manners.counts["refused"] += 1
+            self._injector.counts["refused"] += 1
             self.abort()
         else:
             self._receive(data)
@@ -80,15 +82,15 @@ class Flow:
 
         `sent` is called once it is out, or never will be.
         """
-        faults = self._manners.faults
-        due = self._manners.clock.seconds() + faults.delay
+        faults = self._injector.faults
+        due = self._injector.clock.seconds() + faults.delay
         self._queue(_Message(due, data, faults.drip, sent))
 
     def close(self, *, at_once: bool = False) -> None:
         """Close the session, behind what waits or at once."""
         if at_once:
             self._clear()
-        self._queue(_Message(self._manners.clock.seconds(), None))
+        self._queue(_Message(self._injector.clock.seconds(), None))
 
     def abort(self) -> None:
         """Cut the session, without waiting for what is still to be sent."""
@@ -112,7 +114,7 @@ class Flow:
     def _go_on(self) -> None:
         """Take what was not read, and send what is due; one message waits for another."""
         self._stop_timer()
-        if self._manners.faults.frozen:
+        if self._injector.faults.frozen:
             self._wait_for_thaw()
             self._update_reading()
             return
@@ -125,13 +127,13 @@ class Flow:
             return
         self._stop_timer()  # what was received may have set it
         if self._waiting:
-            wait = self._waiting[0].due - self._manners.clock.seconds()
-            self._timer = self._manners.clock.callLater(wait, self._go_on)
+            wait = self._waiting[0].due - self._injector.clock.seconds()
+            self._timer = self._injector.clock.callLater(wait, self._go_on)
         self._update_reading()
 
     def _wait_for_thaw(self) -> None:
         if self._thawing is None:
-            self._thawing = self._manners.thaw()
+            self._thawing = self._injector.thaw()
             self._thawing.addCallbacks(self._thawed, lambda failure: failure.trap(CancelledError))
             self._thawing.addErrback(lambda f: _log.failure("a session failed", failure=f))
 
@@ -140,7 +142,7 @@ class Flow:
         self._go_on()
 
     def _is_due(self) -> bool:
-        now = self._manners.clock.seconds()
+        now = self._injector.clock.seconds()
         return bool(self._waiting) and self._waiting[0].due <= now
 
     def _send(self, message: _Message) -> None:
@@ -152,7 +154,7 @@ class Flow:
         if message.drip is not None:
             size, pause = piece(message.drip)
             data, message.data = data[:size], data[size:]
-            message.due = self._manners.clock.seconds() + pause
+            message.due = self._injector.clock.seconds() + pause
         if data:
             self._transport.write(data)
         if message.drip is None or not message.data:
@@ -174,7 +176,7 @@ class Flow:
         self._transport.unregisterProducer()  # TLS would wait for it
         self._transport.loseConnection()
         # A peer that reads nothing would keep it open for ever.
-        self._timer = self._manners.clock.callLater(CLOSE_S, self._cut)
+        self._timer = self._injector.clock.callLater(CLOSE_S, self._cut)
 
     def _cut(self) -> None:
         self._timer = None

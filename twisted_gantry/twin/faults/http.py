@@ -1,4 +1,4 @@
-"""The manners of a face over HTTP: how a request is received, and how it is answered."""
+"""The injector of a face over HTTP: how a request is received, and how it is answered."""
 
 from typing import Any
 
@@ -12,20 +12,20 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from twisted_gantry.net.http.server import cut, hang_up
 from twisted_gantry.twin.faults.drip import piece
-from twisted_gantry.twin.faults.injection import CLOSE_S, Manners
-from twisted_gantry.twin.faults.settings import Settings
+from twisted_gantry.twin.faults.injection import CLOSE_S, FaultInjector
+from twisted_gantry.twin.faults.settings import FaultSettings
 
 _log = Logger()
 
 
-class HttpManners(Manners):
+class HttpFaultInjector(FaultInjector):
     """The faults of a face over HTTP. `counts` gains `cut`, `http-status`, `garbage` and `half`."""
 
     def around(self, root: IResource) -> Resource:
         """Return the root resource of a face, as it is served while it is frozen or refuses."""
-        return _Mannered(self, root)
+        return _FaultyRoot(self, root)
 
-    async def answer(self, request: HttpRequest, body: bytes, faults: Settings) -> bytes:
+    async def answer(self, request: HttpRequest, body: bytes, faults: FaultSettings) -> bytes:
         """Return the body of the answer to a request under `faults`, when it is time.
 
         With `http_status` there is none. What returns is to be written by the caller; pieces were
@@ -82,27 +82,27 @@ class HttpManners(Manners):
         return body
 
 
-class _Mannered(Resource):
+class _FaultyRoot(Resource):
     """Lets a request in to `root` when the face is not frozen, unless it refuses."""
 
     isLeaf = True
 
-    def __init__(self, manners: HttpManners, root: IResource) -> None:
+    def __init__(self, injector: HttpFaultInjector, root: IResource) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._manners, self._root = manners, root
+        self._injector, self._root = injector, root
 
     def render(self, request: Request) -> Any:
         """Serve a request, at once or later."""
-        faults = self._manners.faults
+        faults = self._injector.faults
         if faults.frozen:
-            waiting = self._manners.thaw()
+            waiting = self._injector.thaw()
             waiting.addCallback(lambda _: request.render(self))
             waiting.addErrback(_log_failure)
             request.notifyFinish().addErrback(lambda _: waiting.cancel())
             return NOT_DONE_YET
         if faults.refuse:
             request.notifyFinish().addErrback(lambda _: None)
-            self._manners.cut(request)
+            self._injector.cut(request)
             return NOT_DONE_YET
         return self._root.render(request)
 

@@ -1,4 +1,4 @@
-"""The good and the bad manners of one face: what its faults make of what it sends."""
+"""The good and the bad injector of one face: what its faults make of what it sends."""
 
 from collections import Counter
 
@@ -7,7 +7,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.web.iweb import IBodyProducer
 
 from twisted_gantry.twin.faults.drip import dripping
-from twisted_gantry.twin.faults.settings import Faults, Settings
+from twisted_gantry.twin.faults.settings import Faults, FaultSettings
 
 THAW_S = 0.1
 """How often a frozen face looks whether it is over."""
@@ -15,7 +15,7 @@ CLOSE_S = 3.0
 """How long a peer may take to read the rest, when its connection is to close."""
 
 
-class Manners:
+class FaultInjector:
     """The faults of `face`, as they meet its messages. `counts` is that of the face."""
 
     def __init__(
@@ -27,7 +27,7 @@ class Manners:
         self._look: IDelayedCall | None = None
 
     @property
-    def faults(self) -> Settings:
+    def faults(self) -> FaultSettings:
         """What is in force now."""
         return self._faults.of(self.face)
 

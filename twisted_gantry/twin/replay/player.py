@@ -28,7 +28,7 @@ from twisted_gantry.net.listener import Listener
 from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.twin.faces.cabinet.monitor import Monitor, NotTaken
 from twisted_gantry.twin.faces.etc.sender import EtcSender
-from twisted_gantry.twin.faults.injection import Manners
+from twisted_gantry.twin.faults.injection import FaultInjector
 from twisted_gantry.twin.faults.settings import CABINET, Faults
 from twisted_gantry.twin.replay.tape import RULES, Recorded, Turn, upload_fields
 from twisted_gantry.twin.scenarios.runner import FASTEST
@@ -330,8 +330,8 @@ def build_replay(
     pool = persistent_pool(reactor)
     client = BoundedClient(treq_client(reactor, pool), reactor)
     no_faults = Faults(reactor.seconds, random.Random(0))  # noqa: S311 - for no secret
-    manners = Manners(CABINET, no_faults, reactor, player.counts)
-    sender = EtcSender(client, manners, now, gantry_id=given.gantry_id, auth=given.auth)
+    injector = FaultInjector(CABINET, no_faults, reactor, player.counts)
+    sender = EtcSender(client, injector, now, gantry_id=given.gantry_id, auth=given.auth)
     monitor = Monitor(sender, player.counts, given.monitor_url)
     caller = Caller(player, client, monitor)
     factory = replay_factory(recorded, player, caller, reactor)

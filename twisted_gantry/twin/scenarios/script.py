@@ -59,7 +59,7 @@ class UnknownScenario(LookupError):
 
 
 @dataclass(frozen=True)
-class Fault:
+class FaultStep:
     """Settings for a face, none to let it behave; `lasting_s` is in seconds of the world."""
 
     face: str
@@ -68,7 +68,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Ramp:
+class RampStep:
     """Values that are reached after `over_s` seconds of the world."""
 
     values: Mapping[str, float]
@@ -81,8 +81,8 @@ class Step:
 
     at_s: float
     values: Mapping[str, Any] = field(default_factory=dict)
-    ramp: Ramp | None = None
-    faults: tuple[Fault, ...] = ()
+    ramp: RampStep | None = None
+    faults: tuple[FaultStep, ...] = ()
     cards: CardList | None = None
     expect: tuple[Expectation, ...] = ()
 
@@ -228,7 +228,7 @@ class _Reader:
             except WorldError:
                 continue
 
-    def _ramp(self, given: object) -> Ramp | None:
+    def _ramp(self, given: object) -> RampStep | None:
         if not isinstance(given, dict):
             self.complain("ramp: must be a table of variables, with over")
             return None
@@ -250,9 +250,9 @@ class _Reader:
             for name in good:
                 if not settable(self._world, name):
                     self.complain(f"ramp: {name}: shows no number to begin from")
-        return Ramp(good, over_s or 1.0)
+        return RampStep(good, over_s or 1.0)
 
-    def _fault(self, given: dict[str, Any]) -> Fault | None:
+    def _fault(self, given: dict[str, Any]) -> FaultStep | None:
         face = given.get("face")
         settings = {name: value for name, value in given.items() if name not in {"face", "for"}}
         lasting_s = None
@@ -267,7 +267,7 @@ class _Reader:
         except (FaultError, UnknownFace) as error:
             self.complain(f"fault: {error}")
             return None
-        return Fault(str(face), settings, lasting_s)
+        return FaultStep(str(face), settings, lasting_s)
 
     def _cards(self, given: object) -> CardList | None:
         if not isinstance(given, dict):

@@ -21,7 +21,7 @@ _SECONDS = 3600.0
 LONGEST_PLAN_S = 31 * 86_400.0
 
 
-class Fault(StrEnum):
+class EvseFault(StrEnum):
     """What is broken: the pilot line has no voltage, the wallbox, or a direct current leaked."""
 
     NONE = "none"
@@ -31,9 +31,9 @@ class Fault(StrEnum):
 
 
 _FAULTY = {
-    Fault.PILOT: PilotState.NO_CURRENT,
-    Fault.BROKEN: PilotState.ERROR,
-    Fault.DC_SENSOR: PilotState.DC_SENSOR,
+    EvseFault.PILOT: PilotState.NO_CURRENT,
+    EvseFault.BROKEN: PilotState.ERROR,
+    EvseFault.DC_SENSOR: PilotState.DC_SENSOR,
 }
 _CHARGING = {PilotState.CHARGING, PilotState.CHARGING_VENTILATED}
 
@@ -52,7 +52,7 @@ class Evse:
         self.arrives_s = self.leaves_s = 0.0
         self.offer_a = 16.0
         self.phases = ALL_PHASES
-        self.fault = Fault.NONE
+        self.fault = EvseFault.NONE
         self.state = PilotState.WAITING
         self.used_phases: tuple[str, ...] = ()
         self.current_a = 0.0
@@ -109,7 +109,7 @@ class Evse:
             self.current_a = 0.0
 
     def _state(self, usable: tuple[str, ...]) -> PilotState:
-        if self.fault is not Fault.NONE:
+        if self.fault is not EvseFault.NONE:
             return _FAULTY[self.fault]
         if not self.plugged:
             return PilotState.WAITING
@@ -156,7 +156,7 @@ class Evse:
             ),
         )
         yield "car_ventilation", Variable(*attribute(car, "ventilation"))
-        yield "fault", Variable(*attribute(self, "fault", Fault), choices=tuple(Fault))
+        yield "fault", Variable(*attribute(self, "fault", EvseFault), choices=tuple(EvseFault))
         yield "state", Variable(lambda: self.state.text)
         yield "offer", Variable(lambda: self.offer_a)
         yield "current", Variable(lambda: self.current_a)

@@ -48,7 +48,7 @@ class Mode(StrEnum):
     BYPASS = "bypass"
 
 
-class Fault(StrEnum):
+class UpsFault(StrEnum):
     """What is broken.
 
     `inverter`: the load is on bypass, as long as there are mains; `short-circuit`: the output is
@@ -86,7 +86,7 @@ class Ups:
         self.mains = mains
         self.battery, self.load = Battery(), load or Load()
         self.mode = Mode.ONLINE
-        self.fault = Fault.NONE
+        self.fault = UpsFault.NONE
         self.output_wanted = True
         self.buzzer_muted = False
         self.self_test = "unknown"
@@ -289,7 +289,7 @@ class Ups:
             self._test_left_s = 0.0
         if self.state in _ON_BATTERY:
             return
-        if good and self.fault is not Fault.CHARGER:
+        if good and self.fault is not UpsFault.CHARGER:
             self.battery.feed()
         else:
             self.battery.rest()
@@ -345,11 +345,11 @@ class Ups:
 
     @property
     def _broken(self) -> bool:
-        return self.fault in {Fault.INVERTER, Fault.SHORT_CIRCUIT}
+        return self.fault in {UpsFault.INVERTER, UpsFault.SHORT_CIRCUIT}
 
     @property
     def _on_fault_bypass(self) -> bool:
-        fed = self.state is UpsState.FAULT and self.fault is Fault.INVERTER
+        fed = self.state is UpsState.FAULT and self.fault is UpsFault.INVERTER
         return fed and self.output_wanted and self.mains_good
 
     # -- as a part of the world
@@ -359,7 +359,7 @@ class Ups:
         battery = self.battery
         yield "state", Variable(lambda: self.state.text)
         yield "mode", Variable(*attribute(self, "mode", Mode), choices=tuple(Mode))
-        yield "fault", Variable(*attribute(self, "fault", Fault), choices=tuple(Fault))
+        yield "fault", Variable(*attribute(self, "fault", UpsFault), choices=tuple(UpsFault))
         yield "output_on", Variable(*attribute(self, "output_wanted"))
         yield "output_w", Variable(lambda: self.output_w)
         yield from self.load.variables()

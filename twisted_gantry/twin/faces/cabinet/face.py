@@ -39,7 +39,7 @@ from twisted_gantry.twin.faces.etc.entry import (
 )
 from twisted_gantry.twin.faces.etc.platform import CHINA
 from twisted_gantry.twin.faces.etc.sender import EtcSender
-from twisted_gantry.twin.faults.http import HttpManners
+from twisted_gantry.twin.faults.http import HttpFaultInjector
 from twisted_gantry.twin.faults.settings import CABINET, Faults
 from twisted_gantry.twin.world.cabinet import Cabinet
 from twisted_gantry.wire.errors import BadMessage
@@ -69,7 +69,7 @@ class CabinetTwin(NamedService):
     once, and asks for the white list every `cards_period`. `quirks`: the keys have the spaces that
     the document's examples have. `counts` tells `code-1000` …, `replayed`,
     `executed`, each `sent-` and `lost-` method, `refused`, `forgotten`, `cards-taken` and
-    `cards-refused`, and what `HttpManners`, `EtcSender` and `bounded_site` count.
+    `cards-refused`, and what `HttpFaultInjector`, `EtcSender` and `bounded_site` count.
     """
 
     app = Klein()
@@ -98,12 +98,12 @@ class CabinetTwin(NamedService):
         self._gantry_id, self._cabinet_id, self._auth = gantry_id, cabinet_id, auth
         self._quirks = quirks
         self._own_host = urlsplit(monitor_url).hostname or ""
-        self._manners = HttpManners(CABINET, faults, clock, self.counts)
-        self._entry = Entry(self._manners, rate)
+        self._injector = HttpFaultInjector(CABINET, faults, clock, self.counts)
+        self._entry = Entry(self._injector, rate)
         self._executed: OrderedDict[str, tuple[float, etc.Answer]] = OrderedDict()
         self._moments = Moments(self._now(), CHINA)
         self.white_list = WhiteList(self._now, lambda: cabinet.clock_good, CHINA)
-        sender = EtcSender(client, self._manners, self._now, gantry_id=gantry_id, auth=auth)
+        sender = EtcSender(client, self._injector, self._now, gantry_id=gantry_id, auth=auth)
         self.monitor = Monitor(sender, self.counts, monitor_url)
         self.reports = Reports(
             self.monitor,
@@ -133,7 +133,7 @@ class CabinetTwin(NamedService):
 
     def resource(self) -> Resource:
         """Return what is served."""
-        return self._manners.around(self.app.resource())
+        return self._injector.around(self.app.resource())
 
     def startService(self) -> None:
         """Begin to upload."""
@@ -174,7 +174,7 @@ class CabinetTwin(NamedService):
     async def remote_control(self, request: HttpRequest) -> bytes:
         """Take one command, and misbehave as it is set; without power, nobody answers."""
         if not self.cabinet.powered:
-            return await self._manners.cut_off(request)
+            return await self._injector.cut_off(request)
         return await self._entry.serve(request, self._take)
 
     @app.handle_errors(Exception)

@@ -20,7 +20,7 @@ from twisted_gantry.net.http.json import argument, header, respond
 from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.twin.faces.cfos.calls import MAX_PASSWORD, Calls, Password, Query
 from twisted_gantry.twin.faces.cfos.manager import Complaint, Manager, Unauthorized
-from twisted_gantry.twin.faults.http import HttpManners
+from twisted_gantry.twin.faults.http import HttpFaultInjector
 from twisted_gantry.twin.faults.settings import CFOS, Faults
 from twisted_gantry.twin.world.charging import ChargingSite
 from twisted_gantry.wire.errors import WireError
@@ -37,7 +37,7 @@ class PowerBrain:
     """The Power Brain. `now` gives Unix seconds; `clock` is for delays and times of its own.
 
     `counts` tells each call by its name with hyphens, `complaints`, `unauthorized` and `busy`, and
-    what `HttpManners` and `bounded_site` count. Raises ValueError for a password that is none.
+    what `HttpFaultInjector` and `bounded_site` count. Raises ValueError for an invalid password.
     """
 
     app = Klein()
@@ -55,7 +55,7 @@ class PowerBrain:
             raise ValueError(f"the cFos password must have 1 to {MAX_PASSWORD} characters")
         self.counts: Counter[str] = Counter()
         self.manager = Manager(charging, clock.seconds, now)
-        self._manners, self._clock = HttpManners(CFOS, faults, clock, self.counts), clock
+        self._injector, self._clock = HttpFaultInjector(CFOS, faults, clock, self.counts), clock
         self._password = Password(admin_password)
         self._calls = Calls(self.manager, self._password)
 
@@ -65,17 +65,17 @@ class PowerBrain:
 
     def resource(self) -> Resource:
         """Return what is served."""
-        return self._manners.around(self.app.resource())
+        return self._injector.around(self.app.resource())
 
     @app.route("/cnf", methods=["GET", "POST"])
     async def cnf(self, request: Request) -> bytes:
         """Answer one call, and misbehave as it is set."""
-        return await self._misbehave(request, lambda: self._call(request))
+        return await self._serve(request, lambda: self._call(request))
 
     @app.route("/ui/en/sim.htm", methods=["GET"])
     async def page(self, request: Request) -> bytes:
         """Serve a page to the admin: clients check the password with it."""
-        return await self._misbehave(request, lambda: self._show_page(request))
+        return await self._serve(request, lambda: self._show_page(request))
 
     @app.handle_errors(Exception)
     def _(self, request: IRequest, failure: Failure) -> bytes:
@@ -88,15 +88,15 @@ class PowerBrain:
         _log.failure("a request to the Power Brain failed", failure=failure)
         return respond(request, "internal error", 500)
 
-    async def _misbehave(self, request: Request, act: Callable[[], bytes]) -> bytes:
-        faults = self._manners.faults
+    async def _serve(self, request: Request, act: Callable[[], bytes]) -> bytes:
+        faults = self._injector.faults
         answer = b""
         if faults.acts:
             answer = act()
         elif faults.http_status is None:
             self.counts["busy"] += 1
             answer = respond(request, "busy", 503)
-        return await self._manners.answer(request, answer, faults)
+        return await self._injector.answer(request, answer, faults)
 
     def _call(self, request: Request) -> bytes:
         cmd = argument(request, "cmd").removesuffix('"')

@@ -12,8 +12,8 @@ from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException
 
 from twisted_gantry.net.http.server import Limits
-from twisted_gantry.twin.faults.http import HttpManners
-from twisted_gantry.twin.faults.settings import Settings as FaultSettings
+from twisted_gantry.twin.faults.http import HttpFaultInjector
+from twisted_gantry.twin.faults.settings import FaultSettings
 from twisted_gantry.wire.etc import envelope as etc
 
 _log = Logger()
@@ -55,17 +55,17 @@ class Rate:
 class Entry:
     """Serves the requests of one face of the twin.
 
-    The counts of `manners` gain `code-1000` ….
+    The counts of `injector` gain `code-1000` ….
     """
 
-    def __init__(self, manners: HttpManners, rate: float) -> None:
-        self._manners, self._counts = manners, manners.counts
-        self._rate = Rate(rate, manners.clock.seconds)
+    def __init__(self, injector: HttpFaultInjector, rate: float) -> None:
+        self._injector, self._counts = injector, injector.counts
+        self._rate = Rate(rate, injector.clock.seconds)
         self._said: set[etc.Code] = set()
 
     async def serve(self, request: HttpRequest, take: Take, keep: Keep | None = None) -> bytes:
         """Answer one request, and misbehave as it is set."""
-        faults = self._manners.faults
+        faults = self._injector.faults
         assert request.content is not None  # set once the request is complete
         body = request.content.read()
         headers = {
@@ -78,9 +78,9 @@ class Entry:
         if keep is not None:
             keep(body, headers, answer)
         if answer is None:
-            return await self._manners.answer(request, b"", faults)
+            return await self._injector.answer(request, b"", faults)
         request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
-        return await self._manners.answer(request, answer.encode(), faults)
+        return await self._injector.answer(request, answer.encode(), faults)
 
     def _answer(
         self, body: bytes, headers: dict[str, str], faults: FaultSettings, take: Take
@@ -96,7 +96,7 @@ class Entry:
         except etc.Refused as refused:
             if refused.code not in self._said:  # the counts tell of the others
                 _log.info(
-                    "{face} refuses a request: {why}", face=self._manners.face, why=refused.why
+                    "{face} refuses a request: {why}", face=self._injector.face, why=refused.why
                 )
             self._said.add(refused.code)
             return etc.answer(refused.code)

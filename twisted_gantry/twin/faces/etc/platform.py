@@ -29,7 +29,7 @@ from twisted_gantry.twin.faces.etc.entry import (
     answer_failure,
 )
 from twisted_gantry.twin.faces.etc.sender import EtcSender
-from twisted_gantry.twin.faults.http import HttpManners
+from twisted_gantry.twin.faults.http import HttpFaultInjector
 from twisted_gantry.twin.faults.settings import ETC, Faults
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.etc import envelope as etc
@@ -98,7 +98,7 @@ class Platform:
     `client` is the way to the gantry's `remotecontrol.do` at `remote_url`; without it the platform
     cannot command. `rate` is how many requests a second it takes, 0 any number: 1005 beyond.
     `counts` tells `code-1000` …, each method by its name, `commands` and `commands-lost`,
-    and what `HttpManners`, `EtcSender` and `bounded_site` count.
+    and what `HttpFaultInjector`, `EtcSender` and `bounded_site` count.
     """
 
     app = Klein()
@@ -119,11 +119,11 @@ class Platform:
         self.cards: etc.CardList | None = None
         self.counts: Counter[str] = Counter()
         self.remote_url = remote_url
-        manners = self._manners = HttpManners(ETC, faults, clock, self.counts)
-        self._entry = Entry(manners, rate)
+        injector = self._injector = HttpFaultInjector(ETC, faults, clock, self.counts)
+        self._entry = Entry(injector, rate)
         self._sender = None
         if client is not None:
-            self._sender = EtcSender(client, manners, now, gantry_id=gantry_id, auth=auth)
+            self._sender = EtcSender(client, injector, now, gantry_id=gantry_id, auth=auth)
         self._clock, self._now = clock, now
         self._auth, self._taken_id = auth, None if any_gantry else gantry_id
         self._received: deque[Received] = deque()
@@ -135,7 +135,7 @@ class Platform:
 
     def resource(self) -> Resource:
         """Return what is served."""
-        return self._manners.around(self.app.resource())
+        return self._injector.around(self.app.resource())
 
     def requests(self, method: str = "", limit: int = KEPT_REQUESTS) -> list[dict[str, Any]]:
         """Return what was received, newest first; of one method, if it is given."""

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 
 from twisted_gantry.twin.faces.fogslink.records import Records
 from twisted_gantry.twin.faults.flow import Flow
-from twisted_gantry.twin.faults.injection import Manners
+from twisted_gantry.twin.faults.injection import FaultInjector
 from twisted_gantry.twin.faults.settings import FOGSLINK, Faults
 from twisted_gantry.wire.errors import CannotEncode
 from twisted_gantry.wire.fogslink.cloud import NO_HEARTBEAT, CloudSession
@@ -70,7 +70,7 @@ class Cloud:
         self.new_key, self.any_key, self.most = new_key, any_key, most
         self.records = Records()
         self.counts: Counter[str] = Counter()
-        self.manners = Manners(FOGSLINK, faults, clock, self.counts)
+        self.injector = FaultInjector(FOGSLINK, faults, clock, self.counts)
         self._sessions: dict[_Session, None] = {}  # in the order that they came
         self._now = now
         self._asked: dict[tuple[str, str], list[Deferred[Configured | None]]] = {}
@@ -96,19 +96,19 @@ class Cloud:
     def knows(self, eq_sn: str) -> bool:
         """Tell whether there is such a device."""
         known = eq_sn in self.accounts or bool(self.any_key)
-        return known and self.manners.faults.code != Code.NO_DEVICE
+        return known and self.injector.faults.code != Code.NO_DEVICE
 
     def accepts(self, eq_sn: str, api_key: str) -> bool:
         """Tell whether this is the device's key."""
         right = self.accounts.get(eq_sn, self.any_key).encode()
         given = api_key.encode("utf-8", "surrogatepass")
         return hmac.compare_digest(right, given) and (
-            self.manners.faults.code != Code.NOT_AUTHENTICATED
+            self.injector.faults.code != Code.NOT_AUTHENTICATED
         )
 
     def take_pack(self, pack: Pack) -> str | None:
         """Take a pack, unless a fault forbids it; returns the code of the answer."""
-        code = self.manners.faults.code
+        code = self.injector.faults.code
         if code is not None:
             self.counts[f"code-{code}"] += 1
             return code
@@ -122,7 +122,7 @@ class Cloud:
 
     def take_single(self, single: Single) -> str | None:
         """Take one value, unless a fault forbids it: only one that was taken is answered."""
-        code = self.manners.faults.code
+        code = self.injector.faults.code
         if code is not None:
             self.counts[f"code-{code}"] += 1
             return None
@@ -169,7 +169,7 @@ class Cloud:
             waiting.pop(0).callback(message)
 
     def _busy(self) -> bool:
-        if self.manners.faults.busy:
+        if self.injector.faults.busy:
             self.counts["silent"] += 1
             return True
         return False
@@ -204,7 +204,7 @@ class _Session(LineOnlyReceiver):
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
-        self._flow = Flow(self._cloud.manners, self.transport, super().dataReceived)
+        self._flow = Flow(self._cloud.injector, self.transport, super().dataReceived)
         self._session.opened()
 
     def dataReceived(self, data: bytes) -> None:
@@ -237,7 +237,7 @@ class _Session(LineOnlyReceiver):
             self._cloud.counts["malformed"] += 1
             return
         if isinstance(answer, PackAnswer | SingleAnswer):
-            line = b"".join(self._cloud.manners.spoilt(line, DELIMITER))
+            line = b"".join(self._cloud.injector.spoilt(line, DELIMITER))
         self._flow.send(line)
 
     def drop(self, reason: str) -> None:
@@ -265,7 +265,7 @@ class CloudFactory(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """Accept a session; None closes the connection at once."""
-        if self.cloud.manners.faults.refuses or self.cloud.full:
+        if self.cloud.injector.faults.refuses or self.cloud.full:
             self.cloud.counts["refused"] += 1
             return None
         self.cloud.counts["connections"] += 1

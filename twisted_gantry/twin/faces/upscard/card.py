@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_gantry.twin.faults.flow import PAUSE_ABOVE, Flow
-from twisted_gantry.twin.faults.injection import Manners
+from twisted_gantry.twin.faults.injection import FaultInjector
 from twisted_gantry.twin.faults.settings import UPS_TCP, Faults
 from twisted_gantry.twin.world.ups import Ups
 from twisted_gantry.twin.world.ups_readings import live, ratings
@@ -94,15 +94,15 @@ class Answer:
 
 
 class Answers:
-    """What a card answers at one of its faces, whose manners are given.
+    """What a card answers at one of its faces, whose injector are given.
 
-    The counts of `manners` gain `answered`, `failed` and `error-101` ….
+    The counts of `injector` gain `answered`, `failed` and `error-101` ….
     """
 
     def __init__(
-        self, card: Card, manners: Manners, is_host: Callable[[str], bool] | None = None
+        self, card: Card, injector: FaultInjector, is_host: Callable[[str], bool] | None = None
     ) -> None:
-        self._card, self._manners, self._counts = card, manners, manners.counts
+        self._card, self._injector, self._counts = card, injector, injector.counts
         self._is_host = is_host
 
     def answer(self, frame: bytes, *, overloaded: bool) -> Answer:
@@ -130,7 +130,7 @@ class Answers:
 
     def _code(self, command: Command, overloaded: bool) -> int | None:
         """Return the code for a command that is not to act; None if it is."""
-        faults = self._manners.faults
+        faults = self._injector.faults
         if faults.code is not None:
             return int(faults.code)
         if faults.busy or overloaded:
@@ -154,9 +154,9 @@ class _Session(Protocol):
 
     factory: "UpsCardFactory"
 
-    def __init__(self, card: Card, answers: Answers, manners: Manners) -> None:
-        self._card, self._answers, self._manners = card, answers, manners
-        self._counts = manners.counts
+    def __init__(self, card: Card, answers: Answers, injector: FaultInjector) -> None:
+        self._card, self._answers, self._injector = card, answers, injector
+        self._counts = injector.counts
         self._framer = ObjectFramer()
         self._unfinished: IDelayedCall | None = None
 
@@ -166,7 +166,7 @@ class _Session(Protocol):
         if ITCPTransport.providedBy(self.transport):
             # The only sign that a silent peer has gone.
             self.transport.setTcpKeepAlive(True)
-        self._flow = Flow(self._manners, self.transport, self._receive)
+        self._flow = Flow(self._injector, self.transport, self._receive)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.factory.sessions.discard(self)
@@ -198,7 +198,7 @@ class _Session(Protocol):
         """Answer one object."""
         self._counts["objects"] += 1
         answer = self._answers.answer(frame, overloaded=self._flow.waiting >= BUSY_ABOVE)
-        data = b"".join(self._manners.spoilt(answer.data))  # though it is nothing, it has its time
+        data = b"".join(self._injector.spoilt(answer.data))  # though it is nothing, it has its time
         self._flow.send(data, lambda: self._card.set_password(answer.new_password))
 
     # -- an object that does not end
@@ -210,7 +210,7 @@ class _Session(Protocol):
 
     def _watch_deadline(self) -> None:
         if self._framer.inside and self._unfinished is None and not self._flow.closed:
-            self._unfinished = self._manners.clock.callLater(UNFINISHED_S, self._give_up_object)
+            self._unfinished = self._injector.clock.callLater(UNFINISHED_S, self._give_up_object)
 
     def _give_up_object(self) -> None:
         self._unfinished = None
@@ -231,15 +231,15 @@ class UpsCardFactory(Factory):
         self.card = card
         self.counts: Counter[str] = Counter()
         self.sessions: set[_Session] = set()
-        self._manners = Manners(UPS_TCP, faults, clock, self.counts)
-        self._answers = Answers(card, self._manners)
+        self._injector = FaultInjector(UPS_TCP, faults, clock, self.counts)
+        self._answers = Answers(card, self._injector)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """Accept a session; None closes the connection at once."""
-        if self._manners.faults.refuses or len(self.sessions) >= MAX_SESSIONS:
+        if self._injector.faults.refuses or len(self.sessions) >= MAX_SESSIONS:
             self.counts["refused"] += 1
             return None
         self.counts["connections"] += 1
-        session = _Session(self.card, self._answers, self._manners)
+        session = _Session(self.card, self._answers, self._injector)
         session.factory = self
         return session

@@ -33,8 +33,8 @@ from twisted_gantry.net.http.client import (
 from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.twin.faces.upscard.card import BUSY_ABOVE, Answer, Answers, Card
 from twisted_gantry.twin.faults.flow import PAUSE_ABOVE
-from twisted_gantry.twin.faults.http import HttpManners
-from twisted_gantry.twin.faults.settings import UPS_HTTP, Faults, Settings
+from twisted_gantry.twin.faults.http import HttpFaultInjector
+from twisted_gantry.twin.faults.settings import UPS_HTTP, Faults, FaultSettings
 from twisted_gantry.wire.frames import MAX_OBJECT
 from twisted_gantry.wire.upscard.messages import ErrorCode, place_of
 
@@ -53,7 +53,7 @@ class UpsHttpFace(Service):
 
     `counts` tells `commands`, `answered`, `failed`, `error-101` …; of the results `in-answer`,
     `callbacks`, `callback-failed`, `dropped` and `doubled`; `foreign-host` (not this machine, as
-    good as none), `wrong-method`, `overloaded`; and what `HttpManners` and
+    good as none), `wrong-method`, `overloaded`; and what `HttpFaultInjector` and
     `bounded_site` count.
     """
 
@@ -70,13 +70,13 @@ class UpsHttpFace(Service):
         self.card = card
         self.counts: Counter[str] = Counter()
         self._clock, self._client, self._close = clock, client, close
-        self._manners = HttpManners(UPS_HTTP, faults, clock, self.counts)
-        self._answers = Answers(card, self._manners, self._is_host)
+        self._injector = HttpFaultInjector(UPS_HTTP, faults, clock, self.counts)
+        self._answers = Answers(card, self._injector, self._is_host)
         self._results: set[Deferred[None]] = set()
 
     def site(self) -> IProtocolFactory:
         """Return the factory that serves it."""
-        root = self._manners.around(_AnyPath(self.app.resource()))
+        root = self._injector.around(_AnyPath(self.app.resource()))
         return bounded_site(root, self._clock, LIMITS, self.counts)
 
     def stopService(self) -> Deferred[None]:
@@ -91,14 +91,14 @@ class UpsHttpFace(Service):
     @app.route("/")
     async def command(self, request: Request) -> bytes:
         """Do what a request asks for, and misbehave as it is set."""
-        faults = self._manners.faults
+        faults = self._injector.faults
         if request.method != b"POST":
             self.counts["wrong-method"] += 1
             request.setHeader(b"Allow", b"POST")
             request.setResponseCode(405)
             return b""
         if faults.http_status is not None:
-            return await self._manners.answer(request, b"", faults)
+            return await self._injector.answer(request, b"", faults)
         waiting = len(self._results)
         if waiting >= PAUSE_ABOVE:
             self.counts["overloaded"] += 1
@@ -110,7 +110,7 @@ class UpsHttpFace(Service):
         if answer.code in _IN_ANSWER or answer.host is None:
             self.counts["in-answer"] += 1
             request.setHeader(b"Content-Type", b"application/json")
-            return await self._manners.answer(request, answer.data, faults)
+            return await self._injector.answer(request, answer.data, faults)
         self._begin(self._bring(answer, answer.host, faults))
         return b""
 
@@ -147,18 +147,18 @@ class UpsHttpFace(Service):
         result.addErrback(lambda f: _log.failure("a callback of the card failed", failure=f))
         result.addBoth(over)
 
-    async def _bring(self, answer: Answer, host: str, faults: Settings) -> None:
+    async def _bring(self, answer: Answer, host: str, faults: FaultSettings) -> None:
         """POST a result to `host`, at the earliest when its command was answered."""
-        messages = self._manners.spoilt(answer.data)
+        messages = self._injector.spoilt(answer.data)
         await deferLater(self._clock, faults.delay)
         for message in messages:
-            await self._manners.thawed()
+            await self._injector.thawed()
             await self._call_back(host, message)
         self.card.set_password(answer.new_password)
 
     async def _call_back(self, host: str, data: bytes) -> None:
         self.counts["callbacks"] += 1
-        body, patience = self._manners.body(data)
+        body, patience = self._injector.body(data)
         taken = False
         try:
             with suppress(NoAnswer):
