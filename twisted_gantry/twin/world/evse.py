@@ -1,28 +1,35 @@
 """One wallbox (EVSE): the pilot signal, the contactor and the energy that goes to the car.
 
-The states are those of IEC 61851-1. A visit may be planned: in how many seconds a car comes, and in
-how many it goes. What current it offers (`offer_a`) is the controller's matter.
+The states are those of IEC 61851-1. A visit may be planned: in how many seconds a car comes and
+leaves. The controller sets the offered current (`offer_a`).
 """
 
 import math
-from collections.abc import Iterator
 from enum import StrEnum
 
 from twisted_gantry.twin.world.car import Car, ramp
 from twisted_gantry.twin.world.mains import PHASES, Mains
-from twisted_gantry.twin.world.variables import Variable, attribute, percent
+from twisted_gantry.twin.world.physics import SECONDS_PER_HOUR
+from twisted_gantry.twin.world.variables import (
+    Variable,
+    Variables,
+    choice,
+    number,
+    percent,
+    readings,
+    switch,
+)
 from twisted_gantry.wire.cfos.calls import PilotState
 
 LEAST_A, MOST_A = 6.0, 63.0
-"""What a pilot signal can offer, in A a phase; less than the least is no offer."""
+"""The range of a pilot signal, in A a phase; less than the least is no offer."""
 CABLE_A = 32.0
 ALL_PHASES = 0b111
-_SECONDS = 3600.0
 LONGEST_PLAN_S = 31 * 86_400.0
 
 
 class EvseFault(StrEnum):
-    """What is broken: the pilot line has no voltage, the wallbox, or a direct current leaked."""
+    """What is broken: the pilot line has no voltage, the wallbox, or a direct current leaks."""
 
     NONE = "none"
     PILOT = "pilot"
@@ -39,11 +46,11 @@ _CHARGING = {PilotState.CHARGING, PilotState.CHARGING_VENTILATED}
 
 
 class Evse:
-    """The wallbox. Whoever changes a public attribute, or the mains, calls `settle` after it.
+    """The wallbox. Call `settle` after a change of a public attribute or of the mains.
 
-    `phases` is a bit mask (bit 0 L1): where its contactor closes. `current_a` is in each of
-    `used_phases`; `energy_wh` is what it gave in all. `arrives_s` and `leaves_s` count down to when
-    a car is plugged in and out; 0: nobody has planned to.
+    `phases` is the bit mask of its contactor (bit 0 L1). `current_a` flows in each of
+    `used_phases`; `energy_wh` is the total. `arrives_s` and `leaves_s` count down to a planned
+    visit; 0 without a plan.
     """
 
     def __init__(self, mains: Mains) -> None:
@@ -66,7 +73,6 @@ class Evse:
 
     @property
     def power_w(self) -> float:
-        """What the car draws, in W."""
         return self.current_a * self._volts
 
     @property
@@ -76,18 +82,17 @@ class Evse:
 
     @property
     def cable_a(self) -> float:
-        """What the cable is coded for, in A; 0 without one."""
+        """The current that the cable is coded for, in A; 0 without a cable."""
         return CABLE_A if self.plugged else 0.0
 
     @property
     def until_change_s(self) -> float:
-        """When a car comes or goes."""
         return min(self.arrives_s or math.inf, self.leaves_s or math.inf)
 
     def step(self, dt: float) -> None:
-        """Let the present current flow for `dt` seconds; then it moves on to what is wanted."""
+        """Let the present current flow for `dt` seconds; then it moves to the wanted one."""
         power = self.power_w
-        self.energy_wh += power * dt / _SECONDS
+        self.energy_wh += power * dt / SECONDS_PER_HOUR
         if self.charging:
             self.car.take(power, dt)
             wanted = self.car.wanted_a(min(self.offer_a, CABLE_A), self._volts)
@@ -101,7 +106,7 @@ class Evse:
         self.settle()
 
     def settle(self) -> None:
-        """Do at once what follows: the contactor opens, the pilot changes."""
+        """Let the pilot state and the contactor follow."""
         usable = self._usable_phases()
         self.state = self._state(usable)
         self.used_phases = usable if self.charging else ()
@@ -131,8 +136,7 @@ class Evse:
 
     # -- for the world
 
-    def variables(self) -> Iterator[tuple[str, Variable]]:
-        """Name its variables."""
+    def variables(self) -> Variables:
         car = self.car
         yield (
             "car",
@@ -143,10 +147,10 @@ class Evse:
             ),
         )
         for name in ("arrives_s", "leaves_s"):
-            yield f"car_{name}", Variable(*attribute(self, name), low=0, high=LONGEST_PLAN_S)
-        yield "car_charge", percent(car, "charge", 0)
-        yield "car_capacity", Variable(*attribute(car, "capacity_wh"), low=1000, high=500_000)
-        yield "car_current", Variable(*attribute(car, "max_current_a"), low=LEAST_A, high=MOST_A)
+            yield f"car_{name}", number(self, name, 0, LONGEST_PLAN_S)
+        yield "car_charge", percent(car, "charge")
+        yield "car_capacity", number(car, "capacity_wh", 1000, 500_000)
+        yield "car_current", number(car, "max_current_a", LEAST_A, MOST_A)
         yield (
             "car_phases",
             Variable(
@@ -155,10 +159,9 @@ class Evse:
                 choices=("1", "3"),
             ),
         )
-        yield "car_ventilation", Variable(*attribute(car, "ventilation"))
-        yield "fault", Variable(*attribute(self, "fault", EvseFault), choices=tuple(EvseFault))
+        yield "car_ventilation", switch(car, "ventilation")
+        yield "fault", choice(self, "fault", EvseFault)
         yield "state", Variable(lambda: self.state.text)
-        yield "offer", Variable(lambda: self.offer_a)
-        yield "current", Variable(lambda: self.current_a)
-        yield "power", Variable(lambda: self.power_w)
-        yield "energy", Variable(lambda: self.energy_wh)
+        yield from readings(
+            self, offer="offer_a", current="current_a", power="power_w", energy="energy_wh"
+        )
