@@ -82,9 +82,9 @@ def test_without_a_scenario_time_passes() -> None:
     assert bench.shown["state"] == "done"
     bench.step(5)
     assert bench.world.elapsed_s == pytest.approx(10)
-    with pytest.raises(ValueError, match="no length of time"):
+    with pytest.raises(ValueError, match="not a length of time"):
         bench.runner.step(-1)
-    with pytest.raises(ValueError, match="no length of time"):
+    with pytest.raises(ValueError, match="not a length of time"):
         bench.runner.step(float("nan"))
 
 

@@ -1,4 +1,4 @@
-"""The injector of a face over HTTP: how a request is received, and how it is answered."""
+"""Fault injection for a face over HTTP: the receipt of a request, and its answer."""
 
 from typing import Any
 
@@ -19,17 +19,16 @@ _log = Logger()
 
 
 class HttpFaultInjector(FaultInjector):
-    """The faults of a face over HTTP. `counts` gains `cut`, `http-status`, `garbage` and `half`."""
+    """Fault injection over HTTP. `counts` gains `cut`, `http-status`, `garbage` and `half`."""
 
     def around(self, root: IResource) -> Resource:
-        """Return the root resource of a face, as it is served while it is frozen or refuses."""
+        """Return a resource that serves `root` unless the face is frozen or refuses."""
         return _FaultyRoot(self, root)
 
     async def answer(self, request: HttpRequest, body: bytes, faults: FaultSettings) -> bytes:
-        """Return the body of the answer to a request under `faults`, when it is time.
+        """Return what the caller has to write of an answer under `faults`, when it is due.
 
-        With `http_status` there is none. What returns is to be written by the caller; pieces were
-        written before.
+        The body is empty with `http_status`. With `drip` its first pieces are written here.
         """
         lost = faults.acts and self._faults.strikes(faults.drop)
         garbage = faults.acts and not lost and self.strikes(faults.garbage, "garbage")
@@ -61,18 +60,17 @@ class HttpFaultInjector(FaultInjector):
         return body
 
     async def cut_off(self, request: HttpRequest) -> bytes:
-        """Cut the connection, count it as `cut`, and never answer."""
+        """Cut the connection, and never answer."""
         self.cut(request)
         gone: Deferred[bytes] = Deferred()  # klein cancels it when the connection is lost
         return await gone
 
     def cut(self, request: HttpRequest) -> None:
-        """Cut the connection, and count it as `cut`."""
         self.counts["cut"] += 1
         cut(request)
 
     async def _drip(self, request: HttpRequest, body: bytes, rate: float) -> bytes:
-        """Write all but the last piece of a body, and return that."""
+        """Write all but the last piece of a body, and return the last."""
         size, pause = piece(rate)
         while len(body) > size:
             request.write(body[:size])
@@ -83,8 +81,6 @@ class HttpFaultInjector(FaultInjector):
 
 
 class _FaultyRoot(Resource):
-    """Lets a request in to `root` when the face is not frozen, unless it refuses."""
-
     isLeaf = True
 
     def __init__(self, injector: HttpFaultInjector, root: IResource) -> None:
@@ -92,7 +88,6 @@ class _FaultyRoot(Resource):
         self._injector, self._root = injector, root
 
     def render(self, request: Request) -> Any:
-        """Serve a request, at once or later."""
         faults = self._injector.faults
         if faults.frozen:
             waiting = self._injector.thaw()

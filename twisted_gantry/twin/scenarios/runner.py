@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from twisted.logger import Logger
 
-from twisted_gantry.twin.faces.etc.platform import CHINA, Platform
+from twisted_gantry.twin import times
+from twisted_gantry.twin.faces.etc.platform import Platform
 from twisted_gantry.twin.faults.settings import Faults, FaultSettings
 from twisted_gantry.twin.scenarios.script import FaultStep, RampStep, Scenario, Step, settable
 from twisted_gantry.twin.world.model import World, WorldError
@@ -255,6 +255,4 @@ def _expectations(run: _Run) -> Iterator[dict[str, Any]]:
 
 
 def _time(at: float | None) -> str | None:
-    if at is None:
-        return None
-    return datetime.fromtimestamp(at, CHINA).isoformat(timespec="milliseconds")
+    return None if at is None else times.shown(at)

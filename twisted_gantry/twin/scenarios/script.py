@@ -30,8 +30,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
-from twisted_gantry.net.http.json import HttpError
-from twisted_gantry.twin.faces.etc.control import read_cards
+from twisted_gantry.twin.faces.etc.cards import BadCards, read_cards
 from twisted_gantry.twin.faults.settings import FaultError, Faults, UnknownFace
 from twisted_gantry.twin.scenarios.expectation import Expectation, read_expectation
 from twisted_gantry.twin.world.model import World, WorldError
@@ -275,7 +274,7 @@ class _Reader:
             return None
         try:
             return read_cards(given)
-        except HttpError as error:
+        except BadCards as error:
             self.complain(f"cards: {error}")
             return None
 

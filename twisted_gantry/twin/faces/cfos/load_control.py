@@ -11,7 +11,7 @@ from twisted_gantry.twin.faces.cfos.evses import BuiltInEvse, Wallbox
 from twisted_gantry.twin.faces.cfos.meters import MeterDevice
 from twisted_gantry.twin.faces.cfos.params import Params
 from twisted_gantry.twin.faces.cfos.transactions import Transaction, ruled_ma
-from twisted_gantry.twin.faces.etc.platform import CHINA
+from twisted_gantry.twin.times import CHINA
 from twisted_gantry.twin.world.evse import MOST_A
 from twisted_gantry.wire.cfos.calls import DisablePolicy, Role
 

@@ -1,4 +1,4 @@
-"""The requests that the twin itself sends over the ETC interface, with the injector of its face."""
+"""The requests that the twin sends over the ETC interface, under the faults of their face."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,7 +11,7 @@ from twisted_gantry.wire.etc import envelope as etc
 
 
 class EtcSender:
-    """Sends signed requests. `now` is the clock of the face, Unix seconds.
+    """Sends signed requests. `now` returns Unix seconds by the clock of the face.
 
     The counts of `injector` gain `stale`, `wrong-digest` and `doubled`.
     """
@@ -29,9 +29,9 @@ class EtcSender:
         self._gantry_id, self._auth = gantry_id, auth
 
     async def send(self, url: str, method: etc.Method, fields: Any, limit: int) -> Answer:
-        """Send a request, stamped with the present; the answer has at most `limit` bytes.
+        """Send a request with the present time stamp; the answer has at most `limit` bytes.
 
-        `fields` are sent whatever they are. Raises NoAnswer, while the face is frozen, too.
+        `fields` are not checked. Raises NoAnswer, also while the face is frozen.
         """
         faults = self._injector.faults
         if faults.frozen:
