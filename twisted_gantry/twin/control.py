@@ -53,7 +53,6 @@ class Control:
 
     @app.route("/twin/v1/world", methods=["GET"])
     def world(self, request: Request) -> bytes:
-        """Show the whole state."""
         return respond(request, self._world.snapshot())
 
     @app.route("/twin/v1/world", methods=["PATCH"])

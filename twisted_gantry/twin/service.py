@@ -159,7 +159,6 @@ class Twin(ServiceGroup):
         self._close = close
 
     def add_listener(self, listener: Listener) -> None:
-        """Add a listener to the services."""
         listener.setServiceParent(self)  # type: ignore[no-untyped-call]
         self.listeners[str(listener.name)] = listener
 

@@ -31,8 +31,6 @@ _FLEET = FleetSettings(gantries=1)
 
 
 class Options(UsageOptions):
-    """The options of `twistd gantry-twin`."""
-
     synopsis = (
         "[--world FILE] [--scenario NAME] [--speed N] [--seed N] [--any-gantry] "
         "[--control ENDPOINT] "
@@ -66,7 +64,7 @@ class Options(UsageOptions):
     ]
 
     optFlags = [  # noqa: RUF012 - as Twisted has it
-        ["any-gantry", None, "platform and cloud know every gantry: a target for a fleet"],
+        ["any-gantry", None, "platform and cloud know every gantry: a target for a fleet"]
     ]
 
     settings: TwinSettings

@@ -16,27 +16,16 @@ from twisted_gantry.net.http.server import Limits
 from twisted_gantry.twin.faces.http import HttpFace, answer_failures, body_of
 from twisted_gantry.twin.faults.settings import EMS, Faults, FaultSettings
 from twisted_gantry.twin.world.storage import Storage
-from twisted_gantry.wire.bms import (
-    CONTROL_DONE,
-    CONTROL_PATH,
-    FORMAT_WRONG,
-    SYNC_DONE,
-    SYNC_PATH,
-    Code,
-    Command,
-    Reply,
-    Status,
-    decode_control,
-)
+from twisted_gantry.wire import bms as wire
 from twisted_gantry.wire.errors import WireError
 
 BASE_PATH = "/wad/ems/v1/api"
 LIMITS = Limits(body=16 * 1024)
 REFRESH_S = 30.0
-_ACTS: Mapping[Command, Callable[[Storage], None]] = {
-    Command.RESET_FAULT: Storage.reset_fault,
-    Command.CLOSE_CONTACTOR: Storage.close_contactor,
-    Command.OPEN_CONTACTOR: Storage.open_contactor,
+_ACTS: Mapping[wire.Command, Callable[[Storage], None]] = {
+    wire.Command.RESET_FAULT: Storage.reset_fault,
+    wire.Command.CLOSE_CONTACTOR: Storage.close_contactor,
+    wire.Command.OPEN_CONTACTOR: Storage.open_contactor,
 }
 
 
@@ -49,7 +38,7 @@ class _Heard:
     """The state of a BMS in the cloud, and its time on the clock."""
 
     at: float
-    status: Status
+    status: wire.Status
 
 
 class Ems(HttpFace):
@@ -66,26 +55,24 @@ class Ems(HttpFace):
         self._storage = storage
         self._heard = {device_uid: self._hear(device_uid) for device_uid in storage}
 
-    @app.route(BASE_PATH + CONTROL_PATH, methods=["POST"])
+    @app.route(BASE_PATH + wire.CONTROL_PATH, methods=["POST"])
     async def control(self, request: HttpRequest) -> bytes:
-        """Command a BMS."""
         return await self._serve(request, self._control)
 
-    @app.route(BASE_PATH + CONTROL_PATH, methods=["GET"])
+    @app.route(BASE_PATH + wire.CONTROL_PATH, methods=["GET"])
     async def read(self, request: HttpRequest) -> bytes:
-        """Show the state of a BMS that the cloud holds."""
         return await self._serve(request, self._read)
 
-    @app.route(BASE_PATH + SYNC_PATH, methods=["PUT"])
+    @app.route(BASE_PATH + wire.SYNC_PATH, methods=["PUT"])
     async def sync(self, request: HttpRequest) -> bytes:
         """Read the state of a BMS anew, and show it."""
         return await self._serve(request, self._sync)
 
     # -- the calls
 
-    def _control(self, request: HttpRequest) -> Reply:
+    def _control(self, request: HttpRequest) -> wire.Reply:
         try:
-            control = decode_control(body_of(request))
+            control = wire.decode_control(body_of(request))
         except WireError as error:
             raise _Wrong(str(error)) from None
         store = self._storage.get(control.device_uid)
@@ -93,20 +80,20 @@ class Ems(HttpFace):
             raise _Wrong("no such device_uid")
         _ACTS[control.command](store)
         self.counts["control"] += 1
-        return Reply(Code.SUCCESS, CONTROL_DONE, "")
+        return wire.Reply(wire.Code.SUCCESS, wire.CONTROL_DONE, "")
 
-    def _read(self, request: HttpRequest) -> Reply:
+    def _read(self, request: HttpRequest) -> wire.Reply:
         device_uid = self._device(request)
         if self._clock.seconds() - self._heard[device_uid].at >= REFRESH_S:
             self._heard[device_uid] = self._hear(device_uid)
         self.counts["read"] += 1
-        return Reply(Code.SUCCESS, "", self._heard[device_uid].status)
+        return wire.Reply(wire.Code.SUCCESS, "", self._heard[device_uid].status)
 
-    def _sync(self, request: HttpRequest) -> Reply:
+    def _sync(self, request: HttpRequest) -> wire.Reply:
         device_uid = self._device(request)
         heard = self._heard[device_uid] = self._hear(device_uid)
         self.counts["sync"] += 1
-        return Reply(Code.SUCCESS, SYNC_DONE, heard.status)
+        return wire.Reply(wire.Code.SUCCESS, wire.SYNC_DONE, heard.status)
 
     def _device(self, request: HttpRequest) -> str:
         device_uid = argument(request, "device_uid")
@@ -116,11 +103,15 @@ class Ems(HttpFace):
 
     def _hear(self, device_uid: str) -> _Heard:
         store = self._storage[device_uid]
-        return _Heard(self._clock.seconds(), Status(device_uid, len(store.alarms), store.status))
+        return _Heard(
+            self._clock.seconds(), wire.Status(device_uid, len(store.alarms), store.status)
+        )
 
     # -- fault injection
 
-    async def _serve(self, request: HttpRequest, call: Callable[[HttpRequest], Reply]) -> bytes:
+    async def _serve(
+        self, request: HttpRequest, call: Callable[[HttpRequest], wire.Reply]
+    ) -> bytes:
         faults = self._injector.faults
         status, reply = self._take(request, call) if faults.acts else self._turn_away(faults)
         request.setResponseCode(status)
@@ -131,19 +122,19 @@ class Ems(HttpFace):
         return await self._injector.answer(request, body, faults)
 
     def _take(
-        self, request: HttpRequest, call: Callable[[HttpRequest], Reply]
-    ) -> tuple[int, Reply | None]:
+        self, request: HttpRequest, call: Callable[[HttpRequest], wire.Reply]
+    ) -> tuple[int, wire.Reply | None]:
         try:
             return 200, call(request)
         except _Wrong as wrong:
             self.counts["wrong"] += 1
-            return 400, Reply(Code.PARAMETER_FORMAT, FORMAT_WRONG, str(wrong))
+            return 400, wire.Reply(wire.Code.PARAMETER_FORMAT, wire.FORMAT_WRONG, str(wrong))
 
-    def _turn_away(self, faults: FaultSettings) -> tuple[int, Reply | None]:
+    def _turn_away(self, faults: FaultSettings) -> tuple[int, wire.Reply | None]:
         """Return the answer of a fault; the document has no code for busy."""
         if faults.http_status is None and faults.code is not None:
             self.counts["code"] += 1
-            return 200, Reply(int(faults.code), "", "")
+            return 200, wire.Reply(int(faults.code), "", "")
         if faults.http_status is None:
             self.counts["busy"] += 1
         return 429, None

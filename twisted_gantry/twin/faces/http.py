@@ -39,7 +39,6 @@ class HttpFace:
         return self._injector.around(self.app.resource())
 
     def site(self) -> IProtocolFactory:
-        """Return the factory that serves it."""
         return bounded_site(self.resource(), self._clock, self.limits, self.counts)
 
 

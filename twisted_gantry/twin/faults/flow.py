@@ -58,7 +58,6 @@ class Flow:
 
     @property
     def waiting(self) -> int:
-        """How many messages wait."""
         return len(self._waiting)
 
     # -- in

@@ -101,7 +101,6 @@ class Player:
             timer.cancel()
 
     def stop(self) -> None:
-        """Cancel everything."""
         for timer in tuple(self._due):
             self.cancel(timer)
 
@@ -150,8 +149,6 @@ class _Session(Protocol):
 
 
 class ReplayFactory(SessionFactory):
-    """Serves the sessions of a recorded UPS card over TCP."""
-
     def __init__(self, player: Player) -> None:
         super().__init__(player.counts, lambda: _Session(player), MAX_SESSIONS)
 
@@ -170,7 +167,6 @@ class ReplayResource(Resource):
         self._player, self._send = player, send
 
     def render(self, request: Request) -> bytes | int:
-        """Answer one request."""
         player = self._player
         asked = body_of(request)
         method, target = request.method.decode("latin-1"), request.uri.decode("latin-1")
@@ -211,7 +207,6 @@ class Caller:
         self._sending: set[Deferred[Any]] = set()
 
     def call_back(self, content: bytes, asked: bytes, turn: Turn) -> None:
-        """POST a recorded result."""
         host = _host(asked)
         if not host:
             self._player.counts["foreign-host"] += 1
@@ -221,7 +216,6 @@ class Caller:
         self._track(self._client.request("POST", host, headers=_JSON, body=body))
 
     def upload(self, content: bytes, asked: bytes = b"", turn: Turn | None = None) -> None:
-        """Upload a recorded report."""
         fields = upload_fields(content)
         if fields is not None:
             self._track(ensureDeferred(self._monitor.post(etc.Method.CABINET_STATUS, fields)))
@@ -239,7 +233,6 @@ class Caller:
         self._player.later(uploads[at][0] - before, due)
 
     def stop(self) -> None:
-        """Cancel everything."""
         for sending in tuple(self._sending):
             sending.cancel()
 

@@ -53,7 +53,6 @@ class Turn:
 
     @property
     def answered(self) -> bool:
-        """Whether anything came back."""
         return self.body is not None or bool(self.later)
 
 

@@ -7,22 +7,18 @@ from twisted.web.server import Request
 
 from twisted_gantry.net.http.json import HttpError, read_object, refuse_foreign_origin, respond
 from twisted_gantry.twin.requests import control_app
+from twisted_gantry.twin.scenarios import script
 from twisted_gantry.twin.scenarios.runner import CannotStart, Runner
-from twisted_gantry.twin.scenarios.script import (
-    Scenario,
-    ScenarioError,
-    UnknownScenario,
-    load_scenario,
-    read_scenario,
-    scenario_names,
-)
 
 
 class ScenarioControl:
     """Serves the run at its root, and the scenarios of the twin at `library`."""
 
     app = control_app(
-        {ScenarioError: (400, "bad-scenario"), UnknownScenario: (404, "unknown-scenario")}
+        {
+            script.ScenarioError: (400, "bad-scenario"),
+            script.UnknownScenario: (404, "unknown-scenario"),
+        }
     )
     app.url_map.strict_slashes = False  # mounted at a path, its root is that path without a slash
 
@@ -60,20 +56,24 @@ class ScenarioControl:
     def library(self, request: Request) -> bytes:
         """Show the library: `{"scenarios": [{"name", "en", "zh", …}]}`."""
         return respond(
-            request, {"scenarios": [_summary(load_scenario(name)) for name in scenario_names()]}
+            request,
+            {
+                "scenarios": [
+                    _summary(script.load_scenario(name)) for name in script.scenario_names()
+                ]
+            },
         )
 
     @app.route("/library/<name>", methods=["GET"])
     def one(self, request: Request, name: str) -> bytes:
-        """Show a whole scenario."""
-        scenario = load_scenario(name)
+        scenario = script.load_scenario(name)
         return respond(request, {**scenario.given, **_summary(scenario)})
 
     def _shown(self, request: Request) -> bytes:
         return respond(request, {"scenario": self._runner.shown()})
 
 
-def _summary(scenario: Scenario) -> dict[str, Any]:
+def _summary(scenario: script.Scenario) -> dict[str, Any]:
     return {
         "name": scenario.name,
         "en": scenario.en,
@@ -83,13 +83,13 @@ def _summary(scenario: Scenario) -> dict[str, Any]:
     }
 
 
-def _read(content: dict[str, Any]) -> Scenario:
+def _read(content: dict[str, Any]) -> script.Scenario:
     if "steps" in content:
-        return read_scenario(content)
+        return script.read_scenario(content)
     name = content.get("name")
     if not isinstance(name, str) or content.keys() != {"name"}:
         raise HttpError(400, "bad-scenario", 'give {"name": …} or {"steps": […]}, and "speed"')
-    return load_scenario(name)
+    return script.load_scenario(name)
 
 
 def _read_speed(given: object) -> float | None:

@@ -41,7 +41,6 @@ class _Slope:
     to: float
 
     def at(self, moment_s: float) -> float:
-        """Return the value at a moment."""
         done = min((moment_s - self.began_s) / (self.ends_s - self.began_s), 1.0)
         return self.to if done >= 1.0 else self.from_ + (self.to - self.from_) * done
 
@@ -86,7 +85,6 @@ class Runner:
 
     @property
     def speed(self) -> float:
-        """How fast the world's time passes now."""
         run = self._run
         return run.speed if run is not None and run.state == "running" else self._speed
 

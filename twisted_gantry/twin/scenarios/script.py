@@ -105,12 +105,10 @@ class Scenario:
 
     @property
     def length_s(self) -> float:
-        """How long it takes, in seconds of the world."""
         return max(step.end_s for step in self.steps)
 
 
 def several(value: object) -> list[Any]:
-    """Return one or several as a list."""
     return value if isinstance(value, list) else [value]
 
 
@@ -163,7 +161,6 @@ class _Reader:
                 self.complain(f"there is no key {_cut(key)}")
 
     def steps(self, given: object) -> tuple[Step, ...]:
-        """Read the steps."""
         if not isinstance(given, list) or not 0 < len(given) <= MOST_STEPS:
             self.complain(f"steps: must be a list of 1 to {MOST_STEPS}")
             return ()

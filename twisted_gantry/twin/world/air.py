@@ -96,7 +96,6 @@ class AirConditioner:
 
     @property
     def input_w(self) -> float:
-        """Power from the mains, in W."""
         heat_w = self.heat_w
         return FAN_W * self.running + (heat_w if heat_w > 0 else -heat_w / PERFORMANCE)
 
@@ -119,7 +118,6 @@ class AirConditioner:
         yield f"{name}_mode", Variable(lambda: self.mode.name.lower())
 
     def complaints(self, name: str, values: Mapping[str, object]) -> Iterator[str]:
-        """Find set points that would cross after the change."""
         cool = values.get(f"{name}_cool_above", self.cool_above_c)
         heat = values.get(f"{name}_heat_below", self.heat_below_c)
         if isinstance(cool, int | float) and isinstance(heat, int | float) and heat >= cool:
@@ -188,7 +186,6 @@ class Air:
         self._vapour_hpa = min(vapour_hpa, saturation_hpa(self.temperature_c))
 
     def settle(self) -> None:
-        """Judge the temperature."""
         back = _BACK_C * self.too_hot_or_cold
         self.too_hot_or_cold = not COLD_C + back <= self.temperature_c <= HOT_C - back
 

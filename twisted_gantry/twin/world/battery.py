@@ -116,7 +116,6 @@ class Battery:
         return _REST_V.area(self.charge) * BLOCKS * self.capacity_ah * SECONDS_PER_HOUR
 
     def rest(self) -> None:
-        """Carry no current."""
         self.current_a, self.voltage_v = 0.0, self.open_circuit_v
 
     def load(self, power_w: float) -> None:

@@ -52,12 +52,10 @@ class Cabinet(Part):
 
     @property
     def powered(self) -> bool:
-        """Whether the controller of the cabinet has power."""
         return self.supply.powered
 
     @property
     def input_w(self) -> float:
-        """Power from the mains, in W."""
         return self.supply.input_w + sum(unit.input_w for unit in self.air_conditioners)
 
     def phase_w(self) -> dict[str, float]:
@@ -65,7 +63,6 @@ class Cabinet(Part):
 
     @property
     def cooling_allowed(self) -> bool:
-        """Whether the power mode and the mains let the air conditioners run."""
         return self.power_mode < 1 and self.mains.usable(FEEDS_FROM)
 
     @property
@@ -118,7 +115,6 @@ class Cabinet(Part):
         )
 
     def complaints(self, values: Mapping[str, object]) -> Iterator[str]:
-        """Find locked doors that are to be opened, and set points that cross."""
         yield from self.doors.complaints(values)
         for at, unit in enumerate(self.air_conditioners, 1):
             yield from unit.complaints(f"air{at}", values)

@@ -63,7 +63,6 @@ class Door:
             self._open(illegal=True)
 
     def close(self) -> None:
-        """Close the door; it locks at once."""
         if not self.closed:
             self.closed, self.illegal = True, False
             self.changed_s = self._seconds()

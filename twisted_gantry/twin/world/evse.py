@@ -7,18 +7,10 @@ leaves. The controller sets the offered current (`offer_a`).
 import math
 from enum import StrEnum
 
+from twisted_gantry.twin.world import variables as var
 from twisted_gantry.twin.world.car import Car, ramp
 from twisted_gantry.twin.world.mains import PHASES, Mains
 from twisted_gantry.twin.world.physics import SECONDS_PER_HOUR
-from twisted_gantry.twin.world.variables import (
-    Variable,
-    Variables,
-    choice,
-    number,
-    percent,
-    readings,
-    switch,
-)
 from twisted_gantry.wire.cfos.calls import PilotState
 
 LEAST_A, MOST_A = 6.0, 63.0
@@ -68,7 +60,6 @@ class Evse:
 
     @property
     def charging(self) -> bool:
-        """Whether the contactor is closed."""
         return self.state in _CHARGING
 
     @property
@@ -77,7 +68,6 @@ class Evse:
 
     @property
     def phase_currents_a(self) -> dict[str, float]:
-        """The current in each phase of the mains, in A."""
         return {phase: self.current_a if phase in self.used_phases else 0.0 for phase in PHASES}
 
     @property
@@ -106,7 +96,6 @@ class Evse:
         self.settle()
 
     def settle(self) -> None:
-        """Let the pilot state and the contactor follow."""
         usable = self._usable_phases()
         self.state = self._state(usable)
         self.used_phases = usable if self.charging else ()
@@ -136,32 +125,32 @@ class Evse:
 
     # -- for the world
 
-    def variables(self) -> Variables:
+    def variables(self) -> var.Variables:
         car = self.car
         yield (
             "car",
-            Variable(
+            var.Variable(
                 lambda: "connected" if self.plugged else "none",
                 lambda where: setattr(self, "plugged", where == "connected"),
                 choices=("none", "connected"),
             ),
         )
         for name in ("arrives_s", "leaves_s"):
-            yield f"car_{name}", number(self, name, 0, LONGEST_PLAN_S)
-        yield "car_charge", percent(car, "charge")
-        yield "car_capacity", number(car, "capacity_wh", 1000, 500_000)
-        yield "car_current", number(car, "max_current_a", LEAST_A, MOST_A)
+            yield f"car_{name}", var.number(self, name, 0, LONGEST_PLAN_S)
+        yield "car_charge", var.percent(car, "charge")
+        yield "car_capacity", var.number(car, "capacity_wh", 1000, 500_000)
+        yield "car_current", var.number(car, "max_current_a", LEAST_A, MOST_A)
         yield (
             "car_phases",
-            Variable(
+            var.Variable(
                 lambda: str(car.phases),
                 lambda phases: setattr(car, "phases", int(phases)),
                 choices=("1", "3"),
             ),
         )
-        yield "car_ventilation", switch(car, "ventilation")
-        yield "fault", choice(self, "fault", EvseFault)
-        yield "state", Variable(lambda: self.state.text)
-        yield from readings(
+        yield "car_ventilation", var.switch(car, "ventilation")
+        yield "fault", var.choice(self, "fault", EvseFault)
+        yield "state", var.Variable(lambda: self.state.text)
+        yield from var.readings(
             self, offer="offer_a", current="current_a", power="power_w", energy="energy_wh"
         )

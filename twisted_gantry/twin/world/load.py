@@ -95,7 +95,6 @@ class Load:
 
     @property
     def highest_percent(self) -> float:
-        """The load of the fullest phase, in %."""
         return max(self.percent(phase) for phase in self.outputs)
 
     def variables(self) -> Variables:
@@ -105,7 +104,6 @@ class Load:
             yield f"load_w_{phase}", self._variable(phase)
 
     def complaints(self, values: Mapping[str, object]) -> Iterator[str]:
-        """Find loads for phases that are no outputs after the change."""
         phases = values.get("phases", self.phases)
         outputs = PHASES_IN_OUT.get(str(phases), (PHASES, PHASES))[1]
         for phase in PHASES:

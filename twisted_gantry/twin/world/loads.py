@@ -30,8 +30,6 @@ def gantry_appliances() -> dict[str, tuple[Appliance, ...]]:
 
 
 class GantryLoads(Part):
-    """The part of the world that shows and sets the load of the UPSs."""
-
     def __init__(self, ups: Mapping[str, Ups]) -> None:
         self._ups = ups
 

@@ -78,7 +78,6 @@ class World:
         return min(LONGEST_STEP, *(part.until_change_s for part in self._parts.values()))
 
     def snapshot(self) -> dict[str, Value]:
-        """Return the whole state as dotted names and their values."""
         return {
             name: _tidy(variable.get())
             for name, variable in self._variables.items()
@@ -98,7 +97,6 @@ class World:
         self.settle()
 
     def settle(self) -> None:
-        """Let every part follow a change in any part."""
         for part in self._parts.values():
             part.settle()
 

@@ -7,18 +7,10 @@ rated power each; the battery gives the rest. The battery is four blocks of the 
 
 from enum import StrEnum
 
+from twisted_gantry.twin.world import variables as var
 from twisted_gantry.twin.world.battery import BLOCKS, FLOAT_V, Battery
 from twisted_gantry.twin.world.battery_test import MAY_TEST_CHARGE, BatteryTest, Conditions, End
 from twisted_gantry.twin.world.mains import Mains
-from twisted_gantry.twin.world.variables import (
-    Variable,
-    Variables,
-    choice,
-    number,
-    percent,
-    readings,
-    switch,
-)
 
 SHARE = 4 / BLOCKS
 FLOAT_BUS_V = FLOAT_V * SHARE
@@ -53,16 +45,15 @@ class Rectifier:
 
     @property
     def able(self) -> bool:
-        """Whether it works, given good mains."""
         broken = self.fault in {RectifierFault.FAILED, RectifierFault.PROTECTION}
         return self.wanted and not broken
 
-    def variables(self, name: str) -> Variables:
+    def variables(self, name: str) -> var.Variables:
         """Yield its variables, each after `name`, such as `rectifier1`."""
-        yield f"{name}_on", switch(self, "wanted")
-        yield f"{name}_fault", choice(self, "fault", RectifierFault)
-        yield f"{name}_output_w", Variable(lambda: self.output_w)
-        yield f"{name}_limiting", Variable(lambda: self.limiting)
+        yield f"{name}_on", var.switch(self, "wanted")
+        yield f"{name}_fault", var.choice(self, "fault", RectifierFault)
+        yield f"{name}_output_w", var.Variable(lambda: self.output_w)
+        yield f"{name}_limiting", var.Variable(lambda: self.limiting)
 
 
 class DcSupply:
@@ -109,19 +100,16 @@ class DcSupply:
 
     @property
     def battery_w(self) -> float:
-        """Power out of the battery, in W; below 0 into it."""
         return self.battery.current_a * self.battery.voltage_v * SHARE
 
     @property
     def input_w(self) -> float:
-        """Power from the mains, in W."""
         if not self.mains_good:
             return 0.0
         return sum(each.output_w / EFFICIENCY + IDLE_W for each in self.rectifiers if each.able)
 
     @property
     def heat_w(self) -> float:
-        """Heat into the cabinet, in W."""
         losses_w = self.input_w - sum(each.output_w for each in self.rectifiers)
         share = self.equipment_w / self.load_w if self.load_w else 0.0
         return losses_w + self.fed_w * share + self.battery.given_off_w * SHARE
@@ -156,7 +144,6 @@ class DcSupply:
         return True
 
     def stop_test(self) -> bool:
-        """End the running test."""
         if self.test is None or not self.testing:
             return False
         self.test.abort(End.BY_HAND)
@@ -242,21 +229,20 @@ class DcSupply:
 
     # -- as a part of the cabinet
 
-    def variables(self) -> Variables:
-        """Yield its variables."""
+    def variables(self) -> var.Variables:
         battery = self.battery
-        yield "equipment_w", number(self, "equipment_w", 0, MOST_LOAD_W)
-        yield from readings(self, "load_w", bus_voltage="bus_v")
+        yield "equipment_w", var.number(self, "equipment_w", 0, MOST_LOAD_W)
+        yield from var.readings(self, "load_w", bus_voltage="bus_v")
         for at, rectifier in enumerate(self.rectifiers, 1):
             yield from rectifier.variables(f"rectifier{at}")
-        yield "battery_charge", percent(battery, "charge")
-        yield "battery_health", percent(battery, "health", 5)
-        yield "battery_ah", number(battery, "rated_ah", 10, 1000)
-        yield "battery_voltage", Variable(lambda: battery.voltage_v * SHARE)
-        yield "battery_current", Variable(lambda: battery.current_a)
-        yield "battery_runtime", Variable(lambda: self.runtime_s)
-        yield "battery_fuse_blown", switch(self, "fuse_blown")
-        yield "battery_testing", Variable(lambda: self.testing)
+        yield "battery_charge", var.percent(battery, "charge")
+        yield "battery_health", var.percent(battery, "health", 5)
+        yield "battery_ah", var.number(battery, "rated_ah", 10, 1000)
+        yield "battery_voltage", var.Variable(lambda: battery.voltage_v * SHARE)
+        yield "battery_current", var.Variable(lambda: battery.current_a)
+        yield "battery_runtime", var.Variable(lambda: self.runtime_s)
+        yield "battery_fuse_blown", var.switch(self, "fuse_blown")
+        yield "battery_testing", var.Variable(lambda: self.testing)
 
 
 def _share(feeding: list[Rectifier], output_w: float, *, limiting: bool) -> None:

@@ -32,7 +32,6 @@ class Sensor:
             self._warns, self.changed_s = warns, self._seconds()
 
     def variables(self, name: str) -> Variables:
-        """Yield its variables, after its name."""
         yield name, switch(self, "warns")
         yield f"{name}_sensor_fault", switch(self, "fault")
 
@@ -45,6 +44,5 @@ class SurgeProtector:
         self.fault = False
 
     def variables(self, at: int) -> Variables:
-        """Yield its variables, with its number."""
         yield f"lightning_count_{at}", number(self, "lightning_count", 0, MOST_STRIKES, int)
         yield f"surge{at}_fault", switch(self, "fault")

@@ -20,22 +20,13 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
+from twisted_gantry.twin.world import variables as var
 from twisted_gantry.twin.world.mains import PHASES, Mains
 from twisted_gantry.twin.world.physics import (
     SECONDS_PER_HOUR,
     approach,
     charge_curve,
     current_out_a,
-)
-from twisted_gantry.twin.world.variables import (
-    Part,
-    Variable,
-    Variables,
-    choice,
-    number,
-    percent,
-    readings,
-    switch,
 )
 from twisted_gantry.wire.bms import OperatingStatus
 
@@ -91,7 +82,7 @@ class _Protection(NamedTuple):
     trips: bool = True
 
 
-class Storage(Part):
+class Storage(var.Part):
     """The store. Call `settle` after a change of a public attribute.
 
     `charge` is from 0 to 1. `demand_w` is the power that the converter aims at; `power_w` is what
@@ -122,7 +113,6 @@ class Storage(Part):
 
     @property
     def voltage_v(self) -> float:
-        """Voltage at the terminals."""
         return self.open_circuit_v + self.current_a * RESISTANCE_OHM
 
     @property
@@ -141,7 +131,6 @@ class Storage(Part):
 
     @property
     def stored_j(self) -> float:
-        """The stored energy, in J."""
         return _REST_V.area(self.charge) * CELLS * CAPACITY_AH * SECONDS_PER_HOUR
 
     @property
@@ -173,7 +162,6 @@ class Storage(Part):
         self.settle()
 
     def reset_fault(self) -> None:
-        """Clear the latched alarms whose cause is gone."""
         self._latched &= self._causes
         self.settle()
 
@@ -208,25 +196,24 @@ class Storage(Part):
         if any(_PROTECTIONS[alarm].trips for alarm in self._causes):
             self._move(closed=False)  # it opens, or closes no further
 
-    def variables(self) -> Variables:
+    def variables(self) -> var.Variables:
         # Set, `power` is the demand; read, it is the real power.
-        demand = number(self, "demand_w", -MOST_POWER_W, MOST_POWER_W)
+        demand = var.number(self, "demand_w", -MOST_POWER_W, MOST_POWER_W)
         yield "power", dataclasses.replace(demand, get=lambda: self.power_w)
-        yield from readings(self, "grid_w", power_demand="demand_w")
-        yield "state_of_charge", percent(self, "charge")
-        yield from readings(self, voltage="voltage_v", current="current_a")
-        yield "temperature", number(self, "temperature_c", -40, 120)
-        yield "ambient", number(self, "ambient_c", -40, 80)
-        yield "status", Variable(lambda: self.status.text)
-        yield "contactor", Variable(lambda: self.contactor_closed)
-        yield "contactor_fault", choice(self, "contactor_fault", ContactorFault)
-        yield "insulation_fault", switch(self, "insulation_fault")
-        yield "alarms", Variable(lambda: float(len(self.alarms)))
-        yield "alarm_names", Variable(lambda: " ".join(sorted(self.alarms)))
+        yield from var.readings(self, "grid_w", power_demand="demand_w")
+        yield "state_of_charge", var.percent(self, "charge")
+        yield from var.readings(self, voltage="voltage_v", current="current_a")
+        yield "temperature", var.number(self, "temperature_c", -40, 120)
+        yield "ambient", var.number(self, "ambient_c", -40, 80)
+        yield "status", var.Variable(lambda: self.status.text)
+        yield "contactor", var.Variable(lambda: self.contactor_closed)
+        yield "contactor_fault", var.choice(self, "contactor_fault", ContactorFault)
+        yield "insulation_fault", var.switch(self, "insulation_fault")
+        yield "alarms", var.Variable(lambda: float(len(self.alarms)))
+        yield "alarm_names", var.Variable(lambda: " ".join(sorted(self.alarms)))
 
     @property
     def _until_bound_s(self) -> float:
-        """How long the current can flow until the battery is full or empty."""
         if self.current_a == 0:
             return math.inf
         room = 1 - self.charge if self.current_a > 0 else self.charge

@@ -13,20 +13,11 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 
+from twisted_gantry.twin.world import variables as var
 from twisted_gantry.twin.world.battery import Battery
 from twisted_gantry.twin.world.load import Load
 from twisted_gantry.twin.world.mains import NOMINAL_HZ, NOMINAL_V, Mains
 from twisted_gantry.twin.world.physics import approach
-from twisted_gantry.twin.world.variables import (
-    Part,
-    Variable,
-    Variables,
-    choice,
-    number,
-    percent,
-    readings,
-    switch,
-)
 from twisted_gantry.wire.upscard.values import UpsState
 
 EFFICIENCY = 0.92  # from the battery or the mains to the output
@@ -79,7 +70,7 @@ _OFF = {UpsState.STANDBY, UpsState.SHUTDOWN}
 _MAY_TEST = {UpsState.LINE, UpsState.HE, UpsState.CONVERTER}
 
 
-class Ups(Part):
+class Ups(var.Part):
     """The UPS. Call `settle` after a change of a public attribute or of the mains.
 
     `ambient_c` returns the temperature of the air around it; `given_off_w` is the heat into that
@@ -127,7 +118,6 @@ class Ups(Part):
 
     @property
     def output_voltage_v(self) -> dict[str, float]:
-        """The voltage of each output, in V."""
         if self.state in _ON_INVERTER:
             return dict.fromkeys(self.load.outputs, NOMINAL_V)
         if self._past_inverter:
@@ -147,7 +137,6 @@ class Ups(Part):
 
     @property
     def powered(self) -> bool:
-        """Whether the load has power."""
         return self.output_frequency_hz > 0
 
     @property
@@ -227,7 +216,6 @@ class Ups(Part):
         return self.powered or self.state is UpsState.POWER_ON
 
     def switch_off(self) -> bool:
-        """SOFF: turn the output off."""
         self.output_wanted = False
         self.settle()
         return not self.powered
@@ -353,26 +341,26 @@ class Ups(Part):
 
     # -- as a part of the world
 
-    def variables(self) -> Variables:
+    def variables(self) -> var.Variables:
         battery = self.battery
-        yield "state", Variable(lambda: self.state.text)
-        yield "mode", choice(self, "mode", Mode)
-        yield "fault", choice(self, "fault", UpsFault)
-        yield "output_on", switch(self, "output_wanted")
-        yield "output_w", Variable(lambda: self.output_w)
+        yield "state", var.Variable(lambda: self.state.text)
+        yield "mode", var.choice(self, "mode", Mode)
+        yield "fault", var.choice(self, "fault", UpsFault)
+        yield "output_on", var.switch(self, "output_wanted")
+        yield "output_w", var.Variable(lambda: self.output_w)
         yield from self.load.variables()
-        yield "battery_charge", percent(battery, "charge")
-        yield "battery_health", percent(battery, "health", 5)
-        yield "battery_ah", number(battery, "rated_ah", 1, 1000)
-        yield from readings(battery, battery_voltage="voltage_v", battery_current="current_a")
-        yield from readings(self, "battery_low", battery_runtime="runtime_s")
-        yield "temperature", number(self, "temperature_c", -40, 120)
-        yield "battery_temperature", number(battery, "temperature_c", -40, 80)
-        yield from readings(self, "input_w", "overload", "self_test", ambient="ambient_c")
-        yield "losses_w", Variable(lambda: self.losses_w + battery.heat_w)
-        yield "break_ms", Variable(lambda: self.break_s * 1000)
-        yield "buzzer_muted", switch(self, "buzzer_muted")
-        yield "fault_voltage", Variable(lambda: self.fault_voltage_v)
+        yield "battery_charge", var.percent(battery, "charge")
+        yield "battery_health", var.percent(battery, "health", 5)
+        yield "battery_ah", var.number(battery, "rated_ah", 1, 1000)
+        yield from var.readings(battery, battery_voltage="voltage_v", battery_current="current_a")
+        yield from var.readings(self, "battery_low", battery_runtime="runtime_s")
+        yield "temperature", var.number(self, "temperature_c", -40, 120)
+        yield "battery_temperature", var.number(battery, "temperature_c", -40, 80)
+        yield from var.readings(self, "input_w", "overload", "self_test", ambient="ambient_c")
+        yield "losses_w", var.Variable(lambda: self.losses_w + battery.heat_w)
+        yield "break_ms", var.Variable(lambda: self.break_s * 1000)
+        yield "buzzer_muted", var.switch(self, "buzzer_muted")
+        yield "fault_voltage", var.Variable(lambda: self.fault_voltage_v)
 
     def complaints(self, values: Mapping[str, object]) -> Iterator[str]:
         return self.load.complaints(values)

@@ -39,15 +39,8 @@ from twisted_gantry.twin.faults.settings import CABINET, Faults
 from twisted_gantry.twin.times import CHINA
 from twisted_gantry.twin.world.cabinet import Cabinet
 from twisted_gantry.wire.errors import BadMessage
+from twisted_gantry.wire.etc import commands
 from twisted_gantry.wire.etc import envelope as etc
-from twisted_gantry.wire.etc.commands import (
-    Cmd,
-    Command,
-    Control,
-    decode_control,
-    decode_picture_request,
-    server_url,
-)
 
 MONITOR_URL = "http://127.0.0.1:8082/monitor.do"
 REPORTS_S = 300.0
@@ -100,12 +93,7 @@ class CabinetTwin(HttpFace, NamedService):
         sender = EtcSender(client, self._injector, self._now, gantry_id=gantry_id, auth=auth)
         self.monitor = Monitor(sender, self.counts, monitor_url)
         self.reports = Reports(
-            self.monitor,
-            clock,
-            self.counts,
-            self._report,
-            lambda: cabinet.powered,
-            period=period,
+            self.monitor, clock, self.counts, self._report, lambda: cabinet.powered, period=period
         )
         self._questions = CardQuestions(
             self.monitor,
@@ -199,19 +187,19 @@ class CabinetTwin(HttpFace, NamedService):
         have the same time stamp and body. Raises BadMessage before anything is done.
         """
         if request.method is etc.Method.PICTURE:
-            decode_picture_request(request.fields, CHINA)
+            commands.decode_picture_request(request.fields, CHINA)
             return etc.answer(etc.Code.NO_PICTURE), True
-        control = decode_control(
+        control = commands.decode_control(
             request.fields, cabinet=request.method is etc.Method.CABINET_CONTROL
         )
         try:
             if request.method is etc.Method.COMPUTER_CONTROL:
                 raise CannotDo("机柜没有工控机")
-            return self._execute(control), control == Control(update_now=True)
+            return self._execute(control), control == commands.Control(update_now=True)
         except CannotDo as error:
             return etc.answer(etc.Code.CONTROL_FAILED, msg=str(error)), False
 
-    def _execute(self, control: Control) -> etc.Answer:
+    def _execute(self, control: commands.Control) -> etc.Answer:
         """Execute the parts of a control, in their order. Raises CannotDo."""
         command = control.command
         if command is not None and command.cabinet_id not in (None, self._cabinet_id):
@@ -228,21 +216,21 @@ class CabinetTwin(HttpFace, NamedService):
             self.reports.urgent()
         return answer
 
-    def _command(self, command: Command, answer: etc.Answer) -> etc.Answer:
+    def _command(self, command: commands.Command, answer: etc.Answer) -> etc.Answer:
         perform(self.cabinet, command)
-        if command.cmd is not Cmd.BATTERY_TEST_RESULT:
+        if command.cmd is not commands.Cmd.BATTERY_TEST_RESULT:
             return answer
         result = battery_test_result(self.cabinet.supply.test, self._moments)
         return msgspec.structs.replace(answer, batterys_test_result=result)
 
-    def _server(self, control: Control) -> str:
+    def _server(self, control: commands.Control) -> str:
         """Return the URL for uploads. Raises CannotDo.
 
         The authentication code goes only to this computer and to the configured host.
         """
         if control.set_server is None:
             return self.monitor.url
-        url = server_url(control.set_server, urlsplit(self.monitor.url).scheme)
+        url = commands.server_url(control.set_server, urlsplit(self.monitor.url).scheme)
         host = urlsplit(url).hostname or ""
         if not (is_loopback(host) or host == self._own_host):
             raise CannotDo("服务器地址不被允许")

@@ -106,7 +106,6 @@ class Device:
         }
 
     def change(self, settings: DeviceSettings) -> None:
-        """Apply settings."""
         if settings.device_enabled is not None:
             self.enabled = settings.device_enabled
         if settings.used_phases is not None:

@@ -8,16 +8,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
-from twisted_gantry.twin.faces.cfos.device import (
-    MODEL,
-    NEVER_FED,
-    PHASE_V,
-    Device,
-    DeviceSettings,
-    by_phase,
-    given,
-    three,
-)
+from twisted_gantry.twin.faces.cfos import device as base
 from twisted_gantry.twin.faces.cfos.transactions import Transaction
 from twisted_gantry.twin.world.evse import LEAST_A, MOST_A, Evse
 from twisted_gantry.wire.cfos.calls import EvseFeed, EvseState, PilotState
@@ -36,7 +27,7 @@ _STORED_ONLY = (
 
 
 @dataclass
-class Wallbox(Device, ABC):
+class Wallbox(base.Device, ABC):
     """An EVSE of any type, as the manager controls it.
 
     `limit_ma` is `max_charging_cur` and the current limit of register 8093; `expression` is the
@@ -107,7 +98,6 @@ class Wallbox(Device, ABC):
 
     @property
     def needs_user(self) -> bool:
-        """Whether the EVSE waits for a PIN or RFID."""
         return bool(self.users) and self.transaction.user is None
 
     def set_limit(self, limit: float | str) -> None:
@@ -118,7 +108,6 @@ class Wallbox(Device, ABC):
             self.limit_ma, self.expression = limit, ""
 
     def offer(self, current_ma: float) -> None:
-        """Offer the car a current; 0 for no offer."""
         self.offer_ma = current_ma
 
     def info(self, up_s: float, pause_s: float, pause_min_s: float) -> dict[str, Any]:
@@ -129,7 +118,7 @@ class Wallbox(Device, ABC):
             "label": self.label,
             "min_charging_cur": round(self.min_ma),
             "max_charging_cur": self.expression or round(self.limit_ma),
-            "max_power": round(self.limit_ma / 1000 * 3 * PHASE_V),
+            "max_power": round(self.limit_ma / 1000 * 3 * base.PHASE_V),
             "prio": self.prio,
             "charging_enabled": self.allowed,
             "cur_charging_power": round(self.power_w),
@@ -148,7 +137,7 @@ class Wallbox(Device, ABC):
         }
         if self.transaction.limit_ma is not None:
             shown["ov_cur"] = round(self.transaction.limit_ma)
-        return shown | by_phase("current", currents)
+        return shown | base.by_phase("current", currents)
 
     def settings(self) -> dict[str, Any]:
         """Return the keys of `get_devices` in addition to `info`."""
@@ -161,7 +150,7 @@ class Wallbox(Device, ABC):
             "soft_meter": int(self.energy_wh),
         }
 
-    def change(self, settings: DeviceSettings) -> None:
+    def change(self, settings: base.DeviceSettings) -> None:
         super().change(settings)
         if settings.min_charging_cur is not None:
             self.min_ma = settings.min_charging_cur
@@ -170,7 +159,7 @@ class Wallbox(Device, ABC):
         self.take(settings, "prio", "label", "attach", "charging_rules", "users")
         if settings.soft_meter is not None:
             self.energy_wh = settings.soft_meter
-        self.stored |= {name: v for name, v in given(settings).items() if name in _STORED_ONLY}
+        self.stored |= {name: v for name, v in base.given(settings).items() if name in _STORED_ONLY}
 
 
 _STATES = {
@@ -217,7 +206,7 @@ class BuiltInEvse(Wallbox):
 
     @property
     def model(self) -> str:
-        return MODEL
+        return base.MODEL
 
     @property
     def energy_wh(self) -> float:
@@ -261,7 +250,7 @@ class BuiltInEvse(Wallbox):
 class FedEvse(Wallbox):
     """An EVSE of the type "HTTP input", which has the data that were fed last."""
 
-    com_error: str = NEVER_FED
+    com_error: str = base.NEVER_FED
     state: EvseState = EvseState.OFFLINE
     car: bool = False
     model: str = ""
@@ -270,7 +259,7 @@ class FedEvse(Wallbox):
 
     @property
     def power_w(self) -> float:
-        return sum(self.currents_ma) / 1000 * PHASE_V
+        return sum(self.currents_ma) / 1000 * base.PHASE_V
 
     def feed(self, feed: EvseFeed) -> None:
         """Take the fields that are given, except `rfid`, which is for the manager."""
@@ -284,7 +273,7 @@ class FedEvse(Wallbox):
         if feed.model is not None:
             self.model = feed.model
         if feed.current is not None:
-            self.currents_ma = three(feed.current)
+            self.currents_ma = base.three(feed.current)
         if feed.total_energy is not None:
             self.energy_wh = feed.total_energy
         if feed.max_charging_current is not None:

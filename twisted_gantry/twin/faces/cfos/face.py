@@ -52,7 +52,6 @@ class PowerBrain(HttpFace):
 
     @app.route("/cnf", methods=["GET", "POST"])
     async def cnf(self, request: Request) -> bytes:
-        """Answer one call, under the faults."""
         return await self._serve(request, self._call)
 
     @app.route("/ui/en/sim.htm", methods=["GET"])

@@ -23,7 +23,6 @@ _NO_LIMIT_MA = 1000 * MOST_A
 
 
 def evses_of(devices: Devices) -> list[Wallbox]:
-    """Return the EVSEs of a manager."""
     return [each for each in devices.values() if isinstance(each, Wallbox)]
 
 

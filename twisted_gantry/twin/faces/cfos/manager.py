@@ -166,7 +166,6 @@ class Manager:
         raise RegisterError(unknown_device(name))
 
     def settle(self) -> None:
-        """Let the world follow a change."""
         self._charging.settle()
 
     def change_params(self, change: ParamsChange) -> None:
@@ -207,7 +206,6 @@ class Manager:
         self._diagnosis_until = self._seconds() + DIAGNOSIS_S if enable else 0.0
 
     def feed_evse(self, evse: FedEvse, feed: EvseFeed) -> Control:
-        """Feed an EVSE, and return what it has to do."""
         evse.feed(feed)
         self.control.run()
         if feed.rfid and evse.car:

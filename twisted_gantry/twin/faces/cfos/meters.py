@@ -9,21 +9,13 @@ from typing import Any
 
 import msgspec
 
-from twisted_gantry.twin.faces.cfos.device import (
-    MODEL,
-    NEVER_FED,
-    Device,
-    DeviceSettings,
-    by_phase,
-    given,
-    three,
-)
+from twisted_gantry.twin.faces.cfos import device as base
 from twisted_gantry.twin.world.meter import ALL_PHASES, Meter
 from twisted_gantry.wire.cfos.calls import MeterFeed, Role
 
 
 @dataclass
-class MeterDevice(Device, ABC):
+class MeterDevice(base.Device, ABC):
     """A meter of any type. `invert` changes the sign of currents and power."""
 
     role: Role = Role.DISPLAY
@@ -52,13 +44,13 @@ class MeterDevice(Device, ABC):
             "export": int(measured.export_wh or 0.0),
             "power_w": power,
             "power": power,
-            **by_phase("current", self.currents_ma),
-            **by_phase("voltage", [round(each) for each in measured.voltage or ()]),
+            **base.by_phase("current", self.currents_ma),
+            **base.by_phase("voltage", [round(each) for each in measured.voltage or ()]),
             "role": int(self.role),
             "model": measured.model,
         }
 
-    def change(self, settings: DeviceSettings) -> None:
+    def change(self, settings: base.DeviceSettings) -> None:
         super().change(settings)
         self.take(settings, "role", "invert", "is_va")
 
@@ -76,7 +68,7 @@ class BuiltInMeter(MeterDevice):
 
     def measured(self) -> MeterFeed:
         return MeterFeed(
-            model=MODEL,
+            model=base.MODEL,
             import_wh=self.meter.import_wh,
             export_wh=self.meter.export_wh,
             voltage=self.meter.voltages_v(),
@@ -89,7 +81,7 @@ class BuiltInMeter(MeterDevice):
 class FedMeter(MeterDevice):
     """A meter of the type "HTTP input", which has the data that were fed last."""
 
-    com_error: str = NEVER_FED
+    com_error: str = base.NEVER_FED
     fed: MeterFeed = field(
         default_factory=lambda: MeterFeed(
             model="",
@@ -107,10 +99,10 @@ class FedMeter(MeterDevice):
     def feed(self, feed: MeterFeed) -> None:
         """Take the fields that are given; without a power, compute it from new currents."""
         self.com_error = ""
-        told = given(feed)
+        told = base.given(feed)
         for name in ("voltage", "current"):
             if name in told:
-                told[name] = three(told[name])
+                told[name] = base.three(told[name])
         if told.pop("is_va", None) is not None:
             self.is_va = bool(feed.is_va)
         self.fed = msgspec.structs.replace(self.fed, **told)

@@ -84,7 +84,6 @@ class _Registers:
         }
 
     def set(self, name: str, value: int) -> None:
-        """Set one register to a value in its range."""
         if name in _VOLTAGES:
             self._owner.nominal_v[_VOLTAGES.index(name)] = value
         elif name in self._setters:
@@ -110,7 +109,6 @@ class MeterRegisters(_Registers):
         }
 
     def values(self) -> Values:
-        """Return the values of the registers, by name."""
         device, meter = self._device, self._meter
         return {
             **_IDENTITY,
@@ -144,7 +142,6 @@ class EvseRegisters(_Registers):
         }
 
     def values(self) -> Values:
-        """Return the values of the registers, by name."""
         device, hardware, evse = self._device, self._device.hardware, self._device.evse
         return {
             **_IDENTITY,

@@ -75,7 +75,6 @@ class Params:
         return bool(values)
 
     def shown(self) -> dict[str, Any]:
-        """Return the parameters with the keys of both generations."""
         shown: dict[str, Any] = {"title": self.title, "desc": self.desc}
         for old, new in _IN_WATTS.items():
             current = getattr(self, new)

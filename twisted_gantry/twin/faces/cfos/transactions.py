@@ -29,7 +29,6 @@ class Transaction:
 
     @property
     def overrides(self) -> int:
-        """The override flags, as bits."""
         return sum(_OVERRIDES[letter] for letter in self.off)
 
     def set_flag(self, letter: str) -> None:
@@ -41,8 +40,6 @@ class Transaction:
 
 
 class Users:
-    """The users of the manager, by id."""
-
     def __init__(self, *users: User) -> None:
         self._users = {user.id: user for user in users}
 
@@ -71,7 +68,6 @@ class Users:
         return next(found, None)
 
     def new_id(self) -> str:
-        """Return an unused id."""
         return next(
             text for n in range(MAX_USERS + 2) if (text := str(FIRST_USER_ID + n)) not in self
         )

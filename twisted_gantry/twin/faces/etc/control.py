@@ -66,14 +66,12 @@ class EtcControl:
 
     @app.route("/requests", methods=["GET"])
     def requests(self, request: Request) -> bytes:
-        """Show the received requests, newest first."""
         limit = read_limit(request, _DEFAULT_REQUESTS, KEPT_REQUESTS)
         found = self._platform.requests(argument(request, "method"), limit)
         return respond(request, {"requests": found})
 
     @app.route("/command", methods=["POST"])
     async def command(self, request: Request) -> bytes:
-        """Send a command to the gantry, and show its answer."""
         method, fields, url = _read_command(read_change(request))
         return respond(request, await self._platform.command(method, fields, url))
 
@@ -84,6 +82,5 @@ class EtcControl:
 
     @app.route("/cards", methods=["PUT"])
     def set_cards(self, request: Request) -> bytes:
-        """Set the white list that the platform offers."""
         self._platform.cards = read_cards(read_change(request))
         return respond(request, self._platform.cards)

@@ -18,13 +18,7 @@ from twisted.web.http import Request as HttpRequest
 from twisted_gantry.net.http.client import Answer as HttpAnswer
 from twisted_gantry.net.http.client import BoundedClient, NoAnswer
 from twisted_gantry.twin import times
-from twisted_gantry.twin.faces.etc.entry import (
-    DEFAULT_RATE,
-    LIMITS,
-    MAX_SKEW_S,
-    Entry,
-    answer_mistake,
-)
+from twisted_gantry.twin.faces.etc import entry
 from twisted_gantry.twin.faces.etc.sender import EtcSender
 from twisted_gantry.twin.faces.http import HttpFace, answer_failures
 from twisted_gantry.twin.faults.settings import ETC, Faults
@@ -55,7 +49,6 @@ class Received:
     answer: etc.Answer | None
 
     def shown(self) -> dict[str, Any]:
-        """Return the request as the control API shows it."""
         return {
             "at": times.shown(self.at),
             "headers": self.headers,
@@ -95,8 +88,8 @@ class Platform(HttpFace):
     counts.
     """
 
-    app, limits = Klein(), LIMITS
-    answer_failures(app, ETC, answer_mistake)
+    app, limits = Klein(), entry.LIMITS
+    answer_failures(app, ETC, entry.answer_mistake)
 
     def __init__(
         self,
@@ -109,12 +102,12 @@ class Platform(HttpFace):
         any_gantry: bool = False,
         client: BoundedClient | None = None,
         remote_url: str = REMOTE_URL,
-        rate: float = DEFAULT_RATE,
+        rate: float = entry.DEFAULT_RATE,
     ) -> None:
         super().__init__(ETC, faults, clock)
         self.cards: etc.CardList | None = None
         self.remote_url = remote_url
-        self._entry = Entry(self._injector, rate)
+        self._entry = entry.Entry(self._injector, rate)
         self._sender = None
         if client is not None:
             self._sender = EtcSender(client, self._injector, now, gantry_id=gantry_id, auth=auth)
@@ -130,7 +123,6 @@ class Platform(HttpFace):
 
     @app.route("/monitor.do", methods=["POST"])
     async def monitor(self, request: HttpRequest) -> bytes:
-        """Take one request, under the faults."""
         return await self._entry.serve(request, self._check, self._keep)
 
     async def command(self, method: etc.Method, fields: Any, url: str = "") -> Any:
@@ -158,7 +150,6 @@ class Platform(HttpFace):
         return decoded
 
     def _check(self, body: bytes, headers: dict[str, str]) -> etc.Answer:
-        """Check and take a request. Raises etc.Refused."""
         return self._take(
             etc.check_request(
                 body,
@@ -167,7 +158,7 @@ class Platform(HttpFace):
                 methods=etc.MONITOR,
                 gantry_id=self._taken_id,
                 now=self._now(),
-                skew=MAX_SKEW_S,
+                skew=entry.MAX_SKEW_S,
             )
         )
 

@@ -21,20 +21,8 @@ from twisted_gantry.twin.faces.tcp import FaceSession, SessionFactory
 from twisted_gantry.twin.faults.injection import FaultInjector
 from twisted_gantry.twin.faults.settings import FOGSLINK, Faults
 from twisted_gantry.wire.errors import CannotEncode
+from twisted_gantry.wire.fogslink import messages as wire
 from twisted_gantry.wire.fogslink.cloud import NO_HEARTBEAT, CloudSession
-from twisted_gantry.wire.fogslink.messages import (
-    DELIMITER,
-    MAX_LINE,
-    Code,
-    Configure,
-    Configured,
-    Pack,
-    PackAnswer,
-    Response,
-    Single,
-    SingleAnswer,
-    encode,
-)
 
 MAX_SESSIONS = 64
 ANSWER_S = 3.0
@@ -73,7 +61,7 @@ class Cloud:
         self.injector = FaultInjector(FOGSLINK, faults, clock, self.counts)
         self.open: dict[_Session, None] = {}
         self._now = now
-        self._asked: dict[tuple[str, str], list[Deferred[Configured | None]]] = {}
+        self._asked: dict[tuple[str, str], list[Deferred[wire.Configured | None]]] = {}
 
     @property
     def sessions(self) -> "list[_Session]":
@@ -82,16 +70,16 @@ class Cloud:
 
     def knows(self, eq_sn: str) -> bool:
         known = eq_sn in self.accounts or bool(self.any_key)
-        return known and self.injector.faults.code != Code.NO_DEVICE
+        return known and self.injector.faults.code != wire.Code.NO_DEVICE
 
     def accepts(self, eq_sn: str, api_key: str) -> bool:
         right = self.accounts.get(eq_sn, self.any_key).encode()
         given = api_key.encode("utf-8", "surrogatepass")
         return hmac.compare_digest(right, given) and (
-            self.injector.faults.code != Code.NOT_AUTHENTICATED
+            self.injector.faults.code != wire.Code.NOT_AUTHENTICATED
         )
 
-    def take_pack(self, pack: Pack) -> str | None:
+    def take_pack(self, pack: wire.Pack) -> str | None:
         """Take a pack, and return the code of the answer, None for no answer."""
         if self._refuses():
             return self.injector.faults.code
@@ -99,17 +87,17 @@ class Cloud:
         self.counts["packs"] += 1
         self.counts["values"] += len(pack.eq_data)
         self.counts[came.value] += 1
-        return Code.RECEIVED.value
+        return wire.Code.RECEIVED.value
 
-    def take_single(self, single: Single) -> str | None:
+    def take_single(self, single: wire.Single) -> str | None:
         """Take one value, and return the code of the answer, None for no answer."""
         if self._refuses():
             return None
         self.records.add_single(single, self._now())
         self.counts["values"] += 1
-        return Code.RECEIVED.value
+        return wire.Code.RECEIVED.value
 
-    def configure(self, message: Configure) -> Deferred[Configured | None]:
+    def configure(self, message: wire.Configure) -> Deferred[wire.Configured | None]:
         """Send a configuration to the newest session of its device.
 
         The result is the answer, None if it does not come within ANSWER_S. Raises NotConnected.
@@ -119,7 +107,7 @@ class Cloud:
             raise NotConnected(f"no session of {message.eq_sn[:40]!r} is authenticated")
         key = (message.eq_sn, message.e_chan)
 
-        def give_up(waiting: Deferred[Configured | None]) -> None:
+        def give_up(waiting: Deferred[wire.Configured | None]) -> None:
             self._asked[key].remove(waiting)
             waiting.callback(None)
 
@@ -128,13 +116,13 @@ class Cloud:
                 del self._asked[key]
             return result
 
-        answer: Deferred[Configured | None] = Deferred(give_up)
+        answer: Deferred[wire.Configured | None] = Deferred(give_up)
         self._asked.setdefault(key, []).append(answer)
         answer.addTimeout(ANSWER_S, self.clock).addBoth(over)
         online[-1].configure(message)
         return answer
 
-    def configured(self, message: Configured) -> None:
+    def configured(self, message: wire.Configured) -> None:
         """Answer the oldest `configure` of this channel; an unasked answer is counted."""
         waiting = self._asked.get((message.eq_sn, message.e_chan), [])
         self.counts["configured" if waiting else "unasked"] += 1
@@ -151,8 +139,8 @@ class Cloud:
 
 
 class _Session(FaceSession, LineOnlyReceiver):
-    delimiter = DELIMITER
-    MAX_LENGTH = MAX_LINE
+    delimiter = wire.DELIMITER
+    MAX_LENGTH = wire.MAX_LINE
 
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud.injector)
@@ -163,10 +151,9 @@ class _Session(FaceSession, LineOnlyReceiver):
         self.configured = cloud.configured
 
     def online_as(self, eq_sn: str) -> bool:
-        """Tell whether this is an authenticated session of a device."""
         return self._session.online and self._session.eq_sn == eq_sn
 
-    def configure(self, message: Configure) -> None:
+    def configure(self, message: wire.Configure) -> None:
         self._session.configure(message)
 
     # -- the transport
@@ -192,14 +179,14 @@ class _Session(FaceSession, LineOnlyReceiver):
 
     # -- what the session does
 
-    def transmit(self, answer: Response) -> None:
+    def transmit(self, answer: wire.Response) -> None:
         try:
-            line = encode(answer)
+            line = wire.encode(answer)
         except CannotEncode:  # it echoes what the peer sent
             self._cloud.counts["malformed"] += 1
             return
-        if isinstance(answer, PackAnswer | SingleAnswer):
-            line = b"".join(self.injector.spoilt(line, DELIMITER))
+        if isinstance(answer, wire.PackAnswer | wire.SingleAnswer):
+            line = b"".join(self.injector.spoilt(line, wire.DELIMITER))
         self.flow.send(line)
 
     def drop(self, reason: str) -> None:
@@ -208,8 +195,6 @@ class _Session(FaceSession, LineOnlyReceiver):
 
 
 class CloudFactory(SessionFactory):
-    """Serves the sessions of a cloud."""
-
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(
             cloud.counts,

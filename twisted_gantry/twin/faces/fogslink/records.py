@@ -32,12 +32,10 @@ class Record:
 
     @property
     def size(self) -> int:
-        """The characters of its texts."""
         texts = (self.eq_sn, self.e_chan, self.e_chan_sta, self.e_val, self.pack_id)
         return sum(len(text or "") for text in texts)
 
     def shown(self) -> dict[str, Any]:
-        """Return the record as the control API shows it."""
         return {
             "eqSN": self.eq_sn,
             "eChan": self.e_chan,

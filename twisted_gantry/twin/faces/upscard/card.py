@@ -24,16 +24,7 @@ from twisted_gantry.twin.world.ups import Ups
 from twisted_gantry.twin.world.ups_readings import live, ratings
 from twisted_gantry.wire.errors import FrameTooLong
 from twisted_gantry.wire.frames import ObjectFramer
-from twisted_gantry.wire.upscard.messages import (
-    CLEAR_PASSWORD,
-    Command,
-    CommandError,
-    ErrorCode,
-    Refusal,
-    Result,
-    decode_command,
-    encode_echo,
-)
+from twisted_gantry.wire.upscard import messages as wire
 from twisted_gantry.wire.upscard.values import encode_live, encode_ratings
 
 _log = Logger()
@@ -45,7 +36,7 @@ BUSY_ABOVE = PAUSE_ABOVE // 2
 UNFINISHED_S = 10.0
 """How long an object may take from its first byte to its last."""
 
-_ECHOED = {ErrorCode.JSON_FORMAT, ErrorCode.SESSION_LOSS}
+_ECHOED = {wire.ErrorCode.JSON_FORMAT, wire.ErrorCode.SESSION_LOSS}
 
 
 class Card:
@@ -63,10 +54,9 @@ class Card:
     def set_password(self, word: str | None) -> None:
         """Set a new password; CLEAR_PASSWORD removes it, and None changes nothing."""
         if word is not None:
-            self.password = "" if word == CLEAR_PASSWORD else word
+            self.password = "" if word == wire.CLEAR_PASSWORD else word
 
     def perform(self, cmd: str) -> str:
-        """Execute a command, and return its value."""
         ups = self.ups
         name = cmd.removesuffix("()")
         if name == "QAD":
@@ -113,10 +103,10 @@ class Answers:
         """
         over_http = self._is_host is not None
         try:
-            command = decode_command(frame, over_http=over_http)
+            command = wire.decode_command(frame, over_http=over_http)
             if self._is_host is not None and not self._is_host(command.host or ""):
-                raise CommandError(ErrorCode.HOST_NO, command.session, command.cmd)
-        except CommandError as error:
+                raise wire.CommandError(wire.ErrorCode.HOST_NO, command.session, command.cmd)
+        except wire.CommandError as error:
             host = error.host
             if host is not None and self._is_host is not None and not self._is_host(host):
                 host = None
@@ -126,18 +116,20 @@ class Answers:
             return self._error(code, command.session, command.cmd, command.host, frame)
         value = self._card.perform(command.cmd)
         self._counts["failed" if value == "(FAILED" else "answered"] += 1
-        result = Result(uid=self._card.uid, session=command.session, cmd=command.cmd, value=value)
+        result = wire.Result(
+            uid=self._card.uid, session=command.session, cmd=command.cmd, value=value
+        )
         return CardAnswer(result.encode(), None, command.host, command.new_password)
 
-    def _code(self, command: Command, overloaded: bool) -> int | None:
+    def _code(self, command: wire.Command, overloaded: bool) -> int | None:
         """Return the error code for a command, None if it is to be executed."""
         faults = self._injector.faults
         if faults.code is not None:
             return int(faults.code)
         if faults.busy or overloaded:
-            return ErrorCode.BUSY
+            return wire.ErrorCode.BUSY
         if not self._card.accepts(command.password):
-            return ErrorCode.PASSWORD_ERROR
+            return wire.ErrorCode.PASSWORD_ERROR
         return None
 
     def _error(
@@ -145,8 +137,8 @@ class Answers:
     ) -> CardAnswer:
         self._counts[f"error-{code:03d}"] += 1
         if code in _ECHOED:
-            return CardAnswer(encode_echo(ErrorCode(code), frame), code, host)
-        refusal = Refusal(result=code, uid=self._card.uid, session=session, cmd=cmd)
+            return CardAnswer(wire.encode_echo(wire.ErrorCode(code), frame), code, host)
+        refusal = wire.Refusal(result=code, uid=self._card.uid, session=session, cmd=cmd)
         return CardAnswer(refusal.encode(), code, host)
 
 

@@ -21,12 +21,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
 from twisted_gantry.net.addresses import is_loopback
-from twisted_gantry.net.http.client import (
-    BoundedClient,
-    NoAnswer,
-    persistent_pool,
-    treq_client,
-)
+from twisted_gantry.net.http.client import BoundedClient, NoAnswer, persistent_pool, treq_client
 from twisted_gantry.net.http.server import Limits
 from twisted_gantry.twin.faces.http import HttpFace, answer_failures, body_of
 from twisted_gantry.twin.faces.upscard.card import BUSY_ABOVE, Answers, Card, CardAnswer
@@ -83,7 +78,6 @@ class UpsHttpFace(HttpFace, Service):
 
     @app.route("/")
     async def command(self, request: Request) -> bytes:
-        """Execute a command, under the faults."""
         faults = self._injector.faults
         if request.method != b"POST":
             self.counts["wrong-method"] += 1
