@@ -14,9 +14,9 @@ from tests.twin.helpers import NOW, http
 from twisted_gantry.twin.faces.bms import BASE_PATH, Ems
 from twisted_gantry.twin.faces.cabinet.readings import Moments, report
 from twisted_gantry.twin.faces.cfos.face import ADMIN_PASSWORD, PowerBrain
-from twisted_gantry.twin.faces.etc.platform import CHINA
 from twisted_gantry.twin.faces.upscard.card import Card
 from twisted_gantry.twin.faults.settings import Faults
+from twisted_gantry.twin.times import CHINA
 from twisted_gantry.twin.world.mains import PHASES
 from twisted_gantry.twin.world.model import World
 from twisted_gantry.wire.bms import OperatingStatus

@@ -163,8 +163,7 @@ def test_what_is_sent_is_canonical(message: Any) -> None:
     """What is sent is strict JSON in UTF-8, without white space between its tokens."""
     text = dumps(message).decode()
     assert json.loads(text) == message
-    compact = json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
-    assert len(text) <= len(compact) + 8 * text.count("e")  # floats may be spelt otherwise
+    assert msgspec.json.encode(msgspec.json.decode(text)).decode() == text
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,18 @@
 
 from collections import Counter
 
-from klein import Klein
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime
 from twisted.web.resource import IResource
 from twisted.web.server import Request
 
-from twisted_gantry.net.http.json import HttpError, handle_errors, refuse_foreign_origin, respond
+from twisted_gantry.net.http.json import refuse_foreign_origin, respond
 from twisted_gantry.net.http.server import Limits, bounded_site
-from twisted_gantry.twin.faces.etc.control import EtcControl, read_change
+from twisted_gantry.twin.faces.etc.control import EtcControl
 from twisted_gantry.twin.faces.etc.platform import Platform
 from twisted_gantry.twin.faces.fogslink.cloud import Cloud
 from twisted_gantry.twin.faces.fogslink.control import FogslinkControl
 from twisted_gantry.twin.faults.settings import FACES, FaultError, Faults, UnknownFace
+from twisted_gantry.twin.requests import control_app, read_change
 from twisted_gantry.twin.scenarios.control import ScenarioControl
 from twisted_gantry.twin.scenarios.runner import Runner
 from twisted_gantry.twin.world.model import World, WorldError
@@ -24,8 +24,13 @@ LIMITS = Limits(body=4 * 1024 * 1024, deadline=30.0, idle=60.0, connections=64)
 class Control:
     """Serves `/twin/v1/`. `face_counts` are the counters to show, by face."""
 
-    app = Klein()
-    handle_errors(app)
+    app = control_app(
+        {
+            WorldError: (400, "bad-change"),
+            UnknownFace: (404, "unknown-face"),
+            FaultError: (400, "bad-fault"),
+        }
+    )
 
     def __init__(
         self,
@@ -44,66 +49,49 @@ class Control:
         self._face_counts = {**face_counts, "control": self.counts}
 
     def site(self, reactor: IReactorTime) -> IProtocolFactory:
-        """Return the factory that serves it."""
         return bounded_site(self.app.resource(), reactor, LIMITS, self.counts)
 
     @app.route("/twin/v1/world", methods=["GET"])
     def world(self, request: Request) -> bytes:
-        """Show the whole state."""
         return respond(request, self._world.snapshot())
 
     @app.route("/twin/v1/world", methods=["PATCH"])
     def change_world(self, request: Request) -> bytes:
-        """Change variables, all or none; the answer is the state after it."""
-        try:
-            self._world.change(read_change(request))
-        except WorldError as error:
-            raise HttpError(400, "bad-change", str(error)) from None
+        """Change variables, all or none; the answer is the new state."""
+        self._world.change(read_change(request))
         return respond(request, self._world.snapshot())
 
     @app.route("/twin/v1/faults", methods=["GET"])
     def all_faults(self, request: Request) -> bytes:
-        """Show what is in force, by face."""
+        """Show the faults that are in force, by face."""
         return respond(request, {"faults": {face: self._faults.of(face) for face in FACES}})
 
     @app.route("/twin/v1/faults/<face>", methods=["PUT"])
     def set_faults(self, request: Request, face: str) -> bytes:
         """Replace the faults of a face."""
-        content = read_change(request)
-        try:
-            settings = self._faults.put(face, content)
-        except UnknownFace as error:
-            raise HttpError(404, "unknown-face", str(error)) from None
-        except FaultError as error:
-            raise HttpError(400, "bad-fault", str(error)) from None
+        settings = self._faults.put(face, read_change(request))
         return respond(request, {"face": face, "settings": settings})
 
     @app.route("/twin/v1/faults/<face>", methods=["DELETE"])
     def clear_faults(self, request: Request, face: str) -> bytes:
-        """Let a face behave."""
+        """End the faults of a face."""
         refuse_foreign_origin(request)
-        try:
-            self._faults.clear(face)
-        except UnknownFace as error:
-            raise HttpError(404, "unknown-face", str(error)) from None
+        self._faults.clear(face)
         return respond(request, {"face": face, "settings": {}})
 
     @app.route("/twin/v1/etc/", branch=True)
     def etc(self, request: Request) -> IResource:
-        """Show what the platform received, and let it command."""
         return self._etc
 
     @app.route("/twin/v1/fogslink/", branch=True)
     def fogslink(self, request: Request) -> IResource:
-        """Show what the cloud received, and let it configure."""
         return self._fogslink
 
     @app.route("/twin/v1/scenario", branch=True)
     def scenario(self, request: Request) -> IResource:
-        """Run scenarios."""
         return self._scenario
 
     @app.route("/twin/v1/counts", methods=["GET"])
     def show_counts(self, request: Request) -> bytes:
-        """Show what each face counted since the start."""
+        """Show the counters of each face since the start."""
         return respond(request, self._face_counts)

@@ -5,11 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
-from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.protocols.policies import WrappingFactory
 
@@ -17,6 +15,8 @@ from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_
 from twisted_gantry.net.http.server import with_backlog
 from twisted_gantry.net.listener import CannotListen, Closable, Listener
 from twisted_gantry.net.open_files import open_files
+from twisted_gantry.net.service import NamedService, ServiceGroup
+from twisted_gantry.net.timers import GuardedLoop
 from twisted_gantry.twin.control import Control
 from twisted_gantry.twin.faces.bms import Ems
 from twisted_gantry.twin.faces.cabinet.face import MONITOR_URL, CabinetTwin
@@ -24,6 +24,7 @@ from twisted_gantry.twin.faces.cfos.face import ADMIN_PASSWORD, PowerBrain
 from twisted_gantry.twin.faces.etc.entry import DEFAULT_RATE
 from twisted_gantry.twin.faces.etc.platform import REMOTE_URL, Platform
 from twisted_gantry.twin.faces.fogslink.cloud import MAX_SESSIONS, Cloud, CloudFactory
+from twisted_gantry.twin.faces.tcp import SessionFactory
 from twisted_gantry.twin.faces.upscard.card import Card, UpsCardFactory
 from twisted_gantry.twin.faces.upscard.http import ups_http_face
 from twisted_gantry.twin.faults.settings import (
@@ -45,24 +46,23 @@ from twisted_gantry.wire.upscard.messages import MAX_PASSWORD
 _log = Logger()
 
 CONTROL = "control"
-# Sessions at the cloud, with `any_gantry`; and what else the process opens: all other faces.
+# Sessions at the cloud with `any_gantry`, and open files of all other faces.
 MOST_GANTRIES, OTHER_FILES = 20_000, 2000
 STEP_S = 0.1
-# Time that a stalled process has lost is not made up for beyond this: at the highest speed it would
-# stall again.
+# A stalled process makes up for at most this: at the highest speed it would stall again.
 LONGEST_ELAPSED_S = 1.0
-# Bytes of an answer to the platform or the cabinet: it may be a picture, or a white list.
+# Bytes of an answer to the platform or the cabinet: a picture, or a white list.
 LONGEST_ANSWER = 32 * 1024 * 1024
 
 
 class TwinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a twin is set up; without any it has the demo's ports, ids and credentials.
+    """The settings of a twin; the defaults are the demo's ports, ids and credentials.
 
-    The endpoints are named as the faces are. `speed` is simulated seconds a second. Equal seeds
-    give equal noise and faults. `world` changes the world before it starts. `monitor_url` is where
-    the cabinet uploads to, `remote_url` where the platform commands. `scenario` is the name of one
-    that runs from the start. With `any_gantry` platform and cloud know every gantry and device,
-    under the same credentials, at any rate. Raises ValueError for what is out of range.
+    The endpoints have the names of the faces. `speed` is in simulated seconds a second. Equal seeds
+    give equal noise and faults. `world` changes the world before the start. The cabinet uploads to
+    `monitor_url`, and the platform commands `remote_url`. `scenario` names one to run from the
+    start. With `any_gantry` platform and cloud know every gantry and device, under the same
+    credentials, at any rate. Raises ValueError for a value out of range.
     """
 
     ups_tcp: str = "tcp:2390:interface=127.0.0.1"
@@ -105,46 +105,43 @@ ON_FREE_PORTS: Mapping[str, Any] = {
     "monitor_url": "http://127.0.0.1:1/monitor.do",
     "remote_url": "http://127.0.0.1:1/remotecontrol.do",
 }
-"""Settings with which nothing listens on a fixed port, nor calls one where a gantry may listen.
+"""Settings with free ports, for tests; no request goes to a port where a gantry may listen.
 
-`Twin.port` tells where it listens.
+`Twin.port` returns the ports.
 """
 
 
-class Stepper(Service):
-    """Lets the world's time pass with the clock's, so many times as fast as `speed` says."""
+class Stepper(NamedService):
+    """Lets the world's time pass, `speed` times as fast as the clock's."""
 
     def __init__(
         self, world: World | Runner, clock: IReactorTime, speed: Callable[[], float]
     ) -> None:
+        super().__init__("Stepper")
         self._world, self._clock, self._speed = world, clock, speed
         self._last = 0.0
-        self._loop = LoopingCall(self._step)
-        self._loop.clock = clock
+        self._loop = GuardedLoop(clock, self._step, "a step of the world")
 
     def startService(self) -> None:
-        super().startService()  # type: ignore[no-untyped-call]
+        super().startService()
         self._last = self._clock.seconds()
-        self._loop.start(STEP_S, now=False).addErrback(
-            lambda failure: _log.failure("the world stands still", failure=failure)
-        )
+        self._loop.start(STEP_S, now=False)
 
     def stopService(self) -> None:
-        super().stopService()  # type: ignore[no-untyped-call]
-        if self._loop.running:
-            self._loop.stop()
+        super().stopService()
+        self._loop.stop()
 
     def _step(self) -> None:
         now = self._clock.seconds()
         elapsed, self._last = now - self._last, now
-        try:
-            self._world.step(min(max(elapsed, 0.0), LONGEST_ELAPSED_S) * self._speed())
-        except Exception:
-            _log.failure("a step of the world failed")  # a loop that raises never runs again
+        self._world.step(min(max(elapsed, 0.0), LONGEST_ELAPSED_S) * self._speed())
 
 
-class Twin(MultiService):
-    """The whole twin. `listeners` are named as the faces, and `control`."""
+class Twin(ServiceGroup):
+    """The whole twin. `listeners` have the names of the faces, and `control`.
+
+    `close` ends the connections of its client.
+    """
 
     def __init__(
         self,
@@ -153,17 +150,17 @@ class Twin(MultiService):
         cards: Mapping[str, Card],
         platform: Platform,
         cloud: Cloud,
+        close: Callable[[], Deferred[Any]],
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.world, self.faults, self.cards = world, faults, cards
         self.platform, self.cloud = platform, cloud
         self.listeners: dict[str, Listener] = {}
+        self._close = close
 
-    def add_listener(self, name: str, listener: Listener) -> None:
-        """Make `listener` one of the services, under the name of its face."""
-        listener.setName(name)  # type: ignore[no-untyped-call]
+    def add_listener(self, listener: Listener) -> None:
         listener.setServiceParent(self)  # type: ignore[no-untyped-call]
-        self.listeners[name] = listener
+        self.listeners[str(listener.name)] = listener
 
     def port(self, name: str) -> int:
         """Return the TCP port of a listener that is up. Raises RuntimeError if it is not."""
@@ -176,12 +173,11 @@ class Twin(MultiService):
         self._start(super().startService)
 
     def stopService(self) -> Deferred[Any]:
-        """Stop all of it; fires when nothing listens and no session is open."""
-        stopped: Deferred[Any] = super().stopService()  # type: ignore[no-untyped-call]
-        return stopped
+        """Stop all services; the Deferred fires when no connection is open."""
+        return super().stopService().addCallback(lambda _: self._close())
 
     def _start(self, start: Callable[[], object]) -> None:
-        """Start all, or none: after a failure nothing listens on."""
+        """Start all or none: after a failure nothing listens."""
         try:
             start()
         except CannotListen:
@@ -194,11 +190,10 @@ class Twin(MultiService):
 def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -> Twin:
     """Wire a twin; it listens once it is started.
 
-    `reactor` gives sockets and monotonic time, `now` Unix seconds. Raises ValueError for an
-    endpoint that is none, WorldError for a world that cannot be, and UnknownScenario or CannotStart
-    for a scenario.
+    `reactor` has sockets and monotonic time, `now` returns Unix seconds. Raises ValueError for an
+    invalid endpoint, WorldError for `world`, and UnknownScenario or CannotStart for a scenario.
     """
-    # Not for secrets: noise and faults, which a seed must be able to repeat.
+    # For noise and faults, which a seed makes repeatable; not for secrets.
     seeds = random.Random(settings.seed)  # noqa: S311
     world = World(random.Random(seeds.random()))  # noqa: S311
     world.change(settings.world)
@@ -251,12 +246,11 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
         FOGSLINK: cloud.counts,
     }
     control = Control(world, faults, platform, cloud, counts, runner)
-    twin = Twin(world, faults, cards, platform, cloud)
-    twin.addService(_Closing(pool.closeCachedConnections))  # type: ignore[no-untyped-call]
-    services: list[Any] = [ups_http, cabinet]
+    twin = Twin(world, faults, cards, platform, cloud, pool.closeCachedConnections)
+    services: list[Any] = [ups_http, cabinet, Stepper(runner, reactor, lambda: runner.speed)]
     for service in services:
         service.setName(type(service).__name__)  # the listener has the name of the face
-        service.setServiceParent(twin)
+        twin.add(service)
     faces: list[tuple[str, str, IProtocolFactory]] = [
         (UPS_TCP, settings.ups_tcp, ups_tcp),
         (UPS_HTTP, settings.ups_http, ups_http.site()),
@@ -268,41 +262,33 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
         (CONTROL, settings.control, control.site(reactor)),
     ]
     for name, place, factory in faces:
-        twin.add_listener(name, _listener(name, place, factory, reactor))
-    stepper: Any = Stepper(runner, reactor, lambda: runner.speed)
-    stepper.setServiceParent(twin)
+        twin.add_listener(listener_of(name, place, factory, reactor))
     if settings.scenario:
         runner.start(load_scenario(settings.scenario))
     return twin
 
 
 def _crowd() -> int:
-    """Let this process open files for a crowd; returns how many sessions it can bear."""
+    """Raise the limit of open files, and return the number of sessions that it allows."""
     return max(open_files(MOST_GANTRIES + OTHER_FILES) - OTHER_FILES, MAX_SESSIONS)
 
 
-def _listener(name: str, place: str, factory: IProtocolFactory, reactor: Any) -> Listener:
+def listener_of(name: str, place: str, factory: IProtocolFactory, reactor: Any) -> Listener:
+    """Return a service `name` that listens on the endpoint `place`. Raises ValueError.
+
+    `factory` is a SessionFactory, or what `bounded_site` returns.
+    """
     try:
         endpoint = serverFromString(reactor, place)
     except (ValueError, TypeError, OSError) as error:
         raise ValueError(f"{name}: {place!r} is no endpoint: {error}") from None
-    return Listener(reactor, place, endpoint, factory, lambda: _open(factory))
-
-
-class _Closing(Service):
-    """Closes what is left open when the twin stops."""
-
-    def __init__(self, close: Callable[[], Deferred[Any]]) -> None:
-        self._close = close
-
-    def stopService(self) -> Deferred[Any]:
-        super().stopService()  # type: ignore[no-untyped-call]
-        return self._close()
+    listener = Listener(reactor, place, endpoint, factory, lambda: _open(factory))
+    listener.setName(name)  # type: ignore[no-untyped-call]
+    return listener
 
 
 def _open(factory: IProtocolFactory) -> Iterable[Closable]:
-    """Return the open connections of a face."""
-    if isinstance(factory, UpsCardFactory | CloudFactory):
+    if isinstance(factory, SessionFactory):
         return list(factory.sessions)
     assert isinstance(factory, WrappingFactory)  # what bounded_site returns
     return list(factory.protocols)

@@ -9,14 +9,13 @@ from pathlib import Path
 from time import time
 from typing import Any, cast
 
-from twisted.application.service import IService, MultiService
-from twisted.internet.endpoints import serverFromString
+from twisted.application.service import IService
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from twisted_gantry.net.clock import make_monotonic
 from twisted_gantry.net.endpoints import wrong_server
-from twisted_gantry.net.listener import CannotListen, Listener
+from twisted_gantry.net.listener import CannotListen
 from twisted_gantry.net.record import BrokenRecording
 from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.twin.fleet.control import FleetControl
@@ -25,15 +24,13 @@ from twisted_gantry.twin.replay.player import build_replay
 from twisted_gantry.twin.replay.tape import CannotReplay, Recorded, read_device
 from twisted_gantry.twin.scenarios.runner import FASTEST
 from twisted_gantry.twin.scenarios.script import UnknownScenario, load_scenario
-from twisted_gantry.twin.service import TwinSettings, build_twin
+from twisted_gantry.twin.service import CONTROL, TwinSettings, build_twin, listener_of
 from twisted_gantry.twin.world.model import World
 
 _FLEET = FleetSettings(gantries=1)
 
 
 class Options(UsageOptions):
-    """What `twistd gantry-twin` takes."""
-
     synopsis = (
         "[--world FILE] [--scenario NAME] [--speed N] [--seed N] [--any-gantry] "
         "[--control ENDPOINT] "
@@ -52,10 +49,10 @@ class Options(UsageOptions):
         ["speed", None, "1", f"simulated seconds a second, above 0, at most {FASTEST:g}"],
         ["seed", None, None, "whole number that makes noise and faults repeat"],
         ["control", None, None, f"endpoint of the control API ({TwinSettings().control})"],
-        ["replay", None, None, "recording to play back instead, --speed times as fast as it was"],
+        ["replay", None, None, "recording to play back instead, at --speed times its pace"],
         ["replay-device", None, None, "name of the device, if the recording has several"],
         ["replay-endpoint", None, None, "where to serve it, by default at the port of its kind"],
-        ["fleet", None, None, "so many gantries instead of a site, to load a platform"],
+        ["fleet", None, None, "number of gantries, instead of a site, to load a platform"],
         ["platform", None, _FLEET.platform, "URL that the fleet uploads to; empty: none"],
         ["cloud", None, _FLEET.cloud, "client endpoint of the fleet's cloud; empty: none"],
         ["auth", None, _FLEET.auth, "binfile-auth of the fleet"],
@@ -67,7 +64,7 @@ class Options(UsageOptions):
     ]
 
     optFlags = [  # noqa: RUF012 - as Twisted has it
-        ["any-gantry", None, "platform and cloud know every gantry: a target for a fleet"],
+        ["any-gantry", None, "platform and cloud know every gantry: a target for a fleet"]
     ]
 
     settings: TwinSettings
@@ -183,16 +180,16 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield f"{prefix}{key}", value
 
 
-class Program(MultiService):
-    """A twin as a program. What an operator can mend ends it with one line.
+class Program(ServiceGroup):
+    """A twin as a program, which exits with one line if it cannot listen.
 
-    The parent of a `daemon` hears of an exception, of an exit it does not.
+    In a `daemon` the exception is raised: twistd reports that to the parent process, but no exit.
     """
 
     def __init__(self, twin: IService, *, daemon: bool) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.twin, self._daemon = twin, daemon
-        twin.setServiceParent(self)
+        self.add(twin)
 
     def privilegedStartService(self) -> None:
         self._start(super().privilegedStartService)
@@ -210,7 +207,7 @@ class Program(MultiService):
 
 
 def makeService(options: Options) -> IService:
-    """Build the service, on the reactor of the process."""
+    """Build the service, for the reactor of the process."""
     daemon = options.parent is not None and not options.parent["nodaemon"]
     return cast("IService", Program(_service(options), daemon=daemon))
 
@@ -229,15 +226,10 @@ def _service(options: Options) -> IService:
 
 
 def _fleet_service(settings: FleetSettings, control: str | None, reactor: Any) -> IService:
-    """Build a fleet; it is shown where `control` says, if it says so."""
+    """Build a fleet, with a control API at the endpoint `control` if it is given."""
     group, fleet = ServiceGroup(), build_fleet(settings, reactor, time)
     group.add(fleet)
     if control is not None:
-        factory: Any = FleetControl(fleet).site(reactor)
-        endpoint = serverFromString(reactor, control)
-        listener: Any = Listener(
-            reactor, control, endpoint, factory, lambda: list(factory.protocols)
-        )
-        listener.setName("control")
-        group.add(listener)
+        site = FleetControl(fleet).site(reactor)
+        group.add(cast("IService", listener_of(CONTROL, control, site, reactor)))
     return cast("IService", group)

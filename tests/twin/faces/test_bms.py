@@ -9,7 +9,6 @@ from twisted.python.failure import Failure
 
 from tests.twin.helpers import Http, http
 from tests.wire.material import NASTY
-from twisted_gantry.twin.faces import bms as twin_bms
 from twisted_gantry.twin.faces.bms import BASE_PATH, LIMITS, REFRESH_S, Ems
 from twisted_gantry.twin.faults.settings import EMS, Faults
 from twisted_gantry.twin.world.storage import Storage
@@ -181,7 +180,7 @@ def test_a_mistake_of_ours_is_a_500(
     def fail(*_: object) -> None:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(twin_bms, "decode_control", fail)
+    monkeypatch.setattr("twisted_gantry.wire.bms.decode_control", fail)
     assert bench.post({"device_uid": UID, "command": 3}).status == 500
     assert [failure.type for failure in logged_failures] == [RuntimeError]
     logged_failures.clear()

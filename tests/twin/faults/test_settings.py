@@ -17,7 +17,7 @@ from twisted_gantry.twin.faults.settings import (
     UPS_TCP,
     FaultError,
     Faults,
-    Settings,
+    FaultSettings,
     UnknownFace,
 )
 
@@ -40,11 +40,11 @@ def test_all_that_is_promised_can_be_set(faults: Faults) -> None:
         "delay": 2.0, "drop": 0.1, "garbage": 0.05, "busy": True, "refuse": True,
         "http_status": 503, "code": "1005", "for": 30,
     }  # fmt: skip
-    assert faults.put(ETC, given) == Settings(
+    assert faults.put(ETC, given) == FaultSettings(
         delay=2.0, drop=0.1, garbage=0.05, busy=True, refuse=True, http_status=503, code="1005",
         lasting=30.0,
     )  # fmt: skip
-    assert faults.of(UPS_TCP) == Settings()
+    assert faults.of(UPS_TCP) == FaultSettings()
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_fault_is_one_of_the_protocol(
     (name,) = setting
     for face in FACES:
         if face in faces:
-            assert faults.put(face, setting) == Settings(**setting)
+            assert faults.put(face, setting) == FaultSettings(**setting)
         else:
             with pytest.raises(FaultError, match=f"{name} has no meaning for {face}"):
                 faults.put(face, setting)
@@ -129,7 +129,7 @@ def test_they_end_by_themselves(faults: Faults, clock: Clock) -> None:
     clock.advance(29.9)
     assert faults.of(ETC).busy
     clock.advance(0.1)
-    assert faults.of(ETC) == Settings()
+    assert faults.of(ETC) == FaultSettings()
 
 
 def test_they_are_cleared_and_replaced(faults: Faults, clock: Clock) -> None:
@@ -137,10 +137,10 @@ def test_they_are_cleared_and_replaced(faults: Faults, clock: Clock) -> None:
     faults.put(ETC, {"busy": True, "for": 1})
     faults.put(ETC, {"delay": 3})
     clock.advance(10)
-    assert faults.of(ETC) == Settings(delay=3.0)
+    assert faults.of(ETC) == FaultSettings(delay=3.0)
     faults.clear(ETC)
     faults.clear(ETC)
-    assert faults.of(ETC) == Settings()
+    assert faults.of(ETC) == FaultSettings()
 
 
 def test_the_dice_fall_as_often_as_they_are_set_and_repeat_with_the_seed() -> None:

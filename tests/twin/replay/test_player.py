@@ -41,7 +41,7 @@ from twisted_gantry.twin.faces.cfos.face import ADMIN_PASSWORD, PowerBrain
 from twisted_gantry.twin.faces.etc.sender import EtcSender
 from twisted_gantry.twin.faces.upscard.card import UID, Card, UpsCardFactory
 from twisted_gantry.twin.faces.upscard.http import UpsHttpFace
-from twisted_gantry.twin.faults.injection import Manners
+from twisted_gantry.twin.faults.injection import FaultInjector
 from twisted_gantry.twin.faults.settings import CABINET, Faults
 from twisted_gantry.twin.replay.player import (
     MAX_WAITING,
@@ -271,12 +271,12 @@ def replay(recorded: Recorded, speed: float = 1.0, seconds: float = 16) -> list[
     """Play a recording to a new driver, and return what its points were."""
     side = Side()
     player = Player(recorded, side.clock, speed)
-    manners = Manners(
+    injector = FaultInjector(
         CABINET, Faults(side.clock.seconds, random.Random(1)), side.clock, player.counts
     )
     sender = EtcSender(
         side.back_client,
-        manners,
+        injector,
         side.clock.now,
         gantry_id=side.bench.context.gantry_id,
         auth=AUTH,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from twisted_gantry.twin.world.car import EFFICIENCY, FULL, RAMP_A_PER_S, TAPER_FROM, Car, ramp
 from twisted_gantry.twin.world.charging import ChargingSite
-from twisted_gantry.twin.world.evse import CABLE_A, Fault
+from twisted_gantry.twin.world.evse import CABLE_A, EvseFault
 from twisted_gantry.twin.world.mains import Mains
 from twisted_gantry.wire.cfos.calls import PilotState
 
@@ -186,7 +186,7 @@ def test_a_broken_wallbox_charges_nothing(place: Place, fault: str, state: Pilot
     place.run(30)
     place.put("E1.fault", fault)
     assert (place.evse.state, place.show("E1.power")) == (state, 0)
-    place.put("E1.fault", Fault.NONE.value)
+    place.put("E1.fault", EvseFault.NONE.value)
     assert place.show("E1.state") == "charging"
 
 

@@ -1,5 +1,6 @@
 """The battery store: energy, heat, the contactor, alarms that latch and trip."""
 
+import itertools
 import math
 
 import pytest
@@ -23,9 +24,7 @@ from twisted_gantry.twin.world.variables import Variable
 from twisted_gantry.wire.bms import OperatingStatus
 
 STATUS = OperatingStatus
-MIDDLES_V = [
-    (low + high) / 2 for low, high in zip(module._REST_V, module._REST_V[1:], strict=False)
-]
+MIDDLES_V = [(low + high) / 2 for low, high in itertools.pairwise(module._REST_V.ys)]
 
 
 def stored_j(charge: float) -> float:
@@ -33,7 +32,7 @@ def stored_j(charge: float) -> float:
     total = 0.0
     for at, middle in enumerate(MIDDLES_V):
         part = min(max(charge * 10 - at, 0.0), 1.0)
-        low = module._REST_V[at]
+        low = module._REST_V.ys[at]
         total += part * (low + (middle - low) * part)
     return total / 10 * CELLS * CAPACITY_AH * 3600
 
@@ -81,7 +80,7 @@ def test_energy_is_neither_made_nor_lost(
             store.close_contactor()
         for _ in range(seconds):
             # The step that ends at a bound, or at a movement, is cut there by the model: so here.
-            dt = min(1.0, store._until_bound_s, store._until_moved_s)
+            dt = min(1.0, store.until_change_s)
             net_j += store.power_w * dt
             heat_j += store.heat_w * dt
             moved_j += abs(store.power_w) * dt

@@ -8,7 +8,7 @@ import pytest
 
 from twisted_gantry.twin.world.load import RATED_VA
 from twisted_gantry.twin.world.mains import Mains
-from twisted_gantry.twin.world.ups import START_S, TEST_S, Fault, Mode, Ups
+from twisted_gantry.twin.world.ups import START_S, TEST_S, Mode, Ups, UpsFault
 from twisted_gantry.twin.world.ups_readings import live, ratings
 from twisted_gantry.wire.reading import Quality
 from twisted_gantry.wire.upscard.values import (
@@ -160,7 +160,7 @@ def test_on_line_the_battery_is_charged(ups: Ups) -> None:
 
 def test_a_broken_charger_charges_nothing(ups: Ups) -> None:
     """With the fault `charger` the UPS works on, and the battery stays as it is."""
-    ups.fault, ups.battery.charge = Fault.CHARGER, 0.5
+    ups.fault, ups.battery.charge = UpsFault.CHARGER, 0.5
     ups.settle()
     run(ups, 600)
     assert state(ups) is UpsState.LINE
@@ -258,7 +258,7 @@ def test_son_is_refused_without_mains_on_an_empty_battery(ups: Ups) -> None:
 def test_son_is_refused_with_a_fault(ups: Ups) -> None:
     """SON does not start a broken inverter."""
     ups.switch_off()
-    ups.fault = Fault.INVERTER
+    ups.fault = UpsFault.INVERTER
     ups.settle()
     assert not ups.switch_on()
     assert not ups.powered
@@ -339,7 +339,7 @@ def _overloaded(ups: Ups) -> None:
 
 
 def _broken(ups: Ups) -> None:
-    ups.fault = Fault.INVERTER
+    ups.fault = UpsFault.INVERTER
     ups.settle()
 
 
@@ -357,7 +357,7 @@ def test_a_test_is_refused_where_it_would_harm(ups: Ups, make: Any) -> None:
 
 def test_a_broken_inverter_leaves_the_load_on_the_mains(ups: Ups) -> None:
     """The fault `inverter` shows, and the load lives as long as the mains do."""
-    ups.fault = Fault.INVERTER
+    ups.fault = UpsFault.INVERTER
     mains(ups, 215)
     assert value(ups, "state") == "fault"
     assert value(ups, "output_voltage_r") == 215
@@ -368,10 +368,10 @@ def test_a_broken_inverter_leaves_the_load_on_the_mains(ups: Ups) -> None:
 
 def test_a_short_circuit_darkens_the_load_until_it_is_mended(ups: Ups) -> None:
     """The fault `short-circuit` feeds nothing; without it the UPS is back on line."""
-    ups.fault = Fault.SHORT_CIRCUIT
+    ups.fault = UpsFault.SHORT_CIRCUIT
     ups.settle()
     assert (value(ups, "state"), value(ups, "output_voltage_r")) == ("fault", 0)
-    ups.fault = Fault.NONE
+    ups.fault = UpsFault.NONE
     ups.settle()
     assert (value(ups, "state"), value(ups, "output_voltage_r")) == ("line", 220)
 

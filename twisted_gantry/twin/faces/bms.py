@@ -1,121 +1,78 @@
 """The EMS cloud in front of the battery stores: `bms-control`, as its document writes it.
 
-Source: the BMS document. A GET shows what the cloud last heard of a BMS: it hears at each
-PUT, and of itself every `REFRESH_S`, so that a GET may be stale.
+Source: the BMS document. A GET shows the state that the cloud holds of a BMS. The cloud reads the
+BMS at each PUT, and otherwise every `REFRESH_S`, so that a GET may be stale.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from klein import Klein
-from twisted.internet.interfaces import IProtocolFactory, IReactorTime
-from twisted.logger import Logger
-from twisted.python.failure import Failure
+from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import Request as HttpRequest
-from twisted.web.iweb import IRequest
-from twisted.web.resource import Resource
-from werkzeug.exceptions import HTTPException
 
 from twisted_gantry.net.http.json import argument
-from twisted_gantry.net.http.server import Limits, bounded_site
-from twisted_gantry.twin.faults.http import HttpManners
-from twisted_gantry.twin.faults.settings import EMS, Faults
-from twisted_gantry.twin.faults.settings import Settings as FaultSettings
+from twisted_gantry.net.http.server import Limits
+from twisted_gantry.twin.faces.http import HttpFace, answer_failures, body_of
+from twisted_gantry.twin.faults.settings import EMS, Faults, FaultSettings
 from twisted_gantry.twin.world.storage import Storage
-from twisted_gantry.wire.bms import (
-    CONTROL_DONE,
-    CONTROL_PATH,
-    FORMAT_WRONG,
-    SYNC_DONE,
-    SYNC_PATH,
-    BmsCode,
-    BmsCommand,
-    Reply,
-    Status,
-    decode_control,
-)
+from twisted_gantry.wire import bms as wire
 from twisted_gantry.wire.errors import WireError
-
-_log = Logger()
 
 BASE_PATH = "/wad/ems/v1/api"
 LIMITS = Limits(body=16 * 1024)
 REFRESH_S = 30.0
-_ACTS: Mapping[BmsCommand, Callable[[Storage], None]] = {
-    BmsCommand.RESET_FAULT: Storage.reset_fault,
-    BmsCommand.CLOSE_CONTACTOR: Storage.close_contactor,
-    BmsCommand.OPEN_CONTACTOR: Storage.open_contactor,
+_ACTS: Mapping[wire.BmsCommand, Callable[[Storage], None]] = {
+    wire.BmsCommand.RESET_FAULT: Storage.reset_fault,
+    wire.BmsCommand.CLOSE_CONTACTOR: Storage.close_contactor,
+    wire.BmsCommand.OPEN_CONTACTOR: Storage.open_contactor,
 }
 
 
 class _Wrong(Exception):
-    """A request is answered 400 and 100001; the text says why."""
+    """A request that is answered 400 and 100001; the text says why."""
 
 
 @dataclass(frozen=True)
 class _Heard:
-    """What the cloud knows of a BMS, and since when on the clock."""
+    """The state of a BMS in the cloud, and its time on the clock."""
 
     at: float
-    status: Status
+    status: wire.Status
 
 
-class Ems:
-    """The EMS. `storage` has the stores by their `device_uid`; `clock` is for delays and the age.
+class Ems(HttpFace):
+    """The EMS. `storage` has the stores by their `device_uid`.
 
-    `counts` tells `control`, `read`, `sync`, `wrong`, `busy` and `code`, and what `HttpManners` and
-    `bounded_site` count.
+    `counts` tells `control`, `read`, `sync`, `wrong`, `busy` and `code`.
     """
 
-    app = Klein()
+    app, limits = Klein(), LIMITS
+    answer_failures(app, EMS)
 
     def __init__(self, storage: Mapping[str, Storage], faults: Faults, clock: IReactorTime) -> None:
-        self.counts: Counter[str] = Counter()
-        self._storage, self._clock = storage, clock
-        self._manners = HttpManners(EMS, faults, clock, self.counts)
+        super().__init__(EMS, faults, clock)
+        self._storage = storage
         self._heard = {device_uid: self._hear(device_uid) for device_uid in storage}
 
-    def site(self) -> IProtocolFactory:
-        """Return the factory that serves it."""
-        return bounded_site(self.resource(), self._clock, LIMITS, self.counts)
-
-    def resource(self) -> Resource:
-        """Return what is served."""
-        return self._manners.around(self.app.resource())
-
-    @app.route(BASE_PATH + CONTROL_PATH, methods=["POST"])
+    @app.route(BASE_PATH + wire.CONTROL_PATH, methods=["POST"])
     async def control(self, request: HttpRequest) -> bytes:
-        """Tell a BMS something."""
         return await self._serve(request, self._control)
 
-    @app.route(BASE_PATH + CONTROL_PATH, methods=["GET"])
+    @app.route(BASE_PATH + wire.CONTROL_PATH, methods=["GET"])
     async def read(self, request: HttpRequest) -> bytes:
-        """Show what was last heard of a BMS."""
         return await self._serve(request, self._read)
 
-    @app.route(BASE_PATH + SYNC_PATH, methods=["PUT"])
+    @app.route(BASE_PATH + wire.SYNC_PATH, methods=["PUT"])
     async def sync(self, request: HttpRequest) -> bytes:
-        """Ask a BMS how it is."""
+        """Read the state of a BMS anew, and show it."""
         return await self._serve(request, self._sync)
-
-    @app.handle_errors(Exception)
-    def _(self, request: IRequest, failure: Failure) -> bytes:
-        """Answer a wrong path or verb, and a mistake of ours, with plain HTTP."""
-        error = failure.value
-        if isinstance(error, HTTPException):
-            request.setResponseCode(error.code or 500)
-        else:
-            _log.failure("a request to the EMS failed", failure=failure)
-            request.setResponseCode(500)
-        return b""
 
     # -- the calls
 
-    def _control(self, request: HttpRequest) -> Reply:
-        assert request.content is not None  # set once the request is complete
+    def _control(self, request: HttpRequest) -> wire.Reply:
         try:
-            control = decode_control(request.content.read())
+            control = wire.decode_control(body_of(request))
         except WireError as error:
             raise _Wrong(str(error)) from None
         store = self._storage.get(control.device_uid)
@@ -123,20 +80,20 @@ class Ems:
             raise _Wrong("no such device_uid")
         _ACTS[control.command](store)
         self.counts["control"] += 1
-        return Reply(BmsCode.SUCCESS, CONTROL_DONE, "")
+        return wire.Reply(wire.BmsCode.SUCCESS, wire.CONTROL_DONE, "")
 
-    def _read(self, request: HttpRequest) -> Reply:
+    def _read(self, request: HttpRequest) -> wire.Reply:
         device_uid = self._device(request)
         if self._clock.seconds() - self._heard[device_uid].at >= REFRESH_S:
             self._heard[device_uid] = self._hear(device_uid)
         self.counts["read"] += 1
-        return Reply(BmsCode.SUCCESS, "", self._heard[device_uid].status)
+        return wire.Reply(wire.BmsCode.SUCCESS, "", self._heard[device_uid].status)
 
-    def _sync(self, request: HttpRequest) -> Reply:
+    def _sync(self, request: HttpRequest) -> wire.Reply:
         device_uid = self._device(request)
         heard = self._heard[device_uid] = self._hear(device_uid)
         self.counts["sync"] += 1
-        return Reply(BmsCode.SUCCESS, SYNC_DONE, heard.status)
+        return wire.Reply(wire.BmsCode.SUCCESS, wire.SYNC_DONE, heard.status)
 
     def _device(self, request: HttpRequest) -> str:
         device_uid = argument(request, "device_uid")
@@ -146,35 +103,38 @@ class Ems:
 
     def _hear(self, device_uid: str) -> _Heard:
         store = self._storage[device_uid]
-        return _Heard(self._clock.seconds(), Status(device_uid, len(store.alarms), store.status))
+        return _Heard(
+            self._clock.seconds(), wire.Status(device_uid, len(store.alarms), store.status)
+        )
 
-    # -- good and bad manners
+    # -- fault injection
 
-    async def _serve(self, request: HttpRequest, call: Callable[[HttpRequest], Reply]) -> bytes:
-        """Answer one request, and misbehave as it is set."""
-        faults = self._manners.faults
+    async def _serve(
+        self, request: HttpRequest, call: Callable[[HttpRequest], wire.Reply]
+    ) -> bytes:
+        faults = self._injector.faults
         status, reply = self._take(request, call) if faults.acts else self._turn_away(faults)
         request.setResponseCode(status)
         body = b""
         if reply is not None:
             request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
             body = reply.encode()
-        return await self._manners.answer(request, body, faults)
+        return await self._injector.answer(request, body, faults)
 
     def _take(
-        self, request: HttpRequest, call: Callable[[HttpRequest], Reply]
-    ) -> tuple[int, Reply | None]:
+        self, request: HttpRequest, call: Callable[[HttpRequest], wire.Reply]
+    ) -> tuple[int, wire.Reply | None]:
         try:
             return 200, call(request)
         except _Wrong as wrong:
             self.counts["wrong"] += 1
-            return 400, Reply(BmsCode.PARAMETER_FORMAT, FORMAT_WRONG, str(wrong))
+            return 400, wire.Reply(wire.BmsCode.PARAMETER_FORMAT, wire.FORMAT_WRONG, str(wrong))
 
-    def _turn_away(self, faults: FaultSettings) -> tuple[int, Reply | None]:
-        """Return what is answered while nothing is taken; the document has no code for busy."""
+    def _turn_away(self, faults: FaultSettings) -> tuple[int, wire.Reply | None]:
+        """Return the answer of a fault; the document has no code for busy."""
         if faults.http_status is None and faults.code is not None:
             self.counts["code"] += 1
-            return 200, Reply(int(faults.code), "", "")
+            return 200, wire.Reply(int(faults.code), "", "")
         if faults.http_status is None:
             self.counts["busy"] += 1
         return 429, None

@@ -1,1 +1,1 @@
-"""Fault injection for the faces: what is misused, delayed, cut or repeated, and by which dice."""
+"""Fault injection for the faces: settings, and their effect on sessions and HTTP exchanges."""

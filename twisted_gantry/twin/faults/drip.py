@@ -1,4 +1,4 @@
-"""A slow drip: a message that goes out in small pieces."""
+"""Dripping: a message that goes out in small pieces."""
 
 from io import BytesIO
 
@@ -11,13 +11,13 @@ _PIECE_S = 0.1
 
 
 def piece(rate: float) -> tuple[int, float]:
-    """Return how many bytes go at once, at `rate` bytes/s, and the seconds until the next."""
+    """Return the bytes of one piece at `rate` bytes/s, and the seconds until the next piece."""
     size = max(int(rate * _PIECE_S), 1)
     return size, size / rate
 
 
 def dripping(body: bytes, rate: float, clock: IReactorTime) -> IBodyProducer:
-    """Return the body of a request that goes out at `rate` bytes/s."""
+    """Return a request body that goes out at `rate` bytes/s."""
     size, pause = piece(rate)
     one_at_a_time = Cooperator(
         terminationPredicateFactory=lambda: lambda: True,

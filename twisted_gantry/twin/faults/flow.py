@@ -1,7 +1,7 @@
-"""What flows through one session of the twin: what comes is read, what goes goes in its order.
+"""The flow of bytes through one session of the twin, under the faults of its face.
 
-A session is not read while its peer does not take what is sent, nor while too much waits: for its
-time, or for the face to thaw.
+Messages go out in their order. Reading pauses while the peer does not read, and while too much
+waits: for its time, or for the end of `frozen`.
 """
 
 from collections import deque
@@ -10,24 +10,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IDelayedCall, IPushProducer
+from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from twisted_gantry.net.timers import Timer
 from twisted_gantry.twin.faults.drip import piece
-from twisted_gantry.twin.faults.injection import CLOSE_S, Manners
+from twisted_gantry.twin.faults.injection import CLOSE_S, FaultInjector
 
 _log = Logger()
 
 PAUSE_ABOVE = 64
-"""Messages that may wait, for a `delay`; beyond them no more is read."""
+"""Messages that may wait for a `delay`; above, reading pauses."""
 MOST_UNREAD = 64 * 1024
-"""Bytes that a frozen session takes in, as a kernel would; beyond them no more is read."""
+"""Bytes that a frozen session buffers, as a kernel would; above, reading pauses."""
 
 
 @dataclass
 class _Message:
-    """What waits to be sent, from `due` on; `data` None closes the session."""
+    """A message to be sent from `due` on; `data` None closes the session."""
 
     due: float
     data: bytes | None
@@ -37,68 +38,71 @@ class _Message:
 
 @implementer(IPushProducer)
 class Flow:
-    """The flow of one session over `transport`; `receive` takes what is read.
+    """The flow of one session over `transport`; `receive` takes the bytes that were read.
 
-    The owner tells it when the connection is `lost`. The counts of `manners` gain `refused`.
+    The owner calls `lost` when the connection is gone. The counts of `injector` gain `refused`.
     """
 
-    def __init__(self, manners: Manners, transport: Any, receive: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, injector: FaultInjector, transport: Any, receive: Callable[[bytes], None]
+    ) -> None:
         self.closed = False
-        self._manners, self._transport, self._receive = manners, transport, receive
+        self._injector, self._transport, self._receive = injector, transport, receive
         self._unread = b""
         self._thawing: Deferred[None] | None = None
         self._waiting: deque[_Message] = deque()
-        self._timer: IDelayedCall | None = None
+        self._due = Timer(injector.clock, self._go_on)
+        self._cut = Timer(injector.clock, self.abort)
         self._full = self._paused = False
         transport.registerProducer(self, True)
 
     @property
     def waiting(self) -> int:
-        """How many messages wait."""
         return len(self._waiting)
 
-    # -- what comes
+    # -- in
 
     def received(self, data: bytes) -> None:
-        """Take what was read: it is received, unless the face is frozen or refuses."""
+        """Take bytes from the transport, unless the face is frozen or refuses."""
         if self.closed:
             return
-        faults = self._manners.faults
+        faults = self._injector.faults
         if faults.frozen:
             self._unread += data
             self._go_on()
         elif faults.refuse:
-            self._manners.counts["refused"] += 1
+            self._injector.counts["refused"] += 1
             self.abort()
         else:
             self._receive(data)
 
-    # -- what goes
+    # -- out
 
     def send(self, data: bytes, sent: Callable[[], None] | None = None) -> None:
-        """Send a message behind those that wait, as late and as slow as it is set.
+        """Send a message after the waiting ones, with the `delay` and `drip` of the face.
 
-        `sent` is called once it is out, or never will be.
+        `sent` is called once the message is written or dropped.
         """
-        faults = self._manners.faults
-        due = self._manners.clock.seconds() + faults.delay
+        faults = self._injector.faults
+        due = self._injector.clock.seconds() + faults.delay
         self._queue(_Message(due, data, faults.drip, sent))
 
     def close(self, *, at_once: bool = False) -> None:
-        """Close the session, behind what waits or at once."""
+        """Close the session, after the waiting messages or at once."""
         if at_once:
             self._clear()
-        self._queue(_Message(self._manners.clock.seconds(), None))
+        self._queue(_Message(self._injector.clock.seconds(), None))
 
     def abort(self) -> None:
-        """Cut the session, without waiting for what is still to be sent."""
+        """Drop the connection, without waiting for what is still to be sent."""
         self.closed = True
         self._transport.abortConnection()
 
     def lost(self) -> None:
-        """The connection is gone."""
+        """Release everything: the connection is gone."""
         self.closed = True
-        self._stop_timer()
+        self._due.cancel()
+        self._cut.cancel()
         thawing, self._thawing = self._thawing, None
         if thawing is not None:
             thawing.cancel()
@@ -110,9 +114,9 @@ class Flow:
         self._go_on()
 
     def _go_on(self) -> None:
-        """Take what was not read, and send what is due; one message waits for another."""
-        self._stop_timer()
-        if self._manners.faults.frozen:
+        """Take the buffered bytes, and send the messages that are due, in their order."""
+        self._due.cancel()
+        if self._injector.faults.frozen:
             self._wait_for_thaw()
             self._update_reading()
             return
@@ -123,15 +127,13 @@ class Flow:
             self._send(self._waiting[0])
         if self.closed:
             return
-        self._stop_timer()  # what was received may have set it
         if self._waiting:
-            wait = self._waiting[0].due - self._manners.clock.seconds()
-            self._timer = self._manners.clock.callLater(wait, self._go_on)
+            self._due.start(self._waiting[0].due - self._injector.clock.seconds())
         self._update_reading()
 
     def _wait_for_thaw(self) -> None:
         if self._thawing is None:
-            self._thawing = self._manners.thaw()
+            self._thawing = self._injector.thaw()
             self._thawing.addCallbacks(self._thawed, lambda failure: failure.trap(CancelledError))
             self._thawing.addErrback(lambda f: _log.failure("a session failed", failure=f))
 
@@ -140,7 +142,7 @@ class Flow:
         self._go_on()
 
     def _is_due(self) -> bool:
-        now = self._manners.clock.seconds()
+        now = self._injector.clock.seconds()
         return bool(self._waiting) and self._waiting[0].due <= now
 
     def _send(self, message: _Message) -> None:
@@ -152,7 +154,7 @@ class Flow:
         if message.drip is not None:
             size, pause = piece(message.drip)
             data, message.data = data[:size], data[size:]
-            message.due = self._manners.clock.seconds() + pause
+            message.due = self._injector.clock.seconds() + pause
         if data:
             self._transport.write(data)
         if message.drip is None or not message.data:
@@ -169,36 +171,24 @@ class Flow:
 
     def _lose(self) -> None:
         self.closed = True
-        self._stop_timer()
+        self._due.cancel()
         self._clear()
         self._transport.unregisterProducer()  # TLS would wait for it
         self._transport.loseConnection()
-        # A peer that reads nothing would keep it open for ever.
-        self._timer = self._manners.clock.callLater(CLOSE_S, self._cut)
-
-    def _cut(self) -> None:
-        self._timer = None
-        self.abort()
-
-    def _stop_timer(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None and timer.active():
-            timer.cancel()
+        self._cut.start(CLOSE_S)  # a peer that reads nothing would keep the connection open
 
     # -- IPushProducer
 
     def pauseProducing(self) -> None:  # noqa: N802 - IPushProducer's
-        """Stop reading: the peer does not take what was sent."""
         self._full = True
         self._update_reading()
 
     def resumeProducing(self) -> None:  # noqa: N802 - IPushProducer's
-        """Read again."""
         self._full = False
         self._update_reading()
 
     def stopProducing(self) -> None:  # noqa: N802 - IPushProducer's
-        """Nothing to do: the connection is going."""
+        """Do nothing: the connection is about to be lost."""
 
     def _update_reading(self) -> None:
         crowded = len(self._waiting) > PAUSE_ABOVE or len(self._unread) >= MOST_UNREAD

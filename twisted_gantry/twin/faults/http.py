@@ -1,4 +1,4 @@
-"""The manners of a face over HTTP: how a request is received, and how it is answered."""
+"""Fault injection for a face over HTTP: the receipt of a request, and its answer."""
 
 from typing import Any
 
@@ -12,24 +12,23 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from twisted_gantry.net.http.server import cut, hang_up
 from twisted_gantry.twin.faults.drip import piece
-from twisted_gantry.twin.faults.injection import CLOSE_S, Manners
-from twisted_gantry.twin.faults.settings import Settings
+from twisted_gantry.twin.faults.injection import CLOSE_S, FaultInjector
+from twisted_gantry.twin.faults.settings import FaultSettings
 
 _log = Logger()
 
 
-class HttpManners(Manners):
-    """The faults of a face over HTTP. `counts` gains `cut`, `http-status`, `garbage` and `half`."""
+class HttpFaultInjector(FaultInjector):
+    """Fault injection over HTTP. `counts` gains `cut`, `http-status`, `garbage` and `half`."""
 
     def around(self, root: IResource) -> Resource:
-        """Return the root resource of a face, as it is served while it is frozen or refuses."""
-        return _Mannered(self, root)
+        """Return a resource that serves `root` unless the face is frozen or refuses."""
+        return _FaultyRoot(self, root)
 
-    async def answer(self, request: HttpRequest, body: bytes, faults: Settings) -> bytes:
-        """Return the body of the answer to a request under `faults`, when it is time.
+    async def answer(self, request: HttpRequest, body: bytes, faults: FaultSettings) -> bytes:
+        """Return what the caller has to write of an answer under `faults`, when it is due.
 
-        With `http_status` there is none. What returns is to be written by the caller; pieces were
-        written before.
+        The body is empty with `http_status`. With `drip` its first pieces are written here.
         """
         lost = faults.acts and self._faults.strikes(faults.drop)
         garbage = faults.acts and not lost and self.strikes(faults.garbage, "garbage")
@@ -61,18 +60,17 @@ class HttpManners(Manners):
         return body
 
     async def cut_off(self, request: HttpRequest) -> bytes:
-        """Cut the connection, count it as `cut`, and never answer."""
+        """Cut the connection, and never answer."""
         self.cut(request)
         gone: Deferred[bytes] = Deferred()  # klein cancels it when the connection is lost
         return await gone
 
     def cut(self, request: HttpRequest) -> None:
-        """Cut the connection, and count it as `cut`."""
         self.counts["cut"] += 1
         cut(request)
 
     async def _drip(self, request: HttpRequest, body: bytes, rate: float) -> bytes:
-        """Write all but the last piece of a body, and return that."""
+        """Write all but the last piece of a body, and return the last."""
         size, pause = piece(rate)
         while len(body) > size:
             request.write(body[:size])
@@ -82,27 +80,24 @@ class HttpManners(Manners):
         return body
 
 
-class _Mannered(Resource):
-    """Lets a request in to `root` when the face is not frozen, unless it refuses."""
-
+class _FaultyRoot(Resource):
     isLeaf = True
 
-    def __init__(self, manners: HttpManners, root: IResource) -> None:
+    def __init__(self, injector: HttpFaultInjector, root: IResource) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._manners, self._root = manners, root
+        self._injector, self._root = injector, root
 
     def render(self, request: Request) -> Any:
-        """Serve a request, at once or later."""
-        faults = self._manners.faults
+        faults = self._injector.faults
         if faults.frozen:
-            waiting = self._manners.thaw()
+            waiting = self._injector.thaw()
             waiting.addCallback(lambda _: request.render(self))
             waiting.addErrback(_log_failure)
             request.notifyFinish().addErrback(lambda _: waiting.cancel())
             return NOT_DONE_YET
         if faults.refuse:
             request.notifyFinish().addErrback(lambda _: None)
-            self._manners.cut(request)
+            self._injector.cut(request)
             return NOT_DONE_YET
         return self._root.render(request)
 

@@ -1,22 +1,23 @@
-"""The good and the bad manners of one face: what its faults make of what it sends."""
+"""Fault injection for one protocol endpoint, its face."""
 
 from collections import Counter
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.web.iweb import IBodyProducer
 
+from twisted_gantry.net.timers import Timer
 from twisted_gantry.twin.faults.drip import dripping
-from twisted_gantry.twin.faults.settings import Faults, Settings
+from twisted_gantry.twin.faults.settings import Faults, FaultSettings
 
 THAW_S = 0.1
-"""How often a frozen face looks whether it is over."""
+"""The period at which a frozen face checks for the end of `frozen`, in seconds."""
 CLOSE_S = 3.0
-"""How long a peer may take to read the rest, when its connection is to close."""
+"""How long a peer may read the rest before its connection is dropped, in seconds."""
 
 
-class Manners:
-    """The faults of `face`, as they meet its messages. `counts` is that of the face."""
+class FaultInjector:
+    """Applies the faults of `face` to its messages. `counts` are those of the face."""
 
     def __init__(
         self, face: str, faults: Faults, clock: IReactorTime, counts: Counter[str]
@@ -24,31 +25,31 @@ class Manners:
         self.face, self.clock, self.counts = face, clock, counts
         self._faults = faults
         self._thawing: dict[Deferred[None], None] = {}
-        self._look: IDelayedCall | None = None
+        self._look = Timer(clock, self._looked)
 
     @property
-    def faults(self) -> Settings:
-        """What is in force now."""
+    def faults(self) -> FaultSettings:
+        """The settings that are in force now."""
         return self._faults.of(self.face)
 
     # -- messages
 
     def strikes(self, probability: float, name: str) -> bool:
-        """Roll the dice, and count under `name` what they struck."""
+        """Draw whether a fault occurs, and count it under `name` if it does."""
         struck = self._faults.strikes(probability)
         if struck:
             self.counts[name] += 1
         return struck
 
     def garbage(self, end: bytes = b"") -> bytes:
-        """Return what is no JSON and no UTF-8, up to `end`."""
+        """Return bytes that are neither JSON nor UTF-8, and `end`."""
         return b"\xff" + self._faults.garbage() + end
 
     def spoilt(self, message: bytes, end: bytes = b"") -> tuple[bytes, ...]:
-        """Return what goes out in place of an answer: nothing, another one, or it twice.
+        """Return the messages to send in place of an answer: none, a changed one, or two.
 
-        One to something that was not done goes out as it is. `end` is what ends a message of the
-        protocol. Counts `dropped`, `garbage`, `half` and `doubled`.
+        The answer to a refused request stays as it is. `end` is the delimiter of the protocol.
+        Counts `dropped`, `garbage`, `half` and `doubled`.
         """
         faults = self.faults
         if not faults.acts:
@@ -64,39 +65,37 @@ class Manners:
         return (message,)
 
     def body(self, message: bytes) -> tuple[bytes | IBodyProducer, float]:
-        """Return the body of a request, which may drip, and the seconds that it takes then."""
+        """Return the body of a request, which may drip, and the seconds that dripping takes."""
         rate = self.faults.drip
         if rate is None:
             return message, 0.0
         return dripping(message, rate, self.clock), len(message) / rate
 
-    # -- frost
+    # -- frozen
 
     def thaw(self) -> "Deferred[None]":
-        """Return what fires when it is frozen no more; whoever waits no longer cancels it."""
+        """Return a Deferred that fires at the end of `frozen`; a caller may cancel it."""
         waiting: Deferred[None] = Deferred(self._forget)
         self._thawing[waiting] = None
-        if self._look is None:
-            self._look = self.clock.callLater(THAW_S, self._looked)
+        if not self._look.running:
+            self._look.start(THAW_S)
         return waiting
 
     async def thawed(self) -> None:
-        """Wait while it is frozen."""
+        """Wait while the face is frozen."""
         while self.faults.frozen:
             await self.thaw()
 
     def _forget(self, waiting: "Deferred[None]") -> None:
         self._thawing.pop(waiting, None)
-        if not self._thawing and self._look is not None:
+        if not self._thawing:
             self._look.cancel()
-            self._look = None
 
     def _looked(self) -> None:
-        self._look = None
         if self.faults.frozen:
-            self._look = self.clock.callLater(THAW_S, self._looked)
+            self._look.start(THAW_S)
             return
         thawing, self._thawing = self._thawing, {}
         for each in thawing:
-            if not each.called:  # one that went on may have cancelled another
+            if not each.called:  # an earlier one may have cancelled it
                 each.callback(None)

@@ -61,7 +61,7 @@ Seconds = Annotated[float, msgspec.Meta(ge=0, le=_LONGEST)]
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
-class Settings(
+class FaultSettings(
     msgspec.Struct,
     frozen=True,
     kw_only=True,
@@ -97,7 +97,7 @@ class Settings(
         return self.http_status is None and self.code is None and not self.busy
 
 
-WELL_BEHAVED = Settings()
+NO_FAULTS = FaultSettings()
 
 # The form of each face's codes, empty for none.
 _CODES: Mapping[str, str] = {
@@ -123,7 +123,7 @@ _MEANT_FOR: Mapping[str, frozenset[str]] = {
 
 
 class FaultError(ValueError):
-    """Settings that a face does not take; the text names the setting."""
+    """FaultSettings that a face does not take; the text names the setting."""
 
 
 class UnknownFace(LookupError):
@@ -135,13 +135,13 @@ class Faults:
 
     def __init__(self, seconds: Callable[[], float], random_numbers: random.Random) -> None:
         self._seconds, self._random = seconds, random_numbers
-        self._set: dict[str, tuple[Settings, float | None]] = {}
+        self._set: dict[str, tuple[FaultSettings, float | None]] = {}
 
-    def put(self, face: str, content: Mapping[str, Any]) -> Settings:
+    def put(self, face: str, content: Mapping[str, Any]) -> FaultSettings:
         """Replace the faults of a face. Raises UnknownFace or FaultError."""
         self._check_face(face)
         try:
-            settings = msgspec.convert(dict(content), Settings)
+            settings = msgspec.convert(dict(content), FaultSettings)
         except msgspec.ValidationError as error:
             raise FaultError(str(error)) from None
         for name, faces in _MEANT_FOR.items():
@@ -158,12 +158,12 @@ class Faults:
         self._check_face(face)
         self._set.pop(face, None)
 
-    def of(self, face: str) -> Settings:
+    def of(self, face: str) -> FaultSettings:
         """Return what is in force now."""
-        settings, until = self._set.get(face, (WELL_BEHAVED, None))
+        settings, until = self._set.get(face, (NO_FAULTS, None))
         if until is not None and self._seconds() >= until:
             del self._set[face]
-            return WELL_BEHAVED
+            return NO_FAULTS
         return settings
 
     def strikes(self, probability: float) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from twisted_gantry.twin.faces.cabinet.readings import Moments, report
-from twisted_gantry.twin.faces.etc.platform import CHINA
+from twisted_gantry.twin.times import CHINA
 from twisted_gantry.twin.world.model import World
 from twisted_gantry.wire.etc.envelope import flag, number, percent
 from twisted_gantry.wire.etc.reports import Cabinet, Computer

@@ -1,6 +1,6 @@
-"""A recording as what a device answered, in its order.
+"""A recording as the answers of a device, in their order.
 
-The rules by which a live request finds its recorded answers, per kind:
+A live request finds its recorded answers by a key of its kind:
 
 - `ups-card`, `ups-card-http`: the `cmd`; the answer repeats the live `session`.
 - `cfos`: method, and of the query `cmd device read count write dev_id`.
@@ -8,7 +8,7 @@ The rules by which a live request finds its recorded answers, per kind:
   live `device_uid`.
 - `cabinet`: the `cmd` of a `cabinetControl`, or `updateNow`; and its uploads, see `Recorded`.
 
-Passwords, hosts and the paths before these do not count: a recording holds none of them.
+Passwords, hosts and longer paths are no part of a key: a recording does not hold them.
 """
 
 import json
@@ -25,22 +25,22 @@ from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.json import loads, loads_text
 
-# Seconds. What was asked so shortly before the end may have been answered after it; an upload so
-# soon after it was asked for is what was asked for.
+# Seconds. An upload within this time of an `updateNow` belongs to it. A request this close to the
+# end of the recording may have been answered after the end.
 SOON = 10.0
 _ESSENTIAL = ("cmd", "device", "read", "count", "write", "dev_id")
 
 
 class CannotReplay(ValueError):
-    """A recording that no device can be made of; the text says why."""
+    """A recording without a device to replay; the text says why."""
 
 
 @dataclass
 class Turn:
-    """What became of one request: `body` after `latency` seconds, None if no answer came.
+    """One request and its answer: `body` after `latency` seconds, None without an answer.
 
-    `echo` is what the answer repeats of the recorded request. `later` is what the device sent on
-    its own because of it: each so many seconds after the request, and what.
+    `echo` is the text of the request that the answer repeats. `later` has what the device then sent
+    on its own: the seconds after the request, and the content.
     """
 
     asked_at: float
@@ -53,19 +53,21 @@ class Turn:
 
     @property
     def answered(self) -> bool:
-        """Whether anything came back."""
         return self.body is not None or bool(self.later)
 
 
 class Tape:
-    """The turns of one device by their keys; of each the next, and at the end the last answered."""
+    """The turns of one device, by their keys."""
 
     def __init__(self, turns: Mapping[str, list[Turn]]) -> None:
         self._turns = turns
         self._at = dict.fromkeys(turns, 0)
 
     def next(self, key: str) -> Turn | None:
-        """Return what becomes of a request; None for one that was never recorded."""
+        """Return the next turn of a key, at the end the last one that was answered.
+
+        None for a key that was never recorded.
+        """
         turns = self._turns.get(key)
         if not turns:
             return None
@@ -78,9 +80,9 @@ class Tape:
 
 @dataclass(frozen=True)
 class Rule:
-    """How requests of a kind are told apart: by `key`, empty for what is no request.
+    """The rule of a kind: `key` of a request, empty for anything else.
 
-    `echo` returns what the answer repeats, in its field `echoed`.
+    `echo` returns the text of a request that the answer repeats in its field `echoed`.
     """
 
     key: Callable[[str, str, bytes], str]
@@ -88,7 +90,7 @@ class Rule:
     echo: Callable[[str, bytes], str] = lambda target, body: ""
 
     def fit(self, body: bytes, recorded: str, live: str) -> bytes:
-        """Return a recorded answer as one to a live request."""
+        """Return a recorded answer with the echo of the live request."""
         if not recorded or not self.echoed:
             return body
         mark = re.compile(
@@ -168,15 +170,14 @@ RULES: Mapping[str, Rule] = {
     "bms": Rule(_bms_key, "device_uid", _bms_echo),
     "cabinet": Rule(_cabinet_key),
 }
-"""Of every kind that can be replayed."""
+"""The rules of the kinds that can be replayed."""
 
 
 @dataclass(frozen=True)
 class Recorded:
     """One device of a recording.
 
-    `uploads` are those of a cabinet that came unasked: seconds after its first line, and what. One
-    that came within 10 s of an `updateNow` belongs to that.
+    `uploads` are the unasked ones of a cabinet: the seconds after its first line, and the content.
     """
 
     device: str
@@ -186,7 +187,7 @@ class Recorded:
 
 
 def read_device(path: Path, device: str = "") -> Recorded:
-    """Read one device out of a recording; without a name it must be the only one that can be.
+    """Read one device of a recording; without a name there must be exactly one.
 
     Blocks on the disk. Raises BrokenRecording, CannotReplay, OSError.
     """
@@ -207,7 +208,7 @@ def read_device(path: Path, device: str = "") -> Recorded:
 
 
 class _Reader:
-    """Finds what belongs together."""
+    """Assigns each line to its turn."""
 
     def __init__(self, device: str, kind: str) -> None:
         self._device, self._kind, self._rule = device, kind, RULES[kind]
@@ -219,7 +220,6 @@ class _Reader:
         self._uploads: list[tuple[float, bytes]] = []
 
     def read(self, lines: Iterable[Line]) -> Recorded:
-        """Read them all."""
         began = ended = None
         for line in lines:
             began, ended = line.t if began is None else began, line.t
@@ -255,7 +255,7 @@ class _Reader:
         turn.status, turn.content_type = line.status, line.headers.get("content-type", "")
 
     def _reply(self, line: Line) -> None:
-        """Take a result of a UPS card; an error without its session is the last command's."""
+        """Take a result of a UPS card; an error without a session belongs to the last command."""
         session = _text(_object(line.data), "session")
         turn = self._by_echo.get(session) if session else self._last
         if turn is None:
@@ -275,11 +275,10 @@ class _Reader:
 
 
 def upload_fields(data: bytes) -> Any:
-    """Return the fields of a recorded upload, None for what is none."""
+    """Return the fields of a recorded upload, None for other data."""
     try:
         fields = loads(data)
     except WireError:
         return None
-    return (
-        fields.get(etc.FIELDS_KEY[etc.Method.CABINET_STATUS]) if isinstance(fields, dict) else None
-    )
+    key = etc.FIELDS_KEY[etc.Method.CABINET_STATUS]
+    return fields.get(key) if isinstance(fields, dict) else None

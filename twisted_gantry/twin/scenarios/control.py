@@ -3,84 +3,77 @@
 from math import isfinite
 from typing import Any
 
-from klein import Klein
 from twisted.web.server import Request
 
-from twisted_gantry.net.http.json import (
-    HttpError,
-    handle_errors,
-    read_object,
-    refuse_foreign_origin,
-    respond,
-)
+from twisted_gantry.net.http.json import HttpError, read_object, refuse_foreign_origin, respond
+from twisted_gantry.twin.requests import control_app
+from twisted_gantry.twin.scenarios import script
 from twisted_gantry.twin.scenarios.runner import CannotStart, Runner
-from twisted_gantry.twin.scenarios.script import (
-    Scenario,
-    ScenarioError,
-    UnknownScenario,
-    load_scenario,
-    read_scenario,
-    scenario_names,
-)
 
 
 class ScenarioControl:
     """Serves the run at its root, and the scenarios of the twin at `library`."""
 
-    app = Klein()
+    app = control_app(
+        {
+            script.ScenarioError: (400, "bad-scenario"),
+            script.UnknownScenario: (404, "unknown-scenario"),
+        }
+    )
     app.url_map.strict_slashes = False  # mounted at a path, its root is that path without a slash
-    handle_errors(app)
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
 
     @app.route("/", methods=["GET"])
     def show(self, request: Request) -> bytes:
-        """Show the run that goes on, or the last one: `{"scenario": …}`, null without any."""
+        """Show the present or the last run: `{"scenario": …}`, null without any."""
         return self._shown(request)
 
     @app.route("/", methods=["POST"])
     def start(self, request: Request) -> bytes:
-        """Run `{"name"}`, one of the library, or what is sent with its `steps`.
+        """Run `{"name"}`, a scenario of the library, or one that is sent with its `steps`.
 
-        `speed` may be added: that of the world until the end, in simulated seconds a second.
+        `speed` is the optional speed of the world during the run, in simulated seconds a second.
         """
         refuse_foreign_origin(request)
         content = read_object(request)
         speed = _read_speed(content.pop("speed", None))
         try:
             self._runner.start(_read(content), speed)
-        except ScenarioError as error:
-            raise HttpError(400, "bad-scenario", str(error)) from None
         except CannotStart as error:
             raise HttpError(409, error.code, str(error)) from None
         return self._shown(request)
 
     @app.route("/", methods=["DELETE"])
     def stop(self, request: Request) -> bytes:
-        """Stop what runs; the faults that it set end, the world stays as it is."""
+        """Stop the run; its faults end, and the world stays as it is."""
         refuse_foreign_origin(request)
         self._runner.stop()
         return self._shown(request)
 
     @app.route("/library", methods=["GET"])
     def library(self, request: Request) -> bytes:
-        """Show what scenarios there are: `{"scenarios": [{"name", "en", "zh", …}]}`."""
+        """Show the library: `{"scenarios": [{"name", "en", "zh", …}]}`."""
         return respond(
-            request, {"scenarios": [_summary(load_scenario(name)) for name in scenario_names()]}
+            request,
+            {
+                "scenarios": [
+                    _summary(script.load_scenario(name)) for name in script.scenario_names()
+                ]
+            },
         )
 
     @app.route("/library/<name>", methods=["GET"])
     def one(self, request: Request, name: str) -> bytes:
-        """Show a scenario whole."""
-        scenario = _load(name)
+        scenario = script.load_scenario(name)
         return respond(request, {**scenario.given, **_summary(scenario)})
 
     def _shown(self, request: Request) -> bytes:
         return respond(request, {"scenario": self._runner.shown()})
 
 
-def _summary(scenario: Scenario) -> dict[str, Any]:
+def _summary(scenario: script.Scenario) -> dict[str, Any]:
     return {
         "name": scenario.name,
         "en": scenario.en,
@@ -90,13 +83,13 @@ def _summary(scenario: Scenario) -> dict[str, Any]:
     }
 
 
-def _read(content: dict[str, Any]) -> Scenario:
+def _read(content: dict[str, Any]) -> script.Scenario:
     if "steps" in content:
-        return read_scenario(content)
+        return script.read_scenario(content)
     name = content.get("name")
     if not isinstance(name, str) or content.keys() != {"name"}:
         raise HttpError(400, "bad-scenario", 'give {"name": …} or {"steps": […]}, and "speed"')
-    return _load(name)
+    return script.load_scenario(name)
 
 
 def _read_speed(given: object) -> float | None:
@@ -108,10 +101,3 @@ def _read_speed(given: object) -> float | None:
         return float(given)
     except OverflowError:
         raise HttpError(400, "bad-scenario", "speed has too many digits") from None
-
-
-def _load(name: str) -> Scenario:
-    try:
-        return load_scenario(name)
-    except UnknownScenario as error:
-        raise HttpError(404, "unknown-scenario", str(error)) from None

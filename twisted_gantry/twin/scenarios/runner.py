@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from twisted.logger import Logger
 
-from twisted_gantry.twin.faces.etc.platform import CHINA, Platform
-from twisted_gantry.twin.faults.settings import Faults, Settings
-from twisted_gantry.twin.scenarios.script import Fault, Ramp, Scenario, Step, settable
+from twisted_gantry.twin import times
+from twisted_gantry.twin.faces.etc.platform import Platform
+from twisted_gantry.twin.faults.settings import Faults, FaultSettings
+from twisted_gantry.twin.scenarios.script import FaultStep, RampStep, Scenario, Step, settable
 from twisted_gantry.twin.world.model import World, WorldError
 
 _log = Logger()
@@ -41,7 +41,6 @@ class _Slope:
     to: float
 
     def at(self, moment_s: float) -> float:
-        """Return the value at a moment."""
         done = min((moment_s - self.began_s) / (self.ends_s - self.began_s), 1.0)
         return self.to if done >= 1.0 else self.from_ + (self.to - self.from_) * done
 
@@ -61,7 +60,7 @@ class _Run:
     since: list[float] = field(default_factory=list)
     """When each step was done, Unix seconds."""
     slopes: dict[str, _Slope] = field(default_factory=dict)
-    faults: dict[str, tuple[Settings, float | None]] = field(default_factory=dict)
+    faults: dict[str, tuple[FaultSettings, float | None]] = field(default_factory=dict)
     """What it set for a face, and when that ends."""
 
 
@@ -86,7 +85,6 @@ class Runner:
 
     @property
     def speed(self) -> float:
-        """How fast the world's time passes now."""
         run = self._run
         return run.speed if run is not None and run.state == "running" else self._speed
 
@@ -171,7 +169,7 @@ class Runner:
             self._move_slopes(run)
             for face, (_, ends_s) in list(run.faults.items()):
                 if ends_s is not None and ends_s <= run.elapsed_s + _ROUNDING_S:
-                    self._let_behave(run, face)
+                    self._clear_fault(run, face)
             while run.done < len(run.scenario.steps):
                 step = run.scenario.steps[run.done]
                 if step.at_s > run.elapsed_s + _ROUNDING_S:
@@ -195,12 +193,12 @@ class Runner:
         if step.ramp is not None:
             self._begin(run, step.ramp)
         for fault in step.faults:
-            self._misbehave(run, fault)
+            self._set_fault(run, fault)
         if step.cards is not None:
             self._platform.cards = step.cards
         run.since.append(self._now())
 
-    def _begin(self, run: _Run, ramp: Ramp) -> None:
+    def _begin(self, run: _Run, ramp: RampStep) -> None:
         shown = self._world.snapshot()
         for name, to in ramp.values.items():
             for each in settable(self._world, name):
@@ -215,7 +213,7 @@ class Runner:
                 if slope.ends_s <= moment_s + _ROUNDING_S:
                     del run.slopes[name]
 
-    def _misbehave(self, run: _Run, fault: Fault) -> None:
+    def _set_fault(self, run: _Run, fault: FaultStep) -> None:
         if not fault.settings:
             self._faults.clear(fault.face)
             run.faults.pop(fault.face, None)
@@ -223,7 +221,7 @@ class Runner:
         ends_s = None if fault.lasting_s is None else run.elapsed_s + fault.lasting_s
         run.faults[fault.face] = (self._faults.put(fault.face, fault.settings), ends_s)
 
-    def _let_behave(self, run: _Run, face: str) -> None:
+    def _clear_fault(self, run: _Run, face: str) -> None:
         """End what the run set for a face; what somebody else set there meanwhile stays."""
         settings, _ = run.faults.pop(face)
         if self._faults.of(face) is settings:
@@ -233,7 +231,7 @@ class Runner:
         run.state = state
         run.slopes.clear()
         for face in list(run.faults):
-            self._let_behave(run, face)
+            self._clear_fault(run, face)
         _log.info(
             "the scenario {name} is {state}",
             name=run.scenario.name or "without a name",
@@ -255,6 +253,4 @@ def _expectations(run: _Run) -> Iterator[dict[str, Any]]:
 
 
 def _time(at: float | None) -> str | None:
-    if at is None:
-        return None
-    return datetime.fromtimestamp(at, CHINA).isoformat(timespec="milliseconds")
+    return None if at is None else times.shown(at)

@@ -30,8 +30,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
-from twisted_gantry.net.http.json import HttpError
-from twisted_gantry.twin.faces.etc.control import read_cards
+from twisted_gantry.twin.faces.etc.cards import BadCards, read_cards
 from twisted_gantry.twin.faults.settings import FaultError, Faults, UnknownFace
 from twisted_gantry.twin.scenarios.expectation import Expectation, read_expectation
 from twisted_gantry.twin.world.model import World, WorldError
@@ -59,7 +58,7 @@ class UnknownScenario(LookupError):
 
 
 @dataclass(frozen=True)
-class Fault:
+class FaultStep:
     """Settings for a face, none to let it behave; `lasting_s` is in seconds of the world."""
 
     face: str
@@ -68,7 +67,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Ramp:
+class RampStep:
     """Values that are reached after `over_s` seconds of the world."""
 
     values: Mapping[str, float]
@@ -81,8 +80,8 @@ class Step:
 
     at_s: float
     values: Mapping[str, Any] = field(default_factory=dict)
-    ramp: Ramp | None = None
-    faults: tuple[Fault, ...] = ()
+    ramp: RampStep | None = None
+    faults: tuple[FaultStep, ...] = ()
     cards: CardList | None = None
     expect: tuple[Expectation, ...] = ()
 
@@ -106,12 +105,10 @@ class Scenario:
 
     @property
     def length_s(self) -> float:
-        """How long it takes, in seconds of the world."""
         return max(step.end_s for step in self.steps)
 
 
 def several(value: object) -> list[Any]:
-    """Return one or several as a list."""
     return value if isinstance(value, list) else [value]
 
 
@@ -164,7 +161,6 @@ class _Reader:
                 self.complain(f"there is no key {_cut(key)}")
 
     def steps(self, given: object) -> tuple[Step, ...]:
-        """Read the steps."""
         if not isinstance(given, list) or not 0 < len(given) <= MOST_STEPS:
             self.complain(f"steps: must be a list of 1 to {MOST_STEPS}")
             return ()
@@ -228,7 +224,7 @@ class _Reader:
             except WorldError:
                 continue
 
-    def _ramp(self, given: object) -> Ramp | None:
+    def _ramp(self, given: object) -> RampStep | None:
         if not isinstance(given, dict):
             self.complain("ramp: must be a table of variables, with over")
             return None
@@ -250,9 +246,9 @@ class _Reader:
             for name in good:
                 if not settable(self._world, name):
                     self.complain(f"ramp: {name}: shows no number to begin from")
-        return Ramp(good, over_s or 1.0)
+        return RampStep(good, over_s or 1.0)
 
-    def _fault(self, given: dict[str, Any]) -> Fault | None:
+    def _fault(self, given: dict[str, Any]) -> FaultStep | None:
         face = given.get("face")
         settings = {name: value for name, value in given.items() if name not in {"face", "for"}}
         lasting_s = None
@@ -267,7 +263,7 @@ class _Reader:
         except (FaultError, UnknownFace) as error:
             self.complain(f"fault: {error}")
             return None
-        return Fault(str(face), settings, lasting_s)
+        return FaultStep(str(face), settings, lasting_s)
 
     def _cards(self, given: object) -> CardList | None:
         if not isinstance(given, dict):
@@ -275,7 +271,7 @@ class _Reader:
             return None
         try:
             return read_cards(given)
-        except HttpError as error:
+        except BadCards as error:
             self.complain(f"cards: {error}")
             return None
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
+from twisted_gantry.twin.world.physics import SECONDS_PER_HOUR
+
 TEST_S = 120.0
 END_V = 46.0  # 1.92 V a cell
 MAY_TEST_CHARGE, LOW_CHARGE = 0.80, 0.50
 LOW_TEMPERATURE_C = 0.0
 # IEEE 1188: a battery under 80 % of its rated capacity is to be replaced.
 GOOD_HEALTH, POOR_HEALTH = 0.80, 0.60
-_SECONDS = 3600.0
 
 
 class Verdict(IntEnum):
@@ -38,7 +39,7 @@ class End(IntEnum):
 
 
 class Conditions(NamedTuple):
-    """What a test watches: V, A out of the battery, charge from 0 to 1, °C."""
+    """What a test measures: V, A out of the battery, charge from 0 to 1, °C."""
 
     voltage_v: float
     current_a: float
@@ -50,8 +51,8 @@ class Conditions(NamedTuple):
 class BatteryTest:
     """A test that began at `started_s` of the world's time; it runs while `end` is None.
 
-    `verdict` stays NONE unless the test came to an end of its own. `efficiency` is the capacity
-    that it showed, as a share of what is rated.
+    `verdict` stays NONE if a test is aborted before it has shown anything. `efficiency` is the
+    measured capacity as a share of the rated one.
     """
 
     started_s: float
@@ -65,13 +66,12 @@ class BatteryTest:
 
     @property
     def average_current_a(self) -> float:
-        """The mean current, in A."""
-        return self.discharged_ah * _SECONDS / self.duration_s if self.duration_s else 0.0
+        return self.discharged_ah * SECONDS_PER_HOUR / self.duration_s if self.duration_s else 0.0
 
     def step(self, dt: float, now: Conditions, *, health: float) -> None:
-        """Let `dt` seconds of discharge pass, and end when it is time."""
+        """Let `dt` seconds of discharge pass, and end the test when a criterion is met."""
         self.duration_s += dt
-        self.discharged_ah += now.current_a * dt / _SECONDS
+        self.discharged_ah += now.current_a * dt / SECONDS_PER_HOUR
         self.end_voltage_v, self.temperature_c = now.voltage_v, now.temperature_c
         self.efficiency = health
         end = self._end(now)
@@ -81,7 +81,7 @@ class BatteryTest:
             self.abort(end)
 
     def abort(self, end: End) -> None:
-        """End before the time; a battery that has given out is judged all the same."""
+        """End before the time; a battery that ran out gets its verdict all the same."""
         self.end = end
         if end in {End.END_VOLTAGE, End.LOW_CHARGE}:
             self.verdict = Verdict.BADLY_ABNORMAL

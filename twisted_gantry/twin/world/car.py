@@ -2,21 +2,22 @@
 
 Model: constant power, then a taper, as in the constant-current / constant-voltage charge that
 S. Pelletier, O. Jabali, G. Laporte and M. Veneroni review ("Battery degradation and behaviour for
-electric vehicles", Transportation Research Part B 103, 2017): up to some 80 % of charge the charger
-draws all it may, above it the power falls in proportion to what is missing. The current follows
-the wallbox's offer with a ramp (IEC 61851-1 allows 5 s).
+electric vehicles", Transportation Research Part B 103, 2017). Up to about 80 % of charge the
+charger draws all it may; above, the power falls in proportion to the missing charge. The current
+follows the wallbox's offer with a ramp (IEC 61851-1 allows 5 s).
 """
 
 from dataclasses import dataclass
+
+from twisted_gantry.twin.world.physics import SECONDS_PER_HOUR
 
 TAPER_FROM = 0.8
 FULL = 0.994
 """Where the car ends the charge: 3 % of its power are left."""
 EFFICIENCY = 0.92
-"""Of the energy that the wallbox gives, what stays in the battery."""
+"""Stored energy for each unit of energy from the wallbox."""
 RAMP_A_PER_S = 4.0
 NOMINAL_V = 230.0
-_SECONDS = 3600.0
 
 
 @dataclass
@@ -28,33 +29,32 @@ class Car:
     max_current_a: float = 16.0
     phases: int = 3
     ventilation: bool = False
-    """Whether it may be charged in ventilated rooms alone (state D)."""
+    """Whether it needs ventilation while charging (state D)."""
 
     @property
     def full(self) -> bool:
-        """Whether it wants no more."""
         return self.charge >= FULL
 
     @property
     def accepted_w(self) -> float:
-        """What its charger would draw, at its charge, from an unlimited wallbox, in W."""
+        """Power that its charger would draw from an unlimited wallbox, in W."""
         if self.full:
             return 0.0
         most = self.max_current_a * self.phases * NOMINAL_V
         return most * min(1.0, (1.0 - self.charge) / (1.0 - TAPER_FROM))
 
     def wanted_a(self, offer_a: float, volts: float) -> float:
-        """Return the current it goes for, in A a phase; `volts` is the sum of its phases."""
+        """Return the current that it aims at, in A a phase; `volts` is the sum of its phases."""
         if volts <= 0:
             return 0.0
         return min(offer_a, self.max_current_a, self.accepted_w / volts)
 
     def take(self, power_w: float, dt: float) -> None:
-        """Be charged with `power_w` from the wallbox for `dt` seconds."""
-        self.charge += power_w * EFFICIENCY * dt / _SECONDS / self.capacity_wh
+        """Charge with `power_w` from the wallbox for `dt` seconds."""
+        self.charge += power_w * EFFICIENCY * dt / SECONDS_PER_HOUR / self.capacity_wh
 
 
 def ramp(now_a: float, goal_a: float, dt: float) -> float:
-    """Return the current after `dt` seconds; it never passes its goal."""
+    """Return the current after `dt` seconds on the way to `goal_a`."""
     step = RAMP_A_PER_S * dt
     return min(now_a + step, goal_a) if now_a < goal_a else max(now_a - step, goal_a)

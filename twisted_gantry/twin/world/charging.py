@@ -1,25 +1,24 @@
-"""The charging place of the site: a wallbox, what else hangs on its feeder, and the meters.
+"""The charging place of the site: a wallbox, the other loads of its feeder, and the meters.
 
-`E1` is the wallbox; `M1` measures all that hangs on the mains, with their voltages; `M2` counts
-the pulses of the meter in the wallbox.
+`E1` is the wallbox; `M1` measures all loads of the mains, and the voltages; `M2` counts the pulses
+of the meter in the wallbox.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from twisted_gantry.twin.world.evse import Evse
 from twisted_gantry.twin.world.mains import PHASES, Consumer, Mains
 from twisted_gantry.twin.world.meter import MainsMeter, PulseMeter
-from twisted_gantry.twin.world.variables import Variable, attribute
+from twisted_gantry.twin.world.variables import Part, Variables, number
 
 MOST_OTHER_W = 50_000.0
 
 
-class ChargingSite:
-    """The part of the world. `control`, if set, is asked whenever something changed or time passed.
+class ChargingSite(Part):
+    """The charging place. `control` is called after each change and step, to set the offers.
 
-    It sets what the wallbox offers; without it the offer stays as it is. `consumers` is what else
-    of the world hangs on the mains; `other_w` is the rest, on three phases alike: negative while
-    there is more sun than need.
+    `consumers` are the other parts of the world on the mains. `other_w` is any further load, equal
+    on the three phases; below 0 the site gives power, such as from solar panels.
     """
 
     def __init__(self, mains: Mains, consumers: Sequence[Consumer] = ()) -> None:
@@ -46,7 +45,7 @@ class ChargingSite:
                 currents[phase] += amps
         for consumer in self.consumers:
             for phase, watts in consumer.phase_w().items():
-                if watts:  # so there is a voltage
+                if watts:  # and therefore a voltage
                     currents[phase] += watts / self._mains.voltage_v[phase]
         return currents
 
@@ -54,11 +53,9 @@ class ChargingSite:
 
     @property
     def until_change_s(self) -> float:
-        """When a car comes or goes."""
         return min(evse.until_change_s for evse in self.evses.values())
 
     def step(self, dt: float) -> None:
-        """Let the present currents flow for `dt` seconds; then they move on."""
         for meter in self.meters.values():
             meter.step(dt)
         for evse in self.evses.values():
@@ -66,8 +63,7 @@ class ChargingSite:
         self.settle()
 
     def settle(self) -> None:
-        """Do at once what follows from the mains, the cars and the controller."""
-        # What the controller decides depends on the pilots, and they on its offers.
+        # The controller decides by the pilot states, and these depend on its offers.
         for evse in self.evses.values():
             evse.settle()
         if self.control is not None:
@@ -75,16 +71,8 @@ class ChargingSite:
             for evse in self.evses.values():
                 evse.settle()
 
-    def draw_noise(self) -> None:
-        """Have none: these meters are of class 1, and show whole numbers."""
-
-    def variables(self) -> Iterator[tuple[str, Variable]]:
-        """Name its variables."""
-        yield "other_w", Variable(*attribute(self, "other_w"), low=-MOST_OTHER_W, high=MOST_OTHER_W)
+    def variables(self) -> Variables:
+        yield "other_w", number(self, "other_w", -MOST_OTHER_W, MOST_OTHER_W)
         for name, part in {**self.evses, **self.meters}.items():
             for variable, how in part.variables():
                 yield f"{name}.{variable}", how
-
-    def complaints(self, values: Mapping[str, object]) -> Iterator[str]:
-        """Find nothing: every combination can be."""
-        return iter(())

@@ -6,15 +6,15 @@ Source: the ETC document, section 3.1, `doors`.
 from collections.abc import Callable, Iterator, Mapping
 from enum import IntEnum
 
-from twisted_gantry.twin.world.variables import Variable, attribute
+from twisted_gantry.twin.world.variables import Variable, Variables, switch
 
 RELOCK_S = 15.0
-"""How long an unlocked door waits to be opened, before its bolt goes out again."""
+"""How long an unlocked door waits to be opened before it locks again."""
 MAX_CARD_ID = 64
 
 
 class Unlock(IntEnum):
-    """What has opened a lock: the document's `frontDoorUnlockType`."""
+    """What unlocked a door: the document's `frontDoorUnlockType`."""
 
     LOCKED = 0
     CARD = 1
@@ -23,10 +23,9 @@ class Unlock(IntEnum):
 
 
 class Door:
-    """One door. `seconds` is the world's time; `changed_s` when it last opened or closed.
+    """One door. `seconds` is the world's time; `changed_s` the time it last opened or closed.
 
-    A door that is forced is open while its bolt is out. `illegal` belongs to an opening, and ends
-    when the door closes.
+    A forced door is open although it is locked. `illegal` marks an opening until the door closes.
     """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
@@ -35,18 +34,17 @@ class Door:
         self.card_id = ""
         self.illegal = False
         self.lock_fault = False
-        """The electric lock does not move: a key still does."""
+        """The electric lock does not move; a key still works."""
         self.changed_s = seconds()
         self._seconds = seconds
         self._relock_left_s = 0.0
 
     @property
     def locked(self) -> bool:
-        """Whether the bolt is out."""
         return self.unlocked_by is Unlock.LOCKED
 
     def unlock(self, by: Unlock, card_id: str = "") -> bool:
-        """Draw the bolt; of several reasons the last counts. False: the lock did not move."""
+        """Unlock the door, and note the reason; False if the lock did not move."""
         if self.lock_fault and by is not Unlock.KEY:
             return False
         self.unlocked_by, self.card_id = by, card_id
@@ -54,7 +52,7 @@ class Door:
         return True
 
     def pull(self, armed: bool) -> None:
-        """Open the door; one that is locked stays as it is."""
+        """Open the door unless it is locked."""
         if self.closed and not self.locked:
             self._open(illegal=armed and self.unlocked_by is not Unlock.REMOTE)
 
@@ -65,14 +63,12 @@ class Door:
             self._open(illegal=True)
 
     def close(self) -> None:
-        """Close the door; its bolt goes out at once."""
         if not self.closed:
             self.closed, self.illegal = True, False
             self.changed_s = self._seconds()
             self._lock()
 
     def step(self, dt: float) -> None:
-        """Let `dt` seconds pass."""
         if self.closed and not self.locked:
             self._relock_left_s -= dt
             if self._relock_left_s <= 0:
@@ -89,27 +85,24 @@ class Door:
 class Doors:
     """Both doors, each with its card reader, under one guard.
 
-    `admits` decides on a card that is held to a reader; without it none is admitted. `armed`: an
-    opening that is not made by remote control is illegal, and sounds the local alarm; a forced one
-    is illegal at any time.
+    `admits` decides on each card; without it none is admitted. While `armed`, every opening but by
+    remote control is illegal and sounds the local alarm. A forced opening is always illegal.
     """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self.front, self.back = Door(seconds), Door(seconds)
         self.armed = False
         self.fault = False
-        """The door controller is broken: nobody can tell how the doors are."""
+        """The door controller is broken: the state of the doors cannot be read."""
         self.admits: Callable[[str], bool] | None = None
         self.cards_refused = 0
 
     @property
     def by_name(self) -> dict[str, Door]:
-        """The doors, `front` first."""
         return {"front": self.front, "back": self.back}
 
     @property
     def open_count(self) -> int:
-        """How many are open."""
         return sum(not door.closed for door in self.by_name.values())
 
     @property
@@ -118,7 +111,7 @@ class Doors:
         return self.armed and any(door.illegal for door in self.by_name.values())
 
     def arm(self) -> bool:
-        """Arm the guard; it is not armed over an open door."""
+        """Arm the guard unless a door is open; returns whether the guard is armed."""
         self.armed = self.armed or not self.open_count
         return self.armed
 
@@ -130,20 +123,19 @@ class Doors:
             self.cards_refused += 1
 
     def step(self, dt: float) -> None:
-        """Let `dt` seconds pass."""
         for door in self.by_name.values():
             door.step(dt)
 
-    def variables(self) -> Iterator[tuple[str, Variable]]:
-        """Name its variables; what unlocks comes before what opens."""
-        yield "armed", Variable(*attribute(self, "armed"))
+    def variables(self) -> Variables:
+        """Yield its variables; those that unlock come before those that open."""
+        yield "armed", switch(self, "armed")
         yield "siren", Variable(lambda: self.siren)
-        yield "doors_fault", Variable(*attribute(self, "fault"))
+        yield "doors_fault", switch(self, "fault")
         yield "cards_refused", Variable(lambda: self.cards_refused)
         for name, door in self.by_name.items():
             yield from self._variables_of(name, door)
 
-    def _variables_of(self, name: str, door: Door) -> Iterator[tuple[str, Variable]]:
+    def _variables_of(self, name: str, door: Door) -> Variables:
         def present(card_id: str) -> None:
             self.present(door, card_id.strip())
 
@@ -161,7 +153,7 @@ class Doors:
             else:
                 door.close()
 
-        yield f"{name}_door_lock_fault", Variable(*attribute(door, "lock_fault"))
+        yield f"{name}_door_lock_fault", switch(door, "lock_fault")
         yield _reader_of(name), Variable(None, present, check=_card_complaint)
         yield f"turn_key_{name}_door", Variable(None, turn_key)
         yield f"force_{name}_door", Variable(None, force)
@@ -175,12 +167,12 @@ class Doors:
         yield f"{name}_door_illegal", Variable(lambda: door.illegal)
 
     def complaints(self, values: Mapping[str, object]) -> Iterator[str]:
-        """Find doors that are to be opened, and are locked, and that nothing unlocks."""
+        """Find locked doors that are to be opened while nothing unlocks them."""
         for name, door in self.by_name.items():
             ways = (_reader_of(name), f"turn_key_{name}_door", f"force_{name}_door")
             pulled = values.get(f"{name}_door") == "open" and door.closed and door.locked
             if pulled and not any(values.get(way) for way in ways):
-                yield f"{name}_door: it is locked; there are {', '.join(ways)}"
+                yield f"{name}_door: it is locked; use one of {', '.join(ways)}"
 
 
 def _reader_of(door: str) -> str:

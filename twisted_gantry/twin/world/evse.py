@@ -1,28 +1,27 @@
 """One wallbox (EVSE): the pilot signal, the contactor and the energy that goes to the car.
 
-The states are those of IEC 61851-1. A visit may be planned: in how many seconds a car comes, and in
-how many it goes. What current it offers (`offer_a`) is the controller's matter.
+The states are those of IEC 61851-1. A visit may be planned: in how many seconds a car comes and
+leaves. The controller sets the offered current (`offer_a`).
 """
 
 import math
-from collections.abc import Iterator
 from enum import StrEnum
 
+from twisted_gantry.twin.world import variables as var
 from twisted_gantry.twin.world.car import Car, ramp
 from twisted_gantry.twin.world.mains import PHASES, Mains
-from twisted_gantry.twin.world.variables import Variable, attribute, percent
+from twisted_gantry.twin.world.physics import SECONDS_PER_HOUR
 from twisted_gantry.wire.cfos.calls import PilotState
 
 LEAST_A, MOST_A = 6.0, 63.0
-"""What a pilot signal can offer, in A a phase; less than the least is no offer."""
+"""The range of a pilot signal, in A a phase; less than the least is no offer."""
 CABLE_A = 32.0
 ALL_PHASES = 0b111
-_SECONDS = 3600.0
 LONGEST_PLAN_S = 31 * 86_400.0
 
 
-class Fault(StrEnum):
-    """What is broken: the pilot line has no voltage, the wallbox, or a direct current leaked."""
+class EvseFault(StrEnum):
+    """What is broken: the pilot line has no voltage, the wallbox, or a direct current leaks."""
 
     NONE = "none"
     PILOT = "pilot"
@@ -31,19 +30,19 @@ class Fault(StrEnum):
 
 
 _FAULTY = {
-    Fault.PILOT: PilotState.NO_CURRENT,
-    Fault.BROKEN: PilotState.ERROR,
-    Fault.DC_SENSOR: PilotState.DC_SENSOR,
+    EvseFault.PILOT: PilotState.NO_CURRENT,
+    EvseFault.BROKEN: PilotState.ERROR,
+    EvseFault.DC_SENSOR: PilotState.DC_SENSOR,
 }
 _CHARGING = {PilotState.CHARGING, PilotState.CHARGING_VENTILATED}
 
 
 class Evse:
-    """The wallbox. Whoever changes a public attribute, or the mains, calls `settle` after it.
+    """The wallbox. Call `settle` after a change of a public attribute or of the mains.
 
-    `phases` is a bit mask (bit 0 L1): where its contactor closes. `current_a` is in each of
-    `used_phases`; `energy_wh` is what it gave in all. `arrives_s` and `leaves_s` count down to when
-    a car is plugged in and out; 0: nobody has planned to.
+    `phases` is the bit mask of its contactor (bit 0 L1). `current_a` flows in each of
+    `used_phases`; `energy_wh` is the total. `arrives_s` and `leaves_s` count down to a planned
+    visit; 0 without a plan.
     """
 
     def __init__(self, mains: Mains) -> None:
@@ -52,7 +51,7 @@ class Evse:
         self.arrives_s = self.leaves_s = 0.0
         self.offer_a = 16.0
         self.phases = ALL_PHASES
-        self.fault = Fault.NONE
+        self.fault = EvseFault.NONE
         self.state = PilotState.WAITING
         self.used_phases: tuple[str, ...] = ()
         self.current_a = 0.0
@@ -61,33 +60,29 @@ class Evse:
 
     @property
     def charging(self) -> bool:
-        """Whether the contactor is closed."""
         return self.state in _CHARGING
 
     @property
     def power_w(self) -> float:
-        """What the car draws, in W."""
         return self.current_a * self._volts
 
     @property
     def phase_currents_a(self) -> dict[str, float]:
-        """The current in each phase of the mains, in A."""
         return {phase: self.current_a if phase in self.used_phases else 0.0 for phase in PHASES}
 
     @property
     def cable_a(self) -> float:
-        """What the cable is coded for, in A; 0 without one."""
+        """The current that the cable is coded for, in A; 0 without a cable."""
         return CABLE_A if self.plugged else 0.0
 
     @property
     def until_change_s(self) -> float:
-        """When a car comes or goes."""
         return min(self.arrives_s or math.inf, self.leaves_s or math.inf)
 
     def step(self, dt: float) -> None:
-        """Let the present current flow for `dt` seconds; then it moves on to what is wanted."""
+        """Let the present current flow for `dt` seconds; then it moves to the wanted one."""
         power = self.power_w
-        self.energy_wh += power * dt / _SECONDS
+        self.energy_wh += power * dt / SECONDS_PER_HOUR
         if self.charging:
             self.car.take(power, dt)
             wanted = self.car.wanted_a(min(self.offer_a, CABLE_A), self._volts)
@@ -101,7 +96,6 @@ class Evse:
         self.settle()
 
     def settle(self) -> None:
-        """Do at once what follows: the contactor opens, the pilot changes."""
         usable = self._usable_phases()
         self.state = self._state(usable)
         self.used_phases = usable if self.charging else ()
@@ -109,7 +103,7 @@ class Evse:
             self.current_a = 0.0
 
     def _state(self, usable: tuple[str, ...]) -> PilotState:
-        if self.fault is not Fault.NONE:
+        if self.fault is not EvseFault.NONE:
             return _FAULTY[self.fault]
         if not self.plugged:
             return PilotState.WAITING
@@ -131,34 +125,32 @@ class Evse:
 
     # -- for the world
 
-    def variables(self) -> Iterator[tuple[str, Variable]]:
-        """Name its variables."""
+    def variables(self) -> var.Variables:
         car = self.car
         yield (
             "car",
-            Variable(
+            var.Variable(
                 lambda: "connected" if self.plugged else "none",
                 lambda where: setattr(self, "plugged", where == "connected"),
                 choices=("none", "connected"),
             ),
         )
         for name in ("arrives_s", "leaves_s"):
-            yield f"car_{name}", Variable(*attribute(self, name), low=0, high=LONGEST_PLAN_S)
-        yield "car_charge", percent(car, "charge", 0)
-        yield "car_capacity", Variable(*attribute(car, "capacity_wh"), low=1000, high=500_000)
-        yield "car_current", Variable(*attribute(car, "max_current_a"), low=LEAST_A, high=MOST_A)
+            yield f"car_{name}", var.number(self, name, 0, LONGEST_PLAN_S)
+        yield "car_charge", var.percent(car, "charge")
+        yield "car_capacity", var.number(car, "capacity_wh", 1000, 500_000)
+        yield "car_current", var.number(car, "max_current_a", LEAST_A, MOST_A)
         yield (
             "car_phases",
-            Variable(
+            var.Variable(
                 lambda: str(car.phases),
                 lambda phases: setattr(car, "phases", int(phases)),
                 choices=("1", "3"),
             ),
         )
-        yield "car_ventilation", Variable(*attribute(car, "ventilation"))
-        yield "fault", Variable(*attribute(self, "fault", Fault), choices=tuple(Fault))
-        yield "state", Variable(lambda: self.state.text)
-        yield "offer", Variable(lambda: self.offer_a)
-        yield "current", Variable(lambda: self.current_a)
-        yield "power", Variable(lambda: self.power_w)
-        yield "energy", Variable(lambda: self.energy_wh)
+        yield "car_ventilation", var.switch(car, "ventilation")
+        yield "fault", var.choice(self, "fault", EvseFault)
+        yield "state", var.Variable(lambda: self.state.text)
+        yield from var.readings(
+            self, offer="offer_a", current="current_a", power="power_w", energy="energy_wh"
+        )

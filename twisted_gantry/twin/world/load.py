@@ -1,22 +1,22 @@
-"""What is connected to a UPS, phase by phase: named appliances, and the rest."""
+"""The load of a UPS, phase by phase: named appliances, and the rest."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from twisted_gantry.twin.world.mains import PHASES
-from twisted_gantry.twin.world.variables import Variable, attribute
+from twisted_gantry.twin.world.variables import Variable, Variables, choice, number
 
 RATED_VA = 10_000.0
 POWER_FACTOR = 0.8  # of the load: W for each VA
 
 PHASES_IN_OUT = {"3/3": (PHASES, PHASES), "3/1": (PHASES, ("r",)), "1/1": (("r",), ("r",))}
-MOST_W = 50_000.0  # that can be set
+MOST_W = 50_000.0  # a limit of what can be set
 _REST_W = {"r": 533.0, "s": 800.0, "t": 667.0}  # 20, 30 and 25 %
 
 
 @dataclass
 class Appliance:
-    """Something on the gantry that hangs on one phase of a UPS and takes `watts` while it is on."""
+    """A device of the gantry on one phase of a UPS; it takes `watts` while it is on."""
 
     name: str
     phase: str
@@ -25,14 +25,13 @@ class Appliance:
 
     @property
     def drawn_w(self) -> float:
-        """What it would take when fed."""
         return self.watts if self.on else 0.0
 
 
 class Load:
-    """The phases of a UPS, in and out, and the W that each phase out would take when fed.
+    """The phases of a UPS, in and out, and the W that each output takes while it has power.
 
-    A phase that is put to more than its appliances take has something else connected as well; put
+    Where a phase is set to more than its appliances take, the rest is another load. Where it is set
     to less, its appliances work at a part of their power.
     """
 
@@ -45,7 +44,7 @@ class Load:
 
     @property
     def phases(self) -> str:
-        """`3/3`, `3/1` or `1/1`; a change spreads the load over the phases that then go out."""
+        """`3/3`, `3/1` or `1/1`, in and out; a change spreads the load over the new outputs."""
         return self._phases
 
     @phases.setter
@@ -57,17 +56,15 @@ class Load:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The phases that come in."""
         return PHASES_IN_OUT[self._phases][0]
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The phases that go out."""
         return PHASES_IN_OUT[self._phases][1]
 
     @property
     def total_w(self) -> float:
-        """All of it, in W; setting it spreads it evenly."""
+        """The sum of the outputs, in W; a new value is spread evenly."""
         return sum(self.of(phase) for phase in self.outputs)
 
     @total_w.setter
@@ -76,40 +73,37 @@ class Load:
             self.put(phase, watts / len(self.outputs))
 
     def of(self, phase: str) -> float:
-        """Return the load of one phase, in W; 0 where there is none."""
+        """Return the load of one phase, in W; 0 for a phase that is no output."""
         if phase not in self._on_phase:
             return 0.0
         return self._share[phase] * self._named_w(phase) + self._rest_w[phase]
 
     def put(self, phase: str, watts: float) -> None:
-        """Let one of `outputs` carry `watts`."""
+        """Set the load of one of `outputs`, in W."""
         named_w = self._named_w(phase)
         self._share[phase] = 1.0 if watts >= named_w else watts / named_w
         self._rest_w[phase] = max(watts - named_w, 0.0)
 
     def taken_w(self, appliance: Appliance) -> float:
-        """Return what one of `appliances` takes when fed, in W."""
+        """Return what one of `appliances` takes while it has power, in W."""
         phase = appliance.phase if appliance.phase in self._on_phase else self.outputs[0]
         return self._share[phase] * appliance.drawn_w
 
     def percent(self, phase: str) -> float:
-        """Return the load of a phase, in % of what is rated for it."""
+        """Return the load of a phase, in % of its rating."""
         return self.of(phase) * len(self.outputs) / (RATED_VA * POWER_FACTOR) * 100
 
     @property
     def highest_percent(self) -> float:
-        """The load of the phase that has most, in %."""
         return max(self.percent(phase) for phase in self.outputs)
 
-    def variables(self) -> Iterator[tuple[str, Variable]]:
-        """Name its variables."""
-        yield "phases", Variable(*attribute(self, "phases"), choices=tuple(PHASES_IN_OUT))
-        yield "load_w", Variable(*attribute(self, "total_w"), low=0, high=MOST_W)
+    def variables(self) -> Variables:
+        yield "phases", choice(self, "phases", PHASES_IN_OUT)
+        yield "load_w", number(self, "total_w", 0, MOST_W)
         for phase in PHASES:
             yield f"load_w_{phase}", self._variable(phase)
 
     def complaints(self, values: Mapping[str, object]) -> Iterator[str]:
-        """Find loads for phases that do not go out, after the change."""
         phases = values.get("phases", self.phases)
         outputs = PHASES_IN_OUT.get(str(phases), (PHASES, PHASES))[1]
         for phase in PHASES:
@@ -128,7 +122,7 @@ class Load:
         return watts
 
     def _spread(self) -> dict[str, list[Appliance]]:
-        """Say what hangs on which phase: a UPS with one phase out has all on that one."""
+        """Return the appliances of each output; those of a missing phase move to the first."""
         outputs = self.outputs
         spread: dict[str, list[Appliance]] = {phase: [] for phase in outputs}
         for each in self.appliances:

@@ -1,24 +1,26 @@
 """Meters of the site: one in the mains, and one that counts the pulses (S0) of another.
 
-Their counters are exact: each step adds the power that flowed in it.
+Their counters are exact: each step adds its energy.
 """
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from twisted_gantry.twin.world.mains import PHASES, Mains
-from twisted_gantry.twin.world.variables import Variable
+from twisted_gantry.twin.world.physics import SECONDS_PER_HOUR
+from twisted_gantry.twin.world.variables import Variables, readings
 
 ALL_PHASES = 0b111
-_SECONDS = 3600.0
 
 
 class Meter(ABC):
-    """What every meter has: settings, and counters in Wh. `phases` is a bit mask (bit 0 L1)."""
+    """Settings and counters of a meter, in Wh. `phases` is a bit mask (bit 0 L1)."""
 
     input = 0
-    """The S0 input that it counts; 0: none."""
+    """The S0 input that it counts; 0 without one."""
+    known = True
+    """Whether the power is known."""
 
     def __init__(self) -> None:
         self.phases = ALL_PHASES
@@ -31,16 +33,11 @@ class Meter(ABC):
     @property
     @abstractmethod
     def power_w(self) -> float:
-        """What flows, in W; negative out of the site."""
-
-    @property
-    def known(self) -> bool:
-        """Whether it can tell the power."""
-        return True
+        """Power, in W; below 0 out of the site."""
 
     @property
     def ms_per_pulse(self) -> int:
-        """The time from pulse to pulse, in ms; 0 where there is none."""
+        """The time from pulse to pulse, in ms; 0 without pulses."""
         return 0
 
     @abstractmethod
@@ -53,10 +50,14 @@ class Meter(ABC):
 
     @abstractmethod
     def step(self, dt: float) -> None:
-        """Count what flows for `dt` seconds."""
+        """Count the energy of `dt` seconds."""
+
+    @abstractmethod
+    def variables(self) -> Variables:
+        """Yield its variables."""
 
     def set_energy(self, energy_wh: float) -> None:
-        """Set the counters: what came in so far; what went out begins anew."""
+        """Set the counter of the import, and clear that of the export."""
         self.import_wh, self.export_wh = float(energy_wh), 0.0
 
     def _sees(self, bit: int) -> bool:
@@ -85,48 +86,42 @@ class MainsMeter(Meter):
         return sum(volts * amps for volts, amps in pairs)
 
     def step(self, dt: float) -> None:
-        energy_wh = self.power_w * dt / _SECONDS
+        energy_wh = self.power_w * dt / SECONDS_PER_HOUR
         if energy_wh >= 0:
             self.import_wh += energy_wh
         else:
             self.export_wh -= energy_wh
 
-    def variables(self) -> Iterator[tuple[str, Variable]]:
-        """Name its variables."""
-        yield "power", Variable(lambda: self.power_w)
-        yield "import", Variable(lambda: self.import_wh)
-        yield "export", Variable(lambda: self.export_wh)
+    def variables(self) -> Variables:
+        names = {"power": "power_w", "import": "import_wh", "export": "export_wh"}
+        yield from readings(self, **names)
 
 
 class PulseMeter(Meter):
-    """Counts the pulses of a meter elsewhere, and knows nothing else of it.
+    """Counts the pulses of a meter elsewhere.
 
-    `source` gives W. Voltages are the nominal ones, currents follow from them; the power is unknown
-    until the first pulse.
+    `source` returns the power there, in W. Voltages are the nominal ones, and currents follow from
+    them. The power is unknown until the first pulse.
     """
 
     input = 1
+    known = False
 
     def __init__(self, source: Callable[[], float]) -> None:
         super().__init__()
         self._source = source
         self._pending_wh = 0.0
-        self._pulsed = False
-
-    @property
-    def known(self) -> bool:
-        return self._pulsed
 
     @property
     def power_w(self) -> float:
-        return self._source() if self._pulsed else 0.0
+        return self._source() if self.known else 0.0
 
     @property
     def ms_per_pulse(self) -> int:
         power = self.power_w
         if power <= 0 or not self.pulses_per_kwh:
             return 0
-        return round(_SECONDS * 1e6 / (self.pulses_per_kwh * power))
+        return round(SECONDS_PER_HOUR * 1e6 / (self.pulses_per_kwh * power))
 
     def voltages_v(self) -> tuple[float, ...]:
         return tuple(float(volts) for volts in self.nominal_v)
@@ -139,16 +134,14 @@ class PulseMeter(Meter):
     def step(self, dt: float) -> None:
         if not self.pulses_per_kwh:
             return
-        self._pending_wh += self._source() * dt / _SECONDS
+        self._pending_wh += self._source() * dt / SECONDS_PER_HOUR
         pulse_wh = 1000.0 / self.pulses_per_kwh
         count = math.floor(self._pending_wh / pulse_wh)
         if count:
-            self._pulsed = True
+            self.known = True
             self.pulses += count
             self.import_wh += count * pulse_wh
             self._pending_wh -= count * pulse_wh
 
-    def variables(self) -> Iterator[tuple[str, Variable]]:
-        """Name its variables."""
-        yield "pulses", Variable(lambda: self.pulses)
-        yield "import", Variable(lambda: self.import_wh)
+    def variables(self) -> Variables:
+        yield from readings(self, "pulses", **{"import": "import_wh"})

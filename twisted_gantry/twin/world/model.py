@@ -1,12 +1,12 @@
-"""The one physical model behind every face: the mains of the site, and all that hangs on it.
+"""The one physical model behind every face: the mains of the site, and everything on them.
 
-No clock and no I/O: time passes in `step`. Noise comes from the generator that is handed in, so
-that a seed makes a run repeat.
+No clock and no I/O: time passes in `step`. Noise comes from a generator that the caller seeds, so
+that a run can be repeated.
 """
 
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from twisted_gantry.twin.world.cabinet import Cabinet
 from twisted_gantry.twin.world.charging import ChargingSite
@@ -15,20 +15,19 @@ from twisted_gantry.twin.world.loads import GantryLoads, gantry_appliances
 from twisted_gantry.twin.world.mains import Consumer, Mains
 from twisted_gantry.twin.world.storage import Storage
 from twisted_gantry.twin.world.ups import Ups
-from twisted_gantry.twin.world.variables import Part, Value, Variable
+from twisted_gantry.twin.world.variables import Part, Value, Variable, Variables
 
-# Physics are worked out in steps of at most this many seconds, whatever `step` is asked for.
+# Bounds of one step of the physics, in seconds.
 LONGEST_STEP = 1.0
-# What happens in less than this happens at once.
 SHORTEST_STEP = 1e-6
 
 
 class WorldError(ValueError):
-    """A change that the world does not take; the text names every variable and what is wrong."""
+    """A change that the world does not take; the text names every variable and its error."""
 
 
 class World:
-    """The parts of the site, by name: what one is called stands before its variables."""
+    """The parts of the site; the name of a part is the prefix of its variables."""
 
     def __init__(self, random_numbers: random.Random) -> None:
         self.mains = Mains()
@@ -43,7 +42,7 @@ class World:
         consumers: list[Consumer] = [*self.ups.values(), self.cabinet, *self.storage.values()]
         self.charging = ChargingSite(self.mains, consumers)
         self.elapsed_s = 0.0
-        # What others depend on stands before them: the charging manager looks at the site's meter.
+        # Parts come after those that they depend on: the charging manager reads the site's meter.
         self._parts: dict[str, Part] = {
             "mains": self.mains,
             "loads": GantryLoads(self.ups),
@@ -56,18 +55,18 @@ class World:
         self.settle()
 
     def step(self, dt: float) -> None:
-        """Let `dt` seconds pass. Raises ValueError unless it is a length of time."""
+        """Let `dt` seconds pass. Raises ValueError unless `dt` is finite and at least 0."""
         if not (math.isfinite(dt) and dt >= 0):
-            raise ValueError(f"no length of time: {dt}")
+            raise ValueError(f"not a length of time: {dt}")
         left = dt
         while left > 0:
             stretch = min(left, max(self.until_change_s, SHORTEST_STEP))
-            # Who depends on others goes first, to meet what flowed in this stretch of time.
+            # Dependent parts go first: they need the powers of this stretch, not the next.
             sagging = self.mains.sag_left_s > 0
             for part in reversed(self._parts.values()):
                 part.step(stretch)
             if sagging:
-                self.settle()  # each has settled itself, with the mains as they were
+                self.settle()  # each part has settled with the mains as they were
             left -= stretch
         for part in self._parts.values():
             part.draw_noise()
@@ -75,11 +74,10 @@ class World:
 
     @property
     def until_change_s(self) -> float:
-        """How long the powers that flow stay as they are, as far as the model goes."""
+        """How long the present powers hold, in seconds, at most LONGEST_STEP."""
         return min(LONGEST_STEP, *(part.until_change_s for part in self._parts.values()))
 
     def snapshot(self) -> dict[str, Value]:
-        """Return the whole state: dotted names and their values."""
         return {
             name: _tidy(variable.get())
             for name, variable in self._variables.items()
@@ -87,10 +85,10 @@ class World:
         }
 
     def change(self, values: Mapping[str, object]) -> None:
-        """Set variables, and let what needs no time follow at once.
+        """Set all of these variables or none, and let what needs no time follow at once.
 
-        All or nothing. What sets several (`mains.voltage`, `ups1.load_w`) comes before what sets
-        one, whatever their order. Raises WorldError.
+        A variable that sets several (`mains.voltage`, `ups1.load_w`) comes before those, in
+        whatever order they are given. Raises WorldError.
         """
         self.check(values)
         for name, variable in self._variables.items():
@@ -99,7 +97,6 @@ class World:
         self.settle()
 
     def settle(self) -> None:
-        """Let every part follow what was changed in any."""
         for part in self._parts.values():
             part.settle()
 
@@ -125,7 +122,7 @@ class World:
     def _cabinet_air_c(self) -> float:
         return self.cabinet.air.temperature_c
 
-    def _all_variables(self) -> Iterator[tuple[str, Variable]]:
+    def _all_variables(self) -> Variables:
         yield "world.elapsed", Variable(lambda: self.elapsed_s)
         for name, part in self._parts.items():
             for variable, how in part.variables():
@@ -137,7 +134,7 @@ def _heat_of(ups: Ups) -> Callable[[], float]:
 
 
 def _tidy(value: Value) -> Value:
-    """Cut the tail off a float, which only shows how computers calculate; text becomes plain."""
+    """Round a float to four decimals; an enum member becomes plain text."""
     if isinstance(value, float):
         return round(value, 4) + 0.0
     return str(value) if isinstance(value, str) else value

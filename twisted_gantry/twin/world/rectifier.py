@@ -1,33 +1,32 @@
-"""The 48 V supply of a cabinet: rectifier modules, the battery behind them, what they feed.
+"""The 48 V supply of a cabinet: rectifier modules, their battery, and the load.
 
-The modules share the load equally, hold the battery at its charging voltage, and give no more than
-their rated power each: what is missing the battery gives. The battery is four blocks of the string
-that `Battery` stands for: the same current, a quarter of its voltage and its power.
+The modules share the load equally, hold the battery at its charging voltage, and give at most their
+rated power each; the battery gives the rest. The battery is four blocks of the string that
+`Battery` models: the same current, a quarter of its voltage and its power.
 """
 
-from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
+from twisted_gantry.twin.world import variables as var
 from twisted_gantry.twin.world.battery import BLOCKS, FLOAT_V, Battery
 from twisted_gantry.twin.world.battery_test import MAY_TEST_CHARGE, BatteryTest, Conditions, End
 from twisted_gantry.twin.world.mains import Mains
-from twisted_gantry.twin.world.variables import Variable, attribute, percent
 
 SHARE = 4 / BLOCKS
 FLOAT_BUS_V = FLOAT_V * SHARE
-MODULE_W = 1_500.0  # rated, and the most: 30 A at 50 V
+MODULE_W = 1_500.0  # rated: 30 A at 50 V
 MODULES = 2
 EFFICIENCY = 0.92
 IDLE_W = 10.0  # of a module that is on
 UNDER_V = 47.0
 FEEDS_FROM = ("r",)
 RESERVE_CHARGE = 0.5
-"""With less in the battery the rectifiers are not switched off: soon all would be dark."""
+"""With less charge the rectifiers are not switched off: the battery would soon be empty."""
 MOST_LOAD_W = 2_000.0
 
 
 class RectifierFault(StrEnum):
-    """What is wrong with a module: `communication` works on, and nobody can read it."""
+    """What is wrong with a module; with `communication` it works and cannot be read."""
 
     NONE = "none"
     FAILED = "failed"
@@ -36,7 +35,7 @@ class RectifierFault(StrEnum):
 
 
 class Rectifier:
-    """One module; `output_w` is what it gives, `limiting` whether it gives all it can."""
+    """One module; `limiting` tells whether `output_w` is at the rated power."""
 
     def __init__(self) -> None:
         self.wanted = True
@@ -46,24 +45,21 @@ class Rectifier:
 
     @property
     def able(self) -> bool:
-        """Whether it would work from good mains."""
         broken = self.fault in {RectifierFault.FAILED, RectifierFault.PROTECTION}
         return self.wanted and not broken
 
-    def variables(self, number: int) -> Iterator[tuple[str, Variable]]:
-        """Name its variables."""
-        name = f"rectifier{number}"
-        yield f"{name}_on", Variable(*attribute(self, "wanted"))
-        fault = attribute(self, "fault", RectifierFault)
-        yield f"{name}_fault", Variable(*fault, choices=tuple(RectifierFault))
-        yield f"{name}_output_w", Variable(lambda: self.output_w)
-        yield f"{name}_limiting", Variable(lambda: self.limiting)
+    def variables(self, name: str) -> var.Variables:
+        """Yield its variables, each after `name`, such as `rectifier1`."""
+        yield f"{name}_on", var.switch(self, "wanted")
+        yield f"{name}_fault", var.choice(self, "fault", RectifierFault)
+        yield f"{name}_output_w", var.Variable(lambda: self.output_w)
+        yield f"{name}_limiting", var.Variable(lambda: self.limiting)
 
 
 class DcSupply:
-    """The supply. `equipment_w` stands in the cabinet; `outside_w` elsewhere on the gantry.
+    """The supply. The load is `equipment_w` in the cabinet and `outside_w` on the gantry.
 
-    Whoever changes a public attribute, or the mains, calls `settle` after it.
+    Call `settle` after a change of a public attribute or of the mains.
     """
 
     def __init__(self, mains: Mains) -> None:
@@ -74,67 +70,59 @@ class DcSupply:
         self.outside_w = 0.0
         self.bus_v = 0.0
         self.fed_w = 0.0
-        """What the load gets: all that it wants, while the voltage holds."""
+        """Power into the load: all of it, while the voltage holds."""
         self.test: BatteryTest | None = None
         self._mains = mains
-        self._flat = False  # disconnected, lest it is harmed, until it can be charged
+        self._flat = False  # empty and disconnected, until it can be charged
         self.settle()
 
     # -- what follows from it
 
     @property
     def mains_good(self) -> bool:
-        """Whether the modules can work from the mains."""
         return self._mains.usable(FEEDS_FROM)
 
     @property
     def load_w(self) -> float:
-        """What is connected."""
         return self.equipment_w + self.outside_w
 
     @property
     def powered(self) -> bool:
-        """Whether there is a voltage."""
         return self.bus_v > 0
 
     @property
     def testing(self) -> bool:
-        """Whether a battery test runs."""
         return self.test is not None and self.test.end is None
 
     @property
     def battery_connected(self) -> bool:
-        """Whether a current can flow through the battery."""
         return not (self.fuse_blown or self._flat)
 
     @property
     def battery_w(self) -> float:
-        """What the battery gives; below 0, takes."""
         return self.battery.current_a * self.battery.voltage_v * SHARE
 
     @property
     def input_w(self) -> float:
-        """What the modules take from the mains."""
         if not self.mains_good:
             return 0.0
         return sum(each.output_w / EFFICIENCY + IDLE_W for each in self.rectifiers if each.able)
 
     @property
     def heat_w(self) -> float:
-        """What becomes heat in the cabinet."""
         losses_w = self.input_w - sum(each.output_w for each in self.rectifiers)
         share = self.equipment_w / self.load_w if self.load_w else 0.0
         return losses_w + self.fed_w * share + self.battery.given_off_w * SHARE
 
     @property
     def runtime_s(self) -> float:
-        """How long the battery would carry the load, in s; 0 if it cannot."""
+        """How long the battery would carry the load, in s; 0 while it is disconnected."""
         return self.battery.runtime_s(self.load_w / SHARE) if self.battery_connected else 0.0
 
-    # -- commands: True if it was done
+    # -- commands; each returns whether it was done
 
     def switch(self, on: bool) -> bool:
-        """Switch all modules; off is refused where the battery could not carry the load."""
+        """Switch all modules; refuse "off" where the battery could not carry the load."""
         ready = self.battery_connected and self.battery.charge >= RESERVE_CHARGE
         if not on and not ready:
             return False
@@ -146,17 +134,16 @@ class DcSupply:
     def start_test(self, elapsed_s: float) -> bool:
         """Let the battery carry the load for a while, and judge it.
 
-        Refused without mains or modules to end it, and unless the battery can bear it.
+        Refused without mains, modules or load, during a test, and with too little charge.
         """
-        bearable = self.battery_connected and self.battery.charge >= MAY_TEST_CHARGE
-        if self.testing or not self._feeding or not bearable or not self.load_w:
+        ready = self.battery_connected and self.battery.charge >= MAY_TEST_CHARGE
+        if self.testing or not self._feeding or not ready or not self.load_w:
             return False
         self.test = BatteryTest(elapsed_s)
         self.settle()
         return True
 
     def stop_test(self) -> bool:
-        """End the test that runs."""
         if self.test is None or not self.testing:
             return False
         self.test.abort(End.BY_HAND)
@@ -166,7 +153,7 @@ class DcSupply:
     # -- time, and what needs none
 
     def step(self, dt: float, temperature_c: float) -> None:
-        """Let the present currents flow for `dt` seconds."""
+        """Let the present currents flow for `dt` seconds, at this temperature of the air."""
         self.battery.step(dt, temperature_c)
         if self.test is not None and self.testing:
             conditions = Conditions(
@@ -176,7 +163,7 @@ class DcSupply:
         self.settle()
 
     def settle(self) -> None:
-        """Let voltage and currents follow from the mains, the modules, the load, the battery."""
+        """Let voltage and currents follow the mains, the modules, the load and the battery."""
         feeding = self._feeding
         if self.test is not None and self.testing:
             if not feeding:
@@ -190,7 +177,7 @@ class DcSupply:
             self._flat = False
         if self.test is not None and self.testing:
             self._feed_from_battery()
-            if not self.powered:  # it bears nothing: the modules, which stand by, take over
+            if not self.powered:  # the modules, which stand by, take over
                 self.test.abort(End.END_VOLTAGE)
                 self.settle()
         elif not feeding:
@@ -215,7 +202,7 @@ class DcSupply:
         battery = self.battery
         battery.feed()
         if -self.battery_w > spare_w:
-            # At the limit: the battery gets what is left, or gives what is missing.
+            # At the limit the battery takes the spare power, or gives the missing one.
             battery.load(-spare_w / SHARE)
             if spare_w < 0 and battery.empty:
                 self._flat = True
@@ -232,7 +219,7 @@ class DcSupply:
         most_w = len(feeding) * MODULE_W
         if spare_w >= 0:
             self.bus_v, self.fed_w = FLOAT_BUS_V, self.load_w
-        else:  # too much for them: the voltage sinks, as over a resistance
+        else:  # an overload: the voltage drops as with a resistor for a load
             self.bus_v, self.fed_w = FLOAT_BUS_V * (most_w / self.load_w) ** 0.5, most_w
         _share(feeding, self.fed_w, limiting=spare_w < 0)
 
@@ -242,27 +229,20 @@ class DcSupply:
 
     # -- as a part of the cabinet
 
-    def variables(self) -> Iterator[tuple[str, Variable]]:
-        """Name its variables."""
+    def variables(self) -> var.Variables:
         battery = self.battery
-        equipment = attribute(self, "equipment_w")
-        yield "equipment_w", Variable(*equipment, low=0, high=MOST_LOAD_W)
-        yield "load_w", Variable(lambda: self.load_w)
-        yield "bus_voltage", Variable(lambda: self.bus_v)
-        for number, rectifier in enumerate(self.rectifiers, 1):
-            yield from rectifier.variables(number)
-        yield "battery_charge", percent(battery, "charge", 0)
-        yield "battery_health", percent(battery, "health", 5)
-        yield "battery_ah", Variable(*attribute(battery, "rated_ah"), low=10, high=1000)
-        yield "battery_voltage", Variable(lambda: battery.voltage_v * SHARE)
-        yield "battery_current", Variable(lambda: battery.current_a)
-        yield "battery_runtime", Variable(lambda: self.runtime_s)
-        yield "battery_fuse_blown", Variable(*attribute(self, "fuse_blown"))
-        yield "battery_testing", Variable(lambda: self.testing)
-
-    def complaints(self, values: Mapping[str, object]) -> Iterator[str]:
-        """Find nothing: every combination can be."""
-        return iter(())
+        yield "equipment_w", var.number(self, "equipment_w", 0, MOST_LOAD_W)
+        yield from var.readings(self, "load_w", bus_voltage="bus_v")
+        for at, rectifier in enumerate(self.rectifiers, 1):
+            yield from rectifier.variables(f"rectifier{at}")
+        yield "battery_charge", var.percent(battery, "charge")
+        yield "battery_health", var.percent(battery, "health", 5)
+        yield "battery_ah", var.number(battery, "rated_ah", 10, 1000)
+        yield "battery_voltage", var.Variable(lambda: battery.voltage_v * SHARE)
+        yield "battery_current", var.Variable(lambda: battery.current_a)
+        yield "battery_runtime", var.Variable(lambda: self.runtime_s)
+        yield "battery_fuse_blown", var.switch(self, "fuse_blown")
+        yield "battery_testing", var.Variable(lambda: self.testing)
 
 
 def _share(feeding: list[Rectifier], output_w: float, *, limiting: bool) -> None:

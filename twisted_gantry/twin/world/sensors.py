@@ -1,19 +1,19 @@
-"""What watches a cabinet: smoke and water sensors, and surge protective devices.
+"""The sensors of a cabinet: smoke, water, and surge protective devices.
 
 Source: the ETC document, section 3.1.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from twisted_gantry.twin.world.variables import Variable, attribute
+from twisted_gantry.twin.world.variables import Variables, number, switch
 
 MOST_STRIKES = 1_000_000
 
 
 class Sensor:
-    """A sensor that warns or does not; `changed_s` is when it last began or ceased to.
+    """A sensor that warns or does not; `changed_s` is the time of the last change.
 
-    `seconds` is the world's time. `fault`: nobody can tell whether it would warn.
+    `seconds` is the world's time. With `fault` the warning cannot be read.
     """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
@@ -24,7 +24,6 @@ class Sensor:
 
     @property
     def warns(self) -> bool:
-        """Whether there is what it watches for."""
         return self._warns
 
     @warns.setter
@@ -32,21 +31,18 @@ class Sensor:
         if warns != self._warns:
             self._warns, self.changed_s = warns, self._seconds()
 
-    def variables(self, name: str) -> Iterator[tuple[str, Variable]]:
-        """Name its variables."""
-        yield name, Variable(*attribute(self, "warns"))
-        yield f"{name}_sensor_fault", Variable(*attribute(self, "fault"))
+    def variables(self, name: str) -> Variables:
+        yield name, switch(self, "warns")
+        yield f"{name}_sensor_fault", switch(self, "fault")
 
 
 class SurgeProtector:
-    """A surge protective device, which counts what it led off; `fault`: it is worn out."""
+    """A surge protective device, which counts lightning strikes; with `fault` it is worn out."""
 
     def __init__(self) -> None:
         self.lightning_count = 0
         self.fault = False
 
-    def variables(self, number: int) -> Iterator[tuple[str, Variable]]:
-        """Name its variables."""
-        count = attribute(self, "lightning_count", int)
-        yield f"lightning_count_{number}", Variable(*count, low=0, high=MOST_STRIKES)
-        yield f"surge{number}_fault", Variable(*attribute(self, "fault"))
+    def variables(self, at: int) -> Variables:
+        yield f"lightning_count_{at}", number(self, "lightning_count", 0, MOST_STRIKES, int)
+        yield f"surge{at}_fault", switch(self, "fault")

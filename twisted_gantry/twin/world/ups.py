@@ -1,11 +1,11 @@
-"""One UPS of the site: what it does with the mains, its battery and its load.
+"""One UPS of the site, between the mains, its battery and its load.
 
 It is a double-conversion UPS like the C10KS of the UPS card document, of the class VFI of
-IEC 62040-3: its inverter feeds the load without a break when the mains fail; only in economy, where
-it is VFD, is there one. Its losses are a constant power and a share of the load (N. Rasmussen,
+IEC 62040-3: when the mains fail, its inverter feeds the load without a break. In economy mode it is
+VFD, with a break. Its losses are a constant power and a share of the load (N. Rasmussen,
 "Electrical Efficiency Modeling for Data Centers", APC White Paper 113, without the square term).
-Time passes in `step` alone; what needs no time (a transfer, a command, a change of the load) is
-done in `settle`, so that the next question already sees it.
+`settle` does what needs no time (a transfer, a command, a change of the load), so that the next
+query already sees the result.
 """
 
 import math
@@ -13,18 +13,19 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 
+from twisted_gantry.twin.world import variables as var
 from twisted_gantry.twin.world.battery import Battery
 from twisted_gantry.twin.world.load import Load
 from twisted_gantry.twin.world.mains import NOMINAL_HZ, NOMINAL_V, Mains
-from twisted_gantry.twin.world.variables import Variable, attribute, percent
+from twisted_gantry.twin.world.physics import approach
 from twisted_gantry.wire.upscard.values import UpsState
 
 EFFICIENCY = 0.92  # from the battery or the mains to the output
 CHARGER_EFFICIENCY = 0.92
-IDLE_W = 60.0  # what the UPS itself takes
-# Above the first it warns; above the second the load goes to bypass until it is back under the
-# first. Makers give an inverter seconds to a minute for that, each its own (IEC 62040-3 leaves the
-# times to them): here its current limit acts at once, so that a poll sees it.
+IDLE_W = 60.0  # of the UPS itself
+# In %. Above the first the UPS warns; above the second it goes to bypass until the load is below
+# the first. Real inverters bear an overload for seconds to a minute (IEC 62040-3 leaves the times
+# to the makers); here the current limit acts at once, so that a poll sees it.
 WARN_LOAD, MOST_LOAD = 100.0, 110.0
 LOW_CHARGE = 0.20
 LOW_V = 184.0  # 1.92 V a cell under load
@@ -35,12 +36,12 @@ REPLACE_HEALTH = 0.80  # IEEE 1188: a battery under 80 % of its rated capacity i
 AMBIENT_C = 25.0
 BREAK_S = 0.010
 """The break in the output when the mains fail in economy; equipment bears 20 ms (ITIC curve)."""
-_WARMING = 0.05  # degrees for each W of losses, in the end
+_WARMING = 0.05  # K for each W of losses, in steady state
 _WARMING_S = 900.0
 
 
 class Mode(StrEnum):
-    """How an operator has set the UPS to work while the mains are good."""
+    """The operating mode while the mains are good, as an operator sets it."""
 
     ONLINE = "online"
     ECONOMY = "economy"
@@ -48,11 +49,11 @@ class Mode(StrEnum):
     BYPASS = "bypass"
 
 
-class Fault(StrEnum):
+class UpsFault(StrEnum):
     """What is broken.
 
-    `inverter`: the load is on bypass, as long as there are mains; `short-circuit`: the output is
-    dark; `charger`: the UPS works on and never charges.
+    `inverter`: the load is on bypass while the mains are good. `short-circuit`: the output is off.
+    `charger`: the UPS works and never charges.
     """
 
     NONE = "none"
@@ -61,7 +62,7 @@ class Fault(StrEnum):
     CHARGER = "charger"
 
 
-# Where the output comes from: the inverter, the mains past it, or nowhere.
+# The source of the output: the inverter, the mains directly, or none.
 _ON_INVERTER = {UpsState.LINE, UpsState.CONVERTER, UpsState.TEST, UpsState.BATTERY}
 _ON_MAINS = {UpsState.BYPASS, UpsState.HE}
 _ON_BATTERY = {UpsState.TEST, UpsState.BATTERY}
@@ -69,11 +70,11 @@ _OFF = {UpsState.STANDBY, UpsState.SHUTDOWN}
 _MAY_TEST = {UpsState.LINE, UpsState.HE, UpsState.CONVERTER}
 
 
-class Ups:
-    """The UPS. Whoever changes a public attribute, or the mains, calls `settle` after it.
+class Ups(var.Part):
+    """The UPS. Call `settle` after a change of a public attribute or of the mains.
 
-    `ambient_c` gives the temperature of the air around it; `given_off_w` is what warmed that air
-    during the last step.
+    `ambient_c` returns the temperature of the air around it; `given_off_w` is the heat into that
+    air during the last step.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Ups:
         self.mains = mains
         self.battery, self.load = Battery(), load or Load()
         self.mode = Mode.ONLINE
-        self.fault = Fault.NONE
+        self.fault = UpsFault.NONE
         self.output_wanted = True
         self.buzzer_muted = False
         self.self_test = "unknown"
@@ -96,9 +97,9 @@ class Ups:
         self.fault_voltage_v = 0.0
         self.state = UpsState.LINE
         self.jitter: tuple[float, ...] = (0.0,) * 8
-        """Noise of the measurements, each from -1 to 1, drawn anew at each `step`."""
+        """Noise of the measurements, each from -1 to 1, from the last `draw_noise`."""
         self._noise, self._ambient_c = noise, ambient_c
-        self._dark = False  # switched off by itself; the return of the mains starts it
+        self._dark = False  # switched off by itself; the return of the mains starts the UPS
         self._overloaded = False
         self._test_left_s = 0.0
         self._start_left_s = 0.0
@@ -109,49 +110,42 @@ class Ups:
 
     @property
     def ambient_c(self) -> float:
-        """The temperature of the air around it."""
         return self._ambient_c()
 
     @property
     def mains_good(self) -> bool:
-        """Whether it can work from the mains."""
         return self.mains.usable(self.load.inputs)
 
     @property
     def output_voltage_v(self) -> dict[str, float]:
-        """The voltage of each phase that goes out, in V."""
         if self.state in _ON_INVERTER:
             return dict.fromkeys(self.load.outputs, NOMINAL_V)
-        if self.state in _ON_MAINS or self._on_fault_bypass:
+        if self._past_inverter:
             return {phase: self.mains.voltage_v[phase] for phase in self.load.outputs}
         return dict.fromkeys(self.load.outputs, 0.0)
 
     @property
     def output_frequency_hz(self) -> float:
-        """The frequency at the output, in Hz; 0 when it is dark."""
+        """The frequency at the output, in Hz; 0 without output."""
         if self.state in _ON_INVERTER:
             return NOMINAL_HZ
-        on_mains = self.state in _ON_MAINS or self._on_fault_bypass
-        return self.mains.frequency_hz if on_mains else 0.0
+        return self.mains.frequency_hz if self._past_inverter else 0.0
 
     @property
     def output_w(self) -> float:
-        """What the load gets, in W."""
         return self.load.total_w if self.powered else 0.0
 
     @property
     def powered(self) -> bool:
-        """Whether the load is fed."""
         return self.output_frequency_hz > 0
 
     @property
     def overload(self) -> bool:
-        """Whether more is connected than the UPS is rated for, and it is meant to be on."""
+        """Whether the load exceeds the rating while the output is meant to be on."""
         return self.output_wanted and self.load.highest_percent > WARN_LOAD
 
     @property
     def battery_low(self) -> bool:
-        """Whether the battery will not last much longer."""
         return self.battery.charge < LOW_CHARGE or self.battery.voltage_v < LOW_V
 
     @property
@@ -161,24 +155,22 @@ class Ups:
 
     @property
     def battery_w(self) -> float:
-        """What feeding the load takes, or would take, from the battery, in W."""
+        """Power that the load takes, or would take, from the battery, in W."""
         fed = self.load.total_w if self.output_wanted else 0.0
         return fed / EFFICIENCY + IDLE_W
 
     @property
     def charging_w(self) -> float:
-        """What the charger puts into the battery, in W."""
         return max(-self.battery.power_w, 0.0)
 
     @property
     def input_w(self) -> float:
-        """What it takes from the mains, in W."""
         return sum(self.phase_w().values())
 
     def phase_w(self) -> dict[str, float]:
-        """Return what it takes from each phase that comes in, in W.
+        """Return the power from each input, in W.
 
-        The rectifier takes from all alike; past it each load is on its own phase.
+        The rectifier loads all inputs equally; on bypass each load is on its own phase.
         """
         inputs = self.load.inputs
         if not self.mains_good or self.state in _ON_BATTERY:
@@ -187,14 +179,14 @@ class Ups:
         if self.state in _ON_INVERTER:
             converted += self.output_w / EFFICIENCY
         watts = dict.fromkeys(inputs, converted / len(inputs))
-        if self.state in _ON_MAINS or self._on_fault_bypass:
+        if self._past_inverter:
             for phase in self.load.outputs:
                 watts[phase] += self.load.of(phase)
         return watts
 
     @property
     def losses_w(self) -> float:
-        """What becomes heat in it, its battery apart, in W."""
+        """Heat in the UPS without its battery, in W."""
         if not self.mains_good and self.state not in _ON_BATTERY:
             return 0.0
         converted = self.output_w if self.state in _ON_INVERTER else 0.0
@@ -206,13 +198,12 @@ class Ups:
 
     @property
     def runtime_s(self) -> float:
-        """How long the battery would last, in s."""
         return self.battery.runtime_s(self.battery_w)
 
-    # -- commands: True if it was done
+    # -- commands; each returns whether it was done
 
     def switch_on(self) -> bool:
-        """SON: feed the load. Refused with a fault, and without mains on an empty battery."""
+        """SON: turn the output on. Refused with a fault, and without mains on an empty battery."""
         cannot_start = (
             self.battery.charge < COLD_START_CHARGE or self.load.highest_percent > MOST_LOAD
         )
@@ -225,7 +216,6 @@ class Ups:
         return self.powered or self.state is UpsState.POWER_ON
 
     def switch_off(self) -> bool:
-        """SOFF: darken the output."""
         self.output_wanted = False
         self.settle()
         return not self.powered
@@ -236,9 +226,9 @@ class Ups:
         return True
 
     def start_test(self) -> bool:
-        """T: feed the load from the battery for some seconds, and judge the battery.
+        """T: feed the load from the battery for TEST_S, and judge the battery.
 
-        Refused unless the UPS works from the mains with a battery that can bear it.
+        Refused unless the UPS works from the mains, without overload, and the battery is not low.
         """
         if self.state not in _MAY_TEST or self.battery_low or self.overload:
             return False
@@ -250,11 +240,9 @@ class Ups:
 
     @property
     def until_change_s(self) -> float:
-        """When a start or a test is over."""
         return self._start_left_s or self._test_left_s or math.inf
 
     def step(self, dt: float) -> None:
-        """Let `dt` seconds pass, at most a second or so; `settle` has been called before."""
         self._exchange_heat(dt)
         self._start_left_s = max(self._start_left_s - dt, 0.0)
         if self.state is UpsState.TEST:
@@ -265,11 +253,9 @@ class Ups:
         self.settle()
 
     def draw_noise(self) -> None:
-        """Draw the noise of the next measurements."""
         self.jitter = tuple(self._noise.uniform(-1, 1) for _ in self.jitter)
 
     def settle(self) -> None:
-        """Do at once what follows from the mains, the load, the battery and the settings."""
         good = self.mains_good
         if self._mains_were_good and not good:
             self.fault_voltage_v = min(
@@ -289,7 +275,7 @@ class Ups:
             self._test_left_s = 0.0
         if self.state in _ON_BATTERY:
             return
-        if good and self.fault is not Fault.CHARGER:
+        if good and self.fault is not UpsFault.CHARGER:
             self.battery.feed()
         else:
             self.battery.rest()
@@ -297,11 +283,11 @@ class Ups:
     def _exchange_heat(self, dt: float) -> None:
         ambient_c, losses_w = self.ambient_c, self.losses_w
         self.battery.step(dt, ambient_c)
-        goal_c = ambient_c + _WARMING * losses_w
-        warmer_k = (goal_c - self.temperature_c) * -math.expm1(-dt / _WARMING_S)
-        self.temperature_c += warmer_k
-        # Its heat capacity is that whose time constant and resistance these are.
-        stored_w = warmer_k / dt * _WARMING_S / _WARMING if dt else 0.0
+        before_c, goal_c = self.temperature_c, ambient_c + _WARMING * losses_w
+        self.temperature_c = approach(before_c, goal_c, dt / _WARMING_S)
+        # The heat capacity follows from the time constant and the thermal resistance.
+        capacity = _WARMING_S / _WARMING
+        stored_w = (self.temperature_c - before_c) / dt * capacity if dt else 0.0
         self.given_off_w = losses_w - stored_w + self.battery.given_off_w
 
     def _state_on_mains(self) -> UpsState:
@@ -331,8 +317,8 @@ class Ups:
             self.battery.load(self.battery_w)
             self._dark = (
                 self.battery.empty
-                or self._overloaded  # there is no bypass to go to
-                or self.mode is Mode.BYPASS  # set by hand: the inverter does not step in
+                or self._overloaded  # without mains there is no bypass
+                or self.mode is Mode.BYPASS  # set by an operator: the inverter stays off
                 or self._start_left_s > 0
             )
         self._start_left_s = 0.0
@@ -345,45 +331,36 @@ class Ups:
 
     @property
     def _broken(self) -> bool:
-        return self.fault in {Fault.INVERTER, Fault.SHORT_CIRCUIT}
+        return self.fault in {UpsFault.INVERTER, UpsFault.SHORT_CIRCUIT}
 
     @property
-    def _on_fault_bypass(self) -> bool:
-        fed = self.state is UpsState.FAULT and self.fault is Fault.INVERTER
-        return fed and self.output_wanted and self.mains_good
+    def _past_inverter(self) -> bool:
+        """Whether the mains feed the load directly, by the mode or after a fault."""
+        on_fault = self.state is UpsState.FAULT and self.fault is UpsFault.INVERTER
+        return self.state in _ON_MAINS or (on_fault and self.output_wanted and self.mains_good)
 
     # -- as a part of the world
 
-    def variables(self) -> Iterator[tuple[str, Variable]]:
-        """Name its variables."""
+    def variables(self) -> var.Variables:
         battery = self.battery
-        yield "state", Variable(lambda: self.state.text)
-        yield "mode", Variable(*attribute(self, "mode", Mode), choices=tuple(Mode))
-        yield "fault", Variable(*attribute(self, "fault", Fault), choices=tuple(Fault))
-        yield "output_on", Variable(*attribute(self, "output_wanted"))
-        yield "output_w", Variable(lambda: self.output_w)
+        yield "state", var.Variable(lambda: self.state.text)
+        yield "mode", var.choice(self, "mode", Mode)
+        yield "fault", var.choice(self, "fault", UpsFault)
+        yield "output_on", var.switch(self, "output_wanted")
+        yield "output_w", var.Variable(lambda: self.output_w)
         yield from self.load.variables()
-        yield "battery_charge", percent(battery, "charge", 0)
-        yield "battery_health", percent(battery, "health", 5)
-        yield "battery_ah", Variable(*attribute(battery, "rated_ah"), low=1, high=1000)
-        yield "battery_voltage", Variable(lambda: battery.voltage_v)
-        yield "battery_current", Variable(lambda: battery.current_a)
-        yield "battery_runtime", Variable(lambda: self.runtime_s)
-        yield "battery_low", Variable(lambda: self.battery_low)
-        yield "temperature", Variable(*attribute(self, "temperature_c"), low=-40, high=120)
-        yield (
-            "battery_temperature",
-            Variable(*attribute(battery, "temperature_c"), low=-40, high=80),
-        )
-        yield "ambient", Variable(lambda: self.ambient_c)
-        yield "input_w", Variable(lambda: self.input_w)
-        yield "losses_w", Variable(lambda: self.losses_w + battery.heat_w)
-        yield "break_ms", Variable(lambda: self.break_s * 1000)
-        yield "overload", Variable(lambda: self.overload)
-        yield "buzzer_muted", Variable(*attribute(self, "buzzer_muted"))
-        yield "self_test", Variable(lambda: self.self_test)
-        yield "fault_voltage", Variable(lambda: self.fault_voltage_v)
+        yield "battery_charge", var.percent(battery, "charge")
+        yield "battery_health", var.percent(battery, "health", 5)
+        yield "battery_ah", var.number(battery, "rated_ah", 1, 1000)
+        yield from var.readings(battery, battery_voltage="voltage_v", battery_current="current_a")
+        yield from var.readings(self, "battery_low", battery_runtime="runtime_s")
+        yield "temperature", var.number(self, "temperature_c", -40, 120)
+        yield "battery_temperature", var.number(battery, "temperature_c", -40, 80)
+        yield from var.readings(self, "input_w", "overload", "self_test", ambient="ambient_c")
+        yield "losses_w", var.Variable(lambda: self.losses_w + battery.heat_w)
+        yield "break_ms", var.Variable(lambda: self.break_s * 1000)
+        yield "buzzer_muted", var.switch(self, "buzzer_muted")
+        yield "fault_voltage", var.Variable(lambda: self.fault_voltage_v)
 
     def complaints(self, values: Mapping[str, object]) -> Iterator[str]:
-        """Find loads for phases that do not go out, after the change."""
-        yield from self.load.complaints(values)
+        return self.load.complaints(values)

@@ -1,7 +1,7 @@
-"""What a UPS shows on its card: the live data and the ratings, as measured.
+"""The readings of a UPS on its card: live data and ratings.
 
-Source: the UPS card document, section 3 b 2. Values are rounded to 0.1; input currents are
-`---`, as in the document's example.
+Source: the UPS card document, section 3 b 2. Values are rounded to 0.1; input currents are not
+supported (`---`), as in the document's example.
 """
 
 from twisted_gantry.twin.world import battery
@@ -19,12 +19,12 @@ def _shown(value: float, unit: str) -> Reading:
 
 
 def _noisy(value: float, noise: float) -> float:
-    """Add noise to what is there: nothing is measured as nothing."""
+    """Add noise to a value unless it is 0."""
     return max(value + noise, 0.0) if value else 0.0
 
 
 def live(ups: Ups) -> dict[str, Reading]:
-    """Return the readings of a QAD, by the names that `encode_live` takes."""
+    """Return the readings of a QAD, by the names of `encode_live`."""
     jitter = ups.jitter
     outputs = ups.output_voltage_v
     readings: dict[str, Reading] = {}
@@ -43,7 +43,7 @@ def live(ups: Ups) -> dict[str, Reading]:
         readings[f"output_voltage_{phase}"] = _shown(_noisy(volts, jitter[3 + at] * _NOISE_V), "V")
         readings[f"output_current_{phase}"] = _shown(amps, "A")
         readings[f"load_{phase}"] = _shown(percent, "%")
-    # Where there is no voltage there is no frequency to be measured.
+    # Without a voltage no frequency can be measured.
     alive = any(ups.mains.voltage_v[phase] for phase in ups.load.inputs)
     hertz = _noisy(ups.mains.frequency_hz, jitter[6] * _NOISE_HZ) if alive else 0.0
     store = ups.battery
@@ -71,7 +71,7 @@ def _none(unit: str) -> Reading:
 
 
 def ratings(ups: Ups) -> dict[str, Reading]:
-    """Return the readings of an RTD, by the names that `encode_ratings` takes."""
+    """Return the readings of an RTD, by the names of `encode_ratings`."""
     return {
         "manufacturer": Reading("Sunshine"),
         "hardware_version": Reading("V1.0"),

@@ -1,19 +1,20 @@
 """The variables of the world: how each is shown, and, where it may be changed, set."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 Value = float | int | str | bool
 
 
 @dataclass(frozen=True)
 class Variable:
-    """One name of the world: how it is read, and, where it may be changed, set.
+    """One name of the world.
 
-    A number has its range in `low` and `high`; a text is one of `choices`, or one that `check`
-    has no complaint about; what has none of these is true or false. `get` None: it can be set, and
-    is seen in other variables.
+    A number has its range in `low` and `high`; a text is one of `choices`, or passes `check`;
+    a variable with none of these is true or false. Without `get` the variable is write-only, and
+    without `put` read-only.
     """
 
     get: Callable[[], Value] | None
@@ -24,7 +25,7 @@ class Variable:
     check: Callable[[str], str | None] | None = None
 
     def set(self, value: object) -> None:
-        """Set a value that there is no complaint about."""
+        """Set a value in which `complaint` has found nothing wrong."""
         assert self.put is not None
         self.put(float(value) if isinstance(value, int) and self.low is not None else value)
 
@@ -44,47 +45,77 @@ class Variable:
         return None if self.low <= value <= self.high else f"must be {self.low:g} to {self.high:g}"
 
 
-class Part(Protocol):
-    """A part of the world: a UPS, a cabinet, a battery store."""
+Variables = Iterator[tuple[str, Variable]]
+
+
+class Part:
+    """A part of the world: a UPS, a cabinet, a battery store. This base does nothing by itself."""
 
     @property
     def until_change_s(self) -> float:
-        """How long, at the most, a step may be: then something in it happens. It may be endless."""
+        """How long a step may be, in seconds, before something in the part happens."""
+        return math.inf
 
     def step(self, dt: float) -> None:
         """Let `dt` seconds pass, at most a second or so; `settle` has been called before."""
 
     def settle(self) -> None:
-        """Do at once what follows, without time, from what was changed here or in other parts."""
+        """Do at once what follows, without time, from changes here or in other parts."""
 
     def draw_noise(self) -> None:
-        """Draw the noise of the next measurements, if there is any."""
+        """Draw the noise of the next measurements."""
 
-    def variables(self) -> Iterable[tuple[str, Variable]]:
-        """Name its variables, without its own name; what sets several before what sets one."""
+    def variables(self) -> Variables:
+        """Yield its variables, without its own name; one that sets several comes before those."""
+        return iter(())
 
     def complaints(self, values: Mapping[str, object]) -> Iterator[str]:
         """Find what is wrong with values that are good one by one, by names without its own."""
+        return iter(())
 
 
-Access = tuple[Callable[[], Value], Callable[[Any], None]]
+# -- variables that are attributes of a part
 
 
-def item(values: dict[str, float], key: str) -> Access:
-    """Return how a value of a dict is read and set."""
-    return lambda: values[key], lambda value: values.update({key: value})
+def switch(owner: object, name: str) -> Variable:
+    """Return an attribute that is true or false."""
+    return Variable(lambda: getattr(owner, name), lambda value: setattr(owner, name, value))
 
 
-def attribute(owner: object, name: str, kind: Callable[[Any], Any] = lambda value: value) -> Access:
-    """Return how an attribute is read and set; `kind` turns what is set into what is kept."""
-    return lambda: getattr(owner, name), lambda value: setattr(owner, name, kind(value))
+def number(
+    owner: object, name: str, low: float, high: float, kind: Callable[[Any], float] = float
+) -> Variable:
+    """Return an attribute from `low` to `high`, kept as a `kind`."""
+    return Variable(
+        lambda: getattr(owner, name), lambda value: setattr(owner, name, kind(value)), low, high
+    )
 
 
-def percent(owner: object, name: str, low: float) -> Variable:
-    """Show a share of one as a percentage."""
+def percent(owner: object, name: str, low: float = 0) -> Variable:
+    """Return an attribute from 0 to 1, shown and set in % from `low` to 100."""
     return Variable(
         lambda: getattr(owner, name) * 100,
         lambda value: setattr(owner, name, value / 100),
         low=low,
         high=100,
     )
+
+
+def choice(owner: object, name: str, options: Iterable[str]) -> Variable:
+    """Return an attribute that is one of `options`, such as the members of a StrEnum."""
+    by_text = {str(each): each for each in options}
+    return Variable(
+        lambda: getattr(owner, name),
+        lambda text: setattr(owner, name, by_text[text]),
+        choices=tuple(by_text),
+    )
+
+
+def readings(owner: object, *same: str, **attributes: str) -> Variables:
+    """Yield read-only variables: attributes of the same name, then others by their own."""
+    for name, attribute in {**dict(zip(same, same, strict=True)), **attributes}.items():
+        yield name, _reading(owner, attribute)
+
+
+def _reading(owner: object, attribute: str) -> Variable:
+    return Variable(lambda: getattr(owner, attribute))

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from tests.twin.faces.cfos.bench import PIN, Bench, basic
 from twisted_gantry.twin.faces.cfos.calls import Calls, Password
 from twisted_gantry.twin.faces.cfos.face import PowerBrain
-from twisted_gantry.twin.faults.settings import CFOS, Faults, Settings
+from twisted_gantry.twin.faults.settings import CFOS, Faults, FaultSettings
 from twisted_gantry.wire.cfos.values import decode_dev_info
 
 
@@ -275,7 +275,7 @@ def test_half_an_answer_a_drip_and_frost(bench: Bench) -> None:
 def test_faults_are_asked_for_by_its_name(bench: Bench) -> None:
     """The real settings, not a stand-in: without any it behaves."""
     assert isinstance(bench.faults, Faults)
-    assert bench.faults.of(CFOS) == Settings()
+    assert bench.faults.of(CFOS) == FaultSettings()
 
 
 # -- what is hostile

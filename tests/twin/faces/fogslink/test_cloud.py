@@ -478,7 +478,7 @@ def test_a_peer_that_does_not_read_is_not_read(rig: Rig) -> None:
 
 def test_a_cloud_may_know_everybody(rig: Rig) -> None:
     """With one key for all, any device gets in; no more than so many, and none without the key."""
-    rig.cloud.any_key, rig.cloud.most = API_KEY, 3
+    rig.cloud.any_key, rig.factory.most = API_KEY, 3
     devices = [rig.device() for _ in range(3)]
     for number, device in enumerate(devices[:2]):
         device.authenticate(str(700 + number))

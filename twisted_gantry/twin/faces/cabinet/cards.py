@@ -28,7 +28,6 @@ class WhiteList:
         self._in_force: frozenset[str] | None = None
 
     def admits(self, card_id: str) -> bool:
-        """Tell whether a card opens a door."""
         self.refresh()
         return card_id in (self._days if self._in_force is None else self._in_force)
 

@@ -1,24 +1,20 @@
-"""A smart cabinet as a peer: `POST /remotecontrol.do`, and its uploads to a gantry's `monitor.do`.
+"""A smart cabinet: `POST /remotecontrol.do`, and its uploads to a gantry's `monitor.do`.
 
 Source: the ETC document, sections 1.5 to 1.8, 3 and 4.
 """
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 from klein import Klein
-from twisted.internet.interfaces import IProtocolFactory, IReactorTime
-from twisted.python.failure import Failure
+from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import Request as HttpRequest
-from twisted.web.iweb import IRequest
-from twisted.web.resource import Resource
 
 from twisted_gantry.net.addresses import is_loopback
 from twisted_gantry.net.http.client import BoundedClient
-from twisted_gantry.net.http.server import bounded_site
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.twin.faces.cabinet.cards import WhiteList
 from twisted_gantry.twin.faces.cabinet.commands import CannotDo, perform
@@ -35,44 +31,37 @@ from twisted_gantry.twin.faces.etc.entry import (
     LIMITS,
     MAX_SKEW_S,
     Entry,
-    answer_failure,
+    answer_mistake,
 )
-from twisted_gantry.twin.faces.etc.platform import CHINA
 from twisted_gantry.twin.faces.etc.sender import EtcSender
-from twisted_gantry.twin.faults.http import HttpManners
+from twisted_gantry.twin.faces.http import HttpFace, answer_failures
 from twisted_gantry.twin.faults.settings import CABINET, Faults
+from twisted_gantry.twin.times import CHINA
 from twisted_gantry.twin.world.cabinet import Cabinet
 from twisted_gantry.wire.errors import BadMessage
+from twisted_gantry.wire.etc import commands
 from twisted_gantry.wire.etc import envelope as etc
-from twisted_gantry.wire.etc.commands import (
-    Cmd,
-    EtcCommand,
-    EtcControl,
-    decode_control,
-    decode_picture_request,
-    server_url,
-)
 
 MONITOR_URL = "http://127.0.0.1:8082/monitor.do"
 REPORTS_S = 300.0
 CARDS_S = 60.0
-# A body within this time of its first execution is answered from memory. Both ends of the skew
-# together: later its time stamp is refused.
+# A repeated body gets the stored answer within this time; later its time stamp is refused.
 REMEMBERED_S = 2 * MAX_SKEW_S
 MAX_REMEMBERED = 10_000
 
 
-class CabinetTwin(NamedService):
-    """The cabinet. `now` gives Unix seconds, to which the cabinet's own clock adds its error.
+class CabinetTwin(HttpFace, NamedService):
+    """The cabinet. `now` returns Unix seconds, to which the cabinet's own clock adds its error.
 
-    While it runs it uploads to `monitor_url` every `period` seconds, on an alarm and on a door at
-    once, and asks for the white list every `cards_period`. `quirks`: the keys have the spaces that
-    the document's examples have. `counts` tells `code-1000` …, `replayed`,
-    `executed`, each `sent-` and `lost-` method, `refused`, `forgotten`, `cards-taken` and
-    `cards-refused`, and what `HttpManners`, `EtcSender` and `bounded_site` count.
+    While the service runs it uploads to `monitor_url` every `period` seconds, at once on an alarm
+    and on a door, and asks for the white list every `cards_period`. With `quirks` the keys have the
+    spaces of the document's examples. `counts` tells `code-1000` …, `replayed`, `executed`, each
+    `sent-` and `lost-` method, `refused`, `forgotten`, `cards-taken`, `cards-refused`, and what
+    `EtcSender` counts.
     """
 
-    app = Klein()
+    app, limits = Klein(), LIMITS
+    answer_failures(app, CABINET, answer_mistake)
 
     def __init__(
         self,
@@ -91,27 +80,20 @@ class CabinetTwin(NamedService):
         quirks: bool = False,
         rate: float = DEFAULT_RATE,
     ) -> None:
-        super().__init__(CABINET)
-        self.cabinet = cabinet
-        self.counts: Counter[str] = Counter()
-        self._clock, self._wall = clock, now
+        HttpFace.__init__(self, CABINET, faults, clock)
+        NamedService.__init__(self, CABINET)
+        self.cabinet, self._wall = cabinet, now
         self._gantry_id, self._cabinet_id, self._auth = gantry_id, cabinet_id, auth
         self._quirks = quirks
         self._own_host = urlsplit(monitor_url).hostname or ""
-        self._manners = HttpManners(CABINET, faults, clock, self.counts)
-        self._entry = Entry(self._manners, rate)
+        self._entry = Entry(self._injector, rate)
         self._executed: OrderedDict[str, tuple[float, etc.Answer]] = OrderedDict()
         self._moments = Moments(self._now(), CHINA)
         self.white_list = WhiteList(self._now, lambda: cabinet.clock_good, CHINA)
-        sender = EtcSender(client, self._manners, self._now, gantry_id=gantry_id, auth=auth)
+        sender = EtcSender(client, self._injector, self._now, gantry_id=gantry_id, auth=auth)
         self.monitor = Monitor(sender, self.counts, monitor_url)
         self.reports = Reports(
-            self.monitor,
-            clock,
-            self.counts,
-            self._report,
-            lambda: cabinet.powered,
-            period=period,
+            self.monitor, clock, self.counts, self._report, lambda: cabinet.powered, period=period
         )
         self._questions = CardQuestions(
             self.monitor,
@@ -127,22 +109,12 @@ class CabinetTwin(NamedService):
         self._moments.note(cabinet, self._now())
         self._urgent_state = urgent_state(cabinet)
 
-    def site(self) -> IProtocolFactory:
-        """Return the factory that serves its `remotecontrol.do`."""
-        return bounded_site(self.resource(), self._clock, LIMITS, self.counts)
-
-    def resource(self) -> Resource:
-        """Return what is served."""
-        return self._manners.around(self.app.resource())
-
     def startService(self) -> None:
-        """Begin to upload."""
         super().startService()
         self.reports.start()
         self._questions.start()
 
     def stopService(self) -> None:
-        """Upload no more."""
         self.reports.stop()
         self._questions.stop()
         super().stopService()
@@ -150,11 +122,11 @@ class CabinetTwin(NamedService):
     # -- what happens in the world
 
     def _now(self) -> float:
-        """Tell the time as the cabinet's clock has it, Unix seconds."""
+        """Return Unix seconds by the cabinet's clock."""
         return self._wall() + self.cabinet.clock_offset_s
 
     def _observe(self) -> None:
-        """Look at what may have changed; a cabinet that is dark sees nothing."""
+        """Look for changes, unless the cabinet has no power."""
         if not self.cabinet.powered:
             return
         self._moments.note(self.cabinet, self._now())
@@ -172,18 +144,13 @@ class CabinetTwin(NamedService):
 
     @app.route("/remotecontrol.do", methods=["POST"])
     async def remote_control(self, request: HttpRequest) -> bytes:
-        """Take one command, and misbehave as it is set; without power, nobody answers."""
+        """Take one command, under the faults; without power there is no answer."""
         if not self.cabinet.powered:
-            return await self._manners.cut_off(request)
+            return await self._injector.cut_off(request)
         return await self._entry.serve(request, self._take)
 
-    @app.handle_errors(Exception)
-    def _(self, request: IRequest, failure: Failure) -> bytes:
-        """Answer what went wrong."""
-        return answer_failure(CABINET, request, failure)
-
     def _take(self, body: bytes, headers: dict[str, str]) -> etc.Answer:
-        """Check a request and do it, or answer it from memory. Raises etc.EtcRefused."""
+        """Check and execute a request, or return its stored answer. Raises etc.EtcRefused."""
         request = etc.check_request(
             body,
             headers,
@@ -198,7 +165,7 @@ class CabinetTwin(NamedService):
         if key in self._executed:
             self.counts["replayed"] += 1
             return self._executed[key][1]
-        if len(self._executed) >= MAX_REMEMBERED:  # what cannot be remembered is not executed
+        if len(self._executed) >= MAX_REMEMBERED:  # a repetition could not be detected
             raise etc.EtcRefused(etc.EtcCode.TOO_FREQUENT, "too many commands to remember")
         try:
             answer, harmless = self._do(request)
@@ -214,27 +181,26 @@ class CabinetTwin(NamedService):
             self._executed.popitem(last=False)
 
     def _do(self, request: etc.Request) -> tuple[etc.Answer, bool]:
-        """Do what a request asks; returns the answer, and whether it may be done twice.
+        """Execute a request; returns the answer, and whether a repetition is harmless.
 
-        To report, and to look for a picture, changes nothing; and the next question for a report
-        may come within the same second, with the same body. Raises BadMessage, before anything is
-        done.
+        A report and a search for a picture change nothing, and the next request for a report may
+        have the same time stamp and body. Raises BadMessage before anything is done.
         """
         if request.method is etc.Method.PICTURE:
-            decode_picture_request(request.fields, CHINA)
+            commands.decode_picture_request(request.fields, CHINA)
             return etc.answer(etc.EtcCode.NO_PICTURE), True
-        control = decode_control(
+        control = commands.decode_control(
             request.fields, cabinet=request.method is etc.Method.CABINET_CONTROL
         )
         try:
             if request.method is etc.Method.COMPUTER_CONTROL:
                 raise CannotDo("机柜没有工控机")
-            return self._execute(control), control == EtcControl(update_now=True)
+            return self._execute(control), control == commands.EtcControl(update_now=True)
         except CannotDo as error:
             return etc.answer(etc.EtcCode.CONTROL_FAILED, msg=str(error)), False
 
-    def _execute(self, control: EtcControl) -> etc.Answer:
-        """Do all that a control asks, in its order. Raises CannotDo."""
+    def _execute(self, control: commands.EtcControl) -> etc.Answer:
+        """Execute the parts of a control, in their order. Raises CannotDo."""
         command = control.command
         if command is not None and command.cabinet_id not in (None, self._cabinet_id):
             raise CannotDo("无此机柜")
@@ -250,21 +216,21 @@ class CabinetTwin(NamedService):
             self.reports.urgent()
         return answer
 
-    def _command(self, command: EtcCommand, answer: etc.Answer) -> etc.Answer:
+    def _command(self, command: commands.EtcCommand, answer: etc.Answer) -> etc.Answer:
         perform(self.cabinet, command)
-        if command.cmd is not Cmd.BATTERY_TEST_RESULT:
+        if command.cmd is not commands.Cmd.BATTERY_TEST_RESULT:
             return answer
         result = battery_test_result(self.cabinet.supply.test, self._moments)
         return msgspec.structs.replace(answer, batterys_test_result=result)
 
-    def _server(self, control: EtcControl) -> str:
-        """Return where to upload to. Raises CannotDo.
+    def _server(self, control: commands.EtcControl) -> str:
+        """Return the URL for uploads. Raises CannotDo.
 
-        The authentication code goes to this computer, and to the host that was set up, alone.
+        The authentication code goes only to this computer and to the configured host.
         """
         if control.set_server is None:
             return self.monitor.url
-        url = server_url(control.set_server, urlsplit(self.monitor.url).scheme)
+        url = commands.server_url(control.set_server, urlsplit(self.monitor.url).scheme)
         host = urlsplit(url).hostname or ""
         if not (is_loopback(host) or host == self._own_host):
             raise CannotDo("服务器地址不被允许")

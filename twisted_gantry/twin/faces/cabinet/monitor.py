@@ -74,7 +74,6 @@ class Monitor:
 
 
 def _backoff() -> Backoff:
-    """Return the pauses after a request that was not taken."""
     # There is one cabinet: nobody to be spread from.
     return Backoff(FIRST_RETRY_S, LAST_RETRY_S, lambda: 1.0)
 
@@ -105,7 +104,6 @@ class Reports:
         self._repeated = Repeated(clock, self._send_all, "a cabinet's reports")
 
     def start(self) -> None:
-        """Begin, with a report."""
         self._due_at = self._clock.seconds()
         self._backoff.reset()
         self._repeated.start()
@@ -180,12 +178,10 @@ class CardQuestions:
         self._repeated = Repeated(clock, self._ask, "a cabinet's question for cards")
 
     def start(self) -> None:
-        """Begin, with a question."""
         self._backoff.reset()
         self._repeated.start()
 
     def stop(self) -> None:
-        """End."""
         self._repeated.stop()
 
     async def _ask(self) -> float:

@@ -9,18 +9,11 @@ from typing import Any
 
 import msgspec
 
+from twisted_gantry.twin.world import mains as grid
 from twisted_gantry.twin.world.air import AirConditioner, AirFault, AirMode
 from twisted_gantry.twin.world.battery_test import BatteryTest
 from twisted_gantry.twin.world.cabinet import Cabinet
 from twisted_gantry.twin.world.doors import Door
-from twisted_gantry.twin.world.mains import (
-    HIGHEST_HZ,
-    HIGHEST_V,
-    LOWEST_HZ,
-    LOWEST_V,
-    PHASES,
-    Mains,
-)
 from twisted_gantry.twin.world.rectifier import SHARE, UNDER_V, DcSupply, Rectifier, RectifierFault
 from twisted_gantry.twin.world.sensors import Sensor
 from twisted_gantry.wire.etc import reports as wire
@@ -37,11 +30,7 @@ _RECTIFIER_FAULTS = {
     RectifierFault.PROTECTION: "整流模块保护",
     RectifierFault.COMMUNICATION: "整流模块通信失败",
 }
-_AIR_FAULTS = {
-    AirFault.NONE: "",
-    AirFault.COMPRESSOR: "压缩机故障",
-    AirFault.FAN: "风机故障",
-}
+_AIR_FAULTS = {AirFault.NONE: "", AirFault.COMPRESSOR: "压缩机故障", AirFault.FAN: "风机故障"}
 
 
 class Moments:
@@ -79,7 +68,7 @@ def urgent_state(cabinet: Cabinet) -> tuple[object, ...]:
     supply, doors = cabinet.supply, cabinet.doors
     return (
         tuple(_mains_warnings(cabinet.mains)),
-        LOWEST_HZ <= cabinet.mains.frequency_hz <= HIGHEST_HZ,
+        grid.LOWEST_HZ <= cabinet.mains.frequency_hz <= grid.HIGHEST_HZ,
         tuple(tuple(_rectifier_warnings(each, supply)) for each in supply.rectifiers),
         tuple(_battery_warnings(supply)),
         tuple(unit.fault for unit in cabinet.air_conditioners),
@@ -93,7 +82,6 @@ def urgent_state(cabinet: Cabinet) -> tuple[object, ...]:
 
 
 def report(cabinet: Cabinet, cabinet_id: str, moments: Moments) -> wire.Cabinet:
-    """Return the whole report of a cabinet."""
     supply = cabinet.supply
     return wire.Cabinet(
         id=cabinet_id,
@@ -131,11 +119,11 @@ def with_quirks(fields: wire.Cabinet) -> dict[str, Any]:
 # -- the mains and the supply
 
 
-def _mains_warnings(mains: Mains) -> Iterator[str]:
-    volts = [mains.voltage_v[phase] for phase in PHASES]
-    if any(each > HIGHEST_V for each in volts):
+def _mains_warnings(mains: grid.Mains) -> Iterator[str]:
+    volts = [mains.voltage_v[phase] for phase in grid.PHASES]
+    if any(each > grid.HIGHEST_V for each in volts):
         yield "输入过压"
-    if any(LOST_PHASE_V <= each < LOWEST_V for each in volts):
+    if any(LOST_PHASE_V <= each < grid.LOWEST_V for each in volts):
         yield "输入欠压"
     for number_, each in enumerate(volts, 1):
         if each < LOST_PHASE_V:
@@ -145,8 +133,8 @@ def _mains_warnings(mains: Mains) -> Iterator[str]:
 def _elec(cabinet: Cabinet) -> wire.Elec:
     mains = cabinet.mains
     warnings = list(_mains_warnings(mains))
-    volts = mains.voltage_v[PHASES[0]]
-    good = not warnings and LOWEST_HZ <= mains.frequency_hz <= HIGHEST_HZ
+    volts = mains.voltage_v[grid.PHASES[0]]
+    good = not warnings and grid.LOWEST_HZ <= mains.frequency_hz <= grid.HIGHEST_HZ
     return wire.Elec(
         id="1",
         status=flag(good),

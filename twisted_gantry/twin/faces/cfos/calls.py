@@ -1,7 +1,6 @@
-"""The calls of a Power Brain, `/cnf?cmd=…`: what each does, and who may do it.
+"""The calls of a Power Brain, `/cnf?cmd=…`, and their permissions.
 
-Source: the cFos document; the calls that it does not show are those of `docs/protocols/cfos.md`,
-Quirks.
+Source: the cFos document; `docs/protocols/cfos.md`, Quirks, has the calls that it does not show.
 """
 
 import hmac
@@ -9,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from twisted_gantry.twin.faces.cfos.device import DeviceSettings
+from twisted_gantry.twin.faces.cfos.device import TYPES, DeviceSettings
 from twisted_gantry.twin.faces.cfos.evses import FedEvse
 from twisted_gantry.twin.faces.cfos.manager import Complaint, Manager, Unauthorized
 from twisted_gantry.twin.faces.cfos.modbus import read, write
@@ -26,23 +25,22 @@ _LONGEST_ECHO = 40
 
 
 class Password:
-    """The admin password; it is in no `repr`."""
+    """The admin password; no `repr` shows it."""
 
     def __init__(self, password: str) -> None:
         self._password = password
 
     def __repr__(self) -> str:
-        """Show nothing of it."""
         return "Password(***)"
 
     def matches(self, user: bytes, password: bytes) -> bool:
-        """Tell whether these are the admin's, in a time that tells nothing."""
+        """Tell whether these are the admin's, in constant time."""
         return hmac.compare_digest(
             b"%b:%b" % (user, password), f"{ADMIN}:{self._password}".encode()
         )
 
     def change(self, old: str, new: str) -> None:
-        """Take a new password. Raises Unauthorized, Complaint."""
+        """Set a new password. Raises Unauthorized, Complaint."""
         if not self.matches(ADMIN.encode(), old.encode()):
             raise Unauthorized
         if not (0 < len(new) <= MAX_PASSWORD and new.isprintable()):
@@ -52,7 +50,7 @@ class Password:
 
 @dataclass(frozen=True)
 class Query:
-    """A call as it came: its arguments, its body, and whether it brought the admin password."""
+    """A call as it came: arguments, body, and whether it has the admin password."""
 
     args: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
@@ -74,7 +72,7 @@ class Query:
         return self.raw(name) if name in self.args else None
 
     def number(self, name: str) -> float | None:
-        """Return an argument that must be a number, not negative; None if missing."""
+        """Return a number from 0 up, None if missing. Raises Complaint."""
         if name not in self.args:
             return None
         try:
@@ -86,7 +84,7 @@ class Query:
         return value
 
     def switch(self, name: str) -> bool:
-        """Return an argument that must be 0 or 1. Raises Complaint."""
+        """Return an argument that is 0 or 1. Raises Complaint."""
         if self.get(name) not in ("0", "1"):
             raise Complaint(f"{name} must be 0 or 1")
         return self.get(name) == "1"
@@ -98,7 +96,7 @@ class Query:
         return loads(self.body)
 
     def fed(self) -> Any:
-        """Return what a device is fed: the body of a POST, or else the arguments."""
+        """Return the data for a device: the body of a POST, or else the arguments."""
         if self.body.strip():
             return loads(self.body)
         own = ("cmd", "dev_id")
@@ -108,24 +106,25 @@ class Query:
 class Calls:
     """All the calls. Each may raise Complaint, WireError (their text is the answer), Unauthorized.
 
-    `OPEN` needs no admin password; `OPEN_IN_PART` asks for it by itself, where it is needed.
+    The `OPEN` calls need no admin password; those that are `OPEN_IN_PART` check it themselves. A
+    call that returns None is answered OK.
     """
 
     OPEN = frozenset(("get_dev_info", "get_params", "get_dev_types", "get_devices", "enter_rfid"))
     OPEN_IN_PART = frozenset(("modbus", "set_user", "override_device"))
 
     def __init__(self, manager: Manager, password: Password) -> None:
-        self._manager, self._password = manager, password
+        self._manager = manager
         self.known: Mapping[str, Callable[[Query], Any]] = {
             "modbus": self._modbus,
             "get_dev_info": self._get_dev_info,
             "get_params": self._get_params,
-            "get_dev_types": lambda _: manager.show_types(),
+            "get_dev_types": lambda _: TYPES,
             "get_devices": lambda _: manager.show_settings(),
             "set_params": self._set_params,
             "set_device": self._set_device,
-            "set_cm_vars": self._set_variable,
-            "enter_rfid": self._enter_rfid,
+            "set_cm_vars": lambda query: manager.set_variable(query.get("name"), query.get("val")),
+            "enter_rfid": lambda query: manager.enter_rfid(query.get("rfid"), query.get("dev_id")),
             "override_device": self._override_device,
             "soft_meter": self._soft_meter,
             "set_ajax_meter": self._feed_meter,
@@ -135,14 +134,16 @@ class Calls:
             "set_user": self._set_user,
             "get_new_user_id": lambda _: manager.users.new_id(),
             "accept_license": self._accept_license,
-            "change_admin_pwd": self._change_admin_pwd,
-            "del_device": self._del_device,
-            "reset_device": self._reset_device,
-            "set_diag_logging": self._set_diag_logging,
+            "change_admin_pwd": lambda query: password.change(
+                query.raw("old_pwd"), query.raw("new_pwd")
+            ),
+            "del_device": lambda query: manager.delete(query.get("dev_id")),
+            "reset_device": lambda query: manager.reset(query.get("dev_id")),
+            "set_diag_logging": lambda query: manager.log_diagnosis(query.switch("enable")),
         }
 
     def answer(self, cmd: str, query: Query) -> Any:
-        """Do a call and return its answer. Raises Complaint, WireError, Unauthorized."""
+        """Execute a call and return its answer. Raises Complaint, WireError, Unauthorized."""
         call = self.known.get(cmd)
         if call is None:
             raise Complaint(f"unknown cmd {cmd[:_LONGEST_ECHO]}")
@@ -150,7 +151,7 @@ class Calls:
             raise Unauthorized
         answer = call(query)
         self._manager.settle()
-        return answer
+        return OK if answer is None else answer
 
     def _modbus(self, query: Query) -> Any:
         writing = "write" in query.args
@@ -160,7 +161,7 @@ class Calls:
         if writing:
             value, values = query.given("value"), query.given("values")
             write(registers, parse_write(query.raw("write"), value, values))
-            return OK
+            return None
         if "read" not in query.args:
             raise Complaint("modbus needs read or write")
         return read(registers, parse_read(query.raw("read"), query.given("count")))
@@ -169,25 +170,24 @@ class Calls:
         return {"params": self._manager.show_params(), "devices": self._manager.show_devices()}
 
     def _get_params(self, _: Query) -> Any:
-        return {**self._manager.show_params(), "dev_meta": self._manager.show_types()}
+        return {**self._manager.show_params(), "dev_meta": TYPES}
 
-    def _set_params(self, query: Query) -> str:
+    def _set_params(self, query: Query) -> None:
         content = query.content()
         change = convert(content, ParamsChange)
         if "devices" not in content:
             self._manager.change_params(change)
-            return OK
-        told = self._change_device(content)
-        self._manager.params.change(change)
-        return told
+        else:
+            self._change_device(content)
+            self._manager.params.change(change)
 
-    def _set_device(self, query: Query) -> str:
+    def _set_device(self, query: Query) -> None:
         content = query.content()
         if isinstance(content, dict) and "devices" not in content:
             content = {"devices": [content]}
-        return self._change_device(content)
+        self._change_device(content)
 
-    def _change_device(self, content: Any) -> str:
+    def _change_device(self, content: Any) -> None:
         devices = content.get("devices") if isinstance(content, dict) else None
         if not (isinstance(devices, list) and len(devices) == 1 and isinstance(devices[0], dict)):
             raise Complaint("devices must hold one device")
@@ -195,17 +195,8 @@ class Calls:
         if not isinstance(dev_id, str):
             raise Complaint("a device needs its dev_id")
         self._manager.change_device(dev_id, convert(devices[0], DeviceSettings))
-        return OK
 
-    def _set_variable(self, query: Query) -> str:
-        self._manager.set_variable(query.get("name"), query.get("val"))
-        return OK
-
-    def _enter_rfid(self, query: Query) -> str:
-        self._manager.enter_rfid(query.get("rfid"), query.get("dev_id"))
-        return OK
-
-    def _override_device(self, query: Query) -> str:
+    def _override_device(self, query: Query) -> None:
         self._manager.override(
             query.get("dev_id"),
             query.get("flags"),
@@ -213,7 +204,6 @@ class Calls:
             query.get("rfid"),
             admin=query.admin,
         )
-        return OK
 
     def _soft_meter(self, query: Query) -> int:
         evse = self._manager.evse(query.get("dev_id"))
@@ -222,13 +212,12 @@ class Calls:
             evse.energy_wh = value
         return before
 
-    def _feed_meter(self, query: Query) -> str:
+    def _feed_meter(self, query: Query) -> None:
         meter = self._manager.fed_meter(query.get("dev_id"))
         fields = query.fed()
-        if isinstance(fields, dict) and "power_va" in fields:  # as clients in the field say it
+        if isinstance(fields, dict) and "power_va" in fields:  # the key that some clients use
             fields.setdefault("power_w", fields["power_va"])
         meter.feed(meter_feed(fields))
-        return OK
 
     def _feed_evse(self, query: Query) -> Any:
         evse = self._manager.evse(query.get("dev_id"))
@@ -242,34 +231,16 @@ class Calls:
             raise Complaint(f"unknown user {query.get('id')[:_LONGEST_ECHO]}")
         return user
 
-    def _set_user(self, query: Query) -> str:
+    def _set_user(self, query: Query) -> None:
         if not query.admin and not query.body.strip():
             raise Unauthorized
         user = read_user(query.content())
         if not query.admin and user.id not in self._manager.users:
             raise Unauthorized
         self._manager.put_user(user)
-        return OK
 
-    def _accept_license(self, query: Query) -> str:
+    def _accept_license(self, query: Query) -> None:
         self._manager.license = {
             "license_accepted": query.switch("acc"),
             "allow_usage_stats": query.switch("allow_usage_stats"),
         }
-        return OK
-
-    def _change_admin_pwd(self, query: Query) -> str:
-        self._password.change(query.raw("old_pwd"), query.raw("new_pwd"))
-        return OK
-
-    def _del_device(self, query: Query) -> str:
-        self._manager.delete(query.get("dev_id"))
-        return OK
-
-    def _reset_device(self, query: Query) -> str:
-        self._manager.reset(query.get("dev_id"))
-        return OK
-
-    def _set_diag_logging(self, query: Query) -> str:
-        self._manager.log_diagnosis(query.switch("enable"))
-        return OK

@@ -1,7 +1,7 @@
-"""What every device of a Charging Manager has, and what can be set in one.
+"""The devices of a Charging Manager: what all of them have, and the settings.
 
-Source: the cFos document, "get_dev_info", "set_params", "HTTP meters and wallboxes". Shown
-are the keys of the document and those of the firmwares before and after it.
+Source: the cFos document, "get_dev_info", "set_params", "HTTP meters and wallboxes". The answers
+have the keys of the document and those of earlier and later firmwares.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from twisted_gantry.wire.cfos.users import ChargingRule
 FIRMWARE = "1.8.1095"
 MODEL = f"cFos Power Brain,1.0,{FIRMWARE},6d-31-0c"
 PHASE_V = 230.0
-"""What the manager takes for the voltage of a phase."""
+"""The phase voltage with which the manager converts currents to powers."""
 NEVER_FED = "no data yet"
 """The communication error of an "HTTP input" before its first data."""
 TYPES = {
@@ -25,36 +25,36 @@ TYPES = {
     "meter_powerbrain": "cFos Power Brain, S0 / mains",
     "meter_ajax": "HTTP input",
 }
-"""Each `dev_type`, and what it is called (`dev_meta`)."""
+"""The name (`dev_meta`) of each `dev_type`."""
 
-_Text = Annotated[str, msgspec.Meta(max_length=100)]
-_MilliAmperes = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
+Text = Annotated[str, msgspec.Meta(max_length=100)]
+MilliAmperes = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
 _WattHours = Annotated[float, msgspec.Meta(ge=0, le=1e13)]
 
 
 class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What `set_params` and `set_device` change in a device; None stays as it is.
+    """The settings of a device in `set_params` and `set_device`; None changes nothing.
 
-    Keys that are not here are those that a device shows and nobody sets: they are passed over.
+    Other keys are ignored: devices show them, but they cannot be set.
     """
 
     device_enabled: bool | None = None
-    name: _Text | None = None
-    desc: _Text | None = None
-    label: _Text | None = None
+    name: Text | None = None
+    desc: Text | None = None
+    label: Text | None = None
     used_phases: Annotated[int, msgspec.Meta(ge=0, le=7)] | None = None
-    min_charging_cur: _MilliAmperes | None = None
-    max_charging_cur: _MilliAmperes | _Text | None = None
+    min_charging_cur: MilliAmperes | None = None
+    max_charging_cur: MilliAmperes | Text | None = None
     prio: Annotated[int, msgspec.Meta(ge=0, le=1000)] | None = None
-    attach: _Text | None = None
+    attach: Text | None = None
     charging_rules: Annotated[list[ChargingRule], msgspec.Meta(max_length=100)] | None = None
-    users: Annotated[list[_Text], msgspec.Meta(max_length=1000)] | None = None
-    battery_save_threshold: _MilliAmperes | None = None
+    users: Annotated[list[Text], msgspec.Meta(max_length=1000)] | None = None
+    battery_save_threshold: MilliAmperes | None = None
     enable_snooze: bool | None = None
     enable_wakeup: bool | None = None
-    fixed_rfid: _Text | None = None
+    fixed_rfid: Text | None = None
     group: Annotated[int, msgspec.Meta(ge=0, le=1000)] | None = None
-    ocpp_gateway_client_id: _Text | None = None
+    ocpp_gateway_client_id: Text | None = None
     phase_rotation: Annotated[int, msgspec.Meta(ge=0, le=10)] | None = None
     soft_meter: _WattHours | None = None
     role: Role | None = None
@@ -62,9 +62,15 @@ class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     is_va: bool | None = None
 
 
+def given(change: msgspec.Struct) -> dict[str, Any]:
+    """Return the fields of a change that are not None."""
+    values = ((name, getattr(change, name)) for name in change.__struct_fields__)
+    return {name: value for name, value in values if value is not None}
+
+
 @dataclass
 class Device:
-    """What every device has. `modbus_id` and `used_phases` are registers too, where it has any."""
+    """The base of every device. `modbus_id` and `used_phases` are also registers."""
 
     dev_id: str
     dev_type: str
@@ -74,13 +80,13 @@ class Device:
     desc: str
     enabled: bool = True
     com_error: str = ""
-    """What is wrong with the communication; empty while nothing is."""
+    """The communication error; empty without one."""
 
     modbus_id: int = 0
     used_phases: int = 0b111
 
     def common(self, up_s: float) -> dict[str, Any]:
-        """Return what EVSEs and meters show alike; `up_s` is how long the manager runs."""
+        """Return the keys that EVSEs and meters share; `up_s` is the uptime of the manager."""
         return {
             "dev_type": self.dev_type,
             "device_enabled": int(self.enabled),
@@ -100,7 +106,6 @@ class Device:
         }
 
     def change(self, settings: DeviceSettings) -> None:
-        """Take what every device can be set to."""
         if settings.device_enabled is not None:
             self.enabled = settings.device_enabled
         if settings.used_phases is not None:
@@ -108,21 +113,21 @@ class Device:
         self.take(settings, "name", "desc")
 
     def take(self, settings: DeviceSettings, *names: str) -> None:
-        """Take those of some settings that are named, and given."""
+        """Set the attributes `names` to the settings of these names, except None."""
         for name in names:
             if (value := getattr(settings, name)) is not None:
                 setattr(self, name, value)
 
     def set_phases(self, phases: int) -> None:
-        """Set `used_phases`, which is register 8044; 0 is all."""
+        """Set `used_phases`, which is register 8044; 0 means all phases."""
         self.used_phases = phases
 
 
 def three(values: tuple[float, ...]) -> tuple[float, ...]:
-    """Return one value for each of L1 to L3; what was not told is 0."""
+    """Return the values of L1 to L3; missing phases are 0."""
     return (*values, 0.0, 0.0)[:3]
 
 
 def by_phase(name: str, values: Iterable[float]) -> dict[str, Any]:
-    """Return a value for each phase under its key, as `current_l1`."""
+    """Return the value of each phase under its key, such as `current_l1`."""
     return {f"{name}_l{n}": value for n, value in enumerate(values, 1)}

@@ -1,22 +1,14 @@
-"""The EVSEs that the Charging Manager of a Power Brain controls, and how it shows them.
+"""The EVSEs of a Charging Manager.
 
-Source: the cFos document, "get_dev_info", "set_params", "set_ajax_evse". Shown are the
-keys of the document and those of the firmwares before and after it.
+Source: the cFos document, "get_dev_info", "set_params", "set_ajax_evse". The answers have the keys
+of the document and those of earlier and later firmwares.
 """
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
-from twisted_gantry.twin.faces.cfos.device import (
-    MODEL,
-    NEVER_FED,
-    PHASE_V,
-    Device,
-    DeviceSettings,
-    by_phase,
-    three,
-)
+from twisted_gantry.twin.faces.cfos import device as base
 from twisted_gantry.twin.faces.cfos.transactions import Transaction
 from twisted_gantry.twin.world.evse import LEAST_A, MOST_A, Evse
 from twisted_gantry.wire.cfos.calls import EvseFeed, EvseState, PilotState
@@ -31,15 +23,15 @@ _STORED_ONLY = (
     "ocpp_gateway_client_id",
     "phase_rotation",
 )
-"""Settings of an EVSE that are kept and shown, and change nothing here."""
+"""Settings of an EVSE that are stored and shown, and have no effect here."""
 
 
 @dataclass
-class Wallbox(Device, ABC):
+class Wallbox(base.Device, ABC):
     """An EVSE of any type, as the manager controls it.
 
-    `limit_ma` is `max_charging_cur` and the current limit of register 8093; `expression` is its
-    text, if it is one. `allowed`, `paused` and `offer_ma` are what the manager decided last.
+    `limit_ma` is `max_charging_cur` and the current limit of register 8093; `expression` is the
+    text of a computed limit. `allowed`, `paused` and `offer_ma` are the manager's last decision.
     """
 
     min_ma: float = 1000 * LEAST_A
@@ -62,12 +54,12 @@ class Wallbox(Device, ABC):
     @property
     @abstractmethod
     def car(self) -> bool:
-        """Whether a car is there."""
+        """Whether a car is connected."""
 
     @property
     @abstractmethod
     def state(self) -> EvseState:
-        """Its state, as the manager counts it."""
+        """The state in the numbers of the manager."""
 
     @property
     @abstractmethod
@@ -77,24 +69,25 @@ class Wallbox(Device, ABC):
     @property
     @abstractmethod
     def energy_wh(self) -> float:
-        """What it has charged in all: the simulated meter."""
+        """The total energy, of the simulated meter."""
 
     @energy_wh.setter
     @abstractmethod
     def energy_wh(self, value: float) -> None: ...
 
+    @property
     @abstractmethod
     def currents_ma(self) -> tuple[float, ...]:
-        """Return the currents of L1 to L3, in mA."""
+        """The currents of L1 to L3, in mA."""
 
     @property
     @abstractmethod
     def power_w(self) -> float:
-        """What the car draws, in W."""
+        """The power of the car, in W."""
 
     @property
     def enable(self) -> bool:
-        """Register 8094: charging is on, and not overridden."""
+        """Register 8094: charging is on and not overridden."""
         return self.charging_on and "C" not in self.transaction.off
 
     @enable.setter
@@ -105,29 +98,27 @@ class Wallbox(Device, ABC):
 
     @property
     def needs_user(self) -> bool:
-        """Whether it waits for a PIN."""
         return bool(self.users) and self.transaction.user is None
 
     def set_limit(self, limit: float | str) -> None:
-        """Set `max_charging_cur`: mA, or an expression that the manager works out."""
+        """Set `max_charging_cur`: mA, or an expression that the manager evaluates."""
         if isinstance(limit, str):
             self.expression = limit
         else:
             self.limit_ma, self.expression = limit, ""
 
     def offer(self, current_ma: float) -> None:
-        """Offer the car a current; 0 is none."""
         self.offer_ma = current_ma
 
     def info(self, up_s: float, pause_s: float, pause_min_s: float) -> dict[str, Any]:
-        """Return what `get_dev_info` shows of it."""
-        currents = self.currents_ma()
+        """Return the object of `get_dev_info`."""
+        currents = self.currents_ma
         shown = {
             **self.common(up_s),
             "label": self.label,
             "min_charging_cur": round(self.min_ma),
             "max_charging_cur": self.expression or round(self.limit_ma),
-            "max_power": round(self.limit_ma / 1000 * 3 * PHASE_V),
+            "max_power": round(self.limit_ma / 1000 * 3 * base.PHASE_V),
             "prio": self.prio,
             "charging_enabled": self.allowed,
             "cur_charging_power": round(self.power_w),
@@ -146,11 +137,11 @@ class Wallbox(Device, ABC):
         }
         if self.transaction.limit_ma is not None:
             shown["ov_cur"] = round(self.transaction.limit_ma)
-        return shown | by_phase("current", currents)
+        return shown | base.by_phase("current", currents)
 
     def settings(self) -> dict[str, Any]:
-        """Return what `get_devices` shows beside `info`."""
-        # Settings are shown to anyone; an RFID is for the admin, and the device.
+        """Return the keys of `get_devices` in addition to `info`."""
+        # Everyone can read the settings; an RFID is a secret.
         shown = {name: value for name, value in self.stored.items() if name != "fixed_rfid"}
         return {
             **shown,
@@ -159,7 +150,7 @@ class Wallbox(Device, ABC):
             "soft_meter": int(self.energy_wh),
         }
 
-    def change(self, settings: DeviceSettings) -> None:
+    def change(self, settings: base.DeviceSettings) -> None:
         super().change(settings)
         if settings.min_charging_cur is not None:
             self.min_ma = settings.min_charging_cur
@@ -168,9 +159,7 @@ class Wallbox(Device, ABC):
         self.take(settings, "prio", "label", "attach", "charging_rules", "users")
         if settings.soft_meter is not None:
             self.energy_wh = settings.soft_meter
-        for name in _STORED_ONLY:
-            if (value := getattr(settings, name)) is not None:
-                self.stored[name] = value
+        self.stored |= {name: v for name, v in base.given(settings).items() if name in _STORED_ONLY}
 
 
 _STATES = {
@@ -183,25 +172,25 @@ _STATES = {
 
 @dataclass
 class EvseHardware:
-    """The registers of the wallbox that outlive its settings in the manager; currents in 0.1 A."""
+    """Registers of the wallbox that survive `reset_device`, by their names; currents in 0.1 A."""
 
-    default_fixed: int = 0
-    default_limit: int = 160
+    default_fixed_current: int = 0
+    default_current_limit: int = 160
     default_enabled: int = 1
-    fail_safe_s: int = 0
+    fail_safe_time: int = 0
     fail_safe_current: int = 60
-    pilot_off_until: float = 0.0
     relay_select: int = 0
     relay2: int = 0
-    fixed: int = 0
-    nominal_v: list[int] = field(default_factory=lambda: [230, 230, 230])
+    fixed_current: int = 0
     pulses: int = 0
     restarts: int = 0
+    nominal_v: list[int] = field(default_factory=lambda: [230, 230, 230])
+    pilot_off_until: float = 0.0
 
 
 @dataclass(kw_only=True)
 class BuiltInEvse(Wallbox):
-    """The wallbox of the Power Brain itself: it acts on the world."""
+    """The wallbox of the Power Brain itself, which acts on the world."""
 
     evse: Evse
     hardware: EvseHardware = field(default_factory=EvseHardware)
@@ -217,7 +206,7 @@ class BuiltInEvse(Wallbox):
 
     @property
     def model(self) -> str:
-        return MODEL
+        return base.MODEL
 
     @property
     def energy_wh(self) -> float:
@@ -227,6 +216,7 @@ class BuiltInEvse(Wallbox):
     def energy_wh(self, value: float) -> None:
         self._offset_wh = value - self.evse.energy_wh
 
+    @property
     def currents_ma(self) -> tuple[float, ...]:
         return tuple(round(1000 * amps) for amps in self.evse.phase_currents_a.values())
 
@@ -258,56 +248,33 @@ class BuiltInEvse(Wallbox):
 
 @dataclass(kw_only=True)
 class FedEvse(Wallbox):
-    """An EVSE of the type "HTTP input": it is what was fed last, and nothing before."""
+    """An EVSE of the type "HTTP input", which has the data that were fed last."""
 
-    com_error: str = NEVER_FED
-    fed_state: EvseState = EvseState.OFFLINE
-    plugged: bool = False
-    fed_model: str = ""
-    fed_ma: tuple[float, ...] = (0.0, 0.0, 0.0)
-    fed_wh: float = 0.0
-
-    @property
-    def car(self) -> bool:
-        return self.plugged
-
-    @property
-    def state(self) -> EvseState:
-        return self.fed_state
-
-    @property
-    def model(self) -> str:
-        return self.fed_model
-
-    @property
-    def energy_wh(self) -> float:
-        return self.fed_wh
-
-    @energy_wh.setter
-    def energy_wh(self, value: float) -> None:
-        self.fed_wh = value
-
-    def currents_ma(self) -> tuple[float, ...]:
-        return self.fed_ma
+    com_error: str = base.NEVER_FED
+    state: EvseState = EvseState.OFFLINE
+    car: bool = False
+    model: str = ""
+    currents_ma: tuple[float, ...] = (0.0, 0.0, 0.0)
+    energy_wh: float = 0.0
 
     @property
     def power_w(self) -> float:
-        return sum(self.fed_ma) / 1000 * PHASE_V
+        return sum(self.currents_ma) / 1000 * base.PHASE_V
 
     def feed(self, feed: EvseFeed) -> None:
-        """Take what was told; what was not stays. Its `rfid` is for the manager."""
+        """Take the fields that are given, except `rfid`, which is for the manager."""
         self.com_error = ""
         if feed.state is not None:
-            self.fed_state = EvseState(feed.state)
-        elif self.fed_state is EvseState.OFFLINE:
-            self.fed_state = EvseState.WAITING
-        if self.fed_state is not EvseState.ERROR:  # an error unplugs no car
-            self.plugged = self.fed_state is not EvseState.WAITING
+            self.state = EvseState(feed.state)
+        elif self.state is EvseState.OFFLINE:
+            self.state = EvseState.WAITING
+        if self.state is not EvseState.ERROR:  # an error unplugs no car
+            self.car = self.state is not EvseState.WAITING
         if feed.model is not None:
-            self.fed_model = feed.model
+            self.model = feed.model
         if feed.current is not None:
-            self.fed_ma = three(feed.current)
+            self.currents_ma = base.three(feed.current)
         if feed.total_energy is not None:
-            self.fed_wh = feed.total_energy
+            self.energy_wh = feed.total_energy
         if feed.max_charging_current is not None:
             self.set_limit(max(feed.max_charging_current, 0.0))

@@ -1,4 +1,4 @@
-"""What a Charging Manager lets each EVSE offer: settings, overrides, rules, and what is left.
+"""The load balancing of a Charging Manager: what each EVSE may offer.
 
 Source: the cFos document, "get_dev_info" (load balancing) and "set_params".
 """
@@ -11,7 +11,7 @@ from twisted_gantry.twin.faces.cfos.evses import BuiltInEvse, Wallbox
 from twisted_gantry.twin.faces.cfos.meters import MeterDevice
 from twisted_gantry.twin.faces.cfos.params import Params
 from twisted_gantry.twin.faces.cfos.transactions import Transaction, ruled_ma
-from twisted_gantry.twin.faces.etc.platform import CHINA
+from twisted_gantry.twin.times import CHINA
 from twisted_gantry.twin.world.evse import MOST_A
 from twisted_gantry.wire.cfos.calls import DisablePolicy, Role
 
@@ -23,16 +23,11 @@ _NO_LIMIT_MA = 1000 * MOST_A
 
 
 def evses_of(devices: Devices) -> list[Wallbox]:
-    """Return the EVSEs of a manager."""
     return [each for each in devices.values() if isinstance(each, Wallbox)]
 
 
-def _at_grid(meter: MeterDevice) -> bool:
-    return meter.enabled and meter.role is Role.GRID_DEMAND
-
-
 class LoadControl:
-    """Works on what the manager hands in, as it is at the time. `now` gives Unix seconds."""
+    """Works on the live objects of the manager. `now` returns Unix seconds."""
 
     def __init__(
         self,
@@ -46,8 +41,8 @@ class LoadControl:
         self._seconds, self._now = seconds, now
 
     def run(self) -> None:
-        """Offer each EVSE what is left for it, the highest priority first."""
-        balanced = self._params.lb_enabled  # else the manager observes only
+        """Offer each EVSE a part of the budget, the highest priority first."""
+        balanced = self._params.lb_enabled  # otherwise the manager only observes
         left = self.budget_ma() if balanced else _NO_LIMIT_MA
         for evse in sorted(evses_of(self._devices), key=lambda each: -each.prio):
             if not evse.car:
@@ -63,7 +58,7 @@ class LoadControl:
                 left -= granted
 
     def budget_ma(self) -> float:
-        """Return what all EVSEs together may draw, in mA a phase."""
+        """Return the current for all EVSEs together, in mA a phase."""
         params = self._params
         budget = params.max_total_current + params.overdraft_cur - params.reserve_current
         budget -= self._others_ma()
@@ -72,14 +67,14 @@ class LoadControl:
         return max(budget, 0.0)
 
     def pause_s(self, evse: Wallbox) -> float:
-        """Return how long ago a pause began, in s; the least time of one if it is longer."""
+        """Return the seconds since a pause began, at most the least length of a pause."""
         least = self._params.min_pause_time
         if evse.paused_at is None:
             return least
         return min(self._seconds() - evse.paused_at, least)
 
     def _pause(self, evse: Wallbox, *, short: bool) -> None:
-        """Pause for want of current; a pause lasts its least time."""
+        """Pause while the current is too `short`, and at least the least length of a pause."""
         if not (evse.car and evse.allowed):
             evse.paused = False
         elif short and not evse.paused:
@@ -88,17 +83,21 @@ class LoadControl:
             evse.paused = self.pause_s(evse) < self._params.min_pause_time
 
     def _others_ma(self) -> float:
-        """Return what the site draws beside the wallbox, in its fullest phase."""
+        """Return the current of the site without the wallbox, in its fullest phase."""
         others = [0.0, 0.0, 0.0]
         for device in self._devices.values():
-            if isinstance(device, BuiltInEvse):  # the others are not behind the site's meter
-                others = [a - b for a, b in zip(others, device.currents_ma(), strict=True)]
-            elif isinstance(device, MeterDevice) and _at_grid(device):
-                others = [a + b for a, b in zip(others, device.currents_ma(), strict=True)]
+            sign = 0
+            if isinstance(device, BuiltInEvse):  # other EVSEs are not behind the site's meter
+                sign = -1
+            elif isinstance(device, MeterDevice) and device.role is Role.GRID_DEMAND:
+                sign = 1 if device.enabled else 0
+            if sign:
+                pairs = zip(others, device.currents_ma, strict=True)
+                others = [sum_ma + sign * own_ma for sum_ma, own_ma in pairs]
         return max(0.0, *others)
 
     def _wanted_ma(self, evse: Wallbox) -> float:
-        """Return what an EVSE may offer by its own settings; 0 if it may not charge."""
+        """Return what an EVSE may offer by its own settings, 0 if it may not charge."""
         self._evaluate(evse)
         if not evse.enabled:
             policy = self._params.disable_policy
@@ -111,8 +110,8 @@ class LoadControl:
         if isinstance(evse, BuiltInEvse):
             if self._seconds() < evse.hardware.pilot_off_until:
                 return 0.0
-            if evse.hardware.fixed:
-                limit = min(limit, 100.0 * evse.hardware.fixed)
+            if evse.hardware.fixed_current:
+                limit = min(limit, 100.0 * evse.hardware.fixed_current)
         now = datetime.fromtimestamp(self._now(), CHINA)
         if "E" not in transaction.off:
             limit = ruled_ma(evse.charging_rules, limit, now)
@@ -123,9 +122,9 @@ class LoadControl:
         return limit if limit >= evse.min_ma else 0.0
 
     def _evaluate(self, evse: Wallbox) -> None:
-        """Work out `max_charging_cur`, if it is a number as text or the name of a variable.
+        """Evaluate `max_charging_cur` if it is a number as text, or the name of a variable.
 
-        Of any other expression the last limit stays.
+        With any other expression the last limit stays.
         """
         text = self._variables.get(evse.expression, evse.expression)
         if _NUMBER.fullmatch(text):

@@ -1,6 +1,6 @@
-"""The Charging Manager of a Power Brain: its devices, its users, and what it is told to do.
+"""The Charging Manager of a Power Brain: its devices, its users, and their changes.
 
-Source: the cFos document. What each EVSE may offer is worked out in `load_control`.
+Source: the cFos document. `load_control` decides what each EVSE may offer.
 """
 
 import re
@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from twisted_gantry.twin.faces.cfos.device import TYPES, DeviceSettings
+from twisted_gantry.twin.faces.cfos.device import DeviceSettings
 from twisted_gantry.twin.faces.cfos.evses import BuiltInEvse, EvseHardware, FedEvse, Wallbox
 from twisted_gantry.twin.faces.cfos.load_control import Devices, LoadControl, evses_of
 from twisted_gantry.twin.faces.cfos.meters import BuiltInMeter, FedMeter, MeterDevice
@@ -28,21 +28,21 @@ _LONGEST_ECHO = 40
 
 
 class Complaint(Exception):
-    """A call that cannot be done; the text, which holds no secret, is the answer."""
+    """A call with an error; the text, which holds no secret, is the answer."""
 
 
 class Unauthorized(Exception):
-    """A call that needs the admin password, or a user's PIN."""
+    """A call without the admin password, or the PIN of a user, that it needs."""
 
 
 def the_users() -> Users:
-    """Return the users that a manager begins with: the document's."""
+    """Return the first users of a manager: those of the document."""
     rfid = Rfid(id="4711", name="TeSt", ac_auth=True, ac_ovch=False, used_phases=7)
     return Users(User(id="2167520770", name="wusel", dev_ids=["E1"], rfids=[rfid]))
 
 
 class Manager:
-    """The manager. `seconds` is a monotonic clock, `now` gives Unix seconds."""
+    """The manager. `seconds` is a monotonic clock, `now` returns Unix seconds."""
 
     def __init__(
         self, charging: ChargingSite, seconds: Callable[[], float], now: Callable[[], float]
@@ -89,7 +89,7 @@ class Manager:
 
     def _new_evse(self) -> BuiltInEvse:
         hardware = self._hardware
-        hardware.fixed = hardware.default_fixed
+        hardware.fixed_current = hardware.default_fixed_current
         return BuiltInEvse(
             "E1",
             "evse_powerbrain",
@@ -98,17 +98,17 @@ class Manager:
             "Wallbox",
             "cFos Power Brain Wallbox 11kW",
             modbus_id=1,
-            limit_ma=100.0 * hardware.default_limit,
+            limit_ma=100.0 * hardware.default_current_limit,
             charging_on=bool(hardware.default_enabled),
             attach="M2",
             evse=self._charging.evses["E1"],
             hardware=hardware,
         )
 
-    # -- what it tells
+    # -- answers
 
     def show_params(self) -> dict[str, Any]:
-        """Return `params`, in the words of both generations."""
+        """Return `params`, with the keys of both generations."""
         consumed = round(sum(evse.power_w for evse in evses_of(self.devices)))
         available = watts(self.control.budget_ma())
         return {
@@ -123,19 +123,14 @@ class Manager:
         }
 
     def show_devices(self) -> list[dict[str, Any]]:
-        """Return `devices`."""
         return [self._show(device) for device in self.devices.values()]
 
     def show_settings(self) -> list[dict[str, Any]]:
-        """Return the devices with all that can be set in them."""
+        """Return the devices with all their settings."""
         return [
             self._show(device) | (device.settings() if isinstance(device, Wallbox) else {})
             for device in self.devices.values()
         ]
-
-    def show_types(self) -> dict[str, str]:
-        """Return `dev_meta`."""
-        return dict(TYPES)
 
     def _show(self, device: Wallbox | MeterDevice) -> dict[str, Any]:
         up_s = self._seconds() - self._started
@@ -143,7 +138,7 @@ class Manager:
             return device.info(up_s, self.control.pause_s(device), self.params.min_pause_time)
         return device.info(up_s)
 
-    # -- what it is told
+    # -- changes
 
     def device(self, dev_id: str) -> Wallbox | MeterDevice:
         """Return a device. Raises Complaint, which names it."""
@@ -171,16 +166,15 @@ class Manager:
         raise RegisterError(unknown_device(name))
 
     def settle(self) -> None:
-        """Let the world follow what was changed here."""
         self._charging.settle()
 
     def change_params(self, change: ParamsChange) -> None:
-        """Take some parameters. Raises Complaint if none was given."""
+        """Set parameters. Raises Complaint without any."""
         if not self.params.change(change):
             raise Complaint("no parameter that is known")
 
     def change_device(self, dev_id: str, settings: DeviceSettings) -> None:
-        """Take the settings of a device; one that was deleted is made anew. Raises Complaint."""
+        """Apply settings to a device; a deleted one is created anew. Raises Complaint."""
         if settings.attach:
             self.device(settings.attach)
             if not settings.attach.startswith("M"):
@@ -190,12 +184,12 @@ class Manager:
         self.device(dev_id).change(settings)
 
     def delete(self, dev_id: str) -> None:
-        """Forget a device. Its hardware goes on as it was offered last. Raises Complaint."""
+        """Delete a device; its hardware keeps the last offer. Raises Complaint."""
         self.device(dev_id)
         del self.devices[dev_id]
 
     def reset(self, dev_id: str) -> None:
-        """Delete a device and make it anew. Raises Complaint."""
+        """Delete a device and create it anew. Raises Complaint."""
         self.delete(dev_id)
         self.devices[dev_id] = self._builders[dev_id]()
 
@@ -208,11 +202,10 @@ class Manager:
         self.variables[name] = value[:200]
 
     def log_diagnosis(self, enable: bool) -> None:
-        """Log for five minutes, or stop it."""
+        """Show `diag_logging` for DIAGNOSIS_S, or end that."""
         self._diagnosis_until = self._seconds() + DIAGNOSIS_S if enable else 0.0
 
     def feed_evse(self, evse: FedEvse, feed: EvseFeed) -> CfosControl:
-        """Take what an EVSE is fed, and return what it must obey."""
         evse.feed(feed)
         self.control.run()
         if feed.rfid and evse.car:
@@ -235,12 +228,11 @@ class Manager:
     # -- users
 
     def may_use(self, user: User, evse: Wallbox) -> bool:
-        """Tell whether a user may charge at an EVSE."""
         at_evse = not evse.users or user.id in evse.users
         return at_evse and (not user.dev_ids or evse.dev_id in user.dev_ids)
 
     def put_user(self, user: User) -> None:
-        """Take a user, new or not; one without an id gets one. Raises Complaint."""
+        """Add or replace a user; one without an id gets one. Raises Complaint."""
         if not user.id:
             user = msgspec.structs.replace(user, id=self.users.new_id())
         if (wrong := self.users.put(user)) is not None:
@@ -250,7 +242,7 @@ class Manager:
                 evse.transaction.user = user
 
     def enter_rfid(self, rfid: str, dev_id: str) -> None:
-        """Take a PIN or RFID; without a device the first that waits for it. Raises Complaint."""
+        """Enter a PIN or RFID, by default at the first EVSE that waits for it. Raises Complaint."""
         if dev_id:
             evse = self.evse(dev_id)
             if not evse.car:
@@ -263,7 +255,7 @@ class Manager:
             raise Complaint("no EVSE waits for this RFID")
 
     def _present(self, evse: Wallbox, text: str) -> bool:
-        """Let an RFID act at an EVSE with a car; tell whether it does."""
+        """Let an RFID act at an EVSE with a car; return whether it does."""
         found = self.users.find(text)
         if found is None or not self.may_use(found[0], evse):
             return False
@@ -282,7 +274,7 @@ class Manager:
     def override(
         self, dev_id: str, flags: str, limit_ma: float | None, rfid: str, *, admin: bool
     ) -> None:
-        """Override what holds for a car until it leaves. Raises Unauthorized, Complaint."""
+        """Override settings of an EVSE until its car leaves. Raises Unauthorized, Complaint."""
         found = self.users.find(rfid) if rfid else None
         if not admin and (found is None or "e" in flags.lower()):
             raise Unauthorized

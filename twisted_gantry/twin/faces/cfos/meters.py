@@ -1,4 +1,4 @@
-"""The meters of a Power Brain: its own two, and those that are fed over HTTP.
+"""The meters of a Power Brain: its own two, and an "HTTP input".
 
 Source: the cFos document, "get_dev_info" and "set_ajax_meter".
 """
@@ -9,21 +9,14 @@ from typing import Any
 
 import msgspec
 
-from twisted_gantry.twin.faces.cfos.device import (
-    MODEL,
-    NEVER_FED,
-    Device,
-    DeviceSettings,
-    by_phase,
-    three,
-)
+from twisted_gantry.twin.faces.cfos import device as base
 from twisted_gantry.twin.world.meter import ALL_PHASES, Meter
 from twisted_gantry.wire.cfos.calls import MeterFeed, Role
 
 
 @dataclass
-class MeterDevice(Device, ABC):
-    """A meter of any type, as the manager shows it. `invert` turns currents and power round."""
+class MeterDevice(base.Device, ABC):
+    """A meter of any type. `invert` changes the sign of currents and power."""
 
     role: Role = Role.DISPLAY
     invert: bool = False
@@ -31,15 +24,16 @@ class MeterDevice(Device, ABC):
 
     @abstractmethod
     def measured(self) -> MeterFeed:
-        """Return what it measures; every key is there."""
+        """Return the measured values, without None."""
 
+    @property
     def currents_ma(self) -> tuple[float, ...]:
-        """Return the currents of L1 to L3, in mA."""
+        """The currents of L1 to L3, in mA."""
         sign = -1 if self.invert else 1
         return tuple(sign * round(each) for each in self.measured().current or ())
 
     def info(self, up_s: float) -> dict[str, Any]:
-        """Return what `get_dev_info` shows of it."""
+        """Return the object of `get_dev_info`."""
         measured = self.measured()
         power = round(measured.power_w or 0.0) * (-1 if self.invert else 1)
         return {
@@ -50,13 +44,13 @@ class MeterDevice(Device, ABC):
             "export": int(measured.export_wh or 0.0),
             "power_w": power,
             "power": power,
-            **by_phase("current", self.currents_ma()),
-            **by_phase("voltage", [round(each) for each in measured.voltage or ()]),
+            **base.by_phase("current", self.currents_ma),
+            **base.by_phase("voltage", [round(each) for each in measured.voltage or ()]),
             "role": int(self.role),
             "model": measured.model,
         }
 
-    def change(self, settings: DeviceSettings) -> None:
+    def change(self, settings: base.DeviceSettings) -> None:
         super().change(settings)
         self.take(settings, "role", "invert", "is_va")
 
@@ -74,7 +68,7 @@ class BuiltInMeter(MeterDevice):
 
     def measured(self) -> MeterFeed:
         return MeterFeed(
-            model=MODEL,
+            model=base.MODEL,
             import_wh=self.meter.import_wh,
             export_wh=self.meter.export_wh,
             voltage=self.meter.voltages_v(),
@@ -85,9 +79,9 @@ class BuiltInMeter(MeterDevice):
 
 @dataclass(kw_only=True)
 class FedMeter(MeterDevice):
-    """A meter of the type "HTTP input": it is what was fed last."""
+    """A meter of the type "HTTP input", which has the data that were fed last."""
 
-    com_error: str = NEVER_FED
+    com_error: str = base.NEVER_FED
     fed: MeterFeed = field(
         default_factory=lambda: MeterFeed(
             model="",
@@ -103,16 +97,12 @@ class FedMeter(MeterDevice):
         return self.fed
 
     def feed(self, feed: MeterFeed) -> None:
-        """Take what was told; what was not stays. Without a power, it follows from the others."""
+        """Take the fields that are given; without a power, compute it from new currents."""
         self.com_error = ""
-        told = {
-            name: value
-            for name in feed.__struct_fields__
-            if (value := getattr(feed, name)) is not None
-        }
+        told = base.given(feed)
         for name in ("voltage", "current"):
             if name in told:
-                told[name] = three(told[name])
+                told[name] = base.three(told[name])
         if told.pop("is_va", None) is not None:
             self.is_va = bool(feed.is_va)
         self.fed = msgspec.structs.replace(self.fed, **told)

@@ -1,13 +1,14 @@
-"""The registers of a Power Brain: another view of what its EVSE and its meters are.
+"""The registers of a Power Brain, which show and set its EVSE and its meters.
 
-Source: the cFos document, "Modbus", whose constants these are.
+Source: the cFos document, "Modbus", also for the constants.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from twisted_gantry.twin.faces.cfos.evses import BuiltInEvse
+from twisted_gantry.twin.faces.cfos.evses import BuiltInEvse, EvseHardware
 from twisted_gantry.twin.faces.cfos.meters import BuiltInMeter, MeterDevice
+from twisted_gantry.twin.world.meter import Meter
 from twisted_gantry.wire.cfos.modbus import Read, Write, answer_read, plan_write
 from twisted_gantry.wire.cfos.registers import (
     BAD_VALUE,
@@ -21,7 +22,7 @@ from twisted_gantry.wire.cfos.registers import (
 Values = Mapping[str, int | str]
 
 _IDENTITY: Values = {
-    "vendor_id": -821_755_904,  # as the document prints it, of a device that was set up so
+    "vendor_id": -821_755_904,  # as in the document
     "product_id": 1,
     "device_id": 257,
     "product_version": 16_777_216,
@@ -31,9 +32,9 @@ _IDENTITY: Values = {
 }
 _UNKNOWN_W = -1
 _S0_INPUTS = 2
-_LARGEST = 10**15  # Wh or pulses: what grows from there still fits 64 bits
+_LARGEST = 10**15  # Wh or pulses, with room to count in 64 bits
 
-# What a register takes; one that is not here takes 0 or 1.
+# The ranges of registers that may be written; all others take 0 or 1.
 _RANGES: Mapping[str, tuple[int, int]] = {
     "slave_id": (1, 255),
     "pulses_per_kwh": (1, 1_000_000),
@@ -55,32 +56,59 @@ _RANGES: Mapping[str, tuple[int, int]] = {
     "reset_energy": (0, 65_535),
 }
 
-# Registers that are attributes of the hardware by another name.
-_HARDWARE = {
-    "default_fixed_current": "default_fixed",
-    "default_current_limit": "default_limit",
-    "default_enabled": "default_enabled",
-    "fail_safe_time": "fail_safe_s",
-    "fail_safe_current": "fail_safe_current",
-    "relay_select": "relay_select",
-    "relay2": "relay2",
-    "fixed_current": "fixed",
-    "pulses": "pulses",
-    "restarts": "restarts",
-}
+_HARDWARE = (
+    "default_fixed_current",
+    "default_current_limit",
+    "default_enabled",
+    "fail_safe_time",
+    "fail_safe_current",
+    "relay_select",
+    "relay2",
+    "fixed_current",
+    "pulses",
+    "restarts",
+)
 _VOLTAGES = ("voltage_l1", "voltage_l2", "voltage_l3")
 
 
-class MeterRegisters:
+class _Registers:
+    """The registers of a device. One without a setter is an attribute of `owner`."""
+
+    registers: ClassVar[Mapping[int, Register]]
+
+    def __init__(self, device: BuiltInMeter | BuiltInEvse, owner: Meter | EvseHardware) -> None:
+        self._owner = owner
+        self._setters: dict[str, Callable[[int], object]] = {
+            "slave_id": lambda value: setattr(device, "modbus_id", value),
+            "phases": device.set_phases,
+        }
+
+    def set(self, name: str, value: int) -> None:
+        if name in _VOLTAGES:
+            self._owner.nominal_v[_VOLTAGES.index(name)] = value
+        elif name in self._setters:
+            self._setters[name](value)
+        else:
+            setattr(self._owner, name, value)
+
+
+class MeterRegisters(_Registers):
     """`meter1` or `meter2`."""
 
     registers = METER
 
     def __init__(self, device: BuiltInMeter) -> None:
-        self._device, self._meter = device, device.meter
+        meter = device.meter
+        super().__init__(device, meter)
+        self._device, self._meter = device, meter
+        self._setters |= {
+            "restarts": lambda value: setattr(device, "restarts", value),
+            "energy": meter.set_energy,
+            "reset_energy": lambda _: meter.set_energy(0),
+            "reset_pulses": lambda _: setattr(meter, "pulses", 0),
+        }
 
     def values(self) -> Values:
-        """Return what the registers hold, by their names."""
         device, meter = self._device, self._meter
         return {
             **_IDENTITY,
@@ -95,26 +123,8 @@ class MeterRegisters:
             "pulse_time": meter.ms_per_pulse,
         }
 
-    def set(self, name: str, value: int) -> None:
-        """Set one register to a value that it takes."""
-        device, meter = self._device, self._meter
-        setters: dict[str, Callable[[], None]] = {
-            "slave_id": lambda: setattr(device, "modbus_id", value),
-            "restarts": lambda: setattr(device, "restarts", value),
-            "phases": lambda: device.set_phases(value),
-            "energy": lambda: meter.set_energy(value),
-            "reset_energy": lambda: meter.set_energy(0),
-            "reset_pulses": lambda: setattr(meter, "pulses", 0),
-        }
-        if name in _VOLTAGES:
-            meter.nominal_v[_VOLTAGES.index(name)] = value
-        elif name in setters:
-            setters[name]()
-        else:
-            setattr(meter, name, value)  # pulses, pulses_per_kwh
 
-
-class EvseRegisters:
+class EvseRegisters(_Registers):
     """`evse`. `seconds` is the manager's clock; `attached` is the meter at the wallbox, if any."""
 
     registers = EVSE
@@ -122,15 +132,21 @@ class EvseRegisters:
     def __init__(
         self, device: BuiltInEvse, attached: MeterDevice | None, seconds: Callable[[], float]
     ) -> None:
+        hardware = device.hardware
+        super().__init__(device, hardware)
         self._device, self._attached, self._seconds = device, attached, seconds
+        self._setters |= {
+            "disconnect_cp": lambda value: setattr(hardware, "pilot_off_until", seconds() + value),
+            "current_limit": lambda value: device.set_limit(100.0 * value),
+            "enabled": lambda value: setattr(device, "enable", bool(value)),
+        }
 
     def values(self) -> Values:
-        """Return what the registers hold, by their names."""
         device, hardware, evse = self._device, self._device.hardware, self._device.evse
         return {
             **_IDENTITY,
             **({} if self._attached is None else _measured(self._attached)),
-            **{name: getattr(hardware, attribute) for name, attribute in _HARDWARE.items()},
+            **{name: getattr(hardware, name) for name in _HARDWARE},
             **dict(zip(_VOLTAGES, hardware.nominal_v, strict=True)),
             "slave_id": device.modbus_id,
             "phases": device.used_phases,
@@ -145,23 +161,6 @@ class EvseRegisters:
             "s0_inputs": _S0_INPUTS,
         }
 
-    def set(self, name: str, value: int) -> None:
-        """Set one register to a value that it takes."""
-        device, hardware = self._device, self._device.hardware
-        setters: dict[str, Callable[[], None]] = {
-            "slave_id": lambda: setattr(device, "modbus_id", value),
-            "phases": lambda: device.set_phases(value),
-            "disconnect_cp": lambda: setattr(hardware, "pilot_off_until", self._seconds() + value),
-            "current_limit": lambda: device.set_limit(100.0 * value),
-            "enabled": lambda: setattr(device, "enable", bool(value)),
-        }
-        if name in _VOLTAGES:
-            hardware.nominal_v[_VOLTAGES.index(name)] = value
-        elif name in setters:
-            setters[name]()
-        else:
-            setattr(hardware, _HARDWARE[name], value)
-
 
 def _measured(meter: MeterDevice) -> Values:
     measured = meter.measured()
@@ -175,19 +174,20 @@ def _measured(meter: MeterDevice) -> Values:
 
 
 def _fit(value: float | None) -> int:
-    """Return a number as 32 bits can hold it: one that was fed may be any."""
+    """Return a number clamped to 32 bits: data that were fed have no bounds."""
     return min(max(round(value or 0), -(2**31)), 2**31 - 1)
 
 
 def read(view: MeterRegisters | EvseRegisters, request: Read) -> Any:
     """Answer a read. Raises RegisterError."""
     values = view.values()
-    numbers = {each.address: values[each.name] for each in _named(view.registers, values)}
+    named = (each for each in view.registers.values() if each.name in values)
+    numbers = {each.address: values[each.name] for each in named}
     return answer_read(request, view.registers, image(view.registers, numbers))
 
 
 def write(view: MeterRegisters | EvseRegisters, request: Write) -> None:
-    """Do a write, all of it or nothing. Raises RegisterError."""
+    """Do the whole write or nothing. Raises RegisterError."""
     changes = plan_write(request, view.registers)
     for address, value in changes.items():
         low, high = _RANGES.get(view.registers[address].name, (0, 1))
@@ -195,7 +195,3 @@ def write(view: MeterRegisters | EvseRegisters, request: Write) -> None:
             raise RegisterError(BAD_VALUE)
     for address, value in changes.items():
         view.set(view.registers[address].name, value)
-
-
-def _named(registers: Mapping[int, Register], values: Values) -> list[Register]:
-    return [each for each in registers.values() if each.name in values]

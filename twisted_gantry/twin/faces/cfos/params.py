@@ -1,4 +1,4 @@
-"""The parameters of a Charging Manager, in the words of each generation of its firmware.
+"""The parameters of a Charging Manager, with the keys of each generation of its firmware.
 
 Source: the cFos document, "get_dev_info" (`params`) and "set_params"; `docs/protocols/cfos.md`,
 Quirks.
@@ -9,26 +9,24 @@ from typing import Annotated, Any
 
 import msgspec
 
-from twisted_gantry.twin.faces.cfos.device import FIRMWARE, PHASE_V
+from twisted_gantry.twin.faces.cfos.device import FIRMWARE, PHASE_V, MilliAmperes, Text, given
 from twisted_gantry.wire.cfos.calls import DisablePolicy
 
 CYCLE_MS = 3009
 MAX_EVSES = 3
 
-_Text = Annotated[str, msgspec.Meta(max_length=100)]
-_MilliAmperes = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
 _Watts = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
 
 
 class ParamsChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What `set_params` changes; None stays as it is; the last four are of 1.6 to 1.14."""
+    """A change by `set_params`; None changes nothing. The last four are of firmware 1.6 to 1.14."""
 
-    title: _Text | None = None
-    desc: _Text | None = None
-    max_total_current: _MilliAmperes | None = None
-    reserve_current: _MilliAmperes | None = None
-    overdraft_cur: _MilliAmperes | None = None
-    max_total_evse_current: _MilliAmperes | None = None
+    title: Text | None = None
+    desc: Text | None = None
+    max_total_current: MilliAmperes | None = None
+    reserve_current: MilliAmperes | None = None
+    overdraft_cur: MilliAmperes | None = None
+    max_total_evse_current: MilliAmperes | None = None
     lb_enabled: bool | None = None
     disable_policy: DisablePolicy | None = None
     min_pause_time: Annotated[float, msgspec.Meta(ge=0, le=86_400)] | None = None
@@ -48,13 +46,13 @@ _IN_WATTS = {
 
 
 def watts(milliamperes: float) -> int:
-    """Return what a current in each of three phases carries, in W."""
+    """Return the power of a current in each of three phases, in W."""
     return round(milliamperes / 1000 * 3 * PHASE_V)
 
 
 @dataclass
 class Params:
-    """What can be set; currents in mA a phase, 0 in `max_total_evse_current` is no limit."""
+    """The parameters; currents in mA a phase, 0 in `max_total_evse_current` for no limit."""
 
     title: str = "cFos Power Brain"
     desc: str = "Standard-Konfiguration"
@@ -67,21 +65,16 @@ class Params:
     min_pause_time: float = 300.0
 
     def change(self, change: ParamsChange) -> bool:
-        """Take what is given; the newer key wins over the older. Tells whether anything was."""
-        given = {
-            name: value
-            for name in change.__struct_fields__
-            if (value := getattr(change, name)) is not None
-        }
+        """Apply a change, and return whether it had any key; newer keys win over older ones."""
+        values = given(change)
         for old, new in _IN_WATTS.items():
-            if (power := given.pop(old, None)) is not None:
-                given.setdefault(new, power * 1000 / (3 * PHASE_V))
-        for name, value in given.items():
+            if (power := values.pop(old, None)) is not None:
+                values.setdefault(new, power * 1000 / (3 * PHASE_V))
+        for name, value in values.items():
             setattr(self, name, value)
-        return bool(given)
+        return bool(values)
 
     def shown(self) -> dict[str, Any]:
-        """Return them in the words of both generations."""
         shown: dict[str, Any] = {"title": self.title, "desc": self.desc}
         for old, new in _IN_WATTS.items():
             current = getattr(self, new)

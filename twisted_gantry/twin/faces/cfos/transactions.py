@@ -1,4 +1,4 @@
-"""What goes with a car at a wallbox until it leaves: its user, what is overridden, what rules say.
+"""The transaction of a car at a wallbox: its user, its overrides, and the charging rules.
 
 Source: the cFos document, "override_device", "set_params" (rules) and "get_users".
 """
@@ -10,16 +10,16 @@ from datetime import datetime, timedelta
 from twisted_gantry.wire.cfos.users import MAX_USERS, ChargingRule, Rfid, RuleMode, User
 
 _DAY_MIN = 24 * 60
-# The bits of `overrides`, as firmwares since 1.14 show them.
+# The bits of `overrides` in firmwares since 1.14.
 _OVERRIDES = {"C": 1, "E": 2, "U": 4}
-FIRST_USER_ID = 2_167_520_770  # of the document's example
+FIRST_USER_ID = 2_167_520_770  # from the document's example
 
 
 @dataclass
 class Transaction:
-    """From the arrival of a car until it leaves. `off` has the capital letters that are in force.
+    """From the arrival of a car until it leaves. `off` has the override flags in force.
 
-    `limit_ma` is the overriding limit, if there is one; `user` has authorized it with `rfid`.
+    `limit_ma` is the overriding limit; `user` has authorized the transaction with `rfid`.
     """
 
     off: set[str] = field(default_factory=set)
@@ -29,11 +29,10 @@ class Transaction:
 
     @property
     def overrides(self) -> int:
-        """The letters in force, as bits."""
         return sum(_OVERRIDES[letter] for letter in self.off)
 
     def set_flag(self, letter: str) -> None:
-        """Take one letter of `flags`: a capital is off, a small one on again."""
+        """Apply one letter of `flags`: a capital switches off, a small letter on again."""
         if letter.isupper():
             self.off.add(letter)
         else:
@@ -41,8 +40,6 @@ class Transaction:
 
 
 class Users:
-    """The users of the manager, by id."""
-
     def __init__(self, *users: User) -> None:
         self._users = {user.id: user for user in users}
 
@@ -50,15 +47,13 @@ class Users:
         return user_id in self._users
 
     def all(self) -> list[User]:
-        """Return every user."""
         return list(self._users.values())
 
     def get(self, user_id: str) -> User | None:
-        """Return a user, None for an id that nobody has."""
         return self._users.get(user_id)
 
     def put(self, user: User) -> str | None:
-        """Take a user with an id, new or not. Returns what is wrong, and takes nothing then."""
+        """Add or replace a user; returns the reason if it is refused."""
         if user.id not in self._users and len(self._users) >= MAX_USERS:
             return "too many users"
         taken = {rfid.id for each in self.all() if each.id != user.id for rfid in each.rfids}
@@ -68,26 +63,21 @@ class Users:
         return None
 
     def find(self, rfid: str) -> tuple[User, Rfid] | None:
-        """Return whose a PIN or RFID is."""
-        for user in self._users.values():
-            for each in user.rfids:
-                if each.id == rfid:
-                    return user, each
-        return None
+        """Return the user of a PIN or RFID."""
+        found = ((user, each) for user in self.all() for each in user.rfids if each.id == rfid)
+        return next(found, None)
 
     def new_id(self) -> str:
-        """Return an id that nobody has."""
         return next(
             text for n in range(MAX_USERS + 2) if (text := str(FIRST_USER_ID + n)) not in self
         )
 
 
 def ruled_ma(rules: Iterable[ChargingRule], limit_ma: float, now: datetime) -> float:
-    """Return what the rules leave of a limit, in mA; `now` is the time of the site.
+    """Return the limit under the rules, in mA; `now` is the time of the site.
 
-    Those of a time of day are obeyed, absolute and relative, one after the other; where none is in
-    force the limit stays. What depends on the sun, a price, an input or an expression is not known
-    here, and such a rule does nothing.
+    Absolute and relative rules by time of day apply one after the other. Rules by the sun, a price,
+    an input or an expression have no effect here.
     """
     left = limit_ma
     for rule in rules:
@@ -106,7 +96,7 @@ def _in_force(rule: ChargingRule, now: datetime) -> bool:
     begin = rule.time or 0
     length = _DAY_MIN - begin if rule.dur is None else rule.dur
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    for days_ago in range(8):  # a rule may last a week, and more than one of them be in force
+    for days_ago in range(8):  # a rule may last a week
         day = midnight - timedelta(days=days_ago)
         start = day + timedelta(minutes=begin)
         if rule.days >> day.weekday() & 1 and start <= now < start + timedelta(minutes=length):

@@ -1,19 +1,15 @@
-"""An entry point of the ETC interface, as the twin serves it.
-
-The platform's `monitor.do` and the cabinet's `remotecontrol.do` share it.
-"""
+"""An entry point of the ETC interface: `monitor.do` of the platform, `remotecontrol.do`."""
 
 from collections.abc import Callable
 
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from twisted.web.http import Request as HttpRequest
 from twisted.web.iweb import IRequest
-from werkzeug.exceptions import HTTPException
 
 from twisted_gantry.net.http.server import Limits
-from twisted_gantry.twin.faults.http import HttpManners
-from twisted_gantry.twin.faults.settings import Settings as FaultSettings
+from twisted_gantry.twin.faces.http import body_of
+from twisted_gantry.twin.faults.http import HttpFaultInjector
+from twisted_gantry.twin.faults.settings import FaultSettings
 from twisted_gantry.wire.etc import envelope as etc
 
 _log = Logger()
@@ -25,11 +21,11 @@ DEFAULT_RATE = 100.0
 Take = Callable[[bytes, dict[str, str]], etc.Answer]
 """Acts on a body with its headers (names in lower case). Raises etc.EtcRefused."""
 Keep = Callable[[bytes, dict[str, str], etc.Answer | None], None]
-"""Remembers a request, and its answer unless that was none of the interface's."""
+"""Stores a request, and its answer, None for one outside of the interface."""
 
 
 class Rate:
-    """How many requests are taken: `per_second`, 0 for any number, after a burst of five times it.
+    """Admits `per_second` requests, 0 for any number, and bursts of five times as many.
 
     `seconds` is a monotonic clock.
     """
@@ -40,7 +36,7 @@ class Rate:
         self._last = seconds()
 
     def allows(self) -> bool:
-        """Tell whether one more is taken, and count it."""
+        """Tell whether one more request is admitted, and count it."""
         if not self._per_second:
             return True
         now = self._seconds()
@@ -53,21 +49,17 @@ class Rate:
 
 
 class Entry:
-    """Serves the requests of one face of the twin.
+    """Serves the requests of the face of `injector`, whose counts gain `code-1000` …."""
 
-    The counts of `manners` gain `code-1000` ….
-    """
-
-    def __init__(self, manners: HttpManners, rate: float) -> None:
-        self._manners, self._counts = manners, manners.counts
-        self._rate = Rate(rate, manners.clock.seconds)
-        self._said: set[etc.EtcCode] = set()
+    def __init__(self, injector: HttpFaultInjector, rate: float) -> None:
+        self._injector, self._counts = injector, injector.counts
+        self._rate = Rate(rate, injector.clock.seconds)
+        self._logged: set[etc.EtcCode] = set()
 
     async def serve(self, request: HttpRequest, take: Take, keep: Keep | None = None) -> bytes:
-        """Answer one request, and misbehave as it is set."""
-        faults = self._manners.faults
-        assert request.content is not None  # set once the request is complete
-        body = request.content.read()
+        """Answer one request, under the faults."""
+        faults = self._injector.faults
+        body = body_of(request)
         headers = {
             name.decode("latin-1").lower(): values[-1].decode("latin-1")
             for name, values in request.requestHeaders.getAllRawHeaders()
@@ -78,9 +70,9 @@ class Entry:
         if keep is not None:
             keep(body, headers, answer)
         if answer is None:
-            return await self._manners.answer(request, b"", faults)
+            return await self._injector.answer(request, b"", faults)
         request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
-        return await self._manners.answer(request, answer.encode(), faults)
+        return await self._injector.answer(request, answer.encode(), faults)
 
     def _answer(
         self, body: bytes, headers: dict[str, str], faults: FaultSettings, take: Take
@@ -94,20 +86,16 @@ class Entry:
         try:
             return take(body, headers)
         except etc.EtcRefused as refused:
-            if refused.code not in self._said:  # the counts tell of the others
+            if refused.code not in self._logged:  # the first of each code; the counts have all
                 _log.info(
-                    "{face} refuses a request: {why}", face=self._manners.face, why=refused.why
+                    "{face} refuses a request: {why}", face=self._injector.face, why=refused.why
                 )
-            self._said.add(refused.code)
+            self._logged.add(refused.code)
             return etc.answer(refused.code)
 
 
-def answer_failure(face: str, request: IRequest, failure: Failure) -> bytes:
-    """Answer a wrong path or verb with plain HTTP, and a mistake of ours with 1008."""
-    error = failure.value
-    if isinstance(error, HTTPException):
-        request.setResponseCode(error.code or 500)
-        return b""
-    _log.failure("a request to {face} failed", failure=failure, face=face)
+def answer_mistake(request: IRequest) -> bytes:
+    """Answer 1008, with HTTP 200."""
+    request.setResponseCode(200)
     request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
     return etc.answer(etc.EtcCode.UNKNOWN_EXCEPTION).encode()

@@ -1,35 +1,26 @@
-"""The ETC platform, as a gantry sees it: `POST /monitor.do`, and what it received.
+"""The ETC platform: `POST /monitor.do`, the received requests, and commands to the gantry.
 
 Source: the ETC document, sections 1.5 to 1.8, 2.1, 3.1 and 4.
 """
 
+import itertools
 import re
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import msgspec
 from klein import Klein
-from twisted.internet.interfaces import IProtocolFactory, IReactorTime
-from twisted.python.failure import Failure
+from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import Request as HttpRequest
-from twisted.web.iweb import IRequest
-from twisted.web.resource import Resource
 
 from twisted_gantry.net.http.client import Answer as HttpAnswer
 from twisted_gantry.net.http.client import BoundedClient, NoAnswer
-from twisted_gantry.net.http.server import bounded_site
-from twisted_gantry.twin.faces.etc.entry import (
-    DEFAULT_RATE,
-    LIMITS,
-    MAX_SKEW_S,
-    Entry,
-    answer_failure,
-)
+from twisted_gantry.twin import times
+from twisted_gantry.twin.faces.etc import entry
 from twisted_gantry.twin.faces.etc.sender import EtcSender
-from twisted_gantry.twin.faults.http import HttpManners
+from twisted_gantry.twin.faces.http import HttpFace, answer_failures
 from twisted_gantry.twin.faults.settings import ETC, Faults
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.etc import envelope as etc
@@ -40,18 +31,16 @@ REMOTE_URL = "http://127.0.0.1:3699/remotecontrol.do"
 MAX_ANSWER = 32 * 1024 * 1024  # a picture, or some seconds of video
 KEPT_REQUESTS = 10_000
 KEPT_BYTES = 64 * 1024 * 1024  # of bodies: ten thousand of the longest would be ten gigabytes
-# China has had no summer time since 1991, and a small machine may have no zone database.
-CHINA = timezone(timedelta(hours=8))
 _MASKED = "***"
 
 
 class NotReached(Exception):
-    """A command has no answer of the gantry; the text says why, and holds no secret."""
+    """The gantry did not answer a command; the text says why, and holds no secret."""
 
 
 @dataclass(frozen=True)
 class Received:
-    """A request as it came; `answer` None: the answer was none of the interface's."""
+    """A request as it came; `answer` is None for an answer outside of the interface."""
 
     at: float
     headers: dict[str, str]
@@ -60,9 +49,8 @@ class Received:
     answer: etc.Answer | None
 
     def shown(self) -> dict[str, Any]:
-        """Return it as the control API shows it."""
         return {
-            "at": datetime.fromtimestamp(self.at, CHINA).isoformat(timespec="milliseconds"),
+            "at": times.shown(self.at),
             "headers": self.headers,
             "body": _decoded(self.body),
             "answer": None if self.answer is None else msgspec.to_builtins(self.answer),
@@ -70,9 +58,9 @@ class Received:
 
 
 def _decoded(body: bytes) -> Any:
-    """Return a body as JSON with its keys as they came; as text if it is none."""
+    """Return a body as JSON with its keys as they came, or as text if it is not JSON."""
     try:
-        lenient = loads(body)  # it bounds the depth
+        lenient = loads(body)  # bounds the depth
     except WireError:
         return body.decode("utf-8", "replace")
     try:
@@ -90,18 +78,18 @@ def _method_of(body: bytes) -> str:
     return method if isinstance(method, str) else ""
 
 
-class Platform:
-    """The platform. `now` gives Unix seconds; `clock` is for delays.
+class Platform(HttpFace):
+    """The platform. `now` returns Unix seconds; `clock` is for delays.
 
-    It takes the reports of `gantry_id`, with `any_gantry` those of every other one, too.
-
-    `client` is the way to the gantry's `remotecontrol.do` at `remote_url`; without it the platform
-    cannot command. `rate` is how many requests a second it takes, 0 any number: 1005 beyond.
-    `counts` tells `code-1000` …, each method by its name, `commands` and `commands-lost`,
-    and what `HttpManners`, `EtcSender` and `bounded_site` count.
+    It takes the reports of `gantry_id`, with `any_gantry` those of every gantry. `client` sends
+    commands to the gantry's `remotecontrol.do` at `remote_url`; without it the platform cannot
+    command. Beyond `rate` requests a second, 0 for any number, the answer is 1005. `counts` tells
+    `code-1000` …, each method by its name, `commands`, `commands-lost`, and what `EtcSender`
+    counts.
     """
 
-    app = Klein()
+    app, limits = Klein(), entry.LIMITS
+    answer_failures(app, ETC, entry.answer_mistake)
 
     def __init__(
         self,
@@ -114,55 +102,35 @@ class Platform:
         any_gantry: bool = False,
         client: BoundedClient | None = None,
         remote_url: str = REMOTE_URL,
-        rate: float = DEFAULT_RATE,
+        rate: float = entry.DEFAULT_RATE,
     ) -> None:
+        super().__init__(ETC, faults, clock)
         self.cards: etc.CardList | None = None
-        self.counts: Counter[str] = Counter()
         self.remote_url = remote_url
-        manners = self._manners = HttpManners(ETC, faults, clock, self.counts)
-        self._entry = Entry(manners, rate)
+        self._entry = entry.Entry(self._injector, rate)
         self._sender = None
         if client is not None:
-            self._sender = EtcSender(client, manners, now, gantry_id=gantry_id, auth=auth)
-        self._clock, self._now = clock, now
-        self._auth, self._taken_id = auth, None if any_gantry else gantry_id
+            self._sender = EtcSender(client, self._injector, now, gantry_id=gantry_id, auth=auth)
+        self._now, self._auth = now, auth
+        self._taken_id = None if any_gantry else gantry_id
         self._received: deque[Received] = deque()
         self._received_bytes = 0
 
-    def site(self) -> IProtocolFactory:
-        """Return the factory that serves it."""
-        return bounded_site(self.resource(), self._clock, LIMITS, self.counts)
-
-    def resource(self) -> Resource:
-        """Return what is served."""
-        return self._manners.around(self.app.resource())
-
     def requests(self, method: str = "", limit: int = KEPT_REQUESTS) -> list[dict[str, Any]]:
-        """Return what was received, newest first; of one method, if it is given."""
-        found: list[dict[str, Any]] = []
-        for received in reversed(self._received):
-            if len(found) >= limit:
-                break
-            if not method or received.method == method:
-                found.append(received.shown())
-        return found
+        """Return at most `limit` received requests, newest first, all or those of one method."""
+        found = (each for each in reversed(self._received) if method in ("", each.method))
+        return [received.shown() for received in itertools.islice(found, limit)]
 
     @app.route("/monitor.do", methods=["POST"])
     async def monitor(self, request: HttpRequest) -> bytes:
-        """Take one request, and misbehave as it is set."""
         return await self._entry.serve(request, self._check, self._keep)
 
-    @app.handle_errors(Exception)
-    def _(self, request: IRequest, failure: Failure) -> bytes:
-        """Answer what went wrong."""
-        return answer_failure(ETC, request, failure)
-
     async def command(self, method: etc.Method, fields: Any, url: str = "") -> Any:
-        """Send a command to the gantry, signed, and return its answer as JSON, as it came.
+        """Send a signed command to the gantry, and return its JSON answer as it came.
 
-        Of a picture it returns `contentType`, `filename`, `size`, `md5` (what the gantry says) and
-        `md5Good`. `fields` are sent whatever they are: a gantry must be seen to refuse bad ones.
-        Raises NotReached.
+        For a picture the result has `contentType`, `filename`, `size`, `md5` (as the gantry says)
+        and `md5Good`. `fields` are not checked, to test how a gantry refuses bad ones. Raises
+        NotReached.
         """
         if self._sender is None:
             raise NotReached("this platform has no way to the gantry")
@@ -182,7 +150,6 @@ class Platform:
         return decoded
 
     def _check(self, body: bytes, headers: dict[str, str]) -> etc.Answer:
-        """Check and take a request. Raises etc.EtcRefused."""
         return self._take(
             etc.check_request(
                 body,
@@ -191,7 +158,7 @@ class Platform:
                 methods=etc.MONITOR,
                 gantry_id=self._taken_id,
                 now=self._now(),
-                skew=MAX_SKEW_S,
+                skew=entry.MAX_SKEW_S,
             )
         )
 
@@ -229,7 +196,7 @@ def _is_picture(answer: HttpAnswer) -> bool:
 
 
 def _picture(answer: HttpAnswer) -> dict[str, Any]:
-    """Describe a picture (section 3.3.3)."""
+    """Describe a picture: section 3.3.3."""
     disposition = answer.headers.get("content-disposition", "")
     match = re.search(r'filename="?([^";]{1,255})', disposition)
     given = answer.headers.get(etc.MD5_HEADER, "")

@@ -1,54 +1,54 @@
-"""The requests that the twin itself sends over the ETC interface, with the manners of its face."""
+"""The requests that the twin sends over the ETC interface, under the faults of their face."""
 
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from twisted_gantry.net.http.client import Answer, BoundedClient, NoAnswer
-from twisted_gantry.twin.faults.injection import Manners
+from twisted_gantry.twin.faults.injection import FaultInjector
 from twisted_gantry.twin.faults.settings import STALE_S
 from twisted_gantry.wire.etc import envelope as etc
 
 
 class EtcSender:
-    """Sends signed requests. `now` is the clock of the face, Unix seconds.
+    """Sends signed requests. `now` returns Unix seconds by the clock of the face.
 
-    The counts of `manners` gain `stale`, `wrong-digest` and `doubled`.
+    The counts of `injector` gain `stale`, `wrong-digest` and `doubled`.
     """
 
     def __init__(
         self,
         client: BoundedClient,
-        manners: Manners,
+        injector: FaultInjector,
         now: Callable[[], float],
         *,
         gantry_id: str,
         auth: str,
     ) -> None:
-        self._client, self._manners, self._now = client, manners, now
+        self._client, self._injector, self._now = client, injector, now
         self._gantry_id, self._auth = gantry_id, auth
 
     async def send(self, url: str, method: etc.Method, fields: Any, limit: int) -> Answer:
-        """Send a request, stamped with the present; the answer has at most `limit` bytes.
+        """Send a request with the present time stamp; the answer has at most `limit` bytes.
 
-        `fields` are sent whatever they are. Raises NoAnswer, while the face is frozen, too.
+        `fields` are not checked. Raises NoAnswer, also while the face is frozen.
         """
-        faults = self._manners.faults
+        faults = self._injector.faults
         if faults.frozen:
             raise NoAnswer("frozen: nothing is sent")
-        old = STALE_S if self._manners.strikes(faults.stale, "stale") else 0.0
+        old = STALE_S if self._injector.strikes(faults.stale, "stale") else 0.0
         body = etc.encode_request(self._gantry_id, method, self._now() - old, fields)
         headers = etc.signed_headers(body, self._auth)
-        if self._manners.strikes(faults.wrong_digest, "wrong-digest"):
+        if self._injector.strikes(faults.wrong_digest, "wrong-digest"):
             headers[etc.MD5_HEADER] = etc.digest(body + b" ")
         answer = await self._post(url, headers, body, limit)
-        if self._manners.strikes(faults.duplicate, "doubled"):
+        if self._injector.strikes(faults.duplicate, "doubled"):
             with suppress(NoAnswer):
                 await self._post(url, headers, body, limit)
         return answer
 
     async def _post(self, url: str, headers: dict[str, str], body: bytes, limit: int) -> Answer:
-        content, patience = self._manners.body(body)
+        content, patience = self._injector.body(body)
         return await self._client.request(
             "POST", url, headers=headers, body=content, limit=limit, patience=patience
         )

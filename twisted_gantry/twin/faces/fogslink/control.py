@@ -1,22 +1,14 @@
-"""The control API of the Fogslink cloud; it is mounted below `/twin/v1/fogslink`."""
+"""The Fogslink cloud's part of the control API, to be mounted at `/twin/v1/fogslink/`."""
 
-import re
 from typing import Annotated, Any
 
 import msgspec
-from klein import Klein
 from twisted.web.server import Request
 
-from twisted_gantry.net.http.json import (
-    HttpError,
-    argument,
-    handle_errors,
-    read_object,
-    refuse_foreign_origin,
-    respond,
-)
+from twisted_gantry.net.http.json import read_object, refuse_foreign_origin, respond
 from twisted_gantry.twin.faces.fogslink.cloud import Cloud, NotConnected
 from twisted_gantry.twin.faces.fogslink.records import KEPT_RECORDS
+from twisted_gantry.twin.requests import control_app, read_limit
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.fogslink.messages import Configure
 from twisted_gantry.wire.json import as_text
@@ -25,7 +17,7 @@ _Text = Annotated[str, msgspec.Meta(max_length=100)]
 
 
 class _Configure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=None):
-    """A `res300` to be sent; its texts go as they are: a device must be seen to refuse some."""
+    """A `res300` to be sent; its texts are not checked, to test how a device refuses bad ones."""
 
     eqSN: _Text
     eChan: _Text
@@ -34,48 +26,38 @@ class _Configure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
 
 
 def read_configure(content: dict[str, Any]) -> Configure:
-    """Check what is to be sent; numbers are taken as text. Raises HttpError (400)."""
-    try:
-        given = msgspec.convert(as_text(content), _Configure)
-    except (msgspec.ValidationError, BadMessage) as error:
-        raise HttpError(400, "bad-configuration", str(error)) from None
+    """Check a configuration; numbers become text. Raises BadMessage or ValidationError."""
+    given = msgspec.convert(as_text(content), _Configure)
     return Configure(
         eq_sn=given.eqSN, e_chan=given.eChan, s_period=given.sPeriod, s_type=given.sType
     )
 
 
 class FogslinkControl:
-    """Serves what a cloud received, and sends configurations from it."""
+    """Serves the records of a cloud, and sends configurations from it."""
 
-    app = Klein()
-    handle_errors(app)
+    app = control_app(
+        {
+            msgspec.ValidationError: (400, "bad-configuration"),
+            BadMessage: (400, "bad-configuration"),
+            NotConnected: (404, "not-connected"),
+        }
+    )
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
 
     @app.route("/records", methods=["GET"])
     def records(self, request: Request) -> bytes:
-        """Show the last values, oldest first, and what is wrong with the packs' numbers."""
-        limit = argument(request, "limit", str(KEPT_RECORDS))
-        if not (re.fullmatch(r"[0-9]{1,5}", limit) and 1 <= int(limit) <= KEPT_RECORDS):
-            raise HttpError(400, "bad-limit", f"limit must be 1 to {KEPT_RECORDS}")
+        """Show the last values, oldest first, and the gaps and duplicates of the packs."""
         kept = self._cloud.records
-        return respond(
-            request,
-            {
-                "records": kept.shown(int(limit)),
-                "gaps": kept.gaps,
-                "duplicates": kept.duplicates,
-            },
-        )
+        records = kept.shown(read_limit(request, KEPT_RECORDS, KEPT_RECORDS))
+        shown = {"records": records, "gaps": kept.gaps, "duplicates": kept.duplicates}
+        return respond(request, shown)
 
     @app.route("/configure", methods=["POST"])
     async def configure(self, request: Request) -> bytes:
-        """Send a `res300`; the answer of the device is shown if it comes within a few seconds."""
+        """Send a `res300`, and show the answer of the device if it comes within ANSWER_S."""
         refuse_foreign_origin(request)
-        message = read_configure(read_object(request))
-        try:
-            answer = await self._cloud.configure(message)
-        except NotConnected as error:
-            raise HttpError(404, "not-connected", str(error)) from None
+        answer = await self._cloud.configure(read_configure(read_object(request)))
         return respond(request, {"sent": True, "answer": answer})

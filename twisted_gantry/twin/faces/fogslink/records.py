@@ -1,31 +1,27 @@
-"""What the Fogslink cloud received: the last values, and which packs came, twice or not at all."""
+"""What the Fogslink cloud received: the last values, and the gaps and duplicates of packs."""
 
 from bisect import bisect_right
 from collections import OrderedDict, deque
 from dataclasses import dataclass
-from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from twisted_gantry.twin.faces.etc.platform import CHINA
+from twisted_gantry.twin import times
 from twisted_gantry.wire.fogslink.messages import Item, Pack, Single
 
 KEPT_RECORDS = 20_000
-KEPT_BYTES = 8 * 1024 * 1024  # of their texts: a line may be one value of 64 KiB
-# Packs of one device, and of all, whose content is remembered, to tell a duplicate from another
-# under its name; of each device at least the last few.
+KEPT_BYTES = 8 * 1024 * 1024  # of their texts: one value may have 64 KiB
+# Packs whose content is kept to tell a duplicate from a conflict: of one device, of all devices,
+# and at least of each device.
 KEPT_PACKS, KEPT_PACKS_OF_ALL, FEWEST_PACKS = 10_000, 200_000, 16
-# Runs of numbers without a gap that are remembered for one device; beyond it the oldest go.
-KEPT_RUNS = 1000
-# Devices whose packs are remembered; beyond it those go that were not heard for longest.
-KEPT_DEVICES = 20_000
-# Digits of a packID that is a number; others are no part of the gaps.
-_MAX_DIGITS = 20
+KEPT_RUNS = 1000  # of one device; the lowest go first
+KEPT_DEVICES = 20_000  # those that were silent for longest go first
+_MAX_DIGITS = 20  # of a packID that counts as a number; other packIDs make no gaps
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One value; `at` is Unix seconds, `e_val` None for an abnormal channel."""
+    """One value; `at` is in Unix seconds, and `e_val` is None for an abnormal channel."""
 
     eq_sn: str
     e_chan: str
@@ -36,26 +32,22 @@ class Record:
 
     @property
     def size(self) -> int:
-        """The characters of its texts."""
-        return sum(
-            len(text or "")
-            for text in (self.eq_sn, self.e_chan, self.e_chan_sta, self.e_val, self.pack_id)
-        )
+        texts = (self.eq_sn, self.e_chan, self.e_chan_sta, self.e_val, self.pack_id)
+        return sum(len(text or "") for text in texts)
 
     def shown(self) -> dict[str, Any]:
-        """Return it as the control API shows it."""
         return {
             "eqSN": self.eq_sn,
             "eChan": self.e_chan,
             "eChanSta": self.e_chan_sta,
             "eVal": self.e_val,
             "packID": self.pack_id,
-            "at": datetime.fromtimestamp(self.at, CHINA).isoformat(timespec="milliseconds"),
+            "at": times.shown(self.at),
         }
 
 
 class Runs:
-    """Whole numbers that were seen, as runs without a gap."""
+    """Whole numbers, stored as runs without a gap."""
 
     def __init__(self) -> None:
         self._firsts: list[int] = []
@@ -63,16 +55,15 @@ class Runs:
 
     @property
     def gaps(self) -> int:
-        """How many times a number, or several in a row, has been left out so far."""
+        """How many stretches of numbers are missing between the runs."""
         return max(len(self._firsts) - 1, 0)
 
     @property
     def last(self) -> int | None:
-        """The highest number."""
         return self._lasts[-1] if self._lasts else None
 
     def add(self, number: int) -> bool:
-        """Note a number; False if it is known."""
+        """Add a number; False if it was there."""
         at = bisect_right(self._firsts, number) - 1
         if at >= 0 and number <= self._lasts[at]:
             return False
@@ -92,23 +83,23 @@ class Runs:
 
 
 class Came(Enum):
-    """How a pack came."""
+    """How a pack arrived."""
 
     NEW = "new"
     OUT_OF_ORDER = "out-of-order"
     DUPLICATE = "duplicate"
-    CONFLICT = "conflict"  # its packID is another's
+    CONFLICT = "conflict"  # other content under the packID of an earlier pack
 
 
 class _Device:
-    """What is remembered of one device's packs: their numbers, and the content of the last."""
+    """The packs of one device: their numbers, and the content of the last ones."""
 
     def __init__(self) -> None:
         self.runs = Runs()
         self._contents: OrderedDict[str, int] = OrderedDict()
 
     def note(self, pack: Pack, most: int) -> Came:
-        """Take a pack; the contents of `most` are remembered."""
+        """Take a pack, and keep the contents of the last `most`."""
         content = hash(pack.eq_data)
         known = self._contents.get(pack.pack_id)
         if known is not None:
@@ -117,7 +108,7 @@ class _Device:
         if pack.pack_id.isascii() and pack.pack_id.isdigit() and len(pack.pack_id) <= _MAX_DIGITS:
             last = self.runs.last
             if not self.runs.add(int(pack.pack_id)):
-                return Came.DUPLICATE  # so old that its content is forgotten
+                return Came.DUPLICATE  # too old: its content is not kept
             if last is not None and int(pack.pack_id) < last:
                 came = Came.OUT_OF_ORDER
         self._contents[pack.pack_id] = content
@@ -127,7 +118,7 @@ class _Device:
 
 
 class Records:
-    """The last values, oldest first; how many gaps and duplicates there were."""
+    """The last values, oldest first, and the number of gaps and duplicates."""
 
     def __init__(self) -> None:
         self.duplicates = 0
@@ -137,11 +128,11 @@ class Records:
 
     @property
     def gaps(self) -> int:
-        """How often the packIDs of a device left some out, of all devices."""
+        """The gaps in the packIDs, of all devices together."""
         return sum(device.runs.gaps for device in self._devices.values())
 
     def add_pack(self, pack: Pack, at: float) -> Came:
-        """Take a pack, unless it came before."""
+        """Take a pack unless it is a duplicate."""
         device = self._devices.setdefault(pack.eq_sn, _Device())
         self._devices.move_to_end(pack.eq_sn)
         if len(self._devices) > KEPT_DEVICES:
@@ -156,11 +147,11 @@ class Records:
         return came
 
     def add_single(self, single: Single, at: float) -> None:
-        """Take one value. It has no number: whether it came before cannot be told."""
+        """Take one value. Without a number, a duplicate cannot be detected."""
         self._add(single.eq_sn, single, None, at)
 
     def shown(self, limit: int) -> list[dict[str, Any]]:
-        """Return the last `limit` as the control API shows them, oldest first."""
+        """Return the last `limit` records as the control API shows them, oldest first."""
         start = max(len(self._records) - limit, 0)
         return [self._records[at].shown() for at in range(start, len(self._records))]
 

@@ -1,71 +1,62 @@
 """The management card of a UPS, and its TCP face: it answers commands and acts on the world.
 
-Source: the UPS card document. Sessions are kept for good; objects follow each other bare.
-A new password counts from the moment after the reply to the command that brought it. The other
-face is `upscard_http`.
+Source: the UPS card document. Sessions stay open; objects follow each other without a delimiter.
+A new password is valid after the reply to the command that set it. The other face is
+`faces/upscard/http`.
 """
 
 import hmac
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, ITCPTransport
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_gantry.twin.faults.flow import PAUSE_ABOVE, Flow
-from twisted_gantry.twin.faults.injection import Manners
+from twisted_gantry.net.timers import Timer
+from twisted_gantry.twin.faces.tcp import FaceSession, SessionFactory
+from twisted_gantry.twin.faults.flow import PAUSE_ABOVE
+from twisted_gantry.twin.faults.injection import FaultInjector
 from twisted_gantry.twin.faults.settings import UPS_TCP, Faults
 from twisted_gantry.twin.world.ups import Ups
 from twisted_gantry.twin.world.ups_readings import live, ratings
 from twisted_gantry.wire.errors import FrameTooLong
 from twisted_gantry.wire.frames import ObjectFramer
-from twisted_gantry.wire.upscard.messages import (
-    CLEAR_PASSWORD,
-    Command,
-    CommandError,
-    ErrorCode,
-    Refusal,
-    Result,
-    decode_command,
-    encode_echo,
-)
+from twisted_gantry.wire.upscard import messages as wire
 from twisted_gantry.wire.upscard.values import encode_live, encode_ratings
 
 _log = Logger()
 
-UID = "201701013805"  # of the document's examples
+UID = "201701013805"  # from the document's examples
 MAX_SESSIONS = 64
 BUSY_ABOVE = PAUSE_ABOVE // 2
-"""Replies that wait, for a `delay`; beyond them the card is busy, before it reads no more."""
+"""Delayed replies above which the card answers BUSY; above PAUSE_ABOVE it stops reading."""
 UNFINISHED_S = 10.0
 """How long an object may take from its first byte to its last."""
 
-_ECHOED = {ErrorCode.JSON_FORMAT, ErrorCode.SESSION_LOSS}
+_ECHOED = {wire.ErrorCode.JSON_FORMAT, wire.ErrorCode.SESSION_LOSS}
 
 
 class Card:
-    """What every session of a card shares: the UPS behind it, and the password."""
+    """The state that every session of a card shares: the UPS and the password."""
 
     def __init__(self, ups: Ups, *, password: str = "", uid: str = UID) -> None:
         self.ups, self.password, self.uid = ups, password, uid
 
     def accepts(self, password: str | None) -> bool:
-        """Tell whether a command under `password` is allowed; without one set, any is."""
+        """Tell whether a command with `password` is allowed; without a password set, any is."""
         if not self.password:
             return True
         return hmac.compare_digest((password or "").encode(), self.password.encode())
 
     def set_password(self, word: str | None) -> None:
-        """Take a new password, if there is one; one word empties it."""
+        """Set a new password; CLEAR_PASSWORD removes it, and None changes nothing."""
         if word is not None:
-            self.password = "" if word == CLEAR_PASSWORD else word
+            self.password = "" if word == wire.CLEAR_PASSWORD else word
 
     def perform(self, cmd: str) -> str:
-        """Do or answer a command, and return its value."""
         ups = self.ups
         name = cmd.removesuffix("()")
         if name == "QAD":
@@ -84,8 +75,8 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a command came to. `host` is where it goes over HTTP, None where none is known."""
+class CardAnswer:
+    """The result of a command. `host` is the URL of its callback over HTTP, None without one."""
 
     data: bytes
     code: int | None = None
@@ -94,28 +85,28 @@ class Answer:
 
 
 class Answers:
-    """What a card answers at one of its faces, whose manners are given.
+    """The answers of a card at the face of `injector`.
 
-    The counts of `manners` gain `answered`, `failed` and `error-101` ….
+    Its counts gain `answered`, `failed` and `error-101` ….
     """
 
     def __init__(
-        self, card: Card, manners: Manners, is_host: Callable[[str], bool] | None = None
+        self, card: Card, injector: FaultInjector, is_host: Callable[[str], bool] | None = None
     ) -> None:
-        self._card, self._manners, self._counts = card, manners, manners.counts
+        self._card, self._injector, self._counts = card, injector, injector.counts
         self._is_host = is_host
 
-    def answer(self, frame: bytes, *, overloaded: bool) -> Answer:
-        """Do a command, or refuse it; an `overloaded` card is BUSY.
+    def answer(self, frame: bytes, *, overloaded: bool) -> CardAnswer:
+        """Execute a command or refuse it; an `overloaded` card is BUSY.
 
-        Over HTTP a `host` that `is_host` does not take is as good as none.
+        Over HTTP a `host` that `is_host` refuses counts as missing.
         """
         over_http = self._is_host is not None
         try:
-            command = decode_command(frame, over_http=over_http)
+            command = wire.decode_command(frame, over_http=over_http)
             if self._is_host is not None and not self._is_host(command.host or ""):
-                raise CommandError(ErrorCode.HOST_NO, command.session, command.cmd)
-        except CommandError as error:
+                raise wire.CommandError(wire.ErrorCode.HOST_NO, command.session, command.cmd)
+        except wire.CommandError as error:
             host = error.host
             if host is not None and self._is_host is not None and not self._is_host(host):
                 host = None
@@ -125,66 +116,48 @@ class Answers:
             return self._error(code, command.session, command.cmd, command.host, frame)
         value = self._card.perform(command.cmd)
         self._counts["failed" if value == "(FAILED" else "answered"] += 1
-        result = Result(uid=self._card.uid, session=command.session, cmd=command.cmd, value=value)
-        return Answer(result.encode(), None, command.host, command.new_password)
+        result = wire.Result(
+            uid=self._card.uid, session=command.session, cmd=command.cmd, value=value
+        )
+        return CardAnswer(result.encode(), None, command.host, command.new_password)
 
-    def _code(self, command: Command, overloaded: bool) -> int | None:
-        """Return the code for a command that is not to act; None if it is."""
-        faults = self._manners.faults
+    def _code(self, command: wire.Command, overloaded: bool) -> int | None:
+        """Return the error code for a command, None if it is to be executed."""
+        faults = self._injector.faults
         if faults.code is not None:
             return int(faults.code)
         if faults.busy or overloaded:
-            return ErrorCode.BUSY
+            return wire.ErrorCode.BUSY
         if not self._card.accepts(command.password):
-            return ErrorCode.PASSWORD_ERROR
+            return wire.ErrorCode.PASSWORD_ERROR
         return None
 
     def _error(
         self, code: int, session: str | None, cmd: str | None, host: str | None, frame: bytes
-    ) -> Answer:
+    ) -> CardAnswer:
         self._counts[f"error-{code:03d}"] += 1
         if code in _ECHOED:
-            return Answer(encode_echo(ErrorCode(code), frame), code, host)
-        refusal = Refusal(result=code, uid=self._card.uid, session=session, cmd=cmd)
-        return Answer(refusal.encode(), code, host)
+            return CardAnswer(wire.encode_echo(wire.ErrorCode(code), frame), code, host)
+        refusal = wire.Refusal(result=code, uid=self._card.uid, session=session, cmd=cmd)
+        return CardAnswer(refusal.encode(), code, host)
 
 
-class _Session(Protocol):
-    """One connection."""
-
-    factory: "UpsCardFactory"
-
-    def __init__(self, card: Card, answers: Answers, manners: Manners) -> None:
-        self._card, self._answers, self._manners = card, answers, manners
-        self._counts = manners.counts
+class _Session(FaceSession):
+    def __init__(self, card: Card, answers: Answers, injector: FaultInjector) -> None:
+        super().__init__(injector)
+        self._card, self._answers, self._counts = card, answers, injector.counts
         self._framer = ObjectFramer()
-        self._unfinished: IDelayedCall | None = None
-
-    def connectionMade(self) -> None:
-        assert self.transport is not None
-        self.factory.sessions.add(self)
-        if ITCPTransport.providedBy(self.transport):
-            # The only sign that a silent peer has gone.
-            self.transport.setTcpKeepAlive(True)
-        self._flow = Flow(self._manners, self.transport, self._receive)
+        self._unfinished = Timer(injector.clock, self._give_up_object)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.factory.sessions.discard(self)
-        self._restart_deadline()
-        self._flow.lost()
+        self._unfinished.cancel()
+        super().connectionLost(reason)
 
-    def abortConnection(self) -> None:
-        """Drop the connection, without waiting for what is still to be sent."""
-        self._flow.abort()
-
-    def dataReceived(self, data: bytes) -> None:
-        self._flow.received(data)
-
-    def _receive(self, data: bytes) -> None:
+    def receive(self, data: bytes) -> None:
         skipped = self._framer.skipped
         try:
             for frame in self._framer.feed(data):
-                self._restart_deadline()
+                self._unfinished.cancel()
                 self._take(frame)
         except FrameTooLong as error:
             self._counts["too-long"] += 1
@@ -192,54 +165,34 @@ class _Session(Protocol):
             self.abortConnection()
         finally:
             self._counts["skipped-bytes"] += self._framer.skipped - skipped
-        self._watch_deadline()
+        if self._framer.inside and not self._unfinished.running and not self.flow.closed:
+            self._unfinished.start(UNFINISHED_S)
 
     def _take(self, frame: bytes) -> None:
-        """Answer one object."""
         self._counts["objects"] += 1
-        answer = self._answers.answer(frame, overloaded=self._flow.waiting >= BUSY_ABOVE)
-        data = b"".join(self._manners.spoilt(answer.data))  # though it is nothing, it has its time
-        self._flow.send(data, lambda: self._card.set_password(answer.new_password))
-
-    # -- an object that does not end
-
-    def _restart_deadline(self) -> None:
-        if self._unfinished is not None:
-            self._unfinished.cancel()
-            self._unfinished = None
-
-    def _watch_deadline(self) -> None:
-        if self._framer.inside and self._unfinished is None and not self._flow.closed:
-            self._unfinished = self._manners.clock.callLater(UNFINISHED_S, self._give_up_object)
+        answer = self._answers.answer(frame, overloaded=self.flow.waiting >= BUSY_ABOVE)
+        data = b"".join(self.injector.spoilt(answer.data))  # a dropped reply takes its turn, too
+        self.flow.send(data, lambda: self._card.set_password(answer.new_password))
 
     def _give_up_object(self) -> None:
-        self._unfinished = None
         self._counts["unfinished"] += 1
         self._counts["skipped-bytes"] += self._framer.reset()
 
 
-class UpsCardFactory(Factory):
+class UpsCardFactory(SessionFactory):
     """Serves the sessions of one card.
 
     `counts` tells `connections`, `refused`, `objects`, `answered`, `failed`, `error-101` …,
     `dropped`, `garbage`, `half`, `doubled`, `skipped-bytes`, `too-long` and `unfinished`.
     """
 
-    noisy = False
-
     def __init__(self, card: Card, faults: Faults, clock: IReactorTime) -> None:
         self.card = card
-        self.counts: Counter[str] = Counter()
-        self.sessions: set[_Session] = set()
-        self._manners = Manners(UPS_TCP, faults, clock, self.counts)
-        self._answers = Answers(card, self._manners)
-
-    def buildProtocol(self, addr: IAddress | None) -> Any:
-        """Accept a session; None closes the connection at once."""
-        if self._manners.faults.refuses or len(self.sessions) >= MAX_SESSIONS:
-            self.counts["refused"] += 1
-            return None
-        self.counts["connections"] += 1
-        session = _Session(self.card, self._answers, self._manners)
-        session.factory = self
-        return session
+        injector = FaultInjector(UPS_TCP, faults, clock, Counter())
+        answers = Answers(card, injector)
+        super().__init__(
+            injector.counts,
+            lambda: _Session(card, answers, injector),
+            MAX_SESSIONS,
+            lambda: injector.faults.refuses,
+        )

@@ -1,0 +1,68 @@
+"""What the faces over HTTP share: counters, fault injection, bounds, and answers to failures."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import ClassVar
+
+from klein import Klein
+from twisted.internet.interfaces import IProtocolFactory, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.http import Request
+from twisted.web.iweb import IRequest
+from twisted.web.resource import Resource
+from werkzeug.exceptions import HTTPException
+
+from twisted_gantry.net.http.server import Limits, bounded_site
+from twisted_gantry.twin.faults.http import HttpFaultInjector
+from twisted_gantry.twin.faults.settings import Faults
+
+_log = Logger()
+
+
+class HttpFace:
+    """Serves `app` within `limits`, as the faults of `face` allow. `clock` is for delays.
+
+    `counts` gains what `HttpFaultInjector` and `bounded_site` count.
+    """
+
+    app: ClassVar[Klein]
+    limits: ClassVar[Limits]
+
+    def __init__(self, face: str, faults: Faults, clock: IReactorTime) -> None:
+        self.counts: Counter[str] = Counter()
+        self._clock = clock
+        self._injector = HttpFaultInjector(face, faults, clock, self.counts)
+
+    def resource(self) -> Resource:
+        """Return the root resource, behind the faults."""
+        return self._injector.around(self.app.resource())
+
+    def site(self) -> IProtocolFactory:
+        return bounded_site(self.resource(), self._clock, self.limits, self.counts)
+
+
+def body_of(request: Request) -> bytes:
+    """Return the body of a complete request."""
+    assert request.content is not None  # set once the request is complete
+    body: bytes = request.content.read()
+    return body
+
+
+def answer_failures(
+    app: Klein, face: str, mistake: Callable[[IRequest], bytes] = lambda request: b""
+) -> None:
+    """Answer a wrong path or verb of `app` with plain HTTP, and a mistake of ours by `mistake`.
+
+    The log does not show the request: its query may hold a password.
+    """
+
+    @app.handle_errors(Exception)
+    def _(self: object, request: IRequest, failure: Failure) -> bytes:
+        error = failure.value
+        if isinstance(error, HTTPException):
+            request.setResponseCode(error.code or 500)
+            return b""
+        _log.failure("a request to {face} failed", failure=failure, face=face)
+        request.setResponseCode(500)
+        return mistake(request)
