@@ -16,7 +16,8 @@ from treq.testing import StubTreq
 from zope.interface.verify import verifyObject
 
 from tests.support import Bench
-from twisted_gantry.config.load import DEVICE_KINDS, load
+from twisted_gantry.config.devices import DEVICE_KINDS
+from twisted_gantry.config.load import load
 from twisted_gantry.config.settings import CabinetSettings, InterlockSettings, Settings
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.interfaces import IDevice, IDeviceKind, Untapped
