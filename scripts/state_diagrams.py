@@ -74,14 +74,25 @@ def transitions(module: ModuleType) -> list[Transition]:
     return rows
 
 
-def diagram(rows: list[Transition], first: str) -> list[str]:
-    """Return the lines of a Mermaid diagram; ignored inputs are left out."""
+def diagram(rows: list[Transition], states: Sequence[str]) -> list[str]:
+    """Return the lines of a Mermaid diagram; ignored inputs are left out.
+
+    An input that leads from every state to the same one is a note there, in place of its arrows.
+    """
+    origins: dict[tuple[str, str], set[str]] = {}
+    for row in rows:
+        origins.setdefault((row.input, row.new), set()).add(row.old)
+    everywhere = [key for key, old in origins.items() if old >= {*states} - {key[1]}]
     arrows: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        if row.action != IGNORED:
+        if row.action != IGNORED and (row.input, row.new) not in everywhere:
             arrows.setdefault((row.old, row.new), []).append(row.input)
-    lines = [f"    {old} --> {new}: {', '.join(names)}" for (old, new), names in arrows.items()]
-    return ["stateDiagram-v2", f"    [*] --> {first}", *lines]
+    return [
+        "stateDiagram-v2",
+        f"    [*] --> {states[0]}",
+        *(f"    {old} --> {new}: {', '.join(names)}" for (old, new), names in arrows.items()),
+        *(f"    note right of {new}: {name}, from every state" for name, new in everywhere),
+    ]
 
 
 def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
@@ -114,7 +125,7 @@ def page(title: str, name: str) -> str:
         f"Made by `scripts/diagrams` from the table in `{source}`.",
         "",
         "```mermaid",
-        *diagram(rows, next(iter(states))),
+        *diagram(rows, list(states)),
         "```",
         "",
         *table(("State", "Meaning", "Ignored inputs"), said),
