@@ -51,9 +51,9 @@ def test_version(ctl: Ctl) -> None:
 def test_usage(ctl: Ctl, gantry: FakeGantry) -> None:
     """Wrong usage is exit code 64, apart from all others, told in the language of the reader."""
     for args, english, chinese in [
-        (["fly"], "there is no command 'fly'", "没有命令 'fly'"),
-        (["--fly"], "there is no option --fly", "没有选项 --fly"),
-        (["status", "--fly"], "there is no option --fly", "没有选项 --fly"),
+        (["fly"], "no such command: 'fly'", "没有命令 'fly'"),
+        (["--fly"], "no such option: --fly", "没有选项 --fly"),
+        (["status", "--fly"], "no such option: --fly", "没有选项 --fly"),
         (["check"], "'CONFIG' is missing", "缺少 'CONFIG'"),
         (["audit", "--limit", "x"], "'--limit': ", "'--limit' 无效"),
         (["status", "more"], "wrong usage: ", "用法错误："),

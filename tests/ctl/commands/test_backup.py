@@ -71,14 +71,14 @@ def test_nothing_is_replaced(ctl: Ctl, full: FakeGantry, database: bytes, tmp_pa
 
 
 def test_damaged(ctl: Ctl, gantry: FakeGantry, database: bytes, tmp_path: Path) -> None:
-    """What is no database in order is not kept, whichever way it is out of order."""
+    """What is database is damaged is not kept, whichever way it is out of order."""
     page = 4096
     torn = database[: 20 * page] + b"\xff" * page + database[21 * page :]
     for content in (b"", b"SQLite format 3\0", b"<html>" * 1000, torn, database[: 30 * page]):
         gantry.says("POST", PATH, content)
         result = ctl("backup", str(tmp_path / "copy.db"))
         assert result.exit_code == 1
-        assert "no database in order" in result.stderr
+        assert "database is damaged" in result.stderr
         assert list(tmp_path.iterdir()) == []
 
 

@@ -79,11 +79,11 @@ def test_list_of_one(ctl: Ctl, gantry: FakeGantry) -> None:
 def test_unknown(ctl: Ctl, gantry: FakeGantry) -> None:
     """An unknown target, command or argument is told with what there is; nothing is sent."""
     for args, english, chinese in [
-        (["ups9", "BZOFF"], "there are: ups1, ups2, cfos, pc1", "现有：ups1, ups2, cfos, pc1"),
-        (["ups9"], "there are: ups1", "现有：ups1"),
-        (["ups1", "FLY"], "it can: BZOFF, SOFF, query", "支持：BZOFF, SOFF, query"),
-        (["pc1", "FLY"], "it can: –", "支持：–"),
-        (["ups1", "query", "--ask", "1"], "it takes: --cmd", "可用：--cmd"),
+        (["ups9", "BZOFF"], "known: ups1, ups2, cfos, pc1", "现有：ups1, ups2, cfos, pc1"),
+        (["ups9"], "known: ups1", "现有：ups1"),
+        (["ups1", "FLY"], "known: BZOFF, SOFF, query", "支持：BZOFF, SOFF, query"),
+        (["pc1", "FLY"], "known: –", "支持：–"),
+        (["ups1", "query", "--ask", "1"], "known: --cmd", "可用：--cmd"),
         (["ups1", "BZOFF", "--ask", "1"], "it takes: –", "可用：–"),
         (["ups1", "query"], "needs --cmd (string)", "缺少 --cmd（string）"),
     ]:
@@ -311,7 +311,7 @@ def test_bad_secrets(ctl: Ctl, gantry: FakeGantry, person: None, tmp_path: Path)
 def test_open_secret(ctl: Ctl, gantry: FakeGantry) -> None:
     """A secret on the command line is refused, as everyone can see it, and not repeated."""
     for option in (["--new", SECRET], [f"--new={SECRET}"], ["--arg", f"new={SECRET}"]):
-        for lang, said in (("en", "everyone can see a command line"), ("zh", "命令行他人可见")):
+        for lang, said in (("en", "others can see a command line"), ("zh", "命令行他人可见")):
             result = ctl("command", "ups1", "set-password", *option, lang=lang)
             _not_sent(gantry, result)
             assert said in result.stderr
@@ -362,9 +362,9 @@ def test_lost_answer(ctl: Ctl, gantry: FakeGantry) -> None:
         gantry.says("POST", "/api/v1/commands", document, status)
         result = ctl("command", "ups1", "BZOFF", "--id", "c9")
         assert result.exit_code == 3
-        assert "Nobody knows whether ups1 did BZOFF" in result.stderr
+        assert "Outcome unknown: ups1 BZOFF" in result.stderr
         assert "--id c9" in result.stderr
-        assert "无法得知" in ctl("command", "ups1", "BZOFF", lang="zh").stderr
+        assert "结果未知" in ctl("command", "ups1", "BZOFF", lang="zh").stderr
         assert ctl("command", "ups1", "BZOFF", "--json").exit_code == 3
 
 
@@ -375,7 +375,7 @@ def test_refused_request(ctl: Ctl, gantry: FakeGantry) -> None:
     result = ctl("command", "ups1", "BZOFF")
     assert result.exit_code == 1
     assert "id: too long" in result.stderr
-    assert "Nobody knows" not in result.stderr
+    assert "Outcome unknown" not in result.stderr
 
 
 def test_waits_for_its_expiry(
@@ -414,4 +414,4 @@ def test_no_answer_in_time(ctl: Ctl, gantry: FakeGantry, monkeypatch: pytest.Mon
         result = ctl("--url", url, "command", "ups1", "BZOFF", "--expires", "0.05")
     assert result.exit_code == 3
     assert "gave no answer within 0.15 s" in result.stderr
-    assert "Nobody knows" in result.stderr
+    assert "Outcome unknown" in result.stderr

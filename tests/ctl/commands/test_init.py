@@ -148,7 +148,7 @@ def test_what_is_wrong_is_asked_again(ctl: Ctl, here: Path) -> None:
         "no kind 'toaster'",
         "device[1].name: letters",
         "device[1].address: no client endpoint",
-        "ups1 password: the two do not agree",
+        "ups1 password: the two entries differ",
         "a second device is named 'ups1'",
         "must be http(s)://host",
         "is the code of the test period",

@@ -46,7 +46,8 @@ def test_filters(ctl: Ctl, gantry: FakeGantry) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lang", "said"), [("en", "No report waits.\n"), ("zh", "没有待处理的上报。\n")]
+    ("lang", "said"),
+    [("en", "No report is queued or set aside.\n"), ("zh", "没有待处理的上报。\n")],
 )
 def test_empty(ctl: Ctl, gantry: FakeGantry, lang: str, said: str) -> None:
     """An empty outbox is said as such."""
@@ -195,5 +196,5 @@ def test_drop_says_what(ctl: Ctl, dropping: FakeGantry, args: list[str]) -> None
 def test_drop_takes_no_filter(ctl: Ctl, dropping: FakeGantry) -> None:
     """A filter that `drop` would not heed is refused."""
     result = ctl("outbox", "--state", "set-aside", "drop", "--all-set-aside", "--yes")
-    assert (result.exit_code, "`outbox drop` takes --uplink" in result.stderr) == (64, True)
+    assert (result.exit_code, "`outbox drop` takes only --uplink" in result.stderr) == (64, True)
     assert not dropping.seen

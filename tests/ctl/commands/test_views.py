@@ -203,7 +203,7 @@ def test_no_points(ctl: Ctl, gantry: FakeGantry) -> None:
     """A site without points is no error."""
     gantry.says("GET", "/api/v1/points", {"points": []})
     result = ctl("points")
-    assert (result.exit_code, result.stdout) == (0, "There is no point.\n")
+    assert (result.exit_code, result.stdout) == (0, "No point.\n")
 
 
 # -- alarms and audit
@@ -289,7 +289,7 @@ def test_widths(
 def test_left_out_is_said(ctl: Ctl, monkeypatch: pytest.MonkeyPatch) -> None:
     """Columns for which a terminal has no room are named below the table."""
     _on_terminal(monkeypatch, 80)
-    assert "Not shown for want of width: Time, Label." in _ANSI.sub("", ctl("points").stdout)
+    assert "Not shown, too narrow: Time, Label." in _ANSI.sub("", ctl("points").stdout)
     assert "终端较窄，未显示：时间。" in _ANSI.sub("", ctl("points", lang="zh").stdout)
     _on_terminal(monkeypatch, 160)
     assert "Not shown" not in ctl("points").stdout
@@ -350,7 +350,7 @@ def test_odd_answers(ctl: Ctl, gantry: FakeGantry) -> None:
     ]
     for command, path, document in cases:
         gantry.says("GET", f"/api/v1/{path}", document)
-        for lang, said in (("en", "none of this API"), ("zh", "不符合接口")):
+        for lang, said in (("en", "a malformed answer"), ("zh", "不符合接口")):
             result = ctl(command, lang=lang)
             assert result.exit_code == 1
             assert said in result.stderr

@@ -365,7 +365,7 @@ def test_what_the_twin_refuses_is_told(ctl: Ctl, twin: FakeGantry) -> None:
     assert result.exit_code == 1
     assert "flood is running" in result.stderr
     twin.says("POST", SCENARIO, {"scenario": 5})
-    assert "none of this API" in ctl("scenario", "run", "smoke", "--twin", twin.url).stderr
+    assert "a malformed answer" in ctl("scenario", "run", "smoke", "--twin", twin.url).stderr
 
 
 def test_list(ctl: Ctl, twin: FakeGantry) -> None:
