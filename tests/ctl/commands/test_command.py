@@ -84,7 +84,7 @@ def test_unknown(ctl: Ctl, gantry: FakeGantry) -> None:
         (["ups1", "FLY"], "known: BZOFF, SOFF, query", "支持：BZOFF, SOFF, query"),
         (["pc1", "FLY"], "known: –", "支持：–"),
         (["ups1", "query", "--ask", "1"], "known: --cmd", "可用：--cmd"),
-        (["ups1", "BZOFF", "--ask", "1"], "it takes: –", "可用：–"),
+        (["ups1", "BZOFF", "--ask", "1"], "known: –", "可用：–"),
         (["ups1", "query"], "needs --cmd (string)", "缺少 --cmd（string）"),
     ]:
         result = ctl("command", *args)

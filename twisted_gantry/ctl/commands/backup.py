@@ -33,11 +33,11 @@ def backup(session: Session, file: Path, history: bool, force: bool) -> int:
     把运行中门架程序的数据库（某一时刻的一致副本）写入 FILE 并校验；程序不受影响。
     恢复时：先停止门架程序，把 FILE 放入空的数据目录，命名为 gantry.db（历史为 history.db）。
     """
-    texts, api = session.texts, session.api()
+    texts = session.texts
     name = plain(str(file))
-    waiting = session.waiting(texts("copying", where=api.url, file=name))
+    waiting = session.waiting(texts("copying", where=session.url, file=name))
     with waiting, whole_file(file, force=force) as copy:
-        size = api.download("/api/v1/backup", {"history": history}, copy)
+        size = session.api.download("/api/v1/backup", {"history": history}, copy)
         copy.flush()
         _check(Path(copy.name))
     if session.json:

@@ -4,7 +4,6 @@ import click
 from rich.console import RenderableType
 from rich.text import Text
 
-from twisted_gantry.ctl.answers import read
 from twisted_gantry.ctl.commands.views import ALARM_COLUMNS, alarm_row
 from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.help import Command
@@ -30,16 +29,16 @@ def status(session: Session) -> int:
       1  something is wrong   · 有异常
       2  no answer            · 无法连接门架程序
     """
-    api = session.api()
-    with session.waiting(session.texts("asking", where=api.url)):
+    api = session.api
+    with session.asking():
         answers = (
             api.get("/api/v1/site"),
             api.get("/api/v1/alarms", {"active": 1}),
             api.get("/healthz", also=(_UNHEALTHY,)),
         )
-    site = read(answers[0], local_api.SiteView, api.url)
-    alarms = read(answers[1], local_api.AlarmList, api.url)
-    health = read(answers[2], local_api.Health, api.url)
+    site = answers[0].fit(local_api.SiteView)
+    alarms = answers[1].fit(local_api.AlarmList)
+    health = answers[2].fit(local_api.Health)
     states = [each.state for each in site.devices] + [each.state for each in site.uplinks]
     fine = (
         all(state == "online" for state in states)

@@ -13,8 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from twisted_gantry.ctl import completing
-from twisted_gantry.ctl.answers import read
-from twisted_gantry.ctl.client import Api, ApiError
+from twisted_gantry.ctl.client import ApiError
 from twisted_gantry.ctl.commands.views import ALARM_COLUMNS, alarm_row
 from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.help import Command
@@ -52,12 +51,12 @@ class _View:
     title: str
     columns: Sequence[Column]
     marked: frozenset[str]
-    read: Callable[[Session, Api, str], Lines]
+    read: Callable[[Session, str], Lines]
 
 
-def _points(session: Session, api: Api, prefix: str) -> Lines:
-    answer = api.get("/api/v1/points", {"prefix": prefix or None})
-    found = read(answer, local_api.Points, api.url).points
+def _points(session: Session, prefix: str) -> Lines:
+    answer = session.api.get("/api/v1/points", {"prefix": prefix or None})
+    found = answer.fit(local_api.Points).points
     texts = session.texts
     return {
         each.point: Line(
@@ -76,9 +75,9 @@ def _points(session: Session, api: Api, prefix: str) -> Lines:
     }
 
 
-def _devices(session: Session, api: Api, prefix: str) -> Lines:
-    answer = api.get("/api/v1/site")
-    site, texts = read(answer, local_api.SiteView, api.url), session.texts
+def _devices(session: Session, prefix: str) -> Lines:
+    answer = session.api.get("/api/v1/site")
+    site, texts = answer.fit(local_api.SiteView), session.texts
     given = [*answer.document["devices"], *answer.document["uplinks"]]
     both: list[local_api.Device | local_api.Uplink] = [*site.devices, *site.uplinks]
     lines: dict[object, Line] = {}
@@ -105,9 +104,9 @@ def _devices(session: Session, api: Api, prefix: str) -> Lines:
     return lines
 
 
-def _alarms(session: Session, api: Api, prefix: str) -> Lines:
-    answer = api.get("/api/v1/alarms", {"limit": _MOST_ALARMS})
-    found = read(answer, local_api.AlarmList, api.url).alarms
+def _alarms(session: Session, prefix: str) -> Lines:
+    answer = session.api.get("/api/v1/alarms", {"limit": _MOST_ALARMS})
+    found = answer.fit(local_api.AlarmList).alarms
     return {
         (each.alarm, each.raised_at): Line(alarm_row(session, each), (each.cleared_at,), document)
         for each, document in zip(found, answer.document["alarms"], strict=True)
@@ -179,16 +178,16 @@ def watch(session: Session, what: str, prefix: str, interval: float) -> int:
     持续查看设备与上联、测点或告警，按 Ctrl-C 结束；变化的值高亮显示。
     输出到管道时，先输出全部，之后只输出变化的行。门架程序中断时会提示，并继续重试。
     """
-    view, api = _VIEWS[what], session.api()
-    with session.waiting(session.texts("asking", where=api.url)):
-        first = view.read(session, api, prefix)  # whose trouble ends it, as with other commands
+    view = _VIEWS[what]
+    with session.asking():
+        first = view.read(session, prefix)  # whose trouble ends it, as with other commands
     with _screen(session) as live:
         shows: _Shows = _Feed(session) if live is None else _Screen(session, view, live)
         shows.rows(first)
         while True:
             pause(interval)
             try:
-                lines = view.read(session, api, prefix)
+                lines = view.read(session, prefix)
             except ApiError as error:
                 if error.exit_code != Exit.UNREACHABLE and (error.status or 0) < 500:
                     raise  # a password that is asked for now; another program at this port
