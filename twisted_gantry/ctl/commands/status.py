@@ -1,4 +1,4 @@
-"""`gantryctl status`: is everything in order?"""
+"""`gantryctl status`: an overview, and whether everything is in order."""
 
 import click
 from rich.console import RenderableType

@@ -1,4 +1,4 @@
-"""`gantryctl watch`: what the gantry knows, as it changes."""
+"""`gantryctl watch`: follows devices, points or alarms as they change."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,17 +21,17 @@ from twisted_gantry.ctl.output import Column, plain, scalar, table, word
 from twisted_gantry.ctl.session import Session, json_option, pass_session
 from twisted_gantry.wire import local_api
 
-# How a value is shown that differs from the one before.
+# The style of a changed value.
 _CHANGED = "bold reverse"
-# Alarms that are followed: so many of the newest.
+# Alarms that are followed, the newest.
 _MOST_ALARMS = 100
-# Lines of a terminal that are not for rows: the title, the header and its line, two for notes.
+# Lines of the terminal around the rows: title, header, rule, and two for notes.
 _FRAME = 6
 
 
 @dataclass(frozen=True)
 class Line:
-    """A row of the table: its cells, those whose change counts, and it as the API gave it."""
+    """A row of the table: its cells, the values whose change counts, and its JSON."""
 
     cells: Sequence[str | Text]
     telling: Sequence[object]
@@ -43,9 +43,9 @@ Lines = Mapping[object, Line]
 
 @dataclass(frozen=True)
 class _View:
-    """What can be watched: the key of its title, how it is laid out, and how it is asked for.
+    """A view to watch: the key of its title, and its columns; `read` returns rows by a key.
 
-    `marked` are the columns that light up when their cells change; `read` returns rows by a key.
+    `marked` are the columns that are highlighted when their cells change.
     """
 
     title: str
@@ -147,40 +147,40 @@ _VIEWS: Mapping[str, _View] = {
 
 
 def pause(seconds: float) -> None:
-    """Wait; Ctrl-C ends it."""
+    """Wait so many seconds; Ctrl-C interrupts it."""
     Event().wait(seconds)
 
 
-@click.command(cls=Command, short_help="Values as they change. · 实时查看设备、测点、告警")
+@click.command(cls=Command, short_help="Follow changes. · 实时查看设备、测点、告警")
 @click.argument("what", type=click.Choice(list(_VIEWS)), default="devices")
 @click.option(
     "--prefix",
     default="",
     metavar="P",
     shell_complete=completing.points,
-    help="Those whose names begin so. · 名称以此开头的。",
+    help="Only names that begin with P. · 名称以此开头的。",
 )
 @click.option(
     "--interval",
     type=click.FloatRange(min=0.2, max=3600),
     default=1.0,
     metavar="S",
-    help="Seconds between two looks (1). · 刷新间隔，秒（1）。",
+    help="Seconds between two readings (1). · 刷新间隔，秒（1）。",
 )
 @json_option
 @pass_session
 def watch(session: Session, what: str, prefix: str, interval: float) -> int:
-    """Follow devices and uplinks, points or alarms until Ctrl-C; what changed lights up.
+    """Follow devices and uplinks, points or alarms until Ctrl-C; changes are highlighted.
 
-    In a pipe, all rows come once, and then each that changes; with --json each as an object of its
-    own. While the gantry is away, it is said so, and asked again.
+    In a pipe, all rows come once, and then each row that changes; with --json each row is an
+    object. While the gantry is away, that is shown, and the gantry is asked again.
 
     持续查看设备与上联、测点或告警，按 Ctrl-C 结束；变化的值高亮显示。
     输出到管道时，先输出全部，之后只输出变化的行。门架程序中断时会提示，并继续重试。
     """
     view = _VIEWS[what]
     with session.asking():
-        first = view.read(session, prefix)  # whose trouble ends it, as with other commands
+        first = view.read(session, prefix)
     with _screen(session) as live:
         shows: _Shows = _Feed(session) if live is None else _Screen(session, view, live)
         shows.rows(first)
@@ -190,7 +190,7 @@ def watch(session: Session, what: str, prefix: str, interval: float) -> int:
                 lines = view.read(session, prefix)
             except ApiError as error:
                 if error.exit_code != Exit.UNREACHABLE and (error.status or 0) < 500:
-                    raise  # a password that is asked for now; another program at this port
+                    raise  # a password is needed now, or another program has the port
                 shows.away(session.explain(error))
             else:
                 shows.rows(lines)
@@ -198,7 +198,7 @@ def watch(session: Session, what: str, prefix: str, interval: float) -> int:
 
 @contextmanager
 def _screen(session: Session) -> Iterator[Live | None]:
-    """Give a screen that is drawn again and again; None where nobody looks at it."""
+    """Give the screen of a terminal; None elsewhere."""
     if session.json or not session.on_terminal():
         yield None
         return
@@ -209,25 +209,22 @@ def _screen(session: Session) -> Iterator[Live | None]:
 
 
 class _Shows(Protocol):
-    """Follows what is read."""
-
     def rows(self, lines: Lines) -> None:
-        """Show what was read."""
+        """Show the rows of a reading."""
 
     def away(self, message: str) -> None:
-        """Show that nothing could be read."""
+        """Show that a reading failed."""
 
 
 @dataclass
 class _Feed:
-    """Writes each row that changed: for a program, a file, a pipe."""
+    """Writes each changed row: for a program, a file, a pipe."""
 
     session: Session
     before: Lines = field(default_factory=dict)
     lost: bool = False
 
     def rows(self, lines: Lines) -> None:
-        """Write what is new or differs."""
         session, before = self.session, self.before
         changed = [
             line
@@ -244,7 +241,6 @@ class _Feed:
         self.before, self.lost = lines, False
 
     def away(self, message: str) -> None:
-        """Say it once, beside what is written."""
         if not self.lost:
             self._say("away", message=message)
         self.lost = True
@@ -259,7 +255,7 @@ def _text(cell: str | Text) -> str:
 
 @dataclass
 class _Screen:
-    """Draws the table again each time."""
+    """Draws the table on each reading."""
 
     session: Session
     view: _View
@@ -268,7 +264,6 @@ class _Screen:
     changed: set[tuple[object, int]] = field(default_factory=set)
 
     def rows(self, lines: Lines) -> None:
-        """Draw what was read."""
         before = self.before
         self.changed = set()
         if before is not None:
@@ -281,7 +276,6 @@ class _Screen:
         self._draw("")
 
     def away(self, message: str) -> None:
-        """Draw what was read last, and say that it is no longer so."""
         self.changed = set()
         self._draw(message)
 
