@@ -97,13 +97,7 @@ def _devices(session: Session, devices: list[local_api.Device]) -> list[Renderab
         Column("last-error", prose=True, under="since"),
     )
     rows = [
-        (
-            each.name,
-            each.kind,
-            word(texts, each.state),
-            each.since,
-            each.last_error or None,
-        )
+        (each.name, each.kind, word(texts, each.state), each.since, each.last_error or None)
         for each in devices
     ]
     return [*section, session.table(columns, rows)]
@@ -170,5 +164,5 @@ def _alarms(session: Session, alarms: list[local_api.AlarmView]) -> list[Rendera
     if not alarms:
         return [*section, session.texts("no-active-alarms")]
     columns = ALARM_COLUMNS[:-1]  # no active alarm is cleared
-    rows = [alarm_row(session, each)[:-1] for each in alarms]
+    rows = [alarm_row(session.texts, each)[:-1] for each in alarms]
     return [*section, session.table(columns, rows)]

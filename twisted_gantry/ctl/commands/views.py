@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 import click
-from rich.text import Text
 
 from twisted_gantry.ctl import completing
 from twisted_gantry.ctl.errors import Exit, Trouble
 from twisted_gantry.ctl.help import Command
-from twisted_gantry.ctl.output import Column, plain, scalar, word
+from twisted_gantry.ctl.output import Column, Row, scalar, word
 from twisted_gantry.ctl.session import Session, json_option, pass_session
+from twisted_gantry.ctl.texts.catalogue import Texts
 from twisted_gantry.wire import local_api
 
 
@@ -62,16 +62,11 @@ ALARM_COLUMNS = (
 )
 
 
-def alarm_row(session: Session, alarm: local_api.AlarmView) -> tuple[str | Text, ...]:
-    """Return the cells of an alarm."""
-    texts = session.texts
-    return (
-        plain(alarm.alarm),
-        word(texts, alarm.severity),
-        plain(texts.pick(alarm.message, alarm.message_zh)),
-        scalar(texts, alarm.raised_at),
-        scalar(texts, alarm.cleared_at),
-    )
+def alarm_row(texts: Texts, alarm: local_api.AlarmView) -> Row:
+    """Return the values of an alarm."""
+    message = texts.pick(alarm.message, alarm.message_zh)
+    severity = word(texts, alarm.severity)
+    return alarm.alarm, severity, message, alarm.raised_at, alarm.cleared_at
 
 
 @click.command(cls=Command, short_help="Alarms, raised and cleared. · 告警的发生与恢复")
@@ -85,7 +80,7 @@ def alarms(session: Session, active: bool) -> int:
     """
     answer = session.get("/api/v1/alarms", {"active": 1 if active else None})
     found = answer.fit(local_api.AlarmList).alarms
-    rows = [alarm_row(session, each) for each in found]
+    rows = [alarm_row(session.texts, each) for each in found]
     none = session.texts("no-active-alarms" if active else "no-alarms")
     session.show_rows(answer, ALARM_COLUMNS, rows, none)
     return Exit.FINE

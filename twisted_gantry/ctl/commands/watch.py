@@ -17,7 +17,7 @@ from twisted_gantry.ctl.client import ApiError
 from twisted_gantry.ctl.commands.views import ALARM_COLUMNS, alarm_row
 from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.help import Command
-from twisted_gantry.ctl.output import Column, plain, scalar, table, word
+from twisted_gantry.ctl.output import Column, Row, cell, plain, scalar, table, word
 from twisted_gantry.ctl.session import Session, json_option, pass_session
 from twisted_gantry.wire import local_api
 
@@ -33,7 +33,7 @@ _FRAME = 6
 class Line:
     """A row of the table: its cells, the values whose change counts, and its JSON."""
 
-    cells: Sequence[str | Text]
+    cells: Row
     telling: Sequence[object]
     document: Any
 
@@ -61,12 +61,12 @@ def _points(session: Session, prefix: str) -> Lines:
     return {
         each.point: Line(
             (
-                plain(each.point),
+                each.point,
                 scalar(texts, each.value),
-                plain(each.unit or ""),
+                each.unit or "",
                 word(texts, each.quality),
-                scalar(texts, each.at),
-                plain(texts.pick(each.label.en, each.label.zh)),
+                each.at,
+                texts.pick(each.label.en, each.label.zh),
             ),
             (each.value, each.quality),
             document,
@@ -90,13 +90,13 @@ def _devices(session: Session, prefix: str) -> Lines:
             queued, set_aside = each.queued, each.set_aside
         lines[type(each), each.name] = Line(
             (
-                plain(each.name),
-                plain(kind),
+                each.name,
+                kind,
                 word(texts, each.state),
-                scalar(texts, each.since),
-                scalar(texts, queued),
-                scalar(texts, set_aside),
-                scalar(texts, each.last_error),
+                each.since,
+                queued,
+                set_aside,
+                each.last_error or None,
             ),
             (each.state, each.last_error, queued, set_aside),
             document,
@@ -108,7 +108,9 @@ def _alarms(session: Session, prefix: str) -> Lines:
     answer = session.api.get("/api/v1/alarms", {"limit": _MOST_ALARMS})
     found = answer.fit(local_api.AlarmList).alarms
     return {
-        (each.alarm, each.raised_at): Line(alarm_row(session, each), (each.cleared_at,), document)
+        (each.alarm, each.raised_at): Line(
+            alarm_row(session.texts, each), (each.cleared_at,), document
+        )
         for each, document in zip(found, answer.document["alarms"], strict=True)
         if each.alarm.startswith(prefix)
     }
@@ -237,7 +239,7 @@ class _Feed:
             if session.json:
                 session.show_json_line(line.document)
             else:
-                click.echo("  ".join(_text(cell) for cell in line.cells))
+                click.echo("  ".join(cell(session.texts, value).plain for value in line.cells))
         self.before, self.lost = lines, False
 
     def away(self, message: str) -> None:
@@ -247,10 +249,6 @@ class _Feed:
 
     def _say(self, key: str, **fields: object) -> None:
         click.echo(plain(self.session.texts(key, **fields)), err=True)
-
-
-def _text(cell: str | Text) -> str:
-    return cell.plain if isinstance(cell, Text) else cell
 
 
 @dataclass
@@ -269,8 +267,8 @@ class _Screen:
         if before is not None:
             for key, line in lines.items():
                 was = before.get(key)
-                for place, cell in enumerate(line.cells):
-                    if was is None or _text(was.cells[place]) != _text(cell):
+                for place, value in enumerate(line.cells):
+                    if was is None or was.cells[place] != value:
                         self.changed.add((key, place))
         self.before = lines
         self._draw("")
@@ -285,7 +283,7 @@ class _Screen:
         room = max(1, console.height - _FRAME)
         shown = list(lines.items())[:room]
         rows = [
-            [self._cell(key, place, cell) for place, cell in enumerate(line.cells)]
+            [self._cell(key, place, value) for place, value in enumerate(line.cells)]
             for key, line in shown
         ]
         now = datetime.now().astimezone().strftime("%H:%M:%S")
@@ -301,8 +299,8 @@ class _Screen:
             parts.append(texts("nothing-here"))
         self.live.update(Group(*parts), refresh=True)
 
-    def _cell(self, key: object, place: int, cell: str | Text) -> Text:
-        shown = cell.copy() if isinstance(cell, Text) else Text(cell)
+    def _cell(self, key: object, place: int, value: object) -> Text:
+        shown = cell(self.session.texts, value).copy()
         if self.view.columns[place].title in self.view.marked and (key, place) in self.changed:
             shown.stylize(_CHANGED)
         return shown

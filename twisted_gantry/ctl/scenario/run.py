@@ -197,12 +197,7 @@ def list_command(session: Session, twin_url: str) -> int:
         Column("title", prose=True),
     )
     rows = [
-        (
-            each.name,
-            f"{each.length:g}",
-            speed_text(each.fastest),
-            texts.pick(each.en, each.zh),
-        )
+        (each.name, f"{each.length:g}", speed_text(each.fastest), texts.pick(each.en, each.zh))
         for each in found
     ]
     session.show_rows(answer, columns, rows, NOTHING)
