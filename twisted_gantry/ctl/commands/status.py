@@ -1,5 +1,7 @@
 """`gantryctl status`: an overview, and whether everything is in order."""
 
+from collections.abc import Sequence
+
 import click
 from rich.console import RenderableType
 from rich.text import Text
@@ -80,15 +82,14 @@ def _head(
     ]
 
 
-def _section(session: Session, key: str) -> list[RenderableType]:
-    return ["", Text(session.texts(key), "bold underline")]
+def _section(
+    session: Session, key: str, columns: Sequence[Column], rows: Sequence[Row], none: str
+) -> list[RenderableType]:
+    body = session.table(columns, rows) if rows else session.texts(none)
+    return ["", Text(session.texts(key), "bold underline"), body]
 
 
 def _devices(session: Session, devices: list[local_api.Device]) -> list[RenderableType]:
-    texts = session.texts
-    section = _section(session, "devices")
-    if not devices:
-        return [*section, texts("no-devices")]
     columns = (
         Column("device"),
         Column("kind"),
@@ -96,18 +97,15 @@ def _devices(session: Session, devices: list[local_api.Device]) -> list[Renderab
         Column("since"),
         Column("last-error", prose=True, under="since"),
     )
+    texts = session.texts
     rows = [
         (each.name, each.kind, word(texts, each.state), each.since, each.last_error or None)
         for each in devices
     ]
-    return [*section, session.table(columns, rows)]
+    return _section(session, "devices", columns, rows, "no-devices")
 
 
 def _uplinks(session: Session, uplinks: list[local_api.Uplink]) -> list[RenderableType]:
-    texts = session.texts
-    section = _section(session, "uplinks")
-    if not uplinks:
-        return [*section, texts("no-devices")]
     columns = (
         Column("uplink"),
         Column("state"),
@@ -118,13 +116,16 @@ def _uplinks(session: Session, uplinks: list[local_api.Uplink]) -> list[Renderab
     rows = [
         (
             each.name,
-            word(texts, each.state),
+            word(session.texts, each.state),
             each.since,
             each.last_delivered,
             each.last_error or None,
         )
         for each in uplinks
     ]
+    section = _section(session, "uplinks", columns, rows, "no-devices")
+    if not uplinks:
+        return section
     counted = (
         Column("uplink"),
         Column("created", number=True, under="delivered"),
@@ -135,12 +136,8 @@ def _uplinks(session: Session, uplinks: list[local_api.Uplink]) -> list[Renderab
         Column("bytes", number=True, under="queued"),
         Column("oldest"),
     )
-    return [
-        *section,
-        session.table(columns, rows),
-        *_section(session, "ledger"),
-        session.table(counted, [_counts(each) for each in uplinks]),
-    ]
+    counts = [_counts(each) for each in uplinks]
+    return [*section, *_section(session, "ledger", counted, counts, "no-devices")]
 
 
 def _counts(uplink: local_api.Uplink) -> Row:
@@ -160,9 +157,6 @@ def _counts(uplink: local_api.Uplink) -> Row:
 
 
 def _alarms(session: Session, alarms: list[local_api.AlarmView]) -> list[RenderableType]:
-    section = _section(session, "alarms")
-    if not alarms:
-        return [*section, session.texts("no-active-alarms")]
     columns = ALARM_COLUMNS[:-1]  # no active alarm is cleared
     rows = [alarm_row(session.texts, each)[:-1] for each in alarms]
-    return [*section, session.table(columns, rows)]
+    return _section(session, "alarms", columns, rows, "no-active-alarms")

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event
-from typing import Any, Protocol
+from typing import Any
 
 import click
 from rich.console import Group, RenderableType
@@ -184,7 +184,7 @@ def watch(session: Session, what: str, prefix: str, interval: float) -> int:
     with session.asking():
         first = view.read(session, prefix)
     with _screen(session) as live:
-        shows: _Shows = _Feed(session) if live is None else _Screen(session, view, live)
+        shows = _Feed(session) if live is None else _Screen(session, view, live)
         shows.rows(first)
         while True:
             pause(interval)
@@ -208,14 +208,6 @@ def _screen(session: Session) -> Iterator[Live | None]:
         console=session.console(), auto_refresh=False, screen=True, vertical_overflow="crop"
     ) as live:
         yield live
-
-
-class _Shows(Protocol):
-    def rows(self, lines: Lines) -> None:
-        """Show the rows of a reading."""
-
-    def away(self, message: str) -> None:
-        """Show that a reading failed."""
 
 
 @dataclass
