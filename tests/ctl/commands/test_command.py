@@ -58,7 +58,7 @@ def test_list_json(ctl: Ctl, gantry: FakeGantry) -> None:
     assert of_one == {"devices": [document["devices"][1]]}
 
 
-def test_list_of_one(ctl: Ctl, gantry: FakeGantry) -> None:
+def test_list_of_one(ctl: Ctl) -> None:
     """A target alone lists the commands of that device."""
     assert len(ctl("command", "ups2").stdout.splitlines()) == 2
     assert ctl("command", "pc1").stdout == "No device takes commands.\n"
