@@ -54,27 +54,15 @@ class Verdict(StrEnum):
         return self not in {Verdict.WAITING, Verdict.PENDING}
 
 
-@dataclass
-class Expected:
+class Expected(msgspec.Struct):
     """One expectation: `at` in simulated seconds, `after` in real seconds until it was met."""
 
     step: int
     at: float
-    what: str
+    what: str = msgspec.field(name="expectation")
     within: float
     verdict: Verdict = Verdict.WAITING
     after: float | None = None
-
-    def document(self) -> dict[str, Any]:
-        """Return the expectation as JSON for programs."""
-        return {
-            "step": self.step,
-            "at": self.at,
-            "expectation": self.what,
-            "within": self.within,
-            "verdict": self.verdict.value,
-            "after": self.after,
-        }
 
 
 class Timing(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import click
+import msgspec
 from rich.console import Group as Lines
 from rich.live import Live
 
@@ -174,7 +175,7 @@ def _document(judge: Judge) -> dict[str, Any]:
         "scenario": judge.run.name,
         "state": judge.run.state,
         "error": judge.run.error,
-        "expectations": [each.document() for each in judge.expected],
+        "expectations": msgspec.to_builtins(judge.expected),
     }
 
 
