@@ -1,7 +1,6 @@
 """`gantryctl history`: the past values of a point, as a table or as a plot.
 
-The plot is drawn here: a plotting library needs a second for the 2,000 rows of a day, and 0.1 s to
-be imported, for a few lines less.
+The plot is drawn here: plotext needs 0.1 s for its import, and over 0.5 s to draw 2,000 spans.
 """
 
 from collections.abc import Sequence
