@@ -1,7 +1,8 @@
-"""Shared fixtures of the command line's tests: a gantry whose real API answers over a socket."""
+"""Fixtures for the tests of the command line: a gantry with its real API, and a runner."""
 
 import gc
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,13 +15,14 @@ from click.testing import CliRunner, Result
 
 from tests.ctl.real import RealApi
 from twisted_gantry.ctl.main import cli
+from twisted_gantry.ctl.session import Session
 
 Reply = tuple[int, bytes, dict[str, str]]
 
 
 @pytest.fixture(scope="package", autouse=True)
 def quick_collections() -> Iterator[None]:
-    """Let the collection after each test look at what the tests of this room made, no more."""
+    """Keep the collection after each test to the objects that these tests made."""
     gc.collect()
     gc.freeze()
     yield
@@ -29,7 +31,7 @@ def quick_collections() -> Iterator[None]:
 
 @dataclass
 class Seen:
-    """A request that came, `path` without its query."""
+    """A request; `path` is without its query."""
 
     method: str
     path: str
@@ -40,7 +42,7 @@ class Seen:
 
 @dataclass
 class FakeGantry:
-    """The real local API; single answers can be replaced, and each request is kept in order."""
+    """The real local API with replaceable answers, which keeps its requests in order."""
 
     url: str = ""
     real: RealApi = field(default_factory=RealApi)
@@ -50,16 +52,22 @@ class FakeGantry:
     def says(
         self, method: str, path: str, document: object, status: int = 200, **headers: str
     ) -> None:
-        """Answer this from now on."""
+        """Set the answer to a request."""
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
         self.answers[method, path] = status, body, headers
+
+    def refuses(
+        self, method: str, path: str, status: int, code: str = "no", message: str = "no"
+    ) -> None:
+        """Set an error as the answer to a request."""
+        self.says(method, path, {"error": {"code": code, "message": message}}, status)
 
     def asked(self) -> list[tuple[str, str]]:
         """Return methods and paths, in order."""
         return [(each.method, each.path) for each in self.seen]
 
     def document(self, path: str) -> Any:
-        """Return what the real API answers now."""
+        """Return the present answer of the real API."""
         return self.real.client.get(path).json
 
     def reply(self, seen: Seen, path: str, data: bytes) -> Reply:
@@ -94,14 +102,14 @@ def _handler(gantry: FakeGantry) -> type[BaseHTTPRequestHandler]:
         do_GET = do_POST = do_DELETE = _answer
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Say nothing."""
+            """Override: no log on the standard error."""
 
     return Handler
 
 
 @pytest.fixture
 def gantry() -> Iterator[FakeGantry]:
-    """Return a gantry in good order, on a port of its own."""
+    """Return a gantry without problems, on a port of its own."""
     fake = FakeGantry()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(fake))
     server.daemon_threads = True
@@ -128,7 +136,7 @@ class Ctl:
         typed: str | None = None,
         env: dict[str, str | None] | None = None,
     ) -> Result:
-        """Run it with these words; `typed` is its standard input."""
+        """Run `gantryctl` with these arguments; `typed` is the standard input."""
         variables: dict[str, str | None] = {
             "GANTRY_URL": self.url,
             "GANTRY_PASSWORD": None,
@@ -150,3 +158,26 @@ class Ctl:
 def ctl(gantry: FakeGantry) -> Ctl:
     """Return a runner of `gantryctl` against the fake gantry."""
     return Ctl(gantry.url)
+
+
+@pytest.fixture
+def person(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pretend that a person can be asked."""
+    monkeypatch.setattr(Session, "can_ask", staticmethod(lambda: True))
+
+
+def on_terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    """Pretend that the output is a terminal."""
+    monkeypatch.setattr(Session, "on_terminal", staticmethod(lambda: True))
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+
+def without_colours(text: str) -> str:
+    """Return a text without the escape sequences of a terminal."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+
+
+def rows_of(text: str) -> list[list[str]]:
+    """Return the cells of a table."""
+    return [re.split(r"  +", line) for line in text.splitlines()]

@@ -1,4 +1,4 @@
-"""A server that says exactly these bytes, whatever is asked: for answers that no gantry gives."""
+"""A server that sends given bytes for any request: for answers that no gantry gives."""
 
 import socket
 import threading
@@ -9,7 +9,7 @@ Speak = Callable[[socket.socket, threading.Event], None]
 
 
 def saying(data: bytes) -> Speak:
-    """Return a server's part: read the head of a request, say `data`, hang up."""
+    """Return a server that reads the head of a request, sends `data` and hangs up."""
 
     def speak(peer: socket.socket, _: threading.Event) -> None:
         seen = b""
@@ -22,7 +22,7 @@ def saying(data: bytes) -> Speak:
 
 @contextmanager
 def raw_server(speak: Speak) -> Iterator[int]:
-    """Serve one connection after the other; gives the port, and ends with the block."""
+    """Serve one connection after the other during the block; gives the port."""
     over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
 

@@ -1,4 +1,4 @@
-"""What a shell completes."""
+"""Shell completion."""
 
 import os
 import socket
@@ -19,7 +19,7 @@ from twisted_gantry.ctl.main import cli
 
 @pytest.fixture(autouse=True)
 def environment(gantry: FakeGantry, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the shell know the fake gantry, and no password."""
+    """Set the fake gantry, and no password."""
     monkeypatch.setenv("GANTRY_URL", gantry.url)
     monkeypatch.setenv("LANG", "en_US.UTF-8")
     for name in ("GANTRY_PASSWORD", "GANTRY_TOKEN", "LC_ALL", "LC_MESSAGES"):
@@ -27,7 +27,7 @@ def environment(gantry: FakeGantry, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _complete(words: str) -> list[str]:
-    """Return what may stand at the end of `words`."""
+    """Return the completions of the last word."""
     *before, last = words.split(" ")
     shell = BashComplete(cli, {}, "gantryctl", "_GANTRYCTL_COMPLETE")
     return [item.value for item in shell.get_completions(before, last)]
@@ -50,12 +50,12 @@ def _complete(words: str) -> list[str]:
     ],
 )
 def test_names(words: str, found: list[str]) -> None:
-    """Commands, points, devices, what they do, its arguments, uplinks."""
+    """Commands, points, devices, their commands and arguments, uplinks are completed."""
     assert _complete(words) == found
 
 
 def test_what_a_name_is(gantry: FakeGantry, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A shell that shows it gets the label, in the language of the environment."""
+    """A completion carries the label in the language of the environment."""
     monkeypatch.setenv("LANG", "zh_CN.UTF-8")
     shell = BashComplete(cli, {}, "gantryctl", "_GANTRYCTL_COMPLETE")
     [item] = shell.get_completions(["points"], "ups1.in")
@@ -65,7 +65,7 @@ def test_what_a_name_is(gantry: FakeGantry, monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_options_on_the_line(
     gantry: FakeGantry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The gantry that is asked is that of the line, with the password that it names."""
+    """The options on the line give the gantry and the password."""
     password = tmp_path / "password"
     password.write_text("x\n")
     monkeypatch.setenv("GANTRY_URL", "http://127.0.0.1:1")
@@ -76,10 +76,10 @@ def test_the_options_on_the_line(
 
 
 def test_troubles_are_silent(gantry: FakeGantry, capsys: pytest.CaptureFixture[str]) -> None:
-    """No gantry, a refusal, an answer of another program: nothing is completed, nothing said."""
+    """Without a gantry, a permission or a valid answer nothing is completed or written."""
     assert _complete("--url http://127.0.0.1:1 command ") == []
     assert _complete("--url nonsense points ") == []
-    gantry.says("GET", "/api/v1/points", {"error": {"code": "no", "message": "no"}}, 401)
+    gantry.refuses("GET", "/api/v1/points", 401)
     assert _complete("points ") == []
     gantry.says("GET", "/api/v1/commands", {"devices": 7})
     assert _complete("command ") == []
@@ -88,7 +88,7 @@ def test_troubles_are_silent(gantry: FakeGantry, capsys: pytest.CaptureFixture[s
 
 
 def test_a_gantry_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever pressed Tab does not wait for long."""
+    """A silent gantry is given up after `PATIENCE`."""
     monkeypatch.setattr(completing, "PATIENCE", 0.2)
 
     def silent(_: socket.socket, over: threading.Event) -> None:
@@ -102,7 +102,7 @@ def test_a_gantry_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_script(ctl: Ctl, gantry: FakeGantry, shell: str) -> None:
-    """The script of each shell asks gantryctl; the program needs no gantry for it."""
+    """The script of each shell calls gantryctl; no gantry is asked for it."""
     result = ctl("completion", shell)
     assert result.exit_code == 0
     assert f"_GANTRYCTL_COMPLETE={shell}_complete" in result.stdout
@@ -111,7 +111,7 @@ def test_script(ctl: Ctl, gantry: FakeGantry, shell: str) -> None:
 
 
 def test_in_a_real_bash(ctl: Ctl, gantry: FakeGantry, tmp_path: Path) -> None:
-    """In a bash that has taken the script, Tab finds the names of the gantry."""
+    """In a bash with the script, completion finds the names of the gantry."""
     program = tmp_path / "gantryctl"
     code = f"import sys; sys.argv[0] = 'gantryctl'; {PROGRAM[2]}"
     program.write_text(f'#!/bin/sh\nexec {PROGRAM[0]} -c "{code}" "$@"\n')

@@ -1,4 +1,4 @@
-"""A file is written whole or not at all, and replaces none unless it is told to."""
+"""A file is written whole or not at all, and replaces another only by `force`."""
 
 import errno
 import os
@@ -29,7 +29,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def test_written(tmp_path: Path) -> None:
-    """A private file is for its owner alone, another as the umask has it; nothing else stays."""
+    """A private file is for its owner alone, others follow the umask; no other file is left."""
     mask = os.umask(0o027)
     try:
         _write(tmp_path / "private")
@@ -42,7 +42,7 @@ def test_written(tmp_path: Path) -> None:
 
 
 def test_nothing_is_replaced(tmp_path: Path) -> None:
-    """What is there stays, even a link to nothing; with force it is replaced."""
+    """An existing file stays, even a broken link; with force it is replaced."""
     path, link = tmp_path / "file", tmp_path / "link"
     path.write_bytes(b"old")
     link.symlink_to(tmp_path / "nowhere")
@@ -58,7 +58,7 @@ def test_nothing_is_replaced(tmp_path: Path) -> None:
 
 
 def test_nothing_is_replaced_that_came_meanwhile(tmp_path: Path) -> None:
-    """A file that comes while ours is written stays."""
+    """A file that appears during the writing stays."""
     path = tmp_path / "file"
     with pytest.raises(Trouble) as caught:
         _write(path, meanwhile=lambda: path.write_bytes(b"other"))
@@ -68,7 +68,7 @@ def test_nothing_is_replaced_that_came_meanwhile(tmp_path: Path) -> None:
 
 
 def test_not_at_all(tmp_path: Path) -> None:
-    """When the block fails, the file is not there, and an old one stays as it was."""
+    """If the block fails, there is no new file, and an old one stays."""
     old = tmp_path / "old"
     old.write_bytes(b"old")
     for path in (old, tmp_path / "new"):
@@ -79,7 +79,7 @@ def test_not_at_all(tmp_path: Path) -> None:
 
 
 def test_a_file_system_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a memory stick the file is renamed; one that is there is not replaced there either."""
+    """Without hard links the file is renamed, and an existing one is not replaced."""
 
     def no_links(*_: Any) -> None:
         raise OSError(errno.EPERM, "no links here")
@@ -94,7 +94,7 @@ def test_a_file_system_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_what_the_disk_refuses_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder that is not there, and a disk that is full, are told with the file's name."""
+    """A missing folder and a full disk are errors that name the file."""
     for path in (tmp_path / "none" / "file", tmp_path / "file"):
         with pytest.raises(Trouble) as caught:
             _write(path)

@@ -1,4 +1,4 @@
-"""The command line as a whole: help, language, secrets, and how it ends, in a real process."""
+"""The whole command line: help, language, secrets, and exit codes of a real process."""
 
 import json
 import os
@@ -49,11 +49,11 @@ def test_version(ctl: Ctl) -> None:
 
 
 def test_usage(ctl: Ctl, gantry: FakeGantry) -> None:
-    """Wrong usage is exit code 64, apart from all others, told in the language of the reader."""
+    """Wrong usage is exit code 64, and explained in the language of the reader."""
     for args, english, chinese in [
-        (["fly"], "there is no command 'fly'", "没有命令 'fly'"),
-        (["--fly"], "there is no option --fly", "没有选项 --fly"),
-        (["status", "--fly"], "there is no option --fly", "没有选项 --fly"),
+        (["fly"], "no such command: 'fly'", "没有命令 'fly'"),
+        (["--fly"], "no such option: --fly", "没有选项 --fly"),
+        (["status", "--fly"], "no such option: --fly", "没有选项 --fly"),
         (["check"], "'CONFIG' is missing", "缺少 'CONFIG'"),
         (["audit", "--limit", "x"], "'--limit': ", "'--limit' 无效"),
         (["status", "more"], "wrong usage: ", "用法错误："),
@@ -99,7 +99,7 @@ def test_password_file(ctl: Ctl, gantry: FakeGantry, tmp_path: Path) -> None:
 
 
 def test_bad_secret_files(ctl: Ctl, gantry: FakeGantry, tmp_path: Path) -> None:
-    """A file that holds no secret is refused, named, and not shown."""
+    """A file without a secret is refused and named; its content is not shown."""
     for content, said in [
         (b"", "is empty"),
         (b"\n", "is empty"),
@@ -147,14 +147,14 @@ def _environment(gantry: FakeGantry, **more: str) -> dict[str, str]:
 
 
 class Terminal:
-    """The other end of a pseudo-terminal: reads until something is shown, and types."""
+    """The other end of a pseudo-terminal."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self.shown = ""
 
     def until(self, text: str) -> None:
-        """Read until `text` was shown; fails at the end of the output."""
+        """Read until `text` is shown; fails at the end of the output."""
         while text not in self.shown:
             part = self._read()
             assert part, f"{text!r} was not shown: {self.shown!r}"
@@ -167,7 +167,6 @@ class Terminal:
         return self.shown
 
     def type(self, text: str) -> None:
-        """Type it."""
         os.write(self._descriptor, text.encode())
 
     def _read(self) -> str:
@@ -201,7 +200,7 @@ def _on_terminal(
 
 
 def test_spinner_on_a_terminal(gantry: FakeGantry) -> None:
-    """A person at a terminal sees that an answer is waited for, and then the coloured answer."""
+    """A person at a terminal sees a spinner, and then the coloured answer."""
     release = threading.Event()
     gantry.real.raise_alarm()
 
@@ -219,7 +218,7 @@ def test_spinner_on_a_terminal(gantry: FakeGantry) -> None:
 
 
 def test_no_spinner_in_json_or_pipes(gantry: FakeGantry) -> None:
-    """Nothing but the answer is written where a program reads."""
+    """Only the answer is written for a program."""
     with _on_terminal(gantry, "points", "--json") as (terminal, process):
         shown = terminal.rest()
     assert (process.returncode, "\x1b" in shown, "Asking" in shown) == (0, False, False)
@@ -233,7 +232,7 @@ def test_no_spinner_in_json_or_pipes(gantry: FakeGantry) -> None:
 
 
 def test_hidden_input_and_confirmation(gantry: FakeGantry) -> None:
-    """On a real terminal a secret is not echoed, and a danger waits for its yes."""
+    """On a real terminal a secret is not echoed, and a dangerous command waits for a yes."""
     with _on_terminal(gantry, "command", "ups1", "set-password", "--new", "-") as (terminal, _):
         terminal.until("new (not shown): ")
         terminal.type(SECRET + "\n")
@@ -253,14 +252,14 @@ def test_hidden_input_and_confirmation(gantry: FakeGantry) -> None:
 
 
 def test_interrupted(gantry: FakeGantry) -> None:
-    """Ctrl-C ends it at once with exit code 130 and without a traceback."""
+    """Ctrl-C ends the command at once with exit code 130 and without a traceback."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         process = subprocess.Popen(
             [*PROGRAM, "status"],
             env=_environment(gantry, GANTRY_URL=f"http://127.0.0.1:{listener.getsockname()[1]}"),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            # Whoever runs the tests in the background has children that ignore it.
+            # A process in the background of a shell ignores SIGINT.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         peer, _ = listener.accept()
@@ -272,7 +271,7 @@ def test_interrupted(gantry: FakeGantry) -> None:
 
 
 def test_broken_pipe(gantry: FakeGantry) -> None:
-    """A reader that has enough, as `head`, ends it without a word."""
+    """A closed output, as of `head`, ends the command without a message."""
     points = gantry.document("/api/v1/points")["points"] * 200
     gantry.says("GET", "/api/v1/points", {"points": points})
     for args in (["points"], ["points", "--json"]):
@@ -292,7 +291,7 @@ def test_broken_pipe(gantry: FakeGantry) -> None:
 
 
 def test_terminal_without_chinese(gantry: FakeGantry) -> None:
-    """Where the output can carry no Chinese, it is spelled out rather than a traceback."""
+    """If the output cannot encode Chinese, the characters are spelled out."""
     done = subprocess.run(
         [*PROGRAM, "--lang", "zh", "status"],
         env=_environment(gantry, PYTHONIOENCODING="latin-1"),
@@ -305,7 +304,7 @@ def test_terminal_without_chinese(gantry: FakeGantry) -> None:
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_json_everywhere(ctl: Ctl, lang: str) -> None:
-    """`--json` is taken before and after each command, whatever the language."""
+    """`--json` may stand before and after each command."""
     for command in ("status", "points", "alarms", "audit", "outbox", "command"):
         before, after = ctl("--json", command, lang=lang), ctl(command, "--json", lang=lang)
         assert json.loads(before.stdout) == json.loads(after.stdout)

@@ -1,4 +1,4 @@
-"""The catalogue of texts: two whole languages."""
+"""The catalogue of texts: complete in both languages."""
 
 import ast
 import string
@@ -48,7 +48,7 @@ def _keys() -> set[str]:
 
 
 def test_both_languages() -> None:
-    """Each text is there in both languages, with the same fields, and is not the same text."""
+    """Each text exists in both languages, with the same fields and different words."""
     for key, (english, chinese) in TEXTS.items():
         assert english, key
         assert _fields(english) == _fields(chinese), key
@@ -57,14 +57,14 @@ def test_both_languages() -> None:
 
 
 def test_every_key_is_used() -> None:
-    """No text is left over, and none is missing."""
+    """No text is unused, and none is missing."""
     assert set(TEXTS) <= _constants()
     assert _keys() - {"?"} <= set(TEXTS)
     assert len(_keys()) > 80
 
 
 def test_words_are_chinese() -> None:
-    """Each state of the API has a Chinese word; an unknown one stays as it came."""
+    """Each state of the API has a Chinese word; an unknown state stays."""
     chinese, english = Texts("zh"), Texts("en")
     assert all(not chinese.word(word).isascii() for word in WORDS)
     assert english.word("online") == "online"
@@ -93,14 +93,14 @@ def test_preferred(environ: dict[str, str], language: str) -> None:
 
 
 def test_pick() -> None:
-    """What is there in one language only is shown in that one."""
+    """A text of one language only is shown in that one."""
     assert Texts("zh").pick("only", "") == "only"
     assert Texts("en").pick("", "只有") == "只有"
     assert Texts("zh").pick("both", "都有") == "都有"
 
 
 def test_fields_with_braces() -> None:
-    """A field that holds braces is shown as it is."""
+    """Braces in a field are not interpreted."""
     trouble = Trouble("refused", where="{x}", status=400, name="n", message="{0.__class__}")
     shown = Texts("en")(trouble.key, **trouble.fields)
     assert "{x}" in shown

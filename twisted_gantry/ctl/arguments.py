@@ -126,11 +126,6 @@ _TYPES: Mapping[str, Callable[[str], object]] = {
     "boolean": _bool,
     "integer": _int,
     "number": _float,
-    # Python's names for the same types
-    "str": str,
-    "bool": _bool,
-    "int": _int,
-    "float": _float,
 }
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from twisted_gantry.ctl.answers import read
 from twisted_gantry.ctl.client import Api
 from twisted_gantry.ctl.errors import Trouble
 from twisted_gantry.ctl.help import Command
@@ -50,7 +49,7 @@ def _completion(find: Callable[[Api, Texts, str], Iterable[tuple[str, str]]]) ->
     ) -> list[CompletionItem]:
         session = _session(context)
         try:
-            return _items(find(session.api(), session.texts, incomplete), incomplete)
+            return _items(find(session.api, session.texts, incomplete), incomplete)
         except Trouble:
             return []
 
@@ -59,12 +58,12 @@ def _completion(find: Callable[[Api, Texts, str], Iterable[tuple[str, str]]]) ->
 
 def _points(api: Api, texts: Texts, incomplete: str) -> Iterable[tuple[str, str]]:
     answer = api.get("/api/v1/points", {"prefix": incomplete or None})
-    for point in read(answer, local_api.Points, api.url).points:
+    for point in answer.fit(local_api.Points).points:
         yield point.point, texts.pick(point.label.en, point.label.zh)
 
 
 def _uplinks(api: Api, *_: object) -> Iterable[tuple[str, str]]:
-    for uplink in read(api.get("/api/v1/site"), local_api.SiteView, api.url).uplinks:
+    for uplink in api.get("/api/v1/site").fit(local_api.SiteView).uplinks:
         yield uplink.name, ""
 
 
@@ -77,7 +76,7 @@ uplinks = _completion(_uplinks)
 
 def _devices(api: Api) -> list[local_api.DeviceCommands]:
     answer = api.get("/api/v1/commands")
-    return read(answer, local_api.CommandList, api.url).devices
+    return answer.fit(local_api.CommandList).devices
 
 
 def words(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -85,7 +84,7 @@ def words(context: click.Context, _: click.Parameter, incomplete: str) -> list[C
     given = _given(context)
     session = _session(context)
     try:
-        devices = _devices(session.api()) if len(given) < 2 else []
+        devices = _devices(session.api) if len(given) < 2 else []
     except Trouble:
         return []
     if not given:
@@ -107,7 +106,7 @@ class DeviceCommand(Command):
         items: list[CompletionItem] = []
         if target and command:
             try:
-                devices = _devices(_session(ctx).api())
+                devices = _devices(_session(ctx).api)
             except Trouble:
                 devices = []
             for info in (i for d in devices if d.target == target for i in d.commands):

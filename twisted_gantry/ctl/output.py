@@ -61,6 +61,13 @@ def scalar(texts: Texts, value: object) -> str:
     return plain(msgspec.json.encode(value).decode())
 
 
+def cell(texts: Texts, value: object) -> Text:
+    """Return the cell of a value: a Text and an empty string stay, others as `scalar`."""
+    if isinstance(value, Text):
+        return value
+    return Text(scalar(texts, value) if value != "" else "")
+
+
 def word(texts: Texts, value: str | None) -> Text:
     """Return a word of the API in the reader's language and in its colour."""
     if not value:
@@ -86,7 +93,7 @@ class Column:
 
 
 Row = Sequence[object]
-"""The cells of a row: a Text and an empty string stay, other values are shown by `scalar`."""
+"""The values of a row, each shown by `cell`."""
 _Grid = list[list[Text]]
 
 # Cells between two columns.
@@ -98,7 +105,7 @@ def table(
 ) -> RenderableType:
     """Lay out a table for the console."""
     grid = [[Text(texts(column.title)) for column in columns]]
-    grid += [[_cell(texts, value) for value in row] for row in rows]
+    grid += [[cell(texts, value) for value in row] for row in rows]
     staying, narrow = list(columns), grid
     moved: set[str] = set()
     for column in reversed(columns):
@@ -113,12 +120,6 @@ def table(
         return laid
     note = texts("not-shown", columns=texts.pick(", ", "、").join(left_out))
     return Group(laid, Text(note, "dim"))
-
-
-def _cell(texts: Texts, value: object) -> Text:
-    if isinstance(value, Text):
-        return value
-    return Text(scalar(texts, value) if value != "" else "")
 
 
 def _width(cell: Text) -> int:

@@ -3,9 +3,10 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -65,8 +66,9 @@ class Session:
         """Tell whether there is a person to ask."""
         return sys.stdin.isatty() and sys.stderr.isatty()
 
+    @cached_property
     def api(self) -> Api:
-        """Return the API at the URL of the options. Raises Trouble."""
+        """The API at the URL of the options. Raises Trouble."""
         password = token = None
         if self.password_file is not None:
             password = read_secret(self.password_file)
@@ -89,16 +91,10 @@ class Session:
             emoji=False,
         )
 
-    def get(
-        self,
-        api: Api,
-        path: str,
-        query: Mapping[str, object] | None = None,
-        also: Collection[int] = (),
-    ) -> Answer:
-        """Return the document at `path`; a person sees that an answer is waited for."""
-        with self.waiting(self.texts("asking", where=api.url)):
-            return api.get(path, query, also)
+    def get(self, path: str, query: Mapping[str, object] | None = None) -> Answer:
+        """Return the document at `path`, showing a spinner. Raises Trouble."""
+        with self.asking():
+            return self.api.get(path, query)
 
     def table(self, columns: Sequence[render.Column], rows: Sequence[render.Row]) -> RenderableType:
         """Lay out a table for the console."""
@@ -114,6 +110,19 @@ class Session:
             console.print(*things, sep="\n")
         for line in captured.get().splitlines():
             click.echo(line.rstrip())
+
+    def show_rows(
+        self,
+        answer: Answer,
+        columns: Sequence[render.Column],
+        rows: Sequence[render.Row],
+        none: str,
+    ) -> None:
+        """Show an answer: its JSON for programs, else a table, or the text `none` for no rows."""
+        if self.json:
+            self.show_json(answer.document)
+        else:
+            self.show(self.table(columns, rows) if rows else none)
 
     def show_json(self, document: object) -> None:
         """Write a result for a program."""
@@ -139,6 +148,10 @@ class Session:
     def explain(self, trouble: Trouble) -> str:
         """Return the error as a sentence."""
         return self.texts(trouble.key, **trouble.fields)
+
+    def asking(self) -> AbstractContextManager[None]:
+        """Show a spinner during the block, while the API is asked."""
+        return self.waiting(self.texts("asking", where=self.url))
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:

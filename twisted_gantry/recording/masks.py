@@ -191,12 +191,10 @@ class Masks:
     # -- learning
 
     def _learn(self, token: _Token, ours: bool) -> None:
-        if token.words in _KEPT:
-            return
-        if self._is(token, self._fields.secret):
-            if ours:
-                self._learn_secret(token.words)
-        elif self._is(token, self._fields.identifier):
+        secret, identifier = self._holds(token)
+        if secret and ours:
+            self._learn_secret(token.words)
+        elif identifier:
             self._learn_identifier(token.words)
 
     def _learn_identifier(self, text: str) -> None:
@@ -211,20 +209,20 @@ class Masks:
             self._secrets.add(text)
             self._sought = None
 
-    def _is(self, token: _Token, names: frozenset[str]) -> bool:
-        return token.key in names or f"{token.within}.{token.key}" in names
+    def _holds(self, token: _Token) -> tuple[bool, bool]:
+        """Tell whether a value is a secret, or else an identifier, by its field."""
+        names = {token.key, f"{token.within}.{token.key}"} if token.words not in _KEPT else set()
+        secret = bool(names & self._fields.secret)
+        return secret, not secret and bool(names & self._fields.identifier)
 
     # -- hiding
 
     def _hidden(self, token: _Token) -> str | None:
         """Return the replacement of a value because of its field; None if it may be shown."""
-        if token.words in _KEPT:
-            return None
-        if self._is(token, self._fields.secret):
+        secret, identifier = self._holds(token)
+        if secret:
             return HIDDEN
-        if self._is(token, self._fields.identifier):
-            return self._names.of(token.words)
-        return None
+        return self._names.of(token.words) if identifier else None
 
     def _instead_of(self, token: _Token) -> str | None:
         """Return the replacement of a token; None if the token stays."""

@@ -258,8 +258,8 @@ class Tap:
                 self._device, self._kind, "in", "http", exchange=exchange, error=words
             )
             return
-        headers = {name: answer.headers[name] for name in _KEPT_HEADERS if name in answer.headers}
-        headers = {name: self._masks.words(value) for name, value in headers.items()}
+        kept = [name for name in _KEPT_HEADERS if name in answer.headers]
+        headers = {name: self._masks.words(answer.headers[name]) for name in kept}
         more = {"exchange": exchange, "status": answer.status, "headers": headers}
         self._write("in", "http", answer.body, target, **more)
 

@@ -1,4 +1,4 @@
-"""`backup`: a copy that came whole and is in order, or none."""
+"""`backup`: an intact copy, or no file."""
 
 import io
 import json
@@ -38,7 +38,7 @@ def full(gantry: FakeGantry, database: bytes) -> FakeGantry:
 
 
 def test_written(ctl: Ctl, full: FakeGantry, database: bytes, tmp_path: Path) -> None:
-    """The copy is there byte by byte, for its owner alone, and nothing beside it."""
+    """The copy is equal, readable by its owner alone, and no other file is left."""
     path = tmp_path / "copy.db"
     result = ctl("backup", str(path))
     assert result.exit_code == 0
@@ -50,7 +50,7 @@ def test_written(ctl: Ctl, full: FakeGantry, database: bytes, tmp_path: Path) ->
 
 
 def test_history(ctl: Ctl, full: FakeGantry, tmp_path: Path) -> None:
-    """`--history` asks for the history instead; as JSON and in Chinese the same is told."""
+    """`--history` asks for the history; the result is also shown as JSON and in Chinese."""
     path = tmp_path / "h"
     result = ctl("backup", "--history", str(path), "--json")
     assert json.loads(result.stdout) == {"file": str(path), "bytes": path.stat().st_size}
@@ -59,7 +59,7 @@ def test_history(ctl: Ctl, full: FakeGantry, tmp_path: Path) -> None:
 
 
 def test_nothing_is_replaced(ctl: Ctl, full: FakeGantry, database: bytes, tmp_path: Path) -> None:
-    """A file that is there stays, and the gantry is not even asked; --force replaces it."""
+    """An existing file stays, and the gantry is not asked; --force replaces the file."""
     path = tmp_path / "copy.db"
     path.write_bytes(b"older")
     result = ctl("backup", str(path))
@@ -71,19 +71,19 @@ def test_nothing_is_replaced(ctl: Ctl, full: FakeGantry, database: bytes, tmp_pa
 
 
 def test_damaged(ctl: Ctl, gantry: FakeGantry, database: bytes, tmp_path: Path) -> None:
-    """What is no database in order is not kept, whichever way it is out of order."""
+    """A damaged database is not kept, whatever the damage."""
     page = 4096
     torn = database[: 20 * page] + b"\xff" * page + database[21 * page :]
     for content in (b"", b"SQLite format 3\0", b"<html>" * 1000, torn, database[: 30 * page]):
         gantry.says("POST", PATH, content)
         result = ctl("backup", str(tmp_path / "copy.db"))
         assert result.exit_code == 1
-        assert "no database in order" in result.stderr
+        assert "database is damaged" in result.stderr
         assert list(tmp_path.iterdir()) == []
 
 
 def test_an_old_copy_outlives_a_failure(ctl: Ctl, gantry: FakeGantry, tmp_path: Path) -> None:
-    """With --force, too, the old copy stays until the new one is whole."""
+    """With --force the old copy stays until the new one is intact."""
     path = tmp_path / "copy.db"
     path.write_bytes(b"older")
     gantry.says("POST", PATH, b"garbage")
@@ -92,9 +92,8 @@ def test_an_old_copy_outlives_a_failure(ctl: Ctl, gantry: FakeGantry, tmp_path: 
 
 
 def test_refused(ctl: Ctl, gantry: FakeGantry, tmp_path: Path) -> None:
-    """What the gantry refuses is told with its reason."""
-    error = {"error": {"code": "backup-runs", "message": "another backup is being made"}}
-    gantry.says("POST", PATH, error, 409)
+    """A refusal of the gantry is shown with its reason."""
+    gantry.refuses("POST", PATH, 409, "backup-runs", "another backup is being made")
     result = ctl("backup", str(tmp_path / "x"), "--json")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["error"]["code"] == "backup-runs"
@@ -121,12 +120,12 @@ def _download(answer: bytes, timeout: float = 5.0) -> ApiError:
     ],
 )
 def test_an_answer_that_is_no_copy(answer: bytes, key: str) -> None:
-    """An answer that ends early, has no length or is another's is told as what it is."""
+    """An early end, a missing length and other answers are each their own error."""
     assert _download(answer).key == key
 
 
 def test_an_answer_that_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The copying may take long, and every piece of the answer may; a stall ends it."""
+    """The copying and the whole answer may take long; a stall between two pieces ends it."""
     with raw_server(_stall) as port:
         api = Api(f"http://127.0.0.1:{port}", timeout=0.2)
         with pytest.raises(ApiError) as caught:

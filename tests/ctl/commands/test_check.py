@@ -34,35 +34,30 @@ password = {{ secret = "{SECRET}" }}
 
 @pytest.fixture
 def good(tmp_path: Path) -> str:
-    """Return the path of a right configuration."""
-    path = tmp_path / "good.toml"
-    path.write_text(GOOD)
-    return str(path)
+    return _written(tmp_path / "good.toml", GOOD)
 
 
 @pytest.fixture
 def bad(tmp_path: Path) -> str:
-    """Return the path of a configuration with three mistakes."""
-    path = tmp_path / "bad.toml"
-    path.write_text(BAD)
+    return _written(tmp_path / "bad.toml", BAD)
+
+
+def _written(path: Path, text: str) -> str:
+    path.write_text(text)
     return str(path)
 
 
 def test_good(ctl: Ctl, gantry: FakeGantry, good: str) -> None:
-    """A right file is exit code 0; no gantry is asked."""
+    """A correct file is exit code 0; no gantry is asked."""
     result = ctl("check", good)
     assert (result.exit_code, result.stdout) == (0, f"{good}: nothing is wrong.\n")
     assert ctl("check", good, lang="zh").stdout == f"{good}：没有发现问题。\n"
     assert not gantry.seen
-
-
-def test_good_json(ctl: Ctl, good: str) -> None:
-    """For programs: ok, and no problem."""
     assert json.loads(ctl("check", "--json", good).stdout) == {"ok": True, "problems": []}
 
 
 def test_bad(ctl: Ctl, bad: str) -> None:
-    """Each mistake is a line with its place, all at once; exit code 1; no secret."""
+    """Every problem is a line with its place; exit code 1; no secret is shown."""
     result = ctl("check", bad)
     assert result.exit_code == 1
     lines = result.stdout.splitlines()
@@ -72,10 +67,6 @@ def test_bad(ctl: Ctl, bad: str) -> None:
     assert result.stderr == "Problems: 3.\n"
     assert ctl("check", bad, lang="zh").stderr == "问题：3 个。\n"
     assert SECRET not in result.output
-
-
-def test_bad_json(ctl: Ctl, bad: str) -> None:
-    """For programs: each mistake with line, key and message."""
     result = ctl("--json", "check", bad)
     assert result.exit_code == 1
     found = json.loads(result.stdout)
@@ -86,7 +77,7 @@ def test_bad_json(ctl: Ctl, bad: str) -> None:
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_no_file(ctl: Ctl, tmp_path: Path, lang: str) -> None:
-    """A file that is not there is exit code 1, and named."""
+    """A missing file is exit code 1, and named."""
     missing = str(tmp_path / "missing.toml")
     result = ctl("check", missing, lang=lang)
     assert result.exit_code == 1
@@ -94,6 +85,6 @@ def test_no_file(ctl: Ctl, tmp_path: Path, lang: str) -> None:
 
 
 def test_bad_options_do_not_matter(ctl: Ctl, good: str) -> None:
-    """A check needs no gantry, so neither its URL nor its password is looked at."""
+    """A check needs no gantry, so URL and password are not looked at."""
     result = ctl("--url", "nonsense", "--password-file", "/nonexistent", "check", good)
     assert result.exit_code == 0

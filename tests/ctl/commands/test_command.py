@@ -1,4 +1,4 @@
-"""`command`: what is sent, what is asked before, how it ends, and what is never shown."""
+"""`command`: requests, confirmations, results, and secrets that are never shown."""
 
 import json
 import re
@@ -9,23 +9,16 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from tests.ctl.conftest import Ctl, FakeGantry
+from tests.ctl.conftest import Ctl, FakeGantry, rows_of
 from tests.ctl.raw import raw_server
 from twisted_gantry.ctl import client
-from twisted_gantry.ctl.session import Session
 
 SECRET = "hunter2-secret"
 GET, POST = ("GET", "/api/v1/commands"), ("POST", "/api/v1/commands")
 
 
-@pytest.fixture
-def person(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let there be a person who can be asked."""
-    monkeypatch.setattr(Session, "can_ask", staticmethod(lambda: True))
-
-
 def _sent(gantry: FakeGantry) -> Any:
-    """Return what was sent as a command, without the id that was made up for it."""
+    """Return the command that was sent, without its generated id."""
     assert gantry.asked() == [GET, POST]
     body = dict(gantry.seen[1].body)
     assert re.fullmatch(r"[0-9a-f]{32}", body.pop("id"))
@@ -37,54 +30,50 @@ def _not_sent(gantry: FakeGantry, result: Result, exit_code: int = 1) -> None:
     assert POST not in gantry.asked()
 
 
-# -- what there is
+# -- lists
 
 
 def test_list(ctl: Ctl, gantry: FakeGantry) -> None:
-    """Alone it lists what each device can do, with arguments, dangers and locks."""
+    """Without arguments the commands of each device are listed, with arguments, dangers, locks."""
     result = ctl("command")
     assert (result.exit_code, gantry.asked()) == (0, [GET])
-    rows = [re.split(r"  +", line) for line in result.stdout.splitlines()]
+    rows = rows_of(result.stdout)
     assert rows[0] == ["Target", "Command", "What it does", "Arguments", "Note"]
     assert rows[1] == ["ups1", "BZOFF", "buzzer off", "–", "–"]
     assert rows[2][4] == "dangerous: darkens the gantry"
     assert rows[4][3] == "--new=-|@FILE"
     assert rows[5][4].startswith("locked: SOFF is locked")
     assert "--dev_id=STRING [--mamps=INTEGER]" in rows[6][3]
-
-
-def test_list_in_chinese(ctl: Ctl) -> None:
-    """The list in Chinese."""
-    rows = [re.split(r"  +", line) for line in ctl("command", lang="zh").stdout.splitlines()]
+    rows = rows_of(ctl("command", lang="zh").stdout)
     assert rows[0] == ["目标", "命令", "作用", "参数", "备注"]
     assert rows[1][2] == "关闭蜂鸣器"
     assert rows[2][4] == "危险：darkens the gantry"
 
 
 def test_list_json(ctl: Ctl, gantry: FakeGantry) -> None:
-    """For programs: the answer as it came, or of one device."""
+    """JSON is the answer of the gantry, or the part of one device."""
     document = gantry.document("/api/v1/commands")
     assert json.loads(ctl("command", "--json").stdout) == document
     of_one = json.loads(ctl("command", "ups2", "--json").stdout)
     assert of_one == {"devices": [document["devices"][1]]}
 
 
-def test_list_of_one(ctl: Ctl, gantry: FakeGantry) -> None:
-    """With a target alone, what that one can do."""
+def test_list_of_one(ctl: Ctl) -> None:
+    """A target alone lists the commands of that device."""
     assert len(ctl("command", "ups2").stdout.splitlines()) == 2
     assert ctl("command", "pc1").stdout == "No device takes commands.\n"
     assert ctl("command", "pc1", lang="zh").stdout == "没有可接受命令的设备。\n"
 
 
 def test_unknown(ctl: Ctl, gantry: FakeGantry) -> None:
-    """An unknown target, command or argument is told with what there is; nothing is sent."""
+    """An unknown target, command or argument is reported with the known ones; nothing is sent."""
     for args, english, chinese in [
-        (["ups9", "BZOFF"], "there are: ups1, ups2, cfos, pc1", "现有：ups1, ups2, cfos, pc1"),
-        (["ups9"], "there are: ups1", "现有：ups1"),
-        (["ups1", "FLY"], "it can: BZOFF, SOFF, query", "支持：BZOFF, SOFF, query"),
-        (["pc1", "FLY"], "it can: –", "支持：–"),
-        (["ups1", "query", "--ask", "1"], "it takes: --cmd", "可用：--cmd"),
-        (["ups1", "BZOFF", "--ask", "1"], "it takes: –", "可用：–"),
+        (["ups9", "BZOFF"], "known: ups1, ups2, cfos, pc1", "现有：ups1, ups2, cfos, pc1"),
+        (["ups9"], "known: ups1", "现有：ups1"),
+        (["ups1", "FLY"], "known: BZOFF, SOFF, query", "支持：BZOFF, SOFF, query"),
+        (["pc1", "FLY"], "known: –", "支持：–"),
+        (["ups1", "query", "--ask", "1"], "known: --cmd", "可用：--cmd"),
+        (["ups1", "BZOFF", "--ask", "1"], "known: –", "可用：–"),
         (["ups1", "query"], "needs --cmd (string)", "缺少 --cmd（string）"),
     ]:
         result = ctl("command", *args)
@@ -94,7 +83,7 @@ def test_unknown(ctl: Ctl, gantry: FakeGantry) -> None:
 
 
 def test_wrong_usage(ctl: Ctl, gantry: FakeGantry) -> None:
-    """Words that are no arguments are wrong usage, before anything is asked."""
+    """Malformed arguments are wrong usage, before the gantry is asked."""
     for args, said in [
         (["--cmd", "QRI", "ups1", "query"], "TARGET and COMMAND come first"),
         (["ups1", "--cmd", "QRI"], "TARGET and COMMAND come first"),
@@ -117,7 +106,7 @@ def test_wrong_usage(ctl: Ctl, gantry: FakeGantry) -> None:
 
 
 def test_plain_command(ctl: Ctl, gantry: FakeGantry) -> None:
-    """A harmless command is sent at once, with an id of its own, and its outcome is shown."""
+    """A harmless command is sent at once, with a generated id, and its result is shown."""
     result = ctl("command", "ups1", "BZOFF")
     assert result.exit_code == 0
     shown = ["done: ups1 BZOFF", "  answer: (OK", f"  id: {gantry.seen[1].body['id']}"]
@@ -127,7 +116,7 @@ def test_plain_command(ctl: Ctl, gantry: FakeGantry) -> None:
 
 
 def test_options_become_arguments(ctl: Ctl, gantry: FakeGantry) -> None:
-    """Unknown options are the arguments, typed as the command takes them, by its own names."""
+    """Unknown options become arguments, with the names and types of the command."""
     ctl(
         *("command", "cfos", "override", "--dev-id", "E1", "--MAMPS", "-5"),
         *("--share=1e-1", "--force", "--flags", '["C"]', "--arg", "id=x=y"),
@@ -143,7 +132,7 @@ def test_options_become_arguments(ctl: Ctl, gantry: FakeGantry) -> None:
 
 
 def test_text_stays_text(ctl: Ctl, gantry: FakeGantry) -> None:
-    """A text argument stays as it was typed: a number, a dash, an option behind `=`."""
+    """A text argument stays as typed: a number, a dash, an option after `=`."""
     for typed in ("16000", "-", "@x", "true"):
         gantry.seen.clear()
         ctl("command", "ups1", "query", "--cmd", typed)
@@ -154,7 +143,7 @@ def test_text_stays_text(ctl: Ctl, gantry: FakeGantry) -> None:
 
 
 def test_types(ctl: Ctl, gantry: FakeGantry) -> None:
-    """Whole numbers may be hexadecimal; true and false have several names."""
+    """Integers may be hexadecimal; true and false have several words."""
     cases: list[tuple[str, dict[str, object]]] = [
         ("--mamps=0x10", {"mamps": 16}),
         ("--mamps=010", {"mamps": 10}),
@@ -170,7 +159,7 @@ def test_types(ctl: Ctl, gantry: FakeGantry) -> None:
 
 
 def test_wrong_types(ctl: Ctl, gantry: FakeGantry) -> None:
-    """A value of another type is refused here, with its name and the type that is wanted."""
+    """A value of a wrong type is refused before sending, with its name and the right type."""
     for option in ("--mamps=1.5", "--share=nan", "--share=x", "--force=2", "--flags=[", "--mamps="):
         result = ctl("command", "cfos", "override", "--dev_id=E1", option)
         _not_sent(gantry, result)
@@ -180,7 +169,7 @@ def test_wrong_types(ctl: Ctl, gantry: FakeGantry) -> None:
 
 
 def test_incomplete_arguments(ctl: Ctl, gantry: FakeGantry) -> None:
-    """A value that is missing, or given twice, is refused."""
+    """A missing or repeated value is refused."""
     for args, said in [
         (["--dev_id"], "--dev_id needs a value"),
         (["--dev_id", "--mamps", "5"], "--dev_id needs a value"),
@@ -192,7 +181,7 @@ def test_incomplete_arguments(ctl: Ctl, gantry: FakeGantry) -> None:
 
 
 def test_ambiguous_name(ctl: Ctl, gantry: FakeGantry) -> None:
-    """Of two arguments that are alike, only the exact name is taken."""
+    """Of two similar names, only the exact one is accepted."""
     document = gantry.document("/api/v1/commands")
     arguments = document["devices"][2]["commands"][0]["arguments"]
     arguments.append({**arguments[0], "name": "devId"})
@@ -204,7 +193,7 @@ def test_ambiguous_name(ctl: Ctl, gantry: FakeGantry) -> None:
 
 
 def test_id_and_expiry(ctl: Ctl, gantry: FakeGantry) -> None:
-    """An id and an expiry are handed on."""
+    """An id and an expiry are sent."""
     ctl("command", "ups1", "BZOFF", "--id", "again-1", "--expires", "2.5")
     assert gantry.seen[1].body["id"] == "again-1"
     assert gantry.seen[1].body["expires"] == 2.5
@@ -214,7 +203,7 @@ def test_id_and_expiry(ctl: Ctl, gantry: FakeGantry) -> None:
 
 
 def test_confirmed(ctl: Ctl, gantry: FakeGantry, person: None) -> None:
-    """A dangerous command names what happens, and a yes is sent along."""
+    """A dangerous command shows its effect and asks; a yes is sent as `confirm`."""
     for lang, typed, question in [
         ("en", "y\n", "SOFF on ups1 (output off) darkens the gantry. Do it? [y/N] "),
         ("en", "YES\n", "Do it?"),
@@ -228,7 +217,7 @@ def test_confirmed(ctl: Ctl, gantry: FakeGantry, person: None) -> None:
 
 
 def test_not_confirmed(ctl: Ctl, gantry: FakeGantry, person: None) -> None:
-    """Whatever is no yes is a no: exit code 1, and nothing is sent."""
+    """Any answer but yes is a no: exit code 1, and nothing is sent."""
     for typed in ("n\n", "\n", "", "yess\n", "no y\n"):
         result = ctl("command", "ups1", "SOFF", typed=typed)
         _not_sent(gantry, result)
@@ -237,7 +226,7 @@ def test_not_confirmed(ctl: Ctl, gantry: FakeGantry, person: None) -> None:
 
 
 def test_nobody_to_ask(ctl: Ctl, gantry: FakeGantry) -> None:
-    """Without a terminal a dangerous command needs --yes: a `y` on a pipe is none."""
+    """Without a terminal a dangerous command needs --yes; a `y` from a pipe does not count."""
     result = ctl("command", "ups1", "SOFF", typed="y\n")
     _not_sent(gantry, result)
     assert "SOFF on ups1 darkens the gantry" in result.stderr
@@ -255,7 +244,7 @@ def test_yes(ctl: Ctl, gantry: FakeGantry) -> None:
 
 
 def test_locked(ctl: Ctl, gantry: FakeGantry) -> None:
-    """A locked command is left to the gantry to refuse and write down; it is not confirmed."""
+    """A locked command is sent without confirmation: the gantry refuses and audits it."""
     refusal = {"id": "c2", "result": "refused", "detail": "SOFF is locked", "value": None}
     gantry.says("POST", "/api/v1/commands", refusal)
     result = ctl("command", "ups2", "SOFF")
@@ -268,24 +257,19 @@ def test_locked(ctl: Ctl, gantry: FakeGantry) -> None:
 # -- secrets
 
 
-def test_secret_of_a_file(ctl: Ctl, gantry: FakeGantry, tmp_path: Path) -> None:
-    """A secret is read from a file, without its line end."""
+@pytest.mark.parametrize("source", ["file", "pipe"])
+def test_secret(ctl: Ctl, gantry: FakeGantry, tmp_path: Path, source: str) -> None:
+    """A secret is read from a file or from the first line of a pipe, without the line end."""
     path = tmp_path / "new"
     path.write_text(SECRET + "\r\n")
-    result = ctl("command", "ups1", "set-password", "--new", f"@{path}")
-    assert _sent(gantry)["args"] == {"new": SECRET}
-    assert SECRET not in result.output
-
-
-def test_secret_of_a_pipe(ctl: Ctl, gantry: FakeGantry) -> None:
-    """A secret is read as a line of the input where there is no terminal."""
-    result = ctl("command", "ups1", "set-password", "--new", "-", typed=SECRET + "\nmore\n")
+    value = f"@{path}" if source == "file" else "-"
+    result = ctl("command", "ups1", "set-password", "--new", value, typed=SECRET + "\nmore\n")
     assert _sent(gantry)["args"] == {"new": SECRET}
     assert SECRET not in result.output
 
 
 def test_secret_of_a_person(ctl: Ctl, gantry: FakeGantry, person: None) -> None:
-    """A person is asked twice; what is typed is not shown."""
+    """A person is asked twice; the secret is not shown."""
     result = ctl("command", "ups1", "set-password", "--new", "-", typed=f"{SECRET}\n{SECRET}\n")
     assert _sent(gantry)["args"] == {"new": SECRET}
     assert "new (not shown): " in result.stderr
@@ -294,7 +278,7 @@ def test_secret_of_a_person(ctl: Ctl, gantry: FakeGantry, person: None) -> None:
 
 
 def test_bad_secrets(ctl: Ctl, gantry: FakeGantry, person: None, tmp_path: Path) -> None:
-    """A secret that is empty, typed differently, or in no file is refused and not shown."""
+    """An empty, differing or unreadable secret is refused and not shown."""
     empty = tmp_path / "empty"
     empty.write_text("\n")
     for value, typed, code in [
@@ -309,9 +293,9 @@ def test_bad_secrets(ctl: Ctl, gantry: FakeGantry, person: None, tmp_path: Path)
 
 
 def test_open_secret(ctl: Ctl, gantry: FakeGantry) -> None:
-    """A secret on the command line is refused, as everyone can see it, and not repeated."""
+    """A secret on the command line is refused, because others can see it, and not shown."""
     for option in (["--new", SECRET], [f"--new={SECRET}"], ["--arg", f"new={SECRET}"]):
-        for lang, said in (("en", "everyone can see a command line"), ("zh", "命令行他人可见")):
+        for lang, said in (("en", "others can see a command line"), ("zh", "命令行他人可见")):
             result = ctl("command", "ups1", "set-password", *option, lang=lang)
             _not_sent(gantry, result)
             assert said in result.stderr
@@ -319,7 +303,7 @@ def test_open_secret(ctl: Ctl, gantry: FakeGantry) -> None:
 
 
 def test_secret_of_a_wrong_type(ctl: Ctl, gantry: FakeGantry) -> None:
-    """A secret that is no number where one is wanted is not shown in the complaint."""
+    """A secret of a wrong type is not shown in the error."""
     args = ("command", "cfos", "override", "--dev_id=1", "--pin", "-")
     result = ctl(*args, typed=SECRET + "\n")
     _not_sent(gantry, result)
@@ -331,7 +315,7 @@ def test_secret_of_a_wrong_type(ctl: Ctl, gantry: FakeGantry) -> None:
 
 
 def test_outcomes(ctl: Ctl, gantry: FakeGantry) -> None:
-    """Exit code 0 is done, 1 failed or refused or what nobody knows, 3 a timeout."""
+    """Exit code 0 is done, 1 failed, refused or an unknown result, 3 a timeout."""
     for outcome, code, chinese in [
         ("done", 0, "完成：ups1 BZOFF"),
         ("failed", 1, "失败：ups1 BZOFF"),
@@ -352,7 +336,7 @@ def test_outcomes(ctl: Ctl, gantry: FakeGantry) -> None:
 
 
 def test_lost_answer(ctl: Ctl, gantry: FakeGantry) -> None:
-    """An answer that is lost after the command was sent is exit code 3, with the id to ask by."""
+    """An answer that is lost after sending is exit code 3, and the id is shown."""
     for document, status in [
         (b"{", 200),
         ({"result": 5}, 200),
@@ -362,26 +346,25 @@ def test_lost_answer(ctl: Ctl, gantry: FakeGantry) -> None:
         gantry.says("POST", "/api/v1/commands", document, status)
         result = ctl("command", "ups1", "BZOFF", "--id", "c9")
         assert result.exit_code == 3
-        assert "Nobody knows whether ups1 did BZOFF" in result.stderr
+        assert "Outcome unknown: ups1 BZOFF" in result.stderr
         assert "--id c9" in result.stderr
-        assert "无法得知" in ctl("command", "ups1", "BZOFF", lang="zh").stderr
+        assert "结果未知" in ctl("command", "ups1", "BZOFF", lang="zh").stderr
         assert ctl("command", "ups1", "BZOFF", "--json").exit_code == 3
 
 
 def test_refused_request(ctl: Ctl, gantry: FakeGantry) -> None:
-    """A request that the API refuses was not done: exit code 1, without doubt about it."""
-    error = {"error": {"code": "bad-request", "message": "id: too long"}}
-    gantry.says("POST", "/api/v1/commands", error, 400)
+    """A request that the API refuses is exit code 1: its outcome is known."""
+    gantry.refuses("POST", "/api/v1/commands", 400, "bad-request", "id: too long")
     result = ctl("command", "ups1", "BZOFF")
     assert result.exit_code == 1
     assert "id: too long" in result.stderr
-    assert "Nobody knows" not in result.stderr
+    assert "Outcome unknown" not in result.stderr
 
 
 def test_waits_for_its_expiry(
     ctl: Ctl, gantry: FakeGantry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A command is waited for until it has expired and a little longer, whatever --timeout is."""
+    """A command is waited for until it expires and `GRACE` longer, whatever --timeout is."""
     waited: list[float | None] = []
     post = client.Api.post
 
@@ -396,7 +379,7 @@ def test_waits_for_its_expiry(
 
 
 def test_no_answer_in_time(ctl: Ctl, gantry: FakeGantry, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A gantry that takes a command and falls silent is exit code 3."""
+    """A gantry that takes a command and does not answer is exit code 3."""
     body = json.dumps(gantry.document("/api/v1/commands")).encode()
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode()
 
@@ -414,4 +397,4 @@ def test_no_answer_in_time(ctl: Ctl, gantry: FakeGantry, monkeypatch: pytest.Mon
         result = ctl("--url", url, "command", "ups1", "BZOFF", "--expires", "0.05")
     assert result.exit_code == 3
     assert "gave no answer within 0.15 s" in result.stderr
-    assert "Nobody knows" in result.stderr
+    assert "Outcome unknown" in result.stderr

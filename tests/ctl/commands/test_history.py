@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from tests.ctl.conftest import Ctl, FakeGantry
-from twisted_gantry.ctl.session import Session
+from tests.ctl.conftest import Ctl, FakeGantry, on_terminal, rows_of, without_colours
 
 PATH = "/api/v1/history"
 DAY: dict[str, Any] = {
@@ -23,7 +22,6 @@ DAY: dict[str, Any] = {
         if hour not in (10, 11, 12)
     ],
 }
-ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 BRAILLE = re.compile(r"[\u2801-\u28ff]")
 
 
@@ -34,35 +32,24 @@ def day(gantry: FakeGantry) -> FakeGantry:
     return gantry
 
 
-def on_terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
-    """Let what is shown be shown at a terminal."""
-    monkeypatch.setattr(Session, "on_terminal", staticmethod(lambda: True))
-    monkeypatch.setenv("COLUMNS", str(width))
-    monkeypatch.setenv("TERM", "xterm-256color")
-
-
 def test_table(ctl: Ctl, day: FakeGantry) -> None:
-    """A row a step, the least and the greatest to the last digit; no row where nothing is known."""
+    """A row per step, minimum and maximum with all digits; no row without a known value."""
     result = ctl("history", "ups1.input_voltage_r")
     assert result.exit_code == 0
-    rows = [re.split(r"  +", line) for line in result.stdout.splitlines()]
+    rows = rows_of(result.stdout)
     assert rows[0] == ["Time", "Minimum", "Mean", "Maximum", "Unit"]
     assert rows[2] == ["2026-10-12T01:00:00.000+08:00", "201.0", "210.333", "230.5", "V"]
     assert len(rows) == 1 + 21
     assert not [row for row in rows if "T11:" in row[0]]
     assert day.seen[0].query == {"point": "ups1.input_voltage_r"}
-
-
-def test_in_chinese(ctl: Ctl, day: FakeGantry) -> None:
-    """The same in Chinese."""
     shown = ctl("history", "ups1.input_voltage_r", lang="zh").stdout
-    assert re.split(r"  +", shown.splitlines()[0]) == ["时间", "最小值", "平均值", "最大值", "单位"]
+    assert rows_of(shown)[0] == ["时间", "最小值", "平均值", "最大值", "单位"]
     plot = ctl("history", "ups1.input_voltage_r", "--plot", lang="zh").stdout
     assert "每段 3600 秒" in plot
 
 
 def test_what_is_asked(ctl: Ctl, day: FakeGantry) -> None:
-    """Since, until and step go to the gantry as they are: it knows its own time."""
+    """Since, until and step are sent as typed: the gantry interprets them."""
     ctl("history", "p", "--since", "24h", "--until", "2026-10-12T08:00:00+08:00", "--step", "15m")
     assert day.seen[0].query == {
         "point": "p",
@@ -73,7 +60,7 @@ def test_what_is_asked(ctl: Ctl, day: FakeGantry) -> None:
 
 
 def test_json(ctl: Ctl, day: FakeGantry) -> None:
-    """JSON is what the API gave, wherever --json stands."""
+    """JSON is the answer of the gantry, wherever --json stands."""
     for args in (["history", "p", "--json"], ["--json", "history", "p", "--plot"]):
         assert json.loads(ctl(*args).stdout) == DAY
 
@@ -82,10 +69,10 @@ def test_json(ctl: Ctl, day: FakeGantry) -> None:
 def test_plot_fills_the_terminal(
     ctl: Ctl, day: FakeGantry, monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
-    """A plot is as wide as the terminal, no line wider; its axes say from when and from where."""
+    """A plot is as wide as the terminal; its axes have times and values."""
     on_terminal(monkeypatch, width)
     result = ctl("history", "ups1.input_voltage_r", "--plot")
-    lines = [line.rstrip() for line in ANSI.sub("", result.stdout).splitlines()]
+    lines = [line.rstrip() for line in without_colours(result.stdout).splitlines()]
     assert max(cell_len(line) for line in lines[-15:]) == width - 1
     assert lines[-1].split("  ")[-1].strip() in ("2026-10-13 00:00", "10-13 00:00")
     assert lines[-1].strip().startswith(("2026-10-12 00:00", "10-12 00:00"))
@@ -93,7 +80,7 @@ def test_plot_fills_the_terminal(
 
 
 def test_plot_shows_gaps(ctl: Ctl, day: FakeGantry) -> None:
-    """Where nothing is known, nothing is drawn: a gap is no zero."""
+    """A time without a known value is a gap in the plot, not a zero."""
     lines = ctl("history", "ups1.input_voltage_r", "--plot").stdout.splitlines()
     start = lines[-2].index("└") + 1
     width = len(lines[-2]) - start
@@ -110,7 +97,7 @@ def test_plot_shows_gaps(ctl: Ctl, day: FakeGantry) -> None:
 
 @pytest.mark.parametrize("value", [5.0, 0.0, -1e99])
 def test_plot_of_a_value_that_does_not_change(ctl: Ctl, gantry: FakeGantry, value: float) -> None:
-    """A value that never changed is one line, with its label."""
+    """A constant value is one line with its label."""
     gantry.says("GET", PATH, {**DAY, "samples": [[DAY["since"], value, value, value]]})
     lines = ctl("history", "p", "--plot").stdout.splitlines()
     assert sum("┤" in line for line in lines) == 1
@@ -118,19 +105,18 @@ def test_plot_of_a_value_that_does_not_change(ctl: Ctl, gantry: FakeGantry, valu
 
 
 def test_nothing_is_known(ctl: Ctl, gantry: FakeGantry) -> None:
-    """A time without a sample is said as such."""
+    """A time without a sample is shown as such."""
     gantry.says("GET", PATH, {**DAY, "samples": []})
     for args in ([], ["--plot"]):
         result = ctl("history", "p", *args)
         assert (result.exit_code, result.stdout.count("\n")) == (0, 1)
-        assert "Nothing is known of ups1.input_voltage_r" in result.stdout
+        assert "No data of ups1.input_voltage_r" in result.stdout
     assert "没有" in ctl("history", "p", lang="zh").stdout
 
 
 def test_no_such_point(ctl: Ctl, gantry: FakeGantry) -> None:
-    """What the gantry refuses is told with its reason."""
-    error = {"error": {"code": "no-such-point", "message": "there is no such point"}}
-    gantry.says("GET", PATH, error, 404)
+    """A refusal of the gantry is shown with its reason."""
+    gantry.refuses("GET", PATH, 404, "no-such-point", "there is no such point")
     result = ctl("history", "nowhere")
     assert result.exit_code == 1
     assert "there is no such point" in result.stderr
@@ -148,11 +134,11 @@ def test_no_such_point(ctl: Ctl, gantry: FakeGantry) -> None:
     ],
 )
 def test_odd_answers(ctl: Ctl, gantry: FakeGantry, odd: dict[str, Any]) -> None:
-    """An answer that is none of this API is told as such, and draws nothing."""
+    """A malformed answer is an error, and nothing is drawn."""
     gantry.says("GET", PATH, {**DAY, **odd})
     result = ctl("history", "p", "--plot")
     assert result.exit_code == 1
-    assert "none of this API" in result.stderr
+    assert "a malformed answer" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -168,7 +154,7 @@ def test_odd_answers(ctl: Ctl, gantry: FakeGantry, odd: dict[str, Any]) -> None:
 def test_strange_answers_are_drawn_somehow(
     ctl: Ctl, gantry: FakeGantry, odd: dict[str, Any]
 ) -> None:
-    """Times that make no sense, and characters that no terminal should get, do no harm."""
+    """Senseless times and control characters do no harm."""
     gantry.says("GET", PATH, {**DAY, **odd})
     for args in ([], ["--plot"]):
         result = ctl("history", "p", *args)
@@ -178,6 +164,6 @@ def test_strange_answers_are_drawn_somehow(
 
 
 def test_a_point_is_needed(ctl: Ctl, gantry: FakeGantry) -> None:
-    """Wrong usage is exit code 64, and asks nothing."""
+    """Wrong usage is exit code 64, and the gantry is not asked."""
     assert ctl("history").exit_code == 64
     assert not gantry.seen

@@ -1,4 +1,4 @@
-"""`init`: what is answered becomes a configuration that is right, with its secrets beside it."""
+"""`init`: the answers become a correct configuration, with its secrets in files beside it."""
 
 import json
 import tomllib
@@ -14,20 +14,13 @@ from tests.ctl.conftest import Ctl
 from twisted_gantry.config.load import check_file, load_file
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.ctl.draft import Draft, Table
-from twisted_gantry.ctl.session import Session
 
 SECRET = "hunter2-secret"
 
 
 @pytest.fixture
-def person(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let there be a person to ask."""
-    monkeypatch.setattr(Session, "can_ask", staticmethod(lambda: True))
-
-
-@pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the folder in which it runs."""
+    """Return the current folder of the command."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -40,12 +33,8 @@ def _answers(*lines: str) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-# A gantry with this computer; then no device, no uplink, no server.
-MINIMAL = ("G000211001002110010", "", "", "", "", "", "", "")
-
-
 def test_yes(ctl: Ctl, here: Path) -> None:
-    """`--yes` asks nothing and writes a small site that is right."""
+    """`--yes` asks nothing and writes a small, correct configuration."""
     result = ctl("init", "--yes")
     assert result.exit_code == 0
     assert "twistd -n gantry --config site.toml" in result.stdout
@@ -58,7 +47,7 @@ def test_yes(ctl: Ctl, here: Path) -> None:
 
 
 def test_options(ctl: Ctl, here: Path) -> None:
-    """Number and name may be given, whatever characters the name has."""
+    """Number and name may be given; the name may hold any characters."""
     name = 'nord "門" \\ \x7f'
     result = ctl("init", "x.toml", "--yes", "--id", "G1", "--name", name, "--json")
     assert json.loads(result.stdout) == {"file": "x.toml", "secrets": []}
@@ -71,14 +60,10 @@ def test_options(ctl: Ctl, here: Path) -> None:
 @pytest.mark.usefixtures("person")
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_every_default(ctl: Ctl, here: Path, lang: str) -> None:
-    """Enter to every question is a site that is right, too."""
+    """Enter at every question gives a correct configuration."""
     result = ctl("init", typed=_answers(*[""] * 8), lang=lang)
     assert result.exit_code == 0, result.stderr
-    assert _toml(here / "site.toml") == _default()
-
-
-def _default() -> Any:
-    return {
+    assert _toml(here / "site.toml") == {
         "gantry": {"id": "G000000000000000000"},
         "device": [{"name": "pc1", "kind": "computer"}],
     }
@@ -86,7 +71,7 @@ def _default() -> Any:
 
 @pytest.mark.usefixtures("person")
 def test_a_whole_site(ctl: Ctl, here: Path) -> None:
-    """Devices, uplinks and servers as they were answered; every secret in a file of its own."""
+    """The file has the devices, uplinks and servers; every secret has a file of its own."""
     answers = _answers(
         *("G000211001002110010", "North", "y"),
         *("ups-card", "", "tcp:192.168.1.20:2390", SECRET, SECRET),
@@ -129,7 +114,7 @@ def test_a_whole_site(ctl: Ctl, here: Path) -> None:
 
 @pytest.mark.usefixtures("person")
 def test_what_is_wrong_is_asked_again(ctl: Ctl, here: Path) -> None:
-    """A wrong answer is told at once, before the secrets are typed, and is not in the file."""
+    """A wrong answer is reported before the secrets are asked for, and is not in the file."""
     answers = _answers(
         *("x" * 21, "", "G1", "", "n"),
         *("toaster", "ups-card", "1ups", "tcp:h:1"),
@@ -148,7 +133,7 @@ def test_what_is_wrong_is_asked_again(ctl: Ctl, here: Path) -> None:
         "no kind 'toaster'",
         "device[1].name: letters",
         "device[1].address: no client endpoint",
-        "ups1 password: the two do not agree",
+        "ups1 password: the two entries differ",
         "a second device is named 'ups1'",
         "must be http(s)://host",
         "is the code of the test period",
@@ -165,7 +150,7 @@ def test_what_is_wrong_is_asked_again(ctl: Ctl, here: Path) -> None:
 
 @pytest.mark.usefixtures("person")
 def test_a_server_without_an_uplink(ctl: Ctl, here: Path) -> None:
-    """Without a platform, remotecontrol needs a code of its own, and asks for it."""
+    """Without a platform, remotecontrol asks for a code of its own."""
     answers = _answers("G1", "", "", "", "", "", "y", "", "own-code", "own-code", "n")
     result = ctl("init", typed=answers)
     assert result.exit_code == 0, result.stderr
@@ -176,7 +161,7 @@ def test_a_server_without_an_uplink(ctl: Ctl, here: Path) -> None:
 @pytest.mark.usefixtures("person")
 @pytest.mark.parametrize("kept", ["site.toml", "etc-auth"])
 def test_nothing_is_replaced(ctl: Ctl, here: Path, kept: str) -> None:
-    """A configuration or a secret that is there stays, and then nothing is written at all."""
+    """An existing configuration or secret stays, and no file is written."""
     (here / kept).write_text("older")
     answers = _answers("G1", "", "", "", "https://h/", "code", "code", "", "n", "n")
     result = ctl("init", typed=answers)
@@ -190,14 +175,14 @@ def test_nothing_is_replaced(ctl: Ctl, here: Path, kept: str) -> None:
 
 @pytest.mark.usefixtures("person")
 def test_given_up(ctl: Ctl, here: Path) -> None:
-    """Who ends it half-way has written nothing."""
+    """An early end writes no file."""
     result = ctl("init", typed=_answers("G1", "", "", "ups-card", "", "tcp:h:1", SECRET, SECRET))
     assert result.exit_code == 130
     assert list(here.iterdir()) == []
 
 
 def test_nobody_to_ask(ctl: Ctl, here: Path) -> None:
-    """Without a terminal it needs --yes."""
+    """Without a terminal --yes is needed."""
     result = ctl("init")
     assert (result.exit_code, "--yes" in result.stderr) == (64, True)
     assert list(here.iterdir()) == []
@@ -211,19 +196,19 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 @settings(deadline=None, max_examples=100)
 @given(st.dictionaries(TEXTS, TEXTS | st.lists(TEXTS) | st.booleans() | st.integers(0, 10**9)))
 def test_any_value_comes_back(values: dict[str, Any]) -> None:
-    """Whatever is written as TOML is read as what it was."""
+    """Any value that is written as TOML is read back equal."""
     draft = Draft([Table("gantry", {"a": values, "b": 2.5})])
     assert tomllib.loads(draft.toml()) == {"gantry": {"a": values, "b": 2.5}}
 
 
 def test_what_is_no_text() -> None:
-    """A byte that the terminal could not decode is replaced, not raised over."""
+    """A byte that the terminal could not decode is replaced."""
     draft = Draft([Table("gantry", {"name": "a\udcffb"})])
     assert tomllib.loads(draft.toml()) == {"gantry": {"name": "a?b"}}
 
 
 def test_a_check_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    """When the file is refused at the last moment, its secrets go, too."""
+    """If the check refuses the file, the files of its secrets are deleted, too."""
     draft = Draft([Table("uplink.etc", {"auth": Secret("code")}, "etc")])
     seen: list[Sequence[str]] = []
 

@@ -1,4 +1,4 @@
-"""`hash-password`: a hash that fits, and nothing else."""
+"""`hash-password`: prints a fitting hash, and no other text."""
 
 import json
 
@@ -10,7 +10,7 @@ SECRET = "hunter2-secret 门架"
 
 
 def test_from_the_input(ctl: Ctl, gantry: FakeGantry) -> None:
-    """The first line of the input is the password; its hash is all that is printed."""
+    """The first line of the input is the password; only its hash is printed."""
     result = ctl("hash-password", typed=f"{SECRET}\nmore\n")
     assert result.exit_code == 0
     [line] = result.stdout.splitlines()
@@ -31,7 +31,7 @@ def test_empty(ctl: Ctl) -> None:
 
 
 def test_on_a_terminal(gantry: FakeGantry) -> None:
-    """A person types it twice and never sees it."""
+    """A person types the password twice; it is not shown."""
     with _on_terminal(gantry, "hash-password") as (terminal, process):
         terminal.until("password (not shown): ")
         terminal.type("geheim-1\n")

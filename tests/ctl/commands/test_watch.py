@@ -1,4 +1,4 @@
-"""`watch`: each change once in a pipe, a table at a terminal, and a gantry that comes and goes."""
+"""`watch`: each change once in a pipe, a table at a terminal, and an absent gantry."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.ctl.conftest import Ctl, FakeGantry
+from tests.ctl.conftest import Ctl, FakeGantry, rows_of
 from tests.ctl.test_main import PROGRAM, _environment, _on_terminal
 from twisted_gantry.ctl.commands import watch
 from twisted_gantry.wire.reading import Quality
@@ -21,7 +21,7 @@ Turn = Callable[[FakeGantry], None]
 
 @pytest.fixture
 def turns(gantry: FakeGantry, monkeypatch: pytest.MonkeyPatch) -> list[Turn]:
-    """Return what happens between two looks; after the last comes Ctrl-C."""
+    """Return the events between two readings; after the last comes Ctrl-C."""
     waiting: list[Turn] = []
 
     def pause(_: float) -> None:
@@ -34,7 +34,7 @@ def turns(gantry: FakeGantry, monkeypatch: pytest.MonkeyPatch) -> list[Turn]:
 
 
 def _points(**values: Any) -> Turn:
-    """Return a turn in which points have other values, and all are read at another time."""
+    """Return a turn with new values of points, and a new time for all of them."""
 
     def turn(gantry: FakeGantry) -> None:
         real = gantry.real
@@ -55,7 +55,7 @@ def _names(gantry: FakeGantry, prefix: str) -> list[str]:
 
 
 def _same(_: FakeGantry) -> None:
-    """Change nothing."""
+    pass
 
 
 def _broken(gantry: FakeGantry) -> None:
@@ -64,11 +64,11 @@ def _broken(gantry: FakeGantry) -> None:
 
 
 def test_points_in_a_pipe(ctl: Ctl, gantry: FakeGantry, turns: list[Turn]) -> None:
-    """All rows come once, then each whose value or quality differs: another time is no change."""
+    """All rows come once, then each new value or quality; a new time is no change."""
     turns += [_same, _points(), _points(mains_abnormal=False), _points(mains_abnormal=False)]
     result = ctl("watch", "points", "--prefix", "ups1.")
     assert result.exit_code == 130
-    rows = [re.split(r"  +", line) for line in result.stdout.splitlines()]
+    rows = rows_of(result.stdout)
     assert [row[0] for row in rows[:-1]] == _names(gantry, "ups1.")
     assert rows[0][1:4] == ["220.123456789", "V", "good"]
     assert rows[-1][:2] == ["ups1.mains_abnormal", "no"]
@@ -78,7 +78,7 @@ def test_points_in_a_pipe(ctl: Ctl, gantry: FakeGantry, turns: list[Turn]) -> No
 
 
 def test_json(ctl: Ctl, gantry: FakeGantry, turns: list[Turn]) -> None:
-    """With --json each change is the API's object, on a line of its own."""
+    """With --json each change is an object of the API on one line."""
     before = gantry.document(POINTS)["points"]
     turns += [_points(memory_total=1)]
     lines = ctl("watch", "points", "--json").stdout.splitlines()
@@ -88,10 +88,9 @@ def test_json(ctl: Ctl, gantry: FakeGantry, turns: list[Turn]) -> None:
 
 
 def test_devices(ctl: Ctl, turns: list[Turn]) -> None:
-    """Devices and uplinks: state, error and what waits count as changes; --prefix chooses."""
+    """Changes of devices and uplinks are state, error and queue; --prefix selects."""
     turns += [lambda gantry: gantry.real.fail()]
-    lines = ctl("watch", lang="zh").stdout.splitlines()
-    rows = [re.split(r"  +", line) for line in lines]
+    rows = rows_of(ctl("watch", lang="zh").stdout)
     assert [row[:3] for row in rows] == [
         ["ups1", "ups-card", "在线"],
         ["ups2", "ups-card-http", "在线"],
@@ -108,7 +107,7 @@ def test_devices(ctl: Ctl, turns: list[Turn]) -> None:
 
 
 def test_alarms(ctl: Ctl, turns: list[Turn]) -> None:
-    """An alarm comes when it is raised and when it is cleared."""
+    """An alarm is shown when it is raised and when it is cleared."""
 
     def over(gantry: FakeGantry) -> None:
         gantry.real.clock.advance(60)
@@ -122,11 +121,10 @@ def test_alarms(ctl: Ctl, turns: list[Turn]) -> None:
 
 
 def test_a_restart(ctl: Ctl, turns: list[Turn]) -> None:
-    """While the gantry is away that is said once, and once that it is back; then it goes on."""
+    """The absence of the gantry is reported once, and its return once; then watching goes on."""
 
     def ill(gantry: FakeGantry) -> None:
-        error = {"error": {"code": "internal", "message": "see the log"}}
-        gantry.says("GET", POINTS, error, 500)
+        gantry.refuses("GET", POINTS, 500)
 
     turns += [_broken, _same, ill, _points(), _points(mains_abnormal=False)]
     result = ctl("watch", "points")
@@ -140,21 +138,20 @@ def test_a_restart(ctl: Ctl, turns: list[Turn]) -> None:
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_refusal_ends_it(ctl: Ctl, turns: list[Turn], status: int) -> None:
-    """What another try would not mend ends it, as it does any other command."""
-    error = {"error": {"code": "no", "message": "no"}}
-    turns += [lambda gantry: gantry.says("GET", POINTS, error, status), _same]
+    """A refusal that another try would not change ends the command."""
+    turns += [lambda gantry: gantry.refuses("GET", POINTS, status), _same]
     result = ctl("watch", "points")
     assert (result.exit_code, turns) == (1, [_same])
 
 
 def test_nobody_there_at_first(ctl: Ctl, turns: list[Turn]) -> None:
-    """A gantry that is not there when it begins is told, and not waited for."""
+    """A gantry that is absent at the start is an error."""
     assert ctl("--url", "unix:/nonexistent", "watch").exit_code == 2
 
 
 @pytest.mark.parametrize("args", [["walls"], ["--interval", "0"], ["--interval", "x"]])
 def test_wrong_usage(ctl: Ctl, gantry: FakeGantry, args: list[str]) -> None:
-    """Wrong usage is exit code 64, and asks nothing."""
+    """Wrong usage is exit code 64, and the gantry is not asked."""
     assert ctl("watch", *args).exit_code == 64
     assert not gantry.seen
 
@@ -163,13 +160,13 @@ def test_wrong_usage(ctl: Ctl, gantry: FakeGantry, args: list[str]) -> None:
 
 
 def _shown(screen: str) -> str:
-    """Return the last picture that was drawn, with marks where it lights up."""
+    """Return the last screen, with marks where it is highlighted."""
     last = screen.split("\x1b[H")[-1]
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", lambda m: "«" if "1;7" in m.group() else "", last)
 
 
 def test_on_a_terminal(gantry: FakeGantry) -> None:
-    """A table is drawn, what changed lights up, a gantry that is away is told; Ctrl-C ends it."""
+    """A table is drawn, changes are highlighted, absence is shown; Ctrl-C ends the command."""
     with _on_terminal(gantry, "watch", "points", "--interval", "0.2") as (terminal, process):
         terminal.until("pc1.memory_total")
         assert "\x1b[?1049h" in terminal.shown  # the screen of its own, given back at the end
@@ -189,7 +186,7 @@ def test_on_a_terminal(gantry: FakeGantry) -> None:
 
 
 def test_a_table_that_is_too_long(gantry: FakeGantry) -> None:
-    """Of more rows than fit it shows the first, and says how many there are besides."""
+    """If not all rows fit, the first are shown, with the number of the others."""
     [first, *_] = gantry.document(POINTS)["points"]
     points = [{**first, "point": f"ups1.p{n:03}"} for n in range(300)]
     gantry.says("GET", POINTS, {"points": points})
@@ -203,7 +200,7 @@ def test_a_table_that_is_too_long(gantry: FakeGantry) -> None:
 
 
 def test_ctrl_c_in_a_pipe(gantry: FakeGantry) -> None:
-    """What changes is written at once, not when a buffer is full; Ctrl-C is exit code 130."""
+    """A change is written at once, not when a buffer is full; Ctrl-C is exit code 130."""
     process = subprocess.Popen(
         [*PROGRAM, "watch"],
         env=_environment(gantry),

@@ -1,4 +1,4 @@
-"""`gantryctl scenario`: what is judged how, and what a person and a program are told."""
+"""`gantryctl scenario`: the verdicts, and the output for people and programs."""
 
 import json
 import os
@@ -19,11 +19,12 @@ from twisted_gantry.ctl.session import Session
 START = datetime(2026, 9, 21, 14, 0, tzinfo=UTC)
 ALARMS, SITE, POINTS = "/api/v1/alarms", "/api/v1/site", "/api/v1/points"
 SCENARIO, LIBRARY = "/twin/v1/scenario", "/twin/v1/scenario/library"
+RUN = ("scenario", "run", "smoke")
 REQUESTS, RECORDS = "/twin/v1/etc/requests", "/twin/v1/fogslink/records"
 
 
 def at(seconds: float) -> str:
-    """Return a time of day, so many seconds after the start."""
+    """Return the time so many seconds after the start."""
     return (START + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
 
 
@@ -34,7 +35,7 @@ def alarm(name: str, raised: float, cleared: float | None = None) -> dict[str, A
 
 
 class Scene:
-    """A run with one expectation from the start on, and what gantry and twin answer."""
+    """A run with one expectation from the start on, and the answers of gantry and twin."""
 
     def __init__(self, **expectation: Any) -> None:
         self.given = {"step": 1, "at": 0, **expectation}
@@ -45,14 +46,13 @@ class Scene:
         self.judge = Judge(self.scenario(), self.get, self.get)
 
     def scenario(self) -> dict[str, Any]:
-        """Return what the twin shows."""
+        """Return the run as the twin shows it."""
         due = at(self.given["within"]) if self.begun else None
         timed = {**self.given, "since": at(0) if self.begun else None, "due": due}
         run = {"run": self.number, "name": "x", "state": self.state, "now": at(self.now)}
         return {"scenario": {**run, "expectations": [timed]}}
 
     def get(self, path: str, query: Mapping[str, object]) -> Any:
-        """Answer."""
         self.asked.append((path, query))
         return self.scenario() if path == SCENARIO else self.answers.get(path)
 
@@ -67,7 +67,7 @@ class Scene:
 
 
 def test_an_alarm_counts_from_the_step_until_it_is_due() -> None:
-    """One from before is another; one that came in time counts, however late it is seen."""
+    """An earlier alarm does not count; one in time counts, however late it is seen."""
     scene = Scene(alarm="ups1.x", within=5)
     assert scene.look(1, alarms={"alarms": []}) == ("pending", None)
     old = alarm("ups1.x", -1)
@@ -95,14 +95,14 @@ def test_a_step_that_is_not_done_waits() -> None:
 
 
 def test_a_cleared_alarm() -> None:
-    """It is cleared within the time, whenever it was raised."""
+    """Clearing in time counts, whenever the alarm was raised."""
     scene = Scene(cleared="ups1.x", within=5)
     assert scene.look(1, alarms={"alarms": [alarm("ups1.x", -100)]}) == ("pending", None)
     assert scene.look(3, alarms={"alarms": [alarm("ups1.x", -100, 2)]}) == ("met", 2.0)
 
 
 def test_no_alarm_is_decided_at_the_end() -> None:
-    """Or as soon as there is one; one that lasts from before counts, too."""
+    """An alarm decides at once; an alarm that was active before counts, too."""
     scene = Scene(no_alarm="ups1.x", within=5)
     calm = {"alarms": [alarm("ups1.x", -9, -2), alarm("ups1.x", 8)]}
     assert scene.look(4.9, alarms={"alarms": []}) == ("pending", None)
@@ -114,7 +114,7 @@ def test_no_alarm_is_decided_at_the_end() -> None:
 
 
 def test_a_point_is_read_after_the_step() -> None:
-    """A reading from before, a bad one and another point count for nothing."""
+    """An earlier reading, a bad one, and another point do not count."""
     scene = Scene(point="ups1.load_r", above=100, within=5)
 
     def point(name: str, value: float, read: float, quality: str = "good") -> dict[str, Any]:
@@ -133,7 +133,7 @@ def test_a_point_is_read_after_the_step() -> None:
 
 
 def test_a_report_counts_if_the_platform_took_it() -> None:
-    """Of several the first; what was refused was not reported."""
+    """The first accepted report counts; a refused report does not."""
     scene = Scene(report="cabinetStatus.elec[1].status", **{"is": "0"}, within=5)
 
     def report(received: float, status: str, code: str = "1000") -> dict[str, Any]:
@@ -149,7 +149,7 @@ def test_a_report_counts_if_the_platform_took_it() -> None:
 
 
 def test_a_record_counts_by_its_channel() -> None:
-    """Its value is text; without a test any is good."""
+    """The value of a record is text; without a test any value counts."""
 
     def record(channel: str, value: str | None, came: float) -> dict[str, Any]:
         return {"eChan": channel, "eVal": value, "at": at(came)}
@@ -163,7 +163,7 @@ def test_a_record_counts_by_its_channel() -> None:
 
 
 def test_states_count_from_when_they_are() -> None:
-    """A state from before the step is met at once; of one that came late the moment decides."""
+    """A state from before the step counts at once; a later state counts by its time."""
 
     def site(state: str, since: float, queued: int = 0) -> dict[str, Any]:
         each = {"name": "a", "state": state, "since": at(since), "queued": queued}
@@ -184,7 +184,7 @@ def test_states_count_from_when_they_are() -> None:
 
 @pytest.mark.parametrize("state", ["stopped", "failed"])
 def test_a_run_that_is_broken_off_is_not_judged(state: str) -> None:
-    """What was met before stays met, and yet the whole is not kept."""
+    """Undecided expectations are not judged, and the run is not kept."""
     scene = Scene(alarm="ups1.x", within=5)
     scene.state = state
     assert scene.look(1, alarms={"alarms": []}) == ("not-judged", None)
@@ -192,7 +192,7 @@ def test_a_run_that_is_broken_off_is_not_judged(state: str) -> None:
 
 
 def test_another_run_is_not_ours() -> None:
-    """Somebody stopped it and began anew."""
+    """Another run of the twin is not judged."""
     scene = Scene(alarm="ups1.x", within=5)
     scene.number = 2
     assert scene.look(1, alarms={"alarms": [alarm("ups1.x", 0.5)]}) == ("not-judged", None)
@@ -200,7 +200,7 @@ def test_another_run_is_not_ours() -> None:
 
 
 def test_it_is_followed_to_its_end() -> None:
-    """All decided and the scenario ended, with a pause between two looks."""
+    """Following ends when all is decided and the scenario is over; looks are paused."""
     scene = Scene(alarm="ups1.x", within=5)
     scene.answers[ALARMS] = {"alarms": [alarm("ups1.x", 1)]}
     shown: list[str] = []
@@ -217,20 +217,20 @@ def test_it_is_followed_to_its_end() -> None:
 
 @pytest.mark.parametrize("answer", [{}, {"scenario": None}, {"scenario": {"run": "one"}}])
 def test_what_is_no_answer_of_a_twin_is_refused(answer: Any) -> None:
-    """It is no run to be judged."""
+    """An answer without a run is refused."""
     with pytest.raises(msgspec.ValidationError):
         Judge(answer, lambda path, query: None, lambda path, query: None)
 
 
 @pytest.mark.parametrize("rows", [None, 5, [5, None], [{}], [{"alarm": "ups1.x", "raisedAt": 5}]])
 def test_odd_rows_count_for_nothing(rows: Any) -> None:
-    """Nothing of a gantry's answer breaks the judge."""
+    """Malformed rows of the gantry are ignored."""
     scene = Scene(alarm="ups1.x", within=5)
     assert scene.look(1, alarms={"alarms": rows}) == ("pending", None)
 
 
 def test_values() -> None:
-    """Text is text, a number may be written as text, true is no 1."""
+    """Text is compared as text; a number may be text; true is not 1."""
     assert holds({"is": 0}, "0.0")
     assert not holds({"is": "0"}, "0.0")
     assert not holds({"is": 1}, True)
@@ -246,7 +246,7 @@ def test_values() -> None:
 
 
 def test_descriptions() -> None:
-    """An expectation is read as a line."""
+    """An expectation is described in one line."""
     assert describe({"point": "ups1.state", "is": "battery"}) == "point ups1.state is battery"
     assert describe({"no_alarm": "ups1.x", "within": 5}) == "no alarm ups1.x"
     assert describe({"point": "a.b", "is": True}) == "point a.b is true"
@@ -256,8 +256,10 @@ def test_descriptions() -> None:
 
 
 @pytest.fixture
-def twin(gantry: FakeGantry) -> FakeGantry:
-    """Return the same server as a twin, with a run that is over: one met, one to be missed."""
+def twin(gantry: FakeGantry, monkeypatch: pytest.MonkeyPatch) -> FakeGantry:
+    """Return the same server as a twin, with a finished run: one met, one missed."""
+    monkeypatch.setenv("GANTRY_TWIN_URL", gantry.url)
+    timed = [{"since": at(0), "due": at(5)}, {"since": at(5), "due": at(10)}]
     run = {
         "run": 1,
         "name": "smoke",
@@ -269,15 +271,8 @@ def twin(gantry: FakeGantry) -> FakeGantry:
         "stepsDone": 2,
         "steps": 2,
         "expectations": [
-            {"step": 1, "at": 0, "alarm": "cab1.smoke", "within": 5, "since": at(0), "due": at(5)},
-            {
-                "step": 2,
-                "at": 300,
-                "cleared": "cab1.smoke",
-                "within": 5,
-                "since": at(5),
-                "due": at(10),
-            },
+            {"step": 1, "at": 0, "alarm": "cab1.smoke", "within": 5, **timed[0]},
+            {"step": 2, "at": 300, "cleared": "cab1.smoke", "within": 5, **timed[1]},
         ],
     }
     gantry.says("POST", SCENARIO, {"scenario": run})
@@ -286,20 +281,15 @@ def twin(gantry: FakeGantry) -> FakeGantry:
     gantry.says("GET", ALARMS, {"alarms": [alarm("cab1.smoke", 1.25)]})
     one = {"name": "smoke", "en": "Smoke", "zh": "烟雾", "length": 300, "fastest": 60}
     gantry.says("GET", LIBRARY, {"scenarios": [one]})
-    steps = [
-        {
-            "at": "00:05:00",
-            "set": {"cab1.smoke": True},
-            "expect": {"alarm": "cab1.smoke", "within": 5},
-        }
-    ]
-    gantry.says("GET", f"{LIBRARY}/smoke", {**one, "steps": steps})
+    expected = {"alarm": "cab1.smoke", "within": 5}
+    step = {"at": "00:05:00", "set": {"cab1.smoke": True}, "expect": expected}
+    gantry.says("GET", f"{LIBRARY}/smoke", {**one, "steps": [step]})
     return gantry
 
 
 def test_run_shows_each_verdict(ctl: Ctl, twin: FakeGantry) -> None:
-    """A table, what came of it, and 1 when something was not as expected."""
-    result = ctl("scenario", "run", "smoke", "--twin", twin.url)
+    """A table and the result are shown; the exit code is 1 if something was missed."""
+    result = ctl(*RUN)
     assert result.exit_code == 1
     lines = result.output.splitlines()
     assert lines[1].split() == ["1", "0", "alarm", "cab1.smoke", "5", "met", "1.2"]
@@ -311,25 +301,25 @@ def test_run_shows_each_verdict(ctl: Ctl, twin: FakeGantry) -> None:
 
 
 def test_run_at_another_speed(ctl: Ctl, twin: FakeGantry) -> None:
-    """The twin is told; what is no speed is not sent."""
-    ctl("scenario", "run", "smoke", "--twin", twin.url, "--speed", "60")
+    """The speed is sent to the twin; a senseless one is wrong usage."""
+    ctl(*RUN, "--speed", "60")
     assert twin.seen[1].body == {"name": "smoke", "speed": 60}
     before = len(twin.asked())
-    assert ctl("scenario", "run", "smoke", "--twin", twin.url, "--speed", "0").exit_code == 64
+    assert ctl(*RUN, "--speed", "0").exit_code == 64
     assert len(twin.asked()) == before
 
 
 def test_run_tells_when_all_is_as_expected(ctl: Ctl, twin: FakeGantry) -> None:
-    """Exit 0; in Chinese, too."""
+    """Exit code 0, here in Chinese."""
     twin.says("GET", ALARMS, {"alarms": [alarm("cab1.smoke", 1, 6)]})
-    result = ctl("scenario", "run", "smoke", "--twin", twin.url, lang="zh")
+    result = ctl(*RUN, lang="zh")
     assert result.exit_code == 0
     assert "2 项全部符合" in result.output
 
 
 def test_run_for_programs(ctl: Ctl, twin: FakeGantry) -> None:
-    """All of it as JSON."""
-    result = ctl("scenario", "run", "smoke", "--twin", twin.url, "--json")
+    """JSON has every verdict."""
+    result = ctl(*RUN, "--json")
     document = json.loads(result.output)
     assert (result.exit_code, document["ok"], document["scenario"]) == (1, False, "smoke")
     assert document["expectations"][0] == {
@@ -344,55 +334,54 @@ def test_run_for_programs(ctl: Ctl, twin: FakeGantry) -> None:
 
 
 def test_the_password_is_not_for_the_twin(ctl: Ctl, twin: FakeGantry) -> None:
-    """The gantry alone gets it."""
-    ctl("scenario", "run", "smoke", "--twin", twin.url, env={"GANTRY_PASSWORD": "Sesame-4711"})
+    """Only the gantry gets the password."""
+    ctl(*RUN, env={"GANTRY_PASSWORD": "Sesame-4711"})
     for seen in twin.seen:
         assert ("Authorization" in seen.headers) is seen.path.startswith("/api/")
 
 
 def test_nothing_is_begun_without_a_gantry(ctl: Ctl, twin: FakeGantry) -> None:
-    """The mains are not switched off for nobody."""
-    result = ctl("--url", "http://127.0.0.1:1", "scenario", "run", "smoke", "--twin", twin.url)
+    """Without a gantry no scenario is begun."""
+    result = ctl("--url", "http://127.0.0.1:1", *RUN)
     assert result.exit_code == 2
     assert twin.seen == []
 
 
 def test_what_the_twin_refuses_is_told(ctl: Ctl, twin: FakeGantry) -> None:
-    """With its own words."""
-    error = {"error": {"code": "scenario-running", "message": "flood is running"}}
-    twin.says("POST", SCENARIO, error, 409)
-    result = ctl("scenario", "run", "smoke", "--twin", twin.url)
+    """A refusal of the twin is shown with its reason."""
+    twin.refuses("POST", SCENARIO, 409, "scenario-running", "flood is running")
+    result = ctl(*RUN)
     assert result.exit_code == 1
     assert "flood is running" in result.stderr
     twin.says("POST", SCENARIO, {"scenario": 5})
-    assert "none of this API" in ctl("scenario", "run", "smoke", "--twin", twin.url).stderr
+    assert "a malformed answer" in ctl(*RUN).stderr
 
 
 def test_list(ctl: Ctl, twin: FakeGantry) -> None:
-    """Names, lengths, speeds and titles, in the language."""
-    result = ctl("scenario", "list", "--twin", twin.url)
+    """Names, lengths, speeds and titles are listed."""
+    result = ctl("scenario", "list")
     assert result.output.splitlines()[1].split() == ["smoke", "300", "60", "Smoke"]
-    assert "烟雾" in ctl("scenario", "list", "--twin", twin.url, lang="zh").output
-    shown = ctl("scenario", "list", "--twin", twin.url, "--json")
+    assert "烟雾" in ctl("scenario", "list", lang="zh").output
+    shown = ctl("scenario", "list", "--json")
     assert json.loads(shown.output)["scenarios"][0]["name"] == "smoke"
 
 
 def test_show(ctl: Ctl, twin: FakeGantry) -> None:
-    """The steps of one; without a name, the run."""
-    steps = ctl("scenario", "show", "smoke", "--twin", twin.url).output
+    """The steps of a scenario are shown; without a name, the run."""
+    steps = ctl("scenario", "show", "smoke").output
     assert "smoke  Smoke  300 s, at speed 60 at the most" in steps
     assert "set cab1.smoke = true" in steps
     assert "alarm cab1.smoke (5 s)" in steps
-    assert "smoke: done" in ctl("scenario", "show", "--twin", twin.url).output
+    assert "smoke: done" in ctl("scenario", "show").output
     twin.says("GET", SCENARIO, {"scenario": None})
-    assert "No scenario has run." in ctl("scenario", "show", "--twin", twin.url).output
-    assert ctl("scenario", "show", "../../x", "--twin", twin.url).exit_code == 1
+    assert "No scenario has run." in ctl("scenario", "show").output
+    assert ctl("scenario", "show", "../../x").exit_code == 1
     assert twin.seen[-1].path == f"{LIBRARY}/..%2F..%2Fx"
 
 
 def test_stop(ctl: Ctl, twin: FakeGantry) -> None:
-    """It is stopped, and shown as it stands."""
-    result = ctl("scenario", "stop", "--twin", twin.url)
+    """The run is stopped, and its state shown."""
+    result = ctl("scenario", "stop")
     assert (result.exit_code, twin.asked()) == (0, [("DELETE", SCENARIO)])
     assert "smoke: stopped" in result.output
 
@@ -400,23 +389,23 @@ def test_stop(ctl: Ctl, twin: FakeGantry) -> None:
 def test_ctrl_c_stops_the_scenario(
     ctl: Ctl, twin: FakeGantry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The mains do not stay away because nobody looks any more."""
+    """Ctrl-C stops the scenario in the twin."""
 
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(scenario, "follow", interrupted)
-    assert ctl("scenario", "run", "smoke", "--twin", twin.url).exit_code == 130
+    assert ctl(*RUN).exit_code == 130
     assert twin.asked()[-1] == ("DELETE", SCENARIO)
 
 
 def test_a_script_that_gives_up_stops_the_scenario(
     ctl: Ctl, twin: FakeGantry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SIGTERM, as `timeout` sends it, does the same as Ctrl-C; its handler is back afterwards."""
+    """SIGTERM, as from `timeout`, acts like Ctrl-C; its handler is restored afterwards."""
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(scenario, "follow", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
-    assert ctl("scenario", "run", "smoke", "--twin", twin.url).exit_code == 130
+    assert ctl(*RUN).exit_code == 130
     assert twin.asked()[-1] == ("DELETE", SCENARIO)
     assert signal.getsignal(signal.SIGTERM) is before
 
@@ -424,8 +413,8 @@ def test_a_script_that_gives_up_stops_the_scenario(
 def test_a_person_sees_it_as_it_goes(
     ctl: Ctl, twin: FakeGantry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At a terminal the table is shown after each look, and once more at the end."""
+    """At a terminal the table is drawn after each look, and at the end."""
     monkeypatch.setattr(Session, "on_terminal", staticmethod(lambda: True))
-    result = ctl("scenario", "run", "smoke", "--twin", twin.url)
+    result = ctl(*RUN)
     assert result.exit_code == 1
     assert result.output.count("MISSED") >= 2

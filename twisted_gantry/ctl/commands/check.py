@@ -1,4 +1,4 @@
-"""`gantryctl check`: is a configuration right? It needs no gantry."""
+"""`gantryctl check`: checks a configuration; no gantry is needed."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from twisted_gantry.ctl.output import plain
 from twisted_gantry.ctl.session import Session, json_option, pass_session
 
 
-@click.command(cls=Command, short_help="Is a configuration file right? · 检查配置文件")
+@click.command(cls=Command, short_help="Check a configuration file. · 检查配置文件")
 @click.argument("config", type=click.Path(path_type=Path))
 @json_option
 @pass_session
 def check(session: Session, config: Path) -> int:
-    """Say all that is wrong with the file CONFIG, each with its line and key. Needs no gantry.
+    """Report every problem of the file CONFIG with its line and key. Needs no gantry.
 
     检查配置文件，列出每个问题的行号与键；不需要运行中的门架程序。
 
@@ -24,7 +24,7 @@ def check(session: Session, config: Path) -> int:
       0  nothing is wrong · 无误
       1  something is wrong · 有误
     """
-    # Here and not above: it brings every kind of device along.
+    # Imported here: this module imports every kind of device.
     from twisted_gantry.config.load import check_file
 
     texts = session.texts

@@ -7,8 +7,7 @@ import click
 from rich.text import Text
 
 from twisted_gantry.ctl import arguments, client, completing
-from twisted_gantry.ctl.answers import read
-from twisted_gantry.ctl.client import Api, ApiError
+from twisted_gantry.ctl.client import ApiError
 from twisted_gantry.ctl.errors import Exit, Trouble, WrongUsage
 from twisted_gantry.ctl.output import NOTHING, Column, plain, scalar, word
 from twisted_gantry.ctl.session import Session, json_option, pass_session
@@ -87,9 +86,8 @@ def command(
     if any(each.startswith("-") for each in words[:2]):
         raise WrongUsage(texts("usage-order"))
     given = arguments.split(session, words[2:], pairs)
-    api = session.api()
-    answer = session.get(api, "/api/v1/commands")
-    devices = read(answer, local_api.CommandList, api.url).devices
+    answer = session.get("/api/v1/commands")
+    devices = answer.fit(local_api.CommandList).devices
     if len(words) < 2:
         return _list(session, answer.document, devices, words[0] if words else None)
     device = _device(devices, words[0])
@@ -104,7 +102,7 @@ def command(
         wish["confirm"] = True
     if expires is not None:
         wish["expires"] = expires
-    return _do(session, api, wish, expires or EXPIRES)
+    return _do(session, wish, expires or EXPIRES)
 
 
 def _device(devices: list[local_api.DeviceCommands], target: str) -> local_api.DeviceCommands:
@@ -140,12 +138,12 @@ def _confirmed(session: Session, target: str, info: local_api.CommandInfo) -> bo
     return True
 
 
-def _do(session: Session, api: Api, wish: dict[str, Any], expires: float) -> int:
+def _do(session: Session, wish: dict[str, Any], expires: float) -> int:
     names = {"target": wish["target"], "command": wish["command"]}
     try:
         with session.waiting(session.texts("doing", **names)):
-            answer = api.post("/api/v1/commands", wish, expires + client.GRACE)
-        outcome = read(answer, local_api.CommandAnswer, api.url)
+            answer = session.api.post("/api/v1/commands", wish, expires + client.GRACE)
+        outcome = answer.fit(local_api.CommandAnswer)
     except ApiError as error:
         if error.sent and (error.status is None or not 300 <= error.status < 500):
             raise Trouble(

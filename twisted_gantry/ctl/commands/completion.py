@@ -1,4 +1,4 @@
-"""`gantryctl completion`: the script with which a shell completes what is typed."""
+"""`gantryctl completion`: the completion script of a shell."""
 
 import click
 from click.shell_completion import ShellComplete, get_completion_class
@@ -10,11 +10,11 @@ _NAME = "gantryctl"
 SHELLS = ("bash", "zsh", "fish")
 
 
-@click.command(cls=Command, short_help="Let a shell complete. · 生成命令补全脚本")
+@click.command(cls=Command, short_help="Shell completion. · 生成命令补全脚本")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> int:
-    """Print what lets SHELL complete commands, options and the names of the running gantry.
+    """Print the script for SHELL that completes commands, options and names of the gantry.
 
     输出 SHELL 的补全脚本：补全命令、选项，以及运行中门架程序的名称。
 
@@ -31,5 +31,5 @@ def completion(context: click.Context, shell: str) -> int:
     kind = get_completion_class(shell)
     assert kind is not None  # click has these three
     made = kind(context.find_root().command, {}, _NAME, f"_{_NAME}_COMPLETE".upper())
-    click.echo(ShellComplete.source(made))  # bash's own looks for a bash to ask for its version
+    click.echo(ShellComplete.source(made))  # the subclass for bash would run a bash for its version
     return Exit.FINE

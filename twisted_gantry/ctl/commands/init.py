@@ -1,4 +1,4 @@
-"""`gantryctl init`: a first configuration, by questions and answers. It needs no gantry."""
+"""`gantryctl init`: a first configuration, by questions and answers; no gantry is needed."""
 
 from collections.abc import Mapping
 from importlib.metadata import entry_points
@@ -20,11 +20,11 @@ from twisted_gantry.ctl.session import Session, json_option, pass_session
 if TYPE_CHECKING:
     from twisted_gantry.core.interfaces import IDeviceKind
 
-# Of no gantry: it is to be replaced.
+# A placeholder: it is the number of no gantry.
 _ID = "G000000000000000000"
 _WATCHED = "pc1"
 
-# What a value may look like, where its name does not say it.
+# Examples of values, where the name of the setting does not explain them.
 _EXAMPLES: Mapping[tuple[str, str], str] = {
     ("ups-card", "address"): "tcp:192.168.1.20:2390",
     ("ups-card-http", "url"): "http://192.168.1.21/",
@@ -42,7 +42,7 @@ _NAMES: Mapping[str, str] = {
     "cabinet": "cab",
     "computer": "pc",
 }
-# What stands for [monitor] until it is asked for: some devices cannot do without.
+# The stand-in for [monitor] until it is asked for: some devices need it.
 _MONITOR = Table("monitor", {"listen": "tcp:8082", "auth": Secret("-")})
 
 
@@ -53,9 +53,9 @@ _MONITOR = Table("monitor", {"listen": "tcp:8082", "auth": Secret("-")})
 @click.option(
     "--yes",
     is_flag=True,
-    help="Ask nothing: this computer alone is watched. · 不提问，仅监测本机。",
+    help="Ask nothing: only this computer is monitored. · 不提问，仅监测本机。",
 )
-@click.option("--force", is_flag=True, help="Replace what is there. · 覆盖已有文件。")
+@click.option("--force", is_flag=True, help="Replace existing files. · 覆盖已有文件。")
 @json_option
 @pass_session
 def init(
@@ -66,10 +66,10 @@ def init(
     yes: bool,
     force: bool,
 ) -> int:
-    """Ask what there is on the site, and write FILE (site.toml), which passes `gantryctl check`.
+    """Ask about the site, and write FILE (site.toml), which passes `gantryctl check`.
 
-    Only what has no default is asked; docs/configuration.md has the rest. A password goes into a
-    file of its own beside FILE, which its owner alone may read.
+    Only settings without a default are asked; docs/configuration.md has the rest. A password goes
+    into a file of its own beside FILE, which its owner alone may read.
 
     询问现场设备与上联，生成可通过 `gantryctl check` 的配置文件 FILE（默认 site.toml）。
     只询问没有默认值的设置，其余见 docs/configuration.md。密码写入 FILE 旁的单独文件，仅属主可读。
@@ -96,7 +96,6 @@ def init(
 
 
 def _check(path: Path) -> None:
-    """Raise Trouble unless the file is right."""
     from twisted_gantry.config.load import check_file
 
     problems = check_file(path)
@@ -105,10 +104,10 @@ def _check(path: Path) -> None:
 
 
 class Interview:
-    """The questions, and the draft that their answers make."""
+    """The questions, and the draft that is made of the answers."""
 
     def __init__(self, session: Session, draft: Draft) -> None:
-        # Here and not above: it brings every kind of device along.
+        # Imported here: this module imports every kind of device.
         from twisted_gantry.config.devices import DEVICE_KINDS
 
         self.session, self.draft = session, draft
@@ -116,7 +115,7 @@ class Interview:
         self._devices: dict[str, IDeviceKind] = {}
 
     def minimal(self, gantry_id: str, name: str) -> None:
-        """Take every default: this computer is watched."""
+        """Take every default: only this computer is monitored."""
         gantry = self._gantry(gantry_id, name)
         problems = self._problems(gantry)
         if problems:
@@ -125,7 +124,7 @@ class Interview:
         self._watch_computer()
 
     def run(self, gantry_id: str | None, name: str | None) -> None:
-        """Ask everything."""
+        """Ask all questions."""
         texts = self.session.texts
         self._say("init-begin")
         while True:
@@ -139,8 +138,11 @@ class Interview:
         self._ask_devices()
         etc = self._ask_etc()
         self._ask_fogslink()
-        self._ask_remotecontrol(etc)
-        self._ask_monitor()
+        self._ask_server(
+            "remotecontrol", "ask-remotecontrol", "tcp:3699", needed=False, secret=not etc
+        )
+        needed = bool(self._problems(monitor=None))
+        self._ask_server("monitor", "ask-monitor", "tcp:8082", needed=needed, secret=True)
 
     @staticmethod
     def _gantry(gantry_id: str, name: str) -> Table:
@@ -217,7 +219,7 @@ class Interview:
         return False
 
     def _sources(self) -> dict[str, list[str]]:
-        """Return what each group of a cabinet comes from: the devices that are made for it."""
+        """Return the devices for each group of a cabinet; the most specialised ones win."""
         from twisted_gantry.config.settings import GROUPS
 
         found = {}
@@ -240,17 +242,10 @@ class Interview:
             if self._completed(Table("uplink.fogslink", values, "fogslink"), {"api_key": True}):
                 return
 
-    def _ask_remotecontrol(self, etc: bool) -> None:
-        self._ask_server("remotecontrol", "ask-remotecontrol", "tcp:3699", False, not etc)
-
-    def _ask_monitor(self) -> None:
-        uploads = bool(self._problems(monitor=None))
-        self._ask_server("monitor", "ask-monitor", "tcp:8082", uploads, True)
-
     def _ask_server(
-        self, name: str, question: str, endpoint: str, needed: bool, secret: bool
+        self, name: str, question: str, endpoint: str, *, needed: bool, secret: bool
     ) -> None:
-        """Ask for a server; one that is `needed` is asked for until it is right."""
+        """Ask for a server; a `needed` one is asked for until it is right."""
         texts = self.session.texts
         if needed:
             self._say("init-needed", name=name)
@@ -262,9 +257,10 @@ class Interview:
     # -- the draft
 
     def _completed(self, table: Table, secrets: Mapping[str, bool]) -> bool:
-        """Ask for the secrets of a table and take it into the draft; True if it was right.
+        """Ask for the secrets of a table and add it to the draft; True if the table is right.
 
-        `secrets` are its keys, and whether it needs them. The rest is tried before they are typed.
+        `secrets` are its keys, and whether they are required. The rest of the table is checked
+        before the secrets are asked for.
         """
         stand_ins = {key: Secret("-") for key, required in secrets.items() if required}
         if self._complained(self._problems(table.having(stand_ins))):
@@ -276,7 +272,7 @@ class Interview:
         return self._added(table.having({k: Secret(text) for k, text in given.items() if text}))
 
     def _added(self, table: Table) -> bool:
-        """Take a table into the draft; if it is wrong, say why, and leave it out."""
+        """Add a table to the draft if it is right, else report its problems."""
         wrong = self._complained(self._problems(table))
         if not wrong:
             self.draft.tables.append(table)
@@ -288,9 +284,9 @@ class Interview:
         return bool(problems)
 
     def _problems(self, *more: Table, monitor: Table | None = _MONITOR) -> list[str]:
-        """Return what would be wrong with the draft and these tables.
+        """Return the problems of the draft with these tables.
 
-        `monitor` stands in for a table that is asked for at the end, as devices may need it.
+        `monitor` stands in for a table that is asked for at the end: devices may need it.
         """
         from twisted_gantry.config.load import load
         from twisted_gantry.config.tables import ConfigError

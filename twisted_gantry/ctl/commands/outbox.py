@@ -5,7 +5,6 @@ from typing import Any
 import click
 
 from twisted_gantry.ctl import completing
-from twisted_gantry.ctl.answers import read
 from twisted_gantry.ctl.client import Answer
 from twisted_gantry.ctl.errors import Exit, Trouble, WrongUsage
 from twisted_gantry.ctl.help import Command, Group
@@ -48,19 +47,8 @@ def outbox(context: click.Context, uplink: str | None, state: str | None, limit:
             raise WrongUsage(session.texts("usage-no-filter", name=name), context)
         context.meta[__name__] = uplink
         return Exit.FINE
-    api, texts = session.api(), session.texts
-    answer = session.get(api, "/api/v1/outbox", {"uplink": uplink, "state": state, "limit": limit})
-    reports = read(answer, local_api.Outbox, api.url).reports
-    if session.json:
-        session.show_json(answer.document)
-    elif not reports:
-        session.show(texts("no-reports"))
-    else:
-        _show(session, reports)
-    return Exit.FINE
-
-
-def _show(session: Session, reports: list[local_api.ReportView]) -> None:
+    answer = session.get("/api/v1/outbox", {"uplink": uplink, "state": state, "limit": limit})
+    reports = answer.fit(local_api.Outbox).reports
     texts = session.texts
     columns = (
         Column("id"),
@@ -89,7 +77,8 @@ def _show(session: Session, reports: list[local_api.ReportView]) -> None:
         )
         for each in reports
     ]
-    session.show(session.table(columns, rows))
+    session.show_rows(answer, columns, rows, texts("no-reports"))
+    return Exit.FINE
 
 
 @outbox.command(cls=Command, short_help="Send again what was set aside. · 重发被搁置的上报")
@@ -105,7 +94,7 @@ def retry(context: click.Context, uplink: str | None, ids: tuple[int, ...]) -> i
     session = context.ensure_object(Session)
     wanted = _wanted(context, uplink, ids)
     answer = _ask(session, "/api/v1/outbox/retry", wanted)
-    count = read(answer, local_api.Retried, session.url).retried
+    count = answer.fit(local_api.Retried).retried
     return _tell(session, answer, count, ids, "retried", "retried-less")
 
 
@@ -138,7 +127,7 @@ def drop(
     if not yes:
         _confirm(session, wanted.get("uplink"), ids)
     answer = _ask(session, "/api/v1/outbox/drop", {**wanted, "confirm": True})
-    count = read(answer, local_api.Dropped, session.url).dropped
+    count = answer.fit(local_api.Dropped).dropped
     return _tell(session, answer, count, ids, "dropped-now", "dropped-less")
 
 
@@ -166,9 +155,8 @@ def _wanted(context: click.Context, uplink: str | None, ids: tuple[int, ...]) ->
 
 
 def _ask(session: Session, path: str, wanted: dict[str, Any]) -> Answer:
-    api = session.api()
-    with session.waiting(session.texts("asking", where=api.url)):
-        return api.post(path, wanted)
+    with session.asking():
+        return session.api.post(path, wanted)
 
 
 def _tell(

@@ -1,4 +1,4 @@
-"""`gantryctl hash-password`: what may stand in a configuration instead of a password."""
+"""`gantryctl hash-password`: the hash that a configuration may hold instead of a password."""
 
 import secrets
 
@@ -20,8 +20,8 @@ from twisted_gantry.ctl.session import Session, json_option, pass_session
 def hash_of_password(session: Session) -> int:
     """Ask for a password, and print the scrypt hash that [web] password takes in its place.
 
-    The password is asked for twice and not shown; where there is no terminal, it is the first line
-    of the standard input. It cannot be read back from the hash.
+    The password is asked for twice and not shown; without a terminal it is the first line of the
+    standard input. The hash does not reveal the password.
 
     输入密码（不显示，两次），输出可写入 [web] password 的 scrypt 哈希；无法由哈希还原密码。
     没有终端时，密码取标准输入的第一行。

@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from twisted_gantry.ctl import client
-from twisted_gantry.ctl.answers import read
 from twisted_gantry.ctl.errors import Exit, Trouble
 from twisted_gantry.ctl.help import Command
 from twisted_gantry.ctl.output import Column
@@ -34,7 +33,6 @@ def registers(session: Session, target: str, device: str, address: str) -> int:
       gantryctl registers cfos meter2          all of them · 全部
       gantryctl registers cfos evse 8093       one; d, q, s for wider ones · 单个
     """
-    api = session.api()
     wish: dict[str, Any] = {
         "target": target,
         "command": "read-register",
@@ -42,8 +40,8 @@ def registers(session: Session, target: str, device: str, address: str) -> int:
         "id": uuid.uuid4().hex,
     }
     with session.waiting(session.texts("doing", target=target, command="read-register")):
-        answer = api.post("/api/v1/commands", wish, _EXPIRES + client.GRACE)
-    outcome = read(answer, local_api.CommandAnswer, api.url)
+        answer = session.api.post("/api/v1/commands", wish, _EXPIRES + client.GRACE)
+    outcome = answer.fit(local_api.CommandAnswer)
     if session.json:
         session.show_json(answer.document)
         return Exit.FINE if outcome.result == "done" else Exit.WRONG

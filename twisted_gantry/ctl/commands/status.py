@@ -1,10 +1,11 @@
-"""`gantryctl status`: is everything in order?"""
+"""`gantryctl status`: an overview, and whether everything is in order."""
+
+from collections.abc import Sequence
 
 import click
 from rich.console import RenderableType
 from rich.text import Text
 
-from twisted_gantry.ctl.answers import read
 from twisted_gantry.ctl.commands.views import ALARM_COLUMNS, alarm_row
 from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.help import Command
@@ -30,16 +31,16 @@ def status(session: Session) -> int:
       1  something is wrong   · 有异常
       2  no answer            · 无法连接门架程序
     """
-    api = session.api()
-    with session.waiting(session.texts("asking", where=api.url)):
+    api = session.api
+    with session.asking():
         answers = (
             api.get("/api/v1/site"),
             api.get("/api/v1/alarms", {"active": 1}),
             api.get("/healthz", also=(_UNHEALTHY,)),
         )
-    site = read(answers[0], local_api.SiteView, api.url)
-    alarms = read(answers[1], local_api.AlarmList, api.url)
-    health = read(answers[2], local_api.Health, api.url)
+    site = answers[0].fit(local_api.SiteView)
+    alarms = answers[1].fit(local_api.AlarmList)
+    health = answers[2].fit(local_api.Health)
     states = [each.state for each in site.devices] + [each.state for each in site.uplinks]
     fine = (
         all(state == "online" for state in states)
@@ -81,15 +82,14 @@ def _head(
     ]
 
 
-def _section(session: Session, key: str) -> list[RenderableType]:
-    return ["", Text(session.texts(key), "bold underline")]
+def _section(
+    session: Session, key: str, columns: Sequence[Column], rows: Sequence[Row], none: str
+) -> list[RenderableType]:
+    body = session.table(columns, rows) if rows else session.texts(none)
+    return ["", Text(session.texts(key), "bold underline"), body]
 
 
 def _devices(session: Session, devices: list[local_api.Device]) -> list[RenderableType]:
-    texts = session.texts
-    section = _section(session, "devices")
-    if not devices:
-        return [*section, texts("no-devices")]
     columns = (
         Column("device"),
         Column("kind"),
@@ -97,24 +97,15 @@ def _devices(session: Session, devices: list[local_api.Device]) -> list[Renderab
         Column("since"),
         Column("last-error", prose=True, under="since"),
     )
+    texts = session.texts
     rows = [
-        (
-            each.name,
-            each.kind,
-            word(texts, each.state),
-            each.since,
-            each.last_error or None,
-        )
+        (each.name, each.kind, word(texts, each.state), each.since, each.last_error or None)
         for each in devices
     ]
-    return [*section, session.table(columns, rows)]
+    return _section(session, "devices", columns, rows, "no-devices")
 
 
 def _uplinks(session: Session, uplinks: list[local_api.Uplink]) -> list[RenderableType]:
-    texts = session.texts
-    section = _section(session, "uplinks")
-    if not uplinks:
-        return [*section, texts("no-devices")]
     columns = (
         Column("uplink"),
         Column("state"),
@@ -125,13 +116,16 @@ def _uplinks(session: Session, uplinks: list[local_api.Uplink]) -> list[Renderab
     rows = [
         (
             each.name,
-            word(texts, each.state),
+            word(session.texts, each.state),
             each.since,
             each.last_delivered,
             each.last_error or None,
         )
         for each in uplinks
     ]
+    section = _section(session, "uplinks", columns, rows, "no-devices")
+    if not uplinks:
+        return section
     counted = (
         Column("uplink"),
         Column("created", number=True, under="delivered"),
@@ -142,12 +136,8 @@ def _uplinks(session: Session, uplinks: list[local_api.Uplink]) -> list[Renderab
         Column("bytes", number=True, under="queued"),
         Column("oldest"),
     )
-    return [
-        *section,
-        session.table(columns, rows),
-        *_section(session, "ledger"),
-        session.table(counted, [_counts(each) for each in uplinks]),
-    ]
+    counts = [_counts(each) for each in uplinks]
+    return [*section, *_section(session, "ledger", counted, counts, "no-devices")]
 
 
 def _counts(uplink: local_api.Uplink) -> Row:
@@ -167,9 +157,6 @@ def _counts(uplink: local_api.Uplink) -> Row:
 
 
 def _alarms(session: Session, alarms: list[local_api.AlarmView]) -> list[RenderableType]:
-    section = _section(session, "alarms")
-    if not alarms:
-        return [*section, session.texts("no-active-alarms")]
     columns = ALARM_COLUMNS[:-1]  # no active alarm is cleared
-    rows = [alarm_row(session, each)[:-1] for each in alarms]
-    return [*section, session.table(columns, rows)]
+    rows = [alarm_row(session.texts, each)[:-1] for each in alarms]
+    return _section(session, "alarms", columns, rows, "no-active-alarms")

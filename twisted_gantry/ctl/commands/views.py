@@ -3,15 +3,13 @@
 from dataclasses import replace
 
 import click
-from rich.console import RenderableType
-from rich.text import Text
 
 from twisted_gantry.ctl import completing
-from twisted_gantry.ctl.answers import read
 from twisted_gantry.ctl.errors import Exit, Trouble
 from twisted_gantry.ctl.help import Command
-from twisted_gantry.ctl.output import Column, plain, scalar, word
+from twisted_gantry.ctl.output import Column, Row, scalar, word
 from twisted_gantry.ctl.session import Session, json_option, pass_session
+from twisted_gantry.ctl.texts.catalogue import Texts
 from twisted_gantry.wire import local_api
 
 
@@ -26,22 +24,11 @@ def points(session: Session, prefix: str) -> int:
 
     显示测点；给出 PREFIX 时只显示以其开头的（如 ups1.）。找不到时退出码为 1。
     """
-    texts, api = session.texts, session.api()
-    answer = session.get(api, "/api/v1/points", {"prefix": prefix or None})
-    found = read(answer, local_api.Points, api.url).points
+    answer = session.get("/api/v1/points", {"prefix": prefix or None})
+    found = answer.fit(local_api.Points).points
     missing = bool(prefix) and not found
-    if session.json:
-        session.show_json(answer.document)
-    elif missing:
+    if missing and not session.json:
         raise Trouble("no-such-points", prefix=prefix)
-    elif not found:
-        session.show(texts("no-points"))
-    else:
-        session.show(_points(session, found))
-    return Exit.WRONG if missing else Exit.FINE
-
-
-def _points(session: Session, points: list[local_api.PointView]) -> RenderableType:
     texts = session.texts
     name, label = Column("point"), Column("label")
     reading = Column("value", number=True), Column("unit"), Column("quality")
@@ -52,7 +39,7 @@ def _points(session: Session, points: list[local_api.PointView]) -> RenderableTy
     else:
         columns = (name, *reading, time, replace(label, spare=True))
     rows = []
-    for each in points:
+    for each in found:
         cells: dict[str, object] = {
             "point": each.point,
             "label": texts.pick(each.label.en, each.label.zh),
@@ -62,7 +49,8 @@ def _points(session: Session, points: list[local_api.PointView]) -> RenderableTy
             "at": each.at,
         }
         rows.append([cells[column.title] for column in columns])
-    return session.table(columns, rows)
+    session.show_rows(answer, columns, rows, texts("no-points"))
+    return Exit.WRONG if missing else Exit.FINE
 
 
 ALARM_COLUMNS = (
@@ -74,16 +62,11 @@ ALARM_COLUMNS = (
 )
 
 
-def alarm_row(session: Session, alarm: local_api.AlarmView) -> tuple[str | Text, ...]:
-    """Return the cells of an alarm."""
-    texts = session.texts
-    return (
-        plain(alarm.alarm),
-        word(texts, alarm.severity),
-        plain(texts.pick(alarm.message, alarm.message_zh)),
-        scalar(texts, alarm.raised_at),
-        scalar(texts, alarm.cleared_at),
-    )
+def alarm_row(texts: Texts, alarm: local_api.AlarmView) -> Row:
+    """Return the values of an alarm."""
+    message = texts.pick(alarm.message, alarm.message_zh)
+    severity = word(texts, alarm.severity)
+    return alarm.alarm, severity, message, alarm.raised_at, alarm.cleared_at
 
 
 @click.command(cls=Command, short_help="Alarms, raised and cleared. · 告警的发生与恢复")
@@ -95,16 +78,11 @@ def alarms(session: Session, active: bool) -> int:
 
     显示告警记录。
     """
-    texts, api = session.texts, session.api()
-    answer = session.get(api, "/api/v1/alarms", {"active": 1 if active else None})
-    found = read(answer, local_api.AlarmList, api.url).alarms
-    if session.json:
-        session.show_json(answer.document)
-    elif not found:
-        session.show(texts("no-active-alarms" if active else "no-alarms"))
-    else:
-        rows = [alarm_row(session, each) for each in found]
-        session.show(session.table(ALARM_COLUMNS, rows))
+    answer = session.get("/api/v1/alarms", {"active": 1 if active else None})
+    found = answer.fit(local_api.AlarmList).alarms
+    rows = [alarm_row(session.texts, each) for each in found]
+    none = session.texts("no-active-alarms" if active else "no-alarms")
+    session.show_rows(answer, ALARM_COLUMNS, rows, none)
     return Exit.FINE
 
 
@@ -122,34 +100,29 @@ def audit(session: Session, limit: int | None) -> int:
 
     显示谁对哪台设备下过什么命令及其结果，最新的在前。
     """
-    texts, api = session.texts, session.api()
-    answer = session.get(api, "/api/v1/audit", {"limit": limit})
-    found = read(answer, local_api.Audit, api.url).entries
-    if session.json:
-        session.show_json(answer.document)
-    elif not found:
-        session.show(texts("no-entries"))
-    else:
-        columns = (
-            Column("at"),
-            Column("who", under="at"),
-            Column("target", under="command"),
-            Column("command"),
-            Column("arguments", prose=True),
-            Column("result"),
-            Column("detail", prose=True, under="arguments"),
+    texts = session.texts
+    answer = session.get("/api/v1/audit", {"limit": limit})
+    found = answer.fit(local_api.Audit).entries
+    columns = (
+        Column("at"),
+        Column("who", under="at"),
+        Column("target", under="command"),
+        Column("command"),
+        Column("arguments", prose=True),
+        Column("result"),
+        Column("detail", prose=True, under="arguments"),
+    )
+    rows = [
+        (
+            each.at,
+            each.who,
+            each.target,
+            each.command,
+            each.args or None,
+            word(texts, each.result),
+            each.detail or None,
         )
-        rows = [
-            (
-                each.at,
-                each.who,
-                each.target,
-                each.command,
-                each.args or None,
-                word(texts, each.result),
-                each.detail or None,
-            )
-            for each in found
-        ]
-        session.show(session.table(columns, rows))
+        for each in found
+    ]
+    session.show_rows(answer, columns, rows, texts("no-entries"))
     return Exit.FINE

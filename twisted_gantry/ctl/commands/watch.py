@@ -1,11 +1,11 @@
-"""`gantryctl watch`: what the gantry knows, as it changes."""
+"""`gantryctl watch`: follows devices, points or alarms as they change."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event
-from typing import Any, Protocol
+from typing import Any
 
 import click
 from rich.console import Group, RenderableType
@@ -13,28 +13,27 @@ from rich.live import Live
 from rich.text import Text
 
 from twisted_gantry.ctl import completing
-from twisted_gantry.ctl.answers import read
-from twisted_gantry.ctl.client import Api, ApiError
+from twisted_gantry.ctl.client import ApiError
 from twisted_gantry.ctl.commands.views import ALARM_COLUMNS, alarm_row
 from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.help import Command
-from twisted_gantry.ctl.output import Column, plain, scalar, table, word
+from twisted_gantry.ctl.output import Column, Row, cell, plain, scalar, table, word
 from twisted_gantry.ctl.session import Session, json_option, pass_session
 from twisted_gantry.wire import local_api
 
-# How a value is shown that differs from the one before.
+# The style of a changed value.
 _CHANGED = "bold reverse"
-# Alarms that are followed: so many of the newest.
+# Alarms that are followed, the newest.
 _MOST_ALARMS = 100
-# Lines of a terminal that are not for rows: the title, the header and its line, two for notes.
+# Lines of the terminal around the rows: title, header, rule, and two for notes.
 _FRAME = 6
 
 
 @dataclass(frozen=True)
 class Line:
-    """A row of the table: its cells, those whose change counts, and it as the API gave it."""
+    """A row of the table: its cells, the values whose change counts, and its JSON."""
 
-    cells: Sequence[str | Text]
+    cells: Row
     telling: Sequence[object]
     document: Any
 
@@ -44,30 +43,30 @@ Lines = Mapping[object, Line]
 
 @dataclass(frozen=True)
 class _View:
-    """What can be watched: the key of its title, how it is laid out, and how it is asked for.
+    """A view to watch: the key of its title, and its columns; `read` returns rows by a key.
 
-    `marked` are the columns that light up when their cells change; `read` returns rows by a key.
+    `marked` are the columns that are highlighted when their cells change.
     """
 
     title: str
     columns: Sequence[Column]
     marked: frozenset[str]
-    read: Callable[[Session, Api, str], Lines]
+    read: Callable[[Session, str], Lines]
 
 
-def _points(session: Session, api: Api, prefix: str) -> Lines:
-    answer = api.get("/api/v1/points", {"prefix": prefix or None})
-    found = read(answer, local_api.Points, api.url).points
+def _points(session: Session, prefix: str) -> Lines:
+    answer = session.api.get("/api/v1/points", {"prefix": prefix or None})
+    found = answer.fit(local_api.Points).points
     texts = session.texts
     return {
         each.point: Line(
             (
-                plain(each.point),
+                each.point,
                 scalar(texts, each.value),
-                plain(each.unit or ""),
+                each.unit or "",
                 word(texts, each.quality),
-                scalar(texts, each.at),
-                plain(texts.pick(each.label.en, each.label.zh)),
+                each.at,
+                texts.pick(each.label.en, each.label.zh),
             ),
             (each.value, each.quality),
             document,
@@ -76,9 +75,9 @@ def _points(session: Session, api: Api, prefix: str) -> Lines:
     }
 
 
-def _devices(session: Session, api: Api, prefix: str) -> Lines:
-    answer = api.get("/api/v1/site")
-    site, texts = read(answer, local_api.SiteView, api.url), session.texts
+def _devices(session: Session, prefix: str) -> Lines:
+    answer = session.api.get("/api/v1/site")
+    site, texts = answer.fit(local_api.SiteView), session.texts
     given = [*answer.document["devices"], *answer.document["uplinks"]]
     both: list[local_api.Device | local_api.Uplink] = [*site.devices, *site.uplinks]
     lines: dict[object, Line] = {}
@@ -91,13 +90,13 @@ def _devices(session: Session, api: Api, prefix: str) -> Lines:
             queued, set_aside = each.queued, each.set_aside
         lines[type(each), each.name] = Line(
             (
-                plain(each.name),
-                plain(kind),
+                each.name,
+                kind,
                 word(texts, each.state),
-                scalar(texts, each.since),
-                scalar(texts, queued),
-                scalar(texts, set_aside),
-                scalar(texts, each.last_error),
+                each.since,
+                queued,
+                set_aside,
+                each.last_error or None,
             ),
             (each.state, each.last_error, queued, set_aside),
             document,
@@ -105,11 +104,13 @@ def _devices(session: Session, api: Api, prefix: str) -> Lines:
     return lines
 
 
-def _alarms(session: Session, api: Api, prefix: str) -> Lines:
-    answer = api.get("/api/v1/alarms", {"limit": _MOST_ALARMS})
-    found = read(answer, local_api.AlarmList, api.url).alarms
+def _alarms(session: Session, prefix: str) -> Lines:
+    answer = session.api.get("/api/v1/alarms", {"limit": _MOST_ALARMS})
+    found = answer.fit(local_api.AlarmList).alarms
     return {
-        (each.alarm, each.raised_at): Line(alarm_row(session, each), (each.cleared_at,), document)
+        (each.alarm, each.raised_at): Line(
+            alarm_row(session.texts, each), (each.cleared_at,), document
+        )
         for each, document in zip(found, answer.document["alarms"], strict=True)
         if each.alarm.startswith(prefix)
     }
@@ -148,50 +149,50 @@ _VIEWS: Mapping[str, _View] = {
 
 
 def pause(seconds: float) -> None:
-    """Wait; Ctrl-C ends it."""
+    """Wait so many seconds; Ctrl-C interrupts it."""
     Event().wait(seconds)
 
 
-@click.command(cls=Command, short_help="Values as they change. · 实时查看设备、测点、告警")
+@click.command(cls=Command, short_help="Follow changes. · 实时查看设备、测点、告警")
 @click.argument("what", type=click.Choice(list(_VIEWS)), default="devices")
 @click.option(
     "--prefix",
     default="",
     metavar="P",
     shell_complete=completing.points,
-    help="Those whose names begin so. · 名称以此开头的。",
+    help="Only names that begin with P. · 名称以此开头的。",
 )
 @click.option(
     "--interval",
     type=click.FloatRange(min=0.2, max=3600),
     default=1.0,
     metavar="S",
-    help="Seconds between two looks (1). · 刷新间隔，秒（1）。",
+    help="Seconds between two readings (1). · 刷新间隔，秒（1）。",
 )
 @json_option
 @pass_session
 def watch(session: Session, what: str, prefix: str, interval: float) -> int:
-    """Follow devices and uplinks, points or alarms until Ctrl-C; what changed lights up.
+    """Follow devices and uplinks, points or alarms until Ctrl-C; changes are highlighted.
 
-    In a pipe, all rows come once, and then each that changes; with --json each as an object of its
-    own. While the gantry is away, it is said so, and asked again.
+    In a pipe, all rows come once, and then each row that changes; with --json each row is an
+    object. While the gantry is away, that is shown, and the gantry is asked again.
 
     持续查看设备与上联、测点或告警，按 Ctrl-C 结束；变化的值高亮显示。
     输出到管道时，先输出全部，之后只输出变化的行。门架程序中断时会提示，并继续重试。
     """
-    view, api = _VIEWS[what], session.api()
-    with session.waiting(session.texts("asking", where=api.url)):
-        first = view.read(session, api, prefix)  # whose trouble ends it, as with other commands
+    view = _VIEWS[what]
+    with session.asking():
+        first = view.read(session, prefix)
     with _screen(session) as live:
-        shows: _Shows = _Feed(session) if live is None else _Screen(session, view, live)
+        shows = _Feed(session) if live is None else _Screen(session, view, live)
         shows.rows(first)
         while True:
             pause(interval)
             try:
-                lines = view.read(session, api, prefix)
+                lines = view.read(session, prefix)
             except ApiError as error:
                 if error.exit_code != Exit.UNREACHABLE and (error.status or 0) < 500:
-                    raise  # a password that is asked for now; another program at this port
+                    raise  # a password is needed now, or another program has the port
                 shows.away(session.explain(error))
             else:
                 shows.rows(lines)
@@ -199,7 +200,7 @@ def watch(session: Session, what: str, prefix: str, interval: float) -> int:
 
 @contextmanager
 def _screen(session: Session) -> Iterator[Live | None]:
-    """Give a screen that is drawn again and again; None where nobody looks at it."""
+    """Give the screen of a terminal; None elsewhere."""
     if session.json or not session.on_terminal():
         yield None
         return
@@ -209,26 +210,15 @@ def _screen(session: Session) -> Iterator[Live | None]:
         yield live
 
 
-class _Shows(Protocol):
-    """Follows what is read."""
-
-    def rows(self, lines: Lines) -> None:
-        """Show what was read."""
-
-    def away(self, message: str) -> None:
-        """Show that nothing could be read."""
-
-
 @dataclass
 class _Feed:
-    """Writes each row that changed: for a program, a file, a pipe."""
+    """Writes each changed row: for a program, a file, a pipe."""
 
     session: Session
     before: Lines = field(default_factory=dict)
     lost: bool = False
 
     def rows(self, lines: Lines) -> None:
-        """Write what is new or differs."""
         session, before = self.session, self.before
         changed = [
             line
@@ -241,11 +231,10 @@ class _Feed:
             if session.json:
                 session.show_json_line(line.document)
             else:
-                click.echo("  ".join(_text(cell) for cell in line.cells))
+                click.echo("  ".join(cell(session.texts, value).plain for value in line.cells))
         self.before, self.lost = lines, False
 
     def away(self, message: str) -> None:
-        """Say it once, beside what is written."""
         if not self.lost:
             self._say("away", message=message)
         self.lost = True
@@ -254,13 +243,9 @@ class _Feed:
         click.echo(plain(self.session.texts(key, **fields)), err=True)
 
 
-def _text(cell: str | Text) -> str:
-    return cell.plain if isinstance(cell, Text) else cell
-
-
 @dataclass
 class _Screen:
-    """Draws the table again each time."""
+    """Draws the table on each reading."""
 
     session: Session
     view: _View
@@ -269,20 +254,18 @@ class _Screen:
     changed: set[tuple[object, int]] = field(default_factory=set)
 
     def rows(self, lines: Lines) -> None:
-        """Draw what was read."""
         before = self.before
         self.changed = set()
         if before is not None:
             for key, line in lines.items():
                 was = before.get(key)
-                for place, cell in enumerate(line.cells):
-                    if was is None or _text(was.cells[place]) != _text(cell):
+                for place, value in enumerate(line.cells):
+                    if was is None or was.cells[place] != value:
                         self.changed.add((key, place))
         self.before = lines
         self._draw("")
 
     def away(self, message: str) -> None:
-        """Draw what was read last, and say that it is no longer so."""
         self.changed = set()
         self._draw(message)
 
@@ -292,7 +275,7 @@ class _Screen:
         room = max(1, console.height - _FRAME)
         shown = list(lines.items())[:room]
         rows = [
-            [self._cell(key, place, cell) for place, cell in enumerate(line.cells)]
+            [self._cell(key, place, value) for place, value in enumerate(line.cells)]
             for key, line in shown
         ]
         now = datetime.now().astimezone().strftime("%H:%M:%S")
@@ -308,8 +291,8 @@ class _Screen:
             parts.append(texts("nothing-here"))
         self.live.update(Group(*parts), refresh=True)
 
-    def _cell(self, key: object, place: int, cell: str | Text) -> Text:
-        shown = cell.copy() if isinstance(cell, Text) else Text(cell)
+    def _cell(self, key: object, place: int, value: object) -> Text:
+        shown = cell(self.session.texts, value).copy()
         if self.view.columns[place].title in self.view.marked and (key, place) in self.changed:
             shown.stylize(_CHANGED)
         return shown

@@ -1,7 +1,7 @@
-"""Judges what a scenario expects, by what the gantry tells and what the twin has received.
+"""Judges the expectations of a scenario by the gantry's API and by what the twin received.
 
-The twin says since when each expectation counts, and when it is due; alarms, readings, reports and
-records say when they came. Both are times of day: twin and gantry must agree on it.
+The twin gives the time from which an expectation counts and the time when it is due. Alarms,
+readings, reports and records carry their own times, so the clocks of twin and gantry must agree.
 """
 
 import re
@@ -16,23 +16,13 @@ import msgspec
 SCENARIO = "/twin/v1/scenario"
 _REQUESTS, _RECORDS = "/twin/v1/etc/requests", "/twin/v1/fogslink/records"
 _ALARMS, _SITE, _POINTS = "/api/v1/alarms", "/api/v1/site", "/api/v1/points"
-_LIMIT = 200  # of the newest alarms, requests and records
+_LIMIT = 200  # alarms, requests and records that are asked for, the newest first
 _METHODS = {
     "cabinetStatus": "cabinetStatusUpdate",
     "computerStatus": "computerStatusUpdate",
 }
 _TESTS = ("is", "above", "below", "state")
-_KINDS = (
-    "alarm",
-    "cleared",
-    "no_alarm",
-    "device",
-    "uplink",
-    "queue",
-    "point",
-    "report",
-    "record",
-)
+_KINDS = ("alarm", "cleared", "no_alarm", "device", "uplink", "queue", "point", "report", "record")
 
 _PATHS = {
     "device": _SITE,
@@ -46,11 +36,11 @@ _PATHS = {
 Json = Mapping[str, Any]
 Query = Mapping[str, object]
 Get = Callable[[str, Query], Json | None]
-"""Returns the JSON object at a path, None if there is no answer just now."""
+"""Returns the JSON object at a path, None if no answer came."""
 
 
 class Verdict(StrEnum):
-    """How an expectation stands."""
+    """The state of an expectation."""
 
     WAITING = "waiting"
     PENDING = "pending"
@@ -60,35 +50,23 @@ class Verdict(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether it stays so."""
+        """Whether the verdict can no longer change."""
         return self not in {Verdict.WAITING, Verdict.PENDING}
 
 
-@dataclass
-class Expected:
-    """One expectation: `at` in seconds of the world, `after` in real seconds when it was met."""
+class Expected(msgspec.Struct):
+    """One expectation: `at` in simulated seconds, `after` in real seconds until it was met."""
 
     step: int
     at: float
-    what: str
+    what: str = msgspec.field(name="expectation")
     within: float
     verdict: Verdict = Verdict.WAITING
     after: float | None = None
 
-    def document(self) -> dict[str, Any]:
-        """Return it for programs."""
-        return {
-            "step": self.step,
-            "at": self.at,
-            "expectation": self.what,
-            "within": self.within,
-            "verdict": self.verdict.value,
-            "after": self.after,
-        }
-
 
 class Timing(msgspec.Struct, frozen=True):
-    """When an expectation counts; both times are None until its step is done."""
+    """The time in which an expectation counts; both times are None until its step is done."""
 
     step: int
     at: float
@@ -98,7 +76,7 @@ class Timing(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True, rename="camel"):
-    """What the twin tells of a run; `expectations` are as given, with what Timing has."""
+    """A run of the twin; `expectations` are as written, with the fields of Timing."""
 
     run: int
     state: str
@@ -114,35 +92,35 @@ class Run(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """The run that goes on, or the last."""
+    """The current run, else the last one."""
 
     scenario: Run | None
 
 
 @dataclass(frozen=True)
 class _Window:
-    """The time that counts; `now` is the twin's, before the gantry was asked."""
+    """The time that counts; `now` is the twin's time before the gantry was asked."""
 
     since: datetime
     due: datetime
     now: datetime
 
     def has(self, text: object) -> datetime | None:
-        """Return a time that counts, None for any other and for what is no time."""
+        """Return the time in `text` if it counts, else None."""
         at = _time(text)
         return at if at is not None and self.since <= at <= self.due else None
 
     @property
     def over(self) -> bool:
-        """Whether what was asked for after `now` can only be too late."""
+        """Whether an answer to a request after `now` would be too late."""
         return self.now > self.due
 
 
 class Judge:
     """Judges one run; `begun` is the twin's answer to its start.
 
-    `gantry` and `twin` ask their APIs. Raises msgspec.ValidationError for an answer that is none of
-    the twin's, also in `look`.
+    `gantry` and `twin` ask their APIs. Raises msgspec.ValidationError for a malformed answer of
+    the twin, also in `look`.
     """
 
     def __init__(self, begun: Json, gantry: Get, twin: Get) -> None:
@@ -159,18 +137,18 @@ class Judge:
 
     @property
     def over(self) -> bool:
-        """Whether all is decided, and the scenario has ended."""
+        """Whether every verdict is final, and the scenario has ended."""
         decided = all(each.verdict.final for each in self.expected)
         return decided and self.run.state != "running"
 
     @property
     def kept(self) -> bool:
-        """Whether the scenario went to its end, and all was met."""
+        """Whether the scenario is done, and all expectations were met."""
         met = all(each.verdict is Verdict.MET for each in self.expected)
         return met and self.run.state == "done"
 
     def look(self) -> None:
-        """Ask for how things are, and judge what can be judged."""
+        """Ask twin and gantry for their state, and judge the expectations that can be decided."""
         answer = self._twin(SCENARIO, {})
         if answer is None:
             return
@@ -187,7 +165,7 @@ class Judge:
             self.give_up()
 
     def give_up(self) -> None:
-        """Say of what is still open that it was not judged."""
+        """Mark undecided expectations as not judged."""
         if self.run.state == "running":
             self.run = msgspec.structs.replace(self.run, state="stopped")
         for each in self.expected:
@@ -215,7 +193,7 @@ class Judge:
             expected.verdict = Verdict.MET
 
     def _met(self, kind: str, given: Json, window: _Window) -> Iterator[datetime]:
-        """Return the moments at which an expectation was met."""
+        """Yield the times at which an expectation was met."""
         finders: Mapping[str, Callable[[Json, _Window], Iterable[object]]] = {
             "alarm": lambda g, w: (a.get("raisedAt") for a in self._alarms(g["alarm"])),
             "cleared": lambda g, w: (a.get("clearedAt") for a in self._alarms(g["cleared"])),
@@ -255,7 +233,7 @@ class Judge:
         for each in self._rows(_SITE, "devices" if kind == "device" else "uplinks", {}):
             if each.get("name") != given.get(kind):
                 continue
-            if kind == "queue":  # nobody tells since when; what was asked for late is no proof
+            if kind == "queue":  # the API gives no time for it, so a late answer is no proof
                 if holds(given, each.get("queued")):
                     yield window.now.isoformat()
             elif holds(given, each.get("state")):
@@ -263,12 +241,12 @@ class Judge:
                 yield max(since, window.since).isoformat()
 
     def _answered(self, kind: str) -> bool:
-        """Tell whether there was an answer to judge by in this round."""
+        """Tell whether an answer came in this round."""
         path = _PATHS.get(kind, _ALARMS)
         return any(bool(answer) for (asked, _), answer in self._asked.items() if asked == path)
 
     def _rows(self, path: str, key: str, query: Query, *, twin: bool = False) -> list[Json]:
-        """Return the rows of an answer, asked for once in a round; none if there is none."""
+        """Return the rows of an answer, which is asked for once in a round."""
         known = path, repr(sorted(query.items()))
         if known not in self._asked:
             self._asked[known] = (self._twin if twin else self._gantry)(path, query) or {}
@@ -296,7 +274,7 @@ def _kind(given: Json) -> str:
 
 
 def holds(given: Json, value: object) -> bool:
-    """Tell whether a value is what an expectation says; without a test, any is."""
+    """Tell whether a value passes the tests of an expectation; without a test, any value does."""
     if "above" in given or "below" in given:
         measured = _number(value)
         if measured is None:
@@ -321,7 +299,7 @@ def _number(value: object) -> float | None:
 
 
 def value_at(document: object, path: str) -> object:
-    """Return what is at `cabinetStatus.elec[0].status`, None if there is nothing."""
+    """Return the value at a path like `cabinetStatus.elec[0].status`, None without one."""
     for part in path.split("."):
         name, _, place = part.partition("[")
         document = document.get(name) if isinstance(document, Mapping) else None

@@ -1,4 +1,4 @@
-"""`gantryctl scenario`: let something happen in the twin, and see whether the gantry reports it."""
+"""`gantryctl scenario`: run a scenario of the twin, and judge what the gantry reports."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,11 +12,10 @@ import msgspec
 from rich.console import Group as Lines
 from rich.live import Live
 
-from twisted_gantry.ctl.answers import read
-from twisted_gantry.ctl.client import Answer, Api, ApiError
+from twisted_gantry.ctl.client import Api, ApiError
 from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.help import Command, Group
-from twisted_gantry.ctl.output import Column
+from twisted_gantry.ctl.output import NOTHING, Column
 from twisted_gantry.ctl.scenario.judge import (
     SCENARIO,
     Get,
@@ -37,7 +36,7 @@ from twisted_gantry.ctl.scenario.views import (
 )
 from twisted_gantry.ctl.session import Session, json_option, pass_session
 
-# Seconds from one look at the gantry to the next.
+# Seconds between two looks at the gantry.
 LOOK_EVERY = 0.25
 
 _LIBRARY = f"{SCENARIO}/library"
@@ -50,7 +49,7 @@ def follow(
     pause: Callable[[float], object],
     show: Callable[[Judge], None] = lambda judge: None,
 ) -> None:
-    """Look at the gantry until all that is expected is decided; `show` it after each look."""
+    """Look at the gantry until every expectation is decided; `show` after each look."""
     while True:
         judge.look()
         show(judge)
@@ -72,23 +71,13 @@ def _twin_option(function: _F) -> _F:
 
 
 def _twin(session: Session, url: str) -> Api:
-    # The gantry's password is none of the twin's business.
+    # Without the password: it is the gantry's.
     return Api(url, timeout=session.timeout, cannot_connect="cannot-connect-twin")
-
-
-def _fit(api: Api, answer: Answer, shape: Callable[[], _T]) -> _T:
-    """Return what `shape` makes of an answer. Raises ApiError when it is none of the twin's."""
-    try:
-        return shape()
-    except (msgspec.ValidationError, RecursionError) as error:
-        raise ApiError(
-            "odd-answer", status=answer.status, where=api.url, detail=str(error)[:200]
-        ) from None
 
 
 @click.group(
     cls=Group,
-    short_help="Let something happen in the twin, and judge what is reported. · 模拟场景与判定",
+    short_help="Run scenarios of the twin, judge the reports. · 模拟场景与判定",
 )
 def scenario() -> None:
     """Run scenarios of the twin (`twistd gantry-twin`) against a gantry that watches it.
@@ -110,24 +99,24 @@ def scenario() -> None:
 @json_option
 @pass_session
 def run_command(session: Session, name: str, speed: float | None, twin_url: str) -> int:
-    """Run the scenario NAME in the twin, and show what the gantry makes of it. Ctrl-C stops it.
+    """Run the scenario NAME in the twin, and judge what the gantry reports. Ctrl-C stops it.
 
     在模拟器中运行场景 NAME，并逐项判定门架程序的反应。Ctrl-C 停止场景。
 
     \b
     Exit code · 退出码
-      0  all as expected      · 全部符合期望
-      1  something is not     · 有不符合的项
-      2  gantry or twin is not reached · 无法连接门架程序或模拟器
+      0  all as expected               · 全部符合期望
+      1  something is not as expected  · 有不符合的项
+      2  gantry or twin not reached    · 无法连接门架程序或模拟器
     """
-    gantry, twin = session.api(), _twin(session, twin_url)
-    gantry.get("/api/v1/site")  # a gantry that is not there is no fault of the scenario
+    gantry, twin = session.api, _twin(session, twin_url)
+    gantry.get("/api/v1/site")  # without a gantry the scenario is not begun
     wish: dict[str, object] = {"name": name} if speed is None else {"name": name, "speed": speed}
     with _stopped_with_us(session, twin):
         answer = twin.post(SCENARIO, wish)
-        judge = _fit(twin, answer, lambda: Judge(answer.document, _patient(gantry), _getter(twin)))
-        with _live(session) as show:
-            _fit(twin, answer, lambda: follow(judge, Event().wait, show))
+        with answer.checked(), _live(session) as show:
+            judge = Judge(answer.document, _patient(gantry), _getter(twin))
+            follow(judge, Event().wait, show)
     if session.json:
         session.show_json(_document(judge))
     else:
@@ -140,7 +129,7 @@ def _getter(api: Api) -> Get:
 
 
 def _patient(api: Api) -> Get:
-    """Return a getter for a gantry that may be away for a while: that, too, is to be judged."""
+    """Return a getter for a gantry that may be away for a time, as a scenario may intend."""
 
     def get(path: str, query: Query) -> Json | None:
         try:
@@ -155,7 +144,7 @@ def _patient(api: Api) -> Get:
 
 @contextmanager
 def _stopped_with_us(session: Session, twin: Api) -> Iterator[None]:
-    """Stop the scenario when somebody ends us: by Ctrl-C, or a script by SIGTERM, as `timeout`."""
+    """Stop the scenario when the block ends by Ctrl-C or by SIGTERM, as from `timeout`."""
     before = signal(SIGTERM, default_int_handler)
     try:
         yield
@@ -170,7 +159,7 @@ def _stopped_with_us(session: Session, twin: Api) -> Iterator[None]:
 
 @contextmanager
 def _live(session: Session) -> Iterator[Callable[[Judge], None]]:
-    """Give what shows the table as it changes, to a person at a terminal alone."""
+    """Give a function that redraws the table at a terminal, and does nothing elsewhere."""
     if session.json or not session.on_terminal():
         yield lambda judge: None
         return
@@ -186,25 +175,22 @@ def _document(judge: Judge) -> dict[str, Any]:
         "scenario": judge.run.name,
         "state": judge.run.state,
         "error": judge.run.error,
-        "expectations": [each.document() for each in judge.expected],
+        "expectations": msgspec.to_builtins(judge.expected),
     }
 
 
-@scenario.command("list", cls=Command, short_help="What scenarios there are. · 列出场景")
+@scenario.command("list", cls=Command, short_help="The scenarios of the twin. · 列出场景")
 @_twin_option
 @json_option
 @pass_session
 def list_command(session: Session, twin_url: str) -> int:
-    """List the scenarios that the twin has.
+    """List the scenarios of the twin.
 
     列出模拟器中的场景。
     """
     texts, api = session.texts, _twin(session, twin_url)
     answer = api.get(_LIBRARY)
-    found = read(answer, Library, api.url).scenarios
-    if session.json:
-        session.show_json(answer.document)
-        return Exit.FINE
+    found = answer.fit(Library).scenarios
     columns = (
         Column("name"),
         Column("length", number=True),
@@ -212,27 +198,24 @@ def list_command(session: Session, twin_url: str) -> int:
         Column("title", prose=True),
     )
     rows = [
-        (
-            each.name,
-            f"{each.length:g}",
-            speed_text(each.fastest),
-            texts.pick(each.en, each.zh),
-        )
+        (each.name, f"{each.length:g}", speed_text(each.fastest), texts.pick(each.en, each.zh))
         for each in found
     ]
-    session.show(session.table(columns, rows))
+    session.show_rows(answer, columns, rows, NOTHING)
     return Exit.FINE
 
 
 @scenario.command(
-    "show", cls=Command, short_help="The steps of one, or how the run stands. · 显示场景或运行状态"
+    "show",
+    cls=Command,
+    short_help="One scenario, or the run. · 显示场景或运行状态",
 )
 @click.argument("name", required=False)
 @_twin_option
 @json_option
 @pass_session
 def show_command(session: Session, name: str | None, twin_url: str) -> int:
-    """Show the steps of the scenario NAME; without it, how the run stands.
+    """Show the steps of the scenario NAME; without NAME, the state of the run.
 
     显示场景 NAME 的步骤；不给 NAME 时显示当前运行状态。
     """
@@ -241,18 +224,18 @@ def show_command(session: Session, name: str | None, twin_url: str) -> int:
     if session.json:
         session.show_json(answer.document)
     elif name is None:
-        show_run(session, read(answer, Shown, api.url).scenario)
+        show_run(session, answer.fit(Shown).scenario)
     else:
-        show_steps(session, read(answer, Summary, api.url))
+        show_steps(session, answer.fit(Summary))
     return Exit.FINE
 
 
-@scenario.command("stop", cls=Command, short_help="Stop what runs. · 停止场景")
+@scenario.command("stop", cls=Command, short_help="Stop the run. · 停止场景")
 @_twin_option
 @json_option
 @pass_session
 def stop_command(session: Session, twin_url: str) -> int:
-    """Stop the scenario that runs: its faults end, the world stays as it is.
+    """Stop the running scenario: its faults end, the simulated world stays as it is.
 
     停止正在运行的场景：其故障结束，模拟世界保持现状。
     """
@@ -261,5 +244,5 @@ def stop_command(session: Session, twin_url: str) -> int:
     if session.json:
         session.show_json(answer.document)
     else:
-        show_run(session, read(answer, Shown, api.url).scenario)
+        show_run(session, answer.fit(Shown).scenario)
     return Exit.FINE

@@ -28,7 +28,7 @@ _STATES = {
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """A scenario of the twin's."""
+    """A scenario of the twin."""
 
     name: str
     en: str = ""
@@ -39,7 +39,7 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 class Library(msgspec.Struct, frozen=True):
-    """All scenarios of the twin's."""
+    """All scenarios of the twin."""
 
     scenarios: list[Summary]
 
@@ -74,7 +74,7 @@ def _verdict(session: Session, verdict: Verdict) -> Text:
 
 
 def run_line(session: Session, run: Run) -> Text:
-    """Return how far a run is, in a line."""
+    """Return the progress of a run as a line."""
     texts = session.texts
     state = texts(_STATES[run.state]) if run.state in _STATES else plain(run.state)
     return Text(
@@ -93,7 +93,7 @@ def run_line(session: Session, run: Run) -> Text:
 
 
 def verdict_lines(session: Session, judge: Judge) -> Iterator[Text]:
-    """Yield what came of a run."""
+    """Yield the result of a run."""
     texts, count = session.texts, len(judge.expected)
     met = sum(each.verdict is Verdict.MET for each in judge.expected)
     yield Text("")
@@ -107,12 +107,12 @@ def verdict_lines(session: Session, judge: Judge) -> Iterator[Text]:
 
 
 def speed_text(fastest: float | None) -> str:
-    """Return a speed that may be without a bound."""
+    """Return the highest speed, `NOTHING` if it has no bound."""
     return NOTHING if fastest is None else f"{fastest:g}"
 
 
 def show_run(session: Session, run: Run | None) -> None:
-    """Show how a run stands."""
+    """Show the state of a run."""
     if run is None:
         session.show(session.texts("run-none"))
         return

@@ -72,32 +72,26 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "health-note": ("note: {note}", "提示：{note}"),
     "no-alarms": ("No alarm.", "没有告警。"),
     "no-active-alarms": ("No active alarm.", "没有当前告警。"),
-    "no-points": ("There is no point.", "没有测点。"),
+    "no-points": ("No point.", "没有测点。"),
     "no-such-points": (
         "No point begins with {prefix!r}; `gantryctl points` lists all.",
         "没有以 {prefix!r} 开头的测点；`gantryctl points` 列出全部测点。",
     ),
     "no-entries": ("The audit is empty.", "审计记录为空。"),
-    "no-samples": (
-        "Nothing is known of {point} in that time.",
-        "该时间段内没有 {point} 的数据。",
-    ),
+    "no-samples": ("No data of {point} in that time.", "该时间段内没有 {point} 的数据。"),
     "history-line": (
-        "{point} {unit}  from least to greatest, in steps of {step} s",
+        "{point} {unit}  minimum to maximum, in steps of {step} s",
         "{point} {unit}  最小值至最大值，每段 {step} 秒",
     ),
-    "no-reports": ("No report waits.", "没有待处理的上报。"),
+    "no-reports": ("No report is queued or set aside.", "没有待处理的上报。"),
     "no-devices": ("None is configured.", "没有配置。"),
     "no-commands": ("No device takes commands.", "没有可接受命令的设备。"),
-    "not-shown": (
-        "Not shown for want of width: {columns}.",
-        "终端较窄，未显示：{columns}。",
-    ),
+    "not-shown": ("Not shown, too narrow: {columns}.", "终端较窄，未显示：{columns}。"),
     "config-fine": ("{file}: nothing is wrong.", "{file}：没有发现问题。"),
     "config-wrong": ("Problems: {count}.", "问题：{count} 个。"),
     "retried": ("{count} queued again.", "已重新排队 {count} 条。"),
     "retried-less": (
-        "{count} of {wanted} queued again; the others are not set aside, or there are none such.",
+        "{count} of {wanted} queued again; the others are not set aside, or do not exist.",
         "{wanted} 条中有 {count} 条重新排队；其余并未搁置或不存在。",
     ),
     "outcome": ("{result}: {target} {command}", "{result}：{target} {command}"),
@@ -105,7 +99,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "outcome-value": ("  answer: {value}", "  应答：{value}"),
     "outcome-id": ("  id: {id}", "  编号：{id}"),
     "outcome-unknown": (
-        "  Nobody knows whether it was done. Sent again with --id {id}, it is the same command.",
+        "  The outcome is unknown. Sent again with --id {id}, it is the same command.",
         "  无法得知命令是否已执行。用 --id {id} 重发，仍是同一条命令。",
     ),
     "card-line": ("UPS card {uid} at {address}", "UPS管理卡 {uid}，地址 {address}"),
@@ -127,36 +121,33 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "--url {url}：不是接口地址。应形如 http://127.0.0.1:8080 或 unix:/run/gantry。",
     ),
     "password-in-url": (
-        (
-            "--url: a password does not belong into it, everyone can see it there."
-            " Use --password-file, or GANTRY_PASSWORD."
-        ),
+        "--url: others can see a password in it. Use --password-file or GANTRY_PASSWORD.",
         "--url：地址中不应含密码，他人可以看到。请用 --password-file 或 GANTRY_PASSWORD。",
     ),
     "bad-token": (
-        "The token is empty, or has characters that no token has.",
+        "The token is empty or has characters that are not allowed.",
         "令牌为空，或含有令牌不允许的字符。",
     ),
     "bad-file": ("{file}: cannot be read: {reason}", "{file}：无法读取：{reason}"),
     "empty-secret": ("{file}: is empty.", "{file}：内容为空。"),
     "cannot-connect": (
-        "cannot connect to {where}: {reason}. Is the gantry running? --url says where it is.",
+        "cannot connect to {where}: {reason}. Is the gantry running? --url gives its address.",
         "无法连接 {where}：{reason}。门架程序是否在运行？用 --url 指定地址。",
     ),
     "cannot-connect-twin": (
-        "cannot connect to {where}: {reason}. Is the twin running? --twin says where it is.",
+        "cannot connect to {where}: {reason}. Is the twin running? --twin gives its address.",
         "无法连接 {where}：{reason}。模拟器是否在运行？用 --twin 指定地址。",
     ),
     "no-answer": (
-        "{where} gave no answer within {seconds} s. --timeout allows it more.",
+        "{where} gave no answer within {seconds} s. --timeout sets the limit.",
         "{where} 在 {seconds} 秒内没有应答。可用 --timeout 延长。",
     ),
     "broke-off": (
-        "{where} broke off within its answer. Is it a gantry, and does its log say why?",
+        "{where} broke off its answer. Is it a gantry, and does its log show a reason?",
         "{where} 的应答中断。该地址是门架程序吗？请查看其日志。",
     ),
     "too-long": (
-        "{where} answers with more than {mib} MiB; nothing of it was used.",
+        "{where} answers with more than {mib} MiB; the answer was not used.",
         "{where} 的应答超过 {mib} MiB，未予采用。",
     ),
     "not-json": (
@@ -164,19 +155,16 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "{where} 应答 {status}，但不是 JSON 对象。--url 是门架程序的地址吗？",
     ),
     "redirected": (
-        (
-            "{where} answers {status} and points to {location!r}, which is not followed."
-            " Give --url the right address."
-        ),
-        "{where} 应答 {status}，指向 {location!r}，不予跟随。请用 --url 给出正确地址。",
+        "{where} answers {status}, a redirect to {location!r}: give --url the right address.",
+        "{where} 应答 {status}，重定向到 {location!r}：请用 --url 给出正确地址。",
     ),
     "no-password": (
         (
-            "{where} wants a password or a token; none was given, or a wrong one:"
+            "{where}: the password or token is missing or wrong:"
             " --password-file or GANTRY_PASSWORD, --token-file or GANTRY_TOKEN."
         ),
         (
-            "{where} 要求密码或令牌，未给出或有误：--password-file 或 GANTRY_PASSWORD，"
+            "{where}：密码或令牌缺失或有误：--password-file 或 GANTRY_PASSWORD，"
             "--token-file 或 GANTRY_TOKEN。"
         ),
     ),
@@ -185,26 +173,20 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "{where} 拒绝（{status} {name}）：{message}",
     ),
     "odd-answer": (
-        (
-            "{where} gives an answer that is none of this API: {detail}."
-            " Are gantryctl and the gantry of one version?"
-        ),
+        "{where} gives a malformed answer: {detail}. Do the versions of both sides match?",
         "{where} 的应答不符合接口：{detail}。gantryctl 与门架程序版本一致吗？",
     ),
-    "not-read": (
-        "The registers could not be read: {reason}.",
-        "无法读取寄存器：{reason}。",
-    ),
+    "not-read": ("The registers could not be read: {reason}.", "无法读取寄存器：{reason}。"),
     "no-target": (
-        "There is no device {target!r} that takes commands; there are: {known}.",
+        "No device {target!r} takes commands; known: {known}.",
         "没有可接受命令的设备 {target!r}；现有：{known}。",
     ),
     "no-command": (
-        "{target} cannot do {command!r}; it can: {known}.",
+        "{target} has no command {command!r}; known: {known}.",
         "{target} 不支持 {command!r}；支持：{known}。",
     ),
     "no-argument": (
-        "{command} has no argument {name!r}; it takes: {known}.",
+        "{command} has no argument {name!r}; known: {known}.",
         "{command} 没有参数 {name!r}；可用：{known}。",
     ),
     "argument-missing": (
@@ -218,26 +200,23 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "--{name}：{value!r} 不是 {type} 类型。",
     ),
     "argument-open": (
-        (
-            "--{name} is a secret, and everyone can see a command line: give `--{name} -` to be"
-            " asked, or `--{name} @FILE`."
-        ),
-        "--{name} 是保密参数，而命令行他人可见：请用 `--{name} -` 输入，或 `--{name} @文件`。",
+        "--{name} is secret, and others can see a command line: use `--{name} -` or @FILE.",
+        "--{name} 是保密参数，而命令行他人可见：请用 `--{name} -` 或 @文件。",
     ),
-    "hidden-differ": ("{name}: the two do not agree.", "{name}：两次输入不一致。"),
+    "hidden-differ": ("{name}: the two entries differ.", "{name}：两次输入不一致。"),
     "hidden-empty": ("{name}: nothing was entered.", "{name}：没有输入。"),
     "not-confirmed": ("not done: it was not confirmed.", "未执行：没有得到确认。"),
     "needs-yes": (
-        "{command} on {target} {danger}. Without a terminal to ask on, it needs --yes.",
+        "{command} on {target} {danger}. Without a terminal to ask on, --yes is needed.",
         "在 {target} 上执行 {command}：{danger}。没有终端可供确认，需要 --yes。",
     ),
     "unknown-outcome": (
         (
-            "{message}\nNobody knows whether {target} did {command}. `gantryctl audit` may tell;"
+            "{message}\nOutcome unknown: {target} {command}. See `gantryctl audit`;"
             " sent again with --id {id}, it is the same command."
         ),
         (
-            "{message}\n无法得知 {target} 是否执行了 {command}。可查看 `gantryctl audit`；"
+            "{message}\n结果未知：{target} {command}。可查看 `gantryctl audit`；"
             "用 --id {id} 重发，仍是同一条命令。"
         ),
     ),
@@ -286,12 +265,12 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "先写 TARGET 和 COMMAND，再写参数：gantryctl command ups1 query --cmd QRI",
     ),
     "usage-stray": (
-        "{word!r} belongs to no argument; an argument is --name value.",
+        "{word!r} belongs to no argument; an argument is written --name value.",
         "{word!r} 不属于任何参数；参数写作 --name value。",
     ),
-    "usage-arg": ("--arg {word!r}: it is NAME=VALUE.", "--arg {word!r}：应为 NAME=VALUE。"),
+    "usage-arg": ("--arg {word!r}: write NAME=VALUE.", "--arg {word!r}：应为 NAME=VALUE。"),
     "usage-no-filter": (
-        "`outbox {name}` takes --uplink and ids alone; --state and --limit are for the list.",
+        "`outbox {name}` takes only --uplink and ids; --state and --limit are for the list.",
         "`outbox {name}` 只接受 --uplink 和编号；--state 与 --limit 用于列表。",
     ),
     "usage-two-files": (
@@ -299,11 +278,11 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "--password-file 与 --token-file 不能同时使用。",
     ),
     "usage-other": ("wrong usage: {message}", "用法错误：{message}"),
-    "usage-option": ("there is no option {name}.", "没有选项 {name}。"),
-    "usage-command": ("there is no command {name!r}.", "没有命令 {name!r}。"),
+    "usage-option": ("no such option: {name}.", "没有选项 {name}。"),
+    "usage-command": ("no such command: {name!r}.", "没有命令 {name!r}。"),
     "usage-missing": ("{name} is missing.", "缺少 {name}。"),
     "usage-value": ("{name}: {message}", "{name} 无效：{message}"),
-    "usage-help": ("`{path} --help` shows what there is.", "`{path} --help` 显示用法。"),
+    "usage-help": ("`{path} --help` shows the usage.", "`{path} --help` 显示用法。"),
     **SCENARIO,
     **UPKEEP,
 }

@@ -1,4 +1,4 @@
-"""What `scenario` says, in English and in Chinese."""
+"""The texts of `scenario`, in English and in Chinese."""
 
 from collections.abc import Mapping
 
@@ -40,7 +40,7 @@ SCENARIO: Mapping[str, tuple[str, str]] = {
         "不符合期望：{count} 项中符合 {met} 项。",
     ),
     "run-left": (
-        "Stopped: its faults have ended, the world stays as it is.",
+        "Stopped: its faults have ended, the simulated world stays as it is.",
         "已停止：其故障已结束，模拟世界保持现状。",
     ),
     "run-none": ("No scenario has run.", "没有运行过场景。"),
