@@ -18,7 +18,7 @@ class Variable:
     """
 
     get: Callable[[], Value] | None
-    put: Callable[[Any], None] | None = None
+    put: Callable[[Any], object] | None = None
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()

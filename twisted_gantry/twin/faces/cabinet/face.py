@@ -16,23 +16,11 @@ from twisted.web.http import Request as HttpRequest
 from twisted_gantry.net.addresses import is_loopback
 from twisted_gantry.net.http.client import BoundedClient
 from twisted_gantry.net.service import NamedService
+from twisted_gantry.twin.faces.cabinet import readings
 from twisted_gantry.twin.faces.cabinet.cards import WhiteList
 from twisted_gantry.twin.faces.cabinet.commands import CannotDo, perform
 from twisted_gantry.twin.faces.cabinet.monitor import CardQuestions, Monitor, Reports
-from twisted_gantry.twin.faces.cabinet.readings import (
-    Moments,
-    battery_test_result,
-    report,
-    urgent_state,
-    with_quirks,
-)
-from twisted_gantry.twin.faces.etc.entry import (
-    DEFAULT_RATE,
-    LIMITS,
-    MAX_SKEW_S,
-    Entry,
-    answer_mistake,
-)
+from twisted_gantry.twin.faces.etc import entry
 from twisted_gantry.twin.faces.etc.sender import EtcSender
 from twisted_gantry.twin.faces.http import HttpFace, answer_failures
 from twisted_gantry.twin.faults.settings import CABINET, Faults
@@ -46,7 +34,7 @@ MONITOR_URL = "http://127.0.0.1:8082/monitor.do"
 REPORTS_S = 300.0
 CARDS_S = 60.0
 # A repeated body gets the stored answer within this time; later its time stamp is refused.
-REMEMBERED_S = 2 * MAX_SKEW_S
+REMEMBERED_S = 2 * entry.MAX_SKEW_S
 MAX_REMEMBERED = 10_000
 
 
@@ -60,8 +48,8 @@ class CabinetTwin(HttpFace, NamedService):
     `EtcSender` counts.
     """
 
-    app, limits = Klein(), LIMITS
-    answer_failures(app, CABINET, answer_mistake)
+    app, limits = Klein(), entry.LIMITS
+    answer_failures(app, CABINET, entry.answer_mistake)
 
     def __init__(
         self,
@@ -78,7 +66,7 @@ class CabinetTwin(HttpFace, NamedService):
         period: float = REPORTS_S,
         cards_period: float = CARDS_S,
         quirks: bool = False,
-        rate: float = DEFAULT_RATE,
+        rate: float = entry.DEFAULT_RATE,
     ) -> None:
         HttpFace.__init__(self, CABINET, faults, clock)
         NamedService.__init__(self, CABINET)
@@ -86,9 +74,9 @@ class CabinetTwin(HttpFace, NamedService):
         self._gantry_id, self._cabinet_id, self._auth = gantry_id, cabinet_id, auth
         self._quirks = quirks
         self._own_host = urlsplit(monitor_url).hostname or ""
-        self._entry = Entry(self._injector, rate)
+        self._entry = entry.Entry(self._injector, rate)
         self._executed: OrderedDict[str, tuple[float, etc.Answer]] = OrderedDict()
-        self._moments = Moments(self._now(), CHINA)
+        self._moments = readings.Moments(self._now(), CHINA)
         self.white_list = WhiteList(self._now, lambda: cabinet.clock_good, CHINA)
         sender = EtcSender(client, self._injector, self._now, gantry_id=gantry_id, auth=auth)
         self.monitor = Monitor(sender, self.counts, monitor_url)
@@ -107,7 +95,7 @@ class CabinetTwin(HttpFace, NamedService):
         cabinet.doors.admits = self.white_list.admits
         cabinet.observer = self._observe
         self._moments.note(cabinet, self._now())
-        self._urgent_state = urgent_state(cabinet)
+        self._urgent_state = readings.urgent_state(cabinet)
 
     def startService(self) -> None:
         super().startService()
@@ -130,15 +118,15 @@ class CabinetTwin(HttpFace, NamedService):
         if not self.cabinet.powered:
             return
         self._moments.note(self.cabinet, self._now())
-        state = urgent_state(self.cabinet)
+        state = readings.urgent_state(self.cabinet)
         if state != self._urgent_state:
             self._urgent_state = state
             if self.running:
                 self.reports.urgent()
 
     def _report(self) -> Any:
-        fields = report(self.cabinet, self._cabinet_id, self._moments)
-        return with_quirks(fields) if self._quirks else fields
+        fields = readings.report(self.cabinet, self._cabinet_id, self._moments)
+        return readings.with_quirks(fields) if self._quirks else fields
 
     # -- remotecontrol.do
 
@@ -158,7 +146,7 @@ class CabinetTwin(HttpFace, NamedService):
             methods=etc.REMOTE_CONTROL,
             gantry_id=self._gantry_id,
             now=self._now(),
-            skew=MAX_SKEW_S,
+            skew=entry.MAX_SKEW_S,
         )
         key = etc.digest(body)
         self._forget()
@@ -220,7 +208,7 @@ class CabinetTwin(HttpFace, NamedService):
         perform(self.cabinet, command)
         if command.cmd is not commands.Cmd.BATTERY_TEST_RESULT:
             return answer
-        result = battery_test_result(self.cabinet.supply.test, self._moments)
+        result = readings.battery_test_result(self.cabinet.supply.test, self._moments)
         return msgspec.structs.replace(answer, batterys_test_result=result)
 
     def _server(self, control: commands.EtcControl) -> str:
