@@ -78,14 +78,12 @@ class Site(Devices):
         self.twin.world.change({"mains.voltage": volts, "cab1.smoke": dice.random() < 0.5})
 
     async def ledgers(self) -> dict[str, dict[str, int]]:
-        """Return what became of the reports, by uplink."""
         site = await until(self.reactor, "the gantry to answer", self.site)
         return {each["name"]: each["ledger"] for each in site["uplinks"]}
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    """A twin on free ports."""
     with opened(Site, tmp_path) as made:
         yield made
 

@@ -29,11 +29,9 @@ class Bench:
         self.runner = Runner(self.world, self.faults, self.platform, self.now, speed)
 
     def now(self) -> float:
-        """Return Unix seconds."""
         return NOW + float(self.clock.seconds())
 
     def start(self, *steps: dict[str, Any], **more: Any) -> None:
-        """Run these steps."""
         self.runner.start(read_scenario({"steps": list(steps), **more}))
 
     def step(self, seconds: float) -> None:
@@ -43,7 +41,6 @@ class Bench:
 
     @property
     def shown(self) -> dict[str, Any]:
-        """What is shown of the run."""
         shown = self.runner.shown()
         assert shown is not None
         return shown
@@ -256,11 +253,7 @@ def test_expectations_are_shown_with_the_time_that_counts() -> None:
 
 def test_the_white_list_of_the_platform() -> None:
     """A step gives the platform its white list."""
-    card = {
-        "cardId": "1",
-        "validTime": "2020-01-01 00:00:00",
-        "invalidTime": "2030-01-01 00:00:00",
-    }
+    card = {"cardId": "1", "validTime": "2020-01-01 00:00:00", "invalidTime": "2030-01-01 00:00:00"}
     bench = Bench()
     bench.start({"at": 1, "cards": {"version": "20260101000000", "cards": [card]}})
     offered = [bench.platform.cards]

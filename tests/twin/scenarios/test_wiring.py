@@ -28,7 +28,6 @@ class Bench:
         [self.site] = [s[1] for s in self.reactor.tcpServers if s[1] is control._factory]
 
     def ask(self, method: str, path: str = "", body: Any = b"") -> Any:
-        """Ask the control API."""
         return http(self.site, method, f"/twin/v1/scenario{path}", body)
 
 

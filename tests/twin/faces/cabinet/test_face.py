@@ -28,7 +28,6 @@ V1, V2 = "20260101000000", "20260102000000"
 
 @pytest.fixture
 def bench() -> Iterator[Bench]:
-    """A cabinet that has reported once."""
     bench = Bench()
     yield bench
     bench.stop()
@@ -420,11 +419,9 @@ class Uploader(NamedService):
         self.taken: list[tuple[dict[str, Any], bool]] = []
 
     def uploaded(self, fields: Any, *, clock_good: bool) -> None:
-        """Keep an upload."""
         self.taken.append((fields, clock_good))
 
     def execute(self, command: str, args: Any) -> Deferred[Any]:
-        """Do nothing."""
         return succeed(None)
 
 
@@ -459,11 +456,7 @@ def test_our_own_monitor_takes_it(quirks: bool) -> None:
     doors = device.taken[-1][0]["doors"]
     assert (doors["frontDoorClosed"], doors["frontDoorUnlockCardId"]) == ("0", "A1")
     assert device.taken[0][0]["thunderSpd"][0]["lightningCount"] == "0"
-    assert dict(twin.counts) == {
-        f"sent-{CABINET_STATUS}": 2,
-        f"sent-{CARDS}": 1,
-        "cards-taken": 1,
-    }
+    assert dict(twin.counts) == {f"sent-{CABINET_STATUS}": 2, f"sent-{CARDS}": 1, "cards-taken": 1}
     twin.stopService()
     bench.stop()
 

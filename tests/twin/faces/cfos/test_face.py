@@ -13,6 +13,7 @@ from twisted.logger import globalLogPublisher, textFileLogObserver
 from twisted.python.failure import Failure
 
 from tests.twin.faces.cfos.bench import PIN, Bench, basic
+from tests.twin.helpers import mistake
 from twisted_gantry.twin.faces.cfos.calls import Calls, Password
 from twisted_gantry.twin.faces.cfos.face import PowerBrain
 from twisted_gantry.twin.faults.settings import CFOS, Faults, FaultSettings
@@ -21,13 +22,11 @@ from twisted_gantry.wire.cfos.values import decode_dev_info
 
 @pytest.fixture
 def bench() -> Bench:
-    """A Power Brain as it begins."""
     return Bench()
 
 
 @pytest.fixture
 def log() -> Iterator[StringIO]:
-    """All that is logged."""
     text = StringIO()
     observer = textFileLogObserver(text)
     globalLogPublisher.addObserver(observer)
@@ -36,7 +35,6 @@ def log() -> Iterator[StringIO]:
 
 
 def misbehave(bench: Bench, **faults: Any) -> None:
-    """Set the faults of the face."""
     bench.faults.put(CFOS, faults)
 
 
@@ -176,17 +174,12 @@ def test_a_mistake_of_ours_is_logged_without_the_query(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, logged_failures: list[Failure], log: StringIO
 ) -> None:
     """An exception is 500, and the log has no argument of the call."""
-
-    def fail(*_: object) -> None:
-        raise RuntimeError("broken")
-
-    monkeypatch.setattr(Password, "change", fail)
     query = "cmd=change_admin_pwd&old_pwd=SECRET1&new_pwd=SECRET2"
-    exchange = bench.request(query, headers=basic(bench.password))
+    with mistake(Password, "change", monkeypatch, logged_failures):
+        exchange = bench.request(query, headers=basic(bench.password))
     assert (exchange.status, exchange.json) == (500, "internal error")
-    assert "broken" in log.getvalue()
+    assert "oh, the secret" in log.getvalue()
     assert "SECRET" not in log.getvalue()
-    logged_failures.clear()
 
 
 # -- faults
@@ -297,12 +290,7 @@ _VALUES = st.one_of(
         )
     ),
 )
-_COMMANDS = st.sampled_from(
-    [
-        *Calls(Bench().brain.manager, Password("x")).known,
-        "nonsense",
-    ]
-)
+_COMMANDS = st.sampled_from([*Calls(Bench().brain.manager, Password("x")).known, "nonsense"])
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
     lambda inner: (

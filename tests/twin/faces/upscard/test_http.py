@@ -37,7 +37,6 @@ class Client:
     def request(
         self, method: str, url: str, *, headers: dict[str, str], body: bytes, patience: float
     ) -> Deferred[Answer]:
-        """Note one callback."""
         self.patience = patience
         assert headers == {"Content-Type": "application/json"}
         self.calls.append((method, url, body))
@@ -67,7 +66,6 @@ class Bench:
         return succeed(None)
 
     def post(self, body: bytes | dict[str, Any], path: str = "/", method: str = "POST") -> Http:
-        """Send one command."""
         return http(self.site, method, path, body)
 
     def ask(self, cmd: str, **fields: str) -> dict[str, Any]:
@@ -82,13 +80,11 @@ class Bench:
         return result
 
     def state(self) -> Any:
-        """Return the state of the UPS."""
         return self.world.snapshot()["ups2.state"]
 
 
 @pytest.fixture
 def bench() -> Bench:
-    """A card at rest."""
     return Bench()
 
 
@@ -128,10 +124,7 @@ def test_controls_act_on_their_own_ups(bench: Bench) -> None:
         (b"{oh}", Refusal(result=101)),
         (b'["QAD"]', Refusal(result=101)),
         (b'{"cmd": "QAD", "host": "' + HOST.encode() + b'"}', Refusal(result=102, cmd="QAD")),
-        (
-            b'{"session": "1", "cmd": "SOFF"}',
-            Refusal(result=104, uid=UID, session="1", cmd="SOFF"),
-        ),
+        (b'{"session": "1", "cmd": "SOFF"}', Refusal(result=104, uid=UID, session="1", cmd="SOFF")),
         (
             b'{"session": "1", "cmd": "SOFF", "pass": "xxxxxxxxxxxxxxxx"}',
             Refusal(result=106, uid=UID, session="1", cmd="SOFF"),
