@@ -71,10 +71,16 @@ class CabinetTwin(HttpFace, NamedService):
         HttpFace.__init__(self, CABINET, faults, clock)
         NamedService.__init__(self, CABINET)
         self.cabinet, self._wall = cabinet, now
-        self._gantry_id, self._cabinet_id, self._auth = gantry_id, cabinet_id, auth
-        self._quirks = quirks
+        self._cabinet_id, self._quirks = cabinet_id, quirks
         self._own_host = urlsplit(monitor_url).hostname or ""
-        self._entry = entry.Entry(self._injector, rate)
+        self._entry = entry.Entry(
+            self._injector,
+            rate,
+            self._now,
+            auth=auth,
+            methods=etc.REMOTE_CONTROL,
+            gantry_id=gantry_id,
+        )
         self._executed: OrderedDict[str, tuple[float, etc.Answer]] = OrderedDict()
         self._moments = readings.Moments(self._now(), CHINA)
         self.white_list = WhiteList(self._now, lambda: cabinet.clock_good, CHINA)
@@ -137,17 +143,8 @@ class CabinetTwin(HttpFace, NamedService):
             return await self._injector.cut_off(request)
         return await self._entry.serve(request, self._take)
 
-    def _take(self, body: bytes, headers: dict[str, str]) -> etc.Answer:
-        """Check and execute a request, or return its stored answer. Raises etc.EtcRefused."""
-        request = etc.check_request(
-            body,
-            headers,
-            auth=self._auth,
-            methods=etc.REMOTE_CONTROL,
-            gantry_id=self._gantry_id,
-            now=self._now(),
-            skew=entry.MAX_SKEW_S,
-        )
+    def _take(self, request: etc.Request, body: bytes) -> etc.Answer:
+        """Execute a request, or return its stored answer. Raises etc.EtcRefused."""
         key = etc.digest(body)
         self._forget()
         if key in self._executed:
