@@ -25,6 +25,14 @@ def mains(ups: Ups, volts: float, *phases: str) -> None:
     ups.settle()
 
 
+def put(ups: Ups, **values: Any) -> None:
+    """Set attributes, `load__total_w` for one of the load, and let the UPS follow."""
+    for name, value in values.items():
+        owner, _, own = name.rpartition("__")
+        setattr(getattr(ups, owner) if owner else ups, own, value)
+    ups.settle()
+
+
 def run(ups: Ups, seconds: float) -> None:
     """Let time pass, in steps of at most a second."""
     while seconds > 0:
@@ -73,8 +81,7 @@ def test_phases_that_are_not_there_have_no_values(
     ups: Ups, phases: str, inputs: str, outputs: str
 ) -> None:
     """A UPS of one phase shows no values for the others, and keeps its load."""
-    ups.load.phases = phases
-    ups.settle()
+    put(ups, load__phases=phases)
     readings = wire.decode_live(wire.encode_live(live(ups)))
     for phase in "rst":
         assert (readings[f"input_voltage_{phase}"].value is not None) == (phase in inputs)
@@ -102,18 +109,15 @@ def test_one_bad_phase_is_bad_mains(ups: Ups) -> None:
     """A UPS of three phases needs all three; one that uses the first alone does not."""
     mains(ups, 100, "t")
     assert state(ups) is wire.UpsState.BATTERY
-    ups.load.phases = "1/1"
-    ups.settle()
+    put(ups, load__phases="1/1")
     assert state(ups) is wire.UpsState.LINE
 
 
 def test_a_bad_frequency_is_bad_mains(ups: Ups) -> None:
     """Mains of 44.9 Hz are not worked from, those of 45 Hz are."""
-    ups.mains.frequency_hz = 44.9
-    ups.settle()
+    put(ups, mains__frequency_hz=44.9)
     assert state(ups) is wire.UpsState.BATTERY
-    ups.mains.frequency_hz = 45.0
-    ups.settle()
+    put(ups, mains__frequency_hz=45.0)
     assert state(ups) is wire.UpsState.LINE
 
 
@@ -140,8 +144,7 @@ def test_on_battery_it_drains_and_the_time_left_falls(ups: Ups) -> None:
 
 def test_on_line_the_battery_is_charged(ups: Ups) -> None:
     """With mains the charge rises, and the terminals show the charging voltage."""
-    ups.battery.charge = 0.5
-    ups.settle()
+    put(ups, battery__charge=0.5)
     before = ups.battery.voltage_v
     assert before > ups.battery.open_circuit_v
     run(ups, 3600)
@@ -192,15 +195,13 @@ def test_mains_that_go_again_during_the_start_shut_it_down(ups: Ups) -> None:
 
 def test_an_overload_goes_to_bypass_and_back(ups: Ups) -> None:
     """Above 110 % the mains feed the load directly; at 100 % the inverter takes it back."""
-    ups.load.total_w = RATED_VA * 0.8 * 1.05
-    ups.settle()
+    put(ups, load__total_w=RATED_VA * 0.8 * 1.05)
     assert (value(ups, "overload"), value(ups, "state")) == (True, "line")
     ups.load.total_w = RATED_VA * 0.8 * 1.2
     mains(ups, 231)
     assert (value(ups, "overload"), value(ups, "state")) == (True, "bypass")
     assert value(ups, "output_voltage_s") == 231
-    ups.load.total_w = RATED_VA * 0.8
-    ups.settle()
+    put(ups, load__total_w=RATED_VA * 0.8)
     assert (value(ups, "overload"), value(ups, "state")) == (False, "line")
 
 
@@ -248,8 +249,7 @@ def test_son_is_refused_without_mains_on_an_empty_battery(ups: Ups) -> None:
 def test_son_is_refused_with_a_fault(ups: Ups) -> None:
     """SON does not start a broken inverter."""
     ups.switch_off()
-    ups.fault = UpsFault.INVERTER
-    ups.settle()
+    put(ups, fault=UpsFault.INVERTER)
     assert not ups.switch_on()
     assert not ups.powered
 
@@ -306,35 +306,16 @@ def test_mains_that_fail_during_a_test_end_it_without_a_result(ups: Ups) -> None
     assert ups.self_test == "unknown"
 
 
-def _without_mains(ups: Ups) -> None:
-    mains(ups, 0)
-
-
-def _with_low_battery(ups: Ups) -> None:
-    ups.battery.charge = 0.19
-    ups.settle()
-
-
-def _during_a_test(ups: Ups) -> None:
-    assert ups.start_test()
-
-
-def _switched_off(ups: Ups) -> None:
-    ups.switch_off()
-
-
-def _overloaded(ups: Ups) -> None:
-    ups.load.total_w = 8100
-    ups.settle()
-
-
-def _broken(ups: Ups) -> None:
-    ups.fault = UpsFault.INVERTER
-    ups.settle()
-
-
 @pytest.mark.parametrize(
-    "make", [_without_mains, _with_low_battery, _during_a_test, _switched_off, _overloaded, _broken]
+    "make",
+    [
+        lambda ups: mains(ups, 0),
+        lambda ups: put(ups, battery__charge=0.19),
+        lambda ups: ups.start_test(),
+        lambda ups: ups.switch_off(),
+        lambda ups: put(ups, load__total_w=8100),
+        lambda ups: put(ups, fault=UpsFault.INVERTER),
+    ],
 )
 def test_a_test_is_refused_where_it_would_harm(ups: Ups, make: Any) -> None:
     """T is refused on battery, with a low one, while testing, off, overloaded and broken."""
@@ -357,11 +338,9 @@ def test_a_broken_inverter_leaves_the_load_on_the_mains(ups: Ups) -> None:
 
 def test_a_short_circuit_darkens_the_load_until_it_is_mended(ups: Ups) -> None:
     """The fault `short-circuit` feeds nothing; without it the UPS is back on line."""
-    ups.fault = UpsFault.SHORT_CIRCUIT
-    ups.settle()
+    put(ups, fault=UpsFault.SHORT_CIRCUIT)
     assert (value(ups, "state"), value(ups, "output_voltage_r")) == ("fault", 0)
-    ups.fault = UpsFault.NONE
-    ups.settle()
+    put(ups, fault=UpsFault.NONE)
     assert (value(ups, "state"), value(ups, "output_voltage_r")) == ("line", 220)
 
 
@@ -385,8 +364,7 @@ def test_a_bypass_by_hand_does_not_step_in(ups: Ups) -> None:
 
 def test_a_load_warms_it_and_none_cools_it(ups: Ups) -> None:
     """The temperature goes, in some quarters of an hour, to where the losses take it."""
-    ups.load.total_w = 8000
-    ups.settle()
+    put(ups, load__total_w=8000)
     before = ups.temperature_c
     run(ups, 3600)
     hot = ups.temperature_c
@@ -417,8 +395,7 @@ def test_past_the_inverter_each_load_is_on_its_own_phase(ups: Ups) -> None:
     """Rectified, all phases are taken from alike; on bypass as the load is."""
     even = ups.phase_w()
     assert even["r"] == even["s"] == even["t"]
-    ups.mode = Mode.BYPASS
-    ups.settle()
+    put(ups, mode=Mode.BYPASS)
     watts = ups.phase_w()
     assert watts["s"] - watts["r"] == pytest.approx(ups.load.of("s") - ups.load.of("r"))
 
