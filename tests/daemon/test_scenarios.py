@@ -126,7 +126,7 @@ LONG = (
 
 
 def quiet_port() -> int:
-    """Return a free port that the kernel gives to nobody else while stages are starting."""
+    """Return a free port that the kernel gives to no other socket while stages are starting."""
     for port in random.sample(range(20_000, 32_000), 1000):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))

@@ -136,7 +136,7 @@ def test_nasty_bodies_are_answered_and_survived(bench: Bench) -> None:
 def test_an_unknown_device_is_400_and_100001(
     bench: Bench, method: str, path: str, query: str
 ) -> None:
-    """A GET and a PUT name a device that there is."""
+    """A GET and a PUT name a known device."""
     exchange = http(bench.site, method, path + query)
     assert (exchange.status, exchange.json["code"]) == (400, 100001)
 

@@ -188,7 +188,7 @@ SETTINGS: dict[str, Any] = {
 
 
 class Twin:
-    """The twin of a kind on a side, whose world moves."""
+    """The twin of a kind on one side, with a moving world."""
 
     def __init__(self, kind: str, side: Side) -> None:
         clock = side.clock
@@ -496,7 +496,7 @@ def test_a_lost_answer_is_lost_again(tmp_path: Path) -> None:
 
 
 def test_a_client_that_leaves_gets_nothing(tmp_path: Path) -> None:
-    """Whoever leaves before the answer is due leaves no timer behind."""
+    """A client that leaves before the answer is due leaves no timer behind."""
     more: dict[str, Any] = {"kind": "cfos", "via": "http", "exchange": 1}
     slow = line(5, "in", "[]", status=200, **more)
     target = "/cnf?cmd=get_users"
@@ -542,7 +542,7 @@ class Called(BoundedClient):
     ],
 )
 def test_results_go_to_this_machine_alone(host: str, called: bool, two_answers: Recorded) -> None:
-    """A result goes to the `host` of the live command, with its session, but to nobody else."""
+    """A result goes only to the `host` of the live command, with its session."""
     client = Called()
     player = Player(two_answers, TestClock(), 1.0)
     unused: Any = None

@@ -145,7 +145,7 @@ def test_a_fault_lasts_as_long_in_the_world() -> None:
 
 
 def test_a_stop_ends_its_faults_and_leaves_the_world() -> None:
-    """What somebody else set meanwhile stays, too."""
+    """Faults that another client set meanwhile stay, too."""
     bench = Bench()
     bench.start(
         {
@@ -215,7 +215,7 @@ def test_a_run_may_have_a_speed_of_its_own() -> None:
 
 
 def test_what_the_world_does_not_take_ends_the_run() -> None:
-    """A door that somebody locked again cannot be opened: the run says so, and its faults end."""
+    """A door that was locked meanwhile cannot be opened: the run fails, and its faults end."""
     bench = Bench()
     bench.start(
         {"at": 0, "set": {"cab1.turn_key_front_door": True}},

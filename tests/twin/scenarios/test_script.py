@@ -56,7 +56,7 @@ def test_the_twin_comes_with_these() -> None:
 
 
 def test_an_unknown_scenario_is_told_with_those_that_there_are() -> None:
-    """Neither a name that there is not nor a path leads to a file."""
+    """Neither an unknown name nor a path leads to a file."""
     for name in ("mains-failur", "../scenarios/smoke", "", "smoke.toml", "Smoke"):
         with pytest.raises(script.UnknownScenario, match="there are air-conditioner-fails, "):
             script.load_scenario(name)
@@ -200,7 +200,7 @@ def test_what_opens_a_door_comes_first() -> None:
 
 
 def test_a_fault_may_be_ended_by_a_later_step() -> None:
-    """A face alone lets the face behave."""
+    """A face alone ends its faults."""
     scenario = script.read_scenario(
         steps(
             {"at": 0, "fault": {"face": "etc", "busy": True}}, {"at": 9, "fault": {"face": "etc"}}

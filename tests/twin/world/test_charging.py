@@ -44,7 +44,7 @@ def place() -> Place:
 
 
 def test_a_car_charges_from_the_start(place: Place) -> None:
-    """Without anybody doing anything a car is charged at E1, and its charge rises."""
+    """In the initial state a car is charged at E1, and its charge rises."""
     before = place.show("E1.car_charge")
     place.run(60)
     assert place.show("E1.state") == "charging"

@@ -66,7 +66,7 @@ class UpsFault(StrEnum):
 _ON_INVERTER = {UpsState.LINE, UpsState.CONVERTER, UpsState.TEST, UpsState.BATTERY}
 _ON_MAINS = {UpsState.BYPASS, UpsState.HE}
 _ON_BATTERY = {UpsState.TEST, UpsState.BATTERY}
-_OFF = {UpsState.STANDBY, UpsState.SHUTDOWN}
+OFF = {UpsState.STANDBY, UpsState.SHUTDOWN}
 _MAY_TEST = {UpsState.LINE, UpsState.HE, UpsState.CONVERTER}
 
 
@@ -143,11 +143,6 @@ class Ups(var.Part):
     @property
     def battery_low(self) -> bool:
         return self.battery.charge < LOW_CHARGE or self.battery.voltage_v < LOW_V
-
-    @property
-    def off(self) -> bool:
-        """Whether it is switched off, by a command or by itself."""
-        return self.state in _OFF
 
     @property
     def battery_w(self) -> float:

@@ -1,4 +1,4 @@
-"""A cabinet as a peer, in memory: its world, its own gantry, and whoever commands it."""
+"""A cabinet as a peer, in memory: its world, its gantry, and a client that commands it."""
 
 import json
 from collections import Counter

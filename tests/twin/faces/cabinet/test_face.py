@@ -1,4 +1,4 @@
-"""What a cabinet uploads, when, and what it does when nobody takes it; its white list."""
+"""The uploads of a cabinet, with and without a gantry that takes them; its white list."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -128,7 +128,7 @@ def test_set_server_moves_the_uploads(bench: Bench) -> None:
     assert bench.wire.urls[-1] == "http://127.0.0.1:9999/up/monitor.do"
 
 
-# -- when nobody takes it
+# -- when the gantry takes no report
 
 
 def test_a_gantry_that_is_not_there_yet_is_reached_soon() -> None:
@@ -251,7 +251,7 @@ def test_the_time_of_a_change_stays_what_it_was(bench: Bench) -> None:
 
 
 def test_a_wrong_clock_is_in_everything_it_says(bench: Bench) -> None:
-    """Its time stamps are off, and it refuses whose clock is right."""
+    """Its time stamps are off, and it refuses a peer with a right clock."""
     bench.change(clock_offset=-3600)
     assert bench.code(updateNow="1") == 1003
     bench.change(smoke=True)

@@ -17,7 +17,7 @@ from twisted_gantry.twin.world.mains import Mains
 MONDAY_NOON = 1_790_000_000.0 // 604_800 * 604_800 + 4 * 86_400 + 4 * 3600
 """A Monday, 12:00 in China, in Unix seconds."""
 PIN = "4711"
-"""Of the user that there is from the start."""
+"""The PIN of the first user."""
 
 
 def basic(password: str, user: str = "admin") -> dict[str, str]:
@@ -31,7 +31,7 @@ def noon(**more: Any) -> dict[str, Any]:
 
 
 class Bench:
-    """A Power Brain at a charging place, whose clock and world move together."""
+    """A Power Brain at a charging place; clock and world move together."""
 
     def __init__(self) -> None:
         self.clock = Clock()

@@ -38,7 +38,7 @@ class Served(Bench):
 
 @pytest.fixture
 def served() -> Iterator[Served]:
-    """A Power Brain that listens, whose car has charged for half a minute."""
+    """A Power Brain that listens, with a car that has charged for half a minute."""
     from twisted.internet import reactor
 
     sockets: Any = reactor

@@ -34,7 +34,7 @@ def log() -> Iterator[StringIO]:
     globalLogPublisher.removeObserver(observer)
 
 
-def misbehave(bench: Bench, **faults: Any) -> None:
+def set_faults(bench: Bench, **faults: Any) -> None:
     bench.faults.put(CFOS, faults)
 
 
@@ -188,7 +188,7 @@ def test_a_mistake_of_ours_is_logged_without_the_query(
 def test_busy_and_an_http_status_do_not_act(bench: Bench) -> None:
     """503 and any other status come instead of the answer, and nothing is done."""
     for faults, status in (({"busy": True}, 503), ({"http_status": 418}, 418)):
-        misbehave(bench, **faults)
+        set_faults(bench, **faults)
         query = "cmd=modbus&device=evse&write=8093&value=100"
         assert bench.request(query, headers=basic(bench.password)).status == status
         assert bench.request("", path="/ui/en/sim.htm").status == status
@@ -199,7 +199,7 @@ def test_busy_and_an_http_status_do_not_act(bench: Bench) -> None:
 
 def test_drop_acts_and_cuts(bench: Bench) -> None:
     """What was told is done, and no answer comes."""
-    misbehave(bench, drop=1.0)
+    set_faults(bench, drop=1.0)
     exchange = bench.request(
         "cmd=modbus&device=evse&write=8093&value=100", headers=basic(bench.password)
     )
@@ -212,7 +212,7 @@ def test_drop_acts_and_cuts(bench: Bench) -> None:
 
 def test_refuse_cuts_and_does_nothing(bench: Bench) -> None:
     """The connection ends before the call is read."""
-    misbehave(bench, refuse=True)
+    set_faults(bench, refuse=True)
     exchange = bench.request(
         "cmd=modbus&device=evse&write=8093&value=100", headers=basic(bench.password)
     )
@@ -223,7 +223,7 @@ def test_refuse_cuts_and_does_nothing(bench: Bench) -> None:
 
 def test_garbage_is_no_json(bench: Bench) -> None:
     """The call acts, and what comes cannot be decoded."""
-    misbehave(bench, garbage=1.0)
+    set_faults(bench, garbage=1.0)
     exchange = bench.open("get_dev_info")
     assert exchange.status == 200
     with pytest.raises(ValueError, match="utf-8"):
@@ -232,7 +232,7 @@ def test_garbage_is_no_json(bench: Bench) -> None:
 
 def test_a_delay_holds_the_answer_back(bench: Bench) -> None:
     """It acts at once and answers later; a client that leaves meanwhile leaves nothing behind."""
-    misbehave(bench, delay=2.0)
+    set_faults(bench, delay=2.0)
     exchange = bench.open("get_dev_info")
     bench.clock.advance(1.9)
     assert exchange.raw == b""
@@ -246,14 +246,14 @@ def test_a_delay_holds_the_answer_back(bench: Bench) -> None:
 def test_half_an_answer_a_drip_and_frost(bench: Bench) -> None:
     """Half ends short of its length; a drip is whole in the end; what is frozen waits."""
     whole = bench.open("get_dev_info").body
-    misbehave(bench, half=1.0)
+    set_faults(bench, half=1.0)
     assert len(bench.open("get_dev_info").body) == len(whole) // 2
-    misbehave(bench, drip=1000)
+    set_faults(bench, drip=1000)
     slow = bench.open("get_dev_info")
     assert len(slow.body) == 100
     bench.clock.pump([0.1] * 100)
     assert len(slow.json["devices"]) == len(json.loads(whole)["devices"])
-    misbehave(bench, frozen=True)
+    set_faults(bench, frozen=True)
     exchange = bench.request(
         "cmd=modbus&device=evse&write=8093&value=100", headers=basic(bench.password)
     )
@@ -266,7 +266,7 @@ def test_half_an_answer_a_drip_and_frost(bench: Bench) -> None:
 
 
 def test_faults_are_asked_for_by_its_name(bench: Bench) -> None:
-    """The real settings, not a stand-in: without any it behaves."""
+    """The real settings, not a stand-in: the defaults are no faults."""
     assert isinstance(bench.faults, Faults)
     assert bench.faults.of(CFOS) == FaultSettings()
 

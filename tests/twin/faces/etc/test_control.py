@@ -161,7 +161,7 @@ def test_a_command_may_come_twice(rig: Rig) -> None:
 
 
 def test_a_frozen_platform_commands_nothing(rig: Rig) -> None:
-    """Whoever wants it to is told so."""
+    """A command without a way to the gantry is an error."""
     rig.faults.put(ETC, {"frozen": True})
     error = rig.command(Method.COMPUTER_CONTROL, {"updateNow": "1"})
     assert isinstance(error, NotReached)

@@ -313,7 +313,7 @@ def test_a_frozen_platform_takes_it_when_it_is_over(bench: Bench) -> None:
 
 @pytest.mark.parametrize("fault", ["frozen", "refuse"])
 def test_a_wrong_path_is_answered_no_more_than_a_right_one(bench: Bench, fault: str) -> None:
-    """A process that hangs, or takes nobody, does not look at paths."""
+    """A face that is frozen or refuses does not look at paths."""
     bench.faults.put(ETC, {fault: True})
     exchange = http(bench.site, "GET", "/nothing/here")
     assert exchange.raw == b""

@@ -290,7 +290,7 @@ def test_a_code_takes_nothing(rig: Rig) -> None:
 
 @pytest.mark.parametrize(("code", "name"), [("2", "res001"), ("3", "res002")])
 def test_the_codes_of_a_refusal_refuse(rig: Rig, code: str, name: str) -> None:
-    """`code` 2 and 3 keep everybody out, at their own step."""
+    """`code` 2 and 3 refuse every device, each at its own step."""
     rig.fault(code=code)
     device = rig.device()
     answers = device.say(
@@ -369,11 +369,11 @@ def test_a_frozen_cloud_accepts_and_goes_on_afterwards(rig: Rig) -> None:
     assert [next(iter(each)) for each in device.read()] == ["res300", "res200"]
     assert [next(iter(each)) for each in late.read()] == ["res001"]
     assert rig.values() == ["5"]
-    assert asked == [None]  # nobody answered in time
+    assert asked == [None]  # no answer in time
 
 
 def test_frozen_and_refusing_is_frozen(rig: Rig) -> None:
-    """A process that hangs refuses nobody."""
+    """A frozen face refuses no connection."""
     rig.fault(frozen=True, refuse=True)
     device = rig.device()
     assert device.say(b'{"req001":{"eqSN":"2","eqType":"128"}}') == []
@@ -381,7 +381,7 @@ def test_frozen_and_refusing_is_frozen(rig: Rig) -> None:
 
 
 def test_a_code_is_never_lost(rig: Rig) -> None:
-    """`code` decides before `drop`: nothing was taken whose acknowledgement could be lost."""
+    """`code` decides before `drop`: nothing was taken, so no acknowledgement can be lost."""
     device = rig.online()
     rig.fault(code="9", drop=1.0)
     assert device.pack(1, "5")[0]["res200"]["code"] == "9"
@@ -407,7 +407,7 @@ def test_refused_connections_are_closed(rig: Rig) -> None:
     assert rig.values() == []
 
 
-# -- peers that misbehave
+# -- faulty peers
 
 
 def test_a_line_without_end_is_cut(rig: Rig) -> None:
@@ -479,7 +479,7 @@ def test_a_cloud_may_know_everybody(rig: Rig) -> None:
 
 
 def test_of_too_many_devices_the_quietest_is_forgotten() -> None:
-    """A cloud that knows everybody does not grow without end."""
+    """A cloud that knows every device has bounded records."""
     records = Records()
     for number in range(KEPT_DEVICES):
         assert records.add_pack(made(5, number), 0.0) is Came.NEW
@@ -545,7 +545,7 @@ def test_a_configuration_gets_its_answer(rig: Rig) -> None:
 
 
 def test_a_configuration_without_an_answer_ends(rig: Rig) -> None:
-    """After a few seconds; and nobody is asked who is not there."""
+    """After a few seconds; and no absent device is asked."""
     rig.online()
     answer = fired(rig.cloud.configure(wire.Configure(eq_sn=EQ_SN, e_chan="P0-C1")))
     rig.clock.advance(3)

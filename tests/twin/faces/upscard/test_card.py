@@ -439,7 +439,7 @@ def test_a_frozen_card_takes_in_so_much_and_no_more(bench: Bench) -> None:
 
 
 def test_frozen_and_refusing_is_frozen(bench: Bench) -> None:
-    """A card that hangs refuses nobody."""
+    """A frozen card refuses no connection."""
     bench.faults.put(UPS_TCP, {"frozen": True, "refuse": True})
     peer = bench.session()
     peer.send({"session": "1", "cmd": "SOFF"})
@@ -452,7 +452,7 @@ def test_frozen_and_refusing_is_frozen(bench: Bench) -> None:
 
 
 def test_what_was_refused_is_told_whole(bench: Bench) -> None:
-    """`busy` decides before `drop`: nothing was done whose reply could be lost."""
+    """`busy` decides before `drop`: nothing was done, so no reply can be lost."""
     bench.faults.put(UPS_TCP, {"busy": True, "drop": 1})
     assert bench.session().ask("SOFF")["result"] == "201"
 

@@ -41,8 +41,8 @@ MAX_REMEMBERED = 10_000
 class CabinetTwin(HttpFace, NamedService):
     """The cabinet. `now` returns Unix seconds, to which the cabinet's own clock adds its error.
 
-    While the service runs it uploads to `monitor_url` every `period` seconds, at once on an alarm
-    and on a door, and asks for the white list every `cards_period`. With `quirks` the keys have the
+    The service uploads to `monitor_url` every `period` seconds, and at once on an alarm or a door.
+    It asks for the white list every `cards_period` seconds. With `quirks` the keys have the
     spaces of the document's examples. `counts` tells `code-1000` …, `replayed`, `executed`, each
     `sent-` and `lost-` method, `refused`, `forgotten`, `cards-taken`, `cards-refused`, and what
     `EtcSender` counts.
