@@ -35,14 +35,12 @@ class Rig:
         self.daemon: Daemon | None = None
 
     def start(self, *more: str) -> Daemon:
-        """Start a gantry on the folder."""
         self.daemon = Daemon(
             self.folder, "gantry", "--config", str(self.config), "--data", str(self.data), *more
         )
         return self.daemon
 
     def url(self, path: str) -> str:
-        """Return a URL of the local API."""
         return f"http://127.0.0.1:{self.web}{path}"
 
     async def site(self) -> Any:
@@ -69,7 +67,6 @@ class Rig:
         await until(self.reactor, f"{names or 'all'} to be online", are, seconds)
 
     async def close(self) -> None:
-        """End all of it."""
         self.all.remove(self)
         if self.daemon is not None and self.daemon.process.poll() is None:
             self.daemon.kill()

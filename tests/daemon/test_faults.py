@@ -1,4 +1,4 @@
-"""A real gantry while every face of the twin misbehaves: all comes back, nothing is lost."""
+"""A real gantry with faults at every face of the twin: all comes back, nothing is lost."""
 
 import random
 from collections.abc import Iterator
@@ -65,8 +65,8 @@ class Site(Devices):
         with self.config.open("a", encoding="utf-8") as file:
             file.write(more)
 
-    def misbehave(self, dice: random.Random) -> None:
-        """Let one face misbehave for some seconds, and the mains and a sensor change."""
+    def inject_faults(self, dice: random.Random) -> None:
+        """Set faults of one face for some seconds, and change the mains and a sensor."""
         face = dice.choice(FACES)
         while True:
             try:
@@ -78,14 +78,12 @@ class Site(Devices):
         self.twin.world.change({"mains.voltage": volts, "cab1.smoke": dice.random() < 0.5})
 
     async def ledgers(self) -> dict[str, dict[str, int]]:
-        """Return what became of the reports, by uplink."""
         site = await until(self.reactor, "the gantry to answer", self.site)
         return {each["name"]: each["ledger"] for each in site["uplinks"]}
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    """A twin on free ports."""
     with opened(Site, tmp_path) as made:
         yield made
 
@@ -98,7 +96,7 @@ async def test_whatever_the_peers_do_all_comes_back_and_nothing_is_lost(site: Si
     daemon = site.start()
     await site.online()
     for _ in range(2 * SECONDS):
-        site.misbehave(dice)
+        site.inject_faults(dice)
         await deferLater(site.reactor, 0.5)
     for face in FACES:
         site.twin.faults.clear(face)

@@ -126,7 +126,7 @@ LONG = (
 
 
 def quiet_port() -> int:
-    """Return a free port that the kernel gives to nobody else while stages are starting."""
+    """Return a free port that the kernel gives to no other socket while stages are starting."""
     for port in random.sample(range(20_000, 32_000), 1000):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
@@ -157,7 +157,6 @@ class Stage(Rig):
         self.running = self.start()
 
     async def told(self) -> None:
-        """Wait until all is online, and was reported once."""
         await self.online(seconds=60.0)
 
         async def is_() -> bool:
@@ -213,7 +212,6 @@ class Walk:
         self._gantry = Api(f"http://127.0.0.1:{stage.web}")
 
     def told(self) -> dict[str, bool]:
-        """Return the answer of each face."""
         ways = (
             self._ups_tcp, self._ups_http, self._cfos, self._ems, self._cabinet, self._etc,
             self._fogslink,
@@ -278,7 +276,6 @@ def _object(peer: socket.socket) -> bytes:
 
 
 def _good(reply: bytes) -> bool:
-    """Tell what a card says of the mains."""
     return not decode_live(json.loads(reply)["value"])["mains_abnormal"].value
 
 
@@ -292,7 +289,6 @@ class Stages:
         self.made: list[Stage] = []
 
     def make(self, speed: float) -> Stage:
-        """Return one more stage, which is starting."""
         folder = self.folder / str(len(self.made))
         self.made.append(Stage(folder, self.reactor, self.pool, speed))
         return self.made[-1]
@@ -308,7 +304,6 @@ class Stages:
         return [each for wrong in found for each in wrong]
 
     async def close(self) -> None:
-        """End all of it."""
         try:
             await gatherResults([ensureDeferred(stage.close()) for stage in self.made])
         finally:
@@ -317,7 +312,6 @@ class Stages:
 
 @pytest.fixture
 def stages(tmp_path: Path) -> Iterator[Stages]:
-    """Stages, none made yet."""
     from twisted.internet import reactor
 
     made = Stages(tmp_path, reactor)

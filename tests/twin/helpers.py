@@ -1,23 +1,19 @@
 """What several tests of the twin share: HTTP and JSON sessions in memory, and good messages."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from twisted_gantry.wire.etc import envelope as etc
-from twisted_gantry.wire.etc.reports import (
-    Cabinet,
-    Computer,
-    Doors,
-    Sensor,
-    Thermohygrometer,
-    filled,
-)
+from twisted_gantry.wire.etc import reports
 
 NOW = 1_790_000_000.0
 GANTRY_ID = "G000211001002110010"
@@ -33,27 +29,37 @@ class Http:
 
     @property
     def raw(self) -> bytes:
-        """What the server has written so far."""
         return bytes(self.transport.value())
 
     @property
     def status(self) -> int:
-        """The status of the answer."""
         return int(self.raw.split(b" ", 2)[1])
 
     @property
     def body(self) -> bytes:
-        """The body of the answer."""
         return self.raw.partition(b"\r\n\r\n")[2]
 
     @property
     def json(self) -> Any:
-        """The body of the answer, decoded."""
         return json.loads(self.body)
 
     def close(self) -> None:
-        """Let the client go."""
         self.protocol.connectionLost(Failure(ConnectionDone()))
+
+
+@contextmanager
+def mistake(
+    owner: object, name: str, monkeypatch: pytest.MonkeyPatch, failures: list[Failure]
+) -> Iterator[None]:
+    """Let an attribute raise a mistake of ours, which must be logged once."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("oh, the secret")
+
+    monkeypatch.setattr(owner, name, fail)
+    yield
+    assert [failure.type for failure in failures] == [RuntimeError]
+    failures.clear()
 
 
 def http(
@@ -63,7 +69,6 @@ def http(
     body: bytes | str | dict[str, Any] = b"",
     headers: dict[str, str] | None = None,
 ) -> Http:
-    """Send a request to what `factory` serves."""
     if isinstance(body, dict):
         body = json.dumps(body)
     content = body.encode() if isinstance(body, str) else body
@@ -80,19 +85,18 @@ def http(
     return exchange
 
 
-def sentinel_cabinet() -> Cabinet:
-    """Return a report of a cabinet that has nothing."""
+def sentinel_cabinet() -> reports.Cabinet:
     missing = etc.Sentinel.NOT_SUPPORT
-    return Cabinet(
+    return reports.Cabinet(
         id="1",
         elec=(),
         rectifier=(),
         ups=(),
         air_conditioners=(),
-        thermohygrometer=filled(Thermohygrometer, missing),
-        waterlogging_sensor=filled(Sensor, missing),
-        doors=filled(Doors, missing),
-        smoke_sensor=filled(Sensor, missing),
+        thermohygrometer=reports.filled(reports.Thermohygrometer, missing),
+        waterlogging_sensor=reports.filled(reports.Sensor, missing),
+        doors=reports.filled(reports.Doors, missing),
+        smoke_sensor=reports.filled(reports.Sensor, missing),
         thunder_spd=(),
     )
 
@@ -107,7 +111,9 @@ def report(
     """Return the body of a request that a platform takes."""
     if fields is None:
         fields = {
-            etc.Method.COMPUTER_STATUS: (filled(Computer, etc.Sentinel.NO_DATA, id="1"),),
+            etc.Method.COMPUTER_STATUS: (
+                reports.filled(reports.Computer, etc.Sentinel.NO_DATA, id="1"),
+            ),
             etc.Method.CABINET_STATUS: sentinel_cabinet(),
             etc.Method.CARDS: {"curVersion": "0"},
         }[method]

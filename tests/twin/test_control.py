@@ -39,7 +39,6 @@ class Bench:
     def call(
         self, method: str, path: str, body: bytes | dict[str, Any] = b"", **headers: str
     ) -> Http:
-        """Call the API."""
         return http(self.site, method, "/twin/v1" + path, body, headers)
 
     def error(self, method: str, path: str, body: bytes | dict[str, Any] = b"") -> tuple[int, str]:
@@ -52,7 +51,6 @@ class Bench:
 
 @pytest.fixture
 def bench() -> Bench:
-    """A control API at rest."""
     return Bench()
 
 

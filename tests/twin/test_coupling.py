@@ -48,25 +48,20 @@ class Site:
         return NOW + float(self.clock.seconds())
 
     def run(self, seconds: float) -> None:
-        """Let time pass for the world and its faces."""
         self.clock.advance(seconds)
         self.world.step(seconds)
 
     def change(self, **values: Any) -> None:
-        """Change the world: `ups1__load_w` stands for `ups1.load_w`."""
         self.world.change({name.replace("__", "."): value for name, value in values.items()})
 
     def show(self, name: str) -> Any:
-        """Return a variable of the world."""
         return self.world.snapshot()[name]
 
     def ups(self, name: str = "ups1") -> dict[str, Any]:
-        """Ask a UPS card."""
         readings = decode_live(self.cards[name].perform("QAD"))
         return {key: reading.value for key, reading in readings.items()}
 
     def charger(self, dev_id: str) -> dict[str, Any]:
-        """Ask the Power Brain for one device."""
         devices = http(self._brain, "GET", "/cnf?cmd=get_dev_info").json["devices"]
         [found] = [each for each in devices if each["dev_id"] == dev_id]
         return dict(found)
@@ -78,17 +73,14 @@ class Site:
         assert exchange.json == "ok"
 
     def store(self) -> OperatingStatus:
-        """Ask the EMS how the battery store is."""
         answer = http(self._ems, "PUT", f"{BASE_PATH}/bms-control/sync?device_uid={UID}").json
         return OperatingStatus(answer["data"]["operating_status"])
 
     def command_store(self, command: int) -> None:
-        """Tell the EMS something."""
         body = {"device_uid": UID, "command": command}
         assert http(self._ems, "POST", f"{BASE_PATH}/bms-control", body).json["code"] == 0
 
     def cabinet(self) -> Cabinet:
-        """Return what the cabinet would upload."""
         return report(self.world.cabinet, "1", self._moments)
 
     def taken_w(self) -> float:

@@ -72,14 +72,12 @@ class Site:
         return json.loads(answer.body)
 
     async def report(self, body: bytes) -> Answer:
-        """Report to the platform."""
         url = f"http://127.0.0.1:{self.twin.port('etc')}/monitor.do"
         return await self.client.request(
             "POST", url, body=body, headers=etc.signed_headers(body, AUTH)
         )
 
     async def card(self) -> CardClient:
-        """Connect to the card."""
         place = f"tcp:127.0.0.1:{self.twin.port('ups-tcp')}"
         client = CardClient()
         await connectProtocol(clientFromString(self.reactor, place), client)
@@ -88,7 +86,6 @@ class Site:
 
 @asynccontextmanager
 async def running(**changes: Any) -> AsyncIterator[Site]:
-    """Run a twin on ports that are free."""
     from twisted.internet import reactor
 
     settings = TwinSettings(**{**ON_FREE_PORTS, "seed": 1, **changes})
@@ -295,8 +292,7 @@ def test_without_settings_it_is_the_demo() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad",
-    [{"speed": 0.0}, {"speed": 3601.0}, {"speed": float("nan")}, {"ups_password": "x" * 16}],
+    "bad", [{"speed": 0.0}, {"speed": 3601.0}, {"speed": float("nan")}, {"ups_password": "x" * 16}]
 )
 def test_settings_out_of_range_are_refused(bad: dict[str, Any]) -> None:
     """What cannot be is refused when it is set."""

@@ -1,6 +1,7 @@
 """The twin as one service: the world, its faces, and the control API."""
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -236,32 +237,24 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
         any_key=settings.api_key if settings.any_gantry else "",
         most=_crowd() if settings.any_gantry else MAX_SESSIONS,
     )
-    counts = {
-        UPS_TCP: ups_tcp.counts,
-        UPS_HTTP: ups_http.counts,
-        CFOS: brain.counts,
-        EMS: ems.counts,
-        CABINET: cabinet.counts,
-        ETC: platform.counts,
-        FOGSLINK: cloud.counts,
-    }
+    faces: list[tuple[str, str, IProtocolFactory, Counter[str]]] = [
+        (UPS_TCP, settings.ups_tcp, ups_tcp, ups_tcp.counts),
+        (UPS_HTTP, settings.ups_http, ups_http.site(), ups_http.counts),
+        (CFOS, settings.cfos, brain.site(), brain.counts),
+        (EMS, settings.ems, ems.site(), ems.counts),
+        (CABINET, settings.cabinet, cabinet.site(), cabinet.counts),
+        (ETC, settings.etc, platform.site(), platform.counts),
+        (FOGSLINK, with_backlog(settings.fogslink, cloud.most), CloudFactory(cloud), cloud.counts),
+    ]
+    counts = {name: counts for name, *_, counts in faces}
     control = Control(world, faults, platform, cloud, counts, runner)
+    faces.append((CONTROL, settings.control, control.site(reactor), control.counts))
     twin = Twin(world, faults, cards, platform, cloud, pool.closeCachedConnections)
     services: list[Any] = [ups_http, cabinet, Stepper(runner, reactor, lambda: runner.speed)]
     for service in services:
         service.setName(type(service).__name__)  # the listener has the name of the face
         twin.add(service)
-    faces: list[tuple[str, str, IProtocolFactory]] = [
-        (UPS_TCP, settings.ups_tcp, ups_tcp),
-        (UPS_HTTP, settings.ups_http, ups_http.site()),
-        (CFOS, settings.cfos, brain.site()),
-        (EMS, settings.ems, ems.site()),
-        (CABINET, settings.cabinet, cabinet.site()),
-        (ETC, settings.etc, platform.site()),
-        (FOGSLINK, with_backlog(settings.fogslink, cloud.most), CloudFactory(cloud)),
-        (CONTROL, settings.control, control.site(reactor)),
-    ]
-    for name, place, factory in faces:
+    for name, place, factory, _ in faces:
         twin.add_listener(listener_of(name, place, factory, reactor))
     if settings.scenario:
         runner.start(load_scenario(settings.scenario))

@@ -5,6 +5,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from time import time
 from typing import Any, cast
@@ -93,15 +94,22 @@ class Options(UsageOptions):
             self.replay = _recorded(self["replay"], self["replay-device"] or "")
 
 
-def _recorded(path: str, device: str) -> Recorded:
+@contextmanager
+def _option(prefix: str, *errors: type[Exception]) -> Iterator[None]:
+    """Turn `errors` into a UsageError that begins with the name of the option."""
     try:
+        yield
+    except errors as error:
+        raise UsageError(f"{prefix}: {error}") from None
+
+
+def _recorded(path: str, device: str) -> Recorded:
+    with _option(f"--replay: {path}", OSError, BrokenRecording, CannotReplay):
         return read_device(Path(path), device)
-    except (OSError, BrokenRecording, CannotReplay) as error:
-        raise UsageError(f"--replay: {path}: {error}") from None
 
 
 def _fleet(options: Options) -> FleetSettings:
-    try:
+    with _option("--fleet", ValueError):  # a bad number, or a limit that is too low
         settings = FleetSettings(
             gantries=_count(options["fleet"]),
             platform=options["platform"],
@@ -115,9 +123,7 @@ def _fleet(options: Options) -> FleetSettings:
             seed=_seed(options["seed"]),
         )
         raise_open_files(settings)
-    except ValueError as error:  # a bad number, or a limit that is too low
-        raise UsageError(f"--fleet: {error}") from None
-    return settings
+        return settings
 
 
 def _count(text: str) -> int:
@@ -144,10 +150,8 @@ def _speed(text: str) -> float:
 def _scenario(name: str | None, speed: str) -> str:
     if name is None:
         return ""
-    try:
+    with _option("--scenario", UnknownScenario):
         fastest = load_scenario(name).fastest
-    except UnknownScenario as error:
-        raise UsageError(f"--scenario: {error}") from None
     if float(speed) > fastest:
         raise UsageError(f"--scenario: {name} is made for --speed {fastest:g} at the most")
     return name
@@ -163,12 +167,10 @@ def _seed(text: str | None) -> int | None:
 def _world(path: str | None) -> dict[str, Any]:
     if path is None:
         return {}
-    try:
+    with _option(f"--world: {path}", OSError, ValueError):  # TOML and world errors are ValueErrors
         values = dict(_flat(tomllib.loads(Path(path).read_text("utf-8"))))
         World(random.Random(0)).check(values)  # noqa: S311 - only to check
-    except (OSError, ValueError) as error:  # TOMLDecodeError and WorldError are ValueErrors
-        raise UsageError(f"--world: {path}: {error}") from None
-    return values
+        return values
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -7,11 +7,12 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from tests.twin.helpers import Http, http
+from tests.twin.helpers import Http, http, mistake
 from tests.wire.material import NASTY
 from twisted_gantry.twin.faces.bms import BASE_PATH, LIMITS, REFRESH_S, Ems
 from twisted_gantry.twin.faults.settings import EMS, Faults
 from twisted_gantry.twin.world.storage import Storage
+from twisted_gantry.wire import bms as wire_bms
 
 UID = "bms-0001"
 CONTROL, SYNC = f"{BASE_PATH}/bms-control", f"{BASE_PATH}/bms-control/sync"
@@ -28,13 +29,11 @@ class Bench:
         self.site = self.ems.site()
 
     def run(self, seconds: float) -> None:
-        """Let time pass for the stores and the clock."""
         for store in (self.store, self.other):
             store.step(seconds)
         self.clock.advance(seconds)
 
     def post(self, body: bytes | str | dict[str, Any]) -> Http:
-        """Send a command."""
         return http(self.site, "POST", CONTROL, body)
 
     def status(self, *, sync: bool = False, uid: str = UID) -> tuple[str, int, int]:
@@ -48,7 +47,6 @@ class Bench:
 
 @pytest.fixture
 def bench() -> Bench:
-    """An EMS at rest."""
     return Bench()
 
 
@@ -138,7 +136,7 @@ def test_nasty_bodies_are_answered_and_survived(bench: Bench) -> None:
 def test_an_unknown_device_is_400_and_100001(
     bench: Bench, method: str, path: str, query: str
 ) -> None:
-    """A GET and a PUT name a device that there is."""
+    """A GET and a PUT name a known device."""
     exchange = http(bench.site, method, path + query)
     assert (exchange.status, exchange.json["code"]) == (400, 100001)
 
@@ -176,21 +174,14 @@ def test_a_mistake_of_ours_is_a_500(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, logged_failures: list[Failure]
 ) -> None:
     """It is logged, and told as plain HTTP."""
-
-    def fail(*_: object) -> None:
-        raise RuntimeError("ours")
-
-    monkeypatch.setattr("twisted_gantry.wire.bms.decode_control", fail)
-    assert bench.post({"device_uid": UID, "command": 3}).status == 500
-    assert [failure.type for failure in logged_failures] == [RuntimeError]
-    logged_failures.clear()
+    with mistake(wire_bms, "decode_control", monkeypatch, logged_failures):
+        assert bench.post({"device_uid": UID, "command": 3}).status == 500
 
 
 OPEN = {"device_uid": UID, "command": 3}
 
 
 def acted(bench: Bench) -> bool:
-    """Tell whether the contactor was opened."""
     bench.run(1)
     return not bench.store.contactor_closed
 

@@ -124,7 +124,7 @@ def test_an_unknown_face_is_refused_by_name(faults: Faults) -> None:
 
 
 def test_they_end_by_themselves(faults: Faults, clock: Clock) -> None:
-    """After `for` seconds the face behaves again."""
+    """After `for` seconds the faults end."""
     faults.put(ETC, {"busy": True, "for": 30})
     clock.advance(29.9)
     assert faults.of(ETC).busy

@@ -86,7 +86,6 @@ class Side:
         return client if tap is None else tap.client(client)
 
     def drive(self, kind: str, tap: Tap | None) -> Any:
-        """Return the driver of a kind on the network."""
         context, clock = self.bench.context, self.clock
         nothing: Callable[[], Any] = lambda: succeed(None)  # noqa: E731
         backoff = Backoff(1.0, 60.0, lambda: 1.0)
@@ -163,7 +162,6 @@ class _TappedHost:
         self._host, self._tap = host, tap
 
     def register(self, url: str, receiver: Callable[[bytes], bool]) -> Callable[[], None]:
-        """Register a receiver that is listened in on."""
         return self._host.register(url, self._tap.receiver(url, receiver))
 
 
@@ -171,7 +169,6 @@ class _TappedCabinet(SmartCabinet):
     tap: Tap | None = None
 
     def uploaded(self, fields: Any, *, clock_good: bool) -> None:
-        """Take an upload that is listened in on."""
         if self.tap is not None:
             self.tap.uploaded(fields)
         super().uploaded(fields, clock_good=clock_good)
@@ -191,7 +188,7 @@ SETTINGS: dict[str, Any] = {
 
 
 class Twin:
-    """The twin of a kind on a side, whose world moves."""
+    """The twin of a kind on one side, with a moving world."""
 
     def __init__(self, kind: str, side: Side) -> None:
         clock = side.clock
@@ -230,14 +227,12 @@ class Twin:
         self._moving.start(0.1, now=False)
 
     def act(self, step: int) -> None:
-        """Change the world half-way."""
         if step == 12:
             self.world.change({"mains.voltage": 0})
         if step == 20:
             self.world.change({"mains.voltage": 231})
 
     def stop(self) -> None:
-        """Stop it."""
         self._moving.stop()
         if self.service is not None:
             self.service.stopService()
@@ -340,14 +335,12 @@ def line(t: float, way: Any, text: str = "", **more: Any) -> Line:
 
 
 def written(folder: Path, *lines: Line) -> Path:
-    """Write a recording."""
     path = folder / "recording.jsonl"
     path.write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in (HEADER, *lines)))
     return path
 
 
 def command(session: str, cmd: str = "QAD") -> str:
-    """Return a command."""
     return f'{{"session":"{session}","cmd":"{cmd}"}}'
 
 
@@ -370,11 +363,9 @@ class Peer:
         self.network.connect(_Client())
 
     def makeConnection(self, transport: Any) -> None:
-        """Be connected."""
         self.transport = transport
 
     def dataReceived(self, data: bytes) -> None:
-        """Take an answer."""
         self.got += data
 
     def connectionLost(self, reason: Any) -> None:
@@ -451,7 +442,6 @@ def test_too_long_an_object_ends_the_session(two_answers: Recorded) -> None:
 
 
 def served(recorded: Recorded) -> tuple[Any, TestClock, Player]:
-    """Return what serves a recorded device over HTTP."""
     clock = TestClock()
     player = Player(recorded, clock, 1.0)
     resource: Resource = ReplayResource(player, lambda content, asked, turn: None)
@@ -459,7 +449,6 @@ def served(recorded: Recorded) -> tuple[Any, TestClock, Player]:
 
 
 def exchange(t: float, number: int, method: str, target: str, answer: Line) -> Iterator[Line]:
-    """Yield a request and its answer."""
     yield line(
         t, "out", kind=answer.kind, via="http", exchange=number, method=method, target=target
     )
@@ -507,7 +496,7 @@ def test_a_lost_answer_is_lost_again(tmp_path: Path) -> None:
 
 
 def test_a_client_that_leaves_gets_nothing(tmp_path: Path) -> None:
-    """Whoever leaves before the answer is due leaves no timer behind."""
+    """A client that leaves before the answer is due leaves no timer behind."""
     more: dict[str, Any] = {"kind": "cfos", "via": "http", "exchange": 1}
     slow = line(5, "in", "[]", status=200, **more)
     target = "/cnf?cmd=get_users"
@@ -539,7 +528,6 @@ class Called(BoundedClient):
         self.posts: list[tuple[str, bytes]] = []
 
     def request(self, method: str, url: str, **more: Any) -> Deferred[Answer]:
-        """Note it."""
         self.posts.append((url, more["body"]))
         return Deferred()
 
@@ -554,7 +542,7 @@ class Called(BoundedClient):
     ],
 )
 def test_results_go_to_this_machine_alone(host: str, called: bool, two_answers: Recorded) -> None:
-    """A result goes to the `host` of the live command, with its session, but to nobody else."""
+    """A result goes only to the `host` of the live command, with its session."""
     client = Called()
     player = Player(two_answers, TestClock(), 1.0)
     unused: Any = None

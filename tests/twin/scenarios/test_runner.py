@@ -29,11 +29,9 @@ class Bench:
         self.runner = Runner(self.world, self.faults, self.platform, self.now, speed)
 
     def now(self) -> float:
-        """Return Unix seconds."""
         return NOW + float(self.clock.seconds())
 
     def start(self, *steps: dict[str, Any], **more: Any) -> None:
-        """Run these steps."""
         self.runner.start(read_scenario({"steps": list(steps), **more}))
 
     def step(self, seconds: float) -> None:
@@ -43,7 +41,6 @@ class Bench:
 
     @property
     def shown(self) -> dict[str, Any]:
-        """What is shown of the run."""
         shown = self.runner.shown()
         assert shown is not None
         return shown
@@ -148,7 +145,7 @@ def test_a_fault_lasts_as_long_in_the_world() -> None:
 
 
 def test_a_stop_ends_its_faults_and_leaves_the_world() -> None:
-    """What somebody else set meanwhile stays, too."""
+    """Faults that another client set meanwhile stay, too."""
     bench = Bench()
     bench.start(
         {
@@ -218,7 +215,7 @@ def test_a_run_may_have_a_speed_of_its_own() -> None:
 
 
 def test_what_the_world_does_not_take_ends_the_run() -> None:
-    """A door that somebody locked again cannot be opened: the run says so, and its faults end."""
+    """A door that was locked meanwhile cannot be opened: the run fails, and its faults end."""
     bench = Bench()
     bench.start(
         {"at": 0, "set": {"cab1.turn_key_front_door": True}},
@@ -256,11 +253,7 @@ def test_expectations_are_shown_with_the_time_that_counts() -> None:
 
 def test_the_white_list_of_the_platform() -> None:
     """A step gives the platform its white list."""
-    card = {
-        "cardId": "1",
-        "validTime": "2020-01-01 00:00:00",
-        "invalidTime": "2030-01-01 00:00:00",
-    }
+    card = {"cardId": "1", "validTime": "2020-01-01 00:00:00", "invalidTime": "2030-01-01 00:00:00"}
     bench = Bench()
     bench.start({"at": 1, "cards": {"version": "20260101000000", "cards": [card]}})
     offered = [bench.platform.cards]

@@ -8,13 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twisted_gantry.twin.scenarios.script import (
-    ScenarioError,
-    UnknownScenario,
-    load_scenario,
-    read_scenario,
-    scenario_names,
-)
+from twisted_gantry.twin.scenarios import script
 
 WANTED = {
     "air-conditioner-fails",
@@ -39,22 +33,21 @@ WANTED = {
 
 
 def steps(*given: dict[str, Any]) -> dict[str, Any]:
-    """Return a document of these steps."""
     return {"steps": list(given)}
 
 
 def complaints(document: dict[str, Any], name: str = "") -> list[str]:
     """Return what is said of a document that is refused."""
-    with pytest.raises(ScenarioError) as caught:
-        read_scenario(document, name)
+    with pytest.raises(script.ScenarioError) as caught:
+        script.read_scenario(document, name)
     return str(caught.value).split("\n")
 
 
 def test_the_twin_comes_with_these() -> None:
     """Each has a title in both languages, a speed, steps, and something that is expected."""
-    assert set(scenario_names()) == WANTED
-    for name in scenario_names():
-        scenario = load_scenario(name)
+    assert set(script.scenario_names()) == WANTED
+    for name in script.scenario_names():
+        scenario = script.load_scenario(name)
         assert scenario.name == name
         assert scenario.en.isascii()
         assert not scenario.zh.isascii()
@@ -63,15 +56,15 @@ def test_the_twin_comes_with_these() -> None:
 
 
 def test_an_unknown_scenario_is_told_with_those_that_there_are() -> None:
-    """Neither a name that there is not nor a path leads to a file."""
+    """Neither an unknown name nor a path leads to a file."""
     for name in ("mains-failur", "../scenarios/smoke", "", "smoke.toml", "Smoke"):
-        with pytest.raises(UnknownScenario, match="there are air-conditioner-fails, "):
-            load_scenario(name)
+        with pytest.raises(script.UnknownScenario, match="there are air-conditioner-fails, "):
+            script.load_scenario(name)
 
 
 def test_times_are_seconds_or_a_clock() -> None:
     """A scenario ends when all has ended that it began."""
-    scenario = read_scenario(
+    scenario = script.read_scenario(
         steps(
             {"at": 0, "ramp": {"mains.voltage": 180, "over": "00:01:30"}},
             {"at": "00:01:00", "fault": {"face": "etc", "busy": True, "for": 20}},
@@ -191,14 +184,14 @@ def test_a_report_has_the_names_of_the_interface(path: str, good: bool) -> None:
     """A path that no report has is a mistake, not something that never comes."""
     document = steps({"at": 0, "expect": {"report": path, "is": "0", "within": 1}})
     if good:
-        assert read_scenario(document).steps[0].expect[0].given["report"] == path
+        assert script.read_scenario(document).steps[0].expect[0].given["report"] == path
     else:
         complaints(document)
 
 
 def test_what_opens_a_door_comes_first() -> None:
     """Steps are judged in their order: a card, then the door."""
-    read_scenario(
+    script.read_scenario(
         steps(
             {"at": 0, "set": {"cab1.present_card": "1"}},
             {"at": 1, "set": {"cab1.front_door": "open"}},
@@ -207,8 +200,8 @@ def test_what_opens_a_door_comes_first() -> None:
 
 
 def test_a_fault_may_be_ended_by_a_later_step() -> None:
-    """A face alone lets the face behave."""
-    scenario = read_scenario(
+    """A face alone ends its faults."""
+    scenario = script.read_scenario(
         steps(
             {"at": 0, "fault": {"face": "etc", "busy": True}}, {"at": 9, "fault": {"face": "etc"}}
         )
@@ -262,8 +255,8 @@ _JSON = st.recursive(
 @given(st.dictionaries(st.sampled_from(["name", "en", "fastest", "steps"]), _JSON))
 def test_whatever_comes_is_read_or_refused(document: dict[str, Any]) -> None:
     """No document raises anything else."""
-    with suppress(ScenarioError):
-        read_scenario(document)
+    with suppress(script.ScenarioError):
+        script.read_scenario(document)
 
 
 @settings(max_examples=50, deadline=None)
@@ -274,11 +267,11 @@ def test_whatever_comes_is_read_or_refused(document: dict[str, Any]) -> None:
 )
 def test_whatever_steps_come_are_read_or_refused(given_steps: list[dict[str, Any]]) -> None:
     """Nor do any steps."""
-    with suppress(ScenarioError):
-        read_scenario({"steps": given_steps})
+    with suppress(script.ScenarioError):
+        script.read_scenario({"steps": given_steps})
 
 
 def test_toml_and_json_are_the_same() -> None:
     """A TOML text is the document that the control API takes."""
     text = '[[steps]]\nat = 0\nset = { "mains.voltage" = 0 }\n'
-    assert read_scenario(tomllib.loads(text)).steps[0].values == {"mains.voltage": 0}
+    assert script.read_scenario(tomllib.loads(text)).steps[0].values == {"mains.voltage": 0}

@@ -28,7 +28,6 @@ class Bench:
         [self.site] = [s[1] for s in self.reactor.tcpServers if s[1] is control._factory]
 
     def ask(self, method: str, path: str = "", body: Any = b"") -> Any:
-        """Ask the control API."""
         return http(self.site, method, f"/twin/v1/scenario{path}", body)
 
 
@@ -48,7 +47,7 @@ def test_the_control_api_runs_scenarios_in_the_time_of_the_twin() -> None:
 
 
 def test_a_twin_may_begin_with_a_scenario() -> None:
-    """It runs from the start; one that there is not, or too fast a world, is told at once."""
+    """It runs from the start; an unknown one, or too high a speed, is an error at once."""
     bench = Bench(scenario="mains-failure")
     assert bench.ask("GET").json["scenario"]["name"] == "mains-failure"
     assert bench.twin.world.snapshot()["mains.voltage_r"] == 0
@@ -60,7 +59,7 @@ def test_a_twin_may_begin_with_a_scenario() -> None:
 
 
 def test_the_option_names_a_scenario() -> None:
-    """A wrong one is told with those that there are."""
+    """The error for an unknown one names the known ones."""
     options = _OPTIONS()
     options.parseOptions(["--scenario", "smoke", "--speed", "60"])
     assert options.settings.scenario == "smoke"

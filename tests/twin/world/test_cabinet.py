@@ -28,7 +28,6 @@ def test_every_variable_can_be_shown_or_set() -> None:
 
 
 def settable(variable: Variable) -> st.SearchStrategy[object]:
-    """Return what may be set."""
     if variable.choices:
         return st.sampled_from(variable.choices)
     if variable.check is not None:

@@ -24,18 +24,15 @@ class Place:
         self.variables = dict(self.site.variables())
 
     def run(self, seconds: float, step: float = 1.0) -> None:
-        """Let time pass."""
         for _ in range(round(seconds / step)):
             self.site.step(step)
 
     def put(self, name: str, value: Any) -> None:
-        """Set a variable, as the control API does."""
         assert self.variables[name].complaint(value) is None
         self.variables[name].set(value)
         self.site.settle()
 
     def show(self, name: str) -> Any:
-        """Return a variable."""
         get = self.variables[name].get
         assert get is not None
         return get()
@@ -43,12 +40,11 @@ class Place:
 
 @pytest.fixture
 def place() -> Place:
-    """A charging place as it begins."""
     return Place()
 
 
 def test_a_car_charges_from_the_start(place: Place) -> None:
-    """Without anybody doing anything a car is charged at E1, and its charge rises."""
+    """In the initial state a car is charged at E1, and its charge rises."""
     before = place.show("E1.car_charge")
     place.run(60)
     assert place.show("E1.state") == "charging"
@@ -70,11 +66,7 @@ def test_the_current_rises_with_a_ramp(place: Place) -> None:
     assert place.show("E1.current") == 6
 
 
-@given(
-    now=st.floats(0, 63),
-    goal=st.floats(0, 63),
-    dt=st.floats(0, 10),
-)
+@given(now=st.floats(0, 63), goal=st.floats(0, 63), dt=st.floats(0, 10))
 def test_a_ramp_never_passes_its_goal(now: float, goal: float, dt: float) -> None:
     """Whatever the step, the current stays between where it was and where it goes."""
     after = ramp(now, goal, dt)

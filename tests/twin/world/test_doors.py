@@ -14,7 +14,6 @@ from twisted_gantry.twin.world.mains import Mains
 
 @pytest.fixture
 def cabinet() -> Cabinet:
-    """A cabinet whose readers admit the card A1."""
     cabinet = Cabinet(Mains())
     cabinet.doors.admits = lambda card_id: card_id == "A1"
     return cabinet

@@ -36,7 +36,6 @@ class Ledger:
 
     @property
     def stored(self) -> float:
-        """What all stores hold."""
         car = self.world.charging.evses["E1"].car
         return (
             sum(battery.stored_j * share for battery, share in self.batteries)
@@ -46,7 +45,6 @@ class Ledger:
 
     @property
     def metered(self) -> float:
-        """What the site's meter says that came in."""
         meter = self.world.charging.mains_meter
         return (meter.import_wh - meter.export_wh) * 3600
 
@@ -57,7 +55,6 @@ class Ledger:
         self.put += self.stored - before
 
     def run(self, seconds: float) -> None:
-        """Let time pass, and write down what it costs."""
         while seconds > 1e-9:
             dt = min(seconds, max(self.world.until_change_s, 1e-6))
             used, lost = self._used_w(), self._lost_w()
@@ -96,7 +93,6 @@ class Ledger:
         return sum(map(abs, [*powers, *(s.power_w for s in self.world.storage.values())]))
 
     def check(self) -> None:
-        """Hold that nothing is made or lost."""
         gone = self.used + self.lost + self.stored - self.began - self.put
         # Within a second a current stands while the rest voltage moves a little.
         assert self.metered == pytest.approx(gone, abs=100 + 5e-4 * self.moved)
@@ -109,7 +105,6 @@ def _converter_lost_w(power_w: float) -> float:
 
 
 def variable(name: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[str, Any]]:
-    """Return changes of one variable."""
     return st.tuples(st.just(name.replace(".", "__")), values)
 
 
@@ -147,7 +142,6 @@ EVENTS = st.one_of(
 
 
 def act(world: World, deed: str) -> None:
-    """Do what a command does."""
     store = world.storage["bms1"]
     {
         "ups test": world.ups["ups1"].start_test,

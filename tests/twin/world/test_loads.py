@@ -16,12 +16,10 @@ UPS1 = ("antennas", "toll_computers", "lane_controllers")
 
 @pytest.fixture
 def world() -> World:
-    """A world as it begins."""
     return World(random.Random(1))
 
 
 def show(world: World, name: str) -> Any:
-    """Return a variable."""
     return world.snapshot()[name]
 
 

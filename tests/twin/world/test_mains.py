@@ -65,7 +65,6 @@ def test_usable_is_what_has_no_bad_voltage_and_a_good_frequency(volts: float, he
 
 
 def snapshot(world: World, *names: str) -> list[Any]:
-    """Return some variables."""
     shown = world.snapshot()
     return [shown[name] for name in names]
 

@@ -15,7 +15,6 @@ from twisted_gantry.wire.upscard.values import encode_live
 
 @pytest.fixture
 def world() -> World:
-    """A world as it begins."""
     return World(random.Random(1))
 
 

@@ -25,32 +25,26 @@ class Rig:
         self.supply = DcSupply(self.mains)
 
     def set_mains(self, volts: float) -> None:
-        """Change the voltage of every phase."""
         self.mains.voltage_v.update(dict.fromkeys("rst", volts))
         self.supply.settle()
 
     def run(self, seconds: float, temperature_c: float = 25.0) -> None:
-        """Let time pass, a second at a time."""
         for _ in range(round(seconds)):
             self.supply.step(1.0, temperature_c)
 
     def powered(self) -> bool:
-        """Tell whether there is a voltage."""
         return self.supply.powered
 
     def testing(self) -> bool:
-        """Tell whether a battery test runs."""
         return self.supply.testing
 
     @property
     def output_w(self) -> float:
-        """What the modules give together."""
         return sum(each.output_w for each in self.supply.rectifiers)
 
 
 @pytest.fixture
 def rig() -> Rig:
-    """A supply at rest."""
     return Rig()
 
 

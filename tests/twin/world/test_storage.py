@@ -38,7 +38,6 @@ def stored_j(charge: float) -> float:
 
 
 def changed(store: Storage, **values: object) -> Storage:
-    """Set variables as the world does."""
     named = dict(store.variables())
     for name, value in values.items():
         assert named[name].complaint(value) is None
@@ -48,12 +47,10 @@ def changed(store: Storage, **values: object) -> Storage:
 
 
 def is_closed(store: Storage) -> bool:
-    """Tell where the contactor is."""
     return store.contactor_closed
 
 
 def run(store: Storage, seconds: float, step: float = 0.1) -> Storage:
-    """Let time pass."""
     for _ in range(round(seconds / step)):
         store.step(step)
     return store

@@ -1,39 +1,38 @@
-"""How a face of the twin misbehaves, as set through the control API.
+"""The fault settings of a face, which the control API sets.
 
-A probability (0 to 1) is rolled anew for each answer, result or request. What the settings mean:
+Each probability (0 to 1) is drawn anew for each answer, result or request. The settings:
 
-- `delay` (s): what was asked for is done at once, its answer comes later. On sessions (`ups-tcp`,
-  `fogslink`) the order of the answers stays.
-- `drop`: it is done, its acknowledgement is lost: no answer on sessions, no result from `ups-http`,
-  a cut connection on the other faces over HTTP.
-- `garbage`: it is done; what comes as its answer or result is no JSON.
-- `half`: it is done; the first half of the answer or result comes. An answer over HTTP ends there,
-  short of its Content-Length; a session stays, and the next answer follows the half.
+- `delay` (s): the request is executed at once, and its answer comes later. Sessions (`ups-tcp`,
+  `fogslink`) keep the order of their answers.
+- `drop`: the request is executed, and its answer is lost: no answer on sessions, no result from
+  `ups-http`, a cut connection on the other faces over HTTP.
+- `garbage`: the request is executed, and its answer or result is not JSON.
+- `half`: the request is executed, and only the first half of its answer or result comes. Over HTTP
+  the answer is shorter than its Content-Length. On a session the next answer follows the half.
 - `duplicate`: an answer of a session, a result of `ups-http`, or a request of `etc` and `cabinet`
-  is sent twice, the request once the first was answered. Answers over HTTP cannot be: refused for
-  `cfos` and `ems`.
-- `wrong_digest`: the `binfile-md5` of a request that `etc` or `cabinet` sends is that of another
-  body.
-- `stale`: the `timeStamp` of a request that `etc` or `cabinet` sends is `STALE_S` old.
+  is sent twice; the second request follows the answer to the first. `cfos` and `ems` do not
+  support it.
+- `wrong_digest`: a request of `etc` or `cabinet` has the `binfile-md5` of another body.
+- `stale`: a request of `etc` or `cabinet` has a `timeStamp` that is `STALE_S` old.
 - `drip` (bytes/s): answers, results, and requests of `etc` and `cabinet` come in small pieces.
-- `busy`: nothing is done. `etc` and `cabinet` answer 1005, `ups-tcp` and `ups-http` 201, `ems` HTTP
-  429, `cfos` HTTP 503; `fogslink` is silent.
-- `frozen`: connections are accepted, nothing is received, answered or sent; all of that goes on
-  when it is over, for those who are still there. The clocks of a protocol go on meanwhile: a
-  session at `fogslink` whose heartbeats were not read is closed afterwards.
-- `refuse`: connections are closed before anything is received: those of sessions when they come, or
-  at their next byte if they are open, over HTTP when a request has come.
-- `http_status` (300 to 599): this status without a body, and nothing is done. Refused for `ups-tcp`
-  and `fogslink`.
-- `code`: this code of the protocol, and nothing is done: four digits on `etc` and `cabinet`, three
-  on `ups-tcp` and `ups-http`, an integer as text on `ems`, one or two digits on `fogslink`, where
-  `9` asks for the pack again, and `2` and `3` refuse new sessions, too. `cfos` has no codes.
-- `for` (s): all of it ends by itself after so long.
+- `busy`: nothing is executed. `etc` and `cabinet` answer 1005, `ups-tcp` and `ups-http` 201, `ems`
+  HTTP 429, `cfos` HTTP 503; `fogslink` does not answer.
+- `frozen`: connections are accepted, but nothing is read, answered or sent. Everything continues
+  at the end, for peers that are still connected. Protocol timeouts run on: `fogslink` then closes
+  a session whose heartbeats it has not read.
+- `refuse`: connections are closed before anything is read: new sessions at once, open sessions at
+  their next byte, connections over HTTP at a request.
+- `http_status` (300 to 599): this status without a body, and nothing is executed. `ups-tcp` and
+  `fogslink` do not support it.
+- `code`: this code of the protocol, and nothing is executed: four digits on `etc` and `cabinet`,
+  three on `ups-tcp` and `ups-http`, an integer as text on `ems`, one or two digits on `fogslink`.
+  There `9` asks for the pack again, and `2` and `3` also refuse new sessions. `cfos` has no codes.
+- `for` (s): the settings end after this time.
 
-On `fogslink`, `drop`, `garbage`, `half` and `duplicate` meet the answers to data alone; everything
-is delayed, and drips. Of several, the first in the order `frozen`, `refuse`,
-`http_status`, `code`, `busy`, `drop`, `garbage`, `half`, `duplicate` decides; `delay` and `drip`
-go with those that answer.
+On `fogslink`, `drop`, `garbage`, `half` and `duplicate` apply only to answers to data; `delay` and
+`drip` apply to all answers. Of several settings the first of `frozen`, `refuse`, `http_status`,
+`code`, `busy`, `drop`, `garbage`, `half`, `duplicate` applies, with `delay` and `drip` where there
+is an answer.
 """
 
 import random
@@ -52,7 +51,7 @@ ETC = "etc"
 FOGSLINK = "fogslink"
 
 STALE_S = 3600.0
-"""How old a stale time stamp is: far beyond what any receiver allows."""
+"""The age of a stale time stamp, far beyond the limit of any receiver."""
 
 _LONGEST = 86_400.0
 _GARBAGE_BYTES = 200
@@ -69,7 +68,7 @@ class FaultSettings(
     omit_defaults=True,
     rename={"lasting": "for"},
 ):
-    """The settings of one face; without any it behaves. `lasting` is `for`, in seconds."""
+    """The settings of one face; the defaults are no faults. `lasting` is `for`, in seconds."""
 
     delay: Seconds = 0.0
     drop: Probability = 0.0
@@ -88,12 +87,12 @@ class FaultSettings(
 
     @property
     def refuses(self) -> bool:
-        """Whether connections are closed when they come: a frozen face closes none."""
+        """Whether new connections are closed; a frozen face accepts them."""
         return self.refuse and not self.frozen
 
     @property
     def acts(self) -> bool:
-        """Whether what is asked for is done, whatever becomes of the answer."""
+        """Whether requests are executed."""
         return self.http_status is None and self.code is None and not self.busy
 
 
@@ -112,7 +111,7 @@ _CODES: Mapping[str, str] = {
 FACES = tuple(_CODES)
 """The faces of the twin, in the order of the contract."""
 _SIGNING = frozenset({ETC, CABINET})  # their requests have a digest and a time stamp
-# Where a setting has a meaning, if not everywhere.
+# The faces of a setting that is not for all.
 _MEANT_FOR: Mapping[str, frozenset[str]] = {
     "http_status": frozenset(FACES) - {UPS_TCP, FOGSLINK},
     "code": frozenset(face for face, form in _CODES.items() if form),
@@ -123,15 +122,15 @@ _MEANT_FOR: Mapping[str, frozenset[str]] = {
 
 
 class FaultError(ValueError):
-    """FaultSettings that a face does not take; the text names the setting."""
+    """Settings that a face does not support; the text names the setting."""
 
 
 class UnknownFace(LookupError):
-    """There is no such face; the text names those that there are."""
+    """An unknown face; the text names the known ones."""
 
 
 class Faults:
-    """The faults of every face. `seconds` is a monotonic clock; equal seeds roll equally."""
+    """The faults of every face. `seconds` is a monotonic clock; equal seeds give equal faults."""
 
     def __init__(self, seconds: Callable[[], float], random_numbers: random.Random) -> None:
         self._seconds, self._random = seconds, random_numbers
@@ -154,12 +153,12 @@ class Faults:
         return settings
 
     def clear(self, face: str) -> None:
-        """Let a face behave. Raises UnknownFace."""
+        """End the faults of a face. Raises UnknownFace."""
         self._check_face(face)
         self._set.pop(face, None)
 
     def of(self, face: str) -> FaultSettings:
-        """Return what is in force now."""
+        """Return the settings that are in force now."""
         settings, until = self._set.get(face, (NO_FAULTS, None))
         if until is not None and self._seconds() >= until:
             del self._set[face]
@@ -167,7 +166,7 @@ class Faults:
         return settings
 
     def strikes(self, probability: float) -> bool:
-        """Roll the dice. Nothing is rolled for 0, so that a fault not set changes no run."""
+        """Draw whether a fault occurs. For 0 nothing is drawn, so that runs stay the same."""
         return probability > 0 and self._random.random() < probability
 
     def garbage(self) -> bytes:

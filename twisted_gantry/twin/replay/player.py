@@ -1,7 +1,7 @@
 """Plays a recording back as the recorded device: the same answers, at the same pace or another.
 
-Each request gets the next recorded answer of its key (`replay/tape` has the rules) after the
-recorded latency, and the last answer again when they run out. A request without a recorded answer
+Each request gets the next recorded answer of its key (see `replay/tape`) after the recorded
+latency. When the answers run out, the last one is repeated. A request without a recorded answer
 gets none; one that was never recorded gets silence over TCP, and 404 over HTTP.
 """
 
@@ -314,16 +314,14 @@ def build_replay(
     monitor = Monitor(sender, player.counts, given.monitor_url)
     caller = Caller(player, client, monitor)
     factory = replay_factory(recorded, player, caller, reactor)
-    place = (
-        endpoint
-        or {
-            "ups-card": given.ups_tcp,
-            "ups-card-http": given.ups_http,
-            "cfos": given.cfos,
-            "bms": given.ems,
-            "cabinet": given.cabinet,
-        }[recorded.kind]
-    )
+    places = {
+        "ups-card": given.ups_tcp,
+        "ups-card-http": given.ups_http,
+        "cfos": given.cfos,
+        "bms": given.ems,
+        "cabinet": given.cabinet,
+    }
+    place = endpoint or places[recorded.kind]
     listener = listener_of(f"replay of {recorded.device}", place, factory, reactor)
     return Replay(recorded, player, caller, listener, pool.closeCachedConnections)
 

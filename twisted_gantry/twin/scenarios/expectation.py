@@ -1,4 +1,4 @@
-"""What a scenario expects of a gantry; whoever can see the gantry judges it."""
+"""What a scenario expects of a gantry; a client of the gantry checks it."""
 
 import math
 import re
@@ -18,7 +18,7 @@ _DOTTED = re.compile(r"[A-Za-z0-9_-]{1,60}(\.[A-Za-z0-9_-]{1,60}){1,5}")
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _PART = re.compile(r"([A-Za-z]{1,40})(\[[0-9]{1,2}\])?")
 
-# How each kind names its subject, and the keys of which it has exactly one; a record may have none.
+# The form of each kind's subject, and the keys of which it needs one; a record may have none.
 _KINDS: Mapping[str, tuple[re.Pattern[str] | None, frozenset[str]]] = {
     "alarm": (_DOTTED, frozenset()),
     "cleared": (_DOTTED, frozenset()),
@@ -41,7 +41,7 @@ class Expectation:
 
 
 def read_expectation(given: Mapping[str, Any]) -> tuple[Expectation | None, list[str]]:
-    """Return an expectation, or None and all that is wrong with it."""
+    """Return an expectation, or None and all its errors."""
     wrong = list(_complaints(given))
     return (None if wrong else Expectation(dict(given), float(given["within"]))), wrong
 
@@ -56,7 +56,7 @@ def _complaints(given: Mapping[str, Any]) -> Iterator[str]:
         if key != "within" and key not in kinds and key not in tests:
             yield f"there is no key {key[:40]!r}" + (f" beside {kind}" if kinds else "")
     within = given.get("within")
-    if not _is_number(within) or not 0 < float(within or 0) <= LONGEST_WITHIN_S:
+    if not is_number(within) or not 0 < float(within or 0) <= LONGEST_WITHIN_S:
         yield f"within: must be above 0 and at most {LONGEST_WITHIN_S:g} s"
     if len(kinds) == 1:
         yield from _subject_complaints(kind, given[kind], form)
@@ -80,13 +80,14 @@ def _test_complaints(kind: str, given: Mapping[str, Any], tests: frozenset[str])
         value = given[key]
         if key == "state" and value not in _STATES:
             yield f"state: must be one of {', '.join(_STATES)}"
-        elif key in {"above", "below"} and not _is_number(value):
+        elif key in {"above", "below"} and not is_number(value):
             yield f"{key}: must be a number"
-        elif key == "is" and not (isinstance(value, str | bool) or _is_number(value)):
+        elif key == "is" and not (isinstance(value, str | bool) or is_number(value)):
             yield "is: must be a text, a number, true or false"
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Tell whether a value is a finite number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

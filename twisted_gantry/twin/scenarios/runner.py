@@ -1,4 +1,4 @@
-"""Runs a scenario in the world's own time: the twin lets the world's time pass through here."""
+"""Runs a scenario in the world's own time, which passes through the runner."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,16 +15,15 @@ from twisted_gantry.twin.world.model import World, WorldError
 _log = Logger()
 
 FASTEST = 3600.0
-"""The most simulated seconds a second."""
+"""The highest speed, in simulated seconds a second."""
 
-# While something is on a ramp, the world takes no longer steps than this, in seconds.
-LONGEST_RAMP_STEP_S = 5.0
-_ROUNDING_S = 1e-6  # a moment nearer than this has come
+LONGEST_RAMP_STEP_S = 5.0  # of the world, during a ramp
+_ROUNDING_S = 1e-6  # a moment closer than this is due
 _LONGEST_ERROR = 500
 
 
 class CannotStart(Exception):
-    """A scenario cannot run now; `code` names why to programs."""
+    """A scenario cannot run now; `code` is the reason for programs."""
 
     def __init__(self, code: str, why: str) -> None:
         super().__init__(why)
@@ -33,7 +32,7 @@ class CannotStart(Exception):
 
 @dataclass(frozen=True)
 class _Slope:
-    """One variable on its way."""
+    """The ramp of one variable."""
 
     began_s: float
     ends_s: float
@@ -47,7 +46,7 @@ class _Slope:
 
 @dataclass
 class _Run:
-    """One run of a scenario, and how far it is; times are seconds of the world from its start."""
+    """One run of a scenario; times are seconds of the world from its start."""
 
     number: int
     scenario: Scenario
@@ -61,14 +60,14 @@ class _Run:
     """When each step was done, Unix seconds."""
     slopes: dict[str, _Slope] = field(default_factory=dict)
     faults: dict[str, tuple[FaultSettings, float | None]] = field(default_factory=dict)
-    """What it set for a face, and when that ends."""
+    """The settings of the run for each face, and their end."""
 
 
 class Runner:
-    """One scenario at a time in `world`. `now` gives Unix seconds.
+    """Runs one scenario at a time in `world`. `now` returns Unix seconds.
 
-    `speed` is that of the world, in simulated seconds a second, while no scenario has its own.
-    Whoever lets time pass calls `step` here, not that of the world.
+    `speed` is the default speed of the world, in simulated seconds a second. Call the `step` of the
+    runner, not that of the world.
     """
 
     def __init__(
@@ -89,34 +88,32 @@ class Runner:
         return run.speed if run is not None and run.state == "running" else self._speed
 
     def start(self, scenario: Scenario, speed: float | None = None) -> None:
-        """Begin, with what is due at once; until the end the world runs at `speed`, if it is given.
+        """Start a run, optionally with a `speed` of its own.
 
-        Raises CannotStart: while another runs, or if it is made for no such speed.
+        Raises CannotStart during another run, and for a speed that the scenario does not support.
         """
         last = self._run
         if last is not None and last.state == "running":
             raise CannotStart("scenario-running", f"{last.scenario.name or 'another'} is running")
         speed = self._speed if speed is None else speed
         if not 0 < speed <= min(scenario.fastest, FASTEST):
-            raise CannotStart(
-                "too-fast",
-                f"it is made for a speed above 0 and at most {min(scenario.fastest, FASTEST):g},"
-                f" not for {speed:g}",
-            )
+            most = min(scenario.fastest, FASTEST)
+            why = f"it is made for a speed above 0 and at most {most:g}, not for {speed:g}"
+            raise CannotStart("too-fast", why)
         number = 1 if last is None else last.number + 1
         run = self._run = _Run(number, scenario, speed, self._now())
         _log.info("the scenario {name} begins", name=scenario.name or "without a name")
         self._follow(run)
 
     def stop(self) -> None:
-        """End what runs: the faults that it set end, the world stays as it is."""
+        """Stop the run: its faults end, and the world stays as it is."""
         if self._run is not None and self._run.state == "running":
             self._end(self._run, "stopped")
 
     def step(self, dt: float) -> None:
-        """Let `dt` seconds pass in the world, and do on the way what the scenario has then.
+        """Let `dt` seconds pass in the world, with the steps of the scenario at their times.
 
-        Raises ValueError unless it is a length of time.
+        Raises ValueError unless `dt` is finite and at least 0.
         """
         run, left = self._run, dt
         while run is not None and run.state == "running" and left > 0:
@@ -129,9 +126,9 @@ class Runner:
             self._world.step(left)
 
     def shown(self) -> dict[str, Any] | None:
-        """Return the run that goes on, or the last; None without any.
+        """Return the present or the last run; None without any.
 
-        `elapsed`, `length` and `at` are seconds of the world; `since` (when the step was done),
+        `elapsed`, `length` and `at` are seconds of the world; `since` (the time of the step),
         `due`, `startedAt` and `now` are RFC 3339.
         """
         run = self._run
@@ -156,7 +153,7 @@ class Runner:
         }
 
     def _moments(self, run: _Run) -> Iterator[float]:
-        """Return the moments at which there is something to do next."""
+        """Yield the times of the next actions."""
         if run.done < len(run.scenario.steps):
             yield run.scenario.steps[run.done].at_s
         for slope in run.slopes.values():
@@ -164,7 +161,6 @@ class Runner:
         yield from (ends_s for _, ends_s in run.faults.values() if ends_s is not None)
 
     def _follow(self, run: _Run) -> None:
-        """Do what is due."""
         try:
             self._move_slopes(run)
             for face, (_, ends_s) in list(run.faults.items()):
@@ -177,7 +173,7 @@ class Runner:
                 self._do(run, step)
                 run.done += 1
         except WorldError as error:
-            # What can be set may depend on what was set by others meanwhile.
+            # A change by someone else meanwhile may have made this one impossible.
             run.error = f"step {run.done + 1}: {error}"[:_LONGEST_ERROR]
             self._end(run, "failed")
             return
@@ -222,7 +218,7 @@ class Runner:
         run.faults[fault.face] = (self._faults.put(fault.face, fault.settings), ends_s)
 
     def _clear_fault(self, run: _Run, face: str) -> None:
-        """End what the run set for a face; what somebody else set there meanwhile stays."""
+        """End the faults of the run at a face, unless someone else has replaced them."""
         settings, _ = run.faults.pop(face)
         if self._faults.of(face) is settings:
             self._faults.clear(face)

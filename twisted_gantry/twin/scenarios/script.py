@@ -1,24 +1,24 @@
-"""Scenarios: what happens in the world over time, and what a gantry must then report by when.
+"""Scenarios: events in the world over time, and the reports that a gantry then owes.
 
 A scenario is TOML, or the same as JSON, with a list `steps` in the order of their times:
 
-- `at`: when, in seconds of the world since the start, or "HH:MM:SS".
+- `at`: the time, in seconds of the world since the start, or "HH:MM:SS".
 - `set`: variables of the world and their values.
 - `ramp`: variables and the values that they reach evenly within `over`, a time of the world. A
-  name that sets several (`mains.voltage`) takes each from where it is.
-- `fault`: one or several tables with a `face`, and the settings of the fault API (`twin/faults`).
-  Its `for` is a time of the world here; without it a later step must end the fault: a `face` alone
-  lets the face behave. `delay` is in real seconds.
-- `cards`: the white list that the platform offers from then on: `{"version", "cards": [{"cardId",
-  "validTime", "invalidTime"}]}`.
+  name that sets several (`mains.voltage`) moves each from its own value.
+- `fault`: one or several tables with a `face` and its fault settings (`faults/settings`). `for` is
+  a time of the world here; without it a later step must end the fault, by a `face` alone. `delay`
+  is in real seconds.
+- `cards`: the new white list of the platform: `{"version", "cards": [{"cardId", "validTime",
+  "invalidTime"}]}`.
 - `expect`: one or several tables: what a gantry must report `within` so many real seconds after the
   step, of the gantry's time. One of:
-  `alarm` (it is raised), `cleared` (it is cleared), `no_alarm` (it is not raised in all that time);
-  `device` or `uplink`, with its `state`; `queue` (the reports of an uplink that wait), `point`, and
-  `report` (a path into what the platform accepted), with `is`, `above` or `below`; `record` (a
-  channel at the Fogslink cloud), which may have one of these.
+  `alarm` (raised), `cleared` (cleared), `no_alarm` (not raised in all that time); `device` or
+  `uplink`, with its `state`; `queue` (the waiting reports of an uplink), `point`, and `report` (a
+  path into what the platform accepted), with `is`, `above` or `below`; `record` (a channel at the
+  Fogslink cloud), which may have one of these.
 
-`en` and `zh` are its title. `fastest` is the speed of the world up to which the expectations hold.
+`en` and `zh` are the title. `fastest` is the speed of the world up to which the expectations hold.
 """
 
 import math
@@ -26,13 +26,14 @@ import random
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
 from twisted_gantry.twin.faces.etc.cards import BadCards, read_cards
 from twisted_gantry.twin.faults.settings import FaultError, Faults, UnknownFace
-from twisted_gantry.twin.scenarios.expectation import Expectation, read_expectation
+from twisted_gantry.twin.scenarios.expectation import Expectation, is_number, read_expectation
 from twisted_gantry.twin.world.model import World, WorldError
 from twisted_gantry.wire.etc.envelope import CardList
 
@@ -40,7 +41,7 @@ MOST_STEPS = 1000
 MOST_ITEMS = 100
 """Faults, or expectations, of one step."""
 LONGEST_S = 31 * 86_400.0
-_COMPLAINTS, _COMPLAINT = 50, 300  # that are told at once, and the characters of one
+_COMPLAINTS, _COMPLAINT = 50, 300  # in one error, and the characters of one
 _TITLE = 200
 
 _CLOCK = re.compile(r"([0-9]{2,3}):([0-5][0-9]):([0-5][0-9])")
@@ -50,16 +51,16 @@ _STEP_KEYS = frozenset({"at", "set", "ramp", "fault", "cards", "expect"})
 
 
 class ScenarioError(ValueError):
-    """A scenario that cannot be; the text names each thing that is wrong, with its step."""
+    """A scenario with errors; the text names each, with its step."""
 
 
 class UnknownScenario(LookupError):
-    """There is no such scenario; the text names those that there are."""
+    """An unknown scenario; the text names the known ones."""
 
 
 @dataclass(frozen=True)
 class FaultStep:
-    """Settings for a face, none to let it behave; `lasting_s` is in seconds of the world."""
+    """Fault settings for a face, empty for no faults; `lasting_s` is in seconds of the world."""
 
     face: str
     settings: Mapping[str, Any]
@@ -68,7 +69,7 @@ class FaultStep:
 
 @dataclass(frozen=True)
 class RampStep:
-    """Values that are reached after `over_s` seconds of the world."""
+    """The values after `over_s` seconds of the world."""
 
     values: Mapping[str, float]
     over_s: float
@@ -76,7 +77,7 @@ class RampStep:
 
 @dataclass(frozen=True)
 class Step:
-    """What happens at one moment, `at_s` seconds of the world after the start."""
+    """The events at one time, `at_s` seconds of the world after the start."""
 
     at_s: float
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -87,14 +88,14 @@ class Step:
 
     @property
     def end_s(self) -> float:
-        """When all that it began has ended."""
+        """The end of the ramp and of all faults of the step."""
         lasting = (fault.lasting_s or 0.0 for fault in self.faults)
         return self.at_s + max(self.ramp.over_s if self.ramp else 0.0, *lasting, 0.0)
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A scenario that was checked. `given` is the document it was read from."""
+    """A checked scenario. `given` is its document."""
 
     name: str
     en: str
@@ -113,22 +114,18 @@ def several(value: object) -> list[Any]:
 
 
 def settable(world: World, name: str) -> list[str]:
-    """Return the numbers that are shown of what `name` sets: its own, or each of several."""
+    """Return the names of the numbers that `name` sets: its own, or each of several."""
     shown = world.snapshot()
     names = [name] if name in shown else [each for each in shown if each.startswith(f"{name}_")]
-    return [each for each in names if _is_number(shown[each])]
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return [each for each in names if is_number(shown[each])]
 
 
 def _seconds(value: object) -> float | None:
-    """Return a time of the world in seconds, None for what is none."""
+    """Return a time of the world in seconds, None if it is invalid."""
     if isinstance(value, str) and (match := _CLOCK.fullmatch(value)):
         hours, minutes, seconds = (int(part) for part in match.groups())
         value = hours * 3600 + minutes * 60 + seconds
-    if isinstance(value, int | float) and _is_number(value) and 0 <= value <= LONGEST_S:
+    if isinstance(value, int | float) and is_number(value) and 0 <= value <= LONGEST_S:
         return float(value)
     return None
 
@@ -138,9 +135,9 @@ def _cut(value: object) -> str:
 
 
 class _Reader:
-    """Reads one document, and notes all that is wrong with it.
+    """Reads one document, and collects all its errors.
 
-    The world that it rehearses in stands still, and its card readers admit every card.
+    It tries each change in a world of its own, where no time passes and every card is admitted.
     """
 
     def __init__(self) -> None:
@@ -151,11 +148,10 @@ class _Reader:
         self._faults = Faults(lambda: 0.0, random.Random(0))  # noqa: S311 - for no secret
 
     def complain(self, why: str) -> None:
-        """Note what is wrong where it reads."""
         self.wrong.append(f"{self._where}{why}"[:_COMPLAINT])
 
     def unknown(self, keys: Mapping[str, Any], known: frozenset[str]) -> None:
-        """Complain of keys that there are not."""
+        """Report unknown keys."""
         for key in keys:
             if key not in known:
                 self.complain(f"there is no key {_cut(key)}")
@@ -217,12 +213,10 @@ class _Reader:
         return given
 
     def _change_what_can_be(self, values: dict[str, Any]) -> None:
-        """Let one bad value spoil nothing that later steps are judged by."""
+        """Apply the valid values, so that one error causes no others in later steps."""
         for name, value in values.items():
-            try:
+            with suppress(WorldError):
                 self._world.change({name: value})
-            except WorldError:
-                continue
 
     def _ramp(self, given: object) -> RampStep | None:
         if not isinstance(given, dict):
@@ -234,10 +228,10 @@ class _Reader:
             self.complain('ramp: over: must be a time above 0, in s or "HH:MM:SS"')
         if not values:
             self.complain("ramp: names no variable")
-        for name, value in values.items():
-            if not _is_number(value):
+        good = {name: value for name, value in values.items() if is_number(value)}
+        for name in values:
+            if name not in good:
                 self.complain(f"ramp: {_cut(name)}: must be a number")
-        good = {name: value for name, value in values.items() if _is_number(value)}
         try:
             self._world.change(good)
         except WorldError as error:
@@ -282,7 +276,7 @@ class _Reader:
         return found
 
     def _endless(self, steps: list[Step]) -> None:
-        """Complain of faults that nothing ends: a scenario leaves none behind."""
+        """Report faults that no step ends."""
         endless: dict[str, int] = {}
         for number, step in enumerate(steps, 1):
             for fault in step.faults:
@@ -294,7 +288,7 @@ class _Reader:
 
 
 def read_scenario(document: Mapping[str, Any], name: str = "") -> Scenario:
-    """Check a document. Raises ScenarioError, which names all that is wrong with it."""
+    """Check a document. Raises ScenarioError, which names all errors."""
     reader = _Reader()
     reader.unknown(document, _KEYS)
     titles = [document.get(key, "") for key in ("name", "en", "zh")]
@@ -302,7 +296,7 @@ def read_scenario(document: Mapping[str, Any], name: str = "") -> Scenario:
         if not isinstance(title, str) or len(title) > _TITLE or not title.isprintable():
             reader.complain(f"{key}: must be a text of at most {_TITLE} characters")
     fastest = document.get("fastest", math.inf)
-    if "fastest" in document and not (_is_number(fastest) and fastest > 0):
+    if "fastest" in document and not (is_number(fastest) and fastest > 0):
         reader.complain("fastest: must be a number above 0")
     steps = reader.steps(document.get("steps"))
     if wrong := reader.wrong:

@@ -18,13 +18,7 @@ The model has 16 blocks of 12 V (192 V). Signs: a current is positive out of the
 import math
 from dataclasses import dataclass
 
-from twisted_gantry.twin.world.physics import (
-    SECONDS_PER_HOUR,
-    Curve,
-    approach,
-    charge_curve,
-    current_out_a,
-)
+from twisted_gantry.twin.world import physics
 
 BLOCKS = 16
 NOMINAL_V = 12.0 * BLOCKS
@@ -34,7 +28,9 @@ FLOAT_V = 13.62 * BLOCKS
 """2.27 V a cell: the constant voltage that ends a charge and holds it."""
 
 # Of one block at 0, 10 … 100 % of charge: the usual table for a 12 V lead-acid block.
-_REST_V = charge_curve(10.50, 11.51, 11.66, 11.81, 11.96, 12.10, 12.24, 12.37, 12.50, 12.62, 12.73)
+_REST_V = physics.charge_curve(
+    10.50, 11.51, 11.66, 11.81, 11.96, 12.10, 12.24, 12.37, 12.50, 12.62, 12.73
+)
 
 _OHM_AH = 6.0  # 0.15 ohm at 40 Ah; a larger battery has less
 _CHARGING_OHM_AH = 180.0  # polarisation while charging: 4.5 ohm at 40 Ah
@@ -45,7 +41,7 @@ _ACCEPTANCE = 0.5  # A for each Ah that is missing
 _CHARGE_EFFICIENCY = 0.95  # stored Ah for each Ah of charging
 _MIN_HEALTH = 0.05  # bounds the resistance of a dead battery
 # The size factors of IEEE 485 over °C; above the last none is granted.
-_COLD_FACTORS = Curve((-4.0, 4.0, 10.0, 16.0, 25.0), (1.52, 1.30, 1.19, 1.11, 1.00))
+_COLD_FACTORS = physics.Curve((-4.0, 4.0, 10.0, 16.0, 25.0), (1.52, 1.30, 1.19, 1.11, 1.00))
 _RATED_C = 25.0
 _HEAT_CAPACITY_J_K_AH = 4_500.0  # 5 kg for each Ah of the string, of 900 J/kg K
 _COOLING_W_K_AH = 0.25
@@ -113,7 +109,7 @@ class Battery:
     @property
     def stored_j(self) -> float:
         """The stored energy, in J; the part of the capacity that age takes loses its energy."""
-        return _REST_V.area(self.charge) * BLOCKS * self.capacity_ah * SECONDS_PER_HOUR
+        return _REST_V.area(self.charge) * BLOCKS * self.capacity_ah * physics.SECONDS_PER_HOUR
 
     def rest(self) -> None:
         self.current_a, self.voltage_v = 0.0, self.open_circuit_v
@@ -123,7 +119,7 @@ class Battery:
 
         A load above the greatest power pulls the voltage down to half, where that power lies.
         """
-        self.current_a = current_out_a(self.open_circuit_v, self.resistance_ohm, power_w)
+        self.current_a = physics.current_out_a(self.open_circuit_v, self.resistance_ohm, power_w)
         self.voltage_v = self.open_circuit_v - self.current_a * self.resistance_ohm
 
     def feed(self) -> None:
@@ -143,16 +139,16 @@ class Battery:
         """
         stored_a = self._stored_a
         self._exchange_heat(dt, ambient_c, -self.power_w - self.open_circuit_v * stored_a)
-        moved_ah = stored_a * dt / SECONDS_PER_HOUR
+        moved_ah = stored_a * dt / physics.SECONDS_PER_HOUR
         self.charge = min(max(self.charge + moved_ah / self.capacity_ah, 0.0), 1.0)
-        self._age(dt, max(self.current_a, 0.0) * dt / SECONDS_PER_HOUR)
+        self._age(dt, max(self.current_a, 0.0) * dt / physics.SECONDS_PER_HOUR)
 
     def runtime_s(self, power_w: float) -> float:
         """Estimate for how many seconds the battery would give `power_w`, as a UPS does."""
         if power_w <= 0:
             return 0.0
         current_a = power_w / max(self.open_circuit_v, 1.0)
-        return self.charge_ah / (current_a * self._peukert(current_a)) * SECONDS_PER_HOUR
+        return self.charge_ah / (current_a * self._peukert(current_a)) * physics.SECONDS_PER_HOUR
 
     @property
     def _stored_a(self) -> float:
@@ -170,7 +166,7 @@ class Battery:
     def _exchange_heat(self, dt: float, ambient_c: float, heat_w: float) -> None:
         capacity, cooling = _HEAT_CAPACITY_J_K_AH * self.rated_ah, _COOLING_W_K_AH * self.rated_ah
         before_c, goal_c = self.temperature_c, ambient_c + heat_w / cooling
-        self.temperature_c = approach(before_c, goal_c, dt * cooling / capacity)
+        self.temperature_c = physics.approach(before_c, goal_c, dt * cooling / capacity)
         stored_j = capacity * (self.temperature_c - before_c)
         self.given_off_w = heat_w - stored_j / dt if dt else 0.0
 

@@ -5,8 +5,8 @@ Source: the ETC document, section 3.2.3, `batterysTestResult`.
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
 
+from twisted_gantry.twin.world.battery import Battery
 from twisted_gantry.twin.world.physics import SECONDS_PER_HOUR
 
 TEST_S = 120.0
@@ -38,15 +38,6 @@ class End(IntEnum):
     LOW_TEMPERATURE = 7
 
 
-class Conditions(NamedTuple):
-    """What a test measures: V, A out of the battery, charge from 0 to 1, °C."""
-
-    voltage_v: float
-    current_a: float
-    charge: float
-    temperature_c: float
-
-
 @dataclass
 class BatteryTest:
     """A test that began at `started_s` of the world's time; it runs while `end` is None.
@@ -68,32 +59,26 @@ class BatteryTest:
     def average_current_a(self) -> float:
         return self.discharged_ah * SECONDS_PER_HOUR / self.duration_s if self.duration_s else 0.0
 
-    def step(self, dt: float, now: Conditions, *, health: float) -> None:
+    def step(self, dt: float, bus_v: float, battery: Battery, temperature_c: float) -> None:
         """Let `dt` seconds of discharge pass, and end the test when a criterion is met."""
         self.duration_s += dt
-        self.discharged_ah += now.current_a * dt / SECONDS_PER_HOUR
-        self.end_voltage_v, self.temperature_c = now.voltage_v, now.temperature_c
-        self.efficiency = health
-        end = self._end(now)
-        if end is End.END_TIME:
-            self.end, self.verdict = end, _judge(health)
-        elif end is not None:
-            self.abort(end)
+        self.discharged_ah += battery.current_a * dt / SECONDS_PER_HOUR
+        self.end_voltage_v, self.temperature_c = bus_v, temperature_c
+        self.efficiency = battery.health
+        if bus_v <= END_V:
+            self.abort(End.END_VOLTAGE)
+        elif battery.charge < LOW_CHARGE:
+            self.abort(End.LOW_CHARGE)
+        elif temperature_c < LOW_TEMPERATURE_C:
+            self.abort(End.LOW_TEMPERATURE)
+        elif self.duration_s >= TEST_S:
+            self.end, self.verdict = End.END_TIME, _judge(battery.health)
 
     def abort(self, end: End) -> None:
         """End before the time; a battery that ran out gets its verdict all the same."""
         self.end = end
         if end in {End.END_VOLTAGE, End.LOW_CHARGE}:
             self.verdict = Verdict.BADLY_ABNORMAL
-
-    def _end(self, now: Conditions) -> End | None:
-        if now.voltage_v <= END_V:
-            return End.END_VOLTAGE
-        if now.charge < LOW_CHARGE:
-            return End.LOW_CHARGE
-        if now.temperature_c < LOW_TEMPERATURE_C:
-            return End.LOW_TEMPERATURE
-        return End.END_TIME if self.duration_s >= TEST_S else None
 
 
 def _judge(health: float) -> Verdict:

@@ -127,27 +127,13 @@ class Evse:
 
     def variables(self) -> var.Variables:
         car = self.car
-        yield (
-            "car",
-            var.Variable(
-                lambda: "connected" if self.plugged else "none",
-                lambda where: setattr(self, "plugged", where == "connected"),
-                choices=("none", "connected"),
-            ),
-        )
+        yield "car", var.mapped(self, "plugged", {"none": False, "connected": True})
         for name in ("arrives_s", "leaves_s"):
             yield f"car_{name}", var.number(self, name, 0, LONGEST_PLAN_S)
         yield "car_charge", var.percent(car, "charge")
         yield "car_capacity", var.number(car, "capacity_wh", 1000, 500_000)
         yield "car_current", var.number(car, "max_current_a", LEAST_A, MOST_A)
-        yield (
-            "car_phases",
-            var.Variable(
-                lambda: str(car.phases),
-                lambda phases: setattr(car, "phases", int(phases)),
-                choices=("1", "3"),
-            ),
-        )
+        yield "car_phases", var.mapped(car, "phases", {"1": 1, "3": 3})
         yield "car_ventilation", var.switch(car, "ventilation")
         yield "fault", var.choice(self, "fault", EvseFault)
         yield "state", var.Variable(lambda: self.state.text)

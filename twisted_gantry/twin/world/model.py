@@ -87,8 +87,8 @@ class World:
     def change(self, values: Mapping[str, object]) -> None:
         """Set all of these variables or none, and let what needs no time follow at once.
 
-        A variable that sets several (`mains.voltage`, `ups1.load_w`) comes before those, in
-        whatever order they are given. Raises WorldError.
+        A variable that sets several (`mains.voltage`, `ups1.load_w`) comes before those, whatever
+        the order of `values`. Raises WorldError.
         """
         self.check(values)
         for name, variable in self._variables.items():

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from twisted_gantry.twin.world import variables as var
 from twisted_gantry.twin.world.battery import BLOCKS, FLOAT_V, Battery
-from twisted_gantry.twin.world.battery_test import MAY_TEST_CHARGE, BatteryTest, Conditions, End
+from twisted_gantry.twin.world.battery_test import MAY_TEST_CHARGE, BatteryTest, End
 from twisted_gantry.twin.world.mains import Mains
 
 SHARE = 4 / BLOCKS
@@ -156,10 +156,7 @@ class DcSupply:
         """Let the present currents flow for `dt` seconds, at this temperature of the air."""
         self.battery.step(dt, temperature_c)
         if self.test is not None and self.testing:
-            conditions = Conditions(
-                self.bus_v, self.battery.current_a, self.battery.charge, temperature_c
-            )
-            self.test.step(dt, conditions, health=self.battery.health)
+            self.test.step(dt, self.bus_v, self.battery, temperature_c)
         self.settle()
 
     def settle(self) -> None:

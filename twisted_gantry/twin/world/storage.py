@@ -20,14 +20,9 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
+from twisted_gantry.twin.world import physics
 from twisted_gantry.twin.world import variables as var
 from twisted_gantry.twin.world.mains import PHASES, Mains
-from twisted_gantry.twin.world.physics import (
-    SECONDS_PER_HOUR,
-    approach,
-    charge_curve,
-    current_out_a,
-)
 from twisted_gantry.wire.bms import OperatingStatus
 
 CELLS = 240
@@ -42,7 +37,7 @@ MOST_POWER_W = 200_000.0  # of a demand, either way
 CONVERTER_EFFICIENCY = 0.96
 
 # Of one cell at 0, 10 … 100 % of charge: the usual table for lithium iron phosphate.
-_REST_V = charge_curve(2.80, 3.20, 3.23, 3.26, 3.28, 3.29, 3.30, 3.32, 3.33, 3.34, 3.45)
+_REST_V = physics.charge_curve(2.80, 3.20, 3.23, 3.26, 3.28, 3.29, 3.30, 3.32, 3.33, 3.34, 3.45)
 
 _ROUNDING = 1e-12  # a charge closer to its bound than this is at the bound
 _FLOWING_A = 0.1  # below, the battery is idle
@@ -131,7 +126,7 @@ class Storage(var.Part):
 
     @property
     def stored_j(self) -> float:
-        return _REST_V.area(self.charge) * CELLS * CAPACITY_AH * SECONDS_PER_HOUR
+        return _REST_V.area(self.charge) * CELLS * CAPACITY_AH * physics.SECONDS_PER_HOUR
 
     @property
     def heat_w(self) -> float:
@@ -217,13 +212,13 @@ class Storage(var.Part):
         if self.current_a == 0:
             return math.inf
         room = 1 - self.charge if self.current_a > 0 else self.charge
-        return room * CAPACITY_AH * SECONDS_PER_HOUR / abs(self.current_a)
+        return room * CAPACITY_AH * physics.SECONDS_PER_HOUR / abs(self.current_a)
 
     def _flow(self, dt: float) -> None:
-        moved = self.current_a * dt / (CAPACITY_AH * SECONDS_PER_HOUR)
+        moved = self.current_a * dt / (CAPACITY_AH * physics.SECONDS_PER_HOUR)
         self.charge = min(max(self.charge + moved, 0.0), 1.0)
         goal_c = self.ambient_c + self.heat_w / COOLING_W_K
-        self.temperature_c = approach(
+        self.temperature_c = physics.approach(
             self.temperature_c, goal_c, dt * COOLING_W_K / HEAT_CAPACITY_J_K
         )
 
@@ -234,7 +229,7 @@ class Storage(var.Part):
         if not demand or not self.contactor_closed or bounded or not self._mains.usable(PHASES):
             self.current_a = 0.0
         else:
-            self.current_a = -current_out_a(self.open_circuit_v, RESISTANCE_OHM, -demand)
+            self.current_a = -physics.current_out_a(self.open_circuit_v, RESISTANCE_OHM, -demand)
 
     def _move(self, *, closed: bool) -> None:
         if closed == self.contactor_closed:

@@ -66,7 +66,7 @@ class UpsFault(StrEnum):
 _ON_INVERTER = {UpsState.LINE, UpsState.CONVERTER, UpsState.TEST, UpsState.BATTERY}
 _ON_MAINS = {UpsState.BYPASS, UpsState.HE}
 _ON_BATTERY = {UpsState.TEST, UpsState.BATTERY}
-_OFF = {UpsState.STANDBY, UpsState.SHUTDOWN}
+OFF = {UpsState.STANDBY, UpsState.SHUTDOWN}
 _MAY_TEST = {UpsState.LINE, UpsState.HE, UpsState.CONVERTER}
 
 
@@ -98,7 +98,7 @@ class Ups(var.Part):
         self.state = UpsState.LINE
         self.jitter: tuple[float, ...] = (0.0,) * 8
         """Noise of the measurements, each from -1 to 1, from the last `draw_noise`."""
-        self._noise, self._ambient_c = noise, ambient_c
+        self._noise, self.ambient_c = noise, ambient_c
         self._dark = False  # switched off by itself; the return of the mains starts the UPS
         self._overloaded = False
         self._test_left_s = 0.0
@@ -107,10 +107,6 @@ class Ups(var.Part):
         self.settle()
 
     # -- what follows from it
-
-    @property
-    def ambient_c(self) -> float:
-        return self._ambient_c()
 
     @property
     def mains_good(self) -> bool:
@@ -147,11 +143,6 @@ class Ups(var.Part):
     @property
     def battery_low(self) -> bool:
         return self.battery.charge < LOW_CHARGE or self.battery.voltage_v < LOW_V
-
-    @property
-    def off(self) -> bool:
-        """Whether it is switched off, by a command or by itself."""
-        return self.state in _OFF
 
     @property
     def battery_w(self) -> float:
@@ -281,7 +272,7 @@ class Ups(var.Part):
             self.battery.rest()
 
     def _exchange_heat(self, dt: float) -> None:
-        ambient_c, losses_w = self.ambient_c, self.losses_w
+        ambient_c, losses_w = self.ambient_c(), self.losses_w
         self.battery.step(dt, ambient_c)
         before_c, goal_c = self.temperature_c, ambient_c + _WARMING * losses_w
         self.temperature_c = approach(before_c, goal_c, dt / _WARMING_S)
@@ -356,7 +347,8 @@ class Ups(var.Part):
         yield from var.readings(self, "battery_low", battery_runtime="runtime_s")
         yield "temperature", var.number(self, "temperature_c", -40, 120)
         yield "battery_temperature", var.number(battery, "temperature_c", -40, 80)
-        yield from var.readings(self, "input_w", "overload", "self_test", ambient="ambient_c")
+        yield "ambient", var.Variable(self.ambient_c)
+        yield from var.readings(self, "input_w", "overload", "self_test")
         yield "losses_w", var.Variable(lambda: self.losses_w + battery.heat_w)
         yield "break_ms", var.Variable(lambda: self.break_s * 1000)
         yield "buzzer_muted", var.switch(self, "buzzer_muted")

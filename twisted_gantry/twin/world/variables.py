@@ -18,19 +18,19 @@ class Variable:
     """
 
     get: Callable[[], Value] | None
-    put: Callable[[Any], None] | None = None
+    put: Callable[[Any], object] | None = None
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
     check: Callable[[str], str | None] | None = None
 
     def set(self, value: object) -> None:
-        """Set a value in which `complaint` has found nothing wrong."""
+        """Set a value without a complaint."""
         assert self.put is not None
         self.put(float(value) if isinstance(value, int) and self.low is not None else value)
 
     def complaint(self, value: object) -> str | None:
-        """Say what is wrong with a value; None if it may be set."""
+        """Return the error of a value, None if it may be set."""
         if self.put is None:
             return "follows from the others and cannot be set"
         if self.choices:
@@ -70,7 +70,7 @@ class Part:
         return iter(())
 
     def complaints(self, values: Mapping[str, object]) -> Iterator[str]:
-        """Find what is wrong with values that are good one by one, by names without its own."""
+        """Find errors in combinations of valid values, by names without its own."""
         return iter(())
 
 
@@ -101,14 +101,19 @@ def percent(owner: object, name: str, low: float = 0) -> Variable:
     )
 
 
+def mapped(owner: object, name: str, values: Mapping[str, Any]) -> Variable:
+    """Return an attribute that is one of `values`, shown and set by its text."""
+    texts = {value: text for text, value in values.items()}
+    return Variable(
+        lambda: texts[getattr(owner, name)],
+        lambda text: setattr(owner, name, values[text]),
+        choices=tuple(values),
+    )
+
+
 def choice(owner: object, name: str, options: Iterable[str]) -> Variable:
     """Return an attribute that is one of `options`, such as the members of a StrEnum."""
-    by_text = {str(each): each for each in options}
-    return Variable(
-        lambda: getattr(owner, name),
-        lambda text: setattr(owner, name, by_text[text]),
-        choices=tuple(by_text),
-    )
+    return mapped(owner, name, {str(each): each for each in options})
 
 
 def readings(owner: object, *same: str, **attributes: str) -> Variables:

@@ -1,4 +1,4 @@
-"""A cabinet as a peer, in memory: its world, its own gantry, and whoever commands it."""
+"""A cabinet as a peer, in memory: its world, its gantry, and a client that commands it."""
 
 import json
 from collections import Counter
@@ -47,7 +47,6 @@ def _why(named: dict[str, Any], name: str, value: object) -> str | None:
 
 
 def shown(part: Part, name: str) -> Any:
-    """Return a variable."""
     get = dict(part.variables())[name].get
     assert get is not None
     return get()
@@ -62,7 +61,6 @@ class Wire:
         self._stub = StubTreq(resource)
 
     def request(self, method: str, url: str, **kwargs: Any) -> Deferred[IResponse]:
-        """Send a request, if there is anybody."""
         self.urls.append(url)
         if not self.reachable:
             return fail(Refused("refused by the test"))
@@ -71,12 +69,10 @@ class Wire:
         return answered
 
     def flush(self) -> bool:
-        """Deliver what is on the wire."""
         self._stub.flush()
         return False
 
     def client(self, clock: IReactorTime) -> BoundedClient:
-        """Return the bounded client over this wire."""
         return BoundedClient(self, clock)  # type: ignore[arg-type]
 
 
@@ -115,23 +111,19 @@ class Bench:
             self.clock.run(step, step)
 
     def pass_by(self, seconds: float) -> None:
-        """Let time pass for the peers alone."""
         self.clock.run(seconds, 0.5)
 
     def change(self, **values: object) -> None:
-        """Change the world, and let what follows be sent."""
         change(self.cabinet, **values)
         self.clock.settle()
 
     def fail_mains(self) -> None:
-        """Take the mains away."""
         self.mains.voltage_v.update(dict.fromkeys("rst", 0.0))
         self.cabinet.settle()
         self.clock.settle()
 
     @property
     def counts(self) -> Counter[str]:
-        """What the twin counted."""
         return self.twin.counts
 
     def reports(self) -> list[dict[str, Any]]:
@@ -152,11 +144,9 @@ class Bench:
         gantry_id: str = GANTRY_ID,
         skew: float = 0.0,
     ) -> bytes:
-        """Return the body of a command."""
         return etc.encode_request(gantry_id, method, self.clock.now() + skew, fields or {})
 
     def post(self, body: bytes, auth: str = AUTH, **headers: str) -> Http:
-        """Send a signed body to the cabinet."""
         signed = etc.signed_headers(body, auth) | headers
         exchange = http(self.site, "POST", "/remotecontrol.do", body, signed)
         self.clock.settle()
@@ -175,11 +165,9 @@ class Bench:
         return int(self.command(**fields)["code"])
 
     def fault(self, **settings: Any) -> None:
-        """Let the cabinet misbehave."""
         self.faults.put(CABINET, settings)
 
     def stop(self) -> None:
-        """Stop it, and see that no timer is left."""
         self.twin.stopService()
         self.clock.settle()
         assert self.clock.getDelayedCalls() == []

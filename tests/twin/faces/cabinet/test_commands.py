@@ -7,7 +7,7 @@ import pytest
 from twisted.python.failure import Failure
 
 from tests.twin.faces.cabinet.bench import Bench, change
-from tests.twin.helpers import AUTH, http
+from tests.twin.helpers import AUTH, http, mistake
 from tests.wire.material import NASTY
 from twisted_gantry.twin.faces.cabinet import face as twin_cabinet
 from twisted_gantry.twin.faces.cabinet.face import REMEMBERED_S
@@ -18,7 +18,6 @@ from twisted_gantry.wire.etc.envelope import EtcCode, Method
 
 @pytest.fixture
 def bench() -> Iterator[Bench]:
-    """A cabinet at rest, which does not upload."""
     bench = Bench(started=False)
     yield bench
     bench.stop()
@@ -72,16 +71,10 @@ def test_a_mistake_of_ours_is_1008(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, logged_failures: list[Failure]
 ) -> None:
     """It is logged, and its text is not in the answer."""
-
-    def fail(*_: object) -> None:
-        raise RuntimeError("oh, the secret")
-
-    monkeypatch.setattr(twin_cabinet, "perform", fail)
-    exchange = bench.post(bench.body({"cmd": "2", "unlockDoorId": "1"}))
+    with mistake(twin_cabinet, "perform", monkeypatch, logged_failures):
+        exchange = bench.post(bench.body({"cmd": "2", "unlockDoorId": "1"}))
     assert exchange.json["code"] == "1008"
     assert b"secret" not in exchange.raw
-    assert [type(failure.value) for failure in logged_failures] == [RuntimeError]
-    logged_failures.clear()
 
 
 def test_more_than_its_rate_is_1005() -> None:
@@ -189,10 +182,7 @@ def test_a_battery_test_and_its_result(bench: Bench) -> None:
         ({}, {"cmd": "3", "airId": "3", "airOperate": "2"}),
         ({"air1_on": False, "air1_fault": "fan"}, {"cmd": "3", "airId": "1", "airOperate": "1"}),
         (None, {"cmd": "3", "airId": "1", "airOperate": "1"}),
-        (
-            {},
-            {"cmd": "4", "airId": "9", "autoRefrigerationTemp": "20", "autoHeatingTemp": "10"},
-        ),
+        ({}, {"cmd": "4", "airId": "9", "autoRefrigerationTemp": "20", "autoHeatingTemp": "10"}),
         ({}, {"cmd": "5", "mode": "1", "cabinetId": "2"}),
         ({"force_back_door": True}, {"cmd": "6", "isDoorDefend": "1"}),
         ({"doors_fault": True}, {"cmd": "6", "isDoorDefend": "1"}),
@@ -222,7 +212,6 @@ def test_what_it_cannot_do_is_1007(
 
 
 def world_of(bench: Bench) -> dict[str, object]:
-    """Return the state of the cabinet."""
     return {name: v.get() for name, v in bench.cabinet.variables() if v.get is not None}
 
 

@@ -1,4 +1,4 @@
-"""What a cabinet uploads, when, and what it does when nobody takes it; its white list."""
+"""The uploads of a cabinet, with and without a gantry that takes them; its white list."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -28,7 +28,6 @@ V1, V2 = "20260101000000", "20260102000000"
 
 @pytest.fixture
 def bench() -> Iterator[Bench]:
-    """A cabinet that has reported once."""
     bench = Bench()
     yield bench
     bench.stop()
@@ -129,7 +128,7 @@ def test_set_server_moves_the_uploads(bench: Bench) -> None:
     assert bench.wire.urls[-1] == "http://127.0.0.1:9999/up/monitor.do"
 
 
-# -- when nobody takes it
+# -- when the gantry takes no report
 
 
 def test_a_gantry_that_is_not_there_yet_is_reached_soon() -> None:
@@ -252,7 +251,7 @@ def test_the_time_of_a_change_stays_what_it_was(bench: Bench) -> None:
 
 
 def test_a_wrong_clock_is_in_everything_it_says(bench: Bench) -> None:
-    """Its time stamps are off, and it refuses whose clock is right."""
+    """Its time stamps are off, and it refuses a peer with a right clock."""
     bench.change(clock_offset=-3600)
     assert bench.code(updateNow="1") == 1003
     bench.change(smoke=True)
@@ -420,11 +419,9 @@ class Uploader(NamedService):
         self.taken: list[tuple[dict[str, Any], bool]] = []
 
     def uploaded(self, fields: Any, *, clock_good: bool) -> None:
-        """Keep an upload."""
         self.taken.append((fields, clock_good))
 
     def execute(self, command: str, args: Any) -> Deferred[Any]:
-        """Do nothing."""
         return succeed(None)
 
 
@@ -459,11 +456,7 @@ def test_our_own_monitor_takes_it(quirks: bool) -> None:
     doors = device.taken[-1][0]["doors"]
     assert (doors["frontDoorClosed"], doors["frontDoorUnlockCardId"]) == ("0", "A1")
     assert device.taken[0][0]["thunderSpd"][0]["lightningCount"] == "0"
-    assert dict(twin.counts) == {
-        f"sent-{CABINET_STATUS}": 2,
-        f"sent-{CARDS}": 1,
-        "cards-taken": 1,
-    }
+    assert dict(twin.counts) == {f"sent-{CABINET_STATUS}": 2, f"sent-{CARDS}": 1, "cards-taken": 1}
     twin.stopService()
     bench.stop()
 

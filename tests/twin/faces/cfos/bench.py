@@ -17,11 +17,10 @@ from twisted_gantry.twin.world.mains import Mains
 MONDAY_NOON = 1_790_000_000.0 // 604_800 * 604_800 + 4 * 86_400 + 4 * 3600
 """A Monday, 12:00 in China, in Unix seconds."""
 PIN = "4711"
-"""Of the user that there is from the start."""
+"""The PIN of the first user."""
 
 
 def basic(password: str, user: str = "admin") -> dict[str, str]:
-    """Return the header that carries a password."""
     token = base64.b64encode(f"{user}:{password}".encode()).decode()
     return {"Authorization": f"Basic {token}"}
 
@@ -32,7 +31,7 @@ def noon(**more: Any) -> dict[str, Any]:
 
 
 class Bench:
-    """A Power Brain at a charging place, whose clock and world move together."""
+    """A Power Brain at a charging place; clock and world move together."""
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -46,7 +45,6 @@ class Bench:
         self.password = ADMIN_PASSWORD
 
     def now(self) -> float:
-        """Return Unix seconds."""
         return self.start + float(self.clock.seconds())
 
     def run(self, seconds: float) -> None:
@@ -56,13 +54,11 @@ class Bench:
             self.charging.step(1)
 
     def put(self, name: str, value: Any) -> None:
-        """Change the world, as the control API does."""
         assert self.world[name].complaint(value) is None
         self.world[name].set(value)
         self.charging.settle()
 
     def set_mains(self, volts: float) -> None:
-        """Set the voltage of all phases."""
         self.mains.voltage_v.update(dict.fromkeys("rst", volts))
         self.charging.settle()
 
@@ -80,7 +76,6 @@ class Bench:
         return http(self.site, "GET" if body is None else "POST", target, sent, headers or {})
 
     def open(self, cmd: str, body: Any = None, **args: Any) -> Http:
-        """Make a call without a password."""
         return self.request(urlencode({"cmd": cmd, **args}, quote_via=quote), body)
 
     def call(self, cmd: str, body: Any = None, **args: Any) -> Any:
@@ -91,18 +86,15 @@ class Bench:
         return exchange.json
 
     def device(self, dev_id: str) -> dict[str, Any]:
-        """Return what `get_dev_info` shows of a device."""
         devices = self.open("get_dev_info").json["devices"]
         found: dict[str, Any] = next(each for each in devices if each["dev_id"] == dev_id)
         return found
 
     def params(self) -> dict[str, Any]:
-        """Return what `get_dev_info` shows of the manager."""
         params: dict[str, Any] = self.open("get_dev_info").json["params"]
         return params
 
     def change(self, dev_id: str, **settings: Any) -> None:
-        """Set something in a device."""
         assert self.call("set_device", {"dev_id": dev_id, **settings}) == "ok"
 
     def current(self, seconds: float = 15) -> int:
@@ -112,9 +104,7 @@ class Bench:
         return shown
 
     def register(self, read: str, device: str = "evse") -> Any:
-        """Return the answer to a read."""
         return self.open("modbus", device=device, read=read).json
 
     def write(self, write: str, value: int, device: str = "evse") -> Any:
-        """Return the answer to a write."""
         return self.call("modbus", device=device, write=write, value=value)

@@ -33,13 +33,12 @@ class Served(Bench):
 
     @property
     def url(self) -> str:
-        """Where it is."""
         return f"http://127.0.0.1:{self.port.getHost().port}"  # type: ignore[attr-defined]
 
 
 @pytest.fixture
 def served() -> Iterator[Served]:
-    """A Power Brain that listens, whose car has charged for half a minute."""
+    """A Power Brain that listens, with a car that has charged for half a minute."""
     from twisted.internet import reactor
 
     sockets: Any = reactor
@@ -65,7 +64,6 @@ class Client:
             return answer.read() if answer.status == 200 else b""
 
     def call(self, query: str) -> Any:
-        """Return an answer."""
         return json.loads(self.get(f"/cnf?cmd={query}"))
 
 
@@ -73,7 +71,6 @@ class OldClient(Client):
     """Reads as clients of the firmwares 1.6 to 1.14 do."""
 
     def read(self) -> dict[str, Any]:
-        """Return what it shows."""
         info, params = self.call("get_dev_info"), self.call("get_params")
         types = params.get("dev_meta") or self.call("get_dev_types")
         shown: dict[str, Any] = {
@@ -97,7 +94,6 @@ class NewClient(Client):
     """Reads as clients of the document's firmware do."""
 
     def read(self) -> dict[str, Any]:
-        """Return what it shows."""
         info = self.call("get_dev_info")
         params = info["params"]
         shown: dict[str, Any] = {
@@ -189,16 +185,11 @@ class TwinRig(Rig):
         self.charging = ChargingSite(Mains())
         faults = Faults(self.clock.seconds, self.bench.random)
         self.brain = PowerBrain(
-            self.charging,
-            faults,
-            self.clock,
-            self.clock.now,
-            admin_password=self.manager.admin,
+            self.charging, faults, self.clock, self.clock.now, admin_password=self.manager.admin
         )
         return self.brain.resource()
 
     def run(self, seconds: int) -> None:
-        """Let time pass, also in the world."""
         for _ in range(seconds):
             self.charging.step(1)
             self.clock.run(1, 0.25)
@@ -206,7 +197,6 @@ class TwinRig(Rig):
 
 @pytest.fixture
 def rig() -> Iterator[TwinRig]:
-    """Our driver, online."""
     rig = TwinRig()
     rig.start()
     yield rig

@@ -13,6 +13,7 @@ from twisted.logger import globalLogPublisher, textFileLogObserver
 from twisted.python.failure import Failure
 
 from tests.twin.faces.cfos.bench import PIN, Bench, basic
+from tests.twin.helpers import mistake
 from twisted_gantry.twin.faces.cfos.calls import Calls, Password
 from twisted_gantry.twin.faces.cfos.face import PowerBrain
 from twisted_gantry.twin.faults.settings import CFOS, Faults, FaultSettings
@@ -21,13 +22,11 @@ from twisted_gantry.wire.cfos.values import decode_dev_info
 
 @pytest.fixture
 def bench() -> Bench:
-    """A Power Brain as it begins."""
     return Bench()
 
 
 @pytest.fixture
 def log() -> Iterator[StringIO]:
-    """All that is logged."""
     text = StringIO()
     observer = textFileLogObserver(text)
     globalLogPublisher.addObserver(observer)
@@ -35,8 +34,7 @@ def log() -> Iterator[StringIO]:
     globalLogPublisher.removeObserver(observer)
 
 
-def misbehave(bench: Bench, **faults: Any) -> None:
-    """Set the faults of the face."""
+def set_faults(bench: Bench, **faults: Any) -> None:
     bench.faults.put(CFOS, faults)
 
 
@@ -176,17 +174,12 @@ def test_a_mistake_of_ours_is_logged_without_the_query(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, logged_failures: list[Failure], log: StringIO
 ) -> None:
     """An exception is 500, and the log has no argument of the call."""
-
-    def fail(*_: object) -> None:
-        raise RuntimeError("broken")
-
-    monkeypatch.setattr(Password, "change", fail)
     query = "cmd=change_admin_pwd&old_pwd=SECRET1&new_pwd=SECRET2"
-    exchange = bench.request(query, headers=basic(bench.password))
+    with mistake(Password, "change", monkeypatch, logged_failures):
+        exchange = bench.request(query, headers=basic(bench.password))
     assert (exchange.status, exchange.json) == (500, "internal error")
-    assert "broken" in log.getvalue()
+    assert "oh, the secret" in log.getvalue()
     assert "SECRET" not in log.getvalue()
-    logged_failures.clear()
 
 
 # -- faults
@@ -195,7 +188,7 @@ def test_a_mistake_of_ours_is_logged_without_the_query(
 def test_busy_and_an_http_status_do_not_act(bench: Bench) -> None:
     """503 and any other status come instead of the answer, and nothing is done."""
     for faults, status in (({"busy": True}, 503), ({"http_status": 418}, 418)):
-        misbehave(bench, **faults)
+        set_faults(bench, **faults)
         query = "cmd=modbus&device=evse&write=8093&value=100"
         assert bench.request(query, headers=basic(bench.password)).status == status
         assert bench.request("", path="/ui/en/sim.htm").status == status
@@ -206,7 +199,7 @@ def test_busy_and_an_http_status_do_not_act(bench: Bench) -> None:
 
 def test_drop_acts_and_cuts(bench: Bench) -> None:
     """What was told is done, and no answer comes."""
-    misbehave(bench, drop=1.0)
+    set_faults(bench, drop=1.0)
     exchange = bench.request(
         "cmd=modbus&device=evse&write=8093&value=100", headers=basic(bench.password)
     )
@@ -219,7 +212,7 @@ def test_drop_acts_and_cuts(bench: Bench) -> None:
 
 def test_refuse_cuts_and_does_nothing(bench: Bench) -> None:
     """The connection ends before the call is read."""
-    misbehave(bench, refuse=True)
+    set_faults(bench, refuse=True)
     exchange = bench.request(
         "cmd=modbus&device=evse&write=8093&value=100", headers=basic(bench.password)
     )
@@ -230,7 +223,7 @@ def test_refuse_cuts_and_does_nothing(bench: Bench) -> None:
 
 def test_garbage_is_no_json(bench: Bench) -> None:
     """The call acts, and what comes cannot be decoded."""
-    misbehave(bench, garbage=1.0)
+    set_faults(bench, garbage=1.0)
     exchange = bench.open("get_dev_info")
     assert exchange.status == 200
     with pytest.raises(ValueError, match="utf-8"):
@@ -239,7 +232,7 @@ def test_garbage_is_no_json(bench: Bench) -> None:
 
 def test_a_delay_holds_the_answer_back(bench: Bench) -> None:
     """It acts at once and answers later; a client that leaves meanwhile leaves nothing behind."""
-    misbehave(bench, delay=2.0)
+    set_faults(bench, delay=2.0)
     exchange = bench.open("get_dev_info")
     bench.clock.advance(1.9)
     assert exchange.raw == b""
@@ -253,14 +246,14 @@ def test_a_delay_holds_the_answer_back(bench: Bench) -> None:
 def test_half_an_answer_a_drip_and_frost(bench: Bench) -> None:
     """Half ends short of its length; a drip is whole in the end; what is frozen waits."""
     whole = bench.open("get_dev_info").body
-    misbehave(bench, half=1.0)
+    set_faults(bench, half=1.0)
     assert len(bench.open("get_dev_info").body) == len(whole) // 2
-    misbehave(bench, drip=1000)
+    set_faults(bench, drip=1000)
     slow = bench.open("get_dev_info")
     assert len(slow.body) == 100
     bench.clock.pump([0.1] * 100)
     assert len(slow.json["devices"]) == len(json.loads(whole)["devices"])
-    misbehave(bench, frozen=True)
+    set_faults(bench, frozen=True)
     exchange = bench.request(
         "cmd=modbus&device=evse&write=8093&value=100", headers=basic(bench.password)
     )
@@ -273,7 +266,7 @@ def test_half_an_answer_a_drip_and_frost(bench: Bench) -> None:
 
 
 def test_faults_are_asked_for_by_its_name(bench: Bench) -> None:
-    """The real settings, not a stand-in: without any it behaves."""
+    """The real settings, not a stand-in: the defaults are no faults."""
     assert isinstance(bench.faults, Faults)
     assert bench.faults.of(CFOS) == FaultSettings()
 
@@ -297,12 +290,7 @@ _VALUES = st.one_of(
         )
     ),
 )
-_COMMANDS = st.sampled_from(
-    [
-        *Calls(Bench().brain.manager, Password("x")).known,
-        "nonsense",
-    ]
-)
+_COMMANDS = st.sampled_from([*Calls(Bench().brain.manager, Password("x")).known, "nonsense"])
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
     lambda inner: (

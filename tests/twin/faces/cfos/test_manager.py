@@ -93,7 +93,7 @@ def test_energy_and_power_agree_over_time(bench: Bench) -> None:
 
 
 def test_get_params_is_flat_and_names_the_types(bench: Bench) -> None:
-    """The keys of both generations, and `dev_meta` with each type that there is."""
+    """The keys of both generations, and `dev_meta` with every type."""
     params = bench.open("get_params").json
     for old, new in (
         ("max_total_power", "max_total_current"),
@@ -183,7 +183,7 @@ def test_a_pin_overrides_charging_but_not_the_rules_of_the_wallbox(bench: Bench)
 
 
 def test_a_pin_is_good_for_its_own_devices_only(bench: Bench) -> None:
-    """Neither a PIN that nobody has, nor one for another EVSE, does anything."""
+    """Neither an unknown PIN, nor one for another EVSE, has an effect."""
     assert bench.open("override_device", dev_id="E1", flags="C", rfid="0815").status == 401
     bench.call("set_ajax_evse", E2_FED, dev_id="E2")
     assert bench.open("override_device", dev_id="E2", flags="C", rfid=PIN).status == 401
@@ -202,7 +202,7 @@ def test_the_admin_needs_a_pin_for_the_rules_of_a_user(bench: Bench) -> None:
 
 
 def test_a_wallbox_with_users_waits_for_a_pin(bench: Bench) -> None:
-    """Nobody charges until a PIN of one of its users came, and the next car needs one again."""
+    """No car charges before a PIN of one of its users, and the next car needs one again."""
     bench.change("E1", users=["2167520770"])
     shown = bench.device("E1")
     assert (shown["needs_auth"], shown["charging_enabled"], shown["state"]) == (True, False, 2)

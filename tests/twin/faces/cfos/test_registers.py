@@ -10,7 +10,6 @@ from twisted_gantry.wire.cfos.registers import EVSE, METER, Access
 
 @pytest.fixture
 def bench() -> Bench:
-    """A Power Brain as it begins."""
     return Bench()
 
 
@@ -229,24 +228,18 @@ def test_phases_and_ids_are_one_state(bench: Bench) -> None:
     assert bench.register("8044", "meter1") == 7
 
 
-def test_the_relay_takes_the_wallbox_to_one_phase(bench: Bench) -> None:
-    """8087 = 1 is one phase, 0 all three."""
-    bench.write("8087", 1)
-    bench.run(30)
-    assert bench.device("E1")["phases"] == 1
-    bench.write("8087", 0)
-    bench.run(1)
-    assert bench.device("E1")["phases"] == 7
-
-
-def test_a_fixed_current_limits(bench: Bench) -> None:
-    """8091, unless 0, is the most that is offered."""
-    bench.write("8091", 70)
-    bench.run(30)
-    assert bench.device("E1")["current_l1"] == 7000
-    bench.write("8091", 0)
-    bench.run(30)
-    assert bench.device("E1")["current_l1"] == 16_000
+@pytest.mark.parametrize(
+    ("register", "key", "values"),
+    [("8087", "phases", {1: 1, 0: 7}), ("8091", "current_l1", {70: 7000, 0: 16_000})],
+)
+def test_a_register_limits_the_wallbox(
+    bench: Bench, register: str, key: str, values: dict[int, int]
+) -> None:
+    """8087 = 1 is one phase, 0 all three; 8091, unless 0, is the highest offer."""
+    for value, shown in values.items():
+        bench.write(register, value)
+        bench.run(30)
+        assert bench.device("E1")[key] == shown
 
 
 def test_the_pilot_is_taken_away_for_some_seconds(bench: Bench) -> None:

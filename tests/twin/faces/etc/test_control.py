@@ -24,6 +24,12 @@ from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.etc.envelope import Card, CardList, Method
 
 PICTURE = b"\xff\xd8 a picture"
+STRICT: Any = {
+    "auth": AUTH,
+    "methods": etc.REMOTE_CONTROL,
+    "gantry_id": GANTRY_ID,
+    "skew": 300,
+}
 
 
 class Gantry(Resource):
@@ -38,7 +44,6 @@ class Gantry(Resource):
         self.got: list[tuple[dict[str, str], bytes]] = []
 
     def render_POST(self, request: Request) -> bytes:
-        """Keep the request, and answer."""
         assert request.content is not None
         given = request.requestHeaders.getAllRawHeaders()
         headers = {name.decode().lower(): values[-1].decode() for name, values in given}
@@ -79,7 +84,6 @@ class Rig:
         return result.value if isinstance(result, Failure) else result
 
     def call(self, method: str, path: str, body: bytes | dict[str, Any] = b"", **h: str) -> Http:
-        """Call the control API."""
         exchange = http(self.site, method, path, body, h)
         self.clock.run(11, 1.0)
         return exchange
@@ -87,7 +91,6 @@ class Rig:
 
 @pytest.fixture
 def rig() -> Rig:
-    """A platform whose gantry says yes."""
     return Rig()
 
 
@@ -96,33 +99,17 @@ def test_a_command_is_signed_and_stamped(rig: Rig) -> None:
     answer = rig.command(Method.CABINET_CONTROL, {"cmd": "2", "unlockDoorId": "1"})
     assert answer == {"code": "1000", "msg": "ok"}
     ((headers, body),) = rig.gantry.got
-    request = etc.check_request(
-        body,
-        headers,
-        auth=AUTH,
-        methods=etc.REMOTE_CONTROL,
-        gantry_id=GANTRY_ID,
-        now=rig.clock.now(),
-        skew=300,
-    )
+    request = etc.check_request(body, headers, **STRICT, now=rig.clock.now())
     assert request.fields == {"cmd": "2", "unlockDoorId": "1"}
     assert rig.wire.urls == [REMOTE_URL]
     assert rig.platform.counts["commands"] == 1
 
 
 def checked(rig: Rig, number: int = 0) -> etc.EtcCode:
-    """Return what a strict gantry makes of a request that came."""
+    """Return the code of a strict gantry for a request that came."""
     headers, body = rig.gantry.got[number]
     try:
-        etc.check_request(
-            body,
-            headers,
-            auth=AUTH,
-            methods=etc.REMOTE_CONTROL,
-            gantry_id=GANTRY_ID,
-            now=rig.clock.now(),
-            skew=300,
-        )
+        etc.check_request(body, headers, **STRICT, now=rig.clock.now())
     except etc.EtcRefused as refused:
         return refused.code
     return etc.EtcCode.SUCCESS
@@ -174,7 +161,7 @@ def test_a_command_may_come_twice(rig: Rig) -> None:
 
 
 def test_a_frozen_platform_commands_nothing(rig: Rig) -> None:
-    """Whoever wants it to is told so."""
+    """A command without a way to the gantry is an error."""
     rig.faults.put(ETC, {"frozen": True})
     error = rig.command(Method.COMPUTER_CONTROL, {"updateNow": "1"})
     assert isinstance(error, NotReached)

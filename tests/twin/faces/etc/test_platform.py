@@ -7,7 +7,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from tests.twin.helpers import AUTH, GANTRY_ID, NOW, Http, http, report, sentinel_cabinet
+from tests.twin.helpers import AUTH, GANTRY_ID, NOW, Http, http, mistake, report, sentinel_cabinet
 from twisted_gantry.twin.faces.etc import platform as twin_etc
 from twisted_gantry.twin.faces.etc.platform import KEPT_REQUESTS, Platform
 from twisted_gantry.twin.faults.settings import ETC, Faults
@@ -28,7 +28,6 @@ class Bench:
         self.site = self.platform.site()
 
     def post(self, body: bytes, auth: str = AUTH, **headers: str) -> Http:
-        """Send a signed request."""
         signed = etc.signed_headers(body, auth) | headers
         return http(self.site, "POST", "/monitor.do", body, signed)
 
@@ -41,7 +40,6 @@ class Bench:
 
 @pytest.fixture
 def bench() -> Bench:
-    """A platform at rest."""
     return Bench()
 
 
@@ -110,16 +108,10 @@ def test_1008_for_a_mistake_of_ours(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, logged_failures: list[Failure]
 ) -> None:
     """An exception is logged and answered 1008, without its text."""
-
-    def fail(*_: object) -> None:
-        raise RuntimeError("oh, the secret")
-
-    monkeypatch.setattr(twin_etc, "decode_report", fail)
-    exchange = bench.post(report())
+    with mistake(twin_etc, "decode_report", monkeypatch, logged_failures):
+        exchange = bench.post(report())
     assert (exchange.status, exchange.json["code"]) == (200, "1008")
     assert b"secret" not in exchange.raw
-    assert [type(failure.value) for failure in logged_failures] == [RuntimeError]
-    logged_failures.clear()
 
 
 @pytest.mark.parametrize(
@@ -220,7 +212,6 @@ def test_a_platform_may_know_every_gantry() -> None:
 
 
 def kept_codes(bench: Bench) -> list[Any]:
-    """Return the codes of what was received, newest first."""
     return [kept["answer"] and kept["answer"]["code"] for kept in bench.platform.requests()]
 
 
@@ -322,7 +313,7 @@ def test_a_frozen_platform_takes_it_when_it_is_over(bench: Bench) -> None:
 
 @pytest.mark.parametrize("fault", ["frozen", "refuse"])
 def test_a_wrong_path_is_answered_no_more_than_a_right_one(bench: Bench, fault: str) -> None:
-    """A process that hangs, or takes nobody, does not look at paths."""
+    """A face that is frozen or refuses does not look at paths."""
     bench.faults.put(ETC, {fault: True})
     exchange = http(bench.site, "GET", "/nothing/here")
     assert exchange.raw == b""

@@ -29,14 +29,7 @@ from twisted_gantry.twin.faces.fogslink.records import (
     Runs,
 )
 from twisted_gantry.twin.faults.settings import FOGSLINK, Faults
-from twisted_gantry.wire.fogslink.messages import (
-    Configure,
-    Item,
-    Pack,
-    Single,
-    decode_request,
-    encode,
-)
+from twisted_gantry.wire.fogslink import messages as wire
 from twisted_gantry.wire.json import loads
 
 EQ_SN, API_KEY = "12345678", "1234567890123456"
@@ -46,7 +39,6 @@ class Transport(StringTransport):
     """A transport that notes when its peer is cut."""
 
     def abortConnection(self) -> None:
-        """Note it."""
         self.disconnected = True
 
 
@@ -64,7 +56,6 @@ class Device:
         return self.read()
 
     def read(self) -> list[Any]:
-        """Return the messages that came since the last time."""
         lines = self.transport.value().splitlines()
         self.transport.clear()
         return [loads(line) for line in lines]
@@ -83,15 +74,13 @@ class Device:
 
     @property
     def cut(self) -> bool:
-        """Whether the cloud has closed."""
         return bool(self.transport.disconnected or self.transport.disconnecting)
 
 
 def pack(number: int | str, *values: str, size: int | None = None, eq_sn: str = EQ_SN) -> bytes:
-    """Return the line of a pack."""
-    items = tuple(Item(e_chan=f"P0-C{at}", e_val=value) for at, value in enumerate(values))
-    return encode(
-        Pack(
+    items = tuple(wire.Item(e_chan=f"P0-C{at}", e_val=value) for at, value in enumerate(values))
+    return wire.encode(
+        wire.Pack(
             eq_sn=eq_sn,
             pack_id=str(number),
             total_size=len(items) if size is None else size,
@@ -116,28 +105,23 @@ class Rig:
         self.devices: list[Device] = []
 
     def device(self) -> Device:
-        """Return one more connection."""
         self.devices.append(Device(self.factory))
         return self.devices[-1]
 
     def online(self) -> Device:
-        """Return one that is authenticated."""
         device = self.device()
         device.authenticate()
         return device
 
     def fault(self, **settings: Any) -> None:
-        """Let it misbehave."""
         self.faults.put(FOGSLINK, settings)
 
     def values(self) -> list[str | None]:
-        """Return the values that it kept."""
         return [each["eVal"] for each in self.cloud.records.shown(KEPT_RECORDS)]
 
 
 @pytest.fixture
 def rig() -> Iterator[Rig]:
-    """A rig whose connections all end."""
     made = Rig()
     yield made
     for device in made.devices:
@@ -213,12 +197,14 @@ def test_the_records_are_bounded(rig: Rig) -> None:
     """The oldest go, by their number and by their size."""
     records = Records()
     for number in range(KEPT_RECORDS // 100 + 1):
-        items = tuple(Item(e_chan="P0-C1", e_val=str(number)) for _ in range(100))
-        records.add_pack(Pack(eq_sn="1", pack_id=str(number), total_size=100, eq_data=items), NOW)
+        items = tuple(wire.Item(e_chan="P0-C1", e_val=str(number)) for _ in range(100))
+        records.add_pack(
+            wire.Pack(eq_sn="1", pack_id=str(number), total_size=100, eq_data=items), NOW
+        )
     assert len(records.shown(10**6)) == KEPT_RECORDS
     assert records.shown(10**6)[0]["eVal"] == "1"
     for _ in range(300):
-        records.add_single(Single(eq_sn="1", e_chan="P0-C1", e_val="x" * 60_000), NOW)
+        records.add_single(wire.Single(eq_sn="1", e_chan="P0-C1", e_val="x" * 60_000), NOW)
     assert len(records.shown(10**6)) < 150
 
 
@@ -247,7 +233,9 @@ def test_an_old_duplicate_is_known_by_its_number() -> None:
     records = Records()
 
     def add(number: int) -> Came:
-        return records.add_pack(Pack(eq_sn="1", pack_id=str(number), total_size=0, eq_data=()), NOW)
+        return records.add_pack(
+            wire.Pack(eq_sn="1", pack_id=str(number), total_size=0, eq_data=()), NOW
+        )
 
     assert all(add(number) is Came.NEW for number in range(20_000))
     assert add(5) is Came.DUPLICATE
@@ -302,7 +290,7 @@ def test_a_code_takes_nothing(rig: Rig) -> None:
 
 @pytest.mark.parametrize(("code", "name"), [("2", "res001"), ("3", "res002")])
 def test_the_codes_of_a_refusal_refuse(rig: Rig, code: str, name: str) -> None:
-    """`code` 2 and 3 keep everybody out, at their own step."""
+    """`code` 2 and 3 refuse every device, each at its own step."""
     rig.fault(code=code)
     device = rig.device()
     answers = device.say(
@@ -371,7 +359,7 @@ def test_a_frozen_cloud_accepts_and_goes_on_afterwards(rig: Rig) -> None:
     rig.fault(frozen=True, **{"for": 5.0})
     assert device.pack(1, "5") == []
     asked = fired(
-        rig.cloud.configure(Configure(eq_sn=EQ_SN, e_chan="P0-C1", s_period="60", s_type="0"))
+        rig.cloud.configure(wire.Configure(eq_sn=EQ_SN, e_chan="P0-C1", s_period="60", s_type="0"))
     )
     late = rig.device()
     assert late.say(b'{"req001":{"eqSN":"2","eqType":"128"}}') == []
@@ -381,11 +369,11 @@ def test_a_frozen_cloud_accepts_and_goes_on_afterwards(rig: Rig) -> None:
     assert [next(iter(each)) for each in device.read()] == ["res300", "res200"]
     assert [next(iter(each)) for each in late.read()] == ["res001"]
     assert rig.values() == ["5"]
-    assert asked == [None]  # nobody answered in time
+    assert asked == [None]  # no answer in time
 
 
 def test_frozen_and_refusing_is_frozen(rig: Rig) -> None:
-    """A process that hangs refuses nobody."""
+    """A frozen face refuses no connection."""
     rig.fault(frozen=True, refuse=True)
     device = rig.device()
     assert device.say(b'{"req001":{"eqSN":"2","eqType":"128"}}') == []
@@ -393,7 +381,7 @@ def test_frozen_and_refusing_is_frozen(rig: Rig) -> None:
 
 
 def test_a_code_is_never_lost(rig: Rig) -> None:
-    """`code` decides before `drop`: nothing was taken whose acknowledgement could be lost."""
+    """`code` decides before `drop`: nothing was taken, so no acknowledgement can be lost."""
     device = rig.online()
     rig.fault(code="9", drop=1.0)
     assert device.pack(1, "5")[0]["res200"]["code"] == "9"
@@ -419,7 +407,7 @@ def test_refused_connections_are_closed(rig: Rig) -> None:
     assert rig.values() == []
 
 
-# -- peers that misbehave
+# -- faulty peers
 
 
 def test_a_line_without_end_is_cut(rig: Rig) -> None:
@@ -491,7 +479,7 @@ def test_a_cloud_may_know_everybody(rig: Rig) -> None:
 
 
 def test_of_too_many_devices_the_quietest_is_forgotten() -> None:
-    """A cloud that knows everybody does not grow without end."""
+    """A cloud that knows every device has bounded records."""
     records = Records()
     for number in range(KEPT_DEVICES):
         assert records.add_pack(made(5, number), 0.0) is Came.NEW
@@ -515,10 +503,9 @@ def test_the_more_devices_the_less_is_remembered_of_each() -> None:
     assert records.gaps == 1
 
 
-def made(number: int, eq_sn: int) -> Pack:
-    """Return a pack with one value."""
-    message = decode_request(pack(number, "1", eq_sn=str(eq_sn)))
-    assert isinstance(message, Pack)
+def made(number: int, eq_sn: int) -> wire.Pack:
+    message = wire.decode_request(pack(number, "1", eq_sn=str(eq_sn)))
+    assert isinstance(message, wire.Pack)
     return message
 
 
@@ -548,7 +535,7 @@ def test_a_configuration_gets_its_answer(rig: Rig) -> None:
     """The newest session of the device is asked; another channel's answer is another's."""
     rig.online()
     device = rig.online()
-    answer = fired(rig.cloud.configure(Configure(eq_sn=EQ_SN, e_chan="P0-C1", s_period="5")))
+    answer = fired(rig.cloud.configure(wire.Configure(eq_sn=EQ_SN, e_chan="P0-C1", s_period="5")))
     assert device.read() == [{"res300": {"eqSN": EQ_SN, "eChan": "P0-C1", "sPeriod": "5"}}]
     device.say(b'{"req300":{"eqSN":"12345678","eChan":"P0-C2","code":"10"}}')
     assert answer == []
@@ -558,13 +545,13 @@ def test_a_configuration_gets_its_answer(rig: Rig) -> None:
 
 
 def test_a_configuration_without_an_answer_ends(rig: Rig) -> None:
-    """After a few seconds; and nobody is asked who is not there."""
+    """After a few seconds; and no absent device is asked."""
     rig.online()
-    answer = fired(rig.cloud.configure(Configure(eq_sn=EQ_SN, e_chan="P0-C1")))
+    answer = fired(rig.cloud.configure(wire.Configure(eq_sn=EQ_SN, e_chan="P0-C1")))
     rig.clock.advance(3)
     assert answer == [None]
     with pytest.raises(NotConnected):
-        rig.cloud.configure(Configure(eq_sn="2", e_chan="P0-C1"))
+        rig.cloud.configure(wire.Configure(eq_sn="2", e_chan="P0-C1"))
 
 
 class Mounted:
@@ -577,12 +564,10 @@ class Mounted:
 
     @app.route("/twin/v1/fogslink/", branch=True)
     def fogslink(self, request: Request) -> IResource:
-        """Hand over."""
         return self._control.app.resource()
 
 
 def ask(rig: Rig, method: str, path: str, **more: Any) -> Http:
-    """Ask the control API."""
     mounted = Mounted(FogslinkControl(rig.cloud))
     site = bounded_site(mounted.app.resource(), rig.clock, Limits(), rig.cloud.counts)
     return http(site, method, f"/twin/v1/fogslink/{path}", **more)

@@ -10,14 +10,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from twisted_gantry.twin.faces.upscard.card import (
-    BUSY_ABOVE,
-    MAX_SESSIONS,
-    UID,
-    UNFINISHED_S,
-    Card,
-    UpsCardFactory,
-)
+from twisted_gantry.twin.faces.upscard import card as upscard
 from twisted_gantry.twin.faults.flow import MOST_UNREAD, PAUSE_ABOVE
 from twisted_gantry.twin.faults.settings import UPS_TCP, Faults
 from twisted_gantry.twin.world.model import World
@@ -33,12 +26,11 @@ class Bench:
         self.clock = Clock()
         self.world = World(random.Random(1))
         self.faults = Faults(self.clock.seconds, random.Random(1))
-        self.card = Card(self.world.ups["ups1"])
-        self.factory = UpsCardFactory(self.card, self.faults, self.clock)
+        self.card = upscard.Card(self.world.ups["ups1"])
+        self.factory = upscard.UpsCardFactory(self.card, self.faults, self.clock)
         self.counts = self.factory.counts
 
     def session(self) -> "Peer":
-        """Open a session."""
         protocol = self.factory.buildProtocol(None)
         assert protocol is not None
         return Peer(protocol)
@@ -57,29 +49,24 @@ class Peer:
         self.protocol.dataReceived(b"".join(parts))
 
     def raw(self) -> bytes:
-        """Take what the card has written."""
         written = self.transport.value()
         self.transport.clear()
         return bytes(written)
 
     def replies(self) -> list[dict[str, Any]]:
-        """Take the replies."""
         return [json.loads(frame) for frame in ObjectFramer().feed(self.raw())]
 
     def ask(self, cmd: str, **fields: str) -> dict[str, Any]:
-        """Send one command and take its one reply."""
         self.send({"session": "7", "cmd": cmd, **fields})
         (reply,) = self.replies()
         return reply
 
     def lose(self) -> None:
-        """Let the connection go."""
         self.protocol.connectionLost(Failure(ConnectionDone()))
 
 
 @pytest.fixture
 def bench() -> Bench:
-    """A card at rest."""
     return Bench()
 
 
@@ -87,7 +74,7 @@ def test_a_query_is_answered_with_uid_session_and_cmd(bench: Bench) -> None:
     """QAD and RTD carry back what the command brought, and values that can be read."""
     peer = bench.session()
     reply = peer.ask("QAD")
-    assert {**reply, "value": ""} == {"uid": UID, "session": "7", "cmd": "QAD", "value": ""}
+    assert {**reply, "value": ""} == {"uid": upscard.UID, "session": "7", "cmd": "QAD", "value": ""}
     assert decode_live(reply["value"])["state"].value == "line"
     ratings = decode_ratings(peer.ask("RTD")["value"])
     assert (ratings["manufacturer"].value, ratings["phases"].value) == ("Sunshine", "3/3")
@@ -148,20 +135,20 @@ def test_102_echoes_a_command_without_session(bench: Bench) -> None:
     [
         (
             {"session": "1", "cmd": "QAD", "pass": "wrong"},
-            {"result": "103", "uid": UID, "session": "1", "cmd": "QAD"},
+            {"result": "103", "uid": upscard.UID, "session": "1", "cmd": "QAD"},
         ),
         (
             {"session": "1", "cmd": "QAD"},
-            {"result": "103", "uid": UID, "session": "1", "cmd": "QAD"},
+            {"result": "103", "uid": upscard.UID, "session": "1", "cmd": "QAD"},
         ),
-        ({"session": "1", "pass": "secret"}, {"result": "105", "uid": UID, "session": "1"}),
+        ({"session": "1", "pass": "secret"}, {"result": "105", "uid": upscard.UID, "session": "1"}),
         (
             {"session": "1", "cmd": "QAD", "pass": "x" * 16},
-            {"result": "106", "uid": UID, "session": "1", "cmd": "QAD"},
+            {"result": "106", "uid": upscard.UID, "session": "1", "cmd": "QAD"},
         ),
         (
             {"session": "1", "cmd": "SOFF", "pass": "secret", "new_pass": "x" * 16},
-            {"result": "106", "uid": UID, "session": "1", "cmd": "SOFF"},
+            {"result": "106", "uid": upscard.UID, "session": "1", "cmd": "SOFF"},
         ),
     ],
 )
@@ -275,7 +262,7 @@ def test_an_object_that_does_not_end_is_given_up(bench: Bench) -> None:
     """Half an object is dropped after its time, and the session is good again."""
     peer = bench.session()
     peer.send(b'{"session": "1')
-    bench.clock.advance(UNFINISHED_S - 1)
+    bench.clock.advance(upscard.UNFINISHED_S - 1)
     peer.send(b"1")
     bench.clock.advance(1)
     assert bench.counts["unfinished"] == 1
@@ -328,7 +315,7 @@ def test_busy_answers_201_and_does_nothing(bench: Bench) -> None:
     """A busy card does no command; a malformed one still is 101."""
     bench.faults.put(UPS_TCP, {"busy": True})
     peer = bench.session()
-    assert peer.ask("SOFF") == {"result": "201", "uid": UID, "session": "7", "cmd": "SOFF"}
+    assert peer.ask("SOFF") == {"result": "201", "uid": upscard.UID, "session": "7", "cmd": "SOFF"}
     peer.send(b"{oh}")
     assert decode_reply(peer.raw()) == Refusal(result=101)
     assert bench.world.snapshot()["ups1.state"] == "line"
@@ -339,8 +326,8 @@ def test_busy_answers_201_and_does_nothing(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("code", "reply"),
     [
-        ("201", {"result": "201", "uid": UID, "session": "7", "cmd": "SOFF"}),
-        ("999", {"result": "999", "uid": UID, "session": "7", "cmd": "SOFF"}),
+        ("201", {"result": "201", "uid": upscard.UID, "session": "7", "cmd": "SOFF"}),
+        ("999", {"result": "999", "uid": upscard.UID, "session": "7", "cmd": "SOFF"}),
         ("102", {"result": "102", "session": "7", "cmd": "SOFF"}),
     ],
 )
@@ -452,7 +439,7 @@ def test_a_frozen_card_takes_in_so_much_and_no_more(bench: Bench) -> None:
 
 
 def test_frozen_and_refusing_is_frozen(bench: Bench) -> None:
-    """A card that hangs refuses nobody."""
+    """A frozen card refuses no connection."""
     bench.faults.put(UPS_TCP, {"frozen": True, "refuse": True})
     peer = bench.session()
     peer.send({"session": "1", "cmd": "SOFF"})
@@ -465,7 +452,7 @@ def test_frozen_and_refusing_is_frozen(bench: Bench) -> None:
 
 
 def test_what_was_refused_is_told_whole(bench: Bench) -> None:
-    """`busy` decides before `drop`: nothing was done whose reply could be lost."""
+    """`busy` decides before `drop`: nothing was done, so no reply can be lost."""
     bench.faults.put(UPS_TCP, {"busy": True, "drop": 1})
     assert bench.session().ask("SOFF")["result"] == "201"
 
@@ -494,7 +481,7 @@ def test_refuse_closes_new_and_open_connections(bench: Bench) -> None:
 
 def test_sessions_are_bounded_and_a_lost_one_makes_room(bench: Bench) -> None:
     """The 65th connection is closed at once; idle ones are kept for good."""
-    peers = [bench.session() for _ in range(MAX_SESSIONS)]
+    peers = [bench.session() for _ in range(upscard.MAX_SESSIONS)]
     assert bench.factory.buildProtocol(None) is None
     bench.clock.advance(1e6)
     assert "value" in peers[0].ask("QAD")
@@ -512,7 +499,9 @@ def test_too_many_waiting_replies_make_the_card_busy_and_then_deaf(bench: Bench)
     assert peer.transport.producerState == "producing"
     replies = peer.replies()
     assert [reply["session"] for reply in replies] == [str(n) for n in range(PAUSE_ABOVE + 1)]
-    assert ["value" in reply for reply in replies] == [n < BUSY_ABOVE for n in range(len(replies))]
+    assert ["value" in reply for reply in replies] == [
+        n < upscard.BUSY_ABOVE for n in range(len(replies))
+    ]
 
 
 def test_a_peer_that_does_not_read_is_not_read(bench: Bench) -> None:

@@ -37,7 +37,6 @@ class Client:
     def request(
         self, method: str, url: str, *, headers: dict[str, str], body: bytes, patience: float
     ) -> Deferred[Answer]:
-        """Note one callback."""
         self.patience = patience
         assert headers == {"Content-Type": "application/json"}
         self.calls.append((method, url, body))
@@ -67,7 +66,6 @@ class Bench:
         return succeed(None)
 
     def post(self, body: bytes | dict[str, Any], path: str = "/", method: str = "POST") -> Http:
-        """Send one command."""
         return http(self.site, method, path, body)
 
     def ask(self, cmd: str, **fields: str) -> dict[str, Any]:
@@ -82,13 +80,11 @@ class Bench:
         return result
 
     def state(self) -> Any:
-        """Return the state of the UPS."""
         return self.world.snapshot()["ups2.state"]
 
 
 @pytest.fixture
 def bench() -> Bench:
-    """A card at rest."""
     return Bench()
 
 
@@ -128,10 +124,7 @@ def test_controls_act_on_their_own_ups(bench: Bench) -> None:
         (b"{oh}", Refusal(result=101)),
         (b'["QAD"]', Refusal(result=101)),
         (b'{"cmd": "QAD", "host": "' + HOST.encode() + b'"}', Refusal(result=102, cmd="QAD")),
-        (
-            b'{"session": "1", "cmd": "SOFF"}',
-            Refusal(result=104, uid=UID, session="1", cmd="SOFF"),
-        ),
+        (b'{"session": "1", "cmd": "SOFF"}', Refusal(result=104, uid=UID, session="1", cmd="SOFF")),
         (
             b'{"session": "1", "cmd": "SOFF", "pass": "xxxxxxxxxxxxxxxx"}',
             Refusal(result=106, uid=UID, session="1", cmd="SOFF"),
@@ -141,7 +134,7 @@ def test_controls_act_on_their_own_ups(bench: Bench) -> None:
 def test_without_a_url_the_error_is_in_the_answer(
     bench: Bench, body: bytes, answer: Refusal
 ) -> None:
-    """101, 102, 104, and what else has no `host`, come in the body of the 200; nobody is called."""
+    """Errors without a `host`, such as 101, 102 and 104, come in the body of the 200."""
     exchange = bench.post(body)
     assert exchange.status == 200
     assert decode_reply(exchange.body) == answer
@@ -182,7 +175,7 @@ def test_the_other_errors_go_to_host(bench: Bench, fields: dict[str, str], code:
     ],
 )
 def test_nobody_else_is_called(bench: Bench, host: str) -> None:
-    """A `host` that is not this machine is as good as none: 104, counted, and nothing is done."""
+    """A `host` that is not this machine counts as missing: 104, and nothing is done."""
     exchange = bench.post({"session": "7", "host": host, "cmd": "SOFF"})
     assert json.loads(exchange.body)["result"] == "104"
     bench.clock.advance(1)
@@ -195,7 +188,7 @@ def test_nobody_else_is_called(bench: Bench, host: str) -> None:
     "host", ["ftp://127.0.0.1/", "https://127.0.0.1/", "127.0.0.1:9000", "http://a@127.0.0.1/"]
 )
 def test_only_http_urls_are_called(bench: Bench, host: str) -> None:
-    """What is no plain http URL is as good as none, also under another error."""
+    """Anything but a plain http URL counts as missing, also under another error."""
     assert b'"104"' in bench.post({"session": "7", "host": host, "cmd": "SOFF"}).body
     bench.card.password = "x"
     assert b'"106"' in bench.post({"session": "7", "host": host, "pass": "x" * 16}).body
@@ -411,7 +404,7 @@ def test_http_status_does_nothing(bench: Bench) -> None:
 
 @pytest.mark.parametrize("refusal", [{"busy": True}, {"code": "999"}, {"code": "104"}])
 def test_what_was_refused_is_told_whole(bench: Bench, refusal: dict[str, Any]) -> None:
-    """`code` and `busy` decide before `drop`: nothing was done whose answer could be lost."""
+    """`code` and `busy` decide before `drop`: nothing was done, so no answer can be lost."""
     bench.faults.put(UPS_HTTP, {"drop": 1, **refusal})
     exchange = bench.post({"session": "1", "host": HOST, "cmd": "SOFF"})
     bench.clock.advance(0)
@@ -440,6 +433,6 @@ def test_refuse_cuts_the_connection(bench: Bench) -> None:
 
 
 def test_faults_of_the_tcp_face_are_its_own(bench: Bench) -> None:
-    """The two faces misbehave each on its own."""
+    """The two faces have their own faults."""
     bench.faults.put(UPS_TCP, {"busy": True})
     assert "value" in bench.ask("QAD")

@@ -1,4 +1,4 @@
-"""The white list of a cabinet: which cards its readers admit.
+"""The white list of a cabinet: the cards that its readers admit.
 
 Source: the ETC document, section 4; decisions: `docs/protocols/etc-gantry.md`, "White list".
 """
@@ -9,16 +9,16 @@ from datetime import UTC, datetime, tzinfo
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc.envelope import NO_VERSION, CardList, decode_cards
 
-# No clock that is right shows less: the day of the document's last revision.
 BUILT = datetime(2019, 11, 30, tzinfo=UTC).timestamp()
+"""The day of the document's last revision: a clock that shows less is wrong."""
 
 
 class WhiteList:
-    """The list, and the cards of it that are in force. `now` is the cabinet's clock, Unix seconds.
+    """The list, and its cards that are in force. `now` is the cabinet's clock, Unix seconds.
 
-    Days are applied while `trusted()` and the clock is past BUILT, and else the cards that were
-    last in force stay: a clock whose battery is dead must not lock crews out. Where no day could
-    ever be applied, the whole list is in force.
+    Dates apply while the clock is `trusted` and past BUILT. Otherwise the last cards in force stay,
+    so that a dead clock battery locks no crew out; before any date could apply, all cards are in
+    force.
     """
 
     def __init__(self, now: Callable[[], float], trusted: Callable[[], bool], zone: tzinfo) -> None:
@@ -32,7 +32,7 @@ class WhiteList:
         return card_id in (self._days if self._in_force is None else self._in_force)
 
     def refresh(self) -> None:
-        """Find which cards are in force, if the clock can tell."""
+        """Find the cards in force, if the clock is right."""
         now = self._now()
         if not (self._trusted() and now > BUILT and self._days):
             return
@@ -43,10 +43,9 @@ class WhiteList:
         )
 
     def take(self, data: object) -> bool:
-        """Take the `data` of an answer to `queryAndGetCardInfo`; True if the list was replaced.
+        """Take the `data` of an answer to `queryAndGetCardInfo`; True if it replaced the list.
 
-        A list replaces the one before it whole. Raises BadMessage for what is none, for an empty
-        one, and for one that is older.
+        Raises BadMessage for an invalid, an empty or an older list.
         """
         offered = decode_cards(data)
         if offered is None or offered.version == self.version:

@@ -1,4 +1,4 @@
-"""What the commands of the platform do to a cabinet.
+"""The effect of the platform's commands on a cabinet.
 
 Source: the ETC document, section 3.2.2.
 """
@@ -12,14 +12,11 @@ from twisted_gantry.wire.etc.commands import Cmd, EtcCommand
 
 
 class CannotDo(Exception):
-    """A cabinet does not do what it is told: 1007. The text is the `msg` of the answer."""
+    """A cabinet cannot execute a command: 1007. The text is the `msg` of the answer."""
 
 
 def perform(cabinet: Cabinet, command: EtcCommand) -> None:
-    """Do a command that has been checked, all of it or nothing; `BATTERY_TEST_RESULT` does nothing.
-
-    Raises CannotDo.
-    """
+    """Execute a checked command, all of it or nothing. Raises CannotDo."""
     act = _ACTS.get(command.cmd)
     if act is None:
         raise CannotDo("本机柜不支持该命令")
@@ -37,7 +34,7 @@ def _unlock(cabinet: Cabinet, fields: Mapping[str, str]) -> None:
 
 
 def _units(cabinet: Cabinet, air_id: str) -> tuple[AirConditioner, ...]:
-    """Return the air conditioners that are meant: 0 all of them."""
+    """Return the air conditioners of an id: 0 for all."""
     units, number = cabinet.air_conditioners, int(air_id)
     if number > len(units):
         raise CannotDo("无此空调")
@@ -64,7 +61,6 @@ def _set_points(cabinet: Cabinet, fields: Mapping[str, str]) -> None:
 
 
 def _power_mode(cabinet: Cabinet, fields: Mapping[str, str]) -> None:
-    """Set the power mode; a level includes those below it."""
     cabinet.power_mode = int(fields["mode"])
 
 
@@ -93,10 +89,6 @@ def _test_battery(cabinet: Cabinet, fields: Mapping[str, str]) -> None:
         raise CannotDo("没有正在进行的电池测试")
 
 
-def _show_test(_: Cabinet, __: Mapping[str, str]) -> None:
-    """Do nothing: the answer carries the result."""
-
-
 _ACTS: Mapping[Cmd, Callable[[Cabinet, Mapping[str, str]], None]] = {
     Cmd.UNLOCK_DOOR: _unlock,
     Cmd.AIR_CONDITIONER: _run_air,
@@ -105,5 +97,5 @@ _ACTS: Mapping[Cmd, Callable[[Cabinet, Mapping[str, str]], None]] = {
     Cmd.DOOR_GUARD: _guard,
     Cmd.RECTIFIER: _rectifiers,
     Cmd.BATTERY_TEST: _test_battery,
-    Cmd.BATTERY_TEST_RESULT: _show_test,
+    Cmd.BATTERY_TEST_RESULT: lambda cabinet, fields: None,  # the answer has the result
 }

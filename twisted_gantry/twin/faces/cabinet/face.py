@@ -16,23 +16,11 @@ from twisted.web.http import Request as HttpRequest
 from twisted_gantry.net.addresses import is_loopback
 from twisted_gantry.net.http.client import BoundedClient
 from twisted_gantry.net.service import NamedService
+from twisted_gantry.twin.faces.cabinet import readings
 from twisted_gantry.twin.faces.cabinet.cards import WhiteList
 from twisted_gantry.twin.faces.cabinet.commands import CannotDo, perform
 from twisted_gantry.twin.faces.cabinet.monitor import CardQuestions, Monitor, Reports
-from twisted_gantry.twin.faces.cabinet.readings import (
-    Moments,
-    battery_test_result,
-    report,
-    urgent_state,
-    with_quirks,
-)
-from twisted_gantry.twin.faces.etc.entry import (
-    DEFAULT_RATE,
-    LIMITS,
-    MAX_SKEW_S,
-    Entry,
-    answer_mistake,
-)
+from twisted_gantry.twin.faces.etc import entry
 from twisted_gantry.twin.faces.etc.sender import EtcSender
 from twisted_gantry.twin.faces.http import HttpFace, answer_failures
 from twisted_gantry.twin.faults.settings import CABINET, Faults
@@ -46,22 +34,22 @@ MONITOR_URL = "http://127.0.0.1:8082/monitor.do"
 REPORTS_S = 300.0
 CARDS_S = 60.0
 # A repeated body gets the stored answer within this time; later its time stamp is refused.
-REMEMBERED_S = 2 * MAX_SKEW_S
+REMEMBERED_S = 2 * entry.MAX_SKEW_S
 MAX_REMEMBERED = 10_000
 
 
 class CabinetTwin(HttpFace, NamedService):
     """The cabinet. `now` returns Unix seconds, to which the cabinet's own clock adds its error.
 
-    While the service runs it uploads to `monitor_url` every `period` seconds, at once on an alarm
-    and on a door, and asks for the white list every `cards_period`. With `quirks` the keys have the
+    The service uploads to `monitor_url` every `period` seconds, and at once on an alarm or a door.
+    It asks for the white list every `cards_period` seconds. With `quirks` the keys have the
     spaces of the document's examples. `counts` tells `code-1000` …, `replayed`, `executed`, each
     `sent-` and `lost-` method, `refused`, `forgotten`, `cards-taken`, `cards-refused`, and what
     `EtcSender` counts.
     """
 
-    app, limits = Klein(), LIMITS
-    answer_failures(app, CABINET, answer_mistake)
+    app, limits = Klein(), entry.LIMITS
+    answer_failures(app, CABINET, entry.answer_mistake)
 
     def __init__(
         self,
@@ -78,17 +66,23 @@ class CabinetTwin(HttpFace, NamedService):
         period: float = REPORTS_S,
         cards_period: float = CARDS_S,
         quirks: bool = False,
-        rate: float = DEFAULT_RATE,
+        rate: float = entry.DEFAULT_RATE,
     ) -> None:
         HttpFace.__init__(self, CABINET, faults, clock)
         NamedService.__init__(self, CABINET)
         self.cabinet, self._wall = cabinet, now
-        self._gantry_id, self._cabinet_id, self._auth = gantry_id, cabinet_id, auth
-        self._quirks = quirks
+        self._cabinet_id, self._quirks = cabinet_id, quirks
         self._own_host = urlsplit(monitor_url).hostname or ""
-        self._entry = Entry(self._injector, rate)
+        self._entry = entry.Entry(
+            self._injector,
+            rate,
+            self._now,
+            auth=auth,
+            methods=etc.REMOTE_CONTROL,
+            gantry_id=gantry_id,
+        )
         self._executed: OrderedDict[str, tuple[float, etc.Answer]] = OrderedDict()
-        self._moments = Moments(self._now(), CHINA)
+        self._moments = readings.Moments(self._now(), CHINA)
         self.white_list = WhiteList(self._now, lambda: cabinet.clock_good, CHINA)
         sender = EtcSender(client, self._injector, self._now, gantry_id=gantry_id, auth=auth)
         self.monitor = Monitor(sender, self.counts, monitor_url)
@@ -107,7 +101,7 @@ class CabinetTwin(HttpFace, NamedService):
         cabinet.doors.admits = self.white_list.admits
         cabinet.observer = self._observe
         self._moments.note(cabinet, self._now())
-        self._urgent_state = urgent_state(cabinet)
+        self._urgent_state = readings.urgent_state(cabinet)
 
     def startService(self) -> None:
         super().startService()
@@ -130,15 +124,15 @@ class CabinetTwin(HttpFace, NamedService):
         if not self.cabinet.powered:
             return
         self._moments.note(self.cabinet, self._now())
-        state = urgent_state(self.cabinet)
+        state = readings.urgent_state(self.cabinet)
         if state != self._urgent_state:
             self._urgent_state = state
             if self.running:
                 self.reports.urgent()
 
     def _report(self) -> Any:
-        fields = report(self.cabinet, self._cabinet_id, self._moments)
-        return with_quirks(fields) if self._quirks else fields
+        fields = readings.report(self.cabinet, self._cabinet_id, self._moments)
+        return readings.with_quirks(fields) if self._quirks else fields
 
     # -- remotecontrol.do
 
@@ -149,17 +143,8 @@ class CabinetTwin(HttpFace, NamedService):
             return await self._injector.cut_off(request)
         return await self._entry.serve(request, self._take)
 
-    def _take(self, body: bytes, headers: dict[str, str]) -> etc.Answer:
-        """Check and execute a request, or return its stored answer. Raises etc.EtcRefused."""
-        request = etc.check_request(
-            body,
-            headers,
-            auth=self._auth,
-            methods=etc.REMOTE_CONTROL,
-            gantry_id=self._gantry_id,
-            now=self._now(),
-            skew=MAX_SKEW_S,
-        )
+    def _take(self, request: etc.Request, body: bytes) -> etc.Answer:
+        """Execute a request, or return its stored answer. Raises etc.EtcRefused."""
         key = etc.digest(body)
         self._forget()
         if key in self._executed:
@@ -220,7 +205,7 @@ class CabinetTwin(HttpFace, NamedService):
         perform(self.cabinet, command)
         if command.cmd is not commands.Cmd.BATTERY_TEST_RESULT:
             return answer
-        result = battery_test_result(self.cabinet.supply.test, self._moments)
+        result = readings.battery_test_result(self.cabinet.supply.test, self._moments)
         return msgspec.structs.replace(answer, batterys_test_result=result)
 
     def _server(self, control: commands.EtcControl) -> str:

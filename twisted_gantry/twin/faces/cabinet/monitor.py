@@ -1,4 +1,4 @@
-"""How a cabinet reaches a gantry: its reports, and its questions for the white list.
+"""The requests of a cabinet to a gantry: reports, and questions for the white list.
 
 Source: the ETC document, sections 1.5, 3.1 and 4.
 """
@@ -23,11 +23,11 @@ _log = Logger()
 FIRST_RETRY_S, LAST_RETRY_S = 1.0, 30.0
 MAX_ANSWER = 8 * 1024 * 1024  # a white list of ten thousand cards is about 1 MB
 MAX_WAITING = 32
-"""Changes that wait for the gantry: of more the oldest are forgotten."""
+"""Changes that wait for the gantry; above, the oldest are dropped."""
 
 
 class NotTaken(Exception):
-    """The gantry did not take a request; `code` is what it answered, if it did."""
+    """The gantry did not take a request; `code` is that of its answer, if there was one."""
 
     def __init__(self, why: str, code: str = "") -> None:
         super().__init__(why)
@@ -35,7 +35,7 @@ class NotTaken(Exception):
 
 
 class Monitor:
-    """The way to `url`, a gantry's `monitor.do`.
+    """A client of `url`, a gantry's `monitor.do`.
 
     `counts` gains `sent-` and `lost-`, each with the name of the method.
     """
@@ -46,7 +46,7 @@ class Monitor:
         self._works = True
 
     async def post(self, method: etc.Method, fields: Any) -> etc.Answer:
-        """Send a request, stamped with the present, and return its answer. Raises NotTaken."""
+        """Send a request with the present time stamp, and return its answer. Raises NotTaken."""
         try:
             answer = await self._post(method, fields)
         except NotTaken as error:
@@ -74,15 +74,15 @@ class Monitor:
 
 
 def _backoff() -> Backoff:
-    # There is one cabinet: nobody to be spread from.
+    # Without jitter: there is only one cabinet.
     return Backoff(FIRST_RETRY_S, LAST_RETRY_S, lambda: 1.0)
 
 
 class Reports:
-    """Sends the reports of a cabinet: `make` returns the fields of one, as things are.
+    """Sends the reports of a cabinet while it is `powered`; `make` returns the present fields.
 
-    One goes out every `period` seconds; what `urgent` is told goes out at once, as it was then, in
-    its order. While `powered` says no, nothing goes out.
+    One report goes out every `period` seconds. `urgent` adds one with the fields of that moment,
+    which goes out at once and in its order.
     """
 
     def __init__(
@@ -109,17 +109,17 @@ class Reports:
         self._repeated.start()
 
     def stop(self) -> None:
-        """End; changes that wait are forgotten."""
+        """Stop, and drop the changes that wait."""
         self._repeated.stop()
         self._waiting.clear()
 
     def urgent(self) -> None:
-        """Report how things are now, now."""
+        """Report the present state at once."""
         self._waiting.append(self._make())
         if len(self._waiting) > MAX_WAITING:
             self._waiting.popleft()
             self._counts["forgotten"] += 1
-        if not self._repeated.doing:  # else it follows what is being sent
+        if not self._repeated.doing:  # otherwise the report follows the present one
             self._repeated.now()
 
     def set_period(self, period: float) -> None:
@@ -133,7 +133,7 @@ class Reports:
             fields = self._waiting[0]
             if not await self._send(fields):
                 return self._backoff.next()
-            if self._waiting and self._waiting[0] is fields:  # it may have been forgotten meanwhile
+            if self._waiting and self._waiting[0] is fields:  # not dropped meanwhile
                 self._waiting.popleft()
         if self._clock.seconds() >= self._due_at:
             if self._powered() and not await self._send(self._make()):
@@ -144,21 +144,20 @@ class Reports:
         return 0.0 if more else self._due_at - self._clock.seconds()
 
     async def _send(self, fields: Any) -> bool:
-        """Send one report; True if it need not be sent again."""
+        """Send one report, and return whether it is finished: taken, or refused for good."""
         try:
             await self._monitor.post(etc.Method.CABINET_STATUS, fields)
         except NotTaken as error:
-            if error.code == str(etc.EtcCode.BAD_PARAMETERS.value):  # nor would it be next time
-                self._counts["refused"] += 1
-                return True
-            return False
+            refused = error.code == str(etc.EtcCode.BAD_PARAMETERS.value)
+            self._counts["refused"] += refused
+            return refused
         return True
 
 
 class CardQuestions:
     """Asks for a newer white list every `period` seconds.
 
-    `counts` gains `cards-taken` and `cards-refused`. `key` is how `curVersion` is spelt.
+    `counts` gains `cards-taken` and `cards-refused`. `key` is the spelling of `curVersion`.
     """
 
     def __init__(
@@ -198,7 +197,7 @@ class CardQuestions:
         try:
             taken = self._white_list.take(answer.data)
         except WireError as error:
-            if not self._counts["cards-refused"]:  # it is asked for, and refused, every minute
+            if not self._counts["cards-refused"]:  # the first of many
                 _log.info("a cabinet refuses a white list: {error}", error=error)
             self._counts["cards-refused"] += 1
         else:

@@ -1,6 +1,6 @@
-"""What a cabinet says of itself: its report, and which of its changes are reported at once.
+"""The report of a cabinet, and the changes that it reports at once.
 
-Source: the ETC document, section 3.1, in whose words the warnings are.
+Source: the ETC document, section 3.1, also for the texts of the warnings.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from twisted_gantry.wire.etc import reports as wire
 from twisted_gantry.wire.etc.commands import BatteryTestResult
 from twisted_gantry.wire.etc.envelope import Sentinel, flag, local_time, number, percent
 
-LOST_PHASE_V = 60.0  # what is left on a phase that is lost, at the most
+LOST_PHASE_V = 60.0  # the highest voltage of a lost phase
 LOW_CHARGE = 0.2
 FLOAT_CHARGE = 0.98
 NO_DATA, GET_FAILED = Sentinel.NO_DATA.value, Sentinel.GET_FAILED.value
@@ -34,9 +34,9 @@ _AIR_FAULTS = {AirFault.NONE: "", AirFault.COMPRESSOR: "压缩机故障", AirFau
 
 
 class Moments:
-    """When things changed, by the cabinet's own clock: the world knows its own seconds alone.
+    """The times of changes by the cabinet's clock; the world has only its own seconds.
 
-    What has never been noted is as old as `start`, Unix seconds.
+    A change that was never noted has the time `start`, in Unix seconds.
     """
 
     def __init__(self, start: float, zone: tzinfo) -> None:
@@ -44,13 +44,13 @@ class Moments:
         self._noted: dict[str, tuple[float, float]] = {}
 
     def note(self, cabinet: Cabinet, now: float) -> None:
-        """Note `now` for what has changed since it was last asked."""
+        """Note `now` for everything that has changed since the last call."""
         for name, changed_s in _changes(cabinet):
             if self._noted.setdefault(name, (changed_s, self._start))[0] != changed_s:
                 self._noted[name] = (changed_s, now)
 
     def text(self, name: str) -> str:
-        """Return when it changed, as the document writes times."""
+        """Return the time of a change, as the document writes times."""
         return local_time(self._noted.get(name, (0.0, self._start))[1], self._zone)
 
 
@@ -64,7 +64,7 @@ def _changes(cabinet: Cabinet) -> Iterator[tuple[str, float]]:
 
 
 def urgent_state(cabinet: Cabinet) -> tuple[object, ...]:
-    """Return what is reported at once when it changes: alarms, lightning and the doors."""
+    """Return the state whose change is reported at once: alarms, lightning and the doors."""
     supply, doors = cabinet.supply, cabinet.doors
     return (
         tuple(_mains_warnings(cabinet.mains)),
@@ -108,7 +108,7 @@ def report(cabinet: Cabinet, cabinet_id: str, moments: Moments) -> wire.Cabinet:
 
 
 def with_quirks(fields: wire.Cabinet) -> dict[str, Any]:
-    """Return a report with the spaces that the document's example has in its keys (3.1.3)."""
+    """Return a report with the spaces in the keys of the document's example: section 3.1.3."""
     plain: dict[str, Any] = msgspec.to_builtins(fields)
     protectors = plain.pop("thunderSpd")
     for protector in protectors:
@@ -184,7 +184,7 @@ def _battery_warnings(supply: DcSupply) -> Iterator[str]:
 
 
 def _ups(cabinet: Cabinet) -> wire.Ups:
-    """Make the row of the battery: the pair that applies carries its volts and amperes."""
+    """Return the row of the battery: its volts and amperes are input or output."""
     supply = cabinet.supply
     battery = supply.battery
     warnings = ",".join(_battery_warnings(supply))
@@ -207,7 +207,7 @@ def _ups(cabinet: Cabinet) -> wire.Ups:
 
 
 def _running_state(supply: DcSupply) -> str:
-    """Return 1 float charge, 3 discharging, 4 charging, 5 testing; it never equalises (2)."""
+    """Return 1 float charge, 3 discharging, 4 charging or 5 testing; 2, equalising, is not used."""
     if supply.testing:
         return "5"
     if not supply.battery_connected:
@@ -218,7 +218,7 @@ def _running_state(supply: DcSupply) -> str:
 
 
 def battery_test_result(test: BatteryTest | None, moments: Moments) -> BatteryTestResult:
-    """Return the result of the last battery test; without one, or within it, there is none."""
+    """Return the result of the last battery test, or no data without a finished one."""
     if test is None or test.end is None:
         names = BatteryTestResult.__struct_fields__
         return BatteryTestResult(**dict.fromkeys(names, NO_DATA) | {"test_result": "1"})

@@ -17,6 +17,7 @@ from twisted_gantry.twin.faces.cfos.modbus import EvseRegisters, MeterRegisters
 from twisted_gantry.twin.faces.cfos.params import Params, ParamsChange, watts
 from twisted_gantry.twin.faces.cfos.transactions import Users
 from twisted_gantry.twin.world.charging import ChargingSite
+from twisted_gantry.twin.world.meter import Meter
 from twisted_gantry.wire.cfos.calls import FLAGS, CfosControl, EvseFeed, Role
 from twisted_gantry.wire.cfos.registers import RegisterError, unknown_device
 from twisted_gantry.wire.cfos.users import Rfid, User
@@ -41,6 +42,11 @@ def the_users() -> Users:
     return Users(User(id="2167520770", name="wusel", dev_ids=["E1"], rfids=[rfid]))
 
 
+def _meter(n: int, meter: Meter, modbus_id: int, role: Role, name: str, desc: str) -> BuiltInMeter:
+    common = (f"M{n}", "meter_powerbrain", f"meter{n}", n + 2, name, desc)
+    return BuiltInMeter(*common, modbus_id=modbus_id, role=role, meter=meter)
+
+
 class Manager:
     """The manager. `seconds` is a monotonic clock, `now` returns Unix seconds."""
 
@@ -58,27 +64,16 @@ class Manager:
         self._builders: dict[str, Callable[[], Wallbox | MeterDevice]] = {
             "E1": self._new_evse,
             "E2": lambda: FedEvse("E2", "evse_ajax", "", 2, "Wallbox 2", "HTTP input"),
-            "M1": lambda: BuiltInMeter(
-                "M1",
-                "meter_powerbrain",
-                "meter1",
-                3,
-                "Mains",
-                "Grid demand of the site",
-                modbus_id=2,
-                role=Role.GRID_DEMAND,
-                meter=charging.mains_meter,
+            "M1": lambda: _meter(
+                1, charging.mains_meter, 2, Role.GRID_DEMAND, "Mains", "Grid demand of the site"
             ),
-            "M2": lambda: BuiltInMeter(
-                "M2",
-                "meter_powerbrain",
-                "meter2",
-                4,
+            "M2": lambda: _meter(
+                2,
+                charging.pulse_meter,
+                41,
+                Role.VEHICLE_CONSUMPTION,
                 "S0 Zähler 2",
                 "cFos Power Brain, S0 Zähler 2",
-                modbus_id=41,
-                role=Role.VEHICLE_CONSUMPTION,
-                meter=charging.pulse_meter,
             ),
             "M3": lambda: FedMeter("M3", "meter_ajax", "", 5, "HTTP input", "HTTP input"),
         }
@@ -154,6 +149,13 @@ class Manager:
             raise Complaint(f"{dev_id} is no EVSE")
         return device
 
+    def fed_meter(self, dev_id: str) -> FedMeter:
+        """Return a meter that can be fed. Raises Complaint."""
+        meter = self.device(dev_id)
+        if not isinstance(meter, FedMeter):
+            raise Complaint(f"{dev_id} is no HTTP input meter")
+        return meter
+
     def registers(self, name: str) -> MeterRegisters | EvseRegisters:
         """Return the registers of `meter1`, `meter2` or `evse`. Raises RegisterError."""
         for device in self.devices.values():
@@ -217,13 +219,6 @@ class Manager:
             paused=evse.paused,
             charging_current=round(evse.offer_ma),
         )
-
-    def fed_meter(self, dev_id: str) -> FedMeter:
-        """Return a meter that can be fed. Raises Complaint."""
-        meter = self.device(dev_id)
-        if not isinstance(meter, FedMeter):
-            raise Complaint(f"{dev_id} is no HTTP input meter")
-        return meter
 
     # -- users
 

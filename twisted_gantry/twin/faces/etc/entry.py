@@ -18,8 +18,8 @@ LIMITS = Limits(body=etc.MAX_BODY, deadline=30.0, idle=60.0, connections=512)
 MAX_SKEW_S = 300.0
 DEFAULT_RATE = 100.0
 
-Take = Callable[[bytes, dict[str, str]], etc.Answer]
-"""Acts on a body with its headers (names in lower case). Raises etc.EtcRefused."""
+Take = Callable[[etc.Request, bytes], etc.Answer]
+"""Acts on a request whose envelope is valid, and on its body. Raises etc.EtcRefused."""
 Keep = Callable[[bytes, dict[str, str], etc.Answer | None], None]
 """Stores a request, and its answer, None for one outside of the interface."""
 
@@ -49,11 +49,26 @@ class Rate:
 
 
 class Entry:
-    """Serves the requests of the face of `injector`, whose counts gain `code-1000` …."""
+    """Serves the requests of the face of `injector`, whose counts gain `code-1000` ….
 
-    def __init__(self, injector: HttpFaultInjector, rate: float) -> None:
+    It takes `methods` of `gantry_id`, None for any gantry, with the code `auth`, at most `rate` a
+    second. `now` returns Unix seconds.
+    """
+
+    def __init__(
+        self,
+        injector: HttpFaultInjector,
+        rate: float,
+        now: Callable[[], float],
+        *,
+        auth: str,
+        methods: frozenset[etc.Method],
+        gantry_id: str | None,
+    ) -> None:
         self._injector, self._counts = injector, injector.counts
         self._rate = Rate(rate, injector.clock.seconds)
+        self._now, self._auth = now, auth
+        self._methods, self._gantry_id = methods, gantry_id
         self._logged: set[etc.EtcCode] = set()
 
     async def serve(self, request: HttpRequest, take: Take, keep: Keep | None = None) -> bytes:
@@ -84,7 +99,16 @@ class Entry:
         if faults.busy or not self._rate.allows():
             return etc.answer(etc.EtcCode.TOO_FREQUENT)
         try:
-            return take(body, headers)
+            request = etc.check_request(
+                body,
+                headers,
+                auth=self._auth,
+                methods=self._methods,
+                gantry_id=self._gantry_id,
+                now=self._now(),
+                skew=MAX_SKEW_S,
+            )
+            return take(request, body)
         except etc.EtcRefused as refused:
             if refused.code not in self._logged:  # the first of each code; the counts have all
                 _log.info(

@@ -107,12 +107,18 @@ class Platform(HttpFace):
         super().__init__(ETC, faults, clock)
         self.cards: etc.CardList | None = None
         self.remote_url = remote_url
-        self._entry = entry.Entry(self._injector, rate)
+        self._entry = entry.Entry(
+            self._injector,
+            rate,
+            lambda: self._now(),
+            auth=auth,
+            methods=etc.MONITOR,
+            gantry_id=None if any_gantry else gantry_id,
+        )
         self._sender = None
         if client is not None:
             self._sender = EtcSender(client, self._injector, now, gantry_id=gantry_id, auth=auth)
-        self._now, self._auth = now, auth
-        self._taken_id = None if any_gantry else gantry_id
+        self._now = now
         self._received: deque[Received] = deque()
         self._received_bytes = 0
 
@@ -123,7 +129,7 @@ class Platform(HttpFace):
 
     @app.route("/monitor.do", methods=["POST"])
     async def monitor(self, request: HttpRequest) -> bytes:
-        return await self._entry.serve(request, self._check, self._keep)
+        return await self._entry.serve(request, self._take, self._keep)
 
     async def command(self, method: etc.Method, fields: Any, url: str = "") -> Any:
         """Send a signed command to the gantry, and return its JSON answer as it came.
@@ -149,21 +155,7 @@ class Platform(HttpFace):
             raise NotReached("HTTP 200, but no JSON object")
         return decoded
 
-    def _check(self, body: bytes, headers: dict[str, str]) -> etc.Answer:
-        return self._take(
-            etc.check_request(
-                body,
-                headers,
-                auth=self._auth,
-                methods=etc.MONITOR,
-                gantry_id=self._taken_id,
-                now=self._now(),
-                skew=entry.MAX_SKEW_S,
-            )
-        )
-
-    def _take(self, request: etc.Request) -> etc.Answer:
-        """Take a request whose envelope is in order. Raises etc.EtcRefused."""
+    def _take(self, request: etc.Request, body: bytes) -> etc.Answer:
         self.counts[request.method.value] += 1
         if request.method is etc.Method.CARDS:
             fields = request.fields
