@@ -31,7 +31,7 @@ from twisted_gantry.twin.world.model import World
 from twisted_gantry.web.callbacks import CallbackHost
 from twisted_gantry.wire.frames import ObjectFramer
 from twisted_gantry.wire.json import loads
-from twisted_gantry.wire.upscard.messages import Refusal, Result
+from twisted_gantry.wire.upscard.messages import CardRefusal, Result
 
 TCP, HTTP = "tcp", "http"
 WAYS = (TCP, HTTP)
@@ -271,7 +271,7 @@ class ScriptFactory(Factory):
                 uid="1", session=command["session"], cmd=command["cmd"], value=given
             ).encode()
         if isinstance(given, int):
-            given = Refusal(
+            given = CardRefusal(
                 result=given, uid="1", session=command["session"], cmd=command["cmd"]
             ).encode()
         if given is not None:

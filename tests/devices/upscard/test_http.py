@@ -30,7 +30,7 @@ from twisted_gantry.core.interfaces import WrongSetting
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State
 from twisted_gantry.devices.upscard.http import UpsCardHttpSettings, kind
-from twisted_gantry.wire.upscard.messages import Refusal, Result
+from twisted_gantry.wire.upscard.messages import CardRefusal, Result
 
 
 @pytest.fixture
@@ -218,8 +218,8 @@ def test_foreign_callbacks_are_counted_and_dropped(
         result_of(command, spoofed, session=other),
         result_of(command, spoofed, uid="2"),
         result_of(command, spoofed, cmd="RTD"),
-        Refusal(result=103, uid="1", cmd="QAD").encode(),
-        Refusal(result=103, uid="2", session=command["session"], cmd="QAD").encode(),
+        CardRefusal(result=103, uid="1", cmd="QAD").encode(),
+        CardRefusal(result=103, uid="2", session=command["session"], cmd="QAD").encode(),
         b'{"result":"101"} trailing',
         b"garbage",
         b"{" + b'"a": "' + b"x" * 70_000,

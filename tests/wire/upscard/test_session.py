@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from tests.wire.material import NASTY, SECRET, checked, likely_bytes
-from twisted_gantry.wire.upscard.messages import Command, ErrorCode, Refusal, Result, decode_command
+from twisted_gantry.wire.upscard.messages import (
+    CardCommand,
+    CardRefusal,
+    ErrorCode,
+    Result,
+    decode_command,
+)
 from twisted_gantry.wire.upscard.session import (
     BUSY_PAUSE,
     MAX_QUEUE,
@@ -35,7 +41,7 @@ class Card:
     ) -> None:
         self.clock = Clock()
         self.events: list[str] = []
-        self.sent: list[Command] = []
+        self.sent: list[CardCommand] = []
         self.at_transmission: Callable[[], object] = lambda: None
         count = itertools.count(1)
         self.session = Session(
@@ -58,7 +64,7 @@ class Card:
             match ending:
                 case Result(value=value):
                     self.events.append(f"{cmd} ended {value}")
-                case Refusal():
+                case CardRefusal():
                     self.events.append(f"{cmd} ended {ending.name}")
                 case _:
                     self.events.append(f"{cmd} ended {type(ending).__name__}: {ending}")
@@ -84,7 +90,7 @@ class Card:
             "session": command.session,
             "cmd": command.cmd,
         }
-        self.session.received(Refusal(result=code, **{**fields, **changes}).encode())
+        self.session.received(CardRefusal(result=code, **{**fields, **changes}).encode())
 
     def done(self) -> None:
         """Check that nothing is left to happen."""
@@ -133,7 +139,7 @@ def test_what_goes_with_a_command() -> None:
     session.opened()
     session.submit(Exchange("QAD", lambda _: None, new_password="new"))
     session.closed()
-    assert decode_command(sent[0], over_http=True) == Command(
+    assert decode_command(sent[0], over_http=True) == CardCommand(
         session="1", password="old", new_password="new", host="http://a/post", cmd="QAD"
     )
 
@@ -528,7 +534,7 @@ def test_an_offered_reply_must_name_a_session_of_ours(card: Card) -> None:
     card.ask("QAD")
     [command] = card.sent
     offered = card.session.offered
-    assert not offered(Refusal(result=103).encode())
+    assert not offered(CardRefusal(result=103).encode())
     assert not offered(b'{"result":"101" trailing')
     assert not offered(Result(uid=_UID, session="9", cmd="QAD", value="(1").encode())
     assert not offered(b"garbage")
@@ -547,7 +553,7 @@ def test_an_offered_busy_is_taken(card: Card) -> None:
     """BUSY by way of a callback makes the session ask again."""
     card.ask("QAD")
     [command] = card.sent
-    assert card.session.offered(Refusal(result=201, session=command.session).encode())
+    assert card.session.offered(CardRefusal(result=201, session=command.session).encode())
     card.clock.advance(BUSY_PAUSE)
     card.answer("(1")
     assert card.events == ["sent QAD", "sent QAD", "QAD ended (1"]

@@ -22,9 +22,9 @@ from twisted_gantry.wire.errors import FrameTooLong, WireError
 from twisted_gantry.wire.frames import ObjectFramer
 from twisted_gantry.wire.upscard.messages import (
     MAX_PASSWORD,
-    Command,
+    CardCommand,
+    CardRefusal,
     ErrorCode,
-    Refusal,
     Reply,
     Result,
     decode_reply,
@@ -81,7 +81,7 @@ class Card:
         password = self._password.reveal() if self._password is not None else None
         try:
             self._socket.settimeout(DEADLINE)
-            self._socket.sendall(Command(session=session, password=password, cmd=cmd).encode())
+            self._socket.sendall(CardCommand(session=session, password=password, cmd=cmd).encode())
             while True:
                 for reply in self._replies():
                     if _belongs(reply, session, cmd):
@@ -125,7 +125,7 @@ class Card:
 
 
 def _belongs(reply: Reply, session: str, cmd: str) -> bool:
-    if isinstance(reply, Refusal):
+    if isinstance(reply, CardRefusal):
         return reply.session in {None, session}
     return reply.session == session and reply.cmd.strip().upper() == cmd
 

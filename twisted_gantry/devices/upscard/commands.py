@@ -19,8 +19,8 @@ from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.upscard.messages import (
     CLEAR_PASSWORD,
     CONTROLS,
+    CardRefusal,
     ErrorCode,
-    Refusal,
     Result,
 )
 from twisted_gantry.wire.upscard.session import Ending, Exchange, NoReply, NotSent
@@ -182,7 +182,7 @@ class CardCommands:
             return _unanswered(ending)
         passwords.adopt(new, other=before)
         proof = await self._send("QAD")
-        if isinstance(proof, Refusal) and proof.result == ErrorCode.PASSWORD_ERROR:
+        if isinstance(proof, CardRefusal) and proof.result == ErrorCode.PASSWORD_ERROR:
             passwords.try_other()
         # A poll in between may have found out that the card kept the old one.
         believed = passwords.current() or CLEAR_PASSWORD
@@ -204,7 +204,7 @@ def unset(_: Ending) -> None:
 
 
 def _unanswered(ending: Ending) -> CommandResult:
-    if isinstance(ending, Refusal):
+    if isinstance(ending, CardRefusal):
         return CommandResult(Outcome.FAILED, f"the card answers {ending.name}")
     if isinstance(ending, NotSent):
         return CommandResult(Outcome.FAILED, f"not sent: {ending}")

@@ -43,8 +43,8 @@ from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.reading import Quality, Value
 from twisted_gantry.wire.upscard.messages import (
     MAX_PASSWORD,
+    CardRefusal,
     ErrorCode,
-    Refusal,
     Result,
 )
 from twisted_gantry.wire.upscard.session import (
@@ -299,7 +299,7 @@ class UpsCard(NamedService):
                 self._failed(names, f"{ending.cmd}: {error}")
             else:
                 return True
-        elif isinstance(ending, Refusal):
+        elif isinstance(ending, CardRefusal):
             self._refused(ending, names)
         else:
             self._failed(names, str(ending), missed=not isinstance(ending, StayedBusy))
@@ -321,7 +321,7 @@ class UpsCard(NamedService):
     def _good(self, name: str) -> Value:
         return self._points[f"{self.device}.{name}"].good
 
-    def _refused(self, refusal: Refusal, names: tuple[str, ...]) -> None:
+    def _refused(self, refusal: CardRefusal, names: tuple[str, ...]) -> None:
         if refusal.result != ErrorCode.PASSWORD_ERROR:
             self._failed(names, f"the card answers {refusal.name}")
         elif not self._passwords.try_other():

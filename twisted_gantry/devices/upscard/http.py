@@ -34,7 +34,7 @@ from twisted_gantry.net.http.client import (
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.frames import MAX_OBJECT
-from twisted_gantry.wire.upscard.messages import ErrorCode, Refusal, decode_reply, place_of
+from twisted_gantry.wire.upscard.messages import CardRefusal, ErrorCode, decode_reply, place_of
 from twisted_gantry.wire.upscard.session import NoReply, Unreachable
 
 _log = Logger()
@@ -164,7 +164,7 @@ class HttpLink:
         except WireError:
             reply = None
         nameless = reply is not None and reply.session is None
-        if reply is None or (isinstance(reply, Refusal) and reply.result not in set(ErrorCode)):
+        if reply is None or (isinstance(reply, CardRefusal) and reply.result not in set(ErrorCode)):
             self.counts["odd-body"] += 1
         elif current or not nameless:
             self._driver.received(body)

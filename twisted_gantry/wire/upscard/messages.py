@@ -33,7 +33,7 @@ class ErrorCode(IntEnum):
     BUSY = 201
 
 
-class Command(
+class CardCommand(
     msgspec.Struct,
     frozen=True,
     kw_only=True,
@@ -50,7 +50,7 @@ class Command(
 
     def __repr__(self) -> str:
         """Show what it is, never a password."""
-        return f"Command(session={self.session!r}, cmd={self.cmd!r})"
+        return f"CardCommand(session={self.session!r}, cmd={self.cmd!r})"
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         """Show the same to rich, which would list every field."""
@@ -80,7 +80,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         return dumps(self)
 
 
-class Refusal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class CardRefusal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An error reply. A code that the document does not list is kept as it came."""
 
     result: int
@@ -158,7 +158,7 @@ class CommandError(WireError):
         self.code, self.session, self.cmd, self.host = code, session, cmd, host
 
 
-def decode_command(data: bytes, *, over_http: bool = False) -> Command:
+def decode_command(data: bytes, *, over_http: bool = False) -> CardCommand:
     """Read a command as the card does; passwords are compared by the caller.
 
     Raises CommandError with the first of 101, 102, 106, 104, 105 that applies.
@@ -180,7 +180,7 @@ def decode_command(data: bytes, *, over_http: bool = False) -> Command:
         raise CommandError(ErrorCode.HOST_NO, session, cmd)
     if cmd is None:
         raise CommandError(ErrorCode.COMMAND_NO, session, cmd, host)
-    return Command(
+    return CardCommand(
         session=session, password=password, new_password=new_password, host=host, cmd=cmd
     )
 
@@ -190,7 +190,7 @@ def _text(fields: dict[str, Any], key: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-Reply = Result | Refusal
+Reply = Result | CardRefusal
 
 # One way to match each blank: anybody may POST a result to us, with 64 KiB of blanks in it.
 _CODE = re.compile(rb'"\s*result\s*"\s*:\s*(?:"\s*)?(\d{3})\b')
@@ -210,7 +210,7 @@ def decode_reply(data: bytes) -> Reply:
         found = _CODE.search(data)
         if found is None:
             raise NotJson("a reply that is not JSON and holds no result code") from None
-        return Refusal(result=int(found[1]))
+        return CardRefusal(result=int(found[1]))
     if not isinstance(fields, dict):
         raise BadMessage("a reply that is no object")
     if "result" not in fields:
@@ -218,7 +218,7 @@ def decode_reply(data: bytes) -> Reply:
     code = fields["result"]
     if not (isinstance(code, str) and re.fullmatch(r"\s*[0-9]{1,3}\s*", code)):
         raise BadMessage("a result that is no code of three digits")
-    return Refusal(
+    return CardRefusal(
         result=int(code),
         uid=_text(fields, "uid"),
         session=_text(fields, "session"),

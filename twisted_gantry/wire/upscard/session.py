@@ -13,9 +13,9 @@ from automat import TypeMachineBuilder
 
 from twisted_gantry.wire.errors import CannotEncode, WireError
 from twisted_gantry.wire.upscard.messages import (
-    Command,
+    CardCommand,
+    CardRefusal,
     ErrorCode,
-    Refusal,
     Reply,
     Result,
     decode_reply,
@@ -149,7 +149,7 @@ class SessionCore:
         while (session := self.new_session()) in self.recent:
             pass
         exchange.session = session
-        command = Command(
+        command = CardCommand(
             session=session,
             password=self.password(),
             new_password=exchange.new_password,
@@ -373,7 +373,7 @@ class Session:
             self._core.counts[stray or "unknown"] += 1
             return False
         self._core.recent[current.session] = "answered"  # what follows, even at once, is a second
-        if isinstance(reply, Refusal) and reply.result == ErrorCode.BUSY:
+        if isinstance(reply, CardRefusal) and reply.result == ErrorCode.BUSY:
             self._machine.busy()
         else:
             if reply.uid is not None:

@@ -19,7 +19,7 @@ from twisted_gantry.twin.faces.upscard.http import UpsHttpFace
 from twisted_gantry.twin.faults.flow import PAUSE_ABOVE
 from twisted_gantry.twin.faults.settings import UPS_HTTP, UPS_TCP, Faults
 from twisted_gantry.twin.world.model import World
-from twisted_gantry.wire.upscard.messages import Refusal, Result, decode_reply
+from twisted_gantry.wire.upscard.messages import CardRefusal, Result, decode_reply
 from twisted_gantry.wire.upscard.values import decode_live
 
 HOST = "http://127.0.0.1:9000/post"
@@ -125,21 +125,21 @@ def test_controls_act_on_their_own_ups(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("body", "answer"),
     [
-        (b"{oh}", Refusal(result=101)),
-        (b'["QAD"]', Refusal(result=101)),
-        (b'{"cmd": "QAD", "host": "' + HOST.encode() + b'"}', Refusal(result=102, cmd="QAD")),
+        (b"{oh}", CardRefusal(result=101)),
+        (b'["QAD"]', CardRefusal(result=101)),
+        (b'{"cmd": "QAD", "host": "' + HOST.encode() + b'"}', CardRefusal(result=102, cmd="QAD")),
         (
             b'{"session": "1", "cmd": "SOFF"}',
-            Refusal(result=104, uid=UID, session="1", cmd="SOFF"),
+            CardRefusal(result=104, uid=UID, session="1", cmd="SOFF"),
         ),
         (
             b'{"session": "1", "cmd": "SOFF", "pass": "xxxxxxxxxxxxxxxx"}',
-            Refusal(result=106, uid=UID, session="1", cmd="SOFF"),
+            CardRefusal(result=106, uid=UID, session="1", cmd="SOFF"),
         ),
     ],
 )
 def test_without_a_url_the_error_is_in_the_answer(
-    bench: Bench, body: bytes, answer: Refusal
+    bench: Bench, body: bytes, answer: CardRefusal
 ) -> None:
     """101, 102, 104, and what else has no `host`, come in the body of the 200; nobody is called."""
     exchange = bench.post(body)
@@ -315,7 +315,7 @@ def test_delay_holds_an_error_in_the_answer(bench: Bench) -> None:
     gone.close()
     assert waiting.raw == b""
     bench.clock.advance(2)
-    assert decode_reply(waiting.body) == Refusal(result=101)
+    assert decode_reply(waiting.body) == CardRefusal(result=101)
     assert gone.raw == b""
 
 
