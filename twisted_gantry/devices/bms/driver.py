@@ -17,22 +17,19 @@ from twisted_gantry.core.alarms import Read, Rule, Severity
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
-from twisted_gantry.core.latency import Latency
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices.bms.commands import COMMANDS, BmsCommands
 from twisted_gantry.devices.bms.ems import TROUBLE, EmsClient
-from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
+from twisted_gantry.devices.polled import Poller, PollPeriod, http_client
 from twisted_gantry.net.service import NamedService
-from twisted_gantry.net.session import Backoff
-from twisted_gantry.net.timers import Repeated
 from twisted_gantry.wire.bms import Status as BmsStatus
 from twisted_gantry.wire.reading import Quality
 
 # Seconds. A call that is not answered by then is a miss.
 PATIENCE = 5.0
-MAX_FAILURES = 3
-RETRY_FIRST, RETRY_MOST = 1.0, 60.0
+# The states in which it is polled after pauses that grow.
+_UNPROVED = frozenset({State.CONNECTING, State.OFFLINE})
 
 POINTS = (
     PointType("operating_status", "", "Operating status", "电池运行状态"),
@@ -69,7 +66,7 @@ class BmsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     url: str
     device_uid: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     headers: dict[str, Secret] = {}
-    poll: Annotated[float, msgspec.Meta(ge=0.1, le=31_536_000)] = 10.0
+    poll: PollPeriod = 10.0
     sync_period: Annotated[float, msgspec.Meta(ge=1, le=31_536_000)] = 300.0
     command_deadline: Annotated[float, msgspec.Meta(ge=1, le=300)] = 10.0
 
@@ -95,13 +92,11 @@ class Bms(NamedService):
         self.status = Status(name, context.now)
         self._settings, self._points, self._clock = settings, context.points, context.reactor
         self._ems, self._close = ems, close
-        self._backoff = Backoff(RETRY_FIRST, RETRY_MOST, context.random.random)
         self._commands = BmsCommands(ems, self._look, context.reactor, settings.command_deadline)
-        self._failures = 0  # readings in a row
         self._asked = self._shown = 0  # GETs, by number
         self._sync_due = 0.0
-        self.poll_seconds = Latency()
-        self._polling = Repeated(context.reactor, self._poll, f"polling {name}")
+        self._poller = Poller(context, self.status, self._poll, settings.poll, backs_off=_UNPROVED)
+        self.poll_seconds = self._poller.seconds
         self._doing: Deferred[CommandResult] | None = None
         context.points.declare(name, POINTS)
 
@@ -109,27 +104,19 @@ class Bms(NamedService):
         """Begin to read, with what the EMS has: a restart asks no battery."""
         super().startService()
         self._sync_due = self._clock.seconds() + self._settings.sync_period
-        self._polling.start()
+        self._poller.start()
 
     def stopService(self) -> Deferred[None]:
         """Read no more; what is under way is given up."""
         super().stopService()
-        self._polling.stop()
+        self._poller.stop()
         if self._doing is not None:
             self._doing.cancel()
         return self._close()
 
     # -- reading
 
-    async def _poll(self) -> float:
-        began = self._clock.seconds()
-        await self._read()
-        took = self._clock.seconds() - began
-        self.poll_seconds.observe(took)
-        online = self.status.state is State.ONLINE
-        return self._settings.poll - took if online else self._backoff.next()
-
-    async def _read(self) -> None:
+    async def _poll(self) -> None:
         if self._clock.seconds() >= self._sync_due:
             try:
                 await self._sync()
@@ -139,7 +126,8 @@ class Bms(NamedService):
             await self._get()
         except TROUBLE as error:
             if self.running:
-                self._failed(str(error))
+                self._points.fail(self.device)
+                self._poller.failed(str(error))
 
     async def _look(self) -> BmsStatus:
         """Return how the battery is now. Raises one of TROUBLE."""
@@ -169,17 +157,7 @@ class Bms(NamedService):
                 "alarm_count": (status.alarm_status, Quality.GOOD),
             },
         )
-        self._failures = 0
-        self._backoff.reset()
-        self.status.online()
-
-    def _failed(self, reason: str) -> None:
-        self._points.fail(self.device)
-        self._failures += 1
-        if self._failures >= MAX_FAILURES:
-            self.status.offline(f"{reason}, {self._failures} times in a row")
-        else:
-            self.status.error(reason)
+        self._poller.good()
 
     # -- commands
 
@@ -192,7 +170,7 @@ class Bms(NamedService):
         """Synchronise at once after what is not known to be done: the points show what happened."""
         if result.result in {Outcome.FAILED, Outcome.TIMEOUT} and self.running:
             self._sync_due = self._clock.seconds()
-            self._polling.now()
+            self._poller.now()
         return result
 
 
@@ -226,14 +204,9 @@ class _BmsKind:
     def build(self, name: str, settings: BmsSettings, context: DeviceContext) -> Bms:
         _check_url(settings.url)
         _check_headers(settings.headers)
-        pool = persistent_pool(context.reactor)
-        client = BoundedClient(
-            treq_client(context.reactor, pool), context.reactor, deadline=PATIENCE
-        )
-        url = settings.url.rstrip("/")
-        tapped = context.tap.client(client)
-        ems = EmsClient(url, settings.device_uid, settings.headers, tapped)
-        return Bms(name, settings, context, ems, pool.closeCachedConnections)
+        client, close = http_client(context, PATIENCE)
+        ems = EmsClient(settings.url.rstrip("/"), settings.device_uid, settings.headers, client)
+        return Bms(name, settings, context, ems, close)
 
 
 kind = _BmsKind()
