@@ -18,8 +18,9 @@ from tests.support import Bench, MemoryNetwork, TestClock, fired
 from twisted_gantry.core.commands.door import Request
 from twisted_gantry.core.commands.types import CommandResult
 from twisted_gantry.core.status import State
-from twisted_gantry.devices.upscard.driver import Link, UpsCard, UpsCardSettings
+from twisted_gantry.devices.upscard.driver import UpsCard, UpsCardSettings
 from twisted_gantry.devices.upscard.http import HttpLink, UpsCardHttpSettings
+from twisted_gantry.devices.upscard.link import CardLink
 from twisted_gantry.devices.upscard.tcp import TcpLink
 from twisted_gantry.net.http.client import BoundedClient, persistent_pool
 from twisted_gantry.net.http.server import Limits, bounded_site
@@ -136,18 +137,22 @@ class Rig:
             back.server = self.callbacks.site(self.clock)
             self.networks.join(self.clock, self.network, back)
 
-        def link(card: UpsCard) -> Link:
-            if way == TCP:
-                terminator = self.settings.terminator
-                return TcpLink(card, self.network, terminator, self.clock, backoff)
-            client, pool = client_to(self.network, self.clock)
-            close = pool.closeCachedConnections
-            return HttpLink(card, URL, CALLBACK, client, self.callbacks, self.clock, backoff, close)
+        def link(card: UpsCard) -> CardLink:
+            self.link = self._make_link(card, backoff)
+            return self.link
 
         kind = "ups-card" if way == TCP else "ups-card-http"
         self.name = "ups1" if beside is None else "ups2"
         self.card = UpsCard(self.name, self.settings, bench.context, link, kind)
         bench.add(self.card)
+
+    def _make_link(self, card: UpsCard, backoff: Backoff) -> CardLink:
+        if self.way == TCP:
+            terminator = self.settings.terminator
+            return TcpLink(card, self.network, terminator, self.clock, backoff)
+        client, pool = client_to(self.network, self.clock)
+        close = pool.closeCachedConnections
+        return HttpLink(card, URL, CALLBACK, client, self.callbacks, self.clock, backoff, close)
 
     def start(self, seconds: float = 1.0) -> None:
         """Start the driver, and let some time pass."""

@@ -357,7 +357,7 @@ def test_whatever_is_posted_nothing_happens(bodies: list[bytes]) -> None:
     rig.start(0.2)
     before = dict(rig.card.counts)
     for body in bodies:
-        assert rig.card.offered(body) is False
+        assert rig.link.session.offered(body) is False
     assert dict(rig.card.counts) == before
     assert rig.state() is State.ONLINE
     rig.stop()

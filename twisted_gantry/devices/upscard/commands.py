@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from unicodedata import normalize
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError
 
 from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.upscard.battery import BatteryTests
+from twisted_gantry.devices.upscard.link import CardLink
 from twisted_gantry.devices.upscard.points import MAX_COMMAND, STOP_TEST
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.upscard.messages import (
@@ -23,11 +24,8 @@ from twisted_gantry.wire.upscard.messages import (
     ErrorCode,
     Result,
 )
-from twisted_gantry.wire.upscard.session import Ending, Exchange, NoReply, NotSent
+from twisted_gantry.wire.upscard.session import Ending, NoReply, NotSent
 from twisted_gantry.wire.upscard.values import control_succeeded
-
-# Seconds that a command has, BUSY included.
-COMMAND_DEADLINE = 5.0
 
 TEST = "T"
 
@@ -97,7 +95,7 @@ class Passwords:
 
 
 class CardCommands:
-    """Executes commands. `say` sends an exchange and returns how it ended.
+    """Executes commands over a link.
 
     `look_again` asks for a reading at once, which shows what a control did. `tests` is told of the
     battery tests that begin and are stopped, `test_stop` what stops one, `why_not_test` what speaks
@@ -106,14 +104,14 @@ class CardCommands:
 
     def __init__(
         self,
-        say: Callable[[Exchange], Deferred[Ending]],
+        link: CardLink,
         passwords: Passwords,
         look_again: Callable[[], None],
         tests: BatteryTests,
         test_stop: str,
         why_not_test: Callable[[], str],
     ) -> None:
-        self._say, self._passwords, self._look_again = say, passwords, look_again
+        self._link, self._passwords, self._look_again = link, passwords, look_again
         self._tests, self._test_stop, self._why_not_test = tests, test_stop, why_not_test
 
     async def execute(self, command: str, args: Mapping[str, Any]) -> CommandResult:
@@ -145,7 +143,7 @@ class CardCommands:
         return result
 
     async def _control(self, command: str) -> CommandResult:
-        ending = await self._send(command)
+        ending = await self._link.say(command, ahead=True)
         if isinstance(ending, Result | NoReply):
             self._look_again()
         if not isinstance(ending, Result):
@@ -162,7 +160,7 @@ class CardCommands:
             return CommandResult(Outcome.REFUSED, "a query has no control characters")
         if _CONTROL_TEXT.fullmatch(_bare(cmd)):
             return CommandResult(Outcome.REFUSED, f"{cmd!r} is a control, not a query")
-        ending = await self._send(cmd)
+        ending = await self._link.say(cmd, ahead=True)
         if not isinstance(ending, Result):
             return _unanswered(ending)
         if ending.value.strip() == "(FAILED":
@@ -175,13 +173,13 @@ class CardCommands:
         # either may hold: also when this is cancelled meanwhile.
         passwords = self._passwords
         before = passwords.doubt(new)
-        ending = await self._send("QAD", new_password=new)
+        ending = await self._link.say("QAD", ahead=True, new_password=new)
         if not isinstance(ending, Result):
             if not isinstance(ending, NoReply):
                 passwords.doubt(None)
             return _unanswered(ending)
         passwords.adopt(new, other=before)
-        proof = await self._send("QAD")
+        proof = await self._link.say("QAD", ahead=True)
         if isinstance(proof, CardRefusal) and proof.result == ErrorCode.PASSWORD_ERROR:
             passwords.try_other()
         # A poll in between may have found out that the card kept the old one.
@@ -191,16 +189,6 @@ class CardCommands:
             return CommandResult(Outcome.FAILED, f"the new password is not proved: {why}")
         passwords.doubt(None)
         return CommandResult(Outcome.DONE, "write it into the configuration before the next start")
-
-    def _send(self, cmd: str, new_password: str | None = None) -> Deferred[Ending]:
-        exchange = Exchange(cmd, unset, COMMAND_DEADLINE, COMMAND_DEADLINE, ahead=True)
-        exchange.new_password = new_password
-        return self._say(exchange)
-
-
-def unset(_: Ending) -> None:
-    """Stand in an exchange until whoever says it sets what its end is for."""
-    raise AssertionError("an exchange was submitted without an end")
 
 
 def _unanswered(ending: Ending) -> CommandResult:
