@@ -13,7 +13,7 @@ import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
 from zope.interface import implementer
 
-from twisted_gantry.core.alarms import Read, Rule, Severity
+from twisted_gantry.core.alarms import Rule, Severity
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
@@ -21,6 +21,7 @@ from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices.bms.commands import COMMANDS, BmsCommands
 from twisted_gantry.devices.bms.ems import TROUBLE, EmsClient
+from twisted_gantry.devices.conditions import equals, when
 from twisted_gantry.devices.polled import Poller, PollPeriod, http_client
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.wire.bms import Status as BmsStatus
@@ -38,20 +39,13 @@ POINTS = (
 )
 
 
-def _has_alarms(read: Read, raised: bool) -> bool | None:
-    count = read("alarm_count").good
-    return None if count is None else count != 0
-
-
-def _is_open(read: Read, raised: bool) -> bool | None:
-    closed = read("contactor_closed").good
-    return None if closed is None else not closed
-
+_IS_OPEN = equals("contactor_closed", False)
+# The EMS does not tell which alarms a battery has: fire may be among them.
+_HAS_ALARMS = when("alarm_count", lambda count: count != 0)
 
 RULES = (
-    # What the alarms of a battery are is not told: fire may be among them.
-    Rule("alarm", Severity.CRITICAL, "the battery reports alarms", "电池报警", _has_alarms),
-    Rule("contactor-open", Severity.WARNING, "the battery is powered down", "电池下电", _is_open),
+    Rule("alarm", Severity.CRITICAL, "the battery reports alarms", "电池报警", _HAS_ALARMS),
+    Rule("contactor-open", Severity.WARNING, "the battery is powered down", "电池下电", _IS_OPEN),
 )
 
 # Names that HTTP's own working depends on, and what a name and a value may consist of.

@@ -13,11 +13,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import clientFromString
 from zope.interface import implementer
 
-from twisted_gantry.core.alarms import Read, Rule, Severity
+from twisted_gantry.core.alarms import Rule, Severity
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import CommandResult, CommandType
 from twisted_gantry.core.interfaces import DeviceContext, IDeviceKind, IRelay, WrongSetting
 from twisted_gantry.core.status import Status
+from twisted_gantry.devices.conditions import equals
 from twisted_gantry.devices.polled import Poller
 from twisted_gantry.devices.relay.link import LONGEST_BYTES, NotReached, RelayLink
 from twisted_gantry.devices.relay.machine import ON_PENDING, RelayCore, machine
@@ -35,13 +36,14 @@ COMMANDS: Mapping[str, CommandType] = {
 }
 
 
-def _is_off(read: Read, raised: bool) -> bool | None:
-    pending = read(ON_PENDING).good
-    return None if pending is None else pending is True
-
-
 RULES = (
-    Rule("power-off", Severity.CRITICAL, "the power is off", "继电器断电，尚未恢复供电", _is_off),
+    Rule(
+        "power-off",
+        Severity.CRITICAL,
+        "the power is off",
+        "继电器断电，尚未恢复供电",
+        equals(ON_PENDING, True),
+    ),
 )
 
 _EXAMPLE = "tcp:192.168.1.40:8080"
