@@ -1,4 +1,4 @@
-"""A cFos Power Brain / Charging Manager: polled by `get_dev_info`, told by the calls of its API.
+"""A cFos Power Brain / Charging Manager: polled by `get_dev_info`, commanded by API calls.
 
 Source: the cFos document; decisions: `docs/protocols/cfos.md`.
 """
@@ -34,7 +34,7 @@ from twisted_gantry.wire.cfos.calls import call
 from twisted_gantry.wire.cfos.values import DevInfo, decode_dev_info
 from twisted_gantry.wire.errors import WireError
 
-# Seconds that an answer may take.
+# Seconds for one answer.
 DEADLINE = 3.0
 LONGEST_REASON = 200
 
@@ -51,7 +51,7 @@ class CfosSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 @implementer(IDevice)
 class Cfos(NamedService):
-    """The driver. `close` lets the channel's connections go."""
+    """The driver. `close` closes the connections of the channel."""
 
     kind = "cfos"
     rules = RULES
@@ -69,7 +69,7 @@ class Cfos(NamedService):
         self.device = name
         self.status = Status(name, context.now)
         self.counts: Counter[str] = Counter()
-        """What was odd about the manager since the start."""
+        """Oddities of the manager since the start."""
         self._points, self._channel, self._close = context.points, channel, close
         self._poller = Poller(
             context,
@@ -89,14 +89,14 @@ class Cfos(NamedService):
         ]
 
     def startService(self) -> None:
-        """Begin to poll, and to feed."""
+        """Begin to poll and to feed."""
         super().startService()
         self._poller.start()
         for feed in self._feeds:
             feed.start()
 
     def stopService(self) -> Deferred[Any]:
-        """Poll no more; what is under way is given up."""
+        """Stop; calls under way are cancelled."""
         super().stopService()
         for feed in self._feeds:
             feed.stop()
@@ -134,7 +134,7 @@ class Cfos(NamedService):
     # -- commands
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
-        """Do one of `commands`."""
+        """Execute one of `commands`."""
         return ensureDeferred(self._commands.execute(command, args))
 
 
