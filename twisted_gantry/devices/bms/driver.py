@@ -1,7 +1,7 @@
-"""A battery behind the BMS control of an EMS: polled by GET, told by POST.
+"""A battery behind the BMS control of an EMS: polled by GET, commanded by POST.
 
-A GET may show an old status and carries no time, hence a PUT now and then, which makes the EMS ask
-the battery. Decisions: `docs/protocols/bms.md`.
+A GET may show an old status and carries no time. Every `sync_period` a PUT makes the EMS ask the
+battery. Decisions: `docs/protocols/bms.md`.
 """
 
 import re
@@ -27,9 +27,9 @@ from twisted_gantry.net.service import NamedService
 from twisted_gantry.wire.bms import Status as BmsStatus
 from twisted_gantry.wire.reading import Quality
 
-# Seconds. A call that is not answered by then is a miss.
+# Seconds for one answer.
 PATIENCE = 5.0
-# The states in which it is polled after pauses that grow.
+# States in which the pauses between two polls grow.
 _UNPROVED = frozenset({State.CONNECTING, State.OFFLINE})
 
 POINTS = (
@@ -48,7 +48,7 @@ RULES = (
     Rule("contactor-open", Severity.WARNING, "the battery is powered down", "电池下电", _IS_OPEN),
 )
 
-# Names that HTTP's own working depends on, and what a name and a value may consist of.
+# Header names that HTTP itself needs, and the characters of names and values.
 _OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _HEADER_VALUE = re.compile(r"[!-~]([ -~]{0,8190}[!-~])?")
@@ -67,7 +67,7 @@ class BmsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 @implementer(IDevice)
 class Bms(NamedService):
-    """The driver. `close` ends the connections of `ems`."""
+    """The driver. `close` closes the connections of `ems`."""
 
     kind = "bms"
     rules = RULES
@@ -95,13 +95,13 @@ class Bms(NamedService):
         context.points.declare(name, POINTS)
 
     def startService(self) -> None:
-        """Begin to read, with what the EMS has: a restart asks no battery."""
+        """Begin to read what the EMS has; a restart does not ask the battery."""
         super().startService()
         self._sync_due = self._clock.seconds() + self._settings.sync_period
         self._poller.start()
 
     def stopService(self) -> Deferred[None]:
-        """Read no more; what is under way is given up."""
+        """Stop; calls under way are cancelled."""
         super().stopService()
         self._poller.stop()
         if self._doing is not None:
@@ -114,7 +114,7 @@ class Bms(NamedService):
         if self._clock.seconds() >= self._sync_due:
             try:
                 await self._sync()
-            except TROUBLE as error:  # what the EMS has may still be had
+            except TROUBLE as error:  # the EMS may still tell what it has
                 self.status.error(f"not synchronised: {error}")
         try:
             await self._get()
@@ -124,7 +124,7 @@ class Bms(NamedService):
                 self._poller.failed(str(error))
 
     async def _look(self) -> BmsStatus:
-        """Return how the battery is now. Raises one of TROUBLE."""
+        """Return the present status of the battery. Raises one of TROUBLE."""
         await self._sync()
         return await self._get()
 
@@ -136,7 +136,7 @@ class Bms(NamedService):
         self._asked += 1
         number = self._asked
         status = await self._ems.read()
-        if self.running and number > self._shown:  # an answer that was overtaken is old
+        if self.running and number > self._shown:  # an overtaken answer is old
             self._shown = number
             self._good(status)
         return status
@@ -156,12 +156,12 @@ class Bms(NamedService):
     # -- commands
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
-        """Do one of `commands`."""
+        """Execute one of `commands`."""
         self._doing = ensureDeferred(self._commands.execute(command, args))
         return self._doing.addCallback(self._look_again)
 
     def _look_again(self, result: CommandResult) -> CommandResult:
-        """Synchronise at once after what is not known to be done: the points show what happened."""
+        """Synchronise at once after a command that is not proved done."""
         if result.result in {Outcome.FAILED, Outcome.TIMEOUT} and self.running:
             self._sync_due = self._clock.seconds()
             self._poller.now()

@@ -1,12 +1,11 @@
-"""A smart cabinet below us: it uploads to our `monitor.do`, and is told at its `remotecontrol.do`.
+"""A smart cabinet: it uploads to our `monitor.do`, and takes commands at its `remotecontrol.do`.
 
 Source: the ETC document, section 3; decisions: `docs/protocols/etc-gantry.md`, "Receiving from
-cabinets below us". It is online while uploads come. Every `poll` seconds it is asked for one
+cabinets below us". A cabinet is online while uploads come. Every `poll` seconds it is asked for one
 (`updateNow`), so that its loss shows within seconds rather than after some of its periods:
 
-- where asking has been seen to bring an upload, three times in a row in vain are its loss; so they
-  are before the first upload;
-- where asking does not help but uploads come, only three of its periods without one are.
+- If asking has ever brought an upload, or none has come yet, three requests in vain are a loss.
+- If asking does not help but uploads come, only three periods without an upload are a loss.
 """
 
 from collections import Counter
@@ -57,11 +56,11 @@ _log = Logger()
 
 _T = TypeVar("_T")
 
-# Seconds: for the answer to what it is told; and for the upload that follows an `updateNow`.
+# Seconds for the answer to a command, and for the upload that follows an `updateNow`.
 DEADLINE = 10.0
 UPLOAD_PATIENCE = 5.0
 MISSED_PERIODS = 3
-# Codes that are given only where the time stamp was found good.
+# Codes of answers that imply a good time stamp.
 _PAST_THE_CLOCK = frozenset({EtcCode.SUCCESS, EtcCode.CONTROL_FAILED})
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]
@@ -70,7 +69,7 @@ Id = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]
 class CabinetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of a `[[device]]` of kind `cabinet`; times in seconds.
 
-    `gantry_id` empty is our own. `period` is how often the cabinet uploads of itself.
+    `gantry_id` empty is our own. The cabinet uploads unasked every `period`.
     """
 
     url: str
@@ -83,7 +82,7 @@ class CabinetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 @implementer(IUploader, IBatteryRecorder)
 class SmartCabinet(NamedService):
-    """The driver. `close` lets the channel's connections go."""
+    """The driver. `close` closes the connections of the channel."""
 
     kind = "cabinet"
     commands = COMMANDS
@@ -101,7 +100,7 @@ class SmartCabinet(NamedService):
         self.status = Status(name, context.now)
         self.uploads_as = (settings.gantry_id or context.gantry_id, settings.cabinet_id)
         self.counts: Counter[str] = Counter()
-        """How many uploads came, and what was odd about them."""
+        """The number of uploads, and their oddities."""
         self._settings, self._points, self._tap = settings, context.points, context.tap
         self._clock = context.reactor
         self._channel, self._close = channel, close
@@ -112,7 +111,7 @@ class SmartCabinet(NamedService):
         self._poller = Poller(context, self.status, self._poll, settings.poll, losing=self._losing)
         self.poll_seconds = self._poller.seconds
         self._under_way: set[Deferred[Any]] = set()
-        self._upload: Deferred[None] | None = None  # what a poll waits for
+        self._upload: Deferred[None] | None = None  # for the poll that waits
         self._silence = Timer(context.reactor, self._silent)
         self._silence_period = MISSED_PERIODS * settings.period
         self._commands = CabinetCommands(
@@ -123,13 +122,13 @@ class SmartCabinet(NamedService):
         self.rules = rules(self._rows.present)
 
     def startService(self) -> None:
-        """Ask how it is."""
+        """Begin to ask for uploads."""
         super().startService()
         self._silence.start(self._silence_period)
         self._poller.start()
 
     def stopService(self) -> Deferred[Any]:
-        """Ask no more; what is under way is given up."""
+        """Stop; calls under way are cancelled."""
         super().stopService()
         self._poller.stop()
         self._silence.cancel()
@@ -140,14 +139,14 @@ class SmartCabinet(NamedService):
     # -- uploads
 
     def uploaded(self, fields: Any, *, clock_good: bool) -> None:
-        """Take an upload. Raises BadMessage for what is no report of this cabinet."""
+        """Take an upload. Raises BadMessage unless it is a report of this cabinet."""
         self._tap.uploaded(fields)
         upload = decode_upload(fields)
         if upload.id != self.uploads_as[1]:
             raise BadMessage(f"a report of another cabinet than {self.uploads_as[1]}")
         if not self.running:
             return
-        for odd in upload.odd.keys() - self.counts.keys():  # said once, then only counted
+        for odd in upload.odd.keys() - self.counts.keys():  # logged once, then counted
             _log.warn("{name} uploads with a {odd}", name=self.device, odd=odd)
         self.counts.update(upload.odd)
         self.counts["uploads"] += 1
@@ -155,7 +154,7 @@ class SmartCabinet(NamedService):
         update = self._rows.take(upload)
         struck = self._strikes.take(upload, self._rows.present("thunder_spd"))
         if struck == (True, Quality.GOOD):
-            # Each strike is an alarm of its own: the one before ends here.
+            # Each strike is an alarm of its own: the previous one ends here.
             self._points.update(self.device, {LIGHTNING_STRUCK: (False, Quality.GOOD)})
         update[LIGHTNING_STRUCK] = struck
         update[COMMANDS_ANSWERED] = (self._unanswered < MAX_FAILURES, Quality.GOOD)
@@ -186,7 +185,7 @@ class SmartCabinet(NamedService):
             return self._poller.backoff.next()
         self._answered(answer)
         if code_of(answer) is not EtcCode.SUCCESS:
-            # It does not want to be asked more often than this.
+            # An answer that is no success does not call for a shorter pause.
             self._missed(f"it answers {self._channel.words(answer)}")
             return self._settings.poll
         if self.counts["uploads"] == before and not await self._upload_comes():
@@ -207,7 +206,7 @@ class SmartCabinet(NamedService):
         return True
 
     def _answered(self, answer: Answer) -> None:
-        """Note what an answer tells beside how the command went."""
+        """Note what an answer tells about the command channel and the clock."""
         self._unanswered = 0
         code = code_of(answer)
         if code is EtcCode.CLOCK_SKEW:
@@ -235,11 +234,11 @@ class SmartCabinet(NamedService):
     # -- commands
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
-        """Do one of `commands`."""
+        """Execute one of `commands`."""
         return self._do(self._commands.execute(command, args))
 
     def battery_test_result(self) -> Deferred[Mapping[str, str]]:
-        """Ask the cabinet how its last battery test went."""
+        """Return the result of the last battery test, as the cabinet tells it."""
         return self._do(self._commands.battery_test_result())
 
     def _do(self, doing: Coroutine[Deferred[Any], Any, _T]) -> Deferred[_T]:
