@@ -76,7 +76,7 @@ def _good(value: Value) -> Measured:
 
 
 class PsutilProbe:
-    """The probe by psutil. `seconds` is a monotonic clock for the rates."""
+    """Measures by psutil. `seconds` is a monotonic clock for the rates."""
 
     def __init__(self, data_disk: str, seconds: Callable[[], float] = time.monotonic) -> None:
         self._data_disk, self._seconds = data_disk, seconds
@@ -84,7 +84,7 @@ class PsutilProbe:
 
     def __call__(self) -> Mapping[str, Measured]:
         memory = psutil.virtual_memory()
-        # The first call has nothing to compare with: it measures for a moment.
+        # The first call has no earlier one to compare with: it measures for 0.2 s.
         cpu = psutil.cpu_percent(interval=0.2 if self._last is None else None)
         net = self._net_usage()
         return {
@@ -110,7 +110,7 @@ class PsutilProbe:
         }
 
     def _net_usage(self) -> Measured:
-        """Return the use of the busiest link, in its busier direction."""
+        """Return the use of the busiest link, in its busier direction, in % of its speed."""
         now, counters = self._seconds(), psutil.net_io_counters(pernic=True)
         last, self._last = self._last, (now, counters)
         speeds = {n: s.speed for n, s in psutil.net_if_stats().items() if s.isup and s.speed > 0}

@@ -48,7 +48,7 @@ from twisted_gantry.wire.upscard.values import (
     decode_ratings,
 )
 
-# Seconds. A reply to a query that is later is a miss.
+# Seconds for the reply to a query.
 QUERY_PATIENCE = 3.0
 RATINGS_PERIOD, RATINGS_RETRY = 3600.0, 60.0
 # While a battery test runs, readings are at most this far apart.
@@ -56,10 +56,10 @@ TEST_POLL = 1.0
 
 
 class CardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The keys of a `[[device]]` with a card, however it is reached; see `docs/configuration.md`.
+    """The keys of a `[[device]]` with a card over any transport; see `docs/configuration.md`.
 
-    `over_voltage` and `under_voltage` are shares of the rated input voltage. `test_stop` is what
-    the card is told to stop a battery test, empty if nothing is known.
+    `over_voltage` and `under_voltage` are shares of the rated input voltage. `test_stop` is the
+    card's command to stop a battery test, empty if unknown.
     """
 
     password: Secret | None = None
@@ -72,7 +72,7 @@ class CardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     under_voltage: Annotated[float, msgspec.Meta(ge=0.5, lt=1)] = 0.85
 
     def check(self) -> None:
-        """Raise WrongSetting for a value that no card can do with."""
+        """Raise WrongSetting for a value that no card takes."""
         if self.password is not None and not 0 < len(self.password.reveal()) <= MAX_PASSWORD:
             raise WrongSetting("password", f"the card takes 1 to {MAX_PASSWORD} characters")
         if not can_stop_test(self.test_stop):
@@ -88,7 +88,7 @@ class UpsCardSettings(CardSettings, frozen=True, kw_only=True, forbid_unknown_fi
 
 @implementer(IBatteryTester)
 class UpsCard(NamedService):
-    """The driver. `make_link` is given the driver, and returns its link."""
+    """The driver. `make_link` takes the driver, and returns its link."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class UpsCard(NamedService):
 
     @property
     def counts(self) -> Counter[str]:
-        """What was odd about the peer since the start: late replies, skipped bytes, …"""
+        """Oddities of the peer since the start: late replies, skipped bytes, …"""
         return self._link.counts
 
     @property
@@ -142,7 +142,7 @@ class UpsCard(NamedService):
         return self._tests.last
 
     def why_not_test(self) -> str:
-        """Say what speaks against a battery test now, by the last reading."""
+        """Return what speaks against a battery test now, by the last reading."""
         return why_not_test(self._good, running=self._tests.perhaps_running)
 
     def startService(self) -> None:
@@ -172,7 +172,7 @@ class UpsCard(NamedService):
         self._poller.start()
 
     def link_down(self, reason: str) -> None:
-        """Note that the link is gone, or that it could not be made."""
+        """Note that the link is lost, or could not be made."""
         self._up = False
         self._poller.stop()
         if self.running:
@@ -202,7 +202,7 @@ class UpsCard(NamedService):
     def _take(
         self, ending: Ending, decode: Callable[[str], Readings], names: tuple[str, ...]
     ) -> bool:
-        """Turn how a query ended into points; True if it was a good reading."""
+        """Turn the ending of a query into points; returns whether the reading was good."""
         unsent = isinstance(ending, NotSent) and not isinstance(ending, Unreachable)
         if not self._up or unsent:
             return False
@@ -243,7 +243,7 @@ class UpsCard(NamedService):
 
     def _failed(self, names: tuple[str, ...], reason: str, *, missed: bool = False) -> None:
         self._points.fail(self.device, names)
-        if names is not LIVE:  # a card that cannot tell its ratings may do for all else
+        if names is not LIVE:  # a card without ratings may be fine otherwise
             self.status.error(reason)
             return
         self._poller.failed(reason)
@@ -258,7 +258,7 @@ class UpsCard(NamedService):
     # -- commands
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
-        """Do one of `commands`."""
+        """Execute one of `commands`."""
         return ensureDeferred(self._commands.execute(command, args))
 
 

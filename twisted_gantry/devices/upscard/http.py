@@ -1,8 +1,7 @@
-"""The HTTP way to a UPS card: commands are POSTed to it, results come to our callback host.
+"""The HTTP link to a UPS card: commands are POSTed, results come to our callback host.
 
-There is no connection that could be up or down: the card is thought to be there until its replies
-stay out, and is then tried again after pauses. Source: `docs/protocols/ups-card.md`, "Transport"
-and "Decisions".
+No connection can be up or down. A card counts as reachable until its replies stay out, and is then
+tried again after pauses. Source: `docs/protocols/ups-card.md`, "Transport" and "Decisions".
 """
 
 from collections.abc import Callable
@@ -34,8 +33,7 @@ _HEADERS = {"Content-Type": "application/json"}
 class UpsCardHttpSettings(CardSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of a `[[device]]` of kind `ups-card-http`.
 
-    `url` is where commands go, `callback` where the card is told to send their results: a URL that
-    leads to us, seen from the card.
+    Commands go to `url`. The card sends their results to `callback`, which must lead to this host.
     """
 
     url: str
@@ -45,8 +43,8 @@ class UpsCardHttpSettings(CardSettings, frozen=True, kw_only=True, forbid_unknow
 class HttpLink(CardLink):
     """POSTs each command to `url`; takes results at `callback`, and in the card's own answers.
 
-    Once dropped, it makes one attempt after each pause of `backoff`, until a reading proves good.
-    `close` ends the connections of `client`. `counts` gains `posts`, `post-failed` and `odd-body`.
+    Once dropped, the link makes one attempt after each pause of `backoff` until a reading is good.
+    `close` closes the connections of `client`. `counts` gains `posts`, `post-failed`, `odd-body`.
     """
 
     def __init__(
@@ -69,7 +67,7 @@ class HttpLink(CardLink):
         callbacks.register(callback, self.session.offered)
 
     def start(self) -> None:
-        """Begin: the first reading decides whether the card is there."""
+        """Begin: the first reading decides whether the card is reachable."""
         self._try()
 
     def stop(self) -> Deferred[None]:
@@ -106,7 +104,6 @@ class HttpLink(CardLink):
         self._down("given up")
 
     def proved_good(self) -> None:
-        """Begin with the shortest pause again, and stand as many misses as ever."""
         self.most_misses = MAX_FAILURES
         self._backoff.reset()
 
@@ -123,7 +120,7 @@ class HttpLink(CardLink):
     # -- what comes back
 
     def _answered(self, answer: Answer, number: int) -> None:
-        """Note how the card took a command; only for the last one does anybody wait."""
+        """Note how the card took a command; only the last one is still awaited."""
         current = number == self._number
         if 200 <= answer.status < 300:
             self._take_body(answer.body, current)
@@ -131,12 +128,12 @@ class HttpLink(CardLink):
         self.counts["post-failed"] += 1
         if current:
             why = f"the card answers HTTP {answer.status}"
-            # A server that failed may have acted before; one that refused has not.
+            # A server that failed may have acted before; one that refused did not.
             acted = answer.status >= 500
             self.session.undelivered(NoReply(why) if acted else Unreachable(why))
 
     def _take_body(self, body: bytes, current: bool) -> None:
-        """Take a result; whatever else a card says when it accepts a command means nothing."""
+        """Take a result; any other text with which a card accepts a command means nothing."""
         if not body.strip():
             return
         try:

@@ -1,4 +1,4 @@
-"""The TCP link to a UPS card: kept open for good, reconnected for ever.
+"""The TCP link to a UPS card: one connection, made again after each loss.
 
 Source: `docs/protocols/ups-card.md`, "Transport" and "Decisions": no terminator, framing by
 structure, 64 KiB.
@@ -98,19 +98,17 @@ class TcpLink(CardLink):
         self._backoff.reset()
 
     def connected(self, connection: _Connection) -> None:
-        """Note a connection."""
         self._connection = connection
         self.counts["connections"] += 1
         self.opened()
 
     def disconnected(self, connection: _Connection, reason: str) -> None:
-        """Note its end."""
         if connection is self._connection:
             self._connection = None
             self.closed(reason)
 
     def too_long(self, reason: str) -> None:
-        """Cut a peer that sends without end."""
+        """Cut the connection to a peer that sends without end."""
         if not self.counts["too-long"]:
             _log.warn("{name} sends {reason}; cut", name=self.driver.device, reason=reason)
         self.counts["too-long"] += 1
