@@ -29,8 +29,8 @@ from twisted_gantry.wire.upscard.values import control_succeeded
 
 TEST = "T"
 
-# Controls that must not pass as a query: those of the card, and the shutdowns (`S.3`, `S02R0005`) of
-# the protocol that most such UPSs speak underneath.
+# Controls that must not pass as a query: those of the card, and the shutdowns (`S.3`, `S02R0005`)
+# of the protocol that most such UPSs speak underneath.
 _CONTROL_TEXT = re.compile(
     rf"({'|'.join(sorted(CONTROLS))}|S\.?\d.*|T(L|\.?\d+)|C|CT|Q)", re.IGNORECASE
 )
