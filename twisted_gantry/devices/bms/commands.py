@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
 from twisted_gantry.devices.bms.ems import TROUBLE, UNCLEAR, EmsClient
 from twisted_gantry.net.timers import Timer
-from twisted_gantry.wire.bms import BmsCommand, OperatingStatus, BmsRefused, Status
+from twisted_gantry.wire.bms import BmsCommand, BmsRefused, OperatingStatus, Status
 
 _log = Logger()
 

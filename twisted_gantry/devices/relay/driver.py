@@ -21,7 +21,7 @@ from twisted_gantry.core.status import Status
 from twisted_gantry.devices.conditions import equals
 from twisted_gantry.devices.polled import Poller
 from twisted_gantry.devices.relay.link import LONGEST_BYTES, NotReached, RelayLink
-from twisted_gantry.devices.relay.machine import ON_PENDING, RelayCore, machine
+from twisted_gantry.devices.relay.machine import ON_PENDING, Ended, RelayCore, relay_machine
 from twisted_gantry.net.endpoints import wrong_client
 from twisted_gantry.net.service import NamedService
 
@@ -96,7 +96,7 @@ class Relay(NamedService):
             poller=self._poller,
         )
         self.counts = self._core.counts
-        self._machine = machine(self._core)
+        self._machine = relay_machine(self._core)
         context.points.declare(name, POINTS)
 
     def startService(self) -> None:
@@ -123,7 +123,7 @@ class Relay(NamedService):
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
         """Cycle the power; a cycle goes on when its Deferred is cancelled."""
-        ended: Deferred[CommandResult] = Deferred()
+        ended: Ended = Deferred()
         self._machine.asked(ended)
         return ended
 

@@ -35,6 +35,10 @@ ON_PENDING = "on_pending"
 """Whether the power was cut, or may have been, and "on" is not confirmed yet."""
 
 
+Ended = Deferred[CommandResult]
+"""Fires with the outcome of a cycle."""
+
+
 class RelayInputs(Protocol):
     """What can happen to the power behind a relay."""
 
@@ -47,7 +51,7 @@ class RelayInputs(Protocol):
     def kept_off(self) -> None:
         """The store tells that the power was off, or may have been, when the program ended."""
 
-    def asked(self, ended: Deferred[CommandResult]) -> None:
+    def asked(self, ended: Ended) -> None:
         """Somebody asks for a cycle."""
 
     def stored(self) -> None:
@@ -100,7 +104,7 @@ class RelayCore:
     status: Status
     poller: Poller
     counts: Counter[str] = field(default_factory=Counter)
-    asker: Deferred[CommandResult] | None = None
+    asker: Ended | None = None
     result: CommandResult = field(default_factory=lambda: CommandResult(Outcome.DONE))
     last_cycle: float | None = None
     cycle_before: float | None = None
@@ -134,6 +138,10 @@ class RelayCore:
         if self._doing is not None:
             self._doing.cancel()
         self.answer(CommandResult(Outcome.TIMEOUT, "the program stopped within the cycle"))
+
+    @staticmethod
+    def refuse(ended: Ended, why: str) -> None:
+        ended.callback(CommandResult(Outcome.REFUSED, why))
 
     def answer(self, result: CommandResult) -> None:
         asker, self.asker = self.asker, None
@@ -268,65 +276,39 @@ def _build() -> Callable[[RelayCore], RelayInputs]:  # noqa: C901 - one table
     last_try = builder.state("LastTry")
     """The service stops with the power off: "on" is said once more."""
 
-    last_try.upon(RelayInputs.started).loop().returns(None)
-    stopped.upon(RelayInputs.stopped).loop().returns(None)
-    last_try.upon(RelayInputs.stopped).loop().returns(None)
-    resting.upon(RelayInputs.rested).to(on).returns(None)
+    def refuse(machine: RelayInputs, core: RelayCore, ended: Ended) -> None:
+        core.refuse(ended, "the relay is not started yet")
 
-    @stopped.upon(RelayInputs.started).to(recalling)
+    def refuse_second(machine: RelayInputs, core: RelayCore, ended: Ended) -> None:
+        core.refuse(ended, "the power is off already, and is being given back")
+
+    def refuse_so_soon(machine: RelayInputs, core: RelayCore, ended: Ended) -> None:
+        next_in = f"the next in {core.rest_left():.0f} s"
+        core.refuse(ended, f"one cycle in {CYCLE_PERIOD:g} s; {next_in}")
+
     def recall(machine: RelayInputs, core: RelayCore) -> None:
         core.stopping = None
         core.do(core.recall(machine))
 
-    @stopped.upon(RelayInputs.asked).loop()
-    @recalling.upon(RelayInputs.asked).loop()
-    @last_try.upon(RelayInputs.asked).loop()
-    def refuse(machine: RelayInputs, core: RelayCore, ended: Deferred[CommandResult]) -> None:
-        ended.callback(CommandResult(Outcome.REFUSED, "the relay is not started yet"))
-
-    @resting.upon(RelayInputs.asked).loop()
-    def refuse_so_soon(
-        machine: RelayInputs, core: RelayCore, ended: Deferred[CommandResult]
-    ) -> None:
-        when = f"one cycle in {CYCLE_PERIOD:g} s; the next in {core.rest_left():.0f} s"
-        ended.callback(CommandResult(Outcome.REFUSED, when))
-
-    @storing.upon(RelayInputs.asked).loop()
-    @cutting.upon(RelayInputs.asked).loop()
-    @off.upon(RelayInputs.asked).loop()
-    @restoring.upon(RelayInputs.asked).loop()
-    @retrying.upon(RelayInputs.asked).loop()
-    @noting.upon(RelayInputs.asked).loop()
-    def refuse_second(
-        machine: RelayInputs, core: RelayCore, ended: Deferred[CommandResult]
-    ) -> None:
-        why = "the power is off already, and is being given back"
-        ended.callback(CommandResult(Outcome.REFUSED, why))
-
-    @on.upon(RelayInputs.asked).to(storing)
-    def store(machine: RelayInputs, core: RelayCore, ended: Deferred[CommandResult]) -> None:
+    def store(machine: RelayInputs, core: RelayCore, ended: Ended) -> None:
         core.asker = ended
         core.do(core.remember_on(machine))
 
-    @storing.upon(RelayInputs.not_stored).to(on)
     def give_up(machine: RelayInputs, core: RelayCore, reason: str) -> None:
         why = f"not sent: the pending on cannot be stored: {reason}"
         core.answer(CommandResult(Outcome.FAILED, why))
 
-    @storing.upon(RelayInputs.stored).to(cutting)
     def cut(machine: RelayInputs, core: RelayCore) -> None:
         core.show(True)
         core.cycle_before, core.last_cycle = core.last_cycle, core.clock.seconds()
         core.do(core.say_off(machine))
 
-    @cutting.upon(RelayInputs.off_unsent).to(noting)
     def take_back(machine: RelayInputs, core: RelayCore, reason: str) -> None:
         core.missed(reason)
         core.last_cycle = core.cycle_before
         core.result = CommandResult(Outcome.FAILED, f"not sent: {reason}")
         core.do(core.note_on(machine))
 
-    @cutting.upon(RelayInputs.off_sent).to(off)
     def wait(machine: RelayInputs, core: RelayCore, doubt: str) -> None:
         core.counts["cycles"] += 1
         core.result = CommandResult(Outcome.DONE)
@@ -335,53 +317,65 @@ def _build() -> Callable[[RelayCore], RelayInputs]:  # noqa: C901 - one table
             core.result = CommandResult(Outcome.TIMEOUT, why)
         core.after(core.pulse, machine.pulse_over)
 
-    @recalling.upon(RelayInputs.kept_off).to(restoring)
-    @off.upon(RelayInputs.pulse_over).to(restoring)
     def restore(machine: RelayInputs, core: RelayCore) -> None:
         core.backoff.reset()
         core.do(core.say_on(machine))
 
-    @restoring.upon(RelayInputs.on_failed).to(retrying)
     def pause(machine: RelayInputs, core: RelayCore) -> None:
         core.after(core.backoff.next(), machine.retry_due)
 
-    @retrying.upon(RelayInputs.retry_due).to(restoring)
     def retry(machine: RelayInputs, core: RelayCore) -> None:
         core.do(core.say_on(machine))
 
-    @restoring.upon(RelayInputs.on_confirmed).to(noting)
     def note(machine: RelayInputs, core: RelayCore) -> None:
         core.poller.good()
         core.do(core.note_on(machine))
 
-    @recalling.upon(RelayInputs.kept_on).to(resting)
-    @noting.upon(RelayInputs.noted).to(resting)
     def rest(machine: RelayInputs, core: RelayCore) -> None:
         core.rest(machine)
 
-    @recalling.upon(RelayInputs.stopped).to(stopped)
-    @on.upon(RelayInputs.stopped).to(stopped)
-    @resting.upon(RelayInputs.stopped).to(stopped)
-    @storing.upon(RelayInputs.stopped).to(stopped)
-    @noting.upon(RelayInputs.stopped).to(stopped)
     def end(machine: RelayInputs, core: RelayCore) -> None:
         core.end()
 
-    @cutting.upon(RelayInputs.stopped).to(last_try)
-    @off.upon(RelayInputs.stopped).to(last_try)
-    @restoring.upon(RelayInputs.stopped).to(last_try)
-    @retrying.upon(RelayInputs.stopped).to(last_try)
     def try_once_more(machine: RelayInputs, core: RelayCore) -> None:
         core.end()
         core.stopping = Deferred()
         core.do(core.last_try(machine))
 
-    @last_try.upon(RelayInputs.last_tried).to(stopped)
     def tell_stopped(machine: RelayInputs, core: RelayCore) -> None:
         assert core.stopping is not None
         core.stopping.callback(None)
 
+    stopped.upon(RelayInputs.started).to(recalling)(recall)
+    recalling.upon(RelayInputs.kept_on).to(resting)(rest)
+    recalling.upon(RelayInputs.kept_off).to(restoring)(restore)
+    on.upon(RelayInputs.asked).to(storing)(store)
+    storing.upon(RelayInputs.stored).to(cutting)(cut)
+    storing.upon(RelayInputs.not_stored).to(on)(give_up)
+    cutting.upon(RelayInputs.off_sent).to(off)(wait)
+    cutting.upon(RelayInputs.off_unsent).to(noting)(take_back)
+    off.upon(RelayInputs.pulse_over).to(restoring)(restore)
+    restoring.upon(RelayInputs.on_confirmed).to(noting)(note)
+    restoring.upon(RelayInputs.on_failed).to(retrying)(pause)
+    retrying.upon(RelayInputs.retry_due).to(restoring)(retry)
+    noting.upon(RelayInputs.noted).to(resting)(rest)
+    resting.upon(RelayInputs.rested).to(on).returns(None)
+    resting.upon(RelayInputs.asked).loop()(refuse_so_soon)
+    last_try.upon(RelayInputs.last_tried).to(stopped)(tell_stopped)
+    for state in (stopped, recalling, last_try):
+        state.upon(RelayInputs.asked).loop()(refuse)
+    for state in (storing, cutting, off, restoring, retrying, noting):
+        state.upon(RelayInputs.asked).loop()(refuse_second)
+    for state in (recalling, on, resting, storing, noting):
+        state.upon(RelayInputs.stopped).to(stopped)(end)
+    for state in (cutting, off, restoring, retrying):
+        state.upon(RelayInputs.stopped).to(last_try)(try_once_more)
+    stopped.upon(RelayInputs.stopped).loop().returns(None)
+    last_try.upon(RelayInputs.stopped).loop().returns(None)
+    last_try.upon(RelayInputs.started).loop().returns(None)
+
     return builder.build()
 
 
-machine = _build()
+relay_machine = _build()
+"""Makes the power of one relay, from its core."""

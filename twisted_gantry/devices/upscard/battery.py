@@ -12,7 +12,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_gantry.core.interfaces import BatteryTest, IStore
-from twisted_gantry.devices.upscard.battery_machine import MAY_TEST, BatteryCore, Read, machine
+from twisted_gantry.devices.upscard.battery_machine import (
+    MAY_TEST,
+    BatteryCore,
+    Read,
+    battery_machine,
+)
 from twisted_gantry.devices.upscard.points import TEST_DURATION, TEST_END_VOLTAGE
 from twisted_gantry.wire.reading import Quality, Value
 
@@ -72,7 +77,7 @@ class BatteryTests:
         self, device: str, store: IStore, clock: IReactorTime, now: Callable[[], float]
     ) -> None:
         self._core = BatteryCore(clock, now, self._keep)
-        self._machine = machine(self._core)
+        self._machine = battery_machine(self._core)
         self.began = self._machine.began
         self._store, self._name = store, f"{device}.battery-test"
         self._restored = self._keeping_failed = False

@@ -178,88 +178,84 @@ def _build() -> Callable[[BatteryCore], BatteryInputs]:  # noqa: C901 - one tabl
     ended = builder.state("Ended")
     """The test is over, and its verdict may still come."""
 
-    announced.upon(BatteryInputs.began).loop().returns(None)
-    called_off.upon(BatteryInputs.began).loop().returns(None)
-    testing.upon(BatteryInputs.began).loop().returns(None)
-    stopping.upon(BatteryInputs.began).loop().returns(None)
-    announced.upon(BatteryInputs.stop_taken).to(called_off).returns(None)
-    called_off.upon(BatteryInputs.stop_taken).loop().returns(None)
-    testing.upon(BatteryInputs.stop_taken).to(stopping).returns(None)
-    stopping.upon(BatteryInputs.stop_taken).loop().returns(None)
-    unwatched.upon(BatteryInputs.stop_taken).to(unwatched_stopping).returns(None)
-    unwatched_stopping.upon(BatteryInputs.stop_taken).loop().returns(None)
-    idle.upon(BatteryInputs.shows_none).loop().returns(None)
-    idle.upon(BatteryInputs.shows_none_late).loop().returns(None)
-    announced.upon(BatteryInputs.shows_none).loop().returns(None)
-    ended.upon(BatteryInputs.shows_none_late).to(idle).returns(None)
-    ended.upon(BatteryInputs.settled).to(idle).returns(None)
-
-    @idle.upon(BatteryInputs.taken_up).to(unwatched)
     def take_up(
         machine: BatteryInputs, core: BatteryCore, test: BatteryTest, seen: float | None
     ) -> None:
         core.last, core.seen = test, seen
 
-    @idle.upon(BatteryInputs.began).to(announced)
-    @ended.upon(BatteryInputs.began).to(announced)
-    @unwatched.upon(BatteryInputs.began).to(announced)
-    @unwatched_stopping.upon(BatteryInputs.began).to(announced)
     def begin(machine: BatteryInputs, core: BatteryCore) -> None:
         core.begin(None)
 
-    @idle.upon(BatteryInputs.shows_test).to(testing)
-    @ended.upon(BatteryInputs.shows_test).to(testing)
     def begin_by_reading(machine: BatteryInputs, core: BatteryCore, read: Read) -> None:
         core.begin(core.now())
         core.follow(read)
 
-    @announced.upon(BatteryInputs.shows_test).to(testing)
-    @called_off.upon(BatteryInputs.shows_test).to(stopping)
-    @testing.upon(BatteryInputs.shows_test).loop()
-    @stopping.upon(BatteryInputs.shows_test).loop()
-    @unwatched.upon(BatteryInputs.shows_test).to(testing)
-    @unwatched_stopping.upon(BatteryInputs.shows_test).to(stopping)
     def follow(machine: BatteryInputs, core: BatteryCore, read: Read) -> None:
         core.follow(read)
 
-    @announced.upon(BatteryInputs.shows_none_late).to(idle)
     def end_unseen(machine: BatteryInputs, core: BatteryCore, read: Read) -> None:
         core.end(None, EndCause.OTHER, read, sure=False)
 
-    @called_off.upon(BatteryInputs.shows_none).to(idle)
-    @called_off.upon(BatteryInputs.shows_none_late).to(idle)
     def end_called_off(machine: BatteryInputs, core: BatteryCore, read: Read) -> None:
         core.end(None, EndCause.BY_HAND, read, sure=False)
 
-    @testing.upon(BatteryInputs.shows_none).to(ended)
+    def end_by_hand(machine: BatteryInputs, core: BatteryCore, read: Read) -> None:
+        core.end(None, EndCause.BY_HAND, read)
+
     def end_by_reading(machine: BatteryInputs, core: BatteryCore, read: Read) -> None:
         if not core.end(None, _cause(read), read):
             machine.settled()
 
-    @stopping.upon(BatteryInputs.shows_none).to(idle)
-    def end_by_hand(machine: BatteryInputs, core: BatteryCore, read: Read) -> None:
-        core.end(None, EndCause.BY_HAND, read)
-
-    @testing.upon(BatteryInputs.shows_none_late).to(ended)
-    @stopping.upon(BatteryInputs.shows_none_late).to(ended)
     def end_after_gap(machine: BatteryInputs, core: BatteryCore, read: Read) -> None:
         if not core.end(core.seen, EndCause.OTHER, read):
             machine.settled()
 
-    @unwatched.upon(BatteryInputs.shows_none).to(idle)
-    @unwatched.upon(BatteryInputs.shows_none_late).to(idle)
-    @unwatched_stopping.upon(BatteryInputs.shows_none).to(idle)
-    @unwatched_stopping.upon(BatteryInputs.shows_none_late).to(idle)
     def end_unwatched(machine: BatteryInputs, core: BatteryCore, read: Read) -> None:
         assert core.last is not None
         core.end(core.seen or core.last.started, EndCause.OTHER, read)
 
-    @ended.upon(BatteryInputs.shows_none).loop()
     def judge(machine: BatteryInputs, core: BatteryCore, read: Read) -> None:
         if core.judge(read):
             machine.settled()
 
+    idle.upon(BatteryInputs.began).to(announced)(begin)
+    idle.upon(BatteryInputs.shows_test).to(testing)(begin_by_reading)
+    idle.upon(BatteryInputs.taken_up).to(unwatched)(take_up)
+    announced.upon(BatteryInputs.shows_test).to(testing)(follow)
+    announced.upon(BatteryInputs.stop_taken).to(called_off).returns(None)
+    announced.upon(BatteryInputs.shows_none_late).to(idle)(end_unseen)
+    called_off.upon(BatteryInputs.shows_test).to(stopping)(follow)
+    called_off.upon(BatteryInputs.shows_none).to(idle)(end_called_off)
+    called_off.upon(BatteryInputs.shows_none_late).to(idle)(end_called_off)
+    testing.upon(BatteryInputs.shows_test).loop()(follow)
+    testing.upon(BatteryInputs.stop_taken).to(stopping).returns(None)
+    testing.upon(BatteryInputs.shows_none).to(ended)(end_by_reading)
+    testing.upon(BatteryInputs.shows_none_late).to(ended)(end_after_gap)
+    stopping.upon(BatteryInputs.shows_test).loop()(follow)
+    stopping.upon(BatteryInputs.shows_none).to(idle)(end_by_hand)
+    stopping.upon(BatteryInputs.shows_none_late).to(ended)(end_after_gap)
+    ended.upon(BatteryInputs.began).to(announced)(begin)
+    ended.upon(BatteryInputs.shows_test).to(testing)(begin_by_reading)
+    ended.upon(BatteryInputs.shows_none).loop()(judge)
+    ended.upon(BatteryInputs.shows_none_late).to(idle).returns(None)
+    ended.upon(BatteryInputs.settled).to(idle).returns(None)
+    unwatched.upon(BatteryInputs.shows_test).to(testing)(follow)
+    unwatched.upon(BatteryInputs.stop_taken).to(unwatched_stopping).returns(None)
+    unwatched_stopping.upon(BatteryInputs.shows_test).to(stopping)(follow)
+    for state in (unwatched, unwatched_stopping):
+        state.upon(BatteryInputs.began).to(announced)(begin)
+        state.upon(BatteryInputs.shows_none).to(idle)(end_unwatched)
+        state.upon(BatteryInputs.shows_none_late).to(idle)(end_unwatched)
+    for state in (announced, called_off, testing, stopping):
+        state.upon(BatteryInputs.began).loop().returns(None)
+    for state in (called_off, stopping, unwatched_stopping):
+        state.upon(BatteryInputs.stop_taken).loop().returns(None)
+    for state in (idle, announced):
+        state.upon(BatteryInputs.shows_none).loop().returns(None)
+    idle.upon(BatteryInputs.shows_none_late).loop().returns(None)
+
     return builder.build()
 
 
-machine = _build()
+battery_machine = _build()
+"""Makes the battery tests of one UPS, from their core."""
