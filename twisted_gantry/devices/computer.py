@@ -180,7 +180,6 @@ class Computer(NamedService):
         self._measured = [each.name for each in POINTS if each.name not in identity]
 
     def startService(self) -> None:
-        """Begin to read."""
         super().startService()
         self._poller.start()
 

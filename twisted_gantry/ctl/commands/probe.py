@@ -81,7 +81,6 @@ class Card:
         )
 
     def close(self) -> None:
-        """End the connection."""
         self._socket.close()
 
     def ask(self, cmd: str) -> Result:

@@ -42,31 +42,6 @@ COMMANDS: Mapping[str, CommandType] = MappingProxyType(
 )
 
 
-def _reset(status: Status) -> bool:
-    return status.alarm_status == 0
-
-
-def _closed(status: Status) -> bool:
-    return status.operating_status.contactor_closed
-
-
-def _opened(status: Status) -> bool:
-    return not status.operating_status.contactor_closed
-
-
-def _against_closing(status: Status) -> bool:
-    return status.alarm_status > 0
-
-
-def _against_opening(status: Status) -> bool:
-    flowing = {OperatingStatus.CHARGING, OperatingStatus.DISCHARGING}
-    return status.operating_status in flowing
-
-
-def _nothing_against(_: Status) -> bool:
-    return False
-
-
 @dataclass(frozen=True)
 class _Action:
     """A command, which status proves it done, and which status forbids it."""
@@ -76,10 +51,23 @@ class _Action:
     against: Callable[[Status], bool]
 
 
+_FLOWING = frozenset({OperatingStatus.CHARGING, OperatingStatus.DISCHARGING})
 _ACTIONS: Mapping[str, _Action] = {
-    "reset-fault": _Action(BmsCommand.RESET_FAULT, _reset, _nothing_against),
-    "close-contactor": _Action(BmsCommand.CLOSE_CONTACTOR, _closed, _against_closing),
-    "open-contactor": _Action(BmsCommand.OPEN_CONTACTOR, _opened, _against_opening),
+    "reset-fault": _Action(
+        BmsCommand.RESET_FAULT,
+        done=lambda status: status.alarm_status == 0,
+        against=lambda status: False,
+    ),
+    "close-contactor": _Action(
+        BmsCommand.CLOSE_CONTACTOR,
+        done=lambda status: status.operating_status.contactor_closed,
+        against=lambda status: status.alarm_status > 0,
+    ),
+    "open-contactor": _Action(
+        BmsCommand.OPEN_CONTACTOR,
+        done=lambda status: not status.operating_status.contactor_closed,
+        against=lambda status: status.operating_status in _FLOWING,
+    ),
 }
 
 

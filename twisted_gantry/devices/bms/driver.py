@@ -156,7 +156,6 @@ class Bms(NamedService):
     # -- commands
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
-        """Execute one of `commands`."""
         self._doing = ensureDeferred(self._commands.execute(command, args))
         return self._doing.addCallback(self._look_again)
 

@@ -119,7 +119,6 @@ class CabinetCommands:
         self._answered, self._look_again = answered, look_again
 
     async def execute(self, command: str, args: Mapping[str, Any]) -> CommandResult:
-        """Execute a command whose arguments were checked."""
         try:
             control = control_of(command, args, self._cabinet_id)
         except BadMessage as error:

@@ -28,12 +28,7 @@ from twisted_gantry.core.interfaces import (
 )
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
-from twisted_gantry.devices.cabinet.channel import (
-    TROUBLE,
-    CabinetChannel,
-    TurnedDown,
-    code_of,
-)
+from twisted_gantry.devices.cabinet.channel import TROUBLE, CabinetChannel, TurnedDown, code_of
 from twisted_gantry.devices.cabinet.commands import COMMANDS, CabinetCommands
 from twisted_gantry.devices.cabinet.points import (
     CLOCK_GOOD,
@@ -122,7 +117,6 @@ class SmartCabinet(NamedService):
         self.rules = rules(self._rows.present)
 
     def startService(self) -> None:
-        """Begin to ask for uploads."""
         super().startService()
         self._silence.start(self._silence_period)
         self._poller.start()
@@ -234,7 +228,6 @@ class SmartCabinet(NamedService):
     # -- commands
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
-        """Execute one of `commands`."""
         return self._do(self._commands.execute(command, args))
 
     def battery_test_result(self) -> Deferred[Mapping[str, str]]:

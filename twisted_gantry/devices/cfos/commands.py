@@ -33,13 +33,7 @@ from twisted_gantry.wire.cfos.calls import (
     modbus,
     words,
 )
-from twisted_gantry.wire.cfos.modbus import (
-    Write,
-    decode_read,
-    parse_read,
-    parse_write,
-    plan_write,
-)
+from twisted_gantry.wire.cfos.modbus import Write, decode_read, parse_read, parse_write, plan_write
 from twisted_gantry.wire.cfos.registers import registers_of
 from twisted_gantry.wire.cfos.users import MASKED, masked, user
 from twisted_gantry.wire.errors import BadMessage, CannotEncode, WireError
@@ -86,7 +80,6 @@ class ManagerCommands:
         }
 
     async def execute(self, command: str, args: Mapping[str, Any]) -> CommandResult:
-        """Execute a command whose arguments fit its type."""
         given = {name: value for name, value in args.items() if value is not None}
         try:
             return await self._do[command](given)

@@ -89,7 +89,6 @@ class Cfos(NamedService):
         ]
 
     def startService(self) -> None:
-        """Begin to poll and to feed."""
         super().startService()
         self._poller.start()
         for feed in self._feeds:
@@ -134,7 +133,6 @@ class Cfos(NamedService):
     # -- commands
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
-        """Execute one of `commands`."""
         return ensureDeferred(self._commands.execute(command, args))
 
 

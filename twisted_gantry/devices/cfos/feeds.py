@@ -57,11 +57,7 @@ _CURRENTS = (
 
 
 class FeedSettings(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    rename={"source": "from"},
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"source": "from"}
 ):
     """One of `feeds`: points that go `to` a meter or an EVSE every `period` seconds.
 
@@ -81,7 +77,6 @@ class FeedSettings(
     max_current: Annotated[float, msgspec.Meta(ge=6, le=63)] | None = None
 
     def named(self) -> Iterator[str]:
-        """Return the named points."""
         yield from (*(self.voltage or ()), *(self.current or ()))
         single = (self.power, self.import_energy, self.export_energy, self.state)
         yield from (each for each in single if each)
@@ -231,11 +226,9 @@ class Feed:
         points.declare(device, feed_points(settings.to))
 
     def start(self) -> None:
-        """Push after each period."""
         self._pushing.start(self._settings.period)
 
     def stop(self) -> None:
-        """Stop pushing."""
         self._pushing.stop()
 
     async def _due(self) -> float:

@@ -112,7 +112,6 @@ class CardCommands:
         self._tests, self._test_stop, self._why_not_test = tests, test_stop, why_not_test
 
     async def execute(self, command: str, args: Mapping[str, Any]) -> CommandResult:
-        """Execute a command whose arguments were checked."""
         if command == "query":
             return await self._query(str(args["cmd"]))
         if command == "set-password":

@@ -35,18 +35,9 @@ from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.reading import Quality, Value
-from twisted_gantry.wire.upscard.messages import (
-    MAX_PASSWORD,
-    CardRefusal,
-    ErrorCode,
-    Result,
-)
+from twisted_gantry.wire.upscard.messages import MAX_PASSWORD, CardRefusal, ErrorCode, Result
 from twisted_gantry.wire.upscard.session import Ending, NotSent, StayedBusy, Unreachable
-from twisted_gantry.wire.upscard.values import (
-    Readings,
-    decode_live,
-    decode_ratings,
-)
+from twisted_gantry.wire.upscard.values import Readings, decode_live, decode_ratings
 
 # Seconds for the reply to a query.
 QUERY_PATIENCE = 3.0
@@ -112,11 +103,7 @@ class UpsCard(NamedService):
         self._reason = ""
         self._ratings_due = 0.0
         self._poller = Poller(
-            context,
-            self.status,
-            self._poll,
-            settings.poll,
-            losing=lambda: self._points.fail(name),
+            context, self.status, self._poll, settings.poll, losing=lambda: self._points.fail(name)
         )
         self.poll_seconds = self._poller.seconds
         self._link = make_link(self)
@@ -146,13 +133,11 @@ class UpsCard(NamedService):
         return why_not_test(self._good, running=self._tests.perhaps_running)
 
     def startService(self) -> None:
-        """Connect."""
         super().startService()
         self._tests.restore()
         self._link.start()
 
     def stopService(self) -> Deferred[None]:
-        """Disconnect."""
         super().stopService()
         self._tests.stopping()
         stopped = self._link.stop()
@@ -258,7 +243,6 @@ class UpsCard(NamedService):
     # -- commands
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
-        """Execute one of `commands`."""
         return ensureDeferred(self._commands.execute(command, args))
 
 
