@@ -9,7 +9,8 @@ from twisted.internet.defer import ensureDeferred, succeed
 from twisted.internet.task import LoopingCall
 from zope.interface.verify import verifyObject
 
-from tests.devices.cabinet.rig import AUTH, URL, Wire
+from tests.devices.cabinet.rig import AUTH, URL
+from tests.devices.rig import Wire
 from tests.support import Bench, fired
 from twisted_gantry.core.commands import door as commands
 from twisted_gantry.core.commands.types import CommandResult, Outcome
