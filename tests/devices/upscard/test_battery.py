@@ -1,13 +1,12 @@
 """The battery test of a UPS: when it may begin, how it is followed, what is known of its end."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from twisted.internet.defer import fail
 from twisted.python.failure import Failure
 
-from tests.devices.upscard.rigs import HTTP, LIVE, TCP, WAYS, ScriptRig, TwinRig, outcome
+from tests.devices.upscard.rigs import HTTP, LIVE, TCP, ScriptRig, TwinRig, outcome
 from tests.support import START, Bench, fired
 from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.core.interfaces import BatteryTest
@@ -17,22 +16,6 @@ from twisted_gantry.wire.reading import Value
 
 KEPT = "ups1.battery-test"
 TEST_WORD, LINE_WORD = "0101", "0011"
-
-
-@pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest) -> str:
-    """Each of the two ways to a card."""
-    return str(request.param)
-
-
-@pytest.fixture
-def rig(way: str) -> Iterator[TwinRig]:
-    """A driver on the twin, online."""
-    made = TwinRig(way)
-    made.start()
-    assert made.state() is State.ONLINE
-    yield made
-    made.stop()
 
 
 def last(rig: Any) -> BatteryTest:

@@ -1,6 +1,5 @@
 """What holds for a UPS card over HTTP alone: POSTs, callbacks, and who may have sent them."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from random import Random
@@ -34,24 +33,9 @@ from twisted_gantry.wire.upscard.messages import CardRefusal, Result
 
 
 @pytest.fixture
-def rig() -> Iterator[TwinRig]:
-    """A driver on the twin, online."""
-    made = TwinRig(HTTP)
-    made.start()
-    assert made.state() is State.ONLINE
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def scripted() -> Iterator[tuple[ScriptRig, HttpScript]]:
-    """A driver on a scripted card, online."""
-    made = ScriptRig(HTTP)
-    made.start()
-    assert made.state() is State.ONLINE
-    assert isinstance(made.script, HttpScript)
-    yield made, made.script
-    made.stop()
+def way() -> str:
+    """The one way of these tests."""
+    return HTTP
 
 
 def result_of(command: dict[str, Any], value: str = LIVE, **changes: str) -> bytes:
