@@ -11,6 +11,7 @@ from typing import Protocol
 
 from automat import TypeMachineBuilder
 
+from twisted_gantry.wire.clock import Clock, Timer
 from twisted_gantry.wire.errors import CannotEncode, WireError
 from twisted_gantry.wire.upscard.messages import (
     CardCommand,
@@ -27,23 +28,6 @@ REMEMBERED_SESSIONS = 1000
 MAX_QUEUE = 32
 # Seconds before a BUSY card is asked again: doubled each time, and never past the deadline.
 BUSY_PAUSE = 0.2
-
-
-class Timer(Protocol):
-    """A scheduled call."""
-
-    def cancel(self) -> None:
-        """Cancel the call, which has not run yet."""
-
-
-class Clock(Protocol):
-    """The part of a reactor's clock that the session needs."""
-
-    def seconds(self) -> float:
-        """Return seconds since an arbitrary moment."""
-
-    def callLater(self, delay: float, call: Callable[[], None], /) -> Timer:
-        """Run `call` after `delay` seconds."""
 
 
 class NoReply(Exception):
