@@ -131,7 +131,7 @@ class RelayCore:
         self._doing.addErrback(self._failed)
 
     def end(self) -> None:
-        """Cancel what is under way; the answer to whoever asked is `timeout`."""
+        """Cancel what is under way; the cycle ends with `timeout`."""
         self.poller.stop()
         if self._timer is not None:
             self._timer.cancel()
