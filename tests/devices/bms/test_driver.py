@@ -558,7 +558,7 @@ def test_an_ems_that_vanishes_with_the_answer_is_a_timeout(rig: Rig) -> None:
 
 
 def test_forced_into_the_dark_it_is_a_timeout(rig: Rig) -> None:
-    """Forced, it is sent without a look; what became of it nobody knows."""
+    """Forced, it is sent without a reading before; its outcome is unknown."""
     rig.start()
     rig.wire.reachable = False
     ended = rig.do("open-contactor", force=True)
@@ -587,7 +587,7 @@ def test_the_door_expires_a_command_that_was_sent(rig: Rig) -> None:
     rig.clock.run(2.4)
     assert ended[0].result is TIMEOUT
     assert "last seen: idle" in ended[0].detail
-    # The sync after what nobody knows is the last.
+    # The sync after the unknown outcome is the last.
     seen = rig.wire.count("PUT")
     rig.clock.run(6)
     assert rig.wire.count("PUT") == seen

@@ -41,7 +41,7 @@ def report(**changes: Any) -> dict[str, Any]:
 
 
 class FakeCabinet(Resource):
-    """A cabinet that checks what it is told as the document has it, and answers as it is set.
+    """A cabinet that checks commands as the document demands, and answers as it is set.
 
     `answer` and `updated` are for commands and for `updateNow`: a code, a status and a body, or
     None for no answer. With `uploads` it reports after each `updateNow` that it takes.

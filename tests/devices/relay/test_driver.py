@@ -201,7 +201,7 @@ def test_what_confirms(confirm: str, answer: bytes, closes: str, result: Outcome
     [("4f4b", b"", ""), ("4f4b", b"NO", ""), ("4f4b", b"", "in order"), ("", b"", "cut")],
 )
 def test_what_does_not_confirm(confirm: str, answer: bytes, closes: str) -> None:
-    """Without a confirmation "off" is said once and "on" again and again; nobody says done."""
+    """Without a confirmation "off" is said once and "on" repeatedly; the outcome is not done."""
     rig = Rig(confirm=confirm, pulse=0.5)
     rig.relay.answer, rig.relay.closes = answer, closes
     rig.start()
@@ -219,7 +219,7 @@ def test_what_does_not_confirm(confirm: str, answer: bytes, closes: str) -> None
 
 
 def test_off_that_is_in_doubt_is_no_done(rig: Rig) -> None:
-    """When "off" was not confirmed but "on" was, nobody knows whether the power was off."""
+    """When "on" was confirmed but "off" was not, it is unknown whether the power was off."""
     rig.relay.closes = "cut"
     ended = rig.cycle()
     rig.clock.run(2.0)
@@ -319,7 +319,7 @@ def test_a_crash_and_a_relay_that_is_away() -> None:
 
 
 def test_a_stop_within_the_cycle_gives_the_power_back() -> None:
-    """A stop waits until "on" is confirmed, once; whoever asked learns that it was cut short."""
+    """A stop waits for one confirmation of "on"; the cycle ends as cut short."""
     rig = Rig().start()
     ended = rig.cycle()
     rig.clock.run(3.0)
@@ -378,7 +378,7 @@ def test_a_command_before_the_start() -> None:
     rig.stop()
 
 
-def test_whoever_asked_may_go() -> None:
+def test_a_cancelled_cycle_goes_on() -> None:
     """A command that is cancelled is finished all the same."""
     rig = Rig().start()
     doing = rig.device.execute("power-cycle", {})

@@ -1,4 +1,4 @@
-"""A driver of a UPS card on a Clock, over TCP or HTTP in memory, and whoever serves it."""
+"""A driver of a UPS card on a Clock, over TCP or HTTP in memory, and the server of the card."""
 
 from collections import Counter
 from random import Random
@@ -107,7 +107,7 @@ def _body(data: Any) -> IBodyProducer:
 
 
 class Rig:
-    """A driver, its network, and whoever serves it.
+    """A driver, its network, and the server of the card.
 
     Over HTTP `server` is what takes the commands, and results come `back` through a callback host,
     which may be that of another rig, `beside`.

@@ -313,7 +313,7 @@ def test_a_test_that_goes_on_over_a_restart(way: str) -> None:
 
 
 def test_a_test_that_ended_while_we_were_gone(way: str) -> None:
-    """How it ended nobody saw: 255, its end is when it was last seen, the verdict is the UPS's."""
+    """The end was not seen: cause 255, the end is the last sight, the verdict is the UPS's."""
     old = TwinRig(way)
     old.start()
     begin(old)
@@ -377,7 +377,7 @@ def test_a_clock_that_is_set_back_makes_no_negative_test(rig: TwinRig) -> None:
 def test_a_second_test_waits_for_a_reading_when_the_reply_to_the_first_was_lost(
     way: str, expiry: float
 ) -> None:
-    """Nobody knows whether it runs: it is not begun twice, and the next reading comes at once."""
+    """Whether a test runs is unknown: none is begun, and the next reading comes at once."""
     rig = ScriptRig(way, poll=60.0)
     rig.start()
     first, second = rig.command("T", expiry=expiry), rig.command("T")

@@ -351,7 +351,7 @@ def test_set_password_is_proved(rig: TwinRig) -> None:
 
 
 def test_a_password_change_whose_reply_is_lost_is_found_out(rig: TwinRig) -> None:
-    """When nobody knows whether the password changed, the driver uses the one that works."""
+    """When the outcome of a change is unknown, the driver uses the password that works."""
     rig.faults.put(rig.face, {"drop": 1, "for": 4})
     results = rig.command("set-password", {"new": "secret"})
     rig.clock.run(20.0)

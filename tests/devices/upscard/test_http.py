@@ -152,7 +152,7 @@ def test_an_unknown_name_ends_a_command_at_once(
 
 
 def test_a_cut_post_is_a_timeout_and_is_never_repeated(rig: TwinRig) -> None:
-    """A connection that breaks after the command left: nobody knows, and it is not said again."""
+    """A connection that breaks after a command: the outcome is unknown, and it is not repeated."""
     rig.fault(refuse=True)
     results = rig.command("T")
     rig.clock.run(0.2)
@@ -177,7 +177,7 @@ def test_a_control_whose_result_is_lost_is_a_timeout(rig: TwinRig) -> None:
 
 
 def test_a_late_callback_is_counted_and_dropped(rig: TwinRig) -> None:
-    """A result past the deadline changes nothing, and the card hears that nobody waits for it."""
+    """A result past the deadline changes nothing, and the card learns that it was not awaited."""
     rig.fault(delay=3.5)
     rig.clock.run(6.0)
     rig.behave()

@@ -95,7 +95,7 @@ def test_half_an_object_does_not_spoil_the_next(scripted: tuple[Rig, ScriptFacto
 def test_late_duplicate_and_foreign_replies_are_counted(
     scripted: tuple[Rig, ScriptFactory],
 ) -> None:
-    """Replies that nobody waits for change nothing, and each kind is counted."""
+    """Stray replies change nothing, and each kind is counted."""
     rig, factory = scripted
     session = factory.sessions[-1]
     last = factory.received[-1]["session"]
