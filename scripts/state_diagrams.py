@@ -15,22 +15,29 @@ FOLDER = Path(__file__).parent.parent / "docs" / "machines"
 # Page, title and module of each machine.
 MACHINES = (
     ("alarm", "The life cycle of an alarm", "core.lifecycle"),
+    ("battery-test", "Battery test of a UPS", "devices.upscard.battery_machine"),
     ("fogslink-client", "Fogslink session, device side", "wire.fogslink.client"),
     ("fogslink-cloud", "Fogslink session, cloud side", "wire.fogslink.cloud"),
     ("interlock", "Interlock", "core.interlocks.machine"),
+    ("relay", "Power behind a relay", "devices.relay.machine"),
     ("ups-card-session", "UPS card session", "wire.upscard.session"),
 )
-IGNORED = "returns(None)"
+NO_ACTION = "returns(None)"
 
 
 @dataclass(frozen=True)
 class Transition:
-    """A row of a table; `action` is `IGNORED` for an input that does nothing."""
+    """A row of a table; `action` is `NO_ACTION` for an input that changes the state at most."""
 
     old: str
     input: str
     new: str
     action: str
+
+    @property
+    def ignored(self) -> bool:
+        """Whether the input does nothing."""
+        return self.action == NO_ACTION and self.old == self.new
 
 
 def sentences(module: ModuleType) -> dict[str, str]:
@@ -85,7 +92,7 @@ def diagram(rows: list[Transition], states: Sequence[str]) -> list[str]:
     everywhere = [key for key, old in origins.items() if old >= {*states} - {key[1]}]
     arrows: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        if row.action != IGNORED and (row.input, row.new) not in everywhere:
+        if not row.ignored and (row.input, row.new) not in everywhere:
             arrows.setdefault((row.old, row.new), []).append(row.input)
     return [
         "stateDiagram-v2",
@@ -108,15 +115,20 @@ def page(title: str, name: str) -> str:
     if silent:
         raise ValueError(f"{name}: no sentence for {', '.join(sorted(silent))}")
     ignored = {
-        state: ", ".join(row.input for row in rows if row.old == state and row.action == IGNORED)
+        state: ", ".join(row.input for row in rows if row.old == state and row.ignored)
         for state in states
     }
     said = [(f"`{state}`", sentence, ignored[state]) for state, sentence in states.items()]
     heard = [(f"`{each}`", sentence) for each, sentence in inputs(module).items()]
     steps = [
-        (f"`{row.old}`", row.input, f"`{row.new}`", row.action.replace("_", " "))
+        (
+            f"`{row.old}`",
+            row.input,
+            f"`{row.new}`",
+            row.action.replace(NO_ACTION, "–").replace("_", " "),
+        )
         for row in rows
-        if row.action != IGNORED
+        if not row.ignored
     ]
     source = f"twisted_gantry/{name.replace('.', '/')}.py"
     lines = [

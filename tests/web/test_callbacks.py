@@ -17,7 +17,7 @@ from twisted_gantry.core.interfaces import ICallbackHost
 from twisted_gantry.net.http.server import Limits
 from twisted_gantry.web import callbacks as module
 from twisted_gantry.web.callbacks import CallbackHost
-from twisted_gantry.wire.upscard.messages import Refusal, Result
+from twisted_gantry.wire.upscard.messages import CardRefusal, Result
 
 RESULT = Result(uid="1", session="12345678", cmd="T", value="(OK").encode()
 
@@ -75,7 +75,7 @@ def test_the_first_that_takes_it_has_it(bench: Bench) -> None:
     bench.register("http://127.0.0.1:9000/b", b"uid")
     other = Result(uid="1", session="9", cmd="T", value="(OK").encode()
     assert [bench.post(body).status for body in (RESULT, other)] == [200, 200]
-    assert bench.post(Refusal(result=103, session="other").encode()).status == 200
+    assert bench.post(CardRefusal(result=103, session="other").encode()).status == 200
     assert len(bench.taken) == 3
     assert bench.post(RESULT, "/b").status == 200
     assert [url[-6:] for url, _ in bench.taken] == ["0/post", "0/post", "1/post", "9000/b"]
@@ -89,7 +89,7 @@ def test_what_a_result_has_no_use_for_is_read_once(bench: Bench) -> None:
     assert bench.post(echo).status == 200
     assert [body for _, body in bench.taken] == [
         RESULT,
-        Refusal(result=102, session="12345678").encode(),
+        CardRefusal(result=102, session="12345678").encode(),
     ]
 
 

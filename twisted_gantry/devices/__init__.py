@@ -1,4 +1,4 @@
-"""A package for each kind of device: it reads points, and executes commands.
+"""A package for each kind of device. A driver reads points and executes commands.
 
-A driver reaches the gantry through `core.interfaces` alone; other packages may add kinds.
+It reaches the gantry through `core.interfaces` alone. Other packages may add kinds.
 """

@@ -1,4 +1,6 @@
-"""The computer we run on: disks, memory, processor, network, for `computerStatusUpdate`.
+"""The computer that runs the gantry: disks, memory, processor, network.
+
+`computerStatusUpdate` reports these points.
 
 Source: the ETC document, section 2.1. Sizes are KiB (8388608 is 8 GiB), usages %.
 """
@@ -7,29 +9,27 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 
 import msgspec
 import psutil
-from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IDelayedCall
-from twisted.internet.task import LoopingCall
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_gantry.core.alarms import Rule
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import CommandResult, CommandType
 from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind
-from twisted_gantry.core.latency import Latency
 from twisted_gantry.core.status import Status
+from twisted_gantry.devices.polled import Poller, PollPeriod
 from twisted_gantry.net.service import NamedService
+from twisted_gantry.net.timers import Timer
 from twisted_gantry.wire.reading import Quality, Value
 
 _log = Logger()
 
-# A reading that takes longer is given up: a disk that is gone blocks whoever asks for its size.
+# Seconds after which a reading counts as failed: asking a disk that is gone for its size blocks.
 DEADLINE = 5.0
 
 POINTS = (
@@ -62,14 +62,13 @@ class ComputerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     monitor: bool = True
     main: bool = True
     data_disk: str = "/"
-    poll: Annotated[float, msgspec.Meta(ge=0.1, le=31_536_000)] = 10.0
+    poll: PollPeriod = 10.0
 
 
 class Probe(Protocol):
-    """Measures the computer; it may block, and is called in a thread."""
+    """Measures the computer, by the names of the points. A call may block: it runs in a thread."""
 
-    def __call__(self) -> Mapping[str, Measured]:
-        """Return what was measured, by the points' names."""
+    def __call__(self) -> Mapping[str, Measured]: ...
 
 
 def _good(value: Value) -> Measured:
@@ -77,16 +76,15 @@ def _good(value: Value) -> Measured:
 
 
 class PsutilProbe:
-    """The probe by psutil. `seconds` is a monotonic clock for the rates."""
+    """Measures by psutil. `seconds` is a monotonic clock for the rates."""
 
     def __init__(self, data_disk: str, seconds: Callable[[], float] = time.monotonic) -> None:
         self._data_disk, self._seconds = data_disk, seconds
         self._last: tuple[float, Mapping[str, Any]] | None = None
 
     def __call__(self) -> Mapping[str, Measured]:
-        """Measure."""
         memory = psutil.virtual_memory()
-        # The first call has nothing to compare with: it measures for a moment.
+        # The first call has no earlier one to compare with: it measures for 0.2 s.
         cpu = psutil.cpu_percent(interval=0.2 if self._last is None else None)
         net = self._net_usage()
         return {
@@ -112,7 +110,7 @@ class PsutilProbe:
         }
 
     def _net_usage(self) -> Measured:
-        """Return the use of the busiest link, in its busier direction."""
+        """Return the use of the busiest link, in its busier direction, in % of its speed."""
         now, counters = self._seconds(), psutil.net_io_counters(pernic=True)
         last, self._last = self._last, (now, counters)
         speeds = {n: s.speed for n, s in psutil.net_if_stats().items() if s.isup and s.speed > 0}
@@ -160,13 +158,18 @@ class Computer(NamedService):
         super().__init__(name)
         self.device = name
         self.status = Status(name, context.now)
-        self._settings, self._context, self._probe = settings, context, probe
-        self._busy: Deferred[Mapping[str, Measured]] | None = None
-        self._late: IDelayedCall | None = None
-        self.poll_seconds = Latency()
-        self._began = 0.0
-        self._loop = LoopingCall(self._read)
-        self._loop.clock = context.reactor
+        self._context, self._probe = context, probe
+        self._poller = Poller(
+            context,
+            self.status,
+            self._read,
+            settings.poll,
+            max_failures=1,
+            counted=False,
+            losing=lambda: context.points.fail(name, self._measured),
+        )
+        self.poll_seconds = self._poller.seconds
+        self._late = Timer(context.reactor, self._too_late)
         context.points.declare(name, POINTS)
         identity = {
             "id": _good(settings.id),
@@ -177,60 +180,40 @@ class Computer(NamedService):
         self._measured = [each.name for each in POINTS if each.name not in identity]
 
     def startService(self) -> None:
-        """Begin to read."""
         super().startService()
-        self._loop.start(self._settings.poll, now=True).addErrback(self._log)
+        self._poller.start()
 
     def stopService(self) -> None:
-        """Read no more; a reading that is under way is forgotten."""
+        """Stop reading; the result of a reading under way is dropped."""
         super().stopService()
-        self._loop.stop()
-        self._in_time()
+        self._poller.stop()
+        self._late.cancel()
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
-        """There is no command."""
+        """Fail: a computer has no commands."""
         return fail(ValueError(f"a computer has no command {command}"))
 
-    def _read(self) -> None:
-        if self._busy is not None:
-            return  # a disk that hangs holds one thread, not one more with each period
-        self._began = self._context.reactor.seconds()
-        busy = self._busy = self._context.in_thread(self._probe)
-        self._late = self._context.reactor.callLater(DEADLINE, self._too_late)
-        busy.addCallbacks(self._good, self._failed).addErrback(self._log)
-
-    def _good(self, measured: Mapping[str, Measured]) -> None:
-        self._ended()
-        if self.running:
+    async def _read(self) -> float:
+        """Read; a disk that hangs holds one thread, not one more with each period."""
+        clock, period = self._context.reactor, self._poller.period
+        began = clock.seconds()
+        self._late.start(DEADLINE)
+        try:
+            measured = await self._context.in_thread(self._probe)
+        except CancelledError:
+            raise
+        except Exception as error:
+            _log.failure("{name} could not be read", name=self.device)
+            self._poller.failed(str(error))
+        else:
             self._context.points.update(self.device, measured)
-            self.status.online()
-
-    def _failed(self, failure: Failure) -> None:
-        self._ended()
-        if self.running:
-            _log.failure("{name} could not be read", failure=failure, name=self.device)
-            self._lost(failure.getErrorMessage())
-
-    def _ended(self) -> None:
-        self._busy = None
-        self._in_time()
-        self.poll_seconds.observe(self._context.reactor.seconds() - self._began)
+            self._poller.good()
+        finally:
+            self._late.cancel()
+        return float(period - (clock.seconds() - began) % period)
 
     def _too_late(self) -> None:
-        self._late = None
-        self._lost(f"a reading takes over {DEADLINE:g} s: does a disk hang?")
-
-    def _lost(self, reason: str) -> None:
-        self._context.points.fail(self.device, self._measured)
-        self.status.offline(reason)
-
-    def _in_time(self) -> None:
-        late, self._late = self._late, None
-        if late is not None:
-            late.cancel()
-
-    def _log(self, failure: Failure) -> None:
-        _log.failure("{name} failed", failure=failure, name=self.device)
+        self._poller.failed(f"a reading takes over {DEADLINE:g} s: does a disk hang?")
 
 
 @implementer(IDeviceKind)

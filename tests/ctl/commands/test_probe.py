@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from tests.ctl.raw import raw_server
 from twisted_gantry.ctl.commands import probe
 from twisted_gantry.ctl.main import cli
+from twisted_gantry.wire.upscard import session
 
 SECRET = "hunter2-secret"
 RTD = "(Sunshine Power V1.0 C10KS 220 220 20 50.0 192 1/1 10000"
@@ -161,7 +162,7 @@ def test_wrong_password() -> None:
 
 def test_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy card is asked again, with a new session number; if it stays busy, exit code 3."""
-    monkeypatch.setattr(probe, "BUSY_PAUSE", 0.001)
+    monkeypatch.setattr(session, "BUSY_PAUSE", 0.001)
     busy = iter(["201", "201"])
 
     def answer(command: dict[str, Any]) -> bytes:

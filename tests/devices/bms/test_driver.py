@@ -8,10 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from treq.testing import StubTreq
-from twisted.internet.defer import Deferred, ensureDeferred, fail, succeed
-from twisted.internet.error import ConnectionRefusedError as Refused
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.web.http import Request as HttpRequest
@@ -20,13 +17,12 @@ from twisted.web.resource import Resource
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from tests.support import Bench, fired
-from twisted_gantry.core.commands.door import Request
-from twisted_gantry.core.commands.types import CommandResult, Outcome
+from tests.devices.rig import DriverRig, Wire
+from tests.support import Bench, TestClock
+from twisted_gantry.core.commands.types import Outcome
 from twisted_gantry.core.interfaces import IDevice, IDeviceKind, WrongSetting
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.secret import Secret
-from twisted_gantry.core.status import State
 from twisted_gantry.devices.bms.driver import PATIENCE, Bms, BmsSettings, kind
 from twisted_gantry.devices.bms.ems import EmsClient
 from twisted_gantry.net.http.client import BoundedClient
@@ -39,94 +35,60 @@ URL = f"http://ems.test{BASE_PATH}"
 DONE, FAILED, REFUSED, TIMEOUT = Outcome.DONE, Outcome.FAILED, Outcome.REFUSED, Outcome.TIMEOUT
 
 
-class Wire:
-    """A treq that reaches a resource in memory; `sent` has each request, and when it was sent.
+class EmsWire(Wire):
+    """The way to an EMS; `post_faults` hold for POSTs alone."""
 
-    `post_faults` hold for POSTs alone. While `reachable` is false, connections are refused.
-    """
-
-    def __init__(self, resource: Resource, clock: IReactorTime, faults: Faults) -> None:
-        self.sent: list[tuple[str, float]] = []
+    def __init__(self, clock: TestClock, ems: Resource, faults: Faults) -> None:
+        super().__init__(clock, ems=ems)
         self.headers: list[Headers] = []
-        self.reachable = True
         self.post_faults: dict[str, Any] = {}
-        self._stub: Any = StubTreq(resource)
-        self._clock, self._faults = clock, faults
-        self._flushed = 0
+        self._faults = faults
 
-    def request(self, method: str, url: str, *, headers: Headers, **more: Any) -> Deferred[Any]:
-        """Send a request; the resource has it at once."""
-        self.sent.append((method, self._clock.seconds()))
-        self.headers.append(headers)
-        if not self.reachable:
-            return fail(Refused("refused by the test"))
-        bad = method == "POST" and self.post_faults
+    def request(self, method: str, url: str, **more: Any) -> Deferred[Any]:
+        """Send a request; the EMS has it at once."""
+        self.headers.append(more["headers"])
+        bad = method == "POST" and self.post_faults and self.reachable
         if bad:
             self._faults.put(EMS, self.post_faults)
-        response: Deferred[Any] = self._stub.request(method, url, headers=headers, **more)
+        response = super().request(method, url, **more)
         if bad:
             self._faults.clear(EMS)
         return response
 
-    def flush(self) -> bool:
-        """Deliver answers; True if that brought another request."""
-        self._stub.flush()
-        before, self._flushed = self._flushed, len(self.sent)
-        return self._flushed > before
-
     def count(self, method: str) -> int:
         """Return how many requests of one kind were sent."""
-        return sum(each == method for each, _ in self.sent)
+        return len(self.times(method))
 
     def times(self, method: str) -> list[float]:
         """Return when they were sent."""
         return [at for each, at in self.sent if each == method]
 
 
-class Rig:
+class Rig(DriverRig):
     """A driver on an EMS with one store, whose world moves with the clock."""
 
     def __init__(self, resource: Resource | None = None, **settings: Any) -> None:
-        self.bench = Bench()
-        self.clock = self.bench.clock
+        super().__init__()
         self.store = Storage()
         self.faults = Faults(self.clock.seconds, random.Random(1))
         self.ems = Ems({UID: self.store}, self.faults, self.clock)
-        self.wire = Wire(resource or self.ems.resource(), self.clock, self.faults)
-        network: Any = self.wire
-        self.clock.network = network
+        self.wire = EmsWire(self.clock, resource or self.ems.resource(), self.faults)
         given = BmsSettings(url=URL, device_uid=UID, **settings)
         stub: Any = self.wire
         client = BoundedClient(stub, self.clock, deadline=PATIENCE)
-        self.closed: list[bool] = []
-
-        def close() -> Deferred[None]:
-            self.closed.append(True)
-            return succeed(None)
-
-        self.bms = Bms(
-            "bms1", given, self.bench.context, EmsClient(URL, UID, given.headers, client), close
-        )
-        self.bench.add(self.bms)
+        ems = EmsClient(URL, UID, given.headers, client)
+        self.device = Bms("bms1", given, self.bench.context, ems, self.close)
+        self.bench.add(self.device)
         self._world = LoopingCall(self.store.step, 0.1)
         self._world.clock = self.clock
         self._world.start(0.1, now=False)
 
-    def start(self, seconds: float = 0.5) -> None:
-        """Start the driver, and let some time pass."""
-        self.bms.startService()
-        self.clock.run(seconds)
-
-    def stop(self) -> None:
-        """Stop, and see that no timer is left."""
-        if self.bms.running:
-            self.bms.stopService()
+    def settle(self) -> None:
+        """Stop the world, and let the twin end the answers that it delays."""
         self._world.stop()
         self.faults.clear(EMS)
         self.clock.settle()
-        self.bench.alarms.stop()
-        self.clock.run(40, 1.0)  # an answer that the twin delays
-        assert self.clock.getDelayedCalls() == []
+        self.clock.run(40, 1.0)
 
     def change(self, **values: Any) -> None:
         """Change the store."""
@@ -134,30 +96,11 @@ class Rig:
             setattr(self.store, name, value)
         self.store.settle()
 
-    def ask(self, command: str, *, confirmed: bool = True, **args: Any) -> list[Any]:
-        """Ask for a command through the door; the list gains its outcome."""
-        return self.ask_within(30.0, command, confirmed=confirmed, **args)
-
-    def ask_within(
-        self, expiry: float, command: str, *, confirmed: bool = True, **args: Any
-    ) -> list[Any]:
-        """Ask for a command that expires."""
-        request = Request(
-            "bms1", command, args, "test", self.bench.door.new_id(), confirmed, expiry
-        )
-        return fired(ensureDeferred(self.bench.door.run(request)))
-
-    def do(self, command: str, seconds: float = 12.0, **args: Any) -> CommandResult:
-        """Ask for a command, let time pass, and return its outcome."""
-        ended = self.ask(command, **args)
-        self.clock.run(seconds)
-        [result] = ended
-        assert isinstance(result, CommandResult)
-        return result
-
-    def state(self) -> State:
-        """Return the state of the device."""
-        return self.bms.status.state
+    def ask(
+        self, command: str, *, confirmed: bool = True, expiry: float = 30.0, **args: Any
+    ) -> Any:
+        """Ask for a command through the door, confirmed; the list gains its outcome."""
+        return super().ask(command, confirmed=confirmed, expiry=expiry, **args)
 
     def shown(self) -> tuple[Any, Any, Any]:
         """Return the three points."""
@@ -178,16 +121,16 @@ def rig() -> Iterator[Rig]:
 
 def test_it_provides_what_it_promises(rig: Rig) -> None:
     """The driver is an IDevice, and its kind an IDeviceKind."""
-    assert verifyObject(IDevice, rig.bms)
+    assert verifyObject(IDevice, rig.device)
     assert verifyObject(IDeviceKind, kind)
     assert (kind.kind, kind.groups, kind.parts) == ("bms", frozenset(), "")
 
 
 def test_it_reads_at_once_and_synchronises_nothing_at_the_start(rig: Rig) -> None:
     """The first GET brings the points; a restart asks no battery."""
-    assert rig.state() is State.CONNECTING
+    assert rig.state == "connecting"
     rig.start()
-    assert rig.state() is State.ONLINE
+    assert rig.state == "online"
     assert rig.shown() == ("idle", True, 0)
     assert [method for method, _ in rig.wire.sent] == ["GET"]
 
@@ -231,9 +174,9 @@ def test_a_sync_that_fails_leaves_the_reading() -> None:
     """What the EMS has is shown, and the reason of the failed sync is told."""
     rig = Rig(Scripted(without_sync), poll=1.0, sync_period=2.0)
     rig.start(4)
-    assert rig.state() is State.ONLINE
+    assert rig.state == "online"
     assert rig.shown() == ("idle", True, 7)
-    assert rig.bms.status.last_error == "not synchronised: HTTP 500: no sync"
+    assert rig.device.status.last_error == "not synchronised: HTTP 500: no sync"
     rig.stop()
 
 
@@ -244,14 +187,14 @@ def test_the_first_miss_spoils_the_points_and_the_third_takes_it_offline(rig: Ri
     rig.clock.run(10)
     assert rig.shown() == ("get-failed",) * 3
     assert rig.bench.points["bms1.operating_status"].value == "idle"
-    assert rig.state() is State.ONLINE
-    assert "no connection" in (rig.bms.status.last_error or "")
+    assert rig.state == "online"
+    assert "no connection" in (rig.device.status.last_error or "")
     rig.clock.run(3)
     # Already doubtful, it is asked at the usual pace until it is offline.
     assert rig.wire.count("GET") == 2
     rig.clock.run(17)
-    assert rig.state() is State.OFFLINE
-    assert (rig.bms.status.last_error or "").endswith("3 times in a row")
+    assert rig.state == "offline"
+    assert (rig.device.status.last_error or "").endswith("3 times in a row")
 
 
 def test_an_answer_between_two_misses_begins_the_count_again(rig: Rig) -> None:
@@ -262,7 +205,7 @@ def test_an_answer_between_two_misses_begins_the_count_again(rig: Rig) -> None:
         rig.clock.run(20)
         rig.wire.reachable = True
         rig.clock.run(10)
-        assert rig.state() is State.ONLINE
+        assert rig.state == "online"
 
 
 def test_it_backs_off_to_a_minute_and_recovers(rig: Rig) -> None:
@@ -274,14 +217,14 @@ def test_it_backs_off_to_a_minute_and_recovers(rig: Rig) -> None:
     for n, pause in enumerate(pauses):
         most = min(60.0, 2.0**n)
         assert most / 2 - 0.1 <= pause <= most + 0.1
-    assert rig.state() is State.OFFLINE
+    assert rig.state == "offline"
     assert len(set(pauses[-4:])) > 1  # jitter
     rig.wire.reachable = True
     rig.clock.run(61)
-    assert rig.state() is State.ONLINE
+    assert rig.state == "online"
     rig.clock.run(10)
     rig.wire.reachable = False
-    while rig.state() is State.ONLINE:
+    while rig.state == "online":
         rig.clock.run(0.05)
     seen = len(rig.wire.sent)
     rig.clock.run(1.1)
@@ -311,11 +254,11 @@ def test_whatever_the_ems_answers_the_poller_lives(
     rig.start()
     rig.faults.put(EMS, faults)
     rig.clock.run(50)
-    assert rig.state() is State.OFFLINE
-    assert (rig.bms.status.last_error or "").startswith(error)
+    assert rig.state == "offline"
+    assert (rig.device.status.last_error or "").startswith(error)
     rig.faults.clear(EMS)
     rig.clock.run(61)
-    assert rig.state() is State.ONLINE
+    assert rig.state == "online"
     assert rig.shown() == ("idle", True, 0)
 
 
@@ -357,7 +300,7 @@ def test_the_last_error_has_the_status_and_the_beginning_of_the_page() -> None:
     """The first 200 characters of what is no JSON, on one line."""
     rig = Rig(page(502, "<h1>bad\r\ngateway</h1>" + "x" * 1000))
     rig.start()
-    error = rig.bms.status.last_error or ""
+    error = rig.device.status.last_error or ""
     assert error.startswith("HTTP 502: <h1>bad gateway</h1>xxx")
     assert len(error) == len("HTTP 502: ") + 200
     rig.stop()
@@ -383,8 +326,14 @@ def test_the_headers_go_with_each_call_and_nowhere_else() -> None:
     for sent in rig.wire.headers:
         assert sent.getRawHeaders("Authorization") == ["Bearer hunter2-secret"]
         assert sent.getRawHeaders("X-Key") == ["key-hunter2"]
-    assert "***" in (rig.bms.status.last_error or "")
-    shown = [rig.bms.status.last_error, *texts, *map(str, results), repr(rig.bms), repr(headers)]
+    assert "***" in (rig.device.status.last_error or "")
+    shown = [
+        rig.device.status.last_error,
+        *texts,
+        *map(str, results),
+        repr(rig.device),
+        repr(headers),
+    ]
     assert not [text for text in shown if "hunter2" in (text or "")]
 
 
@@ -395,7 +344,7 @@ def test_another_devices_status_is_a_miss(rig: Rig) -> None:
     )
     rig.start()
     assert rig.shown() == ("get-failed",) * 3
-    assert rig.bms.status.last_error == "the status of another device"
+    assert rig.device.status.last_error == "the status of another device"
 
 
 def test_an_overtaken_answer_does_not_overwrite_a_newer_one(rig: Rig) -> None:
@@ -609,7 +558,7 @@ def test_an_ems_that_vanishes_with_the_answer_is_a_timeout(rig: Rig) -> None:
 
 
 def test_forced_into_the_dark_it_is_a_timeout(rig: Rig) -> None:
-    """Forced, it is sent without a look; what became of it nobody knows."""
+    """Forced, it is sent without a reading before; its outcome is unknown."""
     rig.start()
     rig.wire.reachable = False
     ended = rig.do("open-contactor", force=True)
@@ -622,7 +571,7 @@ def test_the_door_expires_a_command_that_then_sends_nothing_more(rig: Rig) -> No
     """Given up while it still looked, a command never sends its POST."""
     rig.start()
     rig.faults.put(EMS, {"delay": 3.0})
-    ended = rig.ask_within(1.0, "open-contactor")
+    ended = rig.ask("open-contactor", expiry=1.0)
     rig.clock.run(1.1)
     assert (ended[0].result, ended[0].detail[:8]) == (FAILED, "not sent")
     rig.clock.run(15)
@@ -634,11 +583,11 @@ def test_the_door_expires_a_command_that_was_sent(rig: Rig) -> None:
     """Given up after its POST, it is a timeout with what was seen last, and it looks no more."""
     rig.start()
     rig.change(contactor_fault=ContactorFault.REFUSES)
-    ended = rig.ask_within(2.2, "open-contactor")
+    ended = rig.ask("open-contactor", expiry=2.2)
     rig.clock.run(2.4)
     assert ended[0].result is TIMEOUT
     assert "last seen: idle" in ended[0].detail
-    # The sync after what nobody knows is the last.
+    # The sync after the unknown outcome is the last.
     seen = rig.wire.count("PUT")
     rig.clock.run(6)
     assert rig.wire.count("PUT") == seen
@@ -648,7 +597,7 @@ def test_the_door_expires_a_command_whose_answer_is_awaited(rig: Rig) -> None:
     """Cut off within its POST, it looks no more than once, and repeats nothing."""
     rig.start()
     rig.wire.post_faults = {"delay": 4.0}
-    ended = rig.ask_within(2.0, "open-contactor")
+    ended = rig.ask("open-contactor", expiry=2.0)
     rig.clock.run(2.1)
     assert ended[0].result is TIMEOUT
     assert "nothing was seen since" in ended[0].detail
@@ -667,9 +616,9 @@ def test_a_stop_ends_a_command_under_way(rig: Rig, delay: float) -> None:
     if delay:
         rig.faults.put(EMS, {"delay": delay})
         rig.clock.run(1.0)
-    rig.bms.stopService()
+    rig.device.stopService()
     assert ended[0].result is TIMEOUT
-    assert rig.closed == [True]
+    assert rig.closed == 1
     sent = len(rig.wire.sent)
     rig.clock.run(5)
     assert len(rig.wire.sent) == sent
@@ -679,10 +628,10 @@ def test_a_stop_ends_a_reading_under_way(rig: Rig) -> None:
     """Its answer changes nothing any more; started again, it reads again."""
     rig.faults.put(EMS, {"delay": 2.0})
     rig.start()
-    rig.bms.stopService()
+    rig.device.stopService()
     rig.clock.run(10)
     assert rig.shown() == ("no-data",) * 3
-    assert rig.bms.status.last_error is None
+    assert rig.device.status.last_error is None
     rig.faults.clear(EMS)
     rig.start()
     assert rig.shown() == ("idle", True, 0)
@@ -728,7 +677,7 @@ def test_it_can_be_built_and_thrown_away(reactor: bool) -> None:
     )
     built = kind.build("bms1", settings, given)
     assert verifyObject(IDevice, built)
-    assert built.status.state is State.CONNECTING
+    assert built.status.state == "connecting"
     assert bench.clock.getDelayedCalls() == []
 
 

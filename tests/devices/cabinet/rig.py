@@ -1,20 +1,15 @@
 """A driver of a cabinet, and a cabinet that a test scripts, over HTTP in memory on a Clock."""
 
 import copy
-import io
 from collections.abc import Callable
 from typing import Any
 
-from treq.testing import StubTreq
-from twisted.internet.defer import Deferred, ensureDeferred, fail, succeed
-from twisted.internet.error import ConnectionRefusedError as Refused
-from twisted.logger import globalLogPublisher, textFileLogObserver
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from tests.support import Bench, TestClock, fired
+from tests.devices.rig import DriverRig, Wire
+from tests.support import TestClock
 from tests.wire.material import document
-from twisted_gantry.core.commands import door as commands
 from twisted_gantry.core.commands.types import CommandResult
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.cabinet.channel import CabinetChannel
@@ -45,39 +40,8 @@ def report(**changes: Any) -> dict[str, Any]:
     return fields
 
 
-class Wire:
-    """Treqs that reach resources in memory, by host. Those in `unreachable` refuse connections."""
-
-    def __init__(self, clock: TestClock) -> None:
-        self.unreachable: set[str] = set()
-        self._stubs: dict[str, Any] = {}
-        self._sent = self._flushed = 0
-        network: Any = self
-        clock.network = network
-
-    def serve(self, host: str, resource: Any) -> None:
-        """Let `resource` answer for a host."""
-        self._stubs[host] = StubTreq(resource)
-
-    def request(self, method: str, url: str, **more: Any) -> Deferred[Any]:
-        """Send a request; the resource has it at once."""
-        self._sent += 1
-        host = url.split("/")[2].split(":")[0]
-        if host in self.unreachable or host not in self._stubs:
-            return fail(Refused("refused by the test"))
-        response: Deferred[Any] = self._stubs[host].request(method, url, **more)
-        return response
-
-    def flush(self) -> bool:
-        """Deliver answers; True if that brought another request."""
-        for stub in self._stubs.values():
-            stub.flush()
-        before, self._flushed = self._flushed, self._sent
-        return self._flushed > before
-
-
 class FakeCabinet(Resource):
-    """A cabinet that checks what it is told as the document has it, and answers as it is set.
+    """A cabinet that checks commands as the document demands, and answers as it is set.
 
     `answer` and `updated` are for commands and for `updateNow`: a code, a status and a body, or
     None for no answer. With `uploads` it reports after each `updateNow` that it takes.
@@ -144,48 +108,32 @@ class FakeCabinet(Resource):
         return [(each.cmd, each.cabinet_id, each.fields) for each in given]
 
 
-class Rig:
+class Rig(DriverRig):
     """A driver named `cab1` on a cabinet."""
 
     def __init__(self, **settings: Any) -> None:
-        self.bench = Bench()
-        self.clock = self.bench.clock
-        self.wire = Wire(self.clock)
+        super().__init__()
         self.cabinet = FakeCabinet(self.clock)
         self.cabinet.upload = self.upload
-        self.wire.serve("cabinet.test", self.cabinet)
-        self.closed = 0
+        self.wire = Wire(self.clock, cabinet=self.cabinet)
         given = CabinetSettings(url=URL, auth=Secret(AUTH), **settings)
         stub: Any = self.wire
         client = BoundedClient(stub, self.clock, deadline=DEADLINE)
         gantry_id = given.gantry_id or self.bench.context.gantry_id
         channel = CabinetChannel(URL, given.auth, gantry_id, client, self.clock.now)
-        self.device = SmartCabinet("cab1", given, self.bench.context, channel, self._close)
+        self.device = SmartCabinet("cab1", given, self.bench.context, channel, self.close)
         self.bench.add(self.device)
         self.report = report()
         self.clock_good = True
-        self.log = io.StringIO()
-        self._observer = textFileLogObserver(self.log)
-        globalLogPublisher.addObserver(self._observer)
 
-    def _close(self) -> Deferred[None]:
-        self.closed += 1
-        return succeed(None)
-
-    def start(self, seconds: float = 1.0) -> None:
+    def start(self, seconds: float = 1.0) -> Any:
         """Start the driver, and let some time pass."""
-        self.device.startService()
-        self.clock.run(seconds)
+        return super().start(seconds)
 
-    def stop(self) -> None:
-        """Stop, and see that no timer is left."""
-        globalLogPublisher.removeObserver(self._observer)
-        if self.device.running:
-            self.device.stopService()
+    def settle(self) -> None:
+        """Let the cabinet upload no more."""
         self.cabinet.upload = lambda: None
-        self.bench.alarms.stop()
         self.clock.run(1.0, 0.5)
-        assert self.clock.getDelayedCalls() == []
 
     def upload(self, **changes: Any) -> None:
         """Upload at once; with `changes`, what is uploaded from now on."""
@@ -195,23 +143,4 @@ class Rig:
 
     def do(self, command: str, seconds: float = 11.0, **args: Any) -> CommandResult:
         """Ask for a command through the door, let time pass, and return its outcome."""
-        door = self.bench.door
-        request = commands.Request("cab1", command, args, "test", door.new_id())
-        ended = fired(ensureDeferred(door.run(request)))
-        self.clock.run(seconds)
-        [result] = ended
-        assert isinstance(result, CommandResult)
-        return result
-
-    @property
-    def state(self) -> str:
-        """The state of the device."""
-        return self.device.status.state.value
-
-    def good(self, name: str) -> Any:
-        """Return the value of a point that is good, else its quality."""
-        return self.bench.good(f"cab1.{name}")
-
-    def raised(self) -> set[str]:
-        """Return the raised alarms, without the device's name."""
-        return {name.removeprefix("cab1.") for name in self.bench.raised()}
+        return super().do(command, seconds, **args)

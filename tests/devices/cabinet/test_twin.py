@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from twisted.internet.defer import ensureDeferred, succeed
 from twisted.internet.task import LoopingCall
 from zope.interface.verify import verifyObject
 
-from tests.devices.cabinet.rig import AUTH, URL, Wire
-from tests.support import Bench, fired
-from twisted_gantry.core.commands import door as commands
+from tests.devices.cabinet.rig import AUTH, URL
+from tests.devices.rig import DriverRig, Wire
+from tests.support import fired
 from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.core.interfaces import IBatteryRecorder, NotTold
 from twisted_gantry.core.secret import Secret
@@ -28,12 +27,11 @@ from twisted_gantry.web.monitor.endpoint import Monitor, MonitorSettings
 MONITOR = "http://gantry.test:8082/monitor.do"
 
 
-class Both:
+class Both(DriverRig):
     """A gantry's side and the twin's, joined."""
 
     def __init__(self, *, quirks: bool = False) -> None:
-        self.bench = Bench()
-        self.clock = self.bench.clock
+        super().__init__()
         self.wire = Wire(self.clock)
         stub: Any = self.wire
         gantry_id = self.bench.context.gantry_id
@@ -54,9 +52,7 @@ class Both:
         settings = CabinetSettings(url=URL, auth=Secret(AUTH))
         client = BoundedClient(stub, self.clock, deadline=DEADLINE)
         channel = CabinetChannel(URL, settings.auth, gantry_id, client, self.clock.now)
-        self.device = SmartCabinet(
-            "cab1", settings, self.bench.context, channel, lambda: succeed(None)
-        )
+        self.device = SmartCabinet("cab1", settings, self.bench.context, channel, self.close)
         self.bench.add(self.device)
         given = MonitorSettings(listen="tcp:8082", auth=Secret(AUTH))
         self.monitor = Monitor(given, self.bench.site, self.clock, self.clock.now)
@@ -65,39 +61,26 @@ class Both:
         self._world.clock = self.clock
         self._world.start(0.1, now=False)
 
-    def start(self, seconds: float = 2.0) -> None:
+    def start(self, seconds: float = 2.0) -> Any:
         """Start the driver; the twin has been running for a while, and is not about to report."""
         self.twin.startService()
         self.clock.run(20)
-        self.device.startService()
-        self.clock.run(seconds)
+        return super().start(seconds)
 
-    def stop(self) -> None:
-        """Stop all."""
-        self.device.stopService()
+    def settle(self) -> None:
+        """Stop the twin."""
         self.twin.stopService()
         self._world.stop()
         self.faults.clear(CABINET)
-        self.bench.alarms.stop()
         self.clock.run(20, 1.0)
 
     def do(self, command: str, seconds: float = 2.0, **args: Any) -> CommandResult:
         """Ask for a command, let time pass, and return its outcome."""
-        door = self.bench.door
-        request = commands.Request("cab1", command, args, "test", door.new_id())
-        ended = fired(ensureDeferred(door.run(request)))
-        self.clock.run(seconds)
-        [result] = ended
-        assert isinstance(result, CommandResult)
-        return result
+        return super().do(command, seconds, **args)
 
     def locked(self) -> list[bool]:
         """Return whether the front door and the back door are locked."""
         return [self.world.doors.front.locked, self.world.doors.back.locked]
-
-    def good(self, name: str) -> Any:
-        """Return the value of a point that is good, else its quality."""
-        return self.bench.good(f"cab1.{name}")
 
 
 @pytest.fixture
@@ -114,7 +97,7 @@ def test_it_is_online_soon_after_the_start(quirks: bool) -> None:
     """Within two seconds of our start it is online, also with the spaces of the document's keys."""
     both = Both(quirks=quirks)
     both.start()
-    assert both.device.status.state.value == "online"
+    assert both.state == "online"
     assert both.good("doors.front_door_closed") is True
     assert both.good("thunder_spd.2.lightning_count") == 0
     assert both.good("ups.1.running_state") in {"float-charge", "charging"}
@@ -215,7 +198,7 @@ def test_a_cabinet_whose_clock_is_wrong(both: Both) -> None:
     both.clock.run(1.0)
     assert both.bench.raised() == {"cab1.smoke", "cab1.clock-skew"}
     assert "1003" in both.do("unlock-door", unlockDoorId="1").detail
-    assert both.device.status.state.value == "online"
+    assert both.state == "online"
     both.world.clock_offset_s = 0.0
     assert both.do("update-now").result is Outcome.DONE
     assert both.bench.raised() == {"cab1.smoke"}
@@ -239,7 +222,7 @@ def test_uploads_that_are_signed_wrong_or_old_or_come_twice(both: Both, fault: s
     both.world.settle()
     both.clock.run(100, 0.1)
     assert both.bench.raised() == {"cab1.smoke"}
-    assert both.device.status.state.value == "online"
+    assert both.state == "online"
     assert sum(both.twin.counts[name] for name in ("wrong-digest", "stale", "doubled")) > 1
 
 
@@ -249,11 +232,11 @@ def test_a_cabinet_that_freezes(both: Both) -> None:
     both.world.smoke.warns = True
     both.world.settle()
     both.clock.run(200, 0.1)
-    assert both.device.status.state.value == "offline"
+    assert both.state == "offline"
     assert "cab1.smoke" not in both.bench.raised()
     both.faults.clear(CABINET)
     both.clock.run(61, 0.1)
-    assert both.device.status.state.value == "online"
+    assert both.state == "online"
     assert "cab1.smoke" in both.bench.raised()
 
 
@@ -261,7 +244,7 @@ def test_a_cabinet_that_goes_dark(both: Both) -> None:
     """A cabinet that answers no more is offline soon, and online soon after it is back."""
     both.faults.put(CABINET, {"refuse": True})
     both.clock.run(70, 0.1)
-    assert both.device.status.state.value == "offline"
+    assert both.state == "offline"
     both.faults.clear(CABINET)
     both.clock.run(61, 0.1)
-    assert both.device.status.state.value == "online"
+    assert both.state == "online"

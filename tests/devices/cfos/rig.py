@@ -4,19 +4,14 @@ import json
 from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from io import StringIO
 from typing import Any
 
-from treq.testing import StubTreq
-from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.error import ConnectionRefusedError as Refused
-from twisted.logger import globalLogPublisher, textFileLogObserver
 from twisted.web.http import Request as HttpRequest
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from tests.support import Bench, fired
-from twisted_gantry.core.commands.door import Request
+from tests.devices.rig import DriverRig, Wire
+from tests.support import fired
 from twisted_gantry.core.commands.types import CommandResult
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.cfos.channel import CfosChannel, Credentials
@@ -126,83 +121,27 @@ class _Page(Resource):
         return answer if isinstance(answer, bytes) else json.dumps(answer).encode()
 
 
-class _Wire:
-    """A treq that reaches the manager; while `reachable` is false, connections are refused."""
-
-    def __init__(self, resource: Resource) -> None:
-        self.reachable = True
-        self._stub: Any = StubTreq(resource)
-        self._sent = self._flushed = 0
-
-    def request(self, method: str, url: str, **more: Any) -> Deferred[Any]:
-        """Send a request; the manager has it at once."""
-        self._sent += 1
-        if not self.reachable:
-            return fail(Refused("refused by the test"))
-        sent: Deferred[Any] = self._stub.request(method, url, **more)
-        return sent
-
-    def flush(self) -> bool:
-        """Deliver answers; True if that brought another request."""
-        self._stub.flush()
-        before, self._flushed = self._flushed, self._sent
-        return self._flushed > before
-
-
-class Rig:
+class Rig(DriverRig):
     """The driver `cfos` on a manager."""
 
     def __init__(self, manager: Manager | None = None, **settings: Any) -> None:
-        self.bench = Bench()
-        self.clock = self.bench.clock
+        super().__init__()
         self.manager = manager or Manager()
-        self.wire = _Wire(self._resource())
-        network: Any = self.wire
-        self.clock.network = network
+        self.wire = Wire(self.clock, cfos=self._resource())
         stub: Any = self.wire
         given = CfosSettings(**{"url": URL, "password": Secret(PASSWORD), **settings})
         client = BoundedClient(stub, self.clock, deadline=DEADLINE)
         self.credentials = Credentials(given.user, given.password)
         channel = CfosChannel(given.url, self.credentials, client)
-        self.closed = 0
-        self.device = Cfos("cfos", given, self.bench.context, channel, self._close)
+        self.device = Cfos("cfos", given, self.bench.context, channel, self.close)
         self.bench.add(self.device)
-        self.log = StringIO()
-        self._observer = textFileLogObserver(self.log)
-        globalLogPublisher.addObserver(self._observer)
 
     def _resource(self) -> Resource:
         return _Page(self.manager, self.clock.seconds)
 
-    def _close(self) -> Deferred[None]:
-        self.closed += 1
-        return succeed(None)
-
-    def start(self, seconds: float = 0.5) -> None:
-        """Start the driver, and let some time pass."""
-        self.device.startService()
-        self.clock.run(seconds)
-
-    def stop(self) -> None:
-        """Stop, and see that no timer is left."""
-        if self.device.running:
-            self.device.stopService()
-        self.bench.alarms.stop()
-        globalLogPublisher.removeObserver(self._observer)
-        assert self.clock.getDelayedCalls() == []
-
     def polls(self, count: int) -> None:
         """Let the time of so many polls pass."""
         self.clock.run(5.0 * count, 0.5)
-
-    @property
-    def state(self) -> str:
-        """The state of the driver."""
-        return self.device.status.state.value
-
-    def good(self, name: str) -> Any:
-        """Return the value of a point of the driver's that is good, else its quality."""
-        return self.bench.good(f"cfos.{name}")
 
     def names(self) -> set[str]:
         """Return the names of all its points."""
@@ -210,12 +149,7 @@ class Rig:
 
     def do(self, command: str, seconds: float = 0.5, **args: Any) -> CommandResult:
         """Run a command through the door, and return how it ended."""
-        request = Request("cfos", command, args, "tester", self.bench.door.new_id())
-        results = fired(self.bench.door.run(request))
-        self.clock.run(seconds)
-        [result] = results
-        assert isinstance(result, CommandResult), result
-        return result
+        return super().do(command, seconds, **args)
 
     def shown(self) -> str:
         """Return all that a person could see: the log, the audit, the errors."""

@@ -1,4 +1,4 @@
-"""What a cFos manager is told: each call, what is refused, and what nobody may see."""
+"""The commands of a cFos manager: each call, what is refused, and what stays secret."""
 
 import json
 from collections.abc import Iterator
@@ -321,7 +321,7 @@ def test_a_change_that_failed(rig: Rig) -> None:
 
 @pytest.mark.parametrize("done", [True, False])
 def test_a_change_without_an_answer(rig: Rig, done: bool) -> None:
-    """Nobody knows whether it was done: the next call finds out, whichever it was."""
+    """The outcome is unknown: the next call finds the password that holds."""
 
     def silent(asked: Asked) -> None:
         if done:

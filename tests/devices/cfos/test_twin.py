@@ -77,8 +77,8 @@ def test_its_parts_are_read(rig: TwinRig) -> None:
     assert rig.bench.raised() == set()
 
 
-def test_what_nobody_feeds_is_no_alarm(rig: TwinRig) -> None:
-    """A part of the type "HTTP input" that nobody feeds is offline, and nobody's fault."""
+def test_a_part_that_is_not_fed_is_no_alarm(rig: TwinRig) -> None:
+    """A part of the type "HTTP input" that is not fed is offline, without an alarm."""
     rig.polls(10)
     assert rig.good("E2.state") == "offline"
     assert rig.good("M3.communication_error") is True

@@ -1,20 +1,19 @@
 """The driver of a relay: what it cuts it gives back, whatever happens in between."""
 
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from twisted.internet.defer import ensureDeferred, fail
+from twisted.internet.defer import fail
 from twisted.internet.error import ConnectionLost
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.logger import globalLogPublisher, textFileLogObserver
+from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
+from tests.devices.rig import DriverRig
 from tests.support import Bench, MemoryNetwork, TestClock, fired
-from twisted_gantry.core.commands.door import Request
 from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.core.interfaces import IDeviceKind, IRelay, WrongSetting
 from twisted_gantry.devices.relay.driver import COMMANDS, POINTS, RULES, Relay, RelaySettings, kind
@@ -76,12 +75,11 @@ class FakeRelay(Factory):
         return [at for at, heard in self.heard if heard == data]
 
 
-class Rig:
+class Rig(DriverRig):
     """A driver named `r1` on a fake relay, in a site whose store outlives the driver."""
 
     def __init__(self, bench: Bench | None = None, relay: Any = None, **settings: Any) -> None:
-        self.bench = bench or Bench()
-        self.clock = self.bench.clock
+        super().__init__(bench)
         self.relay = relay or FakeRelay(self.clock)
         self.network = MemoryNetwork(self.clock, self.relay)
         self.relay.cut = self._cut
@@ -91,9 +89,6 @@ class Rig:
         link = RelayLink(self.network, bytes.fromhex(given.confirm), self.clock)
         self.device = Relay("r1", given, self.bench.context, link, ("192.168.1.40", 8080))
         self.bench.add(self.device)
-        self.log = io.StringIO()
-        self._observer = textFileLogObserver(self.log)
-        globalLogPublisher.addObserver(self._observer)
 
     def _cut(self) -> None:
         """Break the newest connection, as a relay does that reboots."""
@@ -101,24 +96,13 @@ class Rig:
         pump.clientIO.disconnectReason = ConnectionLost()
         pump.serverIO.abortConnection()
 
-    def start(self, seconds: float = 0.5) -> "Rig":
-        """Start the driver, and let some time pass."""
-        self.device.startService()
-        self.clock.run(seconds)
-        return self
-
-    def ask(self) -> list[Any]:
+    def cycle(self) -> Any:
         """Ask for a cycle; the list gains its outcome."""
-        request = Request("r1", "power-cycle", {}, "test", self.bench.door.new_id())
-        return fired(ensureDeferred(self.bench.door.run(request)))
+        return self.ask("power-cycle")
 
-    def do(self, seconds: float = 12.0) -> CommandResult:
+    def do_cycle(self, seconds: float = 12.0) -> CommandResult:
         """Ask for a cycle, let time pass, and return its outcome."""
-        ended = self.ask()
-        self.clock.run(seconds)
-        [result] = ended
-        assert isinstance(result, CommandResult)
-        return result
+        return self.do("power-cycle", seconds)
 
     def crash(self) -> "Rig":
         """Let the program die without a stop; returns what starts in its place."""
@@ -132,20 +116,10 @@ class Rig:
         bench.context = replace(bench.context, store=self.bench.store)
         return Rig(bench, self.relay)
 
-    def stop(self) -> None:
-        """Stop, and see that no timer is left, and the power is on."""
-        globalLogPublisher.removeObserver(self._observer)
-        if self.device.running:
-            self.device.stopService()
-        self.bench.alarms.stop()
+    def settle(self) -> None:
+        """Give the stop the time that it takes, and see that no connection is left."""
         self.clock.run(20)
-        assert self.clock.getDelayedCalls() == []
         assert self.relay.sessions == 0
-
-    @property
-    def state(self) -> str:
-        """The state of the device."""
-        return self.device.status.state.value
 
     def kept(self) -> Any:
         """Return True while the store keeps a pending "on", else None."""
@@ -156,7 +130,7 @@ class Rig:
 @pytest.fixture
 def rig() -> Iterator[Rig]:
     """A driver that has found its relay."""
-    made = Rig().start()
+    made: Rig = Rig().start()
     yield made
     made.stop()
 
@@ -187,7 +161,7 @@ def test_it_is_online_when_it_is_reached(rig: Rig) -> None:
 
 def test_a_cycle(rig: Rig) -> None:
     """Off, a pulse, on: the pending "on" is stored before "off", and the alarm is up between."""
-    ended = rig.ask()
+    ended = rig.cycle()
     rig.clock.run(3.0)
     assert (rig.relay.closed, rig.kept(), ended) == (False, True, [])
     assert rig.bench.raised() == {"r1.power-off"}
@@ -217,7 +191,7 @@ def test_what_confirms(confirm: str, answer: bytes, closes: str, result: Outcome
     rig = Rig(confirm=confirm, pulse=0.5)
     rig.relay.answer, rig.relay.closes = answer, closes
     rig.start()
-    assert rig.do().result is result
+    assert rig.do_cycle().result is result
     assert len(rig.relay.said(OFF)) == len(rig.relay.said(ON)) == 1
     rig.stop()
 
@@ -227,11 +201,11 @@ def test_what_confirms(confirm: str, answer: bytes, closes: str, result: Outcome
     [("4f4b", b"", ""), ("4f4b", b"NO", ""), ("4f4b", b"", "in order"), ("", b"", "cut")],
 )
 def test_what_does_not_confirm(confirm: str, answer: bytes, closes: str) -> None:
-    """Without a confirmation "off" is said once and "on" again and again; nobody says done."""
+    """Without a confirmation "off" is said once and "on" repeatedly; the outcome is not done."""
     rig = Rig(confirm=confirm, pulse=0.5)
     rig.relay.answer, rig.relay.closes = answer, closes
     rig.start()
-    ended = rig.ask()
+    ended = rig.cycle()
     rig.clock.run(60)
     assert len(rig.relay.said(OFF)) == 1
     assert len(rig.relay.said(ON)) > 3
@@ -245,9 +219,9 @@ def test_what_does_not_confirm(confirm: str, answer: bytes, closes: str) -> None
 
 
 def test_off_that_is_in_doubt_is_no_done(rig: Rig) -> None:
-    """When "off" was not confirmed but "on" was, nobody knows whether the power was off."""
+    """When "on" was confirmed but "off" was not, it is unknown whether the power was off."""
     rig.relay.closes = "cut"
-    ended = rig.ask()
+    ended = rig.cycle()
     rig.clock.run(2.0)
     rig.relay.closes = ""
     rig.clock.run(10.0)
@@ -260,24 +234,24 @@ def test_off_that_is_in_doubt_is_no_done(rig: Rig) -> None:
 def test_a_relay_that_is_away_is_not_cut(rig: Rig) -> None:
     """When "off" cannot be sent nothing is pending, and another try is not held off."""
     rig.network.reachable = False
-    ended = rig.do(2.0)
+    ended = rig.do_cycle(2.0)
     assert ended.result is FAILED
     assert "not sent" in ended.detail
     assert (rig.kept(), rig.bench.raised()) == (None, set())
     rig.network.reachable = True
-    assert rig.do().result is DONE
+    assert rig.do_cycle().result is DONE
 
 
 def test_a_relay_that_is_lost_after_off(rig: Rig) -> None:
     """While it cannot be reached "on" is tried on and on, and sent as soon as it can."""
-    ended = rig.ask()
+    ended = rig.cycle()
     rig.clock.run(3.0)
     rig.network.reachable = False
     rig.clock.run(100)
     assert (rig.relay.closed, rig.kept(), rig.state) == (False, True, "offline")
     assert rig.bench.raised() == {"r1.power-off", "r1.offline"}
     assert [each.result for each in ended] == [TIMEOUT]
-    assert rig.do(0.1).result is REFUSED
+    assert rig.do_cycle(0.1).result is REFUSED
     rig.network.reachable = True
     rig.clock.run(16)
     assert (rig.relay.closed, rig.kept(), rig.state) == (True, None, "online")
@@ -287,15 +261,15 @@ def test_a_relay_that_is_lost_after_off(rig: Rig) -> None:
 
 def test_one_cycle_a_minute(rig: Rig) -> None:
     """A second cycle within 60 s is refused, also while the first is on."""
-    first = rig.ask()
+    first = rig.cycle()
     rig.clock.run(2.0)
     rig.clock.run(8.0)
     assert first[0].result is DONE
-    refused = rig.do(0.1)
+    refused = rig.do_cycle(0.1)
     assert refused.result is REFUSED
     assert "60 s" in refused.detail
     rig.clock.run(50.5)
-    assert rig.do().result is DONE
+    assert rig.do_cycle().result is DONE
     assert len(rig.relay.said(OFF)) == 2
 
 
@@ -303,36 +277,36 @@ def test_one_cycle_a_minute(rig: Rig) -> None:
 def test_one_cycle_a_minute_over_a_restart(later: float, result: Outcome) -> None:
     """A restart is no way round it; a clock that was set back does not lock the relay."""
     rig = Rig().start()
-    assert rig.do().result is DONE
+    assert rig.do_cycle().result is DONE
     again = rig.crash()
     again.clock.wall_offset += later
     again.start()
-    assert again.do().result is result
+    assert again.do_cycle().result is result
     again.stop()
 
 
 def test_a_crash_within_the_cycle() -> None:
     """The next start gives the power back, and only then is anything else done."""
     rig = Rig().start()
-    rig.ask()
+    rig.cycle()
     rig.clock.run(3.0)
     assert not rig.relay.closed
     again = rig.crash()
     again.start(0.2)
     assert again.relay.closed
     assert again.bench.raised() == {"r1.power-off"}  # not confirmed yet
-    assert again.do(0.2).result is REFUSED
+    assert again.do_cycle(0.2).result is REFUSED
     again.clock.run(2.0)
     assert (again.bench.raised(), again.kept(), again.state) == (set(), None, "online")
     assert len(again.relay.said(OFF)) == 1
-    assert again.do(0.2).result is REFUSED  # that was the cycle of this minute
+    assert again.do_cycle(0.2).result is REFUSED  # that was the cycle of this minute
     again.stop()
 
 
 def test_a_crash_and_a_relay_that_is_away() -> None:
     """After a crash "on" is tried until the relay is back."""
     rig = Rig().start()
-    rig.ask()
+    rig.cycle()
     rig.clock.run(3.0)
     again = rig.crash()
     again.network.reachable = False
@@ -345,11 +319,11 @@ def test_a_crash_and_a_relay_that_is_away() -> None:
 
 
 def test_a_stop_within_the_cycle_gives_the_power_back() -> None:
-    """A stop waits until "on" is confirmed, once; whoever asked learns that it was cut short."""
+    """A stop waits for one confirmation of "on"; the cycle ends as cut short."""
     rig = Rig().start()
-    ended = rig.ask()
+    ended = rig.cycle()
     rig.clock.run(3.0)
-    stopped = fired(rig.device.stopService())  # type: ignore[arg-type]
+    stopped = fired(rig.device.stopService())
     rig.clock.run(0.5)
     assert (rig.relay.closed, stopped) == (True, [])
     rig.clock.run(1.0)
@@ -362,10 +336,10 @@ def test_a_stop_within_the_cycle_gives_the_power_back() -> None:
 def test_a_stop_that_cannot_give_it_back() -> None:
     """When the relay is away at the stop, the stop ends all the same, says so, and keeps it."""
     rig = Rig().start()
-    rig.ask()
+    rig.cycle()
     rig.clock.run(3.0)
     rig.network.reachable = False
-    stopped = fired(rig.device.stopService())  # type: ignore[arg-type]
+    stopped = fired(rig.device.stopService())
     rig.clock.run(6.0)
     assert stopped == [None]
     assert rig.kept() is True
@@ -377,7 +351,7 @@ def test_a_disk_that_fails_before_off(rig: Rig) -> None:
     """What cannot be remembered is not cut."""
     store: Any = rig.bench.store
     store.put_setting = lambda name, value: fail(OSError("disk full"))
-    ended = rig.do(1.0)
+    ended = rig.do_cycle(1.0)
     assert ended.result is FAILED
     assert "disk full" in ended.detail
     assert (rig.relay.heard, rig.bench.raised()) == ([], set())
@@ -385,7 +359,7 @@ def test_a_disk_that_fails_before_off(rig: Rig) -> None:
 
 def test_a_disk_that_fails_after_on(rig: Rig, logged_failures: list[Failure]) -> None:
     """The power is on although that cannot be noted: the next start says "on" once more."""
-    ended = rig.ask()
+    ended = rig.cycle()
     rig.clock.run(3.0)
     store: Any = rig.bench.store
     real, store.put_setting = store.put_setting, lambda name, value: fail(OSError("disk full"))
@@ -400,11 +374,11 @@ def test_a_disk_that_fails_after_on(rig: Rig, logged_failures: list[Failure]) ->
 def test_a_command_before_the_start() -> None:
     """A relay that is not started cuts nothing."""
     rig = Rig()
-    assert rig.do(0.1).result is REFUSED
+    assert rig.do_cycle(0.1).result is REFUSED
     rig.stop()
 
 
-def test_whoever_asked_may_go() -> None:
+def test_a_cancelled_cycle_goes_on() -> None:
     """A command that is cancelled is finished all the same."""
     rig = Rig().start()
     doing = rig.device.execute("power-cycle", {})

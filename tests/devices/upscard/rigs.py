@@ -1,4 +1,4 @@
-"""A driver of a UPS card on a Clock, over TCP or HTTP in memory, and whoever serves it."""
+"""A driver of a UPS card on a Clock, over TCP or HTTP in memory, and the server of the card."""
 
 from collections import Counter
 from random import Random
@@ -18,8 +18,9 @@ from tests.support import Bench, MemoryNetwork, TestClock, fired
 from twisted_gantry.core.commands.door import Request
 from twisted_gantry.core.commands.types import CommandResult
 from twisted_gantry.core.status import State
-from twisted_gantry.devices.upscard.driver import Link, UpsCard, UpsCardSettings
+from twisted_gantry.devices.upscard.driver import UpsCard, UpsCardSettings
 from twisted_gantry.devices.upscard.http import HttpLink, UpsCardHttpSettings
+from twisted_gantry.devices.upscard.link import CardLink
 from twisted_gantry.devices.upscard.tcp import TcpLink
 from twisted_gantry.net.http.client import BoundedClient, persistent_pool
 from twisted_gantry.net.http.server import Limits, bounded_site
@@ -31,7 +32,7 @@ from twisted_gantry.twin.world.model import World
 from twisted_gantry.web.callbacks import CallbackHost
 from twisted_gantry.wire.frames import ObjectFramer
 from twisted_gantry.wire.json import loads
-from twisted_gantry.wire.upscard.messages import Refusal, Result
+from twisted_gantry.wire.upscard.messages import CardRefusal, Result
 
 TCP, HTTP = "tcp", "http"
 WAYS = (TCP, HTTP)
@@ -106,7 +107,7 @@ def _body(data: Any) -> IBodyProducer:
 
 
 class Rig:
-    """A driver, its network, and whoever serves it.
+    """A driver, its network, and the server of the card.
 
     Over HTTP `server` is what takes the commands, and results come `back` through a callback host,
     which may be that of another rig, `beside`.
@@ -136,18 +137,22 @@ class Rig:
             back.server = self.callbacks.site(self.clock)
             self.networks.join(self.clock, self.network, back)
 
-        def link(card: UpsCard) -> Link:
-            if way == TCP:
-                terminator = self.settings.terminator
-                return TcpLink(card, self.network, terminator, self.clock, backoff)
-            client, pool = client_to(self.network, self.clock)
-            close = pool.closeCachedConnections
-            return HttpLink(card, URL, CALLBACK, client, self.callbacks, self.clock, backoff, close)
+        def link(card: UpsCard) -> CardLink:
+            self.link = self._make_link(card, backoff)
+            return self.link
 
         kind = "ups-card" if way == TCP else "ups-card-http"
         self.name = "ups1" if beside is None else "ups2"
         self.card = UpsCard(self.name, self.settings, bench.context, link, kind)
         bench.add(self.card)
+
+    def _make_link(self, card: UpsCard, backoff: Backoff) -> CardLink:
+        if self.way == TCP:
+            terminator = self.settings.terminator
+            return TcpLink(card, self.network, terminator, self.clock, backoff)
+        client, pool = client_to(self.network, self.clock)
+        close = pool.closeCachedConnections
+        return HttpLink(card, URL, CALLBACK, client, self.callbacks, self.clock, backoff, close)
 
     def start(self, seconds: float = 1.0) -> None:
         """Start the driver, and let some time pass."""
@@ -271,7 +276,7 @@ class ScriptFactory(Factory):
                 uid="1", session=command["session"], cmd=command["cmd"], value=given
             ).encode()
         if isinstance(given, int):
-            given = Refusal(
+            given = CardRefusal(
                 result=given, uid="1", session=command["session"], cmd=command["cmd"]
             ).encode()
         if given is not None:

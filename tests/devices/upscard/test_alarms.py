@@ -205,7 +205,7 @@ def test_a_phase_not_known_clears_nothing(ups: Ups, bad: float) -> None:
 
 
 def test_a_lost_phase_needs_all_to_be_known(ups: Ups) -> None:
-    """Of a phase that is gone beside one not known nobody can say whether it is lost or all is."""
+    """With one phase gone and another unknown, neither a lost phase nor a mains failure is sure."""
     assert ups.phases(0.0, None, 1.0) == set()
     assert ups.phases(0.0, 1.0, 1.0) == {"phase-l1-lost"}
 

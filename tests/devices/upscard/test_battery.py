@@ -1,13 +1,12 @@
 """The battery test of a UPS: when it may begin, how it is followed, what is known of its end."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from twisted.internet.defer import fail
 from twisted.python.failure import Failure
 
-from tests.devices.upscard.rigs import HTTP, LIVE, TCP, WAYS, ScriptRig, TwinRig, outcome
+from tests.devices.upscard.rigs import HTTP, LIVE, TCP, ScriptRig, TwinRig, outcome
 from tests.support import START, Bench, fired
 from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.core.interfaces import BatteryTest
@@ -17,22 +16,6 @@ from twisted_gantry.wire.reading import Value
 
 KEPT = "ups1.battery-test"
 TEST_WORD, LINE_WORD = "0101", "0011"
-
-
-@pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest) -> str:
-    """Each of the two ways to a card."""
-    return str(request.param)
-
-
-@pytest.fixture
-def rig(way: str) -> Iterator[TwinRig]:
-    """A driver on the twin, online."""
-    made = TwinRig(way)
-    made.start()
-    assert made.state() is State.ONLINE
-    yield made
-    made.stop()
 
 
 def last(rig: Any) -> BatteryTest:
@@ -330,7 +313,7 @@ def test_a_test_that_goes_on_over_a_restart(way: str) -> None:
 
 
 def test_a_test_that_ended_while_we_were_gone(way: str) -> None:
-    """How it ended nobody saw: 255, its end is when it was last seen, the verdict is the UPS's."""
+    """The end was not seen: cause 255, the end is the last sight, the verdict is the UPS's."""
     old = TwinRig(way)
     old.start()
     begin(old)
@@ -394,7 +377,7 @@ def test_a_clock_that_is_set_back_makes_no_negative_test(rig: TwinRig) -> None:
 def test_a_second_test_waits_for_a_reading_when_the_reply_to_the_first_was_lost(
     way: str, expiry: float
 ) -> None:
-    """Nobody knows whether it runs: it is not begun twice, and the next reading comes at once."""
+    """Whether a test runs is unknown: none is begun, and the next reading comes at once."""
     rig = ScriptRig(way, poll=60.0)
     rig.start()
     first, second = rig.command("T", expiry=expiry), rig.command("T")

@@ -1,6 +1,5 @@
 """The driver of a UPS card against the card twin, in memory on a Clock: over TCP, and over HTTP."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ from tests.devices.upscard.rigs import (
     HTTP,
     LIVE,
     RATINGS,
-    WAYS,
     Rig,
     ScriptFactory,
     ScriptRig,
@@ -28,32 +26,6 @@ from twisted_gantry.core.status import State
 from twisted_gantry.devices.upscard import driver as upscard
 from twisted_gantry.devices.upscard import http as upscard_http
 from twisted_gantry.wire.upscard.messages import Result
-
-
-@pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest) -> str:
-    """Each of the two ways to a card: what a test holds, holds over both."""
-    return str(request.param)
-
-
-@pytest.fixture
-def rig(way: str) -> Iterator[TwinRig]:
-    """A driver on the twin, online."""
-    made = TwinRig(way)
-    made.start()
-    assert made.state() is State.ONLINE
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def scripted(way: str) -> Iterator[tuple[Rig, ScriptFactory]]:
-    """A driver on a scripted card, online."""
-    made = ScriptRig(way)
-    made.start()
-    assert made.state() is State.ONLINE
-    yield made, made.script
-    made.stop()
 
 
 def test_provides_its_interfaces(rig: TwinRig) -> None:
@@ -379,7 +351,7 @@ def test_set_password_is_proved(rig: TwinRig) -> None:
 
 
 def test_a_password_change_whose_reply_is_lost_is_found_out(rig: TwinRig) -> None:
-    """When nobody knows whether the password changed, the driver uses the one that works."""
+    """When the outcome of a change is unknown, the driver uses the password that works."""
     rig.faults.put(rig.face, {"drop": 1, "for": 4})
     results = rig.command("set-password", {"new": "secret"})
     rig.clock.run(20.0)

@@ -1,6 +1,5 @@
 """What holds for a UPS card over HTTP alone: POSTs, callbacks, and who may have sent them."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from random import Random
@@ -30,28 +29,13 @@ from twisted_gantry.core.interfaces import WrongSetting
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State
 from twisted_gantry.devices.upscard.http import UpsCardHttpSettings, kind
-from twisted_gantry.wire.upscard.messages import Refusal, Result
+from twisted_gantry.wire.upscard.messages import CardRefusal, Result
 
 
 @pytest.fixture
-def rig() -> Iterator[TwinRig]:
-    """A driver on the twin, online."""
-    made = TwinRig(HTTP)
-    made.start()
-    assert made.state() is State.ONLINE
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def scripted() -> Iterator[tuple[ScriptRig, HttpScript]]:
-    """A driver on a scripted card, online."""
-    made = ScriptRig(HTTP)
-    made.start()
-    assert made.state() is State.ONLINE
-    assert isinstance(made.script, HttpScript)
-    yield made, made.script
-    made.stop()
+def way() -> str:
+    """The one way of these tests."""
+    return HTTP
 
 
 def result_of(command: dict[str, Any], value: str = LIVE, **changes: str) -> bytes:
@@ -168,7 +152,7 @@ def test_an_unknown_name_ends_a_command_at_once(
 
 
 def test_a_cut_post_is_a_timeout_and_is_never_repeated(rig: TwinRig) -> None:
-    """A connection that breaks after the command left: nobody knows, and it is not said again."""
+    """A connection that breaks after a command: the outcome is unknown, and it is not repeated."""
     rig.fault(refuse=True)
     results = rig.command("T")
     rig.clock.run(0.2)
@@ -193,7 +177,7 @@ def test_a_control_whose_result_is_lost_is_a_timeout(rig: TwinRig) -> None:
 
 
 def test_a_late_callback_is_counted_and_dropped(rig: TwinRig) -> None:
-    """A result past the deadline changes nothing, and the card hears that nobody waits for it."""
+    """A result past the deadline changes nothing, and the card learns that it was not awaited."""
     rig.fault(delay=3.5)
     rig.clock.run(6.0)
     rig.behave()
@@ -218,8 +202,8 @@ def test_foreign_callbacks_are_counted_and_dropped(
         result_of(command, spoofed, session=other),
         result_of(command, spoofed, uid="2"),
         result_of(command, spoofed, cmd="RTD"),
-        Refusal(result=103, uid="1", cmd="QAD").encode(),
-        Refusal(result=103, uid="2", session=command["session"], cmd="QAD").encode(),
+        CardRefusal(result=103, uid="1", cmd="QAD").encode(),
+        CardRefusal(result=103, uid="2", session=command["session"], cmd="QAD").encode(),
         b'{"result":"101"} trailing',
         b"garbage",
         b"{" + b'"a": "' + b"x" * 70_000,
@@ -357,7 +341,7 @@ def test_whatever_is_posted_nothing_happens(bodies: list[bytes]) -> None:
     rig.start(0.2)
     before = dict(rig.card.counts)
     for body in bodies:
-        assert rig.card.offered(body) is False
+        assert rig.link.session.offered(body) is False
     assert dict(rig.card.counts) == before
     assert rig.state() is State.ONLINE
     rig.stop()

@@ -58,7 +58,7 @@ def happen(rig: TwinRig, event: str) -> None:
 @settings(max_examples=12, deadline=None)
 @given(STEPS)
 def test_no_control_is_done_twice_over_tcp(steps: list[tuple[str, int]]) -> None:
-    """Each wish ends once, is done once at the most, and says `timeout` when nobody knows."""
+    """Each command ends once, is executed once at most, and an unknown outcome is `timeout`."""
     live(TCP, steps)
 
 

@@ -1,36 +1,30 @@
 """What holds for a UPS card over TCP alone: the connection, and how objects are cut out of it."""
 
 import random
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from tests.devices.upscard.rigs import LIVE, Rig, Script, ScriptFactory, ScriptRig, TwinRig, outcome
+from tests.devices.upscard.rigs import (
+    LIVE,
+    TCP,
+    Rig,
+    Script,
+    ScriptFactory,
+    ScriptRig,
+    TwinRig,
+    outcome,
+)
 from twisted_gantry.core.commands.types import Outcome
 from twisted_gantry.core.status import State
 from twisted_gantry.wire.upscard.messages import Result
 
 
 @pytest.fixture
-def rig() -> Iterator[TwinRig]:
-    """A driver on the twin, online."""
-    made = TwinRig()
-    made.start()
-    assert made.state() is State.ONLINE
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def scripted() -> Iterator[tuple[Rig, ScriptFactory]]:
-    """A driver on a scripted card, online."""
-    made = ScriptRig()
-    made.start()
-    assert made.state() is State.ONLINE
-    yield made, made.script
-    made.stop()
+def way() -> str:
+    """The one way of these tests."""
+    return TCP
 
 
 def test_three_misses_drop_the_connection(rig: TwinRig) -> None:
@@ -101,7 +95,7 @@ def test_half_an_object_does_not_spoil_the_next(scripted: tuple[Rig, ScriptFacto
 def test_late_duplicate_and_foreign_replies_are_counted(
     scripted: tuple[Rig, ScriptFactory],
 ) -> None:
-    """Replies that nobody waits for change nothing, and each kind is counted."""
+    """Stray replies change nothing, and each kind is counted."""
     rig, factory = scripted
     session = factory.sessions[-1]
     last = factory.received[-1]["session"]

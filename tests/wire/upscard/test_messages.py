@@ -30,11 +30,11 @@ from twisted_gantry.wire.upscard.messages import (
     CONTROLS,
     MAX_PASSWORD,
     MAX_URL,
-    Command,
+    CardCommand,
+    CardRefusal,
     CommandError,
     ErrorCode,
     Place,
-    Refusal,
     Result,
     decode_command,
     decode_reply,
@@ -46,7 +46,7 @@ _KEYS = ("session", "cmd", "pass", "new_pass", "host", "result", "uid", "value")
 
 passwords = st.text(min_size=1, max_size=MAX_PASSWORD)
 commands = st.builds(
-    Command,
+    CardCommand,
     session=some_texts,
     password=st.none() | passwords,
     new_password=st.none() | passwords,
@@ -55,7 +55,7 @@ commands = st.builds(
 )
 results = st.builds(Result, uid=texts, session=texts, cmd=texts, value=texts)
 refusals = st.builds(
-    Refusal,
+    CardRefusal,
     result=st.integers(0, 999),
     uid=st.none() | some_texts,
     session=st.none() | some_texts,
@@ -85,8 +85,8 @@ def test_the_sample_refusal(code: ErrorCode) -> None:
     """The document's error with uid, session and cmd is read, whichever code stands for `xxx`."""
     data = document("ups-error").replace(b"xxx", b"%d" % code)
     refusal = decode_reply(data)
-    assert refusal == Refusal(result=code, uid="201701013805", session="1234", cmd="QAD")
-    assert isinstance(refusal, Refusal)
+    assert refusal == CardRefusal(result=code, uid="201701013805", session="1234", cmd="QAD")
+    assert isinstance(refusal, CardRefusal)
     assert refusal.name == f"{code.value} {code.name}"
 
 
@@ -96,7 +96,7 @@ def test_the_sample_echo(code: ErrorCode) -> None:
     inside = document("ups-command").strip().removeprefix(b"{").removesuffix(b"}")
     data = document("ups-error-echo").replace(b"xxx", b"%d" % code)
     data = data.replace("原指令，不包括{}号".encode(), inside)
-    assert decode_reply(data) == Refusal(result=code, session="1234", cmd="QAD")
+    assert decode_reply(data) == CardRefusal(result=code, session="1234", cmd="QAD")
 
 
 @pytest.mark.parametrize("name", ["ups-error", "ups-error-echo"])
@@ -123,15 +123,17 @@ def test_the_codes_are_those_of_the_document() -> None:
 def test_a_code_of_its_own_is_kept() -> None:
     """A code that the document does not list is kept, and named by its number."""
     refusal = decode_reply(b'{"result":"777"}')
-    assert refusal == Refusal(result=777)
-    assert isinstance(refusal, Refusal)
+    assert refusal == CardRefusal(result=777)
+    assert isinstance(refusal, CardRefusal)
     assert refusal.name == "777"
 
 
 def test_a_command_is_sent_canonically() -> None:
     """A command has exact key names, no white space, no terminator, and only what is set."""
-    assert Command(session="12345678", cmd="QAD").encode() == b'{"session":"12345678","cmd":"QAD"}'
-    command = Command(
+    assert (
+        CardCommand(session="12345678", cmd="QAD").encode() == b'{"session":"12345678","cmd":"QAD"}'
+    )
+    command = CardCommand(
         session="1", password="p", new_password=CLEAR_PASSWORD, host="http://a/post", cmd="QAD"
     )
     assert json.loads(command.encode()) == {
@@ -145,15 +147,15 @@ def test_a_command_is_sent_canonically() -> None:
 
 def test_a_refusal_is_sent_canonically() -> None:
     """The code of a refusal is sent as text of three digits, beside what is known."""
-    assert Refusal(result=201).encode() == b'{"result":"201"}'
-    assert Refusal(result=7).encode() == b'{"result":"007"}'
-    whole = Refusal(result=103, uid="u", session="s", cmd="c")
+    assert CardRefusal(result=201).encode() == b'{"result":"201"}'
+    assert CardRefusal(result=7).encode() == b'{"result":"007"}'
+    whole = CardRefusal(result=103, uid="u", session="s", cmd="c")
     assert whole.encode() == b'{"result":"103","uid":"u","session":"s","cmd":"c"}'
 
 
 @given(commands, st.booleans())
 @checked
-def test_a_command_is_read_as_it_was_sent(command: Command, over_http: bool) -> None:
+def test_a_command_is_read_as_it_was_sent(command: CardCommand, over_http: bool) -> None:
     """Decoding undoes encoding of a command, passwords and host included."""
     assume(command.host is not None or not over_http)
     assert decode_command(command.encode(), over_http=over_http) == command
@@ -161,16 +163,16 @@ def test_a_command_is_read_as_it_was_sent(command: Command, over_http: bool) -> 
 
 @given(results | refusals)
 @checked
-def test_a_reply_is_read_as_it_was_sent(reply: Result | Refusal) -> None:
+def test_a_reply_is_read_as_it_was_sent(reply: Result | CardRefusal) -> None:
     """Decoding undoes encoding of a result and of a refusal."""
     assert decode_reply(reply.encode()) == reply
 
 
 @given(st.sampled_from(ErrorCode), commands)
 @checked
-def test_an_echo_is_read_as_it_was_sent(code: ErrorCode, command: Command) -> None:
+def test_an_echo_is_read_as_it_was_sent(code: ErrorCode, command: CardCommand) -> None:
     """The echo of a good command yields the code, its session and its instruction."""
-    assert decode_reply(encode_echo(code, command.encode())) == Refusal(
+    assert decode_reply(encode_echo(code, command.encode())) == CardRefusal(
         result=code, session=command.session, cmd=command.cmd
     )
 
@@ -181,7 +183,7 @@ def test_an_echo_of_anything_yields_the_code(code: ErrorCode, original: bytes) -
     """Whatever the card was sent, its echo still tells a code, or is a BadMessage."""
     reply = outcome(lambda: decode_reply(encode_echo(code, original)), BadMessage)
     if b"result" not in original:
-        assert isinstance(reply, Refusal)
+        assert isinstance(reply, CardRefusal)
         assert reply.result == code
 
 
@@ -193,7 +195,7 @@ def test_an_echo_of_nothing_is_the_code_alone(original: bytes) -> None:
 
 @given(st.lists(results | refusals, min_size=1, max_size=5), st.lists(st.integers(0, 800)))
 @checked
-def test_replies_survive_the_stream(replies: list[Result | Refusal], places: list[int]) -> None:
+def test_replies_survive_the_stream(replies: list[Result | CardRefusal], places: list[int]) -> None:
     """Replies that are joined and split in any manner are read as they were sent."""
     framer = ObjectFramer()
     stream = b"".join(reply.encode() for reply in replies)
@@ -224,7 +226,7 @@ def test_samples_survive_every_cut() -> None:
 )
 def test_broken_json_may_still_hold_a_code(data: bytes) -> None:
     """The echo of broken JSON is broken JSON: its code is found all the same."""
-    assert decode_reply(data) == Refusal(result=101)
+    assert decode_reply(data) == CardRefusal(result=101)
 
 
 @pytest.mark.parametrize("data", [b"", b"101", b'"result":"1011"', b'{"result":"10', b"{", b"\xff"])
@@ -264,16 +266,16 @@ def test_numbers_are_taken_for_text() -> None:
     assert decode_reply(b'{"uid":201701013805,"session":1234,"cmd":"T","value":"(OK"}') == Result(
         uid="201701013805", session="1234", cmd="T", value="(OK"
     )
-    assert decode_reply(b'{"result":201,"session":1234}') == Refusal(result=201, session="1234")
-    assert decode_command(b'{"session":1234,"pass":123456,"cmd":"T"}') == Command(
+    assert decode_reply(b'{"result":201,"session":1234}') == CardRefusal(result=201, session="1234")
+    assert decode_command(b'{"session":1234,"pass":123456,"cmd":"T"}') == CardCommand(
         session="1234", password="123456", cmd="T"
     )
 
 
 def test_keys_with_spaces_are_taken() -> None:
     """White space around a key is no part of it."""
-    assert decode_command(b'{" session ":"1","cmd\t":"T"}') == Command(session="1", cmd="T")
-    assert decode_reply(b'{" result ":" 201 "}') == Refusal(result=201)
+    assert decode_command(b'{" session ":"1","cmd\t":"T"}') == CardCommand(session="1", cmd="T")
+    assert decode_reply(b'{" result ":" 201 "}') == CardRefusal(result=201)
 
 
 @pytest.mark.parametrize(
@@ -308,7 +310,7 @@ def test_what_the_card_refuses(
 def test_a_host_is_for_http_alone() -> None:
     """Over TCP a command needs no host; over HTTP it does."""
     command = b'{"session":"1","cmd":"QAD"}'
-    assert decode_command(command) == Command(session="1", cmd="QAD")
+    assert decode_command(command) == CardCommand(session="1", cmd="QAD")
     with pytest.raises(CommandError, match="104 HOST_NO"):
         decode_command(command, over_http=True)
 
@@ -394,7 +396,7 @@ def test_any_text_is_a_place_or_none(url: str) -> None:
 def test_a_password_has_at_most_15_characters() -> None:
     """Fifteen characters are a password, and they are counted as characters, not as bytes."""
     for password in ("x" * 15, "密" * 15):
-        command = Command(session="1", password=password, new_password=password, cmd="QAD")
+        command = CardCommand(session="1", password=password, new_password=password, cmd="QAD")
         assert decode_command(command.encode()) == command
         longer = json.dumps({"session": "1", "pass": password + "x", "cmd": "QAD"}).encode()
         with pytest.raises(CommandError, match="106"):
@@ -405,8 +407,8 @@ def test_a_password_has_at_most_15_characters() -> None:
 def test_a_password_that_the_card_would_refuse_is_not_sent(bad: str) -> None:
     """An empty password and one past 15 characters are CannotEncode, as old one and as new one."""
     for command in (
-        Command(session="1", password=bad, cmd="QAD"),
-        Command(session="1", password="x", new_password=bad, cmd="QAD"),
+        CardCommand(session="1", password=bad, cmd="QAD"),
+        CardCommand(session="1", password="x", new_password=bad, cmd="QAD"),
     ):
         with pytest.raises(CannotEncode) as caught:
             command.encode()
@@ -417,9 +419,9 @@ def test_text_that_is_no_text_is_not_sent() -> None:
     """A lone surrogate, as a file or the environment may hold, is CannotEncode, and not shown."""
     password = SECRET[:7] + "\udcff"
     for command in (
-        Command(session="1", password=password, cmd="QAD"),
-        Command(session="1", cmd="\ud800"),
-        Command(session="1", host="http://\ud800/", cmd="QAD"),
+        CardCommand(session="1", password=password, cmd="QAD"),
+        CardCommand(session="1", cmd="\ud800"),
+        CardCommand(session="1", host="http://\ud800/", cmd="QAD"),
     ):
         with pytest.raises(CannotEncode) as caught:
             command.encode()
@@ -428,7 +430,7 @@ def test_text_that_is_no_text_is_not_sent() -> None:
 
 def test_no_picture_of_a_command_shows_a_password() -> None:
     """A command never shows a password: not as repr or text, in a log, a list, or with rich."""
-    command = Command(session="s-1", password=SECRET[:15], new_password=SECRET[-15:], cmd="QAD")
+    command = CardCommand(session="s-1", password=SECRET[:15], new_password=SECRET[-15:], cmd="QAD")
     out = StringIO()
     Console(file=out).print(command, [command], {"a": command})
     record = logging.LogRecord("n", 20, "p", 1, "%s %r", (command, command), None)
@@ -468,7 +470,7 @@ def test_no_error_shows_a_password(decode: object) -> None:
 def test_nasty_commands(name: str, over_http: bool) -> None:
     """Nasty bytes are a command or CommandError, and a command that was read can be sent."""
     command = outcome(lambda: decode_command(NASTY[name], over_http=over_http), CommandError)
-    if isinstance(command, Command):
+    if isinstance(command, CardCommand):
         assert decode_command(command.encode()) == command
 
 
@@ -476,7 +478,7 @@ def test_nasty_commands(name: str, over_http: bool) -> None:
 def test_nasty_replies(name: str) -> None:
     """Nasty bytes are a reply, NotJson or BadMessage."""
     reply = outcome(lambda: decode_reply(NASTY[name]), NotJson, BadMessage)
-    if isinstance(reply, Result | Refusal):
+    if isinstance(reply, Result | CardRefusal):
         assert decode_reply(reply.encode()) == reply
 
 
@@ -485,7 +487,7 @@ def test_nasty_replies(name: str) -> None:
 def test_any_command_bytes(data: bytes, over_http: bool) -> None:
     """No bytes raise anything but CommandError from the card's decoder."""
     got = outcome(lambda: decode_command(data, over_http=over_http), CommandError)
-    assert isinstance(got, Command | CommandError)
+    assert isinstance(got, CardCommand | CommandError)
 
 
 @given(likely_bytes)
@@ -493,7 +495,7 @@ def test_any_command_bytes(data: bytes, over_http: bool) -> None:
 def test_any_reply_bytes(data: bytes) -> None:
     """No bytes raise anything but NotJson and BadMessage from our decoder."""
     got = outcome(lambda: decode_reply(data), NotJson, BadMessage)
-    assert isinstance(got, Result | Refusal | NotJson | BadMessage)
+    assert isinstance(got, Result | CardRefusal | NotJson | BadMessage)
 
 
 @given(json_with(*_KEYS), st.booleans())
@@ -503,7 +505,7 @@ def test_any_json(message: object, over_http: bool) -> None:
     data = json.dumps(message, default=str).encode() if _fits(message) else b"{session:[}"
     outcome(lambda: decode_command(data, over_http=over_http), CommandError)
     got = outcome(lambda: decode_reply(data), NotJson, BadMessage)
-    assert isinstance(got, Result | Refusal | NotJson | BadMessage)
+    assert isinstance(got, Result | CardRefusal | NotJson | BadMessage)
 
 
 def _fits(message: object) -> bool:

@@ -2,7 +2,7 @@
 
 import itertools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from tests.wire.material import NASTY, SECRET, checked, likely_bytes
-from twisted_gantry.wire.upscard.messages import Command, ErrorCode, Refusal, Result, decode_command
+from twisted_gantry.wire.upscard.messages import (
+    CardCommand,
+    CardRefusal,
+    ErrorCode,
+    Result,
+    decode_command,
+)
 from twisted_gantry.wire.upscard.session import (
     BUSY_PAUSE,
     MAX_QUEUE,
@@ -35,7 +41,7 @@ class Card:
     ) -> None:
         self.clock = Clock()
         self.events: list[str] = []
-        self.sent: list[Command] = []
+        self.sent: list[CardCommand] = []
         self.at_transmission: Callable[[], object] = lambda: None
         count = itertools.count(1)
         self.session = Session(
@@ -58,7 +64,7 @@ class Card:
             match ending:
                 case Result(value=value):
                     self.events.append(f"{cmd} ended {value}")
-                case Refusal():
+                case CardRefusal():
                     self.events.append(f"{cmd} ended {ending.name}")
                 case _:
                     self.events.append(f"{cmd} ended {type(ending).__name__}: {ending}")
@@ -84,7 +90,7 @@ class Card:
             "session": command.session,
             "cmd": command.cmd,
         }
-        self.session.received(Refusal(result=code, **{**fields, **changes}).encode())
+        self.session.received(CardRefusal(result=code, **{**fields, **changes}).encode())
 
     def done(self) -> None:
         """Check that nothing is left to happen."""
@@ -93,11 +99,12 @@ class Card:
 
 
 @pytest.fixture
-def card() -> Card:
-    """Return a card whose link is up."""
+def card() -> Iterator[Card]:
+    """A card whose link is up; after each test nothing is left to happen."""
     made = Card()
     made.session.opened()
-    return made
+    yield made
+    made.done()
 
 
 def test_a_command_and_its_reply(card: Card) -> None:
@@ -107,7 +114,6 @@ def test_a_command_and_its_reply(card: Card) -> None:
     card.answer("(1 2 3")
     assert card.events == ["sent QAD", "QAD ended (1 2 3"]
     assert card.session.counts == {}
-    card.done()
 
 
 def test_an_error_is_an_ending(card: Card) -> None:
@@ -115,7 +121,6 @@ def test_an_error_is_an_ending(card: Card) -> None:
     card.ask("SON")
     card.refuse(ErrorCode.PASSWORD_ERROR)
     assert card.events == ["sent SON", "SON ended 103 PASSWORD_ERROR"]
-    card.done()
 
 
 def test_a_refusal_without_a_session_is_of_the_one_in_flight(card: Card) -> None:
@@ -123,7 +128,6 @@ def test_a_refusal_without_a_session_is_of_the_one_in_flight(card: Card) -> None
     card.ask("QAD")
     card.session.received(b'{"result": "101", {"session": "0000}')
     assert card.events == ["sent QAD", "QAD ended 101 JSON_FORMAT"]
-    card.done()
 
 
 def test_what_goes_with_a_command() -> None:
@@ -133,7 +137,7 @@ def test_what_goes_with_a_command() -> None:
     session.opened()
     session.submit(Exchange("QAD", lambda _: None, new_password="new"))
     session.closed()
-    assert decode_command(sent[0], over_http=True) == Command(
+    assert decode_command(sent[0], over_http=True) == CardCommand(
         session="1", password="old", new_password="new", host="http://a/post", cmd="QAD"
     )
 
@@ -153,7 +157,6 @@ def test_one_command_is_in_flight(card: Card) -> None:
     ended = [event for event in card.events if not event.startswith("sent")]
     assert sent == ["sent QAD", "sent RTD", "sent Q3"]
     assert ended == ["QAD ended (1", "RTD ended (2", "Q3 ended (3"]
-    card.done()
 
 
 def test_controls_overtake_queries(card: Card) -> None:
@@ -166,7 +169,6 @@ def test_controls_overtake_queries(card: Card) -> None:
     while card.session.in_flight:
         card.answer()
     assert [command.cmd for command in card.sent] == ["QAD", "T", "BZON", "RTD", "Q3"]
-    card.done()
 
 
 def test_silence_ends_a_command(card: Card) -> None:
@@ -177,7 +179,6 @@ def test_silence_ends_a_command(card: Card) -> None:
     card.clock.advance(0.1)
     assert card.events == ["sent QAD", "QAD ended NoReply: no reply in time"]
     assert card.session.counts == {"missed": 1}
-    card.done()
 
 
 def test_the_deadline_bounds_the_patience(card: Card) -> None:
@@ -185,7 +186,6 @@ def test_the_deadline_bounds_the_patience(card: Card) -> None:
     card.ask("QAD", deadline=1.0, patience=3.0)
     card.clock.advance(1.0)
     assert card.events == ["sent QAD", "QAD ended NoReply: no reply in time"]
-    card.done()
 
 
 def test_the_deadline_counts_from_the_first_transmission(card: Card) -> None:
@@ -196,7 +196,6 @@ def test_the_deadline_counts_from_the_first_transmission(card: Card) -> None:
     card.clock.advance(3.9)
     card.answer("(late enough")
     assert card.events[-1] == "RTD ended (late enough"
-    card.done()
 
 
 @pytest.mark.parametrize("cmd", ["QAD", "T", "SOFF"])
@@ -205,7 +204,6 @@ def test_a_lost_reply_is_never_asked_for_again(card: Card, cmd: str) -> None:
     card.ask(cmd, ahead=True)
     card.clock.pump([0.1] * 1000)
     assert card.events == [f"sent {cmd}", f"{cmd} ended NoReply: no reply in time"]
-    card.done()
 
 
 def test_busy_is_asked_again_with_a_doubling_pause(card: Card) -> None:
@@ -222,7 +220,6 @@ def test_busy_is_asked_again_with_a_doubling_pause(card: Card) -> None:
     assert card.events == ["sent T"] * 4 + ["T ended (OK"]
     assert len({command.session for command in card.sent}) == 4
     assert card.session.counts == {"busy": 3}
-    card.done()
 
 
 def test_the_pause_begins_anew_with_each_command(card: Card) -> None:
@@ -233,7 +230,6 @@ def test_the_pause_begins_anew_with_each_command(card: Card) -> None:
         card.clock.advance(BUSY_PAUSE)
         card.answer()
     assert card.events == ["sent QAD", "sent QAD", "QAD ended (OK"] * 3
-    card.done()
 
 
 def test_a_card_that_stays_busy_is_a_noreply_at_the_deadline(card: Card) -> None:
@@ -250,7 +246,6 @@ def test_a_card_that_stays_busy_is_a_noreply_at_the_deadline(card: Card) -> None
     assert card.events == ["sent QAD"] * 3 + ["QAD ended StayedBusy: the card stayed BUSY (201)"]
     card.clock.advance(100)
     assert len(card.events) == 4
-    card.done()
 
 
 def test_a_busy_card_that_falls_silent_is_a_noreply_at_the_deadline(card: Card) -> None:
@@ -261,7 +256,6 @@ def test_a_busy_card_that_falls_silent_is_a_noreply_at_the_deadline(card: Card) 
     card.clock.advance(BUSY_PAUSE)
     card.clock.advance(0.3)
     assert card.events == ["sent QAD"] * 2 + ["QAD ended NoReply: no reply in time"]
-    card.done()
 
 
 def test_others_wait_while_a_busy_card_rests(card: Card) -> None:
@@ -275,7 +269,6 @@ def test_others_wait_while_a_busy_card_rests(card: Card) -> None:
     card.answer()
     card.answer()
     assert [command.cmd for command in card.sent] == ["QAD", "QAD", "T"]
-    card.done()
 
 
 def test_a_late_reply_is_counted_and_dropped(card: Card) -> None:
@@ -288,7 +281,6 @@ def test_a_late_reply_is_counted_and_dropped(card: Card) -> None:
     assert card.session.in_flight
     card.answer("(in time")
     assert card.events[-1] == "RTD ended (in time"
-    card.done()
 
 
 def test_a_duplicate_reply_is_counted_and_dropped(card: Card) -> None:
@@ -303,7 +295,6 @@ def test_a_duplicate_reply_is_counted_and_dropped(card: Card) -> None:
     assert [e for e in card.events if "ended" in e] == ["QAD ended (first", "QAD ended (second"]
     card.answer("(again")
     assert card.session.counts == {"duplicate": 2}
-    card.done()
 
 
 def test_a_foreign_uid_is_counted_and_dropped(card: Card) -> None:
@@ -318,7 +309,6 @@ def test_a_foreign_uid_is_counted_and_dropped(card: Card) -> None:
     assert card.events == ["sent QAD", "QAD ended (1", "sent T"]
     card.answer("(OK")
     assert card.events[-1] == "T ended (OK"
-    card.done()
 
 
 @pytest.mark.parametrize("code", [ErrorCode.JSON_FORMAT, ErrorCode.BUSY])
@@ -332,7 +322,6 @@ def test_a_foreign_uid_is_foreign_without_a_session_too(card: Card, code: ErrorC
     assert card.events == ["sent QAD", "QAD ended (1", "sent T"]
     card.answer("(OK")
     assert card.events[-1] == "T ended (OK"
-    card.done()
 
 
 def test_another_card_may_answer_after_a_reconnection(card: Card) -> None:
@@ -344,7 +333,6 @@ def test_another_card_may_answer_after_a_reconnection(card: Card) -> None:
     card.ask("QAD")
     card.answer("(2", uid="another")
     assert card.events[-1] == "QAD ended (2"
-    card.done()
 
 
 def test_a_reply_to_another_instruction_is_foreign(card: Card) -> None:
@@ -355,7 +343,6 @@ def test_a_reply_to_another_instruction_is_foreign(card: Card) -> None:
     assert card.session.in_flight
     card.answer("(OK", cmd=" t ")
     assert card.events == ["sent T", "T ended (OK"]
-    card.done()
 
 
 @pytest.mark.parametrize("cmd", [" Q3 ", "q3", "Q3\r"])
@@ -364,7 +351,6 @@ def test_white_space_and_case_of_an_instruction_do_not_matter(card: Card, cmd: s
     card.ask(cmd)
     card.answer("(1", cmd="Q3")
     assert card.events[-1] == f"{cmd} ended (1"
-    card.done()
 
 
 def test_an_unknown_session_is_counted_and_dropped(card: Card) -> None:
@@ -377,7 +363,6 @@ def test_an_unknown_session_is_counted_and_dropped(card: Card) -> None:
     card.session.received(b'{"result":"101"}')
     assert card.session.counts == {"unknown": 3}
     assert card.events == ["sent QAD", "QAD ended (yes"]
-    card.done()
 
 
 def test_malformed_replies_are_counted_and_dropped(card: Card) -> None:
@@ -388,7 +373,6 @@ def test_malformed_replies_are_counted_and_dropped(card: Card) -> None:
     assert card.session.counts == {"malformed": 6}
     card.answer("(yes")
     assert card.events == ["sent QAD", "QAD ended (yes"]
-    card.done()
 
 
 def test_a_second_busy_during_the_pause_is_a_duplicate(card: Card) -> None:
@@ -403,7 +387,6 @@ def test_a_second_busy_during_the_pause_is_a_duplicate(card: Card) -> None:
     card.clock.advance(BUSY_PAUSE)
     card.answer("(at last")
     assert card.events == ["sent QAD", "sent QAD", "QAD ended (at last"]
-    card.done()
 
 
 def test_replies_to_an_earlier_transmission_are_duplicates(card: Card) -> None:
@@ -416,7 +399,6 @@ def test_replies_to_an_earlier_transmission_are_duplicates(card: Card) -> None:
     assert card.session.in_flight
     card.answer("(second number")
     assert card.events[-1] == "QAD ended (second number"
-    card.done()
 
 
 def test_without_a_link_nothing_is_sent() -> None:
@@ -443,7 +425,6 @@ def test_a_lost_link_ends_everything(card: Card) -> None:
         "T ended NotSent: the link was lost",
         "RTD ended NotSent: the link was lost",
     ]
-    card.done()
 
 
 def test_a_link_lost_in_a_pause_ends_the_command(card: Card) -> None:
@@ -456,7 +437,6 @@ def test_a_link_lost_in_a_pause_ends_the_command(card: Card) -> None:
         "sent QAD",
         "QAD ended NoReply: the link was lost before the reply came",
     ]
-    card.done()
 
 
 def test_a_new_link_begins_empty(card: Card) -> None:
@@ -470,7 +450,6 @@ def test_a_new_link_begins_empty(card: Card) -> None:
     card.ask("QAD")
     card.answer("(1")
     assert card.events[-1] == "QAD ended (1"
-    card.done()
 
 
 def test_what_the_transport_could_not_deliver_ends_at_once(card: Card) -> None:
@@ -484,7 +463,6 @@ def test_what_the_transport_could_not_deliver_ends_at_once(card: Card) -> None:
     card.answer("(OK", place=1)
     card.answer("(1 2", place=0)
     assert card.session.counts == {"late": 1, "unknown": 1}
-    card.done()
 
 
 def test_news_of_a_command_that_is_over_ends_nothing(card: Card) -> None:
@@ -498,7 +476,6 @@ def test_news_of_a_command_that_is_over_ends_nothing(card: Card) -> None:
     assert card.events == ["sent QAD", "sent QAD", "QAD ended (1"]
     card.session.closed()
     card.session.undelivered(NoReply("closed"))
-    card.done()
 
 
 def test_a_transport_may_fail_at_once(card: Card) -> None:
@@ -511,7 +488,6 @@ def test_a_transport_may_fail_at_once(card: Card) -> None:
         "sent T",
         "T ended Unreachable: no way",
     ]
-    card.done()
 
 
 def test_the_host_goes_with_every_command() -> None:
@@ -528,7 +504,7 @@ def test_an_offered_reply_must_name_a_session_of_ours(card: Card) -> None:
     card.ask("QAD")
     [command] = card.sent
     offered = card.session.offered
-    assert not offered(Refusal(result=103).encode())
+    assert not offered(CardRefusal(result=103).encode())
     assert not offered(b'{"result":"101" trailing')
     assert not offered(Result(uid=_UID, session="9", cmd="QAD", value="(1").encode())
     assert not offered(b"garbage")
@@ -540,18 +516,16 @@ def test_an_offered_reply_must_name_a_session_of_ours(card: Card) -> None:
     card.session.closed()
     assert not offered(result)
     assert card.events == ["sent QAD", "QAD ended (1"]
-    card.done()
 
 
 def test_an_offered_busy_is_taken(card: Card) -> None:
     """BUSY by way of a callback makes the session ask again."""
     card.ask("QAD")
     [command] = card.sent
-    assert card.session.offered(Refusal(result=201, session=command.session).encode())
+    assert card.session.offered(CardRefusal(result=201, session=command.session).encode())
     card.clock.advance(BUSY_PAUSE)
     card.answer("(1")
     assert card.events == ["sent QAD", "sent QAD", "QAD ended (1"]
-    card.done()
 
 
 def test_the_queue_is_bounded(card: Card) -> None:
@@ -565,7 +539,6 @@ def test_the_queue_is_bounded(card: Card) -> None:
     while card.session.in_flight:
         card.answer()
     assert len(card.sent) == MAX_QUEUE + 1
-    card.done()
 
 
 def test_a_withdrawn_command_is_passed_over(card: Card) -> None:
@@ -577,7 +550,6 @@ def test_a_withdrawn_command_is_passed_over(card: Card) -> None:
     card.answer("(1")
     card.answer("(2")
     assert [command.cmd for command in card.sent] == ["QAD", "RTD"]
-    card.done()
 
 
 def test_session_numbers_are_unique_among_the_last_thousand() -> None:
@@ -615,7 +587,6 @@ def test_a_callback_may_submit(card: Card, how: str) -> None:
     assert card.events[-1] == "sent RTD"
     card.answer("(2")
     assert card.events[-1] == "RTD ended (2"
-    card.done()
 
 
 def test_a_callback_that_submits_does_not_push_in(card: Card) -> None:
@@ -625,7 +596,6 @@ def test_a_callback_that_submits_does_not_push_in(card: Card) -> None:
     while card.session.in_flight:
         card.answer()
     assert [command.cmd for command in card.sent] == ["QAD", "RTD", "Q3"]
-    card.done()
 
 
 def test_a_callback_may_close(card: Card) -> None:
@@ -635,7 +605,6 @@ def test_a_callback_may_close(card: Card) -> None:
     card.answer("(1")
     assert card.events[1] == "QAD ended (1"
     assert card.events[-1].startswith("RTD ended N")
-    card.done()
 
 
 def test_a_transport_may_answer_at_once(card: Card) -> None:
@@ -644,7 +613,6 @@ def test_a_transport_may_answer_at_once(card: Card) -> None:
     card.ask("QAD")
     card.ask("RTD")
     assert card.events == ["sent QAD", "QAD ended (now", "sent RTD", "RTD ended (now"]
-    card.done()
 
 
 def test_a_transport_that_answers_twice_at_once(card: Card) -> None:
@@ -668,7 +636,6 @@ def test_a_transport_that_answers_twice_at_once(card: Card) -> None:
         "QAD ended (1",
         "T ended (OK",
     ]
-    card.done()
 
 
 @pytest.mark.parametrize("new_password", ["", "x" * 16, SECRET + "!" * 16, "x\udcff"])
@@ -682,7 +649,6 @@ def test_a_command_that_cannot_be_sent_ends_as_notsent(card: Card, new_password:
     card.ask("RTD")
     card.answer("(1")
     assert card.events[1:] == ["sent RTD", "RTD ended (1"]
-    card.done()
 
 
 def test_a_command_in_the_queue_that_cannot_be_sent(card: Card) -> None:
@@ -698,7 +664,6 @@ def test_a_command_in_the_queue_that_cannot_be_sent(card: Card) -> None:
         "Q2 ended NotSent",
         "RTD ended (3",
     ]
-    card.done()
 
 
 def test_a_password_that_cannot_be_sent_stops_nothing() -> None:

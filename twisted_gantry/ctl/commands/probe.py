@@ -1,10 +1,11 @@
-"""`gantryctl probe`: ask a UPS card directly, without a gantry: is it there, what does it say?"""
+"""`gantryctl probe`: ask a UPS card directly, without a gantry, for ratings and live values."""
 
 import random
 import select
 import socket
 import time
 from collections.abc import Callable, Mapping
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -20,31 +21,51 @@ from twisted_gantry.ctl.session import Session, json_option, pass_session, read_
 from twisted_gantry.devices.upscard.points import LABELS
 from twisted_gantry.wire.errors import FrameTooLong, WireError
 from twisted_gantry.wire.frames import ObjectFramer
-from twisted_gantry.wire.upscard.messages import (
-    MAX_PASSWORD,
-    Command,
-    ErrorCode,
-    Refusal,
-    Reply,
-    Result,
-    decode_reply,
-)
+from twisted_gantry.wire.upscard.messages import MAX_PASSWORD, CardRefusal, ErrorCode, Result
+from twisted_gantry.wire.upscard.session import Ending, Exchange, NoReply, StayedBusy
+from twisted_gantry.wire.upscard.session import Session as CardSession
 from twisted_gantry.wire.upscard.values import Readings, decode_live, decode_ratings
 
 # Seconds for the connection, and for each of the two questions.
 DEADLINE = 5.0
-# The pause before a busy card is asked again, doubled each time.
-BUSY_PAUSE = 0.2
+
+
+class _Timer:
+    """The clock of a session, and the one call that a session schedules at a time."""
+
+    def __init__(self) -> None:
+        self.seconds = time.monotonic
+        self._due = inf
+        self._call: Callable[[], None] = self.cancel
+
+    def callLater(self, delay: float, call: Callable[[], None], /) -> "_Timer":
+        self._due, self._call = self.seconds() + delay, call
+        return self
+
+    def cancel(self) -> None:
+        self._due = inf
+
+    def left(self) -> float:
+        """Return the seconds until the call, 0 once the call is due."""
+        return max(self._due - self.seconds(), 0.0)
+
+    def run_due(self) -> None:
+        """Make the call if the call is due."""
+        if self.left() == 0:
+            self.cancel()
+            self._call()
 
 
 class Card:
-    """A connection to a card: one command in flight. `address` is for messages."""
+    """A connection to a card, driven by the session that the device driver uses, without a reactor.
+
+    `address` is for messages.
+    """
 
     def __init__(self, host: str, port: int, address: str, password: Secret | None) -> None:
-        self.address, self._password = address, password
-        self._framer = ObjectFramer()
-        self._frames: list[bytes] = []
-        self._heard = 0
+        self.address = address
+        self._framer, self._timer = ObjectFramer(), _Timer()
+        self._heard = 0  # bytes since the question
         try:
             self._socket = socket.create_connection((host, port), DEADLINE)
         except (OSError, UnicodeError) as error:
@@ -52,82 +73,64 @@ class Card:
             raise Trouble(
                 "card-unreachable", Exit.UNREACHABLE, address=address, reason=reason
             ) from None
+        self._session = CardSession(
+            self._socket.sendall,
+            self._timer,
+            lambda: str(random.randrange(10_000_000, 100_000_000)),  # noqa: S311 - no secret
+            lambda: None if password is None else password.reveal(),
+        )
 
     def close(self) -> None:
-        """End the connection."""
         self._socket.close()
 
     def ask(self, cmd: str) -> Result:
         """Return the answer to `cmd`. Raises Trouble."""
-        deadline = time.monotonic() + DEADLINE
-        self._heard, pause = 0, BUSY_PAUSE
-        while True:
-            reply = self._say(cmd, deadline)
-            if isinstance(reply, Result):
-                return reply
-            if reply.result != ErrorCode.BUSY:
-                key = "card-refused"
-                if reply.result == ErrorCode.PASSWORD_ERROR:
-                    key = "card-password"
-                raise self._trouble(key, cmd, name=reply.name)
-            if time.monotonic() + pause >= deadline:
-                raise self._trouble("card-busy", cmd, Exit.UNKNOWN, seconds=f"{DEADLINE:g}")
-            select.select([self._socket], [], [], pause)  # or until the card says something
-            pause *= 2
-
-    def _say(self, cmd: str, deadline: float) -> Reply:
-        """Send `cmd` once, and return the reply to it; what belongs to none is passed over."""
-        session = str(random.randrange(10_000_000, 100_000_000))  # noqa: S311 - no secret
-        password = self._password.reveal() if self._password is not None else None
+        endings: list[Ending] = []
+        self._heard = 0
+        self._session.opened()
         try:
-            self._socket.settimeout(DEADLINE)
-            self._socket.sendall(Command(session=session, password=password, cmd=cmd).encode())
-            while True:
-                for reply in self._replies():
-                    if _belongs(reply, session, cmd):
-                        return reply
-                self._receive(cmd, deadline)
-        except TimeoutError:
-            self._framer.reset()
-            raise self._trouble(
-                "card-silent", cmd, Exit.UNKNOWN, seconds=f"{DEADLINE:g}", heard=self._heard
-            ) from None
+            self._session.submit(Exchange(cmd, endings.append, DEADLINE, DEADLINE))
+            while not endings:
+                self._step()
         except FrameTooLong as error:
             raise self._trouble("card-odd", cmd, detail=error) from None
         except OSError:
             raise self._trouble("card-closed", cmd) from None
+        finally:
+            self._framer.reset()
+            self._session.closed()
+        ending = endings[0]
+        seconds = f"{DEADLINE:g}"
+        match ending:
+            case Result():
+                return ending
+            case CardRefusal(result=ErrorCode.PASSWORD_ERROR):
+                raise self._trouble("card-password", cmd, name=ending.name)
+            case CardRefusal():
+                raise self._trouble("card-refused", cmd, name=ending.name)
+            case StayedBusy():
+                raise self._trouble("card-busy", cmd, Exit.UNKNOWN, seconds=seconds)
+            case NoReply():
+                heard = self._heard
+                raise self._trouble("card-silent", cmd, Exit.UNKNOWN, seconds=seconds, heard=heard)
+        raise self._trouble("card-odd", cmd, detail=ending)
 
-    def _receive(self, cmd: str, deadline: float) -> None:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self._socket.settimeout(left)
-        data = self._socket.recv(65536)
-        if not data:
-            raise self._trouble("card-closed", cmd)
-        self._heard += len(data)
-        self._frames += self._framer.feed(data)
-
-    def _replies(self) -> list[Reply]:
-        replies = []
-        for frame in self._frames:
-            try:
-                replies.append(decode_reply(frame))
-            except WireError:
-                continue  # it may hold an echo of the password, so it is not shown
-        self._frames.clear()
-        return replies
+    def _step(self) -> None:
+        """Wait for bytes or the session's timer, and hand them to the session."""
+        readable, _, _ = select.select([self._socket], [], [], self._timer.left())
+        if readable:
+            data = self._socket.recv(65536)
+            if not data:
+                raise ConnectionError
+            self._heard += len(data)
+            for frame in self._framer.feed(data):
+                self._session.received(frame)
+        self._timer.run_due()
 
     def _trouble(
         self, key: str, cmd: str, exit_code: int = Exit.WRONG, /, **fields: object
     ) -> Trouble:
         return Trouble(key, exit_code, cmd=cmd, address=self.address, **fields)
-
-
-def _belongs(reply: Reply, session: str, cmd: str) -> bool:
-    if isinstance(reply, Refusal):
-        return reply.session in {None, session}
-    return reply.session == session and reply.cmd.strip().upper() == cmd
 
 
 def parse_address(address: str) -> tuple[str, int]:

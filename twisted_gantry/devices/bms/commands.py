@@ -1,7 +1,7 @@
-"""What a battery can be told through its EMS, done: a contactor moves, or nobody says that it did.
+"""Executes the commands of a battery through its EMS.
 
-Decisions: `docs/protocols/bms.md`, "A contactor is dangerous": a POST is never repeated, and what
-became of it is what a synchronised status shows.
+Decisions: `docs/protocols/bms.md`, "A contactor is dangerous". A POST is never repeated. A command
+is done when a synchronised status shows its effect.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,11 +17,12 @@ from twisted.python.failure import Failure
 
 from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
 from twisted_gantry.devices.bms.ems import TROUBLE, UNCLEAR, EmsClient
+from twisted_gantry.net.timers import Timer
 from twisted_gantry.wire.bms import BmsCommand, BmsRefused, OperatingStatus, Status
 
 _log = Logger()
 
-# Seconds between two looks at what a command did.
+# Seconds between two readings that look for the effect of a command.
 LOOK_PAUSE = 1.0
 
 _FORCE: Mapping[str, Argument] = MappingProxyType({"force": Argument(bool, required=False)})
@@ -41,72 +42,59 @@ COMMANDS: Mapping[str, CommandType] = MappingProxyType(
 )
 
 
-def _reset(status: Status) -> bool:
-    return status.alarm_status == 0
-
-
-def _closed(status: Status) -> bool:
-    return status.operating_status.contactor_closed
-
-
-def _opened(status: Status) -> bool:
-    return not status.operating_status.contactor_closed
-
-
-def _against_closing(status: Status) -> bool:
-    return status.alarm_status > 0
-
-
-def _against_opening(status: Status) -> bool:
-    flowing = {OperatingStatus.CHARGING, OperatingStatus.DISCHARGING}
-    return status.operating_status in flowing
-
-
-def _nothing_against(_: Status) -> bool:
-    return False
-
-
 @dataclass(frozen=True)
 class _Action:
-    """A command: when it is done, and when it must not be."""
+    """A command, which status proves it done, and which status forbids it."""
 
     command: BmsCommand
     done: Callable[[Status], bool]
     against: Callable[[Status], bool]
 
 
+_FLOWING = frozenset({OperatingStatus.CHARGING, OperatingStatus.DISCHARGING})
 _ACTIONS: Mapping[str, _Action] = {
-    "reset-fault": _Action(BmsCommand.RESET_FAULT, _reset, _nothing_against),
-    "close-contactor": _Action(BmsCommand.CLOSE_CONTACTOR, _closed, _against_closing),
-    "open-contactor": _Action(BmsCommand.OPEN_CONTACTOR, _opened, _against_opening),
+    "reset-fault": _Action(
+        BmsCommand.RESET_FAULT,
+        done=lambda status: status.alarm_status == 0,
+        against=lambda status: False,
+    ),
+    "close-contactor": _Action(
+        BmsCommand.CLOSE_CONTACTOR,
+        done=lambda status: status.operating_status.contactor_closed,
+        against=lambda status: status.alarm_status > 0,
+    ),
+    "open-contactor": _Action(
+        BmsCommand.OPEN_CONTACTOR,
+        done=lambda status: not status.operating_status.contactor_closed,
+        against=lambda status: status.operating_status in _FLOWING,
+    ),
 }
 
 
 @dataclass
 class _Attempt:
-    """One command that is being done."""
+    """One command under way."""
 
     action: _Action
     force: bool
     sent: bool = False
     told: bool = False
+    """Whether the outcome has been returned: nothing more may be sent."""
     seen: Status | None = None
     lost: str = ""
-    """Why the command was not answered."""
+    """Why the answer to the command was lost."""
     trouble: str = ""
-    """Why the last look showed nothing."""
+    """Why the last reading failed."""
 
     def is_over(self) -> bool:
-        """Tell whether whoever asked has been told how it ended: nothing more may be sent."""
+        """Return `told`; a method, for it changes between two awaits."""
         return self.told
 
     def ended(self, result: Outcome, detail: str) -> CommandResult:
-        """Return the outcome, with what was seen last."""
         value = None if self.seen is None else self.seen.operating_status.text
         return CommandResult(result, detail, value)
 
     def given_up(self, why: str) -> CommandResult:
-        """Return the outcome of an attempt whose time is over."""
         if not self.sent:
             return self.ended(Outcome.FAILED, f"not sent: {why}")
         lost = f"; its answer was lost: {self.lost}" if self.lost else ""
@@ -117,9 +105,9 @@ class _Attempt:
 
 
 class BmsCommands:
-    """Executes commands. `look` synchronises, then returns the status, or raises one of TROUBLE.
+    """Executes commands. `look` synchronises and returns the status, or raises one of TROUBLE.
 
-    `deadline` is the seconds that a command has, from its beginning to the proof that it was done.
+    `deadline` is the seconds from the beginning of a command to the proof that it was done.
     """
 
     def __init__(
@@ -132,7 +120,7 @@ class BmsCommands:
         self._ems, self._look, self._clock, self._deadline = ems, look, clock, deadline
 
     async def execute(self, command: str, args: Mapping[str, Any]) -> CommandResult:
-        """Do a command whose arguments were checked; cancelled, it ends at once."""
+        """Execute a command whose arguments were checked; cancelled, it ends at once."""
         if command == "sync":
             return await self._sync()
         attempt = _Attempt(_ACTIONS[command], args.get("force") is True)
@@ -152,17 +140,16 @@ class BmsCommands:
         return CommandResult(Outcome.DONE, str(status), status.operating_status.text)
 
     def _bounded(self, attempt: _Attempt) -> Deferred[CommandResult]:
-        """Make the attempt; fails with CancelledError at the deadline, or when it is cancelled."""
+        """Make the attempt; fails with CancelledError at the deadline, or when cancelled."""
 
         def give_up(_: object) -> None:
-            # A call that is cut off may end with any error: `told` keeps it from looking on.
+            # A call that is cut off may end with any error: `told` keeps the loop from going on.
             end()
             doing.cancel()
 
         def end() -> None:
             attempt.told = True
-            if late.active():
-                late.cancel()
+            late.cancel()
 
         def ended(result: CommandResult | Failure) -> None:
             if not attempt.is_over():
@@ -172,7 +159,8 @@ class BmsCommands:
                 _log.failure("a command failed after its end", failure=result)
 
         bounded: Deferred[CommandResult] = Deferred(give_up)
-        late = self._clock.callLater(self._deadline, bounded.cancel)
+        late = Timer(self._clock, bounded.cancel)
+        late.start(self._deadline)
         doing = ensureDeferred(self._do(attempt))
         doing.addBoth(ended)
         return bounded
@@ -200,7 +188,7 @@ class BmsCommands:
         return await self._prove(attempt)
 
     async def _prove(self, attempt: _Attempt) -> CommandResult:
-        """Look until the command shows; the deadline ends it otherwise."""
+        """Read until the effect of the command shows; otherwise the deadline ends this."""
         while not attempt.is_over():
             try:
                 attempt.seen = await self._look()

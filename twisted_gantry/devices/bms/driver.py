@@ -1,7 +1,7 @@
-"""A battery behind the BMS control of an EMS: polled by GET, told by POST.
+"""A battery behind the BMS control of an EMS: polled by GET, commanded by POST.
 
-A GET may show an old status and carries no time, hence a PUT now and then, which makes the EMS ask
-the battery. Decisions: `docs/protocols/bms.md`.
+A GET may show an old status and carries no time. Every `sync_period` a PUT makes the EMS ask the
+battery. Decisions: `docs/protocols/bms.md`.
 """
 
 import re
@@ -13,26 +13,24 @@ import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
 from zope.interface import implementer
 
-from twisted_gantry.core.alarms import Read, Rule, Severity
+from twisted_gantry.core.alarms import Rule, Severity
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
-from twisted_gantry.core.latency import Latency
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices.bms.commands import COMMANDS, BmsCommands
 from twisted_gantry.devices.bms.ems import TROUBLE, EmsClient
-from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
+from twisted_gantry.devices.conditions import equals, when
+from twisted_gantry.devices.polled import Poller, PollPeriod, http_client
 from twisted_gantry.net.service import NamedService
-from twisted_gantry.net.session import Backoff
-from twisted_gantry.net.timers import Repeated
 from twisted_gantry.wire.bms import Status as BmsStatus
 from twisted_gantry.wire.reading import Quality
 
-# Seconds. A call that is not answered by then is a miss.
+# Seconds for one answer.
 PATIENCE = 5.0
-MAX_FAILURES = 3
-RETRY_FIRST, RETRY_MOST = 1.0, 60.0
+# States in which the pauses between two polls grow.
+_UNPROVED = frozenset({State.CONNECTING, State.OFFLINE})
 
 POINTS = (
     PointType("operating_status", "", "Operating status", "电池运行状态"),
@@ -41,23 +39,16 @@ POINTS = (
 )
 
 
-def _has_alarms(read: Read, raised: bool) -> bool | None:
-    count = read("alarm_count").good
-    return None if count is None else count != 0
-
-
-def _is_open(read: Read, raised: bool) -> bool | None:
-    closed = read("contactor_closed").good
-    return None if closed is None else not closed
-
+_IS_OPEN = equals("contactor_closed", False)
+# The EMS does not tell which alarms a battery has: fire may be among them.
+_HAS_ALARMS = when("alarm_count", lambda count: count != 0)
 
 RULES = (
-    # What the alarms of a battery are is not told: fire may be among them.
-    Rule("alarm", Severity.CRITICAL, "the battery reports alarms", "电池报警", _has_alarms),
-    Rule("contactor-open", Severity.WARNING, "the battery is powered down", "电池下电", _is_open),
+    Rule("alarm", Severity.CRITICAL, "the battery reports alarms", "电池报警", _HAS_ALARMS),
+    Rule("contactor-open", Severity.WARNING, "the battery is powered down", "电池下电", _IS_OPEN),
 )
 
-# Names that HTTP's own working depends on, and what a name and a value may consist of.
+# Header names that HTTP itself needs, and the characters of names and values.
 _OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _HEADER_VALUE = re.compile(r"[!-~]([ -~]{0,8190}[!-~])?")
@@ -69,14 +60,14 @@ class BmsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     url: str
     device_uid: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     headers: dict[str, Secret] = {}
-    poll: Annotated[float, msgspec.Meta(ge=0.1, le=31_536_000)] = 10.0
+    poll: PollPeriod = 10.0
     sync_period: Annotated[float, msgspec.Meta(ge=1, le=31_536_000)] = 300.0
     command_deadline: Annotated[float, msgspec.Meta(ge=1, le=300)] = 10.0
 
 
 @implementer(IDevice)
 class Bms(NamedService):
-    """The driver. `close` ends the connections of `ems`."""
+    """The driver. `close` closes the connections of `ems`."""
 
     kind = "bms"
     rules = RULES
@@ -95,54 +86,45 @@ class Bms(NamedService):
         self.status = Status(name, context.now)
         self._settings, self._points, self._clock = settings, context.points, context.reactor
         self._ems, self._close = ems, close
-        self._backoff = Backoff(RETRY_FIRST, RETRY_MOST, context.random.random)
         self._commands = BmsCommands(ems, self._look, context.reactor, settings.command_deadline)
-        self._failures = 0  # readings in a row
         self._asked = self._shown = 0  # GETs, by number
         self._sync_due = 0.0
-        self.poll_seconds = Latency()
-        self._polling = Repeated(context.reactor, self._poll, f"polling {name}")
+        self._poller = Poller(context, self.status, self._poll, settings.poll, backs_off=_UNPROVED)
+        self.poll_seconds = self._poller.seconds
         self._doing: Deferred[CommandResult] | None = None
         context.points.declare(name, POINTS)
 
     def startService(self) -> None:
-        """Begin to read, with what the EMS has: a restart asks no battery."""
+        """Begin to read what the EMS has; a restart does not ask the battery."""
         super().startService()
         self._sync_due = self._clock.seconds() + self._settings.sync_period
-        self._polling.start()
+        self._poller.start()
 
     def stopService(self) -> Deferred[None]:
-        """Read no more; what is under way is given up."""
+        """Stop; calls under way are cancelled."""
         super().stopService()
-        self._polling.stop()
+        self._poller.stop()
         if self._doing is not None:
             self._doing.cancel()
         return self._close()
 
     # -- reading
 
-    async def _poll(self) -> float:
-        began = self._clock.seconds()
-        await self._read()
-        took = self._clock.seconds() - began
-        self.poll_seconds.observe(took)
-        online = self.status.state is State.ONLINE
-        return self._settings.poll - took if online else self._backoff.next()
-
-    async def _read(self) -> None:
+    async def _poll(self) -> None:
         if self._clock.seconds() >= self._sync_due:
             try:
                 await self._sync()
-            except TROUBLE as error:  # what the EMS has may still be had
+            except TROUBLE as error:  # the EMS may still tell what it has
                 self.status.error(f"not synchronised: {error}")
         try:
             await self._get()
         except TROUBLE as error:
             if self.running:
-                self._failed(str(error))
+                self._points.fail(self.device)
+                self._poller.failed(str(error))
 
     async def _look(self) -> BmsStatus:
-        """Return how the battery is now. Raises one of TROUBLE."""
+        """Return the present status of the battery. Raises one of TROUBLE."""
         await self._sync()
         return await self._get()
 
@@ -154,7 +136,7 @@ class Bms(NamedService):
         self._asked += 1
         number = self._asked
         status = await self._ems.read()
-        if self.running and number > self._shown:  # an answer that was overtaken is old
+        if self.running and number > self._shown:  # an overtaken answer is old
             self._shown = number
             self._good(status)
         return status
@@ -169,30 +151,19 @@ class Bms(NamedService):
                 "alarm_count": (status.alarm_status, Quality.GOOD),
             },
         )
-        self._failures = 0
-        self._backoff.reset()
-        self.status.online()
-
-    def _failed(self, reason: str) -> None:
-        self._points.fail(self.device)
-        self._failures += 1
-        if self._failures >= MAX_FAILURES:
-            self.status.offline(f"{reason}, {self._failures} times in a row")
-        else:
-            self.status.error(reason)
+        self._poller.good()
 
     # -- commands
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
-        """Do one of `commands`."""
         self._doing = ensureDeferred(self._commands.execute(command, args))
         return self._doing.addCallback(self._look_again)
 
     def _look_again(self, result: CommandResult) -> CommandResult:
-        """Synchronise at once after what is not known to be done: the points show what happened."""
+        """Synchronise at once after a command that is not proved done."""
         if result.result in {Outcome.FAILED, Outcome.TIMEOUT} and self.running:
             self._sync_due = self._clock.seconds()
-            self._polling.now()
+            self._poller.now()
         return result
 
 
@@ -226,14 +197,9 @@ class _BmsKind:
     def build(self, name: str, settings: BmsSettings, context: DeviceContext) -> Bms:
         _check_url(settings.url)
         _check_headers(settings.headers)
-        pool = persistent_pool(context.reactor)
-        client = BoundedClient(
-            treq_client(context.reactor, pool), context.reactor, deadline=PATIENCE
-        )
-        url = settings.url.rstrip("/")
-        tapped = context.tap.client(client)
-        ems = EmsClient(url, settings.device_uid, settings.headers, tapped)
-        return Bms(name, settings, context, ems, pool.closeCachedConnections)
+        client, close = http_client(context, PATIENCE)
+        ems = EmsClient(settings.url.rstrip("/"), settings.device_uid, settings.headers, client)
+        return Bms(name, settings, context, ems, close)
 
 
 kind = _BmsKind()

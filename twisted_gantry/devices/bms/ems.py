@@ -1,4 +1,4 @@
-"""The way to an EMS: its three calls for one battery, over HTTP."""
+"""The three calls of an EMS for one battery, over HTTP."""
 
 from collections.abc import Mapping
 
@@ -19,9 +19,9 @@ from twisted_gantry.wire.bms import (
 from twisted_gantry.wire.errors import WireError
 
 UNCLEAR = (NoAnswer, WireError)
-"""What a call fails with when nobody knows what became of it."""
+"""Errors after which the outcome of a call is unknown."""
 TROUBLE = (*UNCLEAR, BmsRefused)
-"""What a call can fail with, all of it; the texts hold no secret."""
+"""All errors of a call; their texts hold no secret."""
 
 
 class EmsClient:
@@ -35,21 +35,21 @@ class EmsClient:
     ) -> None:
         self._url, self._device_uid, self._client = url, device_uid, client
         self._headers = headers
-        # Of `Bearer 1234`, an answer may quote the 1234 alone.
+        # An answer may quote the 1234 of `Bearer 1234` alone.
         values = [value.reveal() for value in headers.values()]
         self._hidden = frozenset(part for value in values for part in (value, *value.split()[-1:]))
 
     async def send(self, command: BmsCommand) -> None:
-        """Tell the battery something. Raises one of TROUBLE; after BmsRefused, it was not done."""
+        """Send a command. Raises one of TROUBLE; BmsRefused means that it was not executed."""
         body = BmsControl(self._device_uid, command).encode()
         await self._call("POST", CONTROL_PATH, body)
 
     async def sync(self) -> None:
-        """Let the EMS ask the battery how it is. Raises one of TROUBLE."""
+        """Make the EMS ask the battery for its status. Raises one of TROUBLE."""
         await self._call("PUT", f"{SYNC_PATH}?{query(self._device_uid)}")
 
     async def read(self) -> Status:
-        """Return what the EMS last heard, however long ago. Raises one of TROUBLE."""
+        """Return the last status that the EMS has, of whatever age. Raises one of TROUBLE."""
         reply = await self._call("GET", f"{CONTROL_PATH}?{query(self._device_uid)}")
         return decode_status(reply, self._device_uid)
 

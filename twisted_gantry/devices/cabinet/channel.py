@@ -1,4 +1,4 @@
-"""The way to a smart cabinet: its `remotecontrol.do`, told by `cabinetControl`.
+"""Sends `cabinetControl` to the `remotecontrol.do` of a smart cabinet.
 
 Source: the ETC document, sections 1.5 to 1.7 and 3.2.
 """
@@ -20,24 +20,24 @@ from twisted_gantry.wire.etc.envelope import (
     signed_headers,
 )
 
-# Seconds that our time stamps may run ahead of our clock so that no two are equal.
+# Seconds that time stamps may run ahead of the clock so that no two are equal.
 _AHEAD = 60
 
 
 class TurnedDown(Exception):
-    """The cabinet answered with an HTTP status that says that it did nothing."""
+    """The cabinet refused a command by its HTTP status, and did nothing."""
 
 
 UNCLEAR = (NoAnswer, WireError)
-"""What telling fails with when nobody knows what became of it."""
+"""Errors after which the outcome of a command is unknown."""
 TROUBLE = (*UNCLEAR, TurnedDown)
-"""What telling can fail with, all of it; the texts hold no secret."""
+"""All errors of a command; their texts hold no secret."""
 
 _CODES = {str(code.value): code for code in EtcCode}
 
 
 class CabinetChannel:
-    """Tells the cabinet at `url`. The code goes there, in a header, and nowhere else.
+    """Commands the cabinet at `url`. The code `auth` goes there, in a header, and nowhere else.
 
     `now` returns Unix seconds.
     """
@@ -55,7 +55,7 @@ class CabinetChannel:
         self._last_stamp = 0
 
     async def tell(self, control: EtcControl) -> Answer:
-        """Tell the cabinet something, once, and return its answer. Raises one of TROUBLE."""
+        """Send a command once, and return the answer. Raises one of TROUBLE."""
         body = encode_request(
             self._gantry_id, Method.CABINET_CONTROL, self._stamp(), encode_control(control)
         )
@@ -68,7 +68,7 @@ class CabinetChannel:
         return decode_answer(answer.body)
 
     def words(self, answer: Answer) -> str:
-        """Return an answer for people: its code, what that means, and what the cabinet adds."""
+        """Return an answer as text: code, meaning, and the cabinet's own message."""
         code = code_of(answer)
         if code is None:
             text, meaning = f"the unknown code {self._plain(answer.code)[:10]}", ""
@@ -79,14 +79,14 @@ class CabinetChannel:
         return text if msg in {"", meaning} else f"{text} ({msg})"
 
     def _plain(self, text: str) -> str:
-        """Return what may be shown of a text: a cabinet may quote the code that it was sent."""
+        """Return a text of the cabinet without the code, which the cabinet may quote."""
         shown = "".join(c if c.isprintable() else " " for c in text[:1000])
         return shown.replace(self._auth.reveal(), "***").strip()
 
     def _stamp(self) -> int:
         """Return a time stamp that no command before had.
 
-        A cabinet takes two equal bodies for one that was captured and sent again.
+        A cabinet takes two equal bodies for a replayed capture.
         """
         now, last = int(self._now()), self._last_stamp
         self._last_stamp = last + 1 if now <= last < now + _AHEAD else now
@@ -94,5 +94,5 @@ class CabinetChannel:
 
 
 def code_of(answer: Answer) -> EtcCode | None:
-    """Return the code of an answer, None for one that the document has not."""
+    """Return the code of an answer, None for a code that the document lacks."""
     return _CODES.get(answer.code.strip())

@@ -1,4 +1,4 @@
-"""What a smart cabinet can be told, done: each once, and never again when its answer is lost.
+"""Executes the commands of a smart cabinet; none is repeated when its answer is lost.
 
 Arguments carry the document's names. Source: the ETC document, section 3.2.
 """
@@ -39,12 +39,12 @@ COMMANDS: Mapping[str, CommandType] = MappingProxyType(
         "unlock-door": CommandType(
             {"unlockDoorId": Argument(choices=("1", "2"), subject=True)},
             "unlock a door: 1 front, 2 back",
-            "远程解锁机柜门(1前门,2后门)",
+            "远程解锁机柜门（1前门，2后门）",
         ),
         "air-conditioner": CommandType(
             {"airId": _AIR_ID, "airOperate": Argument(choices=("1", "2"))},
             "air conditioner, airId 0 for all: 1 run, 2 standby",
-            "开关空调(airId为0表示所有空调;1运行,2待机)",
+            "开关空调（airId为0表示所有空调；1运行，2待机）",
             about="air",
         ),
         "air-conditioner-temperature": CommandType(
@@ -54,25 +54,25 @@ COMMANDS: Mapping[str, CommandType] = MappingProxyType(
                 "autoHeatingTemp": Argument(float),
             },
             "air conditioner, airId 0 for all: cool above, heat below (°C)",
-            "调节空调温度(airId为0表示所有空调;高于制冷,低于制热,℃)",
+            "调节空调温度（airId为0表示所有空调；高于制冷，低于制热，℃）",
         ),
         "power-mode": CommandType(
             {"mode": Argument(choices=("0", "1", "2", "3"))},
             "power mode: 0 nothing off, 1 air conditioners off, 2 also the rear plate readers, "
             "3 also the rear antennas; 2 and 3 stop tolling equipment",
-            "设置电源模式(0不关闭,1关闭空调,2再关闭后排牌识,3再关闭后排天线;2和3会停收费设备)",
+            "设置电源模式（0不关闭，1关闭空调，2再关闭后排牌识，3再关闭后排天线；2和3会停收费设备）",
             about="air",
         ),
         "door-guard": CommandType(
-            {"isDoorDefend": _OFF_ON}, "door guard: 0 disarm, 1 arm", "门禁布防(0撤防,1布防)"
+            {"isDoorDefend": _OFF_ON}, "door guard: 0 disarm, 1 arm", "门禁布防（0撤防，1布防）"
         ),
         "rectifier": CommandType(
             {"onOff": _OFF_ON},
             "all rectifiers of the cabinet: 0 off, which leaves the load on the battery, 1 on",
-            "整流模块开关机(全部;0关闭,负载转由电池供电,1打开)",
+            "整流模块开关机（全部；0关闭，负载转由电池供电，1打开）",
         ),
         "battery-test": CommandType(
-            {"testStartStop": _OFF_ON}, "battery test: 0 stop, 1 start", "电池测试(0结束,1开始)"
+            {"testStartStop": _OFF_ON}, "battery test: 0 stop, 1 start", "电池测试（0结束，1开始）"
         ),
         UPDATE_NOW: CommandType({}, "report at once", "马上上报状态"),
     }
@@ -92,7 +92,7 @@ _WHOLE_GANTRY = frozenset({Cmd.POWER_MODE, Cmd.DOOR_GUARD})
 
 
 def control_of(command: str, args: Mapping[str, Any], cabinet_id: str) -> EtcControl:
-    """Return what is sent for a command whose arguments fit its type. Raises BadMessage."""
+    """Return the message for a command whose arguments fit its type. Raises BadMessage."""
     if command == UPDATE_NOW:
         return EtcControl(update_now=True)
     cmd = _CMDS[command]
@@ -119,7 +119,6 @@ class CabinetCommands:
         self._answered, self._look_again = answered, look_again
 
     async def execute(self, command: str, args: Mapping[str, Any]) -> CommandResult:
-        """Do a command whose arguments were checked."""
         try:
             control = control_of(command, args, self._cabinet_id)
         except BadMessage as error:
@@ -131,7 +130,7 @@ class CabinetCommands:
         except NotConnected as error:
             return CommandResult(Outcome.FAILED, f"not sent: {error}")
         except UNCLEAR as error:
-            # It may have been done: nobody knows, so it is not said again.
+            # The outcome is unknown, so the command is not repeated.
             return CommandResult(Outcome.TIMEOUT, f"{error}; the next upload shows what happened")
         finally:
             if command != UPDATE_NOW:
@@ -142,7 +141,7 @@ class CabinetCommands:
         return CommandResult(Outcome.FAILED, f"the cabinet answers {self._channel.words(answer)}")
 
     async def battery_test_result(self) -> Mapping[str, str]:
-        """Ask how the last battery test went. Raises NotTold."""
+        """Return the result of the last battery test. Raises NotTold."""
         question = EtcCommand(Cmd.BATTERY_TEST_RESULT, self._cabinet_id, {})
         try:
             answer = await self._channel.tell(EtcControl(command=question))

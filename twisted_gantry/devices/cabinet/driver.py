@@ -1,12 +1,11 @@
-"""A smart cabinet below us: it uploads to our `monitor.do`, and is told at its `remotecontrol.do`.
+"""A smart cabinet: it uploads to our `monitor.do`, and takes commands at its `remotecontrol.do`.
 
 Source: the ETC document, section 3; decisions: `docs/protocols/etc-gantry.md`, "Receiving from
-cabinets below us". It is online while uploads come. Every `poll` seconds it is asked for one
+cabinets below us". A cabinet is online while uploads come. Every `poll` seconds it is asked for one
 (`updateNow`), so that its loss shows within seconds rather than after some of its periods:
 
-- where asking has been seen to bring an upload, three times in a row in vain are its loss; so they
-  are before the first upload;
-- where asking does not help but uploads come, only three of its periods without one are.
+- If asking has ever brought an upload, or none has come yet, three requests in vain are a loss.
+- If asking does not help but uploads come, only three periods without an upload are a loss.
 """
 
 from collections import Counter
@@ -16,7 +15,6 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.defer import TimeoutError as TooLate
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -28,15 +26,9 @@ from twisted_gantry.core.interfaces import (
     IUploader,
     WrongSetting,
 )
-from twisted_gantry.core.latency import Latency
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
-from twisted_gantry.devices.cabinet.channel import (
-    TROUBLE,
-    CabinetChannel,
-    TurnedDown,
-    code_of,
-)
+from twisted_gantry.devices.cabinet.channel import TROUBLE, CabinetChannel, TurnedDown, code_of
 from twisted_gantry.devices.cabinet.commands import COMMANDS, CabinetCommands
 from twisted_gantry.devices.cabinet.points import (
     CLOCK_GOOD,
@@ -46,10 +38,9 @@ from twisted_gantry.devices.cabinet.points import (
     rules,
 )
 from twisted_gantry.devices.cabinet.rows import Measured, Rows, Strikes
-from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
+from twisted_gantry.devices.polled import MAX_FAILURES, Poller, PollPeriod, http_client
 from twisted_gantry.net.service import NamedService
-from twisted_gantry.net.session import Backoff
-from twisted_gantry.net.timers import Repeated
+from twisted_gantry.net.timers import Timer
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc.commands import EtcControl, server_url
 from twisted_gantry.wire.etc.envelope import Answer, EtcCode
@@ -60,13 +51,11 @@ _log = Logger()
 
 _T = TypeVar("_T")
 
-# Seconds: for the answer to what it is told; and for the upload that follows an `updateNow`.
+# Seconds for the answer to a command, and for the upload that follows an `updateNow`.
 DEADLINE = 10.0
 UPLOAD_PATIENCE = 5.0
-MAX_MISSES = 3
 MISSED_PERIODS = 3
-RETRY_FIRST, RETRY_MOST = 1.0, 60.0
-# Codes that are given only where the time stamp was found good.
+# Codes of answers that imply a good time stamp.
 _PAST_THE_CLOCK = frozenset({EtcCode.SUCCESS, EtcCode.CONTROL_FAILED})
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]
@@ -75,20 +64,20 @@ Id = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]
 class CabinetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of a `[[device]]` of kind `cabinet`; times in seconds.
 
-    `gantry_id` empty is our own. `period` is how often the cabinet uploads of itself.
+    `gantry_id` empty is our own. The cabinet uploads unasked every `period`.
     """
 
     url: str
     auth: Secret
     gantry_id: Annotated[str, msgspec.Meta(max_length=LONGEST_ID)] = ""
     cabinet_id: Id = "1"
-    poll: Annotated[float, msgspec.Meta(ge=0.1, le=31_536_000)] = 60.0
+    poll: PollPeriod = 60.0
     period: Annotated[float, msgspec.Meta(ge=1, le=31_536_000)] = 300.0
 
 
 @implementer(IUploader, IBatteryRecorder)
 class SmartCabinet(NamedService):
-    """The driver. `close` lets the channel's connections go."""
+    """The driver. `close` closes the connections of the channel."""
 
     kind = "cabinet"
     commands = COMMANDS
@@ -106,40 +95,37 @@ class SmartCabinet(NamedService):
         self.status = Status(name, context.now)
         self.uploads_as = (settings.gantry_id or context.gantry_id, settings.cabinet_id)
         self.counts: Counter[str] = Counter()
-        """How many uploads came, and what was odd about them."""
+        """The number of uploads, and their oddities."""
         self._settings, self._points, self._tap = settings, context.points, context.tap
         self._clock = context.reactor
         self._channel, self._close = channel, close
-        self._backoff = Backoff(RETRY_FIRST, RETRY_MOST, context.random.random)
         self._asking_helps = False
-        self._misses = 0  # polls in a row without an upload
         self._unanswered = 0  # polls in a row without an answer
         self._upload_clock = self._command_clock = True
-        self.poll_seconds = Latency()
-        self._polling = Repeated(context.reactor, self._poll, f"polling {name}")
+        # A poll is good when it brought an upload.
+        self._poller = Poller(context, self.status, self._poll, settings.poll, losing=self._losing)
+        self.poll_seconds = self._poller.seconds
         self._under_way: set[Deferred[Any]] = set()
-        self._upload: Deferred[None] | None = None  # what a poll waits for
-        self._silence: IDelayedCall | None = None
+        self._upload: Deferred[None] | None = None  # for the poll that waits
+        self._silence = Timer(context.reactor, self._silent)
+        self._silence_period = MISSED_PERIODS * settings.period
         self._commands = CabinetCommands(
-            channel, settings.cabinet_id, self._answered, self._polling.now
+            channel, settings.cabinet_id, self._answered, self._poller.now
         )
         context.points.declare(name, POINTS)
         self._rows, self._strikes = Rows(name, context.points), Strikes()
         self.rules = rules(self._rows.present)
 
     def startService(self) -> None:
-        """Ask how it is."""
         super().startService()
-        self._listen()
-        self._polling.start()
+        self._silence.start(self._silence_period)
+        self._poller.start()
 
     def stopService(self) -> Deferred[Any]:
-        """Ask no more; what is under way is given up."""
+        """Stop; calls under way are cancelled."""
         super().stopService()
-        self._polling.stop()
-        if self._silence is not None and self._silence.active():
-            self._silence.cancel()
-        self._silence = None
+        self._poller.stop()
+        self._silence.cancel()
         for each in tuple(self._under_way):
             each.cancel()
         return self._close()
@@ -147,14 +133,14 @@ class SmartCabinet(NamedService):
     # -- uploads
 
     def uploaded(self, fields: Any, *, clock_good: bool) -> None:
-        """Take an upload. Raises BadMessage for what is no report of this cabinet."""
+        """Take an upload. Raises BadMessage unless it is a report of this cabinet."""
         self._tap.uploaded(fields)
         upload = decode_upload(fields)
         if upload.id != self.uploads_as[1]:
             raise BadMessage(f"a report of another cabinet than {self.uploads_as[1]}")
         if not self.running:
             return
-        for odd in upload.odd.keys() - self.counts.keys():  # said once, then only counted
+        for odd in upload.odd.keys() - self.counts.keys():  # logged once, then counted
             _log.warn("{name} uploads with a {odd}", name=self.device, odd=odd)
         self.counts.update(upload.odd)
         self.counts["uploads"] += 1
@@ -162,28 +148,19 @@ class SmartCabinet(NamedService):
         update = self._rows.take(upload)
         struck = self._strikes.take(upload, self._rows.present("thunder_spd"))
         if struck == (True, Quality.GOOD):
-            # Each strike is an alarm of its own: the one before ends here.
+            # Each strike is an alarm of its own: the previous one ends here.
             self._points.update(self.device, {LIGHTNING_STRUCK: (False, Quality.GOOD)})
         update[LIGHTNING_STRUCK] = struck
-        update[COMMANDS_ANSWERED] = (self._unanswered < MAX_MISSES, Quality.GOOD)
+        update[COMMANDS_ANSWERED] = (self._unanswered < MAX_FAILURES, Quality.GOOD)
         self._points.update(self.device, update | self._clock_point())
-        self._misses = 0
-        self._listen()
-        self.status.online()
+        self._silence.start(self._silence_period)
+        self._poller.heard()
         upload_waited_for, self._upload = self._upload, None
         if upload_waited_for is not None:
             upload_waited_for.callback(None)
 
-    def _listen(self) -> None:
-        """Wait for the next upload, for some of the cabinet's periods."""
-        if self._silence is not None and self._silence.active():
-            self._silence.cancel()
-        patience = MISSED_PERIODS * self._settings.period
-        self._silence = self._clock.callLater(patience, self._silent, patience)
-
-    def _silent(self, patience: float) -> None:
-        self._silence = None
-        self._lose(f"no upload for {patience:g} s")
+    def _silent(self) -> None:
+        self._poller.lose(f"no upload for {self._silence_period:g} s")
 
     def _clock_point(self) -> dict[str, Measured]:
         return {CLOCK_GOOD: (self._upload_clock and self._command_clock, Quality.GOOD)}
@@ -191,13 +168,7 @@ class SmartCabinet(NamedService):
     # -- asking for one
 
     async def _poll(self) -> float:
-        began = self._clock.seconds()
-        pause = await self._ask()
-        self.poll_seconds.observe(self._clock.seconds() - began)
-        return pause
-
-    async def _ask(self) -> float:
-        """Ask for an upload; returns the seconds until it is to be asked again."""
+        """Ask for an upload; returns the seconds until the next time."""
         before = self.counts["uploads"]
         try:
             answer = await self._channel.tell(EtcControl(update_now=True))
@@ -205,17 +176,17 @@ class SmartCabinet(NamedService):
             answered = isinstance(error, TurnedDown)
             self._unanswered = 0 if answered else self._unanswered + 1
             self._missed(str(error))
-            return self._backoff.next()
+            return self._poller.backoff.next()
         self._answered(answer)
         if code_of(answer) is not EtcCode.SUCCESS:
-            # It does not want to be asked more often than this.
+            # An answer that is no success does not call for a shorter pause.
             self._missed(f"it answers {self._channel.words(answer)}")
             return self._settings.poll
         if self.counts["uploads"] == before and not await self._upload_comes():
             self._missed("it answers, but uploads nothing: is our monitor.do its server?")
-            return self._backoff.next()
+            return self._poller.backoff.next()
         self._asking_helps = True
-        self._backoff.reset()
+        self._poller.backoff.reset()
         return self._settings.poll
 
     async def _upload_comes(self) -> bool:
@@ -229,7 +200,7 @@ class SmartCabinet(NamedService):
         return True
 
     def _answered(self, answer: Answer) -> None:
-        """Note what an answer tells beside how the command went."""
+        """Note what an answer tells about the command channel and the clock."""
         self._unanswered = 0
         code = code_of(answer)
         if code is EtcCode.CLOCK_SKEW:
@@ -245,28 +216,22 @@ class SmartCabinet(NamedService):
         if not self.running:
             return
         self.counts["poll-failed"] += 1
-        self._misses += 1
         known = self.status.state is State.ONLINE and not self._asking_helps
-        if self._misses < MAX_MISSES or known:
-            self.status.error(reason)
-        else:
-            self._lose(f"{reason}, {self._misses} times in a row")
+        self._poller.failed(reason, bearable=known)
 
-    def _lose(self, reason: str) -> None:
+    def _losing(self) -> None:
         if self.status.state is not State.OFFLINE:
             own = [each.name for each in POINTS if each.name != CLOCK_GOOD]
             self._points.fail(self.device, [*own, *self._rows.names()])
         self._asking_helps = False
-        self.status.offline(reason)
 
     # -- commands
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
-        """Do one of `commands`."""
         return self._do(self._commands.execute(command, args))
 
     def battery_test_result(self) -> Deferred[Mapping[str, str]]:
-        """Ask the cabinet how its last battery test went."""
+        """Return the result of the last battery test, as the cabinet tells it."""
         return self._do(self._commands.battery_test_result())
 
     def _do(self, doing: Coroutine[Deferred[Any], Any, _T]) -> Deferred[_T]:
@@ -295,14 +260,10 @@ class _CabinetKind:
         code = settings.auth.reveal()
         if not (0 < len(code) <= 128 and code.isascii() and code.isprintable()):
             raise WrongSetting("auth", "must be 1 to 128 characters of ASCII")
-        pool = persistent_pool(context.reactor)
-        client = BoundedClient(
-            treq_client(context.reactor, pool), context.reactor, deadline=DEADLINE
-        )
+        client, close = http_client(context, DEADLINE)
         gantry_id = settings.gantry_id or context.gantry_id
-        tapped = context.tap.client(client)
-        channel = CabinetChannel(url, settings.auth, gantry_id, tapped, context.now)
-        return SmartCabinet(name, settings, context, channel, pool.closeCachedConnections)
+        channel = CabinetChannel(url, settings.auth, gantry_id, client, context.now)
+        return SmartCabinet(name, settings, context, channel, close)
 
 
 kind = _CabinetKind()

@@ -1,4 +1,4 @@
-"""The points of a smart cabinet and the alarms over them: data, and no action.
+"""The points of a smart cabinet and the alarms over them: data, no action.
 
 A group that is an object has the points `<group>.<field>`, an array `<group>.<row>.<field>`; fields
 are those of `wire/etc/uploads.py`. Rows come and go: the alarm of such a group is about any of its
@@ -6,19 +6,19 @@ rows. Source: the ETC document, section 3.1.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 
 from twisted_gantry.core.alarms import Read, Rule, Severity
 from twisted_gantry.core.catalogue import PointType
+from twisted_gantry.devices.conditions import Condition, when
 from twisted_gantry.wire.etc.uploads import GROUPS
 from twisted_gantry.wire.reading import Quality, Value
 
 CLOCK_GOOD = "clock_good"
-"""Whether its clock and ours agree, by its uploads and by what it says of our commands."""
+"""Whether its clock and ours agree, by its uploads and its answers to our commands."""
 COMMANDS_ANSWERED = "commands_answered"
-"""Whether it answers what it is told."""
+"""Whether it answers commands."""
 LIGHTNING_STRUCK = "lightning_struck"
-"""Whether the last upload that told showed more strikes than the one before."""
+"""Whether the last upload with a count showed more strikes than the one before."""
 
 _LABELS: Mapping[str, tuple[str, str]] = {
     "elec": ("Mains", "市电"),
@@ -74,7 +74,7 @@ _FIELD_LABELS: Mapping[str, tuple[str, str]] = {
     },
     "lightning_count": ("strikes", "雷击次数"),
 }
-# What the pair of a UPS means (section 3.1.2).
+# Meaning of the input and output of a UPS (section 3.1.2).
 _UPS_LABELS: Mapping[str, tuple[str, str]] = {
     "input_voltage": ("charge voltage", "充电电压"),
     "input_current": ("charge current", "充电电流"),
@@ -87,19 +87,12 @@ def group_points(group: str, row: str = "") -> tuple[PointType, ...]:
     """Return the points of a group that is an object, or those of one row of an array."""
     en, zh = _LABELS[group]
     prefix, number = (f"{group}.{row}.", f" {row}") if row else (f"{group}.", "")
+    labels = {**_FIELD_LABELS, **(_UPS_LABELS if group == "ups" else {})}
     types = []
     for field in GROUPS[group].fields:
-        labels = _FIELD_LABELS[field.name]
-        if group == "ups":
-            labels = _UPS_LABELS.get(field.name, labels)
-        types.append(
-            PointType(
-                prefix + field.name,
-                field.kind.unit,
-                f"{en}{number} {labels[0]}",
-                f"{zh}{number} {labels[1]}",
-            )
-        )
+        field_en, field_zh = labels[field.name]
+        texts = f"{en}{number} {field_en}", f"{zh}{number} {field_zh}"
+        types.append(PointType(prefix + field.name, field.kind.unit, *texts))
     return tuple(types)
 
 
@@ -116,180 +109,132 @@ POINTS = (
 )
 """The points that every cabinet has."""
 
-Test = Callable[[Read, bool], bool | None]
 Rows = Callable[[str], Iterable[str]]
+"""Returns the ids of the present rows of a group that is an array."""
+_Bad = Callable[[Value], bool]
+
+_CRITICAL, _WARNING = Severity.CRITICAL, Severity.WARNING
 
 
-def _is(value: Value) -> Callable[[Value], bool]:
-    return lambda known: known is value
+def _false(value: Value) -> bool:
+    return value is False
 
 
-def _is_there(known: Value) -> bool:
-    return known != ""
+def _true(value: Value) -> bool:
+    return value is True
 
 
-def _one(name: str, bad: Callable[[Value], bool]) -> Test:
-    def test(read: Read, raised: bool) -> bool | None:
-        known = read(name).good
-        return None if known is None else bad(known)
-
-    return test
+def _given(text: Value) -> bool:
+    return text != ""
 
 
-def _some(rows: Rows, group: str, field: str, bad: Callable[[Value], bool]) -> Test:
-    """Return whether some row is bad; None when none is and one is not known."""
+def _some(rows: Rows, group: str, field: str, bad: _Bad) -> Condition:
+    """Return the condition that some row is bad; None when none is and one is not known."""
 
-    def test(read: Read, raised: bool) -> bool | None:
+    def condition(read: Read, raised: bool) -> bool | None:
         points = [read(f"{group}.{row}.{field}") for row in rows(group)]
         if any(point.good is not None and bad(point.good) for point in points):
             return True
         untold = [p for p in points if p.good is None and p.quality is not Quality.NOT_SUPPORTED]
         return None if untold else False
 
-    return test
+    return condition
 
 
 def rules(rows: Rows) -> tuple[Rule, ...]:
-    """Return the alarm rules; `rows` tells the present rows of an array group.
+    """Return the alarm rules; `rows` returns the present rows of an array group.
 
-    An open or unlocked door is an alarm, for the platform wants to know of both at once.
+    An open or unlocked door is an alarm: the platform wants to know of both at once.
     """
-    critical, warning = Severity.CRITICAL, Severity.WARNING
 
-    def one(
-        name: str,
-        severity: Severity,
-        en: str,
-        zh: str,
-        point: str,
-        value: Value,
-    ) -> Rule:
-        return Rule(name, severity, en, zh, _one(point, _is(value)), point.partition(".")[0])
+    def one(name: str, severity: Severity, en: str, zh: str, point: str, bad: _Bad) -> Rule:
+        return Rule(name, severity, en, zh, when(point, bad), point.partition(".")[0])
 
-    def some(
-        name: str,
-        severity: Severity,
-        en: str,
-        zh: str,
-        point: str,
-        bad: Callable[[Value], bool],
-    ) -> Rule:
+    def some(name: str, severity: Severity, en: str, zh: str, point: str, bad: _Bad) -> Rule:
         group, _, field = point.partition(".")
         return Rule(name, severity, en, zh, _some(rows, group, field, bad), group)
 
+    def fault(name: str, group: str, en: str, zh: str) -> Rule:
+        return one(f"{name}-fault", _WARNING, f"{en} fault", f"{zh}异常", f"{group}.status", _false)
+
+    def air(name: str, en: str, zh: str, field: str, bad: _Bad) -> Rule:
+        text = f"air conditioner {en}"
+        return some(f"air-conditioner-{name}", _WARNING, text, zh, f"air_conditioners.{field}", bad)
+
     def door(side: str, zh: str) -> tuple[Rule, ...]:
-        point = f"doors.{side}_door"
+        name, the_door, point = f"{side}-door", f"the {side} door", f"doors.{side}_door"
         return (
             one(
-                f"{side}-door-illegal",
-                critical,
-                f"the {side} door was opened illegally",
+                f"{name}-illegal",
+                _CRITICAL,
+                f"{the_door} was opened illegally",
                 f"{zh}非法开门",
                 f"{point}_open_illegally",
-                True,
+                _true,
             ),
             one(
-                f"{side}-door-open",
-                warning,
-                f"the {side} door is open",
+                f"{name}-open",
+                _WARNING,
+                f"{the_door} is open",
                 f"{zh}打开",
                 f"{point}_closed",
-                False,
+                _false,
             ),
             one(
-                f"{side}-door-unlocked",
-                warning,
-                f"the {side} door is unlocked",
+                f"{name}-unlocked",
+                _WARNING,
+                f"{the_door} is unlocked",
                 f"{zh}未锁",
                 f"{point}_locked",
-                False,
+                _false,
             ),
         )
 
-    broken, warns = _is(False), _is(True)
-    cooling = partial(some, severity=warning, bad=warns)
+    lightning = when(LIGHTNING_STRUCK, _true)
+    clock, commands = when(CLOCK_GOOD, _false), when(COMMANDS_ANSWERED, _false)
+    clock_text = "the cabinet's clock and ours disagree"
+    commands_text = "the cabinet uploads but answers no command"
     return (
-        one("smoke", critical, "smoke", "烟雾报警", "smoke_sensor.is_warning", True),
-        one("water", critical, "water", "水浸报警", "waterlogging_sensor.is_warning", True),
+        one("smoke", _CRITICAL, "smoke", "烟雾报警", "smoke_sensor.is_warning", _true),
+        one("water", _CRITICAL, "water", "水浸报警", "waterlogging_sensor.is_warning", _true),
         *door("front", "前门"),
         *door("back", "后门"),
-        some("mains-abnormal", critical, "mains abnormal", "市电异常", "elec.status", broken),
-        some("mains-warning", warning, "mains warning", "市电告警", "elec.warning_msg", _is_there),
+        some("mains-abnormal", _CRITICAL, "mains abnormal", "市电异常", "elec.status", _false),
+        some("mains-warning", _WARNING, "mains warning", "市电告警", "elec.warning_msg", _given),
         some(
             "rectifier-fault",
-            critical,
+            _CRITICAL,
             "rectifier fault",
             "整流模块异常",
             "rectifier.status",
-            broken,
+            _false,
         ),
         some(
             "rectifier-warning",
-            warning,
+            _WARNING,
             "rectifier warning",
             "整流模块告警",
             "rectifier.warning_msg",
-            _is_there,
+            _given,
         ),
-        some("ups-fault", critical, "UPS fault", "UPS异常", "ups.status", broken),
-        some("ups-warning", warning, "UPS warning", "UPS告警", "ups.warning_msg", _is_there),
-        some(
-            "air-conditioner-fault",
-            warning,
-            "air conditioner fault",
-            "空调异常",
-            "air_conditioners.status",
-            broken,
-        ),
-        cooling(
-            name="air-conditioner-system",
-            en="air conditioner system warning",
-            zh="空调系统告警",
-            point="air_conditioners.system_warning",
-        ),
-        cooling(
-            name="air-conditioner-temperature",
-            en="air conditioner temperature warning",
-            zh="空调温度告警",
-            point="air_conditioners.temperature_warning",
-        ),
-        Rule(
-            "lightning",
-            warning,
-            "lightning struck",
-            "雷击",
-            _one(LIGHTNING_STRUCK, warns),
-            "thunder_spd",
-        ),
+        some("ups-fault", _CRITICAL, "UPS fault", "UPS异常", "ups.status", _false),
+        some("ups-warning", _WARNING, "UPS warning", "UPS告警", "ups.warning_msg", _given),
+        air("fault", "fault", "空调异常", "status", _false),
+        air("system", "system warning", "空调系统告警", "system_warning", _true),
+        air("temperature", "temperature warning", "空调温度告警", "temperature_warning", _true),
+        Rule("lightning", _WARNING, "lightning struck", "雷击", lightning, "thunder_spd"),
         some(
             "thunder-spd-fault",
-            critical,
+            _CRITICAL,
             "surge arrester fault",
             "防雷器异常",
             "thunder_spd.status",
-            broken,
+            _false,
         ),
-        *(
-            one(f"{name}-fault", warning, f"{en} fault", f"{zh}异常", f"{group}.status", False)
-            for name, group, en, zh in (
-                ("smoke-sensor", "smoke_sensor", "smoke sensor", "烟雾传感器"),
-                ("water-sensor", "waterlogging_sensor", "water sensor", "水浸传感器"),
-                ("door-controller", "doors", "door controller", "门禁"),
-                ("thermohygrometer", "thermohygrometer", "thermohygrometer", "温湿度计"),
-            )
-        ),
-        Rule(
-            "clock-skew",
-            warning,
-            "the cabinet's clock and ours disagree",
-            "机柜时钟偏差过大",
-            _one(CLOCK_GOOD, broken),
-        ),
-        Rule(
-            "no-commands",
-            warning,
-            "the cabinet uploads but answers no command",
-            "机柜控制通道中断",
-            _one(COMMANDS_ANSWERED, broken),
-        ),
+        fault("smoke-sensor", "smoke_sensor", "smoke sensor", "烟雾传感器"),
+        fault("water-sensor", "waterlogging_sensor", "water sensor", "水浸传感器"),
+        fault("door-controller", "doors", "door controller", "门禁"),
+        fault("thermohygrometer", "thermohygrometer", "thermohygrometer", "温湿度计"),
+        Rule("clock-skew", _WARNING, clock_text, "机柜时钟偏差过大", clock),
+        Rule("no-commands", _WARNING, commands_text, "机柜控制通道中断", commands),
     )

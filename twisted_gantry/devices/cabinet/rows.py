@@ -1,4 +1,4 @@
-"""The rows of a cabinet as they come and go, and the lightning that strikes between uploads."""
+"""The rows of a cabinet as they come and go, and lightning strikes between uploads."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -10,16 +10,15 @@ from twisted_gantry.wire.reading import Quality, Value
 
 Measured = tuple[Value, Quality]
 
-# Uploads in a row that must lack a row before its points go: a list that is cut short once is no
-# reason to lose them.
+# Uploads in a row without a row after which its points go: one list may be cut short.
 MISSING_UPLOADS = 3
-# Stands for the rows of a group that was never told: that there are none, nobody said.
+# Stands for the rows of a group that no upload has told: an absent group is not an empty one.
 _UNTOLD_ROW = "1"
 
 
 @dataclass
 class _Known:
-    """A row whose points there are, by their names."""
+    """A row whose points are declared, by their names."""
 
     names: tuple[str, ...]
     missing: int = 0
@@ -33,7 +32,7 @@ class Rows:
         self._known: dict[str, dict[str, _Known]] = {}
 
     def present(self, group: str) -> Collection[str]:
-        """Return the ids of the rows of a group."""
+        """Return the ids of the present rows of a group."""
         return self._known.get(group, {}).keys()
 
     def names(self) -> list[str]:
@@ -43,7 +42,7 @@ class Rows:
         ]
 
     def take(self, upload: CabinetUpload) -> dict[str, Measured]:
-        """Return what an upload brings to the points of the groups."""
+        """Return the update by an upload for the points of the groups."""
         update: dict[str, Measured] = {}
         for name, group in upload.groups.items():
             if "" in group.rows:
@@ -57,9 +56,9 @@ class Rows:
         update: dict[str, Measured] = {}
         if group.untold is None:
             update |= self._count_missing(name, known.keys() - group.rows.keys())
-        else:  # it does not say that there are none
+        else:  # the upload leaves the group out
             if not known and group.untold is not Quality.NOT_SUPPORTED:
-                # It goes with the first upload that tells of others.
+                # This row goes with the first upload that has others.
                 known[_UNTOLD_ROW] = self._declare(name, _UNTOLD_ROW, missing=MISSING_UPLOADS)
             for row in known.values():
                 update |= dict.fromkeys(row.names, (None, group.untold))
@@ -93,9 +92,9 @@ def _measured(prefix: str, readings: Readings) -> dict[str, Measured]:
 
 
 class Strikes:
-    """Watches the counters of the surge arresters: one that rises is a strike.
+    """Watches the counters of the surge arresters: a rise is a strike.
 
-    One that falls is an arrester that was restarted or replaced (`docs/protocols/etc-gantry.md`,
+    A fall is an arrester that was restarted or replaced (`docs/protocols/etc-gantry.md`,
     "Delivery").
     """
 
@@ -103,7 +102,7 @@ class Strikes:
         self._last: dict[str, int] = {}
 
     def take(self, upload: CabinetUpload, present: Collection[str]) -> Measured:
-        """Return whether lightning struck since the upload before; `present` are the rows."""
+        """Return whether lightning struck since the last upload; `present` are the rows."""
         struck, told, untold = False, False, Quality.NO_DATA
         for which, readings in upload.groups["thunder_spd"].rows.items():
             count = readings["lightning_count"].value

@@ -1,6 +1,6 @@
-"""How a cFos Charging Manager is asked: one URL, HTTP Basic, and whose password it is.
+"""Calls of a cFos Charging Manager: one URL, HTTP Basic, and which password holds.
 
-Decisions: `docs/protocols/cfos.md`: passwords never reach a log or a URL that is logged.
+Decisions: `docs/protocols/cfos.md`. Passwords never reach a log or a URL that is logged.
 """
 
 from base64 import b64encode
@@ -10,12 +10,12 @@ from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.http.client import Answer, BoundedClient
 from twisted_gantry.wire.cfos.calls import Call
 
-# A poll of as many devices as are read, a generous 4 KiB each.
+# Bytes: a poll of all devices that are read, with a generous 4 KiB each.
 LONGEST_ANSWER = 256 * 1024
 
 
 class WrongStatus(Exception):
-    """The manager answered with another HTTP status than 200; the text says which."""
+    """The manager answered with an HTTP status other than 200."""
 
     def __init__(self, status: int) -> None:
         refused = "the manager refuses user or password (HTTP 401)"
@@ -24,9 +24,9 @@ class WrongStatus(Exception):
 
 
 class Credentials:
-    """The user and the password that the manager is thought to have.
+    """The user and the password that the manager should have.
 
-    There may be another password while nobody knows whether a change was done.
+    While the outcome of a change is unknown there is another password, which may hold instead.
     """
 
     def __init__(self, user: str, password: Secret | None) -> None:
@@ -36,26 +36,26 @@ class Credentials:
 
     @property
     def password(self) -> Secret | None:
-        """The password that is believed in."""
+        """The password that is tried first."""
         return self._password
 
     def header(self) -> dict[str, str]:
-        """Return the header of HTTP Basic, none without a password."""
+        """Return the header of HTTP Basic, empty without a password."""
         if self._password is None:
             return {}
         pair = f"{self._user}:{self._password.reveal()}".encode()
         return {"Authorization": f"Basic {b64encode(pair).decode()}"}
 
     def adopt(self, new: Secret) -> None:
-        """Believe in `new`."""
+        """Use `new` from now on."""
         self._password, self._other = new, None
 
     def doubt(self, other: Secret | None) -> None:
-        """Note what may hold instead, None for nothing."""
+        """Note the password that may hold instead, None for none."""
         self._other = other
 
     def try_other(self) -> bool:
-        """The manager refused the current one: believe in the other, if there is one."""
+        """Use the other password after a refusal; returns False if there is none."""
         if self._other is None:
             return False
         self._password, self._other = self._other, self._password
@@ -63,17 +63,16 @@ class Credentials:
 
 
 class CfosChannel:
-    """Asks one manager. `url` is that of its web interface, without user and password."""
+    """Calls one manager. `url` is that of its web interface, without user and password."""
 
     def __init__(self, url: str, credentials: Credentials, client: BoundedClient) -> None:
         self._base, self._client = url.rstrip("/"), client
         self.credentials = credentials
 
     async def ask(self, call: Call) -> bytes:
-        """Make a call, and return the body of the answer.
+        """Make a call, and return the body of the answer. Raises NoAnswer, WrongStatus.
 
-        A refused password is tried once more with the other, if there is one: what was refused was
-        not done. Raises NoAnswer, WrongStatus.
+        After a refused password the call is made once more with the other, if there is one.
         """
         answer = await self._send(call)
         if answer.status == 401 and self.credentials.try_other():
@@ -98,7 +97,7 @@ class CfosChannel:
 
 
 def wrong_url(text: str) -> str:
-    """Say what is wrong with the URL of a manager; empty if nothing is."""
+    """Return what is wrong with the URL of a manager, empty if nothing is."""
     try:
         url = urlsplit(text)
         usable = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0

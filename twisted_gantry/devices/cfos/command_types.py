@@ -1,8 +1,6 @@
 """The commands of a cFos Charging Manager: data, no action.
 
-Arguments are named as in `docs/protocols/cfos.md`.
-
-What cannot be taken back needs `force`, which is the confirmation.
+Arguments are named as in `docs/protocols/cfos.md`. A command that cannot be undone needs `force`.
 """
 
 from collections.abc import Mapping
@@ -24,8 +22,8 @@ def _type(en: str, zh: str, about: str = "", **arguments: Argument) -> CommandTy
     return CommandType(MappingProxyType(arguments), en, zh, about=about)
 
 
-# What decides whether and how a car is charged: an EVSE, its registers and its settings are one
-# thing, so that interlocks that use two of these on it are refused.
+# Commands that decide whether and how a car is charged. An EVSE, its registers and its settings are
+# one subject: two interlocks that use different ones of these on an EVSE are refused.
 _CHARGING = "charging"
 
 
@@ -143,4 +141,4 @@ COMMANDS: Mapping[str, CommandType] = MappingProxyType(
         ),
     }
 )
-"""What a manager can be told."""
+"""The commands of a manager, by name."""

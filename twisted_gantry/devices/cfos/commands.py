@@ -1,8 +1,8 @@
-"""What a cFos Charging Manager can be told, done.
+"""Executes the commands of a cFos Charging Manager.
 
-Decisions: `docs/protocols/cfos.md`: any answer to a write but "ok" is a failure; what is lost is
-not repeated; what cannot be taken back needs `force`; a write that wears the flash is not repeated
-in a loop.
+Decisions: `docs/protocols/cfos.md`. Any answer to a write but "ok" is a failure. A call whose
+answer is lost is not repeated. A command that cannot be undone needs `force`. A register that wears
+the flash is not written in a loop.
 """
 
 import re
@@ -33,13 +33,7 @@ from twisted_gantry.wire.cfos.calls import (
     modbus,
     words,
 )
-from twisted_gantry.wire.cfos.modbus import (
-    Write,
-    decode_read,
-    parse_read,
-    parse_write,
-    plan_write,
-)
+from twisted_gantry.wire.cfos.modbus import Write, decode_read, parse_read, parse_write, plan_write
 from twisted_gantry.wire.cfos.registers import registers_of
 from twisted_gantry.wire.cfos.users import MASKED, masked, user
 from twisted_gantry.wire.errors import BadMessage, CannotEncode, WireError
@@ -48,22 +42,22 @@ from twisted_gantry.wire.reading import Value
 
 __all__ = ["COMMANDS", "ManagerCommands"]
 
-# Seconds in which a register that wears the flash is not written again: at that pace its 100,000
-# writes last for months, and whoever writes in a loop learns of it.
+# Seconds between two writes to a register that wears the flash: at that pace its 100,000 writes
+# last for months, and a write in a loop fails visibly.
 WEAR_PAUSE = 60.0
 # Characters of JSON in one argument: as much as a setting of one device needs.
 LONGEST_JSON = 10_000
 LONGEST_CURRENT = 80_000  # mA
-# What is shown of an answer to a call that carried a secret, which has 64 characters at most.
+# Characters shown of an answer to a call with a secret; a secret has at most 64.
 LONGEST_GUARDED = 100
 
 _RFID = re.compile(r"[0-9A-Za-z]{1,64}")
-# Keys of settings whose values are secrets: in an argument they would be in the audit.
+# Keys of settings whose values are secrets: in an argument they would reach the audit.
 _SECRET_KEY = re.compile(r"passw|pwd|secret|rfid", re.IGNORECASE)
 
 
 class Wrong(Exception):
-    """A command that is not sent; the text says why."""
+    """A command that is refused before it is sent; the text says why."""
 
 
 def _done(value: Value = None, detail: str = "") -> CommandResult:
@@ -71,7 +65,10 @@ def _done(value: Value = None, detail: str = "") -> CommandResult:
 
 
 class ManagerCommands:
-    """Executes commands. `look_again` asks for a poll at once, which shows what a command did."""
+    """Executes commands. `look_again` asks for a poll at once, which shows the effect of a write.
+
+    The command `x-y` is the method `_x_y`.
+    """
 
     def __init__(
         self, channel: CfosChannel, clock: IReactorTime, look_again: Callable[[], None]
@@ -79,25 +76,10 @@ class ManagerCommands:
         self._channel, self._clock, self._look_again = channel, clock, look_again
         self._written: dict[tuple[str, int], float] = {}
         self._do: Mapping[str, Callable[[Mapping[str, Any]], Awaitable[CommandResult]]] = {
-            "override": self._override,
-            "enter-rfid": self._enter_rfid,
-            "soft-meter": self._soft_meter,
-            "read-register": self._read_register,
-            "write-register": self._write_register,
-            "feed-meter": self._feed_meter,
-            "feed-evse": self._feed_evse,
-            "set-params": self._set_params,
-            "get-users": self._get_users,
-            "set-user": self._set_user,
-            "reset-device": self._reset_device,
-            "delete-device": self._delete_device,
-            "set-diag-logging": self._set_diag_logging,
-            "change-admin-password": self._change_password,
-            "accept-license": self._accept_license,
+            name: getattr(self, f"_{name.replace('-', '_')}") for name in COMMANDS
         }
 
     async def execute(self, command: str, args: Mapping[str, Any]) -> CommandResult:
-        """Do a command whose arguments fit its type."""
         given = {name: value for name, value in args.items() if value is not None}
         try:
             return await self._do[command](given)
@@ -110,7 +92,7 @@ class ManagerCommands:
         except NoAnswer as error:
             if command in _READS or (command == "soft-meter" and "val" not in given):
                 return CommandResult(Outcome.FAILED, str(error))
-            # It may have been done: nobody knows, so it is not said again.
+            # The outcome is unknown, so the call is not repeated.
             return CommandResult(Outcome.TIMEOUT, f"{error}; the next reading shows what happened")
         except WrongStatus as error:
             return CommandResult(Outcome.FAILED, str(error))
@@ -121,9 +103,8 @@ class ManagerCommands:
         return loads(await self._channel.ask(what))
 
     async def _write(self, what: Call) -> CommandResult:
-        """Make a call that answers "ok"."""
-        answer = await self._channel.ask(what)
-        expect_ok(answer)
+        """Make a call whose only good answer is "ok"."""
+        expect_ok(await self._channel.ask(what))
         self._look_again()
         return _done("ok")
 
@@ -189,12 +170,12 @@ class ManagerCommands:
         try:
             return await self._write(modbus(device, write))
         except NotConnected:
-            for cell in cells:  # what was not sent wears nothing
+            for cell in cells:  # a write that was not sent wears nothing
                 del self._written[cell]
             raise
 
     def _spare(self, cells: list[tuple[str, int]], write: Write) -> None:
-        """Refuse to wear the same cells of the flash again so soon."""
+        """Raise Wrong for cells of the flash that were written less than WEAR_PAUSE ago."""
         now = self._clock.seconds()
         waits = [self._written[cell] + WEAR_PAUSE - now for cell in cells if cell in self._written]
         if max(waits, default=0) > 0:
@@ -266,14 +247,14 @@ class ManagerCommands:
         _forced(args, "deletes the device")
         return await self._write(call("del_device", _device(args)))
 
-    async def _change_password(self, args: Mapping[str, Any]) -> CommandResult:
+    async def _change_admin_password(self, args: Mapping[str, Any]) -> CommandResult:
         credentials, new = self._channel.credentials, Secret(str(args["new_pwd"]))
         current = credentials.password
         old = str(args.get("old_pwd") or (current.reveal() if current else ""))
         if not old:
             raise Wrong("old_pwd is missing, and none is configured")
         what = call("change_admin_pwd", {"old_pwd": old, "new_pwd": new.reveal()})
-        # Until an answer tells, either may hold.
+        # Until an answer tells, either password may hold.
         credentials.doubt(new)
         try:
             expect_ok(await self._channel.ask(what))
@@ -321,7 +302,7 @@ def _forced(args: Mapping[str, Any], harm: str) -> None:
 
 
 def _checked(read: Callable[[Any], Any], fields: dict[str, Any]) -> Any:
-    """Return what a reader of the wire makes of arguments that a person gave."""
+    """Return the message that `read` makes of arguments. Raises Wrong."""
     try:
         return read(fields)
     except BadMessage as error:
@@ -329,7 +310,7 @@ def _checked(read: Callable[[Any], Any], fields: dict[str, Any]) -> Any:
 
 
 def _every_key(node: Any) -> list[tuple[str, Any]]:
-    """Return every key of a JSON value with what it holds, at any depth."""
+    """Return every key of a JSON value with its value, at any depth."""
     found: list[tuple[str, Any]] = []
     waiting = [node]
     while waiting:
@@ -369,9 +350,10 @@ def _secrets(command: str, args: Mapping[str, Any]) -> set[str]:
 
 
 def _guarded(text: str, secrets: set[str]) -> str:
-    """Return what the manager said unless it repeats a secret.
+    """Return the words of the manager, unless they repeat a secret.
 
-    With secrets about, only the beginning: what `words` cut off at the end may be half of one.
+    With secrets in the command only the beginning is shown: a text that `words` cut may end within
+    a secret.
     """
     if not secrets:
         return text

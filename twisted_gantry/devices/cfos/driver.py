@@ -1,11 +1,11 @@
-"""A cFos Power Brain / Charging Manager: polled by `get_dev_info`, told by the calls of its API.
+"""A cFos Power Brain / Charging Manager: polled by `get_dev_info`, commanded by API calls.
 
 Source: the cFos document; decisions: `docs/protocols/cfos.md`.
 """
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -13,7 +13,6 @@ from zope.interface import implementer
 
 from twisted_gantry.core.commands.types import CommandResult
 from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
-from twisted_gantry.core.latency import Latency
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices.cfos import feeds as cfos_feeds
@@ -28,19 +27,15 @@ from twisted_gantry.devices.cfos.points import (
     feed_points,
     part_points,
 )
-from twisted_gantry.net.http.client import BoundedClient, NoAnswer, persistent_pool, treq_client
+from twisted_gantry.devices.polled import Poller, PollPeriod, http_client
+from twisted_gantry.net.http.client import NoAnswer
 from twisted_gantry.net.service import NamedService
-from twisted_gantry.net.session import Backoff
-from twisted_gantry.net.timers import Repeated
 from twisted_gantry.wire.cfos.calls import call
 from twisted_gantry.wire.cfos.values import DevInfo, decode_dev_info
 from twisted_gantry.wire.errors import WireError
 
-# Seconds that an answer may take.
+# Seconds for one answer.
 DEADLINE = 3.0
-# Polls in a row that fail before the manager is offline; then the pauses between polls.
-MAX_FAILURES = 3
-PAUSE_FIRST, PAUSE_MOST = 1.0, 60.0
 LONGEST_REASON = 200
 
 
@@ -50,13 +45,13 @@ class CfosSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     url: str
     user: str = "admin"
     password: Secret | None = None
-    poll: Annotated[float, msgspec.Meta(ge=0.1, le=31_536_000)] = 5.0
+    poll: PollPeriod = 5.0
     feeds: list[FeedSettings] = []
 
 
 @implementer(IDevice)
 class Cfos(NamedService):
-    """The driver. `close` lets the channel's connections go."""
+    """The driver. `close` closes the connections of the channel."""
 
     kind = "cfos"
     rules = RULES
@@ -74,15 +69,18 @@ class Cfos(NamedService):
         self.device = name
         self.status = Status(name, context.now)
         self.counts: Counter[str] = Counter()
-        """What was odd about the manager since the start."""
-        self._settings, self._points = settings, context.points
-        self._clock = context.reactor
-        self._channel, self._close = channel, close
-        self.poll_seconds = Latency()
-        self._failures = 0  # polls in a row
-        self._backoff = Backoff(PAUSE_FIRST, PAUSE_MOST, context.random.random)
-        self._polling = Repeated(context.reactor, self._poll, f"polling {name}")
-        self._commands = ManagerCommands(channel, context.reactor, self._polling.now)
+        """Oddities of the manager since the start."""
+        self._points, self._channel, self._close = context.points, channel, close
+        self._poller = Poller(
+            context,
+            self.status,
+            self._poll,
+            settings.poll,
+            backs_off=frozenset({State.OFFLINE}),
+            counted=False,
+        )
+        self.poll_seconds = self._poller.seconds
+        self._commands = ManagerCommands(channel, context.reactor, self._poller.now)
         context.points.declare(name, MANAGER_POINTS)
         self._parts = Parts(name, context.points)
         self._feeds = [
@@ -91,18 +89,17 @@ class Cfos(NamedService):
         ]
 
     def startService(self) -> None:
-        """Begin to poll, and to feed."""
         super().startService()
-        self._polling.start()
+        self._poller.start()
         for feed in self._feeds:
             feed.start()
 
     def stopService(self) -> Deferred[Any]:
-        """Poll no more; what is under way is given up."""
+        """Stop; calls under way are cancelled."""
         super().stopService()
         for feed in self._feeds:
             feed.stop()
-        self._polling.stop()
+        self._poller.stop()
         return self._close()
 
     def _is_online(self) -> bool:
@@ -110,15 +107,7 @@ class Cfos(NamedService):
 
     # -- reading
 
-    async def _poll(self) -> float:
-        began = self._clock.seconds()
-        await self._read()
-        took = self._clock.seconds() - began
-        self.poll_seconds.observe(took)
-        offline = self.status.state is State.OFFLINE
-        return self._backoff.next() if offline else self._settings.poll - took
-
-    async def _read(self) -> None:
+    async def _poll(self) -> None:
         try:
             info = decode_dev_info(await self._channel.ask(call("get_dev_info")))
         except (NoAnswer, WrongStatus, WireError) as error:
@@ -127,30 +116,23 @@ class Cfos(NamedService):
             self._take(info)
 
     def _take(self, info: DevInfo) -> None:
-        self._failures = 0
-        self._backoff.reset()
         self.counts.update(info.odd)
         update = {name: (each.value, each.quality) for name, each in info.params.items()}
         self._points.update(self.device, update | self._parts.take(info))
-        self.status.online()
+        self._poller.good()
         if info.wrong:
             more = len(info.wrong) - 1
             self.status.error(info.wrong[0] + (f", and {more} more" if more else ""))
 
     def _failed(self, reason: str) -> None:
         self.counts["poll-failed"] += 1
-        self._failures += 1
         own = [each.name for each in MANAGER_POINTS]
         self._points.fail(self.device, [*own, *self._parts.names()])
-        if self._failures >= MAX_FAILURES:
-            self.status.offline(reason)
-        else:
-            self.status.error(reason)
+        self._poller.failed(reason)
 
     # -- commands
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
-        """Do one of `commands`."""
         return ensureDeferred(self._commands.execute(command, args))
 
 
@@ -173,13 +155,10 @@ class _CfosKind:
         if ":" in settings.user or not settings.user.isprintable():
             raise WrongSetting("user", "HTTP Basic carries no colon in it")
         cfos_feeds.check(settings.feeds)
-        pool = persistent_pool(context.reactor)
-        client = BoundedClient(
-            treq_client(context.reactor, pool), context.reactor, deadline=DEADLINE
-        )
+        client, close = http_client(context, DEADLINE)
         credentials = Credentials(settings.user, settings.password)
-        channel = CfosChannel(settings.url, credentials, context.tap.client(client))
-        return Cfos(name, settings, context, channel, pool.closeCachedConnections)
+        channel = CfosChannel(settings.url, credentials, client)
+        return Cfos(name, settings, context, channel, close)
 
 
 kind = _CfosKind()

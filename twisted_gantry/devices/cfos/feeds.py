@@ -1,7 +1,7 @@
 """Feeds: points of the site, pushed into meters and EVSEs of the type "HTTP input".
 
-A manager that cannot read a UPS is told its mains this way. What it asks of an EVSE in return is
-shown as points of that EVSE; nothing here switches a charger, for the site has none of its own
+A manager that cannot read a UPS learns of the mains this way. Its answer for an EVSE becomes points
+of that EVSE. No charger is switched here, because the site has none of its own
 (`docs/protocols/cfos.md`, `set_ajax_meter` and `set_ajax_evse`).
 """
 
@@ -36,7 +36,7 @@ from twisted_gantry.wire.reading import Quality
 
 _log = Logger()
 
-# What the tile of a fed device shows as its model.
+# The model that the tile of a fed device shows.
 MODEL = "twisted_gantry"
 MAX_FEEDS = 16
 
@@ -45,7 +45,7 @@ _SOURCE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}(\.[EM][0-9]{1,3})?")
 
 _Three = Annotated[list[str], msgspec.Meta(min_length=1, max_length=3)]
 
-# What the points of a source may be called: those of a UPS, those of a meter.
+# Names of the points of a source: those of a UPS, those of a meter.
 _VOLTAGES = (
     tuple(f"input_voltage_{phase}" for phase in "rst"),
     tuple(f"voltage_l{n}" for n in (1, 2, 3)),
@@ -57,16 +57,12 @@ _CURRENTS = (
 
 
 class FeedSettings(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    rename={"source": "from"},
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"source": "from"}
 ):
-    """One of `feeds`: what goes `to` which meter or EVSE, every `period` seconds.
+    """One of `feeds`: points that go `to` a meter or an EVSE every `period` seconds.
 
-    The points of `from`, a device or its part, are found by their usual names; a point that is
-    named goes before. `max_current` is A, for an EVSE.
+    The points of `from`, a device or a part, are found by their usual names. A named point takes
+    precedence. `max_current` is A, for an EVSE.
     """
 
     to: str
@@ -81,14 +77,13 @@ class FeedSettings(
     max_current: Annotated[float, msgspec.Meta(ge=6, le=63)] | None = None
 
     def named(self) -> Iterator[str]:
-        """Return the points that are named."""
         yield from (*(self.voltage or ()), *(self.current or ()))
         single = (self.power, self.import_energy, self.export_energy, self.state)
         yield from (each for each in single if each)
 
 
 def check(feeds: Sequence[FeedSettings]) -> None:
-    """See that feeds can be used. Raises WrongSetting."""
+    """Check feeds. Raises WrongSetting."""
 
     def wrong(text: str) -> WrongSetting:
         return WrongSetting("feeds", text)
@@ -115,7 +110,7 @@ def check(feeds: Sequence[FeedSettings]) -> None:
 
 
 class Unknown(Exception):
-    """What is to be fed is not known now; the text says why."""
+    """A value to feed is not known now; the text says which."""
 
 
 class _Source:
@@ -125,7 +120,7 @@ class _Source:
         self._settings, self._points = settings, points
 
     def meter(self) -> MeterFeed:
-        """Return what to tell a meter. Raises Unknown."""
+        """Return the feed of a meter. Raises Unknown."""
         settings = self._settings
         feed = MeterFeed(
             model=MODEL,
@@ -140,7 +135,7 @@ class _Source:
         return feed
 
     def evse(self) -> EvseFeed:
-        """Return what to tell an EVSE. Raises Unknown."""
+        """Return the feed of an EVSE. Raises Unknown."""
         settings = self._settings
         most = settings.max_current
         return EvseFeed(
@@ -154,7 +149,7 @@ class _Source:
     def _phases(
         self, named: list[str] | None, usual: tuple[tuple[str, ...], ...], factor: int
     ) -> tuple[float, ...] | None:
-        """Return three numbers, 0 for a phase that there is not; None if there is none at all."""
+        """Return the three phase values; missing phases are 0. None without any phase."""
         names = tuple(named or ())
         if not names and self._settings.source:
             lists = [tuple(f"{self._settings.source}.{each}" for each in some) for some in usual]
@@ -172,7 +167,7 @@ class _Source:
         return self._value(name) if name else None
 
     def _energy(self, named: str, usual: str) -> float | None:
-        """Return a counter; one that is not known is left out, and stands still."""
+        """Return a counter, None if unknown: the manager then keeps its value."""
         name = self._name(named, usual)
         number = bounded_number(self._get(name).good) if name else None
         return None if number is None else float(number)
@@ -184,7 +179,7 @@ class _Source:
         return name if self._points.get(name) is not None else ""
 
     def _value(self, name: str) -> float | None:
-        """Return a point's number, None if the hardware has none. Raises Unknown."""
+        """Return the number of a point, None if `not-supported`. Raises Unknown."""
         point = self._get(name)
         if point.quality is Quality.NOT_SUPPORTED:
             return None
@@ -210,7 +205,7 @@ class _Source:
 
 
 class Feed:
-    """One feed, on its timer. `wanted` tells whether the manager can be reached now."""
+    """Pushes one feed at its period. `wanted` returns whether the manager can be reached now."""
 
     def __init__(
         self,
@@ -231,11 +226,9 @@ class Feed:
         points.declare(device, feed_points(settings.to))
 
     def start(self) -> None:
-        """Push now and then."""
         self._pushing.start(self._settings.period)
 
     def stop(self) -> None:
-        """Push no more."""
         self._pushing.stop()
 
     async def _due(self) -> float:
@@ -282,7 +275,7 @@ class Feed:
 
     def _failed(self, reason: str) -> None:
         self._counts["feed-failed"] += 1
-        if not self._reason:  # each reason would be told anew as it alternates with another
+        if not self._reason:  # once: alternating reasons would fill the log
             _log.warn(
                 "{name}: {to} is not fed: {reason}",
                 name=self._device,

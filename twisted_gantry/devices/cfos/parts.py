@@ -1,4 +1,4 @@
-"""The EVSEs and meters of a manager as they come and go, and what of their readings is believed."""
+"""The EVSEs and meters of a manager as they come and go, and which readings count as good."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,18 +17,17 @@ from twisted_gantry.wire.reading import Quality, Value
 
 Measured = tuple[Value, Quality]
 
-# Polls in a row that must lack a part before its points go: a list that is cut short once is
-# no reason to lose them.
+# Polls in a row without a part after which its points go: one list may be cut short.
 MISSING_POLLS = 3
-# Readings in a row, none under the one before, that prove that a counter was set back; zeros take
-# longer, for a device that boots says 0 before it has read its memory.
+# Readings in a row, none below the one before, that prove that a counter was set back. Zeros take
+# longer: a device that boots reports 0 before it has read its memory.
 CONFIRM, CONFIRM_ZERO = 3, 12
-# A phase under the first is without voltage. The mains are normal between the others: 85 % of 220 V
-# and 115 % of 230 V, for meters are built for either.
+# Volts. A phase below the first has no voltage. Mains are normal between the others, 85 % of 220 V
+# and 115 % of 230 V: meters are built for either.
 DEAD_VOLTAGE = 50.0
 LOWEST_VOLTAGE, HIGHEST_VOLTAGE = 187.0, 264.5
 
-# How the type of a part ends that is fed by whoever has its values ("HTTP input").
+# The end of the type of a part that others feed with values ("HTTP input").
 FED_TYPE = "_ajax"
 
 _ENERGIES = ("import_energy", "export_energy")
@@ -37,14 +36,14 @@ _FAILED: Measured = (None, Quality.GET_FAILED)
 
 @dataclass
 class EnergyCounter:
-    """Believes in a counter that only grows, and in one that was set back once that is sure."""
+    """Accepts a counter that grows, and one that was set back once readings confirm that."""
 
     last: float | None = None
     _doubtful: float | None = None
     _times: int = 0
 
     def believes(self, value: float) -> bool:
-        """Take a reading in Wh; tell whether it is believed."""
+        """Take a reading in Wh; returns whether it counts as good."""
         grown = value > 0 if self.last is None else value >= self.last
         if not grown and not self._confirmed(value):
             return False
@@ -60,16 +59,16 @@ class EnergyCounter:
 
 @dataclass
 class MainsWatch:
-    """Tells whether the mains at a meter are normal, by the phases that ever had a voltage.
+    """Judges the mains at a meter by the phases that ever had a voltage.
 
-    `known_bad`: the last that could be told is that they are not.
+    `known_bad`: the last good judgement was abnormal.
     """
 
     known_bad: bool = False
     _live: set[int] = field(default_factory=set)
 
     def judge(self, voltages: Iterable[Measured]) -> Measured:
-        """Return true for abnormal; `no-data` while every voltage has always been 0."""
+        """Return True for abnormal; `no-data` while every voltage was always 0."""
         judged = self._judge(list(voltages))
         if judged[1] is Quality.GOOD:
             self.known_bad = judged[0] is True
@@ -94,7 +93,7 @@ class MainsWatch:
 
 @dataclass
 class _Known:
-    """A part whose points there are."""
+    """A part whose points are declared."""
 
     names: tuple[str, ...]
     energies: dict[str, EnergyCounter]
@@ -114,7 +113,7 @@ class Parts:
         return [name for known in self._known.values() for name in known.names]
 
     def take(self, info: DevInfo) -> dict[str, Measured]:
-        """Return what a poll brings to the points of the parts, and to those that sum them up."""
+        """Return the update by a poll for the points of the parts and those that sum them up."""
         update: dict[str, Measured] = {}
         for which, known in list(self._known.items()):
             if which not in info.parts:
@@ -132,7 +131,7 @@ class Parts:
     def _mains(self, readings: Mapping[str, Mapping[str, Measured]]) -> Measured:
         """Return whether the mains are abnormal at any meter.
 
-        A meter that is silent leaves that open only if it was the one that said so.
+        A silent meter leaves that open only if its last judgement was abnormal.
         """
         judged = {w: each[MAINS_ABNORMAL] for w, each in readings.items() if MAINS_ABNORMAL in each}
         telling = [
@@ -157,7 +156,7 @@ class Parts:
             name: (each.value, each.quality) for name, each in part.readings.items()
         }
         if not _is_reached(measured):
-            # What the manager still shows of it is old.
+            # The manager still shows old values.
             measured |= {
                 name: _FAILED
                 for name, (_, quality) in measured.items()
@@ -182,7 +181,6 @@ def _is_reached(measured: Mapping[str, Measured]) -> bool:
 
 
 def _summary(readings: Mapping[str, Mapping[str, Measured]]) -> dict[str, Measured]:
-    """Return the points of the manager that sum up its parts."""
     evses = [each for which, each in readings.items() if which.startswith("E")]
     due = [each for each in readings.values() if _is_due(each)]
     return {
@@ -194,13 +192,13 @@ def _summary(readings: Mapping[str, Mapping[str, Measured]]) -> dict[str, Measur
 
 
 def _is_due(measured: Mapping[str, Measured]) -> bool:
-    """Tell whether the manager should reach a part: enabled, and read rather than fed."""
+    """Return whether the manager should reach a part: enabled, and read rather than fed."""
     fed = str(measured["type"][0]).endswith(FED_TYPE)
     return not fed and measured["enabled"] != (False, Quality.GOOD)
 
 
 def _any(each: list[Measured]) -> Measured:
-    """Tell whether any is true; not known while none is and some is not known."""
+    """Return whether any is True; failed while none is and some is unknown."""
     if (True, Quality.GOOD) in each:
         return (True, Quality.GOOD)
     unknown = any(quality is not Quality.GOOD for _, quality in each)

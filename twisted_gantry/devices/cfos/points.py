@@ -1,13 +1,14 @@
 """The points of a cFos Charging Manager, its EVSEs and meters, and the alarms over them: data.
 
-A part's points are `<part>.<name>`, `E1.power`; parts come and go, so that alarms are over points
-of the manager itself, which sum them up. Names of readings: `wire/cfos/values.py`.
+The points of a part are `<part>.<name>`, such as `E1.power`. Parts come and go: alarms are over
+points of the manager itself, which sum its parts up. Names of readings: `wire/cfos/values.py`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from twisted_gantry.core.alarms import Read, Rule, Severity
+from twisted_gantry.core.alarms import Rule, Severity
 from twisted_gantry.core.catalogue import PointType
+from twisted_gantry.devices.conditions import equals
 from twisted_gantry.wire.cfos.calls import DisablePolicy
 from twisted_gantry.wire.cfos.values import EVSE_UNITS, METER_UNITS, PARAM_UNITS
 
@@ -129,39 +130,31 @@ def _types(part: str, units: Mapping[str, str]) -> tuple[PointType, ...]:
     )
 
 
-def _is(name: str, value: object) -> Callable[[Read, bool], bool | None]:
-    def test(read: Read, raised: bool) -> bool | None:
-        known = read(name).good
-        return None if known is None else known == value
-
-    return test
-
+_CRITICAL, _WARNING = Severity.CRITICAL, Severity.WARNING
 
 RULES = (
-    Rule(
-        "error", Severity.CRITICAL, "an EVSE reports an error", "充电桩故障", _is(EVSE_ERROR, True)
-    ),
+    Rule("error", _CRITICAL, "an EVSE reports an error", "充电桩故障", equals(EVSE_ERROR, True)),
     Rule(
         "part-offline",
-        Severity.WARNING,
+        _WARNING,
         "the manager does not reach an EVSE or a meter",
         "充电桩或电表通信中断",
-        _is(PART_OFFLINE, True),
+        equals(PART_OFFLINE, True),
         delay=30.0,
     ),
     Rule(
         "no-current-limit",
-        Severity.WARNING,
+        _WARNING,
         "a disabled EVSE charges without a current limit",
         "停用的充电桩没有电流限制",
-        _is("disable_policy", DisablePolicy.UNLIMITED.text),
+        equals("disable_policy", DisablePolicy.UNLIMITED.text),
     ),
     Rule(
         "mains-abnormal",
-        Severity.CRITICAL,
+        _CRITICAL,
         "mains abnormal at a meter",
         "市电异常",
-        _is(MAINS_ABNORMAL, True),
+        equals(MAINS_ABNORMAL, True),
         "elec",
         delay=1.0,
         clear_delay=1.0,

@@ -1,21 +1,18 @@
-"""The way to a relay: a connection for each thing that is said, and how that is seen confirmed."""
+"""Sends bytes to a relay, each over a connection of its own, and sees them confirmed."""
 
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.internet.defer import TimeoutError as TooLate
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import (
-    IAddress,
-    IDelayedCall,
-    IReactorTime,
-    IStreamClientEndpoint,
-)
+from twisted.internet.interfaces import IAddress, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
-# Seconds: to connect; for the answer that confirms; and that a connection must stand after the
-# bytes went out where no answer is expected.
+from twisted_gantry.net.timers import Timer
+
+# Seconds: to connect; for the answer that confirms; and for a connection to stand after the bytes
+# where no answer is expected.
 CONNECT_PATIENCE = 5.0
 ANSWER_PATIENCE = 5.0
 SETTLE = 1.0
@@ -23,33 +20,31 @@ LONGEST_BYTES = 256
 
 
 class NotReached(Exception):
-    """There was no connection; nothing was said."""
+    """There was no connection; nothing was sent."""
 
 
 class NotConfirmed(Exception):
-    """The bytes went out, and nobody knows whether they were taken."""
+    """The bytes were sent; whether the relay took them is unknown."""
 
 
 class _Saying(Protocol):
-    """One connection to a relay, on which at most one thing is said."""
+    """One connection to a relay, for one message at most."""
 
     def __init__(self, confirm: bytes, clock: IReactorTime) -> None:
-        self._confirm, self._clock = confirm, clock
-        self._got = b""
-        self._late: IDelayedCall | None = None
+        self._confirm, self._got = confirm, b""
+        self._late = Timer(clock, self._patience_over)
+        self._patience = ANSWER_PATIENCE if confirm else SETTLE
         self._ended: Deferred[None] | None = None
 
     def say(self, data: bytes) -> Deferred[None]:
-        """Say it; the Deferred fires when it is confirmed, or fails with NotConfirmed."""
+        """Send; the Deferred fires once that is confirmed, or fails with NotConfirmed."""
         transport: Any = self.transport
-        patience = ANSWER_PATIENCE if self._confirm else SETTLE
-        self._late = self._clock.callLater(patience, self._patience_over, patience)
+        self._late.start(self._patience)
         ended = self._ended = Deferred(self._cancelled)
         transport.write(data)
         return ended
 
     def leave(self) -> None:
-        """Close."""
         transport: Any = self.transport
         transport.loseConnection()
 
@@ -63,8 +58,8 @@ class _Saying(Protocol):
         in_order = not self._confirm and reason.check(ConnectionDone) is not None
         self._end(None if in_order else NotConfirmed("the relay closed without its answer"))
 
-    def _patience_over(self, patience: float) -> None:
-        silent = NotConfirmed(f"no answer of the relay within {patience:g} s")
+    def _patience_over(self) -> None:
+        silent = NotConfirmed(f"no answer of the relay within {self._patience:g} s")
         self._end(silent if self._confirm else None)
 
     def _end(self, wrong: NotConfirmed | None) -> None:
@@ -83,10 +78,8 @@ class _Saying(Protocol):
         transport.abortConnection()
 
     def _over(self) -> Deferred[None] | None:
-        """Wait no more; returns what was waited for."""
-        late, self._late = self._late, None
-        if late is not None and late.active():
-            late.cancel()
+        """End the wait; returns the Deferred that was waited for."""
+        self._late.cancel()
         ended, self._ended = self._ended, None
         return ended
 
@@ -102,7 +95,7 @@ class _Factory(Factory):
 
 
 class RelayLink:
-    """Says bytes to a relay, over a connection of their own. `confirm` is what it answers."""
+    """Sends bytes to a relay. `confirm` is its answer, empty for a relay without one."""
 
     def __init__(
         self, endpoint: IStreamClientEndpoint, confirm: bytes, clock: IReactorTime
@@ -111,7 +104,7 @@ class RelayLink:
         self._lock = DeferredLock()  # such a relay has room for one connection
 
     async def reach(self) -> None:
-        """Connect, and say nothing. Raises NotReached."""
+        """Connect, and send nothing. Raises NotReached."""
         await self._lock.acquire()
         try:
             (await self._connect()).leave()
@@ -119,7 +112,7 @@ class RelayLink:
             self._lock.release()
 
     async def say(self, data: bytes) -> None:
-        """Say it once, and see it confirmed. Raises NotReached or NotConfirmed."""
+        """Send once, and wait for the confirmation. Raises NotReached or NotConfirmed."""
         await self._lock.acquire()
         try:
             await (await self._connect()).say(data)

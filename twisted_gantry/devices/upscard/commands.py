@@ -1,7 +1,7 @@
-"""What a UPS card can be told, done: controls, queries, a change of its password.
+"""Executes the commands of a UPS card: controls, queries, a change of its password.
 
-Decisions: `docs/protocols/ups-card.md`: what is lost is not repeated; `new_pass` rides on a `QAD`
-alone.
+Decisions: `docs/protocols/ups-card.md`. A command whose reply is lost is not repeated; `new_pass`
+goes with a `QAD` alone.
 """
 
 import re
@@ -9,54 +9,49 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from unicodedata import normalize
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError
 
 from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.upscard.battery import BatteryTests
+from twisted_gantry.devices.upscard.link import CardLink
 from twisted_gantry.devices.upscard.points import MAX_COMMAND, STOP_TEST
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.upscard.messages import (
     CLEAR_PASSWORD,
     CONTROLS,
+    CardRefusal,
     ErrorCode,
-    Refusal,
     Result,
 )
-from twisted_gantry.wire.upscard.session import Ending, Exchange, NoReply, NotSent
+from twisted_gantry.wire.upscard.session import Ending, NoReply, NotSent
 from twisted_gantry.wire.upscard.values import control_succeeded
-
-# Seconds that a command has, BUSY included.
-COMMAND_DEADLINE = 5.0
 
 TEST = "T"
 
-# Controls that must not pass as a query: those of the card, and the shutdown of the protocol
-# that most such UPSs speak underneath (`S.3`, `S02R0005`).
+# Controls that must not pass as a query: those of the card, and the shutdowns (`S.3`, `S02R0005`)
+# of the protocol that most such UPSs speak underneath.
 _CONTROL_TEXT = re.compile(
     rf"({'|'.join(sorted(CONTROLS))}|S\.?\d.*|T(L|\.?\d+)|C|CT|Q)", re.IGNORECASE
 )
-# Of these, what cannot be the way to stop a test: it switches, or begins one.
+# Those that switch or begin a test, and so cannot be the way to stop one.
 _NO_STOP = re.compile(rf"({'|'.join(sorted(CONTROLS))}|S\.?\d.*|T(L|\.?\d+))", re.IGNORECASE)
 
 
 def _bare(text: str) -> str:
-    """Return what a card may make of `text`, without what it may overlook in it.
-
-    Brackets, blanks, the width of a letter.
-    """
+    """Return `text` as a lenient card may read it: no brackets, no blanks, plain capitals."""
     return re.sub(r"[^A-Z0-9.]", "", normalize("NFKC", text).upper())
 
 
 def can_stop_test(text: str) -> bool:
-    """Tell whether `text` may be what a card is told to stop a battery test."""
+    """Return whether `text` is acceptable as the command that stops a battery test."""
     return text.isprintable() and len(text) <= MAX_COMMAND and not _NO_STOP.fullmatch(_bare(text))
 
 
 class Passwords:
-    """The password that the card is thought to have, and another that it may have instead.
+    """The password that the card should have, and another that may hold instead.
 
-    There is another while nobody knows whether a change was done, or was done in the end.
+    There is another while the outcome of a change is unknown.
     """
 
     def __init__(self, configured: Secret | None) -> None:
@@ -69,24 +64,24 @@ class Passwords:
         return None if self._current is None else self._current.reveal()
 
     def adopt(self, new: str, other: str | None = None) -> None:
-        """Believe in `new`, or in none if it is the word that clears it; `other` may hold too."""
+        """Use `new`, or none for the word that clears the password; `other` may hold too."""
         self._current = None if new == CLEAR_PASSWORD else Secret(new)
         self._other, self._swapped = other, False
 
     def doubt(self, other: str | None) -> str:
-        """Note what may hold instead; returns what is believed, as a command would say it."""
+        """Note what may hold instead; returns the current password as a command names it."""
         self._other, self._swapped = other, False
         return self.current() or CLEAR_PASSWORD
 
     def proved(self) -> None:
-        """Note that the card takes the current one."""
+        """Note that the card takes the current password."""
         self._swapped = False
 
     def try_other(self) -> bool:
-        """The card refused the current one: believe in the other. False if it refused both.
+        """Use the other password after a refusal; returns False if both were refused.
 
-        A card may say that a change was done, and do it a moment later: what it refuses now it may
-        want the next time.
+        A card may confirm a change and make it a moment later: a password that is refused now may
+        hold the next time.
         """
         if self._other is None:
             return False
@@ -97,27 +92,26 @@ class Passwords:
 
 
 class CardCommands:
-    """Executes commands. `say` sends an exchange and returns how it ended.
+    """Executes commands over a link.
 
-    `look_again` asks for a reading at once, which shows what a control did. `tests` is told of the
-    battery tests that begin and are stopped, `test_stop` what stops one, `why_not_test` what speaks
-    against one.
+    `look_again` asks for a reading at once, which shows the effect of a control. `tests` is told
+    which battery tests begin and are stopped. `test_stop` is the card's command to stop a test,
+    `why_not_test` returns what speaks against one.
     """
 
     def __init__(
         self,
-        say: Callable[[Exchange], Deferred[Ending]],
+        link: CardLink,
         passwords: Passwords,
         look_again: Callable[[], None],
         tests: BatteryTests,
         test_stop: str,
         why_not_test: Callable[[], str],
     ) -> None:
-        self._say, self._passwords, self._look_again = say, passwords, look_again
+        self._link, self._passwords, self._look_again = link, passwords, look_again
         self._tests, self._test_stop, self._why_not_test = tests, test_stop, why_not_test
 
     async def execute(self, command: str, args: Mapping[str, Any]) -> CommandResult:
-        """Do a command whose arguments were checked."""
         if command == "query":
             return await self._query(str(args["cmd"]))
         if command == "set-password":
@@ -134,7 +128,7 @@ class CardCommands:
             return CommandResult(Outcome.REFUSED, f"no battery test: {against}")
         try:
             result = await self._control(TEST)
-        except CancelledError:  # whoever asked waits no more; it may have left
+        except CancelledError:  # the command may have been sent
             self._tests.doubt()
             self._look_again()
             raise
@@ -145,7 +139,7 @@ class CardCommands:
         return result
 
     async def _control(self, command: str) -> CommandResult:
-        ending = await self._send(command)
+        ending = await self._link.say(command, ahead=True)
         if isinstance(ending, Result | NoReply):
             self._look_again()
         if not isinstance(ending, Result):
@@ -162,7 +156,7 @@ class CardCommands:
             return CommandResult(Outcome.REFUSED, "a query has no control characters")
         if _CONTROL_TEXT.fullmatch(_bare(cmd)):
             return CommandResult(Outcome.REFUSED, f"{cmd!r} is a control, not a query")
-        ending = await self._send(cmd)
+        ending = await self._link.say(cmd, ahead=True)
         if not isinstance(ending, Result):
             return _unanswered(ending)
         if ending.value.strip() == "(FAILED":
@@ -171,20 +165,20 @@ class CardCommands:
         return CommandResult(Outcome.DONE, value=ending.value)
 
     async def _set_password(self, new: str) -> CommandResult:
-        # It rides on a QAD, and a QAD under the new password proves it. Until a reply tells,
-        # either may hold: also when this is cancelled meanwhile.
+        # The change goes with a QAD, and a QAD under the new password proves it. Until a reply
+        # tells, either password may hold, also when this is cancelled.
         passwords = self._passwords
         before = passwords.doubt(new)
-        ending = await self._send("QAD", new_password=new)
+        ending = await self._link.say("QAD", ahead=True, new_password=new)
         if not isinstance(ending, Result):
             if not isinstance(ending, NoReply):
                 passwords.doubt(None)
             return _unanswered(ending)
         passwords.adopt(new, other=before)
-        proof = await self._send("QAD")
-        if isinstance(proof, Refusal) and proof.result == ErrorCode.PASSWORD_ERROR:
+        proof = await self._link.say("QAD", ahead=True)
+        if isinstance(proof, CardRefusal) and proof.result == ErrorCode.PASSWORD_ERROR:
             passwords.try_other()
-        # A poll in between may have found out that the card kept the old one.
+        # A poll in between may have found that the card kept the old password.
         believed = passwords.current() or CLEAR_PASSWORD
         if not isinstance(proof, Result) or believed != new:
             why = "the card kept the old one" if believed != new else _unanswered(proof).detail
@@ -192,21 +186,11 @@ class CardCommands:
         passwords.doubt(None)
         return CommandResult(Outcome.DONE, "write it into the configuration before the next start")
 
-    def _send(self, cmd: str, new_password: str | None = None) -> Deferred[Ending]:
-        exchange = Exchange(cmd, unset, COMMAND_DEADLINE, COMMAND_DEADLINE, ahead=True)
-        exchange.new_password = new_password
-        return self._say(exchange)
-
-
-def unset(_: Ending) -> None:
-    """Stand in an exchange until whoever says it sets what its end is for."""
-    raise AssertionError("an exchange was submitted without an end")
-
 
 def _unanswered(ending: Ending) -> CommandResult:
-    if isinstance(ending, Refusal):
+    if isinstance(ending, CardRefusal):
         return CommandResult(Outcome.FAILED, f"the card answers {ending.name}")
     if isinstance(ending, NotSent):
         return CommandResult(Outcome.FAILED, f"not sent: {ending}")
-    # It may have been done: nobody knows, so it is not said again.
+    # The outcome is unknown, so the command is not repeated.
     return CommandResult(Outcome.TIMEOUT, f"{ending}; the next reading shows what happened")

@@ -1,12 +1,12 @@
-"""A UPS with a CLOUD management card: read by RTD and QAD, told by its controls.
+"""A UPS with a CLOUD management card: read by RTD and QAD, controlled by its commands.
 
-The driver does not know how its bytes travel: a `Link` does (`upscard_tcp`, `upscard_http`).
+The driver sees commands and how they ended; a link holds the session with the card (`link.py`).
 Source: `docs/protocols/ups-card.md`.
 """
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 
 import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -21,67 +21,40 @@ from twisted_gantry.core.interfaces import (
     IDeviceKind,
     WrongSetting,
 )
-from twisted_gantry.core.latency import Latency
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import Status
+from twisted_gantry.devices.polled import RETRY_FIRST, RETRY_MOST, Poller, PollPeriod
 from twisted_gantry.devices.upscard import points as upscard_points
 from twisted_gantry.devices.upscard.battery import BatteryTests, why_not_test
-from twisted_gantry.devices.upscard.commands import (
-    COMMAND_DEADLINE,
-    CardCommands,
-    Passwords,
-    can_stop_test,
-    unset,
-)
+from twisted_gantry.devices.upscard.commands import CardCommands, Passwords, can_stop_test
+from twisted_gantry.devices.upscard.link import CardLink
 from twisted_gantry.devices.upscard.points import BATTERY_REMAINING, LIVE, POINTS, RATED
 from twisted_gantry.devices.upscard.tcp import TcpLink
 from twisted_gantry.net.endpoints import wrong_client
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.session import Backoff
-from twisted_gantry.net.timers import Repeated
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.reading import Quality, Value
-from twisted_gantry.wire.upscard.messages import (
-    MAX_PASSWORD,
-    ErrorCode,
-    Refusal,
-    Result,
-)
-from twisted_gantry.wire.upscard.session import (
-    Ending,
-    Exchange,
-    NoReply,
-    NotSent,
-    Session,
-    StayedBusy,
-    Unreachable,
-)
-from twisted_gantry.wire.upscard.values import (
-    Readings,
-    decode_live,
-    decode_ratings,
-)
+from twisted_gantry.wire.upscard.messages import MAX_PASSWORD, CardRefusal, ErrorCode, Result
+from twisted_gantry.wire.upscard.session import Ending, NotSent, StayedBusy, Unreachable
+from twisted_gantry.wire.upscard.values import Readings, decode_live, decode_ratings
 
-# Seconds. A reply to a query that is later is a miss.
+# Seconds for the reply to a query.
 QUERY_PATIENCE = 3.0
 RATINGS_PERIOD, RATINGS_RETRY = 3600.0, 60.0
-# Readings in a row that fail before the device is offline; when they are misses, replies that
-# did not come, the connection is dropped, too.
-MAX_FAILURES = 3
-RECONNECT_FIRST, RECONNECT_MOST = 1.0, 60.0
 # While a battery test runs, readings are at most this far apart.
 TEST_POLL = 1.0
 
 
 class CardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The keys of a `[[device]]` with a card, however it is reached; see `docs/configuration.md`.
+    """The keys of a `[[device]]` with a card over any transport; see `docs/configuration.md`.
 
-    `over_voltage` and `under_voltage` are shares of the rated input voltage. `test_stop` is what
-    the card is told to stop a battery test, empty if nothing is known.
+    `over_voltage` and `under_voltage` are shares of the rated input voltage. `test_stop` is the
+    card's command to stop a battery test, empty if unknown.
     """
 
     password: Secret | None = None
-    poll: Annotated[float, msgspec.Meta(ge=0.1, le=31_536_000)] = 2.0
+    poll: PollPeriod = 2.0
     runtime_unit: Literal["s", "min"] = "s"
     allow_off: bool = False
     test_stop: str = ""
@@ -90,7 +63,7 @@ class CardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     under_voltage: Annotated[float, msgspec.Meta(ge=0.5, lt=1)] = 0.85
 
     def check(self) -> None:
-        """Raise WrongSetting for a value that no card can do with."""
+        """Raise WrongSetting for a value that no card takes."""
         if self.password is not None and not 0 < len(self.password.reveal()) <= MAX_PASSWORD:
             raise WrongSetting("password", f"the card takes 1 to {MAX_PASSWORD} characters")
         if not can_stop_test(self.test_stop):
@@ -104,46 +77,16 @@ class UpsCardSettings(CardSettings, frozen=True, kw_only=True, forbid_unknown_fi
     terminator: str = ""
 
 
-class Link(Protocol):
-    """How a card is reached. It calls the driver's `link_…` methods, and hands in what came.
-
-    `host` is the URL for results, None where they come back the way the commands went.
-    `most_misses` is how many replies in a row may stay out before the link is dropped.
-    """
-
-    counts: Counter[str]
-    host: str | None
-    most_misses: int
-
-    def start(self) -> None:
-        """Connect, and again whenever it must."""
-
-    def stop(self) -> Deferred[None]:
-        """End it."""
-
-    def send(self, data: bytes) -> None:
-        """Send the bytes of one command."""
-
-    def restart_framing(self) -> None:
-        """Forget half an object: its rest will not come."""
-
-    def drop(self) -> None:
-        """Cut the connection; another will be made."""
-
-    def proved_good(self) -> None:
-        """The peer works: the next reconnection begins with the shortest pause."""
-
-
 @implementer(IBatteryTester)
 class UpsCard(NamedService):
-    """The driver. `make_link` is given the driver, and returns its link."""
+    """The driver. `make_link` takes the driver, and returns its link."""
 
     def __init__(
         self,
         name: str,
         settings: CardSettings,
         context: DeviceContext,
-        make_link: Callable[["UpsCard"], Link],
+        make_link: Callable[["UpsCard"], CardLink],
         kind: str = "ups-card",
     ) -> None:
         super().__init__(name)
@@ -152,27 +95,23 @@ class UpsCard(NamedService):
         self.rules = upscard_points.rules(settings.over_voltage, settings.under_voltage)
         self.commands = upscard_points.commands(settings.allow_off, settings.test_stop)
         self._settings, self._points = settings, context.points
-        self._clock = context.reactor
+        self._clock, self._random = context.reactor, context.random
         self._passwords = Passwords(settings.password)
-        self.poll_seconds = Latency()
+        self.password = self._passwords.current
         self._up = False
-        self._failures = self._misses = 0  # live readings in a row
+        self._misses = 0  # live readings in a row without a reply
         self._reason = ""
         self._ratings_due = 0.0
-        self._polling = Repeated(context.reactor, self._poll, f"polling {name}")
-        self._link = make_link(self)
-        self._session = Session(
-            self._link.send,
-            context.reactor,
-            lambda: str(context.random.randrange(10_000_000, 100_000_000)),
-            self._passwords.current,
-            self._link.host,
+        self._poller = Poller(
+            context, self.status, self._poll, settings.poll, losing=lambda: self._points.fail(name)
         )
+        self.poll_seconds = self._poller.seconds
+        self._link = make_link(self)
         self._tests = BatteryTests(name, context.store, context.reactor, context.now)
         self._commands = CardCommands(
-            self._say,
+            self._link,
             self._passwords,
-            self._polling.now,
+            self._poller.now,
             self._tests,
             settings.test_stop,
             self.why_not_test,
@@ -181,8 +120,8 @@ class UpsCard(NamedService):
 
     @property
     def counts(self) -> Counter[str]:
-        """What was odd about the peer since the start: late replies, skipped bytes, …"""
-        return self._session.counts + self._link.counts
+        """Oddities of the peer since the start: late replies, skipped bytes, …"""
+        return self._link.counts
 
     @property
     def battery_test(self) -> BatteryTest | None:
@@ -190,105 +129,65 @@ class UpsCard(NamedService):
         return self._tests.last
 
     def why_not_test(self) -> str:
-        """Say what speaks against a battery test now, by the last reading."""
+        """Return what speaks against a battery test now, by the last reading."""
         return why_not_test(self._good, running=self._tests.perhaps_running)
 
     def startService(self) -> None:
-        """Connect."""
         super().startService()
         self._tests.restore()
         self._link.start()
 
     def stopService(self) -> Deferred[None]:
-        """Disconnect."""
         super().stopService()
         self._tests.stopping()
         stopped = self._link.stop()
-        self._polling.stop()
+        self._poller.stop()
         return stopped
 
-    # -- what the link tells
+    # -- what the link asks and tells
+
+    def new_session(self) -> str:
+        """Return a session number of eight digits."""
+        return str(self._random.randrange(10_000_000, 100_000_000))
 
     def link_up(self) -> None:
-        """Begin to read: what it is first, then how it does."""
-        self._up, self._failures, self._misses, self._reason = True, 0, 0, ""
+        """Begin to read, ratings first."""
+        self._up, self._misses, self._reason = True, 0, ""
         self._ratings_due = self._clock.seconds()
-        self._session.opened()
-        self._polling.start()
+        self._poller.start()
 
     def link_down(self, reason: str) -> None:
-        """Note that the link is gone, or that it could not be made."""
+        """Note that the link is lost, or could not be made."""
         self._up = False
-        self._polling.stop()
-        self._session.closed()
+        self._poller.stop()
         if self.running:
-            self._points.fail(self.device)
-            self.status.offline(self._reason or reason)
+            self._poller.lose(self._reason or reason)
         self._reason = ""
-
-    def received(self, frame: bytes) -> None:
-        """Take one object from the card."""
-        self._session.received(frame)
-
-    def offered(self, frame: bytes) -> bool:
-        """Take one object that may be for another; True if it was the reply that is awaited."""
-        return self._session.offered(frame)
-
-    def undelivered(self, ending: NoReply | Unreachable) -> None:
-        """End the command that the link was given last: no reply will come to it."""
-        self._session.undelivered(ending)
 
     # -- reading
 
-    async def _poll(self) -> float:
-        began = self._clock.seconds()
-        await self._read()
-        took = self._clock.seconds() - began
-        self.poll_seconds.observe(took)
-        period = self._settings.poll
-        if self._tests.running:
-            period = min(period, TEST_POLL)
-        return float(period - took)
-
-    async def _read(self) -> None:
+    async def _poll(self) -> None:
         if self._clock.seconds() >= self._ratings_due:
-            ending = await self._query("RTD")
+            ending = await self._link.say("RTD", patience=QUERY_PATIENCE)
             told = self._take(ending, decode_ratings, RATED)
             pause = RATINGS_PERIOD if told else RATINGS_RETRY
             self._ratings_due = self._clock.seconds() + pause
-        ending = await self._query("QAD")
+        ending = await self._link.say("QAD", patience=QUERY_PATIENCE)
         if self._take(ending, self._decode_live, LIVE):
-            self._failures = self._misses = 0
+            self._misses = 0
             self._link.proved_good()
             self._passwords.proved()
-            self.status.online()
+            self._poller.good()
+        poll = self._settings.poll
+        self._poller.period = min(poll, TEST_POLL) if self._tests.running else poll
 
     def _decode_live(self, value: str) -> Readings:
         return decode_live(value, runtime_unit=self._settings.runtime_unit)
 
-    def _query(self, cmd: str) -> Deferred[Ending]:
-        return self._say(Exchange(cmd, unset, COMMAND_DEADLINE, QUERY_PATIENCE))
-
-    def _say(self, exchange: Exchange) -> Deferred[Ending]:
-        def withdraw(_: object) -> None:
-            exchange.withdrawn = True
-
-        said: Deferred[Ending] = Deferred(withdraw)
-
-        def ended(ending: Ending) -> None:
-            if isinstance(ending, NoReply):
-                self._link.restart_framing()
-            if not said.called:  # else whoever waited has given up
-                said.callback(ending)
-
-        exchange.ended = ended
-        self._session.submit(exchange)
-        return said
-
     def _take(
         self, ending: Ending, decode: Callable[[str], Readings], names: tuple[str, ...]
     ) -> bool:
-        """Turn how a query ended into points; True if it was a good reading."""
+        """Turn the ending of a query into points; returns whether the reading was good."""
         unsent = isinstance(ending, NotSent) and not isinstance(ending, Unreachable)
         if not self._up or unsent:
             return False
@@ -299,7 +198,7 @@ class UpsCard(NamedService):
                 self._failed(names, f"{ending.cmd}: {error}")
             else:
                 return True
-        elif isinstance(ending, Refusal):
+        elif isinstance(ending, CardRefusal):
             self._refused(ending, names)
         else:
             self._failed(names, str(ending), missed=not isinstance(ending, StayedBusy))
@@ -321,7 +220,7 @@ class UpsCard(NamedService):
     def _good(self, name: str) -> Value:
         return self._points[f"{self.device}.{name}"].good
 
-    def _refused(self, refusal: Refusal, names: tuple[str, ...]) -> None:
+    def _refused(self, refusal: CardRefusal, names: tuple[str, ...]) -> None:
         if refusal.result != ErrorCode.PASSWORD_ERROR:
             self._failed(names, f"the card answers {refusal.name}")
         elif not self._passwords.try_other():
@@ -329,18 +228,13 @@ class UpsCard(NamedService):
 
     def _failed(self, names: tuple[str, ...], reason: str, *, missed: bool = False) -> None:
         self._points.fail(self.device, names)
-        self.status.error(reason)
-        if names is not LIVE:
-            return  # a card that cannot tell its ratings may do for all else
-        self._failures += 1
+        if names is not LIVE:  # a card without ratings may be fine otherwise
+            self.status.error(reason)
+            return
+        self._poller.failed(reason)
         self._misses = self._misses + 1 if missed else 0
-        if self._failures > 1:
-            reason = f"{reason}, {self._failures} times in a row"
         if self._misses >= self._link.most_misses:
-            self._drop(reason)
-        elif self._failures >= MAX_FAILURES:
-            self._points.fail(self.device)
-            self.status.offline(reason)
+            self._drop(self._poller.in_a_row(reason))
 
     def _drop(self, reason: str) -> None:
         self._reason = reason
@@ -349,7 +243,6 @@ class UpsCard(NamedService):
     # -- commands
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
-        """Do one of `commands`."""
         return ensureDeferred(self._commands.execute(command, args))
 
 
@@ -365,7 +258,7 @@ class _UpsCardKind:
         if wrong := wrong_client(settings.address, "tcp:192.168.1.20:2390"):
             raise WrongSetting("address", wrong)
         endpoint = clientFromString(context.reactor, settings.address)
-        backoff = Backoff(RECONNECT_FIRST, RECONNECT_MOST, context.random.random)
+        backoff = Backoff(RETRY_FIRST, RETRY_MOST, context.random.random)
 
         def link(card: UpsCard) -> TcpLink:
             tapped = context.tap.endpoint(endpoint)

@@ -1,40 +1,27 @@
-"""The HTTP way to a UPS card: commands are POSTed to it, results come to our callback host.
+"""The HTTP link to a UPS card: commands are POSTed, results come to our callback host.
 
-There is no connection that could be up or down: the card is thought to be there until its replies
-stay out, and is then tried again after pauses. Source: `docs/protocols/ups-card.md`, "Transport"
-and "Decisions".
+No connection can be up or down. A card counts as reachable until its replies stay out, and is then
+tried again after pauses. Source: `docs/protocols/ups-card.md`, "Transport" and "Decisions".
 """
 
-from collections import Counter
 from collections.abc import Callable
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_gantry.core.interfaces import DeviceContext, ICallbackHost, IDeviceKind, WrongSetting
-from twisted_gantry.devices.upscard.commands import COMMAND_DEADLINE
-from twisted_gantry.devices.upscard.driver import (
-    MAX_FAILURES,
-    RECONNECT_FIRST,
-    RECONNECT_MOST,
-    CardSettings,
-    UpsCard,
-)
-from twisted_gantry.net.http.client import (
-    Answer,
-    BoundedClient,
-    NoAnswer,
-    NotConnected,
-    persistent_pool,
-    treq_client,
-)
+from twisted_gantry.devices.polled import MAX_FAILURES, RETRY_FIRST, RETRY_MOST, http_client
+from twisted_gantry.devices.upscard.driver import CardSettings, UpsCard
+from twisted_gantry.devices.upscard.link import COMMAND_DEADLINE, CardLink, Driver
+from twisted_gantry.net.http.client import Answer, BoundedClient, NoAnswer, NotConnected
 from twisted_gantry.net.session import Backoff
+from twisted_gantry.net.timers import Timer
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.frames import MAX_OBJECT
-from twisted_gantry.wire.upscard.messages import ErrorCode, Refusal, decode_reply, place_of
+from twisted_gantry.wire.upscard.messages import CardRefusal, ErrorCode, decode_reply, place_of
 from twisted_gantry.wire.upscard.session import NoReply, Unreachable
 
 _log = Logger()
@@ -46,24 +33,23 @@ _HEADERS = {"Content-Type": "application/json"}
 class UpsCardHttpSettings(CardSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of a `[[device]]` of kind `ups-card-http`.
 
-    `url` is where commands go, `callback` where the card is told to send their results: a URL that
-    leads to us, seen from the card.
+    Commands go to `url`. The card sends their results to `callback`, which must lead to this host.
     """
 
     url: str
     callback: str
 
 
-class HttpLink:
+class HttpLink(CardLink):
     """POSTs each command to `url`; takes results at `callback`, and in the card's own answers.
 
-    Once dropped, it makes one attempt after each pause of `backoff`, until a reading proves good.
-    `close` ends the connections of `client`. `counts` gains `posts`, `post-failed` and `odd-body`.
+    Once dropped, the link makes one attempt after each pause of `backoff` until a reading is good.
+    `close` closes the connections of `client`. `counts` gains `posts`, `post-failed`, `odd-body`.
     """
 
     def __init__(
         self,
-        driver: UpsCard,
+        driver: Driver,
         url: str,
         callback: str,
         client: BoundedClient,
@@ -72,31 +58,25 @@ class HttpLink:
         backoff: Backoff,
         close: Callable[[], Deferred[None]],
     ) -> None:
-        self.host: str | None = callback
-        self.most_misses = MAX_FAILURES
-        self.counts = Counter[str]()
-        self._driver, self._url, self._client, self._clock = driver, url, client, clock
-        self._backoff, self._close = backoff, close
+        super().__init__(driver, clock, callback)
+        self._url, self._client, self._backoff, self._close = url, client, backoff, close
         self._number = 0  # of the last command
         self._posts: set[Deferred[Answer]] = set()
-        self._next: IDelayedCall | None = None
+        self._next = Timer(clock, self._try)
         self._up = False
-        callbacks.register(callback, driver.offered)
+        callbacks.register(callback, self.session.offered)
 
     def start(self) -> None:
-        """Begin: the first reading decides whether the card is there."""
+        """Begin: the first reading decides whether the card is reachable."""
         self._try()
 
     def stop(self) -> Deferred[None]:
-        """Send no more, and close what is open; fires when it is."""
-        call, self._next = self._next, None
-        if call is not None:
-            call.cancel()
+        """Send no more; fires when what is open is closed."""
+        self._next.cancel()
         self._down("stopped")
         return self._close()
 
     def send(self, data: bytes) -> None:
-        """POST one command."""
         self._number += 1
         number = self._number
         self.counts["posts"] += 1
@@ -111,39 +91,36 @@ class HttpLink:
         post.addCallbacks(
             self._answered, self._unanswered, callbackArgs=(number,), errbackArgs=(number,)
         )
-        post.addErrback(lambda f: _log.failure("{name} failed", failure=f, name=self._driver.name))
+        post.addErrback(lambda f: _log.failure("{name} failed", failure=f, name=self.driver.device))
 
     def restart_framing(self) -> None:
-        """Nothing to do: an HTTP message is whole or none."""
+        """Do nothing: an HTTP message is whole or none."""
 
     def drop(self) -> None:
-        """Give the card up for now; it is tried again after a pause."""
         if not self._up:
             return
         self.most_misses = 1
-        self._next = self._clock.callLater(self._backoff.next(), self._try)
+        self._next.start(self._backoff.next())
         self._down("given up")
 
     def proved_good(self) -> None:
-        """Begin with the shortest pause again, and stand as many misses as ever."""
         self.most_misses = MAX_FAILURES
         self._backoff.reset()
 
     def _try(self) -> None:
-        self._next = None
         self._up = True
-        self._driver.link_up()
+        self.opened()
 
     def _down(self, reason: str) -> None:
         self._up = False
         for post in tuple(self._posts):
             post.cancel()
-        self._driver.link_down(reason)
+        self.closed(reason)
 
     # -- what comes back
 
     def _answered(self, answer: Answer, number: int) -> None:
-        """Note how the card took a command; only for the last one does anybody wait."""
+        """Note how the card took a command; only the last one is still awaited."""
         current = number == self._number
         if 200 <= answer.status < 300:
             self._take_body(answer.body, current)
@@ -151,12 +128,12 @@ class HttpLink:
         self.counts["post-failed"] += 1
         if current:
             why = f"the card answers HTTP {answer.status}"
-            # A server that failed may have acted before; one that refused has not.
+            # A server that failed may have acted before; one that refused did not.
             acted = answer.status >= 500
-            self._driver.undelivered(NoReply(why) if acted else Unreachable(why))
+            self.session.undelivered(NoReply(why) if acted else Unreachable(why))
 
     def _take_body(self, body: bytes, current: bool) -> None:
-        """Take a result; whatever else a card says when it accepts a command means nothing."""
+        """Take a result; any other text with which a card accepts a command means nothing."""
         if not body.strip():
             return
         try:
@@ -164,10 +141,10 @@ class HttpLink:
         except WireError:
             reply = None
         nameless = reply is not None and reply.session is None
-        if reply is None or (isinstance(reply, Refusal) and reply.result not in set(ErrorCode)):
+        if reply is None or (isinstance(reply, CardRefusal) and reply.result not in set(ErrorCode)):
             self.counts["odd-body"] += 1
         elif current or not nameless:
-            self._driver.received(body)
+            self.session.received(body)
 
     def _unanswered(self, failure: Failure, number: int) -> None:
         if failure.check(CancelledError):  # given up
@@ -177,7 +154,7 @@ class HttpLink:
         if number == self._number:
             why = failure.getErrorMessage()
             ending = Unreachable(why) if failure.check(NotConnected) else NoReply(why)
-            self._driver.undelivered(ending)
+            self.session.undelivered(ending)
 
 
 @implementer(IDeviceKind)
@@ -194,25 +171,19 @@ class _UpsCardHttpKind:
                 place_of(url)
             except ValueError as error:
                 raise WrongSetting(key, str(error)) from None
-        pool = persistent_pool(context.reactor)
-        client = BoundedClient(
-            treq_client(context.reactor, pool),
-            context.reactor,
-            deadline=COMMAND_DEADLINE,
-            limit=MAX_OBJECT,
-        )
-        backoff = Backoff(RECONNECT_FIRST, RECONNECT_MOST, context.random.random)
+        client, close = http_client(context, COMMAND_DEADLINE, limit=MAX_OBJECT)
+        backoff = Backoff(RETRY_FIRST, RETRY_MOST, context.random.random)
 
         def link(card: UpsCard) -> HttpLink:
             return HttpLink(
                 card,
                 settings.url,
                 settings.callback,
-                context.tap.client(client),
+                client,
                 context.callbacks,
                 context.reactor,
                 backoff,
-                pool.closeCachedConnections,
+                close,
             )
 
         return UpsCard(name, settings, context, link, KIND)

@@ -1,7 +1,6 @@
 """The points of a UPS card, the alarms over them, and the commands it takes: data, no action.
 
-Names are those of `docs/points.md`; the decisions are in
-`docs/protocols/ups-card.md`.
+Names: `docs/points.md`; decisions: `docs/protocols/ups-card.md`.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,26 +9,26 @@ from types import MappingProxyType
 from twisted_gantry.core.alarms import Read, Rule, Severity
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import Argument, CommandType
-from twisted_gantry.wire.reading import Quality
+from twisted_gantry.devices.conditions import Condition, equals
+from twisted_gantry.wire.reading import Quality, Value
 from twisted_gantry.wire.upscard.messages import MAX_PASSWORD
 from twisted_gantry.wire.upscard.values import LIVE_UNITS, RATED_UNITS, STATUS_NAMES
 
+
+def _phases(name: str, en: str, zh: str) -> dict[str, tuple[str, str]]:
+    return {f"{name}_{p}": (f"{en} {p.upper()}", f"{zh}{p.upper()}") for p in "rst"}
+
+
 # The names of the points, English and Chinese.
 LABELS: Mapping[str, tuple[str, str]] = {
-    **{f"input_voltage_{p}": (f"Input voltage {p.upper()}", f"输入电压{p.upper()}") for p in "rst"},
+    **_phases("input_voltage", "Input voltage", "输入电压"),
     "input_frequency": ("Input frequency", "输入频率"),
-    **{f"input_current_{p}": (f"Input current {p.upper()}", f"输入电流{p.upper()}") for p in "rst"},
+    **_phases("input_current", "Input current", "输入电流"),
     "fault_voltage": ("Fault voltage", "故障电压"),
-    **{
-        f"output_voltage_{p}": (f"Output voltage {p.upper()}", f"输出电压{p.upper()}")
-        for p in "rst"
-    },
+    **_phases("output_voltage", "Output voltage", "输出电压"),
     "output_frequency": ("Output frequency", "输出频率"),
-    **{
-        f"output_current_{p}": (f"Output current {p.upper()}", f"输出电流{p.upper()}")
-        for p in "rst"
-    },
-    **{f"load_{p}": (f"Load {p.upper()}", f"负载{p.upper()}") for p in "rst"},
+    **_phases("output_current", "Output current", "输出电流"),
+    **_phases("load", "Load", "负载"),
     "battery_voltage": ("Battery voltage", "电池电压"),
     "battery_runtime": ("Battery time left", "电池剩余时间"),
     "battery_charge": ("Battery charge", "电池容量"),
@@ -60,9 +59,9 @@ LABELS: Mapping[str, tuple[str, str]] = {
 BATTERY_REMAINING = "battery_remaining"
 """Ah, derived from the charge and the setting `battery_ah`."""
 TEST_END_VOLTAGE, TEST_DURATION = "battery_test_end_voltage", "battery_test_duration"
-"""Of the last battery test that ended; the verdict is `self_test`."""
+"""About the last battery test that ended; its verdict is `self_test`."""
 LIVE = (*LIVE_UNITS, *STATUS_NAMES, BATTERY_REMAINING, TEST_END_VOLTAGE, TEST_DURATION)
-"""The points that a QAD brings, and what follows from them."""
+"""The points that a QAD brings, and those derived from them."""
 RATED = tuple(RATED_UNITS)
 """The points that an RTD brings."""
 
@@ -75,26 +74,17 @@ _UNITS = {
 }
 POINTS = tuple(PointType(name, _UNITS.get(name, ""), *LABELS[name]) for name in (*LIVE, *RATED))
 
-# The share of the nominal voltage under which a phase is lost rather than low.
-LOST_PHASE = 0.4
-# A voltage must come back by this share of the nominal one before its alarm ends.
-HYSTERESIS = 0.02
-# What is taken as nominal until the card has told its ratings.
+# Shares of the nominal voltage: below the first a phase is lost rather than low; an alarm ends when
+# the voltage is back by the second.
+LOST_PHASE, HYSTERESIS = 0.4, 0.02
+# The nominal voltage until the card has told its ratings, in V.
 NOMINAL_VOLTAGE = 220.0
 
 _INPUTS = tuple(f"input_voltage_{phase}" for phase in "rst")
 
 
-def _is(name: str, *values: object) -> Callable[[Read, bool], bool | None]:
-    def test(read: Read, raised: bool) -> bool | None:
-        value = read(name).good
-        return None if value is None else value in values
-
-    return test
-
-
 def _shares(read: Read) -> list[float | None]:
-    """Return each phase as a share of the nominal voltage; a phase the UPS has not is left out."""
+    """Return each phase that the UPS has as a share of the nominal voltage."""
     nominal = read("rated_input_voltage").good
     if not isinstance(nominal, float) or nominal <= 0:
         nominal = NOMINAL_VOLTAGE
@@ -108,28 +98,24 @@ def _shares(read: Read) -> list[float | None]:
 
 
 def _some(shares: list[float | None], bad: Callable[[float], bool]) -> bool | None:
-    """Tell whether some phase is bad; None when none is and one is not known."""
+    """Return whether some phase is bad; None when none is and one is not known."""
     if any(share is not None and bad(share) for share in shares):
         return True
     return None if not shares or None in shares else False
 
 
-def _over(limit: float) -> Callable[[Read, bool], bool | None]:
-    def test(read: Read, raised: bool) -> bool | None:
-        return _some(_shares(read), lambda s: s > limit - HYSTERESIS * raised)
-
-    return test
+def _over(limit: float) -> Condition:
+    return lambda read, raised: _some(_shares(read), lambda s: s > limit - HYSTERESIS * raised)
 
 
-def _under(limit: float) -> Callable[[Read, bool], bool | None]:
-    def test(read: Read, raised: bool) -> bool | None:
-        # A phase that is gone is lost, not low; all gone is a mains failure.
-        return _some(_shares(read), lambda s: LOST_PHASE <= s < limit + HYSTERESIS * raised)
+def _under(limit: float) -> Condition:
+    """A phase that is gone is lost, not low; if all are gone, the mains failed."""
+    return lambda read, raised: _some(
+        _shares(read), lambda s: LOST_PHASE <= s < limit + HYSTERESIS * raised
+    )
 
-    return test
 
-
-def _lost(phase: int) -> Callable[[Read, bool], bool | None]:
+def _lost(phase: int) -> Condition:
     def test(read: Read, raised: bool) -> bool | None:
         shares = _shares(read)
         if len(shares) <= phase:
@@ -146,70 +132,55 @@ def _lost(phase: int) -> Callable[[Read, bool], bool | None]:
 def rules(over_voltage: float, under_voltage: float) -> tuple[Rule, ...]:
     """Return the alarm rules; the limits are shares of the rated input voltage.
 
-    The Chinese texts of the group `elec` are those of `warningMsg` in the source document
-    (the ETC document, section 3.1.2). The fault voltage is never an alarm by itself.
+    The Chinese texts of the group `elec` are those of `warningMsg` in the ETC document, section
+    3.1.2. The fault voltage is never an alarm by itself.
     """
     critical, warning = Severity.CRITICAL, Severity.WARNING
+
+    def elec(
+        name: str, severity: Severity, en: str, zh: str, bad: Condition, delay: float = 0.0
+    ) -> Rule:
+        return Rule(name, severity, en, zh, bad, "elec", delay)
+
+    def ups(name: str, severity: Severity, en: str, zh: str, point: str, *values: Value) -> Rule:
+        return Rule(name, severity, en, zh, equals(point, *values), "ups")
+
+    raw_mains = "the load is on raw mains (bypass or economy)"
+    on_raw_mains = equals("state", "bypass", "he")
     return (
         # No delay: the platform wants to know at once.
-        Rule(
-            "mains-abnormal",
-            critical,
-            "mains abnormal",
-            "市电异常",
-            _is("mains_abnormal", True),
-            "elec",
+        elec(
+            "mains-abnormal", critical, "mains abnormal", "市电异常", equals("mains_abnormal", True)
         ),
-        Rule(
-            "input-over-voltage",
-            warning,
-            "input over-voltage",
-            "输入过压",
-            _over(over_voltage),
-            "elec",
-            2.0,
+        elec(
+            "input-over-voltage", warning, "input over-voltage", "输入过压", _over(over_voltage), 2
         ),
-        Rule(
+        elec(
             "input-under-voltage",
             warning,
             "input under-voltage",
             "输入欠压",
             _under(under_voltage),
-            "elec",
-            2.0,
+            2,
         ),
         *(
-            Rule(
-                f"phase-l{n}-lost",
-                critical,
-                f"phase L{n} lost",
-                f"交流L{n}相缺相",
-                _lost(n - 1),
-                "elec",
-                1.0,
+            elec(
+                f"phase-l{n}-lost", critical, f"phase L{n} lost", f"交流L{n}相缺相", _lost(n - 1), 1
             )
             for n in (1, 2, 3)
         ),
-        Rule("battery-low", critical, "battery low", "电池电压低", _is("battery_low", True), "ups"),
-        Rule("overload", critical, "overload", "UPS过载", _is("overload", True), "ups"),
-        Rule("ups-fault", critical, "UPS fault", "UPS故障", _is("state", "fault"), "ups"),
-        Rule(
+        ups("battery-low", critical, "battery low", "电池电压低", "battery_low", True),
+        ups("overload", critical, "overload", "UPS过载", "overload", True),
+        ups("ups-fault", critical, "UPS fault", "UPS故障", "state", "fault"),
+        ups(
             "self-test-failed",
             warning,
             "battery self-test failed",
             "电池自检失败",
-            _is("self_test", "failed"),
-            "ups",
+            "self_test",
+            "failed",
         ),
-        Rule(
-            "on-raw-mains",
-            warning,
-            "the load is on raw mains (bypass or economy)",
-            "负载由旁路供电",
-            _is("state", "bypass", "he"),
-            "ups",
-            1.0,
-        ),
+        Rule("on-raw-mains", warning, raw_mains, "负载由旁路供电", on_raw_mains, "ups", 1.0),
     )
 
 
@@ -218,42 +189,38 @@ def _control(en: str, zh: str, about: str = "") -> CommandType:
 
 
 MAX_COMMAND = 64
-"""Characters that a text for the card may have."""
+"""The most characters of a command text."""
 STOP_TEST = "stop-test"
-"""The command that ends a battery test; it is there when the setting `test_stop` says how."""
+"""The command that ends a battery test; it exists when `test_stop` is set."""
 
 
 def commands(allow_off: bool, test_stop: str = "") -> Mapping[str, CommandType]:
-    """Return what a card can be told; `allow_off` unlocks the one that darkens the gantry.
+    """Return the commands of a card; `allow_off` unlocks the one that darkens the gantry.
 
-    `test_stop` is what the card is told to stop a battery test, empty if nothing is known.
+    `test_stop` is the card's own command to stop a battery test, empty if unknown.
     """
     stop_test = _control("stop the battery test", "停止电池测试", about="battery-test")
-    stop = {STOP_TEST: stop_test} if test_stop else {}
+    query = {"cmd": Argument(longest=MAX_COMMAND)}
+    new_password = {"new": Argument(secret=True, longest=MAX_PASSWORD)}
+    off = CommandType(
+        MappingProxyType({}),
+        "output off",
+        "关闭输出",
+        danger="darkens the gantry",
+        danger_zh="使门架断电",
+        locked="" if allow_off else "needs allow_off = true on the device",
+        locked_zh="" if allow_off else "需在该设备上设置 allow_off = true",
+        about="output",
+    )
     return MappingProxyType(
         {
             "SON": _control("output on", "打开输出", about="output"),
-            "SOFF": CommandType(
-                MappingProxyType({}),
-                "output off",
-                "关闭输出",
-                danger="darkens the gantry",
-                danger_zh="使门架断电",
-                locked="" if allow_off else "needs allow_off = true on the device",
-                locked_zh="" if allow_off else "需在该设备上设置 allow_off = true",
-                about="output",
-            ),
+            "SOFF": off,
             "BZON": _control("buzzer on", "打开蜂鸣器", about="buzzer"),
             "BZOFF": _control("buzzer off", "关闭蜂鸣器", about="buzzer"),
             "T": _control("battery test", "电池测试", about="battery-test"),
-            **stop,
-            "query": CommandType(
-                MappingProxyType({"cmd": Argument(longest=MAX_COMMAND)}), "query", "查询"
-            ),
-            "set-password": CommandType(
-                MappingProxyType({"new": Argument(secret=True, longest=MAX_PASSWORD)}),
-                "set the card's password",
-                "设置管理卡密码",
-            ),
+            **({STOP_TEST: stop_test} if test_stop else {}),
+            "query": CommandType(query, "query", "查询"),
+            "set-password": CommandType(new_password, "set the card's password", "设置管理卡密码"),
         }
     )

@@ -1,12 +1,10 @@
-"""The TCP link to a UPS card: kept open for good, reconnected for ever.
+"""The TCP link to a UPS card: one connection, made again after each loss.
 
 Source: `docs/protocols/ups-card.md`, "Transport" and "Decisions": no terminator, framing by
 structure, 64 KiB.
 """
 
-from collections import Counter
 from typing import Any
-from typing import Protocol as Interface
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime, IStreamClientEndpoint
@@ -14,26 +12,12 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from twisted_gantry.devices.upscard.link import CardLink, Driver
 from twisted_gantry.net.session import Backoff, reconnecting
 from twisted_gantry.wire.errors import FrameTooLong
 from twisted_gantry.wire.frames import ObjectFramer
 
 _log = Logger()
-
-
-class Driver(Interface):
-    """Whom the link tells."""
-
-    device: str
-
-    def link_up(self) -> None:
-        """The connection is made."""
-
-    def link_down(self, reason: str) -> None:
-        """The connection is lost, or could not be made."""
-
-    def received(self, frame: bytes) -> None:
-        """One object came."""
 
 
 class _Connection(Protocol):
@@ -54,7 +38,7 @@ class _Connection(Protocol):
         skipped = self._framer.skipped
         try:
             for frame in self._framer.feed(data):
-                self._link.driver.received(frame)
+                self._link.session.received(frame)
         except FrameTooLong as error:
             self._link.too_long(str(error))
         finally:
@@ -64,21 +48,16 @@ class _Connection(Protocol):
         self._link.disconnected(self, reason.getErrorMessage())
 
     def restart_framing(self) -> None:
-        """Drop half an object."""
         if self._framer.reset():
             self._link.counts["half-objects"] += 1
 
     def abort(self) -> None:
-        """Cut the connection at once."""
         transport: Any = self.transport
         transport.abortConnection()
 
 
-class TcpLink:
+class TcpLink(CardLink):
     """Keeps one connection to `endpoint`. `terminator` is sent behind each command."""
-
-    host: str | None = None
-    most_misses = 3
 
     def __init__(
         self,
@@ -88,63 +67,55 @@ class TcpLink:
         clock: IReactorTime,
         backoff: Backoff,
     ) -> None:
-        self.driver, self.counts = driver, Counter[str]()
+        super().__init__(driver, clock)
         self._terminator = terminator.encode()
         self._backoff = backoff
         self._connection: _Connection | None = None
         self._service = reconnecting(endpoint, _Factory(self), backoff, clock, self._not_connected)
 
     def start(self) -> None:
-        """Connect, and again after each loss."""
         self._service.startService()
 
     def stop(self) -> Deferred[None]:
-        """Disconnect for good."""
         stopped: Deferred[None] = self._service.stopService()
         if self._connection is not None:
             self._connection.abort()
         return stopped
 
     def send(self, data: bytes) -> None:
-        """Send one command."""
         if self._connection is not None and self._connection.transport is not None:
             self._connection.transport.write(data + self._terminator)
 
     def restart_framing(self) -> None:
-        """Drop half an object."""
         if self._connection is not None:
             self._connection.restart_framing()
 
     def drop(self) -> None:
-        """Cut the connection; the service makes another after a pause."""
         if self._connection is not None:
             self._connection.abort()
 
     def proved_good(self) -> None:
-        """Begin with the shortest pause again."""
         self._backoff.reset()
 
     def connected(self, connection: _Connection) -> None:
-        """Note a connection."""
         self._connection = connection
         self.counts["connections"] += 1
-        self.driver.link_up()
+        self.opened()
 
     def disconnected(self, connection: _Connection, reason: str) -> None:
-        """Note its end."""
         if connection is self._connection:
             self._connection = None
-            self.driver.link_down(reason)
+            self.closed(reason)
 
     def too_long(self, reason: str) -> None:
-        """Cut a peer that sends without end."""
+        """Cut the connection to a peer that sends without end."""
         if not self.counts["too-long"]:
             _log.warn("{name} sends {reason}; cut", name=self.driver.device, reason=reason)
         self.counts["too-long"] += 1
         self.drop()
 
     def _not_connected(self, failure: Failure) -> None:
-        self.driver.link_down(failure.getErrorMessage())
+        self.closed(failure.getErrorMessage())
 
 
 class _Factory(Factory):

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from automat import TypeMachineBuilder
 
+from twisted_gantry.wire.clock import Clock, Timer
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.fogslink.messages import (
     MAX_MALFORMED,
@@ -31,7 +32,6 @@ from twisted_gantry.wire.fogslink.messages import (
     decode_response,
     encode,
 )
-from twisted_gantry.wire.upscard.session import Clock, Timer
 
 # Seconds.
 HEARTBEAT = 3.0

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from automat import TypeMachineBuilder
 
+from twisted_gantry.wire.clock import Clock, Timer
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.fogslink.messages import (
     EQ_TYPE,
@@ -34,7 +35,6 @@ from twisted_gantry.wire.fogslink.messages import (
     SingleAnswer,
     decode_request,
 )
-from twisted_gantry.wire.upscard.session import Clock, Timer
 
 SILENCE = 10.0
 """Seconds without a heartbeat, from the connection on, after which the cloud closes it."""

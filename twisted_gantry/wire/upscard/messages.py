@@ -1,7 +1,7 @@
 """The CLOUD smart management card of a UPS: its commands, replies and error codes.
 
-Source: the UPS card document, section 3 (a) and (b). The values inside a reply are in
-`upscard_values`, the order of a conversation in `upscard_session`.
+Source: the UPS card document, section 3 (a) and (b). `values.py` reads the values inside a reply,
+`session.py` orders a conversation.
 """
 
 import re
@@ -16,13 +16,13 @@ from twisted_gantry.wire.errors import BadMessage, CannotEncode, NotJson, WireEr
 from twisted_gantry.wire.json import convert, dumps, loads_text
 
 CONTROLS = frozenset({"SON", "SOFF", "BZON", "BZOFF", "T"})
-CLEAR_PASSWORD = "clear"  # noqa: S105 - the word that empties the card's password
+CLEAR_PASSWORD = "clear"  # noqa: S105 - the word that clears the card's password
 MAX_PASSWORD = 15
 MAX_URL = 200
 
 
 class ErrorCode(IntEnum):
-    """What the card answers to what it cannot do (section 3 b 1)."""
+    """The code of an error reply (section 3 b 1)."""
 
     JSON_FORMAT = 101
     SESSION_LOSS = 102
@@ -33,14 +33,14 @@ class ErrorCode(IntEnum):
     BUSY = 201
 
 
-class Command(
+class CardCommand(
     msgspec.Struct,
     frozen=True,
     kw_only=True,
     omit_defaults=True,
     rename={"password": "pass", "new_password": "new_pass"},
 ):
-    """What is asked of the card. `host`, the URL for the result, is for HTTP alone."""
+    """A command for the card. `host`, the URL for the result, is for HTTP alone."""
 
     session: str
     password: str | None = None
@@ -49,17 +49,17 @@ class Command(
     cmd: str
 
     def __repr__(self) -> str:
-        """Show what it is, never a password."""
-        return f"Command(session={self.session!r}, cmd={self.cmd!r})"
+        """Show no password."""
+        return f"CardCommand(session={self.session!r}, cmd={self.cmd!r})"
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
-        """Show the same to rich, which would list every field."""
+        """Show the same in rich, which would list every field."""
         return [("session", self.session), ("cmd", self.cmd)]
 
     def encode(self) -> bytes:
         """Return the bytes for the card.
 
-        Raises CannotEncode for a password it would refuse, and for text that is none in UTF-8.
+        Raises CannotEncode for a password of a wrong length, and for text that UTF-8 cannot carry.
         """
         for password in (self.password, self.new_password):
             if password is not None and not 0 < len(password) <= MAX_PASSWORD:
@@ -68,7 +68,7 @@ class Command(
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """A command that was understood; every `value` begins with `(`."""
+    """The reply to a command that the card understood; every `value` begins with `(`."""
 
     uid: str
     session: str
@@ -76,12 +76,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     value: str
 
     def encode(self) -> bytes:
-        """Return the bytes of the reply."""
         return dumps(self)
 
 
-class Refusal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An error reply. A code that the document does not list is kept as it came."""
+class CardRefusal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An error reply. A code that the document does not list is kept as received."""
 
     result: int
     uid: str | None = None
@@ -104,7 +103,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def encode_echo(code: ErrorCode, original: bytes) -> bytes:
-    """Return the other shape of an error: the code, then the command without its braces."""
+    """Return the other shape of an error: the code, then the fields of the command."""
     inner = original.strip()
     inner = inner.removeprefix(b"{").removesuffix(b"}").strip()
     head = b'{"result":"%03d"' % code
@@ -113,7 +112,7 @@ def encode_echo(code: ErrorCode, original: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Place:
-    """Where an HTTP URL leads; `path` begins with a slash and is written as in the URL."""
+    """The target of an HTTP URL; `path` begins with a slash and is written as in the URL."""
 
     host: str
     port: int
@@ -121,10 +120,10 @@ class Place:
 
 
 def place_of(url: str) -> Place:
-    """Return where a card, or whoever waits for its result, is to be found.
+    """Return the target of the URL of a card or of a callback.
 
-    Raises ValueError for what is no plain `http://host[:port]/path`: HTTP is all that the document
-    speaks of, and nothing is said of a user, a query or a fragment.
+    Raises ValueError for anything but a plain `http://host[:port]/path`: the document knows no
+    other scheme, and no user, query or fragment.
     """
     wrong = ValueError(f"must be http://host/path, without user, ? and #; it is {url[:MAX_URL]!r}")
     if "@" in url:
@@ -142,9 +141,9 @@ def place_of(url: str) -> Place:
 
 
 class CommandError(WireError):
-    """What the card finds wrong with a command, as the code that it answers.
+    """A command that the card refuses, with the code of its answer.
 
-    `host` is where the answer goes, None when the command named none or was not read so far.
+    `host` is where the answer goes, None if the command named none or could not be read.
     """
 
     def __init__(
@@ -158,8 +157,8 @@ class CommandError(WireError):
         self.code, self.session, self.cmd, self.host = code, session, cmd, host
 
 
-def decode_command(data: bytes, *, over_http: bool = False) -> Command:
-    """Read a command as the card does; passwords are compared by the caller.
+def decode_command(data: bytes, *, over_http: bool = False) -> CardCommand:
+    """Read a command as the card does; the caller compares passwords.
 
     Raises CommandError with the first of 101, 102, 106, 104, 105 that applies.
     """
@@ -180,7 +179,7 @@ def decode_command(data: bytes, *, over_http: bool = False) -> Command:
         raise CommandError(ErrorCode.HOST_NO, session, cmd)
     if cmd is None:
         raise CommandError(ErrorCode.COMMAND_NO, session, cmd, host)
-    return Command(
+    return CardCommand(
         session=session, password=password, new_password=new_password, host=host, cmd=cmd
     )
 
@@ -190,19 +189,17 @@ def _text(fields: dict[str, Any], key: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-Reply = Result | Refusal
+Reply = Result | CardRefusal
 
-# One way to match each blank: anybody may POST a result to us, with 64 KiB of blanks in it.
+# Each blank matches in one way only: anybody may POST a result to us, with 64 KiB of blanks in it.
 _CODE = re.compile(rb'"\s*result\s*"\s*:\s*(?:"\s*)?(\d{3})\b')
 
 
 def decode_reply(data: bytes) -> Reply:
-    """Read what the card answered.
+    """Read a reply of the card. Raises NotJson or BadMessage.
 
-    Both shapes of an error are taken, and bytes that no decoder takes but that hold
-    `"result": "NNN"` still yield that code: the echo of broken JSON is broken JSON.
-
-    Raises NotJson or BadMessage.
+    Both shapes of an error are accepted. Bytes that are not JSON but hold `"result": "NNN"` yield
+    that code: the echo of broken JSON is broken JSON.
     """
     try:
         fields = loads_text(data)
@@ -210,7 +207,7 @@ def decode_reply(data: bytes) -> Reply:
         found = _CODE.search(data)
         if found is None:
             raise NotJson("a reply that is not JSON and holds no result code") from None
-        return Refusal(result=int(found[1]))
+        return CardRefusal(result=int(found[1]))
     if not isinstance(fields, dict):
         raise BadMessage("a reply that is no object")
     if "result" not in fields:
@@ -218,7 +215,7 @@ def decode_reply(data: bytes) -> Reply:
     code = fields["result"]
     if not (isinstance(code, str) and re.fullmatch(r"\s*[0-9]{1,3}\s*", code)):
         raise BadMessage("a result that is no code of three digits")
-    return Refusal(
+    return CardRefusal(
         result=int(code),
         uid=_text(fields, "uid"),
         session=_text(fields, "session"),

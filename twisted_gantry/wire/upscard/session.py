@@ -1,6 +1,6 @@
 """A conversation with a UPS card: one command in flight, over any transport.
 
-The order of things is the table in `_build`; the sentences beside the states say what holds there.
+The order of events is the table in `_build`; the sentences beside the states say what holds there.
 Decisions: `docs/protocols/ups-card.md` ("One command in flight per card ...").
 """
 
@@ -11,43 +11,27 @@ from typing import Protocol
 
 from automat import TypeMachineBuilder
 
+from twisted_gantry.wire.clock import Clock, Timer
 from twisted_gantry.wire.errors import CannotEncode, WireError
 from twisted_gantry.wire.upscard.messages import (
-    Command,
+    CardCommand,
+    CardRefusal,
     ErrorCode,
-    Refusal,
     Reply,
     Result,
     decode_reply,
 )
 
-# A session number does not come back within this many commands.
+# A session number is not used again within this many commands.
 REMEMBERED_SESSIONS = 1000
-# Commands that wait behind the one in flight.
+# The most commands that wait behind the one in flight.
 MAX_QUEUE = 32
-# The pause before a BUSY card is asked again: doubled each time, and never past the deadline.
+# Seconds before a BUSY card is asked again: doubled each time, and never past the deadline.
 BUSY_PAUSE = 0.2
 
 
-class Timer(Protocol):
-    """A call that is to come."""
-
-    def cancel(self) -> None:
-        """Take it back; called only before it ran."""
-
-
-class Clock(Protocol):
-    """The part of a reactor's clock that the session needs."""
-
-    def seconds(self) -> float:
-        """Return seconds since some moment."""
-
-    def callLater(self, delay: float, call: Callable[[], None], /) -> Timer:
-        """Run `call` after `delay` seconds."""
-
-
 class NoReply(Exception):
-    """No answer: the reply did not come in time, or the link was lost while it was awaited."""
+    """No reply in time, or the link was lost before it: the outcome is unknown."""
 
 
 class StayedBusy(NoReply):
@@ -55,13 +39,11 @@ class StayedBusy(NoReply):
 
 
 class NotSent(Exception):
-    """The command never left: no link, a full queue, one that closed before its turn, or text
-    that the card would refuse.
-    """
+    """The command was not sent: no link, a full queue, or text that the card would refuse."""
 
 
 class Unreachable(NotSent):
-    """The command never left: there is no way to the card, or it takes no commands."""
+    """The command was not sent: the card cannot be reached, or takes no commands."""
 
 
 Ending = Reply | NoReply | NotSent
@@ -69,11 +51,11 @@ Ending = Reply | NoReply | NotSent
 
 @dataclass(eq=False)
 class Exchange:
-    """One command, and what becomes of it: `ended` is called once, with how it ended.
+    """One command; `ended` is called once, with its ending.
 
-    `deadline` and `patience` are seconds: for the whole, BUSY retries included, counted from its
-    first transmission; and for one reply. One that is `withdrawn` while it waits, in the queue or
-    for a BUSY card, is not sent.
+    `deadline` is the seconds for the whole, BUSY retries included, from the first transmission;
+    `patience` those for one reply. An exchange that is `withdrawn` in the queue, or while the card
+    is BUSY, is not sent. One that is `ahead` waits only behind others that are.
     """
 
     cmd: str
@@ -97,7 +79,7 @@ class SessionInputs(Protocol):
         """The link is gone."""
 
     def submit(self, exchange: Exchange) -> None:
-        """Somebody wants this said."""
+        """A command is to be sent."""
 
     def answered(self, reply: Reply) -> None:
         """The outstanding command has its reply."""
@@ -117,7 +99,7 @@ class SessionInputs(Protocol):
 
 @dataclass(eq=False)
 class SessionCore:
-    """What a session remembers, and what it does to the world."""
+    """The memory of a session and its actions."""
 
     transmit: Callable[[bytes], None]
     clock: Clock
@@ -133,7 +115,6 @@ class SessionCore:
     counts: Counter[str] = field(default_factory=Counter)
 
     def start(self, machine: SessionInputs, exchange: Exchange) -> None:
-        """Make `exchange` the one in flight."""
         self.current, self.pause = exchange, BUSY_PAUSE
         exchange.expires = self.clock.seconds() + exchange.deadline
         self.send(machine)
@@ -149,7 +130,7 @@ class SessionCore:
         while (session := self.new_session()) in self.recent:
             pass
         exchange.session = session
-        command = Command(
+        command = CardCommand(
             session=session,
             password=self.password(),
             new_password=exchange.new_password,
@@ -167,7 +148,7 @@ class SessionCore:
         self.transmit(data)
 
     def wait_busy(self, machine: SessionInputs) -> None:
-        """Pause after a BUSY; when the deadline comes first, that ends it."""
+        """Pause after a BUSY; a deadline within the pause ends the exchange."""
         exchange = self.current
         assert exchange is not None
         assert exchange.expires is not None
@@ -181,7 +162,7 @@ class SessionCore:
         self.pause *= 2
 
     def enqueue(self, exchange: Exchange) -> None:
-        """Let `exchange` wait its turn: controls ahead of queries, else in order."""
+        """Queue `exchange`, in order within those that are ahead and those that are not."""
         if len(self.queue) >= MAX_QUEUE:
             self.counts["queue-full"] += 1
             exchange.ended(NotSent(f"{MAX_QUEUE} commands wait already"))
@@ -240,11 +221,11 @@ def _build() -> Callable[[SessionCore], SessionInputs]:
     builder = TypeMachineBuilder(SessionInputs, SessionCore)
 
     closed = builder.state("Closed")
-    """No link. Whatever is submitted ends at once, unsent."""
+    """No link. Commands end at once, unsent."""
     idle = builder.state("Idle")
     """A link, nothing in flight, nothing queued."""
     waiting = builder.state("Waiting")
-    """One command is out; its reply or its silence is next. Others queue."""
+    """One command is sent, and its reply awaited. Others queue."""
     paused = builder.state("Paused")
     """The card said BUSY; the command is sent again when the pause is over. Others queue."""
 
@@ -261,7 +242,7 @@ def _build() -> Callable[[SessionCore], SessionInputs]:
 
     @closed.upon(SessionInputs.opened).to(idle)
     def up(machine: SessionInputs, core: SessionCore) -> None:
-        core.uid = None  # another card may answer at this address
+        core.uid = None  # another card may be at this address
 
     @closed.upon(SessionInputs.submit).loop()
     def refuse(machine: SessionInputs, core: SessionCore, exchange: Exchange) -> None:
@@ -314,12 +295,11 @@ _machine = _build()
 
 
 class Session:
-    """The client's side of the conversation, for a transport to drive.
+    """The client's side of the conversation, driven by a transport.
 
     `transmit` takes the bytes of one command; `host` is the URL for results, over HTTP. `counts`
-    counts what was not as it should be: late, duplicate, foreign, unknown and malformed replies,
-    missed ones, BUSY answers. A transport that knows that no reply will come to the command that it
-    was given last says so by `undelivered`.
+    counts late, duplicate, foreign, unknown, malformed and missed replies, and BUSY answers. A
+    transport that will get no reply to its last command calls `undelivered`.
     """
 
     def __init__(
@@ -339,16 +319,15 @@ class Session:
 
     @property
     def counts(self) -> Counter[str]:
-        """What was counted since the start."""
         return self._core.counts
 
     @property
     def in_flight(self) -> bool:
-        """Whether a command is out, or waits for a BUSY card."""
+        """Whether a command awaits its reply, or a BUSY card."""
         return self._core.current is not None
 
     def received(self, frame: bytes) -> None:
-        """Take one object from the card. Whatever it holds, nothing is raised."""
+        """Take one object from the card. No content raises an error."""
         try:
             reply = decode_reply(frame)
         except WireError:
@@ -357,9 +336,9 @@ class Session:
             self._take(reply)
 
     def offered(self, frame: bytes) -> bool:
-        """Take one object from anybody, for anybody; True if it was the reply that is awaited.
+        """Take one object from anybody; returns whether it was the awaited reply.
 
-        Only one that names a session number of ours counts. Whatever it holds, nothing is raised.
+        It must name a session number of ours. No content raises an error.
         """
         try:
             reply = decode_reply(frame)
@@ -372,8 +351,8 @@ class Session:
         if stray is not None or current is None:
             self._core.counts[stray or "unknown"] += 1
             return False
-        self._core.recent[current.session] = "answered"  # what follows, even at once, is a second
-        if isinstance(reply, Refusal) and reply.result == ErrorCode.BUSY:
+        self._core.recent[current.session] = "answered"  # any further reply is a duplicate
+        if isinstance(reply, CardRefusal) and reply.result == ErrorCode.BUSY:
             self._machine.busy()
         else:
             if reply.uid is not None:
@@ -382,10 +361,10 @@ class Session:
         return True
 
     def _stray(self, reply: Reply) -> str | None:
-        """Say why `reply` is not the one that is waited for, or None when it is."""
+        """Return what is wrong with `reply`, None for the awaited one."""
         core = self._core
         current = core.current
-        # A refusal may name no session: with one command in flight there is no doubt whose it is.
+        # A refusal may name no session: it belongs to the one command in flight.
         if current is None or reply.session not in (None, current.session):
             known = core.recent.get(reply.session or "", "")
             return {"missed": "late", "answered": "duplicate"}.get(known, "unknown")

@@ -1,7 +1,7 @@
 """The values of a UPS card: ratings (RTD), live data (QAD), and the answer to a control.
 
-Source: the UPS card document, section 3 b 2 (1) to (4). Fields are named as the points of the
-site are; units are those of the document.
+Source: the UPS card document, section 3 b 2 (1) to (4). Fields have the names of points; units are
+those of the document.
 """
 
 import re
@@ -13,7 +13,7 @@ from twisted_gantry.wire.reading import Quality, Reading, Value, missing
 
 
 class UpsState(IntEnum):
-    """b3-b0 of the status word; 10 to 15 are not defined."""
+    """Bits 3 to 0 of the status word; 10 to 15 are undefined."""
 
     POWER_ON = 0
     STANDBY = 1
@@ -28,14 +28,23 @@ class UpsState(IntEnum):
 
     @property
     def text(self) -> str:
-        """Return the name that the point `state` carries."""
+        """The value of the point `state`."""
         return self.name.lower().replace("_", "-")
 
 
-# What a number may look like, and what stands for no value: `---`, and `---.-` as printed.
+# A number, and the texts for no value: `---`, and `---.-` as the document prints it.
 _NUMBER = re.compile(r"[-+]?\d{1,9}(\.\d{1,9})?")
 _NO_VALUE = re.compile(r"[-.]+")
 _WORD = re.compile(r"[01]{16}")
+# Bits of the status word that are True or False, and the codes of its bits 11 and 10.
+_FLAGS = {
+    "overload": 8,
+    "mains_abnormal": 7,
+    "battery_low": 6,
+    "shutting_down": 5,
+    "buzzer_muted": 4,
+}
+_SELF_TESTS = {0b01: "failed", 0b10: "good"}
 
 LIVE_UNITS: Mapping[str, str] = {
     **{f"input_voltage_{phase}": "V" for phase in "rst"},
@@ -80,13 +89,13 @@ STATUS_NAMES = (
     "buzzer_muted",
     "state",
 )
-"""What the status word of a QAD tells."""
+"""The points of the status word of a QAD."""
 
 Readings = dict[str, Reading]
 
 
 def _body(value: str) -> str:
-    """Return what follows the opening bracket; the full-width one of the prose is taken too."""
+    """Return what follows the opening bracket, which may be a full-width one."""
     text = value.strip()
     if not text.startswith(("(", "（")):
         raise BadMessage("a value that does not begin with '('")
@@ -108,11 +117,9 @@ def _text(token: str) -> Reading:
 def decode_live(value: str, *, runtime_unit: str = "s") -> Readings:
     """Read the answer to QAD into the 22 numbers and the points of the status word.
 
-    `runtime_unit` says in what the card counts the battery's time left, `s` or `min`: the
-    document names none. The result is in seconds either way.
-
-    Raises BadMessage for another number of fields or a field that is no number: never a partial
-    or a shifted reading.
+    `runtime_unit` is the card's unit of the battery's time left, `s` or `min`: the document names
+    none. The result is in seconds either way. Raises BadMessage for a wrong number of fields or a
+    field that is no number, rather than return a partial or a shifted reading.
     """
     tokens = _body(value).split()
     if len(tokens) != len(LIVE_UNITS) + 1:
@@ -135,22 +142,18 @@ def decode_status(word: str) -> Readings:
     number = bits & 0b1111
     try:
         state = Reading(UpsState(number).text)
-    except ValueError:  # 10 to 15 say nothing: not known, rather than some state
+    except ValueError:  # undefined
         state = missing("", Quality.GET_FAILED)
     return {
         "ups_type": Reading("backup" if bits >> 15 & 1 else "online"),
-        "self_test": Reading({0b01: "failed", 0b10: "good"}.get(bits >> 10 & 0b11, "unknown")),
-        "overload": Reading(bool(bits >> 8 & 1)),
-        "mains_abnormal": Reading(bool(bits >> 7 & 1)),
-        "battery_low": Reading(bool(bits >> 6 & 1)),
-        "shutting_down": Reading(bool(bits >> 5 & 1)),
-        "buzzer_muted": Reading(bool(bits >> 4 & 1)),
+        "self_test": Reading(_SELF_TESTS.get(bits >> 10 & 0b11, "unknown")),
+        **{name: Reading(bool(bits >> bit & 1)) for name, bit in _FLAGS.items()},
         "state": state,
     }
 
 
 def decode_ratings(value: str) -> Readings:
-    """Read the answer to RTD. Read from the right: a manufacturer's name may hold spaces.
+    """Read the answer to RTD, from the right: a manufacturer's name may hold spaces.
 
     Raises BadMessage.
     """
@@ -175,7 +178,7 @@ def decode_ratings(value: str) -> Readings:
 
 
 def control_succeeded(value: str) -> bool:
-    """Tell `(OK` from `(FAILED`. Raises BadMessage for anything else."""
+    """Return True for `(OK`, False for `(FAILED`. Raises BadMessage for anything else."""
     answer = _body(value).rstrip(" .)）").upper()
     if answer not in {"OK", "FAILED"}:
         raise BadMessage(f"neither (OK nor (FAILED: {answer[:20]!r}")
@@ -197,18 +200,14 @@ def encode_live(readings: Mapping[str, Reading]) -> str:
 
 
 def encode_status(status: Mapping[str, Value]) -> str:
-    """Write the status word; `state` is one of UpsState's texts, or None for a code unknown."""
+    """Write the status word; `state` is one of UpsState's texts, or None for an unknown code."""
     states = {state.text: state.value for state in UpsState}
-    bits = (
-        (status["ups_type"] == "backup") << 15
-        | {"failed": 0b01, "good": 0b10}.get(str(status["self_test"]), 0) << 10
-        | bool(status["overload"]) << 8
-        | bool(status["mains_abnormal"]) << 7
-        | bool(status["battery_low"]) << 6
-        | bool(status["shutting_down"]) << 5
-        | bool(status["buzzer_muted"]) << 4
-        | states.get(str(status["state"]), 15)
-    )
+    self_tests = {text: code for code, text in _SELF_TESTS.items()}
+    bits = (status["ups_type"] == "backup") << 15
+    bits |= self_tests.get(str(status["self_test"]), 0) << 10
+    bits |= states.get(str(status["state"]), 15)
+    for name, bit in _FLAGS.items():
+        bits |= bool(status[name]) << bit
     return f"{bits:016b}"
 
 

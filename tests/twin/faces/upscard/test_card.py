@@ -15,7 +15,7 @@ from twisted_gantry.twin.faults.flow import MOST_UNREAD, PAUSE_ABOVE
 from twisted_gantry.twin.faults.settings import UPS_TCP, Faults
 from twisted_gantry.twin.world.model import World
 from twisted_gantry.wire.frames import MAX_OBJECT, ObjectFramer
-from twisted_gantry.wire.upscard.messages import Refusal, Result, decode_reply
+from twisted_gantry.wire.upscard.messages import CardRefusal, Result, decode_reply
 from twisted_gantry.wire.upscard.values import decode_live, decode_ratings
 
 
@@ -120,7 +120,7 @@ def test_101_echoes_what_is_not_json(bench: Bench) -> None:
     peer.send(b'{"session": "1" "cmd": QAD}')
     raw = peer.raw()
     assert raw == b'{"result":"101","session": "1" "cmd": QAD}'
-    assert decode_reply(raw) == Refusal(result=101)
+    assert decode_reply(raw) == CardRefusal(result=101)
 
 
 def test_102_echoes_a_command_without_session(bench: Bench) -> None:
@@ -317,7 +317,7 @@ def test_busy_answers_201_and_does_nothing(bench: Bench) -> None:
     peer = bench.session()
     assert peer.ask("SOFF") == {"result": "201", "uid": upscard.UID, "session": "7", "cmd": "SOFF"}
     peer.send(b"{oh}")
-    assert decode_reply(peer.raw()) == Refusal(result=101)
+    assert decode_reply(peer.raw()) == CardRefusal(result=101)
     assert bench.world.snapshot()["ups1.state"] == "line"
     bench.faults.clear(UPS_TCP)
     assert "value" in peer.ask("QAD")

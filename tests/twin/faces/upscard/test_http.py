@@ -19,7 +19,7 @@ from twisted_gantry.twin.faces.upscard.http import UpsHttpFace
 from twisted_gantry.twin.faults.flow import PAUSE_ABOVE
 from twisted_gantry.twin.faults.settings import UPS_HTTP, UPS_TCP, Faults
 from twisted_gantry.twin.world.model import World
-from twisted_gantry.wire.upscard.messages import Refusal, Result, decode_reply
+from twisted_gantry.wire.upscard.messages import CardRefusal, Result, decode_reply
 from twisted_gantry.wire.upscard.values import decode_live
 
 HOST = "http://127.0.0.1:9000/post"
@@ -37,6 +37,7 @@ class Client:
     def request(
         self, method: str, url: str, *, headers: dict[str, str], body: bytes, patience: float
     ) -> Deferred[Answer]:
+        """Note one callback."""
         self.patience = patience
         assert headers == {"Content-Type": "application/json"}
         self.calls.append((method, url, body))
@@ -66,6 +67,7 @@ class Bench:
         return succeed(None)
 
     def post(self, body: bytes | dict[str, Any], path: str = "/", method: str = "POST") -> Http:
+        """Send one command."""
         return http(self.site, method, path, body)
 
     def ask(self, cmd: str, **fields: str) -> dict[str, Any]:
@@ -80,11 +82,13 @@ class Bench:
         return result
 
     def state(self) -> Any:
+        """Return the state of the UPS."""
         return self.world.snapshot()["ups2.state"]
 
 
 @pytest.fixture
 def bench() -> Bench:
+    """A card at rest."""
     return Bench()
 
 
@@ -121,20 +125,23 @@ def test_controls_act_on_their_own_ups(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("body", "answer"),
     [
-        (b"{oh}", Refusal(result=101)),
-        (b'["QAD"]', Refusal(result=101)),
-        (b'{"cmd": "QAD", "host": "' + HOST.encode() + b'"}', Refusal(result=102, cmd="QAD")),
-        (b'{"session": "1", "cmd": "SOFF"}', Refusal(result=104, uid=UID, session="1", cmd="SOFF")),
+        (b"{oh}", CardRefusal(result=101)),
+        (b'["QAD"]', CardRefusal(result=101)),
+        (b'{"cmd": "QAD", "host": "' + HOST.encode() + b'"}', CardRefusal(result=102, cmd="QAD")),
+        (
+            b'{"session": "1", "cmd": "SOFF"}',
+            CardRefusal(result=104, uid=UID, session="1", cmd="SOFF"),
+        ),
         (
             b'{"session": "1", "cmd": "SOFF", "pass": "xxxxxxxxxxxxxxxx"}',
-            Refusal(result=106, uid=UID, session="1", cmd="SOFF"),
+            CardRefusal(result=106, uid=UID, session="1", cmd="SOFF"),
         ),
     ],
 )
 def test_without_a_url_the_error_is_in_the_answer(
-    bench: Bench, body: bytes, answer: Refusal
+    bench: Bench, body: bytes, answer: CardRefusal
 ) -> None:
-    """Errors without a `host`, such as 101, 102 and 104, come in the body of the 200."""
+    """101, 102, 104, and what else has no `host`, come in the body of the 200; nobody is called."""
     exchange = bench.post(body)
     assert exchange.status == 200
     assert decode_reply(exchange.body) == answer
@@ -175,7 +182,7 @@ def test_the_other_errors_go_to_host(bench: Bench, fields: dict[str, str], code:
     ],
 )
 def test_nobody_else_is_called(bench: Bench, host: str) -> None:
-    """A `host` that is not this machine counts as missing: 104, and nothing is done."""
+    """A `host` that is not this machine is as good as none: 104, counted, and nothing is done."""
     exchange = bench.post({"session": "7", "host": host, "cmd": "SOFF"})
     assert json.loads(exchange.body)["result"] == "104"
     bench.clock.advance(1)
@@ -188,7 +195,7 @@ def test_nobody_else_is_called(bench: Bench, host: str) -> None:
     "host", ["ftp://127.0.0.1/", "https://127.0.0.1/", "127.0.0.1:9000", "http://a@127.0.0.1/"]
 )
 def test_only_http_urls_are_called(bench: Bench, host: str) -> None:
-    """Anything but a plain http URL counts as missing, also under another error."""
+    """What is no plain http URL is as good as none, also under another error."""
     assert b'"104"' in bench.post({"session": "7", "host": host, "cmd": "SOFF"}).body
     bench.card.password = "x"
     assert b'"106"' in bench.post({"session": "7", "host": host, "pass": "x" * 16}).body
@@ -308,7 +315,7 @@ def test_delay_holds_an_error_in_the_answer(bench: Bench) -> None:
     gone.close()
     assert waiting.raw == b""
     bench.clock.advance(2)
-    assert decode_reply(waiting.body) == Refusal(result=101)
+    assert decode_reply(waiting.body) == CardRefusal(result=101)
     assert gone.raw == b""
 
 
@@ -404,7 +411,7 @@ def test_http_status_does_nothing(bench: Bench) -> None:
 
 @pytest.mark.parametrize("refusal", [{"busy": True}, {"code": "999"}, {"code": "104"}])
 def test_what_was_refused_is_told_whole(bench: Bench, refusal: dict[str, Any]) -> None:
-    """`code` and `busy` decide before `drop`: nothing was done, so no answer can be lost."""
+    """`code` and `busy` decide before `drop`: nothing was done whose answer could be lost."""
     bench.faults.put(UPS_HTTP, {"drop": 1, **refusal})
     exchange = bench.post({"session": "1", "host": HOST, "cmd": "SOFF"})
     bench.clock.advance(0)
@@ -433,6 +440,6 @@ def test_refuse_cuts_the_connection(bench: Bench) -> None:
 
 
 def test_faults_of_the_tcp_face_are_its_own(bench: Bench) -> None:
-    """The two faces have their own faults."""
+    """The two faces misbehave each on its own."""
     bench.faults.put(UPS_TCP, {"busy": True})
     assert "value" in bench.ask("QAD")

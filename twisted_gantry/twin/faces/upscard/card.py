@@ -121,7 +121,7 @@ class Answers:
         )
         return CardAnswer(result.encode(), None, command.host, command.new_password)
 
-    def _code(self, command: wire.Command, overloaded: bool) -> int | None:
+    def _code(self, command: wire.CardCommand, overloaded: bool) -> int | None:
         """Return the error code for a command, None if it is to be executed."""
         faults = self._injector.faults
         if faults.code is not None:
@@ -138,7 +138,7 @@ class Answers:
         self._counts[f"error-{code:03d}"] += 1
         if code in _ECHOED:
             return CardAnswer(wire.encode_echo(wire.ErrorCode(code), frame), code, host)
-        refusal = wire.Refusal(result=code, uid=self._card.uid, session=session, cmd=cmd)
+        refusal = wire.CardRefusal(result=code, uid=self._card.uid, session=session, cmd=cmd)
         return CardAnswer(refusal.encode(), code, host)
 
 

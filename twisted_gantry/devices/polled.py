@@ -1,0 +1,111 @@
+"""Polling: read a device again and again, and derive its status from how the readings went."""
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+from msgspec import Meta
+from twisted.internet.defer import Deferred
+
+from twisted_gantry.core.interfaces import DeviceContext
+from twisted_gantry.core.latency import Latency
+from twisted_gantry.core.status import State, Status
+from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
+from twisted_gantry.net.session import Backoff
+from twisted_gantry.net.timers import Repeated
+
+MAX_FAILURES = 3
+"""Readings in a row that fail before a device is offline."""
+RETRY_FIRST, RETRY_MOST = 1.0, 60.0
+"""Pauses between two attempts to reach a device that fails, in seconds."""
+
+PollPeriod = Annotated[float, Meta(ge=0.1, le=31_536_000)]
+"""The setting `poll`, in seconds."""
+
+
+class Poller:
+    """Reads a device every `period` seconds, and keeps its `status`.
+
+    `read` reads once and reports by `good` or `failed`. It may return the pause until the next
+    reading, in seconds. Otherwise the next reading begins one period after the beginning of this
+    one; in a state of `backs_off` it begins after a pause that grows with each failure.
+
+    The device is offline after `max_failures` readings in a row that failed; with `counted` the
+    reason then tells how many. `losing` is called before that, to fail the points. `seconds`
+    measures the readings.
+    """
+
+    def __init__(
+        self,
+        context: DeviceContext,
+        status: Status,
+        read: Callable[[], Coroutine[Deferred[Any], Any, float | None]],
+        period: float,
+        *,
+        backs_off: frozenset[State] = frozenset(),
+        retry_most: float = RETRY_MOST,
+        max_failures: int = MAX_FAILURES,
+        counted: bool = True,
+        losing: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.period, self.failures, self.seconds = period, 0, Latency()
+        self.backoff = Backoff(RETRY_FIRST, retry_most, context.random.random)
+        self._clock, self._status, self._read = context.reactor, status, read
+        self._backs_off, self._max_failures, self._counted = backs_off, max_failures, counted
+        self._losing = losing
+        self._loop = Repeated(context.reactor, self._turn, f"polling {status.name}")
+        self.stop, self.now = self._loop.stop, self._loop.now
+
+    def start(self) -> None:
+        """Begin with a reading at once; no failure counts from before."""
+        self.failures = 0
+        self._loop.start()
+
+    def good(self) -> None:
+        """Note a good reading: the device is online, and the next failure is the first."""
+        self.backoff.reset()
+        self.heard()
+
+    def heard(self) -> None:
+        """Note a sign of life that proves nothing about the readings; the back-off goes on."""
+        self.failures = 0
+        self._status.online()
+
+    def failed(self, reason: str, *, bearable: bool = False) -> None:
+        """Note a reading that failed; `bearable`: the device stays as it is all the same."""
+        self.failures += 1
+        if bearable or self.failures < self._max_failures:
+            self._status.error(reason)
+        else:
+            self.lose(self.in_a_row(reason) if self._counted else reason)
+
+    def lose(self, reason: str) -> None:
+        """Note that the device is offline."""
+        self._losing()
+        self._status.offline(reason)
+
+    def in_a_row(self, reason: str) -> str:
+        """Return `reason` with the number of failures, from the second on."""
+        return f"{reason}, {self.failures} times in a row" if self.failures > 1 else reason
+
+    async def _turn(self) -> float:
+        began = self._clock.seconds()
+        pause = await self._read()
+        took = self._clock.seconds() - began
+        self.seconds.observe(took)
+        if pause is not None:
+            return pause
+        waits = self._status.state in self._backs_off
+        return self.backoff.next() if waits else self.period - took
+
+
+def http_client(
+    context: DeviceContext, deadline: float, **limits: int
+) -> tuple[BoundedClient, Callable[[], Deferred[None]]]:
+    """Return a client with connections of its own, and what closes them.
+
+    `deadline` is the seconds for one answer.
+    """
+    pool = persistent_pool(context.reactor)
+    treq = treq_client(context.reactor, pool)
+    client = BoundedClient(treq, context.reactor, deadline=deadline, **limits)
+    return context.tap.client(client), pool.closeCachedConnections

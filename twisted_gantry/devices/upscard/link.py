@@ -1,0 +1,108 @@
+"""The way to a UPS card: a session over some transport, and what a driver sees of it."""
+
+from abc import ABC, abstractmethod
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from twisted_gantry.devices.polled import MAX_FAILURES
+from twisted_gantry.wire.upscard.session import Ending, Exchange, NoReply, Session
+
+# Seconds that a command has, BUSY included.
+COMMAND_DEADLINE = 5.0
+
+
+class Driver(Protocol):
+    """What a link needs of its driver, and tells it."""
+
+    device: str
+
+    def password(self) -> str | None:
+        """Return the password to send, None for none."""
+
+    def new_session(self) -> str:
+        """Return a session number."""
+
+    def link_up(self) -> None:
+        """Commands can be sent from now on."""
+
+    def link_down(self, reason: str) -> None:
+        """The link is lost, or could not be made. Commands in flight end after this."""
+
+
+class CardLink(ABC):
+    """Holds the session with one card. Subclasses move its bytes.
+
+    `host` is the URL for results, None where replies come back the way the commands went.
+    `most_misses` is how many replies in a row may stay out before the driver drops the link.
+    `counts` counts what was odd about the peer: late replies, skipped bytes, …
+    """
+
+    most_misses = MAX_FAILURES
+
+    def __init__(self, driver: Driver, clock: IReactorTime, host: str | None = None) -> None:
+        self.driver = driver
+        self.session = Session(self.send, clock, driver.new_session, driver.password, host)
+        self.counts = self.session.counts
+
+    def say(
+        self,
+        cmd: str,
+        *,
+        patience: float = COMMAND_DEADLINE,
+        ahead: bool = False,
+        new_password: str | None = None,
+    ) -> Deferred[Ending]:
+        """Send a command, and return how it ended; `patience` is the seconds for one reply.
+
+        `ahead`: it does not wait behind queries. One that is cancelled before it is sent is not.
+        """
+
+        def withdraw(_: object) -> None:
+            exchange.withdrawn = True
+
+        def ended(ending: Ending) -> None:
+            if isinstance(ending, NoReply):
+                self.restart_framing()
+            if not said.called:  # otherwise it was cancelled
+                said.callback(ending)
+
+        said: Deferred[Ending] = Deferred(withdraw)
+        exchange = Exchange(cmd, ended, COMMAND_DEADLINE, patience, ahead, new_password)
+        self.session.submit(exchange)
+        return said
+
+    def opened(self) -> None:
+        """Begin to talk."""
+        self.session.opened()
+        self.driver.link_up()
+
+    def closed(self, reason: str) -> None:
+        """End all commands: the link is gone."""
+        self.driver.link_down(reason)
+        self.session.closed()
+
+    @abstractmethod
+    def start(self) -> None:
+        """Connect, and again whenever it must."""
+
+    @abstractmethod
+    def stop(self) -> Deferred[None]:
+        """End for good."""
+
+    @abstractmethod
+    def send(self, data: bytes) -> None:
+        """Send the bytes of one command."""
+
+    @abstractmethod
+    def drop(self) -> None:
+        """Give the connection up; another is made after a pause."""
+
+    @abstractmethod
+    def proved_good(self) -> None:
+        """The card answers: the next reconnection begins with the shortest pause."""
+
+    @abstractmethod
+    def restart_framing(self) -> None:
+        """Forget half an object: its rest will not come."""
