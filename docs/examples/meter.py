@@ -1,7 +1,7 @@
 """A kind of device in one file: a meter that answers a GET with its values as JSON."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred, fail
@@ -12,10 +12,9 @@ from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import CommandResult, CommandType
 from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind
 from twisted_gantry.core.status import State, Status
-from twisted_gantry.net.http.client import BoundedClient, NoAnswer, persistent_pool, treq_client
+from twisted_gantry.devices.polled import Poller, PollPeriod, http_client
+from twisted_gantry.net.http.client import NoAnswer
 from twisted_gantry.net.service import NamedService
-from twisted_gantry.net.session import Backoff
-from twisted_gantry.net.timers import Repeated
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.json import convert, loads
 from twisted_gantry.wire.reading import Quality
@@ -35,11 +34,11 @@ class MeterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """The keys of a `[[device]]` of kind `json-meter`."""
 
     url: str
-    poll: Annotated[float, msgspec.Meta(ge=0.1, le=86_400)] = 5.0
+    poll: PollPeriod = 5.0
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What the meter answers: V and W."""
+    """The answer of the meter: V and W."""
 
     voltage: float
     power: float
@@ -56,43 +55,39 @@ class Meter(NamedService):
     def __init__(self, name: str, settings: MeterSettings, context: DeviceContext) -> None:
         super().__init__(name)
         self.device, self.status = name, Status(name, context.now)
-        self._settings, self._points = settings, context.points
-        self._pool = persistent_pool(context.reactor)
-        client = BoundedClient(treq_client(context.reactor, self._pool), context.reactor)
-        self._client = context.tap.client(client)
-        self._backoff = Backoff(1.0, 60.0, context.random.random)
-        self._polling = Repeated(context.reactor, self._poll, f"polling {name}")
+        self._url, self._points = settings.url, context.points
+        self._client, self._close = http_client(context, deadline=3.0)
+        not_online = frozenset({State.CONNECTING, State.OFFLINE})
+        self._poller = Poller(context, self.status, self._read, settings.poll, backs_off=not_online)
+        self.poll_seconds = self._poller.seconds
         context.points.declare(name, POINTS)
 
     def startService(self) -> None:
         """Begin to read."""
         super().startService()
-        self._polling.start()
+        self._poller.start()
 
-    def stopService(self) -> Any:
+    def stopService(self) -> Deferred[None]:
         """Read no more."""
         super().stopService()
-        self._polling.stop()
-        return self._pool.closeCachedConnections()
+        self._poller.stop()
+        return self._close()
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
         """Fail: a meter has no command."""
         return fail(ValueError(f"no command {command}"))
 
-    async def _poll(self) -> float:
+    async def _read(self) -> None:
         try:
-            answer = await self._client.request("GET", self._settings.url)
-            read = convert(loads(answer.body), Answer)
+            answer = await self._client.request("GET", self._url)
+            values = convert(loads(answer.body), Answer)
         except (NoAnswer, WireError) as error:
             self._points.fail(self.device)
-            self.status.offline(str(error))
+            self._poller.failed(str(error))
         else:
-            update = {n: (v, Quality.GOOD) for n, v in msgspec.structs.asdict(read).items()}
+            update = {n: (v, Quality.GOOD) for n, v in msgspec.structs.asdict(values).items()}
             self._points.update(self.device, update)
-            self._backoff.reset()
-            self.status.online()
-        online = self.status.state is State.ONLINE
-        return self._settings.poll if online else self._backoff.next()
+            self._poller.good()
 
 
 @implementer(IDeviceKind)
