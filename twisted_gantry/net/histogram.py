@@ -1,8 +1,4 @@
-"""A histogram of durations: counts in fixed buckets, for Prometheus and for percentiles.
-
-`hdrhistogram` was tried and not taken: its buckets do not end exactly at the bounds of Prometheus,
-it records three times slower, needs 28 kB instead of 1 kB, has no types, and installs setuptools.
-"""
+"""A histogram of durations: counts in fixed buckets, for Prometheus and for percentiles."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
