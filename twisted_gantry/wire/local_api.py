@@ -108,15 +108,15 @@ class Uplink(Shape, frozen=True):
     ledger: LedgerView | None = None
 
 
-class SiteView(Shape, frozen=True):
+class SiteView(Shape, frozen=True, kw_only=True):
     """`GET /api/v1/site`."""
 
     gantry_id: str
-    devices: list[Device]
-    uplinks: list[Uplink]
     name: str = ""
     version: str = ""
     started_at: Time = None
+    devices: list[Device]
+    uplinks: list[Uplink]
 
 
 # -- points
@@ -146,15 +146,15 @@ class Points(Shape, frozen=True):
     points: list[PointView]
 
 
-class History(Shape, frozen=True):
+class History(Shape, frozen=True, kw_only=True):
     """`GET /api/v1/history`: at most 2,000 buckets of time, min, mean and max."""
 
     point: str
-    samples: list[tuple[str, float, float, float]]
     unit: str = ""
     since: Time = None
     until: Time = None
     step: float = 0.0
+    samples: list[tuple[str, float, float, float]]
 
 
 # -- alarms
@@ -243,11 +243,11 @@ class CommandBody(_Wish):
             raise ValueError(f"the arguments are nested deeper than {MAX_DEPTH} levels")
 
 
-class CommandAnswer(Shape, frozen=True):
+class CommandAnswer(Shape, frozen=True, kw_only=True):
     """The outcome of a command; `value` is what the device answered."""
 
-    result: Annotated[str, _one_of(OUTCOMES)]
     id: str = ""
+    result: Annotated[str, _one_of(OUTCOMES)]
     detail: str | None = None
     value: Any = None
 

@@ -115,13 +115,14 @@ class HistoryView:
         if since >= until:
             raise HttpError(400, "bad-time", "since is before until")
         series = await self._query(name, since, until, _step(request))
+        time, buckets = self._time, series.buckets
         return History(
-            name,
-            [(self._time(at) or "", least, mean, most) for at, least, mean, most in series.buckets],
-            self._points.catalogue[name].unit,
-            self._time(since),
-            self._time(until),
-            series.step,
+            point=name,
+            unit=self._points.catalogue[name].unit,
+            since=time(since),
+            until=time(until),
+            step=series.step,
+            samples=[(time(at) or "", least, mean, most) for at, least, mean, most in buckets],
         )
 
     async def _query(self, *question: Any) -> Series:

@@ -94,13 +94,14 @@ class LocalApi:
         """Return the site, its devices and its uplinks."""
         site, time = self._site, self._time
         ledgers = await self._ledgers.read()
+        uplinks = site.uplinks.items()
         content = SiteView(
-            site.gantry_id,
-            [views.device(name, each, time) for name, each in site.devices.items()],
-            [views.uplink(name, each, ledgers[name], time) for name, each in site.uplinks.items()],
-            site.name,
-            self._version,
-            time(site.started_at),
+            gantry_id=site.gantry_id,
+            name=site.name,
+            version=self._version,
+            started_at=time(site.started_at),
+            devices=[views.device(name, each, time) for name, each in site.devices.items()],
+            uplinks=[views.uplink(name, each, ledgers[name], time) for name, each in uplinks],
         )
         return respond(request, content)
 
@@ -166,7 +167,9 @@ class LocalApi:
             expiry=commands.EXPIRY if isinstance(body.expires, UnsetType) else body.expires,
         )
         result = await self._site.door.run(wish)
-        answer = CommandAnswer(result.result.value, wish.id, result.detail, result.value)
+        answer = CommandAnswer(
+            id=wish.id, result=result.result.value, detail=result.detail, value=result.value
+        )
         return respond(request, answer)
 
     @app.route("/api/v1/audit", methods=["GET"])
