@@ -109,7 +109,7 @@ class TestBackup:
     def test_gone_during_the_copy(
         self, small: SmallSite, client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The copying ends when nobody waits for it any more."""
+        """The copying ends when the client disconnects."""
         copying: Deferred[IO[bytes]] = Deferred()
         monkeypatch.setattr(small.site.store, "backup", lambda _: copying)
         client.send("POST", BACKUP, {}).hang_up()
@@ -132,7 +132,7 @@ class TestBackup:
 
     @pytest.mark.parametrize("stalls", [True, False])
     def test_cut(self, small: SmallSite, copy: IO[bytes], stalls: bool) -> None:
-        """Whoever takes nothing for long is cut off; that, and who leaves, is in the audit."""
+        """A client that reads nothing for long is disconnected; the audit says so."""
         threads = Threads()
         exchange = _client(small, threads).send("POST", BACKUP, {})
         producer: Any = exchange._transport.producer
@@ -151,14 +151,14 @@ class TestBackup:
         assert small.clock.getDelayedCalls() == []
 
     def test_a_page_of_another_site(self, small: SmallSite, client: Client) -> None:
-        """A page from elsewhere cannot make a browser ask for a copy."""
+        """A page of another site cannot make a browser ask for a copy."""
         answer = client.post(BACKUP, {}, Origin="http://evil.example")
         assert (answer.status, answer.error) == (403, "foreign-origin")
         assert _audit(small) == []
 
     @pytest.mark.parametrize("body", [{"history": "yes"}, {"path": "/etc/x"}, b"[]"])
     def test_bad(self, client: Client, body: object) -> None:
-        """What makes no sense is refused."""
+        """A bad body is refused."""
         assert client.post(BACKUP, body).status == 400
 
     def test_not_cancelled_into_a_failure(

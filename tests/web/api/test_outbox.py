@@ -54,7 +54,7 @@ class TestList:
         assert b"secret-code" not in answer.body
 
     def test_bodies(self, kept: SmallSite) -> None:
-        """With `bodies=1` what was set aside can be taken out: as it would be sent."""
+        """With `bodies=1` each report has its body, as it would be sent."""
         reports = kept.client().get(f"{OUTBOX}?state=set-aside&bodies=1").json["reports"]
         assert [each["body"] for each in reports] == ["secret-code", "secret-code" * 3]
 
@@ -82,7 +82,7 @@ class TestList:
         ],
     )
     def test_bad(self, client: Client, query: str, status: int, code: str) -> None:
-        """An uplink that there is not is a 404, an argument that makes no sense a 400."""
+        """An unknown uplink is a 404, a bad argument a 400."""
         answer = client.get(OUTBOX + query)
         assert (answer.status, answer.error) == (status, code)
 
@@ -156,7 +156,7 @@ class TestDrop:
         assert (entry.who, entry.args) == ("api 192.0.2.7 alice", {"ids": [3, 2, 99]})
 
     def test_a_page_of_another_site(self, kept: SmallSite) -> None:
-        """A page from elsewhere cannot make a browser do it."""
+        """A page of another site cannot make a browser drop reports."""
         body = {"allSetAside": True, **SURE}
         answer = kept.client().post(DROP, body, Origin="http://evil.example")
         assert (answer.status, answer.error) == (403, "foreign-origin")
@@ -220,7 +220,7 @@ def test_store_fails(
 def test_client_goes_away(
     kept: SmallSite, monkeypatch: pytest.MonkeyPatch, path: str, method: str, said: str
 ) -> None:
-    """What a client began that went away comes to its end, and to the audit."""
+    """A change goes on when its client disconnects, and its outcome is in the audit."""
     changed: Deferred[int] = Deferred()
     monkeypatch.setattr(kept.site.store, method, lambda *_: changed)
     kept.client().send("POST", path, _body(path)).hang_up()
@@ -233,7 +233,7 @@ def test_client_goes_away(
 def test_fails_after_the_client_went(
     kept: SmallSite, monkeypatch: pytest.MonkeyPatch, logged_failures: list[Failure]
 ) -> None:
-    """A failure that nobody waits for any more is logged."""
+    """A failure after the client has disconnected is logged."""
     moved: Deferred[int] = Deferred()
     monkeypatch.setattr(kept.site.store, "retry_reports", lambda *_: moved)
     kept.client().send("POST", RETRY, {"uplink": "etc"}).hang_up()
@@ -270,7 +270,7 @@ def test_fails_after_the_client_went(
     ],
 )
 def test_bad(kept: SmallSite, path: str, body: object, status: int, code: str) -> None:
-    """What makes no sense, or lacks its yes, is refused: nothing changes or is written down."""
+    """A bad or unconfirmed request is refused; store and audit stay unchanged."""
     answer = kept.client().post(path, body)
     assert (answer.status, answer.error) == (status, code)
     assert now_of(kept.site.store.ledger("etc")).dropped == kept.etc.retries == 0
