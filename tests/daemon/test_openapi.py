@@ -1,8 +1,8 @@
 """Whatever the OpenAPI document lets a client send, a real daemon answers as the document says.
 
-`web/openapi.py` is what it serves; schemathesis makes the requests out of it, hypothesis chooses
-them, and a `twistd` of its own answers over real sockets. Beside it stand the twin's devices and
-platform, so that commands and uploads go all the way.
+The document is that of `/api/openapi.json`. schemathesis makes requests from it, hypothesis chooses
+among them, and a `twistd` answers over real sockets. Commands and uploads go all the way to the
+devices and the platform of a twin.
 """
 
 import time
@@ -169,6 +169,7 @@ class Driver:
     def __init__(self, site: Site, document: Any) -> None:
         self.site, self.session = site, requests.Session()
         self.seen: Counter[tuple[str, str]] = Counter()
+        schemathesis.openapi.from_dict(document).validate()
         for path in list(document["paths"]):
             if path.startswith("/twin/") or path == "/api/v1/stream":  # whose answer has no end
                 del document["paths"][path]

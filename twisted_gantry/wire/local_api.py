@@ -6,7 +6,7 @@ always carries every member, but for those that may be `UNSET`; the defaults let
 answer of an older gantry. Members that a client does not know are ignored.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -32,6 +32,7 @@ Time = Annotated[
     str | None, Meta(extra_json_schema={"description": "RFC 3339 with offset, milliseconds"})
 ]
 Value = Annotated[Any, Meta(extra_json_schema={"type": ["number", "string", "boolean", "null"]})]
+Said = Annotated[Any, Meta(extra_json_schema={"type": "string"})]
 State = Annotated[str, _one_of(STATES)]
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Ids = Annotated[list[Annotated[int, Meta(ge=1, le=2**53)]], Meta(max_length=MAX_LIMIT)]
@@ -65,8 +66,8 @@ class Health(Shape, frozen=True):
     """`GET /healthz`: 200, or 503 with the reasons."""
 
     status: str = ""
-    reasons: list[str] = []
-    notes: list[str] = []
+    reasons: list[Said] = []
+    notes: list[Said] = []
 
 
 # -- the site
@@ -107,15 +108,15 @@ class Uplink(Shape, frozen=True):
     ledger: LedgerView | None = None
 
 
-class SiteView(Shape, frozen=True):
+class SiteView(Shape, frozen=True, kw_only=True):
     """`GET /api/v1/site`."""
 
     gantry_id: str
-    devices: list[Device]
-    uplinks: list[Uplink]
     name: str = ""
     version: str = ""
     started_at: Time = None
+    devices: list[Device]
+    uplinks: list[Uplink]
 
 
 # -- points
@@ -145,15 +146,15 @@ class Points(Shape, frozen=True):
     points: list[PointView]
 
 
-class History(Shape, frozen=True):
+class History(Shape, frozen=True, kw_only=True):
     """`GET /api/v1/history`: at most 2,000 buckets of time, min, mean and max."""
 
     point: str
-    samples: list[tuple[str, float, float, float]]
     unit: str = ""
     since: Time = None
     until: Time = None
     step: float = 0.0
+    samples: list[tuple[str, float, float, float]]
 
 
 # -- alarms
@@ -242,11 +243,11 @@ class CommandBody(_Wish):
             raise ValueError(f"the arguments are nested deeper than {MAX_DEPTH} levels")
 
 
-class CommandAnswer(Shape, frozen=True):
+class CommandAnswer(Shape, frozen=True, kw_only=True):
     """The outcome of a command; `value` is what the device answered."""
 
-    result: Annotated[str, _one_of(OUTCOMES)]
     id: str = ""
+    result: Annotated[str, _one_of(OUTCOMES)]
     detail: str | None = None
     value: Any = None
 
@@ -352,164 +353,6 @@ EVENTS: dict[str, type[msgspec.Struct]] = {
     "alarm": AlarmView,
 }
 """The events of `GET /api/v1/stream`, by name."""
-
-
-# -- operations
-
-Method = Literal["get", "post", "put", "patch", "delete"]
-
-
-class Parameter(msgspec.Struct, frozen=True):
-    """A query or path argument; `schema` is JSON Schema."""
-
-    name: str
-    schema: dict[str, Any]
-    required: bool = False
-    place: Literal["query", "path"] = "query"
-
-
-class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that can be asked over HTTP."""
-
-    id: str
-    method: Method
-    path: str
-    summary: str
-    answer: Any
-    """The type of a JSON answer, or the media type of another one."""
-    body: type[msgspec.Struct] | None = None
-    parameters: tuple[Parameter, ...] = ()
-    more: dict[int, tuple[str, Any]] = {}
-    """Further statuses, each with a description and the type of its answer."""
-
-
-_FLAG = {"type": "string", "enum": ["0", "1"]}
-_MOMENT = {
-    "type": "string",
-    "description": "RFC 3339 with offset, Unix seconds, or so long ago: 24h",
-}
-_LIMIT = Parameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT})
-
-OPERATIONS: tuple[Operation, ...] = (
-    Operation(
-        id="getHealth",
-        method="get",
-        path="/healthz",
-        summary="Whether the program itself is well",
-        answer=Health,
-        more={503: ("it is not", Health)},
-    ),
-    Operation(
-        id="getMetrics",
-        method="get",
-        path="/metrics",
-        summary="Metrics in the format of Prometheus",
-        answer="text/plain",
-    ),
-    Operation(
-        id="getSite",
-        method="get",
-        path="/api/v1/site",
-        summary="The site, its devices and its uplinks",
-        answer=SiteView,
-    ),
-    Operation(
-        id="listPoints",
-        method="get",
-        path="/api/v1/points",
-        summary="The points whose names begin with `prefix`",
-        answer=Points,
-        parameters=(Parameter("prefix", {"type": "string"}),),
-    ),
-    Operation(
-        id="getHistory",
-        method="get",
-        path="/api/v1/history",
-        summary="What a point was, in at most 2,000 buckets: [time, min, mean, max]",
-        answer=History,
-        parameters=(
-            Parameter("point", {"type": "string"}, required=True),
-            Parameter("since", _MOMENT),
-            Parameter("until", _MOMENT),
-            Parameter("step", {"type": "string", "description": "seconds, or a length like 15m"}),
-        ),
-    ),
-    Operation(
-        id="listAlarms",
-        method="get",
-        path="/api/v1/alarms",
-        summary="The alarms, newest first",
-        answer=AlarmList,
-        parameters=(Parameter("active", _FLAG), _LIMIT),
-    ),
-    Operation(
-        id="listCommands",
-        method="get",
-        path="/api/v1/commands",
-        summary="Which device can do what",
-        answer=CommandList,
-    ),
-    Operation(
-        id="runCommand",
-        method="post",
-        path="/api/v1/commands",
-        summary="Do a command; the answer comes when its outcome is known",
-        answer=CommandAnswer,
-        body=CommandBody,
-    ),
-    Operation(
-        id="readStream",
-        method="get",
-        path="/api/v1/stream",
-        summary="What changes, as server-sent events, until either side ends the stream",
-        answer="text/event-stream",
-    ),
-    Operation(
-        id="listAudit",
-        method="get",
-        path="/api/v1/audit",
-        summary="The newest entries of the audit",
-        answer=Audit,
-        parameters=(_LIMIT,),
-    ),
-    Operation(
-        id="listReports",
-        method="get",
-        path="/api/v1/outbox",
-        summary=f"What waits and what was refused; {DEFAULT_LIMIT} without a limit",
-        answer=Outbox,
-        parameters=(
-            Parameter("uplink", {"type": "string"}),
-            Parameter("state", {"type": "string", "enum": ["queued", "set-aside"]}),
-            Parameter("bodies", _FLAG),
-            _LIMIT,
-        ),
-    ),
-    Operation(
-        id="retryReports",
-        method="post",
-        path="/api/v1/outbox/retry",
-        summary="Queue again what was set aside",
-        answer=Retried,
-        body=RetryBody,
-    ),
-    Operation(
-        id="dropReports",
-        method="post",
-        path="/api/v1/outbox/drop",
-        summary="Give up what was set aside",
-        answer=Dropped,
-        body=DropBody,
-    ),
-    Operation(
-        id="backUp",
-        method="post",
-        path="/api/v1/backup",
-        summary="A copy of the store as of now, or of the history",
-        answer="application/vnd.sqlite3",
-        body=BackupBody,
-    ),
-)
 
 
 def _shallow(value: object, levels: int) -> bool:

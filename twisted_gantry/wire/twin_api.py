@@ -1,18 +1,22 @@
-"""The control API of the twin, `/twin/v1/`: its questions, as far as they have a fixed shape.
+"""The control API of the twin, `/twin/v1/`: its operations, questions and answers.
 
-The twin checks what it is sent against its own world, faces and scenarios; this module says which
-operations there are, for the OpenAPI document and for clients.
+The twin checks each question against its own world, endpoints and scenarios. This module tells the
+OpenAPI document and clients which operations exist, and what their answers look like.
 """
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
-from twisted_gantry.wire.local_api import Operation, Parameter
+from twisted_gantry.wire.local_api import Shape
+from twisted_gantry.wire.local_operations import Operation, Parameter, operation
 
 FREE = dict[str, Any]
 """An object whose members depend on the world."""
+
+# -- questions
 
 
 class WorldChange(msgspec.Struct):
@@ -20,7 +24,7 @@ class WorldChange(msgspec.Struct):
 
 
 class FaultSettings(msgspec.Struct):
-    """Settings of the faults of one face, such as `{"delay": 2.0, "for": 30}`."""
+    """Fault injection for one endpoint, such as `{"delay": 2.0, "for": 30}`; times in seconds."""
 
 
 class ScenarioWish(msgspec.Struct, omit_defaults=True):
@@ -41,21 +45,6 @@ class PlatformCommand(msgspec.Struct, omit_defaults=True, rename="camel"):
     get_cabinet_image_vedio: FREE | None = None
 
 
-class OfferedCard(msgspec.Struct, rename="camel"):
-    """A card; times are `yyyy-MM-dd HH:mm:ss`."""
-
-    card_id: str
-    valid_time: str
-    invalid_time: str
-
-
-class OfferedCards(msgspec.Struct):
-    """The white list that the platform offers; `version` is `yyyyMMddHHmmss`."""
-
-    version: Annotated[str, Meta(pattern=r"^[0-9]{14}\Z")]
-    cards: list[OfferedCard]
-
-
 class ChannelConfiguration(msgspec.Struct, omit_defaults=True):
     """A `res300`: period and type of a channel's reports."""
 
@@ -65,76 +54,233 @@ class ChannelConfiguration(msgspec.Struct, omit_defaults=True):
     sType: str | None = None
 
 
-_FACE = Parameter("face", {"type": "string"}, required=True, place="path")
-_NAME = Parameter("name", {"type": "string"}, required=True, place="path")
+# -- questions and answers
+
+
+class OfferedCard(Shape, frozen=True):
+    """A card; times are `yyyy-MM-dd HH:mm:ss`."""
+
+    card_id: str
+    valid_time: str
+    invalid_time: str
+
+
+class OfferedCards(Shape, frozen=True):
+    """The white list that the platform offers; `version` is `yyyyMMddHHmmss`, or `0` for none."""
+
+    version: Annotated[str, Meta(pattern=r"^([0-9]{14}|0)\Z")]
+    cards: list[OfferedCard]
+
+
+# -- answers
+
+
+class FaultsByFace(Shape, frozen=True):
+    """The fault injection in force, by the name of the endpoint."""
+
+    faults: dict[str, FREE]
+
+
+class FaceFaults(Shape, frozen=True):
+    """The fault injection in force at one endpoint."""
+
+    face: str
+    settings: FREE
+
+
+class Expectation(msgspec.Struct, frozen=True):
+    """The time in which an expectation counts; both ends are null until its step is done.
+
+    Beside these members stand those of the scenario: what is expected of which point or alarm.
+    """
+
+    step: int
+    at: float
+    within: float
+    since: datetime | None = None
+    due: datetime | None = None
+
+
+class ScenarioRun(Shape, frozen=True):
+    """A run; each of `expectations` has the members of `Expectation`.
+
+    `elapsed` and `length` are simulated seconds, `speed` is simulated seconds a second.
+    """
+
+    run: int
+    state: str
+    now: datetime
+    expectations: list[FREE]
+    name: str = ""
+    en: str = ""
+    zh: str = ""
+    error: str | None = None
+    speed: float = 1.0
+    started_at: datetime | None = None
+    elapsed: float = 0.0
+    length: float = 0.0
+    steps_done: int = 0
+    steps: int = 0
+
+
+class ShownRun(Shape, frozen=True):
+    """The current run, else the last; null before the first."""
+
+    scenario: ScenarioRun | None
+
+
+class ScenarioSummary(Shape, frozen=True):
+    """A scenario; `fastest` is the highest speed, null without a bound."""
+
+    name: str
+    en: str = ""
+    zh: str = ""
+    length: float = 0.0
+    fastest: float | None = None
+    steps: list[FREE] | UnsetType = UNSET
+
+
+class ScenarioLibrary(Shape, frozen=True):
+    """The scenarios of the twin, without their steps."""
+
+    scenarios: list[ScenarioSummary]
+
+
+class ReceivedRequest(Shape, frozen=True):
+    """A request to the platform; a body that is no JSON is text, an answer not given is null."""
+
+    at: str
+    headers: dict[str, str]
+    body: Any
+    answer: FREE | None
+
+
+class ReceivedRequests(Shape, frozen=True):
+    """The requests to the platform, newest first."""
+
+    requests: list[ReceivedRequest]
+
+
+class ReceivedRecord(msgspec.Struct, frozen=True):
+    """One value that the cloud received; `eVal` is null for an abnormal channel."""
+
+    eqSN: str
+    eChan: str
+    eChanSta: str
+    eVal: str | None
+    packID: str | None
+    at: str
+
+
+class ReceivedRecords(Shape, frozen=True):
+    """The last values, oldest first; gaps and duplicates among the numbers of the packs."""
+
+    records: list[ReceivedRecord]
+    gaps: int
+    duplicates: int
+
+
+class Configured(Shape, frozen=True):
+    """A `res300` was sent; `answer` is null if none came within seconds."""
+
+    sent: bool
+    answer: Any
+
+
 _LIMIT = Parameter("limit", {"type": "integer", "minimum": 1})
 
 
-def _operation(id: str, method: Any, path: str, summary: str, **more: Any) -> Operation:  # noqa: A002
-    return Operation(
-        id=id,
-        method=method,
-        path=f"/twin/v1/{path}",
-        summary=summary,
-        answer=more.pop("answer", FREE),
-        **more,
-    )
-
-
 OPERATIONS: tuple[Operation, ...] = (
-    _operation("getWorld", "get", "world", "The whole state, as one flat object"),
-    _operation("changeWorld", "patch", "world", "Change variables, all or none", body=WorldChange),
-    _operation("listFaults", "get", "faults", "The faults in force, by face"),
-    _operation(
+    operation("getWorld", "get /twin/v1/world", FREE, "The whole state, as one flat object"),
+    operation(
+        "changeWorld",
+        "patch /twin/v1/world",
+        FREE,
+        "Change variables, all or none",
+        body=WorldChange,
+    ),
+    operation(
+        "listFaults",
+        "get /twin/v1/faults",
+        FaultsByFace,
+        "The fault injection in force, by endpoint",
+    ),
+    operation(
         "setFaults",
-        "put",
-        "faults/{face}",
-        "Replace the faults of a face",
+        "put /twin/v1/faults/{face}",
+        FaceFaults,
+        "Replace the fault injection of an endpoint",
         body=FaultSettings,
-        parameters=(_FACE,),
     ),
-    _operation(
-        "clearFaults", "delete", "faults/{face}", "End the faults of a face", parameters=(_FACE,)
+    operation(
+        "clearFaults",
+        "delete /twin/v1/faults/{face}",
+        FaceFaults,
+        "End the fault injection of an endpoint",
     ),
-    _operation("getCounts", "get", "counts", "What each face counted since the start"),
-    _operation("getRun", "get", "scenario", "The run that goes on, or the last one"),
-    _operation("startRun", "post", "scenario", "Run a scenario", body=ScenarioWish),
-    _operation("stopRun", "delete", "scenario", "Stop the run; the world stays as it is"),
-    _operation("listScenarios", "get", "scenario/library", "The scenarios of the library"),
-    _operation(
-        "getScenario", "get", "scenario/library/{name}", "A scenario whole", parameters=(_NAME,)
+    operation(
+        "getCounts", "get /twin/v1/counts", FREE, "The counters of each endpoint since the start"
     ),
-    _operation(
+    operation("getRun", "get /twin/v1/scenario", ShownRun, "The current run, else the last one"),
+    operation("startRun", "post /twin/v1/scenario", ShownRun, "Run a scenario", body=ScenarioWish),
+    operation(
+        "stopRun", "delete /twin/v1/scenario", ShownRun, "Stop the run; the world stays as it is"
+    ),
+    operation(
+        "listScenarios",
+        "get /twin/v1/scenario/library",
+        ScenarioLibrary,
+        "The scenarios of the library",
+    ),
+    operation(
+        "getScenario",
+        "get /twin/v1/scenario/library/{name}",
+        ScenarioSummary,
+        "A scenario with its steps",
+    ),
+    operation(
         "listRequests",
-        "get",
-        "etc/requests",
+        "get /twin/v1/etc/requests",
+        ReceivedRequests,
         "What the platform received, newest first",
-        parameters=(Parameter("method", {"type": "string"}), _LIMIT),
+        Parameter("method", {"type": "string"}),
+        _LIMIT,
     ),
-    _operation(
+    operation(
         "sendCommand",
-        "post",
-        "etc/command",
+        "post /twin/v1/etc/command",
+        FREE,
         "Send a command to the gantry; the answer is the gantry's",
         body=PlatformCommand,
     ),
-    _operation("getCards", "get", "etc/cards", "The white list that the platform offers"),
-    _operation(
-        "setCards", "put", "etc/cards", "Set the white list that is offered", body=OfferedCards
+    operation(
+        "getCards",
+        "get /twin/v1/etc/cards",
+        OfferedCards,
+        "The white list that the platform offers",
     ),
-    _operation(
+    operation(
+        "setCards",
+        "put /twin/v1/etc/cards",
+        OfferedCards,
+        "Set the white list that is offered",
+        body=OfferedCards,
+    ),
+    operation(
         "listRecords",
-        "get",
-        "fogslink/records",
-        "The last values, oldest first, and what is wrong with the packs' numbers",
-        parameters=(_LIMIT,),
+        "get /twin/v1/fogslink/records",
+        ReceivedRecords,
+        "The values that the cloud received, oldest first",
+        _LIMIT,
     ),
-    _operation(
+    operation(
         "sendConfiguration",
-        "post",
-        "fogslink/configure",
-        "Send a `res300`; the answer of the device, if it comes within seconds",
+        "post /twin/v1/fogslink/configure",
+        Configured,
+        "Send a `res300`, and show the answer of the device",
         body=ChannelConfiguration,
     ),
-    _operation("getFleet", "get", "fleet", "The counts of a fleet (`gantry-twin --fleet`)"),
+    operation(
+        "getFleet", "get /twin/v1/fleet", FREE, "The counts of a fleet (`gantry-twin --fleet`)"
+    ),
 )

@@ -131,7 +131,7 @@ class TestRun:
         assert len(small.ups.told) == 1
 
     def test_client_goes_away(self, small: SmallSite, client: Client) -> None:
-        """A command whose client went away still comes to its end, and to the audit."""
+        """A command goes on when its client disconnects, and its outcome is in the audit."""
         ended: Deferred[CommandResult] = Deferred()
         small.ups.answer = lambda: ended
         exchange = client.send("POST", PATH, wish())

@@ -194,7 +194,7 @@ def test_a_step_that_is_too_small_is_widened(desk: Desk) -> None:
     ],
 )
 def test_bad(desk: Desk, query: str, status: int, code: str) -> None:
-    """A point that there is not is a 404; an argument that makes no sense a 400, in the shape."""
+    """An unknown point is a 404, a bad argument a 400, as JSON errors."""
     answer = desk.client.get(HISTORY + query)
     assert (answer.status, answer.error) == (status, code)
 
@@ -218,7 +218,7 @@ def test_a_failing_disk(desk: Desk) -> None:
     assert desk.client.get(f"{HISTORY}?point={POINT}").status == 200
 
 
-def test_whoever_asks_may_go(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_client_disconnects(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that goes away while the history is read is no failure of the disk."""
     asked: Deferred[Series] = Deferred()
     monkeypatch.setattr(desk.history, "query", lambda *_: asked)

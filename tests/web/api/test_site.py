@@ -170,7 +170,7 @@ class TestPoints:
         }
 
     def test_qualities(self, small: SmallSite, client: Client) -> None:
-        """A failed reading keeps the last value and time; what there is not, has neither."""
+        """A failed reading keeps the last value and time; an unsupported point has neither."""
         points = small.site.points
         points.update("ups1", {"temperature": (31, Quality.GOOD), "state": ("line", Quality.GOOD)})
         points.update("ups1", {"mains_abnormal": (False, Quality.GOOD)})
@@ -257,7 +257,7 @@ class TestAlarms:
 
 
 class TestUnknown:
-    """What there is not."""
+    """Unknown pages and methods."""
 
     def test_path(self, client: Client) -> None:
         """An unknown path is a 404 in the shape of an error."""

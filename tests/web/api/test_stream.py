@@ -192,7 +192,7 @@ class TestSnapshot:
     """What comes first."""
 
     def test_headers(self, rig: Rig) -> None:
-        """The answer says what it is, that nobody may keep it, and when to come back."""
+        """The answer has its media type, forbids caching, and says when to reconnect."""
         listener = Listener(rig)
         assert listener.head.startswith("HTTP/1.1 200 ")
         for line in (
@@ -226,7 +226,7 @@ class TestSnapshot:
         assert site["uplinks"][0]["queued"] == 1
 
     def test_only_its_end_has_an_id(self, rig: Rig) -> None:
-        """Whoever loses the connection within the snapshot cannot resume after it."""
+        """A reader that loses the connection within the snapshot cannot resume after it."""
         events = Listener(rig).events
         assert [each.id for each in events[:-1]] == [""] * (len(events) - 1)
         assert re.fullmatch(r"[0-9a-f]+-[0-9]+", events[-1].id)
@@ -337,7 +337,7 @@ class TestChanges:
         assert listener.news() == []
 
     def test_looks_only_while_somebody_reads(self, rig: Rig, monkeypatch: Any) -> None:
-        """The store is asked at most once a second, and not at all when nobody reads."""
+        """The store is asked at most once a second, and not at all without readers."""
         looks: list[str] = []
         ledger = rig.small.site.store.ledger
 
@@ -452,7 +452,7 @@ class TestResume:
         assert [each.data["value"] for each in again.events] == [4.0]
 
     def test_alone(self, rig: Rig) -> None:
-        """Changes are kept for a while also when nobody reads."""
+        """Changes are kept for a while without readers."""
         first = Listener(rig)
         last = first.events[-1].id
         first.hang_up()
@@ -461,7 +461,7 @@ class TestResume:
         assert [each.data["value"] for each in Listener(rig, last).events] == [2.0]
 
     def test_too_late(self, rig: Rig) -> None:
-        """When nobody read for long, nothing is kept, nothing is watched, and one begins anew."""
+        """After a long time without readers nothing is kept; the next reader gets a snapshot."""
         first = Listener(rig)
         last = first.events[-1].id
         first.hang_up()
@@ -613,7 +613,7 @@ class TestEnd:
         late.callback(None)
 
     def test_gone(self, rig: Rig) -> None:
-        """A reader that leaves is forgotten, whoever notices first."""
+        """A reader that leaves is forgotten, whichever side notices first."""
         listener = Listener(rig)
         listener.transport.producer.stopProducing()
         assert rig.stream.readers == 0
@@ -731,7 +731,7 @@ class TestRing:
         assert ring.first == ring.next - 1
 
     def test_forget(self) -> None:
-        """Whoever had read everything has missed something too."""
+        """A reader that had read everything has missed an event as well."""
         ring = Ring()
         ring.add(b"x")
         at = ring.next
@@ -747,7 +747,7 @@ class TestRing:
 
 
 def test_only_while_read() -> None:
-    """A site whose stream nobody reads has no subscriber of it."""
+    """Without readers the stream subscribes to nothing."""
     small = small_site()
     stream = Stream(small.site, small.clock, small.now)
     stream.startService()

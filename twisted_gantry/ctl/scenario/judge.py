@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from twisted_gantry.wire.twin_api import Expectation, ScenarioRun, ShownRun
+
 SCENARIO = "/twin/v1/scenario"
 _REQUESTS, _RECORDS = "/twin/v1/etc/requests", "/twin/v1/fogslink/records"
 _ALARMS, _SITE, _POINTS = "/api/v1/alarms", "/api/v1/site", "/api/v1/points"
@@ -65,38 +67,6 @@ class Expected(msgspec.Struct):
     after: float | None = None
 
 
-class Timing(msgspec.Struct, frozen=True):
-    """The time in which an expectation counts; both times are None until its step is done."""
-
-    step: int
-    at: float
-    within: float
-    since: datetime | None = None
-    due: datetime | None = None
-
-
-class Run(msgspec.Struct, frozen=True, rename="camel"):
-    """A run of the twin; `expectations` are as written, with the fields of Timing."""
-
-    run: int
-    state: str
-    now: datetime
-    expectations: list[dict[str, Any]]
-    name: str = ""
-    error: str | None = None
-    speed: float = 1.0
-    elapsed: float = 0.0
-    length: float = 0.0
-    steps_done: int = 0
-    steps: int = 0
-
-
-class Shown(msgspec.Struct, frozen=True):
-    """The current run, else the last one."""
-
-    scenario: Run | None
-
-
 @dataclass(frozen=True)
 class _Window:
     """The time that counts; `now` is the twin's time before the gantry was asked."""
@@ -124,7 +94,7 @@ class Judge:
     """
 
     def __init__(self, begun: Json, gantry: Get, twin: Get) -> None:
-        run = msgspec.convert(begun, Shown).scenario
+        run = msgspec.convert(begun, ShownRun).scenario
         if run is None:
             raise msgspec.ValidationError("no scenario was begun")
         self.run = run
@@ -152,7 +122,7 @@ class Judge:
         answer = self._twin(SCENARIO, {})
         if answer is None:
             return
-        run = msgspec.convert(answer, Shown).scenario
+        run = msgspec.convert(answer, ShownRun).scenario
         if run is None or run.run != self.run.run or len(run.expectations) != len(self.expected):
             self.give_up()
             return
@@ -254,8 +224,8 @@ class Judge:
         return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
-def _timed(run: Run) -> list[tuple[Json, Timing]]:
-    return [(given, msgspec.convert(given, Timing)) for given in run.expectations]
+def _timed(run: ScenarioRun) -> list[tuple[Json, Expectation]]:
+    return [(given, msgspec.convert(given, Expectation)) for given in run.expectations]
 
 
 def describe(given: Json) -> str:

@@ -16,17 +16,8 @@ from twisted_gantry.ctl.client import Api, ApiError
 from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.help import Command, Group
 from twisted_gantry.ctl.output import NOTHING, Column
-from twisted_gantry.ctl.scenario.judge import (
-    SCENARIO,
-    Get,
-    Json,
-    Judge,
-    Query,
-    Shown,
-)
+from twisted_gantry.ctl.scenario.judge import SCENARIO, Get, Json, Judge, Query
 from twisted_gantry.ctl.scenario.views import (
-    Library,
-    Summary,
     run_line,
     run_table,
     show_run,
@@ -35,6 +26,7 @@ from twisted_gantry.ctl.scenario.views import (
     verdict_lines,
 )
 from twisted_gantry.ctl.session import Session, json_option, pass_session
+from twisted_gantry.wire.twin_api import ScenarioLibrary, ScenarioSummary, ShownRun
 
 # Seconds between two looks at the gantry.
 LOOK_EVERY = 0.25
@@ -190,7 +182,7 @@ def list_command(session: Session, twin_url: str) -> int:
     """
     texts, api = session.texts, _twin(session, twin_url)
     answer = api.get(_LIBRARY)
-    found = answer.fit(Library).scenarios
+    found = answer.fit(ScenarioLibrary).scenarios
     columns = (
         Column("name"),
         Column("length", number=True),
@@ -224,9 +216,9 @@ def show_command(session: Session, name: str | None, twin_url: str) -> int:
     if session.json:
         session.show_json(answer.document)
     elif name is None:
-        show_run(session, answer.fit(Shown).scenario)
+        show_run(session, answer.fit(ShownRun).scenario)
     else:
-        show_steps(session, answer.fit(Summary))
+        show_steps(session, answer.fit(ScenarioSummary))
     return Exit.FINE
 
 
@@ -244,5 +236,5 @@ def stop_command(session: Session, twin_url: str) -> int:
     if session.json:
         session.show_json(answer.document)
     else:
-        show_run(session, answer.fit(Shown).scenario)
+        show_run(session, answer.fit(ShownRun).scenario)
     return Exit.FINE

@@ -8,8 +8,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from twisted_gantry.ctl.output import NOTHING, Column, plain
-from twisted_gantry.ctl.scenario.judge import Judge, Run, Verdict, describe
+from twisted_gantry.ctl.scenario.judge import Judge, Verdict, describe
 from twisted_gantry.ctl.session import Session
+from twisted_gantry.wire.twin_api import ScenarioRun, ScenarioSummary
 
 # The text and the style of each verdict, and the text of each state of a run.
 _VERDICTS = {
@@ -25,23 +26,6 @@ _STATES = {
     "stopped": "run-stopped",
     "failed": "run-failed",
 }
-
-
-class Summary(msgspec.Struct, frozen=True):
-    """A scenario of the twin."""
-
-    name: str
-    en: str = ""
-    zh: str = ""
-    length: float = 0.0
-    fastest: float | None = None
-    steps: list[dict[str, Any]] = []
-
-
-class Library(msgspec.Struct, frozen=True):
-    """All scenarios of the twin."""
-
-    scenarios: list[Summary]
 
 
 def run_table(session: Session, judge: Judge) -> RenderableType:
@@ -73,7 +57,7 @@ def _verdict(session: Session, verdict: Verdict) -> Text:
     return Text(session.texts(key), style)
 
 
-def run_line(session: Session, run: Run) -> Text:
+def run_line(session: Session, run: ScenarioRun) -> Text:
     """Return the progress of a run as a line."""
     texts = session.texts
     state = texts(_STATES[run.state]) if run.state in _STATES else plain(run.state)
@@ -111,7 +95,7 @@ def speed_text(fastest: float | None) -> str:
     return NOTHING if fastest is None else f"{fastest:g}"
 
 
-def show_run(session: Session, run: Run | None) -> None:
+def show_run(session: Session, run: ScenarioRun | None) -> None:
     """Show the state of a run."""
     if run is None:
         session.show(session.texts("run-none"))
@@ -122,7 +106,7 @@ def show_run(session: Session, run: Run | None) -> None:
     session.show(run_line(session, run), *error, "", session.table(columns, rows))
 
 
-def show_steps(session: Session, found: Summary) -> None:
+def show_steps(session: Session, found: ScenarioSummary) -> None:
     """Show the steps of a scenario."""
     texts = session.texts
     head = texts(
@@ -143,7 +127,7 @@ def show_steps(session: Session, found: Summary) -> None:
             Text("\n".join(_happens(step)) or NOTHING),
             Text("\n".join(_expected(step)) or NOTHING),
         )
-        for step in found.steps
+        for step in found.steps or []
     ]
     session.show(Text(head, "bold"), "", session.table(columns, rows))
 

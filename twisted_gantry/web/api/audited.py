@@ -1,7 +1,4 @@
-"""What changes the program itself rather than a device, and is written into the audit all the same.
-
-Commands of devices go through the command door, which does this for them.
-"""
+"""Audit of changes to the program itself; the command door audits the commands of devices."""
 
 import re
 from collections.abc import AsyncIterator
@@ -19,7 +16,7 @@ _USER = re.compile(r"[A-Za-z0-9._@-]{1,40}\Z")
 
 
 def who_asks(request: Request) -> str:
-    """Return who asks, as the audit shows it: `api <address> [<user>]`."""
+    """Return the client, as the audit shows it: `api <address> [<user>]`."""
     peer = getattr(request.getClientAddress(), "host", "unix")
     user = header(request, "x-gantry-user")
     return f"api {peer} {user}" if _USER.match(user) else f"api {peer}"
@@ -27,7 +24,7 @@ def who_asks(request: Request) -> str:
 
 @dataclass
 class Ending:
-    """How it ended, for the audit."""
+    """The outcome, for the audit."""
 
     result: Outcome = Outcome.DONE
     detail: str = ""
@@ -35,7 +32,7 @@ class Ending:
 
 @asynccontextmanager
 async def audited(store: IStore, entry: AuditEntry) -> AsyncIterator[Ending]:
-    """Write `entry` into the audit, and how the block ended: as it says, or failed if it raises."""
+    """Write `entry` into the audit, then the outcome of the block: failed if the block raises."""
     await store.begin_command(entry)
     ending = Ending()
     try:

@@ -1,4 +1,4 @@
-"""What a client may ask: the bodies and the query arguments of the local API, checked."""
+"""Bodies and query arguments of the local API, checked."""
 
 from typing import TypeVar
 
@@ -8,14 +8,14 @@ from twisted.web.server import Request
 from twisted_gantry.net.http.json import HttpError, argument, read_object
 from twisted_gantry.wire.local_api import DEFAULT_LIMIT, MAX_LIMIT
 
-# Characters of a complaint that are sent back.
+# Characters of an error message that are sent back.
 MAX_COMPLAINT = 200
 
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 
 def read_body(request: Request, kind: type[_Struct]) -> _Struct:
-    """Return the body as a `kind`. Raises HttpError (400), which says what is wrong."""
+    """Return the body as a `kind`. Raises HttpError (400) with the reason."""
     try:
         return msgspec.convert(read_object(request), kind)
     except msgspec.ValidationError as error:
@@ -25,14 +25,14 @@ def read_body(request: Request, kind: type[_Struct]) -> _Struct:
 def limit_of(request: Request) -> int:
     """Return the argument `limit`, 1 to 1000. Raises HttpError (400)."""
     text = argument(request, "limit", str(DEFAULT_LIMIT))
-    # isdecimal() alone takes the digits of every script, and int() a text of any length.
+    # isdecimal() alone accepts the digits of every script, and int() a text of any length.
     if text.isascii() and text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= MAX_LIMIT:
         return int(text)
     raise HttpError(400, "bad-limit", f"limit is a whole number from 1 to {MAX_LIMIT}")
 
 
 def flag_of(request: Request, name: str) -> bool:
-    """Return an argument that is 1 or 0, 0 if it is missing. Raises HttpError (400)."""
+    """Return whether an argument is 1; 0 if it is missing. Raises HttpError (400)."""
     text = argument(request, name, "0")
     if text not in ("0", "1"):
         raise HttpError(400, "bad-argument", f"{name} is 0 or 1")

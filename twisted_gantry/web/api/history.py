@@ -1,7 +1,7 @@
-"""`GET /api/v1/history`: what a point was, in buckets.
+"""`GET /api/v1/history`: past values of a point, in buckets.
 
-`since` and `until` are RFC 3339 with offset, Unix seconds, or so long ago (`24h`, units s m h d);
-`step` is seconds, or a length of time like `15m`.
+`since` and `until` are RFC 3339 with offset, Unix seconds, or an age (`24h`; units s, m, h, d);
+`step` is seconds, or a duration such as `15m`.
 """
 
 import re
@@ -23,9 +23,9 @@ from twisted_gantry.wire.local_api import History
 _log = Logger()
 
 DAY = 86_400.0
-# The last second that a time of RFC 3339 can name in every offset.
+# The last second that RFC 3339 can express in every offset.
 LATEST = 253_402_214_400.0
-# No reading comes faster (the lower bound of `poll`).
+# Seconds: the lower bound of `poll`.
 LEAST_STEP = 0.1
 
 # A `+` that was not escaped in the query comes as a space.
@@ -38,7 +38,7 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY}
 
 
 def time_of(text: str) -> float | None:
-    """Return the Unix seconds that a text names, None if it is no time."""
+    """Return the Unix seconds of a time, None for another text."""
     if _NUMBER.match(text):
         return float(text)
     found = _RFC3339.match(text)
@@ -46,7 +46,7 @@ def time_of(text: str) -> float | None:
         return None
     date, time, zulu, sign, offset = found.groups()
     zone = "+00:00" if zulu else f"{'-' if sign == '-' else '+'}{offset}"
-    # datetime knows microseconds; of a longer fraction the rest is below a millisecond anyhow.
+    # datetime has microseconds; more digits are less than a millisecond.
     second, _, fraction = time.partition(".")
     try:
         moment = datetime.fromisoformat(f"{date}T{second}.{fraction[:6]:0<6}{zone}")
@@ -56,7 +56,7 @@ def time_of(text: str) -> float | None:
 
 
 def length_of(text: str) -> float | None:
-    """Return the seconds of a length of time like `15m`, None if it is none."""
+    """Return the seconds of a duration such as `15m`, None for another text."""
     found = _LENGTH.match(text)
     return None if found is None else float(found[1]) * _UNITS[found[2]]
 
@@ -89,7 +89,7 @@ def _step(request: Request) -> float | None:
 
 
 class HistoryView:
-    """Answers of what `points` were. `now` returns Unix seconds."""
+    """Past values of `points`. `now` returns Unix seconds."""
 
     def __init__(
         self, points: Points, history: IHistory, now: Callable[[], float], time: TimeText
@@ -98,12 +98,12 @@ class HistoryView:
         self._failing = False
 
     async def read(self, request: Request) -> History:
-        """Return what a point was.
+        """Return past values of a point.
 
-        `step` (seconds) may be larger than what was asked for: there are at most 2,000 buckets.
+        `step` (seconds) may be larger than requested: there are at most 2,000 buckets.
 
-        Raises HttpError: 400 for an argument that makes no sense, 404 for a point that there is
-        not, 503 when the history cannot be read.
+        Raises HttpError: 400 for a bad argument, 404 for an unknown point, 503 if the history
+        cannot be read.
         """
         name, now = argument(request, "point"), self._now()
         if not name:
@@ -115,19 +115,20 @@ class HistoryView:
         if since >= until:
             raise HttpError(400, "bad-time", "since is before until")
         series = await self._query(name, since, until, _step(request))
+        time, buckets = self._time, series.buckets
         return History(
-            name,
-            [(self._time(at) or "", least, mean, most) for at, least, mean, most in series.buckets],
-            self._points.catalogue[name].unit,
-            self._time(since),
-            self._time(until),
-            series.step,
+            point=name,
+            unit=self._points.catalogue[name].unit,
+            since=time(since),
+            until=time(until),
+            step=series.step,
+            samples=[(time(at) or "", least, mean, most) for at, least, mean, most in buckets],
         )
 
     async def _query(self, *question: Any) -> Series:
         try:
             series: Series = await self._history.query(*question)
-        except CancelledError:  # whoever asked has gone
+        except CancelledError:  # the client has disconnected
             raise
         except Exception as error:
             if not self._failing:

@@ -1,16 +1,17 @@
 """The OpenAPI 3.1 document of all that the gantry serves over HTTP, at `/api/openapi.json`.
 
-It is made from the types of `wire/local_api.py` and `wire/twin_api.py`; the ETC interface, whose
-bodies are described by their own document, is added by hand.
+It is made from the types and operations in `wire/local_api.py`, `wire/local_operations.py` and
+`wire/twin_api.py`. The ETC interface is added here; docs/protocols/etc-gantry.md describes it.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
-from twisted_gantry.wire import local_api
+from twisted_gantry.wire import local_api, twin_api
 from twisted_gantry.wire.etc.envelope import (
     AUTH_HEADER,
     FIELDS_KEY,
@@ -22,23 +23,14 @@ from twisted_gantry.wire.etc.envelope import (
     Method,
 )
 from twisted_gantry.wire.etc.reports import Cabinet, Computer
-from twisted_gantry.wire.local_api import (
-    EVENTS,
-    OPERATIONS,
-    ErrorAnswer,
-    Operation,
-    Parameter,
-    Shape,
-)
-from twisted_gantry.wire.twin_api import OPERATIONS as TWIN_OPERATIONS
+from twisted_gantry.wire.local_api import EVENTS, ErrorAnswer, Health, Shape
+from twisted_gantry.wire.local_operations import OPERATIONS, Operation
 
 Json = dict[str, Any]
 
 _REF = "#/components/schemas/{name}"
 _TEXT: Json = {"type": "string"}
 _MAP: Json = {"type": "object"}
-_OPEN = ("/healthz",)
-"""What needs no secret, beside the files of the page."""
 
 
 def _object(**fields: Json) -> Json:
@@ -50,80 +42,80 @@ def _list(item: Json) -> Json:
     return {"type": "array", "items": item}
 
 
-def _types(operations: Iterable[Operation]) -> set[Any]:
-    """Return the types that operations name; media types are none."""
-    found = set[Any]({ErrorAnswer, *EVENTS.values()})
-    for each in operations:
-        named = (each.answer, each.body, *(answer for _, answer in each.more.values()))
-        found |= {one for one in named if isinstance(one, type) and one is not dict}
-    return found
+def _schema(kind: Any) -> Json:
+    """Return the schema of a type: a reference to a component, or any object."""
+    named = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+    return {"$ref": _REF.format(name=kind.__name__)} if named else _MAP
 
 
-def _schema(named: Any) -> Json:
-    """Return the schema of an answer: a reference to a component, itself, or any object."""
-    if isinstance(named, dict):
-        return named
-    return {"$ref": _REF.format(name=named.__name__)} if isinstance(named, type) else _MAP
+def _content(schema: Json, media: str = "application/json", **more: Json) -> Json:
+    return {media: {"schema": schema, **more}}
 
 
-def _answer(text: str, named: Any) -> Json:
-    if isinstance(named, str):
-        file = {"type": "string"} if named.startswith("text/") else {}
-        content: Json = {named: {"schema": file or {"type": "string", "format": "binary"}}}
-        if named == "text/event-stream":
-            content[named]["x-events"] = {name: _schema(event) for name, event in EVENTS.items()}
-        return {"description": text, "content": content}
-    return {"description": text, "content": {"application/json": {"schema": _schema(named)}}}
+def _answer(answer: Any) -> Json:
+    """Return the content of an answer: JSON of a type, or another media type."""
+    if answer == "text/event-stream":
+        return _content(_TEXT, answer, **{"x-events": {n: _schema(e) for n, e in EVENTS.items()}})
+    if isinstance(answer, str):
+        text = answer.startswith("text/")
+        return _content(_TEXT if text else {"type": "string", "format": "binary"}, answer)
+    return _content(_schema(answer))
 
 
-def _parameter(parameter: Parameter) -> Json:
-    return {
-        "name": parameter.name,
-        "in": parameter.place,
-        "required": parameter.required,
-        "schema": parameter.schema,
-    }
+def _parameters(operation: Operation) -> list[Json]:
+    in_path = re.findall(r"{(\w+)}", operation.path)
+    return [
+        *({"name": name, "in": "path", "required": True, "schema": _TEXT} for name in in_path),
+        *(
+            {"name": each.name, "in": "query", "required": each.required, "schema": each.schema}
+            for each in operation.parameters
+        ),
+    ]
 
 
-def _operation(operation: Operation, tag: str, servers: list[Json]) -> Json:
+def _operation(operation: Operation, tag: str) -> Json:
     """Return one operation as the document has it."""
-    answers = {str(status): _answer(*each) for status, each in operation.more.items()}
+    answer = _answer(operation.answer)
     found: Json = {
         "operationId": operation.id,
         "tags": [tag],
         "summary": operation.summary,
-        "parameters": [_parameter(each) for each in operation.parameters],
+        "parameters": _parameters(operation),
         "responses": {
-            "200": _answer("the answer", operation.answer),
-            **answers,
-            "default": _answer("refused", ErrorAnswer),
+            "200": {"description": "the answer", "content": answer},
+            "default": {"description": "refused", "content": _content(_schema(ErrorAnswer))},
         },
     }
     if operation.body is not None:
-        content = {"application/json": {"schema": _schema(operation.body)}}
-        found["requestBody"] = {"required": True, "content": content}
-    if operation.path in _OPEN or servers:
+        found["requestBody"] = {"required": True, "content": _content(_schema(operation.body))}
+    if operation.answer is Health:
+        found["responses"]["503"] = {"description": "something fails", "content": answer}
         found["security"] = []
-    if servers:
-        found["servers"] = servers
+    if tag == "twin":
+        found |= {"security": [], "servers": [{"url": "http://127.0.0.1:8081"}]}
     return found
 
 
-def _paths(operations: Iterable[Operation], tag: str, *servers: Json) -> Json:
+def _paths(operations: Iterable[Operation], tag: str) -> Json:
     paths: Json = {}
     for each in operations:
-        paths.setdefault(each.path, {})[each.method] = _operation(each, tag, list(servers))
+        paths.setdefault(each.path, {})[each.method] = _operation(each, tag)
     return paths
 
 
-def _completed(schemas: Json) -> Json:
-    """Say of answers that every member is always there, unless it may be unset."""
-    for each in vars(local_api).values():
-        if isinstance(each, type) and issubclass(each, Shape) and each.__name__ in schemas:
-            members = msgspec.structs.fields(each)
-            always = [one.encode_name for one in members if one.default is not UNSET]
-            schemas[each.__name__]["required"] = always
-    return schemas
+def _components() -> Json:
+    """Return the schemas of all types; an answer has each member that cannot be unset."""
+    types: set[Any] = {ErrorAnswer, Computer, Cabinet, *EVENTS.values()}
+    for each in (*OPERATIONS, *twin_api.OPERATIONS):
+        types |= {kind for kind in (each.answer, each.body) if "$ref" in _schema(kind)}
+    ordered = sorted(types, key=lambda kind: str(kind.__name__))
+    _, schemas = msgspec.json.schema_components(ordered, ref_template=_REF)
+    for kind in (*vars(local_api).values(), *vars(twin_api).values()):
+        if isinstance(kind, type) and issubclass(kind, Shape) and kind.__name__ in schemas:
+            members = msgspec.structs.fields(kind)
+            always = [each.encode_name for each in members if each.default is not UNSET]
+            schemas[kind.__name__]["required"] = always
+    return {name: _portable(schema) for name, schema in schemas.items()}
 
 
 # -- the ETC gantry interface
@@ -191,7 +183,10 @@ def _call(name: str, text: str, methods: frozenset[Method], port: int) -> Json:
         for name in (MD5_HEADER, AUTH_HEADER)
     ]
     responses: Json = {
-        "200": _answer("every answer of the protocol, also a refusal", _ANSWER),
+        "200": {
+            "description": "every answer of the protocol, also a refusal",
+            "content": _content(_ANSWER),
+        },
         "default": {"description": "plain HTTP: 405, 408, 413"},
     }
     if Method.PICTURE in methods:
@@ -205,10 +200,7 @@ def _call(name: str, text: str, methods: frozenset[Method], port: int) -> Json:
             "security": [],
             "servers": [{"url": f"http://127.0.0.1:{port}"}],
             "parameters": headers,
-            "requestBody": {
-                "required": True,
-                "content": {"application/json": {"schema": {"oneOf": bodies}}},
-            },
+            "requestBody": {"required": True, "content": _content({"oneOf": bodies})},
             "responses": responses,
         }
     }
@@ -216,11 +208,6 @@ def _call(name: str, text: str, methods: frozenset[Method], port: int) -> Json:
 
 def document(version: str) -> Json:
     """Return the document. Servers that listen on ports of their own are named at their paths."""
-    types = _types([*OPERATIONS, *TWIN_OPERATIONS])
-    ordered = sorted({*types, Computer, Cabinet}, key=lambda each: str(each.__name__))
-    _, schemas = msgspec.json.schema_components(ordered, ref_template=_REF)
-    commanded = _call("command", "What the ETC platform commands", REMOTE_CONTROL, 3699)
-    uploaded = _call("upload", "What cabinets below us upload", MONITOR, 8082)
     return {
         "openapi": "3.1.0",
         "info": {"title": "twisted_gantry", "version": version},
@@ -228,12 +215,14 @@ def document(version: str) -> Json:
         "security": [{"basic": []}, {"token": []}],
         "paths": {
             **_paths(OPERATIONS, "gantry"),
-            "/remotecontrol.do": commanded,
-            "/monitor.do": uploaded,
-            **_paths(TWIN_OPERATIONS, "twin", {"url": "http://127.0.0.1:8081"}),
+            "/remotecontrol.do": _call(
+                "commandGantry", "A command of the ETC platform", REMOTE_CONTROL, 3699
+            ),
+            "/monitor.do": _call("uploadStatus", "An upload of a cabinet below", MONITOR, 8082),
+            **_paths(twin_api.OPERATIONS, "twin"),
         },
         "components": {
-            "schemas": _portable(_completed(schemas)),
+            "schemas": _components(),
             "securitySchemes": {
                 "basic": {"type": "http", "scheme": "basic"},
                 "token": {"type": "http", "scheme": "bearer"},

@@ -1,6 +1,6 @@
 """The local API: JSON over HTTP for `gantryctl`, the status page and other programs.
 
-Questions and answers are the types of `wire/local_api.py`, made in `views.py`.
+Requests and answers are the types of `wire/local_api.py`; `views.py` makes answers from the core.
 """
 
 from collections.abc import Callable
@@ -13,10 +13,8 @@ from twisted.web.server import Request
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.commands import door as commands
 from twisted_gantry.core.interfaces import IHistory
-from twisted_gantry.core.lasting import lasting
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import State
-from twisted_gantry.core.stored import AuditEntry
 from twisted_gantry.net.http.json import (
     HttpError,
     argument,
@@ -29,7 +27,7 @@ from twisted_gantry.web.api.audited import who_asks
 from twisted_gantry.web.api.bodies import flag_of, limit_of, read_body
 from twisted_gantry.web.api.history import HistoryView
 from twisted_gantry.web.api.maintenance import Maintenance
-from twisted_gantry.web.api.set_aside import change_set_aside, check_uplink, uplinks_meant
+from twisted_gantry.web.api.set_aside import SetAside, check_uplink
 from twisted_gantry.web.api.stream import Stream
 from twisted_gantry.wire.local_api import (
     AlarmList,
@@ -41,8 +39,6 @@ from twisted_gantry.wire.local_api import (
     Health,
     Outbox,
     Points,
-    Retried,
-    RetryBody,
     SiteView,
 )
 
@@ -50,7 +46,7 @@ from twisted_gantry.wire.local_api import (
 class LocalApi:
     """Answers for one site.
 
-    `now` returns Unix seconds; `health` what is wrong with the program itself, a text each.
+    `now` returns Unix seconds; `health` returns what is wrong with the program itself.
     """
 
     app = Klein()
@@ -71,6 +67,7 @@ class LocalApi:
         self._time = views.times_in(site.timezone)
         self._history = HistoryView(site.points, history, now, self._time)
         self._ledgers = views.Ledgers(site)
+        self._set_aside = SetAside(site, now)
 
     @app.route("/healthz", methods=["GET"])
     def healthz(self, request: Request) -> bytes:
@@ -78,8 +75,8 @@ class LocalApi:
         site = self._site
         failing = [a.en for a in site.alarms.active("store") if a.severity is Severity.CRITICAL]
         reasons = [*self._health(), *failing]
-        # A device or a platform that is offline is no failure of this program: a restart, which is
-        # what a 503 is for, would mend nothing. It is worth a note.
+        # An offline device or platform is only a note: a 503 asks for a restart of the program,
+        # which would not help.
         statuses = [each.status for each in site.devices.values()]
         statuses += [each.status for each in site.uplinks.values()]
         notes = [f"{s.name} is offline" for s in statuses if s.state is State.OFFLINE]
@@ -97,13 +94,14 @@ class LocalApi:
         """Return the site, its devices and its uplinks."""
         site, time = self._site, self._time
         ledgers = await self._ledgers.read()
+        uplinks = site.uplinks.items()
         content = SiteView(
-            site.gantry_id,
-            [views.device(name, each, time) for name, each in site.devices.items()],
-            [views.uplink(name, each, ledgers[name], time) for name, each in site.uplinks.items()],
-            site.name,
-            self._version,
-            time(site.started_at),
+            gantry_id=site.gantry_id,
+            name=site.name,
+            version=self._version,
+            started_at=time(site.started_at),
+            devices=[views.device(name, each, time) for name, each in site.devices.items()],
+            uplinks=[views.uplink(name, each, ledgers[name], time) for name, each in uplinks],
         )
         return respond(request, content)
 
@@ -117,14 +115,14 @@ class LocalApi:
 
     @app.route("/api/v1/history", methods=["GET"])
     async def history(self, request: Request) -> bytes:
-        """Return what a point was, in at most 2,000 buckets."""
+        """Return past values of a point, in at most 2,000 buckets."""
         return respond(request, await self._history.read(request))
 
     @app.route("/api/v1/alarms", methods=["GET"])
     def alarms(self, request: Request) -> bytes:
-        """Return the alarms, newest first; with `active=1` those that are not cleared.
+        """Return the alarms, newest first; with `active=1` only those that are not cleared.
 
-        `limit` may bound how many; without it, all that are remembered.
+        Without `limit`, all alarms in memory.
         """
         only_active = flag_of(request, "active")
         found = [each for each in self._site.alarms.all() if each.active or not only_active]
@@ -134,14 +132,14 @@ class LocalApi:
 
     @app.route("/api/v1/stream", methods=["GET"])
     def stream(self, request: Request) -> bytes | Deferred[bytes]:
-        """Return what changes, as server-sent events, for as long as the client stays."""
+        """Return changes as server-sent events, until the client disconnects."""
         if self._stream is None:
             raise HttpError(404, "not-found", "there is no stream here")
         return self._stream.read(request)
 
     @app.route("/api/v1/commands", methods=["GET"])
     def commands(self, request: Request) -> bytes:
-        """Return which device can do what."""
+        """Return the commands of each device."""
         devices = [
             DeviceCommands(
                 name, [views.command(each, kind) for each, kind in device.commands.items()]
@@ -152,11 +150,10 @@ class LocalApi:
 
     @app.route("/api/v1/commands", methods=["POST"])
     async def run_command(self, request: Request) -> bytes:
-        """Do a command and return `{"id", "result", "detail", "value"}` when its outcome is known.
+        """Run a command, and answer when its outcome is known.
 
-        Every outcome is a 200, also `refused` for a target or a command that there is not: the
-        question was understood, and the answer is in the audit. A client that goes away does not
-        stop the command.
+        The status is 200 for each outcome, also for `refused`: the request was understood, and the
+        outcome is in the audit. The command goes on when its client disconnects.
         """
         refuse_foreign_origin(request)
         body = read_body(request, CommandBody)
@@ -170,7 +167,9 @@ class LocalApi:
             expiry=commands.EXPIRY if isinstance(body.expires, UnsetType) else body.expires,
         )
         result = await self._site.door.run(wish)
-        answer = CommandAnswer(result.result.value, wish.id, result.detail, result.value)
+        answer = CommandAnswer(
+            id=wish.id, result=result.result.value, detail=result.detail, value=result.value
+        )
         return respond(request, answer)
 
     @app.route("/api/v1/audit", methods=["GET"])
@@ -182,10 +181,9 @@ class LocalApi:
 
     @app.route("/api/v1/outbox", methods=["GET"])
     async def outbox(self, request: Request) -> bytes:
-        """Return stored reports, oldest first: what waits, what was refused.
+        """Return stored reports, oldest first: of an `uplink` or all, in a `state` or both.
 
-        `uplink` and `state` may be left out, and then choose nothing; with `bodies=1` what each
-        says is there too, as it would be sent.
+        With `bodies=1`, each report has its body, as it would be sent.
         """
         uplink, state = argument(request, "uplink"), argument(request, "state")
         if uplink:
@@ -199,41 +197,20 @@ class LocalApi:
 
     @app.route("/api/v1/outbox/retry", methods=["POST"])
     async def retry(self, request: Request) -> bytes:
-        """Queue what was set aside again and try now; return `{"retried": <how many>}`."""
-        refuse_foreign_origin(request)
-        body = read_body(request, RetryBody)
-        chosen = uplinks_meant(self._site, body.uplink)
-        retried = await lasting(self._retry(chosen, body.ids, who_asks(request)))
-        return respond(request, Retried(retried))
+        """Queue reports again that were set aside, and try now."""
+        return respond(request, await self._set_aside.retry(request))
 
     @app.route("/api/v1/outbox/drop", methods=["POST"])
     async def drop(self, request: Request) -> bytes:
-        """Give up reports that were set aside; return `{"dropped": <how many>}`."""
-        return await self._upkeep().drop(request)
+        """Give up reports that were set aside."""
+        return respond(request, await self._set_aside.drop(request))
 
     @app.route("/api/v1/backup", methods=["POST"])
     async def backup(self, request: Request) -> None:
         """Send a copy of the store, or of the history: an SQLite database."""
-        await self._upkeep().backup(request)
-
-    def _upkeep(self) -> Maintenance:
         if self._maintenance is None:
-            raise HttpError(404, "not-found", "there is no upkeep here")
-        return self._maintenance
-
-    async def _retry(self, uplinks: list[str], ids: list[int] | None, who: str) -> int:
-        return sum([await self._retry_one(uplink, ids, who) for uplink in uplinks])
-
-    async def _retry_one(self, uplink: str, ids: list[int] | None, who: str) -> int:
-        """Queue an uplink's reports again, with an entry in the audit."""
-        site = self._site
-        args = {} if ids is None else {"ids": ids}
-        entry = AuditEntry(site.door.new_id(), self._now(), who, uplink, "outbox-retry", args)
-        retry = site.store.retry_reports
-        count = await change_set_aside(site, entry, retry, ids, "reports queued again")
-        # Also when nothing was set aside: what waits out a pause is then tried now.
-        site.uplinks[uplink].retry()
-        return count
+            raise HttpError(404, "not-found", "there is no backup here")
+        await self._maintenance.backup(request)
 
 
 handle_errors(LocalApi.app)

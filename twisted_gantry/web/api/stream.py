@@ -1,12 +1,12 @@
-"""`GET /api/v1/stream`: what changes at the site, as server-sent events.
+"""`GET /api/v1/stream`: changes of the site, as server-sent events.
 
-`point`, `alarm`, `device` and `uplink` carry the shapes of the local API. A reader first gets a
-snapshot: `snapshot` (`{"events": n}`: forget what you know), n of these events, then `live`
-(`{}`). Events have ids without gaps; those of the snapshot have none but its last, so that who
-loses the connection half-way gets another. Who comes back with an id that is still kept gets what
-followed it instead.
+The events `point`, `alarm`, `device` and `uplink` carry types of the local API. A reader first
+gets a snapshot: `snapshot` (`{"events": n}`: forget earlier events), n events, then `live` (`{}`).
+Events have ids without gaps. In a snapshot only `live` has an id, so a reader that lost the
+connection before it gets a new snapshot. A reader that sends an id which is still kept gets the
+events after that id instead.
 
-Changes are gathered: of a point the newest value alone, and only where value or quality differ.
+Changes of a point are merged: only the newest value is sent, if value or quality differ.
 """
 
 import re
@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.server import Request
@@ -28,6 +28,7 @@ from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import Ledger
 from twisted_gantry.net.http.json import HttpError, header
 from twisted_gantry.net.service import NamedService
+from twisted_gantry.net.timers import Timer
 from twisted_gantry.web.api import views
 from twisted_gantry.web.api.stream_reader import Reader, Ring, chunks_of
 from twisted_gantry.wire.local_api import Device, PointView, SnapshotBegin, SnapshotEnd, Uplink
@@ -35,26 +36,26 @@ from twisted_gantry.wire.local_api import Device, PointView, SnapshotBegin, Snap
 _log = Logger()
 
 MOST_READERS = 128
-# Changes wait so long for others, and so many points are told at a time: 250 a second at most.
+# Seconds for which changes are merged, and points sent at a time: at most 250 a second.
 GATHER = 0.2
 POINTS_AT_A_TIME = 50
-# Seconds between two looks at the ledgers, while somebody reads, and for one to come.
+# Seconds between two readings of the ledgers while there are readers; timeout of one reading.
 LOOK = 1.0
 LEDGERS_WITHIN = 2.0
-# Seconds between comments, which keep a proxy from taking a quiet stream for a dead one.
+# Seconds between comments: they keep a proxy from closing a quiet stream.
 COMMENT = 15.0
-# Seconds for which a reader may not read before it is cut off.
+# Seconds without reading after which a reader is disconnected.
 STALLED = 30.0
-# Seconds for which changes are kept when nobody reads, for a reader that comes back.
+# Seconds for which changes are kept without readers, for a reader that reconnects.
 LINGER = 30.0
-# What a reader is to wait before it connects again, milliseconds.
+# Milliseconds that a reader is asked to wait before it reconnects.
 RETRY = 3000
 
 _ID = re.compile(r"([0-9a-f]{1,16})-([0-9]{1,15})\Z", re.ASCII)
 
 
 def _same(a: Point | None, b: Point) -> bool:
-    """Tell whether two states of a point differ in nothing that is told; 1 and true do."""
+    """Tell whether two states of a point have the same value and quality; 1 and true differ."""
     return a is not None and (type(a.value), a.value, a.quality) == (
         type(b.value),
         b.value,
@@ -69,35 +70,20 @@ def _frame(event: str, content: msgspec.Struct, event_id: str = "") -> bytes:
     return head.encode() + msgspec.json.encode(content) + b"\n\n"
 
 
-class _Later:
-    """Does `work` once, later; asked again meanwhile, it changes nothing."""
-
-    def __init__(self, clock: IReactorTime, work: Callable[[], None]) -> None:
-        self._clock, self._work = clock, work
-        self._call: IDelayedCall | None = None
+class _Later(Timer):
+    """A timer whose `start` keeps an earlier schedule."""
 
     def start(self, delay: float) -> None:
-        """Do it in so many seconds, or when it was to be done anyhow."""
-        if self._call is None:
-            self._call = self._clock.callLater(delay, self._do)
-
-    def cancel(self) -> None:
-        """Do it not."""
-        call, self._call = self._call, None
-        if call is not None:
-            call.cancel()
-
-    def _do(self) -> None:
-        self._call = None
-        self._work()
+        if not self.running:
+            super().start(delay)
 
 
 class Stream(NamedService):
     """The event stream of one site. It works only while it is a running service.
 
-    `now` returns Unix seconds. `counts` gains `opened`, `resumed`, `dropped` (a reader missed
-    events, and began anew), `stalled` (cut off) and `full` (turned away). Stopped, it ends every
-    answer. Raises ZoneInfoNotFoundError for a timezone that there is not.
+    `now` returns Unix seconds. `counts` has `opened`, `resumed`, `dropped` (a reader missed events
+    and got a new snapshot), `stalled` (disconnected) and `full` (refused). A stop ends every
+    answer. Raises ZoneInfoNotFoundError for an unknown timezone.
     """
 
     def __init__(self, site: Site, clock: IReactorTime, now: Callable[[], float]) -> None:
@@ -107,13 +93,13 @@ class Stream(NamedService):
         )
         self._site, self._clock = site, clock
         self._time = views.times_in(site.timezone)
-        # Ids of an earlier process, or of one before a reload, mean nothing here.
+        # Ids of an earlier process, or from before a reload, are not valid.
         self._epoch = f"{int(now() * 1000):x}"
         self._ring = Ring()
         self._readers: set[Reader] = set()
         self._ledger_reader = views.Ledgers(site)
         self._ledgers: Mapping[str, Ledger | None] = {}
-        # What readers know: of points the state, of devices and uplinks the shape.
+        # What was last sent: the state of points, the answers for devices and uplinks.
         self._points: dict[str, Point] = {}
         self._shapes: dict[tuple[str, str], Device | Uplink] = {}
         self._changed: dict[str, None] = {}  # points, in the order in which they changed
@@ -130,11 +116,11 @@ class Stream(NamedService):
 
     @property
     def readers(self) -> int:
-        """How many read."""
+        """The number of readers."""
         return len(self._readers)
 
     def stopService(self) -> None:
-        """End every answer, and keep nothing."""
+        """End every answer, and forget all events."""
         super().stopService()
         for reader in list(self._readers):
             reader.end()
@@ -143,7 +129,7 @@ class Stream(NamedService):
             self._looking.cancel()
 
     def read(self, request: Request) -> bytes | Deferred[bytes]:
-        """Answer a request with the stream. Raises HttpError (503) where there are too many."""
+        """Answer a request with the stream. Raises HttpError (503) for too many readers."""
         if not self.running or len(self._readers) >= MOST_READERS:
             self.counts["full"] += 1
             request.setHeader("Retry-After", "30")
@@ -172,7 +158,7 @@ class Stream(NamedService):
         return reader.done
 
     def _place_of(self, last_id: str) -> int | None:
-        """Return the number of the event after an id, None if it is not kept."""
+        """Return the number of the event after an id, None if that event is not kept."""
         found = _ID.match(last_id)
         if found is None or found[1] != self._epoch:
             return None
@@ -192,7 +178,7 @@ class Stream(NamedService):
             if self.running:
                 self._sleep_later.start(LINGER)
 
-    # -- awake while somebody reads
+    # -- awake while there are readers
 
     def _wake(self) -> None:
         self._sleep_later.cancel()
@@ -206,7 +192,7 @@ class Stream(NamedService):
         ]
 
     def _sleep(self) -> None:
-        """Watch nothing; an id from before is of no use afterwards."""
+        """Stop watching; ids from before become invalid."""
         for later in (self._flush_later, self._look_later, self._sleep_later):
             later.cancel()
         for unsubscribe in (*self._unsubscribe, *self._watched.values()):
@@ -235,11 +221,11 @@ class Stream(NamedService):
     def _status_changed(self, status: Status) -> None:
         self._flush_later.start(GATHER)
 
-    # -- looking at what does not say when it changes
+    # -- polling of what does not notify
 
     def _look(self) -> None:
         if self._looking is not None:
-            return  # for whoever left meanwhile, and it serves whoever came
+            return  # a reading under way serves new readers as well
         reading = self._looking = ensureDeferred(self._ledger_reader.read())
         reading.addTimeout(LEDGERS_WITHIN, self._clock)
         reading.addCallback(self._looked)
@@ -272,7 +258,7 @@ class Stream(NamedService):
                 reader.write(b":\n\n")
 
     def _watch_statuses(self) -> None:
-        """Subscribe to the devices and uplinks that are new: a reload replaces some."""
+        """Subscribe to new devices and uplinks: a reload replaces some."""
         site = self._site
         statuses = {each.status for each in site.devices.values()}
         statuses |= {each.status for each in site.uplinks.values()}
@@ -282,9 +268,9 @@ class Stream(NamedService):
             self._watched[status] = status.subscribe(self._status_changed)
 
     def _notice(self) -> None:
-        """See what no event says: a point that was declared, and what is no more.
+        """Find declared points, and points, devices and uplinks that were removed.
 
-        For that there is no event: readers begin anew.
+        No event says that something was removed: readers get a new snapshot.
         """
         site = self._site
         points = {point.name: point for point in site.points.under()}
@@ -303,10 +289,9 @@ class Stream(NamedService):
         if gone or others:
             self._ring.forget()
 
-    # -- telling
+    # -- sending
 
     def _flush(self) -> None:
-        """Tell what changed."""
         self._flush_later.cancel()
         for kind, name, shape in self._parts():
             if self._shapes.get((kind, name)) != shape:
@@ -328,7 +313,7 @@ class Stream(NamedService):
                 reader.pump()
 
     def _parts(self) -> list[tuple[str, str, Device | Uplink]]:
-        """Return devices and uplinks in their shapes, each with its kind of event and its name."""
+        """Return devices and uplinks, each with the name of its event and its own."""
         site, time, ledgers = self._site, self._time, self._ledgers
         return [
             *(("device", n, views.device(n, each, time)) for n, each in site.devices.items()),
@@ -345,7 +330,7 @@ class Stream(NamedService):
         self._ring.add(_frame(event, content, f"{self._epoch}-{self._ring.next}"))
 
     def _snapshot_pieces(self) -> tuple[bytes, ...]:
-        """Return all that holds, in pieces; made once for those who come at the same time."""
+        """Return the state of the site in pieces, made once for readers that come together."""
         at, pieces = self._snapshot
         if at != self._ring.next:
             events = [_frame(kind, shape) for kind, _, shape in self._parts()]

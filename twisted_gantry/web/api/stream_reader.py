@@ -1,7 +1,7 @@
-"""One reader of the event stream: a place in what was told, no queue of its own.
+"""One reader of the event stream: a place in the common ring of events, without its own queue.
 
-A reader that does not read is written nothing more. When what it missed is no longer kept, it is
-dropped, and once it reads again it begins anew with a snapshot.
+Nothing more is written to a reader that does not read. If the events that it missed are no longer
+kept, it gets a new snapshot as soon as it reads again.
 """
 
 import socket
@@ -17,14 +17,14 @@ from zope.interface import implementer
 
 from twisted_gantry.net.http.server import cut
 
-# What is kept for those who come back or are slow: the more is kept, the fewer begin anew.
+# Events kept for readers that are slow or reconnect: more events mean fewer new snapshots.
 RING_EVENTS = 2048
 RING_BYTES = 1 << 20
-# Bytes of one write. What a transport holds for a reader that stops is at most its own bound,
-# 64 KiB in Twisted, and one of these.
+# Bytes of one write. For a reader that stops, a transport holds its own limit (64 KiB in Twisted)
+# and one such write.
 CHUNK = 16 * 1024
-# What the kernel is to hold for one reader, instead of megabytes: a reader that stops shows after
-# seconds, and the memory of the machine is not its own.
+# Bytes in the kernel for one reader, instead of megabytes: a reader that stops is noticed within
+# seconds, and costs little memory.
 KERNEL_BYTES = 128 * 1024
 
 
@@ -35,11 +35,11 @@ class Ring:
         self.first = self.next = 1
         self._frames: deque[bytes] = deque()
         self._bytes = 0
-        # Most readers are at the same place: what follows there is joined once for all of them.
+        # Most readers are at the same place: the events after it are joined once for all of them.
         self._joined: tuple[int, int, int, bytes] = (0, 0, 0, b"")  # place, next, after, bytes
 
     def add(self, frame: bytes) -> None:
-        """Keep the event `next`; the oldest go where there are too many."""
+        """Keep the event `next`; the oldest are dropped beyond the limits."""
         self._frames.append(frame)
         self._bytes += len(frame)
         self.next += 1
@@ -48,7 +48,7 @@ class Ring:
             self.first += 1
 
     def forget(self) -> None:
-        """Keep nothing: whoever read up to here has missed something all the same."""
+        """Drop all events; a reader that has read all of them has missed one as well."""
         self._frames.clear()
         self._bytes = 0
         self.next += 1
@@ -100,8 +100,8 @@ class Reader:
     """Writes events to one request, as fast as it reads.
 
     `place` is the number of the next event, None for a reader that begins with a snapshot, which
-    `snapshot()` returns in pieces. `seconds()` is a clock; `missed()` is called when the reader
-    begins anew, `left(reader)` once when it has gone. `done` is what the request's handler returns.
+    `snapshot()` returns in pieces. `seconds()` is a clock. `missed()` is called when events were
+    lost, `left(reader)` once at the end. The request's handler returns `done`.
     """
 
     def __init__(
@@ -121,18 +121,18 @@ class Reader:
         self._pieces: deque[bytes] = deque()
         self._gone = False
         self.paused_at: float | None = None
-        """Since when it has not read, None while it does."""
+        """The time since which the reader has not read, None while it reads."""
         self.done: Deferred[bytes] = Deferred(lambda _: self._leave())
         _bound_kernel(request)
         request.registerProducer(self, True)
 
     def write(self, data: bytes) -> None:
-        """Write what is no event, unless it would only pile up."""
+        """Write `data` without an event, unless the reader does not read."""
         if self.paused_at is None and not self._gone:
             self._request.write(data)
 
     def pump(self) -> None:
-        """Write what there is, until the transport has enough."""
+        """Write events until none is left or the transport is full."""
         while self.paused_at is None and not self._gone:
             data = self._more()
             if not data:
@@ -153,12 +153,12 @@ class Reader:
         return data
 
     def pauseProducing(self) -> None:  # noqa: N802
-        """Write nothing more: the transport holds enough."""
+        """Pause: the transport is full."""
         if self.paused_at is None:
             self.paused_at = self._seconds()
 
     def resumeProducing(self) -> None:  # noqa: N802
-        """Go on: all that was written has left."""
+        """Go on: the transport is empty."""
         self.paused_at = None
         self.pump()
 
@@ -167,7 +167,7 @@ class Reader:
         self._leave()
 
     def end(self) -> None:
-        """End the answer, and the connection; one that does not read is cut off."""
+        """End the answer and the connection; a reader that does not read is disconnected."""
         if self._gone:
             return
         if self.paused_at is not None:

@@ -1,4 +1,4 @@
-"""What the site looks like from outside: the core's objects as types of the local API."""
+"""The objects of the core as types of the local API."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -55,14 +55,14 @@ def times_in(timezone: str) -> TimeText:
 
 
 class Ledgers:
-    """Reads what became of every uplink's reports; says once when the store cannot tell."""
+    """Reads the ledgers of all uplinks; logs once when the store fails."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
         self._failing = False
 
     async def read(self) -> dict[str, Ledger | None]:
-        """Return the ledgers by the uplinks' names; None for what the store failed to tell."""
+        """Return the ledgers by the names of the uplinks; None for a ledger that was not read."""
         names = list(self._site.uplinks)
         found = await gatherResults([ensureDeferred(self._read(name)) for name in names])
         failing = None in found
@@ -74,20 +74,19 @@ class Ledgers:
     async def _read(self, uplink: str) -> Ledger | None:
         try:
             ledger: Ledger = await self._site.store.ledger(uplink)
-        except Exception:  # the rest of the page is wanted most when the disk is ill
+        except Exception:  # the rest of the page is needed most when the disk fails
             _log.debug("the ledger of {uplink} cannot be read", uplink=uplink)
             return None
         return ledger
 
 
 def device(name: str, device: IDevice, time: TimeText) -> Device:
-    """Return a device."""
     status = device.status
     return Device(name, device.kind, status.state.value, time(status.since), status.last_error)
 
 
 def uplink(name: str, uplink: IUplink, ledger: Ledger | None, time: TimeText) -> Uplink:
-    """Return an uplink; what the store cannot tell is null."""
+    """Return an uplink; counts are null without a ledger."""
     status = uplink.status
     kept = None if ledger is None else _ledger(ledger, time)
     return Uplink(
@@ -115,14 +114,12 @@ def _ledger(ledger: Ledger, time: TimeText) -> LedgerView:
 
 
 def point(point: Point, kind: PointType, time: TimeText) -> PointView:
-    """Return a point."""
     label = Label(kind.en, kind.zh)
     at = time(point.at)
     return PointView(point.name, point.value, kind.unit, point.quality.value, at, label)
 
 
 def alarm(alarm: Alarm, time: TimeText) -> AlarmView:
-    """Return an alarm."""
     raised, cleared = time(alarm.raised_at), time(alarm.cleared_at)
     return AlarmView(
         alarm.name, alarm.source, alarm.severity.value, alarm.en, alarm.zh, raised, cleared
@@ -130,7 +127,6 @@ def alarm(alarm: Alarm, time: TimeText) -> AlarmView:
 
 
 def command(name: str, kind: CommandType) -> CommandInfo:
-    """Return a command of a device."""
     arguments = [
         ArgumentInfo(
             argument_name,
@@ -148,7 +144,7 @@ def command(name: str, kind: CommandType) -> CommandInfo:
 
 
 def audit_entry(entry: AuditEntry, time: TimeText) -> AuditView:
-    """Return an entry of the audit; the command door masked its secrets before they were kept."""
+    """Return an entry of the audit; the command door has masked its secrets."""
     return AuditView(
         entry.id,
         time(entry.at),
@@ -162,7 +158,7 @@ def audit_entry(entry: AuditEntry, time: TimeText) -> AuditView:
 
 
 def report(report: Report, time: TimeText, *, with_body: bool = False) -> ReportView:
-    """Return a stored report; its body holds no secret: codes and keys go beside it."""
+    """Return a stored report; its body has no secret: codes and keys are sent beside the body."""
     return ReportView(
         report.id,
         report.uplink,
