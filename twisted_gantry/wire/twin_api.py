@@ -180,7 +180,7 @@ class ReceivedRecords(Shape, frozen=True):
     duplicates: int
 
 
-class Configured(Shape, frozen=True):
+class ConfigurationAnswer(Shape, frozen=True):
     """A `res300` was sent; `answer` is null if none came within seconds."""
 
     sent: bool
@@ -276,7 +276,7 @@ OPERATIONS: tuple[Operation, ...] = (
     operation(
         "sendConfiguration",
         "post /twin/v1/fogslink/configure",
-        Configured,
+        ConfigurationAnswer,
         "Send a `res300`, and show the answer of the device",
         body=ChannelConfiguration,
     ),
