@@ -216,9 +216,15 @@ def test_retrying_queues_again_with_a_clean_slate(box: Box) -> None:
     assert box.next() == second
     assert result_of(box.store.retry_reports("etc", None)) == 1
     report = box.report(first)
-    assert (report.state, report.reason, report.tries) == ("queued", outbox.QUEUED_AGAIN, 0)
+    assert (report.state, report.reason, report.tries) == ("queued", outbox.REQUEUED, 0)
+    assert report.requeued
+    assert not box.report(second).requeued
     assert box.next() == first
     assert box.ledger == Ledger(created=2, queued=2, size=8, oldest=0.0)
+    result_of(box.store.tried(first, "9"))
+    assert box.report(first).requeued
+    result_of(box.store.set_aside(first, "refused once more"))
+    assert not box.report(first).requeued
 
 
 def test_only_the_named_reports_are_retried(box: Box) -> None:

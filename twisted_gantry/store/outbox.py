@@ -12,10 +12,10 @@ from typing import Any
 
 from twisted_gantry.core.stored import Cap, Ledger, Report
 
-QUEUED_AGAIN = "queued again"
-"""The reason on a queued report that a person wants sent, after it had been set aside."""
+REQUEUED = "queued again"
+"""The reason shown for a report that a person took back from those set aside."""
 
-_COLUMNS = "id, uplink, kind, subject, body, created, urgent, state, reason, tries"
+_COLUMNS = "id, uplink, kind, subject, body, created, urgent, state, reason, tries, requeued"
 
 # One statement, since it is run for every report.
 _COUNT_NEW = """
@@ -27,7 +27,8 @@ _COUNT_NEW = """
 
 def _report(row: tuple[Any, ...]) -> Report:
     fields = dict(zip(_COLUMNS.split(", "), row, strict=True))
-    return Report(**{**fields, "urgent": bool(fields["urgent"])})
+    flags = {name: bool(fields[name]) for name in ("urgent", "requeued")}
+    return Report(**{**fields, **flags})
 
 
 def _count(db: sqlite3.Connection, uplink: str, **changes: int) -> None:
@@ -157,7 +158,7 @@ def tried(db: sqlite3.Connection, report: int, reason: str, body: bytes | None) 
 def set_aside(db: sqlite3.Connection, report: int, reason: str) -> None:
     """Take a report out of the queue, and keep it."""
     row = db.execute(
-        "UPDATE outbox SET state = 'set-aside', reason = ?, tries = tries + 1 "
+        "UPDATE outbox SET state = 'set-aside', reason = ?, tries = tries + 1, requeued = 0 "
         "WHERE id = ? AND state = 'queued' RETURNING uplink",
         (reason, report),
     ).fetchone()
@@ -166,13 +167,13 @@ def set_aside(db: sqlite3.Connection, report: int, reason: str) -> None:
 
 
 def retry(db: sqlite3.Connection, uplink: str, reports: Iterable[int] | None) -> int:
-    """Queue what was set aside again: no tries, and the reason says that somebody wants it."""
+    """Queue again what was set aside, without tries and marked as wanted by a person."""
     chosen = None if reports is None else json.dumps(list(reports))
     moved = db.execute(
-        "UPDATE outbox SET state = 'queued', reason = ?3, tries = 0 "
+        "UPDATE outbox SET state = 'queued', reason = ?3, tries = 0, requeued = 1 "
         "WHERE uplink = ?1 AND state = 'set-aside' "
         "AND (?2 IS NULL OR id IN (SELECT value FROM json_each(?2)))",
-        (uplink, chosen, QUEUED_AGAIN),
+        (uplink, chosen, REQUEUED),
     ).rowcount
     if moved:
         _count(db, uplink, queued=moved, set_aside=-moved)

@@ -55,6 +55,11 @@ MIGRATIONS = (
     ) STRICT;
     CREATE INDEX audit_at ON audit (at);
     """,
+    # Until here the text of `reason` said that a person had queued a report again.
+    """
+    ALTER TABLE outbox ADD COLUMN requeued INTEGER NOT NULL DEFAULT 0;
+    UPDATE outbox SET requeued = 1 WHERE state = 'queued' AND reason = 'queued again';
+    """,
 )
 
 

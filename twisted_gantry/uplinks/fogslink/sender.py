@@ -16,7 +16,6 @@ from twisted.python.failure import Failure
 from twisted_gantry.core.interfaces import IStore
 from twisted_gantry.core.stored import Report
 from twisted_gantry.net.session import Backoff
-from twisted_gantry.store.outbox import QUEUED_AGAIN
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
 from twisted_gantry.uplinks.sending_loop import SendingLoop
 from twisted_gantry.wire.fogslink.client import DATA_PATIENCE, Ending
@@ -169,8 +168,8 @@ class Sender:
         self._changes.append(change.addErrback(failed))
 
     def _too_old(self, report: Report) -> bool:
-        """Tell whether it would show as present what is not; what a person queued again goes."""
-        return self._now() - report.created > self._max_age and report.reason != QUEUED_AGAIN
+        """Tell whether a report would show old values as present; a requeued one goes anyway."""
+        return self._now() - report.created > self._max_age and not report.requeued
 
     def _put_away(self, report: Report) -> None:
         if not self._aging:
@@ -210,8 +209,7 @@ class Sender:
     async def _failed(self, report: Report) -> float | None:
         nines = report.tries + 1
         if nines < MAX_NINES:
-            reason = QUEUED_AGAIN if report.reason == QUEUED_AGAIN else "9"
-            await self._store.tried(report.id, reason)
+            await self._store.tried(report.id, "9")
             return min(AGAIN_MOST, AGAIN_FIRST * 2.0 ** (nines - 1))
         reason = f"code 9, {nines} times"
         _log.error(
