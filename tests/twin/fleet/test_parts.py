@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from tests.twin.helpers import NOW
-from twisted_gantry.twin.fleet.cloud import Ramp
+from twisted_gantry.twin.fleet.cloud import ConnectRamp
 from twisted_gantry.twin.fleet.readings import (
     CHANNELS,
     WORLDS,
@@ -224,7 +224,7 @@ def test_a_wheel_that_stops_leaves_nothing() -> None:
 def test_the_ramp_keeps_its_rate(rate: float) -> None:
     """In any second no more than the rate, one bunch over it at the most; all in their order."""
     clock, made, _ = wheel()
-    ramp = Ramp(made, rate)
+    ramp = ConnectRamp(made, rate)
     let: dict[int, float] = {}
 
     def let_go(number: int) -> None:

@@ -12,7 +12,7 @@ from twisted_gantry.core.status import State, Status
 from twisted_gantry.core.stored import Cap, Ledger, Report
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.uplinks.etc.channel import Kind, Taken
-from twisted_gantry.uplinks.etc.sender import Sender
+from twisted_gantry.uplinks.etc.sender import EtcSender
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
 from twisted_gantry.wire.etc.envelope import Method, encode_request
 from twisted_gantry.wire.json import loads
@@ -54,7 +54,7 @@ class Rig:
         self.left: list[tuple[list[int], bool]] = []
         self.stale: list[list[str]] = []
         self.count = 0
-        self.sender = Sender(
+        self.sender = EtcSender(
             "etc",
             self.store,
             self.channel,

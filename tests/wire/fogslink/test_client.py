@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from twisted_gantry.wire.fogslink.client import ClientSession, Ending, Parcel, Refusal
+from twisted_gantry.wire.fogslink.client import ClientSession, Ending, LoginRefusal, Parcel
 from twisted_gantry.wire.fogslink.messages import Configure, Configured
 from twisted_gantry.wire.json import loads
 
@@ -37,7 +37,7 @@ class Cloud:
         """Note it."""
         self.events.append("online")
 
-    def refused(self, refusal: Refusal) -> None:
+    def refused(self, refusal: LoginRefusal) -> None:
         """Note it."""
         self.events.append(refusal)
 
@@ -122,15 +122,15 @@ def test_the_way_in(cloud: Cloud) -> None:
 @pytest.mark.parametrize(
     ("answers", "refusal"),
     [
-        ([b'{"res001":{"eqSN":"1","code":"2"}}'], Refusal("2", "eq_sn")),
-        ([b'{"res001":{"eqSN":"1","code":"7"}}'], Refusal("7", "eq_sn")),
-        ([KNOWN, b'{"res002":{"eqSN":"eqKey","code":"3"}}'], Refusal("3", "api_key")),
-        ([KNOWN, b'{"res002":{"eqSN":"eqKey","code":"2"}}'], Refusal("2", "eq_sn")),
-        ([KNOWN, b'{"res002":{"eqSN":"eqKey","code":"9"}}'], Refusal("9", "api_key")),
+        ([b'{"res001":{"eqSN":"1","code":"2"}}'], LoginRefusal("2", "eq_sn")),
+        ([b'{"res001":{"eqSN":"1","code":"7"}}'], LoginRefusal("7", "eq_sn")),
+        ([KNOWN, b'{"res002":{"eqSN":"eqKey","code":"3"}}'], LoginRefusal("3", "api_key")),
+        ([KNOWN, b'{"res002":{"eqSN":"eqKey","code":"2"}}'], LoginRefusal("2", "eq_sn")),
+        ([KNOWN, b'{"res002":{"eqSN":"eqKey","code":"9"}}'], LoginRefusal("9", "api_key")),
     ],
 )
 def test_a_refusal_names_the_credential(
-    cloud: Cloud, answers: list[bytes], refusal: Refusal
+    cloud: Cloud, answers: list[bytes], refusal: LoginRefusal
 ) -> None:
     """The code says which is wrong, or else the step does; the connection is dropped."""
     cloud.open()

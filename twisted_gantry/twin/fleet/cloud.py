@@ -30,13 +30,13 @@ from twisted_gantry.twin.fleet.readings import Gantry
 from twisted_gantry.twin.fleet.tally import Tally, count_code
 from twisted_gantry.twin.fleet.wheel import TICK_S, Wheel
 from twisted_gantry.wire.errors import WireError
-from twisted_gantry.wire.fogslink.client import ClientSession, Ending, Parcel, Refusal
+from twisted_gantry.wire.fogslink.client import ClientSession, Ending, LoginRefusal, Parcel
 from twisted_gantry.wire.fogslink.messages import (
     DELIMITER,
     MAX_LINE,
     NAMES,
-    Code,
     Configure,
+    FogslinkCode,
     Heartbeat,
     HeartbeatAnswer,
     Pack,
@@ -58,7 +58,7 @@ _BEAT = f'{{"{NAMES[Heartbeat]}"'.encode()
 _BEAT_ANSWER = f'"{NAMES[HeartbeatAnswer]}"'.encode()
 
 
-class Ramp:
+class ConnectRamp:
     """Lets at most `rate` calls a second through, in their order."""
 
     def __init__(self, wheel: Wheel, rate: float) -> None:
@@ -116,7 +116,7 @@ class Sessions:
         self.refused: Counter[str] = Counter()
         self.wheel, self.now, self.endpoint, self.random = wheel, now, endpoint, random
         self.period = period
-        self.ramp = Ramp(wheel, connect_rate)
+        self.ramp = ConnectRamp(wheel, connect_rate)
         self.last_failure = ""
         self.stopped = False
         self.up = 0
@@ -248,7 +248,7 @@ class _Session:
         if not isinstance(message, HeartbeatAnswer):
             return
         took = self._fleet.wheel.seconds() - self._beats.pop(0)
-        if message.code == Code.OK:
+        if message.code == FogslinkCode.OK:
             self._fleet.heartbeats.acknowledge(took)
         else:
             self._fleet.heartbeats.refuse(message.code, took)
@@ -281,7 +281,7 @@ class _Session:
             self._pack_id = int(fleet.now() * 1000)
             fleet.wheel.every(fleet.period, self._send_pack, fleet.random.random() * fleet.period)
 
-    def refused(self, refusal: Refusal) -> None:
+    def refused(self, refusal: LoginRefusal) -> None:
         """Come back much later."""
         count_code(self._fleet.refused, refusal.code)
         if self._backoff.first != REFUSED_FIRST_S:

@@ -33,7 +33,7 @@ AHEAD = 5
 SIGNATURE_TRIES = 3
 
 
-class Sender:
+class EtcSender:
     """The sending half of the uplink `name`.
 
     `server(kind)` says where reports of a kind go; `acknowledged(kind, url)` is called when one was

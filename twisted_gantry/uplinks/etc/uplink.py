@@ -26,7 +26,7 @@ from twisted_gantry.net.session import Backoff
 from twisted_gantry.uplinks.etc.cards import CardsPoll
 from twisted_gantry.uplinks.etc.channel import Channel, EtcChannel
 from twisted_gantry.uplinks.etc.reporter import Reporter, log_failure
-from twisted_gantry.uplinks.etc.sender import Sender
+from twisted_gantry.uplinks.etc.sender import EtcSender
 from twisted_gantry.uplinks.etc.steering import Steering
 from twisted_gantry.uplinks.first_reading import FirstReading
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
@@ -103,7 +103,7 @@ class EtcUplink(NamedService):
             stored=lambda urgent: self._sender.wake(now=urgent),
             dropped=self._dropped,
         )
-        self._sender = Sender(
+        self._sender = EtcSender(
             NAME,
             site.store,
             channel,

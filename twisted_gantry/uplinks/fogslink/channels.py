@@ -10,8 +10,8 @@ from typing import Any
 
 from twisted_gantry.core.points import Points
 from twisted_gantry.wire.fogslink.messages import (
-    Code,
     Configure,
+    FogslinkCode,
     Item,
     ReportType,
     item,
@@ -33,11 +33,11 @@ class Change:
     report_type: ReportType | None
 
     @property
-    def code(self) -> Code:
+    def code(self) -> FogslinkCode:
         """What acknowledges it."""
         if self.period is None:
-            return Code.TYPE_SET
-        return Code.PERIOD_SET if self.report_type is None else Code.BOTH_SET
+            return FogslinkCode.TYPE_SET
+        return FogslinkCode.PERIOD_SET if self.report_type is None else FogslinkCode.BOTH_SET
 
 
 @dataclass

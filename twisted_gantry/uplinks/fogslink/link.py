@@ -25,7 +25,7 @@ from zope.interface import implementer
 
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.session import Backoff, reconnecting
-from twisted_gantry.wire.fogslink.client import ClientSession, Ending, Parcel, Refusal
+from twisted_gantry.wire.fogslink.client import ClientSession, Ending, LoginRefusal, Parcel
 from twisted_gantry.wire.fogslink.messages import DELIMITER, MAX_LINE, Configure, Configured
 
 _log = Logger()
@@ -45,7 +45,7 @@ class Driver(Interface):
     def link_down(self, reason: str, was_online: bool, good: bool) -> None:
         """The connection is lost, or could not be made; `good`: it had answered data."""
 
-    def link_refused(self, refusal: Refusal) -> None:
+    def link_refused(self, refusal: LoginRefusal) -> None:
         """The cloud does not let us in."""
 
     def link_ready(self) -> None:
@@ -229,7 +229,7 @@ class Link:
             self._backoff.reset()
         self.driver.link_online()
 
-    def refused(self, refusal: Refusal) -> None:
+    def refused(self, refusal: LoginRefusal) -> None:
         """Come back later: this wants a person."""
         self.counts["refused"] += 1
         if self._backoff.first != REFUSED_FIRST:

@@ -60,7 +60,7 @@ class Listener(Protocol):
         """The queue is empty, and what went last may not be the newest of every channel."""
 
 
-class Sender:
+class FogslinkSender:
     """The sending half of the uplink `name`. `max_age` is seconds; `now` returns Unix seconds."""
 
     def __init__(

@@ -30,9 +30,9 @@ from twisted_gantry.uplinks.first_reading import FirstReading
 from twisted_gantry.uplinks.fogslink.channels import Channels
 from twisted_gantry.uplinks.fogslink.configure import CONFIGURED, Configurations
 from twisted_gantry.uplinks.fogslink.link import Link
-from twisted_gantry.uplinks.fogslink.sender import PACK, SINGLE, Sender
+from twisted_gantry.uplinks.fogslink.sender import PACK, SINGLE, FogslinkSender
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
-from twisted_gantry.wire.fogslink.client import Refusal
+from twisted_gantry.wire.fogslink.client import LoginRefusal
 from twisted_gantry.wire.fogslink.messages import (
     DELIMITER,
     Configure,
@@ -99,7 +99,7 @@ class FogslinkUplink(NamedService):
         self._alarms = OutboxAlarms(NAME, site.alarms)
         self._channels = Channels(settings.channels, site.points, settings.period)
         self._link = Link(self, endpoint, settings.eq_sn, settings.api_key, clock, spread)
-        self._sender = Sender(
+        self._sender = FogslinkSender(
             NAME,
             settings.eq_sn,
             site.store,
@@ -326,7 +326,7 @@ class FogslinkUplink(NamedService):
             self._mute = self._mute or (was_online and bool(self._settings.channels))
             self._unreachable(reason)
 
-    def link_refused(self, refusal: Refusal) -> None:
+    def link_refused(self, refusal: LoginRefusal) -> None:
         """Say which credential is wrong: only a person can help."""
         en = {
             "eq_sn": "the cloud knows no device with this eq_sn",

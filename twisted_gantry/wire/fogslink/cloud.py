@@ -20,9 +20,9 @@ from twisted_gantry.wire.fogslink.messages import (
     Authenticate,
     Authenticated,
     BadPack,
-    Code,
     Configure,
     Configured,
+    FogslinkCode,
     Heartbeat,
     HeartbeatAnswer,
     Identified,
@@ -42,7 +42,7 @@ NO_HEARTBEAT = "no-heartbeat"
 """The reason that it then gives."""
 
 
-class Owner(Protocol):
+class CloudOwner(Protocol):
     """Whom a session acts through, and who knows the accounts and keeps the data."""
 
     def transmit(self, answer: Response) -> None:
@@ -67,7 +67,7 @@ class Owner(Protocol):
         """The device says what it has set."""
 
 
-class Inputs(Protocol):
+class CloudInputs(Protocol):
     """What can happen to a session."""
 
     def opened(self) -> None:
@@ -114,10 +114,10 @@ class Inputs(Protocol):
 
 
 @dataclass(eq=False)
-class Core:
+class CloudCore:
     """What a session remembers, and what it does to the world."""
 
-    owner: Owner
+    owner: CloudOwner
     clock: Clock
     new_key: Callable[[], str]
     eq_sn: str = ""
@@ -126,7 +126,7 @@ class Core:
     timer: Timer | None = None
     counts: Counter[str] = field(default_factory=Counter)
 
-    def watch(self, machine: Inputs) -> None:
+    def watch(self, machine: CloudInputs) -> None:
         """Wait for a heartbeat, ten seconds from now."""
         self.stop()
 
@@ -150,8 +150,8 @@ class Core:
         self.owner.drop(reason)
 
 
-def _build() -> Callable[[Core], Inputs]:  # noqa: C901 - one table
-    builder = TypeMachineBuilder(Inputs, Core)
+def _build() -> Callable[[CloudCore], CloudInputs]:  # noqa: C901 - one table
+    builder = TypeMachineBuilder(CloudInputs, CloudCore)
 
     waiting = builder.state("Waiting")
     """Nobody has connected."""
@@ -164,111 +164,111 @@ def _build() -> Callable[[Core], Inputs]:  # noqa: C901 - one table
     ended = builder.state("Ended")
     """Let go, or gone; nothing counts any more."""
 
-    @waiting.upon(Inputs.opened).to(unidentified)
-    def begin(machine: Inputs, core: Core) -> None:
+    @waiting.upon(CloudInputs.opened).to(unidentified)
+    def begin(machine: CloudInputs, core: CloudCore) -> None:
         core.watch(machine)
 
-    @unidentified.upon(Inputs.known).to(identified)
-    def identify(machine: Inputs, core: Core, message: Identify) -> None:
+    @unidentified.upon(CloudInputs.known).to(identified)
+    def identify(machine: CloudInputs, core: CloudCore, message: Identify) -> None:
         core.eq_sn, core.t_key = message.eq_sn, core.new_key()
-        core.owner.transmit(Identified(eq_sn=core.eq_sn, code=Code.OK.value, t_key=core.t_key))
+        core.owner.transmit(Identified(eq_sn=core.eq_sn, code=FogslinkCode.OK, t_key=core.t_key))
 
-    @unidentified.upon(Inputs.unknown).to(ended)
-    def refuse(machine: Inputs, core: Core, message: Identify) -> None:
-        core.owner.transmit(Identified(eq_sn=message.eq_sn, code=Code.NO_DEVICE.value))
+    @unidentified.upon(CloudInputs.unknown).to(ended)
+    def refuse(machine: CloudInputs, core: CloudCore, message: Identify) -> None:
+        core.owner.transmit(Identified(eq_sn=message.eq_sn, code=FogslinkCode.NO_DEVICE))
         core.close("unknown-device")
 
-    @identified.upon(Inputs.accepted).to(online)
-    def authenticate(machine: Inputs, core: Core) -> None:
+    @identified.upon(CloudInputs.accepted).to(online)
+    def authenticate(machine: CloudInputs, core: CloudCore) -> None:
         core.online = True
-        core.owner.transmit(Authenticated(eq_sn=core.eq_sn, code=Code.OK.value))
+        core.owner.transmit(Authenticated(eq_sn=core.eq_sn, code=FogslinkCode.OK))
 
-    @identified.upon(Inputs.denied).to(ended)
-    def deny(machine: Inputs, core: Core) -> None:
-        core.owner.transmit(Authenticated(eq_sn=core.eq_sn, code=Code.NOT_AUTHENTICATED.value))
+    @identified.upon(CloudInputs.denied).to(ended)
+    def deny(machine: CloudInputs, core: CloudCore) -> None:
+        core.owner.transmit(Authenticated(eq_sn=core.eq_sn, code=FogslinkCode.NOT_AUTHENTICATED))
         core.close("denied")
 
-    @online.upon(Inputs.pack).loop()
-    def take_pack(machine: Inputs, core: Core, message: Pack) -> None:
+    @online.upon(CloudInputs.pack).loop()
+    def take_pack(machine: CloudInputs, core: CloudCore, message: Pack) -> None:
         whole = message.total_size == len(message.eq_data)
-        code = core.owner.take_pack(message) if whole else Code.FAILED.value
+        code = core.owner.take_pack(message) if whole else FogslinkCode.FAILED
         if code is not None:
             core.owner.transmit(PackAnswer(eq_sn=core.eq_sn, pack_id=message.pack_id, code=code))
 
-    @online.upon(Inputs.bad_pack).loop()
-    def ask_again(machine: Inputs, core: Core, message: BadPack) -> None:
+    @online.upon(CloudInputs.bad_pack).loop()
+    def ask_again(machine: CloudInputs, core: CloudCore, message: BadPack) -> None:
         core.counts["malformed"] += 1
         core.owner.transmit(
-            PackAnswer(eq_sn=core.eq_sn, pack_id=message.pack_id, code=Code.FAILED.value)
+            PackAnswer(eq_sn=core.eq_sn, pack_id=message.pack_id, code=FogslinkCode.FAILED)
         )
 
-    @online.upon(Inputs.single).loop()
-    def take_single(machine: Inputs, core: Core, message: Single) -> None:
+    @online.upon(CloudInputs.single).loop()
+    def take_single(machine: CloudInputs, core: CloudCore, message: Single) -> None:
         code = core.owner.take_single(message)
         if code is not None:
             core.owner.transmit(SingleAnswer(eq_sn=core.eq_sn, e_chan=message.e_chan, code=code))
 
-    @online.upon(Inputs.beat).loop()
-    def beat(machine: Inputs, core: Core) -> None:
+    @online.upon(CloudInputs.beat).loop()
+    def beat(machine: CloudInputs, core: CloudCore) -> None:
         core.watch(machine)
         core.owner.transmit(HeartbeatAnswer(eq_sn=core.eq_sn))
 
-    @online.upon(Inputs.configured).loop()
-    def configured(machine: Inputs, core: Core, message: Configured) -> None:
+    @online.upon(CloudInputs.configured).loop()
+    def configured(machine: CloudInputs, core: CloudCore, message: Configured) -> None:
         core.owner.configured(message)
 
-    @online.upon(Inputs.configure).loop()
-    def configure(machine: Inputs, core: Core, message: Configure) -> None:
+    @online.upon(CloudInputs.configure).loop()
+    def configure(machine: CloudInputs, core: CloudCore, message: Configure) -> None:
         core.owner.transmit(message)
 
-    def unauthenticated(machine: Inputs, core: Core, message: object) -> None:
+    def unauthenticated(machine: CloudInputs, core: CloudCore, message: object) -> None:
         """Close on data from nobody."""
         core.close("unauthenticated")
 
     for state in (unidentified, identified):
-        state.upon(Inputs.pack).to(ended)(unauthenticated)
-        state.upon(Inputs.bad_pack).to(ended)(unauthenticated)
-        state.upon(Inputs.single).to(ended)(unauthenticated)
+        state.upon(CloudInputs.pack).to(ended)(unauthenticated)
+        state.upon(CloudInputs.bad_pack).to(ended)(unauthenticated)
+        state.upon(CloudInputs.single).to(ended)(unauthenticated)
 
-    @unidentified.upon(Inputs.intruded).to(ended)
-    @identified.upon(Inputs.intruded).to(ended)
-    @online.upon(Inputs.intruded).to(ended)
-    def intruded(machine: Inputs, core: Core, message: str) -> None:
+    @unidentified.upon(CloudInputs.intruded).to(ended)
+    @identified.upon(CloudInputs.intruded).to(ended)
+    @online.upon(CloudInputs.intruded).to(ended)
+    def intruded(machine: CloudInputs, core: CloudCore, message: str) -> None:
         core.close(message)
 
-    @unidentified.upon(Inputs.silent).to(ended)
-    @identified.upon(Inputs.silent).to(ended)
-    @online.upon(Inputs.silent).to(ended)
-    def give_up(machine: Inputs, core: Core) -> None:
+    @unidentified.upon(CloudInputs.silent).to(ended)
+    @identified.upon(CloudInputs.silent).to(ended)
+    @online.upon(CloudInputs.silent).to(ended)
+    def give_up(machine: CloudInputs, core: CloudCore) -> None:
         core.close(NO_HEARTBEAT)
 
-    @waiting.upon(Inputs.closed).to(ended)
-    @unidentified.upon(Inputs.closed).to(ended)
-    @identified.upon(Inputs.closed).to(ended)
-    @online.upon(Inputs.closed).to(ended)
-    @ended.upon(Inputs.closed).loop()
-    def closed(machine: Inputs, core: Core) -> None:
+    @waiting.upon(CloudInputs.closed).to(ended)
+    @unidentified.upon(CloudInputs.closed).to(ended)
+    @identified.upon(CloudInputs.closed).to(ended)
+    @online.upon(CloudInputs.closed).to(ended)
+    @ended.upon(CloudInputs.closed).loop()
+    def closed(machine: CloudInputs, core: CloudCore) -> None:
         core.online = False
         core.stop()
 
-    def stray(machine: Inputs, core: Core, message: object = None) -> None:
+    def stray(machine: CloudInputs, core: CloudCore, message: object = None) -> None:
         """Count what comes out of its turn, or after the end, and ignore it."""
         core.counts["unexpected"] += 1
 
     for state in (identified, online, ended):
-        state.upon(Inputs.known).loop()(stray)
-        state.upon(Inputs.unknown).loop()(stray)
+        state.upon(CloudInputs.known).loop()(stray)
+        state.upon(CloudInputs.unknown).loop()(stray)
     for state in (unidentified, online, ended):
-        state.upon(Inputs.accepted).loop()(stray)
-        state.upon(Inputs.denied).loop()(stray)
+        state.upon(CloudInputs.accepted).loop()(stray)
+        state.upon(CloudInputs.denied).loop()(stray)
     for state in (unidentified, identified, ended):
-        state.upon(Inputs.configured).loop()(stray)
+        state.upon(CloudInputs.configured).loop()(stray)
     for state in (identified, ended):
-        state.upon(Inputs.beat).loop()(stray)
-    ended.upon(Inputs.pack).loop()(stray)
-    ended.upon(Inputs.bad_pack).loop()(stray)
-    ended.upon(Inputs.single).loop()(stray)
-    ended.upon(Inputs.intruded).loop()(stray)
+        state.upon(CloudInputs.beat).loop()(stray)
+    ended.upon(CloudInputs.pack).loop()(stray)
+    ended.upon(CloudInputs.bad_pack).loop()(stray)
+    ended.upon(CloudInputs.single).loop()(stray)
+    ended.upon(CloudInputs.intruded).loop()(stray)
 
     return builder.build()
 
@@ -285,9 +285,9 @@ class CloudSession:
     """
 
     def __init__(
-        self, owner: Owner, clock: Clock, new_key: Callable[[], str], counts: Counter[str]
+        self, owner: CloudOwner, clock: Clock, new_key: Callable[[], str], counts: Counter[str]
     ) -> None:
-        self._core = Core(owner, clock, new_key, counts=counts)
+        self._core = CloudCore(owner, clock, new_key, counts=counts)
         self._machine = _machine(self._core)
         self._malformed = 0
         self.opened = self._machine.opened

@@ -1,7 +1,7 @@
 """The Fogslink cloud: its messages, each one JSON object on one line, and its codes.
 
 Source: the Fogslink document; decisions: `docs/protocols/fogslink.md`. The order of the messages is
-in `fogslink_client` and `fogslink_cloud`.
+in `client.py` and `cloud.py`.
 """
 
 import math
@@ -35,7 +35,7 @@ _PERIOD = re.compile(r"[0-9]{1,5}(\.[0-9]{1,3})?")
 _CHANNEL = re.compile(r"P[0-9]{1,6}-C[0-9]{1,6}")
 
 
-class Code(StrEnum):
+class FogslinkCode(StrEnum):
     """What an answer says (the table at the document's end)."""
 
     OK = "0"
@@ -182,7 +182,7 @@ class HeartbeatAnswer(_Message, frozen=True, kw_only=True):
     """`res100`."""
 
     eq_sn: str = ""
-    code: str = Code.OK.value
+    code: str = FogslinkCode.OK.value
 
 
 Request: TypeAlias = Identify | Authenticate | Single | Pack | Configured | Heartbeat
