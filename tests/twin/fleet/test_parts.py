@@ -5,15 +5,19 @@ import math
 import weakref
 from functools import partial
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from tests.twin.helpers import NOW
-from twisted_gantry.twin.fleet.cloud import ConnectRamp
+from twisted_gantry.twin.fleet.cloud import RampedEndpoint
 from twisted_gantry.twin.fleet.readings import (
     CHANNELS,
     WORLDS,
@@ -224,15 +228,18 @@ def test_a_wheel_that_stops_leaves_nothing() -> None:
 def test_the_ramp_keeps_its_rate(rate: float) -> None:
     """In any second no more than the rate, one bunch over it at the most; all in their order."""
     clock, made, _ = wheel()
-    ramp = ConnectRamp(made, rate)
     let: dict[int, float] = {}
 
-    def let_go(number: int) -> None:
-        let[number] = clock.seconds()
+    @implementer(IStreamClientEndpoint)
+    class Endpoint:
+        def connect(self, protocolFactory: Any) -> Deferred[Any]:  # noqa: N803
+            let[protocolFactory] = clock.seconds()
+            return Deferred()
 
+    ramp = RampedEndpoint(Endpoint(), made, rate)
     count = max(4, round(rate * 2))
     for number in range(count):
-        ramp.ask(partial(let_go, number))
+        ramp.connect(number)  # type: ignore[arg-type]
     run(clock, count / rate + 1)
     assert list(let) == list(range(count))
     times = list(let.values())

@@ -24,7 +24,6 @@ from tests.twin.helpers import http
 from twisted_gantry.net.http.client import BoundedClient
 from twisted_gantry.twin.faces.fogslink.cloud import Cloud, CloudFactory
 from twisted_gantry.twin.faults.settings import FOGSLINK, Faults
-from twisted_gantry.twin.fleet.cloud import REFUSED_FIRST_S
 from twisted_gantry.twin.fleet.control import FleetControl
 from twisted_gantry.twin.fleet.service import (
     MAX_GANTRIES,
@@ -38,6 +37,7 @@ from twisted_gantry.twin.fleet.uploads import ROUND
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.etc.envelope import Method
 from twisted_gantry.wire.etc.reports import decode_report
+from twisted_gantry.wire.fogslink.client import REFUSED_PAUSES
 from twisted_gantry.wire.json import loads
 
 AUTH, API_KEY = "fleet-auth", "fleet-key"
@@ -450,13 +450,13 @@ def test_a_cloud_that_goes_silent_is_left_and_tried_again(rigs: Any) -> None:
 def test_refused_sessions_come_back_much_later(rigs: Any) -> None:
     """A gantry that the cloud does not know is counted by its code, and not retried at once."""
     rig = rigs(5, known=3, platform="")
-    rig.run(REFUSED_FIRST_S / 2 - 1)
+    rig.run(REFUSED_PAUSES[0] / 2 - 1)
     shown = rig.fogslink
     assert (shown["sessionsUp"], shown["refused"]) == (3, {"2": 2})
     assert len(rig.network.attempts) == 5
     rig.cloud.accounts["10000003"] = API_KEY
     rig.cloud.accounts["10000004"] = API_KEY
-    rig.run(REFUSED_FIRST_S / 2 + 2)
+    rig.run(REFUSED_PAUSES[0] / 2 + 2)
     assert rig.fogslink["sessionsUp"] == 5
 
 
@@ -597,7 +597,7 @@ def test_it_settles_once(rigs: Any) -> None:
     rig.run(20)
     assert rig.settled == 0
     rig.cloud.accounts["10000009"] = API_KEY
-    rig.run(REFUSED_FIRST_S)
+    rig.run(REFUSED_PAUSES[0])
     assert rig.settled == 1
     rig.cut()
     rig.run(5)

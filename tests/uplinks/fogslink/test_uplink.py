@@ -640,7 +640,7 @@ def test_a_wrong_key_is_explained_without_being_told() -> None:
 def test_a_cloud_that_accepts_and_closes_is_not_stormed(jitter: float) -> None:
     """At most eight connections in the first minute, and two in each minute thereafter."""
     rig = Rig()
-    rig.uplink._link._backoff._spread = lambda: jitter
+    rig.uplink._link._lines._backoff._spread = lambda: jitter
     rig.fault(refuse=True)
 
     class Closing(Factory):
@@ -679,7 +679,7 @@ def test_a_cloud_that_lets_us_in_and_closes_is_not_stormed(jitter: float) -> Non
     """It must answer data before it is called back at once; till then the alarm is there, once."""
     rig = Rig(Factory.forProtocol(Fickle))
     rig.network.server.noisy = False  # type: ignore[attr-defined]
-    rig.uplink._link._backoff._spread = lambda: jitter
+    rig.uplink._link._lines._backoff._spread = lambda: jitter
     told: list[State] = []
     rig.uplink.status.subscribe(lambda status: told.append(status.state))
     rig.start(600)

@@ -7,8 +7,9 @@ of one heap, which is sorted and swept.
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+
+from twisted_gantry.net.timers import GuardedLoop
 
 _log = Logger()
 
@@ -32,7 +33,7 @@ class Timer:
 class Wheel:
     """Runs timers at the tick that is nearest to their moment, and never at once.
 
-    It is the clock of `fogslink_client`. Nothing runs while it is not started.
+    It is the clock of the sessions in `cloud.py`. Nothing runs while it is not started.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
@@ -40,8 +41,7 @@ class Wheel:
         self._began = clock.seconds()
         self._at = 0
         self._places: dict[int, list[Timer]] = {}
-        self._loop = LoopingCall(self._turn)
-        self._loop.clock = clock
+        self._loop = GuardedLoop(clock, self._turn, "the timer wheel of the fleet")
 
     def seconds(self) -> float:
         """Return seconds since some moment."""
@@ -69,14 +69,11 @@ class Wheel:
 
     def start(self) -> None:
         """Begin."""
-        self._loop.start(TICK_S, now=False).addErrback(
-            lambda failure: _log.failure("the timers of the fleet stand still", failure=failure)
-        )
+        self._loop.start(TICK_S, now=False)
 
     def stop(self) -> None:
         """End, and forget every timer."""
-        if self._loop.running:
-            self._loop.stop()
+        self._loop.stop()
         self._places.clear()
 
     def _turn(self) -> None:

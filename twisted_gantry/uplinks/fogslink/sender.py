@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from twisted_gantry.core.interfaces import IStore
 from twisted_gantry.core.stored import Report
 from twisted_gantry.net.session import Backoff
+from twisted_gantry.uplinks.fogslink.link import Link
 from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
 from twisted_gantry.uplinks.sending_loop import SendingLoop
 from twisted_gantry.wire.fogslink.client import DATA_PATIENCE, Ending
@@ -34,17 +35,6 @@ BATCH, BATCH_SIZE = 500, 2 * 1024 * 1024
 # Acknowledged reports leave the disk so many at once, or after so many seconds; a crash in between
 # has them sent again.
 TOGETHER, TOGETHER_S = 100, 0.2
-
-
-class Link(Protocol):
-    """The way to the cloud."""
-
-    @property
-    def ready(self) -> bool:
-        """Whether a message can be sent now."""
-
-    def deliver(self, line: bytes, answer_to: str, *, single: bool) -> Deferred[Ending]:
-        """Send a message of data."""
 
 
 class Listener(Protocol):

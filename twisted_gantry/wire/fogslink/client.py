@@ -40,6 +40,13 @@ HEARTBEAT_PATIENCE = 10.0
 HANDSHAKE_PATIENCE = 10.0
 """From the connection to the `res002`; the cloud itself gives up after ten seconds."""
 DATA_PATIENCE = 5.0
+PAUSES = (1.0, 60.0)
+"""The first and the longest pause before a reconnection, both times a jitter of 0.5 to 1.
+
+A cloud that is down is asked at most seven times in the first minute, then twice a minute.
+"""
+REFUSED_PAUSES = (60.0, 600.0)
+"""The pauses after a refused login: with the jitter the first is 30 s at the least."""
 _MAX_KEY = 1000  # characters: it is sent in every heartbeat
 
 
