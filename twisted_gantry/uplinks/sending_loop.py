@@ -1,11 +1,14 @@
 """The loop of a sender: one report after the other, with naps between that a wake-up ends."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+
+from twisted_gantry.net.timers import Timer
 
 _log = Logger()
 
@@ -23,7 +26,8 @@ class SendingLoop:
         send_one: Callable[[], Awaitable[float | None]],
         failed: Callable[[Failure], float],
     ) -> None:
-        self._clock, self._send_one, self._failed = clock, send_one, failed
+        self._send_one, self._failed = send_one, failed
+        self._pause = Timer(clock, partial(self.wake, now=True))
         self._running: Deferred[None] | None = None
         self._nap: Deferred[None] | None = None
         self._pausing = self._woken = self._hurry = False
@@ -46,7 +50,7 @@ class SendingLoop:
         if running is not None:
             running.cancel()
 
-    def wake(self, *, now: bool = False) -> None:
+    def wake(self, now: bool = False) -> None:
         """Say that there is something to send; `now` ends a pause after a failure, too."""
         self._woken = True
         self._hurry = self._hurry or now
@@ -73,15 +77,13 @@ class SendingLoop:
             return
         nap: Deferred[None] = Deferred()
         self._nap, self._pausing = nap, seconds > 0
-        call: IDelayedCall | None = None
         if seconds:
-            call = self._clock.callLater(seconds, self.wake, now=True)
+            self._pause.start(seconds)
         try:
             await nap
         finally:
             self._nap, self._pausing = None, False
-            if call is not None and call.active():
-                call.cancel()
+            self._pause.cancel()
 
 
 def _ended(failure: Failure) -> None:

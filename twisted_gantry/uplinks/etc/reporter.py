@@ -4,26 +4,22 @@ Source: the ETC document, sections 2.1 and 3.1; decisions: `docs/protocols/etc-g
 "Delivery".
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
-from twisted.internet.defer import CancelledError
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
-from twisted.python.failure import Failure
+from twisted.internet.interfaces import IReactorTime
 
 from twisted_gantry.core.alarms import Alarm
 from twisted_gantry.core.interfaces import Subject
 from twisted_gantry.core.points import Batch
 from twisted_gantry.core.site import Cabinet, Site
-from twisted_gantry.core.stored import Cap
+from twisted_gantry.net.timers import Timer
 from twisted_gantry.uplinks.etc import rows as etc_rows
 from twisted_gantry.uplinks.etc.latches import Edge, Latches
 from twisted_gantry.uplinks.etc.native_rows import DOORS
-from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
+from twisted_gantry.uplinks.outbox import Outbox
 from twisted_gantry.wire.etc.envelope import Method, encode_request
-
-_log = Logger()
 
 # Seconds: changes within one are gathered into one report.
 GATHER = 1.0
@@ -33,31 +29,18 @@ _MOVES = ("closed", "locked", "unlock_type", "open_illegally")
 
 
 class Reporter:
-    """The reports of one site. `now` returns Unix seconds.
-
-    `stored(urgent)` is called when there is something to send, `dropped(reports)` with those that
-    the cap dropped.
-    """
+    """The reports of one site, put into `outbox`. `now` returns Unix seconds."""
 
     def __init__(
-        self,
-        name: str,
-        site: Site,
-        clock: IReactorTime,
-        now: Callable[[], float],
-        cap: Cap,
-        alarms: OutboxAlarms,
-        *,
-        stored: Callable[[bool], None],
-        dropped: Callable[[Iterable[int]], None],
+        self, outbox: Outbox, site: Site, clock: IReactorTime, now: Callable[[], float]
     ) -> None:
-        self._name, self._site, self._clock, self._now, self._cap = name, site, clock, now, cap
-        self._alarms = alarms
-        self._stored, self._dropped = stored, dropped
+        self._outbox, self._site, self._clock, self._now = outbox, site, clock, now
         self._latches = {cabinet.id: Latches() for cabinet in site.cabinets}
-        self._windows: dict[str, IDelayedCall] = {}
+        self._windows: dict[str, Timer] = {}
         self._more: set[str] = set()
         self._unsubscribe: list[Callable[[], None]] = []
+        outbox.on_left.append(self._left)
+        outbox.on_stale.append(self._report_again)
 
     def start(self) -> None:
         """Begin to report what is to be told at once."""
@@ -71,8 +54,8 @@ class Reporter:
         for unsubscribe in self._unsubscribe:
             unsubscribe()
         self._unsubscribe = []
-        for call in self._windows.values():
-            call.cancel()
+        for window in self._windows.values():
+            window.cancel()
         self._windows.clear()
         self._more.clear()
 
@@ -94,8 +77,8 @@ class Reporter:
         for cabinet in self._site.cabinets:
             self._report_at_once(_subject(cabinet))
 
-    def report_again(self, subjects: Iterable[str]) -> None:
-        """Say how things are now: the last message delivered is always the newest."""
+    def _report_again(self, subjects: Iterable[str]) -> None:
+        """Report the present state: the last message delivered is always the newest."""
         wanted = set(subjects)
         if _COMPUTERS in wanted:
             self._report_computers(urgent=False)
@@ -103,11 +86,9 @@ class Reporter:
             if _subject(cabinet) in wanted:
                 self._report_cabinet(cabinet, urgent=False)
 
-    def left(self, reports: Iterable[int], acknowledged: bool) -> None:
-        """Note that reports left the queue."""
-        gone = list(reports)
+    def _left(self, reports: Sequence[int], acknowledged: bool) -> None:
         for cabinet in self._site.cabinets:
-            if self._latches[cabinet.id].left(gone, acknowledged) and self._unsubscribe:
+            if self._latches[cabinet.id].left(reports, acknowledged) and self._unsubscribe:
                 self._report_at_once(_subject(cabinet))
 
     def _alarm_changed(self, alarm: Alarm) -> None:
@@ -180,7 +161,8 @@ class Reporter:
             self._open_window(subject, seconds)
 
     def _open_window(self, subject: str, seconds: float) -> None:
-        self._windows[subject] = self._clock.callLater(seconds, self._gathered, subject)
+        window = self._windows[subject] = Timer(self._clock, partial(self._gathered, subject))
+        window.start(seconds)
 
     def _gathered(self, subject: str) -> None:
         del self._windows[subject]
@@ -199,17 +181,15 @@ class Reporter:
     def _report_computers(self, *, urgent: bool) -> None:
         rows = etc_rows.computers(self._site)
         if rows:
-            self._keep(Method.COMPUTER_STATUS, _COMPUTERS, rows, urgent, lambda _: None)
+            self._keep(Method.COMPUTER_STATUS, _COMPUTERS, rows, urgent)
 
     def _report_cabinet(self, cabinet: Cabinet, *, urgent: bool) -> None:
         latches = self._latches[cabinet.id]
         report, carried, over = etc_rows.cabinet(
             self._site, cabinet, latches.waiting(urgent=urgent)
         )
-
-        def kept(number: int) -> None:
-            latches.carried(carried, number)
-
+        # What the report carries stays latched when it cannot be stored.
+        kept = partial(latches.carried, carried)
         self._keep(Method.CABINET_STATUS, _subject(cabinet), report, urgent, kept)
         if over and self._unsubscribe:
             # It shows a pulse that is over: a later report says so.
@@ -221,23 +201,10 @@ class Reporter:
         subject: str,
         fields: Any,
         urgent: bool,
-        then: Callable[[int], None],
+        kept: Callable[[int], None] = lambda number: None,
     ) -> None:
-        """Store a report, and tell `then` its number; only now is there something to send."""
         body = encode_request(self._site.gantry_id, method, self._now(), fields)
-        stored = self._site.store.add_report(
-            self._name, method.value, subject, body, urgent, self._cap
-        )
-
-        def kept(result: tuple[int, Iterable[int]]) -> None:
-            number, dropped = result
-            self._alarms.kept()
-            then(number)
-            self._dropped(dropped)
-            self._stored(urgent)
-
-        # What it carries stays latched when it could not be kept.
-        stored.addCallbacks(kept, self._alarms.not_kept).addErrback(log_failure)
+        self._outbox.keep(method.value, subject, body, urgent=urgent, kept=kept)
 
 
 _COMPUTERS = "computers"
@@ -245,9 +212,3 @@ _COMPUTERS = "computers"
 
 def _subject(cabinet: Cabinet) -> str:
     return f"cabinet {cabinet.id}"
-
-
-def log_failure(failure: Failure) -> None:
-    """Log what went wrong, unless it was cut off by the stop."""
-    if not failure.check(CancelledError):
-        _log.failure("the ETC uplink failed", failure=failure)

@@ -8,15 +8,17 @@ in time.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_gantry.core.interfaces import IStore, Subject
+from twisted_gantry.net.timers import Timer
 from twisted_gantry.uplinks.etc.channel import host_shown
 from twisted_gantry.wire.etc.envelope import Method
 
@@ -52,8 +54,8 @@ class _Kept(msgspec.Struct, frozen=True):
 class _Subject:
     """The values in force for one subject."""
 
+    trial: Timer
     kept: _Kept
-    trial: IDelayedCall | None = None
 
 
 class Steering:
@@ -74,9 +76,12 @@ class Steering:
         may_report_to: Callable[[str], bool],
     ) -> None:
         self._url, self._period = url, period
-        self._store, self._clock, self._now, self._changed = store, clock, now, changed
+        self._store, self._now, self._changed = store, now, changed
         self._may_report_to = may_report_to
-        self._subjects = {subject: _Subject(_Kept()) for subject in Subject}
+        self._subjects = {
+            subject: _Subject(Timer(clock, partial(self._failed, subject)), _Kept())
+            for subject in Subject
+        }
 
     async def load(self) -> None:
         """Take what was kept before this start; what cannot be read is left out, and logged."""
@@ -93,7 +98,7 @@ class Steering:
             self._subjects[subject].kept = each
             if each.trial_ends is not None:
                 left = min(max(each.trial_ends - self._now(), 0.0), TRIAL)
-                self._begin_trial(subject, left)
+                self._subjects[subject].trial.start(left)
         if any(self._subjects[subject].kept != found for subject, found in read.items()):
             await self._save()  # for good: a file that is edited back brings nothing back
 
@@ -111,9 +116,7 @@ class Steering:
     def stop(self) -> None:
         """Cancel every timer; a trial goes on at the next start."""
         for each in self._subjects.values():
-            trial, each.trial = each.trial, None
-            if trial is not None and trial.active():
-                trial.cancel()
+            each.trial.cancel()
 
     def period(self, subject: Subject) -> float:
         """Return the seconds between two reports."""
@@ -137,15 +140,13 @@ class Steering:
         """Put a server on trial; fires when that is on the disk."""
         each = self._subjects[subject]
         proven = each.kept.proven or self.server(subject)
-        if each.trial is not None:
-            each.trial.cancel()
-            each.trial = None
+        each.trial.cancel()
         if url == proven:
             self._put(subject, server=url, over_server=self._url, proven=None, trial_ends=None)
         else:
             ends = self._now() + TRIAL
             self._put(subject, server=url, over_server=self._url, proven=proven, trial_ends=ends)
-            self._begin_trial(subject, TRIAL)
+            each.trial.start(TRIAL)
         _log.info(
             "reports of {subject} go to {host} from now on",
             subject=subject.value,
@@ -157,19 +158,14 @@ class Steering:
         """Note that a server took a request: if it was on trial, it has passed."""
         subject = SUBJECTS[Method(kind)]
         each = self._subjects[subject]
-        if each.trial is None or url != self.server(subject):
+        if not each.trial.running or url != self.server(subject):
             return
         each.trial.cancel()
-        each.trial = None
         self._put(subject, proven=None, trial_ends=None)
         self._save().addErrback(_log_failure)
 
-    def _begin_trial(self, subject: Subject, seconds: float) -> None:
-        self._subjects[subject].trial = self._clock.callLater(seconds, self._failed, subject)
-
     def _failed(self, subject: Subject) -> None:
         each = self._subjects[subject]
-        each.trial = None
         _log.warn(
             "{host} acknowledged no report within {seconds:g} s: back to {proven}",
             host=host_shown(self.server(subject)),

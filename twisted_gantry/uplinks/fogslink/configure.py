@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 
 from twisted_gantry.core.interfaces import IStore
 from twisted_gantry.uplinks.fogslink.channels import Change, Channels
-from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
+from twisted_gantry.uplinks.outbox import Outbox
 from twisted_gantry.wire.fogslink.messages import Configure, Configured
 
 _log = Logger()
@@ -33,13 +33,13 @@ class Configurations:
         store: IStore,
         channels: Channels,
         clock: IReactorTime,
-        alarms: OutboxAlarms,
+        outbox: Outbox,
         counts: Counter[str],
         say: Callable[[Configured], None],
         applied: Callable[[], None],
     ) -> None:
         self._eq_sn, self._store, self._channels, self._clock = eq_sn, store, channels, clock
-        self._alarms, self._counts, self._say, self._applied = alarms, counts, say, applied
+        self._outbox, self._counts, self._say, self._applied = outbox, counts, say, applied
         self._pending: list[Change] = []
         self._keeping = False
 
@@ -72,7 +72,7 @@ class Configurations:
 
     def _not_kept(self, failure: Failure) -> None:
         self._counts["config-not-kept"] += 1
-        self._alarms.not_kept(failure)
+        self._outbox.disk_failed(failure)
 
     def _kept(self) -> None:
         self._keeping = False

@@ -13,11 +13,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_gantry.core.interfaces import IStore
 from twisted_gantry.core.stored import Report
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.uplinks.fogslink.link import Link
-from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
+from twisted_gantry.uplinks.outbox import Outbox
 from twisted_gantry.uplinks.sending_loop import SendingLoop
 from twisted_gantry.wire.fogslink.client import DATA_PATIENCE, Ending
 from twisted_gantry.wire.fogslink.messages import DELIMITER, readdressed
@@ -51,27 +50,25 @@ class Listener(Protocol):
 
 
 class FogslinkSender:
-    """The sending half of the uplink `name`. `max_age` is seconds; `now` returns Unix seconds."""
+    """The sending half of the uplink. `max_age` is seconds; `now` returns Unix seconds."""
 
     def __init__(
         self,
-        name: str,
+        outbox: Outbox,
         eq_sn: str,
-        store: IStore,
         link: Link,
         clock: IReactorTime,
         now: Callable[[], float],
         backoff: Backoff,
-        alarms: OutboxAlarms,
         listener: Listener,
         *,
         max_age: float,
     ) -> None:
         self.last_delivered: float | None = None
         self.counts: Counter[str] = Counter()
-        self._name, self._eq_sn, self._store, self._link = name, eq_sn, store, link
+        self._outbox, self._eq_sn, self._link = outbox, eq_sn, link
         self._clock, self._now, self._backoff = clock, now, backoff
-        self._alarms, self._listener, self._max_age = alarms, listener, max_age
+        self._listener, self._max_age = listener, max_age
         self._batch: deque[Report] = deque()
         self._acknowledged: list[int] = []
         self._remove_at = 0.0
@@ -80,19 +77,13 @@ class FogslinkSender:
         self._loop = SendingLoop(clock, self._send_one, self._could_not)
         self._stale = self._failing = self._aging = False
         self._newest = 0
-
-    def start(self) -> None:
-        """Begin to send."""
-        self._loop.start()
+        self.start, self.wake = self._loop.start, self._loop.wake
+        outbox.on_stored.append(self.wake)
 
     def stop(self) -> None:
         """Send no more; what is under way stays stored, and is sent again another time."""
         self._loop.stop()
         self._remove()
-
-    def wake(self, *, now: bool = False) -> None:
-        """Say that there is something to send; `now` ends a pause after a failure, too."""
-        self._loop.wake(now=now)
 
     def online(self) -> None:
         """Say that a session has begun: the newest of every channel is to go out last."""
@@ -101,7 +92,7 @@ class FogslinkSender:
 
     def _could_not(self, failure: Failure) -> float:
         if not self._failing:  # said once, until it is over
-            _log.failure("{uplink} could not send", failure=failure, uplink=self._name)
+            _log.failure("{uplink} could not send", failure=failure, uplink=self._outbox.name)
         self._failing = True
         self._batch.clear()
         return self._backoff.next()
@@ -131,7 +122,7 @@ class FogslinkSender:
         reports, self._acknowledged = self._acknowledged, []
         self._remove_at = self._clock.seconds() + TOGETHER_S
         if reports:
-            self._change(self._store.delivered_many(reports))
+            self._change(self._outbox.delivered(reports))
 
     async def _fetch(self) -> bool:
         """Get the next reports from the disk, once what was done to the last ones is on it."""
@@ -146,7 +137,7 @@ class FogslinkSender:
             self._failing = False
         # A disk that forgets nothing would have the same reports sent over and over.
         limit = 1 if self._failing else BATCH
-        self._batch.extend(await self._store.next_reports(self._name, limit, BATCH_SIZE))
+        self._batch.extend(await self._outbox.next_reports(limit, BATCH_SIZE))
         return bool(self._batch)
 
     def _change(self, change: Deferred[None]) -> None:
@@ -165,14 +156,14 @@ class FogslinkSender:
         if not self._aging:
             _log.warn(
                 "{uplink}: reports older than {age} s are set aside",
-                uplink=self._name,
+                uplink=self._outbox.name,
                 age=self._max_age,
             )
         self._batch.popleft()
         self._aging = self._stale = True
         self.counts["too-old"] += 1
-        self._change(self._store.set_aside(report.id, f"older than {self._max_age:g} s"))
-        self._alarms.set_aside("too old to be shown as present", "数据过旧,不再作为当前值上报")
+        reason = f"older than {self._max_age:g} s, too old to be shown as present"
+        self._change(self._outbox.set_aside(report, reason, "数据过旧，不再作为当前值上报"))
 
     async def _settle(self, report: Report, ending: Ending) -> float | None:
         if ending is Ending.TAKEN:
@@ -199,20 +190,18 @@ class FogslinkSender:
     async def _failed(self, report: Report) -> float | None:
         nines = report.tries + 1
         if nines < MAX_NINES:
-            await self._store.tried(report.id, "9")
+            await self._outbox.tried(report, "9")
             return min(AGAIN_MOST, AGAIN_FIRST * 2.0 ** (nines - 1))
         reason = f"code 9, {nines} times"
         _log.error(
             "{uplink}: {kind} {subject} is refused for good: {reason}; it is set aside",
-            uplink=self._name,
+            uplink=self._outbox.name,
             kind=report.kind,
             subject=report.subject,
             reason=reason,
         )
-        await self._store.set_aside(report.id, reason)
+        zh = f"云平台{nines}次返回代码9（数据传输失败）"
+        await self._outbox.set_aside(report, reason, zh)
         self._stale = True
         self.counts["set-aside"] += 1
-        self._alarms.set_aside(
-            f"the cloud answered {reason}", f"云平台{nines}次返回代码9(数据传输失败)"
-        )
         return None
