@@ -79,7 +79,6 @@ class LineLink:
 
     @property
     def is_connected(self) -> bool:
-        """Whether there is a connection."""
         return self._connection is not None
 
     @property

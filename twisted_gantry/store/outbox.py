@@ -93,7 +93,6 @@ def _remove(db: sqlite3.Connection, report: int, became: str) -> None:
 
 
 def delivered(db: sqlite3.Connection, report: int) -> None:
-    """Remove a report that was acknowledged."""
     _remove(db, report, "delivered")
 
 
@@ -112,7 +111,6 @@ def delivered_many(db: sqlite3.Connection, reports: Sequence[int]) -> None:
 
 
 def following(db: sqlite3.Connection, uplink: str, fresh: float) -> Report | None:
-    """Return what is to be sent now."""
     row = db.execute(
         f"SELECT {_COLUMNS} FROM outbox WHERE uplink = ? AND state = 'queued' AND urgent = 1 "  # noqa: S608
         "AND created > ? ORDER BY id LIMIT 1",
@@ -144,7 +142,6 @@ def queued(db: sqlite3.Connection, uplink: str, limit: int, size: int) -> list[R
 
 
 def tried(db: sqlite3.Connection, report: int, reason: str, body: bytes | None) -> None:
-    """Note a try that failed."""
     db.execute("UPDATE outbox SET tries = tries + 1, reason = ? WHERE id = ?", (reason, report))
     if body is not None:
         row = db.execute(
@@ -183,7 +180,6 @@ def retry(db: sqlite3.Connection, uplink: str, reports: Iterable[int] | None) ->
 def reports(
     db: sqlite3.Connection, uplink: str | None, state: str | None, limit: int
 ) -> list[Report]:
-    """Return stored reports, oldest first."""
     rows = db.execute(
         f"SELECT {_COLUMNS} FROM outbox WHERE (?1 IS NULL OR uplink = ?1) "  # noqa: S608
         "AND (?2 IS NULL OR state = ?2) ORDER BY id LIMIT ?3",
@@ -193,7 +189,6 @@ def reports(
 
 
 def ledger(db: sqlite3.Connection, uplink: str) -> Ledger:
-    """Return the ledger of an uplink."""
     row = db.execute(
         "SELECT created, delivered, queued, set_aside, dropped, size FROM ledger WHERE uplink = ?",
         (uplink,),

@@ -47,7 +47,6 @@ class SqliteStore:
         cap: Cap,
         setting: tuple[str, Any] | None = None,
     ) -> Deferred[tuple[int, Sequence[int]]]:
-        """Keep a report, and a setting with it."""
         created = self._now()
         kept = None if setting is None else (setting[0], settings.encoded(setting[1]))
 
@@ -59,89 +58,69 @@ class SqliteStore:
         return self._writer.run(job)
 
     def next_report(self, uplink: str, fresh: float) -> Deferred[Report | None]:
-        """Return what to send now."""
         return self._writer.run(lambda db: outbox.following(db, uplink, fresh))
 
     def next_reports(self, uplink: str, limit: int, size: int) -> Deferred[Sequence[Report]]:
-        """Return the oldest that are queued."""
         return self._writer.run(lambda db: outbox.queued(db, uplink, limit, size))
 
     def delivered(self, report: int) -> Deferred[None]:
-        """Remove an acknowledged report."""
         return self._writer.run(lambda db: outbox.delivered(db, report))
 
     def delivered_many(self, reports: Sequence[int]) -> Deferred[None]:
-        """Remove acknowledged reports."""
         return self._writer.run(lambda db: outbox.delivered_many(db, reports))
 
     def tried(self, report: int, reason: str, body: bytes | None = None) -> Deferred[None]:
-        """Note a failed try."""
         return self._writer.run(lambda db: outbox.tried(db, report, reason, body))
 
     def set_aside(self, report: int, reason: str) -> Deferred[None]:
-        """Keep a refused report for a person."""
         return self._writer.run(lambda db: outbox.set_aside(db, report, reason))
 
     def retry_reports(self, uplink: str, reports: Sequence[int] | None) -> Deferred[int]:
-        """Queue again what was set aside."""
         return self._writer.run(lambda db: outbox.retry(db, uplink, reports))
 
     def drop_reports(self, uplink: str, reports: Sequence[int] | None) -> Deferred[int]:
-        """Give up what was set aside."""
         return self._writer.run(lambda db: outbox.drop(db, uplink, reports))
 
     def enforce(self, uplink: str, cap: Cap) -> Deferred[Sequence[int]]:
-        """Drop what is over the cap."""
         now = self._now()
         return self._writer.run(lambda db: outbox.enforce(db, uplink, cap, now))
 
     def reports(
         self, uplink: str | None, state: str | None, limit: int
     ) -> Deferred[Sequence[Report]]:
-        """Return stored reports, oldest first."""
         return self._writer.run(lambda db: outbox.reports(db, uplink, state, limit))
 
     def ledger(self, uplink: str) -> Deferred[Ledger]:
-        """Return an uplink's ledger."""
         return self._writer.run(lambda db: outbox.ledger(db, uplink))
 
     def begin_command(self, entry: AuditEntry) -> Deferred[AuditEntry | None]:
-        """Keep the entry of a command that begins, unless its id is known."""
         return self._writer.run(lambda db: audit.begin(db, entry))
 
     def end_command(self, entry: AuditEntry) -> Deferred[None]:
-        """Keep how a command ended."""
         return self._writer.run(lambda db: audit.end(db, entry))
 
     def audit(self, limit: int) -> Deferred[Sequence[AuditEntry]]:
-        """Return the newest entries, newest first."""
         return self._writer.run(lambda db: audit.newest(db, limit))
 
     def put_setting(self, name: str, value: Any) -> Deferred[None]:
-        """Keep a setting; None removes it."""
         text = None if value is None else settings.encoded(value)
         return self._writer.run(lambda db: settings.put(db, name, text))
 
     def settings(self) -> Deferred[Mapping[str, Any]]:
-        """Return every setting by its name."""
         return self._writer.run(settings.read)
 
     def replace_cards(self, version: str, cards: Sequence[StoredCard]) -> Deferred[None]:
-        """Replace the whole white list."""
         return self._writer.run(lambda db: settings.replace_cards(db, version, cards))
 
     def cards(self) -> Deferred[tuple[str, Sequence[StoredCard]]]:
-        """Return the white list and its version."""
         return self._writer.run(settings.cards)
 
     def backup(self, history: bool) -> Deferred[IO[bytes]]:
-        """Return a copy of this file, or of the history's."""
         if self._backups is None:
             return fail(CannotBackUp("no-file", "the store is in no file"))
         return self._backups.copy(history_schema.FILE if history else FILE)
 
     def close(self) -> Deferred[None]:
-        """Finish what was begun, close the file, and let the folder go."""
         if self._backups is not None:
             self._backups.stop()
         closed = self._writer.close()

@@ -97,7 +97,6 @@ class ThreadWriter:
         return deferred
 
     def close(self) -> Deferred[None]:
-        """Finish what waits, and close."""
         if self._closed is None:
             self._closed = Deferred()
             self._queue.put(None)
@@ -144,14 +143,12 @@ class InlineWriter:
         self._open = True
 
     def run(self, job: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
-        """Run `job` now."""
         if not self._open:
             return fail(Closed("the store is closed"))
         [result] = _run_group(self._db, [job])
         return fail(result) if isinstance(result, Failure) else succeed(result)
 
     def close(self) -> Deferred[None]:
-        """Close the connection."""
         if self._open:
             self._open = False
             self._db.close()

@@ -23,7 +23,6 @@ class FirstReading:
         self._unsubscribe: list[Callable[[], None]] = []
 
     def start(self) -> None:
-        """Begin to wait."""
         self._timer.start(FIRST_WAIT)
         self._unsubscribe = [
             device.status.subscribe(lambda _: self._look()) for device in self._devices.values()
@@ -31,7 +30,6 @@ class FirstReading:
         self._look()
 
     def stop(self) -> None:
-        """Wait no more."""
         self._timer.cancel()
         for unsubscribe in self._unsubscribe:
             unsubscribe()

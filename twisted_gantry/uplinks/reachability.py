@@ -12,7 +12,6 @@ class Reachability:
         self._alarm = f"{status.name}.channel"
 
     def works(self) -> None:
-        """Note that the peer answered as it should."""
         self._alarms.clear(self._alarm)
         self._status.online()
 

@@ -38,7 +38,6 @@ class SendingLoop:
         return self._running is None
 
     def start(self) -> None:
-        """Begin."""
         # Not stopped while the first call, which may end at once, is under way.
         self._running = Deferred()
         self._running = ensureDeferred(self._run())

@@ -58,7 +58,6 @@ class SqliteHistory:
         self._full = False
 
     def add(self, samples: Sequence[Sample]) -> Deferred[None]:
-        """Keep samples."""
         names = [(name,) for name in dict.fromkeys(sample.point for sample in samples)]
         rows = [(_ms(sample.at), sample.value, sample.point) for sample in samples]
 
@@ -69,7 +68,6 @@ class SqliteHistory:
         return self._run(job).addCallback(self._note_full)
 
     def query(self, point: str, since: float, until: float, step: float | None) -> Deferred[Series]:
-        """Return what a point was."""
         first, last, now, hold = _ms(since), _ms(until), _ms(self._now()), self._hold
         wide = fitting_step(first, last, None if step is None else max(1, _ms(step)))
 
@@ -85,12 +83,10 @@ class SqliteHistory:
         return self._run(job)
 
     def step(self) -> Deferred[bool]:
-        """Do one small step of the roll-up; False if nothing was due."""
         now, hold = _ms(self._now()), self._hold
         return self._run(lambda db: rollup.step(db, now, hold, MOST_BYTES))
 
     def close(self) -> Deferred[None]:
-        """Finish what was begun, and close the file."""
         return self._writer.close()
 
     def _run(self, job: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
@@ -116,11 +112,9 @@ class Upkeep:
         self._failing = False
 
     def start(self) -> None:
-        """Begin, soon."""
         self._steps.start(BUSY_PAUSE)
 
     def stop(self) -> None:
-        """Begin no more steps."""
         self._steps.stop()
 
     async def _work(self) -> float:

@@ -122,7 +122,6 @@ class Sessions:
         self._sessions = [_Session(gantry, self) for gantry in gantries]
 
     def start(self) -> None:
-        """Begin to connect."""
         for each in self._sessions:
             each.lines.start()
 

@@ -49,11 +49,9 @@ class SharedWorld:
 
     @property
     def elapsed_s(self) -> float:
-        """How long it has lived."""
         return self._world.elapsed_s
 
     def step(self, dt: float) -> None:
-        """Let time pass."""
         self._world.step(dt)
         self._moments.note(self._world.cabinet, self._now())
         self._report, self._variables = None, {}
@@ -64,13 +62,11 @@ class SharedWorld:
         self.step(0.0)
 
     def report(self) -> Cabinet:
-        """Return the report of its cabinet."""
         if self._report is None:
             self._report = report(self._world.cabinet, "1", self._moments)
         return self._report
 
     def variables(self) -> dict[str, Any]:
-        """Return its state."""
         if not self._variables:
             self._variables = self._world.snapshot()
         return self._variables
@@ -88,7 +84,6 @@ class Gantry:
     offset: float
 
     def cabinet(self) -> Cabinet:
-        """Return the report of its cabinet."""
         shared = self.world.report()
         elec = shared.elec[0]
         volts = float(elec.voltage) * (1 + _SHARE * self.offset)
@@ -127,7 +122,6 @@ class Gantry:
         )
 
     def items(self) -> tuple[Item, ...]:
-        """Return the state of its channels."""
         return tuple(
             item(channel, self._own(variable), Quality.GOOD)
             for channel, variable in CHANNELS.items()

@@ -147,7 +147,6 @@ class Fleet(NamedService):
         self._began = clock.seconds()
 
     def startService(self) -> None:
-        """Begin."""
         super().startService()
         self._began = self.wheel.seconds()
         self.wheel.start()

@@ -31,7 +31,6 @@ class Latencies:
         self._slices: deque[tuple[int, Histogram]] = deque()  # each with its number
 
     def observe(self, took: float) -> None:
-        """Take one, in seconds."""
         number = int(self._seconds() / SLICE_S)
         if not self._slices or self._slices[-1][0] != number:
             self._forget(number)
@@ -68,7 +67,6 @@ class Tally:
 
     @property
     def in_flight(self) -> int:
-        """How many wait for their answer."""
         return self.sent - self.acknowledged - self.refused.total() - self.lost
 
     def acknowledge(self, took: float) -> None:
@@ -94,7 +92,6 @@ class Tally:
         }
 
     def told(self) -> str:
-        """Return it in a few words."""
         latency = self.latencies.shown()
         words = (
             f"{self.sent} sent, {self.acknowledged} acknowledged, "

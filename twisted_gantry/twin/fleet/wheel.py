@@ -18,8 +18,6 @@ TICK_S = 0.02
 
 
 class Timer:
-    """A call that is to come."""
-
     __slots__ = ("call",)
 
     def __init__(self, call: Callable[[], None]) -> None:
@@ -48,7 +46,6 @@ class Wheel:
         return float(self._clock.seconds())
 
     def callLater(self, delay: float, call: Callable[[], None], /) -> Timer:
-        """Run `call` after `delay` seconds."""
         timer = Timer(call)
         place = round((self._clock.seconds() + delay - self._began) / TICK_S)
         self._places.setdefault(max(place, self._at + 1), []).append(timer)
@@ -68,7 +65,6 @@ class Wheel:
         self.callLater(first, run)
 
     def start(self) -> None:
-        """Begin."""
         self._loop.start(TICK_S, now=False)
 
     def stop(self) -> None:

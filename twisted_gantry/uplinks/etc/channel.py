@@ -81,7 +81,6 @@ class Channel(Protocol):
 
 
 def host_shown(url: str) -> str:
-    """Return the host of a URL, for people."""
     return urlsplit(url).netloc.rpartition("@")[2]
 
 

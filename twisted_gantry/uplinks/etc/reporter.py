@@ -50,7 +50,6 @@ class Reporter:
         ]
 
     def stop(self) -> None:
-        """Report no more."""
         for unsubscribe in self._unsubscribe:
             unsubscribe()
         self._unsubscribe = []

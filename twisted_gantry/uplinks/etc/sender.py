@@ -174,7 +174,6 @@ class EtcSender:
         )
 
     def _forget(self, reports: Iterable[int], _: bool) -> None:
-        """Forget what was tried on reports that left the queue."""
         for report in reports:
             del self._signature_tries[report]
             self._restamped.discard(report)

@@ -119,15 +119,12 @@ class Steering:
             each.trial.cancel()
 
     def period(self, subject: Subject) -> float:
-        """Return the seconds between two reports."""
         return self._subjects[subject].kept.period or self._period
 
     def server(self, subject: Subject) -> str:
-        """Return the URL that the reports go to."""
         return self._subjects[subject].kept.server or self._url
 
     def server_for(self, kind: str) -> str:
-        """Return the URL that a request of this method goes to."""
         return self.server(SUBJECTS[Method(kind)])
 
     def set_period(self, subject: Subject, seconds: float) -> Deferred[None]:

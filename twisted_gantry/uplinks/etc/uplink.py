@@ -123,12 +123,10 @@ class EtcUplink(NamedService):
 
     @property
     def last_delivered(self) -> float | None:
-        """Unix seconds of the last acknowledgement."""
         return self._sender.last_delivered
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many requests ended how."""
         return dict(self._sender.counts)
 
     def startService(self) -> None:
@@ -161,13 +159,11 @@ class EtcUplink(NamedService):
         return self._close()
 
     def retry(self) -> None:
-        """Try at once."""
         self._sender.wake(now=True)
 
     # -- what the platform steers
 
     def server(self, subject: Subject) -> str:
-        """Return the URL that reports of a subject go to."""
         return self._steering.server(subject)
 
     def report_now(self, subject: Subject) -> None:
@@ -175,7 +171,6 @@ class EtcUplink(NamedService):
         self._reporter.report_at_once(subject)
 
     def set_period(self, subject: Subject, seconds: float) -> Deferred[None]:
-        """Report every so many seconds."""
         return self._steering.set_period(subject, seconds)
 
     def set_server(self, subject: Subject, url: str) -> Deferred[None]:
@@ -186,7 +181,6 @@ class EtcUplink(NamedService):
         return set_
 
     def _steered(self, subject: Subject) -> None:
-        """Follow a new period, or a server that was restored."""
         loop = self._reports[subject]
         period = self._steering.period(subject)
         if loop.running and loop.period != period:

@@ -73,7 +73,6 @@ class Channels:
         return [self._item(name) for name in (self._channels if names is None else names)]
 
     def reported(self, items: Iterable[Item]) -> None:
-        """Note what was reported."""
         for each in items:
             self._channels[each.e_chan].last = each
 
@@ -145,7 +144,6 @@ class Channels:
         return Change(message.e_chan, period, kind)
 
     def apply(self, changes: Iterable[Change], now: float) -> None:
-        """Do what the cloud wants."""
         for change in changes:
             channel = self._channels[change.channel]
             channel.period = change.period or channel.period

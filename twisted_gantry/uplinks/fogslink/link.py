@@ -75,17 +75,14 @@ class Link:
         return self._session.ready and self._lines.is_writable
 
     def start(self) -> None:
-        """Connect, and again after each loss."""
         self._stopped = False
         self._lines.start()
 
     def stop(self) -> Deferred[None]:
-        """Disconnect for good."""
         self._stopped = True
         return self._lines.stop()
 
     def retry(self) -> None:
-        """Connect at once instead of at the end of a pause."""
         self._lines.retry()
 
     def deliver(self, line: bytes, answer_to: str, *, single: bool) -> Deferred[Ending]:
@@ -119,7 +116,6 @@ class Link:
             self.counts["held-back"] += 1
 
     def drop(self, reason: str) -> None:
-        """Cut the connection; another follows after a pause."""
         self._lines.drop(reason)
 
     def online(self) -> None:
@@ -132,37 +128,30 @@ class Link:
         self._driver.link_online()
 
     def refused(self, refusal: LoginRefusal) -> None:
-        """Come back later: this wants a person."""
         self.counts["refused"] += 1
         self._lines.set_pauses(*REFUSED_PAUSES)
         self._driver.link_refused(refusal)
 
     def configure(self, message: Configure) -> None:
-        """Hand on what the cloud wants."""
         self._driver.configure(message)
 
     # -- what the line link tells
 
     def connected(self) -> None:
-        """Begin a session."""
         self._good = False
         self._session.opened()
 
     def received(self, line: bytes) -> None:
-        """Take a line."""
         self._session.received(line)
 
     def writable(self) -> None:
-        """Go on with the data."""
         self._driver.link_ready()
 
     def disconnected(self, reason: str) -> None:
-        """End the session."""
         was_online = self._session.online
         self._session.closed()
         if not self._stopped:
             self._driver.link_down(reason, was_online, self._good)
 
     def not_connected(self, reason: str) -> None:
-        """Report the failed attempt."""
         self._driver.link_down(reason, False, False)

@@ -118,7 +118,6 @@ class FogslinkSender:
         return await self._settle(report, ending)
 
     def _remove(self) -> None:
-        """Remove what was acknowledged from the disk."""
         reports, self._acknowledged = self._acknowledged, []
         self._remove_at = self._clock.seconds() + TOGETHER_S
         if reports:

@@ -140,7 +140,6 @@ class FogslinkUplink(NamedService):
 
     @property
     def last_delivered(self) -> float | None:
-        """Unix seconds of the last acknowledgement."""
         return self._sender.last_delivered
 
     @property
@@ -171,7 +170,6 @@ class FogslinkUplink(NamedService):
         return self._link.stop()
 
     def retry(self) -> None:
-        """Try at once."""
         self._link.retry()
         self._sender.wake(now=True)
 
@@ -208,7 +206,6 @@ class FogslinkUplink(NamedService):
     # -- when
 
     def _plan(self) -> None:
-        """Set the timer for the channel that is due next."""
         self._next.cancel()
         due = self._channels.next_due()
         if due is not None and self._begun:
@@ -280,7 +277,6 @@ class FogslinkUplink(NamedService):
         self._cloud.works()
 
     def unanswered(self, reason: str) -> None:
-        """Note that it says nothing."""
         self._mute = True
         self._cloud.fails(reason)
 
@@ -295,7 +291,6 @@ class FogslinkUplink(NamedService):
         self._sender.online()
 
     def link_ready(self) -> None:
-        """Go on: the transport takes data again."""
         self._sender.wake()
 
     def link_down(self, reason: str, was_online: bool, good: bool) -> None:
@@ -328,7 +323,6 @@ class FogslinkUplink(NamedService):
     # -- what the cloud sets
 
     def configure(self, message: Configure) -> None:
-        """Take a configuration."""
         self._configurations.take(message)
 
 

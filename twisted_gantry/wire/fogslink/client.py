@@ -179,29 +179,24 @@ class ClientCore:
         self.timers[name] = self.clock.callLater(delay, due)
 
     def stop_timer(self, name: str) -> None:
-        """Stop a timer, if it runs."""
         timer = self.timers.pop(name, None)
         if timer is not None:
             timer.cancel()
 
     def watch(self, machine: ClientInputs) -> None:
-        """Wait for the next `res100`."""
         self.after("patience", HEARTBEAT_PATIENCE, lambda: machine.overdue("heartbeat"))
 
     def beat(self, machine: ClientInputs) -> None:
-        """Send a heartbeat, and set the next."""
         self.after("heartbeat", HEARTBEAT, machine.beat)
         self.owner.transmit(encode(Heartbeat(eq_sn=self.eq_sn, t_key=self.t_key)))
 
     def end(self, ending: Ending) -> None:
-        """End the message in flight."""
         self.stop_timer("silence")
         parcel, self.parcel = self.parcel, None
         assert parcel is not None
         parcel.ended(ending)
 
     def reset(self) -> None:
-        """Forget the session: no timer runs on."""
         self.identifying = self.online = False
         self.t_key = ""
         for name in list(self.timers):
@@ -346,17 +341,14 @@ class ClientSession:
 
     @property
     def counts(self) -> Counter[str]:
-        """What was counted since the start."""
         return self._core.counts
 
     @property
     def online(self) -> bool:
-        """Whether the cloud has let us in."""
         return self._core.online
 
     @property
     def ready(self) -> bool:
-        """Whether data may be submitted."""
         return self._core.online and self._core.parcel is None
 
     def opened(self) -> None:

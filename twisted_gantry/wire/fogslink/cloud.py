@@ -127,7 +127,6 @@ class CloudCore:
     counts: Counter[str] = field(default_factory=Counter)
 
     def watch(self, machine: CloudInputs) -> None:
-        """Wait for a heartbeat, ten seconds from now."""
         self.stop()
 
         def due() -> None:
@@ -137,13 +136,11 @@ class CloudCore:
         self.timer = self.clock.callLater(SILENCE, due)
 
     def stop(self) -> None:
-        """Wait for none."""
         timer, self.timer = self.timer, None
         if timer is not None:
             timer.cancel()
 
     def close(self, reason: str) -> None:
-        """Let the device go."""
         self.counts[reason] += 1
         self.online = False
         self.stop()
@@ -295,7 +292,6 @@ class CloudSession:
 
     @property
     def online(self) -> bool:
-        """Whether the device is authenticated."""
         return self._core.online
 
     @property

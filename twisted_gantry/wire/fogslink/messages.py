@@ -97,7 +97,6 @@ class Authenticate(_Message, frozen=True, kw_only=True):
     api_key: str
 
     def __repr__(self) -> str:
-        """Show no key."""
         return f"Authenticate({self.eq_sn!r})"
 
 
@@ -174,7 +173,6 @@ class Heartbeat(_Message, frozen=True, kw_only=True):
     t_key: str
 
     def __repr__(self) -> str:
-        """Show no key."""
         return f"Heartbeat({self.eq_sn!r})"
 
 
