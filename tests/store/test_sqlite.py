@@ -27,7 +27,6 @@ from twisted_gantry.store.writer import InlineWriter
 
 @pytest.fixture
 def store() -> Iterator[SqliteStore]:
-    """Return a new store in memory."""
     store = memory_store(Clock().seconds)
     yield store
     result_of(store.close())

@@ -61,8 +61,10 @@ def enforce(db: sqlite3.Connection, uplink: str, cap: Cap, now: float) -> Sequen
     """Drop the oldest, queued or set aside, until the cap holds; the newest is always kept."""
     dropped: list[int] = []
     while True:
-        row = db.execute("SELECT size FROM ledger WHERE uplink = ?", (uplink,)).fetchone()
-        if row is None or _count_rows(db, uplink) <= 1:
+        row = db.execute(
+            "SELECT size, queued + set_aside FROM ledger WHERE uplink = ?", (uplink,)
+        ).fetchone()
+        if row is None or row[1] <= 1:
             return dropped
         # One look into the index for each state: sorting both together would read the whole queue.
         oldest = db.execute(
@@ -73,31 +75,17 @@ def enforce(db: sqlite3.Connection, uplink: str, cap: Cap, now: float) -> Sequen
         ).fetchone()
         if row[0] <= cap.size and now - oldest[1] <= cap.age:
             return dropped
-        _remove(db, oldest[0], "dropped")
+        _remove(db, [oldest[0]], "dropped")
         dropped.append(oldest[0])
 
 
-def _count_rows(db: sqlite3.Connection, uplink: str) -> int:
-    row = db.execute("SELECT queued + set_aside FROM ledger WHERE uplink = ?", (uplink,)).fetchone()
-    return int(row[0])
+def delivered(db: sqlite3.Connection, reports: Sequence[int]) -> None:
+    """Remove acknowledged reports, all in one statement: a back-log drains faster so."""
+    _remove(db, reports, "delivered")
 
 
-def _remove(db: sqlite3.Connection, report: int, became: str) -> None:
-    """Delete a row and say in the ledger what became of it; one that is gone counts nothing."""
-    row = db.execute(
-        "DELETE FROM outbox WHERE id = ? RETURNING uplink, state, length(body)", (report,)
-    ).fetchone()
-    if row is not None:
-        uplink, state, size = row
-        _count(db, uplink, **{state.replace("-", "_"): -1, became: 1, "size": -size})
-
-
-def delivered(db: sqlite3.Connection, report: int) -> None:
-    _remove(db, report, "delivered")
-
-
-def delivered_many(db: sqlite3.Connection, reports: Sequence[int]) -> None:
-    """Remove reports that were acknowledged, with a statement for all: a back-log drains so."""
+def _remove(db: sqlite3.Connection, reports: Sequence[int], became: str) -> None:
+    """Delete rows and count in the ledger what became of them; missing ones count nothing."""
     marks = ",".join("?" * len(reports))
     changes: dict[str, Counter[str]] = {}
     for uplink, state, size in db.execute(
@@ -105,7 +93,7 @@ def delivered_many(db: sqlite3.Connection, reports: Sequence[int]) -> None:
         reports,
     ):
         change = changes.setdefault(uplink, Counter())
-        change.update({state.replace("-", "_"): -1, "delivered": 1, "size": -size})
+        change.update({state.replace("-", "_"): -1, became: 1, "size": -size})
     for uplink, change in changes.items():
         _count(db, uplink, **change)
 

@@ -63,11 +63,8 @@ class SqliteStore:
     def next_reports(self, uplink: str, limit: int, size: int) -> Deferred[Sequence[Report]]:
         return self._writer.run(lambda db: outbox.queued(db, uplink, limit, size))
 
-    def delivered(self, report: int) -> Deferred[None]:
-        return self._writer.run(lambda db: outbox.delivered(db, report))
-
-    def delivered_many(self, reports: Sequence[int]) -> Deferred[None]:
-        return self._writer.run(lambda db: outbox.delivered_many(db, reports))
+    def delivered(self, reports: Sequence[int]) -> Deferred[None]:
+        return self._writer.run(lambda db: outbox.delivered(db, reports))
 
     def tried(self, report: int, reason: str, body: bytes | None = None) -> Deferred[None]:
         return self._writer.run(lambda db: outbox.tried(db, report, reason, body))

@@ -98,7 +98,7 @@ class Outbox:
 
     def delivered(self, reports: Sequence[int]) -> Deferred[None]:
         """Remove up to 500 acknowledged reports."""
-        return self._store.delivered_many(reports).addCallback(lambda _: self._left(reports, True))
+        return self._store.delivered(reports).addCallback(lambda _: self._left(reports, True))
 
     def set_aside(self, report: Report, reason: str, zh: str) -> Deferred[None]:
         """Keep a refused report for a person; the alarm tells the reason, `zh` in Chinese."""

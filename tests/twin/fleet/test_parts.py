@@ -138,7 +138,6 @@ def wheel() -> tuple[Clock, Wheel, list[float]]:
 
 
 def run(clock: Clock, seconds: float) -> None:
-    """Let time pass in small steps."""
     clock.pump([TICK_S / 2] * round(seconds / TICK_S * 2))
 
 

@@ -62,7 +62,6 @@ class Monitor:
 
     @app.route("/monitor.do", methods=["POST"])
     def monitor(self, request: HttpRequest) -> Any:
-        """Take one upload."""
         assert request.content is not None
         self.asked += 1
         if self.answer is None:
@@ -102,14 +101,12 @@ class Wires:
         self._stub: Any = StubTreq(monitor.app.resource())
 
     def request(self, method: str, url: str, **kwargs: Any) -> Deferred[IResponse]:
-        """Send a request, if there is anybody."""
         if not self.reachable:
             return fail(Refused("refused by the test"))
         answered: Deferred[IResponse] = self._stub.request(method, url, **kwargs)
         return answered
 
     def flush(self) -> bool:
-        """Deliver what is on the wires."""
         self._stub.flush()
         return self.network.flush()
 
@@ -163,23 +160,19 @@ class Rig:
         self.settled += 1
 
     def run(self, seconds: float) -> None:
-        """Let time pass."""
         self.clock.run(seconds, STEP)
 
     @property
     def etc(self) -> dict[str, Any]:
-        """How the uploads fare."""
         shown: dict[str, Any] = self.fleet.shown()["etc"]
         return shown
 
     @property
     def fogslink(self) -> dict[str, Any]:
-        """How the sessions fare."""
         shown: dict[str, Any] = self.fleet.shown()["fogslink"]
         return shown
 
     def cut(self) -> None:
-        """Break every connection, as a network does."""
         for pump in self.network.pumps:
             pump.serverIO.abortConnection()
             pump.clientIO.abortConnection()
@@ -198,7 +191,6 @@ class Rig:
 
 @pytest.fixture
 def rigs() -> Iterator[Any]:
-    """Make rigs that all end clean."""
     made: list[Rig] = []
 
     def make(*args: Any, **settings: Any) -> Rig:
@@ -534,8 +526,6 @@ class Nowhere:
         self.given_up = 0
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: N803
-        """Wait for ever."""
-
         def cancel(_: object) -> None:
             self.given_up += 1
 

@@ -30,7 +30,6 @@ class FakeChannel:
         self.hold: Deferred[Taken] | None = None
 
     def post(self, body: bytes, url: str) -> Deferred[Taken]:
-        """Record the body, and answer."""
         assert url == URL
         self.sent.append(body)
         if self.hold is not None:
@@ -70,7 +69,6 @@ class Rig:
         )
 
     def server_for(self, kind: str) -> str:
-        """Return the only server."""
         return URL
 
     def acknowledged(self, kind: str, url: str) -> None:
@@ -85,18 +83,15 @@ class Rig:
         return self.count
 
     def start(self) -> None:
-        """Begin."""
         self.sender.start()
         self.clock.advance(0)
 
     def ledger(self) -> Ledger:
-        """Return the ledger."""
         [ledger] = fired(self.store.ledger("etc"))
         assert isinstance(ledger, Ledger)
         return ledger
 
     def kept(self, state: str) -> list[Report]:
-        """Return the stored reports in one state."""
         [reports] = fired(self.store.reports("etc", state, 1000))
         return list(reports)
 

@@ -25,40 +25,31 @@ class Cloud:
         self.session = ClientSession(self, self.clock, "1", lambda: "secret")
 
     def transmit(self, line: bytes) -> None:
-        """Note the message's name."""
         assert line.endswith(b"\n")
         self.events.append(next(iter(loads(line))))
 
     def drop(self, reason: str) -> None:
-        """Note it."""
         self.events.append(f"drop: {reason}")
 
     def online(self) -> None:
-        """Note it."""
         self.events.append("online")
 
     def refused(self, refusal: LoginRefusal) -> None:
-        """Note it."""
         self.events.append(refusal)
 
     def configure(self, message: Configure) -> None:
-        """Note it."""
         self.events.append(message)
 
     def ended(self, ending: Ending) -> None:
-        """Note it."""
         self.events.append(ending)
 
     def is_online(self) -> bool:
-        """Return whether we are in."""
         return self.session.online
 
     def open(self) -> None:
-        """Connect."""
         self.session.opened()
 
     def let_in(self) -> None:
-        """Connect and authenticate."""
         self.open()
         self.session.received(KNOWN)
         self.session.received(LET_IN)
@@ -68,7 +59,6 @@ class Cloud:
         self.session.submit(Parcel(b'{"req200":{}}\n', number, False, self.ended))
 
     def value(self, channel: str = "P0-C1") -> None:
-        """Submit a single value."""
         self.session.submit(Parcel(b'{"req201":{}}\n', channel, True, self.ended))
 
     def taken(self) -> list[Any]:
@@ -79,7 +69,6 @@ class Cloud:
 
 @pytest.fixture
 def cloud() -> Cloud:
-    """Return a session that is not connected."""
     return Cloud()
 
 
