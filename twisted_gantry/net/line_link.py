@@ -30,7 +30,7 @@ _log = Logger()
 
 
 class LineOwner(Interface):
-    """Whom a link tells."""
+    """What a link reports to."""
 
     def connected(self) -> None:
         """A connection is there."""
@@ -83,7 +83,7 @@ class LineLink:
 
     @property
     def is_writable(self) -> bool:
-        """Whether there is a connection whose transport is not full."""
+        """Whether the link is connected and its transport is not full."""
         return self._connection is not None and not self._connection.full
 
     def start(self) -> None:

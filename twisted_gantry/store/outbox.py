@@ -1,7 +1,7 @@
-"""The outbox and its ledger, as jobs for the writer: every report in, and where it went.
+"""The outbox and its ledger, as jobs for the writer.
 
-The ledger is kept in the same transaction as the row, so that created = delivered + queued +
-set aside + dropped holds in the file at every moment, also after a crash.
+A row and the ledger change in one transaction: created = delivered + queued + set aside + dropped
+holds in the file at every moment, also after a crash.
 """
 
 import json
@@ -17,7 +17,7 @@ REQUEUED = "queued again"
 
 _COLUMNS = "id, uplink, kind, subject, body, created, urgent, state, reason, tries, requeued"
 
-# One statement, since it is run for every report.
+# One statement, since every report runs it.
 _COUNT_NEW = """
     INSERT INTO ledger (uplink, created, queued, size) VALUES (?1, 1, 1, ?2)
     ON CONFLICT (uplink) DO UPDATE SET created = created + 1, queued = queued + 1, size = size + ?2
@@ -46,7 +46,7 @@ def add(
     urgent: bool,
     cap: Cap,
 ) -> tuple[int, Sequence[int]]:
-    """Keep a report, then drop what is over the cap's size; its age is for `enforce`."""
+    """Keep a report, then drop reports over the cap's size; `enforce` looks at the age."""
     cursor = db.execute(
         "INSERT INTO outbox (uplink, kind, subject, body, created, urgent) VALUES (?,?,?,?,?,?)",
         (uplink, kind, subject, body, created, urgent),
@@ -114,7 +114,7 @@ def following(db: sqlite3.Connection, uplink: str, fresh: float) -> Report | Non
 
 
 def queued(db: sqlite3.Connection, uplink: str, limit: int, size: int) -> list[Report]:
-    """Return the oldest that are queued: `limit`, or less above `size` bytes, but at least one."""
+    """Return the oldest queued reports: at most `limit` and `size` bytes, but at least one."""
     found: list[Report] = []
     for row in db.execute(
         f"SELECT {_COLUMNS} FROM outbox WHERE uplink = ? AND state = 'queued' "  # noqa: S608
@@ -192,7 +192,7 @@ def ledger(db: sqlite3.Connection, uplink: str) -> Ledger:
 
 
 def drop(db: sqlite3.Connection, uplink: str, reports: Iterable[int] | None) -> int:
-    """Give up what was set aside, for good; what is queued stays."""
+    """Give up reports that were set aside, for good."""
     chosen = None if reports is None else json.dumps(list(reports))
     sizes = db.execute(
         "DELETE FROM outbox WHERE uplink = ?1 AND state = 'set-aside' "

@@ -153,7 +153,7 @@ def open_store(folder: Path, reactor: IReactorFromThreads, now: Callable[[], flo
             Found(
                 f"process {last} did not end in order (killed, or a power cut); its data is "
                 f"whole, {waiting} reports waited to be sent",
-                f"进程{last}异常结束(被终止或断电);数据完整,当时有{waiting}条上报待发送",
+                f"进程{last}异常结束（被终止或断电）；数据完整，当时有{waiting}条上报待发送",
             )
         )
     if interrupted:

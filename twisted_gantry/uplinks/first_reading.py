@@ -38,7 +38,7 @@ class FirstReading:
     def _look(self) -> None:
         known = all(d.status.state is not State.CONNECTING for d in self._devices.values())
         if known and self._timer.running:
-            # Not within the call of the device that was the last: its points come first.
+            # Not within this call: the points of the last device come after its state.
             self._timer.start(0)
 
     def _over(self) -> None:

@@ -1,4 +1,4 @@
-"""The loop of a sender: one report after the other, with naps between that a wake-up ends."""
+"""The loop of a sender: one report after the other, with pauses that a wake-up ends."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -16,8 +16,8 @@ _log = Logger()
 class SendingLoop:
     """Calls `send_one` until it is stopped.
 
-    `send_one` returns how long to pause then, in seconds: None not at all, 0 until woken. What it
-    raises is for `failed`, which returns a pause, too.
+    `send_one` returns the pause in seconds: None for none, 0 until woken. `failed` is called with
+    the failure of a `send_one`, and returns a pause, too.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class SendingLoop:
 
     @property
     def stopped(self) -> bool:
-        """Whether it is not running: what `send_one` still hears after that is not to count."""
+        """Whether the loop is not running: an outcome after that must not count."""
         return self._running is None
 
     def start(self) -> None:
@@ -44,13 +44,13 @@ class SendingLoop:
         self._running.addErrback(_ended)
 
     def stop(self) -> None:
-        """End at once: what is under way is cancelled."""
+        """End at once, and cancel the sending under way."""
         running, self._running = self._running, None
         if running is not None:
             running.cancel()
 
     def wake(self, now: bool = False) -> None:
-        """Say that there is something to send; `now` ends a pause after a failure, too."""
+        """End a pause: there is a report to send; `now` ends a pause after a failure, too."""
         self._woken = True
         self._hurry = self._hurry or now
         nap = self._nap

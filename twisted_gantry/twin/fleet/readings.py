@@ -1,7 +1,7 @@
-"""What the gantries of a fleet report: a few worlds that they share, each with its own offsets.
+"""The readings of a fleet: its gantries share a few worlds, each gantry with its own offset.
 
-A world a gantry would cost more than all else. Of one world, gantries differ in what is written:
-the mains' voltage and current, the temperature, the meter, the load of the computer.
+A world for each gantry would cost more than all else. Gantries of one world differ in the voltage
+and current of the mains, the temperature, the meter and the load of the computer.
 """
 
 import math
@@ -74,7 +74,7 @@ class SharedWorld:
 
 @dataclass(frozen=True, slots=True)
 class Gantry:
-    """One gantry of a fleet; `offset`, -1 to 1, is what makes it differ from the next."""
+    """One gantry of a fleet; `offset`, -1 to 1, makes its readings differ from the next one's."""
 
     number: int
     gantry_id: str
@@ -100,7 +100,7 @@ class Gantry:
         return msgspec.structs.replace(shared, elec=(elec,), thermohygrometer=air)
 
     def computers(self) -> tuple[Computer, ...]:
-        """Return the report of its computer, whose load swings slowly."""
+        """Return the report of its computer; the load swings slowly."""
         swing = math.sin(2 * math.pi * (self.world.elapsed_s / _LOAD_PERIOD_S + self.offset))
         used = 30 + 20 * swing
         return (
@@ -138,7 +138,7 @@ class Gantry:
 
 
 def shared_worlds(random: Random, now: Callable[[], float]) -> list[SharedWorld]:
-    """Return the worlds of a fleet, none like another."""
+    """Return the worlds of a fleet, all different."""
     worlds = []
     for _ in range(WORLDS):
         shared = SharedWorld(World(Random(random.random())), now)  # noqa: S311 - noise, no secret
@@ -164,7 +164,7 @@ def gantries(
     first_eq_sn: str,
     api_key: str,
 ) -> Iterator[Gantry]:
-    """Make gantries: their ids count up from the first ones, their worlds go round.
+    """Make gantries: ids count up from the first ones, worlds are assigned in turn.
 
     `{eqSN}` in `api_key` stands for the `eqSN` of each.
     """
@@ -181,10 +181,7 @@ def gantries(
 
 
 def counted(first: str, more: int) -> str:
-    """Return digits that stand `more` after `first`, and are as many.
-
-    Raises ValueError if there are not enough of them.
-    """
+    """Return `first` + `more` in as many digits as `first`; raises ValueError if they overflow."""
     text = f"{int(first) + more:0{len(first)}}"
     if len(text) > len(first):
         raise ValueError(f"{first} has too few digits to count {more} further")

@@ -35,11 +35,11 @@ STEP_S = 1.0
 class FleetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a fleet is set up.
 
-    `platform` is the URL of a `monitor.do`, `cloud` a client endpoint; an empty one is left in
-    peace. Ids and `eqSN` count up from the first ones. `{eqSN}` in `api_key` stands for that of
-    each gantry. `report_period` and `pack_period` are seconds, `connections` the most uploads at a
-    time, `connect_rate` the most new sessions a second. Equal seeds give equal phases. Raises
-    ValueError for what is out of range.
+    `platform` is the URL of a `monitor.do`, `cloud` a client endpoint; an empty one gets no load.
+    Ids and `eqSN` count up from the first ones; `{eqSN}` in `api_key` stands for that of each
+    gantry. `report_period` and `pack_period` are seconds, `connections` the most uploads at a time,
+    `connect_rate` the most new sessions a second. Equal seeds give equal phases. Raises ValueError
+    for values out of range.
     """
 
     gantries: int
@@ -56,7 +56,7 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     seed: int | None = None
 
     def __repr__(self) -> str:
-        """Show whom it loads, never the credentials."""
+        """Show the targets, never the credentials."""
         return f"FleetSettings({self.gantries}, {self.platform!r}, {self.cloud!r})"
 
     def __post_init__(self) -> None:
@@ -80,14 +80,14 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             if url.scheme not in ("http", "https") or not url.hostname:
                 raise ValueError("platform must be an http or https URL")
         if not (self.platform or self.cloud):
-            raise ValueError("there is neither a platform nor a cloud to load")
+            raise ValueError("neither a platform nor a cloud is given")
 
 
 class Fleet(NamedService):
     """The gantries of a fleet. `now` gives Unix seconds; `close` lets idle connections go.
 
-    `settle` is called once, when all that lives as long as the fleet is there: every session is up.
-    Every ten seconds a line in the log says how it fares.
+    `settle` is called once, when every session is up: all long-lived objects exist then. Every ten
+    seconds a line in the log shows the counts.
     """
 
     def __init__(
@@ -169,11 +169,11 @@ class Fleet(NamedService):
         if self.sessions is not None:
             await self.sessions.stop()
         await self._close()
-        # What the ends of the sessions have set, nobody waits for.
+        # The ends of the sessions may have set timers.
         self.wheel.stop()
 
     def shown(self) -> dict[str, Any]:
-        """Return how it fares, for JSON; without a platform, or a cloud, null in its place."""
+        """Return all counts, for JSON; null in place of a platform or a cloud that is not given."""
         return {
             "gantries": len(self.gantries),
             "seconds": round(self.wheel.seconds() - self._began, 1),
@@ -227,10 +227,10 @@ def build_fleet(settings: FleetSettings, reactor: Any, now: Callable[[], float])
 
 
 def _spare_the_collector() -> None:
-    """Keep the sessions out of the collections of garbage.
+    """Keep the sessions out of garbage collection.
 
-    Each looked through them all, half a second for 5,000, which showed as the platform's latency.
-    To collect before would be one more such pause; the little garbage that there is may stay.
+    A collection looked at all of them, half a second for 5,000, which showed as latency of the
+    platform. A collection before the freeze would be one more such pause.
     """
     gc.freeze()
 

@@ -1,4 +1,4 @@
-"""What a fleet counts: sent, acknowledged, refused, lost, and how long the answers took."""
+"""Counts of a fleet: sent, acknowledged, refused and lost messages, and latencies."""
 
 from collections import Counter, deque
 from collections.abc import Callable
@@ -18,7 +18,7 @@ OTHER = "other"
 
 
 def count_code(counts: Counter[str], code: str) -> None:
-    """Count a code that a peer gave, whatever it is."""
+    """Count a code of a peer; unknown codes beyond MAX_CODES count as OTHER."""
     code = code.strip()[:LONGEST_CODE]
     counts[code if code in counts or len(counts) < MAX_CODES else OTHER] += 1
 
@@ -38,7 +38,7 @@ class Latencies:
         self._slices[-1][1].observe(took)
 
     def shown(self) -> dict[str, float | int | None]:
-        """Return `count`, and in milliseconds `p50`, `p95`, `p99` and `max`; None if none came."""
+        """Return `count`, and `p50`, `p95`, `p99` and `max` in milliseconds, None without any."""
         self._forget(int(self._seconds() / SLICE_S))
         window = Histogram(_BOUNDS).merge(histogram for _, histogram in self._slices)
         shown: dict[str, float | int | None] = {"count": window.count}
@@ -53,11 +53,11 @@ class Latencies:
 
 
 class Tally:
-    """How one kind of message fares.
+    """The counts of one kind of message.
 
-    Each that is `sent` ends `acknowledged`, `refused` (by the code of its answer) or `lost` (none
-    came), or is `in_flight`. `skipped` ones were due and not sent. The latencies are those of the
-    answers, good or not.
+    A `sent` message ends `acknowledged`, `refused` (by the code of its answer) or `lost` (without
+    an answer), or is `in_flight`. `skipped` messages were due and not sent. The latencies are those
+    of all answers.
     """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
@@ -70,12 +70,12 @@ class Tally:
         return self.sent - self.acknowledged - self.refused.total() - self.lost
 
     def acknowledge(self, took: float) -> None:
-        """Count one that was taken, `took` seconds after it was due."""
+        """Count one that was accepted, `took` seconds after it was due."""
         self.acknowledged += 1
         self.latencies.observe(took)
 
     def refuse(self, code: str, took: float) -> None:
-        """Count one that was not."""
+        """Count one that was refused, `took` seconds after it was due."""
         count_code(self.refused, code)
         self.latencies.observe(took)
 

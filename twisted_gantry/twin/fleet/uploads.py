@@ -1,7 +1,7 @@
-"""The uploads of a fleet: each gantry's two reports and its question for cards, once a period.
+"""The uploads of a fleet: each gantry's two reports and its request for cards, once a period.
 
-Source: the ETC document, sections 1.5 to 1.8, 2.1, 3.1 and 4. A generator of load has no
-outbox: what is refused or lost is counted, and not sent again.
+Source: the ETC document, sections 1.5 to 1.8, 2.1, 3.1 and 4. A load generator has no outbox: a
+refused or lost upload is counted, and not sent again.
 """
 
 from collections import deque
@@ -34,11 +34,11 @@ _SUCCESS = str(etc.EtcCode.SUCCESS.value)
 
 
 class Uploads:
-    """Sends to `url` what is due, at most `connections` at a time, the rest in its order.
+    """Sends due messages to `url` in order, at most `connections` at a time.
 
     `now` gives Unix seconds, `random` the phases: they are uniform over `period`. Latency counts
-    from the moment a message was due, so that the waiting behind a slow platform shows. One whose
-    predecessor still waits is skipped.
+    from the moment a message was due, so that waiting for a slow platform shows. A message is
+    skipped if its predecessor still waits.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Uploads:
             exchange.cancel()
 
     def shown(self) -> dict[str, Any]:
-        """Return what was counted, for JSON; `waiting` are those that no connection is free for."""
+        """Return all counts, for JSON; `waiting` messages have no free connection yet."""
         return self.tally.shown() | {
             "waiting": len(self._waiting),
             "lastFailure": self.last_failure or None,

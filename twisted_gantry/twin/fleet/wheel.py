@@ -1,7 +1,7 @@
 """A timer wheel: tens of thousands of timers for the price of one.
 
-Of the timers of a fleet most are set again before they ran; in the reactor each would be an entry
-of one heap, which is sorted and swept.
+Most timers of a fleet are set again before they run; in the reactor each would be an entry of one
+heap, which is sorted and swept.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from twisted_gantry.net.timers import GuardedLoop
 
 _log = Logger()
 
-# What is due together runs together, and waits for itself: short enough to add little to a latency.
+# Timers of one tick run together; a tick is short enough to add little to a latency.
 TICK_S = 0.02
 
 
@@ -24,7 +24,7 @@ class Timer:
         self.call: Callable[[], None] | None = call
 
     def cancel(self) -> None:
-        """Take it back; of one that ran it does nothing."""
+        """Cancel the call; nothing happens if it was made."""
         self.call = None
 
 
@@ -42,7 +42,7 @@ class Wheel:
         self._loop = GuardedLoop(clock, self._turn, "the timer wheel of the fleet")
 
     def seconds(self) -> float:
-        """Return seconds since some moment."""
+        """Return the seconds of the clock."""
         return float(self._clock.seconds())
 
     def callLater(self, delay: float, call: Callable[[], None], /) -> Timer:
@@ -52,12 +52,12 @@ class Wheel:
         return timer
 
     def every(self, period: float, call: Callable[[], None], first: float) -> None:
-        """Run `call` after `first` seconds, and from there on every `period`, without drift."""
+        """Run `call` after `first` seconds, and then every `period` seconds, without drift."""
         due = self.seconds() + first
 
         def run() -> None:
             nonlocal due
-            # Turns that a stalled process has missed are not made up for.
+            # Turns that a stalled process has missed are left out.
             due += period * (1 + max(0.0, (self.seconds() - due) // period))
             self.callLater(due - self.seconds(), run)
             call()

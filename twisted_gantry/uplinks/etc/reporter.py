@@ -1,4 +1,4 @@
-"""Makes the ETC reports and keeps them in the outbox: what each carries, and what it is made for.
+"""Makes the ETC reports and puts them into the outbox: when, and with which edges.
 
 Source: the ETC document, sections 2.1 and 3.1; decisions: `docs/protocols/etc-gantry.md`,
 "Delivery".
@@ -43,7 +43,7 @@ class Reporter:
         outbox.on_stale.append(self._report_again)
 
     def start(self) -> None:
-        """Begin to report what is to be told at once."""
+        """Begin to report changes at once."""
         self._unsubscribe = [
             self._site.alarms.subscribe(self._alarm_changed),
             self._site.points.subscribe(self._points_changed),
@@ -61,7 +61,7 @@ class Reporter:
     # -- when
 
     def report(self, subject: Subject) -> None:
-        """Report all of a subject as it is now."""
+        """Report the present state of a subject."""
         if subject is Subject.COMPUTERS:
             self._report_computers(urgent=False)
             return
@@ -69,7 +69,7 @@ class Reporter:
             self._report_cabinet(cabinet, urgent=False)
 
     def report_at_once(self, subject: Subject) -> None:
-        """Report all of a subject ahead of the back-log, but no more than once a second."""
+        """Report a subject ahead of the back-log, at most once a second."""
         if subject is Subject.COMPUTERS:
             self._report_at_once(_COMPUTERS)
             return
@@ -109,7 +109,7 @@ class Reporter:
             self._report_at_once(_subject(cabinet))
 
     def _points_changed(self, device: str, batch: Batch) -> None:
-        """Latch what moved of a door; what a door was before its first reading, nobody knows."""
+        """Latch movements of doors; a first reading is no movement."""
         moved = {
             change.new.name
             for change in batch
@@ -137,7 +137,7 @@ class Reporter:
                 self._report_at_once(_subject(cabinet))
 
     def _weight(self, door: str) -> int:
-        """Return how much there is to tell of a door: it is open illegally, open, unlocked."""
+        """Return the weight of a door's state: open illegally 3, open 2, unlocked 1, else 0."""
         points = {part: self._site.points.get(f"{door}{part}") for part in _MOVES}
         good = {part: point.good for part, point in points.items() if point is not None}
         if good.get("open_illegally"):
@@ -147,10 +147,9 @@ class Reporter:
         return 1 if good.get("locked") is False else 0
 
     def _report_at_once(self, subject: str) -> None:
-        """Report now; what changes within the next second is gathered into one more report.
+        """Report now; changes within the next second are gathered into one more report.
 
-        One reading may bring several changes, one call after the other, and its device back: the
-        report is made when all of that is known.
+        One reading may bring several changes in several calls: the report is made after them.
         """
         self._report_within(subject, 0)
 
@@ -191,7 +190,7 @@ class Reporter:
         kept = partial(latches.carried, carried)
         self._keep(Method.CABINET_STATUS, _subject(cabinet), report, urgent, kept)
         if over and self._unsubscribe:
-            # It shows a pulse that is over: a later report says so.
+            # The report shows a pulse that has ended: a later report says so.
             self._report_within(_subject(cabinet), GATHER)
 
     def _keep(

@@ -1,7 +1,7 @@
-"""Takes the ETC outbox to the platform: one report at a time, each until it is acknowledged.
+"""Sends the ETC outbox to the platform: one report at a time, each until it is acknowledged.
 
-Oldest first, a fresh urgent one ahead; what the answers mean is in `docs/protocols/etc-gantry.md`,
-"Delivery".
+The oldest goes first, a fresh urgent report ahead of it. `docs/protocols/etc-gantry.md`,
+"Delivery", says what the answers mean.
 """
 
 import math
@@ -27,10 +27,10 @@ _log = Logger()
 
 # Seconds for which a report is fresh: it may overtake the back-log, and a 1003 means our clock.
 FRESH = 60.0
-# So many urgent reports go ahead in a row, then one that waited: who asks for one report a second
-# does not keep the others back.
+# Urgent reports that go ahead in a row before one that waited: a platform that asks for a report
+# every second must not hold back the others.
 AHEAD = 5
-# How often a report whose signature is refused (1004) is sent in all.
+# Tries of a report with a refused signature (1004).
 SIGNATURE_TRIES = 3
 
 
@@ -86,7 +86,7 @@ class EtcSender:
         return self._backoff.next()
 
     async def _send_one(self) -> float | None:
-        """Send what is next; returns how long to pause then, None not at all, 0 until woken."""
+        """Send the next report; returns the pause in seconds, None for none, 0 until woken."""
         fresh = self._now() - FRESH if self._ahead < AHEAD else math.inf
         report = await self._outbox.next_report(fresh)
         self._ahead = self._ahead + 1 if report is not None and report.urgent else 0
@@ -144,7 +144,7 @@ class EtcSender:
         await self._outbox.set_aside(report, reason, reason)
 
     async def _old_stamp(self, report: Report, taken: Taken) -> None:
-        """Deal with 1003 on a report that waited: one more try, with the present time if so set."""
+        """Handle 1003 on an old report: one more try, with the present time if `restamp`."""
         if report.id in self._restamped:
             self._skewed(taken.reason)
             await self._set_aside(report, f"{taken.reason}, twice")
@@ -161,7 +161,7 @@ class EtcSender:
         return self._backoff.next()
 
     def _works(self) -> None:
-        """Note that the platform answered as it should, even if it refused the report."""
+        """Note that the channel works, even if the platform refused the report."""
         self._backoff.reset()
         self._platform.works()
 

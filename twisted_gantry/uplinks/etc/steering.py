@@ -1,9 +1,8 @@
 """What the platform set at run time: how often, and to which server, each kind of report goes.
 
-Kept in the store under one setting; a value there wins over the configuration it was accepted
-over, and loses to a configuration that was edited since. Decisions: `docs/protocols/etc-gantry.md`,
-"Meaning" and "Commands are dangerous": the old server is restored unless the new one answers 1000
-in time.
+The values are kept in one setting of the store. They win over the configuration of that time, and
+lose to a configuration that was edited since. A new server must answer 1000 in time, or the old one
+is restored. Decisions: `docs/protocols/etc-gantry.md`, "Meaning" and "Commands are dangerous".
 """
 
 from collections.abc import Callable
@@ -31,7 +30,7 @@ TRIAL = 600.0
 SUBJECTS = {
     Method.COMPUTER_STATUS: Subject.COMPUTERS,
     Method.CABINET_STATUS: Subject.CABINETS,
-    # Cards open the doors of cabinets: whoever takes the cabinets' reports has the list.
+    # Cards open the doors of cabinets: the server of the cabinets' reports has the list.
     Method.CARDS: Subject.CABINETS,
 }
 
@@ -61,8 +60,8 @@ class _Subject:
 class Steering:
     """The values in force. `now` returns Unix seconds, `clock` times the trials.
 
-    `changed(subject)` is called when a period was set or a server was restored; a server that was
-    kept and is none that we `may_report_to(url)` any more is left.
+    `changed(subject)` is called when a period was set or a server was restored. A stored server is
+    given up if `may_report_to(url)` no longer allows it.
     """
 
     def __init__(
@@ -84,7 +83,7 @@ class Steering:
         }
 
     async def load(self) -> None:
-        """Take what was kept before this start; what cannot be read is left out, and logged."""
+        """Read the stored values; values that cannot be read are left out, and logged."""
         kept = (await self._store.settings()).get(SETTING)
         if kept is None:
             return
@@ -103,7 +102,7 @@ class Steering:
             await self._save()  # for good: a file that is edited back brings nothing back
 
     def _still_in_force(self, kept: _Kept) -> _Kept:
-        """Return what the configuration leaves of what was kept: it may have been edited since."""
+        """Return the stored values that an edit of the configuration has not overruled."""
         if kept.over_period != self._period:
             kept = msgspec.structs.replace(kept, period=None, over_period=None)
         servers = [url for url in (kept.server, kept.proven) if url not in (None, self._url)]
@@ -152,7 +151,7 @@ class Steering:
         return self._save()
 
     def acknowledged(self, kind: str, url: str) -> None:
-        """Note that a server took a request: if it was on trial, it has passed."""
+        """Note that a server took a request; a server on trial has passed."""
         subject = SUBJECTS[Method(kind)]
         each = self._subjects[subject]
         if not each.trial.running or url != self.server(subject):

@@ -1,4 +1,4 @@
-"""The uplink to the ETC platform: a service of reports on timers, and what the platform steers.
+"""The uplink to the ETC platform: periodic reports, and what the platform steers.
 
 Source: the ETC document, sections 2.1, 3.1 and 4; decisions: `docs/protocols/etc-gantry.md`.
 """
@@ -45,8 +45,8 @@ Seconds = Annotated[float, msgspec.Meta(ge=1, le=31_536_000)]  # a year: no inf
 class EtcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of `[uplink.etc]`. `backlog_size` is bytes, `backlog_age` and `deadline` seconds.
 
-    `backlog_age` 0 is no limit, which is the default: age is measured by a clock that may have
-    been wrong when a report was made, and nothing should be lost for that.
+    `backlog_age` 0, the default, is no limit: the clock may have been wrong when a report was made,
+    and no report should be lost for that.
     """
 
     url: str
@@ -62,11 +62,11 @@ class EtcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 @implementer(IPlatform)
 class EtcUplink(NamedService):
-    """Reports to the ETC platform, on timers and on every edge.
+    """Reports to the ETC platform, periodically and on every edge.
 
-    `now` returns Unix seconds, `spread` a random number in [0, 1); `close` frees what the channel
-    holds. `may_report_to(url)` tells of a server that was set before this start whether it is
-    still one that the authentication code may go to.
+    `now` returns Unix seconds, `spread` a random number in [0, 1); `close` frees the resources of
+    the channel. `may_report_to(url)` tells whether the authentication code may still go to a server
+    that was set before this start.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class EtcUplink(NamedService):
         return dict(self._sender.counts)
 
     def startService(self) -> None:
-        """Send what is left from before; report when the devices were read once."""
+        """Send the stored reports; make new ones once the devices were read."""
         super().startService()
         self._reporter.start()
         self._starting = ensureDeferred(self._start())
@@ -139,13 +139,13 @@ class EtcUplink(NamedService):
     async def _start(self) -> None:
         try:
             await self._steering.load()
-        finally:  # a store that fails has an alarm of its own; the reports go where they may
+        finally:  # a store that fails has an alarm of its own; reports go to the configured server
             if self.running:
                 self._sender.start()
                 self._first.start()
 
     def stopService(self) -> Deferred[Any] | None:
-        """Report no more; the outbox keeps what is not acknowledged."""
+        """Stop to report; the outbox keeps unacknowledged reports."""
         super().stopService()
         self._reporter.stop()
         self._steering.stop()
@@ -167,14 +167,14 @@ class EtcUplink(NamedService):
         return self._steering.server(subject)
 
     def report_now(self, subject: Subject) -> None:
-        """Report at once, ahead of what waits: the platform asked for it."""
+        """Report at once, ahead of the back-log: the platform asked for it."""
         self._reporter.report_at_once(subject)
 
     def set_period(self, subject: Subject, seconds: float) -> Deferred[None]:
         return self._steering.set_period(subject, seconds)
 
     def set_server(self, subject: Subject, url: str) -> Deferred[None]:
-        """Report to another server; a report made at once tries it."""
+        """Report to another server, which a report made at once tries."""
         set_ = self._steering.set_server(subject, url)
         self._reporter.report(subject)
         self._sender.wake(now=True)

@@ -1,4 +1,4 @@
-"""What the Fogslink cloud sets: checked, kept on the disk, done, and only then acknowledged."""
+"""Configurations by the cloud: checked, stored, applied, and only then acknowledged."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -15,8 +15,8 @@ from twisted_gantry.wire.fogslink.messages import Configure, Configured
 _log = Logger()
 
 CONFIGURED = "fogslink.channels"
-"""The name under which the store keeps it."""
-# What may wait for the disk; a cloud that sends more is not answered.
+"""The name of the setting in the store."""
+# Configurations that may wait for the disk; further ones are not answered.
 MAX_PENDING = 64
 
 
@@ -44,7 +44,7 @@ class Configurations:
         self._keeping = False
 
     def take(self, message: Configure) -> None:
-        """Take a `res300`. The document has no code for one that is refused: it gets no answer."""
+        """Take a `res300`. The document has no code for a refusal: it gets no answer."""
         change = self._channels.check(message)
         if change is None or message.eq_sn != self._eq_sn:
             self._counts["config-refused"] += 1

@@ -24,7 +24,7 @@ from twisted_gantry.wire.fogslink.messages import DELIMITER, MAX_LINE, Configure
 
 
 class Driver(Interface):
-    """Whom the link tells."""
+    """What the link reports to."""
 
     def link_online(self) -> None:
         """The cloud has authenticated us."""
@@ -86,7 +86,7 @@ class Link:
         self._lines.retry()
 
     def deliver(self, line: bytes, answer_to: str, *, single: bool) -> Deferred[Ending]:
-        """Send a message of data; only while `ready`. Fails for nothing that a peer can do."""
+        """Send a data message; only while `ready`. No behaviour of a peer makes it fail."""
         delivered: Deferred[Ending] = Deferred()
 
         def ended(ending: Ending) -> None:
@@ -109,7 +109,7 @@ class Link:
     # -- what the session does
 
     def transmit(self, line: bytes) -> None:
-        """Send a line, unless the transport is full: then what is not data is not sent."""
+        """Send a line; a full transport drops it, and data is not sent while it is full."""
         if self._lines.is_writable:
             self._lines.send(line)
         elif self._lines.is_connected:

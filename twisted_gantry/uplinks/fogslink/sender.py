@@ -1,7 +1,7 @@
-"""Takes the Fogslink outbox to the cloud: in order, one message at a time, each until its 8.
+"""Sends the Fogslink outbox to the cloud: in order, one message at a time, each until its 8.
 
-What the answers mean is in `docs/protocols/fogslink.md`, "Decisions". Reports come from the disk in
-batches, and go from it without a pause: what is acknowledged twice after a crash has one `packID`.
+`docs/protocols/fogslink.md`, "Decisions", says what the answers mean. Reports are read from the
+disk in batches, and removed in batches: after a crash some are sent twice, under the same `packID`.
 """
 
 from collections import Counter, deque
@@ -26,18 +26,18 @@ _log = Logger()
 PACK, SINGLE = "req200", "req201"
 """The kinds of report; the subject of one is what its answer names."""
 
-# After a 9: seconds, doubling; and how many 9s a report gets in all.
+# Pauses after a 9 in seconds, doubling; and the 9s after which a report is set aside.
 AGAIN_FIRST, AGAIN_MOST = 1.0, 30.0
 MAX_NINES = 10
-# What is fetched at once: reports and bytes.
+# The bounds of a batch: reports and bytes.
 BATCH, BATCH_SIZE = 500, 2 * 1024 * 1024
-# Acknowledged reports leave the disk so many at once, or after so many seconds; a crash in between
-# has them sent again.
+# Acknowledged reports are removed from the disk together: after this number, or these seconds. A
+# crash in between has them sent again.
 TOGETHER, TOGETHER_S = 100, 0.2
 
 
 class Listener(Protocol):
-    """Whom the sender tells."""
+    """What the sender reports to."""
 
     def answered(self) -> None:
         """The cloud answers data, be it with a 9."""
@@ -81,12 +81,12 @@ class FogslinkSender:
         outbox.on_stored.append(self.wake)
 
     def stop(self) -> None:
-        """Send no more; what is under way stays stored, and is sent again another time."""
+        """Stop to send; a message under way stays stored, and is sent again later."""
         self._loop.stop()
         self._remove()
 
     def online(self) -> None:
-        """Say that a session has begun: the newest of every channel is to go out last."""
+        """Note a new session: the newest state of every channel must go out last."""
         self._stale = True
         self.wake(now=True)
 
@@ -98,7 +98,7 @@ class FogslinkSender:
         return self._backoff.next()
 
     async def _send_one(self) -> float | None:
-        """Send what is next; returns how long to pause then, None not at all, 0 until woken."""
+        """Send the next report; returns the pause in seconds, None for none, 0 until woken."""
         if not self._link.ready:
             return 0.0
         if not self._batch:
@@ -124,7 +124,7 @@ class FogslinkSender:
             self._change(self._outbox.delivered(reports))
 
     async def _fetch(self) -> bool:
-        """Get the next reports from the disk, once what was done to the last ones is on it."""
+        """Read the next reports, once the changes to the last ones are on the disk."""
         self._remove()
         changes, self._changes = self._changes, []
         if changes:
@@ -140,7 +140,7 @@ class FogslinkSender:
         return bool(self._batch)
 
     def _change(self, change: Deferred[None]) -> None:
-        """Let a change of the disk go on beside the sending; `_fetch` looks how it ended."""
+        """Let a change of the disk run beside the sending; `_fetch` checks its outcome."""
 
         def failed(failure: Failure) -> None:
             self._failure = failure
@@ -177,7 +177,7 @@ class FogslinkSender:
             self._listener.answered()
             return None
         self._remove()
-        # Whatever happened meanwhile, the disk knows what is the oldest now, and its tries.
+        # The disk knows the oldest report and its tries, whatever happened in the meantime.
         self._batch.clear()
         if ending is Ending.FAILED:
             self._listener.answered()

@@ -1,4 +1,4 @@
-"""The uplink to the Fogslink cloud: which values go when, and what the cloud may set.
+"""The uplink to the Fogslink cloud: which values are sent when, and what the cloud may set.
 
 Source: the Fogslink document; decisions: `docs/protocols/fogslink.md`.
 """
@@ -144,17 +144,17 @@ class FogslinkUplink(NamedService):
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many messages ended how, and what the cloud did that it should not."""
+        """Messages by their outcome, and irregularities of the cloud."""
         return dict(self._sender.counts + self._link.counts + self._outbox.counts + self._counts)
 
     def startService(self) -> None:
-        """Take up what is stored, connect, and report when the devices were read once."""
+        """Read the stored settings, connect, and report once the devices were read."""
         super().startService()
         self._loading = ensureDeferred(self._load())
         self._loading.addErrback(_log_failure)
 
     def stopService(self) -> Deferred[Any] | None:
-        """Report no more; the outbox keeps what is not acknowledged."""
+        """Stop to report; the outbox keeps unacknowledged reports."""
         super().stopService()
         if self._loading is not None:
             self._loading.cancel()
@@ -176,7 +176,7 @@ class FogslinkUplink(NamedService):
     # -- the start
 
     async def _load(self) -> None:
-        """Read what is stored; without the last packID nothing may be sent."""
+        """Read the stored settings; without the last packID nothing may be sent."""
         while True:
             try:
                 stored = await self._site.store.settings()
@@ -188,7 +188,7 @@ class FogslinkUplink(NamedService):
             else:
                 break
         last = stored.get(LAST_PACK)
-        # Also after the disk was lost no number comes twice: fewer than one a millisecond go out.
+        # No number comes twice, even if the disk was lost: under one pack a millisecond goes out.
         self._last_pack = last if isinstance(last, int) else int(self._now() * 1000) - 1
         self._channels.restore(stored.get(CONFIGURED))
         self._sender.start()
@@ -225,7 +225,7 @@ class FogslinkUplink(NamedService):
             self._report_changes()
 
     def _report_changes(self) -> None:
-        """Report now; what changes within the next second is gathered into one more report."""
+        """Report now; changes within the next second are gathered into one more report."""
         changed, self._changed = self._changed, {}
         items = self._channels.news(changed)
         if items:
@@ -235,7 +235,7 @@ class FogslinkUplink(NamedService):
     # -- what
 
     def _keep(self, items: Sequence[Item]) -> None:
-        """Store values, as they are to be sent; only now is there something to send."""
+        """Put values into the outbox as the messages to send."""
         self._channels.reported(items)
         eq_sn = self._settings.eq_sn
         if self._settings.single:
@@ -259,7 +259,7 @@ class FogslinkUplink(NamedService):
         items: Sequence[Item],
         setting: tuple[str, Any] | None = None,
     ) -> None:
-        # What is not kept is news at the next reading: a channel may have no period to catch up.
+        # Values that were not stored count as changed: a channel may have no period to catch up.
         not_kept = partial(self._channels.unreported, items)
         body = encode(message).removesuffix(DELIMITER)
         self._outbox.keep(kind, subject, body, setting=setting, not_kept=not_kept)
@@ -267,12 +267,12 @@ class FogslinkUplink(NamedService):
     # -- what the sender tells
 
     def drained(self) -> None:
-        """Report every channel as it is: the last that the cloud gets is the newest."""
+        """Report the present state of every channel: the cloud gets the newest last."""
         if self._begun:
             self._keep(self._channels.items())
 
     def answered(self) -> None:
-        """Note that the cloud takes data, or says at least that it did not."""
+        """Note that the cloud answers data, with an 8 or a 9."""
         self._mute = False
         self._cloud.works()
 
@@ -283,7 +283,7 @@ class FogslinkUplink(NamedService):
     # -- what the link tells
 
     def link_online(self) -> None:
-        """Note a session; a cloud that took no data must first take some."""
+        """Note a session; a cloud that was silent must first answer data."""
         self._refused = False
         self._site.alarms.clear(f"{NAME}.refused")
         if not self._mute:
@@ -294,7 +294,7 @@ class FogslinkUplink(NamedService):
         self._sender.wake()
 
     def link_down(self, reason: str, was_online: bool, good: bool) -> None:
-        """Note that there is no session; a good one that ends may be back at once."""
+        """Note the loss of the session; after a good one the alarm waits for a reconnection."""
         if self._refused:
             return
         if good:
@@ -304,7 +304,7 @@ class FogslinkUplink(NamedService):
             self._cloud.fails(reason)
 
     def link_refused(self, refusal: LoginRefusal) -> None:
-        """Say which credential is wrong: only a person can help."""
+        """Report which credential is wrong: this needs a person."""
         en = {
             "eq_sn": "the cloud knows no device with this eq_sn",
             "api_key": "the cloud does not accept the api_key of this eq_sn",

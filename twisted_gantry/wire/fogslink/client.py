@@ -1,6 +1,6 @@
-"""The device's side of a Fogslink session: who we are, the heartbeat, one message of data out.
+"""The device's side of a Fogslink session: login, heartbeats, one message of data at a time.
 
-The order of things is the table in `_build`; the sentences beside the states say what holds there.
+The order of events is the table in `_build`; the sentences beside the states say what holds there.
 Source: the Fogslink document; decisions: `docs/protocols/fogslink.md` ("The client is a state
 machine ...").
 """
@@ -85,14 +85,14 @@ class Parcel:
 
 @dataclass(frozen=True)
 class LoginRefusal:
-    """The cloud lets us not in: `credential` is `eq_sn` or `api_key`, whichever is wrong."""
+    """The cloud refuses the login: `credential` is the wrong one, `eq_sn` or `api_key`."""
 
     code: str
     credential: str
 
 
 class ClientOwner(Protocol):
-    """Whom a session acts through, and whom it tells."""
+    """What a session acts through, and reports to."""
 
     def transmit(self, line: bytes) -> None:
         """Send a line."""
@@ -129,7 +129,7 @@ class ClientInputs(Protocol):
         """`res001` or `res002` does not."""
 
     def submit(self, parcel: Parcel) -> None:
-        """There is data to send."""
+        """A message of data is to be sent."""
 
     def ended(self, ending: Ending) -> None:
         """The message in flight has its answer."""
@@ -155,7 +155,7 @@ class ClientInputs(Protocol):
 
 @dataclass(eq=False)
 class ClientCore:
-    """What a session remembers, and what it does to the world."""
+    """The memory of a session, and its actions."""
 
     owner: ClientOwner
     clock: Clock
@@ -312,7 +312,7 @@ def _build() -> Callable[[ClientCore], ClientInputs]:  # noqa: C901 - one table
         state.upon(ClientInputs.configure).loop()(stray)
         state.upon(ClientInputs.beaten).loop()(stray)
 
-    # An acknowledgement that nobody waits for, a link that never was.
+    # An acknowledgement without a session, and the end of a link that never came up.
     for state in (connecting, identifying, authenticating, ending):
         state.upon(ClientInputs.say).loop().returns(None)
     connecting.upon(ClientInputs.closed).loop().returns(None)
@@ -326,7 +326,7 @@ _machine = _build()
 class ClientSession:
     """Our side, for a transport to drive: `opened`, `received`, `closed`.
 
-    `counts` counts what was not as it should be: `malformed`, `unexpected` and `late` messages,
+    `counts` holds irregularities since the start: `malformed`, `unexpected` and `late` messages,
     `unknown-code`, `no-heartbeat`, `no-authentication`.
     """
 
@@ -361,7 +361,7 @@ class ClientSession:
         self._machine.submit(parcel)
 
     def received(self, line: bytes) -> None:
-        """Take one line from the cloud. Whatever it holds, nothing is raised."""
+        """Take one line from the cloud. No line raises an error."""
         try:
             message = decode_response(line)
         except WireError:

@@ -1,6 +1,6 @@
-"""The cloud's side of a Fogslink session: who is there, the ten-second rule, what is answered.
+"""The cloud's side of a Fogslink session: login, the ten-second rule, answers to data.
 
-The order of things is the table in `_build`; the sentences beside the states say what holds there.
+The order of events is the table in `_build`; the sentences beside the states say what holds there.
 Source: the Fogslink document; decisions: `docs/protocols/fogslink.md` ("Twin: ...").
 """
 
@@ -43,7 +43,7 @@ NO_HEARTBEAT = "no-heartbeat"
 
 
 class CloudOwner(Protocol):
-    """Whom a session acts through, and who knows the accounts and keeps the data."""
+    """What a session acts through; it knows the accounts and keeps the data."""
 
     def transmit(self, answer: Response) -> None:
         """Send a message."""
@@ -52,7 +52,7 @@ class CloudOwner(Protocol):
         """Close the connection, once what was transmitted is out; `closed` is to follow."""
 
     def knows(self, eq_sn: str) -> bool:
-        """Tell whether there is such a device."""
+        """Tell whether a device of this `eqSN` exists."""
 
     def accepts(self, eq_sn: str, api_key: str) -> bool:
         """Tell whether this is the device's key."""
@@ -77,10 +77,10 @@ class CloudInputs(Protocol):
         """It is gone."""
 
     def known(self, message: Identify) -> None:
-        """`req001` of a device that there is."""
+        """`req001` of a known device."""
 
     def unknown(self, message: Identify) -> None:
-        """`req001` of one that there is not."""
+        """`req001` of an unknown device."""
 
     def accepted(self) -> None:
         """`req002` with the right key."""
@@ -107,7 +107,7 @@ class CloudInputs(Protocol):
         """`req300`."""
 
     def configure(self, message: Configure) -> None:
-        """Somebody wants a channel reported otherwise."""
+        """A channel is to be reported otherwise."""
 
     def silent(self) -> None:
         """No heartbeat for ten seconds."""
@@ -115,7 +115,7 @@ class CloudInputs(Protocol):
 
 @dataclass(eq=False)
 class CloudCore:
-    """What a session remembers, and what it does to the world."""
+    """The memory of a session, and its actions."""
 
     owner: CloudOwner
     clock: Clock
@@ -151,11 +151,11 @@ def _build() -> Callable[[CloudCore], CloudInputs]:  # noqa: C901 - one table
     builder = TypeMachineBuilder(CloudInputs, CloudCore)
 
     waiting = builder.state("Waiting")
-    """Nobody has connected."""
+    """No device has connected."""
     unidentified = builder.state("Unidentified")
     """Connected; the heartbeat clock runs. `req001` is next."""
     identified = builder.state("Identified")
-    """A device that there is; `req002` is next."""
+    """The device is known; `req002` is next."""
     online = builder.state("Online")
     """Authenticated: heartbeats, data and configurations go."""
     ended = builder.state("Ended")
@@ -219,7 +219,7 @@ def _build() -> Callable[[CloudCore], CloudInputs]:  # noqa: C901 - one table
         core.owner.transmit(message)
 
     def unauthenticated(machine: CloudInputs, core: CloudCore, message: object) -> None:
-        """Close on data from nobody."""
+        """Close on data before the login."""
         core.close("unauthenticated")
 
     for state in (unidentified, identified):
@@ -304,7 +304,7 @@ class CloudSession:
         self._machine.configure(message)
 
     def received(self, line: bytes) -> None:
-        """Take one line from the device. Whatever it holds, nothing is raised."""
+        """Take one line from the device. No line raises an error."""
         try:
             message = decode_request(line)
         except BadPack as bad:
