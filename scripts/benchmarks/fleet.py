@@ -29,13 +29,8 @@ from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure, on_reactor
 from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.net.open_files import open_files
-from twisted_gantry.twin.fleet.service import (
-    MAX_GANTRIES,
-    SPARE_FILES,
-    FleetSettings,
-    build_fleet,
-    raise_open_files,
-)
+from twisted_gantry.twin.fleet.service import SPARE_FILES, build_fleet, raise_open_files
+from twisted_gantry.twin.fleet.settings import MAX_GANTRIES, FleetSettings
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.etc.reports import decode_report
 from twisted_gantry.wire.fogslink import messages as fogslink

@@ -22,10 +22,10 @@ from twisted_gantry.twin.fleet.readings import (
     CHANNELS,
     WORLDS,
     Gantry,
-    counted,
     gantries,
     shared_worlds,
 )
+from twisted_gantry.twin.fleet.settings import FleetSettings, counted
 from twisted_gantry.twin.fleet.tally import (
     FIRST_S,
     GROWTH,
@@ -257,8 +257,8 @@ def fleet(count: int = 12, seed: int = 1, **more: str) -> list[Gantry]:
     worlds = shared_worlds(random, lambda: NOW)
     for world in worlds:
         world.step(60)
-    settings = {"first_id": "G000211001002110010", "first_eq_sn": "10000000", "api_key": "k"}
-    return list(gantries(count, worlds, random, **settings | more))
+    settings = FleetSettings(gantries=count, **more)  # type: ignore[arg-type]
+    return list(gantries(settings, worlds, random))
 
 
 def test_gantries_have_ids_of_their_own() -> None:

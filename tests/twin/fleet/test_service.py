@@ -25,14 +25,8 @@ from twisted_gantry.net.http.client import BoundedClient
 from twisted_gantry.twin.faces.fogslink.cloud import Cloud, CloudFactory
 from twisted_gantry.twin.faults.settings import FOGSLINK, Faults
 from twisted_gantry.twin.fleet.control import FleetControl
-from twisted_gantry.twin.fleet.service import (
-    MAX_GANTRIES,
-    SPARE_FILES,
-    Fleet,
-    FleetSettings,
-    build_fleet,
-    raise_open_files,
-)
+from twisted_gantry.twin.fleet.service import SPARE_FILES, Fleet, build_fleet, raise_open_files
+from twisted_gantry.twin.fleet.settings import MAX_GANTRIES, FleetSettings
 from twisted_gantry.twin.fleet.uploads import ROUND
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.etc.envelope import Method

@@ -22,6 +22,7 @@ from zope.interface import implementer
 
 from twisted_gantry.net.line_link import LineLink
 from twisted_gantry.twin.fleet.readings import Gantry
+from twisted_gantry.twin.fleet.settings import FleetSettings
 from twisted_gantry.twin.fleet.tally import Tally, count_code
 from twisted_gantry.twin.fleet.wheel import TICK_S, Wheel
 from twisted_gantry.wire.errors import WireError
@@ -90,7 +91,7 @@ class RampedEndpoint:
 class Sessions:
     """All sessions with the cloud at `endpoint`. `now` gives Unix seconds.
 
-    `random` gives the phases of the packs, uniform over `period` from the first time that a
+    `random` gives the phases of the packs, uniform over the period from the first time that a
     session is up, and the jitter of the pauses before a reconnection.
 
     `counts` holds `connections`, `reconnections`, `not-connected` attempts, sessions that were
@@ -106,16 +107,14 @@ class Sessions:
         now: Callable[[], float],
         endpoint: IStreamClientEndpoint,
         random: Random,
-        *,
-        period: float,
-        connect_rate: float,
+        settings: FleetSettings,
     ) -> None:
         self.packs, self.heartbeats = Tally(wheel.seconds), Tally(wheel.seconds)
         self.counts: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.wheel, self.clock, self.now, self.random = wheel, clock, now, random
-        self.endpoint = RampedEndpoint(endpoint, wheel, connect_rate)
-        self.period = period
+        self.endpoint = RampedEndpoint(endpoint, wheel, settings.connect_rate)
+        self.period = settings.pack_period
         self.last_failure = ""
         self.stopped = False
         self.up = 0

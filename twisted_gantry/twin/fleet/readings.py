@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from twisted_gantry.twin.faces.cabinet.readings import Moments, report
+from twisted_gantry.twin.fleet.settings import FleetSettings, counted
 from twisted_gantry.twin.times import CHINA
 from twisted_gantry.twin.world.model import World
 from twisted_gantry.wire.etc.envelope import flag, number, percent
@@ -156,33 +157,20 @@ def shared_worlds(random: Random, now: Callable[[], float]) -> list[SharedWorld]
 
 
 def gantries(
-    count: int,
-    worlds: list[SharedWorld],
-    random: Random,
-    *,
-    first_id: str,
-    first_eq_sn: str,
-    api_key: str,
+    settings: FleetSettings, worlds: list[SharedWorld], random: Random
 ) -> Iterator[Gantry]:
     """Make gantries: ids count up from the first ones, worlds are assigned in turn.
 
-    `{eqSN}` in `api_key` stands for the `eqSN` of each.
+    `{eqSN}` in the `api_key` stands for the `eqSN` of each.
     """
-    for at in range(count):
-        eq_sn = counted(first_eq_sn, at)
+    first_id = settings.first_id
+    for at in range(settings.gantries):
+        eq_sn = counted(settings.first_eq_sn, at)
         yield Gantry(
             at,
             first_id[0] + counted(first_id[1:], at),
             eq_sn,
-            api_key.replace("{eqSN}", eq_sn),
+            settings.api_key.replace("{eqSN}", eq_sn),
             worlds[at % len(worlds)],
             random.uniform(-1, 1),
         )
-
-
-def counted(first: str, more: int) -> str:
-    """Return `first` + `more` in as many digits as `first`; raises ValueError if they overflow."""
-    text = f"{int(first) + more:0{len(first)}}"
-    if len(text) > len(first):
-        raise ValueError(f"{first} has too few digits to count {more} further")
-    return text

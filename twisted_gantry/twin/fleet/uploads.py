@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from twisted_gantry.net.http.client import Answer, BoundedClient, NoAnswer
 from twisted_gantry.twin.faces.cabinet.monitor import MAX_ANSWER
 from twisted_gantry.twin.fleet.readings import Gantry
+from twisted_gantry.twin.fleet.settings import FleetSettings
 from twisted_gantry.twin.fleet.tally import LONGEST_CODE, Tally
 from twisted_gantry.twin.fleet.wheel import Wheel
 from twisted_gantry.wire.errors import WireError
@@ -34,9 +35,10 @@ _SUCCESS = str(etc.EtcCode.SUCCESS.value)
 
 
 class Uploads:
-    """Sends due messages to `url` in order, at most `connections` at a time.
+    """Sends due messages to the platform in order, at most `connections` at a time.
 
-    `now` gives Unix seconds, `random` the phases: they are uniform over `period`. Latency counts
+    `now` gives Unix seconds, `random` the phases: they are uniform over the period. Latency
+    counts
     from the moment a message was due, so that waiting for a slow platform shows. A message is
     skipped if its predecessor still waits.
     """
@@ -48,18 +50,13 @@ class Uploads:
         now: Callable[[], float],
         client: BoundedClient,
         random: Random,
-        *,
-        url: str,
-        auth: str,
-        period: float,
-        connections: int,
+        settings: FleetSettings,
     ) -> None:
         self.tally = Tally(wheel.seconds)
         self.last_failure = ""
         self._gantries, self._wheel, self._now = gantries, wheel, now
         self._client, self._random = client, random
-        self._url, self._auth = url, auth
-        self._period, self._connections = period, connections
+        self._settings = settings
         self._waiting: deque[tuple[Gantry, Method, float]] = deque()
         self._pending: set[tuple[int, Method]] = set()
         self._under_way: set[Deferred[Any]] = set()
@@ -68,9 +65,10 @@ class Uploads:
 
     def start(self) -> None:
         """Begin: each gantry's first round comes within a period."""
+        period = self._settings.report_period
         for gantry in self._gantries:
-            first = self._random.random() * self._period
-            self._wheel.every(self._period, partial(self._due, gantry), first)
+            first = self._random.random() * period
+            self._wheel.every(period, partial(self._due, gantry), first)
 
     def stop(self) -> None:
         """Give up what is under way."""
@@ -99,7 +97,7 @@ class Uploads:
         if self._sending:  # an exchange may fail at once, and lead here again
             return
         self._sending = True
-        while self._waiting and len(self._under_way) < self._connections:
+        while self._waiting and len(self._under_way) < self._settings.connections:
             self._send(*self._waiting.popleft())
         self._sending = False
 
@@ -110,8 +108,8 @@ class Uploads:
         self.tally.sent += 1
         exchange = self._client.request(
             "POST",
-            self._url,
-            headers=etc.signed_headers(body, self._auth),
+            self._settings.platform,
+            headers=etc.signed_headers(body, self._settings.auth),
             body=body,
             limit=MAX_ANSWER,
         )
