@@ -37,8 +37,7 @@ _SUCCESS = str(etc.EtcCode.SUCCESS.value)
 class Uploads:
     """Sends due messages to the platform in order, at most `connections` at a time.
 
-    `now` gives Unix seconds, `random` the phases: they are uniform over the period. Latency
-    counts
+    `now` gives Unix seconds, `random` the phases: they are uniform over the period. Latency counts
     from the moment a message was due, so that waiting for a slow platform shows. A message is
     skipped if its predecessor still waits.
     """
