@@ -87,7 +87,6 @@ class Trivial(LineOnlyReceiver):
         self._send(encode(Identify(eq_sn=TRIVIAL)))
 
     def lineReceived(self, line: bytes) -> None:
-        """Go on."""
         message = decode_response(line)
         if isinstance(message, Identified):
             assert isinstance(message.t_key, str)
@@ -182,7 +181,6 @@ async def drain(reactor: Any, store: SqliteStore, cloud: Cloud, port: int, packs
 
 
 async def work(reactor: Any, packs: int) -> bool:
-    """Measure."""
     print(f"drain: {packs} packs of {ITEMS} values from the disk to the cloud")
     faults = Faults(reactor.seconds, Random(1))
     cloud = Cloud(faults, reactor, time.time, {OURS: KEY, TRIVIAL: KEY})

@@ -29,13 +29,8 @@ from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure, on_reactor
 from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.net.open_files import open_files
-from twisted_gantry.twin.fleet.service import (
-    MAX_GANTRIES,
-    SPARE_FILES,
-    FleetSettings,
-    build_fleet,
-    raise_open_files,
-)
+from twisted_gantry.twin.fleet.service import SPARE_FILES, build_fleet, raise_open_files
+from twisted_gantry.twin.fleet.settings import MAX_GANTRIES, FleetSettings
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.etc.reports import decode_report
 from twisted_gantry.wire.fogslink import messages as fogslink
@@ -52,7 +47,6 @@ class Monitor:
 
     @app.route("/monitor.do", methods=["POST"])
     def monitor(self, request: Request) -> bytes:
-        """Take one."""
         assert request.content is not None
         body = request.content.read()
         names = (etc.MD5_HEADER, etc.AUTH_HEADER)
@@ -76,13 +70,12 @@ class Monitor:
 
 
 class Cloud(LineOnlyReceiver):
-    """A session of the cloud: it knows everybody, and takes everything."""
+    """A session of the cloud: it accepts every login and all data."""
 
     delimiter = fogslink.DELIMITER
     MAX_LENGTH = fogslink.MAX_LINE
 
     def lineReceived(self, line: bytes) -> None:
-        """Answer."""
         assert self.transport is not None
         answer: fogslink.Response
         match fogslink.decode_request(line):
@@ -134,7 +127,6 @@ async def generate(reactor: Any, settings: FleetSettings, seconds: float) -> Non
 
 
 def watch(count: int, seconds: float) -> bool:
-    """Measure."""
     print(f"fleet: {count:,} gantries, reports every {PERIOD_S:g} s, watched for {seconds:g} s")
     this = [sys.executable, str(Path(__file__))]
     with subprocess.Popen([*this, "--peers"], stdout=subprocess.PIPE, text=True) as other:
@@ -168,7 +160,7 @@ def measure(process: psutil.Process, count: int, seconds: float) -> tuple[float,
 
 
 def judged(count: int, shown: dict[str, Any], used: float, resident: float) -> bool:
-    """Print what came of it."""
+    """Print the figures and the bars; True if all bars are met."""
     cloud = shown["fogslink"]
     kinds = {
         "uploads": shown["etc"],
@@ -202,7 +194,7 @@ def main() -> bool:
 
 
 def program() -> int:
-    """Be one of the three processes."""
+    """Run one of the three processes."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--fleet", type=int, default=GANTRIES)
     parser.add_argument("--seconds", type=float, default=WATCH_S)

@@ -44,7 +44,7 @@ PROBE = 0.001
 
 
 class Signals:
-    """What the points measure: each wanders, with one decimal, as a device sends it."""
+    """The signals of the points: each wanders, with one decimal, as a device sends it."""
 
     def __init__(self) -> None:
         self._random = Random(1)
@@ -72,7 +72,7 @@ class Signals:
 
 
 def now_of(deferred: Deferred[Any]) -> Any:
-    """Return what a Deferred of an inline writer has fired with."""
+    """Return the result of a Deferred of an inline writer."""
     results: list[Any] = []
     deferred.addBoth(results.append)
     if hasattr(results[0], "raiseException"):
@@ -148,7 +148,7 @@ def sizes(folder: Path) -> float:
 
 
 def forget(path: Path) -> None:
-    """Have the system drop what it remembers of a file."""
+    """Have the system drop its cache of a file."""
     descriptor = os.open(path, os.O_RDONLY)
     os.fsync(descriptor)
     os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -215,7 +215,7 @@ def reference(folder: Path, days: int) -> tuple[float, float, float]:
 
 
 class Probe:
-    """Notes for how long the reactor came to nothing else, ms."""
+    """Measures the longest hold of the reactor, in ms."""
 
     def __init__(self, reactor: Any) -> None:
         self.longest = 0.0

@@ -77,7 +77,6 @@ class Calls:
         self._queue: SimpleQueue[Callable[[], object]] = SimpleQueue()
 
     def callFromThread(self, callable: Callable[..., Any], *args: object, **kwargs: object) -> None:  # noqa: A002
-        """Keep a call for `run`."""
         self._queue.put(lambda: callable(*args, **kwargs))
 
     def run(self, *until: Deferred[Any]) -> None:

@@ -25,13 +25,11 @@ from twisted_gantry.uplinks.fogslink.uplink import LAST_PACK
 
 @pytest.fixture
 def calls() -> Calls:
-    """Return a reactor that takes calls."""
     return Calls()
 
 
 @pytest.fixture
 def store(calls: Calls, tmp_path: Path) -> Iterator[SqliteStore]:
-    """Return a store in a file."""
     store = open_store(tmp_path, calls, lambda: 0.0)
     with calls.closing(store):
         yield store

@@ -11,12 +11,10 @@ from twisted_gantry.store.writer import InlineWriter
 
 @pytest.fixture
 def store() -> SqliteStore:
-    """Return an empty store in memory."""
     return memory_store(lambda: 1.0)
 
 
 def add(store: SqliteStore, body: bytes = b"body", uplink: str = "fogslink") -> int:
-    """Add a report; returns its number."""
     return result_of(store.add_report(uplink, "req200", "1", body, False, PLENTY))[0]
 
 
@@ -25,7 +23,7 @@ def test_a_batch_is_the_oldest_queued_in_order(store: SqliteStore) -> None:
     numbers = [add(store) for _ in range(5)]
     add(store, uplink="etc")
     result_of(store.set_aside(numbers[1], "refused"))
-    result_of(store.delivered(numbers[2]))
+    result_of(store.delivered([numbers[2]]))
     batch = result_of(store.next_reports("fogslink", 2, 1000))
     assert [each.id for each in batch] == [numbers[0], numbers[3]]
     assert [each.id for each in result_of(store.next_reports("fogslink", 9, 1000))] == [
@@ -51,13 +49,13 @@ def test_many_leave_at_once_and_the_ledger_holds(store: SqliteStore) -> None:
     numbers = [add(store, b"x" * at) for at in range(1, 500)]
     other = add(store, b"yy", uplink="etc")
     result_of(store.set_aside(numbers[0], "refused"))
-    result_of(store.delivered_many([*numbers[:-1], other]))
-    result_of(store.delivered_many(numbers[:-1]))
+    result_of(store.delivered([*numbers[:-1], other]))
+    result_of(store.delivered(numbers[:-1]))
     assert result_of(store.ledger("fogslink")) == Ledger(
         created=499, delivered=498, queued=1, size=499, oldest=1.0
     )
     assert result_of(store.ledger("etc")) == Ledger(created=1, delivered=1)
-    result_of(store.delivered_many([]))
+    result_of(store.delivered([]))
 
 
 def test_a_setting_is_kept_with_its_report(store: SqliteStore) -> None:

@@ -25,7 +25,6 @@ class Box:
     def add(
         self, body: bytes = b"body", *, urgent: bool = False, cap: Cap = PLENTY, uplink: str = "etc"
     ) -> int:
-        """Add a report; returns its number."""
         return result_of(self.store.add_report(uplink, "kind", "subject", body, urgent, cap))[0]
 
     def next(self, fresh: float = 0.0) -> int | None:
@@ -38,19 +37,16 @@ class Box:
         return [each.id for each in result_of(self.store.reports("etc", state, 1000))]
 
     def report(self, number: int) -> Report:
-        """Return one report."""
         [found] = [r for r in result_of(self.store.reports(None, None, 1000)) if r.id == number]
         return found
 
     @property
     def ledger(self) -> Ledger:
-        """The ledger of the uplink."""
         return result_of(self.store.ledger("etc"))
 
 
 @pytest.fixture
 def box() -> Box:
-    """Return an empty outbox."""
     return Box()
 
 
@@ -88,7 +84,7 @@ def test_the_oldest_goes_first(box: Box) -> None:
     sent = []
     while (number := box.next()) is not None:
         sent.append(number)
-        result_of(box.store.delivered(number))
+        result_of(box.store.delivered([number]))
     assert sent == numbers
 
 
@@ -111,7 +107,7 @@ def test_a_fresh_urgent_report_overtakes(box: Box) -> None:
     first = box.add(urgent=True)
     second = box.add(urgent=True)
     assert box.next(fresh=99.0) == first
-    result_of(box.store.delivered(first))
+    result_of(box.store.delivered([first]))
     assert box.next(fresh=99.0) == second
 
 
@@ -121,7 +117,7 @@ def test_a_stale_urgent_report_waits_its_turn(box: Box) -> None:
     stale = box.add(urgent=True)
     box.clock.advance(100)
     assert box.next(fresh=50.0) == old
-    result_of(box.store.delivered(old))
+    result_of(box.store.delivered([old]))
     assert box.next(fresh=50.0) == stale
 
 
@@ -157,7 +153,7 @@ def test_uplinks_do_not_see_each_other(box: Box) -> None:
 def test_numbers_are_never_used_again(box: Box) -> None:
     """The number of a report that is gone is not given to another one."""
     first = box.add()
-    result_of(box.store.delivered(first))
+    result_of(box.store.delivered([first]))
     assert box.add() > first
 
 
@@ -167,7 +163,7 @@ def test_numbers_are_never_used_again(box: Box) -> None:
 def test_a_delivered_report_is_gone_and_counted(box: Box) -> None:
     """An acknowledged report leaves the outbox, and the ledger says that it was delivered."""
     number = box.add(b"12345")
-    result_of(box.store.delivered(number))
+    result_of(box.store.delivered([number]))
     assert box.kept() == []
     assert box.ledger == Ledger(created=1, delivered=1)
 
@@ -175,9 +171,9 @@ def test_a_delivered_report_is_gone_and_counted(box: Box) -> None:
 def test_a_second_acknowledgement_counts_nothing(box: Box) -> None:
     """A report that is gone cannot be delivered once more."""
     number = box.add()
-    result_of(box.store.delivered(number))
-    result_of(box.store.delivered(number))
-    result_of(box.store.delivered(4711))
+    result_of(box.store.delivered([number]))
+    result_of(box.store.delivered([number]))
+    result_of(box.store.delivered([4711]))
     assert box.ledger == Ledger(created=1, delivered=1)
 
 
@@ -205,7 +201,7 @@ def test_a_report_set_aside_can_still_be_delivered(box: Box) -> None:
     """An acknowledgement for a report that was set aside takes it from those set aside."""
     number = box.add()
     result_of(box.store.set_aside(number, "refused"))
-    result_of(box.store.delivered(number))
+    result_of(box.store.delivered([number]))
     assert box.ledger == Ledger(created=1, delivered=1)
 
 
@@ -216,9 +212,15 @@ def test_retrying_queues_again_with_a_clean_slate(box: Box) -> None:
     assert box.next() == second
     assert result_of(box.store.retry_reports("etc", None)) == 1
     report = box.report(first)
-    assert (report.state, report.reason, report.tries) == ("queued", outbox.QUEUED_AGAIN, 0)
+    assert (report.state, report.reason, report.tries) == ("queued", outbox.REQUEUED, 0)
+    assert report.requeued
+    assert not box.report(second).requeued
     assert box.next() == first
     assert box.ledger == Ledger(created=2, queued=2, size=8, oldest=0.0)
+    result_of(box.store.tried(first, "9"))
+    assert box.report(first).requeued
+    result_of(box.store.set_aside(first, "refused once more"))
+    assert not box.report(first).requeued
 
 
 def test_only_the_named_reports_are_retried(box: Box) -> None:
@@ -278,7 +280,7 @@ def test_the_ledger_knows_the_age_of_the_queue(box: Box) -> None:
     queued = box.add()
     result_of(box.store.set_aside(refused, "refused"))
     assert box.ledger.oldest == 20.0
-    result_of(box.store.delivered(queued))
+    result_of(box.store.delivered([queued]))
     assert box.ledger.oldest is None
 
 
@@ -430,12 +432,10 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.0, 1.0, 10.0, 100.0]))
     def wait(self, seconds: float) -> None:
-        """Time goes on."""
         self.clock.advance(seconds)
 
     @rule(uplink=uplinks, body=bodies, urgent=st.booleans(), cap=caps)
     def add(self, uplink: str, body: bytes, urgent: bool, cap: Cap) -> None:
-        """A report is added."""
         number, dropped = result_of(
             self.store.add_report(uplink, "kind", "subject", body, urgent, cap)
         )
@@ -446,15 +446,13 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(uplink=uplinks, cap=caps)
     def enforce(self, uplink: str, cap: Cap) -> None:
-        """The cap is looked at."""
         dropped = result_of(self.store.enforce(uplink, cap))
         assert list(dropped) == self._cap(uplink, cap)
 
     @rule(data=st.data())
     def deliver(self, data: st.DataObject) -> None:
-        """A report is acknowledged."""
         number = self._any(data)
-        result_of(self.store.delivered(number))
+        result_of(self.store.delivered([number]))
         if (found := self._find(number)) is not None:
             uplink, index = found
             del self.rows[uplink][index]
@@ -462,7 +460,6 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def refuse(self, data: st.DataObject) -> None:
-        """A report is set aside."""
         number = self._any(data)
         result_of(self.store.set_aside(number, "refused"))
         if (found := self._find(number)) is not None:
@@ -473,7 +470,6 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), body=st.none() | bodies)
     def fail(self, data: st.DataObject, body: bytes | None) -> None:
-        """A try fails."""
         number = self._any(data)
         result_of(self.store.tried(number, "failed", body))
         if (found := self._find(number)) is not None:
@@ -497,7 +493,6 @@ class OutboxMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(self.rows.values()))
     @rule(uplink=uplinks, window=st.sampled_from([0.0, 5.0, 1e9]))
     def ask(self, uplink: str, window: float) -> None:
-        """The uplink asks what to send."""
         fresh = self.clock.seconds() - window
         queued = [row for row in self.rows[uplink] if row.state == "queued"]
         first = [row for row in queued if row.urgent and row.created > fresh] + queued
@@ -533,7 +528,6 @@ class OutboxMachine(RuleBasedStateMachine):
             ]
 
     def teardown(self) -> None:
-        """Close the store."""
         result_of(self.store.close())
 
 

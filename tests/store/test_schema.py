@@ -23,6 +23,10 @@ from twisted_gantry.store.sqlite import SqliteStore, open_store
 VERSION_1 = """
     INSERT INTO outbox (uplink, kind, subject, body, created, urgent)
         VALUES ('etc', 'cabinetStatusUpdate', 'cabinet 1', x'7b7d', 1000.0, 1);
+    INSERT INTO outbox (uplink, kind, subject, body, created, urgent, state, reason, tries) VALUES
+        ('fogslink', 'req200', '7', x'7b7d', 1000.0, 0, 'queued', 'queued again', 3),
+        ('fogslink', 'req200', '8', x'7b7d', 1000.0, 0, 'queued', '9', 1),
+        ('fogslink', 'req200', '9', x'7b7d', 1000.0, 0, 'set-aside', 'queued again', 0);
     INSERT INTO ledger (uplink, created, delivered, queued, size) VALUES ('etc', 3, 2, 1, 2);
     INSERT INTO setting (name, value) VALUES ('etc.period', '60.0'), ('cards.version', '"7"');
     INSERT INTO card (card_id, valid_time, invalid_time) VALUES ('c1', 'from', 'to');
@@ -122,6 +126,22 @@ def test_a_file_of_version_1_opens(
     assert result_of(cards)[0] == "7"
     assert [each.card_id for each in result_of(cards)[1]] == ["c1"]
     assert [(each.id, each.result) for each in result_of(audit)] == [("a1", "done")]
+
+
+def test_reports_that_a_person_requeued_are_marked_by_the_migration(
+    tmp_path: Path, opened: Callable[[Path], tuple[SqliteStore, Calls]]
+) -> None:
+    """Version 1 told a requeued report by its reason; only those that are queued get the mark."""
+    with closing(sqlite3.connect(tmp_path / FILE)) as old:
+        old.executescript(f"{MIGRATIONS[0]}; PRAGMA user_version = 1; {VERSION_1}")
+    store, calls = opened(tmp_path)
+    reports = store.reports("fogslink", None, 10)
+    calls.run(reports)
+    assert [(each.subject, each.requeued, each.tries) for each in result_of(reports)] == [
+        ("7", True, 3),
+        ("8", False, 1),
+        ("9", False, 0),
+    ]
 
 
 def test_an_empty_file_becomes_a_new_one(tmp_path: Path) -> None:

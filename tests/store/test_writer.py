@@ -39,8 +39,6 @@ class Desk:
         return go_on.set
 
     def insert(self, number: int) -> Deferred[int]:
-        """Insert a number; twice the same fails."""
-
         def job(db: sqlite3.Connection) -> int:
             db.execute("INSERT INTO t VALUES (?)", (number,))
             return number
@@ -48,7 +46,6 @@ class Desk:
         return self.writer.run(job)
 
     def kept(self) -> list[int]:
-        """Return the numbers that are kept."""
         rows = self.writer.run(lambda db: db.execute("SELECT a FROM t ORDER BY rowid").fetchall())
         self.calls.run(rows)
         return [number for (number,) in result_of(rows)]

@@ -20,7 +20,8 @@ from tests.twin.helpers import AUTH, NOW, report
 from twisted_gantry.net.http.client import Answer, BoundedClient, persistent_pool, treq_client
 from twisted_gantry.net.listener import CannotListen
 from twisted_gantry.twin.faults.settings import FACES, UPS_TCP
-from twisted_gantry.twin.fleet.service import FleetSettings, build_fleet
+from twisted_gantry.twin.fleet.service import build_fleet
+from twisted_gantry.twin.fleet.settings import FleetSettings
 from twisted_gantry.twin.service import ON_FREE_PORTS, Stepper, Twin, TwinSettings, build_twin
 from twisted_gantry.twin.tap import Options, Program, makeService
 from twisted_gantry.twin.world.model import World, WorldError

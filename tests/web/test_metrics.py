@@ -94,7 +94,7 @@ def test_outbox(small: SmallSite, client: Client) -> None:
     for _ in range(3):
         small.add_report()
         small.clock.advance(10)
-    now_of(small.site.store.delivered(1))
+    now_of(small.site.store.delivered([1]))
     now_of(small.site.store.set_aside(3, "refused"))
     small.etc.last_delivered = small.now()
     scrape = Scrape(client)

@@ -258,10 +258,7 @@ class IStore(Interface):
         The first one is returned whatever its size.
         """
 
-    def delivered(report: int) -> Deferred[None]:
-        """Remove an acknowledged report."""
-
-    def delivered_many(reports: Sequence[int]) -> Deferred[None]:
+    def delivered(reports: Sequence[int]) -> Deferred[None]:
         """Remove up to 500 acknowledged reports at once."""
 
     def tried(report: int, reason: str, body: bytes | None = None) -> Deferred[None]:

@@ -9,7 +9,10 @@ from twisted_gantry.wire.reading import Value
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A stored report; a newer one of the same `kind` and `subject` may replace it."""
+    """A stored report; a newer one of the same `kind` and `subject` may replace it.
+
+    `requeued`: a person took the report back from those set aside; it is sent whatever its age.
+    """
 
     id: int
     uplink: str
@@ -21,6 +24,7 @@ class Report:
     state: str = "queued"
     reason: str = ""
     tries: int = 0
+    requeued: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""SQLite behind `IStore` and `IHistory`: the data that outlives the process.
+"""SQLite behind `IStore` and `IHistory`: data that outlives the process.
 
 One thread owns each database; a report is deleted on its acknowledgement alone.
 """

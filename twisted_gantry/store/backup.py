@@ -1,8 +1,8 @@
-"""A consistent copy of a database that is written all the while.
+"""A consistent copy of a database that is in use.
 
-A reader of a write-ahead log sees what was committed when it began and holds no writer up, so the
-copy is made within one reading transaction of a second connection, in a thread of its own. Without
-that transaction SQLite would begin anew after each commit of another connection.
+A thread of its own makes the copy within one reading transaction of a second connection. A reader
+of a write-ahead log holds no writer up; without the transaction SQLite would begin anew after each
+commit of another connection.
 """
 
 import os
@@ -22,15 +22,13 @@ from twisted_gantry.core.interfaces import CannotBackUp
 from twisted_gantry.store.schema import FILE
 
 COPY = "backup.tmp"
-"""The copy, until it is whole and loses its name: what is found at a start is of no use."""
+"""The name of an unfinished copy; one that is found at a start is removed."""
 
 NOT_COPIED = (("fogslink.last-pack",),)
-"""Settings without which a restored store is better: a number that was given is given once.
-
-What was sent since the copy was made bore numbers that it does not know of.
+"""Settings that a copy must not have: a restored store would give the same numbers again.
 """
 
-# Pages of one step: after each it is seen whether the copy is still wanted.
+# Pages of one step; a stop is noticed between two steps.
 _STEP = 256
 # Bytes that the disk keeps for the outbox and the history.
 _RESERVE = 64 * 1024 * 1024
@@ -70,7 +68,7 @@ class Backups:
         if not copied.called:
             copied.callback(result)  # a Failure goes to the errbacks
         elif not isinstance(result, Failure):
-            result.close()  # nobody waits for it any more
+            result.close()  # the copy was cancelled
 
     def stop(self) -> None:
         """End the copying; it fails."""
@@ -89,7 +87,7 @@ def _copy(folder: Path, name: str, stopped: Callable[[], bool]) -> IO[bytes]:
     if not path.exists():
         raise CannotBackUp("no-history", f"there is no {name}")
     copy.unlink(missing_ok=True)
-    # Made by us, and not by SQLite: nobody else may read it at any time.
+    # Made here and not by SQLite: the file must be private from its beginning.
     os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     try:
         with closing(_connect(path)) as source, closing(_connect(copy)) as target:
@@ -117,7 +115,7 @@ def _copy_pages(
         if shutil.disk_usage(folder).free < left * size + _RESERVE:
             raise CannotBackUp("no-room", "the disk of the data folder has no room for a copy")
 
-    target.execute("PRAGMA synchronous = OFF")  # it need not outlive a power cut
+    target.execute("PRAGMA synchronous = OFF")  # the copy need not outlive a power cut
     target.execute("PRAGMA journal_mode = OFF")
     source.execute("BEGIN")
     source.execute("SELECT count(*) FROM sqlite_schema").fetchall()  # the reading begins here
@@ -126,5 +124,5 @@ def _copy_pages(
     step(0, pages, pages)
     source.backup(target, pages=_STEP, progress=step)
     source.execute("ROLLBACK")
-    # One file, for whoever opens it in a folder that he may not write to.
+    # One file, which can be opened in a folder without write permission.
     target.execute("PRAGMA journal_mode = DELETE")

@@ -1,4 +1,4 @@
-"""What both files of the store have in common: opened, migrated, moved aside when corrupt."""
+"""Common to both database files: open, migrate, move aside when corrupt."""
 
 import os
 import sqlite3
@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 
 class Found(NamedTuple):
-    """What was found at the start, for people."""
+    """A message about the last run, for the operator."""
 
     en: str
     zh: str
 
 
 class Unusable(Exception):
-    """The data folder cannot be used; the text says why, and what to do."""
+    """The data folder cannot be used; the text tells the reason and a remedy."""
 
 
 def opened(
@@ -27,8 +27,9 @@ def opened(
 ) -> sqlite3.Connection:
     """Open a file, `prepare` the connection, and bring the file up to date.
 
-    A landed migration is never changed, the next is appended. `otherwise` is what to do instead of
-    installing the newer version that wrote the file. Raises Unusable, and what `prepare` does.
+    A released migration is never changed; the next one is appended. `otherwise` names the
+    alternative to installing the newer version that wrote the file. Raises Unusable, and the errors
+    of `prepare`.
     """
     _make_private(path)
     # The one thread that uses the connection is not the one that opens it.
@@ -43,9 +44,9 @@ def opened(
 
 
 def _make_private(path: Path) -> None:
-    """Let nobody else read the file, nor what SQLite lays beside it: that is as private as it is.
+    """Make the file private; SQLite gives the files beside it the same mode.
 
-    What cannot be opened SQLite will tell of.
+    An error here is left to SQLite, which reports it with more detail.
     """
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -71,7 +72,7 @@ def _migrate(db: sqlite3.Connection, path: Path, migrations: Sequence[str], othe
 
 
 def moved_aside(path: Path, now: float, reason: object) -> Found:
-    """Move a corrupt file away, with what SQLite keeps beside it; returns what to tell of it."""
+    """Move a corrupt file and its companions away; returns the message about it."""
     aside = f"{path.name}.corrupt-{int(now)}"
     for suffix in ("", "-wal", "-shm"):
         part = path.with_name(path.name + suffix)
@@ -79,5 +80,5 @@ def moved_aside(path: Path, now: float, reason: object) -> Found:
             part.rename(path.with_name(aside + suffix))
     return Found(
         f"{path.name} was corrupt ({reason}); it is kept as {aside}, and an empty one was begun",
-        f"{path.name}已损坏({reason}),原文件保留为{aside},已新建空库",
+        f"{path.name}已损坏（{reason}），原文件保留为{aside}，已新建空库",
     )

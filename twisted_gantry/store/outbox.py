@@ -1,7 +1,7 @@
-"""The outbox and its ledger, as jobs for the writer: every report in, and where it went.
+"""The outbox and its ledger, as jobs for the writer.
 
-The ledger is kept in the same transaction as the row, so that created = delivered + queued +
-set aside + dropped holds in the file at every moment, also after a crash.
+A row and the ledger change in one transaction: created = delivered + queued + set aside + dropped
+holds in the file at every moment, also after a crash.
 """
 
 import json
@@ -12,12 +12,12 @@ from typing import Any
 
 from twisted_gantry.core.stored import Cap, Ledger, Report
 
-QUEUED_AGAIN = "queued again"
-"""The reason on a queued report that a person wants sent, after it had been set aside."""
+REQUEUED = "queued again"
+"""The reason shown for a report that a person took back from those set aside."""
 
-_COLUMNS = "id, uplink, kind, subject, body, created, urgent, state, reason, tries"
+_COLUMNS = "id, uplink, kind, subject, body, created, urgent, state, reason, tries, requeued"
 
-# One statement, since it is run for every report.
+# One statement, since every report runs it.
 _COUNT_NEW = """
     INSERT INTO ledger (uplink, created, queued, size) VALUES (?1, 1, 1, ?2)
     ON CONFLICT (uplink) DO UPDATE SET created = created + 1, queued = queued + 1, size = size + ?2
@@ -27,7 +27,8 @@ _COUNT_NEW = """
 
 def _report(row: tuple[Any, ...]) -> Report:
     fields = dict(zip(_COLUMNS.split(", "), row, strict=True))
-    return Report(**{**fields, "urgent": bool(fields["urgent"])})
+    flags = {name: bool(fields[name]) for name in ("urgent", "requeued")}
+    return Report(**{**fields, **flags})
 
 
 def _count(db: sqlite3.Connection, uplink: str, **changes: int) -> None:
@@ -45,7 +46,7 @@ def add(
     urgent: bool,
     cap: Cap,
 ) -> tuple[int, Sequence[int]]:
-    """Keep a report, then drop what is over the cap's size; its age is for `enforce`."""
+    """Keep a report, then drop reports over the cap's size; `enforce` looks at the age."""
     cursor = db.execute(
         "INSERT INTO outbox (uplink, kind, subject, body, created, urgent) VALUES (?,?,?,?,?,?)",
         (uplink, kind, subject, body, created, urgent),
@@ -60,8 +61,10 @@ def enforce(db: sqlite3.Connection, uplink: str, cap: Cap, now: float) -> Sequen
     """Drop the oldest, queued or set aside, until the cap holds; the newest is always kept."""
     dropped: list[int] = []
     while True:
-        row = db.execute("SELECT size FROM ledger WHERE uplink = ?", (uplink,)).fetchone()
-        if row is None or _count_rows(db, uplink) <= 1:
+        row = db.execute(
+            "SELECT size, queued + set_aside FROM ledger WHERE uplink = ?", (uplink,)
+        ).fetchone()
+        if row is None or row[1] <= 1:
             return dropped
         # One look into the index for each state: sorting both together would read the whole queue.
         oldest = db.execute(
@@ -72,32 +75,17 @@ def enforce(db: sqlite3.Connection, uplink: str, cap: Cap, now: float) -> Sequen
         ).fetchone()
         if row[0] <= cap.size and now - oldest[1] <= cap.age:
             return dropped
-        _remove(db, oldest[0], "dropped")
+        _remove(db, [oldest[0]], "dropped")
         dropped.append(oldest[0])
 
 
-def _count_rows(db: sqlite3.Connection, uplink: str) -> int:
-    row = db.execute("SELECT queued + set_aside FROM ledger WHERE uplink = ?", (uplink,)).fetchone()
-    return int(row[0])
+def delivered(db: sqlite3.Connection, reports: Sequence[int]) -> None:
+    """Remove acknowledged reports, all in one statement: a back-log drains faster so."""
+    _remove(db, reports, "delivered")
 
 
-def _remove(db: sqlite3.Connection, report: int, became: str) -> None:
-    """Delete a row and say in the ledger what became of it; one that is gone counts nothing."""
-    row = db.execute(
-        "DELETE FROM outbox WHERE id = ? RETURNING uplink, state, length(body)", (report,)
-    ).fetchone()
-    if row is not None:
-        uplink, state, size = row
-        _count(db, uplink, **{state.replace("-", "_"): -1, became: 1, "size": -size})
-
-
-def delivered(db: sqlite3.Connection, report: int) -> None:
-    """Remove a report that was acknowledged."""
-    _remove(db, report, "delivered")
-
-
-def delivered_many(db: sqlite3.Connection, reports: Sequence[int]) -> None:
-    """Remove reports that were acknowledged, with a statement for all: a back-log drains so."""
+def _remove(db: sqlite3.Connection, reports: Sequence[int], became: str) -> None:
+    """Delete rows and count in the ledger what became of them; missing ones count nothing."""
     marks = ",".join("?" * len(reports))
     changes: dict[str, Counter[str]] = {}
     for uplink, state, size in db.execute(
@@ -105,13 +93,12 @@ def delivered_many(db: sqlite3.Connection, reports: Sequence[int]) -> None:
         reports,
     ):
         change = changes.setdefault(uplink, Counter())
-        change.update({state.replace("-", "_"): -1, "delivered": 1, "size": -size})
+        change.update({state.replace("-", "_"): -1, became: 1, "size": -size})
     for uplink, change in changes.items():
         _count(db, uplink, **change)
 
 
 def following(db: sqlite3.Connection, uplink: str, fresh: float) -> Report | None:
-    """Return what is to be sent now."""
     row = db.execute(
         f"SELECT {_COLUMNS} FROM outbox WHERE uplink = ? AND state = 'queued' AND urgent = 1 "  # noqa: S608
         "AND created > ? ORDER BY id LIMIT 1",
@@ -127,7 +114,7 @@ def following(db: sqlite3.Connection, uplink: str, fresh: float) -> Report | Non
 
 
 def queued(db: sqlite3.Connection, uplink: str, limit: int, size: int) -> list[Report]:
-    """Return the oldest that are queued: `limit`, or less above `size` bytes, but at least one."""
+    """Return the oldest queued reports: at most `limit` and `size` bytes, but at least one."""
     found: list[Report] = []
     for row in db.execute(
         f"SELECT {_COLUMNS} FROM outbox WHERE uplink = ? AND state = 'queued' "  # noqa: S608
@@ -143,7 +130,6 @@ def queued(db: sqlite3.Connection, uplink: str, limit: int, size: int) -> list[R
 
 
 def tried(db: sqlite3.Connection, report: int, reason: str, body: bytes | None) -> None:
-    """Note a try that failed."""
     db.execute("UPDATE outbox SET tries = tries + 1, reason = ? WHERE id = ?", (reason, report))
     if body is not None:
         row = db.execute(
@@ -157,7 +143,7 @@ def tried(db: sqlite3.Connection, report: int, reason: str, body: bytes | None) 
 def set_aside(db: sqlite3.Connection, report: int, reason: str) -> None:
     """Take a report out of the queue, and keep it."""
     row = db.execute(
-        "UPDATE outbox SET state = 'set-aside', reason = ?, tries = tries + 1 "
+        "UPDATE outbox SET state = 'set-aside', reason = ?, tries = tries + 1, requeued = 0 "
         "WHERE id = ? AND state = 'queued' RETURNING uplink",
         (reason, report),
     ).fetchone()
@@ -166,13 +152,13 @@ def set_aside(db: sqlite3.Connection, report: int, reason: str) -> None:
 
 
 def retry(db: sqlite3.Connection, uplink: str, reports: Iterable[int] | None) -> int:
-    """Queue what was set aside again: no tries, and the reason says that somebody wants it."""
+    """Queue again what was set aside, without tries and marked as wanted by a person."""
     chosen = None if reports is None else json.dumps(list(reports))
     moved = db.execute(
-        "UPDATE outbox SET state = 'queued', reason = ?3, tries = 0 "
+        "UPDATE outbox SET state = 'queued', reason = ?3, tries = 0, requeued = 1 "
         "WHERE uplink = ?1 AND state = 'set-aside' "
         "AND (?2 IS NULL OR id IN (SELECT value FROM json_each(?2)))",
-        (uplink, chosen, QUEUED_AGAIN),
+        (uplink, chosen, REQUEUED),
     ).rowcount
     if moved:
         _count(db, uplink, queued=moved, set_aside=-moved)
@@ -182,7 +168,6 @@ def retry(db: sqlite3.Connection, uplink: str, reports: Iterable[int] | None) ->
 def reports(
     db: sqlite3.Connection, uplink: str | None, state: str | None, limit: int
 ) -> list[Report]:
-    """Return stored reports, oldest first."""
     rows = db.execute(
         f"SELECT {_COLUMNS} FROM outbox WHERE (?1 IS NULL OR uplink = ?1) "  # noqa: S608
         "AND (?2 IS NULL OR state = ?2) ORDER BY id LIMIT ?3",
@@ -192,7 +177,6 @@ def reports(
 
 
 def ledger(db: sqlite3.Connection, uplink: str) -> Ledger:
-    """Return the ledger of an uplink."""
     row = db.execute(
         "SELECT created, delivered, queued, set_aside, dropped, size FROM ledger WHERE uplink = ?",
         (uplink,),
@@ -208,7 +192,7 @@ def ledger(db: sqlite3.Connection, uplink: str) -> Ledger:
 
 
 def drop(db: sqlite3.Connection, uplink: str, reports: Iterable[int] | None) -> int:
-    """Give up what was set aside, for good; what is queued stays."""
+    """Give up reports that were set aside, for good."""
     chosen = None if reports is None else json.dumps(list(reports))
     sizes = db.execute(
         "DELETE FROM outbox WHERE uplink = ?1 AND state = 'set-aside' "

@@ -55,13 +55,18 @@ MIGRATIONS = (
     ) STRICT;
     CREATE INDEX audit_at ON audit (at);
     """,
+    # Until here the text of `reason` said that a person had queued a report again.
+    """
+    ALTER TABLE outbox ADD COLUMN requeued INTEGER NOT NULL DEFAULT 0;
+    UPDATE outbox SET requeued = 1 WHERE state = 'queued' AND reason = 'queued again';
+    """,
 )
 
 
 def ended_unclean(folder: Path) -> str:
-    """Return the number of the process that used the folder and did not let it go, if there is.
+    """Return the process id of a last user that ended without releasing the folder, or "".
 
-    Asked before `lock`: that process may still run, and then the lock tells.
+    To be called before `lock`, which fails if that process still runs.
     """
     try:
         return (folder / LOCK).read_text(encoding="ascii", errors="replace").strip()
@@ -70,7 +75,7 @@ def ended_unclean(folder: Path) -> str:
 
 
 def lock(folder: Path) -> IO[str]:
-    """Make the folder if there is none, and take it for this process, until the file is closed.
+    """Make the folder if it is missing, and lock it for this process until the file is closed.
 
     Raises Unusable.
     """
@@ -98,10 +103,9 @@ def lock(folder: Path) -> IO[str]:
 def open_database(folder: Path, now: Callable[[], float]) -> tuple[sqlite3.Connection, list[Found]]:
     """Open the file in `folder`, which must be locked, and bring it up to date.
 
-    Returns the connection, and what was found: a corrupt file is moved aside and replaced, so
-    that it never stops the start.
-
-    Raises Unusable when the file is from a newer version of the program, or the disk fails.
+    Returns the connection, and messages for the operator: a corrupt file is moved aside and
+    replaced, so that it never prevents a start. Raises Unusable when a newer version of the program
+    wrote the file, or the disk fails.
     """
     path = folder / FILE
     try:

@@ -1,6 +1,5 @@
 """`IStore` over SQLite."""
 
-import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,34 +9,15 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorFromThreads
 from zope.interface import implementer
 
-from twisted_gantry.core.commands.types import Outcome
 from twisted_gantry.core.interfaces import CannotBackUp, IStore
 from twisted_gantry.core.latency import Latency
 from twisted_gantry.core.stored import AuditEntry, Cap, Ledger, Report, StoredCard
-from twisted_gantry.store import outbox
+from twisted_gantry.store import audit, outbox, settings
 from twisted_gantry.store.backup import Backups
 from twisted_gantry.store.database import Found, Unusable
 from twisted_gantry.store.history import schema as history_schema
 from twisted_gantry.store.schema import FILE, ended_unclean, lock, open_database
 from twisted_gantry.store.writer import ThreadWriter, Writer
-
-# The audit is kept to this many entries, the oldest going first.
-MAX_AUDIT = 100_000
-
-_ENTRY = "id, at, who, target, command, args, result, detail, value"
-
-_PUT_SETTING = "INSERT OR REPLACE INTO setting (name, value) VALUES (?,?)"
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _entry(row: tuple[Any, ...]) -> AuditEntry:
-    fields = dict(zip(_ENTRY.split(", "), row, strict=True))
-    return AuditEntry(
-        **{**fields, "args": json.loads(fields["args"]), "value": json.loads(fields["value"])}
-    )
 
 
 @implementer(IStore)
@@ -67,163 +47,77 @@ class SqliteStore:
         cap: Cap,
         setting: tuple[str, Any] | None = None,
     ) -> Deferred[tuple[int, Sequence[int]]]:
-        """Keep a report, and a setting with it."""
         created = self._now()
-        kept = None if setting is None else (setting[0], _text(setting[1]))
+        kept = None if setting is None else (setting[0], settings.encoded(setting[1]))
 
         def job(db: sqlite3.Connection) -> tuple[int, Sequence[int]]:
             if kept is not None:
-                db.execute(_PUT_SETTING, kept)
+                settings.put(db, *kept)
             return outbox.add(db, uplink, kind, subject, body, created, urgent, cap)
 
         return self._writer.run(job)
 
     def next_report(self, uplink: str, fresh: float) -> Deferred[Report | None]:
-        """Return what to send now."""
         return self._writer.run(lambda db: outbox.following(db, uplink, fresh))
 
     def next_reports(self, uplink: str, limit: int, size: int) -> Deferred[Sequence[Report]]:
-        """Return the oldest that are queued."""
         return self._writer.run(lambda db: outbox.queued(db, uplink, limit, size))
 
-    def delivered(self, report: int) -> Deferred[None]:
-        """Remove an acknowledged report."""
-        return self._writer.run(lambda db: outbox.delivered(db, report))
-
-    def delivered_many(self, reports: Sequence[int]) -> Deferred[None]:
-        """Remove acknowledged reports."""
-        return self._writer.run(lambda db: outbox.delivered_many(db, reports))
+    def delivered(self, reports: Sequence[int]) -> Deferred[None]:
+        return self._writer.run(lambda db: outbox.delivered(db, reports))
 
     def tried(self, report: int, reason: str, body: bytes | None = None) -> Deferred[None]:
-        """Note a failed try."""
         return self._writer.run(lambda db: outbox.tried(db, report, reason, body))
 
     def set_aside(self, report: int, reason: str) -> Deferred[None]:
-        """Keep a refused report for a person."""
         return self._writer.run(lambda db: outbox.set_aside(db, report, reason))
 
     def retry_reports(self, uplink: str, reports: Sequence[int] | None) -> Deferred[int]:
-        """Queue again what was set aside."""
         return self._writer.run(lambda db: outbox.retry(db, uplink, reports))
 
     def drop_reports(self, uplink: str, reports: Sequence[int] | None) -> Deferred[int]:
-        """Give up what was set aside."""
         return self._writer.run(lambda db: outbox.drop(db, uplink, reports))
 
     def enforce(self, uplink: str, cap: Cap) -> Deferred[Sequence[int]]:
-        """Drop what is over the cap."""
         now = self._now()
         return self._writer.run(lambda db: outbox.enforce(db, uplink, cap, now))
 
     def reports(
         self, uplink: str | None, state: str | None, limit: int
     ) -> Deferred[Sequence[Report]]:
-        """Return stored reports, oldest first."""
         return self._writer.run(lambda db: outbox.reports(db, uplink, state, limit))
 
     def ledger(self, uplink: str) -> Deferred[Ledger]:
-        """Return an uplink's ledger."""
         return self._writer.run(lambda db: outbox.ledger(db, uplink))
 
     def begin_command(self, entry: AuditEntry) -> Deferred[AuditEntry | None]:
-        """Keep the entry of a command that begins, unless its id is known."""
-
-        def job(db: sqlite3.Connection) -> AuditEntry | None:
-            known = db.execute(f"SELECT {_ENTRY} FROM audit WHERE id = ?", (entry.id,)).fetchone()  # noqa: S608
-            if known is not None:
-                return _entry(known)
-            db.execute(
-                "INSERT INTO audit (id, at, who, target, command, args) VALUES (?,?,?,?,?,?)",
-                (
-                    entry.id,
-                    entry.at,
-                    entry.who,
-                    entry.target,
-                    entry.command,
-                    json.dumps(entry.args, ensure_ascii=False),
-                ),
-            )
-            db.execute(
-                "DELETE FROM audit WHERE rowid <= (SELECT max(rowid) FROM audit) - ?", (MAX_AUDIT,)
-            )
-            return None
-
-        return self._writer.run(job)
+        return self._writer.run(lambda db: audit.begin(db, entry))
 
     def end_command(self, entry: AuditEntry) -> Deferred[None]:
-        """Keep how a command ended."""
-        value = json.dumps(entry.value, ensure_ascii=False)
-        return self._writer.run(
-            lambda db: _nothing(
-                db.execute(
-                    "UPDATE audit SET result = ?, detail = ?, value = ? WHERE id = ?",
-                    (entry.result, entry.detail, value, entry.id),
-                )
-            )
-        )
+        return self._writer.run(lambda db: audit.end(db, entry))
 
     def audit(self, limit: int) -> Deferred[Sequence[AuditEntry]]:
-        """Return the newest entries, newest first."""
-        return self._writer.run(
-            lambda db: [
-                _entry(row)
-                for row in db.execute(
-                    f"SELECT {_ENTRY} FROM audit ORDER BY at DESC, rowid DESC LIMIT ?",  # noqa: S608
-                    (limit,),
-                )
-            ]
-        )
+        return self._writer.run(lambda db: audit.newest(db, limit))
 
     def put_setting(self, name: str, value: Any) -> Deferred[None]:
-        """Keep a setting; None removes it."""
-        if value is None:
-            return self._writer.run(
-                lambda db: _nothing(db.execute("DELETE FROM setting WHERE name = ?", (name,)))
-            )
-        text = _text(value)
-        return self._writer.run(lambda db: _nothing(db.execute(_PUT_SETTING, (name, text))))
+        text = None if value is None else settings.encoded(value)
+        return self._writer.run(lambda db: settings.put(db, name, text))
 
     def settings(self) -> Deferred[Mapping[str, Any]]:
-        """Return what is kept."""
-        return self._writer.run(
-            lambda db: {
-                name: json.loads(text)
-                for name, text in db.execute("SELECT name, value FROM setting")
-            }
-        )
+        return self._writer.run(settings.read)
 
     def replace_cards(self, version: str, cards: Sequence[StoredCard]) -> Deferred[None]:
-        """Replace the white list, whole."""
-
-        def job(db: sqlite3.Connection) -> None:
-            db.execute("DELETE FROM card")
-            db.executemany(
-                "INSERT OR REPLACE INTO card (card_id, valid_time, invalid_time) VALUES (?,?,?)",
-                [(card.card_id, card.valid_time, card.invalid_time) for card in cards],
-            )
-            db.execute(_PUT_SETTING, ("cards.version", _text(version)))
-
-        return self._writer.run(job)
+        return self._writer.run(lambda db: settings.replace_cards(db, version, cards))
 
     def cards(self) -> Deferred[tuple[str, Sequence[StoredCard]]]:
-        """Return the white list and its version."""
-
-        def job(db: sqlite3.Connection) -> tuple[str, Sequence[StoredCard]]:
-            row = db.execute("SELECT value FROM setting WHERE name = 'cards.version'").fetchone()
-            version = json.loads(row[0]) if row is not None else "0"
-            rows = db.execute("SELECT card_id, valid_time, invalid_time FROM card ORDER BY card_id")
-            return version, [StoredCard(*each) for each in rows]
-
-        return self._writer.run(job)
+        return self._writer.run(settings.cards)
 
     def backup(self, history: bool) -> Deferred[IO[bytes]]:
-        """Return a copy of this file, or of the history's."""
         if self._backups is None:
             return fail(CannotBackUp("no-file", "the store is in no file"))
         return self._backups.copy(history_schema.FILE if history else FILE)
 
     def close(self) -> Deferred[None]:
-        """Finish what was begun, close the file, and let the folder go."""
         if self._backups is not None:
             self._backups.stop()
         closed = self._writer.close()
@@ -236,18 +130,6 @@ class SqliteStore:
         return closed.addCallback(let_go)
 
 
-def _nothing(_: object) -> None:
-    """Keep a cursor in the thread that it belongs to."""
-
-
-def _end_interrupted(db: sqlite3.Connection) -> int:
-    """Say of commands without an outcome that nobody knows it; none is done again."""
-    return db.execute(
-        "UPDATE audit SET result = ?, detail = ? WHERE result = ''",
-        (Outcome.TIMEOUT.value, "the program ended before the outcome was known; not repeated"),
-    ).rowcount
-
-
 def open_store(folder: Path, reactor: IReactorFromThreads, now: Callable[[], float]) -> SqliteStore:
     """Open the store in `folder`, and take the folder for this process.
 
@@ -258,7 +140,7 @@ def open_store(folder: Path, reactor: IReactorFromThreads, now: Callable[[], flo
     try:
         db, found = open_database(folder, now)
         try:
-            interrupted = _end_interrupted(db)
+            interrupted = audit.end_interrupted(db)
         except sqlite3.Error as error:
             db.close()
             raise Unusable(f"{folder / FILE} cannot be written: {error}") from None
@@ -271,7 +153,7 @@ def open_store(folder: Path, reactor: IReactorFromThreads, now: Callable[[], flo
             Found(
                 f"process {last} did not end in order (killed, or a power cut); its data is "
                 f"whole, {waiting} reports waited to be sent",
-                f"进程{last}异常结束(被终止或断电);数据完整,当时有{waiting}条上报待发送",
+                f"进程{last}异常结束（被终止或断电）；数据完整，当时有{waiting}条上报待发送",
             )
         )
     if interrupted:

@@ -1,7 +1,7 @@
-"""One thread that owns the database, and commits what is waiting in one go.
+"""One thread that owns a database, and commits the waiting jobs together.
 
-Measured against a commit each, group commit is the whole difference: fifty writes in flight cost
-one `fsync` instead of fifty. Nothing else in the program touches the connection.
+Group commit makes the speed: fifty writes in flight cost one `fsync` instead of fifty. Nothing else
+in the program touches the connection.
 """
 
 import sqlite3
@@ -21,7 +21,7 @@ from twisted_gantry.core.latency import Latency
 _T = TypeVar("_T")
 _log = Logger()
 
-# One transaction takes no more jobs than this, lest the first of them wait for the last too long.
+# The most jobs of one transaction: the first of them must not wait too long for the last.
 MAX_GROUP = 500
 
 Job = Callable[[sqlite3.Connection], Any]
@@ -35,10 +35,10 @@ class Writer(Protocol):
     """Runs jobs on the connection, in order; each is durable once its Deferred fires."""
 
     def run(self, job: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
-        """Run `job` in a transaction. Fails with what it raises, or with what the disk does."""
+        """Run `job` in a transaction. Fails with its exception, or with that of the disk."""
 
     def close(self) -> Deferred[None]:
-        """Finish what waits, and close the connection."""
+        """Finish the waiting jobs, and close the connection."""
 
 
 def _run_group(db: sqlite3.Connection, jobs: list[Job]) -> list[Any]:
@@ -97,7 +97,6 @@ class ThreadWriter:
         return deferred
 
     def close(self) -> Deferred[None]:
-        """Finish what waits, and close."""
         if self._closed is None:
             self._closed = Deferred()
             self._queue.put(None)
@@ -144,14 +143,12 @@ class InlineWriter:
         self._open = True
 
     def run(self, job: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
-        """Run `job` now."""
         if not self._open:
             return fail(Closed("the store is closed"))
         [result] = _run_group(self._db, [job])
         return fail(result) if isinstance(result, Failure) else succeed(result)
 
     def close(self) -> Deferred[None]:
-        """Close the connection."""
         if self._open:
             self._open = False
             self._db.close()

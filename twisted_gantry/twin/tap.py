@@ -20,7 +20,8 @@ from twisted_gantry.net.listener import CannotListen
 from twisted_gantry.net.record import BrokenRecording
 from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.twin.fleet.control import FleetControl
-from twisted_gantry.twin.fleet.service import FleetSettings, build_fleet, raise_open_files
+from twisted_gantry.twin.fleet.service import build_fleet, raise_open_files
+from twisted_gantry.twin.fleet.settings import FleetSettings
 from twisted_gantry.twin.replay.player import build_replay
 from twisted_gantry.twin.replay.tape import CannotReplay, Recorded, read_device
 from twisted_gantry.twin.scenarios.runner import FASTEST

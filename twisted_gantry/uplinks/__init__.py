@@ -1,4 +1,4 @@
-"""A package for each destination: what is reported to it, and how no report is lost.
+"""Uplinks: a package for each destination.
 
 A report is stored before it is sent, and is deleted on its acknowledgement alone.
 """

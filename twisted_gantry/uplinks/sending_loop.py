@@ -1,11 +1,14 @@
-"""The loop of a sender: one report after the other, with naps between that a wake-up ends."""
+"""The loop of a sender: one report after the other, with pauses that a wake-up ends."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+
+from twisted_gantry.net.timers import Timer
 
 _log = Logger()
 
@@ -13,8 +16,8 @@ _log = Logger()
 class SendingLoop:
     """Calls `send_one` until it is stopped.
 
-    `send_one` returns how long to pause then, in seconds: None not at all, 0 until woken. What it
-    raises is for `failed`, which returns a pause, too.
+    `send_one` returns the pause in seconds: None for none, 0 until woken. `failed` is called with
+    the failure of a `send_one`, and returns a pause, too.
     """
 
     def __init__(
@@ -23,31 +26,31 @@ class SendingLoop:
         send_one: Callable[[], Awaitable[float | None]],
         failed: Callable[[Failure], float],
     ) -> None:
-        self._clock, self._send_one, self._failed = clock, send_one, failed
+        self._send_one, self._failed = send_one, failed
+        self._pause = Timer(clock, partial(self.wake, now=True))
         self._running: Deferred[None] | None = None
         self._nap: Deferred[None] | None = None
         self._pausing = self._woken = self._hurry = False
 
     @property
     def stopped(self) -> bool:
-        """Whether it is not running: what `send_one` still hears after that is not to count."""
+        """Whether the loop is not running: an outcome after that must not count."""
         return self._running is None
 
     def start(self) -> None:
-        """Begin."""
         # Not stopped while the first call, which may end at once, is under way.
         self._running = Deferred()
         self._running = ensureDeferred(self._run())
         self._running.addErrback(_ended)
 
     def stop(self) -> None:
-        """End at once: what is under way is cancelled."""
+        """End at once, and cancel the sending under way."""
         running, self._running = self._running, None
         if running is not None:
             running.cancel()
 
-    def wake(self, *, now: bool = False) -> None:
-        """Say that there is something to send; `now` ends a pause after a failure, too."""
+    def wake(self, now: bool = False) -> None:
+        """End a pause: there is a report to send; `now` ends a pause after a failure, too."""
         self._woken = True
         self._hurry = self._hurry or now
         nap = self._nap
@@ -73,15 +76,13 @@ class SendingLoop:
             return
         nap: Deferred[None] = Deferred()
         self._nap, self._pausing = nap, seconds > 0
-        call: IDelayedCall | None = None
         if seconds:
-            call = self._clock.callLater(seconds, self.wake, now=True)
+            self._pause.start(seconds)
         try:
             await nap
         finally:
             self._nap, self._pausing = None, False
-            if call is not None and call.active():
-                call.cancel()
+            self._pause.cancel()
 
 
 def _ended(failure: Failure) -> None:

@@ -31,7 +31,6 @@ class Rig:
         return SqliteHistory(InlineWriter(self.db), lambda: DAY0 + self.now, HOLD)
 
     def add(self, point: str, *samples: tuple[float, float | None]) -> None:
-        """Keep samples."""
         result_of(self.history.add([Sample(point, DAY0 + at, value) for at, value in samples]))
 
     def steady(self, point: str, begin: float, end: float, value: float) -> None:
@@ -58,11 +57,9 @@ class Rig:
         until: float | None = None,
         step: float | None = 60.0,
     ) -> list[Any]:
-        """Return buckets."""
         until = self.now if until is None else until
         series = result_of(self.history.query(point, DAY0 + since, DAY0 + until, step))
         return [(at - DAY0, *values) for at, *values in series.buckets]
 
     def rows(self, query: str) -> list[tuple[object, ...]]:
-        """Return what the file has."""
         return self.db.execute(query).fetchall()

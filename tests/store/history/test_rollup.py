@@ -17,7 +17,6 @@ FIRST_HOUR, FIRST_DAY = int(DAY0) // HOUR, int(DAY0) // DAY
 
 @pytest.fixture
 def rig() -> Iterator[Rig]:
-    """Return a history in memory."""
     rig = Rig()
     yield rig
     rig.db.close()

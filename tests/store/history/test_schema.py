@@ -16,7 +16,6 @@ from twisted_gantry.store.history.schema import (
 
 
 def now() -> float:
-    """Return a time."""
     return 1_700_000_000.9
 
 

@@ -20,7 +20,6 @@ from twisted_gantry.store.history.sqlite import BUSY_PAUSE, IDLE_PAUSE, Upkeep, 
 
 @pytest.fixture
 def rig() -> Iterator[Rig]:
-    """Return a history in memory."""
     rig = Rig()
     yield rig
     rig.db.close()
@@ -223,7 +222,6 @@ class Work:
         self.broken = False
 
     def step(self) -> Deferred[bool]:
-        """Do some."""
         self.asked += 1
         if self.broken:
             return fail(OSError("the disk is ill"))

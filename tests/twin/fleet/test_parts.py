@@ -5,23 +5,27 @@ import math
 import weakref
 from functools import partial
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from tests.twin.helpers import NOW
-from twisted_gantry.twin.fleet.cloud import Ramp
+from twisted_gantry.twin.fleet.cloud import RampedEndpoint
 from twisted_gantry.twin.fleet.readings import (
     CHANNELS,
     WORLDS,
     Gantry,
-    counted,
     gantries,
     shared_worlds,
 )
+from twisted_gantry.twin.fleet.settings import FleetSettings, counted
 from twisted_gantry.twin.fleet.tally import (
     FIRST_S,
     GROWTH,
@@ -134,7 +138,6 @@ def wheel() -> tuple[Clock, Wheel, list[float]]:
 
 
 def run(clock: Clock, seconds: float) -> None:
-    """Let time pass in small steps."""
     clock.pump([TICK_S / 2] * round(seconds / TICK_S * 2))
 
 
@@ -224,15 +227,18 @@ def test_a_wheel_that_stops_leaves_nothing() -> None:
 def test_the_ramp_keeps_its_rate(rate: float) -> None:
     """In any second no more than the rate, one bunch over it at the most; all in their order."""
     clock, made, _ = wheel()
-    ramp = Ramp(made, rate)
     let: dict[int, float] = {}
 
-    def let_go(number: int) -> None:
-        let[number] = clock.seconds()
+    @implementer(IStreamClientEndpoint)
+    class Endpoint:
+        def connect(self, protocolFactory: Any) -> Deferred[Any]:  # noqa: N803
+            let[protocolFactory] = clock.seconds()
+            return Deferred()
 
+    ramp = RampedEndpoint(Endpoint(), made, rate)
     count = max(4, round(rate * 2))
     for number in range(count):
-        ramp.ask(partial(let_go, number))
+        ramp.connect(number)  # type: ignore[arg-type]
     run(clock, count / rate + 1)
     assert list(let) == list(range(count))
     times = list(let.values())
@@ -251,8 +257,8 @@ def fleet(count: int = 12, seed: int = 1, **more: str) -> list[Gantry]:
     worlds = shared_worlds(random, lambda: NOW)
     for world in worlds:
         world.step(60)
-    settings = {"first_id": "G000211001002110010", "first_eq_sn": "10000000", "api_key": "k"}
-    return list(gantries(count, worlds, random, **settings | more))
+    settings = FleetSettings(gantries=count, **more)  # type: ignore[arg-type]
+    return list(gantries(settings, worlds, random))
 
 
 def test_gantries_have_ids_of_their_own() -> None:

@@ -24,20 +24,14 @@ from tests.twin.helpers import http
 from twisted_gantry.net.http.client import BoundedClient
 from twisted_gantry.twin.faces.fogslink.cloud import Cloud, CloudFactory
 from twisted_gantry.twin.faults.settings import FOGSLINK, Faults
-from twisted_gantry.twin.fleet.cloud import REFUSED_FIRST_S
 from twisted_gantry.twin.fleet.control import FleetControl
-from twisted_gantry.twin.fleet.service import (
-    MAX_GANTRIES,
-    SPARE_FILES,
-    Fleet,
-    FleetSettings,
-    build_fleet,
-    raise_open_files,
-)
+from twisted_gantry.twin.fleet.service import SPARE_FILES, Fleet, build_fleet, raise_open_files
+from twisted_gantry.twin.fleet.settings import MAX_GANTRIES, FleetSettings
 from twisted_gantry.twin.fleet.uploads import ROUND
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.etc.envelope import Method
 from twisted_gantry.wire.etc.reports import decode_report
+from twisted_gantry.wire.fogslink.client import REFUSED_PAUSES
 from twisted_gantry.wire.json import loads
 
 AUTH, API_KEY = "fleet-auth", "fleet-key"
@@ -62,7 +56,6 @@ class Monitor:
 
     @app.route("/monitor.do", methods=["POST"])
     def monitor(self, request: HttpRequest) -> Any:
-        """Take one upload."""
         assert request.content is not None
         self.asked += 1
         if self.answer is None:
@@ -102,14 +95,12 @@ class Wires:
         self._stub: Any = StubTreq(monitor.app.resource())
 
     def request(self, method: str, url: str, **kwargs: Any) -> Deferred[IResponse]:
-        """Send a request, if there is anybody."""
         if not self.reachable:
             return fail(Refused("refused by the test"))
         answered: Deferred[IResponse] = self._stub.request(method, url, **kwargs)
         return answered
 
     def flush(self) -> bool:
-        """Deliver what is on the wires."""
         self._stub.flush()
         return self.network.flush()
 
@@ -163,23 +154,19 @@ class Rig:
         self.settled += 1
 
     def run(self, seconds: float) -> None:
-        """Let time pass."""
         self.clock.run(seconds, STEP)
 
     @property
     def etc(self) -> dict[str, Any]:
-        """How the uploads fare."""
         shown: dict[str, Any] = self.fleet.shown()["etc"]
         return shown
 
     @property
     def fogslink(self) -> dict[str, Any]:
-        """How the sessions fare."""
         shown: dict[str, Any] = self.fleet.shown()["fogslink"]
         return shown
 
     def cut(self) -> None:
-        """Break every connection, as a network does."""
         for pump in self.network.pumps:
             pump.serverIO.abortConnection()
             pump.clientIO.abortConnection()
@@ -198,7 +185,6 @@ class Rig:
 
 @pytest.fixture
 def rigs() -> Iterator[Any]:
-    """Make rigs that all end clean."""
     made: list[Rig] = []
 
     def make(*args: Any, **settings: Any) -> Rig:
@@ -450,13 +436,13 @@ def test_a_cloud_that_goes_silent_is_left_and_tried_again(rigs: Any) -> None:
 def test_refused_sessions_come_back_much_later(rigs: Any) -> None:
     """A gantry that the cloud does not know is counted by its code, and not retried at once."""
     rig = rigs(5, known=3, platform="")
-    rig.run(REFUSED_FIRST_S / 2 - 1)
+    rig.run(REFUSED_PAUSES[0] / 2 - 1)
     shown = rig.fogslink
     assert (shown["sessionsUp"], shown["refused"]) == (3, {"2": 2})
     assert len(rig.network.attempts) == 5
     rig.cloud.accounts["10000003"] = API_KEY
     rig.cloud.accounts["10000004"] = API_KEY
-    rig.run(REFUSED_FIRST_S / 2 + 2)
+    rig.run(REFUSED_PAUSES[0] / 2 + 2)
     assert rig.fogslink["sessionsUp"] == 5
 
 
@@ -534,8 +520,6 @@ class Nowhere:
         self.given_up = 0
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: N803
-        """Wait for ever."""
-
         def cancel(_: object) -> None:
             self.given_up += 1
 
@@ -597,7 +581,7 @@ def test_it_settles_once(rigs: Any) -> None:
     rig.run(20)
     assert rig.settled == 0
     rig.cloud.accounts["10000009"] = API_KEY
-    rig.run(REFUSED_FIRST_S)
+    rig.run(REFUSED_PAUSES[0])
     assert rig.settled == 1
     rig.cut()
     rig.run(5)

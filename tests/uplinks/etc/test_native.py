@@ -81,11 +81,9 @@ class FakeCabinet(Service):
         bench.add(self)
 
     def doors(self, **changes: Value) -> None:
-        """Upload the doors."""
         self.upload({f"doors.{name}": value for name, value in (CLOSED | changes).items()})
 
     def upload(self, values: dict[str, Value]) -> None:
-        """Take an upload."""
         update = {
             name: (value, Quality.NO_DATA if value is None else Quality.GOOD)
             for name, value in values.items()

@@ -1,6 +1,6 @@
 """The sender of the ETC uplink: what each answer does to the outbox, on a Clock."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -12,8 +12,8 @@ from twisted_gantry.core.status import State, Status
 from twisted_gantry.core.stored import Cap, Ledger, Report
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.uplinks.etc.channel import Kind, Taken
-from twisted_gantry.uplinks.etc.sender import Sender
-from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
+from twisted_gantry.uplinks.etc.sender import EtcSender
+from twisted_gantry.uplinks.outbox import Outbox
 from twisted_gantry.wire.etc.envelope import Method, encode_request
 from twisted_gantry.wire.json import loads
 
@@ -30,7 +30,6 @@ class FakeChannel:
         self.hold: Deferred[Taken] | None = None
 
     def post(self, body: bytes, url: str) -> Deferred[Taken]:
-        """Record the body, and answer."""
         assert url == URL
         self.sent.append(body)
         if self.hold is not None:
@@ -54,48 +53,45 @@ class Rig:
         self.left: list[tuple[list[int], bool]] = []
         self.stale: list[list[str]] = []
         self.count = 0
-        self.sender = Sender(
-            "etc",
-            self.store,
+        self.outbox = Outbox("etc", self.store, CAP, self.bench.alarms)
+        self.outbox.on_left.append(lambda *left: self.left.append((list(left[0]), left[1])))
+        self.outbox.on_stale.append(lambda subjects: self.stale.append(list(subjects)))
+        self.sender = EtcSender(
+            self.outbox,
             self.channel,
+            self,
             self.clock,
             self.clock.now,
             Backoff(1.0, 60.0, lambda: 1.0),
             self.bench.alarms,
-            OutboxAlarms("etc", self.bench.alarms),
             self.status,
             restamp=restamp,
-            server=lambda _: URL,
-            acknowledged=lambda *_: None,
-            left=self._left,
-            stale=lambda subjects: self.stale.append(list(subjects)),
         )
 
-    def _left(self, reports: Iterable[int], acknowledged: bool) -> None:
-        self.left.append((list(reports), acknowledged))
+    def server_for(self, kind: str) -> str:
+        return URL
+
+    def acknowledged(self, kind: str, url: str) -> None:
+        """Keep no note of the server that took a report."""
 
     def add(self, *, urgent: bool = False, subject: str = "cabinet 1") -> int:
         """Store one more report, and wake the sender as the uplink does; returns its number."""
         self.count += 1
         body = encode_request("G1", Method.CABINET_STATUS, self.clock.now(), {"id": self.count})
-        self.store.add_report("etc", "cabinetStatusUpdate", subject, body, urgent, CAP)
-        self.sender.wake(now=urgent)
+        self.outbox.keep("cabinetStatusUpdate", subject, body, urgent=urgent)
         self.clock.advance(0)
         return self.count
 
     def start(self) -> None:
-        """Begin."""
         self.sender.start()
         self.clock.advance(0)
 
     def ledger(self) -> Ledger:
-        """Return the ledger."""
         [ledger] = fired(self.store.ledger("etc"))
         assert isinstance(ledger, Ledger)
         return ledger
 
     def kept(self, state: str) -> list[Report]:
-        """Return the stored reports in one state."""
         [reports] = fired(self.store.reports("etc", state, 1000))
         return list(reports)
 

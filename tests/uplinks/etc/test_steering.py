@@ -48,7 +48,6 @@ def again(rig: Rig, **settings: Any) -> None:
 
 
 def fired_none() -> Any:
-    """Return a Deferred that has fired."""
     from twisted.internet.defer import succeed
 
     return succeed(None)

@@ -73,7 +73,6 @@ class FakeUps(Service):
         self.status.online()
 
     def lose(self) -> None:
-        """Go offline, as a driver does."""
         self._bench.points.fail(self.device)
         self.status.offline("gone")
 
@@ -86,7 +85,6 @@ class WatchedChannel:
         self.urls: list[str] = []
 
     def post(self, body: bytes, url: str) -> Deferred[Taken]:
-        """Post, and let the stub deliver."""
         self.urls.append(url)
         posted = self._channel.post(body, url)
         self._clock.callLater(0, self._stub.flush)
@@ -126,7 +124,6 @@ class Rig:
             self.ups.read()
 
     def start(self, seconds: float = 0.5) -> None:
-        """Start the uplink, and let time pass."""
         self.uplink.startService()
         self.clock.run(seconds)
 
@@ -147,7 +144,6 @@ class Rig:
         return [r for r in reversed(found) if (r["answer"] or {}).get("code") == "1000"]
 
     def ledger(self) -> Ledger:
-        """Return the ledger."""
         [ledger] = fired(self.bench.store.ledger("etc"))
         assert isinstance(ledger, Ledger)
         return ledger
@@ -639,7 +635,6 @@ def cards_of(rig: Rig) -> tuple[str, list[str]]:
 
 
 def offer(version: str, *ids: str) -> Any:
-    """Return what the platform offers."""
     days = ("2019-11-29 13:58:50", "2029-11-29 13:58:50")
     return CardList(version, tuple(Card(each, *days) for each in ids))
 

@@ -29,32 +29,26 @@ class SlowTransport(StringTransport):
         self.most = 0
 
     def setTcpNoDelay(self, enabled: bool) -> None:
-        """Note it."""
         self.nodelay = bool(enabled)
 
     def setTcpKeepAlive(self, enabled: bool) -> None:
-        """Note it."""
         self.keepalive = bool(enabled)
 
     def write(self, data: bytes) -> None:
-        """Let data wait for the peer."""
         self.waiting += data
         self.most = max(self.most, len(self.waiting))
         if len(self.waiting) > FULL:
             self.producer.pauseProducing()
 
     def abortConnection(self) -> None:
-        """Tell the protocol, once."""
         if not self.disconnected:
             self.disconnected = True
             self.protocol.connectionLost(Failure(ConnectionAborted()))
 
     def loseConnection(self) -> None:
-        """There is nobody to wait for."""
         self.abortConnection()
 
     def take(self, length: int) -> bytes:
-        """Let the peer read."""
         taken, self.waiting = self.waiting[:length], self.waiting[length:]
         if taken and not self.waiting:
             self.producer.resumeProducing()
@@ -70,7 +64,6 @@ class SlowNetwork:
         self.transports: list[SlowTransport] = []
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: N803
-        """Connect at once."""
         protocol = protocolFactory.buildProtocol(NOWHERE)
         assert protocol is not None
         self.protocol = protocol
@@ -81,11 +74,9 @@ class SlowNetwork:
 
     @property
     def transport(self) -> SlowTransport:
-        """The newest."""
         return self.transports[-1]
 
     def says(self, line: bytes) -> None:
-        """Let the cloud say something."""
         self.protocol.dataReceived(line + b"\n")
 
 
@@ -97,19 +88,16 @@ class HeldRig(Rig):
         super().__init__(**given)
 
     def new_uplink(self) -> Any:
-        """Return an uplink to the test."""
         network, self.network = self.network, self.held  # type: ignore[assignment]
         uplink = super().new_uplink()
         self.network = network
         return uplink
 
     def authenticate(self) -> None:
-        """Let the uplink in."""
         self.held.says(b'{"res001":{"eqSN":"12345678","code":"0","tKey":"k"}}')
         self.held.says(b'{"res002":{"eqSN":"eqKey","code":"0"}}')
 
     def stop(self) -> None:
-        """End the connection, too."""
         self.uplink.stopService()
         self.clock.settle()
         self.bench.alarms.stop()

@@ -44,7 +44,6 @@ class Relay(Factory):
         self.sent: dict[str, list[bytes]] = {}
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        """Accept."""
         return _Relayed(self)
 
     def pass_on(self, line: bytes, write: Any) -> None:

@@ -86,7 +86,6 @@ class Rig:
         self.clock.run(seconds)
 
     def read(self, volts: float, *, mains: bool = True) -> None:
-        """Let a reading come."""
         good = Quality.GOOD
         self.bench.points.update(
             "ups1", {"volts": (volts, good), "mains": (mains, good), "model": ("SP-10K", good)}
@@ -112,11 +111,9 @@ class Rig:
         assert self.clock.getDelayedCalls() == []
 
     def state(self) -> State:
-        """Return the state of the uplink."""
         return self.uplink.status.state
 
     def records(self) -> list[dict[str, Any]]:
-        """Return what the cloud got."""
         return self.cloud.records.shown(20_000)
 
     def values(self, channel: str = "P0-C1") -> list[str | None]:
@@ -128,22 +125,18 @@ class Rig:
         return list(dict.fromkeys(int(each["packID"]) for each in self.records()))
 
     def ledger(self) -> Ledger:
-        """Return the ledger."""
         [ledger] = fired(self.store.ledger("fogslink"))
         assert isinstance(ledger, Ledger)
         return ledger
 
     def kept(self, state: str) -> list[Report]:
-        """Return the stored reports in one state."""
         [reports] = fired(self.store.reports("fogslink", state, 10_000))
         return list(reports)
 
     def fault(self, **settings: Any) -> None:
-        """Let the cloud misbehave."""
         self.faults.put(FOGSLINK, settings)
 
     def behave(self) -> None:
-        """Let it behave."""
         self.faults.clear(FOGSLINK)
 
     def configure(self, channel: str, **texts: str) -> list[Any]:
@@ -455,7 +448,7 @@ def test_an_uplink_can_be_started_again(rig: Rig, monkeypatch: pytest.MonkeyPatc
     """Stopped while the disk is busy, the same service goes on where it was."""
     rig.start(1)
     with monkeypatch.context() as patch:
-        patch.setattr(rig.store, "delivered_many", lambda _: Deferred())
+        patch.setattr(rig.store, "delivered", lambda _: Deferred())
         rig.clock.run(30)
         rig.uplink.stopService()
         rig.clock.settle()
@@ -543,7 +536,7 @@ def test_acknowledged_packs_that_stay_on_the_disk_are_no_storm(
     rig.network.reachable = False
     rig.start(100)
     with monkeypatch.context() as patch:
-        patch.setattr(rig.store, "delivered_many", lambda _: fail(OSError("disk is full")))
+        patch.setattr(rig.store, "delivered", lambda _: fail(OSError("disk is full")))
         rig.network.reachable = True
         rig.uplink.retry()
         rig.clock.run(60)
@@ -640,7 +633,7 @@ def test_a_wrong_key_is_explained_without_being_told() -> None:
 def test_a_cloud_that_accepts_and_closes_is_not_stormed(jitter: float) -> None:
     """At most eight connections in the first minute, and two in each minute thereafter."""
     rig = Rig()
-    rig.uplink._link._backoff._spread = lambda: jitter
+    rig.uplink._link._lines._backoff._spread = lambda: jitter
     rig.fault(refuse=True)
 
     class Closing(Factory):
@@ -665,7 +658,6 @@ class Fickle(Protocol):
     """A cloud that lets everybody in and closes, as one does that another gantry calls, too."""
 
     def dataReceived(self, data: bytes) -> None:
-        """Answer the two steps."""
         assert self.transport is not None
         if b"req001" in data:
             self.transport.write(b'{"res001":{"eqSN":"12345678","code":"0","tKey":"k"}}\n')
@@ -679,7 +671,7 @@ def test_a_cloud_that_lets_us_in_and_closes_is_not_stormed(jitter: float) -> Non
     """It must answer data before it is called back at once; till then the alarm is there, once."""
     rig = Rig(Factory.forProtocol(Fickle))
     rig.network.server.noisy = False  # type: ignore[attr-defined]
-    rig.uplink._link._backoff._spread = lambda: jitter
+    rig.uplink._link._lines._backoff._spread = lambda: jitter
     told: list[State] = []
     rig.uplink.status.subscribe(lambda status: told.append(status.state))
     rig.start(600)
@@ -749,14 +741,11 @@ class Endless(Protocol):
     sends = b""
 
     def dataReceived(self, data: bytes) -> None:
-        """Answer with it."""
         assert self.transport is not None
         self.transport.write(self.sends)
 
 
 def serving(sends: bytes) -> Factory:
-    """Return a factory whose protocols send that."""
-
     class Server(Factory):
         noisy = False
 

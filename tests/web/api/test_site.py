@@ -106,7 +106,7 @@ class TestSite:
         for _ in range(4):
             numbers.append(small.add_report(body=b"x" * 10))
             small.clock.advance(1)
-        now_of(small.site.store.delivered(numbers[0]))
+        now_of(small.site.store.delivered([numbers[0]]))
         now_of(small.site.store.set_aside(numbers[1], "refused"))
         small.etc.last_delivered = small.now()
         [uplink] = client.get("/api/v1/site").json["uplinks"]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from twisted_gantry.wire.fogslink.client import ClientSession, Ending, Parcel, Refusal
+from twisted_gantry.wire.fogslink.client import ClientSession, Ending, LoginRefusal, Parcel
 from twisted_gantry.wire.fogslink.messages import Configure, Configured
 from twisted_gantry.wire.json import loads
 
@@ -25,40 +25,31 @@ class Cloud:
         self.session = ClientSession(self, self.clock, "1", lambda: "secret")
 
     def transmit(self, line: bytes) -> None:
-        """Note the message's name."""
         assert line.endswith(b"\n")
         self.events.append(next(iter(loads(line))))
 
     def drop(self, reason: str) -> None:
-        """Note it."""
         self.events.append(f"drop: {reason}")
 
     def online(self) -> None:
-        """Note it."""
         self.events.append("online")
 
-    def refused(self, refusal: Refusal) -> None:
-        """Note it."""
+    def refused(self, refusal: LoginRefusal) -> None:
         self.events.append(refusal)
 
     def configure(self, message: Configure) -> None:
-        """Note it."""
         self.events.append(message)
 
     def ended(self, ending: Ending) -> None:
-        """Note it."""
         self.events.append(ending)
 
     def is_online(self) -> bool:
-        """Return whether we are in."""
         return self.session.online
 
     def open(self) -> None:
-        """Connect."""
         self.session.opened()
 
     def let_in(self) -> None:
-        """Connect and authenticate."""
         self.open()
         self.session.received(KNOWN)
         self.session.received(LET_IN)
@@ -68,7 +59,6 @@ class Cloud:
         self.session.submit(Parcel(b'{"req200":{}}\n', number, False, self.ended))
 
     def value(self, channel: str = "P0-C1") -> None:
-        """Submit a single value."""
         self.session.submit(Parcel(b'{"req201":{}}\n', channel, True, self.ended))
 
     def taken(self) -> list[Any]:
@@ -79,7 +69,6 @@ class Cloud:
 
 @pytest.fixture
 def cloud() -> Cloud:
-    """Return a session that is not connected."""
     return Cloud()
 
 
@@ -122,15 +111,15 @@ def test_the_way_in(cloud: Cloud) -> None:
 @pytest.mark.parametrize(
     ("answers", "refusal"),
     [
-        ([b'{"res001":{"eqSN":"1","code":"2"}}'], Refusal("2", "eq_sn")),
-        ([b'{"res001":{"eqSN":"1","code":"7"}}'], Refusal("7", "eq_sn")),
-        ([KNOWN, b'{"res002":{"eqSN":"eqKey","code":"3"}}'], Refusal("3", "api_key")),
-        ([KNOWN, b'{"res002":{"eqSN":"eqKey","code":"2"}}'], Refusal("2", "eq_sn")),
-        ([KNOWN, b'{"res002":{"eqSN":"eqKey","code":"9"}}'], Refusal("9", "api_key")),
+        ([b'{"res001":{"eqSN":"1","code":"2"}}'], LoginRefusal("2", "eq_sn")),
+        ([b'{"res001":{"eqSN":"1","code":"7"}}'], LoginRefusal("7", "eq_sn")),
+        ([KNOWN, b'{"res002":{"eqSN":"eqKey","code":"3"}}'], LoginRefusal("3", "api_key")),
+        ([KNOWN, b'{"res002":{"eqSN":"eqKey","code":"2"}}'], LoginRefusal("2", "eq_sn")),
+        ([KNOWN, b'{"res002":{"eqSN":"eqKey","code":"9"}}'], LoginRefusal("9", "api_key")),
     ],
 )
 def test_a_refusal_names_the_credential(
-    cloud: Cloud, answers: list[bytes], refusal: Refusal
+    cloud: Cloud, answers: list[bytes], refusal: LoginRefusal
 ) -> None:
     """The code says which is wrong, or else the step does; the connection is dropped."""
     cloud.open()

@@ -41,35 +41,27 @@ class World:
         self.session.opened()
 
     def transmit(self, answer: Response) -> None:
-        """Note it."""
         self.events.append(answer)
 
     def drop(self, reason: str) -> None:
-        """Note it."""
         self.events.append(f"drop: {reason}")
 
     def knows(self, eq_sn: str) -> bool:
-        """Know one device."""
         return eq_sn == "1"
 
     def accepts(self, eq_sn: str, api_key: str) -> bool:
-        """Accept one key."""
         return api_key == "secret"
 
     def take_pack(self, pack: Pack) -> str | None:
-        """Answer as the test says."""
         return self.code
 
     def take_single(self, single: Single) -> str | None:
-        """Answer as the test says."""
         return self.code
 
     def configured(self, message: Configured) -> None:
-        """Note it."""
         self.events.append(message)
 
     def online(self) -> bool:
-        """Return whether the device is in."""
         return self.session.online
 
     def say(self, *lines: bytes) -> list[Any]:
@@ -88,7 +80,6 @@ def world() -> World:
 
 @pytest.fixture
 def online() -> World:
-    """Return one that is authenticated."""
     made = World()
     made.say(IDENTIFY, AUTHENTICATE)
     return made

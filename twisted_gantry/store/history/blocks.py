@@ -1,8 +1,8 @@
-"""Blocks: what one point was over one slot, packed into bytes.
+"""Blocks: the history of one point over one slot, packed into bytes.
 
-One row a sample costs some 40 bytes, and a year of 200 points would not fit into 2 GB. Columns of
-many samples, compressed, cost a quarter of it or less, and are read as fast. All times are whole
-milliseconds; a gap is a NaN.
+A row for each sample takes some 40 bytes, and a year of 200 points would not fit into 2 GB.
+Compressed columns of samples take a quarter of that or less, and are read as fast. All times are
+whole milliseconds; a gap is a NaN.
 """
 
 import struct
@@ -17,16 +17,16 @@ Samples = tuple[Sequence[int], Sequence[float]]
 NO_SAMPLES: Samples = ((), ())
 
 WHOLE = 60_000
-"""The share of an entry in all of whose time the value is known."""
+"""The share of an entry whose value is known all the time."""
 
 _SAMPLE, _ENTRY = struct.calcsize("<Id"), struct.calcsize("<HHddd")
 
 
 class Entry(NamedTuple):
-    """What a point was for one minute, or one quarter of an hour.
+    """The values of a point in one minute, or in one quarter of an hour.
 
-    `number` counts from the beginning of the slot; `share` is the part of that time in which the
-    value is known, 1 to 60,000 (WHOLE).
+    `number` counts from the beginning of the slot; `share` is the part of the time with a known
+    value, 1 to 60,000 (WHOLE).
     """
 
     number: int
@@ -54,7 +54,7 @@ def unpack_samples(body: bytes, begin: int) -> Samples:
 
 
 def pack_entries(entries: Iterable[Entry]) -> bytes:
-    """Pack entries; there is at least one."""
+    """Pack entries, at least one."""
     columns = list(zip(*entries, strict=True))
     count = len(columns[0])
     layout = f"<{count}H{count}H{count}d{count}d{count}d"

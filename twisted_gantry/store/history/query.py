@@ -1,7 +1,7 @@
-"""The query: what one point was, from the coarsest tier that is fine enough for the step.
+"""The query: the history of one point, from the coarsest tier that is fine enough for the step.
 
-Where that tier has nothing yet, the finer ones answer; where the finer ones have nothing any more,
-the coarser. All times are whole milliseconds.
+Where that tier has no data yet, the finer tiers answer; where they have no data any more, the
+coarser ones. All times are whole milliseconds.
 """
 
 import sqlite3
@@ -29,7 +29,7 @@ def _fits(since: int, until: int, step: int) -> bool:
 
 
 def fitting_step(since: int, until: int, wanted: int | None) -> int:
-    """Return the step that was wanted, or the least round one, if that makes too many buckets."""
+    """Return the wanted step, or the least round step with few enough buckets."""
     if wanted is not None and _fits(since, until, wanted):
         return wanted
     for step in _ROUND:
@@ -43,7 +43,7 @@ class Query:
     """One question to the file: a point, and the time from `since` to `until`, included.
 
     The first bucket is whole: it begins at a multiple of `step`. A sample holds for `hold`, but
-    not beyond `now`, since nobody knows more.
+    not beyond `now`.
     """
 
     def __init__(

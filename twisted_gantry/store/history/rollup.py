@@ -1,9 +1,9 @@
 """The roll-up: the work that is due, in small steps, as jobs for the writer.
 
-What is to be done stands in the file, so that a restart goes on where it was: the samples in
-`sample`, the days in `due`, the slots that are more than are kept. Samples that come late, after
-a fault of the disk or because the clock was set back, are merged into the hour that they belong
-to, and its minutes and the quarters of its day are made again. All times are whole milliseconds.
+The file holds the work, so that a restart goes on with it: the samples in `sample`, the days in
+`due`, the slots above the number kept. Late samples, after a fault of the disk or with a clock that
+was set back, are merged into their hour; its minutes and the quarters of its day are made again.
+All times are whole milliseconds.
 """
 
 import sqlite3
@@ -25,16 +25,16 @@ from twisted_gantry.store.history.tiers import DAY, HOUR, HOURS, MINUTE, QUARTER
 
 _log = Logger()
 
-# An hour is settled so long after its end, when the batches that were under way have come.
+# An hour is settled this time after its end, when the batches under way have come.
 GRACE = 120_000
-# A step settles points until it has read so many samples, or makes the quarters of so many points.
+# The bounds of one step: the samples read to settle points, and the points condensed to quarters.
 STEP_SAMPLES, STEP_POINTS = 8_000, 10
 # Slots that a tier keeps though the file is larger than it should be.
 LEAST_SLOTS = 24
 
 
 def step(db: sqlite3.Connection, now: int, hold: int, most: int) -> bool:
-    """Do one piece of the work that is due; False if there is none.
+    """Do one piece of the work that is due; False without any.
 
     `hold` is how long a sample holds; `most` the bytes that the file should not exceed.
     """
@@ -76,7 +76,7 @@ def _settle(db: sqlite3.Connection, hour: int, hold: int) -> None:
 
 
 def _forgotten(db: sqlite3.Connection, hour: int) -> bool:
-    """Tell whether the samples of an hour were pruned, and its minutes could not be made again."""
+    """Tell whether the samples of an hour were pruned: its minutes cannot be made again."""
     count, oldest = tiers.extent(db, RAW)
     return count >= RAW.keep and oldest is not None and hour < oldest
 
@@ -108,10 +108,10 @@ def _waiting(db: sqlite3.Connection, bounds: tuple[int, int]) -> dict[int, Sampl
 def settle_point(
     db: sqlite3.Connection, hour: int, point: int, samples: Samples, hold: int
 ) -> None:
-    """Write the blocks of an hour of a point, with what its blocks have already.
+    """Write the blocks of an hour of a point, merged with the blocks it has already.
 
-    The last value of the hour before holds into this one. Into an hour without any sample it does
-    not: while the program runs, there is one each interval, or a gap.
+    The last value of the hour before holds into this hour, but not into an hour without a sample:
+    while the program runs, each interval has a sample or a gap.
     """
     begin = hour * HOUR
     samples = tiers.merged(tiers.raw_samples(db, hour, point), samples)

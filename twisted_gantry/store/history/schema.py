@@ -1,12 +1,12 @@
 """The file of the history: what is in it, opened, and put aside when it is corrupt.
 
-It is a file of its own, so that neither its size nor its end can harm the outbox.
+The history has a file of its own, so that neither its size nor its loss can harm the outbox.
 
-A tier keeps a block a point and slot (`blocks.py`): `raw` an hour's samples, `minute` an
-hour's minutes, `quarter` a day's quarters of an hour. A block's key is slot · 65,536 + point: what
-is new is appended, and what is old goes by whole pages, which are then used again. Samples of the
-last hours wait in `sample`, in the order in which they came. `slot` says which slots there are,
-and `due` for which days the quarters are still to be made, and from which point on.
+A tier keeps a block for each point and slot (`blocks.py`): `raw` an hour's samples, `minute` an
+hour's minutes, `quarter` a day's quarters of an hour. A block's key is slot · 65,536 + point: new
+blocks are appended, and old ones free whole pages, which are used again. Samples of the last hours
+wait in `sample`, in the order of their arrival. `slot` lists the existing slots, and `due` the days
+whose quarters are to be made, each with the last point that is done.
 """
 
 import sqlite3
@@ -17,9 +17,9 @@ from twisted_gantry.store.database import Found, Unusable, moved_aside, opened
 
 FILE = "history.db"
 SUSPECT = "history.db.suspect"
-"""An empty file that says that SQLite found `history.db` corrupt while it was used.
+"""An empty file: SQLite found `history.db` corrupt while it was used.
 
-To look for that at each start would be to read all of it.
+A check at each start would have to read the whole file.
 """
 
 MAX_POINTS = 65_535
@@ -45,9 +45,8 @@ MIGRATIONS = (
 def open_database(folder: Path, now: Callable[[], float]) -> tuple[sqlite3.Connection, list[Found]]:
     """Open the file in `folder`, which must be locked, and bring it up to date.
 
-    Returns the connection, and what was found: a corrupt file is moved aside and replaced.
-
-    Raises Unusable when the file is from a newer version of the program, or the disk fails.
+    Returns the connection, and messages for the operator: a corrupt file is moved aside and
+    replaced. Raises Unusable when a newer version of the program wrote the file, or the disk fails.
     """
     path = folder / FILE
     reason = "as it turned out while it was used" if (folder / SUSPECT).exists() else ""
@@ -67,7 +66,7 @@ def open_database(folder: Path, now: Callable[[], float]) -> tuple[sqlite3.Conne
 
 
 def suspect(folder: Path, error: BaseException) -> None:
-    """Have the next start put the file aside, if the error says that it is corrupt."""
+    """Have the next start move the file aside, if the error says that it is corrupt."""
     if getattr(error, "sqlite_errorcode", 0) & 0xFF in (
         sqlite3.SQLITE_CORRUPT,
         sqlite3.SQLITE_NOTADB,
@@ -85,7 +84,7 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 def prepare(db: sqlite3.Connection) -> None:
-    """Set how the file is written: a power cut may take the last second, and harms no more."""
+    """Set how the file is written: a power cut may cost the last second only."""
     db.execute("PRAGMA page_size = 8192")
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")

@@ -5,16 +5,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_gantry.core.history import Sample, Series
 from twisted_gantry.core.interfaces import IHistory
+from twisted_gantry.net.timers import Repeated
 from twisted_gantry.store.database import Found
-from twisted_gantry.store.history import rollup as history_rollup
+from twisted_gantry.store.history import rollup
 from twisted_gantry.store.history.query import Query, fitting_step
 from twisted_gantry.store.history.schema import MAX_POINTS, open_database, suspect
 from twisted_gantry.store.writer import ThreadWriter, Writer
@@ -57,7 +58,6 @@ class SqliteHistory:
         self._full = False
 
     def add(self, samples: Sequence[Sample]) -> Deferred[None]:
-        """Keep samples."""
         names = [(name,) for name in dict.fromkeys(sample.point for sample in samples)]
         rows = [(_ms(sample.at), sample.value, sample.point) for sample in samples]
 
@@ -68,7 +68,6 @@ class SqliteHistory:
         return self._run(job).addCallback(self._note_full)
 
     def query(self, point: str, since: float, until: float, step: float | None) -> Deferred[Series]:
-        """Return what a point was."""
         first, last, now, hold = _ms(since), _ms(until), _ms(self._now()), self._hold
         wide = fitting_step(first, last, None if step is None else max(1, _ms(step)))
 
@@ -84,12 +83,10 @@ class SqliteHistory:
         return self._run(job)
 
     def step(self) -> Deferred[bool]:
-        """Do one small step of the roll-up; False if nothing was due."""
         now, hold = _ms(self._now()), self._hold
-        return self._run(lambda db: history_rollup.step(db, now, hold, MOST_BYTES))
+        return self._run(lambda db: rollup.step(db, now, hold, MOST_BYTES))
 
     def close(self) -> Deferred[None]:
-        """Finish what was begun, and close the file."""
         return self._writer.close()
 
     def _run(self, job: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
@@ -110,39 +107,28 @@ class Upkeep:
     """Has the roll-up done, step by step, so that samples and queries come in between."""
 
     def __init__(self, step: Callable[[], Deferred[bool]], clock: IReactorTime) -> None:
-        self._step, self._clock = step, clock
-        self._next: IDelayedCall | None = None
-        self._running = self._failing = False
+        self._step = step
+        self._steps = Repeated(clock, self._work, "the roll-up of the history")
+        self._failing = False
 
     def start(self) -> None:
-        """Begin, soon."""
-        self._running = True
-        self._next = self._clock.callLater(BUSY_PAUSE, self._work)
+        self._steps.start(BUSY_PAUSE)
 
     def stop(self) -> None:
-        """Begin no more steps."""
-        self._running = False
-        if self._next is not None:
-            self._next.cancel()
-            self._next = None
+        self._steps.stop()
 
-    def _work(self) -> None:
-        self._next = None
-        self._step().addCallbacks(self._done, self._failed)
-
-    def _done(self, more: bool) -> None:
+    async def _work(self) -> float:
+        try:
+            more = await self._step()
+        except CancelledError:
+            raise
+        except Exception as error:
+            if not self._failing:
+                _log.warn("the roll-up fails: {reason}", reason=str(error))
+            self._failing = True
+            return IDLE_PAUSE
         self._failing = False
-        self._again(BUSY_PAUSE if more else IDLE_PAUSE)
-
-    def _failed(self, failure: Failure) -> None:
-        if self._running and not self._failing:
-            _log.warn("the roll-up fails: {reason}", reason=failure.getErrorMessage())
-        self._failing = True
-        self._again(IDLE_PAUSE)
-
-    def _again(self, pause: float) -> None:
-        if self._running:
-            self._next = self._clock.callLater(pause, self._work)
+        return BUSY_PAUSE if more else IDLE_PAUSE
 
 
 def open_history(

@@ -20,8 +20,8 @@ _POINT_BITS = 16
 class Tier:
     """A table of blocks: an entry for each `step` ms (0: samples), a block for each `span` ms.
 
-    The newest `keep` slots are kept. They are counted, not dated: a clock that is set wrong by
-    years prunes no more than what it records itself.
+    The newest `keep` slots are kept. Slots are counted, not dated: a clock that is wrong by years
+    prunes only what it recorded itself.
     """
 
     table: str
@@ -37,12 +37,12 @@ TIERS = (RAW, MINUTE, QUARTER)
 
 
 def key(slot: int, point: int = 0) -> int:
-    """Return the key of a block; without a point, a bound below all of the slot."""
+    """Return the key of a block; without a point, the lower bound of the slot's keys."""
     return slot << _POINT_BITS | point
 
 
 def put(db: sqlite3.Connection, tier: Tier, slot: int, point: int, body: bytes) -> None:
-    """Keep a block, instead of the one that there may be."""
+    """Keep a block, and replace an older one."""
     db.execute(
         f"INSERT OR REPLACE INTO {tier.table} (key, body) VALUES (?,?)",  # noqa: S608 - own names
         (key(slot, point), body),
@@ -50,7 +50,7 @@ def put(db: sqlite3.Connection, tier: Tier, slot: int, point: int, body: bytes) 
 
 
 def body_of(db: sqlite3.Connection, tier: Tier, slot: int, point: int) -> bytes | None:
-    """Return a block, None if there is none."""
+    """Return a block; None if it is missing."""
     row = db.execute(
         f"SELECT body FROM {tier.table} WHERE key = ?",  # noqa: S608
         (key(slot, point),),
@@ -68,12 +68,12 @@ def drop(db: sqlite3.Connection, tier: Tier, slot: int) -> None:
 
 
 def mark(db: sqlite3.Connection, tier: Tier, slot: int) -> None:
-    """Note that there is a slot."""
+    """Note that a slot has blocks."""
     db.execute("INSERT OR IGNORE INTO slot (tier, number) VALUES (?,?)", (tier.table, slot))
 
 
 def slots(db: sqlite3.Connection, tier: Tier, first: int, last: int) -> set[int]:
-    """Return which slots there are, from `first` to `last`, both included."""
+    """Return the existing slots from `first` to `last`, both included."""
     return {
         number
         for (number,) in db.execute(
@@ -84,7 +84,7 @@ def slots(db: sqlite3.Connection, tier: Tier, first: int, last: int) -> set[int]
 
 
 def extent(db: sqlite3.Connection, tier: Tier) -> tuple[int, int | None]:
-    """Return how many slots there are, and the oldest."""
+    """Return the number of slots, and the oldest one."""
     row: tuple[int, int | None] = db.execute(
         "SELECT count(*), min(number) FROM slot WHERE tier = ?", (tier.table,)
     ).fetchone()
@@ -104,9 +104,9 @@ def raw_samples(db: sqlite3.Connection, hour: int, point: int) -> Samples:
 
 
 def merged(older: Samples, newer: Samples) -> Samples:
-    """Return both in the order of time; of one moment, the newer is kept.
+    """Return both in the order of time; of one moment, the newer sample is kept.
 
-    Each may have its times in any order: a clock may have been set back between two of them.
+    Both may be unordered: a clock may have been set back between two samples.
     """
     if not older[0] and all(a < b for a, b in zip(newer[0], newer[0][1:], strict=False)):
         return newer

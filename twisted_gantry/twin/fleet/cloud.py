@@ -1,8 +1,8 @@
 """The Fogslink sessions of a fleet: one a gantry, each with its heartbeats and a pack a period.
 
-Source: the Fogslink document; the order of things is that of `wire/fogslink/client`. A
-generator of load has no outbox: a pack that is answered 9, or not at all, is counted, and the next
-has new values under a new `packID`. A configuration (`res300`) is counted, and not answered.
+Source: the Fogslink document; the order of messages is that of `wire/fogslink/client.py`. A load
+generator has no outbox: a pack without an 8 is counted and not sent again; the next one carries new
+values under a new `packID`. A configuration (`res300`) is counted and not answered.
 """
 
 from collections import Counter, deque
@@ -11,32 +11,35 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import (
-    IAddress,
     IProtocol,
+    IProtocolFactory,
     IReactorTime,
     IStreamClientEndpoint,
-    ITCPTransport,
 )
-from twisted.internet.protocol import Factory, connectionDone
-from twisted.internet.task import deferLater
-from twisted.logger import Logger
-from twisted.protocols.basic import LineOnlyReceiver
-from twisted.python.failure import Failure
+from zope.interface import implementer
 
-from twisted_gantry.net.session import Backoff
+from twisted_gantry.net.line_link import LineLink
 from twisted_gantry.twin.fleet.readings import Gantry
+from twisted_gantry.twin.fleet.settings import FleetSettings
 from twisted_gantry.twin.fleet.tally import Tally, count_code
 from twisted_gantry.twin.fleet.wheel import TICK_S, Wheel
 from twisted_gantry.wire.errors import WireError
-from twisted_gantry.wire.fogslink.client import ClientSession, Ending, Parcel, Refusal
+from twisted_gantry.wire.fogslink.client import (
+    PAUSES,
+    REFUSED_PAUSES,
+    ClientSession,
+    Ending,
+    LoginRefusal,
+    Parcel,
+)
 from twisted_gantry.wire.fogslink.messages import (
     DELIMITER,
     MAX_LINE,
     NAMES,
-    Code,
     Configure,
+    FogslinkCode,
     Heartbeat,
     HeartbeatAnswer,
     Pack,
@@ -44,36 +47,33 @@ from twisted_gantry.wire.fogslink.messages import (
     encode,
 )
 
-_log = Logger()
-
-# Seconds, as a gantry has them: after a loss, and after a refusal.
-FIRST_S, MOST_S = 1.0, 60.0
-REFUSED_FIRST_S, REFUSED_MOST_S = 60.0, 600.0
 # Those that connect together have their heartbeats together for ever: small bunches are even load.
 RAMP_S = TICK_S
-# Turns of the reactor that the connections get to close, once they are cut.
-_CLOSING_TURNS = 100
 
 _BEAT = f'{{"{NAMES[Heartbeat]}"'.encode()
 _BEAT_ANSWER = f'"{NAMES[HeartbeatAnswer]}"'.encode()
 
 
-class Ramp:
-    """Lets at most `rate` calls a second through, in their order."""
+@implementer(IStreamClientEndpoint)
+class RampedEndpoint:
+    """An endpoint that begins at most `rate` attempts a second, in the order they are asked for."""
 
-    def __init__(self, wheel: Wheel, rate: float) -> None:
+    def __init__(self, endpoint: IStreamClientEndpoint, wheel: Wheel, rate: float) -> None:
+        self._endpoint = endpoint
         self._wheel, self._pause = wheel, max(RAMP_S, 1 / rate)
         self._bunch = rate * self._pause
-        self._over = 0.0  # parts of a call that the last bunch left
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._over = 0.0  # parts of an attempt that the last bunch left
+        self._waiting: deque[Deferred[None]] = deque()
         self._running = False
 
-    def ask(self, call: Callable[[], None]) -> None:
-        """Run `call` when it is its turn."""
-        self._waiting.append(call)
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: N803
+        """Connect when it is this attempt's turn."""
+        turn: Deferred[None] = Deferred()
+        self._waiting.append(turn)
         if not self._running:
             self._running = True
             self._wheel.callLater(0, self._let_go)
+        return turn.addCallback(lambda _: self._endpoint.connect(protocolFactory))
 
     def _let_go(self) -> None:
         self._running = bool(self._waiting)
@@ -85,18 +85,18 @@ class Ramp:
         bunch = int(self._over + 1e-9)
         self._over -= bunch
         for _ in range(min(bunch, len(self._waiting))):
-            self._waiting.popleft()()
+            self._waiting.popleft().callback(None)
 
 
 class Sessions:
     """All sessions with the cloud at `endpoint`. `now` gives Unix seconds.
 
-    `random` gives the phases of the packs, uniform over `period` from the first time that a
+    `random` gives the phases of the packs, uniform over the period from the first time that a
     session is up, and the jitter of the pauses before a reconnection.
 
-    `counts` tells `connections`, `reconnections`, `not-connected` attempts, sessions that were
-    `cut` while they were up, `too-long` lines and `configurations`; `refused` the log-ins that
-    were refused, by code.
+    `counts` holds `connections`, `reconnections`, `not-connected` attempts, sessions that were
+    `cut` while they were up, `too-long` lines and `configurations`; `refused` the refused logins,
+    by code.
     """
 
     def __init__(
@@ -107,43 +107,30 @@ class Sessions:
         now: Callable[[], float],
         endpoint: IStreamClientEndpoint,
         random: Random,
-        *,
-        period: float,
-        connect_rate: float,
+        settings: FleetSettings,
     ) -> None:
         self.packs, self.heartbeats = Tally(wheel.seconds), Tally(wheel.seconds)
         self.counts: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
-        self.wheel, self.now, self.endpoint, self.random = wheel, now, endpoint, random
-        self.period = period
-        self.ramp = Ramp(wheel, connect_rate)
+        self.wheel, self.clock, self.now, self.random = wheel, clock, now, random
+        self.endpoint = RampedEndpoint(endpoint, wheel, settings.connect_rate)
+        self.period = settings.pack_period
         self.last_failure = ""
         self.stopped = False
         self.up = 0
-        self._clock = clock
         self._sessions = [_Session(gantry, self) for gantry in gantries]
 
     def start(self) -> None:
-        """Begin to connect."""
-        for session in self._sessions:
-            self.ramp.ask(session.connect)
+        for each in self._sessions:
+            each.lines.start()
 
-    def stop(self) -> Deferred[None]:
+    def stop(self) -> Deferred[Any]:
         """Cut all sessions; fires when their connections are closed."""
         self.stopped = True
-        return ensureDeferred(self._stop())
-
-    async def _stop(self) -> None:
-        for _ in range(_CLOSING_TURNS):
-            still = [each for each in self._sessions if each.is_open]
-            if not still:
-                break
-            for each in still:
-                each.close()
-            await deferLater(self._clock, 0)
+        return gatherResults([each.lines.stop() for each in self._sessions])
 
     def shown(self) -> dict[str, Any]:
-        """Return what was counted, for JSON; `odd` is what the sessions found amiss."""
+        """Return what was counted, for JSON; `odd` counts the irregularities of the sessions."""
         odd: Counter[str] = Counter()
         for each in self._sessions:
             odd.update(each.session.counts)
@@ -159,86 +146,55 @@ class Sessions:
 
 
 class _Session:
-    """One gantry's way to the cloud: connected for ever, with the pauses of a gantry."""
+    """One gantry's session with the cloud, over a line link with the pauses of a gantry."""
 
     def __init__(self, gantry: Gantry, fleet: Sessions) -> None:
         self.session = ClientSession(self, fleet.wheel, gantry.eq_sn, lambda: gantry.api_key)
+        self.lines = LineLink(
+            self,
+            fleet.endpoint,
+            fleet.clock,
+            fleet.random.random,
+            pauses=PAUSES,
+            delimiter=DELIMITER,
+            max_line=MAX_LINE,
+            counts=fleet.counts,
+        )
         self._gantry, self._fleet = gantry, fleet
-        self._backoff = Backoff(FIRST_S, MOST_S, fleet.random.random)
-        self._connection: _Connection | None = None
-        self._attempt: Deferred[IProtocol] | None = None
         self._beats: list[float] = []
         self._pack_id = 0
         self._connected_once = self._up = False
 
-    @property
-    def is_open(self) -> bool:
-        """Whether there is a connection, or soon will be."""
-        return self._connection is not None or self._attempt is not None
+    # -- what the line link tells
 
-    def connect(self) -> None:
-        """Connect; again, after a pause, until it succeeds."""
-        attempt = self._attempt = self._fleet.endpoint.connect(_Factory(self))
-        attempt.addCallbacks(self._connected, self._not_connected)
-        attempt.addErrback(lambda failure: _log.failure("a session failed", failure=failure))
-
-    def close(self) -> None:
-        """Cut the connection."""
-        if self._attempt is not None:
-            self._attempt.cancel()
-        if self._connection is not None:
-            self._connection.abort()
-
-    def _connected(self, _: object) -> None:
-        self._attempt = None
-
-    def _not_connected(self, failure: Failure) -> None:
-        self._attempt = None
-        if self._fleet.stopped:
-            return
-        self._fleet.counts["not-connected"] += 1
-        self._fleet.last_failure = failure.getErrorMessage()[:200]
-        self._connect_later()
-
-    def _connect_later(self) -> None:
-        ask = partial(self._fleet.ramp.ask, self.connect)
-        self._fleet.wheel.callLater(self._backoff.next(), ask)
-
-    # -- what the connection tells
-
-    def opened(self, connection: "_Connection") -> None:
-        """Note a connection."""
-        self._connection = connection
+    def connected(self) -> None:
         self._fleet.counts["reconnections"] += self._connected_once
-        self._fleet.counts["connections"] += 1
         self._connected_once = True
         self.session.opened()
 
     def received(self, line: bytes) -> None:
-        """Take a line."""
         # An answer to a heartbeat names none: they come in the order of the heartbeats.
         if self._beats and _BEAT_ANSWER in line[:32]:
             self._beaten(line)
         self.session.received(line)
 
-    def too_long(self) -> None:
-        """Cut a peer that sends without end."""
-        self._fleet.counts["too-long"] += 1
-        self.drop(f"a line of more than {MAX_LINE} bytes")
+    def writable(self) -> None:
+        """Nothing to do: what waits is bounded, for without answers the session drops the link."""
 
-    def closed(self, reason: str) -> None:
-        """Note the end of the connection."""
+    def disconnected(self, reason: str) -> None:
         fleet, was_up = self._fleet, self._up
-        self._connection, self._up = None, False
+        self._up = False
         fleet.up -= was_up
         self.session.closed()
         beats, self._beats = self._beats, []
-        if fleet.stopped:
-            return
-        fleet.counts["cut"] += was_up
-        fleet.heartbeats.lost += len(beats)
-        fleet.last_failure = reason[:200]
-        self._connect_later()
+        if not fleet.stopped:
+            fleet.counts["cut"] += was_up
+            fleet.heartbeats.lost += len(beats)
+            fleet.last_failure = reason[:200]
+
+    def not_connected(self, reason: str) -> None:
+        self._fleet.counts["not-connected"] += 1
+        self._fleet.last_failure = reason[:200]
 
     def _beaten(self, line: bytes) -> None:
         try:
@@ -248,7 +204,7 @@ class _Session:
         if not isinstance(message, HeartbeatAnswer):
             return
         took = self._fleet.wheel.seconds() - self._beats.pop(0)
-        if message.code == Code.OK:
+        if message.code == FogslinkCode.OK:
             self._fleet.heartbeats.acknowledge(took)
         else:
             self._fleet.heartbeats.refuse(message.code, took)
@@ -256,40 +212,31 @@ class _Session:
     # -- what the session does
 
     def transmit(self, line: bytes) -> None:
-        """Send a line."""
-        if self._connection is None:
+        if not self.lines.is_connected:
             return
         if line.startswith(_BEAT):
             self._beats.append(self._fleet.wheel.seconds())
             self._fleet.heartbeats.sent += 1
-        self._connection.send(line)
+        self.lines.send(line)
 
     def drop(self, reason: str) -> None:
-        """Cut the connection; another follows."""
-        if self._connection is not None:
-            self._connection.abort(reason)
+        self.lines.drop(reason)
 
     def online(self) -> None:
         """Begin to send packs, if this is the first time."""
         fleet = self._fleet
         self._up = True
         fleet.up += 1
-        if self._backoff.first != FIRST_S:
-            self._backoff.first, self._backoff.most = FIRST_S, MOST_S
-            self._backoff.reset()
+        self.lines.set_pauses(*PAUSES)
         if not self._pack_id:
             self._pack_id = int(fleet.now() * 1000)
             fleet.wheel.every(fleet.period, self._send_pack, fleet.random.random() * fleet.period)
 
-    def refused(self, refusal: Refusal) -> None:
-        """Come back much later."""
+    def refused(self, refusal: LoginRefusal) -> None:
         count_code(self._fleet.refused, refusal.code)
-        if self._backoff.first != REFUSED_FIRST_S:
-            self._backoff.first, self._backoff.most = REFUSED_FIRST_S, REFUSED_MOST_S
-            self._backoff.reset()
+        self.lines.set_pauses(*REFUSED_PAUSES)
 
     def configure(self, message: Configure) -> None:
-        """Count it: the document has no answer for what is not done."""
         self._fleet.counts["configurations"] += 1
 
     # -- data
@@ -309,57 +256,9 @@ class _Session:
         fleet = self._fleet
         took = fleet.wheel.seconds() - sent
         if ending is Ending.TAKEN:
-            self._backoff.reset()
+            self.lines.good()
             fleet.packs.acknowledge(took)
         elif ending is Ending.FAILED:
             fleet.packs.refuse(Ending.FAILED.value, took)
         elif not fleet.stopped:
             fleet.packs.lost += 1
-
-
-class _Connection(LineOnlyReceiver):
-    """One TCP connection. What waits in it is bounded: without answers the session drops it."""
-
-    delimiter = DELIMITER
-    MAX_LENGTH = MAX_LINE
-
-    def __init__(self, session: _Session) -> None:
-        self._session = session
-        self._aborted = ""
-
-    def connectionMade(self) -> None:
-        if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpNoDelay(True)
-        self._session.opened(self)
-
-    def lineReceived(self, line: bytes) -> None:
-        if not self._aborted:
-            self._session.received(line)
-
-    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802 - LineOnlyReceiver's
-        self._session.too_long()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        why, self._aborted = self._aborted or reason.getErrorMessage(), "gone"
-        self._session.closed(why)
-
-    def send(self, line: bytes) -> None:
-        """Write a line."""
-        if not self._aborted and self.transport is not None:
-            self.transport.write(line)
-
-    def abort(self, reason: str = "closed by us") -> None:
-        """Cut it at once; what still comes of it is not looked at."""
-        self._aborted = reason
-        transport: Any = self.transport
-        transport.abortConnection()
-
-
-class _Factory(Factory):
-    noisy = False
-
-    def __init__(self, session: _Session) -> None:
-        self._session = session
-
-    def buildProtocol(self, addr: IAddress | None) -> _Connection:
-        return _Connection(self._session)

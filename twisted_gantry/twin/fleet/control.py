@@ -24,10 +24,8 @@ class FleetControl:
         self._fleet = fleet
 
     def site(self, clock: IReactorTime) -> IProtocolFactory:
-        """Return the factory that serves it."""
         return bounded_site(self.app.resource(), clock, LIMITS, self.counts)
 
     @app.route("/twin/v1/fleet", methods=["GET"])
     def fleet(self, request: Request) -> bytes:
-        """Show all counts."""
         return respond(request, self._fleet.shown())

@@ -1,7 +1,7 @@
-"""What the gantries of a fleet report: a few worlds that they share, each with its own offsets.
+"""The readings of a fleet: its gantries share a few worlds, each gantry with its own offset.
 
-A world a gantry would cost more than all else. Of one world, gantries differ in what is written:
-the mains' voltage and current, the temperature, the meter, the load of the computer.
+A world for each gantry would cost more than all else. Gantries of one world differ in the voltage
+and current of the mains, the temperature, the meter and the load of the computer.
 """
 
 import math
@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from twisted_gantry.twin.faces.cabinet.readings import Moments, report
+from twisted_gantry.twin.fleet.settings import FleetSettings, counted
 from twisted_gantry.twin.times import CHINA
 from twisted_gantry.twin.world.model import World
 from twisted_gantry.wire.etc.envelope import flag, number, percent
@@ -49,11 +50,9 @@ class SharedWorld:
 
     @property
     def elapsed_s(self) -> float:
-        """How long it has lived."""
         return self._world.elapsed_s
 
     def step(self, dt: float) -> None:
-        """Let time pass."""
         self._world.step(dt)
         self._moments.note(self._world.cabinet, self._now())
         self._report, self._variables = None, {}
@@ -64,13 +63,11 @@ class SharedWorld:
         self.step(0.0)
 
     def report(self) -> Cabinet:
-        """Return the report of its cabinet."""
         if self._report is None:
             self._report = report(self._world.cabinet, "1", self._moments)
         return self._report
 
     def variables(self) -> dict[str, Any]:
-        """Return its state."""
         if not self._variables:
             self._variables = self._world.snapshot()
         return self._variables
@@ -78,7 +75,7 @@ class SharedWorld:
 
 @dataclass(frozen=True, slots=True)
 class Gantry:
-    """One gantry of a fleet; `offset`, -1 to 1, is what makes it differ from the next."""
+    """One gantry of a fleet; `offset`, -1 to 1, makes its readings differ from the next one's."""
 
     number: int
     gantry_id: str
@@ -88,7 +85,6 @@ class Gantry:
     offset: float
 
     def cabinet(self) -> Cabinet:
-        """Return the report of its cabinet."""
         shared = self.world.report()
         elec = shared.elec[0]
         volts = float(elec.voltage) * (1 + _SHARE * self.offset)
@@ -105,7 +101,7 @@ class Gantry:
         return msgspec.structs.replace(shared, elec=(elec,), thermohygrometer=air)
 
     def computers(self) -> tuple[Computer, ...]:
-        """Return the report of its computer, whose load swings slowly."""
+        """Return the report of its computer; the load swings slowly."""
         swing = math.sin(2 * math.pi * (self.world.elapsed_s / _LOAD_PERIOD_S + self.offset))
         used = 30 + 20 * swing
         return (
@@ -127,7 +123,6 @@ class Gantry:
         )
 
     def items(self) -> tuple[Item, ...]:
-        """Return the state of its channels."""
         return tuple(
             item(channel, self._own(variable), Quality.GOOD)
             for channel, variable in CHANNELS.items()
@@ -144,7 +139,7 @@ class Gantry:
 
 
 def shared_worlds(random: Random, now: Callable[[], float]) -> list[SharedWorld]:
-    """Return the worlds of a fleet, none like another."""
+    """Return the worlds of a fleet, all different."""
     worlds = []
     for _ in range(WORLDS):
         shared = SharedWorld(World(Random(random.random())), now)  # noqa: S311 - noise, no secret
@@ -162,36 +157,20 @@ def shared_worlds(random: Random, now: Callable[[], float]) -> list[SharedWorld]
 
 
 def gantries(
-    count: int,
-    worlds: list[SharedWorld],
-    random: Random,
-    *,
-    first_id: str,
-    first_eq_sn: str,
-    api_key: str,
+    settings: FleetSettings, worlds: list[SharedWorld], random: Random
 ) -> Iterator[Gantry]:
-    """Make gantries: their ids count up from the first ones, their worlds go round.
+    """Make gantries: ids count up from the first ones, worlds are assigned in turn.
 
-    `{eqSN}` in `api_key` stands for the `eqSN` of each.
+    `{eqSN}` in the `api_key` stands for the `eqSN` of each.
     """
-    for at in range(count):
-        eq_sn = counted(first_eq_sn, at)
+    first_id = settings.first_id
+    for at in range(settings.gantries):
+        eq_sn = counted(settings.first_eq_sn, at)
         yield Gantry(
             at,
             first_id[0] + counted(first_id[1:], at),
             eq_sn,
-            api_key.replace("{eqSN}", eq_sn),
+            settings.api_key.replace("{eqSN}", eq_sn),
             worlds[at % len(worlds)],
             random.uniform(-1, 1),
         )
-
-
-def counted(first: str, more: int) -> str:
-    """Return digits that stand `more` after `first`, and are as many.
-
-    Raises ValueError if there are not enough of them.
-    """
-    text = f"{int(first) + more:0{len(first)}}"
-    if len(text) > len(first):
-        raise ValueError(f"{first} has too few digits to count {more} further")
-    return text

@@ -1,13 +1,10 @@
 """A fleet: many gantries in one process, to load a platform and a cloud under test."""
 
 import gc
-import re
 from collections.abc import Callable
 from random import Random
 from typing import Any
-from urllib.parse import urlsplit
 
-import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
@@ -17,77 +14,24 @@ from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_
 from twisted_gantry.net.open_files import open_files
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.twin.fleet.cloud import Sessions
-from twisted_gantry.twin.fleet.readings import SharedWorld, counted, gantries, shared_worlds
+from twisted_gantry.twin.fleet.readings import SharedWorld, gantries, shared_worlds
+from twisted_gantry.twin.fleet.settings import FleetSettings
 from twisted_gantry.twin.fleet.uploads import Uploads
 from twisted_gantry.twin.fleet.wheel import Wheel
-from twisted_gantry.wire.etc.envelope import TEST_AUTH
 
 _log = Logger()
 
-# One client address has some 28,000 ports for connections to one server.
-MAX_GANTRIES = 20_000
 # What a process opens beside its connections: the log, the reactor's own, the control API.
 SPARE_FILES = 100
 TELL_S = 10.0
 STEP_S = 1.0
 
 
-class FleetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a fleet is set up.
-
-    `platform` is the URL of a `monitor.do`, `cloud` a client endpoint; an empty one is left in
-    peace. Ids and `eqSN` count up from the first ones. `{eqSN}` in `api_key` stands for that of
-    each gantry. `report_period` and `pack_period` are seconds, `connections` the most uploads at a
-    time, `connect_rate` the most new sessions a second. Equal seeds give equal phases. Raises
-    ValueError for what is out of range.
-    """
-
-    gantries: int
-    platform: str = "http://127.0.0.1:8088/monitor.do"
-    cloud: str = "tcp:127.0.0.1:63321"
-    auth: str = TEST_AUTH
-    api_key: str = "1234567890123456"
-    first_id: str = "G000211001002110010"
-    first_eq_sn: str = "10000000"
-    report_period: float = 300.0
-    pack_period: float = 300.0
-    connections: int = 64
-    connect_rate: float = 200.0
-    seed: int | None = None
-
-    def __repr__(self) -> str:
-        """Show whom it loads, never the credentials."""
-        return f"FleetSettings({self.gantries}, {self.platform!r}, {self.cloud!r})"
-
-    def __post_init__(self) -> None:
-        for name, least, most in (
-            ("gantries", 1, MAX_GANTRIES),
-            ("report_period", 1, 86_400),
-            ("pack_period", 1, 86_400),
-            ("connections", 1, 1000),
-            ("connect_rate", 0.1, 10_000),
-        ):
-            if not least <= getattr(self, name) <= most:
-                raise ValueError(f"{name} must be {least:g} to {most:g}")
-        if not re.fullmatch("G[0-9]{18}", self.first_id):
-            raise ValueError("first_id must be G and 18 digits")
-        if not re.fullmatch("[0-9]{1,20}", self.first_eq_sn):
-            raise ValueError("first_eq_sn must be 1 to 20 digits")
-        for digits in (self.first_id[1:], self.first_eq_sn):
-            counted(digits, self.gantries - 1)
-        if self.platform:
-            url = urlsplit(self.platform)
-            if url.scheme not in ("http", "https") or not url.hostname:
-                raise ValueError("platform must be an http or https URL")
-        if not (self.platform or self.cloud):
-            raise ValueError("there is neither a platform nor a cloud to load")
-
-
 class Fleet(NamedService):
     """The gantries of a fleet. `now` gives Unix seconds; `close` lets idle connections go.
 
-    `settle` is called once, when all that lives as long as the fleet is there: every session is up.
-    Every ten seconds a line in the log says how it fares.
+    `settle` is called once, when every session is up: all long-lived objects exist then. Every ten
+    seconds a line in the log shows the counts.
     """
 
     def __init__(
@@ -107,47 +51,20 @@ class Fleet(NamedService):
         self.settings = settings
         self.wheel = Wheel(clock)
         self.worlds: list[SharedWorld] = shared_worlds(random, now)
-        self.gantries = list(
-            gantries(
-                settings.gantries,
-                self.worlds,
-                random,
-                first_id=settings.first_id,
-                first_eq_sn=settings.first_eq_sn,
-                api_key=settings.api_key,
-            )
-        )
+        self.gantries = list(gantries(settings, self.worlds, random))
         self.uploads: Uploads | None = None
         self.sessions: Sessions | None = None
         if settings.platform:
-            self.uploads = Uploads(
-                self.gantries,
-                self.wheel,
-                now,
-                client,
-                random,
-                url=settings.platform,
-                auth=settings.auth,
-                period=settings.report_period,
-                connections=settings.connections,
-            )
+            self.uploads = Uploads(self.gantries, self.wheel, now, client, random, settings)
         if endpoint is not None:
             self.sessions = Sessions(
-                self.gantries,
-                self.wheel,
-                clock,
-                now,
-                endpoint,
-                random,
-                period=settings.pack_period,
-                connect_rate=settings.connect_rate,
+                self.gantries, self.wheel, clock, now, endpoint, random, settings
             )
         self._close, self._settle = close, settle
         self._settled = False
         self._began = clock.seconds()
 
     def startService(self) -> None:
-        """Begin."""
         super().startService()
         self._began = self.wheel.seconds()
         self.wheel.start()
@@ -170,11 +87,11 @@ class Fleet(NamedService):
         if self.sessions is not None:
             await self.sessions.stop()
         await self._close()
-        # What the ends of the sessions have set, nobody waits for.
+        # The ends of the sessions may have set timers.
         self.wheel.stop()
 
     def shown(self) -> dict[str, Any]:
-        """Return how it fares, for JSON; without a platform, or a cloud, null in its place."""
+        """Return all counts, for JSON; null in place of a platform or a cloud that is not given."""
         return {
             "gantries": len(self.gantries),
             "seconds": round(self.wheel.seconds() - self._began, 1),
@@ -228,10 +145,10 @@ def build_fleet(settings: FleetSettings, reactor: Any, now: Callable[[], float])
 
 
 def _spare_the_collector() -> None:
-    """Keep the sessions out of the collections of garbage.
+    """Keep the sessions out of garbage collection.
 
-    Each looked through them all, half a second for 5,000, which showed as the platform's latency.
-    To collect before would be one more such pause; the little garbage that there is may stay.
+    A collection looked at all of them, half a second for 5,000, which showed as latency of the
+    platform. A collection before the freeze would be one more such pause.
     """
     gc.freeze()
 

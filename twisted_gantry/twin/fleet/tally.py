@@ -1,36 +1,26 @@
-"""What a fleet counts: sent, acknowledged, refused, lost, and how long the answers took."""
+"""Counts of a fleet: sent, acknowledged, refused and lost messages, and latencies."""
 
-import math
-from array import array
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
-# Bounds of the buckets: from 0.1 ms, each 5 % above the one before, so that a percentile is at
-# most 5 % too high; the last takes all above 80 s.
+from twisted_gantry.net.histogram import Histogram, geometric_bounds
+
+# Bounds of the buckets: from 0.1 ms to 80 s, each 5 % above the one before, so that a percentile
+# is at most 5 % too high.
 FIRST_S, GROWTH, BUCKETS = 1e-4, 1.05, 280
+_BOUNDS = geometric_bounds(FIRST_S, GROWTH, BUCKETS)
 # Percentiles are of the last 50 to 60 seconds: whole slices come and go.
 SLICE_S, SLICES = 10.0, 6
 # Codes that are told apart: a peer may invent any number.
 MAX_CODES, LONGEST_CODE = 40, 20
 OTHER = "other"
 
-_LOG_GROWTH = math.log(GROWTH)
-
 
 def count_code(counts: Counter[str], code: str) -> None:
-    """Count a code that a peer gave, whatever it is."""
+    """Count a code of a peer; unknown codes beyond MAX_CODES count as OTHER."""
     code = code.strip()[:LONGEST_CODE]
     counts[code if code in counts or len(counts) < MAX_CODES else OTHER] += 1
-
-
-class _Slice:
-    """The latencies of ten seconds."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.buckets = array("L", bytes(array("L").itemsize * BUCKETS))
-        self.longest = 0.0
 
 
 class Latencies:
@@ -38,60 +28,36 @@ class Latencies:
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
-        self._slices: deque[_Slice] = deque()
+        self._slices: deque[tuple[int, Histogram]] = deque()  # each with its number
 
     def observe(self, took: float) -> None:
-        """Take one, in seconds."""
         number = int(self._seconds() / SLICE_S)
-        if not self._slices or self._slices[-1].number != number:
+        if not self._slices or self._slices[-1][0] != number:
             self._forget(number)
-            self._slices.append(_Slice(number))
-        newest = self._slices[-1]
-        newest.buckets[_bucket(took)] += 1
-        newest.longest = max(newest.longest, took)
+            self._slices.append((number, Histogram(_BOUNDS)))
+        self._slices[-1][1].observe(took)
 
     def shown(self) -> dict[str, float | int | None]:
-        """Return `count`, and in milliseconds `p50`, `p95`, `p99` and `max`; None if none came."""
+        """Return `count`, and `p50`, `p95`, `p99` and `max` in milliseconds, None without any."""
         self._forget(int(self._seconds() / SLICE_S))
-        buckets = [sum(column) for column in zip(*(s.buckets for s in self._slices), strict=True)]
-        count = sum(buckets)
-        longest = max((each.longest for each in self._slices), default=0.0)
-        shown: dict[str, float | int | None] = {"count": count}
-        for name, share in (("p50", 0.50), ("p95", 0.95), ("p99", 0.99)):
-            found = min(_percentile(buckets, math.ceil(share * count)), longest) if count else None
-            shown[name] = _milliseconds(found)
-        return shown | {"max": _milliseconds(longest if count else None)}
+        window = Histogram(_BOUNDS).merge(histogram for _, histogram in self._slices)
+        shown: dict[str, float | int | None] = {"count": window.count}
+        for name, share in (("p50", 0.50), ("p95", 0.95), ("p99", 0.99), ("max", 1.0)):
+            seconds = window.percentile(share)
+            shown[name] = None if seconds is None else round(seconds * 1000, 1)
+        return shown
 
     def _forget(self, number: int) -> None:
-        while self._slices and self._slices[0].number <= number - SLICES:
+        while self._slices and self._slices[0][0] <= number - SLICES:
             self._slices.popleft()
 
 
-def _bucket(took: float) -> int:
-    if took <= FIRST_S:
-        return 0
-    return min(math.ceil(math.log(took / FIRST_S) / _LOG_GROWTH), BUCKETS - 1)
-
-
-def _percentile(buckets: list[int], rank: int) -> float:
-    """Return the upper bound of the bucket in which the one of this rank is; the last has none."""
-    for at, count in enumerate(buckets[:-1]):
-        rank -= count
-        if rank <= 0:
-            return FIRST_S * GROWTH**at
-    return math.inf
-
-
-def _milliseconds(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds * 1000, 1)
-
-
 class Tally:
-    """How one kind of message fares.
+    """The counts of one kind of message.
 
-    Each that is `sent` ends `acknowledged`, `refused` (by the code of its answer) or `lost` (none
-    came), or is `in_flight`. `skipped` ones were due and not sent. The latencies are those of the
-    answers, good or not.
+    A `sent` message ends `acknowledged`, `refused` (by the code of its answer) or `lost` (without
+    an answer), or is `in_flight`. `skipped` messages were due and not sent. The latencies are those
+    of all answers.
     """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
@@ -101,16 +67,15 @@ class Tally:
 
     @property
     def in_flight(self) -> int:
-        """How many wait for their answer."""
         return self.sent - self.acknowledged - self.refused.total() - self.lost
 
     def acknowledge(self, took: float) -> None:
-        """Count one that was taken, `took` seconds after it was due."""
+        """Count one that was accepted, `took` seconds after it was due."""
         self.acknowledged += 1
         self.latencies.observe(took)
 
     def refuse(self, code: str, took: float) -> None:
-        """Count one that was not."""
+        """Count one that was refused, `took` seconds after it was due."""
         count_code(self.refused, code)
         self.latencies.observe(took)
 
@@ -127,7 +92,6 @@ class Tally:
         }
 
     def told(self) -> str:
-        """Return it in a few words."""
         latency = self.latencies.shown()
         words = (
             f"{self.sent} sent, {self.acknowledged} acknowledged, "

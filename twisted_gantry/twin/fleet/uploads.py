@@ -1,7 +1,7 @@
-"""The uploads of a fleet: each gantry's two reports and its question for cards, once a period.
+"""The uploads of a fleet: each gantry's two reports and its request for cards, once a period.
 
-Source: the ETC document, sections 1.5 to 1.8, 2.1, 3.1 and 4. A generator of load has no
-outbox: what is refused or lost is counted, and not sent again.
+Source: the ETC document, sections 1.5 to 1.8, 2.1, 3.1 and 4. A load generator has no outbox: a
+refused or lost upload is counted, and not sent again.
 """
 
 from collections import deque
@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from twisted_gantry.net.http.client import Answer, BoundedClient, NoAnswer
 from twisted_gantry.twin.faces.cabinet.monitor import MAX_ANSWER
 from twisted_gantry.twin.fleet.readings import Gantry
+from twisted_gantry.twin.fleet.settings import FleetSettings
 from twisted_gantry.twin.fleet.tally import LONGEST_CODE, Tally
 from twisted_gantry.twin.fleet.wheel import Wheel
 from twisted_gantry.wire.errors import WireError
@@ -34,11 +35,11 @@ _SUCCESS = str(etc.EtcCode.SUCCESS.value)
 
 
 class Uploads:
-    """Sends to `url` what is due, at most `connections` at a time, the rest in its order.
+    """Sends due messages to the platform in order, at most `connections` at a time.
 
-    `now` gives Unix seconds, `random` the phases: they are uniform over `period`. Latency counts
-    from the moment a message was due, so that the waiting behind a slow platform shows. One whose
-    predecessor still waits is skipped.
+    `now` gives Unix seconds, `random` the phases: they are uniform over the period. Latency counts
+    from the moment a message was due, so that waiting for a slow platform shows. A message is
+    skipped if its predecessor still waits.
     """
 
     def __init__(
@@ -48,18 +49,13 @@ class Uploads:
         now: Callable[[], float],
         client: BoundedClient,
         random: Random,
-        *,
-        url: str,
-        auth: str,
-        period: float,
-        connections: int,
+        settings: FleetSettings,
     ) -> None:
         self.tally = Tally(wheel.seconds)
         self.last_failure = ""
         self._gantries, self._wheel, self._now = gantries, wheel, now
         self._client, self._random = client, random
-        self._url, self._auth = url, auth
-        self._period, self._connections = period, connections
+        self._settings = settings
         self._waiting: deque[tuple[Gantry, Method, float]] = deque()
         self._pending: set[tuple[int, Method]] = set()
         self._under_way: set[Deferred[Any]] = set()
@@ -68,9 +64,10 @@ class Uploads:
 
     def start(self) -> None:
         """Begin: each gantry's first round comes within a period."""
+        period = self._settings.report_period
         for gantry in self._gantries:
-            first = self._random.random() * self._period
-            self._wheel.every(self._period, partial(self._due, gantry), first)
+            first = self._random.random() * period
+            self._wheel.every(period, partial(self._due, gantry), first)
 
     def stop(self) -> None:
         """Give up what is under way."""
@@ -80,7 +77,7 @@ class Uploads:
             exchange.cancel()
 
     def shown(self) -> dict[str, Any]:
-        """Return what was counted, for JSON; `waiting` are those that no connection is free for."""
+        """Return all counts, for JSON; `waiting` messages have no free connection yet."""
         return self.tally.shown() | {
             "waiting": len(self._waiting),
             "lastFailure": self.last_failure or None,
@@ -99,7 +96,7 @@ class Uploads:
         if self._sending:  # an exchange may fail at once, and lead here again
             return
         self._sending = True
-        while self._waiting and len(self._under_way) < self._connections:
+        while self._waiting and len(self._under_way) < self._settings.connections:
             self._send(*self._waiting.popleft())
         self._sending = False
 
@@ -110,8 +107,8 @@ class Uploads:
         self.tally.sent += 1
         exchange = self._client.request(
             "POST",
-            self._url,
-            headers=etc.signed_headers(body, self._auth),
+            self._settings.platform,
+            headers=etc.signed_headers(body, self._settings.auth),
             body=body,
             limit=MAX_ANSWER,
         )

@@ -1,38 +1,37 @@
 """A timer wheel: tens of thousands of timers for the price of one.
 
-Of the timers of a fleet most are set again before they ran; in the reactor each would be an entry
-of one heap, which is sorted and swept.
+Most timers of a fleet are set again before they run; in the reactor each would be an entry of one
+heap, which is sorted and swept.
 """
 
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+
+from twisted_gantry.net.timers import GuardedLoop
 
 _log = Logger()
 
-# What is due together runs together, and waits for itself: short enough to add little to a latency.
+# Timers of one tick run together; a tick is short enough to add little to a latency.
 TICK_S = 0.02
 
 
 class Timer:
-    """A call that is to come."""
-
     __slots__ = ("call",)
 
     def __init__(self, call: Callable[[], None]) -> None:
         self.call: Callable[[], None] | None = call
 
     def cancel(self) -> None:
-        """Take it back; of one that ran it does nothing."""
+        """Cancel the call; nothing happens if it was made."""
         self.call = None
 
 
 class Wheel:
     """Runs timers at the tick that is nearest to their moment, and never at once.
 
-    It is the clock of `fogslink_client`. Nothing runs while it is not started.
+    It is the clock of the sessions in `cloud.py`. Nothing runs while it is not started.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
@@ -40,27 +39,25 @@ class Wheel:
         self._began = clock.seconds()
         self._at = 0
         self._places: dict[int, list[Timer]] = {}
-        self._loop = LoopingCall(self._turn)
-        self._loop.clock = clock
+        self._loop = GuardedLoop(clock, self._turn, "the timer wheel of the fleet")
 
     def seconds(self) -> float:
-        """Return seconds since some moment."""
+        """Return the seconds of the clock."""
         return float(self._clock.seconds())
 
     def callLater(self, delay: float, call: Callable[[], None], /) -> Timer:
-        """Run `call` after `delay` seconds."""
         timer = Timer(call)
         place = round((self._clock.seconds() + delay - self._began) / TICK_S)
         self._places.setdefault(max(place, self._at + 1), []).append(timer)
         return timer
 
     def every(self, period: float, call: Callable[[], None], first: float) -> None:
-        """Run `call` after `first` seconds, and from there on every `period`, without drift."""
+        """Run `call` after `first` seconds, and then every `period` seconds, without drift."""
         due = self.seconds() + first
 
         def run() -> None:
             nonlocal due
-            # Turns that a stalled process has missed are not made up for.
+            # Turns that a stalled process has missed are left out.
             due += period * (1 + max(0.0, (self.seconds() - due) // period))
             self.callLater(due - self.seconds(), run)
             call()
@@ -68,15 +65,11 @@ class Wheel:
         self.callLater(first, run)
 
     def start(self) -> None:
-        """Begin."""
-        self._loop.start(TICK_S, now=False).addErrback(
-            lambda failure: _log.failure("the timers of the fleet stand still", failure=failure)
-        )
+        self._loop.start(TICK_S, now=False)
 
     def stop(self) -> None:
         """End, and forget every timer."""
-        if self._loop.running:
-            self._loop.stop()
+        self._loop.stop()
         self._places.clear()
 
     def _turn(self) -> None:

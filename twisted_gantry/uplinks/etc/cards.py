@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 from twisted.logger import Logger
 
-from twisted_gantry.core.alarms import Alarms, Severity
-from twisted_gantry.core.interfaces import IStore
+from twisted_gantry.core.alarms import Severity
+from twisted_gantry.core.site import Site
 from twisted_gantry.core.stored import StoredCard
 from twisted_gantry.uplinks.etc.channel import Channel, Kind
+from twisted_gantry.uplinks.etc.steering import Steering
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc.envelope import Method, decode_cards, encode_request
 
@@ -18,39 +19,27 @@ _log = Logger()
 
 
 class CardsPoll:
-    """Asks the platform at `server()` for a newer white list. `now` returns Unix seconds."""
+    """Asks the platform for a newer white list. `now` returns Unix seconds."""
 
     def __init__(
         self,
         name: str,
-        gantry_id: str,
-        store: IStore,
+        site: Site,
         channel: Channel,
-        server: Callable[[], str],
+        steering: Steering,
         now: Callable[[], float],
-        alarms: Alarms,
     ) -> None:
         self._alarm = f"{name}.white-list"
-        self._gantry_id, self._store, self._channel = gantry_id, store, channel
-        self._server, self._now, self._alarms = server, now, alarms
-        self._asking = False
+        self._gantry_id, self._store, self._alarms = site.gantry_id, site.store, site.alarms
+        self._channel, self._steering, self._now = channel, steering, now
 
     async def ask(self) -> None:
         """Ask once; an answer that cannot be used raises an alarm, and the old list stays."""
-        if self._asking:
-            return
-        self._asking = True
-        try:
-            await self._ask()
-        finally:
-            self._asking = False
-
-    async def _ask(self) -> None:
         version, _ = await self._store.cards()
         body = encode_request(self._gantry_id, Method.CARDS, self._now(), {"curVersion": version})
-        taken = await self._channel.post(body, self._server())
+        taken = await self._channel.post(body, self._steering.server_for(Method.CARDS.value))
         if taken.kind is not Kind.DELIVERED or taken.answer is None:
-            # The reports raise the alarm for the channel; the next period asks again.
+            # The reports raise the alarm of the channel; the next period asks again.
             _log.debug("no white list: {reason}", reason=taken.reason)
             return
         try:
@@ -62,7 +51,7 @@ class CardsPoll:
                 self._alarm,
                 Severity.WARNING,
                 f"the platform's white list is refused: {error}",
-                f"平台下发的白名单被拒绝:{error}",
+                f"平台下发的白名单被拒绝：{error}",
             )
             return
         self._alarms.clear(self._alarm)

@@ -1,7 +1,7 @@
-"""The way to the platform: signs a body, posts it, and says in what way it was taken.
+"""The channel to the platform: signs a body, posts it, and classifies the answer.
 
-Decisions: `docs/protocols/etc-gantry.md`, "Delivery": answers fall in two kinds, the channel and
-the report.
+An answer speaks of the channel or of the report. Decisions: `docs/protocols/etc-gantry.md`,
+"Delivery".
 """
 
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Taken:
-    """How a request was taken; `answer` is there when the platform gave one of the protocol."""
+    """The outcome of a request; `answer` is None unless the platform answered by the protocol."""
 
     kind: Kind
     reason: str
@@ -59,7 +59,7 @@ _CODES = {str(code.value): code for code in EtcCode}
 
 
 def classify(answer: HttpAnswer) -> Taken:
-    """Say what an HTTP answer means for the report that it answers."""
+    """Return what an HTTP answer means for its report."""
     if answer.status != 200:
         return Taken(Kind.CHANNEL, f"HTTP {answer.status}")
     try:
@@ -74,25 +74,24 @@ def classify(answer: HttpAnswer) -> Taken:
 
 
 class Channel(Protocol):
-    """What the sender needs of the way to the platform."""
+    """The channel as the sender sees it."""
 
     def post(self, body: bytes, url: str) -> Deferred[Taken]:
         """Send one request."""
 
 
 def host_shown(url: str) -> str:
-    """Return the host of a URL, for people."""
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
 class EtcChannel:
-    """Posts to a platform. The authentication code goes in a header, nowhere else."""
+    """Posts to a platform; the authentication code goes into a header only."""
 
     def __init__(self, auth: Secret, client: BoundedClient) -> None:
         self._auth, self._client = auth, client
 
     def post(self, body: bytes, url: str) -> Deferred[Taken]:
-        """Send one request. Fails for nothing that a peer can do."""
+        """Send one request. No behaviour of a peer makes it fail."""
         headers = signed_headers(body, self._auth.reveal())
         answered = self._client.request("POST", url, headers=headers, body=body, limit=MAX_ANSWER)
         return answered.addCallbacks(classify, _lost)

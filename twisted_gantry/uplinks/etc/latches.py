@@ -1,4 +1,4 @@
-"""Edges that the platform must be told of: latched until an acknowledged report carried each.
+"""Edges for the platform: each is latched until an acknowledged report has carried it.
 
 Decisions: `docs/protocols/etc-gantry.md`, "Delivery": a 300 ms pulse is not missed.
 """
@@ -17,8 +17,8 @@ _Key = tuple[str, str]
 class Edge:
     """An alarm that was raised, or a door that moved, at one source of a group.
 
-    `rows` is how the source's own rows of the group stood at that moment, where it has such. Of
-    two of one name the one with more `weight` is told: a door that was open, not that it closed.
+    `rows` holds the source's own rows of the group at that moment, if it has any. Of two edges of
+    one name the one with more `weight` is reported: a door that was open, not that it closed.
     """
 
     name: str
@@ -30,16 +30,16 @@ class Edge:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What a newer edge of the same takes the place of; parts of a device share its alarms."""
+        """What tells edges apart: a newer edge of the same key replaces an older one."""
         return self.name, self.source
 
 
 class Latches:
     """The edges of one cabinet that no acknowledged report has carried yet.
 
-    While a stored report carries one, that is enough: it is on the disk. Should that report leave
-    the queue without an acknowledgement, one made at once carries the edge again, and after that
-    the periodic ones alone: a platform may refuse every report (1002).
+    A stored report that carries an edge is enough: the report is on the disk. If the report leaves
+    the queue without an acknowledgement, an urgent report carries the edge once more. After that
+    only periodic reports carry the edge, because a platform may refuse every report (1002).
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Latches:
         self._refused: Counter[_Key] = Counter()
 
     def add(self, edge: Edge) -> None:
-        """Latch an edge; a newer one of the same name takes its place, unless it weighs less."""
+        """Latch an edge; it replaces an older one of its key, unless it weighs less."""
         known = self._edges.get(edge.key)
         if known is not None and edge.key not in self._carrier and known.weight > edge.weight:
             return
@@ -57,7 +57,7 @@ class Latches:
         del self._refused[edge.key]
 
     def waiting(self, *, urgent: bool) -> list[Edge]:
-        """Return those that no stored report carries, and that an urgent one may still carry."""
+        """Return the edges without a stored report; `urgent`: those an urgent one may carry."""
         return [
             edge
             for key, edge in self._edges.items()
@@ -65,13 +65,13 @@ class Latches:
         ]
 
     def carried(self, edges: Iterable[Edge], report: int) -> None:
-        """Note which report carries them; one that came anew meanwhile waits on."""
+        """Note which report carries the edges; an edge replaced in the meantime still waits."""
         for edge in edges:
             if self._edges.get(edge.key) is edge:
                 self._carrier[edge.key] = report
 
     def left(self, reports: Iterable[int], acknowledged: bool) -> bool:
-        """Note that reports left the queue; True if an edge wants another carrier at once."""
+        """Note that reports left the queue; True if an edge needs an urgent report at once."""
         gone = set(reports)
         keys = [key for key, report in self._carrier.items() if report in gone]
         for key in keys:

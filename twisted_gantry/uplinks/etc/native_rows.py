@@ -28,9 +28,9 @@ def has_own_rows(points: Points, source: str, group: str) -> bool:
 
 
 def is_native(points: Points, source: str) -> bool:
-    """Tell whether a source speaks in the report's own fields, whatever rows it has now.
+    """Tell whether a source has the report's own fields, whatever rows it has now.
 
-    The points of groups that are objects are there from its start.
+    Such a source has the points of all groups that are objects from its start.
     """
     return any(
         has_own_rows(points, source, name)
@@ -40,7 +40,7 @@ def is_native(points: Points, source: str) -> bool:
 
 
 def own_rows(points: Points, source: str, group: str) -> tuple[wire.Group, ...]:
-    """Return the rows of a group as a source has them; an object is one row."""
+    """Return the source's own rows of a group; an object is one row."""
     if not etc_uploads.GROUPS[group].is_array:
         return (_row(group, points, f"{source}.{group}"),)
     prefix = f"{source}.{group}."
@@ -77,5 +77,5 @@ def door_fields(doors: wire.Doors, which: str) -> dict[str, str]:
 
 
 def with_door(doors: wire.Doors, which: str, moved: wire.Doors) -> wire.Doors:
-    """Return `doors` with one of them as it stood in `moved`."""
+    """Return `doors` with one door taken from `moved`."""
     return msgspec.structs.replace(doors, **door_fields(moved, which))

@@ -1,29 +1,25 @@
-"""Makes the ETC reports and keeps them in the outbox: what each carries, and what it is made for.
+"""Makes the ETC reports and puts them into the outbox: when, and with which edges.
 
 Source: the ETC document, sections 2.1 and 3.1; decisions: `docs/protocols/etc-gantry.md`,
 "Delivery".
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
-from twisted.internet.defer import CancelledError
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
-from twisted.python.failure import Failure
+from twisted.internet.interfaces import IReactorTime
 
 from twisted_gantry.core.alarms import Alarm
 from twisted_gantry.core.interfaces import Subject
 from twisted_gantry.core.points import Batch
 from twisted_gantry.core.site import Cabinet, Site
-from twisted_gantry.core.stored import Cap
+from twisted_gantry.net.timers import Timer
 from twisted_gantry.uplinks.etc import rows as etc_rows
 from twisted_gantry.uplinks.etc.latches import Edge, Latches
 from twisted_gantry.uplinks.etc.native_rows import DOORS
-from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
+from twisted_gantry.uplinks.outbox import Outbox
 from twisted_gantry.wire.etc.envelope import Method, encode_request
-
-_log = Logger()
 
 # Seconds: changes within one are gathered into one report.
 GATHER = 1.0
@@ -33,53 +29,39 @@ _MOVES = ("closed", "locked", "unlock_type", "open_illegally")
 
 
 class Reporter:
-    """The reports of one site. `now` returns Unix seconds.
-
-    `stored(urgent)` is called when there is something to send, `dropped(reports)` with those that
-    the cap dropped.
-    """
+    """The reports of one site, put into `outbox`. `now` returns Unix seconds."""
 
     def __init__(
-        self,
-        name: str,
-        site: Site,
-        clock: IReactorTime,
-        now: Callable[[], float],
-        cap: Cap,
-        alarms: OutboxAlarms,
-        *,
-        stored: Callable[[bool], None],
-        dropped: Callable[[Iterable[int]], None],
+        self, outbox: Outbox, site: Site, clock: IReactorTime, now: Callable[[], float]
     ) -> None:
-        self._name, self._site, self._clock, self._now, self._cap = name, site, clock, now, cap
-        self._alarms = alarms
-        self._stored, self._dropped = stored, dropped
+        self._outbox, self._site, self._clock, self._now = outbox, site, clock, now
         self._latches = {cabinet.id: Latches() for cabinet in site.cabinets}
-        self._windows: dict[str, IDelayedCall] = {}
+        self._windows: dict[str, Timer] = {}
         self._more: set[str] = set()
         self._unsubscribe: list[Callable[[], None]] = []
+        outbox.on_left.append(self._left)
+        outbox.on_stale.append(self._report_again)
 
     def start(self) -> None:
-        """Begin to report what is to be told at once."""
+        """Begin to report changes at once."""
         self._unsubscribe = [
             self._site.alarms.subscribe(self._alarm_changed),
             self._site.points.subscribe(self._points_changed),
         ]
 
     def stop(self) -> None:
-        """Report no more."""
         for unsubscribe in self._unsubscribe:
             unsubscribe()
         self._unsubscribe = []
-        for call in self._windows.values():
-            call.cancel()
+        for window in self._windows.values():
+            window.cancel()
         self._windows.clear()
         self._more.clear()
 
     # -- when
 
     def report(self, subject: Subject) -> None:
-        """Report all of a subject as it is now."""
+        """Report the present state of a subject."""
         if subject is Subject.COMPUTERS:
             self._report_computers(urgent=False)
             return
@@ -87,15 +69,15 @@ class Reporter:
             self._report_cabinet(cabinet, urgent=False)
 
     def report_at_once(self, subject: Subject) -> None:
-        """Report all of a subject ahead of the back-log, but no more than once a second."""
+        """Report a subject ahead of the back-log, at most once a second."""
         if subject is Subject.COMPUTERS:
             self._report_at_once(_COMPUTERS)
             return
         for cabinet in self._site.cabinets:
             self._report_at_once(_subject(cabinet))
 
-    def report_again(self, subjects: Iterable[str]) -> None:
-        """Say how things are now: the last message delivered is always the newest."""
+    def _report_again(self, subjects: Iterable[str]) -> None:
+        """Report the present state: the last message delivered is always the newest."""
         wanted = set(subjects)
         if _COMPUTERS in wanted:
             self._report_computers(urgent=False)
@@ -103,11 +85,9 @@ class Reporter:
             if _subject(cabinet) in wanted:
                 self._report_cabinet(cabinet, urgent=False)
 
-    def left(self, reports: Iterable[int], acknowledged: bool) -> None:
-        """Note that reports left the queue."""
-        gone = list(reports)
+    def _left(self, reports: Sequence[int], acknowledged: bool) -> None:
         for cabinet in self._site.cabinets:
-            if self._latches[cabinet.id].left(gone, acknowledged) and self._unsubscribe:
+            if self._latches[cabinet.id].left(reports, acknowledged) and self._unsubscribe:
                 self._report_at_once(_subject(cabinet))
 
     def _alarm_changed(self, alarm: Alarm) -> None:
@@ -129,7 +109,7 @@ class Reporter:
             self._report_at_once(_subject(cabinet))
 
     def _points_changed(self, device: str, batch: Batch) -> None:
-        """Latch what moved of a door; what a door was before its first reading, nobody knows."""
+        """Latch movements of doors; a first reading is no movement."""
         moved = {
             change.new.name
             for change in batch
@@ -157,7 +137,7 @@ class Reporter:
                 self._report_at_once(_subject(cabinet))
 
     def _weight(self, door: str) -> int:
-        """Return how much there is to tell of a door: it is open illegally, open, unlocked."""
+        """Return the weight of a door's state: open illegally 3, open 2, unlocked 1, else 0."""
         points = {part: self._site.points.get(f"{door}{part}") for part in _MOVES}
         good = {part: point.good for part, point in points.items() if point is not None}
         if good.get("open_illegally"):
@@ -167,10 +147,9 @@ class Reporter:
         return 1 if good.get("locked") is False else 0
 
     def _report_at_once(self, subject: str) -> None:
-        """Report now; what changes within the next second is gathered into one more report.
+        """Report now; changes within the next second are gathered into one more report.
 
-        One reading may bring several changes, one call after the other, and its device back: the
-        report is made when all of that is known.
+        One reading may bring several changes in several calls: the report is made after them.
         """
         self._report_within(subject, 0)
 
@@ -180,7 +159,8 @@ class Reporter:
             self._open_window(subject, seconds)
 
     def _open_window(self, subject: str, seconds: float) -> None:
-        self._windows[subject] = self._clock.callLater(seconds, self._gathered, subject)
+        window = self._windows[subject] = Timer(self._clock, partial(self._gathered, subject))
+        window.start(seconds)
 
     def _gathered(self, subject: str) -> None:
         del self._windows[subject]
@@ -199,20 +179,18 @@ class Reporter:
     def _report_computers(self, *, urgent: bool) -> None:
         rows = etc_rows.computers(self._site)
         if rows:
-            self._keep(Method.COMPUTER_STATUS, _COMPUTERS, rows, urgent, lambda _: None)
+            self._keep(Method.COMPUTER_STATUS, _COMPUTERS, rows, urgent)
 
     def _report_cabinet(self, cabinet: Cabinet, *, urgent: bool) -> None:
         latches = self._latches[cabinet.id]
         report, carried, over = etc_rows.cabinet(
             self._site, cabinet, latches.waiting(urgent=urgent)
         )
-
-        def kept(number: int) -> None:
-            latches.carried(carried, number)
-
+        # What the report carries stays latched when it cannot be stored.
+        kept = partial(latches.carried, carried)
         self._keep(Method.CABINET_STATUS, _subject(cabinet), report, urgent, kept)
         if over and self._unsubscribe:
-            # It shows a pulse that is over: a later report says so.
+            # The report shows a pulse that has ended: a later report says so.
             self._report_within(_subject(cabinet), GATHER)
 
     def _keep(
@@ -221,23 +199,10 @@ class Reporter:
         subject: str,
         fields: Any,
         urgent: bool,
-        then: Callable[[int], None],
+        kept: Callable[[int], None] = lambda number: None,
     ) -> None:
-        """Store a report, and tell `then` its number; only now is there something to send."""
         body = encode_request(self._site.gantry_id, method, self._now(), fields)
-        stored = self._site.store.add_report(
-            self._name, method.value, subject, body, urgent, self._cap
-        )
-
-        def kept(result: tuple[int, Iterable[int]]) -> None:
-            number, dropped = result
-            self._alarms.kept()
-            then(number)
-            self._dropped(dropped)
-            self._stored(urgent)
-
-        # What it carries stays latched when it could not be kept.
-        stored.addCallbacks(kept, self._alarms.not_kept).addErrback(log_failure)
+        self._outbox.keep(method.value, subject, body, urgent=urgent, kept=kept)
 
 
 _COMPUTERS = "computers"
@@ -245,9 +210,3 @@ _COMPUTERS = "computers"
 
 def _subject(cabinet: Cabinet) -> str:
     return f"cabinet {cabinet.id}"
-
-
-def log_failure(failure: Failure) -> None:
-    """Log what went wrong, unless it was cut off by the stop."""
-    if not failure.check(CancelledError):
-        _log.failure("the ETC uplink failed", failure=failure)

@@ -1,7 +1,7 @@
 """Points into the rows of the two ETC reports.
 
-A row is made from what a device's points are called, not from its kind, so that whatever has the
-points can be the source of the group. Source: the ETC document, sections 2.1 and 3.1;
+A row is made from the names of a device's points, not from its kind: any device with the points
+can be the source of the group. Source: the ETC document, sections 2.1 and 3.1;
 decisions: `docs/protocols/etc-gantry.md`, "Meaning".
 """
 
@@ -43,9 +43,9 @@ class _Row:
         self._source, self._points = source, points
 
     def text(self, name: str, write: Callable[[float], str] = number, *, instead: str = "") -> str:
-        """Return a point's value, or the sentinel for why there is none.
+        """Return a point's value, or the sentinel that tells why the value is missing.
 
-        `instead` is the name that a device without `name` has for it.
+        `instead` is the point to use on a device without `name`.
         """
         point = self._points.get(f"{self._source}.{name}")
         if point is None:
@@ -65,7 +65,7 @@ class _Row:
 
 @dataclass(frozen=True)
 class _Alarms:
-    """The alarms of a row: those that are raised, and the edges that nobody was told of yet."""
+    """The alarms of a row: those raised now, and latched edges not yet reported."""
 
     raised: Sequence[Alarm]
     edges: Sequence[Alarm]
@@ -73,8 +73,8 @@ class _Alarms:
     def status(self, known: str) -> str:
         """Return 0 for a critical alarm, 1 for none.
 
-        `known` is what the device says now. A sentinel there wins over an alarm that is raised
-        only because a missing value clears nothing, but not over an edge that must be told.
+        `known` is the present value of the device. A sentinel wins over a raised alarm, which a
+        missing value cannot clear, but not over a latched edge.
         """
         if _critical(self.edges):
             return "0"
@@ -83,7 +83,7 @@ class _Alarms:
         return "0" if _critical(self.raised) else "1"
 
     def warnings(self, known: str) -> str:
-        """Return the texts of the alarms; with none, empty, or that nothing is known."""
+        """Return the texts of the alarms; without any, the sentinel of `known`, or nothing."""
         texts = dict.fromkeys(alarm.zh for alarm in (*self.raised, *self.edges))
         return ",".join(texts) or (known if known in {NO_DATA, GET_FAILED} else "")
 
@@ -125,7 +125,7 @@ class _CabinetRows:
     def __init__(self, site: Site, which: Cabinet, edges: Collection[Edge]) -> None:
         self._site, self._which, self._edges = site, which, edges
         self.carried: list[Edge] = []
-        self.over = False  # a row shows what is over already
+        self.over = False  # a row shows an edge that has ended already
 
     def array(self, group: str) -> tuple[wire.Group, ...]:
         """Return the rows of a group that may have several."""
@@ -150,12 +150,12 @@ class _CabinetRows:
         device = self._site.devices.get(name)  # none while a reload makes it anew
         own = has_own_rows(points, source, group)
         if device is None or device.status.state is State.OFFLINE:
-            # It carries no edge: it says nothing but that nothing is known.
+            # A row of unknown values carries no edge.
             rows = own_rows(points, source, group) if own else ()
             return tuple(failed(group, row) for row in rows) or (failed(group, None),)
         edges = [e for e in self._edges if e.group == group and e.source == source]
         native = own or is_native(points, source)
-        # Once a cabinet has told, it lacks what it has no row of.
+        # A cabinet that has uploaded lacks the groups without a row.
         told = device.status.state is State.ONLINE
         if own or (native and told and _numbered(group)):
             return self._own(source, group, edges)
@@ -176,7 +176,7 @@ class _CabinetRows:
         return (make(_Row(source, points), "1", _Alarms(raised, latched), self._which),)
 
     def _own(self, source: str, group: str, edges: Sequence[Edge]) -> tuple[wire.Group, ...]:
-        """Return rows as a source has them; of an edge that is over, as they stood then."""
+        """Return the source's own rows; for an edge that has ended, the rows of that moment."""
         rows = shown = own_rows(self._site.points, source, group)
         carried = edges
         if group == "doors":
@@ -185,7 +185,7 @@ class _CabinetRows:
             active = {alarm.name for alarm in self._site.alarms.active(source)}
             then = next((e.rows for e in edges if e.rows and e.name not in active), None)
             shown = rows if then is None else then
-            # One report shows one moment: the edges of another wait for the next report.
+            # One report shows one moment: edges of another moment wait for the next report.
             carried = [e for e in edges if then is None or e.rows in ((), then)]
         self.carried.extend(carried)
         self.over = self.over or shown != rows or len(carried) < len(edges)
@@ -193,9 +193,9 @@ class _CabinetRows:
 
 
 def _doors(rows: tuple[wire.Group, ...], edges: Iterable[Edge]) -> wire.Doors:
-    """Return the doors, each that moved as it stood then, and a fault of theirs though it is over.
+    """Return the doors: each moved door as it stood then, and a fault even if it has ended.
 
-    What a door did is told by its own edge; an alarm beside it tells no more.
+    The edge of a door tells what the door did; an alarm beside it adds only the fault.
     """
     [doors] = rows
     assert isinstance(doors, wire.Doors)
@@ -215,7 +215,7 @@ def failed(group: str, row: wire.Group | None) -> wire.Group:
 
 
 def _no_data(group: str) -> wire.Group:
-    """Return a row of a device that has not told of it yet."""
+    """Return a row of a device that has not sent this group yet."""
     return wire.filled(GROUPS[group], Sentinel.NO_DATA, **_numbered(group))
 
 
@@ -226,11 +226,10 @@ def _numbered(group: str) -> dict[str, str]:
 def cabinet(
     site: Site, which: Cabinet, edges: Collection[Edge]
 ) -> tuple[wire.Cabinet, list[Edge], bool]:
-    """Return the report of a cabinet, which `edges` it carries, and if any of them is over.
+    """Return the report of a cabinet, the `edges` it carries, and whether any of them has ended.
 
-    An alarm that is latched counts as raised although it may be over, and a door is shown as it
-    was when it moved: a pulse must not be missed. The rows of a device that is offline carry
-    nothing: they are `GetFailed` throughout.
+    A latched alarm counts as raised even if it has ended, and a moved door is shown as it was then:
+    no pulse may be missed. The rows of an offline device carry no edge: all is `GetFailed`.
     """
     rows = _CabinetRows(site, which, edges)
     groups = {name: rows.array(name) if _numbered(name) else rows.object(name) for name in GROUPS}
@@ -238,9 +237,9 @@ def cabinet(
 
 
 def concerns(site: Site, alarm: Alarm, source: str) -> bool:
-    """Tell whether an alarm of a device is about a source: not about a part that says it is well.
+    """Tell whether an alarm of a device is about a source; a part that is well is left out.
 
-    A meter is a part of its manager, whose alarm is about any of its meters.
+    A meter is a part of its manager; an alarm of the manager is about any of its meters.
     """
     if source == alarm.source:
         return True
@@ -249,7 +248,7 @@ def concerns(site: Site, alarm: Alarm, source: str) -> bool:
 
 
 def edge_rows(site: Site, source: str, group: str) -> tuple[wire.Group, ...]:
-    """Return how a source's own rows of a group stand, none if it has no such."""
+    """Return the source's own rows of a group; empty without any."""
     if not has_own_rows(site.points, source, group):
         return ()
     return own_rows(site.points, source, group)
@@ -280,7 +279,7 @@ def _ups(row: _Row, number_: str, alarms: _Alarms, which: Cabinet) -> wire.Ups:
         charge = (row.text("input_voltage_r"), row.text("input_current_r"))
         discharge = (row.text("output_voltage_r"), row.text("output_current_r"))
     else:
-        # The battery's volts stand in the pair that applies; its current the card does not know.
+        # The battery voltage goes into the pair that applies; the card does not know the current.
         volts, discharging = row.text("battery_voltage"), running in {"3", "5"}
         charge = (NO_DATA if discharging else volts, NOT_SUPPORT)
         discharge = (volts if discharging else NO_DATA, NOT_SUPPORT)
@@ -309,7 +308,7 @@ def _running_state(row: _Row) -> str:
         return "5"
     if state is None:
         return row.text("state")
-    # Without mains nothing charges, and in a fault nobody knows.
+    # Without mains nothing charges; in a fault the state of the battery is unknown.
     if row.good("mains_abnormal") is not False or state in {"fault", "shutdown"}:
         return NO_DATA
     if not isinstance(charge, int | float):

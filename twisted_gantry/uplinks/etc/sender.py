@@ -1,24 +1,25 @@
-"""Takes the ETC outbox to the platform: one report at a time, each until it is acknowledged.
+"""Sends the ETC outbox to the platform: one report at a time, each until it is acknowledged.
 
-Oldest first, a fresh urgent one ahead; what the answers mean is in `docs/protocols/etc-gantry.md`,
-"Delivery".
+The oldest goes first, a fresh urgent report ahead of it. `docs/protocols/etc-gantry.md`,
+"Delivery", says what the answers mean.
 """
 
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_gantry.core.alarms import Alarms, Severity
-from twisted_gantry.core.interfaces import IStore
 from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import Report
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.uplinks.etc.channel import Channel, Kind, Taken, host_shown
-from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
+from twisted_gantry.uplinks.outbox import Outbox
+from twisted_gantry.uplinks.reachability import Reachability
 from twisted_gantry.uplinks.sending_loop import SendingLoop
 from twisted_gantry.wire.etc.envelope import restamped
 
@@ -26,80 +27,75 @@ _log = Logger()
 
 # Seconds for which a report is fresh: it may overtake the back-log, and a 1003 means our clock.
 FRESH = 60.0
-# So many urgent reports go ahead in a row, then one that waited: who asks for one report a second
-# does not keep the others back.
+# Urgent reports that go ahead in a row before one that waited: a platform that asks for a report
+# every second must not hold back the others.
 AHEAD = 5
-# How often a report whose signature is refused (1004) is sent in all.
+# Tries of a report with a refused signature (1004).
 SIGNATURE_TRIES = 3
 
 
-class Sender:
-    """The sending half of the uplink `name`.
+class Servers(Protocol):
+    """The servers that reports go to."""
 
-    `server(kind)` says where reports of a kind go; `acknowledged(kind, url)` is called when one was
-    taken there. `left(ids, acknowledged)` is called when reports leave the queue; `stale(subjects)`
-    when the queue is empty, with the subjects whose last delivered report is not their newest.
-    """
+    def server_for(self, kind: str) -> str:
+        """Return the URL that a request of this method goes to."""
+
+    def acknowledged(self, kind: str, url: str) -> None:
+        """Note that a server took a request."""
+
+
+class EtcSender:
+    """The sending half of the uplink. `now` returns Unix seconds; `restamp` is for old reports."""
 
     def __init__(
         self,
-        name: str,
-        store: IStore,
+        outbox: Outbox,
         channel: Channel,
+        servers: Servers,
         clock: IReactorTime,
         now: Callable[[], float],
         backoff: Backoff,
         alarms: Alarms,
-        outbox_alarms: OutboxAlarms,
         status: Status,
         *,
         restamp: bool,
-        server: Callable[[str], str],
-        acknowledged: Callable[[str, str], None],
-        left: Callable[[Iterable[int], bool], None],
-        stale: Callable[[Iterable[str]], None],
     ) -> None:
         self.last_delivered: float | None = None
         self.counts: Counter[str] = Counter()
-        self._name, self._store, self._channel = name, store, channel
-        self._clock, self._now, self._backoff = clock, now, backoff
-        self._alarms, self._outbox_alarms, self._status = alarms, outbox_alarms, status
-        self._restamp, self._left, self._stale = restamp, left, stale
-        self._server, self._acknowledged = server, acknowledged
+        self._outbox, self._channel, self._servers = outbox, channel, servers
+        self._now, self._backoff, self._alarms = now, backoff, alarms
+        self._restamp, self._clock_alarm = restamp, f"{outbox.name}.clock-skew"
+        self._platform = Reachability(
+            status,
+            alarms,
+            "reports are kept, the platform does not take them",
+            "平台未接收上报，数据已保存",
+        )
         self._loop = SendingLoop(clock, self._send_one, self._could_not)
         self._signature_tries: Counter[int] = Counter()
         self._restamped: set[int] = set()
         self._newest: dict[str, int] = {}
         self._overtaken: set[str] = set()
         self._ahead = 0  # urgent reports in a row
-
-    def start(self) -> None:
-        """Begin to send."""
-        self._loop.start()
-
-    def stop(self) -> None:
-        """Send no more; what is under way stays stored, and is sent again another time."""
-        self._loop.stop()
-
-    def wake(self, *, now: bool = False) -> None:
-        """Say that there is something to send; `now` ends a pause after a failure, too."""
-        self._loop.wake(now=now)
+        self.start, self.stop, self.wake = self._loop.start, self._loop.stop, self._loop.wake
+        outbox.on_stored.append(self.wake)
+        outbox.on_left.append(self._forget)
 
     def _could_not(self, failure: Failure) -> float:
-        _log.failure("{uplink} could not send", failure=failure, uplink=self._name)
+        _log.failure("{uplink} could not send", failure=failure, uplink=self._outbox.name)
         return self._backoff.next()
 
     async def _send_one(self) -> float | None:
-        """Send what is next; returns how long to pause then, None not at all, 0 until woken."""
+        """Send the next report; returns the pause in seconds, None for none, 0 until woken."""
         fresh = self._now() - FRESH if self._ahead < AHEAD else math.inf
-        report = await self._store.next_report(self._name, fresh)
+        report = await self._outbox.next_report(fresh)
         self._ahead = self._ahead + 1 if report is not None and report.urgent else 0
         if report is None:
             overtaken, self._overtaken = self._overtaken, set()
             if overtaken:
-                self._stale(sorted(overtaken))
+                self._outbox.stale(sorted(overtaken))
             return 0.0
-        url = self._server(report.kind)
+        url = self._servers.server_for(report.kind)
         taken = await self._channel.post(report.body, url)
         if self._loop.stopped:
             return None  # cut off: how it was taken is not known
@@ -108,7 +104,7 @@ class Sender:
 
     async def _settle(self, report: Report, taken: Taken, url: str) -> float | None:
         if taken.kind is Kind.DELIVERED:
-            self._acknowledged(report.kind, url)
+            self._servers.acknowledged(report.kind, url)
             await self._delivered(report)
         elif taken.kind is Kind.REFUSED:
             await self._set_aside(report, taken.reason)
@@ -117,7 +113,7 @@ class Sender:
             if self._signature_tries[report.id] >= SIGNATURE_TRIES:
                 await self._set_aside(report, f"{taken.reason}, {SIGNATURE_TRIES} times")
             else:
-                await self._store.tried(report.id, taken.reason)
+                await self._outbox.tried(report, taken.reason)
         elif taken.kind is Kind.CLOCK and abs(self._now() - report.created) >= FRESH:
             await self._old_stamp(report, taken)
         else:
@@ -126,8 +122,8 @@ class Sender:
 
     async def _delivered(self, report: Report) -> None:
         self._works()
-        self._alarms.clear(f"{self._name}.clock-skew")
-        await self._store.delivered(report.id)
+        self._alarms.clear(self._clock_alarm)
+        await self._outbox.delivered([report.id])
         self.last_delivered = self._now()
         newest = self._newest.get(report.subject, 0)
         if report.id < newest:
@@ -135,65 +131,49 @@ class Sender:
         else:
             self._newest[report.subject] = report.id
             self._overtaken.discard(report.subject)
-        self._gone(report, acknowledged=True)
 
     async def _set_aside(self, report: Report, reason: str) -> None:
         self._works()
         _log.error(
             "{uplink} refuses report {id} ({kind}) for good: {reason}; it is set aside",
-            uplink=self._name,
+            uplink=self._outbox.name,
             id=report.id,
             kind=report.kind,
             reason=reason,
         )
-        await self._store.set_aside(report.id, reason)
-        self._outbox_alarms.set_aside(reason, reason)
-        self._gone(report, acknowledged=False)
+        await self._outbox.set_aside(report, reason, reason)
 
     async def _old_stamp(self, report: Report, taken: Taken) -> None:
-        """Deal with 1003 on a report that waited: one more try, with the present time if so set."""
+        """Handle 1003 on an old report: one more try, with the present time if `restamp`."""
         if report.id in self._restamped:
             self._skewed(taken.reason)
             await self._set_aside(report, f"{taken.reason}, twice")
             return
         self._restamped.add(report.id)
         body = restamped(report.body, self._now()) if self._restamp else None
-        await self._store.tried(report.id, taken.reason, body)
+        await self._outbox.tried(report, taken.reason, body)
 
     async def _channel_fault(self, report: Report, taken: Taken, url: str) -> float:
         if taken.kind is Kind.CLOCK:
             self._skewed(taken.reason)
-        reason = f"{host_shown(url)}: {taken.reason}"
-        self._status.offline(reason)
-        self._alarms.set(
-            f"{self._name}.channel",
-            Severity.WARNING,
-            f"reports are kept, the platform does not take them: {reason}",
-            f"平台未接收上报,数据已保存:{reason}",
-        )
-        await self._store.tried(report.id, taken.reason)
+        self._platform.fails(f"{host_shown(url)}: {taken.reason}")
+        await self._outbox.tried(report, taken.reason)
         return self._backoff.next()
 
     def _works(self) -> None:
-        """Note that the platform answered as it should, be it that it refused the report."""
+        """Note that the channel works, even if the platform refused the report."""
         self._backoff.reset()
-        self._alarms.clear(f"{self._name}.channel")
-        self._status.online()
+        self._platform.works()
 
     def _skewed(self, reason: str) -> None:
         self._alarms.set(
-            f"{self._name}.clock-skew",
+            self._clock_alarm,
             Severity.CRITICAL,
             f"the clock of this computer or of the platform is wrong: {reason}",
-            f"本机或平台时钟偏差过大:{reason}",
+            f"本机或平台时钟偏差过大：{reason}",
         )
 
-    def forget(self, reports: Iterable[int]) -> None:
-        """Forget what was tried on reports that are no more."""
+    def _forget(self, reports: Iterable[int], _: bool) -> None:
         for report in reports:
             del self._signature_tries[report]
             self._restamped.discard(report)
-
-    def _gone(self, report: Report, *, acknowledged: bool) -> None:
-        self.forget([report.id])
-        self._left([report.id], acknowledged)

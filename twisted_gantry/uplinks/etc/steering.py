@@ -1,22 +1,23 @@
 """What the platform set at run time: how often, and to which server, each kind of report goes.
 
-Kept in the store under one setting; a value there wins over the configuration it was accepted
-over, and loses to a configuration that was edited since. Decisions: `docs/protocols/etc-gantry.md`,
-"Meaning" and "Commands are dangerous": the old server is restored unless the new one answers 1000
-in time.
+The values are kept in one setting of the store. They win over the configuration of that time, and
+lose to a configuration that was edited since. A new server must answer 1000 in time, or the old one
+is restored. Decisions: `docs/protocols/etc-gantry.md`, "Meaning" and "Commands are dangerous".
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_gantry.core.interfaces import IStore, Subject
+from twisted_gantry.net.timers import Timer
 from twisted_gantry.uplinks.etc.channel import host_shown
 from twisted_gantry.wire.etc.envelope import Method
 
@@ -29,7 +30,7 @@ TRIAL = 600.0
 SUBJECTS = {
     Method.COMPUTER_STATUS: Subject.COMPUTERS,
     Method.CABINET_STATUS: Subject.CABINETS,
-    # Cards open the doors of cabinets: whoever takes the cabinets' reports has the list.
+    # Cards open the doors of cabinets: the server of the cabinets' reports has the list.
     Method.CARDS: Subject.CABINETS,
 }
 
@@ -52,15 +53,15 @@ class _Kept(msgspec.Struct, frozen=True):
 class _Subject:
     """The values in force for one subject."""
 
+    trial: Timer
     kept: _Kept
-    trial: IDelayedCall | None = None
 
 
 class Steering:
     """The values in force. `now` returns Unix seconds, `clock` times the trials.
 
-    `changed(subject)` is called when a period was set or a server was restored; a server that was
-    kept and is none that we `may_report_to(url)` any more is left.
+    `changed(subject)` is called when a period was set or a server was restored. A stored server is
+    given up if `may_report_to(url)` no longer allows it.
     """
 
     def __init__(
@@ -74,12 +75,15 @@ class Steering:
         may_report_to: Callable[[str], bool],
     ) -> None:
         self._url, self._period = url, period
-        self._store, self._clock, self._now, self._changed = store, clock, now, changed
+        self._store, self._now, self._changed = store, now, changed
         self._may_report_to = may_report_to
-        self._subjects = {subject: _Subject(_Kept()) for subject in Subject}
+        self._subjects = {
+            subject: _Subject(Timer(clock, partial(self._failed, subject)), _Kept())
+            for subject in Subject
+        }
 
     async def load(self) -> None:
-        """Take what was kept before this start; what cannot be read is left out, and logged."""
+        """Read the stored values; values that cannot be read are left out, and logged."""
         kept = (await self._store.settings()).get(SETTING)
         if kept is None:
             return
@@ -93,12 +97,12 @@ class Steering:
             self._subjects[subject].kept = each
             if each.trial_ends is not None:
                 left = min(max(each.trial_ends - self._now(), 0.0), TRIAL)
-                self._begin_trial(subject, left)
+                self._subjects[subject].trial.start(left)
         if any(self._subjects[subject].kept != found for subject, found in read.items()):
             await self._save()  # for good: a file that is edited back brings nothing back
 
     def _still_in_force(self, kept: _Kept) -> _Kept:
-        """Return what the configuration leaves of what was kept: it may have been edited since."""
+        """Return the stored values that an edit of the configuration has not overruled."""
         if kept.over_period != self._period:
             kept = msgspec.structs.replace(kept, period=None, over_period=None)
         servers = [url for url in (kept.server, kept.proven) if url not in (None, self._url)]
@@ -111,20 +115,15 @@ class Steering:
     def stop(self) -> None:
         """Cancel every timer; a trial goes on at the next start."""
         for each in self._subjects.values():
-            trial, each.trial = each.trial, None
-            if trial is not None and trial.active():
-                trial.cancel()
+            each.trial.cancel()
 
     def period(self, subject: Subject) -> float:
-        """Return the seconds between two reports."""
         return self._subjects[subject].kept.period or self._period
 
     def server(self, subject: Subject) -> str:
-        """Return the URL that the reports go to."""
         return self._subjects[subject].kept.server or self._url
 
     def server_for(self, kind: str) -> str:
-        """Return the URL that a request of this method goes to."""
         return self.server(SUBJECTS[Method(kind)])
 
     def set_period(self, subject: Subject, seconds: float) -> Deferred[None]:
@@ -137,15 +136,13 @@ class Steering:
         """Put a server on trial; fires when that is on the disk."""
         each = self._subjects[subject]
         proven = each.kept.proven or self.server(subject)
-        if each.trial is not None:
-            each.trial.cancel()
-            each.trial = None
+        each.trial.cancel()
         if url == proven:
             self._put(subject, server=url, over_server=self._url, proven=None, trial_ends=None)
         else:
             ends = self._now() + TRIAL
             self._put(subject, server=url, over_server=self._url, proven=proven, trial_ends=ends)
-            self._begin_trial(subject, TRIAL)
+            each.trial.start(TRIAL)
         _log.info(
             "reports of {subject} go to {host} from now on",
             subject=subject.value,
@@ -154,22 +151,17 @@ class Steering:
         return self._save()
 
     def acknowledged(self, kind: str, url: str) -> None:
-        """Note that a server took a request: if it was on trial, it has passed."""
+        """Note that a server took a request; a server on trial has passed."""
         subject = SUBJECTS[Method(kind)]
         each = self._subjects[subject]
-        if each.trial is None or url != self.server(subject):
+        if not each.trial.running or url != self.server(subject):
             return
         each.trial.cancel()
-        each.trial = None
         self._put(subject, proven=None, trial_ends=None)
         self._save().addErrback(_log_failure)
 
-    def _begin_trial(self, subject: Subject, seconds: float) -> None:
-        self._subjects[subject].trial = self._clock.callLater(seconds, self._failed, subject)
-
     def _failed(self, subject: Subject) -> None:
         each = self._subjects[subject]
-        each.trial = None
         _log.warn(
             "{host} acknowledged no report within {seconds:g} s: back to {proven}",
             host=host_shown(self.server(subject)),

@@ -1,18 +1,18 @@
-"""The uplink to the ETC platform: a service of reports on timers, and what the platform steers.
+"""The uplink to the ETC platform: periodic reports, and what the platform steers.
 
 Source: the ETC document, sections 2.1, 3.1 and 4; decisions: `docs/protocols/etc-gantry.md`.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_gantry.core.interfaces import IPlatform, Subject
@@ -23,18 +23,19 @@ from twisted_gantry.core.stored import Cap
 from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.session import Backoff
+from twisted_gantry.net.timers import GuardedLoop
 from twisted_gantry.uplinks.etc.cards import CardsPoll
 from twisted_gantry.uplinks.etc.channel import Channel, EtcChannel
-from twisted_gantry.uplinks.etc.reporter import Reporter, log_failure
-from twisted_gantry.uplinks.etc.sender import Sender
+from twisted_gantry.uplinks.etc.reporter import Reporter
+from twisted_gantry.uplinks.etc.sender import EtcSender
 from twisted_gantry.uplinks.etc.steering import Steering
 from twisted_gantry.uplinks.first_reading import FirstReading
-from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
+from twisted_gantry.uplinks.outbox import Outbox
 
 _log = Logger()
 
 NAME = "etc"
-# Seconds: the caps are looked at this often besides with each new report.
+# Seconds: the cap of the outbox is enforced so often, besides with each new report.
 CAP_PERIOD = 60.0
 RETRY_FIRST, RETRY_MOST = 1.0, 60.0
 
@@ -44,8 +45,8 @@ Seconds = Annotated[float, msgspec.Meta(ge=1, le=31_536_000)]  # a year: no inf
 class EtcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of `[uplink.etc]`. `backlog_size` is bytes, `backlog_age` and `deadline` seconds.
 
-    `backlog_age` 0 is no limit, which is the default: age is measured by a clock that may have
-    been wrong when a report was made, and nothing should be lost for that.
+    `backlog_age` 0, the default, is no limit: the clock may have been wrong when a report was made,
+    and no report should be lost for that.
     """
 
     url: str
@@ -61,11 +62,11 @@ class EtcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 @implementer(IPlatform)
 class EtcUplink(NamedService):
-    """Reports to the ETC platform, on timers and on every edge.
+    """Reports to the ETC platform, periodically and on every edge.
 
-    `now` returns Unix seconds, `spread` a random number in [0, 1); `close` frees what the channel
-    holds. `may_report_to(url)` tells of a server that was set before this start whether it is
-    still one that the authentication code may go to.
+    `now` returns Unix seconds, `spread` a random number in [0, 1); `close` frees the resources of
+    the channel. `may_report_to(url)` tells whether the authentication code may still go to a server
+    that was set before this start.
     """
 
     def __init__(
@@ -81,9 +82,9 @@ class EtcUplink(NamedService):
     ) -> None:
         super().__init__(NAME)
         self.status = Status(NAME, now)
-        self._site, self._clock, self._close = site, clock, close
-        self._cap = Cap(settings.backlog_size, settings.backlog_age or math.inf)
-        self._alarms = OutboxAlarms(NAME, site.alarms)
+        self._close = close
+        cap = Cap(settings.backlog_size, settings.backlog_age or math.inf)
+        self._outbox = Outbox(NAME, site.store, cap, site.alarms)
         self._steering = Steering(
             settings.url,
             settings.period,
@@ -93,86 +94,64 @@ class EtcUplink(NamedService):
             self._steered,
             may_report_to,
         )
-        self._reporter = Reporter(
-            NAME,
-            site,
-            clock,
-            now,
-            self._cap,
-            self._alarms,
-            stored=lambda urgent: self._sender.wake(now=urgent),
-            dropped=self._dropped,
-        )
-        self._sender = Sender(
-            NAME,
-            site.store,
+        self._reporter = Reporter(self._outbox, site, clock, now)
+        self._sender = EtcSender(
+            self._outbox,
             channel,
+            self._steering,
             clock,
             now,
             Backoff(RETRY_FIRST, RETRY_MOST, spread),
             site.alarms,
-            self._alarms,
             self.status,
             restamp=settings.backlog_time == "restamp",
-            server=self._steering.server_for,
-            acknowledged=self._steering.acknowledged,
-            left=self._reporter.left,
-            stale=self._reporter.report_again,
         )
-        self._cards = CardsPoll(
-            NAME,
-            site.gantry_id,
-            site.store,
-            channel,
-            lambda: self._steering.server(Subject.CABINETS),
-            now,
-            site.alarms,
-        )
+        self._cards = CardsPoll(NAME, site, channel, self._steering, now)
         self._asking: Deferred[None] | None = None
         self._starting: Deferred[None] | None = None
         self._first = FirstReading(site.devices, clock, self._begin)
         self._reports = {
-            subject: self._loop(partial(self._reporter.report, subject)) for subject in Subject
+            subject: GuardedLoop(
+                clock, partial(self._reporter.report, subject), f"the report of {subject.value}"
+            )
+            for subject in Subject
         }
         self._others = [
-            (self._loop(self._ask_for_cards), settings.cards_period),
-            (self._loop(self._enforce_cap), CAP_PERIOD),
+            (GuardedLoop(clock, self._ask_for_cards, "the white list"), settings.cards_period),
+            (GuardedLoop(clock, self._outbox.look_after, "the care of the outbox"), CAP_PERIOD),
         ]
 
     @property
     def last_delivered(self) -> float | None:
-        """Unix seconds of the last acknowledgement."""
         return self._sender.last_delivered
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many requests ended how."""
         return dict(self._sender.counts)
 
     def startService(self) -> None:
-        """Send what is left from before; report when the devices were read once."""
+        """Send the stored reports; make new ones once the devices were read."""
         super().startService()
         self._reporter.start()
         self._starting = ensureDeferred(self._start())
-        self._starting.addErrback(log_failure)
+        self._starting.addErrback(_log_failure)
 
     async def _start(self) -> None:
         try:
             await self._steering.load()
-        finally:  # a store that fails has an alarm of its own; the reports go where they may
+        finally:  # a store that fails has an alarm of its own; reports go to the configured server
             if self.running:
                 self._sender.start()
                 self._first.start()
 
     def stopService(self) -> Deferred[Any] | None:
-        """Report no more; the outbox keeps what is not acknowledged."""
+        """Stop to report; the outbox keeps unacknowledged reports."""
         super().stopService()
         self._reporter.stop()
         self._steering.stop()
         self._first.stop()
         for loop in [*self._reports.values(), *(loop for loop, _ in self._others)]:
-            if loop.running:
-                loop.stop()
+            loop.stop()
         self._sender.stop()
         for waiting in (self._starting, self._asking):
             if waiting is not None:
@@ -180,79 +159,50 @@ class EtcUplink(NamedService):
         return self._close()
 
     def retry(self) -> None:
-        """Try at once."""
         self._sender.wake(now=True)
 
     # -- what the platform steers
 
     def server(self, subject: Subject) -> str:
-        """Return the URL that reports of a subject go to."""
         return self._steering.server(subject)
 
     def report_now(self, subject: Subject) -> None:
-        """Report at once, ahead of what waits: the platform asked for it."""
+        """Report at once, ahead of the back-log: the platform asked for it."""
         self._reporter.report_at_once(subject)
 
     def set_period(self, subject: Subject, seconds: float) -> Deferred[None]:
-        """Report every so many seconds."""
         return self._steering.set_period(subject, seconds)
 
     def set_server(self, subject: Subject, url: str) -> Deferred[None]:
-        """Report to another server; a report made at once tries it."""
+        """Report to another server, which a report made at once tries."""
         set_ = self._steering.set_server(subject, url)
         self._reporter.report(subject)
         self._sender.wake(now=True)
         return set_
 
     def _steered(self, subject: Subject) -> None:
-        """Follow a new period, or a server that was restored."""
         loop = self._reports[subject]
         period = self._steering.period(subject)
-        if loop.running and loop.interval != period:
-            loop.stop()
-            self._run(loop, period, now=False)
+        if loop.running and loop.period != period:
+            loop.start(period, now=False)
         self._sender.wake(now=True)
 
     # -- when
 
-    def _loop(self, action: Callable[[], None]) -> LoopingCall:
-        def guarded() -> None:
-            try:
-                action()
-            except Exception:  # a loop that raises never runs again
-                _log.failure("the ETC uplink failed at one of its periods")
-
-        loop = LoopingCall(guarded)
-        loop.clock = self._clock
-        return loop
-
-    def _run(self, loop: LoopingCall, period: float, *, now: bool) -> None:
-        loop.start(period, now=now).addErrback(log_failure)
-
     def _begin(self) -> None:
         for subject, loop in self._reports.items():
-            self._run(loop, self._steering.period(subject), now=True)
+            loop.start(self._steering.period(subject))
         for loop, period in self._others:
-            self._run(loop, period, now=True)
+            loop.start(period)
 
-    # -- what becomes of the outbox
-
-    def _dropped(self, reports: Iterable[int]) -> None:
-        gone = list(reports)
-        if gone:
-            _log.warn("{uplink}: the cap dropped {n} reports", uplink=NAME, n=len(gone))
-            self._sender.forget(gone)
-            self._reporter.left(gone, acknowledged=False)
-
-    def _enforce_cap(self) -> None:
-        enforced = self._site.store.enforce(NAME, self._cap)
-        enforced.addCallback(self._dropped).addErrback(log_failure)
-        ledger = self._site.store.ledger(NAME)
-        ledger.addCallback(self._alarms.audit).addErrback(log_failure)
-
-    def _ask_for_cards(self) -> None:
+    def _ask_for_cards(self) -> Deferred[None]:
         self._asking = ensureDeferred(self._cards.ask())
-        self._asking.addErrback(log_failure)
+        return self._asking
+
+
+def _log_failure(failure: Failure) -> None:
+    if not failure.check(CancelledError):  # cut off by the stop
+        _log.failure("the ETC uplink failed", failure=failure)
 
 
 def etc_uplink(

@@ -1,7 +1,7 @@
-"""The channels of the Fogslink uplink: what each shows, and when it is to be reported.
+"""The channels of the Fogslink uplink: what each shows, and when it is reported.
 
-A channel that the cloud has not configured goes every period and on every change. `sType` 1 leaves
-the period alone, 0 the changes (`docs/protocols/fogslink.md`, "Decisions").
+A channel without a configuration is reported every period and on every change. With `sType` 1 only
+the period counts, with 0 only changes (`docs/protocols/fogslink.md`, "Decisions").
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,8 +10,8 @@ from typing import Any
 
 from twisted_gantry.core.points import Points
 from twisted_gantry.wire.fogslink.messages import (
-    Code,
     Configure,
+    FogslinkCode,
     Item,
     ReportType,
     item,
@@ -20,29 +20,29 @@ from twisted_gantry.wire.fogslink.messages import (
 )
 from twisted_gantry.wire.reading import Quality
 
-# Timers are not exact: what is due within this many seconds goes along.
+# Timers are not exact: channels due within this many seconds go along.
 _SOON = 0.05
 
 
 @dataclass(frozen=True)
 class Change:
-    """What the cloud wants of a channel, checked; None is left as it is."""
+    """A checked configuration of a channel; None leaves a setting as it is."""
 
     channel: str
     period: float | None
     report_type: ReportType | None
 
     @property
-    def code(self) -> Code:
-        """What acknowledges it."""
+    def code(self) -> FogslinkCode:
+        """The code of the acknowledgement."""
         if self.period is None:
-            return Code.TYPE_SET
-        return Code.PERIOD_SET if self.report_type is None else Code.BOTH_SET
+            return FogslinkCode.TYPE_SET
+        return FogslinkCode.PERIOD_SET if self.report_type is None else FogslinkCode.BOTH_SET
 
 
 @dataclass
 class _Channel:
-    """A channel: `due` is when it is reported next, by the clock; `last` what was reported last."""
+    """A channel; `due` is the time of its next report by the clock, `last` its last report."""
 
     point: str
     period: float | None = None
@@ -54,8 +54,8 @@ class _Channel:
 class Channels:
     """`channels` maps a channel to the full name of its point; `period` is that of the settings.
 
-    The moments are seconds of a clock that does not jump. Equal periods fall together, whenever
-    they were set.
+    Times are seconds of a monotonic clock. Channels of equal periods fall due together, whenever
+    the periods were set.
     """
 
     def __init__(self, channels: Mapping[str, str], points: Points, period: float) -> None:
@@ -69,23 +69,22 @@ class Channels:
     # -- what
 
     def items(self, names: Iterable[str] | None = None) -> list[Item]:
-        """Return the present state of channels, all if none are named."""
+        """Return the present state of the named channels, by default of all."""
         return [self._item(name) for name in (self._channels if names is None else names)]
 
     def reported(self, items: Iterable[Item]) -> None:
-        """Note what was reported."""
         for each in items:
             self._channels[each.e_chan].last = each
 
     def unreported(self, items: Iterable[Item]) -> None:
-        """Note that what was reported is lost: whatever the channels show next is news."""
+        """Note that a report is lost: the next state of its channels counts as changed."""
         for each in items:
             self._channels[each.e_chan].last = None
 
     def changed(self, points: Iterable[str]) -> list[str]:
-        """Return the channels that show one of these points, or none any more, on change."""
+        """Return the channels to report on change: of these points, and of points that are gone."""
         names = [name for point in points for name in self._by_point.get(point, ())]
-        # When a point is taken out nobody is told.
+        # The removal of a point is not announced.
         names += [
             name for name, each in self._channels.items() if self._points.get(each.point) is None
         ]
@@ -93,7 +92,7 @@ class Channels:
         return [name for name in names if self._channels[name].report_type is not every_period]
 
     def news(self, names: Iterable[str]) -> list[Item]:
-        """Return the state of those channels that show something else than was reported last."""
+        """Return the state of those channels that differ from their last report."""
         return [each for each in self.items(names) if each != self._channels[each.e_chan].last]
 
     def _item(self, name: str) -> Item:
@@ -135,7 +134,7 @@ class Channels:
     # -- as the cloud configured it
 
     def check(self, message: Configure) -> Change | None:
-        """Return what of a configuration can be done; None if nothing can."""
+        """Return the valid part of a configuration; None without any."""
         if message.e_chan not in self._channels:
             return None
         period = period_of(message.s_period) if isinstance(message.s_period, str) else None
@@ -145,7 +144,6 @@ class Channels:
         return Change(message.e_chan, period, kind)
 
     def apply(self, changes: Iterable[Change], now: float) -> None:
-        """Do what the cloud wants."""
         for change in changes:
             channel = self._channels[change.channel]
             channel.period = change.period or channel.period
@@ -153,7 +151,7 @@ class Channels:
             self._plan([change.channel], now)
 
     def stored(self, changes: Sequence[Change] = ()) -> dict[str, dict[str, Any]]:
-        """Return what of the channels is to outlive the process, with changes yet to be done."""
+        """Return the configuration of the channels for the store, with `changes` to come."""
         kept: dict[str, dict[str, Any]] = {}
         known = [
             Change(name, channel.period, channel.report_type)
@@ -168,7 +166,7 @@ class Channels:
         return {name: fields for name, fields in kept.items() if fields}
 
     def restore(self, stored: Any) -> None:
-        """Take up what an earlier process stored; what is no channel any more is left out."""
+        """Apply a stored configuration; channels that are gone are left out."""
         for name, fields in stored.items() if isinstance(stored, dict) else ():
             if isinstance(fields, dict):
                 change = self.check(

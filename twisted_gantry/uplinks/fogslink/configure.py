@@ -1,4 +1,4 @@
-"""What the Fogslink cloud sets: checked, kept on the disk, done, and only then acknowledged."""
+"""Configurations by the cloud: checked, stored, applied, and only then acknowledged."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -9,14 +9,14 @@ from twisted.python.failure import Failure
 
 from twisted_gantry.core.interfaces import IStore
 from twisted_gantry.uplinks.fogslink.channels import Change, Channels
-from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
+from twisted_gantry.uplinks.outbox import Outbox
 from twisted_gantry.wire.fogslink.messages import Configure, Configured
 
 _log = Logger()
 
 CONFIGURED = "fogslink.channels"
-"""The name under which the store keeps it."""
-# What may wait for the disk; a cloud that sends more is not answered.
+"""The name of the setting in the store."""
+# Configurations that may wait for the disk; further ones are not answered.
 MAX_PENDING = 64
 
 
@@ -33,18 +33,18 @@ class Configurations:
         store: IStore,
         channels: Channels,
         clock: IReactorTime,
-        alarms: OutboxAlarms,
+        outbox: Outbox,
         counts: Counter[str],
         say: Callable[[Configured], None],
         applied: Callable[[], None],
     ) -> None:
         self._eq_sn, self._store, self._channels, self._clock = eq_sn, store, channels, clock
-        self._alarms, self._counts, self._say, self._applied = alarms, counts, say, applied
+        self._outbox, self._counts, self._say, self._applied = outbox, counts, say, applied
         self._pending: list[Change] = []
         self._keeping = False
 
     def take(self, message: Configure) -> None:
-        """Take a `res300`. The document has no code for one that is refused: it gets no answer."""
+        """Take a `res300`. The document has no code for a refusal: it gets no answer."""
         change = self._channels.check(message)
         if change is None or message.eq_sn != self._eq_sn:
             self._counts["config-refused"] += 1
@@ -72,7 +72,7 @@ class Configurations:
 
     def _not_kept(self, failure: Failure) -> None:
         self._counts["config-not-kept"] += 1
-        self._alarms.not_kept(failure)
+        self._outbox.disk_failed(failure)
 
     def _kept(self) -> None:
         self._keeping = False

@@ -1,7 +1,7 @@
-"""Takes the Fogslink outbox to the cloud: in order, one message at a time, each until its 8.
+"""Sends the Fogslink outbox to the cloud: in order, one message at a time, each until its 8.
 
-What the answers mean is in `docs/protocols/fogslink.md`, "Decisions". Reports come from the disk in
-batches, and go from it without a pause: what is acknowledged twice after a crash has one `packID`.
+`docs/protocols/fogslink.md`, "Decisions", says what the answers mean. Reports are read from the
+disk in batches, and removed in batches: after a crash some are sent twice, under the same `packID`.
 """
 
 from collections import Counter, deque
@@ -13,11 +13,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_gantry.core.interfaces import IStore
 from twisted_gantry.core.stored import Report
 from twisted_gantry.net.session import Backoff
-from twisted_gantry.store.outbox import QUEUED_AGAIN
-from twisted_gantry.uplinks.outbox_alarms import OutboxAlarms
+from twisted_gantry.uplinks.fogslink.link import Link
+from twisted_gantry.uplinks.outbox import Outbox
 from twisted_gantry.uplinks.sending_loop import SendingLoop
 from twisted_gantry.wire.fogslink.client import DATA_PATIENCE, Ending
 from twisted_gantry.wire.fogslink.messages import DELIMITER, readdressed
@@ -27,29 +26,18 @@ _log = Logger()
 PACK, SINGLE = "req200", "req201"
 """The kinds of report; the subject of one is what its answer names."""
 
-# After a 9: seconds, doubling; and how many 9s a report gets in all.
+# Pauses after a 9 in seconds, doubling; and the 9s after which a report is set aside.
 AGAIN_FIRST, AGAIN_MOST = 1.0, 30.0
 MAX_NINES = 10
-# What is fetched at once: reports and bytes.
+# The bounds of a batch: reports and bytes.
 BATCH, BATCH_SIZE = 500, 2 * 1024 * 1024
-# Acknowledged reports leave the disk so many at once, or after so many seconds; a crash in between
-# has them sent again.
+# Acknowledged reports are removed from the disk together: after this number, or these seconds. A
+# crash in between has them sent again.
 TOGETHER, TOGETHER_S = 100, 0.2
 
 
-class Link(Protocol):
-    """The way to the cloud."""
-
-    @property
-    def ready(self) -> bool:
-        """Whether a message can be sent now."""
-
-    def deliver(self, line: bytes, answer_to: str, *, single: bool) -> Deferred[Ending]:
-        """Send a message of data."""
-
-
 class Listener(Protocol):
-    """Whom the sender tells."""
+    """What the sender reports to."""
 
     def answered(self) -> None:
         """The cloud answers data, be it with a 9."""
@@ -61,28 +49,26 @@ class Listener(Protocol):
         """The queue is empty, and what went last may not be the newest of every channel."""
 
 
-class Sender:
-    """The sending half of the uplink `name`. `max_age` is seconds; `now` returns Unix seconds."""
+class FogslinkSender:
+    """The sending half of the uplink. `max_age` is seconds; `now` returns Unix seconds."""
 
     def __init__(
         self,
-        name: str,
+        outbox: Outbox,
         eq_sn: str,
-        store: IStore,
         link: Link,
         clock: IReactorTime,
         now: Callable[[], float],
         backoff: Backoff,
-        alarms: OutboxAlarms,
         listener: Listener,
         *,
         max_age: float,
     ) -> None:
         self.last_delivered: float | None = None
         self.counts: Counter[str] = Counter()
-        self._name, self._eq_sn, self._store, self._link = name, eq_sn, store, link
+        self._outbox, self._eq_sn, self._link = outbox, eq_sn, link
         self._clock, self._now, self._backoff = clock, now, backoff
-        self._alarms, self._listener, self._max_age = alarms, listener, max_age
+        self._listener, self._max_age = listener, max_age
         self._batch: deque[Report] = deque()
         self._acknowledged: list[int] = []
         self._remove_at = 0.0
@@ -91,34 +77,28 @@ class Sender:
         self._loop = SendingLoop(clock, self._send_one, self._could_not)
         self._stale = self._failing = self._aging = False
         self._newest = 0
-
-    def start(self) -> None:
-        """Begin to send."""
-        self._loop.start()
+        self.start, self.wake = self._loop.start, self._loop.wake
+        outbox.on_stored.append(self.wake)
 
     def stop(self) -> None:
-        """Send no more; what is under way stays stored, and is sent again another time."""
+        """Stop to send; a message under way stays stored, and is sent again later."""
         self._loop.stop()
         self._remove()
 
-    def wake(self, *, now: bool = False) -> None:
-        """Say that there is something to send; `now` ends a pause after a failure, too."""
-        self._loop.wake(now=now)
-
     def online(self) -> None:
-        """Say that a session has begun: the newest of every channel is to go out last."""
+        """Note a new session: the newest state of every channel must go out last."""
         self._stale = True
         self.wake(now=True)
 
     def _could_not(self, failure: Failure) -> float:
         if not self._failing:  # said once, until it is over
-            _log.failure("{uplink} could not send", failure=failure, uplink=self._name)
+            _log.failure("{uplink} could not send", failure=failure, uplink=self._outbox.name)
         self._failing = True
         self._batch.clear()
         return self._backoff.next()
 
     async def _send_one(self) -> float | None:
-        """Send what is next; returns how long to pause then, None not at all, 0 until woken."""
+        """Send the next report; returns the pause in seconds, None for none, 0 until woken."""
         if not self._link.ready:
             return 0.0
         if not self._batch:
@@ -138,14 +118,13 @@ class Sender:
         return await self._settle(report, ending)
 
     def _remove(self) -> None:
-        """Remove what was acknowledged from the disk."""
         reports, self._acknowledged = self._acknowledged, []
         self._remove_at = self._clock.seconds() + TOGETHER_S
         if reports:
-            self._change(self._store.delivered_many(reports))
+            self._change(self._outbox.delivered(reports))
 
     async def _fetch(self) -> bool:
-        """Get the next reports from the disk, once what was done to the last ones is on it."""
+        """Read the next reports, once the changes to the last ones are on the disk."""
         self._remove()
         changes, self._changes = self._changes, []
         if changes:
@@ -157,11 +136,11 @@ class Sender:
             self._failing = False
         # A disk that forgets nothing would have the same reports sent over and over.
         limit = 1 if self._failing else BATCH
-        self._batch.extend(await self._store.next_reports(self._name, limit, BATCH_SIZE))
+        self._batch.extend(await self._outbox.next_reports(limit, BATCH_SIZE))
         return bool(self._batch)
 
     def _change(self, change: Deferred[None]) -> None:
-        """Let a change of the disk go on beside the sending; `_fetch` looks how it ended."""
+        """Let a change of the disk run beside the sending; `_fetch` checks its outcome."""
 
         def failed(failure: Failure) -> None:
             self._failure = failure
@@ -169,21 +148,21 @@ class Sender:
         self._changes.append(change.addErrback(failed))
 
     def _too_old(self, report: Report) -> bool:
-        """Tell whether it would show as present what is not; what a person queued again goes."""
-        return self._now() - report.created > self._max_age and report.reason != QUEUED_AGAIN
+        """Tell whether a report would show old values as present; a requeued one goes anyway."""
+        return self._now() - report.created > self._max_age and not report.requeued
 
     def _put_away(self, report: Report) -> None:
         if not self._aging:
             _log.warn(
                 "{uplink}: reports older than {age} s are set aside",
-                uplink=self._name,
+                uplink=self._outbox.name,
                 age=self._max_age,
             )
         self._batch.popleft()
         self._aging = self._stale = True
         self.counts["too-old"] += 1
-        self._change(self._store.set_aside(report.id, f"older than {self._max_age:g} s"))
-        self._alarms.set_aside("too old to be shown as present", "数据过旧,不再作为当前值上报")
+        reason = f"older than {self._max_age:g} s, too old to be shown as present"
+        self._change(self._outbox.set_aside(report, reason, "数据过旧，不再作为当前值上报"))
 
     async def _settle(self, report: Report, ending: Ending) -> float | None:
         if ending is Ending.TAKEN:
@@ -198,7 +177,7 @@ class Sender:
             self._listener.answered()
             return None
         self._remove()
-        # Whatever happened meanwhile, the disk knows what is the oldest now, and its tries.
+        # The disk knows the oldest report and its tries, whatever happened in the meantime.
         self._batch.clear()
         if ending is Ending.FAILED:
             self._listener.answered()
@@ -210,21 +189,18 @@ class Sender:
     async def _failed(self, report: Report) -> float | None:
         nines = report.tries + 1
         if nines < MAX_NINES:
-            reason = QUEUED_AGAIN if report.reason == QUEUED_AGAIN else "9"
-            await self._store.tried(report.id, reason)
+            await self._outbox.tried(report, "9")
             return min(AGAIN_MOST, AGAIN_FIRST * 2.0 ** (nines - 1))
         reason = f"code 9, {nines} times"
         _log.error(
             "{uplink}: {kind} {subject} is refused for good: {reason}; it is set aside",
-            uplink=self._name,
+            uplink=self._outbox.name,
             kind=report.kind,
             subject=report.subject,
             reason=reason,
         )
-        await self._store.set_aside(report.id, reason)
+        zh = f"云平台{nines}次返回代码9（数据传输失败）"
+        await self._outbox.set_aside(report, reason, zh)
         self._stale = True
         self.counts["set-aside"] += 1
-        self._alarms.set_aside(
-            f"the cloud answered {reason}", f"云平台{nines}次返回代码9(数据传输失败)"
-        )
         return None

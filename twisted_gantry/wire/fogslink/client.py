@@ -1,12 +1,12 @@
-"""The device's side of a Fogslink session: who we are, the heartbeat, one message of data out.
+"""The device's side of a Fogslink session: login, heartbeats, one message of data at a time.
 
-The order of things is the table in `_build`; the sentences beside the states say what holds there.
+The order of events is the table in `_build`; the sentences beside the states say what holds there.
 Source: the Fogslink document; decisions: `docs/protocols/fogslink.md` ("The client is a state
 machine ...").
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -19,9 +19,9 @@ from twisted_gantry.wire.fogslink.messages import (
     MAX_MALFORMED,
     Authenticate,
     Authenticated,
-    Code,
     Configure,
     Configured,
+    FogslinkCode,
     Heartbeat,
     HeartbeatAnswer,
     Identified,
@@ -40,6 +40,13 @@ HEARTBEAT_PATIENCE = 10.0
 HANDSHAKE_PATIENCE = 10.0
 """From the connection to the `res002`; the cloud itself gives up after ten seconds."""
 DATA_PATIENCE = 5.0
+PAUSES = (1.0, 60.0)
+"""The first and the longest pause before a reconnection, both times a jitter of 0.5 to 1.
+
+A cloud that is down is asked at most seven times in the first minute, then twice a minute.
+"""
+REFUSED_PAUSES = (60.0, 600.0)
+"""The pauses after a refused login: with the jitter the first is 30 s at the least."""
 _MAX_KEY = 1000  # characters: it is sent in every heartbeat
 
 
@@ -50,6 +57,17 @@ class Ending(Enum):
     FAILED = "9"
     SILENT = "no answer in time"
     LOST = "the connection was lost"
+
+
+_ENDINGS: Mapping[str, Ending] = {
+    FogslinkCode.RECEIVED: Ending.TAKEN,
+    FogslinkCode.FAILED: Ending.FAILED,
+}
+# Which credential is wrong, by the code of the answer.
+_WRONG: Mapping[str, str] = {
+    FogslinkCode.NO_DEVICE: "eq_sn",
+    FogslinkCode.NOT_AUTHENTICATED: "api_key",
+}
 
 
 @dataclass(eq=False)
@@ -66,15 +84,15 @@ class Parcel:
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """The cloud lets us not in: `credential` is `eq_sn` or `api_key`, whichever is wrong."""
+class LoginRefusal:
+    """The cloud refuses the login: `credential` is the wrong one, `eq_sn` or `api_key`."""
 
     code: str
     credential: str
 
 
-class Owner(Protocol):
-    """Whom a session acts through, and whom it tells."""
+class ClientOwner(Protocol):
+    """What a session acts through, and reports to."""
 
     def transmit(self, line: bytes) -> None:
         """Send a line."""
@@ -85,14 +103,14 @@ class Owner(Protocol):
     def online(self) -> None:
         """The cloud has authenticated us."""
 
-    def refused(self, refusal: Refusal) -> None:
+    def refused(self, refusal: LoginRefusal) -> None:
         """The cloud has not; the connection is dropped next."""
 
     def configure(self, message: Configure) -> None:
         """The cloud wants a channel reported otherwise."""
 
 
-class Inputs(Protocol):
+class ClientInputs(Protocol):
     """What can happen to a session."""
 
     def opened(self) -> None:
@@ -107,11 +125,11 @@ class Inputs(Protocol):
     def authenticated(self) -> None:
         """`res002` lets us in."""
 
-    def refused(self, message: Refusal) -> None:
+    def refused(self, message: LoginRefusal) -> None:
         """`res001` or `res002` does not."""
 
     def submit(self, parcel: Parcel) -> None:
-        """There is data to send."""
+        """A message of data is to be sent."""
 
     def ended(self, ending: Ending) -> None:
         """The message in flight has its answer."""
@@ -136,10 +154,10 @@ class Inputs(Protocol):
 
 
 @dataclass(eq=False)
-class Core:
-    """What a session remembers, and what it does to the world."""
+class ClientCore:
+    """The memory of a session, and its actions."""
 
-    owner: Owner
+    owner: ClientOwner
     clock: Clock
     eq_sn: str
     api_key: Callable[[], str] = field(repr=False)
@@ -161,37 +179,32 @@ class Core:
         self.timers[name] = self.clock.callLater(delay, due)
 
     def stop_timer(self, name: str) -> None:
-        """Stop a timer, if it runs."""
         timer = self.timers.pop(name, None)
         if timer is not None:
             timer.cancel()
 
-    def watch(self, machine: Inputs) -> None:
-        """Wait for the next `res100`."""
+    def watch(self, machine: ClientInputs) -> None:
         self.after("patience", HEARTBEAT_PATIENCE, lambda: machine.overdue("heartbeat"))
 
-    def beat(self, machine: Inputs) -> None:
-        """Send a heartbeat, and set the next."""
+    def beat(self, machine: ClientInputs) -> None:
         self.after("heartbeat", HEARTBEAT, machine.beat)
         self.owner.transmit(encode(Heartbeat(eq_sn=self.eq_sn, t_key=self.t_key)))
 
     def end(self, ending: Ending) -> None:
-        """End the message in flight."""
         self.stop_timer("silence")
         parcel, self.parcel = self.parcel, None
         assert parcel is not None
         parcel.ended(ending)
 
     def reset(self) -> None:
-        """Forget the session: no timer runs on."""
         self.identifying = self.online = False
         self.t_key = ""
         for name in list(self.timers):
             self.stop_timer(name)
 
 
-def _build() -> Callable[[Core], Inputs]:  # noqa: C901 - one table
-    builder = TypeMachineBuilder(Inputs, Core)
+def _build() -> Callable[[ClientCore], ClientInputs]:  # noqa: C901 - one table
+    builder = TypeMachineBuilder(ClientInputs, ClientCore)
 
     connecting = builder.state("Connecting")
     """No link."""
@@ -206,103 +219,103 @@ def _build() -> Callable[[Core], Inputs]:  # noqa: C901 - one table
     ending = builder.state("Ending")
     """The connection is being dropped; nothing that still comes counts."""
 
-    @connecting.upon(Inputs.opened).to(identifying)
-    def identify(machine: Inputs, core: Core) -> None:
+    @connecting.upon(ClientInputs.opened).to(identifying)
+    def identify(machine: ClientInputs, core: ClientCore) -> None:
         core.identifying = True
         core.after("patience", HANDSHAKE_PATIENCE, lambda: machine.overdue("authentication"))
         core.owner.transmit(encode(Identify(eq_sn=core.eq_sn)))
 
-    @identifying.upon(Inputs.identified).to(authenticating)
-    def authenticate(machine: Inputs, core: Core, message: str) -> None:
+    @identifying.upon(ClientInputs.identified).to(authenticating)
+    def authenticate(machine: ClientInputs, core: ClientCore, message: str) -> None:
         core.identifying = False
         core.t_key = message
         core.owner.transmit(encode(Authenticate(eq_sn=core.eq_sn, api_key=core.api_key())))
 
-    @authenticating.upon(Inputs.authenticated).to(online)
-    def begin(machine: Inputs, core: Core) -> None:
+    @authenticating.upon(ClientInputs.authenticated).to(online)
+    def begin(machine: ClientInputs, core: ClientCore) -> None:
         core.online = True
         core.watch(machine)
         core.beat(machine)
         core.owner.online()
 
-    @identifying.upon(Inputs.refused).to(ending)
-    @authenticating.upon(Inputs.refused).to(ending)
-    def let_go(machine: Inputs, core: Core, message: Refusal) -> None:
+    @identifying.upon(ClientInputs.refused).to(ending)
+    @authenticating.upon(ClientInputs.refused).to(ending)
+    def let_go(machine: ClientInputs, core: ClientCore, message: LoginRefusal) -> None:
         core.reset()
         core.owner.refused(message)
         core.owner.drop(f"refused with code {message.code}")
 
-    @online.upon(Inputs.submit).to(sending)
-    def send(machine: Inputs, core: Core, parcel: Parcel) -> None:
+    @online.upon(ClientInputs.submit).to(sending)
+    def send(machine: ClientInputs, core: ClientCore, parcel: Parcel) -> None:
         core.parcel = parcel
         core.after("silence", DATA_PATIENCE, machine.silent)
         core.owner.transmit(parcel.line)
 
-    @sending.upon(Inputs.ended).to(online)
-    def answered(machine: Inputs, core: Core, ending: Ending) -> None:
+    @sending.upon(ClientInputs.ended).to(online)
+    def answered(machine: ClientInputs, core: ClientCore, ending: Ending) -> None:
         core.end(ending)
 
-    @sending.upon(Inputs.silent).to(online)
-    def unanswered(machine: Inputs, core: Core) -> None:
+    @sending.upon(ClientInputs.silent).to(online)
+    def unanswered(machine: ClientInputs, core: ClientCore) -> None:
         core.end(Ending.SILENT)
 
-    @online.upon(Inputs.configure).loop()
-    @sending.upon(Inputs.configure).loop()
-    def configure(machine: Inputs, core: Core, message: Configure) -> None:
+    @online.upon(ClientInputs.configure).loop()
+    @sending.upon(ClientInputs.configure).loop()
+    def configure(machine: ClientInputs, core: ClientCore, message: Configure) -> None:
         core.owner.configure(message)
 
-    @online.upon(Inputs.say).loop()
-    @sending.upon(Inputs.say).loop()
-    def say(machine: Inputs, core: Core, message: Configured) -> None:
+    @online.upon(ClientInputs.say).loop()
+    @sending.upon(ClientInputs.say).loop()
+    def say(machine: ClientInputs, core: ClientCore, message: Configured) -> None:
         core.owner.transmit(encode(message))
 
-    @online.upon(Inputs.beat).loop()
-    @sending.upon(Inputs.beat).loop()
-    def beat(machine: Inputs, core: Core) -> None:
+    @online.upon(ClientInputs.beat).loop()
+    @sending.upon(ClientInputs.beat).loop()
+    def beat(machine: ClientInputs, core: ClientCore) -> None:
         core.beat(machine)
 
-    @online.upon(Inputs.beaten).loop()
-    @sending.upon(Inputs.beaten).loop()
-    def beaten(machine: Inputs, core: Core) -> None:
+    @online.upon(ClientInputs.beaten).loop()
+    @sending.upon(ClientInputs.beaten).loop()
+    def beaten(machine: ClientInputs, core: ClientCore) -> None:
         core.watch(machine)
 
-    @identifying.upon(Inputs.overdue).to(ending)
-    @authenticating.upon(Inputs.overdue).to(ending)
-    @online.upon(Inputs.overdue).to(ending)
-    @sending.upon(Inputs.overdue).to(ending)
-    def give_up(machine: Inputs, core: Core, what: str) -> None:
+    @identifying.upon(ClientInputs.overdue).to(ending)
+    @authenticating.upon(ClientInputs.overdue).to(ending)
+    @online.upon(ClientInputs.overdue).to(ending)
+    @sending.upon(ClientInputs.overdue).to(ending)
+    def give_up(machine: ClientInputs, core: ClientCore, what: str) -> None:
         core.counts[f"no-{what}"] += 1
         core.reset()
         core.owner.drop(f"the cloud does not answer the {what}")
 
-    @identifying.upon(Inputs.closed).to(connecting)
-    @authenticating.upon(Inputs.closed).to(connecting)
-    @online.upon(Inputs.closed).to(connecting)
-    @sending.upon(Inputs.closed).to(connecting)
-    @ending.upon(Inputs.closed).to(connecting)
-    def closed(machine: Inputs, core: Core) -> None:
+    @identifying.upon(ClientInputs.closed).to(connecting)
+    @authenticating.upon(ClientInputs.closed).to(connecting)
+    @online.upon(ClientInputs.closed).to(connecting)
+    @sending.upon(ClientInputs.closed).to(connecting)
+    @ending.upon(ClientInputs.closed).to(connecting)
+    def closed(machine: ClientInputs, core: ClientCore) -> None:
         core.reset()
         if core.parcel is not None:
             core.end(Ending.LOST)
 
-    def stray(machine: Inputs, core: Core, message: object = None) -> None:
+    def stray(machine: ClientInputs, core: ClientCore, message: object = None) -> None:
         """Count what the cloud says out of its turn, and ignore it."""
         core.counts["unexpected"] += 1
 
     for state in (authenticating, online, sending, ending):
-        state.upon(Inputs.identified).loop()(stray)
+        state.upon(ClientInputs.identified).loop()(stray)
     for state in (identifying, online, sending, ending):
-        state.upon(Inputs.authenticated).loop()(stray)
+        state.upon(ClientInputs.authenticated).loop()(stray)
     for state in (online, sending, ending):
-        state.upon(Inputs.refused).loop()(stray)
+        state.upon(ClientInputs.refused).loop()(stray)
     for state in (identifying, authenticating, ending):
-        state.upon(Inputs.configure).loop()(stray)
-        state.upon(Inputs.beaten).loop()(stray)
+        state.upon(ClientInputs.configure).loop()(stray)
+        state.upon(ClientInputs.beaten).loop()(stray)
 
-    # An acknowledgement that nobody waits for, a link that never was.
+    # An acknowledgement without a session, and the end of a link that never came up.
     for state in (connecting, identifying, authenticating, ending):
-        state.upon(Inputs.say).loop().returns(None)
-    connecting.upon(Inputs.closed).loop().returns(None)
+        state.upon(ClientInputs.say).loop().returns(None)
+    connecting.upon(ClientInputs.closed).loop().returns(None)
 
     return builder.build()
 
@@ -313,12 +326,14 @@ _machine = _build()
 class ClientSession:
     """Our side, for a transport to drive: `opened`, `received`, `closed`.
 
-    `counts` counts what was not as it should be: `malformed`, `unexpected` and `late` messages,
+    `counts` holds irregularities since the start: `malformed`, `unexpected` and `late` messages,
     `unknown-code`, `no-heartbeat`, `no-authentication`.
     """
 
-    def __init__(self, owner: Owner, clock: Clock, eq_sn: str, api_key: Callable[[], str]) -> None:
-        self._core = Core(owner, clock, eq_sn, api_key)
+    def __init__(
+        self, owner: ClientOwner, clock: Clock, eq_sn: str, api_key: Callable[[], str]
+    ) -> None:
+        self._core = ClientCore(owner, clock, eq_sn, api_key)
         self._machine = _machine(self._core)
         self._malformed = 0
         self.closed = self._machine.closed
@@ -326,17 +341,14 @@ class ClientSession:
 
     @property
     def counts(self) -> Counter[str]:
-        """What was counted since the start."""
         return self._core.counts
 
     @property
     def online(self) -> bool:
-        """Whether the cloud has let us in."""
         return self._core.online
 
     @property
     def ready(self) -> bool:
-        """Whether data may be submitted."""
         return self._core.online and self._core.parcel is None
 
     def opened(self) -> None:
@@ -349,7 +361,7 @@ class ClientSession:
         self._machine.submit(parcel)
 
     def received(self, line: bytes) -> None:
-        """Take one line from the cloud. Whatever it holds, nothing is raised."""
+        """Take one line from the cloud. No line raises an error."""
         try:
             message = decode_response(line)
         except WireError:
@@ -363,15 +375,15 @@ class ClientSession:
     def _dispatch(self, message: Response) -> None:
         machine = self._machine
         match message:
-            case Identified(code=Code.OK, t_key=str(key)) if 0 < len(key) <= _MAX_KEY:
+            case Identified(code=FogslinkCode.OK, t_key=str(key)) if 0 < len(key) <= _MAX_KEY:
                 machine.identified(key)
-            case Identified(code=Code.OK):
+            case Identified(code=FogslinkCode.OK):
                 self._core.counts["malformed"] += 1
-            case Authenticated(code=Code.OK):
+            case Authenticated(code=FogslinkCode.OK):
                 machine.authenticated()
             case Identified(code=code) | Authenticated(code=code):
                 self._refused(code)
-            case HeartbeatAnswer(code=Code.OK):
+            case HeartbeatAnswer(code=FogslinkCode.OK):
                 machine.beaten()
             case HeartbeatAnswer():
                 self._core.counts["unknown-code"] += 1
@@ -384,16 +396,14 @@ class ClientSession:
 
     def _refused(self, code: str) -> None:
         step = "eq_sn" if self._core.identifying else "api_key"
-        known = {Code.NO_DEVICE.value: "eq_sn", Code.NOT_AUTHENTICATED.value: "api_key"}
-        self._machine.refused(Refusal(code[:10], known.get(code, step)))
+        self._machine.refused(LoginRefusal(code[:10], _WRONG.get(code, step)))
 
     def _answered(self, code: str, name: str, *, single: bool) -> None:
-        """Match an answer with what is in flight: one that came too late is for another."""
+        """End the message in flight, unless this is the late answer to another one."""
         parcel = self._core.parcel
-        endings = {Code.RECEIVED.value: Ending.TAKEN, Code.FAILED.value: Ending.FAILED}
         if parcel is None or (parcel.answer_to, parcel.single) != (name, single):
             self._core.counts["late"] += 1
-        elif code not in endings:
+        elif code not in _ENDINGS:
             self._core.counts["unknown-code"] += 1
         else:
-            self._machine.ended(endings[code])
+            self._machine.ended(_ENDINGS[code])

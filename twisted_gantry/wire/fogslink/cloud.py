@@ -1,6 +1,6 @@
-"""The cloud's side of a Fogslink session: who is there, the ten-second rule, what is answered.
+"""The cloud's side of a Fogslink session: login, the ten-second rule, answers to data.
 
-The order of things is the table in `_build`; the sentences beside the states say what holds there.
+The order of events is the table in `_build`; the sentences beside the states say what holds there.
 Source: the Fogslink document; decisions: `docs/protocols/fogslink.md` ("Twin: ...").
 """
 
@@ -20,9 +20,9 @@ from twisted_gantry.wire.fogslink.messages import (
     Authenticate,
     Authenticated,
     BadPack,
-    Code,
     Configure,
     Configured,
+    FogslinkCode,
     Heartbeat,
     HeartbeatAnswer,
     Identified,
@@ -42,8 +42,8 @@ NO_HEARTBEAT = "no-heartbeat"
 """The reason that it then gives."""
 
 
-class Owner(Protocol):
-    """Whom a session acts through, and who knows the accounts and keeps the data."""
+class CloudOwner(Protocol):
+    """What a session acts through; it knows the accounts and keeps the data."""
 
     def transmit(self, answer: Response) -> None:
         """Send a message."""
@@ -52,7 +52,7 @@ class Owner(Protocol):
         """Close the connection, once what was transmitted is out; `closed` is to follow."""
 
     def knows(self, eq_sn: str) -> bool:
-        """Tell whether there is such a device."""
+        """Tell whether a device of this `eqSN` exists."""
 
     def accepts(self, eq_sn: str, api_key: str) -> bool:
         """Tell whether this is the device's key."""
@@ -67,7 +67,7 @@ class Owner(Protocol):
         """The device says what it has set."""
 
 
-class Inputs(Protocol):
+class CloudInputs(Protocol):
     """What can happen to a session."""
 
     def opened(self) -> None:
@@ -77,10 +77,10 @@ class Inputs(Protocol):
         """It is gone."""
 
     def known(self, message: Identify) -> None:
-        """`req001` of a device that there is."""
+        """`req001` of a known device."""
 
     def unknown(self, message: Identify) -> None:
-        """`req001` of one that there is not."""
+        """`req001` of an unknown device."""
 
     def accepted(self) -> None:
         """`req002` with the right key."""
@@ -107,17 +107,17 @@ class Inputs(Protocol):
         """`req300`."""
 
     def configure(self, message: Configure) -> None:
-        """Somebody wants a channel reported otherwise."""
+        """A channel is to be reported otherwise."""
 
     def silent(self) -> None:
         """No heartbeat for ten seconds."""
 
 
 @dataclass(eq=False)
-class Core:
-    """What a session remembers, and what it does to the world."""
+class CloudCore:
+    """The memory of a session, and its actions."""
 
-    owner: Owner
+    owner: CloudOwner
     clock: Clock
     new_key: Callable[[], str]
     eq_sn: str = ""
@@ -126,8 +126,7 @@ class Core:
     timer: Timer | None = None
     counts: Counter[str] = field(default_factory=Counter)
 
-    def watch(self, machine: Inputs) -> None:
-        """Wait for a heartbeat, ten seconds from now."""
+    def watch(self, machine: CloudInputs) -> None:
         self.stop()
 
         def due() -> None:
@@ -137,138 +136,136 @@ class Core:
         self.timer = self.clock.callLater(SILENCE, due)
 
     def stop(self) -> None:
-        """Wait for none."""
         timer, self.timer = self.timer, None
         if timer is not None:
             timer.cancel()
 
     def close(self, reason: str) -> None:
-        """Let the device go."""
         self.counts[reason] += 1
         self.online = False
         self.stop()
         self.owner.drop(reason)
 
 
-def _build() -> Callable[[Core], Inputs]:  # noqa: C901 - one table
-    builder = TypeMachineBuilder(Inputs, Core)
+def _build() -> Callable[[CloudCore], CloudInputs]:  # noqa: C901 - one table
+    builder = TypeMachineBuilder(CloudInputs, CloudCore)
 
     waiting = builder.state("Waiting")
-    """Nobody has connected."""
+    """No device has connected."""
     unidentified = builder.state("Unidentified")
     """Connected; the heartbeat clock runs. `req001` is next."""
     identified = builder.state("Identified")
-    """A device that there is; `req002` is next."""
+    """The device is known; `req002` is next."""
     online = builder.state("Online")
     """Authenticated: heartbeats, data and configurations go."""
     ended = builder.state("Ended")
     """Let go, or gone; nothing counts any more."""
 
-    @waiting.upon(Inputs.opened).to(unidentified)
-    def begin(machine: Inputs, core: Core) -> None:
+    @waiting.upon(CloudInputs.opened).to(unidentified)
+    def begin(machine: CloudInputs, core: CloudCore) -> None:
         core.watch(machine)
 
-    @unidentified.upon(Inputs.known).to(identified)
-    def identify(machine: Inputs, core: Core, message: Identify) -> None:
+    @unidentified.upon(CloudInputs.known).to(identified)
+    def identify(machine: CloudInputs, core: CloudCore, message: Identify) -> None:
         core.eq_sn, core.t_key = message.eq_sn, core.new_key()
-        core.owner.transmit(Identified(eq_sn=core.eq_sn, code=Code.OK.value, t_key=core.t_key))
+        core.owner.transmit(Identified(eq_sn=core.eq_sn, code=FogslinkCode.OK, t_key=core.t_key))
 
-    @unidentified.upon(Inputs.unknown).to(ended)
-    def refuse(machine: Inputs, core: Core, message: Identify) -> None:
-        core.owner.transmit(Identified(eq_sn=message.eq_sn, code=Code.NO_DEVICE.value))
+    @unidentified.upon(CloudInputs.unknown).to(ended)
+    def refuse(machine: CloudInputs, core: CloudCore, message: Identify) -> None:
+        core.owner.transmit(Identified(eq_sn=message.eq_sn, code=FogslinkCode.NO_DEVICE))
         core.close("unknown-device")
 
-    @identified.upon(Inputs.accepted).to(online)
-    def authenticate(machine: Inputs, core: Core) -> None:
+    @identified.upon(CloudInputs.accepted).to(online)
+    def authenticate(machine: CloudInputs, core: CloudCore) -> None:
         core.online = True
-        core.owner.transmit(Authenticated(eq_sn=core.eq_sn, code=Code.OK.value))
+        core.owner.transmit(Authenticated(eq_sn=core.eq_sn, code=FogslinkCode.OK))
 
-    @identified.upon(Inputs.denied).to(ended)
-    def deny(machine: Inputs, core: Core) -> None:
-        core.owner.transmit(Authenticated(eq_sn=core.eq_sn, code=Code.NOT_AUTHENTICATED.value))
+    @identified.upon(CloudInputs.denied).to(ended)
+    def deny(machine: CloudInputs, core: CloudCore) -> None:
+        core.owner.transmit(Authenticated(eq_sn=core.eq_sn, code=FogslinkCode.NOT_AUTHENTICATED))
         core.close("denied")
 
-    @online.upon(Inputs.pack).loop()
-    def take_pack(machine: Inputs, core: Core, message: Pack) -> None:
+    @online.upon(CloudInputs.pack).loop()
+    def take_pack(machine: CloudInputs, core: CloudCore, message: Pack) -> None:
         whole = message.total_size == len(message.eq_data)
-        code = core.owner.take_pack(message) if whole else Code.FAILED.value
+        code = core.owner.take_pack(message) if whole else FogslinkCode.FAILED
         if code is not None:
             core.owner.transmit(PackAnswer(eq_sn=core.eq_sn, pack_id=message.pack_id, code=code))
 
-    @online.upon(Inputs.bad_pack).loop()
-    def ask_again(machine: Inputs, core: Core, message: BadPack) -> None:
+    @online.upon(CloudInputs.bad_pack).loop()
+    def ask_again(machine: CloudInputs, core: CloudCore, message: BadPack) -> None:
         core.counts["malformed"] += 1
         core.owner.transmit(
-            PackAnswer(eq_sn=core.eq_sn, pack_id=message.pack_id, code=Code.FAILED.value)
+            PackAnswer(eq_sn=core.eq_sn, pack_id=message.pack_id, code=FogslinkCode.FAILED)
         )
 
-    @online.upon(Inputs.single).loop()
-    def take_single(machine: Inputs, core: Core, message: Single) -> None:
+    @online.upon(CloudInputs.single).loop()
+    def take_single(machine: CloudInputs, core: CloudCore, message: Single) -> None:
         code = core.owner.take_single(message)
         if code is not None:
             core.owner.transmit(SingleAnswer(eq_sn=core.eq_sn, e_chan=message.e_chan, code=code))
 
-    @online.upon(Inputs.beat).loop()
-    def beat(machine: Inputs, core: Core) -> None:
+    @online.upon(CloudInputs.beat).loop()
+    def beat(machine: CloudInputs, core: CloudCore) -> None:
         core.watch(machine)
         core.owner.transmit(HeartbeatAnswer(eq_sn=core.eq_sn))
 
-    @online.upon(Inputs.configured).loop()
-    def configured(machine: Inputs, core: Core, message: Configured) -> None:
+    @online.upon(CloudInputs.configured).loop()
+    def configured(machine: CloudInputs, core: CloudCore, message: Configured) -> None:
         core.owner.configured(message)
 
-    @online.upon(Inputs.configure).loop()
-    def configure(machine: Inputs, core: Core, message: Configure) -> None:
+    @online.upon(CloudInputs.configure).loop()
+    def configure(machine: CloudInputs, core: CloudCore, message: Configure) -> None:
         core.owner.transmit(message)
 
-    def unauthenticated(machine: Inputs, core: Core, message: object) -> None:
-        """Close on data from nobody."""
+    def unauthenticated(machine: CloudInputs, core: CloudCore, message: object) -> None:
+        """Close on data before the login."""
         core.close("unauthenticated")
 
     for state in (unidentified, identified):
-        state.upon(Inputs.pack).to(ended)(unauthenticated)
-        state.upon(Inputs.bad_pack).to(ended)(unauthenticated)
-        state.upon(Inputs.single).to(ended)(unauthenticated)
+        state.upon(CloudInputs.pack).to(ended)(unauthenticated)
+        state.upon(CloudInputs.bad_pack).to(ended)(unauthenticated)
+        state.upon(CloudInputs.single).to(ended)(unauthenticated)
 
-    @unidentified.upon(Inputs.intruded).to(ended)
-    @identified.upon(Inputs.intruded).to(ended)
-    @online.upon(Inputs.intruded).to(ended)
-    def intruded(machine: Inputs, core: Core, message: str) -> None:
+    @unidentified.upon(CloudInputs.intruded).to(ended)
+    @identified.upon(CloudInputs.intruded).to(ended)
+    @online.upon(CloudInputs.intruded).to(ended)
+    def intruded(machine: CloudInputs, core: CloudCore, message: str) -> None:
         core.close(message)
 
-    @unidentified.upon(Inputs.silent).to(ended)
-    @identified.upon(Inputs.silent).to(ended)
-    @online.upon(Inputs.silent).to(ended)
-    def give_up(machine: Inputs, core: Core) -> None:
+    @unidentified.upon(CloudInputs.silent).to(ended)
+    @identified.upon(CloudInputs.silent).to(ended)
+    @online.upon(CloudInputs.silent).to(ended)
+    def give_up(machine: CloudInputs, core: CloudCore) -> None:
         core.close(NO_HEARTBEAT)
 
-    @waiting.upon(Inputs.closed).to(ended)
-    @unidentified.upon(Inputs.closed).to(ended)
-    @identified.upon(Inputs.closed).to(ended)
-    @online.upon(Inputs.closed).to(ended)
-    @ended.upon(Inputs.closed).loop()
-    def closed(machine: Inputs, core: Core) -> None:
+    @waiting.upon(CloudInputs.closed).to(ended)
+    @unidentified.upon(CloudInputs.closed).to(ended)
+    @identified.upon(CloudInputs.closed).to(ended)
+    @online.upon(CloudInputs.closed).to(ended)
+    @ended.upon(CloudInputs.closed).loop()
+    def closed(machine: CloudInputs, core: CloudCore) -> None:
         core.online = False
         core.stop()
 
-    def stray(machine: Inputs, core: Core, message: object = None) -> None:
+    def stray(machine: CloudInputs, core: CloudCore, message: object = None) -> None:
         """Count what comes out of its turn, or after the end, and ignore it."""
         core.counts["unexpected"] += 1
 
     for state in (identified, online, ended):
-        state.upon(Inputs.known).loop()(stray)
-        state.upon(Inputs.unknown).loop()(stray)
+        state.upon(CloudInputs.known).loop()(stray)
+        state.upon(CloudInputs.unknown).loop()(stray)
     for state in (unidentified, online, ended):
-        state.upon(Inputs.accepted).loop()(stray)
-        state.upon(Inputs.denied).loop()(stray)
+        state.upon(CloudInputs.accepted).loop()(stray)
+        state.upon(CloudInputs.denied).loop()(stray)
     for state in (unidentified, identified, ended):
-        state.upon(Inputs.configured).loop()(stray)
+        state.upon(CloudInputs.configured).loop()(stray)
     for state in (identified, ended):
-        state.upon(Inputs.beat).loop()(stray)
-    ended.upon(Inputs.pack).loop()(stray)
-    ended.upon(Inputs.bad_pack).loop()(stray)
-    ended.upon(Inputs.single).loop()(stray)
-    ended.upon(Inputs.intruded).loop()(stray)
+        state.upon(CloudInputs.beat).loop()(stray)
+    ended.upon(CloudInputs.pack).loop()(stray)
+    ended.upon(CloudInputs.bad_pack).loop()(stray)
+    ended.upon(CloudInputs.single).loop()(stray)
+    ended.upon(CloudInputs.intruded).loop()(stray)
 
     return builder.build()
 
@@ -285,9 +282,9 @@ class CloudSession:
     """
 
     def __init__(
-        self, owner: Owner, clock: Clock, new_key: Callable[[], str], counts: Counter[str]
+        self, owner: CloudOwner, clock: Clock, new_key: Callable[[], str], counts: Counter[str]
     ) -> None:
-        self._core = Core(owner, clock, new_key, counts=counts)
+        self._core = CloudCore(owner, clock, new_key, counts=counts)
         self._machine = _machine(self._core)
         self._malformed = 0
         self.opened = self._machine.opened
@@ -295,7 +292,6 @@ class CloudSession:
 
     @property
     def online(self) -> bool:
-        """Whether the device is authenticated."""
         return self._core.online
 
     @property
@@ -308,7 +304,7 @@ class CloudSession:
         self._machine.configure(message)
 
     def received(self, line: bytes) -> None:
-        """Take one line from the device. Whatever it holds, nothing is raised."""
+        """Take one line from the device. No line raises an error."""
         try:
             message = decode_request(line)
         except BadPack as bad:

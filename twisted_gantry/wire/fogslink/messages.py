@@ -1,7 +1,7 @@
 """The Fogslink cloud: its messages, each one JSON object on one line, and its codes.
 
 Source: the Fogslink document; decisions: `docs/protocols/fogslink.md`. The order of the messages is
-in `fogslink_client` and `fogslink_cloud`.
+in `client.py` and `cloud.py`.
 """
 
 import math
@@ -18,9 +18,9 @@ from twisted_gantry.wire.json import convert, dumps, loads_text
 from twisted_gantry.wire.reading import Quality, Value
 
 DELIMITER = b"\n"  # CR LF is taken: JSON does not mind the CR
-# Both sides drop a connection that sends a longer line.
+# Both sides drop a connection with a longer line, in bytes.
 MAX_LINE = 64 * 1024
-# And one that sends so many that are no message: each costs more to refuse than to send.
+# And one with more malformed lines: each costs more to refuse than to send.
 MAX_MALFORMED = 100
 MAX_ITEMS = 200
 # A pack is cut below this: its line, with the rest of the message, stays under MAX_LINE.
@@ -35,7 +35,7 @@ _PERIOD = re.compile(r"[0-9]{1,5}(\.[0-9]{1,3})?")
 _CHANNEL = re.compile(r"P[0-9]{1,6}-C[0-9]{1,6}")
 
 
-class Code(StrEnum):
+class FogslinkCode(StrEnum):
     """What an answer says (the table at the document's end)."""
 
     OK = "0"
@@ -69,7 +69,7 @@ def _key(name: str) -> str:
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, rename=_key):
-    """What stands under the one key of a message."""
+    """The value under the one key of a message."""
 
 
 Text: TypeAlias = str | msgspec.UnsetType
@@ -97,7 +97,6 @@ class Authenticate(_Message, frozen=True, kw_only=True):
     api_key: str
 
     def __repr__(self) -> str:
-        """Show no key."""
         return f"Authenticate({self.eq_sn!r})"
 
 
@@ -109,7 +108,7 @@ class Authenticated(_Message, frozen=True, kw_only=True):
 
 
 class Item(_Message, frozen=True, kw_only=True):
-    """The state of one channel; `e_val` is text to be shown, and missing when that is abnormal."""
+    """The state of one channel; `e_val` is text to show, and missing in an abnormal state."""
 
     e_chan: str
     e_chan_sta: str = State.NORMAL.value
@@ -126,7 +125,7 @@ class Single(_Message, frozen=True, kw_only=True):
 
 
 class SingleAnswer(_Message, frozen=True, kw_only=True):
-    """`res201`: it comes only for a value that was received."""
+    """`res201`: comes only for a received value."""
 
     eq_sn: str = ""
     e_chan: str
@@ -143,7 +142,7 @@ class Pack(_Message, frozen=True, kw_only=True):
 
 
 class PackAnswer(_Message, frozen=True, kw_only=True):
-    """`res200`: 8, or 9 to have the same pack again."""
+    """`res200`: 8, or 9 to get the same pack again."""
 
     eq_sn: str = ""
     pack_id: str
@@ -174,7 +173,6 @@ class Heartbeat(_Message, frozen=True, kw_only=True):
     t_key: str
 
     def __repr__(self) -> str:
-        """Show no key."""
         return f"Heartbeat({self.eq_sn!r})"
 
 
@@ -182,7 +180,7 @@ class HeartbeatAnswer(_Message, frozen=True, kw_only=True):
     """`res100`."""
 
     eq_sn: str = ""
-    code: str = Code.OK.value
+    code: str = FogslinkCode.OK.value
 
 
 Request: TypeAlias = Identify | Authenticate | Single | Pack | Configured | Heartbeat
@@ -213,7 +211,7 @@ NAMES: Mapping[type[Request | Response], str] = {
 
 
 class BadPack(BadMessage):
-    """A `req200` that is malformed, though its `pack_id` can be read: 9 is its answer."""
+    """A malformed `req200` with a readable `pack_id`: 9 is its answer."""
 
     def __init__(self, pack_id: str, why: str) -> None:
         super().__init__(why)
@@ -248,7 +246,7 @@ def decode_response(line: bytes) -> Response:
 
 
 def _opened(line: bytes) -> tuple[str, dict[str, Any]]:
-    """Return the one key of the object, and what stands under it, every number as text."""
+    """Return the one key of the object and its value, every number as text."""
     message = loads_text(line)
     if not isinstance(message, dict) or len(message) != 1:
         raise BadMessage("not an object with one key")
@@ -259,7 +257,7 @@ def _opened(line: bytes) -> tuple[str, dict[str, Any]]:
 
 
 def readdressed(line: bytes, eq_sn: str) -> bytes:
-    """Return one of our own lines of data under this `eqSN`; as it is if it has it already."""
+    """Return one of our own data lines under this `eqSN`, unchanged if it has it already."""
     if line.startswith(dumps({"eqSN": eq_sn})[:-1] + b",", line.find(b":") + 1):
         return line
     return encode(msgspec.structs.replace(decode_request(line), eq_sn=eq_sn))
@@ -274,7 +272,7 @@ def is_channel(name: str) -> bool:
 
 
 def item(channel: str, value: Value, quality: Quality) -> Item:
-    """Return the state of a channel: what is not good, or cannot be shown, is abnormal."""
+    """Return the state of a channel: abnormal if the value is not good, or cannot be shown."""
     text = _shown(value) if quality is Quality.GOOD else None
     if text is None:
         return Item(e_chan=channel, e_chan_sta=State.ABNORMAL.value)
@@ -296,7 +294,7 @@ def _shown(value: Value) -> str | None:
 
 
 def packs(items: Iterable[Item]) -> Iterator[tuple[Item, ...]]:
-    """Divide items over packs, in their order, so that each keeps the bounds."""
+    """Divide items over packs in order, within the bounds of a pack."""
     pack: list[Item] = []
     size = 0
     for each in items:
@@ -311,7 +309,7 @@ def packs(items: Iterable[Item]) -> Iterator[tuple[Item, ...]]:
 
 
 def period_of(text: str) -> float | None:
-    """Return an `sPeriod` in seconds; None for what is no number, or out of range."""
+    """Return an `sPeriod` in seconds; None for no number, or one out of range."""
     text = text.strip()
     if not _PERIOD.fullmatch(text):
         return None

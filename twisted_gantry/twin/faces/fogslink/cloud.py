@@ -70,13 +70,13 @@ class Cloud:
 
     def knows(self, eq_sn: str) -> bool:
         known = eq_sn in self.accounts or bool(self.any_key)
-        return known and self.injector.faults.code != wire.Code.NO_DEVICE
+        return known and self.injector.faults.code != wire.FogslinkCode.NO_DEVICE
 
     def accepts(self, eq_sn: str, api_key: str) -> bool:
         right = self.accounts.get(eq_sn, self.any_key).encode()
         given = api_key.encode("utf-8", "surrogatepass")
         return hmac.compare_digest(right, given) and (
-            self.injector.faults.code != wire.Code.NOT_AUTHENTICATED
+            self.injector.faults.code != wire.FogslinkCode.NOT_AUTHENTICATED
         )
 
     def take_pack(self, pack: wire.Pack) -> str | None:
@@ -87,7 +87,7 @@ class Cloud:
         self.counts["packs"] += 1
         self.counts["values"] += len(pack.eq_data)
         self.counts[came.value] += 1
-        return wire.Code.RECEIVED.value
+        return wire.FogslinkCode.RECEIVED.value
 
     def take_single(self, single: wire.Single) -> str | None:
         """Take one value, and return the code of the answer, None for no answer."""
@@ -95,7 +95,7 @@ class Cloud:
             return None
         self.records.add_single(single, self._now())
         self.counts["values"] += 1
-        return wire.Code.RECEIVED.value
+        return wire.FogslinkCode.RECEIVED.value
 
     def configure(self, message: wire.Configure) -> Deferred[wire.Configured | None]:
         """Send a configuration to the newest session of its device.

@@ -1,0 +1,230 @@
+"""A link to a peer that speaks in lines: reconnected for ever, bounded both ways.
+
+A line over the bound ends the connection. The link is the producer of its transport, so that it
+knows when the transport is full; what is sent all the same waits in memory.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+from typing import Protocol as Interface
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import (
+    IAddress,
+    IProtocol,
+    IPushProducer,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.logger import Logger
+from twisted.protocols.basic import LineOnlyReceiver
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_gantry.net.session import Backoff
+from twisted_gantry.net.timers import Timer
+
+_log = Logger()
+
+
+class LineOwner(Interface):
+    """What a link reports to."""
+
+    def connected(self) -> None:
+        """A connection is there."""
+
+    def received(self, line: bytes) -> None:
+        """The peer sent a line; its delimiter is cut off."""
+
+    def writable(self) -> None:
+        """The transport was full, and takes data again."""
+
+    def disconnected(self, reason: str) -> None:
+        """The connection is lost; unless the link was stopped another follows after a pause."""
+
+    def not_connected(self, reason: str) -> None:
+        """An attempt to connect failed; the next follows after a pause."""
+
+
+class LineLink:
+    """Keeps one connection up. `spread` returns a number in [0, 1), for the jitter of the pauses.
+
+    `pauses` are the first and the longest pause between two attempts, in seconds; `max_line` is in
+    bytes. `counts` gains `connections` and `too-long` lines.
+    """
+
+    def __init__(
+        self,
+        owner: LineOwner,
+        endpoint: IStreamClientEndpoint,
+        clock: IReactorTime,
+        spread: Callable[[], float],
+        *,
+        pauses: tuple[float, float],
+        delimiter: bytes,
+        max_line: int,
+        counts: Counter[str],
+    ) -> None:
+        self.owner, self.counts = owner, counts
+        self.delimiter, self.max_line = delimiter, max_line
+        self._endpoint = endpoint
+        self._backoff = Backoff(*pauses, spread)
+        self._pause = Timer(clock, self._connect)
+        self._attempt: Deferred[IProtocol] | None = None
+        self._connection: _Connection | None = None
+        self._running = False
+        self._stopped: Deferred[None] | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        return self._connection is not None
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether the link is connected and its transport is not full."""
+        return self._connection is not None and not self._connection.full
+
+    def start(self) -> None:
+        """Connect, and again after each loss."""
+        self._running = True
+        if self._connection is None:
+            self._connect()
+
+    def stop(self) -> Deferred[None]:
+        """Cut the connection for good; fires when it is closed."""
+        self._running = False
+        self._pause.cancel()
+        if self._attempt is not None:
+            self._attempt.cancel()
+        if self._connection is None:
+            return succeed(None)
+        stopped = self._stopped = self._stopped or Deferred()
+        self._connection.abort("stopped")
+        waiter: Deferred[None] = Deferred()
+        stopped.addCallback(waiter.callback)
+        return waiter
+
+    def retry(self) -> None:
+        """End a pause between two attempts."""
+        if self._pause.running:
+            self._pause.cancel()
+            self._connect()
+
+    def good(self) -> None:
+        """Note that the session proved good: the next pause is the first one again."""
+        self._backoff.reset()
+
+    def set_pauses(self, first: float, most: float) -> None:
+        """Begin with other pauses, in seconds; pauses that are in force already go on."""
+        if (self._backoff.first, self._backoff.most) != (first, most):
+            self._backoff.first, self._backoff.most = first, most
+            self._backoff.reset()
+
+    def send(self, line: bytes) -> None:
+        """Send a line, its delimiter included; without a connection nothing happens."""
+        if self._connection is not None:
+            self._connection.send(line)
+
+    def drop(self, reason: str) -> None:
+        """Cut the connection; `disconnected` tells this reason, and another connection follows."""
+        if self._connection is not None:
+            self._connection.abort(reason)
+
+    # -- what the connection tells
+
+    def opened(self, connection: "_Connection") -> None:
+        """Note a connection."""
+        self._connection = connection
+        if not self._running:
+            connection.abort("stopped")
+            return
+        self.counts["connections"] += 1
+        self.owner.connected()
+
+    def closed(self, reason: str) -> None:
+        """Note its end; a link that was started again meanwhile connects at once."""
+        stopped, self._stopped = self._stopped, None
+        self._connection = None
+        self.owner.disconnected(reason)
+        if stopped is not None:
+            stopped.callback(None)
+            if self._running:
+                self._connect()
+        elif self._running:
+            self._pause.start(self._backoff.next())
+
+    def _connect(self) -> None:
+        attempt = self._attempt = self._endpoint.connect(_Factory(self))
+        attempt.addCallbacks(self._connected, self._not_connected)
+        attempt.addErrback(lambda failure: _log.failure("a link failed", failure=failure))
+
+    def _connected(self, _: IProtocol) -> None:
+        self._attempt = None
+
+    def _not_connected(self, failure: Failure) -> None:
+        self._attempt = None
+        if self._running:
+            self.owner.not_connected(failure.getErrorMessage())
+            self._pause.start(self._backoff.next())
+
+
+@implementer(IPushProducer)
+class _Connection(LineOnlyReceiver):
+    """One TCP connection; after `abort` nothing that still comes is looked at."""
+
+    def __init__(self, link: LineLink) -> None:
+        self.delimiter, self.MAX_LENGTH = link.delimiter, link.max_line
+        self.full = False
+        self._link, self._owner = link, link.owner
+        self._why = ""
+
+    def connectionMade(self) -> None:
+        transport: Any = self.transport
+        if hasattr(transport, "setTcpNoDelay"):
+            transport.setTcpNoDelay(True)
+            transport.setTcpKeepAlive(True)
+        transport.registerProducer(self, True)
+        self._link.opened(self)
+
+    def lineReceived(self, line: bytes) -> None:
+        if not self._why:
+            self._owner.received(line)
+
+    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802 - LineOnlyReceiver's
+        self._link.counts["too-long"] += 1
+        self.abort(f"a line of more than {self.MAX_LENGTH} bytes")
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._why = self._why or reason.getErrorMessage()
+        self._link.closed(self._why)
+
+    def send(self, line: bytes) -> None:
+        if not self._why and self.transport is not None:
+            self.transport.write(line)
+
+    def abort(self, reason: str) -> None:
+        self._why = self._why or reason
+        transport: Any = self.transport
+        transport.abortConnection()
+
+    def pauseProducing(self) -> None:  # noqa: N802 - IPushProducer's
+        self.full = True
+
+    def resumeProducing(self) -> None:  # noqa: N802 - IPushProducer's
+        self.full = False
+        self._owner.writable()
+
+    def stopProducing(self) -> None:  # noqa: N802 - IPushProducer's
+        """Nothing to do: the connection is going."""
+
+
+class _Factory(Factory):
+    noisy = False
+
+    def __init__(self, link: LineLink) -> None:
+        self._link = link
+
+    def buildProtocol(self, addr: IAddress | None) -> _Connection:
+        return _Connection(self._link)

@@ -1,0 +1,61 @@
+"""The audit of commands, as jobs for the writer: how each began, and its outcome."""
+
+import json
+import sqlite3
+from typing import Any
+
+from twisted_gantry.core.commands.types import Outcome
+from twisted_gantry.core.stored import AuditEntry
+
+MAX_ENTRIES = 100_000
+"""Entries that are kept; beyond that the oldest goes."""
+
+_COLUMNS = "id, at, who, target, command, args, result, detail, value"
+
+
+def _entry(row: tuple[Any, ...]) -> AuditEntry:
+    fields = dict(zip(_COLUMNS.split(", "), row, strict=True))
+    decoded = {name: json.loads(fields[name]) for name in ("args", "value")}
+    return AuditEntry(**{**fields, **decoded})
+
+
+def begin(db: sqlite3.Connection, entry: AuditEntry) -> AuditEntry | None:
+    """Keep the entry of a command that begins; an entry of the same id is returned instead."""
+    known = db.execute(f"SELECT {_COLUMNS} FROM audit WHERE id = ?", (entry.id,)).fetchone()  # noqa: S608 - own names
+    if known is not None:
+        return _entry(known)
+    args = json.dumps(entry.args, ensure_ascii=False)
+    db.execute(
+        "INSERT INTO audit (id, at, who, target, command, args) VALUES (?,?,?,?,?,?)",
+        (entry.id, entry.at, entry.who, entry.target, entry.command, args),
+    )
+    db.execute(
+        "DELETE FROM audit WHERE rowid <= (SELECT max(rowid) FROM audit) - ?", (MAX_ENTRIES,)
+    )
+    return None
+
+
+def end(db: sqlite3.Connection, entry: AuditEntry) -> None:
+    """Keep how a command ended; an entry that is gone stays gone."""
+    value = json.dumps(entry.value, ensure_ascii=False)
+    db.execute(
+        "UPDATE audit SET result = ?, detail = ?, value = ? WHERE id = ?",
+        (entry.result, entry.detail, value, entry.id),
+    )
+
+
+def end_interrupted(db: sqlite3.Connection) -> int:
+    """End the commands that the last run left without an outcome; returns how many."""
+    return db.execute(
+        "UPDATE audit SET result = ?, detail = ? WHERE result = ''",
+        (Outcome.TIMEOUT.value, "the program ended before the outcome was known; not repeated"),
+    ).rowcount
+
+
+def newest(db: sqlite3.Connection, limit: int) -> list[AuditEntry]:
+    """Return the newest entries, newest first."""
+    rows = db.execute(
+        f"SELECT {_COLUMNS} FROM audit ORDER BY at DESC, rowid DESC LIMIT ?",  # noqa: S608
+        (limit,),
+    )
+    return [_entry(row) for row in rows]

@@ -1,0 +1,47 @@
+"""Settings accepted at run time and the white list, as jobs for the writer."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from twisted_gantry.core.stored import StoredCard
+
+_VERSION = "cards.version"
+
+
+def encoded(value: Any) -> str:
+    """Return the text of a value, as the database holds it."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def put(db: sqlite3.Connection, name: str, text: str | None) -> None:
+    """Keep an `encoded` value; None removes the setting."""
+    if text is None:
+        db.execute("DELETE FROM setting WHERE name = ?", (name,))
+    else:
+        db.execute("INSERT OR REPLACE INTO setting (name, value) VALUES (?,?)", (name, text))
+
+
+def read(db: sqlite3.Connection) -> dict[str, Any]:
+    """Return every setting by its name."""
+    rows = db.execute("SELECT name, value FROM setting")
+    return {name: json.loads(text) for name, text in rows}
+
+
+def replace_cards(db: sqlite3.Connection, version: str, cards: Sequence[StoredCard]) -> None:
+    """Replace the whole white list, and its version."""
+    db.execute("DELETE FROM card")
+    db.executemany(
+        "INSERT OR REPLACE INTO card (card_id, valid_time, invalid_time) VALUES (?,?,?)",
+        [(card.card_id, card.valid_time, card.invalid_time) for card in cards],
+    )
+    put(db, _VERSION, encoded(version))
+
+
+def cards(db: sqlite3.Connection) -> tuple[str, Sequence[StoredCard]]:
+    """Return the version of the white list, `0` without any, and its cards."""
+    row = db.execute("SELECT value FROM setting WHERE name = ?", (_VERSION,)).fetchone()
+    version = json.loads(row[0]) if row is not None else "0"
+    rows = db.execute("SELECT card_id, valid_time, invalid_time FROM card ORDER BY card_id")
+    return version, [StoredCard(*each) for each in rows]

@@ -1,0 +1,156 @@
+"""The outbox of one uplink, between those who make its reports and the one who sends them."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_gantry.core.alarms import Alarms, Severity
+from twisted_gantry.core.interfaces import IStore
+from twisted_gantry.core.stored import Cap, Ledger, Report
+
+_log = Logger()
+
+_DISK_FAILED = "store.failed"
+
+
+class Outbox:
+    """The reports of the uplink `name` in the store, of which `cap` bounds the size and the age.
+
+    Subscribers are called, in the order in which they were appended: `on_stored(urgent)` when a
+    report can be sent; `on_left(reports, acknowledged)` with the numbers of reports that left the
+    queue; `on_stale(subjects)` when the last delivered report of these subjects is not the newest.
+
+    `counts` gains `dropped`: the reports that went for the cap.
+    """
+
+    def __init__(self, name: str, store: IStore, cap: Cap, alarms: Alarms) -> None:
+        self.name = name
+        self.counts: Counter[str] = Counter()
+        self.on_stored: list[Callable[[bool], object]] = []
+        self.on_left: list[Callable[[Sequence[int], bool], object]] = []
+        self.on_stale: list[Callable[[Iterable[str]], object]] = []
+        self._store, self._cap, self._alarms = store, cap, alarms
+        self._aside = f"{name}.set-aside"
+
+    # -- for those who make reports
+
+    def keep(
+        self,
+        kind: str,
+        subject: str,
+        body: bytes,
+        *,
+        urgent: bool = False,
+        setting: tuple[str, Any] | None = None,
+        kept: Callable[[int], None] = lambda number: None,
+        not_kept: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Store a report, with `setting` (a name and its value) or not at all.
+
+        `kept` is called with the number of the report before it can be sent, `not_kept` if the
+        disk fails; the alarm of the disk is raised and cleared here.
+        """
+
+        def done(result: tuple[int, Sequence[int]]) -> None:
+            number, dropped = result
+            self._alarms.clear(_DISK_FAILED)
+            kept(number)
+            self._dropped(dropped)
+            for stored in self.on_stored:
+                stored(urgent)
+
+        def failed(failure: Failure) -> None:
+            not_kept()
+            self.disk_failed(failure)
+
+        adding = self._store.add_report(self.name, kind, subject, body, urgent, self._cap, setting)
+        adding.addCallbacks(done, failed).addErrback(self._log_failure)
+
+    def disk_failed(self, failure: Failure) -> None:
+        """Raise the alarm of the disk; the failure is logged once, until the disk works again."""
+        if not self._is_raised("store", _DISK_FAILED):
+            _log.failure("{uplink}: the store failed", uplink=self.name, failure=failure)
+        reason = failure.getErrorMessage()
+        self._alarms.set(
+            _DISK_FAILED,
+            Severity.CRITICAL,
+            f"reports cannot be stored: {reason}",
+            f"上报数据无法保存：{reason}",
+        )
+
+    # -- for the one who sends them
+
+    def next_report(self, fresh: float) -> Deferred[Report | None]:
+        """Return what to send now: urgent reports created after `fresh`, then the oldest."""
+        return self._store.next_report(self.name, fresh)
+
+    def next_reports(self, limit: int, size: int) -> Deferred[Sequence[Report]]:
+        """Return the oldest queued reports: `limit`, or fewer above `size` bytes."""
+        return self._store.next_reports(self.name, limit, size)
+
+    def tried(self, report: Report, reason: str, body: bytes | None = None) -> Deferred[None]:
+        """Note a try that failed, and a body that replaces the old one."""
+        return self._store.tried(report.id, reason, body)
+
+    def delivered(self, reports: Sequence[int]) -> Deferred[None]:
+        """Remove up to 500 acknowledged reports."""
+        return self._store.delivered(reports).addCallback(lambda _: self._left(reports, True))
+
+    def set_aside(self, report: Report, reason: str, zh: str) -> Deferred[None]:
+        """Keep a refused report for a person; the alarm tells the reason, `zh` in Chinese."""
+
+        def done(_: None) -> None:
+            self._alarms.set(
+                self._aside,
+                Severity.WARNING,
+                f"reports are set aside; the last: {reason}",
+                f"有上报被搁置；最近一次：{zh}",
+            )
+            self._left([report.id], False)
+
+        return self._store.set_aside(report.id, reason).addCallback(done)
+
+    def stale(self, subjects: Iterable[str]) -> None:
+        """Ask for new reports of subjects: an older one was delivered after a newer one."""
+        for stale in self.on_stale:
+            stale(subjects)
+
+    # -- for the period
+
+    def look_after(self) -> None:
+        """Drop what is over the cap, and let the alarm follow the ledger: also after a restart."""
+        enforced = self._store.enforce(self.name, self._cap)
+        enforced.addCallback(self._dropped).addErrback(self._log_failure)
+        self._store.ledger(self.name).addCallback(self._audit).addErrback(self._log_failure)
+
+    def _audit(self, ledger: Ledger) -> None:
+        if not ledger.set_aside:
+            self._alarms.clear(self._aside)
+        elif not self._is_raised(self.name, self._aside):
+            self._alarms.set(
+                self._aside,
+                Severity.WARNING,
+                f"{ledger.set_aside} reports are set aside",
+                f"有{ledger.set_aside}条上报被搁置",
+            )
+
+    def _dropped(self, reports: Sequence[int]) -> None:
+        if reports:
+            self.counts["dropped"] += len(reports)
+            _log.warn("{uplink}: the cap dropped {n} reports", uplink=self.name, n=len(reports))
+            self._left(reports, False)
+
+    def _left(self, reports: Sequence[int], acknowledged: bool) -> None:
+        for left in self.on_left:
+            left(reports, acknowledged)
+
+    def _is_raised(self, source: str, name: str) -> bool:
+        return any(alarm.name == name for alarm in self._alarms.active(source))
+
+    def _log_failure(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):  # cut off by the stop
+            _log.failure("the outbox of {uplink} failed", uplink=self.name, failure=failure)
