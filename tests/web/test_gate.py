@@ -38,7 +38,6 @@ ROUTES = (
 
 
 def basic(password: str, user: str = "anyone") -> str:
-    """Return the header for HTTP Basic."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
@@ -406,7 +405,6 @@ class TestHashed:
 
     @pytest.fixture(autouse=True)
     def cheap(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Make hashes that cost little."""
         monkeypatch.setattr(passwords, "N", 16)
 
     def test_in_a_thread(self, small: SmallSite) -> None:

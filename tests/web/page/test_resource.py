@@ -34,14 +34,12 @@ PATHS = ["/", *(f"/{name}" for name in TYPES)]
 
 
 def the_reactor() -> Any:
-    """Return the real reactor."""
     from twisted.internet import reactor
 
     return reactor
 
 
 def read(name: str) -> str:
-    """Return a file of the page."""
     return files("twisted_gantry.web.page").joinpath(name).read_text()
 
 
@@ -144,7 +142,6 @@ class Browser(ProcessProtocol):
                 self._answers.pop(each["id"]).callback(each)
 
     def processEnded(self, reason: Failure) -> None:
-        """Note it."""
         self._ended.callback(None)
 
     async def tell(self, method: str, **params: Any) -> Any:
@@ -180,11 +177,9 @@ class Browser(ProcessProtocol):
         raise AssertionError(f"never: {expression}\n{await self.page()}\n{self.console}")
 
     async def page(self) -> str:
-        """Return the page as it is."""
         return str(await self.evaluate("document.documentElement.outerHTML"))
 
     async def close(self) -> None:
-        """End the browser."""
         self._process.signalProcess("KILL")
         await self._ended
 
