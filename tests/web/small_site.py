@@ -122,7 +122,9 @@ class SmallSite:
     def now(self) -> float:
         return START + self.clock.seconds()
 
-    def resource(self, password: str | None = None, token: str | None = None) -> IResource:
+    def resource(
+        self, password: str | None = None, token: str | None = None, **more: Any
+    ) -> IResource:
         return web_resource(
             self.site,
             history=self.history,
@@ -132,6 +134,7 @@ class SmallSite:
             token=None if token is None else Secret(token),
             http_counts=self.http_counts,
             health=lambda: self.problems,
+            **more,
         )
 
     def client(self, password: str | None = None, token: str | None = None) -> "Client":

@@ -25,7 +25,6 @@ from twisted_gantry.core.alarms import Severity
 from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.web.api.stream import Stream
 from twisted_gantry.web.page.resource import TYPES, Page
-from twisted_gantry.web.root import web_resource
 from twisted_gantry.wire.reading import Quality
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -211,18 +210,7 @@ def live(small: SmallSite) -> Iterator[tuple[IResource, Stream]]:
     """Return the resource of a site with its stream, on the real clock."""
     stream = Stream(small.site, the_reactor(), small.now)
     stream.startService()
-    resource = web_resource(
-        small.site,
-        history=small.history,
-        now=small.now,
-        version="1.2.3",
-        password=None,
-        token=None,
-        http_counts=small.http_counts,
-        health=lambda: small.problems,
-        stream=stream,
-    )
-    yield resource, stream
+    yield small.resource(stream=stream), stream
     stream.stopService()
 
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from treq.client import HTTPClient
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.error import (
     ConnectError,
     ConnectionDone,
@@ -172,29 +172,28 @@ class BoundedClient:
         when it is cancelled.
         """
         exchange = ensureDeferred(self._exchange(method, url, headers, body, limit or self._limit))
-        # A cancelled exchange fails with various errors: note who cancelled it.
-        late = self._clock.callLater(self._deadline + patience, exchange.cancel)
-        given_up = False
+        seconds = self._deadline + patience
 
-        def give_up(_: object) -> None:
-            nonlocal given_up
-            given_up = True
+        def late(*_: object) -> Failure:
+            return Failure(NoAnswer(f"no answer within {seconds:g} s"))
+
+        exchange.addTimeout(seconds, self._clock, late)
+        exchange.addErrback(_explain)
+
+        def cancel(cancelled: Deferred[Answer]) -> None:
+            # First: a cancelled exchange fails with various errors, or not at all.
+            cancelled.errback(CancelledError())
             exchange.cancel()
 
-        answered: Deferred[Answer] = Deferred(give_up)
+        answered: Deferred[Answer] = Deferred(cancel)
 
         def ended(result: Answer | Failure) -> None:
-            timed_out = not late.active()
-            if not timed_out:
-                late.cancel()
-            if given_up:  # `answered` has failed with CancelledError
+            if answered.called:
                 return
-            if not isinstance(result, Failure):
-                answered.callback(result)
-            elif timed_out:
-                answered.errback(NoAnswer(f"no answer within {self._deadline + patience:g} s"))
+            if isinstance(result, Failure):
+                answered.errback(result)
             else:
-                answered.errback(_explain(result))
+                answered.callback(result)
 
         exchange.addBoth(ended)
         return answered
