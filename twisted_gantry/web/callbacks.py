@@ -129,7 +129,7 @@ class CallbackHost:
         assert request.content is not None  # set once the request is complete
         body = request.content.read()
         try:
-            # Encoded anew without the keys that nobody reads, which each receiver would decode.
+            # Encoded anew, so that receivers do not decode unknown keys again and again.
             result = decode_reply(body).encode()
         except (WireError, CannotEncode):  # its text may quote the body
             raise HttpError(400, "malformed", "this is no result of a UPS card") from None

@@ -133,7 +133,7 @@ class Access:
             _refuse_forged(request)
 
     async def _role_of(self, request: Request) -> Role:
-        """Return who asks. Raises HttpError (401, 429)."""
+        """Return the role of the client. Raises HttpError (401, 429)."""
         authorization = header(request, "authorization")
         needed = HttpError(401, "unauthorized", "a password or a token is needed")
         if not authorization:

@@ -1,7 +1,7 @@
-"""An HTTP server whose every connection is bounded: in number, in size and in time.
+"""An HTTP server with bounds on the number, the size and the time of its requests.
 
-Twisted has no cap on a body (twisted #4898, #10191), and `Site(timeout=)` is idle time, which any
-byte resets. Here a request has `deadline` seconds from its first byte to its last.
+Twisted does not bound a body (twisted #4898, #10191), and each byte resets its `Site(timeout=)`.
+Here a request has `deadline` seconds from its first byte to its last.
 """
 
 import re
