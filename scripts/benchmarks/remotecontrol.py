@@ -31,7 +31,7 @@ from twisted_gantry.net.http.server import bounded_site
 from twisted_gantry.web.remotecontrol.endpoint import RemoteControl, RemoteControlSettings
 from twisted_gantry.wire.etc.envelope import Method, encode_request, signed_headers
 
-ROUNDS, REQUESTS, CLIENTS, WARM_UP = 5, 3000, 10, 300
+ROUNDS, REQUESTS, CLIENTS, WARM_UP = 5, 2000, 10, 300
 HERE = Path(__file__).parents[2]
 PATIENCE_S = 30.0
 CONFIG = """
@@ -92,6 +92,8 @@ def serve(which: str) -> None:
             factory = bounded_site(control.resource(), anyhow, control.limits, control.counts)
         listening = serverFromString(anyhow, "tcp:0:interface=127.0.0.1").listen(factory)
         listening.addCallback(lambda port: print(port.getHost().port, flush=True))
+        # Its thread would keep the process from ending.
+        anyhow.addSystemEventTrigger("before", "shutdown", site.store.close)
         anyhow.run()
 
 
