@@ -21,7 +21,6 @@ SALT = bytes(range(SALT_BYTES))
 
 
 def b64(data: bytes) -> str:
-    """Return base64."""
     return base64.b64encode(data).decode()
 
 

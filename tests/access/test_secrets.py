@@ -23,7 +23,6 @@ SALT = b"0123456789abcdef"
 
 @pytest.fixture(autouse=True)
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make hashes that cost little."""
     monkeypatch.setattr(passwords, "N", 16)
     monkeypatch.setattr(passwords, "P", 1)
 
@@ -55,7 +54,6 @@ class Threads:
 
 @pytest.fixture
 def threads() -> Threads:
-    """Return threads that a test moves."""
     return Threads()
 
 

@@ -62,6 +62,12 @@ class Server:
         assert protocol is not None
         return Connection(cast("Protocol", protocol))
 
+    def left_by(self, client: Connection) -> Counter[str]:
+        """Let a client leave, which may leave no timer behind; returns the counts."""
+        client.leave()
+        assert self.clock.getDelayedCalls() == []
+        return self.counts
+
     def still_serves(self) -> bool:
         """Tell whether a new client gets its answer after the others have left."""
         client = self.connect()

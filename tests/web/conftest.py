@@ -9,7 +9,6 @@ from tests.web.small_site import Client, SmallSite, small_site
 
 @pytest.fixture
 def small() -> Iterator[SmallSite]:
-    """Return a site in memory."""
     small = small_site()
     yield small
     small.db.close()

@@ -79,7 +79,6 @@ class FakeDevice(Service):
         )
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
-        """Note the command."""
         self.told.append((command, dict(args)))
         return self.answer()
 
@@ -103,7 +102,6 @@ class FakeUplink(Service):
         self.retries = 0
 
     def retry(self) -> None:
-        """Note it."""
         self.retries += 1
 
 
@@ -122,11 +120,11 @@ class SmallSite:
     http_counts: dict[str, Counter[str]] = field(default_factory=dict)
 
     def now(self) -> float:
-        """Return Unix seconds."""
         return START + self.clock.seconds()
 
-    def resource(self, password: str | None = None, token: str | None = None) -> IResource:
-        """Return what the web endpoint serves."""
+    def resource(
+        self, password: str | None = None, token: str | None = None, **more: Any
+    ) -> IResource:
         return web_resource(
             self.site,
             history=self.history,
@@ -136,6 +134,7 @@ class SmallSite:
             token=None if token is None else Secret(token),
             http_counts=self.http_counts,
             health=lambda: self.problems,
+            **more,
         )
 
     def client(self, password: str | None = None, token: str | None = None) -> "Client":
@@ -216,6 +215,12 @@ class Answer:
         assert content["error"]["message"]
         return str(content["error"]["code"])
 
+    @property
+    def code(self) -> str:
+        """The code of an answer of the ETC interface."""
+        assert self.status == 200
+        return str(self.json["code"])
+
 
 class _Socket:
     def __init__(self, data: bytes) -> None:
@@ -228,28 +233,39 @@ class _Socket:
 class Exchange:
     """A request that was sent, whose answer may still be to come."""
 
-    def __init__(self, protocol: Any, transport: StringTransport, method: str) -> None:
-        self._protocol, self._transport, self._method = protocol, transport, method
+    def __init__(self, protocol: Any, peer: IAddress, data: bytes, method: str) -> None:
+        self._protocol, self._method = protocol, method
+        self.transport = StringTransport(peerAddress=peer)
+        self.aborted = self._gone = False
+        cast(Any, self.transport).abortConnection = self._abort
+        protocol.makeConnection(self.transport)
+        protocol.dataReceived(data)
+
+    def _abort(self) -> None:
+        self.aborted = self.transport.disconnected = True
+        self.hang_up()
 
     @property
     def answered(self) -> bool:
-        """Whether anything has come back."""
-        return bool(self._transport.value())
+        return bool(self.transport.value())
 
     def hang_up(self) -> None:
         """Go away as a client does that will not wait."""
+        if self._gone:
+            return
+        self._gone = True
         self._protocol.connectionLost(Failure(ConnectionDone()))
+        if self.transport.producer is not None:
+            self.transport.producer.stopProducing()
 
     def ended(self) -> Answer:
-        """Return what came, and hang up."""
         answer = self.answer()
         self.hang_up()
         return answer
 
     def answer(self) -> Answer:
-        """Return what came."""
         response = http.client.HTTPResponse(
-            cast(Any, _Socket(self._transport.value())), method=self._method
+            cast(Any, _Socket(self.transport.value())), method=self._method
         )
         response.begin()
         return Answer(response.status, response.headers, response.read())
@@ -258,18 +274,20 @@ class Exchange:
 class Client:
     """Speaks to a resource through all of the HTTP server but its sockets."""
 
-    def __init__(self, resource: IResource) -> None:
-        self.clock, self.counts = Clock(), Counter[str]()
-        self._factory = bounded_site(resource, self.clock, Limits(), self.counts)
+    def __init__(
+        self,
+        resource: IResource,
+        clock: Clock | None = None,
+        limits: Limits | None = None,
+        counts: Counter[str] | None = None,
+    ) -> None:
+        self.clock = Clock() if clock is None else clock
+        self.counts = Counter[str]() if counts is None else counts
+        self._factory = bounded_site(resource, self.clock, limits or Limits(), self.counts)
         self.peer: IAddress = IPv4Address("TCP", "192.0.2.7", 5555)
 
     def raw(self, data: bytes, method: str = "GET") -> Exchange:
-        """Send bytes."""
-        protocol: Any = self._factory.buildProtocol(self.peer)
-        transport = StringTransport(peerAddress=self.peer)
-        protocol.makeConnection(transport)
-        protocol.dataReceived(data)
-        return Exchange(protocol, transport, method)
+        return Exchange(self._factory.buildProtocol(self.peer), self.peer, data, method)
 
     def send(
         self, method: str, path: str, body: object = b"", host: str = "127.0.0.1:8080", **more: str
@@ -278,7 +296,7 @@ class Client:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         headers = {"Host": host, **{name.replace("_", "-"): value for name, value in more.items()}}
         if content or method == "POST":
-            headers["Content-Length"] = str(len(content))
+            headers.setdefault("Content-Length", str(len(content)))
         lines = [f"{method} {path} HTTP/1.1", *(f"{n}: {v}" for n, v in headers.items()), "", ""]
         return self.raw("\r\n".join(lines).encode() + content, method)
 

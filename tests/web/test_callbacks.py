@@ -43,13 +43,11 @@ class Bench:
         self.host.register(url, receive)
 
     def post(self, body: bytes = RESULT, path: str = "/post", method: str = "POST") -> Http:
-        """POST a body."""
         return http(self.site, method, path, body)
 
 
 @pytest.fixture
 def bench() -> Bench:
-    """A host with one receiver."""
     bench = Bench()
     bench.register("http://127.0.0.1:9000/post", b"1234")
     return bench

@@ -15,7 +15,6 @@ from tests.web.small_site import Client, SmallSite
 from twisted_gantry.access import passwords
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.web.gate import GUESSES, Access, Gate, needs_password
-from twisted_gantry.web.root import web_resource
 
 PASSWORD, TOKEN = "pässword:with colon", "t0ken-abc"
 ROUTES = (
@@ -38,7 +37,6 @@ ROUTES = (
 
 
 def basic(password: str, user: str = "anyone") -> str:
-    """Return the header for HTTP Basic."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
@@ -322,25 +320,10 @@ class TestNeedsPassword:
             assert needs_password(endpoint) is True, endpoint
 
 
-def guarded_by(small: SmallSite, **more: Any) -> Client:
+def guarded_by(small: SmallSite) -> Client:
     """Return a client of a site with an operator's and a viewer's secrets."""
-    resource = web_resource(
-        small.site,
-        history=small.history,
-        now=small.now,
-        version="1.2.3",
-        password=Secret(PASSWORD),
-        token=Secret(TOKEN),
-        http_counts=small.http_counts,
-        health=list,
-        **{
-            "viewer_password": Secret("look"),
-            "viewer_token": Secret("look-t0ken"),
-            "clock": small.clock,
-            **more,
-        },
-    )
-    return Client(resource)
+    viewer = {"viewer_password": Secret("look"), "viewer_token": Secret("look-t0ken")}
+    return Client(small.resource(PASSWORD, TOKEN, clock=small.clock, **viewer))
 
 
 WISH = {"target": "ups1", "command": "BZOFF"}
@@ -377,18 +360,7 @@ class TestViewer:
 
     def test_only_a_viewer(self, small: SmallSite) -> None:
         """With a viewer's secret alone, nobody may change anything, and nobody comes in without."""
-        resource = web_resource(
-            small.site,
-            history=small.history,
-            now=small.now,
-            version="1.2.3",
-            password=None,
-            token=None,
-            viewer_password=Secret("look"),
-            http_counts=small.http_counts,
-            health=list,
-        )
-        client = Client(resource)
+        client = Client(small.resource(viewer_password=Secret("look")))
         assert client.get("/").status == 401
         assert client.get("/", Authorization=basic("look")).status == 200
         answer = client.post("/api/v1/commands", WISH, Authorization=basic("look"))
@@ -406,7 +378,6 @@ class TestHashed:
 
     @pytest.fixture(autouse=True)
     def cheap(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Make hashes that cost little."""
         monkeypatch.setattr(passwords, "N", 16)
 
     def test_in_a_thread(self, small: SmallSite) -> None:
@@ -450,17 +421,8 @@ def guarded_hash(small: SmallSite, waiting: list[Deferred[None]]) -> IResource:
         waiting.append(Deferred())
         return waiting[-1].addCallback(lambda _: function(*args))
 
-    return web_resource(
-        small.site,
-        history=small.history,
-        now=small.now,
-        version="1.2.3",
-        password=Secret(passwords.hash_password("hidden", bytes(16))),
-        token=Secret(TOKEN),
-        http_counts=small.http_counts,
-        health=list,
-        in_thread=in_thread,
-    )
+    hashed = passwords.hash_password("hidden", bytes(16))
+    return small.resource(hashed, TOKEN, in_thread=in_thread)
 
 
 class TestGuessing:

@@ -22,7 +22,6 @@ from twisted_gantry.net.http.server import Limits, bounded_site
 
 
 def the_reactor() -> Any:
-    """Return the real reactor."""
     from twisted.internet import reactor
 
     return reactor

@@ -1,6 +1,7 @@
-"""A password as a configuration may hold it without holding the password: its scrypt hash.
+"""scrypt hashes of passwords for the configuration: `scrypt$n$r$p$salt$hash`.
 
-The text is `scrypt$n$r$p$salt$hash`, salt and hash in base64.
+Salt and hash are base64. `werkzeug.security` cannot read these (its salt is text), has no bound on
+the memory that a hash asks for, and its default is checked in less than half the time.
 """
 
 import base64
@@ -10,18 +11,17 @@ import hmac
 from dataclasses import dataclass
 
 PREFIX = "scrypt$"
-# 16 MiB and some 0.2 s of one core: with a lower p a guess is cheaper, with a larger n the gantry
-# needs the memory.
+# 16 MiB and 0.2 s of one core: a lower p makes guesses cheaper, a larger n takes more memory.
 N, R, P = 2**14, 8, 5
 SALT_BYTES, HASH_BYTES = 16, 32
-# What a hash of elsewhere may ask for.
 MAX_MEMORY = 64 * 2**20
+"""Bytes that a configured hash may need."""
 MAX_P = 64
 
 
 @dataclass(frozen=True)
 class Hashed:
-    """A hash, to try passwords against."""
+    """A hash that passwords are checked against."""
 
     n: int
     r: int
@@ -30,11 +30,11 @@ class Hashed:
     hash: bytes
 
     def __repr__(self) -> str:
-        """Show that there is one, no more: a hash can be guessed at."""
+        # A hash can be guessed at, too.
         return "<hash>"
 
     def fits(self, password: bytes) -> bool:
-        """Tell whether this is the password. Takes long: not for the reactor's thread."""
+        """Tell whether this is the password; takes 0.2 s, so not for the reactor's thread."""
         return hmac.compare_digest(self._of(password), self.hash)
 
     def _of(self, password: bytes) -> bytes:
@@ -51,12 +51,12 @@ class Hashed:
 
 
 def is_hash(text: str) -> bool:
-    """Tell whether a text is meant as a hash, and not as a password."""
+    """Tell whether a text is meant as a hash rather than a password."""
     return text.startswith(PREFIX)
 
 
 def read_hash(text: str) -> Hashed:
-    """Return the hash that a text is. Raises ValueError, which does not show it."""
+    """Parse a hash. Raises ValueError, whose text does not quote it."""
     parts = text.split("$")
     if len(parts) != 6 or not is_hash(text):
         raise ValueError("a hash is scrypt$n$r$p$salt$hash")
@@ -78,7 +78,7 @@ def read_hash(text: str) -> Hashed:
 
 
 def hash_password(password: str, salt: bytes) -> str:
-    """Return the hash of a password as a text; `salt` is `SALT_BYTES` random bytes.
+    """Return the hash of a password; `salt` is `SALT_BYTES` random bytes.
 
     Raises ValueError for an empty password.
     """

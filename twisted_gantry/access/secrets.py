@@ -1,7 +1,7 @@
-"""Who somebody is by the secret that is given: plain ones at once, hashed ones in a thread.
+"""The role that a secret gives: plain secrets at once, hashed ones in a thread.
 
-One guess costs 0.2 s of a core and 16 MiB, so guesses are tried one at a time, in turn by the
-addresses that they came from: who guesses keeps nobody else waiting.
+A guess at a hash costs 0.2 s of a core and 16 MiB. Guesses are checked one at a time, and the
+addresses take turns, so that an address with many guesses does not delay the others.
 """
 
 import hmac
@@ -23,14 +23,14 @@ _log = Logger()
 
 InThread = Callable[..., Deferred[Any]]
 
-# Wrong guesses that are remembered, so that a program that repeats one costs nothing.
 REMEMBERED = 256
-# No password is longer; more is not worth a hash.
+"""Wrong guesses that are remembered, so that a repeated one is not hashed again."""
 MAX_SECRET = 1024
+"""Bytes; a longer secret is wrong without a hash."""
 
 
 class Role(StrEnum):
-    """What somebody may do: an operator everything, a viewer only read."""
+    """An operator may do everything, a viewer only read."""
 
     OPERATOR = "operator"
     VIEWER = "viewer"
@@ -40,7 +40,7 @@ Wanted = tuple[Role, Secret]
 
 
 def wrong_secret(secret: Secret) -> str:
-    """Say what is wrong with a configured secret, empty if nothing is."""
+    """Return what is wrong with a configured secret, empty if nothing is."""
     text = secret.reveal()
     if not text:
         return "an empty password or token protects nothing"
@@ -54,7 +54,7 @@ def wrong_secret(secret: Secret) -> str:
 
 
 class _Door:
-    """The secrets of one scheme: who gives one of them is of its role, the first that fits."""
+    """The secrets of one scheme; the first that fits gives the role."""
 
     def __init__(self, wanted: Sequence[Wanted]) -> None:
         for _, secret in wanted:
@@ -66,48 +66,44 @@ class _Door:
         self.hashed = [(role, read_hash(text)) for role, text in texts if is_hash(text)]
 
     def known(self, given: bytes) -> Role | None:
-        """Return whom a plain secret names."""
-        found = [
-            role
-            for role, secret in self.plain
-            if hmac.compare_digest(secret.reveal().encode(), given)
-        ]
-        return found[0] if found else None
+        """Return the role that a plain secret gives."""
+        for role, secret in self.plain:
+            if hmac.compare_digest(secret.reveal().encode(), given):
+                return role
+        return None
+
+
+_Guess = tuple[str, bytes, Deferred[Role | None]]
 
 
 def _try(hashed: Sequence[tuple[Role, Hashed]], given: bytes) -> Role | None:
-    """Return whom a secret names. Runs in a thread."""
-    for role, each in hashed:
-        if each.fits(given):
-            return role
-    return None
+    """Return the role that a hashed secret gives. Runs in a thread."""
+    return next((role for role, each in hashed if each.fits(given)), None)
 
 
 class Secrets:
-    """All secrets, by the scheme that they are given with: `basic`, `bearer`.
+    """All secrets by their HTTP scheme: `basic`, `bearer`.
 
-    `in_thread(f, …)` runs a blocking function. Raises ValueError for a secret that is empty, and
-    for a text that is meant as a hash and is none.
+    `in_thread(f, …)` runs a blocking function. Raises ValueError for an empty secret and for a
+    broken hash.
     """
 
     def __init__(self, wanted: Mapping[str, Sequence[Wanted]], in_thread: InThread) -> None:
         self._doors = {scheme: _Door(each) for scheme, each in wanted.items() if each}
         self._in_thread = in_thread
-        # What was tried is remembered by its digest with this, never itself.
+        # Guesses are remembered by their digest with this key.
         self._key = token_bytes(32)
         self._right: dict[bytes, Role] = {}  # at most as many as there are secrets
         self._wrong: OrderedDict[bytes, None] = OrderedDict()
-        self._waiting: OrderedDict[str, deque[tuple[str, bytes, Deferred[Role | None]]]]
-        self._waiting = OrderedDict()
+        self._waiting: OrderedDict[str, deque[_Guess]] = OrderedDict()
         self._busy = False
 
     @property
     def schemes(self) -> frozenset[str]:
-        """The schemes that have a secret."""
         return frozenset(self._doors)
 
     def role_of(self, scheme: str, given: bytes, address: str) -> Deferred[Role | None]:
-        """Return who gives `given`, None for nobody; `address` is where it came from."""
+        """Return the role of who gives `given`, None if it is wrong; `address` is the peer's."""
         door = self._doors.get(scheme)
         if door is None or len(given) > MAX_SECRET:
             return succeed(None)
@@ -126,15 +122,15 @@ class Secrets:
         return hmac.digest(self._key, scheme.encode() + b" " + given, sha256)
 
     def _next(self) -> None:
-        """Try the next guess, of the address whose turn it is."""
+        """Check a guess of the address whose turn it is."""
         while self._waiting and not self._busy:
             address, guesses = self._waiting.popitem(last=False)
             scheme, given, answer = guesses.popleft()
             if guesses:
-                self._waiting[address] = guesses  # at the end of the line
+                self._waiting[address] = guesses  # at the end of the queue
             digest = self._digest(scheme, given)
             if answer.called:
-                continue  # whoever asked has gone
+                continue  # the client has gone
             if digest in self._right or digest in self._wrong:
                 answer.callback(self._right.get(digest))
                 continue

@@ -1,23 +1,25 @@
-"""Where UPS cards POST their results to: one host for all of them.
+"""The HTTP server to which all UPS cards POST their results.
 
-Source: `docs/protocols/ups-card.md`, "Transport" and "Decisions": 200 for a result that somebody
-waits for, 4xx for anything else. Whoever reaches the port may POST here; a result counts by its
-session number alone.
+Decisions: `docs/protocols/ups-card.md`, "Transport" and "Decisions": 200 for a result that a driver
+waits for, 4xx for anything else. Any peer may POST here; a result is matched by its session number.
 """
 
 from collections import Counter
 from collections.abc import Callable, Collection
 from ipaddress import ip_address
 
+from klein import Klein
 from twisted.internet.endpoints import quoteStringArgument
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime
 from twisted.logger import Logger
-from twisted.web.resource import IResource, Resource
+from twisted.python.failure import Failure
+from twisted.web.resource import IResource
 from twisted.web.server import Request
 from zope.interface import implementer
 
 from twisted_gantry.core.interfaces import ICallbackHost
-from twisted_gantry.net.http.json import HttpError, respond, respond_error
+from twisted_gantry.net.http.json import HttpError, respond
+from twisted_gantry.net.http.routes import ConstantRoutes
 from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.wire.errors import CannotEncode, WireError
 from twisted_gantry.wire.frames import MAX_OBJECT
@@ -26,7 +28,7 @@ from twisted_gantry.wire.upscard.messages import Place, decode_reply, place_of
 _log = Logger()
 
 # A card may open a connection for each result and leave it open: at two a second that makes 60.
-# Nobody may take them all.
+# No address can take all connections.
 LIMITS = Limits(body=MAX_OBJECT, deadline=10.0, idle=30.0, connections=256, per_address=64)
 
 Receiver = Callable[[bytes], bool]
@@ -34,14 +36,16 @@ Receiver = Callable[[bytes], bool]
 
 @implementer(ICallbackHost)
 class CallbackHost:
-    """Hands each result, encoded anew, to the receivers of its path, until one takes it.
+    """Hands each result, encoded anew, to the receivers of its path until one takes it.
 
-    The port tells no receivers apart: what was sent to one may have come through another.
+    Receivers of one path share it on all ports.
 
-    `counts` tells `taken`; `malformed` (400, no result), `unknown-path` (404), `wrong-method` (405)
-    and `unclaimed` (410: late, a second time, from another card, or nobody's), and `failed` (500);
-    and what `bounded_site` counts, `too-large` among it.
+    `counts` gains `taken`, `malformed` (400, no result), `unknown-path` (404), `wrong-method`
+    (405), `unclaimed` (410: late, repeated, or of an unknown session), `failed` (500), and what
+    `bounded_site` counts.
     """
+
+    app = Klein()
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -49,9 +53,9 @@ class CallbackHost:
         self._receivers: dict[bytes, list[Receiver]] = {}
 
     def register(self, url: str, receiver: Receiver) -> Callable[[], None]:
-        """Hand bodies that are POSTed to `url` to `receiver`; returns how to end that.
+        """Hand bodies that are POSTed to `url` to `receiver`; returns a call that ends this.
 
-        Raises ValueError for no http URL.
+        Raises ValueError unless `url` is an http URL.
         """
         place = place_of(url)
         path = place.path.encode()
@@ -68,15 +72,15 @@ class CallbackHost:
         return unregister
 
     def places(self) -> list[Place]:
-        """Return where it has to be listened, in order."""
+        """Return the registered places, sorted by port."""
         return sorted(self._places, key=lambda place: (place.port, place.host, place.path))
 
     def endpoints(self, local_addresses: Collection[str]) -> list[str]:
-        """Return what to listen on, as endpoint strings; nothing if nobody registered.
+        """Return the server endpoint strings to listen on, none without a registration.
 
-        `local_addresses` are the IP addresses of this machine. A port is listened on at the hosts
-        of its URLs if all are ours, else on every interface: of a URL with a name, or with the
-        address of a router before us, nobody knows by which the card comes.
+        `local_addresses` are the IP addresses of this machine. A port is opened at the hosts of its
+        URLs if all are ours, else on every interface: a name, or the address of a router, does not
+        tell by which interface the card comes.
         """
         hosts: dict[int, set[str]] = {}
         for place in self.places():
@@ -89,23 +93,63 @@ class CallbackHost:
             if "" not in at:
                 found += [_endpoint(port, address) for address in given]
             elif any(":" in name for name in names):
-                found.append(_endpoint(port, "::"))  # that takes IPv4, too
+                found.append(_endpoint(port, "::"))  # takes IPv4, too
             else:
                 found.append(f"tcp:{port}")
         return found
 
     def resource(self) -> IResource:
-        """Return the resource that takes them, whatever the path."""
-        resource: IResource = _Callbacks(self._receivers, self.counts)
+        """Return the resource that takes results on every path."""
+        resource: IResource = ConstantRoutes(self.app, _log_fault)
         return resource
 
     def site(self, reactor: IReactorTime) -> IProtocolFactory:
-        """Return the factory that serves it, for each of the endpoints."""
+        """Return the bounded HTTP server factory for each of the endpoints."""
         return bounded_site(self.resource(), reactor, LIMITS, self.counts)
+
+    @app.route("/", branch=True)
+    def take(self, request: Request) -> bytes:
+        """Answer one request, whatever its path and method."""
+        try:
+            self._take(request)
+        except HttpError as error:
+            self.counts[error.code] += 1
+            raise
+        self.counts["taken"] += 1
+        return respond(request, {})
+
+    def _take(self, request: Request) -> None:
+        """Hand over a result. Raises HttpError; its code is also the name of the count."""
+        receivers = self._receivers.get(request.path)
+        if receivers is None:
+            raise HttpError(404, "unknown-path", "no card calls back here")
+        if request.method != b"POST":
+            request.setHeader(b"Allow", b"POST")
+            raise HttpError(405, "wrong-method", "results are POSTed")
+        assert request.content is not None  # set once the request is complete
+        body = request.content.read()
+        try:
+            # Encoded anew, so that receivers do not decode unknown keys again and again.
+            result = decode_reply(body).encode()
+        except (WireError, CannotEncode):  # its text may quote the body
+            raise HttpError(400, "malformed", "this is no result of a UPS card") from None
+        for receiver in receivers:
+            try:
+                if receiver(result):
+                    return
+            except Exception:
+                if not self.counts["failed"]:  # a peer that found the way may repeat it
+                    _log.failure("a result of a UPS card could not be taken")
+                raise HttpError(500, "failed", "see the log of the program") from None
+        raise HttpError(410, "unclaimed", "nobody waits for this result")
+
+
+def _log_fault(failure: Failure) -> None:
+    _log.failure("a request of a UPS card failed", failure)
 
 
 def _normal(address: str) -> str:
-    """Return an address in its one form; empty for what is none."""
+    """Return an address in its normal form, empty for a text that is none."""
     try:
         return str(ip_address(address.partition("%")[0]))
     except ValueError:
@@ -122,46 +166,3 @@ def _endpoint(port: int, address: str) -> str:
     if ":" in address:
         return f"tcp6:{port}:interface={quoteStringArgument(address)}"
     return f"tcp:{port}:interface={address}"
-
-
-class _Callbacks(Resource):
-    isLeaf = True
-
-    def __init__(self, receivers: dict[bytes, list[Receiver]], counts: Counter[str]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._receivers, self._counts = receivers, counts
-
-    def render(self, request: Request) -> bytes:
-        """Answer one request, whatever its method."""
-        try:
-            self._take(request)
-        except HttpError as error:
-            self._counts[error.code] += 1
-            return respond_error(request, error)
-        self._counts["taken"] += 1
-        return respond(request, {})
-
-    def _take(self, request: Request) -> None:
-        """Hand over a result. Raises HttpError, whose code is the count, too."""
-        receivers = self._receivers.get(request.path)
-        if receivers is None:
-            raise HttpError(404, "unknown-path", "no card calls back here")
-        if request.method != b"POST":
-            request.setHeader(b"Allow", b"POST")
-            raise HttpError(405, "wrong-method", "results are POSTed")
-        assert request.content is not None  # set once the request is complete
-        body = request.content.read()
-        try:
-            # What else it held would be read again by every receiver.
-            result = decode_reply(body).encode()
-        except (WireError, CannotEncode):  # its text may quote the body
-            raise HttpError(400, "malformed", "this is no result of a UPS card") from None
-        for receiver in receivers:
-            try:
-                if receiver(result):
-                    return
-            except Exception:
-                if not self._counts["failed"]:  # whoever found how to do this may do it again
-                    _log.failure("a result of a UPS card could not be taken")
-                raise HttpError(500, "failed", "see the log of the program") from None
-        raise HttpError(410, "unclaimed", "nobody waits for this result")

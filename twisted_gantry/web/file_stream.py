@@ -1,25 +1,26 @@
-"""A file as the body of an answer, at the pace of whoever takes it."""
+"""A file as the body of an answer, at the pace of its client."""
 
 import os
 from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.web.server import Request
 from zope.interface import implementer
 
 from twisted_gantry.net.http.server import cut
+from twisted_gantry.net.timers import Timer
 
-# Seconds in which a client has to take what was written, or it is cut off.
 STALLED = 30.0
+"""Seconds in which a client has to take what was written, or its connection is cut."""
 _CHUNK = 64 * 1024
 
 InThread = Callable[..., Deferred[Any]]
 
 
 class Client:
-    """Whoever waits for an answer; `gone` once he hung up."""
+    """The client of a request; `gone` once it has hung up."""
 
     def __init__(self, request: Request) -> None:
         self.gone = False
@@ -36,17 +37,16 @@ class FileStream:
     def __init__(
         self, request: Request, client: Client, clock: IReactorTime, in_thread: InThread
     ) -> None:
-        self._request, self._client = request, client
-        self._clock, self._in_thread = clock, in_thread
+        self._request, self._client, self._in_thread = request, client, in_thread
         self._waiting: Deferred[None] | None = None
         self._paused, self._stopped = False, False
-        self._late: IDelayedCall | None = None
+        self._late = Timer(clock, self._cut)
 
     async def send(self, descriptor: int, size: int) -> bool:
         """Write `size` bytes of the open file and finish the request.
 
-        A file that turns out short cuts the connection: what was promised in Content-Length cannot
-        be taken back. Returns whether the client took all of it.
+        A file that turns out shorter than its Content-Length cuts the connection. Returns whether
+        the client took all of it.
         """
         request: Any = self._request
         request.registerProducer(self, True)
@@ -78,32 +78,26 @@ class FileStream:
     async def _until_taken(self) -> None:
         if self._paused and not self._over:
             self._waiting = Deferred()
-            self._late = self._clock.callLater(STALLED, self._cut)
+            self._late.start(STALLED)
             await self._waiting
 
     def _cut(self) -> None:
-        """Drop the connection: its loss ends the rest."""
         cut(self._request)
         self.stopProducing()
 
     def pauseProducing(self) -> None:  # noqa: N802
-        """Wait: the client has not taken what was written."""
         self._paused = True
 
     def resumeProducing(self) -> None:  # noqa: N802
-        """Go on."""
         self._paused = False
         self._go_on()
 
     def stopProducing(self) -> None:  # noqa: N802
-        """End: the connection is lost."""
         self._stopped = True
         self._go_on()
 
     def _go_on(self) -> None:
-        late, self._late = self._late, None
-        if late is not None and late.active():
-            late.cancel()
+        self._late.cancel()
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             waiting.callback(None)

@@ -1,8 +1,7 @@
-"""Who may come in: one gate before every route, so that no route can forget it.
+"""Authentication in one gate before every route, so that no route can forget it.
 
-The gate also turns away what a page of elsewhere makes a browser send and what klein cannot take
-(a path, a method or a Host that is no text), and gives every answer the headers that tell a browser
-to be careful.
+The gate also refuses requests that a page of another site makes a browser send, and those that
+klein cannot take (a path, a method or a Host that is not text). Every answer gets security headers.
 """
 
 import base64
@@ -21,21 +20,15 @@ from twisted.web.server import NOT_DONE_YET, Request
 from twisted_gantry.access.secrets import InThread, Role, Secrets, Wanted
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.addresses import group_of, host_of, is_loopback
-from twisted_gantry.net.http.json import (
-    HttpError,
-    header,
-    refuse_foreign_origin,
-    respond_error,
-)
-from twisted_gantry.web.remotecontrol.guard import FAILURES_WITHIN, Guard
-from twisted_gantry.wire.etc.envelope import EtcCode, EtcRefused
+from twisted_gantry.net.http.json import HttpError, header, refuse_foreign_origin, respond_error
+from twisted_gantry.net.throttle import FAILURES_WITHIN, Throttle, Throttled
 
-# A person without the password and a probe of an orchestrator may ask this.
 OPEN_PATHS = frozenset({b"/healthz"})
-# What changes nothing: a viewer may do it, and a page of elsewhere gains nothing by it.
+"""Paths that need no password: an orchestrator probes them."""
 READING = frozenset({b"GET", b"HEAD", b"OPTIONS"})
-# Wrong guesses of one address in 60 s after which further ones hear of it.
+"""Methods that change nothing: viewers may use them, and they are not checked for forgery."""
 GUESSES = 10
+"""Wrong secrets of one address in 60 s, after which further ones are answered 429."""
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -54,7 +47,7 @@ _METHOD = re.compile(rb"[A-Z]{1,20}\Z")
 
 
 def _name_of(host: str) -> str:
-    """Return the name in a Host header, without port and brackets. Raises HttpError (400)."""
+    """Return the name in a Host header without port and brackets. Raises HttpError (400)."""
     found = _HOST.match(host)
     name = found["name"] if found else ""
     labels = name.removesuffix(".").split(".")
@@ -64,7 +57,7 @@ def _name_of(host: str) -> str:
 
 
 def _is_local(name: str) -> bool:
-    """Tell whether a name cannot be made to point elsewhere: an address, or localhost."""
+    """Tell whether a name is an address or localhost, which DNS cannot make point elsewhere."""
     try:
         ip_address(name)
     except ValueError:
@@ -73,14 +66,13 @@ def _is_local(name: str) -> bool:
 
 
 class Access:
-    """The rule: without any secret all may come in, otherwise who knows one.
+    """Checks the secret of each request; without a configured secret all are let in.
 
-    Who knows `password` or `token` may do everything, who knows a `viewer_` one may only read. Each
-    may be a hash (`site.passwords`), which is tried by `in_thread(f, …)`. Where guesses go wrong
-    too often, by `clock`, wrong ones are put off; a right one never is.
+    `password` and `token` are for operators, who may do everything; the `viewer_` ones only read.
+    Each may be a hash (`access.passwords`), which `in_thread(f, …)` checks. With a `clock`, an
+    address that guesses too often is throttled; a right secret never is.
 
-    `counts` gains what is refused. Raises ValueError for an empty secret, which would protect
-    nothing, and for a text that is meant as a hash and is none.
+    `counts` gains the refusals. Raises ValueError for an empty secret and for a broken hash.
     """
 
     def __init__(
@@ -100,14 +92,12 @@ class Access:
             },
             in_thread,
         )
-        self._guard = (
-            None if clock is None else Guard(clock, rate=0, auth_failures=GUESSES, allowed=())
-        )
+        self._throttle = None if clock is None else Throttle(clock, failures=GUESSES)
         self.counts: Counter[str] = Counter(dict.fromkeys(_COUNTED.values(), 0))
 
     @property
     def is_open(self) -> bool:
-        """Whether neither a password nor a token is asked for."""
+        """Whether no secret is configured."""
         return not self._secrets.schemes
 
     async def check(self, request: Request) -> None:
@@ -122,13 +112,13 @@ class Access:
         _check_text(request)
         host = header(request, "host")
         if not host:
-            # HTTP/1.0, as some health checks speak it; klein cannot do without, on a UNIX socket.
+            # Health checks may speak HTTP/1.0 without a Host; klein needs one on a UNIX socket.
             host = "localhost"
             request.requestHeaders.setRawHeaders("Host", [host])
         name = _name_of(host)
         if self.is_open:
-            # DNS rebinding: a page of elsewhere whose name was made to point here. With a
-            # password such a page has no way to log in; without one, its name gives it away.
+            # DNS rebinding: the name of another site's page was made to point here. With a
+            # password that page cannot log in; without one it is told by its name.
             if not _is_local(name):
                 raise HttpError(
                     403,
@@ -143,22 +133,21 @@ class Access:
             _refuse_forged(request)
 
     async def _role_of(self, request: Request) -> Role:
-        """Return who asks. Raises HttpError (401, 429)."""
+        """Return the role of the client. Raises HttpError (401, 429)."""
         authorization = header(request, "authorization")
         needed = HttpError(401, "unauthorized", "a password or a token is needed")
         if not authorization:
-            raise needed  # no guess: a browser asks like this before it asks its user
+            raise needed  # no guess: browsers send this before they ask for the password
         host = host_of(request.getClientAddress())
         scheme, given = _given(authorization)
         role = await self._secrets.role_of(scheme, given, group_of(host))
         if role is not None:
             return role
-        if self._guard is not None:
-            refused = self._guard.wrong_code(
-                host, EtcRefused(EtcCode.INVALID_SIGNATURE, "a wrong secret")
-            )
-            if refused.code is EtcCode.TOO_FREQUENT:
-                raise HttpError(429, "too-many-guesses", "too many wrong passwords or tokens")
+        try:
+            if self._throttle is not None:
+                self._throttle.failed(host)
+        except Throttled:
+            raise HttpError(429, "too-many-guesses", "too many wrong passwords or tokens") from None
         raise needed
 
     def challenges(self) -> list[str]:
@@ -168,7 +157,7 @@ class Access:
         return basic + (['Bearer realm="gantry"'] if "bearer" in schemes else [])
 
 
-# What is refused, by the code of the error, as it is counted.
+# The name of the count for each code of an error.
 _COUNTED = {
     "bad-method": "malformed",
     "bad-path": "malformed",
@@ -188,7 +177,7 @@ def _wanted(operator: Secret | None, viewer: Secret | None) -> list[Wanted]:
 
 
 def _given(authorization: str) -> tuple[str, bytes]:
-    """Return the scheme of an Authorization header, and the secret that it gives."""
+    """Return the scheme and the secret of an Authorization header."""
     scheme, _, given = authorization.strip().partition(" ")
     scheme, given = scheme.lower(), given.strip()
     if scheme != "basic":
@@ -202,11 +191,10 @@ def _given(authorization: str) -> tuple[str, bytes]:
 
 
 def _refuse_forged(request: Request) -> None:
-    """Refuse what a page of elsewhere makes a browser send. Raises HttpError (403, 415).
+    """Refuse requests that another site's page makes a browser send. Raises HttpError (403, 415).
 
-    A browser adds the password to it by itself. A form, all that such a page can send without our
-    leave, is never JSON; what is no browser sends neither Origin nor Sec-Fetch-Site, and may call
-    its JSON what it likes.
+    The browser adds the password itself. Without our leave such a page can send a form, but not
+    JSON. Programs send neither Origin nor Sec-Fetch-Site, and need no JSON Content-Type.
     """
     refuse_foreign_origin(request)
     fetched = header(request, "sec-fetch-site")
@@ -220,7 +208,7 @@ def _refuse_forged(request: Request) -> None:
 
 
 def _check_text(request: Request) -> None:
-    """Refuse a method or a path that is no text. Raises HttpError (400)."""
+    """Refuse a method or a path that is not text. Raises HttpError (400)."""
     if not _METHOD.match(request.method):
         raise HttpError(400, "bad-method", "the method is no word")
     try:
@@ -230,7 +218,7 @@ def _check_text(request: Request) -> None:
 
 
 class Gate(Resource):
-    """The resource before all others: asks `access`, then lets `inner` answer."""
+    """Lets `inner` answer the requests that pass `access`."""
 
     isLeaf = True
 
@@ -239,7 +227,7 @@ class Gate(Resource):
         self._access, self._inner = access, inner
 
     def render(self, request: Request) -> int:
-        """Answer, or refuse in the shape of every error."""
+        """Answer once the request is checked."""
         for name, value in HEADERS.items():
             request.setHeader(name, value)
         checking = ensureDeferred(self._access.check(request))
@@ -251,7 +239,7 @@ class Gate(Resource):
 
     def _refuse(self, failure: Failure, request: Request) -> None:
         if failure.check(CancelledError):
-            return  # whoever asked has gone
+            return  # the client has gone
         failure.trap(HttpError)
         error = failure.value
         assert isinstance(error, HttpError)
@@ -260,25 +248,14 @@ class Gate(Resource):
             request.responseHeaders.setRawHeaders("WWW-Authenticate", challenges)
         if error.status == 429:
             request.setHeader("Retry-After", f"{FAILURES_WITHIN:.0f}")
-        request.render(_Refusal(error))
-
-
-class _Refusal(Resource):
-    """Answers with an error."""
-
-    isLeaf = True
-
-    def __init__(self, error: HttpError) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._error = error
-
-    def render(self, request: Request) -> bytes:
-        """Answer."""
-        return respond_error(request, self._error)
+        body = respond_error(request, error)
+        request.setHeader("Content-Length", str(len(body)))
+        request.write(body)
+        request.finish()
 
 
 class Switch(Resource):
-    """Picks by the first part of the path; each part sees the whole path."""
+    """Picks a resource by the first part of the path; the resource sees the whole path."""
 
     isLeaf = True
 
@@ -287,17 +264,17 @@ class Switch(Resource):
         self._parts, self._default = parts, default
 
     def render(self, request: Request) -> bytes | int:
-        """Answer by the part that the path belongs to."""
+        """Answer with the resource that the path belongs to."""
         first = request.postpath[0] if request.postpath else b""
         answer: bytes | int = self._parts.get(first, self._default).render(request)
         return answer
 
 
 def needs_password(endpoint: str) -> bool:
-    r"""Tell whether a server endpoint can be reached from another computer, or might be.
+    r"""Tell whether a server endpoint may be reachable from another computer.
 
-    `endpoint` is a Twisted server endpoint description. Loopback is only believed of `tcp`, `tcp6`
-    and `ssl` with `interface=` (colons in it written `\:`), and of `unix`.
+    `endpoint` is a Twisted server endpoint description. Local are `unix`, and `tcp`, `tcp6` and
+    `ssl` with a loopback address as `interface=` (colons in it written `\:`).
     """
     kind, *rest = re.split(r"(?<!\\):", endpoint)
     if kind == "unix":

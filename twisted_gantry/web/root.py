@@ -1,4 +1,4 @@
-"""All that the gantry serves to people and programs of the site, behind one gate."""
+"""The web endpoint: status page, local API and metrics behind one gate."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -9,9 +9,9 @@ from twisted.web.resource import IResource
 
 from twisted_gantry.access.secrets import InThread
 from twisted_gantry.core.interfaces import IHistory
-from twisted_gantry.core.latency import Latency
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Site
+from twisted_gantry.net.histogram import Histogram
 from twisted_gantry.web.api.maintenance import Maintenance
 from twisted_gantry.web.api.routes import LocalApi
 from twisted_gantry.web.api.stream import Stream
@@ -30,23 +30,22 @@ def web_resource(
     token: Secret | None,
     http_counts: dict[str, Counter[str]],
     health: Callable[[], list[str]],
-    reactor_lag: Latency | None = None,
+    reactor_lag: Histogram | None = None,
     stream: Stream | None = None,
     viewer_password: Secret | None = None,
     viewer_token: Secret | None = None,
     clock: IReactorTime | None = None,
     in_thread: InThread = execute,
 ) -> IResource:
-    """Return the resource of the web endpoint: status page, local API and metrics.
+    """Return the resource of the web endpoint.
 
-    `history` is that of its points; `now` returns Unix seconds. `http_counts` are the counts of
-    HTTP servers by name; servers may be added later; what the gate refuses is counted there as the
-    server `gate`, what happens at the stream as `stream`. `health` returns what is wrong with the
-    program itself. `stream` is a service, which somebody else starts. The secrets may be hashes
-    (`site.passwords`); `in_thread(f, …)` runs what is slow, by `clock` guesses are counted.
+    `history` is that of the site's points; `now` returns Unix seconds. `http_counts` are the counts
+    of HTTP servers by name; others may be added later, `gate` and `stream` are added here. `health`
+    returns the faults of the program. The caller starts and stops `stream`. The secrets, `clock`
+    and `in_thread` are those of `Access`.
 
     Raises ValueError for an empty secret or a broken hash, OSError when a file of the page is not
-    installed, ZoneInfoNotFoundError for a timezone that there is not.
+    installed, ZoneInfoNotFoundError for an unknown timezone.
     """
     access = Access(
         password,

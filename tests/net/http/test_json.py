@@ -30,7 +30,6 @@ class Api:
 
     @app.route("/echo", methods=["POST"])
     def echo(self, request: Any) -> bytes:
-        """Send the object back."""
         return respond(request, read_object(request), 201)
 
     @app.route("/argument")
@@ -51,17 +50,14 @@ class Api:
 
     @app.route("/refused")
     def refused(self, request: IRequest) -> bytes:
-        """Refuse."""
         raise HttpError(409, "busy", "ask later, 稍后")
 
     @app.route("/late")
     async def late(self, request: IRequest) -> bytes:
-        """Refuse from within a coroutine."""
         raise HttpError(503, "not-yet", "starting")
 
     @app.route("/broken")
     def broken(self, request: IRequest) -> bytes:
-        """Fail."""
         raise ZeroDivisionError("secret of the house")
 
     @app.route("/folder/")
@@ -84,7 +80,6 @@ class Reply:
 
     @property
     def content(self) -> Any:
-        """Return the JSON of the body."""
         assert self.headers["content-type"] == "application/json; charset=utf-8"
         return json.loads(self.body)
 

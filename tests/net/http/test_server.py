@@ -2,6 +2,8 @@
 
 import random
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from tests.net.memory import GET, Server
+from tests.net.memory import GET, Connection, Server
 from twisted_gantry.net.http.server import Limits, bounded_site
 
 
@@ -45,12 +47,10 @@ class Slow(Resource):
         self.waiting: list[Request] = []
 
     def render(self, request: Request) -> int:
-        """Keep the request."""
         self.waiting.append(request)
         return NOT_DONE_YET
 
     def answer(self, text: bytes) -> None:
-        """Answer the oldest request."""
         request = self.waiting.pop(0)
         request.write(text)
         request.finish()
@@ -78,48 +78,52 @@ def chunked(*chunks: bytes) -> bytes:
     return head + b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
 
 
-def test_a_request_is_answered() -> None:
-    """A request within all bounds is answered, and counted."""
+def counted() -> tuple[Counted, Server, Connection]:
+    """Return a server that notes what it gets, and a client."""
     resource = Counted()
     server = Server(resource)
-    client = server.connect()
+    return resource, server, server.connect()
+
+
+def answering_late() -> tuple[Slow, Server, Connection]:
+    """Return a server that answers when it is told to, and a client."""
+    slow = Slow()
+    server = Server(slow)
+    return slow, server, server.connect()
+
+
+def test_a_request_is_answered() -> None:
+    """A request within all bounds is answered, and counted."""
+    resource, server, client = counted()
     client.send(post(b"x" * 100))
     assert client.statuses() == [200]
     assert client.transport.value().endswith(b"\r\n\r\n100")
     assert resource.bodies == [b"x" * 100]
     assert not client.closes()
-    client.leave()
-    assert server.counts == {"connections": 1, "requests": 1}
-    assert server.clock.getDelayedCalls() == []
+    assert server.left_by(client) == {"connections": 1, "requests": 1}
 
 
 @pytest.mark.parametrize("length", [101, 1 << 20, 10**30])
 def test_a_body_that_is_declared_too_long_is_refused(length: int) -> None:
     """A declared length past the bound is 413 before any of the body came."""
-    resource = Counted()
-    server = Server(resource)
-    client = server.connect()
+    resource, server, client = counted()
     client.send(post(b"", length))
     assert client.statuses() == [413]
     assert b"Connection: close" in client.transport.value()
     assert client.closes()
-    client.leave()
     assert resource.bodies == []
-    assert server.counts == {"connections": 1, "too-large": 1}
+    assert server.left_by(client) == {"connections": 1, "too-large": 1}
     assert server.still_serves()
 
 
 def test_a_body_that_was_sent_along_is_refused_once() -> None:
     """A body past the bound that comes with its head is one 413, and reaches no resource."""
-    resource = Counted()
-    server = Server(resource)
-    client = server.connect()
+    resource, server, client = counted()
     client.send(post(b"x" * 101) + GET)
     assert client.statuses() == [413]
     assert client.closes()
-    client.leave()
     assert resource.bodies == []
-    assert server.counts == {"connections": 1, "too-large": 1}
+    assert server.left_by(client) == {"connections": 1, "too-large": 1}
 
 
 def test_all_bodies_together_are_bounded() -> None:
@@ -193,9 +197,7 @@ def test_what_was_refused_holds_nothing() -> None:
 @pytest.mark.parametrize("sizes", [[101], [60, 41], [100, 1], [1] * 101, [99, 1000]])
 def test_chunks_that_are_too_long_are_refused(sizes: list[int]) -> None:
     """Chunks that pass the bound together are 413 as soon as they do."""
-    resource = Counted()
-    server = Server(resource)
-    client = server.connect()
+    resource, server, client = counted()
     client.send(chunked(*(b"x" * size for size in sizes)))
     assert client.statuses() == [413]
     assert client.closes()
@@ -210,9 +212,7 @@ def test_chunks_that_are_too_long_are_refused(sizes: list[int]) -> None:
 
 def test_chunks_within_the_bound_are_taken() -> None:
     """Chunks that reach the bound and do not pass it are a body like another."""
-    resource = Counted()
-    server = Server(resource)
-    client = server.connect()
+    resource, _, client = counted()
     client.send(chunked(b"x" * 60, b"y" * 40) + b"0\r\n\r\n")
     assert client.statuses() == [200]
     assert resource.bodies == [b"x" * 60 + b"y" * 40]
@@ -233,9 +233,7 @@ def test_chunks_within_the_bound_are_taken() -> None:
 )
 def test_a_request_that_drips_is_ended(at_once: bytes, dripped: bytes) -> None:
     """A request has its deadline from its first byte to its last, however its bytes drip in."""
-    resource = Counted()
-    server = Server(resource)
-    client = server.connect()
+    resource, server, client = counted()
     if at_once:
         client.send(at_once)
     for byte in dripped[:10]:
@@ -245,16 +243,14 @@ def test_a_request_that_drips_is_ended(at_once: bytes, dripped: bytes) -> None:
     assert client.closes()
     assert client.statuses() == [408]
     assert b"Connection: close" in client.transport.value()
-    client.leave()
     assert resource.bodies == []
-    assert server.counts == {"connections": 1, "timeout": 1}
+    assert server.left_by(client) == {"connections": 1, "timeout": 1}
     assert server.still_serves()
 
 
 def test_a_dripped_chunked_body_is_ended() -> None:
     """Chunks that keep coming, each in time and within the bound, meet the deadline too."""
-    server = Server(Counted())
-    client = server.connect()
+    _, server, client = counted()
     client.send(chunked())
     for _ in range(9):
         server.clock.advance(1.0)
@@ -262,28 +258,24 @@ def test_a_dripped_chunked_body_is_ended() -> None:
     assert client.statuses() == []
     server.clock.advance(1.0)
     assert client.statuses() == [408]
-    client.leave()
-    assert server.counts == {"connections": 1, "timeout": 1}
+    assert server.left_by(client) == {"connections": 1, "timeout": 1}
 
 
 def test_a_silent_connection_is_dropped() -> None:
     """Who connects and says nothing is dropped after the deadline, without a word."""
-    server = Server(Counted())
-    client = server.connect()
+    _, server, client = counted()
     server.clock.advance(9.9)
     assert not client.closes()
     server.clock.advance(0.1)
     assert client.aborted
     assert client.transport.value() == b""
-    client.leave()
-    assert server.counts == {"connections": 1}
+    assert server.left_by(client) == {"connections": 1}
     assert server.still_serves()
 
 
 def test_the_deadline_begins_with_the_first_byte() -> None:
     """A request has its whole deadline even if the connection was silent before."""
-    server = Server(Counted())
-    client = server.connect()
+    _, server, client = counted()
     server.clock.advance(9.0)
     client.send(GET[:10])
     server.clock.advance(9.0)
@@ -295,8 +287,7 @@ def test_the_deadline_begins_with_the_first_byte() -> None:
 
 def test_a_kept_connection_may_be_used_for_long() -> None:
     """Requests with pauses between them share a connection for longer than any one deadline."""
-    server = Server(Counted())
-    client = server.connect()
+    _, server, client = counted()
     for number in range(1, 6):
         client.send(post(b"x" * 50)[:30])
         server.clock.advance(8.0)
@@ -305,15 +296,12 @@ def test_a_kept_connection_may_be_used_for_long() -> None:
         server.clock.advance(50.0)
         assert not client.closes()
     assert server.clock.seconds() > 200.0
-    client.leave()
-    assert server.counts == {"connections": 1, "requests": 5}
-    assert server.clock.getDelayedCalls() == []
+    assert server.left_by(client) == {"connections": 1, "requests": 5}
 
 
 def test_the_second_request_of_a_connection_has_a_deadline_too() -> None:
     """On a kept connection, too, a request that drips is ended."""
-    server = Server(Counted())
-    client = server.connect()
+    _, server, client = counted()
     client.send(GET)
     server.clock.advance(30.0)
     client.send(GET[:10])
@@ -322,14 +310,12 @@ def test_the_second_request_of_a_connection_has_a_deadline_too() -> None:
     server.clock.advance(0.1)
     assert client.statuses() == [200, 408]
     assert client.closes()
-    client.leave()
-    assert server.counts == {"connections": 1, "requests": 1, "timeout": 1}
+    assert server.left_by(client) == {"connections": 1, "requests": 1, "timeout": 1}
 
 
 def test_an_idle_connection_is_closed() -> None:
     """A kept connection that is not used is closed after the idle time, and dropped if it hangs."""
-    server = Server(Counted())
-    client = server.connect()
+    _, server, client = counted()
     client.send(GET)
     server.clock.advance(59.0)
     assert not client.closes()
@@ -344,9 +330,7 @@ def test_an_idle_connection_is_closed() -> None:
 
 def test_an_answer_may_take_its_time() -> None:
     """An answer that takes longer than deadline and idle time together is not cut."""
-    slow = Slow()
-    server = Server(slow)
-    client = server.connect()
+    slow, server, client = answering_late()
     client.send(GET)
     for _ in range(30):
         server.clock.advance(10.0)
@@ -354,18 +338,14 @@ def test_an_answer_may_take_its_time() -> None:
     slow.answer(b"at last")
     assert client.statuses() == [200]
     assert b"at last" in client.transport.value()
-    client.leave()
-    assert server.counts == {"connections": 1, "requests": 1}
-    assert server.clock.getDelayedCalls() == []
+    assert server.left_by(client) == {"connections": 1, "requests": 1}
 
 
 @pytest.mark.parametrize("cut", [1, 10, len(GET)])
 @pytest.mark.parametrize("at_once", [False, True])
 def test_bytes_behind_a_request_do_not_cut_its_answer(cut: int, at_once: bool) -> None:
     """A next request that comes, whole or in part, while an answer is made waits its turn."""
-    slow = Slow()
-    server = Server(slow)
-    client = server.connect()
+    slow, server, client = answering_late()
     for data in [GET + GET[:cut]] if at_once else [GET, GET[:cut]]:
         client.send(data)
     server.clock.advance(100.0)
@@ -384,9 +364,7 @@ def test_bytes_behind_a_request_do_not_cut_its_answer(cut: int, at_once: bool) -
 
 def test_what_came_behind_a_request_has_its_deadline_from_the_answer_on() -> None:
     """A next request that came in part is ended when the rest does not follow in time."""
-    slow = Slow()
-    server = Server(slow)
-    client = server.connect()
+    slow, server, client = answering_late()
     client.send(GET)
     client.send(GET[:10])
     server.clock.advance(100.0)
@@ -481,8 +459,7 @@ def test_connections_past_the_bound_are_refused() -> None:
 )
 def test_what_is_no_request_is_refused(data: bytes) -> None:
     """What breaks the rules of HTTP is refused with a 4xx, and the connection closes."""
-    server = Server(Counted())
-    client = server.connect()
+    _, server, client = counted()
     client.send(data)
     assert client.closes()
     assert all(400 <= status < 500 for status in client.statuses())
@@ -501,8 +478,7 @@ def test_what_is_no_request_is_refused(data: bytes) -> None:
 @settings(max_examples=100, deadline=None, derandomize=True)
 def test_any_bytes_are_survived(pieces: list[bytes]) -> None:
     """Whatever comes, nothing is raised, the next client is served, and no timer is left."""
-    server = Server(Counted())
-    client = server.connect()
+    _, server, client = counted()
     for piece in pieces:
         if not client.closes():
             client.send(piece)
@@ -519,8 +495,7 @@ def test_random_bytes_are_counted() -> None:
         if not client.closes():
             client.send(noise[start : start + 65536])
     assert client.closes()
-    client.leave()
-    assert server.counts == {"connections": 1, "unfinished": 1}
+    assert server.left_by(client) == {"connections": 1, "unfinished": 1}
     assert server.still_serves()
 
 
@@ -545,6 +520,10 @@ class Reader(Protocol):
         self.got = b""
         self.ended: Deferred[bytes] = Deferred()
 
+    def send(self, data: bytes) -> None:
+        assert self.transport is not None
+        self.transport.write(data)
+
     def dataReceived(self, data: bytes) -> None:
         self.got += data
 
@@ -552,38 +531,43 @@ class Reader(Protocol):
         self.ended.callback(self.got)
 
 
-async def test_on_real_sockets() -> None:
-    """On loopback, noise is survived, connections past the bound are closed, others are served."""
+@asynccontextmanager
+async def listening(
+    resource: Resource, limits: Limits, counts: Counter[str]
+) -> AsyncIterator[tuple[Any, TCP4ClientEndpoint]]:
+    """Serve a resource on loopback; yields the reactor and where to connect."""
     from twisted.internet import reactor as loop
 
     reactor: Any = loop
-    counts: Counter[str] = Counter()
-    site = bounded_site(Counted(), reactor, Limits(connections=2), counts)
+    site = bounded_site(resource, reactor, limits, counts)
     port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(site)
-    endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port)
     try:
+        yield reactor, TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port)
+    finally:
+        await port.stopListening()
+
+
+async def test_on_real_sockets() -> None:
+    """On loopback, noise is survived, connections past the bound are closed, others are served."""
+    counts: Counter[str] = Counter()
+    async with listening(Counted(), Limits(connections=2), counts) as (reactor, endpoint):
         noisy: Reader = await connectProtocol(endpoint, Reader())
-        assert noisy.transport is not None
-        noisy.transport.write(random.Random(4).randbytes(1 << 16) + b"\r\n\r\n")
+        noisy.send(random.Random(4).randbytes(1 << 16) + b"\r\n\r\n")
         await noisy.ended.addTimeout(10, reactor)
         assert counts["unfinished"] == 1
 
         first: Reader = await connectProtocol(endpoint, Reader())
-        assert first.transport is not None
-        first.transport.write(GET)
+        first.send(GET)
         second: Reader = await connectProtocol(endpoint, Reader())
         third: Reader = await connectProtocol(endpoint, Reader())
         assert await third.ended.addTimeout(10, reactor) == b""
         assert counts["refused"] == 1
         last = GET.replace(b"Host: a", b"Host: a\r\nConnection: close")
         for reader in (first, second):
-            assert reader.transport is not None
-            reader.transport.write(last)
+            reader.send(last)
         answers = await gatherResults([first.ended, second.ended]).addTimeout(10, reactor)
         assert [answer.count(b" 200 OK") for answer in answers] == [2, 1]
         assert counts == {"connections": 3, "refused": 1, "unfinished": 1, "requests": 3}
-    finally:
-        await port.stopListening()
 
 
 class Big(Resource):
@@ -592,26 +576,19 @@ class Big(Resource):
     isLeaf = True
 
     def render(self, request: Request) -> bytes:
-        """Return it."""
         return b"x" * 1024 * 1024
 
 
 async def test_who_asks_on_and_does_not_read_is_cut_off() -> None:
     """Answers do not pile up for a client that pipelines requests and reads none of them."""
-    from twisted.internet import reactor as loop
-
-    reactor: Any = loop
     counts: Counter[str] = Counter()
     big: Any = Big
-    site = bounded_site(big(), reactor, Limits(), counts)
-    port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(site)
-    endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port)
-    try:
+    async with listening(big(), Limits(), counts) as (reactor, endpoint):
         client: Reader = await connectProtocol(endpoint, Reader())
         assert client.transport is not None
         client.transport.pauseProducing()  # type: ignore[attr-defined]
         for _ in range(100):
-            client.transport.write(GET * 10)
+            client.send(GET * 10)
             await deferLater(reactor, 0.01)
             if counts["not-reading"]:
                 break
@@ -619,5 +596,3 @@ async def test_who_asks_on_and_does_not_read_is_cut_off() -> None:
         assert counts["requests"] < 100
         client.transport.abortConnection()  # type: ignore[attr-defined]
         await client.ended
-    finally:
-        await port.stopListening()

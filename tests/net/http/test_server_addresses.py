@@ -15,12 +15,10 @@ LIMITS = Limits(connections=5, per_address=2)
 
 
 def V4(host: str) -> IPv4Address:
-    """Return an IPv4 address."""
     return IPv4Address("TCP", host, 1)
 
 
 def V6(host: str) -> IPv6Address:
-    """Return an IPv6 address."""
     return IPv6Address("TCP", host, 1)
 
 

@@ -120,7 +120,7 @@ class TestBackup:
         """Nothing is read while the client takes nothing; when it does again, it goes on."""
         threads = Threads()
         exchange = _client(small, threads).send("POST", BACKUP, {})
-        producer: Any = exchange._transport.producer
+        producer: Any = exchange.transport.producer
         while threads.waiting:
             producer.pauseProducing()
             threads.run_one()
@@ -135,13 +135,13 @@ class TestBackup:
         """A client that reads nothing for long is disconnected; the audit says so."""
         threads = Threads()
         exchange = _client(small, threads).send("POST", BACKUP, {})
-        producer: Any = exchange._transport.producer
+        producer: Any = exchange.transport.producer
         threads.run_one()
         if stalls:
             producer.pauseProducing()
             threads.run_one()
             small.clock.advance(file_stream.STALLED)
-            assert exchange._transport.disconnected
+            assert exchange.transport.disconnected
         exchange.hang_up()
         producer.stopProducing()
         while threads.waiting:

@@ -44,7 +44,6 @@ class FakeUploader(FakeDevice):
         self.taken: list[tuple[Any, bool]] = []
 
     def uploaded(self, fields: Any, *, clock_good: bool) -> None:
-        """Note it."""
         if self.error is not None:
             raise self.error
         self.taken.append((fields, clock_good))

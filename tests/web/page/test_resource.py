@@ -25,7 +25,6 @@ from twisted_gantry.core.alarms import Severity
 from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.web.api.stream import Stream
 from twisted_gantry.web.page.resource import TYPES, Page
-from twisted_gantry.web.root import web_resource
 from twisted_gantry.wire.reading import Quality
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -34,14 +33,12 @@ PATHS = ["/", *(f"/{name}" for name in TYPES)]
 
 
 def the_reactor() -> Any:
-    """Return the real reactor."""
     from twisted.internet import reactor
 
     return reactor
 
 
 def read(name: str) -> str:
-    """Return a file of the page."""
     return files("twisted_gantry.web.page").joinpath(name).read_text()
 
 
@@ -144,7 +141,6 @@ class Browser(ProcessProtocol):
                 self._answers.pop(each["id"]).callback(each)
 
     def processEnded(self, reason: Failure) -> None:
-        """Note it."""
         self._ended.callback(None)
 
     async def tell(self, method: str, **params: Any) -> Any:
@@ -180,11 +176,9 @@ class Browser(ProcessProtocol):
         raise AssertionError(f"never: {expression}\n{await self.page()}\n{self.console}")
 
     async def page(self) -> str:
-        """Return the page as it is."""
         return str(await self.evaluate("document.documentElement.outerHTML"))
 
     async def close(self) -> None:
-        """End the browser."""
         self._process.signalProcess("KILL")
         await self._ended
 
@@ -216,18 +210,7 @@ def live(small: SmallSite) -> Iterator[tuple[IResource, Stream]]:
     """Return the resource of a site with its stream, on the real clock."""
     stream = Stream(small.site, the_reactor(), small.now)
     stream.startService()
-    resource = web_resource(
-        small.site,
-        history=small.history,
-        now=small.now,
-        version="1.2.3",
-        password=None,
-        token=None,
-        http_counts=small.http_counts,
-        health=lambda: small.problems,
-        stream=stream,
-    )
-    yield resource, stream
+    yield small.resource(stream=stream), stream
     stream.stopService()
 
 

@@ -1,20 +1,15 @@
 """A site that is commanded through `remotecontrol.do`, in memory, and whoever commands it."""
 
-import http.client
-import io
-import json
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import ConnectionDone
-from twisted.internet.testing import StringTransport
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tests.support import Bench, in_no_thread
+from tests.web.small_site import Answer, Client, Exchange
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
 from twisted_gantry.core.interfaces import (
@@ -28,7 +23,6 @@ from twisted_gantry.core.interfaces import (
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Cabinet
 from twisted_gantry.core.status import Status
-from twisted_gantry.net.http.server import bounded_site
 from twisted_gantry.web.remotecontrol.endpoint import RemoteControl, RemoteControlSettings
 from twisted_gantry.wire.etc.envelope import Method, encode_request, signed_headers
 from twisted_gantry.wire.reading import Quality, Value
@@ -80,7 +74,6 @@ class Device(Service):
         bench.add(self)
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
-        """Note it."""
         self.told.append((command, dict(args)))
         return self.answer()
 
@@ -106,12 +99,10 @@ class Ups(Device):
         self.read()
 
     def read(self, **values: Value) -> None:
-        """Take a reading."""
         good = {name: (value, Quality.GOOD) for name, value in (SUPPLY | values).items()}
         self._points.update(self.called, good)
 
     def why_not_test(self) -> str:
-        """Say what speaks against a test."""
         return self.why
 
 
@@ -130,84 +121,20 @@ class Uplink(Service):
         """Do nothing."""
 
     def server(self, subject: Subject) -> str:
-        """Return where reports go."""
         return "https://platform.example/monitor.do"
 
     def report_now(self, subject: Subject) -> None:
-        """Note it."""
         self.steered.append(("report-now", subject))
 
     def set_period(self, subject: Subject, seconds: float) -> Deferred[None]:
-        """Note it."""
         self.steered.append(("period", subject, seconds))
         return succeed(None)
 
     def set_server(self, subject: Subject, url: str) -> Deferred[None]:
-        """Note it, or fail."""
         if self.fail is not None:
             raise self.fail
         self.steered.append(("server", subject, url))
         return succeed(None)
-
-
-class Answer:
-    """An HTTP answer, as far as it has come."""
-
-    def __init__(self, data: bytes) -> None:
-        class _Socket:
-            def makefile(self, *_: object) -> io.BytesIO:
-                return io.BytesIO(data)
-
-        response = http.client.HTTPResponse(cast(Any, _Socket()), method="POST")
-        response.begin()
-        self.status, self.headers = response.status, response.headers
-        self.body = response.read()
-
-    @property
-    def json(self) -> Any:
-        """The body, which must say that it is JSON."""
-        assert self.headers["Content-Type"] == "application/json; charset=utf-8"
-        return json.loads(self.body)
-
-    @property
-    def code(self) -> str:
-        """The code of an answer of the interface."""
-        assert self.status == 200
-        return str(self.json["code"])
-
-
-class Exchange:
-    """A connection over which one request was sent."""
-
-    def __init__(self, rig: "RemoteRig", host: str, data: bytes) -> None:
-        peer = IPv4Address("TCP", host, 5555)
-        self.protocol: Any = rig.factory.buildProtocol(peer)
-        self.transport = StringTransport(peerAddress=peer)
-        self.aborted = False
-        cast(Any, self.transport).abortConnection = self._abort
-        self.protocol.makeConnection(self.transport)
-        self.protocol.dataReceived(data)
-
-    def _abort(self) -> None:
-        self.aborted = True
-        self.hang_up()
-
-    @property
-    def answered(self) -> bool:
-        """Whether anything has come."""
-        return bool(self.transport.value())
-
-    def hang_up(self) -> None:
-        """Leave."""
-        self.protocol.connectionLost(Failure(ConnectionDone()))
-        if self.transport.producer is not None:
-            self.transport.producer.stopProducing()
-
-    def ended(self) -> Answer:
-        """Return what came, and leave."""
-        answer = Answer(self.transport.value())
-        self.hang_up()
-        return answer
 
 
 class RemoteRig:
@@ -246,9 +173,8 @@ class RemoteRig:
             in_thread=self._in_thread,
             home=self._home,
         )
-        self.factory: Any = bounded_site(
-            self.control.resource(), self.clock, self.control.limits, self.control.counts
-        )
+        control = self.control
+        self.client = Client(control.resource(), self.clock, control.limits, control.counts)
 
     def body(self, method: Method, fields: Any, time_stamp: float | None = None) -> bytes:
         """Return the body of a request, made now."""
@@ -265,13 +191,11 @@ class RemoteRig:
         verb: str = "POST",
     ) -> Exchange:
         """Send a body, signed as it should be unless other headers are given."""
-        sent = {"Host": "gantry", "Content-Length": str(len(body))}
-        sent |= signed_headers(body, AUTH) if headers is None else headers
-        lines = [f"{verb} {path} HTTP/1.1", *(f"{n}: {v}" for n, v in sent.items()), "", ""]
-        return Exchange(self, host, "\r\n".join(lines).encode() + body)
+        self.client.peer = IPv4Address("TCP", host, 5555)
+        sent = signed_headers(body, AUTH) if headers is None else headers
+        return self.client.send(verb, path, body, "gantry", **sent)
 
     def ask(self, method: Method, fields: Any, **more: Any) -> Answer:
-        """Return the answer to a request."""
         exchange = self.send(self.body(method, fields), **more)
         return exchange.ended()
 
@@ -284,11 +208,9 @@ class RemoteRig:
         return self.ask(Method.COMPUTER_CONTROL, fields)
 
     def untouched(self) -> bool:
-        """Tell whether nothing was done."""
         told = self.cab.told + self.ups.told + self.relay.told
         return not told and not self.uplink.steered
 
     def stop(self) -> None:
-        """See that no timer is left."""
         self.bench.alarms.stop()
         assert self.clock.getDelayedCalls() == []

@@ -1,18 +1,18 @@
 """What the platform's commands do to devices and reports, and every rule that keeps them safe."""
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
-from tests.support import Bench, fired
-from tests.web.remotecontrol.rig import DONE, Device, RemoteRig, Ups, command_type
+from tests.support import fired
+from tests.web.remotecontrol.rig import DONE, Device, RemoteRig, command_type
+from tests.web.small_site import Answer
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import CommandResult, Outcome
-from twisted_gantry.core.interfaces import BatteryTest, IBatteryRecorder, NotTold, Subject
+from twisted_gantry.core.interfaces import Subject
 from twisted_gantry.core.site import Cabinet
 from twisted_gantry.web.remotecontrol.endpoint import RemoteControlSettings, may_report_to
 from twisted_gantry.web.remotecontrol.servers import Server, may_move
@@ -22,77 +22,56 @@ from twisted_gantry.wire.reading import Quality
 GROUPS = ("doors", "air_conditioners", "rectifier")
 
 
-@pytest.fixture
-def rig() -> Iterator[RemoteRig]:
-    """Return a site with one cabinet that can do everything."""
-    rig = RemoteRig()
-    yield rig
-    rig.stop()
+@dataclass(frozen=True)
+class Case:
+    """A cmd that a device does: who does it, what that is told, and an argument that is bad."""
+
+    cmd: str
+    fields: dict[str, str]
+    who: str
+    command: str
+    bad: dict[str, str]
+
+    def device(self, rig: RemoteRig) -> Device:
+        device: Device = getattr(rig, self.who)
+        return device
+
+    @property
+    def told(self) -> tuple[str, dict[str, str]]:
+        """What the device is told: a cabinet the fields of the request, another nothing."""
+        return self.command, self.fields if self.who == "cab" else {}
+
+    def ask(self, rig: RemoteRig, **more: str) -> Answer:
+        return rig.cabinet(cmd=self.cmd, **(self.fields | more))
 
 
-# Each cmd that a device does: its fields, who does it, what that is told, and a bad argument.
-TABLE: list[tuple[str, dict[str, str], str, tuple[str, dict[str, str]], dict[str, str]]] = [
-    (
-        "1",
-        {"rebootIp": "192.168.1.9", "rebootPort": "8080"},
-        "relay",
-        ("power-cycle", {}),
-        {"rebootPort": "x"},
-    ),
-    (
-        "2",
-        {"unlockDoorId": "2"},
-        "cab",
-        ("unlock-door", {"unlockDoorId": "2"}),
-        {"unlockDoorId": "3"},
-    ),
-    (
-        "3",
-        {"airId": "1", "airOperate": "2"},
-        "cab",
-        ("air-conditioner", {"airId": "1", "airOperate": "2"}),
-        {"airOperate": "3"},
-    ),
-    (
-        "4",
-        {"airId": "0", "autoRefrigerationTemp": "28", "autoHeatingTemp": "5"},
-        "cab",
-        (
-            "air-conditioner-temperature",
-            {"airId": "0", "autoRefrigerationTemp": "28", "autoHeatingTemp": "5"},
-        ),
-        {"autoHeatingTemp": "28"},
-    ),
-    ("5", {"mode": "1"}, "cab", ("power-mode", {"mode": "1"}), {"mode": "4"}),
-    (
-        "6",
-        {"isDoorDefend": "1"},
-        "cab",
-        ("door-guard", {"isDoorDefend": "1"}),
-        {"isDoorDefend": ""},
-    ),
-    ("8", {"onOff": "1"}, "cab", ("rectifier", {"onOff": "1"}), {"onOff": "2"}),
-    ("9", {"testStartStop": "1"}, "ups", ("T", {}), {"testStartStop": "2"}),
+AIR_CONDITIONER = {"airId": "0", "autoRefrigerationTemp": "28", "autoHeatingTemp": "5"}
+RELAY = {"rebootIp": "192.168.1.9", "rebootPort": "8080"}
+CASES = [
+    Case("1", RELAY, "relay", "power-cycle", {"rebootPort": "x"}),
+    Case("2", {"unlockDoorId": "2"}, "cab", "unlock-door", {"unlockDoorId": "3"}),
+    Case("3", {"airId": "1", "airOperate": "2"}, "cab", "air-conditioner", {"airOperate": "3"}),
+    Case("4", AIR_CONDITIONER, "cab", "air-conditioner-temperature", {"autoHeatingTemp": "28"}),
+    Case("5", {"mode": "1"}, "cab", "power-mode", {"mode": "4"}),
+    Case("6", {"isDoorDefend": "1"}, "cab", "door-guard", {"isDoorDefend": ""}),
+    Case("8", {"onOff": "1"}, "cab", "rectifier", {"onOff": "2"}),
+    Case("9", {"testStartStop": "1"}, "ups", "T", {"testStartStop": "2"}),
 ]
-each_command = pytest.mark.parametrize(("cmd", "fields", "who", "told", "bad"), TABLE)
-Told = tuple[str, dict[str, str]]
-Fields = dict[str, str]
+each_command = pytest.mark.parametrize("case", CASES, ids=lambda case: case.cmd)
 
 
 @each_command
-def test_a_device_does_it(
-    rig: RemoteRig, cmd: str, fields: Fields, who: str, told: Told, bad: Fields
-) -> None:
+def test_a_device_does_it(rig: RemoteRig, case: Case) -> None:
     """A command reaches the device that can do it, with its fields, and is 1000 once it is done."""
-    device: Device = getattr(rig, who)
+    device = case.device(rig)
     waiting: Deferred[CommandResult] = Deferred()
     device.answer = lambda: waiting
-    exchange = rig.send(rig.body(Method.CABINET_CONTROL, {"cmd": cmd, **fields}))
-    assert device.told == [told]
+    exchange = rig.send(rig.body(Method.CABINET_CONTROL, {"cmd": case.cmd, **case.fields}))
+    assert device.told == [case.told]
     assert not exchange.answered
     waiting.callback(DONE)
     assert exchange.ended().json == {"code": "1000", "msg": "成功"}
-    assert rig.cab.told + rig.ups.told + rig.relay.told == [told]
+    assert rig.cab.told + rig.ups.told + rig.relay.told == [case.told]
 
 
 @each_command
@@ -102,94 +81,64 @@ def test_a_device_does_it(
         (Outcome.REFUSED, False, "拒绝执行"),
         (Outcome.FAILED, False, "执行失败"),
         (Outcome.FAILED, True, "设备离线"),
-        (Outcome.TIMEOUT, False, "超时,结果未知"),
+        (Outcome.TIMEOUT, False, "超时，结果未知"),
     ],
 )
 def test_a_device_does_not_do_it(
-    rig: RemoteRig,
-    cmd: str,
-    fields: Fields,
-    who: str,
-    told: Told,
-    bad: Fields,
-    result: Outcome,
-    offline: bool,
-    why: str,
+    rig: RemoteRig, case: Case, result: Outcome, offline: bool, why: str
 ) -> None:
     """A device that refuses, fails or is offline is 1007, with its name and why, no detail."""
-    device: Device = getattr(rig, who)
+    device = case.device(rig)
     device.answer = lambda: succeed(CommandResult(result, "secret of the house"))
     if offline:
         device.status.offline("gone")
-    answer = rig.cabinet(cmd=cmd, **fields)
-    assert answer.json == {"code": "1007", "msg": f"{device.called}:{why}"}
+    assert case.ask(rig).json == {"code": "1007", "msg": f"{device.called}：{why}"}
 
 
 @each_command
-def test_a_driver_that_fails(
-    rig: RemoteRig,
-    logged_failures: list[Failure],
-    cmd: str,
-    fields: Fields,
-    who: str,
-    told: Told,
-    bad: Fields,
-) -> None:
+def test_a_driver_that_fails(rig: RemoteRig, logged_failures: list[Failure], case: Case) -> None:
     """A driver that raises is 1007: the fault is the device's, and the answer has no trace."""
-    device: Device = getattr(rig, who)
+    device = case.device(rig)
     device.answer = lambda: fail(ZeroDivisionError("secret of the house"))
-    assert rig.cabinet(cmd=cmd, **fields).json == {
-        "code": "1007",
-        "msg": f"{device.called}:执行失败",
-    }
+    assert case.ask(rig).json == {"code": "1007", "msg": f"{device.called}：执行失败"}
     assert len(logged_failures) == 1
     logged_failures.clear()
 
 
 @each_command
-def test_nothing_can_do_it(
-    rig: RemoteRig, cmd: str, fields: Fields, who: str, told: Told, bad: Fields
-) -> None:
+def test_nothing_can_do_it(rig: RemoteRig, case: Case) -> None:
     """What no device of the site can do is 1007, and said."""
     for device in (rig.cab, rig.ups, rig.relay):
         del rig.bench.site.devices[device.called]
-    answer = rig.cabinet(cmd=cmd, **fields)
+    answer = case.ask(rig)
     assert answer.code == "1007"
     assert answer.json["msg"] in {"本站没有设备能执行该命令", "未配置该继电器"}
     assert rig.untouched()
 
 
 @each_command
-def test_a_bad_argument(
-    rig: RemoteRig, cmd: str, fields: Fields, who: str, told: Told, bad: Fields
-) -> None:
+def test_a_bad_argument(rig: RemoteRig, case: Case) -> None:
     """A field that is out of range is 1002, and nothing of the request is done."""
-    answer = rig.cabinet(cmd=cmd, updateNow="1", **(fields | bad))
+    answer = case.ask(rig, updateNow="1", **case.bad)
     assert answer.json == {"code": "1002", "msg": "参数有误"}
     assert rig.untouched()
 
 
 @each_command
-def test_an_unknown_cabinet(
-    rig: RemoteRig, cmd: str, fields: Fields, who: str, told: Told, bad: Fields
-) -> None:
+def test_an_unknown_cabinet(rig: RemoteRig, case: Case) -> None:
     """A cabinet that there is not is 1002; a relay stands in none."""
-    answer = rig.cabinet(cmd=cmd, cabinetId="2", **fields)
-    assert answer.code == ("1000" if cmd == "1" else "1002")
-    assert rig.untouched() == (cmd != "1")
+    assert case.ask(rig, cabinetId="2").code == ("1000" if case.who == "relay" else "1002")
+    assert rig.untouched() == (case.who != "relay")
 
 
 @each_command
 @pytest.mark.parametrize("mark", ["danger", "locked"])
-def test_what_is_dangerous_or_locked_is_not_done(
-    rig: RemoteRig, cmd: str, fields: Fields, who: str, told: Told, bad: Fields, mark: str
-) -> None:
+def test_what_is_dangerous_or_locked_is_not_done(rig: RemoteRig, case: Case, mark: str) -> None:
     """A command that needs a person's yes never comes from the platform."""
-    device: Device = getattr(rig, who)
-    arguments = device.commands[told[0]].arguments
-    device.commands[told[0]] = command_type(*arguments, **{mark: "it darkens the gantry"})
-    answer = rig.cabinet(cmd=cmd, **fields)
-    assert answer.json == {"code": "1007", "msg": f"{device.called}:不允许远程执行"}
+    device = case.device(rig)
+    arguments = device.commands[case.command].arguments
+    device.commands[case.command] = command_type(*arguments, **{mark: "it darkens the gantry"})
+    assert case.ask(rig).json == {"code": "1007", "msg": f"{device.called}：不允许远程执行"}
     assert rig.untouched()
 
 
@@ -199,9 +148,9 @@ def test_a_device_that_hangs(rig: RemoteRig) -> None:
     body = rig.body(Method.CABINET_CONTROL, {"cmd": "2", "unlockDoorId": "1"})
     exchange = rig.send(body)
     rig.clock.run(25, step=0.5)
-    assert exchange.ended().json == {"code": "1007", "msg": "执行超时,结果未知"}
+    assert exchange.ended().json == {"code": "1007", "msg": "执行超时，结果未知"}
     rig.clock.run(5.5, step=0.5)
-    assert rig.send(body).ended().json == {"code": "1007", "msg": "cab1:超时,结果未知"}
+    assert rig.send(body).ended().json == {"code": "1007", "msg": "cab1：超时，结果未知"}
 
 
 def test_a_device_that_takes_long(rig: RemoteRig) -> None:
@@ -225,7 +174,7 @@ def test_an_uplink_that_hangs(rig: RemoteRig) -> None:
     body = rig.body(Method.CABINET_CONTROL, {"setFrequency": "60", "updateNow": "1"})
     exchange = rig.send(body)
     rig.clock.run(25.5, step=0.5)
-    assert exchange.ended().json == {"code": "1007", "msg": "执行超时,结果未知"}
+    assert exchange.ended().json == {"code": "1007", "msg": "执行超时，结果未知"}
     waiting.callback(None)
     assert rig.uplink.steered == [("report-now", Subject.CABINETS)]
     assert rig.send(body).ended().code == "1000"
@@ -238,13 +187,13 @@ def test_a_device_that_a_reload_takes_away(rig: RemoteRig) -> None:
     exchange = rig.send(rig.body(Method.CABINET_CONTROL, {"cmd": "2", "unlockDoorId": "1"}))
     del rig.bench.site.devices["cab1"]
     waiting.callback(CommandResult(Outcome.FAILED, "stopped"))
-    assert exchange.ended().json == {"code": "1007", "msg": "cab1:设备离线"}
+    assert exchange.ended().json == {"code": "1007", "msg": "cab1：设备离线"}
 
 
 def test_an_argument_that_the_device_does_not_have(rig: RemoteRig) -> None:
     """An air conditioner that the cabinet has not is refused by the door."""
     answer = rig.cabinet(cmd="3", airId="7", airOperate="1")
-    assert answer.json == {"code": "1007", "msg": "cab1:拒绝执行"}
+    assert answer.json == {"code": "1007", "msg": "cab1：拒绝执行"}
     assert rig.untouched()
 
 
@@ -336,11 +285,11 @@ def test_all_cabinets_are_told(fields: dict[str, str]) -> None:
     assert (len(rig.cab.told), len(second.told)) == (1, 1)
     second.answer = lambda: succeed(CommandResult(Outcome.FAILED))
     rig.clock.advance(1)
-    assert rig.cabinet(**fields).json == {"code": "1007", "msg": "cab2:执行失败"}
+    assert rig.cabinet(**fields).json == {"code": "1007", "msg": "cab2：执行失败"}
     assert len(rig.cab.told) == 2
     rig.cab.answer = second.answer
     rig.clock.advance(1)
-    assert rig.cabinet(**fields).json == {"code": "1007", "msg": "cab1:执行失败等2台"}
+    assert rig.cabinet(**fields).json == {"code": "1007", "msg": "cab1：执行失败等2台"}
 
 
 def test_a_device_of_two_cabinets_is_told_once() -> None:
@@ -420,7 +369,7 @@ def test_rectifiers_stay_on_while_the_supply_is_bad(reading: dict[str, Any]) -> 
     """Off is 1007 with bad mains or a bad battery; on is done all the same."""
     rig = RemoteRig(cabinets=(Cabinet("1", RECTIFIER, allow_rectifier_off=True),))
     rig.ups.read(**reading)
-    assert rig.cabinet(cmd="8", onOff="0").json["msg"] == "市电或电池异常,不能关闭整流模块"
+    assert rig.cabinet(cmd="8", onOff="0").json["msg"] == "市电或电池异常，不能关闭整流模块"
     assert rig.untouched()
     assert rig.cabinet(cmd="8", onOff="1").code == "1000"
 
@@ -554,213 +503,6 @@ def test_what_is_no_allowed_server(text: str) -> None:
         Server.parse(text)
     current = "http://a.example/m"
     assert not may_move("http://b.example/m", current, "listed", [Server.parse("[::1]:80")])
-
-
-# -- battery tests
-
-
-@pytest.mark.parametrize("start", [True, False])
-def test_why_a_battery_is_not_tested(rig: RemoteRig, start: bool) -> None:
-    """A UPS that says why not is not tested; no stop is invented where none is configured."""
-    rig.ups.why = "mains abnormal" if start else ""
-    answer = rig.cabinet(cmd="9", testStartStop="1" if start else "0")
-    why = "当前状态不允许电池测试" if start else "不支持停止电池测试"
-    assert answer.json == {"code": "1007", "msg": f"ups1:{why}"}
-    assert rig.untouched()
-
-
-def test_a_test_is_stopped_where_a_stop_is_configured(rig: RemoteRig) -> None:
-    """`stop-test` is what a UPS with a stop can do, whatever speaks against a start."""
-    rig.ups.commands["stop-test"] = command_type()
-    rig.ups.why = "a test is running"
-    assert rig.cabinet(cmd="9", testStartStop="0").code == "1000"
-    assert rig.ups.told == [("stop-test", {})]
-
-
-def test_each_ups_of_the_cabinet_is_tested() -> None:
-    """All are tested, or none if one of them must not be."""
-    rig = RemoteRig(cabinets=(Cabinet("1", {"ups": ("ups1", "ups2")}),))
-    second = Ups(rig.bench, "ups2")
-    second.why = "on bypass"
-    assert rig.cabinet(cmd="9", testStartStop="1").json["msg"].startswith("ups2:")
-    assert rig.untouched()
-    second.why = ""
-    rig.clock.advance(1)
-    assert rig.cabinet(cmd="9", testStartStop="1").code == "1000"
-    assert rig.ups.told == second.told == [("T", {})]
-
-
-@pytest.mark.parametrize("start", ["0", "1"])
-def test_a_cabinet_below_us_tests_its_own(start: str) -> None:
-    """A source of `ups` that offers `battery-test` is told so, if mains and battery are good."""
-    rig = RemoteRig(cabinets=(Cabinet("1", {"elec": ("ups1",), "ups": ("cab1", "ups1")}),))
-    rig.cab.commands["battery-test"] = command_type("testStartStop")
-    rig.ups.commands["stop-test"] = command_type()
-    assert rig.cabinet(cmd="9", testStartStop=start).code == "1000"
-    assert rig.cab.told == [("battery-test", {"testStartStop": start})]
-    rig.ups.read(mains_abnormal=True)
-    rig.clock.advance(1)
-    assert rig.cabinet(cmd="9", testStartStop=start).code == ("1007" if start == "1" else "1000")
-
-
-NOTHING_YET = {
-    "testStartTime": "NoData",
-    "testResult": "1",
-    "efficiency": "NoData",
-    "dischargeTime": "NoData",
-    "dischargeEndVoltage": "NoData",
-    "dischargeAvCurrent": "NoData",
-    "dischargeAhCurrent": "NoData",
-    "testTemperature": "NoData",
-    "testEndCourse": "NoData",
-}
-KNOWN = {
-    "testStartTime": "2023-11-15 06:13:20.500",
-    "efficiency": "NotSupport",
-    "dischargeAvCurrent": "NotSupport",
-    "dischargeAhCurrent": "NotSupport",
-    "testTemperature": "NotSupport",
-}
-STARTED = 1_700_000_000.5
-
-
-def _test(result: str, seconds: float | None = 900.0, **more: Any) -> Any:
-    ended = None if seconds is None else STARTED + seconds
-    return BatteryTest(STARTED, ended, result, **more)
-
-
-@pytest.mark.parametrize(
-    ("test", "expected"),
-    [
-        (None, NOTHING_YET),
-        (_test("unknown", None), NOTHING_YET),
-        (
-            _test("good", end_voltage=211.456, end_cause=2),
-            KNOWN
-            | {
-                "testResult": "2",
-                "dischargeTime": "0.25",
-                "dischargeEndVoltage": "211.46",
-                "testEndCourse": "2",
-            },
-        ),
-        (
-            _test("failed", 30.0, end_cause=6),
-            KNOWN
-            | {
-                "testResult": "4",
-                "dischargeTime": "0.01",
-                "dischargeEndVoltage": "NoData",
-                "testEndCourse": "6",
-            },
-        ),
-        (
-            _test("unknown", -5.0),
-            KNOWN
-            | {
-                "testResult": "1",
-                "dischargeTime": "0",
-                "dischargeEndVoltage": "NoData",
-                "testEndCourse": "255",
-            },
-        ),
-    ],
-)
-def test_the_result_of_a_battery_test(rig: RemoteRig, test: Any, expected: dict[str, str]) -> None:
-    """The result stands beside code and msg; what the card cannot know is a sentinel."""
-    rig.ups.battery_test = test
-    answer = rig.cabinet(cmd="10")
-    assert answer.json == {"code": "1000", "msg": "成功", "batterysTestResult": expected}
-    assert rig.untouched()
-
-
-@pytest.mark.parametrize(
-    ("tests", "result"),
-    [
-        ((_test("good"), _test("failed")), "4"),
-        ((_test("failed"), None), "4"),
-        ((_test("good"), None), "1"),
-        ((_test("good"), _test("good")), "2"),
-        ((_test("good"), _test("unknown")), "1"),
-    ],
-)
-def test_the_worst_battery_counts(tests: tuple[Any, Any], result: str) -> None:
-    """Of several, the failed one is told, then one without a result; good only if all are."""
-    for order in (tests, tests[::-1]):
-        rig = RemoteRig(cabinets=(Cabinet("1", {"ups": ("ups1", "ups2")}),))
-        rig.ups.battery_test, Ups(rig.bench, "ups2").battery_test = order
-        answer = rig.cabinet(cmd="10").json["batterysTestResult"]
-        assert answer["testResult"] == result
-
-
-def test_of_two_failed_the_shorter(rig: RemoteRig) -> None:
-    """Of two that failed, the one that lasted less is the worse."""
-    rig = RemoteRig(cabinets=(Cabinet("1", {"ups": ("ups1", "ups2")}),))
-    rig.ups.battery_test = _test("failed", 720.0)
-    Ups(rig.bench, "ups2").battery_test = _test("failed", 360.0)
-    assert rig.cabinet(cmd="10").json["batterysTestResult"]["dischargeTime"] == "0.1"
-
-
-RECORDED = {**KNOWN, "testResult": "3", "dischargeTime": "1.5", "efficiency": "88.00"}
-
-
-@implementer(IBatteryRecorder)
-class Recorder(Device):
-    """A cabinet below us, which keeps the results of its tests itself."""
-
-    result: Any = RECORDED
-
-    def __init__(self, bench: Bench, name: str) -> None:
-        super().__init__(bench, name, {"battery-test": command_type("testStartStop")})
-
-    def battery_test_result(self) -> Deferred[Any]:
-        """Tell what it has, or that it does not tell."""
-        return fail(self.result) if isinstance(self.result, Exception) else succeed(self.result)
-
-
-def test_a_cabinet_below_us_tells_its_own_result() -> None:
-    """It is asked, and what it says is passed on; what it lacks is NoData."""
-    rig = RemoteRig(cabinets=(Cabinet("1", {"ups": ("own",)}),))
-    recorder = Recorder(rig.bench, "own")
-    told = rig.cabinet(cmd="10").json["batterysTestResult"]
-    assert told == {**RECORDED, "dischargeEndVoltage": "NoData", "testEndCourse": "NoData"}
-    recorder.result = NotTold("no answer")
-    rig.clock.advance(1)
-    assert rig.cabinet(cmd="10").json == {"code": "1007", "msg": "own:无法读取电池测试结果"}
-
-
-@pytest.mark.parametrize(
-    ("own", "card", "expected"),
-    [
-        ("3", _test("good"), "3"),
-        ("3", _test("failed"), "4"),
-        ("2", _test("good"), "2"),
-        ("2", None, "1"),
-        ("4", _test("failed", 60.0), "4"),
-        ("what?", _test("good"), "what?"),
-    ],
-)
-def test_of_a_cabinet_and_a_card_the_worse(own: str, card: Any, expected: str) -> None:
-    """Both say it in the document's numbers."""
-    rig = RemoteRig(cabinets=(Cabinet("1", {"ups": ("own", "ups1")}),))
-    Recorder(rig.bench, "own").result = {**RECORDED, "testResult": own, "dischargeTime": "a while"}
-    rig.ups.battery_test = card
-    assert rig.cabinet(cmd="10").json["batterysTestResult"]["testResult"] == expected
-
-
-def test_no_battery_to_ask() -> None:
-    """Where nothing can test, there is no result: 1007, with words."""
-    rig = RemoteRig(cabinets=(Cabinet("1", {"doors": ("cab1",)}),))
-    assert rig.cabinet(cmd="10").json == {"code": "1007", "msg": "本站没有可测试的电池"}
-
-
-def test_a_result_with_other_fields(rig: RemoteRig) -> None:
-    """A query beside a setting carries both, and is done once."""
-    body = rig.body(Method.CABINET_CONTROL, {"cmd": "10", "setFrequency": "60"})
-    first = rig.send(body).ended()
-    assert first.json["batterysTestResult"] == NOTHING_YET
-    assert rig.send(body).ended().body == first.body
-    assert len(rig.uplink.steered) == 1
 
 
 def test_the_audit_shows_who_told_what(rig: RemoteRig) -> None:

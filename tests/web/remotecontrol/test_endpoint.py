@@ -1,6 +1,6 @@
 """`remotecontrol.do`: its codes in their order, plain HTTP, replays, and what a peer cannot do."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -18,14 +18,6 @@ from twisted_gantry.wire.etc.envelope import MESSAGES, EtcCode, Method, digest, 
 from twisted_gantry.wire.json import dumps
 
 UPDATE = {"updateNow": "1"}
-
-
-@pytest.fixture
-def rig() -> Iterator[RemoteRig]:
-    """Return a site that is commanded."""
-    rig = RemoteRig()
-    yield rig
-    rig.stop()
 
 
 @pytest.mark.parametrize("name", ["etc-2.2.3", "etc-3.2.4-update", "etc-3.2.4-power-mode"])

@@ -1,24 +1,14 @@
 """Who may command, and how often: rates, guesses, networks, on a clock."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.web.remotecontrol.rig import AUTH, Exchange, RemoteRig
-from twisted_gantry.web.remotecontrol import guard as remote_guard
+from tests.web.remotecontrol.rig import AUTH, RemoteRig
+from twisted_gantry.net import throttle
 from twisted_gantry.web.remotecontrol.endpoint import RemoteControlSettings, wrong_settings
 from twisted_gantry.wire.etc.envelope import signed_headers
 
 BODY = b"{}"
 HOST = "192.0.2.7"
-
-
-@pytest.fixture
-def rig() -> Iterator[RemoteRig]:
-    """Return a site with the usual settings."""
-    rig = RemoteRig()
-    yield rig
-    rig.stop()
 
 
 def code(rig: RemoteRig, host: str = HOST, auth: str = AUTH) -> str:
@@ -86,7 +76,7 @@ def test_what_counts_as_one_address(first: str, second: str, same: bool) -> None
 
 def test_addresses_that_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of very many addresses, the one that was silent longest is forgotten."""
-    monkeypatch.setattr(remote_guard, "MAX_ADDRESSES", 3)
+    monkeypatch.setattr(throttle, "MAX_PEERS", 3)
     rig = RemoteRig(auth_failures=1)
     hosts = [f"192.0.2.{n}" for n in range(1, 5)]
     assert [code(rig, host, "x") for host in hosts[:3]] == ["1001"] * 3
@@ -135,5 +125,5 @@ def test_the_code_is_compared_whatever_its_bytes(rig: RemoteRig) -> None:
     """A header that is no text is a wrong code, not a fault."""
     head = b"POST /remotecontrol.do HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n"
     for raw in (b"\xff\xfe", b"\xed\xa0\x80", "é".encode() * 2000, b""):
-        exchange = Exchange(rig, HOST, head + b"binfile-auth: " + raw + b"\r\n\r\n")
+        exchange = rig.client.raw(head + b"binfile-auth: " + raw + b"\r\n\r\n")
         assert exchange.ended().code == "1001"

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
 from tests.support import in_no_thread
-from tests.web.remotecontrol.rig import AUTH, GANTRY, Answer, Exchange, RemoteRig
+from tests.web.remotecontrol.rig import AUTH, GANTRY, RemoteRig
+from tests.web.small_site import Answer, Exchange
 from tests.wire.material import checked
 from twisted_gantry.core.site import Cabinet
 from twisted_gantry.web.remotecontrol import picture_files, pictures
@@ -27,7 +28,6 @@ OLD = 1_600_000_000
 
 
 def name_of(digits: str = DIGITS, extension: str = "jpg", gantry: str = GANTRY) -> str:
-    """Return the name of a picture."""
     return f"{gantry}_{digits}.{extension}"
 
 
@@ -48,12 +48,10 @@ class PictureRig(RemoteRig):
         super().__init__(images=str(folder), rate=0, **more)
 
     def want(self, moment: str = MOMENT, cabinet: str = "1") -> Exchange:
-        """Ask for a picture."""
         fields = {"cabinetId": cabinet, "doorOpenTime": moment}
         return self.send(self.body(Method.PICTURE, fields))
 
     def picture(self, moment: str = MOMENT, cabinet: str = "1") -> Answer:
-        """Return the answer."""
         return self.want(moment, cabinet).ended()
 
 

@@ -1,6 +1,6 @@
-"""An HTTP client whose every answer is bounded in size and in time, over a persistent pool.
+"""An HTTP client over a persistent pool, with bounds on the size and the time of each answer.
 
-A treq `timeout=` covers the headers alone; here the deadline covers the whole answer.
+The `timeout=` of treq covers the headers only; the deadline here covers the whole answer.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from treq.client import HTTPClient
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.error import (
     ConnectError,
     ConnectionDone,
@@ -32,12 +32,12 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
-# What went wrong is in the `reasons` of these, for what was to be sent and what was to come.
+# Errors with the causes in `reasons`.
 _WRAPPERS = (ResponseFailed, RequestTransmissionFailed, RequestGenerationFailed)
 
 
 class NoAnswer(Exception):
-    """The exchange failed; the text says why, and holds neither the URL's user nor a header."""
+    """The exchange failed; the text says why, without the URL's user and without headers."""
 
 
 class NotConnected(NoAnswer):
@@ -46,7 +46,7 @@ class NotConnected(NoAnswer):
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer, whole; `headers` have lower-case names, the last of several wins."""
+    """A whole HTTP answer; `headers` have lower-case names, the last of several counts."""
 
     status: int
     headers: dict[str, str]
@@ -54,8 +54,6 @@ class Answer:
 
 
 class _Collector(Protocol):
-    """Gathers a body up to a bound."""
-
     def __init__(self, limit: int, done: Deferred[bytes]) -> None:
         self._limit, self._done = limit, done
         self._parts: list[bytes] = []
@@ -77,7 +75,6 @@ class _Collector(Protocol):
             self._finish(NoAnswer("the connection was lost within the answer"))
 
     def cancel(self, _: object) -> None:
-        """Stop reading: the caller's deadline has passed."""
         self._stop()
 
     def _finish(self, result: bytes | NoAnswer) -> None:
@@ -94,17 +91,17 @@ class _Collector(Protocol):
 
 
 def persistent_pool(reactor: Any, *, per_host: int = 4) -> HTTPConnectionPool:
-    """Return a pool that keeps its connections; its owner calls `closeCachedConnections`."""
+    """Return a pool of persistent connections; its owner calls `closeCachedConnections`."""
     pool = HTTPConnectionPool(reactor, persistent=True)
     pool.maxPersistentPerHost = per_host
-    pool.cachedConnectionTimeout = 30  # under what servers keep, lest a request meets the close
-    pool.retryAutomatically = False  # a report is repeated by its outbox alone
+    pool.cachedConnectionTimeout = 30  # shorter than servers', so that no request meets a close
+    pool.retryAutomatically = False  # the outbox repeats reports
     _silence(pool)
     return pool
 
 
 def _silence(pool: Any) -> None:
-    """Keep two log lines a connection out of the log; the name is private, and may go."""
+    # Two log lines a connection less; the name is private, and may disappear.
     factory = getattr(pool, "_factory", None)
     if isinstance(factory, type):
         pool._factory = type(factory.__name__, (factory,), {"noisy": False})
@@ -112,10 +109,7 @@ def _silence(pool: Any) -> None:
 
 @implementer(IAgent)
 class _Plain:
-    """An agent that takes no packed answers and no cookies.
-
-    treq unpacks gzip without a bound, layer upon layer, and keeps every cookie that it is given.
-    """
+    """An agent without cookies and compressed answers, which treq unpacks without bound."""
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
@@ -141,18 +135,15 @@ def _unpacked(response: IResponse) -> IResponse:
         discarded.addErrback(lambda _: None)
         response.deliverBody(collector := _Collector(0, discarded))
         collector.cancel(None)
-        raise NoAnswer("a packed answer, which was not asked for")
+        raise NoAnswer("a compressed answer, which was not asked for")
     return response
 
 
 def treq_client(
     reactor: Any, pool: HTTPConnectionPool, *, connect_timeout: float = 5.0
 ) -> HTTPClient:
-    """Return a treq client over `pool`.
-
-    `Agent(reactor, pool)` would take the pool for a TLS policy and open a connection for every
-    request: hence `pool=`.
-    """
+    """Return a treq client over `pool`."""
+    # `Agent(reactor, pool)` would take the pool for a TLS policy, and connect for each request.
     return HTTPClient(_Plain(Agent(reactor, connectTimeout=connect_timeout, pool=pool)))
 
 
@@ -175,36 +166,34 @@ class BoundedClient:
         limit: int | None = None,
         patience: float = 0.0,
     ) -> Deferred[Answer]:
-        """Send a request, follow no redirect, and gather the whole answer.
+        """Send a request, without following redirects, and return the whole answer.
 
-        `patience` is how many seconds more than usual it may take.
-
-        Fails with NoAnswer, and when it is cancelled with CancelledError, with nothing else.
+        `patience` is added to the deadline, in seconds. Fails with NoAnswer, or with CancelledError
+        when it is cancelled.
         """
         exchange = ensureDeferred(self._exchange(method, url, headers, body, limit or self._limit))
-        # What fails when it is cancelled says so in many ways, or not at all: it is noted who did.
-        late = self._clock.callLater(self._deadline + patience, exchange.cancel)
-        given_up = False
+        seconds = self._deadline + patience
 
-        def give_up(_: object) -> None:
-            nonlocal given_up
-            given_up = True
+        def late(*_: object) -> Failure:
+            return Failure(NoAnswer(f"no answer within {seconds:g} s"))
+
+        exchange.addTimeout(seconds, self._clock, late)
+        exchange.addErrback(_explain)
+
+        def cancel(cancelled: Deferred[Answer]) -> None:
+            # First: a cancelled exchange fails with various errors, or not at all.
+            cancelled.errback(CancelledError())
             exchange.cancel()
 
-        answered: Deferred[Answer] = Deferred(give_up)
+        answered: Deferred[Answer] = Deferred(cancel)
 
         def ended(result: Answer | Failure) -> None:
-            timed_out = not late.active()
-            if not timed_out:
-                late.cancel()
-            if given_up:  # whoever cancelled is told so by the Deferred itself
+            if answered.called:
                 return
-            if not isinstance(result, Failure):
-                answered.callback(result)
-            elif timed_out:
-                answered.errback(NoAnswer(f"no answer within {self._deadline + patience:g} s"))
+            if isinstance(result, Failure):
+                answered.errback(result)
             else:
-                answered.errback(_explain(result))
+                answered.callback(result)
 
         exchange.addBoth(ended)
         return answered
@@ -238,11 +227,11 @@ class BoundedClient:
 
 
 def _explain(failure: Failure) -> Failure:
-    """Turn whatever went wrong into a NoAnswer with a text that an operator can use."""
+    """Turn an error into a NoAnswer with a text for the operator."""
     error = failure.value
     if isinstance(error, NoAnswer):
         return failure
-    if isinstance(error, _WRAPPERS):  # the reasons are hidden inside, TLS errors among them
+    if isinstance(error, _WRAPPERS):  # TLS errors are among the reasons
         why = ", ".join(_words(reason.value) for reason in error.reasons) or "lost"
         return Failure(NoAnswer(f"the exchange failed: {why}"))
     if isinstance(error, DNSLookupError):

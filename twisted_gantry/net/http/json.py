@@ -1,4 +1,4 @@
-"""JSON over klein: one way to answer, one shape of error, one check on what a browser sends."""
+"""JSON over klein: answers, errors in one shape, and reading of requests."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,7 +24,7 @@ class HttpError(Exception):
 
 
 def respond(request: IRequest, content: Any, status: int = 200) -> bytes:
-    """Return `content` as JSON, and set what goes with it."""
+    """Return `content` as JSON, and set status and headers."""
     request.setResponseCode(status)
     request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
     request.setHeader(b"Cache-Control", b"no-store")
@@ -32,7 +32,7 @@ def respond(request: IRequest, content: Any, status: int = 200) -> bytes:
 
 
 def respond_error(request: IRequest, error: HttpError) -> bytes:
-    """Return an error in its shape."""
+    """Return the body of an error, and set status and headers."""
     content = {"error": {"code": error.code, "message": error.message}}
     return respond(request, content, error.status)
 
@@ -53,26 +53,26 @@ def read_object(request: Request) -> dict[str, Any]:
 
 
 def argument(request: Request, name: str, default: str = "") -> str:
-    """Return a query argument as text; the last of several wins."""
+    """Return a query argument as text; the last of several counts."""
     values = request.args.get(name.encode(), [])
     return values[-1].decode("utf-8", "replace") if values else default
 
 
 def header(request: Request, name: str) -> str:
-    """Return a request header as text, whatever its bytes; empty if it is missing."""
-    value = request.getHeader(name.encode())  # asked for as text, it would have to be UTF-8
+    """Return a request header as text, empty if it is missing; wrong UTF-8 is replaced."""
+    value = request.getHeader(name.encode())
     return value.decode("utf-8", "replace") if value else ""
 
 
 def refuse_foreign_origin(request: Request) -> None:
-    """Refuse what a page from elsewhere makes a browser send. Raises HttpError (403)."""
+    """Refuse requests that another site's page makes a browser send. Raises HttpError (403)."""
     origin, host = header(request, "origin"), header(request, "host")
     if origin and (not host or origin.partition("://")[2].lower() != host.lower()):
         raise HttpError(403, "foreign-origin", "a page of another site may not do this")
 
 
 def handle_errors(app: Klein) -> None:
-    """Answer each exception of `app` with the one shape; what is no HttpError is logged as ours."""
+    """Answer each exception of `app` as an error in JSON, and log errors of ours."""
 
     @app.handle_errors(Exception)
     def _(self: object, request: IRequest, failure: Failure) -> bytes:
@@ -84,7 +84,7 @@ def handle_errors(app: Klein) -> None:
             name = (error.name or "error").lower().replace(" ", "-")
             if isinstance(error, MethodNotAllowed):
                 request.setHeader(b"Allow", ", ".join(sorted(error.valid_methods or ())).encode())
-            if isinstance(error, RequestRedirect):  # a slash is missing; never to another host
+            if isinstance(error, RequestRedirect):  # a slash is missing; stay on this host
                 path = "/" + urlsplit(error.new_url).path.lstrip("/")
                 request.setHeader(b"Location", path.encode())
             return respond_error(request, HttpError(status, name, str(error.description)))

@@ -1,7 +1,7 @@
-"""An HTTP server whose every connection is bounded: in number, in size and in time.
+"""An HTTP server with bounds on the number, the size and the time of its requests.
 
-Twisted has no cap on a body (twisted #4898, #10191), and `Site(timeout=)` is idle time, which any
-byte resets. Here a request has `deadline` seconds from its first byte to its last.
+Twisted does not bound a body (twisted #4898, #10191), and each byte resets its `Site(timeout=)`.
+Here a request has `deadline` seconds from its first byte to its last.
 """
 
 import re
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocolFactory, IReactorTime
+from twisted.internet.interfaces import IAddress, IProtocolFactory, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
@@ -20,6 +20,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from twisted_gantry.net.addresses import group_of, host_of
+from twisted_gantry.net.timers import Timer
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Limits:
 
 
 LAST_WORDS_S = 3.0
+"""Seconds that a peer has to take the last answer before its connection is dropped."""
 
 
 def _last_words(status: bytes) -> bytes:
@@ -46,7 +48,7 @@ def _last_words(status: bytes) -> bytes:
 
 
 class _Held:
-    """What the requests of a server hold of their bodies, in bytes; `coming` are not yet whole."""
+    """Bytes of bodies that a server holds; the requests in `coming` are not yet whole."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -54,10 +56,9 @@ class _Held:
 
 
 class _BoundedRequest(Request):
-    """A request whose body may not pass `limits.body`, declared or chunked: 413.
+    """Refuses a body of over `limits.body` bytes, declared or chunked: 413.
 
-    Nor may all bodies together pass `limits.bodies`: then the one that has sent most is refused,
-    503, so that nobody keeps the others out.
+    When all bodies together pass `limits.bodies`, the request that has sent most is refused, 503.
     """
 
     limits: Limits
@@ -67,8 +68,8 @@ class _BoundedRequest(Request):
     _refused = False
 
     def gotLength(self, length: int | None) -> None:
-        # Told 0, Twisted keeps the body in memory: it is bounded, and a file on disk would stay
-        # open when the client leaves half-way.
+        # With 0 Twisted keeps the body in memory, where it is bounded. The file that it would make
+        # of a long body stays open when the client leaves half-way.
         super().gotLength(0)  # type: ignore[no-untyped-call]
         if length is not None and length > self.limits.body:
             self._refuse("too-large", b"413 Request Entity Too Large")
@@ -92,7 +93,7 @@ class _BoundedRequest(Request):
         if self._refused:
             return
         if getattr(self.channel, "_waitingForTransport", False):
-            # It asks on and reads nothing: its answers would pile up here. The name is private.
+            # The client reads no answers, which would pile up here. The name is private.
             self.counts["not-reading"] += 1
             self._tell(_Guard.request_refused)
             self._tell(_Guard.abortConnection)
@@ -112,13 +113,11 @@ class _BoundedRequest(Request):
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
     def _let_go(self) -> None:
-        """Give the body up."""
         self.held.size -= self._got
         self.held.coming.discard(self)
         self._got = 0
 
     def _tell(self, news: "Callable[[_Guard], None]") -> None:
-        """Tell the guard, if the connection is still there."""
         guard: object = getattr(getattr(self, "channel", None), "transport", None)
         if isinstance(guard, _Guard):
             news(guard)
@@ -139,13 +138,14 @@ class _Guard(ProtocolWrapper):
 
     factory: "_BoundedFactory"
     address = ""
-    _late: IDelayedCall | None = None
     _receiving = False
     _answering = False
     _closing = False
 
     def makeConnection(self, transport: object) -> None:
         self.factory.came(self.address)
+        self._deadline = Timer(self.factory.reactor, self._time_out)
+        self._closed = Timer(self.factory.reactor, self.abortConnection)
         super().makeConnection(transport)  # type: ignore[no-untyped-call]
         self._begin()
 
@@ -160,38 +160,31 @@ class _Guard(ProtocolWrapper):
     def request_complete(self) -> None:
         """All of a request has come; the next byte begins another."""
         self._receiving, self._answering = False, True
-        self._end()
+        self._deadline.cancel()
 
     def request_answered(self) -> None:
-        """The answer is out; what came meanwhile is read now, and its time begins."""
+        """The answer is out; the next request is read now, and its time begins."""
         self._answering = False
         if self._receiving:
             self._begin()
 
     def request_refused(self) -> None:
-        """The request is not read to its end; the connection closes, soon."""
+        """The request is not read to its end, and the connection closes."""
         self._receiving = False
         self._close_soon()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._end()
+        self._deadline.cancel()
+        self._closed.cancel()
         self.factory.left(self.address)
         if self._receiving:
             self.factory.counts["unfinished"] += 1
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
     def _begin(self) -> None:
-        self._end()
-        site = self.factory
-        self._late = site.reactor.callLater(site.limits.deadline, self._time_out)
-
-    def _end(self) -> None:
-        late, self._late = self._late, None
-        if late is not None:
-            late.cancel()
+        self._deadline.start(self.factory.limits.deadline)
 
     def _time_out(self) -> None:
-        self._late = None
         if self._receiving:
             self.factory.counts["timeout"] += 1
             self.write(_last_words(b"408 Request Timeout"))  # type: ignore[no-untyped-call]
@@ -202,18 +195,11 @@ class _Guard(ProtocolWrapper):
         self._receiving = False
 
     def _close_soon(self) -> None:
-        """Wait no longer than some seconds for a peer to take the last words, and to let go."""
         self._closing = True
-        self._end()
-        reactor = self.factory.reactor
-        self._late = reactor.callLater(LAST_WORDS_S, self._cut)
-
-    def _cut(self) -> None:
-        self._late = None
-        self.abortConnection()
+        self._deadline.cancel()
+        self._closed.start(LAST_WORDS_S)
 
     def abortConnection(self) -> None:
-        """Drop the connection without waiting for what is still to be written."""
         self.transport.abortConnection()  # type: ignore[union-attr]
 
 
@@ -242,42 +228,40 @@ class _BoundedFactory(WrappingFactory):
         return guard
 
     def came(self, address: str) -> None:
-        """Count a connection of `address`."""
         self._by_address[address] += 1
 
     def left(self, address: str) -> None:
-        """Forget a connection of `address`."""
         self._by_address[address] -= 1
         if self._by_address[address] <= 0:
             del self._by_address[address]
 
 
 class _QuietSite(Site):
-    """A site without an access log: what is worth saying, its resources say."""
+    """A site without an access log."""
 
     noisy = False
 
     def log(self, request: HttpRequest) -> None:
-        """Say nothing."""
+        pass
 
 
 def cut(request: HttpRequest) -> None:
-    """Drop the connection of a request, without waiting for what is still to be written."""
+    """Drop the connection of a request at once, with what is still to be written."""
     channel: Any = request.channel
     channel.transport.abortConnection()
 
 
 def hang_up(request: HttpRequest) -> None:
-    """Close the connection of a request behind what was written, whatever it still lacks."""
+    """Close the connection of a request after what was written, also in the middle of an answer."""
     channel: Any = request.channel
     channel.loseConnection()
 
 
 def with_backlog(endpoint: str, connections: int) -> str:
-    """Return a server endpoint description whose queue holds as many as may connect.
+    """Return a server endpoint description whose backlog is `connections`.
 
-    Twisted asks for 50: of more that come at once the kernel drops some, which try again after a
-    second. One that says `backlog=` itself, or that cannot, stays as it is.
+    Of more than Twisted's 50 that come at once the kernel drops some, which try again after a
+    second. A description with its own `backlog=`, or of a kind without one, stays as it is.
     """
     kind, *rest = re.split(r"(?<!\\):", endpoint)
     if kind not in {"tcp", "tcp6", "ssl"} or any(each.startswith("backlog=") for each in rest):
@@ -290,8 +274,9 @@ def bounded_site(
 ) -> IProtocolFactory:
     """Return a factory that serves `resource` within `limits`.
 
-    `counts` gains `connections`, `requests`, `refused`, `too-large`, `crowded`, `timeout`,
-    `unfinished` and `not-reading`.
+    The body of a form is not parsed: `request.args` are those of the query alone. `counts` gains
+    `connections`, `requests`, `refused`, `too-large`, `crowded`, `timeout`, `unfinished` and
+    `not-reading`.
     """
 
     class BoundRequest(_BoundedRequest):
@@ -299,6 +284,13 @@ def bounded_site(
 
     BoundRequest.limits, BoundRequest.counts, BoundRequest.held = limits, counts, _Held()
     quiet: Any = _QuietSite  # its __init__ has no annotations
-    site = quiet(resource, requestFactory=BoundRequest, timeout=limits.idle, reactor=reactor)
+    site = quiet(
+        resource,
+        requestFactory=BoundRequest,
+        timeout=limits.idle,
+        reactor=reactor,
+        # Twisted would make an e-mail message of each Content-Type, a third of a POST's time.
+        parsePOSTFormSubmission=False,
+    )
     site.displayTracebacks = False
     return _BoundedFactory(site, limits, reactor, counts)

@@ -1,4 +1,4 @@
-"""The status page: files of this package, read once, which the local API tells all they show."""
+"""The status page: static files of this package, read once; its data comes from the local API."""
 
 import hashlib
 from dataclasses import dataclass
@@ -47,17 +47,15 @@ class Page:
 
     @app.route("/", methods=["GET"])
     def index(self, request: Request) -> bytes:
-        """Return the page."""
         return self.file(request, INDEX)
 
     @app.route("/<name>", methods=["GET"])
     def file(self, request: Request, name: str) -> bytes:
-        """Return a file of the page."""
         file = self._files.get(name)
         if file is None:
             raise HttpError(404, "not-found", "the page has no such file")
         request.setHeader("Content-Type", file.content_type)
-        # A browser asks each time whether its copy still holds: after an update none is old.
+        # A browser asks each time whether its copy is current, so that an update is seen at once.
         request.setHeader("Cache-Control", "no-cache")
         if request.setETag(file.etag):
             return b""

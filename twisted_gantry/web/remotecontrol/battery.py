@@ -1,4 +1,4 @@
-"""The batteries of a cabinet, as the platform asks for them: tests, their results, the supply.
+"""Battery tests of a cabinet, their results, and the state of its supply.
 
 Source: the ETC document, sections 3.2.2 and 3.2.3; decisions: `docs/protocols/etc-gantry.md`, cmd 8
 to cmd 10.
@@ -22,7 +22,7 @@ from twisted_gantry.wire.etc.envelope import Sentinel, local_time, number
 from twisted_gantry.wire.reading import Value
 
 MIN_CHARGE = 80.0
-"""Percent under which a battery is neither tested nor relied on."""
+"""Percent; a battery with less is neither tested nor relied on."""
 
 # `testResult` and `testEndCourse`.
 _NO_RESULT, _GOOD, _SLIGHTLY, _BADLY = "1", "2", "3", "4"
@@ -36,34 +36,32 @@ _NO_DATA, _NOT_SUPPORT = Sentinel.NO_DATA.value, Sentinel.NOT_SUPPORT.value
 
 
 def test_wishes(site: Site, cabinet: Cabinet, *, start: bool) -> list[Wish]:
-    """Return how the batteries of a cabinet are tested, or their tests stopped.
+    """Return the commands that start or stop the battery tests of a cabinet.
 
-    Raises CannotDo when one of its UPSs must not or cannot.
+    Raises CannotDo when one of its devices cannot, or must not now.
     """
     wishes = []
     for name in _batteries(site, cabinet):
         device = site.devices[name]
         if start and not _testable(site, cabinet, device):
-            raise CannotDo(f"{name}:当前状态不允许电池测试")
+            raise CannotDo(f"{name}：当前状态不允许电池测试")
         own = "T" if start else "stop-test"
         if own in device.commands:
             wishes.append(Wish(name, own, {}))
         elif "battery-test" in device.commands:
             wishes.append(Wish(name, "battery-test", {"testStartStop": "1" if start else "0"}))
         else:
-            raise CannotDo(f"{name}:不支持{'启动' if start else '停止'}电池测试")
+            raise CannotDo(f"{name}：不支持{'启动' if start else '停止'}电池测试")
     return wishes
 
 
 def _testable(site: Site, cabinet: Cabinet, device: IDevice) -> bool:
-    """Tell whether nothing speaks against a test: by what the device says, or by the supply."""
     if IBatteryTester.providedBy(device):
         return not device.why_not_test()
     return supply_is_good(site, cabinet)
 
 
 def _batteries(site: Site, cabinet: Cabinet) -> list[str]:
-    """Return the sources of the cabinet's `ups` that can test a battery."""
     names = dict.fromkeys(map(device_of, cabinet.sources.get("ups", ())))
     testers = [n for n in names if n in site.devices and IBatteryTester.providedBy(site.devices[n])]
     others = [n for n in site.door.able("battery-test", names) if n not in testers]
@@ -74,7 +72,7 @@ def _batteries(site: Site, cabinet: Cabinet) -> list[str]:
 
 
 def batteries_to_ask(site: Site, cabinet: Cabinet) -> list[str]:
-    """Return the devices that know how a battery of the cabinet was tested. Raises CannotDo."""
+    """Return the devices that have a battery test result. Raises CannotDo if there is none."""
     names = _batteries(site, cabinet)
     if not names:
         raise CannotDo("本站没有可测试的电池")
@@ -82,7 +80,7 @@ def batteries_to_ask(site: Site, cabinet: Cabinet) -> list[str]:
 
 
 async def battery_result(site: Site, cabinet: Cabinet, zone: tzinfo) -> BatteryTestResult:
-    """Return how the last test of the cabinet's worst battery went. Raises CannotDo."""
+    """Return the last test result of the cabinet's worst battery. Raises CannotDo."""
     results = [await _last(site, name, zone) for name in batteries_to_ask(site, cabinet)]
     return max(results, key=_badness)
 
@@ -96,23 +94,20 @@ async def _last(site: Site, name: str, zone: tzinfo) -> BatteryTestResult:
     try:
         return decode_battery_result(await device.battery_test_result())
     except NotTold:
-        raise CannotDo(f"{name}:无法读取电池测试结果") from None
+        raise CannotDo(f"{name}：无法读取电池测试结果") from None
 
 
 def _badness(result: BatteryTestResult) -> tuple[int, float]:
-    """Rank results: badly and slightly abnormal, then one that is not known, then a good one.
-
-    Of two alike, the one whose battery lasted less is the worse.
-    """
+    """Rank a result: badly abnormal, slightly abnormal, unknown, good; then the shorter test."""
     try:
         lasted = float(result.discharge_time)
     except ValueError:
-        lasted = math.inf  # there was no test
+        lasted = math.inf  # no test
     return _BADNESS.get(result.test_result, 1), -lasted
 
 
 def _written(test: BatteryTest | None, zone: tzinfo) -> BatteryTestResult:
-    if test is None or test.ended is None:  # before a test, or while it runs
+    if test is None or test.ended is None:  # no test yet, or it runs
         return BatteryTestResult(_NO_DATA, _NO_RESULT, *[_NO_DATA] * 7)
     volts = test.end_voltage
     return BatteryTestResult(
@@ -132,19 +127,19 @@ def _written(test: BatteryTest | None, zone: tzinfo) -> BatteryTestResult:
 
 
 def supply_is_good(site: Site, cabinet: Cabinet) -> bool:
-    """Tell whether mains and battery are known to be good; a missing value means they are not."""
+    """Tell whether mains and batteries are good; a missing value counts as bad."""
     mains = list(_mains(site, cabinet))
     batteries = list(_charged(site, cabinet))
     return bool(mains and batteries) and all(mains) and all(batteries)
 
 
 def _mains(site: Site, cabinet: Cabinet) -> Iterator[bool]:
-    """Tell of each sign of the mains whether it is good."""
+    """Yield for each reading of the mains whether it is good."""
     for source in _sources(cabinet, "elec", "ups"):
         abnormal = site.points.get(f"{source}.mains_abnormal")
         if abnormal is not None:
             yield abnormal.good is False
-    # A cabinet below us has the report's own fields.
+    # A cabinet below us has the fields of the report.
     for source in _sources(cabinet, "elec", "rectifier"):
         for point in site.points.under(f"{source}.elec."):
             if point.name.endswith(".status"):
@@ -152,10 +147,7 @@ def _mains(site: Site, cabinet: Cabinet) -> Iterator[bool]:
 
 
 def _charged(site: Site, cabinet: Cabinet) -> Iterator[bool]:
-    """Tell of each sign of the batteries whether it is good.
-
-    The battery behind the rectifiers counts, also where `ups` is told by other devices.
-    """
+    """Yield for each reading of the batteries, that of the rectifiers too, whether it is good."""
     for source in _sources(cabinet, "ups", "rectifier"):
         for name in ("battery_low", "battery_charge", "self_test"):
             point = site.points.get(f"{source}.{name}")

@@ -1,4 +1,4 @@
-"""What the platform commands, done once: first all of a request is checked, then it is done.
+"""Commands of the platform: a request is checked whole, then executed, once.
 
 Source: the ETC document, sections 2.2 and 3.2; decisions: `docs/protocols/etc-gantry.md`, "Meaning"
 and "Commands are dangerous".
@@ -42,22 +42,22 @@ from twisted_gantry.wire.etc.envelope import (
     decode_answer,
 )
 
-# Seconds until the platform is answered whatever becomes of it; a device has a little longer (a
-# relay may hold the power off for 20 s), and who asks again then hears how it ended.
 ANSWER_WITHIN = 25.0
-# What the audit calls the one who is commanded, beside the devices.
+"""Seconds until the platform is answered; a device may take longer, and the same request again
+then tells the outcome."""
 TARGET = "gantry"
+"""The target of a request in the audit; what the devices are told has entries of its own."""
 
 _WHY = {
     Outcome.FAILED: "执行失败",
     Outcome.REFUSED: "拒绝执行",
-    Outcome.TIMEOUT: "超时,结果未知",
+    Outcome.TIMEOUT: "超时，结果未知",
 }
 
 
 @dataclass(frozen=True)
 class Ask:
-    """One request for a control; `body` is its bytes, `who` asks as the audit shows it."""
+    """A request for a control; `body` is its bytes, `who` its source as the audit shows it."""
 
     method: Method
     control: EtcControl
@@ -66,12 +66,12 @@ class Ask:
 
     @property
     def subject(self) -> Subject:
-        """Whose reports it steers."""
+        """The reports that it steers."""
         return Subject.CABINETS if self.method is Method.CABINET_CONTROL else Subject.COMPUTERS
 
     @property
     def is_query(self) -> bool:
-        """Whether it changes nothing, so that it may be asked again and again."""
+        """Whether the request changes nothing, and so may be repeated."""
         command = self.control.command
         return (
             command is not None
@@ -81,13 +81,13 @@ class Ask:
 
     @property
     def id(self) -> str:
-        """The same for the same bytes: what makes a body that comes twice one command."""
+        """The same for the same body, so that a repeated body is one command."""
         return f"rc-{sha256(self.body).hexdigest()[:32]}"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A request that was checked: `server` the URL to move to, what devices are told."""
+    """A checked request: the URL to move reports to, and the commands of the devices."""
 
     server: str | None
     wishes: Sequence[Wish]
@@ -95,10 +95,10 @@ class Plan:
 
 
 class RemoteCommands:
-    """Does what the platform asks. `platform` is the uplink that it may steer, if there is one.
+    """Executes requests; `platform` is the uplink that they may steer, if there is one.
 
-    `now` returns Unix seconds; `replayed` is called when a body came that was done before, `fault`
-    with what should not have happened.
+    `now` returns Unix seconds; `replayed` is called when a body comes again, `fault` with errors of
+    ours.
     """
 
     def __init__(
@@ -119,28 +119,28 @@ class RemoteCommands:
         self._zone = ZoneInfo(site.timezone)
 
     def check(self, ask: Ask) -> None:
-        """See that the request names no cabinet that there is not. Raises EtcRefused (1002)."""
+        """Raise EtcRefused (1002) for a request that names an unknown cabinet."""
         command = ask.control.command
         if command is not None and command.cabinet_id is not None:
             self.check_cabinet(command.cabinet_id)
 
     def check_cabinet(self, cabinet_id: str) -> None:
-        """See that there is such a cabinet. Raises EtcRefused (1002)."""
+        """Raise EtcRefused (1002) for an unknown cabinet."""
         if not any(each.id == cabinet_id for each in self._site.cabinets):
             raise EtcRefused(EtcCode.BAD_PARAMETERS, f"there is no cabinet {cabinet_id!r}")
 
     async def run(self, ask: Ask) -> Answer:
-        """Do what is asked, or say what came of it before; in 25 s at most there is an answer.
+        """Execute a request, or return the answer of its first time, in 25 s at most.
 
-        What was begun then goes on to its end, also when the client leaves. Fails with what the
-        store fails with.
+        The execution goes on after that, and after the client has left. Fails with the errors of
+        the store.
         """
         doing = lasting(self._run(ask))
         doing.addTimeout(ANSWER_WITHIN, self._clock)
         try:
             return await doing
         except defer.TimeoutError:
-            return answer(EtcCode.CONTROL_FAILED, msg="执行超时,结果未知")
+            return answer(EtcCode.CONTROL_FAILED, msg="执行超时，结果未知")
 
     async def _run(self, ask: Ask) -> Answer:
         if ask.is_query:
@@ -165,7 +165,7 @@ class RemoteCommands:
         return given
 
     async def _done(self, ask: Ask) -> tuple[Answer, Outcome]:
-        """Plan and do it; returns the answer, and what the audit calls it."""
+        """Plan and execute; returns the answer and the outcome for the audit."""
         try:
             plan = self._plan(ask)
         except CannotDo as error:
@@ -175,14 +175,14 @@ class RemoteCommands:
         except CannotDo as error:
             return answer(EtcCode.CONTROL_FAILED, msg=error.msg), Outcome.FAILED
         except Exception:
-            # It may be half done: it has its answer, lest the same body be tried again.
+            # It may be half done: the stored answer keeps the same body from another try.
             self._fault(Failure())
             return answer(EtcCode.UNKNOWN_EXCEPTION), Outcome.FAILED
         success = answer(EtcCode.SUCCESS)
         return Answer(success.code, success.msg, None, result), Outcome.DONE
 
     def _plan(self, ask: Ask) -> Plan:
-        """Check all that can be checked before anything is done. Raises CannotDo."""
+        """Check all that can be checked before. Raises CannotDo."""
         control, platform = ask.control, self._platform
         steers = control.set_server or control.set_frequency or control.update_now
         if steers and platform is None:
@@ -201,7 +201,7 @@ class RemoteCommands:
         return Plan(server, wishes, platform)
 
     async def _do(self, ask: Ask, plan: Plan) -> BatteryTestResult | None:
-        """Do it in the order of the page. Raises CannotDo at the first thing that fails."""
+        """Execute in the document's order. Raises CannotDo at the first failure."""
         control, platform = ask.control, plan.platform
         if plan.server is not None and platform is not None:
             await platform.set_server(ask.subject, plan.server)
@@ -214,7 +214,7 @@ class RemoteCommands:
         return None if cabinet is None else await battery_result(self._site, cabinet, self._zone)
 
     async def _tell(self, ask: Ask, wishes: Sequence[Wish]) -> None:
-        """Tell the devices, all at once. Raises CannotDo unless each of them did it."""
+        """Execute on all devices at once. Raises CannotDo unless each of them succeeds."""
         running = [self._site.door.run(self._request(ask, wish)) for wish in wishes]
         gathered: Deferred[list[CommandResult]] = gatherResults(running, consumeErrors=True)
         try:
@@ -230,10 +230,10 @@ class RemoteCommands:
         if failed:
             name, outcome = failed[0]
             more = f"等{len(failed)}台" if len(failed) > 1 else ""
-            raise CannotDo(f"{name}:{self._why(name, outcome)}{more}")
+            raise CannotDo(f"{name}：{self._why(name, outcome)}{more}")
 
     def _request(self, ask: Ask, wish: Wish) -> Request:
-        """Return a wish for the door; it is never confirmed, so that nothing dangerous is done."""
+        # Never confirmed, so that no dangerous command is executed.
         return Request(
             target=wish.target,
             command=wish.command,
@@ -248,7 +248,7 @@ class RemoteCommands:
         return "设备离线" if offline and outcome is not Outcome.REFUSED else _WHY[outcome]
 
     def _asked(self, control: EtcControl) -> Cabinet | None:
-        """Return the cabinet whose battery test is asked for, if one is."""
+        """Return the cabinet whose battery test result is asked for, if any."""
         command = control.command
         if command is None or command.cmd is not Cmd.BATTERY_TEST_RESULT:
             return None
@@ -257,7 +257,7 @@ class RemoteCommands:
 
 
 def _again(known: AuditEntry, entry: AuditEntry) -> Answer:
-    """Return the answer to a body that came before."""
+    """Return the answer to a repeated body."""
     same = (known.target, known.command) == (entry.target, entry.command)
     if same and isinstance(known.value, str):
         return decode_answer(known.value.encode())

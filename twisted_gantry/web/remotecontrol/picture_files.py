@@ -1,7 +1,7 @@
-"""The pictures of one cabinet on the disk: which one was taken when a door opened.
+"""The pictures of one cabinet on the disk, found by the time when a door opened.
 
-A folder is read again only when it changed. Everything here blocks, and runs in a thread.
-Decisions: `docs/protocols/etc-gantry.md`, "Pictures": the folder is never left.
+A folder is read again only when it changed. Everything here blocks and runs in a thread.
+Decisions: `docs/protocols/etc-gantry.md`, "Pictures": no path leads out of the folder.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from threading import Lock
 
-# The content types, and the extensions of the names; pictures before videos of the same moment.
+# Content types by extension; of the same moment, a picture is preferred to a video.
 CONTENT_TYPES = {
     "jpg": "image/jpeg",
     "jpeg": "image/jpeg",
@@ -34,26 +34,26 @@ CONTENT_TYPES = {
     "flv": "video/x-flv",
 }
 SETTLED = 2.0
-"""Seconds since a file last changed after which it counts as written."""
+"""A file that has not changed for so many seconds is complete."""
 _EXTENSIONS = tuple(each for name in CONTENT_TYPES for each in (name, name.upper()))
 _CODES = {extension: code for code, extension in enumerate(_EXTENSIONS)}
 _TIME_LENGTH = 17  # yyyyMMddhhmmsszzz
-_MAX_TRIES = 64  # names that turn out to be no files, before a look-up is given up
+_MAX_TRIES = 64  # names that turn out to be no files, before a search ends
 _MAX_DIGESTS = 1024
 _MAX_SEEN = 64
 _BLOCK = 1024 * 1024
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# A link is not followed; a pipe does not make the thread wait.
+# No link is followed, and a pipe does not block the thread.
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class BeingWritten(Exception):
-    """The picture is there, and not whole yet."""
+    """The picture is not complete yet."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """An open file: its descriptor, which the receiver closes, its name and its size in bytes."""
+    """An open file; the receiver closes `descriptor`. `size` is bytes, `changed` nanoseconds."""
 
     descriptor: int
     name: str
@@ -62,28 +62,27 @@ class Found:
 
     @property
     def content_type(self) -> str:
-        """What it holds."""
         return CONTENT_TYPES[self.name.rpartition(".")[2].lower()]
 
 
 class PictureFolder:
-    """The pictures of one cabinet, `<gantryId>_yyyyMMddhhmmsszzz.<ext>`.
+    """The files `<gantryId>_yyyyMMddhhmmsszzz.<ext>` of one cabinet.
 
-    `window` is the seconds that a picture may be off.
+    `window` is the seconds by which a picture's time may be off.
     """
 
     def __init__(self, path: Path, gantry_id: str, window: float) -> None:
         self._path, self._prefix = path, f"{gantry_id}_"
         self._window = timedelta(seconds=window)
         self._lock = Lock()
-        # One number a name, sorted: the digits of the time, then the code of the extension.
+        # A number for each name, sorted: the digits of the time, then the code of the extension.
         self._keys: array[int] = array("q")
         self._read_at: int | None = None
         self._seen: OrderedDict[str, tuple[int, int, float]] = OrderedDict()
         self._digests: OrderedDict[tuple[str, int, int], str] = OrderedDict()
 
     def find(self, time: str, now: float) -> Found | None:
-        """Open the picture of `time` (`yyyyMMddhhmmsszzz`), or the nearest one.
+        """Open the picture of `time` (`yyyyMMddhhmmsszzz`), or the nearest one in the window.
 
         `now` is Unix seconds. Raises BeingWritten.
         """
@@ -103,7 +102,7 @@ class PictureFolder:
             os.close(folder)
 
     def digest(self, found: Found, gone: Callable[[], bool]) -> str:
-        """Return the MD5 of an open file in hex; empty once `gone()` says that nobody waits.
+        """Return the MD5 of an open file in hex, or an empty text once `gone()` is true.
 
         Raises BeingWritten when the file changed meanwhile, OSError when it cannot be read.
         """
@@ -129,7 +128,7 @@ class PictureFolder:
         return md5.hexdigest()
 
     def _refresh(self, folder: int, now: float) -> None:
-        """Read the names again if the folder changed since, or so lately that it may not show."""
+        """Read the names again unless the folder has been unchanged since."""
         changed = os.fstat(folder).st_mtime_ns
         if changed == self._read_at:
             return
@@ -143,7 +142,7 @@ class PictureFolder:
                 keys.append(int(time) * len(_EXTENSIONS) + code)
         keys.sort()
         self._keys = array("q", keys)
-        # The clock of a file system ticks coarsely: a name may come within the tick of this one.
+        # File times are coarse: another name may come without a change of the folder's time.
         self._read_at = changed if _is_past(changed, now) else None
 
     def _near(self, time: str) -> Iterator[str]:
@@ -159,11 +158,11 @@ class PictureFolder:
             yield f"{self._prefix}{digits:0{_TIME_LENGTH}d}.{_EXTENSIONS[code]}"
 
     def _side(self, wanted: datetime, indices: range) -> Iterator[tuple[timedelta, int]]:
-        """Yield how far away the pictures to one side are, and where they stand."""
+        """Yield the distance and the index of the pictures to one side."""
         for index in indices:
             moment = _moment(self._keys[index] // len(_EXTENSIONS))
             if moment is None:
-                continue  # digits that are no time
+                continue
             away = abs(moment - wanted)
             if away > self._window:
                 return
@@ -177,7 +176,7 @@ class PictureFolder:
         return None
 
     def _open(self, folder: int, name: str, now: float) -> Found | None:
-        """Open a regular file that holds something; None for whatever else has the name."""
+        """Open a regular file that is not empty. Raises BeingWritten."""
         try:
             descriptor = os.open(name, _FILE_FLAGS, dir_fd=folder)
         except OSError:
@@ -195,10 +194,9 @@ class PictureFolder:
         return Found(descriptor, name, status.st_size, status.st_mtime_ns)
 
     def _settled(self, name: str, status: os.stat_result, now: float) -> bool:
-        """Tell whether a file is written: it did not change for a while, by its time or by ours."""
         if _is_past(status.st_mtime_ns, now):
             return True
-        # Its time may be that of another computer's clock: then it is what we saw that counts.
+        # Another computer's clock may have set the file's time: compare with what we saw before.
         size, changed, since = self._seen.get(name, (-1, 0, now))
         if (size, changed) == (status.st_size, status.st_mtime_ns):
             return now - since >= SETTLED
@@ -213,7 +211,7 @@ def _is_past(nanoseconds: int, now: float) -> bool:
 
 
 def _moment(digits: int) -> datetime | None:
-    """Return the moment, in the gantry's zone, that digits of a name stand for."""
+    """Return the local time that the digits of a name stand for, if any."""
     text = f"{digits:0{_TIME_LENGTH}d}"
     try:
         return datetime.strptime(f"{text}000", "%Y%m%d%H%M%S%f")  # noqa: DTZ007

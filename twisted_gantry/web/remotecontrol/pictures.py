@@ -1,4 +1,4 @@
-"""Pictures and videos of doors that opened, found and sent: `getCabinetImageVedio`.
+"""`getCabinetImageVedio`: the picture or video of a door that opened.
 
 Source: the ETC document, section 3.3; decisions: `docs/protocols/etc-gantry.md`, "Pictures".
 """
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
@@ -16,15 +17,15 @@ from twisted_gantry.web.remotecontrol.picture_files import BeingWritten, Found, 
 from twisted_gantry.wire.etc.commands import PictureRequest, file_time
 from twisted_gantry.wire.etc.envelope import AUTH_HEADER, MD5_HEADER, EtcCode, EtcRefused
 
-# Pictures that are looked for, read or sent at a time: each takes a thread now and then.
 MAX_AT_ONCE = 4
+"""Pictures that are searched, read or sent at a time; each uses a thread at times."""
 
 
 class Pictures:
-    """The pictures of all cabinets, in `folder`, one folder each named by the cabinet's id.
+    """The pictures of all cabinets: in `folder`, a folder for each named by the cabinet's id.
 
-    `now` returns Unix seconds; `in_thread` runs a blocking function. Without a folder there are no
-    pictures.
+    `window` is seconds, as in `PictureFolder`. `now` returns Unix seconds; `in_thread` runs a
+    blocking function. Without a folder there are no pictures.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Pictures:
     ) -> None:
         self._zone, self._clock, self._now, self._in_thread = zone, clock, now, in_thread
         self.busy = 0
-        # Of the configured cabinets alone, and none whose id would lead elsewhere.
+        # Only for configured cabinets, and not for an id that would lead out of the folder.
         self._folders = {
             each: PictureFolder(Path(folder) / each, gantry_id, window)
             for each in cabinets
@@ -51,18 +52,14 @@ class Pictures:
     async def send(
         self, wanted: PictureRequest, request: Request, client: Client, auth: str
     ) -> bool:
-        """Answer `request` with the picture that is wanted; `client` waits for it.
+        """Answer `request` with a picture; returns whether `client` took all of it.
 
-        Returns whether it took all. Raises EtcRefused (1009, 1005) before anything is written.
+        Raises EtcRefused (1009, 1005) before anything was written.
         """
         if self.busy >= MAX_AT_ONCE:
             raise EtcRefused(EtcCode.TOO_FREQUENT, f"{MAX_AT_ONCE} pictures are being sent")
         self.busy += 1
         found: Found | None = None
-
-        def left() -> bool:
-            return client.gone
-
         try:
             folder = self._folders.get(wanted.cabinet_id)
             if folder is not None:
@@ -70,10 +67,8 @@ class Pictures:
                 found = await self._in_thread(folder.find, time, self._now())
             if folder is None or found is None:
                 raise EtcRefused(EtcCode.NO_PICTURE, "there is none")
-            if left():
-                return False
-            md5 = await self._in_thread(folder.digest, found, left)
-            if left():
+            md5 = "" if client.gone else await self._digest(folder, found, client)
+            if client.gone:
                 return False
             _describe(request, found, md5, auth)
             stream = FileStream(request, client, self._clock, self._in_thread)
@@ -85,9 +80,12 @@ class Pictures:
             if found is not None:
                 os.close(found.descriptor)
 
+    def _digest(self, folder: PictureFolder, found: Found, client: Client) -> Deferred[str]:
+        return self._in_thread(folder.digest, found, lambda: client.gone)
+
 
 def _describe(request: Request, found: Found, md5: str, auth: str) -> None:
-    """Set the headers of section 3.3.3."""
+    # Section 3.3.3.
     request.setHeader(b"Content-Type", found.content_type.encode())
     request.setHeader(b"Content-Length", str(found.size).encode())
     request.setHeader(b"Content-Disposition", f"attachment;filename={found.name}".encode())

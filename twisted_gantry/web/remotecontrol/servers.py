@@ -1,7 +1,6 @@
-"""To which servers the platform may move our reports (`setServer`).
+"""Servers to which the platform may move our reports, and with them our code (`setServer`).
 
-Decisions: `docs/protocols/etc-gantry.md`, "Commands are dangerous": the authentication code goes
-along.
+Decisions: `docs/protocols/etc-gantry.md`, "Commands are dangerous".
 """
 
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Server:
-    """A server that may be reported to; what is None may be anything."""
+    """A server that reports may go to; None stands for any port, scheme or path."""
 
     host: str
     port: int | None = None
@@ -28,7 +27,7 @@ class Server:
         """Read `host`, `host:port` or a URL. Raises ValueError."""
         whole = "://" in text
         parts = urlsplit(text if whole else f"//{text}")
-        port = parts.port  # raises ValueError for one that is none
+        port = parts.port  # raises ValueError
         odd = parts.username is not None or parts.query or parts.fragment
         if not parts.hostname or odd or any(mark.isspace() for mark in text):
             raise ValueError("no host, host:port or URL")
@@ -53,7 +52,7 @@ class Server:
 
 
 def with_home(allowed: Sequence[Server], home: str) -> tuple[Server, ...]:
-    """Return the allowed servers with the host of `home`, the URL of the configuration, if any."""
+    """Return the allowed servers and the host of `home`, the URL of the configuration if any."""
     host = urlsplit(home).hostname
     return (*allowed, Server(host)) if host else tuple(allowed)
 

@@ -1,8 +1,7 @@
-"""What a `cmd` of the platform means at this site: which devices are told what.
+"""The devices and their commands for a `cmd` of the platform.
 
-Devices are chosen by the cabinet that they are sources of and by what they can do, never by their
-kind. Source: the ETC document, section 3.2; decisions: `docs/protocols/etc-gantry.md`, "Commands
-are dangerous".
+Devices are chosen by their cabinet and their commands, never by their kind. Source: the ETC
+document, section 3.2; decisions: `docs/protocols/etc-gantry.md`, "Commands are dangerous".
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +12,7 @@ from twisted_gantry.web.remotecontrol.battery import supply_is_good, test_wishes
 from twisted_gantry.web.remotecontrol.wish import CannotDo, Wish, device_of
 from twisted_gantry.wire.etc.commands import Cmd, EtcCommand
 
-# The group whose sources do a command, and what it is called there; without a group, all sources.
+# By cmd: the group whose sources execute it (empty: all groups), and the device's command.
 _COMMANDS: Mapping[Cmd, tuple[str, str]] = {
     Cmd.UNLOCK_DOOR: ("doors", "unlock-door"),
     Cmd.AIR_CONDITIONER: ("air_conditioners", "air-conditioner"),
@@ -27,16 +26,13 @@ _OFF = "0"
 
 
 def cabinets_of(site: Site, command: EtcCommand) -> tuple[Cabinet, ...]:
-    """Return the cabinets that a command is meant for."""
+    """Return the cabinets that a command is for."""
     wanted = command.cabinet_id
     return tuple(each for each in site.cabinets if wanted in {None, each.id})
 
 
 def wishes_of(site: Site, command: EtcCommand) -> tuple[Wish, ...]:
-    """Return what the devices are told; nothing for a query, which asks none.
-
-    Raises CannotDo.
-    """
+    """Return the commands of the devices, none for a query. Raises CannotDo."""
     cabinets = cabinets_of(site, command)
     if command.cmd is Cmd.BATTERY_TEST_RESULT:
         return ()
@@ -47,14 +43,14 @@ def wishes_of(site: Site, command: EtcCommand) -> tuple[Wish, ...]:
         wishes = [w for cabinet in cabinets for w in test_wishes(site, cabinet, start=start)]
     else:
         wishes = _grouped(site, cabinets, command)
-    # A device that is the source of two cabinets is told once.
+    # A device that is the source of two cabinets gets its command once.
     distinct = tuple({wish.target: wish for wish in wishes}.values())
     if not distinct:
         raise CannotDo("本站没有设备能执行该命令")
     for wish in distinct:
         kind = site.devices[wish.target].commands[wish.command]
         if kind.locked or kind.danger:
-            raise CannotDo(f"{wish.target}:不允许远程执行")
+            raise CannotDo(f"{wish.target}：不允许远程执行")
     return distinct
 
 
@@ -72,18 +68,18 @@ def _grouped(site: Site, cabinets: Iterable[Cabinet], command: EtcCommand) -> li
 
 
 def _check(site: Site, cabinet: Cabinet, command: EtcCommand, able: list[str]) -> None:
-    """Refuse what this cabinet does not let the platform do. Raises CannotDo."""
+    """Raise CannotDo for a command that this cabinet does not allow."""
     fields = command.fields
     if command.cmd is Cmd.POWER_MODE and fields["mode"] not in cabinet.allow_power_modes:
         raise CannotDo(f"未允许远程设置电源模式{fields['mode']}")
     if fields.get("airId", _ALL_AIR_CONDITIONERS) != _ALL_AIR_CONDITIONERS and len(able) > 1:
-        # Each of them has its own first air conditioner.
-        raise CannotDo("空调分属多个设备,编号不明确")
+        # Each device counts its air conditioners from 1.
+        raise CannotDo("空调分属多个设备，编号不明确")
     if command.cmd is Cmd.RECTIFIER and fields["onOff"] == _OFF:
         if not cabinet.allow_rectifier_off:
             raise CannotDo("未允许远程关闭整流模块")
         if not supply_is_good(site, cabinet):
-            raise CannotDo("市电或电池异常,不能关闭整流模块")
+            raise CannotDo("市电或电池异常，不能关闭整流模块")
 
 
 def _relay(site: Site, host: str, port: str) -> list[Wish]:

@@ -1,11 +1,11 @@
-"""What the parts of `remotecontrol.do` share: a wish of one device, and why there can be none."""
+"""A command for one device, as the platform wishes it, and the error when there can be none."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 
 class CannotDo(Exception):
-    """The site cannot or may not do what is asked, 1007; `msg` says why, for the platform."""
+    """The site cannot or may not do what is asked: 1007 with the reason `msg`."""
 
     def __init__(self, msg: str) -> None:
         super().__init__(msg)
@@ -14,7 +14,7 @@ class CannotDo(Exception):
 
 @dataclass(frozen=True)
 class Wish:
-    """What one device is told."""
+    """A command of the device `target` with its arguments."""
 
     target: str
     command: str
@@ -22,5 +22,5 @@ class Wish:
 
 
 def device_of(source: str) -> str:
-    """Return the device of a source, which may be a part of one (`cfos.M1`)."""
+    """Return the device of a source, which may be a part of a device (`cfos.M1`)."""
     return source.partition(".")[0]

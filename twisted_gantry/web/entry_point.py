@@ -1,0 +1,147 @@
+"""What `remotecontrol.do` and our `monitor.do` have in common: checks, codes, counts and the log.
+
+Source: the ETC document, sections 1.5 to 1.8; decisions: `docs/protocols/etc-gantry.md`. A wrong
+request of the interface is answered with HTTP 200 and a code. Another path or method, a long body
+and a slow one are plain HTTP.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from types import MappingProxyType
+from typing import Annotated
+
+import msgspec
+from klein import Klein
+from msgspec import Meta
+from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from twisted.web.resource import IResource
+from twisted.web.server import Request
+
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.net.addresses import host_of, network, parsed
+from twisted_gantry.net.http.json import header
+from twisted_gantry.net.http.routes import ConstantRoutes
+from twisted_gantry.net.throttle import Throttle, Throttled
+from twisted_gantry.web.file_stream import Client
+from twisted_gantry.web.seldom_log import SeldomLog
+from twisted_gantry.wire.etc import envelope as etc
+
+Act = Callable[[etc.Request, bytes, str], Awaitable[etc.Answer | None]]
+"""Does a checked request, given with its body and the host it came from. Raises etc.EtcRefused."""
+
+
+class EntrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The keys that both entry points have in the configuration.
+
+    `listen` is a server endpoint; `allowed_clients` are addresses or networks, none for all; `rate`
+    is requests a second of one address, 0 for no bound.
+    """
+
+    listen: str
+    allowed_clients: list[str] = []
+    rate: Annotated[float, Meta(ge=0, le=10_000)] = 20.0
+
+
+class EntryPoint:
+    """Checks requests and answers them with what `act` makes of them.
+
+    `methods` are those of the interface that are taken; `gantry_id` None takes any. After
+    `auth_failures` wrong codes of one address in 60 s (0: no bound) further ones are 1005. `now`
+    returns Unix seconds. `messages` are texts for refusals that replace the document's.
+    `counts` gains `code-1000` … and `failed`.
+
+    Raises ValueError for an allowed client that is no network.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        methods: Collection[etc.Method],
+        settings: EntrySettings,
+        *,
+        auth: Secret,
+        gantry_id: str | None,
+        auth_failures: int,
+        clock: IReactorTime,
+        now: Callable[[], float],
+        messages: Mapping[etc.EtcCode, str] = MappingProxyType({}),
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        self.log = SeldomLog(name, clock)
+        self._methods, self._auth, self._gantry_id, self._now = methods, auth, gantry_id, now
+        self._messages = messages
+        self._throttle = Throttle(clock, rate=settings.rate, failures=auth_failures)
+        self._allowed = [network(each) for each in settings.allowed_clients]
+
+    def resource(self, app: Klein) -> IResource:
+        """Return what serves `app`, whose faults go to the log."""
+        resource: IResource = ConstantRoutes(app, self.log.fault)
+        return resource
+
+    async def answer(self, request: Request, client: Client, act: Act) -> etc.Answer | None:
+        """Return the answer to a request, None where `act` has answered it already.
+
+        Fails with CancelledError once `client` has gone, and with nothing else.
+        """
+        host = host_of(request.getClientAddress())
+        assert request.content is not None  # set once the request is complete
+        body = request.content.read()
+        try:
+            answer = await act(self._checked(request, body, host), body, host)
+        except etc.EtcRefused as refused:
+            self.log.refused(refused.code, host, str(refused))
+            answer = etc.answer(refused.code, msg=self._messages.get(refused.code, ""))
+        except Exception as error:
+            if client.gone and isinstance(error, CancelledError):
+                raise
+            self.log.fault(Failure())
+            self.counts["failed"] += 1
+            answer = etc.answer(etc.EtcCode.UNKNOWN_EXCEPTION)
+        if answer is not None:
+            self.counts[f"code-{answer.code}"] += 1
+        return answer
+
+    def _checked(self, request: Request, body: bytes, host: str) -> etc.Request:
+        """Return a request whose envelope is right but for its time. Raises etc.EtcRefused."""
+        try:
+            self._throttle.admit(host)
+        except Throttled as error:
+            raise etc.EtcRefused(etc.EtcCode.TOO_FREQUENT, str(error)) from None
+        if not self._is_allowed(host):
+            raise etc.EtcRefused(etc.EtcCode.NOT_ALLOWED, "not among allowed_clients")
+        try:
+            return etc.check_request(
+                body,
+                {name: header(request, name) for name in (etc.MD5_HEADER, etc.AUTH_HEADER)},
+                auth=self._auth.reveal(),
+                methods=self._methods,
+                gantry_id=self._gantry_id,
+                now=self._now(),
+                skew=math.inf,
+            )
+        except etc.EtcRefused as refused:
+            if refused.code is etc.EtcCode.NOT_ALLOWED:
+                self._note_wrong_code(host)
+            raise
+
+    def _is_allowed(self, host: str) -> bool:
+        address = parsed(host)
+        return not self._allowed or (
+            address is not None and any(address in each for each in self._allowed)
+        )
+
+    def _note_wrong_code(self, host: str) -> None:
+        try:
+            self._throttle.failed(host)
+        except Throttled as error:
+            raise etc.EtcRefused(etc.EtcCode.TOO_FREQUENT, str(error)) from None
+
+
+def encoded(request: Request, answer: etc.Answer) -> bytes:
+    """Return the body of an answer, and set its headers."""
+    request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
+    request.setHeader(b"Cache-Control", b"no-store")
+    return answer.encode()
