@@ -16,8 +16,8 @@ from twisted.web.resource import IResource
 
 from tests.web.small_site import Client, SmallSite, small_site
 from twisted_gantry.core.alarms import Severity
-from twisted_gantry.core.latency import Latency
 from twisted_gantry.core.status import State
+from twisted_gantry.net.histogram import Histogram
 from twisted_gantry.web.metrics import Metrics
 from twisted_gantry.wire.reading import Quality
 
@@ -31,7 +31,7 @@ _METRIC = re.compile(r"\b(?:gantry|process)_[a-z_]+\b")
 def full() -> Iterator[SmallSite]:
     """A site of which every metric has a value."""
     small = small_site()
-    latency = Latency()
+    latency = Histogram()
     latency.observe(0.02)
     for owner, name, value in (
         (small.ups, "poll_seconds", latency),
@@ -53,7 +53,7 @@ def full() -> Iterator[SmallSite]:
 @pytest.fixture
 def scrape(full: SmallSite) -> str:
     """What Prometheus reads from that site."""
-    latency = Latency()
+    latency = Histogram()
     latency.observe(0.001)
     resource: IResource = Metrics(
         full.site, full.now, "1.2.3", full.http_counts, latency

@@ -12,8 +12,8 @@ from twisted.internet.task import Clock
 
 from tests.web.small_site import Client, SmallSite, now_of
 from twisted_gantry.core.alarms import Severity
-from twisted_gantry.core.latency import Latency
 from twisted_gantry.core.status import State
+from twisted_gantry.net.histogram import Histogram
 from twisted_gantry.web.metrics import Metrics
 from twisted_gantry.web.reactor_lag import ReactorLag
 from twisted_gantry.wire.reading import Quality
@@ -198,7 +198,7 @@ def test_two_sites_at_once(small: SmallSite) -> None:
 
 def test_poll_latency(small: SmallSite, client: Client) -> None:
     """A device that measures its readings has a histogram; the others have no series."""
-    latency = Latency((0.1, 1.0))
+    latency = Histogram((0.1, 1.0))
     for seconds in (0.05, 0.5, 5.0):
         latency.observe(seconds)
     vars(small.ups)["poll_seconds"] = latency
@@ -224,7 +224,7 @@ def test_transitions(small: SmallSite, client: Client) -> None:
 
 def test_reactor_and_store(small: SmallSite) -> None:
     """The lag of the reactor and the time of the store are histograms, where they are measured."""
-    lag = Latency()
+    lag = Histogram()
     lag.observe(0.002)
     measured = Metrics(small.site, small.now, "1", {}, lag)
     vars(small.site.store)["transaction_seconds"] = lag

@@ -7,8 +7,8 @@ from msgspec import Meta
 from twisted.internet.defer import Deferred
 
 from twisted_gantry.core.interfaces import DeviceContext
-from twisted_gantry.core.latency import Latency
 from twisted_gantry.core.status import State, Status
+from twisted_gantry.net.histogram import Histogram
 from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import Repeated
@@ -47,7 +47,7 @@ class Poller:
         counted: bool = True,
         losing: Callable[[], object] = lambda: None,
     ) -> None:
-        self.period, self.failures, self.seconds = period, 0, Latency()
+        self.period, self.failures, self.seconds = period, 0, Histogram()
         self.backoff = Backoff(RETRY_FIRST, retry_most, context.random.random)
         self._clock, self._status, self._read = context.reactor, status, read
         self._backs_off, self._max_failures, self._counted = backs_off, max_failures, counted

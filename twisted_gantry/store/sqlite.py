@@ -10,8 +10,8 @@ from twisted.internet.interfaces import IReactorFromThreads
 from zope.interface import implementer
 
 from twisted_gantry.core.interfaces import CannotBackUp, IStore
-from twisted_gantry.core.latency import Latency
 from twisted_gantry.core.stored import AuditEntry, Cap, Ledger, Report, StoredCard
+from twisted_gantry.net.histogram import Histogram
 from twisted_gantry.store import audit, outbox, settings
 from twisted_gantry.store.backup import Backups
 from twisted_gantry.store.database import Found, Unusable
@@ -35,7 +35,7 @@ class SqliteStore:
         self.found = tuple(found)
         self._writer, self._now, self._lock = writer, now, lock_file
         self._backups = backups
-        self.transaction_seconds: Latency | None = getattr(writer, "transaction_seconds", None)
+        self.transaction_seconds: Histogram | None = getattr(writer, "transaction_seconds", None)
 
     def add_report(
         self,

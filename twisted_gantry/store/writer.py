@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_gantry.core.latency import Latency
+from twisted_gantry.net.histogram import Histogram
 
 _T = TypeVar("_T")
 _log = Logger()
@@ -80,7 +80,7 @@ class ThreadWriter:
         reactor: IReactorFromThreads,
         seconds: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.transaction_seconds = Latency()
+        self.transaction_seconds = Histogram()
         self._db, self._reactor, self._seconds = db, reactor, seconds
         self._queue: SimpleQueue[tuple[Job, Deferred[Any]] | None] = SimpleQueue()
         self._closed: Deferred[None] | None = None
