@@ -4,6 +4,7 @@ import ast
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -15,6 +16,7 @@ import twisted_gantry
 ROOT = Path(twisted_gantry.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
 WIRING = {"daemon/tap.py", "twin/tap.py"}
+ROOMS = sorted(path.name for path in ROOT.iterdir() if (path / "__init__.py").exists())
 
 
 def names_of(nodes: Iterable[ast.AST]) -> set[str]:
@@ -117,3 +119,15 @@ def test_a_module_outside_the_layers_fails_the_contract(tmp_path: Path) -> None:
     )
     assert checked.returncode == 1, checked.stderr
     assert "stray" in checked.stdout
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_class_name_twice_in_a_room(room: str) -> None:
+    """A public name means one class in its room, so that a reader need not ask which."""
+    names = Counter(
+        node.name
+        for module in (ROOT / room).rglob("*.py")
+        for node in ast.parse(module.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert [name for name, times in names.items() if times > 1] == []
