@@ -13,19 +13,21 @@ import msgspec
 import pytest
 from klein import Klein
 from treq.testing import StubTreq
+from twisted.internet.defer import fail
 from zope.interface.verify import verifyObject
 
-from tests.support import Bench
+from tests.support import Bench, fired
 from twisted_gantry.config.devices import DEVICE_KINDS
 from twisted_gantry.config.load import load
 from twisted_gantry.config.settings import CabinetSettings, InterlockSettings, Settings
 from twisted_gantry.core.catalogue import PointType
+from twisted_gantry.core.commands.door import Request
 from twisted_gantry.core.interfaces import IDevice, IDeviceKind, Untapped
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State
 from twisted_gantry.devices.cabinet.points import group_points
 from twisted_gantry.devices.cfos.points import feed_points, part_points
-from twisted_gantry.net.http.client import BoundedClient
+from twisted_gantry.net.http.client import BoundedClient, NoAnswer, NotConnected
 from twisted_gantry.wire.etc.uploads import GROUPS
 
 TOP = Path(__file__).parents[1]
@@ -280,11 +282,12 @@ def test_the_example_is_found_as_an_entry_point(meter: Any) -> None:
         name = "m1"
         kind = "json-meter"
         url = "http://meter.test/"
+        token = "s3cret"
         """
     [entry] = load(text, "site.toml").devices
     assert (entry.kind.kind, entry.settings) == (
         "json-meter",
-        meter.MeterSettings(url="http://meter.test/"),
+        meter.MeterSettings(url="http://meter.test/", token=Secret("s3cret")),
     )
 
 
@@ -305,37 +308,115 @@ class Stub(Untapped):
         return False
 
 
+class Plant:
+    """What the meter of the example measures; `calls` are its requests."""
+
+    app = Klein()
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {"voltage": 230.5, "power": 1200, "on": True}
+        self.status = 200
+        self.calls: list[str] = []
+
+    @app.route("/", methods=["GET", "PUT"])
+    def serve(self, request: Any) -> bytes:
+        """Answer with the values; a PUT changes them."""
+        self.calls.append(request.method.decode())
+        if request.getHeader("authorization") != "Bearer s3cret":
+            request.setResponseCode(401)
+            return b"{}"
+        request.setResponseCode(self.status)
+        if request.method == b"PUT" and self.status == 200:
+            self.values |= msgspec.json.decode(request.content.read())
+        return msgspec.json.encode(self.values)
+
+
+class MeterBench(Bench):
+    """A site with the meter of the example, which has read once."""
+
+    def __init__(self, meter: Any, token: str = "s3cret") -> None:
+        super().__init__()
+        self.plant = Plant()
+        self.stub = Stub(self.plant.app.resource(), self.clock)
+        self.clock.network = self.stub  # type: ignore[assignment]
+        settings = meter.MeterSettings(url="http://meter.test/", token=Secret(token))
+        self.meter = meter.kind.build("m1", settings, replace(self.context, tap=self.stub))
+        self.add(self.meter)
+        self.meter.startService()
+        self.clock.run(1)
+
+    def switch(self, *, on: bool, confirmed: bool) -> tuple[str, str]:
+        """Give the command of the meter; returns result and detail."""
+        wish = Request("m1", "switch", {"on": on}, "test", self.door.new_id(), confirmed)
+        ended = fired(self.door.run(wish))
+        self.clock.run(4)
+        [result] = ended
+        return result.result.value, result.detail
+
+    def stop(self) -> None:
+        """Stop the meter, and see that no timer is left."""
+        self.meter.stopService()
+        self.clock.run(10)
+        assert self.clock.getDelayedCalls() == []
+
+
 def test_the_example_works(meter: Any) -> None:
     """It comes online, shows its points, raises its alarm, goes offline and comes back."""
-    app, answer = Klein(), {"voltage": 230.5, "power": 1200}
-
-    @app.route("/")
-    def values(request: object) -> bytes:
-        return msgspec.json.encode(answer)
-
-    bench = Bench()
-    stub = Stub(app.resource(), bench.clock)
-    bench.clock.network = stub  # type: ignore[assignment]
-    context = replace(bench.context, tap=stub)
-    device = meter.kind.build("m1", meter.MeterSettings(url="http://meter.test/"), context)
+    bench = MeterBench(meter)
+    device, values = bench.meter, bench.plant.values
     assert verifyObject(IDevice, device)
     assert verifyObject(IDeviceKind, meter.kind)
-    bench.add(device)
-    device.startService()
-    bench.clock.run(1)
     assert (device.status.state, bench.good("m1.voltage")) == (State.ONLINE, 230.5)
 
-    answer["voltage"] = 180.0
+    values["on"] = False
     bench.clock.run(10)
-    assert bench.raised() == {"m1.low-voltage"}
+    assert bench.raised() == {"m1.off"}
 
-    del answer["voltage"]
+    del values["voltage"]
     bench.clock.run(20)
     assert (device.status.state, bench.good("m1.voltage")) == (State.OFFLINE, "get-failed")
 
-    answer["voltage"] = 230.0
+    values["voltage"] = 230.0
     bench.clock.run(10)
     assert device.status.state is State.ONLINE
-    device.stopService()
+    bench.stop()
+
+
+def test_the_example_executes_its_command(meter: Any) -> None:
+    """The command needs a confirmation; the reading after the command shows its effect."""
+    bench = MeterBench(meter)
+    why = "switch may cut the power of the load: it needs a confirmation"
+    assert bench.switch(on=False, confirmed=False) == ("refused", why)
+    assert bench.plant.calls == ["GET"]
+    assert bench.switch(on=False, confirmed=True) == ("done", "")
+    assert (bench.plant.calls[:3], bench.good("m1.on")) == (["GET", "PUT", "GET"], False)
+    bench.plant.status = 500
+    assert bench.switch(on=True, confirmed=True) == ("failed", "HTTP status 500")
+    bench.stop()
+
+
+@pytest.mark.parametrize(
+    ("error", "ends"),
+    [
+        (NotConnected("refused"), ("failed", "not sent: refused")),
+        (NoAnswer("no answer within 3 s"), ("timeout", "no answer within 3 s")),
+    ],
+)
+def test_the_example_tells_not_sent_from_unknown(
+    meter: Any, monkeypatch: pytest.MonkeyPatch, error: Exception, ends: tuple[str, str]
+) -> None:
+    """Without a connection the command failed; without an answer its outcome is unknown."""
+    bench = MeterBench(meter)
+    monkeypatch.setattr(BoundedClient, "request", lambda *_, **__: fail(error))
+    assert bench.switch(on=False, confirmed=True) == ends
+    bench.stop()
+
+
+def test_the_example_takes_a_401_for_no_reading(meter: Any) -> None:
+    """An answer with another status than 200 is a failed reading, and the status tells it."""
+    bench = MeterBench(meter, token="wrong")
     bench.clock.run(10)
-    assert bench.clock.getDelayedCalls() == []
+    assert bench.good("m1.voltage") == "get-failed"
+    assert bench.meter.status.state is State.OFFLINE
+    assert bench.meter.status.last_error.startswith("HTTP status 401")
+    bench.stop()

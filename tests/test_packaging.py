@@ -14,14 +14,14 @@ SHIPPED = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "twisted_gantr
 
 
 def run(*command: str, **env: str) -> str:
-    """Run a command, and return what it prints."""
+    """Run a command, and return what it prints; `PYTHONPATH` is empty unless it is given."""
     done = subprocess.run(
         command,
         capture_output=True,
         text=True,
         timeout=110,
         cwd="/",
-        env={**os.environ, **env},
+        env={**os.environ, "PYTHONPATH": "", **env},
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -19,7 +19,7 @@ from twisted_gantry.core.stored import AuditEntry, Cap, Ledger, Report, StoredCa
 class IDevice(IService):
     """Something that is read and commanded: a service that keeps its points up to date."""
 
-    kind = Attribute("The name of its driver, `ups-card`.")
+    kind = Attribute("The name of its kind, `ups-card`.")
     status = Attribute("Its `Status`.")
     rules = Attribute("The alarm `Rule`s over its points, a sequence.")
     commands = Attribute("Its commands: a mapping from the name to the `CommandType`.")
@@ -27,8 +27,9 @@ class IDevice(IService):
     def execute(command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
         """Do one of `commands`; the door has checked the arguments against its type.
 
-        Only the command door calls this, one command at a time. Any failure counts as `failed`.
-        The Deferred is cancelled when the command expires.
+        Only the command door calls this, one command at a time, and cancels the Deferred when the
+        command expires. CancelledError and TimeoutError of Twisted count as `timeout`, any other
+        failure as `failed`.
         """
 
 
@@ -150,8 +151,10 @@ class DeviceContext:
 
     `reactor` provides time and the networking that the driver's addresses need; `now` returns Unix
     seconds; `in_thread` runs a blocking function and returns a Deferred of its result. `gantry_id`
-    is the gantry's own number. All traffic of the device goes through `tap`. While a device is
-    built it must not use them: `--check` builds devices and never starts them.
+    is the gantry's own number. All traffic of the device goes through `tap`.
+
+    `build` may keep all of these and declare points, but starts no timer, thread or connection:
+    `--check` builds devices and never starts them.
     """
 
     reactor: Any
@@ -170,7 +173,7 @@ class IDeviceKind(Interface):
 
     kind = Attribute("Its name in the configuration.")
     settings = Attribute("A msgspec.Struct: the keys of its [[device]] but `name` and `kind`.")
-    groups = Attribute("The groups of a [[cabinet]] that such a device can be the source of.")
+    groups = Attribute("The keys of [[cabinet]], such as `elec`, that may name such a device.")
     parts = Attribute(
         "A regular expression of the names of its parts (`M1`), empty for none. A kind with parts "
         "may have `part_points(part)`: the names of the points of a part, without the part's name."

@@ -45,7 +45,7 @@ def _run_air(cabinet: Cabinet, fields: Mapping[str, str]) -> None:
     run = fields["airOperate"] == "1"
     units = _units(cabinet, fields["airId"])
     if run and not cabinet.cooling_allowed:
-        raise CannotDo("省电模式或市电异常,空调不能运行")
+        raise CannotDo("省电模式或市电异常，空调不能运行")
     if run and any(unit.fault is AirFault.FAN for unit in units):
         raise CannotDo("空调风机故障")
     for unit in units:
@@ -71,13 +71,13 @@ def _guard(cabinet: Cabinet, fields: Mapping[str, str]) -> None:
     if fields["isDoorDefend"] == "0":
         doors.armed = False
     elif not doors.arm():
-        raise CannotDo("柜门未关,不能布防")
+        raise CannotDo("柜门未关，不能布防")
 
 
 def _rectifiers(cabinet: Cabinet, fields: Mapping[str, str]) -> None:
     on = fields["onOff"] == "1"
     if not cabinet.supply.switch(on):
-        raise CannotDo("整流模块故障" if on else "电池不足,不能关闭整流模块")
+        raise CannotDo("整流模块故障" if on else "电池不足，不能关闭整流模块")
 
 
 def _test_battery(cabinet: Cabinet, fields: Mapping[str, str]) -> None:
