@@ -97,7 +97,6 @@ class Options(UsageOptions):
 
 @contextmanager
 def _option(prefix: str, *errors: type[Exception]) -> Iterator[None]:
-    """Turn `errors` into a UsageError that begins with the name of the option."""
     try:
         yield
     except errors as error:
@@ -210,7 +209,6 @@ class Program(ServiceGroup):
 
 
 def makeService(options: Options) -> IService:
-    """Build the service, for the reactor of the process."""
     daemon = options.parent is not None and not options.parent["nodaemon"]
     return cast("IService", Program(_service(options), daemon=daemon))
 
@@ -229,7 +227,6 @@ def _service(options: Options) -> IService:
 
 
 def _fleet_service(settings: FleetSettings, control: str | None, reactor: Any) -> IService:
-    """Build a fleet, with a control API at the endpoint `control` if it is given."""
     group, fleet = ServiceGroup(), build_fleet(settings, reactor, time)
     group.add(fleet)
     if control is not None:

@@ -35,8 +35,6 @@ class _Wrong(Exception):
 
 @dataclass(frozen=True)
 class _Heard:
-    """The state of a BMS in the cloud, and its time on the clock."""
-
     at: float
     status: wire.Status
 
@@ -65,10 +63,7 @@ class Ems(HttpFace):
 
     @app.route(BASE_PATH + wire.SYNC_PATH, methods=["PUT"])
     async def sync(self, request: HttpRequest) -> bytes:
-        """Read the state of a BMS anew, and show it."""
         return await self._serve(request, self._sync)
-
-    # -- the calls
 
     def _control(self, request: HttpRequest) -> wire.Reply:
         try:
@@ -106,8 +101,6 @@ class Ems(HttpFace):
         return _Heard(
             self._clock.seconds(), wire.Status(device_uid, len(store.alarms), store.status)
         )
-
-    # -- fault injection
 
     async def _serve(
         self, request: HttpRequest, call: Callable[[HttpRequest], wire.Reply]

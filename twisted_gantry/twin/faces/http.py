@@ -35,7 +35,6 @@ class HttpFace:
         self._injector = HttpFaultInjector(face, faults, clock, self.counts)
 
     def resource(self) -> Resource:
-        """Return the root resource, behind the faults."""
         return self._injector.around(self.app.resource())
 
     def site(self) -> IProtocolFactory:
@@ -43,7 +42,6 @@ class HttpFace:
 
 
 def body_of(request: Request) -> bytes:
-    """Return the body of a complete request."""
     assert request.content is not None  # set once the request is complete
     body: bytes = request.content.read()
     return body

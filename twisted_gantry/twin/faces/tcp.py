@@ -22,7 +22,6 @@ class FaceSession(Protocol):
         self.injector = injector
 
     def receive(self, data: bytes) -> None:
-        """Take bytes of the peer."""
         raise NotImplementedError
 
     def connectionMade(self) -> None:
@@ -41,7 +40,6 @@ class FaceSession(Protocol):
         self.flow.received(data)
 
     def abortConnection(self) -> None:
-        """Drop the connection, without waiting for what is still to be sent."""
         self.flow.abort()
 
 

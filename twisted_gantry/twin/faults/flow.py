@@ -20,8 +20,7 @@ from twisted_gantry.twin.faults.injection import CLOSE_S, FaultInjector
 
 _log = Logger()
 
-PAUSE_ABOVE = 64
-"""Messages that may wait for a `delay`; above, reading pauses."""
+PAUSE_ABOVE = 64  # messages that may wait for a `delay`; above, reading pauses
 MOST_UNREAD = 64 * 1024
 """Bytes that a frozen session buffers, as a kernel would; above, reading pauses."""
 
@@ -60,10 +59,7 @@ class Flow:
     def waiting(self) -> int:
         return len(self._waiting)
 
-    # -- in
-
     def received(self, data: bytes) -> None:
-        """Take bytes from the transport, unless the face is frozen or refuses."""
         if self.closed:
             return
         faults = self._injector.faults
@@ -76,8 +72,6 @@ class Flow:
         else:
             self._receive(data)
 
-    # -- out
-
     def send(self, data: bytes, sent: Callable[[], None] | None = None) -> None:
         """Send a message after the waiting ones, with the `delay` and `drip` of the face.
 
@@ -88,18 +82,15 @@ class Flow:
         self._queue(_Message(due, data, faults.drip, sent))
 
     def close(self, *, at_once: bool = False) -> None:
-        """Close the session, after the waiting messages or at once."""
         if at_once:
             self._clear()
         self._queue(_Message(self._injector.clock.seconds(), None))
 
     def abort(self) -> None:
-        """Drop the connection, without waiting for what is still to be sent."""
         self.closed = True
         self._transport.abortConnection()
 
     def lost(self) -> None:
-        """Release everything: the connection is gone."""
         self.closed = True
         self._due.cancel()
         self._cut.cancel()
@@ -146,7 +137,6 @@ class Flow:
         return bool(self._waiting) and self._waiting[0].due <= now
 
     def _send(self, message: _Message) -> None:
-        """Send the first message, or the first piece of it."""
         data = message.data
         if data is None:
             self._lose()
@@ -176,8 +166,6 @@ class Flow:
         self._transport.unregisterProducer()  # TLS would wait for it
         self._transport.loseConnection()
         self._cut.start(CLOSE_S)  # a peer that reads nothing would keep the connection open
-
-    # -- IPushProducer
 
     def pauseProducing(self) -> None:  # noqa: N802 - IPushProducer's
         self._full = True

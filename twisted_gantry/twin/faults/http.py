@@ -70,7 +70,6 @@ class HttpFaultInjector(FaultInjector):
         cut(request)
 
     async def _drip(self, request: HttpRequest, body: bytes, rate: float) -> bytes:
-        """Write all but the last piece of a body, and return the last."""
         size, pause = piece(rate)
         while len(body) > size:
             request.write(body[:size])

@@ -43,8 +43,7 @@ from twisted_gantry.wire.upscard.messages import place_of
 _log = Logger()
 
 MAX_SESSIONS = 64
-MAX_WAITING = 256
-"""Answers and uploads that wait for their time; above, requests are refused."""
+MAX_WAITING = 256  # answers and uploads that wait for their time; above, requests are refused
 LIMITS = Limits(body=etc.MAX_BODY)
 _JSON = {"Content-Type": "application/json"}
 
@@ -95,7 +94,6 @@ class Player:
         return timer
 
     def cancel(self, timer: Timer | None) -> None:
-        """Cancel what `later` has scheduled."""
         if timer is not None:
             self._due.discard(timer)
             timer.cancel()
@@ -121,7 +119,6 @@ class _Session(Protocol):
             self._player.cancel(timer)
 
     def abortConnection(self) -> None:
-        """Drop the connection at once."""
         if self.transport is not None:
             self.transport.abortConnection()  # type: ignore[attr-defined]
 
@@ -276,7 +273,6 @@ class Replay(ServiceGroup):
         listener.setServiceParent(self)  # type: ignore[no-untyped-call]
 
     def startService(self) -> None:
-        """Listen, and upload what a cabinet uploaded unasked."""
         super().startService()
         self._caller.upload_unasked(self._recorded.uploads)
 
@@ -329,7 +325,6 @@ def build_replay(
 def replay_factory(
     recorded: Recorded, player: Player, caller: Caller, clock: IReactorTime
 ) -> IProtocolFactory:
-    """Return the factory that serves a recorded device."""
     if recorded.kind == "ups-card":
         return ReplayFactory(player)
     send: Send = caller.upload if recorded.kind == "cabinet" else caller.call_back

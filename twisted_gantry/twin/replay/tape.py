@@ -57,8 +57,6 @@ class Turn:
 
 
 class Tape:
-    """The turns of one device, by their keys."""
-
     def __init__(self, turns: Mapping[str, list[Turn]]) -> None:
         self._turns = turns
         self._at = dict.fromkeys(turns, 0)
@@ -90,7 +88,6 @@ class Rule:
     echo: Callable[[str, bytes], str] = lambda target, body: ""
 
     def fit(self, body: bytes, recorded: str, live: str) -> bytes:
-        """Return a recorded answer with the echo of the live request."""
         if not recorded or not self.echoed:
             return body
         mark = re.compile(
@@ -169,8 +166,7 @@ RULES: Mapping[str, Rule] = {
     "cfos": Rule(_cfos_key),
     "bms": Rule(_bms_key, "device_uid", _bms_echo),
     "cabinet": Rule(_cabinet_key),
-}
-"""The rules of the kinds that can be replayed."""
+}  # the rules of the kinds that can be replayed
 
 
 @dataclass(frozen=True)
@@ -208,8 +204,6 @@ def read_device(path: Path, device: str = "") -> Recorded:
 
 
 class _Reader:
-    """Assigns each line to its turn."""
-
     def __init__(self, device: str, kind: str) -> None:
         self._device, self._kind, self._rule = device, kind, RULES[kind]
         self._turns: dict[str, list[Turn]] = {}

@@ -14,8 +14,7 @@ from twisted_gantry.twin.world.model import World, WorldError
 
 _log = Logger()
 
-FASTEST = 3600.0
-"""The highest speed, in simulated seconds a second."""
+FASTEST = 3600.0  # the highest speed, in simulated seconds a second
 
 LONGEST_RAMP_STEP_S = 5.0  # of the world, during a ramp
 _ROUNDING_S = 1e-6  # a moment closer than this is due
@@ -32,8 +31,6 @@ class CannotStart(Exception):
 
 @dataclass(frozen=True)
 class _Slope:
-    """The ramp of one variable."""
-
     began_s: float
     ends_s: float
     from_: float
@@ -56,8 +53,7 @@ class _Run:
     done: int = 0
     state: str = "running"
     error: str | None = None
-    since: list[float] = field(default_factory=list)
-    """When each step was done, Unix seconds."""
+    since: list[float] = field(default_factory=list)  # when each step was done, Unix seconds
     slopes: dict[str, _Slope] = field(default_factory=dict)
     faults: dict[str, tuple[FaultSettings, float | None]] = field(default_factory=dict)
     """The settings of the run for each face, and their end."""
@@ -106,7 +102,6 @@ class Runner:
         self._follow(run)
 
     def stop(self) -> None:
-        """Stop the run: its faults end, and the world stays as it is."""
         if self._run is not None and self._run.state == "running":
             self._end(self._run, "stopped")
 
@@ -153,7 +148,6 @@ class Runner:
         }
 
     def _moments(self, run: _Run) -> Iterator[float]:
-        """Yield the times of the next actions."""
         if run.done < len(run.scenario.steps):
             yield run.scenario.steps[run.done].at_s
         for slope in run.slopes.values():

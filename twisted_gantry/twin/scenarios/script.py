@@ -38,8 +38,7 @@ from twisted_gantry.twin.world.model import World, WorldError
 from twisted_gantry.wire.etc.envelope import CardList
 
 MOST_STEPS = 1000
-MOST_ITEMS = 100
-"""Faults, or expectations, of one step."""
+MOST_ITEMS = 100  # faults, or expectations, of one step
 LONGEST_S = 31 * 86_400.0
 _COMPLAINTS, _COMPLAINT = 50, 300  # in one error, and the characters of one
 _TITLE = 200
@@ -88,7 +87,6 @@ class Step:
 
     @property
     def end_s(self) -> float:
-        """The end of the ramp and of all faults of the step."""
         lasting = (fault.lasting_s or 0.0 for fault in self.faults)
         return self.at_s + max(self.ramp.over_s if self.ramp else 0.0, *lasting, 0.0)
 
@@ -151,7 +149,6 @@ class _Reader:
         self.wrong.append(f"{self._where}{why}"[:_COMPLAINT])
 
     def unknown(self, keys: Mapping[str, Any], known: frozenset[str]) -> None:
-        """Report unknown keys."""
         for key in keys:
             if key not in known:
                 self.complain(f"there is no key {_cut(key)}")
@@ -276,7 +273,6 @@ class _Reader:
         return found
 
     def _endless(self, steps: list[Step]) -> None:
-        """Report faults that no step ends."""
         endless: dict[str, int] = {}
         for number, step in enumerate(steps, 1):
             for fault in step.faults:
@@ -308,7 +304,6 @@ def read_scenario(document: Mapping[str, Any], name: str = "") -> Scenario:
 
 
 def scenario_names() -> list[str]:
-    """Return the names of the scenarios that come with the twin."""
     found = (each.name for each in (files(__package__) / "library").iterdir())
     return sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml"))
 

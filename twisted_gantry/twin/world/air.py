@@ -41,7 +41,6 @@ HOT_C, COLD_C, _BACK_C = 45.0, -10.0, 3.0
 
 
 def saturation_hpa(temperature_c: float) -> float:
-    """Return the vapour pressure of saturated air over water, in hPa."""
     return 6.112 * math.exp(17.62 * temperature_c / (243.12 + temperature_c))
 
 
@@ -101,7 +100,6 @@ class AirConditioner:
 
     @property
     def condenses(self) -> bool:
-        """Whether its coil is cold enough to condense vapour."""
         return self._conditions and self.mode is AirMode.COOLING
 
     @property
@@ -109,7 +107,6 @@ class AirConditioner:
         return self.running and self.fault is AirFault.NONE
 
     def variables(self, name: str) -> Variables:
-        """Yield its variables, each after `name`, such as `air1`."""
         yield f"{name}_on", switch(self, "wanted")
         yield f"{name}_fault", choice(self, "fault", AirFault)
         yield f"{name}_cool_above", number(self, "cool_above_c", *TEMPERATURES)
@@ -159,14 +156,12 @@ class Air:
         self._vapour_hpa = percent / 100 * saturation_hpa(self.temperature_c)
 
     def conductance_w_k(self, units: Iterable[AirConditioner], open_doors: int) -> float:
-        """Return the heat flow to the outside, in W for each K."""
         ventilated = VENTILATION_W_K * self._ventilating(units)
         return WALLS_W_K + OPEN_DOOR_W_K * open_doors + ventilated
 
     def step(
         self, dt: float, heat_w: float, units: Sequence[AirConditioner], open_doors: int
     ) -> None:
-        """Let `dt` seconds pass with `heat_w` from the equipment."""
         conductance = self.conductance_w_k(units, open_doors)
         gains_w = heat_w + self.sun_w_m2 * SUN_M2 + sum(unit.heat_w for unit in units)
         goal_c = self.outside_temperature_c + gains_w / conductance
@@ -190,7 +185,6 @@ class Air:
         self.too_hot_or_cold = not COLD_C + back <= self.temperature_c <= HOT_C - back
 
     def _ventilating(self, units: Iterable[AirConditioner]) -> int:
-        """Count the units that ventilate; they do so only while it is cooler outside."""
         if self.outside_temperature_c >= self.temperature_c:
             return 0
         return sum(unit.running and unit.mode is AirMode.VENTILATION for unit in units)

@@ -48,8 +48,6 @@ class Cabinet(Part):
         self.heat_sources: list[Callable[[], float]] = []
         self.settle()
 
-    # -- what follows from it
-
     @property
     def powered(self) -> bool:
         return self.supply.powered
@@ -72,8 +70,6 @@ class Cabinet(Part):
     @property
     def antennas_on(self) -> bool:
         return self.power_mode < 3 and self.powered
-
-    # -- as a part of the world
 
     def step(self, dt: float) -> None:
         self.energy_kwh += self.input_w * dt / _JOULES_A_KWH

@@ -49,8 +49,6 @@ class ChargingSite(Part):
                     currents[phase] += watts / self._mains.voltage_v[phase]
         return currents
 
-    # -- as a part of the world
-
     @property
     def until_change_s(self) -> float:
         return min(evse.until_change_s for evse in self.evses.values())

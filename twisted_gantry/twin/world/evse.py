@@ -123,8 +123,6 @@ class Evse:
     def _volts(self) -> float:
         return sum(self.mains.voltage_v[phase] for phase in self.used_phases)
 
-    # -- for the world
-
     def variables(self) -> var.Variables:
         car = self.car
         yield "car", var.mapped(self, "plugged", {"none": False, "connected": True})

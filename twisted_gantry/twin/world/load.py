@@ -79,7 +79,6 @@ class Load:
         return self._share[phase] * self._named_w(phase) + self._rest_w[phase]
 
     def put(self, phase: str, watts: float) -> None:
-        """Set the load of one of `outputs`, in W."""
         named_w = self._named_w(phase)
         self._share[phase] = 1.0 if watts >= named_w else watts / named_w
         self._rest_w[phase] = max(watts - named_w, 0.0)
@@ -122,7 +121,6 @@ class Load:
         return watts
 
     def _spread(self) -> dict[str, list[Appliance]]:
-        """Return the appliances of each output; those of a missing phase move to the first."""
         outputs = self.outputs
         spread: dict[str, list[Appliance]] = {phase: [] for phase in outputs}
         for each in self.appliances:

@@ -17,14 +17,11 @@ NOMINAL_HZ = 50.0
 # The input range of a double-conversion UPS: the nominal voltage within 20 %, and 45 to 55 Hz.
 LOWEST_V, HIGHEST_V = 176.0, 264.0
 LOWEST_HZ, HIGHEST_HZ = 45.0, 55.0
-LONGEST_SAG_S = 60.0
-"""IEEE 1159: anything longer than a minute is an undervoltage, not a sag."""
+LONGEST_SAG_S = 60.0  # IEEE 1159: anything longer than a minute is an undervoltage, not a sag
 SAG_PHASES = ("rst", *PHASES)
 
 
 class Consumer(Protocol):
-    """A load of the mains."""
-
     def phase_w(self) -> Mapping[str, float]:
         """Return the power from each phase that it uses, in W; below 0 it gives power."""
 
@@ -70,8 +67,6 @@ class Mains(Part):
             before = self.voltage_v[phase]
             self.voltage_v[phase] = min(before, self.sag_v)
             self._sagging[phase] = before, self.voltage_v[phase]
-
-    # -- as a part of the world: the other parts do nothing to it
 
     @property
     def until_change_s(self) -> float:

@@ -17,10 +17,8 @@ ALL_PHASES = 0b111
 class Meter(ABC):
     """Settings and counters of a meter, in Wh. `phases` is a bit mask (bit 0 L1)."""
 
-    input = 0
-    """The S0 input that it counts; 0 without one."""
-    known = True
-    """Whether the power is known."""
+    input = 0  # the S0 input that it counts; 0 without one
+    known = True  # whether the power is known
 
     def __init__(self) -> None:
         self.phases = ALL_PHASES

@@ -134,7 +134,6 @@ def _heat_of(ups: Ups) -> Callable[[], float]:
 
 
 def _tidy(value: Value) -> Value:
-    """Round a float to four decimals; an enum member becomes plain text."""
     if isinstance(value, float):
         return round(value, 4) + 0.0
     return str(value) if isinstance(value, str) else value

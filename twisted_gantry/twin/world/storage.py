@@ -52,8 +52,6 @@ class ContactorFault(StrEnum):
 
 
 class Alarm(StrEnum):
-    """The alarms of the BMS."""
-
     OVER_TEMPERATURE = "over-temperature"
     OVER_CURRENT = "over-current"
     INSULATION = "insulation"
@@ -100,8 +98,6 @@ class Storage(var.Part):
         self._latched: frozenset[Alarm] = frozenset()
         self.settle()
 
-    # -- what follows from it
-
     @property
     def open_circuit_v(self) -> float:
         return CELLS * _REST_V.at(self.charge)
@@ -112,7 +108,6 @@ class Storage(var.Part):
 
     @property
     def power_w(self) -> float:
-        """Power at the terminals, positive into the battery."""
         return self.voltage_v * self.current_a
 
     @property
@@ -134,7 +129,6 @@ class Storage(var.Part):
 
     @property
     def alarms(self) -> frozenset[Alarm]:
-        """The alarms whose cause lasts, and the latched ones."""
         return self._causes | self._latched
 
     @property
@@ -144,8 +138,6 @@ class Storage(var.Part):
         if abs(self.current_a) < _FLOWING_A:
             return OperatingStatus.IDLE
         return OperatingStatus.CHARGING if self.current_a > 0 else OperatingStatus.DISCHARGING
-
-    # -- commands
 
     def close_contactor(self) -> None:
         """Begin to close it; the cause of a trip prevents that."""
@@ -160,16 +152,12 @@ class Storage(var.Part):
         self._latched &= self._causes
         self.settle()
 
-    # -- time, and what needs none
-
     @property
     def until_change_s(self) -> float:
-        """How long until the contactor has moved, or the battery is full or empty."""
         moved_s = math.inf if self._moving_to is None else self._move_left_s
         return min(moved_s, self._until_bound_s)
 
     def step(self, dt: float) -> None:
-        """Let `dt` seconds pass, in stretches between the changes."""
         left = dt
         while left > 0:
             stretch = min(left, self.until_change_s)
@@ -247,12 +235,10 @@ class Storage(var.Part):
 
 
 def _contactor_cause(store: Storage, raised: bool) -> bool:
-    """Tell whether a contactor that once failed to move is still broken."""
     return raised and store.contactor_fault is not ContactorFault.NONE
 
 
 def _above(value: Callable[[Storage], float], limit: float, back: float) -> _Cause:
-    """Return the cause that `value` is above `limit`, with a hysteresis of `back`."""
     return lambda store, raised: value(store) > limit - back * raised
 
 

@@ -106,8 +106,6 @@ class Ups(var.Part):
         self._mains_were_good = True
         self.settle()
 
-    # -- what follows from it
-
     @property
     def mains_good(self) -> bool:
         return self.mains.usable(self.load.inputs)
@@ -177,7 +175,6 @@ class Ups(var.Part):
 
     @property
     def losses_w(self) -> float:
-        """Heat in the UPS without its battery, in W."""
         if not self.mains_good and self.state not in _ON_BATTERY:
             return 0.0
         converted = self.output_w if self.state in _ON_INVERTER else 0.0
@@ -190,8 +187,6 @@ class Ups(var.Part):
     @property
     def runtime_s(self) -> float:
         return self.battery.runtime_s(self.battery_w)
-
-    # -- commands; each returns whether it was done
 
     def switch_on(self) -> bool:
         """SON: turn the output on. Refused with a fault, and without mains on an empty battery."""
@@ -212,7 +207,6 @@ class Ups(var.Part):
         return not self.powered
 
     def mute_buzzer(self, muted: bool) -> bool:
-        """BZOFF and BZON."""
         self.buzzer_muted = muted
         return True
 
@@ -226,8 +220,6 @@ class Ups(var.Part):
         self._test_left_s, self.self_test = TEST_S, "unknown"
         self.settle()
         return self.state is UpsState.TEST
-
-    # -- time, and what needs none
 
     @property
     def until_change_s(self) -> float:
@@ -326,11 +318,8 @@ class Ups(var.Part):
 
     @property
     def _past_inverter(self) -> bool:
-        """Whether the mains feed the load directly, by the mode or after a fault."""
         on_fault = self.state is UpsState.FAULT and self.fault is UpsFault.INVERTER
         return self.state in _ON_MAINS or (on_fault and self.output_wanted and self.mains_good)
-
-    # -- as a part of the world
 
     def variables(self) -> var.Variables:
         battery = self.battery

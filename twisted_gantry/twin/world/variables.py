@@ -25,7 +25,6 @@ class Variable:
     check: Callable[[str], str | None] | None = None
 
     def set(self, value: object) -> None:
-        """Set a value without a complaint."""
         assert self.put is not None
         self.put(float(value) if isinstance(value, int) and self.low is not None else value)
 
@@ -72,9 +71,6 @@ class Part:
     def complaints(self, values: Mapping[str, object]) -> Iterator[str]:
         """Find errors in combinations of valid values, by names without its own."""
         return iter(())
-
-
-# -- variables that are attributes of a part
 
 
 def switch(owner: object, name: str) -> Variable:

@@ -32,7 +32,6 @@ class WhiteList:
         return card_id in (self._days if self._in_force is None else self._in_force)
 
     def refresh(self) -> None:
-        """Find the cards in force, if the clock is right."""
         now = self._now()
         if not (self._trusted() and now > BUILT and self._days):
             return

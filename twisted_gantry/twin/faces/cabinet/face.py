@@ -113,14 +113,10 @@ class CabinetTwin(HttpFace, NamedService):
         self._questions.stop()
         super().stopService()
 
-    # -- what happens in the world
-
     def _now(self) -> float:
-        """Return Unix seconds by the cabinet's clock."""
         return self._wall() + self.cabinet.clock_offset_s
 
     def _observe(self) -> None:
-        """Look for changes, unless the cabinet has no power."""
         if not self.cabinet.powered:
             return
         self._moments.note(self.cabinet, self._now())
@@ -134,11 +130,8 @@ class CabinetTwin(HttpFace, NamedService):
         fields = readings.report(self.cabinet, self._cabinet_id, self._moments)
         return readings.with_quirks(fields) if self._quirks else fields
 
-    # -- remotecontrol.do
-
     @app.route("/remotecontrol.do", methods=["POST"])
     async def remote_control(self, request: HttpRequest) -> bytes:
-        """Take one command, under the faults; without power there is no answer."""
         if not self.cabinet.powered:
             return await self._injector.cut_off(request)
         return await self._entry.serve(request, self._take)

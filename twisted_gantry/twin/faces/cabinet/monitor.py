@@ -22,8 +22,7 @@ _log = Logger()
 
 FIRST_RETRY_S, LAST_RETRY_S = 1.0, 30.0
 MAX_ANSWER = 8 * 1024 * 1024  # a white list of ten thousand cards is about 1 MB
-MAX_WAITING = 32
-"""Changes that wait for the gantry; above, the oldest are dropped."""
+MAX_WAITING = 32  # changes that wait for the gantry; above, the oldest are dropped
 
 
 class NotTaken(Exception):
@@ -109,12 +108,10 @@ class Reports:
         self._repeated.start()
 
     def stop(self) -> None:
-        """Stop, and drop the changes that wait."""
         self._repeated.stop()
         self._waiting.clear()
 
     def urgent(self) -> None:
-        """Report the present state at once."""
         self._waiting.append(self._make())
         if len(self._waiting) > MAX_WAITING:
             self._waiting.popleft()
@@ -123,7 +120,6 @@ class Reports:
             self._repeated.now()
 
     def set_period(self, period: float) -> None:
-        """Report every `period` seconds from now on."""
         self.period = period
         self._due_at = self._clock.seconds() + period
         self._repeated.now()

@@ -44,13 +44,11 @@ class Moments:
         self._noted: dict[str, tuple[float, float]] = {}
 
     def note(self, cabinet: Cabinet, now: float) -> None:
-        """Note `now` for everything that has changed since the last call."""
         for name, changed_s in _changes(cabinet):
             if self._noted.setdefault(name, (changed_s, self._start))[0] != changed_s:
                 self._noted[name] = (changed_s, now)
 
     def text(self, name: str) -> str:
-        """Return the time of a change, as the document writes times."""
         return local_time(self._noted.get(name, (0.0, self._start))[1], self._zone)
 
 
@@ -114,9 +112,6 @@ def with_quirks(fields: wire.Cabinet) -> dict[str, Any]:
     for protector in protectors:
         protector[" lightningCount "] = protector.pop("lightningCount")
     return plain | {" thunderSpd": protectors}
-
-
-# -- the mains and the supply
 
 
 def _mains_warnings(mains: grid.Mains) -> Iterator[str]:
@@ -184,7 +179,6 @@ def _battery_warnings(supply: DcSupply) -> Iterator[str]:
 
 
 def _ups(cabinet: Cabinet) -> wire.Ups:
-    """Return the row of the battery: its volts and amperes are input or output."""
     supply = cabinet.supply
     battery = supply.battery
     warnings = ",".join(_battery_warnings(supply))
@@ -233,9 +227,6 @@ def battery_test_result(test: BatteryTest | None, moments: Moments) -> BatteryTe
         test_temperature=number(test.temperature_c),
         test_end_course=str(test.end.value),
     )
-
-
-# -- the air, the sensors, the doors
 
 
 def _air_conditioner(number_: str, unit: AirConditioner, *, alarm: bool) -> wire.AirConditioner:

@@ -22,8 +22,7 @@ _STORED_ONLY = (
     "group",
     "ocpp_gateway_client_id",
     "phase_rotation",
-)
-"""Settings of an EVSE that are stored and shown, and have no effect here."""
+)  # settings of an EVSE that are stored and shown, and have no effect here
 
 
 @dataclass

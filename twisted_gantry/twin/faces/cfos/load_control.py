@@ -15,8 +15,7 @@ from twisted_gantry.twin.times import CHINA
 from twisted_gantry.twin.world.evse import MOST_A
 from twisted_gantry.wire.cfos.calls import DisablePolicy, Role
 
-Devices = dict[str, Wallbox | MeterDevice]
-"""The devices of a manager, by id."""
+Devices = dict[str, Wallbox | MeterDevice]  # the devices of a manager, by id
 
 _NUMBER = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?")
 _NO_LIMIT_MA = 1000 * MOST_A
@@ -74,7 +73,6 @@ class LoadControl:
         return min(self._seconds() - evse.paused_at, least)
 
     def _pause(self, evse: Wallbox, *, short: bool) -> None:
-        """Pause while the current is too `short`, and at least the least length of a pause."""
         if not (evse.car and evse.allowed):
             evse.paused = False
         elif short and not evse.paused:
@@ -83,7 +81,6 @@ class LoadControl:
             evse.paused = self.pause_s(evse) < self._params.min_pause_time
 
     def _others_ma(self) -> float:
-        """Return the current of the site without the wallbox, in its fullest phase."""
         others = [0.0, 0.0, 0.0]
         for device in self._devices.values():
             sign = 0
@@ -97,7 +94,6 @@ class LoadControl:
         return max(0.0, *others)
 
     def _wanted_ma(self, evse: Wallbox) -> float:
-        """Return what an EVSE may offer by its own settings, 0 if it may not charge."""
         self._evaluate(evse)
         if not evse.enabled:
             policy = self._params.disable_policy

@@ -37,7 +37,6 @@ class Unauthorized(Exception):
 
 
 def the_users() -> Users:
-    """Return the first users of a manager: those of the document."""
     rfid = Rfid(id="4711", name="TeSt", ac_auth=True, ac_ovch=False, used_phases=7)
     return Users(User(id="2167520770", name="wusel", dev_ids=["E1"], rfids=[rfid]))
 
@@ -100,10 +99,7 @@ class Manager:
             hardware=hardware,
         )
 
-    # -- answers
-
     def show_params(self) -> dict[str, Any]:
-        """Return `params`, with the keys of both generations."""
         consumed = round(sum(evse.power_w for evse in evses_of(self.devices)))
         available = watts(self.control.budget_ma())
         return {
@@ -121,7 +117,6 @@ class Manager:
         return [self._show(device) for device in self.devices.values()]
 
     def show_settings(self) -> list[dict[str, Any]]:
-        """Return the devices with all their settings."""
         return [
             self._show(device) | (device.settings() if isinstance(device, Wallbox) else {})
             for device in self.devices.values()
@@ -132,8 +127,6 @@ class Manager:
         if isinstance(device, Wallbox):
             return device.info(up_s, self.control.pause_s(device), self.params.min_pause_time)
         return device.info(up_s)
-
-    # -- changes
 
     def device(self, dev_id: str) -> Wallbox | MeterDevice:
         """Return a device. Raises Complaint, which names it."""
@@ -220,8 +213,6 @@ class Manager:
             charging_current=round(evse.offer_ma),
         )
 
-    # -- users
-
     def may_use(self, user: User, evse: Wallbox) -> bool:
         at_evse = not evse.users or user.id in evse.users
         return at_evse and (not user.dev_ids or evse.dev_id in user.dev_ids)
@@ -250,7 +241,6 @@ class Manager:
             raise Complaint("no EVSE waits for this RFID")
 
     def _present(self, evse: Wallbox, text: str) -> bool:
-        """Let an RFID act at an EVSE with a car; return whether it does."""
         found = self.users.find(text)
         if found is None or not self.may_use(found[0], evse):
             return False

@@ -28,7 +28,6 @@ class MeterDevice(base.Device, ABC):
 
     @property
     def currents_ma(self) -> tuple[float, ...]:
-        """The currents of L1 to L3, in mA."""
         sign = -1 if self.invert else 1
         return tuple(sign * round(each) for each in self.measured().current or ())
 

@@ -72,7 +72,6 @@ class Entry:
         self._logged: set[etc.EtcCode] = set()
 
     async def serve(self, request: HttpRequest, take: Take, keep: Keep | None = None) -> bytes:
-        """Answer one request, under the faults."""
         faults = self._injector.faults
         body = body_of(request)
         headers = {

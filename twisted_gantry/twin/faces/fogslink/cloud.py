@@ -25,8 +25,7 @@ from twisted_gantry.wire.fogslink import messages as wire
 from twisted_gantry.wire.fogslink.cloud import NO_HEARTBEAT, CloudSession
 
 MAX_SESSIONS = 64
-ANSWER_S = 3.0
-"""The time limit for the answer to a configuration, in seconds."""
+ANSWER_S = 3.0  # the time limit for the answer to a configuration, in seconds
 
 
 class NotConnected(LookupError):
@@ -156,8 +155,6 @@ class _Session(FaceSession, LineOnlyReceiver):
     def configure(self, message: wire.Configure) -> None:
         self._session.configure(message)
 
-    # -- the transport
-
     def connectionMade(self) -> None:
         super().connectionMade()
         self._session.opened()
@@ -176,8 +173,6 @@ class _Session(FaceSession, LineOnlyReceiver):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
         self._session.closed()
-
-    # -- what the session does
 
     def transmit(self, answer: wire.Response) -> None:
         try:

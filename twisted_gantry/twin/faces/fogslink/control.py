@@ -34,8 +34,6 @@ def read_configure(content: dict[str, Any]) -> Configure:
 
 
 class FogslinkControl:
-    """Serves the records of a cloud, and sends configurations from it."""
-
     app = control_app(
         {
             msgspec.ValidationError: (400, "bad-configuration"),

@@ -33,8 +33,7 @@ UID = "201701013805"  # from the document's examples
 MAX_SESSIONS = 64
 BUSY_ABOVE = PAUSE_ABOVE // 2
 """Delayed replies above which the card answers BUSY; above PAUSE_ABOVE it stops reading."""
-UNFINISHED_S = 10.0
-"""How long an object may take from its first byte to its last."""
+UNFINISHED_S = 10.0  # how long an object may take from its first byte to its last
 
 _ECHOED = {wire.ErrorCode.JSON_FORMAT, wire.ErrorCode.SESSION_LOSS}
 

@@ -32,8 +32,7 @@ from twisted_gantry.wire.upscard.messages import ErrorCode, place_of
 
 _log = Logger()
 
-CALLBACK_S = 5.0
-"""How long one callback may take, in seconds."""
+CALLBACK_S = 5.0  # how long one callback may take, in seconds
 
 _IN_ANSWER = {ErrorCode.JSON_FORMAT, ErrorCode.SESSION_LOSS, ErrorCode.HOST_NO}
 _HEADERS = {"Content-Type": "application/json"}
@@ -74,8 +73,6 @@ class UpsHttpFace(HttpFace, Service):
             result.cancel()
         return self._close()
 
-    # -- one command
-
     @app.route("/")
     async def command(self, request: Request) -> bytes:
         faults = self._injector.faults
@@ -99,8 +96,6 @@ class UpsHttpFace(HttpFace, Service):
             return await self._injector.answer(request, answer.data, faults)
         self._begin(self._bring(answer, answer.host, faults))
         return b""
-
-    # -- its result
 
     def _is_host(self, url: str) -> bool:
         try:
