@@ -28,16 +28,7 @@ from twisted_gantry.twin.faces.fogslink.cloud import MAX_SESSIONS, Cloud, CloudF
 from twisted_gantry.twin.faces.tcp import SessionFactory
 from twisted_gantry.twin.faces.upscard.card import Card, UpsCardFactory
 from twisted_gantry.twin.faces.upscard.http import ups_http_face
-from twisted_gantry.twin.faults.settings import (
-    CABINET,
-    CFOS,
-    EMS,
-    ETC,
-    FOGSLINK,
-    UPS_HTTP,
-    UPS_TCP,
-    Faults,
-)
+from twisted_gantry.twin.faults import settings as face
 from twisted_gantry.twin.scenarios.runner import FASTEST, Runner
 from twisted_gantry.twin.scenarios.script import load_scenario
 from twisted_gantry.twin.world.model import World
@@ -147,7 +138,7 @@ class Twin(ServiceGroup):
     def __init__(
         self,
         world: World,
-        faults: Faults,
+        faults: face.Faults,
         cards: Mapping[str, Card],
         platform: Platform,
         cloud: Cloud,
@@ -182,9 +173,7 @@ class Twin(ServiceGroup):
         try:
             start()
         except CannotListen:
-            self.stopService().addErrback(
-                lambda failure: _log.failure("stopping failed", failure=failure)
-            )
+            self.stopService().addErrback(lambda f: _log.failure("stopping failed", failure=f))
             raise
 
 
@@ -198,7 +187,7 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
     seeds = random.Random(settings.seed)  # noqa: S311
     world = World(random.Random(seeds.random()))  # noqa: S311
     world.change(settings.world)
-    faults = Faults(reactor.seconds, random.Random(seeds.random()))  # noqa: S311
+    faults = face.Faults(reactor.seconds, random.Random(seeds.random()))  # noqa: S311
     pool = persistent_pool(reactor)
     client = BoundedClient(treq_client(reactor, pool), reactor, limit=LONGEST_ANSWER)
     password = settings.ups_password or ""
@@ -207,22 +196,16 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
     ups_http = ups_http_face(cards["ups2"], faults, reactor)
     brain = PowerBrain(world.charging, faults, reactor, now, admin_password=settings.cfos_password)
     ems = Ems({settings.device_uid: world.storage["bms1"]}, faults, reactor)
+    gantry: dict[str, Any] = {"gantry_id": settings.gantry_id, "auth": settings.auth}
+    monitor_url = settings.monitor_url
     cabinet = CabinetTwin(
-        world.cabinet,
-        faults,
-        reactor,
-        now,
-        client,
-        gantry_id=settings.gantry_id,
-        auth=settings.auth,
-        monitor_url=settings.monitor_url,
+        world.cabinet, faults, reactor, now, client, **gantry, monitor_url=monitor_url
     )
     platform = Platform(
         faults,
         reactor,
         now,
-        gantry_id=settings.gantry_id,
-        auth=settings.auth,
+        **gantry,
         any_gantry=settings.any_gantry,
         client=client,
         remote_url=settings.remote_url,
@@ -237,14 +220,15 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
         any_key=settings.api_key if settings.any_gantry else "",
         most=_crowd() if settings.any_gantry else MAX_SESSIONS,
     )
+    fogslink = with_backlog(settings.fogslink, cloud.most)
     faces: list[tuple[str, str, IProtocolFactory, Counter[str]]] = [
-        (UPS_TCP, settings.ups_tcp, ups_tcp, ups_tcp.counts),
-        (UPS_HTTP, settings.ups_http, ups_http.site(), ups_http.counts),
-        (CFOS, settings.cfos, brain.site(), brain.counts),
-        (EMS, settings.ems, ems.site(), ems.counts),
-        (CABINET, settings.cabinet, cabinet.site(), cabinet.counts),
-        (ETC, settings.etc, platform.site(), platform.counts),
-        (FOGSLINK, with_backlog(settings.fogslink, cloud.most), CloudFactory(cloud), cloud.counts),
+        (face.UPS_TCP, settings.ups_tcp, ups_tcp, ups_tcp.counts),
+        (face.UPS_HTTP, settings.ups_http, ups_http.site(), ups_http.counts),
+        (face.CFOS, settings.cfos, brain.site(), brain.counts),
+        (face.EMS, settings.ems, ems.site(), ems.counts),
+        (face.CABINET, settings.cabinet, cabinet.site(), cabinet.counts),
+        (face.ETC, settings.etc, platform.site(), platform.counts),
+        (face.FOGSLINK, fogslink, CloudFactory(cloud), cloud.counts),
     ]
     counts = {name: counts for name, *_, counts in faces}
     control = Control(world, faults, platform, cloud, counts, runner)

@@ -21,8 +21,7 @@ from twisted_gantry.twin.faults.injection import CLOSE_S, FaultInjector
 _log = Logger()
 
 PAUSE_ABOVE = 64  # messages that may wait for a `delay`; above, reading pauses
-MOST_UNREAD = 64 * 1024
-"""Bytes that a frozen session buffers, as a kernel would; above, reading pauses."""
+MOST_UNREAD = 64 * 1024  # bytes that a frozen session buffers; above, reading pauses
 
 
 @dataclass
@@ -47,6 +46,7 @@ class Flow:
     ) -> None:
         self.closed = False
         self._injector, self._transport, self._receive = injector, transport, receive
+        self._seconds = injector.clock.seconds
         self._unread = b""
         self._thawing: Deferred[None] | None = None
         self._waiting: deque[_Message] = deque()
@@ -78,13 +78,12 @@ class Flow:
         `sent` is called once the message is written or dropped.
         """
         faults = self._injector.faults
-        due = self._injector.clock.seconds() + faults.delay
-        self._queue(_Message(due, data, faults.drip, sent))
+        self._queue(_Message(self._seconds() + faults.delay, data, faults.drip, sent))
 
     def close(self, *, at_once: bool = False) -> None:
         if at_once:
             self._clear()
-        self._queue(_Message(self._injector.clock.seconds(), None))
+        self._queue(_Message(self._seconds(), None))
 
     def abort(self) -> None:
         self.closed = True
@@ -114,12 +113,12 @@ class Flow:
         unread, self._unread = self._unread, b""
         if unread:
             self.received(unread)
-        while not self.closed and self._is_due():
+        while not self.closed and self._waiting and self._waiting[0].due <= self._seconds():
             self._send(self._waiting[0])
         if self.closed:
             return
         if self._waiting:
-            self._due.start(self._waiting[0].due - self._injector.clock.seconds())
+            self._due.start(self._waiting[0].due - self._seconds())
         self._update_reading()
 
     def _wait_for_thaw(self) -> None:
@@ -132,10 +131,6 @@ class Flow:
         self._thawing = None
         self._go_on()
 
-    def _is_due(self) -> bool:
-        now = self._injector.clock.seconds()
-        return bool(self._waiting) and self._waiting[0].due <= now
-
     def _send(self, message: _Message) -> None:
         data = message.data
         if data is None:
@@ -144,7 +139,7 @@ class Flow:
         if message.drip is not None:
             size, pause = piece(message.drip)
             data, message.data = data[:size], data[size:]
-            message.due = self._injector.clock.seconds() + pause
+            message.due = self._seconds() + pause
         if data:
             self._transport.write(data)
         if message.drip is None or not message.data:

@@ -55,9 +55,7 @@ class FaultInjector:
             return (self.garbage(end),)
         if self.strikes(faults.half, "half"):
             return (message[: len(message) // 2],)
-        if self.strikes(faults.duplicate, "doubled"):
-            return (message, message)
-        return (message,)
+        return (message, message) if self.strikes(faults.duplicate, "doubled") else (message,)
 
     def body(self, message: bytes) -> tuple[bytes | IBodyProducer, float]:
         """Return the body of a request, which may drip, and the seconds that dripping takes."""

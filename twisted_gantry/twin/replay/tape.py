@@ -104,7 +104,7 @@ def _inside(text: str) -> bytes:
     return json.dumps(text, ensure_ascii=False)[1:-1].encode("utf-8", "replace")
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def object_of(body: bytes) -> dict[str, Any]:
     try:
         fields = loads_text(body)
     except WireError:
@@ -112,7 +112,7 @@ def _object(body: bytes) -> dict[str, Any]:
     return fields if isinstance(fields, dict) else {}
 
 
-def _text(fields: Mapping[str, Any], key: str) -> str:
+def text_of(fields: Mapping[str, Any], key: str) -> str:
     value = fields.get(key)
     return value if isinstance(value, str) else ""
 
@@ -122,7 +122,7 @@ def _query(target: str) -> dict[str, str]:
 
 
 def _upscard_key(method: str, target: str, body: bytes) -> str:
-    return _text(_object(body), "cmd").removesuffix("()")
+    return text_of(object_of(body), "cmd").removesuffix("()")
 
 
 def _cfos_key(method: str, target: str, body: bytes) -> str:
@@ -134,32 +134,32 @@ def _cfos_key(method: str, target: str, body: bytes) -> str:
 def _bms_key(method: str, target: str, body: bytes) -> str:
     path = urlsplit(target).path
     at = path.rfind(bms.CONTROL_PATH)
-    command = _text(_bms_fields(body), "command")
+    command = text_of(_bms_fields(body), "command")
     return f"{method} {path[at:]} {command}".strip() if at >= 0 else ""
 
 
 def _bms_fields(body: bytes) -> dict[str, Any]:
-    fields = _object(body) if body else {}
+    fields = object_of(body) if body else {}
     inner = fields.get(bms.WRAPPER)
     return inner if isinstance(inner, dict) else fields
 
 
 def _bms_echo(target: str, body: bytes) -> str:
-    return _query(target).get("device_uid", "") or _text(_bms_fields(body), "device_uid")
+    return _query(target).get("device_uid", "") or text_of(_bms_fields(body), "device_uid")
 
 
 def _cabinet_key(method: str, target: str, body: bytes) -> str:
-    fields = _object(body)
-    named = _text(fields, "method")
+    fields = object_of(body)
+    named = text_of(fields, "method")
     control = fields.get(named)
     if not isinstance(control, dict):
         return named
-    cmd = _text(control, "cmd")
+    cmd = text_of(control, "cmd")
     return f"{named} {UPDATE_NOW}" if "updateNow" in control and not cmd else f"{named} {cmd}"
 
 
 UPDATE_NOW = "updateNow"
-_UPSCARD = Rule(_upscard_key, "session", lambda target, body: _text(_object(body), "session"))
+_UPSCARD = Rule(_upscard_key, "session", lambda target, body: text_of(object_of(body), "session"))
 RULES: Mapping[str, Rule] = {
     "ups-card": _UPSCARD,
     "ups-card-http": _UPSCARD,
@@ -250,7 +250,7 @@ class _Reader:
 
     def _reply(self, line: Line) -> None:
         """Take a result of a UPS card; an error without a session belongs to the last command."""
-        session = _text(_object(line.data), "session")
+        session = text_of(object_of(line.data), "session")
         turn = self._by_echo.get(session) if session else self._last
         if turn is None:
             return

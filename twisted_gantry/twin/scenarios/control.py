@@ -55,14 +55,8 @@ class ScenarioControl:
     @app.route("/library", methods=["GET"])
     def library(self, request: Request) -> bytes:
         """Show the library: `{"scenarios": [{"name", "en", "zh", …}]}`."""
-        return respond(
-            request,
-            {
-                "scenarios": [
-                    _summary(script.load_scenario(name)) for name in script.scenario_names()
-                ]
-            },
-        )
+        found = [_summary(script.load_scenario(name)) for name in script.scenario_names()]
+        return respond(request, {"scenarios": found})
 
     @app.route("/library/<name>", methods=["GET"])
     def one(self, request: Request, name: str) -> bytes:

@@ -98,8 +98,7 @@ def _is_path(text: str) -> bool:
     parts = [_PART.fullmatch(part) for part in text.split(".")]
     if None in parts:
         return False
-    names = [(part[1], part[2] is not None) for part in parts if part is not None]
-    head, *rest = names
+    head, *rest = ((part[1], part[2] is not None) for part in parts if part is not None)
     if head == (FIELDS_KEY[Method.COMPUTER_STATUS], True):
         return rest in ([(name, False)] for name in Computer.__struct_encode_fields__)
     if head != (FIELDS_KEY[Method.CABINET_STATUS], False):

@@ -1,9 +1,10 @@
 """Runs a scenario in the world's own time, which passes through the runner."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from attrs import define, field
 from twisted.logger import Logger
 
 from twisted_gantry.twin import times
@@ -41,7 +42,7 @@ class _Slope:
         return self.to if done >= 1.0 else self.from_ + (self.to - self.from_) * done
 
 
-@dataclass
+@define(eq=False)
 class _Run:
     """One run of a scenario; times are seconds of the world from its start."""
 
@@ -53,12 +54,13 @@ class _Run:
     done: int = 0
     state: str = "running"
     error: str | None = None
-    since: list[float] = field(default_factory=list)  # when each step was done, Unix seconds
-    slopes: dict[str, _Slope] = field(default_factory=dict)
-    faults: dict[str, tuple[FaultSettings, float | None]] = field(default_factory=dict)
-    """The settings of the run for each face, and their end."""
+    since: list[float] = field(factory=list)  # when each step was done, Unix seconds
+    slopes: dict[str, _Slope] = field(factory=dict)
+    # The settings of the run for each face, and their end.
+    faults: dict[str, tuple[FaultSettings, float | None]] = field(factory=dict)
 
 
+@define(eq=False)
 class Runner:
     """Runs one scenario at a time in `world`. `now` returns Unix seconds.
 
@@ -66,17 +68,12 @@ class Runner:
     runner, not that of the world.
     """
 
-    def __init__(
-        self,
-        world: World,
-        faults: Faults,
-        platform: Platform,
-        now: Callable[[], float],
-        speed: float,
-    ) -> None:
-        self._world, self._faults, self._platform = world, faults, platform
-        self._now, self._speed = now, speed
-        self._run: _Run | None = None
+    _world: World
+    _faults: Faults
+    _platform: Platform
+    _now: Callable[[], float]
+    _speed: float
+    _run: _Run | None = field(init=False, default=None)
 
     @property
     def speed(self) -> float:
@@ -92,8 +89,8 @@ class Runner:
         if last is not None and last.state == "running":
             raise CannotStart("scenario-running", f"{last.scenario.name or 'another'} is running")
         speed = self._speed if speed is None else speed
-        if not 0 < speed <= min(scenario.fastest, FASTEST):
-            most = min(scenario.fastest, FASTEST)
+        most = min(scenario.fastest, FASTEST)
+        if not 0 < speed <= most:
             why = f"it is made for a speed above 0 and at most {most:g}, not for {speed:g}"
             raise CannotStart("too-fast", why)
         number = 1 if last is None else last.number + 1
@@ -192,8 +189,8 @@ class Runner:
         shown = self._world.snapshot()
         for name, to in ramp.values.items():
             for each in settable(self._world, name):
-                begins_s, from_ = run.elapsed_s, float(shown[each])
-                run.slopes[each] = _Slope(begins_s, begins_s + ramp.over_s, from_, float(to))
+                ends_s = run.elapsed_s + ramp.over_s
+                run.slopes[each] = _Slope(run.elapsed_s, ends_s, float(shown[each]), float(to))
 
     def _move_slopes(self, run: _Run) -> None:
         if run.slopes:
@@ -222,11 +219,8 @@ class Runner:
         run.slopes.clear()
         for face in list(run.faults):
             self._clear_fault(run, face)
-        _log.info(
-            "the scenario {name} is {state}",
-            name=run.scenario.name or "without a name",
-            state=run.error or state,
-        )
+        name = run.scenario.name or "without a name"
+        _log.info("the scenario {name} is {state}", name=name, state=run.error or state)
 
 
 def _expectations(run: _Run) -> Iterator[dict[str, Any]]:

@@ -191,12 +191,10 @@ class _Reader:
             self.complain(f"{key}: at most {MOST_ITEMS}")
             return
         for item in items:
-            if isinstance(item, dict):
-                found = read(item)
-                if found is not None:
-                    yield found
-            else:
+            if not isinstance(item, dict):
                 self.complain(f"{key}: must be a table, or a list of them")
+            elif (found := read(item)) is not None:
+                yield found
 
     def _set(self, given: object) -> dict[str, Any]:
         if not isinstance(given, dict):
@@ -206,14 +204,10 @@ class _Reader:
             self._world.change(given)
         except WorldError as error:
             self.complain(f"set: {error}")
-            self._change_what_can_be(given)
+            for name, value in given.items():  # an error here causes no others in later steps
+                with suppress(WorldError):
+                    self._world.change({name: value})
         return given
-
-    def _change_what_can_be(self, values: dict[str, Any]) -> None:
-        """Apply the valid values, so that one error causes no others in later steps."""
-        for name, value in values.items():
-            with suppress(WorldError):
-                self._world.change({name: value})
 
     def _ramp(self, given: object) -> RampStep | None:
         if not isinstance(given, dict):
