@@ -156,8 +156,7 @@ class Air:
         self._vapour_hpa = percent / 100 * saturation_hpa(self.temperature_c)
 
     def conductance_w_k(self, units: Iterable[AirConditioner], open_doors: int) -> float:
-        ventilated = VENTILATION_W_K * self._ventilating(units)
-        return WALLS_W_K + OPEN_DOOR_W_K * open_doors + ventilated
+        return WALLS_W_K + OPEN_DOOR_W_K * open_doors + VENTILATION_W_K * self._ventilating(units)
 
     def step(
         self, dt: float, heat_w: float, units: Sequence[AirConditioner], open_doors: int
@@ -165,15 +164,11 @@ class Air:
         conductance = self.conductance_w_k(units, open_doors)
         gains_w = heat_w + self.sun_w_m2 * SUN_M2 + sum(unit.heat_w for unit in units)
         goal_c = self.outside_temperature_c + gains_w / conductance
-        self.temperature_c = approach(
-            self.temperature_c, goal_c, dt * conductance / HEAT_CAPACITY_J_K
-        )
-        exchanged = (
-            _LEAK_PER_S
-            + _OPEN_DOOR_PER_S * open_doors
-            + _VENTILATION_PER_S * self._ventilating(units)
-        )
-        vapour_hpa = approach(self._vapour_hpa, self._outside_hpa, exchanged * dt)
+        time_constants = dt * conductance / HEAT_CAPACITY_J_K
+        self.temperature_c = approach(self.temperature_c, goal_c, time_constants)
+        blown_per_s = _VENTILATION_PER_S * self._ventilating(units)
+        exchanged_per_s = _LEAK_PER_S + _OPEN_DOOR_PER_S * open_doors + blown_per_s
+        vapour_hpa = approach(self._vapour_hpa, self._outside_hpa, exchanged_per_s * dt)
         coil_hpa = saturation_hpa(_COIL_C)
         if vapour_hpa > coil_hpa:
             coils = sum(unit.condenses for unit in units)

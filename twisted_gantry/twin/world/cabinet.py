@@ -106,9 +106,8 @@ class Cabinet(Part):
             yield from unit.variables(f"air{at}")
         yield from self.supply.variables()
         yield "power_mode", number(self, "power_mode", 0, MOST_POWER_MODE, int)
-        yield from readings(
-            self, "plate_readers_on", "antennas_on", "input_w", "energy_kwh", "powered"
-        )
+        yield from readings(self, "plate_readers_on", "antennas_on")
+        yield from readings(self, "input_w", "energy_kwh", "powered")
 
     def complaints(self, values: Mapping[str, object]) -> Iterator[str]:
         yield from self.doors.complaints(values)

@@ -41,9 +41,7 @@ class Car:
 
     def wanted_a(self, offer_a: float, volts: float) -> float:
         """Return the current that it aims at, in A a phase; `volts` is the sum of its phases."""
-        if volts <= 0:
-            return 0.0
-        return min(offer_a, self.max_current_a, self.accepted_w / volts)
+        return min(offer_a, self.max_current_a, self.accepted_w / volts) if volts > 0 else 0.0
 
     def take(self, power_w: float, dt: float) -> None:
         self.charge += power_w * EFFICIENCY * dt / SECONDS_PER_HOUR / self.capacity_wh

@@ -136,14 +136,12 @@ class Doors:
         yield _reader_of(name), Variable(None, present, check=_card_complaint)
         yield f"turn_key_{name}_door", Variable(None, lambda on: on and door.unlock(Unlock.KEY))
         yield f"force_{name}_door", Variable(None, lambda on: door.force(self.armed) if on else on)
-        yield (
-            f"{name}_door",
-            Variable(
-                lambda: "closed" if door.closed else "open",
-                lambda to: door.pull(self.armed) if to == "open" else door.close(),
-                choices=("closed", "open"),
-            ),
+        shown = Variable(
+            lambda: "closed" if door.closed else "open",
+            lambda to: door.pull(self.armed) if to == "open" else door.close(),
+            choices=("closed", "open"),
         )
+        yield f"{name}_door", shown
         yield f"{name}_door_locked", Variable(lambda: door.locked)
         yield f"{name}_door_unlocked_by", Variable(lambda: door.unlocked_by.name.lower())
         yield f"{name}_door_card", Variable(lambda: door.card_id)

@@ -34,7 +34,9 @@ class World:
         self.cabinet = Cabinet(self.mains)
         # The UPSs stand in the cabinet.
         self.ups = {
-            name: Ups(self.mains, random_numbers, Load(appliances), self._cabinet_air_c)
+            name: Ups(
+                self.mains, random_numbers, Load(appliances), lambda: self.cabinet.air.temperature_c
+            )
             for name, appliances in gantry_appliances().items()
         }
         self.cabinet.heat_sources += [_heat_of(ups) for ups in self.ups.values()]
@@ -102,25 +104,18 @@ class World:
 
     def check(self, values: Mapping[str, object]) -> None:
         """Raise WorldError if `change` would."""
-        wrong = [
-            f"{name}: {why}" for name, value in values.items() if (why := self._why(name, value))
-        ]
+        reasons = ((name, self._why(name, value)) for name, value in values.items())
+        wrong = [f"{name}: {why}" for name, why in reasons if why]
         for name, part in self._parts.items():
-            own = {
-                key.removeprefix(f"{name}."): value
-                for key, value in values.items()
-                if key.startswith(f"{name}.")
-            }
-            wrong += [f"{name}.{complaint}" for complaint in part.complaints(own)]
+            prefix = f"{name}."
+            own = {k.removeprefix(prefix): v for k, v in values.items() if k.startswith(prefix)}
+            wrong += [f"{prefix}{complaint}" for complaint in part.complaints(own)]
         if wrong:
             raise WorldError("; ".join(wrong))
 
     def _why(self, name: str, value: object) -> str | None:
         variable = self._variables.get(name)
         return "there is no such variable" if variable is None else variable.complaint(value)
-
-    def _cabinet_air_c(self) -> float:
-        return self.cabinet.air.temperature_c
 
     def _all_variables(self) -> Variables:
         yield "world.elapsed", Variable(lambda: self.elapsed_s)

@@ -38,8 +38,7 @@ class Curve:
     def area(self, x: float) -> float:
         """Return the integral from the first point to `x`, which lies between the points."""
         total = 0.0
-        points = zip(self.xs, self.ys, strict=True)
-        for (x0, y0), (x1, y1) in itertools.pairwise(points):
+        for (x0, y0), (x1, y1) in itertools.pairwise(zip(self.xs, self.ys, strict=True)):
             width = min(max(x - x0, 0.0), x1 - x0)
             total += width * (y0 + (y1 - y0) * width / (x1 - x0) / 2)
         return total

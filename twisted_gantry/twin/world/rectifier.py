@@ -20,8 +20,7 @@ EFFICIENCY = 0.92
 IDLE_W = 10.0  # of a module that is on
 UNDER_V = 47.0
 FEEDS_FROM = ("r",)
-RESERVE_CHARGE = 0.5
-"""With less charge the rectifiers are not switched off: the battery would soon be empty."""
+RESERVE_CHARGE = 0.5  # with less, the rectifiers stay on: the battery would soon be empty
 MOST_LOAD_W = 2_000.0
 
 
@@ -45,8 +44,7 @@ class Rectifier:
 
     @property
     def able(self) -> bool:
-        broken = self.fault in {RectifierFault.FAILED, RectifierFault.PROTECTION}
-        return self.wanted and not broken
+        return self.wanted and self.fault not in {RectifierFault.FAILED, RectifierFault.PROTECTION}
 
     def variables(self, name: str) -> var.Variables:
         yield f"{name}_on", var.switch(self, "wanted")
@@ -58,7 +56,8 @@ class Rectifier:
 class DcSupply:
     """The supply. The load is `equipment_w` in the cabinet and `outside_w` on the gantry.
 
-    Call `settle` after a change of a public attribute or of the mains.
+    Call `settle` after a change of a public attribute or of the mains. Commands return whether they
+    were done.
     """
 
     def __init__(self, mains: Mains) -> None:

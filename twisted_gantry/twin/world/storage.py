@@ -60,9 +60,6 @@ class Alarm(StrEnum):
     HIGH_CHARGE = "high-charge"
 
 
-_Cause = Callable[["Storage", bool], bool]
-
-
 class _Protection(NamedTuple):
     """When an alarm holds: `cause(store, raised)`, with `raised` for the hysteresis.
 
@@ -70,7 +67,7 @@ class _Protection(NamedTuple):
     while its cause lasts.
     """
 
-    cause: _Cause
+    cause: Callable[["Storage", bool], bool]
     latched: bool = True
     trips: bool = True
 
@@ -155,7 +152,11 @@ class Storage(var.Part):
     @property
     def until_change_s(self) -> float:
         moved_s = math.inf if self._moving_to is None else self._move_left_s
-        return min(moved_s, self._until_bound_s)
+        if self.current_a == 0:
+            return moved_s
+        room = 1 - self.charge if self.current_a > 0 else self.charge
+        bound_s = room * CAPACITY_AH * physics.SECONDS_PER_HOUR / abs(self.current_a)
+        return min(moved_s, bound_s)
 
     def step(self, dt: float) -> None:
         left = dt
@@ -195,13 +196,6 @@ class Storage(var.Part):
         yield "alarms", var.Variable(lambda: float(len(self.alarms)))
         yield "alarm_names", var.Variable(lambda: " ".join(sorted(self.alarms)))
 
-    @property
-    def _until_bound_s(self) -> float:
-        if self.current_a == 0:
-            return math.inf
-        room = 1 - self.charge if self.current_a > 0 else self.charge
-        return room * CAPACITY_AH * physics.SECONDS_PER_HOUR / abs(self.current_a)
-
     def _flow(self, dt: float) -> None:
         moved = self.current_a * dt / (CAPACITY_AH * physics.SECONDS_PER_HOUR)
         self.charge = min(max(self.charge + moved, 0.0), 1.0)
@@ -234,19 +228,16 @@ class Storage(var.Part):
             self.contactor_closed = closed
 
 
-def _contactor_cause(store: Storage, raised: bool) -> bool:
-    return raised and store.contactor_fault is not ContactorFault.NONE
-
-
-def _above(value: Callable[[Storage], float], limit: float, back: float) -> _Cause:
-    return lambda store, raised: value(store) > limit - back * raised
-
-
 _PROTECTIONS: Mapping[Alarm, _Protection] = {
-    Alarm.OVER_TEMPERATURE: _Protection(_above(lambda store: store.temperature_c, 60.0, 5.0)),
+    Alarm.OVER_TEMPERATURE: _Protection(
+        lambda store, raised: store.temperature_c > 60.0 - 5.0 * raised
+    ),
     Alarm.OVER_CURRENT: _Protection(lambda store, _: abs(store.current_a) > MOST_CURRENT_A),
     Alarm.INSULATION: _Protection(lambda store, _: store.insulation_fault),
-    Alarm.CONTACTOR: _Protection(_contactor_cause, trips=False),
+    Alarm.CONTACTOR: _Protection(  # it once failed to move, and is still broken
+        lambda store, raised: raised and store.contactor_fault is not ContactorFault.NONE,
+        trips=False,
+    ),
     Alarm.LOW_CHARGE: _Protection(
         lambda store, raised: store.charge < 0.05 + 0.03 * raised, latched=False, trips=False
     ),

@@ -34,8 +34,7 @@ TEST_S = 10.0
 START_S = 3.0  # from the return of the mains after a shutdown until the output is on
 REPLACE_HEALTH = 0.80  # IEEE 1188: a battery under 80 % of its rated capacity is to be replaced
 AMBIENT_C = 25.0
-BREAK_S = 0.010
-"""The break in the output when the mains fail in economy; equipment bears 20 ms (ITIC curve)."""
+BREAK_S = 0.010  # in the output, when the mains fail in economy; equipment bears 20 ms (ITIC curve)
 _WARMING = 0.05  # K for each W of losses, in steady state
 _WARMING_S = 900.0
 
@@ -96,8 +95,8 @@ class Ups(var.Part):
         self.break_s = 0.0
         self.fault_voltage_v = 0.0
         self.state = UpsState.LINE
+        # Noise of the measurements, each from -1 to 1, from the last `draw_noise`.
         self.jitter: tuple[float, ...] = (0.0,) * 8
-        """Noise of the measurements, each from -1 to 1, from the last `draw_noise`."""
         self._noise, self.ambient_c = noise, ambient_c
         self._dark = False  # switched off by itself; the return of the mains starts the UPS
         self._overloaded = False
@@ -178,11 +177,8 @@ class Ups(var.Part):
         if not self.mains_good and self.state not in _ON_BATTERY:
             return 0.0
         converted = self.output_w if self.state in _ON_INVERTER else 0.0
-        return (
-            IDLE_W
-            + converted * (1 / EFFICIENCY - 1)
-            + self.charging_w * (1 / CHARGER_EFFICIENCY - 1)
-        )
+        charging_w = self.charging_w * (1 / CHARGER_EFFICIENCY - 1)
+        return IDLE_W + converted * (1 / EFFICIENCY - 1) + charging_w
 
     @property
     def runtime_s(self) -> float:
@@ -190,10 +186,9 @@ class Ups(var.Part):
 
     def switch_on(self) -> bool:
         """SON: turn the output on. Refused with a fault, and without mains on an empty battery."""
-        cannot_start = (
-            self.battery.charge < COLD_START_CHARGE or self.load.highest_percent > MOST_LOAD
-        )
-        if self._broken or (not self.mains_good and cannot_start and not self.powered):
+        charged = self.battery.charge >= COLD_START_CHARGE
+        can_start = charged and self.load.highest_percent <= MOST_LOAD
+        if self._broken or not (self.mains_good or can_start or self.powered):
             return False
         self.output_wanted = True
         if not self.mains_good:
@@ -241,9 +236,8 @@ class Ups(var.Part):
     def settle(self) -> None:
         good = self.mains_good
         if self._mains_were_good and not good:
-            self.fault_voltage_v = min(
-                self.mains.bad_voltages(self.load.inputs), default=self.mains.voltage_v["r"]
-            )
+            bad = self.mains.bad_voltages(self.load.inputs)
+            self.fault_voltage_v = min(bad, default=self.mains.voltage_v["r"])
             self.break_s = BREAK_S if self.state is UpsState.HE else 0.0
         self._mains_were_good = good
         highest = self.load.highest_percent
@@ -287,9 +281,8 @@ class Ups(var.Part):
             return UpsState.BYPASS
         if self._test_left_s > 0:
             return UpsState.TEST
-        return {Mode.ECONOMY: UpsState.HE, Mode.CONVERTER: UpsState.CONVERTER}.get(
-            self.mode, UpsState.LINE
-        )
+        by_mode = {Mode.ECONOMY: UpsState.HE, Mode.CONVERTER: UpsState.CONVERTER}
+        return by_mode.get(self.mode, UpsState.LINE)
 
     def _state_without_mains(self) -> UpsState:
         if self._broken:
