@@ -25,11 +25,9 @@ class Control:
     """Serves `/twin/v1/`. `face_counts` are the counters to show, by face."""
 
     app = control_app(
-        {
-            WorldError: (400, "bad-change"),
-            UnknownFace: (404, "unknown-face"),
-            FaultError: (400, "bad-fault"),
-        }
+        (WorldError, 400, "bad-change"),
+        (UnknownFace, 404, "unknown-face"),
+        (FaultError, 400, "bad-fault"),
     )
 
     def __init__(

@@ -1,6 +1,5 @@
 """What the parts of the control API share: how a request is read, and how an error is answered."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from klein import Klein
@@ -11,13 +10,13 @@ from twisted.web.server import Request
 from twisted_gantry.net.http import json as http
 
 
-def control_app(errors: Mapping[type[Exception], tuple[int, str]]) -> Klein:
-    """Return an application that answers each of `errors` with an HTTP status and a code."""
+def control_app(*errors: tuple[type[Exception], int, str]) -> Klein:
+    """Return an application that answers each exception with an HTTP status and a code."""
     app = Klein()
 
-    @app.handle_errors(*errors)
+    @app.handle_errors(*(kind for kind, _, _ in errors))
     def _(self: object, request: IRequest, failure: Failure) -> bytes:
-        status, code = next(answer for kind, answer in errors.items() if failure.check(kind))
+        status, code = next((s, c) for kind, s, c in errors if failure.check(kind))
         return http.respond_error(request, http.HttpError(status, code, str(failure.value)))
 
     http.handle_errors(app)

@@ -92,15 +92,12 @@ class TwinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 _ENDPOINTS = ("ups_tcp", "ups_http", "cfos", "ems", "cabinet", "etc", "fogslink", "control")
+# For tests: no request goes to a port where a gantry may listen.
 ON_FREE_PORTS: Mapping[str, Any] = {
     **dict.fromkeys(_ENDPOINTS, "tcp:0:interface=127.0.0.1"),
     "monitor_url": "http://127.0.0.1:1/monitor.do",
     "remote_url": "http://127.0.0.1:1/remotecontrol.do",
 }
-"""Settings with free ports, for tests; no request goes to a port where a gantry may listen.
-
-`Twin.port` returns the ports.
-"""
 
 
 class Stepper(NamedService):
@@ -130,10 +127,7 @@ class Stepper(NamedService):
 
 
 class Twin(ServiceGroup):
-    """The whole twin. `listeners` have the names of the faces, and `control`.
-
-    `close` ends the connections of its client.
-    """
+    """The whole twin; `listeners` have the names of the faces, and `control`."""
 
     def __init__(
         self,

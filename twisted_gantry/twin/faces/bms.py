@@ -28,6 +28,8 @@ _ACTS: Mapping[wire.BmsCommand, Callable[[Storage], None]] = {
     wire.BmsCommand.OPEN_CONTACTOR: Storage.open_contactor,
 }
 
+_Call = Callable[[HttpRequest], wire.Reply]
+
 
 class _Wrong(Exception):
     """A request that is answered 400 and 100001; the text says why."""
@@ -98,13 +100,10 @@ class Ems(HttpFace):
 
     def _hear(self, device_uid: str) -> _Heard:
         store = self._storage[device_uid]
-        return _Heard(
-            self._clock.seconds(), wire.Status(device_uid, len(store.alarms), store.status)
-        )
+        status = wire.Status(device_uid, len(store.alarms), store.status)
+        return _Heard(self._clock.seconds(), status)
 
-    async def _serve(
-        self, request: HttpRequest, call: Callable[[HttpRequest], wire.Reply]
-    ) -> bytes:
+    async def _serve(self, request: HttpRequest, call: _Call) -> bytes:
         faults = self._injector.faults
         status, reply = self._take(request, call) if faults.acts else self._turn_away(faults)
         request.setResponseCode(status)
@@ -114,9 +113,7 @@ class Ems(HttpFace):
             body = reply.encode()
         return await self._injector.answer(request, body, faults)
 
-    def _take(
-        self, request: HttpRequest, call: Callable[[HttpRequest], wire.Reply]
-    ) -> tuple[int, wire.Reply | None]:
+    def _take(self, request: HttpRequest, call: _Call) -> tuple[int, wire.Reply | None]:
         try:
             return 200, call(request)
         except _Wrong as wrong:

@@ -62,10 +62,7 @@ class Tape:
         self._at = dict.fromkeys(turns, 0)
 
     def next(self, key: str) -> Turn | None:
-        """Return the next turn of a key, at the end the last one that was answered.
-
-        None for a key that was never recorded.
-        """
+        """Return the next turn of a key, at the end the last answered one; None without any."""
         turns = self._turns.get(key)
         if not turns:
             return None

@@ -15,10 +15,8 @@ class ScenarioControl:
     """Serves the run at its root, and the scenarios of the twin at `library`."""
 
     app = control_app(
-        {
-            script.ScenarioError: (400, "bad-scenario"),
-            script.UnknownScenario: (404, "unknown-scenario"),
-        }
+        (script.ScenarioError, 400, "bad-scenario"),
+        (script.UnknownScenario, 404, "unknown-scenario"),
     )
     app.url_map.strict_slashes = False  # mounted at a path, its root is that path without a slash
 

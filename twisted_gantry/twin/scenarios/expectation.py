@@ -20,15 +20,11 @@ _PART = re.compile(r"([A-Za-z]{1,40})(\[[0-9]{1,2}\])?")
 
 # The form of each kind's subject, and the keys of which it needs one; a record may have none.
 _KINDS: Mapping[str, tuple[re.Pattern[str] | None, frozenset[str]]] = {
-    "alarm": (_DOTTED, frozenset()),
-    "cleared": (_DOTTED, frozenset()),
-    "no_alarm": (_DOTTED, frozenset()),
+    **dict.fromkeys(("alarm", "cleared", "no_alarm"), (_DOTTED, frozenset())),
     "point": (_DOTTED, _COMPARISONS),
     "report": (None, _COMPARISONS),
-    "record": (_PLAIN, _COMPARISONS),
-    "queue": (_PLAIN, _COMPARISONS),
-    "device": (_PLAIN, frozenset({"state"})),
-    "uplink": (_PLAIN, frozenset({"state"})),
+    **dict.fromkeys(("record", "queue"), (_PLAIN, _COMPARISONS)),
+    **dict.fromkeys(("device", "uplink"), (_PLAIN, frozenset({"state"}))),
 }
 
 

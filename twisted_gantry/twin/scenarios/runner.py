@@ -103,10 +103,7 @@ class Runner:
             self._end(self._run, "stopped")
 
     def step(self, dt: float) -> None:
-        """Let `dt` seconds pass in the world, with the steps of the scenario at their times.
-
-        Raises ValueError unless `dt` is finite and at least 0.
-        """
+        """Let `dt` seconds pass. Raises ValueError unless `dt` is finite and at least 0."""
         run, left = self._run, dt
         while run is not None and run.state == "running" and left > 0:
             piece = min(left, min(self._moments(run)) - run.elapsed_s)

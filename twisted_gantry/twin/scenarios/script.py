@@ -133,10 +133,7 @@ def _cut(value: object) -> str:
 
 
 class _Reader:
-    """Reads one document, and collects all its errors.
-
-    It tries each change in a world of its own, where no time passes and every card is admitted.
-    """
+    """Reads a document and collects its errors, in a world where every card is admitted."""
 
     def __init__(self) -> None:
         self.wrong: list[str] = []

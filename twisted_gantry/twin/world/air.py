@@ -131,11 +131,7 @@ class AirConditioner:
 
 
 class Air:
-    """The air in the cabinet: its temperature and humidity.
-
-    `sun_w_m2` is the irradiance on the walls. With `thermohygrometer_fault` neither value can be
-    read.
-    """
+    """The air in a cabinet; with `thermohygrometer_fault` it cannot be measured."""
 
     def __init__(self) -> None:
         self.temperature_c = 25.0

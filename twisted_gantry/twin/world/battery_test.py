@@ -1,7 +1,4 @@
-"""A battery test: the battery carries the load while the rectifiers stand by.
-
-Source: the ETC document, section 3.2.3, `batterysTestResult`.
-"""
+"""The battery carries the load, the rectifiers stand by: the ETC document, section 3.2.3."""
 
 from dataclasses import dataclass
 from enum import IntEnum

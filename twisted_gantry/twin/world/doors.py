@@ -1,7 +1,4 @@
-"""The two doors of a cabinet: locks, card readers, and the guard over them.
-
-Source: the ETC document, section 3.1, `doors`.
-"""
+"""The two doors of a cabinet: locks, card readers and guard. ETC document, section 3.1."""
 
 from collections.abc import Callable, Iterator, Mapping
 from enum import IntEnum

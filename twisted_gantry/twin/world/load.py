@@ -11,7 +11,7 @@ POWER_FACTOR = 0.8  # of the load: W for each VA
 
 PHASES_IN_OUT = {"3/3": (PHASES, PHASES), "3/1": (PHASES, ("r",)), "1/1": (("r",), ("r",))}
 MOST_W = 50_000.0  # a limit of what can be set
-_REST_W = {"r": 533.0, "s": 800.0, "t": 667.0}  # 20, 30 and 25 %
+USUAL_W = {"r": 533.0, "s": 800.0, "t": 667.0}  # 20, 30 and 25 %
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Load:
     def __init__(self, appliances: tuple[Appliance, ...] = ()) -> None:
         self.appliances = appliances
         self._phases = "3/3"
-        self._rest_w = dict(_REST_W if not appliances else dict.fromkeys(PHASES, 0.0))
+        self._rest_w = dict(USUAL_W if not appliances else dict.fromkeys(PHASES, 0.0))
         self._share = dict.fromkeys(PHASES, 1.0)
         self._on_phase = self._spread()
 
@@ -115,10 +115,7 @@ class Load:
         )
 
     def _named_w(self, phase: str) -> float:
-        watts = 0.0
-        for each in self._on_phase[phase]:
-            watts += each.drawn_w
-        return watts
+        return sum((each.drawn_w for each in self._on_phase[phase]), 0.0)
 
     def _spread(self) -> dict[str, list[Appliance]]:
         outputs = self.outputs

@@ -1,7 +1,4 @@
-"""Meters of the site: one in the mains, and one that counts the pulses (S0) of another.
-
-Their counters are exact: each step adds its energy.
-"""
+"""Meters: one in the mains, and one that counts the pulses (S0) of another; both are exact."""
 
 import math
 from abc import ABC, abstractmethod

@@ -33,10 +33,9 @@ class World:
         self.mains = Mains()
         self.cabinet = Cabinet(self.mains)
         # The UPSs stand in the cabinet.
+        air = self.cabinet.air
         self.ups = {
-            name: Ups(
-                self.mains, random_numbers, Load(appliances), lambda: self.cabinet.air.temperature_c
-            )
+            name: Ups(self.mains, random_numbers, Load(appliances), lambda: air.temperature_c)
             for name, appliances in gantry_appliances().items()
         }
         self.cabinet.heat_sources += [_heat_of(ups) for ups in self.ups.values()]

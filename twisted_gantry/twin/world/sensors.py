@@ -1,7 +1,4 @@
-"""The sensors of a cabinet: smoke, water, and surge protective devices.
-
-Source: the ETC document, section 3.1.
-"""
+"""The sensors of a cabinet: smoke, water, surge protection. ETC document, section 3.1."""
 
 from collections.abc import Callable
 

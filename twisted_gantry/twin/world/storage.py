@@ -200,9 +200,8 @@ class Storage(var.Part):
         moved = self.current_a * dt / (CAPACITY_AH * physics.SECONDS_PER_HOUR)
         self.charge = min(max(self.charge + moved, 0.0), 1.0)
         goal_c = self.ambient_c + self.heat_w / COOLING_W_K
-        self.temperature_c = physics.approach(
-            self.temperature_c, goal_c, dt * COOLING_W_K / HEAT_CAPACITY_J_K
-        )
+        time_constants = dt * COOLING_W_K / HEAT_CAPACITY_J_K
+        self.temperature_c = physics.approach(self.temperature_c, goal_c, time_constants)
 
     def _set_current(self) -> None:
         demand = self.demand_w

@@ -73,30 +73,19 @@ class CabinetTwin(HttpFace, NamedService):
         self.cabinet, self._wall = cabinet, now
         self._cabinet_id, self._quirks = cabinet_id, quirks
         self._own_host = urlsplit(monitor_url).hostname or ""
+        limit = entry.Rate(rate, clock.seconds)
         self._entry = entry.Entry(
-            self._injector,
-            rate,
-            self._now,
-            auth=auth,
-            methods=etc.REMOTE_CONTROL,
-            gantry_id=gantry_id,
+            self._injector, limit, self._now, auth, etc.REMOTE_CONTROL, gantry_id
         )
         self._executed: OrderedDict[str, tuple[float, etc.Answer]] = OrderedDict()
         self._moments = readings.Moments(self._now(), CHINA)
         self.white_list = WhiteList(self._now, lambda: cabinet.clock_good, CHINA)
         sender = EtcSender(client, self._injector, self._now, gantry_id=gantry_id, auth=auth)
         self.monitor = Monitor(sender, self.counts, monitor_url)
-        self.reports = Reports(
-            self.monitor, clock, self.counts, self._report, lambda: cabinet.powered, period=period
-        )
+        self.reports = Reports(self.monitor, clock, cabinet, period, self._report)
+        key = " curVersion" if quirks else "curVersion"
         self._questions = CardQuestions(
-            self.monitor,
-            clock,
-            self.counts,
-            self.white_list,
-            lambda: cabinet.powered,
-            period=cards_period,
-            key=" curVersion" if quirks else "curVersion",
+            self.monitor, clock, cabinet, cards_period, self.white_list, key
         )
         cabinet.doors.admits = self.white_list.admits
         cabinet.observer = self._observe
@@ -167,9 +156,8 @@ class CabinetTwin(HttpFace, NamedService):
         if request.method is etc.Method.PICTURE:
             commands.decode_picture_request(request.fields, CHINA)
             return etc.answer(etc.EtcCode.NO_PICTURE), True
-        control = commands.decode_control(
-            request.fields, cabinet=request.method is etc.Method.CABINET_CONTROL
-        )
+        to_cabinet = request.method is etc.Method.CABINET_CONTROL
+        control = commands.decode_control(request.fields, cabinet=to_cabinet)
         try:
             if request.method is etc.Method.COMPUTER_CONTROL:
                 raise CannotDo("机柜没有工控机")
@@ -202,14 +190,12 @@ class CabinetTwin(HttpFace, NamedService):
         return msgspec.structs.replace(answer, batterys_test_result=result)
 
     def _server(self, control: commands.EtcControl) -> str:
-        """Return the URL for uploads. Raises CannotDo.
-
-        The authentication code goes only to this computer and to the configured host.
-        """
+        """Return the URL for uploads. Raises CannotDo."""
         if control.set_server is None:
             return self.monitor.url
         url = commands.server_url(control.set_server, urlsplit(self.monitor.url).scheme)
         host = urlsplit(url).hostname or ""
+        # The authentication code goes only to this computer and to the configured host.
         if not (is_loopback(host) or host == self._own_host):
             raise CannotDo("服务器地址不被允许")
         return url

@@ -1,7 +1,4 @@
-"""The report of a cabinet, and the changes that it reports at once.
-
-Source: the ETC document, section 3.1, also for the texts of the warnings.
-"""
+"""The report of a cabinet, and its urgent changes: the ETC document, section 3.1."""
 
 from collections.abc import Iterator
 from datetime import tzinfo

@@ -35,9 +35,8 @@ class Password:
 
     def matches(self, user: bytes, password: bytes) -> bool:
         """Tell whether these are the admin's, in constant time."""
-        return hmac.compare_digest(
-            b"%b:%b" % (user, password), f"{ADMIN}:{self._password}".encode()
-        )
+        right = f"{ADMIN}:{self._password}".encode()
+        return hmac.compare_digest(b"%b:%b" % (user, password), right)
 
     def change(self, old: str, new: str) -> None:
         """Set a new password. Raises Unauthorized, Complaint."""
@@ -99,8 +98,7 @@ class Query:
         """Return the data for a device: the body of a POST, or else the arguments."""
         if self.body.strip():
             return loads(self.body)
-        own = ("cmd", "dev_id")
-        return {name: self.get(name) for name in self.args if name not in own}
+        return {name: self.get(name) for name in self.args if name not in ("cmd", "dev_id")}
 
 
 class Calls:
@@ -117,8 +115,11 @@ class Calls:
         self._manager = manager
         self.known: Mapping[str, Callable[[Query], Any]] = {
             "modbus": self._modbus,
-            "get_dev_info": self._get_dev_info,
-            "get_params": self._get_params,
+            "get_dev_info": lambda _: {
+                "params": manager.show_params(),
+                "devices": manager.show_devices(),
+            },
+            "get_params": lambda _: {**manager.show_params(), "dev_meta": TYPES},
             "get_dev_types": lambda _: TYPES,
             "get_devices": lambda _: manager.show_settings(),
             "set_params": self._set_params,
@@ -134,9 +135,7 @@ class Calls:
             "set_user": self._set_user,
             "get_new_user_id": lambda _: manager.users.new_id(),
             "accept_license": self._accept_license,
-            "change_admin_pwd": lambda query: password.change(
-                query.raw("old_pwd"), query.raw("new_pwd")
-            ),
+            "change_admin_pwd": lambda q: password.change(q.raw("old_pwd"), q.raw("new_pwd")),
             "del_device": lambda query: manager.delete(query.get("dev_id")),
             "reset_device": lambda query: manager.reset(query.get("dev_id")),
             "set_diag_logging": lambda query: manager.log_diagnosis(query.switch("enable")),
@@ -166,12 +165,6 @@ class Calls:
             raise Complaint("modbus needs read or write")
         return read(registers, parse_read(query.raw("read"), query.given("count")))
 
-    def _get_dev_info(self, _: Query) -> Any:
-        return {"params": self._manager.show_params(), "devices": self._manager.show_devices()}
-
-    def _get_params(self, _: Query) -> Any:
-        return {**self._manager.show_params(), "dev_meta": TYPES}
-
     def _set_params(self, query: Query) -> None:
         content = query.content()
         change = convert(content, ParamsChange)
@@ -197,13 +190,9 @@ class Calls:
         self._manager.change_device(dev_id, convert(devices[0], DeviceSettings))
 
     def _override_device(self, query: Query) -> None:
-        self._manager.override(
-            query.get("dev_id"),
-            query.get("flags"),
-            query.number("mamps"),
-            query.get("rfid"),
-            admin=query.admin,
-        )
+        dev_id, flags = query.get("dev_id"), query.get("flags")
+        limit_ma, rfid = query.number("mamps"), query.get("rfid")
+        self._manager.override(dev_id, flags, limit_ma, rfid, admin=query.admin)
 
     def _soft_meter(self, query: Query) -> int:
         evse = self._manager.evse(query.get("dev_id"))

@@ -30,10 +30,7 @@ _WattHours = Annotated[float, msgspec.Meta(ge=0, le=1e13)]
 
 
 class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The settings of a device in `set_params` and `set_device`; None changes nothing.
-
-    Other keys are ignored: devices show them, but they cannot be set.
-    """
+    """The settings of a device; None changes nothing. Keys that are only shown are ignored."""
 
     device_enabled: bool | None = None
     name: Text | None = None

@@ -31,6 +31,7 @@ class Wallbox(base.Device, ABC):
 
     `limit_ma` is `max_charging_cur` and the current limit of register 8093; `expression` is the
     text of a computed limit. `allowed`, `paused` and `offer_ma` are the manager's last decision.
+    `car` tells whether one is connected; the currents are those of L1 to L3.
     """
 
     min_ma: float = 1000 * LEAST_A
@@ -52,23 +53,19 @@ class Wallbox(base.Device, ABC):
 
     @property
     @abstractmethod
-    def car(self) -> bool:
-        """Whether a car is connected."""
+    def car(self) -> bool: ...
 
     @property
     @abstractmethod
-    def state(self) -> EvseState:
-        """The state in the numbers of the manager."""
+    def state(self) -> EvseState: ...
 
     @property
     @abstractmethod
-    def model(self) -> str:
-        """The model string."""
+    def model(self) -> str: ...
 
     @property
     @abstractmethod
-    def energy_wh(self) -> float:
-        """The total energy, of the simulated meter."""
+    def energy_wh(self) -> float: ...
 
     @energy_wh.setter
     @abstractmethod
@@ -76,13 +73,11 @@ class Wallbox(base.Device, ABC):
 
     @property
     @abstractmethod
-    def currents_ma(self) -> tuple[float, ...]:
-        """The currents of L1 to L3, in mA."""
+    def currents_ma(self) -> tuple[float, ...]: ...
 
     @property
     @abstractmethod
-    def power_w(self) -> float:
-        """The power of the car, in W."""
+    def power_w(self) -> float: ...
 
     @property
     def enable(self) -> bool:
@@ -161,12 +156,8 @@ class Wallbox(base.Device, ABC):
         self.stored |= {name: v for name, v in base.given(settings).items() if name in _STORED_ONLY}
 
 
-_STATES = {
-    PilotState.WAITING: EvseState.WAITING,
-    PilotState.VEHICLE_PRESENT: EvseState.VEHICLE_PRESENT,
-    PilotState.CHARGING: EvseState.CHARGING,
-    PilotState.CHARGING_VENTILATED: EvseState.CHARGING_VENTILATED,
-}
+# Both documents have the states of IEC 61851-1; any other pilot state is an error.
+_STATES = {each: EvseState[each.name] for each in PilotState if each.name in EvseState.__members__}
 
 
 @dataclass

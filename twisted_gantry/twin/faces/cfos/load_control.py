@@ -1,11 +1,10 @@
-"""The load balancing of a Charging Manager: what each EVSE may offer.
-
-Source: the cFos document, "get_dev_info" (load balancing) and "set_params".
-"""
+"""What each EVSE may offer: the cFos document, "get_dev_info" (load balancing), "set_params"."""
 
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+
+from attrs import define
 
 from twisted_gantry.twin.faces.cfos.evses import BuiltInEvse, Wallbox
 from twisted_gantry.twin.faces.cfos.meters import MeterDevice
@@ -25,19 +24,15 @@ def evses_of(devices: Devices) -> list[Wallbox]:
     return [each for each in devices.values() if isinstance(each, Wallbox)]
 
 
+@define(eq=False)
 class LoadControl:
     """Works on the live objects of the manager. `now` returns Unix seconds."""
 
-    def __init__(
-        self,
-        params: Params,
-        devices: Devices,
-        variables: Mapping[str, str],
-        seconds: Callable[[], float],
-        now: Callable[[], float],
-    ) -> None:
-        self._params, self._devices, self._variables = params, devices, variables
-        self._seconds, self._now = seconds, now
+    _params: Params
+    _devices: Devices
+    _variables: Mapping[str, str]
+    _seconds: Callable[[], float]
+    _now: Callable[[], float]
 
     def run(self) -> None:
         """Offer each EVSE a part of the budget, the highest priority first."""
@@ -68,9 +63,7 @@ class LoadControl:
     def pause_s(self, evse: Wallbox) -> float:
         """Return the seconds since a pause began, at most the least length of a pause."""
         least = self._params.min_pause_time
-        if evse.paused_at is None:
-            return least
-        return min(self._seconds() - evse.paused_at, least)
+        return least if evse.paused_at is None else min(self._seconds() - evse.paused_at, least)
 
     def _pause(self, evse: Wallbox, *, short: bool) -> None:
         if not (evse.car and evse.allowed):
@@ -118,10 +111,7 @@ class LoadControl:
         return limit if limit >= evse.min_ma else 0.0
 
     def _evaluate(self, evse: Wallbox) -> None:
-        """Evaluate `max_charging_cur` if it is a number as text, or the name of a variable.
-
-        With any other expression the last limit stays.
-        """
+        """Evaluate `max_charging_cur`, a number or variable; other texts keep the last limit."""
         text = self._variables.get(evse.expression, evse.expression)
         if _NUMBER.fullmatch(text):
             evse.limit_ma = float(text)

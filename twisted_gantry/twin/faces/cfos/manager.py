@@ -1,7 +1,4 @@
-"""The Charging Manager of a Power Brain: its devices, its users, and their changes.
-
-Source: the cFos document. `load_control` decides what each EVSE may offer.
-"""
+"""The Charging Manager of a Power Brain: devices, users and changes, as in the cFos document."""
 
 import re
 from collections.abc import Callable
@@ -36,11 +33,6 @@ class Unauthorized(Exception):
     """A call without the admin password, or the PIN of a user, that it needs."""
 
 
-def the_users() -> Users:
-    rfid = Rfid(id="4711", name="TeSt", ac_auth=True, ac_ovch=False, used_phases=7)
-    return Users(User(id="2167520770", name="wusel", dev_ids=["E1"], rfids=[rfid]))
-
-
 def _meter(n: int, meter: Meter, modbus_id: int, role: Role, name: str, desc: str) -> BuiltInMeter:
     common = (f"M{n}", "meter_powerbrain", f"meter{n}", n + 2, name, desc)
     return BuiltInMeter(*common, modbus_id=modbus_id, role=role, meter=meter)
@@ -53,27 +45,22 @@ class Manager:
         self, charging: ChargingSite, seconds: Callable[[], float], now: Callable[[], float]
     ) -> None:
         self.params = Params()
-        self.users = the_users()
+        # The first user is that of the document.
+        rfid = Rfid(id="4711", name="TeSt", ac_auth=True, ac_ovch=False, used_phases=7)
+        self.users = Users(User(id="2167520770", name="wusel", dev_ids=["E1"], rfids=[rfid]))
         self.variables: dict[str, str] = {}
         self.license = {"license_accepted": False, "allow_usage_stats": False}
         self._charging, self._seconds, self._now = charging, seconds, now
         self._started = seconds()
         self._diagnosis_until = 0.0
         self._hardware = EvseHardware()
+        mains, demand = charging.mains_meter, Role.GRID_DEMAND
+        pulse, consumed, s0 = charging.pulse_meter, Role.VEHICLE_CONSUMPTION, "S0 Zähler 2"
         self._builders: dict[str, Callable[[], Wallbox | MeterDevice]] = {
             "E1": self._new_evse,
             "E2": lambda: FedEvse("E2", "evse_ajax", "", 2, "Wallbox 2", "HTTP input"),
-            "M1": lambda: _meter(
-                1, charging.mains_meter, 2, Role.GRID_DEMAND, "Mains", "Grid demand of the site"
-            ),
-            "M2": lambda: _meter(
-                2,
-                charging.pulse_meter,
-                41,
-                Role.VEHICLE_CONSUMPTION,
-                "S0 Zähler 2",
-                "cFos Power Brain, S0 Zähler 2",
-            ),
+            "M1": lambda: _meter(1, mains, 2, demand, "Mains", "Grid demand of the site"),
+            "M2": lambda: _meter(2, pulse, 41, consumed, s0, f"cFos Power Brain, {s0}"),
             "M3": lambda: FedMeter("M3", "meter_ajax", "", 5, "HTTP input", "HTTP input"),
         }
         self.devices: Devices = {dev_id: build() for dev_id, build in self._builders.items()}
@@ -84,13 +71,9 @@ class Manager:
     def _new_evse(self) -> BuiltInEvse:
         hardware = self._hardware
         hardware.fixed_current = hardware.default_fixed_current
+        common = ("E1", "evse_powerbrain", "evse", 1, "Wallbox", "cFos Power Brain Wallbox 11kW")
         return BuiltInEvse(
-            "E1",
-            "evse_powerbrain",
-            "evse",
-            1,
-            "Wallbox",
-            "cFos Power Brain Wallbox 11kW",
+            *common,
             modbus_id=1,
             limit_ma=100.0 * hardware.default_current_limit,
             charging_on=bool(hardware.default_enabled),

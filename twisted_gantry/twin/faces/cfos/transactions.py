@@ -1,7 +1,4 @@
-"""The transaction of a car at a wallbox: its user, its overrides, and the charging rules.
-
-Source: the cFos document, "override_device", "set_params" (rules) and "get_users".
-"""
+"""The transaction of a car: its user, overrides and charging rules, as in the cFos document."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -1,7 +1,4 @@
-"""The platform's part of the control API, to be mounted at `/twin/v1/etc/`.
-
-It shows the received requests, sets the white list, and lets the platform command the gantry.
-"""
+"""The platform's part of the control API, mounted at `/twin/v1/etc/`."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -54,11 +51,9 @@ class EtcControl:
     """Serves `requests`, `command` and `cards`, relative to where it is mounted."""
 
     app = control_app(
-        {
-            BadCards: (400, "bad-cards"),
-            CannotEncode: (400, "bad-command"),
-            NotReached: (502, "gantry-not-reached"),
-        }
+        (BadCards, 400, "bad-cards"),
+        (CannotEncode, 400, "bad-command"),
+        (NotReached, 502, "gantry-not-reached"),
     )
 
     def __init__(self, platform: Platform) -> None:

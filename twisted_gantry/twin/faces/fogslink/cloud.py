@@ -74,9 +74,8 @@ class Cloud:
     def accepts(self, eq_sn: str, api_key: str) -> bool:
         right = self.accounts.get(eq_sn, self.any_key).encode()
         given = api_key.encode("utf-8", "surrogatepass")
-        return hmac.compare_digest(right, given) and (
-            self.injector.faults.code != wire.FogslinkCode.NOT_AUTHENTICATED
-        )
+        good = hmac.compare_digest(right, given)
+        return good and self.injector.faults.code != wire.FogslinkCode.NOT_AUTHENTICATED
 
     def take_pack(self, pack: wire.Pack) -> str | None:
         """Take a pack, and return the code of the answer, None for no answer."""

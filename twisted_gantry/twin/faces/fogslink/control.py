@@ -35,11 +35,9 @@ def read_configure(content: dict[str, Any]) -> Configure:
 
 class FogslinkControl:
     app = control_app(
-        {
-            msgspec.ValidationError: (400, "bad-configuration"),
-            BadMessage: (400, "bad-configuration"),
-            NotConnected: (404, "not-connected"),
-        }
+        (msgspec.ValidationError, 400, "bad-configuration"),
+        (BadMessage, 400, "bad-configuration"),
+        (NotConnected, 404, "not-connected"),
     )
 
     def __init__(self, cloud: Cloud) -> None:

@@ -109,7 +109,6 @@ class UpsHttpFace(HttpFace, Service):
     def _begin(self, bringing: Coroutine[Deferred[Any], Any, None]) -> None:
         result = ensureDeferred(bringing)
         self._results.add(result)
-
         result.addErrback(lambda failure: failure.trap(CancelledError))
         result.addErrback(lambda f: _log.failure("a callback of the card failed", failure=f))
         result.addBoth(lambda _: self._results.discard(result))
@@ -155,7 +154,6 @@ class _AnyPath(Resource):
 def ups_http_face(card: Card, faults: Faults, reactor: Any) -> UpsHttpFace:
     """Return the face of `card`, with its own client for callbacks."""
     pool = persistent_pool(reactor)
-    client = BoundedClient(
-        treq_client(reactor, pool), reactor, deadline=CALLBACK_S, limit=MAX_OBJECT
-    )
+    treq = treq_client(reactor, pool)
+    client = BoundedClient(treq, reactor, deadline=CALLBACK_S, limit=MAX_OBJECT)
     return UpsHttpFace(card, faults, reactor, client, pool.closeCachedConnections)
