@@ -144,10 +144,6 @@ class Twin(ServiceGroup):
         self.listeners: dict[str, Listener] = {}
         self._close = close
 
-    def add_listener(self, listener: Listener) -> None:
-        listener.setServiceParent(self)  # type: ignore[no-untyped-call]
-        self.listeners[str(listener.name)] = listener
-
     def port(self, name: str) -> int:
         """Return the TCP port of a listener that is up. Raises RuntimeError if it is not."""
         return self.listeners[name].port
@@ -206,13 +202,16 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
         rate=0.0 if settings.any_gantry else DEFAULT_RATE,
     )
     runner = Runner(world, faults, platform, now, settings.speed)
+    most = MAX_SESSIONS
+    if settings.any_gantry:
+        most = max(open_files(MOST_GANTRIES + OTHER_FILES) - OTHER_FILES, most)
     cloud = Cloud(
         faults,
         reactor,
         now,
         {settings.eq_sn: settings.api_key},
         any_key=settings.api_key if settings.any_gantry else "",
-        most=_crowd() if settings.any_gantry else MAX_SESSIONS,
+        most=most,
     )
     fogslink = with_backlog(settings.fogslink, cloud.most)
     faces: list[tuple[str, str, IProtocolFactory, Counter[str]]] = [
@@ -233,22 +232,15 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
         service.setName(type(service).__name__)  # the listener has the name of the face
         twin.add(service)
     for name, place, factory, _ in faces:
-        twin.add_listener(listener_of(name, place, factory, reactor))
+        listener = twin.listeners[name] = listener_of(name, place, factory, reactor)
+        listener.setServiceParent(twin)  # type: ignore[no-untyped-call]
     if settings.scenario:
         runner.start(load_scenario(settings.scenario))
     return twin
 
 
-def _crowd() -> int:
-    """Raise the limit of open files, and return the number of sessions that it allows."""
-    return max(open_files(MOST_GANTRIES + OTHER_FILES) - OTHER_FILES, MAX_SESSIONS)
-
-
 def listener_of(name: str, place: str, factory: IProtocolFactory, reactor: Any) -> Listener:
-    """Return a service `name` that listens on the endpoint `place`. Raises ValueError.
-
-    `factory` is a SessionFactory, or what `bounded_site` returns.
-    """
+    """Return a service that listens on the endpoint `place`. Raises ValueError."""
     try:
         endpoint = serverFromString(reactor, place)
     except (ValueError, TypeError, OSError) as error:

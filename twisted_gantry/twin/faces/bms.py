@@ -105,20 +105,18 @@ class Ems(HttpFace):
 
     async def _serve(self, request: HttpRequest, call: _Call) -> bytes:
         faults = self._injector.faults
-        status, reply = self._take(request, call) if faults.acts else self._turn_away(faults)
+        try:
+            status, reply = (200, call(request)) if faults.acts else self._turn_away(faults)
+        except _Wrong as wrong:
+            self.counts["wrong"] += 1
+            code, text = wire.BmsCode.PARAMETER_FORMAT, wire.FORMAT_WRONG
+            status, reply = 400, wire.Reply(code, text, str(wrong))
         request.setResponseCode(status)
         body = b""
         if reply is not None:
             request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
             body = reply.encode()
         return await self._injector.answer(request, body, faults)
-
-    def _take(self, request: HttpRequest, call: _Call) -> tuple[int, wire.Reply | None]:
-        try:
-            return 200, call(request)
-        except _Wrong as wrong:
-            self.counts["wrong"] += 1
-            return 400, wire.Reply(wire.BmsCode.PARAMETER_FORMAT, wire.FORMAT_WRONG, str(wrong))
 
     def _turn_away(self, faults: FaultSettings) -> tuple[int, wire.Reply | None]:
         """Return the answer of a fault; the document has no code for busy."""

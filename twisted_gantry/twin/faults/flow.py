@@ -73,10 +73,7 @@ class Flow:
             self._receive(data)
 
     def send(self, data: bytes, sent: Callable[[], None] | None = None) -> None:
-        """Send a message after the waiting ones, with the `delay` and `drip` of the face.
-
-        `sent` is called once the message is written or dropped.
-        """
+        """Send a message after the waiting ones; `sent` is called once it is written or dropped."""
         faults = self._injector.faults
         self._queue(_Message(self._seconds() + faults.delay, data, faults.drip, sent))
 
@@ -174,8 +171,7 @@ class Flow:
         """Do nothing: the connection is about to be lost."""
 
     def _update_reading(self) -> None:
-        crowded = len(self._waiting) > PAUSE_ABOVE or len(self._unread) >= MOST_UNREAD
-        pause = self._full or crowded
+        pause = self._full or len(self._waiting) > PAUSE_ABOVE or len(self._unread) >= MOST_UNREAD
         if self.closed or pause == self._paused:
             return
         self._paused = pause

@@ -21,10 +21,6 @@ _log = Logger()
 class HttpFaultInjector(FaultInjector):
     """Fault injection over HTTP. `counts` gains `cut`, `http-status`, `garbage` and `half`."""
 
-    def around(self, root: IResource) -> Resource:
-        """Return a resource that serves `root` unless the face is frozen or refuses."""
-        return _FaultyRoot(self, root)
-
     async def answer(self, request: HttpRequest, body: bytes, faults: FaultSettings) -> bytes:
         """Return what the caller has to write of an answer under `faults`, when it is due.
 
@@ -79,7 +75,9 @@ class HttpFaultInjector(FaultInjector):
         return body
 
 
-class _FaultyRoot(Resource):
+class FaultyRoot(Resource):
+    """Serves `root` unless the face is frozen or refuses."""
+
     isLeaf = True
 
     def __init__(self, injector: HttpFaultInjector, root: IResource) -> None:

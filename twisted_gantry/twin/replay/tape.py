@@ -168,10 +168,7 @@ RULES: Mapping[str, Rule] = {
 
 @dataclass(frozen=True)
 class Recorded:
-    """One device of a recording.
-
-    `uploads` are the unasked ones of a cabinet: the seconds after its first line, and the content.
-    """
+    """One device; `uploads` are unasked: the seconds after its first line, and the content."""
 
     device: str
     kind: str

@@ -81,10 +81,7 @@ class Runner:
         return run.speed if run is not None and run.state == "running" else self._speed
 
     def start(self, scenario: Scenario, speed: float | None = None) -> None:
-        """Start a run, optionally with a `speed` of its own.
-
-        Raises CannotStart during another run, and for a speed that the scenario does not support.
-        """
+        """Start a run. Raises CannotStart during another, or for a speed that it cannot bear."""
         last = self._run
         if last is not None and last.state == "running":
             raise CannotStart("scenario-running", f"{last.scenario.name or 'another'} is running")

@@ -107,10 +107,6 @@ class Scenario:
         return max(step.end_s for step in self.steps)
 
 
-def several(value: object) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
 def settable(world: World, name: str) -> list[str]:
     """Return the names of the numbers that `name` sets: its own, or each of several."""
     shown = world.snapshot()
@@ -119,7 +115,6 @@ def settable(world: World, name: str) -> list[str]:
 
 
 def _seconds(value: object) -> float | None:
-    """Return a time of the world in seconds, None if it is invalid."""
     if isinstance(value, str) and (match := _CLOCK.fullmatch(value)):
         hours, minutes, seconds = (int(part) for part in match.groups())
         value = hours * 3600 + minutes * 60 + seconds
@@ -146,9 +141,8 @@ class _Reader:
         self.wrong.append(f"{self._where}{why}"[:_COMPLAINT])
 
     def unknown(self, keys: Mapping[str, Any], known: frozenset[str]) -> None:
-        for key in keys:
-            if key not in known:
-                self.complain(f"there is no key {_cut(key)}")
+        for key in [key for key in keys if key not in known]:
+            self.complain(f"there is no key {_cut(key)}")
 
     def steps(self, given: object) -> tuple[Step, ...]:
         if not isinstance(given, list) or not 0 < len(given) <= MOST_STEPS:
@@ -183,7 +177,8 @@ class _Reader:
         )
 
     def _items(self, given: dict[str, Any], key: str, read: Any) -> Iterator[Any]:
-        items = several(given.get(key, []))
+        items = given.get(key, [])
+        items = items if isinstance(items, list) else [items]
         if len(items) > MOST_ITEMS:
             self.complain(f"{key}: at most {MOST_ITEMS}")
             return
@@ -217,9 +212,8 @@ class _Reader:
         if not values:
             self.complain("ramp: names no variable")
         good = {name: value for name, value in values.items() if is_number(value)}
-        for name in values:
-            if name not in good:
-                self.complain(f"ramp: {_cut(name)}: must be a number")
+        for name in [name for name in values if name not in good]:
+            self.complain(f"ramp: {_cut(name)}: must be a number")
         try:
             self._world.change(good)
         except WorldError as error:
@@ -302,8 +296,7 @@ def scenario_names() -> list[str]:
 def load_scenario(name: str) -> Scenario:
     """Return a scenario that comes with the twin. Raises UnknownScenario and ScenarioError."""
     if not _NAME.fullmatch(name) or name not in scenario_names():
-        known = ", ".join(scenario_names())
-        raise UnknownScenario(f"no scenario {name[:40]!r}; there are {known}")
+        raise UnknownScenario(f"no scenario {name[:40]!r}; there are {', '.join(scenario_names())}")
     text = (files(__package__) / "library" / f"{name}.toml").read_text("utf-8")
     try:
         document = tomllib.loads(text)

@@ -107,10 +107,7 @@ class Battery:
         self.current_a, self.voltage_v = 0.0, self.open_circuit_v
 
     def load(self, power_w: float) -> None:
-        """Give a constant power; voltage and current follow at once.
-
-        A load above the greatest power pulls the voltage down to half, where that power lies.
-        """
+        """Give a constant power; above the greatest, the voltage falls to half, where that lies."""
         self.current_a = physics.current_out_a(self.open_circuit_v, self.resistance_ohm, power_w)
         self.voltage_v = self.open_circuit_v - self.current_a * self.resistance_ohm
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from twisted_gantry.twin.world.mains import PHASES
 from twisted_gantry.twin.world.variables import Variable, Variables, choice, number
@@ -100,7 +101,8 @@ class Load:
         yield "phases", choice(self, "phases", PHASES_IN_OUT)
         yield "load_w", number(self, "total_w", 0, MOST_W)
         for phase in PHASES:
-            yield f"load_w_{phase}", self._variable(phase)
+            get, put = partial(self.of, phase), partial(self.put, phase)
+            yield f"load_w_{phase}", Variable(get, put, 0, MOST_W)
 
     def complaints(self, values: Mapping[str, object]) -> Iterator[str]:
         phases = values.get("phases", self.phases)
@@ -108,11 +110,6 @@ class Load:
         for phase in PHASES:
             if phase not in outputs and f"load_w_{phase}" in values:
                 yield f"load_w_{phase}: a UPS {phases} has no such output"
-
-    def _variable(self, phase: str) -> Variable:
-        return Variable(
-            lambda: self.of(phase), lambda watts: self.put(phase, watts), low=0, high=MOST_W
-        )
 
     def _named_w(self, phase: str) -> float:
         return sum((each.drawn_w for each in self._on_phase[phase]), 0.0)

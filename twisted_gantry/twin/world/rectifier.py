@@ -125,10 +125,7 @@ class DcSupply:
         return not on or any(each.able for each in self.rectifiers)
 
     def start_test(self, elapsed_s: float) -> bool:
-        """Let the battery carry the load for a while, and judge it.
-
-        Refused without mains, modules or load, during a test, and with too little charge.
-        """
+        """Begin a test; refused without mains, modules or load, in a test, with little charge."""
         ready = self.battery_connected and self.battery.charge >= MAY_TEST_CHARGE
         if self.testing or not self._feeding or not ready or not self.load_w:
             return False

@@ -144,8 +144,7 @@ class Ups(var.Part):
     @property
     def battery_w(self) -> float:
         """Power that the load takes, or would take, from the battery, in W."""
-        fed = self.load.total_w if self.output_wanted else 0.0
-        return fed / EFFICIENCY + IDLE_W
+        return (self.load.total_w if self.output_wanted else 0.0) / EFFICIENCY + IDLE_W
 
     @property
     def charging_w(self) -> float:
@@ -156,10 +155,7 @@ class Ups(var.Part):
         return sum(self.phase_w().values())
 
     def phase_w(self) -> dict[str, float]:
-        """Return the power from each input, in W.
-
-        The rectifier loads all inputs equally; on bypass each load is on its own phase.
-        """
+        """Return the power from each input, in W; on bypass each load is on its own phase."""
         inputs = self.load.inputs
         if not self.mains_good or self.state in _ON_BATTERY:
             return dict.fromkeys(inputs, 0.0)
@@ -206,10 +202,7 @@ class Ups(var.Part):
         return True
 
     def start_test(self) -> bool:
-        """T: feed the load from the battery for TEST_S, and judge the battery.
-
-        Refused unless the UPS works from the mains, without overload, and the battery is not low.
-        """
+        """T: test the battery for TEST_S; refused off the mains, overloaded, or low on charge."""
         if self.state not in _MAY_TEST or self.battery_low or self.overload:
             return False
         self._test_left_s, self.self_test = TEST_S, "unknown"

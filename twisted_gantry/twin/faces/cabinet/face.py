@@ -1,7 +1,4 @@
-"""A smart cabinet: `POST /remotecontrol.do`, and its uploads to a gantry's `monitor.do`.
-
-Source: the ETC document, sections 1.5 to 1.8, 3 and 4.
-"""
+"""A smart cabinet over HTTP, both ways: the ETC document, sections 1.5 to 1.8, 3 and 4."""
 
 from collections import OrderedDict
 from collections.abc import Callable

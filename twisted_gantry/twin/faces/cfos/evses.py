@@ -1,8 +1,4 @@
-"""The EVSEs of a Charging Manager.
-
-Source: the cFos document, "get_dev_info", "set_params", "set_ajax_evse". The answers have the keys
-of the document and those of earlier and later firmwares.
-"""
+"""The EVSEs of a Charging Manager: the cFos document, "get_dev_info" and "set_ajax_evse"."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -136,9 +132,8 @@ class Wallbox(base.Device, ABC):
     def settings(self) -> dict[str, Any]:
         """Return the keys of `get_devices` in addition to `info`."""
         # Everyone can read the settings; an RFID is a secret.
-        shown = {name: value for name, value in self.stored.items() if name != "fixed_rfid"}
         return {
-            **shown,
+            **{name: value for name, value in self.stored.items() if name != "fixed_rfid"},
             "charging_rules": self.charging_rules,
             "users": self.users,
             "soft_meter": int(self.energy_wh),

@@ -23,8 +23,7 @@ def _read_command(content: dict[str, Any]) -> tuple[etc.Method, Any, str]:
     given = content.get("method")
     method = methods.get(given) if isinstance(given, str) else None
     if method is None:
-        known = ", ".join(sorted(methods))
-        raise HttpError(400, "bad-command", f"method must be one of {known}")
+        raise HttpError(400, "bad-command", f"method must be one of {', '.join(sorted(methods))}")
     key = etc.FIELDS_KEY[method]
     if key not in content:
         raise HttpError(400, "bad-command", f"{key} is missing")

@@ -179,9 +179,7 @@ def _is_picture(answer: HttpAnswer) -> bool:
 
 
 def _picture(answer: HttpAnswer) -> dict[str, Any]:
-    """Describe a picture: section 3.3.3."""
-    disposition = answer.headers.get("content-disposition", "")
-    match = re.search(r'filename="?([^";]{1,255})', disposition)
+    match = re.search(r'filename="?([^";]{1,255})', answer.headers.get("content-disposition", ""))
     given = answer.headers.get(etc.MD5_HEADER, "")
     return {
         "contentType": answer.headers.get("content-type", ""),

@@ -23,10 +23,7 @@ class EtcSender:
     _auth: str = field(kw_only=True)
 
     async def send(self, url: str, method: etc.Method, fields: Any, limit: int) -> Answer:
-        """Send a request with the present time stamp; the answer has at most `limit` bytes.
-
-        `fields` are not checked. Raises NoAnswer, also while the face is frozen.
-        """
+        """Send a request; the answer has at most `limit` bytes. Raises NoAnswer, also if frozen."""
         faults = self._injector.faults
         if faults.frozen:
             raise NoAnswer("frozen: nothing is sent")

@@ -93,17 +93,13 @@ class Answers:
     _is_host: Callable[[str], bool] | None = None
 
     def answer(self, frame: bytes, *, overloaded: bool) -> CardAnswer:
-        """Execute a command or refuse it; an `overloaded` card is BUSY.
-
-        Over HTTP a `host` that `is_host` refuses counts as missing.
-        """
-        over_http = self._is_host is not None
+        """Execute a command or refuse it; an `overloaded` card is BUSY."""
         try:
-            command = wire.decode_command(frame, over_http=over_http)
+            command = wire.decode_command(frame, over_http=self._is_host is not None)
             if self._is_host is not None and not self._is_host(command.host or ""):
                 raise wire.CommandError(wire.ErrorCode.HOST_NO, command.session, command.cmd)
         except wire.CommandError as error:
-            host = error.host
+            host = error.host  # one that `is_host` refuses counts as missing
             if host is not None and self._is_host is not None and not self._is_host(host):
                 host = None
             return self._error(error.code, error.session, error.cmd, host, frame)
@@ -117,7 +113,6 @@ class Answers:
         return CardAnswer(result.encode(), None, command.host, command.new_password)
 
     def _code(self, command: wire.CardCommand, overloaded: bool) -> int | None:
-        """Return the error code for a command, None if it is to be executed."""
         faults = self._injector.faults
         if faults.code is not None:
             return int(faults.code)
