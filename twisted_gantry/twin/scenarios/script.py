@@ -140,9 +140,13 @@ class _Reader:
     def complain(self, why: str) -> None:
         self.wrong.append(f"{self._where}{why}"[:_COMPLAINT])
 
+    def demand(self, good: bool, why: str) -> None:
+        if not good:
+            self.complain(why)
+
     def unknown(self, keys: Mapping[str, Any], known: frozenset[str]) -> None:
-        for key in [key for key in keys if key not in known]:
-            self.complain(f"there is no key {_cut(key)}")
+        for key in keys:
+            self.demand(key in known, f"there is no key {_cut(key)}")
 
     def steps(self, given: object) -> tuple[Step, ...]:
         if not isinstance(given, list) or not 0 < len(given) <= MOST_STEPS:
@@ -155,8 +159,8 @@ class _Reader:
                 self.complain("must be a table")
                 continue
             step = self._step(each)
-            if steps and step.at_s < steps[-1].at_s:
-                self.complain("at: steps stand in the order of their times")
+            in_order = not steps or step.at_s >= steps[-1].at_s
+            self.demand(in_order, "at: steps stand in the order of their times")
             steps.append(step)
         self._where = ""
         self._endless(steps)
@@ -165,8 +169,7 @@ class _Reader:
     def _step(self, given: dict[str, Any]) -> Step:
         self.unknown(given, _STEP_KEYS)
         at_s = _seconds(given.get("at"))
-        if at_s is None:
-            self.complain(f'at: must be 0 to {LONGEST_S:g} s, or "HH:MM:SS"')
+        self.demand(at_s is not None, f'at: must be 0 to {LONGEST_S:g} s, or "HH:MM:SS"')
         return Step(
             at_s or 0.0,
             self._set(given.get("set", {})),
@@ -207,21 +210,19 @@ class _Reader:
             return None
         values = {name: value for name, value in given.items() if name != "over"}
         over_s = _seconds(given.get("over"))
-        if not over_s:
-            self.complain('ramp: over: must be a time above 0, in s or "HH:MM:SS"')
-        if not values:
-            self.complain("ramp: names no variable")
+        self.demand(bool(over_s), 'ramp: over: must be a time above 0, in s or "HH:MM:SS"')
+        self.demand(bool(values), "ramp: names no variable")
         good = {name: value for name, value in values.items() if is_number(value)}
-        for name in [name for name in values if name not in good]:
-            self.complain(f"ramp: {_cut(name)}: must be a number")
+        for name in values:
+            self.demand(name in good, f"ramp: {_cut(name)}: must be a number")
         try:
             self._world.change(good)
         except WorldError as error:
             self.complain(f"ramp: {error}")
         else:
             for name in good:
-                if not settable(self._world, name):
-                    self.complain(f"ramp: {name}: shows no number to begin from")
+                shows = bool(settable(self._world, name))
+                self.demand(shows, f"ramp: {name}: shows no number to begin from")
         return RampStep(good, over_s or 1.0)
 
     def _fault(self, given: dict[str, Any]) -> FaultStep | None:
@@ -230,10 +231,8 @@ class _Reader:
         lasting_s = None
         if "for" in given:
             lasting_s = _seconds(given["for"])
-            if not lasting_s:
-                self.complain('fault: for: must be a time above 0, in s or "HH:MM:SS"')
-            if not settings:
-                self.complain("fault: for: there is nothing that lasts")
+            self.demand(bool(lasting_s), 'fault: for: must be a time above 0, in s or "HH:MM:SS"')
+            self.demand(bool(settings), "fault: for: there is nothing that lasts")
         try:
             self._faults.put(face if isinstance(face, str) else "", settings)
         except (FaultError, UnknownFace) as error:

@@ -90,7 +90,6 @@ class Load:
         return self._share[phase] * appliance.drawn_w
 
     def percent(self, phase: str) -> float:
-        """Return the load of a phase, in % of its rating."""
         return self.of(phase) * len(self.outputs) / (RATED_VA * POWER_FACTOR) * 100
 
     @property

@@ -43,7 +43,6 @@ class Mains(Part):
     _sagging: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def bad_voltages(self, phases: tuple[str, ...]) -> list[float]:
-        """Return those voltages of `phases` that are outside the limits."""
         given = (self.voltage_v[phase] for phase in phases)
         return [volts for volts in given if not LOWEST_V <= volts <= HIGHEST_V]
 

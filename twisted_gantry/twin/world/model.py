@@ -15,7 +15,7 @@ from twisted_gantry.twin.world.loads import GantryLoads, gantry_appliances
 from twisted_gantry.twin.world.mains import Consumer, Mains
 from twisted_gantry.twin.world.storage import Storage
 from twisted_gantry.twin.world.ups import Ups
-from twisted_gantry.twin.world.variables import Part, Value, Variable, Variables
+from twisted_gantry.twin.world.variables import Part, Value, Variable
 
 # Bounds of one step of the physics, in seconds.
 LONGEST_STEP = 1.0
@@ -52,7 +52,9 @@ class World:
             **self.storage,
             "cfos": self.charging,
         }
-        self._variables = dict(self._all_variables())
+        self._variables = {"world.elapsed": Variable(lambda: self.elapsed_s)}
+        for name, part in self._parts.items():
+            self._variables |= {f"{name}.{variable}": how for variable, how in part.variables()}
         self.settle()
 
     def step(self, dt: float) -> None:
@@ -115,12 +117,6 @@ class World:
     def _why(self, name: str, value: object) -> str | None:
         variable = self._variables.get(name)
         return "there is no such variable" if variable is None else variable.complaint(value)
-
-    def _all_variables(self) -> Variables:
-        yield "world.elapsed", Variable(lambda: self.elapsed_s)
-        for name, part in self._parts.items():
-            for variable, how in part.variables():
-                yield f"{name}.{variable}", how
 
 
 def _heat_of(ups: Ups) -> Callable[[], float]:

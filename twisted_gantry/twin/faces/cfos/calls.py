@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted_gantry.twin.faces.cfos.device import TYPES, DeviceSettings
 from twisted_gantry.twin.faces.cfos.evses import FedEvse
-from twisted_gantry.twin.faces.cfos.manager import Complaint, Manager, Unauthorized
+from twisted_gantry.twin.faces.cfos.manager import Complaint, Manager, Unauthorized, demand
 from twisted_gantry.twin.faces.cfos.modbus import read, write
 from twisted_gantry.twin.faces.cfos.params import ParamsChange
 from twisted_gantry.wire.cfos.calls import LARGEST, OK, evse_feed, meter_feed
@@ -42,8 +42,8 @@ class Password:
         """Set a new password. Raises Unauthorized, Complaint."""
         if not self.matches(ADMIN.encode(), old.encode()):
             raise Unauthorized
-        if not (0 < len(new) <= MAX_PASSWORD and new.isprintable()):
-            raise Complaint(f"a password must have 1 to {MAX_PASSWORD} characters")
+        good = 0 < len(new) <= MAX_PASSWORD and new.isprintable()
+        demand(good, f"a password must have 1 to {MAX_PASSWORD} characters")
         self._password = new
 
 
@@ -62,8 +62,7 @@ class Query:
     def raw(self, name: str) -> str:
         """Return an argument as it came; empty if missing. Raises Complaint."""
         value = self.args.get(name, "")
-        if len(value) > _LONGEST_ARGUMENT:
-            raise Complaint(f"{name} is too long")
+        demand(len(value) <= _LONGEST_ARGUMENT, f"{name} is too long")
         return value
 
     def given(self, name: str) -> str | None:
@@ -78,20 +77,17 @@ class Query:
             value = float(self.get(name))
         except ValueError:
             value = -1.0
-        if not 0 <= value <= LARGEST:
-            raise Complaint(f"bad number {name}")
+        demand(0 <= value <= LARGEST, f"bad number {name}")
         return value
 
     def switch(self, name: str) -> bool:
         """Return an argument that is 0 or 1. Raises Complaint."""
-        if self.get(name) not in ("0", "1"):
-            raise Complaint(f"{name} must be 0 or 1")
+        demand(self.get(name) in ("0", "1"), f"{name} must be 0 or 1")
         return self.get(name) == "1"
 
     def content(self) -> Any:
         """Return the body. Raises NotJson, or Complaint if there is none."""
-        if not self.body.strip():
-            raise Complaint("it must be a POST with JSON")
+        demand(bool(self.body.strip()), "it must be a POST with JSON")
         return loads(self.body)
 
     def fed(self) -> Any:
@@ -161,15 +157,14 @@ class Calls:
             value, values = query.given("value"), query.given("values")
             write(registers, parse_write(query.raw("write"), value, values))
             return None
-        if "read" not in query.args:
-            raise Complaint("modbus needs read or write")
+        demand("read" in query.args, "modbus needs read or write")
         return read(registers, parse_read(query.raw("read"), query.given("count")))
 
     def _set_params(self, query: Query) -> None:
         content = query.content()
         change = convert(content, ParamsChange)
         if "devices" not in content:
-            self._manager.change_params(change)
+            demand(self._manager.params.change(change), "no parameter that is known")
         else:
             self._change_device(content)
             self._manager.params.change(change)

@@ -101,7 +101,6 @@ class Wallbox(base.Device, ABC):
         self.offer_ma = current_ma
 
     def info(self, up_s: float, pause_s: float, pause_min_s: float) -> dict[str, Any]:
-        """Return the object of `get_dev_info`."""
         currents = self.currents_ma
         shown = {
             **self.common(up_s),

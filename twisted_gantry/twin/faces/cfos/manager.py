@@ -11,7 +11,7 @@ from twisted_gantry.twin.faces.cfos.evses import BuiltInEvse, EvseHardware, FedE
 from twisted_gantry.twin.faces.cfos.load_control import Devices, LoadControl, evses_of
 from twisted_gantry.twin.faces.cfos.meters import BuiltInMeter, FedMeter, MeterDevice
 from twisted_gantry.twin.faces.cfos.modbus import EvseRegisters, MeterRegisters
-from twisted_gantry.twin.faces.cfos.params import Params, ParamsChange, watts
+from twisted_gantry.twin.faces.cfos.params import Params, watts
 from twisted_gantry.twin.faces.cfos.transactions import Users
 from twisted_gantry.twin.world.charging import ChargingSite
 from twisted_gantry.twin.world.meter import Meter
@@ -27,6 +27,12 @@ _LONGEST_ECHO = 40
 
 class Complaint(Exception):
     """A call with an error; the text, which holds no secret, is the answer."""
+
+
+def demand(good: bool, why: str) -> None:
+    """Raise Complaint unless `good`."""
+    if not good:
+        raise Complaint(why)
 
 
 class Unauthorized(Exception):
@@ -146,17 +152,11 @@ class Manager:
     def settle(self) -> None:
         self._charging.settle()
 
-    def change_params(self, change: ParamsChange) -> None:
-        """Set parameters. Raises Complaint without any."""
-        if not self.params.change(change):
-            raise Complaint("no parameter that is known")
-
     def change_device(self, dev_id: str, settings: DeviceSettings) -> None:
         """Apply settings to a device; a deleted one is created anew. Raises Complaint."""
         if settings.attach:
             self.device(settings.attach)
-            if not settings.attach.startswith("M"):
-                raise Complaint(f"{settings.attach} is no meter")
+            demand(settings.attach.startswith("M"), f"{settings.attach} is no meter")
         if dev_id not in self.devices and dev_id in self._builders:
             self.devices[dev_id] = self._builders[dev_id]()
         self.device(dev_id).change(settings)
@@ -173,10 +173,9 @@ class Manager:
 
     def set_variable(self, name: str, value: str) -> None:
         """Set a variable of the manager. Raises Complaint."""
-        if not _VARIABLE.fullmatch(name):
-            raise Complaint(f"bad variable name {name[:_LONGEST_ECHO]}")
-        if name not in self.variables and len(self.variables) >= _MAX_VARIABLES:
-            raise Complaint("too many variables")
+        demand(bool(_VARIABLE.fullmatch(name)), f"bad variable name {name[:_LONGEST_ECHO]}")
+        room = name in self.variables or len(self.variables) < _MAX_VARIABLES
+        demand(room, "too many variables")
         self.variables[name] = value[:200]
 
     def log_diagnosis(self, enable: bool) -> None:
@@ -214,14 +213,12 @@ class Manager:
         """Enter a PIN or RFID, by default at the first EVSE that waits for it. Raises Complaint."""
         if dev_id:
             evse = self.evse(dev_id)
-            if not evse.car:
-                raise Complaint(f"no car at {dev_id}")
-            if not self._present(evse, rfid):
-                raise Complaint(f"this RFID is not for {dev_id}")
+            demand(evse.car, f"no car at {dev_id}")
+            demand(self._present(evse, rfid), f"this RFID is not for {dev_id}")
             return
         waiting = sorted(evses_of(self.devices), key=lambda each: not each.needs_user)
-        if not any(evse.car and self._present(evse, rfid) for evse in waiting):
-            raise Complaint("no EVSE waits for this RFID")
+        acts = any(evse.car and self._present(evse, rfid) for evse in waiting)
+        demand(acts, "no EVSE waits for this RFID")
 
     def _present(self, evse: Wallbox, text: str) -> bool:
         found = self.users.find(text)
@@ -250,14 +247,10 @@ class Manager:
         by_user = found is not None and self.may_use(found[0], evse)
         if not admin and not by_user:
             raise Unauthorized
-        if not FLAGS.issuperset(flags):
-            raise Complaint(f"unknown flags {flags[:_LONGEST_ECHO]}")
-        if not by_user and "u" in flags.lower():
-            raise Complaint("U and u need the RFID of a user")
-        if not flags and limit_ma is None:
-            raise Complaint("nothing to override")
-        if not evse.car:
-            raise Complaint(f"no car at {dev_id}")
+        demand(FLAGS.issuperset(flags), f"unknown flags {flags[:_LONGEST_ECHO]}")
+        demand(by_user or "u" not in flags.lower(), "U and u need the RFID of a user")
+        demand(bool(flags) or limit_ma is not None, "nothing to override")
+        demand(evse.car, f"no car at {dev_id}")
         for letter in flags:
             evse.transaction.set_flag(letter)
         if limit_ma is not None:

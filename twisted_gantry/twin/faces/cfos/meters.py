@@ -32,7 +32,6 @@ class MeterDevice(base.Device, ABC):
         return tuple(sign * round(each) for each in self.measured().current or ())
 
     def info(self, up_s: float) -> dict[str, Any]:
-        """Return the object of `get_dev_info`."""
         measured = self.measured()
         power = round(measured.power_w or 0.0) * (-1 if self.invert else 1)
         return {

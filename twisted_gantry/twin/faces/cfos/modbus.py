@@ -67,8 +67,6 @@ class _Registers:
 
 
 class MeterRegisters(_Registers):
-    """`meter1` or `meter2`."""
-
     registers = wire.METER
 
     def __init__(self, device: BuiltInMeter) -> None:
