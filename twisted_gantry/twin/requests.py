@@ -11,7 +11,6 @@ from twisted_gantry.net.http import json as http
 
 
 def control_app(*errors: tuple[type[Exception], int, str]) -> Klein:
-    """Return an application that answers each exception with an HTTP status and a code."""
     app = Klein()
 
     @app.handle_errors(*(kind for kind, _, _ in errors))

@@ -187,10 +187,8 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
     brain = PowerBrain(world.charging, faults, reactor, now, admin_password=settings.cfos_password)
     ems = Ems({settings.device_uid: world.storage["bms1"]}, faults, reactor)
     gantry: dict[str, Any] = {"gantry_id": settings.gantry_id, "auth": settings.auth}
-    monitor_url = settings.monitor_url
-    cabinet = CabinetTwin(
-        world.cabinet, faults, reactor, now, client, **gantry, monitor_url=monitor_url
-    )
+    url = settings.monitor_url
+    cabinet = CabinetTwin(world.cabinet, faults, reactor, now, client, **gantry, monitor_url=url)
     platform = Platform(
         faults,
         reactor,

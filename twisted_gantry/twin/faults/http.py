@@ -56,7 +56,6 @@ class HttpFaultInjector(FaultInjector):
         return body
 
     async def cut_off(self, request: HttpRequest) -> bytes:
-        """Cut the connection, and never answer."""
         self.cut(request)
         gone: Deferred[bytes] = Deferred()  # klein cancels it when the connection is lost
         return await gone

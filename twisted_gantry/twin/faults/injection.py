@@ -58,7 +58,6 @@ class FaultInjector:
         return (message, message) if self.strikes(faults.duplicate, "doubled") else (message,)
 
     def body(self, message: bytes) -> tuple[bytes | IBodyProducer, float]:
-        """Return the body of a request, which may drip, and the seconds that dripping takes."""
         rate = self.faults.drip
         if rate is None:
             return message, 0.0

@@ -12,8 +12,6 @@ from twisted_gantry.twin.scenarios.runner import CannotStart, Runner
 
 
 class ScenarioControl:
-    """Serves the run at its root, and the scenarios of the twin at `library`."""
-
     app = control_app(
         (script.ScenarioError, 400, "bad-scenario"),
         (script.UnknownScenario, 404, "unknown-scenario"),

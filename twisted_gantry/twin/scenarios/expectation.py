@@ -83,7 +83,6 @@ def _test_complaints(kind: str, given: Mapping[str, Any], tests: frozenset[str])
 
 
 def is_number(value: object) -> bool:
-    """Tell whether a value is a finite number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

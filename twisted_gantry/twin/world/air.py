@@ -71,7 +71,6 @@ class AirConditioner:
         self.running = True
 
     def follow(self, temperature_c: float, *, supplied: bool) -> None:
-        """Choose the mode for this temperature; `supplied` tells whether the unit has power."""
         self.running = self.wanted and supplied and self.fault is not AirFault.FAN
         still_cools = HYSTERESIS_C * (self.mode is AirMode.COOLING)
         still_heats = HYSTERESIS_C * (self.mode is AirMode.HEATING)

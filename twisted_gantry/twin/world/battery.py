@@ -112,7 +112,6 @@ class Battery:
         self.voltage_v = self.open_circuit_v - self.current_a * self.resistance_ohm
 
     def feed(self) -> None:
-        """Charge: first with a constant current, then at a constant voltage."""
         most = _CHARGE_RATE * self.capacity_ah
         accepted = _ACCEPTANCE * (self.capacity_ah - self.charge_ah)
         if accepted < most:

@@ -17,8 +17,6 @@ USUAL_W = {"r": 533.0, "s": 800.0, "t": 667.0}  # 20, 30 and 25 %
 
 @dataclass
 class Appliance:
-    """A device of the gantry on one phase of a UPS; it takes `watts` while it is on."""
-
     name: str
     phase: str
     watts: float
@@ -85,7 +83,6 @@ class Load:
         self._rest_w[phase] = max(watts - named_w, 0.0)
 
     def taken_w(self, appliance: Appliance) -> float:
-        """Return what one of `appliances` takes while it has power, in W."""
         phase = appliance.phase if appliance.phase in self._on_phase else self.outputs[0]
         return self._share[phase] * appliance.drawn_w
 

@@ -20,7 +20,6 @@ _APPLIANCES = {
 
 
 def gantry_appliances() -> dict[str, tuple[Appliance, ...]]:
-    """Return the appliances of each UPS: 20, 30 and 25 % of its phases."""
     usual = (USUAL_W, USUAL_W.values())
     return {ups: tuple(map(Appliance, names, *usual)) for ups, names in _APPLIANCES.items()}
 

@@ -47,7 +47,6 @@ class Mains(Part):
         return [volts for volts in given if not LOWEST_V <= volts <= HIGHEST_V]
 
     def usable(self, phases: tuple[str, ...]) -> bool:
-        """Tell whether equipment on these phases can work from the mains."""
         if not LOWEST_HZ <= self.frequency_hz <= HIGHEST_HZ:
             return False
         return not self.bad_voltages(phases)

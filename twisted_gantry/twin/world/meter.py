@@ -51,7 +51,6 @@ class Meter(ABC):
     def variables(self) -> Variables: ...
 
     def set_energy(self, energy_wh: float) -> None:
-        """Set the counter of the import, and clear that of the export."""
         self.import_wh, self.export_wh = float(energy_wh), 0.0
 
     def _sees(self, bit: int) -> bool:

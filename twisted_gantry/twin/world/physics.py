@@ -36,7 +36,6 @@ class Curve:
         return self.ys[at - 1] + (self.ys[at] - self.ys[at - 1]) * part
 
     def area(self, x: float) -> float:
-        """Return the integral from the first point to `x`, which lies between the points."""
         total = 0.0
         for (x0, y0), (x1, y1) in itertools.pairwise(zip(self.xs, self.ys, strict=True)):
             width = min(max(x - x0, 0.0), x1 - x0)

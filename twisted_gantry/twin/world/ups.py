@@ -143,7 +143,6 @@ class Ups(var.Part):
 
     @property
     def battery_w(self) -> float:
-        """Power that the load takes, or would take, from the battery, in W."""
         return (self.load.total_w if self.output_wanted else 0.0) / EFFICIENCY + IDLE_W
 
     @property

@@ -70,10 +70,8 @@ class CabinetTwin(HttpFace, NamedService):
         self.cabinet, self._wall = cabinet, now
         self._cabinet_id, self._quirks = cabinet_id, quirks
         self._own_host = urlsplit(monitor_url).hostname or ""
-        limit = entry.Rate(rate, clock.seconds)
-        self._entry = entry.Entry(
-            self._injector, limit, self._now, auth, etc.REMOTE_CONTROL, gantry_id
-        )
+        limit, taken = entry.Rate(rate, clock.seconds), etc.REMOTE_CONTROL
+        self._entry = entry.Entry(self._injector, limit, self._now, auth, taken, gantry_id)
         self._executed: OrderedDict[str, tuple[float, etc.Answer]] = OrderedDict()
         self._moments = readings.Moments(self._now(), CHINA)
         self.white_list = WhiteList(self._now, lambda: cabinet.clock_good, CHINA)
@@ -81,9 +79,8 @@ class CabinetTwin(HttpFace, NamedService):
         self.monitor = Monitor(sender, self.counts, monitor_url)
         self.reports = Reports(self.monitor, clock, cabinet, period, self._report)
         key = " curVersion" if quirks else "curVersion"
-        self._questions = CardQuestions(
-            self.monitor, clock, cabinet, cards_period, self.white_list, key
-        )
+        cards = self.white_list
+        self._questions = CardQuestions(self.monitor, clock, cabinet, cards_period, cards, key)
         cabinet.doors.admits = self.white_list.admits
         cabinet.observer = self._observe
         self._moments.note(cabinet, self._now())

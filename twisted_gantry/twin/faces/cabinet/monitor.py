@@ -115,7 +115,6 @@ class Reports(_Repeating):
         super().start()
 
     def stop(self) -> None:
-        """Stop, and drop the changes that wait."""
         super().stop()
         self._waiting.clear()
 

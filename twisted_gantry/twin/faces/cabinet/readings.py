@@ -78,17 +78,14 @@ def urgent_state(cabinet: Cabinet) -> tuple[object, ...]:
 
 def report(cabinet: Cabinet, cabinet_id: str, moments: Moments) -> wire.Cabinet:
     supply = cabinet.supply
+    rectifiers, units = enumerate(supply.rectifiers, 1), enumerate(cabinet.air_conditioners, 1)
+    alarm = cabinet.air.too_hot_or_cold
     return wire.Cabinet(
         id=cabinet_id,
         elec=(_elec(cabinet),),
-        rectifier=tuple(
-            _rectifier(str(at), r, supply) for at, r in enumerate(supply.rectifiers, 1)
-        ),
+        rectifier=tuple(_rectifier(str(at), each, supply) for at, each in rectifiers),
         ups=(_ups(cabinet),),
-        air_conditioners=tuple(
-            _air_conditioner(str(at), unit, alarm=cabinet.air.too_hot_or_cold)
-            for at, unit in enumerate(cabinet.air_conditioners, 1)
-        ),
+        air_conditioners=tuple(_air_conditioner(str(at), unit, alarm=alarm) for at, unit in units),
         thermohygrometer=_thermohygrometer(cabinet),
         waterlogging_sensor=_sensor(cabinet.water, moments.text("water")),
         doors=_doors(cabinet, moments),

@@ -129,7 +129,6 @@ class Wallbox(base.Device, ABC):
         return shown | base.by_phase("current", currents)
 
     def settings(self) -> dict[str, Any]:
-        """Return the keys of `get_devices` in addition to `info`."""
         # Everyone can read the settings; an RFID is a secret.
         return {
             **{name: value for name, value in self.stored.items() if name != "fixed_rfid"},

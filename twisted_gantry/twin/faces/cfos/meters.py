@@ -55,8 +55,6 @@ class MeterDevice(base.Device, ABC):
 
 @dataclass(kw_only=True)
 class BuiltInMeter(MeterDevice):
-    """`meter1` or `meter2` of the Power Brain."""
-
     meter: Meter
     restarts: int = 0
 

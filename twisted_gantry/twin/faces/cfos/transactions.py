@@ -60,7 +60,6 @@ class Users:
         return None
 
     def find(self, rfid: str) -> tuple[User, Rfid] | None:
-        """Return the user of a PIN or RFID."""
         found = ((user, each) for user in self.all() for each in user.rfids if each.id == rfid)
         return next(found, None)
 

@@ -47,8 +47,6 @@ def _read_url(text: Any) -> str:
 
 
 class EtcControl:
-    """Serves `requests`, `command` and `cards`, relative to where it is mounted."""
-
     app = control_app(
         (BadCards, 400, "bad-cards"),
         (CannotEncode, 400, "bad-command"),

@@ -34,7 +34,6 @@ class Rate:
         self._last = seconds()
 
     def allows(self) -> bool:
-        """Tell whether one more request is admitted, and count it."""
         if not self._per_second:
             return True
         now = self._seconds()

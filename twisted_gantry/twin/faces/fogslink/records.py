@@ -82,8 +82,6 @@ class Runs:
 
 
 class Came(Enum):
-    """How a pack arrived."""
-
     NEW = "new"
     OUT_OF_ORDER = "out-of-order"
     DUPLICATE = "duplicate"

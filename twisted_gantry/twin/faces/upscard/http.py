@@ -150,7 +150,6 @@ class _AnyPath(Resource):
 
 
 def ups_http_face(card: Card, faults: Faults, reactor: Any) -> UpsHttpFace:
-    """Return the face of `card`, with its own client for callbacks."""
     pool = persistent_pool(reactor)
     treq = treq_client(reactor, pool)
     client = BoundedClient(treq, reactor, deadline=CALLBACK_S, limit=MAX_OBJECT)
