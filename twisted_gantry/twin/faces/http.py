@@ -21,10 +21,7 @@ _log = Logger()
 
 
 class HttpFace:
-    """Serves `app` within `limits`, as the faults of `face` allow. `clock` is for delays.
-
-    `counts` gains what `HttpFaultInjector` and `bounded_site` count.
-    """
+    """Serves `app` within `limits`, under the faults of `face`; `clock` is for delays."""
 
     app: ClassVar[Klein]
     limits: ClassVar[Limits]

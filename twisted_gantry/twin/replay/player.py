@@ -48,10 +48,7 @@ _JSON = {"Content-Type": "application/json"}
 
 
 class Player:
-    """Finds the recorded answers, and schedules them, at `speed` times the recorded pace.
-
-    `counts` tells `answered`, `silent`, `unrecorded` and `overloaded`.
-    """
+    """Schedules the recorded answers; counts `answered`, `silent`, `unrecorded`, `overloaded`."""
 
     def __init__(self, recorded: Recorded, clock: IReactorTime, speed: float) -> None:
         self.counts: Counter[str] = Counter()

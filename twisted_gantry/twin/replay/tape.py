@@ -177,10 +177,7 @@ class Recorded:
 
 
 def read_device(path: Path, device: str = "") -> Recorded:
-    """Read one device of a recording; without a name there must be exactly one.
-
-    Blocks on the disk. Raises BrokenRecording, CannotReplay, OSError.
-    """
+    """Read one device. Blocks on the disk. Raises BrokenRecording, CannotReplay, OSError."""
     lines: list[Line] = []
     kinds: dict[str, str] = {}
     for line in read_recording(path):

@@ -121,10 +121,7 @@ class Battery:
             self.current_a, self.voltage_v = -most, min(self.open_circuit_v + rise, FLOAT_V)
 
     def step(self, dt: float, ambient_c: float = _RATED_C) -> None:
-        """Let the current of the last `rest`, `load` or `feed` flow for `dt` seconds.
-
-        Steps of a second keep the change of the voltage within one small.
-        """
+        """Let the current of the last `rest`, `load` or `feed` flow for `dt`, at most about 1 s."""
         stored_a = self._stored_a
         self._exchange_heat(dt, ambient_c, -self.power_w - self.open_circuit_v * stored_a)
         moved_ah = stored_a * dt / physics.SECONDS_PER_HOUR

@@ -52,10 +52,7 @@ class Mains(Part):
         return not self.bad_voltages(phases)
 
     def sag(self, seconds: float) -> None:
-        """Begin a sag of this length, or end one with 0. A second sag replaces the first.
-
-        A phase that is set during a sag keeps the new voltage.
-        """
+        """Begin a sag, or end one with 0. A phase that is set during a sag keeps its voltage."""
         for phase, (before, during) in self._sagging.items():
             if self.voltage_v[phase] == during:
                 self.voltage_v[phase] = before

@@ -14,10 +14,7 @@ def approach(now: float, goal: float, time_constants: float) -> float:
 
 
 def current_out_a(open_circuit_v: float, ohm: float, power_w: float) -> float:
-    """Return the current at which a source behind `ohm` gives `power_w`; below 0 it takes.
-
-    Where `power_w` exceeds what the source can give, the current is that of its greatest power.
-    """
+    """Return the current for `power_w` from a source, at most of its greatest; below 0 it takes."""
     root = math.sqrt(max(open_circuit_v**2 - 4 * ohm * power_w, 0.0))
     return (open_circuit_v - root) / (2 * ohm)
 

@@ -8,10 +8,7 @@ MOST_STRIKES = 1_000_000
 
 
 class Sensor:
-    """A sensor that warns or does not; `changed_s` is the time of the last change.
-
-    `seconds` is the world's time. With `fault` the warning cannot be read.
-    """
+    """A sensor; `changed_s` is the time of the last change. With `fault` it cannot be read."""
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self.fault = False

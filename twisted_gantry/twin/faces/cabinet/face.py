@@ -142,11 +142,8 @@ class CabinetTwin(HttpFace, NamedService):
             self._executed.popitem(last=False)
 
     def _do(self, request: etc.Request) -> tuple[etc.Answer, bool]:
-        """Execute a request; returns the answer, and whether a repetition is harmless.
-
-        A report and a search for a picture change nothing, and the next request for a report may
-        have the same time stamp and body. Raises BadMessage before anything is done.
-        """
+        """Execute a request, and tell whether a repetition is harmless. Raises BadMessage first."""
+        # The next request for a report may have the same time stamp and body.
         if request.method is etc.Method.PICTURE:
             commands.decode_picture_request(request.fields, CHINA)
             return etc.answer(etc.EtcCode.NO_PICTURE), True

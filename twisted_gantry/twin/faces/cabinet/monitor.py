@@ -159,10 +159,7 @@ class Reports(_Repeating):
 
 @define(eq=False)
 class CardQuestions(_Repeating):
-    """Asks for a newer white list every `period` seconds.
-
-    The counts gain `cards-taken` and `cards-refused`. `key` is the spelling of `curVersion`.
-    """
+    """Asks for a newer white list; `key` is the spelling of `curVersion`."""
 
     what = "a cabinet's question for cards"
     _white_list: WhiteList

@@ -31,10 +31,7 @@ _AIR_FAULTS = {AirFault.NONE: "", AirFault.COMPRESSOR: "压缩机故障", AirFau
 
 
 class Moments:
-    """The times of changes by the cabinet's clock; the world has only its own seconds.
-
-    A change that was never noted has the time `start`, in Unix seconds.
-    """
+    """The times of changes by the cabinet's clock; those never noted have the time `start`."""
 
     def __init__(self, start: float, zone: tzinfo) -> None:
         self._start, self._zone = start, zone

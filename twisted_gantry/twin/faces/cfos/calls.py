@@ -1,7 +1,4 @@
-"""The calls of a Power Brain, `/cnf?cmd=…`, and their permissions.
-
-Source: the cFos document; `docs/protocols/cfos.md`, Quirks, has the calls that it does not show.
-"""
+"""The calls of a Power Brain, `/cnf?cmd=…`; see also `docs/protocols/cfos.md`, Quirks."""
 
 import hmac
 from collections.abc import Callable, Mapping

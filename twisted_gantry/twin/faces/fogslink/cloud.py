@@ -96,10 +96,7 @@ class Cloud:
         return wire.FogslinkCode.RECEIVED.value
 
     def configure(self, message: wire.Configure) -> Deferred[wire.Configured | None]:
-        """Send a configuration to the newest session of its device.
-
-        The result is the answer, None if it does not come within ANSWER_S. Raises NotConnected.
-        """
+        """Send to the newest session; None without an answer in ANSWER_S. Raises NotConnected."""
         online = [each for each in self.sessions if each.online_as(message.eq_sn)]
         if not online:
             raise NotConnected(f"no session of {message.eq_sn[:40]!r} is authenticated")
