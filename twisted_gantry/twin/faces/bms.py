@@ -42,10 +42,7 @@ class _Heard:
 
 
 class Ems(HttpFace):
-    """The EMS. `storage` has the stores by their `device_uid`.
-
-    `counts` tells `control`, `read`, `sync`, `wrong`, `busy` and `code`.
-    """
+    """The EMS; `counts` tells `control`, `read`, `sync`, `wrong`, `busy` and `code`."""
 
     app, limits = Klein(), LIMITS
     answer_failures(app, EMS)

@@ -36,10 +36,7 @@ class _Message:
 
 @implementer(IPushProducer)
 class Flow:
-    """The flow of one session over `transport`; `receive` takes the bytes that were read.
-
-    The owner calls `lost` when the connection is gone. The counts of `injector` gain `refused`.
-    """
+    """The flow of one session; its owner calls `lost` at the end. The counts gain `refused`."""
 
     def __init__(
         self, injector: FaultInjector, transport: Any, receive: Callable[[bytes], None]

@@ -75,10 +75,7 @@ class Tape:
 
 @dataclass(frozen=True)
 class Rule:
-    """The rule of a kind: `key` of a request, empty for anything else.
-
-    `echo` returns the text of a request that the answer repeats in its field `echoed`.
-    """
+    """The `key` of a request, empty for others, and its `echo`, repeated in the field `echoed`."""
 
     key: Callable[[str, str, bytes], str]
     echoed: str = ""

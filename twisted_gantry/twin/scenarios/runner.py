@@ -190,9 +190,8 @@ class Runner:
         if run.slopes:
             moment_s = run.elapsed_s
             self._world.change({name: slope.at(moment_s) for name, slope in run.slopes.items()})
-            for name, slope in list(run.slopes.items()):
-                if slope.ends_s <= moment_s + _ROUNDING_S:
-                    del run.slopes[name]
+            due_s = moment_s + _ROUNDING_S
+            run.slopes = {name: each for name, each in run.slopes.items() if each.ends_s > due_s}
 
     def _set_fault(self, run: _Run, fault: FaultStep) -> None:
         if not fault.settings:

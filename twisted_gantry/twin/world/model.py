@@ -6,7 +6,8 @@ that a run can be repeated.
 
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 
 from twisted_gantry.twin.world.cabinet import Cabinet
 from twisted_gantry.twin.world.charging import ChargingSite
@@ -38,7 +39,9 @@ class World:
             name: Ups(self.mains, random_numbers, Load(appliances), lambda: air.temperature_c)
             for name, appliances in gantry_appliances().items()
         }
-        self.cabinet.heat_sources += [_heat_of(ups) for ups in self.ups.values()]
+        self.cabinet.heat_sources += [
+            partial(getattr, ups, "given_off_w") for ups in self.ups.values()
+        ]
         self.storage = {"bms1": Storage(self.mains)}
         consumers: list[Consumer] = [*self.ups.values(), self.cabinet, *self.storage.values()]
         self.charging = ChargingSite(self.mains, consumers)
@@ -81,11 +84,8 @@ class World:
         return min(LONGEST_STEP, *(part.until_change_s for part in self._parts.values()))
 
     def snapshot(self) -> dict[str, Value]:
-        return {
-            name: _tidy(variable.get())
-            for name, variable in self._variables.items()
-            if variable.get is not None
-        }
+        readable = ((name, each.get) for name, each in self._variables.items())
+        return {name: _tidy(get()) for name, get in readable if get is not None}
 
     def change(self, values: Mapping[str, object]) -> None:
         """Set all of these variables or none, and let what needs no time follow at once.
@@ -117,10 +117,6 @@ class World:
     def _why(self, name: str, value: object) -> str | None:
         variable = self._variables.get(name)
         return "there is no such variable" if variable is None else variable.complaint(value)
-
-
-def _heat_of(ups: Ups) -> Callable[[], float]:
-    return lambda: ups.given_off_w
 
 
 def _tidy(value: Value) -> Value:

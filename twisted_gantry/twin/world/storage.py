@@ -228,19 +228,16 @@ class Storage(var.Part):
 
 
 _PROTECTIONS: Mapping[Alarm, _Protection] = {
-    Alarm.OVER_TEMPERATURE: _Protection(
-        lambda store, raised: store.temperature_c > 60.0 - 5.0 * raised
-    ),
+    Alarm.OVER_TEMPERATURE: _Protection(lambda store, on: store.temperature_c > 60.0 - 5.0 * on),
     Alarm.OVER_CURRENT: _Protection(lambda store, _: abs(store.current_a) > MOST_CURRENT_A),
     Alarm.INSULATION: _Protection(lambda store, _: store.insulation_fault),
     Alarm.CONTACTOR: _Protection(  # it once failed to move, and is still broken
-        lambda store, raised: raised and store.contactor_fault is not ContactorFault.NONE,
-        trips=False,
+        lambda store, on: on and store.contactor_fault is not ContactorFault.NONE, trips=False
     ),
     Alarm.LOW_CHARGE: _Protection(
-        lambda store, raised: store.charge < 0.05 + 0.03 * raised, latched=False, trips=False
+        lambda store, on: store.charge < 0.05 + 0.03 * on, latched=False, trips=False
     ),
     Alarm.HIGH_CHARGE: _Protection(
-        lambda store, raised: store.charge > 0.98 - 0.03 * raised, latched=False, trips=False
+        lambda store, on: store.charge > 0.98 - 0.03 * on, latched=False, trips=False
     ),
 }

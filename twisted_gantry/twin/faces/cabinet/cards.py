@@ -32,11 +32,8 @@ class WhiteList:
         now = self._now()
         if not (self._trusted() and now > BUILT and self._days):
             return
-        self._in_force = frozenset(
-            card_id
-            for card_id, spans in self._days.items()
-            if any(first <= now <= last for first, last in spans)
-        )
+        spans = ((card, any(a <= now <= b for a, b in days)) for card, days in self._days.items())
+        self._in_force = frozenset(card for card, valid in spans if valid)
 
     def take(self, data: object) -> bool:
         """Take an answer's `data`; True if new. Raises BadMessage if invalid, empty or older."""

@@ -108,10 +108,7 @@ class Calls:
         self._manager = manager
         self.known: Mapping[str, Callable[[Query], Any]] = {
             "modbus": self._modbus,
-            "get_dev_info": lambda _: {
-                "params": manager.show_params(),
-                "devices": manager.show_devices(),
-            },
+            "get_dev_info": lambda _: manager.show_all(),
             "get_params": lambda _: {**manager.show_params(), "dev_meta": TYPES},
             "get_dev_types": lambda _: TYPES,
             "get_devices": lambda _: manager.show_settings(),
@@ -208,8 +205,7 @@ class Calls:
 
     def _get_user(self, query: Query) -> Any:
         user = self._manager.users.get(query.get("id"))
-        if user is None:
-            raise Complaint(f"unknown user {query.get('id')[:_LONGEST_ECHO]}")
+        demand(user is not None, f"unknown user {query.get('id')[:_LONGEST_ECHO]}")
         return user
 
     def _set_user(self, query: Query) -> None:

@@ -102,8 +102,9 @@ class Manager:
             **self.license,
         }
 
-    def show_devices(self) -> list[dict[str, Any]]:
-        return [self._show(device) for device in self.devices.values()]
+    def show_all(self) -> dict[str, Any]:
+        devices = [self._show(device) for device in self.devices.values()]
+        return {"params": self.show_params(), "devices": devices}
 
     def show_settings(self) -> list[dict[str, Any]]:
         return [
@@ -119,10 +120,8 @@ class Manager:
 
     def device(self, dev_id: str) -> Wallbox | MeterDevice:
         """Return a device. Raises Complaint, which names it."""
-        try:
-            return self.devices[dev_id]
-        except KeyError:
-            raise Complaint(f"unknown device {dev_id[:_LONGEST_ECHO]}") from None
+        demand(dev_id in self.devices, f"unknown device {dev_id[:_LONGEST_ECHO]}")
+        return self.devices[dev_id]
 
     def evse(self, dev_id: str) -> Wallbox:
         """Return an EVSE. Raises Complaint."""

@@ -14,10 +14,7 @@ FIRST_USER_ID = 2_167_520_770  # from the document's example
 
 @dataclass
 class Transaction:
-    """From the arrival of a car until it leaves. `off` has the override flags in force.
-
-    `limit_ma` is the overriding limit; `user` has authorized the transaction with `rfid`.
-    """
+    """From the arrival of a car until it leaves; `off` has the override flags in force."""
 
     off: set[str] = field(default_factory=set)
     limit_ma: float | None = None
