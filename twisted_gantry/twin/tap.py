@@ -172,10 +172,7 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 class Program(ServiceGroup):
-    """A twin as a program, which exits with one line if it cannot listen.
-
-    In a `daemon` the exception is raised: twistd reports that to the parent process, but no exit.
-    """
+    """A twin that exits with one line if it cannot listen; twistd reports that of a `daemon`."""
 
     def __init__(self, twin: IService, *, daemon: bool) -> None:
         super().__init__()

@@ -44,10 +44,7 @@ class FaceSession(Protocol):
 
 
 class SessionFactory(Factory):
-    """Accepts up to `most` sessions while `refuses` is false. `make` returns the protocol of one.
-
-    `sessions` has the open ones, the oldest first. `counts` gains `connections` and `refused`.
-    """
+    """Accepts up to `most` sessions unless it `refuses`; counts `connections` and `refused`."""
 
     noisy = False
 

@@ -22,10 +22,7 @@ class HttpFaultInjector(FaultInjector):
     """Fault injection over HTTP. `counts` gains `cut`, `http-status`, `garbage` and `half`."""
 
     async def answer(self, request: HttpRequest, body: bytes, faults: FaultSettings) -> bytes:
-        """Return what the caller has to write of an answer under `faults`, when it is due.
-
-        The body is empty with `http_status`. With `drip` its first pieces are written here.
-        """
+        """Return what the caller writes of an answer, when due; empty with `http_status`."""
         lost = faults.acts and self._faults.strikes(faults.drop)
         garbage = faults.acts and not lost and self.strikes(faults.garbage, "garbage")
         half = faults.acts and not (lost or garbage) and self.strikes(faults.half, "half")

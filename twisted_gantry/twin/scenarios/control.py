@@ -28,10 +28,7 @@ class ScenarioControl:
 
     @app.route("/", methods=["POST"])
     def start(self, request: Request) -> bytes:
-        """Run `{"name"}`, a scenario of the library, or one that is sent with its `steps`.
-
-        `speed` is the optional speed of the world during the run, in simulated seconds a second.
-        """
+        """Run `{"name"}` of the library, or a scenario with its `steps`; `speed` is optional."""
         refuse_foreign_origin(request)
         content = read_object(request)
         speed = _read_speed(content.pop("speed", None))
