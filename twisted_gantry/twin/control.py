@@ -25,11 +25,9 @@ class Control:
     """Serves `/twin/v1/`. `face_counts` are the counters to show, by face."""
 
     app = control_app(
-        {
-            WorldError: (400, "bad-change"),
-            UnknownFace: (404, "unknown-face"),
-            FaultError: (400, "bad-fault"),
-        }
+        (WorldError, 400, "bad-change"),
+        (UnknownFace, 404, "unknown-face"),
+        (FaultError, 400, "bad-fault"),
     )
 
     def __init__(
@@ -57,24 +55,20 @@ class Control:
 
     @app.route("/twin/v1/world", methods=["PATCH"])
     def change_world(self, request: Request) -> bytes:
-        """Change variables, all or none; the answer is the new state."""
         self._world.change(read_change(request))
         return respond(request, self._world.snapshot())
 
     @app.route("/twin/v1/faults", methods=["GET"])
     def all_faults(self, request: Request) -> bytes:
-        """Show the faults that are in force, by face."""
         return respond(request, {"faults": {face: self._faults.of(face) for face in FACES}})
 
     @app.route("/twin/v1/faults/<face>", methods=["PUT"])
     def set_faults(self, request: Request, face: str) -> bytes:
-        """Replace the faults of a face."""
         settings = self._faults.put(face, read_change(request))
         return respond(request, {"face": face, "settings": settings})
 
     @app.route("/twin/v1/faults/<face>", methods=["DELETE"])
     def clear_faults(self, request: Request, face: str) -> bytes:
-        """End the faults of a face."""
         refuse_foreign_origin(request)
         self._faults.clear(face)
         return respond(request, {"face": face, "settings": {}})
@@ -93,5 +87,4 @@ class Control:
 
     @app.route("/twin/v1/counts", methods=["GET"])
     def show_counts(self, request: Request) -> bytes:
-        """Show the counters of each face since the start."""
         return respond(request, self._face_counts)

@@ -1,6 +1,5 @@
 """What the parts of the control API share: how a request is read, and how an error is answered."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from klein import Klein
@@ -8,41 +7,33 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from twisted.web.server import Request
 
-from twisted_gantry.net.http.json import (
-    HttpError,
-    argument,
-    handle_errors,
-    read_object,
-    refuse_foreign_origin,
-    respond_error,
-)
+from twisted_gantry.net.http import json as http
 
 
-def control_app(errors: Mapping[type[Exception], tuple[int, str]]) -> Klein:
-    """Return an application that answers each of `errors` with an HTTP status and a code."""
+def control_app(*errors: tuple[type[Exception], int, str]) -> Klein:
     app = Klein()
 
-    @app.handle_errors(*errors)
+    @app.handle_errors(*(kind for kind, _, _ in errors))
     def _(self: object, request: IRequest, failure: Failure) -> bytes:
-        status, code = next(answer for kind, answer in errors.items() if failure.check(kind))
-        return respond_error(request, HttpError(status, code, str(failure.value)))
+        status, code = next((s, c) for kind, s, c in errors if failure.check(kind))
+        return http.respond_error(request, http.HttpError(status, code, str(failure.value)))
 
-    handle_errors(app)
+    http.handle_errors(app)
     return app
 
 
 def read_change(request: Request) -> dict[str, Any]:
     """Return the object that a writing request must bring. Raises HttpError."""
-    refuse_foreign_origin(request)
-    content = read_object(request)
+    http.refuse_foreign_origin(request)
+    content = http.read_object(request)
     if not content:
-        raise HttpError(400, "empty", "the body must be a JSON object that sets something")
+        raise http.HttpError(400, "empty", "the body must be a JSON object that sets something")
     return content
 
 
 def read_limit(request: Request, default: int, most: int) -> int:
     """Return the query argument `limit`, from 1 to `most`. Raises HttpError (400)."""
-    text = argument(request, "limit", str(default))
+    text = http.argument(request, "limit", str(default))
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= most):
-        raise HttpError(400, "bad-limit", f"limit must be 1 to {most}")
+        raise http.HttpError(400, "bad-limit", f"limit must be 1 to {most}")
     return int(text)

@@ -28,16 +28,7 @@ from twisted_gantry.twin.faces.fogslink.cloud import MAX_SESSIONS, Cloud, CloudF
 from twisted_gantry.twin.faces.tcp import SessionFactory
 from twisted_gantry.twin.faces.upscard.card import Card, UpsCardFactory
 from twisted_gantry.twin.faces.upscard.http import ups_http_face
-from twisted_gantry.twin.faults.settings import (
-    CABINET,
-    CFOS,
-    EMS,
-    ETC,
-    FOGSLINK,
-    UPS_HTTP,
-    UPS_TCP,
-    Faults,
-)
+from twisted_gantry.twin.faults import settings as face
 from twisted_gantry.twin.scenarios.runner import FASTEST, Runner
 from twisted_gantry.twin.scenarios.script import load_scenario
 from twisted_gantry.twin.world.model import World
@@ -101,15 +92,12 @@ class TwinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 _ENDPOINTS = ("ups_tcp", "ups_http", "cfos", "ems", "cabinet", "etc", "fogslink", "control")
+# For tests: no request goes to a port where a gantry may listen.
 ON_FREE_PORTS: Mapping[str, Any] = {
     **dict.fromkeys(_ENDPOINTS, "tcp:0:interface=127.0.0.1"),
     "monitor_url": "http://127.0.0.1:1/monitor.do",
     "remote_url": "http://127.0.0.1:1/remotecontrol.do",
 }
-"""Settings with free ports, for tests; no request goes to a port where a gantry may listen.
-
-`Twin.port` returns the ports.
-"""
 
 
 class Stepper(NamedService):
@@ -139,15 +127,12 @@ class Stepper(NamedService):
 
 
 class Twin(ServiceGroup):
-    """The whole twin. `listeners` have the names of the faces, and `control`.
-
-    `close` ends the connections of its client.
-    """
+    """The whole twin; `listeners` have the names of the faces, and `control`."""
 
     def __init__(
         self,
         world: World,
-        faults: Faults,
+        faults: face.Faults,
         cards: Mapping[str, Card],
         platform: Platform,
         cloud: Cloud,
@@ -158,10 +143,6 @@ class Twin(ServiceGroup):
         self.platform, self.cloud = platform, cloud
         self.listeners: dict[str, Listener] = {}
         self._close = close
-
-    def add_listener(self, listener: Listener) -> None:
-        listener.setServiceParent(self)  # type: ignore[no-untyped-call]
-        self.listeners[str(listener.name)] = listener
 
     def port(self, name: str) -> int:
         """Return the TCP port of a listener that is up. Raises RuntimeError if it is not."""
@@ -182,9 +163,7 @@ class Twin(ServiceGroup):
         try:
             start()
         except CannotListen:
-            self.stopService().addErrback(
-                lambda failure: _log.failure("stopping failed", failure=failure)
-            )
+            self.stopService().addErrback(lambda f: _log.failure("stopping failed", failure=f))
             raise
 
 
@@ -198,7 +177,7 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
     seeds = random.Random(settings.seed)  # noqa: S311
     world = World(random.Random(seeds.random()))  # noqa: S311
     world.change(settings.world)
-    faults = Faults(reactor.seconds, random.Random(seeds.random()))  # noqa: S311
+    faults = face.Faults(reactor.seconds, random.Random(seeds.random()))  # noqa: S311
     pool = persistent_pool(reactor)
     client = BoundedClient(treq_client(reactor, pool), reactor, limit=LONGEST_ANSWER)
     password = settings.ups_password or ""
@@ -207,44 +186,40 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
     ups_http = ups_http_face(cards["ups2"], faults, reactor)
     brain = PowerBrain(world.charging, faults, reactor, now, admin_password=settings.cfos_password)
     ems = Ems({settings.device_uid: world.storage["bms1"]}, faults, reactor)
-    cabinet = CabinetTwin(
-        world.cabinet,
-        faults,
-        reactor,
-        now,
-        client,
-        gantry_id=settings.gantry_id,
-        auth=settings.auth,
-        monitor_url=settings.monitor_url,
-    )
+    gantry: dict[str, Any] = {"gantry_id": settings.gantry_id, "auth": settings.auth}
+    url = settings.monitor_url
+    cabinet = CabinetTwin(world.cabinet, faults, reactor, now, client, **gantry, monitor_url=url)
     platform = Platform(
         faults,
         reactor,
         now,
-        gantry_id=settings.gantry_id,
-        auth=settings.auth,
+        **gantry,
         any_gantry=settings.any_gantry,
         client=client,
         remote_url=settings.remote_url,
         rate=0.0 if settings.any_gantry else DEFAULT_RATE,
     )
     runner = Runner(world, faults, platform, now, settings.speed)
+    most = MAX_SESSIONS
+    if settings.any_gantry:
+        most = max(open_files(MOST_GANTRIES + OTHER_FILES) - OTHER_FILES, most)
     cloud = Cloud(
         faults,
         reactor,
         now,
         {settings.eq_sn: settings.api_key},
         any_key=settings.api_key if settings.any_gantry else "",
-        most=_crowd() if settings.any_gantry else MAX_SESSIONS,
+        most=most,
     )
+    fogslink = with_backlog(settings.fogslink, cloud.most)
     faces: list[tuple[str, str, IProtocolFactory, Counter[str]]] = [
-        (UPS_TCP, settings.ups_tcp, ups_tcp, ups_tcp.counts),
-        (UPS_HTTP, settings.ups_http, ups_http.site(), ups_http.counts),
-        (CFOS, settings.cfos, brain.site(), brain.counts),
-        (EMS, settings.ems, ems.site(), ems.counts),
-        (CABINET, settings.cabinet, cabinet.site(), cabinet.counts),
-        (ETC, settings.etc, platform.site(), platform.counts),
-        (FOGSLINK, with_backlog(settings.fogslink, cloud.most), CloudFactory(cloud), cloud.counts),
+        (face.UPS_TCP, settings.ups_tcp, ups_tcp, ups_tcp.counts),
+        (face.UPS_HTTP, settings.ups_http, ups_http.site(), ups_http.counts),
+        (face.CFOS, settings.cfos, brain.site(), brain.counts),
+        (face.EMS, settings.ems, ems.site(), ems.counts),
+        (face.CABINET, settings.cabinet, cabinet.site(), cabinet.counts),
+        (face.ETC, settings.etc, platform.site(), platform.counts),
+        (face.FOGSLINK, fogslink, CloudFactory(cloud), cloud.counts),
     ]
     counts = {name: counts for name, *_, counts in faces}
     control = Control(world, faults, platform, cloud, counts, runner)
@@ -255,22 +230,15 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
         service.setName(type(service).__name__)  # the listener has the name of the face
         twin.add(service)
     for name, place, factory, _ in faces:
-        twin.add_listener(listener_of(name, place, factory, reactor))
+        listener = twin.listeners[name] = listener_of(name, place, factory, reactor)
+        listener.setServiceParent(twin)  # type: ignore[no-untyped-call]
     if settings.scenario:
         runner.start(load_scenario(settings.scenario))
     return twin
 
 
-def _crowd() -> int:
-    """Raise the limit of open files, and return the number of sessions that it allows."""
-    return max(open_files(MOST_GANTRIES + OTHER_FILES) - OTHER_FILES, MAX_SESSIONS)
-
-
 def listener_of(name: str, place: str, factory: IProtocolFactory, reactor: Any) -> Listener:
-    """Return a service `name` that listens on the endpoint `place`. Raises ValueError.
-
-    `factory` is a SessionFactory, or what `bounded_site` returns.
-    """
+    """Return a service that listens on the endpoint `place`. Raises ValueError."""
     try:
         endpoint = serverFromString(reactor, place)
     except (ValueError, TypeError, OSError) as error:

@@ -30,13 +30,16 @@ from twisted_gantry.twin.service import CONTROL, TwinSettings, build_twin, liste
 from twisted_gantry.twin.world.model import World
 
 _FLEET = FleetSettings(gantries=1)
+_OF_FLEET = (
+    *("platform", "cloud", "auth", "api-key"),
+    *("report-period", "pack-period", "connections", "connect-rate"),
+)
 
 
 class Options(UsageOptions):
     synopsis = (
         "[--world FILE] [--scenario NAME] [--speed N] [--seed N] [--any-gantry] "
-        "[--control ENDPOINT] "
-        "| --replay FILE | --fleet N"
+        "[--control ENDPOINT] | --replay FILE | --fleet N"
     )
     longdesc = (
         "A simulated gantry site to test against: two UPS cards (TCP 2390, HTTP 2380), a cFos "
@@ -97,7 +100,6 @@ class Options(UsageOptions):
 
 @contextmanager
 def _option(prefix: str, *errors: type[Exception]) -> Iterator[None]:
-    """Turn `errors` into a UsageError that begins with the name of the option."""
     try:
         yield
     except errors as error:
@@ -111,26 +113,13 @@ def _recorded(path: str, device: str) -> Recorded:
 
 def _fleet(options: Options) -> FleetSettings:
     with _option("--fleet", ValueError):  # a bad number, or a limit that is too low
-        settings = FleetSettings(
-            gantries=_count(options["fleet"]),
-            platform=options["platform"],
-            cloud=options["cloud"],
-            auth=options["auth"],
-            api_key=options["api-key"],
-            report_period=options["report-period"],
-            pack_period=options["pack-period"],
-            connections=options["connections"],
-            connect_rate=options["connect-rate"],
-            seed=_seed(options["seed"]),
-        )
+        if not re.fullmatch(r"[0-9]{1,9}", options["fleet"]):
+            raise ValueError(f"{options['fleet']!r} is no number of gantries")
+        given = {name.replace("-", "_"): options[name] for name in _OF_FLEET}
+        gantries, seed = int(options["fleet"]), _seed(options["seed"])
+        settings = FleetSettings(gantries=gantries, seed=seed, **given)
         raise_open_files(settings)
         return settings
-
-
-def _count(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise ValueError(f"{text!r} is no number of gantries")
-    return int(text)
 
 
 def _endpoint(text: str, option: str) -> str:
@@ -143,9 +132,8 @@ def _speed(text: str) -> float:
     try:
         return TwinSettings(speed=float(text)).speed
     except ValueError:
-        raise UsageError(
-            f"--speed: {text!r} is no number above 0 and at most {FASTEST:g}"
-        ) from None
+        most = f"{FASTEST:g}"
+        raise UsageError(f"--speed: {text!r} is no number above 0 and at most {most}") from None
 
 
 def _scenario(name: str | None, speed: str) -> str:
@@ -184,10 +172,7 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 class Program(ServiceGroup):
-    """A twin as a program, which exits with one line if it cannot listen.
-
-    In a `daemon` the exception is raised: twistd reports that to the parent process, but no exit.
-    """
+    """A twin that exits with one line if it cannot listen; twistd reports that of a `daemon`."""
 
     def __init__(self, twin: IService, *, daemon: bool) -> None:
         super().__init__()
@@ -210,7 +195,6 @@ class Program(ServiceGroup):
 
 
 def makeService(options: Options) -> IService:
-    """Build the service, for the reactor of the process."""
     daemon = options.parent is not None and not options.parent["nodaemon"]
     return cast("IService", Program(_service(options), daemon=daemon))
 
@@ -220,19 +204,14 @@ def _service(options: Options) -> IService:
 
     make_monotonic(reactor)
     if options.fleet is not None:
-        return _fleet_service(options.fleet, options["control"], reactor)
+        group, fleet = ServiceGroup(), build_fleet(options.fleet, reactor, time)
+        group.add(fleet)
+        if options["control"] is not None:
+            site = FleetControl(fleet).site(reactor)
+            group.add(cast("IService", listener_of(CONTROL, options["control"], site, reactor)))
+        return cast("IService", group)
     if options.replay is not None:
         settings, place = options.settings, options.replay_endpoint
         replay = build_replay(options.replay, reactor, time, place, settings.speed, settings)
         return cast("IService", replay)
     return cast("IService", build_twin(options.settings, reactor, time))
-
-
-def _fleet_service(settings: FleetSettings, control: str | None, reactor: Any) -> IService:
-    """Build a fleet, with a control API at the endpoint `control` if it is given."""
-    group, fleet = ServiceGroup(), build_fleet(settings, reactor, time)
-    group.add(fleet)
-    if control is not None:
-        site = FleetControl(fleet).site(reactor)
-        group.add(cast("IService", listener_of(CONTROL, control, site, reactor)))
-    return cast("IService", group)

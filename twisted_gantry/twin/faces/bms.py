@@ -28,6 +28,8 @@ _ACTS: Mapping[wire.BmsCommand, Callable[[Storage], None]] = {
     wire.BmsCommand.OPEN_CONTACTOR: Storage.open_contactor,
 }
 
+_Call = Callable[[HttpRequest], wire.Reply]
+
 
 class _Wrong(Exception):
     """A request that is answered 400 and 100001; the text says why."""
@@ -35,17 +37,12 @@ class _Wrong(Exception):
 
 @dataclass(frozen=True)
 class _Heard:
-    """The state of a BMS in the cloud, and its time on the clock."""
-
     at: float
     status: wire.Status
 
 
 class Ems(HttpFace):
-    """The EMS. `storage` has the stores by their `device_uid`.
-
-    `counts` tells `control`, `read`, `sync`, `wrong`, `busy` and `code`.
-    """
+    """The EMS; `counts` tells `control`, `read`, `sync`, `wrong`, `busy` and `code`."""
 
     app, limits = Klein(), LIMITS
     answer_failures(app, EMS)
@@ -65,10 +62,7 @@ class Ems(HttpFace):
 
     @app.route(BASE_PATH + wire.SYNC_PATH, methods=["PUT"])
     async def sync(self, request: HttpRequest) -> bytes:
-        """Read the state of a BMS anew, and show it."""
         return await self._serve(request, self._sync)
-
-    # -- the calls
 
     def _control(self, request: HttpRequest) -> wire.Reply:
         try:
@@ -103,32 +97,23 @@ class Ems(HttpFace):
 
     def _hear(self, device_uid: str) -> _Heard:
         store = self._storage[device_uid]
-        return _Heard(
-            self._clock.seconds(), wire.Status(device_uid, len(store.alarms), store.status)
-        )
+        status = wire.Status(device_uid, len(store.alarms), store.status)
+        return _Heard(self._clock.seconds(), status)
 
-    # -- fault injection
-
-    async def _serve(
-        self, request: HttpRequest, call: Callable[[HttpRequest], wire.Reply]
-    ) -> bytes:
+    async def _serve(self, request: HttpRequest, call: _Call) -> bytes:
         faults = self._injector.faults
-        status, reply = self._take(request, call) if faults.acts else self._turn_away(faults)
+        try:
+            status, reply = (200, call(request)) if faults.acts else self._turn_away(faults)
+        except _Wrong as wrong:
+            self.counts["wrong"] += 1
+            code, text = wire.BmsCode.PARAMETER_FORMAT, wire.FORMAT_WRONG
+            status, reply = 400, wire.Reply(code, text, str(wrong))
         request.setResponseCode(status)
         body = b""
         if reply is not None:
             request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
             body = reply.encode()
         return await self._injector.answer(request, body, faults)
-
-    def _take(
-        self, request: HttpRequest, call: Callable[[HttpRequest], wire.Reply]
-    ) -> tuple[int, wire.Reply | None]:
-        try:
-            return 200, call(request)
-        except _Wrong as wrong:
-            self.counts["wrong"] += 1
-            return 400, wire.Reply(wire.BmsCode.PARAMETER_FORMAT, wire.FORMAT_WRONG, str(wrong))
 
     def _turn_away(self, faults: FaultSettings) -> tuple[int, wire.Reply | None]:
         """Return the answer of a fault; the document has no code for busy."""

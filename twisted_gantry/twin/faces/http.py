@@ -14,17 +14,14 @@ from twisted.web.resource import Resource
 from werkzeug.exceptions import HTTPException
 
 from twisted_gantry.net.http.server import Limits, bounded_site
-from twisted_gantry.twin.faults.http import HttpFaultInjector
+from twisted_gantry.twin.faults.http import FaultyRoot, HttpFaultInjector
 from twisted_gantry.twin.faults.settings import Faults
 
 _log = Logger()
 
 
 class HttpFace:
-    """Serves `app` within `limits`, as the faults of `face` allow. `clock` is for delays.
-
-    `counts` gains what `HttpFaultInjector` and `bounded_site` count.
-    """
+    """Serves `app` within `limits`, under the faults of `face`; `clock` is for delays."""
 
     app: ClassVar[Klein]
     limits: ClassVar[Limits]
@@ -35,15 +32,13 @@ class HttpFace:
         self._injector = HttpFaultInjector(face, faults, clock, self.counts)
 
     def resource(self) -> Resource:
-        """Return the root resource, behind the faults."""
-        return self._injector.around(self.app.resource())
+        return FaultyRoot(self._injector, self.app.resource())
 
     def site(self) -> IProtocolFactory:
         return bounded_site(self.resource(), self._clock, self.limits, self.counts)
 
 
 def body_of(request: Request) -> bytes:
-    """Return the body of a complete request."""
     assert request.content is not None  # set once the request is complete
     body: bytes = request.content.read()
     return body
@@ -52,10 +47,7 @@ def body_of(request: Request) -> bytes:
 def answer_failures(
     app: Klein, face: str, mistake: Callable[[IRequest], bytes] = lambda request: b""
 ) -> None:
-    """Answer a wrong path or verb of `app` with plain HTTP, and a mistake of ours by `mistake`.
-
-    The log does not show the request: its query may hold a password.
-    """
+    """Answer a wrong path or verb of `app` with plain HTTP, and a mistake of ours by `mistake`."""
 
     @app.handle_errors(Exception)
     def _(self: object, request: IRequest, failure: Failure) -> bytes:
@@ -63,6 +55,7 @@ def answer_failures(
         if isinstance(error, HTTPException):
             request.setResponseCode(error.code or 500)
             return b""
+        # The log does not show the request: its query may hold a password.
         _log.failure("a request to {face} failed", failure=failure, face=face)
         request.setResponseCode(500)
         return mistake(request)

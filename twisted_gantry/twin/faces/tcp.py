@@ -22,7 +22,6 @@ class FaceSession(Protocol):
         self.injector = injector
 
     def receive(self, data: bytes) -> None:
-        """Take bytes of the peer."""
         raise NotImplementedError
 
     def connectionMade(self) -> None:
@@ -41,15 +40,11 @@ class FaceSession(Protocol):
         self.flow.received(data)
 
     def abortConnection(self) -> None:
-        """Drop the connection, without waiting for what is still to be sent."""
         self.flow.abort()
 
 
 class SessionFactory(Factory):
-    """Accepts up to `most` sessions while `refuses` is false. `make` returns the protocol of one.
-
-    `sessions` has the open ones, the oldest first. `counts` gains `connections` and `refused`.
-    """
+    """Accepts up to `most` sessions unless it `refuses`; counts `connections` and `refused`."""
 
     noisy = False
 

@@ -20,10 +20,8 @@ from twisted_gantry.twin.faults.injection import CLOSE_S, FaultInjector
 
 _log = Logger()
 
-PAUSE_ABOVE = 64
-"""Messages that may wait for a `delay`; above, reading pauses."""
-MOST_UNREAD = 64 * 1024
-"""Bytes that a frozen session buffers, as a kernel would; above, reading pauses."""
+PAUSE_ABOVE = 64  # messages that may wait for a `delay`; above, reading pauses
+MOST_UNREAD = 64 * 1024  # bytes that a frozen session buffers; above, reading pauses
 
 
 @dataclass
@@ -38,16 +36,14 @@ class _Message:
 
 @implementer(IPushProducer)
 class Flow:
-    """The flow of one session over `transport`; `receive` takes the bytes that were read.
-
-    The owner calls `lost` when the connection is gone. The counts of `injector` gain `refused`.
-    """
+    """The flow of one session; its owner calls `lost` at the end. The counts gain `refused`."""
 
     def __init__(
         self, injector: FaultInjector, transport: Any, receive: Callable[[bytes], None]
     ) -> None:
         self.closed = False
         self._injector, self._transport, self._receive = injector, transport, receive
+        self._seconds = injector.clock.seconds
         self._unread = b""
         self._thawing: Deferred[None] | None = None
         self._waiting: deque[_Message] = deque()
@@ -60,10 +56,7 @@ class Flow:
     def waiting(self) -> int:
         return len(self._waiting)
 
-    # -- in
-
     def received(self, data: bytes) -> None:
-        """Take bytes from the transport, unless the face is frozen or refuses."""
         if self.closed:
             return
         faults = self._injector.faults
@@ -76,30 +69,21 @@ class Flow:
         else:
             self._receive(data)
 
-    # -- out
-
     def send(self, data: bytes, sent: Callable[[], None] | None = None) -> None:
-        """Send a message after the waiting ones, with the `delay` and `drip` of the face.
-
-        `sent` is called once the message is written or dropped.
-        """
+        """Send a message after the waiting ones; `sent` is called once it is written or dropped."""
         faults = self._injector.faults
-        due = self._injector.clock.seconds() + faults.delay
-        self._queue(_Message(due, data, faults.drip, sent))
+        self._queue(_Message(self._seconds() + faults.delay, data, faults.drip, sent))
 
     def close(self, *, at_once: bool = False) -> None:
-        """Close the session, after the waiting messages or at once."""
         if at_once:
             self._clear()
-        self._queue(_Message(self._injector.clock.seconds(), None))
+        self._queue(_Message(self._seconds(), None))
 
     def abort(self) -> None:
-        """Drop the connection, without waiting for what is still to be sent."""
         self.closed = True
         self._transport.abortConnection()
 
     def lost(self) -> None:
-        """Release everything: the connection is gone."""
         self.closed = True
         self._due.cancel()
         self._cut.cancel()
@@ -123,12 +107,12 @@ class Flow:
         unread, self._unread = self._unread, b""
         if unread:
             self.received(unread)
-        while not self.closed and self._is_due():
+        while not self.closed and self._waiting and self._waiting[0].due <= self._seconds():
             self._send(self._waiting[0])
         if self.closed:
             return
         if self._waiting:
-            self._due.start(self._waiting[0].due - self._injector.clock.seconds())
+            self._due.start(self._waiting[0].due - self._seconds())
         self._update_reading()
 
     def _wait_for_thaw(self) -> None:
@@ -141,12 +125,7 @@ class Flow:
         self._thawing = None
         self._go_on()
 
-    def _is_due(self) -> bool:
-        now = self._injector.clock.seconds()
-        return bool(self._waiting) and self._waiting[0].due <= now
-
     def _send(self, message: _Message) -> None:
-        """Send the first message, or the first piece of it."""
         data = message.data
         if data is None:
             self._lose()
@@ -154,7 +133,7 @@ class Flow:
         if message.drip is not None:
             size, pause = piece(message.drip)
             data, message.data = data[:size], data[size:]
-            message.due = self._injector.clock.seconds() + pause
+            message.due = self._seconds() + pause
         if data:
             self._transport.write(data)
         if message.drip is None or not message.data:
@@ -177,8 +156,6 @@ class Flow:
         self._transport.loseConnection()
         self._cut.start(CLOSE_S)  # a peer that reads nothing would keep the connection open
 
-    # -- IPushProducer
-
     def pauseProducing(self) -> None:  # noqa: N802 - IPushProducer's
         self._full = True
         self._update_reading()
@@ -191,8 +168,7 @@ class Flow:
         """Do nothing: the connection is about to be lost."""
 
     def _update_reading(self) -> None:
-        crowded = len(self._waiting) > PAUSE_ABOVE or len(self._unread) >= MOST_UNREAD
-        pause = self._full or crowded
+        pause = self._full or len(self._waiting) > PAUSE_ABOVE or len(self._unread) >= MOST_UNREAD
         if self.closed or pause == self._paused:
             return
         self._paused = pause

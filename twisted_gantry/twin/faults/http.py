@@ -21,15 +21,8 @@ _log = Logger()
 class HttpFaultInjector(FaultInjector):
     """Fault injection over HTTP. `counts` gains `cut`, `http-status`, `garbage` and `half`."""
 
-    def around(self, root: IResource) -> Resource:
-        """Return a resource that serves `root` unless the face is frozen or refuses."""
-        return _FaultyRoot(self, root)
-
     async def answer(self, request: HttpRequest, body: bytes, faults: FaultSettings) -> bytes:
-        """Return what the caller has to write of an answer under `faults`, when it is due.
-
-        The body is empty with `http_status`. With `drip` its first pieces are written here.
-        """
+        """Return what the caller writes of an answer, when due; empty with `http_status`."""
         lost = faults.acts and self._faults.strikes(faults.drop)
         garbage = faults.acts and not lost and self.strikes(faults.garbage, "garbage")
         half = faults.acts and not (lost or garbage) and self.strikes(faults.half, "half")
@@ -60,7 +53,6 @@ class HttpFaultInjector(FaultInjector):
         return body
 
     async def cut_off(self, request: HttpRequest) -> bytes:
-        """Cut the connection, and never answer."""
         self.cut(request)
         gone: Deferred[bytes] = Deferred()  # klein cancels it when the connection is lost
         return await gone
@@ -70,7 +62,6 @@ class HttpFaultInjector(FaultInjector):
         cut(request)
 
     async def _drip(self, request: HttpRequest, body: bytes, rate: float) -> bytes:
-        """Write all but the last piece of a body, and return the last."""
         size, pause = piece(rate)
         while len(body) > size:
             request.write(body[:size])
@@ -80,7 +71,9 @@ class HttpFaultInjector(FaultInjector):
         return body
 
 
-class _FaultyRoot(Resource):
+class FaultyRoot(Resource):
+    """Serves `root` unless the face is frozen or refuses."""
+
     isLeaf = True
 
     def __init__(self, injector: HttpFaultInjector, root: IResource) -> None:

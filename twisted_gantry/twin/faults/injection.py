@@ -10,10 +10,8 @@ from twisted_gantry.net.timers import Timer
 from twisted_gantry.twin.faults.drip import dripping
 from twisted_gantry.twin.faults.settings import Faults, FaultSettings
 
-THAW_S = 0.1
-"""The period at which a frozen face checks for the end of `frozen`, in seconds."""
-CLOSE_S = 3.0
-"""How long a peer may read the rest before its connection is dropped, in seconds."""
+THAW_S = 0.1  # the period at which a frozen face checks for the end of `frozen`, in seconds
+CLOSE_S = 3.0  # how long a peer may read the rest before its connection is dropped, in seconds
 
 
 class FaultInjector:
@@ -29,10 +27,7 @@ class FaultInjector:
 
     @property
     def faults(self) -> FaultSettings:
-        """The settings that are in force now."""
         return self._faults.of(self.face)
-
-    # -- messages
 
     def strikes(self, probability: float, name: str) -> bool:
         """Draw whether a fault occurs, and count it under `name` if it does."""
@@ -60,18 +55,13 @@ class FaultInjector:
             return (self.garbage(end),)
         if self.strikes(faults.half, "half"):
             return (message[: len(message) // 2],)
-        if self.strikes(faults.duplicate, "doubled"):
-            return (message, message)
-        return (message,)
+        return (message, message) if self.strikes(faults.duplicate, "doubled") else (message,)
 
     def body(self, message: bytes) -> tuple[bytes | IBodyProducer, float]:
-        """Return the body of a request, which may drip, and the seconds that dripping takes."""
         rate = self.faults.drip
         if rate is None:
             return message, 0.0
         return dripping(message, rate, self.clock), len(message) / rate
-
-    # -- frozen
 
     def thaw(self) -> "Deferred[None]":
         """Return a Deferred that fires at the end of `frozen`; a caller may cancel it."""
@@ -82,7 +72,6 @@ class FaultInjector:
         return waiting
 
     async def thawed(self) -> None:
-        """Wait while the face is frozen."""
         while self.faults.frozen:
             await self.thaw()
 

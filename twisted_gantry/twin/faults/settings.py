@@ -50,8 +50,7 @@ CABINET = "cabinet"
 ETC = "etc"
 FOGSLINK = "fogslink"
 
-STALE_S = 3600.0
-"""The age of a stale time stamp, far beyond the limit of any receiver."""
+STALE_S = 3600.0  # the age of a stale time stamp, far beyond the limit of any receiver
 
 _LONGEST = 86_400.0
 _GARBAGE_BYTES = 200
@@ -108,8 +107,7 @@ _CODES: Mapping[str, str] = {
     ETC: "[0-9]{4}",
     FOGSLINK: "[0-9]{1,2}",
 }
-FACES = tuple(_CODES)
-"""The faces of the twin, in the order of the contract."""
+FACES = tuple(_CODES)  # the faces of the twin, in the order of the contract
 _SIGNING = frozenset({ETC, CABINET})  # their requests have a digest and a time stamp
 # The faces of a setting that is not for all.
 _MEANT_FOR: Mapping[str, frozenset[str]] = {
@@ -158,7 +156,6 @@ class Faults:
         self._set.pop(face, None)
 
     def of(self, face: str) -> FaultSettings:
-        """Return the settings that are in force now."""
         settings, until = self._set.get(face, (NO_FAULTS, None))
         if until is not None and self._seconds() >= until:
             del self._set[face]
@@ -170,7 +167,6 @@ class Faults:
         return probability > 0 and self._random.random() < probability
 
     def garbage(self) -> bytes:
-        """Return random bytes, at least one."""
         return self._random.randbytes(self._random.randint(1, _GARBAGE_BYTES))
 
     def _check_face(self, face: str) -> None:

@@ -31,29 +31,24 @@ from twisted_gantry.twin.faces.http import body_of
 from twisted_gantry.twin.faces.tcp import SessionFactory
 from twisted_gantry.twin.faults.injection import FaultInjector
 from twisted_gantry.twin.faults.settings import CABINET, Faults
-from twisted_gantry.twin.replay.tape import RULES, Recorded, Turn, upload_fields
+from twisted_gantry.twin.replay.tape import RULES, Recorded, Turn, object_of, text_of, upload_fields
 from twisted_gantry.twin.scenarios.runner import FASTEST
 from twisted_gantry.twin.service import TwinSettings, listener_of
-from twisted_gantry.wire.errors import FrameTooLong, WireError
+from twisted_gantry.wire.errors import FrameTooLong
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.frames import ObjectFramer
-from twisted_gantry.wire.json import loads_text
 from twisted_gantry.wire.upscard.messages import place_of
 
 _log = Logger()
 
 MAX_SESSIONS = 64
-MAX_WAITING = 256
-"""Answers and uploads that wait for their time; above, requests are refused."""
+MAX_WAITING = 256  # answers and uploads that wait for their time; above, requests are refused
 LIMITS = Limits(body=etc.MAX_BODY)
 _JSON = {"Content-Type": "application/json"}
 
 
 class Player:
-    """Finds the recorded answers, and schedules them, at `speed` times the recorded pace.
-
-    `counts` tells `answered`, `silent`, `unrecorded` and `overloaded`.
-    """
+    """Schedules the recorded answers; counts `answered`, `silent`, `unrecorded`, `overloaded`."""
 
     def __init__(self, recorded: Recorded, clock: IReactorTime, speed: float) -> None:
         self.counts: Counter[str] = Counter()
@@ -70,11 +65,8 @@ class Player:
             self.counts["unrecorded"] += 1
             if key not in self._logged and len(self._logged) < MAX_WAITING:
                 self._logged.add(key)
-                _log.info(
-                    "{device} was never asked this: {key}",
-                    device=self._recorded.device,
-                    key=key[:80],
-                )
+                device = self._recorded.device
+                _log.info("{device} was never asked this: {key}", device=device, key=key[:80])
         else:
             self.counts["answered" if turn.answered else "silent"] += 1
         return turn
@@ -95,7 +87,6 @@ class Player:
         return timer
 
     def cancel(self, timer: Timer | None) -> None:
-        """Cancel what `later` has scheduled."""
         if timer is not None:
             self._due.discard(timer)
             timer.cancel()
@@ -106,7 +97,7 @@ class Player:
 
 
 class _Session(Protocol):
-    factory: "ReplayFactory"
+    factory: SessionFactory
 
     def __init__(self, player: Player) -> None:
         self._player, self._framer = player, ObjectFramer()
@@ -121,7 +112,6 @@ class _Session(Protocol):
             self._player.cancel(timer)
 
     def abortConnection(self) -> None:
-        """Drop the connection at once."""
         if self.transport is not None:
             self.transport.abortConnection()  # type: ignore[attr-defined]
 
@@ -148,13 +138,8 @@ class _Session(Protocol):
         self._timers.append(player.later(turn.latency, reply))
 
 
-class ReplayFactory(SessionFactory):
-    def __init__(self, player: Player) -> None:
-        super().__init__(player.counts, lambda: _Session(player), MAX_SESSIONS)
-
-
+# Sends what a device sent on its own: the content, the live request, the turn.
 Send = Callable[[bytes, bytes, Turn], None]
-"""Sends what a device sent on its own: the content, the live request, the turn."""
 
 
 class ReplayResource(Resource):
@@ -250,11 +235,10 @@ class Caller:
 
 def _host(asked: bytes) -> str:
     """Return the callback URL of a live command, empty if it is not on this machine."""
+    url = text_of(object_of(asked), "host")
     try:
-        fields = loads_text(asked)
-        url = fields.get("host") if isinstance(fields, dict) else None
-        return url if isinstance(url, str) and is_loopback(place_of(url).host) else ""
-    except (WireError, ValueError):
+        return url if url and is_loopback(place_of(url).host) else ""
+    except ValueError:
         return ""
 
 
@@ -276,7 +260,6 @@ class Replay(ServiceGroup):
         listener.setServiceParent(self)  # type: ignore[no-untyped-call]
 
     def startService(self) -> None:
-        """Listen, and upload what a cabinet uploaded unasked."""
         super().startService()
         self._caller.upload_unasked(self._recorded.uploads)
 
@@ -284,8 +267,7 @@ class Replay(ServiceGroup):
         """Stop everything; the Deferred fires when no connection is open."""
         self._player.stop()
         self._caller.stop()
-        stopped = super().stopService()
-        return stopped.addCallback(lambda _: self._close())
+        return super().stopService().addCallback(lambda _: self._close())
 
 
 def build_replay(
@@ -311,8 +293,7 @@ def build_replay(
     no_faults = Faults(reactor.seconds, random.Random(0))  # noqa: S311 - for no secret
     injector = FaultInjector(CABINET, no_faults, reactor, player.counts)
     sender = EtcSender(client, injector, now, gantry_id=given.gantry_id, auth=given.auth)
-    monitor = Monitor(sender, player.counts, given.monitor_url)
-    caller = Caller(player, client, monitor)
+    caller = Caller(player, client, Monitor(sender, player.counts, given.monitor_url))
     factory = replay_factory(recorded, player, caller, reactor)
     places = {
         "ups-card": given.ups_tcp,
@@ -329,8 +310,7 @@ def build_replay(
 def replay_factory(
     recorded: Recorded, player: Player, caller: Caller, clock: IReactorTime
 ) -> IProtocolFactory:
-    """Return the factory that serves a recorded device."""
     if recorded.kind == "ups-card":
-        return ReplayFactory(player)
+        return SessionFactory(player.counts, lambda: _Session(player), MAX_SESSIONS)
     send: Send = caller.upload if recorded.kind == "cabinet" else caller.call_back
     return bounded_site(ReplayResource(player, send), clock, LIMITS, player.counts)

@@ -57,17 +57,12 @@ class Turn:
 
 
 class Tape:
-    """The turns of one device, by their keys."""
-
     def __init__(self, turns: Mapping[str, list[Turn]]) -> None:
         self._turns = turns
         self._at = dict.fromkeys(turns, 0)
 
     def next(self, key: str) -> Turn | None:
-        """Return the next turn of a key, at the end the last one that was answered.
-
-        None for a key that was never recorded.
-        """
+        """Return the next turn of a key, at the end the last answered one; None without any."""
         turns = self._turns.get(key)
         if not turns:
             return None
@@ -80,17 +75,13 @@ class Tape:
 
 @dataclass(frozen=True)
 class Rule:
-    """The rule of a kind: `key` of a request, empty for anything else.
-
-    `echo` returns the text of a request that the answer repeats in its field `echoed`.
-    """
+    """The `key` of a request, empty for others, and its `echo`, repeated in the field `echoed`."""
 
     key: Callable[[str, str, bytes], str]
     echoed: str = ""
     echo: Callable[[str, bytes], str] = lambda target, body: ""
 
     def fit(self, body: bytes, recorded: str, live: str) -> bytes:
-        """Return a recorded answer with the echo of the live request."""
         if not recorded or not self.echoed:
             return body
         mark = re.compile(
@@ -107,7 +98,7 @@ def _inside(text: str) -> bytes:
     return json.dumps(text, ensure_ascii=False)[1:-1].encode("utf-8", "replace")
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def object_of(body: bytes) -> dict[str, Any]:
     try:
         fields = loads_text(body)
     except WireError:
@@ -115,7 +106,7 @@ def _object(body: bytes) -> dict[str, Any]:
     return fields if isinstance(fields, dict) else {}
 
 
-def _text(fields: Mapping[str, Any], key: str) -> str:
+def text_of(fields: Mapping[str, Any], key: str) -> str:
     value = fields.get(key)
     return value if isinstance(value, str) else ""
 
@@ -125,7 +116,7 @@ def _query(target: str) -> dict[str, str]:
 
 
 def _upscard_key(method: str, target: str, body: bytes) -> str:
-    return _text(_object(body), "cmd").removesuffix("()")
+    return text_of(object_of(body), "cmd").removesuffix("()")
 
 
 def _cfos_key(method: str, target: str, body: bytes) -> str:
@@ -137,48 +128,44 @@ def _cfos_key(method: str, target: str, body: bytes) -> str:
 def _bms_key(method: str, target: str, body: bytes) -> str:
     path = urlsplit(target).path
     at = path.rfind(bms.CONTROL_PATH)
-    command = _text(_bms_fields(body), "command")
+    command = text_of(_bms_fields(body), "command")
     return f"{method} {path[at:]} {command}".strip() if at >= 0 else ""
 
 
 def _bms_fields(body: bytes) -> dict[str, Any]:
-    fields = _object(body) if body else {}
+    fields = object_of(body) if body else {}
     inner = fields.get(bms.WRAPPER)
     return inner if isinstance(inner, dict) else fields
 
 
 def _bms_echo(target: str, body: bytes) -> str:
-    return _query(target).get("device_uid", "") or _text(_bms_fields(body), "device_uid")
+    return _query(target).get("device_uid", "") or text_of(_bms_fields(body), "device_uid")
 
 
 def _cabinet_key(method: str, target: str, body: bytes) -> str:
-    fields = _object(body)
-    named = _text(fields, "method")
+    fields = object_of(body)
+    named = text_of(fields, "method")
     control = fields.get(named)
     if not isinstance(control, dict):
         return named
-    cmd = _text(control, "cmd")
+    cmd = text_of(control, "cmd")
     return f"{named} {UPDATE_NOW}" if "updateNow" in control and not cmd else f"{named} {cmd}"
 
 
 UPDATE_NOW = "updateNow"
-_UPSCARD = Rule(_upscard_key, "session", lambda target, body: _text(_object(body), "session"))
+_UPSCARD = Rule(_upscard_key, "session", lambda target, body: text_of(object_of(body), "session"))
 RULES: Mapping[str, Rule] = {
     "ups-card": _UPSCARD,
     "ups-card-http": _UPSCARD,
     "cfos": Rule(_cfos_key),
     "bms": Rule(_bms_key, "device_uid", _bms_echo),
     "cabinet": Rule(_cabinet_key),
-}
-"""The rules of the kinds that can be replayed."""
+}  # the rules of the kinds that can be replayed
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """One device of a recording.
-
-    `uploads` are the unasked ones of a cabinet: the seconds after its first line, and the content.
-    """
+    """One device; `uploads` are unasked: the seconds after its first line, and the content."""
 
     device: str
     kind: str
@@ -187,10 +174,7 @@ class Recorded:
 
 
 def read_device(path: Path, device: str = "") -> Recorded:
-    """Read one device of a recording; without a name there must be exactly one.
-
-    Blocks on the disk. Raises BrokenRecording, CannotReplay, OSError.
-    """
+    """Read one device. Blocks on the disk. Raises BrokenRecording, CannotReplay, OSError."""
     lines: list[Line] = []
     kinds: dict[str, str] = {}
     for line in read_recording(path):
@@ -208,8 +192,6 @@ def read_device(path: Path, device: str = "") -> Recorded:
 
 
 class _Reader:
-    """Assigns each line to its turn."""
-
     def __init__(self, device: str, kind: str) -> None:
         self._device, self._kind, self._rule = device, kind, RULES[kind]
         self._turns: dict[str, list[Turn]] = {}
@@ -256,7 +238,7 @@ class _Reader:
 
     def _reply(self, line: Line) -> None:
         """Take a result of a UPS card; an error without a session belongs to the last command."""
-        session = _text(_object(line.data), "session")
+        session = text_of(object_of(line.data), "session")
         turn = self._by_echo.get(session) if session else self._last
         if turn is None:
             return

@@ -12,13 +12,9 @@ from twisted_gantry.twin.scenarios.runner import CannotStart, Runner
 
 
 class ScenarioControl:
-    """Serves the run at its root, and the scenarios of the twin at `library`."""
-
     app = control_app(
-        {
-            script.ScenarioError: (400, "bad-scenario"),
-            script.UnknownScenario: (404, "unknown-scenario"),
-        }
+        (script.ScenarioError, 400, "bad-scenario"),
+        (script.UnknownScenario, 404, "unknown-scenario"),
     )
     app.url_map.strict_slashes = False  # mounted at a path, its root is that path without a slash
 
@@ -32,10 +28,7 @@ class ScenarioControl:
 
     @app.route("/", methods=["POST"])
     def start(self, request: Request) -> bytes:
-        """Run `{"name"}`, a scenario of the library, or one that is sent with its `steps`.
-
-        `speed` is the optional speed of the world during the run, in simulated seconds a second.
-        """
+        """Run `{"name"}` of the library, or a scenario with its `steps`; `speed` is optional."""
         refuse_foreign_origin(request)
         content = read_object(request)
         speed = _read_speed(content.pop("speed", None))
@@ -55,14 +48,8 @@ class ScenarioControl:
     @app.route("/library", methods=["GET"])
     def library(self, request: Request) -> bytes:
         """Show the library: `{"scenarios": [{"name", "en", "zh", …}]}`."""
-        return respond(
-            request,
-            {
-                "scenarios": [
-                    _summary(script.load_scenario(name)) for name in script.scenario_names()
-                ]
-            },
-        )
+        found = [_summary(script.load_scenario(name)) for name in script.scenario_names()]
+        return respond(request, {"scenarios": found})
 
     @app.route("/library/<name>", methods=["GET"])
     def one(self, request: Request, name: str) -> bytes:

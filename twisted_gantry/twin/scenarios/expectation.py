@@ -20,15 +20,11 @@ _PART = re.compile(r"([A-Za-z]{1,40})(\[[0-9]{1,2}\])?")
 
 # The form of each kind's subject, and the keys of which it needs one; a record may have none.
 _KINDS: Mapping[str, tuple[re.Pattern[str] | None, frozenset[str]]] = {
-    "alarm": (_DOTTED, frozenset()),
-    "cleared": (_DOTTED, frozenset()),
-    "no_alarm": (_DOTTED, frozenset()),
+    **dict.fromkeys(("alarm", "cleared", "no_alarm"), (_DOTTED, frozenset())),
     "point": (_DOTTED, _COMPARISONS),
     "report": (None, _COMPARISONS),
-    "record": (_PLAIN, _COMPARISONS),
-    "queue": (_PLAIN, _COMPARISONS),
-    "device": (_PLAIN, frozenset({"state"})),
-    "uplink": (_PLAIN, frozenset({"state"})),
+    **dict.fromkeys(("record", "queue"), (_PLAIN, _COMPARISONS)),
+    **dict.fromkeys(("device", "uplink"), (_PLAIN, frozenset({"state"}))),
 }
 
 
@@ -87,7 +83,6 @@ def _test_complaints(kind: str, given: Mapping[str, Any], tests: frozenset[str])
 
 
 def is_number(value: object) -> bool:
-    """Tell whether a value is a finite number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -98,8 +93,7 @@ def _is_path(text: str) -> bool:
     parts = [_PART.fullmatch(part) for part in text.split(".")]
     if None in parts:
         return False
-    names = [(part[1], part[2] is not None) for part in parts if part is not None]
-    head, *rest = names
+    head, *rest = ((part[1], part[2] is not None) for part in parts if part is not None)
     if head == (FIELDS_KEY[Method.COMPUTER_STATUS], True):
         return rest in ([(name, False)] for name in Computer.__struct_encode_fields__)
     if head != (FIELDS_KEY[Method.CABINET_STATUS], False):

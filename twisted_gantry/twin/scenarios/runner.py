@@ -1,9 +1,10 @@
 """Runs a scenario in the world's own time, which passes through the runner."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from attrs import define, field
 from twisted.logger import Logger
 
 from twisted_gantry.twin import times
@@ -14,8 +15,7 @@ from twisted_gantry.twin.world.model import World, WorldError
 
 _log = Logger()
 
-FASTEST = 3600.0
-"""The highest speed, in simulated seconds a second."""
+FASTEST = 3600.0  # the highest speed, in simulated seconds a second
 
 LONGEST_RAMP_STEP_S = 5.0  # of the world, during a ramp
 _ROUNDING_S = 1e-6  # a moment closer than this is due
@@ -32,8 +32,6 @@ class CannotStart(Exception):
 
 @dataclass(frozen=True)
 class _Slope:
-    """The ramp of one variable."""
-
     began_s: float
     ends_s: float
     from_: float
@@ -44,7 +42,7 @@ class _Slope:
         return self.to if done >= 1.0 else self.from_ + (self.to - self.from_) * done
 
 
-@dataclass
+@define(eq=False)
 class _Run:
     """One run of a scenario; times are seconds of the world from its start."""
 
@@ -56,13 +54,13 @@ class _Run:
     done: int = 0
     state: str = "running"
     error: str | None = None
-    since: list[float] = field(default_factory=list)
-    """When each step was done, Unix seconds."""
-    slopes: dict[str, _Slope] = field(default_factory=dict)
-    faults: dict[str, tuple[FaultSettings, float | None]] = field(default_factory=dict)
-    """The settings of the run for each face, and their end."""
+    since: list[float] = field(factory=list)  # when each step was done, Unix seconds
+    slopes: dict[str, _Slope] = field(factory=dict)
+    # The settings of the run for each face, and their end.
+    faults: dict[str, tuple[FaultSettings, float | None]] = field(factory=dict)
 
 
+@define(eq=False)
 class Runner:
     """Runs one scenario at a time in `world`. `now` returns Unix seconds.
 
@@ -70,17 +68,12 @@ class Runner:
     runner, not that of the world.
     """
 
-    def __init__(
-        self,
-        world: World,
-        faults: Faults,
-        platform: Platform,
-        now: Callable[[], float],
-        speed: float,
-    ) -> None:
-        self._world, self._faults, self._platform = world, faults, platform
-        self._now, self._speed = now, speed
-        self._run: _Run | None = None
+    _world: World
+    _faults: Faults
+    _platform: Platform
+    _now: Callable[[], float]
+    _speed: float
+    _run: _Run | None = field(init=False, default=None)
 
     @property
     def speed(self) -> float:
@@ -88,16 +81,13 @@ class Runner:
         return run.speed if run is not None and run.state == "running" else self._speed
 
     def start(self, scenario: Scenario, speed: float | None = None) -> None:
-        """Start a run, optionally with a `speed` of its own.
-
-        Raises CannotStart during another run, and for a speed that the scenario does not support.
-        """
+        """Start a run. Raises CannotStart during another, or for a speed that it cannot bear."""
         last = self._run
         if last is not None and last.state == "running":
             raise CannotStart("scenario-running", f"{last.scenario.name or 'another'} is running")
         speed = self._speed if speed is None else speed
-        if not 0 < speed <= min(scenario.fastest, FASTEST):
-            most = min(scenario.fastest, FASTEST)
+        most = min(scenario.fastest, FASTEST)
+        if not 0 < speed <= most:
             why = f"it is made for a speed above 0 and at most {most:g}, not for {speed:g}"
             raise CannotStart("too-fast", why)
         number = 1 if last is None else last.number + 1
@@ -106,15 +96,11 @@ class Runner:
         self._follow(run)
 
     def stop(self) -> None:
-        """Stop the run: its faults end, and the world stays as it is."""
         if self._run is not None and self._run.state == "running":
             self._end(self._run, "stopped")
 
     def step(self, dt: float) -> None:
-        """Let `dt` seconds pass in the world, with the steps of the scenario at their times.
-
-        Raises ValueError unless `dt` is finite and at least 0.
-        """
+        """Let `dt` seconds pass. Raises ValueError unless `dt` is finite and at least 0."""
         run, left = self._run, dt
         while run is not None and run.state == "running" and left > 0:
             piece = min(left, min(self._moments(run)) - run.elapsed_s)
@@ -153,7 +139,6 @@ class Runner:
         }
 
     def _moments(self, run: _Run) -> Iterator[float]:
-        """Yield the times of the next actions."""
         if run.done < len(run.scenario.steps):
             yield run.scenario.steps[run.done].at_s
         for slope in run.slopes.values():
@@ -198,16 +183,15 @@ class Runner:
         shown = self._world.snapshot()
         for name, to in ramp.values.items():
             for each in settable(self._world, name):
-                begins_s, from_ = run.elapsed_s, float(shown[each])
-                run.slopes[each] = _Slope(begins_s, begins_s + ramp.over_s, from_, float(to))
+                ends_s = run.elapsed_s + ramp.over_s
+                run.slopes[each] = _Slope(run.elapsed_s, ends_s, float(shown[each]), float(to))
 
     def _move_slopes(self, run: _Run) -> None:
         if run.slopes:
             moment_s = run.elapsed_s
             self._world.change({name: slope.at(moment_s) for name, slope in run.slopes.items()})
-            for name, slope in list(run.slopes.items()):
-                if slope.ends_s <= moment_s + _ROUNDING_S:
-                    del run.slopes[name]
+            due_s = moment_s + _ROUNDING_S
+            run.slopes = {name: each for name, each in run.slopes.items() if each.ends_s > due_s}
 
     def _set_fault(self, run: _Run, fault: FaultStep) -> None:
         if not fault.settings:
@@ -228,11 +212,8 @@ class Runner:
         run.slopes.clear()
         for face in list(run.faults):
             self._clear_fault(run, face)
-        _log.info(
-            "the scenario {name} is {state}",
-            name=run.scenario.name or "without a name",
-            state=run.error or state,
-        )
+        name = run.scenario.name or "without a name"
+        _log.info("the scenario {name} is {state}", name=name, state=run.error or state)
 
 
 def _expectations(run: _Run) -> Iterator[dict[str, Any]]:

@@ -38,8 +38,7 @@ from twisted_gantry.twin.world.model import World, WorldError
 from twisted_gantry.wire.etc.envelope import CardList
 
 MOST_STEPS = 1000
-MOST_ITEMS = 100
-"""Faults, or expectations, of one step."""
+MOST_ITEMS = 100  # faults, or expectations, of one step
 LONGEST_S = 31 * 86_400.0
 _COMPLAINTS, _COMPLAINT = 50, 300  # in one error, and the characters of one
 _TITLE = 200
@@ -88,7 +87,6 @@ class Step:
 
     @property
     def end_s(self) -> float:
-        """The end of the ramp and of all faults of the step."""
         lasting = (fault.lasting_s or 0.0 for fault in self.faults)
         return self.at_s + max(self.ramp.over_s if self.ramp else 0.0, *lasting, 0.0)
 
@@ -109,10 +107,6 @@ class Scenario:
         return max(step.end_s for step in self.steps)
 
 
-def several(value: object) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
 def settable(world: World, name: str) -> list[str]:
     """Return the names of the numbers that `name` sets: its own, or each of several."""
     shown = world.snapshot()
@@ -121,7 +115,6 @@ def settable(world: World, name: str) -> list[str]:
 
 
 def _seconds(value: object) -> float | None:
-    """Return a time of the world in seconds, None if it is invalid."""
     if isinstance(value, str) and (match := _CLOCK.fullmatch(value)):
         hours, minutes, seconds = (int(part) for part in match.groups())
         value = hours * 3600 + minutes * 60 + seconds
@@ -135,10 +128,7 @@ def _cut(value: object) -> str:
 
 
 class _Reader:
-    """Reads one document, and collects all its errors.
-
-    It tries each change in a world of its own, where no time passes and every card is admitted.
-    """
+    """Reads a document and collects its errors, in a world where every card is admitted."""
 
     def __init__(self) -> None:
         self.wrong: list[str] = []
@@ -150,11 +140,13 @@ class _Reader:
     def complain(self, why: str) -> None:
         self.wrong.append(f"{self._where}{why}"[:_COMPLAINT])
 
+    def demand(self, good: bool, why: str) -> None:
+        if not good:
+            self.complain(why)
+
     def unknown(self, keys: Mapping[str, Any], known: frozenset[str]) -> None:
-        """Report unknown keys."""
         for key in keys:
-            if key not in known:
-                self.complain(f"there is no key {_cut(key)}")
+            self.demand(key in known, f"there is no key {_cut(key)}")
 
     def steps(self, given: object) -> tuple[Step, ...]:
         if not isinstance(given, list) or not 0 < len(given) <= MOST_STEPS:
@@ -167,8 +159,8 @@ class _Reader:
                 self.complain("must be a table")
                 continue
             step = self._step(each)
-            if steps and step.at_s < steps[-1].at_s:
-                self.complain("at: steps stand in the order of their times")
+            in_order = not steps or step.at_s >= steps[-1].at_s
+            self.demand(in_order, "at: steps stand in the order of their times")
             steps.append(step)
         self._where = ""
         self._endless(steps)
@@ -177,8 +169,7 @@ class _Reader:
     def _step(self, given: dict[str, Any]) -> Step:
         self.unknown(given, _STEP_KEYS)
         at_s = _seconds(given.get("at"))
-        if at_s is None:
-            self.complain(f'at: must be 0 to {LONGEST_S:g} s, or "HH:MM:SS"')
+        self.demand(at_s is not None, f'at: must be 0 to {LONGEST_S:g} s, or "HH:MM:SS"')
         return Step(
             at_s or 0.0,
             self._set(given.get("set", {})),
@@ -189,17 +180,16 @@ class _Reader:
         )
 
     def _items(self, given: dict[str, Any], key: str, read: Any) -> Iterator[Any]:
-        items = several(given.get(key, []))
+        items = given.get(key, [])
+        items = items if isinstance(items, list) else [items]
         if len(items) > MOST_ITEMS:
             self.complain(f"{key}: at most {MOST_ITEMS}")
             return
         for item in items:
-            if isinstance(item, dict):
-                found = read(item)
-                if found is not None:
-                    yield found
-            else:
+            if not isinstance(item, dict):
                 self.complain(f"{key}: must be a table, or a list of them")
+            elif (found := read(item)) is not None:
+                yield found
 
     def _set(self, given: object) -> dict[str, Any]:
         if not isinstance(given, dict):
@@ -209,14 +199,10 @@ class _Reader:
             self._world.change(given)
         except WorldError as error:
             self.complain(f"set: {error}")
-            self._change_what_can_be(given)
+            for name, value in given.items():  # an error here causes no others in later steps
+                with suppress(WorldError):
+                    self._world.change({name: value})
         return given
-
-    def _change_what_can_be(self, values: dict[str, Any]) -> None:
-        """Apply the valid values, so that one error causes no others in later steps."""
-        for name, value in values.items():
-            with suppress(WorldError):
-                self._world.change({name: value})
 
     def _ramp(self, given: object) -> RampStep | None:
         if not isinstance(given, dict):
@@ -224,22 +210,19 @@ class _Reader:
             return None
         values = {name: value for name, value in given.items() if name != "over"}
         over_s = _seconds(given.get("over"))
-        if not over_s:
-            self.complain('ramp: over: must be a time above 0, in s or "HH:MM:SS"')
-        if not values:
-            self.complain("ramp: names no variable")
+        self.demand(bool(over_s), 'ramp: over: must be a time above 0, in s or "HH:MM:SS"')
+        self.demand(bool(values), "ramp: names no variable")
         good = {name: value for name, value in values.items() if is_number(value)}
         for name in values:
-            if name not in good:
-                self.complain(f"ramp: {_cut(name)}: must be a number")
+            self.demand(name in good, f"ramp: {_cut(name)}: must be a number")
         try:
             self._world.change(good)
         except WorldError as error:
             self.complain(f"ramp: {error}")
         else:
             for name in good:
-                if not settable(self._world, name):
-                    self.complain(f"ramp: {name}: shows no number to begin from")
+                shows = bool(settable(self._world, name))
+                self.demand(shows, f"ramp: {name}: shows no number to begin from")
         return RampStep(good, over_s or 1.0)
 
     def _fault(self, given: dict[str, Any]) -> FaultStep | None:
@@ -248,10 +231,8 @@ class _Reader:
         lasting_s = None
         if "for" in given:
             lasting_s = _seconds(given["for"])
-            if not lasting_s:
-                self.complain('fault: for: must be a time above 0, in s or "HH:MM:SS"')
-            if not settings:
-                self.complain("fault: for: there is nothing that lasts")
+            self.demand(bool(lasting_s), 'fault: for: must be a time above 0, in s or "HH:MM:SS"')
+            self.demand(bool(settings), "fault: for: there is nothing that lasts")
         try:
             self._faults.put(face if isinstance(face, str) else "", settings)
         except (FaultError, UnknownFace) as error:
@@ -276,7 +257,6 @@ class _Reader:
         return found
 
     def _endless(self, steps: list[Step]) -> None:
-        """Report faults that no step ends."""
         endless: dict[str, int] = {}
         for number, step in enumerate(steps, 1):
             for fault in step.faults:
@@ -308,7 +288,6 @@ def read_scenario(document: Mapping[str, Any], name: str = "") -> Scenario:
 
 
 def scenario_names() -> list[str]:
-    """Return the names of the scenarios that come with the twin."""
     found = (each.name for each in (files(__package__) / "library").iterdir())
     return sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml"))
 
@@ -316,8 +295,7 @@ def scenario_names() -> list[str]:
 def load_scenario(name: str) -> Scenario:
     """Return a scenario that comes with the twin. Raises UnknownScenario and ScenarioError."""
     if not _NAME.fullmatch(name) or name not in scenario_names():
-        known = ", ".join(scenario_names())
-        raise UnknownScenario(f"no scenario {name[:40]!r}; there are {known}")
+        raise UnknownScenario(f"no scenario {name[:40]!r}; there are {', '.join(scenario_names())}")
     text = (files(__package__) / "library" / f"{name}.toml").read_text("utf-8")
     try:
         document = tomllib.loads(text)

@@ -41,7 +41,6 @@ HOT_C, COLD_C, _BACK_C = 45.0, -10.0, 3.0
 
 
 def saturation_hpa(temperature_c: float) -> float:
-    """Return the vapour pressure of saturated air over water, in hPa."""
     return 6.112 * math.exp(17.62 * temperature_c / (243.12 + temperature_c))
 
 
@@ -72,7 +71,6 @@ class AirConditioner:
         self.running = True
 
     def follow(self, temperature_c: float, *, supplied: bool) -> None:
-        """Choose the mode for this temperature; `supplied` tells whether the unit has power."""
         self.running = self.wanted and supplied and self.fault is not AirFault.FAN
         still_cools = HYSTERESIS_C * (self.mode is AirMode.COOLING)
         still_heats = HYSTERESIS_C * (self.mode is AirMode.HEATING)
@@ -101,7 +99,6 @@ class AirConditioner:
 
     @property
     def condenses(self) -> bool:
-        """Whether its coil is cold enough to condense vapour."""
         return self._conditions and self.mode is AirMode.COOLING
 
     @property
@@ -109,7 +106,6 @@ class AirConditioner:
         return self.running and self.fault is AirFault.NONE
 
     def variables(self, name: str) -> Variables:
-        """Yield its variables, each after `name`, such as `air1`."""
         yield f"{name}_on", switch(self, "wanted")
         yield f"{name}_fault", choice(self, "fault", AirFault)
         yield f"{name}_cool_above", number(self, "cool_above_c", *TEMPERATURES)
@@ -134,11 +130,7 @@ class AirConditioner:
 
 
 class Air:
-    """The air in the cabinet: its temperature and humidity.
-
-    `sun_w_m2` is the irradiance on the walls. With `thermohygrometer_fault` neither value can be
-    read.
-    """
+    """The air in a cabinet; with `thermohygrometer_fault` it cannot be measured."""
 
     def __init__(self) -> None:
         self.temperature_c = 25.0
@@ -159,26 +151,19 @@ class Air:
         self._vapour_hpa = percent / 100 * saturation_hpa(self.temperature_c)
 
     def conductance_w_k(self, units: Iterable[AirConditioner], open_doors: int) -> float:
-        """Return the heat flow to the outside, in W for each K."""
-        ventilated = VENTILATION_W_K * self._ventilating(units)
-        return WALLS_W_K + OPEN_DOOR_W_K * open_doors + ventilated
+        return WALLS_W_K + OPEN_DOOR_W_K * open_doors + VENTILATION_W_K * self._ventilating(units)
 
     def step(
         self, dt: float, heat_w: float, units: Sequence[AirConditioner], open_doors: int
     ) -> None:
-        """Let `dt` seconds pass with `heat_w` from the equipment."""
         conductance = self.conductance_w_k(units, open_doors)
         gains_w = heat_w + self.sun_w_m2 * SUN_M2 + sum(unit.heat_w for unit in units)
         goal_c = self.outside_temperature_c + gains_w / conductance
-        self.temperature_c = approach(
-            self.temperature_c, goal_c, dt * conductance / HEAT_CAPACITY_J_K
-        )
-        exchanged = (
-            _LEAK_PER_S
-            + _OPEN_DOOR_PER_S * open_doors
-            + _VENTILATION_PER_S * self._ventilating(units)
-        )
-        vapour_hpa = approach(self._vapour_hpa, self._outside_hpa, exchanged * dt)
+        time_constants = dt * conductance / HEAT_CAPACITY_J_K
+        self.temperature_c = approach(self.temperature_c, goal_c, time_constants)
+        blown_per_s = _VENTILATION_PER_S * self._ventilating(units)
+        exchanged_per_s = _LEAK_PER_S + _OPEN_DOOR_PER_S * open_doors + blown_per_s
+        vapour_hpa = approach(self._vapour_hpa, self._outside_hpa, exchanged_per_s * dt)
         coil_hpa = saturation_hpa(_COIL_C)
         if vapour_hpa > coil_hpa:
             coils = sum(unit.condenses for unit in units)
@@ -190,7 +175,6 @@ class Air:
         self.too_hot_or_cold = not COLD_C + back <= self.temperature_c <= HOT_C - back
 
     def _ventilating(self, units: Iterable[AirConditioner]) -> int:
-        """Count the units that ventilate; they do so only while it is cooler outside."""
         if self.outside_temperature_c >= self.temperature_c:
             return 0
         return sum(unit.running and unit.mode is AirMode.VENTILATION for unit in units)

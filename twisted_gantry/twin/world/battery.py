@@ -22,10 +22,8 @@ from twisted_gantry.twin.world import physics
 
 BLOCKS = 16
 NOMINAL_V = 12.0 * BLOCKS
-CUT_OFF_V = 10.5 * BLOCKS
-"""1.75 V a cell: below it a discharge ends, or the battery is harmed."""
-FLOAT_V = 13.62 * BLOCKS
-"""2.27 V a cell: the constant voltage that ends a charge and holds it."""
+CUT_OFF_V = 10.5 * BLOCKS  # 1.75 V a cell: below it a discharge ends, or the battery is harmed
+FLOAT_V = 13.62 * BLOCKS  # 2.27 V a cell: the constant voltage that ends a charge and holds it
 
 # Of one block at 0, 10 … 100 % of charge: the usual table for a 12 V lead-acid block.
 _REST_V = physics.charge_curve(
@@ -60,18 +58,15 @@ class Battery:
     charge: float = 0.98
     health: float = 1.0
     temperature_c: float = _RATED_C
-    voltage_v: float = 0.0
-    """At the terminals, as `rest`, `load` or `feed` set it last."""
+    voltage_v: float = 0.0  # at the terminals, as `rest`, `load` or `feed` set it last
     current_a: float = 0.0
-    given_off_w: float = 0.0
-    """Heat into the air during the last step."""
+    given_off_w: float = 0.0  # heat into the air during the last step
 
     def __post_init__(self) -> None:
         self.rest()
 
     @property
     def capacity_ah(self) -> float:
-        """The capacity that age has left."""
         return self.rated_ah * max(self.health, _MIN_HEALTH)
 
     @property
@@ -80,7 +75,6 @@ class Battery:
 
     @property
     def resistance_ohm(self) -> float:
-        """Resistance of a discharge; it grows as the battery ages."""
         return _OHM_AH / self.capacity_ah
 
     @property
@@ -89,12 +83,10 @@ class Battery:
 
     @property
     def empty(self) -> bool:
-        """Whether a discharge must end: no charge, or the voltage at its lower bound."""
         return self.charge <= 0 or self.voltage_v <= CUT_OFF_V
 
     @property
     def power_w(self) -> float:
-        """Power at the terminals, positive out of the battery."""
         return self.voltage_v * self.current_a
 
     @property
@@ -115,15 +107,11 @@ class Battery:
         self.current_a, self.voltage_v = 0.0, self.open_circuit_v
 
     def load(self, power_w: float) -> None:
-        """Give a constant power; voltage and current follow at once.
-
-        A load above the greatest power pulls the voltage down to half, where that power lies.
-        """
+        """Give a constant power; above the greatest, the voltage falls to half, where that lies."""
         self.current_a = physics.current_out_a(self.open_circuit_v, self.resistance_ohm, power_w)
         self.voltage_v = self.open_circuit_v - self.current_a * self.resistance_ohm
 
     def feed(self) -> None:
-        """Charge: first with a constant current, then at a constant voltage."""
         most = _CHARGE_RATE * self.capacity_ah
         accepted = _ACCEPTANCE * (self.capacity_ah - self.charge_ah)
         if accepted < most:
@@ -133,10 +121,7 @@ class Battery:
             self.current_a, self.voltage_v = -most, min(self.open_circuit_v + rise, FLOAT_V)
 
     def step(self, dt: float, ambient_c: float = _RATED_C) -> None:
-        """Let the current of the last `rest`, `load` or `feed` flow for `dt` seconds.
-
-        Steps of a second keep the change of the voltage within one small.
-        """
+        """Let the current of the last `rest`, `load` or `feed` flow for `dt`, at most about 1 s."""
         stored_a = self._stored_a
         self._exchange_heat(dt, ambient_c, -self.power_w - self.open_circuit_v * stored_a)
         moved_ah = stored_a * dt / physics.SECONDS_PER_HOUR
@@ -144,7 +129,6 @@ class Battery:
         self._age(dt, max(self.current_a, 0.0) * dt / physics.SECONDS_PER_HOUR)
 
     def runtime_s(self, power_w: float) -> float:
-        """Estimate for how many seconds the battery would give `power_w`, as a UPS does."""
         if power_w <= 0:
             return 0.0
         current_a = power_w / max(self.open_circuit_v, 1.0)
@@ -158,7 +142,6 @@ class Battery:
         return -self.current_a * _CHARGE_EFFICIENCY
 
     def _peukert(self, current_a: float) -> float:
-        """Return the charge that a discharge takes for each Ah that it carries, at least 1."""
         rated_a = self.capacity_ah / _RATED_HOURS
         cold = _COLD_FACTORS.at(min(self.temperature_c, _RATED_C))
         return max(1.0, math.pow(current_a / rated_a, _PEUKERT - 1)) * cold

@@ -1,7 +1,4 @@
-"""A battery test: the battery carries the load while the rectifiers stand by.
-
-Source: the ETC document, section 3.2.3, `batterysTestResult`.
-"""
+"""The battery carries the load, the rectifiers stand by: the ETC document, section 3.2.3."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -60,7 +57,6 @@ class BatteryTest:
         return self.discharged_ah * SECONDS_PER_HOUR / self.duration_s if self.duration_s else 0.0
 
     def step(self, dt: float, bus_v: float, battery: Battery, temperature_c: float) -> None:
-        """Let `dt` seconds of discharge pass, and end the test when a criterion is met."""
         self.duration_s += dt
         self.discharged_ah += battery.current_a * dt / SECONDS_PER_HOUR
         self.end_voltage_v, self.temperature_c = bus_v, temperature_c

@@ -48,8 +48,6 @@ class Cabinet(Part):
         self.heat_sources: list[Callable[[], float]] = []
         self.settle()
 
-    # -- what follows from it
-
     @property
     def powered(self) -> bool:
         return self.supply.powered
@@ -72,8 +70,6 @@ class Cabinet(Part):
     @property
     def antennas_on(self) -> bool:
         return self.power_mode < 3 and self.powered
-
-    # -- as a part of the world
 
     def step(self, dt: float) -> None:
         self.energy_kwh += self.input_w * dt / _JOULES_A_KWH
@@ -110,9 +106,8 @@ class Cabinet(Part):
             yield from unit.variables(f"air{at}")
         yield from self.supply.variables()
         yield "power_mode", number(self, "power_mode", 0, MOST_POWER_MODE, int)
-        yield from readings(
-            self, "plate_readers_on", "antennas_on", "input_w", "energy_kwh", "powered"
-        )
+        yield from readings(self, "plate_readers_on", "antennas_on")
+        yield from readings(self, "input_w", "energy_kwh", "powered")
 
     def complaints(self, values: Mapping[str, object]) -> Iterator[str]:
         yield from self.doors.complaints(values)

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from twisted_gantry.twin.world.physics import SECONDS_PER_HOUR
 
 TAPER_FROM = 0.8
-FULL = 0.994
-"""Where the car ends the charge: 3 % of its power are left."""
-EFFICIENCY = 0.92
-"""Stored energy for each unit of energy from the wallbox."""
+FULL = 0.994  # where the car ends the charge: 3 % of its power are left
+EFFICIENCY = 0.92  # stored energy for each unit of energy from the wallbox
 RAMP_A_PER_S = 4.0
 NOMINAL_V = 230.0
 
@@ -28,8 +26,7 @@ class Car:
     capacity_wh: float = 60_000.0
     max_current_a: float = 16.0
     phases: int = 3
-    ventilation: bool = False
-    """Whether it needs ventilation while charging (state D)."""
+    ventilation: bool = False  # whether it needs ventilation while charging (state D)
 
     @property
     def full(self) -> bool:
@@ -37,7 +34,6 @@ class Car:
 
     @property
     def accepted_w(self) -> float:
-        """Power that its charger would draw from an unlimited wallbox, in W."""
         if self.full:
             return 0.0
         most = self.max_current_a * self.phases * NOMINAL_V
@@ -45,16 +41,12 @@ class Car:
 
     def wanted_a(self, offer_a: float, volts: float) -> float:
         """Return the current that it aims at, in A a phase; `volts` is the sum of its phases."""
-        if volts <= 0:
-            return 0.0
-        return min(offer_a, self.max_current_a, self.accepted_w / volts)
+        return min(offer_a, self.max_current_a, self.accepted_w / volts) if volts > 0 else 0.0
 
     def take(self, power_w: float, dt: float) -> None:
-        """Charge with `power_w` from the wallbox for `dt` seconds."""
         self.charge += power_w * EFFICIENCY * dt / SECONDS_PER_HOUR / self.capacity_wh
 
 
 def ramp(now_a: float, goal_a: float, dt: float) -> float:
-    """Return the current after `dt` seconds on the way to `goal_a`."""
     step = RAMP_A_PER_S * dt
     return min(now_a + step, goal_a) if now_a < goal_a else max(now_a - step, goal_a)

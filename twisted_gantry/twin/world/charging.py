@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from twisted_gantry.twin.world.evse import Evse
 from twisted_gantry.twin.world.mains import PHASES, Consumer, Mains
-from twisted_gantry.twin.world.meter import MainsMeter, PulseMeter
+from twisted_gantry.twin.world.meter import MainsMeter, Meter, PulseMeter
 from twisted_gantry.twin.world.variables import Part, Variables, number
 
 MOST_OTHER_W = 50_000.0
@@ -29,10 +29,7 @@ class ChargingSite(Part):
         self.evses = {"E1": evse}
         self.mains_meter = MainsMeter(mains, self._currents_a)
         self.pulse_meter = PulseMeter(lambda: evse.power_w)
-        self.meters: dict[str, MainsMeter | PulseMeter] = {
-            "M1": self.mains_meter,
-            "M2": self.pulse_meter,
-        }
+        self.meters: dict[str, Meter] = {"M1": self.mains_meter, "M2": self.pulse_meter}
         self._mains = mains
 
     def _currents_a(self) -> dict[str, float]:
@@ -48,8 +45,6 @@ class ChargingSite(Part):
                 if watts:  # and therefore a voltage
                     currents[phase] += watts / self._mains.voltage_v[phase]
         return currents
-
-    # -- as a part of the world
 
     @property
     def until_change_s(self) -> float:
@@ -73,6 +68,7 @@ class ChargingSite(Part):
 
     def variables(self) -> Variables:
         yield "other_w", number(self, "other_w", -MOST_OTHER_W, MOST_OTHER_W)
-        for name, part in {**self.evses, **self.meters}.items():
+        parts: dict[str, Evse | Meter] = {**self.evses, **self.meters}
+        for name, part in parts.items():
             for variable, how in part.variables():
                 yield f"{name}.{variable}", how

@@ -1,15 +1,11 @@
-"""The two doors of a cabinet: locks, card readers, and the guard over them.
-
-Source: the ETC document, section 3.1, `doors`.
-"""
+"""The two doors of a cabinet: locks, card readers and guard. ETC document, section 3.1."""
 
 from collections.abc import Callable, Iterator, Mapping
 from enum import IntEnum
 
 from twisted_gantry.twin.world.variables import Variable, Variables, switch
 
-RELOCK_S = 15.0
-"""How long an unlocked door waits to be opened before it locks again."""
+RELOCK_S = 15.0  # how long an unlocked door waits to be opened before it locks again
 MAX_CARD_ID = 64
 
 
@@ -33,8 +29,7 @@ class Door:
         self.unlocked_by = Unlock.LOCKED
         self.card_id = ""
         self.illegal = False
-        self.lock_fault = False
-        """The electric lock does not move; a key still works."""
+        self.lock_fault = False  # the electric lock does not move; a key still works
         self.changed_s = seconds()
         self._seconds = seconds
         self._relock_left_s = 0.0
@@ -52,12 +47,10 @@ class Door:
         return True
 
     def pull(self, armed: bool) -> None:
-        """Open the door unless it is locked."""
         if self.closed and not self.locked:
             self._open(illegal=armed and self.unlocked_by is not Unlock.REMOTE)
 
     def force(self, armed: bool) -> None:
-        """Open the door, locked or not."""
         self.pull(armed)
         if self.closed:
             self._open(illegal=True)
@@ -92,8 +85,7 @@ class Doors:
     def __init__(self, seconds: Callable[[], float]) -> None:
         self.front, self.back = Door(seconds), Door(seconds)
         self.armed = False
-        self.fault = False
-        """The door controller is broken: the state of the doors cannot be read."""
+        self.fault = False  # the door controller is broken: the state of the doors cannot be read
         self.admits: Callable[[str], bool] | None = None
         self.cards_refused = 0
 
@@ -107,7 +99,6 @@ class Doors:
 
     @property
     def siren(self) -> bool:
-        """Whether the local alarm sounds."""
         return self.armed and any(door.illegal for door in self.by_name.values())
 
     def arm(self) -> bool:
@@ -116,7 +107,6 @@ class Doors:
         return self.armed
 
     def present(self, door: Door, card_id: str) -> None:
-        """Hold a card to the reader of a door."""
         if self.admits is not None and self.admits(card_id):
             door.unlock(Unlock.CARD, card_id)
         else:
@@ -143,21 +133,18 @@ class Doors:
         yield _reader_of(name), Variable(None, present, check=_card_complaint)
         yield f"turn_key_{name}_door", Variable(None, lambda on: on and door.unlock(Unlock.KEY))
         yield f"force_{name}_door", Variable(None, lambda on: door.force(self.armed) if on else on)
-        yield (
-            f"{name}_door",
-            Variable(
-                lambda: "closed" if door.closed else "open",
-                lambda to: door.pull(self.armed) if to == "open" else door.close(),
-                choices=("closed", "open"),
-            ),
+        shown = Variable(
+            lambda: "closed" if door.closed else "open",
+            lambda to: door.pull(self.armed) if to == "open" else door.close(),
+            choices=("closed", "open"),
         )
+        yield f"{name}_door", shown
         yield f"{name}_door_locked", Variable(lambda: door.locked)
         yield f"{name}_door_unlocked_by", Variable(lambda: door.unlocked_by.name.lower())
         yield f"{name}_door_card", Variable(lambda: door.card_id)
         yield f"{name}_door_illegal", Variable(lambda: door.illegal)
 
     def complaints(self, values: Mapping[str, object]) -> Iterator[str]:
-        """Find locked doors that are to be opened while nothing unlocks them."""
         for name, door in self.by_name.items():
             ways = (_reader_of(name), f"turn_key_{name}_door", f"force_{name}_door")
             pulled = values.get(f"{name}_door") == "open" and door.closed and door.locked

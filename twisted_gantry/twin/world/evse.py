@@ -13,8 +13,7 @@ from twisted_gantry.twin.world.mains import PHASES, Mains
 from twisted_gantry.twin.world.physics import SECONDS_PER_HOUR
 from twisted_gantry.wire.cfos.calls import PilotState
 
-LEAST_A, MOST_A = 6.0, 63.0
-"""The range of a pilot signal, in A a phase; less than the least is no offer."""
+LEAST_A, MOST_A = 6.0, 63.0  # of a pilot signal, in A a phase; less than the least is no offer
 CABLE_A = 32.0
 ALL_PHASES = 0b111
 LONGEST_PLAN_S = 31 * 86_400.0
@@ -112,18 +111,12 @@ class Evse:
         return PilotState.CHARGING_VENTILATED if self.car.ventilation else PilotState.CHARGING
 
     def _usable_phases(self) -> tuple[str, ...]:
-        wired = PHASES[: self.car.phases]
-        return tuple(
-            phase
-            for bit, phase in enumerate(wired)
-            if self.phases >> bit & 1 and self.mains.usable((phase,))
-        )
+        on = (p for bit, p in enumerate(PHASES[: self.car.phases]) if self.phases >> bit & 1)
+        return tuple(phase for phase in on if self.mains.usable((phase,)))
 
     @property
     def _volts(self) -> float:
         return sum(self.mains.voltage_v[phase] for phase in self.used_phases)
-
-    # -- for the world
 
     def variables(self) -> var.Variables:
         car = self.car
@@ -137,6 +130,5 @@ class Evse:
         yield "car_ventilation", var.switch(car, "ventilation")
         yield "fault", var.choice(self, "fault", EvseFault)
         yield "state", var.Variable(lambda: self.state.text)
-        yield from var.readings(
-            self, offer="offer_a", current="current_a", power="power_w", energy="energy_wh"
-        )
+        yield from var.readings(self, offer="offer_a", current="current_a")
+        yield from var.readings(self, power="power_w", energy="energy_wh")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from twisted_gantry.twin.world.mains import PHASES
 from twisted_gantry.twin.world.variables import Variable, Variables, choice, number
@@ -11,13 +12,11 @@ POWER_FACTOR = 0.8  # of the load: W for each VA
 
 PHASES_IN_OUT = {"3/3": (PHASES, PHASES), "3/1": (PHASES, ("r",)), "1/1": (("r",), ("r",))}
 MOST_W = 50_000.0  # a limit of what can be set
-_REST_W = {"r": 533.0, "s": 800.0, "t": 667.0}  # 20, 30 and 25 %
+USUAL_W = {"r": 533.0, "s": 800.0, "t": 667.0}  # 20, 30 and 25 %
 
 
 @dataclass
 class Appliance:
-    """A device of the gantry on one phase of a UPS; it takes `watts` while it is on."""
-
     name: str
     phase: str
     watts: float
@@ -38,7 +37,7 @@ class Load:
     def __init__(self, appliances: tuple[Appliance, ...] = ()) -> None:
         self.appliances = appliances
         self._phases = "3/3"
-        self._rest_w = dict(_REST_W if not appliances else dict.fromkeys(PHASES, 0.0))
+        self._rest_w = dict(USUAL_W if not appliances else dict.fromkeys(PHASES, 0.0))
         self._share = dict.fromkeys(PHASES, 1.0)
         self._on_phase = self._spread()
 
@@ -79,18 +78,15 @@ class Load:
         return self._share[phase] * self._named_w(phase) + self._rest_w[phase]
 
     def put(self, phase: str, watts: float) -> None:
-        """Set the load of one of `outputs`, in W."""
         named_w = self._named_w(phase)
         self._share[phase] = 1.0 if watts >= named_w else watts / named_w
         self._rest_w[phase] = max(watts - named_w, 0.0)
 
     def taken_w(self, appliance: Appliance) -> float:
-        """Return what one of `appliances` takes while it has power, in W."""
         phase = appliance.phase if appliance.phase in self._on_phase else self.outputs[0]
         return self._share[phase] * appliance.drawn_w
 
     def percent(self, phase: str) -> float:
-        """Return the load of a phase, in % of its rating."""
         return self.of(phase) * len(self.outputs) / (RATED_VA * POWER_FACTOR) * 100
 
     @property
@@ -101,7 +97,8 @@ class Load:
         yield "phases", choice(self, "phases", PHASES_IN_OUT)
         yield "load_w", number(self, "total_w", 0, MOST_W)
         for phase in PHASES:
-            yield f"load_w_{phase}", self._variable(phase)
+            get, put = partial(self.of, phase), partial(self.put, phase)
+            yield f"load_w_{phase}", Variable(get, put, 0, MOST_W)
 
     def complaints(self, values: Mapping[str, object]) -> Iterator[str]:
         phases = values.get("phases", self.phases)
@@ -110,19 +107,10 @@ class Load:
             if phase not in outputs and f"load_w_{phase}" in values:
                 yield f"load_w_{phase}: a UPS {phases} has no such output"
 
-    def _variable(self, phase: str) -> Variable:
-        return Variable(
-            lambda: self.of(phase), lambda watts: self.put(phase, watts), low=0, high=MOST_W
-        )
-
     def _named_w(self, phase: str) -> float:
-        watts = 0.0
-        for each in self._on_phase[phase]:
-            watts += each.drawn_w
-        return watts
+        return sum((each.drawn_w for each in self._on_phase[phase]), 0.0)
 
     def _spread(self) -> dict[str, list[Appliance]]:
-        """Return the appliances of each output; those of a missing phase move to the first."""
         outputs = self.outputs
         spread: dict[str, list[Appliance]] = {phase: [] for phase in outputs}
         for each in self.appliances:

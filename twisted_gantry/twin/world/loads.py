@@ -6,27 +6,22 @@ the load of the UPS.
 
 from collections.abc import Mapping
 
-from twisted_gantry.twin.world.load import Appliance
+from twisted_gantry.twin.world.load import USUAL_W, Appliance
 from twisted_gantry.twin.world.ups import Ups
 from twisted_gantry.twin.world.variables import Part, Variable, Variables, number, switch
 
 MOST_W = 10_000.0
 
 
+_APPLIANCES = {
+    "ups1": ("antennas", "toll_computers", "lane_controllers"),
+    "ups2": ("plate_readers", "video_servers", "network"),
+}
+
+
 def gantry_appliances() -> dict[str, tuple[Appliance, ...]]:
-    """Return the appliances of each UPS: 20, 30 and 25 % of its phases."""
-    return {
-        "ups1": (
-            Appliance("antennas", "r", 533.0),
-            Appliance("toll_computers", "s", 800.0),
-            Appliance("lane_controllers", "t", 667.0),
-        ),
-        "ups2": (
-            Appliance("plate_readers", "r", 533.0),
-            Appliance("video_servers", "s", 800.0),
-            Appliance("network", "t", 667.0),
-        ),
-    }
+    usual = (USUAL_W, USUAL_W.values())
+    return {ups: tuple(map(Appliance, names, *usual)) for ups, names in _APPLIANCES.items()}
 
 
 class GantryLoads(Part):

@@ -17,14 +17,11 @@ NOMINAL_HZ = 50.0
 # The input range of a double-conversion UPS: the nominal voltage within 20 %, and 45 to 55 Hz.
 LOWEST_V, HIGHEST_V = 176.0, 264.0
 LOWEST_HZ, HIGHEST_HZ = 45.0, 55.0
-LONGEST_SAG_S = 60.0
-"""IEEE 1159: anything longer than a minute is an undervoltage, not a sag."""
+LONGEST_SAG_S = 60.0  # IEEE 1159: anything longer than a minute is an undervoltage, not a sag
 SAG_PHASES = ("rst", *PHASES)
 
 
 class Consumer(Protocol):
-    """A load of the mains."""
-
     def phase_w(self) -> Mapping[str, float]:
         """Return the power from each phase that it uses, in W; below 0 it gives power."""
 
@@ -46,21 +43,16 @@ class Mains(Part):
     _sagging: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def bad_voltages(self, phases: tuple[str, ...]) -> list[float]:
-        """Return those voltages of `phases` that are outside the limits."""
         given = (self.voltage_v[phase] for phase in phases)
         return [volts for volts in given if not LOWEST_V <= volts <= HIGHEST_V]
 
     def usable(self, phases: tuple[str, ...]) -> bool:
-        """Tell whether equipment on these phases can work from the mains."""
         if not LOWEST_HZ <= self.frequency_hz <= HIGHEST_HZ:
             return False
         return not self.bad_voltages(phases)
 
     def sag(self, seconds: float) -> None:
-        """Begin a sag of this length, or end one with 0. A second sag replaces the first.
-
-        A phase that is set during a sag keeps the new voltage.
-        """
+        """Begin a sag, or end one with 0. A phase that is set during a sag keeps its voltage."""
         for phase, (before, during) in self._sagging.items():
             if self.voltage_v[phase] == during:
                 self.voltage_v[phase] = before
@@ -70,8 +62,6 @@ class Mains(Part):
             before = self.voltage_v[phase]
             self.voltage_v[phase] = min(before, self.sag_v)
             self._sagging[phase] = before, self.voltage_v[phase]
-
-    # -- as a part of the world: the other parts do nothing to it
 
     @property
     def until_change_s(self) -> float:

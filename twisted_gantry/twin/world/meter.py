@@ -1,7 +1,4 @@
-"""Meters of the site: one in the mains, and one that counts the pulses (S0) of another.
-
-Their counters are exact: each step adds its energy.
-"""
+"""Meters: one in the mains, and one that counts the pulses (S0) of another; both are exact."""
 
 import math
 from abc import ABC, abstractmethod
@@ -15,12 +12,14 @@ ALL_PHASES = 0b111
 
 
 class Meter(ABC):
-    """Settings and counters of a meter, in Wh. `phases` is a bit mask (bit 0 L1)."""
+    """A meter: settings, counters in Wh, and the values of L1 to L3.
 
-    input = 0
-    """The S0 input that it counts; 0 without one."""
-    known = True
-    """Whether the power is known."""
+    `phases` is a bit mask (bit 0 L1). A power below 0 flows out of the site. `step` counts the
+    energy of `dt` seconds.
+    """
+
+    input = 0  # the S0 input that it counts; 0 without one
+    known = True  # whether the power is known
 
     def __init__(self) -> None:
         self.phases = ALL_PHASES
@@ -32,8 +31,7 @@ class Meter(ABC):
 
     @property
     @abstractmethod
-    def power_w(self) -> float:
-        """Power, in W; below 0 out of the site."""
+    def power_w(self) -> float: ...
 
     @property
     def ms_per_pulse(self) -> int:
@@ -41,23 +39,18 @@ class Meter(ABC):
         return 0
 
     @abstractmethod
-    def voltages_v(self) -> tuple[float, ...]:
-        """Return the voltages of L1 to L3, in V."""
+    def voltages_v(self) -> tuple[float, ...]: ...
 
     @abstractmethod
-    def currents_a(self) -> tuple[float, ...]:
-        """Return the currents of L1 to L3, in A."""
+    def currents_a(self) -> tuple[float, ...]: ...
 
     @abstractmethod
-    def step(self, dt: float) -> None:
-        """Count the energy of `dt` seconds."""
+    def step(self, dt: float) -> None: ...
 
     @abstractmethod
-    def variables(self) -> Variables:
-        """Yield its variables."""
+    def variables(self) -> Variables: ...
 
     def set_energy(self, energy_wh: float) -> None:
-        """Set the counter of the import, and clear that of the export."""
         self.import_wh, self.export_wh = float(energy_wh), 0.0
 
     def _sees(self, bit: int) -> bool:
@@ -76,9 +69,7 @@ class MainsMeter(Meter):
 
     def currents_a(self) -> tuple[float, ...]:
         currents = self._currents()
-        return tuple(
-            currents[phase] if self._sees(bit) else 0.0 for bit, phase in enumerate(PHASES)
-        )
+        return tuple(currents[p] if self._sees(bit) else 0.0 for bit, p in enumerate(PHASES))
 
     @property
     def power_w(self) -> float:

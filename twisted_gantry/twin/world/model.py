@@ -6,7 +6,8 @@ that a run can be repeated.
 
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 
 from twisted_gantry.twin.world.cabinet import Cabinet
 from twisted_gantry.twin.world.charging import ChargingSite
@@ -15,7 +16,7 @@ from twisted_gantry.twin.world.loads import GantryLoads, gantry_appliances
 from twisted_gantry.twin.world.mains import Consumer, Mains
 from twisted_gantry.twin.world.storage import Storage
 from twisted_gantry.twin.world.ups import Ups
-from twisted_gantry.twin.world.variables import Part, Value, Variable, Variables
+from twisted_gantry.twin.world.variables import Part, Value, Variable
 
 # Bounds of one step of the physics, in seconds.
 LONGEST_STEP = 1.0
@@ -33,11 +34,14 @@ class World:
         self.mains = Mains()
         self.cabinet = Cabinet(self.mains)
         # The UPSs stand in the cabinet.
+        air = self.cabinet.air
         self.ups = {
-            name: Ups(self.mains, random_numbers, Load(appliances), self._cabinet_air_c)
+            name: Ups(self.mains, random_numbers, Load(appliances), lambda: air.temperature_c)
             for name, appliances in gantry_appliances().items()
         }
-        self.cabinet.heat_sources += [_heat_of(ups) for ups in self.ups.values()]
+        self.cabinet.heat_sources += [
+            partial(getattr, ups, "given_off_w") for ups in self.ups.values()
+        ]
         self.storage = {"bms1": Storage(self.mains)}
         consumers: list[Consumer] = [*self.ups.values(), self.cabinet, *self.storage.values()]
         self.charging = ChargingSite(self.mains, consumers)
@@ -51,7 +55,9 @@ class World:
             **self.storage,
             "cfos": self.charging,
         }
-        self._variables = dict(self._all_variables())
+        self._variables = {"world.elapsed": Variable(lambda: self.elapsed_s)}
+        for name, part in self._parts.items():
+            self._variables |= {f"{name}.{variable}": how for variable, how in part.variables()}
         self.settle()
 
     def step(self, dt: float) -> None:
@@ -78,11 +84,8 @@ class World:
         return min(LONGEST_STEP, *(part.until_change_s for part in self._parts.values()))
 
     def snapshot(self) -> dict[str, Value]:
-        return {
-            name: _tidy(variable.get())
-            for name, variable in self._variables.items()
-            if variable.get is not None
-        }
+        readable = ((name, each.get) for name, each in self._variables.items())
+        return {name: _tidy(get()) for name, get in readable if get is not None}
 
     def change(self, values: Mapping[str, object]) -> None:
         """Set all of these variables or none, and let what needs no time follow at once.
@@ -102,16 +105,12 @@ class World:
 
     def check(self, values: Mapping[str, object]) -> None:
         """Raise WorldError if `change` would."""
-        wrong = [
-            f"{name}: {why}" for name, value in values.items() if (why := self._why(name, value))
-        ]
+        reasons = ((name, self._why(name, value)) for name, value in values.items())
+        wrong = [f"{name}: {why}" for name, why in reasons if why]
         for name, part in self._parts.items():
-            own = {
-                key.removeprefix(f"{name}."): value
-                for key, value in values.items()
-                if key.startswith(f"{name}.")
-            }
-            wrong += [f"{name}.{complaint}" for complaint in part.complaints(own)]
+            prefix = f"{name}."
+            own = {k.removeprefix(prefix): v for k, v in values.items() if k.startswith(prefix)}
+            wrong += [f"{prefix}{complaint}" for complaint in part.complaints(own)]
         if wrong:
             raise WorldError("; ".join(wrong))
 
@@ -119,22 +118,8 @@ class World:
         variable = self._variables.get(name)
         return "there is no such variable" if variable is None else variable.complaint(value)
 
-    def _cabinet_air_c(self) -> float:
-        return self.cabinet.air.temperature_c
-
-    def _all_variables(self) -> Variables:
-        yield "world.elapsed", Variable(lambda: self.elapsed_s)
-        for name, part in self._parts.items():
-            for variable, how in part.variables():
-                yield f"{name}.{variable}", how
-
-
-def _heat_of(ups: Ups) -> Callable[[], float]:
-    return lambda: ups.given_off_w
-
 
 def _tidy(value: Value) -> Value:
-    """Round a float to four decimals; an enum member becomes plain text."""
     if isinstance(value, float):
         return round(value, 4) + 0.0
     return str(value) if isinstance(value, str) else value

@@ -14,10 +14,7 @@ def approach(now: float, goal: float, time_constants: float) -> float:
 
 
 def current_out_a(open_circuit_v: float, ohm: float, power_w: float) -> float:
-    """Return the current at which a source behind `ohm` gives `power_w`; below 0 it takes.
-
-    Where `power_w` exceeds what the source can give, the current is that of its greatest power.
-    """
+    """Return the current for `power_w` from a source, at most of its greatest; below 0 it takes."""
     root = math.sqrt(max(open_circuit_v**2 - 4 * ohm * power_w, 0.0))
     return (open_circuit_v - root) / (2 * ohm)
 
@@ -36,10 +33,8 @@ class Curve:
         return self.ys[at - 1] + (self.ys[at] - self.ys[at - 1]) * part
 
     def area(self, x: float) -> float:
-        """Return the integral from the first point to `x`, which lies between the points."""
         total = 0.0
-        points = zip(self.xs, self.ys, strict=True)
-        for (x0, y0), (x1, y1) in itertools.pairwise(points):
+        for (x0, y0), (x1, y1) in itertools.pairwise(zip(self.xs, self.ys, strict=True)):
             width = min(max(x - x0, 0.0), x1 - x0)
             total += width * (y0 + (y1 - y0) * width / (x1 - x0) / 2)
         return total

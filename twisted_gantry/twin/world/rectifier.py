@@ -20,8 +20,7 @@ EFFICIENCY = 0.92
 IDLE_W = 10.0  # of a module that is on
 UNDER_V = 47.0
 FEEDS_FROM = ("r",)
-RESERVE_CHARGE = 0.5
-"""With less charge the rectifiers are not switched off: the battery would soon be empty."""
+RESERVE_CHARGE = 0.5  # with less, the rectifiers stay on: the battery would soon be empty
 MOST_LOAD_W = 2_000.0
 
 
@@ -45,11 +44,9 @@ class Rectifier:
 
     @property
     def able(self) -> bool:
-        broken = self.fault in {RectifierFault.FAILED, RectifierFault.PROTECTION}
-        return self.wanted and not broken
+        return self.wanted and self.fault not in {RectifierFault.FAILED, RectifierFault.PROTECTION}
 
     def variables(self, name: str) -> var.Variables:
-        """Yield its variables, each after `name`, such as `rectifier1`."""
         yield f"{name}_on", var.switch(self, "wanted")
         yield f"{name}_fault", var.choice(self, "fault", RectifierFault)
         yield f"{name}_output_w", var.Variable(lambda: self.output_w)
@@ -59,7 +56,8 @@ class Rectifier:
 class DcSupply:
     """The supply. The load is `equipment_w` in the cabinet and `outside_w` on the gantry.
 
-    Call `settle` after a change of a public attribute or of the mains.
+    Call `settle` after a change of a public attribute or of the mains. Commands return whether they
+    were done.
     """
 
     def __init__(self, mains: Mains) -> None:
@@ -69,14 +67,11 @@ class DcSupply:
         self.equipment_w = 400.0
         self.outside_w = 0.0
         self.bus_v = 0.0
-        self.fed_w = 0.0
-        """Power into the load: all of it, while the voltage holds."""
+        self.fed_w = 0.0  # power into the load: all of it, while the voltage holds
         self.test: BatteryTest | None = None
         self._mains = mains
         self._flat = False  # empty and disconnected, until it can be charged
         self.settle()
-
-    # -- what follows from it
 
     @property
     def mains_good(self) -> bool:
@@ -119,8 +114,6 @@ class DcSupply:
         """How long the battery would carry the load, in s; 0 while it is disconnected."""
         return self.battery.runtime_s(self.load_w / SHARE) if self.battery_connected else 0.0
 
-    # -- commands; each returns whether it was done
-
     def switch(self, on: bool) -> bool:
         """Switch all modules; refuse "off" where the battery could not carry the load."""
         ready = self.battery_connected and self.battery.charge >= RESERVE_CHARGE
@@ -132,10 +125,7 @@ class DcSupply:
         return not on or any(each.able for each in self.rectifiers)
 
     def start_test(self, elapsed_s: float) -> bool:
-        """Let the battery carry the load for a while, and judge it.
-
-        Refused without mains, modules or load, during a test, and with too little charge.
-        """
+        """Begin a test; refused without mains, modules or load, in a test, with little charge."""
         ready = self.battery_connected and self.battery.charge >= MAY_TEST_CHARGE
         if self.testing or not self._feeding or not ready or not self.load_w:
             return False
@@ -150,17 +140,13 @@ class DcSupply:
         self.settle()
         return True
 
-    # -- time, and what needs none
-
     def step(self, dt: float, temperature_c: float) -> None:
-        """Let the present currents flow for `dt` seconds, at this temperature of the air."""
         self.battery.step(dt, temperature_c)
         if self.test is not None and self.testing:
             self.test.step(dt, self.bus_v, self.battery, temperature_c)
         self.settle()
 
     def settle(self) -> None:
-        """Let voltage and currents follow the mains, the modules, the load and the battery."""
         feeding = self._feeding
         if self.test is not None and self.testing:
             if not feeding:
@@ -223,8 +209,6 @@ class DcSupply:
     @property
     def _feeding(self) -> list[Rectifier]:
         return [each for each in self.rectifiers if each.able] if self.mains_good else []
-
-    # -- as a part of the cabinet
 
     def variables(self) -> var.Variables:
         battery = self.battery

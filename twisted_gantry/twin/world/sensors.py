@@ -1,7 +1,4 @@
-"""The sensors of a cabinet: smoke, water, and surge protective devices.
-
-Source: the ETC document, section 3.1.
-"""
+"""The sensors of a cabinet: smoke, water, surge protection. ETC document, section 3.1."""
 
 from collections.abc import Callable
 
@@ -11,10 +8,7 @@ MOST_STRIKES = 1_000_000
 
 
 class Sensor:
-    """A sensor that warns or does not; `changed_s` is the time of the last change.
-
-    `seconds` is the world's time. With `fault` the warning cannot be read.
-    """
+    """A sensor; `changed_s` is the time of the last change. With `fault` it cannot be read."""
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self.fault = False

@@ -52,17 +52,12 @@ class ContactorFault(StrEnum):
 
 
 class Alarm(StrEnum):
-    """The alarms of the BMS."""
-
     OVER_TEMPERATURE = "over-temperature"
     OVER_CURRENT = "over-current"
     INSULATION = "insulation"
     CONTACTOR = "contactor"
     LOW_CHARGE = "low-charge"
     HIGH_CHARGE = "high-charge"
-
-
-_Cause = Callable[["Storage", bool], bool]
 
 
 class _Protection(NamedTuple):
@@ -72,7 +67,7 @@ class _Protection(NamedTuple):
     while its cause lasts.
     """
 
-    cause: _Cause
+    cause: Callable[["Storage", bool], bool]
     latched: bool = True
     trips: bool = True
 
@@ -100,8 +95,6 @@ class Storage(var.Part):
         self._latched: frozenset[Alarm] = frozenset()
         self.settle()
 
-    # -- what follows from it
-
     @property
     def open_circuit_v(self) -> float:
         return CELLS * _REST_V.at(self.charge)
@@ -112,7 +105,6 @@ class Storage(var.Part):
 
     @property
     def power_w(self) -> float:
-        """Power at the terminals, positive into the battery."""
         return self.voltage_v * self.current_a
 
     @property
@@ -134,7 +126,6 @@ class Storage(var.Part):
 
     @property
     def alarms(self) -> frozenset[Alarm]:
-        """The alarms whose cause lasts, and the latched ones."""
         return self._causes | self._latched
 
     @property
@@ -144,8 +135,6 @@ class Storage(var.Part):
         if abs(self.current_a) < _FLOWING_A:
             return OperatingStatus.IDLE
         return OperatingStatus.CHARGING if self.current_a > 0 else OperatingStatus.DISCHARGING
-
-    # -- commands
 
     def close_contactor(self) -> None:
         """Begin to close it; the cause of a trip prevents that."""
@@ -160,16 +149,16 @@ class Storage(var.Part):
         self._latched &= self._causes
         self.settle()
 
-    # -- time, and what needs none
-
     @property
     def until_change_s(self) -> float:
-        """How long until the contactor has moved, or the battery is full or empty."""
         moved_s = math.inf if self._moving_to is None else self._move_left_s
-        return min(moved_s, self._until_bound_s)
+        if self.current_a == 0:
+            return moved_s
+        room = 1 - self.charge if self.current_a > 0 else self.charge
+        bound_s = room * CAPACITY_AH * physics.SECONDS_PER_HOUR / abs(self.current_a)
+        return min(moved_s, bound_s)
 
     def step(self, dt: float) -> None:
-        """Let `dt` seconds pass, in stretches between the changes."""
         left = dt
         while left > 0:
             stretch = min(left, self.until_change_s)
@@ -207,20 +196,12 @@ class Storage(var.Part):
         yield "alarms", var.Variable(lambda: float(len(self.alarms)))
         yield "alarm_names", var.Variable(lambda: " ".join(sorted(self.alarms)))
 
-    @property
-    def _until_bound_s(self) -> float:
-        if self.current_a == 0:
-            return math.inf
-        room = 1 - self.charge if self.current_a > 0 else self.charge
-        return room * CAPACITY_AH * physics.SECONDS_PER_HOUR / abs(self.current_a)
-
     def _flow(self, dt: float) -> None:
         moved = self.current_a * dt / (CAPACITY_AH * physics.SECONDS_PER_HOUR)
         self.charge = min(max(self.charge + moved, 0.0), 1.0)
         goal_c = self.ambient_c + self.heat_w / COOLING_W_K
-        self.temperature_c = physics.approach(
-            self.temperature_c, goal_c, dt * COOLING_W_K / HEAT_CAPACITY_J_K
-        )
+        time_constants = dt * COOLING_W_K / HEAT_CAPACITY_J_K
+        self.temperature_c = physics.approach(self.temperature_c, goal_c, time_constants)
 
     def _set_current(self) -> None:
         demand = self.demand_w
@@ -246,25 +227,17 @@ class Storage(var.Part):
             self.contactor_closed = closed
 
 
-def _contactor_cause(store: Storage, raised: bool) -> bool:
-    """Tell whether a contactor that once failed to move is still broken."""
-    return raised and store.contactor_fault is not ContactorFault.NONE
-
-
-def _above(value: Callable[[Storage], float], limit: float, back: float) -> _Cause:
-    """Return the cause that `value` is above `limit`, with a hysteresis of `back`."""
-    return lambda store, raised: value(store) > limit - back * raised
-
-
 _PROTECTIONS: Mapping[Alarm, _Protection] = {
-    Alarm.OVER_TEMPERATURE: _Protection(_above(lambda store: store.temperature_c, 60.0, 5.0)),
+    Alarm.OVER_TEMPERATURE: _Protection(lambda store, on: store.temperature_c > 60.0 - 5.0 * on),
     Alarm.OVER_CURRENT: _Protection(lambda store, _: abs(store.current_a) > MOST_CURRENT_A),
     Alarm.INSULATION: _Protection(lambda store, _: store.insulation_fault),
-    Alarm.CONTACTOR: _Protection(_contactor_cause, trips=False),
+    Alarm.CONTACTOR: _Protection(  # it once failed to move, and is still broken
+        lambda store, on: on and store.contactor_fault is not ContactorFault.NONE, trips=False
+    ),
     Alarm.LOW_CHARGE: _Protection(
-        lambda store, raised: store.charge < 0.05 + 0.03 * raised, latched=False, trips=False
+        lambda store, on: store.charge < 0.05 + 0.03 * on, latched=False, trips=False
     ),
     Alarm.HIGH_CHARGE: _Protection(
-        lambda store, raised: store.charge > 0.98 - 0.03 * raised, latched=False, trips=False
+        lambda store, on: store.charge > 0.98 - 0.03 * on, latched=False, trips=False
     ),
 }

@@ -34,8 +34,7 @@ TEST_S = 10.0
 START_S = 3.0  # from the return of the mains after a shutdown until the output is on
 REPLACE_HEALTH = 0.80  # IEEE 1188: a battery under 80 % of its rated capacity is to be replaced
 AMBIENT_C = 25.0
-BREAK_S = 0.010
-"""The break in the output when the mains fail in economy; equipment bears 20 ms (ITIC curve)."""
+BREAK_S = 0.010  # in the output, when the mains fail in economy; equipment bears 20 ms (ITIC curve)
 _WARMING = 0.05  # K for each W of losses, in steady state
 _WARMING_S = 900.0
 
@@ -96,8 +95,8 @@ class Ups(var.Part):
         self.break_s = 0.0
         self.fault_voltage_v = 0.0
         self.state = UpsState.LINE
+        # Noise of the measurements, each from -1 to 1, from the last `draw_noise`.
         self.jitter: tuple[float, ...] = (0.0,) * 8
-        """Noise of the measurements, each from -1 to 1, from the last `draw_noise`."""
         self._noise, self.ambient_c = noise, ambient_c
         self._dark = False  # switched off by itself; the return of the mains starts the UPS
         self._overloaded = False
@@ -105,8 +104,6 @@ class Ups(var.Part):
         self._start_left_s = 0.0
         self._mains_were_good = True
         self.settle()
-
-    # -- what follows from it
 
     @property
     def mains_good(self) -> bool:
@@ -146,9 +143,7 @@ class Ups(var.Part):
 
     @property
     def battery_w(self) -> float:
-        """Power that the load takes, or would take, from the battery, in W."""
-        fed = self.load.total_w if self.output_wanted else 0.0
-        return fed / EFFICIENCY + IDLE_W
+        return (self.load.total_w if self.output_wanted else 0.0) / EFFICIENCY + IDLE_W
 
     @property
     def charging_w(self) -> float:
@@ -159,10 +154,7 @@ class Ups(var.Part):
         return sum(self.phase_w().values())
 
     def phase_w(self) -> dict[str, float]:
-        """Return the power from each input, in W.
-
-        The rectifier loads all inputs equally; on bypass each load is on its own phase.
-        """
+        """Return the power from each input, in W; on bypass each load is on its own phase."""
         inputs = self.load.inputs
         if not self.mains_good or self.state in _ON_BATTERY:
             return dict.fromkeys(inputs, 0.0)
@@ -177,28 +169,21 @@ class Ups(var.Part):
 
     @property
     def losses_w(self) -> float:
-        """Heat in the UPS without its battery, in W."""
         if not self.mains_good and self.state not in _ON_BATTERY:
             return 0.0
         converted = self.output_w if self.state in _ON_INVERTER else 0.0
-        return (
-            IDLE_W
-            + converted * (1 / EFFICIENCY - 1)
-            + self.charging_w * (1 / CHARGER_EFFICIENCY - 1)
-        )
+        charging_w = self.charging_w * (1 / CHARGER_EFFICIENCY - 1)
+        return IDLE_W + converted * (1 / EFFICIENCY - 1) + charging_w
 
     @property
     def runtime_s(self) -> float:
         return self.battery.runtime_s(self.battery_w)
 
-    # -- commands; each returns whether it was done
-
     def switch_on(self) -> bool:
         """SON: turn the output on. Refused with a fault, and without mains on an empty battery."""
-        cannot_start = (
-            self.battery.charge < COLD_START_CHARGE or self.load.highest_percent > MOST_LOAD
-        )
-        if self._broken or (not self.mains_good and cannot_start and not self.powered):
+        charged = self.battery.charge >= COLD_START_CHARGE
+        can_start = charged and self.load.highest_percent <= MOST_LOAD
+        if self._broken or not (self.mains_good or can_start or self.powered):
             return False
         self.output_wanted = True
         if not self.mains_good:
@@ -212,22 +197,16 @@ class Ups(var.Part):
         return not self.powered
 
     def mute_buzzer(self, muted: bool) -> bool:
-        """BZOFF and BZON."""
         self.buzzer_muted = muted
         return True
 
     def start_test(self) -> bool:
-        """T: feed the load from the battery for TEST_S, and judge the battery.
-
-        Refused unless the UPS works from the mains, without overload, and the battery is not low.
-        """
+        """T: test the battery for TEST_S; refused off the mains, overloaded, or low on charge."""
         if self.state not in _MAY_TEST or self.battery_low or self.overload:
             return False
         self._test_left_s, self.self_test = TEST_S, "unknown"
         self.settle()
         return self.state is UpsState.TEST
-
-    # -- time, and what needs none
 
     @property
     def until_change_s(self) -> float:
@@ -249,9 +228,8 @@ class Ups(var.Part):
     def settle(self) -> None:
         good = self.mains_good
         if self._mains_were_good and not good:
-            self.fault_voltage_v = min(
-                self.mains.bad_voltages(self.load.inputs), default=self.mains.voltage_v["r"]
-            )
+            bad = self.mains.bad_voltages(self.load.inputs)
+            self.fault_voltage_v = min(bad, default=self.mains.voltage_v["r"])
             self.break_s = BREAK_S if self.state is UpsState.HE else 0.0
         self._mains_were_good = good
         highest = self.load.highest_percent
@@ -295,9 +273,8 @@ class Ups(var.Part):
             return UpsState.BYPASS
         if self._test_left_s > 0:
             return UpsState.TEST
-        return {Mode.ECONOMY: UpsState.HE, Mode.CONVERTER: UpsState.CONVERTER}.get(
-            self.mode, UpsState.LINE
-        )
+        by_mode = {Mode.ECONOMY: UpsState.HE, Mode.CONVERTER: UpsState.CONVERTER}
+        return by_mode.get(self.mode, UpsState.LINE)
 
     def _state_without_mains(self) -> UpsState:
         if self._broken:
@@ -326,11 +303,8 @@ class Ups(var.Part):
 
     @property
     def _past_inverter(self) -> bool:
-        """Whether the mains feed the load directly, by the mode or after a fault."""
         on_fault = self.state is UpsState.FAULT and self.fault is UpsFault.INVERTER
         return self.state in _ON_MAINS or (on_fault and self.output_wanted and self.mains_good)
-
-    # -- as a part of the world
 
     def variables(self) -> var.Variables:
         battery = self.battery

@@ -19,7 +19,6 @@ def _shown(value: float, unit: str) -> Reading:
 
 
 def _noisy(value: float, noise: float) -> float:
-    """Add noise to a value unless it is 0."""
     return max(value + noise, 0.0) if value else 0.0
 
 

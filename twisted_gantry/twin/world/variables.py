@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 Value = float | int | str | bool
@@ -25,7 +26,6 @@ class Variable:
     check: Callable[[str], str | None] | None = None
 
     def set(self, value: object) -> None:
-        """Set a value without a complaint."""
         assert self.put is not None
         self.put(float(value) if isinstance(value, int) and self.low is not None else value)
 
@@ -74,9 +74,6 @@ class Part:
         return iter(())
 
 
-# -- variables that are attributes of a part
-
-
 def switch(owner: object, name: str) -> Variable:
     """Return an attribute that is true or false."""
     return Variable(lambda: getattr(owner, name), lambda value: setattr(owner, name, value))
@@ -94,10 +91,7 @@ def number(
 def percent(owner: object, name: str, low: float = 0) -> Variable:
     """Return an attribute from 0 to 1, shown and set in % from `low` to 100."""
     return Variable(
-        lambda: getattr(owner, name) * 100,
-        lambda value: setattr(owner, name, value / 100),
-        low=low,
-        high=100,
+        lambda: getattr(owner, name) * 100, lambda v: setattr(owner, name, v / 100), low, 100
     )
 
 
@@ -119,8 +113,4 @@ def choice(owner: object, name: str, options: Iterable[str]) -> Variable:
 def readings(owner: object, *same: str, **attributes: str) -> Variables:
     """Yield read-only variables: attributes of the same name, then others by their own."""
     for name, attribute in {**dict(zip(same, same, strict=True)), **attributes}.items():
-        yield name, _reading(owner, attribute)
-
-
-def _reading(owner: object, attribute: str) -> Variable:
-    return Variable(lambda: getattr(owner, attribute))
+        yield name, Variable(partial(getattr, owner, attribute))

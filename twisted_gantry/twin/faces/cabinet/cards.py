@@ -1,13 +1,10 @@
-"""The white list of a cabinet: the cards that its readers admit.
-
-Source: the ETC document, section 4; decisions: `docs/protocols/etc-gantry.md`, "White list".
-"""
+"""A cabinet's white list: the ETC document, section 4; `docs/protocols/etc-gantry.md`."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
 
 from twisted_gantry.wire.errors import BadMessage
-from twisted_gantry.wire.etc.envelope import NO_VERSION, CardList, decode_cards
+from twisted_gantry.wire.etc.envelope import NO_VERSION, decode_cards
 
 BUILT = datetime(2019, 11, 30, tzinfo=UTC).timestamp()
 """The day of the document's last revision: a clock that shows less is wrong."""
@@ -32,36 +29,26 @@ class WhiteList:
         return card_id in (self._days if self._in_force is None else self._in_force)
 
     def refresh(self) -> None:
-        """Find the cards in force, if the clock is right."""
         now = self._now()
         if not (self._trusted() and now > BUILT and self._days):
             return
-        self._in_force = frozenset(
-            card_id
-            for card_id, spans in self._days.items()
-            if any(first <= now <= last for first, last in spans)
-        )
+        spans = ((card, any(a <= now <= b for a, b in days)) for card, days in self._days.items())
+        self._in_force = frozenset(card for card, valid in spans if valid)
 
     def take(self, data: object) -> bool:
-        """Take the `data` of an answer to `queryAndGetCardInfo`; True if it replaced the list.
-
-        Raises BadMessage for an invalid, an empty or an older list.
-        """
+        """Take an answer's `data`; True if new. Raises BadMessage if invalid, empty or older."""
         offered = decode_cards(data)
         if offered is None or offered.version == self.version:
             return False
         if offered.version < self.version:
             raise BadMessage("an older white list")
-        self._replace(offered)
-        return True
-
-    def _replace(self, offered: CardList) -> None:
         days: dict[str, list[tuple[float, float]]] = {}
         for card in offered.cards:
             span = (self._seconds(card.valid_time), self._seconds(card.invalid_time))
             days.setdefault(card.card_id.strip(), []).append(span)
         self.version, self._days = offered.version, days
         self.refresh()
+        return True
 
     def _seconds(self, day: str) -> float:
         moment = datetime.strptime(day.strip(), "%Y-%m-%d %H:%M:%S").replace(tzinfo=self._zone)

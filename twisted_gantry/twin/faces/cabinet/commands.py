@@ -1,7 +1,4 @@
-"""The effect of the platform's commands on a cabinet.
-
-Source: the ETC document, section 3.2.2.
-"""
+"""The effect of the platform's commands on a cabinet: the ETC document, section 3.2.2."""
 
 from collections.abc import Callable, Mapping
 
@@ -60,10 +57,6 @@ def _set_points(cabinet: Cabinet, fields: Mapping[str, str]) -> None:
         raise CannotDo("温度设定值超出范围")
 
 
-def _power_mode(cabinet: Cabinet, fields: Mapping[str, str]) -> None:
-    cabinet.power_mode = int(fields["mode"])
-
-
 def _guard(cabinet: Cabinet, fields: Mapping[str, str]) -> None:
     doors = cabinet.doors
     if doors.fault:
@@ -93,7 +86,7 @@ _ACTS: Mapping[Cmd, Callable[[Cabinet, Mapping[str, str]], None]] = {
     Cmd.UNLOCK_DOOR: _unlock,
     Cmd.AIR_CONDITIONER: _run_air,
     Cmd.AIR_CONDITIONER_TEMPERATURE: _set_points,
-    Cmd.POWER_MODE: _power_mode,
+    Cmd.POWER_MODE: lambda cabinet, fields: setattr(cabinet, "power_mode", int(fields["mode"])),
     Cmd.DOOR_GUARD: _guard,
     Cmd.RECTIFIER: _rectifiers,
     Cmd.BATTERY_TEST: _test_battery,

@@ -1,7 +1,4 @@
-"""A smart cabinet: `POST /remotecontrol.do`, and its uploads to a gantry's `monitor.do`.
-
-Source: the ETC document, sections 1.5 to 1.8, 3 and 4.
-"""
+"""A smart cabinet over HTTP, both ways: the ETC document, sections 1.5 to 1.8, 3 and 4."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -73,31 +70,17 @@ class CabinetTwin(HttpFace, NamedService):
         self.cabinet, self._wall = cabinet, now
         self._cabinet_id, self._quirks = cabinet_id, quirks
         self._own_host = urlsplit(monitor_url).hostname or ""
-        self._entry = entry.Entry(
-            self._injector,
-            rate,
-            self._now,
-            auth=auth,
-            methods=etc.REMOTE_CONTROL,
-            gantry_id=gantry_id,
-        )
+        limit, taken = entry.Rate(rate, clock.seconds), etc.REMOTE_CONTROL
+        self._entry = entry.Entry(self._injector, limit, self._now, auth, taken, gantry_id)
         self._executed: OrderedDict[str, tuple[float, etc.Answer]] = OrderedDict()
         self._moments = readings.Moments(self._now(), CHINA)
         self.white_list = WhiteList(self._now, lambda: cabinet.clock_good, CHINA)
         sender = EtcSender(client, self._injector, self._now, gantry_id=gantry_id, auth=auth)
         self.monitor = Monitor(sender, self.counts, monitor_url)
-        self.reports = Reports(
-            self.monitor, clock, self.counts, self._report, lambda: cabinet.powered, period=period
-        )
-        self._questions = CardQuestions(
-            self.monitor,
-            clock,
-            self.counts,
-            self.white_list,
-            lambda: cabinet.powered,
-            period=cards_period,
-            key=" curVersion" if quirks else "curVersion",
-        )
+        self.reports = Reports(self.monitor, clock, cabinet, period, self._report)
+        key = " curVersion" if quirks else "curVersion"
+        cards = self.white_list
+        self._questions = CardQuestions(self.monitor, clock, cabinet, cards_period, cards, key)
         cabinet.doors.admits = self.white_list.admits
         cabinet.observer = self._observe
         self._moments.note(cabinet, self._now())
@@ -113,14 +96,10 @@ class CabinetTwin(HttpFace, NamedService):
         self._questions.stop()
         super().stopService()
 
-    # -- what happens in the world
-
     def _now(self) -> float:
-        """Return Unix seconds by the cabinet's clock."""
         return self._wall() + self.cabinet.clock_offset_s
 
     def _observe(self) -> None:
-        """Look for changes, unless the cabinet has no power."""
         if not self.cabinet.powered:
             return
         self._moments.note(self.cabinet, self._now())
@@ -134,11 +113,8 @@ class CabinetTwin(HttpFace, NamedService):
         fields = readings.report(self.cabinet, self._cabinet_id, self._moments)
         return readings.with_quirks(fields) if self._quirks else fields
 
-    # -- remotecontrol.do
-
     @app.route("/remotecontrol.do", methods=["POST"])
     async def remote_control(self, request: HttpRequest) -> bytes:
-        """Take one command, under the faults; without power there is no answer."""
         if not self.cabinet.powered:
             return await self._injector.cut_off(request)
         return await self._entry.serve(request, self._take)
@@ -166,17 +142,13 @@ class CabinetTwin(HttpFace, NamedService):
             self._executed.popitem(last=False)
 
     def _do(self, request: etc.Request) -> tuple[etc.Answer, bool]:
-        """Execute a request; returns the answer, and whether a repetition is harmless.
-
-        A report and a search for a picture change nothing, and the next request for a report may
-        have the same time stamp and body. Raises BadMessage before anything is done.
-        """
+        """Execute a request, and tell whether a repetition is harmless. Raises BadMessage first."""
+        # The next request for a report may have the same time stamp and body.
         if request.method is etc.Method.PICTURE:
             commands.decode_picture_request(request.fields, CHINA)
             return etc.answer(etc.EtcCode.NO_PICTURE), True
-        control = commands.decode_control(
-            request.fields, cabinet=request.method is etc.Method.CABINET_CONTROL
-        )
+        to_cabinet = request.method is etc.Method.CABINET_CONTROL
+        control = commands.decode_control(request.fields, cabinet=to_cabinet)
         try:
             if request.method is etc.Method.COMPUTER_CONTROL:
                 raise CannotDo("机柜没有工控机")
@@ -209,14 +181,12 @@ class CabinetTwin(HttpFace, NamedService):
         return msgspec.structs.replace(answer, batterys_test_result=result)
 
     def _server(self, control: commands.EtcControl) -> str:
-        """Return the URL for uploads. Raises CannotDo.
-
-        The authentication code goes only to this computer and to the configured host.
-        """
+        """Return the URL for uploads. Raises CannotDo."""
         if control.set_server is None:
             return self.monitor.url
         url = commands.server_url(control.set_server, urlsplit(self.monitor.url).scheme)
         host = urlsplit(url).hostname or ""
+        # The authentication code goes only to this computer and to the configured host.
         if not (is_loopback(host) or host == self._own_host):
             raise CannotDo("服务器地址不被允许")
         return url

@@ -1,12 +1,10 @@
-"""The requests of a cabinet to a gantry: reports, and questions for the white list.
-
-Source: the ETC document, sections 1.5, 3.1 and 4.
-"""
+"""A cabinet's reports, and questions for cards: the ETC document, sections 1.5, 3.1 and 4."""
 
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
+from attrs import define, field
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -15,6 +13,7 @@ from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import Repeated
 from twisted_gantry.twin.faces.cabinet.cards import WhiteList
 from twisted_gantry.twin.faces.etc.sender import EtcSender
+from twisted_gantry.twin.world.cabinet import Cabinet
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.etc import envelope as etc
 
@@ -22,8 +21,7 @@ _log = Logger()
 
 FIRST_RETRY_S, LAST_RETRY_S = 1.0, 30.0
 MAX_ANSWER = 8 * 1024 * 1024  # a white list of ten thousand cards is about 1 MB
-MAX_WAITING = 32
-"""Changes that wait for the gantry; above, the oldest are dropped."""
+MAX_WAITING = 32  # changes that wait for the gantry; above, the oldest are dropped
 
 
 class NotTaken(Exception):
@@ -35,14 +33,11 @@ class NotTaken(Exception):
 
 
 class Monitor:
-    """A client of `url`, a gantry's `monitor.do`.
-
-    `counts` gains `sent-` and `lost-`, each with the name of the method.
-    """
+    """A client of `url`; `counts` gains `sent-` and `lost-`, each with the name of the method."""
 
     def __init__(self, sender: EtcSender, counts: Counter[str], url: str) -> None:
-        self.url = url
-        self._sender, self._counts = sender, counts
+        self.url, self.counts = url, counts
+        self._sender = sender
         self._works = True
 
     async def post(self, method: etc.Method, fields: Any) -> etc.Answer:
@@ -50,12 +45,12 @@ class Monitor:
         try:
             answer = await self._post(method, fields)
         except NotTaken as error:
-            self._counts[f"lost-{method.value}"] += 1
+            self.counts[f"lost-{method.value}"] += 1
             if self._works:
                 _log.info("a cabinet does not reach the gantry: {why}", why=error)
             self._works = False
             raise
-        self._counts[f"sent-{method.value}"] += 1
+        self.counts[f"sent-{method.value}"] += 1
         self._works = True
         return answer
 
@@ -73,74 +68,82 @@ class Monitor:
         return decoded
 
 
-def _backoff() -> Backoff:
-    # Without jitter: there is only one cabinet.
-    return Backoff(FIRST_RETRY_S, LAST_RETRY_S, lambda: 1.0)
+@define(eq=False)
+class _Repeating:
+    """Does something every `period` seconds while there is power, sooner after a failure."""
+
+    what: ClassVar[str]
+    _monitor: Monitor
+    _clock: IReactorTime
+    _cabinet: Cabinet
+    period: float
+    _backoff: Backoff = field(init=False)
+    _repeated: Repeated = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        # Without jitter: there is only one cabinet.
+        self._backoff = Backoff(FIRST_RETRY_S, LAST_RETRY_S, lambda: 1.0)
+        self._repeated = Repeated(self._clock, self._do, self.what)
+
+    def start(self) -> None:
+        self._backoff.reset()
+        self._repeated.start()
+
+    def stop(self) -> None:
+        self._repeated.stop()
+
+    async def _do(self) -> float:
+        """Do it, and return the seconds until the next time."""
+        raise NotImplementedError
 
 
-class Reports:
-    """Sends the reports of a cabinet while it is `powered`; `make` returns the present fields.
+@define(eq=False)
+class Reports(_Repeating):
+    """Sends the reports of a cabinet while it is powered; `make` returns the present fields.
 
     One report goes out every `period` seconds. `urgent` adds one with the fields of that moment,
     which goes out at once and in its order.
     """
 
-    def __init__(
-        self,
-        monitor: Monitor,
-        clock: IReactorTime,
-        counts: Counter[str],
-        make: Callable[[], Any],
-        powered: Callable[[], bool],
-        *,
-        period: float,
-    ) -> None:
-        self.period = period
-        self._monitor, self._clock, self._counts = monitor, clock, counts
-        self._make, self._powered = make, powered
-        self._waiting: deque[Any] = deque()
-        self._due_at = 0.0
-        self._backoff = _backoff()
-        self._repeated = Repeated(clock, self._send_all, "a cabinet's reports")
+    what = "a cabinet's reports"
+    _make: Callable[[], Any]
+    _waiting: deque[Any] = field(init=False, factory=deque)
+    _due_at: float = field(init=False, default=0.0)
 
     def start(self) -> None:
         self._due_at = self._clock.seconds()
-        self._backoff.reset()
-        self._repeated.start()
+        super().start()
 
     def stop(self) -> None:
-        """Stop, and drop the changes that wait."""
-        self._repeated.stop()
+        super().stop()
         self._waiting.clear()
 
     def urgent(self) -> None:
-        """Report the present state at once."""
         self._waiting.append(self._make())
         if len(self._waiting) > MAX_WAITING:
             self._waiting.popleft()
-            self._counts["forgotten"] += 1
+            self._monitor.counts["forgotten"] += 1
         if not self._repeated.doing:  # otherwise the report follows the present one
             self._repeated.now()
 
     def set_period(self, period: float) -> None:
-        """Report every `period` seconds from now on."""
         self.period = period
         self._due_at = self._clock.seconds() + period
         self._repeated.now()
 
-    async def _send_all(self) -> float:
-        while self._powered() and self._waiting:
+    async def _do(self) -> float:
+        while self._cabinet.powered and self._waiting:
             fields = self._waiting[0]
             if not await self._send(fields):
                 return self._backoff.next()
             if self._waiting and self._waiting[0] is fields:  # not dropped meanwhile
                 self._waiting.popleft()
         if self._clock.seconds() >= self._due_at:
-            if self._powered() and not await self._send(self._make()):
+            if self._cabinet.powered and not await self._send(self._make()):
                 return self._backoff.next()
             self._due_at = self._clock.seconds() + self.period
         self._backoff.reset()
-        more = self._waiting and self._powered()
+        more = self._waiting and self._cabinet.powered
         return 0.0 if more else self._due_at - self._clock.seconds()
 
     async def _send(self, fields: Any) -> bool:
@@ -149,57 +152,36 @@ class Reports:
             await self._monitor.post(etc.Method.CABINET_STATUS, fields)
         except NotTaken as error:
             refused = error.code == str(etc.EtcCode.BAD_PARAMETERS.value)
-            self._counts["refused"] += refused
+            self._monitor.counts["refused"] += refused
             return refused
         return True
 
 
-class CardQuestions:
-    """Asks for a newer white list every `period` seconds.
+@define(eq=False)
+class CardQuestions(_Repeating):
+    """Asks for a newer white list; `key` is the spelling of `curVersion`."""
 
-    `counts` gains `cards-taken` and `cards-refused`. `key` is the spelling of `curVersion`.
-    """
+    what = "a cabinet's question for cards"
+    _white_list: WhiteList
+    _key: str
 
-    def __init__(
-        self,
-        monitor: Monitor,
-        clock: IReactorTime,
-        counts: Counter[str],
-        white_list: WhiteList,
-        powered: Callable[[], bool],
-        *,
-        period: float,
-        key: str = "curVersion",
-    ) -> None:
-        self._monitor, self._counts, self._white_list = monitor, counts, white_list
-        self._powered, self._period, self._key = powered, period, key
-        self._backoff = _backoff()
-        self._repeated = Repeated(clock, self._ask, "a cabinet's question for cards")
-
-    def start(self) -> None:
-        self._backoff.reset()
-        self._repeated.start()
-
-    def stop(self) -> None:
-        self._repeated.stop()
-
-    async def _ask(self) -> float:
-        if not self._powered():
-            return self._period
+    async def _do(self) -> float:
+        if not self._cabinet.powered:
+            return self.period
         self._white_list.refresh()
         try:
-            answer = await self._monitor.post(
-                etc.Method.CARDS, {self._key: self._white_list.version}
-            )
+            fields = {self._key: self._white_list.version}
+            answer = await self._monitor.post(etc.Method.CARDS, fields)
         except NotTaken:
             return self._backoff.next()
         self._backoff.reset()
+        counts = self._monitor.counts
         try:
             taken = self._white_list.take(answer.data)
         except WireError as error:
-            if not self._counts["cards-refused"]:  # the first of many
+            if not counts["cards-refused"]:  # the first of many
                 _log.info("a cabinet refuses a white list: {error}", error=error)
-            self._counts["cards-refused"] += 1
+            counts["cards-refused"] += 1
         else:
-            self._counts["cards-taken"] += taken
-        return self._period
+            counts["cards-taken"] += taken
+        return self.period

@@ -1,7 +1,4 @@
-"""The report of a cabinet, and the changes that it reports at once.
-
-Source: the ETC document, section 3.1, also for the texts of the warnings.
-"""
+"""The report of a cabinet, and its urgent changes: the ETC document, section 3.1."""
 
 from collections.abc import Iterator
 from datetime import tzinfo
@@ -34,23 +31,18 @@ _AIR_FAULTS = {AirFault.NONE: "", AirFault.COMPRESSOR: "压缩机故障", AirFau
 
 
 class Moments:
-    """The times of changes by the cabinet's clock; the world has only its own seconds.
-
-    A change that was never noted has the time `start`, in Unix seconds.
-    """
+    """The times of changes by the cabinet's clock; those never noted have the time `start`."""
 
     def __init__(self, start: float, zone: tzinfo) -> None:
         self._start, self._zone = start, zone
         self._noted: dict[str, tuple[float, float]] = {}
 
     def note(self, cabinet: Cabinet, now: float) -> None:
-        """Note `now` for everything that has changed since the last call."""
         for name, changed_s in _changes(cabinet):
             if self._noted.setdefault(name, (changed_s, self._start))[0] != changed_s:
                 self._noted[name] = (changed_s, now)
 
     def text(self, name: str) -> str:
-        """Return the time of a change, as the document writes times."""
         return local_time(self._noted.get(name, (0.0, self._start))[1], self._zone)
 
 
@@ -83,17 +75,14 @@ def urgent_state(cabinet: Cabinet) -> tuple[object, ...]:
 
 def report(cabinet: Cabinet, cabinet_id: str, moments: Moments) -> wire.Cabinet:
     supply = cabinet.supply
+    rectifiers, units = enumerate(supply.rectifiers, 1), enumerate(cabinet.air_conditioners, 1)
+    alarm = cabinet.air.too_hot_or_cold
     return wire.Cabinet(
         id=cabinet_id,
         elec=(_elec(cabinet),),
-        rectifier=tuple(
-            _rectifier(str(at), r, supply) for at, r in enumerate(supply.rectifiers, 1)
-        ),
+        rectifier=tuple(_rectifier(str(at), each, supply) for at, each in rectifiers),
         ups=(_ups(cabinet),),
-        air_conditioners=tuple(
-            _air_conditioner(str(at), unit, alarm=cabinet.air.too_hot_or_cold)
-            for at, unit in enumerate(cabinet.air_conditioners, 1)
-        ),
+        air_conditioners=tuple(_air_conditioner(str(at), unit, alarm=alarm) for at, unit in units),
         thermohygrometer=_thermohygrometer(cabinet),
         waterlogging_sensor=_sensor(cabinet.water, moments.text("water")),
         doors=_doors(cabinet, moments),
@@ -114,9 +103,6 @@ def with_quirks(fields: wire.Cabinet) -> dict[str, Any]:
     for protector in protectors:
         protector[" lightningCount "] = protector.pop("lightningCount")
     return plain | {" thunderSpd": protectors}
-
-
-# -- the mains and the supply
 
 
 def _mains_warnings(mains: grid.Mains) -> Iterator[str]:
@@ -184,7 +170,6 @@ def _battery_warnings(supply: DcSupply) -> Iterator[str]:
 
 
 def _ups(cabinet: Cabinet) -> wire.Ups:
-    """Return the row of the battery: its volts and amperes are input or output."""
     supply = cabinet.supply
     battery = supply.battery
     warnings = ",".join(_battery_warnings(supply))
@@ -233,9 +218,6 @@ def battery_test_result(test: BatteryTest | None, moments: Moments) -> BatteryTe
         test_temperature=number(test.temperature_c),
         test_end_course=str(test.end.value),
     )
-
-
-# -- the air, the sensors, the doors
 
 
 def _air_conditioner(number_: str, unit: AirConditioner, *, alarm: bool) -> wire.AirConditioner:

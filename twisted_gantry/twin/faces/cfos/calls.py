@@ -1,7 +1,4 @@
-"""The calls of a Power Brain, `/cnf?cmd=…`, and their permissions.
-
-Source: the cFos document; `docs/protocols/cfos.md`, Quirks, has the calls that it does not show.
-"""
+"""The calls of a Power Brain, `/cnf?cmd=…`; see also `docs/protocols/cfos.md`, Quirks."""
 
 import hmac
 from collections.abc import Callable, Mapping
@@ -10,7 +7,7 @@ from typing import Any
 
 from twisted_gantry.twin.faces.cfos.device import TYPES, DeviceSettings
 from twisted_gantry.twin.faces.cfos.evses import FedEvse
-from twisted_gantry.twin.faces.cfos.manager import Complaint, Manager, Unauthorized
+from twisted_gantry.twin.faces.cfos.manager import Complaint, Manager, Unauthorized, demand
 from twisted_gantry.twin.faces.cfos.modbus import read, write
 from twisted_gantry.twin.faces.cfos.params import ParamsChange
 from twisted_gantry.wire.cfos.calls import LARGEST, OK, evse_feed, meter_feed
@@ -35,16 +32,15 @@ class Password:
 
     def matches(self, user: bytes, password: bytes) -> bool:
         """Tell whether these are the admin's, in constant time."""
-        return hmac.compare_digest(
-            b"%b:%b" % (user, password), f"{ADMIN}:{self._password}".encode()
-        )
+        right = f"{ADMIN}:{self._password}".encode()
+        return hmac.compare_digest(b"%b:%b" % (user, password), right)
 
     def change(self, old: str, new: str) -> None:
         """Set a new password. Raises Unauthorized, Complaint."""
         if not self.matches(ADMIN.encode(), old.encode()):
             raise Unauthorized
-        if not (0 < len(new) <= MAX_PASSWORD and new.isprintable()):
-            raise Complaint(f"a password must have 1 to {MAX_PASSWORD} characters")
+        good = 0 < len(new) <= MAX_PASSWORD and new.isprintable()
+        demand(good, f"a password must have 1 to {MAX_PASSWORD} characters")
         self._password = new
 
 
@@ -63,8 +59,7 @@ class Query:
     def raw(self, name: str) -> str:
         """Return an argument as it came; empty if missing. Raises Complaint."""
         value = self.args.get(name, "")
-        if len(value) > _LONGEST_ARGUMENT:
-            raise Complaint(f"{name} is too long")
+        demand(len(value) <= _LONGEST_ARGUMENT, f"{name} is too long")
         return value
 
     def given(self, name: str) -> str | None:
@@ -79,28 +74,24 @@ class Query:
             value = float(self.get(name))
         except ValueError:
             value = -1.0
-        if not 0 <= value <= LARGEST:
-            raise Complaint(f"bad number {name}")
+        demand(0 <= value <= LARGEST, f"bad number {name}")
         return value
 
     def switch(self, name: str) -> bool:
         """Return an argument that is 0 or 1. Raises Complaint."""
-        if self.get(name) not in ("0", "1"):
-            raise Complaint(f"{name} must be 0 or 1")
+        demand(self.get(name) in ("0", "1"), f"{name} must be 0 or 1")
         return self.get(name) == "1"
 
     def content(self) -> Any:
         """Return the body. Raises NotJson, or Complaint if there is none."""
-        if not self.body.strip():
-            raise Complaint("it must be a POST with JSON")
+        demand(bool(self.body.strip()), "it must be a POST with JSON")
         return loads(self.body)
 
     def fed(self) -> Any:
         """Return the data for a device: the body of a POST, or else the arguments."""
         if self.body.strip():
             return loads(self.body)
-        own = ("cmd", "dev_id")
-        return {name: self.get(name) for name in self.args if name not in own}
+        return {name: self.get(name) for name in self.args if name not in ("cmd", "dev_id")}
 
 
 class Calls:
@@ -117,8 +108,8 @@ class Calls:
         self._manager = manager
         self.known: Mapping[str, Callable[[Query], Any]] = {
             "modbus": self._modbus,
-            "get_dev_info": self._get_dev_info,
-            "get_params": self._get_params,
+            "get_dev_info": lambda _: manager.show_all(),
+            "get_params": lambda _: {**manager.show_params(), "dev_meta": TYPES},
             "get_dev_types": lambda _: TYPES,
             "get_devices": lambda _: manager.show_settings(),
             "set_params": self._set_params,
@@ -134,9 +125,7 @@ class Calls:
             "set_user": self._set_user,
             "get_new_user_id": lambda _: manager.users.new_id(),
             "accept_license": self._accept_license,
-            "change_admin_pwd": lambda query: password.change(
-                query.raw("old_pwd"), query.raw("new_pwd")
-            ),
+            "change_admin_pwd": lambda q: password.change(q.raw("old_pwd"), q.raw("new_pwd")),
             "del_device": lambda query: manager.delete(query.get("dev_id")),
             "reset_device": lambda query: manager.reset(query.get("dev_id")),
             "set_diag_logging": lambda query: manager.log_diagnosis(query.switch("enable")),
@@ -162,21 +151,14 @@ class Calls:
             value, values = query.given("value"), query.given("values")
             write(registers, parse_write(query.raw("write"), value, values))
             return None
-        if "read" not in query.args:
-            raise Complaint("modbus needs read or write")
+        demand("read" in query.args, "modbus needs read or write")
         return read(registers, parse_read(query.raw("read"), query.given("count")))
-
-    def _get_dev_info(self, _: Query) -> Any:
-        return {"params": self._manager.show_params(), "devices": self._manager.show_devices()}
-
-    def _get_params(self, _: Query) -> Any:
-        return {**self._manager.show_params(), "dev_meta": TYPES}
 
     def _set_params(self, query: Query) -> None:
         content = query.content()
         change = convert(content, ParamsChange)
         if "devices" not in content:
-            self._manager.change_params(change)
+            demand(self._manager.params.change(change), "no parameter that is known")
         else:
             self._change_device(content)
             self._manager.params.change(change)
@@ -197,13 +179,9 @@ class Calls:
         self._manager.change_device(dev_id, convert(devices[0], DeviceSettings))
 
     def _override_device(self, query: Query) -> None:
-        self._manager.override(
-            query.get("dev_id"),
-            query.get("flags"),
-            query.number("mamps"),
-            query.get("rfid"),
-            admin=query.admin,
-        )
+        dev_id, flags = query.get("dev_id"), query.get("flags")
+        limit_ma, rfid = query.number("mamps"), query.get("rfid")
+        self._manager.override(dev_id, flags, limit_ma, rfid, admin=query.admin)
 
     def _soft_meter(self, query: Query) -> int:
         evse = self._manager.evse(query.get("dev_id"))
@@ -227,8 +205,7 @@ class Calls:
 
     def _get_user(self, query: Query) -> Any:
         user = self._manager.users.get(query.get("id"))
-        if user is None:
-            raise Complaint(f"unknown user {query.get('id')[:_LONGEST_ECHO]}")
+        demand(user is not None, f"unknown user {query.get('id')[:_LONGEST_ECHO]}")
         return user
 
     def _set_user(self, query: Query) -> None:

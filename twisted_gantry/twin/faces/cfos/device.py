@@ -15,17 +15,14 @@ from twisted_gantry.wire.cfos.users import ChargingRule
 
 FIRMWARE = "1.8.1095"
 MODEL = f"cFos Power Brain,1.0,{FIRMWARE},6d-31-0c"
-PHASE_V = 230.0
-"""The phase voltage with which the manager converts currents to powers."""
-NEVER_FED = "no data yet"
-"""The communication error of an "HTTP input" before its first data."""
+PHASE_V = 230.0  # the phase voltage with which the manager converts currents to powers
+NEVER_FED = "no data yet"  # the communication error of an "HTTP input" before its first data
 TYPES = {
     "evse_powerbrain": "cFos Power Brain",
     "evse_ajax": "HTTP input",
     "meter_powerbrain": "cFos Power Brain, S0 / mains",
     "meter_ajax": "HTTP input",
-}
-"""The name (`dev_meta`) of each `dev_type`."""
+}  # the name (`dev_meta`) of each `dev_type`
 
 Text = Annotated[str, msgspec.Meta(max_length=100)]
 MilliAmperes = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
@@ -33,10 +30,7 @@ _WattHours = Annotated[float, msgspec.Meta(ge=0, le=1e13)]
 
 
 class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The settings of a device in `set_params` and `set_device`; None changes nothing.
-
-    Other keys are ignored: devices show them, but they cannot be set.
-    """
+    """The settings of a device; None changes nothing. Keys that are only shown are ignored."""
 
     device_enabled: bool | None = None
     name: Text | None = None
@@ -79,8 +73,7 @@ class Device:
     name: str
     desc: str
     enabled: bool = True
-    com_error: str = ""
-    """The communication error; empty without one."""
+    com_error: str = ""  # the communication error; empty without one
 
     modbus_id: int = 0
     used_phases: int = 0b111

@@ -1,8 +1,4 @@
-"""The EVSEs of a Charging Manager.
-
-Source: the cFos document, "get_dev_info", "set_params", "set_ajax_evse". The answers have the keys
-of the document and those of earlier and later firmwares.
-"""
+"""The EVSEs of a Charging Manager: the cFos document, "get_dev_info" and "set_ajax_evse"."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -22,8 +18,7 @@ _STORED_ONLY = (
     "group",
     "ocpp_gateway_client_id",
     "phase_rotation",
-)
-"""Settings of an EVSE that are stored and shown, and have no effect here."""
+)  # settings of an EVSE that are stored and shown, and have no effect here
 
 
 @dataclass
@@ -32,6 +27,7 @@ class Wallbox(base.Device, ABC):
 
     `limit_ma` is `max_charging_cur` and the current limit of register 8093; `expression` is the
     text of a computed limit. `allowed`, `paused` and `offer_ma` are the manager's last decision.
+    `car` tells whether one is connected; the currents are those of L1 to L3.
     """
 
     min_ma: float = 1000 * LEAST_A
@@ -53,23 +49,19 @@ class Wallbox(base.Device, ABC):
 
     @property
     @abstractmethod
-    def car(self) -> bool:
-        """Whether a car is connected."""
+    def car(self) -> bool: ...
 
     @property
     @abstractmethod
-    def state(self) -> EvseState:
-        """The state in the numbers of the manager."""
+    def state(self) -> EvseState: ...
 
     @property
     @abstractmethod
-    def model(self) -> str:
-        """The model string."""
+    def model(self) -> str: ...
 
     @property
     @abstractmethod
-    def energy_wh(self) -> float:
-        """The total energy, of the simulated meter."""
+    def energy_wh(self) -> float: ...
 
     @energy_wh.setter
     @abstractmethod
@@ -77,13 +69,11 @@ class Wallbox(base.Device, ABC):
 
     @property
     @abstractmethod
-    def currents_ma(self) -> tuple[float, ...]:
-        """The currents of L1 to L3, in mA."""
+    def currents_ma(self) -> tuple[float, ...]: ...
 
     @property
     @abstractmethod
-    def power_w(self) -> float:
-        """The power of the car, in W."""
+    def power_w(self) -> float: ...
 
     @property
     def enable(self) -> bool:
@@ -111,7 +101,6 @@ class Wallbox(base.Device, ABC):
         self.offer_ma = current_ma
 
     def info(self, up_s: float, pause_s: float, pause_min_s: float) -> dict[str, Any]:
-        """Return the object of `get_dev_info`."""
         currents = self.currents_ma
         shown = {
             **self.common(up_s),
@@ -140,11 +129,9 @@ class Wallbox(base.Device, ABC):
         return shown | base.by_phase("current", currents)
 
     def settings(self) -> dict[str, Any]:
-        """Return the keys of `get_devices` in addition to `info`."""
         # Everyone can read the settings; an RFID is a secret.
-        shown = {name: value for name, value in self.stored.items() if name != "fixed_rfid"}
         return {
-            **shown,
+            **{name: value for name, value in self.stored.items() if name != "fixed_rfid"},
             "charging_rules": self.charging_rules,
             "users": self.users,
             "soft_meter": int(self.energy_wh),
@@ -162,12 +149,8 @@ class Wallbox(base.Device, ABC):
         self.stored |= {name: v for name, v in base.given(settings).items() if name in _STORED_ONLY}
 
 
-_STATES = {
-    PilotState.WAITING: EvseState.WAITING,
-    PilotState.VEHICLE_PRESENT: EvseState.VEHICLE_PRESENT,
-    PilotState.CHARGING: EvseState.CHARGING,
-    PilotState.CHARGING_VENTILATED: EvseState.CHARGING_VENTILATED,
-}
+# Both documents have the states of IEC 61851-1; any other pilot state is an error.
+_STATES = {each: EvseState[each.name] for each in PilotState if each.name in EvseState.__members__}
 
 
 @dataclass

@@ -63,19 +63,16 @@ class PowerBrain(HttpFace):
         faults = self._injector.faults
         answer = b""
         if faults.acts:
-            answer = self._authorized(request, act)
+            try:
+                answer = act(request)
+            except Unauthorized:
+                self.counts["unauthorized"] += 1
+                request.setHeader(b"WWW-Authenticate", _CHALLENGE)
+                answer = respond(request, "wrong admin password", 401)
         elif faults.http_status is None:
             self.counts["busy"] += 1
             answer = respond(request, "busy", 503)
         return await self._injector.answer(request, answer, faults)
-
-    def _authorized(self, request: Request, act: Callable[[Request], bytes]) -> bytes:
-        try:
-            return act(request)
-        except Unauthorized:
-            self.counts["unauthorized"] += 1
-            request.setHeader(b"WWW-Authenticate", _CHALLENGE)
-            return respond(request, "wrong admin password", 401)
 
     def _call(self, request: Request) -> bytes:
         cmd = argument(request, "cmd").removesuffix('"')

@@ -1,11 +1,10 @@
-"""The load balancing of a Charging Manager: what each EVSE may offer.
-
-Source: the cFos document, "get_dev_info" (load balancing) and "set_params".
-"""
+"""What each EVSE may offer: the cFos document, "get_dev_info" (load balancing), "set_params"."""
 
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+
+from attrs import define
 
 from twisted_gantry.twin.faces.cfos.evses import BuiltInEvse, Wallbox
 from twisted_gantry.twin.faces.cfos.meters import MeterDevice
@@ -15,8 +14,7 @@ from twisted_gantry.twin.times import CHINA
 from twisted_gantry.twin.world.evse import MOST_A
 from twisted_gantry.wire.cfos.calls import DisablePolicy, Role
 
-Devices = dict[str, Wallbox | MeterDevice]
-"""The devices of a manager, by id."""
+Devices = dict[str, Wallbox | MeterDevice]  # the devices of a manager, by id
 
 _NUMBER = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?")
 _NO_LIMIT_MA = 1000 * MOST_A
@@ -26,19 +24,15 @@ def evses_of(devices: Devices) -> list[Wallbox]:
     return [each for each in devices.values() if isinstance(each, Wallbox)]
 
 
+@define(eq=False)
 class LoadControl:
     """Works on the live objects of the manager. `now` returns Unix seconds."""
 
-    def __init__(
-        self,
-        params: Params,
-        devices: Devices,
-        variables: Mapping[str, str],
-        seconds: Callable[[], float],
-        now: Callable[[], float],
-    ) -> None:
-        self._params, self._devices, self._variables = params, devices, variables
-        self._seconds, self._now = seconds, now
+    _params: Params
+    _devices: Devices
+    _variables: Mapping[str, str]
+    _seconds: Callable[[], float]
+    _now: Callable[[], float]
 
     def run(self) -> None:
         """Offer each EVSE a part of the budget, the highest priority first."""
@@ -69,12 +63,9 @@ class LoadControl:
     def pause_s(self, evse: Wallbox) -> float:
         """Return the seconds since a pause began, at most the least length of a pause."""
         least = self._params.min_pause_time
-        if evse.paused_at is None:
-            return least
-        return min(self._seconds() - evse.paused_at, least)
+        return least if evse.paused_at is None else min(self._seconds() - evse.paused_at, least)
 
     def _pause(self, evse: Wallbox, *, short: bool) -> None:
-        """Pause while the current is too `short`, and at least the least length of a pause."""
         if not (evse.car and evse.allowed):
             evse.paused = False
         elif short and not evse.paused:
@@ -83,7 +74,6 @@ class LoadControl:
             evse.paused = self.pause_s(evse) < self._params.min_pause_time
 
     def _others_ma(self) -> float:
-        """Return the current of the site without the wallbox, in its fullest phase."""
         others = [0.0, 0.0, 0.0]
         for device in self._devices.values():
             sign = 0
@@ -97,7 +87,6 @@ class LoadControl:
         return max(0.0, *others)
 
     def _wanted_ma(self, evse: Wallbox) -> float:
-        """Return what an EVSE may offer by its own settings, 0 if it may not charge."""
         self._evaluate(evse)
         if not evse.enabled:
             policy = self._params.disable_policy
@@ -122,10 +111,7 @@ class LoadControl:
         return limit if limit >= evse.min_ma else 0.0
 
     def _evaluate(self, evse: Wallbox) -> None:
-        """Evaluate `max_charging_cur` if it is a number as text, or the name of a variable.
-
-        With any other expression the last limit stays.
-        """
+        """Evaluate `max_charging_cur`, a number or variable; other texts keep the last limit."""
         text = self._variables.get(evse.expression, evse.expression)
         if _NUMBER.fullmatch(text):
             evse.limit_ma = float(text)

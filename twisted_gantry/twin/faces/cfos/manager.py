@@ -1,7 +1,4 @@
-"""The Charging Manager of a Power Brain: its devices, its users, and their changes.
-
-Source: the cFos document. `load_control` decides what each EVSE may offer.
-"""
+"""The Charging Manager of a Power Brain: devices, users and changes, as in the cFos document."""
 
 import re
 from collections.abc import Callable
@@ -14,7 +11,7 @@ from twisted_gantry.twin.faces.cfos.evses import BuiltInEvse, EvseHardware, FedE
 from twisted_gantry.twin.faces.cfos.load_control import Devices, LoadControl, evses_of
 from twisted_gantry.twin.faces.cfos.meters import BuiltInMeter, FedMeter, MeterDevice
 from twisted_gantry.twin.faces.cfos.modbus import EvseRegisters, MeterRegisters
-from twisted_gantry.twin.faces.cfos.params import Params, ParamsChange, watts
+from twisted_gantry.twin.faces.cfos.params import Params, watts
 from twisted_gantry.twin.faces.cfos.transactions import Users
 from twisted_gantry.twin.world.charging import ChargingSite
 from twisted_gantry.twin.world.meter import Meter
@@ -32,14 +29,14 @@ class Complaint(Exception):
     """A call with an error; the text, which holds no secret, is the answer."""
 
 
+def demand(good: bool, why: str) -> None:
+    """Raise Complaint unless `good`."""
+    if not good:
+        raise Complaint(why)
+
+
 class Unauthorized(Exception):
     """A call without the admin password, or the PIN of a user, that it needs."""
-
-
-def the_users() -> Users:
-    """Return the first users of a manager: those of the document."""
-    rfid = Rfid(id="4711", name="TeSt", ac_auth=True, ac_ovch=False, used_phases=7)
-    return Users(User(id="2167520770", name="wusel", dev_ids=["E1"], rfids=[rfid]))
 
 
 def _meter(n: int, meter: Meter, modbus_id: int, role: Role, name: str, desc: str) -> BuiltInMeter:
@@ -54,27 +51,22 @@ class Manager:
         self, charging: ChargingSite, seconds: Callable[[], float], now: Callable[[], float]
     ) -> None:
         self.params = Params()
-        self.users = the_users()
+        # The first user is that of the document.
+        rfid = Rfid(id="4711", name="TeSt", ac_auth=True, ac_ovch=False, used_phases=7)
+        self.users = Users(User(id="2167520770", name="wusel", dev_ids=["E1"], rfids=[rfid]))
         self.variables: dict[str, str] = {}
         self.license = {"license_accepted": False, "allow_usage_stats": False}
         self._charging, self._seconds, self._now = charging, seconds, now
         self._started = seconds()
         self._diagnosis_until = 0.0
         self._hardware = EvseHardware()
+        mains, demand = charging.mains_meter, Role.GRID_DEMAND
+        pulse, consumed, s0 = charging.pulse_meter, Role.VEHICLE_CONSUMPTION, "S0 Zähler 2"
         self._builders: dict[str, Callable[[], Wallbox | MeterDevice]] = {
             "E1": self._new_evse,
             "E2": lambda: FedEvse("E2", "evse_ajax", "", 2, "Wallbox 2", "HTTP input"),
-            "M1": lambda: _meter(
-                1, charging.mains_meter, 2, Role.GRID_DEMAND, "Mains", "Grid demand of the site"
-            ),
-            "M2": lambda: _meter(
-                2,
-                charging.pulse_meter,
-                41,
-                Role.VEHICLE_CONSUMPTION,
-                "S0 Zähler 2",
-                "cFos Power Brain, S0 Zähler 2",
-            ),
+            "M1": lambda: _meter(1, mains, 2, demand, "Mains", "Grid demand of the site"),
+            "M2": lambda: _meter(2, pulse, 41, consumed, s0, f"cFos Power Brain, {s0}"),
             "M3": lambda: FedMeter("M3", "meter_ajax", "", 5, "HTTP input", "HTTP input"),
         }
         self.devices: Devices = {dev_id: build() for dev_id, build in self._builders.items()}
@@ -85,13 +77,9 @@ class Manager:
     def _new_evse(self) -> BuiltInEvse:
         hardware = self._hardware
         hardware.fixed_current = hardware.default_fixed_current
+        common = ("E1", "evse_powerbrain", "evse", 1, "Wallbox", "cFos Power Brain Wallbox 11kW")
         return BuiltInEvse(
-            "E1",
-            "evse_powerbrain",
-            "evse",
-            1,
-            "Wallbox",
-            "cFos Power Brain Wallbox 11kW",
+            *common,
             modbus_id=1,
             limit_ma=100.0 * hardware.default_current_limit,
             charging_on=bool(hardware.default_enabled),
@@ -100,10 +88,7 @@ class Manager:
             hardware=hardware,
         )
 
-    # -- answers
-
     def show_params(self) -> dict[str, Any]:
-        """Return `params`, with the keys of both generations."""
         consumed = round(sum(evse.power_w for evse in evses_of(self.devices)))
         available = watts(self.control.budget_ma())
         return {
@@ -117,11 +102,11 @@ class Manager:
             **self.license,
         }
 
-    def show_devices(self) -> list[dict[str, Any]]:
-        return [self._show(device) for device in self.devices.values()]
+    def show_all(self) -> dict[str, Any]:
+        devices = [self._show(device) for device in self.devices.values()]
+        return {"params": self.show_params(), "devices": devices}
 
     def show_settings(self) -> list[dict[str, Any]]:
-        """Return the devices with all their settings."""
         return [
             self._show(device) | (device.settings() if isinstance(device, Wallbox) else {})
             for device in self.devices.values()
@@ -133,14 +118,10 @@ class Manager:
             return device.info(up_s, self.control.pause_s(device), self.params.min_pause_time)
         return device.info(up_s)
 
-    # -- changes
-
     def device(self, dev_id: str) -> Wallbox | MeterDevice:
         """Return a device. Raises Complaint, which names it."""
-        try:
-            return self.devices[dev_id]
-        except KeyError:
-            raise Complaint(f"unknown device {dev_id[:_LONGEST_ECHO]}") from None
+        demand(dev_id in self.devices, f"unknown device {dev_id[:_LONGEST_ECHO]}")
+        return self.devices[dev_id]
 
     def evse(self, dev_id: str) -> Wallbox:
         """Return an EVSE. Raises Complaint."""
@@ -170,17 +151,11 @@ class Manager:
     def settle(self) -> None:
         self._charging.settle()
 
-    def change_params(self, change: ParamsChange) -> None:
-        """Set parameters. Raises Complaint without any."""
-        if not self.params.change(change):
-            raise Complaint("no parameter that is known")
-
     def change_device(self, dev_id: str, settings: DeviceSettings) -> None:
         """Apply settings to a device; a deleted one is created anew. Raises Complaint."""
         if settings.attach:
             self.device(settings.attach)
-            if not settings.attach.startswith("M"):
-                raise Complaint(f"{settings.attach} is no meter")
+            demand(settings.attach.startswith("M"), f"{settings.attach} is no meter")
         if dev_id not in self.devices and dev_id in self._builders:
             self.devices[dev_id] = self._builders[dev_id]()
         self.device(dev_id).change(settings)
@@ -197,10 +172,9 @@ class Manager:
 
     def set_variable(self, name: str, value: str) -> None:
         """Set a variable of the manager. Raises Complaint."""
-        if not _VARIABLE.fullmatch(name):
-            raise Complaint(f"bad variable name {name[:_LONGEST_ECHO]}")
-        if name not in self.variables and len(self.variables) >= _MAX_VARIABLES:
-            raise Complaint("too many variables")
+        demand(bool(_VARIABLE.fullmatch(name)), f"bad variable name {name[:_LONGEST_ECHO]}")
+        room = name in self.variables or len(self.variables) < _MAX_VARIABLES
+        demand(room, "too many variables")
         self.variables[name] = value[:200]
 
     def log_diagnosis(self, enable: bool) -> None:
@@ -220,8 +194,6 @@ class Manager:
             charging_current=round(evse.offer_ma),
         )
 
-    # -- users
-
     def may_use(self, user: User, evse: Wallbox) -> bool:
         at_evse = not evse.users or user.id in evse.users
         return at_evse and (not user.dev_ids or evse.dev_id in user.dev_ids)
@@ -240,17 +212,14 @@ class Manager:
         """Enter a PIN or RFID, by default at the first EVSE that waits for it. Raises Complaint."""
         if dev_id:
             evse = self.evse(dev_id)
-            if not evse.car:
-                raise Complaint(f"no car at {dev_id}")
-            if not self._present(evse, rfid):
-                raise Complaint(f"this RFID is not for {dev_id}")
+            demand(evse.car, f"no car at {dev_id}")
+            demand(self._present(evse, rfid), f"this RFID is not for {dev_id}")
             return
         waiting = sorted(evses_of(self.devices), key=lambda each: not each.needs_user)
-        if not any(evse.car and self._present(evse, rfid) for evse in waiting):
-            raise Complaint("no EVSE waits for this RFID")
+        acts = any(evse.car and self._present(evse, rfid) for evse in waiting)
+        demand(acts, "no EVSE waits for this RFID")
 
     def _present(self, evse: Wallbox, text: str) -> bool:
-        """Let an RFID act at an EVSE with a car; return whether it does."""
         found = self.users.find(text)
         if found is None or not self.may_use(found[0], evse):
             return False
@@ -277,14 +246,10 @@ class Manager:
         by_user = found is not None and self.may_use(found[0], evse)
         if not admin and not by_user:
             raise Unauthorized
-        if not FLAGS.issuperset(flags):
-            raise Complaint(f"unknown flags {flags[:_LONGEST_ECHO]}")
-        if not by_user and "u" in flags.lower():
-            raise Complaint("U and u need the RFID of a user")
-        if not flags and limit_ma is None:
-            raise Complaint("nothing to override")
-        if not evse.car:
-            raise Complaint(f"no car at {dev_id}")
+        demand(FLAGS.issuperset(flags), f"unknown flags {flags[:_LONGEST_ECHO]}")
+        demand(by_user or "u" not in flags.lower(), "U and u need the RFID of a user")
+        demand(bool(flags) or limit_ma is not None, "nothing to override")
+        demand(evse.car, f"no car at {dev_id}")
         for letter in flags:
             evse.transaction.set_flag(letter)
         if limit_ma is not None:

@@ -1,10 +1,7 @@
-"""The meters of a Power Brain: its own two, and an "HTTP input".
-
-Source: the cFos document, "get_dev_info" and "set_ajax_meter".
-"""
+"""The meters of a Power Brain: the cFos document, "get_dev_info" and "set_ajax_meter"."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -12,6 +9,9 @@ import msgspec
 from twisted_gantry.twin.faces.cfos import device as base
 from twisted_gantry.twin.world.meter import ALL_PHASES, Meter
 from twisted_gantry.wire.cfos.calls import MeterFeed, Role
+
+_OFF = (0.0, 0.0, 0.0)
+_UNFED = MeterFeed(model="", import_wh=0.0, export_wh=0.0, voltage=_OFF, current=_OFF, power_w=0.0)
 
 
 @dataclass
@@ -28,12 +28,10 @@ class MeterDevice(base.Device, ABC):
 
     @property
     def currents_ma(self) -> tuple[float, ...]:
-        """The currents of L1 to L3, in mA."""
         sign = -1 if self.invert else 1
         return tuple(sign * round(each) for each in self.measured().current or ())
 
     def info(self, up_s: float) -> dict[str, Any]:
-        """Return the object of `get_dev_info`."""
         measured = self.measured()
         power = round(measured.power_w or 0.0) * (-1 if self.invert else 1)
         return {
@@ -57,8 +55,6 @@ class MeterDevice(base.Device, ABC):
 
 @dataclass(kw_only=True)
 class BuiltInMeter(MeterDevice):
-    """`meter1` or `meter2` of the Power Brain."""
-
     meter: Meter
     restarts: int = 0
 
@@ -82,16 +78,7 @@ class FedMeter(MeterDevice):
     """A meter of the type "HTTP input", which has the data that were fed last."""
 
     com_error: str = base.NEVER_FED
-    fed: MeterFeed = field(
-        default_factory=lambda: MeterFeed(
-            model="",
-            import_wh=0.0,
-            export_wh=0.0,
-            voltage=(0.0, 0.0, 0.0),
-            current=(0.0, 0.0, 0.0),
-            power_w=0.0,
-        )
-    )
+    fed: MeterFeed = _UNFED
 
     def measured(self) -> MeterFeed:
         return self.fed

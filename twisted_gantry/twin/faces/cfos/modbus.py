@@ -1,23 +1,14 @@
-"""The registers of a Power Brain, which show and set its EVSE and its meters.
-
-Source: the cFos document, "Modbus", also for the constants.
-"""
+"""The registers of a Power Brain, and their constants: the cFos document, "Modbus"."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any, ClassVar
 
 from twisted_gantry.twin.faces.cfos.evses import BuiltInEvse, EvseHardware
 from twisted_gantry.twin.faces.cfos.meters import BuiltInMeter, MeterDevice
 from twisted_gantry.twin.world.meter import Meter
+from twisted_gantry.wire.cfos import registers as wire
 from twisted_gantry.wire.cfos.modbus import Read, Write, answer_read, plan_write
-from twisted_gantry.wire.cfos.registers import (
-    BAD_VALUE,
-    EVSE,
-    METER,
-    Register,
-    RegisterError,
-    image,
-)
 
 Values = Mapping[str, int | str]
 
@@ -34,47 +25,30 @@ _UNKNOWN_W = -1
 _S0_INPUTS = 2
 _LARGEST = 10**15  # Wh or pulses, with room to count in 64 bits
 
+_VOLTAGES = ("voltage_l1", "voltage_l2", "voltage_l3")
+
 # The ranges of registers that may be written; all others take 0 or 1.
 _RANGES: Mapping[str, tuple[int, int]] = {
     "slave_id": (1, 255),
     "pulses_per_kwh": (1, 1_000_000),
     "phases": (0, 7),
-    "voltage_l1": (1, 1000),
-    "voltage_l2": (1, 1000),
-    "voltage_l3": (1, 1000),
-    "pulses": (0, _LARGEST),
-    "energy": (0, _LARGEST),
-    "restarts": (0, 2**31 - 1),
-    "default_fixed_current": (0, 630),
-    "default_current_limit": (60, 630),
-    "fail_safe_time": (0, 2**31 - 1),
-    "fail_safe_current": (0, 630),
+    **dict.fromkeys(_VOLTAGES, (1, 1000)),
+    **dict.fromkeys(("pulses", "energy"), (0, _LARGEST)),
+    **dict.fromkeys(("restarts", "fail_safe_time"), (0, 2**31 - 1)),
+    **dict.fromkeys(("default_fixed_current", "fail_safe_current", "fixed_current"), (0, 630)),
+    **dict.fromkeys(("default_current_limit", "current_limit"), (60, 630)),
     "disconnect_cp": (0, 3600),
-    "fixed_current": (0, 630),
-    "current_limit": (60, 630),
-    "reset_pulses": (0, 65_535),
-    "reset_energy": (0, 65_535),
+    **dict.fromkeys(("reset_pulses", "reset_energy"), (0, 65_535)),
 }
 
-_HARDWARE = (
-    "default_fixed_current",
-    "default_current_limit",
-    "default_enabled",
-    "fail_safe_time",
-    "fail_safe_current",
-    "relay_select",
-    "relay2",
-    "fixed_current",
-    "pulses",
-    "restarts",
-)
-_VOLTAGES = ("voltage_l1", "voltage_l2", "voltage_l3")
+# The attributes of EvseHardware that are registers of the same name.
+_HARDWARE = {each.name for each in fields(EvseHardware)} - {"nominal_v", "pilot_off_until"}
 
 
 class _Registers:
     """The registers of a device. One without a setter is an attribute of `owner`."""
 
-    registers: ClassVar[Mapping[int, Register]]
+    registers: ClassVar[Mapping[int, wire.Register]]
 
     def __init__(self, device: BuiltInMeter | BuiltInEvse, owner: Meter | EvseHardware) -> None:
         self._owner = owner
@@ -93,9 +67,7 @@ class _Registers:
 
 
 class MeterRegisters(_Registers):
-    """`meter1` or `meter2`."""
-
-    registers = METER
+    registers = wire.METER
 
     def __init__(self, device: BuiltInMeter) -> None:
         meter = device.meter
@@ -127,7 +99,7 @@ class MeterRegisters(_Registers):
 class EvseRegisters(_Registers):
     """`evse`. `seconds` is the manager's clock; `attached` is the meter at the wallbox, if any."""
 
-    registers = EVSE
+    registers = wire.EVSE
 
     def __init__(
         self, device: BuiltInEvse, attached: MeterDevice | None, seconds: Callable[[], float]
@@ -183,7 +155,7 @@ def read(view: MeterRegisters | EvseRegisters, request: Read) -> Any:
     values = view.values()
     named = (each for each in view.registers.values() if each.name in values)
     numbers = {each.address: values[each.name] for each in named}
-    return answer_read(request, view.registers, image(view.registers, numbers))
+    return answer_read(request, view.registers, wire.image(view.registers, numbers))
 
 
 def write(view: MeterRegisters | EvseRegisters, request: Write) -> None:
@@ -192,6 +164,6 @@ def write(view: MeterRegisters | EvseRegisters, request: Write) -> None:
     for address, value in changes.items():
         low, high = _RANGES.get(view.registers[address].name, (0, 1))
         if not low <= value <= high:
-            raise RegisterError(BAD_VALUE)
+            raise wire.RegisterError(wire.BAD_VALUE)
     for address, value in changes.items():
         view.set(view.registers[address].name, value)

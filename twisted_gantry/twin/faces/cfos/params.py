@@ -1,8 +1,4 @@
-"""The parameters of a Charging Manager, with the keys of each generation of its firmware.
-
-Source: the cFos document, "get_dev_info" (`params`) and "set_params"; `docs/protocols/cfos.md`,
-Quirks.
-"""
+"""The parameters of a Charging Manager, by firmware; see `docs/protocols/cfos.md`, Quirks."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any

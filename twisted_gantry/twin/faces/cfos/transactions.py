@@ -1,7 +1,4 @@
-"""The transaction of a car at a wallbox: its user, its overrides, and the charging rules.
-
-Source: the cFos document, "override_device", "set_params" (rules) and "get_users".
-"""
+"""The transaction of a car: its user, overrides and charging rules, as in the cFos document."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,10 +14,7 @@ FIRST_USER_ID = 2_167_520_770  # from the document's example
 
 @dataclass
 class Transaction:
-    """From the arrival of a car until it leaves. `off` has the override flags in force.
-
-    `limit_ma` is the overriding limit; `user` has authorized the transaction with `rfid`.
-    """
+    """From the arrival of a car until it leaves; `off` has the override flags in force."""
 
     off: set[str] = field(default_factory=set)
     limit_ma: float | None = None
@@ -63,7 +57,6 @@ class Users:
         return None
 
     def find(self, rfid: str) -> tuple[User, Rfid] | None:
-        """Return the user of a PIN or RFID."""
         found = ((user, each) for user in self.all() for each in user.rfids if each.id == rfid)
         return next(found, None)
 

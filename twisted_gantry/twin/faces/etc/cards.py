@@ -21,10 +21,7 @@ class _Cards(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_cards(content: Mapping[str, Any]) -> CardList:
-    """Check a white list. Raises BadCards.
-
-    An empty list is valid, to test how a gantry refuses it.
-    """
+    """Check a white list; an empty one is valid, to test the gantry. Raises BadCards."""
     try:
         given = msgspec.convert(dict(content), _Cards)
     except msgspec.ValidationError as error:

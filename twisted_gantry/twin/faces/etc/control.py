@@ -1,7 +1,4 @@
-"""The platform's part of the control API, to be mounted at `/twin/v1/etc/`.
-
-It shows the received requests, sets the white list, and lets the platform command the gantry.
-"""
+"""The platform's part of the control API, mounted at `/twin/v1/etc/`."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,8 +23,7 @@ def _read_command(content: dict[str, Any]) -> tuple[etc.Method, Any, str]:
     given = content.get("method")
     method = methods.get(given) if isinstance(given, str) else None
     if method is None:
-        known = ", ".join(sorted(methods))
-        raise HttpError(400, "bad-command", f"method must be one of {known}")
+        raise HttpError(400, "bad-command", f"method must be one of {', '.join(sorted(methods))}")
     key = etc.FIELDS_KEY[method]
     if key not in content:
         raise HttpError(400, "bad-command", f"{key} is missing")
@@ -51,14 +47,10 @@ def _read_url(text: Any) -> str:
 
 
 class EtcControl:
-    """Serves `requests`, `command` and `cards`, relative to where it is mounted."""
-
     app = control_app(
-        {
-            BadCards: (400, "bad-cards"),
-            CannotEncode: (400, "bad-command"),
-            NotReached: (502, "gantry-not-reached"),
-        }
+        (BadCards, 400, "bad-cards"),
+        (CannotEncode, 400, "bad-command"),
+        (NotReached, 502, "gantry-not-reached"),
     )
 
     def __init__(self, platform: Platform) -> None:

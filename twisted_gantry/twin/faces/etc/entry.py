@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from attrs import define, field
 from twisted.logger import Logger
 from twisted.web.http import Request as HttpRequest
 from twisted.web.iweb import IRequest
@@ -25,10 +26,7 @@ Keep = Callable[[bytes, dict[str, str], etc.Answer | None], None]
 
 
 class Rate:
-    """Admits `per_second` requests, 0 for any number, and bursts of five times as many.
-
-    `seconds` is a monotonic clock.
-    """
+    """Admits `per_second` requests, 0 for any number, and bursts of five times as many."""
 
     def __init__(self, per_second: float, seconds: Callable[[], float]) -> None:
         self._per_second, self._seconds = per_second, seconds
@@ -36,7 +34,6 @@ class Rate:
         self._last = seconds()
 
     def allows(self) -> bool:
-        """Tell whether one more request is admitted, and count it."""
         if not self._per_second:
             return True
         now = self._seconds()
@@ -48,6 +45,7 @@ class Rate:
         return True
 
 
+@define(eq=False)
 class Entry:
     """Serves the requests of the face of `injector`, whose counts gain `code-1000` ….
 
@@ -55,24 +53,15 @@ class Entry:
     second. `now` returns Unix seconds.
     """
 
-    def __init__(
-        self,
-        injector: HttpFaultInjector,
-        rate: float,
-        now: Callable[[], float],
-        *,
-        auth: str,
-        methods: frozenset[etc.Method],
-        gantry_id: str | None,
-    ) -> None:
-        self._injector, self._counts = injector, injector.counts
-        self._rate = Rate(rate, injector.clock.seconds)
-        self._now, self._auth = now, auth
-        self._methods, self._gantry_id = methods, gantry_id
-        self._logged: set[etc.EtcCode] = set()
+    _injector: HttpFaultInjector
+    _rate: Rate
+    _now: Callable[[], float]
+    _auth: str
+    _methods: frozenset[etc.Method]
+    _gantry_id: str | None
+    _logged: set[etc.EtcCode] = field(init=False, factory=set)
 
     async def serve(self, request: HttpRequest, take: Take, keep: Keep | None = None) -> bytes:
-        """Answer one request, under the faults."""
         faults = self._injector.faults
         body = body_of(request)
         headers = {
@@ -81,7 +70,7 @@ class Entry:
         }
         answer = self._answer(body, headers, faults, take)
         if answer is not None:
-            self._counts[f"code-{answer.code}"] += 1
+            self._injector.counts[f"code-{answer.code}"] += 1
         if keep is not None:
             keep(body, headers, answer)
         if answer is None:
@@ -111,9 +100,8 @@ class Entry:
             return take(request, body)
         except etc.EtcRefused as refused:
             if refused.code not in self._logged:  # the first of each code; the counts have all
-                _log.info(
-                    "{face} refuses a request: {why}", face=self._injector.face, why=refused.why
-                )
+                face = self._injector.face
+                _log.info("{face} refuses a request: {why}", face=face, why=refused.why)
             self._logged.add(refused.code)
             return etc.answer(refused.code)
 

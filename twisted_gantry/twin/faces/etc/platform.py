@@ -1,7 +1,4 @@
-"""The ETC platform: `POST /monitor.do`, the received requests, and commands to the gantry.
-
-Source: the ETC document, sections 1.5 to 1.8, 2.1, 3.1 and 4.
-"""
+"""The ETC platform. Source: the ETC document, sections 1.5 to 1.8, 2.1, 3.1 and 4."""
 
 import itertools
 import re
@@ -107,13 +104,9 @@ class Platform(HttpFace):
         super().__init__(ETC, faults, clock)
         self.cards: etc.CardList | None = None
         self.remote_url = remote_url
+        limit, own = entry.Rate(rate, clock.seconds), None if any_gantry else gantry_id
         self._entry = entry.Entry(
-            self._injector,
-            rate,
-            lambda: self._now(),
-            auth=auth,
-            methods=etc.MONITOR,
-            gantry_id=None if any_gantry else gantry_id,
+            self._injector, limit, lambda: self._now(), auth, etc.MONITOR, own
         )
         self._sender = None
         if client is not None:
@@ -160,13 +153,11 @@ class Platform(HttpFace):
         if request.method is etc.Method.CARDS:
             fields = request.fields
             version = fields.get("curVersion") if isinstance(fields, dict) else None
-            if not isinstance(version, str) or not (
-                version == etc.NO_VERSION or etc.is_list_version(version)
-            ):
-                raise etc.EtcRefused(
-                    etc.EtcCode.BAD_PARAMETERS, "curVersion is neither 0 nor 14 digits"
-                )
-            return etc.card_answer(version, self.cards)
+            listed = isinstance(version, str) and etc.is_list_version(version)
+            if not listed and version != etc.NO_VERSION:
+                why = "curVersion is neither 0 nor 14 digits"
+                raise etc.EtcRefused(etc.EtcCode.BAD_PARAMETERS, why)
+            return etc.card_answer(str(version), self.cards)
         try:
             decode_report(request.method, request.fields)
         except WireError as error:
@@ -188,9 +179,7 @@ def _is_picture(answer: HttpAnswer) -> bool:
 
 
 def _picture(answer: HttpAnswer) -> dict[str, Any]:
-    """Describe a picture: section 3.3.3."""
-    disposition = answer.headers.get("content-disposition", "")
-    match = re.search(r'filename="?([^";]{1,255})', disposition)
+    match = re.search(r'filename="?([^";]{1,255})', answer.headers.get("content-disposition", ""))
     given = answer.headers.get(etc.MD5_HEADER, "")
     return {
         "contentType": answer.headers.get("content-type", ""),

@@ -4,35 +4,26 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from attrs import define, field
+
 from twisted_gantry.net.http.client import Answer, BoundedClient, NoAnswer
 from twisted_gantry.twin.faults.injection import FaultInjector
 from twisted_gantry.twin.faults.settings import STALE_S
 from twisted_gantry.wire.etc import envelope as etc
 
 
+@define(eq=False)
 class EtcSender:
-    """Sends signed requests. `now` returns Unix seconds by the clock of the face.
+    """Sends signed requests; the counts gain `stale`, `wrong-digest` and `doubled`."""
 
-    The counts of `injector` gain `stale`, `wrong-digest` and `doubled`.
-    """
-
-    def __init__(
-        self,
-        client: BoundedClient,
-        injector: FaultInjector,
-        now: Callable[[], float],
-        *,
-        gantry_id: str,
-        auth: str,
-    ) -> None:
-        self._client, self._injector, self._now = client, injector, now
-        self._gantry_id, self._auth = gantry_id, auth
+    _client: BoundedClient
+    _injector: FaultInjector
+    _now: Callable[[], float]
+    _gantry_id: str = field(kw_only=True)
+    _auth: str = field(kw_only=True)
 
     async def send(self, url: str, method: etc.Method, fields: Any, limit: int) -> Answer:
-        """Send a request with the present time stamp; the answer has at most `limit` bytes.
-
-        `fields` are not checked. Raises NoAnswer, also while the face is frozen.
-        """
+        """Send a request; the answer has at most `limit` bytes. Raises NoAnswer, also if frozen."""
         faults = self._injector.faults
         if faults.frozen:
             raise NoAnswer("frozen: nothing is sent")

@@ -25,8 +25,7 @@ from twisted_gantry.wire.fogslink import messages as wire
 from twisted_gantry.wire.fogslink.cloud import NO_HEARTBEAT, CloudSession
 
 MAX_SESSIONS = 64
-ANSWER_S = 3.0
-"""The time limit for the answer to a configuration, in seconds."""
+ANSWER_S = 3.0  # the time limit for the answer to a configuration, in seconds
 
 
 class NotConnected(LookupError):
@@ -75,9 +74,8 @@ class Cloud:
     def accepts(self, eq_sn: str, api_key: str) -> bool:
         right = self.accounts.get(eq_sn, self.any_key).encode()
         given = api_key.encode("utf-8", "surrogatepass")
-        return hmac.compare_digest(right, given) and (
-            self.injector.faults.code != wire.FogslinkCode.NOT_AUTHENTICATED
-        )
+        good = hmac.compare_digest(right, given)
+        return good and self.injector.faults.code != wire.FogslinkCode.NOT_AUTHENTICATED
 
     def take_pack(self, pack: wire.Pack) -> str | None:
         """Take a pack, and return the code of the answer, None for no answer."""
@@ -98,10 +96,7 @@ class Cloud:
         return wire.FogslinkCode.RECEIVED.value
 
     def configure(self, message: wire.Configure) -> Deferred[wire.Configured | None]:
-        """Send a configuration to the newest session of its device.
-
-        The result is the answer, None if it does not come within ANSWER_S. Raises NotConnected.
-        """
+        """Send to the newest session; None without an answer in ANSWER_S. Raises NotConnected."""
         online = [each for each in self.sessions if each.online_as(message.eq_sn)]
         if not online:
             raise NotConnected(f"no session of {message.eq_sn[:40]!r} is authenticated")
@@ -156,8 +151,6 @@ class _Session(FaceSession, LineOnlyReceiver):
     def configure(self, message: wire.Configure) -> None:
         self._session.configure(message)
 
-    # -- the transport
-
     def connectionMade(self) -> None:
         super().connectionMade()
         self._session.opened()
@@ -176,8 +169,6 @@ class _Session(FaceSession, LineOnlyReceiver):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
         self._session.closed()
-
-    # -- what the session does
 
     def transmit(self, answer: wire.Response) -> None:
         try:

@@ -34,14 +34,10 @@ def read_configure(content: dict[str, Any]) -> Configure:
 
 
 class FogslinkControl:
-    """Serves the records of a cloud, and sends configurations from it."""
-
     app = control_app(
-        {
-            msgspec.ValidationError: (400, "bad-configuration"),
-            BadMessage: (400, "bad-configuration"),
-            NotConnected: (404, "not-connected"),
-        }
+        (msgspec.ValidationError, 400, "bad-configuration"),
+        (BadMessage, 400, "bad-configuration"),
+        (NotConnected, 404, "not-connected"),
     )
 
     def __init__(self, cloud: Cloud) -> None:

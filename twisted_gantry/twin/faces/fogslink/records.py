@@ -55,7 +55,6 @@ class Runs:
 
     @property
     def gaps(self) -> int:
-        """How many stretches of numbers are missing between the runs."""
         return max(len(self._firsts) - 1, 0)
 
     @property
@@ -83,8 +82,6 @@ class Runs:
 
 
 class Came(Enum):
-    """How a pack arrived."""
-
     NEW = "new"
     OUT_OF_ORDER = "out-of-order"
     DUPLICATE = "duplicate"
@@ -92,14 +89,11 @@ class Came(Enum):
 
 
 class _Device:
-    """The packs of one device: their numbers, and the content of the last ones."""
-
     def __init__(self) -> None:
         self.runs = Runs()
         self._contents: OrderedDict[str, int] = OrderedDict()
 
     def note(self, pack: Pack, most: int) -> Came:
-        """Take a pack, and keep the contents of the last `most`."""
         content = hash(pack.eq_data)
         known = self._contents.get(pack.pack_id)
         if known is not None:
@@ -128,11 +122,9 @@ class Records:
 
     @property
     def gaps(self) -> int:
-        """The gaps in the packIDs, of all devices together."""
         return sum(device.runs.gaps for device in self._devices.values())
 
     def add_pack(self, pack: Pack, at: float) -> Came:
-        """Take a pack unless it is a duplicate."""
         device = self._devices.setdefault(pack.eq_sn, _Device())
         self._devices.move_to_end(pack.eq_sn)
         if len(self._devices) > KEPT_DEVICES:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from attrs import define
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
@@ -31,10 +32,9 @@ _log = Logger()
 
 UID = "201701013805"  # from the document's examples
 MAX_SESSIONS = 64
+# Delayed replies above which the card answers BUSY; above PAUSE_ABOVE it stops reading.
 BUSY_ABOVE = PAUSE_ABOVE // 2
-"""Delayed replies above which the card answers BUSY; above PAUSE_ABOVE it stops reading."""
-UNFINISHED_S = 10.0
-"""How long an object may take from its first byte to its last."""
+UNFINISHED_S = 10.0  # how long an object may take from its first byte to its last
 
 _ECHOED = {wire.ErrorCode.JSON_FORMAT, wire.ErrorCode.SESSION_LOSS}
 
@@ -84,30 +84,22 @@ class CardAnswer:
     new_password: str | None = None
 
 
+@define(eq=False)
 class Answers:
-    """The answers of a card at the face of `injector`.
+    """The answers of a card; the counts gain `answered`, `failed` and `error-101` …."""
 
-    Its counts gain `answered`, `failed` and `error-101` ….
-    """
-
-    def __init__(
-        self, card: Card, injector: FaultInjector, is_host: Callable[[str], bool] | None = None
-    ) -> None:
-        self._card, self._injector, self._counts = card, injector, injector.counts
-        self._is_host = is_host
+    _card: Card
+    _injector: FaultInjector
+    _is_host: Callable[[str], bool] | None = None
 
     def answer(self, frame: bytes, *, overloaded: bool) -> CardAnswer:
-        """Execute a command or refuse it; an `overloaded` card is BUSY.
-
-        Over HTTP a `host` that `is_host` refuses counts as missing.
-        """
-        over_http = self._is_host is not None
+        """Execute a command or refuse it; an `overloaded` card is BUSY."""
         try:
-            command = wire.decode_command(frame, over_http=over_http)
+            command = wire.decode_command(frame, over_http=self._is_host is not None)
             if self._is_host is not None and not self._is_host(command.host or ""):
                 raise wire.CommandError(wire.ErrorCode.HOST_NO, command.session, command.cmd)
         except wire.CommandError as error:
-            host = error.host
+            host = error.host  # one that `is_host` refuses counts as missing
             if host is not None and self._is_host is not None and not self._is_host(host):
                 host = None
             return self._error(error.code, error.session, error.cmd, host, frame)
@@ -115,27 +107,24 @@ class Answers:
         if code is not None:
             return self._error(code, command.session, command.cmd, command.host, frame)
         value = self._card.perform(command.cmd)
-        self._counts["failed" if value == "(FAILED" else "answered"] += 1
-        result = wire.Result(
-            uid=self._card.uid, session=command.session, cmd=command.cmd, value=value
-        )
+        self._injector.counts["failed" if value == "(FAILED" else "answered"] += 1
+        uid = self._card.uid
+        result = wire.Result(uid=uid, session=command.session, cmd=command.cmd, value=value)
         return CardAnswer(result.encode(), None, command.host, command.new_password)
 
     def _code(self, command: wire.CardCommand, overloaded: bool) -> int | None:
-        """Return the error code for a command, None if it is to be executed."""
         faults = self._injector.faults
         if faults.code is not None:
             return int(faults.code)
         if faults.busy or overloaded:
             return wire.ErrorCode.BUSY
-        if not self._card.accepts(command.password):
-            return wire.ErrorCode.PASSWORD_ERROR
-        return None
+        right = self._card.accepts(command.password)
+        return None if right else wire.ErrorCode.PASSWORD_ERROR
 
     def _error(
         self, code: int, session: str | None, cmd: str | None, host: str | None, frame: bytes
     ) -> CardAnswer:
-        self._counts[f"error-{code:03d}"] += 1
+        self._injector.counts[f"error-{code:03d}"] += 1
         if code in _ECHOED:
             return CardAnswer(wire.encode_echo(wire.ErrorCode(code), frame), code, host)
         refusal = wire.CardRefusal(result=code, uid=self._card.uid, session=session, cmd=cmd)

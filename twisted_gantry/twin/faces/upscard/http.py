@@ -7,7 +7,7 @@ the callback URL is not known; every other result goes to the command's `host`.
 Callbacks go to this machine alone. Otherwise a client could make the card POST to any host.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -26,14 +26,14 @@ from twisted_gantry.net.http.server import Limits
 from twisted_gantry.twin.faces.http import HttpFace, answer_failures, body_of
 from twisted_gantry.twin.faces.upscard.card import BUSY_ABOVE, Answers, Card, CardAnswer
 from twisted_gantry.twin.faults.flow import PAUSE_ABOVE
+from twisted_gantry.twin.faults.http import FaultyRoot
 from twisted_gantry.twin.faults.settings import UPS_HTTP, Faults, FaultSettings
 from twisted_gantry.wire.frames import MAX_OBJECT
 from twisted_gantry.wire.upscard.messages import ErrorCode, place_of
 
 _log = Logger()
 
-CALLBACK_S = 5.0
-"""How long one callback may take, in seconds."""
+CALLBACK_S = 5.0  # how long one callback may take, in seconds
 
 _IN_ANSWER = {ErrorCode.JSON_FORMAT, ErrorCode.SESSION_LOSS, ErrorCode.HOST_NO}
 _HEADERS = {"Content-Type": "application/json"}
@@ -65,7 +65,7 @@ class UpsHttpFace(HttpFace, Service):
         self._results: set[Deferred[None]] = set()
 
     def resource(self) -> Resource:
-        return self._injector.around(_AnyPath(self.app.resource()))
+        return FaultyRoot(self._injector, _AnyPath(self.app.resource()))
 
     def stopService(self) -> Deferred[None]:
         """Cancel the callbacks; the Deferred fires when no connection is left."""
@@ -73,8 +73,6 @@ class UpsHttpFace(HttpFace, Service):
         for result in tuple(self._results):
             result.cancel()
         return self._close()
-
-    # -- one command
 
     @app.route("/")
     async def command(self, request: Request) -> bytes:
@@ -97,10 +95,12 @@ class UpsHttpFace(HttpFace, Service):
             self.counts["in-answer"] += 1
             request.setHeader(b"Content-Type", b"application/json")
             return await self._injector.answer(request, answer.data, faults)
-        self._begin(self._bring(answer, answer.host, faults))
+        result = ensureDeferred(self._bring(answer, answer.host, faults))
+        self._results.add(result)
+        result.addErrback(lambda failure: failure.trap(CancelledError))
+        result.addErrback(lambda f: _log.failure("a callback of the card failed", failure=f))
+        result.addBoth(lambda _: self._results.discard(result))
         return b""
-
-    # -- its result
 
     def _is_host(self, url: str) -> bool:
         try:
@@ -110,14 +110,6 @@ class UpsHttpFace(HttpFace, Service):
         if not here:
             self.counts["foreign-host"] += 1
         return here
-
-    def _begin(self, bringing: Coroutine[Deferred[Any], Any, None]) -> None:
-        result = ensureDeferred(bringing)
-        self._results.add(result)
-
-        result.addErrback(lambda failure: failure.trap(CancelledError))
-        result.addErrback(lambda f: _log.failure("a callback of the card failed", failure=f))
-        result.addBoth(lambda _: self._results.discard(result))
 
     async def _bring(self, answer: CardAnswer, host: str, faults: FaultSettings) -> None:
         """POST a result to `host`, not before its command was answered."""
@@ -158,9 +150,7 @@ class _AnyPath(Resource):
 
 
 def ups_http_face(card: Card, faults: Faults, reactor: Any) -> UpsHttpFace:
-    """Return the face of `card`, with its own client for callbacks."""
     pool = persistent_pool(reactor)
-    client = BoundedClient(
-        treq_client(reactor, pool), reactor, deadline=CALLBACK_S, limit=MAX_OBJECT
-    )
+    treq = treq_client(reactor, pool)
+    client = BoundedClient(treq, reactor, deadline=CALLBACK_S, limit=MAX_OBJECT)
     return UpsHttpFace(card, faults, reactor, client, pool.closeCachedConnections)
