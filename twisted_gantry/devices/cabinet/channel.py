@@ -8,17 +8,8 @@ from collections.abc import Callable
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.http.client import BoundedClient, NoAnswer
 from twisted_gantry.wire.errors import WireError
+from twisted_gantry.wire.etc import envelope
 from twisted_gantry.wire.etc.commands import EtcControl, encode_control
-from twisted_gantry.wire.etc.envelope import (
-    MAX_MSG,
-    MESSAGES,
-    Answer,
-    EtcCode,
-    Method,
-    decode_answer,
-    encode_request,
-    signed_headers,
-)
 
 # Seconds that time stamps may run ahead of the clock so that no two are equal.
 _AHEAD = 60
@@ -33,7 +24,7 @@ UNCLEAR = (NoAnswer, WireError)
 TROUBLE = (*UNCLEAR, TurnedDown)
 """All errors of a command; their texts hold no secret."""
 
-_CODES = {str(code.value): code for code in EtcCode}
+_CODES = {str(code.value): code for code in envelope.EtcCode}
 
 
 class CabinetChannel:
@@ -54,28 +45,28 @@ class CabinetChannel:
         self._client, self._now = client, now
         self._last_stamp = 0
 
-    async def tell(self, control: EtcControl) -> Answer:
+    async def tell(self, control: EtcControl) -> envelope.Answer:
         """Send a command once, and return the answer. Raises one of TROUBLE."""
-        body = encode_request(
-            self._gantry_id, Method.CABINET_CONTROL, self._stamp(), encode_control(control)
+        body = envelope.encode_request(
+            self._gantry_id, envelope.Method.CABINET_CONTROL, self._stamp(), encode_control(control)
         )
-        headers = signed_headers(body, self._auth.reveal())
+        headers = envelope.signed_headers(body, self._auth.reveal())
         answer = await self._client.request("POST", self._url, headers=headers, body=body)
         if 300 <= answer.status < 500:
             raise TurnedDown(f"the cabinet answers HTTP {answer.status}")
         if answer.status != 200:
             raise NoAnswer(f"the cabinet answers HTTP {answer.status}")
-        return decode_answer(answer.body)
+        return envelope.decode_answer(answer.body)
 
-    def words(self, answer: Answer) -> str:
+    def words(self, answer: envelope.Answer) -> str:
         """Return an answer as text: code, meaning, and the cabinet's own message."""
         code = code_of(answer)
         if code is None:
             text, meaning = f"the unknown code {self._plain(answer.code)[:10]}", ""
         else:
-            meaning = MESSAGES[code]
+            meaning = envelope.MESSAGES[code]
             text = f"{code.value} {meaning}"
-        msg = self._plain(answer.msg or "")[:MAX_MSG].strip()
+        msg = self._plain(answer.msg or "")[: envelope.MAX_MSG].strip()
         return text if msg in {"", meaning} else f"{text} ({msg})"
 
     def _plain(self, text: str) -> str:
@@ -93,6 +84,6 @@ class CabinetChannel:
         return self._last_stamp
 
 
-def code_of(answer: Answer) -> EtcCode | None:
+def code_of(answer: envelope.Answer) -> envelope.EtcCode | None:
     """Return the code of an answer, None for a code that the document lacks."""
     return _CODES.get(answer.code.strip())

@@ -20,13 +20,7 @@ from twisted_gantry.devices.cabinet.channel import (
 )
 from twisted_gantry.net.http.client import NotConnected
 from twisted_gantry.wire.errors import BadMessage
-from twisted_gantry.wire.etc.commands import (
-    Cmd,
-    EtcCommand,
-    EtcControl,
-    check_set_points,
-    decode_battery_result,
-)
+from twisted_gantry.wire.etc import commands as etc
 from twisted_gantry.wire.etc.envelope import Answer, EtcCode, number
 
 UPDATE_NOW = "update-now"
@@ -78,31 +72,35 @@ COMMANDS: Mapping[str, CommandType] = MappingProxyType(
     }
 )
 
-_CMDS: Mapping[str, Cmd] = {
-    "unlock-door": Cmd.UNLOCK_DOOR,
-    "air-conditioner": Cmd.AIR_CONDITIONER,
-    "air-conditioner-temperature": Cmd.AIR_CONDITIONER_TEMPERATURE,
-    "power-mode": Cmd.POWER_MODE,
-    "door-guard": Cmd.DOOR_GUARD,
-    "rectifier": Cmd.RECTIFIER,
-    "battery-test": Cmd.BATTERY_TEST,
+_CMDS: Mapping[str, etc.Cmd] = {
+    "unlock-door": etc.Cmd.UNLOCK_DOOR,
+    "air-conditioner": etc.Cmd.AIR_CONDITIONER,
+    "air-conditioner-temperature": etc.Cmd.AIR_CONDITIONER_TEMPERATURE,
+    "power-mode": etc.Cmd.POWER_MODE,
+    "door-guard": etc.Cmd.DOOR_GUARD,
+    "rectifier": etc.Cmd.RECTIFIER,
+    "battery-test": etc.Cmd.BATTERY_TEST,
 }
 # The document gives these no `cabinetId`.
-_WHOLE_GANTRY = frozenset({Cmd.POWER_MODE, Cmd.DOOR_GUARD})
+_WHOLE_GANTRY = frozenset({etc.Cmd.POWER_MODE, etc.Cmd.DOOR_GUARD})
 
 
-def control_of(command: str, args: Mapping[str, Any], cabinet_id: str) -> EtcControl:
+def control_of(command: str, args: Mapping[str, Any], cabinet_id: str) -> etc.EtcControl:
     """Return the message for a command whose arguments fit its type. Raises BadMessage."""
     if command == UPDATE_NOW:
-        return EtcControl(update_now=True)
+        return etc.EtcControl(update_now=True)
     cmd = _CMDS[command]
     fields = {name: each if isinstance(each, str) else number(each) for name, each in args.items()}
     air_id = fields.get("airId", "0")
     if not (air_id.isascii() and air_id.isdigit()):
         raise BadMessage("airId is no number")
-    if cmd is Cmd.AIR_CONDITIONER_TEMPERATURE:
-        check_set_points(float(fields["autoRefrigerationTemp"]), float(fields["autoHeatingTemp"]))
-    return EtcControl(command=EtcCommand(cmd, None if cmd in _WHOLE_GANTRY else cabinet_id, fields))
+    if cmd is etc.Cmd.AIR_CONDITIONER_TEMPERATURE:
+        etc.check_set_points(
+            float(fields["autoRefrigerationTemp"]), float(fields["autoHeatingTemp"])
+        )
+    return etc.EtcControl(
+        command=etc.EtcCommand(cmd, None if cmd in _WHOLE_GANTRY else cabinet_id, fields)
+    )
 
 
 class CabinetCommands:
@@ -142,16 +140,16 @@ class CabinetCommands:
 
     async def battery_test_result(self) -> Mapping[str, str]:
         """Return the result of the last battery test. Raises NotTold."""
-        question = EtcCommand(Cmd.BATTERY_TEST_RESULT, self._cabinet_id, {})
+        question = etc.EtcCommand(etc.Cmd.BATTERY_TEST_RESULT, self._cabinet_id, {})
         try:
-            answer = await self._channel.tell(EtcControl(command=question))
+            answer = await self._channel.tell(etc.EtcControl(command=question))
         except TROUBLE as error:
             raise NotTold(str(error)) from None
         self._answered(answer)
         if code_of(answer) is not EtcCode.SUCCESS:
             raise NotTold(f"the cabinet answers {self._channel.words(answer)}")
         try:
-            result = decode_battery_result(answer.batterys_test_result)
+            result = etc.decode_battery_result(answer.batterys_test_result)
         except BadMessage as error:
             raise NotTold(str(error)) from None
         fields: dict[str, str] = msgspec.to_builtins(result)

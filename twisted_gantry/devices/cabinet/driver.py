@@ -28,15 +28,9 @@ from twisted_gantry.core.interfaces import (
 )
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
+from twisted_gantry.devices.cabinet import points as cabinet_points
 from twisted_gantry.devices.cabinet.channel import TROUBLE, CabinetChannel, TurnedDown, code_of
 from twisted_gantry.devices.cabinet.commands import COMMANDS, CabinetCommands
-from twisted_gantry.devices.cabinet.points import (
-    CLOCK_GOOD,
-    COMMANDS_ANSWERED,
-    LIGHTNING_STRUCK,
-    POINTS,
-    rules,
-)
 from twisted_gantry.devices.cabinet.rows import Measured, Rows, Strikes
 from twisted_gantry.devices.polled import MAX_FAILURES, Poller, PollPeriod, http_client
 from twisted_gantry.net.service import NamedService
@@ -112,9 +106,9 @@ class SmartCabinet(NamedService):
         self._commands = CabinetCommands(
             channel, settings.cabinet_id, self._answered, self._poller.now
         )
-        context.points.declare(name, POINTS)
+        context.points.declare(name, cabinet_points.POINTS)
         self._rows, self._strikes = Rows(name, context.points), Strikes()
-        self.rules = rules(self._rows.present)
+        self.rules = cabinet_points.rules(self._rows.present)
 
     def startService(self) -> None:
         super().startService()
@@ -149,9 +143,11 @@ class SmartCabinet(NamedService):
         struck = self._strikes.take(upload, self._rows.present("thunder_spd"))
         if struck == (True, Quality.GOOD):
             # Each strike is an alarm of its own: the previous one ends here.
-            self._points.update(self.device, {LIGHTNING_STRUCK: (False, Quality.GOOD)})
-        update[LIGHTNING_STRUCK] = struck
-        update[COMMANDS_ANSWERED] = (self._unanswered < MAX_FAILURES, Quality.GOOD)
+            self._points.update(
+                self.device, {cabinet_points.LIGHTNING_STRUCK: (False, Quality.GOOD)}
+            )
+        update[cabinet_points.LIGHTNING_STRUCK] = struck
+        update[cabinet_points.COMMANDS_ANSWERED] = (self._unanswered < MAX_FAILURES, Quality.GOOD)
         self._points.update(self.device, update | self._clock_point())
         self._silence.start(self._silence_period)
         self._poller.heard()
@@ -163,7 +159,9 @@ class SmartCabinet(NamedService):
         self._poller.lose(f"no upload for {self._silence_period:g} s")
 
     def _clock_point(self) -> dict[str, Measured]:
-        return {CLOCK_GOOD: (self._upload_clock and self._command_clock, Quality.GOOD)}
+        return {
+            cabinet_points.CLOCK_GOOD: (self._upload_clock and self._command_clock, Quality.GOOD)
+        }
 
     # -- asking for one
 
@@ -209,7 +207,8 @@ class SmartCabinet(NamedService):
             self._command_clock = True
         if self.running:
             self._points.update(
-                self.device, {COMMANDS_ANSWERED: (True, Quality.GOOD), **self._clock_point()}
+                self.device,
+                {cabinet_points.COMMANDS_ANSWERED: (True, Quality.GOOD), **self._clock_point()},
             )
 
     def _missed(self, reason: str) -> None:
@@ -221,7 +220,11 @@ class SmartCabinet(NamedService):
 
     def _losing(self) -> None:
         if self.status.state is not State.OFFLINE:
-            own = [each.name for each in POINTS if each.name != CLOCK_GOOD]
+            own = [
+                each.name
+                for each in cabinet_points.POINTS
+                if each.name != cabinet_points.CLOCK_GOOD
+            ]
             self._points.fail(self.device, [*own, *self._rows.names()])
         self._asking_helps = False
 

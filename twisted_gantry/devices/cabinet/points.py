@@ -6,6 +6,8 @@ rows. Source: the ETC document, section 3.1.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from operator import is_, ne
 
 from twisted_gantry.core.alarms import Read, Rule, Severity
 from twisted_gantry.core.catalogue import PointType
@@ -116,16 +118,8 @@ _Bad = Callable[[Value], bool]
 _CRITICAL, _WARNING = Severity.CRITICAL, Severity.WARNING
 
 
-def _false(value: Value) -> bool:
-    return value is False
-
-
-def _true(value: Value) -> bool:
-    return value is True
-
-
-def _given(text: Value) -> bool:
-    return text != ""
+_false, _true = partial(is_, False), partial(is_, True)
+_given = partial(ne, "")
 
 
 def _some(rows: Rows, group: str, field: str, bad: _Bad) -> Condition:
@@ -161,33 +155,29 @@ def rules(rows: Rows) -> tuple[Rule, ...]:
         text = f"air conditioner {en}"
         return some(f"air-conditioner-{name}", _WARNING, text, zh, f"air_conditioners.{field}", bad)
 
+    def modules(name: str, en: str, zh: str) -> tuple[Rule, ...]:
+        warning = some(
+            f"{name}-warning", _WARNING, f"{en} warning", f"{zh}告警", f"{name}.warning_msg", _given
+        )
+        return some(
+            f"{name}-fault", _CRITICAL, f"{en} fault", f"{zh}异常", f"{name}.status", _false
+        ), warning
+
     def door(side: str, zh: str) -> tuple[Rule, ...]:
-        name, the_door, point = f"{side}-door", f"the {side} door", f"doors.{side}_door"
+        def about(
+            name: str, severity: Severity, en: str, fault: str, field: str, bad: _Bad
+        ) -> Rule:
+            text = f"the {side} door {en}"
+            return one(
+                f"{side}-door-{name}", severity, text, zh + fault, f"doors.{side}_door_{field}", bad
+            )
+
         return (
-            one(
-                f"{name}-illegal",
-                _CRITICAL,
-                f"{the_door} was opened illegally",
-                f"{zh}非法开门",
-                f"{point}_open_illegally",
-                _true,
+            about(
+                "illegal", _CRITICAL, "was opened illegally", "非法开门", "open_illegally", _true
             ),
-            one(
-                f"{name}-open",
-                _WARNING,
-                f"{the_door} is open",
-                f"{zh}打开",
-                f"{point}_closed",
-                _false,
-            ),
-            one(
-                f"{name}-unlocked",
-                _WARNING,
-                f"{the_door} is unlocked",
-                f"{zh}未锁",
-                f"{point}_locked",
-                _false,
-            ),
+            about("open", _WARNING, "is open", "打开", "closed", _false),
+            about("unlocked", _WARNING, "is unlocked", "未锁", "locked", _false),
         )
 
     lightning = when(LIGHTNING_STRUCK, _true)
@@ -201,24 +191,8 @@ def rules(rows: Rows) -> tuple[Rule, ...]:
         *door("back", "后门"),
         some("mains-abnormal", _CRITICAL, "mains abnormal", "市电异常", "elec.status", _false),
         some("mains-warning", _WARNING, "mains warning", "市电告警", "elec.warning_msg", _given),
-        some(
-            "rectifier-fault",
-            _CRITICAL,
-            "rectifier fault",
-            "整流模块异常",
-            "rectifier.status",
-            _false,
-        ),
-        some(
-            "rectifier-warning",
-            _WARNING,
-            "rectifier warning",
-            "整流模块告警",
-            "rectifier.warning_msg",
-            _given,
-        ),
-        some("ups-fault", _CRITICAL, "UPS fault", "UPS异常", "ups.status", _false),
-        some("ups-warning", _WARNING, "UPS warning", "UPS告警", "ups.warning_msg", _given),
+        *modules("rectifier", "rectifier", "整流模块"),
+        *modules("ups", "UPS", "UPS"),
         air("fault", "fault", "空调异常", "status", _false),
         air("system", "system warning", "空调系统告警", "system_warning", _true),
         air("temperature", "temperature warning", "空调温度告警", "temperature_warning", _true),

@@ -16,17 +16,11 @@ from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, 
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices.cfos import feeds as cfos_feeds
+from twisted_gantry.devices.cfos import points as cfos_points
 from twisted_gantry.devices.cfos.channel import CfosChannel, Credentials, WrongStatus, wrong_url
 from twisted_gantry.devices.cfos.commands import COMMANDS, ManagerCommands
 from twisted_gantry.devices.cfos.feeds import Feed, FeedSettings
 from twisted_gantry.devices.cfos.parts import Parts
-from twisted_gantry.devices.cfos.points import (
-    MANAGER_POINTS,
-    PARTS,
-    RULES,
-    feed_points,
-    part_points,
-)
 from twisted_gantry.devices.polled import Poller, PollPeriod, http_client
 from twisted_gantry.net.http.client import NoAnswer
 from twisted_gantry.net.service import NamedService
@@ -54,7 +48,7 @@ class Cfos(NamedService):
     """The driver. `close` closes the connections of the channel."""
 
     kind = "cfos"
-    rules = RULES
+    rules = cfos_points.RULES
     commands = COMMANDS
 
     def __init__(
@@ -81,7 +75,7 @@ class Cfos(NamedService):
         )
         self.poll_seconds = self._poller.seconds
         self._commands = ManagerCommands(channel, context.reactor, self._poller.now)
-        context.points.declare(name, MANAGER_POINTS)
+        context.points.declare(name, cfos_points.MANAGER_POINTS)
         self._parts = Parts(name, context.points)
         self._feeds = [
             Feed(name, each, context.points, channel, context.reactor, self._is_online, self.counts)
@@ -126,7 +120,7 @@ class Cfos(NamedService):
 
     def _failed(self, reason: str) -> None:
         self.counts["poll-failed"] += 1
-        own = [each.name for each in MANAGER_POINTS]
+        own = [each.name for each in cfos_points.MANAGER_POINTS]
         self._points.fail(self.device, [*own, *self._parts.names()])
         self._poller.failed(reason)
 
@@ -141,11 +135,11 @@ class _CfosKind:
     kind = "cfos"
     settings = CfosSettings
     groups = frozenset({"elec"})
-    parts = PARTS
+    parts = cfos_points.PARTS
 
     def part_points(self, part: str) -> frozenset[str]:
         """Return the names of the points of a part, without its own."""
-        types = (*part_points(part), *feed_points(part))
+        types = (*cfos_points.part_points(part), *cfos_points.feed_points(part))
         return frozenset(each.name.removeprefix(f"{part}.") for each in types)
 
     def build(self, name: str, settings: CfosSettings, context: DeviceContext) -> Cfos:

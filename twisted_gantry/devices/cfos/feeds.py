@@ -20,16 +20,7 @@ from twisted_gantry.devices.cfos.channel import CfosChannel, WrongStatus
 from twisted_gantry.devices.cfos.points import FEED_CONTROL, FEED_WORKING, feed_points
 from twisted_gantry.net.http.client import NoAnswer
 from twisted_gantry.net.timers import Repeated
-from twisted_gantry.wire.cfos.calls import (
-    DEVICE_ID,
-    EvseFeed,
-    EvseState,
-    MeterFeed,
-    bounded_number,
-    call,
-    decode_control,
-    expect_ok,
-)
+from twisted_gantry.wire.cfos import calls
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.json import loads
 from twisted_gantry.wire.reading import Quality
@@ -91,7 +82,7 @@ def check(feeds: Sequence[FeedSettings]) -> None:
     if len(feeds) > MAX_FEEDS:
         raise wrong(f"has more than {MAX_FEEDS}")
     for feed in feeds:
-        if not DEVICE_ID.fullmatch(feed.to):
+        if not calls.DEVICE_ID.fullmatch(feed.to):
             raise wrong(f"to must be like M2 or E2; it is {feed.to[:40]!r}")
         if sum(other.to == feed.to for other in feeds) > 1:
             raise wrong(f"{feed.to} is fed twice")
@@ -119,10 +110,10 @@ class _Source:
     def __init__(self, settings: FeedSettings, points: Points) -> None:
         self._settings, self._points = settings, points
 
-    def meter(self) -> MeterFeed:
+    def meter(self) -> calls.MeterFeed:
         """Return the feed of a meter. Raises Unknown."""
         settings = self._settings
-        feed = MeterFeed(
+        feed = calls.MeterFeed(
             model=MODEL,
             voltage=self._phases(settings.voltage, _VOLTAGES, 1),
             current=self._phases(settings.current, _CURRENTS, 1000),
@@ -130,15 +121,15 @@ class _Source:
             import_wh=self._energy(settings.import_energy, "import_energy"),
             export_wh=self._energy(settings.export_energy, "export_energy"),
         )
-        if feed == MeterFeed(model=MODEL):
+        if feed == calls.MeterFeed(model=MODEL):
             raise Unknown(f"{settings.source or 'the feed'} has no points to feed")
         return feed
 
-    def evse(self) -> EvseFeed:
+    def evse(self) -> calls.EvseFeed:
         """Return the feed of an EVSE. Raises Unknown."""
         settings = self._settings
         most = settings.max_current
-        return EvseFeed(
+        return calls.EvseFeed(
             model=MODEL,
             state=self._state(),
             max_charging_current=None if most is None else most * 1000,
@@ -169,7 +160,7 @@ class _Source:
     def _energy(self, named: str, usual: str) -> float | None:
         """Return a counter, None if unknown: the manager then keeps its value."""
         name = self._name(named, usual)
-        number = bounded_number(self._get(name).good) if name else None
+        number = calls.bounded_number(self._get(name).good) if name else None
         return None if number is None else float(number)
 
     def _name(self, named: str, usual: str) -> str:
@@ -183,7 +174,7 @@ class _Source:
         point = self._get(name)
         if point.quality is Quality.NOT_SUPPORTED:
             return None
-        number = bounded_number(point.good)
+        number = calls.bounded_number(point.good)
         if number is None:
             raise Unknown(f"{name} is not known")
         return float(number)
@@ -192,10 +183,12 @@ class _Source:
         name = self._name(self._settings.state, "state")
         value = self._get(name).good if name else None
         if isinstance(value, str):
-            numbers = {each.text: int(each) for each in EvseState if each < EvseState.OFFLINE}
+            numbers = {
+                each.text: int(each) for each in calls.EvseState if each < calls.EvseState.OFFLINE
+            }
             return numbers.get(value)
-        number = bounded_number(value)
-        return int(number) if number is not None and 1 <= number < EvseState.OFFLINE else None
+        number = calls.bounded_number(value)
+        return int(number) if number is not None and 1 <= number < calls.EvseState.OFFLINE else None
 
     def _get(self, name: str) -> Point:
         point = self._points.get(name)
@@ -255,13 +248,13 @@ class Feed:
 
     async def _feed_meter(self, to: str) -> None:
         feed = self._source.meter()
-        expect_ok(await self._channel.ask(call("set_ajax_meter", {"dev_id": to}, feed)))
+        calls.expect_ok(await self._channel.ask(calls.call("set_ajax_meter", {"dev_id": to}, feed)))
         self._points.update(self._device, {f"{to}.{FEED_WORKING}": (True, Quality.GOOD)})
 
     async def _feed_evse(self, to: str) -> None:
         feed = self._source.evse()
-        answer = await self._channel.ask(call("set_ajax_evse", {"dev_id": to}, feed))
-        control = decode_control(loads(answer))
+        answer = await self._channel.ask(calls.call("set_ajax_evse", {"dev_id": to}, feed))
+        control = calls.decode_control(loads(answer))
         values = {
             FEED_WORKING: True,
             "feed_device_enabled": control.device_enabled,

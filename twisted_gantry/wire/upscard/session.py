@@ -13,14 +13,7 @@ from automat import TypeMachineBuilder
 
 from twisted_gantry.wire.clock import Clock, Timer
 from twisted_gantry.wire.errors import CannotEncode, WireError
-from twisted_gantry.wire.upscard.messages import (
-    CardCommand,
-    CardRefusal,
-    ErrorCode,
-    Reply,
-    Result,
-    decode_reply,
-)
+from twisted_gantry.wire.upscard import messages
 
 # A session number is not used again within this many commands.
 REMEMBERED_SESSIONS = 1000
@@ -46,7 +39,7 @@ class Unreachable(NotSent):
     """The command was not sent: the card cannot be reached, or takes no commands."""
 
 
-Ending = Reply | NoReply | NotSent
+Ending = messages.Reply | NoReply | NotSent
 
 
 @dataclass(eq=False)
@@ -81,7 +74,7 @@ class SessionInputs(Protocol):
     def submit(self, exchange: Exchange) -> None:
         """A command is to be sent."""
 
-    def answered(self, reply: Reply) -> None:
+    def answered(self, reply: messages.Reply) -> None:
         """The outstanding command has its reply."""
 
     def busy(self) -> None:
@@ -130,7 +123,7 @@ class SessionCore:
         while (session := self.new_session()) in self.recent:
             pass
         exchange.session = session
-        command = CardCommand(
+        command = messages.CardCommand(
             session=session,
             password=self.password(),
             new_password=exchange.new_password,
@@ -258,7 +251,7 @@ def _build() -> Callable[[SessionCore], SessionInputs]:
         core.enqueue(exchange)
 
     @waiting.upon(SessionInputs.answered).to(idle)
-    def finish(machine: SessionInputs, core: SessionCore, reply: Reply) -> None:
+    def finish(machine: SessionInputs, core: SessionCore, reply: messages.Reply) -> None:
         core.finish(machine, reply, "answered")
 
     @waiting.upon(SessionInputs.busy).to(paused)
@@ -329,7 +322,7 @@ class Session:
     def received(self, frame: bytes) -> None:
         """Take one object from the card. No content raises an error."""
         try:
-            reply = decode_reply(frame)
+            reply = messages.decode_reply(frame)
         except WireError:
             self._core.counts["malformed"] += 1
         else:
@@ -341,18 +334,18 @@ class Session:
         It must name a session number of ours. No content raises an error.
         """
         try:
-            reply = decode_reply(frame)
+            reply = messages.decode_reply(frame)
         except WireError:
             return False
         return reply.session in self._core.recent and self._take(reply)
 
-    def _take(self, reply: Reply) -> bool:
+    def _take(self, reply: messages.Reply) -> bool:
         stray, current = self._stray(reply), self._core.current
         if stray is not None or current is None:
             self._core.counts[stray or "unknown"] += 1
             return False
         self._core.recent[current.session] = "answered"  # any further reply is a duplicate
-        if isinstance(reply, CardRefusal) and reply.result == ErrorCode.BUSY:
+        if isinstance(reply, messages.CardRefusal) and reply.result == messages.ErrorCode.BUSY:
             self._machine.busy()
         else:
             if reply.uid is not None:
@@ -360,7 +353,7 @@ class Session:
             self._machine.answered(reply)
         return True
 
-    def _stray(self, reply: Reply) -> str | None:
+    def _stray(self, reply: messages.Reply) -> str | None:
         """Return what is wrong with `reply`, None for the awaited one."""
         core = self._core
         current = core.current
@@ -370,7 +363,10 @@ class Session:
             return {"missed": "late", "answered": "duplicate"}.get(known, "unknown")
         if core.uid is not None and reply.uid is not None and reply.uid != core.uid:
             return "foreign"
-        if isinstance(reply, Result) and reply.cmd.strip().upper() != current.cmd.strip().upper():
+        if (
+            isinstance(reply, messages.Result)
+            and reply.cmd.strip().upper() != current.cmd.strip().upper()
+        ):
             return "foreign"
         if core.recent.get(current.session) == "answered":
             return "duplicate"  # a second BUSY while the pause runs
