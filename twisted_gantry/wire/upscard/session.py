@@ -107,91 +107,8 @@ class SessionCore:
     recent: dict[str, str] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
 
-    def start(self, machine: SessionInputs, exchange: Exchange) -> None:
-        self.current, self.pause = exchange, BUSY_PAUSE
-        exchange.expires = self.clock.seconds() + exchange.deadline
-        self.send(machine)
-
-    def send(self, machine: SessionInputs) -> None:
-        """Transmit the current command under a session number of its own, and wait."""
-        exchange = self.current
-        assert exchange is not None
-        assert exchange.expires is not None
-        if exchange.withdrawn:
-            machine.undelivered(NotSent("given up while the card was BUSY"))
-            return
-        while (session := self.new_session()) in self.recent:
-            pass
-        exchange.session = session
-        command = messages.CardCommand(
-            session=session,
-            password=self.password(),
-            new_password=exchange.new_password,
-            host=self.host,
-            cmd=exchange.cmd,
-        )
-        try:
-            data = command.encode()
-        except CannotEncode as error:
-            machine.undelivered(NotSent(str(error)))
-            return
-        self._remember(session, "outstanding")
-        left = exchange.expires - self.clock.seconds()
-        self._after(min(exchange.patience, left), machine.silent)
-        self.transmit(data)
-
-    def wait_busy(self, machine: SessionInputs) -> None:
-        """Pause after a BUSY; a deadline within the pause ends the exchange."""
-        exchange = self.current
-        assert exchange is not None
-        assert exchange.expires is not None
-        self.counts["busy"] += 1
-        self._remember(exchange.session, "answered")
-        left = exchange.expires - self.clock.seconds()
-        if self.pause < left:
-            self._after(self.pause, machine.resend)
-        else:
-            self._after(max(left, 0.0), machine.silent)
-        self.pause *= 2
-
-    def enqueue(self, exchange: Exchange) -> None:
-        """Queue `exchange`, in order within those that are ahead and those that are not."""
-        if len(self.queue) >= MAX_QUEUE:
-            self.counts["queue-full"] += 1
-            exchange.ended(NotSent(f"{MAX_QUEUE} commands wait already"))
-            return
-        place = len(self.queue)
-        if exchange.ahead:
-            place = sum(1 for waiting in self.queue if waiting.ahead)
-        self.queue.insert(place, exchange)
-
-    def finish(self, machine: SessionInputs, ending: Ending, became: str) -> None:
-        """End the current exchange, and begin the next."""
-        exchange, self.current = self.current, None
-        assert exchange is not None
-        self._stop_timer()
-        self._remember(exchange.session, became)
-        while self.queue:
-            following = self.queue.popleft()
-            if not following.withdrawn:
-                machine.submit(following)
-                break
-        exchange.ended(ending)
-
-    def fail_all(self) -> None:
-        """End everything: the one in flight is lost, the others never left."""
-        self._stop_timer()
-        exchange, self.current = self.current, None
-        waiting = list(self.queue)
-        self.queue.clear()
-        if exchange is not None:
-            self._remember(exchange.session, "missed")
-            exchange.ended(NoReply("the link was lost before the reply came"))
-        for each in waiting:
-            each.ended(NotSent("the link was lost"))
-
-    def _after(self, delay: float, call: Callable[[], None]) -> None:
-        self._stop_timer()
+    def after(self, delay: float, call: Callable[[], None]) -> None:
+        self.stop_timer()
 
         def due() -> None:
             self.timer = None
@@ -199,15 +116,104 @@ class SessionCore:
 
         self.timer = self.clock.callLater(delay, due)
 
-    def _stop_timer(self) -> None:
+    def stop_timer(self) -> None:
         timer, self.timer = self.timer, None
         if timer is not None:
             timer.cancel()
 
-    def _remember(self, session: str, what: str) -> None:
+    def remember(self, session: str, what: str) -> None:
         self.recent[session] = what
         while len(self.recent) > REMEMBERED_SESSIONS:
             del self.recent[next(iter(self.recent))]
+
+
+def start(machine: SessionInputs, core: SessionCore, exchange: Exchange) -> None:
+    core.current, core.pause = exchange, BUSY_PAUSE
+    exchange.expires = core.clock.seconds() + exchange.deadline
+    again(machine, core)
+
+
+def again(machine: SessionInputs, core: SessionCore) -> None:
+    """Transmit the current command under a session number of its own, and wait."""
+    exchange = core.current
+    assert exchange is not None
+    assert exchange.expires is not None
+    if exchange.withdrawn:
+        machine.undelivered(NotSent("given up while the card was BUSY"))
+        return
+    while (session := core.new_session()) in core.recent:
+        pass
+    exchange.session = session
+    command = messages.CardCommand(
+        session=session,
+        password=core.password(),
+        new_password=exchange.new_password,
+        host=core.host,
+        cmd=exchange.cmd,
+    )
+    try:
+        data = command.encode()
+    except CannotEncode as error:
+        machine.undelivered(NotSent(str(error)))
+        return
+    core.remember(session, "outstanding")
+    left = exchange.expires - core.clock.seconds()
+    core.after(min(exchange.patience, left), machine.silent)
+    core.transmit(data)
+
+
+def pause(machine: SessionInputs, core: SessionCore) -> None:
+    """Pause after a BUSY; a deadline within the pause ends the exchange."""
+    exchange = core.current
+    assert exchange is not None
+    assert exchange.expires is not None
+    core.counts["busy"] += 1
+    core.remember(exchange.session, "answered")
+    left = exchange.expires - core.clock.seconds()
+    if core.pause < left:
+        core.after(core.pause, machine.resend)
+    else:
+        core.after(max(left, 0.0), machine.silent)
+    core.pause *= 2
+
+
+def queue(machine: SessionInputs, core: SessionCore, exchange: Exchange) -> None:
+    """Queue `exchange`, in order within those that are ahead and those that are not."""
+    if len(core.queue) >= MAX_QUEUE:
+        core.counts["queue-full"] += 1
+        exchange.ended(NotSent(f"{MAX_QUEUE} commands wait already"))
+        return
+    place = len(core.queue)
+    if exchange.ahead:
+        place = sum(1 for waiting in core.queue if waiting.ahead)
+    core.queue.insert(place, exchange)
+
+
+def end(machine: SessionInputs, core: SessionCore, ending: Ending, became: str) -> None:
+    """End the current exchange, and begin the next."""
+    exchange, core.current = core.current, None
+    assert exchange is not None
+    core.stop_timer()
+    core.remember(exchange.session, became)
+    while core.queue:
+        following = core.queue.popleft()
+        if not following.withdrawn:
+            machine.submit(following)
+            break
+    exchange.ended(ending)
+
+
+def down(machine: SessionInputs, core: SessionCore) -> None:
+    """End everything: the one in flight is lost, the others never left."""
+    core.stop_timer()
+    exchange, core.current = core.current, None
+    waiting = list(core.queue)
+    core.queue.clear()
+    if exchange is not None:
+        core.remember(exchange.session, "missed")
+        exchange.ended(NoReply("the link was lost before the reply came"))
+    for each in waiting:
+        each.ended(NotSent("the link was lost"))
 
 
 def _build() -> Callable[[SessionCore], SessionInputs]:
@@ -223,15 +229,17 @@ def _build() -> Callable[[SessionCore], SessionInputs]:
     """The card said BUSY; the command is sent again when the pause is over. Others queue."""
 
     closed.upon(SessionInputs.closed).loop().returns(None)
-    closed.upon(SessionInputs.answered).loop().returns(None)
-    closed.upon(SessionInputs.busy).loop().returns(None)
-    idle.upon(SessionInputs.answered).loop().returns(None)
-    idle.upon(SessionInputs.busy).loop().returns(None)
-    paused.upon(SessionInputs.answered).loop().returns(None)
-    paused.upon(SessionInputs.busy).loop().returns(None)
-    closed.upon(SessionInputs.undelivered).loop().returns(None)
-    idle.upon(SessionInputs.undelivered).loop().returns(None)
-    paused.upon(SessionInputs.undelivered).loop().returns(None)
+    for state in (closed, idle, paused):
+        state.upon(SessionInputs.answered).loop().returns(None)
+        state.upon(SessionInputs.busy).loop().returns(None)
+        state.upon(SessionInputs.undelivered).loop().returns(None)
+    idle.upon(SessionInputs.submit).to(waiting)(start)
+    for state in (waiting, paused):
+        state.upon(SessionInputs.submit).loop()(queue)
+    waiting.upon(SessionInputs.busy).to(paused)(pause)
+    paused.upon(SessionInputs.resend).to(waiting)(again)
+    for state in (idle, waiting, paused):
+        state.upon(SessionInputs.closed).to(closed)(down)
 
     @closed.upon(SessionInputs.opened).to(idle)
     def up(machine: SessionInputs, core: SessionCore) -> None:
@@ -241,45 +249,22 @@ def _build() -> Callable[[SessionCore], SessionInputs]:
     def refuse(machine: SessionInputs, core: SessionCore, exchange: Exchange) -> None:
         exchange.ended(NotSent("not connected"))
 
-    @idle.upon(SessionInputs.submit).to(waiting)
-    def start(machine: SessionInputs, core: SessionCore, exchange: Exchange) -> None:
-        core.start(machine, exchange)
-
-    @waiting.upon(SessionInputs.submit).loop()
-    @paused.upon(SessionInputs.submit).loop()
-    def queue(machine: SessionInputs, core: SessionCore, exchange: Exchange) -> None:
-        core.enqueue(exchange)
-
     @waiting.upon(SessionInputs.answered).to(idle)
     def finish(machine: SessionInputs, core: SessionCore, reply: messages.Reply) -> None:
-        core.finish(machine, reply, "answered")
-
-    @waiting.upon(SessionInputs.busy).to(paused)
-    def pause(machine: SessionInputs, core: SessionCore) -> None:
-        core.wait_busy(machine)
-
-    @paused.upon(SessionInputs.resend).to(waiting)
-    def again(machine: SessionInputs, core: SessionCore) -> None:
-        core.send(machine)
+        end(machine, core, reply, "answered")
 
     @waiting.upon(SessionInputs.silent).to(idle)
     def miss(machine: SessionInputs, core: SessionCore) -> None:
         core.counts["missed"] += 1
-        core.finish(machine, NoReply("no reply in time"), "missed")
+        end(machine, core, NoReply("no reply in time"), "missed")
 
     @waiting.upon(SessionInputs.undelivered).to(idle)
     def skip(machine: SessionInputs, core: SessionCore, ending: NoReply | NotSent) -> None:
-        core.finish(machine, ending, "missed" if isinstance(ending, NoReply) else "unsent")
+        end(machine, core, ending, "missed" if isinstance(ending, NoReply) else "unsent")
 
     @paused.upon(SessionInputs.silent).to(idle)
     def give_up(machine: SessionInputs, core: SessionCore) -> None:
-        core.finish(machine, StayedBusy("the card stayed BUSY (201)"), "answered")
-
-    @idle.upon(SessionInputs.closed).to(closed)
-    @waiting.upon(SessionInputs.closed).to(closed)
-    @paused.upon(SessionInputs.closed).to(closed)
-    def down(machine: SessionInputs, core: SessionCore) -> None:
-        core.fail_all()
+        end(machine, core, StayedBusy("the card stayed BUSY (201)"), "answered")
 
     return builder.build()
 
