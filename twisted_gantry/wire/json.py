@@ -88,11 +88,13 @@ def _clean(node: Any, numbers_as_text: bool, depth: int = 0) -> Any:
     return _scalar_text(node) if numbers_as_text else node
 
 
-def convert(node: Any, to: type[_T]) -> _T:
+def convert(node: Any, to: type[_T], what: str = "") -> _T:
     """Fit decoded JSON into a typed message; numeric text becomes a number where one is due.
 
-    Raises BadMessage, which names the place.
+    Raises BadMessage, which names the place, or says that `what` is no object.
     """
+    if what and not isinstance(node, dict):
+        raise BadMessage(f"{what} that is no object")
     try:
         return msgspec.convert(node, to, strict=False)
     except (ValueError, TypeError, RecursionError, OverflowError) as error:

@@ -1,7 +1,7 @@
 """A value as a device reports it, with its quality."""
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 Value = float | int | str | bool | None
 
@@ -13,6 +13,15 @@ class Quality(StrEnum):
     GOOD = "good"
     GET_FAILED = "get-failed"
     NOT_SUPPORTED = "not-supported"
+
+
+class Texted(IntEnum):
+    """A number of a protocol that a point shows by its name."""
+
+    @property
+    def text(self) -> str:
+        """The name in lower case with hyphens, `powered-down`."""
+        return self.name.lower().replace("_", "-")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,11 @@ is done when a synchronised status shows its effect.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from attrs import define
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -27,16 +29,13 @@ LOOK_PAUSE = 1.0
 
 _FORCE: Mapping[str, Argument] = MappingProxyType({"force": Argument(bool, required=False)})
 _NONE: Mapping[str, Argument] = MappingProxyType({})
+_contactor = partial(CommandType, _FORCE, about="contactor")
 
 COMMANDS: Mapping[str, CommandType] = MappingProxyType(
     {
         "reset-fault": CommandType(_NONE, "reset the fault", "故障复位"),
-        "close-contactor": CommandType(
-            _FORCE, "close the contactor", "接触器闭合", about="contactor"
-        ),
-        "open-contactor": CommandType(
-            _FORCE, "open the contactor", "接触器断开", about="contactor"
-        ),
+        "close-contactor": _contactor("close the contactor", "接触器闭合"),
+        "open-contactor": _contactor("open the contactor", "接触器断开"),
         "sync": CommandType(_NONE, "synchronise the status", "同步状态"),
     }
 )
@@ -104,20 +103,17 @@ class _Attempt:
         return self.ended(Outcome.TIMEOUT, detail)
 
 
+@define(eq=False)
 class BmsCommands:
     """Executes commands. `look` synchronises and returns the status, or raises one of TROUBLE.
 
     `deadline` is the seconds from the beginning of a command to the proof that it was done.
     """
 
-    def __init__(
-        self,
-        ems: EmsClient,
-        look: Callable[[], Awaitable[Status]],
-        clock: IReactorTime,
-        deadline: float,
-    ) -> None:
-        self._ems, self._look, self._clock, self._deadline = ems, look, clock, deadline
+    _ems: EmsClient
+    _look: Callable[[], Awaitable[Status]]
+    _clock: IReactorTime
+    _deadline: float
 
     async def execute(self, command: str, args: Mapping[str, Any]) -> CommandResult:
         """Execute a command whose arguments were checked; cancelled, it ends at once."""

@@ -5,6 +5,8 @@ Source: the ETC document, sections 1.5 to 1.7 and 3.2.
 
 from collections.abc import Callable
 
+from attrs import define, field
+
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.http.client import BoundedClient, NoAnswer
 from twisted_gantry.wire.errors import WireError
@@ -27,23 +29,19 @@ TROUBLE = (*UNCLEAR, TurnedDown)
 _CODES = {str(code.value): code for code in envelope.EtcCode}
 
 
+@define(eq=False)
 class CabinetChannel:
     """Commands the cabinet at `url`. The code `auth` goes there, in a header, and nowhere else.
 
     `now` returns Unix seconds.
     """
 
-    def __init__(
-        self,
-        url: str,
-        auth: Secret,
-        gantry_id: str,
-        client: BoundedClient,
-        now: Callable[[], float],
-    ) -> None:
-        self._url, self._auth, self._gantry_id = url, auth, gantry_id
-        self._client, self._now = client, now
-        self._last_stamp = 0
+    _url: str
+    _auth: Secret
+    _gantry_id: str
+    _client: BoundedClient
+    _now: Callable[[], float]
+    _last_stamp: int = field(default=0, init=False)
 
     async def tell(self, control: EtcControl) -> envelope.Answer:
         """Send a command once, and return the answer. Raises one of TROUBLE."""

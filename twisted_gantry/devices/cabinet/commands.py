@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
+from attrs import define
 
 from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
 from twisted_gantry.core.interfaces import NotTold
@@ -72,15 +73,7 @@ COMMANDS: Mapping[str, CommandType] = MappingProxyType(
     }
 )
 
-_CMDS: Mapping[str, etc.Cmd] = {
-    "unlock-door": etc.Cmd.UNLOCK_DOOR,
-    "air-conditioner": etc.Cmd.AIR_CONDITIONER,
-    "air-conditioner-temperature": etc.Cmd.AIR_CONDITIONER_TEMPERATURE,
-    "power-mode": etc.Cmd.POWER_MODE,
-    "door-guard": etc.Cmd.DOOR_GUARD,
-    "rectifier": etc.Cmd.RECTIFIER,
-    "battery-test": etc.Cmd.BATTERY_TEST,
-}
+_CMDS = {each.name.lower().replace("_", "-"): each for each in etc.Cmd}
 # The document gives these no `cabinetId`.
 _WHOLE_GANTRY = frozenset({etc.Cmd.POWER_MODE, etc.Cmd.DOOR_GUARD})
 
@@ -103,18 +96,14 @@ def control_of(command: str, args: Mapping[str, Any], cabinet_id: str) -> etc.Et
     )
 
 
+@define(eq=False)
 class CabinetCommands:
     """Executes commands. `answered` is told of each answer; `look_again` asks for an upload."""
 
-    def __init__(
-        self,
-        channel: CabinetChannel,
-        cabinet_id: str,
-        answered: Callable[[Answer], None],
-        look_again: Callable[[], None],
-    ) -> None:
-        self._channel, self._cabinet_id = channel, cabinet_id
-        self._answered, self._look_again = answered, look_again
+    _channel: CabinetChannel
+    _cabinet_id: str
+    _answered: Callable[[Answer], None]
+    _look_again: Callable[[], None]
 
     async def execute(self, command: str, args: Mapping[str, Any]) -> CommandResult:
         try:

@@ -141,34 +141,30 @@ def rules(rows: Rows) -> tuple[Rule, ...]:
     An open or unlocked door is an alarm: the platform wants to know of both at once.
     """
 
-    def one(name: str, severity: Severity, en: str, zh: str, point: str, bad: _Bad) -> Rule:
-        return Rule(name, severity, en, zh, when(point, bad), point.partition(".")[0])
-
-    def some(name: str, severity: Severity, en: str, zh: str, point: str, bad: _Bad) -> Rule:
+    def rule(name: str, severity: Severity, en: str, zh: str, point: str, bad: _Bad) -> Rule:
         group, _, field = point.partition(".")
-        return Rule(name, severity, en, zh, _some(rows, group, field, bad), group)
+        array = GROUPS[group].is_array
+        condition = _some(rows, group, field, bad) if array else when(point, bad)
+        return Rule(name, severity, en, zh, condition, group)
 
-    def fault(name: str, group: str, en: str, zh: str) -> Rule:
-        return one(f"{name}-fault", _WARNING, f"{en} fault", f"{zh}异常", f"{group}.status", _false)
+    def fault(name: str, group: str, en: str, zh: str, severity: Severity = _WARNING) -> Rule:
+        text, point = f"{en} fault", f"{group}.status"
+        return rule(f"{name}-fault", severity, text, f"{zh}异常", point, _false)
+
+    def warned(group: str, en: str, zh: str) -> Rule:
+        name, point = f"{group}-warning", f"{group}.warning_msg"
+        return rule(name, _WARNING, f"{en} warning", f"{zh}告警", point, _given)
 
     def air(name: str, en: str, zh: str, field: str, bad: _Bad) -> Rule:
         text = f"air conditioner {en}"
-        return some(f"air-conditioner-{name}", _WARNING, text, zh, f"air_conditioners.{field}", bad)
-
-    def modules(name: str, en: str, zh: str) -> tuple[Rule, ...]:
-        warning = some(
-            f"{name}-warning", _WARNING, f"{en} warning", f"{zh}告警", f"{name}.warning_msg", _given
-        )
-        return some(
-            f"{name}-fault", _CRITICAL, f"{en} fault", f"{zh}异常", f"{name}.status", _false
-        ), warning
+        return rule(f"air-conditioner-{name}", _WARNING, text, zh, f"air_conditioners.{field}", bad)
 
     def door(side: str, zh: str) -> tuple[Rule, ...]:
         def about(
             name: str, severity: Severity, en: str, fault: str, field: str, bad: _Bad
         ) -> Rule:
             text = f"the {side} door {en}"
-            return one(
+            return rule(
                 f"{side}-door-{name}", severity, text, zh + fault, f"doors.{side}_door_{field}", bad
             )
 
@@ -185,26 +181,21 @@ def rules(rows: Rows) -> tuple[Rule, ...]:
     clock_text = "the cabinet's clock and ours disagree"
     commands_text = "the cabinet uploads but answers no command"
     return (
-        one("smoke", _CRITICAL, "smoke", "烟雾报警", "smoke_sensor.is_warning", _true),
-        one("water", _CRITICAL, "water", "水浸报警", "waterlogging_sensor.is_warning", _true),
+        rule("smoke", _CRITICAL, "smoke", "烟雾报警", "smoke_sensor.is_warning", _true),
+        rule("water", _CRITICAL, "water", "水浸报警", "waterlogging_sensor.is_warning", _true),
         *door("front", "前门"),
         *door("back", "后门"),
-        some("mains-abnormal", _CRITICAL, "mains abnormal", "市电异常", "elec.status", _false),
-        some("mains-warning", _WARNING, "mains warning", "市电告警", "elec.warning_msg", _given),
-        *modules("rectifier", "rectifier", "整流模块"),
-        *modules("ups", "UPS", "UPS"),
+        rule("mains-abnormal", _CRITICAL, "mains abnormal", "市电异常", "elec.status", _false),
+        rule("mains-warning", _WARNING, "mains warning", "市电告警", "elec.warning_msg", _given),
+        fault("rectifier", "rectifier", "rectifier", "整流模块", _CRITICAL),
+        warned("rectifier", "rectifier", "整流模块"),
+        fault("ups", "ups", "UPS", "UPS", _CRITICAL),
+        warned("ups", "UPS", "UPS"),
         air("fault", "fault", "空调异常", "status", _false),
         air("system", "system warning", "空调系统告警", "system_warning", _true),
         air("temperature", "temperature warning", "空调温度告警", "temperature_warning", _true),
         Rule("lightning", _WARNING, "lightning struck", "雷击", lightning, "thunder_spd"),
-        some(
-            "thunder-spd-fault",
-            _CRITICAL,
-            "surge arrester fault",
-            "防雷器异常",
-            "thunder_spd.status",
-            _false,
-        ),
+        fault("thunder-spd", "thunder_spd", "surge arrester", "防雷器", _CRITICAL),
         fault("smoke-sensor", "smoke_sensor", "smoke sensor", "烟雾传感器"),
         fault("water-sensor", "waterlogging_sensor", "water sensor", "水浸传感器"),
         fault("door-controller", "doors", "door controller", "门禁"),

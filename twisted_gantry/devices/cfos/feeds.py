@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated
 
 import msgspec
+from attrs import define
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -104,14 +105,14 @@ class Unknown(Exception):
     """A value to feed is not known now; the text says which."""
 
 
+@define(eq=False)
 class _Source:
-    """Finds the values of one feed among the points."""
+    """Finds the values of one feed among the points; all that find one raise Unknown."""
 
-    def __init__(self, settings: FeedSettings, points: Points) -> None:
-        self._settings, self._points = settings, points
+    _settings: FeedSettings
+    _points: Points
 
     def meter(self) -> calls.MeterFeed:
-        """Return the feed of a meter. Raises Unknown."""
         settings = self._settings
         feed = calls.MeterFeed(
             model=MODEL,
@@ -126,7 +127,6 @@ class _Source:
         return feed
 
     def evse(self) -> calls.EvseFeed:
-        """Return the feed of an EVSE. Raises Unknown."""
         settings = self._settings
         most = settings.max_current
         return calls.EvseFeed(
@@ -197,26 +197,23 @@ class _Source:
         return point
 
 
+@define(eq=False, slots=False)
 class Feed:
     """Pushes one feed at its period. `wanted` returns whether the manager can be reached now."""
 
-    def __init__(
-        self,
-        device: str,
-        settings: FeedSettings,
-        points: Points,
-        channel: CfosChannel,
-        clock: IReactorTime,
-        wanted: Callable[[], bool],
-        counts: Counter[str],
-    ) -> None:
-        self._device, self._settings, self._points = device, settings, points
-        self._channel, self._clock, self._wanted = channel, clock, wanted
-        self._counts = counts
-        self._source = _Source(settings, points)
+    _device: str
+    _settings: FeedSettings
+    _points: Points
+    _channel: CfosChannel
+    _clock: IReactorTime
+    _wanted: Callable[[], bool]
+    _counts: Counter[str]
+
+    def __attrs_post_init__(self) -> None:
+        self._source = _Source(self._settings, self._points)
         self._reason = ""
-        self._pushing = Repeated(clock, self._due, f"a feed of {device}")
-        points.declare(device, feed_points(settings.to))
+        self._pushing = Repeated(self._clock, self._due, f"a feed of {self._device}")
+        self._points.declare(self._device, feed_points(self._settings.to))
 
     def start(self) -> None:
         self._pushing.start(self._settings.period)

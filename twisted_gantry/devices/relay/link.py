@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.internet.defer import TimeoutError as TooLate
 from twisted.internet.error import ConnectionDone
@@ -94,14 +95,15 @@ class _Factory(Factory):
         return _Saying(self._confirm, self._clock)
 
 
+@define(eq=False, slots=False)
 class RelayLink:
     """Sends bytes to a relay. `confirm` is its answer, empty for a relay without one."""
 
-    def __init__(
-        self, endpoint: IStreamClientEndpoint, confirm: bytes, clock: IReactorTime
-    ) -> None:
-        self._endpoint, self._confirm, self._clock = endpoint, confirm, clock
-        self._lock = DeferredLock()  # such a relay has room for one connection
+    _endpoint: IStreamClientEndpoint
+    _confirm: bytes
+    _clock: IReactorTime
+    # Such a relay has room for one connection.
+    _lock: DeferredLock = field(factory=DeferredLock, init=False)
 
     async def reach(self) -> None:
         """Connect, and send nothing. Raises NotReached."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from unicodedata import normalize
 
+from attrs import define
 from twisted.internet.defer import CancelledError
 
 from twisted_gantry.core.commands.types import CommandResult, Outcome
@@ -91,6 +92,7 @@ class Passwords:
         return self._swapped
 
 
+@define(eq=False)
 class CardCommands:
     """Executes commands over a link.
 
@@ -99,17 +101,12 @@ class CardCommands:
     `why_not_test` returns what speaks against one.
     """
 
-    def __init__(
-        self,
-        link: CardLink,
-        passwords: Passwords,
-        look_again: Callable[[], None],
-        tests: BatteryTests,
-        test_stop: str,
-        why_not_test: Callable[[], str],
-    ) -> None:
-        self._link, self._passwords, self._look_again = link, passwords, look_again
-        self._tests, self._test_stop, self._why_not_test = tests, test_stop, why_not_test
+    _link: CardLink
+    _passwords: Passwords
+    _look_again: Callable[[], None]
+    _tests: BatteryTests
+    _test_stop: str
+    _why_not_test: Callable[[], str]
 
     async def execute(self, command: str, args: Mapping[str, Any]) -> CommandResult:
         if command == "query":

@@ -65,13 +65,8 @@ LIVE = (*LIVE_UNITS, *STATUS_NAMES, BATTERY_REMAINING, TEST_END_VOLTAGE, TEST_DU
 RATED = tuple(RATED_UNITS)
 """The points that an RTD brings."""
 
-_UNITS = {
-    **LIVE_UNITS,
-    **RATED_UNITS,
-    BATTERY_REMAINING: "Ah",
-    TEST_END_VOLTAGE: "V",
-    TEST_DURATION: "s",
-}
+_DERIVED_UNITS = {BATTERY_REMAINING: "Ah", TEST_END_VOLTAGE: "V", TEST_DURATION: "s"}
+_UNITS = {**LIVE_UNITS, **RATED_UNITS, **_DERIVED_UNITS}
 POINTS = tuple(PointType(name, _UNITS.get(name, ""), *LABELS[name]) for name in (*LIVE, *RATED))
 
 # Shares of the nominal voltage: below the first a phase is lost rather than low; an alarm ends when
@@ -145,41 +140,24 @@ def rules(over_voltage: float, under_voltage: float) -> tuple[Rule, ...]:
     def ups(name: str, severity: Severity, en: str, zh: str, point: str, *values: Value) -> Rule:
         return Rule(name, severity, en, zh, equals(point, *values), "ups")
 
+    mains, lost = equals("mains_abnormal", True), (_lost(0), _lost(1), _lost(2))
+    over, under = _over(over_voltage), _under(under_voltage)
     raw_mains = "the load is on raw mains (bypass or economy)"
+    failed = "battery self-test failed"
     on_raw_mains = equals("state", "bypass", "he")
     return (
         # No delay: the platform wants to know at once.
-        elec(
-            "mains-abnormal", critical, "mains abnormal", "市电异常", equals("mains_abnormal", True)
-        ),
-        elec(
-            "input-over-voltage", warning, "input over-voltage", "输入过压", _over(over_voltage), 2
-        ),
-        elec(
-            "input-under-voltage",
-            warning,
-            "input under-voltage",
-            "输入欠压",
-            _under(under_voltage),
-            2,
-        ),
+        elec("mains-abnormal", critical, "mains abnormal", "市电异常", mains),
+        elec("input-over-voltage", warning, "input over-voltage", "输入过压", over, 2),
+        elec("input-under-voltage", warning, "input under-voltage", "输入欠压", under, 2),
         *(
-            elec(
-                f"phase-l{n}-lost", critical, f"phase L{n} lost", f"交流L{n}相缺相", _lost(n - 1), 1
-            )
-            for n in (1, 2, 3)
+            elec(f"phase-l{n}-lost", critical, f"phase L{n} lost", f"交流L{n}相缺相", gone, 1)
+            for n, gone in enumerate(lost, 1)
         ),
         ups("battery-low", critical, "battery low", "电池电压低", "battery_low", True),
         ups("overload", critical, "overload", "UPS过载", "overload", True),
         ups("ups-fault", critical, "UPS fault", "UPS故障", "state", "fault"),
-        ups(
-            "self-test-failed",
-            warning,
-            "battery self-test failed",
-            "电池自检失败",
-            "self_test",
-            "failed",
-        ),
+        ups("self-test-failed", warning, failed, "电池自检失败", "self_test", "failed"),
         Rule("on-raw-mains", warning, raw_mains, "负载由旁路供电", on_raw_mains, "ups", 1.0),
     )
 

@@ -7,7 +7,6 @@ Source: the cFos document; `docs/protocols/cfos.md`. The modules beside this one
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import Annotated, Any, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -16,6 +15,7 @@ import msgspec
 from twisted_gantry.wire.cfos.modbus import Read, Write
 from twisted_gantry.wire.errors import BadMessage, WireError
 from twisted_gantry.wire.json import convert, dumps, loads
+from twisted_gantry.wire.reading import Texted
 
 PATH = "/cnf"
 _T = TypeVar("_T")
@@ -32,16 +32,7 @@ DEVICE_ID = re.compile(r"[EM][0-9]{1,3}")
 """A device id: EVSEs begin with E, meters with M."""
 
 
-class _Texted(IntEnum):
-    """A number of the API."""
-
-    @property
-    def text(self) -> str:
-        """The name as a point shows it, `vehicle-present`."""
-        return self.name.lower().replace("_", "-")
-
-
-class EvseState(_Texted):
+class EvseState(Texted):
     """The state of an EVSE as the manager counts it, from 1; A to E of the standard are 1 to 5."""
 
     WAITING = 1
@@ -52,7 +43,7 @@ class EvseState(_Texted):
     OFFLINE = 6
 
 
-class PilotState(_Texted):
+class PilotState(Texted):
     """The state of the pilot in register 8092, which counts from 0."""
 
     WAITING = 0
@@ -64,7 +55,7 @@ class PilotState(_Texted):
     DC_SENSOR = 9
 
 
-class Role(_Texted):
+class Role(Texted):
     """The role of a meter."""
 
     DISPLAY = 0
@@ -75,7 +66,7 @@ class Role(_Texted):
     STORAGE = 5
 
 
-class DisablePolicy(_Texted):
+class DisablePolicy(Texted):
     """The treatment of a disabled EVSE; UNLIMITED is dangerous."""
 
     DISABLE = 0

@@ -86,12 +86,10 @@ REMOTE_CONTROL = frozenset({Method.COMPUTER_CONTROL, Method.CABINET_CONTROL, Met
 """The methods of `remotecontrol.do`."""
 
 FIELDS_KEY: Mapping[Method, str] = {
+    **{each: each.value for each in REMOTE_CONTROL},
     Method.COMPUTER_STATUS: "computerStatus",
     Method.CABINET_STATUS: "cabinetStatus",
     Method.CARDS: "data",
-    Method.COMPUTER_CONTROL: "computerControl",
-    Method.CABINET_CONTROL: "cabinetControl",
-    Method.PICTURE: "getCabinetImageVedio",
 }
 
 
@@ -109,7 +107,6 @@ def digest(body: bytes) -> str:
 
 
 def signed_headers(body: bytes, auth: str) -> dict[str, str]:
-    """Return the headers of a request."""
     return {"Content-Type": "application/json", MD5_HEADER: digest(body), AUTH_HEADER: auth}
 
 
@@ -157,8 +154,7 @@ def check_request(
 
     Raises EtcRefused.
     """
-    given = headers.get(AUTH_HEADER, "")
-    if not same_code(given, auth):
+    if not same_code(headers.get(AUTH_HEADER, ""), auth):
         raise EtcRefused(EtcCode.NOT_ALLOWED, f"wrong or missing {AUTH_HEADER}")
     if headers.get(MD5_HEADER, "").strip().lower() != digest(body):
         raise EtcRefused(EtcCode.INVALID_SIGNATURE, f"{MD5_HEADER} does not match the body")
@@ -220,7 +216,6 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     batterys_test_result: Any = msgspec.field(default=None, name="batterysTestResult")
 
     def encode(self) -> bytes:
-        """Return the body."""
         more = {"data": self.data, "batterysTestResult": self.batterys_test_result}
         present = {key: value for key, value in more.items() if value is not None}
         return dumps({"code": self.code, "msg": self.msg} | present)
@@ -236,10 +231,7 @@ def answer(code: EtcCode, data: Any = None, *, msg: str = "") -> Answer:
 
 def decode_answer(body: bytes) -> Answer:
     """Read an answer. Raises NotJson or BadMessage."""
-    fields = loads_text(body)
-    if not isinstance(fields, dict):
-        raise BadMessage("an answer that is no object")
-    return convert(fields, Answer)
+    return convert(loads_text(body), Answer, "an answer")
 
 
 # -- the white list of access cards (section 4)

@@ -6,13 +6,12 @@ those of the document.
 
 import re
 from collections.abc import Mapping
-from enum import IntEnum
 
 from twisted_gantry.wire.errors import BadMessage
-from twisted_gantry.wire.reading import Quality, Reading, Value, missing
+from twisted_gantry.wire.reading import Quality, Reading, Texted, Value, missing
 
 
-class UpsState(IntEnum):
+class UpsState(Texted):
     """Bits 3 to 0 of the status word; 10 to 15 are undefined."""
 
     POWER_ON = 0
@@ -25,11 +24,6 @@ class UpsState(IntEnum):
     CONVERTER = 7
     HE = 8
     SHUTDOWN = 9
-
-    @property
-    def text(self) -> str:
-        """The value of the point `state`."""
-        return self.name.lower().replace("_", "-")
 
 
 # A number, and the texts for no value: `---`, and `---.-` as the document prints it.
