@@ -190,7 +190,6 @@ class Computer(NamedService):
         self._late.cancel()
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
-        """Fail: a computer has no commands."""
         return fail(ValueError(f"a computer has no command {command}"))
 
     async def _read(self) -> float:

@@ -79,7 +79,6 @@ class Poller:
             self.lose(self.in_a_row(reason) if self._counted else reason)
 
     def lose(self, reason: str) -> None:
-        """Note that the device is offline."""
         self._losing()
         self._status.offline(reason)
 
@@ -101,10 +100,7 @@ class Poller:
 def http_client(
     context: DeviceContext, deadline: float, **limits: int
 ) -> tuple[BoundedClient, Callable[[], Deferred[None]]]:
-    """Return a client with connections of its own, and what closes them.
-
-    `deadline` is the seconds for one answer.
-    """
+    """Return a client with connections of its own, and what closes them; `deadline` in seconds."""
     pool = persistent_pool(context.reactor)
     treq = treq_client(context.reactor, pool)
     client = BoundedClient(treq, context.reactor, deadline=deadline, **limits)

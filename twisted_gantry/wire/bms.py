@@ -101,10 +101,7 @@ def query(device_uid: str) -> str:
 
 
 def decode_control(body: bytes) -> BmsControl:
-    """Read the body of a POST, flat or within `bmsControl`; numbers may be text.
-
-    Raises NotJson or BadMessage.
-    """
+    """Read a POST, flat or in `bmsControl`, numbers also as text. Raises NotJson, BadMessage."""
     fields = loads_text(body)
     if isinstance(fields, dict) and isinstance(fields.get(WRAPPER), dict):
         fields = fields[WRAPPER]
@@ -112,12 +109,9 @@ def decode_control(body: bytes) -> BmsControl:
 
 
 def decode_reply(status: int, body: bytes, hidden: Iterable[str] = ()) -> Reply:
-    """Read an answer with the HTTP status `status`; the reply that is returned has code 0.
-
-    No error quotes the texts in `hidden`.
-
-    Raises BmsRefused. Raises NotJson or BadMessage where the outcome stays unknown: the answer is
-    no reply, or its status is neither 2xx nor 4xx.
+    """Read an answer with the HTTP status `status`; the reply that is returned has code 0. No error
+    quotes the texts in `hidden`. Raises BmsRefused. Raises NotJson or BadMessage where the outcome
+    stays unknown: the answer is no reply, or its status is neither 2xx nor 4xx.
     """
     try:
         reply = convert(loads_text(body), Reply, "a reply")

@@ -31,7 +31,6 @@ class ObjectFramer:
 
     @property
     def inside(self) -> bool:
-        """Whether an object has begun and not ended."""
         return self._depth > 0
 
     def reset(self) -> int:
@@ -43,9 +42,8 @@ class ObjectFramer:
         return dropped
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take the bytes of one read; yields each object that is complete, as bytes.
-
-        Raises FrameTooLong once an object passes `limit`; call `reset` before the next `feed`.
+        """Take the bytes of one read; yields each object that is complete, as bytes. Raises
+        FrameTooLong once an object passes `limit`; call `reset` before the next `feed`.
         """
         self._buffer += data
         while self._advance():

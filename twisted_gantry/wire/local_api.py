@@ -352,7 +352,6 @@ EVENTS: dict[str, type[msgspec.Struct]] = {
     "point": PointView,
     "alarm": AlarmView,
 }
-"""The events of `GET /api/v1/stream`, by name."""
 
 
 def _shallow(value: object, levels: int) -> bool:

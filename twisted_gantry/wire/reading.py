@@ -34,5 +34,4 @@ class Reading:
 
 
 def missing(unit: str, quality: Quality) -> Reading:
-    """Return a reading without a value."""
     return Reading(None, unit, quality)

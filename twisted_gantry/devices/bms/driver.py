@@ -101,7 +101,6 @@ class Bms(NamedService):
         self._poller.start()
 
     def stopService(self) -> Deferred[None]:
-        """Stop; calls under way are cancelled."""
         super().stopService()
         self._poller.stop()
         if self._doing is not None:

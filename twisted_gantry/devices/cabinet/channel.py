@@ -73,10 +73,7 @@ class CabinetChannel:
         return shown.replace(self._auth.reveal(), "***").strip()
 
     def _stamp(self) -> int:
-        """Return a time stamp that no command before had.
-
-        A cabinet takes two equal bodies for a replayed capture.
-        """
+        """Return a time stamp unlike any before: two equal bodies look like a replayed capture."""
         now, last = int(self._now()), self._last_stamp
         self._last_stamp = last + 1 if now <= last < now + _AHEAD else now
         return self._last_stamp

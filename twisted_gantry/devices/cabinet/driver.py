@@ -116,7 +116,6 @@ class SmartCabinet(NamedService):
         self._poller.start()
 
     def stopService(self) -> Deferred[Any]:
-        """Stop; calls under way are cancelled."""
         super().stopService()
         self._poller.stop()
         self._silence.cancel()
@@ -198,7 +197,6 @@ class SmartCabinet(NamedService):
         return True
 
     def _answered(self, answer: Answer) -> None:
-        """Note what an answer tells about the command channel and the clock."""
         self._unanswered = 0
         code = code_of(answer)
         if code is EtcCode.CLOCK_SKEW:
@@ -234,7 +232,6 @@ class SmartCabinet(NamedService):
         return self._do(self._commands.execute(command, args))
 
     def battery_test_result(self) -> Deferred[Mapping[str, str]]:
-        """Return the result of the last battery test, as the cabinet tells it."""
         return self._do(self._commands.battery_test_result())
 
     def _do(self, doing: Coroutine[Deferred[Any], Any, _T]) -> Deferred[_T]:

@@ -18,7 +18,6 @@ from twisted_gantry.wire.reading import Quality, Value
 CLOCK_GOOD = "clock_good"
 """Whether its clock and ours agree, by its uploads and its answers to our commands."""
 COMMANDS_ANSWERED = "commands_answered"
-"""Whether it answers commands."""
 LIGHTNING_STRUCK = "lightning_struck"
 """Whether the last upload with a count showed more strikes than the one before."""
 
@@ -109,7 +108,6 @@ POINTS = (
         for point in group_points(name)
     ),
 )
-"""The points that every cabinet has."""
 
 Rows = Callable[[str], Iterable[str]]
 """Returns the ids of the present rows of a group that is an array."""
@@ -136,9 +134,8 @@ def _some(rows: Rows, group: str, field: str, bad: _Bad) -> Condition:
 
 
 def rules(rows: Rows) -> tuple[Rule, ...]:
-    """Return the alarm rules; `rows` returns the present rows of an array group.
-
-    An open or unlocked door is an alarm: the platform wants to know of both at once.
+    """Return the alarm rules; `rows` returns the present rows of an array group. An open or
+    unlocked door is an alarm: the platform wants to know of both at once.
     """
 
     def rule(name: str, severity: Severity, en: str, zh: str, point: str, bad: _Bad) -> Rule:

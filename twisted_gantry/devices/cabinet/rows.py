@@ -32,17 +32,14 @@ class Rows:
         self._known: dict[str, dict[str, _Known]] = {}
 
     def present(self, group: str) -> Collection[str]:
-        """Return the ids of the present rows of a group."""
         return self._known.get(group, {}).keys()
 
     def names(self) -> list[str]:
-        """Return the points of all rows, without the device's name."""
         return [
             name for rows in self._known.values() for known in rows.values() for name in known.names
         ]
 
     def take(self, upload: CabinetUpload) -> dict[str, Measured]:
-        """Return the update by an upload for the points of the groups."""
         update: dict[str, Measured] = {}
         for name, group in upload.groups.items():
             if "" in group.rows:
@@ -102,7 +99,6 @@ class Strikes:
         self._last: dict[str, int] = {}
 
     def take(self, upload: CabinetUpload, present: Collection[str]) -> Measured:
-        """Return whether lightning struck since the last upload; `present` are the rows."""
         struck, told, untold = False, False, Quality.NO_DATA
         for which, readings in upload.groups["thunder_spd"].rows.items():
             count = readings["lightning_count"].value

@@ -36,7 +36,6 @@ class Credentials:
 
     @property
     def password(self) -> Secret | None:
-        """The password that is tried first."""
         return self._password
 
     def header(self) -> dict[str, str]:
@@ -47,7 +46,6 @@ class Credentials:
         return {"Authorization": f"Basic {b64encode(pair).decode()}"}
 
     def adopt(self, new: Secret) -> None:
-        """Use `new` from now on."""
         self._password, self._other = new, None
 
     def doubt(self, other: Secret | None) -> None:
@@ -70,9 +68,8 @@ class CfosChannel:
         self.credentials = credentials
 
     async def ask(self, call: Call) -> bytes:
-        """Make a call, and return the body of the answer. Raises NoAnswer, WrongStatus.
-
-        After a refused password the call is made once more with the other, if there is one.
+        """Make a call, and return the body of the answer. Raises NoAnswer, WrongStatus. After a
+        refused password the call is made once more with the other, if there is one.
         """
         answer = await self._send(call)
         if answer.status == 401 and self.credentials.try_other():

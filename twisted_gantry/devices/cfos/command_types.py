@@ -141,4 +141,3 @@ COMMANDS: Mapping[str, CommandType] = MappingProxyType(
         ),
     }
 )
-"""The commands of a manager, by name."""

@@ -296,7 +296,6 @@ def _checked(read: Callable[[Any], Any], fields: dict[str, Any]) -> Any:
 
 
 def _every_key(node: Any) -> list[tuple[str, Any]]:
-    """Return every key of a JSON value with its value, at any depth."""
     found: list[tuple[str, Any]] = []
     waiting = [node]
     while waiting:
@@ -322,7 +321,6 @@ def _json(value: Any) -> str:
 
 
 def _secrets(command: str, args: Mapping[str, Any]) -> set[str]:
-    """Return the passwords and PINs within the arguments of a command."""
     arguments = COMMANDS[command].arguments
     waiting = [value for name, value in args.items() if arguments[name].secret]
     found: set[str] = set()
@@ -336,10 +334,8 @@ def _secrets(command: str, args: Mapping[str, Any]) -> set[str]:
 
 
 def _guarded(text: str, secrets: set[str]) -> str:
-    """Return the words of the manager, unless they repeat a secret.
-
-    With secrets in the command only the beginning is shown: a text that `words` cut may end within
-    a secret.
+    """Return the words of the manager, unless they repeat a secret. With secrets in the command
+    only the beginning is shown: a text that `words` cut may end within a secret.
     """
     if not secrets:
         return text

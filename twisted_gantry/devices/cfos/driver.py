@@ -89,7 +89,6 @@ class Cfos(NamedService):
             feed.start()
 
     def stopService(self) -> Deferred[Any]:
-        """Stop; calls under way are cancelled."""
         super().stopService()
         for feed in self._feeds:
             feed.stop()

@@ -109,7 +109,6 @@ class Parts:
         self._known: dict[str, _Known] = {}
 
     def names(self) -> list[str]:
-        """Return the points of all parts, without the device's name."""
         return [name for known in self._known.values() for name in known.names]
 
     def take(self, info: DevInfo) -> dict[str, Measured]:
@@ -129,10 +128,7 @@ class Parts:
         return update | _summary(readings) | {MAINS_ABNORMAL: self._mains(readings)}
 
     def _mains(self, readings: Mapping[str, Mapping[str, Measured]]) -> Measured:
-        """Return whether the mains are abnormal at any meter.
-
-        A silent meter leaves that open only if its last judgement was abnormal.
-        """
+        """Judge all meters; a silent one leaves the result open only if it was abnormal before."""
         judged = {w: each[MAINS_ABNORMAL] for w, each in readings.items() if MAINS_ABNORMAL in each}
         telling = [
             each

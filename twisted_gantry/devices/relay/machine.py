@@ -378,4 +378,3 @@ def _build() -> Callable[[RelayCore], RelayInputs]:  # noqa: C901 - one table
 
 
 relay_machine = _build()
-"""Makes the power of one relay, from its core."""

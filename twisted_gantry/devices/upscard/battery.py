@@ -34,9 +34,8 @@ _AGAINST = (
 
 
 def why_not_test(read: Read, *, running: bool) -> str:
-    """Return what speaks against a battery test; an unknown value does so, too.
-
-    `running`: the UPS said (OK to a test that readings may not show yet.
+    """Return what speaks against a battery test; an unknown value does so, too. `running`: the UPS
+    said (OK to a test that readings may not show yet.
     """
     against = []
     state, charge = read("state"), read("battery_charge")
@@ -85,12 +84,10 @@ class BatteryTests:
 
     @property
     def last(self) -> BatteryTest | None:
-        """The newest test, running or over."""
         return self._core.last
 
     @property
     def running(self) -> bool:
-        """Whether a test runs, or is about to."""
         return self._core.running
 
     @property
@@ -117,7 +114,6 @@ class BatteryTests:
             self._keep()
 
     def read(self, read: Read) -> None:
-        """Follow one reading."""
         self._doubtful = False
         state = read("state")
         if not self._restored or state is None:

@@ -45,7 +45,6 @@ def _bare(text: str) -> str:
 
 
 def can_stop_test(text: str) -> bool:
-    """Return whether `text` is acceptable as the command that stops a battery test."""
     return text.isprintable() and len(text) <= MAX_COMMAND and not _NO_STOP.fullmatch(_bare(text))
 
 
@@ -75,14 +74,12 @@ class Passwords:
         return self.current() or CLEAR_PASSWORD
 
     def proved(self) -> None:
-        """Note that the card takes the current password."""
         self._swapped = False
 
     def try_other(self) -> bool:
-        """Use the other password after a refusal; returns False if both were refused.
-
-        A card may confirm a change and make it a moment later: a password that is refused now may
-        hold the next time.
+        """Use the other password after a refusal; returns False if both were refused. A card may
+        confirm a change and make it a moment later: a password that is refused now may hold the
+        next time.
         """
         if self._other is None:
             return False

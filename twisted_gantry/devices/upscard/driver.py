@@ -125,11 +125,9 @@ class UpsCard(NamedService):
 
     @property
     def battery_test(self) -> BatteryTest | None:
-        """The last battery test, running or over."""
         return self._tests.last
 
     def why_not_test(self) -> str:
-        """Return what speaks against a battery test now, by the last reading."""
         return why_not_test(self._good, running=self._tests.perhaps_running)
 
     def startService(self) -> None:
@@ -151,7 +149,6 @@ class UpsCard(NamedService):
         return str(self._random.randrange(10_000_000, 100_000_000))
 
     def link_up(self) -> None:
-        """Begin to read, ratings first."""
         self._up, self._misses, self._reason = True, 0, ""
         self._ratings_due = self._clock.seconds()
         self._poller.start()

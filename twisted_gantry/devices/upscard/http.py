@@ -71,7 +71,6 @@ class HttpLink(CardLink):
         self._try()
 
     def stop(self) -> Deferred[None]:
-        """Send no more; fires when what is open is closed."""
         self._next.cancel()
         self._down("stopped")
         return self._close()

@@ -55,7 +55,6 @@ class CardLink(ABC):
         new_password: str | None = None,
     ) -> Deferred[Ending]:
         """Send a command, and return how it ended; `patience` is the seconds for one reply.
-
         `ahead`: it does not wait behind queries. One that is cancelled before it is sent is not.
         """
 
@@ -74,7 +73,6 @@ class CardLink(ABC):
         return said
 
     def opened(self) -> None:
-        """Begin to talk."""
         self.session.opened()
         self.driver.link_up()
 

@@ -63,7 +63,6 @@ TEST_END_VOLTAGE, TEST_DURATION = "battery_test_end_voltage", "battery_test_dura
 LIVE = (*LIVE_UNITS, *STATUS_NAMES, BATTERY_REMAINING, TEST_END_VOLTAGE, TEST_DURATION)
 """The points that a QAD brings, and those derived from them."""
 RATED = tuple(RATED_UNITS)
-"""The points that an RTD brings."""
 
 _DERIVED_UNITS = {BATTERY_REMAINING: "Ah", TEST_END_VOLTAGE: "V", TEST_DURATION: "s"}
 _UNITS = {**LIVE_UNITS, **RATED_UNITS, **_DERIVED_UNITS}
@@ -125,10 +124,9 @@ def _lost(phase: int) -> Condition:
 
 
 def rules(over_voltage: float, under_voltage: float) -> tuple[Rule, ...]:
-    """Return the alarm rules; the limits are shares of the rated input voltage.
-
-    The Chinese texts of the group `elec` are those of `warningMsg` in the ETC document, section
-    3.1.2. The fault voltage is never an alarm by itself.
+    """Return the alarm rules; the limits are shares of the rated input voltage. The Chinese texts
+    of the group `elec` are those of `warningMsg` in the ETC document, section 3.1.2. The fault
+    voltage is never an alarm by itself.
     """
     critical, warning = Severity.CRITICAL, Severity.WARNING
 
@@ -167,16 +165,12 @@ def _control(en: str, zh: str, about: str = "") -> CommandType:
 
 
 MAX_COMMAND = 64
-"""The most characters of a command text."""
 STOP_TEST = "stop-test"
 """The command that ends a battery test; it exists when `test_stop` is set."""
 
 
 def commands(allow_off: bool, test_stop: str = "") -> Mapping[str, CommandType]:
-    """Return the commands of a card; `allow_off` unlocks the one that darkens the gantry.
-
-    `test_stop` is the card's own command to stop a battery test, empty if unknown.
-    """
+    """Return the commands; `test_stop` is the card's to stop a battery test, empty if unknown."""
     stop_test = _control("stop the battery test", "停止电池测试", about="battery-test")
     query = {"cmd": Argument(longest=MAX_COMMAND)}
     new_password = {"new": Argument(secret=True, longest=MAX_PASSWORD)}

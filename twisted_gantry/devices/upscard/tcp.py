@@ -108,7 +108,6 @@ class TcpLink(CardLink):
             self.closed(reason)
 
     def too_long(self, reason: str) -> None:
-        """Cut the connection to a peer that sends without end."""
         if not self.counts["too-long"]:
             _log.warn("{name} sends {reason}; cut", name=self.driver.device, reason=reason)
         self.counts["too-long"] += 1

@@ -91,7 +91,6 @@ class Call:
 
     @property
     def method(self) -> str:
-        """The HTTP method."""
         return "GET" if self.body is None else "POST"
 
     @property
@@ -101,9 +100,8 @@ class Call:
 
 
 def call(cmd: str, args: Mapping[str, Any] | None = None, body: Any = None) -> Call:
-    """Return a call; arguments that are None are left out, true and false become 1 and 0.
-
-    `body`, unless None, is sent as JSON. Raises CannotEncode for a body that JSON cannot carry.
+    """Return a call; arguments that are None are left out, true and false become 1 and 0. `body`,
+    unless None, is sent as JSON. Raises CannotEncode for a body that JSON cannot carry.
     """
     given = tuple(
         (name, str(int(value)) if isinstance(value, bool) else str(value))
@@ -147,7 +145,6 @@ def expect(kind: type[_T], answer: Any) -> _T:
 
 
 def expect_number(answer: Any) -> int | float:
-    """Return an answer that must be a number. Raises CfosRefused."""
     value = bounded_number(answer)
     if value is None:
         raise CfosRefused(words(answer))
@@ -201,11 +198,9 @@ class EvseFeed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rfid: Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
     def __repr__(self) -> str:
-        """Show the state without the RFID."""
         return f"EvseFeed(state={self.state!r})"
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
-        """Show the same to rich, which lists every field by default."""
         return [("state", self.state)]
 
 
@@ -213,9 +208,8 @@ _PHASED = ("voltage", "current")
 
 
 def meter_feed(fields: Any) -> MeterFeed:
-    """Read a feed from the decoded body of a POST or the arguments of a GET.
-
-    `import_vah` means `import_wh`; the text `1,2,3` is a list. Raises BadMessage.
+    """Read a feed from the decoded body of a POST or the arguments of a GET. `import_vah` means
+    `import_wh`; the text `1,2,3` is a list. Raises BadMessage.
     """
     given = _fed(fields)
     if "import_vah" in given:
@@ -256,9 +250,6 @@ _TRANSLATED = {"일시정지": "paused", "충전_전류": "charging_current"}
 
 
 def decode_control(answer: Any) -> CfosControl:
-    """Read a control object with English keys or those of the document.
-
-    Raises CfosRefused for an answer that is no object, BadMessage for wrong fields.
-    """
+    """Read a control. Raises CfosRefused unless it is an object, BadMessage for wrong fields."""
     fields = {_TRANSLATED.get(key, key): value for key, value in expect(dict, answer).items()}
     return convert(fields, CfosControl)

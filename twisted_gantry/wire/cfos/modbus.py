@@ -28,7 +28,6 @@ class Read:
     count: int | None = None
 
     def query(self) -> tuple[tuple[str, str], ...]:
-        """Return the arguments of the call."""
         if self.address is None:
             return (("read", "all"),)
         asked = (("read", f"{self.address}{self.suffix}"),)
@@ -45,7 +44,6 @@ class Write:
     several: bool = False
 
     def query(self) -> tuple[tuple[str, str], ...]:
-        """Return the arguments of the call."""
         where = ("write", f"{self.address}{self.suffix}")
         if self.several:
             return (where, ("values", f"[{','.join(map(str, self.values))}]"))
@@ -53,12 +51,10 @@ class Write:
 
     @property
     def addresses(self) -> range:
-        """The addresses of the words that the write changes."""
         return range(self.address, self.address + maps.WIDTHS[self.suffix] * len(self.values))
 
     @property
     def wears(self) -> bool:
-        """Whether the write wears the flash."""
         return not maps.WITHOUT_WEAR.issuperset(self.addresses)
 
 
@@ -117,7 +113,6 @@ def answer_read(
     read: Read, registers: Mapping[int, maps.Register], words: Mapping[int, int]
 ) -> Any:
     """Return the answer of a device with these `words` (of `image`): a value, list or object.
-
     Without a suffix each word of the map can be read. Raises RegisterError.
     """
     if read.address is None:
@@ -151,7 +146,6 @@ def _wide(
 
 def plan_write(write: Write, registers: Mapping[int, maps.Register]) -> dict[int, int]:
     """Return the new value of each register that a write changes, by address, signed if wide.
-
     Without a suffix the values are words, and a wide register needs all its words in one request.
     Raises RegisterError; then nothing may be changed.
     """
@@ -179,10 +173,7 @@ def plan_write(write: Write, registers: Mapping[int, maps.Register]) -> dict[int
 
 
 def decode_read(read: Read, answer: Any) -> Any:
-    """Check the decoded answer to a read: a number, a text, or a list or object of them.
-
-    Raises RegisterError with the device's error text, BadMessage for an answer that does not fit.
-    """
+    """Check the answer to a read. Raises RegisterError with the device's text, or BadMessage."""
     if read.address is None:
         fits = isinstance(answer, dict) and len(answer) <= MAX_COUNT
         if fits and all(len(k) <= LONGEST_KEY and _is_value(v) for k, v in answer.items()):

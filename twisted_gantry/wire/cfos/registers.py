@@ -23,12 +23,10 @@ READ_ONLY = "modbus register is read only"
 
 
 def unknown_register(address: int) -> str:
-    """Return the error for an address outside the map."""
     return f"unknown modbus register {address}"
 
 
 def unknown_device(device: str) -> str:
-    """Return the error for an unknown `device=`."""
     return f"unknown modbus device {device[:40]}"
 
 
@@ -62,12 +60,10 @@ class Register:
 
     @property
     def suffix(self) -> str:
-        """Return the letter that asks for it whole."""
         return "s" if self.is_text else _SUFFIXES[self.width]
 
     @property
     def addresses(self) -> range:
-        """Return the addresses of its words."""
         return range(self.address, self.address + self.width)
 
 
@@ -138,7 +134,6 @@ METER = _table(
     _number(8070, "reset_pulses", 1, _W),
     _number(8071, "reset_energy", 1, _W),
 )
-"""The map of `meter1` and `meter2`."""
 
 EVSE = _table(
     *_COMMON,
@@ -168,7 +163,6 @@ EVSE = _table(
 DEVICES: Mapping[str, Mapping[int, Register]] = MappingProxyType(
     {"meter1": METER, "meter2": METER, "evse": EVSE}
 )
-"""The map of each name that `device=` may have."""
 
 WITHOUT_WEAR = frozenset({8086, 8087, 8088, 8091, 8093, 8094})
 """Registers whose writes do not wear the flash."""
@@ -183,10 +177,7 @@ def registers_of(device: str) -> Mapping[int, Register]:
 
 
 def pack(value: int | str, width: int) -> list[int]:
-    """Return the words of a value, high word first; a text is cut to the width.
-
-    Raises RegisterError for a number that fits neither signed nor unsigned.
-    """
+    """Return the words of a value, high first; a text is cut. Raises RegisterError if too large."""
     if isinstance(value, str):
         octets = value.encode("ascii", "replace")[: 2 * width].ljust(2 * width, b"\0")
     else:

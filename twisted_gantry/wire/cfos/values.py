@@ -176,21 +176,16 @@ _METER = (
 )
 
 PARAM_UNITS: Mapping[str, str] = {each.name: each.unit for each in _PARAMS}
-"""The readings of the manager itself."""
 EVSE_UNITS: Mapping[str, str] = {each.name: each.unit for each in _EVSE}
-"""The readings of an EVSE."""
 METER_UNITS: Mapping[str, str] = {
     **{each.name: each.unit for each in _METER},
     "apparent_power": "VA",
 }
-"""The readings of a meter."""
 
 
 def decode_dev_info(data: bytes) -> DevInfo:
-    """Read a poll.
-
-    Raises NotJson; CfosRefused for an answer that is no object; BadMessage for `params` or
-    `devices` of a wrong type, and for more than MAX_DEVICES.
+    """Read a poll. Raises NotJson; CfosRefused for an answer that is no object; BadMessage for
+    `params` or `devices` of a wrong type, and for more than MAX_DEVICES.
     """
     fields = calls.expect(dict, loads(data))
     params, devices = fields.get("params", {}), fields.get("devices")

@@ -100,10 +100,8 @@ class EtcControl:
 
 
 def decode_control(fields: Any, *, cabinet: bool) -> EtcControl:
-    """Read and check a `computerControl`, or with `cabinet` a `cabinetControl`.
-
-    An empty field counts as missing, an unknown one is ignored. Raises BadMessage, which names
-    the field.
+    """Read and check a `computerControl`, or with `cabinet` a `cabinetControl`. An empty field
+    counts as missing, an unknown one is ignored. Raises BadMessage, which names the field.
     """
     if not isinstance(fields, dict):
         raise BadMessage("the control is no object")
@@ -187,7 +185,6 @@ def check_set_points(cool_above: float, heat_below: float) -> None:
 
 
 def encode_control(control: EtcControl) -> dict[str, str]:
-    """Return the fields of a control as sent."""
     fields: dict[str, str] = {}
     if control.set_server is not None:
         fields["setServer"] = control.set_server
@@ -204,10 +201,7 @@ def encode_control(control: EtcControl) -> dict[str, str]:
 
 
 def server_url(text: str, scheme: str) -> str:
-    """Return the URL for a `setServer` of the form `[scheme://]host[:port]/path`.
-
-    `scheme` is the default. Raises BadMessage.
-    """
+    """Return the URL of `[scheme://]host[:port]/path`, by default `scheme`. Raises BadMessage."""
     match = _SERVER.fullmatch(text)
     good = match is not None and 0 < int(match["port"] or 80) < 65_536
     if match is None or not good or not _is_address(match["v6"] or "::"):
@@ -250,10 +244,7 @@ _LONGEST_RESULT = 40  # characters of a value
 
 
 def decode_battery_result(fields: Any) -> BatteryTestResult:
-    """Read a `batterysTestResult` with numbers as text; missing fields become NoData.
-
-    Raises BadMessage.
-    """
+    """Read a `batterysTestResult` of texts; missing fields become NoData. Raises BadMessage."""
     if not isinstance(fields, dict):
         raise BadMessage("batterysTestResult is no object")
     missing = Sentinel.NO_DATA.value
@@ -285,10 +276,7 @@ def decode_picture_request(fields: Any, zone: tzinfo) -> PictureRequest:
 
 
 def parse_local_time(text: str, zone: tzinfo) -> float:
-    """Read `yyyy-MM-dd hh:mm:ss[.zzz]`, 24-hour, in `zone`; returns Unix seconds.
-
-    Raises BadMessage.
-    """
+    """Return the Unix seconds of `yyyy-MM-dd hh:mm:ss[.zzz]` in `zone`. Raises BadMessage."""
     form = r"([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,3})?"
     match = re.fullmatch(form, text)
     if match is None or int(text[:4]) not in YEARS:

@@ -81,9 +81,7 @@ class Method(StrEnum):
 
 
 MONITOR = frozenset({Method.COMPUTER_STATUS, Method.CABINET_STATUS, Method.CARDS})
-"""The methods of `monitor.do`."""
 REMOTE_CONTROL = frozenset({Method.COMPUTER_CONTROL, Method.CABINET_CONTROL, Method.PICTURE})
-"""The methods of `remotecontrol.do`."""
 
 FIELDS_KEY: Mapping[Method, str] = {
     **{each: each.value for each in REMOTE_CONTROL},
@@ -147,12 +145,9 @@ def check_request(
     now: float,
     skew: float,
 ) -> Request:
-    """Check a request as its receiver does, in the order of the page.
-
-    `headers` have lower-case names; `methods` are those of the entry point; `gantry_id` None
-    accepts any. `now` is Unix seconds, `skew` the accepted difference of `timeStamp` in seconds.
-
-    Raises EtcRefused.
+    """Check a request as its receiver does, in the order of the page. `headers` have lower-case
+    names; `methods` are those of the entry point; `gantry_id` None accepts any. `now` is Unix
+    seconds, `skew` the accepted difference of `timeStamp` in seconds. Raises EtcRefused.
     """
     if not same_code(headers.get(AUTH_HEADER, ""), auth):
         raise EtcRefused(EtcCode.NOT_ALLOWED, f"wrong or missing {AUTH_HEADER}")
@@ -178,7 +173,6 @@ def same_code(given: str, auth: str) -> bool:
 
 
 def _raw(header: str) -> bytes:
-    """Encode a header; bytes that are not UTF-8 come as surrogates."""
     return header.encode("utf-8", "surrogatepass")
 
 
@@ -277,9 +271,8 @@ def card_answer(current: str, offered: CardList | None) -> Answer:
 
 
 def decode_cards(data: Any) -> CardList | None:
-    """Read the `data` of an answer to `queryAndGetCardInfo`; None if no list is newer.
-
-    Raises BadMessage, also for an empty list and for a malformed version or time.
+    """Read the `data` of an answer to `queryAndGetCardInfo`; None if no list is newer. Raises
+    BadMessage, also for an empty list and for a malformed version or time.
     """
     fields = convert(data, _CardData)
     if fields.is_exist_latest_version == "0":
@@ -323,7 +316,6 @@ def percent(value: float) -> str:
 
 
 def flag(value: object) -> str:
-    """Write a flag as 1 or 0."""
     return "1" if value else "0"
 
 

@@ -57,7 +57,6 @@ _NUMBER = re.compile(r"[-+]?[0-9]{1,12}(\.[0-9]{1,17})?([eE][-+]?[0-9]{1,2})?")
 
 def _measure(unit: str, factor: float = 1, low: float = -1e9, high: float = 1e9) -> Kind:
     """Return the kind of a number that counts `factor` units, within `low` and `high` as sent.
-
     Volts, amperes and power may be negative: a telecom supply has -48 V.
     """
 
@@ -79,7 +78,6 @@ def _text(text: str) -> Value:
 
 
 def _warnings(text: str) -> Value:
-    """Trim each text of a `warningMsg`."""
     items = (item.strip() for item in str(_text(text)).split(","))
     return ",".join(item for item in items if item)
 
@@ -161,10 +159,7 @@ class Field:
     kind: Kind
 
     def write(self, value: Value) -> str:
-        """Return a value of this field as the document's text.
-
-        A value that the field cannot have is `GetFailed`: any driver may write a point.
-        """
+        """Return a value as the document's text, `GetFailed` for one that the field cannot have."""
         try:
             return self.kind.write(value)
         except (TypeError, KeyError, ValueError):
@@ -234,10 +229,7 @@ def upload_id(fields: Any) -> str:
 
 
 def decode_upload(fields: Any) -> CabinetUpload:
-    """Read a `cabinetStatus` with stripped keys and numbers as text.
-
-    Raises BadMessage if it is no object with an id, and for nothing else.
-    """
+    """Read a `cabinetStatus`, numbers as text. Raises BadMessage only if it lacks an id."""
     odd: Counter[str] = Counter()
     which = upload_id(fields)
     groups = {name: _group(fields, shape, odd) for name, shape in GROUPS.items()}

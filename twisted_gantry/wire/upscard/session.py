@@ -134,7 +134,6 @@ def start(machine: SessionInputs, core: SessionCore, exchange: Exchange) -> None
 
 
 def again(machine: SessionInputs, core: SessionCore) -> None:
-    """Transmit the current command under a session number of its own, and wait."""
     exchange = core.current
     assert exchange is not None
     assert exchange.expires is not None
@@ -190,7 +189,6 @@ def queue(machine: SessionInputs, core: SessionCore, exchange: Exchange) -> None
 
 
 def end(machine: SessionInputs, core: SessionCore, ending: Ending, became: str) -> None:
-    """End the current exchange, and begin the next."""
     exchange, core.current = core.current, None
     assert exchange is not None
     core.stop_timer()
@@ -301,7 +299,6 @@ class Session:
 
     @property
     def in_flight(self) -> bool:
-        """Whether a command awaits its reply, or a BUSY card."""
         return self._core.current is not None
 
     def received(self, frame: bytes) -> None:
@@ -314,10 +311,7 @@ class Session:
             self._take(reply)
 
     def offered(self, frame: bytes) -> bool:
-        """Take one object from anybody; returns whether it was the awaited reply.
-
-        It must name a session number of ours. No content raises an error.
-        """
+        """Take an object from anybody, with a session of ours; returns whether it was awaited."""
         try:
             reply = messages.decode_reply(frame)
         except WireError:

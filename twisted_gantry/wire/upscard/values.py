@@ -83,7 +83,6 @@ STATUS_NAMES = (
     "buzzer_muted",
     "state",
 )
-"""The points of the status word of a QAD."""
 
 Readings = dict[str, Reading]
 
@@ -109,11 +108,10 @@ def _text(token: str) -> Reading:
 
 
 def decode_live(value: str, *, runtime_unit: str = "s") -> Readings:
-    """Read the answer to QAD into the 22 numbers and the points of the status word.
-
-    `runtime_unit` is the card's unit of the battery's time left, `s` or `min`: the document names
-    none. The result is in seconds either way. Raises BadMessage for a wrong number of fields or a
-    field that is no number, rather than return a partial or a shifted reading.
+    """Read the answer to QAD into the 22 numbers and the points of the status word. `runtime_unit`
+    is the card's unit of the battery's time left, `s` or `min`: the document names none. The result
+    is in seconds either way. Raises BadMessage for a wrong number of fields or a field that is no
+    number, rather than return a partial or a shifted reading.
     """
     tokens = _body(value).split()
     if len(tokens) != len(LIVE_UNITS) + 1:
@@ -147,10 +145,7 @@ def decode_status(word: str) -> Readings:
 
 
 def decode_ratings(value: str) -> Readings:
-    """Read the answer to RTD, from the right: a manufacturer's name may hold spaces.
-
-    Raises BadMessage.
-    """
+    """Read an RTD answer from the right: a maker's name may hold spaces. Raises BadMessage."""
     tokens = _body(value).split()
     if len(tokens) < len(RATED_UNITS):
         raise BadMessage(f"RTD has {len(tokens)} fields, not {len(RATED_UNITS)}")
@@ -206,5 +201,4 @@ def encode_status(status: Mapping[str, Value]) -> str:
 
 
 def encode_ratings(readings: Mapping[str, Reading]) -> str:
-    """Write an RTD answer."""
     return "(" + " ".join(_token(readings.get(name)) for name in RATED_UNITS)
