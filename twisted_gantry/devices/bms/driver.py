@@ -16,12 +16,13 @@ from zope.interface import implementer
 from twisted_gantry.core.alarms import Rule, Severity
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import CommandResult, Outcome
-from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
+from twisted_gantry.core.interfaces import DeviceContext, IDevice, WrongSetting
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices.bms.commands import COMMANDS, BmsCommands
 from twisted_gantry.devices.bms.ems import TROUBLE, EmsClient
 from twisted_gantry.devices.conditions import equals, when
+from twisted_gantry.devices.kind import DeviceKind
 from twisted_gantry.devices.polled import Poller, PollPeriod, http_client
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.wire.bms import Status as BmsStatus
@@ -186,19 +187,12 @@ def _check_headers(headers: Mapping[str, Secret]) -> None:
             raise WrongSetting("headers", f"the value of {name} is not one line of ASCII")
 
 
-@implementer(IDeviceKind)
-class _BmsKind:
-    kind = "bms"
-    settings = BmsSettings
-    groups: frozenset[str] = frozenset()
-    parts = ""
-
-    def build(self, name: str, settings: BmsSettings, context: DeviceContext) -> Bms:
-        _check_url(settings.url)
-        _check_headers(settings.headers)
-        client, close = http_client(context, PATIENCE)
-        ems = EmsClient(settings.url.rstrip("/"), settings.device_uid, settings.headers, client)
-        return Bms(name, settings, context, ems, close)
+def _build(name: str, settings: BmsSettings, context: DeviceContext) -> Bms:
+    _check_url(settings.url)
+    _check_headers(settings.headers)
+    client, close = http_client(context, PATIENCE)
+    ems = EmsClient(settings.url.rstrip("/"), settings.device_uid, settings.headers, client)
+    return Bms(name, settings, context, ems, close)
 
 
-kind = _BmsKind()
+kind = DeviceKind("bms", BmsSettings, _build)

@@ -19,19 +19,14 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from twisted_gantry.core.commands.types import CommandResult
-from twisted_gantry.core.interfaces import (
-    DeviceContext,
-    IBatteryRecorder,
-    IDeviceKind,
-    IUploader,
-    WrongSetting,
-)
+from twisted_gantry.core.interfaces import DeviceContext, IBatteryRecorder, IUploader, WrongSetting
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices.cabinet import points as cabinet_points
 from twisted_gantry.devices.cabinet.channel import TROUBLE, CabinetChannel, TurnedDown, code_of
 from twisted_gantry.devices.cabinet.commands import COMMANDS, CabinetCommands
 from twisted_gantry.devices.cabinet.rows import Measured, Rows, Strikes
+from twisted_gantry.devices.kind import DeviceKind
 from twisted_gantry.devices.polled import MAX_FAILURES, Poller, PollPeriod, http_client
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.timers import Timer
@@ -245,25 +240,18 @@ class SmartCabinet(NamedService):
         return under_way.addBoth(over)
 
 
-@implementer(IDeviceKind)
-class _CabinetKind:
-    kind = "cabinet"
-    settings = CabinetSettings
-    groups = frozenset(GROUPS)
-    parts = ""
-
-    def build(self, name: str, settings: CabinetSettings, context: DeviceContext) -> SmartCabinet:
-        try:
-            url = server_url(settings.url, "http")
-        except BadMessage:
-            raise WrongSetting("url", "must be http(s)://host[:port]/remotecontrol.do") from None
-        code = settings.auth.reveal()
-        if not (0 < len(code) <= 128 and code.isascii() and code.isprintable()):
-            raise WrongSetting("auth", "must be 1 to 128 characters of ASCII")
-        client, close = http_client(context, DEADLINE)
-        gantry_id = settings.gantry_id or context.gantry_id
-        channel = CabinetChannel(url, settings.auth, gantry_id, client, context.now)
-        return SmartCabinet(name, settings, context, channel, close)
+def _build(name: str, settings: CabinetSettings, context: DeviceContext) -> SmartCabinet:
+    try:
+        url = server_url(settings.url, "http")
+    except BadMessage:
+        raise WrongSetting("url", "must be http(s)://host[:port]/remotecontrol.do") from None
+    code = settings.auth.reveal()
+    if not (0 < len(code) <= 128 and code.isascii() and code.isprintable()):
+        raise WrongSetting("auth", "must be 1 to 128 characters of ASCII")
+    client, close = http_client(context, DEADLINE)
+    gantry_id = settings.gantry_id or context.gantry_id
+    channel = CabinetChannel(url, settings.auth, gantry_id, client, context.now)
+    return SmartCabinet(name, settings, context, channel, close)
 
 
-kind = _CabinetKind()
+kind = DeviceKind("cabinet", CabinetSettings, _build, frozenset(GROUPS))

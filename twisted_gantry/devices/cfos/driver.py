@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from zope.interface import implementer
 
 from twisted_gantry.core.commands.types import CommandResult
-from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
+from twisted_gantry.core.interfaces import DeviceContext, IDevice, WrongSetting
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices.cfos import feeds as cfos_feeds
@@ -21,6 +21,7 @@ from twisted_gantry.devices.cfos.channel import CfosChannel, Credentials, WrongS
 from twisted_gantry.devices.cfos.commands import COMMANDS, ManagerCommands
 from twisted_gantry.devices.cfos.feeds import Feed, FeedSettings
 from twisted_gantry.devices.cfos.parts import Parts
+from twisted_gantry.devices.kind import DeviceKind
 from twisted_gantry.devices.polled import Poller, PollPeriod, http_client
 from twisted_gantry.net.http.client import NoAnswer
 from twisted_gantry.net.service import NamedService
@@ -129,29 +130,25 @@ class Cfos(NamedService):
         return ensureDeferred(self._commands.execute(command, args))
 
 
-@implementer(IDeviceKind)
-class _CfosKind:
-    kind = "cfos"
-    settings = CfosSettings
-    groups = frozenset({"elec"})
-    parts = cfos_points.PARTS
-
-    def part_points(self, part: str) -> frozenset[str]:
-        """Return the names of the points of a part, without its own."""
-        types = (*cfos_points.part_points(part), *cfos_points.feed_points(part))
-        return frozenset(each.name.removeprefix(f"{part}.") for each in types)
-
-    def build(self, name: str, settings: CfosSettings, context: DeviceContext) -> Cfos:
-        wrong = wrong_url(settings.url)
-        if wrong:
-            raise WrongSetting("url", wrong)
-        if ":" in settings.user or not settings.user.isprintable():
-            raise WrongSetting("user", "HTTP Basic carries no colon in it")
-        cfos_feeds.check(settings.feeds)
-        client, close = http_client(context, DEADLINE)
-        credentials = Credentials(settings.user, settings.password)
-        channel = CfosChannel(settings.url, credentials, client)
-        return Cfos(name, settings, context, channel, close)
+def _part_points(part: str) -> frozenset[str]:
+    """Return the names of the points of a part, without its own."""
+    types = (*cfos_points.part_points(part), *cfos_points.feed_points(part))
+    return frozenset(each.name.removeprefix(f"{part}.") for each in types)
 
 
-kind = _CfosKind()
+def _build(name: str, settings: CfosSettings, context: DeviceContext) -> Cfos:
+    wrong = wrong_url(settings.url)
+    if wrong:
+        raise WrongSetting("url", wrong)
+    if ":" in settings.user or not settings.user.isprintable():
+        raise WrongSetting("user", "HTTP Basic carries no colon in it")
+    cfos_feeds.check(settings.feeds)
+    client, close = http_client(context, DEADLINE)
+    credentials = Credentials(settings.user, settings.password)
+    channel = CfosChannel(settings.url, credentials, client)
+    return Cfos(name, settings, context, channel, close)
+
+
+kind = DeviceKind(
+    "cfos", CfosSettings, _build, frozenset({"elec"}), cfos_points.PARTS, _part_points
+)

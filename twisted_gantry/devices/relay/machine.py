@@ -139,25 +139,10 @@ class RelayCore:
             self._doing.cancel()
         self.answer(CommandResult(Outcome.TIMEOUT, "the program stopped within the cycle"))
 
-    @staticmethod
-    def refuse(ended: Ended, why: str) -> None:
-        ended.callback(CommandResult(Outcome.REFUSED, why))
-
     def answer(self, result: CommandResult) -> None:
         asker, self.asker = self.asker, None
         if asker is not None and not asker.called:
             asker.callback(result)
-
-    def rest(self, machine: RelayInputs) -> None:
-        """End a cycle with its result, or begin to watch the relay after the start."""
-        if self.asker is None:
-            self.poller.start()
-        self.answer(self.result)
-        left = self.rest_left()
-        if left > 0:
-            self.after(left, machine.rested)
-        else:
-            machine.rested()
 
     def rest_left(self) -> float:
         """Return the seconds until another cycle is allowed, 0 or less for now."""
@@ -250,6 +235,10 @@ class RelayCore:
             _log.failure("{name} failed", failure=failure, name=self.name)
 
 
+def _refuse(ended: Ended, why: str) -> None:
+    ended.callback(CommandResult(Outcome.REFUSED, why))
+
+
 def _build() -> Callable[[RelayCore], RelayInputs]:  # noqa: C901 - one table
     builder = TypeMachineBuilder(RelayInputs, RelayCore)
 
@@ -277,14 +266,14 @@ def _build() -> Callable[[RelayCore], RelayInputs]:  # noqa: C901 - one table
     """The service stops with the power off: "on" is said once more."""
 
     def refuse(machine: RelayInputs, core: RelayCore, ended: Ended) -> None:
-        core.refuse(ended, "the relay is not started yet")
+        _refuse(ended, "the relay is not started yet")
 
     def refuse_second(machine: RelayInputs, core: RelayCore, ended: Ended) -> None:
-        core.refuse(ended, "the power is off already, and is being given back")
+        _refuse(ended, "the power is off already, and is being given back")
 
     def refuse_so_soon(machine: RelayInputs, core: RelayCore, ended: Ended) -> None:
         next_in = f"the next in {core.rest_left():.0f} s"
-        core.refuse(ended, f"one cycle in {CYCLE_PERIOD:g} s; {next_in}")
+        _refuse(ended, f"one cycle in {CYCLE_PERIOD:g} s; {next_in}")
 
     def recall(machine: RelayInputs, core: RelayCore) -> None:
         core.stopping = None
@@ -332,7 +321,14 @@ def _build() -> Callable[[RelayCore], RelayInputs]:  # noqa: C901 - one table
         core.do(core.note_on(machine))
 
     def rest(machine: RelayInputs, core: RelayCore) -> None:
-        core.rest(machine)
+        if core.asker is None:  # after the start: begin to watch the relay
+            core.poller.start()
+        core.answer(core.result)
+        left = core.rest_left()
+        if left > 0:
+            core.after(left, machine.rested)
+        else:
+            machine.rested()
 
     def end(machine: RelayInputs, core: RelayCore) -> None:
         core.end()

@@ -14,15 +14,10 @@ from twisted.internet.endpoints import clientFromString
 from zope.interface import implementer
 
 from twisted_gantry.core.commands.types import CommandResult
-from twisted_gantry.core.interfaces import (
-    BatteryTest,
-    DeviceContext,
-    IBatteryTester,
-    IDeviceKind,
-    WrongSetting,
-)
+from twisted_gantry.core.interfaces import BatteryTest, DeviceContext, IBatteryTester, WrongSetting
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import Status
+from twisted_gantry.devices.kind import DeviceKind
 from twisted_gantry.devices.polled import RETRY_FIRST, RETRY_MOST, Poller, PollPeriod
 from twisted_gantry.devices.upscard import points as upscard_points
 from twisted_gantry.devices.upscard.battery import BatteryTests, why_not_test
@@ -243,25 +238,18 @@ class UpsCard(NamedService):
         return ensureDeferred(self._commands.execute(command, args))
 
 
-@implementer(IDeviceKind)
-class _UpsCardKind:
-    kind = "ups-card"
-    settings = UpsCardSettings
-    groups = frozenset({"elec", "ups"})
-    parts = ""
+def _build(name: str, settings: UpsCardSettings, context: DeviceContext) -> UpsCard:
+    settings.check()
+    if wrong := wrong_client(settings.address, "tcp:192.168.1.20:2390"):
+        raise WrongSetting("address", wrong)
+    endpoint = clientFromString(context.reactor, settings.address)
+    backoff = Backoff(RETRY_FIRST, RETRY_MOST, context.random.random)
 
-    def build(self, name: str, settings: UpsCardSettings, context: DeviceContext) -> UpsCard:
-        settings.check()
-        if wrong := wrong_client(settings.address, "tcp:192.168.1.20:2390"):
-            raise WrongSetting("address", wrong)
-        endpoint = clientFromString(context.reactor, settings.address)
-        backoff = Backoff(RETRY_FIRST, RETRY_MOST, context.random.random)
+    def link(card: UpsCard) -> TcpLink:
+        tapped = context.tap.endpoint(endpoint)
+        return TcpLink(card, tapped, settings.terminator, context.reactor, backoff)
 
-        def link(card: UpsCard) -> TcpLink:
-            tapped = context.tap.endpoint(endpoint)
-            return TcpLink(card, tapped, settings.terminator, context.reactor, backoff)
-
-        return UpsCard(name, settings, context, link)
+    return UpsCard(name, settings, context, link)
 
 
-kind = _UpsCardKind()
+kind = DeviceKind("ups-card", UpsCardSettings, _build, frozenset({"elec", "ups"}))

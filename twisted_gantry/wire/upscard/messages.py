@@ -94,9 +94,7 @@ class CardRefusal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     def encode(self) -> bytes:
         """Return the bytes of the reply; all values are text, the code has three digits."""
-        fields = {"uid": self.uid, "session": self.session, "cmd": self.cmd}
-        given = {key: value for key, value in fields.items() if value is not None}
-        return dumps({"result": f"{self.result:03d}", **given})
+        return dumps({**msgspec.to_builtins(self), "result": f"{self.result:03d}"})
 
 
 def encode_echo(code: ErrorCode, original: bytes) -> bytes:
@@ -207,9 +205,5 @@ def decode_reply(data: bytes) -> Reply:
     code = fields["result"]
     if not (isinstance(code, str) and re.fullmatch(r"\s*[0-9]{1,3}\s*", code)):
         raise BadMessage("a result that is no code of three digits")
-    return CardRefusal(
-        result=int(code),
-        uid=_text(fields, "uid"),
-        session=_text(fields, "session"),
-        cmd=_text(fields, "cmd"),
-    )
+    names = {name: _text(fields, name) for name in ("uid", "session", "cmd")}
+    return CardRefusal(result=int(code), **names)
