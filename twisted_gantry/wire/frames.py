@@ -15,10 +15,9 @@ MAX_OBJECT = 64 * 1024
 
 
 class ObjectFramer:
-    """Cuts a stream into JSON objects by counting braces outside strings, with escapes.
-
-    White space, NUL and CR LF between objects are skipped, other bytes there are skipped and
-    counted in `skipped`. The content of an object is not checked.
+    """Cuts a stream into JSON objects by counting braces outside strings, with escapes. White
+    space, NUL and CR LF between objects are skipped, other bytes there are skipped and counted in
+    `skipped`. The content of an object is not checked.
     """
 
     def __init__(self, limit: int = MAX_OBJECT) -> None:

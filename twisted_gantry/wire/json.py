@@ -60,9 +60,8 @@ def _decode(data: bytes) -> Any:
         raise NotJson("not UTF-8") from None
     except (pyjson5.Json5Exception, ValueError, RecursionError, OverflowError) as error:
         # The first argument is the parser's text; the others hold the input, secrets and all.
-        raise NotJson(
-            f"not JSON: {str(error.args[0])[:80] if error.args else 'malformed'}"
-        ) from None
+        told = str(error.args[0])[:80] if error.args else "malformed"
+        raise NotJson(f"not JSON: {told}") from None
 
 
 def _clean(node: Any, numbers_as_text: bool, depth: int = 0) -> Any:

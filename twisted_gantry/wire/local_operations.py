@@ -43,11 +43,9 @@ def operation(
 
 _api = partial(operation, "/api/v1/")
 
-_FLAG = {"type": "string", "enum": ["0", "1"]}
-_MOMENT = {
-    "type": "string",
-    "description": "RFC 3339 with offset, Unix seconds, or so long ago: 24h",
-}
+_TEXT = {"type": "string"}
+_FLAG = {**_TEXT, "enum": ["0", "1"]}
+_MOMENT = {**_TEXT, "description": "RFC 3339 with offset, Unix seconds, or so long ago: 24h"}
 _LIMIT = Parameter("limit", {"type": "integer", "minimum": 1, "maximum": api.MAX_LIMIT})
 
 OPERATIONS: tuple[Operation, ...] = (

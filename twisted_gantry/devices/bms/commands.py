@@ -7,7 +7,6 @@ is done when a synchronised status shows its effect.
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
 from typing import Any
 
 from attrs import define
@@ -27,18 +26,16 @@ _log = Logger()
 # Seconds between two readings that look for the effect of a command.
 LOOK_PAUSE = 1.0
 
-_FORCE: Mapping[str, Argument] = MappingProxyType({"force": Argument(bool, required=False)})
-_NONE: Mapping[str, Argument] = MappingProxyType({})
+_FORCE: Mapping[str, Argument] = {"force": Argument(bool, required=False)}
+_NONE: Mapping[str, Argument] = {}
 _contactor = partial(CommandType, _FORCE, about="contactor")
 
-COMMANDS: Mapping[str, CommandType] = MappingProxyType(
-    {
-        "reset-fault": CommandType(_NONE, "reset the fault", "故障复位"),
-        "close-contactor": _contactor("close the contactor", "接触器闭合"),
-        "open-contactor": _contactor("open the contactor", "接触器断开"),
-        "sync": CommandType(_NONE, "synchronise the status", "同步状态"),
-    }
-)
+COMMANDS: Mapping[str, CommandType] = {
+    "reset-fault": CommandType(_NONE, "reset the fault", "故障复位"),
+    "close-contactor": _contactor("close the contactor", "接触器闭合"),
+    "open-contactor": _contactor("open the contactor", "接触器断开"),
+    "sync": CommandType(_NONE, "synchronise the status", "同步状态"),
+}
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,6 @@ class _Attempt:
 @define(eq=False)
 class BmsCommands:
     """Executes commands. `look` synchronises and returns the status, or raises one of TROUBLE.
-
     `deadline` is the seconds from the beginning of a command to the proof that it was done.
     """
 
@@ -169,9 +165,8 @@ class BmsCommands:
             except TROUBLE as error:
                 return attempt.ended(Outcome.FAILED, f"not sent, the status is not known: {error}")
             if action.against(attempt.seen):
-                return attempt.ended(
-                    Outcome.REFUSED, f"the battery is {attempt.seen}; force does it all the same"
-                )
+                why = f"the battery is {attempt.seen}; force does it all the same"
+                return attempt.ended(Outcome.REFUSED, why)
         if attempt.is_over():
             return attempt.given_up("its time was over")
         attempt.sent, attempt.seen = True, None

@@ -39,7 +39,6 @@ POINTS = (
     PointType("alarm_count", "", "Number of alarms", "报警数量"),
 )
 
-
 _IS_OPEN = equals("contactor_closed", False)
 # The EMS does not tell which alarms a battery has: fire may be among them.
 _HAS_ALARMS = when("alarm_count", lambda count: count != 0)
@@ -108,8 +107,6 @@ class Bms(NamedService):
             self._doing.cancel()
         return self._close()
 
-    # -- reading
-
     async def _poll(self) -> None:
         if self._clock.seconds() >= self._sync_due:
             try:
@@ -152,8 +149,6 @@ class Bms(NamedService):
             },
         )
         self._poller.good()
-
-    # -- commands
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
         self._doing = ensureDeferred(self._commands.execute(command, args))

@@ -14,9 +14,8 @@ TROUBLE = (*UNCLEAR, bms.BmsRefused)
 
 
 class EmsClient:
-    """Calls `url`, without a slash at its end, for one `device_uid`.
-
-    `headers` go with each call, and nowhere else.
+    """Calls `url`, without a slash at its end, for one `device_uid`. `headers` go with each call,
+    and nowhere else.
     """
 
     def __init__(

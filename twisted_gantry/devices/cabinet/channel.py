@@ -32,7 +32,6 @@ _CODES = {str(code.value): code for code in envelope.EtcCode}
 @define(eq=False)
 class CabinetChannel:
     """Commands the cabinet at `url`. The code `auth` goes there, in a header, and nowhere else.
-
     `now` returns Unix seconds.
     """
 

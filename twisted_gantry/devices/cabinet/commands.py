@@ -4,7 +4,6 @@ Arguments carry the document's names. Source: the ETC document, section 3.2.
 """
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -27,51 +26,46 @@ from twisted_gantry.wire.etc.envelope import Answer, EtcCode, number
 UPDATE_NOW = "update-now"
 
 _AIR_ID = Argument(longest=2)
+_SET_POINTS = ("autoRefrigerationTemp", "autoHeatingTemp")
 _OFF_ON = Argument(choices=("0", "1"))
 
-COMMANDS: Mapping[str, CommandType] = MappingProxyType(
-    {
-        "unlock-door": CommandType(
-            {"unlockDoorId": Argument(choices=("1", "2"), subject=True)},
-            "unlock a door: 1 front, 2 back",
-            "远程解锁机柜门（1前门，2后门）",
-        ),
-        "air-conditioner": CommandType(
-            {"airId": _AIR_ID, "airOperate": Argument(choices=("1", "2"))},
-            "air conditioner, airId 0 for all: 1 run, 2 standby",
-            "开关空调（airId为0表示所有空调；1运行，2待机）",
-            about="air",
-        ),
-        "air-conditioner-temperature": CommandType(
-            {
-                "airId": _AIR_ID,
-                "autoRefrigerationTemp": Argument(float),
-                "autoHeatingTemp": Argument(float),
-            },
-            "air conditioner, airId 0 for all: cool above, heat below (°C)",
-            "调节空调温度（airId为0表示所有空调；高于制冷，低于制热，℃）",
-        ),
-        "power-mode": CommandType(
-            {"mode": Argument(choices=("0", "1", "2", "3"))},
-            "power mode: 0 nothing off, 1 air conditioners off, 2 also the rear plate readers, "
-            "3 also the rear antennas; 2 and 3 stop tolling equipment",
-            "设置电源模式（0不关闭，1关闭空调，2再关闭后排牌识，3再关闭后排天线；2和3会停收费设备）",
-            about="air",
-        ),
-        "door-guard": CommandType(
-            {"isDoorDefend": _OFF_ON}, "door guard: 0 disarm, 1 arm", "门禁布防（0撤防，1布防）"
-        ),
-        "rectifier": CommandType(
-            {"onOff": _OFF_ON},
-            "all rectifiers of the cabinet: 0 off, which leaves the load on the battery, 1 on",
-            "整流模块开关机（全部；0关闭，负载转由电池供电，1打开）",
-        ),
-        "battery-test": CommandType(
-            {"testStartStop": _OFF_ON}, "battery test: 0 stop, 1 start", "电池测试（0结束，1开始）"
-        ),
-        UPDATE_NOW: CommandType({}, "report at once", "马上上报状态"),
-    }
-)
+COMMANDS: Mapping[str, CommandType] = {
+    "unlock-door": CommandType(
+        {"unlockDoorId": Argument(choices=("1", "2"), subject=True)},
+        "unlock a door: 1 front, 2 back",
+        "远程解锁机柜门（1前门，2后门）",
+    ),
+    "air-conditioner": CommandType(
+        {"airId": _AIR_ID, "airOperate": Argument(choices=("1", "2"))},
+        "air conditioner, airId 0 for all: 1 run, 2 standby",
+        "开关空调（airId为0表示所有空调；1运行，2待机）",
+        about="air",
+    ),
+    "air-conditioner-temperature": CommandType(
+        {"airId": _AIR_ID, **dict.fromkeys(_SET_POINTS, Argument(float))},
+        "air conditioner, airId 0 for all: cool above, heat below (°C)",
+        "调节空调温度（airId为0表示所有空调；高于制冷，低于制热，℃）",
+    ),
+    "power-mode": CommandType(
+        {"mode": Argument(choices=("0", "1", "2", "3"))},
+        "power mode: 0 nothing off, 1 air conditioners off, 2 also the rear plate readers, "
+        "3 also the rear antennas; 2 and 3 stop tolling equipment",
+        "设置电源模式（0不关闭，1关闭空调，2再关闭后排牌识，3再关闭后排天线；2和3会停收费设备）",
+        about="air",
+    ),
+    "door-guard": CommandType(
+        {"isDoorDefend": _OFF_ON}, "door guard: 0 disarm, 1 arm", "门禁布防（0撤防，1布防）"
+    ),
+    "rectifier": CommandType(
+        {"onOff": _OFF_ON},
+        "all rectifiers of the cabinet: 0 off, which leaves the load on the battery, 1 on",
+        "整流模块开关机（全部；0关闭，负载转由电池供电，1打开）",
+    ),
+    "battery-test": CommandType(
+        {"testStartStop": _OFF_ON}, "battery test: 0 stop, 1 start", "电池测试（0结束，1开始）"
+    ),
+    UPDATE_NOW: CommandType({}, "report at once", "马上上报状态"),
+}
 
 _CMDS = {each.name.lower().replace("_", "-"): each for each in etc.Cmd}
 # The document gives these no `cabinetId`.
@@ -88,12 +82,9 @@ def control_of(command: str, args: Mapping[str, Any], cabinet_id: str) -> etc.Et
     if not (air_id.isascii() and air_id.isdigit()):
         raise BadMessage("airId is no number")
     if cmd is etc.Cmd.AIR_CONDITIONER_TEMPERATURE:
-        etc.check_set_points(
-            float(fields["autoRefrigerationTemp"]), float(fields["autoHeatingTemp"])
-        )
-    return etc.EtcControl(
-        command=etc.EtcCommand(cmd, None if cmd in _WHOLE_GANTRY else cabinet_id, fields)
-    )
+        etc.check_set_points(*(float(fields[each]) for each in _SET_POINTS))
+    addressed = None if cmd in _WHOLE_GANTRY else cabinet_id
+    return etc.EtcControl(command=etc.EtcCommand(cmd, addressed, fields))
 
 
 @define(eq=False)

@@ -22,7 +22,7 @@ from twisted_gantry.core.commands.types import CommandResult
 from twisted_gantry.core.interfaces import DeviceContext, IBatteryRecorder, IUploader, WrongSetting
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
-from twisted_gantry.devices.cabinet import points as cabinet_points
+from twisted_gantry.devices.cabinet import points as names
 from twisted_gantry.devices.cabinet.channel import TROUBLE, CabinetChannel, TurnedDown, code_of
 from twisted_gantry.devices.cabinet.commands import COMMANDS, CabinetCommands
 from twisted_gantry.devices.cabinet.rows import Measured, Rows, Strikes
@@ -51,9 +51,8 @@ Id = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]
 
 
 class CabinetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The keys of a `[[device]]` of kind `cabinet`; times in seconds.
-
-    `gantry_id` empty is our own. The cabinet uploads unasked every `period`.
+    """The keys of a `[[device]]` of kind `cabinet`; times in seconds. `gantry_id` empty is our own.
+    The cabinet uploads unasked every `period`.
     """
 
     url: str
@@ -98,12 +97,11 @@ class SmartCabinet(NamedService):
         self._upload: Deferred[None] | None = None  # for the poll that waits
         self._silence = Timer(context.reactor, self._silent)
         self._silence_period = MISSED_PERIODS * settings.period
-        self._commands = CabinetCommands(
-            channel, settings.cabinet_id, self._answered, self._poller.now
-        )
-        context.points.declare(name, cabinet_points.POINTS)
+        which, ask = settings.cabinet_id, self._poller.now
+        self._commands = CabinetCommands(channel, which, self._answered, ask)
+        context.points.declare(name, names.POINTS)
         self._rows, self._strikes = Rows(name, context.points), Strikes()
-        self.rules = cabinet_points.rules(self._rows.present)
+        self.rules = names.rules(self._rows.present)
 
     def startService(self) -> None:
         super().startService()
@@ -137,11 +135,9 @@ class SmartCabinet(NamedService):
         struck = self._strikes.take(upload, self._rows.present("thunder_spd"))
         if struck == (True, Quality.GOOD):
             # Each strike is an alarm of its own: the previous one ends here.
-            self._points.update(
-                self.device, {cabinet_points.LIGHTNING_STRUCK: (False, Quality.GOOD)}
-            )
-        update[cabinet_points.LIGHTNING_STRUCK] = struck
-        update[cabinet_points.COMMANDS_ANSWERED] = (self._unanswered < MAX_FAILURES, Quality.GOOD)
+            self._points.update(self.device, {names.LIGHTNING_STRUCK: (False, Quality.GOOD)})
+        update[names.LIGHTNING_STRUCK] = struck
+        update[names.COMMANDS_ANSWERED] = (self._unanswered < MAX_FAILURES, Quality.GOOD)
         self._points.update(self.device, update | self._clock_point())
         self._silence.start(self._silence_period)
         self._poller.heard()
@@ -153,9 +149,7 @@ class SmartCabinet(NamedService):
         self._poller.lose(f"no upload for {self._silence_period:g} s")
 
     def _clock_point(self) -> dict[str, Measured]:
-        return {
-            cabinet_points.CLOCK_GOOD: (self._upload_clock and self._command_clock, Quality.GOOD)
-        }
+        return {names.CLOCK_GOOD: (self._upload_clock and self._command_clock, Quality.GOOD)}
 
     # -- asking for one
 
@@ -200,8 +194,7 @@ class SmartCabinet(NamedService):
             self._command_clock = True
         if self.running:
             self._points.update(
-                self.device,
-                {cabinet_points.COMMANDS_ANSWERED: (True, Quality.GOOD), **self._clock_point()},
+                self.device, {names.COMMANDS_ANSWERED: (True, Quality.GOOD), **self._clock_point()}
             )
 
     def _missed(self, reason: str) -> None:
@@ -213,15 +206,9 @@ class SmartCabinet(NamedService):
 
     def _losing(self) -> None:
         if self.status.state is not State.OFFLINE:
-            own = [
-                each.name
-                for each in cabinet_points.POINTS
-                if each.name != cabinet_points.CLOCK_GOOD
-            ]
+            own = [each.name for each in names.POINTS if each.name != names.CLOCK_GOOD]
             self._points.fail(self.device, [*own, *self._rows.names()])
         self._asking_helps = False
-
-    # -- commands
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
         return self._do(self._commands.execute(command, args))

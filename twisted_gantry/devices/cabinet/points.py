@@ -115,7 +115,6 @@ _Bad = Callable[[Value], bool]
 
 _CRITICAL, _WARNING = Severity.CRITICAL, Severity.WARNING
 
-
 _false, _true = partial(is_, False), partial(is_, True)
 _given = partial(ne, "")
 
@@ -156,19 +155,14 @@ def rules(rows: Rows) -> tuple[Rule, ...]:
         text = f"air conditioner {en}"
         return rule(f"air-conditioner-{name}", _WARNING, text, zh, f"air_conditioners.{field}", bad)
 
-    def door(side: str, zh: str) -> tuple[Rule, ...]:
-        def about(
-            name: str, severity: Severity, en: str, fault: str, field: str, bad: _Bad
-        ) -> Rule:
-            text = f"the {side} door {en}"
-            return rule(
-                f"{side}-door-{name}", severity, text, zh + fault, f"doors.{side}_door_{field}", bad
-            )
+    def door(side: str, where: str) -> tuple[Rule, ...]:
+        def about(name: str, severity: Severity, en: str, zh: str, field: str, bad: _Bad) -> Rule:
+            text, point = f"the {side} door {en}", f"doors.{side}_door_{field}"
+            return rule(f"{side}-door-{name}", severity, text, where + zh, point, bad)
 
+        illegally = "was opened illegally"
         return (
-            about(
-                "illegal", _CRITICAL, "was opened illegally", "非法开门", "open_illegally", _true
-            ),
+            about("illegal", _CRITICAL, illegally, "非法开门", "open_illegally", _true),
             about("open", _WARNING, "is open", "打开", "closed", _false),
             about("unlocked", _WARNING, "is unlocked", "未锁", "locked", _false),
         )

@@ -35,9 +35,8 @@ class Rows:
         return self._known.get(group, {}).keys()
 
     def names(self) -> list[str]:
-        return [
-            name for rows in self._known.values() for known in rows.values() for name in known.names
-        ]
+        rows = [row for group in self._known.values() for row in group.values()]
+        return [name for row in rows for name in row.names]
 
     def take(self, upload: CabinetUpload) -> dict[str, Measured]:
         update: dict[str, Measured] = {}
@@ -89,10 +88,8 @@ def _measured(prefix: str, readings: Readings) -> dict[str, Measured]:
 
 
 class Strikes:
-    """Watches the counters of the surge arresters: a rise is a strike.
-
-    A fall is an arrester that was restarted or replaced (`docs/protocols/etc-gantry.md`,
-    "Delivery").
+    """Watches the counters of the surge arresters: a rise is a strike. A fall is an arrester that
+    was restarted or replaced (`docs/protocols/etc-gantry.md`, "Delivery").
     """
 
     def __init__(self) -> None:

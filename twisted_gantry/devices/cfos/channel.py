@@ -24,9 +24,8 @@ class WrongStatus(Exception):
 
 
 class Credentials:
-    """The user and the password that the manager should have.
-
-    While the outcome of a change is unknown there is another password, which may hold instead.
+    """The user and the password that the manager should have. While the outcome of a change is
+    unknown there is another password, which may hold instead.
     """
 
     def __init__(self, user: str, password: Secret | None) -> None:

@@ -52,7 +52,6 @@ def _done(value: Value = None, detail: str = "") -> CommandResult:
 
 class ManagerCommands:
     """Executes commands. `look_again` asks for a poll at once, which shows the effect of a write.
-
     The command `x-y` is the method `_x_y`.
     """
 

@@ -99,8 +99,6 @@ class Cfos(NamedService):
     def _is_online(self) -> bool:
         return self.status.state is State.ONLINE
 
-    # -- reading
-
     async def _poll(self) -> None:
         try:
             info = decode_dev_info(await self._channel.ask(call("get_dev_info")))
@@ -123,8 +121,6 @@ class Cfos(NamedService):
         own = [each.name for each in cfos_points.MANAGER_POINTS]
         self._points.fail(self.device, [*own, *self._parts.names()])
         self._poller.failed(reason)
-
-    # -- commands
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
         return ensureDeferred(self._commands.execute(command, args))

@@ -38,23 +38,18 @@ _SOURCE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}(\.[EM][0-9]{1,3})?")
 _Three = Annotated[list[str], msgspec.Meta(min_length=1, max_length=3)]
 
 # Names of the points of a source: those of a UPS, those of a meter.
-_VOLTAGES = (
-    tuple(f"input_voltage_{phase}" for phase in "rst"),
-    tuple(f"voltage_l{n}" for n in (1, 2, 3)),
-)
-_CURRENTS = (
-    tuple(f"input_current_{phase}" for phase in "rst"),
-    tuple(f"current_l{n}" for n in (1, 2, 3)),
+_VOLTAGES, _CURRENTS = (
+    (tuple(f"input_{what}_{phase}" for phase in "rst"), tuple(f"{what}_l{n}" for n in (1, 2, 3)))
+    for what in ("voltage", "current")
 )
 
 
 class FeedSettings(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"source": "from"}
 ):
-    """One of `feeds`: points that go `to` a meter or an EVSE every `period` seconds.
-
-    The points of `from`, a device or a part, are found by their usual names. A named point takes
-    precedence. `max_current` is A, for an EVSE.
+    """One of `feeds`: points that go `to` a meter or an EVSE every `period` seconds. The points of
+    `from`, a device or a part, are found by their usual names. A named point takes precedence.
+    `max_current` is A, for an EVSE.
     """
 
     to: str
@@ -183,10 +178,8 @@ class _Source:
         name = self._name(self._settings.state, "state")
         value = self._get(name).good if name else None
         if isinstance(value, str):
-            numbers = {
-                each.text: int(each) for each in calls.EvseState if each < calls.EvseState.OFFLINE
-            }
-            return numbers.get(value)
+            states = {each.text: int(each) for each in calls.EvseState}
+            return states.get(value) if value != calls.EvseState.OFFLINE.text else None
         number = calls.bounded_number(value)
         return int(number) if number is not None and 1 <= number < calls.EvseState.OFFLINE else None
 
@@ -259,29 +252,19 @@ class Feed:
             "feed_paused": control.paused,
             "feed_current": control.charging_current / 1000,
         }
-        self._points.update(
-            self._device, {f"{to}.{name}": (value, Quality.GOOD) for name, value in values.items()}
-        )
+        update = {f"{to}.{name}": (value, Quality.GOOD) for name, value in values.items()}
+        self._points.update(self._device, update)
 
     def _failed(self, reason: str) -> None:
         self._counts["feed-failed"] += 1
         if not self._reason:  # once: alternating reasons would fill the log
-            _log.warn(
-                "{name}: {to} is not fed: {reason}",
-                name=self._device,
-                to=self._settings.to,
-                reason=reason[:200],
-            )
+            name, to, why = self._device, self._settings.to, reason[:200]
+            _log.warn("{name}: {to} is not fed: {reason}", name=name, to=to, reason=why)
         self._reason = reason
         self._tell_failed()
 
     def _tell_failed(self) -> None:
         to = self._settings.to
         asked = FEED_CONTROL if to.startswith("E") else ()
-        self._points.update(
-            self._device,
-            {
-                f"{to}.{FEED_WORKING}": (False, Quality.GOOD),
-                **{f"{to}.{name}": (None, Quality.GET_FAILED) for name in asked},
-            },
-        )
+        update = {f"{to}.{name}": (None, Quality.GET_FAILED) for name in asked}
+        self._points.update(self._device, {f"{to}.{FEED_WORKING}": (False, Quality.GOOD), **update})

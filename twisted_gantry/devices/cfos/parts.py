@@ -59,9 +59,8 @@ class EnergyCounter:
 
 @dataclass
 class MainsWatch:
-    """Judges the mains at a meter by the phases that ever had a voltage.
-
-    `known_bad`: the last good judgement was abnormal.
+    """Judges the mains at a meter by the phases that ever had a voltage. `known_bad`: the last good
+    judgement was abnormal.
     """
 
     known_bad: bool = False
@@ -177,12 +176,10 @@ def _is_reached(measured: Mapping[str, Measured]) -> bool:
 
 
 def _summary(readings: Mapping[str, Mapping[str, Measured]]) -> dict[str, Measured]:
-    evses = [each for which, each in readings.items() if which.startswith("E")]
+    states = [each["state"] for which, each in readings.items() if which.startswith("E")]
     due = [each for each in readings.values() if _is_due(each)]
     return {
-        EVSE_ERROR: _any(
-            [(each["state"][0] == EvseState.ERROR.text, each["state"][1]) for each in evses]
-        ),
+        EVSE_ERROR: _any([(state == EvseState.ERROR.text, quality) for state, quality in states]),
         PART_OFFLINE: (any(not _is_reached(each) for each in due), Quality.GOOD),
     }
 

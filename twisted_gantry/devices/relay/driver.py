@@ -46,11 +46,10 @@ _TCP = re.compile(r"tcp:(host=)?(?P<host>([^:=\\]|\\:)+):(port=)?(?P<port>[0-9]{
 
 
 class RelaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The keys of a `[[device]]` of kind `relay`.
-
-    `on`, `off` and `confirm` are bytes as hex; `pulse` is seconds. `confirm` is what a relay
-    answers. Without it, bytes count as taken when the connection stands for a second after them,
-    or is closed in order. A cycle with 20 s of `pulse` ends within the time of a command.
+    """The keys of a `[[device]]` of kind `relay`. `on`, `off` and `confirm` are bytes as hex;
+    `pulse` is seconds. `confirm` is what a relay answers. Without it, bytes count as taken when the
+    connection stands for a second after them, or is closed in order. A cycle with 20 s of `pulse`
+    ends within the time of a command.
     """
 
     address: str

@@ -34,7 +34,6 @@ RETRY_MOST = 15.0
 ON_PENDING = "on_pending"
 """Whether the power was cut, or may have been, and "on" is not confirmed yet."""
 
-
 Ended = Deferred[CommandResult]
 """Fires with the outcome of a cycle."""
 
@@ -209,11 +208,8 @@ class RelayCore:
         try:
             await self.link.say(self.on)
         except (NotReached, NotConfirmed) as error:
-            _log.error(
-                "{name}: the power stays off until the next start: {error}",
-                name=self.name,
-                error=error,
-            )
+            text = "{name}: the power stays off until the next start: {error}"
+            _log.error(text, name=self.name, error=error)
         else:
             await self._store_on()
         machine.last_tried()

@@ -66,10 +66,8 @@ class _Kept(msgspec.Struct, frozen=True):
 
 
 class BatteryTests:
-    """Follows the battery tests of one UPS by its readings. `now` returns Unix seconds.
-
-    A test begins when the UPS said (OK to `T`, or with a reading that shows a test started at the
-    panel.
+    """Follows the battery tests of one UPS by its readings. `now` returns Unix seconds. A test
+    begins when the UPS said (OK to `T`, or with a reading that shows a test started at the panel.
     """
 
     def __init__(

@@ -32,11 +32,10 @@ TEST = "T"
 
 # Controls that must not pass as a query: those of the card, and the shutdowns (`S.3`, `S02R0005`)
 # of the protocol that most such UPSs speak underneath.
-_CONTROL_TEXT = re.compile(
-    rf"({'|'.join(sorted(CONTROLS))}|S\.?\d.*|T(L|\.?\d+)|C|CT|Q)", re.IGNORECASE
-)
+_NO_STOP_TEXT = rf"{'|'.join(sorted(CONTROLS))}|S\.?\d.*|T(L|\.?\d+)"
+_CONTROL_TEXT = re.compile(rf"({_NO_STOP_TEXT}|C|CT|Q)", re.IGNORECASE)
 # Those that switch or begin a test, and so cannot be the way to stop one.
-_NO_STOP = re.compile(rf"({'|'.join(sorted(CONTROLS))}|S\.?\d.*|T(L|\.?\d+))", re.IGNORECASE)
+_NO_STOP = re.compile(_NO_STOP_TEXT, re.IGNORECASE)
 
 
 def _bare(text: str) -> str:
@@ -49,9 +48,8 @@ def can_stop_test(text: str) -> bool:
 
 
 class Passwords:
-    """The password that the card should have, and another that may hold instead.
-
-    There is another while the outcome of a change is unknown.
+    """The password that the card should have, and another that may hold instead. There is another
+    while the outcome of a change is unknown.
     """
 
     def __init__(self, configured: Secret | None) -> None:
@@ -91,11 +89,9 @@ class Passwords:
 
 @define(eq=False)
 class CardCommands:
-    """Executes commands over a link.
-
-    `look_again` asks for a reading at once, which shows the effect of a control. `tests` is told
-    which battery tests begin and are stopped. `test_stop` is the card's command to stop a test,
-    `why_not_test` returns what speaks against one.
+    """Executes commands over a link. `look_again` asks for a reading at once, which shows the
+    effect of a control. `tests` is told which battery tests begin and are stopped. `test_stop` is
+    the card's command to stop a test, `why_not_test` returns what speaks against one.
     """
 
     _link: CardLink

@@ -6,6 +6,7 @@ Source: `docs/protocols/ups-card.md`.
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -43,7 +44,6 @@ TEST_POLL = 1.0
 
 class CardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of a `[[device]]` with a card over any transport; see `docs/configuration.md`.
-
     `over_voltage` and `under_voltage` are shares of the rated input voltage. `test_stop` is the
     card's command to stop a battery test, empty if unknown.
     """
@@ -156,8 +156,6 @@ class UpsCard(NamedService):
             self._poller.lose(self._reason or reason)
         self._reason = ""
 
-    # -- reading
-
     async def _poll(self) -> None:
         if self._clock.seconds() >= self._ratings_due:
             ending = await self._link.say("RTD", patience=QUERY_PATIENCE)
@@ -165,16 +163,14 @@ class UpsCard(NamedService):
             pause = RATINGS_PERIOD if told else RATINGS_RETRY
             self._ratings_due = self._clock.seconds() + pause
         ending = await self._link.say("QAD", patience=QUERY_PATIENCE)
-        if self._take(ending, self._decode_live, LIVE):
+        decode = partial(decode_live, runtime_unit=self._settings.runtime_unit)
+        if self._take(ending, decode, LIVE):
             self._misses = 0
             self._link.proved_good()
             self._passwords.proved()
             self._poller.good()
         poll = self._settings.poll
         self._poller.period = min(poll, TEST_POLL) if self._tests.running else poll
-
-    def _decode_live(self, value: str) -> Readings:
-        return decode_live(value, runtime_unit=self._settings.runtime_unit)
 
     def _take(
         self, ending: Ending, decode: Callable[[str], Readings], names: tuple[str, ...]
@@ -231,8 +227,6 @@ class UpsCard(NamedService):
     def _drop(self, reason: str) -> None:
         self._reason = reason
         self._link.drop()
-
-    # -- commands
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
         return ensureDeferred(self._commands.execute(command, args))

@@ -31,9 +31,8 @@ _HEADERS = {"Content-Type": "application/json"}
 
 
 class UpsCardHttpSettings(CardSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The keys of a `[[device]]` of kind `ups-card-http`.
-
-    Commands go to `url`. The card sends their results to `callback`, which must lead to this host.
+    """The keys of a `[[device]]` of kind `ups-card-http`. Commands go to `url`. The card sends
+    their results to `callback`, which must lead to this host.
     """
 
     url: str
@@ -41,9 +40,8 @@ class UpsCardHttpSettings(CardSettings, frozen=True, kw_only=True, forbid_unknow
 
 
 class HttpLink(CardLink):
-    """POSTs each command to `url`; takes results at `callback`, and in the card's own answers.
-
-    Once dropped, the link makes one attempt after each pause of `backoff` until a reading is good.
+    """POSTs each command to `url`; takes results at `callback`, and in the card's own answers. Once
+    dropped, the link makes one attempt after each pause of `backoff` until a reading is good.
     `close` closes the connections of `client`. `counts` gains `posts`, `post-failed`, `odd-body`.
     """
 

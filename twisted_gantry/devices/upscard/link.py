@@ -18,25 +18,20 @@ class Driver(Protocol):
 
     device: str
 
-    def password(self) -> str | None:
-        """Return the password to send, None for none."""
+    def password(self) -> str | None: ...  # None for none
 
-    def new_session(self) -> str:
-        """Return a session number."""
+    def new_session(self) -> str: ...
 
-    def link_up(self) -> None:
-        """Commands can be sent from now on."""
+    def link_up(self) -> None: ...  # commands can be sent from now on
 
-    def link_down(self, reason: str) -> None:
-        """The link is lost, or could not be made. Commands in flight end after this."""
+    def link_down(self, reason: str) -> None: ...  # commands in flight end after this
 
 
 class CardLink(ABC):
-    """Holds the session with one card. Subclasses move its bytes.
-
-    `host` is the URL for results, None where replies come back the way the commands went.
-    `most_misses` is how many replies in a row may stay out before the driver drops the link.
-    `counts` counts what was odd about the peer: late replies, skipped bytes, …
+    """Holds the session with one card. Subclasses move its bytes. `host` is the URL for results,
+    None where replies come back the way the commands went. `most_misses` is how many replies in a
+    row may stay out before the driver drops the link. `counts` counts what was odd about the peer:
+    late replies, skipped bytes, …
     """
 
     most_misses = MAX_FAILURES
@@ -77,7 +72,6 @@ class CardLink(ABC):
         self.driver.link_up()
 
     def closed(self, reason: str) -> None:
-        """End all commands: the link is gone."""
         self.driver.link_down(reason)
         self.session.closed()
 

@@ -4,7 +4,7 @@ Names: `docs/points.md`; decisions: `docs/protocols/ups-card.md`.
 """
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from functools import partial
 
 from twisted_gantry.core.alarms import Read, Rule, Severity
 from twisted_gantry.core.catalogue import PointType
@@ -130,10 +130,8 @@ def rules(over_voltage: float, under_voltage: float) -> tuple[Rule, ...]:
     """
     critical, warning = Severity.CRITICAL, Severity.WARNING
 
-    def elec(
-        name: str, severity: Severity, en: str, zh: str, bad: Condition, delay: float = 0.0
-    ) -> Rule:
-        return Rule(name, severity, en, zh, bad, "elec", delay)
+    def elec(name: str, severity: Severity, en: str, zh: str, bad: Condition, s: float = 0) -> Rule:
+        return Rule(name, severity, en, zh, bad, "elec", s)
 
     def ups(name: str, severity: Severity, en: str, zh: str, point: str, *values: Value) -> Rule:
         return Rule(name, severity, en, zh, equals(point, *values), "ups")
@@ -160,8 +158,7 @@ def rules(over_voltage: float, under_voltage: float) -> tuple[Rule, ...]:
     )
 
 
-def _control(en: str, zh: str, about: str = "") -> CommandType:
-    return CommandType(MappingProxyType({}), en, zh, about=about)
+_control = partial(CommandType, {})
 
 
 MAX_COMMAND = 64
@@ -175,7 +172,7 @@ def commands(allow_off: bool, test_stop: str = "") -> Mapping[str, CommandType]:
     query = {"cmd": Argument(longest=MAX_COMMAND)}
     new_password = {"new": Argument(secret=True, longest=MAX_PASSWORD)}
     off = CommandType(
-        MappingProxyType({}),
+        {},
         "output off",
         "关闭输出",
         danger="darkens the gantry",
@@ -184,15 +181,13 @@ def commands(allow_off: bool, test_stop: str = "") -> Mapping[str, CommandType]:
         locked_zh="" if allow_off else "需在该设备上设置 allow_off = true",
         about="output",
     )
-    return MappingProxyType(
-        {
-            "SON": _control("output on", "打开输出", about="output"),
-            "SOFF": off,
-            "BZON": _control("buzzer on", "打开蜂鸣器", about="buzzer"),
-            "BZOFF": _control("buzzer off", "关闭蜂鸣器", about="buzzer"),
-            "T": _control("battery test", "电池测试", about="battery-test"),
-            **({STOP_TEST: stop_test} if test_stop else {}),
-            "query": CommandType(query, "query", "查询"),
-            "set-password": CommandType(new_password, "set the card's password", "设置管理卡密码"),
-        }
-    )
+    return {
+        "SON": _control("output on", "打开输出", about="output"),
+        "SOFF": off,
+        "BZON": _control("buzzer on", "打开蜂鸣器", about="buzzer"),
+        "BZOFF": _control("buzzer off", "关闭蜂鸣器", about="buzzer"),
+        "T": _control("battery test", "电池测试", about="battery-test"),
+        **({STOP_TEST: stop_test} if test_stop else {}),
+        "query": CommandType(query, "query", "查询"),
+        "set-password": CommandType(new_password, "set the card's password", "设置管理卡密码"),
+    }

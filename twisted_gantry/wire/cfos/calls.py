@@ -80,9 +80,8 @@ class CfosRefused(WireError):
 
 @dataclass(frozen=True)
 class Call:
-    """One request: a POST if it has a body, else a GET.
-
-    `repr` shows neither arguments nor body, which may hold passwords and PINs.
+    """One request: a POST if it has a body, else a GET. `repr` shows neither arguments nor body,
+    which may hold passwords and PINs.
     """
 
     cmd: str
@@ -170,9 +169,8 @@ Model = Annotated[str, msgspec.Meta(max_length=100)]
 
 
 class MeterFeed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A measurement for a meter of the type "HTTP input" (`set_ajax_meter`): Wh, V, mA, W.
-
-    A key that is None is not sent; the meter keeps its value.
+    """A measurement for a meter of the type "HTTP input" (`set_ajax_meter`): Wh, V, mA, W. A key
+    that is None is not sent; the meter keeps its value.
     """
 
     model: Model | None = None
@@ -185,9 +183,8 @@ class MeterFeed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class EvseFeed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A measurement for an EVSE of the type "HTTP input" (`set_ajax_evse`): mA, Wh.
-
-    `state` is one of EvseState except OFFLINE.
+    """A measurement for an EVSE of the type "HTTP input" (`set_ajax_evse`): mA, Wh. `state` is one
+    of EvseState except OFFLINE.
     """
 
     state: Annotated[int, msgspec.Meta(ge=1, le=5)] | None = None

@@ -109,9 +109,7 @@ def _parse_address(text: str) -> tuple[int, str]:
     return int(match[1]), match[2]
 
 
-def answer_read(
-    read: Read, registers: Mapping[int, maps.Register], words: Mapping[int, int]
-) -> Any:
+def answer_read(read: Read, registers: maps.Map, words: Mapping[int, int]) -> Any:
     """Return the answer of a device with these `words` (of `image`): a value, list or object.
     Without a suffix each word of the map can be read. Raises RegisterError.
     """
@@ -130,9 +128,7 @@ def answer_read(
     return answers[0] if read.count is None else answers
 
 
-def _wide(
-    address: int, suffix: str, registers: Mapping[int, maps.Register], words: Iterable[int]
-) -> range:
+def _wide(address: int, suffix: str, registers: maps.Map, words: Iterable[int]) -> range:
     """Return the addresses that a suffix covers. Raises RegisterError."""
     if address not in words:
         raise maps.RegisterError(maps.unknown_register(address))
@@ -144,7 +140,7 @@ def _wide(
     return register.addresses
 
 
-def plan_write(write: Write, registers: Mapping[int, maps.Register]) -> dict[int, int]:
+def plan_write(write: Write, registers: maps.Map) -> dict[int, int]:
     """Return the new value of each register that a write changes, by address, signed if wide.
     Without a suffix the values are words, and a wide register needs all its words in one request.
     Raises RegisterError; then nothing may be changed.
@@ -192,9 +188,7 @@ def decode_read(read: Read, answer: Any) -> Any:
 
 
 # Where a text is due, only its words tell an error.
-_COMPLAINT = re.compile(
-    r"(bad|unknown|invalid|no such)\b.*\b(modbus|register|device)", re.IGNORECASE
-)
+_COMPLAINT = re.compile(r"(?i)(bad|unknown|invalid|no such)\b.*\b(modbus|register|device)")
 
 
 def _is_value(value: Any) -> bool:

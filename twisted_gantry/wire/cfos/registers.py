@@ -45,7 +45,6 @@ class Access(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Register:
     """One entry of the map. A value times `scale` is in `unit`; `width` counts 16-bit registers.
-
     `printed` is the key in the answer to `read=all`, empty if it is not there.
     """
 
@@ -73,11 +72,12 @@ WIDTHS: Mapping[str, int] = MappingProxyType({"": 1, "d": 2, "q": 4})
 
 _R, _W, _RW = Access.READ, Access.WRITE, Access.READ_WRITE
 
+Map = Mapping[int, Register]
 
-def _table(*entries: Register) -> Mapping[int, Register]:
-    return MappingProxyType(
-        {each.address: each for each in sorted(entries, key=attrgetter("address"))}
-    )
+
+def _table(*entries: Register) -> Map:
+    ordered = sorted(entries, key=attrgetter("address"))
+    return MappingProxyType({each.address: each for each in ordered})
 
 
 def _number(
@@ -105,7 +105,6 @@ _COMMON = (
     _number(8040, "slave_id", 1, _RW),
     _number(8120, "restarts", 2, _RW),
 )
-
 
 _NOMINAL = (
     _number(8044, "phases", 1, _RW),
@@ -160,15 +159,13 @@ EVSE = _table(
 )
 """The map of `evse`, which has 8044-8047 and 8050 too: the document's examples write them."""
 
-DEVICES: Mapping[str, Mapping[int, Register]] = MappingProxyType(
-    {"meter1": METER, "meter2": METER, "evse": EVSE}
-)
+DEVICES: Mapping[str, Map] = {"meter1": METER, "meter2": METER, "evse": EVSE}
 
 WITHOUT_WEAR = frozenset({8086, 8087, 8088, 8091, 8093, 8094})
 """Registers whose writes do not wear the flash."""
 
 
-def registers_of(device: str) -> Mapping[int, Register]:
+def registers_of(device: str) -> Map:
     """Return the map of a device. Raises RegisterError."""
     try:
         return DEVICES[device]
@@ -196,7 +193,7 @@ def unpack(words: Sequence[int], suffix: str) -> int | str:
     return int.from_bytes(octets, signed=len(words) > 1)
 
 
-def image(registers: Mapping[int, Register], values: Mapping[int, int | str]) -> dict[int, int]:
+def image(registers: Map, values: Mapping[int, int | str]) -> dict[int, int]:
     """Return all words of a map by address; registers missing from `values` are 0 or empty."""
     words: dict[int, int] = {}
     for register in registers.values():

@@ -36,9 +36,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class DevInfo:
-    """One poll. `odd` names the faults that were skipped, for counters.
-
-    `wrong` describes each value without a meaning and each device that is no part.
+    """One poll. `odd` names the faults that were skipped, for counters. `wrong` describes each
+    value without a meaning and each device that is no part.
     """
 
     params: Readings
@@ -177,10 +176,7 @@ _METER = (
 
 PARAM_UNITS: Mapping[str, str] = {each.name: each.unit for each in _PARAMS}
 EVSE_UNITS: Mapping[str, str] = {each.name: each.unit for each in _EVSE}
-METER_UNITS: Mapping[str, str] = {
-    **{each.name: each.unit for each in _METER},
-    "apparent_power": "VA",
-}
+METER_UNITS = {**{each.name: each.unit for each in _METER}, "apparent_power": "VA"}
 
 
 def decode_dev_info(data: bytes) -> DevInfo:

@@ -76,9 +76,8 @@ _SERVER = re.compile(
 
 @dataclass(frozen=True)
 class EtcCommand:
-    """One `cmd` with its checked fields, all text as in the document.
-
-    `cabinet_id` None addresses all cabinets. A power cycle has none: a relay is in no cabinet.
+    """One `cmd` with its checked fields, all text as in the document. `cabinet_id` None addresses
+    all cabinets. A power cycle has none: a relay is in no cabinet.
     """
 
     cmd: Cmd
@@ -88,9 +87,8 @@ class EtcCommand:
 
 @dataclass(frozen=True)
 class EtcControl:
-    """The wishes of one request in the order of execution.
-
-    `set_server` is as received; `set_frequency` is seconds.
+    """The wishes of one request in the order of execution. `set_server` is as received;
+    `set_frequency` is seconds.
     """
 
     set_server: str | None = None
@@ -112,9 +110,8 @@ def decode_control(fields: Any, *, cabinet: bool) -> EtcControl:
     server = given.get("setServer")
     if server is not None:
         server_url(server, "http")
-    control = EtcControl(
-        server, _frequency(given), _command(given) if cabinet else None, update is not None
-    )
+    command = _command(given) if cabinet else None
+    control = EtcControl(server, _frequency(given), command, update is not None)
     if control == EtcControl():
         raise BadMessage("nothing is asked for")
     return control
@@ -163,9 +160,8 @@ def _command(given: dict[str, str]) -> EtcCommand | None:
         check_set_points(float(fields["autoRefrigerationTemp"]), float(fields["autoHeatingTemp"]))
     if cmd is Cmd.POWER_CYCLE:
         return EtcCommand(cmd, None, fields)
-    return EtcCommand(
-        cmd, _cabinet_id(given, None if cmd in _ALL_CABINETS else FIRST_CABINET), fields
-    )
+    default = None if cmd in _ALL_CABINETS else FIRST_CABINET
+    return EtcCommand(cmd, _cabinet_id(given, default), fields)
 
 
 def _cabinet_id(given: dict[str, str], default: str | None) -> str | None:
@@ -221,12 +217,11 @@ def _is_address(text: str) -> bool:
 
 
 class BatteryTestResult(msgspec.Struct, frozen=True, rename="camel"):
-    """The `batterysTestResult`: each a value or a Sentinel, all text.
-
-    `test_start_time` `yyyy-MM-dd hh:mm:ss.zzz`; `test_result` 1 none, 2 good, 3 slightly, 4 badly
-    abnormal; `efficiency` %, `discharge_time` h, `discharge_end_voltage` V, `discharge_av_current`
-    A, `discharge_ah_current` Ah, `test_temperature` °C; `test_end_course` 1 end voltage, 2 end
-    time, 3 alarm, 4 by hand, 5 fault alarm, 6 charge too low, 7 temperature too low, 255 other.
+    """The `batterysTestResult`: each a value or a Sentinel, all text. `test_start_time` `yyyy-MM-dd
+    hh:mm:ss.zzz`; `test_result` 1 none, 2 good, 3 slightly, 4 badly abnormal; `efficiency` %,
+    `discharge_time` h, `discharge_end_voltage` V, `discharge_av_current` A, `discharge_ah_current`
+    Ah, `test_temperature` °C; `test_end_course` 1 end voltage, 2 end time, 3 alarm, 4 by hand, 5
+    fault alarm, 6 charge too low, 7 temperature too low, 255 other.
     """
 
     test_start_time: str
@@ -250,9 +245,8 @@ def decode_battery_result(fields: Any) -> BatteryTestResult:
     missing = Sentinel.NO_DATA.value
     given = {key: each for key, each in fields.items() if isinstance(each, str) and each.strip()}
     keys = [each.encode_name for each in msgspec.structs.fields(BatteryTestResult)]
-    return convert(
-        {key: given.get(key, missing).strip()[:_LONGEST_RESULT] for key in keys}, BatteryTestResult
-    )
+    texts = {key: given.get(key, missing).strip()[:_LONGEST_RESULT] for key in keys}
+    return convert(texts, BatteryTestResult)
 
 
 # -- pictures (section 3.3)

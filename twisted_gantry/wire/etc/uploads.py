@@ -168,9 +168,8 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class GroupShape:
-    """A group of the report: our name, the document's key, and its message.
-
-    An array has rows, each with an `id`, which is not among `fields`.
+    """A group of the report: our name, the document's key, and its message. An array has rows, each
+    with an `id`, which is not among `fields`.
     """
 
     name: str
@@ -202,9 +201,8 @@ _OPTIONAL = frozenset({"thunder_spd"})
 
 @dataclass(frozen=True, slots=True)
 class GroupUpload:
-    """An uploaded group: its rows by id; an object is one row with an empty id.
-
-    `untold` says why a group has no rows; None if the rows are all that the cabinet has.
+    """An uploaded group: its rows by id; an object is one row with an empty id. `untold` says why a
+    group has no rows; None if the rows are all that the cabinet has.
     """
 
     rows: Mapping[str, Readings]
@@ -236,7 +234,6 @@ def decode_upload(fields: Any) -> CabinetUpload:
     return CabinetUpload(which, groups, +odd)
 
 
-_ABSENT = object()
 _QUALITIES = {sentinel.value: quality for quality, sentinel in SENTINELS.items()}
 
 
@@ -302,13 +299,11 @@ def _row_id(given: Any, place: int, odd: Counter[str]) -> str:
 
 
 def _row(given: Mapping[str, Any], shape: GroupShape, odd: Counter[str]) -> Readings:
-    return {
-        each.name: _reading(given.get(each.key, _ABSENT), each.kind, odd) for each in shape.fields
-    }
+    return {each.name: _reading(given.get(each.key), each.kind, odd) for each in shape.fields}
 
 
 def _reading(given: Any, kind: Kind, odd: Counter[str]) -> Reading:
-    if given is _ABSENT or given is None:
+    if given is None:
         odd["missing-field"] += 1
         return missing(kind.unit, Quality.NO_DATA)
     if isinstance(given, bool) and kind in (_FLAG, _ABNORMAL):

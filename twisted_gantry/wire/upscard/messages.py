@@ -135,9 +135,8 @@ def place_of(url: str) -> Place:
 
 
 class CommandError(WireError):
-    """A command that the card refuses, with the code of its answer.
-
-    `host` is where the answer goes, None if the command named none or could not be read.
+    """A command that the card refuses, with the code of its answer. `host` is where the answer
+    goes, None if the command named none or could not be read.
     """
 
     def __init__(

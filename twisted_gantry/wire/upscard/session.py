@@ -44,11 +44,10 @@ Ending = messages.Reply | NoReply | NotSent
 
 @dataclass(eq=False)
 class Exchange:
-    """One command; `ended` is called once, with its ending.
-
-    `deadline` is the seconds for the whole, BUSY retries included, from the first transmission;
-    `patience` those for one reply. An exchange that is `withdrawn` in the queue, or while the card
-    is BUSY, is not sent. One that is `ahead` waits only behind others that are.
+    """One command; `ended` is called once, with its ending. `deadline` is the seconds for the
+    whole, BUSY retries included, from the first transmission; `patience` those for one reply. An
+    exchange that is `withdrawn` in the queue, or while the card is BUSY, is not sent. One that is
+    `ahead` waits only behind others that are.
     """
 
     cmd: str
@@ -271,11 +270,10 @@ _machine = _build()
 
 
 class Session:
-    """The client's side of the conversation, driven by a transport.
-
-    `transmit` takes the bytes of one command; `host` is the URL for results, over HTTP. `counts`
-    counts late, duplicate, foreign, unknown, malformed and missed replies, and BUSY answers. A
-    transport that will get no reply to its last command calls `undelivered`.
+    """The client's side of the conversation, driven by a transport. `transmit` takes the bytes of
+    one command; `host` is the URL for results, over HTTP. `counts` counts late, duplicate, foreign,
+    unknown, malformed and missed replies, and BUSY answers. A transport that will get no reply to
+    its last command calls `undelivered`.
     """
 
     def __init__(

@@ -73,16 +73,7 @@ RATED_UNITS: Mapping[str, str] = {
 }
 """The 10 fields of an RTD, in their order."""
 
-STATUS_NAMES = (
-    "ups_type",
-    "self_test",
-    "overload",
-    "mains_abnormal",
-    "battery_low",
-    "shutting_down",
-    "buzzer_muted",
-    "state",
-)
+STATUS_NAMES = ("ups_type", "self_test", *_FLAGS, "state")
 
 Readings = dict[str, Reading]
 
