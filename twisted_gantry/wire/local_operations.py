@@ -46,6 +46,7 @@ _api = partial(operation, "/api/v1/")
 _TEXT = {"type": "string"}
 _FLAG = {**_TEXT, "enum": ["0", "1"]}
 _MOMENT = {**_TEXT, "description": "RFC 3339 with offset, Unix seconds, or so long ago: 24h"}
+_ACTIVE = Parameter("active", _FLAG)
 _LIMIT = Parameter("limit", {"type": "integer", "minimum": 1, "maximum": api.MAX_LIMIT})
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -67,13 +68,7 @@ OPERATIONS: tuple[Operation, ...] = (
         Parameter("until", _MOMENT),
         Parameter("step", {"type": "string", "description": "seconds, or a length like 15m"}),
     ),
-    _api(
-        "listAlarms get alarms",
-        api.AlarmList,
-        "The alarms, newest first",
-        Parameter("active", _FLAG),
-        _LIMIT,
-    ),
+    _api("listAlarms get alarms", api.AlarmList, "The alarms, newest first", _ACTIVE, _LIMIT),
     _api("listCommands get commands", api.CommandList, "The commands of each device"),
     _api(
         "runCommand post commands",

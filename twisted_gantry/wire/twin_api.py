@@ -17,8 +17,6 @@ from twisted_gantry.wire.local_operations import Operation, Parameter, operation
 FREE = dict[str, Any]
 """An object whose members depend on the world."""
 
-# -- questions
-
 
 class WorldChange(msgspec.Struct):
     """Dotted names of variables with their new values, such as `{"mains.voltage": 0}`."""
@@ -55,9 +53,6 @@ class ChannelConfiguration(msgspec.Struct, omit_defaults=True):
     sType: str | None = None
 
 
-# -- questions and answers
-
-
 class OfferedCard(Shape, frozen=True):
     """A card; times are `yyyy-MM-dd HH:mm:ss`."""
 
@@ -71,9 +66,6 @@ class OfferedCards(Shape, frozen=True):
 
     version: Annotated[str, Meta(pattern=r"^([0-9]{14}|0)\Z")]
     cards: list[OfferedCard]
-
-
-# -- answers
 
 
 class FaultsByFace(Shape, frozen=True):

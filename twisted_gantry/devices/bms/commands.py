@@ -50,9 +50,7 @@ class _Action:
 _FLOWING = frozenset({OperatingStatus.CHARGING, OperatingStatus.DISCHARGING})
 _ACTIONS: Mapping[str, _Action] = {
     "reset-fault": _Action(
-        BmsCommand.RESET_FAULT,
-        done=lambda status: status.alarm_status == 0,
-        against=lambda status: False,
+        BmsCommand.RESET_FAULT, lambda status: status.alarm_status == 0, lambda status: False
     ),
     "close-contactor": _Action(
         BmsCommand.CLOSE_CONTACTOR,

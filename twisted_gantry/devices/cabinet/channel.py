@@ -56,7 +56,6 @@ class CabinetChannel:
         return envelope.decode_answer(answer.body)
 
     def words(self, answer: envelope.Answer) -> str:
-        """Return an answer as text: code, meaning, and the cabinet's own message."""
         code = code_of(answer)
         if code is None:
             text, meaning = f"the unknown code {self._plain(answer.code)[:10]}", ""

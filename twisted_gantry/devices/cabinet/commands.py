@@ -26,7 +26,6 @@ from twisted_gantry.wire.etc.envelope import Answer, EtcCode, number
 UPDATE_NOW = "update-now"
 
 _AIR_ID = Argument(longest=2)
-_SET_POINTS = ("autoRefrigerationTemp", "autoHeatingTemp")
 _OFF_ON = Argument(choices=("0", "1"))
 
 COMMANDS: Mapping[str, CommandType] = {
@@ -42,7 +41,7 @@ COMMANDS: Mapping[str, CommandType] = {
         about="air",
     ),
     "air-conditioner-temperature": CommandType(
-        {"airId": _AIR_ID, **dict.fromkeys(_SET_POINTS, Argument(float))},
+        {"airId": _AIR_ID, **dict.fromkeys(etc.SET_POINTS, Argument(float))},
         "air conditioner, airId 0 for all: cool above, heat below (°C)",
         "调节空调温度（airId为0表示所有空调；高于制冷，低于制热，℃）",
     ),
@@ -82,7 +81,7 @@ def control_of(command: str, args: Mapping[str, Any], cabinet_id: str) -> etc.Et
     if not (air_id.isascii() and air_id.isdigit()):
         raise BadMessage("airId is no number")
     if cmd is etc.Cmd.AIR_CONDITIONER_TEMPERATURE:
-        etc.check_set_points(*(float(fields[each]) for each in _SET_POINTS))
+        etc.check_set_points(*(float(fields[each]) for each in etc.SET_POINTS))
     addressed = None if cmd in _WHOLE_GANTRY else cabinet_id
     return etc.EtcControl(command=etc.EtcCommand(cmd, addressed, fields))
 

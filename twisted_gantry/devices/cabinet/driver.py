@@ -116,8 +116,6 @@ class SmartCabinet(NamedService):
             each.cancel()
         return self._close()
 
-    # -- uploads
-
     def uploaded(self, fields: Any, *, clock_good: bool) -> None:
         """Take an upload. Raises BadMessage unless it is a report of this cabinet."""
         self._tap.uploaded(fields)
@@ -150,8 +148,6 @@ class SmartCabinet(NamedService):
 
     def _clock_point(self) -> dict[str, Measured]:
         return {names.CLOCK_GOOD: (self._upload_clock and self._command_clock, Quality.GOOD)}
-
-    # -- asking for one
 
     async def _poll(self) -> float:
         """Ask for an upload; returns the seconds until the next time."""

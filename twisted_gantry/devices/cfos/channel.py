@@ -83,12 +83,9 @@ class CfosChannel:
         headers = self.credentials.header()
         if call.body is not None:
             headers["Content-Type"] = "application/json"
+        url, body = self._base + call.target, call.body
         return await self._client.request(
-            call.method,
-            self._base + call.target,
-            headers=headers,
-            body=call.body,
-            limit=LONGEST_ANSWER,
+            call.method, url, headers=headers, body=body, limit=LONGEST_ANSWER
         )
 
 

@@ -93,10 +93,9 @@ class ManagerCommands:
         self._look_again()
         return _done("ok")
 
-    # -- charging
-
     async def _override(self, args: Mapping[str, Any]) -> CommandResult:
-        given = {**_device(args, "E"), **_chosen(args, "flags", "mamps", "rfid")}
+        chosen = {name: args[name] for name in ("flags", "mamps", "rfid") if name in args}
+        given = {**_device(args, "E"), **chosen}
         flags = str(given.get("flags", ""))
         if not calls.FLAGS.issuperset(flags):
             raise Wrong(f"flags are letters of {''.join(sorted(calls.FLAGS))}")
@@ -123,8 +122,6 @@ class ManagerCommands:
         if value is not None:
             self._look_again()
         return _done(before, "the reading before, Wh" if value is not None else "Wh")
-
-    # -- registers
 
     async def _read_register(self, args: Mapping[str, Any]) -> CommandResult:
         device, count = str(args["device"]), args.get("count")
@@ -170,8 +167,6 @@ class ManagerCommands:
             )
         self._written |= dict.fromkeys(cells, now)
 
-    # -- feeding
-
     async def _feed_meter(self, args: Mapping[str, Any]) -> CommandResult:
         device = _device(args, "M")
         feed = _checked(calls.meter_feed, {n: v for n, v in args.items() if n != "dev_id"})
@@ -182,8 +177,6 @@ class ManagerCommands:
         feed = _checked(calls.evse_feed, {n: v for n, v in args.items() if n != "dev_id"})
         control = calls.decode_control(await self._ask(calls.call("set_ajax_evse", device, feed)))
         return _done(_json(control), "what the EVSE must do")
-
-    # -- settings
 
     async def _set_params(self, args: Mapping[str, Any]) -> CommandResult:
         params = args["params"]
@@ -261,10 +254,6 @@ def _device(args: Mapping[str, Any], letter: str = "EM") -> dict[str, str]:
         like = " or ".join(f"{each}1" for each in letter)
         raise Wrong(f"dev_id is like {like}")
     return {"dev_id": which}
-
-
-def _chosen(args: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: args[name] for name in names if name in args}
 
 
 def _check_rfid(args: Mapping[str, Any]) -> None:

@@ -32,6 +32,7 @@ from twisted_gantry.wire.errors import WireError
 # Seconds for one answer.
 DEADLINE = 3.0
 LONGEST_REASON = 200
+_OFFLINE = frozenset({State.OFFLINE})
 
 
 class CfosSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,12 +68,7 @@ class Cfos(NamedService):
         """Oddities of the manager since the start."""
         self._points, self._channel, self._close = context.points, channel, close
         self._poller = Poller(
-            context,
-            self.status,
-            self._poll,
-            settings.poll,
-            backs_off=frozenset({State.OFFLINE}),
-            counted=False,
+            context, self.status, self._poll, settings.poll, backs_off=_OFFLINE, counted=False
         )
         self.poll_seconds = self._poller.seconds
         self._commands = ManagerCommands(channel, context.reactor, self._poller.now)

@@ -127,6 +127,7 @@ def _types(part: str, units: Mapping[str, str]) -> tuple[PointType, ...]:
 
 
 _CRITICAL, _WARNING = Severity.CRITICAL, Severity.WARNING
+_MAINS = equals(MAINS_ABNORMAL, True)
 
 RULES = (
     Rule("error", _CRITICAL, "an EVSE reports an error", "充电桩故障", equals(EVSE_ERROR, True)),
@@ -150,9 +151,9 @@ RULES = (
         _CRITICAL,
         "mains abnormal at a meter",
         "市电异常",
-        equals(MAINS_ABNORMAL, True),
+        _MAINS,
         "elec",
-        delay=1.0,
-        clear_delay=1.0,
+        1.0,
+        1.0,
     ),
 )

@@ -79,15 +79,9 @@ class Relay(NamedService):
         self.device, self.place = name, place
         self.status = Status(name, context.now)
         self._poller = Poller(context, self.status, self._check, CHECK_PERIOD)
+        on, off = bytes.fromhex(settings.on), bytes.fromhex(settings.off)
         self._core = RelayCore(
-            name,
-            context,
-            link,
-            on=bytes.fromhex(settings.on),
-            off=bytes.fromhex(settings.off),
-            pulse=settings.pulse,
-            status=self.status,
-            poller=self._poller,
+            name, context, link, on, off, settings.pulse, self.status, self._poller
         )
         self.counts = self._core.counts
         self._machine = relay_machine(self._core)

@@ -153,8 +153,6 @@ class RelayCore:
         self.counts["not-reached"] += 1
         self.poller.failed(reason)
 
-    # -- what takes time
-
     async def recall(self, machine: RelayInputs) -> None:
         kept, now = (await self._store.settings()).get(self._key), self.context.now()
         self.show(kept is True)

@@ -135,8 +135,6 @@ class BatteryTests:
             for name, value in ((TEST_END_VOLTAGE, volts), (TEST_DURATION, seconds))
         }
 
-    # -- what outlives the process
-
     def _take_up(self, settings: Mapping[str, object]) -> None:
         self._restored = True
         raw = settings.get(self._name)

@@ -118,12 +118,9 @@ class BatteryCore:
         assert self.last is not None
         verdict, judged = read("self_test"), sure and cause not in _CUT_SHORT
         known = verdict in _VERDICTS and (judged or verdict != self.verdict_before)
-        self.last = replace(
-            self.last,
-            ended=max(self.now() if ended is None else ended, self.last.started),
-            result=str(verdict) if known else "unknown",
-            end_cause=cause.value,
-        )
+        moment = max(self.now() if ended is None else ended, self.last.started)
+        result = str(verdict) if known else "unknown"
+        self.last = replace(self.last, ended=moment, result=result, end_cause=cause.value)
         self._until = self.clock.seconds() + VERDICT_GRACE
         self._keep()
         return judged and not known

@@ -103,13 +103,9 @@ class UpsCard(NamedService):
         self.poll_seconds = self._poller.seconds
         self._link = make_link(self)
         self._tests = BatteryTests(name, context.store, context.reactor, context.now)
+        ask, stop = self._poller.now, settings.test_stop
         self._commands = CardCommands(
-            self._link,
-            self._passwords,
-            self._poller.now,
-            self._tests,
-            settings.test_stop,
-            self.why_not_test,
+            self._link, self._passwords, ask, self._tests, stop, self.why_not_test
         )
         context.points.declare(name, POINTS)
 
@@ -137,8 +133,6 @@ class UpsCard(NamedService):
         self._poller.stop()
         return stopped
 
-    # -- what the link asks and tells
-
     def new_session(self) -> str:
         """Return a session number of eight digits."""
         return str(self._random.randrange(10_000_000, 100_000_000))
@@ -149,7 +143,6 @@ class UpsCard(NamedService):
         self._poller.start()
 
     def link_down(self, reason: str) -> None:
-        """Note that the link is lost, or could not be made."""
         self._up = False
         self._poller.stop()
         if self.running:

@@ -114,8 +114,6 @@ class HttpLink(CardLink):
             post.cancel()
         self.closed(reason)
 
-    # -- what comes back
-
     def _answered(self, answer: Answer, number: int) -> None:
         """Note how the card took a command; only the last one is still awaited."""
         current = number == self._number

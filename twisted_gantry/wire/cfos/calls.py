@@ -115,9 +115,6 @@ def modbus(device: str, request: Read | Write) -> Call:
     return Call("modbus", (("device", device), *request.query()))
 
 
-# -- answers
-
-
 def expect_ok(data: bytes) -> None:
     """Check the answer to a write. Raises CfosRefused, or NotJson."""
     if data.strip() == OK.encode():
@@ -160,8 +157,6 @@ def bounded_number(value: Any) -> int | float | None:
         return None
     return value if -LARGEST <= value <= LARGEST else None
 
-
-# -- feeds, and the answer to a feed
 
 Number = Annotated[float, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
 Phases = Annotated[tuple[Number, ...], msgspec.Meta(min_length=1, max_length=3)]

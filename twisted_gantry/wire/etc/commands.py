@@ -24,6 +24,7 @@ FREQUENCIES = range(5, 86_401)
 """The range of `setFrequency` in seconds."""
 TEMPERATURES = (0.0, 45.0)
 """The lowest and highest set point of an air conditioner in °C."""
+SET_POINTS = ("autoRefrigerationTemp", "autoHeatingTemp")
 YEARS = range(1970, 3000)
 """The years of times that are read; farther years overflow in some zones."""
 
@@ -50,11 +51,7 @@ _FIELDS: dict[Cmd, dict[str, str]] = {
     Cmd.POWER_CYCLE: {"rebootIp": r"[^\s]{1,64}", "rebootPort": _DIGITS},
     Cmd.UNLOCK_DOOR: {"unlockDoorId": "[12]"},
     Cmd.AIR_CONDITIONER: {"airId": _AIR_ID, "airOperate": "[12]"},
-    Cmd.AIR_CONDITIONER_TEMPERATURE: {
-        "airId": _AIR_ID,
-        "autoRefrigerationTemp": _DEGREES,
-        "autoHeatingTemp": _DEGREES,
-    },
+    Cmd.AIR_CONDITIONER_TEMPERATURE: {"airId": _AIR_ID, **dict.fromkeys(SET_POINTS, _DEGREES)},
     Cmd.POWER_MODE: {"mode": "[0-3]"},
     Cmd.DOOR_GUARD: {"isDoorDefend": "[01]"},
     Cmd.RECTIFIER: {"onOff": "[01]"},
@@ -157,7 +154,7 @@ def _command(given: dict[str, str]) -> EtcCommand | None:
     if cmd is Cmd.POWER_CYCLE and not 0 < int(fields["rebootPort"]) < 65_536:
         raise BadMessage("rebootPort is out of range")
     if cmd is Cmd.AIR_CONDITIONER_TEMPERATURE:
-        check_set_points(float(fields["autoRefrigerationTemp"]), float(fields["autoHeatingTemp"]))
+        check_set_points(*(float(fields[each]) for each in SET_POINTS))
     if cmd is Cmd.POWER_CYCLE:
         return EtcCommand(cmd, None, fields)
     default = None if cmd in _ALL_CABINETS else FIRST_CABINET

@@ -264,10 +264,8 @@ def card_answer(current: str, offered: CardList | None) -> Answer:
     """Return the platform's answer to a gantry with a list of version `current`."""
     if offered is None or offered.version <= current:
         return answer(EtcCode.SUCCESS, {"isExistLatestVersion": "0"})
-    return answer(
-        EtcCode.SUCCESS,
-        {"isExistLatestVersion": "1", "latestVersion": offered.version, "cardInfos": offered.cards},
-    )
+    fields = {"latestVersion": offered.version, "cardInfos": offered.cards}
+    return answer(EtcCode.SUCCESS, {"isExistLatestVersion": "1", **fields})
 
 
 def decode_cards(data: Any) -> CardList | None:
@@ -286,9 +284,8 @@ def decode_cards(data: Any) -> CardList | None:
     for card in fields.card_infos:
         if not 0 < len(card.card_id.strip()) <= 64:
             raise BadMessage("a cardId that is empty or longer than 64")
-        for day in (card.valid_time, card.invalid_time):
-            if not _is_time(day.strip()):
-                raise BadMessage("a validTime or invalidTime that is no time")
+        if not (_is_time(card.valid_time.strip()) and _is_time(card.invalid_time.strip())):
+            raise BadMessage("a validTime or invalidTime that is no time")
     return CardList(fields.latest_version or "", fields.card_infos)
 
 

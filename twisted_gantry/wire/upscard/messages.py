@@ -86,7 +86,6 @@ class CardRefusal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     @property
     def name(self) -> str:
-        """Return the document's name of the code, or its number."""
         try:
             return f"{self.result} {ErrorCode(self.result).name}"
         except ValueError:

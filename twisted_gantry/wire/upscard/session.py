@@ -142,12 +142,9 @@ def again(machine: SessionInputs, core: SessionCore) -> None:
     while (session := core.new_session()) in core.recent:
         pass
     exchange.session = session
+    old, new, cmd = core.password(), exchange.new_password, exchange.cmd
     command = messages.CardCommand(
-        session=session,
-        password=core.password(),
-        new_password=exchange.new_password,
-        host=core.host,
-        cmd=exchange.cmd,
+        session=session, password=old, new_password=new, host=core.host, cmd=cmd
     )
     try:
         data = command.encode()

@@ -64,9 +64,7 @@ _RATED_NUMBERS: Mapping[str, str] = {
     "rated_battery_voltage": "V",
 }
 RATED_UNITS: Mapping[str, str] = {
-    "manufacturer": "",
-    "hardware_version": "",
-    "model": "",
+    **dict.fromkeys(("manufacturer", "hardware_version", "model"), ""),
     **_RATED_NUMBERS,
     "phases": "",
     "rated_power": "VA",
