@@ -36,11 +36,8 @@ RUNNING_STATES: Mapping[str, str] = {
     "4": "charging",
     "5": "testing",
 }
-"""`runningState` of a UPS."""
 WORK_MODES: Mapping[str, str] = {"0": "ventilation", "1": "cooling", "2": "heating"}
-"""`workMode` of an air conditioner."""
 UNLOCK_TYPES: Mapping[str, str] = {"0": "locked", "1": "card", "2": "remote", "3": "key"}
-"""`frontDoorUnlockType` and `backDoorUnlockType`."""
 
 
 @dataclass(frozen=True, slots=True)
