@@ -1,6 +1,7 @@
 """The seams: what says that it provides an interface does."""
 
 from random import Random
+from typing import Any
 
 import pytest
 from twisted.internet.testing import MemoryReactorClock
@@ -22,7 +23,7 @@ from twisted_gantry.devices.upscard import http as upscard_http
 from twisted_gantry.store.sqlite import SqliteStore
 from twisted_gantry.uplinks.etc.uplink import EtcSettings, etc_uplink
 
-_KINDS = {
+_KINDS: dict[str, tuple[Any, Any]] = {
     "ups-card": (upscard.kind, upscard.UpsCardSettings(address="tcp:127.0.0.1:2390")),
     "ups-card-http": (
         upscard_http.kind,

@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import psutil
@@ -20,8 +20,9 @@ from zope.interface import implementer
 from twisted_gantry.core.alarms import Rule
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import CommandResult, CommandType
-from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind
+from twisted_gantry.core.interfaces import DeviceContext, IDevice
 from twisted_gantry.core.status import Status
+from twisted_gantry.devices.kind import DeviceKind
 from twisted_gantry.devices.polled import Poller, PollPeriod
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.timers import Timer
@@ -65,10 +66,8 @@ class ComputerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     poll: PollPeriod = 10.0
 
 
-class Probe(Protocol):
-    """Measures the computer, by the names of the points. A call may block: it runs in a thread."""
-
-    def __call__(self) -> Mapping[str, Measured]: ...
+Probe = Callable[[], Mapping[str, Measured]]
+"""Measures the computer, by the names of the points. A call may block: it runs in a thread."""
 
 
 def _good(value: Value) -> Measured:
@@ -190,7 +189,6 @@ class Computer(NamedService):
         self._late.cancel()
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
-        """Fail: a computer has no commands."""
         return fail(ValueError(f"a computer has no command {command}"))
 
     async def _read(self) -> float:
@@ -216,15 +214,8 @@ class Computer(NamedService):
         self._poller.failed(f"a reading takes over {DEADLINE:g} s: does a disk hang?")
 
 
-@implementer(IDeviceKind)
-class _ComputerKind:
-    kind = "computer"
-    settings = ComputerSettings
-    groups: frozenset[str] = frozenset()
-    parts = ""
-
-    def build(self, name: str, settings: ComputerSettings, context: DeviceContext) -> Computer:
-        return Computer(name, settings, context, PsutilProbe(settings.data_disk))
+def _build(name: str, settings: ComputerSettings, context: DeviceContext) -> Computer:
+    return Computer(name, settings, context, PsutilProbe(settings.data_disk))
 
 
-kind = _ComputerKind()
+kind = DeviceKind("computer", ComputerSettings, _build)

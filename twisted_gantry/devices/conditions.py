@@ -20,5 +20,4 @@ def when(name: str, bad: Callable[[Value], bool]) -> Condition:
 
 
 def equals(name: str, *values: Value) -> Condition:
-    """Return the condition that a point has one of some values."""
     return when(name, lambda value: value in values)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
+from attrs import define, field
 from msgspec import Meta
 from twisted.internet.defer import Deferred
 
@@ -22,6 +23,7 @@ PollPeriod = Annotated[float, Meta(ge=0.1, le=31_536_000)]
 """The setting `poll`, in seconds."""
 
 
+@define(eq=False, slots=False)
 class Poller:
     """Reads a device every `period` seconds, and keeps its `status`.
 
@@ -34,25 +36,19 @@ class Poller:
     measures the readings.
     """
 
-    def __init__(
-        self,
-        context: DeviceContext,
-        status: Status,
-        read: Callable[[], Coroutine[Deferred[Any], Any, float | None]],
-        period: float,
-        *,
-        backs_off: frozenset[State] = frozenset(),
-        retry_most: float = RETRY_MOST,
-        max_failures: int = MAX_FAILURES,
-        counted: bool = True,
-        losing: Callable[[], object] = lambda: None,
-    ) -> None:
-        self.period, self.failures, self.seconds = period, 0, Histogram()
-        self.backoff = Backoff(RETRY_FIRST, retry_most, context.random.random)
-        self._clock, self._status, self._read = context.reactor, status, read
-        self._backs_off, self._max_failures, self._counted = backs_off, max_failures, counted
-        self._losing = losing
-        self._loop = Repeated(context.reactor, self._turn, f"polling {status.name}")
+    _context: DeviceContext
+    _status: Status
+    _read: Callable[[], Coroutine[Deferred[Any], Any, float | None]]
+    period: float
+    _backs_off: frozenset[State] = field(default=frozenset(), kw_only=True)
+    _max_failures: int = field(default=MAX_FAILURES, kw_only=True)
+    _counted: bool = field(default=True, kw_only=True)
+    _losing: Callable[[], object] = field(default=lambda: None, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        self.failures, self.seconds, self._clock = 0, Histogram(), self._context.reactor
+        self.backoff = Backoff(RETRY_FIRST, RETRY_MOST, self._context.random.random)
+        self._loop = Repeated(self._clock, self._turn, f"polling {self._status.name}")
         self.stop, self.now = self._loop.stop, self._loop.now
 
     def start(self) -> None:
@@ -79,7 +75,6 @@ class Poller:
             self.lose(self.in_a_row(reason) if self._counted else reason)
 
     def lose(self, reason: str) -> None:
-        """Note that the device is offline."""
         self._losing()
         self._status.offline(reason)
 
@@ -101,10 +96,7 @@ class Poller:
 def http_client(
     context: DeviceContext, deadline: float, **limits: int
 ) -> tuple[BoundedClient, Callable[[], Deferred[None]]]:
-    """Return a client with connections of its own, and what closes them.
-
-    `deadline` is the seconds for one answer.
-    """
+    """Return a client with connections of its own, and what closes them; `deadline` in seconds."""
     pool = persistent_pool(context.reactor)
     treq = treq_client(context.reactor, pool)
     client = BoundedClient(treq, context.reactor, deadline=deadline, **limits)

@@ -13,6 +13,7 @@ import msgspec
 
 from twisted_gantry.wire.errors import BadMessage, WireError
 from twisted_gantry.wire.json import convert, dumps, loads_text
+from twisted_gantry.wire.reading import Texted
 
 CONTROL_PATH = "/bms-control"
 SYNC_PATH = "/bms-control/sync"
@@ -31,18 +32,13 @@ class BmsCommand(IntEnum):
     OPEN_CONTACTOR = 3
 
 
-class OperatingStatus(IntEnum):
+class OperatingStatus(Texted):
     """The state of the battery; the contactor is closed in all but the first."""
 
     POWERED_DOWN = 1
     IDLE = 2
     CHARGING = 3
     DISCHARGING = 4
-
-    @property
-    def text(self) -> str:
-        """The name as points and messages show it, `powered-down`."""
-        return self.name.lower().replace("_", "-")
 
     @property
     def contactor_closed(self) -> bool:
@@ -68,7 +64,6 @@ class BmsControl(msgspec.Struct, frozen=True):
     command: BmsCommand
 
     def encode(self) -> bytes:
-        """Return the body."""
         return dumps(self)
 
 
@@ -93,7 +88,6 @@ class Reply(msgspec.Struct, frozen=True):
     data: Any = None
 
     def encode(self) -> bytes:
-        """Return the body."""
         return dumps(self)
 
 
@@ -107,31 +101,20 @@ def query(device_uid: str) -> str:
 
 
 def decode_control(body: bytes) -> BmsControl:
-    """Read the body of a POST, flat or within `bmsControl`; numbers may be text.
-
-    Raises NotJson or BadMessage.
-    """
+    """Read a POST, flat or in `bmsControl`, numbers also as text. Raises NotJson, BadMessage."""
     fields = loads_text(body)
     if isinstance(fields, dict) and isinstance(fields.get(WRAPPER), dict):
         fields = fields[WRAPPER]
-    if not isinstance(fields, dict):
-        raise BadMessage("a body that is no object")
-    return convert(fields, BmsControl)
+    return convert(fields, BmsControl, "a body")
 
 
 def decode_reply(status: int, body: bytes, hidden: Iterable[str] = ()) -> Reply:
-    """Read an answer with the HTTP status `status`; the reply that is returned has code 0.
-
-    No error quotes the texts in `hidden`.
-
-    Raises BmsRefused. Raises NotJson or BadMessage where the outcome stays unknown: the answer is
-    no reply, or its status is neither 2xx nor 4xx.
+    """Read an answer with the HTTP status `status`; the reply that is returned has code 0. No error
+    quotes the texts in `hidden`. Raises BmsRefused. Raises NotJson or BadMessage where the outcome
+    stays unknown: the answer is no reply, or its status is neither 2xx nor 4xx.
     """
     try:
-        fields = loads_text(body)
-        if not isinstance(fields, dict):
-            raise BadMessage("a reply that is no object")
-        reply = convert(fields, Reply)
+        reply = convert(loads_text(body), Reply, "a reply")
     except WireError as error:
         told = _quote(body.decode("utf-8", "replace"), hidden) or "an empty body"
         text = f"HTTP {status}: {told}"
@@ -148,9 +131,7 @@ def decode_reply(status: int, body: bytes, hidden: Iterable[str] = ()) -> Reply:
 
 def decode_status(reply: Reply, device_uid: str) -> Status:
     """Read the `data` of a GET or a PUT for one device. Raises BadMessage."""
-    if not isinstance(reply.data, dict):
-        raise BadMessage("data that is no object")
-    status = convert(reply.data, Status)
+    status = convert(reply.data, Status, "data")
     if status.device_uid != device_uid:
         raise BadMessage("the status of another device")
     return status

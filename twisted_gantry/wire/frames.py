@@ -15,10 +15,9 @@ MAX_OBJECT = 64 * 1024
 
 
 class ObjectFramer:
-    """Cuts a stream into JSON objects by counting braces outside strings, with escapes.
-
-    White space, NUL and CR LF between objects are skipped, other bytes there are skipped and
-    counted in `skipped`. The content of an object is not checked.
+    """Cuts a stream into JSON objects by counting braces outside strings, with escapes. White
+    space, NUL and CR LF between objects are skipped, other bytes there are skipped and counted in
+    `skipped`. The content of an object is not checked.
     """
 
     def __init__(self, limit: int = MAX_OBJECT) -> None:
@@ -31,7 +30,6 @@ class ObjectFramer:
 
     @property
     def inside(self) -> bool:
-        """Whether an object has begun and not ended."""
         return self._depth > 0
 
     def reset(self) -> int:
@@ -43,9 +41,8 @@ class ObjectFramer:
         return dropped
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take the bytes of one read; yields each object that is complete, as bytes.
-
-        Raises FrameTooLong once an object passes `limit`; call `reset` before the next `feed`.
+        """Take the bytes of one read; yields each object that is complete, as bytes. Raises
+        FrameTooLong once an object passes `limit`; call `reset` before the next `feed`.
         """
         self._buffer += data
         while self._advance():

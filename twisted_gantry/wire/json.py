@@ -20,21 +20,14 @@ _encoder = msgspec.json.Encoder()
 
 
 def loads(data: bytes) -> Any:
-    """Decode UTF-8 JSON or JSON5.
-
-    Returns plain dicts, lists and scalars, with every key stripped of white space. Of two equal
-    keys the last wins. The caller bounds the length.
-
-    Raises NotJson.
+    """Decode UTF-8 JSON or JSON5, and strip every key; of two equal keys the last wins. The caller
+    bounds the length. Raises NotJson.
     """
     return _clean(_decode(data), numbers_as_text=False)
 
 
 def loads_text(data: bytes) -> Any:
-    """Decode as `loads` does, with each number as text: a number is accepted where text is due.
-
-    Raises NotJson, or BadMessage for an integer of thousands of digits.
-    """
+    """Decode as `loads` does, but numbers as text. Raises NotJson; BadMessage past some digits."""
     return _clean(_decode(data), numbers_as_text=True)
 
 
@@ -67,9 +60,8 @@ def _decode(data: bytes) -> Any:
         raise NotJson("not UTF-8") from None
     except (pyjson5.Json5Exception, ValueError, RecursionError, OverflowError) as error:
         # The first argument is the parser's text; the others hold the input, secrets and all.
-        raise NotJson(
-            f"not JSON: {str(error.args[0])[:80] if error.args else 'malformed'}"
-        ) from None
+        told = str(error.args[0])[:80] if error.args else "malformed"
+        raise NotJson(f"not JSON: {told}") from None
 
 
 def _clean(node: Any, numbers_as_text: bool, depth: int = 0) -> Any:
@@ -88,11 +80,12 @@ def _clean(node: Any, numbers_as_text: bool, depth: int = 0) -> Any:
     return _scalar_text(node) if numbers_as_text else node
 
 
-def convert(node: Any, to: type[_T]) -> _T:
-    """Fit decoded JSON into a typed message; numeric text becomes a number where one is due.
-
-    Raises BadMessage, which names the place.
+def convert(node: Any, to: type[_T], what: str = "") -> _T:
+    """Fit decoded JSON into a typed message; numeric text becomes a number where one is due. Raises
+    BadMessage, which names the place, or says that `what` is no object.
     """
+    if what and not isinstance(node, dict):
+        raise BadMessage(f"{what} that is no object")
     try:
         return msgspec.convert(node, to, strict=False)
     except (ValueError, TypeError, RecursionError, OverflowError) as error:
@@ -100,9 +93,8 @@ def convert(node: Any, to: type[_T]) -> _T:
 
 
 def dumps(message: Any) -> bytes:
-    """Encode canonically: UTF-8, no stray spaces, no trailing commas.
-
-    Raises CannotEncode for what JSON cannot carry: a lone surrogate, a number past all.
+    """Encode canonically: UTF-8, no stray spaces, no trailing commas. Raises CannotEncode for what
+    JSON cannot carry: a lone surrogate, a number past all.
     """
     try:
         return _encoder.encode(message)

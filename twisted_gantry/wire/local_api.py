@@ -46,9 +46,6 @@ class _Wish(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     """What a client sends; an unknown member is a mistake."""
 
 
-# -- errors and health
-
-
 class ErrorDetail(Shape, frozen=True):
     """What is wrong: a code for programs, a sentence for people."""
 
@@ -68,9 +65,6 @@ class Health(Shape, frozen=True):
     status: str = ""
     reasons: list[Said] = []
     notes: list[Said] = []
-
-
-# -- the site
 
 
 class Device(Shape, frozen=True):
@@ -119,9 +113,6 @@ class SiteView(Shape, frozen=True, kw_only=True):
     uplinks: list[Uplink]
 
 
-# -- points
-
-
 class Label(Shape, frozen=True):
     """A name in both languages."""
 
@@ -157,9 +148,6 @@ class History(Shape, frozen=True, kw_only=True):
     samples: list[tuple[str, float, float, float]]
 
 
-# -- alarms
-
-
 class AlarmView(Shape, frozen=True):
     """An alarm; `clearedAt` is null while the alarm is active."""
 
@@ -176,9 +164,6 @@ class AlarmList(Shape, frozen=True):
     """`GET /api/v1/alarms`, newest first."""
 
     alarms: list[AlarmView]
-
-
-# -- commands
 
 
 class ArgumentInfo(Shape, frozen=True):
@@ -271,9 +256,6 @@ class Audit(Shape, frozen=True):
     entries: list[AuditView]
 
 
-# -- the outbox
-
-
 class ReportView(Shape, frozen=True):
     """A stored report; its body is there when it was asked for."""
 
@@ -331,9 +313,6 @@ class BackupBody(_Wish):
     history: bool = False
 
 
-# -- the stream
-
-
 class SnapshotBegin(Shape, frozen=True):
     """The number of events that follow and describe the whole site: forget what was known."""
 
@@ -352,7 +331,6 @@ EVENTS: dict[str, type[msgspec.Struct]] = {
     "point": PointView,
     "alarm": AlarmView,
 }
-"""The events of `GET /api/v1/stream`, by name."""
 
 
 def _shallow(value: object, levels: int) -> bool:

@@ -1,28 +1,11 @@
 """The operations of the local HTTP API: what the server routes, and the OpenAPI document shows."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from twisted_gantry.wire.local_api import (
-    DEFAULT_LIMIT,
-    MAX_LIMIT,
-    AlarmList,
-    Audit,
-    BackupBody,
-    CommandAnswer,
-    CommandBody,
-    CommandList,
-    DropBody,
-    Dropped,
-    Health,
-    History,
-    Outbox,
-    Points,
-    Retried,
-    RetryBody,
-    SiteView,
-)
+from twisted_gantry.wire import local_api as api
 
 
 class Parameter(msgspec.Struct, frozen=True):
@@ -46,98 +29,84 @@ class Operation(msgspec.Struct, frozen=True):
 
 
 def operation(
-    id: str,  # noqa: A002
+    base: str,
     call: str,
     answer: Any,
     summary: str,
     *parameters: Parameter,
     body: type[msgspec.Struct] | None = None,
 ) -> Operation:
-    """Return the operation of a `call` such as `get /healthz`."""
-    method, path = call.split(" ")
-    return Operation(id, method, path, answer, summary, parameters, body)
+    """Return the operation of a `call` such as `getSite get site`; its path is below `base`."""
+    name, method, path = call.split(" ")
+    return Operation(name, method, base + path, answer, summary, parameters, body)
 
 
-_FLAG = {"type": "string", "enum": ["0", "1"]}
-_MOMENT = {
-    "type": "string",
-    "description": "RFC 3339 with offset, Unix seconds, or so long ago: 24h",
-}
-_LIMIT = Parameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT})
+_api = partial(operation, "/api/v1/")
+
+_TEXT = {"type": "string"}
+_FLAG = {**_TEXT, "enum": ["0", "1"]}
+_MOMENT = {**_TEXT, "description": "RFC 3339 with offset, Unix seconds, or so long ago: 24h"}
+_ACTIVE = Parameter("active", _FLAG)
+_LIMIT = Parameter("limit", {"type": "integer", "minimum": 1, "maximum": api.MAX_LIMIT})
 
 OPERATIONS: tuple[Operation, ...] = (
-    operation("getHealth", "get /healthz", Health, "Whether the program itself is well"),
-    operation("getMetrics", "get /metrics", "text/plain", "Metrics in the format of Prometheus"),
-    operation("getSite", "get /api/v1/site", SiteView, "The site, its devices and its uplinks"),
-    operation(
-        "listPoints",
-        "get /api/v1/points",
-        Points,
+    operation("/", "getHealth get healthz", api.Health, "Whether the program itself is well"),
+    operation("/", "getMetrics get metrics", "text/plain", "Metrics in the format of Prometheus"),
+    _api("getSite get site", api.SiteView, "The site, its devices and its uplinks"),
+    _api(
+        "listPoints get points",
+        api.Points,
         "The points whose names begin with `prefix`",
         Parameter("prefix", {"type": "string"}),
     ),
-    operation(
-        "getHistory",
-        "get /api/v1/history",
-        History,
+    _api(
+        "getHistory get history",
+        api.History,
         "Past values of a point, in at most 2,000 buckets",
         Parameter("point", {"type": "string"}, required=True),
         Parameter("since", _MOMENT),
         Parameter("until", _MOMENT),
         Parameter("step", {"type": "string", "description": "seconds, or a length like 15m"}),
     ),
-    operation(
-        "listAlarms",
-        "get /api/v1/alarms",
-        AlarmList,
-        "The alarms, newest first",
-        Parameter("active", _FLAG),
-        _LIMIT,
-    ),
-    operation("listCommands", "get /api/v1/commands", CommandList, "The commands of each device"),
-    operation(
-        "runCommand",
-        "post /api/v1/commands",
-        CommandAnswer,
+    _api("listAlarms get alarms", api.AlarmList, "The alarms, newest first", _ACTIVE, _LIMIT),
+    _api("listCommands get commands", api.CommandList, "The commands of each device"),
+    _api(
+        "runCommand post commands",
+        api.CommandAnswer,
         "Run a command; the answer comes when its outcome is known",
-        body=CommandBody,
+        body=api.CommandBody,
     ),
-    operation(
-        "readStream",
-        "get /api/v1/stream",
+    _api(
+        "readStream get stream",
         "text/event-stream",
         "Changes as server-sent events, until either side ends the stream",
     ),
-    operation("listAudit", "get /api/v1/audit", Audit, "The newest entries of the audit", _LIMIT),
-    operation(
-        "listReports",
-        "get /api/v1/outbox",
-        Outbox,
-        f"Reports that wait or were set aside; {DEFAULT_LIMIT} without a limit",
+    _api("listAudit get audit", api.Audit, "The newest entries of the audit", _LIMIT),
+    _api(
+        "listReports get outbox",
+        api.Outbox,
+        f"Reports that wait or were set aside; {api.DEFAULT_LIMIT} without a limit",
         Parameter("uplink", {"type": "string"}),
         Parameter("state", {"type": "string", "enum": ["queued", "set-aside"]}),
         Parameter("bodies", _FLAG),
         _LIMIT,
     ),
-    operation(
-        "retryReports",
-        "post /api/v1/outbox/retry",
-        Retried,
+    _api(
+        "retryReports post outbox/retry",
+        api.Retried,
         "Queue reports again that were set aside",
-        body=RetryBody,
+        body=api.RetryBody,
     ),
-    operation(
-        "dropReports",
-        "post /api/v1/outbox/drop",
-        Dropped,
+    _api(
+        "dropReports post outbox/drop",
+        api.Dropped,
         "Give up reports that were set aside",
-        body=DropBody,
+        body=api.DropBody,
     ),
-    operation(
-        "backUp",
-        "post /api/v1/backup",
+    _api(
+        "backUp post backup",
         "application/vnd.sqlite3",
         "A copy of the store as of now, or of the history",
-        body=BackupBody,
+        body=api.BackupBody,
     ),
 )

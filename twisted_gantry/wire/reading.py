@@ -1,7 +1,7 @@
 """A value as a device reports it, with its quality."""
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 Value = float | int | str | bool | None
 
@@ -15,6 +15,15 @@ class Quality(StrEnum):
     NOT_SUPPORTED = "not-supported"
 
 
+class Texted(IntEnum):
+    """A number of a protocol that a point shows by its name."""
+
+    @property
+    def text(self) -> str:
+        """The name in lower case with hyphens, `powered-down`."""
+        return self.name.lower().replace("_", "-")
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One value of one reply. `value` is None unless `quality` is `good`."""
@@ -25,5 +34,4 @@ class Reading:
 
 
 def missing(unit: str, quality: Quality) -> Reading:
-    """Return a reading without a value."""
     return Reading(None, unit, quality)

@@ -5,6 +5,7 @@ OpenAPI document and clients which operations exist, and what their answers look
 """
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -15,8 +16,6 @@ from twisted_gantry.wire.local_operations import Operation, Parameter, operation
 
 FREE = dict[str, Any]
 """An object whose members depend on the world."""
-
-# -- questions
 
 
 class WorldChange(msgspec.Struct):
@@ -54,9 +53,6 @@ class ChannelConfiguration(msgspec.Struct, omit_defaults=True):
     sType: str | None = None
 
 
-# -- questions and answers
-
-
 class OfferedCard(Shape, frozen=True):
     """A card; times are `yyyy-MM-dd HH:mm:ss`."""
 
@@ -70,9 +66,6 @@ class OfferedCards(Shape, frozen=True):
 
     version: Annotated[str, Meta(pattern=r"^([0-9]{14}|0)\Z")]
     cards: list[OfferedCard]
-
-
-# -- answers
 
 
 class FaultsByFace(Shape, frozen=True):
@@ -188,99 +181,56 @@ class ConfigurationAnswer(Shape, frozen=True):
 
 
 _LIMIT = Parameter("limit", {"type": "integer", "minimum": 1})
-
+_twin = partial(operation, "/twin/v1/")
 
 OPERATIONS: tuple[Operation, ...] = (
-    operation("getWorld", "get /twin/v1/world", FREE, "The whole state, as one flat object"),
-    operation(
-        "changeWorld",
-        "patch /twin/v1/world",
-        FREE,
-        "Change variables, all or none",
-        body=WorldChange,
-    ),
-    operation(
-        "listFaults",
-        "get /twin/v1/faults",
-        FaultsByFace,
-        "The fault injection in force, by endpoint",
-    ),
-    operation(
-        "setFaults",
-        "put /twin/v1/faults/{face}",
+    _twin("getWorld get world", FREE, "The whole state, as one flat object"),
+    _twin("changeWorld patch world", FREE, "Change variables, all or none", body=WorldChange),
+    _twin("listFaults get faults", FaultsByFace, "The fault injection in force, by endpoint"),
+    _twin(
+        "setFaults put faults/{face}",
         FaceFaults,
         "Replace the fault injection of an endpoint",
         body=FaultSettings,
     ),
-    operation(
-        "clearFaults",
-        "delete /twin/v1/faults/{face}",
-        FaceFaults,
-        "End the fault injection of an endpoint",
-    ),
-    operation(
-        "getCounts", "get /twin/v1/counts", FREE, "The counters of each endpoint since the start"
-    ),
-    operation("getRun", "get /twin/v1/scenario", ShownRun, "The current run, else the last one"),
-    operation("startRun", "post /twin/v1/scenario", ShownRun, "Run a scenario", body=ScenarioWish),
-    operation(
-        "stopRun", "delete /twin/v1/scenario", ShownRun, "Stop the run; the world stays as it is"
-    ),
-    operation(
-        "listScenarios",
-        "get /twin/v1/scenario/library",
-        ScenarioLibrary,
-        "The scenarios of the library",
-    ),
-    operation(
-        "getScenario",
-        "get /twin/v1/scenario/library/{name}",
-        ScenarioSummary,
-        "A scenario with its steps",
-    ),
-    operation(
-        "listRequests",
-        "get /twin/v1/etc/requests",
+    _twin("clearFaults delete faults/{face}", FaceFaults, "End the fault injection of an endpoint"),
+    _twin("getCounts get counts", FREE, "The counters of each endpoint since the start"),
+    _twin("getRun get scenario", ShownRun, "The current run, else the last one"),
+    _twin("startRun post scenario", ShownRun, "Run a scenario", body=ScenarioWish),
+    _twin("stopRun delete scenario", ShownRun, "Stop the run; the world stays as it is"),
+    _twin("listScenarios get scenario/library", ScenarioLibrary, "The scenarios of the library"),
+    _twin("getScenario get scenario/library/{name}", ScenarioSummary, "A scenario with its steps"),
+    _twin(
+        "listRequests get etc/requests",
         ReceivedRequests,
         "What the platform received, newest first",
         Parameter("method", {"type": "string"}),
         _LIMIT,
     ),
-    operation(
-        "sendCommand",
-        "post /twin/v1/etc/command",
+    _twin(
+        "sendCommand post etc/command",
         FREE,
         "Send a command to the gantry; the answer is the gantry's",
         body=PlatformCommand,
     ),
-    operation(
-        "getCards",
-        "get /twin/v1/etc/cards",
-        OfferedCards,
-        "The white list that the platform offers",
-    ),
-    operation(
-        "setCards",
-        "put /twin/v1/etc/cards",
+    _twin("getCards get etc/cards", OfferedCards, "The white list that the platform offers"),
+    _twin(
+        "setCards put etc/cards",
         OfferedCards,
         "Set the white list that is offered",
         body=OfferedCards,
     ),
-    operation(
-        "listRecords",
-        "get /twin/v1/fogslink/records",
+    _twin(
+        "listRecords get fogslink/records",
         ReceivedRecords,
         "The values that the cloud received, oldest first",
         _LIMIT,
     ),
-    operation(
-        "sendConfiguration",
-        "post /twin/v1/fogslink/configure",
+    _twin(
+        "sendConfiguration post fogslink/configure",
         ConfigurationAnswer,
         "Send a `res300`, and show the answer of the device",
         body=ChannelConfiguration,
     ),
-    operation(
-        "getFleet", "get /twin/v1/fleet", FREE, "The counts of a fleet (`gantry-twin --fleet`)"
-    ),
+    _twin("getFleet get fleet", FREE, "The counts of a fleet (`gantry-twin --fleet`)"),
 )

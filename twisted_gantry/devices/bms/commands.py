@@ -6,9 +6,10 @@ is done when a synchronised status shows its effect.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+from functools import partial
 from typing import Any
 
+from attrs import define
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -25,21 +26,16 @@ _log = Logger()
 # Seconds between two readings that look for the effect of a command.
 LOOK_PAUSE = 1.0
 
-_FORCE: Mapping[str, Argument] = MappingProxyType({"force": Argument(bool, required=False)})
-_NONE: Mapping[str, Argument] = MappingProxyType({})
+_FORCE: Mapping[str, Argument] = {"force": Argument(bool, required=False)}
+_NONE: Mapping[str, Argument] = {}
+_contactor = partial(CommandType, _FORCE, about="contactor")
 
-COMMANDS: Mapping[str, CommandType] = MappingProxyType(
-    {
-        "reset-fault": CommandType(_NONE, "reset the fault", "故障复位"),
-        "close-contactor": CommandType(
-            _FORCE, "close the contactor", "接触器闭合", about="contactor"
-        ),
-        "open-contactor": CommandType(
-            _FORCE, "open the contactor", "接触器断开", about="contactor"
-        ),
-        "sync": CommandType(_NONE, "synchronise the status", "同步状态"),
-    }
-)
+COMMANDS: Mapping[str, CommandType] = {
+    "reset-fault": CommandType(_NONE, "reset the fault", "故障复位"),
+    "close-contactor": _contactor("close the contactor", "接触器闭合"),
+    "open-contactor": _contactor("open the contactor", "接触器断开"),
+    "sync": CommandType(_NONE, "synchronise the status", "同步状态"),
+}
 
 
 @dataclass(frozen=True)
@@ -54,9 +50,7 @@ class _Action:
 _FLOWING = frozenset({OperatingStatus.CHARGING, OperatingStatus.DISCHARGING})
 _ACTIONS: Mapping[str, _Action] = {
     "reset-fault": _Action(
-        BmsCommand.RESET_FAULT,
-        done=lambda status: status.alarm_status == 0,
-        against=lambda status: False,
+        BmsCommand.RESET_FAULT, lambda status: status.alarm_status == 0, lambda status: False
     ),
     "close-contactor": _Action(
         BmsCommand.CLOSE_CONTACTOR,
@@ -104,20 +98,16 @@ class _Attempt:
         return self.ended(Outcome.TIMEOUT, detail)
 
 
+@define(eq=False)
 class BmsCommands:
     """Executes commands. `look` synchronises and returns the status, or raises one of TROUBLE.
-
     `deadline` is the seconds from the beginning of a command to the proof that it was done.
     """
 
-    def __init__(
-        self,
-        ems: EmsClient,
-        look: Callable[[], Awaitable[Status]],
-        clock: IReactorTime,
-        deadline: float,
-    ) -> None:
-        self._ems, self._look, self._clock, self._deadline = ems, look, clock, deadline
+    _ems: EmsClient
+    _look: Callable[[], Awaitable[Status]]
+    _clock: IReactorTime
+    _deadline: float
 
     async def execute(self, command: str, args: Mapping[str, Any]) -> CommandResult:
         """Execute a command whose arguments were checked; cancelled, it ends at once."""
@@ -173,9 +163,8 @@ class BmsCommands:
             except TROUBLE as error:
                 return attempt.ended(Outcome.FAILED, f"not sent, the status is not known: {error}")
             if action.against(attempt.seen):
-                return attempt.ended(
-                    Outcome.REFUSED, f"the battery is {attempt.seen}; force does it all the same"
-                )
+                why = f"the battery is {attempt.seen}; force does it all the same"
+                return attempt.ended(Outcome.REFUSED, why)
         if attempt.is_over():
             return attempt.given_up("its time was over")
         attempt.sent, attempt.seen = True, None

@@ -16,12 +16,13 @@ from zope.interface import implementer
 from twisted_gantry.core.alarms import Rule, Severity
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import CommandResult, Outcome
-from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
+from twisted_gantry.core.interfaces import DeviceContext, IDevice, WrongSetting
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices.bms.commands import COMMANDS, BmsCommands
 from twisted_gantry.devices.bms.ems import TROUBLE, EmsClient
 from twisted_gantry.devices.conditions import equals, when
+from twisted_gantry.devices.kind import DeviceKind
 from twisted_gantry.devices.polled import Poller, PollPeriod, http_client
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.wire.bms import Status as BmsStatus
@@ -37,7 +38,6 @@ POINTS = (
     PointType("contactor_closed", "", "Contactor closed", "接触器闭合"),
     PointType("alarm_count", "", "Number of alarms", "报警数量"),
 )
-
 
 _IS_OPEN = equals("contactor_closed", False)
 # The EMS does not tell which alarms a battery has: fire may be among them.
@@ -101,14 +101,11 @@ class Bms(NamedService):
         self._poller.start()
 
     def stopService(self) -> Deferred[None]:
-        """Stop; calls under way are cancelled."""
         super().stopService()
         self._poller.stop()
         if self._doing is not None:
             self._doing.cancel()
         return self._close()
-
-    # -- reading
 
     async def _poll(self) -> None:
         if self._clock.seconds() >= self._sync_due:
@@ -153,8 +150,6 @@ class Bms(NamedService):
         )
         self._poller.good()
 
-    # -- commands
-
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
         self._doing = ensureDeferred(self._commands.execute(command, args))
         return self._doing.addCallback(self._look_again)
@@ -187,19 +182,12 @@ def _check_headers(headers: Mapping[str, Secret]) -> None:
             raise WrongSetting("headers", f"the value of {name} is not one line of ASCII")
 
 
-@implementer(IDeviceKind)
-class _BmsKind:
-    kind = "bms"
-    settings = BmsSettings
-    groups: frozenset[str] = frozenset()
-    parts = ""
-
-    def build(self, name: str, settings: BmsSettings, context: DeviceContext) -> Bms:
-        _check_url(settings.url)
-        _check_headers(settings.headers)
-        client, close = http_client(context, PATIENCE)
-        ems = EmsClient(settings.url.rstrip("/"), settings.device_uid, settings.headers, client)
-        return Bms(name, settings, context, ems, close)
+def _build(name: str, settings: BmsSettings, context: DeviceContext) -> Bms:
+    _check_url(settings.url)
+    _check_headers(settings.headers)
+    client, close = http_client(context, PATIENCE)
+    ems = EmsClient(settings.url.rstrip("/"), settings.device_uid, settings.headers, client)
+    return Bms(name, settings, context, ems, close)
 
 
-kind = _BmsKind()
+kind = DeviceKind("bms", BmsSettings, _build)

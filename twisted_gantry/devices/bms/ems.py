@@ -4,30 +4,18 @@ from collections.abc import Mapping
 
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.http.client import BoundedClient, NoAnswer
-from twisted_gantry.wire.bms import (
-    CONTROL_PATH,
-    SYNC_PATH,
-    BmsCommand,
-    BmsControl,
-    BmsRefused,
-    Reply,
-    Status,
-    decode_reply,
-    decode_status,
-    query,
-)
+from twisted_gantry.wire import bms
 from twisted_gantry.wire.errors import WireError
 
 UNCLEAR = (NoAnswer, WireError)
 """Errors after which the outcome of a call is unknown."""
-TROUBLE = (*UNCLEAR, BmsRefused)
+TROUBLE = (*UNCLEAR, bms.BmsRefused)
 """All errors of a call; their texts hold no secret."""
 
 
 class EmsClient:
-    """Calls `url`, without a slash at its end, for one `device_uid`.
-
-    `headers` go with each call, and nowhere else.
+    """Calls `url`, without a slash at its end, for one `device_uid`. `headers` go with each call,
+    and nowhere else.
     """
 
     def __init__(
@@ -39,24 +27,24 @@ class EmsClient:
         values = [value.reveal() for value in headers.values()]
         self._hidden = frozenset(part for value in values for part in (value, *value.split()[-1:]))
 
-    async def send(self, command: BmsCommand) -> None:
+    async def send(self, command: bms.BmsCommand) -> None:
         """Send a command. Raises one of TROUBLE; BmsRefused means that it was not executed."""
-        body = BmsControl(self._device_uid, command).encode()
-        await self._call("POST", CONTROL_PATH, body)
+        body = bms.BmsControl(self._device_uid, command).encode()
+        await self._call("POST", bms.CONTROL_PATH, body)
 
     async def sync(self) -> None:
         """Make the EMS ask the battery for its status. Raises one of TROUBLE."""
-        await self._call("PUT", f"{SYNC_PATH}?{query(self._device_uid)}")
+        await self._call("PUT", f"{bms.SYNC_PATH}?{bms.query(self._device_uid)}")
 
-    async def read(self) -> Status:
+    async def read(self) -> bms.Status:
         """Return the last status that the EMS has, of whatever age. Raises one of TROUBLE."""
-        reply = await self._call("GET", f"{CONTROL_PATH}?{query(self._device_uid)}")
-        return decode_status(reply, self._device_uid)
+        reply = await self._call("GET", f"{bms.CONTROL_PATH}?{bms.query(self._device_uid)}")
+        return bms.decode_status(reply, self._device_uid)
 
-    async def _call(self, method: str, path: str, body: bytes | None = None) -> Reply:
+    async def _call(self, method: str, path: str, body: bytes | None = None) -> bms.Reply:
         headers = {"Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = "application/json"
         headers |= {name: value.reveal() for name, value in self._headers.items()}
         answer = await self._client.request(method, self._url + path, headers=headers, body=body)
-        return decode_reply(answer.status, answer.body, self._hidden)
+        return bms.decode_reply(answer.status, answer.body, self._hidden)

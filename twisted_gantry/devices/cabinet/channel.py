@@ -5,20 +5,13 @@ Source: the ETC document, sections 1.5 to 1.7 and 3.2.
 
 from collections.abc import Callable
 
+from attrs import define, field
+
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.http.client import BoundedClient, NoAnswer
 from twisted_gantry.wire.errors import WireError
+from twisted_gantry.wire.etc import envelope
 from twisted_gantry.wire.etc.commands import EtcControl, encode_control
-from twisted_gantry.wire.etc.envelope import (
-    MAX_MSG,
-    MESSAGES,
-    Answer,
-    EtcCode,
-    Method,
-    decode_answer,
-    encode_request,
-    signed_headers,
-)
 
 # Seconds that time stamps may run ahead of the clock so that no two are equal.
 _AHEAD = 60
@@ -33,49 +26,43 @@ UNCLEAR = (NoAnswer, WireError)
 TROUBLE = (*UNCLEAR, TurnedDown)
 """All errors of a command; their texts hold no secret."""
 
-_CODES = {str(code.value): code for code in EtcCode}
+_CODES = {str(code.value): code for code in envelope.EtcCode}
 
 
+@define(eq=False)
 class CabinetChannel:
     """Commands the cabinet at `url`. The code `auth` goes there, in a header, and nowhere else.
-
     `now` returns Unix seconds.
     """
 
-    def __init__(
-        self,
-        url: str,
-        auth: Secret,
-        gantry_id: str,
-        client: BoundedClient,
-        now: Callable[[], float],
-    ) -> None:
-        self._url, self._auth, self._gantry_id = url, auth, gantry_id
-        self._client, self._now = client, now
-        self._last_stamp = 0
+    _url: str
+    _auth: Secret
+    _gantry_id: str
+    _client: BoundedClient
+    _now: Callable[[], float]
+    _last_stamp: int = field(default=0, init=False)
 
-    async def tell(self, control: EtcControl) -> Answer:
+    async def tell(self, control: EtcControl) -> envelope.Answer:
         """Send a command once, and return the answer. Raises one of TROUBLE."""
-        body = encode_request(
-            self._gantry_id, Method.CABINET_CONTROL, self._stamp(), encode_control(control)
+        body = envelope.encode_request(
+            self._gantry_id, envelope.Method.CABINET_CONTROL, self._stamp(), encode_control(control)
         )
-        headers = signed_headers(body, self._auth.reveal())
+        headers = envelope.signed_headers(body, self._auth.reveal())
         answer = await self._client.request("POST", self._url, headers=headers, body=body)
         if 300 <= answer.status < 500:
             raise TurnedDown(f"the cabinet answers HTTP {answer.status}")
         if answer.status != 200:
             raise NoAnswer(f"the cabinet answers HTTP {answer.status}")
-        return decode_answer(answer.body)
+        return envelope.decode_answer(answer.body)
 
-    def words(self, answer: Answer) -> str:
-        """Return an answer as text: code, meaning, and the cabinet's own message."""
+    def words(self, answer: envelope.Answer) -> str:
         code = code_of(answer)
         if code is None:
             text, meaning = f"the unknown code {self._plain(answer.code)[:10]}", ""
         else:
-            meaning = MESSAGES[code]
+            meaning = envelope.MESSAGES[code]
             text = f"{code.value} {meaning}"
-        msg = self._plain(answer.msg or "")[:MAX_MSG].strip()
+        msg = self._plain(answer.msg or "")[: envelope.MAX_MSG].strip()
         return text if msg in {"", meaning} else f"{text} ({msg})"
 
     def _plain(self, text: str) -> str:
@@ -84,15 +71,12 @@ class CabinetChannel:
         return shown.replace(self._auth.reveal(), "***").strip()
 
     def _stamp(self) -> int:
-        """Return a time stamp that no command before had.
-
-        A cabinet takes two equal bodies for a replayed capture.
-        """
+        """Return a time stamp unlike any before: two equal bodies look like a replayed capture."""
         now, last = int(self._now()), self._last_stamp
         self._last_stamp = last + 1 if now <= last < now + _AHEAD else now
         return self._last_stamp
 
 
-def code_of(answer: Answer) -> EtcCode | None:
+def code_of(answer: envelope.Answer) -> envelope.EtcCode | None:
     """Return the code of an answer, None for a code that the document lacks."""
     return _CODES.get(answer.code.strip())

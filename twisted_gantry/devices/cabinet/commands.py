@@ -4,10 +4,10 @@ Arguments carry the document's names. Source: the ETC document, section 3.2.
 """
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 import msgspec
+from attrs import define
 
 from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
 from twisted_gantry.core.interfaces import NotTold
@@ -20,13 +20,7 @@ from twisted_gantry.devices.cabinet.channel import (
 )
 from twisted_gantry.net.http.client import NotConnected
 from twisted_gantry.wire.errors import BadMessage
-from twisted_gantry.wire.etc.commands import (
-    Cmd,
-    EtcCommand,
-    EtcControl,
-    check_set_points,
-    decode_battery_result,
-)
+from twisted_gantry.wire.etc import commands as etc
 from twisted_gantry.wire.etc.envelope import Answer, EtcCode, number
 
 UPDATE_NOW = "update-now"
@@ -34,89 +28,72 @@ UPDATE_NOW = "update-now"
 _AIR_ID = Argument(longest=2)
 _OFF_ON = Argument(choices=("0", "1"))
 
-COMMANDS: Mapping[str, CommandType] = MappingProxyType(
-    {
-        "unlock-door": CommandType(
-            {"unlockDoorId": Argument(choices=("1", "2"), subject=True)},
-            "unlock a door: 1 front, 2 back",
-            "远程解锁机柜门（1前门，2后门）",
-        ),
-        "air-conditioner": CommandType(
-            {"airId": _AIR_ID, "airOperate": Argument(choices=("1", "2"))},
-            "air conditioner, airId 0 for all: 1 run, 2 standby",
-            "开关空调（airId为0表示所有空调；1运行，2待机）",
-            about="air",
-        ),
-        "air-conditioner-temperature": CommandType(
-            {
-                "airId": _AIR_ID,
-                "autoRefrigerationTemp": Argument(float),
-                "autoHeatingTemp": Argument(float),
-            },
-            "air conditioner, airId 0 for all: cool above, heat below (°C)",
-            "调节空调温度（airId为0表示所有空调；高于制冷，低于制热，℃）",
-        ),
-        "power-mode": CommandType(
-            {"mode": Argument(choices=("0", "1", "2", "3"))},
-            "power mode: 0 nothing off, 1 air conditioners off, 2 also the rear plate readers, "
-            "3 also the rear antennas; 2 and 3 stop tolling equipment",
-            "设置电源模式（0不关闭，1关闭空调，2再关闭后排牌识，3再关闭后排天线；2和3会停收费设备）",
-            about="air",
-        ),
-        "door-guard": CommandType(
-            {"isDoorDefend": _OFF_ON}, "door guard: 0 disarm, 1 arm", "门禁布防（0撤防，1布防）"
-        ),
-        "rectifier": CommandType(
-            {"onOff": _OFF_ON},
-            "all rectifiers of the cabinet: 0 off, which leaves the load on the battery, 1 on",
-            "整流模块开关机（全部；0关闭，负载转由电池供电，1打开）",
-        ),
-        "battery-test": CommandType(
-            {"testStartStop": _OFF_ON}, "battery test: 0 stop, 1 start", "电池测试（0结束，1开始）"
-        ),
-        UPDATE_NOW: CommandType({}, "report at once", "马上上报状态"),
-    }
-)
-
-_CMDS: Mapping[str, Cmd] = {
-    "unlock-door": Cmd.UNLOCK_DOOR,
-    "air-conditioner": Cmd.AIR_CONDITIONER,
-    "air-conditioner-temperature": Cmd.AIR_CONDITIONER_TEMPERATURE,
-    "power-mode": Cmd.POWER_MODE,
-    "door-guard": Cmd.DOOR_GUARD,
-    "rectifier": Cmd.RECTIFIER,
-    "battery-test": Cmd.BATTERY_TEST,
+COMMANDS: Mapping[str, CommandType] = {
+    "unlock-door": CommandType(
+        {"unlockDoorId": Argument(choices=("1", "2"), subject=True)},
+        "unlock a door: 1 front, 2 back",
+        "远程解锁机柜门（1前门，2后门）",
+    ),
+    "air-conditioner": CommandType(
+        {"airId": _AIR_ID, "airOperate": Argument(choices=("1", "2"))},
+        "air conditioner, airId 0 for all: 1 run, 2 standby",
+        "开关空调（airId为0表示所有空调；1运行，2待机）",
+        about="air",
+    ),
+    "air-conditioner-temperature": CommandType(
+        {"airId": _AIR_ID, **dict.fromkeys(etc.SET_POINTS, Argument(float))},
+        "air conditioner, airId 0 for all: cool above, heat below (°C)",
+        "调节空调温度（airId为0表示所有空调；高于制冷，低于制热，℃）",
+    ),
+    "power-mode": CommandType(
+        {"mode": Argument(choices=("0", "1", "2", "3"))},
+        "power mode: 0 nothing off, 1 air conditioners off, 2 also the rear plate readers, "
+        "3 also the rear antennas; 2 and 3 stop tolling equipment",
+        "设置电源模式（0不关闭，1关闭空调，2再关闭后排牌识，3再关闭后排天线；2和3会停收费设备）",
+        about="air",
+    ),
+    "door-guard": CommandType(
+        {"isDoorDefend": _OFF_ON}, "door guard: 0 disarm, 1 arm", "门禁布防（0撤防，1布防）"
+    ),
+    "rectifier": CommandType(
+        {"onOff": _OFF_ON},
+        "all rectifiers of the cabinet: 0 off, which leaves the load on the battery, 1 on",
+        "整流模块开关机（全部；0关闭，负载转由电池供电，1打开）",
+    ),
+    "battery-test": CommandType(
+        {"testStartStop": _OFF_ON}, "battery test: 0 stop, 1 start", "电池测试（0结束，1开始）"
+    ),
+    UPDATE_NOW: CommandType({}, "report at once", "马上上报状态"),
 }
+
+_CMDS = {each.name.lower().replace("_", "-"): each for each in etc.Cmd}
 # The document gives these no `cabinetId`.
-_WHOLE_GANTRY = frozenset({Cmd.POWER_MODE, Cmd.DOOR_GUARD})
+_WHOLE_GANTRY = frozenset({etc.Cmd.POWER_MODE, etc.Cmd.DOOR_GUARD})
 
 
-def control_of(command: str, args: Mapping[str, Any], cabinet_id: str) -> EtcControl:
+def control_of(command: str, args: Mapping[str, Any], cabinet_id: str) -> etc.EtcControl:
     """Return the message for a command whose arguments fit its type. Raises BadMessage."""
     if command == UPDATE_NOW:
-        return EtcControl(update_now=True)
+        return etc.EtcControl(update_now=True)
     cmd = _CMDS[command]
     fields = {name: each if isinstance(each, str) else number(each) for name, each in args.items()}
     air_id = fields.get("airId", "0")
     if not (air_id.isascii() and air_id.isdigit()):
         raise BadMessage("airId is no number")
-    if cmd is Cmd.AIR_CONDITIONER_TEMPERATURE:
-        check_set_points(float(fields["autoRefrigerationTemp"]), float(fields["autoHeatingTemp"]))
-    return EtcControl(command=EtcCommand(cmd, None if cmd in _WHOLE_GANTRY else cabinet_id, fields))
+    if cmd is etc.Cmd.AIR_CONDITIONER_TEMPERATURE:
+        etc.check_set_points(*(float(fields[each]) for each in etc.SET_POINTS))
+    addressed = None if cmd in _WHOLE_GANTRY else cabinet_id
+    return etc.EtcControl(command=etc.EtcCommand(cmd, addressed, fields))
 
 
+@define(eq=False)
 class CabinetCommands:
     """Executes commands. `answered` is told of each answer; `look_again` asks for an upload."""
 
-    def __init__(
-        self,
-        channel: CabinetChannel,
-        cabinet_id: str,
-        answered: Callable[[Answer], None],
-        look_again: Callable[[], None],
-    ) -> None:
-        self._channel, self._cabinet_id = channel, cabinet_id
-        self._answered, self._look_again = answered, look_again
+    _channel: CabinetChannel
+    _cabinet_id: str
+    _answered: Callable[[Answer], None]
+    _look_again: Callable[[], None]
 
     async def execute(self, command: str, args: Mapping[str, Any]) -> CommandResult:
         try:
@@ -142,16 +119,16 @@ class CabinetCommands:
 
     async def battery_test_result(self) -> Mapping[str, str]:
         """Return the result of the last battery test. Raises NotTold."""
-        question = EtcCommand(Cmd.BATTERY_TEST_RESULT, self._cabinet_id, {})
+        question = etc.EtcCommand(etc.Cmd.BATTERY_TEST_RESULT, self._cabinet_id, {})
         try:
-            answer = await self._channel.tell(EtcControl(command=question))
+            answer = await self._channel.tell(etc.EtcControl(command=question))
         except TROUBLE as error:
             raise NotTold(str(error)) from None
         self._answered(answer)
         if code_of(answer) is not EtcCode.SUCCESS:
             raise NotTold(f"the cabinet answers {self._channel.words(answer)}")
         try:
-            result = decode_battery_result(answer.batterys_test_result)
+            result = etc.decode_battery_result(answer.batterys_test_result)
         except BadMessage as error:
             raise NotTold(str(error)) from None
         fields: dict[str, str] = msgspec.to_builtins(result)

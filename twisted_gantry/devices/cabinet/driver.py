@@ -19,25 +19,14 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from twisted_gantry.core.commands.types import CommandResult
-from twisted_gantry.core.interfaces import (
-    DeviceContext,
-    IBatteryRecorder,
-    IDeviceKind,
-    IUploader,
-    WrongSetting,
-)
+from twisted_gantry.core.interfaces import DeviceContext, IBatteryRecorder, IUploader, WrongSetting
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
+from twisted_gantry.devices.cabinet import points as names
 from twisted_gantry.devices.cabinet.channel import TROUBLE, CabinetChannel, TurnedDown, code_of
 from twisted_gantry.devices.cabinet.commands import COMMANDS, CabinetCommands
-from twisted_gantry.devices.cabinet.points import (
-    CLOCK_GOOD,
-    COMMANDS_ANSWERED,
-    LIGHTNING_STRUCK,
-    POINTS,
-    rules,
-)
 from twisted_gantry.devices.cabinet.rows import Measured, Rows, Strikes
+from twisted_gantry.devices.kind import DeviceKind
 from twisted_gantry.devices.polled import MAX_FAILURES, Poller, PollPeriod, http_client
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.timers import Timer
@@ -62,9 +51,8 @@ Id = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]
 
 
 class CabinetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The keys of a `[[device]]` of kind `cabinet`; times in seconds.
-
-    `gantry_id` empty is our own. The cabinet uploads unasked every `period`.
+    """The keys of a `[[device]]` of kind `cabinet`; times in seconds. `gantry_id` empty is our own.
+    The cabinet uploads unasked every `period`.
     """
 
     url: str
@@ -109,12 +97,11 @@ class SmartCabinet(NamedService):
         self._upload: Deferred[None] | None = None  # for the poll that waits
         self._silence = Timer(context.reactor, self._silent)
         self._silence_period = MISSED_PERIODS * settings.period
-        self._commands = CabinetCommands(
-            channel, settings.cabinet_id, self._answered, self._poller.now
-        )
-        context.points.declare(name, POINTS)
+        which, ask = settings.cabinet_id, self._poller.now
+        self._commands = CabinetCommands(channel, which, self._answered, ask)
+        context.points.declare(name, names.POINTS)
         self._rows, self._strikes = Rows(name, context.points), Strikes()
-        self.rules = rules(self._rows.present)
+        self.rules = names.rules(self._rows.present)
 
     def startService(self) -> None:
         super().startService()
@@ -122,15 +109,12 @@ class SmartCabinet(NamedService):
         self._poller.start()
 
     def stopService(self) -> Deferred[Any]:
-        """Stop; calls under way are cancelled."""
         super().stopService()
         self._poller.stop()
         self._silence.cancel()
         for each in tuple(self._under_way):
             each.cancel()
         return self._close()
-
-    # -- uploads
 
     def uploaded(self, fields: Any, *, clock_good: bool) -> None:
         """Take an upload. Raises BadMessage unless it is a report of this cabinet."""
@@ -149,9 +133,9 @@ class SmartCabinet(NamedService):
         struck = self._strikes.take(upload, self._rows.present("thunder_spd"))
         if struck == (True, Quality.GOOD):
             # Each strike is an alarm of its own: the previous one ends here.
-            self._points.update(self.device, {LIGHTNING_STRUCK: (False, Quality.GOOD)})
-        update[LIGHTNING_STRUCK] = struck
-        update[COMMANDS_ANSWERED] = (self._unanswered < MAX_FAILURES, Quality.GOOD)
+            self._points.update(self.device, {names.LIGHTNING_STRUCK: (False, Quality.GOOD)})
+        update[names.LIGHTNING_STRUCK] = struck
+        update[names.COMMANDS_ANSWERED] = (self._unanswered < MAX_FAILURES, Quality.GOOD)
         self._points.update(self.device, update | self._clock_point())
         self._silence.start(self._silence_period)
         self._poller.heard()
@@ -163,9 +147,7 @@ class SmartCabinet(NamedService):
         self._poller.lose(f"no upload for {self._silence_period:g} s")
 
     def _clock_point(self) -> dict[str, Measured]:
-        return {CLOCK_GOOD: (self._upload_clock and self._command_clock, Quality.GOOD)}
-
-    # -- asking for one
+        return {names.CLOCK_GOOD: (self._upload_clock and self._command_clock, Quality.GOOD)}
 
     async def _poll(self) -> float:
         """Ask for an upload; returns the seconds until the next time."""
@@ -200,7 +182,6 @@ class SmartCabinet(NamedService):
         return True
 
     def _answered(self, answer: Answer) -> None:
-        """Note what an answer tells about the command channel and the clock."""
         self._unanswered = 0
         code = code_of(answer)
         if code is EtcCode.CLOCK_SKEW:
@@ -209,7 +190,7 @@ class SmartCabinet(NamedService):
             self._command_clock = True
         if self.running:
             self._points.update(
-                self.device, {COMMANDS_ANSWERED: (True, Quality.GOOD), **self._clock_point()}
+                self.device, {names.COMMANDS_ANSWERED: (True, Quality.GOOD), **self._clock_point()}
             )
 
     def _missed(self, reason: str) -> None:
@@ -221,17 +202,14 @@ class SmartCabinet(NamedService):
 
     def _losing(self) -> None:
         if self.status.state is not State.OFFLINE:
-            own = [each.name for each in POINTS if each.name != CLOCK_GOOD]
+            own = [each.name for each in names.POINTS if each.name != names.CLOCK_GOOD]
             self._points.fail(self.device, [*own, *self._rows.names()])
         self._asking_helps = False
-
-    # -- commands
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
         return self._do(self._commands.execute(command, args))
 
     def battery_test_result(self) -> Deferred[Mapping[str, str]]:
-        """Return the result of the last battery test, as the cabinet tells it."""
         return self._do(self._commands.battery_test_result())
 
     def _do(self, doing: Coroutine[Deferred[Any], Any, _T]) -> Deferred[_T]:
@@ -245,25 +223,18 @@ class SmartCabinet(NamedService):
         return under_way.addBoth(over)
 
 
-@implementer(IDeviceKind)
-class _CabinetKind:
-    kind = "cabinet"
-    settings = CabinetSettings
-    groups = frozenset(GROUPS)
-    parts = ""
-
-    def build(self, name: str, settings: CabinetSettings, context: DeviceContext) -> SmartCabinet:
-        try:
-            url = server_url(settings.url, "http")
-        except BadMessage:
-            raise WrongSetting("url", "must be http(s)://host[:port]/remotecontrol.do") from None
-        code = settings.auth.reveal()
-        if not (0 < len(code) <= 128 and code.isascii() and code.isprintable()):
-            raise WrongSetting("auth", "must be 1 to 128 characters of ASCII")
-        client, close = http_client(context, DEADLINE)
-        gantry_id = settings.gantry_id or context.gantry_id
-        channel = CabinetChannel(url, settings.auth, gantry_id, client, context.now)
-        return SmartCabinet(name, settings, context, channel, close)
+def _build(name: str, settings: CabinetSettings, context: DeviceContext) -> SmartCabinet:
+    try:
+        url = server_url(settings.url, "http")
+    except BadMessage:
+        raise WrongSetting("url", "must be http(s)://host[:port]/remotecontrol.do") from None
+    code = settings.auth.reveal()
+    if not (0 < len(code) <= 128 and code.isascii() and code.isprintable()):
+        raise WrongSetting("auth", "must be 1 to 128 characters of ASCII")
+    client, close = http_client(context, DEADLINE)
+    gantry_id = settings.gantry_id or context.gantry_id
+    channel = CabinetChannel(url, settings.auth, gantry_id, client, context.now)
+    return SmartCabinet(name, settings, context, channel, close)
 
 
-kind = _CabinetKind()
+kind = DeviceKind("cabinet", CabinetSettings, _build, frozenset(GROUPS))

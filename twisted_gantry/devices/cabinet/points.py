@@ -6,6 +6,8 @@ rows. Source: the ETC document, section 3.1.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from operator import is_, ne
 
 from twisted_gantry.core.alarms import Read, Rule, Severity
 from twisted_gantry.core.catalogue import PointType
@@ -16,7 +18,6 @@ from twisted_gantry.wire.reading import Quality, Value
 CLOCK_GOOD = "clock_good"
 """Whether its clock and ours agree, by its uploads and its answers to our commands."""
 COMMANDS_ANSWERED = "commands_answered"
-"""Whether it answers commands."""
 LIGHTNING_STRUCK = "lightning_struck"
 """Whether the last upload with a count showed more strikes than the one before."""
 
@@ -107,7 +108,6 @@ POINTS = (
         for point in group_points(name)
     ),
 )
-"""The points that every cabinet has."""
 
 Rows = Callable[[str], Iterable[str]]
 """Returns the ids of the present rows of a group that is an array."""
@@ -115,17 +115,8 @@ _Bad = Callable[[Value], bool]
 
 _CRITICAL, _WARNING = Severity.CRITICAL, Severity.WARNING
 
-
-def _false(value: Value) -> bool:
-    return value is False
-
-
-def _true(value: Value) -> bool:
-    return value is True
-
-
-def _given(text: Value) -> bool:
-    return text != ""
+_false, _true = partial(is_, False), partial(is_, True)
+_given = partial(ne, "")
 
 
 def _some(rows: Rows, group: str, field: str, bad: _Bad) -> Condition:
@@ -142,52 +133,38 @@ def _some(rows: Rows, group: str, field: str, bad: _Bad) -> Condition:
 
 
 def rules(rows: Rows) -> tuple[Rule, ...]:
-    """Return the alarm rules; `rows` returns the present rows of an array group.
-
-    An open or unlocked door is an alarm: the platform wants to know of both at once.
+    """Return the alarm rules; `rows` returns the present rows of an array group. An open or
+    unlocked door is an alarm: the platform wants to know of both at once.
     """
 
-    def one(name: str, severity: Severity, en: str, zh: str, point: str, bad: _Bad) -> Rule:
-        return Rule(name, severity, en, zh, when(point, bad), point.partition(".")[0])
-
-    def some(name: str, severity: Severity, en: str, zh: str, point: str, bad: _Bad) -> Rule:
+    def rule(name: str, severity: Severity, en: str, zh: str, point: str, bad: _Bad) -> Rule:
         group, _, field = point.partition(".")
-        return Rule(name, severity, en, zh, _some(rows, group, field, bad), group)
+        array = GROUPS[group].is_array
+        condition = _some(rows, group, field, bad) if array else when(point, bad)
+        return Rule(name, severity, en, zh, condition, group)
 
-    def fault(name: str, group: str, en: str, zh: str) -> Rule:
-        return one(f"{name}-fault", _WARNING, f"{en} fault", f"{zh}异常", f"{group}.status", _false)
+    def fault(name: str, group: str, en: str, zh: str, severity: Severity = _WARNING) -> Rule:
+        text, point = f"{en} fault", f"{group}.status"
+        return rule(f"{name}-fault", severity, text, f"{zh}异常", point, _false)
+
+    def warned(group: str, en: str, zh: str) -> Rule:
+        name, point = f"{group}-warning", f"{group}.warning_msg"
+        return rule(name, _WARNING, f"{en} warning", f"{zh}告警", point, _given)
 
     def air(name: str, en: str, zh: str, field: str, bad: _Bad) -> Rule:
         text = f"air conditioner {en}"
-        return some(f"air-conditioner-{name}", _WARNING, text, zh, f"air_conditioners.{field}", bad)
+        return rule(f"air-conditioner-{name}", _WARNING, text, zh, f"air_conditioners.{field}", bad)
 
-    def door(side: str, zh: str) -> tuple[Rule, ...]:
-        name, the_door, point = f"{side}-door", f"the {side} door", f"doors.{side}_door"
+    def door(side: str, where: str) -> tuple[Rule, ...]:
+        def about(name: str, severity: Severity, en: str, zh: str, field: str, bad: _Bad) -> Rule:
+            text, point = f"the {side} door {en}", f"doors.{side}_door_{field}"
+            return rule(f"{side}-door-{name}", severity, text, where + zh, point, bad)
+
+        illegally = "was opened illegally"
         return (
-            one(
-                f"{name}-illegal",
-                _CRITICAL,
-                f"{the_door} was opened illegally",
-                f"{zh}非法开门",
-                f"{point}_open_illegally",
-                _true,
-            ),
-            one(
-                f"{name}-open",
-                _WARNING,
-                f"{the_door} is open",
-                f"{zh}打开",
-                f"{point}_closed",
-                _false,
-            ),
-            one(
-                f"{name}-unlocked",
-                _WARNING,
-                f"{the_door} is unlocked",
-                f"{zh}未锁",
-                f"{point}_locked",
-                _false,
-            ),
+            about("illegal", _CRITICAL, illegally, "非法开门", "open_illegally", _true),
+            about("open", _WARNING, "is open", "打开", "closed", _false),
+            about("unlocked", _WARNING, "is unlocked", "未锁", "locked", _false),
         )
 
     lightning = when(LIGHTNING_STRUCK, _true)
@@ -195,42 +172,21 @@ def rules(rows: Rows) -> tuple[Rule, ...]:
     clock_text = "the cabinet's clock and ours disagree"
     commands_text = "the cabinet uploads but answers no command"
     return (
-        one("smoke", _CRITICAL, "smoke", "烟雾报警", "smoke_sensor.is_warning", _true),
-        one("water", _CRITICAL, "water", "水浸报警", "waterlogging_sensor.is_warning", _true),
+        rule("smoke", _CRITICAL, "smoke", "烟雾报警", "smoke_sensor.is_warning", _true),
+        rule("water", _CRITICAL, "water", "水浸报警", "waterlogging_sensor.is_warning", _true),
         *door("front", "前门"),
         *door("back", "后门"),
-        some("mains-abnormal", _CRITICAL, "mains abnormal", "市电异常", "elec.status", _false),
-        some("mains-warning", _WARNING, "mains warning", "市电告警", "elec.warning_msg", _given),
-        some(
-            "rectifier-fault",
-            _CRITICAL,
-            "rectifier fault",
-            "整流模块异常",
-            "rectifier.status",
-            _false,
-        ),
-        some(
-            "rectifier-warning",
-            _WARNING,
-            "rectifier warning",
-            "整流模块告警",
-            "rectifier.warning_msg",
-            _given,
-        ),
-        some("ups-fault", _CRITICAL, "UPS fault", "UPS异常", "ups.status", _false),
-        some("ups-warning", _WARNING, "UPS warning", "UPS告警", "ups.warning_msg", _given),
+        rule("mains-abnormal", _CRITICAL, "mains abnormal", "市电异常", "elec.status", _false),
+        rule("mains-warning", _WARNING, "mains warning", "市电告警", "elec.warning_msg", _given),
+        fault("rectifier", "rectifier", "rectifier", "整流模块", _CRITICAL),
+        warned("rectifier", "rectifier", "整流模块"),
+        fault("ups", "ups", "UPS", "UPS", _CRITICAL),
+        warned("ups", "UPS", "UPS"),
         air("fault", "fault", "空调异常", "status", _false),
         air("system", "system warning", "空调系统告警", "system_warning", _true),
         air("temperature", "temperature warning", "空调温度告警", "temperature_warning", _true),
         Rule("lightning", _WARNING, "lightning struck", "雷击", lightning, "thunder_spd"),
-        some(
-            "thunder-spd-fault",
-            _CRITICAL,
-            "surge arrester fault",
-            "防雷器异常",
-            "thunder_spd.status",
-            _false,
-        ),
+        fault("thunder-spd", "thunder_spd", "surge arrester", "防雷器", _CRITICAL),
         fault("smoke-sensor", "smoke_sensor", "smoke sensor", "烟雾传感器"),
         fault("water-sensor", "waterlogging_sensor", "water sensor", "水浸传感器"),
         fault("door-controller", "doors", "door controller", "门禁"),

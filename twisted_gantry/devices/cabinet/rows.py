@@ -32,17 +32,13 @@ class Rows:
         self._known: dict[str, dict[str, _Known]] = {}
 
     def present(self, group: str) -> Collection[str]:
-        """Return the ids of the present rows of a group."""
         return self._known.get(group, {}).keys()
 
     def names(self) -> list[str]:
-        """Return the points of all rows, without the device's name."""
-        return [
-            name for rows in self._known.values() for known in rows.values() for name in known.names
-        ]
+        rows = [row for group in self._known.values() for row in group.values()]
+        return [name for row in rows for name in row.names]
 
     def take(self, upload: CabinetUpload) -> dict[str, Measured]:
-        """Return the update by an upload for the points of the groups."""
         update: dict[str, Measured] = {}
         for name, group in upload.groups.items():
             if "" in group.rows:
@@ -92,17 +88,14 @@ def _measured(prefix: str, readings: Readings) -> dict[str, Measured]:
 
 
 class Strikes:
-    """Watches the counters of the surge arresters: a rise is a strike.
-
-    A fall is an arrester that was restarted or replaced (`docs/protocols/etc-gantry.md`,
-    "Delivery").
+    """Watches the counters of the surge arresters: a rise is a strike. A fall is an arrester that
+    was restarted or replaced (`docs/protocols/etc-gantry.md`, "Delivery").
     """
 
     def __init__(self) -> None:
         self._last: dict[str, int] = {}
 
     def take(self, upload: CabinetUpload, present: Collection[str]) -> Measured:
-        """Return whether lightning struck since the last upload; `present` are the rows."""
         struck, told, untold = False, False, Quality.NO_DATA
         for which, readings in upload.groups["thunder_spd"].rows.items():
             count = readings["lightning_count"].value

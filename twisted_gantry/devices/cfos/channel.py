@@ -24,9 +24,8 @@ class WrongStatus(Exception):
 
 
 class Credentials:
-    """The user and the password that the manager should have.
-
-    While the outcome of a change is unknown there is another password, which may hold instead.
+    """The user and the password that the manager should have. While the outcome of a change is
+    unknown there is another password, which may hold instead.
     """
 
     def __init__(self, user: str, password: Secret | None) -> None:
@@ -36,7 +35,6 @@ class Credentials:
 
     @property
     def password(self) -> Secret | None:
-        """The password that is tried first."""
         return self._password
 
     def header(self) -> dict[str, str]:
@@ -47,7 +45,6 @@ class Credentials:
         return {"Authorization": f"Basic {b64encode(pair).decode()}"}
 
     def adopt(self, new: Secret) -> None:
-        """Use `new` from now on."""
         self._password, self._other = new, None
 
     def doubt(self, other: Secret | None) -> None:
@@ -70,9 +67,8 @@ class CfosChannel:
         self.credentials = credentials
 
     async def ask(self, call: Call) -> bytes:
-        """Make a call, and return the body of the answer. Raises NoAnswer, WrongStatus.
-
-        After a refused password the call is made once more with the other, if there is one.
+        """Make a call, and return the body of the answer. Raises NoAnswer, WrongStatus. After a
+        refused password the call is made once more with the other, if there is one.
         """
         answer = await self._send(call)
         if answer.status == 401 and self.credentials.try_other():
@@ -87,12 +83,9 @@ class CfosChannel:
         headers = self.credentials.header()
         if call.body is not None:
             headers["Content-Type"] = "application/json"
+        url, body = self._base + call.target, call.body
         return await self._client.request(
-            call.method,
-            self._base + call.target,
-            headers=headers,
-            body=call.body,
-            limit=LONGEST_ANSWER,
+            call.method, url, headers=headers, body=body, limit=LONGEST_ANSWER
         )
 
 

@@ -18,21 +18,7 @@ from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.cfos.channel import CfosChannel, WrongStatus
 from twisted_gantry.devices.cfos.command_types import COMMANDS
 from twisted_gantry.net.http.client import NoAnswer, NotConnected
-from twisted_gantry.wire.cfos.calls import (
-    DEVICE_ID,
-    FLAGS,
-    Call,
-    CfosRefused,
-    DisablePolicy,
-    call,
-    decode_control,
-    evse_feed,
-    expect_number,
-    expect_ok,
-    meter_feed,
-    modbus,
-    words,
-)
+from twisted_gantry.wire.cfos import calls
 from twisted_gantry.wire.cfos.modbus import Write, decode_read, parse_read, parse_write, plan_write
 from twisted_gantry.wire.cfos.registers import registers_of
 from twisted_gantry.wire.cfos.users import MASKED, masked, user
@@ -66,7 +52,6 @@ def _done(value: Value = None, detail: str = "") -> CommandResult:
 
 class ManagerCommands:
     """Executes commands. `look_again` asks for a poll at once, which shows the effect of a write.
-
     The command `x-y` is the method `_x_y`.
     """
 
@@ -99,22 +84,21 @@ class ManagerCommands:
         except WireError as error:
             return CommandResult(Outcome.FAILED, _guarded(str(error), _secrets(command, given)))
 
-    async def _ask(self, what: Call) -> Any:
+    async def _ask(self, what: calls.Call) -> Any:
         return loads(await self._channel.ask(what))
 
-    async def _write(self, what: Call) -> CommandResult:
+    async def _write(self, what: calls.Call) -> CommandResult:
         """Make a call whose only good answer is "ok"."""
-        expect_ok(await self._channel.ask(what))
+        calls.expect_ok(await self._channel.ask(what))
         self._look_again()
         return _done("ok")
 
-    # -- charging
-
     async def _override(self, args: Mapping[str, Any]) -> CommandResult:
-        given = {**_device(args, "E"), **_chosen(args, "flags", "mamps", "rfid")}
+        chosen = {name: args[name] for name in ("flags", "mamps", "rfid") if name in args}
+        given = {**_device(args, "E"), **chosen}
         flags = str(given.get("flags", ""))
-        if not FLAGS.issuperset(flags):
-            raise Wrong(f"flags are letters of {''.join(sorted(FLAGS))}")
+        if not calls.FLAGS.issuperset(flags):
+            raise Wrong(f"flags are letters of {''.join(sorted(calls.FLAGS))}")
         if any(letter.swapcase() in flags for letter in flags):
             raise Wrong("flags that switch the same off and on")
         if not flags and "mamps" not in given:
@@ -122,24 +106,22 @@ class ManagerCommands:
         if not 0 <= given.get("mamps", 0) <= LONGEST_CURRENT:
             raise Wrong(f"mamps are 0 to {LONGEST_CURRENT}")
         _check_rfid(given)
-        return await self._write(call("override_device", given))
+        return await self._write(calls.call("override_device", given))
 
     async def _enter_rfid(self, args: Mapping[str, Any]) -> CommandResult:
         _check_rfid(args)
         device = _device(args, "E") if "dev_id" in args else {}
-        return await self._write(call("enter_rfid", {"rfid": args["rfid"], **device}))
+        return await self._write(calls.call("enter_rfid", {"rfid": args["rfid"], **device}))
 
     async def _soft_meter(self, args: Mapping[str, Any]) -> CommandResult:
         value = args.get("val")
         if value is not None and not 0 <= value < 1e12:
             raise Wrong("val is Wh, 0 or more")
         given = {**_device(args, "E"), "val": None if value is None else f"{value:.15g}"}
-        before = expect_number(await self._ask(call("soft_meter", given)))
+        before = calls.expect_number(await self._ask(calls.call("soft_meter", given)))
         if value is not None:
             self._look_again()
         return _done(before, "the reading before, Wh" if value is not None else "Wh")
-
-    # -- registers
 
     async def _read_register(self, args: Mapping[str, Any]) -> CommandResult:
         device, count = str(args["device"]), args.get("count")
@@ -148,7 +130,7 @@ class ManagerCommands:
             read = parse_read(str(args["read"]), None if count is None else str(count))
         except WireError as error:
             raise Wrong(str(error)) from None
-        answer = decode_read(read, await self._ask(modbus(device, read)))
+        answer = decode_read(read, await self._ask(calls.modbus(device, read)))
         return _done(answer if isinstance(answer, int | str) else _json(answer))
 
     async def _write_register(self, args: Mapping[str, Any]) -> CommandResult:
@@ -164,11 +146,11 @@ class ManagerCommands:
         except WireError as error:
             raise Wrong(str(error)) from None
         if not write.wears:
-            return await self._write(modbus(device, write))
+            return await self._write(calls.modbus(device, write))
         cells = [(device, address) for address in write.addresses]
         self._spare(cells, write)
         try:
-            return await self._write(modbus(device, write))
+            return await self._write(calls.modbus(device, write))
         except NotConnected:
             for cell in cells:  # a write that was not sent wears nothing
                 del self._written[cell]
@@ -185,20 +167,16 @@ class ManagerCommands:
             )
         self._written |= dict.fromkeys(cells, now)
 
-    # -- feeding
-
     async def _feed_meter(self, args: Mapping[str, Any]) -> CommandResult:
         device = _device(args, "M")
-        feed = _checked(meter_feed, {n: v for n, v in args.items() if n != "dev_id"})
-        return await self._write(call("set_ajax_meter", device, feed))
+        feed = _checked(calls.meter_feed, {n: v for n, v in args.items() if n != "dev_id"})
+        return await self._write(calls.call("set_ajax_meter", device, feed))
 
     async def _feed_evse(self, args: Mapping[str, Any]) -> CommandResult:
         device = _device(args, "E")
-        feed = _checked(evse_feed, {n: v for n, v in args.items() if n != "dev_id"})
-        control = decode_control(await self._ask(call("set_ajax_evse", device, feed)))
+        feed = _checked(calls.evse_feed, {n: v for n, v in args.items() if n != "dev_id"})
+        control = calls.decode_control(await self._ask(calls.call("set_ajax_evse", device, feed)))
         return _done(_json(control), "what the EVSE must do")
-
-    # -- settings
 
     async def _set_params(self, args: Mapping[str, Any]) -> CommandResult:
         params = args["params"]
@@ -213,10 +191,10 @@ class ManagerCommands:
         devices = params.get("devices")
         if isinstance(devices, list) and len(devices) > 1:
             raise Wrong("the manager takes one device at a time")
-        return await self._write(call("set_params", body=params))
+        return await self._write(calls.call("set_params", body=params))
 
     async def _get_users(self, args: Mapping[str, Any]) -> CommandResult:
-        return _done(_json(masked(await self._ask(call("get_users")))))
+        return _done(_json(masked(await self._ask(calls.call("get_users")))))
 
     async def _set_user(self, args: Mapping[str, Any]) -> CommandResult:
         given = dict(args)
@@ -225,27 +203,27 @@ class ManagerCommands:
             raise Wrong(f"{MASKED} is no RFID: name it in full, or leave rfids out")
         checked = _checked(user, given)
         if not checked.id:
-            answer = await self._ask(call("get_new_user_id"))
+            answer = await self._ask(calls.call("get_new_user_id"))
             if not (isinstance(answer, str | int) and re.fullmatch(r"[0-9]{1,20}", str(answer))):
-                raise CfosRefused(words(answer))
+                raise calls.CfosRefused(calls.words(answer))
             given["id"] = str(answer)
-        await self._write(call("set_user", body=given))
+        await self._write(calls.call("set_user", body=given))
         return _done(str(given["id"]))
 
     async def _set_diag_logging(self, args: Mapping[str, Any]) -> CommandResult:
-        return await self._write(call("set_diag_logging", {"enable": args["enable"]}))
+        return await self._write(calls.call("set_diag_logging", {"enable": args["enable"]}))
 
     async def _accept_license(self, args: Mapping[str, Any]) -> CommandResult:
         given = {"acc": args.get("acc", True), "allow_usage_stats": args["allow_usage_stats"]}
-        return await self._write(call("accept_license", given))
+        return await self._write(calls.call("accept_license", given))
 
     async def _reset_device(self, args: Mapping[str, Any]) -> CommandResult:
         _forced(args, "deletes the device and makes it anew")
-        return await self._write(call("reset_device", _device(args)))
+        return await self._write(calls.call("reset_device", _device(args)))
 
     async def _delete_device(self, args: Mapping[str, Any]) -> CommandResult:
         _forced(args, "deletes the device")
-        return await self._write(call("del_device", _device(args)))
+        return await self._write(calls.call("del_device", _device(args)))
 
     async def _change_admin_password(self, args: Mapping[str, Any]) -> CommandResult:
         credentials, new = self._channel.credentials, Secret(str(args["new_pwd"]))
@@ -253,11 +231,11 @@ class ManagerCommands:
         old = str(args.get("old_pwd") or (current.reveal() if current else ""))
         if not old:
             raise Wrong("old_pwd is missing, and none is configured")
-        what = call("change_admin_pwd", {"old_pwd": old, "new_pwd": new.reveal()})
+        what = calls.call("change_admin_pwd", {"old_pwd": old, "new_pwd": new.reveal()})
         # Until an answer tells, either password may hold.
         credentials.doubt(new)
         try:
-            expect_ok(await self._channel.ask(what))
+            calls.expect_ok(await self._channel.ask(what))
         except (WireError, WrongStatus) as error:
             told = not isinstance(error, WrongStatus) or error.status == 401
             if told and credentials.password == current:
@@ -272,14 +250,10 @@ _READS = frozenset({"read-register", "get-users"})
 
 def _device(args: Mapping[str, Any], letter: str = "EM") -> dict[str, str]:
     which = str(args["dev_id"])
-    if not (DEVICE_ID.fullmatch(which) and which[0] in letter):
+    if not (calls.DEVICE_ID.fullmatch(which) and which[0] in letter):
         like = " or ".join(f"{each}1" for each in letter)
         raise Wrong(f"dev_id is like {like}")
     return {"dev_id": which}
-
-
-def _chosen(args: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: args[name] for name in names if name in args}
 
 
 def _check_rfid(args: Mapping[str, Any]) -> None:
@@ -288,11 +262,11 @@ def _check_rfid(args: Mapping[str, Any]) -> None:
 
 
 def _check_policy(value: Any, *, force: bool) -> None:
-    known = {str(int(each)): each for each in DisablePolicy}
+    known = {str(int(each)): each for each in calls.DisablePolicy}
     policy = known.get(str(value).strip())
     if policy is None:
         raise Wrong("disable_policy is 0, 1 or -1")
-    if policy is DisablePolicy.UNLIMITED and not force:
+    if policy is calls.DisablePolicy.UNLIMITED and not force:
         raise Wrong("disable_policy -1 takes the current limit away: it needs force")
 
 
@@ -310,7 +284,6 @@ def _checked(read: Callable[[Any], Any], fields: dict[str, Any]) -> Any:
 
 
 def _every_key(node: Any) -> list[tuple[str, Any]]:
-    """Return every key of a JSON value with its value, at any depth."""
     found: list[tuple[str, Any]] = []
     waiting = [node]
     while waiting:
@@ -336,7 +309,6 @@ def _json(value: Any) -> str:
 
 
 def _secrets(command: str, args: Mapping[str, Any]) -> set[str]:
-    """Return the passwords and PINs within the arguments of a command."""
     arguments = COMMANDS[command].arguments
     waiting = [value for name, value in args.items() if arguments[name].secret]
     found: set[str] = set()
@@ -350,10 +322,8 @@ def _secrets(command: str, args: Mapping[str, Any]) -> set[str]:
 
 
 def _guarded(text: str, secrets: set[str]) -> str:
-    """Return the words of the manager, unless they repeat a secret.
-
-    With secrets in the command only the beginning is shown: a text that `words` cut may end within
-    a secret.
+    """Return the words of the manager, unless they repeat a secret. With secrets in the command
+    only the beginning is shown: a text that `words` cut may end within a secret.
     """
     if not secrets:
         return text

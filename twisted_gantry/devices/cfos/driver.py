@@ -12,21 +12,16 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from zope.interface import implementer
 
 from twisted_gantry.core.commands.types import CommandResult
-from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
+from twisted_gantry.core.interfaces import DeviceContext, IDevice, WrongSetting
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices.cfos import feeds as cfos_feeds
+from twisted_gantry.devices.cfos import points as cfos_points
 from twisted_gantry.devices.cfos.channel import CfosChannel, Credentials, WrongStatus, wrong_url
 from twisted_gantry.devices.cfos.commands import COMMANDS, ManagerCommands
 from twisted_gantry.devices.cfos.feeds import Feed, FeedSettings
 from twisted_gantry.devices.cfos.parts import Parts
-from twisted_gantry.devices.cfos.points import (
-    MANAGER_POINTS,
-    PARTS,
-    RULES,
-    feed_points,
-    part_points,
-)
+from twisted_gantry.devices.kind import DeviceKind
 from twisted_gantry.devices.polled import Poller, PollPeriod, http_client
 from twisted_gantry.net.http.client import NoAnswer
 from twisted_gantry.net.service import NamedService
@@ -37,6 +32,7 @@ from twisted_gantry.wire.errors import WireError
 # Seconds for one answer.
 DEADLINE = 3.0
 LONGEST_REASON = 200
+_OFFLINE = frozenset({State.OFFLINE})
 
 
 class CfosSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,7 +50,7 @@ class Cfos(NamedService):
     """The driver. `close` closes the connections of the channel."""
 
     kind = "cfos"
-    rules = RULES
+    rules = cfos_points.RULES
     commands = COMMANDS
 
     def __init__(
@@ -72,16 +68,11 @@ class Cfos(NamedService):
         """Oddities of the manager since the start."""
         self._points, self._channel, self._close = context.points, channel, close
         self._poller = Poller(
-            context,
-            self.status,
-            self._poll,
-            settings.poll,
-            backs_off=frozenset({State.OFFLINE}),
-            counted=False,
+            context, self.status, self._poll, settings.poll, backs_off=_OFFLINE, counted=False
         )
         self.poll_seconds = self._poller.seconds
         self._commands = ManagerCommands(channel, context.reactor, self._poller.now)
-        context.points.declare(name, MANAGER_POINTS)
+        context.points.declare(name, cfos_points.MANAGER_POINTS)
         self._parts = Parts(name, context.points)
         self._feeds = [
             Feed(name, each, context.points, channel, context.reactor, self._is_online, self.counts)
@@ -95,7 +86,6 @@ class Cfos(NamedService):
             feed.start()
 
     def stopService(self) -> Deferred[Any]:
-        """Stop; calls under way are cancelled."""
         super().stopService()
         for feed in self._feeds:
             feed.stop()
@@ -104,8 +94,6 @@ class Cfos(NamedService):
 
     def _is_online(self) -> bool:
         return self.status.state is State.ONLINE
-
-    # -- reading
 
     async def _poll(self) -> None:
         try:
@@ -126,39 +114,33 @@ class Cfos(NamedService):
 
     def _failed(self, reason: str) -> None:
         self.counts["poll-failed"] += 1
-        own = [each.name for each in MANAGER_POINTS]
+        own = [each.name for each in cfos_points.MANAGER_POINTS]
         self._points.fail(self.device, [*own, *self._parts.names()])
         self._poller.failed(reason)
-
-    # -- commands
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
         return ensureDeferred(self._commands.execute(command, args))
 
 
-@implementer(IDeviceKind)
-class _CfosKind:
-    kind = "cfos"
-    settings = CfosSettings
-    groups = frozenset({"elec"})
-    parts = PARTS
-
-    def part_points(self, part: str) -> frozenset[str]:
-        """Return the names of the points of a part, without its own."""
-        types = (*part_points(part), *feed_points(part))
-        return frozenset(each.name.removeprefix(f"{part}.") for each in types)
-
-    def build(self, name: str, settings: CfosSettings, context: DeviceContext) -> Cfos:
-        wrong = wrong_url(settings.url)
-        if wrong:
-            raise WrongSetting("url", wrong)
-        if ":" in settings.user or not settings.user.isprintable():
-            raise WrongSetting("user", "HTTP Basic carries no colon in it")
-        cfos_feeds.check(settings.feeds)
-        client, close = http_client(context, DEADLINE)
-        credentials = Credentials(settings.user, settings.password)
-        channel = CfosChannel(settings.url, credentials, client)
-        return Cfos(name, settings, context, channel, close)
+def _part_points(part: str) -> frozenset[str]:
+    """Return the names of the points of a part, without its own."""
+    types = (*cfos_points.part_points(part), *cfos_points.feed_points(part))
+    return frozenset(each.name.removeprefix(f"{part}.") for each in types)
 
 
-kind = _CfosKind()
+def _build(name: str, settings: CfosSettings, context: DeviceContext) -> Cfos:
+    wrong = wrong_url(settings.url)
+    if wrong:
+        raise WrongSetting("url", wrong)
+    if ":" in settings.user or not settings.user.isprintable():
+        raise WrongSetting("user", "HTTP Basic carries no colon in it")
+    cfos_feeds.check(settings.feeds)
+    client, close = http_client(context, DEADLINE)
+    credentials = Credentials(settings.user, settings.password)
+    channel = CfosChannel(settings.url, credentials, client)
+    return Cfos(name, settings, context, channel, close)
+
+
+kind = DeviceKind(
+    "cfos", CfosSettings, _build, frozenset({"elec"}), cfos_points.PARTS, _part_points
+)

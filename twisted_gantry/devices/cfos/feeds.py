@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated
 
 import msgspec
+from attrs import define
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -20,16 +21,7 @@ from twisted_gantry.devices.cfos.channel import CfosChannel, WrongStatus
 from twisted_gantry.devices.cfos.points import FEED_CONTROL, FEED_WORKING, feed_points
 from twisted_gantry.net.http.client import NoAnswer
 from twisted_gantry.net.timers import Repeated
-from twisted_gantry.wire.cfos.calls import (
-    DEVICE_ID,
-    EvseFeed,
-    EvseState,
-    MeterFeed,
-    bounded_number,
-    call,
-    decode_control,
-    expect_ok,
-)
+from twisted_gantry.wire.cfos import calls
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.json import loads
 from twisted_gantry.wire.reading import Quality
@@ -46,23 +38,18 @@ _SOURCE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}(\.[EM][0-9]{1,3})?")
 _Three = Annotated[list[str], msgspec.Meta(min_length=1, max_length=3)]
 
 # Names of the points of a source: those of a UPS, those of a meter.
-_VOLTAGES = (
-    tuple(f"input_voltage_{phase}" for phase in "rst"),
-    tuple(f"voltage_l{n}" for n in (1, 2, 3)),
-)
-_CURRENTS = (
-    tuple(f"input_current_{phase}" for phase in "rst"),
-    tuple(f"current_l{n}" for n in (1, 2, 3)),
+_VOLTAGES, _CURRENTS = (
+    (tuple(f"input_{what}_{phase}" for phase in "rst"), tuple(f"{what}_l{n}" for n in (1, 2, 3)))
+    for what in ("voltage", "current")
 )
 
 
 class FeedSettings(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"source": "from"}
 ):
-    """One of `feeds`: points that go `to` a meter or an EVSE every `period` seconds.
-
-    The points of `from`, a device or a part, are found by their usual names. A named point takes
-    precedence. `max_current` is A, for an EVSE.
+    """One of `feeds`: points that go `to` a meter or an EVSE every `period` seconds. The points of
+    `from`, a device or a part, are found by their usual names. A named point takes precedence.
+    `max_current` is A, for an EVSE.
     """
 
     to: str
@@ -91,7 +78,7 @@ def check(feeds: Sequence[FeedSettings]) -> None:
     if len(feeds) > MAX_FEEDS:
         raise wrong(f"has more than {MAX_FEEDS}")
     for feed in feeds:
-        if not DEVICE_ID.fullmatch(feed.to):
+        if not calls.DEVICE_ID.fullmatch(feed.to):
             raise wrong(f"to must be like M2 or E2; it is {feed.to[:40]!r}")
         if sum(other.to == feed.to for other in feeds) > 1:
             raise wrong(f"{feed.to} is fed twice")
@@ -113,16 +100,16 @@ class Unknown(Exception):
     """A value to feed is not known now; the text says which."""
 
 
+@define(eq=False)
 class _Source:
-    """Finds the values of one feed among the points."""
+    """Finds the values of one feed among the points; all that find one raise Unknown."""
 
-    def __init__(self, settings: FeedSettings, points: Points) -> None:
-        self._settings, self._points = settings, points
+    _settings: FeedSettings
+    _points: Points
 
-    def meter(self) -> MeterFeed:
-        """Return the feed of a meter. Raises Unknown."""
+    def meter(self) -> calls.MeterFeed:
         settings = self._settings
-        feed = MeterFeed(
+        feed = calls.MeterFeed(
             model=MODEL,
             voltage=self._phases(settings.voltage, _VOLTAGES, 1),
             current=self._phases(settings.current, _CURRENTS, 1000),
@@ -130,15 +117,14 @@ class _Source:
             import_wh=self._energy(settings.import_energy, "import_energy"),
             export_wh=self._energy(settings.export_energy, "export_energy"),
         )
-        if feed == MeterFeed(model=MODEL):
+        if feed == calls.MeterFeed(model=MODEL):
             raise Unknown(f"{settings.source or 'the feed'} has no points to feed")
         return feed
 
-    def evse(self) -> EvseFeed:
-        """Return the feed of an EVSE. Raises Unknown."""
+    def evse(self) -> calls.EvseFeed:
         settings = self._settings
         most = settings.max_current
-        return EvseFeed(
+        return calls.EvseFeed(
             model=MODEL,
             state=self._state(),
             max_charging_current=None if most is None else most * 1000,
@@ -169,7 +155,7 @@ class _Source:
     def _energy(self, named: str, usual: str) -> float | None:
         """Return a counter, None if unknown: the manager then keeps its value."""
         name = self._name(named, usual)
-        number = bounded_number(self._get(name).good) if name else None
+        number = calls.bounded_number(self._get(name).good) if name else None
         return None if number is None else float(number)
 
     def _name(self, named: str, usual: str) -> str:
@@ -183,7 +169,7 @@ class _Source:
         point = self._get(name)
         if point.quality is Quality.NOT_SUPPORTED:
             return None
-        number = bounded_number(point.good)
+        number = calls.bounded_number(point.good)
         if number is None:
             raise Unknown(f"{name} is not known")
         return float(number)
@@ -192,10 +178,10 @@ class _Source:
         name = self._name(self._settings.state, "state")
         value = self._get(name).good if name else None
         if isinstance(value, str):
-            numbers = {each.text: int(each) for each in EvseState if each < EvseState.OFFLINE}
-            return numbers.get(value)
-        number = bounded_number(value)
-        return int(number) if number is not None and 1 <= number < EvseState.OFFLINE else None
+            states = {each.text: int(each) for each in calls.EvseState}
+            return states.get(value) if value != calls.EvseState.OFFLINE.text else None
+        number = calls.bounded_number(value)
+        return int(number) if number is not None and 1 <= number < calls.EvseState.OFFLINE else None
 
     def _get(self, name: str) -> Point:
         point = self._points.get(name)
@@ -204,26 +190,23 @@ class _Source:
         return point
 
 
+@define(eq=False, slots=False)
 class Feed:
     """Pushes one feed at its period. `wanted` returns whether the manager can be reached now."""
 
-    def __init__(
-        self,
-        device: str,
-        settings: FeedSettings,
-        points: Points,
-        channel: CfosChannel,
-        clock: IReactorTime,
-        wanted: Callable[[], bool],
-        counts: Counter[str],
-    ) -> None:
-        self._device, self._settings, self._points = device, settings, points
-        self._channel, self._clock, self._wanted = channel, clock, wanted
-        self._counts = counts
-        self._source = _Source(settings, points)
+    _device: str
+    _settings: FeedSettings
+    _points: Points
+    _channel: CfosChannel
+    _clock: IReactorTime
+    _wanted: Callable[[], bool]
+    _counts: Counter[str]
+
+    def __attrs_post_init__(self) -> None:
+        self._source = _Source(self._settings, self._points)
         self._reason = ""
-        self._pushing = Repeated(clock, self._due, f"a feed of {device}")
-        points.declare(device, feed_points(settings.to))
+        self._pushing = Repeated(self._clock, self._due, f"a feed of {self._device}")
+        self._points.declare(self._device, feed_points(self._settings.to))
 
     def start(self) -> None:
         self._pushing.start(self._settings.period)
@@ -255,13 +238,13 @@ class Feed:
 
     async def _feed_meter(self, to: str) -> None:
         feed = self._source.meter()
-        expect_ok(await self._channel.ask(call("set_ajax_meter", {"dev_id": to}, feed)))
+        calls.expect_ok(await self._channel.ask(calls.call("set_ajax_meter", {"dev_id": to}, feed)))
         self._points.update(self._device, {f"{to}.{FEED_WORKING}": (True, Quality.GOOD)})
 
     async def _feed_evse(self, to: str) -> None:
         feed = self._source.evse()
-        answer = await self._channel.ask(call("set_ajax_evse", {"dev_id": to}, feed))
-        control = decode_control(loads(answer))
+        answer = await self._channel.ask(calls.call("set_ajax_evse", {"dev_id": to}, feed))
+        control = calls.decode_control(loads(answer))
         values = {
             FEED_WORKING: True,
             "feed_device_enabled": control.device_enabled,
@@ -269,29 +252,19 @@ class Feed:
             "feed_paused": control.paused,
             "feed_current": control.charging_current / 1000,
         }
-        self._points.update(
-            self._device, {f"{to}.{name}": (value, Quality.GOOD) for name, value in values.items()}
-        )
+        update = {f"{to}.{name}": (value, Quality.GOOD) for name, value in values.items()}
+        self._points.update(self._device, update)
 
     def _failed(self, reason: str) -> None:
         self._counts["feed-failed"] += 1
         if not self._reason:  # once: alternating reasons would fill the log
-            _log.warn(
-                "{name}: {to} is not fed: {reason}",
-                name=self._device,
-                to=self._settings.to,
-                reason=reason[:200],
-            )
+            name, to, why = self._device, self._settings.to, reason[:200]
+            _log.warn("{name}: {to} is not fed: {reason}", name=name, to=to, reason=why)
         self._reason = reason
         self._tell_failed()
 
     def _tell_failed(self) -> None:
         to = self._settings.to
         asked = FEED_CONTROL if to.startswith("E") else ()
-        self._points.update(
-            self._device,
-            {
-                f"{to}.{FEED_WORKING}": (False, Quality.GOOD),
-                **{f"{to}.{name}": (None, Quality.GET_FAILED) for name in asked},
-            },
-        )
+        update = {f"{to}.{name}": (None, Quality.GET_FAILED) for name in asked}
+        self._points.update(self._device, {f"{to}.{FEED_WORKING}": (False, Quality.GOOD), **update})

@@ -59,9 +59,8 @@ class EnergyCounter:
 
 @dataclass
 class MainsWatch:
-    """Judges the mains at a meter by the phases that ever had a voltage.
-
-    `known_bad`: the last good judgement was abnormal.
+    """Judges the mains at a meter by the phases that ever had a voltage. `known_bad`: the last good
+    judgement was abnormal.
     """
 
     known_bad: bool = False
@@ -109,7 +108,6 @@ class Parts:
         self._known: dict[str, _Known] = {}
 
     def names(self) -> list[str]:
-        """Return the points of all parts, without the device's name."""
         return [name for known in self._known.values() for name in known.names]
 
     def take(self, info: DevInfo) -> dict[str, Measured]:
@@ -129,10 +127,7 @@ class Parts:
         return update | _summary(readings) | {MAINS_ABNORMAL: self._mains(readings)}
 
     def _mains(self, readings: Mapping[str, Mapping[str, Measured]]) -> Measured:
-        """Return whether the mains are abnormal at any meter.
-
-        A silent meter leaves that open only if its last judgement was abnormal.
-        """
+        """Judge all meters; a silent one leaves the result open only if it was abnormal before."""
         judged = {w: each[MAINS_ABNORMAL] for w, each in readings.items() if MAINS_ABNORMAL in each}
         telling = [
             each
@@ -181,12 +176,10 @@ def _is_reached(measured: Mapping[str, Measured]) -> bool:
 
 
 def _summary(readings: Mapping[str, Mapping[str, Measured]]) -> dict[str, Measured]:
-    evses = [each for which, each in readings.items() if which.startswith("E")]
+    states = [each["state"] for which, each in readings.items() if which.startswith("E")]
     due = [each for each in readings.values() if _is_due(each)]
     return {
-        EVSE_ERROR: _any(
-            [(each["state"][0] == EvseState.ERROR.text, each["state"][1]) for each in evses]
-        ),
+        EVSE_ERROR: _any([(state == EvseState.ERROR.text, quality) for state, quality in states]),
         PART_OFFLINE: (any(not _is_reached(each) for each in due), Quality.GOOD),
     }
 

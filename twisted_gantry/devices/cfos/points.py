@@ -18,7 +18,6 @@ PARTS = r"[EM][0-9]{1,3}"
 MAINS_ABNORMAL = "mains_abnormal"
 """True or false, of a meter that reports voltages; and of the manager: that of any meter."""
 EVSE_ERROR = "evse_error"
-"""Whether any EVSE is in the state `error`."""
 PART_OFFLINE = "part_offline"
 """Whether the manager cannot reach a part that is enabled."""
 
@@ -47,7 +46,6 @@ _MANAGER_LABELS: Mapping[str, tuple[str, str]] = {
 MANAGER_POINTS = tuple(
     PointType(name, PARAM_UNITS.get(name, ""), *labels) for name, labels in _MANAGER_LABELS.items()
 )
-"""The points of the manager itself."""
 
 _PART_LABELS: Mapping[str, tuple[str, str]] = {
     "name": ("name", "名称"),
@@ -113,12 +111,10 @@ MEASURED = frozenset(
 
 
 def part_points(part: str) -> tuple[PointType, ...]:
-    """Return the points of an EVSE or a meter, by its id."""
     return _types(part, _EVSE if part.startswith("E") else _METER)
 
 
 def feed_points(part: str) -> tuple[PointType, ...]:
-    """Return the points of a part that we feed."""
     control = FEED_CONTROL if part.startswith("E") else {}
     return _types(part, {FEED_WORKING: "", **control})
 
@@ -131,6 +127,7 @@ def _types(part: str, units: Mapping[str, str]) -> tuple[PointType, ...]:
 
 
 _CRITICAL, _WARNING = Severity.CRITICAL, Severity.WARNING
+_MAINS = equals(MAINS_ABNORMAL, True)
 
 RULES = (
     Rule("error", _CRITICAL, "an EVSE reports an error", "充电桩故障", equals(EVSE_ERROR, True)),
@@ -154,9 +151,9 @@ RULES = (
         _CRITICAL,
         "mains abnormal at a meter",
         "市电异常",
-        equals(MAINS_ABNORMAL, True),
+        _MAINS,
         "elec",
-        delay=1.0,
-        clear_delay=1.0,
+        1.0,
+        1.0,
     ),
 )

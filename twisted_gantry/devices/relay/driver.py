@@ -16,9 +16,10 @@ from zope.interface import implementer
 from twisted_gantry.core.alarms import Rule, Severity
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import CommandResult, CommandType
-from twisted_gantry.core.interfaces import DeviceContext, IDeviceKind, IRelay, WrongSetting
+from twisted_gantry.core.interfaces import DeviceContext, IRelay, WrongSetting
 from twisted_gantry.core.status import Status
 from twisted_gantry.devices.conditions import equals
+from twisted_gantry.devices.kind import DeviceKind
 from twisted_gantry.devices.polled import Poller
 from twisted_gantry.devices.relay.link import LONGEST_BYTES, NotReached, RelayLink
 from twisted_gantry.devices.relay.machine import ON_PENDING, Ended, RelayCore, relay_machine
@@ -35,15 +36,9 @@ COMMANDS: Mapping[str, CommandType] = {
     POWER_CYCLE: CommandType({}, "power off, a pause, power on", "断电重启")
 }
 
-
+_PENDING = equals(ON_PENDING, True)
 RULES = (
-    Rule(
-        "power-off",
-        Severity.CRITICAL,
-        "the power is off",
-        "继电器断电，尚未恢复供电",
-        equals(ON_PENDING, True),
-    ),
+    Rule("power-off", Severity.CRITICAL, "the power is off", "继电器断电，尚未恢复供电", _PENDING),
 )
 
 _EXAMPLE = "tcp:192.168.1.40:8080"
@@ -51,11 +46,10 @@ _TCP = re.compile(r"tcp:(host=)?(?P<host>([^:=\\]|\\:)+):(port=)?(?P<port>[0-9]{
 
 
 class RelaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The keys of a `[[device]]` of kind `relay`.
-
-    `on`, `off` and `confirm` are bytes as hex; `pulse` is seconds. `confirm` is what a relay
-    answers. Without it, bytes count as taken when the connection stands for a second after them,
-    or is closed in order. A cycle with 20 s of `pulse` ends within the time of a command.
+    """The keys of a `[[device]]` of kind `relay`. `on`, `off` and `confirm` are bytes as hex;
+    `pulse` is seconds. `confirm` is what a relay answers. Without it, bytes count as taken when the
+    connection stands for a second after them, or is closed in order. A cycle with 20 s of `pulse`
+    ends within the time of a command.
     """
 
     address: str
@@ -85,15 +79,9 @@ class Relay(NamedService):
         self.device, self.place = name, place
         self.status = Status(name, context.now)
         self._poller = Poller(context, self.status, self._check, CHECK_PERIOD)
+        on, off = bytes.fromhex(settings.on), bytes.fromhex(settings.off)
         self._core = RelayCore(
-            name,
-            context,
-            link,
-            on=bytes.fromhex(settings.on),
-            off=bytes.fromhex(settings.off),
-            pulse=settings.pulse,
-            status=self.status,
-            poller=self._poller,
+            name, context, link, on, off, settings.pulse, self.status, self._poller
         )
         self.counts = self._core.counts
         self._machine = relay_machine(self._core)
@@ -138,26 +126,19 @@ def _bytes(settings: RelaySettings, key: str, *, least: int = 1) -> bytes:
     return content
 
 
-@implementer(IDeviceKind)
-class _RelayKind:
-    kind = "relay"
-    settings = RelaySettings
-    groups: frozenset[str] = frozenset()
-    parts = ""
-
-    def build(self, name: str, settings: RelaySettings, context: DeviceContext) -> Relay:
-        if _bytes(settings, "on") == _bytes(settings, "off"):
-            raise WrongSetting("off", "is the same as on")
-        confirm = _bytes(settings, "confirm", least=0)
-        if wrong := wrong_client(settings.address, _EXAMPLE):
-            raise WrongSetting("address", wrong)
-        found = _TCP.fullmatch(settings.address)
-        if found is None:  # it has no place that the platform could name
-            raise WrongSetting("address", f"must be like {_EXAMPLE}; it is {settings.address!r}")
-        endpoint = clientFromString(context.reactor, settings.address)
-        place = (found["host"].replace("\\:", ":"), int(found["port"]))
-        link = RelayLink(context.tap.endpoint(endpoint), confirm, context.reactor)
-        return Relay(name, settings, context, link, place)
+def _build(name: str, settings: RelaySettings, context: DeviceContext) -> Relay:
+    if _bytes(settings, "on") == _bytes(settings, "off"):
+        raise WrongSetting("off", "is the same as on")
+    confirm = _bytes(settings, "confirm", least=0)
+    if wrong := wrong_client(settings.address, _EXAMPLE):
+        raise WrongSetting("address", wrong)
+    found = _TCP.fullmatch(settings.address)
+    if found is None:  # it has no place that the platform could name
+        raise WrongSetting("address", f"must be like {_EXAMPLE}; it is {settings.address!r}")
+    endpoint = clientFromString(context.reactor, settings.address)
+    place = (found["host"].replace("\\:", ":"), int(found["port"]))
+    link = RelayLink(context.tap.endpoint(endpoint), confirm, context.reactor)
+    return Relay(name, settings, context, link, place)
 
 
-kind = _RelayKind()
+kind = DeviceKind("relay", RelaySettings, _build)

@@ -1,11 +1,13 @@
 """Sends bytes to a relay, each over a connection of its own, and sees them confirmed."""
 
+from functools import partial
 from typing import Any
 
+from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.internet.defer import TimeoutError as TooLate
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress, IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
@@ -84,24 +86,15 @@ class _Saying(Protocol):
         return ended
 
 
-class _Factory(Factory):
-    noisy = False
-
-    def __init__(self, confirm: bytes, clock: IReactorTime) -> None:
-        self._confirm, self._clock = confirm, clock
-
-    def buildProtocol(self, addr: IAddress | None) -> _Saying:
-        return _Saying(self._confirm, self._clock)
-
-
+@define(eq=False, slots=False)
 class RelayLink:
     """Sends bytes to a relay. `confirm` is its answer, empty for a relay without one."""
 
-    def __init__(
-        self, endpoint: IStreamClientEndpoint, confirm: bytes, clock: IReactorTime
-    ) -> None:
-        self._endpoint, self._confirm, self._clock = endpoint, confirm, clock
-        self._lock = DeferredLock()  # such a relay has room for one connection
+    _endpoint: IStreamClientEndpoint
+    _confirm: bytes
+    _clock: IReactorTime
+    # Such a relay has room for one connection.
+    _lock: DeferredLock = field(factory=DeferredLock, init=False)
 
     async def reach(self) -> None:
         """Connect, and send nothing. Raises NotReached."""
@@ -120,7 +113,9 @@ class RelayLink:
             self._lock.release()
 
     async def _connect(self) -> _Saying:
-        attempt: Deferred[Any] = self._endpoint.connect(_Factory(self._confirm, self._clock))
+        factory = Factory.forProtocol(partial(_Saying, self._confirm, self._clock))
+        factory.noisy = False
+        attempt: Deferred[Any] = self._endpoint.connect(factory)
         try:
             connected: _Saying = await attempt.addTimeout(CONNECT_PATIENCE, self._clock)
         except CancelledError:

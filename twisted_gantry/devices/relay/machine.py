@@ -34,7 +34,6 @@ RETRY_MOST = 15.0
 ON_PENDING = "on_pending"
 """Whether the power was cut, or may have been, and "on" is not confirmed yet."""
 
-
 Ended = Deferred[CommandResult]
 """Fires with the outcome of a cycle."""
 
@@ -139,25 +138,10 @@ class RelayCore:
             self._doing.cancel()
         self.answer(CommandResult(Outcome.TIMEOUT, "the program stopped within the cycle"))
 
-    @staticmethod
-    def refuse(ended: Ended, why: str) -> None:
-        ended.callback(CommandResult(Outcome.REFUSED, why))
-
     def answer(self, result: CommandResult) -> None:
         asker, self.asker = self.asker, None
         if asker is not None and not asker.called:
             asker.callback(result)
-
-    def rest(self, machine: RelayInputs) -> None:
-        """End a cycle with its result, or begin to watch the relay after the start."""
-        if self.asker is None:
-            self.poller.start()
-        self.answer(self.result)
-        left = self.rest_left()
-        if left > 0:
-            self.after(left, machine.rested)
-        else:
-            machine.rested()
 
     def rest_left(self) -> float:
         """Return the seconds until another cycle is allowed, 0 or less for now."""
@@ -168,8 +152,6 @@ class RelayCore:
     def missed(self, reason: str) -> None:
         self.counts["not-reached"] += 1
         self.poller.failed(reason)
-
-    # -- what takes time
 
     async def recall(self, machine: RelayInputs) -> None:
         kept, now = (await self._store.settings()).get(self._key), self.context.now()
@@ -224,11 +206,8 @@ class RelayCore:
         try:
             await self.link.say(self.on)
         except (NotReached, NotConfirmed) as error:
-            _log.error(
-                "{name}: the power stays off until the next start: {error}",
-                name=self.name,
-                error=error,
-            )
+            text = "{name}: the power stays off until the next start: {error}"
+            _log.error(text, name=self.name, error=error)
         else:
             await self._store_on()
         machine.last_tried()
@@ -248,6 +227,10 @@ class RelayCore:
     def _failed(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
             _log.failure("{name} failed", failure=failure, name=self.name)
+
+
+def _refuse(ended: Ended, why: str) -> None:
+    ended.callback(CommandResult(Outcome.REFUSED, why))
 
 
 def _build() -> Callable[[RelayCore], RelayInputs]:  # noqa: C901 - one table
@@ -277,14 +260,14 @@ def _build() -> Callable[[RelayCore], RelayInputs]:  # noqa: C901 - one table
     """The service stops with the power off: "on" is said once more."""
 
     def refuse(machine: RelayInputs, core: RelayCore, ended: Ended) -> None:
-        core.refuse(ended, "the relay is not started yet")
+        _refuse(ended, "the relay is not started yet")
 
     def refuse_second(machine: RelayInputs, core: RelayCore, ended: Ended) -> None:
-        core.refuse(ended, "the power is off already, and is being given back")
+        _refuse(ended, "the power is off already, and is being given back")
 
     def refuse_so_soon(machine: RelayInputs, core: RelayCore, ended: Ended) -> None:
         next_in = f"the next in {core.rest_left():.0f} s"
-        core.refuse(ended, f"one cycle in {CYCLE_PERIOD:g} s; {next_in}")
+        _refuse(ended, f"one cycle in {CYCLE_PERIOD:g} s; {next_in}")
 
     def recall(machine: RelayInputs, core: RelayCore) -> None:
         core.stopping = None
@@ -332,7 +315,14 @@ def _build() -> Callable[[RelayCore], RelayInputs]:  # noqa: C901 - one table
         core.do(core.note_on(machine))
 
     def rest(machine: RelayInputs, core: RelayCore) -> None:
-        core.rest(machine)
+        if core.asker is None:  # after the start: begin to watch the relay
+            core.poller.start()
+        core.answer(core.result)
+        left = core.rest_left()
+        if left > 0:
+            core.after(left, machine.rested)
+        else:
+            machine.rested()
 
     def end(machine: RelayInputs, core: RelayCore) -> None:
         core.end()
@@ -378,4 +368,3 @@ def _build() -> Callable[[RelayCore], RelayInputs]:  # noqa: C901 - one table
 
 
 relay_machine = _build()
-"""Makes the power of one relay, from its core."""

@@ -34,9 +34,8 @@ _AGAINST = (
 
 
 def why_not_test(read: Read, *, running: bool) -> str:
-    """Return what speaks against a battery test; an unknown value does so, too.
-
-    `running`: the UPS said (OK to a test that readings may not show yet.
+    """Return what speaks against a battery test; an unknown value does so, too. `running`: the UPS
+    said (OK to a test that readings may not show yet.
     """
     against = []
     state, charge = read("state"), read("battery_charge")
@@ -67,10 +66,8 @@ class _Kept(msgspec.Struct, frozen=True):
 
 
 class BatteryTests:
-    """Follows the battery tests of one UPS by its readings. `now` returns Unix seconds.
-
-    A test begins when the UPS said (OK to `T`, or with a reading that shows a test started at the
-    panel.
+    """Follows the battery tests of one UPS by its readings. `now` returns Unix seconds. A test
+    begins when the UPS said (OK to `T`, or with a reading that shows a test started at the panel.
     """
 
     def __init__(
@@ -85,12 +82,10 @@ class BatteryTests:
 
     @property
     def last(self) -> BatteryTest | None:
-        """The newest test, running or over."""
         return self._core.last
 
     @property
     def running(self) -> bool:
-        """Whether a test runs, or is about to."""
         return self._core.running
 
     @property
@@ -117,7 +112,6 @@ class BatteryTests:
             self._keep()
 
     def read(self, read: Read) -> None:
-        """Follow one reading."""
         self._doubtful = False
         state = read("state")
         if not self._restored or state is None:
@@ -140,8 +134,6 @@ class BatteryTests:
             name: (value, Quality.NO_DATA if value is None else Quality.GOOD)
             for name, value in ((TEST_END_VOLTAGE, volts), (TEST_DURATION, seconds))
         }
-
-    # -- what outlives the process
 
     def _take_up(self, settings: Mapping[str, object]) -> None:
         self._restored = True

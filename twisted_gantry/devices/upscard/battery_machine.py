@@ -92,7 +92,6 @@ class BatteryCore:
 
     @property
     def late(self) -> bool:
-        """Whether the time of the present state is over."""
         return self.clock.seconds() >= self._until
 
     def begin(self, seen: float | None) -> None:
@@ -102,7 +101,6 @@ class BatteryCore:
         self._keep()
 
     def follow(self, read: Read) -> None:
-        """Note a reading that shows the test."""
         assert self.last is not None
         first, now = self.seen is None, self.clock.seconds()
         self.seen, self._until = self.now(), now + LONGEST_GAP
@@ -113,20 +111,16 @@ class BatteryCore:
             self._keep()
 
     def end(self, ended: float | None, cause: EndCause, read: Read, *, sure: bool = True) -> bool:
-        """Note the end, None for now; returns whether a verdict may still come.
-
-        `sure` is False for a test that perhaps never was. The verdict from before it says nothing
-        of such a test, nor of one that was cut short.
+        """Note the end, None for now; returns whether a verdict may still come. `sure` is False for
+        a test that perhaps never was. The verdict from before it says nothing of such a test, nor
+        of one that was cut short.
         """
         assert self.last is not None
         verdict, judged = read("self_test"), sure and cause not in _CUT_SHORT
         known = verdict in _VERDICTS and (judged or verdict != self.verdict_before)
-        self.last = replace(
-            self.last,
-            ended=max(self.now() if ended is None else ended, self.last.started),
-            result=str(verdict) if known else "unknown",
-            end_cause=cause.value,
-        )
+        moment = max(self.now() if ended is None else ended, self.last.started)
+        result = str(verdict) if known else "unknown"
+        self.last = replace(self.last, ended=moment, result=result, end_cause=cause.value)
         self._until = self.clock.seconds() + VERDICT_GRACE
         self._keep()
         return judged and not known
@@ -258,4 +252,3 @@ def _build() -> Callable[[BatteryCore], BatteryInputs]:  # noqa: C901 - one tabl
 
 
 battery_machine = _build()
-"""Makes the battery tests of one UPS, from their core."""

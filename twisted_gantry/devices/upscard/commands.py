@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from unicodedata import normalize
 
+from attrs import define
 from twisted.internet.defer import CancelledError
 
 from twisted_gantry.core.commands.types import CommandResult, Outcome
@@ -31,11 +32,10 @@ TEST = "T"
 
 # Controls that must not pass as a query: those of the card, and the shutdowns (`S.3`, `S02R0005`)
 # of the protocol that most such UPSs speak underneath.
-_CONTROL_TEXT = re.compile(
-    rf"({'|'.join(sorted(CONTROLS))}|S\.?\d.*|T(L|\.?\d+)|C|CT|Q)", re.IGNORECASE
-)
+_NO_STOP_TEXT = rf"{'|'.join(sorted(CONTROLS))}|S\.?\d.*|T(L|\.?\d+)"
+_CONTROL_TEXT = re.compile(rf"({_NO_STOP_TEXT}|C|CT|Q)", re.IGNORECASE)
 # Those that switch or begin a test, and so cannot be the way to stop one.
-_NO_STOP = re.compile(rf"({'|'.join(sorted(CONTROLS))}|S\.?\d.*|T(L|\.?\d+))", re.IGNORECASE)
+_NO_STOP = re.compile(_NO_STOP_TEXT, re.IGNORECASE)
 
 
 def _bare(text: str) -> str:
@@ -44,14 +44,12 @@ def _bare(text: str) -> str:
 
 
 def can_stop_test(text: str) -> bool:
-    """Return whether `text` is acceptable as the command that stops a battery test."""
     return text.isprintable() and len(text) <= MAX_COMMAND and not _NO_STOP.fullmatch(_bare(text))
 
 
 class Passwords:
-    """The password that the card should have, and another that may hold instead.
-
-    There is another while the outcome of a change is unknown.
+    """The password that the card should have, and another that may hold instead. There is another
+    while the outcome of a change is unknown.
     """
 
     def __init__(self, configured: Secret | None) -> None:
@@ -74,14 +72,12 @@ class Passwords:
         return self.current() or CLEAR_PASSWORD
 
     def proved(self) -> None:
-        """Note that the card takes the current password."""
         self._swapped = False
 
     def try_other(self) -> bool:
-        """Use the other password after a refusal; returns False if both were refused.
-
-        A card may confirm a change and make it a moment later: a password that is refused now may
-        hold the next time.
+        """Use the other password after a refusal; returns False if both were refused. A card may
+        confirm a change and make it a moment later: a password that is refused now may hold the
+        next time.
         """
         if self._other is None:
             return False
@@ -91,25 +87,19 @@ class Passwords:
         return self._swapped
 
 
+@define(eq=False)
 class CardCommands:
-    """Executes commands over a link.
-
-    `look_again` asks for a reading at once, which shows the effect of a control. `tests` is told
-    which battery tests begin and are stopped. `test_stop` is the card's command to stop a test,
-    `why_not_test` returns what speaks against one.
+    """Executes commands over a link. `look_again` asks for a reading at once, which shows the
+    effect of a control. `tests` is told which battery tests begin and are stopped. `test_stop` is
+    the card's command to stop a test, `why_not_test` returns what speaks against one.
     """
 
-    def __init__(
-        self,
-        link: CardLink,
-        passwords: Passwords,
-        look_again: Callable[[], None],
-        tests: BatteryTests,
-        test_stop: str,
-        why_not_test: Callable[[], str],
-    ) -> None:
-        self._link, self._passwords, self._look_again = link, passwords, look_again
-        self._tests, self._test_stop, self._why_not_test = tests, test_stop, why_not_test
+    _link: CardLink
+    _passwords: Passwords
+    _look_again: Callable[[], None]
+    _tests: BatteryTests
+    _test_stop: str
+    _why_not_test: Callable[[], str]
 
     async def execute(self, command: str, args: Mapping[str, Any]) -> CommandResult:
         if command == "query":

@@ -6,6 +6,7 @@ Source: `docs/protocols/ups-card.md`.
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -14,15 +15,10 @@ from twisted.internet.endpoints import clientFromString
 from zope.interface import implementer
 
 from twisted_gantry.core.commands.types import CommandResult
-from twisted_gantry.core.interfaces import (
-    BatteryTest,
-    DeviceContext,
-    IBatteryTester,
-    IDeviceKind,
-    WrongSetting,
-)
+from twisted_gantry.core.interfaces import BatteryTest, DeviceContext, IBatteryTester, WrongSetting
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import Status
+from twisted_gantry.devices.kind import DeviceKind
 from twisted_gantry.devices.polled import RETRY_FIRST, RETRY_MOST, Poller, PollPeriod
 from twisted_gantry.devices.upscard import points as upscard_points
 from twisted_gantry.devices.upscard.battery import BatteryTests, why_not_test
@@ -48,7 +44,6 @@ TEST_POLL = 1.0
 
 class CardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of a `[[device]]` with a card over any transport; see `docs/configuration.md`.
-
     `over_voltage` and `under_voltage` are shares of the rated input voltage. `test_stop` is the
     card's command to stop a battery test, empty if unknown.
     """
@@ -108,13 +103,9 @@ class UpsCard(NamedService):
         self.poll_seconds = self._poller.seconds
         self._link = make_link(self)
         self._tests = BatteryTests(name, context.store, context.reactor, context.now)
+        ask, stop = self._poller.now, settings.test_stop
         self._commands = CardCommands(
-            self._link,
-            self._passwords,
-            self._poller.now,
-            self._tests,
-            settings.test_stop,
-            self.why_not_test,
+            self._link, self._passwords, ask, self._tests, stop, self.why_not_test
         )
         context.points.declare(name, POINTS)
 
@@ -125,11 +116,9 @@ class UpsCard(NamedService):
 
     @property
     def battery_test(self) -> BatteryTest | None:
-        """The last battery test, running or over."""
         return self._tests.last
 
     def why_not_test(self) -> str:
-        """Return what speaks against a battery test now, by the last reading."""
         return why_not_test(self._good, running=self._tests.perhaps_running)
 
     def startService(self) -> None:
@@ -144,27 +133,21 @@ class UpsCard(NamedService):
         self._poller.stop()
         return stopped
 
-    # -- what the link asks and tells
-
     def new_session(self) -> str:
         """Return a session number of eight digits."""
         return str(self._random.randrange(10_000_000, 100_000_000))
 
     def link_up(self) -> None:
-        """Begin to read, ratings first."""
         self._up, self._misses, self._reason = True, 0, ""
         self._ratings_due = self._clock.seconds()
         self._poller.start()
 
     def link_down(self, reason: str) -> None:
-        """Note that the link is lost, or could not be made."""
         self._up = False
         self._poller.stop()
         if self.running:
             self._poller.lose(self._reason or reason)
         self._reason = ""
-
-    # -- reading
 
     async def _poll(self) -> None:
         if self._clock.seconds() >= self._ratings_due:
@@ -173,16 +156,14 @@ class UpsCard(NamedService):
             pause = RATINGS_PERIOD if told else RATINGS_RETRY
             self._ratings_due = self._clock.seconds() + pause
         ending = await self._link.say("QAD", patience=QUERY_PATIENCE)
-        if self._take(ending, self._decode_live, LIVE):
+        decode = partial(decode_live, runtime_unit=self._settings.runtime_unit)
+        if self._take(ending, decode, LIVE):
             self._misses = 0
             self._link.proved_good()
             self._passwords.proved()
             self._poller.good()
         poll = self._settings.poll
         self._poller.period = min(poll, TEST_POLL) if self._tests.running else poll
-
-    def _decode_live(self, value: str) -> Readings:
-        return decode_live(value, runtime_unit=self._settings.runtime_unit)
 
     def _take(
         self, ending: Ending, decode: Callable[[str], Readings], names: tuple[str, ...]
@@ -240,31 +221,22 @@ class UpsCard(NamedService):
         self._reason = reason
         self._link.drop()
 
-    # -- commands
-
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
         return ensureDeferred(self._commands.execute(command, args))
 
 
-@implementer(IDeviceKind)
-class _UpsCardKind:
-    kind = "ups-card"
-    settings = UpsCardSettings
-    groups = frozenset({"elec", "ups"})
-    parts = ""
+def _build(name: str, settings: UpsCardSettings, context: DeviceContext) -> UpsCard:
+    settings.check()
+    if wrong := wrong_client(settings.address, "tcp:192.168.1.20:2390"):
+        raise WrongSetting("address", wrong)
+    endpoint = clientFromString(context.reactor, settings.address)
+    backoff = Backoff(RETRY_FIRST, RETRY_MOST, context.random.random)
 
-    def build(self, name: str, settings: UpsCardSettings, context: DeviceContext) -> UpsCard:
-        settings.check()
-        if wrong := wrong_client(settings.address, "tcp:192.168.1.20:2390"):
-            raise WrongSetting("address", wrong)
-        endpoint = clientFromString(context.reactor, settings.address)
-        backoff = Backoff(RETRY_FIRST, RETRY_MOST, context.random.random)
+    def link(card: UpsCard) -> TcpLink:
+        tapped = context.tap.endpoint(endpoint)
+        return TcpLink(card, tapped, settings.terminator, context.reactor, backoff)
 
-        def link(card: UpsCard) -> TcpLink:
-            tapped = context.tap.endpoint(endpoint)
-            return TcpLink(card, tapped, settings.terminator, context.reactor, backoff)
-
-        return UpsCard(name, settings, context, link)
+    return UpsCard(name, settings, context, link)
 
 
-kind = _UpsCardKind()
+kind = DeviceKind("ups-card", UpsCardSettings, _build, frozenset({"elec", "ups"}))

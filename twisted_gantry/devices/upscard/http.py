@@ -10,9 +10,9 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
-from twisted_gantry.core.interfaces import DeviceContext, ICallbackHost, IDeviceKind, WrongSetting
+from twisted_gantry.core.interfaces import DeviceContext, ICallbackHost, WrongSetting
+from twisted_gantry.devices.kind import DeviceKind
 from twisted_gantry.devices.polled import MAX_FAILURES, RETRY_FIRST, RETRY_MOST, http_client
 from twisted_gantry.devices.upscard.driver import CardSettings, UpsCard
 from twisted_gantry.devices.upscard.link import COMMAND_DEADLINE, CardLink, Driver
@@ -31,9 +31,8 @@ _HEADERS = {"Content-Type": "application/json"}
 
 
 class UpsCardHttpSettings(CardSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The keys of a `[[device]]` of kind `ups-card-http`.
-
-    Commands go to `url`. The card sends their results to `callback`, which must lead to this host.
+    """The keys of a `[[device]]` of kind `ups-card-http`. Commands go to `url`. The card sends
+    their results to `callback`, which must lead to this host.
     """
 
     url: str
@@ -41,9 +40,8 @@ class UpsCardHttpSettings(CardSettings, frozen=True, kw_only=True, forbid_unknow
 
 
 class HttpLink(CardLink):
-    """POSTs each command to `url`; takes results at `callback`, and in the card's own answers.
-
-    Once dropped, the link makes one attempt after each pause of `backoff` until a reading is good.
+    """POSTs each command to `url`; takes results at `callback`, and in the card's own answers. Once
+    dropped, the link makes one attempt after each pause of `backoff` until a reading is good.
     `close` closes the connections of `client`. `counts` gains `posts`, `post-failed`, `odd-body`.
     """
 
@@ -71,7 +69,6 @@ class HttpLink(CardLink):
         self._try()
 
     def stop(self) -> Deferred[None]:
-        """Send no more; fires when what is open is closed."""
         self._next.cancel()
         self._down("stopped")
         return self._close()
@@ -117,8 +114,6 @@ class HttpLink(CardLink):
             post.cancel()
         self.closed(reason)
 
-    # -- what comes back
-
     def _answered(self, answer: Answer, number: int) -> None:
         """Note how the card took a command; only the last one is still awaited."""
         current = number == self._number
@@ -157,36 +152,22 @@ class HttpLink(CardLink):
             self.session.undelivered(ending)
 
 
-@implementer(IDeviceKind)
-class _UpsCardHttpKind:
-    kind = KIND
-    settings = UpsCardHttpSettings
-    groups = frozenset({"elec", "ups"})
-    parts = ""
+def _build(name: str, settings: UpsCardHttpSettings, context: DeviceContext) -> UpsCard:
+    settings.check()
+    url, callback = settings.url, settings.callback
+    for key, place in (("url", url), ("callback", callback)):
+        try:
+            place_of(place)
+        except ValueError as error:
+            raise WrongSetting(key, str(error)) from None
+    client, close = http_client(context, COMMAND_DEADLINE, limit=MAX_OBJECT)
+    backoff = Backoff(RETRY_FIRST, RETRY_MOST, context.random.random)
 
-    def build(self, name: str, settings: UpsCardHttpSettings, context: DeviceContext) -> UpsCard:
-        settings.check()
-        for key, url in (("url", settings.url), ("callback", settings.callback)):
-            try:
-                place_of(url)
-            except ValueError as error:
-                raise WrongSetting(key, str(error)) from None
-        client, close = http_client(context, COMMAND_DEADLINE, limit=MAX_OBJECT)
-        backoff = Backoff(RETRY_FIRST, RETRY_MOST, context.random.random)
+    def link(card: UpsCard) -> HttpLink:
+        callbacks, clock = context.callbacks, context.reactor
+        return HttpLink(card, url, callback, client, callbacks, clock, backoff, close)
 
-        def link(card: UpsCard) -> HttpLink:
-            return HttpLink(
-                card,
-                settings.url,
-                settings.callback,
-                client,
-                context.callbacks,
-                context.reactor,
-                backoff,
-                close,
-            )
-
-        return UpsCard(name, settings, context, link, KIND)
+    return UpsCard(name, settings, context, link, KIND)
 
 
-kind = _UpsCardHttpKind()
+kind = DeviceKind(KIND, UpsCardHttpSettings, _build, frozenset({"elec", "ups"}))

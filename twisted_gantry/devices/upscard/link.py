@@ -18,25 +18,20 @@ class Driver(Protocol):
 
     device: str
 
-    def password(self) -> str | None:
-        """Return the password to send, None for none."""
+    def password(self) -> str | None: ...  # None for none
 
-    def new_session(self) -> str:
-        """Return a session number."""
+    def new_session(self) -> str: ...
 
-    def link_up(self) -> None:
-        """Commands can be sent from now on."""
+    def link_up(self) -> None: ...  # commands can be sent from now on
 
-    def link_down(self, reason: str) -> None:
-        """The link is lost, or could not be made. Commands in flight end after this."""
+    def link_down(self, reason: str) -> None: ...  # commands in flight end after this
 
 
 class CardLink(ABC):
-    """Holds the session with one card. Subclasses move its bytes.
-
-    `host` is the URL for results, None where replies come back the way the commands went.
-    `most_misses` is how many replies in a row may stay out before the driver drops the link.
-    `counts` counts what was odd about the peer: late replies, skipped bytes, …
+    """Holds the session with one card. Subclasses move its bytes. `host` is the URL for results,
+    None where replies come back the way the commands went. `most_misses` is how many replies in a
+    row may stay out before the driver drops the link. `counts` counts what was odd about the peer:
+    late replies, skipped bytes, …
     """
 
     most_misses = MAX_FAILURES
@@ -55,7 +50,6 @@ class CardLink(ABC):
         new_password: str | None = None,
     ) -> Deferred[Ending]:
         """Send a command, and return how it ended; `patience` is the seconds for one reply.
-
         `ahead`: it does not wait behind queries. One that is cancelled before it is sent is not.
         """
 
@@ -74,12 +68,10 @@ class CardLink(ABC):
         return said
 
     def opened(self) -> None:
-        """Begin to talk."""
         self.session.opened()
         self.driver.link_up()
 
     def closed(self, reason: str) -> None:
-        """End all commands: the link is gone."""
         self.driver.link_down(reason)
         self.session.closed()
 

@@ -4,7 +4,7 @@ Names: `docs/points.md`; decisions: `docs/protocols/ups-card.md`.
 """
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from functools import partial
 
 from twisted_gantry.core.alarms import Read, Rule, Severity
 from twisted_gantry.core.catalogue import PointType
@@ -63,15 +63,9 @@ TEST_END_VOLTAGE, TEST_DURATION = "battery_test_end_voltage", "battery_test_dura
 LIVE = (*LIVE_UNITS, *STATUS_NAMES, BATTERY_REMAINING, TEST_END_VOLTAGE, TEST_DURATION)
 """The points that a QAD brings, and those derived from them."""
 RATED = tuple(RATED_UNITS)
-"""The points that an RTD brings."""
 
-_UNITS = {
-    **LIVE_UNITS,
-    **RATED_UNITS,
-    BATTERY_REMAINING: "Ah",
-    TEST_END_VOLTAGE: "V",
-    TEST_DURATION: "s",
-}
+_DERIVED_UNITS = {BATTERY_REMAINING: "Ah", TEST_END_VOLTAGE: "V", TEST_DURATION: "s"}
+_UNITS = {**LIVE_UNITS, **RATED_UNITS, **_DERIVED_UNITS}
 POINTS = tuple(PointType(name, _UNITS.get(name, ""), *LABELS[name]) for name in (*LIVE, *RATED))
 
 # Shares of the nominal voltage: below the first a phase is lost rather than low; an alarm ends when
@@ -130,80 +124,55 @@ def _lost(phase: int) -> Condition:
 
 
 def rules(over_voltage: float, under_voltage: float) -> tuple[Rule, ...]:
-    """Return the alarm rules; the limits are shares of the rated input voltage.
-
-    The Chinese texts of the group `elec` are those of `warningMsg` in the ETC document, section
-    3.1.2. The fault voltage is never an alarm by itself.
+    """Return the alarm rules; the limits are shares of the rated input voltage. The Chinese texts
+    of the group `elec` are those of `warningMsg` in the ETC document, section 3.1.2. The fault
+    voltage is never an alarm by itself.
     """
     critical, warning = Severity.CRITICAL, Severity.WARNING
 
-    def elec(
-        name: str, severity: Severity, en: str, zh: str, bad: Condition, delay: float = 0.0
-    ) -> Rule:
-        return Rule(name, severity, en, zh, bad, "elec", delay)
+    def elec(name: str, severity: Severity, en: str, zh: str, bad: Condition, s: float = 0) -> Rule:
+        return Rule(name, severity, en, zh, bad, "elec", s)
 
     def ups(name: str, severity: Severity, en: str, zh: str, point: str, *values: Value) -> Rule:
         return Rule(name, severity, en, zh, equals(point, *values), "ups")
 
+    mains, lost = equals("mains_abnormal", True), (_lost(0), _lost(1), _lost(2))
+    over, under = _over(over_voltage), _under(under_voltage)
     raw_mains = "the load is on raw mains (bypass or economy)"
+    failed = "battery self-test failed"
     on_raw_mains = equals("state", "bypass", "he")
     return (
         # No delay: the platform wants to know at once.
-        elec(
-            "mains-abnormal", critical, "mains abnormal", "市电异常", equals("mains_abnormal", True)
-        ),
-        elec(
-            "input-over-voltage", warning, "input over-voltage", "输入过压", _over(over_voltage), 2
-        ),
-        elec(
-            "input-under-voltage",
-            warning,
-            "input under-voltage",
-            "输入欠压",
-            _under(under_voltage),
-            2,
-        ),
+        elec("mains-abnormal", critical, "mains abnormal", "市电异常", mains),
+        elec("input-over-voltage", warning, "input over-voltage", "输入过压", over, 2),
+        elec("input-under-voltage", warning, "input under-voltage", "输入欠压", under, 2),
         *(
-            elec(
-                f"phase-l{n}-lost", critical, f"phase L{n} lost", f"交流L{n}相缺相", _lost(n - 1), 1
-            )
-            for n in (1, 2, 3)
+            elec(f"phase-l{n}-lost", critical, f"phase L{n} lost", f"交流L{n}相缺相", gone, 1)
+            for n, gone in enumerate(lost, 1)
         ),
         ups("battery-low", critical, "battery low", "电池电压低", "battery_low", True),
         ups("overload", critical, "overload", "UPS过载", "overload", True),
         ups("ups-fault", critical, "UPS fault", "UPS故障", "state", "fault"),
-        ups(
-            "self-test-failed",
-            warning,
-            "battery self-test failed",
-            "电池自检失败",
-            "self_test",
-            "failed",
-        ),
+        ups("self-test-failed", warning, failed, "电池自检失败", "self_test", "failed"),
         Rule("on-raw-mains", warning, raw_mains, "负载由旁路供电", on_raw_mains, "ups", 1.0),
     )
 
 
-def _control(en: str, zh: str, about: str = "") -> CommandType:
-    return CommandType(MappingProxyType({}), en, zh, about=about)
+_control = partial(CommandType, {})
 
 
 MAX_COMMAND = 64
-"""The most characters of a command text."""
 STOP_TEST = "stop-test"
 """The command that ends a battery test; it exists when `test_stop` is set."""
 
 
 def commands(allow_off: bool, test_stop: str = "") -> Mapping[str, CommandType]:
-    """Return the commands of a card; `allow_off` unlocks the one that darkens the gantry.
-
-    `test_stop` is the card's own command to stop a battery test, empty if unknown.
-    """
+    """Return the commands; `test_stop` is the card's to stop a battery test, empty if unknown."""
     stop_test = _control("stop the battery test", "停止电池测试", about="battery-test")
     query = {"cmd": Argument(longest=MAX_COMMAND)}
     new_password = {"new": Argument(secret=True, longest=MAX_PASSWORD)}
     off = CommandType(
-        MappingProxyType({}),
+        {},
         "output off",
         "关闭输出",
         danger="darkens the gantry",
@@ -212,15 +181,13 @@ def commands(allow_off: bool, test_stop: str = "") -> Mapping[str, CommandType]:
         locked_zh="" if allow_off else "需在该设备上设置 allow_off = true",
         about="output",
     )
-    return MappingProxyType(
-        {
-            "SON": _control("output on", "打开输出", about="output"),
-            "SOFF": off,
-            "BZON": _control("buzzer on", "打开蜂鸣器", about="buzzer"),
-            "BZOFF": _control("buzzer off", "关闭蜂鸣器", about="buzzer"),
-            "T": _control("battery test", "电池测试", about="battery-test"),
-            **({STOP_TEST: stop_test} if test_stop else {}),
-            "query": CommandType(query, "query", "查询"),
-            "set-password": CommandType(new_password, "set the card's password", "设置管理卡密码"),
-        }
-    )
+    return {
+        "SON": _control("output on", "打开输出", about="output"),
+        "SOFF": off,
+        "BZON": _control("buzzer on", "打开蜂鸣器", about="buzzer"),
+        "BZOFF": _control("buzzer off", "关闭蜂鸣器", about="buzzer"),
+        "T": _control("battery test", "电池测试", about="battery-test"),
+        **({STOP_TEST: stop_test} if test_stop else {}),
+        "query": CommandType(query, "query", "查询"),
+        "set-password": CommandType(new_password, "set the card's password", "设置管理卡密码"),
+    }

@@ -4,10 +4,11 @@ Source: `docs/protocols/ups-card.md`, "Transport" and "Decisions": no terminator
 structure, 64 KiB.
 """
 
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -71,7 +72,9 @@ class TcpLink(CardLink):
         self._terminator = terminator.encode()
         self._backoff = backoff
         self._connection: _Connection | None = None
-        self._service = reconnecting(endpoint, _Factory(self), backoff, clock, self._not_connected)
+        factory = Factory.forProtocol(partial(_Connection, self))
+        factory.noisy = False
+        self._service = reconnecting(endpoint, factory, backoff, clock, self._not_connected)
 
     def start(self) -> None:
         self._service.startService()
@@ -108,7 +111,6 @@ class TcpLink(CardLink):
             self.closed(reason)
 
     def too_long(self, reason: str) -> None:
-        """Cut the connection to a peer that sends without end."""
         if not self.counts["too-long"]:
             _log.warn("{name} sends {reason}; cut", name=self.driver.device, reason=reason)
         self.counts["too-long"] += 1
@@ -116,13 +118,3 @@ class TcpLink(CardLink):
 
     def _not_connected(self, failure: Failure) -> None:
         self.closed(failure.getErrorMessage())
-
-
-class _Factory(Factory):
-    noisy = False
-
-    def __init__(self, link: TcpLink) -> None:
-        self._link = link
-
-    def buildProtocol(self, addr: IAddress | None) -> _Connection:
-        return _Connection(self._link)

@@ -7,7 +7,6 @@ Source: the cFos document; `docs/protocols/cfos.md`. The modules beside this one
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import Annotated, Any, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -16,6 +15,7 @@ import msgspec
 from twisted_gantry.wire.cfos.modbus import Read, Write
 from twisted_gantry.wire.errors import BadMessage, WireError
 from twisted_gantry.wire.json import convert, dumps, loads
+from twisted_gantry.wire.reading import Texted
 
 PATH = "/cnf"
 _T = TypeVar("_T")
@@ -32,16 +32,7 @@ DEVICE_ID = re.compile(r"[EM][0-9]{1,3}")
 """A device id: EVSEs begin with E, meters with M."""
 
 
-class _Texted(IntEnum):
-    """A number of the API."""
-
-    @property
-    def text(self) -> str:
-        """The name as a point shows it, `vehicle-present`."""
-        return self.name.lower().replace("_", "-")
-
-
-class EvseState(_Texted):
+class EvseState(Texted):
     """The state of an EVSE as the manager counts it, from 1; A to E of the standard are 1 to 5."""
 
     WAITING = 1
@@ -52,7 +43,7 @@ class EvseState(_Texted):
     OFFLINE = 6
 
 
-class PilotState(_Texted):
+class PilotState(Texted):
     """The state of the pilot in register 8092, which counts from 0."""
 
     WAITING = 0
@@ -64,7 +55,7 @@ class PilotState(_Texted):
     DC_SENSOR = 9
 
 
-class Role(_Texted):
+class Role(Texted):
     """The role of a meter."""
 
     DISPLAY = 0
@@ -75,7 +66,7 @@ class Role(_Texted):
     STORAGE = 5
 
 
-class DisablePolicy(_Texted):
+class DisablePolicy(Texted):
     """The treatment of a disabled EVSE; UNLIMITED is dangerous."""
 
     DISABLE = 0
@@ -89,9 +80,8 @@ class CfosRefused(WireError):
 
 @dataclass(frozen=True)
 class Call:
-    """One request: a POST if it has a body, else a GET.
-
-    `repr` shows neither arguments nor body, which may hold passwords and PINs.
+    """One request: a POST if it has a body, else a GET. `repr` shows neither arguments nor body,
+    which may hold passwords and PINs.
     """
 
     cmd: str
@@ -100,7 +90,6 @@ class Call:
 
     @property
     def method(self) -> str:
-        """The HTTP method."""
         return "GET" if self.body is None else "POST"
 
     @property
@@ -110,9 +99,8 @@ class Call:
 
 
 def call(cmd: str, args: Mapping[str, Any] | None = None, body: Any = None) -> Call:
-    """Return a call; arguments that are None are left out, true and false become 1 and 0.
-
-    `body`, unless None, is sent as JSON. Raises CannotEncode for a body that JSON cannot carry.
+    """Return a call; arguments that are None are left out, true and false become 1 and 0. `body`,
+    unless None, is sent as JSON. Raises CannotEncode for a body that JSON cannot carry.
     """
     given = tuple(
         (name, str(int(value)) if isinstance(value, bool) else str(value))
@@ -125,9 +113,6 @@ def call(cmd: str, args: Mapping[str, Any] | None = None, body: Any = None) -> C
 def modbus(device: str, request: Read | Write) -> Call:
     """Return the call that reads or writes registers of `meter1`, `meter2` or `evse`."""
     return Call("modbus", (("device", device), *request.query()))
-
-
-# -- answers
 
 
 def expect_ok(data: bytes) -> None:
@@ -156,7 +141,6 @@ def expect(kind: type[_T], answer: Any) -> _T:
 
 
 def expect_number(answer: Any) -> int | float:
-    """Return an answer that must be a number. Raises CfosRefused."""
     value = bounded_number(answer)
     if value is None:
         raise CfosRefused(words(answer))
@@ -174,17 +158,14 @@ def bounded_number(value: Any) -> int | float | None:
     return value if -LARGEST <= value <= LARGEST else None
 
 
-# -- feeds, and the answer to a feed
-
 Number = Annotated[float, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
 Phases = Annotated[tuple[Number, ...], msgspec.Meta(min_length=1, max_length=3)]
 Model = Annotated[str, msgspec.Meta(max_length=100)]
 
 
 class MeterFeed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A measurement for a meter of the type "HTTP input" (`set_ajax_meter`): Wh, V, mA, W.
-
-    A key that is None is not sent; the meter keeps its value.
+    """A measurement for a meter of the type "HTTP input" (`set_ajax_meter`): Wh, V, mA, W. A key
+    that is None is not sent; the meter keeps its value.
     """
 
     model: Model | None = None
@@ -197,9 +178,8 @@ class MeterFeed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class EvseFeed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A measurement for an EVSE of the type "HTTP input" (`set_ajax_evse`): mA, Wh.
-
-    `state` is one of EvseState except OFFLINE.
+    """A measurement for an EVSE of the type "HTTP input" (`set_ajax_evse`): mA, Wh. `state` is one
+    of EvseState except OFFLINE.
     """
 
     state: Annotated[int, msgspec.Meta(ge=1, le=5)] | None = None
@@ -210,11 +190,9 @@ class EvseFeed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rfid: Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
     def __repr__(self) -> str:
-        """Show the state without the RFID."""
         return f"EvseFeed(state={self.state!r})"
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
-        """Show the same to rich, which lists every field by default."""
         return [("state", self.state)]
 
 
@@ -222,9 +200,8 @@ _PHASED = ("voltage", "current")
 
 
 def meter_feed(fields: Any) -> MeterFeed:
-    """Read a feed from the decoded body of a POST or the arguments of a GET.
-
-    `import_vah` means `import_wh`; the text `1,2,3` is a list. Raises BadMessage.
+    """Read a feed from the decoded body of a POST or the arguments of a GET. `import_vah` means
+    `import_wh`; the text `1,2,3` is a list. Raises BadMessage.
     """
     given = _fed(fields)
     if "import_vah" in given:
@@ -265,9 +242,6 @@ _TRANSLATED = {"일시정지": "paused", "충전_전류": "charging_current"}
 
 
 def decode_control(answer: Any) -> CfosControl:
-    """Read a control object with English keys or those of the document.
-
-    Raises CfosRefused for an answer that is no object, BadMessage for wrong fields.
-    """
+    """Read a control. Raises CfosRefused unless it is an object, BadMessage for wrong fields."""
     fields = {_TRANSLATED.get(key, key): value for key, value in expect(dict, answer).items()}
     return convert(fields, CfosControl)

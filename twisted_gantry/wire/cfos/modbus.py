@@ -10,21 +10,7 @@ from typing import Any
 
 import msgspec
 
-from twisted_gantry.wire.cfos.registers import (
-    BAD_ADDRESS,
-    BAD_COUNT,
-    BAD_SIZE,
-    BAD_VALUE,
-    READ_ONLY,
-    WIDTHS,
-    WITHOUT_WEAR,
-    Access,
-    Register,
-    RegisterError,
-    pack,
-    unknown_register,
-    unpack,
-)
+from twisted_gantry.wire.cfos import registers as maps
 from twisted_gantry.wire.errors import BadMessage
 
 # Values in one request. Modbus itself carries at most 125 registers.
@@ -42,7 +28,6 @@ class Read:
     count: int | None = None
 
     def query(self) -> tuple[tuple[str, str], ...]:
-        """Return the arguments of the call."""
         if self.address is None:
             return (("read", "all"),)
         asked = (("read", f"{self.address}{self.suffix}"),)
@@ -59,7 +44,6 @@ class Write:
     several: bool = False
 
     def query(self) -> tuple[tuple[str, str], ...]:
-        """Return the arguments of the call."""
         where = ("write", f"{self.address}{self.suffix}")
         if self.several:
             return (where, ("values", f"[{','.join(map(str, self.values))}]"))
@@ -67,13 +51,11 @@ class Write:
 
     @property
     def addresses(self) -> range:
-        """The addresses of the words that the write changes."""
-        return range(self.address, self.address + WIDTHS[self.suffix] * len(self.values))
+        return range(self.address, self.address + maps.WIDTHS[self.suffix] * len(self.values))
 
     @property
     def wears(self) -> bool:
-        """Whether the write wears the flash."""
-        return not WITHOUT_WEAR.issuperset(self.addresses)
+        return not maps.WITHOUT_WEAR.issuperset(self.addresses)
 
 
 _ADDRESS = re.compile(r"([0-9]{1,5})([dqs]?)")
@@ -95,7 +77,7 @@ def parse_read(read: str, count: str | None = None) -> Read:
         return Read(address, suffix)
     text = _bare(count)
     if not _COUNT.fullmatch(text) or not 1 <= int(text) <= MAX_COUNT:
-        raise RegisterError(BAD_COUNT)
+        raise maps.RegisterError(maps.BAD_COUNT)
     return Read(address, suffix, int(text))
 
 
@@ -103,38 +85,37 @@ def parse_write(write: str, value: str | None = None, values: str | None = None)
     """Read `write=` with one of `value=` and `values=`. Raises RegisterError."""
     address, suffix = _parse_address(write)
     if suffix == "s":
-        raise RegisterError(BAD_SIZE)  # no register of the map takes a text
+        raise maps.RegisterError(maps.BAD_SIZE)  # no register of the map takes a text
     if (value is None) == (values is None):
-        raise RegisterError(BAD_VALUE)
+        raise maps.RegisterError(maps.BAD_VALUE)
     if value is not None:
         text = _bare(value)
         if not _INTEGER.fullmatch(text):
-            raise RegisterError(BAD_VALUE)
+            raise maps.RegisterError(maps.BAD_VALUE)
         return Write(address, (int(text),), suffix)
     try:
         given = msgspec.json.decode(_bare(values or ""), type=list[int])
     except (ValueError, RecursionError):
-        raise RegisterError(BAD_VALUE) from None
+        raise maps.RegisterError(maps.BAD_VALUE) from None
     if not 1 <= len(given) <= MAX_COUNT:
-        raise RegisterError(BAD_COUNT)
+        raise maps.RegisterError(maps.BAD_COUNT)
     return Write(address, tuple(given), suffix, several=True)
 
 
 def _parse_address(text: str) -> tuple[int, str]:
     match = _ADDRESS.fullmatch(_bare(text))
     if match is None:
-        raise RegisterError(BAD_ADDRESS)
+        raise maps.RegisterError(maps.BAD_ADDRESS)
     return int(match[1]), match[2]
 
 
-def answer_read(read: Read, registers: Mapping[int, Register], words: Mapping[int, int]) -> Any:
+def answer_read(read: Read, registers: maps.Map, words: Mapping[int, int]) -> Any:
     """Return the answer of a device with these `words` (of `image`): a value, list or object.
-
     Without a suffix each word of the map can be read. Raises RegisterError.
     """
     if read.address is None:
         return {
-            each.printed: unpack([words[at] for at in each.addresses], each.suffix)
+            each.printed: maps.unpack([words[at] for at in each.addresses], each.suffix)
             for each in registers.values()
             if each.printed
         }
@@ -142,28 +123,25 @@ def answer_read(read: Read, registers: Mapping[int, Register], words: Mapping[in
     address = read.address
     for _ in range(1 if read.count is None else read.count):
         addresses = _wide(address, read.suffix, registers, words)
-        answers.append(unpack([words[at] for at in addresses], read.suffix))
+        answers.append(maps.unpack([words[at] for at in addresses], read.suffix))
         address = addresses.stop
     return answers[0] if read.count is None else answers
 
 
-def _wide(
-    address: int, suffix: str, registers: Mapping[int, Register], words: Iterable[int]
-) -> range:
+def _wide(address: int, suffix: str, registers: maps.Map, words: Iterable[int]) -> range:
     """Return the addresses that a suffix covers. Raises RegisterError."""
     if address not in words:
-        raise RegisterError(unknown_register(address))
+        raise maps.RegisterError(maps.unknown_register(address))
     if not suffix:
         return range(address, address + 1)
     register = registers.get(address)
     if register is None or register.suffix != suffix:
-        raise RegisterError(BAD_SIZE)
+        raise maps.RegisterError(maps.BAD_SIZE)
     return register.addresses
 
 
-def plan_write(write: Write, registers: Mapping[int, Register]) -> dict[int, int]:
+def plan_write(write: Write, registers: maps.Map) -> dict[int, int]:
     """Return the new value of each register that a write changes, by address, signed if wide.
-
     Without a suffix the values are words, and a wide register needs all its words in one request.
     Raises RegisterError; then nothing may be changed.
     """
@@ -173,26 +151,25 @@ def plan_write(write: Write, registers: Mapping[int, Register]) -> dict[int, int
         register = registers.get(address)
         if register is None:
             inside = any(address in each.addresses for each in registers.values())
-            raise RegisterError(BAD_SIZE if inside else unknown_register(address))
+            raise maps.RegisterError(maps.BAD_SIZE if inside else maps.unknown_register(address))
         if write.suffix and register.suffix != write.suffix:
-            raise RegisterError(BAD_SIZE)
-        if Access.WRITE.value not in register.access.value:
-            raise RegisterError(READ_ONLY)
+            raise maps.RegisterError(maps.BAD_SIZE)
+        if maps.Access.WRITE.value not in register.access.value:
+            raise maps.RegisterError(maps.READ_ONLY)
         taken = 1 if write.suffix else register.width
         if len(values) < taken:
-            raise RegisterError(BAD_SIZE)
-        words = [word for value in values[:taken] for word in pack(value, register.width // taken)]
+            raise maps.RegisterError(maps.BAD_SIZE)
+        words = [
+            word for value in values[:taken] for word in maps.pack(value, register.width // taken)
+        ]
         del values[:taken]
-        changes[address] = int(unpack(words, register.suffix))
+        changes[address] = int(maps.unpack(words, register.suffix))
         address += register.width
     return changes
 
 
 def decode_read(read: Read, answer: Any) -> Any:
-    """Check the decoded answer to a read: a number, a text, or a list or object of them.
-
-    Raises RegisterError with the device's error text, BadMessage for an answer that does not fit.
-    """
+    """Check the answer to a read. Raises RegisterError with the device's text, or BadMessage."""
     if read.address is None:
         fits = isinstance(answer, dict) and len(answer) <= MAX_COUNT
         if fits and all(len(k) <= LONGEST_KEY and _is_value(v) for k, v in answer.items()):
@@ -206,14 +183,12 @@ def decode_read(read: Read, answer: Any) -> Any:
     elif _is_value(answer) and isinstance(answer, int):
         return answer
     if isinstance(answer, str):
-        raise RegisterError(answer[:200])
+        raise maps.RegisterError(answer[:200])
     raise BadMessage("an answer that does not fit the read")
 
 
 # Where a text is due, only its words tell an error.
-_COMPLAINT = re.compile(
-    r"(bad|unknown|invalid|no such)\b.*\b(modbus|register|device)", re.IGNORECASE
-)
+_COMPLAINT = re.compile(r"(?i)(bad|unknown|invalid|no such)\b.*\b(modbus|register|device)")
 
 
 def _is_value(value: Any) -> bool:

@@ -23,12 +23,10 @@ READ_ONLY = "modbus register is read only"
 
 
 def unknown_register(address: int) -> str:
-    """Return the error for an address outside the map."""
     return f"unknown modbus register {address}"
 
 
 def unknown_device(device: str) -> str:
-    """Return the error for an unknown `device=`."""
     return f"unknown modbus device {device[:40]}"
 
 
@@ -47,7 +45,6 @@ class Access(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Register:
     """One entry of the map. A value times `scale` is in `unit`; `width` counts 16-bit registers.
-
     `printed` is the key in the answer to `read=all`, empty if it is not there.
     """
 
@@ -62,12 +59,10 @@ class Register:
 
     @property
     def suffix(self) -> str:
-        """Return the letter that asks for it whole."""
         return "s" if self.is_text else _SUFFIXES[self.width]
 
     @property
     def addresses(self) -> range:
-        """Return the addresses of its words."""
         return range(self.address, self.address + self.width)
 
 
@@ -77,11 +72,12 @@ WIDTHS: Mapping[str, int] = MappingProxyType({"": 1, "d": 2, "q": 4})
 
 _R, _W, _RW = Access.READ, Access.WRITE, Access.READ_WRITE
 
+Map = Mapping[int, Register]
 
-def _table(*entries: Register) -> Mapping[int, Register]:
-    return MappingProxyType(
-        {each.address: each for each in sorted(entries, key=attrgetter("address"))}
-    )
+
+def _table(*entries: Register) -> Map:
+    ordered = sorted(entries, key=attrgetter("address"))
+    return MappingProxyType({each.address: each for each in ordered})
 
 
 def _number(
@@ -110,7 +106,6 @@ _COMMON = (
     _number(8120, "restarts", 2, _RW),
 )
 
-
 _NOMINAL = (
     _number(8044, "phases", 1, _RW),
     *(_number(8044 + n, f"voltage_l{n}", 1, _RW, "V") for n in (1, 2, 3)),
@@ -138,7 +133,6 @@ METER = _table(
     _number(8070, "reset_pulses", 1, _W),
     _number(8071, "reset_energy", 1, _W),
 )
-"""The map of `meter1` and `meter2`."""
 
 EVSE = _table(
     *_COMMON,
@@ -165,16 +159,13 @@ EVSE = _table(
 )
 """The map of `evse`, which has 8044-8047 and 8050 too: the document's examples write them."""
 
-DEVICES: Mapping[str, Mapping[int, Register]] = MappingProxyType(
-    {"meter1": METER, "meter2": METER, "evse": EVSE}
-)
-"""The map of each name that `device=` may have."""
+DEVICES: Mapping[str, Map] = {"meter1": METER, "meter2": METER, "evse": EVSE}
 
 WITHOUT_WEAR = frozenset({8086, 8087, 8088, 8091, 8093, 8094})
 """Registers whose writes do not wear the flash."""
 
 
-def registers_of(device: str) -> Mapping[int, Register]:
+def registers_of(device: str) -> Map:
     """Return the map of a device. Raises RegisterError."""
     try:
         return DEVICES[device]
@@ -183,10 +174,7 @@ def registers_of(device: str) -> Mapping[int, Register]:
 
 
 def pack(value: int | str, width: int) -> list[int]:
-    """Return the words of a value, high word first; a text is cut to the width.
-
-    Raises RegisterError for a number that fits neither signed nor unsigned.
-    """
+    """Return the words of a value, high first; a text is cut. Raises RegisterError if too large."""
     if isinstance(value, str):
         octets = value.encode("ascii", "replace")[: 2 * width].ljust(2 * width, b"\0")
     else:
@@ -205,7 +193,7 @@ def unpack(words: Sequence[int], suffix: str) -> int | str:
     return int.from_bytes(octets, signed=len(words) > 1)
 
 
-def image(registers: Mapping[int, Register], values: Mapping[int, int | str]) -> dict[int, int]:
+def image(registers: Map, values: Mapping[int, int | str]) -> dict[int, int]:
     """Return all words of a map by address; registers missing from `values` are 0 or empty."""
     words: dict[int, int] = {}
     for register in registers.values():

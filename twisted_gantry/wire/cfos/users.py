@@ -16,7 +16,6 @@ from twisted_gantry.wire.json import convert
 
 MAX_USERS = 1000
 MASKED = "***"
-"""Replaces a PIN that is shown."""
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 _Minutes = Annotated[int, msgspec.Meta(ge=0, le=7 * 24 * 60)]
@@ -60,11 +59,9 @@ class Rfid(msgspec.Struct, frozen=True, kw_only=True):
     used_phases: Annotated[int, msgspec.Meta(ge=0, le=7)] = 0
 
     def __repr__(self) -> str:
-        """Show the name without the PIN."""
         return f"Rfid(name={self.name!r})"
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
-        """Show the same to rich, which lists every field by default."""
         return [("name", self.name)]
 
 
@@ -85,10 +82,7 @@ def user(fields: Any) -> User:
 
 
 def masked(answer: Any) -> list[dict[str, Any]]:
-    """Return the answer to `get_users` with all its keys and each PIN as MASKED.
-
-    Raises CfosRefused, BadMessage.
-    """
+    """Return the answer to `get_users`, each PIN as MASKED. Raises CfosRefused, BadMessage."""
     shown = []
     for each in _bounded(answer):
         known = _ids_as_text(each)
@@ -105,7 +99,6 @@ def _bounded(answer: Any) -> list[Any]:
 
 
 def _ids_as_text(fields: Any) -> Any:
-    """Return a user whose numeric ids are text."""
     if not isinstance(fields, Mapping):
         raise BadMessage("a user that is no object")
     given = {**fields, "id": _as_id(fields.get("id", ""))}

@@ -9,15 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from twisted_gantry.wire.cfos.calls import (
-    DEVICE_ID,
-    LONGEST_WORDS,
-    DisablePolicy,
-    EvseState,
-    Role,
-    bounded_number,
-    expect,
-)
+from twisted_gantry.wire.cfos import calls
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.json import loads
 from twisted_gantry.wire.reading import Quality, Reading, Value, missing
@@ -44,9 +36,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class DevInfo:
-    """One poll. `odd` names the faults that were skipped, for counters.
-
-    `wrong` describes each value without a meaning and each device that is no part.
+    """One poll. `odd` names the faults that were skipped, for counters. `wrong` describes each
+    value without a meaning and each device that is no part.
     """
 
     params: Readings
@@ -62,14 +53,14 @@ _Meaning = Callable[[Any], Value]
 
 def _measure(divisor: int = 1) -> _Meaning:
     def read(value: Any) -> Value:
-        number = bounded_number(value)
+        number = calls.bounded_number(value)
         return None if number is None else number / divisor
 
     return read
 
 
 def _count(value: Any) -> Value:
-    number = bounded_number(value)
+    number = calls.bounded_number(value)
     return int(number) if number is not None and number == int(number) else None
 
 
@@ -79,12 +70,14 @@ def _truth(value: Any) -> Value:
 
 def _text(value: Any) -> Value:
     if isinstance(value, str):
-        return "".join(c if c.isprintable() else " " for c in value[:LONGEST_WORDS])
-    number = bounded_number(value)
+        return "".join(c if c.isprintable() else " " for c in value[: calls.LONGEST_WORDS])
+    number = calls.bounded_number(value)
     return None if number is None else str(number)
 
 
-def _named(numbers: type[EvseState] | type[Role] | type[DisablePolicy]) -> _Meaning:
+def _named(
+    numbers: type[calls.EvseState] | type[calls.Role] | type[calls.DisablePolicy],
+) -> _Meaning:
     def read(value: Any) -> Value:
         number = _count(value)
         try:
@@ -134,7 +127,7 @@ _PARAMS = (
     _field("evse_power", "W", _number, "cons_evse_power", "consumed_evse_power"),
     _field("available_evse_power", "W", _number, "avail_evse_power", "remaining_evse_power"),
     _field("load_balancing", "", _truth, "lb_enabled"),
-    _field("disable_policy", "", _named(DisablePolicy)),
+    _field("disable_policy", "", _named(calls.DisablePolicy)),
     _field("cycle_time", "s", _milli),
     _field("trial_version", "", _truth, "shareware_mode"),
 )
@@ -154,7 +147,7 @@ _COMMON = (
 
 _EVSE = (
     *_COMMON,
-    _field("state", "", _named(EvseState)),
+    _field("state", "", _named(calls.EvseState)),
     _field("charging_enabled", "", _truth),
     _field("paused", "", _truth),
     _field("pause_time", "s", _number),
@@ -178,27 +171,19 @@ _METER = (
     _field("power", "W", _number, "power_w"),
     _field("import_energy", "Wh", _number, "import"),
     _field("export_energy", "Wh", _number, "export"),
-    _field("role", "", _named(Role)),
+    _field("role", "", _named(calls.Role)),
 )
 
 PARAM_UNITS: Mapping[str, str] = {each.name: each.unit for each in _PARAMS}
-"""The readings of the manager itself."""
 EVSE_UNITS: Mapping[str, str] = {each.name: each.unit for each in _EVSE}
-"""The readings of an EVSE."""
-METER_UNITS: Mapping[str, str] = {
-    **{each.name: each.unit for each in _METER},
-    "apparent_power": "VA",
-}
-"""The readings of a meter."""
+METER_UNITS = {**{each.name: each.unit for each in _METER}, "apparent_power": "VA"}
 
 
 def decode_dev_info(data: bytes) -> DevInfo:
-    """Read a poll.
-
-    Raises NotJson; CfosRefused for an answer that is no object; BadMessage for `params` or
-    `devices` of a wrong type, and for more than MAX_DEVICES.
+    """Read a poll. Raises NotJson; CfosRefused for an answer that is no object; BadMessage for
+    `params` or `devices` of a wrong type, and for more than MAX_DEVICES.
     """
-    fields = expect(dict, loads(data))
+    fields = calls.expect(dict, loads(data))
     params, devices = fields.get("params", {}), fields.get("devices")
     if not isinstance(params, dict):
         raise BadMessage("params that are no object")
@@ -223,7 +208,7 @@ def decode_dev_info(data: bytes) -> DevInfo:
 
 def _part(device: Any, wrong: list[str]) -> Part | None:
     which = device.get("dev_id") if isinstance(device, dict) else None
-    if not (isinstance(which, str) and DEVICE_ID.fullmatch(which)):
+    if not (isinstance(which, str) and calls.DEVICE_ID.fullmatch(which)):
         return None
     if which.startswith("E"):
         expression = isinstance(device.get("max_charging_cur"), str)
@@ -272,7 +257,7 @@ def _read(
 def _shown(value: Any) -> str:
     """Return a value for an error text, bounded in length."""
     kinds = {dict: "an object", list: "a list", type(None): "null"}
-    if isinstance(value, int | float) and bounded_number(value) is None:
+    if isinstance(value, int | float) and calls.bounded_number(value) is None:
         return "true or false" if isinstance(value, bool) else "a number out of range"
     return kinds.get(type(value)) or ascii(value[:40] if isinstance(value, str) else value)
 

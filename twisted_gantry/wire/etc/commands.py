@@ -24,6 +24,7 @@ FREQUENCIES = range(5, 86_401)
 """The range of `setFrequency` in seconds."""
 TEMPERATURES = (0.0, 45.0)
 """The lowest and highest set point of an air conditioner in °C."""
+SET_POINTS = ("autoRefrigerationTemp", "autoHeatingTemp")
 YEARS = range(1970, 3000)
 """The years of times that are read; farther years overflow in some zones."""
 
@@ -50,11 +51,7 @@ _FIELDS: dict[Cmd, dict[str, str]] = {
     Cmd.POWER_CYCLE: {"rebootIp": r"[^\s]{1,64}", "rebootPort": _DIGITS},
     Cmd.UNLOCK_DOOR: {"unlockDoorId": "[12]"},
     Cmd.AIR_CONDITIONER: {"airId": _AIR_ID, "airOperate": "[12]"},
-    Cmd.AIR_CONDITIONER_TEMPERATURE: {
-        "airId": _AIR_ID,
-        "autoRefrigerationTemp": _DEGREES,
-        "autoHeatingTemp": _DEGREES,
-    },
+    Cmd.AIR_CONDITIONER_TEMPERATURE: {"airId": _AIR_ID, **dict.fromkeys(SET_POINTS, _DEGREES)},
     Cmd.POWER_MODE: {"mode": "[0-3]"},
     Cmd.DOOR_GUARD: {"isDoorDefend": "[01]"},
     Cmd.RECTIFIER: {"onOff": "[01]"},
@@ -76,9 +73,8 @@ _SERVER = re.compile(
 
 @dataclass(frozen=True)
 class EtcCommand:
-    """One `cmd` with its checked fields, all text as in the document.
-
-    `cabinet_id` None addresses all cabinets. A power cycle has none: a relay is in no cabinet.
+    """One `cmd` with its checked fields, all text as in the document. `cabinet_id` None addresses
+    all cabinets. A power cycle has none: a relay is in no cabinet.
     """
 
     cmd: Cmd
@@ -88,9 +84,8 @@ class EtcCommand:
 
 @dataclass(frozen=True)
 class EtcControl:
-    """The wishes of one request in the order of execution.
-
-    `set_server` is as received; `set_frequency` is seconds.
+    """The wishes of one request in the order of execution. `set_server` is as received;
+    `set_frequency` is seconds.
     """
 
     set_server: str | None = None
@@ -100,10 +95,8 @@ class EtcControl:
 
 
 def decode_control(fields: Any, *, cabinet: bool) -> EtcControl:
-    """Read and check a `computerControl`, or with `cabinet` a `cabinetControl`.
-
-    An empty field counts as missing, an unknown one is ignored. Raises BadMessage, which names
-    the field.
+    """Read and check a `computerControl`, or with `cabinet` a `cabinetControl`. An empty field
+    counts as missing, an unknown one is ignored. Raises BadMessage, which names the field.
     """
     if not isinstance(fields, dict):
         raise BadMessage("the control is no object")
@@ -114,9 +107,8 @@ def decode_control(fields: Any, *, cabinet: bool) -> EtcControl:
     server = given.get("setServer")
     if server is not None:
         server_url(server, "http")
-    control = EtcControl(
-        server, _frequency(given), _command(given) if cabinet else None, update is not None
-    )
+    command = _command(given) if cabinet else None
+    control = EtcControl(server, _frequency(given), command, update is not None)
     if control == EtcControl():
         raise BadMessage("nothing is asked for")
     return control
@@ -162,12 +154,11 @@ def _command(given: dict[str, str]) -> EtcCommand | None:
     if cmd is Cmd.POWER_CYCLE and not 0 < int(fields["rebootPort"]) < 65_536:
         raise BadMessage("rebootPort is out of range")
     if cmd is Cmd.AIR_CONDITIONER_TEMPERATURE:
-        check_set_points(float(fields["autoRefrigerationTemp"]), float(fields["autoHeatingTemp"]))
+        check_set_points(*(float(fields[each]) for each in SET_POINTS))
     if cmd is Cmd.POWER_CYCLE:
         return EtcCommand(cmd, None, fields)
-    return EtcCommand(
-        cmd, _cabinet_id(given, None if cmd in _ALL_CABINETS else FIRST_CABINET), fields
-    )
+    default = None if cmd in _ALL_CABINETS else FIRST_CABINET
+    return EtcCommand(cmd, _cabinet_id(given, default), fields)
 
 
 def _cabinet_id(given: dict[str, str], default: str | None) -> str | None:
@@ -187,7 +178,6 @@ def check_set_points(cool_above: float, heat_below: float) -> None:
 
 
 def encode_control(control: EtcControl) -> dict[str, str]:
-    """Return the fields of a control as sent."""
     fields: dict[str, str] = {}
     if control.set_server is not None:
         fields["setServer"] = control.set_server
@@ -204,10 +194,7 @@ def encode_control(control: EtcControl) -> dict[str, str]:
 
 
 def server_url(text: str, scheme: str) -> str:
-    """Return the URL for a `setServer` of the form `[scheme://]host[:port]/path`.
-
-    `scheme` is the default. Raises BadMessage.
-    """
+    """Return the URL of `[scheme://]host[:port]/path`, by default `scheme`. Raises BadMessage."""
     match = _SERVER.fullmatch(text)
     good = match is not None and 0 < int(match["port"] or 80) < 65_536
     if match is None or not good or not _is_address(match["v6"] or "::"):
@@ -227,12 +214,11 @@ def _is_address(text: str) -> bool:
 
 
 class BatteryTestResult(msgspec.Struct, frozen=True, rename="camel"):
-    """The `batterysTestResult`: each a value or a Sentinel, all text.
-
-    `test_start_time` `yyyy-MM-dd hh:mm:ss.zzz`; `test_result` 1 none, 2 good, 3 slightly, 4 badly
-    abnormal; `efficiency` %, `discharge_time` h, `discharge_end_voltage` V, `discharge_av_current`
-    A, `discharge_ah_current` Ah, `test_temperature` °C; `test_end_course` 1 end voltage, 2 end
-    time, 3 alarm, 4 by hand, 5 fault alarm, 6 charge too low, 7 temperature too low, 255 other.
+    """The `batterysTestResult`: each a value or a Sentinel, all text. `test_start_time` `yyyy-MM-dd
+    hh:mm:ss.zzz`; `test_result` 1 none, 2 good, 3 slightly, 4 badly abnormal; `efficiency` %,
+    `discharge_time` h, `discharge_end_voltage` V, `discharge_av_current` A, `discharge_ah_current`
+    Ah, `test_temperature` °C; `test_end_course` 1 end voltage, 2 end time, 3 alarm, 4 by hand, 5
+    fault alarm, 6 charge too low, 7 temperature too low, 255 other.
     """
 
     test_start_time: str
@@ -250,18 +236,14 @@ _LONGEST_RESULT = 40  # characters of a value
 
 
 def decode_battery_result(fields: Any) -> BatteryTestResult:
-    """Read a `batterysTestResult` with numbers as text; missing fields become NoData.
-
-    Raises BadMessage.
-    """
+    """Read a `batterysTestResult` of texts; missing fields become NoData. Raises BadMessage."""
     if not isinstance(fields, dict):
         raise BadMessage("batterysTestResult is no object")
     missing = Sentinel.NO_DATA.value
     given = {key: each for key, each in fields.items() if isinstance(each, str) and each.strip()}
     keys = [each.encode_name for each in msgspec.structs.fields(BatteryTestResult)]
-    return convert(
-        {key: given.get(key, missing).strip()[:_LONGEST_RESULT] for key in keys}, BatteryTestResult
-    )
+    texts = {key: given.get(key, missing).strip()[:_LONGEST_RESULT] for key in keys}
+    return convert(texts, BatteryTestResult)
 
 
 # -- pictures (section 3.3)
@@ -285,10 +267,7 @@ def decode_picture_request(fields: Any, zone: tzinfo) -> PictureRequest:
 
 
 def parse_local_time(text: str, zone: tzinfo) -> float:
-    """Read `yyyy-MM-dd hh:mm:ss[.zzz]`, 24-hour, in `zone`; returns Unix seconds.
-
-    Raises BadMessage.
-    """
+    """Return the Unix seconds of `yyyy-MM-dd hh:mm:ss[.zzz]` in `zone`. Raises BadMessage."""
     form = r"([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,3})?"
     match = re.fullmatch(form, text)
     if match is None or int(text[:4]) not in YEARS:

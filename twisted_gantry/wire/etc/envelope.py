@@ -81,17 +81,13 @@ class Method(StrEnum):
 
 
 MONITOR = frozenset({Method.COMPUTER_STATUS, Method.CABINET_STATUS, Method.CARDS})
-"""The methods of `monitor.do`."""
 REMOTE_CONTROL = frozenset({Method.COMPUTER_CONTROL, Method.CABINET_CONTROL, Method.PICTURE})
-"""The methods of `remotecontrol.do`."""
 
 FIELDS_KEY: Mapping[Method, str] = {
+    **{each: each.value for each in REMOTE_CONTROL},
     Method.COMPUTER_STATUS: "computerStatus",
     Method.CABINET_STATUS: "cabinetStatus",
     Method.CARDS: "data",
-    Method.COMPUTER_CONTROL: "computerControl",
-    Method.CABINET_CONTROL: "cabinetControl",
-    Method.PICTURE: "getCabinetImageVedio",
 }
 
 
@@ -109,7 +105,6 @@ def digest(body: bytes) -> str:
 
 
 def signed_headers(body: bytes, auth: str) -> dict[str, str]:
-    """Return the headers of a request."""
     return {"Content-Type": "application/json", MD5_HEADER: digest(body), AUTH_HEADER: auth}
 
 
@@ -150,15 +145,11 @@ def check_request(
     now: float,
     skew: float,
 ) -> Request:
-    """Check a request as its receiver does, in the order of the page.
-
-    `headers` have lower-case names; `methods` are those of the entry point; `gantry_id` None
-    accepts any. `now` is Unix seconds, `skew` the accepted difference of `timeStamp` in seconds.
-
-    Raises EtcRefused.
+    """Check a request as its receiver does, in the order of the page. `headers` have lower-case
+    names; `methods` are those of the entry point; `gantry_id` None accepts any. `now` is Unix
+    seconds, `skew` the accepted difference of `timeStamp` in seconds. Raises EtcRefused.
     """
-    given = headers.get(AUTH_HEADER, "")
-    if not same_code(given, auth):
+    if not same_code(headers.get(AUTH_HEADER, ""), auth):
         raise EtcRefused(EtcCode.NOT_ALLOWED, f"wrong or missing {AUTH_HEADER}")
     if headers.get(MD5_HEADER, "").strip().lower() != digest(body):
         raise EtcRefused(EtcCode.INVALID_SIGNATURE, f"{MD5_HEADER} does not match the body")
@@ -182,7 +173,6 @@ def same_code(given: str, auth: str) -> bool:
 
 
 def _raw(header: str) -> bytes:
-    """Encode a header; bytes that are not UTF-8 come as surrogates."""
     return header.encode("utf-8", "surrogatepass")
 
 
@@ -220,7 +210,6 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     batterys_test_result: Any = msgspec.field(default=None, name="batterysTestResult")
 
     def encode(self) -> bytes:
-        """Return the body."""
         more = {"data": self.data, "batterysTestResult": self.batterys_test_result}
         present = {key: value for key, value in more.items() if value is not None}
         return dumps({"code": self.code, "msg": self.msg} | present)
@@ -236,10 +225,7 @@ def answer(code: EtcCode, data: Any = None, *, msg: str = "") -> Answer:
 
 def decode_answer(body: bytes) -> Answer:
     """Read an answer. Raises NotJson or BadMessage."""
-    fields = loads_text(body)
-    if not isinstance(fields, dict):
-        raise BadMessage("an answer that is no object")
-    return convert(fields, Answer)
+    return convert(loads_text(body), Answer, "an answer")
 
 
 # -- the white list of access cards (section 4)
@@ -278,16 +264,13 @@ def card_answer(current: str, offered: CardList | None) -> Answer:
     """Return the platform's answer to a gantry with a list of version `current`."""
     if offered is None or offered.version <= current:
         return answer(EtcCode.SUCCESS, {"isExistLatestVersion": "0"})
-    return answer(
-        EtcCode.SUCCESS,
-        {"isExistLatestVersion": "1", "latestVersion": offered.version, "cardInfos": offered.cards},
-    )
+    fields = {"latestVersion": offered.version, "cardInfos": offered.cards}
+    return answer(EtcCode.SUCCESS, {"isExistLatestVersion": "1", **fields})
 
 
 def decode_cards(data: Any) -> CardList | None:
-    """Read the `data` of an answer to `queryAndGetCardInfo`; None if no list is newer.
-
-    Raises BadMessage, also for an empty list and for a malformed version or time.
+    """Read the `data` of an answer to `queryAndGetCardInfo`; None if no list is newer. Raises
+    BadMessage, also for an empty list and for a malformed version or time.
     """
     fields = convert(data, _CardData)
     if fields.is_exist_latest_version == "0":
@@ -301,9 +284,8 @@ def decode_cards(data: Any) -> CardList | None:
     for card in fields.card_infos:
         if not 0 < len(card.card_id.strip()) <= 64:
             raise BadMessage("a cardId that is empty or longer than 64")
-        for day in (card.valid_time, card.invalid_time):
-            if not _is_time(day.strip()):
-                raise BadMessage("a validTime or invalidTime that is no time")
+        if not (_is_time(card.valid_time.strip()) and _is_time(card.invalid_time.strip())):
+            raise BadMessage("a validTime or invalidTime that is no time")
     return CardList(fields.latest_version or "", fields.card_infos)
 
 
@@ -331,7 +313,6 @@ def percent(value: float) -> str:
 
 
 def flag(value: object) -> str:
-    """Write a flag as 1 or 0."""
     return "1" if value else "0"
 
 

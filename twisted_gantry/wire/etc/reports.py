@@ -158,10 +158,7 @@ Report = tuple[Computer, ...] | Cabinet
 
 
 def decode_report(method: Method, fields: Any) -> Report:
-    """Read a report as a platform does, with every field required.
-
-    Raises BadMessage, which names the field.
-    """
+    """Read a report with every field required. Raises BadMessage, which names the field."""
     if method is Method.COMPUTER_STATUS:
         return convert(fields, tuple[Computer, ...])
     return convert(fields, Cabinet)

@@ -36,11 +36,8 @@ RUNNING_STATES: Mapping[str, str] = {
     "4": "charging",
     "5": "testing",
 }
-"""`runningState` of a UPS."""
 WORK_MODES: Mapping[str, str] = {"0": "ventilation", "1": "cooling", "2": "heating"}
-"""`workMode` of an air conditioner."""
 UNLOCK_TYPES: Mapping[str, str] = {"0": "locked", "1": "card", "2": "remote", "3": "key"}
-"""`frontDoorUnlockType` and `backDoorUnlockType`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,6 @@ _NUMBER = re.compile(r"[-+]?[0-9]{1,12}(\.[0-9]{1,17})?([eE][-+]?[0-9]{1,2})?")
 
 def _measure(unit: str, factor: float = 1, low: float = -1e9, high: float = 1e9) -> Kind:
     """Return the kind of a number that counts `factor` units, within `low` and `high` as sent.
-
     Volts, amperes and power may be negative: a telecom supply has -48 V.
     """
 
@@ -79,7 +75,6 @@ def _text(text: str) -> Value:
 
 
 def _warnings(text: str) -> Value:
-    """Trim each text of a `warningMsg`."""
     items = (item.strip() for item in str(_text(text)).split(","))
     return ",".join(item for item in items if item)
 
@@ -161,10 +156,7 @@ class Field:
     kind: Kind
 
     def write(self, value: Value) -> str:
-        """Return a value of this field as the document's text.
-
-        A value that the field cannot have is `GetFailed`: any driver may write a point.
-        """
+        """Return a value as the document's text, `GetFailed` for one that the field cannot have."""
         try:
             return self.kind.write(value)
         except (TypeError, KeyError, ValueError):
@@ -173,9 +165,8 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class GroupShape:
-    """A group of the report: our name, the document's key, and its message.
-
-    An array has rows, each with an `id`, which is not among `fields`.
+    """A group of the report: our name, the document's key, and its message. An array has rows, each
+    with an `id`, which is not among `fields`.
     """
 
     name: str
@@ -207,9 +198,8 @@ _OPTIONAL = frozenset({"thunder_spd"})
 
 @dataclass(frozen=True, slots=True)
 class GroupUpload:
-    """An uploaded group: its rows by id; an object is one row with an empty id.
-
-    `untold` says why a group has no rows; None if the rows are all that the cabinet has.
+    """An uploaded group: its rows by id; an object is one row with an empty id. `untold` says why a
+    group has no rows; None if the rows are all that the cabinet has.
     """
 
     rows: Mapping[str, Readings]
@@ -234,17 +224,13 @@ def upload_id(fields: Any) -> str:
 
 
 def decode_upload(fields: Any) -> CabinetUpload:
-    """Read a `cabinetStatus` with stripped keys and numbers as text.
-
-    Raises BadMessage if it is no object with an id, and for nothing else.
-    """
+    """Read a `cabinetStatus`, numbers as text. Raises BadMessage only if it lacks an id."""
     odd: Counter[str] = Counter()
     which = upload_id(fields)
     groups = {name: _group(fields, shape, odd) for name, shape in GROUPS.items()}
     return CabinetUpload(which, groups, +odd)
 
 
-_ABSENT = object()
 _QUALITIES = {sentinel.value: quality for quality, sentinel in SENTINELS.items()}
 
 
@@ -310,13 +296,11 @@ def _row_id(given: Any, place: int, odd: Counter[str]) -> str:
 
 
 def _row(given: Mapping[str, Any], shape: GroupShape, odd: Counter[str]) -> Readings:
-    return {
-        each.name: _reading(given.get(each.key, _ABSENT), each.kind, odd) for each in shape.fields
-    }
+    return {each.name: _reading(given.get(each.key), each.kind, odd) for each in shape.fields}
 
 
 def _reading(given: Any, kind: Kind, odd: Counter[str]) -> Reading:
-    if given is _ABSENT or given is None:
+    if given is None:
         odd["missing-field"] += 1
         return missing(kind.unit, Quality.NO_DATA)
     if isinstance(given, bool) and kind in (_FLAG, _ABNORMAL):

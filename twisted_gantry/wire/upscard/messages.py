@@ -49,17 +49,14 @@ class CardCommand(
     cmd: str
 
     def __repr__(self) -> str:
-        """Show no password."""
         return f"CardCommand(session={self.session!r}, cmd={self.cmd!r})"
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
-        """Show the same in rich, which would list every field."""
         return [("session", self.session), ("cmd", self.cmd)]
 
     def encode(self) -> bytes:
-        """Return the bytes for the card.
-
-        Raises CannotEncode for a password of a wrong length, and for text that UTF-8 cannot carry.
+        """Return the bytes for the card. Raises CannotEncode for a password of a wrong length, and
+        for text that UTF-8 cannot carry.
         """
         for password in (self.password, self.new_password):
             if password is not None and not 0 < len(password) <= MAX_PASSWORD:
@@ -89,7 +86,6 @@ class CardRefusal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     @property
     def name(self) -> str:
-        """Return the document's name of the code, or its number."""
         try:
             return f"{self.result} {ErrorCode(self.result).name}"
         except ValueError:
@@ -97,9 +93,7 @@ class CardRefusal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     def encode(self) -> bytes:
         """Return the bytes of the reply; all values are text, the code has three digits."""
-        fields = {"uid": self.uid, "session": self.session, "cmd": self.cmd}
-        given = {key: value for key, value in fields.items() if value is not None}
-        return dumps({"result": f"{self.result:03d}", **given})
+        return dumps({**msgspec.to_builtins(self), "result": f"{self.result:03d}"})
 
 
 def encode_echo(code: ErrorCode, original: bytes) -> bytes:
@@ -120,10 +114,9 @@ class Place:
 
 
 def place_of(url: str) -> Place:
-    """Return the target of the URL of a card or of a callback.
-
-    Raises ValueError for anything but a plain `http://host[:port]/path`: the document knows no
-    other scheme, and no user, query or fragment.
+    """Return the target of the URL of a card or of a callback. Raises ValueError for anything but a
+    plain `http://host[:port]/path`: the document knows no other scheme, and no user, query or
+    fragment.
     """
     wrong = ValueError(f"must be http://host/path, without user, ? and #; it is {url[:MAX_URL]!r}")
     if "@" in url:
@@ -141,9 +134,8 @@ def place_of(url: str) -> Place:
 
 
 class CommandError(WireError):
-    """A command that the card refuses, with the code of its answer.
-
-    `host` is where the answer goes, None if the command named none or could not be read.
+    """A command that the card refuses, with the code of its answer. `host` is where the answer
+    goes, None if the command named none or could not be read.
     """
 
     def __init__(
@@ -158,10 +150,7 @@ class CommandError(WireError):
 
 
 def decode_command(data: bytes, *, over_http: bool = False) -> CardCommand:
-    """Read a command as the card does; the caller compares passwords.
-
-    Raises CommandError with the first of 101, 102, 106, 104, 105 that applies.
-    """
+    """Read a command. Raises CommandError, the first of 101, 102, 106, 104, 105 that applies."""
     try:
         fields = loads_text(data)
     except WireError:
@@ -196,10 +185,9 @@ _CODE = re.compile(rb'"\s*result\s*"\s*:\s*(?:"\s*)?(\d{3})\b')
 
 
 def decode_reply(data: bytes) -> Reply:
-    """Read a reply of the card. Raises NotJson or BadMessage.
-
-    Both shapes of an error are accepted. Bytes that are not JSON but hold `"result": "NNN"` yield
-    that code: the echo of broken JSON is broken JSON.
+    """Read a reply of the card. Raises NotJson or BadMessage. Both shapes of an error are accepted.
+    Bytes that are not JSON but hold `"result": "NNN"` yield that code: the echo of broken JSON is
+    broken JSON.
     """
     try:
         fields = loads_text(data)
@@ -215,9 +203,5 @@ def decode_reply(data: bytes) -> Reply:
     code = fields["result"]
     if not (isinstance(code, str) and re.fullmatch(r"\s*[0-9]{1,3}\s*", code)):
         raise BadMessage("a result that is no code of three digits")
-    return CardRefusal(
-        result=int(code),
-        uid=_text(fields, "uid"),
-        session=_text(fields, "session"),
-        cmd=_text(fields, "cmd"),
-    )
+    names = {name: _text(fields, name) for name in ("uid", "session", "cmd")}
+    return CardRefusal(result=int(code), **names)

@@ -13,14 +13,7 @@ from automat import TypeMachineBuilder
 
 from twisted_gantry.wire.clock import Clock, Timer
 from twisted_gantry.wire.errors import CannotEncode, WireError
-from twisted_gantry.wire.upscard.messages import (
-    CardCommand,
-    CardRefusal,
-    ErrorCode,
-    Reply,
-    Result,
-    decode_reply,
-)
+from twisted_gantry.wire.upscard import messages
 
 # A session number is not used again within this many commands.
 REMEMBERED_SESSIONS = 1000
@@ -46,16 +39,15 @@ class Unreachable(NotSent):
     """The command was not sent: the card cannot be reached, or takes no commands."""
 
 
-Ending = Reply | NoReply | NotSent
+Ending = messages.Reply | NoReply | NotSent
 
 
 @dataclass(eq=False)
 class Exchange:
-    """One command; `ended` is called once, with its ending.
-
-    `deadline` is the seconds for the whole, BUSY retries included, from the first transmission;
-    `patience` those for one reply. An exchange that is `withdrawn` in the queue, or while the card
-    is BUSY, is not sent. One that is `ahead` waits only behind others that are.
+    """One command; `ended` is called once, with its ending. `deadline` is the seconds for the
+    whole, BUSY retries included, from the first transmission; `patience` those for one reply. An
+    exchange that is `withdrawn` in the queue, or while the card is BUSY, is not sent. One that is
+    `ahead` waits only behind others that are.
     """
 
     cmd: str
@@ -81,7 +73,7 @@ class SessionInputs(Protocol):
     def submit(self, exchange: Exchange) -> None:
         """A command is to be sent."""
 
-    def answered(self, reply: Reply) -> None:
+    def answered(self, reply: messages.Reply) -> None:
         """The outstanding command has its reply."""
 
     def busy(self) -> None:
@@ -114,91 +106,8 @@ class SessionCore:
     recent: dict[str, str] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
 
-    def start(self, machine: SessionInputs, exchange: Exchange) -> None:
-        self.current, self.pause = exchange, BUSY_PAUSE
-        exchange.expires = self.clock.seconds() + exchange.deadline
-        self.send(machine)
-
-    def send(self, machine: SessionInputs) -> None:
-        """Transmit the current command under a session number of its own, and wait."""
-        exchange = self.current
-        assert exchange is not None
-        assert exchange.expires is not None
-        if exchange.withdrawn:
-            machine.undelivered(NotSent("given up while the card was BUSY"))
-            return
-        while (session := self.new_session()) in self.recent:
-            pass
-        exchange.session = session
-        command = CardCommand(
-            session=session,
-            password=self.password(),
-            new_password=exchange.new_password,
-            host=self.host,
-            cmd=exchange.cmd,
-        )
-        try:
-            data = command.encode()
-        except CannotEncode as error:
-            machine.undelivered(NotSent(str(error)))
-            return
-        self._remember(session, "outstanding")
-        left = exchange.expires - self.clock.seconds()
-        self._after(min(exchange.patience, left), machine.silent)
-        self.transmit(data)
-
-    def wait_busy(self, machine: SessionInputs) -> None:
-        """Pause after a BUSY; a deadline within the pause ends the exchange."""
-        exchange = self.current
-        assert exchange is not None
-        assert exchange.expires is not None
-        self.counts["busy"] += 1
-        self._remember(exchange.session, "answered")
-        left = exchange.expires - self.clock.seconds()
-        if self.pause < left:
-            self._after(self.pause, machine.resend)
-        else:
-            self._after(max(left, 0.0), machine.silent)
-        self.pause *= 2
-
-    def enqueue(self, exchange: Exchange) -> None:
-        """Queue `exchange`, in order within those that are ahead and those that are not."""
-        if len(self.queue) >= MAX_QUEUE:
-            self.counts["queue-full"] += 1
-            exchange.ended(NotSent(f"{MAX_QUEUE} commands wait already"))
-            return
-        place = len(self.queue)
-        if exchange.ahead:
-            place = sum(1 for waiting in self.queue if waiting.ahead)
-        self.queue.insert(place, exchange)
-
-    def finish(self, machine: SessionInputs, ending: Ending, became: str) -> None:
-        """End the current exchange, and begin the next."""
-        exchange, self.current = self.current, None
-        assert exchange is not None
-        self._stop_timer()
-        self._remember(exchange.session, became)
-        while self.queue:
-            following = self.queue.popleft()
-            if not following.withdrawn:
-                machine.submit(following)
-                break
-        exchange.ended(ending)
-
-    def fail_all(self) -> None:
-        """End everything: the one in flight is lost, the others never left."""
-        self._stop_timer()
-        exchange, self.current = self.current, None
-        waiting = list(self.queue)
-        self.queue.clear()
-        if exchange is not None:
-            self._remember(exchange.session, "missed")
-            exchange.ended(NoReply("the link was lost before the reply came"))
-        for each in waiting:
-            each.ended(NotSent("the link was lost"))
-
-    def _after(self, delay: float, call: Callable[[], None]) -> None:
-        self._stop_timer()
+    def after(self, delay: float, call: Callable[[], None]) -> None:
+        self.stop_timer()
 
         def due() -> None:
             self.timer = None
@@ -206,15 +115,99 @@ class SessionCore:
 
         self.timer = self.clock.callLater(delay, due)
 
-    def _stop_timer(self) -> None:
+    def stop_timer(self) -> None:
         timer, self.timer = self.timer, None
         if timer is not None:
             timer.cancel()
 
-    def _remember(self, session: str, what: str) -> None:
+    def remember(self, session: str, what: str) -> None:
         self.recent[session] = what
         while len(self.recent) > REMEMBERED_SESSIONS:
             del self.recent[next(iter(self.recent))]
+
+
+def start(machine: SessionInputs, core: SessionCore, exchange: Exchange) -> None:
+    core.current, core.pause = exchange, BUSY_PAUSE
+    exchange.expires = core.clock.seconds() + exchange.deadline
+    again(machine, core)
+
+
+def again(machine: SessionInputs, core: SessionCore) -> None:
+    exchange = core.current
+    assert exchange is not None
+    assert exchange.expires is not None
+    if exchange.withdrawn:
+        machine.undelivered(NotSent("given up while the card was BUSY"))
+        return
+    while (session := core.new_session()) in core.recent:
+        pass
+    exchange.session = session
+    old, new, cmd = core.password(), exchange.new_password, exchange.cmd
+    command = messages.CardCommand(
+        session=session, password=old, new_password=new, host=core.host, cmd=cmd
+    )
+    try:
+        data = command.encode()
+    except CannotEncode as error:
+        machine.undelivered(NotSent(str(error)))
+        return
+    core.remember(session, "outstanding")
+    left = exchange.expires - core.clock.seconds()
+    core.after(min(exchange.patience, left), machine.silent)
+    core.transmit(data)
+
+
+def pause(machine: SessionInputs, core: SessionCore) -> None:
+    """Pause after a BUSY; a deadline within the pause ends the exchange."""
+    exchange = core.current
+    assert exchange is not None
+    assert exchange.expires is not None
+    core.counts["busy"] += 1
+    core.remember(exchange.session, "answered")
+    left = exchange.expires - core.clock.seconds()
+    if core.pause < left:
+        core.after(core.pause, machine.resend)
+    else:
+        core.after(max(left, 0.0), machine.silent)
+    core.pause *= 2
+
+
+def queue(machine: SessionInputs, core: SessionCore, exchange: Exchange) -> None:
+    """Queue `exchange`, in order within those that are ahead and those that are not."""
+    if len(core.queue) >= MAX_QUEUE:
+        core.counts["queue-full"] += 1
+        exchange.ended(NotSent(f"{MAX_QUEUE} commands wait already"))
+        return
+    place = len(core.queue)
+    if exchange.ahead:
+        place = sum(1 for waiting in core.queue if waiting.ahead)
+    core.queue.insert(place, exchange)
+
+
+def end(machine: SessionInputs, core: SessionCore, ending: Ending, became: str) -> None:
+    exchange, core.current = core.current, None
+    assert exchange is not None
+    core.stop_timer()
+    core.remember(exchange.session, became)
+    while core.queue:
+        following = core.queue.popleft()
+        if not following.withdrawn:
+            machine.submit(following)
+            break
+    exchange.ended(ending)
+
+
+def down(machine: SessionInputs, core: SessionCore) -> None:
+    """End everything: the one in flight is lost, the others never left."""
+    core.stop_timer()
+    exchange, core.current = core.current, None
+    waiting = list(core.queue)
+    core.queue.clear()
+    if exchange is not None:
+        core.remember(exchange.session, "missed")
+        exchange.ended(NoReply("the link was lost before the reply came"))
+    for each in waiting:
+        each.ended(NotSent("the link was lost"))
 
 
 def _build() -> Callable[[SessionCore], SessionInputs]:
@@ -230,15 +223,17 @@ def _build() -> Callable[[SessionCore], SessionInputs]:
     """The card said BUSY; the command is sent again when the pause is over. Others queue."""
 
     closed.upon(SessionInputs.closed).loop().returns(None)
-    closed.upon(SessionInputs.answered).loop().returns(None)
-    closed.upon(SessionInputs.busy).loop().returns(None)
-    idle.upon(SessionInputs.answered).loop().returns(None)
-    idle.upon(SessionInputs.busy).loop().returns(None)
-    paused.upon(SessionInputs.answered).loop().returns(None)
-    paused.upon(SessionInputs.busy).loop().returns(None)
-    closed.upon(SessionInputs.undelivered).loop().returns(None)
-    idle.upon(SessionInputs.undelivered).loop().returns(None)
-    paused.upon(SessionInputs.undelivered).loop().returns(None)
+    for state in (closed, idle, paused):
+        state.upon(SessionInputs.answered).loop().returns(None)
+        state.upon(SessionInputs.busy).loop().returns(None)
+        state.upon(SessionInputs.undelivered).loop().returns(None)
+    idle.upon(SessionInputs.submit).to(waiting)(start)
+    for state in (waiting, paused):
+        state.upon(SessionInputs.submit).loop()(queue)
+    waiting.upon(SessionInputs.busy).to(paused)(pause)
+    paused.upon(SessionInputs.resend).to(waiting)(again)
+    for state in (idle, waiting, paused):
+        state.upon(SessionInputs.closed).to(closed)(down)
 
     @closed.upon(SessionInputs.opened).to(idle)
     def up(machine: SessionInputs, core: SessionCore) -> None:
@@ -248,45 +243,22 @@ def _build() -> Callable[[SessionCore], SessionInputs]:
     def refuse(machine: SessionInputs, core: SessionCore, exchange: Exchange) -> None:
         exchange.ended(NotSent("not connected"))
 
-    @idle.upon(SessionInputs.submit).to(waiting)
-    def start(machine: SessionInputs, core: SessionCore, exchange: Exchange) -> None:
-        core.start(machine, exchange)
-
-    @waiting.upon(SessionInputs.submit).loop()
-    @paused.upon(SessionInputs.submit).loop()
-    def queue(machine: SessionInputs, core: SessionCore, exchange: Exchange) -> None:
-        core.enqueue(exchange)
-
     @waiting.upon(SessionInputs.answered).to(idle)
-    def finish(machine: SessionInputs, core: SessionCore, reply: Reply) -> None:
-        core.finish(machine, reply, "answered")
-
-    @waiting.upon(SessionInputs.busy).to(paused)
-    def pause(machine: SessionInputs, core: SessionCore) -> None:
-        core.wait_busy(machine)
-
-    @paused.upon(SessionInputs.resend).to(waiting)
-    def again(machine: SessionInputs, core: SessionCore) -> None:
-        core.send(machine)
+    def finish(machine: SessionInputs, core: SessionCore, reply: messages.Reply) -> None:
+        end(machine, core, reply, "answered")
 
     @waiting.upon(SessionInputs.silent).to(idle)
     def miss(machine: SessionInputs, core: SessionCore) -> None:
         core.counts["missed"] += 1
-        core.finish(machine, NoReply("no reply in time"), "missed")
+        end(machine, core, NoReply("no reply in time"), "missed")
 
     @waiting.upon(SessionInputs.undelivered).to(idle)
     def skip(machine: SessionInputs, core: SessionCore, ending: NoReply | NotSent) -> None:
-        core.finish(machine, ending, "missed" if isinstance(ending, NoReply) else "unsent")
+        end(machine, core, ending, "missed" if isinstance(ending, NoReply) else "unsent")
 
     @paused.upon(SessionInputs.silent).to(idle)
     def give_up(machine: SessionInputs, core: SessionCore) -> None:
-        core.finish(machine, StayedBusy("the card stayed BUSY (201)"), "answered")
-
-    @idle.upon(SessionInputs.closed).to(closed)
-    @waiting.upon(SessionInputs.closed).to(closed)
-    @paused.upon(SessionInputs.closed).to(closed)
-    def down(machine: SessionInputs, core: SessionCore) -> None:
-        core.fail_all()
+        end(machine, core, StayedBusy("the card stayed BUSY (201)"), "answered")
 
     return builder.build()
 
@@ -295,11 +267,10 @@ _machine = _build()
 
 
 class Session:
-    """The client's side of the conversation, driven by a transport.
-
-    `transmit` takes the bytes of one command; `host` is the URL for results, over HTTP. `counts`
-    counts late, duplicate, foreign, unknown, malformed and missed replies, and BUSY answers. A
-    transport that will get no reply to its last command calls `undelivered`.
+    """The client's side of the conversation, driven by a transport. `transmit` takes the bytes of
+    one command; `host` is the URL for results, over HTTP. `counts` counts late, duplicate, foreign,
+    unknown, malformed and missed replies, and BUSY answers. A transport that will get no reply to
+    its last command calls `undelivered`.
     """
 
     def __init__(
@@ -323,36 +294,32 @@ class Session:
 
     @property
     def in_flight(self) -> bool:
-        """Whether a command awaits its reply, or a BUSY card."""
         return self._core.current is not None
 
     def received(self, frame: bytes) -> None:
         """Take one object from the card. No content raises an error."""
         try:
-            reply = decode_reply(frame)
+            reply = messages.decode_reply(frame)
         except WireError:
             self._core.counts["malformed"] += 1
         else:
             self._take(reply)
 
     def offered(self, frame: bytes) -> bool:
-        """Take one object from anybody; returns whether it was the awaited reply.
-
-        It must name a session number of ours. No content raises an error.
-        """
+        """Take an object from anybody, with a session of ours; returns whether it was awaited."""
         try:
-            reply = decode_reply(frame)
+            reply = messages.decode_reply(frame)
         except WireError:
             return False
         return reply.session in self._core.recent and self._take(reply)
 
-    def _take(self, reply: Reply) -> bool:
+    def _take(self, reply: messages.Reply) -> bool:
         stray, current = self._stray(reply), self._core.current
         if stray is not None or current is None:
             self._core.counts[stray or "unknown"] += 1
             return False
         self._core.recent[current.session] = "answered"  # any further reply is a duplicate
-        if isinstance(reply, CardRefusal) and reply.result == ErrorCode.BUSY:
+        if isinstance(reply, messages.CardRefusal) and reply.result == messages.ErrorCode.BUSY:
             self._machine.busy()
         else:
             if reply.uid is not None:
@@ -360,7 +327,7 @@ class Session:
             self._machine.answered(reply)
         return True
 
-    def _stray(self, reply: Reply) -> str | None:
+    def _stray(self, reply: messages.Reply) -> str | None:
         """Return what is wrong with `reply`, None for the awaited one."""
         core = self._core
         current = core.current
@@ -370,7 +337,10 @@ class Session:
             return {"missed": "late", "answered": "duplicate"}.get(known, "unknown")
         if core.uid is not None and reply.uid is not None and reply.uid != core.uid:
             return "foreign"
-        if isinstance(reply, Result) and reply.cmd.strip().upper() != current.cmd.strip().upper():
+        if (
+            isinstance(reply, messages.Result)
+            and reply.cmd.strip().upper() != current.cmd.strip().upper()
+        ):
             return "foreign"
         if core.recent.get(current.session) == "answered":
             return "duplicate"  # a second BUSY while the pause runs

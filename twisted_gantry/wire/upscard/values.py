@@ -6,13 +6,12 @@ those of the document.
 
 import re
 from collections.abc import Mapping
-from enum import IntEnum
 
 from twisted_gantry.wire.errors import BadMessage
-from twisted_gantry.wire.reading import Quality, Reading, Value, missing
+from twisted_gantry.wire.reading import Quality, Reading, Texted, Value, missing
 
 
-class UpsState(IntEnum):
+class UpsState(Texted):
     """Bits 3 to 0 of the status word; 10 to 15 are undefined."""
 
     POWER_ON = 0
@@ -25,11 +24,6 @@ class UpsState(IntEnum):
     CONVERTER = 7
     HE = 8
     SHUTDOWN = 9
-
-    @property
-    def text(self) -> str:
-        """The value of the point `state`."""
-        return self.name.lower().replace("_", "-")
 
 
 # A number, and the texts for no value: `---`, and `---.-` as the document prints it.
@@ -70,26 +64,14 @@ _RATED_NUMBERS: Mapping[str, str] = {
     "rated_battery_voltage": "V",
 }
 RATED_UNITS: Mapping[str, str] = {
-    "manufacturer": "",
-    "hardware_version": "",
-    "model": "",
+    **dict.fromkeys(("manufacturer", "hardware_version", "model"), ""),
     **_RATED_NUMBERS,
     "phases": "",
     "rated_power": "VA",
 }
 """The 10 fields of an RTD, in their order."""
 
-STATUS_NAMES = (
-    "ups_type",
-    "self_test",
-    "overload",
-    "mains_abnormal",
-    "battery_low",
-    "shutting_down",
-    "buzzer_muted",
-    "state",
-)
-"""The points of the status word of a QAD."""
+STATUS_NAMES = ("ups_type", "self_test", *_FLAGS, "state")
 
 Readings = dict[str, Reading]
 
@@ -115,11 +97,10 @@ def _text(token: str) -> Reading:
 
 
 def decode_live(value: str, *, runtime_unit: str = "s") -> Readings:
-    """Read the answer to QAD into the 22 numbers and the points of the status word.
-
-    `runtime_unit` is the card's unit of the battery's time left, `s` or `min`: the document names
-    none. The result is in seconds either way. Raises BadMessage for a wrong number of fields or a
-    field that is no number, rather than return a partial or a shifted reading.
+    """Read the answer to QAD into the 22 numbers and the points of the status word. `runtime_unit`
+    is the card's unit of the battery's time left, `s` or `min`: the document names none. The result
+    is in seconds either way. Raises BadMessage for a wrong number of fields or a field that is no
+    number, rather than return a partial or a shifted reading.
     """
     tokens = _body(value).split()
     if len(tokens) != len(LIVE_UNITS) + 1:
@@ -153,10 +134,7 @@ def decode_status(word: str) -> Readings:
 
 
 def decode_ratings(value: str) -> Readings:
-    """Read the answer to RTD, from the right: a manufacturer's name may hold spaces.
-
-    Raises BadMessage.
-    """
+    """Read an RTD answer from the right: a maker's name may hold spaces. Raises BadMessage."""
     tokens = _body(value).split()
     if len(tokens) < len(RATED_UNITS):
         raise BadMessage(f"RTD has {len(tokens)} fields, not {len(RATED_UNITS)}")
@@ -212,5 +190,4 @@ def encode_status(status: Mapping[str, Value]) -> str:
 
 
 def encode_ratings(readings: Mapping[str, Reading]) -> str:
-    """Write an RTD answer."""
     return "(" + " ".join(_token(readings.get(name)) for name in RATED_UNITS)
