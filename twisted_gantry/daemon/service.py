@@ -22,12 +22,7 @@ from twisted.logger import Logger
 from twisted_gantry.config.settings import Settings
 from twisted_gantry.config.tables import ConfigError
 from twisted_gantry.core.recorder import HOLD_INTERVALS
-from twisted_gantry.daemon.systemd import (
-    Watchdog,
-    notifier_of,
-    poller_patience,
-    watchdog_period,
-)
+from twisted_gantry.daemon.systemd import Watchdog, notifier_of, poller_patience, watchdog_period
 from twisted_gantry.daemon.tree import GantryTree
 from twisted_gantry.logs import LEVELS
 from twisted_gantry.manhole.service import CannotOpen

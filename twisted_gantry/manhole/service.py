@@ -74,11 +74,7 @@ class _Manhole(ServiceGroup):
 
 
 def manhole_service(
-    settings: ManholeSettings,
-    site: Site,
-    folder: Path,
-    reactor: Any,
-    now: Callable[[], float],
+    settings: ManholeSettings, site: Site, folder: Path, reactor: Any, now: Callable[[], float]
 ) -> ServiceGroup:
     """Return the service of the manhole; `folder` is the data folder.
 

@@ -36,11 +36,7 @@ class PartFiles:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        max_size: int,
-        stamp: Callable[[], str],
-        header: Callable[[int], bytes],
+        self, folder: Path, max_size: int, stamp: Callable[[], str], header: Callable[[int], bytes]
     ) -> None:
         self._folder, self._max_size = folder, max_size
         self._stamp, self._header = stamp, header

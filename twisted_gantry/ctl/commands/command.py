@@ -26,10 +26,7 @@ _EXITS = {"done": Exit.FINE, "timeout": Exit.UNKNOWN}
     options_metavar="[OPTIONS]",
 )
 @click.argument(
-    "words",
-    nargs=-1,
-    metavar="[TARGET COMMAND [--NAME VALUE]…]",
-    shell_complete=completing.words,
+    "words", nargs=-1, metavar="[TARGET COMMAND [--NAME VALUE]…]", shell_complete=completing.words
 )
 @click.option("--yes", is_flag=True, help="Do not ask before a dangerous one. · 不再确认。")
 @click.option(

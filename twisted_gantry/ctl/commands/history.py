@@ -59,12 +59,7 @@ class History(msgspec.Struct, frozen=True):
 @json_option
 @pass_session
 def history(
-    session: Session,
-    point: str,
-    since: str | None,
-    until: str | None,
-    step: str | None,
-    plot: bool,
+    session: Session, point: str, since: str | None, until: str | None, step: str | None, plot: bool
 ) -> int:
     """Show the minimum, mean and maximum of POINT, step by step.
 

@@ -59,12 +59,7 @@ _MONITOR = Table("monitor", {"listen": "tcp:8082", "auth": Secret("-")})
 @json_option
 @pass_session
 def init(
-    session: Session,
-    file: Path,
-    gantry_id: str | None,
-    name: str | None,
-    yes: bool,
-    force: bool,
+    session: Session, file: Path, gantry_id: str | None, name: str | None, yes: bool, force: bool
 ) -> int:
     """Ask about the site, and write FILE (site.toml), which passes `gantryctl check`.
 

@@ -28,9 +28,7 @@ _IDS = click.argument("ids", nargs=-1, type=click.IntRange(min=1), metavar="[ID]
 )
 @_UPLINK
 @click.option(
-    "--state",
-    type=click.Choice(["queued", "set-aside"]),
-    help="Only this state. · 仅该状态。",
+    "--state", type=click.Choice(["queued", "set-aside"]), help="Only this state. · 仅该状态。"
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many. · 条数。")
 @json_option
@@ -106,11 +104,7 @@ def retry(context: click.Context, uplink: str | None, ids: tuple[int, ...]) -> i
 @json_option
 @click.pass_context
 def drop(
-    context: click.Context,
-    uplink: str | None,
-    ids: tuple[int, ...],
-    all_set_aside: bool,
-    yes: bool,
+    context: click.Context, uplink: str | None, ids: tuple[int, ...], all_set_aside: bool, yes: bool
 ) -> int:
     """Delete reports that were set aside, for good: those with the IDs, or all. Asks first.
 

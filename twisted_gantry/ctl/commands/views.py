@@ -88,10 +88,7 @@ def alarms(session: Session, active: bool) -> int:
 
 @click.command(cls=Command, short_help="Commands, who asked, results. · 命令审计记录")
 @click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Only the newest N. · 最新的 N 条。",
+    "--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N. · 最新的 N 条。"
 )
 @json_option
 @pass_session

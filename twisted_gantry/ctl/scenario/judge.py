@@ -19,10 +19,7 @@ SCENARIO = "/twin/v1/scenario"
 _REQUESTS, _RECORDS = "/twin/v1/etc/requests", "/twin/v1/fogslink/records"
 _ALARMS, _SITE, _POINTS = "/api/v1/alarms", "/api/v1/site", "/api/v1/points"
 _LIMIT = 200  # alarms, requests and records that are asked for, the newest first
-_METHODS = {
-    "cabinetStatus": "cabinetStatusUpdate",
-    "computerStatus": "computerStatusUpdate",
-}
+_METHODS = {"cabinetStatus": "cabinetStatusUpdate", "computerStatus": "computerStatusUpdate"}
 _TESTS = ("is", "above", "below", "state")
 _KINDS = ("alarm", "cleared", "no_alarm", "device", "uplink", "queue", "point", "report", "record")
 

@@ -67,10 +67,7 @@ def _twin(session: Session, url: str) -> Api:
     return Api(url, timeout=session.timeout, cannot_connect="cannot-connect-twin")
 
 
-@click.group(
-    cls=Group,
-    short_help="Run scenarios of the twin, judge the reports. · 模拟场景与判定",
-)
+@click.group(cls=Group, short_help="Run scenarios of the twin, judge the reports. · 模拟场景与判定")
 def scenario() -> None:
     """Run scenarios of the twin (`twistd gantry-twin`) against a gantry that watches it.
 
@@ -197,11 +194,7 @@ def list_command(session: Session, twin_url: str) -> int:
     return Exit.FINE
 
 
-@scenario.command(
-    "show",
-    cls=Command,
-    short_help="One scenario, or the run. · 显示场景或运行状态",
-)
+@scenario.command("show", cls=Command, short_help="One scenario, or the run. · 显示场景或运行状态")
 @click.argument("name", required=False)
 @_twin_option
 @json_option
