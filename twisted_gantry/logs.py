@@ -130,7 +130,6 @@ class Repeats:
 
 
 def _identity(event: LogEvent) -> tuple[object, ...]:
-    """Return the key of an event: equal for two events that read as one line."""
     failure = failure_of(event)
     why = None if failure is None else (failure.type, failure.getErrorMessage())
     names = ("log_namespace", "log_level", "log_format")
@@ -188,7 +187,6 @@ def human_line(event: LogEvent) -> str | None:
 
 
 def _plain(value: object) -> object:
-    """Return a value as JSON can hold it, else its text."""
     known = value is None or isinstance(value, bool)
     if known or (isinstance(value, int | float) and -_MOST < value < _MOST):
         return value
@@ -220,7 +218,6 @@ def observer(
 
 
 def json_log() -> ILogObserver:
-    """Return the observer for `twistd --logger`: JSON lines on the standard output."""
     return observer(sys.stdout, json_line)
 
 

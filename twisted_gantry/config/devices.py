@@ -35,8 +35,6 @@ _RESERVED = frozenset({"etc", "fogslink", "store", "history", "gantry", "interlo
 
 @implementer(ICallbackHost)
 class _NoCallbacks:
-    """Takes every registration, and listens nowhere."""
-
     def register(self, url: str, receiver: Callable[[bytes], bool]) -> Callable[[], None]:
         return lambda: None
 

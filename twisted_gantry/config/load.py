@@ -40,8 +40,6 @@ _S = TypeVar("_S", bound=msgspec.Struct)
 
 
 class _Reader:
-    """Reads one document, in which all mistakes are noted."""
-
     def __init__(self, document: Document, folder: Path) -> None:
         self.document, self.secret = document, partial(read_secret, folder)
 
@@ -196,7 +194,6 @@ def load_demo() -> Settings:
 
 
 def check_file(path: Path) -> list[Problem]:
-    """Return the problems of a configuration file."""
     try:
         load_file(path)
     except ConfigError as error:

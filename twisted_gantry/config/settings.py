@@ -50,7 +50,6 @@ class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
     viewer_token: Secret | None = None
 
     def secrets(self) -> dict[str, Secret | None]:
-        """Return the secrets that grant access, by key."""
         names = ("password", "token", "viewer_password", "viewer_token")
         return {name: getattr(self, name) for name in names}
 

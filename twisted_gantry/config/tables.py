@@ -42,7 +42,6 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        """Return `site.toml:12: uplink.etc.url: …`."""
         place = self.source if self.line is None else f"{self.source}:{self.line}"
         return f"{place}: {self.key}: {self.message}" if self.key else f"{place}: {self.message}"
 
@@ -92,7 +91,6 @@ def _value_end(text: str, at: int) -> int:
 
 
 def _lead(match: re.Match[str]) -> int:
-    """Return the number of blank lines at the beginning of a match."""
     text = match.group()
     return text.count("\n", 0, len(text) - len(text.lstrip()))
 
@@ -187,7 +185,6 @@ class Document:
         return []
 
     def unknown(self, table: Mapping[str, Any], known: Set[str], path: Path) -> None:
-        """Report unknown keys of `table`."""
         for key in table:
             if key not in known:
                 close = get_close_matches(key, known, 1)
@@ -237,7 +234,6 @@ class Document:
 
 
 def _complaint(error: msgspec.ValidationError, kind: Any) -> str:
-    """Return the complaint of msgspec about a value, with the choices that its type has."""
     text = str(error).replace("`", "")
     choices = sorted(_choices(kind))
     if choices and text.startswith("Invalid enum value"):

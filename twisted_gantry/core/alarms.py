@@ -76,13 +76,10 @@ class Alarm:
 
     @property
     def active(self) -> bool:
-        """Whether the alarm is still raised."""
         return self.cleared_at is None
 
 
 class _Watch:
-    """One rule on one device, and the life cycle of its alarm."""
-
     def __init__(self, device: str, rule: Rule, read: Read, alarms: "Alarms") -> None:
         self.name = f"{device}.{rule.name}"
         self.rule, self._read, self._alarms = rule, read, alarms
@@ -157,7 +154,6 @@ class Alarms:
         self._tell(alarm)
 
     def clear(self, name: str) -> None:
-        """Clear an alarm, if it is raised."""
         alarm = self._active.pop(name, None)
         if alarm is None:
             return
@@ -168,7 +164,6 @@ class Alarms:
         self._tell(ended)
 
     def active(self, source: str | None = None) -> list[Alarm]:
-        """Return the raised alarms of one source, or all."""
         return [a for a in self._active.values() if source is None or a.source == source]
 
     def all(self) -> list[Alarm]:

@@ -83,12 +83,10 @@ class AlarmCore:
             timer.cancel()
 
     def forget(self) -> None:
-        """End the delay and the grace."""
         self.end_delay()
         self.end_grace()
 
     def become(self, *, raised: bool) -> None:
-        """Raise or clear the alarm."""
         self.forget()
         self.raised = raised
         self.tell(raised)

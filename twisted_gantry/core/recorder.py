@@ -78,7 +78,6 @@ class Recorder:
         self._loop = GuardedLoop(clock, self._tick, "sampling", self._sampled)
 
     def start(self) -> None:
-        """Record from now on."""
         self._unsubscribe = self._points.subscribe(self._changed)
         self._loop.start(BATCH_PERIOD, now=False)
 
@@ -99,7 +98,6 @@ class Recorder:
             self._sample(change.new.name, number_of(change.new))
 
     def _sample(self, name: str, value: float | None) -> None:
-        """Record a value, unless the last sample is equal and still valid."""
         last, clock = self._last.get(name), self._clock.seconds()
         if last is None:
             if value is None:  # never a number: no series to end

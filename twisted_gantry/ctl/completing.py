@@ -80,7 +80,6 @@ def _devices(api: Api) -> list[local_api.DeviceCommands]:
 
 
 def words(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the words for TARGET COMMAND: devices that take commands, or their commands."""
     given = _given(context)
     session = _session(context)
     try:
@@ -101,7 +100,6 @@ class DeviceCommand(Command):
     """`gantryctl command`: its options include the arguments of the device's command."""
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Return the options, and the arguments of the device's command."""
         target, command = (*_given(ctx), "", "")[:2]
         items: list[CompletionItem] = []
         if target and command:

@@ -23,11 +23,9 @@ class Table:
     repeated: bool = False
 
     def having(self, more: Mapping[str, Value]) -> "Table":
-        """Return this table with more keys."""
         return replace(self, values={**self.values, **more})
 
     def secret_file(self, key: str) -> str:
-        """Return the file name of a secret key: `ups1-password`."""
         return f"{self.name or self.header}-{key}".replace("_", "-")
 
 
@@ -52,12 +50,9 @@ def _toml(value: Value) -> str:
 
 @dataclass
 class Draft:
-    """The tables so far."""
-
     tables: list[Table] = field(default_factory=list)
 
     def secrets(self) -> dict[str, Secret]:
-        """Return the secrets by file name."""
         return {
             table.secret_file(key): value
             for table in self.tables

@@ -32,8 +32,6 @@ from twisted_gantry.ctl.texts.catalogue import Texts, texts_for
 
 
 class _Gantryctl(Group):
-    """The group, with its own exit codes and its own texts for errors."""
-
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -50,7 +48,6 @@ class _Gantryctl(Group):
         return super().resolve_command(ctx, args)
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
-        """Run a command, and exit with the code that it returned."""
         run: Callable[..., Any] = super().main
         if not extra.pop("standalone_mode", True):
             return run(args, *rest, standalone_mode=False, **extra)
@@ -190,7 +187,6 @@ for _command in (
 
 
 def main() -> None:
-    """Run `gantryctl` and exit."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

@@ -103,7 +103,6 @@ _GAP = 2
 def table(
     texts: Texts, console: Console, columns: Sequence[Column], rows: Sequence[Row]
 ) -> RenderableType:
-    """Lay out a table for the console."""
     grid = [[Text(texts(column.title)) for column in columns]]
     grid += [[cell(texts, value) for value in row] for row in rows]
     staying, narrow = list(columns), grid
@@ -131,7 +130,6 @@ def _natural(grid: _Grid, place: int) -> int:
 
 
 def _least(columns: Sequence[Column], grid: _Grid) -> list[int]:
-    """Return the least width of each column."""
     naturals = [_natural(grid, place) for place in range(len(columns))]
     return [min(n, c.floor) if c.prose else n for c, n in zip(columns, naturals, strict=True)]
 
@@ -143,7 +141,6 @@ def _fits(columns: Sequence[Column], grid: _Grid, width: int) -> bool:
 def _without(
     moved: Collection[str], columns: Sequence[Column], grid: _Grid
 ) -> tuple[list[Column], _Grid]:
-    """Return the columns that stay, and the grid with the moved columns under them."""
     places = {column.title: place for place, column in enumerate(columns)}
     staying = []
     stacks = []

@@ -58,12 +58,10 @@ class Session:
 
     @staticmethod
     def on_terminal() -> bool:
-        """Tell whether the output is a terminal."""
         return sys.stdout.isatty()
 
     @staticmethod
     def can_ask() -> bool:
-        """Tell whether there is a person to ask."""
         return sys.stdin.isatty() and sys.stderr.isatty()
 
     @cached_property
@@ -97,11 +95,9 @@ class Session:
             return self.api.get(path, query)
 
     def table(self, columns: Sequence[render.Column], rows: Sequence[render.Row]) -> RenderableType:
-        """Lay out a table for the console."""
         return render.table(self.texts, self.console(), columns, rows)
 
     def show(self, *things: RenderableType) -> None:
-        """Write results for a person."""
         console = self.console()
         if console.is_terminal:
             console.print(*things, sep="\n")
@@ -125,7 +121,6 @@ class Session:
             self.show(self.table(columns, rows) if rows else none)
 
     def show_json(self, document: object) -> None:
-        """Write a result for a program."""
         text = json.dumps(document, indent=2, ensure_ascii=False)
         if any(not char.isprintable() and char != "\n" for char in text):
             text = json.dumps(document, indent=2)
@@ -137,7 +132,6 @@ class Session:
         click.echo(text if text.isprintable() else json.dumps(document))
 
     def fail(self, trouble: Trouble) -> int:
-        """Report an error, and return the exit code."""
         message = self.explain(trouble)
         if self.json:
             self.show_json({"error": {"code": trouble.code, "message": message}})
@@ -146,11 +140,9 @@ class Session:
         return trouble.exit_code
 
     def explain(self, trouble: Trouble) -> str:
-        """Return the error as a sentence."""
         return self.texts(trouble.key, **trouble.fields)
 
     def asking(self) -> AbstractContextManager[None]:
-        """Show a spinner during the block, while the API is asked."""
         return self.waiting(self.texts("asking", where=self.url))
 
     @contextmanager
@@ -221,7 +213,6 @@ def _from_environment(name: str) -> Secret | None:
 
 
 def complain(texts: Texts, message: str) -> None:
-    """Write a message to the standard error output."""
     lines = texts("error-line", message=message).split("\n")
     click.echo("\n".join(render.plain(line) for line in lines), err=True)
 
@@ -230,8 +221,6 @@ pass_session = click.make_pass_decorator(Session)
 
 
 def json_option(function: _F) -> _F:
-    """Let a subcommand take `--json` too."""
-
     def note(context: click.Context, _: click.Parameter, value: bool) -> None:
         if value:
             context.find_object(Session).json = True  # type: ignore[union-attr]

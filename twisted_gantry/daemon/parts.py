@@ -60,16 +60,12 @@ class Plan:
 
 
 class _Runs(Protocol):
-    """Something with a start and a stop; the stop may return a Deferred."""
-
     def start(self) -> object: ...
 
     def stop(self) -> object: ...
 
 
 class _Started(NamedService):
-    """Things with a start and a stop, as one service."""
-
     def __init__(self, name: str, *things: _Runs) -> None:
         super().__init__(name)
         self._things = things
@@ -182,7 +178,6 @@ class Parts:
         return cast("IService", _Started("history", recorder, upkeep)), nothing
 
     def _alarm(self, name: str, en: str, zh: str) -> Callable[[str | None], None]:
-        """Return what raises an alarm when it is given a reason, and clears it at None."""
         alarms = self.site.alarms
 
         def failing(reason: str | None) -> None:

@@ -111,7 +111,6 @@ class Gantry(ServiceGroup):
         reactor.callWhenRunning(self._ready)
 
     def _ready(self) -> None:
-        """Tell systemd that all endpoints listen; take SIGHUP from now on."""
         self._notifier.ready()
         if threading.current_thread() is threading.main_thread():
             call = self._reactor.callFromThread

@@ -50,15 +50,12 @@ class Notifier:
         self._tell("RELOADING=1")
 
     def stopping(self) -> None:
-        """Say that the stop has begun."""
         self._tell("STOPPING=1")
 
     def status(self, text: str) -> None:
-        """Show a line in `systemctl status`."""
         self._tell(f"STATUS={' '.join(text.split())}")
 
     def alive(self) -> None:
-        """Feed the watchdog."""
         self._tell("WATCHDOG=1")
 
     def _tell(self, line: str) -> None:
@@ -75,7 +72,6 @@ class Notifier:
 
 
 def notifier_of(environment: Mapping[str, str]) -> Notifier:
-    """Return the notifier to `$NOTIFY_SOCKET`."""
     return Notifier(environment.get("NOTIFY_SOCKET", ""))
 
 
@@ -117,7 +113,6 @@ class Watchdog(NamedService):
         self._unsubscribe: Callable[[], None] = lambda: None
 
     def startService(self) -> None:
-        """Begin; the watchdog is fed at once."""
         super().startService()
         now = self._clock.seconds()
         self._alive = dict.fromkeys(self._patience, now)
@@ -183,8 +178,7 @@ class ThreadTimer(Protocol):
 
     daemon: bool
 
-    def start(self) -> None:
-        """Start the timer."""
+    def start(self) -> None: ...
 
 
 class HardExit:
@@ -204,7 +198,6 @@ class HardExit:
         self._armed = False
 
     def arm(self) -> None:
-        """Start the timer: the stop has begun."""
         if self._armed:
             return
         self._armed = True

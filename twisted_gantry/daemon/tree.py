@@ -38,8 +38,6 @@ FOUND_S = 3600.0
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the tree, running."""
-
     plan: Plan
     service: IService
     unmake: Unmake

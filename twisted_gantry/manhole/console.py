@@ -71,8 +71,7 @@ class Screen(Protocol):
     def prompt(self, *, more: bool) -> None:
         """Ask for a line, or for `more` of an incomplete statement."""
 
-    def leave(self) -> None:
-        """End the session."""
+    def leave(self) -> None: ...
 
 
 def printable(text: str) -> str:
@@ -313,7 +312,6 @@ class Console:
     def _command(
         self, target: str, command: str, /, *, confirm: bool = False, **args: Any
     ) -> Deferred[CommandResult]:
-        """Run a command of a device; the Deferred fires with its result."""
         door = self._site.door
         return door.run(Request(target, command, args, self._who, door.new_id(), confirmed=confirm))
 

@@ -103,7 +103,6 @@ class AuthorizedKeys:
             return []
 
     def getAuthorizedKeys(self, avatarId: bytes) -> list[Key]:  # noqa: N802, N803
-        """Return the keys of a user."""
         return [key for key, _ in self.names()] if avatarId == USER else []
 
     def _read(self) -> tuple[list[tuple[Key, str]], list[int]]:

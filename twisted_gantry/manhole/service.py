@@ -45,7 +45,6 @@ class ManholeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     host_key: str = "manhole_host_key"
 
     def wrong_listen(self) -> str:
-        """Return what is wrong with `listen`, empty if nothing is."""
         if self.listen.startswith(UNIX):
             path = self.listen.removeprefix(UNIX)
             if not path.startswith("/") or ":" in path or "\\" in path:
@@ -187,7 +186,6 @@ class _SocketFactory(Factory[_SocketSession]):
 
 
 def _peer(handle: socket.socket) -> str:
-    """Return the user name of the process at the other end of a UNIX socket."""
     shape = struct.Struct("3i")
     _, uid, _ = shape.unpack(handle.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, shape.size))
     try:

@@ -23,8 +23,7 @@ class CannotListen(Exception):
 class Closable(Protocol):
     """A connection that can be aborted."""
 
-    def abortConnection(self) -> Any:
-        """Close the connection at once."""
+    def abortConnection(self) -> Any: ...
 
 
 class Listener(Service):

@@ -149,11 +149,9 @@ class Witness(Protocol):
     def passed(self, link: int, way: Way, data: bytes) -> None:
         """Take bytes that passed on the TCP connection `link`."""
 
-    def link_lost(self, link: int) -> None:
-        """Note the end of that connection."""
+    def link_lost(self, link: int) -> None: ...
 
-    def asked(self, exchange: int, method: str, url: str, body: bytes) -> None:
-        """Take an HTTP request to the device."""
+    def asked(self, exchange: int, method: str, url: str, body: bytes) -> None: ...
 
     def answered(self, exchange: int, answer: Answer | None, error: str) -> None:
         """Take the answer, or None and the reason for its absence."""
@@ -178,8 +176,6 @@ class Quietly:
 
 
 class _Tapped(ProtocolWrapper):
-    """Stands between a connection and its protocol, and tells the witness of all bytes."""
-
     factory: "_TappedFactory"
 
     def __init__(self, factory: "_TappedFactory", wrapped: IProtocol) -> None:

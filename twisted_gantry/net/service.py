@@ -24,8 +24,6 @@ class NamedService(Service):
 
 
 class ServiceGroup(MultiService):
-    """A service made of others."""
-
     running: int
 
     def __init__(self) -> None:

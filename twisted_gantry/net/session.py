@@ -27,7 +27,6 @@ class Backoff:
         self._spread = spread
 
     def reset(self) -> None:
-        """Go back to the delay `first`."""
         self.failures = 0
 
     def next(self) -> float:

@@ -24,7 +24,6 @@ class Timer:
 
     @property
     def running(self) -> bool:
-        """Whether the call is scheduled."""
         return self._delayed is not None
 
     def start(self, delay: float) -> None:
@@ -64,7 +63,6 @@ class GuardedLoop:
 
     @property
     def running(self) -> bool:
-        """Whether the loop is started."""
         return self._loop.running
 
     @property
@@ -122,7 +120,6 @@ class Repeated:
 
     @property
     def doing(self) -> bool:
-        """Whether the job is under way."""
         return self._doing is not None
 
     def start(self, after: float = 0.0) -> None:

@@ -191,11 +191,9 @@ class Tap:
         self._quietly = Quietly()
 
     def endpoint(self, endpoint: IStreamClientEndpoint) -> IStreamClientEndpoint:
-        """Return an endpoint to the same place; connections over it are recorded."""
         return TappedEndpoint(endpoint, self)
 
     def client(self, client: BoundedClient) -> BoundedClient:
-        """Return a client that asks through `client`; its exchanges are recorded."""
         return TappedClient(client, self)
 
     def receiver(self, url: str, receiver: Callable[[bytes], bool]) -> Callable[[bytes], bool]:
@@ -214,7 +212,6 @@ class Tap:
         return receive
 
     def uploaded(self, fields: Any) -> None:
-        """Record an upload of a cabinet; `fields` are its decoded fields."""
         self._quietly(self._uploaded, fields)
 
     # -- what passes
@@ -236,7 +233,6 @@ class Tap:
             self._reset(link, way)
 
     def link_lost(self, link: int) -> None:
-        """Drop the state of a connection."""
         for way in ("out", "in"):
             self._framers.pop((link, way), None)
             self._skipped.pop((link, way), None)

@@ -106,7 +106,6 @@ class PartFiles:
         self.close()
 
     def _make_room(self, size: int) -> None:
-        """Delete the oldest files until `size` more bytes have room."""
         sizes: dict[Path, int] = {}
         for path in sorted(self._folder.iterdir()):
             if _NAME.fullmatch(path.name) and path.is_file() and not path.is_symlink():

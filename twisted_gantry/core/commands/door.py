@@ -66,8 +66,6 @@ class _Wish:
 
 @dataclass
 class _Lane:
-    """The commands that wait for one device, and the running one."""
-
     waiting: deque[_Wish] = field(default_factory=deque)
     running: Deferred[CommandResult] | None = None
 
@@ -141,7 +139,6 @@ class CommandDoor:
         return result
 
     def _cannot(self, device: IDevice, request: Request) -> str:
-        """Return why not: the commands of the device, and other devices with this command."""
         can = ", ".join(sorted(device.commands)) or "nothing"
         others = ", ".join(self.able(request.command))
         hint = f"; {others} can" if others else ""
@@ -254,7 +251,6 @@ def _shown(kind: CommandType | None, args: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _short(value: Any) -> Any:
-    """Return an argument, shortened: a longer one is refused anyway."""
     text = repr(value)
     return value if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…"
 
@@ -267,7 +263,6 @@ def _fits(value: Any, kind: type) -> bool:
 
 
 def _again(known: AuditEntry, entry: AuditEntry) -> CommandResult:
-    """Answer a request with a known id; nothing is done."""
     if (known.target, known.command) != (entry.target, entry.command):
         return _refused(f"the id {entry.id} belongs to another command")
     if not known.result:

@@ -40,14 +40,11 @@ class WatchOwner(Protocol):
     def send(self, action: Action, machine: "WatchInputs") -> None:
         """Run a command, and tell the machine its outcome: `done`, `unknown` or `failed`."""
 
-    def keep(self) -> None:
-        """Keep where each interlock stands."""
+    def keep(self) -> None: ...
 
-    def complain(self, en: str, zh: str) -> None:
-        """Raise the alarm of the interlock."""
+    def complain(self, en: str, zh: str) -> None: ...
 
-    def clear(self) -> None:
-        """Clear the alarm of the interlock."""
+    def clear(self) -> None: ...
 
 
 class WatchInputs(Protocol):
@@ -118,7 +115,6 @@ class WatchCore:
         self.owner.keep()
 
     def undo_when_allowed(self, machine: WatchInputs) -> None:
-        """Undo at once, or as soon as the limit allows."""
         self.become(Kept.UNDO)
         full = len(self.undone) == MOST_UNDOS
         wait = self.undone[0] + UNDO_WINDOW - self.clock.seconds() if full else 0.0
@@ -148,7 +144,6 @@ class WatchCore:
         self.pause(RETRY, machine)
 
     def complain(self, action: Action | None, why: str) -> None:
-        """Raise the alarm: the interlock could not act as it should."""
         if action is None:
             return
         name, what = self.interlock.name, f"{action.target} {action.command}: {why}"

@@ -113,7 +113,6 @@ def fight(first: Interlock, second: Interlock, types: Mapping[str, CommandType])
 
 
 def _said(action: Action) -> tuple[str, dict[str, str]]:
-    """Return a command and its arguments as texts."""
     return action.command, {n: str(v) for n, v in action.args.items() if v is not None}
 
 

@@ -32,8 +32,6 @@ SETTING = "interlocks"
 
 
 class _Watch:
-    """One interlock: the delay of its condition, and its machine."""
-
     def __init__(self, interlock: Interlock, interlocks: "Interlocks") -> None:
         self.interlock, self._all = interlock, interlocks
         self.keep = interlocks.keep
@@ -45,7 +43,6 @@ class _Watch:
 
     @property
     def kept(self) -> str:
-        """The state as the store keeps it."""
         return self._core.kept.value
 
     def resume(self, kept: str) -> None:
@@ -63,7 +60,6 @@ class _Watch:
         self._engaged = self._core.kept in (Kept.DO, Kept.HELD)
 
     def look(self, value: Value) -> None:
-        """Judge the condition again."""
         holds = self.interlock.when.holds(value)
         if holds is None or holds == self._engaged:
             self._delay.cancel()
@@ -158,7 +154,6 @@ class Interlocks:
             watch.look(None if point is None else point.good)
 
     def keep(self) -> None:
-        """Keep the state of each interlock in the store."""
         states = {watch.interlock.key: watch.kept for watch in self._watches if watch.kept}
         self._store.put_setting(SETTING, states or None).addErrback(_log_failure)
 

@@ -96,7 +96,6 @@ def _short(number: float) -> str:
 
 
 def _plot(session: Session, found: History) -> list[RenderableType]:
-    """Draw the span from minimum to maximum of each step."""
     texts = session.texts
     low = min(sample[1] for sample in found.samples)
     high = max(sample[3] for sample in found.samples)

@@ -119,7 +119,6 @@ class Interview:
         self._watch_computer()
 
     def run(self, gantry_id: str | None, name: str | None) -> None:
-        """Ask all questions."""
         texts = self.session.texts
         self._say("init-begin")
         while True:
@@ -240,7 +239,6 @@ class Interview:
     def _ask_server(
         self, name: str, question: str, endpoint: str, *, needed: bool, secret: bool
     ) -> None:
-        """Ask for a server; a `needed` one is asked for until it is right."""
         texts = self.session.texts
         if needed:
             self._say("init-needed", name=name)
@@ -267,7 +265,6 @@ class Interview:
         return self._added(table.having({k: Secret(text) for k, text in given.items() if text}))
 
     def _added(self, table: Table) -> bool:
-        """Add a table to the draft if it is right, else report its problems."""
         wrong = self._complained(self._problems(table))
         if not wrong:
             self.draft.tables.append(table)

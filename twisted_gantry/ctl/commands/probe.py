@@ -46,11 +46,9 @@ class _Timer:
         self._due = inf
 
     def left(self) -> float:
-        """Return the seconds until the call, 0 once the call is due."""
         return max(self._due - self.seconds(), 0.0)
 
     def run_due(self) -> None:
-        """Make the call if the call is due."""
         if self.left() == 0:
             self.cancel()
             self._call()
@@ -116,7 +114,6 @@ class Card:
         raise self._trouble("card-odd", cmd, detail=ending)
 
     def _step(self) -> None:
-        """Wait for bytes or the session's timer, and hand them to the session."""
         readable, _, _ = select.select([self._socket], [], [], self._timer.left())
         if readable:
             data = self._socket.recv(65536)

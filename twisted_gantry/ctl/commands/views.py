@@ -63,7 +63,6 @@ ALARM_COLUMNS = (
 
 
 def alarm_row(texts: Texts, alarm: local_api.AlarmView) -> Row:
-    """Return the values of an alarm."""
     message = texts.pick(alarm.message, alarm.message_zh)
     severity = word(texts, alarm.severity)
     return alarm.alarm, severity, message, alarm.raised_at, alarm.cleared_at

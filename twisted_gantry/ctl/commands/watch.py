@@ -200,7 +200,6 @@ def watch(session: Session, what: str, prefix: str, interval: float) -> int:
 
 @contextmanager
 def _screen(session: Session) -> Iterator[Live | None]:
-    """Give the screen of a terminal; None elsewhere."""
     if session.json or not session.on_terminal():
         yield None
         return
@@ -212,8 +211,6 @@ def _screen(session: Session) -> Iterator[Live | None]:
 
 @dataclass
 class _Feed:
-    """Writes each changed row: for a program, a file, a pipe."""
-
     session: Session
     before: Lines = field(default_factory=dict)
     lost: bool = False
@@ -245,8 +242,6 @@ class _Feed:
 
 @dataclass
 class _Screen:
-    """Draws the table on each reading."""
-
     session: Session
     view: _View
     live: Live

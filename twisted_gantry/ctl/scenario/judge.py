@@ -73,13 +73,11 @@ class _Window:
     now: datetime
 
     def has(self, text: object) -> datetime | None:
-        """Return the time in `text` if it counts, else None."""
         at = _time(text)
         return at if at is not None and self.since <= at <= self.due else None
 
     @property
     def over(self) -> bool:
-        """Whether an answer to a request after `now` would be too late."""
         return self.now > self.due
 
 
@@ -160,7 +158,6 @@ class Judge:
             expected.verdict = Verdict.MET
 
     def _met(self, kind: str, given: Json, window: _Window) -> Iterator[datetime]:
-        """Yield the times at which an expectation was met."""
         finders: Mapping[str, Callable[[Json, _Window], Iterable[object]]] = {
             "alarm": lambda g, w: (a.get("raisedAt") for a in self._alarms(g["alarm"])),
             "cleared": lambda g, w: (a.get("clearedAt") for a in self._alarms(g["cleared"])),
@@ -208,7 +205,6 @@ class Judge:
                 yield max(since, window.since).isoformat()
 
     def _answered(self, kind: str) -> bool:
-        """Tell whether an answer came in this round."""
         path = _PATHS.get(kind, _ALARMS)
         return any(bool(answer) for (asked, _), answer in self._asked.items() if asked == path)
 

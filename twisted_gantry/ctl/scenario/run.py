@@ -148,7 +148,6 @@ def _stopped_with_us(session: Session, twin: Api) -> Iterator[None]:
 
 @contextmanager
 def _live(session: Session) -> Iterator[Callable[[Judge], None]]:
-    """Give a function that redraws the table at a terminal, and does nothing elsewhere."""
     if session.json or not session.on_terminal():
         yield lambda judge: None
         return

@@ -34,7 +34,6 @@ _MAP: Json = {"type": "object"}
 
 
 def _object(**fields: Json) -> Json:
-    """Return an object all of whose fields are always there."""
     return {"type": "object", "properties": fields, "required": list(fields)}
 
 
@@ -53,7 +52,6 @@ def _content(schema: Json, media: str = "application/json", **more: Json) -> Jso
 
 
 def _answer(answer: Any) -> Json:
-    """Return the content of an answer: JSON of a type, or another media type."""
     if answer == "text/event-stream":
         return _content(_TEXT, answer, **{"x-events": {n: _schema(e) for n, e in EVENTS.items()}})
     if isinstance(answer, str):
@@ -74,7 +72,6 @@ def _parameters(operation: Operation) -> list[Json]:
 
 
 def _operation(operation: Operation, tag: str) -> Json:
-    """Return one operation as the document has it."""
     answer = _answer(operation.answer)
     found: Json = {
         "operationId": operation.id,

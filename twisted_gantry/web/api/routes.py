@@ -86,12 +86,10 @@ class LocalApi:
 
     @app.route("/api/openapi.json", methods=["GET"])
     def openapi(self, request: Request) -> bytes:
-        """Return the OpenAPI document of all that the gantry serves."""
         return respond(request, openapi.document(self._version))
 
     @app.route("/api/v1/site", methods=["GET"])
     async def site(self, request: Request) -> bytes:
-        """Return the site, its devices and its uplinks."""
         site, time = self._site, self._time
         ledgers = await self._ledgers.read()
         uplinks = site.uplinks.items()
@@ -115,7 +113,6 @@ class LocalApi:
 
     @app.route("/api/v1/history", methods=["GET"])
     async def history(self, request: Request) -> bytes:
-        """Return past values of a point, in at most 2,000 buckets."""
         return respond(request, await self._history.read(request))
 
     @app.route("/api/v1/alarms", methods=["GET"])
@@ -139,7 +136,6 @@ class LocalApi:
 
     @app.route("/api/v1/commands", methods=["GET"])
     def commands(self, request: Request) -> bytes:
-        """Return the commands of each device."""
         devices = [
             DeviceCommands(
                 name, [views.command(each, kind) for each, kind in device.commands.items()]
@@ -197,17 +193,14 @@ class LocalApi:
 
     @app.route("/api/v1/outbox/retry", methods=["POST"])
     async def retry(self, request: Request) -> bytes:
-        """Queue reports again that were set aside, and try now."""
         return respond(request, await self._set_aside.retry(request))
 
     @app.route("/api/v1/outbox/drop", methods=["POST"])
     async def drop(self, request: Request) -> bytes:
-        """Give up reports that were set aside."""
         return respond(request, await self._set_aside.drop(request))
 
     @app.route("/api/v1/backup", methods=["POST"])
     async def backup(self, request: Request) -> None:
-        """Send a copy of the store, or of the history: an SQLite database."""
         if self._maintenance is None:
             raise HttpError(404, "not-found", "there is no backup here")
         await self._maintenance.backup(request)

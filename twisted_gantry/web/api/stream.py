@@ -71,8 +71,6 @@ def _frame(event: str, content: msgspec.Struct, event_id: str = "") -> bytes:
 
 
 class _Later(Timer):
-    """A timer whose `start` keeps an earlier schedule."""
-
     def start(self, delay: float) -> None:
         if not self.running:
             super().start(delay)
@@ -116,7 +114,6 @@ class Stream(NamedService):
 
     @property
     def readers(self) -> int:
-        """The number of readers."""
         return len(self._readers)
 
     def stopService(self) -> None:
@@ -313,7 +310,6 @@ class Stream(NamedService):
                 reader.pump()
 
     def _parts(self) -> list[tuple[str, str, Device | Uplink]]:
-        """Return devices and uplinks, each with the name of its event and its own."""
         site, time, ledgers = self._site, self._time, self._ledgers
         return [
             *(("device", n, views.device(n, each, time)) for n, each in site.devices.items()),
