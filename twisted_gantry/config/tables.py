@@ -28,8 +28,7 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 
-MOST_SHOWN = 200
-"""Characters of an offending value in a message."""
+MOST_SHOWN = 200  # characters of an offending value in a message
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,10 @@ from twisted_gantry.net.timers import Timer
 
 _log = Logger()
 
-OFFLINE_DELAY = 10.0
-"""Seconds offline after which a device has an alarm."""
+OFFLINE_DELAY = 10.0  # seconds offline after which a device has an alarm
 BAD_THEN_SILENT = 30.0
 """The same for a device whose condition was bad when last known: people read more into that."""
-REMEMBERED = 1000
-"""Ended alarms that are listed."""
+REMEMBERED = 1000  # ended alarms that are listed
 
 Read = Callable[[str], Point]
 

@@ -161,5 +161,4 @@ def _build() -> Callable[[AlarmCore], AlarmInputs]:  # noqa: C901 - one table
     return builder.build()
 
 
-alarm_machine = _build()
-"""Makes the life cycle of one alarm, from its core."""
+alarm_machine = _build()  # makes the life cycle of one alarm, from its core

@@ -21,18 +21,15 @@ from twisted_gantry.net.timers import GuardedLoop
 
 _log = Logger()
 
-INTERVAL = 60.0
-"""Seconds after which a good point is sampled although its value did not change."""
+INTERVAL = 60.0  # seconds after which a good point is sampled although its value did not change
 
 HOLD_INTERVALS = 1.5
 """For how many intervals a sample is valid without another: one may be late, none missing."""
 
-BATCH_PERIOD = 1.0
-"""Seconds between two batches for the history."""
+BATCH_PERIOD = 1.0  # seconds between two batches for the history
 MAX_WAITING = 50_000
 """Samples that wait while the disk fails: half an hour of 200 points, each changing every 10 s."""
-LARGEST = 1e100
-"""A larger value is no measurement; sums of smaller ones over years stay finite."""
+LARGEST = 1e100  # a larger value is no measurement; sums of smaller ones over years stay finite
 
 
 def number_of(point: Point) -> float | None:

@@ -35,8 +35,7 @@ _CHUNK = 64 * 1024
 _USER = re.compile(r"[A-Za-z0-9._@-]{1,40}")
 _T = TypeVar("_T")
 
-# Characters of a text of the peer that are shown to the person.
-_QUOTED = 300
+_QUOTED = 300  # characters of a text of the peer that are shown to the person
 
 
 class ApiError(Trouble):

@@ -16,8 +16,7 @@ from twisted_gantry.ctl.session import Session
 from twisted_gantry.ctl.texts.catalogue import Texts, texts_for
 from twisted_gantry.wire import local_api
 
-# Seconds for the answer.
-PATIENCE = 1.0
+PATIENCE = 1.0  # seconds for the answer
 
 _Names = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
@@ -67,11 +66,9 @@ def _uplinks(api: Api, *_: object) -> Iterable[tuple[str, str]]:
         yield uplink.name, ""
 
 
-points = _completion(_points)
-"""Names of points."""
+points = _completion(_points)  # names of points
 
-uplinks = _completion(_uplinks)
-"""Names of uplinks."""
+uplinks = _completion(_uplinks)  # names of uplinks
 
 
 def _devices(api: Api) -> list[local_api.DeviceCommands]:

@@ -9,8 +9,7 @@ from typing import Any
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.ctl.files import refuse_existing, whole_file
 
-# A text, a flag, a number, a list or a table of these, or a secret.
-Value = Any
+Value = Any  # a text, a flag, a number, a list or a table of these, or a secret
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ from rich.text import Text
 
 from twisted_gantry.ctl.texts.catalogue import Texts
 
-# The width without a terminal: nothing is wrapped.
-WIDE = 100_000
+WIDE = 100_000  # the width without a terminal: nothing is wrapped
 # Cells to which a column of prose may be folded.
 NARROWEST_PROSE = 24
 NOTHING = "–"
@@ -92,12 +91,10 @@ class Column:
     floor: int = NARROWEST_PROSE
 
 
-Row = Sequence[object]
-"""The values of a row, each shown by `cell`."""
+Row = Sequence[object]  # the values of a row, each shown by `cell`
 _Grid = list[list[Text]]
 
-# Cells between two columns.
-_GAP = 2
+_GAP = 2  # cells between two columns
 
 
 def table(

@@ -36,8 +36,7 @@ from twisted_gantry.web.reactor_lag import ReactorLag
 from twisted_gantry.web.remotecontrol.endpoint import RemoteControl, may_report_to
 from twisted_gantry.web.root import web_resource
 
-CALLBACKS = "callbacks at "
-"""Beginning of the names of the parts that listen for callbacks."""
+CALLBACKS = "callbacks at "  # beginning of the names of the parts that listen for callbacks
 # Half of the connections may be readers of the event stream.
 WEB_LIMITS = Limits(connections=256)
 HISTORY_ALARM = "history.failed"

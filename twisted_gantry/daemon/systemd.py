@@ -22,8 +22,7 @@ from twisted_gantry.net.timers import GuardedLoop
 
 _log = Logger()
 
-# Seconds from the stop to the end of the process, whatever a thread still does.
-EXIT_PATIENCE = 4.0
+EXIT_PATIENCE = 4.0  # seconds from the stop to the end of the process, whatever a thread still does
 
 
 def send_datagram(data: bytes, address: str) -> None:

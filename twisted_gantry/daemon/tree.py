@@ -32,8 +32,7 @@ _log = Logger()
 
 CONFIGURATION_ALARM = "gantry.configuration"
 _FOUND = "store.found"
-FOUND_S = 3600.0
-"""Seconds for which the alarm about what the start found stays raised."""
+FOUND_S = 3600.0  # seconds for which the alarm about what the start found stays raised
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,9 @@ from twisted_gantry.manhole.service import CannotOpen
 
 _log = Logger(namespace="twisted_gantry.manhole")
 
-USER = b"gantry"
-"""The login name of every operator; the comment of the key tells them apart."""
+USER = b"gantry"  # the login name of every operator; the comment of the key tells them apart
 
-# The part of a file of keys that is read, in bytes.
-MAX_KEYS_SIZE = 65_536
+MAX_KEYS_SIZE = 65_536  # the part of a file of keys that is read, in bytes
 
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9._@-]+")
 

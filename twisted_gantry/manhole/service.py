@@ -28,10 +28,8 @@ from twisted_gantry.net.endpoints import wrong_server
 from twisted_gantry.net.service import ServiceGroup
 
 UNIX = "unix:"
-# Connections at a time, including those that have not logged in.
-MAX_SESSIONS = 8
-# Bytes of one line on the UNIX socket.
-MAX_LINE = 16_384
+MAX_SESSIONS = 8  # connections at a time, including those that have not logged in
+MAX_LINE = 16_384  # bytes of one line on the UNIX socket
 
 
 class ManholeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

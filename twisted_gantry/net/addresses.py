@@ -5,8 +5,7 @@ from typing import Any
 
 Network = IPv4Network | IPv6Network
 
-# An IPv6 provider gives each customer at least a network of this prefix.
-_V6_PREFIX = 64
+_V6_PREFIX = 64  # an IPv6 provider gives each customer at least a network of this prefix
 
 
 def host_of(address: Any) -> str:

@@ -12,8 +12,7 @@ from twisted.python.failure import Failure
 
 _log = Logger()
 
-# Turns of the reactor in which aborted connections may close.
-_CLOSING_TURNS = 100
+_CLOSING_TURNS = 100  # turns of the reactor in which aborted connections may close
 
 
 class CannotListen(Exception):

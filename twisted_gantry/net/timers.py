@@ -11,8 +11,7 @@ from twisted.python.failure import Failure
 
 _log = Logger()
 
-AFTER_MISTAKE_S = 10.0
-"""Seconds after which a job that raised is done again."""
+AFTER_MISTAKE_S = 10.0  # seconds after which a job that raised is done again
 
 
 class Timer:

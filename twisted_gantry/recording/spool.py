@@ -19,8 +19,7 @@ from twisted_gantry.net.timers import Timer
 
 _log = Logger()
 
-PARTS = 8
-"""A file takes at most one part in so many of the space that a recording may take."""
+PARTS = 8  # a file takes at most one part in so many of the space that a recording may take
 # Seconds until waiting lines are written: normally, and after the disk failed.
 GATHER, PAUSE = 1.0, 10.0
 # Bytes that wait to be written; further lines are dropped.

@@ -25,12 +25,10 @@ from twisted_gantry.net.timers import Timer
 
 _log = Logger()
 
-MAX_WAITING = 16
-"""Commands that wait for one device."""
+MAX_WAITING = 16  # commands that wait for one device
 EXPIRY, LONGEST_EXPIRY = 30.0, 300.0
 """Seconds after which a command without a result is given up: by default, and at most."""
-LONGEST_SHOWN = 1000
-"""Characters of an argument in the audit."""
+LONGEST_SHOWN = 1000  # characters of an argument in the audit
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")

@@ -17,8 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted_gantry.core.interlocks.rules import Action, Interlock
 from twisted_gantry.net.timers import Timer
 
-RETRY = 60.0
-"""Seconds after which a command that failed is sent again, while it is still wanted."""
+RETRY = 60.0  # seconds after which a command that failed is sent again, while it is still wanted
 MOST_UNDOS, UNDO_WINDOW = 3, 600.0
 """So often within so many seconds an interlock undoes what it did; then the next undo waits."""
 
@@ -301,5 +300,4 @@ def _build() -> Callable[[WatchCore], WatchInputs]:  # noqa: C901 - one table
     return builder.build()
 
 
-watch_machine = _build()
-"""Makes the machine of one interlock, from its core."""
+watch_machine = _build()  # makes the machine of one interlock, from its core

@@ -13,8 +13,7 @@ from twisted_gantry.ctl.output import NOTHING, Column, plain, scalar, word
 from twisted_gantry.ctl.session import Session, json_option, pass_session
 from twisted_gantry.wire import local_api
 
-# The default of --expires in seconds: that of the gantry.
-EXPIRES = 30.0
+EXPIRES = 30.0  # the default of --expires in seconds: that of the gantry
 
 _EXITS = {"done": Exit.FINE, "timeout": Exit.UNKNOWN}
 

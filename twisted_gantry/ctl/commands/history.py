@@ -22,8 +22,7 @@ from twisted_gantry.ctl.session import Session, json_option, pass_session
 _HEIGHT, _WIDTH = 14, 80
 _NARROWEST = 24
 
-# Characters of a time below the plot.
-_MOMENT = 16
+_MOMENT = 16  # characters of a time below the plot
 
 # A braille character has 2 × 4 dots; these are their bits, by column and by line.
 _BRAILLE = 0x2800

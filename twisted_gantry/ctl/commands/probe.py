@@ -26,8 +26,7 @@ from twisted_gantry.wire.upscard.session import Ending, Exchange, NoReply, Staye
 from twisted_gantry.wire.upscard.session import Session as CardSession
 from twisted_gantry.wire.upscard.values import Readings, decode_live, decode_ratings
 
-# Seconds for the connection, and for each of the two questions.
-DEADLINE = 5.0
+DEADLINE = 5.0  # seconds for the connection, and for each of the two questions
 
 
 class _Timer:

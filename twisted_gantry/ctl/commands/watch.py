@@ -21,12 +21,9 @@ from twisted_gantry.ctl.output import Column, Row, cell, plain, scalar, table, w
 from twisted_gantry.ctl.session import Session, json_option, pass_session
 from twisted_gantry.wire import local_api
 
-# The style of a changed value.
-_CHANGED = "bold reverse"
-# Alarms that are followed, the newest.
-_MOST_ALARMS = 100
-# Lines of the terminal around the rows: title, header, rule, and two for notes.
-_FRAME = 6
+_CHANGED = "bold reverse"  # the style of a changed value
+_MOST_ALARMS = 100  # alarms that are followed, the newest
+_FRAME = 6  # lines of the terminal around the rows: title, header, rule, and two for notes
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,7 @@ from twisted_gantry.ctl.scenario.views import (
 from twisted_gantry.ctl.session import Session, json_option, pass_session
 from twisted_gantry.wire.twin_api import ScenarioLibrary, ScenarioSummary, ShownRun
 
-# Seconds between two looks at the gantry.
-LOOK_EVERY = 0.25
+LOOK_EVERY = 0.25  # seconds between two looks at the gantry
 
 _LIBRARY = f"{SCENARIO}/library"
 _F = TypeVar("_F", bound=Callable[..., Any])

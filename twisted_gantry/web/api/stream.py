@@ -42,14 +42,10 @@ POINTS_AT_A_TIME = 50
 # Seconds between two readings of the ledgers while there are readers; timeout of one reading.
 LOOK = 1.0
 LEDGERS_WITHIN = 2.0
-# Seconds between comments: they keep a proxy from closing a quiet stream.
-COMMENT = 15.0
-# Seconds without reading after which a reader is disconnected.
-STALLED = 30.0
-# Seconds for which changes are kept without readers, for a reader that reconnects.
-LINGER = 30.0
-# Milliseconds that a reader is asked to wait before it reconnects.
-RETRY = 3000
+COMMENT = 15.0  # seconds between comments: they keep a proxy from closing a quiet stream
+STALLED = 30.0  # seconds without reading after which a reader is disconnected
+LINGER = 30.0  # seconds for which changes are kept without readers, for a reader that reconnects
+RETRY = 3000  # milliseconds that a reader is asked to wait before it reconnects
 
 _ID = re.compile(r"([0-9a-f]{1,16})-([0-9]{1,15})\Z", re.ASCII)
 
