@@ -55,20 +55,17 @@ def _completion(find: Callable[[Api, Texts, str], Iterable[tuple[str, str]]]) ->
     return complete
 
 
-def _points(api: Api, texts: Texts, incomplete: str) -> Iterable[tuple[str, str]]:
+@_completion
+def points(api: Api, texts: Texts, incomplete: str) -> Iterable[tuple[str, str]]:
     answer = api.get("/api/v1/points", {"prefix": incomplete or None})
     for point in answer.fit(local_api.Points).points:
         yield point.point, texts.pick(point.label.en, point.label.zh)
 
 
-def _uplinks(api: Api, *_: object) -> Iterable[tuple[str, str]]:
+@_completion
+def uplinks(api: Api, *_: object) -> Iterable[tuple[str, str]]:
     for uplink in api.get("/api/v1/site").fit(local_api.SiteView).uplinks:
         yield uplink.name, ""
-
-
-points = _completion(_points)  # names of points
-
-uplinks = _completion(_uplinks)  # names of uplinks
 
 
 def _devices(api: Api) -> list[local_api.DeviceCommands]:

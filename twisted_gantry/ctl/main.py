@@ -27,7 +27,7 @@ from twisted_gantry.ctl.commands.watch import watch
 from twisted_gantry.ctl.errors import Exit, Trouble, WrongUsage
 from twisted_gantry.ctl.help import Group
 from twisted_gantry.ctl.scenario.run import scenario
-from twisted_gantry.ctl.session import Session, complain
+from twisted_gantry.ctl.session import Session, complain, file_option
 from twisted_gantry.ctl.texts.catalogue import Texts, texts_for
 
 
@@ -132,18 +132,8 @@ gives the language.
     help="The gantry's API, else GANTRY_URL, else http://127.0.0.1:8080; or unix:/PATH."
     " · 门架程序地址。",
 )
-@click.option(
-    "--password-file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The file of the password. · 密码文件。",
-)
-@click.option(
-    "--token-file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The file of the token. · 令牌文件。",
-)
+@file_option("--password-file", "The file of the password. · 密码文件。")
+@file_option("--token-file", "The file of the token. · 令牌文件。")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True, max=3600),

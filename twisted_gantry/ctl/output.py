@@ -18,22 +18,14 @@ WIDE = 100_000  # the width without a terminal: nothing is wrapped
 NARROWEST_PROSE = 24
 NOTHING = "–"
 
-STYLES = {
-    "online": "green",
-    "connecting": "yellow",
-    "offline": "bold red",
-    "get-failed": "yellow",
-    "no-data": "yellow",
-    "not-supported": "dim",
-    "critical": "bold red",
-    "warning": "yellow",
-    "done": "green",
-    "failed": "bold red",
-    "refused": "bold red",
-    "timeout": "bold yellow",
-    "set-aside": "yellow",
-    "ok": "green",
+_STYLED = {
+    "green": ("online", "done", "ok"),
+    "yellow": ("connecting", "get-failed", "no-data", "warning", "set-aside"),
+    "bold yellow": ("timeout",),
+    "bold red": ("offline", "critical", "failed", "refused"),
+    "dim": ("not-supported",),
 }
+STYLES = {word: style for style, words in _STYLED.items() for word in words}
 
 
 def plain(text: str) -> str:
@@ -90,6 +82,10 @@ class Column:
     spare: bool = False
     floor: int = NARROWEST_PROSE
 
+    @classmethod
+    def each(cls, *titles: str, prose: bool = False, number: bool = False) -> tuple["Column", ...]:
+        return tuple(cls(title, prose=prose, number=number) for title in titles)
+
 
 Row = Sequence[object]  # the values of a row, each shown by `cell`
 _Grid = list[list[Text]]
@@ -118,12 +114,8 @@ def table(
     return Group(laid, Text(note, "dim"))
 
 
-def _width(cell: Text) -> int:
-    return max(cell_len(line) for line in cell.plain.split("\n"))
-
-
 def _natural(grid: _Grid, place: int) -> int:
-    return max(_width(row[place]) for row in grid)
+    return max(cell_len(line) for row in grid for line in row[place].plain.split("\n"))
 
 
 def _least(columns: Sequence[Column], grid: _Grid) -> list[int]:

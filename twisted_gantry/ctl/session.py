@@ -19,6 +19,7 @@ from twisted_gantry.ctl import client
 from twisted_gantry.ctl import output as render
 from twisted_gantry.ctl.client import Answer, Api
 from twisted_gantry.ctl.errors import Exit, Trouble
+from twisted_gantry.ctl.output import Column, Row
 from twisted_gantry.ctl.texts.catalogue import Texts
 
 _YES = frozenset({"y", "yes", "是"})
@@ -94,7 +95,7 @@ class Session:
         with self.asking():
             return self.api.get(path, query)
 
-    def table(self, columns: Sequence[render.Column], rows: Sequence[render.Row]) -> RenderableType:
+    def table(self, columns: Sequence[Column], rows: Sequence[Row]) -> RenderableType:
         return render.table(self.texts, self.console(), columns, rows)
 
     def show(self, *things: RenderableType) -> None:
@@ -108,11 +109,7 @@ class Session:
             click.echo(line.rstrip())
 
     def show_rows(
-        self,
-        answer: Answer,
-        columns: Sequence[render.Column],
-        rows: Sequence[render.Row],
-        none: str,
+        self, answer: Answer, columns: Sequence[Column], rows: Sequence[Row], none: str
     ) -> None:
         """Show an answer: its JSON for programs, else a table, or the text `none` for no rows."""
         if self.json:
@@ -168,8 +165,10 @@ class Session:
         if not self.can_ask():
             text = sys.stdin.readline().rstrip("\r\n")
         else:
-            text = self._prompt("hidden-or-none" if optional else "hidden", name)
-            if text and self._prompt("hidden-again", name) != text:
+            first = self.texts("hidden-or-none" if optional else "hidden", name=name)
+            again = self.texts("hidden-again", name=name)
+            text = _prompt(first, suffix="", hide=True)
+            if text and _prompt(again, suffix="", hide=True) != text:
                 raise Trouble("hidden-differ", name=name)
         if not text and not optional:
             raise Trouble("hidden-empty", name=name)
@@ -177,34 +176,21 @@ class Session:
 
     def ask(self, question: str, default: str = "") -> str:
         """Return a person's answer, `default` for an empty one."""
-        answer: str = click.prompt(
-            render.plain(question), default=default, show_default=bool(default), err=True
-        )
-        return answer.strip()
+        return _prompt(render.plain(question), default).strip()
 
     def ask_whether(self, question: str, *, default: bool) -> bool:
         """Tell whether a person says yes; an empty answer is `default`."""
         marks = "[Y/n]" if default else "[y/N]"
-        answer = click.prompt(
-            render.plain(f"{question} {marks}"),
-            default="",
-            show_default=False,
-            prompt_suffix=" ",
-            err=True,
-        )
-        answer = answer.strip().lower()
+        answer = _prompt(render.plain(f"{question} {marks}"), suffix=" ").strip().lower()
         return answer in _YES if answer else default
 
-    def _prompt(self, key: str, name: str) -> str:
-        answer: str = click.prompt(
-            self.texts(key, name=name),
-            hide_input=True,
-            default="",
-            show_default=False,
-            prompt_suffix="",
-            err=True,
-        )
-        return answer
+
+def _prompt(text: str, default: str = "", suffix: str = ": ", *, hide: bool = False) -> str:
+    shown = bool(default)
+    prompt: str = click.prompt(
+        text, default, hide, show_default=shown, prompt_suffix=suffix, err=True
+    )
+    return prompt
 
 
 def _from_environment(name: str) -> Secret | None:
@@ -218,6 +204,11 @@ def complain(texts: Texts, message: str) -> None:
 
 
 pass_session = click.make_pass_decorator(Session)
+
+
+def file_option(option: str, text: str) -> Callable[[_F], _F]:
+    """Return an option that takes the path of a file; `text` is its help."""
+    return click.option(option, type=click.Path(path_type=Path), metavar="FILE", help=text)
 
 
 def json_option(function: _F) -> _F:

@@ -205,8 +205,7 @@ def _list(
         session.show(texts("no-commands"))
         return Exit.FINE
     columns = (
-        Column("target"),
-        Column("command"),
+        *Column.each("target", "command"),
         Column("what", prose=True),
         Column("arguments", prose=True, under="what"),
         Column("note", prose=True),

@@ -74,9 +74,7 @@ def history(
         return Exit.FINE
     columns = (
         Column("at"),
-        Column("minimum", number=True),
-        Column("mean", number=True),
-        Column("maximum", number=True),
+        *Column.each("minimum", "mean", "maximum", number=True),
         Column("unit", spare=True),
     )
     rows = [

@@ -36,12 +36,7 @@ _EXAMPLES: Mapping[tuple[str, str], str] = {
     ("relay", "on"): "a00101a2",
     ("relay", "off"): "a00100a1",
 }
-_NAMES: Mapping[str, str] = {
-    "ups-card": "ups",
-    "ups-card-http": "ups",
-    "cabinet": "cab",
-    "computer": "pc",
-}
+_NAMES = {"ups-card": "ups", "ups-card-http": "ups", "cabinet": "cab", "computer": "pc"}
 # The stand-in for [monitor] until it is asked for: some devices need it.
 _MONITOR = Table("monitor", {"listen": "tcp:8082", "auth": Secret("-")})
 

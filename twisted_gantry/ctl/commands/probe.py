@@ -241,11 +241,9 @@ def _show(
         return
     if readings:
         columns = (
-            Column("point"),
-            Column("label"),
+            *Column.each("point", "label"),
             Column("value", number=True),
-            Column("unit"),
-            Column("quality"),
+            *Column.each("unit", "quality"),
         )
         rows = [
             (

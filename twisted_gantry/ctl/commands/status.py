@@ -91,10 +91,7 @@ def _section(
 
 def _devices(session: Session, devices: list[local_api.Device]) -> list[RenderableType]:
     columns = (
-        Column("device"),
-        Column("kind"),
-        Column("state"),
-        Column("since"),
+        *Column.each("device", "kind", "state", "since"),
         Column("last-error", prose=True, under="since"),
     )
     texts = session.texts
@@ -107,8 +104,7 @@ def _devices(session: Session, devices: list[local_api.Device]) -> list[Renderab
 
 def _uplinks(session: Session, uplinks: list[local_api.Uplink]) -> list[RenderableType]:
     columns = (
-        Column("uplink"),
-        Column("state"),
+        *Column.each("uplink", "state"),
         Column("since", under="last-delivered"),
         Column("last-delivered"),
         Column("last-error", prose=True),
@@ -129,9 +125,7 @@ def _uplinks(session: Session, uplinks: list[local_api.Uplink]) -> list[Renderab
     counted = (
         Column("uplink"),
         Column("created", number=True, under="delivered"),
-        Column("delivered", number=True),
-        Column("queued", number=True),
-        Column("set-aside", number=True),
+        *Column.each("delivered", "queued", "set-aside", number=True),
         Column("dropped", number=True, under="set-aside"),
         Column("bytes", number=True, under="queued"),
         Column("oldest"),

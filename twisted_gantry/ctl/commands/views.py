@@ -54,8 +54,7 @@ def points(session: Session, prefix: str) -> int:
 
 
 ALARM_COLUMNS = (
-    Column("alarm"),
-    Column("severity"),
+    *Column.each("alarm", "severity"),
     Column("message", prose=True, under="alarm"),
     Column("raised"),
     Column("cleared", under="raised"),

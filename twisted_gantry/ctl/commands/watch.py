@@ -117,12 +117,8 @@ _VIEWS: Mapping[str, _View] = {
     "devices": _View(
         "watch-devices",
         (
-            Column("device"),
-            Column("kind"),
-            Column("state"),
-            Column("since"),
-            Column("queued", number=True),
-            Column("set-aside", number=True),
+            *Column.each("device", "kind", "state", "since"),
+            *Column.each("queued", "set-aside", number=True),
             Column("last-error", prose=True, under="since"),
         ),
         frozenset({"state", "queued", "set-aside", "last-error"}),
@@ -133,8 +129,7 @@ _VIEWS: Mapping[str, _View] = {
         (
             Column("point"),
             Column("value", number=True),
-            Column("unit"),
-            Column("quality"),
+            *Column.each("unit", "quality"),
             Column("at", spare=True),
             Column("label", spare=True),
         ),

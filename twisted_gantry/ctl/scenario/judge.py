@@ -23,14 +23,8 @@ _METHODS = {"cabinetStatus": "cabinetStatusUpdate", "computerStatus": "computerS
 _TESTS = ("is", "above", "below", "state")
 _KINDS = ("alarm", "cleared", "no_alarm", "device", "uplink", "queue", "point", "report", "record")
 
-_PATHS = {
-    "device": _SITE,
-    "uplink": _SITE,
-    "queue": _SITE,
-    "point": _POINTS,
-    "report": _REQUESTS,
-    "record": _RECORDS,
-}
+_PATHS = dict.fromkeys(("device", "uplink", "queue"), _SITE)
+_PATHS |= {"point": _POINTS, "report": _REQUESTS, "record": _RECORDS}
 
 Json = Mapping[str, Any]
 Query = Mapping[str, object]

@@ -16,15 +16,8 @@ from twisted_gantry.ctl.client import Api, ApiError
 from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.help import Command, Group
 from twisted_gantry.ctl.output import NOTHING, Column
+from twisted_gantry.ctl.scenario import views
 from twisted_gantry.ctl.scenario.judge import SCENARIO, Get, Json, Judge, Query
-from twisted_gantry.ctl.scenario.views import (
-    run_line,
-    run_table,
-    show_run,
-    show_steps,
-    speed_text,
-    verdict_lines,
-)
 from twisted_gantry.ctl.session import Session, json_option, pass_session
 from twisted_gantry.wire.twin_api import ScenarioLibrary, ScenarioSummary, ShownRun
 
@@ -103,17 +96,15 @@ def run_command(session: Session, name: str, speed: float | None, twin_url: str)
     with _stopped_with_us(session, twin):
         answer = twin.post(SCENARIO, wish)
         with answer.checked(), _live(session) as show:
-            judge = Judge(answer.document, _patient(gantry), _getter(twin))
+            judge = Judge(answer.document, _patient(gantry), lambda p, q: twin.get(p, q).document)
             follow(judge, Event().wait, show)
     if session.json:
-        session.show_json(_document(judge))
+        run, expected = judge.run, msgspec.to_builtins(judge.expected)
+        head = {"ok": judge.kept, "scenario": run.name, "state": run.state, "error": run.error}
+        session.show_json({**head, "expectations": expected})
     else:
-        session.show(run_table(session, judge), *verdict_lines(session, judge))
+        session.show(views.run_table(session, judge), *views.verdict_lines(session, judge))
     return Exit.FINE if judge.kept else Exit.WRONG
-
-
-def _getter(api: Api) -> Get:
-    return lambda path, query: api.get(path, query).document
 
 
 def _patient(api: Api) -> Get:
@@ -152,18 +143,8 @@ def _live(session: Session) -> Iterator[Callable[[Judge], None]]:
         return
     with Live(console=session.console(), auto_refresh=False, transient=True) as live:
         yield lambda judge: live.update(
-            Lines(run_line(session, judge.run), run_table(session, judge)), refresh=True
+            Lines(views.run_line(session, judge.run), views.run_table(session, judge)), refresh=True
         )
-
-
-def _document(judge: Judge) -> dict[str, Any]:
-    return {
-        "ok": judge.kept,
-        "scenario": judge.run.name,
-        "state": judge.run.state,
-        "error": judge.run.error,
-        "expectations": msgspec.to_builtins(judge.expected),
-    }
 
 
 @scenario.command("list", cls=Command, short_help="The scenarios of the twin. · 列出场景")
@@ -180,12 +161,16 @@ def list_command(session: Session, twin_url: str) -> int:
     found = answer.fit(ScenarioLibrary).scenarios
     columns = (
         Column("name"),
-        Column("length", number=True),
-        Column("fastest", number=True),
+        *Column.each("length", "fastest", number=True),
         Column("title", prose=True),
     )
     rows = [
-        (each.name, f"{each.length:g}", speed_text(each.fastest), texts.pick(each.en, each.zh))
+        (
+            each.name,
+            f"{each.length:g}",
+            views.speed_text(each.fastest),
+            texts.pick(each.en, each.zh),
+        )
         for each in found
     ]
     session.show_rows(answer, columns, rows, NOTHING)
@@ -207,9 +192,9 @@ def show_command(session: Session, name: str | None, twin_url: str) -> int:
     if session.json:
         session.show_json(answer.document)
     elif name is None:
-        show_run(session, answer.fit(ShownRun).scenario)
+        views.show_run(session, answer.fit(ShownRun).scenario)
     else:
-        show_steps(session, answer.fit(ScenarioSummary))
+        views.show_steps(session, answer.fit(ScenarioSummary))
     return Exit.FINE
 
 
@@ -227,5 +212,5 @@ def stop_command(session: Session, twin_url: str) -> int:
     if session.json:
         session.show_json(answer.document)
     else:
-        show_run(session, answer.fit(ShownRun).scenario)
+        views.show_run(session, answer.fit(ShownRun).scenario)
     return Exit.FINE

@@ -30,8 +30,7 @@ _STATES = {
 
 def run_table(session: Session, judge: Judge) -> RenderableType:
     columns = (
-        Column("step", number=True),
-        Column("at-simulated", number=True),
+        *Column.each("step", "at-simulated", number=True),
         Column("expectation", prose=True),
         Column("within", number=True),
         Column("verdict"),
@@ -113,8 +112,7 @@ def show_steps(session: Session, found: ScenarioSummary) -> None:
     )
     columns = (
         Column("at-simulated", number=True),
-        Column("happens", prose=True),
-        Column("expectation", prose=True),
+        *Column.each("happens", "expectation", prose=True),
     )
     rows = [
         (
