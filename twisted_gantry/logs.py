@@ -15,18 +15,11 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
 import msgspec
-from twisted.logger import (
-    FileLogObserver,
-    FilteringLogObserver,
-    ILogObserver,
-    LogEvent,
-    LogLevel,
-    LogLevelFilterPredicate,
-    formatEvent,
-    formatEventAsClassicLogText,
-)
+from twisted.logger import ILogObserver, LogEvent, formatEvent
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from twisted import logger
 
 # Seconds for which repeats of a shown line are counted; lines that are remembered.
 WINDOW = 600.0
@@ -57,7 +50,7 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     levels: dict[str, Level] = {}
 
 
-class Levels(LogLevelFilterPredicate):
+class Levels(logger.LogLevelFilterPredicate):
     """The lowest level that is shown, by namespace; it may change while the log is written."""
 
     def __init__(self) -> None:
@@ -68,7 +61,7 @@ class Levels(LogLevelFilterPredicate):
         """Replace all levels; a namespace includes those below it, and the longest match counts."""
         self.clearLogLevels()
         for namespace, level in {**QUIET, **levels}.items():
-            self.setLogLevelForNamespace(namespace, LogLevel.levelWithName(level))
+            self.setLogLevelForNamespace(namespace, logger.LogLevel.levelWithName(level))
 
 
 LEVELS = Levels()
@@ -179,7 +172,7 @@ _OLD_KEYS = {"message", "time", "system", "isError", "format", "failure", "why"}
 
 def human_line(event: LogEvent) -> str | None:
     """Return an event as twistd shows it, its control characters spelled out."""
-    text = formatEventAsClassicLogText(event)
+    text = logger.formatEventAsClassicLogText(event)
     if text is None:
         return None
     text = _short(text, LONGEST_TRACEBACK).rstrip("\n")
@@ -212,8 +205,8 @@ def observer(
     levels: Levels = LEVELS,
 ) -> ILogObserver:
     """Return an observer that writes the events that pass `levels` to `file`, repeats counted."""
-    written = FileLogObserver(file, line)
-    filtered: ILogObserver = FilteringLogObserver(Repeats(written, seconds), [levels])
+    written = logger.FileLogObserver(file, line)
+    filtered: ILogObserver = logger.FilteringLogObserver(Repeats(written, seconds), [levels])
     return filtered
 
 

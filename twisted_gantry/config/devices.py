@@ -13,15 +13,9 @@ from zope.interface import implementer
 from twisted_gantry.config.settings import DeviceEntry
 from twisted_gantry.config.tables import Document, shown
 from twisted_gantry.config.tables import Path as Place
+from twisted_gantry.core import interfaces
 from twisted_gantry.core.catalogue import Catalogue
-from twisted_gantry.core.interfaces import (
-    DeviceContext,
-    ICallbackHost,
-    IDevice,
-    IDeviceKind,
-    IUploader,
-    WrongSetting,
-)
+from twisted_gantry.core.interfaces import IDevice, IDeviceKind
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.secret import Secret
 
@@ -33,7 +27,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 _RESERVED = frozenset({"etc", "fogslink", "store", "history", "gantry", "interlock"})
 
 
-@implementer(ICallbackHost)
+@implementer(interfaces.ICallbackHost)
 class _NoCallbacks:
     def register(self, url: str, receiver: Callable[[bytes], bool]) -> Callable[[], None]:
         return lambda: None
@@ -63,7 +57,7 @@ class Devices:
         """Check the devices that upload to us; `monitor`: there is a `[monitor]` for that."""
         seen: dict[tuple[str, str], str] = {}
         for name, device in self.built.items():
-            if device is None or not IUploader.providedBy(device):
+            if device is None or not interfaces.IUploader.providedBy(device):
                 continue
             path = (*self._places[name], "kind")
             first = seen.setdefault(device.uploads_as, name)
@@ -137,7 +131,7 @@ class Devices:
             return fail(RuntimeError("only tried"))
 
         nothing = cast("Any", None)
-        context = DeviceContext(
+        context = interfaces.DeviceContext(
             nothing,
             self._points,
             lambda: 0.0,
@@ -149,7 +143,7 @@ class Devices:
         )
         try:
             return entry.kind.build(entry.name, entry.settings, context)
-        except WrongSetting as error:
+        except interfaces.WrongSetting as error:
             self._document.wrong((*path, error.key), str(error))
         except Exception as error:  # a driver may be anybody's
             text = str(error) or type(error).__name__

@@ -218,7 +218,7 @@ class Document:
             try:
                 if _is_secret(types[each.name]):
                     values[each.name] = secret(table[name])
-                elif _is_secret_table(types[each.name]):
+                elif get_origin(types[each.name]) is dict and Secret in get_args(types[each.name]):
                     values[each.name] = _secrets(table[name], secret)
                 else:
                     values[each.name] = msgspec.convert(table[name], types[each.name])
@@ -247,13 +247,7 @@ def _choices(kind: Any) -> set[str]:
 
 
 def _is_secret(kind: Any) -> bool:
-    if get_origin(kind) is UnionType:
-        return Secret in get_args(kind)
-    return kind is Secret
-
-
-def _is_secret_table(kind: Any) -> bool:
-    return get_origin(kind) is dict and Secret in get_args(kind)
+    return kind is Secret or (get_origin(kind) is UnionType and Secret in get_args(kind))
 
 
 def _secrets(table: Any, secret: Callable[[Any], Secret]) -> dict[str, Secret]:

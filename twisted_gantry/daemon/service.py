@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -83,14 +84,12 @@ class Gantry(ServiceGroup):
         if self._demo:
             self.add(build_twin(TwinSettings(), reactor, time.time))
         LEVELS.set(self._settings.log.levels)
-        store = open_store(self._folder, reactor, time.time)
-        try:
-            hold = HOLD_INTERVALS * self._settings.history.interval
+        hold = HOLD_INTERVALS * self._settings.history.interval
+        with ExitStack() as opened:  # their threads would keep a process alive that cannot start
+            store = open_store(self._folder, reactor, time.time)
+            opened.callback(store.close)
             history = open_history(self._folder, reactor, time.time, hold)
-        except BaseException:
-            store.close()
-            raise
-        try:
+            opened.callback(history.close)
             tree = self._tree = GantryTree(
                 self._settings,
                 store=store,
@@ -103,10 +102,7 @@ class Gantry(ServiceGroup):
                 folder=self._folder,
             )
             self.add(tree)
-        except BaseException:
-            store.close()  # its thread would keep the process alive
-            history.close()
-            raise
+            opened.pop_all()
         self._watch(self._settings)
         reactor.callWhenRunning(self._ready)
 

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from twisted_gantry.core.points import Batch
 from twisted_gantry.core.site import Site
@@ -129,13 +128,16 @@ class Watchdog(NamedService):
     def _beat(self) -> None:
         dead = "a thread does not answer" if self._asking else self._dead_poller()
         if dead:
-            self._say(dead)
+            if dead != self._told:
+                _log.error("the watchdog is not fed: {dead}", dead=dead)
+            self._told = dead
             return
         self._asking = True
         question: Deferred[Any] = self._site.store.audit(1)
         question.addErrback(lambda _: None)  # a failing disk has alarms; a restart mends nothing
-        answers = gatherResults([question, self._in_thread(_nothing)])
-        answers.addCallback(self._answered).addErrback(_log_failure)
+        answers = gatherResults([question, self._in_thread(lambda: None)])
+        answers.addCallback(self._answered)
+        answers.addErrback(lambda failure: _log.failure("the watchdog failed", failure=failure))
 
     def _answered(self, _: object) -> None:
         self._asking = False
@@ -152,11 +154,6 @@ class Watchdog(NamedService):
             elif now - self._alive.get(name, now) > patience:
                 return f"{name} is {device.status.state} and has brought nothing for {patience:g} s"
         return ""
-
-    def _say(self, dead: str) -> None:
-        if dead != self._told:
-            _log.error("the watchdog is not fed: {dead}", dead=dead)
-        self._told = dead
 
 
 def poller_patience(settings: object) -> float | None:
@@ -218,11 +215,3 @@ class HardExit:
             )
         finally:
             self._leave(1)
-
-
-def _nothing() -> None:
-    """Do nothing, in a thread that proves to be free."""
-
-
-def _log_failure(failure: Failure) -> None:
-    _log.failure("the watchdog failed", failure=failure)

@@ -19,17 +19,9 @@ from zope.interface import implementer
 
 from twisted_gantry.core.interfaces import ITap
 from twisted_gantry.core.secret import Secret
+from twisted_gantry.net import record
 from twisted_gantry.net.http.client import Answer, BoundedClient
-from twisted_gantry.net.record import (
-    FORMAT,
-    Header,
-    Line,
-    Quietly,
-    TappedClient,
-    TappedEndpoint,
-    Via,
-    Way,
-)
+from twisted_gantry.net.record import Line, Via, Way
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.recording.masks import Masks
 from twisted_gantry.recording.pseudonyms import Pseudonyms
@@ -162,8 +154,8 @@ class Recording(NamedService):
         self._spool.put(msgspec.json.encode(line) + b"\n")
 
     def _header(self, part: int) -> bytes:
-        header = Header(
-            gantry_recording=FORMAT,
+        header = record.Header(
+            gantry_recording=record.FORMAT,
             version=self._version,
             recording=self._id,
             part=part,
@@ -188,13 +180,13 @@ class Tap:
         self._framers: dict[tuple[int, Way], ObjectFramer] = {}
         self._skipped: dict[tuple[int, Way], int] = {}
         self._asked: dict[int, str] = {}
-        self._quietly = Quietly()
+        self._quietly = record.Quietly()
 
     def endpoint(self, endpoint: IStreamClientEndpoint) -> IStreamClientEndpoint:
-        return TappedEndpoint(endpoint, self)
+        return record.TappedEndpoint(endpoint, self)
 
     def client(self, client: BoundedClient) -> BoundedClient:
-        return TappedClient(client, self)
+        return record.TappedClient(client, self)
 
     def receiver(self, url: str, receiver: Callable[[bytes], bool]) -> Callable[[bytes], bool]:
         """Return a receiver of callbacks at `url` that records those that the device sent.

@@ -104,14 +104,8 @@ class CommandDoor:
     async def _run(self, request: Request) -> CommandResult:
         device = self._devices.get(request.target)
         kind = device.commands.get(request.command) if device is not None else None
-        entry = AuditEntry(
-            request.id,
-            self._now(),
-            request.who,
-            request.target,
-            request.command,
-            _shown(kind, request.args),
-        )
+        now, args = self._now(), _shown(kind, request.args)
+        entry = AuditEntry(request.id, now, request.who, request.target, request.command, args)
         known = await self._store.begin_command(entry)
         if known is not None:
             return _again(known, entry)
@@ -174,7 +168,7 @@ class CommandDoor:
             wish.ended.callback(result)
 
         running.addCallback(finish)
-        running.addErrback(_log_failure)
+        running.addErrback(lambda failed: _log.failure("the command door failed", failure=failed))
 
     def _execute(self, request: Request, left: float) -> Deferred[CommandResult]:
         device = self._devices.get(request.target)
@@ -289,7 +283,3 @@ def _explain(failure: Failure, request: Request, left: float) -> CommandResult:
         command=request.command,
     )
     return CommandResult(Outcome.FAILED, "a fault of the driver; see the log")
-
-
-def _log_failure(failure: Failure) -> None:
-    _log.failure("the command door failed", failure=failure)
