@@ -12,16 +12,8 @@ import msgspec
 from msgspec import UNSET
 
 from twisted_gantry.wire import local_api, twin_api
-from twisted_gantry.wire.etc.envelope import (
-    AUTH_HEADER,
-    FIELDS_KEY,
-    MD5_HEADER,
-    MONITOR,
-    REMOTE_CONTROL,
-    VERSION,
-    EtcCode,
-    Method,
-)
+from twisted_gantry.wire.etc import envelope
+from twisted_gantry.wire.etc.envelope import FIELDS_KEY, MONITOR, REMOTE_CONTROL, Method
 from twisted_gantry.wire.etc.reports import Cabinet, Computer
 from twisted_gantry.wire.local_api import EVENTS, ErrorAnswer, Health, Shape
 from twisted_gantry.wire.local_operations import OPERATIONS, Operation
@@ -154,7 +146,7 @@ _FIELDS: Mapping[Method, Json] = {
 _ANSWER: Json = {
     "type": "object",
     "properties": {
-        "code": {"type": "string", "enum": [str(code.value) for code in EtcCode]},
+        "code": {"type": "string", "enum": [str(code.value) for code in envelope.EtcCode]},
         "msg": {"type": "string", "maxLength": 40},
         "data": _MAP,
         "batterysTestResult": _MAP,
@@ -168,7 +160,7 @@ def _envelope(method: Method) -> Json:
         gantryId={"type": "string", "maxLength": 20},
         method={"type": "string", "enum": [method.value]},
         timeStamp=_STAMP,
-        version={"type": "string", "enum": [VERSION]},
+        version={"type": "string", "enum": [envelope.VERSION]},
         **{FIELDS_KEY[method]: _FIELDS[method]},
     )
 
@@ -177,7 +169,7 @@ def _call(name: str, text: str, methods: frozenset[Method], port: int) -> Json:
     bodies = [_envelope(method) for method in sorted(methods)]
     headers = [
         {"name": name, "in": "header", "required": True, "schema": _TEXT}
-        for name in (MD5_HEADER, AUTH_HEADER)
+        for name in (envelope.MD5_HEADER, envelope.AUTH_HEADER)
     ]
     responses: Json = {
         "200": {

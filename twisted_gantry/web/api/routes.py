@@ -29,18 +29,7 @@ from twisted_gantry.web.api.history import HistoryView
 from twisted_gantry.web.api.maintenance import Maintenance
 from twisted_gantry.web.api.set_aside import SetAside, check_uplink
 from twisted_gantry.web.api.stream import Stream
-from twisted_gantry.wire.local_api import (
-    AlarmList,
-    Audit,
-    CommandAnswer,
-    CommandBody,
-    CommandList,
-    DeviceCommands,
-    Health,
-    Outbox,
-    Points,
-    SiteView,
-)
+from twisted_gantry.wire import local_api as shapes
 
 
 class LocalApi:
@@ -82,7 +71,7 @@ class LocalApi:
         notes = [f"{s.name} is offline" for s in statuses if s.state is State.OFFLINE]
         notes += [alarm.en for alarm in site.alarms.active("gantry")]
         status = "failing" if reasons else "ok"
-        return respond(request, Health(status, reasons, notes), 503 if reasons else 200)
+        return respond(request, shapes.Health(status, reasons, notes), 503 if reasons else 200)
 
     @app.route("/api/openapi.json", methods=["GET"])
     def openapi(self, request: Request) -> bytes:
@@ -93,7 +82,7 @@ class LocalApi:
         site, time = self._site, self._time
         ledgers = await self._ledgers.read()
         uplinks = site.uplinks.items()
-        content = SiteView(
+        content = shapes.SiteView(
             gantry_id=site.gantry_id,
             name=site.name,
             version=self._version,
@@ -109,7 +98,7 @@ class LocalApi:
         points, time = self._site.points, self._time
         found = points.under(argument(request, "prefix"))
         content = [views.point(each, points.catalogue[each.name], time) for each in found]
-        return respond(request, Points(content))
+        return respond(request, shapes.Points(content))
 
     @app.route("/api/v1/history", methods=["GET"])
     async def history(self, request: Request) -> bytes:
@@ -125,7 +114,7 @@ class LocalApi:
         found = [each for each in self._site.alarms.all() if each.active or not only_active]
         if argument(request, "limit"):
             found = found[: limit_of(request)]
-        return respond(request, AlarmList([views.alarm(each, self._time) for each in found]))
+        return respond(request, shapes.AlarmList([views.alarm(each, self._time) for each in found]))
 
     @app.route("/api/v1/stream", methods=["GET"])
     def stream(self, request: Request) -> bytes | Deferred[bytes]:
@@ -137,12 +126,12 @@ class LocalApi:
     @app.route("/api/v1/commands", methods=["GET"])
     def commands(self, request: Request) -> bytes:
         devices = [
-            DeviceCommands(
+            shapes.DeviceCommands(
                 name, [views.command(each, kind) for each, kind in device.commands.items()]
             )
             for name, device in self._site.devices.items()
         ]
-        return respond(request, CommandList(devices))
+        return respond(request, shapes.CommandList(devices))
 
     @app.route("/api/v1/commands", methods=["POST"])
     async def run_command(self, request: Request) -> bytes:
@@ -152,7 +141,7 @@ class LocalApi:
         outcome is in the audit. The command goes on when its client disconnects.
         """
         refuse_foreign_origin(request)
-        body = read_body(request, CommandBody)
+        body = read_body(request, shapes.CommandBody)
         wish = commands.Request(
             target=body.target,
             command=body.command,
@@ -163,7 +152,7 @@ class LocalApi:
             expiry=commands.EXPIRY if isinstance(body.expires, UnsetType) else body.expires,
         )
         result = await self._site.door.run(wish)
-        answer = CommandAnswer(
+        answer = shapes.CommandAnswer(
             id=wish.id, result=result.result.value, detail=result.detail, value=result.value
         )
         return respond(request, answer)
@@ -173,7 +162,7 @@ class LocalApi:
         """Return the last `limit` entries of the audit, newest first."""
         entries = await self._site.store.audit(limit_of(request))
         content = [views.audit_entry(each, self._time) for each in entries]
-        return respond(request, Audit(content))
+        return respond(request, shapes.Audit(content))
 
     @app.route("/api/v1/outbox", methods=["GET"])
     async def outbox(self, request: Request) -> bytes:
@@ -189,7 +178,7 @@ class LocalApi:
         limit, bodies = limit_of(request), flag_of(request, "bodies")
         reports = await self._site.store.reports(uplink or None, state or None, limit)
         shown = [views.report(each, self._time, with_body=bodies) for each in reports]
-        return respond(request, Outbox(shown))
+        return respond(request, shapes.Outbox(shown))
 
     @app.route("/api/v1/outbox/retry", methods=["POST"])
     async def retry(self, request: Request) -> bytes:
