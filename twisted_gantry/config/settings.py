@@ -54,7 +54,6 @@ class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
         return {name: getattr(self, name) for name in names}
 
     def wrong_listen(self) -> str:
-        """Return what is wrong with `listen`: without a secret, it must be on loopback."""
         return wrong_web(self.listen, has_password=any(self.secrets().values()))
 
 
@@ -87,8 +86,6 @@ GROUPS = tuple(
 
 
 class ActionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A command in an interlock: `do` is `device.command`."""
-
     do: str
     args: dict[str, Any] = {}
 
@@ -112,8 +109,6 @@ class InterlockSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class DeviceEntry:
-    """One `[[device]]`; its kind has read the settings."""
-
     name: str
     kind: IDeviceKind
     settings: msgspec.Struct
@@ -121,8 +116,6 @@ class DeviceEntry:
 
 @dataclass(frozen=True)
 class Settings:
-    """A configuration without mistakes."""
-
     gantry: GantrySettings
     devices: tuple[DeviceEntry, ...]
     cabinets: tuple[Cabinet, ...]

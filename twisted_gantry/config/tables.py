@@ -135,8 +135,6 @@ def places(text: str) -> dict[Path, int]:
 
 @dataclass
 class Document:
-    """A decoded TOML text, and the problems found so far."""
-
     source: str
     root: dict[str, Any] = field(default_factory=dict, repr=False)  # it has secrets
     problems: list[Problem] = field(default_factory=list)

@@ -28,8 +28,6 @@ Read = Callable[[str], Point]
 
 
 class Severity(StrEnum):
-    """How urgently an alarm needs a person."""
-
     WARNING = "warning"
     CRITICAL = "critical"
 

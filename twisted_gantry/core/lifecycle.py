@@ -15,8 +15,6 @@ from twisted_gantry.net.timers import Timer
 
 
 class AlarmInputs(Protocol):
-    """What can happen to an alarm."""
-
     def holds(self) -> None:
         """The last reading fulfils the condition."""
 

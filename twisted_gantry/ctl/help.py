@@ -48,8 +48,6 @@ class Formatter(click.HelpFormatter):
 
 
 class Context(click.Context):
-    """A context with our formatter."""
-
     formatter_class = Formatter
 
 

@@ -41,7 +41,6 @@ class _Gantryctl(Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; report an unknown one in the language of the reader."""
         known = args[0].startswith("-") or self.get_command(ctx, args[0]) is not None
         if not known and not ctx.resilient_parsing:
             raise WrongUsage(_texts(ctx)("usage-command", name=args[0]), ctx)

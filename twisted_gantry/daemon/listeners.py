@@ -58,7 +58,6 @@ class Listeners:
         return Registrations(self._callbacks, tap)
 
     def callback_places(self) -> list[str]:
-        """Return the endpoints at which the registered callbacks arrive."""
         return self._callbacks.endpoints(self._addresses)
 
     def callback(self, place: str) -> IService:

@@ -134,7 +134,6 @@ class Parts:
         return plans
 
     def callback_plans(self) -> list[Plan]:
-        """Return the parts that listen for the callbacks of the devices made so far."""
         return [
             Plan(f"{CALLBACKS}{place}", (), partial(self._callback, place))
             for place in self._listeners.callback_places()

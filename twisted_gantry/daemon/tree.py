@@ -96,12 +96,8 @@ class GantryTree(ServiceGroup):
             _log.warn("found at the start: {text}", text=each.en)
         self._found = Timer(reactor, lambda: alarms.clear(_FOUND))
         if found:
-            alarms.set(
-                _FOUND,
-                Severity.WARNING,
-                f"at the start: {'; '.join(each.en for each in found)}",
-                f"启动时发现：{'；'.join(each.zh for each in found)}",
-            )
+            en, zh = "; ".join(each.en for each in found), "；".join(each.zh for each in found)
+            alarms.set(_FOUND, Severity.WARNING, f"at the start: {en}", f"启动时发现：{zh}")
             self._found.start(FOUND_S)
 
     def stopService(self) -> Deferred[Any]:

@@ -63,8 +63,6 @@ class Context:
 
 
 class Screen(Protocol):
-    """The terminal of one session."""
-
     def say(self, text: str) -> None:
         """Show whole lines of text, which hold no control characters."""
 
@@ -193,14 +191,8 @@ class Console:
     async def _statement(self, source: str) -> None:
         """Keep a statement in the audit, run it, and keep its result."""
         store = self._site.store
-        entry = AuditEntry(
-            self._site.door.new_id(),
-            self._now(),
-            self._who,
-            "gantry",
-            "manhole",
-            {"line": masked(source, self._arguments)},
-        )
+        number, line = self._site.door.new_id(), {"line": masked(source, self._arguments)}
+        entry = AuditEntry(number, self._now(), self._who, "gantry", "manhole", line)
         try:
             kept: Deferred[Any] = store.begin_command(entry)
             await kept.addTimeout(AUDIT_PATIENCE, self._clock)

@@ -29,10 +29,7 @@ _NOT_A_NAME = re.compile(r"[^A-Za-z0-9._@-]+")
 
 
 def host_key(path: Path) -> Key:
-    """Return the key in `path`; a missing one is made, ed25519 and mode 600.
-
-    Raises CannotOpen.
-    """
+    """Return the key in `path`; a missing one is made, ed25519 and mode 600. Raises CannotOpen."""
     try:
         _make_host_key(path)
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
@@ -130,7 +127,6 @@ class KeyChecker(SSHPublicKeyChecker):
         self._keys = keys
 
     def requestAvatarId(self, credentials: Any) -> Deferred[str]:  # noqa: N802
-        """Return the name of the key after its owner proved possession."""
         checked: Deferred[Any] = super().requestAvatarId(credentials)  # type: ignore[no-untyped-call]
 
         def name(_: object) -> str:

@@ -20,8 +20,6 @@ class CannotListen(Exception):
 
 
 class Closable(Protocol):
-    """A connection that can be aborted."""
-
     def abortConnection(self) -> Any: ...
 
 

@@ -238,7 +238,6 @@ class Tap:
         self._write("out", "http", body, target, **more)
 
     def answered(self, exchange: int, answer: Answer | None, error: str) -> None:
-        """Record the answer to an HTTP request, or the `error` that came instead."""
         target = self._asked.pop(exchange, "")
         if answer is None:
             words = self._masks.words(error)

@@ -276,10 +276,6 @@ def _checked(result: object) -> CommandResult:
 def _explain(failure: Failure, request: Request, left: float) -> CommandResult:
     if isinstance(failure.value, defer.CancelledError | defer.TimeoutError):
         return CommandResult(Outcome.TIMEOUT, f"no outcome within {left:.1f} s")
-    _log.failure(
-        "{target} failed on {command}",
-        failure=failure,
-        target=request.target,
-        command=request.command,
-    )
+    target, command = request.target, request.command
+    _log.failure("{target} failed on {command}", failure, target=target, command=command)
     return CommandResult(Outcome.FAILED, "a fault of the driver; see the log")

@@ -34,8 +34,6 @@ class Kept(StrEnum):
 
 
 class WatchOwner(Protocol):
-    """What the states of an interlock do to the world."""
-
     def send(self, action: Action, machine: "WatchInputs") -> None:
         """Run a command, and tell the machine its outcome: `done`, `unknown` or `failed`."""
 
@@ -47,8 +45,6 @@ class WatchOwner(Protocol):
 
 
 class WatchInputs(Protocol):
-    """What can happen to an interlock."""
-
     def was_to_do(self) -> None:
         """An earlier process had a command to send."""
 
@@ -91,8 +87,6 @@ class WatchInputs(Protocol):
 
 @dataclass(eq=False)
 class WatchCore:
-    """What an interlock remembers, and what it does to the world."""
-
     interlock: Interlock
     clock: IReactorTime
     owner: WatchOwner
@@ -101,7 +95,6 @@ class WatchCore:
     _pause: Timer | None = field(default=None, init=False)
 
     def become(self, kept: Kept) -> None:
-        """Keep another state; the pause of the last one is over."""
         self.end_pause()
         self.kept = kept
         self.owner.keep()

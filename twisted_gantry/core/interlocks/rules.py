@@ -65,8 +65,6 @@ def _bound(text: str) -> Value:
 
 @dataclass(frozen=True)
 class Action:
-    """A command to one device."""
-
     target: str
     command: str
     args: Mapping[str, Any] = field(default_factory=dict)

@@ -33,8 +33,6 @@ Get = Callable[[str, Query], Json | None]
 
 
 class Verdict(StrEnum):
-    """The state of an expectation."""
-
     WAITING = "waiting"
     PENDING = "pending"
     MET = "met"

@@ -156,7 +156,7 @@ def list_command(session: Session, twin_url: str) -> int:
 
     列出模拟器中的场景。
     """
-    texts, api = session.texts, _twin(session, twin_url)
+    pick, api = session.texts.pick, _twin(session, twin_url)
     answer = api.get(_LIBRARY)
     found = answer.fit(ScenarioLibrary).scenarios
     columns = (
@@ -165,12 +165,7 @@ def list_command(session: Session, twin_url: str) -> int:
         Column("title", prose=True),
     )
     rows = [
-        (
-            each.name,
-            f"{each.length:g}",
-            views.speed_text(each.fastest),
-            texts.pick(each.en, each.zh),
-        )
+        (each.name, f"{each.length:g}", views.speed_text(each.fastest), pick(each.en, each.zh))
         for each in found
     ]
     session.show_rows(answer, columns, rows, NOTHING)

@@ -94,7 +94,6 @@ class LocalApi:
 
     @app.route("/api/v1/points", methods=["GET"])
     def points(self, request: Request) -> bytes:
-        """Return the points whose names begin with `prefix`, in the order of the catalogue."""
         points, time = self._site.points, self._time
         found = points.under(argument(request, "prefix"))
         content = [views.point(each, points.catalogue[each.name], time) for each in found]
@@ -118,7 +117,6 @@ class LocalApi:
 
     @app.route("/api/v1/stream", methods=["GET"])
     def stream(self, request: Request) -> bytes | Deferred[bytes]:
-        """Return changes as server-sent events, until the client disconnects."""
         if self._stream is None:
             raise HttpError(404, "not-found", "there is no stream here")
         return self._stream.read(request)
@@ -159,7 +157,6 @@ class LocalApi:
 
     @app.route("/api/v1/audit", methods=["GET"])
     async def audit(self, request: Request) -> bytes:
-        """Return the last `limit` entries of the audit, newest first."""
         entries = await self._site.store.audit(limit_of(request))
         content = [views.audit_entry(each, self._time) for each in entries]
         return respond(request, shapes.Audit(content))

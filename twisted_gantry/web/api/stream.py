@@ -113,7 +113,6 @@ class Stream(NamedService):
         return len(self._readers)
 
     def stopService(self) -> None:
-        """End every answer, and forget all events."""
         super().stopService()
         for reader in list(self._readers):
             reader.end()
