@@ -131,7 +131,5 @@ def _convert(argument: local_api.ArgumentInfo, text: str) -> object:
     try:
         return convert(text)
     except (ValueError, RecursionError):
-        shown = "***" if argument.secret else text
-        raise Trouble(
-            "argument-type", name=argument.name, value=shown, type=argument.type
-        ) from None
+        said = "***" if argument.secret else text
+        raise Trouble("argument-type", name=argument.name, value=said, type=argument.type) from None

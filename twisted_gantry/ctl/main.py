@@ -61,9 +61,10 @@ class _Gantryctl(Group):
         except (click.Abort, KeyboardInterrupt):
             code = Exit.INTERRUPTED
         except OSError as error:
-            if error.errno != errno.EPIPE:
+            if error.errno != errno.EPIPE:  # a closed output: `| head`
                 raise
-            code = _broken_pipe()
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the rest is dropped
+            code = Exit.WRONG
         sys.exit(int(code or 0))
 
 
@@ -96,13 +97,6 @@ def _usage_message(texts: Texts, error: click.UsageError) -> str:
             return texts("usage-missing", name=name)
         return texts("usage-value", name=name, message=error.message)
     return texts("usage-other", message=error.format_message())
-
-
-def _broken_pipe() -> int:
-    """Return the exit code for a closed output (`| head`); what is left to write is dropped."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    return Exit.WRONG
 
 
 @click.group(

@@ -140,9 +140,7 @@ def _without(
             rigid = [_natural(grid, places[c.title]) for c in (column, *below) if not c.prose]
             prose = any(c.prose for c in (column, *below))
             staying.append(replace(column, prose=prose, floor=max(NARROWEST_PROSE, *rigid, 0)))
-    return staying, [
-        [_stacked([row[place] for place in stack]) for stack in stacks] for row in grid
-    ]
+    return staying, [[_stacked([row[at] for at in stack]) for stack in stacks] for row in grid]
 
 
 def _stacked(cells: list[Text]) -> Text:

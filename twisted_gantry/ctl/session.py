@@ -186,11 +186,9 @@ class Session:
 
 
 def _prompt(text: str, default: str = "", suffix: str = ": ", *, hide: bool = False) -> str:
-    shown = bool(default)
-    prompt: str = click.prompt(
-        text, default, hide, show_default=shown, prompt_suffix=suffix, err=True
-    )
-    return prompt
+    show = bool(default)
+    said: str = click.prompt(text, default, hide, show_default=show, prompt_suffix=suffix, err=True)
+    return said
 
 
 def _from_environment(name: str) -> Secret | None:

@@ -5,12 +5,12 @@ import select
 import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from math import inf
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import RenderableType
 from rich.text import Text
 
 from twisted_gantry.core.secret import Secret
@@ -191,27 +191,19 @@ def probe(session: Session, address: str, password_file: Path | None, runtime_un
     troubles: dict[str, Trouble] = {}
     uid: str | None = None
     password = _password(password_file)
-    with session.waiting(texts("asking", where=address)):
-        card = Card(host, port, address, password)
-        try:
-            for cmd, decode in decoders.items():
-                try:
-                    result = card.ask(cmd)
-                    uid = result.uid
-                    readings |= _decoded(cmd, address, decode, result.value)
-                except Trouble as trouble:
-                    troubles[cmd] = trouble
-        finally:
-            card.close()
+    asking = session.waiting(texts("asking", where=address))
+    with asking, closing(Card(host, port, address, password)) as card:
+        for cmd, decode in decoders.items():
+            try:
+                result = card.ask(cmd)
+                uid = result.uid
+                readings |= decode(result.value)
+            except WireError as error:
+                troubles[cmd] = Trouble("card-odd", cmd=cmd, address=address, detail=error)
+            except Trouble as trouble:
+                troubles[cmd] = trouble
     _show(session, address, uid, readings, troubles)
     return max((trouble.exit_code for trouble in troubles.values()), default=Exit.FINE)
-
-
-def _decoded(cmd: str, address: str, decode: Callable[[str], Readings], value: str) -> Readings:
-    try:
-        return decode(value)
-    except WireError as error:
-        raise Trouble("card-odd", cmd=cmd, address=address, detail=error) from None
 
 
 def _show(
@@ -255,9 +247,7 @@ def _show(
             )
             for name, each in readings.items()
         ]
-        head: RenderableType = Text(
-            texts("card-line", uid=plain(uid or ""), address=address), "bold"
-        )
+        head = Text(texts("card-line", uid=plain(uid or ""), address=address), "bold")
         session.show(head, table(texts, session.console(), columns, rows))
     for trouble in troubles.values():
         session.fail(trouble)

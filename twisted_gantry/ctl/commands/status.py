@@ -109,15 +109,10 @@ def _uplinks(session: Session, uplinks: list[local_api.Uplink]) -> list[Renderab
         Column("last-delivered"),
         Column("last-error", prose=True),
     )
+    texts = session.texts
     rows = [
-        (
-            each.name,
-            word(session.texts, each.state),
-            each.since,
-            each.last_delivered,
-            each.last_error or None,
-        )
-        for each in uplinks
+        (up.name, word(texts, up.state), up.since, up.last_delivered, up.last_error or None)
+        for up in uplinks
     ]
     section = _section(session, "uplinks", columns, rows, "no-devices")
     if not uplinks:

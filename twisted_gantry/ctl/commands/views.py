@@ -108,16 +108,8 @@ def audit(session: Session, limit: int | None) -> int:
         Column("detail", prose=True, under="arguments"),
     )
     rows = [
-        (
-            each.at,
-            each.who,
-            each.target,
-            each.command,
-            each.args or None,
-            word(texts, each.result),
-            each.detail or None,
-        )
-        for each in found
+        (e.at, e.who, e.target, e.command, e.args or None, word(texts, e.result), e.detail or None)
+        for e in found
     ]
     session.show_rows(answer, columns, rows, texts("no-entries"))
     return Exit.FINE

@@ -82,19 +82,11 @@ def _devices(session: Session, prefix: str) -> Lines:
         if not each.name.startswith(prefix):
             continue
         kind = each.kind if isinstance(each, local_api.Device) else texts("uplink")
-        queued = set_aside = None
+        state, queued, set_aside = word(texts, each.state), None, None
         if isinstance(each, local_api.Uplink):
             queued, set_aside = each.queued, each.set_aside
         lines[type(each), each.name] = Line(
-            (
-                each.name,
-                kind,
-                word(texts, each.state),
-                each.since,
-                queued,
-                set_aside,
-                each.last_error or None,
-            ),
+            (each.name, kind, state, each.since, queued, set_aside, each.last_error or None),
             (each.state, each.last_error, queued, set_aside),
             document,
         )
