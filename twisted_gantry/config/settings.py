@@ -79,9 +79,7 @@ class CabinetSettings(msgspec.Struct, frozen=True, kw_only=True):
     allow_rectifier_off: bool = False
 
 
-GROUPS = tuple(
-    each.name for each in msgspec.structs.fields(CabinetSettings) if each.type == Sources
-)
+GROUPS = tuple(f.name for f in msgspec.structs.fields(CabinetSettings) if f.type == Sources)
 """The groups of a `[[cabinet]]`."""
 
 

@@ -60,7 +60,6 @@ class Plan:
 
 class _Runs(Protocol):
     def start(self) -> object: ...
-
     def stop(self) -> object: ...
 
 
@@ -80,11 +79,7 @@ class _Started(NamedService):
 
 
 class Parts:
-    """Plans the parts of `site` from settings.
-
-    `now` returns Unix seconds; `in_thread(f, …)` runs a blocking function; `addresses` are the IP
-    addresses of this machine; `folder` is the data folder.
-    """
+    """Plans the parts of `site` from settings; its other arguments are those of `GantryTree`."""
 
     def __init__(
         self,
@@ -282,10 +277,8 @@ class Parts:
         return self._served("remotecontrol", remote.listen, control)
 
     def _manhole(self, settings: Settings) -> Made:
-        service = manhole_service(
-            settings.manhole, self.site, self._folder, self._reactor, self._now
-        )
-        return service, nothing
+        made = manhole_service(settings.manhole, self.site, self._folder, self._reactor, self._now)
+        return made, nothing
 
     def _interlocks(self, settings: Settings) -> Made:
         site = self.site

@@ -211,10 +211,8 @@ class Console:
         except (Exception, KeyboardInterrupt) as error:
             result, detail = Outcome.FAILED, type(error).__name__
             self._say(_told(error))
-        ended: Deferred[None] = store.end_command(
-            replace(entry, result=result.value, detail=detail)
-        )
-        ended.addErrback(lambda f: _log.warn("the audit failed: {why}", why=f.getErrorMessage()))
+        end: Deferred[None] = store.end_command(replace(entry, result=result.value, detail=detail))
+        end.addErrback(lambda f: _log.warn("the audit failed: {why}", why=f.getErrorMessage()))
 
     async def _run(self, source: str) -> None:
         body = ast.parse(source, _FILE).body

@@ -266,10 +266,8 @@ class Tap:
         if registers is not None:
             listed = self._masks.registers(data.decode("utf-8", "replace"), registers)
             data = data if listed is None else listed.encode()
-        masked, packed = self._masks.content(data, ours=way == "out", root=root)
-        self._recording.write(
-            self._device, self._kind, way, via, text=masked, base64=packed, **more
-        )
+        masked, raw = self._masks.content(data, ours=way == "out", root=root)
+        self._recording.write(self._device, self._kind, way, via, text=masked, base64=raw, **more)
 
 
 def _root(asked: str) -> tuple[str, int | None]:

@@ -38,9 +38,7 @@ class WatchOwner(Protocol):
         """Run a command, and tell the machine its outcome: `done`, `unknown` or `failed`."""
 
     def keep(self) -> None: ...
-
     def complain(self, en: str, zh: str) -> None: ...
-
     def clear(self) -> None: ...
 
 

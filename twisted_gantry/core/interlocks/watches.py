@@ -92,17 +92,11 @@ class _Watch:
             _log.failure("the interlock {name} failed", failure=failure, name=self.interlock.name)
             machine.failed("failed see the log")
 
-        sent = self._all.door.run(
-            Request(
-                target=action.target,
-                command=action.command,
-                args=action.args,
-                who=f"interlock {self.interlock.name}",
-                id=self._all.door.new_id(),
-                confirmed=self.interlock.confirmed,
-            )
+        door, lock, who = self._all.door, self.interlock, f"interlock {self.interlock.name}"
+        wish = Request(
+            action.target, action.command, action.args, who, door.new_id(), lock.confirmed
         )
-        sent.addCallbacks(ended, broke).addErrback(_log_failure)
+        door.run(wish).addCallbacks(ended, broke).addErrback(_log_failure)
 
     def complain(self, en: str, zh: str) -> None:
         self._all.alarms.set(self._alarm, Severity.WARNING, en, zh)

@@ -29,10 +29,6 @@ def _object(**fields: Json) -> Json:
     return {"type": "object", "properties": fields, "required": list(fields)}
 
 
-def _list(item: Json) -> Json:
-    return {"type": "array", "items": item}
-
-
 def _schema(kind: Any) -> Json:
     """Return the schema of a type: a reference to a component, or any object."""
     named = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
@@ -132,7 +128,7 @@ _COMMANDS: Mapping[str, Json] = {
     "testStartStop": {"type": "string", "enum": ["0", "1"]},
 }
 _FIELDS: Mapping[Method, Json] = {
-    Method.COMPUTER_STATUS: _list({"$ref": _REF.format(name="Computer")}),
+    Method.COMPUTER_STATUS: {"type": "array", "items": {"$ref": _REF.format(name="Computer")}},
     Method.CABINET_STATUS: {"$ref": _REF.format(name="Cabinet")},
     Method.CARDS: {"type": "object", "properties": {"curVersion": _TEXT}},
     Method.COMPUTER_CONTROL: {"type": "object", "properties": dict(_STEERING)},

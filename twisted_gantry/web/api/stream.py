@@ -138,7 +138,7 @@ class Stream(NamedService):
             self._place_of(header(request, "last-event-id")),
             snapshot=self._snapshot_pieces,
             seconds=self._clock.seconds,
-            missed=self._missed,
+            missed=lambda: self.counts.update(dropped=1),
             left=self._left,
         )
         self._readers.add(reader)
@@ -159,9 +159,6 @@ class Stream(NamedService):
             return None
         self.counts["resumed"] += 1
         return place
-
-    def _missed(self) -> None:
-        self.counts["dropped"] += 1
 
     def _left(self, reader: Reader) -> None:
         self._readers.discard(reader)
@@ -210,9 +207,6 @@ class Stream(NamedService):
         self._alarms.append(alarm)
         self._flush_later.start(GATHER)
 
-    def _status_changed(self, status: Status) -> None:
-        self._flush_later.start(GATHER)
-
     # -- polling of what does not notify
 
     def _look(self) -> None:
@@ -257,7 +251,7 @@ class Stream(NamedService):
         for status in self._watched.keys() - statuses:
             self._watched.pop(status)()
         for status in statuses - self._watched.keys():
-            self._watched[status] = status.subscribe(self._status_changed)
+            self._watched[status] = status.subscribe(lambda _: self._flush_later.start(GATHER))
 
     def _notice(self) -> None:
         """Find declared points, and points, devices and uplinks that were removed.

@@ -93,14 +93,9 @@ def uplink(name: str, uplink: IUplink, ledger: Ledger | None, time: TimeText) ->
 
 
 def _ledger(ledger: Ledger, time: TimeText) -> shapes.LedgerView:
+    kept, oldest = ledger, time(ledger.oldest)
     return shapes.LedgerView(
-        ledger.created,
-        ledger.delivered,
-        ledger.queued,
-        ledger.set_aside,
-        ledger.dropped,
-        ledger.size,
-        time(ledger.oldest),
+        kept.created, kept.delivered, kept.queued, kept.set_aside, kept.dropped, kept.size, oldest
     )
 
 
@@ -134,32 +129,16 @@ def command(name: str, kind: CommandType) -> shapes.CommandInfo:
     )
 
 
-def audit_entry(entry: AuditEntry, time: TimeText) -> shapes.AuditView:
+def audit_entry(e: AuditEntry, time: TimeText) -> shapes.AuditView:
     """Return an entry of the audit; the command door has masked its secrets."""
-    return shapes.AuditView(
-        entry.id,
-        time(entry.at),
-        entry.who,
-        entry.target,
-        entry.command,
-        entry.args,
-        entry.result,
-        entry.detail,
-    )
+    at = time(e.at)
+    return shapes.AuditView(e.id, at, e.who, e.target, e.command, e.args, e.result, e.detail)
 
 
-def report(report: Report, time: TimeText, *, with_body: bool = False) -> shapes.ReportView:
+def report(r: Report, time: TimeText, *, with_body: bool = False) -> shapes.ReportView:
     """Return a stored report; its body has no secret: codes and keys are sent beside the body."""
+    at, size = time(r.created), len(r.body)
+    body = r.body.decode("utf-8", "replace") if with_body else UNSET
     return shapes.ReportView(
-        report.id,
-        report.uplink,
-        report.kind,
-        report.subject,
-        report.state,
-        time(report.created),
-        report.urgent,
-        report.tries,
-        report.reason,
-        len(report.body),
-        report.body.decode("utf-8", "replace") if with_body else UNSET,
+        r.id, r.uplink, r.kind, r.subject, r.state, at, r.urgent, r.tries, r.reason, size, body
     )
