@@ -33,11 +33,7 @@ def _session(context: click.Context) -> Session:
 
 
 def _items(named: Iterable[tuple[str, str]], incomplete: str) -> list[CompletionItem]:
-    return [
-        CompletionItem(name, help=what or None)
-        for name, what in named
-        if name.startswith(incomplete)
-    ]
+    return [CompletionItem(n, help=what or None) for n, what in named if n.startswith(incomplete)]
 
 
 def _completion(find: Callable[[Api, Texts, str], Iterable[tuple[str, str]]]) -> _Names:

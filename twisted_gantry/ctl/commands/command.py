@@ -142,14 +142,8 @@ def _do(session: Session, wish: dict[str, Any], expires: float) -> int:
         outcome = answer.fit(local_api.CommandAnswer)
     except ApiError as error:
         if error.sent and (error.status is None or not 300 <= error.status < 500):
-            raise Trouble(
-                "unknown-outcome",
-                Exit.UNKNOWN,
-                error.code,
-                message=session.explain(error),
-                id=wish["id"],
-                **names,
-            ) from None
+            fields = {**names, "id": wish["id"], "message": session.explain(error)}
+            raise Trouble("unknown-outcome", Exit.UNKNOWN, error.code, **fields) from None
         raise
     if session.json:
         session.show_json(answer.document)

@@ -54,10 +54,7 @@ class _Timer:
 
 
 class Card:
-    """A connection to a card, driven by the session that the device driver uses, without a reactor.
-
-    `address` is for messages.
-    """
+    """A card's connection and session, without a reactor; `address` is for messages."""
 
     def __init__(self, host: str, port: int, address: str, password: Secret | None) -> None:
         self.address = address

@@ -42,11 +42,8 @@ def status(session: Session) -> int:
     alarms = answers[1].fit(local_api.AlarmList)
     health = answers[2].fit(local_api.Health)
     states = [each.state for each in site.devices] + [each.state for each in site.uplinks]
-    fine = (
-        all(state == "online" for state in states)
-        and not alarms.alarms
-        and answers[2].status != _UNHEALTHY
-    )
+    online = all(state == "online" for state in states)
+    fine = online and not alarms.alarms and answers[2].status != _UNHEALTHY
     if session.json:
         session.show_json(
             {

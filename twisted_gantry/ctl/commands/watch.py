@@ -201,11 +201,8 @@ class _Feed:
 
     def rows(self, lines: Lines) -> None:
         session, before = self.session, self.before
-        changed = [
-            line
-            for key, line in lines.items()
-            if key not in before or before[key].telling != line.telling
-        ]
+        known = {key: line.telling for key, line in before.items()}
+        changed = [line for key, line in lines.items() if known.get(key) != line.telling]
         if self.lost:
             self._say("back")
         for line in changed:
