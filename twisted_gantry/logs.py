@@ -154,11 +154,8 @@ def json_line(event: LogEvent) -> str:
         "namespace": str(event.get("log_namespace", "")),
         "message": _short(formatEvent(event), LONGEST_MESSAGE),
     }
-    fields = {
-        name: _plain(value)
-        for name, value in event.items()
-        if not name.startswith("log_") and name not in _OLD_KEYS
-    }
+    given = {name: value for name, value in event.items() if not name.startswith("log_")}
+    fields = {name: _plain(value) for name, value in given.items() if name not in _OLD_KEYS}
     if fields:
         content["fields"] = fields
     if failure is not None:

@@ -1,8 +1,8 @@
 """`[[device]]`: each is read by its kind and built once, so that its driver can check it."""
 
 import re
-from collections.abc import Callable, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Callable
+from importlib.metadata import entry_points
 from random import Random
 from typing import Any, cast
 
@@ -44,9 +44,7 @@ class Devices:
         self.entries: dict[str, DeviceEntry] = {}
         self.built: dict[str, IDevice | None] = {}
         self._document, self._secret = document, secret
-        self._kinds: Mapping[str, EntryPoint] = {
-            each.name: each for each in entry_points(group=DEVICE_KINDS)
-        }
+        self._kinds = {each.name: each for each in entry_points(group=DEVICE_KINDS)}
         self._names: set[str] = set()
         self._places: dict[str, Place] = {}
         self._points = Points(Catalogue(), lambda: 0.0)

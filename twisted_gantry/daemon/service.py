@@ -118,21 +118,15 @@ class Gantry(ServiceGroup):
             return
         if self._watchdog is not None:
             self._watchdog.disownServiceParent()  # type: ignore[no-untyped-call]
-        patience = {
-            entry.name: seconds
-            for entry in settings.devices
-            if (seconds := poller_patience(entry.settings)) is not None
-        }
+        given = {entry.name: poller_patience(entry.settings) for entry in settings.devices}
+        patience = {name: seconds for name, seconds in given.items() if seconds is not None}
         self._watchdog = Watchdog(
             self._notifier, self._reactor, self._tree.site, period, self._in_thread, patience
         )
         self.add(self._watchdog)
 
     def reload(self) -> Deferred[None]:
-        """Read the configuration again and change to it; a wrong one changes nothing.
-
-        Fires when the change is made.
-        """
+        """Reload the configuration; a wrong one changes nothing. Fires when the change is made."""
         return ensureDeferred(self._reload())
 
     async def _reload(self) -> None:

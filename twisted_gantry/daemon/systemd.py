@@ -161,11 +161,8 @@ def poller_patience(settings: object) -> float | None:
 
     The time is far longer than any lawful pause; None for a device that polls nothing.
     """
-    periods = [
-        value
-        for name in ("poll", "period")
-        if isinstance(value := getattr(settings, name, None), int | float)
-    ]
+    given = [getattr(settings, name, None) for name in ("poll", "period")]
+    periods = [each for each in given if isinstance(each, int | float)]
     return 300.0 + 10.0 * max(periods) if periods else None
 
 
@@ -202,11 +199,7 @@ class HardExit:
         timer.start()
 
     def _end(self) -> None:
-        names = sorted(
-            thread.name
-            for thread in threading.enumerate()
-            if thread.is_alive() and not thread.daemon
-        )
+        names = sorted(each.name for each in threading.enumerate() if not each.daemon)
         try:
             _log.critical(
                 "did not stop within {seconds:g} s, ends all the same; threads: {names}",

@@ -128,11 +128,7 @@ class GantryTree(ServiceGroup):
         plans = {plan.name: plan for plan in self._planner.plans(settings)}
         callbacks = {name for name in self._parts if name.startswith(CALLBACKS)}
         before = {name: part.plan for name, part in self._parts.items() if name not in callbacks}
-        gone = [
-            name
-            for name, plan in before.items()
-            if name not in plans or plans[name].made_of != plan.made_of
-        ]
+        gone = [n for n, old in before.items() if n not in plans or plans[n].made_of != old.made_of]
         fresh = [name for name in plans if name not in before or name in gone]
         for name in reversed(gone):
             await self._unmake(name)

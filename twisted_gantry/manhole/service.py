@@ -33,10 +33,7 @@ MAX_LINE = 16_384  # bytes of one line on the UNIX socket
 
 
 class ManholeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[manhole]`: the endpoint, empty for none, and the two files that SSH needs.
-
-    Relative paths are within the data folder.
-    """
+    """`[manhole]`: the endpoint, empty for none; files for SSH, relative to the data folder."""
 
     listen: str = ""
     authorized_keys: str = "manhole_authorized_keys"

@@ -156,10 +156,7 @@ class Witness(Protocol):
 
 
 class Quietly:
-    """Calls a witness; its errors never harm the connection.
-
-    The first failure is logged; `failures` counts all.
-    """
+    """Calls a witness; its errors harm no connection: all are counted, the first is logged."""
 
     def __init__(self) -> None:
         self.failures = 0

@@ -50,10 +50,7 @@ class PartFiles:
         return self._max_size // PARTS // 2
 
     def append(self, lines: bytes) -> None:
-        """Write whole lines; the oldest files are deleted to make room.
-
-        Raises OSError; then none of the lines is in the file.
-        """
+        """Write whole lines, delete old files for room. Raises OSError; then no line is written."""
         if self._descriptor is None or self._size + len(lines) > self._max_size // PARTS:
             self.close()
             self._open()

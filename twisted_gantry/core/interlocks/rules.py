@@ -86,10 +86,7 @@ class Interlock:
 
     @property
     def key(self) -> str:
-        """The identity over restarts: condition and action, since a name may be a number.
-
-        The key is a digest: an argument may be a PIN.
-        """
+        """The identity over restarts: a digest of condition and action, which may hold a PIN."""
         when, do = self.when, self.do
         said = [when.point, when.sign, when.bound, do.target, do.command, do.args]
         return sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:16]

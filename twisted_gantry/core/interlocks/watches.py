@@ -106,10 +106,7 @@ class _Watch:
 
 
 class Interlocks:
-    """All interlocks of a site. Their states are kept: a restart loses neither do nor undo.
-
-    It is started and stopped once.
-    """
+    """All interlocks of a site, started and stopped once; a restart loses neither do nor undo."""
 
     def __init__(
         self,

@@ -163,10 +163,8 @@ def _envelope(method: Method) -> Json:
 
 def _call(name: str, text: str, methods: frozenset[Method], port: int) -> Json:
     bodies = [_envelope(method) for method in sorted(methods)]
-    headers = [
-        {"name": name, "in": "header", "required": True, "schema": _TEXT}
-        for name in (envelope.MD5_HEADER, envelope.AUTH_HEADER)
-    ]
+    names = (envelope.MD5_HEADER, envelope.AUTH_HEADER)
+    headers = [{"name": n, "in": "header", "required": True, "schema": _TEXT} for n in names]
     responses: Json = {
         "200": {
             "description": "every answer of the protocol, also a refusal",

@@ -33,10 +33,7 @@ from twisted_gantry.wire import local_api as shapes
 
 
 class LocalApi:
-    """Answers for one site.
-
-    `now` returns Unix seconds; `health` returns what is wrong with the program itself.
-    """
+    """Answers for one site. `now` returns Unix seconds; `health` what is wrong with the program."""
 
     app = Klein()
     app.url_map.merge_slashes = False  # a path with an empty part is unknown, not redirected
@@ -105,10 +102,7 @@ class LocalApi:
 
     @app.route("/api/v1/alarms", methods=["GET"])
     def alarms(self, request: Request) -> bytes:
-        """Return the alarms, newest first; with `active=1` only those that are not cleared.
-
-        Without `limit`, all alarms in memory.
-        """
+        """Return the alarms in memory, newest first; with `active=1` only those not cleared."""
         only_active = flag_of(request, "active")
         found = [each for each in self._site.alarms.all() if each.active or not only_active]
         if argument(request, "limit"):

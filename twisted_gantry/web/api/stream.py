@@ -52,11 +52,9 @@ _ID = re.compile(r"([0-9a-f]{1,16})-([0-9]{1,15})\Z", re.ASCII)
 
 def _same(a: Point | None, b: Point) -> bool:
     """Tell whether two states of a point have the same value and quality; 1 and true differ."""
-    return a is not None and (type(a.value), a.value, a.quality) == (
-        type(b.value),
-        b.value,
-        b.quality,
-    )
+    if a is None or a.quality != b.quality:
+        return False
+    return (type(a.value), a.value) == (type(b.value), b.value)
 
 
 def _frame(event: str, content: msgspec.Struct, event_id: str = "") -> bytes:
@@ -194,11 +192,8 @@ class Stream(NamedService):
         self._ring.forget()
 
     def _points_changed(self, device: str, batch: Batch) -> None:
-        changed = [
-            change.new.name
-            for change in batch
-            if not _same(self._points.get(change.new.name), change.new)
-        ]
+        points = [change.new for change in batch]
+        changed = [each.name for each in points if not _same(self._points.get(each.name), each)]
         if changed:
             self._changed.update(dict.fromkeys(changed))
             self._flush_later.start(GATHER)
@@ -260,11 +255,8 @@ class Stream(NamedService):
         """
         site = self._site
         points = {point.name: point for point in site.points.under()}
-        self._changed.update(
-            (name, None)
-            for name, point in points.items()
-            if not _same(self._points.get(name), point)
-        )
+        changed = [name for name, each in points.items() if not _same(self._points.get(name), each)]
+        self._changed.update(dict.fromkeys(changed))
         parts = {"device": set(site.devices), "uplink": set(site.uplinks)}
         gone = self._points.keys() - points
         others = [(kind, name) for kind, name in self._shapes if name not in parts[kind]]
