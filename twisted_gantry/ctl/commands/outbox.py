@@ -61,15 +61,8 @@ def outbox(context: click.Context, uplink: str | None, state: str | None, limit:
     )
     rows = [
         (
-            each.id,
-            each.uplink,
-            each.kind,
-            each.subject or None,
-            word(texts, each.state),
-            each.created_at,
-            texts("urgent") if each.urgent else None,
-            each.tries,
-            each.bytes,
+            *(each.id, each.uplink, each.kind, each.subject or None, word(texts, each.state)),
+            *(each.created_at, texts("urgent") if each.urgent else None, each.tries, each.bytes),
             each.reason or None,
         )
         for each in reports

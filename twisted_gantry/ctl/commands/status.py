@@ -130,16 +130,9 @@ def _counts(uplink: local_api.Uplink) -> Row:
     ledger = uplink.ledger
     if ledger is None:  # the store does not answer
         return uplink.name, None, None, uplink.queued, uplink.set_aside, None, None, None
-    return (
-        uplink.name,
-        ledger.created,
-        ledger.delivered,
-        ledger.queued,
-        Text(str(ledger.set_aside), "yellow" if ledger.set_aside else ""),
-        Text(str(ledger.dropped), "yellow" if ledger.dropped else ""),
-        ledger.bytes,
-        ledger.oldest,
-    )
+    marked = (Text(str(n), "yellow" if n else "") for n in (ledger.set_aside, ledger.dropped))
+    sent = (ledger.created, ledger.delivered, ledger.queued)
+    return uplink.name, *sent, *marked, ledger.bytes, ledger.oldest
 
 
 def _alarms(session: Session, alarms: list[local_api.AlarmView]) -> list[RenderableType]:
