@@ -129,16 +129,8 @@ class Devices:
             return fail(RuntimeError("only tried"))
 
         nothing = cast("Any", None)
-        context = interfaces.DeviceContext(
-            nothing,
-            self._points,
-            lambda: 0.0,
-            Random(0),  # noqa: S311
-            no_thread,
-            nothing,
-            _NoCallbacks(),
-            "",
-        )
+        means = (nothing, self._points, lambda: 0.0, Random(0), no_thread)  # noqa: S311
+        context = interfaces.DeviceContext(*means, nothing, _NoCallbacks(), "")
         try:
             return entry.kind.build(entry.name, entry.settings, context)
         except interfaces.WrongSetting as error:

@@ -81,21 +81,9 @@ class _Reader:
             self._complain(("record", "devices"), known)
         if document.problems or not (gantry and web and manhole and log and history and record):
             return None
-        return Settings(
-            gantry,
-            tuple(devices.entries.values()),
-            tuple(cabinets),
-            etc,
-            fogslink,
-            remote,
-            monitor,
-            web,
-            interlocks,
-            manhole,
-            log,
-            history,
-            record,
-        )
+        entries, ends = tuple(devices.entries.values()), (etc, fogslink, remote, monitor, web)
+        rest = (interlocks, manhole, log, history, record)
+        return Settings(gantry, entries, tuple(cabinets), *ends, *rest)
 
     def _table(self, parent: Mapping[str, Any], path: tuple[str, ...], to: type[_S]) -> _S | None:
         return self.document.read(self.document.table(parent, path), to, path, self.secret)

@@ -159,14 +159,9 @@ class Parts:
         return group, nothing
 
     def _recording(self, settings: Settings) -> Made:
-        recorder = Recorder(
-            self.site.points,
-            self._history,
-            self._reactor,
-            self._now,
-            self._alarm(HISTORY_ALARM, "the history cannot be kept", "历史数据无法保存"),
-            settings.history.interval,
-        )
+        failing = self._alarm(HISTORY_ALARM, "the history cannot be kept", "历史数据无法保存")
+        points, interval = self.site.points, settings.history.interval
+        recorder = Recorder(points, self._history, self._reactor, self._now, failing, interval)
         upkeep = Upkeep(self._history.step, self._reactor)
         return cast("IService", _Started("history", recorder, upkeep)), nothing
 
@@ -183,15 +178,9 @@ class Parts:
 
     def _recording_of_devices(self, settings: Settings) -> Made:
         failing = self._alarm(RECORD_ALARM, "devices cannot be recorded", "设备报文无法录制")
+        record, means = settings.record, (self._reactor, self._now, self._in_thread)
         self._record = Recording(
-            settings.record,
-            self._folder,
-            __version__,
-            self._reactor,
-            self._now,
-            self._in_thread,
-            token_bytes(32),
-            failing,
+            record, self._folder, __version__, *means, token_bytes(32), failing
         )
 
         def unmake() -> None:
@@ -207,17 +196,8 @@ class Parts:
             kind = entry.kind.kind
             tap = self._record.tap(name, kind, entry.settings, site.gantry_id) or UNTAPPED
         registrations = self._listeners.registrations(tap)
-        context = DeviceContext(
-            self._reactor,
-            site.points,
-            self._now,
-            self._random,
-            self._in_thread,
-            site.store,
-            registrations,
-            site.gantry_id,
-            tap,
-        )
+        means = (self._reactor, site.points, self._now, self._random, self._in_thread)
+        context = DeviceContext(*means, site.store, registrations, site.gantry_id, tap)
         device = entry.kind.build(name, entry.settings, context)
         site.alarms.watch(name, device.rules, device.status)
         site.devices[name] = device

@@ -80,16 +80,9 @@ def uplink(name: str, uplink: IUplink, ledger: Ledger | None, time: TimeText) ->
     """Return an uplink; counts are null without a ledger."""
     status = uplink.status
     kept = None if ledger is None else _ledger(ledger, time)
-    return shapes.Uplink(
-        name,
-        status.state.value,
-        time(status.since),
-        status.last_error,
-        None if kept is None else kept.queued,
-        None if kept is None else kept.set_aside,
-        time(uplink.last_delivered),
-        kept,
-    )
+    queued, set_aside = (None, None) if kept is None else (kept.queued, kept.set_aside)
+    state = (status.state.value, time(status.since), status.last_error)
+    return shapes.Uplink(name, *state, queued, set_aside, time(uplink.last_delivered), kept)
 
 
 def _ledger(ledger: Ledger, time: TimeText) -> shapes.LedgerView:
