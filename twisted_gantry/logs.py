@@ -15,18 +15,11 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
 import msgspec
-from twisted.logger import (
-    FileLogObserver,
-    FilteringLogObserver,
-    ILogObserver,
-    LogEvent,
-    LogLevel,
-    LogLevelFilterPredicate,
-    formatEvent,
-    formatEventAsClassicLogText,
-)
+from twisted.logger import ILogObserver, LogEvent, formatEvent
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from twisted import logger
 
 # Seconds for which repeats of a shown line are counted; lines that are remembered.
 WINDOW = 600.0
@@ -57,7 +50,7 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     levels: dict[str, Level] = {}
 
 
-class Levels(LogLevelFilterPredicate):
+class Levels(logger.LogLevelFilterPredicate):
     """The lowest level that is shown, by namespace; it may change while the log is written."""
 
     def __init__(self) -> None:
@@ -68,7 +61,7 @@ class Levels(LogLevelFilterPredicate):
         """Replace all levels; a namespace includes those below it, and the longest match counts."""
         self.clearLogLevels()
         for namespace, level in {**QUIET, **levels}.items():
-            self.setLogLevelForNamespace(namespace, LogLevel.levelWithName(level))
+            self.setLogLevelForNamespace(namespace, logger.LogLevel.levelWithName(level))
 
 
 LEVELS = Levels()
@@ -130,7 +123,6 @@ class Repeats:
 
 
 def _identity(event: LogEvent) -> tuple[object, ...]:
-    """Return the key of an event: equal for two events that read as one line."""
     failure = failure_of(event)
     why = None if failure is None else (failure.type, failure.getErrorMessage())
     names = ("log_namespace", "log_level", "log_format")
@@ -162,11 +154,8 @@ def json_line(event: LogEvent) -> str:
         "namespace": str(event.get("log_namespace", "")),
         "message": _short(formatEvent(event), LONGEST_MESSAGE),
     }
-    fields = {
-        name: _plain(value)
-        for name, value in event.items()
-        if not name.startswith("log_") and name not in _OLD_KEYS
-    }
+    given = {name: value for name, value in event.items() if not name.startswith("log_")}
+    fields = {name: _plain(value) for name, value in given.items() if name not in _OLD_KEYS}
     if fields:
         content["fields"] = fields
     if failure is not None:
@@ -180,7 +169,7 @@ _OLD_KEYS = {"message", "time", "system", "isError", "format", "failure", "why"}
 
 def human_line(event: LogEvent) -> str | None:
     """Return an event as twistd shows it, its control characters spelled out."""
-    text = formatEventAsClassicLogText(event)
+    text = logger.formatEventAsClassicLogText(event)
     if text is None:
         return None
     text = _short(text, LONGEST_TRACEBACK).rstrip("\n")
@@ -188,7 +177,6 @@ def human_line(event: LogEvent) -> str | None:
 
 
 def _plain(value: object) -> object:
-    """Return a value as JSON can hold it, else its text."""
     known = value is None or isinstance(value, bool)
     if known or (isinstance(value, int | float) and -_MOST < value < _MOST):
         return value
@@ -214,13 +202,12 @@ def observer(
     levels: Levels = LEVELS,
 ) -> ILogObserver:
     """Return an observer that writes the events that pass `levels` to `file`, repeats counted."""
-    written = FileLogObserver(file, line)
-    filtered: ILogObserver = FilteringLogObserver(Repeats(written, seconds), [levels])
+    written = logger.FileLogObserver(file, line)
+    filtered: ILogObserver = logger.FilteringLogObserver(Repeats(written, seconds), [levels])
     return filtered
 
 
 def json_log() -> ILogObserver:
-    """Return the observer for `twistd --logger`: JSON lines on the standard output."""
     return observer(sys.stdout, json_line)
 
 

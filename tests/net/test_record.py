@@ -227,7 +227,7 @@ def test_an_exchange_is_heard() -> None:
     assert stub.asked[0] == (
         "POST",
         "http://a/b?c",
-        {"headers": {"K": "v"}, "body": b"x", "limit": 9, "patience": 0.0},
+        {"headers": {"K": "v"}, "body": b"x", "limit": 9},
     )
     answer = Answer(200, {"a": "b"}, b"yes")
     stub.answers[0].callback(answer)

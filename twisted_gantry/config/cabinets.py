@@ -35,15 +35,8 @@ def read_cabinets(
             continue
         if any(each.id == settings.id for each in cabinets):
             document.wrong((*path, "id"), f"a second cabinet has the id {settings.id!r}")
-        cabinets.append(
-            Cabinet(
-                settings.id,
-                sources,
-                settings.ups_meaning,
-                settings.allow_power_modes,
-                settings.allow_rectifier_off,
-            )
-        )
+        modes, may_be_off = settings.allow_power_modes, settings.allow_rectifier_off
+        cabinets.append(Cabinet(settings.id, sources, settings.ups_meaning, modes, may_be_off))
     return cabinets
 
 

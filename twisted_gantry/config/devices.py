@@ -1,8 +1,8 @@
 """`[[device]]`: each is read by its kind and built once, so that its driver can check it."""
 
 import re
-from collections.abc import Callable, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Callable
+from importlib.metadata import entry_points
 from random import Random
 from typing import Any, cast
 
@@ -13,15 +13,9 @@ from zope.interface import implementer
 from twisted_gantry.config.settings import DeviceEntry
 from twisted_gantry.config.tables import Document, shown
 from twisted_gantry.config.tables import Path as Place
+from twisted_gantry.core import interfaces
 from twisted_gantry.core.catalogue import Catalogue
-from twisted_gantry.core.interfaces import (
-    DeviceContext,
-    ICallbackHost,
-    IDevice,
-    IDeviceKind,
-    IUploader,
-    WrongSetting,
-)
+from twisted_gantry.core.interfaces import IDevice, IDeviceKind
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.secret import Secret
 
@@ -33,10 +27,8 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 _RESERVED = frozenset({"etc", "fogslink", "store", "history", "gantry", "interlock"})
 
 
-@implementer(ICallbackHost)
+@implementer(interfaces.ICallbackHost)
 class _NoCallbacks:
-    """Takes every registration, and listens nowhere."""
-
     def register(self, url: str, receiver: Callable[[bytes], bool]) -> Callable[[], None]:
         return lambda: None
 
@@ -52,9 +44,7 @@ class Devices:
         self.entries: dict[str, DeviceEntry] = {}
         self.built: dict[str, IDevice | None] = {}
         self._document, self._secret = document, secret
-        self._kinds: Mapping[str, EntryPoint] = {
-            each.name: each for each in entry_points(group=DEVICE_KINDS)
-        }
+        self._kinds = {each.name: each for each in entry_points(group=DEVICE_KINDS)}
         self._names: set[str] = set()
         self._places: dict[str, Place] = {}
         self._points = Points(Catalogue(), lambda: 0.0)
@@ -65,7 +55,7 @@ class Devices:
         """Check the devices that upload to us; `monitor`: there is a `[monitor]` for that."""
         seen: dict[tuple[str, str], str] = {}
         for name, device in self.built.items():
-            if device is None or not IUploader.providedBy(device):
+            if device is None or not interfaces.IUploader.providedBy(device):
                 continue
             path = (*self._places[name], "kind")
             first = seen.setdefault(device.uploads_as, name)
@@ -139,19 +129,11 @@ class Devices:
             return fail(RuntimeError("only tried"))
 
         nothing = cast("Any", None)
-        context = DeviceContext(
-            nothing,
-            self._points,
-            lambda: 0.0,
-            Random(0),  # noqa: S311
-            no_thread,
-            nothing,
-            _NoCallbacks(),
-            "",
-        )
+        means = (nothing, self._points, lambda: 0.0, Random(0), no_thread)  # noqa: S311
+        context = interfaces.DeviceContext(*means, nothing, _NoCallbacks(), "")
         try:
             return entry.kind.build(entry.name, entry.settings, context)
-        except WrongSetting as error:
+        except interfaces.WrongSetting as error:
             self._document.wrong((*path, error.key), str(error))
         except Exception as error:  # a driver may be anybody's
             text = str(error) or type(error).__name__

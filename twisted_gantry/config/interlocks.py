@@ -65,14 +65,8 @@ def _interlock(
             document.wrong((*path, key), wrong)
     if made.get("undo") == made["do"]:
         document.wrong((*path, "undo"), "is what is done: it undoes nothing")
-    return Interlock(
-        settings.name or number,
-        when,
-        settings.lasting,
-        made["do"],
-        made.get("undo"),
-        settings.confirm,
-    )
+    name, do, undo = settings.name or number, made["do"], made.get("undo")
+    return Interlock(name, when, settings.lasting, do, undo, settings.confirm)
 
 
 def _wrong_action(action: Action, devices: Mapping[str, IDevice | None], *, confirmed: bool) -> str:

@@ -40,8 +40,6 @@ _S = TypeVar("_S", bound=msgspec.Struct)
 
 
 class _Reader:
-    """Reads one document, in which all mistakes are noted."""
-
     def __init__(self, document: Document, folder: Path) -> None:
         self.document, self.secret = document, partial(read_secret, folder)
 
@@ -83,21 +81,9 @@ class _Reader:
             self._complain(("record", "devices"), known)
         if document.problems or not (gantry and web and manhole and log and history and record):
             return None
-        return Settings(
-            gantry,
-            tuple(devices.entries.values()),
-            tuple(cabinets),
-            etc,
-            fogslink,
-            remote,
-            monitor,
-            web,
-            interlocks,
-            manhole,
-            log,
-            history,
-            record,
-        )
+        entries, ends = tuple(devices.entries.values()), (etc, fogslink, remote, monitor, web)
+        rest = (interlocks, manhole, log, history, record)
+        return Settings(gantry, entries, tuple(cabinets), *ends, *rest)
 
     def _table(self, parent: Mapping[str, Any], path: tuple[str, ...], to: type[_S]) -> _S | None:
         return self.document.read(self.document.table(parent, path), to, path, self.secret)
@@ -196,7 +182,6 @@ def load_demo() -> Settings:
 
 
 def check_file(path: Path) -> list[Problem]:
-    """Return the problems of a configuration file."""
     try:
         load_file(path)
     except ConfigError as error:

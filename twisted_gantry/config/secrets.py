@@ -10,10 +10,7 @@ _SHAPE = 'must be a text, { env = "NAME" } or { file = "PATH" }'
 
 
 def read_secret(folder: Path, value: Any) -> Secret:
-    """Return the secret that `value` names; files are relative to `folder`.
-
-    Raises ValueError, which never shows the secret.
-    """
+    """Return the secret `value` names, a file in `folder`. Raises ValueError without the secret."""
     if isinstance(value, str) and value:
         return Secret(value)
     if not (isinstance(value, dict) and len(value) == 1):

@@ -50,12 +50,10 @@ class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
     viewer_token: Secret | None = None
 
     def secrets(self) -> dict[str, Secret | None]:
-        """Return the secrets that grant access, by key."""
         names = ("password", "token", "viewer_password", "viewer_token")
         return {name: getattr(self, name) for name in names}
 
     def wrong_listen(self) -> str:
-        """Return what is wrong with `listen`: without a secret, it must be on loopback."""
         return wrong_web(self.listen, has_password=any(self.secrets().values()))
 
 
@@ -81,15 +79,11 @@ class CabinetSettings(msgspec.Struct, frozen=True, kw_only=True):
     allow_rectifier_off: bool = False
 
 
-GROUPS = tuple(
-    each.name for each in msgspec.structs.fields(CabinetSettings) if each.type == Sources
-)
+GROUPS = tuple(f.name for f in msgspec.structs.fields(CabinetSettings) if f.type == Sources)
 """The groups of a `[[cabinet]]`."""
 
 
 class ActionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A command in an interlock: `do` is `device.command`."""
-
     do: str
     args: dict[str, Any] = {}
 
@@ -113,8 +107,6 @@ class InterlockSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class DeviceEntry:
-    """One `[[device]]`; its kind has read the settings."""
-
     name: str
     kind: IDeviceKind
     settings: msgspec.Struct
@@ -122,8 +114,6 @@ class DeviceEntry:
 
 @dataclass(frozen=True)
 class Settings:
-    """A configuration without mistakes."""
-
     gantry: GantrySettings
     devices: tuple[DeviceEntry, ...]
     cabinets: tuple[Cabinet, ...]

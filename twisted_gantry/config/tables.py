@@ -28,8 +28,7 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 
-MOST_SHOWN = 200
-"""Characters of an offending value in a message."""
+MOST_SHOWN = 200  # characters of an offending value in a message
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,6 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        """Return `site.toml:12: uplink.etc.url: …`."""
         place = self.source if self.line is None else f"{self.source}:{self.line}"
         return f"{place}: {self.key}: {self.message}" if self.key else f"{place}: {self.message}"
 
@@ -92,7 +90,6 @@ def _value_end(text: str, at: int) -> int:
 
 
 def _lead(match: re.Match[str]) -> int:
-    """Return the number of blank lines at the beginning of a match."""
     text = match.group()
     return text.count("\n", 0, len(text) - len(text.lstrip()))
 
@@ -138,8 +135,6 @@ def places(text: str) -> dict[Path, int]:
 
 @dataclass
 class Document:
-    """A decoded TOML text, and the problems found so far."""
-
     source: str
     root: dict[str, Any] = field(default_factory=dict, repr=False)  # it has secrets
     problems: list[Problem] = field(default_factory=list)
@@ -187,7 +182,6 @@ class Document:
         return []
 
     def unknown(self, table: Mapping[str, Any], known: Set[str], path: Path) -> None:
-        """Report unknown keys of `table`."""
         for key in table:
             if key not in known:
                 close = get_close_matches(key, known, 1)
@@ -222,7 +216,7 @@ class Document:
             try:
                 if _is_secret(types[each.name]):
                     values[each.name] = secret(table[name])
-                elif _is_secret_table(types[each.name]):
+                elif get_origin(types[each.name]) is dict and Secret in get_args(types[each.name]):
                     values[each.name] = _secrets(table[name], secret)
                 else:
                     values[each.name] = msgspec.convert(table[name], types[each.name])
@@ -237,7 +231,6 @@ class Document:
 
 
 def _complaint(error: msgspec.ValidationError, kind: Any) -> str:
-    """Return the complaint of msgspec about a value, with the choices that its type has."""
     text = str(error).replace("`", "")
     choices = sorted(_choices(kind))
     if choices and text.startswith("Invalid enum value"):
@@ -252,13 +245,7 @@ def _choices(kind: Any) -> set[str]:
 
 
 def _is_secret(kind: Any) -> bool:
-    if get_origin(kind) is UnionType:
-        return Secret in get_args(kind)
-    return kind is Secret
-
-
-def _is_secret_table(kind: Any) -> bool:
-    return get_origin(kind) is dict and Secret in get_args(kind)
+    return kind is Secret or (get_origin(kind) is UnionType and Secret in get_args(kind))
 
 
 def _secrets(table: Any, secret: Callable[[Any], Secret]) -> dict[str, Secret]:

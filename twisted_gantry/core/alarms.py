@@ -19,19 +19,15 @@ from twisted_gantry.net.timers import Timer
 
 _log = Logger()
 
-OFFLINE_DELAY = 10.0
-"""Seconds offline after which a device has an alarm."""
+OFFLINE_DELAY = 10.0  # seconds offline after which a device has an alarm
 BAD_THEN_SILENT = 30.0
 """The same for a device whose condition was bad when last known: people read more into that."""
-REMEMBERED = 1000
-"""Ended alarms that are listed."""
+REMEMBERED = 1000  # ended alarms that are listed
 
 Read = Callable[[str], Point]
 
 
 class Severity(StrEnum):
-    """How urgently an alarm needs a person."""
-
     WARNING = "warning"
     CRITICAL = "critical"
 
@@ -76,13 +72,10 @@ class Alarm:
 
     @property
     def active(self) -> bool:
-        """Whether the alarm is still raised."""
         return self.cleared_at is None
 
 
 class _Watch:
-    """One rule on one device, and the life cycle of its alarm."""
-
     def __init__(self, device: str, rule: Rule, read: Read, alarms: "Alarms") -> None:
         self.name = f"{device}.{rule.name}"
         self.rule, self._read, self._alarms = rule, read, alarms
@@ -157,7 +150,6 @@ class Alarms:
         self._tell(alarm)
 
     def clear(self, name: str) -> None:
-        """Clear an alarm, if it is raised."""
         alarm = self._active.pop(name, None)
         if alarm is None:
             return
@@ -168,7 +160,6 @@ class Alarms:
         self._tell(ended)
 
     def active(self, source: str | None = None) -> list[Alarm]:
-        """Return the raised alarms of one source, or all."""
         return [a for a in self._active.values() if source is None or a.source == source]
 
     def all(self) -> list[Alarm]:

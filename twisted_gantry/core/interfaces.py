@@ -67,10 +67,7 @@ class IBatteryRecorder(IDevice):
     """A device that tests a battery by `battery-test`, and keeps the results itself."""
 
     def battery_test_result() -> Deferred[Mapping[str, str]]:
-        """Ask for the last result: the fields of the ETC document's `batterysTestResult`.
-
-        Fails with NotTold.
-        """
+        """Ask for the last result: fields of the ETC `batterysTestResult`. Fails with NotTold."""
 
 
 class IBatteryTester(IDevice):

@@ -15,8 +15,6 @@ from twisted_gantry.net.timers import Timer
 
 
 class AlarmInputs(Protocol):
-    """What can happen to an alarm."""
-
     def holds(self) -> None:
         """The last reading fulfils the condition."""
 
@@ -83,12 +81,10 @@ class AlarmCore:
             timer.cancel()
 
     def forget(self) -> None:
-        """End the delay and the grace."""
         self.end_delay()
         self.end_grace()
 
     def become(self, *, raised: bool) -> None:
-        """Raise or clear the alarm."""
         self.forget()
         self.raised = raised
         self.tell(raised)
@@ -163,5 +159,4 @@ def _build() -> Callable[[AlarmCore], AlarmInputs]:  # noqa: C901 - one table
     return builder.build()
 
 
-alarm_machine = _build()
-"""Makes the life cycle of one alarm, from its core."""
+alarm_machine = _build()  # makes the life cycle of one alarm, from its core

@@ -21,18 +21,15 @@ from twisted_gantry.net.timers import GuardedLoop
 
 _log = Logger()
 
-INTERVAL = 60.0
-"""Seconds after which a good point is sampled although its value did not change."""
+INTERVAL = 60.0  # seconds after which a good point is sampled although its value did not change
 
 HOLD_INTERVALS = 1.5
 """For how many intervals a sample is valid without another: one may be late, none missing."""
 
-BATCH_PERIOD = 1.0
-"""Seconds between two batches for the history."""
+BATCH_PERIOD = 1.0  # seconds between two batches for the history
 MAX_WAITING = 50_000
 """Samples that wait while the disk fails: half an hour of 200 points, each changing every 10 s."""
-LARGEST = 1e100
-"""A larger value is no measurement; sums of smaller ones over years stay finite."""
+LARGEST = 1e100  # a larger value is no measurement; sums of smaller ones over years stay finite
 
 
 def number_of(point: Point) -> float | None:
@@ -78,7 +75,6 @@ class Recorder:
         self._loop = GuardedLoop(clock, self._tick, "sampling", self._sampled)
 
     def start(self) -> None:
-        """Record from now on."""
         self._unsubscribe = self._points.subscribe(self._changed)
         self._loop.start(BATCH_PERIOD, now=False)
 
@@ -99,7 +95,6 @@ class Recorder:
             self._sample(change.new.name, number_of(change.new))
 
     def _sample(self, name: str, value: float | None) -> None:
-        """Record a value, unless the last sample is equal and still valid."""
         last, clock = self._last.get(name), self._clock.seconds()
         if last is None:
             if value is None:  # never a number: no series to end

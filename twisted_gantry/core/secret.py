@@ -10,7 +10,6 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Return the text, for the place that must send or compare it."""
         return self._text
 
     def __repr__(self) -> str:

@@ -55,12 +55,9 @@ def settle(session: Session, info: local_api.CommandInfo, given: Given) -> dict[
         values[argument.name] = _value(session, argument, text)
     for argument in info.arguments:
         if argument.required and argument.name not in values:
-            raise Trouble(
-                "argument-missing",
-                command=info.command,
-                name=argument.name,
-                type="- | @FILE" if argument.secret else argument.type,
-            )
+            kind = "- | @FILE" if argument.secret else argument.type
+            fields = {"command": info.command, "name": argument.name, "type": kind}
+            raise Trouble("argument-missing", **fields)
     return values
 
 
@@ -134,7 +131,5 @@ def _convert(argument: local_api.ArgumentInfo, text: str) -> object:
     try:
         return convert(text)
     except (ValueError, RecursionError):
-        shown = "***" if argument.secret else text
-        raise Trouble(
-            "argument-type", name=argument.name, value=shown, type=argument.type
-        ) from None
+        said = "***" if argument.secret else text
+        raise Trouble("argument-type", name=argument.name, value=said, type=argument.type) from None

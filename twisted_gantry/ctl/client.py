@@ -35,8 +35,7 @@ _CHUNK = 64 * 1024
 _USER = re.compile(r"[A-Za-z0-9._@-]{1,40}")
 _T = TypeVar("_T")
 
-# Characters of a text of the peer that are shown to the person.
-_QUOTED = 300
+_QUOTED = 300  # characters of a text of the peer that are shown to the person
 
 
 class ApiError(Trouble):
@@ -273,14 +272,11 @@ class Api:
             raise self._error(key, status=status)
         if 200 <= status < 300 or (status in also and "error" not in document):
             return Answer(status, document, self.url)
-        raise self._refusal(status, document)
-
-    def _refusal(self, status: int, document: dict[str, Any]) -> ApiError:
         error = document.get("error")
         said = error if isinstance(error, dict) else {}
         code, message = (str(said.get(name, ""))[:_QUOTED] for name in ("code", "message"))
         key = "no-password" if status == 401 else "refused"
-        return self._error(key, Exit.WRONG, code, status=status, name=code, message=message)
+        raise self._error(key, Exit.WRONG, code, status=status, name=code, message=message)
 
     @contextmanager
     def _exchange(

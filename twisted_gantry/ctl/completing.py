@@ -16,8 +16,7 @@ from twisted_gantry.ctl.session import Session
 from twisted_gantry.ctl.texts.catalogue import Texts, texts_for
 from twisted_gantry.wire import local_api
 
-# Seconds for the answer.
-PATIENCE = 1.0
+PATIENCE = 1.0  # seconds for the answer
 
 _Names = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
@@ -34,11 +33,7 @@ def _session(context: click.Context) -> Session:
 
 
 def _items(named: Iterable[tuple[str, str]], incomplete: str) -> list[CompletionItem]:
-    return [
-        CompletionItem(name, help=what or None)
-        for name, what in named
-        if name.startswith(incomplete)
-    ]
+    return [CompletionItem(n, help=what or None) for n, what in named if n.startswith(incomplete)]
 
 
 def _completion(find: Callable[[Api, Texts, str], Iterable[tuple[str, str]]]) -> _Names:
@@ -56,22 +51,17 @@ def _completion(find: Callable[[Api, Texts, str], Iterable[tuple[str, str]]]) ->
     return complete
 
 
-def _points(api: Api, texts: Texts, incomplete: str) -> Iterable[tuple[str, str]]:
+@_completion
+def points(api: Api, texts: Texts, incomplete: str) -> Iterable[tuple[str, str]]:
     answer = api.get("/api/v1/points", {"prefix": incomplete or None})
     for point in answer.fit(local_api.Points).points:
         yield point.point, texts.pick(point.label.en, point.label.zh)
 
 
-def _uplinks(api: Api, *_: object) -> Iterable[tuple[str, str]]:
+@_completion
+def uplinks(api: Api, *_: object) -> Iterable[tuple[str, str]]:
     for uplink in api.get("/api/v1/site").fit(local_api.SiteView).uplinks:
         yield uplink.name, ""
-
-
-points = _completion(_points)
-"""Names of points."""
-
-uplinks = _completion(_uplinks)
-"""Names of uplinks."""
 
 
 def _devices(api: Api) -> list[local_api.DeviceCommands]:
@@ -80,7 +70,6 @@ def _devices(api: Api) -> list[local_api.DeviceCommands]:
 
 
 def words(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the words for TARGET COMMAND: devices that take commands, or their commands."""
     given = _given(context)
     session = _session(context)
     try:
@@ -101,7 +90,6 @@ class DeviceCommand(Command):
     """`gantryctl command`: its options include the arguments of the device's command."""
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Return the options, and the arguments of the device's command."""
         target, command = (*_given(ctx), "", "")[:2]
         items: list[CompletionItem] = []
         if target and command:

@@ -9,8 +9,7 @@ from typing import Any
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.ctl.files import refuse_existing, whole_file
 
-# A text, a flag, a number, a list or a table of these, or a secret.
-Value = Any
+Value = Any  # a text, a flag, a number, a list or a table of these, or a secret
 
 
 @dataclass(frozen=True)
@@ -23,11 +22,9 @@ class Table:
     repeated: bool = False
 
     def having(self, more: Mapping[str, Value]) -> "Table":
-        """Return this table with more keys."""
         return replace(self, values={**self.values, **more})
 
     def secret_file(self, key: str) -> str:
-        """Return the file name of a secret key: `ups1-password`."""
         return f"{self.name or self.header}-{key}".replace("_", "-")
 
 
@@ -52,12 +49,9 @@ def _toml(value: Value) -> str:
 
 @dataclass
 class Draft:
-    """The tables so far."""
-
     tables: list[Table] = field(default_factory=list)
 
     def secrets(self) -> dict[str, Secret]:
-        """Return the secrets by file name."""
         return {
             table.secret_file(key): value
             for table in self.tables

@@ -6,8 +6,6 @@ import click
 
 
 class Exit(IntEnum):
-    """The exit codes; `gantryctl --help` lists them."""
-
     FINE = 0
     WRONG = 1
     UNREACHABLE = 2

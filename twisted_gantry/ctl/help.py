@@ -16,8 +16,6 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 
 class Formatter(click.HelpFormatter):
-    """click's formatter, with widths in cells."""
-
     def write_text(self, text: str) -> None:
         """Write paragraphs; a paragraph that begins with a backspace is not wrapped."""
         indent = " " * self.current_indent
@@ -33,7 +31,6 @@ class Formatter(click.HelpFormatter):
     def write_dl(
         self, rows: Iterable[tuple[str, str]], col_max: int = _FIRST_COLUMN, col_spacing: int = 2
     ) -> None:
-        """Write a list of terms and their meanings."""
         indent = " " * self.current_indent
         rows = list(rows)
         first = min(max((cell_len(term) for term, _ in rows), default=0), col_max)
@@ -51,18 +48,13 @@ class Formatter(click.HelpFormatter):
 
 
 class Context(click.Context):
-    """A context with our formatter."""
-
     formatter_class = Formatter
 
 
 class Command(click.Command):
-    """A command with help in two languages."""
-
     context_class = Context
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
-        """Return the option `--help`, explained in both languages."""
         option = super().get_help_option(ctx)
         if option is not None:
             option.help = "Show this help. · 显示本帮助。"
@@ -75,7 +67,6 @@ class Group(Command, click.Group):
     command_class = Command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands, their short help uncut."""
         rows = [(name, command.short_help or "") for name, command in self.commands.items()]
         with formatter.section("Commands"):
             formatter.write_dl(rows)

@@ -27,13 +27,11 @@ from twisted_gantry.ctl.commands.watch import watch
 from twisted_gantry.ctl.errors import Exit, Trouble, WrongUsage
 from twisted_gantry.ctl.help import Group
 from twisted_gantry.ctl.scenario.run import scenario
-from twisted_gantry.ctl.session import Session, complain
+from twisted_gantry.ctl.session import Session, complain, file_option
 from twisted_gantry.ctl.texts.catalogue import Texts, texts_for
 
 
 class _Gantryctl(Group):
-    """The group, with its own exit codes and its own texts for errors."""
-
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -43,14 +41,12 @@ class _Gantryctl(Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; report an unknown one in the language of the reader."""
         known = args[0].startswith("-") or self.get_command(ctx, args[0]) is not None
         if not known and not ctx.resilient_parsing:
             raise WrongUsage(_texts(ctx)("usage-command", name=args[0]), ctx)
         return super().resolve_command(ctx, args)
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
-        """Run a command, and exit with the code that it returned."""
         run: Callable[..., Any] = super().main
         if not extra.pop("standalone_mode", True):
             return run(args, *rest, standalone_mode=False, **extra)
@@ -65,9 +61,10 @@ class _Gantryctl(Group):
         except (click.Abort, KeyboardInterrupt):
             code = Exit.INTERRUPTED
         except OSError as error:
-            if error.errno != errno.EPIPE:
+            if error.errno != errno.EPIPE:  # a closed output: `| head`
                 raise
-            code = _broken_pipe()
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the rest is dropped
+            code = Exit.WRONG
         sys.exit(int(code or 0))
 
 
@@ -102,13 +99,6 @@ def _usage_message(texts: Texts, error: click.UsageError) -> str:
     return texts("usage-other", message=error.format_message())
 
 
-def _broken_pipe() -> int:
-    """Return the exit code for a closed output (`| head`); what is left to write is dropped."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    return Exit.WRONG
-
-
 @click.group(
     cls=_Gantryctl,
     context_settings={"max_content_width": 100},
@@ -135,18 +125,8 @@ gives the language.
     help="The gantry's API, else GANTRY_URL, else http://127.0.0.1:8080; or unix:/PATH."
     " · 门架程序地址。",
 )
-@click.option(
-    "--password-file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The file of the password. · 密码文件。",
-)
-@click.option(
-    "--token-file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The file of the token. · 令牌文件。",
-)
+@file_option("--password-file", "The file of the password. · 密码文件。")
+@file_option("--token-file", "The file of the token. · 令牌文件。")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True, max=3600),
@@ -190,7 +170,6 @@ for _command in (
 
 
 def main() -> None:
-    """Run `gantryctl` and exit."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

@@ -13,28 +13,19 @@ from rich.text import Text
 
 from twisted_gantry.ctl.texts.catalogue import Texts
 
-# The width without a terminal: nothing is wrapped.
-WIDE = 100_000
+WIDE = 100_000  # the width without a terminal: nothing is wrapped
 # Cells to which a column of prose may be folded.
 NARROWEST_PROSE = 24
 NOTHING = "–"
 
-STYLES = {
-    "online": "green",
-    "connecting": "yellow",
-    "offline": "bold red",
-    "get-failed": "yellow",
-    "no-data": "yellow",
-    "not-supported": "dim",
-    "critical": "bold red",
-    "warning": "yellow",
-    "done": "green",
-    "failed": "bold red",
-    "refused": "bold red",
-    "timeout": "bold yellow",
-    "set-aside": "yellow",
-    "ok": "green",
+_STYLED = {
+    "green": ("online", "done", "ok"),
+    "yellow": ("connecting", "get-failed", "no-data", "warning", "set-aside"),
+    "bold yellow": ("timeout",),
+    "bold red": ("offline", "critical", "failed", "refused"),
+    "dim": ("not-supported",),
 }
+STYLES = {word: style for style, words in _STYLED.items() for word in words}
 
 
 def plain(text: str) -> str:
@@ -91,19 +82,20 @@ class Column:
     spare: bool = False
     floor: int = NARROWEST_PROSE
 
+    @classmethod
+    def each(cls, *titles: str, prose: bool = False, number: bool = False) -> tuple["Column", ...]:
+        return tuple(cls(title, prose=prose, number=number) for title in titles)
 
-Row = Sequence[object]
-"""The values of a row, each shown by `cell`."""
+
+Row = Sequence[object]  # the values of a row, each shown by `cell`
 _Grid = list[list[Text]]
 
-# Cells between two columns.
-_GAP = 2
+_GAP = 2  # cells between two columns
 
 
 def table(
     texts: Texts, console: Console, columns: Sequence[Column], rows: Sequence[Row]
 ) -> RenderableType:
-    """Lay out a table for the console."""
     grid = [[Text(texts(column.title)) for column in columns]]
     grid += [[cell(texts, value) for value in row] for row in rows]
     staying, narrow = list(columns), grid
@@ -122,16 +114,11 @@ def table(
     return Group(laid, Text(note, "dim"))
 
 
-def _width(cell: Text) -> int:
-    return max(cell_len(line) for line in cell.plain.split("\n"))
-
-
 def _natural(grid: _Grid, place: int) -> int:
-    return max(_width(row[place]) for row in grid)
+    return max(cell_len(line) for row in grid for line in row[place].plain.split("\n"))
 
 
 def _least(columns: Sequence[Column], grid: _Grid) -> list[int]:
-    """Return the least width of each column."""
     naturals = [_natural(grid, place) for place in range(len(columns))]
     return [min(n, c.floor) if c.prose else n for c, n in zip(columns, naturals, strict=True)]
 
@@ -143,7 +130,6 @@ def _fits(columns: Sequence[Column], grid: _Grid, width: int) -> bool:
 def _without(
     moved: Collection[str], columns: Sequence[Column], grid: _Grid
 ) -> tuple[list[Column], _Grid]:
-    """Return the columns that stay, and the grid with the moved columns under them."""
     places = {column.title: place for place, column in enumerate(columns)}
     staying = []
     stacks = []
@@ -154,9 +140,7 @@ def _without(
             rigid = [_natural(grid, places[c.title]) for c in (column, *below) if not c.prose]
             prose = any(c.prose for c in (column, *below))
             staying.append(replace(column, prose=prose, floor=max(NARROWEST_PROSE, *rigid, 0)))
-    return staying, [
-        [_stacked([row[place] for place in stack]) for stack in stacks] for row in grid
-    ]
+    return staying, [[_stacked([row[at] for at in stack]) for stack in stacks] for row in grid]
 
 
 def _stacked(cells: list[Text]) -> Text:

@@ -19,6 +19,7 @@ from twisted_gantry.ctl import client
 from twisted_gantry.ctl import output as render
 from twisted_gantry.ctl.client import Answer, Api
 from twisted_gantry.ctl.errors import Exit, Trouble
+from twisted_gantry.ctl.output import Column, Row
 from twisted_gantry.ctl.texts.catalogue import Texts
 
 _YES = frozenset({"y", "yes", "是"})
@@ -58,12 +59,10 @@ class Session:
 
     @staticmethod
     def on_terminal() -> bool:
-        """Tell whether the output is a terminal."""
         return sys.stdout.isatty()
 
     @staticmethod
     def can_ask() -> bool:
-        """Tell whether there is a person to ask."""
         return sys.stdin.isatty() and sys.stderr.isatty()
 
     @cached_property
@@ -96,12 +95,10 @@ class Session:
         with self.asking():
             return self.api.get(path, query)
 
-    def table(self, columns: Sequence[render.Column], rows: Sequence[render.Row]) -> RenderableType:
-        """Lay out a table for the console."""
+    def table(self, columns: Sequence[Column], rows: Sequence[Row]) -> RenderableType:
         return render.table(self.texts, self.console(), columns, rows)
 
     def show(self, *things: RenderableType) -> None:
-        """Write results for a person."""
         console = self.console()
         if console.is_terminal:
             console.print(*things, sep="\n")
@@ -112,11 +109,7 @@ class Session:
             click.echo(line.rstrip())
 
     def show_rows(
-        self,
-        answer: Answer,
-        columns: Sequence[render.Column],
-        rows: Sequence[render.Row],
-        none: str,
+        self, answer: Answer, columns: Sequence[Column], rows: Sequence[Row], none: str
     ) -> None:
         """Show an answer: its JSON for programs, else a table, or the text `none` for no rows."""
         if self.json:
@@ -125,7 +118,6 @@ class Session:
             self.show(self.table(columns, rows) if rows else none)
 
     def show_json(self, document: object) -> None:
-        """Write a result for a program."""
         text = json.dumps(document, indent=2, ensure_ascii=False)
         if any(not char.isprintable() and char != "\n" for char in text):
             text = json.dumps(document, indent=2)
@@ -137,7 +129,6 @@ class Session:
         click.echo(text if text.isprintable() else json.dumps(document))
 
     def fail(self, trouble: Trouble) -> int:
-        """Report an error, and return the exit code."""
         message = self.explain(trouble)
         if self.json:
             self.show_json({"error": {"code": trouble.code, "message": message}})
@@ -146,11 +137,9 @@ class Session:
         return trouble.exit_code
 
     def explain(self, trouble: Trouble) -> str:
-        """Return the error as a sentence."""
         return self.texts(trouble.key, **trouble.fields)
 
     def asking(self) -> AbstractContextManager[None]:
-        """Show a spinner during the block, while the API is asked."""
         return self.waiting(self.texts("asking", where=self.url))
 
     @contextmanager
@@ -176,8 +165,10 @@ class Session:
         if not self.can_ask():
             text = sys.stdin.readline().rstrip("\r\n")
         else:
-            text = self._prompt("hidden-or-none" if optional else "hidden", name)
-            if text and self._prompt("hidden-again", name) != text:
+            first = self.texts("hidden-or-none" if optional else "hidden", name=name)
+            again = self.texts("hidden-again", name=name)
+            text = _prompt(first, suffix="", hide=True)
+            if text and _prompt(again, suffix="", hide=True) != text:
                 raise Trouble("hidden-differ", name=name)
         if not text and not optional:
             raise Trouble("hidden-empty", name=name)
@@ -185,34 +176,19 @@ class Session:
 
     def ask(self, question: str, default: str = "") -> str:
         """Return a person's answer, `default` for an empty one."""
-        answer: str = click.prompt(
-            render.plain(question), default=default, show_default=bool(default), err=True
-        )
-        return answer.strip()
+        return _prompt(render.plain(question), default).strip()
 
     def ask_whether(self, question: str, *, default: bool) -> bool:
         """Tell whether a person says yes; an empty answer is `default`."""
         marks = "[Y/n]" if default else "[y/N]"
-        answer = click.prompt(
-            render.plain(f"{question} {marks}"),
-            default="",
-            show_default=False,
-            prompt_suffix=" ",
-            err=True,
-        )
-        answer = answer.strip().lower()
+        answer = _prompt(render.plain(f"{question} {marks}"), suffix=" ").strip().lower()
         return answer in _YES if answer else default
 
-    def _prompt(self, key: str, name: str) -> str:
-        answer: str = click.prompt(
-            self.texts(key, name=name),
-            hide_input=True,
-            default="",
-            show_default=False,
-            prompt_suffix="",
-            err=True,
-        )
-        return answer
+
+def _prompt(text: str, default: str = "", suffix: str = ": ", *, hide: bool = False) -> str:
+    show = bool(default)
+    said: str = click.prompt(text, default, hide, show_default=show, prompt_suffix=suffix, err=True)
+    return said
 
 
 def _from_environment(name: str) -> Secret | None:
@@ -221,7 +197,6 @@ def _from_environment(name: str) -> Secret | None:
 
 
 def complain(texts: Texts, message: str) -> None:
-    """Write a message to the standard error output."""
     lines = texts("error-line", message=message).split("\n")
     click.echo("\n".join(render.plain(line) for line in lines), err=True)
 
@@ -229,9 +204,12 @@ def complain(texts: Texts, message: str) -> None:
 pass_session = click.make_pass_decorator(Session)
 
 
-def json_option(function: _F) -> _F:
-    """Let a subcommand take `--json` too."""
+def file_option(option: str, text: str) -> Callable[[_F], _F]:
+    """Return an option that takes the path of a file; `text` is its help."""
+    return click.option(option, type=click.Path(path_type=Path), metavar="FILE", help=text)
 
+
+def json_option(function: _F) -> _F:
     def note(context: click.Context, _: click.Parameter, value: bool) -> None:
         if value:
             context.find_object(Session).json = True  # type: ignore[union-attr]

@@ -21,8 +21,7 @@ class Served(Protocol):
     limits: Limits
     counts: Counter[str]
 
-    def resource(self) -> Any:
-        """Return the root resource."""
+    def resource(self) -> Any: ...
 
 
 @implementer(ICallbackHost)
@@ -39,7 +38,6 @@ class Registrations:
         return end
 
     def end(self) -> None:
-        """End all of them."""
         for end in self._ends:
             end()
 
@@ -57,19 +55,15 @@ class Listeners:
         self.counts: dict[str, Counter[str]] = {"callbacks": self._callbacks.counts}
 
     def registrations(self, tap: ITap) -> Registrations:
-        """Return where a device registers its callbacks."""
         return Registrations(self._callbacks, tap)
 
     def callback_places(self) -> list[str]:
-        """Return the endpoints at which the registered callbacks arrive."""
         return self._callbacks.endpoints(self._addresses)
 
     def callback(self, place: str) -> IService:
-        """Return the service that listens for callbacks at the endpoint `place`."""
         return self._listen("callbacks", place, self._callback_site)
 
     def served(self, name: str, place: str, served: Served) -> IService:
-        """Return the service that serves `served` at the endpoint `place`."""
         return self.http(name, place, served.resource(), served.limits, served.counts)
 
     def http(

@@ -36,8 +36,7 @@ from twisted_gantry.web.reactor_lag import ReactorLag
 from twisted_gantry.web.remotecontrol.endpoint import RemoteControl, may_report_to
 from twisted_gantry.web.root import web_resource
 
-CALLBACKS = "callbacks at "
-"""Beginning of the names of the parts that listen for callbacks."""
+CALLBACKS = "callbacks at "  # beginning of the names of the parts that listen for callbacks
 # Half of the connections may be readers of the event stream.
 WEB_LIMITS = Limits(connections=256)
 HISTORY_ALARM = "history.failed"
@@ -60,16 +59,11 @@ class Plan:
 
 
 class _Runs(Protocol):
-    """Something with a start and a stop; the stop may return a Deferred."""
-
     def start(self) -> object: ...
-
     def stop(self) -> object: ...
 
 
 class _Started(NamedService):
-    """Things with a start and a stop, as one service."""
-
     def __init__(self, name: str, *things: _Runs) -> None:
         super().__init__(name)
         self._things = things
@@ -85,11 +79,7 @@ class _Started(NamedService):
 
 
 class Parts:
-    """Plans the parts of `site` from settings.
-
-    `now` returns Unix seconds; `in_thread(f, …)` runs a blocking function; `addresses` are the IP
-    addresses of this machine; `folder` is the data folder.
-    """
+    """Plans the parts of `site` from settings; its other arguments are those of `GantryTree`."""
 
     def __init__(
         self,
@@ -139,7 +129,6 @@ class Parts:
         return plans
 
     def callback_plans(self) -> list[Plan]:
-        """Return the parts that listen for the callbacks of the devices made so far."""
         return [
             Plan(f"{CALLBACKS}{place}", (), partial(self._callback, place))
             for place in self._listeners.callback_places()
@@ -170,19 +159,13 @@ class Parts:
         return group, nothing
 
     def _recording(self, settings: Settings) -> Made:
-        recorder = Recorder(
-            self.site.points,
-            self._history,
-            self._reactor,
-            self._now,
-            self._alarm(HISTORY_ALARM, "the history cannot be kept", "历史数据无法保存"),
-            settings.history.interval,
-        )
+        failing = self._alarm(HISTORY_ALARM, "the history cannot be kept", "历史数据无法保存")
+        points, interval = self.site.points, settings.history.interval
+        recorder = Recorder(points, self._history, self._reactor, self._now, failing, interval)
         upkeep = Upkeep(self._history.step, self._reactor)
         return cast("IService", _Started("history", recorder, upkeep)), nothing
 
     def _alarm(self, name: str, en: str, zh: str) -> Callable[[str | None], None]:
-        """Return what raises an alarm when it is given a reason, and clears it at None."""
         alarms = self.site.alarms
 
         def failing(reason: str | None) -> None:
@@ -195,15 +178,9 @@ class Parts:
 
     def _recording_of_devices(self, settings: Settings) -> Made:
         failing = self._alarm(RECORD_ALARM, "devices cannot be recorded", "设备报文无法录制")
+        record, means = settings.record, (self._reactor, self._now, self._in_thread)
         self._record = Recording(
-            settings.record,
-            self._folder,
-            __version__,
-            self._reactor,
-            self._now,
-            self._in_thread,
-            token_bytes(32),
-            failing,
+            record, self._folder, __version__, *means, token_bytes(32), failing
         )
 
         def unmake() -> None:
@@ -219,17 +196,8 @@ class Parts:
             kind = entry.kind.kind
             tap = self._record.tap(name, kind, entry.settings, site.gantry_id) or UNTAPPED
         registrations = self._listeners.registrations(tap)
-        context = DeviceContext(
-            self._reactor,
-            site.points,
-            self._now,
-            self._random,
-            self._in_thread,
-            site.store,
-            registrations,
-            site.gantry_id,
-            tap,
-        )
+        means = (self._reactor, site.points, self._now, self._random, self._in_thread)
+        context = DeviceContext(*means, site.store, registrations, site.gantry_id, tap)
         device = entry.kind.build(name, entry.settings, context)
         site.alarms.watch(name, device.rules, device.status)
         site.devices[name] = device
@@ -289,10 +257,8 @@ class Parts:
         return self._served("remotecontrol", remote.listen, control)
 
     def _manhole(self, settings: Settings) -> Made:
-        service = manhole_service(
-            settings.manhole, self.site, self._folder, self._reactor, self._now
-        )
-        return service, nothing
+        made = manhole_service(settings.manhole, self.site, self._folder, self._reactor, self._now)
+        return made, nothing
 
     def _interlocks(self, settings: Settings) -> Made:
         site = self.site

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -22,12 +23,7 @@ from twisted.logger import Logger
 from twisted_gantry.config.settings import Settings
 from twisted_gantry.config.tables import ConfigError
 from twisted_gantry.core.recorder import HOLD_INTERVALS
-from twisted_gantry.daemon.systemd import (
-    Watchdog,
-    notifier_of,
-    poller_patience,
-    watchdog_period,
-)
+from twisted_gantry.daemon.systemd import Watchdog, notifier_of, poller_patience, watchdog_period
 from twisted_gantry.daemon.tree import GantryTree
 from twisted_gantry.logs import LEVELS
 from twisted_gantry.manhole.service import CannotOpen
@@ -88,14 +84,12 @@ class Gantry(ServiceGroup):
         if self._demo:
             self.add(build_twin(TwinSettings(), reactor, time.time))
         LEVELS.set(self._settings.log.levels)
-        store = open_store(self._folder, reactor, time.time)
-        try:
-            hold = HOLD_INTERVALS * self._settings.history.interval
+        hold = HOLD_INTERVALS * self._settings.history.interval
+        with ExitStack() as opened:  # their threads would keep a process alive that cannot start
+            store = open_store(self._folder, reactor, time.time)
+            opened.callback(store.close)
             history = open_history(self._folder, reactor, time.time, hold)
-        except BaseException:
-            store.close()
-            raise
-        try:
+            opened.callback(history.close)
             tree = self._tree = GantryTree(
                 self._settings,
                 store=store,
@@ -108,15 +102,11 @@ class Gantry(ServiceGroup):
                 folder=self._folder,
             )
             self.add(tree)
-        except BaseException:
-            store.close()  # its thread would keep the process alive
-            history.close()
-            raise
+            opened.pop_all()
         self._watch(self._settings)
         reactor.callWhenRunning(self._ready)
 
     def _ready(self) -> None:
-        """Tell systemd that all endpoints listen; take SIGHUP from now on."""
         self._notifier.ready()
         if threading.current_thread() is threading.main_thread():
             call = self._reactor.callFromThread
@@ -128,21 +118,15 @@ class Gantry(ServiceGroup):
             return
         if self._watchdog is not None:
             self._watchdog.disownServiceParent()  # type: ignore[no-untyped-call]
-        patience = {
-            entry.name: seconds
-            for entry in settings.devices
-            if (seconds := poller_patience(entry.settings)) is not None
-        }
+        given = {entry.name: poller_patience(entry.settings) for entry in settings.devices}
+        patience = {name: seconds for name, seconds in given.items() if seconds is not None}
         self._watchdog = Watchdog(
             self._notifier, self._reactor, self._tree.site, period, self._in_thread, patience
         )
         self.add(self._watchdog)
 
     def reload(self) -> Deferred[None]:
-        """Read the configuration again and change to it; a wrong one changes nothing.
-
-        Fires when the change is made.
-        """
+        """Reload the configuration; a wrong one changes nothing. Fires when the change is made."""
         return ensureDeferred(self._reload())
 
     async def _reload(self) -> None:

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from twisted_gantry.core.points import Batch
 from twisted_gantry.core.site import Site
@@ -22,8 +21,7 @@ from twisted_gantry.net.timers import GuardedLoop
 
 _log = Logger()
 
-# Seconds from the stop to the end of the process, whatever a thread still does.
-EXIT_PATIENCE = 4.0
+EXIT_PATIENCE = 4.0  # seconds from the stop to the end of the process, whatever a thread still does
 
 
 def send_datagram(data: bytes, address: str) -> None:
@@ -50,15 +48,12 @@ class Notifier:
         self._tell("RELOADING=1")
 
     def stopping(self) -> None:
-        """Say that the stop has begun."""
         self._tell("STOPPING=1")
 
     def status(self, text: str) -> None:
-        """Show a line in `systemctl status`."""
         self._tell(f"STATUS={' '.join(text.split())}")
 
     def alive(self) -> None:
-        """Feed the watchdog."""
         self._tell("WATCHDOG=1")
 
     def _tell(self, line: str) -> None:
@@ -75,7 +70,6 @@ class Notifier:
 
 
 def notifier_of(environment: Mapping[str, str]) -> Notifier:
-    """Return the notifier to `$NOTIFY_SOCKET`."""
     return Notifier(environment.get("NOTIFY_SOCKET", ""))
 
 
@@ -117,7 +111,6 @@ class Watchdog(NamedService):
         self._unsubscribe: Callable[[], None] = lambda: None
 
     def startService(self) -> None:
-        """Begin; the watchdog is fed at once."""
         super().startService()
         now = self._clock.seconds()
         self._alive = dict.fromkeys(self._patience, now)
@@ -135,13 +128,16 @@ class Watchdog(NamedService):
     def _beat(self) -> None:
         dead = "a thread does not answer" if self._asking else self._dead_poller()
         if dead:
-            self._say(dead)
+            if dead != self._told:
+                _log.error("the watchdog is not fed: {dead}", dead=dead)
+            self._told = dead
             return
         self._asking = True
         question: Deferred[Any] = self._site.store.audit(1)
         question.addErrback(lambda _: None)  # a failing disk has alarms; a restart mends nothing
-        answers = gatherResults([question, self._in_thread(_nothing)])
-        answers.addCallback(self._answered).addErrback(_log_failure)
+        answers = gatherResults([question, self._in_thread(lambda: None)])
+        answers.addCallback(self._answered)
+        answers.addErrback(lambda failure: _log.failure("the watchdog failed", failure=failure))
 
     def _answered(self, _: object) -> None:
         self._asking = False
@@ -159,22 +155,14 @@ class Watchdog(NamedService):
                 return f"{name} is {device.status.state} and has brought nothing for {patience:g} s"
         return ""
 
-    def _say(self, dead: str) -> None:
-        if dead != self._told:
-            _log.error("the watchdog is not fed: {dead}", dead=dead)
-        self._told = dead
-
 
 def poller_patience(settings: object) -> float | None:
     """Return after how many seconds without a reading the poller of a device counts as dead.
 
     The time is far longer than any lawful pause; None for a device that polls nothing.
     """
-    periods = [
-        value
-        for name in ("poll", "period")
-        if isinstance(value := getattr(settings, name, None), int | float)
-    ]
+    given = [getattr(settings, name, None) for name in ("poll", "period")]
+    periods = [each for each in given if isinstance(each, int | float)]
     return 300.0 + 10.0 * max(periods) if periods else None
 
 
@@ -183,8 +171,7 @@ class ThreadTimer(Protocol):
 
     daemon: bool
 
-    def start(self) -> None:
-        """Start the timer."""
+    def start(self) -> None: ...
 
 
 class HardExit:
@@ -204,7 +191,6 @@ class HardExit:
         self._armed = False
 
     def arm(self) -> None:
-        """Start the timer: the stop has begun."""
         if self._armed:
             return
         self._armed = True
@@ -213,11 +199,7 @@ class HardExit:
         timer.start()
 
     def _end(self) -> None:
-        names = sorted(
-            thread.name
-            for thread in threading.enumerate()
-            if thread.is_alive() and not thread.daemon
-        )
+        names = sorted(each.name for each in threading.enumerate() if not each.daemon)
         try:
             _log.critical(
                 "did not stop within {seconds:g} s, ends all the same; threads: {names}",
@@ -226,11 +208,3 @@ class HardExit:
             )
         finally:
             self._leave(1)
-
-
-def _nothing() -> None:
-    """Do nothing, in a thread that proves to be free."""
-
-
-def _log_failure(failure: Failure) -> None:
-    _log.failure("the watchdog failed", failure=failure)

@@ -42,7 +42,6 @@ class Options(BaseOptions):
     settings: Settings
 
     def postOptions(self) -> None:
-        """Read and check the configuration."""
         if bool(self["config"]) == bool(self["demo"]):
             raise UsageError("give one of --config FILE and --demo")
         try:
@@ -72,7 +71,6 @@ class Options(BaseOptions):
 
 
 def makeService(options: Options) -> Gantry:
-    """Return the service for twistd."""
     from twisted.internet import reactor  # only here and in twin.tap
 
     make_monotonic(reactor)

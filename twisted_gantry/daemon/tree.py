@@ -32,14 +32,11 @@ _log = Logger()
 
 CONFIGURATION_ALARM = "gantry.configuration"
 _FOUND = "store.found"
-FOUND_S = 3600.0
-"""Seconds for which the alarm about what the start found stays raised."""
+FOUND_S = 3600.0  # seconds for which the alarm about what the start found stays raised
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the tree, running."""
-
     plan: Plan
     service: IService
     unmake: Unmake
@@ -99,12 +96,8 @@ class GantryTree(ServiceGroup):
             _log.warn("found at the start: {text}", text=each.en)
         self._found = Timer(reactor, lambda: alarms.clear(_FOUND))
         if found:
-            alarms.set(
-                _FOUND,
-                Severity.WARNING,
-                f"at the start: {'; '.join(each.en for each in found)}",
-                f"启动时发现：{'；'.join(each.zh for each in found)}",
-            )
+            en, zh = "; ".join(each.en for each in found), "；".join(each.zh for each in found)
+            alarms.set(_FOUND, Severity.WARNING, f"at the start: {en}", f"启动时发现：{zh}")
             self._found.start(FOUND_S)
 
     def stopService(self) -> Deferred[Any]:
@@ -135,11 +128,7 @@ class GantryTree(ServiceGroup):
         plans = {plan.name: plan for plan in self._planner.plans(settings)}
         callbacks = {name for name in self._parts if name.startswith(CALLBACKS)}
         before = {name: part.plan for name, part in self._parts.items() if name not in callbacks}
-        gone = [
-            name
-            for name, plan in before.items()
-            if name not in plans or plans[name].made_of != plan.made_of
-        ]
+        gone = [n for n, old in before.items() if n not in plans or plans[n].made_of != old.made_of]
         fresh = [name for name in plans if name not in before or name in gone]
         for name in reversed(gone):
             await self._unmake(name)

@@ -63,16 +63,13 @@ class Context:
 
 
 class Screen(Protocol):
-    """The terminal of one session."""
-
     def say(self, text: str) -> None:
         """Show whole lines of text, which hold no control characters."""
 
     def prompt(self, *, more: bool) -> None:
         """Ask for a line, or for `more` of an incomplete statement."""
 
-    def leave(self) -> None:
-        """End the session."""
+    def leave(self) -> None: ...
 
 
 def printable(text: str) -> str:
@@ -194,14 +191,8 @@ class Console:
     async def _statement(self, source: str) -> None:
         """Keep a statement in the audit, run it, and keep its result."""
         store = self._site.store
-        entry = AuditEntry(
-            self._site.door.new_id(),
-            self._now(),
-            self._who,
-            "gantry",
-            "manhole",
-            {"line": masked(source, self._arguments)},
-        )
+        number, line = self._site.door.new_id(), {"line": masked(source, self._arguments)}
+        entry = AuditEntry(number, self._now(), self._who, "gantry", "manhole", line)
         try:
             kept: Deferred[Any] = store.begin_command(entry)
             await kept.addTimeout(AUDIT_PATIENCE, self._clock)
@@ -220,10 +211,8 @@ class Console:
         except (Exception, KeyboardInterrupt) as error:
             result, detail = Outcome.FAILED, type(error).__name__
             self._say(_told(error))
-        ended: Deferred[None] = store.end_command(
-            replace(entry, result=result.value, detail=detail)
-        )
-        ended.addErrback(lambda f: _log.warn("the audit failed: {why}", why=f.getErrorMessage()))
+        end: Deferred[None] = store.end_command(replace(entry, result=result.value, detail=detail))
+        end.addErrback(lambda f: _log.warn("the audit failed: {why}", why=f.getErrorMessage()))
 
     async def _run(self, source: str) -> None:
         body = ast.parse(source, _FILE).body
@@ -313,7 +302,6 @@ class Console:
     def _command(
         self, target: str, command: str, /, *, confirm: bool = False, **args: Any
     ) -> Deferred[CommandResult]:
-        """Run a command of a device; the Deferred fires with its result."""
         door = self._site.door
         return door.run(Request(target, command, args, self._who, door.new_id(), confirmed=confirm))
 

@@ -21,20 +21,15 @@ from twisted_gantry.manhole.service import CannotOpen
 
 _log = Logger(namespace="twisted_gantry.manhole")
 
-USER = b"gantry"
-"""The login name of every operator; the comment of the key tells them apart."""
+USER = b"gantry"  # the login name of every operator; the comment of the key tells them apart
 
-# The part of a file of keys that is read, in bytes.
-MAX_KEYS_SIZE = 65_536
+MAX_KEYS_SIZE = 65_536  # the part of a file of keys that is read, in bytes
 
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9._@-]+")
 
 
 def host_key(path: Path) -> Key:
-    """Return the key in `path`; a missing one is made, ed25519 and mode 600.
-
-    Raises CannotOpen.
-    """
+    """Return the key in `path`; a missing one is made, ed25519 and mode 600. Raises CannotOpen."""
     try:
         _make_host_key(path)
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
@@ -103,7 +98,6 @@ class AuthorizedKeys:
             return []
 
     def getAuthorizedKeys(self, avatarId: bytes) -> list[Key]:  # noqa: N802, N803
-        """Return the keys of a user."""
         return [key for key, _ in self.names()] if avatarId == USER else []
 
     def _read(self) -> tuple[list[tuple[Key, str]], list[int]]:
@@ -133,7 +127,6 @@ class KeyChecker(SSHPublicKeyChecker):
         self._keys = keys
 
     def requestAvatarId(self, credentials: Any) -> Deferred[str]:  # noqa: N802
-        """Return the name of the key after its owner proved possession."""
         checked: Deferred[Any] = super().requestAvatarId(credentials)  # type: ignore[no-untyped-call]
 
         def name(_: object) -> str:

@@ -28,24 +28,18 @@ from twisted_gantry.net.endpoints import wrong_server
 from twisted_gantry.net.service import ServiceGroup
 
 UNIX = "unix:"
-# Connections at a time, including those that have not logged in.
-MAX_SESSIONS = 8
-# Bytes of one line on the UNIX socket.
-MAX_LINE = 16_384
+MAX_SESSIONS = 8  # connections at a time, including those that have not logged in
+MAX_LINE = 16_384  # bytes of one line on the UNIX socket
 
 
 class ManholeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[manhole]`: the endpoint, empty for none, and the two files that SSH needs.
-
-    Relative paths are within the data folder.
-    """
+    """`[manhole]`: the endpoint, empty for none; files for SSH, relative to the data folder."""
 
     listen: str = ""
     authorized_keys: str = "manhole_authorized_keys"
     host_key: str = "manhole_host_key"
 
     def wrong_listen(self) -> str:
-        """Return what is wrong with `listen`, empty if nothing is."""
         if self.listen.startswith(UNIX):
             path = self.listen.removeprefix(UNIX)
             if not path.startswith("/") or ":" in path or "\\" in path:
@@ -74,11 +68,7 @@ class _Manhole(ServiceGroup):
 
 
 def manhole_service(
-    settings: ManholeSettings,
-    site: Site,
-    folder: Path,
-    reactor: Any,
-    now: Callable[[], float],
+    settings: ManholeSettings, site: Site, folder: Path, reactor: Any, now: Callable[[], float]
 ) -> ServiceGroup:
     """Return the service of the manhole; `folder` is the data folder.
 
@@ -191,7 +181,6 @@ class _SocketFactory(Factory[_SocketSession]):
 
 
 def _peer(handle: socket.socket) -> str:
-    """Return the user name of the process at the other end of a UNIX socket."""
     shape = struct.Struct("3i")
     _, uid, _ = shape.unpack(handle.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, shape.size))
     try:

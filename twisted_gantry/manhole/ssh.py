@@ -102,7 +102,6 @@ class _Terminal(recvline.HistoricRecvLine):
             self.console.end()
 
     def say(self, text: str) -> None:
-        """Show a text; the line that is being typed moves down."""
         if self._prompting:
             self.terminal.write(b"\r\x1b[K")
         self.terminal.write(text.encode())
@@ -130,7 +129,6 @@ class _Screen(insults.ServerProtocol):
         self._proto = proto
 
     def loseConnection(self) -> None:  # noqa: N802
-        """Close the session with exit code 0."""
         self._proto.processEnded(Failure(ProcessDone(0)))
 
 
@@ -257,8 +255,6 @@ class _Transport(SSHServerTransport):
 
 
 class SshFactory(SSHFactory):
-    """The SSH connections of the manhole."""
-
     noisy = False
     protocol = _Transport
     services = {b"ssh-userauth": _Login, b"ssh-connection": _Connection}  # noqa: RUF012 - conch's way
@@ -271,7 +267,6 @@ class SshFactory(SSHFactory):
         self._counts: Counter[str] = Counter()
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        """Take a connection, unless `MAX_SESSIONS` are open."""
         if len(self.open) >= MAX_SESSIONS:
             self.count("too-many")
             return None
@@ -286,6 +281,5 @@ class SshFactory(SSHFactory):
         self._counts[event] += 1
 
     def close(self) -> None:
-        """Abort all connections."""
         for session in list(self.open):
             session.transport.abortConnection()

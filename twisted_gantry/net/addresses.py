@@ -5,8 +5,7 @@ from typing import Any
 
 Network = IPv4Network | IPv6Network
 
-# An IPv6 provider gives each customer at least a network of this prefix.
-_V6_PREFIX = 64
+_V6_PREFIX = 64  # an IPv6 provider gives each customer at least a network of this prefix
 
 
 def host_of(address: Any) -> str:
@@ -38,10 +37,7 @@ def group_of(host: str) -> str:
 
 
 def network(text: str) -> Network:
-    """Return the network of an address with or without a prefix. Raises ValueError.
-
-    An IPv4-mapped IPv6 network is returned as IPv4.
-    """
+    """Return the network of an address or prefix, IPv4-mapped as IPv4. Raises ValueError."""
     found = ip_network(text.strip(), strict=False)
     if isinstance(found, IPv6Network) and found.prefixlen >= 96:
         mapped = found.network_address.ipv4_mapped

@@ -32,7 +32,6 @@ class Histogram:
 
     @property
     def count(self) -> int:
-        """How many durations were observed."""
         return sum(self._counts)
 
     def observe(self, seconds: float) -> None:

@@ -87,7 +87,6 @@ class LineLink:
         return self._connection is not None and not self._connection.full
 
     def start(self) -> None:
-        """Connect, and again after each loss."""
         self._running = True
         if self._connection is None:
             self._connect()
@@ -135,7 +134,6 @@ class LineLink:
     # -- what the connection tells
 
     def opened(self, connection: "_Connection") -> None:
-        """Note a connection."""
         self._connection = connection
         if not self._running:
             connection.abort("stopped")

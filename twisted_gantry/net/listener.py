@@ -12,8 +12,7 @@ from twisted.python.failure import Failure
 
 _log = Logger()
 
-# Turns of the reactor in which aborted connections may close.
-_CLOSING_TURNS = 100
+_CLOSING_TURNS = 100  # turns of the reactor in which aborted connections may close
 
 
 class CannotListen(Exception):
@@ -21,10 +20,7 @@ class CannotListen(Exception):
 
 
 class Closable(Protocol):
-    """A connection that can be aborted."""
-
-    def abortConnection(self) -> Any:
-        """Close the connection at once."""
+    def abortConnection(self) -> Any: ...
 
 
 class Listener(Service):

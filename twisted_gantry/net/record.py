@@ -6,25 +6,18 @@ gets the bytes, and knows their meaning and what must not be kept.
 
 import binascii
 from base64 import b64decode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 import msgspec
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import (
-    IAddress,
-    IProtocol,
-    IProtocolFactory,
-    IStreamClientEndpoint,
-)
+from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
-from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
 from twisted_gantry.net.http.client import Answer, BoundedClient
@@ -154,21 +147,16 @@ class Witness(Protocol):
     def passed(self, link: int, way: Way, data: bytes) -> None:
         """Take bytes that passed on the TCP connection `link`."""
 
-    def link_lost(self, link: int) -> None:
-        """Note the end of that connection."""
+    def link_lost(self, link: int) -> None: ...
 
-    def asked(self, exchange: int, method: str, url: str, body: bytes) -> None:
-        """Take an HTTP request to the device."""
+    def asked(self, exchange: int, method: str, url: str, body: bytes) -> None: ...
 
     def answered(self, exchange: int, answer: Answer | None, error: str) -> None:
         """Take the answer, or None and the reason for its absence."""
 
 
 class Quietly:
-    """Calls a witness; its errors never harm the connection.
-
-    The first failure is logged; `failures` counts all.
-    """
+    """Calls a witness; its errors harm no connection: all are counted, the first is logged."""
 
     def __init__(self) -> None:
         self.failures = 0
@@ -183,8 +171,6 @@ class Quietly:
 
 
 class _Tapped(ProtocolWrapper):
-    """Stands between a connection and its protocol, and tells the witness of all bytes."""
-
     factory: "_TappedFactory"
 
     def __init__(self, factory: "_TappedFactory", wrapped: IProtocol) -> None:
@@ -226,8 +212,6 @@ class _TappedFactory(WrappingFactory):
 
 @implementer(IStreamClientEndpoint)
 class TappedEndpoint:
-    """An endpoint with taps on its connections."""
-
     def __init__(self, endpoint: IStreamClientEndpoint, witness: Witness) -> None:
         self._endpoint, self._witness = endpoint, witness
         self._links, self._quietly = count(1), Quietly()
@@ -237,36 +221,22 @@ class TappedEndpoint:
         return repr(self._endpoint)
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: N803
-        """Connect; fires with the protocol that the caller's factory built."""
         tapped: Any = _TappedFactory(protocolFactory, self._witness, self._links, self._quietly)
         connecting: Deferred[Any] = self._endpoint.connect(tapped)
         return connecting.addCallback(lambda tap: tap.wrappedProtocol)
 
 
 class TappedClient(BoundedClient):
-    """An HTTP client with a tap on its exchanges."""
-
     def __init__(self, client: BoundedClient, witness: Witness) -> None:
         self._inner, self._witness = client, witness
         self._exchanges, self._quietly = count(1), Quietly()
 
-    def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] = MappingProxyType({}),
-        body: bytes | IBodyProducer | None = None,
-        limit: int | None = None,
-        patience: float = 0.0,
-    ) -> Deferred[Answer]:
+    def request(self, method: str, url: str, **more: Any) -> Deferred[Answer]:
         """Send a request as BoundedClient does; the witness does not get the headers."""
-        exchange = next(self._exchanges)
+        exchange, body = next(self._exchanges), more.get("body")
         told = body if isinstance(body, bytes) else b""
         self._quietly(self._witness.asked, exchange, method, url, told)
-        answer = self._inner.request(
-            method, url, headers=headers, body=body, limit=limit, patience=patience
-        )
+        answer = self._inner.request(method, url, **more)
 
         def note(result: Answer | Failure) -> Answer | Failure:
             if isinstance(result, Failure):

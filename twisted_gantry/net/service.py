@@ -18,14 +18,11 @@ class NamedService(Service):
         super().startService()  # type: ignore[no-untyped-call]
 
     def stopService(self) -> Deferred[Any] | None:
-        """Stop; a Deferred, if returned, fires at the end."""
         super().stopService()  # type: ignore[no-untyped-call]
         return None
 
 
 class ServiceGroup(MultiService):
-    """A service made of others."""
-
     running: int
 
     def __init__(self) -> None:
@@ -36,10 +33,8 @@ class ServiceGroup(MultiService):
         service.setServiceParent(self)
 
     def startService(self) -> None:
-        """Start the services in the order of their addition."""
         super().startService()  # type: ignore[no-untyped-call]
 
     def stopService(self) -> Deferred[Any]:
-        """Stop the services, the last first; the Deferred fires when all have stopped."""
         stopped: Deferred[Any] = super().stopService()  # type: ignore[no-untyped-call]
         return stopped

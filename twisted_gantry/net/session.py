@@ -27,7 +27,6 @@ class Backoff:
         self._spread = spread
 
     def reset(self) -> None:
-        """Go back to the delay `first`."""
         self.failures = 0
 
     def next(self) -> float:
@@ -49,14 +48,11 @@ class _Watched:
         return repr(self._endpoint)
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: N803
-        attempt = self._endpoint.connect(protocolFactory)
-
         def note(failure: Failure) -> Failure:
             self._failed(failure)
             return failure
 
-        attempt.addErrback(note)
-        return attempt
+        return self._endpoint.connect(protocolFactory).addErrback(note)
 
 
 def reconnecting(

@@ -7,12 +7,10 @@ from twisted.internet.interfaces import IReactorTime
 
 from twisted_gantry.net.addresses import group_of
 
-BURST = 100.0
-"""Requests that a peer may send at once after a pause."""
+BURST = 100.0  # requests that a peer may send at once after a pause
 FAILURES_WITHIN = 60.0
 """Seconds in which wrong secrets are counted, and for which further ones are then refused."""
-MAX_PEERS = 4096
-"""Peers that are remembered; the one that was silent longest is forgotten first."""
+MAX_PEERS = 4096  # peers that are remembered; the one that was silent longest is forgotten first
 
 
 class Throttled(Exception):

@@ -11,8 +11,7 @@ from twisted.python.failure import Failure
 
 _log = Logger()
 
-AFTER_MISTAKE_S = 10.0
-"""Seconds after which a job that raised is done again."""
+AFTER_MISTAKE_S = 10.0  # seconds after which a job that raised is done again
 
 
 class Timer:
@@ -24,7 +23,6 @@ class Timer:
 
     @property
     def running(self) -> bool:
-        """Whether the call is scheduled."""
         return self._delayed is not None
 
     def start(self, delay: float) -> None:
@@ -64,7 +62,6 @@ class GuardedLoop:
 
     @property
     def running(self) -> bool:
-        """Whether the loop is started."""
         return self._loop.running
 
     @property
@@ -122,7 +119,6 @@ class Repeated:
 
     @property
     def doing(self) -> bool:
-        """Whether the job is under way."""
         return self._doing is not None
 
     def start(self, after: float = 0.0) -> None:

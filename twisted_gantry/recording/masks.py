@@ -131,7 +131,6 @@ class Masks:
             return None, b64encode(masked.encode("latin-1", "replace")).decode()
 
     def text(self, text: str, *, ours: bool, root: str = "") -> str:
-        """Return a text, masked."""
         tokens = _values(text, root)
         for token in tokens:
             self._learn(token, ours)
@@ -210,7 +209,6 @@ class Masks:
             self._sought = None
 
     def _holds(self, token: _Token) -> tuple[bool, bool]:
-        """Tell whether a value is a secret, or else an identifier, by its field."""
         names = {token.key, f"{token.within}.{token.key}"} if token.words not in _KEPT else set()
         secret = bool(names & self._fields.secret)
         return secret, not secret and bool(names & self._fields.identifier)
@@ -218,14 +216,12 @@ class Masks:
     # -- hiding
 
     def _hidden(self, token: _Token) -> str | None:
-        """Return the replacement of a value because of its field; None if it may be shown."""
         secret, identifier = self._holds(token)
         if secret:
             return HIDDEN
         return self._names.of(token.words) if identifier else None
 
     def _instead_of(self, token: _Token) -> str | None:
-        """Return the replacement of a token; None if the token stays."""
         if not token.quoted and token.text in _KEPT:
             return None
         hidden = self._hidden(token)

@@ -19,17 +19,9 @@ from zope.interface import implementer
 
 from twisted_gantry.core.interfaces import ITap
 from twisted_gantry.core.secret import Secret
+from twisted_gantry.net import record
 from twisted_gantry.net.http.client import Answer, BoundedClient
-from twisted_gantry.net.record import (
-    FORMAT,
-    Header,
-    Line,
-    Quietly,
-    TappedClient,
-    TappedEndpoint,
-    Via,
-    Way,
-)
+from twisted_gantry.net.record import Line, Via, Way
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.recording.masks import Masks
 from twisted_gantry.recording.pseudonyms import Pseudonyms
@@ -162,8 +154,8 @@ class Recording(NamedService):
         self._spool.put(msgspec.json.encode(line) + b"\n")
 
     def _header(self, part: int) -> bytes:
-        header = Header(
-            gantry_recording=FORMAT,
+        header = record.Header(
+            gantry_recording=record.FORMAT,
             version=self._version,
             recording=self._id,
             part=part,
@@ -188,15 +180,13 @@ class Tap:
         self._framers: dict[tuple[int, Way], ObjectFramer] = {}
         self._skipped: dict[tuple[int, Way], int] = {}
         self._asked: dict[int, str] = {}
-        self._quietly = Quietly()
+        self._quietly = record.Quietly()
 
     def endpoint(self, endpoint: IStreamClientEndpoint) -> IStreamClientEndpoint:
-        """Return an endpoint to the same place; connections over it are recorded."""
-        return TappedEndpoint(endpoint, self)
+        return record.TappedEndpoint(endpoint, self)
 
     def client(self, client: BoundedClient) -> BoundedClient:
-        """Return a client that asks through `client`; its exchanges are recorded."""
-        return TappedClient(client, self)
+        return record.TappedClient(client, self)
 
     def receiver(self, url: str, receiver: Callable[[bytes], bool]) -> Callable[[bytes], bool]:
         """Return a receiver of callbacks at `url` that records those that the device sent.
@@ -214,7 +204,6 @@ class Tap:
         return receive
 
     def uploaded(self, fields: Any) -> None:
-        """Record an upload of a cabinet; `fields` are its decoded fields."""
         self._quietly(self._uploaded, fields)
 
     # -- what passes
@@ -236,7 +225,6 @@ class Tap:
             self._reset(link, way)
 
     def link_lost(self, link: int) -> None:
-        """Drop the state of a connection."""
         for way in ("out", "in"):
             self._framers.pop((link, way), None)
             self._skipped.pop((link, way), None)
@@ -250,7 +238,6 @@ class Tap:
         self._write("out", "http", body, target, **more)
 
     def answered(self, exchange: int, answer: Answer | None, error: str) -> None:
-        """Record the answer to an HTTP request, or the `error` that came instead."""
         target = self._asked.pop(exchange, "")
         if answer is None:
             words = self._masks.words(error)
@@ -279,10 +266,8 @@ class Tap:
         if registers is not None:
             listed = self._masks.registers(data.decode("utf-8", "replace"), registers)
             data = data if listed is None else listed.encode()
-        masked, packed = self._masks.content(data, ours=way == "out", root=root)
-        self._recording.write(
-            self._device, self._kind, way, via, text=masked, base64=packed, **more
-        )
+        masked, raw = self._masks.content(data, ours=way == "out", root=root)
+        self._recording.write(self._device, self._kind, way, via, text=masked, base64=raw, **more)
 
 
 def _root(asked: str) -> tuple[str, int | None]:

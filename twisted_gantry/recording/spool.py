@@ -19,8 +19,7 @@ from twisted_gantry.net.timers import Timer
 
 _log = Logger()
 
-PARTS = 8
-"""A file takes at most one part in so many of the space that a recording may take."""
+PARTS = 8  # a file takes at most one part in so many of the space that a recording may take
 # Seconds until waiting lines are written: normally, and after the disk failed.
 GATHER, PAUSE = 1.0, 10.0
 # Bytes that wait to be written; further lines are dropped.
@@ -36,11 +35,7 @@ class PartFiles:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        max_size: int,
-        stamp: Callable[[], str],
-        header: Callable[[int], bytes],
+        self, folder: Path, max_size: int, stamp: Callable[[], str], header: Callable[[int], bytes]
     ) -> None:
         self._folder, self._max_size = folder, max_size
         self._stamp, self._header = stamp, header
@@ -55,10 +50,7 @@ class PartFiles:
         return self._max_size // PARTS // 2
 
     def append(self, lines: bytes) -> None:
-        """Write whole lines; the oldest files are deleted to make room.
-
-        Raises OSError; then none of the lines is in the file.
-        """
+        """Write whole lines, delete old files for room. Raises OSError; then no line is written."""
         if self._descriptor is None or self._size + len(lines) > self._max_size // PARTS:
             self.close()
             self._open()
@@ -110,7 +102,6 @@ class PartFiles:
         self.close()
 
     def _make_room(self, size: int) -> None:
-        """Delete the oldest files until `size` more bytes have room."""
         sizes: dict[Path, int] = {}
         for path in sorted(self._folder.iterdir()):
             if _NAME.fullmatch(path.name) and path.is_file() and not path.is_symlink():

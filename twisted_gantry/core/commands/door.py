@@ -25,12 +25,10 @@ from twisted_gantry.net.timers import Timer
 
 _log = Logger()
 
-MAX_WAITING = 16
-"""Commands that wait for one device."""
+MAX_WAITING = 16  # commands that wait for one device
 EXPIRY, LONGEST_EXPIRY = 30.0, 300.0
 """Seconds after which a command without a result is given up: by default, and at most."""
-LONGEST_SHOWN = 1000
-"""Characters of an argument in the audit."""
+LONGEST_SHOWN = 1000  # characters of an argument in the audit
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
@@ -66,8 +64,6 @@ class _Wish:
 
 @dataclass
 class _Lane:
-    """The commands that wait for one device, and the running one."""
-
     waiting: deque[_Wish] = field(default_factory=deque)
     running: Deferred[CommandResult] | None = None
 
@@ -108,14 +104,8 @@ class CommandDoor:
     async def _run(self, request: Request) -> CommandResult:
         device = self._devices.get(request.target)
         kind = device.commands.get(request.command) if device is not None else None
-        entry = AuditEntry(
-            request.id,
-            self._now(),
-            request.who,
-            request.target,
-            request.command,
-            _shown(kind, request.args),
-        )
+        now, args = self._now(), _shown(kind, request.args)
+        entry = AuditEntry(request.id, now, request.who, request.target, request.command, args)
         known = await self._store.begin_command(entry)
         if known is not None:
             return _again(known, entry)
@@ -141,7 +131,6 @@ class CommandDoor:
         return result
 
     def _cannot(self, device: IDevice, request: Request) -> str:
-        """Return why not: the commands of the device, and other devices with this command."""
         can = ", ".join(sorted(device.commands)) or "nothing"
         others = ", ".join(self.able(request.command))
         hint = f"; {others} can" if others else ""
@@ -179,7 +168,7 @@ class CommandDoor:
             wish.ended.callback(result)
 
         running.addCallback(finish)
-        running.addErrback(_log_failure)
+        running.addErrback(lambda failed: _log.failure("the command door failed", failure=failed))
 
     def _execute(self, request: Request, left: float) -> Deferred[CommandResult]:
         device = self._devices.get(request.target)
@@ -254,7 +243,6 @@ def _shown(kind: CommandType | None, args: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _short(value: Any) -> Any:
-    """Return an argument, shortened: a longer one is refused anyway."""
     text = repr(value)
     return value if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…"
 
@@ -267,7 +255,6 @@ def _fits(value: Any, kind: type) -> bool:
 
 
 def _again(known: AuditEntry, entry: AuditEntry) -> CommandResult:
-    """Answer a request with a known id; nothing is done."""
     if (known.target, known.command) != (entry.target, entry.command):
         return _refused(f"the id {entry.id} belongs to another command")
     if not known.result:
@@ -289,14 +276,6 @@ def _checked(result: object) -> CommandResult:
 def _explain(failure: Failure, request: Request, left: float) -> CommandResult:
     if isinstance(failure.value, defer.CancelledError | defer.TimeoutError):
         return CommandResult(Outcome.TIMEOUT, f"no outcome within {left:.1f} s")
-    _log.failure(
-        "{target} failed on {command}",
-        failure=failure,
-        target=request.target,
-        command=request.command,
-    )
+    target, command = request.target, request.command
+    _log.failure("{target} failed on {command}", failure, target=target, command=command)
     return CommandResult(Outcome.FAILED, "a fault of the driver; see the log")
-
-
-def _log_failure(failure: Failure) -> None:
-    _log.failure("the command door failed", failure=failure)

@@ -17,8 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted_gantry.core.interlocks.rules import Action, Interlock
 from twisted_gantry.net.timers import Timer
 
-RETRY = 60.0
-"""Seconds after which a command that failed is sent again, while it is still wanted."""
+RETRY = 60.0  # seconds after which a command that failed is sent again, while it is still wanted
 MOST_UNDOS, UNDO_WINDOW = 3, 600.0
 """So often within so many seconds an interlock undoes what it did; then the next undo waits."""
 
@@ -35,24 +34,15 @@ class Kept(StrEnum):
 
 
 class WatchOwner(Protocol):
-    """What the states of an interlock do to the world."""
-
     def send(self, action: Action, machine: "WatchInputs") -> None:
         """Run a command, and tell the machine its outcome: `done`, `unknown` or `failed`."""
 
-    def keep(self) -> None:
-        """Keep where each interlock stands."""
-
-    def complain(self, en: str, zh: str) -> None:
-        """Raise the alarm of the interlock."""
-
-    def clear(self) -> None:
-        """Clear the alarm of the interlock."""
+    def keep(self) -> None: ...
+    def complain(self, en: str, zh: str) -> None: ...
+    def clear(self) -> None: ...
 
 
 class WatchInputs(Protocol):
-    """What can happen to an interlock."""
-
     def was_to_do(self) -> None:
         """An earlier process had a command to send."""
 
@@ -95,8 +85,6 @@ class WatchInputs(Protocol):
 
 @dataclass(eq=False)
 class WatchCore:
-    """What an interlock remembers, and what it does to the world."""
-
     interlock: Interlock
     clock: IReactorTime
     owner: WatchOwner
@@ -105,7 +93,6 @@ class WatchCore:
     _pause: Timer | None = field(default=None, init=False)
 
     def become(self, kept: Kept) -> None:
-        """Keep another state; the pause of the last one is over."""
         self.end_pause()
         self.kept = kept
         self.owner.keep()
@@ -118,7 +105,6 @@ class WatchCore:
         self.owner.keep()
 
     def undo_when_allowed(self, machine: WatchInputs) -> None:
-        """Undo at once, or as soon as the limit allows."""
         self.become(Kept.UNDO)
         full = len(self.undone) == MOST_UNDOS
         wait = self.undone[0] + UNDO_WINDOW - self.clock.seconds() if full else 0.0
@@ -148,7 +134,6 @@ class WatchCore:
         self.pause(RETRY, machine)
 
     def complain(self, action: Action | None, why: str) -> None:
-        """Raise the alarm: the interlock could not act as it should."""
         if action is None:
             return
         name, what = self.interlock.name, f"{action.target} {action.command}: {why}"
@@ -306,5 +291,4 @@ def _build() -> Callable[[WatchCore], WatchInputs]:  # noqa: C901 - one table
     return builder.build()
 
 
-watch_machine = _build()
-"""Makes the machine of one interlock, from its core."""
+watch_machine = _build()  # makes the machine of one interlock, from its core

@@ -65,8 +65,6 @@ def _bound(text: str) -> Value:
 
 @dataclass(frozen=True)
 class Action:
-    """A command to one device."""
-
     target: str
     command: str
     args: Mapping[str, Any] = field(default_factory=dict)
@@ -88,10 +86,7 @@ class Interlock:
 
     @property
     def key(self) -> str:
-        """The identity over restarts: condition and action, since a name may be a number.
-
-        The key is a digest: an argument may be a PIN.
-        """
+        """The identity over restarts: a digest of condition and action, which may hold a PIN."""
         when, do = self.when, self.do
         said = [when.point, when.sign, when.bound, do.target, do.command, do.args]
         return sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:16]
@@ -113,7 +108,6 @@ def fight(first: Interlock, second: Interlock, types: Mapping[str, CommandType])
 
 
 def _said(action: Action) -> tuple[str, dict[str, str]]:
-    """Return a command and its arguments as texts."""
     return action.command, {n: str(v) for n, v in action.args.items() if v is not None}
 
 

@@ -32,8 +32,6 @@ SETTING = "interlocks"
 
 
 class _Watch:
-    """One interlock: the delay of its condition, and its machine."""
-
     def __init__(self, interlock: Interlock, interlocks: "Interlocks") -> None:
         self.interlock, self._all = interlock, interlocks
         self.keep = interlocks.keep
@@ -45,7 +43,6 @@ class _Watch:
 
     @property
     def kept(self) -> str:
-        """The state as the store keeps it."""
         return self._core.kept.value
 
     def resume(self, kept: str) -> None:
@@ -63,7 +60,6 @@ class _Watch:
         self._engaged = self._core.kept in (Kept.DO, Kept.HELD)
 
     def look(self, value: Value) -> None:
-        """Judge the condition again."""
         holds = self.interlock.when.holds(value)
         if holds is None or holds == self._engaged:
             self._delay.cancel()
@@ -96,17 +92,11 @@ class _Watch:
             _log.failure("the interlock {name} failed", failure=failure, name=self.interlock.name)
             machine.failed("failed see the log")
 
-        sent = self._all.door.run(
-            Request(
-                target=action.target,
-                command=action.command,
-                args=action.args,
-                who=f"interlock {self.interlock.name}",
-                id=self._all.door.new_id(),
-                confirmed=self.interlock.confirmed,
-            )
+        door, lock, who = self._all.door, self.interlock, f"interlock {self.interlock.name}"
+        wish = Request(
+            action.target, action.command, action.args, who, door.new_id(), lock.confirmed
         )
-        sent.addCallbacks(ended, broke).addErrback(_log_failure)
+        door.run(wish).addCallbacks(ended, broke).addErrback(_log_failure)
 
     def complain(self, en: str, zh: str) -> None:
         self._all.alarms.set(self._alarm, Severity.WARNING, en, zh)
@@ -116,10 +106,7 @@ class _Watch:
 
 
 class Interlocks:
-    """All interlocks of a site. Their states are kept: a restart loses neither do nor undo.
-
-    It is started and stopped once.
-    """
+    """All interlocks of a site, started and stopped once; a restart loses neither do nor undo."""
 
     def __init__(
         self,
@@ -158,7 +145,6 @@ class Interlocks:
             watch.look(None if point is None else point.good)
 
     def keep(self) -> None:
-        """Keep the state of each interlock in the store."""
         states = {watch.interlock.key: watch.kept for watch in self._watches if watch.kept}
         self._store.put_setting(SETTING, states or None).addErrback(_log_failure)
 

@@ -48,7 +48,6 @@ def backup(session: Session, file: Path, history: bool, force: bool) -> int:
 
 
 def _check(path: Path) -> None:
-    """Raise Trouble unless the file is an intact database."""
     try:
         uri = f"{path.resolve().as_uri()}?immutable=1"
         with closing(sqlite3.connect(uri, uri=True)) as db:

@@ -13,8 +13,7 @@ from twisted_gantry.ctl.output import NOTHING, Column, plain, scalar, word
 from twisted_gantry.ctl.session import Session, json_option, pass_session
 from twisted_gantry.wire import local_api
 
-# The default of --expires in seconds: that of the gantry.
-EXPIRES = 30.0
+EXPIRES = 30.0  # the default of --expires in seconds: that of the gantry
 
 _EXITS = {"done": Exit.FINE, "timeout": Exit.UNKNOWN}
 
@@ -26,10 +25,7 @@ _EXITS = {"done": Exit.FINE, "timeout": Exit.UNKNOWN}
     options_metavar="[OPTIONS]",
 )
 @click.argument(
-    "words",
-    nargs=-1,
-    metavar="[TARGET COMMAND [--NAME VALUE]…]",
-    shell_complete=completing.words,
+    "words", nargs=-1, metavar="[TARGET COMMAND [--NAME VALUE]…]", shell_complete=completing.words
 )
 @click.option("--yes", is_flag=True, help="Do not ask before a dangerous one. · 不再确认。")
 @click.option(
@@ -146,14 +142,8 @@ def _do(session: Session, wish: dict[str, Any], expires: float) -> int:
         outcome = answer.fit(local_api.CommandAnswer)
     except ApiError as error:
         if error.sent and (error.status is None or not 300 <= error.status < 500):
-            raise Trouble(
-                "unknown-outcome",
-                Exit.UNKNOWN,
-                error.code,
-                message=session.explain(error),
-                id=wish["id"],
-                **names,
-            ) from None
+            fields = {**names, "id": wish["id"], "message": session.explain(error)}
+            raise Trouble("unknown-outcome", Exit.UNKNOWN, error.code, **fields) from None
         raise
     if session.json:
         session.show_json(answer.document)
@@ -209,8 +199,7 @@ def _list(
         session.show(texts("no-commands"))
         return Exit.FINE
     columns = (
-        Column("target"),
-        Column("command"),
+        *Column.each("target", "command"),
         Column("what", prose=True),
         Column("arguments", prose=True, under="what"),
         Column("note", prose=True),

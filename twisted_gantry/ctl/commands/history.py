@@ -22,8 +22,7 @@ from twisted_gantry.ctl.session import Session, json_option, pass_session
 _HEIGHT, _WIDTH = 14, 80
 _NARROWEST = 24
 
-# Characters of a time below the plot.
-_MOMENT = 16
+_MOMENT = 16  # characters of a time below the plot
 
 # A braille character has 2 × 4 dots; these are their bits, by column and by line.
 _BRAILLE = 0x2800
@@ -59,12 +58,7 @@ class History(msgspec.Struct, frozen=True):
 @json_option
 @pass_session
 def history(
-    session: Session,
-    point: str,
-    since: str | None,
-    until: str | None,
-    step: str | None,
-    plot: bool,
+    session: Session, point: str, since: str | None, until: str | None, step: str | None, plot: bool
 ) -> int:
     """Show the minimum, mean and maximum of POINT, step by step.
 
@@ -80,9 +74,7 @@ def history(
         return Exit.FINE
     columns = (
         Column("at"),
-        Column("minimum", number=True),
-        Column("mean", number=True),
-        Column("maximum", number=True),
+        *Column.each("minimum", "mean", "maximum", number=True),
         Column("unit", spare=True),
     )
     rows = [
@@ -101,7 +93,6 @@ def _short(number: float) -> str:
 
 
 def _plot(session: Session, found: History) -> list[RenderableType]:
-    """Draw the span from minimum to maximum of each step."""
     texts = session.texts
     low = min(sample[1] for sample in found.samples)
     high = max(sample[3] for sample in found.samples)

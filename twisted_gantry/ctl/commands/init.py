@@ -36,12 +36,7 @@ _EXAMPLES: Mapping[tuple[str, str], str] = {
     ("relay", "on"): "a00101a2",
     ("relay", "off"): "a00100a1",
 }
-_NAMES: Mapping[str, str] = {
-    "ups-card": "ups",
-    "ups-card-http": "ups",
-    "cabinet": "cab",
-    "computer": "pc",
-}
+_NAMES = {"ups-card": "ups", "ups-card-http": "ups", "cabinet": "cab", "computer": "pc"}
 # The stand-in for [monitor] until it is asked for: some devices need it.
 _MONITOR = Table("monitor", {"listen": "tcp:8082", "auth": Secret("-")})
 
@@ -59,12 +54,7 @@ _MONITOR = Table("monitor", {"listen": "tcp:8082", "auth": Secret("-")})
 @json_option
 @pass_session
 def init(
-    session: Session,
-    file: Path,
-    gantry_id: str | None,
-    name: str | None,
-    yes: bool,
-    force: bool,
+    session: Session, file: Path, gantry_id: str | None, name: str | None, yes: bool, force: bool
 ) -> int:
     """Ask about the site, and write FILE (site.toml), which passes `gantryctl check`.
 
@@ -124,7 +114,6 @@ class Interview:
         self._watch_computer()
 
     def run(self, gantry_id: str | None, name: str | None) -> None:
-        """Ask all questions."""
         texts = self.session.texts
         self._say("init-begin")
         while True:
@@ -245,7 +234,6 @@ class Interview:
     def _ask_server(
         self, name: str, question: str, endpoint: str, *, needed: bool, secret: bool
     ) -> None:
-        """Ask for a server; a `needed` one is asked for until it is right."""
         texts = self.session.texts
         if needed:
             self._say("init-needed", name=name)
@@ -272,7 +260,6 @@ class Interview:
         return self._added(table.having({k: Secret(text) for k, text in given.items() if text}))
 
     def _added(self, table: Table) -> bool:
-        """Add a table to the draft if it is right, else report its problems."""
         wrong = self._complained(self._problems(table))
         if not wrong:
             self.draft.tables.append(table)

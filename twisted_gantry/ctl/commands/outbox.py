@@ -28,9 +28,7 @@ _IDS = click.argument("ids", nargs=-1, type=click.IntRange(min=1), metavar="[ID]
 )
 @_UPLINK
 @click.option(
-    "--state",
-    type=click.Choice(["queued", "set-aside"]),
-    help="Only this state. · 仅该状态。",
+    "--state", type=click.Choice(["queued", "set-aside"]), help="Only this state. · 仅该状态。"
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many. · 条数。")
 @json_option
@@ -55,8 +53,7 @@ def outbox(context: click.Context, uplink: str | None, state: str | None, limit:
         Column("uplink", under="id"),
         Column("kind"),
         Column("subject", under="kind"),
-        Column("state"),
-        Column("created-at"),
+        *Column.each("state", "created-at"),
         Column("urgent", under="state"),
         Column("tries", number=True, under="bytes"),
         Column("bytes", number=True),
@@ -64,15 +61,8 @@ def outbox(context: click.Context, uplink: str | None, state: str | None, limit:
     )
     rows = [
         (
-            each.id,
-            each.uplink,
-            each.kind,
-            each.subject or None,
-            word(texts, each.state),
-            each.created_at,
-            texts("urgent") if each.urgent else None,
-            each.tries,
-            each.bytes,
+            *(each.id, each.uplink, each.kind, each.subject or None, word(texts, each.state)),
+            *(each.created_at, texts("urgent") if each.urgent else None, each.tries, each.bytes),
             each.reason or None,
         )
         for each in reports
@@ -106,11 +96,7 @@ def retry(context: click.Context, uplink: str | None, ids: tuple[int, ...]) -> i
 @json_option
 @click.pass_context
 def drop(
-    context: click.Context,
-    uplink: str | None,
-    ids: tuple[int, ...],
-    all_set_aside: bool,
-    yes: bool,
+    context: click.Context, uplink: str | None, ids: tuple[int, ...], all_set_aside: bool, yes: bool
 ) -> int:
     """Delete reports that were set aside, for good: those with the IDs, or all. Asks first.
 

@@ -5,12 +5,12 @@ import select
 import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from math import inf
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import RenderableType
 from rich.text import Text
 
 from twisted_gantry.core.secret import Secret
@@ -26,8 +26,7 @@ from twisted_gantry.wire.upscard.session import Ending, Exchange, NoReply, Staye
 from twisted_gantry.wire.upscard.session import Session as CardSession
 from twisted_gantry.wire.upscard.values import Readings, decode_live, decode_ratings
 
-# Seconds for the connection, and for each of the two questions.
-DEADLINE = 5.0
+DEADLINE = 5.0  # seconds for the connection, and for each of the two questions
 
 
 class _Timer:
@@ -46,21 +45,16 @@ class _Timer:
         self._due = inf
 
     def left(self) -> float:
-        """Return the seconds until the call, 0 once the call is due."""
         return max(self._due - self.seconds(), 0.0)
 
     def run_due(self) -> None:
-        """Make the call if the call is due."""
         if self.left() == 0:
             self.cancel()
             self._call()
 
 
 class Card:
-    """A connection to a card, driven by the session that the device driver uses, without a reactor.
-
-    `address` is for messages.
-    """
+    """A card's connection and session, without a reactor; `address` is for messages."""
 
     def __init__(self, host: str, port: int, address: str, password: Secret | None) -> None:
         self.address = address
@@ -116,7 +110,6 @@ class Card:
         raise self._trouble("card-odd", cmd, detail=ending)
 
     def _step(self) -> None:
-        """Wait for bytes or the session's timer, and hand them to the session."""
         readable, _, _ = select.select([self._socket], [], [], self._timer.left())
         if readable:
             data = self._socket.recv(65536)
@@ -195,27 +188,19 @@ def probe(session: Session, address: str, password_file: Path | None, runtime_un
     troubles: dict[str, Trouble] = {}
     uid: str | None = None
     password = _password(password_file)
-    with session.waiting(texts("asking", where=address)):
-        card = Card(host, port, address, password)
-        try:
-            for cmd, decode in decoders.items():
-                try:
-                    result = card.ask(cmd)
-                    uid = result.uid
-                    readings |= _decoded(cmd, address, decode, result.value)
-                except Trouble as trouble:
-                    troubles[cmd] = trouble
-        finally:
-            card.close()
+    asking = session.waiting(texts("asking", where=address))
+    with asking, closing(Card(host, port, address, password)) as card:
+        for cmd, decode in decoders.items():
+            try:
+                result = card.ask(cmd)
+                uid = result.uid
+                readings |= decode(result.value)
+            except WireError as error:
+                troubles[cmd] = Trouble("card-odd", cmd=cmd, address=address, detail=error)
+            except Trouble as trouble:
+                troubles[cmd] = trouble
     _show(session, address, uid, readings, troubles)
     return max((trouble.exit_code for trouble in troubles.values()), default=Exit.FINE)
-
-
-def _decoded(cmd: str, address: str, decode: Callable[[str], Readings], value: str) -> Readings:
-    try:
-        return decode(value)
-    except WireError as error:
-        raise Trouble("card-odd", cmd=cmd, address=address, detail=error) from None
 
 
 def _show(
@@ -245,11 +230,9 @@ def _show(
         return
     if readings:
         columns = (
-            Column("point"),
-            Column("label"),
+            *Column.each("point", "label"),
             Column("value", number=True),
-            Column("unit"),
-            Column("quality"),
+            *Column.each("unit", "quality"),
         )
         rows = [
             (
@@ -261,9 +244,7 @@ def _show(
             )
             for name, each in readings.items()
         ]
-        head: RenderableType = Text(
-            texts("card-line", uid=plain(uid or ""), address=address), "bold"
-        )
+        head = Text(texts("card-line", uid=plain(uid or ""), address=address), "bold")
         session.show(head, table(texts, session.console(), columns, rows))
     for trouble in troubles.values():
         session.fail(trouble)

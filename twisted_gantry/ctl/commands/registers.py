@@ -48,8 +48,7 @@ def registers(session: Session, target: str, device: str, address: str) -> int:
     if outcome.result != "done":
         raise Trouble("not-read", reason=outcome.detail or outcome.result)
     columns = (
-        Column("address"),
-        Column("name"),
+        *Column.each("address", "name"),
         Column("value", number=True),
         Column("unit", under="value"),
     )

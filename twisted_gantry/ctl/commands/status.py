@@ -42,11 +42,8 @@ def status(session: Session) -> int:
     alarms = answers[1].fit(local_api.AlarmList)
     health = answers[2].fit(local_api.Health)
     states = [each.state for each in site.devices] + [each.state for each in site.uplinks]
-    fine = (
-        all(state == "online" for state in states)
-        and not alarms.alarms
-        and answers[2].status != _UNHEALTHY
-    )
+    online = all(state == "online" for state in states)
+    fine = online and not alarms.alarms and answers[2].status != _UNHEALTHY
     if session.json:
         session.show_json(
             {
@@ -91,10 +88,7 @@ def _section(
 
 def _devices(session: Session, devices: list[local_api.Device]) -> list[RenderableType]:
     columns = (
-        Column("device"),
-        Column("kind"),
-        Column("state"),
-        Column("since"),
+        *Column.each("device", "kind", "state", "since"),
         Column("last-error", prose=True, under="since"),
     )
     texts = session.texts
@@ -107,21 +101,15 @@ def _devices(session: Session, devices: list[local_api.Device]) -> list[Renderab
 
 def _uplinks(session: Session, uplinks: list[local_api.Uplink]) -> list[RenderableType]:
     columns = (
-        Column("uplink"),
-        Column("state"),
+        *Column.each("uplink", "state"),
         Column("since", under="last-delivered"),
         Column("last-delivered"),
         Column("last-error", prose=True),
     )
+    texts = session.texts
     rows = [
-        (
-            each.name,
-            word(session.texts, each.state),
-            each.since,
-            each.last_delivered,
-            each.last_error or None,
-        )
-        for each in uplinks
+        (up.name, word(texts, up.state), up.since, up.last_delivered, up.last_error or None)
+        for up in uplinks
     ]
     section = _section(session, "uplinks", columns, rows, "no-devices")
     if not uplinks:
@@ -129,9 +117,7 @@ def _uplinks(session: Session, uplinks: list[local_api.Uplink]) -> list[Renderab
     counted = (
         Column("uplink"),
         Column("created", number=True, under="delivered"),
-        Column("delivered", number=True),
-        Column("queued", number=True),
-        Column("set-aside", number=True),
+        *Column.each("delivered", "queued", "set-aside", number=True),
         Column("dropped", number=True, under="set-aside"),
         Column("bytes", number=True, under="queued"),
         Column("oldest"),
@@ -144,16 +130,9 @@ def _counts(uplink: local_api.Uplink) -> Row:
     ledger = uplink.ledger
     if ledger is None:  # the store does not answer
         return uplink.name, None, None, uplink.queued, uplink.set_aside, None, None, None
-    return (
-        uplink.name,
-        ledger.created,
-        ledger.delivered,
-        ledger.queued,
-        Text(str(ledger.set_aside), "yellow" if ledger.set_aside else ""),
-        Text(str(ledger.dropped), "yellow" if ledger.dropped else ""),
-        ledger.bytes,
-        ledger.oldest,
-    )
+    marked = (Text(str(n), "yellow" if n else "") for n in (ledger.set_aside, ledger.dropped))
+    sent = (ledger.created, ledger.delivered, ledger.queued)
+    return uplink.name, *sent, *marked, ledger.bytes, ledger.oldest
 
 
 def _alarms(session: Session, alarms: list[local_api.AlarmView]) -> list[RenderableType]:

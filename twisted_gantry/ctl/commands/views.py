@@ -54,8 +54,7 @@ def points(session: Session, prefix: str) -> int:
 
 
 ALARM_COLUMNS = (
-    Column("alarm"),
-    Column("severity"),
+    *Column.each("alarm", "severity"),
     Column("message", prose=True, under="alarm"),
     Column("raised"),
     Column("cleared", under="raised"),
@@ -63,7 +62,6 @@ ALARM_COLUMNS = (
 
 
 def alarm_row(texts: Texts, alarm: local_api.AlarmView) -> Row:
-    """Return the values of an alarm."""
     message = texts.pick(alarm.message, alarm.message_zh)
     severity = word(texts, alarm.severity)
     return alarm.alarm, severity, message, alarm.raised_at, alarm.cleared_at
@@ -88,10 +86,7 @@ def alarms(session: Session, active: bool) -> int:
 
 @click.command(cls=Command, short_help="Commands, who asked, results. · 命令审计记录")
 @click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Only the newest N. · 最新的 N 条。",
+    "--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N. · 最新的 N 条。"
 )
 @json_option
 @pass_session
@@ -113,16 +108,8 @@ def audit(session: Session, limit: int | None) -> int:
         Column("detail", prose=True, under="arguments"),
     )
     rows = [
-        (
-            each.at,
-            each.who,
-            each.target,
-            each.command,
-            each.args or None,
-            word(texts, each.result),
-            each.detail or None,
-        )
-        for each in found
+        (e.at, e.who, e.target, e.command, e.args or None, word(texts, e.result), e.detail or None)
+        for e in found
     ]
     session.show_rows(answer, columns, rows, texts("no-entries"))
     return Exit.FINE

@@ -21,12 +21,9 @@ from twisted_gantry.ctl.output import Column, Row, cell, plain, scalar, table, w
 from twisted_gantry.ctl.session import Session, json_option, pass_session
 from twisted_gantry.wire import local_api
 
-# The style of a changed value.
-_CHANGED = "bold reverse"
-# Alarms that are followed, the newest.
-_MOST_ALARMS = 100
-# Lines of the terminal around the rows: title, header, rule, and two for notes.
-_FRAME = 6
+_CHANGED = "bold reverse"  # the style of a changed value
+_MOST_ALARMS = 100  # alarms that are followed, the newest
+_FRAME = 6  # lines of the terminal around the rows: title, header, rule, and two for notes
 
 
 @dataclass(frozen=True)
@@ -85,19 +82,11 @@ def _devices(session: Session, prefix: str) -> Lines:
         if not each.name.startswith(prefix):
             continue
         kind = each.kind if isinstance(each, local_api.Device) else texts("uplink")
-        queued = set_aside = None
+        state, queued, set_aside = word(texts, each.state), None, None
         if isinstance(each, local_api.Uplink):
             queued, set_aside = each.queued, each.set_aside
         lines[type(each), each.name] = Line(
-            (
-                each.name,
-                kind,
-                word(texts, each.state),
-                each.since,
-                queued,
-                set_aside,
-                each.last_error or None,
-            ),
+            (each.name, kind, state, each.since, queued, set_aside, each.last_error or None),
             (each.state, each.last_error, queued, set_aside),
             document,
         )
@@ -120,12 +109,8 @@ _VIEWS: Mapping[str, _View] = {
     "devices": _View(
         "watch-devices",
         (
-            Column("device"),
-            Column("kind"),
-            Column("state"),
-            Column("since"),
-            Column("queued", number=True),
-            Column("set-aside", number=True),
+            *Column.each("device", "kind", "state", "since"),
+            *Column.each("queued", "set-aside", number=True),
             Column("last-error", prose=True, under="since"),
         ),
         frozenset({"state", "queued", "set-aside", "last-error"}),
@@ -136,8 +121,7 @@ _VIEWS: Mapping[str, _View] = {
         (
             Column("point"),
             Column("value", number=True),
-            Column("unit"),
-            Column("quality"),
+            *Column.each("unit", "quality"),
             Column("at", spare=True),
             Column("label", spare=True),
         ),
@@ -200,7 +184,6 @@ def watch(session: Session, what: str, prefix: str, interval: float) -> int:
 
 @contextmanager
 def _screen(session: Session) -> Iterator[Live | None]:
-    """Give the screen of a terminal; None elsewhere."""
     if session.json or not session.on_terminal():
         yield None
         return
@@ -212,19 +195,14 @@ def _screen(session: Session) -> Iterator[Live | None]:
 
 @dataclass
 class _Feed:
-    """Writes each changed row: for a program, a file, a pipe."""
-
     session: Session
     before: Lines = field(default_factory=dict)
     lost: bool = False
 
     def rows(self, lines: Lines) -> None:
         session, before = self.session, self.before
-        changed = [
-            line
-            for key, line in lines.items()
-            if key not in before or before[key].telling != line.telling
-        ]
+        known = {key: line.telling for key, line in before.items()}
+        changed = [line for key, line in lines.items() if known.get(key) != line.telling]
         if self.lost:
             self._say("back")
         for line in changed:
@@ -245,8 +223,6 @@ class _Feed:
 
 @dataclass
 class _Screen:
-    """Draws the table on each reading."""
-
     session: Session
     view: _View
     live: Live

@@ -19,21 +19,12 @@ SCENARIO = "/twin/v1/scenario"
 _REQUESTS, _RECORDS = "/twin/v1/etc/requests", "/twin/v1/fogslink/records"
 _ALARMS, _SITE, _POINTS = "/api/v1/alarms", "/api/v1/site", "/api/v1/points"
 _LIMIT = 200  # alarms, requests and records that are asked for, the newest first
-_METHODS = {
-    "cabinetStatus": "cabinetStatusUpdate",
-    "computerStatus": "computerStatusUpdate",
-}
+_METHODS = {"cabinetStatus": "cabinetStatusUpdate", "computerStatus": "computerStatusUpdate"}
 _TESTS = ("is", "above", "below", "state")
 _KINDS = ("alarm", "cleared", "no_alarm", "device", "uplink", "queue", "point", "report", "record")
 
-_PATHS = {
-    "device": _SITE,
-    "uplink": _SITE,
-    "queue": _SITE,
-    "point": _POINTS,
-    "report": _REQUESTS,
-    "record": _RECORDS,
-}
+_PATHS = dict.fromkeys(("device", "uplink", "queue"), _SITE)
+_PATHS |= {"point": _POINTS, "report": _REQUESTS, "record": _RECORDS}
 
 Json = Mapping[str, Any]
 Query = Mapping[str, object]
@@ -42,8 +33,6 @@ Get = Callable[[str, Query], Json | None]
 
 
 class Verdict(StrEnum):
-    """The state of an expectation."""
-
     WAITING = "waiting"
     PENDING = "pending"
     MET = "met"
@@ -76,13 +65,11 @@ class _Window:
     now: datetime
 
     def has(self, text: object) -> datetime | None:
-        """Return the time in `text` if it counts, else None."""
         at = _time(text)
         return at if at is not None and self.since <= at <= self.due else None
 
     @property
     def over(self) -> bool:
-        """Whether an answer to a request after `now` would be too late."""
         return self.now > self.due
 
 
@@ -163,7 +150,6 @@ class Judge:
             expected.verdict = Verdict.MET
 
     def _met(self, kind: str, given: Json, window: _Window) -> Iterator[datetime]:
-        """Yield the times at which an expectation was met."""
         finders: Mapping[str, Callable[[Json, _Window], Iterable[object]]] = {
             "alarm": lambda g, w: (a.get("raisedAt") for a in self._alarms(g["alarm"])),
             "cleared": lambda g, w: (a.get("clearedAt") for a in self._alarms(g["cleared"])),
@@ -211,7 +197,6 @@ class Judge:
                 yield max(since, window.since).isoformat()
 
     def _answered(self, kind: str) -> bool:
-        """Tell whether an answer came in this round."""
         path = _PATHS.get(kind, _ALARMS)
         return any(bool(answer) for (asked, _), answer in self._asked.items() if asked == path)
 

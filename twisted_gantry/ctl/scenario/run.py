@@ -16,20 +16,12 @@ from twisted_gantry.ctl.client import Api, ApiError
 from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.help import Command, Group
 from twisted_gantry.ctl.output import NOTHING, Column
+from twisted_gantry.ctl.scenario import views
 from twisted_gantry.ctl.scenario.judge import SCENARIO, Get, Json, Judge, Query
-from twisted_gantry.ctl.scenario.views import (
-    run_line,
-    run_table,
-    show_run,
-    show_steps,
-    speed_text,
-    verdict_lines,
-)
 from twisted_gantry.ctl.session import Session, json_option, pass_session
 from twisted_gantry.wire.twin_api import ScenarioLibrary, ScenarioSummary, ShownRun
 
-# Seconds between two looks at the gantry.
-LOOK_EVERY = 0.25
+LOOK_EVERY = 0.25  # seconds between two looks at the gantry
 
 _LIBRARY = f"{SCENARIO}/library"
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -67,10 +59,7 @@ def _twin(session: Session, url: str) -> Api:
     return Api(url, timeout=session.timeout, cannot_connect="cannot-connect-twin")
 
 
-@click.group(
-    cls=Group,
-    short_help="Run scenarios of the twin, judge the reports. · 模拟场景与判定",
-)
+@click.group(cls=Group, short_help="Run scenarios of the twin, judge the reports. · 模拟场景与判定")
 def scenario() -> None:
     """Run scenarios of the twin (`twistd gantry-twin`) against a gantry that watches it.
 
@@ -107,17 +96,15 @@ def run_command(session: Session, name: str, speed: float | None, twin_url: str)
     with _stopped_with_us(session, twin):
         answer = twin.post(SCENARIO, wish)
         with answer.checked(), _live(session) as show:
-            judge = Judge(answer.document, _patient(gantry), _getter(twin))
+            judge = Judge(answer.document, _patient(gantry), lambda p, q: twin.get(p, q).document)
             follow(judge, Event().wait, show)
     if session.json:
-        session.show_json(_document(judge))
+        run, expected = judge.run, msgspec.to_builtins(judge.expected)
+        head = {"ok": judge.kept, "scenario": run.name, "state": run.state, "error": run.error}
+        session.show_json({**head, "expectations": expected})
     else:
-        session.show(run_table(session, judge), *verdict_lines(session, judge))
+        session.show(views.run_table(session, judge), *views.verdict_lines(session, judge))
     return Exit.FINE if judge.kept else Exit.WRONG
-
-
-def _getter(api: Api) -> Get:
-    return lambda path, query: api.get(path, query).document
 
 
 def _patient(api: Api) -> Get:
@@ -151,24 +138,13 @@ def _stopped_with_us(session: Session, twin: Api) -> Iterator[None]:
 
 @contextmanager
 def _live(session: Session) -> Iterator[Callable[[Judge], None]]:
-    """Give a function that redraws the table at a terminal, and does nothing elsewhere."""
     if session.json or not session.on_terminal():
         yield lambda judge: None
         return
     with Live(console=session.console(), auto_refresh=False, transient=True) as live:
         yield lambda judge: live.update(
-            Lines(run_line(session, judge.run), run_table(session, judge)), refresh=True
+            Lines(views.run_line(session, judge.run), views.run_table(session, judge)), refresh=True
         )
-
-
-def _document(judge: Judge) -> dict[str, Any]:
-    return {
-        "ok": judge.kept,
-        "scenario": judge.run.name,
-        "state": judge.run.state,
-        "error": judge.run.error,
-        "expectations": msgspec.to_builtins(judge.expected),
-    }
 
 
 @scenario.command("list", cls=Command, short_help="The scenarios of the twin. · 列出场景")
@@ -180,28 +156,23 @@ def list_command(session: Session, twin_url: str) -> int:
 
     列出模拟器中的场景。
     """
-    texts, api = session.texts, _twin(session, twin_url)
+    pick, api = session.texts.pick, _twin(session, twin_url)
     answer = api.get(_LIBRARY)
     found = answer.fit(ScenarioLibrary).scenarios
     columns = (
         Column("name"),
-        Column("length", number=True),
-        Column("fastest", number=True),
+        *Column.each("length", "fastest", number=True),
         Column("title", prose=True),
     )
     rows = [
-        (each.name, f"{each.length:g}", speed_text(each.fastest), texts.pick(each.en, each.zh))
+        (each.name, f"{each.length:g}", views.speed_text(each.fastest), pick(each.en, each.zh))
         for each in found
     ]
     session.show_rows(answer, columns, rows, NOTHING)
     return Exit.FINE
 
 
-@scenario.command(
-    "show",
-    cls=Command,
-    short_help="One scenario, or the run. · 显示场景或运行状态",
-)
+@scenario.command("show", cls=Command, short_help="One scenario, or the run. · 显示场景或运行状态")
 @click.argument("name", required=False)
 @_twin_option
 @json_option
@@ -216,9 +187,9 @@ def show_command(session: Session, name: str | None, twin_url: str) -> int:
     if session.json:
         session.show_json(answer.document)
     elif name is None:
-        show_run(session, answer.fit(ShownRun).scenario)
+        views.show_run(session, answer.fit(ShownRun).scenario)
     else:
-        show_steps(session, answer.fit(ScenarioSummary))
+        views.show_steps(session, answer.fit(ScenarioSummary))
     return Exit.FINE
 
 
@@ -236,5 +207,5 @@ def stop_command(session: Session, twin_url: str) -> int:
     if session.json:
         session.show_json(answer.document)
     else:
-        show_run(session, answer.fit(ShownRun).scenario)
+        views.show_run(session, answer.fit(ShownRun).scenario)
     return Exit.FINE

@@ -29,10 +29,8 @@ _STATES = {
 
 
 def run_table(session: Session, judge: Judge) -> RenderableType:
-    """Return each expectation of a run, with its verdict."""
     columns = (
-        Column("step", number=True),
-        Column("at-simulated", number=True),
+        *Column.each("step", "at-simulated", number=True),
         Column("expectation", prose=True),
         Column("within", number=True),
         Column("verdict"),
@@ -58,7 +56,6 @@ def _verdict(session: Session, verdict: Verdict) -> Text:
 
 
 def run_line(session: Session, run: ScenarioRun) -> Text:
-    """Return the progress of a run as a line."""
     texts = session.texts
     state = texts(_STATES[run.state]) if run.state in _STATES else plain(run.state)
     return Text(
@@ -77,7 +74,6 @@ def run_line(session: Session, run: ScenarioRun) -> Text:
 
 
 def verdict_lines(session: Session, judge: Judge) -> Iterator[Text]:
-    """Yield the result of a run."""
     texts, count = session.texts, len(judge.expected)
     met = sum(each.verdict is Verdict.MET for each in judge.expected)
     yield Text("")
@@ -96,7 +92,6 @@ def speed_text(fastest: float | None) -> str:
 
 
 def show_run(session: Session, run: ScenarioRun | None) -> None:
-    """Show the state of a run."""
     if run is None:
         session.show(session.texts("run-none"))
         return
@@ -107,7 +102,6 @@ def show_run(session: Session, run: ScenarioRun | None) -> None:
 
 
 def show_steps(session: Session, found: ScenarioSummary) -> None:
-    """Show the steps of a scenario."""
     texts = session.texts
     head = texts(
         "scenario-line",
@@ -118,8 +112,7 @@ def show_steps(session: Session, found: ScenarioSummary) -> None:
     )
     columns = (
         Column("at-simulated", number=True),
-        Column("happens", prose=True),
-        Column("expectation", prose=True),
+        *Column.each("happens", "expectation", prose=True),
     )
     rows = [
         (

@@ -324,13 +324,10 @@ def texts_for(option: str | None) -> "Texts":
 
 
 class Texts:
-    """The catalogue in one language."""
-
     def __init__(self, language: Language) -> None:
         self.language: Language = language
 
     def __call__(self, key: str, /, **fields: object) -> str:
-        """Return a text, its fields filled in."""
         return TEXTS[key][self.language == "zh"].format(**fields)
 
     def word(self, word: str) -> str:

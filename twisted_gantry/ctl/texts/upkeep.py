@@ -64,10 +64,7 @@ UPKEEP: Mapping[str, tuple[str, str]] = {
         "直接回车采用方括号中的值或跳过。按 Ctrl-C 结束，不写入任何文件。",
     ),
     "init-problem": ("  not accepted: {problem}", "  未采用：{problem}"),
-    "init-no-kind": (
-        "  no kind {kind!r}; known: {kinds}",
-        "  没有类型 {kind!r}；可选：{kinds}",
-    ),
+    "init-no-kind": ("  no kind {kind!r}; known: {kinds}", "  没有类型 {kind!r}；可选：{kinds}"),
     "init-needed": ("A device of these needs [{name}].", "以上设备需要 [{name}]。"),
     "init-wrong": (
         "the configuration is wrong, and was not written:\n{problems}",

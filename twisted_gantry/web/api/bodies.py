@@ -8,8 +8,7 @@ from twisted.web.server import Request
 from twisted_gantry.net.http.json import HttpError, argument, read_object
 from twisted_gantry.wire.local_api import DEFAULT_LIMIT, MAX_LIMIT
 
-# Characters of an error message that are sent back.
-MAX_COMPLAINT = 200
+MAX_COMPLAINT = 200  # characters of an error message that are sent back
 
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 

@@ -23,10 +23,8 @@ from twisted_gantry.wire.local_api import History
 _log = Logger()
 
 DAY = 86_400.0
-# The last second that RFC 3339 can express in every offset.
-LATEST = 253_402_214_400.0
-# Seconds: the lower bound of `poll`.
-LEAST_STEP = 0.1
+LATEST = 253_402_214_400.0  # the last second that RFC 3339 can express in every offset
+LEAST_STEP = 0.1  # seconds: the lower bound of `poll`
 
 # A `+` that was not escaped in the query comes as a space.
 _RFC3339 = re.compile(

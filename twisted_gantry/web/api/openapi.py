@@ -12,16 +12,8 @@ import msgspec
 from msgspec import UNSET
 
 from twisted_gantry.wire import local_api, twin_api
-from twisted_gantry.wire.etc.envelope import (
-    AUTH_HEADER,
-    FIELDS_KEY,
-    MD5_HEADER,
-    MONITOR,
-    REMOTE_CONTROL,
-    VERSION,
-    EtcCode,
-    Method,
-)
+from twisted_gantry.wire.etc import envelope
+from twisted_gantry.wire.etc.envelope import FIELDS_KEY, MONITOR, REMOTE_CONTROL, Method
 from twisted_gantry.wire.etc.reports import Cabinet, Computer
 from twisted_gantry.wire.local_api import EVENTS, ErrorAnswer, Health, Shape
 from twisted_gantry.wire.local_operations import OPERATIONS, Operation
@@ -34,12 +26,7 @@ _MAP: Json = {"type": "object"}
 
 
 def _object(**fields: Json) -> Json:
-    """Return an object all of whose fields are always there."""
     return {"type": "object", "properties": fields, "required": list(fields)}
-
-
-def _list(item: Json) -> Json:
-    return {"type": "array", "items": item}
 
 
 def _schema(kind: Any) -> Json:
@@ -53,7 +40,6 @@ def _content(schema: Json, media: str = "application/json", **more: Json) -> Jso
 
 
 def _answer(answer: Any) -> Json:
-    """Return the content of an answer: JSON of a type, or another media type."""
     if answer == "text/event-stream":
         return _content(_TEXT, answer, **{"x-events": {n: _schema(e) for n, e in EVENTS.items()}})
     if isinstance(answer, str):
@@ -74,7 +60,6 @@ def _parameters(operation: Operation) -> list[Json]:
 
 
 def _operation(operation: Operation, tag: str) -> Json:
-    """Return one operation as the document has it."""
     answer = _answer(operation.answer)
     found: Json = {
         "operationId": operation.id,
@@ -143,7 +128,7 @@ _COMMANDS: Mapping[str, Json] = {
     "testStartStop": {"type": "string", "enum": ["0", "1"]},
 }
 _FIELDS: Mapping[Method, Json] = {
-    Method.COMPUTER_STATUS: _list({"$ref": _REF.format(name="Computer")}),
+    Method.COMPUTER_STATUS: {"type": "array", "items": {"$ref": _REF.format(name="Computer")}},
     Method.CABINET_STATUS: {"$ref": _REF.format(name="Cabinet")},
     Method.CARDS: {"type": "object", "properties": {"curVersion": _TEXT}},
     Method.COMPUTER_CONTROL: {"type": "object", "properties": dict(_STEERING)},
@@ -157,7 +142,7 @@ _FIELDS: Mapping[Method, Json] = {
 _ANSWER: Json = {
     "type": "object",
     "properties": {
-        "code": {"type": "string", "enum": [str(code.value) for code in EtcCode]},
+        "code": {"type": "string", "enum": [str(code.value) for code in envelope.EtcCode]},
         "msg": {"type": "string", "maxLength": 40},
         "data": _MAP,
         "batterysTestResult": _MAP,
@@ -171,17 +156,15 @@ def _envelope(method: Method) -> Json:
         gantryId={"type": "string", "maxLength": 20},
         method={"type": "string", "enum": [method.value]},
         timeStamp=_STAMP,
-        version={"type": "string", "enum": [VERSION]},
+        version={"type": "string", "enum": [envelope.VERSION]},
         **{FIELDS_KEY[method]: _FIELDS[method]},
     )
 
 
 def _call(name: str, text: str, methods: frozenset[Method], port: int) -> Json:
     bodies = [_envelope(method) for method in sorted(methods)]
-    headers = [
-        {"name": name, "in": "header", "required": True, "schema": _TEXT}
-        for name in (MD5_HEADER, AUTH_HEADER)
-    ]
+    names = (envelope.MD5_HEADER, envelope.AUTH_HEADER)
+    headers = [{"name": n, "in": "header", "required": True, "schema": _TEXT} for n in names]
     responses: Json = {
         "200": {
             "description": "every answer of the protocol, also a refusal",

@@ -29,25 +29,11 @@ from twisted_gantry.web.api.history import HistoryView
 from twisted_gantry.web.api.maintenance import Maintenance
 from twisted_gantry.web.api.set_aside import SetAside, check_uplink
 from twisted_gantry.web.api.stream import Stream
-from twisted_gantry.wire.local_api import (
-    AlarmList,
-    Audit,
-    CommandAnswer,
-    CommandBody,
-    CommandList,
-    DeviceCommands,
-    Health,
-    Outbox,
-    Points,
-    SiteView,
-)
+from twisted_gantry.wire import local_api as shapes
 
 
 class LocalApi:
-    """Answers for one site.
-
-    `now` returns Unix seconds; `health` returns what is wrong with the program itself.
-    """
+    """Answers for one site. `now` returns Unix seconds; `health` what is wrong with the program."""
 
     app = Klein()
     app.url_map.merge_slashes = False  # a path with an empty part is unknown, not redirected
@@ -82,20 +68,18 @@ class LocalApi:
         notes = [f"{s.name} is offline" for s in statuses if s.state is State.OFFLINE]
         notes += [alarm.en for alarm in site.alarms.active("gantry")]
         status = "failing" if reasons else "ok"
-        return respond(request, Health(status, reasons, notes), 503 if reasons else 200)
+        return respond(request, shapes.Health(status, reasons, notes), 503 if reasons else 200)
 
     @app.route("/api/openapi.json", methods=["GET"])
     def openapi(self, request: Request) -> bytes:
-        """Return the OpenAPI document of all that the gantry serves."""
         return respond(request, openapi.document(self._version))
 
     @app.route("/api/v1/site", methods=["GET"])
     async def site(self, request: Request) -> bytes:
-        """Return the site, its devices and its uplinks."""
         site, time = self._site, self._time
         ledgers = await self._ledgers.read()
         uplinks = site.uplinks.items()
-        content = SiteView(
+        content = shapes.SiteView(
             gantry_id=site.gantry_id,
             name=site.name,
             version=self._version,
@@ -107,46 +91,39 @@ class LocalApi:
 
     @app.route("/api/v1/points", methods=["GET"])
     def points(self, request: Request) -> bytes:
-        """Return the points whose names begin with `prefix`, in the order of the catalogue."""
         points, time = self._site.points, self._time
         found = points.under(argument(request, "prefix"))
         content = [views.point(each, points.catalogue[each.name], time) for each in found]
-        return respond(request, Points(content))
+        return respond(request, shapes.Points(content))
 
     @app.route("/api/v1/history", methods=["GET"])
     async def history(self, request: Request) -> bytes:
-        """Return past values of a point, in at most 2,000 buckets."""
         return respond(request, await self._history.read(request))
 
     @app.route("/api/v1/alarms", methods=["GET"])
     def alarms(self, request: Request) -> bytes:
-        """Return the alarms, newest first; with `active=1` only those that are not cleared.
-
-        Without `limit`, all alarms in memory.
-        """
+        """Return the alarms in memory, newest first; with `active=1` only those not cleared."""
         only_active = flag_of(request, "active")
         found = [each for each in self._site.alarms.all() if each.active or not only_active]
         if argument(request, "limit"):
             found = found[: limit_of(request)]
-        return respond(request, AlarmList([views.alarm(each, self._time) for each in found]))
+        return respond(request, shapes.AlarmList([views.alarm(each, self._time) for each in found]))
 
     @app.route("/api/v1/stream", methods=["GET"])
     def stream(self, request: Request) -> bytes | Deferred[bytes]:
-        """Return changes as server-sent events, until the client disconnects."""
         if self._stream is None:
             raise HttpError(404, "not-found", "there is no stream here")
         return self._stream.read(request)
 
     @app.route("/api/v1/commands", methods=["GET"])
     def commands(self, request: Request) -> bytes:
-        """Return the commands of each device."""
         devices = [
-            DeviceCommands(
+            shapes.DeviceCommands(
                 name, [views.command(each, kind) for each, kind in device.commands.items()]
             )
             for name, device in self._site.devices.items()
         ]
-        return respond(request, CommandList(devices))
+        return respond(request, shapes.CommandList(devices))
 
     @app.route("/api/v1/commands", methods=["POST"])
     async def run_command(self, request: Request) -> bytes:
@@ -156,7 +133,7 @@ class LocalApi:
         outcome is in the audit. The command goes on when its client disconnects.
         """
         refuse_foreign_origin(request)
-        body = read_body(request, CommandBody)
+        body = read_body(request, shapes.CommandBody)
         wish = commands.Request(
             target=body.target,
             command=body.command,
@@ -167,17 +144,16 @@ class LocalApi:
             expiry=commands.EXPIRY if isinstance(body.expires, UnsetType) else body.expires,
         )
         result = await self._site.door.run(wish)
-        answer = CommandAnswer(
+        answer = shapes.CommandAnswer(
             id=wish.id, result=result.result.value, detail=result.detail, value=result.value
         )
         return respond(request, answer)
 
     @app.route("/api/v1/audit", methods=["GET"])
     async def audit(self, request: Request) -> bytes:
-        """Return the last `limit` entries of the audit, newest first."""
         entries = await self._site.store.audit(limit_of(request))
         content = [views.audit_entry(each, self._time) for each in entries]
-        return respond(request, Audit(content))
+        return respond(request, shapes.Audit(content))
 
     @app.route("/api/v1/outbox", methods=["GET"])
     async def outbox(self, request: Request) -> bytes:
@@ -193,21 +169,18 @@ class LocalApi:
         limit, bodies = limit_of(request), flag_of(request, "bodies")
         reports = await self._site.store.reports(uplink or None, state or None, limit)
         shown = [views.report(each, self._time, with_body=bodies) for each in reports]
-        return respond(request, Outbox(shown))
+        return respond(request, shapes.Outbox(shown))
 
     @app.route("/api/v1/outbox/retry", methods=["POST"])
     async def retry(self, request: Request) -> bytes:
-        """Queue reports again that were set aside, and try now."""
         return respond(request, await self._set_aside.retry(request))
 
     @app.route("/api/v1/outbox/drop", methods=["POST"])
     async def drop(self, request: Request) -> bytes:
-        """Give up reports that were set aside."""
         return respond(request, await self._set_aside.drop(request))
 
     @app.route("/api/v1/backup", methods=["POST"])
     async def backup(self, request: Request) -> None:
-        """Send a copy of the store, or of the history: an SQLite database."""
         if self._maintenance is None:
             raise HttpError(404, "not-found", "there is no backup here")
         await self._maintenance.backup(request)

@@ -58,7 +58,6 @@ class SetAside:
     def _change(
         self, request: Request, body: RetryBody, verb: str, change: Change, said: str
     ) -> Deferred[int]:
-        """Change the reports of one uplink, or of all; returns their number."""
         if body.uplink is not None:
             check_uplink(self._site, body.uplink)
         chosen = list(self._site.uplinks) if body.uplink is None else [body.uplink]

@@ -42,25 +42,19 @@ POINTS_AT_A_TIME = 50
 # Seconds between two readings of the ledgers while there are readers; timeout of one reading.
 LOOK = 1.0
 LEDGERS_WITHIN = 2.0
-# Seconds between comments: they keep a proxy from closing a quiet stream.
-COMMENT = 15.0
-# Seconds without reading after which a reader is disconnected.
-STALLED = 30.0
-# Seconds for which changes are kept without readers, for a reader that reconnects.
-LINGER = 30.0
-# Milliseconds that a reader is asked to wait before it reconnects.
-RETRY = 3000
+COMMENT = 15.0  # seconds between comments: they keep a proxy from closing a quiet stream
+STALLED = 30.0  # seconds without reading after which a reader is disconnected
+LINGER = 30.0  # seconds for which changes are kept without readers, for a reader that reconnects
+RETRY = 3000  # milliseconds that a reader is asked to wait before it reconnects
 
 _ID = re.compile(r"([0-9a-f]{1,16})-([0-9]{1,15})\Z", re.ASCII)
 
 
 def _same(a: Point | None, b: Point) -> bool:
     """Tell whether two states of a point have the same value and quality; 1 and true differ."""
-    return a is not None and (type(a.value), a.value, a.quality) == (
-        type(b.value),
-        b.value,
-        b.quality,
-    )
+    if a is None or a.quality != b.quality:
+        return False
+    return (type(a.value), a.value) == (type(b.value), b.value)
 
 
 def _frame(event: str, content: msgspec.Struct, event_id: str = "") -> bytes:
@@ -71,8 +65,6 @@ def _frame(event: str, content: msgspec.Struct, event_id: str = "") -> bytes:
 
 
 class _Later(Timer):
-    """A timer whose `start` keeps an earlier schedule."""
-
     def start(self, delay: float) -> None:
         if not self.running:
             super().start(delay)
@@ -116,11 +108,9 @@ class Stream(NamedService):
 
     @property
     def readers(self) -> int:
-        """The number of readers."""
         return len(self._readers)
 
     def stopService(self) -> None:
-        """End every answer, and forget all events."""
         super().stopService()
         for reader in list(self._readers):
             reader.end()
@@ -146,7 +136,7 @@ class Stream(NamedService):
             self._place_of(header(request, "last-event-id")),
             snapshot=self._snapshot_pieces,
             seconds=self._clock.seconds,
-            missed=self._missed,
+            missed=lambda: self.counts.update(dropped=1),
             left=self._left,
         )
         self._readers.add(reader)
@@ -167,9 +157,6 @@ class Stream(NamedService):
             return None
         self.counts["resumed"] += 1
         return place
-
-    def _missed(self) -> None:
-        self.counts["dropped"] += 1
 
     def _left(self, reader: Reader) -> None:
         self._readers.discard(reader)
@@ -205,20 +192,14 @@ class Stream(NamedService):
         self._ring.forget()
 
     def _points_changed(self, device: str, batch: Batch) -> None:
-        changed = [
-            change.new.name
-            for change in batch
-            if not _same(self._points.get(change.new.name), change.new)
-        ]
+        points = [change.new for change in batch]
+        changed = [each.name for each in points if not _same(self._points.get(each.name), each)]
         if changed:
             self._changed.update(dict.fromkeys(changed))
             self._flush_later.start(GATHER)
 
     def _alarm_changed(self, alarm: Alarm) -> None:
         self._alarms.append(alarm)
-        self._flush_later.start(GATHER)
-
-    def _status_changed(self, status: Status) -> None:
         self._flush_later.start(GATHER)
 
     # -- polling of what does not notify
@@ -265,7 +246,7 @@ class Stream(NamedService):
         for status in self._watched.keys() - statuses:
             self._watched.pop(status)()
         for status in statuses - self._watched.keys():
-            self._watched[status] = status.subscribe(self._status_changed)
+            self._watched[status] = status.subscribe(lambda _: self._flush_later.start(GATHER))
 
     def _notice(self) -> None:
         """Find declared points, and points, devices and uplinks that were removed.
@@ -274,11 +255,8 @@ class Stream(NamedService):
         """
         site = self._site
         points = {point.name: point for point in site.points.under()}
-        self._changed.update(
-            (name, None)
-            for name, point in points.items()
-            if not _same(self._points.get(name), point)
-        )
+        changed = [name for name, each in points.items() if not _same(self._points.get(name), each)]
+        self._changed.update(dict.fromkeys(changed))
         parts = {"device": set(site.devices), "uplink": set(site.uplinks)}
         gone = self._points.keys() - points
         others = [(kind, name) for kind, name in self._shapes if name not in parts[kind]]
@@ -313,7 +291,6 @@ class Stream(NamedService):
                 reader.pump()
 
     def _parts(self) -> list[tuple[str, str, Device | Uplink]]:
-        """Return devices and uplinks, each with the name of its event and its own."""
         site, time, ledgers = self._site, self._time, self._ledgers
         return [
             *(("device", n, views.device(n, each, time)) for n, each in site.devices.items()),

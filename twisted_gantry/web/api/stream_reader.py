@@ -153,17 +153,14 @@ class Reader:
         return data
 
     def pauseProducing(self) -> None:  # noqa: N802
-        """Pause: the transport is full."""
         if self.paused_at is None:
             self.paused_at = self._seconds()
 
     def resumeProducing(self) -> None:  # noqa: N802
-        """Go on: the transport is empty."""
         self.paused_at = None
         self.pump()
 
     def stopProducing(self) -> None:  # noqa: N802
-        """The connection is lost."""
         self._leave()
 
     def end(self) -> None:

@@ -15,18 +15,7 @@ from twisted_gantry.core.interfaces import IDevice, IUplink
 from twisted_gantry.core.points import Point
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.stored import AuditEntry, Ledger, Report
-from twisted_gantry.wire.local_api import (
-    AlarmView,
-    ArgumentInfo,
-    AuditView,
-    CommandInfo,
-    Device,
-    Label,
-    LedgerView,
-    PointView,
-    ReportView,
-    Uplink,
-)
+from twisted_gantry.wire import local_api as shapes
 
 _log = Logger()
 
@@ -80,55 +69,45 @@ class Ledgers:
         return ledger
 
 
-def device(name: str, device: IDevice, time: TimeText) -> Device:
+def device(name: str, device: IDevice, time: TimeText) -> shapes.Device:
     status = device.status
-    return Device(name, device.kind, status.state.value, time(status.since), status.last_error)
+    return shapes.Device(
+        name, device.kind, status.state.value, time(status.since), status.last_error
+    )
 
 
-def uplink(name: str, uplink: IUplink, ledger: Ledger | None, time: TimeText) -> Uplink:
+def uplink(name: str, uplink: IUplink, ledger: Ledger | None, time: TimeText) -> shapes.Uplink:
     """Return an uplink; counts are null without a ledger."""
     status = uplink.status
     kept = None if ledger is None else _ledger(ledger, time)
-    return Uplink(
-        name,
-        status.state.value,
-        time(status.since),
-        status.last_error,
-        None if kept is None else kept.queued,
-        None if kept is None else kept.set_aside,
-        time(uplink.last_delivered),
-        kept,
+    queued, set_aside = (None, None) if kept is None else (kept.queued, kept.set_aside)
+    state = (status.state.value, time(status.since), status.last_error)
+    return shapes.Uplink(name, *state, queued, set_aside, time(uplink.last_delivered), kept)
+
+
+def _ledger(ledger: Ledger, time: TimeText) -> shapes.LedgerView:
+    kept, oldest = ledger, time(ledger.oldest)
+    return shapes.LedgerView(
+        kept.created, kept.delivered, kept.queued, kept.set_aside, kept.dropped, kept.size, oldest
     )
 
 
-def _ledger(ledger: Ledger, time: TimeText) -> LedgerView:
-    return LedgerView(
-        ledger.created,
-        ledger.delivered,
-        ledger.queued,
-        ledger.set_aside,
-        ledger.dropped,
-        ledger.size,
-        time(ledger.oldest),
-    )
-
-
-def point(point: Point, kind: PointType, time: TimeText) -> PointView:
-    label = Label(kind.en, kind.zh)
+def point(point: Point, kind: PointType, time: TimeText) -> shapes.PointView:
+    label = shapes.Label(kind.en, kind.zh)
     at = time(point.at)
-    return PointView(point.name, point.value, kind.unit, point.quality.value, at, label)
+    return shapes.PointView(point.name, point.value, kind.unit, point.quality.value, at, label)
 
 
-def alarm(alarm: Alarm, time: TimeText) -> AlarmView:
+def alarm(alarm: Alarm, time: TimeText) -> shapes.AlarmView:
     raised, cleared = time(alarm.raised_at), time(alarm.cleared_at)
-    return AlarmView(
+    return shapes.AlarmView(
         alarm.name, alarm.source, alarm.severity.value, alarm.en, alarm.zh, raised, cleared
     )
 
 
-def command(name: str, kind: CommandType) -> CommandInfo:
+def command(name: str, kind: CommandType) -> shapes.CommandInfo:
     arguments = [
-        ArgumentInfo(
+        shapes.ArgumentInfo(
             argument_name,
             _TYPE_NAMES.get(argument.type, argument.type.__name__),
             argument.required,
@@ -138,37 +117,21 @@ def command(name: str, kind: CommandType) -> CommandInfo:
         for argument_name, argument in kind.arguments.items()
     ]
     danger_zh, locked_zh = kind.danger_zh or kind.danger, kind.locked_zh or kind.locked
-    return CommandInfo(
+    return shapes.CommandInfo(
         name, kind.en, kind.zh, arguments, kind.danger, danger_zh, kind.locked, locked_zh
     )
 
 
-def audit_entry(entry: AuditEntry, time: TimeText) -> AuditView:
+def audit_entry(e: AuditEntry, time: TimeText) -> shapes.AuditView:
     """Return an entry of the audit; the command door has masked its secrets."""
-    return AuditView(
-        entry.id,
-        time(entry.at),
-        entry.who,
-        entry.target,
-        entry.command,
-        entry.args,
-        entry.result,
-        entry.detail,
-    )
+    at = time(e.at)
+    return shapes.AuditView(e.id, at, e.who, e.target, e.command, e.args, e.result, e.detail)
 
 
-def report(report: Report, time: TimeText, *, with_body: bool = False) -> ReportView:
+def report(r: Report, time: TimeText, *, with_body: bool = False) -> shapes.ReportView:
     """Return a stored report; its body has no secret: codes and keys are sent beside the body."""
-    return ReportView(
-        report.id,
-        report.uplink,
-        report.kind,
-        report.subject,
-        report.state,
-        time(report.created),
-        report.urgent,
-        report.tries,
-        report.reason,
-        len(report.body),
-        report.body.decode("utf-8", "replace") if with_body else UNSET,
+    at, size = time(r.created), len(r.body)
+    body = r.body.decode("utf-8", "replace") if with_body else UNSET
+    return shapes.ReportView(
+        r.id, r.uplink, r.kind, r.subject, r.state, at, r.urgent, r.tries, r.reason, size, body
     )
