@@ -56,9 +56,8 @@ class _Held:
 
 
 class _BoundedRequest(Request):
-    """Refuses a body of over `limits.body` bytes, declared or chunked: 413.
-
-    When all bodies together pass `limits.bodies`, the request that has sent most is refused, 503.
+    """Refuses a body of over `limits.body` bytes, declared or chunked: 413. When all bodies
+    together pass `limits.bodies`, the request that has sent most is refused, 503.
     """
 
     limits: Limits
@@ -158,18 +157,15 @@ class _Guard(ProtocolWrapper):
         super().dataReceived(data)  # type: ignore[no-untyped-call]
 
     def request_complete(self) -> None:
-        """All of a request has come; the next byte begins another."""
         self._receiving, self._answering = False, True
         self._deadline.cancel()
 
     def request_answered(self) -> None:
-        """The answer is out; the next request is read now, and its time begins."""
         self._answering = False
         if self._receiving:
             self._begin()
 
     def request_refused(self) -> None:
-        """The request is not read to its end, and the connection closes."""
         self._receiving = False
         self._close_soon()
 
@@ -278,15 +274,11 @@ def bounded_site(
     `connections`, `requests`, `refused`, `too-large`, `crowded`, `timeout`, `unfinished` and
     `not-reading`.
     """
-
-    class BoundRequest(_BoundedRequest):
-        pass
-
-    BoundRequest.limits, BoundRequest.counts, BoundRequest.held = limits, counts, _Held()
+    shared = {"limits": limits, "counts": counts, "held": _Held()}
     quiet: Any = _QuietSite  # its __init__ has no annotations
     site = quiet(
         resource,
-        requestFactory=BoundRequest,
+        requestFactory=type("BoundRequest", (_BoundedRequest,), shared),
         timeout=limits.idle,
         reactor=reactor,
         # Twisted would make an e-mail message of each Content-Type, a third of a POST's time.
