@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource
 from twisted.web.server import Request
 
+from twisted_gantry.access.secrets import InThread
 from twisted_gantry.core.interfaces import IPlatform, WrongSetting
 from twisted_gantry.core.lasting import lasting
 from twisted_gantry.core.secret import Secret
@@ -22,7 +23,7 @@ from twisted_gantry.core.site import Site
 from twisted_gantry.net.addresses import network
 from twisted_gantry.net.http.server import Limits, cut
 from twisted_gantry.web.entry_point import EntryPoint, EntrySettings, encoded
-from twisted_gantry.web.file_stream import Client, InThread
+from twisted_gantry.web.file_stream import Client
 from twisted_gantry.web.remotecontrol.commands import Ask, RemoteCommands
 from twisted_gantry.web.remotecontrol.pictures import Pictures
 from twisted_gantry.web.remotecontrol.servers import Rule, Server, may_move, with_home
@@ -137,7 +138,6 @@ class RemoteControl:
         )
 
     def resource(self) -> IResource:
-        """Return what the endpoint serves."""
         return self._entry.resource(self.app)
 
     @app.route(PATH, methods=["POST"])
