@@ -75,7 +75,6 @@ class CallbackHost:
 
     def endpoints(self, local_addresses: Collection[str]) -> list[str]:
         """Return the server endpoint strings to listen on, none without a registration.
-
         `local_addresses` are the IP addresses of this machine. A port is opened at the hosts of its
         URLs if all are ours, else on every interface: a name, or the address of a router, does not
         tell by which interface the card comes.

@@ -34,10 +34,9 @@ Act = Callable[[etc.Request, bytes, str], Awaitable[etc.Answer | None]]
 
 
 class EntrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The keys that both entry points have in the configuration.
-
-    `listen` is a server endpoint; `allowed_clients` are addresses or networks, none for all; `rate`
-    is requests a second of one address, 0 for no bound.
+    """The keys that both entry points have in the configuration. `listen` is a server endpoint;
+    `allowed_clients` are addresses or networks, none for all; `rate` is requests a second of one
+    address, 0 for no bound.
     """
 
     listen: str

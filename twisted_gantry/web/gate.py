@@ -181,7 +181,6 @@ def _given(authorization: str) -> tuple[str, bytes]:
 
 def _refuse_forged(request: Request) -> None:
     """Refuse requests that another site's page makes a browser send. Raises HttpError (403, 415).
-
     The browser adds the password itself. Without our leave such a page can send a form, but not
     JSON. Programs send neither Origin nor Sec-Fetch-Site, and need no JSON Content-Type.
     """

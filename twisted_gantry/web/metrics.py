@@ -76,7 +76,6 @@ def _counted(owners: Mapping[str, object]) -> _Samples:
 
 class Metrics(Collector):
     """`GET /metrics` of one site, over a registry of its own. `now` returns Unix seconds.
-
     `http_counts` are the counts of HTTP servers by name; `reactor_lag` is that of `ReactorLag`.
     Devices may have a `Histogram` as `poll_seconds`, the store as `transaction_seconds`.
     """

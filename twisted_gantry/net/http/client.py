@@ -144,10 +144,9 @@ class BoundedClient:
         limit: int | None = None,
         patience: float = 0.0,
     ) -> Deferred[Answer]:
-        """Send a request, without following redirects, and return the whole answer.
-
-        `patience` is added to the deadline, in seconds. Fails with NoAnswer, or with CancelledError
-        when it is cancelled.
+        """Send a request, without following redirects, and return the whole answer. `patience` is
+        added to the deadline, in seconds. Fails with NoAnswer, or with CancelledError when it is
+        cancelled.
         """
         exchange = ensureDeferred(self._exchange(method, url, headers, body, limit or self._limit))
         seconds = self._deadline + patience

@@ -25,10 +25,9 @@ from twisted_gantry.net.timers import Timer
 
 @dataclass(frozen=True)
 class Limits:
-    """What a client may ask of a server: bytes, seconds, connections.
-
-    `bodies` bounds what all requests together hold of their bodies. `per_address` bounds the
-    connections of one IPv4 address or IPv6 /64, 0 for no such bound.
+    """What a client may ask of a server: bytes, seconds, connections. `bodies` bounds what all
+    requests together hold of their bodies. `per_address` bounds the connections of one IPv4 address
+    or IPv6 /64, 0 for no such bound.
     """
 
     body: int = 64 * 1024
@@ -254,10 +253,9 @@ def hang_up(request: HttpRequest) -> None:
 
 
 def with_backlog(endpoint: str, connections: int) -> str:
-    """Return a server endpoint description whose backlog is `connections`.
-
-    Of more than Twisted's 50 that come at once the kernel drops some, which try again after a
-    second. A description with its own `backlog=`, or of a kind without one, stays as it is.
+    """Return a server endpoint description whose backlog is `connections`. Of more than Twisted's
+    50 that come at once the kernel drops some, which try again after a second. A description with
+    its own `backlog=`, or of a kind without one, stays as it is.
     """
     kind, *rest = re.split(r"(?<!\\):", endpoint)
     if kind not in {"tcp", "tcp6", "ssl"} or any(each.startswith("backlog=") for each in rest):
@@ -268,11 +266,9 @@ def with_backlog(endpoint: str, connections: int) -> str:
 def bounded_site(
     resource: IResource, reactor: IReactorTime, limits: Limits, counts: Counter[str]
 ) -> IProtocolFactory:
-    """Return a factory that serves `resource` within `limits`.
-
-    The body of a form is not parsed: `request.args` are those of the query alone. `counts` gains
-    `connections`, `requests`, `refused`, `too-large`, `crowded`, `timeout`, `unfinished` and
-    `not-reading`.
+    """Return a factory that serves `resource` within `limits`. The body of a form is not parsed:
+    `request.args` are those of the query alone. `counts` gains `connections`, `requests`,
+    `refused`, `too-large`, `crowded`, `timeout`, `unfinished` and `not-reading`.
     """
     shared = {"limits": limits, "counts": counts, "held": _Held()}
     quiet: Any = _QuietSite  # its __init__ has no annotations

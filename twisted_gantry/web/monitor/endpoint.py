@@ -41,11 +41,10 @@ class MonitorSettings(EntrySettings, frozen=True, kw_only=True):
 
 
 class Monitor:
-    """Takes uploads for the devices of `site` that are uploaders.
-
-    `clock` is for how often an address may come, `now` returns Unix seconds. `counts` gains what
-    `EntryPoint` counts, the methods by their names, and `clock-skew`. Raises ValueError for an
-    allowed client that is no network.
+    """Takes uploads for the devices of `site` that are uploaders. `clock` is for how often an
+    address may come, `now` returns Unix seconds. `counts` gains what `EntryPoint` counts, the
+    methods by their names, and `clock-skew`. Raises ValueError for an allowed client that is no
+    network.
     """
 
     limits = LIMITS

@@ -38,10 +38,9 @@ LIMITS = Limits(body=etc.MAX_BODY, deadline=10.0, idle=60.0, connections=512, pe
 
 
 class RemoteControlSettings(EntrySettings, frozen=True, kw_only=True):
-    """The keys of `[remotecontrol]`.
-
-    `max_clock_skew` and `image_window` are seconds, `auth_failures` wrong codes of one address in
-    60 s (0: no bound). `auth` None is the code of the uplink.
+    """The keys of `[remotecontrol]`. `max_clock_skew` and `image_window` are seconds,
+    `auth_failures` wrong codes of one address in 60 s (0: no bound). `auth` None is the code of the
+    uplink.
     """
 
     auth: Secret | None = None
@@ -68,7 +67,6 @@ def wrong_settings(settings: RemoteControlSettings) -> Iterator[WrongSetting]:
 
 def may_report_to(settings: RemoteControlSettings | None, home: str) -> Callable[[str], bool]:
     """Return a test for a server URL that the platform set earlier: may reports still go there?
-
     `home` is the URL of the uplink's configuration. Without `[remotecontrol]` the test is always
     False. Raises ValueError for wrong settings.
     """

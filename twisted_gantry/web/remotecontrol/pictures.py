@@ -22,7 +22,6 @@ MAX_AT_ONCE = 4  # pictures that are searched, read or sent at a time; each uses
 
 class Pictures:
     """The pictures of all cabinets: in `folder`, a folder for each named by the cabinet's id.
-
     `window` is seconds, as in `PictureFolder`. `now` returns Unix seconds; `in_thread` runs a
     blocking function. Without a folder there are no pictures.
     """
