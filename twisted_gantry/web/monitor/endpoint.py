@@ -80,7 +80,8 @@ class Monitor:
         if request.method is etc.Method.CABINET_STATUS:
             self._take_upload(request)
             return etc.answer(EtcCode.SUCCESS)
-        if request.gantry_id not in self._gantry_ids():
+        below = [each.uploads_as[0] for each in self._uploaders()]
+        if request.gantry_id not in {self._site.gantry_id, *below}:
             raise EtcRefused(EtcCode.BAD_PARAMETERS, "an unknown gantryId")
         if request.method is etc.Method.CARDS:
             return await self._cards(request.fields)
@@ -89,9 +90,6 @@ class Monitor:
     def _uploaders(self) -> list[IUploader]:
         devices: list[Any] = list(self._site.devices.values())
         return [each for each in devices if IUploader.providedBy(each)]
-
-    def _gantry_ids(self) -> set[str]:
-        return {self._site.gantry_id, *(each.uploads_as[0] for each in self._uploaders())}
 
     def _take_upload(self, request: etc.Request) -> None:
         good = abs(request.time_stamp - self._now()) <= self._skew
