@@ -5,7 +5,6 @@ the memory that a hash asks for, and its default is checked in less than half th
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 from dataclasses import dataclass
@@ -14,8 +13,7 @@ PREFIX = "scrypt$"
 # 16 MiB and 0.2 s of one core: a lower p makes guesses cheaper, a larger n takes more memory.
 N, R, P = 2**14, 8, 5
 SALT_BYTES, HASH_BYTES = 16, 32
-MAX_MEMORY = 64 * 2**20
-"""Bytes that a configured hash may need."""
+MAX_MEMORY = 64 * 2**20  # bytes that a configured hash may need
 MAX_P = 64
 
 
@@ -70,7 +68,7 @@ def read_hash(text: str) -> Hashed:
         )
     try:
         salt, digest = (base64.b64decode(each, validate=True) for each in parts[4:])
-    except (binascii.Error, ValueError):
+    except ValueError:
         raise ValueError("salt and hash of a scrypt hash are base64") from None
     if not (8 <= len(salt) <= 64 and 16 <= len(digest) <= 64):
         raise ValueError("a scrypt hash has 8 to 64 bytes of salt and 16 to 64 of hash")
@@ -78,9 +76,8 @@ def read_hash(text: str) -> Hashed:
 
 
 def hash_password(password: str, salt: bytes) -> str:
-    """Return the hash of a password; `salt` is `SALT_BYTES` random bytes.
-
-    Raises ValueError for an empty password.
+    """Return the hash of a password; `salt` is `SALT_BYTES` random bytes. Raises ValueError for an
+    empty password.
     """
     if not password:
         raise ValueError("an empty password protects nothing")

@@ -14,7 +14,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from twisted_gantry.access.passwords import Hashed, is_hash, read_hash
 from twisted_gantry.core.secret import Secret
@@ -23,10 +22,8 @@ _log = Logger()
 
 InThread = Callable[..., Deferred[Any]]
 
-REMEMBERED = 256
-"""Wrong guesses that are remembered, so that a repeated one is not hashed again."""
-MAX_SECRET = 1024
-"""Bytes; a longer secret is wrong without a hash."""
+REMEMBERED = 256  # wrong guesses that are remembered, so that a repeated one is not hashed again
+MAX_SECRET = 1024  # bytes; a longer secret is wrong without a hash
 
 
 class Role(StrEnum):
@@ -42,15 +39,12 @@ Wanted = tuple[Role, Secret]
 def wrong_secret(secret: Secret) -> str:
     """Return what is wrong with a configured secret, empty if nothing is."""
     text = secret.reveal()
-    if not text:
-        return "an empty password or token protects nothing"
-    if not is_hash(text):
-        return ""
     try:
-        read_hash(text)
+        if is_hash(text):
+            read_hash(text)
     except ValueError as error:
         return str(error)
-    return ""
+    return "" if text else "an empty password or token protects nothing"
 
 
 class _Door:
@@ -58,22 +52,18 @@ class _Door:
 
     def __init__(self, wanted: Sequence[Wanted]) -> None:
         for _, secret in wanted:
-            wrong = wrong_secret(secret)
-            if wrong:
+            if wrong := wrong_secret(secret):
                 raise ValueError(wrong)
         texts = [(role, secret.reveal()) for role, secret in wanted]
         self.plain = [(role, Secret(text)) for role, text in texts if not is_hash(text)]
         self.hashed = [(role, read_hash(text)) for role, text in texts if is_hash(text)]
 
     def known(self, given: bytes) -> Role | None:
-        """Return the role that a plain secret gives."""
-        for role, secret in self.plain:
-            if hmac.compare_digest(secret.reveal().encode(), given):
-                return role
-        return None
+        fits = (r for r, s in self.plain if hmac.compare_digest(s.reveal().encode(), given))
+        return next(fits, None)
 
 
-_Guess = tuple[str, bytes, Deferred[Role | None]]
+_Guess = tuple[str, bytes, bytes, Deferred[Role | None]]  # scheme, secret, its digest, answer
 
 
 def _try(hashed: Sequence[tuple[Role, Hashed]], given: bytes) -> Role | None:
@@ -82,10 +72,8 @@ def _try(hashed: Sequence[tuple[Role, Hashed]], given: bytes) -> Role | None:
 
 
 class Secrets:
-    """All secrets by their HTTP scheme: `basic`, `bearer`.
-
-    `in_thread(f, …)` runs a blocking function. Raises ValueError for an empty secret and for a
-    broken hash.
+    """All secrets by their HTTP scheme: `basic`, `bearer`. `in_thread(f, …)` runs a blocking
+    function. Raises ValueError for an empty secret and for a broken hash.
     """
 
     def __init__(self, wanted: Mapping[str, Sequence[Wanted]], in_thread: InThread) -> None:
@@ -110,25 +98,20 @@ class Secrets:
         role = door.known(given)
         if role is not None or not door.hashed:
             return succeed(role)
-        digest = self._digest(scheme, given)
+        digest = hmac.digest(self._key, scheme.encode() + b" " + given, sha256)
         if digest in self._right or digest in self._wrong:
             return succeed(self._right.get(digest))
         answer: Deferred[Role | None] = Deferred()
-        self._waiting.setdefault(address, deque()).append((scheme, given, answer))
+        self._waiting.setdefault(address, deque()).append((scheme, given, digest, answer))
         self._next()
         return answer
 
-    def _digest(self, scheme: str, given: bytes) -> bytes:
-        return hmac.digest(self._key, scheme.encode() + b" " + given, sha256)
-
     def _next(self) -> None:
-        """Check a guess of the address whose turn it is."""
         while self._waiting and not self._busy:
             address, guesses = self._waiting.popitem(last=False)
-            scheme, given, answer = guesses.popleft()
+            scheme, given, digest, answer = guesses.popleft()
             if guesses:
                 self._waiting[address] = guesses  # at the end of the queue
-            digest = self._digest(scheme, given)
             if answer.called:
                 continue  # the client has gone
             if digest in self._right or digest in self._wrong:
@@ -136,20 +119,18 @@ class Secrets:
                 continue
             self._busy = True
             trying = self._in_thread(_try, self._doors[scheme].hashed, given)
-            trying.addCallbacks(self._tried, self._failed, callbackArgs=(digest,))
+            trying.addCallback(self._tried, digest)
+            trying.addErrback(lambda failure: _log.failure("a password cannot be checked", failure))
             trying.addCallback(self._answered, answer)
 
     def _tried(self, role: Role | None, digest: bytes) -> Role | None:
         if role is not None:
             self._right[digest] = role
-            return role
-        self._wrong[digest] = None
-        while len(self._wrong) > REMEMBERED:
-            self._wrong.popitem(last=False)
-        return None
-
-    def _failed(self, failure: Failure) -> None:
-        _log.failure("a password cannot be checked", failure)
+        else:
+            self._wrong[digest] = None
+            while len(self._wrong) > REMEMBERED:
+                self._wrong.popitem(last=False)
+        return role
 
     def _answered(self, role: Role | None, answer: Deferred[Role | None]) -> None:
         self._busy = False

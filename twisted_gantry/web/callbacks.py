@@ -12,7 +12,6 @@ from klein import Klein
 from twisted.internet.endpoints import quoteStringArgument
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 from twisted.web.server import Request
 from zope.interface import implementer
@@ -53,9 +52,8 @@ class CallbackHost:
         self._receivers: dict[bytes, list[Receiver]] = {}
 
     def register(self, url: str, receiver: Receiver) -> Callable[[], None]:
-        """Hand bodies that are POSTed to `url` to `receiver`; returns a call that ends this.
-
-        Raises ValueError unless `url` is an http URL.
+        """Hand bodies that are POSTed to `url` to `receiver`; returns a call that ends this. Raises
+        ValueError unless `url` is an http URL.
         """
         place = place_of(url)
         path = place.path.encode()
@@ -77,7 +75,6 @@ class CallbackHost:
 
     def endpoints(self, local_addresses: Collection[str]) -> list[str]:
         """Return the server endpoint strings to listen on, none without a registration.
-
         `local_addresses` are the IP addresses of this machine. A port is opened at the hosts of its
         URLs if all are ours, else on every interface: a name, or the address of a router, does not
         tell by which interface the card comes.
@@ -99,17 +96,15 @@ class CallbackHost:
         return found
 
     def resource(self) -> IResource:
-        """Return the resource that takes results on every path."""
-        resource: IResource = ConstantRoutes(self.app, _log_fault)
-        return resource
+        return ConstantRoutes(
+            self.app, lambda failure: _log.failure("a request of a UPS card failed", failure)
+        )
 
     def site(self, reactor: IReactorTime) -> IProtocolFactory:
-        """Return the bounded HTTP server factory for each of the endpoints."""
         return bounded_site(self.resource(), reactor, LIMITS, self.counts)
 
     @app.route("/", branch=True)
     def take(self, request: Request) -> bytes:
-        """Answer one request, whatever its path and method."""
         try:
             self._take(request)
         except HttpError as error:
@@ -142,10 +137,6 @@ class CallbackHost:
                     _log.failure("a result of a UPS card could not be taken")
                 raise HttpError(500, "failed", "see the log of the program") from None
         raise HttpError(410, "unclaimed", "nobody waits for this result")
-
-
-def _log_fault(failure: Failure) -> None:
-    _log.failure("a request of a UPS card failed", failure)
 
 
 def _normal(address: str) -> str:

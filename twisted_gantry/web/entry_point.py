@@ -34,10 +34,9 @@ Act = Callable[[etc.Request, bytes, str], Awaitable[etc.Answer | None]]
 
 
 class EntrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The keys that both entry points have in the configuration.
-
-    `listen` is a server endpoint; `allowed_clients` are addresses or networks, none for all; `rate`
-    is requests a second of one address, 0 for no bound.
+    """The keys that both entry points have in the configuration. `listen` is a server endpoint;
+    `allowed_clients` are addresses or networks, none for all; `rate` is requests a second of one
+    address, 0 for no bound.
     """
 
     listen: str
@@ -77,14 +76,11 @@ class EntryPoint:
         self._allowed = [network(each) for each in settings.allowed_clients]
 
     def resource(self, app: Klein) -> IResource:
-        """Return what serves `app`, whose faults go to the log."""
-        resource: IResource = ConstantRoutes(app, self.log.fault)
-        return resource
+        return ConstantRoutes(app, self.log.fault)
 
     async def answer(self, request: Request, client: Client, act: Act) -> etc.Answer | None:
-        """Return the answer to a request, None where `act` has answered it already.
-
-        Fails with CancelledError once `client` has gone, and with nothing else.
+        """Return the answer to a request, None where `act` has answered it already. Fails with
+        CancelledError once `client` has gone, and with nothing else.
         """
         host = host_of(request.getClientAddress())
         assert request.content is not None  # set once the request is complete
@@ -108,10 +104,15 @@ class EntryPoint:
         """Return a request whose envelope is right but for its time. Raises etc.EtcRefused."""
         try:
             self._throttle.admit(host)
+            if self._allowed:
+                address = parsed(host)
+                if address is None or not any(address in each for each in self._allowed):
+                    raise etc.EtcRefused(etc.EtcCode.NOT_ALLOWED, "not among allowed_clients")
+            return self._enveloped(request, body, host)
         except Throttled as error:
             raise etc.EtcRefused(etc.EtcCode.TOO_FREQUENT, str(error)) from None
-        if not self._is_allowed(host):
-            raise etc.EtcRefused(etc.EtcCode.NOT_ALLOWED, "not among allowed_clients")
+
+    def _enveloped(self, request: Request, body: bytes, host: str) -> etc.Request:
         try:
             return etc.check_request(
                 body,
@@ -124,20 +125,8 @@ class EntryPoint:
             )
         except etc.EtcRefused as refused:
             if refused.code is etc.EtcCode.NOT_ALLOWED:
-                self._note_wrong_code(host)
+                self._throttle.failed(host)
             raise
-
-    def _is_allowed(self, host: str) -> bool:
-        address = parsed(host)
-        return not self._allowed or (
-            address is not None and any(address in each for each in self._allowed)
-        )
-
-    def _note_wrong_code(self, host: str) -> None:
-        try:
-            self._throttle.failed(host)
-        except Throttled as error:
-            raise etc.EtcRefused(etc.EtcCode.TOO_FREQUENT, str(error)) from None
 
 
 def encoded(request: Request, answer: etc.Answer) -> bytes:

@@ -1,7 +1,6 @@
 """A file as the body of an answer, at the pace of its client."""
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -9,14 +8,12 @@ from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.web.server import Request
 from zope.interface import implementer
 
+from twisted_gantry.access.secrets import InThread
 from twisted_gantry.net.http.server import cut
 from twisted_gantry.net.timers import Timer
 
-STALLED = 30.0
-"""Seconds in which a client has to take what was written, or its connection is cut."""
+STALLED = 30.0  # seconds in which a client has to take what was written, or its connection is cut
 _CHUNK = 64 * 1024
-
-InThread = Callable[..., Deferred[Any]]
 
 
 class Client:
@@ -43,10 +40,8 @@ class FileStream:
         self._late = Timer(clock, self._cut)
 
     async def send(self, descriptor: int, size: int) -> bool:
-        """Write `size` bytes of the open file and finish the request.
-
-        A file that turns out shorter than its Content-Length cuts the connection. Returns whether
-        the client took all of it.
+        """Write `size` bytes of the open file and finish the request. A file that turns out shorter
+        than its Content-Length cuts the connection. Returns whether the client took all of it.
         """
         request: Any = self._request
         request.registerProducer(self, True)

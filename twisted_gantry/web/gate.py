@@ -5,7 +5,6 @@ klein cannot take (a path, a method or a Host that is not text). Every answer ge
 """
 
 import base64
-import binascii
 import re
 from collections import Counter
 from ipaddress import ip_address
@@ -23,12 +22,10 @@ from twisted_gantry.net.addresses import group_of, host_of, is_loopback
 from twisted_gantry.net.http.json import HttpError, header, refuse_foreign_origin, respond_error
 from twisted_gantry.net.throttle import FAILURES_WITHIN, Throttle, Throttled
 
-OPEN_PATHS = frozenset({b"/healthz"})
-"""Paths that need no password: an orchestrator probes them."""
+OPEN_PATHS = frozenset({b"/healthz"})  # paths that need no password: an orchestrator probes them
 READING = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 """Methods that change nothing: viewers may use them, and they are not checked for forgery."""
-GUESSES = 10
-"""Wrong secrets of one address in 60 s, after which further ones are answered 429."""
+GUESSES = 10  # wrong secrets of one address in 60 s, after which further ones are answered 429
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -86,10 +83,7 @@ class Access:
         in_thread: InThread = execute,
     ) -> None:
         self._secrets = Secrets(
-            {
-                "basic": _wanted(password, viewer_password),
-                "bearer": _wanted(token, viewer_token),
-            },
+            {"basic": _wanted(password, viewer_password), "bearer": _wanted(token, viewer_token)},
             in_thread,
         )
         self._throttle = None if clock is None else Throttle(clock, failures=GUESSES)
@@ -120,11 +114,8 @@ class Access:
             # DNS rebinding: the name of another site's page was made to point here. With a
             # password that page cannot log in; without one it is told by its name.
             if not _is_local(name):
-                raise HttpError(
-                    403,
-                    "foreign-host",
-                    f"without a password this answers to an IP address or localhost, not to {name}",
-                )
+                why = "without a password this answers to an IP address or localhost"
+                raise HttpError(403, "foreign-host", f"{why}, not to {name}")
         elif request.path not in OPEN_PATHS:
             role = await self._role_of(request)
             if role is Role.VIEWER and request.method not in READING:
@@ -177,22 +168,19 @@ def _wanted(operator: Secret | None, viewer: Secret | None) -> list[Wanted]:
 
 
 def _given(authorization: str) -> tuple[str, bytes]:
-    """Return the scheme and the secret of an Authorization header."""
     scheme, _, given = authorization.strip().partition(" ")
     scheme, given = scheme.lower(), given.strip()
     if scheme != "basic":
         return scheme, given.encode()
     try:
-        decoded = base64.b64decode(given, validate=True)
-    except (binascii.Error, ValueError):
+        _, colon, password = base64.b64decode(given, validate=True).partition(b":")
+    except ValueError:
         return "", b""
-    _, colon, password = decoded.partition(b":")
     return (scheme, password) if colon else ("", b"")
 
 
 def _refuse_forged(request: Request) -> None:
     """Refuse requests that another site's page makes a browser send. Raises HttpError (403, 415).
-
     The browser adds the password itself. Without our leave such a page can send a form, but not
     JSON. Programs send neither Origin nor Sec-Fetch-Site, and need no JSON Content-Type.
     """
@@ -227,7 +215,6 @@ class Gate(Resource):
         self._access, self._inner = access, inner
 
     def render(self, request: Request) -> int:
-        """Answer once the request is checked."""
         for name, value in HEADERS.items():
             request.setHeader(name, value)
         checking = ensureDeferred(self._access.check(request))
@@ -240,12 +227,11 @@ class Gate(Resource):
     def _refuse(self, failure: Failure, request: Request) -> None:
         if failure.check(CancelledError):
             return  # the client has gone
-        failure.trap(HttpError)
         error = failure.value
-        assert isinstance(error, HttpError)
+        if not isinstance(error, HttpError):
+            failure.raiseException()
         if error.status == 401:
-            challenges = self._access.challenges()
-            request.responseHeaders.setRawHeaders("WWW-Authenticate", challenges)
+            request.responseHeaders.setRawHeaders("WWW-Authenticate", self._access.challenges())
         if error.status == 429:
             request.setHeader("Retry-After", f"{FAILURES_WITHIN:.0f}")
         body = respond_error(request, error)
@@ -264,7 +250,6 @@ class Switch(Resource):
         self._parts, self._default = parts, default
 
     def render(self, request: Request) -> bytes | int:
-        """Answer with the resource that the path belongs to."""
         first = request.postpath[0] if request.postpath else b""
         answer: bytes | int = self._parts.get(first, self._default).render(request)
         return answer

@@ -6,17 +6,12 @@ A missing value has no series: an unknown value is never exported as 0.
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from klein import Klein
-from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    InfoMetricFamily,
-    Metric,
-)
+from prometheus_client import CollectorRegistry, Metric, ProcessCollector
+from prometheus_client import core as families
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from twisted.web.server import Request
@@ -34,26 +29,22 @@ _Samples = Iterable[tuple[tuple[str, ...], float | None]]
 _Histograms = Iterable[tuple[tuple[str, ...], object]]
 
 
-def _fill(family: Any, samples: _Samples) -> Metric:
-    for labels, value in samples:
-        if value is not None and math.isfinite(value):
-            family.add_metric(labels, value)
-    filled: Metric = family
-    return filled
-
-
-def _gauge(name: str, text: str, labels: str, samples: _Samples) -> Metric:
+def _family(kind: Any, name: str, text: str, labels: str, samples: _Samples) -> Metric:
     """Return a family whose `labels` are words, as in the samples."""
-    return _fill(GaugeMetricFamily(f"gantry_{name}", text, labels=labels.split()), samples)
+    family: Metric = kind(f"gantry_{name}", text, labels=labels.split())
+    for values, value in samples:
+        if value is not None and math.isfinite(value):
+            kind.add_metric(family, values, value)
+    return family
 
 
-def _counter(name: str, text: str, labels: str, samples: _Samples) -> Metric:
-    return _fill(CounterMetricFamily(f"gantry_{name}", text, labels=labels.split()), samples)
+_gauge = partial(_family, families.GaugeMetricFamily)
+_counter = partial(_family, families.CounterMetricFamily)
 
 
 def _histogram(name: str, text: str, labels: str, latencies: _Histograms) -> Metric:
     """Return the histograms; an owner without a histogram has no series."""
-    family = HistogramMetricFamily(f"gantry_{name}", text, labels=labels.split())
+    family = families.HistogramMetricFamily(f"gantry_{name}", text, labels=labels.split())
     for values, latency in latencies:
         if isinstance(latency, Histogram):
             buckets = [
@@ -83,8 +74,13 @@ def _counted(owners: Mapping[str, object]) -> _Samples:
             yield from (((name, event), count) for event, count in counts.items())
 
 
-class _SiteCollector(Collector):
-    """The site as metrics; `ledgers` are set before each collection."""
+class Metrics(Collector):
+    """`GET /metrics` of one site, over a registry of its own. `now` returns Unix seconds.
+    `http_counts` are the counts of HTTP servers by name; `reactor_lag` is that of `ReactorLag`.
+    Devices may have a `Histogram` as `poll_seconds`, the store as `transaction_seconds`.
+    """
+
+    app = Klein()
 
     def __init__(
         self,
@@ -92,17 +88,32 @@ class _SiteCollector(Collector):
         now: Callable[[], float],
         version: str,
         http_counts: HttpCounts,
-        reactor_lag: Histogram | None,
+        reactor_lag: Histogram | None = None,
     ) -> None:
         self._site, self._now, self._version, self._http = site, now, version, http_counts
-        self._reactor_lag = reactor_lag
-        self.ledgers: Mapping[str, Ledger | None] = {}
+        self._reactor_lag, self._reader = reactor_lag, Ledgers(site)
+        self._ledgers: Mapping[str, Ledger | None] = {}  # set before each collection
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+
+    @app.route("/metrics", methods=["GET"])
+    async def metrics(self, request: Request) -> bytes:
+        """Return all metrics in the format that the Accept header asks for."""
+        self._ledgers = await self._reader.read()
+        encode, content_type = choose_encoder(header(request, "accept"))
+        request.setHeader("Content-Type", content_type)
+        request.setHeader("Cache-Control", "no-store")
+        body: bytes = encode(self._registry)
+        return body
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family, also those without a series."""
         site = self._site
         info = {"version": self._version, "gantry_id": site.gantry_id}
-        yield InfoMetricFamily("gantry", "Which gantry this is, and its version.", value=info)
+        yield families.InfoMetricFamily(
+            "gantry", "Which gantry this is, and its version.", value=info
+        )
         started = [((), site.started_at)]
         text = "When this gantry started, in Unix seconds."
         yield _gauge("start_time_seconds", text, "", started)
@@ -152,7 +163,7 @@ class _SiteCollector(Collector):
         yield _gauge("uplink_last_delivered_timestamp_seconds", text, "uplink", delivered)
 
     def _outbox(self) -> Iterator[Metric]:
-        known = {name: ledger for name, ledger in self.ledgers.items() if ledger is not None}
+        known = {name: ledger for name, ledger in self._ledgers.items() if ledger is not None}
         kept = [((n, "queued"), ledger.queued) for n, ledger in known.items()]
         kept += [((n, "set-aside"), ledger.set_aside) for n, ledger in known.items()]
         yield _gauge("outbox_reports", "Reports that are kept.", "uplink state", kept)
@@ -180,40 +191,6 @@ class _SiteCollector(Collector):
         yield _gauge("alarms", "Active alarms.", "severity", counts)
         text = "1 for each active alarm; one that is over has no series."
         yield _gauge("alarm_active", text, "alarm", [((alarm.name,), 1) for alarm in active])
-
-
-class Metrics:
-    """`GET /metrics` of one site, over a registry of its own. `now` returns Unix seconds.
-
-    `http_counts` are the counts of HTTP servers by name; `reactor_lag` is that of `ReactorLag`.
-    Devices may have a `Histogram` as `poll_seconds`, the store as `transaction_seconds`.
-    """
-
-    app = Klein()
-
-    def __init__(
-        self,
-        site: Site,
-        now: Callable[[], float],
-        version: str,
-        http_counts: HttpCounts,
-        reactor_lag: Histogram | None = None,
-    ) -> None:
-        self._registry = CollectorRegistry()
-        self._ledgers = Ledgers(site)
-        self._collector = _SiteCollector(site, now, version, http_counts, reactor_lag)
-        self._registry.register(self._collector)
-        ProcessCollector(registry=self._registry)
-
-    @app.route("/metrics", methods=["GET"])
-    async def metrics(self, request: Request) -> bytes:
-        """Return all metrics in the format that the Accept header asks for."""
-        self._collector.ledgers = await self._ledgers.read()
-        encode, content_type = choose_encoder(header(request, "accept"))
-        request.setHeader("Content-Type", content_type)
-        request.setHeader("Cache-Control", "no-store")
-        body: bytes = encode(self._registry)
-        return body
 
 
 handle_errors(Metrics.app)

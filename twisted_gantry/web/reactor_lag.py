@@ -6,8 +6,7 @@ from twisted_gantry.net.histogram import Histogram
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.timers import Timer
 
-# Seconds between two measurements.
-PERIOD = 1.0
+PERIOD = 1.0  # seconds between two measurements
 
 
 class ReactorLag(NamedService):

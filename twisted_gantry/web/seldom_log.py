@@ -22,19 +22,12 @@ class SeldomLog:
         self._said: dict[str, tuple[float, int]] = {}
 
     def refused(self, code: int, host: str, why: str) -> None:
-        """Log that a request was refused with `code`."""
-        left_unsaid = self._due(f"code {code}")
-        if left_unsaid is not None:
-            _log.info(
-                "{name}: {host} is refused: {why} ({left_unsaid} more before)",
-                name=self._name,
-                host=host,
-                why=why,
-                left_unsaid=left_unsaid,
-            )
+        more = self._due(f"code {code}")
+        if more is not None:
+            text = "{name}: {host} is refused: {why} ({left_unsaid} more before)"
+            _log.info(text, name=self._name, host=host, why=why, left_unsaid=more)
 
     def fault(self, failure: Failure) -> None:
-        """Log an error of ours with its trace."""
         place: Any = failure.frames[-1][1:3] if failure.frames else ()
         if self._due(f"{failure.type} {place}") is not None:
             _log.failure("a request to {name} failed", failure=failure, name=self._name)

@@ -10,30 +10,19 @@ from typing import Any
 
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
-from twisted.internet.error import (
-    ConnectError,
-    ConnectionDone,
-    ConnectionLost,
-    DNSLookupError,
-)
+from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost, DNSLookupError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import (
-    Agent,
-    HTTPConnectionPool,
-    RequestGenerationFailed,
-    RequestTransmissionFailed,
-    ResponseDone,
-    ResponseFailed,
-)
+from twisted.web import client as web
+from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
 # Errors with the causes in `reasons`.
-_WRAPPERS = (ResponseFailed, RequestTransmissionFailed, RequestGenerationFailed)
+_WRAPPERS = (web.ResponseFailed, web.RequestTransmissionFailed, web.RequestGenerationFailed)
 
 
 class NoAnswer(Exception):
@@ -63,8 +52,8 @@ class _Collector(Protocol):
         self._got += len(data)
         if self._got > self._limit:
             self._parts.clear()
-            self._finish(NoAnswer(f"an answer of over {self._limit} bytes"))
-            self._stop()
+            self._finish(Failure(NoAnswer(f"an answer of over {self._limit} bytes")))
+            self.stop()
         else:
             self._parts.append(data)
 
@@ -72,39 +61,29 @@ class _Collector(Protocol):
         if reason.check(ResponseDone, PotentialDataLoss):
             self._finish(b"".join(self._parts))
         else:
-            self._finish(NoAnswer("the connection was lost within the answer"))
+            self._finish(Failure(NoAnswer("the connection was lost within the answer")))
 
-    def cancel(self, _: object) -> None:
-        self._stop()
-
-    def _finish(self, result: bytes | NoAnswer) -> None:
-        if self._done.called:
-            return
-        if isinstance(result, NoAnswer):
-            self._done.errback(result)
-        else:
+    def _finish(self, result: bytes | Failure) -> None:
+        if not self._done.called:
             self._done.callback(result)
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
         if self.transport is not None:
             self.transport.loseConnection()
 
 
 def persistent_pool(reactor: Any, *, per_host: int = 4) -> HTTPConnectionPool:
     """Return a pool of persistent connections; its owner calls `closeCachedConnections`."""
-    pool = HTTPConnectionPool(reactor, persistent=True)
+    pool: Any = HTTPConnectionPool(reactor, persistent=True)
     pool.maxPersistentPerHost = per_host
     pool.cachedConnectionTimeout = 30  # shorter than servers', so that no request meets a close
     pool.retryAutomatically = False  # the outbox repeats reports
-    _silence(pool)
-    return pool
-
-
-def _silence(pool: Any) -> None:
     # Two log lines a connection less; the name is private, and may disappear.
     factory = getattr(pool, "_factory", None)
     if isinstance(factory, type):
         pool._factory = type(factory.__name__, (factory,), {"noisy": False})
+    made: HTTPConnectionPool = pool
+    return made
 
 
 @implementer(IAgent)
@@ -134,7 +113,7 @@ def _unpacked(response: IResponse) -> IResponse:
         discarded: Deferred[bytes] = Deferred()
         discarded.addErrback(lambda _: None)
         response.deliverBody(collector := _Collector(0, discarded))
-        collector.cancel(None)
+        collector.stop()
         raise NoAnswer("a compressed answer, which was not asked for")
     return response
 
@@ -142,7 +121,6 @@ def _unpacked(response: IResponse) -> IResponse:
 def treq_client(
     reactor: Any, pool: HTTPConnectionPool, *, connect_timeout: float = 5.0
 ) -> HTTPClient:
-    """Return a treq client over `pool`."""
     # `Agent(reactor, pool)` would take the pool for a TLS policy, and connect for each request.
     return HTTPClient(_Plain(Agent(reactor, connectTimeout=connect_timeout, pool=pool)))
 
@@ -166,10 +144,9 @@ class BoundedClient:
         limit: int | None = None,
         patience: float = 0.0,
     ) -> Deferred[Answer]:
-        """Send a request, without following redirects, and return the whole answer.
-
-        `patience` is added to the deadline, in seconds. Fails with NoAnswer, or with CancelledError
-        when it is cancelled.
+        """Send a request, without following redirects, and return the whole answer. `patience` is
+        added to the deadline, in seconds. Fails with NoAnswer, or with CancelledError when it is
+        cancelled.
         """
         exchange = ensureDeferred(self._exchange(method, url, headers, body, limit or self._limit))
         seconds = self._deadline + patience
@@ -188,11 +165,7 @@ class BoundedClient:
         answered: Deferred[Answer] = Deferred(cancel)
 
         def ended(result: Answer | Failure) -> None:
-            if answered.called:
-                return
-            if isinstance(result, Failure):
-                answered.errback(result)
-            else:
+            if not answered.called:
                 answered.callback(result)
 
         exchange.addBoth(ended)
@@ -206,16 +179,15 @@ class BoundedClient:
         body: bytes | IBodyProducer | None,
         limit: int,
     ) -> Answer:
-        given_headers = Headers({name: [value] for name, value in headers.items()})
         response: IResponse = await self._client.request(
             method,
             url,
-            headers=given_headers,
+            headers=Headers({name: [value] for name, value in headers.items()}),
             data=body,
             allow_redirects=False,
             unbuffered=True,
         )
-        collected: Deferred[bytes] = Deferred(lambda d: collector.cancel(d))
+        collected: Deferred[bytes] = Deferred(lambda _: collector.stop())
         collector = _Collector(limit, collected)
         response.deliverBody(collector)
         content = await collected
@@ -227,7 +199,6 @@ class BoundedClient:
 
 
 def _explain(failure: Failure) -> Failure:
-    """Turn an error into a NoAnswer with a text for the operator."""
     error = failure.value
     if isinstance(error, NoAnswer):
         return failure

@@ -32,7 +32,6 @@ def respond(request: IRequest, content: Any, status: int = 200) -> bytes:
 
 
 def respond_error(request: IRequest, error: HttpError) -> bytes:
-    """Return the body of an error, and set status and headers."""
     content = {"error": {"code": error.code, "message": error.message}}
     return respond(request, content, error.status)
 

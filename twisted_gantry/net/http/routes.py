@@ -47,7 +47,6 @@ class ConstantRoutes(Resource):
                 methods.update((each.encode(), rule.endpoint) for each in rule.methods or ())
 
     def render(self, request: Request) -> int:
-        """Answer when the handler is done."""
         over = request.notifyFinish()
         over.addErrback(lambda _: None)
         answering: Deferred[Any] = maybeDeferred(self._handle, request)

@@ -25,10 +25,9 @@ from twisted_gantry.net.timers import Timer
 
 @dataclass(frozen=True)
 class Limits:
-    """What a client may ask of a server: bytes, seconds, connections.
-
-    `bodies` bounds what all requests together hold of their bodies. `per_address` bounds the
-    connections of one IPv4 address or IPv6 /64, 0 for no such bound.
+    """What a client may ask of a server: bytes, seconds, connections. `bodies` bounds what all
+    requests together hold of their bodies. `per_address` bounds the connections of one IPv4 address
+    or IPv6 /64, 0 for no such bound.
     """
 
     body: int = 64 * 1024
@@ -56,9 +55,8 @@ class _Held:
 
 
 class _BoundedRequest(Request):
-    """Refuses a body of over `limits.body` bytes, declared or chunked: 413.
-
-    When all bodies together pass `limits.bodies`, the request that has sent most is refused, 503.
+    """Refuses a body of over `limits.body` bytes, declared or chunked: 413. When all bodies
+    together pass `limits.bodies`, the request that has sent most is refused, 503.
     """
 
     limits: Limits
@@ -158,18 +156,15 @@ class _Guard(ProtocolWrapper):
         super().dataReceived(data)  # type: ignore[no-untyped-call]
 
     def request_complete(self) -> None:
-        """All of a request has come; the next byte begins another."""
         self._receiving, self._answering = False, True
         self._deadline.cancel()
 
     def request_answered(self) -> None:
-        """The answer is out; the next request is read now, and its time begins."""
         self._answering = False
         if self._receiving:
             self._begin()
 
     def request_refused(self) -> None:
-        """The request is not read to its end, and the connection closes."""
         self._receiving = False
         self._close_soon()
 
@@ -258,10 +253,9 @@ def hang_up(request: HttpRequest) -> None:
 
 
 def with_backlog(endpoint: str, connections: int) -> str:
-    """Return a server endpoint description whose backlog is `connections`.
-
-    Of more than Twisted's 50 that come at once the kernel drops some, which try again after a
-    second. A description with its own `backlog=`, or of a kind without one, stays as it is.
+    """Return a server endpoint description whose backlog is `connections`. Of more than Twisted's
+    50 that come at once the kernel drops some, which try again after a second. A description with
+    its own `backlog=`, or of a kind without one, stays as it is.
     """
     kind, *rest = re.split(r"(?<!\\):", endpoint)
     if kind not in {"tcp", "tcp6", "ssl"} or any(each.startswith("backlog=") for each in rest):
@@ -272,21 +266,15 @@ def with_backlog(endpoint: str, connections: int) -> str:
 def bounded_site(
     resource: IResource, reactor: IReactorTime, limits: Limits, counts: Counter[str]
 ) -> IProtocolFactory:
-    """Return a factory that serves `resource` within `limits`.
-
-    The body of a form is not parsed: `request.args` are those of the query alone. `counts` gains
-    `connections`, `requests`, `refused`, `too-large`, `crowded`, `timeout`, `unfinished` and
-    `not-reading`.
+    """Return a factory that serves `resource` within `limits`. The body of a form is not parsed:
+    `request.args` are those of the query alone. `counts` gains `connections`, `requests`,
+    `refused`, `too-large`, `crowded`, `timeout`, `unfinished` and `not-reading`.
     """
-
-    class BoundRequest(_BoundedRequest):
-        pass
-
-    BoundRequest.limits, BoundRequest.counts, BoundRequest.held = limits, counts, _Held()
+    shared = {"limits": limits, "counts": counts, "held": _Held()}
     quiet: Any = _QuietSite  # its __init__ has no annotations
     site = quiet(
         resource,
-        requestFactory=BoundRequest,
+        requestFactory=type("BoundRequest", (_BoundedRequest,), shared),
         timeout=limits.idle,
         reactor=reactor,
         # Twisted would make an e-mail message of each Content-Type, a third of a POST's time.

@@ -21,20 +21,19 @@ from twisted_gantry.net.http.server import Limits
 from twisted_gantry.web.entry_point import EntryPoint, EntrySettings, encoded
 from twisted_gantry.web.file_stream import Client
 from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.envelope import EtcCode, EtcRefused
 from twisted_gantry.wire.etc.uploads import upload_id
 
 PATH = "/monitor.do"
 # A quarter of the connections at most are those of one address, so that no address can take all.
 LIMITS = Limits(body=etc.MAX_BODY, deadline=30.0, connections=128, per_address=32)
-AUTH_FAILURES = 10
-"""Wrong codes of one address in 60 s."""
-_MESSAGES = {etc.EtcCode.CONTROL_FAILED: "本站没有接收工控机数据的设备"}
+AUTH_FAILURES = 10  # wrong codes of one address in 60 s
+_MESSAGES = {EtcCode.CONTROL_FAILED: "本站没有接收工控机数据的设备"}
 
 
 class MonitorSettings(EntrySettings, frozen=True, kw_only=True):
-    """The keys of `[monitor]`; `max_clock_skew` is seconds.
-
-    A cabinet sends two requests in 300 s, and one with each alarm.
+    """The keys of `[monitor]`; `max_clock_skew` is seconds. A cabinet sends two requests in 300 s,
+    and one with each alarm.
     """
 
     auth: Secret
@@ -42,22 +41,17 @@ class MonitorSettings(EntrySettings, frozen=True, kw_only=True):
 
 
 class Monitor:
-    """Takes uploads for the devices of `site` that are uploaders.
-
-    `clock` is for how often an address may come, `now` returns Unix seconds. `counts` gains what
-    `EntryPoint` counts, the methods by their names, and `clock-skew`. Raises ValueError for an
-    allowed client that is no network.
+    """Takes uploads for the devices of `site` that are uploaders. `clock` is for how often an
+    address may come, `now` returns Unix seconds. `counts` gains what `EntryPoint` counts, the
+    methods by their names, and `clock-skew`. Raises ValueError for an allowed client that is no
+    network.
     """
 
     limits = LIMITS
     app = Klein()
 
     def __init__(
-        self,
-        settings: MonitorSettings,
-        site: Site,
-        clock: IReactorTime,
-        now: Callable[[], float],
+        self, settings: MonitorSettings, site: Site, clock: IReactorTime, now: Callable[[], float]
     ) -> None:
         self._site, self._skew, self._now = site, settings.max_clock_skew, now
         self._entry = EntryPoint(
@@ -74,12 +68,10 @@ class Monitor:
         self.counts = self._entry.counts
 
     def resource(self) -> IResource:
-        """Return what the endpoint serves, within `limits`."""
         return self._entry.resource(self.app)
 
     @app.route(PATH, methods=["POST"])
     async def serve(self, request: Request) -> bytes | None:
-        """Answer one request."""
         answer = await self._entry.answer(request, Client(request), self._take)
         return None if answer is None else encoded(request, answer)
 
@@ -87,21 +79,17 @@ class Monitor:
         self.counts[request.method.value] += 1
         if request.method is etc.Method.CABINET_STATUS:
             self._take_upload(request)
-            return etc.answer(etc.EtcCode.SUCCESS)
-        if request.gantry_id not in self._gantry_ids():
-            raise etc.EtcRefused(etc.EtcCode.BAD_PARAMETERS, "an unknown gantryId")
+            return etc.answer(EtcCode.SUCCESS)
+        below = [each.uploads_as[0] for each in self._uploaders()]
+        if request.gantry_id not in {self._site.gantry_id, *below}:
+            raise EtcRefused(EtcCode.BAD_PARAMETERS, "an unknown gantryId")
         if request.method is etc.Method.CARDS:
             return await self._cards(request.fields)
-        raise etc.EtcRefused(
-            etc.EtcCode.CONTROL_FAILED, "no device here takes reports of computers"
-        )
+        raise EtcRefused(EtcCode.CONTROL_FAILED, "no device here takes reports of computers")
 
     def _uploaders(self) -> list[IUploader]:
         devices: list[Any] = list(self._site.devices.values())
         return [each for each in devices if IUploader.providedBy(each)]
-
-    def _gantry_ids(self) -> set[str]:
-        return {self._site.gantry_id, *(each.uploads_as[0] for each in self._uploaders())}
 
     def _take_upload(self, request: etc.Request) -> None:
         good = abs(request.time_stamp - self._now()) <= self._skew
@@ -109,21 +97,17 @@ class Monitor:
             which = (request.gantry_id, upload_id(request.fields))
             device = next((each for each in self._uploaders() if each.uploads_as == which), None)
             if device is None:
-                raise etc.EtcRefused(
-                    etc.EtcCode.BAD_PARAMETERS, f"no device uploads as {str(which)[:80]}"
-                )
+                raise ValueError(f"no device uploads as {str(which)[:80]}")
             self.counts["clock-skew"] += not good
             device.uploaded(request.fields, clock_good=good)
         except ValueError as error:
-            raise etc.EtcRefused(etc.EtcCode.BAD_PARAMETERS, str(error)[:200]) from None
+            raise EtcRefused(EtcCode.BAD_PARAMETERS, str(error)[:200]) from None
 
     async def _cards(self, fields: Any) -> etc.Answer:
         current = fields.get("curVersion") if isinstance(fields, dict) else None
         current = current.strip() if isinstance(current, str) else ""
         if not (current == etc.NO_VERSION or etc.is_list_version(current)):
-            raise etc.EtcRefused(
-                etc.EtcCode.BAD_PARAMETERS, "curVersion is neither 0 nor 14 digits"
-            )
+            raise EtcRefused(EtcCode.BAD_PARAMETERS, "curVersion is neither 0 nor 14 digits")
         version, stored = await self._site.store.cards()
         if version == etc.NO_VERSION:
             return etc.card_answer(current, None)

@@ -10,14 +10,11 @@ from twisted.web.server import Request
 from twisted_gantry.net.http.json import HttpError, handle_errors
 
 INDEX = "index.html"
+_SCRIPTS = ("page.js", "known.js", "live.js", "dom.js", "texts.js")
 TYPES = {
     INDEX: "text/html; charset=utf-8",
     "page.css": "text/css; charset=utf-8",
-    "page.js": "text/javascript; charset=utf-8",
-    "known.js": "text/javascript; charset=utf-8",
-    "live.js": "text/javascript; charset=utf-8",
-    "dom.js": "text/javascript; charset=utf-8",
-    "texts.js": "text/javascript; charset=utf-8",
+    **dict.fromkeys(_SCRIPTS, "text/javascript; charset=utf-8"),
     "favicon.svg": "image/svg+xml",
 }
 
@@ -57,9 +54,7 @@ class Page:
         request.setHeader("Content-Type", file.content_type)
         # A browser asks each time whether its copy is current, so that an update is seen at once.
         request.setHeader("Cache-Control", "no-cache")
-        if request.setETag(file.etag):
-            return b""
-        return file.content
+        return b"" if request.setETag(file.etag) else file.content
 
 
 handle_errors(Page.app)

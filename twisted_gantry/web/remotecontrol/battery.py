@@ -7,22 +7,17 @@ to cmd 10.
 import math
 from collections.abc import Iterator
 from datetime import tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
 
-from twisted_gantry.core.interfaces import (
-    BatteryTest,
-    IBatteryRecorder,
-    IBatteryTester,
-    IDevice,
-    NotTold,
-)
+from twisted_gantry.core.interfaces import BatteryTest, IBatteryRecorder, IBatteryTester, NotTold
 from twisted_gantry.core.site import Cabinet, Site
 from twisted_gantry.web.remotecontrol.wish import CannotDo, Wish, device_of
 from twisted_gantry.wire.etc.commands import BatteryTestResult, decode_battery_result
 from twisted_gantry.wire.etc.envelope import Sentinel, local_time, number
 from twisted_gantry.wire.reading import Value
 
-MIN_CHARGE = 80.0
-"""Percent; a battery with less is neither tested nor relied on."""
+MIN_CHARGE = 80.0  # percent; a battery with less is neither tested nor relied on
 
 # `testResult` and `testEndCourse`.
 _NO_RESULT, _GOOD, _SLIGHTLY, _BADLY = "1", "2", "3", "4"
@@ -36,15 +31,16 @@ _NO_DATA, _NOT_SUPPORT = Sentinel.NO_DATA.value, Sentinel.NOT_SUPPORT.value
 
 
 def test_wishes(site: Site, cabinet: Cabinet, *, start: bool) -> list[Wish]:
-    """Return the commands that start or stop the battery tests of a cabinet.
-
-    Raises CannotDo when one of its devices cannot, or must not now.
+    """Return the commands that start or stop the battery tests of a cabinet. Raises CannotDo when
+    one of its devices cannot, or must not now.
     """
     wishes = []
     for name in _batteries(site, cabinet):
-        device = site.devices[name]
-        if start and not _testable(site, cabinet, device):
-            raise CannotDo(f"{name}：当前状态不允许电池测试")
+        device: Any = site.devices[name]
+        if start:
+            is_tester = IBatteryTester.providedBy(device)
+            if device.why_not_test() if is_tester else not supply_is_good(site, cabinet):
+                raise CannotDo(f"{name}：当前状态不允许电池测试")
         own = "T" if start else "stop-test"
         if own in device.commands:
             wishes.append(Wish(name, own, {}))
@@ -53,12 +49,6 @@ def test_wishes(site: Site, cabinet: Cabinet, *, start: bool) -> list[Wish]:
         else:
             raise CannotDo(f"{name}：不支持{'启动' if start else '停止'}电池测试")
     return wishes
-
-
-def _testable(site: Site, cabinet: Cabinet, device: IDevice) -> bool:
-    if IBatteryTester.providedBy(device):
-        return not device.why_not_test()
-    return supply_is_good(site, cabinet)
 
 
 def _batteries(site: Site, cabinet: Cabinet) -> list[str]:
@@ -79,8 +69,9 @@ def batteries_to_ask(site: Site, cabinet: Cabinet) -> list[str]:
     return names
 
 
-async def battery_result(site: Site, cabinet: Cabinet, zone: tzinfo) -> BatteryTestResult:
+async def battery_result(site: Site, cabinet: Cabinet) -> BatteryTestResult:
     """Return the last test result of the cabinet's worst battery. Raises CannotDo."""
+    zone = ZoneInfo(site.timezone)
     results = [await _last(site, name, zone) for name in batteries_to_ask(site, cabinet)]
     return max(results, key=_badness)
 
@@ -128,9 +119,8 @@ def _written(test: BatteryTest | None, zone: tzinfo) -> BatteryTestResult:
 
 def supply_is_good(site: Site, cabinet: Cabinet) -> bool:
     """Tell whether mains and batteries are good; a missing value counts as bad."""
-    mains = list(_mains(site, cabinet))
-    batteries = list(_charged(site, cabinet))
-    return bool(mains and batteries) and all(mains) and all(batteries)
+    mains, batteries = list(_mains(site, cabinet)), list(_charged(site, cabinet))
+    return bool(mains and batteries) and all(mains + batteries)
 
 
 def _mains(site: Site, cabinet: Cabinet) -> Iterator[bool]:

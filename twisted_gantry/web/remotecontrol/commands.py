@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
+from attrs import define
 from twisted.internet import defer
 from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.internet.interfaces import IReactorTime
@@ -26,13 +26,8 @@ from twisted_gantry.web.remotecontrol.battery import batteries_to_ask, battery_r
 from twisted_gantry.web.remotecontrol.servers import Rule, Server, may_move
 from twisted_gantry.web.remotecontrol.targets import cabinets_of, wishes_of
 from twisted_gantry.web.remotecontrol.wish import CannotDo, Wish
-from twisted_gantry.wire.etc.commands import (
-    BatteryTestResult,
-    Cmd,
-    EtcControl,
-    encode_control,
-    server_url,
-)
+from twisted_gantry.wire.etc import commands as etc
+from twisted_gantry.wire.etc.commands import BatteryTestResult, Cmd, EtcControl
 from twisted_gantry.wire.etc.envelope import (
     Answer,
     EtcCode,
@@ -48,11 +43,7 @@ then tells the outcome."""
 TARGET = "gantry"
 """The target of a request in the audit; what the devices are told has entries of its own."""
 
-_WHY = {
-    Outcome.FAILED: "执行失败",
-    Outcome.REFUSED: "拒绝执行",
-    Outcome.TIMEOUT: "超时，结果未知",
-}
+_WHY = {Outcome.FAILED: "执行失败", Outcome.REFUSED: "拒绝执行", Outcome.TIMEOUT: "超时，结果未知"}
 
 
 @dataclass(frozen=True)
@@ -94,29 +85,20 @@ class Plan:
     platform: IPlatform | None
 
 
+@define(eq=False)
 class RemoteCommands:
-    """Executes requests; `platform` is the uplink that they may steer, if there is one.
-
-    `now` returns Unix seconds; `replayed` is called when a body comes again, `fault` with errors of
-    ours.
+    """Executes requests; `platform` is the uplink that they may steer, if there is one. `now`
+    returns Unix seconds; `replayed` is called when a body comes again, `fault` with errors of ours.
     """
 
-    def __init__(
-        self,
-        site: Site,
-        platform: IPlatform | None,
-        *,
-        rule: Rule,
-        allowed: Sequence[Server],
-        clock: IReactorTime,
-        now: Callable[[], float],
-        replayed: Callable[[], None],
-        fault: Callable[[Failure], None],
-    ) -> None:
-        self._site, self._platform = site, platform
-        self._rule, self._allowed = rule, tuple(allowed)
-        self._clock, self._now, self._replayed, self._fault = clock, now, replayed, fault
-        self._zone = ZoneInfo(site.timezone)
+    _site: Site
+    _platform: IPlatform | None
+    _rule: Rule
+    _allowed: Sequence[Server]
+    _clock: IReactorTime
+    _now: Callable[[], float]
+    _replayed: Callable[[], None]
+    _fault: Callable[[Failure], None]
 
     def check(self, ask: Ask) -> None:
         """Raise EtcRefused (1002) for a request that names an unknown cabinet."""
@@ -125,15 +107,12 @@ class RemoteCommands:
             self.check_cabinet(command.cabinet_id)
 
     def check_cabinet(self, cabinet_id: str) -> None:
-        """Raise EtcRefused (1002) for an unknown cabinet."""
         if not any(each.id == cabinet_id for each in self._site.cabinets):
             raise EtcRefused(EtcCode.BAD_PARAMETERS, f"there is no cabinet {cabinet_id!r}")
 
     async def run(self, ask: Ask) -> Answer:
-        """Execute a request, or return the answer of its first time, in 25 s at most.
-
-        The execution goes on after that, and after the client has left. Fails with the errors of
-        the store.
+        """Execute a request, or return the answer of its first time, in 25 s at most. The execution
+        goes on after that, and after the client has left. Fails with the errors of the store.
         """
         doing = lasting(self._run(ask))
         doing.addTimeout(ANSWER_WITHIN, self._clock)
@@ -147,7 +126,7 @@ class RemoteCommands:
             return (await self._done(ask))[0]
         store = self._site.store
         entry = AuditEntry(
-            ask.id, self._now(), ask.who, TARGET, ask.method.value, encode_control(ask.control)
+            ask.id, self._now(), ask.who, TARGET, ask.method.value, etc.encode_control(ask.control)
         )
         known = await store.begin_command(entry)
         if known is not None:
@@ -156,10 +135,7 @@ class RemoteCommands:
         given, result = await self._done(ask)
         await store.end_command(
             replace(
-                entry,
-                result=result.value,
-                detail=given.msg or "",
-                value=given.encode().decode(),
+                entry, result=result.value, detail=given.msg or "", value=given.encode().decode()
             )
         )
         return given
@@ -190,7 +166,7 @@ class RemoteCommands:
         server = None
         if control.set_server is not None and platform is not None:
             current = platform.server(ask.subject)
-            server = server_url(control.set_server, urlsplit(current).scheme)
+            server = etc.server_url(control.set_server, urlsplit(current).scheme)
             if not may_move(server, current, self._rule, self._allowed):
                 raise CannotDo("不允许修改为该服务器地址")
         wishes: Sequence[Wish] = ()
@@ -211,11 +187,16 @@ class RemoteCommands:
         if control.update_now and platform is not None:
             platform.report_now(ask.subject)
         cabinet = self._asked(control)
-        return None if cabinet is None else await battery_result(self._site, cabinet, self._zone)
+        return None if cabinet is None else await battery_result(self._site, cabinet)
 
     async def _tell(self, ask: Ask, wishes: Sequence[Wish]) -> None:
         """Execute on all devices at once. Raises CannotDo unless each of them succeeds."""
-        running = [self._site.door.run(self._request(ask, wish)) for wish in wishes]
+        # Never confirmed, so that no dangerous command is executed.
+        requests = [
+            Request(wish.target, wish.command, dict(wish.args), ask.who, f"{ask.id}-{wish.target}")
+            for wish in wishes
+        ]
+        running = [self._site.door.run(each) for each in requests]
         gathered: Deferred[list[CommandResult]] = gatherResults(running, consumeErrors=True)
         try:
             results = await gathered
@@ -232,16 +213,6 @@ class RemoteCommands:
             more = f"等{len(failed)}台" if len(failed) > 1 else ""
             raise CannotDo(f"{name}：{self._why(name, outcome)}{more}")
 
-    def _request(self, ask: Ask, wish: Wish) -> Request:
-        # Never confirmed, so that no dangerous command is executed.
-        return Request(
-            target=wish.target,
-            command=wish.command,
-            args=dict(wish.args),
-            who=ask.who,
-            id=f"{ask.id}-{wish.target}",
-        )
-
     def _why(self, name: str, outcome: Outcome) -> str:
         device = self._site.devices.get(name)
         offline = device is None or device.status.state is State.OFFLINE
@@ -257,7 +228,6 @@ class RemoteCommands:
 
 
 def _again(known: AuditEntry, entry: AuditEntry) -> Answer:
-    """Return the answer to a repeated body."""
     same = (known.target, known.command) == (entry.target, entry.command)
     if same and isinstance(known.value, str):
         return decode_answer(known.value.encode())

@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource
 from twisted.web.server import Request
 
+from twisted_gantry.access.secrets import InThread
 from twisted_gantry.core.interfaces import IPlatform, WrongSetting
 from twisted_gantry.core.lasting import lasting
 from twisted_gantry.core.secret import Secret
@@ -22,7 +23,7 @@ from twisted_gantry.core.site import Site
 from twisted_gantry.net.addresses import network
 from twisted_gantry.net.http.server import Limits, cut
 from twisted_gantry.web.entry_point import EntryPoint, EntrySettings, encoded
-from twisted_gantry.web.file_stream import Client, InThread
+from twisted_gantry.web.file_stream import Client
 from twisted_gantry.web.remotecontrol.commands import Ask, RemoteCommands
 from twisted_gantry.web.remotecontrol.pictures import Pictures
 from twisted_gantry.web.remotecontrol.servers import Rule, Server, may_move, with_home
@@ -37,10 +38,9 @@ LIMITS = Limits(body=etc.MAX_BODY, deadline=10.0, idle=60.0, connections=512, pe
 
 
 class RemoteControlSettings(EntrySettings, frozen=True, kw_only=True):
-    """The keys of `[remotecontrol]`.
-
-    `max_clock_skew` and `image_window` are seconds, `auth_failures` wrong codes of one address in
-    60 s (0: no bound). `auth` None is the code of the uplink.
+    """The keys of `[remotecontrol]`. `max_clock_skew` and `image_window` are seconds,
+    `auth_failures` wrong codes of one address in 60 s (0: no bound). `auth` None is the code of the
+    uplink.
     """
 
     auth: Secret | None = None
@@ -67,7 +67,6 @@ def wrong_settings(settings: RemoteControlSettings) -> Iterator[WrongSetting]:
 
 def may_report_to(settings: RemoteControlSettings | None, home: str) -> Callable[[str], bool]:
     """Return a test for a server URL that the platform set earlier: may reports still go there?
-
     `home` is the URL of the uplink's configuration. Without `[remotecontrol]` the test is always
     False. Raises ValueError for wrong settings.
     """
@@ -137,7 +136,6 @@ class RemoteControl:
         )
 
     def resource(self) -> IResource:
-        """Return what the endpoint serves."""
         return self._entry.resource(self.app)
 
     @app.route(PATH, methods=["POST"])

@@ -33,8 +33,7 @@ CONTENT_TYPES = {
     "wmv": "video/x-ms-wmv",
     "flv": "video/x-flv",
 }
-SETTLED = 2.0
-"""A file that has not changed for so many seconds is complete."""
+SETTLED = 2.0  # a file that has not changed for so many seconds is complete
 _EXTENSIONS = tuple(each for name in CONTENT_TYPES for each in (name, name.upper()))
 _CODES = {extension: code for code, extension in enumerate(_EXTENSIONS)}
 _TIME_LENGTH = 17  # yyyyMMddhhmmsszzz
@@ -66,9 +65,8 @@ class Found:
 
 
 class PictureFolder:
-    """The files `<gantryId>_yyyyMMddhhmmsszzz.<ext>` of one cabinet.
-
-    `window` is the seconds by which a picture's time may be off.
+    """The files `<gantryId>_yyyyMMddhhmmsszzz.<ext>` of one cabinet. `window` is the seconds by
+    which a picture's time may be off.
     """
 
     def __init__(self, path: Path, gantry_id: str, window: float) -> None:
@@ -82,9 +80,8 @@ class PictureFolder:
         self._digests: OrderedDict[tuple[str, int, int], str] = OrderedDict()
 
     def find(self, time: str, now: float) -> Found | None:
-        """Open the picture of `time` (`yyyyMMddhhmmsszzz`), or the nearest one in the window.
-
-        `now` is Unix seconds. Raises BeingWritten.
+        """Open the picture of `time` (`yyyyMMddhhmmsszzz`), or the nearest one in the window. `now`
+        is Unix seconds. Raises BeingWritten.
         """
         try:
             folder = os.open(self._path, _FOLDER_FLAGS)
@@ -102,9 +99,8 @@ class PictureFolder:
             os.close(folder)
 
     def digest(self, found: Found, gone: Callable[[], bool]) -> str:
-        """Return the MD5 of an open file in hex, or an empty text once `gone()` is true.
-
-        Raises BeingWritten when the file changed meanwhile, OSError when it cannot be read.
+        """Return the MD5 of an open file in hex, or an empty text once `gone()` is true. Raises
+        BeingWritten when the file changed meanwhile, OSError when it cannot be read.
         """
         key = (found.name, found.size, found.changed)
         with self._lock:
@@ -158,7 +154,6 @@ class PictureFolder:
             yield f"{self._prefix}{digits:0{_TIME_LENGTH}d}.{_EXTENSIONS[code]}"
 
     def _side(self, wanted: datetime, indices: range) -> Iterator[tuple[timedelta, int]]:
-        """Yield the distance and the index of the pictures to one side."""
         for index in indices:
             moment = _moment(self._keys[index] // len(_EXTENSIONS))
             if moment is None:
@@ -169,11 +164,8 @@ class PictureFolder:
             yield away, index
 
     def _first(self, folder: int, names: Iterator[str] | list[str], now: float) -> Found | None:
-        for name in names:
-            found = self._open(folder, name, now)
-            if found is not None:
-                return found
-        return None
+        opened = (self._open(folder, name, now) for name in names)
+        return next((found for found in opened if found is not None), None)
 
     def _open(self, folder: int, name: str, now: float) -> Found | None:
         """Open a regular file that is not empty. Raises BeingWritten."""
@@ -182,16 +174,14 @@ class PictureFolder:
         except OSError:
             return None
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            os.close(descriptor)
-            return None
-        if not self._settled(name, status, now):
-            os.close(descriptor)
+        is_file = stat.S_ISREG(status.st_mode)
+        settled = is_file and self._settled(name, status, now)
+        if settled and status.st_size:
+            return Found(descriptor, name, status.st_size, status.st_mtime_ns)
+        os.close(descriptor)
+        if is_file and not settled:
             raise BeingWritten
-        if not status.st_size:
-            os.close(descriptor)
-            return None
-        return Found(descriptor, name, status.st_size, status.st_mtime_ns)
+        return None
 
     def _settled(self, name: str, status: os.stat_result, now: float) -> bool:
         if _is_past(status.st_mtime_ns, now):

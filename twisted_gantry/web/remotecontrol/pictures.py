@@ -8,22 +8,20 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
-from twisted_gantry.web.file_stream import Client, FileStream, InThread
+from twisted_gantry.access.secrets import InThread
+from twisted_gantry.web.file_stream import Client, FileStream
 from twisted_gantry.web.remotecontrol.picture_files import BeingWritten, Found, PictureFolder
 from twisted_gantry.wire.etc.commands import PictureRequest, file_time
 from twisted_gantry.wire.etc.envelope import AUTH_HEADER, MD5_HEADER, EtcCode, EtcRefused
 
-MAX_AT_ONCE = 4
-"""Pictures that are searched, read or sent at a time; each uses a thread at times."""
+MAX_AT_ONCE = 4  # pictures that are searched, read or sent at a time; each uses a thread at times
 
 
 class Pictures:
     """The pictures of all cabinets: in `folder`, a folder for each named by the cabinet's id.
-
     `window` is seconds, as in `PictureFolder`. `now` returns Unix seconds; `in_thread` runs a
     blocking function. Without a folder there are no pictures.
     """
@@ -52,9 +50,8 @@ class Pictures:
     async def send(
         self, wanted: PictureRequest, request: Request, client: Client, auth: str
     ) -> bool:
-        """Answer `request` with a picture; returns whether `client` took all of it.
-
-        Raises EtcRefused (1009, 1005) before anything was written.
+        """Answer `request` with a picture; returns whether `client` took all of it. Raises
+        EtcRefused (1009, 1005) before anything was written.
         """
         if self.busy >= MAX_AT_ONCE:
             raise EtcRefused(EtcCode.TOO_FREQUENT, f"{MAX_AT_ONCE} pictures are being sent")
@@ -67,7 +64,9 @@ class Pictures:
                 found = await self._in_thread(folder.find, time, self._now())
             if folder is None or found is None:
                 raise EtcRefused(EtcCode.NO_PICTURE, "there is none")
-            md5 = "" if client.gone else await self._digest(folder, found, client)
+            md5 = ""
+            if not client.gone:
+                md5 = await self._in_thread(folder.digest, found, lambda: client.gone)
             if client.gone:
                 return False
             _describe(request, found, md5, auth)
@@ -79,9 +78,6 @@ class Pictures:
             self.busy -= 1
             if found is not None:
                 os.close(found.descriptor)
-
-    def _digest(self, folder: PictureFolder, found: Found, client: Client) -> Deferred[str]:
-        return self._in_thread(folder.digest, found, lambda: client.gone)
 
 
 def _describe(request: Request, found: Found, md5: str, auth: str) -> None:

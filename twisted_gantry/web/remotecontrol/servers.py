@@ -4,7 +4,7 @@ Decisions: `docs/protocols/etc-gantry.md`, "Commands are dangerous".
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -41,14 +41,8 @@ class Server:
 
     def fits(self, other: "Server") -> bool:
         """Tell whether `other`, a whole URL, is this server."""
-        return self.host == other.host and all(
-            mine is None or mine == theirs
-            for mine, theirs in (
-                (self.port, other.port),
-                (self.scheme, other.scheme),
-                (self.path, other.path),
-            )
-        )
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return all(mine is None or mine == theirs for mine, theirs in pairs)
 
 
 def with_home(allowed: Sequence[Server], home: str) -> tuple[Server, ...]:

@@ -26,7 +26,6 @@ _OFF = "0"
 
 
 def cabinets_of(site: Site, command: EtcCommand) -> tuple[Cabinet, ...]:
-    """Return the cabinets that a command is for."""
     wanted = command.cabinet_id
     return tuple(each for each in site.cabinets if wanted in {None, each.id})
 
@@ -87,13 +86,9 @@ def _relay(site: Site, host: str, port: str) -> list[Wish]:
     found = [
         name
         for name, device in site.devices.items()
-        if IRelay.providedBy(device) and _place(device) == wanted
+        if IRelay.providedBy(device)
+        and (str(device.place[0]).lower(), int(device.place[1])) == wanted
     ]
     if not found:
         raise CannotDo("未配置该继电器")
     return [Wish(name, "power-cycle", {}) for name in site.door.able("power-cycle", found)]
-
-
-def _place(relay: IRelay) -> tuple[str, int]:
-    host, port = relay.place
-    return str(host).lower(), int(port)
