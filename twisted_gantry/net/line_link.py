@@ -9,14 +9,9 @@ from collections.abc import Callable
 from typing import Any
 from typing import Protocol as Interface
 
+from twisted.internet import interfaces
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import (
-    IAddress,
-    IProtocol,
-    IPushProducer,
-    IReactorTime,
-    IStreamClientEndpoint,
-)
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.basic import LineOnlyReceiver
@@ -32,14 +27,9 @@ _log = Logger()
 class LineOwner(Interface):
     """What a link reports to."""
 
-    def connected(self) -> None:
-        """A connection is there."""
-
-    def received(self, line: bytes) -> None:
-        """The peer sent a line; its delimiter is cut off."""
-
-    def writable(self) -> None:
-        """The transport was full, and takes data again."""
+    def connected(self) -> None: ...  # a connection is there
+    def received(self, line: bytes) -> None: ...  # the peer sent a line; its delimiter is cut off
+    def writable(self) -> None: ...  # the transport was full, and takes data again
 
     def disconnected(self, reason: str) -> None:
         """The connection is lost; unless the link was stopped another follows after a pause."""
@@ -50,7 +40,6 @@ class LineOwner(Interface):
 
 class LineLink:
     """Keeps one connection up. `spread` returns a number in [0, 1), for the jitter of the pauses.
-
     `pauses` are the first and the longest pause between two attempts, in seconds; `max_line` is in
     bytes. `counts` gains `connections` and `too-long` lines.
     """
@@ -72,7 +61,7 @@ class LineLink:
         self._endpoint = endpoint
         self._backoff = Backoff(*pauses, spread)
         self._pause = Timer(clock, self._connect)
-        self._attempt: Deferred[IProtocol] | None = None
+        self._attempt: Deferred[interfaces.IProtocol] | None = None
         self._connection: _Connection | None = None
         self._running = False
         self._stopped: Deferred[None] | None = None
@@ -83,7 +72,6 @@ class LineLink:
 
     @property
     def is_writable(self) -> bool:
-        """Whether the link is connected and its transport is not full."""
         return self._connection is not None and not self._connection.full
 
     def start(self) -> None:
@@ -158,7 +146,7 @@ class LineLink:
         attempt.addCallbacks(self._connected, self._not_connected)
         attempt.addErrback(lambda failure: _log.failure("a link failed", failure=failure))
 
-    def _connected(self, _: IProtocol) -> None:
+    def _connected(self, _: interfaces.IProtocol) -> None:
         self._attempt = None
 
     def _not_connected(self, failure: Failure) -> None:
@@ -168,7 +156,7 @@ class LineLink:
             self._pause.start(self._backoff.next())
 
 
-@implementer(IPushProducer)
+@implementer(interfaces.IPushProducer)
 class _Connection(LineOnlyReceiver):
     """One TCP connection; after `abort` nothing that still comes is looked at."""
 
@@ -207,14 +195,14 @@ class _Connection(LineOnlyReceiver):
         transport: Any = self.transport
         transport.abortConnection()
 
-    def pauseProducing(self) -> None:  # noqa: N802 - IPushProducer's
+    def pauseProducing(self) -> None:  # noqa: N802 - interfaces.IPushProducer's
         self.full = True
 
-    def resumeProducing(self) -> None:  # noqa: N802 - IPushProducer's
+    def resumeProducing(self) -> None:  # noqa: N802 - interfaces.IPushProducer's
         self.full = False
         self._owner.writable()
 
-    def stopProducing(self) -> None:  # noqa: N802 - IPushProducer's
+    def stopProducing(self) -> None:  # noqa: N802 - interfaces.IPushProducer's
         """Nothing to do: the connection is going."""
 
 
@@ -224,5 +212,5 @@ class _Factory(Factory):
     def __init__(self, link: LineLink) -> None:
         self._link = link
 
-    def buildProtocol(self, addr: IAddress | None) -> _Connection:
+    def buildProtocol(self, addr: interfaces.IAddress | None) -> _Connection:
         return _Connection(self._link)

@@ -7,8 +7,7 @@ from typing import Any
 from twisted_gantry.core.commands.types import Outcome
 from twisted_gantry.core.stored import AuditEntry
 
-MAX_ENTRIES = 100_000
-"""Entries that are kept; beyond that the oldest goes."""
+MAX_ENTRIES = 100_000  # entries that are kept; beyond that the oldest goes
 
 _COLUMNS = "id, at, who, target, command, args, result, detail, value"
 
@@ -53,7 +52,6 @@ def end_interrupted(db: sqlite3.Connection) -> int:
 
 
 def newest(db: sqlite3.Connection, limit: int) -> list[AuditEntry]:
-    """Return the newest entries, newest first."""
     rows = db.execute(
         f"SELECT {_COLUMNS} FROM audit ORDER BY at DESC, rowid DESC LIMIT ?",  # noqa: S608
         (limit,),

@@ -21,8 +21,7 @@ from twisted.python.failure import Failure
 from twisted_gantry.core.interfaces import CannotBackUp
 from twisted_gantry.store.schema import FILE
 
-COPY = "backup.tmp"
-"""The name of an unfinished copy; one that is found at a start is removed."""
+COPY = "backup.tmp"  # the name of an unfinished copy; one that is found at a start is removed
 
 NOT_COPIED = (("fogslink.last-pack",),)
 """Settings that a copy must not have: a restored store would give the same numbers again.
@@ -30,8 +29,7 @@ NOT_COPIED = (("fogslink.last-pack",),)
 
 # Pages of one step; a stop is noticed between two steps.
 _STEP = 256
-# Bytes that the disk keeps for the outbox and the history.
-_RESERVE = 64 * 1024 * 1024
+_RESERVE = 64 * 1024 * 1024  # bytes that the disk keeps for the outbox and the history
 
 
 class Backups:
@@ -44,7 +42,6 @@ class Backups:
         (folder / COPY).unlink(missing_ok=True)
 
     def copy(self, name: str) -> Deferred[IO[bytes]]:
-        """Return a copy of the file `name`, as `IStore.backup` does."""
         if self._thread is not None:
             return fail(CannotBackUp("backup-runs", "another backup is being made"))
         stopped = self._stopped = Event()
@@ -71,7 +68,6 @@ class Backups:
             result.close()  # the copy was cancelled
 
     def stop(self) -> None:
-        """End the copying; it fails."""
         self._stopped.set()
         self._join()
 

@@ -25,11 +25,9 @@ def opened(
     migrations: Sequence[str],
     otherwise: str,
 ) -> sqlite3.Connection:
-    """Open a file, `prepare` the connection, and bring the file up to date.
-
-    A released migration is never changed; the next one is appended. `otherwise` names the
-    alternative to installing the newer version that wrote the file. Raises Unusable, and the errors
-    of `prepare`.
+    """Open a file, `prepare` the connection, and bring the file up to date. A released migration is
+    never changed; the next one is appended. `otherwise` names the alternative to installing the
+    newer version that wrote the file. Raises Unusable, and the errors of `prepare`.
     """
     _make_private(path)
     # The one thread that uses the connection is not the one that opens it.
@@ -44,9 +42,8 @@ def opened(
 
 
 def _make_private(path: Path) -> None:
-    """Make the file private; SQLite gives the files beside it the same mode.
-
-    An error here is left to SQLite, which reports it with more detail.
+    """Make the file private; SQLite gives the files beside it the same mode. An error here is left
+    to SQLite, which reports it with more detail.
     """
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -141,7 +141,6 @@ def tried(db: sqlite3.Connection, report: int, reason: str, body: bytes | None) 
 
 
 def set_aside(db: sqlite3.Connection, report: int, reason: str) -> None:
-    """Take a report out of the queue, and keep it."""
     row = db.execute(
         "UPDATE outbox SET state = 'set-aside', reason = ?, tries = tries + 1, requeued = 0 "
         "WHERE id = ? AND state = 'queued' RETURNING uplink",
@@ -192,7 +191,6 @@ def ledger(db: sqlite3.Connection, uplink: str) -> Ledger:
 
 
 def drop(db: sqlite3.Connection, uplink: str, reports: Iterable[int] | None) -> int:
-    """Give up reports that were set aside, for good."""
     chosen = None if reports is None else json.dumps(list(reports))
     sizes = db.execute(
         "DELETE FROM outbox WHERE uplink = ?1 AND state = 'set-aside' "

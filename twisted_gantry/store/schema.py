@@ -64,9 +64,8 @@ MIGRATIONS = (
 
 
 def ended_unclean(folder: Path) -> str:
-    """Return the process id of a last user that ended without releasing the folder, or "".
-
-    To be called before `lock`, which fails if that process still runs.
+    """Return the process id of a last user that ended without releasing the folder, or "". To be
+    called before `lock`, which fails if that process still runs.
     """
     try:
         return (folder / LOCK).read_text(encoding="ascii", errors="replace").strip()
@@ -76,7 +75,6 @@ def ended_unclean(folder: Path) -> str:
 
 def lock(folder: Path) -> IO[str]:
     """Make the folder if it is missing, and lock it for this process until the file is closed.
-
     Raises Unusable.
     """
     try:
@@ -101,11 +99,10 @@ def lock(folder: Path) -> IO[str]:
 
 
 def open_database(folder: Path, now: Callable[[], float]) -> tuple[sqlite3.Connection, list[Found]]:
-    """Open the file in `folder`, which must be locked, and bring it up to date.
-
-    Returns the connection, and messages for the operator: a corrupt file is moved aside and
-    replaced, so that it never prevents a start. Raises Unusable when a newer version of the program
-    wrote the file, or the disk fails.
+    """Open the file in `folder`, which must be locked, and bring it up to date. Returns the
+    connection, and messages for the operator: a corrupt file is moved aside and replaced, so that
+    it never prevents a start. Raises Unusable when a newer version of the program wrote the file,
+    or the disk fails.
     """
     path = folder / FILE
     try:

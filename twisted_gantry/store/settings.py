@@ -24,13 +24,11 @@ def put(db: sqlite3.Connection, name: str, text: str | None) -> None:
 
 
 def read(db: sqlite3.Connection) -> dict[str, Any]:
-    """Return every setting by its name."""
     rows = db.execute("SELECT name, value FROM setting")
     return {name: json.loads(text) for name, text in rows}
 
 
 def replace_cards(db: sqlite3.Connection, version: str, cards: Sequence[StoredCard]) -> None:
-    """Replace the whole white list, and its version."""
     db.execute("DELETE FROM card")
     db.executemany(
         "INSERT OR REPLACE INTO card (card_id, valid_time, invalid_time) VALUES (?,?,?)",

@@ -131,9 +131,8 @@ class SqliteStore:
 
 
 def open_store(folder: Path, reactor: IReactorFromThreads, now: Callable[[], float]) -> SqliteStore:
-    """Open the store in `folder`, and take the folder for this process.
-
-    Raises `schema.Unusable`, whose text is for the operator.
+    """Open the store in `folder`, and take the folder for this process. Raises `schema.Unusable`,
+    whose text is for the operator.
     """
     last = ended_unclean(folder)
     lock_file = lock(folder)

@@ -37,8 +37,7 @@ class Writer(Protocol):
     def run(self, job: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
         """Run `job` in a transaction. Fails with its exception, or with that of the disk."""
 
-    def close(self) -> Deferred[None]:
-        """Finish the waiting jobs, and close the connection."""
+    def close(self) -> Deferred[None]: ...  # finish the waiting jobs, and close the connection
 
 
 def _run_group(db: sqlite3.Connection, jobs: list[Job]) -> list[Any]:
@@ -72,8 +71,6 @@ def _fire(waiting: list[tuple[Deferred[Any], Any]]) -> None:
 
 
 class ThreadWriter:
-    """The writer of the daemon: a thread of its own."""
-
     def __init__(
         self,
         db: sqlite3.Connection,

@@ -8,8 +8,7 @@ from twisted_gantry.core.interfaces import IDevice
 from twisted_gantry.core.status import State
 from twisted_gantry.net.timers import Timer
 
-FIRST_WAIT = 5.0
-"""Seconds that a device which does not answer may hold up first reports."""
+FIRST_WAIT = 5.0  # seconds that a device which does not answer may hold up first reports
 
 
 class FirstReading:

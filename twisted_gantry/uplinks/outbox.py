@@ -49,10 +49,9 @@ class Outbox:
         kept: Callable[[int], None] = lambda number: None,
         not_kept: Callable[[], None] = lambda: None,
     ) -> None:
-        """Store a report, with `setting` (a name and its value) or not at all.
-
-        `kept` is called with the number of the report before it can be sent, `not_kept` if the
-        disk fails; the alarm of the disk is raised and cleared here.
+        """Store a report, with `setting` (a name and its value) or not at all. `kept` is called
+        with the number of the report before it can be sent, `not_kept` if the disk fails; the alarm
+        of the disk is raised and cleared here.
         """
 
         def done(result: tuple[int, Sequence[int]]) -> None:
@@ -115,7 +114,6 @@ class Outbox:
         return self._store.set_aside(report.id, reason).addCallback(done)
 
     def stale(self, subjects: Iterable[str]) -> None:
-        """Ask for new reports of subjects: an older one was delivered after a newer one."""
         for stale in self.on_stale:
             stale(subjects)
 

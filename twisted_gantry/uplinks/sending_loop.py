@@ -14,10 +14,8 @@ _log = Logger()
 
 
 class SendingLoop:
-    """Calls `send_one` until it is stopped.
-
-    `send_one` returns the pause in seconds: None for none, 0 until woken. `failed` is called with
-    the failure of a `send_one`, and returns a pause, too.
+    """Calls `send_one` until it is stopped. `send_one` returns the pause in seconds: None for none,
+    0 until woken. `failed` is called with the failure of a `send_one`, and returns a pause, too.
     """
 
     def __init__(

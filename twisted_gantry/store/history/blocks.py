@@ -11,22 +11,18 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, chain, pairwise
 from typing import NamedTuple
 
-Samples = tuple[Sequence[int], Sequence[float]]
-"""Times in ms, ascending, and a value for each."""
+Samples = tuple[Sequence[int], Sequence[float]]  # times in ms, ascending, and a value for each
 
 NO_SAMPLES: Samples = ((), ())
 
-WHOLE = 60_000
-"""The share of an entry whose value is known all the time."""
+WHOLE = 60_000  # the share of an entry whose value is known all the time
 
 _SAMPLE, _ENTRY = struct.calcsize("<Id"), struct.calcsize("<HHddd")
 
 
 class Entry(NamedTuple):
-    """The values of a point in one minute, or in one quarter of an hour.
-
-    `number` counts from the beginning of the slot; `share` is the part of the time with a known
-    value, 1 to 60,000 (WHOLE).
+    """The values of a point in one minute, or in one quarter of an hour. `number` counts from the
+    beginning of the slot; `share` is the part of the time with a known value, 1 to 60,000 (WHOLE).
     """
 
     number: int

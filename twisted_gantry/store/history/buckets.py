@@ -22,9 +22,8 @@ class Buckets:
         self._weights: list[float] = []
 
     def merge(self, at: int, low: float, mean: float, high: float, weight: float) -> None:
-        """Count what was known for `weight` ms of a time that begins at `at`.
-
-        All of it counts for the bucket that it begins in.
+        """Count what was known for `weight` ms of a time that begins at `at`. All of it counts for
+        the bucket that it begins in.
         """
         number = at // self._step
         place = self._places.get(number)
@@ -51,15 +50,10 @@ class Buckets:
             begin = stop
 
     def fill(
-        self,
-        times: Sequence[int],
-        values: Sequence[float],
-        within: tuple[int, int],
-        hold: int,
+        self, times: Sequence[int], values: Sequence[float], within: tuple[int, int], hold: int
     ) -> None:
-        """Count samples, each of which holds until the next, but no longer than `hold` ms.
-
-        Only what they say of the time `within` counts. A NaN is a gap.
+        """Count samples, each of which holds until the next, but no longer than `hold` ms. Only
+        what they say of the time `within` counts. A NaN is a gap.
         """
         first, last = within
         ends = chain(islice(times, 1, None), (last,))

@@ -40,10 +40,9 @@ def fitting_step(since: int, until: int, wanted: int | None) -> int:
 
 
 class Query:
-    """One question to the file: a point, and the time from `since` to `until`, included.
-
-    The first bucket is whole: it begins at a multiple of `step`. A sample holds for `hold`, but
-    not beyond `now`.
+    """One question to the file: a point, and the time from `since` to `until`, included. The first
+    bucket is whole: it begins at a multiple of `step`. A sample holds for `hold`, but not beyond
+    `now`.
     """
 
     def __init__(
@@ -57,7 +56,6 @@ class Query:
         self._live: dict[int, Samples] = {}
 
     def run(self, name: str) -> None:
-        """Fill the buckets with what point `name` was."""
         row = self._db.execute("SELECT id FROM point WHERE name = ?", (name,)).fetchone()
         if row is None:
             return

@@ -11,32 +11,22 @@ from math import nan
 
 from twisted.logger import Logger
 
-from twisted_gantry.store.history import tiers
-from twisted_gantry.store.history.blocks import (
-    WHOLE,
-    Entry,
-    Samples,
-    pack_entries,
-    pack_samples,
-    unpack_entries,
-)
+from twisted_gantry.store.history import blocks, tiers
+from twisted_gantry.store.history.blocks import Samples
 from twisted_gantry.store.history.buckets import Buckets
 from twisted_gantry.store.history.tiers import DAY, HOUR, HOURS, MINUTE, QUARTER, RAW
 
 _log = Logger()
 
-# An hour is settled this time after its end, when the batches under way have come.
-GRACE = 120_000
+GRACE = 120_000  # an hour is settled this time after its end, when the batches under way have come
 # The bounds of one step: the samples read to settle points, and the points condensed to quarters.
 STEP_SAMPLES, STEP_POINTS = 8_000, 10
-# Slots that a tier keeps though the file is larger than it should be.
-LEAST_SLOTS = 24
+LEAST_SLOTS = 24  # slots that a tier keeps though the file is larger than it should be
 
 
 def step(db: sqlite3.Connection, now: int, hold: int, most: int) -> bool:
-    """Do one piece of the work that is due; False without any.
-
-    `hold` is how long a sample holds; `most` the bytes that the file should not exceed.
+    """Do one piece of the work that is due; False without any. `hold` is how long a sample holds;
+    `most` the bytes that the file should not exceed.
     """
     hour = _due_hour(db, now)
     if hour is not None:
@@ -46,9 +36,8 @@ def step(db: sqlite3.Connection, now: int, hold: int, most: int) -> bool:
 
 
 def _due_hour(db: sqlite3.Connection, now: int) -> int | None:
-    """Return the oldest hour that is over and has samples that wait.
-
-    An hour that is far ahead is over too: the clock was set back since.
+    """Return the oldest hour that is over and has samples that wait. An hour that is far ahead is
+    over too: the clock was set back since.
     """
     waiting = db.execute("SELECT DISTINCT at / ? FROM sample", (HOUR,)).fetchall()
     ahead = now // HOUR + 1
@@ -82,7 +71,6 @@ def _forgotten(db: sqlite3.Connection, hour: int) -> bool:
 
 
 def _waiting(db: sqlite3.Connection, bounds: tuple[int, int]) -> dict[int, Samples]:
-    """Return the samples of an hour by point, of the first points."""
     counted = db.execute(
         "SELECT point, count(*) FROM sample WHERE at >= ? AND at < ? GROUP BY point", bounds
     ).fetchall()
@@ -108,14 +96,13 @@ def _waiting(db: sqlite3.Connection, bounds: tuple[int, int]) -> dict[int, Sampl
 def settle_point(
     db: sqlite3.Connection, hour: int, point: int, samples: Samples, hold: int
 ) -> None:
-    """Write the blocks of an hour of a point, merged with the blocks it has already.
-
-    The last value of the hour before holds into this hour, but not into an hour without a sample:
-    while the program runs, each interval has a sample or a gap.
+    """Write the blocks of an hour of a point, merged with the blocks it has already. The last value
+    of the hour before holds into this hour, but not into an hour without a sample: while the
+    program runs, each interval has a sample or a gap.
     """
     begin = hour * HOUR
     samples = tiers.merged(tiers.raw_samples(db, hour, point), samples)
-    tiers.put(db, RAW, hour, point, pack_samples(samples, begin))
+    tiers.put(db, RAW, hour, point, blocks.pack_samples(samples, begin))
     times, values = carried(tiers.raw_samples(db, hour - 1, point), samples)
     minutes = Buckets(MINUTE.step)
     minutes.fill(times, values, (begin, begin + HOUR), hold)
@@ -132,11 +119,13 @@ def _put_entries(
 ) -> None:
     first = slot * tier.span // tier.step
     entries = [
-        Entry(number - first, max(1, round(weight * WHOLE / tier.step)), low, mean, high)
+        blocks.Entry(
+            number - first, max(1, round(weight * blocks.WHOLE / tier.step)), low, mean, high
+        )
         for number, low, mean, high, weight in found.rows()
     ]
     if entries:
-        tiers.put(db, tier, slot, point, pack_entries(entries))
+        tiers.put(db, tier, slot, point, blocks.pack_entries(entries))
 
 
 def merge_entries(
@@ -144,9 +133,9 @@ def merge_entries(
 ) -> None:
     """Count the entries of a block that overlap the time `within`. A damaged block has none."""
     begin, (first, last) = slot * tier.span, within
-    scale = tier.step / WHOLE
+    scale = tier.step / blocks.WHOLE
     try:
-        for number, share, low, mean, high in unpack_entries(body):
+        for number, share, low, mean, high in blocks.unpack_entries(body):
             at = begin + number * tier.step
             if first - tier.step < at < last:
                 found.merge(max(at, first), low, mean, high, share * scale)
@@ -206,7 +195,6 @@ def _prune(db: sqlite3.Connection, most: int) -> bool:
 
 
 def _size(db: sqlite3.Connection) -> int:
-    """Return the bytes of the file that are used."""
     [used] = db.execute(
         "SELECT (page_count - freelist_count) * page_size"
         " FROM pragma_page_count, pragma_freelist_count, pragma_page_size"

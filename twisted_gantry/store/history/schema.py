@@ -43,10 +43,9 @@ MIGRATIONS = (
 
 
 def open_database(folder: Path, now: Callable[[], float]) -> tuple[sqlite3.Connection, list[Found]]:
-    """Open the file in `folder`, which must be locked, and bring it up to date.
-
-    Returns the connection, and messages for the operator: a corrupt file is moved aside and
-    replaced. Raises Unusable when a newer version of the program wrote the file, or the disk fails.
+    """Open the file in `folder`, which must be locked, and bring it up to date. Returns the
+    connection, and messages for the operator: a corrupt file is moved aside and replaced. Raises
+    Unusable when a newer version of the program wrote the file, or the disk fails.
     """
     path = folder / FILE
     reason = "as it turned out while it was used" if (folder / SUSPECT).exists() else ""

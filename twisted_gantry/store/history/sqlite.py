@@ -39,10 +39,8 @@ def _ms(seconds: float) -> int:
 
 @implementer(IHistory)
 class SqliteHistory:
-    """The history of one gantry's points. `now` returns Unix seconds.
-
-    A sample holds for `hold` seconds unless another comes. `failed` is told what the database
-    fails with.
+    """The history of one gantry's points. `now` returns Unix seconds. A sample holds for `hold`
+    seconds unless another comes. `failed` is told what the database fails with.
     """
 
     def __init__(
@@ -104,8 +102,6 @@ class SqliteHistory:
 
 
 class Upkeep:
-    """Has the roll-up done, step by step, so that samples and queries come in between."""
-
     def __init__(self, step: Callable[[], Deferred[bool]], clock: IReactorTime) -> None:
         self._step = step
         self._steps = Repeated(clock, self._work, "the roll-up of the history")
@@ -134,9 +130,8 @@ class Upkeep:
 def open_history(
     folder: Path, reactor: IReactorFromThreads, now: Callable[[], float], hold: float
 ) -> SqliteHistory:
-    """Open the history in `folder`, which the store has locked for this process.
-
-    Raises `schema.Unusable`, whose text is for the operator.
+    """Open the history in `folder`, which the store has locked for this process. Raises
+    `schema.Unusable`, whose text is for the operator.
     """
     db, found = open_database(folder, now)
     writer = ThreadWriter(db, reactor)

@@ -18,9 +18,8 @@ _POINT_BITS = 16
 
 @dataclass(frozen=True)
 class Tier:
-    """A table of blocks: an entry for each `step` ms (0: samples), a block for each `span` ms.
-
-    The newest `keep` slots are kept. Slots are counted, not dated: a clock that is wrong by years
+    """A table of blocks: an entry for each `step` ms (0: samples), a block for each `span` ms. The
+    newest `keep` slots are kept. Slots are counted, not dated: a clock that is wrong by years
     prunes only what it recorded itself.
     """
 
@@ -42,7 +41,6 @@ def key(slot: int, point: int = 0) -> int:
 
 
 def put(db: sqlite3.Connection, tier: Tier, slot: int, point: int, body: bytes) -> None:
-    """Keep a block, and replace an older one."""
     db.execute(
         f"INSERT OR REPLACE INTO {tier.table} (key, body) VALUES (?,?)",  # noqa: S608 - own names
         (key(slot, point), body),
@@ -50,7 +48,6 @@ def put(db: sqlite3.Connection, tier: Tier, slot: int, point: int, body: bytes) 
 
 
 def body_of(db: sqlite3.Connection, tier: Tier, slot: int, point: int) -> bytes | None:
-    """Return a block; None if it is missing."""
     row = db.execute(
         f"SELECT body FROM {tier.table} WHERE key = ?",  # noqa: S608
         (key(slot, point),),
@@ -59,7 +56,6 @@ def body_of(db: sqlite3.Connection, tier: Tier, slot: int, point: int) -> bytes 
 
 
 def drop(db: sqlite3.Connection, tier: Tier, slot: int) -> None:
-    """Remove a slot with its blocks."""
     db.execute(
         f"DELETE FROM {tier.table} WHERE key >= ? AND key < ?",  # noqa: S608
         (key(slot), key(slot + 1)),
@@ -68,7 +64,6 @@ def drop(db: sqlite3.Connection, tier: Tier, slot: int) -> None:
 
 
 def mark(db: sqlite3.Connection, tier: Tier, slot: int) -> None:
-    """Note that a slot has blocks."""
     db.execute("INSERT OR IGNORE INTO slot (tier, number) VALUES (?,?)", (tier.table, slot))
 
 
@@ -104,9 +99,8 @@ def raw_samples(db: sqlite3.Connection, hour: int, point: int) -> Samples:
 
 
 def merged(older: Samples, newer: Samples) -> Samples:
-    """Return both in the order of time; of one moment, the newer sample is kept.
-
-    Both may be unordered: a clock may have been set back between two samples.
+    """Return both in the order of time; of one moment, the newer sample is kept. Both may be
+    unordered: a clock may have been set back between two samples.
     """
     if not older[0] and all(a < b for a, b in zip(newer[0], newer[0][1:], strict=False)):
         return newer

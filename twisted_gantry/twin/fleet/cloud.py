@@ -26,32 +26,13 @@ from twisted_gantry.twin.fleet.settings import FleetSettings
 from twisted_gantry.twin.fleet.tally import Tally, count_code
 from twisted_gantry.twin.fleet.wheel import TICK_S, Wheel
 from twisted_gantry.wire.errors import WireError
-from twisted_gantry.wire.fogslink.client import (
-    PAUSES,
-    REFUSED_PAUSES,
-    ClientSession,
-    Ending,
-    LoginRefusal,
-    Parcel,
-)
-from twisted_gantry.wire.fogslink.messages import (
-    DELIMITER,
-    MAX_LINE,
-    NAMES,
-    Configure,
-    FogslinkCode,
-    Heartbeat,
-    HeartbeatAnswer,
-    Pack,
-    decode_response,
-    encode,
-)
+from twisted_gantry.wire.fogslink import client, messages
 
 # Those that connect together have their heartbeats together for ever: small bunches are even load.
 RAMP_S = TICK_S
 
-_BEAT = f'{{"{NAMES[Heartbeat]}"'.encode()
-_BEAT_ANSWER = f'"{NAMES[HeartbeatAnswer]}"'.encode()
+_BEAT = f'{{"{messages.NAMES[messages.Heartbeat]}"'.encode()
+_BEAT_ANSWER = f'"{messages.NAMES[messages.HeartbeatAnswer]}"'.encode()
 
 
 @implementer(IStreamClientEndpoint)
@@ -67,7 +48,6 @@ class RampedEndpoint:
         self._running = False
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: N803
-        """Connect when it is this attempt's turn."""
         turn: Deferred[None] = Deferred()
         self._waiting.append(turn)
         if not self._running:
@@ -149,15 +129,15 @@ class _Session:
     """One gantry's session with the cloud, over a line link with the pauses of a gantry."""
 
     def __init__(self, gantry: Gantry, fleet: Sessions) -> None:
-        self.session = ClientSession(self, fleet.wheel, gantry.eq_sn, lambda: gantry.api_key)
+        self.session = client.ClientSession(self, fleet.wheel, gantry.eq_sn, lambda: gantry.api_key)
         self.lines = LineLink(
             self,
             fleet.endpoint,
             fleet.clock,
             fleet.random.random,
-            pauses=PAUSES,
-            delimiter=DELIMITER,
-            max_line=MAX_LINE,
+            pauses=client.PAUSES,
+            delimiter=messages.DELIMITER,
+            max_line=messages.MAX_LINE,
             counts=fleet.counts,
         )
         self._gantry, self._fleet = gantry, fleet
@@ -198,13 +178,13 @@ class _Session:
 
     def _beaten(self, line: bytes) -> None:
         try:
-            message = decode_response(line)
+            message = messages.decode_response(line)
         except WireError:
             return
-        if not isinstance(message, HeartbeatAnswer):
+        if not isinstance(message, messages.HeartbeatAnswer):
             return
         took = self._fleet.wheel.seconds() - self._beats.pop(0)
-        if message.code == FogslinkCode.OK:
+        if message.code == messages.FogslinkCode.OK:
             self._fleet.heartbeats.acknowledge(took)
         else:
             self._fleet.heartbeats.refuse(message.code, took)
@@ -223,20 +203,19 @@ class _Session:
         self.lines.drop(reason)
 
     def online(self) -> None:
-        """Begin to send packs, if this is the first time."""
         fleet = self._fleet
         self._up = True
         fleet.up += 1
-        self.lines.set_pauses(*PAUSES)
+        self.lines.set_pauses(*client.PAUSES)
         if not self._pack_id:
             self._pack_id = int(fleet.now() * 1000)
             fleet.wheel.every(fleet.period, self._send_pack, fleet.random.random() * fleet.period)
 
-    def refused(self, refusal: LoginRefusal) -> None:
+    def refused(self, refusal: client.LoginRefusal) -> None:
         count_code(self._fleet.refused, refusal.code)
-        self.lines.set_pauses(*REFUSED_PAUSES)
+        self.lines.set_pauses(*client.REFUSED_PAUSES)
 
-    def configure(self, message: Configure) -> None:
+    def configure(self, message: messages.Configure) -> None:
         self._fleet.counts["configurations"] += 1
 
     # -- data
@@ -248,17 +227,21 @@ class _Session:
             return
         self._pack_id += 1
         name, items, sent = str(self._pack_id), self._gantry.items(), fleet.wheel.seconds()
-        pack = Pack(eq_sn=self._gantry.eq_sn, pack_id=name, total_size=len(items), eq_data=items)
+        pack = messages.Pack(
+            eq_sn=self._gantry.eq_sn, pack_id=name, total_size=len(items), eq_data=items
+        )
         fleet.packs.sent += 1
-        self.session.submit(Parcel(encode(pack), name, False, partial(self._pack_ended, sent)))
+        self.session.submit(
+            client.Parcel(messages.encode(pack), name, False, partial(self._pack_ended, sent))
+        )
 
-    def _pack_ended(self, sent: float, ending: Ending) -> None:
+    def _pack_ended(self, sent: float, ending: client.Ending) -> None:
         fleet = self._fleet
         took = fleet.wheel.seconds() - sent
-        if ending is Ending.TAKEN:
+        if ending is client.Ending.TAKEN:
             self.lines.good()
             fleet.packs.acknowledge(took)
-        elif ending is Ending.FAILED:
-            fleet.packs.refuse(Ending.FAILED.value, took)
+        elif ending is client.Ending.FAILED:
+            fleet.packs.refuse(client.Ending.FAILED.value, took)
         elif not fleet.stopped:
             fleet.packs.lost += 1

@@ -139,7 +139,6 @@ class Gantry:
 
 
 def shared_worlds(random: Random, now: Callable[[], float]) -> list[SharedWorld]:
-    """Return the worlds of a fleet, all different."""
     worlds = []
     for _ in range(WORLDS):
         shared = SharedWorld(World(Random(random.random())), now)  # noqa: S311 - noise, no secret
@@ -159,9 +158,8 @@ def shared_worlds(random: Random, now: Callable[[], float]) -> list[SharedWorld]
 def gantries(
     settings: FleetSettings, worlds: list[SharedWorld], random: Random
 ) -> Iterator[Gantry]:
-    """Make gantries: ids count up from the first ones, worlds are assigned in turn.
-
-    `{eqSN}` in the `api_key` stands for the `eqSN` of each.
+    """Make gantries: ids count up from the first ones, worlds are assigned in turn. `{eqSN}` in the
+    `api_key` stands for the `eqSN` of each.
     """
     first_id = settings.first_id
     for at in range(settings.gantries):

@@ -28,10 +28,9 @@ STEP_S = 1.0
 
 
 class Fleet(NamedService):
-    """The gantries of a fleet. `now` gives Unix seconds; `close` lets idle connections go.
-
-    `settle` is called once, when every session is up: all long-lived objects exist then. Every ten
-    seconds a line in the log shows the counts.
+    """The gantries of a fleet. `now` gives Unix seconds; `close` lets idle connections go. `settle`
+    is called once, when every session is up: all long-lived objects exist then. Every ten seconds a
+    line in the log shows the counts.
     """
 
     def __init__(
@@ -120,10 +119,8 @@ class Fleet(NamedService):
 
 
 def build_fleet(settings: FleetSettings, reactor: Any, now: Callable[[], float]) -> Fleet:
-    """Wire a fleet; it begins once it is started.
-
-    `reactor` gives sockets and monotonic time, `now` Unix seconds. Raises ValueError for a `cloud`
-    that is no endpoint.
+    """Wire a fleet; it begins once it is started. `reactor` gives sockets and monotonic time, `now`
+    Unix seconds. Raises ValueError for a `cloud` that is no endpoint.
     """
     pool = persistent_pool(reactor, per_host=settings.connections)
     client = BoundedClient(treq_client(reactor, pool), reactor)
@@ -145,17 +142,15 @@ def build_fleet(settings: FleetSettings, reactor: Any, now: Callable[[], float])
 
 
 def _spare_the_collector() -> None:
-    """Keep the sessions out of garbage collection.
-
-    A collection looked at all of them, half a second for 5,000, which showed as latency of the
-    platform. A collection before the freeze would be one more such pause.
+    """Keep the sessions out of garbage collection. A collection looked at all of them, half a
+    second for 5,000, which showed as latency of the platform. A collection before the freeze would
+    be one more such pause.
     """
     gc.freeze()
 
 
 def raise_open_files(settings: FleetSettings) -> None:
     """Let this process open as many files as the fleet needs, up to the hard limit of the system.
-
     Raises ValueError, which says what to do, where that is too low.
     """
     needed = settings.connections + SPARE_FILES + (settings.gantries if settings.cloud else 0)

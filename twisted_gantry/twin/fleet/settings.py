@@ -7,18 +7,15 @@ import msgspec
 
 from twisted_gantry.wire.etc.envelope import TEST_AUTH
 
-# One client address has some 28,000 ports for connections to one server.
-MAX_GANTRIES = 20_000
+MAX_GANTRIES = 20_000  # one client address has some 28,000 ports for connections to one server
 
 
 class FleetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a fleet is set up.
-
-    `platform` is the URL of a `monitor.do`, `cloud` a client endpoint; an empty one gets no load.
-    Ids and `eqSN` count up from the first ones; `{eqSN}` in `api_key` stands for that of each
-    gantry. `report_period` and `pack_period` are seconds, `connections` the most uploads at a time,
-    `connect_rate` the most new sessions a second. Equal seeds give equal phases. Raises ValueError
-    for values out of range.
+    """How a fleet is set up. `platform` is the URL of a `monitor.do`, `cloud` a client endpoint; an
+    empty one gets no load. Ids and `eqSN` count up from the first ones; `{eqSN}` in `api_key`
+    stands for that of each gantry. `report_period` and `pack_period` are seconds, `connections` the
+    most uploads at a time, `connect_rate` the most new sessions a second. Equal seeds give equal
+    phases. Raises ValueError for values out of range.
     """
 
     gantries: int
@@ -35,7 +32,6 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     seed: int | None = None
 
     def __repr__(self) -> str:
-        """Show the targets, never the credentials."""
         return f"FleetSettings({self.gantries}, {self.platform!r}, {self.cloud!r})"
 
     def __post_init__(self) -> None:

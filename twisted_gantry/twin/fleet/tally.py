@@ -10,8 +10,7 @@ from twisted_gantry.net.histogram import Histogram, geometric_bounds
 # is at most 5 % too high.
 FIRST_S, GROWTH, BUCKETS = 1e-4, 1.05, 280
 _BOUNDS = geometric_bounds(FIRST_S, GROWTH, BUCKETS)
-# Percentiles are of the last 50 to 60 seconds: whole slices come and go.
-SLICE_S, SLICES = 10.0, 6
+SLICE_S, SLICES = 10.0, 6  # percentiles are of the last 50 to 60 seconds: whole slices come and go
 # Codes that are told apart: a peer may invent any number.
 MAX_CODES, LONGEST_CODE = 40, 20
 OTHER = "other"
@@ -53,11 +52,9 @@ class Latencies:
 
 
 class Tally:
-    """The counts of one kind of message.
-
-    A `sent` message ends `acknowledged`, `refused` (by the code of its answer) or `lost` (without
-    an answer), or is `in_flight`. `skipped` messages were due and not sent. The latencies are those
-    of all answers.
+    """The counts of one kind of message. A `sent` message ends `acknowledged`, `refused` (by the
+    code of its answer) or `lost` (without an answer), or is `in_flight`. `skipped` messages were
+    due and not sent. The latencies are those of all answers.
     """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
@@ -80,7 +77,6 @@ class Tally:
         self.latencies.observe(took)
 
     def shown(self) -> dict[str, Any]:
-        """Return all of it, for JSON."""
         return {
             "sent": self.sent,
             "acknowledged": self.acknowledged,

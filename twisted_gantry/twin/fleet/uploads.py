@@ -35,11 +35,10 @@ _SUCCESS = str(etc.EtcCode.SUCCESS.value)
 
 
 class Uploads:
-    """Sends due messages to the platform in order, at most `connections` at a time.
-
-    `now` gives Unix seconds, `random` the phases: they are uniform over the period. Latency counts
-    from the moment a message was due, so that waiting for a slow platform shows. A message is
-    skipped if its predecessor still waits.
+    """Sends due messages to the platform in order, at most `connections` at a time. `now` gives
+    Unix seconds, `random` the phases: they are uniform over the period. Latency counts from the
+    moment a message was due, so that waiting for a slow platform shows. A message is skipped if its
+    predecessor still waits.
     """
 
     def __init__(
@@ -70,7 +69,6 @@ class Uploads:
             self._wheel.every(period, partial(self._due, gantry), first)
 
     def stop(self) -> None:
-        """Give up what is under way."""
         self._stopped = True
         self._waiting.clear()
         for exchange in list(self._under_way):

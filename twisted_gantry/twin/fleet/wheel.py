@@ -24,14 +24,12 @@ class Timer:
         self.call: Callable[[], None] | None = call
 
     def cancel(self) -> None:
-        """Cancel the call; nothing happens if it was made."""
         self.call = None
 
 
 class Wheel:
-    """Runs timers at the tick that is nearest to their moment, and never at once.
-
-    It is the clock of the sessions in `cloud.py`. Nothing runs while it is not started.
+    """Runs timers at the tick that is nearest to their moment, and never at once. It is the clock
+    of the sessions in `cloud.py`. Nothing runs while it is not started.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
@@ -42,7 +40,6 @@ class Wheel:
         self._loop = GuardedLoop(clock, self._turn, "the timer wheel of the fleet")
 
     def seconds(self) -> float:
-        """Return the seconds of the clock."""
         return float(self._clock.seconds())
 
     def callLater(self, delay: float, call: Callable[[], None], /) -> Timer:
@@ -68,7 +65,6 @@ class Wheel:
         self._loop.start(TICK_S, now=False)
 
     def stop(self) -> None:
-        """End, and forget every timer."""
         self._loop.stop()
         self._places.clear()
 

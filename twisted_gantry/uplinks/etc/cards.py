@@ -22,12 +22,7 @@ class CardsPoll:
     """Asks the platform for a newer white list. `now` returns Unix seconds."""
 
     def __init__(
-        self,
-        name: str,
-        site: Site,
-        channel: Channel,
-        steering: Steering,
-        now: Callable[[], float],
+        self, name: str, site: Site, channel: Channel, steering: Steering, now: Callable[[], float]
     ) -> None:
         self._alarm = f"{name}.white-list"
         self._gantry_id, self._store, self._alarms = site.gantry_id, site.store, site.alarms

@@ -16,16 +16,10 @@ from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.http.client import Answer as HttpAnswer
 from twisted_gantry.net.http.client import BoundedClient, NoAnswer
 from twisted_gantry.wire.errors import WireError
-from twisted_gantry.wire.etc.envelope import (
-    MESSAGES,
-    Answer,
-    EtcCode,
-    decode_answer,
-    signed_headers,
-)
+from twisted_gantry.wire.etc import envelope
+from twisted_gantry.wire.etc.envelope import Answer, EtcCode
 
-# A white list of ten thousand cards is about 1 MB.
-MAX_ANSWER = 8 * 1024 * 1024
+MAX_ANSWER = 8 * 1024 * 1024  # a white list of ten thousand cards is about 1 MB
 
 
 class Kind(Enum):
@@ -59,25 +53,23 @@ _CODES = {str(code.value): code for code in EtcCode}
 
 
 def classify(answer: HttpAnswer) -> Taken:
-    """Return what an HTTP answer means for its report."""
     if answer.status != 200:
         return Taken(Kind.CHANNEL, f"HTTP {answer.status}")
     try:
-        given = decode_answer(answer.body)
+        given = envelope.decode_answer(answer.body)
     except WireError as error:
         return Taken(Kind.CHANNEL, f"HTTP 200, but {error}")
     try:
         code = _CODES[given.code.strip()]
     except KeyError:
         return Taken(Kind.CHANNEL, f"the unknown code {given.code[:10]!r}", given)
-    return Taken(_KINDS.get(code, Kind.CHANNEL), f"{code.value} {MESSAGES[code]}", given)
+    return Taken(_KINDS.get(code, Kind.CHANNEL), f"{code.value} {envelope.MESSAGES[code]}", given)
 
 
 class Channel(Protocol):
     """The channel as the sender sees it."""
 
-    def post(self, body: bytes, url: str) -> Deferred[Taken]:
-        """Send one request."""
+    def post(self, body: bytes, url: str) -> Deferred[Taken]: ...  # send one request
 
 
 def host_shown(url: str) -> str:
@@ -92,7 +84,7 @@ class EtcChannel:
 
     def post(self, body: bytes, url: str) -> Deferred[Taken]:
         """Send one request. No behaviour of a peer makes it fail."""
-        headers = signed_headers(body, self._auth.reveal())
+        headers = envelope.signed_headers(body, self._auth.reveal())
         answered = self._client.request("POST", url, headers=headers, body=body, limit=MAX_ANSWER)
         return answered.addCallbacks(classify, _lost)
 

@@ -15,10 +15,9 @@ _Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class Edge:
-    """An alarm that was raised, or a door that moved, at one source of a group.
-
-    `rows` holds the source's own rows of the group at that moment, if it has any. Of two edges of
-    one name the one with more `weight` is reported: a door that was open, not that it closed.
+    """An alarm that was raised, or a door that moved, at one source of a group. `rows` holds the
+    source's own rows of the group at that moment, if it has any. Of two edges of one name the one
+    with more `weight` is reported: a door that was open, not that it closed.
     """
 
     name: str
@@ -35,11 +34,10 @@ class Edge:
 
 
 class Latches:
-    """The edges of one cabinet that no acknowledged report has carried yet.
-
-    A stored report that carries an edge is enough: the report is on the disk. If the report leaves
-    the queue without an acknowledgement, an urgent report carries the edge once more. After that
-    only periodic reports carry the edge, because a platform may refuse every report (1002).
+    """The edges of one cabinet that no acknowledged report has carried yet. A stored report that
+    carries an edge is enough: the report is on the disk. If the report leaves the queue without an
+    acknowledgement, an urgent report carries the edge once more. After that only periodic reports
+    carry the edge, because a platform may refuse every report (1002).
     """
 
     def __init__(self) -> None:

@@ -23,14 +23,12 @@ DOORS = ("front", "back")
 
 
 def has_own_rows(points: Points, source: str, group: str) -> bool:
-    """Tell whether a source has the report's own fields for a group."""
     return bool(points.under(f"{source}.{group}."))
 
 
 def is_native(points: Points, source: str) -> bool:
-    """Tell whether a source has the report's own fields, whatever rows it has now.
-
-    Such a source has the points of all groups that are objects from its start.
+    """Tell whether a source has the report's own fields, whatever rows it has now. Such a source
+    has the points of all groups that are objects from its start.
     """
     return any(
         has_own_rows(points, source, name)
@@ -77,5 +75,4 @@ def door_fields(doors: wire.Doors, which: str) -> dict[str, str]:
 
 
 def with_door(doors: wire.Doors, which: str, moved: wire.Doors) -> wire.Doors:
-    """Return `doors` with one door taken from `moved`."""
     return msgspec.structs.replace(doors, **door_fields(moved, which))

@@ -21,8 +21,7 @@ from twisted_gantry.uplinks.etc.native_rows import DOORS
 from twisted_gantry.uplinks.outbox import Outbox
 from twisted_gantry.wire.etc.envelope import Method, encode_request
 
-# Seconds: changes within one are gathered into one report.
-GATHER = 1.0
+GATHER = 1.0  # seconds: changes within one are gathered into one report
 
 # What is reported at once of a door, beside its opening.
 _MOVES = ("closed", "locked", "unlock_type", "open_illegally")
@@ -43,7 +42,6 @@ class Reporter:
         outbox.on_stale.append(self._report_again)
 
     def start(self) -> None:
-        """Begin to report changes at once."""
         self._unsubscribe = [
             self._site.alarms.subscribe(self._alarm_changed),
             self._site.points.subscribe(self._points_changed),
@@ -61,7 +59,6 @@ class Reporter:
     # -- when
 
     def report(self, subject: Subject) -> None:
-        """Report the present state of a subject."""
         if subject is Subject.COMPUTERS:
             self._report_computers(urgent=False)
             return
@@ -147,9 +144,8 @@ class Reporter:
         return 1 if good.get("locked") is False else 0
 
     def _report_at_once(self, subject: str) -> None:
-        """Report now; changes within the next second are gathered into one more report.
-
-        One reading may bring several changes in several calls: the report is made after them.
+        """Report now; changes within the next second are gathered into one more report. One reading
+        may bring several changes in several calls: the report is made after them.
         """
         self._report_within(subject, 0)
 

@@ -14,14 +14,8 @@ from twisted_gantry.core.alarms import Alarm, Severity
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.site import Cabinet, Site
 from twisted_gantry.core.status import State
+from twisted_gantry.uplinks.etc import native_rows as native
 from twisted_gantry.uplinks.etc.latches import Edge
-from twisted_gantry.uplinks.etc.native_rows import (
-    GROUPS,
-    has_own_rows,
-    is_native,
-    own_rows,
-    with_door,
-)
 from twisted_gantry.wire.etc import reports as wire
 from twisted_gantry.wire.etc.envelope import SENTINELS, Sentinel, flag, number, percent
 from twisted_gantry.wire.reading import Value
@@ -37,15 +31,12 @@ COMPUTER_MARK = "is_monitor_computer"
 
 
 class _Row:
-    """The points of one device, or of a part of one, written as the report wants them."""
-
     def __init__(self, source: str, points: Points) -> None:
         self._source, self._points = source, points
 
     def text(self, name: str, write: Callable[[float], str] = number, *, instead: str = "") -> str:
-        """Return a point's value, or the sentinel that tells why the value is missing.
-
-        `instead` is the point to use on a device without `name`.
+        """Return a point's value, or the sentinel that tells why the value is missing. `instead` is
+        the point to use on a device without `name`.
         """
         point = self._points.get(f"{self._source}.{name}")
         if point is None:
@@ -58,7 +49,6 @@ class _Row:
         return write(value) if isinstance(value, int | float) else value
 
     def good(self, name: str) -> Value:
-        """Return a point's value if it holds now, else None."""
         point = self._points.get(f"{self._source}.{name}")
         return None if point is None else point.good
 
@@ -71,10 +61,9 @@ class _Alarms:
     edges: Sequence[Alarm]
 
     def status(self, known: str) -> str:
-        """Return 0 for a critical alarm, 1 for none.
-
-        `known` is the present value of the device. A sentinel wins over a raised alarm, which a
-        missing value cannot clear, but not over a latched edge.
+        """Return 0 for a critical alarm, 1 for none. `known` is the present value of the device. A
+        sentinel wins over a raised alarm, which a missing value cannot clear, but not over a
+        latched edge.
         """
         if _critical(self.edges):
             return "0"
@@ -93,7 +82,6 @@ def _critical(alarms: Sequence[Alarm]) -> bool:
 
 
 def computers(site: Site) -> tuple[wire.Computer, ...]:
-    """Return a row for each computer of the site."""
     return tuple(
         _computer(_Row(name, site.points))
         for name in site.devices
@@ -120,15 +108,12 @@ def _computer(row: _Row) -> wire.Computer:
 
 
 class _CabinetRows:
-    """Makes the groups of one report of a cabinet, and notes what they carry."""
-
     def __init__(self, site: Site, which: Cabinet, edges: Collection[Edge]) -> None:
         self._site, self._which, self._edges = site, which, edges
         self.carried: list[Edge] = []
         self.over = False  # a row shows an edge that has ended already
 
     def array(self, group: str) -> tuple[wire.Group, ...]:
-        """Return the rows of a group that may have several."""
         made: list[wire.Group] = []
         sources = self._which.sources.get(group, ())
         for source in sources:
@@ -138,29 +123,28 @@ class _CabinetRows:
         return tuple(made)
 
     def object(self, group: str) -> wire.Group:
-        """Return the one row of a group that is an object."""
         for source in self._which.sources.get(group, ()):
             [row] = self._rows(source, group)
             return row
-        return wire.filled(GROUPS[group], Sentinel.NOT_SUPPORT)
+        return wire.filled(native.GROUPS[group], Sentinel.NOT_SUPPORT)
 
     def _rows(self, source: str, group: str) -> tuple[wire.Group, ...]:
         points = self._site.points
         name = source.partition(".")[0]
         device = self._site.devices.get(name)  # none while a reload makes it anew
-        own = has_own_rows(points, source, group)
+        own = native.has_own_rows(points, source, group)
         if device is None or device.status.state is State.OFFLINE:
             # A row of unknown values carries no edge.
-            rows = own_rows(points, source, group) if own else ()
+            rows = native.own_rows(points, source, group) if own else ()
             return tuple(failed(group, row) for row in rows) or (failed(group, None),)
         edges = [e for e in self._edges if e.group == group and e.source == source]
-        native = own or is_native(points, source)
+        whole = own or native.is_native(points, source)
         # A cabinet that has uploaded lacks the groups without a row.
         told = device.status.state is State.ONLINE
-        if own or (native and told and _numbered(group)):
+        if own or (whole and told and _numbered(group)):
             return self._own(source, group, edges)
         self.carried.extend(edges)
-        if native:
+        if whole:
             return (_no_data(group),)
         raised = [
             alarm
@@ -177,7 +161,7 @@ class _CabinetRows:
 
     def _own(self, source: str, group: str, edges: Sequence[Edge]) -> tuple[wire.Group, ...]:
         """Return the source's own rows; for an edge that has ended, the rows of that moment."""
-        rows = shown = own_rows(self._site.points, source, group)
+        rows = shown = native.own_rows(self._site.points, source, group)
         carried = edges
         if group == "doors":
             shown = (_doors(rows, edges),)
@@ -193,53 +177,50 @@ class _CabinetRows:
 
 
 def _doors(rows: tuple[wire.Group, ...], edges: Iterable[Edge]) -> wire.Doors:
-    """Return the doors: each moved door as it stood then, and a fault even if it has ended.
-
-    The edge of a door tells what the door did; an alarm beside it adds only the fault.
+    """Return the doors: each moved door as it stood then, and a fault even if it has ended. The
+    edge of a door tells what the door did; an alarm beside it adds only the fault.
     """
     [doors] = rows
     assert isinstance(doors, wire.Doors)
     for edge, moved in ((each, row) for each in edges for row in each.rows):
         assert isinstance(moved, wire.Doors)
         if edge.alarm is None:
-            doors = with_door(doors, edge.name.rpartition(".")[2], moved)
+            doors = native.with_door(doors, edge.name.rpartition(".")[2], moved)
         elif moved.status == "0":
             doors = replace(doors, status=moved.status)
     return doors
 
 
 def failed(group: str, row: wire.Group | None) -> wire.Group:
-    """Return a row of a device that cannot be reached."""
     given = {"id": row.id} if row is not None and hasattr(row, "id") else {}
-    return wire.filled(GROUPS[group], Sentinel.GET_FAILED, **(given or _numbered(group)))
+    return wire.filled(native.GROUPS[group], Sentinel.GET_FAILED, **(given or _numbered(group)))
 
 
 def _no_data(group: str) -> wire.Group:
-    """Return a row of a device that has not sent this group yet."""
-    return wire.filled(GROUPS[group], Sentinel.NO_DATA, **_numbered(group))
+    return wire.filled(native.GROUPS[group], Sentinel.NO_DATA, **_numbered(group))
 
 
 def _numbered(group: str) -> dict[str, str]:
-    return {"id": "1"} if "id" in GROUPS[group].__struct_fields__ else {}
+    return {"id": "1"} if "id" in native.GROUPS[group].__struct_fields__ else {}
 
 
 def cabinet(
     site: Site, which: Cabinet, edges: Collection[Edge]
 ) -> tuple[wire.Cabinet, list[Edge], bool]:
-    """Return the report of a cabinet, the `edges` it carries, and whether any of them has ended.
-
-    A latched alarm counts as raised even if it has ended, and a moved door is shown as it was then:
+    """Return the report of a cabinet, the `edges` it carries, and whether any of them has ended. A
+    latched alarm counts as raised even if it has ended, and a moved door is shown as it was then:
     no pulse may be missed. The rows of an offline device carry no edge: all is `GetFailed`.
     """
     rows = _CabinetRows(site, which, edges)
-    groups = {name: rows.array(name) if _numbered(name) else rows.object(name) for name in GROUPS}
+    groups = {
+        name: rows.array(name) if _numbered(name) else rows.object(name) for name in native.GROUPS
+    }
     return wire.Cabinet(id=which.id, **groups), rows.carried, rows.over  # type: ignore[arg-type]
 
 
 def concerns(site: Site, alarm: Alarm, source: str) -> bool:
-    """Tell whether an alarm of a device is about a source; a part that is well is left out.
-
-    A meter is a part of its manager; an alarm of the manager is about any of its meters.
+    """Tell whether an alarm of a device is about a source; a part that is well is left out. A meter
+    is a part of its manager; an alarm of the manager is about any of its meters.
     """
     if source == alarm.source:
         return True
@@ -248,16 +229,14 @@ def concerns(site: Site, alarm: Alarm, source: str) -> bool:
 
 
 def edge_rows(site: Site, source: str, group: str) -> tuple[wire.Group, ...]:
-    """Return the source's own rows of a group; empty without any."""
-    if not has_own_rows(site.points, source, group):
+    if not native.has_own_rows(site.points, source, group):
         return ()
-    return own_rows(site.points, source, group)
+    return native.own_rows(site.points, source, group)
 
 
 def _elec(row: _Row, number_: str, alarms: _Alarms, _: Cabinet) -> wire.Elec:
-    """Make the row of the mains; of three phases the first, the others show in `warningMsg`.
-
-    A UPS calls it `input_voltage_r`, a meter `voltage_l1`.
+    """Make the row of the mains; of three phases the first, the others show in `warningMsg`. A UPS
+    calls it `input_voltage_r`, a meter `voltage_l1`.
     """
     known = row.text("mains_abnormal")
     return wire.Elec(

@@ -30,18 +30,15 @@ FRESH = 60.0
 # Urgent reports that go ahead in a row before one that waited: a platform that asks for a report
 # every second must not hold back the others.
 AHEAD = 5
-# Tries of a report with a refused signature (1004).
-SIGNATURE_TRIES = 3
+SIGNATURE_TRIES = 3  # tries of a report with a refused signature (1004)
 
 
 class Servers(Protocol):
     """The servers that reports go to."""
 
-    def server_for(self, kind: str) -> str:
-        """Return the URL that a request of this method goes to."""
+    def server_for(self, kind: str) -> str: ...
 
-    def acknowledged(self, kind: str, url: str) -> None:
-        """Note that a server took a request."""
+    def acknowledged(self, kind: str, url: str) -> None: ...  # note that a server took a request
 
 
 class EtcSender:

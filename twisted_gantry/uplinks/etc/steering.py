@@ -24,8 +24,7 @@ from twisted_gantry.wire.etc.envelope import Method
 _log = Logger()
 
 SETTING = "etc.steering"
-TRIAL = 600.0
-"""Seconds that a new server has to acknowledge a report."""
+TRIAL = 600.0  # seconds that a new server has to acknowledge a report
 
 SUBJECTS = {
     Method.COMPUTER_STATUS: Subject.COMPUTERS,
@@ -36,9 +35,8 @@ SUBJECTS = {
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """What was set for one subject; each with the configured value it was set over.
-
-    While a server is on trial, until `trial_ends` (Unix seconds), `proven` is the one before.
+    """What was set for one subject; each with the configured value it was set over. While a server
+    is on trial, until `trial_ends` (Unix seconds), `proven` is the one before.
     """
 
     period: Annotated[float, msgspec.Meta(ge=1, le=31_536_000)] | None = None
@@ -51,17 +49,14 @@ class _Kept(msgspec.Struct, frozen=True):
 
 @dataclass
 class _Subject:
-    """The values in force for one subject."""
-
     trial: Timer
     kept: _Kept
 
 
 class Steering:
-    """The values in force. `now` returns Unix seconds, `clock` times the trials.
-
-    `changed(subject)` is called when a period was set or a server was restored. A stored server is
-    given up if `may_report_to(url)` no longer allows it.
+    """The values in force. `now` returns Unix seconds, `clock` times the trials. `changed(subject)`
+    is called when a period was set or a server was restored. A stored server is given up if
+    `may_report_to(url)` no longer allows it.
     """
 
     def __init__(

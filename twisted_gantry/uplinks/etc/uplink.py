@@ -44,7 +44,6 @@ Seconds = Annotated[float, msgspec.Meta(ge=1, le=31_536_000)]  # a year: no inf
 
 class EtcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of `[uplink.etc]`. `backlog_size` is bytes, `backlog_age` and `deadline` seconds.
-
     `backlog_age` 0, the default, is no limit: the clock may have been wrong when a report was made,
     and no report should be lost for that.
     """
@@ -62,11 +61,10 @@ class EtcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 @implementer(IPlatform)
 class EtcUplink(NamedService):
-    """Reports to the ETC platform, periodically and on every edge.
-
-    `now` returns Unix seconds, `spread` a random number in [0, 1); `close` frees the resources of
-    the channel. `may_report_to(url)` tells whether the authentication code may still go to a server
-    that was set before this start.
+    """Reports to the ETC platform, periodically and on every edge. `now` returns Unix seconds,
+    `spread` a random number in [0, 1); `close` frees the resources of the channel.
+    `may_report_to(url)` tells whether the authentication code may still go to a server that was set
+    before this start.
     """
 
     def __init__(
@@ -86,13 +84,7 @@ class EtcUplink(NamedService):
         cap = Cap(settings.backlog_size, settings.backlog_age or math.inf)
         self._outbox = Outbox(NAME, site.store, cap, site.alarms)
         self._steering = Steering(
-            settings.url,
-            settings.period,
-            site.store,
-            clock,
-            now,
-            self._steered,
-            may_report_to,
+            settings.url, settings.period, site.store, clock, now, self._steered, may_report_to
         )
         self._reporter = Reporter(self._outbox, site, clock, now)
         self._sender = EtcSender(
@@ -174,7 +166,6 @@ class EtcUplink(NamedService):
         return self._steering.set_period(subject, seconds)
 
     def set_server(self, subject: Subject, url: str) -> Deferred[None]:
-        """Report to another server, which a report made at once tries."""
         set_ = self._steering.set_server(subject, url)
         self._reporter.report(subject)
         self._sender.wake(now=True)

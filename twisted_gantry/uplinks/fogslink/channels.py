@@ -9,19 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted_gantry.core.points import Points
-from twisted_gantry.wire.fogslink.messages import (
-    Configure,
-    FogslinkCode,
-    Item,
-    ReportType,
-    item,
-    period_of,
-    report_type_of,
-)
+from twisted_gantry.wire.fogslink import messages
+from twisted_gantry.wire.fogslink.messages import Configure, FogslinkCode, Item, ReportType
 from twisted_gantry.wire.reading import Quality
 
-# Timers are not exact: channels due within this many seconds go along.
-_SOON = 0.05
+_SOON = 0.05  # timers are not exact: channels due within this many seconds go along
 
 
 @dataclass(frozen=True)
@@ -34,7 +26,6 @@ class Change:
 
     @property
     def code(self) -> FogslinkCode:
-        """The code of the acknowledgement."""
         if self.period is None:
             return FogslinkCode.TYPE_SET
         return FogslinkCode.PERIOD_SET if self.report_type is None else FogslinkCode.BOTH_SET
@@ -53,7 +44,6 @@ class _Channel:
 
 class Channels:
     """`channels` maps a channel to the full name of its point; `period` is that of the settings.
-
     Times are seconds of a monotonic clock. Channels of equal periods fall due together, whenever
     the periods were set.
     """
@@ -98,8 +88,8 @@ class Channels:
     def _item(self, name: str) -> Item:
         point = self._points.get(self._channels[name].point)
         if point is None:
-            return item(name, None, Quality.NO_DATA)
-        return item(name, point.value, point.quality)
+            return messages.item(name, None, Quality.NO_DATA)
+        return messages.item(name, point.value, point.quality)
 
     # -- when
 
@@ -137,8 +127,8 @@ class Channels:
         """Return the valid part of a configuration; None without any."""
         if message.e_chan not in self._channels:
             return None
-        period = period_of(message.s_period) if isinstance(message.s_period, str) else None
-        kind = report_type_of(message.s_type) if isinstance(message.s_type, str) else None
+        period = messages.period_of(message.s_period) if isinstance(message.s_period, str) else None
+        kind = messages.report_type_of(message.s_type) if isinstance(message.s_type, str) else None
         if period is None and kind is None:
             return None
         return Change(message.e_chan, period, kind)
@@ -151,7 +141,6 @@ class Channels:
             self._plan([change.channel], now)
 
     def stored(self, changes: Sequence[Change] = ()) -> dict[str, dict[str, Any]]:
-        """Return the configuration of the channels for the store, with `changes` to come."""
         kept: dict[str, dict[str, Any]] = {}
         known = [
             Change(name, channel.period, channel.report_type)

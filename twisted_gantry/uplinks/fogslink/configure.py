@@ -14,17 +14,15 @@ from twisted_gantry.wire.fogslink.messages import Configure, Configured
 
 _log = Logger()
 
-CONFIGURED = "fogslink.channels"
-"""The name of the setting in the store."""
+CONFIGURED = "fogslink.channels"  # the name of the setting in the store
 # Configurations that may wait for the disk; further ones are not answered.
 MAX_PENDING = 64
 
 
 class Configurations:
-    """Takes the configurations for one `eq_sn`.
-
-    `say` sends an acknowledgement, `applied` is called when periods may have changed. `counts`
-    gains `configured`, `config-refused`, `config-overflow` and `config-not-kept`.
+    """Takes the configurations for one `eq_sn`. `say` sends an acknowledgement, `applied` is called
+    when periods may have changed. `counts` gains `configured`, `config-refused`, `config-overflow`
+    and `config-not-kept`.
     """
 
     def __init__(

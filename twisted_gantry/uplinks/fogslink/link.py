@@ -12,34 +12,22 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.line_link import LineLink
-from twisted_gantry.wire.fogslink.client import (
-    PAUSES,
-    REFUSED_PAUSES,
-    ClientSession,
-    Ending,
-    LoginRefusal,
-    Parcel,
-)
+from twisted_gantry.wire.fogslink import client
+from twisted_gantry.wire.fogslink.client import Ending, LoginRefusal
 from twisted_gantry.wire.fogslink.messages import DELIMITER, MAX_LINE, Configure, Configured
 
 
 class Driver(Interface):
     """What the link reports to."""
 
-    def link_online(self) -> None:
-        """The cloud has authenticated us."""
+    def link_online(self) -> None: ...  # the cloud has authenticated us
 
     def link_down(self, reason: str, was_online: bool, good: bool) -> None:
         """The connection is lost, or could not be made; `good`: it had answered data."""
 
-    def link_refused(self, refusal: LoginRefusal) -> None:
-        """The cloud refuses the login."""
-
-    def link_ready(self) -> None:
-        """The transport takes data again."""
-
-    def configure(self, message: Configure) -> None:
-        """The cloud wants a channel reported otherwise."""
+    def link_refused(self, refusal: LoginRefusal) -> None: ...  # the cloud refuses the login
+    def link_ready(self) -> None: ...  # the transport takes data again
+    def configure(self, message: Configure) -> None: ...  # as the cloud wants
 
 
 class Link:
@@ -55,14 +43,14 @@ class Link:
         spread: Callable[[], float],
     ) -> None:
         self._driver = driver
-        self._session = ClientSession(self, clock, eq_sn, api_key.reveal)
+        self._session = client.ClientSession(self, clock, eq_sn, api_key.reveal)
         self.counts: Counter[str] = self._session.counts
         self._lines = LineLink(
             self,
             endpoint,
             clock,
             spread,
-            pauses=PAUSES,
+            pauses=client.PAUSES,
             delimiter=DELIMITER,
             max_line=MAX_LINE,
             counts=self.counts,
@@ -99,11 +87,10 @@ class Link:
                 self.drop("no answer to a value")
             delivered.callback(ending)
 
-        self._session.submit(Parcel(line, answer_to, single, ended))
+        self._session.submit(client.Parcel(line, answer_to, single, ended))
         return delivered
 
     def say(self, message: Configured) -> None:
-        """Acknowledge a configuration, if there is a session."""
         self._session.say(message)
 
     # -- what the session does
@@ -119,17 +106,16 @@ class Link:
         self._lines.drop(reason)
 
     def online(self) -> None:
-        """End the long pauses of a refusal.
-
-        The back-off itself ends with the first answer to data: a cloud that lets us in and closes,
-        or has another gantry under our name, is not asked every second.
+        """End the long pauses of a refusal. The back-off itself ends with the first answer to data:
+        a cloud that lets us in and closes, or has another gantry under our name, is not asked every
+        second.
         """
-        self._lines.set_pauses(*PAUSES)
+        self._lines.set_pauses(*client.PAUSES)
         self._driver.link_online()
 
     def refused(self, refusal: LoginRefusal) -> None:
         self.counts["refused"] += 1
-        self._lines.set_pauses(*REFUSED_PAUSES)
+        self._lines.set_pauses(*client.REFUSED_PAUSES)
         self._driver.link_refused(refusal)
 
     def configure(self, message: Configure) -> None:

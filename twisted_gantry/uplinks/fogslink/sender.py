@@ -29,8 +29,7 @@ PACK, SINGLE = "req200", "req201"
 # Pauses after a 9 in seconds, doubling; and the 9s after which a report is set aside.
 AGAIN_FIRST, AGAIN_MOST = 1.0, 30.0
 MAX_NINES = 10
-# The bounds of a batch: reports and bytes.
-BATCH, BATCH_SIZE = 500, 2 * 1024 * 1024
+BATCH, BATCH_SIZE = 500, 2 * 1024 * 1024  # the bounds of a batch: reports and bytes
 # Acknowledged reports are removed from the disk together: after this number, or these seconds. A
 # crash in between has them sent again.
 TOGETHER, TOGETHER_S = 100, 0.2
@@ -39,11 +38,8 @@ TOGETHER, TOGETHER_S = 100, 0.2
 class Listener(Protocol):
     """What the sender reports to."""
 
-    def answered(self) -> None:
-        """The cloud answers data, be it with a 9."""
-
-    def unanswered(self, reason: str) -> None:
-        """It does not."""
+    def answered(self) -> None: ...  # the cloud answers data, be it with a 9
+    def unanswered(self, reason: str) -> None: ...  # it does not
 
     def drained(self) -> None:
         """The queue is empty, and what went last may not be the newest of every channel."""
@@ -124,7 +120,6 @@ class FogslinkSender:
             self._change(self._outbox.delivered(reports))
 
     async def _fetch(self) -> bool:
-        """Read the next reports, once the changes to the last ones are on the disk."""
         self._remove()
         changes, self._changes = self._changes, []
         if changes:

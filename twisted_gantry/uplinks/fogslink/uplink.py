@@ -35,17 +35,9 @@ from twisted_gantry.uplinks.fogslink.link import Link
 from twisted_gantry.uplinks.fogslink.sender import PACK, SINGLE, FogslinkSender
 from twisted_gantry.uplinks.outbox import Outbox
 from twisted_gantry.uplinks.reachability import Reachability
+from twisted_gantry.wire.fogslink import messages
 from twisted_gantry.wire.fogslink.client import LoginRefusal
-from twisted_gantry.wire.fogslink.messages import (
-    DELIMITER,
-    Configure,
-    Item,
-    Pack,
-    Single,
-    encode,
-    is_channel,
-    packs,
-)
+from twisted_gantry.wire.fogslink.messages import Configure, Item, Pack, Single
 
 _log = Logger()
 
@@ -55,16 +47,13 @@ NAME = "fogslink"
 GATHER = 1.0
 CARE_PERIOD = 60.0
 DISK_PAUSE = 5.0
-# Retries of the sender after the disk failed, seconds.
-RETRY_FIRST, RETRY_MOST = 1.0, 60.0
+RETRY_FIRST, RETRY_MOST = 1.0, 60.0  # retries of the sender after the disk failed, seconds
 
-LAST_PACK = "fogslink.last-pack"
-"""The name under which the store keeps the last packID."""
+LAST_PACK = "fogslink.last-pack"  # the name under which the store keeps the last packID
 
 
 class FogslinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of `[uplink.fogslink]`; `channels` maps `Px-Cy` to the full name of a point.
-
     `period` and `backlog_age` are seconds, `backlog_size` bytes. `backlog_age` 0 is no limit.
     """
 
@@ -80,9 +69,8 @@ class FogslinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 @implementer(IUplink)
 class FogslinkUplink(NamedService):
-    """Reports to the Fogslink cloud: by the period of each channel, and on change.
-
-    `now` returns Unix seconds, `spread` a random number in [0, 1).
+    """Reports to the Fogslink cloud: by the period of each channel, and on change. `now` returns
+    Unix seconds, `spread` a random number in [0, 1).
     """
 
     def __init__(
@@ -144,7 +132,6 @@ class FogslinkUplink(NamedService):
 
     @property
     def counts(self) -> dict[str, int]:
-        """Messages by their outcome, and irregularities of the cloud."""
         return dict(self._sender.counts + self._link.counts + self._outbox.counts + self._counts)
 
     def startService(self) -> None:
@@ -235,7 +222,6 @@ class FogslinkUplink(NamedService):
     # -- what
 
     def _keep(self, items: Sequence[Item]) -> None:
-        """Put values into the outbox as the messages to send."""
         self._channels.reported(items)
         eq_sn = self._settings.eq_sn
         if self._settings.single:
@@ -245,7 +231,7 @@ class FogslinkUplink(NamedService):
                 )
                 self._store(SINGLE, each.e_chan, single, [each])
             return
-        for pack in packs(items):
+        for pack in messages.packs(items):
             self._last_pack += 1
             number = str(self._last_pack)
             message = Pack(eq_sn=eq_sn, pack_id=number, total_size=len(pack), eq_data=pack)
@@ -261,7 +247,7 @@ class FogslinkUplink(NamedService):
     ) -> None:
         # Values that were not stored count as changed: a channel may have no period to catch up.
         not_kept = partial(self._channels.unreported, items)
-        body = encode(message).removesuffix(DELIMITER)
+        body = messages.encode(message).removesuffix(messages.DELIMITER)
         self._outbox.keep(kind, subject, body, setting=setting, not_kept=not_kept)
 
     # -- what the sender tells
@@ -272,7 +258,6 @@ class FogslinkUplink(NamedService):
             self._keep(self._channels.items())
 
     def answered(self) -> None:
-        """Note that the cloud answers data, with an 8 or a 9."""
         self._mute = False
         self._cloud.works()
 
@@ -309,10 +294,9 @@ class FogslinkUplink(NamedService):
             "eq_sn": "the cloud knows no device with this eq_sn",
             "api_key": "the cloud does not accept the api_key of this eq_sn",
         }[refusal.credential]
-        zh = {
-            "eq_sn": "云平台不存在此eq_sn的CS设备",
-            "api_key": "云平台不接受此eq_sn的api_key",
-        }[refusal.credential]
+        zh = {"eq_sn": "云平台不存在此eq_sn的CS设备", "api_key": "云平台不接受此eq_sn的api_key"}[
+            refusal.credential
+        ]
         en, zh = f"{en} (code {refusal.code})", f"{zh}（代码{refusal.code}）"
         if not self._refused:
             _log.error("{uplink} is refused: {reason}", uplink=NAME, reason=en)
@@ -340,7 +324,7 @@ def fogslink_uplink(
 ) -> FogslinkUplink:
     """Return the uplink over `settings.address`. Raises WrongSetting."""
     for channel in settings.channels:
-        if not is_channel(channel):
+        if not messages.is_channel(channel):
             raise WrongSetting("channels", f"{channel[:40]!r} is no channel such as P0-C1")
     try:
         endpoint = clientFromString(reactor, settings.address)

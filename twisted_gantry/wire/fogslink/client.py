@@ -15,28 +15,12 @@ from automat import TypeMachineBuilder
 
 from twisted_gantry.wire.clock import Clock, Timer
 from twisted_gantry.wire.errors import WireError
-from twisted_gantry.wire.fogslink.messages import (
-    MAX_MALFORMED,
-    Authenticate,
-    Authenticated,
-    Configure,
-    Configured,
-    FogslinkCode,
-    Heartbeat,
-    HeartbeatAnswer,
-    Identified,
-    Identify,
-    PackAnswer,
-    Response,
-    SingleAnswer,
-    decode_response,
-    encode,
-)
+from twisted_gantry.wire.fogslink import messages
+from twisted_gantry.wire.fogslink.messages import Configure, Configured, FogslinkCode, encode
 
 # Seconds.
 HEARTBEAT = 3.0
-HEARTBEAT_PATIENCE = 10.0
-"""Without a `res100` for so long the connection is dropped."""
+HEARTBEAT_PATIENCE = 10.0  # without a `res100` for so long the connection is dropped
 HANDSHAKE_PATIENCE = 10.0
 """From the connection to the `res002`; the cloud itself gives up after ten seconds."""
 DATA_PATIENCE = 5.0
@@ -72,9 +56,8 @@ _WRONG: Mapping[str, str] = {
 
 @dataclass(eq=False)
 class Parcel:
-    """One message of data; `ended` is called once.
-
-    `answer_to` is what its answer names: the `packID` of a pack, the channel of a single value.
+    """One message of data; `ended` is called once. `answer_to` is what its answer names: the
+    `packID` of a pack, the channel of a single value.
     """
 
     line: bytes
@@ -94,63 +77,29 @@ class LoginRefusal:
 class ClientOwner(Protocol):
     """What a session acts through, and reports to."""
 
-    def transmit(self, line: bytes) -> None:
-        """Send a line."""
-
-    def drop(self, reason: str) -> None:
-        """Cut the connection; `closed` is to follow."""
-
-    def online(self) -> None:
-        """The cloud has authenticated us."""
-
-    def refused(self, refusal: LoginRefusal) -> None:
-        """The cloud has not; the connection is dropped next."""
-
-    def configure(self, message: Configure) -> None:
-        """The cloud wants a channel reported otherwise."""
+    def transmit(self, line: bytes) -> None: ...  # send a line
+    def drop(self, reason: str) -> None: ...  # cut the connection; `closed` is to follow
+    def online(self) -> None: ...  # the cloud has authenticated us
+    def refused(self, refusal: LoginRefusal) -> None: ...  # the drop follows
+    def configure(self, message: Configure) -> None: ...  # as the cloud wants
 
 
 class ClientInputs(Protocol):
     """What can happen to a session."""
 
-    def opened(self) -> None:
-        """The link is up."""
-
-    def closed(self) -> None:
-        """The link is gone."""
-
-    def identified(self, message: str) -> None:
-        """`res001` knows us, and gives the `tKey`."""
-
-    def authenticated(self) -> None:
-        """`res002` lets us in."""
-
-    def refused(self, message: LoginRefusal) -> None:
-        """`res001` or `res002` does not."""
-
-    def submit(self, parcel: Parcel) -> None:
-        """A message of data is to be sent."""
-
-    def ended(self, ending: Ending) -> None:
-        """The message in flight has its answer."""
-
-    def silent(self) -> None:
-        """The time for that answer is over."""
-
-    def configure(self, message: Configure) -> None:
-        """`res300`."""
-
-    def say(self, message: Configured) -> None:
-        """A configuration is to be acknowledged."""
-
-    def beat(self) -> None:
-        """A heartbeat is due."""
-
-    def beaten(self) -> None:
-        """`res100`."""
-
-    def overdue(self, what: str) -> None:
-        """The cloud has been silent for too long."""
+    def opened(self) -> None: ...  # the link is up
+    def closed(self) -> None: ...  # the link is gone
+    def identified(self, message: str) -> None: ...  # `res001` knows us, and gives the `tKey`
+    def authenticated(self) -> None: ...  # `res002` lets us in
+    def refused(self, message: LoginRefusal) -> None: ...  # `res001` or `res002` does not
+    def submit(self, parcel: Parcel) -> None: ...  # a message of data is to be sent
+    def ended(self, ending: Ending) -> None: ...  # the message in flight has its answer
+    def silent(self) -> None: ...  # the time for that answer is over
+    def configure(self, message: Configure) -> None: ...  # `res300`
+    def say(self, message: Configured) -> None: ...  # a configuration is to be acknowledged
+    def beat(self) -> None: ...  # a heartbeat is due
+    def beaten(self) -> None: ...  # `res100`
+    def overdue(self, what: str) -> None: ...  # the cloud has been silent for too long
 
 
 @dataclass(eq=False)
@@ -188,7 +137,7 @@ class ClientCore:
 
     def beat(self, machine: ClientInputs) -> None:
         self.after("heartbeat", HEARTBEAT, machine.beat)
-        self.owner.transmit(encode(Heartbeat(eq_sn=self.eq_sn, t_key=self.t_key)))
+        self.owner.transmit(encode(messages.Heartbeat(eq_sn=self.eq_sn, t_key=self.t_key)))
 
     def end(self, ending: Ending) -> None:
         self.stop_timer("silence")
@@ -223,13 +172,13 @@ def _build() -> Callable[[ClientCore], ClientInputs]:  # noqa: C901 - one table
     def identify(machine: ClientInputs, core: ClientCore) -> None:
         core.identifying = True
         core.after("patience", HANDSHAKE_PATIENCE, lambda: machine.overdue("authentication"))
-        core.owner.transmit(encode(Identify(eq_sn=core.eq_sn)))
+        core.owner.transmit(encode(messages.Identify(eq_sn=core.eq_sn)))
 
     @identifying.upon(ClientInputs.identified).to(authenticating)
     def authenticate(machine: ClientInputs, core: ClientCore, message: str) -> None:
         core.identifying = False
         core.t_key = message
-        core.owner.transmit(encode(Authenticate(eq_sn=core.eq_sn, api_key=core.api_key())))
+        core.owner.transmit(encode(messages.Authenticate(eq_sn=core.eq_sn, api_key=core.api_key())))
 
     @authenticating.upon(ClientInputs.authenticated).to(online)
     def begin(machine: ClientInputs, core: ClientCore) -> None:
@@ -324,10 +273,9 @@ _machine = _build()
 
 
 class ClientSession:
-    """Our side, for a transport to drive: `opened`, `received`, `closed`.
-
-    `counts` holds irregularities since the start: `malformed`, `unexpected` and `late` messages,
-    `unknown-code`, `no-heartbeat`, `no-authentication`.
+    """Our side, for a transport to drive: `opened`, `received`, `closed`. `counts` holds
+    irregularities since the start: `malformed`, `unexpected` and `late` messages, `unknown-code`,
+    `no-heartbeat`, `no-authentication`.
     """
 
     def __init__(
@@ -352,7 +300,6 @@ class ClientSession:
         return self._core.online and self._core.parcel is None
 
     def opened(self) -> None:
-        """Begin: the link is up."""
         self._malformed = 0
         self._machine.opened()
 
@@ -363,35 +310,37 @@ class ClientSession:
     def received(self, line: bytes) -> None:
         """Take one line from the cloud. No line raises an error."""
         try:
-            message = decode_response(line)
+            message = messages.decode_response(line)
         except WireError:
             self._core.counts["malformed"] += 1
             self._malformed += 1
-            if self._malformed > MAX_MALFORMED:
+            if self._malformed > messages.MAX_MALFORMED:
                 self._core.owner.drop("too much that is no message")
             return
         self._dispatch(message)
 
-    def _dispatch(self, message: Response) -> None:
+    def _dispatch(self, message: messages.Response) -> None:
         machine = self._machine
         match message:
-            case Identified(code=FogslinkCode.OK, t_key=str(key)) if 0 < len(key) <= _MAX_KEY:
+            case messages.Identified(code=FogslinkCode.OK, t_key=str(key)) if (
+                0 < len(key) <= _MAX_KEY
+            ):
                 machine.identified(key)
-            case Identified(code=FogslinkCode.OK):
+            case messages.Identified(code=FogslinkCode.OK):
                 self._core.counts["malformed"] += 1
-            case Authenticated(code=FogslinkCode.OK):
+            case messages.Authenticated(code=FogslinkCode.OK):
                 machine.authenticated()
-            case Identified(code=code) | Authenticated(code=code):
+            case messages.Identified(code=code) | messages.Authenticated(code=code):
                 self._refused(code)
-            case HeartbeatAnswer(code=FogslinkCode.OK):
+            case messages.HeartbeatAnswer(code=FogslinkCode.OK):
                 machine.beaten()
-            case HeartbeatAnswer():
+            case messages.HeartbeatAnswer():
                 self._core.counts["unknown-code"] += 1
             case Configure():
                 machine.configure(message)
-            case PackAnswer(pack_id=name, code=code):
+            case messages.PackAnswer(pack_id=name, code=code):
                 self._answered(code, name, single=False)
-            case SingleAnswer(e_chan=name, code=code):
+            case messages.SingleAnswer(e_chan=name, code=code):
                 self._answered(code, name, single=True)
 
     def _refused(self, code: str) -> None:

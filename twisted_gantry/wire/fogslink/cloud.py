@@ -14,103 +14,48 @@ from automat import TypeMachineBuilder
 
 from twisted_gantry.wire.clock import Clock, Timer
 from twisted_gantry.wire.errors import WireError
-from twisted_gantry.wire.fogslink.messages import (
-    EQ_TYPE,
-    MAX_MALFORMED,
-    Authenticate,
-    Authenticated,
-    BadPack,
-    Configure,
-    Configured,
-    FogslinkCode,
-    Heartbeat,
-    HeartbeatAnswer,
-    Identified,
-    Identify,
-    Pack,
-    PackAnswer,
-    Request,
-    Response,
-    Single,
-    SingleAnswer,
-    decode_request,
-)
+from twisted_gantry.wire.fogslink import messages
+from twisted_gantry.wire.fogslink.messages import Configure, Configured, FogslinkCode, Pack, Single
 
 SILENCE = 10.0
 """Seconds without a heartbeat, from the connection on, after which the cloud closes it."""
-NO_HEARTBEAT = "no-heartbeat"
-"""The reason that it then gives."""
+NO_HEARTBEAT = "no-heartbeat"  # the reason that it then gives
 
 
 class CloudOwner(Protocol):
     """What a session acts through; it knows the accounts and keeps the data."""
 
-    def transmit(self, answer: Response) -> None:
-        """Send a message."""
+    def transmit(self, answer: messages.Response) -> None: ...  # send a message
 
     def drop(self, reason: str) -> None:
         """Close the connection, once what was transmitted is out; `closed` is to follow."""
 
-    def knows(self, eq_sn: str) -> bool:
-        """Tell whether a device of this `eqSN` exists."""
+    def knows(self, eq_sn: str) -> bool: ...  # tell whether a device of this `eqSN` exists
+    def accepts(self, eq_sn: str, api_key: str) -> bool: ...
+    def take_pack(self, pack: Pack) -> str | None: ...  # its answer, if any
+    def take_single(self, single: Single) -> str | None: ...  # its answer
 
-    def accepts(self, eq_sn: str, api_key: str) -> bool:
-        """Tell whether this is the device's key."""
-
-    def take_pack(self, pack: Pack) -> str | None:
-        """Take a pack, and say how it is answered; None: not at all."""
-
-    def take_single(self, single: Single) -> str | None:
-        """Take one value, and say how it is answered; None: not at all."""
-
-    def configured(self, message: Configured) -> None:
-        """The device says what it has set."""
+    def configured(self, message: Configured) -> None: ...  # the device says what it has set
 
 
 class CloudInputs(Protocol):
     """What can happen to a session."""
 
-    def opened(self) -> None:
-        """A device has connected."""
+    def opened(self) -> None: ...  # a device has connected
+    def closed(self) -> None: ...  # it is gone
+    def known(self, message: messages.Identify) -> None: ...  # `req001` of a known device
+    def unknown(self, message: messages.Identify) -> None: ...  # `req001` of an unknown device
+    def accepted(self) -> None: ...  # `req002` with the right key
+    def denied(self) -> None: ...  # `req002` with another
+    def pack(self, message: Pack) -> None: ...  # `req200`
+    def bad_pack(self, message: messages.BadPack) -> None: ...  # A `req200` that is malformed
+    def single(self, message: Single) -> None: ...  # `req201`
+    def beat(self) -> None: ...  # `req100`, with the right `tKey`
+    def intruded(self, message: str) -> None: ...  # wrong `tKey`, or another device
 
-    def closed(self) -> None:
-        """It is gone."""
-
-    def known(self, message: Identify) -> None:
-        """`req001` of a known device."""
-
-    def unknown(self, message: Identify) -> None:
-        """`req001` of an unknown device."""
-
-    def accepted(self) -> None:
-        """`req002` with the right key."""
-
-    def denied(self) -> None:
-        """`req002` with another."""
-
-    def pack(self, message: Pack) -> None:
-        """`req200`."""
-
-    def bad_pack(self, message: BadPack) -> None:
-        """A `req200` that is malformed."""
-
-    def single(self, message: Single) -> None:
-        """`req201`."""
-
-    def beat(self) -> None:
-        """`req100`, with the right `tKey`."""
-
-    def intruded(self, message: str) -> None:
-        """A message with a wrong `tKey`, or for another device."""
-
-    def configured(self, message: Configured) -> None:
-        """`req300`."""
-
-    def configure(self, message: Configure) -> None:
-        """A channel is to be reported otherwise."""
-
-    def silent(self) -> None:
-        """No heartbeat for ten seconds."""
+    def configured(self, message: Configured) -> None: ...  # `req300`
+    def configure(self, message: Configure) -> None: ...  # a channel is to be reported otherwise
+    def silent(self) -> None: ...  # no heartbeat for ten seconds
 
 
 @dataclass(eq=False)
@@ -166,23 +111,27 @@ def _build() -> Callable[[CloudCore], CloudInputs]:  # noqa: C901 - one table
         core.watch(machine)
 
     @unidentified.upon(CloudInputs.known).to(identified)
-    def identify(machine: CloudInputs, core: CloudCore, message: Identify) -> None:
+    def identify(machine: CloudInputs, core: CloudCore, message: messages.Identify) -> None:
         core.eq_sn, core.t_key = message.eq_sn, core.new_key()
-        core.owner.transmit(Identified(eq_sn=core.eq_sn, code=FogslinkCode.OK, t_key=core.t_key))
+        core.owner.transmit(
+            messages.Identified(eq_sn=core.eq_sn, code=FogslinkCode.OK, t_key=core.t_key)
+        )
 
     @unidentified.upon(CloudInputs.unknown).to(ended)
-    def refuse(machine: CloudInputs, core: CloudCore, message: Identify) -> None:
-        core.owner.transmit(Identified(eq_sn=message.eq_sn, code=FogslinkCode.NO_DEVICE))
+    def refuse(machine: CloudInputs, core: CloudCore, message: messages.Identify) -> None:
+        core.owner.transmit(messages.Identified(eq_sn=message.eq_sn, code=FogslinkCode.NO_DEVICE))
         core.close("unknown-device")
 
     @identified.upon(CloudInputs.accepted).to(online)
     def authenticate(machine: CloudInputs, core: CloudCore) -> None:
         core.online = True
-        core.owner.transmit(Authenticated(eq_sn=core.eq_sn, code=FogslinkCode.OK))
+        core.owner.transmit(messages.Authenticated(eq_sn=core.eq_sn, code=FogslinkCode.OK))
 
     @identified.upon(CloudInputs.denied).to(ended)
     def deny(machine: CloudInputs, core: CloudCore) -> None:
-        core.owner.transmit(Authenticated(eq_sn=core.eq_sn, code=FogslinkCode.NOT_AUTHENTICATED))
+        core.owner.transmit(
+            messages.Authenticated(eq_sn=core.eq_sn, code=FogslinkCode.NOT_AUTHENTICATED)
+        )
         core.close("denied")
 
     @online.upon(CloudInputs.pack).loop()
@@ -190,25 +139,29 @@ def _build() -> Callable[[CloudCore], CloudInputs]:  # noqa: C901 - one table
         whole = message.total_size == len(message.eq_data)
         code = core.owner.take_pack(message) if whole else FogslinkCode.FAILED
         if code is not None:
-            core.owner.transmit(PackAnswer(eq_sn=core.eq_sn, pack_id=message.pack_id, code=code))
+            core.owner.transmit(
+                messages.PackAnswer(eq_sn=core.eq_sn, pack_id=message.pack_id, code=code)
+            )
 
     @online.upon(CloudInputs.bad_pack).loop()
-    def ask_again(machine: CloudInputs, core: CloudCore, message: BadPack) -> None:
+    def ask_again(machine: CloudInputs, core: CloudCore, message: messages.BadPack) -> None:
         core.counts["malformed"] += 1
         core.owner.transmit(
-            PackAnswer(eq_sn=core.eq_sn, pack_id=message.pack_id, code=FogslinkCode.FAILED)
+            messages.PackAnswer(eq_sn=core.eq_sn, pack_id=message.pack_id, code=FogslinkCode.FAILED)
         )
 
     @online.upon(CloudInputs.single).loop()
     def take_single(machine: CloudInputs, core: CloudCore, message: Single) -> None:
         code = core.owner.take_single(message)
         if code is not None:
-            core.owner.transmit(SingleAnswer(eq_sn=core.eq_sn, e_chan=message.e_chan, code=code))
+            core.owner.transmit(
+                messages.SingleAnswer(eq_sn=core.eq_sn, e_chan=message.e_chan, code=code)
+            )
 
     @online.upon(CloudInputs.beat).loop()
     def beat(machine: CloudInputs, core: CloudCore) -> None:
         core.watch(machine)
-        core.owner.transmit(HeartbeatAnswer(eq_sn=core.eq_sn))
+        core.owner.transmit(messages.HeartbeatAnswer(eq_sn=core.eq_sn))
 
     @online.upon(CloudInputs.configured).loop()
     def configured(machine: CloudInputs, core: CloudCore, message: Configured) -> None:
@@ -219,7 +172,6 @@ def _build() -> Callable[[CloudCore], CloudInputs]:  # noqa: C901 - one table
         core.owner.transmit(message)
 
     def unauthenticated(machine: CloudInputs, core: CloudCore, message: object) -> None:
-        """Close on data before the login."""
         core.close("unauthenticated")
 
     for state in (unidentified, identified):
@@ -274,11 +226,9 @@ _machine = _build()
 
 
 class CloudSession:
-    """The cloud's side of one connection, for a transport to drive.
-
-    `counts` may be shared; it tells `malformed` and `unexpected` messages, and why sessions were
-    ended: `unknown-device`, `denied`, `unauthenticated`, `wrong-key`, `foreign`, `too-malformed`,
-    `no-heartbeat`.
+    """The cloud's side of one connection, for a transport to drive. `counts` may be shared; it
+    tells `malformed` and `unexpected` messages, and why sessions were ended: `unknown-device`,
+    `denied`, `unauthenticated`, `wrong-key`, `foreign`, `too-malformed`, `no-heartbeat`.
     """
 
     def __init__(
@@ -306,27 +256,27 @@ class CloudSession:
     def received(self, line: bytes) -> None:
         """Take one line from the device. No line raises an error."""
         try:
-            message = decode_request(line)
-        except BadPack as bad:
+            message = messages.decode_request(line)
+        except messages.BadPack as bad:
             self._machine.bad_pack(bad)
         except WireError:
             self._core.counts["malformed"] += 1
             self._malformed += 1
-            if self._malformed > MAX_MALFORMED:
+            if self._malformed > messages.MAX_MALFORMED:
                 self._machine.intruded("too-malformed")
         else:
             self._dispatch(message)
 
-    def _dispatch(self, message: Request) -> None:
+    def _dispatch(self, message: messages.Request) -> None:
         machine, owner = self._machine, self._core.owner
         match message:
-            case Identify(eq_sn=eq_sn, eq_type=eq_type):
-                known = eq_type == EQ_TYPE and owner.knows(eq_sn)
+            case messages.Identify(eq_sn=eq_sn, eq_type=eq_type):
+                known = eq_type == messages.EQ_TYPE and owner.knows(eq_sn)
                 (machine.known if known else machine.unknown)(message)
-            case Authenticate(eq_sn=eq_sn, api_key=api_key):
+            case messages.Authenticate(eq_sn=eq_sn, api_key=api_key):
                 right = eq_sn == self._core.eq_sn and owner.accepts(eq_sn, api_key)
                 (machine.accepted if right else machine.denied)()
-            case Heartbeat(t_key=t_key):
+            case messages.Heartbeat(t_key=t_key):
                 right = hmac.compare_digest(_raw(t_key), _raw(self._core.t_key))
                 if right and self._core.t_key:
                     machine.beat()

@@ -18,19 +18,16 @@ from twisted_gantry.wire.json import convert, dumps, loads_text
 from twisted_gantry.wire.reading import Quality, Value
 
 DELIMITER = b"\n"  # CR LF is taken: JSON does not mind the CR
-# Both sides drop a connection with a longer line, in bytes.
-MAX_LINE = 64 * 1024
+MAX_LINE = 64 * 1024  # both sides drop a connection with a longer line, in bytes
 # And one with more malformed lines: each costs more to refuse than to send.
 MAX_MALFORMED = 100
 MAX_ITEMS = 200
 # A pack is cut below this: its line, with the rest of the message, stays under MAX_LINE.
 MAX_ITEM_BYTES = 60_000
-MAX_TEXT = 100
-"""Characters of a value that are sent; the document sets no bound."""
+MAX_TEXT = 100  # characters of a value that are sent; the document sets no bound
 EQ_TYPE = "128"  # of every CS device
 
-PERIODS = (1.0, 86_400.0)
-"""The least and the most `sPeriod`, in seconds."""
+PERIODS = (1.0, 86_400.0)  # the least and the most `sPeriod`, in seconds
 _PERIOD = re.compile(r"[0-9]{1,5}(\.[0-9]{1,3})?")
 _CHANNEL = re.compile(r"P[0-9]{1,6}-C[0-9]{1,6}")
 
