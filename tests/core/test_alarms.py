@@ -80,11 +80,7 @@ class Bench:
 
 STORIES: dict[str, tuple[Rule, str, list[tuple[float, bool]]]] = {
     # A number is a pause in seconds; "warm" is between the two limits, "?" a failed reading.
-    "without a delay it is told at once": (
-        rule(),
-        "hot 5 ok",
-        [(0, True), (5, False)],
-    ),
+    "without a delay it is told at once": (rule(), "hot 5 ok", [(0, True), (5, False)]),
     "it is told once however often it is read": (
         rule(delay=2, clear_delay=2),
         "hot 1 " * 10 + "ok 1 " * 10 + "hot 1 " * 10,

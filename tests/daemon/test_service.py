@@ -31,9 +31,7 @@ class Rig:
     def __init__(self, folder: Path, reactor: Any) -> None:
         self.folder, self.reactor = folder, reactor
         self.twin: Twin = build_twin(
-            TwinSettings(**{**ON_FREE_PORTS, "auth": "kX7-secret-code"}),
-            reactor,
-            time.time,
+            TwinSettings(**{**ON_FREE_PORTS, "auth": "kX7-secret-code"}), reactor, time.time
         )
         self.twin.startService()
         self.web = free_port()

@@ -175,11 +175,7 @@ listen = "tcp:{free_port()}:interface=127.0.0.1"
             if number % 20 == 19:
                 await deferLater(rig.reactor, 0.1)
                 gc.collect()
-                now = (
-                    len(list(tree)),
-                    open_files(),
-                    len(rig.reactor.getDelayedCalls()),
-                )
+                now = (len(list(tree)), open_files(), len(rig.reactor.getDelayedCalls()))
                 before = before or now
                 assert now[0] == before[0]
                 assert now[1] <= before[1] + 5

@@ -536,8 +536,7 @@ def test_a_folder_that_others_can_enter_is_refused(door: Door) -> None:
 
 
 @pytest.mark.parametrize(
-    "listen",
-    ["", "unix:", "unix:relative", "unix:/run/x:mode=666", "nonsense", "tcp:", "tcp:x"],
+    "listen", ["", "unix:", "unix:relative", "unix:/run/x:mode=666", "nonsense", "tcp:", "tcp:x"]
 )
 def test_wrong_endpoints(door: Door, listen: str) -> None:
     """A malformed endpoint, and a socket mode of its own, are refused."""

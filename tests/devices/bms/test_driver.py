@@ -411,11 +411,7 @@ TABLE: dict[str, Row] = {
         {},
         (DOES, (TIMEOUT, False, 1), (TIMEOUT, False, 1)),
     ),
-    "welded": (
-        {"contactor_fault": ContactorFault.WELDED},
-        {},
-        (DOES, DOES, (TIMEOUT, False, 1)),
-    ),
+    "welded": ({"contactor_fault": ContactorFault.WELDED}, {}, (DOES, DOES, (TIMEOUT, False, 1))),
     # It trips, so the contactor is open already.
     "alarm present": (
         {"insulation_fault": True},
@@ -456,11 +452,7 @@ def test_how_each_command_ends(rig: Rig, row: str, column: int, command: str) ->
         assert ("its answer was lost" in ended.detail) is (row in LOST)
     # What the battery does is shown, whatever the outcome.
     rig.clock.run(1)
-    assert rig.shown() == (
-        rig.store.status.text,
-        rig.store.contactor_closed,
-        len(rig.store.alarms),
-    )
+    assert rig.shown() == (rig.store.status.text, rig.store.contactor_closed, len(rig.store.alarms))
 
 
 @pytest.mark.parametrize("command", ["reset-fault", "close-contactor", "open-contactor"])

@@ -17,12 +17,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 from zope.interface import implementer
 
-from twisted_gantry.net.http.client import (
-    BoundedClient,
-    NoAnswer,
-    persistent_pool,
-    treq_client,
-)
+from twisted_gantry.net.http.client import BoundedClient, NoAnswer, persistent_pool, treq_client
 from twisted_gantry.net.http.server import Limits, bounded_site
 
 
