@@ -35,7 +35,6 @@ def _hot(read: Read, raised: bool) -> bool | None:
 
 
 def rule(delay: float = 0.0, clear_delay: float = 0.0, grace: float = 30.0) -> Rule:
-    """Return the rule of these tests with its times."""
     return Rule("hot", Severity.WARNING, "too hot", "过热", _hot, "ups", delay, clear_delay, grace)
 
 
@@ -65,7 +64,6 @@ class Bench:
         self.points.update("ups1", {"temperature": (temperature, quality)})
 
     def wait(self, seconds: float) -> None:
-        """Let time go on."""
         self.clock.advance(seconds)
 
     @property

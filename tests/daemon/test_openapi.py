@@ -72,8 +72,6 @@ GOOD = {
 
 
 class Site(Rig):
-    """A daemon with all that it can serve."""
-
     def __init__(self, folder: Path, reactor: Any) -> None:
         self.monitor, self.remote = free_port(), free_port()
         super().__init__(

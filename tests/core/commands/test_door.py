@@ -154,7 +154,6 @@ class Hall:
 
 @pytest.fixture
 def hall() -> Hall:
-    """Return a door with two devices."""
     return Hall()
 
 
