@@ -92,7 +92,6 @@ class MemoryNetwork:
         return sum(_pump(pump) for pump in list(self.pumps)) > 0
 
     def cut(self) -> None:
-        """Break the newest connection, as a network does."""
         pump = self.pumps[-1]
         pump.serverIO.abortConnection()
         pump.clientIO.abortConnection()

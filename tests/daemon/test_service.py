@@ -61,7 +61,6 @@ class Rig:
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
-    """A twin, and the settings of a gantry on it."""
     from twisted.internet import reactor
 
     made = Rig(tmp_path, reactor)

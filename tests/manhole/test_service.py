@@ -326,7 +326,6 @@ class Door:
         self.service.startService()
 
     def open_ssh(self, *keys: Path) -> int:
-        """Open for these keys, and return the port."""
         self.allow(*keys)
         port = free_port()
         self.open(listen=f"tcp:{port}:interface=127.0.0.1")

@@ -91,7 +91,6 @@ class Rig(DriverRig):
         self.clock.run(40, 1.0)
 
     def change(self, **values: Any) -> None:
-        """Change the store."""
         for name, value in values.items():
             setattr(self.store, name, value)
         self.store.settle()
@@ -103,7 +102,6 @@ class Rig(DriverRig):
         return super().ask(command, confirmed=confirmed, expiry=expiry, **args)
 
     def shown(self) -> tuple[Any, Any, Any]:
-        """Return the three points."""
         names = ("operating_status", "contactor_closed", "alarm_count")
         return tuple(self.bench.good(f"bms1.{name}") for name in names)
 
@@ -272,7 +270,6 @@ class Scripted(Resource):
         self._answer = answer
 
     def render(self, request: HttpRequest) -> bytes:
-        """Answer."""
         return self._answer(request)
 
 

@@ -34,7 +34,6 @@ from twisted_gantry.wire.upscard.messages import CardRefusal, Result
 
 @pytest.fixture
 def way() -> str:
-    """The one way of these tests."""
     return HTTP
 
 

@@ -23,7 +23,6 @@ from twisted_gantry.wire.upscard.messages import Result
 
 @pytest.fixture
 def way() -> str:
-    """The one way of these tests."""
     return TCP
 
 

@@ -22,8 +22,6 @@ from twisted_gantry.net.http.server import Limits, bounded_site
 
 
 class Hello(Resource):
-    """Says hello."""
-
     isLeaf = True
 
     def render(self, request: Request) -> bytes:

@@ -74,7 +74,6 @@ class World:
 
 @pytest.fixture
 def world() -> World:
-    """Return a session that has just been opened."""
     return World()
 
 
