@@ -8,11 +8,7 @@ from typing import Any
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, execute, fail, succeed
 from twisted.internet.error import ConnectionRefusedError as Refused
-from twisted.internet.interfaces import (
-    IProtocol,
-    IProtocolFactory,
-    IStreamClientEndpoint,
-)
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.task import Clock
 from twisted.test.iosim import IOPump, connect, makeFakeClient, makeFakeServer
 from zope.interface import implementer
@@ -86,13 +82,7 @@ class MemoryNetwork:
         if server is None or client is None:
             return fail(Refused("refused by the test"))
         self.pumps.append(
-            connect(
-                server,
-                makeFakeServer(server),
-                client,
-                makeFakeClient(client),
-                greet=False,
-            )
+            connect(server, makeFakeServer(server), client, makeFakeClient(client), greet=False)
         )
         # As a real endpoint does: the protocol is connected when the Deferred fires.
         return succeed(client)
@@ -102,7 +92,6 @@ class MemoryNetwork:
         return sum(_pump(pump) for pump in list(self.pumps)) > 0
 
     def cut(self) -> None:
-        """Break the newest connection, as a network does."""
         pump = self.pumps[-1]
         pump.serverIO.abortConnection()
         pump.clientIO.abortConnection()

@@ -79,7 +79,6 @@ def names(scrape: str) -> set[str]:
 
 
 def queries() -> dict[str, str]:
-    """Return the queries of the dashboard, by panel and letter."""
     dashboard = json.loads(DASHBOARD.read_text(encoding="utf-8"))
     found = {
         f"{panel['title']} {target['refId']}": target["expr"]

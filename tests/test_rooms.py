@@ -36,7 +36,6 @@ def imported(module: Path) -> set[str]:
 
 
 def calls(module: Path) -> set[str]:
-    """Return what a module calls, as dotted names."""
     tree = ast.parse(module.read_text(encoding="utf-8"))
     return {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
 

@@ -9,13 +9,7 @@ from twisted.python.failure import Failure
 
 from tests.support import fired, in_no_thread
 from twisted_gantry.access import passwords
-from twisted_gantry.access.secrets import (
-    MAX_SECRET,
-    REMEMBERED,
-    Role,
-    Secrets,
-    wrong_secret,
-)
+from twisted_gantry.access.secrets import MAX_SECRET, REMEMBERED, Role, Secrets, wrong_secret
 from twisted_gantry.core.secret import Secret
 
 SALT = b"0123456789abcdef"

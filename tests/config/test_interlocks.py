@@ -21,13 +21,11 @@ def problems(*actions: str) -> dict[str, str]:
 
 
 def register(write: str, value: int) -> str:
-    """Return a write to a register of the wallbox."""
     args = f'{{ device = "evse", write = "{write}", value = {value} }}'
     return f'do = "cfos.write-register"\nargs = {args}'
 
 
 def override(args: str) -> str:
-    """Return an override."""
     return f'do = "cfos.override"\nargs = {{ {args} }}'
 
 

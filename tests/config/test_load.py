@@ -585,7 +585,6 @@ class OddKind:
         self.error = error
 
     def build(self, name: str, settings: Any, context: DeviceContext) -> IDevice:
-        """Fail."""
         raise self.error
 
 

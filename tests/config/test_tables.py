@@ -207,7 +207,6 @@ class Writer:
         self.found[path] = self._text.count("\n") + 1
 
     def assignments(self, table: Path) -> None:
-        """Write some keys of a table."""
         for _ in range(self._draw(st.integers(0, 3))):
             self.filler()
             names = [self.key() for _ in range(self._draw(st.integers(1, 3)))]

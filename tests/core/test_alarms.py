@@ -35,7 +35,6 @@ def _hot(read: Read, raised: bool) -> bool | None:
 
 
 def rule(delay: float = 0.0, clear_delay: float = 0.0, grace: float = 30.0) -> Rule:
-    """Return the rule of these tests with its times."""
     return Rule("hot", Severity.WARNING, "too hot", "过热", _hot, "ups", delay, clear_delay, grace)
 
 
@@ -65,7 +64,6 @@ class Bench:
         self.points.update("ups1", {"temperature": (temperature, quality)})
 
     def wait(self, seconds: float) -> None:
-        """Let time go on."""
         self.clock.advance(seconds)
 
     @property
@@ -80,11 +78,7 @@ class Bench:
 
 STORIES: dict[str, tuple[Rule, str, list[tuple[float, bool]]]] = {
     # A number is a pause in seconds; "warm" is between the two limits, "?" a failed reading.
-    "without a delay it is told at once": (
-        rule(),
-        "hot 5 ok",
-        [(0, True), (5, False)],
-    ),
+    "without a delay it is told at once": (rule(), "hot 5 ok", [(0, True), (5, False)]),
     "it is told once however often it is read": (
         rule(delay=2, clear_delay=2),
         "hot 1 " * 10 + "ok 1 " * 10 + "hot 1 " * 10,

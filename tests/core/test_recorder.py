@@ -27,7 +27,6 @@ class Kept:
         self.slow: Deferred[None] | None = None
 
     def add(self, samples: Sequence[Sample]) -> Deferred[None]:
-        """Keep samples."""
         if self.reason:
             return fail(OSError(self.reason))
         self.batches.append(samples)
@@ -51,7 +50,6 @@ class Desk:
         self.recorder.start()
 
     def read(self, quality: Quality = GOOD, **values: Value) -> None:
-        """Let a reading bring values."""
         self.points.update("d", {name: (value, quality) for name, value in values.items()})
 
 

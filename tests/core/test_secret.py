@@ -14,8 +14,6 @@ SECRET = Secret(TEXT)
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Settings that hold a secret."""
-
     password: Secret | None = None
 
 

@@ -52,7 +52,6 @@ class FakeGantry:
     def says(
         self, method: str, path: str, document: object, status: int = 200, **headers: str
     ) -> None:
-        """Set the answer to a request."""
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
         self.answers[method, path] = status, body, headers
 

@@ -162,13 +162,7 @@ class RealApi:
         points.update("pc1", {"memory_total": (9007199254740993, Quality.GOOD)})
 
     def _command(
-        self,
-        number: str,
-        who: str,
-        command: str,
-        args: dict[str, Any],
-        result: str,
-        detail: str,
+        self, number: str, who: str, command: str, args: dict[str, Any], result: str, detail: str
     ) -> None:
         entry = AuditEntry(number, self.now(), who, "ups1", command, args)
         now_of(self.site.store.begin_command(entry))
@@ -205,10 +199,7 @@ class RealApi:
         """Let an alarm be raised, and cleared half a minute later."""
         name = "ups1.on-raw-mains"
         self.site.alarms.set(
-            name,
-            Severity.WARNING,
-            "the load is on raw mains (bypass or economy)",
-            "负载由旁路供电",
+            name, Severity.WARNING, "the load is on raw mains (bypass or economy)", "负载由旁路供电"
         )
         self.clock.advance(30)
         self.site.alarms.clear(name)

@@ -131,7 +131,6 @@ def outbox_rows(data: Path) -> dict[int, bytes]:
 
 
 def final_ledger(data: Path) -> dict[str, int]:
-    """Return the ledger that a dead daemon left."""
     [row] = _ask_dead(data, "SELECT * FROM ledger WHERE uplink = 'etc'")
     return dict(row)
 

@@ -114,7 +114,6 @@ class Devices(Rig):
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Devices]:
-    """A twin on free ports."""
     with opened(Devices, tmp_path) as made:
         yield made
 
@@ -220,7 +219,6 @@ async def test_a_wrong_password_is_told_and_never_shown(rig: Devices) -> None:
 
 
 async def _all_that_is_shown(rig: Devices) -> str:
-    """Return all that the local API tells."""
     paths = ("site", "points", "alarms", "audit")
     answers = [str(await rig.client.get(rig.url(f"/api/v1/{path}"))) for path in paths]
     return "".join([*answers, await rig.client.text(rig.url("/metrics"))])

@@ -89,7 +89,6 @@ listen = "tcp:{self.web}:interface=127.0.0.1"
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Wandering]:
-    """A twin on free ports."""
     with opened(Wandering, tmp_path) as made:
         yield made
 

@@ -37,7 +37,6 @@ class Gantry(Rig):
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Gantry]:
-    """A twin on free ports."""
     with opened(Gantry, tmp_path) as made:
         yield made
 

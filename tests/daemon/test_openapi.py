@@ -72,15 +72,10 @@ GOOD = {
 
 
 class Site(Rig):
-    """A daemon with all that it can serve."""
-
     def __init__(self, folder: Path, reactor: Any) -> None:
         self.monitor, self.remote = free_port(), free_port()
         super().__init__(
-            folder,
-            reactor,
-            auth=AUTH,
-            monitor_url=f"http://127.0.0.1:{self.monitor}/monitor.do",
+            folder, reactor, auth=AUTH, monitor_url=f"http://127.0.0.1:{self.monitor}/monitor.do"
         )
         self.config.write_text(self._text(folder), encoding="utf-8")
         self.running = self.start()

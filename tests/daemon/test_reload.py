@@ -24,7 +24,6 @@ class Reloading(Rig):
         self.running = self.start()
 
     async def get(self, path: str) -> Any:
-        """Ask the local API."""
         return await self.client.get(self.url(path))
 
     async def names(self) -> list[str] | None:
@@ -55,7 +54,6 @@ class Reloading(Rig):
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Reloading]:
-    """A daemon whose devices are online."""
     with opened(Reloading, tmp_path) as made:
         yield made
 

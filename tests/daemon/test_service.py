@@ -31,9 +31,7 @@ class Rig:
     def __init__(self, folder: Path, reactor: Any) -> None:
         self.folder, self.reactor = folder, reactor
         self.twin: Twin = build_twin(
-            TwinSettings(**{**ON_FREE_PORTS, "auth": "kX7-secret-code"}),
-            reactor,
-            time.time,
+            TwinSettings(**{**ON_FREE_PORTS, "auth": "kX7-secret-code"}), reactor, time.time
         )
         self.twin.startService()
         self.web = free_port()
@@ -63,7 +61,6 @@ class Rig:
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
-    """A twin, and the settings of a gantry on it."""
     from twisted.internet import reactor
 
     made = Rig(tmp_path, reactor)

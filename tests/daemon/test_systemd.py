@@ -132,13 +132,11 @@ class Rig:
         return len(self.told.lines) - before
 
     def reading(self) -> None:
-        """Bring a reading of the device."""
         self.bench.points.update("ups1", {"load": (1.0, Quality.GOOD)})
 
 
 @pytest.fixture
 def rig() -> Iterator[Rig]:
-    """A watchdog that is stopped at the end."""
     made = Rig()
     yield made
     if made.dog.running:
@@ -307,7 +305,6 @@ def install(*arguments: str, **environment: str) -> str:
 
 
 def unit(text: str) -> dict[str, dict[str, str]]:
-    """Read a unit file."""
     parser = configparser.RawConfigParser(strict=True, delimiters=("=",), comment_prefixes=("#",))
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read_string(text)

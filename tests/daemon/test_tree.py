@@ -48,7 +48,6 @@ listen = "tcp:{web}:interface=127.0.0.1"
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[GantryTree]:
-        """Run a tree, and stop it at the end."""
         tree = self.tree()
         tree.startService()
         try:
@@ -70,7 +69,6 @@ listen = "tcp:{web}:interface=127.0.0.1"
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[TreeRig]:
-    """A twin, and settings on it."""
     from twisted.internet import reactor
 
     made = TreeRig(tmp_path, reactor)
@@ -80,7 +78,6 @@ def rig(tmp_path: Path) -> Iterator[TreeRig]:
 
 
 def cfos(rig: TreeRig, poll: float = 0.2) -> str:
-    """Return one more device."""
     return f"""
 [[device]]
 name = "cfos"
@@ -175,11 +172,7 @@ listen = "tcp:{free_port()}:interface=127.0.0.1"
             if number % 20 == 19:
                 await deferLater(rig.reactor, 0.1)
                 gc.collect()
-                now = (
-                    len(list(tree)),
-                    open_files(),
-                    len(rig.reactor.getDelayedCalls()),
-                )
+                now = (len(list(tree)), open_files(), len(rig.reactor.getDelayedCalls()))
                 before = before or now
                 assert now[0] == before[0]
                 assert now[1] <= before[1] + 5

@@ -71,7 +71,6 @@ class DriverRig:
         return succeed(None)
 
     def start(self, seconds: float = 0.5) -> Any:
-        """Start the driver, and let some time pass."""
         self.device.startService()
         self.clock.run(seconds)
         return self
@@ -90,7 +89,6 @@ class DriverRig:
 
     @property
     def state(self) -> str:
-        """The state of the device."""
         state: str = self.device.status.state.value
         return state
 

@@ -326,7 +326,6 @@ class Door:
         self.service.startService()
 
     def open_ssh(self, *keys: Path) -> int:
-        """Open for these keys, and return the port."""
         self.allow(*keys)
         port = free_port()
         self.open(listen=f"tcp:{port}:interface=127.0.0.1")
@@ -536,8 +535,7 @@ def test_a_folder_that_others_can_enter_is_refused(door: Door) -> None:
 
 
 @pytest.mark.parametrize(
-    "listen",
-    ["", "unix:", "unix:relative", "unix:/run/x:mode=666", "nonsense", "tcp:", "tcp:x"],
+    "listen", ["", "unix:", "unix:relative", "unix:/run/x:mode=666", "nonsense", "tcp:", "tcp:x"]
 )
 def test_wrong_endpoints(door: Door, listen: str) -> None:
     """A malformed endpoint, and a socket mode of its own, are refused."""

@@ -17,8 +17,6 @@ LIMITS = Limits(body=100, deadline=10.0, idle=60.0, connections=3)
 
 
 class Connection:
-    """One client of a server in memory."""
-
     def __init__(self, protocol: Protocol) -> None:
         self.protocol = protocol
         self.transport = StringTransport()
@@ -44,20 +42,16 @@ class Connection:
         return [int(code) for code in re.findall(rb"HTTP/1\.1 (\d{3})", self.transport.value())]
 
     def leave(self) -> None:
-        """Close the connection."""
         self.protocol.connectionLost(Failure(ConnectionDone()))
 
 
 class Server:
-    """A bounded server in memory, on a clock."""
-
     def __init__(self, resource: Resource, limits: Limits = LIMITS) -> None:
         self.clock = Clock()
         self.counts: Counter[str] = Counter()
         self.factory = bounded_site(resource, self.clock, limits, self.counts)
 
     def connect(self) -> Connection:
-        """Return a new client's connection."""
         protocol = self.factory.buildProtocol(None)  # type: ignore[arg-type]
         assert protocol is not None
         return Connection(cast("Protocol", protocol))

@@ -66,7 +66,6 @@ class Peer:
         self.events.append(f"not connected: {reason}")
 
     def lose(self) -> None:
-        """Let the connection end, as the transport tells it."""
         self.protocol.connectionLost(Failure(ConnectionDone()))
 
     def told(self) -> list[Any]:

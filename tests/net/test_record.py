@@ -124,16 +124,12 @@ class Ear:
 
 
 class Echo(Protocol):
-    """Sends back what it gets."""
-
     def dataReceived(self, data: bytes) -> None:
         assert self.transport is not None
         self.transport.write(data)
 
 
 class Client(Protocol):
-    """Keeps what it gets."""
-
     def __init__(self) -> None:
         self.got = b""
         self.lost = False

@@ -91,7 +91,6 @@ class Scripted:
         return succeed(protocol)
 
     def lose(self) -> None:
-        """End the connection."""
         self.protocols.pop().connectionLost(Failure(ConnectionDone()))
 
     def failed(self, failure: Failure) -> None:

@@ -456,8 +456,6 @@ def test_a_line_too_long_is_dropped(tmp_path: Path) -> None:
 
 
 class Rig:
-    """A recording on a clock, in a folder."""
-
     def __init__(self, folder: Path, **more: Any) -> None:
         self.clock, self.folder = TestClock(), folder
         self.clock.advance(1000)

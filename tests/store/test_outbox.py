@@ -28,7 +28,6 @@ class Box:
         return result_of(self.store.add_report(uplink, "kind", "subject", body, urgent, cap))[0]
 
     def next(self, fresh: float = 0.0) -> int | None:
-        """Return the number of what is to be sent next."""
         report = result_of(self.store.next_report("etc", fresh))
         return None if report is None else report.id
 
@@ -383,8 +382,6 @@ def test_a_long_queue_costs_no_more_than_a_short_one() -> None:
 
 @dataclass(frozen=True)
 class Row:
-    """A report as the model keeps it."""
-
     id: int
     body: bytes
     created: float

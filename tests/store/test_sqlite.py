@@ -10,13 +10,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
-from tests.store.material import (
-    Calls,
-    database,
-    failure_of,
-    file_store,
-    result_of,
-)
+from tests.store.material import Calls, database, failure_of, file_store, result_of
 from tests.support import memory_store
 from twisted_gantry.core.interfaces import IStore
 from twisted_gantry.core.stored import AuditEntry, StoredCard

@@ -84,8 +84,6 @@ class FakeDevice(Service):
 
 
 class CountingDevice(FakeDevice):
-    """A device that counts."""
-
     def __init__(self, name: str, kind: str, now: Callable[[], float]) -> None:
         super().__init__(name, kind, now)
         self.counts = Counter({"timeouts": 3})
@@ -138,7 +136,6 @@ class SmallSite:
         )
 
     def client(self, password: str | None = None, token: str | None = None) -> "Client":
-        """Return a client of a resource with these secrets."""
         return Client(self.resource(password, token))
 
     def add_report(self, uplink: str = "etc", body: bytes = b"12345", urgent: bool = False) -> int:
@@ -194,8 +191,6 @@ def now_of(deferred: Deferred[Any]) -> Any:
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer."""
-
     status: int
     headers: http.client.HTTPMessage
     body: bytes
@@ -217,7 +212,6 @@ class Answer:
 
     @property
     def code(self) -> str:
-        """The code of an answer of the ETC interface."""
         assert self.status == 200
         return str(self.json["code"])
 
@@ -301,9 +295,7 @@ class Client:
         return self.raw("\r\n".join(lines).encode() + content, method)
 
     def get(self, path: str, **headers: str) -> Answer:
-        """Return the answer to a GET, and hang up."""
         return self.send("GET", path, **headers).ended()
 
     def post(self, path: str, body: object, **headers: str) -> Answer:
-        """Return the answer to a POST, and hang up."""
         return self.send("POST", path, body, **headers).ended()

@@ -260,8 +260,6 @@ class TestEveryAnswer:
 
 
 class _Broken(Resource):
-    """Fails."""
-
     isLeaf = True
 
     def render(self, request: Request) -> bytes:

@@ -22,8 +22,6 @@ Series = Mapping[tuple[str, ...], float]
 
 
 class Scrape:
-    """What one scrape brought."""
-
     def __init__(self, client: Client) -> None:
         answer = client.get("/metrics")
         assert answer.status == 200

@@ -32,7 +32,6 @@ _DATA = {"device_uid": "xxxxx", "alarm_status": 0, "operating_status": 1}
 
 
 def refusal(status: int, body: bytes, *hidden: str) -> str:
-    """Return the text of a refusal."""
     with pytest.raises(BmsRefused) as caught:
         decode_reply(status, body, hidden)
     return str(caught.value)

@@ -33,7 +33,6 @@ _BLANK = b" \t\r\n\x0b\x0c\x00"
 
 
 def fed(framer: ObjectFramer, pieces: Iterable[bytes]) -> list[bytes]:
-    """Return the frames that these reads complete."""
     return [frame for piece in pieces for frame in framer.feed(piece)]
 
 

@@ -38,8 +38,6 @@ _plain = st.recursive(
 
 
 class Sample(msgspec.Struct):
-    """Something to convert to."""
-
     a: int
     b: str = ""
 

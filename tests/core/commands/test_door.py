@@ -154,7 +154,6 @@ class Hall:
 
 @pytest.fixture
 def hall() -> Hall:
-    """Return a door with two devices."""
     return Hall()
 
 
@@ -277,7 +276,7 @@ def test_a_number_and_its_text_are_one(hall: Hall) -> None:
     """The protocols have all values as text; a device gets the type that it asked for."""
     hall.ask("set", args={"text": 5, "count": "-12", "level": "1.5", "side": 2, "on": "1"})
     assert hall.executed == [
-        "ups1 set {'text': '5', 'count': -12, 'level': 1.5, 'side': '2', 'on': True}",
+        "ups1 set {'text': '5', 'count': -12, 'level': 1.5, 'side': '2', 'on': True}"
     ]
     hall.ups1.end()
 

@@ -48,7 +48,6 @@ def test_what_is_no_condition(text: str) -> None:
 
 
 def write(register: int | str, value: int | str) -> Action:
-    """Return a write to a register of the wallbox."""
     given = {"device": "evse", "write": str(register), "value": value}
     return Action("brain", "write-register", given)
 

@@ -55,7 +55,6 @@ class Charger(Service):
         return self.waiting
 
     def end(self) -> None:
-        """End what is under way."""
         if self.outcome is Outcome.DONE:
             self.done.append(self.told[-1])
         self.waiting.callback(CommandResult(self.outcome, "it says so"))

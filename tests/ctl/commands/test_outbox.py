@@ -154,11 +154,7 @@ def test_drop_in_chinese_and_json(ctl: Ctl, dropping: FakeGantry) -> None:
     ("answer", "done"), [("y\n", True), ("是\n", True), ("\n", False), ("x\n", False), ("", False)]
 )
 def test_drop_asks_first(
-    ctl: Ctl,
-    dropping: FakeGantry,
-    person: None,
-    answer: str,
-    done: bool,
+    ctl: Ctl, dropping: FakeGantry, person: None, answer: str, done: bool
 ) -> None:
     """At a terminal `drop` asks, and names what will be lost; any answer but yes is a no."""
     result = ctl("outbox", "drop", "42", "41", typed=answer)

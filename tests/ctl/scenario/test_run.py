@@ -46,7 +46,6 @@ class Scene:
         self.judge = Judge(self.scenario(), self.get, self.get)
 
     def scenario(self) -> dict[str, Any]:
-        """Return the run as the twin shows it."""
         due = at(self.given["within"]) if self.begun else None
         timed = {**self.given, "since": at(0) if self.begun else None, "due": due}
         run = {"run": self.number, "name": "x", "state": self.state, "now": at(self.now)}

@@ -91,7 +91,6 @@ class Rig(DriverRig):
         self.clock.run(40, 1.0)
 
     def change(self, **values: Any) -> None:
-        """Change the store."""
         for name, value in values.items():
             setattr(self.store, name, value)
         self.store.settle()
@@ -103,7 +102,6 @@ class Rig(DriverRig):
         return super().ask(command, confirmed=confirmed, expiry=expiry, **args)
 
     def shown(self) -> tuple[Any, Any, Any]:
-        """Return the three points."""
         names = ("operating_status", "contactor_closed", "alarm_count")
         return tuple(self.bench.good(f"bms1.{name}") for name in names)
 
@@ -272,7 +270,6 @@ class Scripted(Resource):
         self._answer = answer
 
     def render(self, request: HttpRequest) -> bytes:
-        """Answer."""
         return self._answer(request)
 
 
@@ -411,11 +408,7 @@ TABLE: dict[str, Row] = {
         {},
         (DOES, (TIMEOUT, False, 1), (TIMEOUT, False, 1)),
     ),
-    "welded": (
-        {"contactor_fault": ContactorFault.WELDED},
-        {},
-        (DOES, DOES, (TIMEOUT, False, 1)),
-    ),
+    "welded": ({"contactor_fault": ContactorFault.WELDED}, {}, (DOES, DOES, (TIMEOUT, False, 1))),
     # It trips, so the contactor is open already.
     "alarm present": (
         {"insulation_fault": True},
@@ -456,11 +449,7 @@ def test_how_each_command_ends(rig: Rig, row: str, column: int, command: str) ->
         assert ("its answer was lost" in ended.detail) is (row in LOST)
     # What the battery does is shown, whatever the outcome.
     rig.clock.run(1)
-    assert rig.shown() == (
-        rig.store.status.text,
-        rig.store.contactor_closed,
-        len(rig.store.alarms),
-    )
+    assert rig.shown() == (rig.store.status.text, rig.store.contactor_closed, len(rig.store.alarms))
 
 
 @pytest.mark.parametrize("command", ["reset-fault", "close-contactor", "open-contactor"])

@@ -68,7 +68,6 @@ class Both(DriverRig):
         return super().start(seconds)
 
     def settle(self) -> None:
-        """Stop the twin."""
         self.twin.stopService()
         self._world.stop()
         self.faults.clear(CABINET)
@@ -85,7 +84,6 @@ class Both(DriverRig):
 
 @pytest.fixture
 def both() -> Iterator[Both]:
-    """Both sides, started."""
     made = Both()
     made.start()
     yield made

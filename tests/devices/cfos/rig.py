@@ -78,7 +78,6 @@ class Manager:
     asked: list[Asked] = field(default_factory=list)
 
     def answer(self, asked: Asked) -> Any:
-        """Return the answer to a request."""
         self.asked.append(asked)
         if asked.cmd in self.answers:
             answer = self.answers[asked.cmd]
@@ -100,7 +99,6 @@ class _Page(Resource):
         self._manager, self._seconds = manager, seconds
 
     def render(self, request: HttpRequest) -> Any:
-        """Answer."""
         args = {k.decode(): v[-1].decode() for k, v in request.args.items()}
         assert request.path == b"/cnf"
         assert request.content is not None

@@ -16,7 +16,6 @@ NEW = "new+secret&4 %ü"
 
 @pytest.fixture
 def rig() -> Iterator[Rig]:
-    """A driver that has polled once."""
     made = Rig()
     made.start()
     yield made

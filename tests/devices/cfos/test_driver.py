@@ -21,7 +21,6 @@ UNITS = {"", "V", "A", "Hz", "W", "VA", "Wh", "Ah", "%", "°C", "s", "KiB"}
 
 @pytest.fixture
 def rig() -> Iterator[Rig]:
-    """A driver that has polled once."""
     made = Rig()
     made.start()
     yield made

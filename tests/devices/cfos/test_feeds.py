@@ -26,7 +26,6 @@ CONTROL = {
 
 
 def feed(**keys: Any) -> FeedSettings:
-    """Return a feed as the configuration has it."""
     return msgspec.convert(keys, FeedSettings)
 
 

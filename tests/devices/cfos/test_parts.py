@@ -129,7 +129,6 @@ def interlocks(rig: Rig, delay: float) -> Interlocks:
 
 
 def flags(rig: Rig) -> list[str]:
-    """Return what was overridden."""
     return [each.args["flags"] for each in rig.manager.calls("override_device")]
 
 

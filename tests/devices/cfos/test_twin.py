@@ -43,7 +43,6 @@ class TwinRig(Rig):
         self.charging.step(0.5)
 
     def stop(self) -> None:
-        """Stop the world, too."""
         self._moving.stop()
         super().stop()
 

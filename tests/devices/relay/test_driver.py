@@ -25,8 +25,6 @@ DONE, FAILED, REFUSED, TIMEOUT = Outcome.DONE, Outcome.FAILED, Outcome.REFUSED, 
 
 
 class _Session(Protocol):
-    """One connection to the fake relay."""
-
     def __init__(self, relay: "FakeRelay") -> None:
         self._relay = relay
 
@@ -65,7 +63,6 @@ class FakeRelay(Factory):
         return _Session(self)
 
     def hears(self, data: bytes) -> None:
-        """Take bytes."""
         if not self.deaf:
             self.heard.append((self._clock.seconds(), data))
             self.closed = {ON: True, OFF: False}.get(data, self.closed)
@@ -129,7 +126,6 @@ class Rig(DriverRig):
 
 @pytest.fixture
 def rig() -> Iterator[Rig]:
-    """A driver that has found its relay."""
     made: Rig = Rig().start()
     yield made
     made.stop()

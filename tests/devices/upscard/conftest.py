@@ -16,7 +16,6 @@ def way(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def rig(way: str) -> Iterator[TwinRig]:
-    """A driver on the twin, online."""
     made = TwinRig(way)
     made.start()
     assert made.state() is State.ONLINE
@@ -26,7 +25,6 @@ def rig(way: str) -> Iterator[TwinRig]:
 
 @pytest.fixture
 def scripted(way: str) -> Iterator[tuple[Rig, ScriptFactory]]:
-    """A driver on a scripted card, online."""
     made = ScriptRig(way)
     made.start()
     assert made.state() is State.ONLINE

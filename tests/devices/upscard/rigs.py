@@ -46,8 +46,6 @@ URL, CALLBACK = "http://127.0.0.1:2380/", "http://127.0.0.1:9000/post"
 
 
 class Networks:
-    """Several in-memory networks on one clock."""
-
     def __init__(self) -> None:
         self._networks: list[MemoryNetwork] = []
 
@@ -171,7 +169,6 @@ class Rig:
         """End what the other side has open."""
 
     def state(self) -> State:
-        """Return the state of the device."""
         return self.card.status.state
 
     def command(self, name: str, args: dict[str, Any] | None = None, **more: Any) -> list[Any]:
@@ -214,11 +211,9 @@ class TwinRig(Rig):
         super().__init__(way, server, bench, back, **settings)
 
     def fault(self, **settings: Any) -> None:
-        """Let the card misbehave."""
         self.faults.put(self.face, settings)
 
     def behave(self) -> None:
-        """Let it behave again."""
         self.faults.clear(self.face)
 
     def run(self, seconds: float, step: float = 0.1) -> None:
@@ -334,8 +329,6 @@ class _Scripted(Resource):
 
 
 class ScriptRig(Rig):
-    """A driver on a scripted card."""
-
     def __init__(self, way: str = TCP, **settings: Any) -> None:
         bench = settings.pop("bench", None) or Bench()
         self.script = ScriptFactory()

@@ -34,7 +34,6 @@ from twisted_gantry.wire.upscard.messages import CardRefusal, Result
 
 @pytest.fixture
 def way() -> str:
-    """The one way of these tests."""
     return HTTP
 
 
@@ -187,9 +186,7 @@ def test_a_late_callback_is_counted_and_dropped(rig: TwinRig) -> None:
     assert rig.state() is State.ONLINE
 
 
-def test_foreign_callbacks_are_counted_and_dropped(
-    scripted: tuple[ScriptRig, HttpScript],
-) -> None:
+def test_foreign_callbacks_are_counted_and_dropped(scripted: tuple[ScriptRig, HttpScript]) -> None:
     """Only a result with the session in flight, the known uid and the same command is taken."""
     rig, script = scripted
     spoofed = LIVE.replace("220.1", "111.1")

@@ -35,7 +35,6 @@ STEPS = st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(1, 60)), min_siz
 
 
 def happen(rig: TwinRig, event: str) -> None:
-    """Let one thing happen."""
     if event in FAULTS:
         faults = dict(FAULTS[event])
         if rig.way != HTTP:

@@ -23,7 +23,6 @@ from twisted_gantry.wire.upscard.messages import Result
 
 @pytest.fixture
 def way() -> str:
-    """The one way of these tests."""
     return TCP
 
 
@@ -111,9 +110,7 @@ def test_late_duplicate_and_foreign_replies_are_counted(
     assert rig.bench.good("ups1.input_voltage_r") == 220.1
 
 
-def test_an_endless_object_cuts_the_connection(
-    scripted: tuple[Rig, ScriptFactory],
-) -> None:
+def test_an_endless_object_cuts_the_connection(scripted: tuple[Rig, ScriptFactory]) -> None:
     """Past 64 KiB the connection is dropped and counted; the next one works."""
     rig, factory = scripted
     factory.sessions[-1].send(b"{" + b'"a": "' + b"x" * 70_000)

@@ -17,18 +17,11 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 from zope.interface import implementer
 
-from twisted_gantry.net.http.client import (
-    BoundedClient,
-    NoAnswer,
-    persistent_pool,
-    treq_client,
-)
+from twisted_gantry.net.http.client import BoundedClient, NoAnswer, persistent_pool, treq_client
 from twisted_gantry.net.http.server import Limits, bounded_site
 
 
 class Hello(Resource):
-    """Says hello."""
-
     isLeaf = True
 
     def render(self, request: Request) -> bytes:

@@ -89,7 +89,6 @@ def bench() -> Bench:
 
 
 def answer_of(connection: Connection) -> bytes:
-    """Return the body, or its one chunk."""
     return bytes(connection.transport.value().partition(b"\r\n\r\n")[2])
 
 

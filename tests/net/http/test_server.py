@@ -57,8 +57,6 @@ class Slow(Resource):
 
 
 class Broken(Resource):
-    """Fails."""
-
     isLeaf = True
 
     def render(self, request: Request) -> bytes:
@@ -67,7 +65,6 @@ class Broken(Resource):
 
 
 def post(body: bytes, length: int | None = None) -> bytes:
-    """Return a POST that declares the length of its body."""
     length = len(body) if length is None else length
     return b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % length + body
 
@@ -571,8 +568,6 @@ async def test_on_real_sockets() -> None:
 
 
 class Big(Resource):
-    """Answers with a megabyte."""
-
     isLeaf = True
 
     def render(self, request: Request) -> bytes:

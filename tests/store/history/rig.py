@@ -51,11 +51,7 @@ class Rig:
         return self.settle(hours * 3600 + GRACE / 1000)
 
     def query(
-        self,
-        point: str,
-        since: float = 0.0,
-        until: float | None = None,
-        step: float | None = 60.0,
+        self, point: str, since: float = 0.0, until: float | None = None, step: float | None = 60.0
     ) -> list[Any]:
         until = self.now if until is None else until
         series = result_of(self.history.query(point, DAY0 + since, DAY0 + until, step))

@@ -19,10 +19,7 @@ BEGIN = 494_235 * 3_600_000
 _NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 
 
-@given(
-    st.lists(st.integers(0, 3_599_999), unique=True, max_size=200).map(sorted),
-    st.data(),
-)
+@given(st.lists(st.integers(0, 3_599_999), unique=True, max_size=200).map(sorted), st.data())
 def test_samples_come_back(offsets: list[int], data: st.DataObject) -> None:
     """Every moment and every bit of every value comes back, gaps too."""
     times = [BEGIN + offset for offset in offsets]

@@ -6,13 +6,7 @@ from pathlib import Path
 import pytest
 
 from twisted_gantry.store.database import Unusable
-from twisted_gantry.store.history.schema import (
-    FILE,
-    MIGRATIONS,
-    SUSPECT,
-    open_database,
-    suspect,
-)
+from twisted_gantry.store.history.schema import FILE, MIGRATIONS, SUSPECT, open_database, suspect
 
 
 def now() -> float:

@@ -24,7 +24,6 @@ from twisted_gantry.twin.faults.settings import (
 
 @pytest.fixture
 def clock() -> Clock:
-    """The time of the faults."""
     return Clock()
 
 

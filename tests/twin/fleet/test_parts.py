@@ -18,13 +18,7 @@ from zope.interface import implementer
 
 from tests.twin.helpers import NOW
 from twisted_gantry.twin.fleet.cloud import RampedEndpoint
-from twisted_gantry.twin.fleet.readings import (
-    CHANNELS,
-    WORLDS,
-    Gantry,
-    gantries,
-    shared_worlds,
-)
+from twisted_gantry.twin.fleet.readings import CHANNELS, WORLDS, Gantry, gantries, shared_worlds
 from twisted_gantry.twin.fleet.settings import FleetSettings, counted
 from twisted_gantry.twin.fleet.tally import (
     FIRST_S,

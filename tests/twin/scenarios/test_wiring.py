@@ -16,8 +16,6 @@ _OPTIONS: Any = Options  # Twisted does not say what it takes
 
 
 class Bench:
-    """A twin in memory that was started."""
-
     def __init__(self, **settings: Any) -> None:
         self.reactor: Any = MemoryReactorClock()
         self.twin = build_twin(

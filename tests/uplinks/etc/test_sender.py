@@ -43,8 +43,6 @@ class FakeChannel:
 
 
 class Rig:
-    """A sender on a bench."""
-
     def __init__(self, *, restamp: bool = True) -> None:
         self.bench = Bench()
         self.clock, self.store = self.bench.clock, self.bench.store

@@ -100,11 +100,7 @@ class Rig:
         self.ups = FakeUps(self.bench)
         self.faults = Faults(self.clock.seconds, Random(1))
         self.platform = Platform(
-            self.faults,
-            self.clock,
-            self.clock.now,
-            gantry_id="G000211001002110010",
-            auth=AUTH,
+            self.faults, self.clock, self.clock.now, gantry_id="G000211001002110010", auth=AUTH
         )
         stub = StubTreq(self.platform.resource())
         client = BoundedClient(stub, self.clock)  # type: ignore[arg-type]

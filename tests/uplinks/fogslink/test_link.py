@@ -81,8 +81,6 @@ class SlowNetwork:
 
 
 class HeldRig(Rig):
-    """A rig whose cloud is the test."""
-
     def __init__(self, **given: Any) -> None:
         self.held = SlowNetwork()
         super().__init__(**given)

@@ -57,8 +57,6 @@ class Relay(Factory):
 
 
 class _Relayed(Protocol):
-    """One connection through the relay."""
-
     def __init__(self, relay: Relay) -> None:
         self.relay = relay
         self.behind: Any = relay.inner.buildProtocol(None)
@@ -67,8 +65,6 @@ class _Relayed(Protocol):
         relayed = self
 
         class Back(StringTransport):
-            """The cloud's end."""
-
             def write(self, data: bytes) -> None:
                 assert relayed.transport is not None
                 relayed.relay.pass_on(data, relayed.transport.write)

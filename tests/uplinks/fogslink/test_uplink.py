@@ -34,8 +34,6 @@ CHANNELS = {"P0-C1": "ups1.volts", "P0-C2": "ups1.mains", "P1-C1": "ups1.model"}
 
 
 class Meter:
-    """A device that the test reads."""
-
     name, rules = "ups1", ()
 
     def __init__(self, bench: Bench) -> None:
@@ -117,7 +115,6 @@ class Rig:
         return self.cloud.records.shown(20_000)
 
     def values(self, channel: str = "P0-C1") -> list[str | None]:
-        """Return what the cloud got for a channel."""
         return [each["eVal"] for each in self.records() if each["eChan"] == channel]
 
     def packs(self) -> list[int]:

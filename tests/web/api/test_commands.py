@@ -16,7 +16,6 @@ PATH = "/api/v1/commands"
 
 
 def wish(command: str = "BZOFF", **more: object) -> dict[str, object]:
-    """Return a body."""
     return {"target": "ups1", "command": command, **more}
 
 

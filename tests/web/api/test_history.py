@@ -25,8 +25,6 @@ HISTORY = "/api/v1/history"
 
 
 class Api:
-    """The route as the local API has it."""
-
     app = Klein()
 
     def __init__(self, view: HistoryView) -> None:
@@ -34,7 +32,6 @@ class Api:
 
     @app.route(HISTORY, methods=["GET"])
     async def history(self, request: Request) -> bytes:
-        """Answer."""
         return respond(request, await self._view.read(request))
 
 
@@ -55,7 +52,6 @@ class Desk:
         now_of(self.history.add([Sample(point, START + at, value) for at, value in samples]))
 
     def times(self, query: str) -> list[str]:
-        """Return the times of the buckets."""
         answer = self.client.get(f"{HISTORY}?point={POINT}&{query}")
         assert answer.status == 200, answer.body
         return [time for time, *_ in answer.json["samples"]]

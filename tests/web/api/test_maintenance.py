@@ -41,7 +41,6 @@ def _client(small: SmallSite, in_thread: Callable[..., Deferred[Any]]) -> Client
 
 @pytest.fixture
 def client(small: SmallSite) -> Client:
-    """Return a client of the local API."""
     return _client(small, in_no_thread)
 
 

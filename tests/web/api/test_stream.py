@@ -12,11 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import (
-    TCP4ClientEndpoint,
-    TCP4ServerEndpoint,
-    connectProtocol,
-)
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import Clock, deferLater
@@ -57,15 +53,12 @@ GOOD = Quality.GOOD
 
 @dataclass
 class Event:
-    """An event as a reader gets it."""
-
     name: str
     data: Any
     id: str
 
     @property
     def number(self) -> int:
-        """The number in the id."""
         return int(self.id.partition("-")[2])
 
 
@@ -81,8 +74,6 @@ class FullTransport(StringTransport):
 
 
 class Listener:
-    """A connection that reads the stream."""
-
     def __init__(
         self, rig: "Rig", last_id: str = "", method: str = "GET", transport: Any = None
     ) -> None:
@@ -113,7 +104,6 @@ class Listener:
 
     @property
     def events(self) -> list[Event]:
-        """The events that came."""
         found = []
         for block in self.body.split("\n\n"):
             fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
@@ -137,7 +127,6 @@ class Listener:
         self.transport.producer.resumeProducing()
 
     def hang_up(self) -> None:
-        """Go away."""
         self.protocol.connectionLost(Failure(ConnectionDone()))
 
 
@@ -165,7 +154,6 @@ class Rig:
         self.stream.startService()
 
     def set(self, value: Any, name: str = "input_voltage_r", quality: Quality = GOOD) -> None:
-        """Let a reading bring a value."""
         self.points.update("ups1", {name: (value, quality)})
 
     def told(self, value: Any, name: str = "input_voltage_r") -> None:
@@ -176,7 +164,6 @@ class Rig:
 
 @pytest.fixture
 def rig(small: SmallSite) -> Iterator[Rig]:
-    """Return a running stream."""
     rig = Rig(small)
     yield rig
     rig.stream.stopService()

@@ -163,7 +163,6 @@ class Browser(ProcessProtocol):
         await self.tell("Page.navigate", url=url)
 
     async def evaluate(self, expression: str) -> Any:
-        """Return what an expression is in the page."""
         result = await self.tell("Runtime.evaluate", expression=expression, returnByValue=True)
         return result["result"].get("value")
 
@@ -193,7 +192,6 @@ class Served:
 
 @asynccontextmanager
 async def served(resource: IResource, folder: Path) -> AsyncIterator[Served]:
-    """Serve a resource, and start a browser."""
     factory = bounded_site(resource, the_reactor(), Limits(), Counter())
     endpoint = TCP4ServerEndpoint(the_reactor(), 0, interface="127.0.0.1")
     port: Any = await endpoint.listen(factory)

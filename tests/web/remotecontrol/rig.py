@@ -80,8 +80,6 @@ class Device(Service):
 
 @implementer(IRelay)
 class Relay(Device):
-    """A relay."""
-
     place = ("192.168.1.9", 8080)
 
 

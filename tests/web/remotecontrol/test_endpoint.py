@@ -86,10 +86,7 @@ def test_the_checks_run_in_their_order() -> None:
     old = _envelope(rig, timeStamp="1")
     bad_fields = _envelope(rig, timeStamp="1", computerControl={"setFrequency": "0"})
     bad_cabinet = _envelope(
-        rig,
-        timeStamp="1",
-        method="cabinetControl",
-        cabinetControl={"cmd": "10", "cabinetId": "9"},
+        rig, timeStamp="1", method="cabinetControl", cabinetControl={"cmd": "10", "cabinetId": "9"}
     )
     old_version = _envelope(rig, version="1", method="x", timeStamp="1")
     not_json = b"{"

@@ -42,8 +42,6 @@ def put(folder: Path, name: str, content: bytes = b"\xff\xd8picture", at: float 
 
 
 class PictureRig(RemoteRig):
-    """A site with a folder of pictures."""
-
     def __init__(self, folder: Path, **more: Any) -> None:
         super().__init__(images=str(folder), rate=0, **more)
 

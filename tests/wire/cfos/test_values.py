@@ -36,12 +36,10 @@ def sample() -> bytes:
 
 
 def good(readings: Readings) -> dict[str, Any]:
-    """Return the values that are good."""
     return {name: r.value for name, r in readings.items() if r.quality is Quality.GOOD}
 
 
 def poll(*devices: Any, **params: Any) -> bytes:
-    """Return a poll's answer."""
     return json.dumps({"params": params, "devices": devices}).encode()
 
 

@@ -83,7 +83,6 @@ def checked_request(
 
 
 def refusal(call: Callable[[], object]) -> EtcCode:
-    """Return the code that a request is refused with."""
     with pytest.raises(EtcRefused) as caught:
         call()
     assert str(caught.value) == f"{caught.value.code.value}: {caught.value.why}"

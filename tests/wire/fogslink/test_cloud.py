@@ -74,7 +74,6 @@ class World:
 
 @pytest.fixture
 def world() -> World:
-    """Return a session that has just been opened."""
     return World()
 
 
@@ -95,8 +94,7 @@ def test_the_way_in(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "line",
-    [b'{"req001":{"eqSN":"2","eqType":"128"}}', b'{"req001":{"eqSN":"1","eqType":"127"}}'],
+    "line", [b'{"req001":{"eqSN":"2","eqType":"128"}}', b'{"req001":{"eqSN":"1","eqType":"127"}}']
 )
 def test_who_is_no_cs_device_is_told_and_let_go(world: World, line: bytes) -> None:
     """Code 2, and the connection is closed."""

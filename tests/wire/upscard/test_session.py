@@ -45,10 +45,7 @@ class Card:
         self.at_transmission: Callable[[], object] = lambda: None
         count = itertools.count(1)
         self.session = Session(
-            self._transmit,
-            self.clock,
-            numbers or (lambda: f"{next(count):08d}"),
-            lambda: password,
+            self._transmit, self.clock, numbers or (lambda: f"{next(count):08d}"), lambda: password
         )
 
     def _transmit(self, data: bytes) -> None:
@@ -433,10 +430,7 @@ def test_a_link_lost_in_a_pause_ends_the_command(card: Card) -> None:
     card.refuse(ErrorCode.BUSY)
     card.session.closed()
     card.clock.advance(100)
-    assert card.events == [
-        "sent QAD",
-        "QAD ended NoReply: the link was lost before the reply came",
-    ]
+    assert card.events == ["sent QAD", "QAD ended NoReply: the link was lost before the reply came"]
 
 
 def test_a_new_link_begins_empty(card: Card) -> None:

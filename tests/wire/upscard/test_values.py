@@ -326,10 +326,7 @@ def test_an_unknown_state_stays_unknown() -> None:
     assert decode_status(word) == readings
 
 
-@given(
-    st.fixed_dictionaries({name: st.none() | _numbers for name in LIVE_UNITS}),
-    _statuses,
-)
+@given(st.fixed_dictionaries({name: st.none() | _numbers for name in LIVE_UNITS}), _statuses)
 @checked
 def test_live_data_are_read_as_they_were_written(
     numbers: dict[str, float | None], status: dict[str, Value]

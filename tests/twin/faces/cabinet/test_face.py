@@ -267,7 +267,6 @@ def test_a_wrong_clock_is_in_everything_it_says(bench: Bench) -> None:
 
 
 def card(card_id: str, first: str = "2020", last: str = "2030") -> Card:
-    """Return a card that is valid from the one new year to the other."""
     return Card(card_id, f"{first}-01-01 00:00:00", f"{last}-01-01 00:00:00")
 
 

@@ -24,12 +24,7 @@ from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.etc.envelope import Card, CardList, Method
 
 PICTURE = b"\xff\xd8 a picture"
-STRICT: Any = {
-    "auth": AUTH,
-    "methods": etc.REMOTE_CONTROL,
-    "gantry_id": GANTRY_ID,
-    "skew": 300,
-}
+STRICT: Any = {"auth": AUTH, "methods": etc.REMOTE_CONTROL, "gantry_id": GANTRY_ID, "skew": 300}
 
 
 class Gantry(Resource):

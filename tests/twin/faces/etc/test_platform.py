@@ -16,8 +16,6 @@ from twisted_gantry.wire.etc.envelope import Card, CardList, EtcCode, Method
 
 
 class Bench:
-    """A platform on a clock that stands."""
-
     def __init__(self, **settings: Any) -> None:
         self.clock = Clock()
         self.now = NOW

@@ -90,8 +90,6 @@ def pack(number: int | str, *values: str, size: int | None = None, eq_sn: str = 
 
 
 class Rig:
-    """A cloud, and devices."""
-
     def __init__(self) -> None:
         self.clock = Clock()
         self.faults = Faults(self.clock.seconds, random.Random(1))

@@ -37,8 +37,6 @@ class Bench:
 
 
 class Peer:
-    """The far end of a session."""
-
     def __init__(self, protocol: Any) -> None:
         self.protocol, self.transport = protocol, StringTransport()
         protocol.makeConnection(self.transport)

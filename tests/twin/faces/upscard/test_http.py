@@ -48,8 +48,6 @@ class Client:
 
 
 class Bench:
-    """A card on a clock that stands."""
-
     def __init__(self) -> None:
         self.clock = Clock()
         self.world = World(random.Random(1))
@@ -82,13 +80,11 @@ class Bench:
         return result
 
     def state(self) -> Any:
-        """Return the state of the UPS."""
         return self.world.snapshot()["ups2.state"]
 
 
 @pytest.fixture
 def bench() -> Bench:
-    """A card at rest."""
     return Bench()
 
 
