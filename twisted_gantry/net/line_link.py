@@ -6,6 +6,7 @@ knows when the transport is full; what is sent all the same waits in memory.
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from typing import Protocol as Interface
 
@@ -142,7 +143,9 @@ class LineLink:
             self._pause.start(self._backoff.next())
 
     def _connect(self) -> None:
-        attempt = self._attempt = self._endpoint.connect(_Factory(self))
+        factory = Factory.forProtocol(partial(_Connection, self))
+        factory.noisy = False
+        attempt = self._attempt = self._endpoint.connect(factory)
         attempt.addCallbacks(self._connected, self._not_connected)
         attempt.addErrback(lambda failure: _log.failure("a link failed", failure=failure))
 
@@ -204,13 +207,3 @@ class _Connection(LineOnlyReceiver):
 
     def stopProducing(self) -> None:  # noqa: N802 - interfaces.IPushProducer's
         """Nothing to do: the connection is going."""
-
-
-class _Factory(Factory):
-    noisy = False
-
-    def __init__(self, link: LineLink) -> None:
-        self._link = link
-
-    def buildProtocol(self, addr: interfaces.IAddress | None) -> _Connection:
-        return _Connection(self._link)

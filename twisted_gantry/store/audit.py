@@ -1,7 +1,7 @@
 """The audit of commands, as jobs for the writer: how each began, and its outcome."""
 
 import json
-import sqlite3
+from sqlite3 import Connection
 from typing import Any
 
 from twisted_gantry.core.commands.types import Outcome
@@ -18,7 +18,7 @@ def _entry(row: tuple[Any, ...]) -> AuditEntry:
     return AuditEntry(**{**fields, **decoded})
 
 
-def begin(db: sqlite3.Connection, entry: AuditEntry) -> AuditEntry | None:
+def begin(db: Connection, entry: AuditEntry) -> AuditEntry | None:
     """Keep the entry of a command that begins; an entry of the same id is returned instead."""
     known = db.execute(f"SELECT {_COLUMNS} FROM audit WHERE id = ?", (entry.id,)).fetchone()  # noqa: S608 - own names
     if known is not None:
@@ -34,7 +34,7 @@ def begin(db: sqlite3.Connection, entry: AuditEntry) -> AuditEntry | None:
     return None
 
 
-def end(db: sqlite3.Connection, entry: AuditEntry) -> None:
+def end(db: Connection, entry: AuditEntry) -> None:
     """Keep how a command ended; an entry that is gone stays gone."""
     value = json.dumps(entry.value, ensure_ascii=False)
     db.execute(
@@ -43,7 +43,7 @@ def end(db: sqlite3.Connection, entry: AuditEntry) -> None:
     )
 
 
-def end_interrupted(db: sqlite3.Connection) -> int:
+def end_interrupted(db: Connection) -> int:
     """End the commands that the last run left without an outcome; returns how many."""
     return db.execute(
         "UPDATE audit SET result = ?, detail = ? WHERE result = ''",
@@ -51,7 +51,7 @@ def end_interrupted(db: sqlite3.Connection) -> int:
     ).rowcount
 
 
-def newest(db: sqlite3.Connection, limit: int) -> list[AuditEntry]:
+def newest(db: Connection, limit: int) -> list[AuditEntry]:
     rows = db.execute(
         f"SELECT {_COLUMNS} FROM audit ORDER BY at DESC, rowid DESC LIMIT ?",  # noqa: S608
         (limit,),

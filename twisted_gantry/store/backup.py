@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from sqlite3 import Connection
 from threading import Event, Thread
 from typing import IO
 
@@ -95,15 +96,12 @@ def _copy(folder: Path, name: str, stopped: Callable[[], bool]) -> IO[bytes]:
         copy.unlink()
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path) -> Connection:
     return sqlite3.connect(path, isolation_level=None, timeout=5.0)
 
 
 def _copy_pages(
-    source: sqlite3.Connection,
-    target: sqlite3.Connection,
-    folder: Path,
-    stopped: Callable[[], bool],
+    source: Connection, target: Connection, folder: Path, stopped: Callable[[], bool]
 ) -> None:
     def step(_status: int, left: int, _total: int) -> None:
         if stopped():

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
+from sqlite3 import Connection
 from typing import NamedTuple
 
 
@@ -20,11 +21,8 @@ class Unusable(Exception):
 
 
 def opened(
-    path: Path,
-    prepare: Callable[[sqlite3.Connection], None],
-    migrations: Sequence[str],
-    otherwise: str,
-) -> sqlite3.Connection:
+    path: Path, prepare: Callable[[Connection], None], migrations: Sequence[str], otherwise: str
+) -> Connection:
     """Open a file, `prepare` the connection, and bring the file up to date. A released migration is
     never changed; the next one is appended. `otherwise` names the alternative to installing the
     newer version that wrote the file. Raises Unusable, and the errors of `prepare`.
@@ -53,7 +51,7 @@ def _make_private(path: Path) -> None:
             os.close(descriptor)
 
 
-def _migrate(db: sqlite3.Connection, path: Path, migrations: Sequence[str], otherwise: str) -> None:
+def _migrate(db: Connection, path: Path, migrations: Sequence[str], otherwise: str) -> None:
     [(version,)] = db.execute("PRAGMA user_version").fetchall()
     if version > len(migrations):
         raise Unusable(

@@ -5,9 +5,9 @@ holds in the file at every moment, also after a crash.
 """
 
 import json
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from sqlite3 import Connection
 from typing import Any
 
 from twisted_gantry.core.stored import Cap, Ledger, Report
@@ -31,13 +31,13 @@ def _report(row: tuple[Any, ...]) -> Report:
     return Report(**{**fields, **flags})
 
 
-def _count(db: sqlite3.Connection, uplink: str, **changes: int) -> None:
+def _count(db: Connection, uplink: str, **changes: int) -> None:
     terms = ", ".join(f"{name} = {name} + {change:d}" for name, change in changes.items())
     db.execute(f"UPDATE ledger SET {terms} WHERE uplink = ?", (uplink,))  # noqa: S608 - own names
 
 
 def add(
-    db: sqlite3.Connection,
+    db: Connection,
     uplink: str,
     kind: str,
     subject: str,
@@ -57,7 +57,7 @@ def add(
     return cursor.lastrowid, dropped
 
 
-def enforce(db: sqlite3.Connection, uplink: str, cap: Cap, now: float) -> Sequence[int]:
+def enforce(db: Connection, uplink: str, cap: Cap, now: float) -> Sequence[int]:
     """Drop the oldest, queued or set aside, until the cap holds; the newest is always kept."""
     dropped: list[int] = []
     while True:
@@ -79,12 +79,12 @@ def enforce(db: sqlite3.Connection, uplink: str, cap: Cap, now: float) -> Sequen
         dropped.append(oldest[0])
 
 
-def delivered(db: sqlite3.Connection, reports: Sequence[int]) -> None:
+def delivered(db: Connection, reports: Sequence[int]) -> None:
     """Remove acknowledged reports, all in one statement: a back-log drains faster so."""
     _remove(db, reports, "delivered")
 
 
-def _remove(db: sqlite3.Connection, reports: Sequence[int], became: str) -> None:
+def _remove(db: Connection, reports: Sequence[int], became: str) -> None:
     """Delete rows and count in the ledger what became of them; missing ones count nothing."""
     marks = ",".join("?" * len(reports))
     changes: dict[str, Counter[str]] = {}
@@ -98,7 +98,7 @@ def _remove(db: sqlite3.Connection, reports: Sequence[int], became: str) -> None
         _count(db, uplink, **change)
 
 
-def following(db: sqlite3.Connection, uplink: str, fresh: float) -> Report | None:
+def following(db: Connection, uplink: str, fresh: float) -> Report | None:
     row = db.execute(
         f"SELECT {_COLUMNS} FROM outbox WHERE uplink = ? AND state = 'queued' AND urgent = 1 "  # noqa: S608
         "AND created > ? ORDER BY id LIMIT 1",
@@ -113,7 +113,7 @@ def following(db: sqlite3.Connection, uplink: str, fresh: float) -> Report | Non
     return None if row is None else _report(row)
 
 
-def queued(db: sqlite3.Connection, uplink: str, limit: int, size: int) -> list[Report]:
+def queued(db: Connection, uplink: str, limit: int, size: int) -> list[Report]:
     """Return the oldest queued reports: at most `limit` and `size` bytes, but at least one."""
     found: list[Report] = []
     for row in db.execute(
@@ -129,7 +129,7 @@ def queued(db: sqlite3.Connection, uplink: str, limit: int, size: int) -> list[R
     return found
 
 
-def tried(db: sqlite3.Connection, report: int, reason: str, body: bytes | None) -> None:
+def tried(db: Connection, report: int, reason: str, body: bytes | None) -> None:
     db.execute("UPDATE outbox SET tries = tries + 1, reason = ? WHERE id = ?", (reason, report))
     if body is not None:
         row = db.execute(
@@ -140,7 +140,7 @@ def tried(db: sqlite3.Connection, report: int, reason: str, body: bytes | None) 
             _count(db, row[0], size=len(body) - row[1])
 
 
-def set_aside(db: sqlite3.Connection, report: int, reason: str) -> None:
+def set_aside(db: Connection, report: int, reason: str) -> None:
     row = db.execute(
         "UPDATE outbox SET state = 'set-aside', reason = ?, tries = tries + 1, requeued = 0 "
         "WHERE id = ? AND state = 'queued' RETURNING uplink",
@@ -150,7 +150,7 @@ def set_aside(db: sqlite3.Connection, report: int, reason: str) -> None:
         _count(db, row[0], queued=-1, set_aside=1)
 
 
-def retry(db: sqlite3.Connection, uplink: str, reports: Iterable[int] | None) -> int:
+def retry(db: Connection, uplink: str, reports: Iterable[int] | None) -> int:
     """Queue again what was set aside, without tries and marked as wanted by a person."""
     chosen = None if reports is None else json.dumps(list(reports))
     moved = db.execute(
@@ -164,9 +164,7 @@ def retry(db: sqlite3.Connection, uplink: str, reports: Iterable[int] | None) ->
     return moved
 
 
-def reports(
-    db: sqlite3.Connection, uplink: str | None, state: str | None, limit: int
-) -> list[Report]:
+def reports(db: Connection, uplink: str | None, state: str | None, limit: int) -> list[Report]:
     rows = db.execute(
         f"SELECT {_COLUMNS} FROM outbox WHERE (?1 IS NULL OR uplink = ?1) "  # noqa: S608
         "AND (?2 IS NULL OR state = ?2) ORDER BY id LIMIT ?3",
@@ -175,7 +173,7 @@ def reports(
     return [_report(row) for row in rows]
 
 
-def ledger(db: sqlite3.Connection, uplink: str) -> Ledger:
+def ledger(db: Connection, uplink: str) -> Ledger:
     row = db.execute(
         "SELECT created, delivered, queued, set_aside, dropped, size FROM ledger WHERE uplink = ?",
         (uplink,),
@@ -190,7 +188,7 @@ def ledger(db: sqlite3.Connection, uplink: str) -> Ledger:
     return Ledger(created, delivered, queued, set_aside, dropped, size, first and first[0])
 
 
-def drop(db: sqlite3.Connection, uplink: str, reports: Iterable[int] | None) -> int:
+def drop(db: Connection, uplink: str, reports: Iterable[int] | None) -> int:
     chosen = None if reports is None else json.dumps(list(reports))
     sizes = db.execute(
         "DELETE FROM outbox WHERE uplink = ?1 AND state = 'set-aside' "

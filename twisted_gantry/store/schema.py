@@ -5,6 +5,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from sqlite3 import Connection
 from typing import IO
 
 from twisted_gantry.store.database import Found, Unusable, moved_aside, opened
@@ -98,7 +99,7 @@ def lock(folder: Path) -> IO[str]:
     return file
 
 
-def open_database(folder: Path, now: Callable[[], float]) -> tuple[sqlite3.Connection, list[Found]]:
+def open_database(folder: Path, now: Callable[[], float]) -> tuple[Connection, list[Found]]:
     """Open the file in `folder`, which must be locked, and bring it up to date. Returns the
     connection, and messages for the operator: a corrupt file is moved aside and replaced, so that
     it never prevents a start. Raises Unusable when a newer version of the program wrote the file,
@@ -114,11 +115,11 @@ def open_database(folder: Path, now: Callable[[], float]) -> tuple[sqlite3.Conne
         return _opened(path), [found]
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _opened(path: Path) -> Connection:
     return opened(path, _check, MIGRATIONS, "begin an empty folder with --data")
 
 
-def _check(db: sqlite3.Connection) -> None:
+def _check(db: Connection) -> None:
     """Raise OperationalError when the disk fails, and DatabaseError when the file is corrupt."""
     try:
         # Of a new file: several reports a page instead of one, a quarter faster in groups.

@@ -1,8 +1,8 @@
 """Settings accepted at run time and the white list, as jobs for the writer."""
 
 import json
-import sqlite3
 from collections.abc import Sequence
+from sqlite3 import Connection
 from typing import Any
 
 from twisted_gantry.core.stored import StoredCard
@@ -15,7 +15,7 @@ def encoded(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def put(db: sqlite3.Connection, name: str, text: str | None) -> None:
+def put(db: Connection, name: str, text: str | None) -> None:
     """Keep an `encoded` value; None removes the setting."""
     if text is None:
         db.execute("DELETE FROM setting WHERE name = ?", (name,))
@@ -23,12 +23,12 @@ def put(db: sqlite3.Connection, name: str, text: str | None) -> None:
         db.execute("INSERT OR REPLACE INTO setting (name, value) VALUES (?,?)", (name, text))
 
 
-def read(db: sqlite3.Connection) -> dict[str, Any]:
+def read(db: Connection) -> dict[str, Any]:
     rows = db.execute("SELECT name, value FROM setting")
     return {name: json.loads(text) for name, text in rows}
 
 
-def replace_cards(db: sqlite3.Connection, version: str, cards: Sequence[StoredCard]) -> None:
+def replace_cards(db: Connection, version: str, cards: Sequence[StoredCard]) -> None:
     db.execute("DELETE FROM card")
     db.executemany(
         "INSERT OR REPLACE INTO card (card_id, valid_time, invalid_time) VALUES (?,?,?)",
@@ -37,7 +37,7 @@ def replace_cards(db: sqlite3.Connection, version: str, cards: Sequence[StoredCa
     put(db, _VERSION, encoded(version))
 
 
-def cards(db: sqlite3.Connection) -> tuple[str, Sequence[StoredCard]]:
+def cards(db: Connection) -> tuple[str, Sequence[StoredCard]]:
     """Return the version of the white list, `0` without any, and its cards."""
     row = db.execute("SELECT value FROM setting WHERE name = ?", (_VERSION,)).fetchone()
     version = json.loads(row[0]) if row is not None else "0"

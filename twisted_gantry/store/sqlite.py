@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from sqlite3 import Connection
 from typing import IO, Any
 
 from twisted.internet.defer import Deferred, fail
@@ -50,7 +51,7 @@ class SqliteStore:
         created = self._now()
         kept = None if setting is None else (setting[0], settings.encoded(setting[1]))
 
-        def job(db: sqlite3.Connection) -> tuple[int, Sequence[int]]:
+        def job(db: Connection) -> tuple[int, Sequence[int]]:
             if kept is not None:
                 settings.put(db, *kept)
             return outbox.add(db, uplink, kind, subject, body, created, urgent, cap)

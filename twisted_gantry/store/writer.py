@@ -4,10 +4,10 @@ Group commit makes the speed: fifty writes in flight cost one `fsync` instead of
 in the program touches the connection.
 """
 
-import sqlite3
 import time
 from collections.abc import Callable
 from queue import SimpleQueue
+from sqlite3 import Connection
 from threading import Thread
 from typing import Any, Protocol, TypeVar
 
@@ -24,7 +24,7 @@ _log = Logger()
 # The most jobs of one transaction: the first of them must not wait too long for the last.
 MAX_GROUP = 500
 
-Job = Callable[[sqlite3.Connection], Any]
+Job = Callable[[Connection], Any]
 
 
 class Closed(Exception):
@@ -34,13 +34,13 @@ class Closed(Exception):
 class Writer(Protocol):
     """Runs jobs on the connection, in order; each is durable once its Deferred fires."""
 
-    def run(self, job: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
+    def run(self, job: Callable[[Connection], _T]) -> Deferred[_T]:
         """Run `job` in a transaction. Fails with its exception, or with that of the disk."""
 
     def close(self) -> Deferred[None]: ...  # finish the waiting jobs, and close the connection
 
 
-def _run_group(db: sqlite3.Connection, jobs: list[Job]) -> list[Any]:
+def _run_group(db: Connection, jobs: list[Job]) -> list[Any]:
     """Run jobs in one transaction; if one fails, each in its own, so that it fails alone."""
     try:
         return _transact(db, jobs)
@@ -50,7 +50,7 @@ def _run_group(db: sqlite3.Connection, jobs: list[Job]) -> list[Any]:
     return [_run_group(db, [job])[0] for job in jobs]
 
 
-def _transact(db: sqlite3.Connection, jobs: list[Job]) -> list[Any]:
+def _transact(db: Connection, jobs: list[Job]) -> list[Any]:
     db.execute("BEGIN IMMEDIATE")
     try:
         results = [job(db) for job in jobs]
@@ -73,7 +73,7 @@ def _fire(waiting: list[tuple[Deferred[Any], Any]]) -> None:
 class ThreadWriter:
     def __init__(
         self,
-        db: sqlite3.Connection,
+        db: Connection,
         reactor: IReactorFromThreads,
         seconds: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -85,7 +85,7 @@ class ThreadWriter:
         self._thread = Thread(target=self._work, name="gantry-store")
         self._thread.start()
 
-    def run(self, job: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
+    def run(self, job: Callable[[Connection], _T]) -> Deferred[_T]:
         """Run `job` behind those that wait. Fails with Closed after `close`."""
         if self._closed is not None:
             return fail(Closed("the store is closed"))
@@ -135,11 +135,11 @@ class ThreadWriter:
 class InlineWriter:
     """A writer for tests: does each job at once, in a transaction of its own."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: Connection) -> None:
         self._db = db
         self._open = True
 
-    def run(self, job: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
+    def run(self, job: Callable[[Connection], _T]) -> Deferred[_T]:
         if not self._open:
             return fail(Closed("the store is closed"))
         [result] = _run_group(self._db, [job])

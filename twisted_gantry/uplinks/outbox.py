@@ -74,12 +74,8 @@ class Outbox:
         if not self._is_raised("store", _DISK_FAILED):
             _log.failure("{uplink}: the store failed", uplink=self.name, failure=failure)
         reason = failure.getErrorMessage()
-        self._alarms.set(
-            _DISK_FAILED,
-            Severity.CRITICAL,
-            f"reports cannot be stored: {reason}",
-            f"上报数据无法保存：{reason}",
-        )
+        texts = f"reports cannot be stored: {reason}", f"上报数据无法保存：{reason}"
+        self._alarms.set(_DISK_FAILED, Severity.CRITICAL, *texts)
 
     # -- for the one who sends them
 
@@ -103,12 +99,8 @@ class Outbox:
         """Keep a refused report for a person; the alarm tells the reason, `zh` in Chinese."""
 
         def done(_: None) -> None:
-            self._alarms.set(
-                self._aside,
-                Severity.WARNING,
-                f"reports are set aside; the last: {reason}",
-                f"有上报被搁置；最近一次：{zh}",
-            )
+            texts = f"reports are set aside; the last: {reason}", f"有上报被搁置；最近一次：{zh}"
+            self._alarms.set(self._aside, Severity.WARNING, *texts)
             self._left([report.id], False)
 
         return self._store.set_aside(report.id, reason).addCallback(done)
@@ -129,12 +121,9 @@ class Outbox:
         if not ledger.set_aside:
             self._alarms.clear(self._aside)
         elif not self._is_raised(self.name, self._aside):
-            self._alarms.set(
-                self._aside,
-                Severity.WARNING,
-                f"{ledger.set_aside} reports are set aside",
-                f"有{ledger.set_aside}条上报被搁置",
-            )
+            n = ledger.set_aside
+            texts = f"{n} reports are set aside", f"有{n}条上报被搁置"
+            self._alarms.set(self._aside, Severity.WARNING, *texts)
 
     def _dropped(self, reports: Sequence[int]) -> None:
         if reports:

@@ -4,8 +4,8 @@ Where that tier has no data yet, the finer tiers answer; where they have no data
 coarser ones. All times are whole milliseconds.
 """
 
-import sqlite3
 from math import nan
+from sqlite3 import Connection
 
 from twisted_gantry.store.history import tiers
 from twisted_gantry.store.history.blocks import NO_SAMPLES, Samples
@@ -46,7 +46,7 @@ class Query:
     """
 
     def __init__(
-        self, db: sqlite3.Connection, since: int, until: int, step: int, hold: int, now: int
+        self, db: Connection, since: int, until: int, step: int, hold: int, now: int
     ) -> None:
         self._db, self._step, self._hold = db, step, hold
         self._begin, self._end = since - since % step, until + 1

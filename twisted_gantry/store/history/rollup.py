@@ -6,8 +6,8 @@ was set back, are merged into their hour; its minutes and the quarters of its da
 All times are whole milliseconds.
 """
 
-import sqlite3
 from math import nan
+from sqlite3 import Connection
 
 from twisted.logger import Logger
 
@@ -24,7 +24,7 @@ STEP_SAMPLES, STEP_POINTS = 8_000, 10
 LEAST_SLOTS = 24  # slots that a tier keeps though the file is larger than it should be
 
 
-def step(db: sqlite3.Connection, now: int, hold: int, most: int) -> bool:
+def step(db: Connection, now: int, hold: int, most: int) -> bool:
     """Do one piece of the work that is due; False without any. `hold` is how long a sample holds;
     `most` the bytes that the file should not exceed.
     """
@@ -35,7 +35,7 @@ def step(db: sqlite3.Connection, now: int, hold: int, most: int) -> bool:
     return _condense(db, now) or _prune(db, most)
 
 
-def _due_hour(db: sqlite3.Connection, now: int) -> int | None:
+def _due_hour(db: Connection, now: int) -> int | None:
     """Return the oldest hour that is over and has samples that wait. An hour that is far ahead is
     over too: the clock was set back since.
     """
@@ -45,7 +45,7 @@ def _due_hour(db: sqlite3.Connection, now: int) -> int | None:
     return min(due, default=None)
 
 
-def _settle(db: sqlite3.Connection, hour: int, hold: int) -> None:
+def _settle(db: Connection, hour: int, hold: int) -> None:
     """Turn the samples of an hour that wait, of as many points as a step takes, into blocks."""
     bounds = (hour * HOUR, (hour + 1) * HOUR)
     if _forgotten(db, hour):
@@ -64,13 +64,13 @@ def _settle(db: sqlite3.Connection, hour: int, hold: int) -> None:
     db.execute("INSERT OR REPLACE INTO due (day) VALUES (?)", (hour // HOURS,))
 
 
-def _forgotten(db: sqlite3.Connection, hour: int) -> bool:
+def _forgotten(db: Connection, hour: int) -> bool:
     """Tell whether the samples of an hour were pruned: its minutes cannot be made again."""
     count, oldest = tiers.extent(db, RAW)
     return count >= RAW.keep and oldest is not None and hour < oldest
 
 
-def _waiting(db: sqlite3.Connection, bounds: tuple[int, int]) -> dict[int, Samples]:
+def _waiting(db: Connection, bounds: tuple[int, int]) -> dict[int, Samples]:
     counted = db.execute(
         "SELECT point, count(*) FROM sample WHERE at >= ? AND at < ? GROUP BY point", bounds
     ).fetchall()
@@ -93,9 +93,7 @@ def _waiting(db: sqlite3.Connection, bounds: tuple[int, int]) -> dict[int, Sampl
     return dict(found)
 
 
-def settle_point(
-    db: sqlite3.Connection, hour: int, point: int, samples: Samples, hold: int
-) -> None:
+def settle_point(db: Connection, hour: int, point: int, samples: Samples, hold: int) -> None:
     """Write the blocks of an hour of a point, merged with the blocks it has already. The last value
     of the hour before holds into this hour, but not into an hour without a sample: while the
     program runs, each interval has a sample or a gap.
@@ -114,9 +112,7 @@ def carried(before: Samples, samples: Samples) -> Samples:
     return [*before[0][-1:], *samples[0]], [*before[1][-1:], *samples[1]]
 
 
-def _put_entries(
-    db: sqlite3.Connection, tier: tiers.Tier, slot: int, point: int, found: Buckets
-) -> None:
+def _put_entries(db: Connection, tier: tiers.Tier, slot: int, point: int, found: Buckets) -> None:
     first = slot * tier.span // tier.step
     entries = [
         blocks.Entry(
@@ -143,7 +139,7 @@ def merge_entries(
         _log.warn("{error}: {tier} {slot}", error=error, tier=tier.table, slot=slot)
 
 
-def _condense(db: sqlite3.Connection, now: int) -> bool:
+def _condense(db: Connection, now: int) -> bool:
     """Make the quarters of a day that is over, of as many points as a step takes."""
     today = now // DAY
     row = db.execute(
@@ -166,7 +162,7 @@ def _condense(db: sqlite3.Connection, now: int) -> bool:
     return True
 
 
-def condense_point(db: sqlite3.Connection, day: int, point: int) -> None:
+def condense_point(db: Connection, day: int, point: int) -> None:
     """Write the quarters of a day of a point, from its minutes."""
     within = (day * DAY, (day + 1) * DAY)
     quarters = Buckets(QUARTER.step)
@@ -177,7 +173,7 @@ def condense_point(db: sqlite3.Connection, day: int, point: int) -> None:
     _put_entries(db, QUARTER, day, point, quarters)
 
 
-def _prune(db: sqlite3.Connection, most: int) -> bool:
+def _prune(db: Connection, most: int) -> bool:
     """Drop one slot that is more than is kept, or for which the file has become too large."""
     for tier in tiers.TIERS:
         count, oldest = tiers.extent(db, tier)
@@ -194,7 +190,7 @@ def _prune(db: sqlite3.Connection, most: int) -> bool:
     return False
 
 
-def _size(db: sqlite3.Connection) -> int:
+def _size(db: Connection) -> int:
     [used] = db.execute(
         "SELECT (page_count - freelist_count) * page_size"
         " FROM pragma_page_count, pragma_freelist_count, pragma_page_size"

@@ -12,6 +12,7 @@ whose quarters are to be made, each with the last point that is done.
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from sqlite3 import Connection
 
 from twisted_gantry.store.database import Found, Unusable, moved_aside, opened
 
@@ -42,7 +43,7 @@ MIGRATIONS = (
 )
 
 
-def open_database(folder: Path, now: Callable[[], float]) -> tuple[sqlite3.Connection, list[Found]]:
+def open_database(folder: Path, now: Callable[[], float]) -> tuple[Connection, list[Found]]:
     """Open the file in `folder`, which must be locked, and bring it up to date. Returns the
     connection, and messages for the operator: a corrupt file is moved aside and replaced. Raises
     Unusable when a newer version of the program wrote the file, or the disk fails.
@@ -78,11 +79,11 @@ def _of_the_disk(error: sqlite3.DatabaseError) -> bool:
     return isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _opened(path: Path) -> Connection:
     return opened(path, prepare, MIGRATIONS, "move the file away")
 
 
-def prepare(db: sqlite3.Connection) -> None:
+def prepare(db: Connection) -> None:
     """Set how the file is written: a power cut may cost the last second only."""
     db.execute("PRAGMA page_size = 8192")
     db.execute("PRAGMA journal_mode = WAL")

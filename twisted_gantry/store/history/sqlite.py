@@ -1,8 +1,8 @@
 """`IHistory` over SQLite, in a file and a thread of its own."""
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from sqlite3 import Connection
 from typing import TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -59,7 +59,7 @@ class SqliteHistory:
         names = [(name,) for name in dict.fromkeys(sample.point for sample in samples)]
         rows = [(_ms(sample.at), sample.value, sample.point) for sample in samples]
 
-        def job(db: sqlite3.Connection) -> bool:
+        def job(db: Connection) -> bool:
             db.executemany(_ADD_POINT, names)
             return db.executemany(_ADD_SAMPLE, rows).rowcount < len(rows)
 
@@ -69,7 +69,7 @@ class SqliteHistory:
         first, last, now, hold = _ms(since), _ms(until), _ms(self._now()), self._hold
         wide = fitting_step(first, last, None if step is None else max(1, _ms(step)))
 
-        def job(db: sqlite3.Connection) -> Series:
+        def job(db: Connection) -> Series:
             query = Query(db, first, last, wide, hold, now)
             query.run(point)
             rows = query.buckets.rows()
@@ -87,7 +87,7 @@ class SqliteHistory:
     def close(self) -> Deferred[None]:
         return self._writer.close()
 
-    def _run(self, job: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
+    def _run(self, job: Callable[[Connection], _T]) -> Deferred[_T]:
         def failed(failure: Failure) -> Failure:
             assert failure.value is not None
             self._failed(failure.value)

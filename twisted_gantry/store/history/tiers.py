@@ -1,8 +1,8 @@
 """The tiers of the history, and reading and writing their blocks. All times are whole ms."""
 
-import sqlite3
 from dataclasses import dataclass
 from itertools import chain
+from sqlite3 import Connection
 
 from twisted.logger import Logger
 
@@ -40,14 +40,14 @@ def key(slot: int, point: int = 0) -> int:
     return slot << _POINT_BITS | point
 
 
-def put(db: sqlite3.Connection, tier: Tier, slot: int, point: int, body: bytes) -> None:
+def put(db: Connection, tier: Tier, slot: int, point: int, body: bytes) -> None:
     db.execute(
         f"INSERT OR REPLACE INTO {tier.table} (key, body) VALUES (?,?)",  # noqa: S608 - own names
         (key(slot, point), body),
     )
 
 
-def body_of(db: sqlite3.Connection, tier: Tier, slot: int, point: int) -> bytes | None:
+def body_of(db: Connection, tier: Tier, slot: int, point: int) -> bytes | None:
     row = db.execute(
         f"SELECT body FROM {tier.table} WHERE key = ?",  # noqa: S608
         (key(slot, point),),
@@ -55,7 +55,7 @@ def body_of(db: sqlite3.Connection, tier: Tier, slot: int, point: int) -> bytes 
     return None if row is None else row[0]
 
 
-def drop(db: sqlite3.Connection, tier: Tier, slot: int) -> None:
+def drop(db: Connection, tier: Tier, slot: int) -> None:
     db.execute(
         f"DELETE FROM {tier.table} WHERE key >= ? AND key < ?",  # noqa: S608
         (key(slot), key(slot + 1)),
@@ -63,11 +63,11 @@ def drop(db: sqlite3.Connection, tier: Tier, slot: int) -> None:
     db.execute("DELETE FROM slot WHERE tier = ? AND number = ?", (tier.table, slot))
 
 
-def mark(db: sqlite3.Connection, tier: Tier, slot: int) -> None:
+def mark(db: Connection, tier: Tier, slot: int) -> None:
     db.execute("INSERT OR IGNORE INTO slot (tier, number) VALUES (?,?)", (tier.table, slot))
 
 
-def slots(db: sqlite3.Connection, tier: Tier, first: int, last: int) -> set[int]:
+def slots(db: Connection, tier: Tier, first: int, last: int) -> set[int]:
     """Return the existing slots from `first` to `last`, both included."""
     return {
         number
@@ -78,7 +78,7 @@ def slots(db: sqlite3.Connection, tier: Tier, first: int, last: int) -> set[int]
     }
 
 
-def extent(db: sqlite3.Connection, tier: Tier) -> tuple[int, int | None]:
+def extent(db: Connection, tier: Tier) -> tuple[int, int | None]:
     """Return the number of slots, and the oldest one."""
     row: tuple[int, int | None] = db.execute(
         "SELECT count(*), min(number) FROM slot WHERE tier = ?", (tier.table,)
@@ -86,7 +86,7 @@ def extent(db: sqlite3.Connection, tier: Tier) -> tuple[int, int | None]:
     return row
 
 
-def raw_samples(db: sqlite3.Connection, hour: int, point: int) -> Samples:
+def raw_samples(db: Connection, hour: int, point: int) -> Samples:
     """Return the samples of a raw block; none if it is missing or damaged."""
     body = body_of(db, RAW, hour, point)
     if body is None:

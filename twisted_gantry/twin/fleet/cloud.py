@@ -140,6 +140,7 @@ class _Session:
             max_line=messages.MAX_LINE,
             counts=fleet.counts,
         )
+        self.drop = self.lines.drop
         self._gantry, self._fleet = gantry, fleet
         self._beats: list[float] = []
         self._pack_id = 0
@@ -198,9 +199,6 @@ class _Session:
             self._beats.append(self._fleet.wheel.seconds())
             self._fleet.heartbeats.sent += 1
         self.lines.send(line)
-
-    def drop(self, reason: str) -> None:
-        self.lines.drop(reason)
 
     def online(self) -> None:
         fleet = self._fleet

@@ -42,12 +42,11 @@ class CardsPoll:
             if offered is not None and offered.version < version:
                 raise BadMessage(f"version {offered.version} is older than ours, {version}")
         except BadMessage as error:
-            self._alarms.set(
-                self._alarm,
-                Severity.WARNING,
+            en, zh = (
                 f"the platform's white list is refused: {error}",
                 f"平台下发的白名单被拒绝：{error}",
             )
+            self._alarms.set(self._alarm, Severity.WARNING, en, zh)
             return
         self._alarms.clear(self._alarm)
         if offered is not None and offered.version != version:

@@ -90,20 +90,11 @@ def computers(site: Site) -> tuple[wire.Computer, ...]:
 
 
 def _computer(row: _Row) -> wire.Computer:
+    """Make a row: the points of a computer are called as the fields of the report."""
+    names = wire.Computer.__struct_fields__
+    in_percent = [name for name in names if name.endswith("_usage") or name == "cpu_temperature"]
     return wire.Computer(
-        id=row.text("id"),
-        is_monitor_computer=row.text("is_monitor_computer"),
-        is_main_computer=row.text("is_main_computer"),
-        sys_disk_usage=row.text("sys_disk_usage", percent),
-        sys_disk_size=row.text("sys_disk_size"),
-        data_disk_usage=row.text("data_disk_usage", percent),
-        data_disk_size=row.text("data_disk_size"),
-        memory_usage=row.text("memory_usage", percent),
-        memory_size=row.text("memory_size"),
-        net_usage=row.text("net_usage", percent),
-        cpu_usage=row.text("cpu_usage", percent),
-        cpu_temperature=row.text("cpu_temperature", percent),
-        ip=row.text("ip"),
+        **{name: row.text(name, percent if name in in_percent else number) for name in names}
     )
 
 

@@ -62,12 +62,8 @@ class EtcSender:
         self._outbox, self._channel, self._servers = outbox, channel, servers
         self._now, self._backoff, self._alarms = now, backoff, alarms
         self._restamp, self._clock_alarm = restamp, f"{outbox.name}.clock-skew"
-        self._platform = Reachability(
-            status,
-            alarms,
-            "reports are kept, the platform does not take them",
-            "平台未接收上报，数据已保存",
-        )
+        texts = "reports are kept, the platform does not take them", "平台未接收上报，数据已保存"
+        self._platform = Reachability(status, alarms, *texts)
         self._loop = SendingLoop(clock, self._send_one, self._could_not)
         self._signature_tries: Counter[int] = Counter()
         self._restamped: set[int] = set()
@@ -163,11 +159,9 @@ class EtcSender:
         self._platform.works()
 
     def _skewed(self, reason: str) -> None:
+        en = f"the clock of this computer or of the platform is wrong: {reason}"
         self._alarms.set(
-            self._clock_alarm,
-            Severity.CRITICAL,
-            f"the clock of this computer or of the platform is wrong: {reason}",
-            f"本机或平台时钟偏差过大：{reason}",
+            self._clock_alarm, Severity.CRITICAL, en, f"本机或平台时钟偏差过大：{reason}"
         )
 
     def _forget(self, reports: Iterable[int], _: bool) -> None:

@@ -14,7 +14,7 @@ from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.line_link import LineLink
 from twisted_gantry.wire.fogslink import client
 from twisted_gantry.wire.fogslink.client import Ending, LoginRefusal
-from twisted_gantry.wire.fogslink.messages import DELIMITER, MAX_LINE, Configure, Configured
+from twisted_gantry.wire.fogslink.messages import DELIMITER, MAX_LINE, Configure
 
 
 class Driver(Interface):
@@ -56,6 +56,10 @@ class Link:
             counts=self.counts,
         )
         self._stopped = self._good = False
+        self.retry, self.drop = self._lines.retry, self._lines.drop
+        self.say = self._session.say  # acknowledges a configuration, if there is a session
+        self.received = self._session.received
+        self.configure, self.writable = driver.configure, driver.link_ready
 
     @property
     def ready(self) -> bool:
@@ -69,9 +73,6 @@ class Link:
     def stop(self) -> Deferred[None]:
         self._stopped = True
         return self._lines.stop()
-
-    def retry(self) -> None:
-        self._lines.retry()
 
     def deliver(self, line: bytes, answer_to: str, *, single: bool) -> Deferred[Ending]:
         """Send a data message; only while `ready`. No behaviour of a peer makes it fail."""
@@ -90,9 +91,6 @@ class Link:
         self._session.submit(client.Parcel(line, answer_to, single, ended))
         return delivered
 
-    def say(self, message: Configured) -> None:
-        self._session.say(message)
-
     # -- what the session does
 
     def transmit(self, line: bytes) -> None:
@@ -101,9 +99,6 @@ class Link:
             self._lines.send(line)
         elif self._lines.is_connected:
             self.counts["held-back"] += 1
-
-    def drop(self, reason: str) -> None:
-        self._lines.drop(reason)
 
     def online(self) -> None:
         """End the long pauses of a refusal. The back-off itself ends with the first answer to data:
@@ -118,20 +113,11 @@ class Link:
         self._lines.set_pauses(*client.REFUSED_PAUSES)
         self._driver.link_refused(refusal)
 
-    def configure(self, message: Configure) -> None:
-        self._driver.configure(message)
-
     # -- what the line link tells
 
     def connected(self) -> None:
         self._good = False
         self._session.opened()
-
-    def received(self, line: bytes) -> None:
-        self._session.received(line)
-
-    def writable(self) -> None:
-        self._driver.link_ready()
 
     def disconnected(self, reason: str) -> None:
         was_online = self._session.online

@@ -148,11 +148,8 @@ class FogslinkSender:
 
     def _put_away(self, report: Report) -> None:
         if not self._aging:
-            _log.warn(
-                "{uplink}: reports older than {age} s are set aside",
-                uplink=self._outbox.name,
-                age=self._max_age,
-            )
+            said = "{uplink}: reports older than {age} s are set aside"
+            _log.warn(said, uplink=self._outbox.name, age=self._max_age)
         self._batch.popleft()
         self._aging = self._stale = True
         self.counts["too-old"] += 1

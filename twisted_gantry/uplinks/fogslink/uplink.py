@@ -51,6 +51,14 @@ RETRY_FIRST, RETRY_MOST = 1.0, 60.0  # retries of the sender after the disk fail
 
 LAST_PACK = "fogslink.last-pack"  # the name under which the store keeps the last packID
 
+_REFUSALS = {
+    "eq_sn": ("the cloud knows no device with this eq_sn", "云平台不存在此eq_sn的CS设备"),
+    "api_key": (
+        "the cloud does not accept the api_key of this eq_sn",
+        "云平台不接受此eq_sn的api_key",
+    ),
+}
+
 
 class FogslinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of `[uplink.fogslink]`; `channels` maps `Px-Cy` to the full name of a point.
@@ -88,12 +96,8 @@ class FogslinkUplink(NamedService):
         self._counts: Counter[str] = Counter()
         cap = Cap(settings.backlog_size, math.inf)
         self._outbox = Outbox(NAME, site.store, cap, site.alarms)
-        self._cloud = Reachability(
-            self.status,
-            site.alarms,
-            "values are kept, the cloud does not take them",
-            "云平台未接收数据，数据已保存",
-        )
+        texts = "values are kept, the cloud does not take them", "云平台未接收数据，数据已保存"
+        self._cloud = Reachability(self.status, site.alarms, *texts)
         self._channels = Channels(settings.channels, site.points, settings.period)
         self._link = Link(self, endpoint, settings.eq_sn, settings.api_key, clock, spread)
         self._sender = FogslinkSender(
@@ -290,13 +294,7 @@ class FogslinkUplink(NamedService):
 
     def link_refused(self, refusal: LoginRefusal) -> None:
         """Report which credential is wrong: this needs a person."""
-        en = {
-            "eq_sn": "the cloud knows no device with this eq_sn",
-            "api_key": "the cloud does not accept the api_key of this eq_sn",
-        }[refusal.credential]
-        zh = {"eq_sn": "云平台不存在此eq_sn的CS设备", "api_key": "云平台不接受此eq_sn的api_key"}[
-            refusal.credential
-        ]
+        en, zh = _REFUSALS[refusal.credential]
         en, zh = f"{en} (code {refusal.code})", f"{zh}（代码{refusal.code}）"
         if not self._refused:
             _log.error("{uplink} is refused: {reason}", uplink=NAME, reason=en)

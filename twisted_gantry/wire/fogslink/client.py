@@ -87,19 +87,44 @@ class ClientOwner(Protocol):
 class ClientInputs(Protocol):
     """What can happen to a session."""
 
-    def opened(self) -> None: ...  # the link is up
-    def closed(self) -> None: ...  # the link is gone
-    def identified(self, message: str) -> None: ...  # `res001` knows us, and gives the `tKey`
-    def authenticated(self) -> None: ...  # `res002` lets us in
-    def refused(self, message: LoginRefusal) -> None: ...  # `res001` or `res002` does not
-    def submit(self, parcel: Parcel) -> None: ...  # a message of data is to be sent
-    def ended(self, ending: Ending) -> None: ...  # the message in flight has its answer
-    def silent(self) -> None: ...  # the time for that answer is over
-    def configure(self, message: Configure) -> None: ...  # `res300`
-    def say(self, message: Configured) -> None: ...  # a configuration is to be acknowledged
-    def beat(self) -> None: ...  # a heartbeat is due
-    def beaten(self) -> None: ...  # `res100`
-    def overdue(self, what: str) -> None: ...  # the cloud has been silent for too long
+    def opened(self) -> None:
+        """The link is up."""
+
+    def closed(self) -> None:
+        """The link is gone."""
+
+    def identified(self, message: str) -> None:
+        """`res001` knows us, and gives the `tKey`."""
+
+    def authenticated(self) -> None:
+        """`res002` lets us in."""
+
+    def refused(self, message: LoginRefusal) -> None:
+        """`res001` or `res002` does not."""
+
+    def submit(self, parcel: Parcel) -> None:
+        """A message of data is to be sent."""
+
+    def ended(self, ending: Ending) -> None:
+        """The message in flight has its answer."""
+
+    def silent(self) -> None:
+        """The time for that answer is over."""
+
+    def configure(self, message: Configure) -> None:
+        """`res300`."""
+
+    def say(self, message: Configured) -> None:
+        """A configuration is to be acknowledged."""
+
+    def beat(self) -> None:
+        """A heartbeat is due."""
+
+    def beaten(self) -> None:
+        """`res100`."""
+
+    def overdue(self, what: str) -> None:
+        """The cloud has been silent for too long."""
 
 
 @dataclass(eq=False)

@@ -41,21 +41,47 @@ class CloudOwner(Protocol):
 class CloudInputs(Protocol):
     """What can happen to a session."""
 
-    def opened(self) -> None: ...  # a device has connected
-    def closed(self) -> None: ...  # it is gone
-    def known(self, message: messages.Identify) -> None: ...  # `req001` of a known device
-    def unknown(self, message: messages.Identify) -> None: ...  # `req001` of an unknown device
-    def accepted(self) -> None: ...  # `req002` with the right key
-    def denied(self) -> None: ...  # `req002` with another
-    def pack(self, message: Pack) -> None: ...  # `req200`
-    def bad_pack(self, message: messages.BadPack) -> None: ...  # A `req200` that is malformed
-    def single(self, message: Single) -> None: ...  # `req201`
-    def beat(self) -> None: ...  # `req100`, with the right `tKey`
-    def intruded(self, message: str) -> None: ...  # wrong `tKey`, or another device
+    def opened(self) -> None:
+        """A device has connected."""
 
-    def configured(self, message: Configured) -> None: ...  # `req300`
-    def configure(self, message: Configure) -> None: ...  # a channel is to be reported otherwise
-    def silent(self) -> None: ...  # no heartbeat for ten seconds
+    def closed(self) -> None:
+        """It is gone."""
+
+    def known(self, message: messages.Identify) -> None:
+        """`req001` of a known device."""
+
+    def unknown(self, message: messages.Identify) -> None:
+        """`req001` of an unknown device."""
+
+    def accepted(self) -> None:
+        """`req002` with the right key."""
+
+    def denied(self) -> None:
+        """`req002` with another."""
+
+    def pack(self, message: Pack) -> None:
+        """`req200`."""
+
+    def bad_pack(self, message: messages.BadPack) -> None:
+        """A `req200` that is malformed."""
+
+    def single(self, message: Single) -> None:
+        """`req201`."""
+
+    def beat(self) -> None:
+        """`req100`, with the right `tKey`."""
+
+    def intruded(self, message: str) -> None:
+        """A message with a wrong `tKey`, or for another device."""
+
+    def configured(self, message: Configured) -> None:
+        """`req300`."""
+
+    def configure(self, message: Configure) -> None:
+        """A channel is to be reported otherwise."""
+
+    def silent(self) -> None:
+        """No heartbeat for ten seconds."""
 
 
 @dataclass(eq=False)
