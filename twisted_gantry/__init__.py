@@ -1,3 +1,3 @@
 """A monitoring daemon for an ETC toll gantry, and its mirror."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

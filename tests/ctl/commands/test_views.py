@@ -10,6 +10,7 @@ from rich.cells import cell_len
 
 from tests.ctl.conftest import Ctl, FakeGantry, on_terminal, rows_of, without_colours
 from tests.ctl.real import RealApi
+from twisted_gantry import __version__
 from twisted_gantry.core.alarms import Severity
 
 
@@ -27,7 +28,7 @@ def test_status_in_order(ctl: Ctl) -> None:
     assert result.exit_code == 0
     for shown in (
         "Gantry G000211001002110010  演示门架 demo gantry",
-        "Version 0.1.0, started 2026-10-12T08:00:00.000+08:00",
+        f"Version {__version__}, started 2026-10-12T08:00:00.000+08:00",
         "Health: ok",
         "ups1    ups-card       online  2026-10-12T08:00:01.250+08:00  –",
         "etc     123456789  123456782       0          3        4  7654321  –",
