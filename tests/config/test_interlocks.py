@@ -1,4 +1,4 @@
-"""Interlocks of a configuration on the devices that there are: what fights, what undoes nothing."""
+"""Interlocks of a configuration, checked against its devices and against each other."""
 
 import pytest
 

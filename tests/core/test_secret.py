@@ -33,7 +33,7 @@ SHOWN = {
 
 @pytest.mark.parametrize("way", SHOWN)
 def test_it_is_never_shown(way: str) -> None:
-    """However it is turned into a text, the text says only that there is a secret."""
+    """However it is turned into a text, the text shows only that a secret is set."""
     shown = SHOWN[way]()
     assert TEXT not in shown
     assert "<secret>" in shown

@@ -213,7 +213,7 @@ def test_back_to_the_proven_server_ends_the_trial(rig: Rig) -> None:
 
 
 def test_the_white_list_is_asked_of_the_cabinets_server(rig: Rig) -> None:
-    """Cards open cabinets: whoever takes their reports has the list."""
+    """Cards open cabinets: the server that takes the reports also gets the list."""
     rig.uplink.set_server(Subject.CABINETS, NEW)
     rig.channel.urls.clear()
     rig.clock.run(301, step=1.0)

@@ -1,4 +1,4 @@
-"""A site that is commanded through `remotecontrol.do`, in memory, and whoever commands it."""
+"""A site that is commanded through `remotecontrol.do`, in memory, and its platform."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

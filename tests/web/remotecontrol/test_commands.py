@@ -126,7 +126,7 @@ def test_a_bad_argument(rig: RemoteRig, case: Case) -> None:
 
 @each_command
 def test_an_unknown_cabinet(rig: RemoteRig, case: Case) -> None:
-    """A cabinet that there is not is 1002; a relay stands in none."""
+    """An unknown cabinet is 1002; a relay belongs to no cabinet."""
     assert case.ask(rig, cabinetId="2").code == ("1000" if case.who == "relay" else "1002")
     assert rig.untouched() == (case.who != "relay")
 
@@ -154,7 +154,7 @@ def test_a_device_that_hangs(rig: RemoteRig) -> None:
 
 
 def test_a_device_that_takes_long(rig: RemoteRig) -> None:
-    """What is done after the answer had to go out is told to whoever asks again."""
+    """An outcome after the answer went out is the answer to the same question later."""
     waiting: Deferred[CommandResult] = Deferred()
     rig.relay.answer = lambda: waiting
     fields = {"cmd": "1", "rebootIp": "192.168.1.9", "rebootPort": "8080"}

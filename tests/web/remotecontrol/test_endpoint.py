@@ -313,7 +313,7 @@ def test_a_body_that_is_being_done(rig: RemoteRig) -> None:
 
 
 def test_a_command_outlives_its_client(rig: RemoteRig) -> None:
-    """A client that leaves stops nothing; the outcome is kept for whoever asks again."""
+    """A client that leaves stops nothing; the outcome is kept for the next question."""
     waiting: Deferred[CommandResult] = Deferred()
     rig.cab.answer = lambda: waiting
     body = rig.body(Method.CABINET_CONTROL, {"cmd": "2", "unlockDoorId": "1", "updateNow": "1"})
