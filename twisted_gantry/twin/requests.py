@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from klein import Klein
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from twisted.web.server import Request
 
 from twisted_gantry.net.http import json as http
+from twisted_gantry.net.http.app import App
 
 
-def control_app(*errors: tuple[type[Exception], int, str]) -> Klein:
-    app = Klein()
+def control_app(*errors: tuple[type[Exception], int, str]) -> App:
+    app = App()
 
     @app.handle_errors(*(kind for kind, _, _ in errors))
     def _(self: object, request: IRequest, failure: Failure) -> bytes:

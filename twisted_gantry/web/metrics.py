@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from klein import Klein
 from prometheus_client import CollectorRegistry, Metric, ProcessCollector
 from prometheus_client import core as families
 from prometheus_client.exposition import choose_encoder
@@ -21,6 +20,7 @@ from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import State
 from twisted_gantry.core.stored import Ledger
 from twisted_gantry.net.histogram import Histogram
+from twisted_gantry.net.http.app import App
 from twisted_gantry.net.http.json import handle_errors, header
 from twisted_gantry.web.api.views import Ledgers
 
@@ -80,7 +80,7 @@ class Metrics(Collector):
     Devices may have a `Histogram` as `poll_seconds`, the store as `transaction_seconds`.
     """
 
-    app = Klein()
+    app = App()
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from twisted_gantry.net.http.app import with_length
 from twisted_gantry.net.http.json import HttpError, respond_error
 from twisted_gantry.net.http.server import cut
 
@@ -85,5 +86,5 @@ class ConstantRoutes(Resource):
 
 def _write(body: bytes | None, request: Request, over: Deferred[None]) -> None:
     if body is not None and not over.called:
-        request.write(body)
+        request.write(with_length(body, request))
         request.finish()

@@ -38,6 +38,7 @@ class Limits:
     per_address: int = 0
 
 
+_ABSOLUTE = re.compile(rb"https?://(?:[^/?#@]*@)?([^/?#@]+)(.*)", re.IGNORECASE | re.DOTALL)
 LAST_WORDS_S = 3.0
 """Seconds that a peer has to take the last answer before its connection is dropped."""
 
@@ -99,6 +100,10 @@ class _BoundedRequest(Request):
         self._tell(_Guard.request_complete)
         self.held.coming.discard(self)
         self.counts["requests"] += 1
+        if absolute := _ABSOLUTE.fullmatch(path):  # RFC 9112, 3.2.2: its host replaces Host
+            host, path = absolute.groups()
+            self.requestHeaders.setRawHeaders(b"Host", [host])
+            path = path if path.startswith(b"/") else b"/" + path
         super().requestReceived(command, path, version)  # type: ignore[no-untyped-call]
 
     def finish(self) -> None:

@@ -7,10 +7,10 @@ BMS at each PUT, and otherwise every `REFRESH_S`, so that a GET may be stale.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from klein import Klein
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import Request as HttpRequest
 
+from twisted_gantry.net.http.app import App
 from twisted_gantry.net.http.json import argument
 from twisted_gantry.net.http.server import Limits
 from twisted_gantry.twin.faces.http import HttpFace, answer_failures, body_of
@@ -44,7 +44,7 @@ class _Heard:
 class Ems(HttpFace):
     """The EMS; `counts` tells `control`, `read`, `sync`, `wrong`, `busy` and `code`."""
 
-    app, limits = Klein(), LIMITS
+    app, limits = App(), LIMITS
     answer_failures(app, EMS)
 
     def __init__(self, storage: Mapping[str, Storage], faults: Faults, clock: IReactorTime) -> None:

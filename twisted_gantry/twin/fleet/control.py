@@ -2,10 +2,10 @@
 
 from collections import Counter
 
-from klein import Klein
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime
 from twisted.web.server import Request
 
+from twisted_gantry.net.http.app import App
 from twisted_gantry.net.http.json import handle_errors, respond
 from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.twin.fleet.service import Fleet
@@ -16,7 +16,7 @@ LIMITS = Limits(connections=64)
 class FleetControl:
     """Shows how a fleet fares."""
 
-    app = Klein()
+    app = App()
     handle_errors(app)
 
     def __init__(self, fleet: Fleet) -> None:

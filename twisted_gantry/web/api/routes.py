@@ -5,7 +5,6 @@ Requests and answers are the types of `wire/local_api.py`; `views.py` makes answ
 
 from collections.abc import Callable
 
-from klein import Klein
 from msgspec import UnsetType
 from twisted.internet.defer import Deferred
 from twisted.web.server import Request
@@ -15,6 +14,7 @@ from twisted_gantry.core.commands import door as commands
 from twisted_gantry.core.interfaces import IHistory
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import State
+from twisted_gantry.net.http.app import App
 from twisted_gantry.net.http.json import (
     HttpError,
     argument,
@@ -35,7 +35,7 @@ from twisted_gantry.wire import local_api as shapes
 class LocalApi:
     """Answers for one site. `now` returns Unix seconds; `health` what is wrong with the program."""
 
-    app = Klein()
+    app = App()
     app.url_map.merge_slashes = False  # a path with an empty part is unknown, not redirected
 
     def __init__(

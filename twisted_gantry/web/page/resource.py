@@ -4,9 +4,9 @@ import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
 
-from klein import Klein
 from twisted.web.server import Request
 
+from twisted_gantry.net.http.app import App
 from twisted_gantry.net.http.json import HttpError, handle_errors
 
 INDEX = "index.html"
@@ -37,7 +37,7 @@ def _read(name: str) -> _File:
 class Page:
     """Serves `/` and the files that it is made of. Raises OSError when one was not installed."""
 
-    app = Klein()
+    app = App()
 
     def __init__(self) -> None:
         self._files = {name: _read(name) for name in TYPES}

@@ -6,11 +6,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
-from klein import Klein
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import Request as HttpRequest
 
 from twisted_gantry.net.addresses import is_loopback
+from twisted_gantry.net.http.app import App
 from twisted_gantry.net.http.client import BoundedClient
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.twin.faces.cabinet import readings
@@ -45,7 +45,7 @@ class CabinetTwin(HttpFace, NamedService):
     `EtcSender` counts.
     """
 
-    app, limits = Klein(), entry.LIMITS
+    app, limits = App(), entry.LIMITS
     answer_failures(app, CABINET, entry.answer_mistake)
 
     def __init__(

@@ -6,10 +6,10 @@ a missing or wrong admin password is HTTP 401.
 
 from collections.abc import Callable
 
-from klein import Klein
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
+from twisted_gantry.net.http.app import App
 from twisted_gantry.net.http.json import argument, header, respond
 from twisted_gantry.net.http.server import Limits
 from twisted_gantry.twin.faces.cfos.calls import MAX_PASSWORD, Calls, Password, Query
@@ -30,7 +30,7 @@ class PowerBrain(HttpFace):
     `counts` tells each call by its name with hyphens, `complaints`, `unauthorized` and `busy`.
     """
 
-    app = Klein()
+    app = App()
     limits = Limits(body=256 * 1024, deadline=10.0, idle=60.0, connections=64)
     answer_failures(app, CFOS, lambda request: respond(request, "internal error", 500))
 

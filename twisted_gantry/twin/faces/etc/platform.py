@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from klein import Klein
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import Request as HttpRequest
 
+from twisted_gantry.net.http.app import App
 from twisted_gantry.net.http.client import Answer as HttpAnswer
 from twisted_gantry.net.http.client import BoundedClient, NoAnswer
 from twisted_gantry.twin import times
@@ -85,7 +85,7 @@ class Platform(HttpFace):
     counts.
     """
 
-    app, limits = Klein(), entry.LIMITS
+    app, limits = App(), entry.LIMITS
     answer_failures(app, ETC, entry.answer_mistake)
 
     def __init__(

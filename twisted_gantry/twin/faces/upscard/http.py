@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from klein import Klein
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
@@ -21,6 +20,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
 from twisted_gantry.net.addresses import is_loopback
+from twisted_gantry.net.http.app import App
 from twisted_gantry.net.http.client import BoundedClient, NoAnswer, persistent_pool, treq_client
 from twisted_gantry.net.http.server import Limits
 from twisted_gantry.twin.faces.http import HttpFace, answer_failures, body_of
@@ -47,7 +47,7 @@ class UpsHttpFace(HttpFace, Service):
     counts as a missing host), `wrong-method` and `overloaded`.
     """
 
-    app, limits = Klein(), Limits(body=MAX_OBJECT)
+    app, limits = App(), Limits(body=MAX_OBJECT)
     answer_failures(app, UPS_HTTP)
 
     def __init__(
