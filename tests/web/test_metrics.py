@@ -129,7 +129,7 @@ def test_alarms(small: SmallSite, client: Client) -> None:
 def test_counts(small: SmallSite, client: Client) -> None:
     """What drivers, uplinks, HTTP servers and the command door count is exported."""
     small.http_counts["web"] = Counter({"requests": 7})
-    vars(small.etc)["counts"] = {"succeeded": 5, "refused": 2}
+    vars(small.etc)["counts"] = {"succeeded": 5, "refused": 2, "repaired": 4}
     for target in ("ups1", "ups1", "nobody"):
         client.post("/api/v1/commands", {"target": target, "command": "BZOFF"})
     client.get("/", host="evil.example")
@@ -139,6 +139,7 @@ def test_counts(small: SmallSite, client: Client) -> None:
         ("succeeded", "etc"): 5,
         ("refused", "etc"): 2,
     }
+    assert scrape["gantry_repaired_total"] == {("etc",): 4}
     assert scrape["gantry_commands_total"] == {
         ("done",): 2,
         ("failed",): 0,

@@ -15,6 +15,10 @@ from twisted_gantry.core.history import Sample, Series
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.stored import AuditEntry, Cap, Ledger, Report, StoredCard
 
+REPAIRED = "repaired"
+"""The key in the `counts` of a device or an uplink for messages that were read only after a repair;
+`/metrics` shows them by peer."""
+
 
 class IDevice(IService):
     """Something that is read and commanded: a service that keeps its points up to date."""

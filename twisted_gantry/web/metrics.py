@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from twisted.web.server import Request
 
 from twisted_gantry.core.alarms import Severity
+from twisted_gantry.core.interfaces import REPAIRED
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import State
 from twisted_gantry.core.stored import Ledger
@@ -71,7 +72,14 @@ def _counted(owners: Mapping[str, object]) -> _Samples:
     for name, owner in owners.items():
         counts = getattr(owner, "counts", None)
         if isinstance(counts, Mapping):
-            yield from (((name, event), count) for event, count in counts.items())
+            yield from (((name, e), count) for e, count in counts.items() if e != REPAIRED)
+
+
+def _repaired(owners: Mapping[str, object]) -> _Samples:
+    for name, owner in owners.items():
+        counts = getattr(owner, "counts", None)
+        if isinstance(counts, Mapping) and REPAIRED in counts:
+            yield (name,), counts[REPAIRED]
 
 
 class Metrics(Collector):
@@ -121,6 +129,8 @@ class Metrics(Collector):
         yield from self._uplinks()
         yield from self._outbox()
         yield from self._alarms()
+        text = "Messages of a device or an uplink that were read only after a repair."
+        yield _counter("repaired", text, "peer", _repaired({**site.devices, **site.uplinks}))
         ended = [((outcome.value,), count) for outcome, count in site.door.counts.items()]
         yield _counter("commands", "Commands by how they ended.", "result", ended)
         reloads = [((result,), site.reloads[result]) for result in ("done", "failed")]

@@ -241,7 +241,7 @@ def test_it_backs_off_to_a_minute_and_recovers(rig: Rig) -> None:
         ({"drop": 1.0}, "the exchange failed: the connection was closed"),
         ({"delay": 30.0}, "no answer within 5 s"),
         ({"half": 1.0}, "the connection was lost within the answer"),
-        ({"drip": 1}, "no answer within 5 s"),
+        ({"drip": 1}, "no end of the answer within 5 s"),
         ({"frozen": True}, "no answer within 5 s"),
     ],
 )

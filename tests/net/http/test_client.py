@@ -17,6 +17,7 @@ from twisted.web.client import HTTPConnectionPool
 from twisted_gantry.net.http.client import (
     Answer,
     BoundedClient,
+    CutShort,
     NoAnswer,
     persistent_pool,
     treq_client,
@@ -176,6 +177,37 @@ def test_a_body_that_is_cut_short_is_no_answer(net: Net) -> None:
         assert got == ["the connection was lost within the answer"]
 
 
+@pytest.mark.parametrize("end", ["lost", "long", "late"])
+def test_the_part_that_came_is_kept(net: Net, end: str) -> None:
+    """An answer that did not come whole tells its status, headers and the part within the bound."""
+    caught: list[Failure] = []
+    net.client.request("GET", _URL).addErrback(caught.append)
+    peer = net.accept()
+    peer.send(b"HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 5000\r\n\r\n" + b"abc" * 300)
+    if end == "lost":
+        peer.lose()
+    elif end == "long":
+        peer.send(b"abc" * 100)
+    else:
+        net.reactor.advance(10.0)
+    [failure] = caught
+    assert isinstance(failure.value, CutShort)
+    answer = failure.value.answer
+    assert (answer.status, answer.headers["x-a"]) == (200, "b")
+    assert answer.body == (b"abc" * 400)[: 1000 if end == "long" else 900]
+    peer.lose()
+
+
+def test_a_head_alone_is_no_part(net: Net) -> None:
+    """Without a byte of the body there is nothing to keep."""
+    caught: list[Failure] = []
+    net.client.request("GET", _URL).addErrback(caught.append)
+    peer = net.accept()
+    peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n")
+    peer.lose()
+    assert [type(failure.value) for failure in caught] == [NoAnswer]
+
+
 @pytest.mark.parametrize("size", [1001, 100_000])
 def test_a_body_past_the_bound_is_refused(net: Net, size: int) -> None:
     """A body past the bound is no answer, and the connection is closed without reading on."""
@@ -260,7 +292,7 @@ def test_the_deadline_covers_a_dripping_body(net: Net) -> None:
         peer.send(b"x")
     assert got == []
     net.reactor.advance(1.0)
-    assert got == ["no answer within 10 s"]
+    assert got == ["no end of the answer within 10 s"]
     assert peer.closes()
     peer.send(b"x")
     peer.lose()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from attrs import define
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost, DNSLookupError
@@ -29,6 +30,14 @@ class NoAnswer(Exception):
     """The exchange failed; the text says why, without the URL's user and without headers."""
 
 
+class CutShort(NoAnswer):
+    """The answer did not come whole; `answer` holds the part that came, within the bound."""
+
+    def __init__(self, message: str, answer: "Answer") -> None:
+        super().__init__(message)
+        self.answer = answer
+
+
 class NotConnected(NoAnswer):
     """There was no connection: nothing was sent."""
 
@@ -48,18 +57,23 @@ class _Collector(Protocol):
         self._parts: list[bytes] = []
         self._got = 0
 
+    @property
+    def content(self) -> bytes:
+        """What came so far, within the limit."""
+        return b"".join(self._parts)[: self._limit]
+
     def dataReceived(self, data: bytes) -> None:
-        self._got += len(data)
         if self._got > self._limit:
-            self._parts.clear()
+            return
+        self._got += len(data)
+        self._parts.append(data)
+        if self._got > self._limit:
             self._finish(Failure(NoAnswer(f"an answer of over {self._limit} bytes")))
             self.stop()
-        else:
-            self._parts.append(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if reason.check(ResponseDone, PotentialDataLoss):
-            self._finish(b"".join(self._parts))
+            self._finish(self.content)
         else:
             self._finish(Failure(NoAnswer("the connection was lost within the answer")))
 
@@ -145,17 +159,21 @@ class BoundedClient:
         patience: float = 0.0,
     ) -> Deferred[Answer]:
         """Send a request, without following redirects, and return the whole answer. `patience` is
-        added to the deadline, in seconds. Fails with NoAnswer, or with CancelledError when it is
-        cancelled.
+        added to the deadline, in seconds. Fails with NoAnswer, which is CutShort when a part of the
+        answer came, or with CancelledError when it is cancelled.
         """
-        exchange = ensureDeferred(self._exchange(method, url, headers, body, limit or self._limit))
+        part = _Part()
+        exchange = ensureDeferred(
+            self._exchange(method, url, headers, body, limit or self._limit, part)
+        )
         seconds = self._deadline + patience
 
         def late(*_: object) -> Failure:
-            return Failure(NoAnswer(f"no answer within {seconds:g} s"))
+            what = "no end of the answer" if part.came() else "no answer"
+            return Failure(NoAnswer(f"{what} within {seconds:g} s"))
 
         exchange.addTimeout(seconds, self._clock, late)
-        exchange.addErrback(_explain)
+        exchange.addErrback(_explain).addErrback(part.kept)
 
         def cancel(cancelled: Deferred[Answer]) -> None:
             # First: a cancelled exchange fails with various errors, or not at all.
@@ -178,6 +196,7 @@ class BoundedClient:
         headers: Mapping[str, str],
         body: bytes | IBodyProducer | None,
         limit: int,
+        part: "_Part",
     ) -> Answer:
         response: IResponse = await self._client.request(
             method,
@@ -189,13 +208,37 @@ class BoundedClient:
         )
         collected: Deferred[bytes] = Deferred(lambda _: collector.stop())
         collector = _Collector(limit, collected)
+        part.response, part.collector = response, collector
         response.deliverBody(collector)
-        content = await collected
-        given = {
-            name.decode("latin-1").lower(): values[-1].decode("latin-1")
-            for name, values in response.headers.getAllRawHeaders()
-        }
-        return Answer(response.code, given, content)
+        return _answer(response, await collected)
+
+
+@define
+class _Part:
+    """What came of an answer that may not become whole."""
+
+    response: IResponse | None = None
+    collector: _Collector | None = None
+
+    def came(self) -> Answer | None:
+        """Return the part, None before the first byte of the body."""
+        content = self.collector.content if self.collector is not None else b""
+        return _answer(self.response, content) if content else None
+
+    def kept(self, failure: Failure) -> Failure:
+        """Turn NoAnswer into CutShort if a part came."""
+        answer = self.came()
+        if answer is None or not failure.check(NoAnswer):
+            return failure
+        return Failure(CutShort(failure.getErrorMessage(), answer))
+
+
+def _answer(response: Any, content: bytes) -> Answer:
+    headers = {
+        name.decode("latin-1").lower(): values[-1].decode("latin-1")
+        for name, values in response.headers.getAllRawHeaders()
+    }
+    return Answer(response.code, headers, content)
 
 
 def _explain(failure: Failure) -> Failure:
