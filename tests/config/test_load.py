@@ -432,9 +432,20 @@ def test_a_secret_is_plain_or_in_the_environment(monkeypatch: pytest.MonkeyPatch
     assert _card_password('{ env = "UPS_PASSWORD" }') == Secret(" p w ")
 
 
-@pytest.mark.parametrize("text", ["code", "code\n", "code\r\n", "code\n\n"])
-def test_a_secret_in_a_file_ends_before_its_newline(tmp_path: Path, text: str) -> None:
-    """A file holds its secret with or without a newline, which is not part of it."""
+WINDOWS = [
+    "code",
+    "code\n",
+    "code\r\n",
+    "code\n\n",
+    "\ufeffcode\r\n",
+    " code \t\r\n",
+    "code\u3000\0",
+]
+
+
+@pytest.mark.parametrize("text", WINDOWS)
+def test_a_secret_in_a_file_is_its_line(tmp_path: Path, text: str) -> None:
+    """A byte order mark, blanks and line ends around a secret are no part of the secret."""
     (tmp_path / "secret").write_bytes(text.encode())
     assert _card_password(f'{{ file = "{tmp_path}/secret" }}') == Secret("code")
 
@@ -545,6 +556,21 @@ def test_a_syntax_error_is_told_with_its_line(tmp_path: Path) -> None:
     config.write_text(f"{GANTRY}name = demo\n")
     [problem] = check_file(config)
     assert str(problem).startswith(f"{config}:3: no TOML: ")
+
+
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [("\ufeff", ""), ("\ufeff ", "\r\n \r\n"), (" ", " \t"), ("", "\u3000"), ("", "\0\0\x1a")],
+)
+def test_a_file_of_windows_is_read(tmp_path: Path, before: str, behind: str) -> None:
+    """A byte order mark, CRLF and blanks around a configuration change neither it nor its lines."""
+    config = tmp_path / "site.toml"
+    text = GANTRY.replace("\n", "\r\n")
+    config.write_bytes(f"{before}{text}{behind}".encode())
+    assert load_file(config).gantry.id == "G000211001002110010"
+    config.write_bytes(f"{before}{text}nam = 1{behind}".encode())
+    [problem] = check_file(config)
+    assert str(problem).startswith(f"{config}:3: gantry.nam: unknown key")
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:

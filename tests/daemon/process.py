@@ -41,9 +41,10 @@ class Daemon:
 
     def __init__(self, folder: Path, *arguments: str, nodaemon: bool = True) -> None:
         self.log = folder / "twistd.log"
+        (folder / "twistd.pid").write_text("1\n")  # as a power cut or another container leaves it
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [TWISTD, *(["--nodaemon"] if nodaemon else []), "--pidfile=", *arguments],
+                [TWISTD, *(["--nodaemon"] if nodaemon else []), *arguments],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=folder,

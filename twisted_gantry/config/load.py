@@ -21,6 +21,7 @@ from twisted_gantry.config.tables import Path as Place
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.logs import LogSettings
 from twisted_gantry.manhole.service import ManholeSettings
+from twisted_gantry.net.text_files import read_text
 from twisted_gantry.recording.service import RecordSettings
 from twisted_gantry.uplinks.etc.uplink import EtcSettings
 from twisted_gantry.uplinks.fogslink.uplink import FogslinkSettings
@@ -168,7 +169,7 @@ def load(text: str, source: str = "configuration", folder: Path = Path()) -> Set
 def load_file(path: Path) -> Settings:
     """Read a configuration file. Raises ConfigError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except OSError as error:
         raise ConfigError([Problem(str(path), None, "", f"{error.strerror}")]) from None
     except UnicodeDecodeError:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted_gantry.core.secret import Secret
+from twisted_gantry.net.text_files import line_of
 
 _SHAPE = 'must be a text, { env = "NAME" } or { file = "PATH" }'
 
@@ -26,7 +27,7 @@ def read_secret(folder: Path, value: Any) -> Secret:
         return Secret(text)
     path = folder / os.path.expandvars(name)  # $CREDENTIALS_DIRECTORY
     try:
-        text = path.read_text(encoding="utf-8").rstrip("\r\n")
+        text = line_of(path.read_bytes())
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise ValueError(f"the file {path} cannot be read: {reason}") from None

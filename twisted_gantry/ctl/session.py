@@ -21,6 +21,7 @@ from twisted_gantry.ctl.client import Answer, Api
 from twisted_gantry.ctl.errors import Exit, Trouble
 from twisted_gantry.ctl.output import Column, Row
 from twisted_gantry.ctl.texts.catalogue import Texts
+from twisted_gantry.net.text_files import line_of
 
 _YES = frozenset({"y", "yes", "是"})
 
@@ -34,14 +35,14 @@ def read_secret(path: Path) -> Secret:
     """Return the one line of a file. Raises Trouble, which shows no part of the file."""
     try:
         with path.open("rb") as file:
-            text = file.read(MAX_SECRET + 1).decode()
+            data = file.read(MAX_SECRET + 1)
+        text = line_of(data)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise Trouble("bad-file", Exit.USAGE, file=path, reason=reason) from None
-    text = text.rstrip("\r\n")
     if not text:
         raise Trouble("empty-secret", Exit.USAGE, file=path)
-    if len(text) > MAX_SECRET:
+    if len(data) > MAX_SECRET:
         raise Trouble("bad-file", Exit.USAGE, file=path, reason=f"> {MAX_SECRET}")
     return Secret(text)
 

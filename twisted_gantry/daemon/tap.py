@@ -14,6 +14,7 @@ from twisted_gantry.daemon.service import Gantry
 from twisted_gantry.daemon.systemd import HardExit
 from twisted_gantry.logs import choose_log
 from twisted_gantry.net.clock import make_monotonic
+from twisted_gantry.net.pid_file import leave_out_pid_file
 
 
 class Options(BaseOptions):
@@ -54,6 +55,7 @@ class Options(BaseOptions):
             sys.exit(0)
         if self.parent is not None:
             choose_log(self.parent)
+            leave_out_pid_file(self.parent)
 
     def read(self) -> Settings:
         """Read the configuration; the command line wins over it. Raises ConfigError."""

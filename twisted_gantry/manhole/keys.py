@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ class AuthorizedKeys:
 
     def _read(self) -> tuple[list[tuple[Key, str]], list[int]]:
         with self._path.open("rb") as file:
-            text = file.read(MAX_KEYS_SIZE)
+            text = file.read(MAX_KEYS_SIZE).removeprefix(BOM_UTF8)
         entries, unused = [], []
         for number, raw in enumerate(text.splitlines(), 1):
             line = raw.strip()

@@ -17,8 +17,10 @@ from twisted.python.usage import UsageError
 from twisted_gantry.net.clock import make_monotonic
 from twisted_gantry.net.endpoints import wrong_server
 from twisted_gantry.net.listener import CannotListen
+from twisted_gantry.net.pid_file import leave_out_pid_file
 from twisted_gantry.net.record import BrokenRecording
 from twisted_gantry.net.service import ServiceGroup
+from twisted_gantry.net.text_files import read_text
 from twisted_gantry.twin.fleet.control import FleetControl
 from twisted_gantry.twin.fleet.service import build_fleet, raise_open_files
 from twisted_gantry.twin.fleet.settings import FleetSettings
@@ -79,6 +81,8 @@ class Options(UsageOptions):
 
     def postOptions(self) -> None:
         """Check everything. Raises UsageError, which names the option."""
+        if self.parent is not None:
+            leave_out_pid_file(self.parent)
         if self["fleet"] is not None:
             self.fleet = _fleet(self)
         self.settings = TwinSettings(
@@ -157,7 +161,7 @@ def _world(path: str | None) -> dict[str, Any]:
     if path is None:
         return {}
     with _option(f"--world: {path}", OSError, ValueError):  # TOML and world errors are ValueErrors
-        values = dict(_flat(tomllib.loads(Path(path).read_text("utf-8"))))
+        values = dict(_flat(tomllib.loads(read_text(Path(path)))))
         World(random.Random(0)).check(values)  # noqa: S311 - only to check
         return values
 
