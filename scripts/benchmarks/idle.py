@@ -17,7 +17,7 @@ from twisted_gantry.twin.service import ON_FREE_PORTS, TwinSettings, build_twin
 SETTLE, WATCH = 15.0, 40.0
 TWISTD = str(Path(sys.executable).parent / "twistd")
 EMPTY = """
-import automat, klein, msgspec, prometheus_client, psutil, pyjson5, sqlite3, treq, uuid
+import automat, klein, msgspec, prometheus_client, psutil, sqlite3, treq, uuid
 import zoneinfo, zope.interface
 from klein import Klein
 from treq.client import HTTPClient

@@ -36,7 +36,7 @@ NASTY: dict[str, bytes] = {
     "GBK": '{"code":"1000","msg":"成功"}'.encode("gbk"),
     "UTF-16": '{"session":"1"}'.encode("utf-16"),
     "a lone surrogate": b'{"session":"\\ud800","cmd":"\\udfff","uid":"\\ud800"}',
-    "a lone surrogate in JSON5": b"{session:'\\ud800',cmd:'QAD',}",
+    "a lone surrogate in single quotes": b"{session:'\\ud800',cmd:'QAD',}",
     "a lone surrogate as a key": b'{"\\udc00":1}',
     "a raw surrogate": b'{"session":"\xed\xa0\x80"}',
     "NaN": b"{session:NaN}",
@@ -92,7 +92,7 @@ def _nested(keys: SearchStrategy[str]) -> SearchStrategy[Any]:
 
 
 def json_with(*keys: str) -> SearchStrategy[Any]:
-    """Return anything that a decoder of JSON5 may hand on, most of it under these keys."""
+    """Return anything that a decoder of JSON may hand on, most of it under these keys."""
     return _nested(st.sampled_from(keys) | st.text(max_size=6))
 
 

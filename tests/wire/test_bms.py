@@ -55,7 +55,7 @@ def test_a_command_is_the_flat_object() -> None:
     ],
 )
 def test_a_command_is_read_in_every_shape(body: bytes) -> None:
-    """Numbers as text and the reverse, the wrapper, JSON5, spaces around keys."""
+    """Numbers as text and the reverse, the wrapper, loose spelling, spaces around keys."""
     assert decode_control(body) == BmsControl("7", BmsCommand.CLOSE_CONTACTOR)
 
 

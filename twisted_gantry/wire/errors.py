@@ -6,7 +6,11 @@ class WireError(ValueError):
 
 
 class NotJson(WireError):
-    """The bytes are neither JSON nor JSON5, are not UTF-8, or nest too deeply."""
+    """The bytes are no JSON, also in loose spelling, or are cut off where nothing may be lost."""
+
+
+class TooLarge(NotJson):
+    """JSON past a bound: its bytes, its values or its nesting."""
 
 
 class BadMessage(WireError):

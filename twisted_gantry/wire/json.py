@@ -1,34 +1,52 @@
-"""Lenient JSON: a fast strict decoder first, JSON5 only when that fails; keys stripped of space.
+"""JSON of real peers: a fast strict decoder first, the tolerant parser only where that fails.
 
-The source documents print trailing commas, unquoted keys and white space around key names
-(`docs/protocols/README.md`, "Strict out, lenient in").
+`loads` is for what commands: loose spelling is taken, nothing is repaired. `salvage` is for what
+reports: one odd byte costs one value (`docs/protocols/README.md`, "Strict out, lenient in").
 """
 
 from typing import Any, TypeVar
 
 import msgspec
-import pyjson5
 
-from twisted_gantry.wire.errors import BadMessage, CannotEncode, NotJson
+from twisted_gantry.wire import salvage as tolerant
+from twisted_gantry.wire.errors import BadMessage, CannotEncode, NotJson, TooLarge
+from twisted_gantry.wire.numbers import decimal
+from twisted_gantry.wire.salvage import Limits, Salvaged
 
-# Deeper than any message of the five protocols; it bounds the recursion below.
-MAX_DEPTH = 32
+DEFAULT = Limits()
+# The tolerant parser is slow: within these bounds it holds the reactor for under 50 ms.
+_SLOW = Limits(size=256 * 1024, nodes=8_000)
 
 _T = TypeVar("_T")
 _strict = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
 
 
-def loads(data: bytes) -> Any:
-    """Decode UTF-8 JSON or JSON5, and strip every key; of two equal keys the last wins. The caller
-    bounds the length. Raises NotJson.
+def loads(data: bytes, limits: Limits = DEFAULT) -> Any:
+    """Decode JSON in strict or loose spelling, and strip every key. Raises NotJson, also for a
+    message that would need a repair, and TooLarge past `limits`.
     """
-    return _clean(_decode(data), numbers_as_text=False)
+    return _unrepaired(data, limits, numbers_as_text=False)
 
 
-def loads_text(data: bytes) -> Any:
-    """Decode as `loads` does, but numbers as text. Raises NotJson; BadMessage past some digits."""
-    return _clean(_decode(data), numbers_as_text=True)
+def loads_text(data: bytes, limits: Limits = DEFAULT) -> Any:
+    """Decode as `loads` does, but numbers as text, `1.0` as `1`. Raises NotJson; BadMessage for a
+    number of thousands of digits.
+    """
+    return _unrepaired(data, limits, numbers_as_text=True)
+
+
+def salvage(data: bytes, limits: Limits = DEFAULT) -> Salvaged:
+    """Decode as much as can be read, and strip every key. What cannot be read is None; a message
+    that is cut off keeps what came whole. Raises NotJson for a damaged structure, TooLarge past
+    `limits`.
+    """
+    return _salvaged(data, limits, numbers_as_text=False)
+
+
+def salvage_text(data: bytes, limits: Limits = DEFAULT) -> Salvaged:
+    """Decode as `salvage` does, but numbers as text; a number of thousands of digits is None."""
+    return _salvaged(data, limits, numbers_as_text=True)
 
 
 def as_text(node: Any) -> Any:
@@ -43,41 +61,98 @@ def as_text(node: Any) -> Any:
 def _scalar_text(node: Any) -> Any:
     if not isinstance(node, int | float) or isinstance(node, bool):
         return node
+    text = decimal(node)
+    if text is None:
+        raise BadMessage("a number with too many digits")
+    return text
+
+
+def _unrepaired(data: bytes, limits: Limits, numbers_as_text: bool) -> Any:
     try:
-        return str(node)
-    except ValueError:  # an integer of thousands of digits
-        raise BadMessage("a number with too many digits") from None
+        return _fast(data, limits, numbers_as_text)
+    except _Slow:
+        value, repairs = _tolerant(data, limits)
+    if repairs:
+        raise NotJson(f"not JSON: {repairs[0]}")
+    return as_text(value) if numbers_as_text else value
 
 
-def _decode(data: bytes) -> Any:
+def _salvaged(data: bytes, limits: Limits, numbers_as_text: bool) -> Salvaged:
     try:
-        return _strict.decode(data)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return pyjson5.decode(data.decode("utf-8-sig"), MAX_DEPTH)
-    except UnicodeDecodeError:
-        raise NotJson("not UTF-8") from None
-    except (pyjson5.Json5Exception, ValueError, RecursionError, OverflowError) as error:
-        # The first argument is the parser's text; the others hold the input, secrets and all.
-        told = str(error.args[0])[:80] if error.args else "malformed"
-        raise NotJson(f"not JSON: {told}") from None
+        return Salvaged(_fast(data, limits, numbers_as_text))
+    except (_Slow, BadMessage):
+        value, repairs = _tolerant(data, limits)
+    return Salvaged(_readable_text(value) if numbers_as_text else value, repairs)
 
 
-def _clean(node: Any, numbers_as_text: bool, depth: int = 0) -> Any:
-    """Strip the keys, check depth and numbers, and make the numbers text: all in one pass."""
-    if depth > MAX_DEPTH:
-        raise NotJson(f"nested more than {MAX_DEPTH} deep")
+def _readable_text(node: Any) -> Any:
+    """Return decoded JSON with each number as text, None for a number that no text can hold."""
     if isinstance(node, dict):
-        return {
-            str(key).strip(): _clean(value, numbers_as_text, depth + 1)
-            for key, value in node.items()
-        }
+        return {key: _readable_text(value) for key, value in node.items()}
     if isinstance(node, list):
-        return [_clean(value, numbers_as_text, depth + 1) for value in node]
-    if isinstance(node, float) and node - node != 0:
-        raise NotJson("a number that is not finite")
+        return [_readable_text(value) for value in node]
+    return decimal(node) if isinstance(node, int | float) and not isinstance(node, bool) else node
+
+
+class _Slow(Exception):
+    """The strict decoder cannot read this, or the message may have a key twice."""
+
+
+def _fast(data: bytes, limits: Limits, numbers_as_text: bool) -> Any:
+    """Decode strict JSON. Raises _Slow, TooLarge, BadMessage."""
+    if len(data) > limits.size:
+        raise TooLarge(f"{len(data)} bytes; the bound is {limits.size}")
+    # An upper bound of the values, counted before any is made.
+    if len(data) > limits.nodes:
+        values = data.count(b",") + data.count(b"[") + data.count(b"{")
+        if values > limits.nodes:
+            raise TooLarge(f"more than {limits.nodes} values")
+    try:
+        decoded = _strict.decode(data)
+    except (ValueError, RecursionError):
+        raise _Slow from None
+    texts = [0]
+    value = _clean(decoded, numbers_as_text, limits.depth, texts)
+    if 2 * texts[0] != data.count(b'"') - data.count(b'\\"'):
+        raise _Slow  # a key came twice, or a text ends with a backslash
+    return value
+
+
+def _clean(node: Any, numbers_as_text: bool, depth: int, texts: list[int]) -> Any:
+    """Strip the keys, check depth and numbers, make the numbers text, count keys and texts: all in
+    one pass.
+    """
+    kind = type(node)
+    if kind is str:
+        texts[0] += 1
+        return node
+    if kind is dict or kind is list:
+        if depth == 0:
+            raise TooLarge("nested too deep")
+        depth -= 1
+        if kind is list:
+            return [_clean(value, numbers_as_text, depth, texts) for value in node]
+        cleaned = {}
+        found = 0
+        for key, value in node.items():
+            # Most values are text, and a call costs as much as all the rest.
+            if type(value) is str:
+                found += 1
+                cleaned[key.strip()] = value
+            else:
+                cleaned[key.strip()] = _clean(value, numbers_as_text, depth, texts)
+        texts[0] += found + len(cleaned)
+        return cleaned
+    if kind is float and node - node != 0:
+        raise _Slow
     return _scalar_text(node) if numbers_as_text else node
+
+
+def _tolerant(data: bytes, limits: Limits) -> Salvaged:
+    if len(data) > _SLOW.size:
+        raise NotJson(f"not JSON, and too long to be repaired: {len(data)} bytes")
+    bounds = limits._replace(nodes=min(limits.nodes, _SLOW.nodes))
+    return tolerant.parse(data, bounds)
 
 
 def convert(node: Any, to: type[_T], what: str = "") -> _T:

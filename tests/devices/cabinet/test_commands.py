@@ -83,7 +83,7 @@ def test_update_now_is_an_update_and_no_more(rig: Rig) -> None:
         ((404, b""), FAILED, "HTTP 404"),
         ((302, b""), FAILED, "HTTP 302"),
         ((500, b""), TIMEOUT, "HTTP 500"),
-        ((200, b"\xff\x00garbage"), TIMEOUT, "not UTF-8"),
+        ((200, b"\xff\x00garbage"), TIMEOUT, "not JSON"),
         ((200, b'{"code": []}'), TIMEOUT, "code"),
         (None, TIMEOUT, "no answer within 10 s"),
     ],

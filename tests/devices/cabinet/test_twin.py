@@ -166,7 +166,11 @@ def test_the_result_of_its_battery_test(both: Both) -> None:
     result = asked()
     assert (result["testResult"], result["testEndCourse"]) == ("1", "4")
     assert float(result["dischargeEndVoltage"]) > 40
-    for fault, words in (({"code": "1009"}, "1009"), ({"garbage": 1}, "UTF-8"), ({"drop": 1}, "")):
+    for fault, words in (
+        ({"code": "1009"}, "1009"),
+        ({"garbage": 1}, "not JSON"),
+        ({"drop": 1}, ""),
+    ):
         both.faults.put(CABINET, fault)
         failure = asked()
         assert failure.check(NotTold)

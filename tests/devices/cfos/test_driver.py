@@ -115,7 +115,7 @@ def test_the_pauses_while_it_is_offline(rig: Rig) -> None:
         ("unknown command", "unknown command"),
         ({"devices": [{"dev_id": "E1"}] * 1000}, "1000 devices"),
         (b"x" * 300_000, "an answer of over"),
-        (b"[" * 10_000, "not JSON"),
+        (b"[" * 10_000, "nested"),
     ],
 )
 def test_what_is_no_poll_is_a_reason(answer: Any, says: str) -> None:

@@ -92,7 +92,7 @@ def test_the_contactor_opens_at_any_time(bench: Bench) -> None:
     ],
 )
 def test_it_takes_what_the_document_leaves_open(bench: Bench, body: str) -> None:
-    """Numeric text, the wrapper, JSON5."""
+    """Numeric text, the wrapper, loose spelling."""
     assert bench.post(body).status == 200
     bench.run(1)
     assert not bench.other.contactor_closed

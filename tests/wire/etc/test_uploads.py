@@ -266,7 +266,7 @@ _KEYS = [
 @given(json_with(*_KEYS))
 @checked
 def test_nothing_but_bad_message(fields: Any) -> None:
-    """Anything that JSON5 can carry is an upload or a BadMessage; values fit their fields."""
+    """Anything that JSON can carry is an upload or a BadMessage; values fit their fields."""
     got = outcome(lambda: decode_upload(fields), BadMessage)
     if isinstance(got, CabinetUpload):
         for name, group in got.groups.items():
