@@ -11,7 +11,8 @@ import msgspec
 from twisted_gantry.wire import salvage as tolerant
 from twisted_gantry.wire.errors import BadMessage, CannotEncode, NotJson, TooLarge
 from twisted_gantry.wire.numbers import decimal
-from twisted_gantry.wire.salvage import Limits, Salvaged
+from twisted_gantry.wire.salvage import Limits as Limits
+from twisted_gantry.wire.salvage import Salvaged as Salvaged
 
 DEFAULT = Limits()
 # The tolerant parser is slow: within these bounds it holds the reactor for under 50 ms.
