@@ -5,6 +5,7 @@ import sys
 from scripts.benchmarks import (
     alarm,
     cfos,
+    decode,
     drain,
     fleet,
     history,
@@ -22,6 +23,7 @@ BENCHMARKS = {
     "alarm": alarm.main,
     "idle": idle.main,
     "cfos": cfos.main,
+    "decode": decode.main,
     "images": images.main,
     "remotecontrol": remotecontrol.main,
     "stalled": stalled.main,
