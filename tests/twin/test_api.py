@@ -13,6 +13,7 @@ from twisted_gantry.wire.twin_api import OPERATIONS, Expectation, ScenarioRun, S
 EXAMPLES: dict[str, Any] = {
     "changeWorld": {"mains.voltage": 0},
     "setFaults": {"delay": 2.0},
+    "setDialects": {"dialects": ["gbk"]},
     "startRun": {"name": "mains-failure"},
     "setCards": {
         "version": "20261001000000",
@@ -36,7 +37,9 @@ def test_answers_fit_their_types(operation: Operation) -> None:
     """Each answer fits its type, and has every member that the document promises."""
     bench = Bench()
     http(bench.monitor, "POST", "/monitor.do", report())
-    path = operation.path.removeprefix("/twin/v1").format(face="etc", name="mains-failure")
+    path = operation.path.removeprefix("/twin/v1").format(
+        face="etc", endpoint="etc", name="mains-failure"
+    )
     body = EXAMPLES.get(operation.id, b"")
     exchange = bench.call(operation.method.upper(), path, body)
     assert exchange.status == 200

@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 
 from tests.twin.helpers import AUTH, GANTRY_ID, NOW, Http, http, report
 from twisted_gantry.twin.control import Control
+from twisted_gantry.twin.dialects.registry import Voices
 from twisted_gantry.twin.faces.etc.platform import Platform
 from twisted_gantry.twin.faces.fogslink.cloud import Cloud
 from twisted_gantry.twin.faults.settings import ETC, FACES, Faults
@@ -33,7 +34,8 @@ class Bench:
         counts = {"ups-tcp": Counter({"answered": 3}), ETC: self.platform.counts}
         cloud = Cloud(self.faults, self.clock, lambda: NOW, {"12345678": "key"})
         runner = Runner(self.world, self.faults, self.platform, lambda: NOW, 1.0)
-        control = Control(self.world, self.faults, self.platform, cloud, counts, runner)
+        voices = Voices({ETC: self.platform.voice})
+        control = Control(self.world, self.faults, self.platform, cloud, counts, runner, voices)
         self.site = control.site(self.clock)
 
     def call(

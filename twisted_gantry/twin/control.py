@@ -8,6 +8,8 @@ from twisted.web.server import Request
 
 from twisted_gantry.net.http.json import refuse_foreign_origin, respond
 from twisted_gantry.net.http.server import Limits, bounded_site
+from twisted_gantry.twin.dialects.control import DialectControl
+from twisted_gantry.twin.dialects.registry import Voices
 from twisted_gantry.twin.faces.etc.control import EtcControl
 from twisted_gantry.twin.faces.etc.platform import Platform
 from twisted_gantry.twin.faces.fogslink.cloud import Cloud
@@ -38,11 +40,13 @@ class Control:
         cloud: Cloud,
         face_counts: dict[str, Counter[str]],
         runner: Runner,
+        voices: Voices,
     ) -> None:
         self.counts: Counter[str] = Counter()
         self._world, self._faults = world, faults
         self._etc: IResource = EtcControl(platform).app.resource()
         self._fogslink: IResource = FogslinkControl(cloud).app.resource()
+        self._dialects: IResource = DialectControl(voices).app.resource()
         self._scenario: IResource = ScenarioControl(runner).app.resource()
         self._face_counts = {**face_counts, "control": self.counts}
 
@@ -84,6 +88,10 @@ class Control:
     @app.route("/twin/v1/scenario", branch=True)
     def scenario(self, request: Request) -> IResource:
         return self._scenario
+
+    @app.route("/twin/v1/dialects", branch=True)
+    def dialects(self, request: Request) -> IResource:
+        return self._dialects
 
     @app.route("/twin/v1/counts", methods=["GET"])
     def show_counts(self, request: Request) -> bytes:

@@ -19,12 +19,14 @@ from twisted_gantry.net.open_files import open_files
 from twisted_gantry.net.service import NamedService, ServiceGroup
 from twisted_gantry.net.timers import GuardedLoop
 from twisted_gantry.twin.control import Control
+from twisted_gantry.twin.dialects.registry import Voices
 from twisted_gantry.twin.faces.bms import Ems
 from twisted_gantry.twin.faces.cabinet.face import MONITOR_URL, CabinetTwin
 from twisted_gantry.twin.faces.cfos.face import ADMIN_PASSWORD, PowerBrain
 from twisted_gantry.twin.faces.etc.entry import DEFAULT_RATE
 from twisted_gantry.twin.faces.etc.platform import REMOTE_URL, Platform
 from twisted_gantry.twin.faces.fogslink.cloud import MAX_SESSIONS, Cloud, CloudFactory
+from twisted_gantry.twin.faces.relay import RelayFactory, RelayWork
 from twisted_gantry.twin.faces.tcp import SessionFactory
 from twisted_gantry.twin.faces.upscard.card import Card, UpsCardFactory
 from twisted_gantry.twin.faces.upscard.http import ups_http_face
@@ -32,6 +34,7 @@ from twisted_gantry.twin.faults import settings as face
 from twisted_gantry.twin.scenarios.runner import FASTEST, Runner
 from twisted_gantry.twin.scenarios.script import load_scenario
 from twisted_gantry.twin.world.model import World
+from twisted_gantry.twin.world_file import CabinetSettings, RelaySettings
 from twisted_gantry.wire.etc.envelope import TEST_AUTH
 from twisted_gantry.wire.upscard.messages import MAX_PASSWORD
 
@@ -51,7 +54,8 @@ class TwinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The settings of a twin; the defaults are the demo's ports, ids and credentials.
 
     The endpoints have the names of the faces. `speed` is in simulated seconds a second. Equal seeds
-    give equal noise and faults. `world` changes the world before the start. The cabinet uploads to
+    give equal noise and faults. `world` changes the world before the start, `dialects` how its
+    endpoints speak; `cabinets` and `relays` come beside the first cabinet. The cabinet uploads to
     `monitor_url`, and the platform commands `remote_url`. `scenario` names one to run from the
     start. With `any_gantry` platform and cloud know every gantry and device, under the same
     credentials, at any rate. Raises ValueError for a value out of range.
@@ -66,6 +70,9 @@ class TwinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     fogslink: str = "tcp:63321:interface=127.0.0.1"
     control: str = "tcp:8081:interface=127.0.0.1"
     world: dict[str, Any] = {}
+    dialects: dict[str, Any] = {}
+    cabinets: tuple[CabinetSettings, ...] = ()
+    relays: tuple[RelaySettings, ...] = ()
     speed: float = 1.0
     scenario: str = ""
     seed: int | None = None
@@ -136,11 +143,12 @@ class Twin(ServiceGroup):
         cards: Mapping[str, Card],
         platform: Platform,
         cloud: Cloud,
+        voices: Voices,
         close: Callable[[], Deferred[Any]],
     ) -> None:
         super().__init__()
         self.world, self.faults, self.cards = world, faults, cards
-        self.platform, self.cloud = platform, cloud
+        self.platform, self.cloud, self.voices = platform, cloud, voices
         self.listeners: dict[str, Listener] = {}
         self._close = close
 
@@ -171,11 +179,13 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
     """Wire a twin; it listens once it is started.
 
     `reactor` has sockets and monotonic time, `now` returns Unix seconds. Raises ValueError for an
-    invalid endpoint, WorldError for `world`, and UnknownScenario or CannotStart for a scenario.
+    invalid endpoint, WorldError for `world`, UnknownDialect or UnknownEndpoint for `dialects`, and
+    UnknownScenario or CannotStart for a scenario.
     """
     # For noise and faults, which a seed makes repeatable; not for secrets.
     seeds = random.Random(settings.seed)  # noqa: S311
-    world = World(random.Random(seeds.random()))  # noqa: S311
+    more_cabinets = [each.name for each in settings.cabinets]
+    world = World(random.Random(seeds.random()), more_cabinets)  # noqa: S311
     world.change(settings.world)
     faults = face.Faults(reactor.seconds, random.Random(seeds.random()))  # noqa: S311
     pool = persistent_pool(reactor)
@@ -187,8 +197,17 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
     brain = PowerBrain(world.charging, faults, reactor, now, admin_password=settings.cfos_password)
     ems = Ems({settings.device_uid: world.storage["bms1"]}, faults, reactor)
     gantry: dict[str, Any] = {"gantry_id": settings.gantry_id, "auth": settings.auth}
-    url = settings.monitor_url
-    cabinet = CabinetTwin(world.cabinet, faults, reactor, now, client, **gantry, monitor_url=url)
+    ids = {each.name: each.id for each in settings.cabinets}
+    cabinets = {
+        name: CabinetTwin(
+            cabinet,
+            *(faults, reactor, now, client),
+            **gantry,
+            cabinet_id=ids.get(name, "1"),
+            monitor_url=settings.monitor_url,
+        )
+        for name, cabinet in world.cabinets.items()
+    }
     platform = Platform(
         faults,
         reactor,
@@ -217,24 +236,46 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
         (face.UPS_HTTP, settings.ups_http, ups_http.site(), ups_http.counts),
         (face.CFOS, settings.cfos, brain.site(), brain.counts),
         (face.EMS, settings.ems, ems.site(), ems.counts),
-        (face.CABINET, settings.cabinet, cabinet.site(), cabinet.counts),
+        (face.CABINET, settings.cabinet, cabinets["cab1"].site(), cabinets["cab1"].counts),
         (face.ETC, settings.etc, platform.site(), platform.counts),
         (face.FOGSLINK, fogslink, CloudFactory(cloud), cloud.counts),
     ]
+    for each in settings.cabinets:
+        more = cabinets[each.name]
+        faces.append((each.name, each.endpoint, more.site(), more.counts))
+    for number, relay in enumerate(settings.relays, 1):
+        made = relay_face(relay, world)
+        faces.append((f"relay{number}", relay.endpoint(number), made, made.counts))
+    voices = Voices(
+        {name: card.voice for name, card in cards.items()}
+        | {name: each.voice for name, each in cabinets.items()}
+        | {"cfos": brain.voice, "bms1": ems.voice, "etc": platform.voice, "fogslink": cloud.voice}
+    )
+    voices.speak(settings.dialects)
     counts = {name: counts for name, *_, counts in faces}
-    control = Control(world, faults, platform, cloud, counts, runner)
+    control = Control(world, faults, platform, cloud, counts, runner, voices)
     faces.append((CONTROL, settings.control, control.site(reactor), control.counts))
-    twin = Twin(world, faults, cards, platform, cloud, pool.closeCachedConnections)
-    services: list[Any] = [ups_http, cabinet, Stepper(runner, reactor, lambda: runner.speed)]
+    twin = Twin(world, faults, cards, platform, cloud, voices, pool.closeCachedConnections)
+    services: list[Any] = [ups_http, Stepper(runner, reactor, lambda: runner.speed)]
     for service in services:
         service.setName(type(service).__name__)  # the listener has the name of the face
         twin.add(service)
+    for name, cabinet in cabinets.items():
+        cabinet.setName(f"CabinetTwin {name}")  # type: ignore[no-untyped-call]
+        twin.add(cabinet)
     for name, place, factory, _ in faces:
         listener = twin.listeners[name] = listener_of(name, place, factory, reactor)
         listener.setServiceParent(twin)  # type: ignore[no-untyped-call]
     if settings.scenario:
         runner.start(load_scenario(settings.scenario))
     return twin
+
+
+def relay_face(relay: RelaySettings, world: World) -> RelayFactory:
+    """Return a relay that switches a variable of the world."""
+    on, off, confirm = (bytes.fromhex(each) for each in (relay.on, relay.off, relay.confirm))
+    switch: Callable[[bool], None] = lambda on: world.change({relay.switches: on})  # noqa: E731
+    return RelayFactory(RelayWork(on, off, confirm, switch))
 
 
 def listener_of(name: str, place: str, factory: IProtocolFactory, reactor: Any) -> Listener:

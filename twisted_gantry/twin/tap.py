@@ -1,15 +1,14 @@
 """`twistd gantry-twin`: options to settings, settings to a service."""
 
-import random
 import re
 import sys
-import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import time
 from typing import Any, cast
 
+from msgspec import structs
 from twisted.application.service import IService
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
@@ -21,6 +20,7 @@ from twisted_gantry.net.pid_file import leave_out_pid_file
 from twisted_gantry.net.record import BrokenRecording
 from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.net.text_files import read_text
+from twisted_gantry.twin.dialects.registry import UnknownEndpoint, listed
 from twisted_gantry.twin.fleet.control import FleetControl
 from twisted_gantry.twin.fleet.service import build_fleet, raise_open_files
 from twisted_gantry.twin.fleet.settings import FleetSettings
@@ -29,7 +29,7 @@ from twisted_gantry.twin.replay.tape import CannotReplay, Recorded, read_device
 from twisted_gantry.twin.scenarios.runner import FASTEST
 from twisted_gantry.twin.scenarios.script import UnknownScenario, load_scenario
 from twisted_gantry.twin.service import CONTROL, TwinSettings, build_twin, listener_of
-from twisted_gantry.twin.world.model import World
+from twisted_gantry.twin.world_file import read_world
 
 _FLEET = FleetSettings(gantries=1)
 _OF_FLEET = (
@@ -51,7 +51,12 @@ class Options(UsageOptions):
         "gantries instead, which load a platform and a cloud under test."
     )
     optParameters = [  # noqa: RUF012 - as Twisted has it
-        ["world", None, None, "TOML file of variables to begin with, e.g. mains.voltage = 0"],
+        [
+            "world",
+            None,
+            None,
+            "TOML file of variables, dialects, cabinets and relays to begin with",
+        ],
         ["scenario", None, None, "name of a scenario that runs from the start"],
         ["speed", None, "1", f"simulated seconds a second, above 0, at most {FASTEST:g}"],
         ["seed", None, None, "whole number that makes noise and faults repeat"],
@@ -71,7 +76,8 @@ class Options(UsageOptions):
     ]
 
     optFlags = [  # noqa: RUF012 - as Twisted has it
-        ["any-gantry", None, "platform and cloud know every gantry: a target for a fleet"]
+        ["any-gantry", None, "platform and cloud know every gantry: a target for a fleet"],
+        ["dialects", None, "list the dialects that a --world file may name, and exit · 列出方言"],
     ]
 
     settings: TwinSettings
@@ -83,15 +89,19 @@ class Options(UsageOptions):
         """Check everything. Raises UsageError, which names the option."""
         if self.parent is not None:
             leave_out_pid_file(self.parent)
+        if self["dialects"]:
+            rows = (f"{e['peer']:9} {e['name']:21} {e['en']} · {e['zh']}\n" for e in listed())
+            sys.stdout.writelines(rows)
+            sys.exit(0)
         if self["fleet"] is not None:
             self.fleet = _fleet(self)
         self.settings = TwinSettings(
             control=_endpoint(self["control"] or TwinSettings().control, "--control"),
-            world=_world(self["world"]),
             speed=_speed(self["speed"]),
             scenario=_scenario(self["scenario"], self["speed"]),
             seed=_seed(self["seed"]),
             any_gantry=bool(self["any-gantry"]),
+            **_world(self["world"]),
         )
         if self["replay-endpoint"]:
             self.replay_endpoint = _endpoint(self["replay-endpoint"], "--replay-endpoint")
@@ -158,21 +168,11 @@ def _seed(text: str | None) -> int | None:
 
 
 def _world(path: str | None) -> dict[str, Any]:
+    """Return the settings of a twin that a file holds."""
     if path is None:
         return {}
-    with _option(f"--world: {path}", OSError, ValueError):  # TOML and world errors are ValueErrors
-        values = dict(_flat(tomllib.loads(read_text(Path(path)))))
-        World(random.Random(0)).check(values)  # noqa: S311 - only to check
-        return values
-
-
-def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Write nested tables as dotted names; `[mains]` and `"mains.voltage"` may both be used."""
-    for key, value in table.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+    with _option(f"--world: {path}", OSError, ValueError, UnknownEndpoint):  # TOML: ValueErrors
+        return structs.asdict(read_world(read_text(Path(path))))
 
 
 class Program(ServiceGroup):

@@ -53,6 +53,35 @@ class ChannelConfiguration(msgspec.Struct, omit_defaults=True):
     sType: str | None = None
 
 
+class DialectChange(msgspec.Struct):
+    """The names of the dialects that an endpoint is to speak, in their order."""
+
+    dialects: list[str]
+
+
+class DialectSummary(Shape, frozen=True):
+    """A dialect of a kind of peer (`ups`, `cfos`, `ems`, `cabinet`, `platform`, `cloud`)."""
+
+    peer: str
+    name: str
+    en: str
+    zh: str
+
+
+class DialectsByEndpoint(Shape, frozen=True):
+    """All dialects, and the names of those in force at each endpoint."""
+
+    dialects: list[DialectSummary]
+    spoken: dict[str, list[str]]
+
+
+class EndpointDialects(Shape, frozen=True):
+    """The dialects in force at one endpoint."""
+
+    endpoint: str
+    dialects: list[str]
+
+
 class OfferedCard(Shape, frozen=True):
     """A card; times are `yyyy-MM-dd HH:mm:ss`."""
 
@@ -194,6 +223,18 @@ OPERATIONS: tuple[Operation, ...] = (
         body=FaultSettings,
     ),
     _twin("clearFaults delete faults/{face}", FaceFaults, "End the fault injection of an endpoint"),
+    _twin("listDialects get dialects", DialectsByEndpoint, "All dialects, and those in force"),
+    _twin(
+        "setDialects put dialects/{endpoint}",
+        EndpointDialects,
+        "Set how an endpoint speaks",
+        body=DialectChange,
+    ),
+    _twin(
+        "clearDialects delete dialects/{endpoint}",
+        EndpointDialects,
+        "Let an endpoint speak as its document has it",
+    ),
     _twin("getCounts get counts", FREE, "The counters of each endpoint since the start"),
     _twin("getRun get scenario", ShownRun, "The current run, else the last one"),
     _twin("startRun post scenario", ShownRun, "Run a scenario", body=ScenarioWish),

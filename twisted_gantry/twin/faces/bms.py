@@ -13,7 +13,9 @@ from twisted.web.http import Request as HttpRequest
 from twisted_gantry.net.http.app import App
 from twisted_gantry.net.http.json import argument
 from twisted_gantry.net.http.server import Limits
-from twisted_gantry.twin.faces.http import HttpFace, answer_failures, body_of
+from twisted_gantry.twin.dialects.dialect import Peer
+from twisted_gantry.twin.dialects.registry import voice
+from twisted_gantry.twin.faces.http import HttpFace, answer_failures, body_of, spoken
 from twisted_gantry.twin.faults.settings import EMS, Faults, FaultSettings
 from twisted_gantry.twin.world.storage import Storage
 from twisted_gantry.wire import bms as wire
@@ -49,6 +51,7 @@ class Ems(HttpFace):
 
     def __init__(self, storage: Mapping[str, Storage], faults: Faults, clock: IReactorTime) -> None:
         super().__init__(EMS, faults, clock)
+        self.voice = voice(Peer.EMS)
         self._storage = storage
         self._heard = {device_uid: self._hear(device_uid) for device_uid in storage}
 
@@ -113,7 +116,7 @@ class Ems(HttpFace):
         if reply is not None:
             request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
             body = reply.encode()
-        return await self._injector.answer(request, body, faults)
+        return await spoken(self.voice, self._injector, request, body, faults)
 
     def _turn_away(self, faults: FaultSettings) -> tuple[int, wire.Reply | None]:
         """Return the answer of a fault; the document has no code for busy."""

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from klein import Klein
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import Request
@@ -14,8 +15,9 @@ from twisted.web.resource import Resource
 from werkzeug.exceptions import HTTPException
 
 from twisted_gantry.net.http.server import Limits, bounded_site
+from twisted_gantry.twin.dialects.dialect import Voice
 from twisted_gantry.twin.faults.http import FaultyRoot, HttpFaultInjector
-from twisted_gantry.twin.faults.settings import Faults
+from twisted_gantry.twin.faults.settings import Faults, FaultSettings
 
 _log = Logger()
 
@@ -42,6 +44,27 @@ def body_of(request: Request) -> bytes:
     assert request.content is not None  # set once the request is complete
     body: bytes = request.content.read()
     return body
+
+
+async def spoken(
+    voice: Voice,
+    injector: HttpFaultInjector,
+    request: Request,
+    message: bytes,
+    faults: FaultSettings,
+) -> bytes:
+    """Return what the caller writes of an answer in its dialect, when due, under the faults."""
+    body = voice.say(message)
+    if voice.delay:
+        await deferLater(injector.clock, voice.delay)
+    answered = await injector.answer(request, body, faults)
+    if answered is not body or not body:  # an answer that a fault has changed
+        return answered
+    if not voice.in_chunks:
+        request.setHeader(b"Content-Length", b"%d" % voice.length(body))
+        return answered
+    request.write(body[: len(body) // 2])
+    return body[len(body) // 2 :]
 
 
 def answer_failures(

@@ -69,10 +69,13 @@ class Flow:
         else:
             self._receive(data)
 
-    def send(self, data: bytes, sent: Callable[[], None] | None = None) -> None:
-        """Send a message after the waiting ones; `sent` is called once it is written or dropped."""
+    def send(self, data: bytes, sent: Callable[[], None] | None = None, delay: float = 0.0) -> None:
+        """Send a message after the waiting ones, and after `delay` and that of the faults, in s.
+
+        `sent` is called once it is written or dropped.
+        """
         faults = self._injector.faults
-        self._queue(_Message(self._seconds() + faults.delay, data, faults.drip, sent))
+        self._queue(_Message(self._seconds() + faults.delay + delay, data, faults.drip, sent))
 
     def close(self, *, at_once: bool = False) -> None:
         if at_once:

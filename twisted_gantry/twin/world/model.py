@@ -6,7 +6,7 @@ that a run can be repeated.
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from twisted_gantry.twin.world.cabinet import Cabinet
@@ -28,12 +28,16 @@ class WorldError(ValueError):
 
 
 class World:
-    """The parts of the site; the name of a part is the prefix of its variables."""
+    """The parts of the site; the name of a part is the prefix of its variables.
 
-    def __init__(self, random_numbers: random.Random) -> None:
+    The first cabinet is `cab1`; each of `more_cabinets` is the name of another.
+    """
+
+    def __init__(self, random_numbers: random.Random, more_cabinets: Iterable[str] = ()) -> None:
         self.mains = Mains()
-        self.cabinet = Cabinet(self.mains)
-        # The UPSs stand in the cabinet.
+        self.cabinets = {name: Cabinet(self.mains) for name in ("cab1", *more_cabinets)}
+        self.cabinet = self.cabinets["cab1"]
+        # The UPSs stand in the first cabinet.
         air = self.cabinet.air
         self.ups = {
             name: Ups(self.mains, random_numbers, Load(appliances), lambda: air.temperature_c)
@@ -43,7 +47,11 @@ class World:
             partial(getattr, ups, "given_off_w") for ups in self.ups.values()
         ]
         self.storage = {"bms1": Storage(self.mains)}
-        consumers: list[Consumer] = [*self.ups.values(), self.cabinet, *self.storage.values()]
+        consumers: list[Consumer] = [
+            *self.ups.values(),
+            *self.cabinets.values(),
+            *self.storage.values(),
+        ]
         self.charging = ChargingSite(self.mains, consumers)
         self.elapsed_s = 0.0
         # Parts come after those that they depend on: the charging manager reads the site's meter.
@@ -51,7 +59,7 @@ class World:
             "mains": self.mains,
             "loads": GantryLoads(self.ups),
             **self.ups,
-            "cab1": self.cabinet,
+            **self.cabinets,
             **self.storage,
             "cfos": self.charging,
         }

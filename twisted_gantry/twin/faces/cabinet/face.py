@@ -13,6 +13,8 @@ from twisted_gantry.net.addresses import is_loopback
 from twisted_gantry.net.http.app import App
 from twisted_gantry.net.http.client import BoundedClient
 from twisted_gantry.net.service import NamedService
+from twisted_gantry.twin.dialects.dialect import Peer
+from twisted_gantry.twin.dialects.registry import voice
 from twisted_gantry.twin.faces.cabinet import readings
 from twisted_gantry.twin.faces.cabinet.cards import WhiteList
 from twisted_gantry.twin.faces.cabinet.commands import CannotDo, perform
@@ -71,11 +73,15 @@ class CabinetTwin(HttpFace, NamedService):
         self._cabinet_id, self._quirks = cabinet_id, quirks
         self._own_host = urlsplit(monitor_url).hostname or ""
         limit, taken = entry.Rate(rate, clock.seconds), etc.REMOTE_CONTROL
-        self._entry = entry.Entry(self._injector, limit, self._now, auth, taken, gantry_id)
+        self.voice = voice(Peer.CABINET)
+        self._entry = entry.Entry(
+            self._injector, self.voice, limit, self._now, auth, taken, gantry_id
+        )
         self._executed: OrderedDict[str, tuple[float, etc.Answer]] = OrderedDict()
         self._moments = readings.Moments(self._now(), CHINA)
         self.white_list = WhiteList(self._now, lambda: cabinet.clock_good, CHINA)
-        sender = EtcSender(client, self._injector, self._now, gantry_id=gantry_id, auth=auth)
+        gantry = {"gantry_id": gantry_id, "auth": auth}
+        sender = EtcSender(client, self._injector, self._now, **gantry, voice=self.voice)
         self.monitor = Monitor(sender, self.counts, monitor_url)
         self.reports = Reports(self.monitor, clock, cabinet, period, self._report)
         key = " curVersion" if quirks else "curVersion"

@@ -12,9 +12,11 @@ from twisted.web.server import Request
 from twisted_gantry.net.http.app import App
 from twisted_gantry.net.http.json import argument, header, respond
 from twisted_gantry.net.http.server import Limits
+from twisted_gantry.twin.dialects.dialect import Peer
+from twisted_gantry.twin.dialects.registry import voice
 from twisted_gantry.twin.faces.cfos.calls import MAX_PASSWORD, Calls, Password, Query
 from twisted_gantry.twin.faces.cfos.manager import Complaint, Manager, Unauthorized
-from twisted_gantry.twin.faces.http import HttpFace, answer_failures, body_of
+from twisted_gantry.twin.faces.http import HttpFace, answer_failures, body_of, spoken
 from twisted_gantry.twin.faults.settings import CFOS, Faults
 from twisted_gantry.twin.world.charging import ChargingSite
 from twisted_gantry.wire.errors import WireError
@@ -46,6 +48,7 @@ class PowerBrain(HttpFace):
         if not 0 < len(admin_password) <= MAX_PASSWORD:
             raise ValueError(f"the cFos password must have 1 to {MAX_PASSWORD} characters")
         super().__init__(CFOS, faults, clock)
+        self.voice = voice(Peer.CFOS)
         self.manager = Manager(charging, clock.seconds, now)
         self._password = Password(admin_password)
         self._calls = Calls(self.manager, self._password)
@@ -72,7 +75,7 @@ class PowerBrain(HttpFace):
         elif faults.http_status is None:
             self.counts["busy"] += 1
             answer = respond(request, "busy", 503)
-        return await self._injector.answer(request, answer, faults)
+        return await spoken(self.voice, self._injector, request, answer, faults)
 
     def _call(self, request: Request) -> bytes:
         cmd = argument(request, "cmd").removesuffix('"')

@@ -8,7 +8,8 @@ from twisted.web.http import Request as HttpRequest
 from twisted.web.iweb import IRequest
 
 from twisted_gantry.net.http.server import Limits
-from twisted_gantry.twin.faces.http import body_of
+from twisted_gantry.twin.dialects.dialect import Voice
+from twisted_gantry.twin.faces.http import body_of, spoken
 from twisted_gantry.twin.faults.http import HttpFaultInjector
 from twisted_gantry.twin.faults.settings import FaultSettings
 from twisted_gantry.wire.etc import envelope as etc
@@ -49,11 +50,12 @@ class Rate:
 class Entry:
     """Serves the requests of the face of `injector`, whose counts gain `code-1000` ….
 
-    It takes `methods` of `gantry_id`, None for any gantry, with the code `auth`, at most `rate` a
-    second. `now` returns Unix seconds.
+    It answers with `voice`. It takes `methods` of `gantry_id`, None for any gantry, with the code
+    `auth`, at most `rate` a second. `now` returns Unix seconds.
     """
 
     _injector: HttpFaultInjector
+    _voice: Voice
     _rate: Rate
     _now: Callable[[], float]
     _auth: str
@@ -76,7 +78,7 @@ class Entry:
         if answer is None:
             return await self._injector.answer(request, b"", faults)
         request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
-        return await self._injector.answer(request, answer.encode(), faults)
+        return await spoken(self._voice, self._injector, request, answer.encode(), faults)
 
     def _answer(
         self, body: bytes, headers: dict[str, str], faults: FaultSettings, take: Take

@@ -15,6 +15,8 @@ from twisted_gantry.net.http.app import App
 from twisted_gantry.net.http.client import Answer as HttpAnswer
 from twisted_gantry.net.http.client import BoundedClient, NoAnswer
 from twisted_gantry.twin import times
+from twisted_gantry.twin.dialects.dialect import Peer
+from twisted_gantry.twin.dialects.registry import voice
 from twisted_gantry.twin.faces.etc import entry
 from twisted_gantry.twin.faces.etc.sender import EtcSender
 from twisted_gantry.twin.faces.http import HttpFace, answer_failures
@@ -105,8 +107,9 @@ class Platform(HttpFace):
         self.cards: etc.CardList | None = None
         self.remote_url = remote_url
         limit, own = entry.Rate(rate, clock.seconds), None if any_gantry else gantry_id
+        self.voice = voice(Peer.PLATFORM)
         self._entry = entry.Entry(
-            self._injector, limit, lambda: self._now(), auth, etc.MONITOR, own
+            self._injector, self.voice, limit, lambda: self._now(), auth, etc.MONITOR, own
         )
         self._sender = None
         if client is not None:

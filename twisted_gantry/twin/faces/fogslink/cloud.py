@@ -16,6 +16,8 @@ from twisted.internet.protocol import connectionDone
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
+from twisted_gantry.twin.dialects.dialect import Peer
+from twisted_gantry.twin.dialects.registry import voice
 from twisted_gantry.twin.faces.fogslink.records import Records
 from twisted_gantry.twin.faces.tcp import FaceSession, SessionFactory
 from twisted_gantry.twin.faults.injection import FaultInjector
@@ -56,6 +58,7 @@ class Cloud:
         self.clock, self.accounts = clock, dict(accounts)
         self.new_key, self.any_key, self.most = new_key, any_key, most
         self.records = Records()
+        self.voice = voice(Peer.CLOUD)
         self.counts: Counter[str] = Counter()
         self.injector = FaultInjector(FOGSLINK, faults, clock, self.counts)
         self.open: dict[_Session, None] = {}
@@ -176,6 +179,7 @@ class _Session(FaceSession, LineOnlyReceiver):
         except CannotEncode:  # it echoes what the peer sent
             self._cloud.counts["malformed"] += 1
             return
+        line = self._cloud.voice.say(line)
         if isinstance(answer, wire.PackAnswer | wire.SingleAnswer):
             line = b"".join(self.injector.spoilt(line, wire.DELIMITER))
         self.flow.send(line)

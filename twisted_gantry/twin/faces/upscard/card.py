@@ -8,7 +8,7 @@ A new password is valid after the reply to the command that set it. The other fa
 import hmac
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from attrs import define
 from twisted.internet.interfaces import IReactorTime
@@ -17,6 +17,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_gantry.net.timers import Timer
+from twisted_gantry.twin.dialects.dialect import Peer
+from twisted_gantry.twin.dialects.registry import voice
 from twisted_gantry.twin.faces.tcp import FaceSession, SessionFactory
 from twisted_gantry.twin.faults.flow import PAUSE_ABOVE
 from twisted_gantry.twin.faults.injection import FaultInjector
@@ -40,10 +42,11 @@ _ECHOED = {wire.ErrorCode.JSON_FORMAT, wire.ErrorCode.SESSION_LOSS}
 
 
 class Card:
-    """The state that every session of a card shares: the UPS and the password."""
+    """The state that every session of a card shares: the UPS, the password and the dialect."""
 
     def __init__(self, ups: Ups, *, password: str = "", uid: str = UID) -> None:
         self.ups, self.password, self.uid = ups, password, uid
+        self.voice = voice(Peer.UPS)
 
     def accepts(self, password: str | None) -> bool:
         """Tell whether a command with `password` is allowed; without a password set, any is."""
@@ -94,6 +97,10 @@ class Answers:
 
     def answer(self, frame: bytes, *, overloaded: bool) -> CardAnswer:
         """Execute a command or refuse it; an `overloaded` card is BUSY."""
+        answer = self._executed(frame, overloaded=overloaded)
+        return replace(answer, data=self._card.voice.say(answer.data))
+
+    def _executed(self, frame: bytes, *, overloaded: bool) -> CardAnswer:
         try:
             command = wire.decode_command(frame, over_http=self._is_host is not None)
             if self._is_host is not None and not self._is_host(command.host or ""):
@@ -161,7 +168,11 @@ class _Session(FaceSession):
         self._counts["objects"] += 1
         answer = self._answers.answer(frame, overloaded=self.flow.waiting >= BUSY_ABOVE)
         data = b"".join(self.injector.spoilt(answer.data))  # a dropped reply takes its turn, too
-        self.flow.send(data, lambda: self._card.set_password(answer.new_password))
+        voice = self._card.voice
+        new_password = answer.new_password
+        self.flow.send(data, lambda: self._card.set_password(new_password), voice.delay)
+        if voice.closes:
+            self.flow.close()
 
     def _give_up_object(self) -> None:
         self._counts["unfinished"] += 1

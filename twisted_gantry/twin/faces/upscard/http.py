@@ -114,7 +114,7 @@ class UpsHttpFace(HttpFace, Service):
     async def _bring(self, answer: CardAnswer, host: str, faults: FaultSettings) -> None:
         """POST a result to `host`, not before its command was answered."""
         messages = self._injector.spoilt(answer.data)
-        await deferLater(self._clock, faults.delay)
+        await deferLater(self._clock, faults.delay + self.card.voice.delay)
         for message in messages:
             await self._injector.thawed()
             await self._call_back(host, message)
