@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,6 +23,7 @@ from twisted.internet.threads import deferToThreadPool
 from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure, on_reactor
 from twisted_gantry.config.load import load
+from twisted_gantry.daemon.threads import InThreads
 from twisted_gantry.daemon.tree import GantryTree
 from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
 from twisted_gantry.store.history.sqlite import open_history
@@ -129,6 +131,7 @@ async def work(reactor: Any) -> bool:
     bare: list[float] = []
     pool = persistent_pool(reactor)
     client = BoundedClient(treq_client(reactor, pool), reactor)
+    in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
     with tempfile.TemporaryDirectory(dir=".") as folder:
         tree = GantryTree(
             settings,
@@ -137,7 +140,7 @@ async def work(reactor: Any) -> bool:
             reactor=reactor,
             now=time.time,
             random=Random(1),
-            in_thread=lambda f, *a: deferToThreadPool(reactor, reactor.getThreadPool(), f, *a),
+            threads=InThreads(in_thread, in_thread, in_thread),
         )
         tree.startService()
         await deferLater(reactor, 1.5)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,6 +20,7 @@ from twisted_gantry.config.tables import ConfigError
 from twisted_gantry.core.interfaces import IUplink
 from twisted_gantry.daemon.service import Gantry
 from twisted_gantry.daemon.tap import Options, makeService
+from twisted_gantry.daemon.threads import InThreads
 from twisted_gantry.daemon.tree import GantryTree
 from twisted_gantry.store.history.sqlite import open_history
 from twisted_gantry.store.sqlite import open_store
@@ -42,6 +44,7 @@ class Rig:
     def tree(self) -> GantryTree:
         """Return a new tree on the folder's store."""
         reactor = self.reactor
+        in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
         return GantryTree(
             self.settings,
             store=open_store(self.folder / "data", reactor, time.time),
@@ -49,7 +52,7 @@ class Rig:
             reactor=reactor,
             now=time.time,
             random=Random(1),
-            in_thread=lambda f, *a: deferToThreadPool(reactor, reactor.getThreadPool(), f, *a),
+            threads=InThreads(in_thread, in_thread, in_thread),
         )
 
     async def close(self) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail
 
 from tests.daemon.process import TWISTD
 from tests.manhole.test_service import Card
@@ -115,14 +115,8 @@ class Rig:
         for device in (self.ups, self.relay):
             self.bench.add(device)
         self.bench.points.declare("ups1", [PointType("load", "%", "load", "负载")])
-        self.thread: Deferred[Any] | None = None
-        self.dog = Watchdog(
-            self.told.notifier, self.clock, self.bench.site, 30.0, self._in_thread, {"ups1": 320.0}
-        )
+        self.dog = Watchdog(self.told.notifier, self.clock, self.bench.site, 30.0, {"ups1": 320.0})
         self.dog.startService()
-
-    def _in_thread(self, function: Any) -> Deferred[Any]:
-        return succeed(function()) if self.thread is None else self.thread
 
     def fed(self, seconds: float = 300.0) -> int:
         """Let time pass; returns how often the watchdog was fed in it."""
@@ -171,26 +165,12 @@ def test_a_dead_poller(rig: Rig) -> None:
     assert rig.fed(3000) == 100
 
 
-def test_a_thread_that_hangs(rig: Rig) -> None:
-    """It is not fed while the store, or the pool of threads, does not answer."""
-    hangs: Deferred[Any] = Deferred()
-    rig.thread = hangs
-    rig.ups.status.offline("x")
-    assert rig.fed() == 0
-    rig.thread = None
-    assert rig.fed() == 0
-    hangs.callback(None)
-    assert rig.fed() == 10
-    store = vars(rig.bench.store)
-    store["audit"] = lambda _: Deferred()
-    assert rig.fed() == 0
-
-
 def test_a_sick_disk_is_no_reason(rig: Rig) -> None:
-    """A store that fails has answered: a restart would mend nothing."""
+    """A store that fails, or never answers, has its alarm: a restart would mend nothing."""
     rig.ups.status.offline("x")
-    vars(rig.bench.store)["audit"] = lambda _: fail(OSError("disk full"))
-    assert rig.fed() == 10
+    for answer in (lambda *_: fail(OSError("disk full")), lambda *_: Deferred()):
+        vars(rig.bench.store).update(audit=answer, ledger=answer, settings=answer)
+        assert rig.fed() == 10
 
 
 def test_patience() -> None:
@@ -244,7 +224,7 @@ from twisted_gantry.daemon.systemd import HardExit, Watchdog, notifier_of, watch
 notifier, hard = notifier_of(os.environ), HardExit(1.0)
 site = Bench().site
 period = watchdog_period(os.environ, os.getpid())
-dog = Watchdog(notifier, reactor, site, period, deferToThread, {})
+dog = Watchdog(notifier, reactor, site, period, {})
 application = Application("small")
 reactor.callWhenRunning(notifier.ready)
 reactor.callWhenRunning(dog.startService)

@@ -91,3 +91,19 @@ class Calls:
             yield
         finally:
             self.run(thing.close())
+
+
+class LateWriter:
+    """A writer that does each job some `seconds` after it was given: a disk that takes its time."""
+
+    def __init__(self, db: sqlite3.Connection, clock: Clock, seconds: float) -> None:
+        self.seconds = seconds
+        self._inline, self._clock = InlineWriter(db), clock
+
+    def run(self, job: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
+        done: Deferred[_T] = Deferred()
+        self._clock.callLater(self.seconds, lambda: self._inline.run(job).chainDeferred(done))
+        return done
+
+    def close(self) -> Deferred[None]:
+        return self._inline.close()

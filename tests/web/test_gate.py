@@ -420,7 +420,7 @@ def guarded_hash(small: SmallSite, waiting: list[Deferred[None]]) -> IResource:
         return waiting[-1].addCallback(lambda _: function(*args))
 
     hashed = passwords.hash_password("hidden", bytes(16))
-    return small.resource(hashed, TOKEN, in_thread=in_thread)
+    return small.resource(hashed, TOKEN, hashing=in_thread)
 
 
 class TestGuessing:

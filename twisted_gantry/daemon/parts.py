@@ -23,6 +23,7 @@ from twisted_gantry.core.interlocks.watches import Interlocks
 from twisted_gantry.core.recorder import Recorder
 from twisted_gantry.core.site import Site
 from twisted_gantry.daemon.listeners import Listeners, Served
+from twisted_gantry.daemon.threads import InThreads
 from twisted_gantry.manhole.service import manhole_service
 from twisted_gantry.net.http.server import Limits
 from twisted_gantry.net.service import NamedService, ServiceGroup
@@ -88,13 +89,13 @@ class Parts:
         reactor: Any,
         now: Callable[[], float],
         random: Random,
-        in_thread: Callable[..., Deferred[Any]],
+        threads: InThreads,
         addresses: Collection[str],
         folder: Path,
     ) -> None:
         self.site, self._history = site, history
         self._reactor, self._now, self._random = reactor, now, random
-        self._in_thread, self._folder = in_thread, folder
+        self._threads, self._folder = threads, folder
         self._lag = ReactorLag(reactor)
         self._listeners = Listeners(reactor, addresses)
         self._record: Recording | None = None
@@ -151,7 +152,8 @@ class Parts:
             viewer_token=web.viewer_token,
             stream=stream,
             clock=self._reactor,
-            in_thread=self._in_thread,
+            in_thread=self._threads.files,
+            hashing=self._threads.passwords,
         )
         group = ServiceGroup()  # an open event stream ends with its listener
         group.add(stream)
@@ -178,7 +180,7 @@ class Parts:
 
     def _recording_of_devices(self, settings: Settings) -> Made:
         failing = self._alarm(RECORD_ALARM, "devices cannot be recorded", "设备报文无法录制")
-        record, means = settings.record, (self._reactor, self._now, self._in_thread)
+        record, means = settings.record, (self._reactor, self._now, self._threads.files)
         self._record = Recording(
             record, self._folder, __version__, *means, token_bytes(32), failing
         )
@@ -196,7 +198,7 @@ class Parts:
             kind = entry.kind.kind
             tap = self._record.tap(name, kind, entry.settings, site.gantry_id) or UNTAPPED
         registrations = self._listeners.registrations(tap)
-        means = (self._reactor, site.points, self._now, self._random, self._in_thread)
+        means = (self._reactor, site.points, self._now, self._random, self._threads.devices)
         context = DeviceContext(*means, site.store, registrations, site.gantry_id, tap)
         device = entry.kind.build(name, entry.settings, context)
         site.alarms.watch(name, device.rules, device.status)
@@ -251,7 +253,7 @@ class Parts:
             auth=remote.auth,
             clock=self._reactor,
             now=self._now,
-            in_thread=self._in_thread,
+            in_thread=self._threads.files,
             home=settings.etc.url if settings.etc is not None else "",
         )
         return self._served("remotecontrol", remote.listen, control)

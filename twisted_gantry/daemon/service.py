@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from random import SystemRandom
@@ -17,17 +16,18 @@ from typing import Any
 import psutil
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from twisted_gantry.config.settings import Settings
 from twisted_gantry.config.tables import ConfigError
 from twisted_gantry.core.recorder import HOLD_INTERVALS
 from twisted_gantry.daemon.systemd import Watchdog, notifier_of, poller_patience, watchdog_period
+from twisted_gantry.daemon.threads import ThreadClasses
 from twisted_gantry.daemon.tree import GantryTree
 from twisted_gantry.logs import LEVELS
 from twisted_gantry.manhole.service import CannotOpen
 from twisted_gantry.net.listener import CannotListen
+from twisted_gantry.net.names import Names
 from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.store.database import Unusable
 from twisted_gantry.store.history.sqlite import open_history
@@ -61,13 +61,14 @@ class Gantry(ServiceGroup):
         self._settings, self._folder, self._reactor = settings, folder, reactor
         self._demo, self._daemon, self._read = demo, daemon, read
         self._notifier = notifier_of(os.environ)
-        self._in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
+        self._threads = ThreadClasses(reactor)
         self._tree: GantryTree | None = None
         self._watchdog: Watchdog | None = None
 
     def startService(self) -> None:
         """Start everything; an error that an operator can correct ends the program with a line."""
         super().startService()
+        self._reactor.installNameResolver(Names(self._reactor, self._threads.names.run))
         try:
             self._start()
         except (Unusable, CannotListen, CannotListenError, CannotOpen) as error:
@@ -77,7 +78,12 @@ class Gantry(ServiceGroup):
 
     def stopService(self) -> Deferred[Any]:
         self._notifier.stopping()
-        return super().stopService()
+        stopped = super().stopService()
+        return stopped.addBoth(self._let_threads_go)
+
+    def _let_threads_go(self, result: Any) -> Any:
+        self._threads.close()
+        return result
 
     def _start(self) -> None:
         reactor = self._reactor
@@ -97,7 +103,7 @@ class Gantry(ServiceGroup):
                 reactor=reactor,
                 now=time.time,
                 random=SystemRandom(),
-                in_thread=self._in_thread,
+                threads=self._threads.run,
                 addresses=_addresses(),
                 folder=self._folder,
             )
@@ -120,9 +126,7 @@ class Gantry(ServiceGroup):
             self._watchdog.disownServiceParent()  # type: ignore[no-untyped-call]
         given = {entry.name: poller_patience(entry.settings) for entry in settings.devices}
         patience = {name: seconds for name, seconds in given.items() if seconds is not None}
-        self._watchdog = Watchdog(
-            self._notifier, self._reactor, self._tree.site, period, self._in_thread, patience
-        )
+        self._watchdog = Watchdog(self._notifier, self._reactor, self._tree.site, period, patience)
         self.add(self._watchdog)
 
     def reload(self) -> Deferred[None]:

@@ -7,9 +7,8 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
-from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -85,11 +84,10 @@ def watchdog_period(environment: Mapping[str, str], pid: int) -> float | None:
 class Watchdog(NamedService):
     """Feeds the watchdog of systemd every `period` seconds while the daemon does its work.
 
-    Three conditions: the reactor turns; the store's thread has answered a question, even with a
-    failure, and a thread of the pool (`in_thread`) has run; no poller is dead. A poller is dead if
-    its device is not offline and has brought no reading for its `patience`, seconds by the name of
-    the device; other devices are not watched. An offline device has its alarm, and a restart of
-    the daemon would not mend it.
+    Two conditions: the reactor turns, and no poller is dead. A poller is dead if its device is not
+    offline and has brought no reading for its `patience`, seconds by the name of the device; other
+    devices are not watched. An offline device has its alarm, and a restart of the daemon would not
+    mend it. The same goes for a disk or a name server that hangs: no thread is asked.
     """
 
     def __init__(
@@ -98,14 +96,12 @@ class Watchdog(NamedService):
         clock: IReactorTime,
         site: Site,
         period: float,
-        in_thread: Callable[..., Deferred[Any]],
         patience: Mapping[str, float],
     ) -> None:
         super().__init__("watchdog")
         self._notifier, self._clock, self._site = notifier, clock, site
-        self._period, self._in_thread, self._patience = period, in_thread, patience
+        self._period, self._patience = period, patience
         self._alive: dict[str, float] = {}  # when a device last brought a reading, on the clock
-        self._asking = False
         self._told = ""
         self._loop = GuardedLoop(clock, self._beat, "the watchdog")
         self._unsubscribe: Callable[[], None] = lambda: None
@@ -126,23 +122,11 @@ class Watchdog(NamedService):
         self._alive[device] = self._clock.seconds()
 
     def _beat(self) -> None:
-        dead = "a thread does not answer" if self._asking else self._dead_poller()
-        if dead:
-            if dead != self._told:
-                _log.error("the watchdog is not fed: {dead}", dead=dead)
-            self._told = dead
-            return
-        self._asking = True
-        question: Deferred[Any] = self._site.store.audit(1)
-        question.addErrback(lambda _: None)  # a failing disk has alarms; a restart mends nothing
-        answers = gatherResults([question, self._in_thread(lambda: None)])
-        answers.addCallback(self._answered)
-        answers.addErrback(lambda failure: _log.failure("the watchdog failed", failure=failure))
-
-    def _answered(self, _: object) -> None:
-        self._asking = False
-        self._told = ""
-        if self.running:
+        dead = self._dead_poller()
+        if dead and dead != self._told:
+            _log.error("the watchdog is not fed: {dead}", dead=dead)
+        self._told = dead
+        if not dead:
             self._notifier.alive()
 
     def _dead_poller(self) -> str:

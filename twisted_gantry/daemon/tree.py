@@ -23,6 +23,7 @@ from twisted_gantry.core.interfaces import IDevice, IStore, IUplink
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.site import Site
 from twisted_gantry.daemon.parts import CALLBACKS, Parts, Plan, Unmake
+from twisted_gantry.daemon.threads import InThreads
 from twisted_gantry.net.listener import CannotListen
 from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.net.timers import Timer
@@ -45,9 +46,8 @@ class Part:
 class GantryTree(ServiceGroup):
     """All services of one gantry, and the `site` that they share.
 
-    `now` returns Unix seconds; `in_thread(f, …)` runs a blocking function; `addresses` are the IP
-    addresses of this machine; `folder` is the data folder. The tree closes `store` and `history`
-    when it stops.
+    `now` returns Unix seconds; `threads` run blocking work; `addresses` are the IP addresses of
+    this machine; `folder` is the data folder. The tree closes `store` and `history` when it stops.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class GantryTree(ServiceGroup):
         reactor: Any,
         now: Callable[[], float],
         random: Random,
-        in_thread: Callable[..., Deferred[Any]],
+        threads: InThreads,
         addresses: Collection[str] = (),
         folder: Path = Path(),
     ) -> None:
@@ -84,9 +84,7 @@ class GantryTree(ServiceGroup):
             uplinks=uplinks,
             cabinets=settings.cabinets,
         )
-        self._planner = Parts(
-            self.site, history, reactor, now, random, in_thread, addresses, folder
-        )
+        self._planner = Parts(self.site, history, reactor, now, random, threads, addresses, folder)
         for plan in self._planner.plans(settings):
             self._make(plan)
         for plan in self._planner.callback_plans():  # the devices have registered their URLs

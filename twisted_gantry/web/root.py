@@ -36,13 +36,14 @@ def web_resource(
     viewer_token: Secret | None = None,
     clock: IReactorTime | None = None,
     in_thread: InThread = execute,
+    hashing: InThread = execute,
 ) -> IResource:
     """Return the resource of the web endpoint.
 
     `history` is that of the site's points; `now` returns Unix seconds. `http_counts` are the counts
     of HTTP servers by name; others may be added later, `gate` and `stream` are added here. `health`
-    returns the faults of the program. The caller starts and stops `stream`. The secrets, `clock`
-    and `in_thread` are those of `Access`.
+    returns the faults of the program. The caller starts and stops `stream`. The secrets and `clock`
+    are those of `Access`, `hashing` is its `in_thread`; `in_thread` is for files.
 
     Raises ValueError for an empty secret or a broken hash, OSError when a file of the page is not
     installed, ZoneInfoNotFoundError for an unknown timezone.
@@ -53,7 +54,7 @@ def web_resource(
         viewer_password=viewer_password,
         viewer_token=viewer_token,
         clock=clock,
-        in_thread=in_thread,
+        in_thread=hashing,
     )
     http_counts["gate"] = access.counts
     if stream is not None:

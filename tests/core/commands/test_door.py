@@ -1,5 +1,6 @@
 """The command door: what it lets through, in which order, and how each command ends once."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogPublish
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tests.store.material import database
+from tests.store.material import LateWriter, database
 from twisted_gantry.core.alarms import Rule
 from twisted_gantry.core.commands.door import (
     EXPIRY,
@@ -24,8 +25,9 @@ from twisted_gantry.core.commands.types import Argument, CommandResult, CommandT
 from twisted_gantry.core.interfaces import IDevice
 from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import AuditEntry
+from twisted_gantry.net.expiry import expires
 from twisted_gantry.store.sqlite import SqliteStore
-from twisted_gantry.store.writer import InlineWriter
+from twisted_gantry.store.writer import InlineWriter, Writer
 
 SECRET = "hunter2-secret"
 COMMANDS = {
@@ -83,8 +85,10 @@ class Device(Service):
 class NotedStore(SqliteStore):
     """A store that notes in `log` what of the audit it is told, and fails when the test wants."""
 
-    def __init__(self, log: list[str], now: Callable[[], float]) -> None:
-        super().__init__(InlineWriter(database()), now)
+    def __init__(
+        self, log: list[str], now: Callable[[], float], writer: Writer | None = None
+    ) -> None:
+        super().__init__(writer or InlineWriter(database()), now)
         self.log, self.broken = log, set[str]()
 
     def begin_command(self, entry: AuditEntry) -> Deferred[AuditEntry | None]:
@@ -105,10 +109,11 @@ class NotedStore(SqliteStore):
 class Hall:
     """The door with two devices; `log` is one ordered list of all that happened."""
 
-    def __init__(self) -> None:
+    def __init__(self, late: float = 0.0) -> None:
         self.clock = Clock()
         self.log: list[str] = []
-        self.store = NotedStore(self.log, self.clock.seconds)
+        self.writer = LateWriter(database(), self.clock, late) if late else None
+        self.store = NotedStore(self.log, self.clock.seconds, self.writer)
         self.broken = self.store.broken
         self.ups1, self.ups2 = Device("ups1", self.log), Device("ups2", self.log)
         self.devices: dict[str, IDevice] = {"ups1": self.ups1, "ups2": self.ups2}
@@ -461,6 +466,52 @@ def test_what_expires_before_its_turn_is_never_executed(hall: Hall) -> None:
     assert hall.executed == ["ups1 BZOFF", "ups1 set {'text': 'after'}"]
     assert only(after) == DONE
     assert [each.result for each in hall.audit] == ["done", "timeout", "done"]
+
+
+@pytest.mark.parametrize("expiry", [5.0, EXPIRY])
+def test_a_store_that_takes_its_time_makes_nothing_late(expiry: float) -> None:
+    """The expiry counts from the asking: a disk that answers after 75 s has nothing done."""
+    hall = Hall(late=75.0)
+    results = hall.ask(expiry=expiry)
+    hall.clock.pump([1.0] * 150)
+    assert only(results).result is Outcome.TIMEOUT
+    assert "not sent" in only(results).detail
+    assert hall.executed == []
+
+
+def test_a_slow_store_leaves_the_rest_of_the_time() -> None:
+    """What the disk takes is taken from the time of the command, not added to it."""
+    hall = Hall(late=3.0)
+    results = hall.ask(expiry=10.0)
+    hall.clock.advance(3.0)
+    assert hall.executed == ["ups1 BZOFF"]
+    hall.clock.advance(7.0)
+    assert "cancelled" in hall.log
+    hall.clock.advance(3.0)
+    assert only(results).result is Outcome.TIMEOUT
+    assert "7.0 s" in only(results).detail
+
+
+def test_a_command_may_have_been_asked_for_before(hall: Hall) -> None:
+    """A request that was on its way since `asked` has only the rest of its time."""
+    hall.clock.advance(20)
+    assert only(hall.ask(expiry=5.0, asked=15.0)).result is Outcome.TIMEOUT
+    assert hall.executed == []
+
+
+def test_the_driver_may_ask_how_long(hall: Hall) -> None:
+    """What a driver begins knows when the command expires; nothing else expires."""
+    known: list[float] = []
+
+    def answer() -> Deferred[CommandResult]:
+        known.append(expires())
+        return succeed(DONE)
+
+    hall.ups1.answer = answer
+    hall.clock.advance(2)
+    hall.ask(expiry=7.0)
+    assert known == [9.0]
+    assert expires() == math.inf
 
 
 def test_expiring_with_the_one_before_is_expiring(hall: Hall) -> None:

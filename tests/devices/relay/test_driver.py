@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from twisted.internet.defer import fail
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionLost
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import globalLogPublisher
@@ -426,3 +426,27 @@ def test_wrong_settings(key: str, value: str) -> None:
     with pytest.raises(WrongSetting) as caught:
         kind.build("r1", RelaySettings(**settings), Bench().context)
     assert caught.value.key == key
+
+
+def test_an_off_that_would_be_late_is_never_sent(rig: Rig) -> None:
+    """A disk that takes 75 s to note the cycle cuts no power: the command expired long before."""
+    store = rig.bench.store
+    put, waiting = store.put_setting, list[tuple[str, Any, Deferred[None]]]()
+
+    def put_late(name: str, value: Any) -> Deferred[None]:
+        waiting.append((name, value, Deferred()))
+        return waiting[-1][2]
+
+    store.put_setting = put_late  # type: ignore[method-assign]
+    cycle = rig.cycle()
+    rig.clock.run(75, 0.5)
+    [result] = cycle
+    assert result.result is TIMEOUT
+    store.put_setting = put  # type: ignore[method-assign]
+    for name, value, done in waiting:
+        put(name, value).chainDeferred(done)
+    rig.clock.run(10)
+    assert rig.relay.heard == []
+    assert rig.relay.closed
+    assert rig.kept() is None
+    assert rig.do_cycle().result is DONE

@@ -14,6 +14,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.web.client import HTTPConnectionPool
 
+from twisted_gantry.net.expiry import expiring
 from twisted_gantry.net.http.client import (
     Answer,
     BoundedClient,
@@ -323,6 +324,23 @@ def test_the_deadline_covers_the_request(net: Net) -> None:
     assert got == ["no answer within 10 s"]
     assert peer.closes()
     peer.lose()
+
+
+def test_what_has_expired_is_not_sent(net: Net) -> None:
+    """A connection that is ready when the command has expired carries no byte of the request."""
+    with expiring(net.reactor.seconds() + 5.0):
+        in_time = net.ask(url="http://192.0.2.1/")
+        peer = net.accept()
+        late = net.ask(url="http://192.0.2.2/")
+    assert peer.asked().startswith(b"GET ")
+    net.reactor.rightNow += 6.0  # the process was stopped: input is served before timers
+    other = net.accept()
+    assert other.asked() == b""
+    assert other.closes()
+    assert why(late) == "expired before there was a connection; not sent"
+    peer.answer(b"ok")
+    assert only(in_time).body == b"ok"
+    other.lose()
 
 
 def test_a_server_that_hangs_up_within_the_request_says_so(net: Net) -> None:

@@ -11,6 +11,7 @@ from zope.interface import implementer
 from tests.support import Bench, in_no_thread
 from tests.web.small_site import Answer, Client, Exchange
 from twisted_gantry.core.catalogue import PointType
+from twisted_gantry.core.commands.door import CommandDoor
 from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
 from twisted_gantry.core.interfaces import (
     BatteryTest,
@@ -23,6 +24,7 @@ from twisted_gantry.core.interfaces import (
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Cabinet
 from twisted_gantry.core.status import Status
+from twisted_gantry.store.sqlite import SqliteStore
 from twisted_gantry.web.remotecontrol.endpoint import RemoteControl, RemoteControlSettings
 from twisted_gantry.wire.etc.envelope import Method, encode_request, signed_headers
 from twisted_gantry.wire.reading import Quality, Value
@@ -157,6 +159,15 @@ class RemoteRig:
         self.uplink = Uplink(self.bench)
         self.settings = RemoteControlSettings(listen="tcp:3699", **settings)
         self._platform, self._in_thread, self._home = platform, in_thread, home
+        self.restart()
+
+    def use(self, store: SqliteStore) -> None:
+        """Begin anew on another store."""
+        bench, site = self.bench, self.bench.site
+        bench.store = site.store = store
+        bench.door = site.door = CommandDoor(
+            site.devices, store, self.clock, self.clock.now, bench.door.new_id
+        )
         self.restart()
 
     def restart(self) -> None:

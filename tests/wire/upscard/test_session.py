@@ -546,6 +546,18 @@ def test_a_withdrawn_command_is_passed_over(card: Card) -> None:
     assert [command.cmd for command in card.sent] == ["QAD", "RTD"]
 
 
+def test_an_expired_command_is_not_sent(card: Card) -> None:
+    """A command whose turn comes after its time ends unsent, and the one behind it is sent."""
+    card.ask("QAD")
+    card.ask("T", ahead=True, until=card.clock.seconds() + 3.0)
+    card.ask("SON", ahead=True, until=card.clock.seconds() + 3.5)
+    card.clock.rightNow += 3.0  # the process was stopped: input is served before timers
+    card.answer("(1")
+    card.answer("(2")
+    assert [command.cmd for command in card.sent] == ["QAD", "SON"]
+    assert "T ended NotSent: it expired before its turn" in card.events
+
+
 def test_session_numbers_are_unique_among_the_last_thousand() -> None:
     """A number does not come back within a thousand commands, whatever the source hands out."""
     source = random.Random(5)

@@ -5,6 +5,7 @@ A device does one command at a time; each command ends once and is never repeate
 the audit has `timeout` for a command that was under way.
 """
 
+import math
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +22,7 @@ from twisted_gantry.core.commands.types import CommandResult, CommandType, Outco
 from twisted_gantry.core.interfaces import IDevice, IStore
 from twisted_gantry.core.lasting import lasting
 from twisted_gantry.core.stored import AuditEntry
+from twisted_gantry.net.expiry import expiring
 from twisted_gantry.net.timers import Timer
 
 _log = Logger()
@@ -40,7 +42,8 @@ class Request:
     """A requested command. `who` is for the audit: a person or program, interface and address.
 
     A request with the same `id` again is the same command. `confirmed` confirms a dangerous
-    command. `expiry` is seconds.
+    command. `expiry` is seconds from `asked`, on the clock of the door; None for now. A command
+    that was not sent within `sent_within` seconds of that is not sent.
     """
 
     target: str
@@ -50,13 +53,18 @@ class Request:
     id: str
     confirmed: bool = False
     expiry: float = EXPIRY
+    asked: float | None = None
+    sent_within: float = math.inf
 
 
 @dataclass(eq=False)
 class _Wish:
-    """A command that waits for its turn, until `expires` on the clock, when `late` fires."""
+    """A command that waits for its turn, until `send_by` on the clock, when `late` fires; `expires`
+    is when it is given up.
+    """
 
     request: Request
+    send_by: float
     expires: float
     ended: Deferred[CommandResult]
     late: Timer
@@ -102,6 +110,7 @@ class CommandDoor:
         return lasting(self._run(request))
 
     async def _run(self, request: Request) -> CommandResult:
+        asked = self._clock.seconds() if request.asked is None else request.asked
         device = self._devices.get(request.target)
         kind = device.commands.get(request.command) if device is not None else None
         now, args = self._now(), _shown(kind, request.args)
@@ -115,7 +124,7 @@ class CommandDoor:
             result = _refused(self._cannot(device, request))
         else:
             request = replace(request, args=_fitted(kind, request.args))
-            result = _check(kind, request) or await self._wait_turn(request)
+            result = _check(kind, request) or await self._wait_turn(request, asked)
         self.counts[result.result] += 1
         await self._store.end_command(
             replace(entry, result=result.result.value, detail=result.detail, value=result.value)
@@ -136,7 +145,12 @@ class CommandDoor:
         hint = f"; {others} can" if others else ""
         return f"{request.target} cannot do {request.command!r}{hint}; it can do: {can}"
 
-    def _wait_turn(self, request: Request) -> Deferred[CommandResult]:
+    def _wait_turn(self, request: Request, asked: float) -> Deferred[CommandResult]:
+        expires = asked + request.expiry
+        send_by = min(expires, asked + request.sent_within)
+        left = send_by - self._clock.seconds()
+        if left <= 0:  # the store took its time
+            return succeed(_expired())
         lane = self._lanes.setdefault(request.target, _Lane())
         if len(lane.waiting) >= MAX_WAITING:
             return succeed(_refused(f"{MAX_WAITING} commands wait for {request.target} already"))
@@ -147,8 +161,8 @@ class CommandDoor:
             ended.callback(_expired())
 
         late = Timer(self._clock, give_up)
-        late.start(request.expiry)
-        wish = _Wish(request, self._clock.seconds() + request.expiry, ended, late)
+        late.start(left)
+        wish = _Wish(request, send_by, expires, ended, late)
         lane.waiting.append(wish)
         if lane.running is None:
             self._next(request.target, lane)
@@ -161,7 +175,7 @@ class CommandDoor:
             return
         wish = lane.waiting.popleft()
         wish.late.cancel()
-        running = lane.running = self._execute(wish.request, wish.expires - self._clock.seconds())
+        running = lane.running = self._execute(wish)
 
         def finish(result: CommandResult) -> None:
             self._next(target, lane)
@@ -170,11 +184,13 @@ class CommandDoor:
         running.addCallback(finish)
         running.addErrback(lambda failed: _log.failure("the command door failed", failure=failed))
 
-    def _execute(self, request: Request, left: float) -> Deferred[CommandResult]:
-        device = self._devices.get(request.target)
-        if left <= 0 or device is None:
+    def _execute(self, wish: _Wish) -> Deferred[CommandResult]:
+        request, now = wish.request, self._clock.seconds()
+        device, left = self._devices.get(request.target), wish.expires - now
+        if now >= wish.send_by or device is None:
             return succeed(_expired())
-        doing: Deferred[Any] = maybeDeferred(device.execute, request.command, request.args)
+        with expiring(wish.send_by):
+            doing: Deferred[Any] = maybeDeferred(device.execute, request.command, request.args)
         doing.addTimeout(left, self._clock)
         return doing.addCallback(_checked).addErrback(_explain, request, left)
 

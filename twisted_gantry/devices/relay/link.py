@@ -1,5 +1,6 @@
 """Sends bytes to a relay, each over a connection of its own, and sees them confirmed."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -104,11 +105,17 @@ class RelayLink:
         finally:
             self._lock.release()
 
-    async def say(self, data: bytes) -> None:
-        """Send once, and wait for the confirmation. Raises NotReached or NotConfirmed."""
+    async def say(self, data: bytes, wanted: Callable[[], bool] = lambda: True) -> None:
+        """Send once, and wait for the confirmation. Raises NotReached or NotConfirmed. `wanted` is
+        asked right before the bytes leave: what nobody waits for any more is not sent.
+        """
         await self._lock.acquire()
         try:
-            await (await self._connect()).say(data)
+            connection = await self._connect()
+            if not wanted():
+                connection.leave()
+                raise NotReached("it expired before the relay was reached")
+            await connection.say(data)
         finally:
             self._lock.release()
 

@@ -5,6 +5,7 @@ Decisions: `docs/protocols/etc-gantry.md`, "Commands are dangerous": "on" is rep
 relay confirms it, also after a restart; "off" is never repeated.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from twisted_gantry.core.interfaces import DeviceContext
 from twisted_gantry.core.status import Status
 from twisted_gantry.devices.polled import RETRY_FIRST, Poller
 from twisted_gantry.devices.relay.link import NotConfirmed, NotReached, RelayLink
+from twisted_gantry.net.expiry import expires
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import Timer
 from twisted_gantry.wire.reading import Quality
@@ -104,6 +106,7 @@ class RelayCore:
     poller: Poller
     counts: Counter[str] = field(default_factory=Counter)
     asker: Ended | None = None
+    expires: float = math.inf
     result: CommandResult = field(default_factory=lambda: CommandResult(Outcome.DONE))
     last_cycle: float | None = None
     cycle_before: float | None = None
@@ -143,6 +146,11 @@ class RelayCore:
         if asker is not None and not asker.called:
             asker.callback(result)
 
+    def wanted(self) -> bool:
+        """Tell whether the cycle is still waited for: an "off" that comes late is never sent."""
+        waiting = self.asker is not None and not self.asker.called
+        return waiting and self.clock.seconds() < self.expires
+
     def rest_left(self) -> float:
         """Return the seconds until another cycle is allowed, 0 or less for now."""
         if self.last_cycle is None:
@@ -177,7 +185,7 @@ class RelayCore:
 
     async def say_off(self, machine: RelayInputs) -> None:
         try:
-            await self.link.say(self.off)
+            await self.link.say(self.off, self.wanted)
         except NotReached as error:
             machine.off_unsent(str(error))
         except NotConfirmed as error:
@@ -274,7 +282,7 @@ def _build() -> Callable[[RelayCore], RelayInputs]:  # noqa: C901 - one table
         core.do(core.recall(machine))
 
     def store(machine: RelayInputs, core: RelayCore, ended: Ended) -> None:
-        core.asker = ended
+        core.asker, core.expires = ended, expires()
         core.do(core.remember_on(machine))
 
     def give_up(machine: RelayInputs, core: RelayCore, reason: str) -> None:

@@ -7,6 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from twisted_gantry.devices.polled import MAX_FAILURES
+from twisted_gantry.net.expiry import expires
 from twisted_gantry.wire.upscard.session import Ending, Exchange, NoReply, Session
 
 # Seconds that a command has, BUSY included.
@@ -50,7 +51,8 @@ class CardLink(ABC):
         new_password: str | None = None,
     ) -> Deferred[Ending]:
         """Send a command, and return how it ended; `patience` is the seconds for one reply.
-        `ahead`: it does not wait behind queries. One that is cancelled before it is sent is not.
+        `ahead`: it does not wait behind queries. One that is cancelled before it is sent is not;
+        neither is one that has expired (`net/expiry.py`).
         """
 
         def withdraw(_: object) -> None:
@@ -63,7 +65,9 @@ class CardLink(ABC):
                 said.callback(ending)
 
         said: Deferred[Ending] = Deferred(withdraw)
-        exchange = Exchange(cmd, ended, COMMAND_DEADLINE, patience, ahead, new_password)
+        exchange = Exchange(
+            cmd, ended, COMMAND_DEADLINE, patience, ahead, new_password, until=expires()
+        )
         self.session.submit(exchange)
         return said
 

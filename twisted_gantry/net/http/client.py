@@ -3,6 +3,7 @@
 The `timeout=` of treq covers the headers only; the deadline here covers the whole answer.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -21,6 +22,8 @@ from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
+
+from twisted_gantry.net.expiry import expires
 
 # Errors with the causes in `reasons`.
 _WRAPPERS = (web.ResponseFailed, web.RequestTransmissionFailed, web.RequestGenerationFailed)
@@ -86,9 +89,25 @@ class _Collector(Protocol):
             self.transport.loseConnection()
 
 
+class _Pool(HTTPConnectionPool):
+    """A pool whose connections carry no request that has expired while it waited for one."""
+
+    def getConnection(self, key: Any, endpoint: Any) -> Any:  # noqa: N802 - of Twisted
+        at, clock = expires(), self._reactor
+        got = super().getConnection(key, endpoint)
+
+        def look(connection: Any) -> Any:
+            if clock.seconds() < at:
+                return connection
+            connection.transport.loseConnection()
+            raise NotConnected("expired before there was a connection; not sent")
+
+        return got if math.isinf(at) else got.addCallback(look)
+
+
 def persistent_pool(reactor: Any, *, per_host: int = 4) -> HTTPConnectionPool:
     """Return a pool of persistent connections; its owner calls `closeCachedConnections`."""
-    pool: Any = HTTPConnectionPool(reactor, persistent=True)
+    pool: Any = _Pool(reactor, persistent=True)  # type: ignore[no-untyped-call]
     pool.maxPersistentPerHost = per_host
     pool.cachedConnectionTimeout = 30  # shorter than servers', so that no request meets a close
     pool.retryAutomatically = False  # the outbox repeats reports

@@ -40,6 +40,8 @@ from twisted_gantry.wire.etc.envelope import (
 ANSWER_WITHIN = 25.0
 """Seconds until the platform is answered; a device may take longer, and the same request again
 then tells the outcome."""
+LATE = "已过期，未执行"
+"""The reason of a request that was not begun in time: nothing is done after the answer."""
 TARGET = "gantry"
 """The target of a request in the audit; what the devices are told has entries of its own."""
 
@@ -48,12 +50,15 @@ _WHY = {Outcome.FAILED: "执行失败", Outcome.REFUSED: "拒绝执行", Outcome
 
 @dataclass(frozen=True)
 class Ask:
-    """A request for a control; `body` is its bytes, `who` its source as the audit shows it."""
+    """A request for a control; `body` is its bytes, `who` its source as the audit shows it, `asked`
+    the moment on the clock from which its time counts.
+    """
 
     method: Method
     control: EtcControl
     body: bytes
     who: str
+    asked: float
 
     @property
     def subject(self) -> Subject:
@@ -132,13 +137,19 @@ class RemoteCommands:
         if known is not None:
             self._replayed()
             return _again(known, entry)
-        given, result = await self._done(ask)
+        if self._is_late(ask):  # the disk took its time
+            given, result = answer(EtcCode.CONTROL_FAILED, msg=LATE), Outcome.TIMEOUT
+        else:
+            given, result = await self._done(ask)
         await store.end_command(
             replace(
                 entry, result=result.value, detail=given.msg or "", value=given.encode().decode()
             )
         )
         return given
+
+    def _is_late(self, ask: Ask) -> bool:
+        return self._clock.seconds() >= ask.asked + ANSWER_WITHIN
 
     async def _done(self, ask: Ask) -> tuple[Answer, Outcome]:
         """Plan and execute; returns the answer and the outcome for the audit."""
@@ -182,6 +193,7 @@ class RemoteCommands:
         if plan.server is not None and platform is not None:
             await platform.set_server(ask.subject, plan.server)
         if control.set_frequency is not None and platform is not None:
+            self._check_in_time(ask)
             await platform.set_period(ask.subject, float(control.set_frequency))
         await self._tell(ask, plan.wishes)
         if control.update_now and platform is not None:
@@ -189,11 +201,23 @@ class RemoteCommands:
         cabinet = self._asked(control)
         return None if cabinet is None else await battery_result(self._site, cabinet)
 
+    def _check_in_time(self, ask: Ask) -> None:
+        if self._is_late(ask):
+            raise CannotDo(LATE)
+
     async def _tell(self, ask: Ask, wishes: Sequence[Wish]) -> None:
         """Execute on all devices at once. Raises CannotDo unless each of them succeeds."""
         # Never confirmed, so that no dangerous command is executed.
         requests = [
-            Request(wish.target, wish.command, dict(wish.args), ask.who, f"{ask.id}-{wish.target}")
+            Request(
+                wish.target,
+                wish.command,
+                dict(wish.args),
+                ask.who,
+                f"{ask.id}-{wish.target}",
+                asked=ask.asked,
+                sent_within=ANSWER_WITHIN,
+            )
             for wish in wishes
         ]
         running = [self._site.door.run(each) for each in requests]

@@ -102,6 +102,7 @@ class RemoteControl:
         home: str = "",
     ) -> None:
         self._auth, self._skew, self._now = auth, settings.max_clock_skew, now
+        self._clock = clock
         self._zone = ZoneInfo(site.timezone)
         self._entry = EntryPoint(
             "remotecontrol.do",
@@ -176,7 +177,8 @@ class RemoteControl:
     async def _command(self, wanted: etc.Request, body: bytes, host: str) -> Answer:
         is_cabinet = wanted.method is Method.CABINET_CONTROL
         control = decode_control(wanted.fields, cabinet=is_cabinet)
-        ask = Ask(wanted.method, control, body, f"remotecontrol {host}")
+        asked = self._clock.seconds()
+        ask = Ask(wanted.method, control, body, f"remotecontrol {host}", asked)
         self._commands.check(ask)
         self._check_time(wanted.time_stamp)
         return await self._commands.run(ask)

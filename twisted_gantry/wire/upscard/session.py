@@ -4,6 +4,7 @@ The order of events is the table in `_build`; the sentences beside the states sa
 Decisions: `docs/protocols/ups-card.md` ("One command in flight per card ...").
 """
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -46,8 +47,9 @@ Ending = messages.Reply | NoReply | NotSent
 class Exchange:
     """One command; `ended` is called once, with its ending. `deadline` is the seconds for the
     whole, BUSY retries included, from the first transmission; `patience` those for one reply. An
-    exchange that is `withdrawn` in the queue, or while the card is BUSY, is not sent. One that is
-    `ahead` waits only behind others that are.
+    exchange that is `withdrawn` in the queue, or while the card is BUSY, is not sent. Neither is
+    one whose turn comes at `until` or later, seconds of the clock. One that is `ahead` waits only
+    behind others that are.
     """
 
     cmd: str
@@ -57,6 +59,7 @@ class Exchange:
     ahead: bool = False
     new_password: str | None = field(default=None, repr=False)  # it may be logged
     withdrawn: bool = False
+    until: float = math.inf
     session: str = ""
     expires: float | None = None
 
@@ -138,6 +141,9 @@ def again(machine: SessionInputs, core: SessionCore) -> None:
     assert exchange.expires is not None
     if exchange.withdrawn:
         machine.undelivered(NotSent("given up while the card was BUSY"))
+        return
+    if core.clock.seconds() >= exchange.until:
+        machine.undelivered(NotSent("it expired before its turn"))
         return
     while (session := core.new_session()) in core.recent:
         pass
