@@ -4,7 +4,9 @@ import re
 from collections import Counter
 from typing import Any, cast
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -51,10 +53,15 @@ class Server:
         self.counts: Counter[str] = Counter()
         self.factory = bounded_site(resource, self.clock, limits, self.counts)
 
-    def connect(self) -> Connection:
-        protocol = self.factory.buildProtocol(None)  # type: ignore[arg-type]
-        assert protocol is not None
-        return Connection(cast("Protocol", protocol))
+    def connect(self, host: str = "192.0.2.1") -> Connection:
+        connection = self.knock(IPv4Address("TCP", host, 1))
+        assert connection is not None
+        return connection
+
+    def knock(self, address: IAddress) -> Connection | None:
+        """Return a new connection, None when it is closed at accept."""
+        protocol = self.factory.buildProtocol(address)
+        return None if protocol is None else Connection(cast("Protocol", protocol))
 
     def left_by(self, client: Connection) -> Counter[str]:
         """Let a client leave, which may leave no timer behind; returns the counts."""

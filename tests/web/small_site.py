@@ -33,6 +33,7 @@ from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import Cap
 from twisted_gantry.net.http.server import Limits, bounded_site
+from twisted_gantry.net.slots import EVERYBODY, Allowed
 from twisted_gantry.store.history.sqlite import SqliteHistory
 from twisted_gantry.store.schema import MIGRATIONS
 from twisted_gantry.store.sqlite import SqliteStore
@@ -274,11 +275,18 @@ class Client:
         clock: Clock | None = None,
         limits: Limits | None = None,
         counts: Counter[str] | None = None,
+        allowed: Allowed = EVERYBODY,
     ) -> None:
         self.clock = Clock() if clock is None else clock
         self.counts = Counter[str]() if counts is None else counts
-        self._factory = bounded_site(resource, self.clock, limits or Limits(), self.counts)
+        self._factory = bounded_site(
+            resource, self.clock, limits or Limits(), self.counts, allowed=allowed
+        )
         self.peer: IAddress = IPv4Address("TCP", "192.0.2.7", 5555)
+
+    def admits(self, host: str) -> bool:
+        """Tell whether a connection of `host` is taken at accept."""
+        return self._factory.buildProtocol(IPv4Address("TCP", host, 5555)) is not None
 
     def raw(self, data: bytes, method: str = "GET") -> Exchange:
         return Exchange(self._factory.buildProtocol(self.peer), self.peer, data, method)

@@ -158,11 +158,13 @@ def test_a_receiver_that_raises_is_our_fault_and_is_said_once(
 def test_connections_are_bounded_and_slow_ones_end(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who drips a body is cut after the deadline; over the bound nobody is let in."""
+    """Who drips a body is cut after the deadline; over the bound the silent one goes."""
     monkeypatch.setattr(module, "LIMITS", Limits(deadline=10.0, connections=2))
     factory: Any = bench.host.site(bench.clock)
+    silent = Connection(factory.buildProtocol(None))
     slow = [Connection(factory.buildProtocol(None)) for _ in range(2)]
-    assert factory.buildProtocol(None) is None
+    assert silent.aborted
+    silent.leave()
     for connection in slow:
         connection.send(b"POST /post HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n{")
     for _ in range(10):
@@ -180,13 +182,11 @@ def test_one_address_does_not_take_all_connections(bench: Bench) -> None:
     """Whoever holds connections open keeps no card out but those behind its own address."""
     factory: Any = bench.host.site(bench.clock)
     hog, card = IPv4Address("TCP", "10.0.0.66", 1), IPv4Address("TCP", "10.0.0.21", 1)
-    open_ones = []
-    while (held := factory.buildProtocol(hog)) is not None:
-        open_ones.append(Connection(held))
-    assert 50 < len(open_ones) < module.LIMITS.connections / 2
-    one = factory.buildProtocol(card)
-    assert one is not None
-    for connection in [*open_ones, Connection(one)]:
+    open_ones = [Connection(factory.buildProtocol(hog)) for _ in range(80)]
+    assert sum(not each.aborted for each in open_ones) == module.LIMITS.per_address
+    one = Connection(factory.buildProtocol(card))
+    assert not one.aborted
+    for connection in [*open_ones, one]:
         connection.leave()
 
 

@@ -10,8 +10,10 @@ from twisted.internet.interfaces import IProtocolFactory
 from zope.interface import implementer
 
 from twisted_gantry.core.interfaces import ICallbackHost, ITap
+from twisted_gantry.daemon.crowded import Crowded
 from twisted_gantry.net.http.server import Limits, bounded_site, with_backlog
 from twisted_gantry.net.listener import Listener
+from twisted_gantry.net.slots import EVERYBODY, Allowed
 from twisted_gantry.web.callbacks import CallbackHost
 
 
@@ -20,6 +22,7 @@ class Served(Protocol):
 
     limits: Limits
     counts: Counter[str]
+    allowed: Allowed
 
     def resource(self) -> Any: ...
 
@@ -48,10 +51,10 @@ class Listeners:
     `addresses` are the IP addresses of this machine.
     """
 
-    def __init__(self, reactor: Any, addresses: Collection[str]) -> None:
-        self._reactor, self._addresses = reactor, addresses
+    def __init__(self, reactor: Any, addresses: Collection[str], crowded: Crowded) -> None:
+        self._reactor, self._addresses, self._crowded = reactor, addresses, crowded
         self._callbacks = CallbackHost()
-        self._callback_site = self._callbacks.site(reactor)
+        self._callback_site = self._callbacks.site(reactor, crowded.at("callbacks"))
         self.counts: dict[str, Counter[str]] = {"callbacks": self._callbacks.counts}
 
     def registrations(self, tap: ITap) -> Registrations:
@@ -64,14 +67,24 @@ class Listeners:
         return self._listen("callbacks", place, self._callback_site)
 
     def served(self, name: str, place: str, served: Served) -> IService:
-        return self.http(name, place, served.resource(), served.limits, served.counts)
+        limits, counts = served.limits, served.counts
+        return self.http(name, place, served.resource(), limits, counts, served.allowed)
 
     def http(
-        self, name: str, place: str, resource: Any, limits: Limits, counts: Counter[str]
+        self,
+        name: str,
+        place: str,
+        resource: Any,
+        limits: Limits,
+        counts: Counter[str],
+        allowed: Allowed = EVERYBODY,
     ) -> IService:
         """Return the service that serves `resource` at the endpoint `place`, within `limits`."""
         self.counts[name] = counts
-        factory = bounded_site(resource, self._reactor, limits, counts)
+        crowded = self._crowded.at(name)
+        factory = bounded_site(
+            resource, self._reactor, limits, counts, allowed=allowed, crowded=crowded
+        )
         return self._listen(name, with_backlog(place, limits.connections), factory)
 
     def _listen(self, name: str, place: str, factory: IProtocolFactory) -> IService:

@@ -22,10 +22,11 @@ from twisted_gantry.core.interfaces import UNTAPPED, DeviceContext, IPlatform, I
 from twisted_gantry.core.interlocks.watches import Interlocks
 from twisted_gantry.core.recorder import Recorder
 from twisted_gantry.core.site import Site
+from twisted_gantry.daemon.crowded import Crowded
 from twisted_gantry.daemon.listeners import Listeners, Served
 from twisted_gantry.daemon.threads import InThreads
 from twisted_gantry.manhole.service import manhole_service
-from twisted_gantry.net.http.server import Limits
+from twisted_gantry.net.http.server import WORK, Limits
 from twisted_gantry.net.service import NamedService, ServiceGroup
 from twisted_gantry.recording.service import Recording
 from twisted_gantry.store.history.sqlite import SqliteHistory, Upkeep
@@ -39,7 +40,7 @@ from twisted_gantry.web.root import web_resource
 
 CALLBACKS = "callbacks at "  # beginning of the names of the parts that listen for callbacks
 # Half of the connections may be readers of the event stream.
-WEB_LIMITS = Limits(connections=256)
+WEB_LIMITS = Limits(connections=256, per_address=32, reserved=128, work=WORK)
 HISTORY_ALARM = "history.failed"
 RECORD_ALARM = "record.failed"
 Unmake = Callable[[], None]
@@ -97,7 +98,8 @@ class Parts:
         self._reactor, self._now, self._random = reactor, now, random
         self._threads, self._folder = threads, folder
         self._lag = ReactorLag(reactor)
-        self._listeners = Listeners(reactor, addresses)
+        self._crowded = Crowded(site.alarms, reactor)
+        self._listeners = Listeners(reactor, addresses, self._crowded)
         self._record: Recording | None = None
 
     def plans(self, settings: Settings) -> list[Plan]:
@@ -128,6 +130,10 @@ class Parts:
             plan("manhole", self._manhole, gantry, settings.manhole)
         plan("interlocks", self._interlocks, gantry, settings.interlocks)
         return plans
+
+    def stop(self) -> None:
+        """Cancel the timers of the planner; the parts have stopped."""
+        self._crowded.stop()
 
     def callback_plans(self) -> list[Plan]:
         return [
@@ -259,8 +265,21 @@ class Parts:
         return self._served("remotecontrol", remote.listen, control)
 
     def _manhole(self, settings: Settings) -> Made:
-        made = manhole_service(settings.manhole, self.site, self._folder, self._reactor, self._now)
-        return made, nothing
+        counts = self._listeners.counts["manhole"] = Counter()
+        made = manhole_service(
+            settings.manhole,
+            self.site,
+            self._folder,
+            self._reactor,
+            self._now,
+            counts,
+            self._crowded.at("manhole"),
+        )
+
+        def unmake() -> None:
+            del self._listeners.counts["manhole"]
+
+        return made, unmake
 
     def _interlocks(self, settings: Settings) -> Made:
         site = self.site

@@ -102,6 +102,7 @@ class GantryTree(ServiceGroup):
         """Stop the services, then close the store: their last writes are kept."""
         stopped = super().stopService()
         self._found.cancel()
+        stopped.addBoth(lambda _: self._planner.stop())
         self.site.alarms.stop()
         stopped.addBoth(lambda _: self._history.close())
         return stopped.addBoth(lambda _: self.site.store.close())

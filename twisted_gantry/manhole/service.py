@@ -8,6 +8,7 @@ At `unix:PATH` it is a plain line protocol on a socket of mode 600 in a folder o
 import pwd
 import socket
 import struct
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,15 @@ from zope.interface import implementer
 
 from twisted_gantry.core.site import Site
 from twisted_gantry.manhole.console import Console, Context
+from twisted_gantry.net.addresses import host_of
 from twisted_gantry.net.endpoints import wrong_server
 from twisted_gantry.net.service import ServiceGroup
+from twisted_gantry.net.slots import Progress, Slots
 
 UNIX = "unix:"
-MAX_SESSIONS = 8  # connections at a time, including those that have not logged in
+MAX_SESSIONS = 16  # connections at a time, including those that have not logged in
+RESERVED = 8  # of these that are not for strangers (`net/slots.py`)
+PER_ADDRESS = 4  # connections of one address that have not logged in
 MAX_LINE = 16_384  # bytes of one line on the UNIX socket
 
 
@@ -68,9 +73,16 @@ class _Manhole(ServiceGroup):
 
 
 def manhole_service(
-    settings: ManholeSettings, site: Site, folder: Path, reactor: Any, now: Callable[[], float]
+    settings: ManholeSettings,
+    site: Site,
+    folder: Path,
+    reactor: Any,
+    now: Callable[[], float],
+    counts: Counter[str] | None = None,
+    crowded: Callable[[str], object] = lambda address: None,
 ) -> ServiceGroup:
-    """Return the service of the manhole; `folder` is the data folder.
+    """Return the service of the manhole; `folder` is the data folder. `counts` and `crowded` are
+    those of `net.slots.Slots`.
 
     A missing host key is made. Raises CannotOpen; starting the service may raise CannotListenError.
     """
@@ -78,18 +90,26 @@ def manhole_service(
     if wrong or not settings.listen:
         raise CannotOpen(f"[manhole] listen: {wrong or 'is missing'}")
     context = Context(site, reactor, now)
+    slots = Slots(
+        reactor,
+        connections=MAX_SESSIONS,
+        per_address=PER_ADDRESS,
+        reserved=RESERVED,
+        counts=Counter() if counts is None else counts,
+        crowded=crowded,
+    )
     if settings.listen.startswith(UNIX):
         path = Path(settings.listen.removeprefix(UNIX))
         own_folder(path.parent)
         address = quoteStringArgument(str(path))
-        return _Manhole(f"unix:{address}:mode=600", _SocketFactory(context), reactor)
+        return _Manhole(f"unix:{address}:mode=600", _SocketFactory(context, slots), reactor)
     # The import of conch installs a reactor, so it must come after twistd has chosen one.
     from twisted_gantry.manhole.keys import AuthorizedKeys, host_key
     from twisted_gantry.manhole.ssh import SshFactory
 
     keys = AuthorizedKeys(folder / settings.authorized_keys)
     key = host_key(folder / settings.host_key)
-    return _Manhole(settings.listen, SshFactory(context, keys, key), reactor)
+    return _Manhole(settings.listen, SshFactory(context, keys, key, slots), reactor)
 
 
 def own_folder(folder: Path) -> None:
@@ -163,14 +183,21 @@ class _SocketSession(LineOnlyReceiver):
 class _SocketFactory(Factory[_SocketSession]):
     noisy = False
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, slots: Slots) -> None:
+        self._context, self._slots = context, slots
         self._open: set[_SocketSession] = set()
 
     def buildProtocol(self, addr: IAddress | None) -> _SocketSession | None:
-        if len(self._open) >= MAX_SESSIONS:
+        slot = self._slots.admit(host_of(addr))
+        if slot is None:
             return None
-        session = _SocketSession(self._context, self._open.discard)
+        slot.reached(Progress.PROVED)  # by the mode of the socket
+
+        def gone(session: _SocketSession) -> None:
+            self._open.discard(session)
+            slot.free()
+
+        session = _SocketSession(self._context, gone)
         self._open.add(session)
         return session
 

@@ -31,7 +31,8 @@ from zope.interface import Interface, implementer
 
 from twisted_gantry.manhole.console import Console, Context
 from twisted_gantry.manhole.keys import AuthorizedKeys, KeyChecker
-from twisted_gantry.manhole.service import MAX_SESSIONS
+from twisted_gantry.net.addresses import host_of
+from twisted_gantry.net.slots import Progress, Slot, Slots
 from twisted_gantry.net.timers import Timer
 
 _log = Logger(namespace="twisted_gantry.manhole")
@@ -142,7 +143,14 @@ class _Channel(SSHSession):
 
 
 class _Connection(SSHConnection):
-    """Refuses all channels but sessions (port forwarding), without a traceback in the log."""
+    """Refuses all channels but sessions (port forwarding), without a traceback in the log. This
+    service starts when the operator has logged in.
+    """
+
+    def serviceStarted(self) -> None:  # noqa: N802
+        transport: Any = self.transport
+        transport.slot.reached(Progress.PROVED)
+        super().serviceStarted()  # type: ignore[no-untyped-call]
 
     def ssh_CHANNEL_OPEN(self, packet: bytes) -> None:  # noqa: N802
         kind, rest = getNS(packet)
@@ -226,15 +234,18 @@ class _Transport(SSHServerTransport):
 
     factory: "SshFactory"
     transport: Any
+    slot: Slot
     _late: Timer | None = None
 
     def connectionMade(self) -> None:
+        self.slot.close = self.transport.abortConnection
         super().connectionMade()  # type: ignore[no-untyped-call]
         self._late = Timer(self.factory.context.clock, self._too_late)
         self._late.start(LOGIN_PATIENCE)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         self.factory.open.discard(self)
+        self.slot.free()
         if self._late is not None:
             self._late.cancel()
         super().connectionLost(reason)
@@ -245,6 +256,7 @@ class _Transport(SSHServerTransport):
             self.transport.abortConnection()
 
     def dataReceived(self, data: bytes) -> None:
+        self.slot.reached(Progress.BEGUN)
         try:
             super().dataReceived(data)  # type: ignore[no-untyped-call]
         except Exception as error:
@@ -259,18 +271,19 @@ class SshFactory(SSHFactory):
     protocol = _Transport
     services = {b"ssh-userauth": _Login, b"ssh-connection": _Connection}  # noqa: RUF012 - conch's way
 
-    def __init__(self, context: Context, keys: AuthorizedKeys, key: Key) -> None:
-        self.context = context
+    def __init__(self, context: Context, keys: AuthorizedKeys, key: Key, slots: Slots) -> None:
+        self.context, self._slots = context, slots
         self.portal = Portal(_Realm(context), [KeyChecker(keys)])
         self.publicKeys = self.privateKeys = {key.sshType(): key}
         self.open: set[_Transport] = set()
         self._counts: Counter[str] = Counter()
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        if len(self.open) >= MAX_SESSIONS:
-            self.count("too-many")
+        slot = self._slots.admit(host_of(addr))
+        if slot is None:
             return None
         protocol: Any = super().buildProtocol(addr)
+        protocol.slot = slot
         self.open.add(protocol)
         return protocol
 

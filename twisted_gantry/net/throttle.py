@@ -1,15 +1,15 @@
-"""How often a peer may ask, and how often it may give a wrong secret."""
+"""How often a peer may ask, and how often it may give a wrong code."""
 
 from collections import OrderedDict, deque
-from dataclasses import dataclass, field
 
 from twisted.internet.interfaces import IReactorTime
 
 from twisted_gantry.net.addresses import group_of
+from twisted_gantry.net.budget import Budget
 
 BURST = 100.0  # requests that a peer may send at once after a pause
 FAILURES_WITHIN = 60.0
-"""Seconds in which wrong secrets are counted, and for which further ones are then refused."""
+"""Seconds in which wrong codes are counted, and for which further ones are then refused."""
 MAX_PEERS = 4096  # peers that are remembered; the one that was silent longest is forgotten first
 
 
@@ -17,44 +17,40 @@ class Throttled(Exception):
     """The peer comes too often, or guessed too often; the text says which."""
 
 
-@dataclass
 class _Peer:
-    """`tokens` are the requests left at the time `at`; `wrong` holds the times of wrong secrets."""
+    """`wrong` holds the times of wrong codes."""
 
-    tokens: float
-    at: float
-    wrong: deque[float] = field(default_factory=deque)
-    blocked_until: float = 0.0
+    def __init__(self, clock: IReactorTime, rate: float) -> None:
+        self.requests = Budget(clock, rate, BURST)
+        self.wrong: deque[float] = deque()
+        self.blocked_until = 0.0
 
 
 class Throttle:
-    """Counts the requests and the wrong secrets of each IPv4 address or IPv6 /64.
+    """Counts the requests and the wrong codes of each IPv4 address or IPv6 /64.
 
-    `rate` is requests a second, `failures` wrong secrets in 60 s; 0 sets no bound.
+    `rate` is requests a second, `failures` wrong codes in 60 s; 0 sets no bound. Requests with the
+    right code have a rate of their own: a peer that guesses takes nothing from one behind the same
+    address that knows the code.
     """
 
     def __init__(self, clock: IReactorTime, *, rate: float = 0.0, failures: int = 0) -> None:
         self._clock, self._rate, self._failures = clock, rate, failures
-        self._peers: OrderedDict[str, _Peer] = OrderedDict()
+        self._right: OrderedDict[str, _Peer] = OrderedDict()
+        self._wrong: OrderedDict[str, _Peer] = OrderedDict()
 
     def admit(self, host: str) -> None:
-        """Count a request of `host`. Raises Throttled when its rate is used up."""
-        peer = self._peer(host)
-        if self._rate:
-            if peer.tokens < 1:
-                raise Throttled(f"more than {self._rate:g} requests/s")
-            peer.tokens -= 1
+        """Count a request with the right code. Raises Throttled when the rate is used up."""
+        self._rated(self._peer(self._right, host))
 
     def failed(self, host: str) -> None:
-        """Count a wrong secret of `host`. Raises Throttled when there were too many.
-
-        A right secret is never counted here, so that a peer that knows it is never shut out.
-        """
-        peer, now = self._peer(host), self._clock.seconds()
+        """Count a request with a wrong code. Raises Throttled when there were too many."""
+        peer, now = self._peer(self._wrong, host), self._clock.seconds()
+        self._rated(peer)
         if not self._failures:
             return
         if now < peer.blocked_until:
-            raise Throttled("too many wrong secrets")
+            raise Throttled("too many wrong codes")
         while peer.wrong and peer.wrong[0] <= now - FAILURES_WITHIN:
             peer.wrong.popleft()
         peer.wrong.append(now)
@@ -62,13 +58,16 @@ class Throttle:
             peer.wrong.clear()
             peer.blocked_until = now + FAILURES_WITHIN
 
-    def _peer(self, host: str) -> _Peer:
-        """Return what is known of a peer, its tokens filled up to this moment."""
-        group, now = group_of(host), self._clock.seconds()
-        peer = self._peers.setdefault(group, _Peer(BURST, now))
-        self._peers.move_to_end(group)
-        if len(self._peers) > MAX_PEERS:
-            self._peers.popitem(last=False)
-        peer.tokens = min(BURST, peer.tokens + (now - peer.at) * self._rate)
-        peer.at = now
+    def _rated(self, peer: _Peer) -> None:
+        if self._rate and not peer.requests.spend():
+            raise Throttled(f"more than {self._rate:g} requests/s")
+
+    def _peer(self, peers: OrderedDict[str, _Peer], host: str) -> _Peer:
+        group = group_of(host)
+        peer = peers.get(group)
+        if peer is None:
+            peer = peers[group] = _Peer(self._clock, self._rate)
+            if len(peers) > MAX_PEERS:
+                peers.popitem(last=False)
+        peers.move_to_end(group)
         return peer

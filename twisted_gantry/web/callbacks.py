@@ -19,7 +19,7 @@ from zope.interface import implementer
 from twisted_gantry.core.interfaces import ICallbackHost
 from twisted_gantry.net.http.json import HttpError, respond
 from twisted_gantry.net.http.routes import ConstantRoutes
-from twisted_gantry.net.http.server import Limits, bounded_site
+from twisted_gantry.net.http.server import WORK, Limits, bounded_site, proved
 from twisted_gantry.wire.errors import CannotEncode, WireError
 from twisted_gantry.wire.frames import MAX_OBJECT
 from twisted_gantry.wire.upscard.messages import Place, decode_reply, place_of
@@ -27,8 +27,15 @@ from twisted_gantry.wire.upscard.messages import Place, decode_reply, place_of
 _log = Logger()
 
 # A card may open a connection for each result and leave it open: at two a second that makes 60.
-# No address can take all connections.
-LIMITS = Limits(body=MAX_OBJECT, deadline=10.0, idle=30.0, connections=256, per_address=64)
+LIMITS = Limits(
+    body=MAX_OBJECT,
+    deadline=10.0,
+    idle=30.0,
+    connections=256,
+    per_address=64,
+    reserved=128,
+    work=WORK,
+)
 
 Receiver = Callable[[bytes], bool]
 
@@ -100,8 +107,10 @@ class CallbackHost:
             self.app, lambda failure: _log.failure("a request of a UPS card failed", failure)
         )
 
-    def site(self, reactor: IReactorTime) -> IProtocolFactory:
-        return bounded_site(self.resource(), reactor, LIMITS, self.counts)
+    def site(
+        self, reactor: IReactorTime, crowded: Callable[[str], object] = lambda address: None
+    ) -> IProtocolFactory:
+        return bounded_site(self.resource(), reactor, LIMITS, self.counts, crowded=crowded)
 
     @app.route("/", branch=True)
     def take(self, request: Request) -> bytes:
@@ -110,6 +119,7 @@ class CallbackHost:
         except HttpError as error:
             self.counts[error.code] += 1
             raise
+        proved(request)
         self.counts["taken"] += 1
         return respond(request, {})
 

@@ -21,9 +21,11 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request
 
 from twisted_gantry.core.secret import Secret
-from twisted_gantry.net.addresses import host_of, network, parsed
+from twisted_gantry.net.addresses import host_of
 from twisted_gantry.net.http.json import header
 from twisted_gantry.net.http.routes import ConstantRoutes
+from twisted_gantry.net.http.server import proved
+from twisted_gantry.net.slots import Allowed
 from twisted_gantry.net.throttle import Throttle, Throttled
 from twisted_gantry.web.file_stream import Client
 from twisted_gantry.web.seldom_log import SeldomLog
@@ -49,7 +51,8 @@ class EntryPoint:
 
     `methods` are those of the interface that are taken; `gantry_id` None takes any. After
     `auth_failures` wrong codes of one address in 60 s (0: no bound) further ones are 1005. `now`
-    returns Unix seconds. `messages` are texts for refusals that replace the document's.
+    returns Unix seconds. The listener looks at `allowed`: others are closed when they connect.
+    `messages` are texts for refusals that replace the document's.
     `counts` gains `code-1000` … and `failed`.
 
     Raises ValueError for an allowed client that is no network.
@@ -73,7 +76,7 @@ class EntryPoint:
         self._methods, self._auth, self._gantry_id, self._now = methods, auth, gantry_id, now
         self._messages = messages
         self._throttle = Throttle(clock, rate=settings.rate, failures=auth_failures)
-        self._allowed = [network(each) for each in settings.allowed_clients]
+        self.allowed = Allowed(settings.allowed_clients)
 
     def resource(self, app: Klein) -> IResource:
         return ConstantRoutes(app, self.log.fault)
@@ -101,32 +104,27 @@ class EntryPoint:
         return answer
 
     def _checked(self, request: Request, body: bytes, host: str) -> etc.Request:
-        """Return a request whose envelope is right but for its time. Raises etc.EtcRefused."""
+        """Return a request whose envelope is right but for its time. Raises etc.EtcRefused. Nothing
+        of the body is looked at before its code is right.
+        """
+        right = etc.same_code(header(request, etc.AUTH_HEADER), self._auth.reveal())
         try:
+            if not right:
+                self._throttle.failed(host)
+                raise etc.EtcRefused(etc.EtcCode.NOT_ALLOWED, f"wrong or missing {etc.AUTH_HEADER}")
+            proved(request)
             self._throttle.admit(host)
-            if self._allowed:
-                address = parsed(host)
-                if address is None or not any(address in each for each in self._allowed):
-                    raise etc.EtcRefused(etc.EtcCode.NOT_ALLOWED, "not among allowed_clients")
-            return self._enveloped(request, body, host)
         except Throttled as error:
             raise etc.EtcRefused(etc.EtcCode.TOO_FREQUENT, str(error)) from None
-
-    def _enveloped(self, request: Request, body: bytes, host: str) -> etc.Request:
-        try:
-            return etc.check_request(
-                body,
-                {name: header(request, name) for name in (etc.MD5_HEADER, etc.AUTH_HEADER)},
-                auth=self._auth.reveal(),
-                methods=self._methods,
-                gantry_id=self._gantry_id,
-                now=self._now(),
-                skew=math.inf,
-            )
-        except etc.EtcRefused as refused:
-            if refused.code is etc.EtcCode.NOT_ALLOWED:
-                self._throttle.failed(host)
-            raise
+        return etc.check_request(
+            body,
+            {name: header(request, name) for name in (etc.MD5_HEADER, etc.AUTH_HEADER)},
+            auth=self._auth.reveal(),
+            methods=self._methods,
+            gantry_id=self._gantry_id,
+            now=self._now(),
+            skew=math.inf,
+        )
 
 
 def encoded(request: Request, answer: etc.Answer) -> bytes:

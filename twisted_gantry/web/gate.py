@@ -20,6 +20,7 @@ from twisted_gantry.access.secrets import InThread, Role, Secrets, Wanted
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.addresses import group_of, host_of, is_loopback
 from twisted_gantry.net.http.json import HttpError, header, refuse_foreign_origin, respond_error
+from twisted_gantry.net.http.server import proved
 from twisted_gantry.net.throttle import FAILURES_WITHIN, Throttle, Throttled
 
 OPEN_PATHS = frozenset({b"/healthz"})  # paths that need no password: an orchestrator probes them
@@ -118,10 +119,13 @@ class Access:
                 raise HttpError(403, "foreign-host", f"{why}, not to {name}")
         elif request.path not in OPEN_PATHS:
             role = await self._role_of(request)
+            proved(request)
             if role is Role.VIEWER and request.method not in READING:
                 raise HttpError(403, "read-only", "this password or token is for reading alone")
         if request.method not in READING:
             _refuse_forged(request)
+        if self.is_open:
+            proved(request)
 
     async def _role_of(self, request: Request) -> Role:
         """Return the role of the client. Raises HttpError (401, 429)."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol, connectionDone
@@ -417,22 +418,24 @@ def test_a_request_that_is_broken_off_is_counted() -> None:
     assert server.still_serves()
 
 
-def test_connections_past_the_bound_are_refused() -> None:
-    """As many connections as the bound are served; more are refused until one leaves."""
-    server = Server(Counted())
+def test_connections_past_the_bound_make_room() -> None:
+    """Past the bound the oldest silent connection makes room, and none that is answered."""
+    slow = Slow()
+    server = Server(slow)
     clients = [server.connect() for _ in range(3)]
-    for _ in range(2):
-        assert server.factory.buildProtocol(None) is None  # type: ignore[arg-type]
-    assert server.counts == {"connections": 3, "refused": 2}
-    clients[1].leave()
-    clients[1] = server.connect()
-    assert server.factory.buildProtocol(None) is None  # type: ignore[arg-type]
-    for client in clients:
-        client.send(GET)
-        assert client.statuses() == [200]
+    clients[0].send(GET)
+    last = server.connect()
+    assert [each.aborted for each in clients] == [False, True, False]
+    for each in (clients[2], last):
+        each.send(GET)
+    assert server.knock(IPv4Address("TCP", "192.0.2.1", 1)) is None
+    assert server.counts == {"connections": 4, "evicted": 1, "requests": 3, "refused": 1}
+    for _ in range(3):
+        slow.answer(b"late")
+    for client in (*clients, last):
         client.leave()
-    assert server.counts == {"connections": 4, "refused": 3, "requests": 3}
-    assert server.still_serves()
+    assert [each.statuses() for each in (*clients, last)] == [[200], [], [200], [200]]
+    assert server.clock.getDelayedCalls() == []
 
 
 @pytest.mark.parametrize(
@@ -545,7 +548,7 @@ async def listening(
 
 
 async def test_on_real_sockets() -> None:
-    """On loopback, noise is survived, connections past the bound are closed, others are served."""
+    """On loopback, noise is survived, a silent connection makes room for one past the bound."""
     counts: Counter[str] = Counter()
     async with listening(Counted(), Limits(connections=2), counts) as (reactor, endpoint):
         noisy: Reader = await connectProtocol(endpoint, Reader())
@@ -555,16 +558,18 @@ async def test_on_real_sockets() -> None:
 
         first: Reader = await connectProtocol(endpoint, Reader())
         first.send(GET)
-        second: Reader = await connectProtocol(endpoint, Reader())
+        while b" 200 OK" not in first.got:
+            await deferLater(reactor, 0.01)
+        silent: Reader = await connectProtocol(endpoint, Reader())
         third: Reader = await connectProtocol(endpoint, Reader())
-        assert await third.ended.addTimeout(10, reactor) == b""
-        assert counts["refused"] == 1
+        assert await silent.ended.addTimeout(10, reactor) == b""
+        assert counts["evicted"] == 1
         last = GET.replace(b"Host: a", b"Host: a\r\nConnection: close")
-        for reader in (first, second):
+        for reader in (first, third):
             reader.send(last)
-        answers = await gatherResults([first.ended, second.ended]).addTimeout(10, reactor)
+        answers = await gatherResults([first.ended, third.ended]).addTimeout(10, reactor)
         assert [answer.count(b" 200 OK") for answer in answers] == [2, 1]
-        assert counts == {"connections": 3, "refused": 1, "unfinished": 1, "requests": 3}
+        assert counts == {"connections": 4, "evicted": 1, "unfinished": 1, "requests": 3}
 
 
 class Big(Resource):

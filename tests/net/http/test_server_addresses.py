@@ -1,13 +1,11 @@
 """Connections are bounded for each address, too, so that one cannot take them all."""
 
-from typing import Any
-
 import pytest
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 from twisted.web.resource import Resource
 
-from tests.net.memory import Connection, Server
+from tests.net.memory import Server
 from twisted_gantry.net.addresses import group_of, host_of, network, parsed
 from twisted_gantry.net.http.server import Limits, with_backlog
 
@@ -22,11 +20,6 @@ def V6(host: str) -> IPv6Address:
     return IPv6Address("TCP", host, 1)
 
 
-def _connect(server: Server, address: IAddress) -> Connection | None:
-    protocol: Any = server.factory.buildProtocol(address)
-    return None if protocol is None else Connection(protocol)
-
-
 @pytest.mark.parametrize(
     ("first", "second", "same"),
     [
@@ -39,32 +32,28 @@ def _connect(server: Server, address: IAddress) -> Connection | None:
     ],
 )
 def test_an_address_has_its_share(first: IAddress, second: IAddress, same: bool) -> None:
-    """Past its bound an address is refused, while another still comes in; who leaves makes room."""
+    """Past its bound an address gives up its own oldest connection, and no other's."""
     server = Server(Resource(), LIMITS)
-    mine = [_connect(server, first) for _ in range(2)]
-    assert None not in mine
-    assert _connect(server, first) is None
-    other = _connect(server, second)
-    assert (other is None) == same
-    assert mine[0] is not None
-    mine[0].leave()
-    again = _connect(server, first)
-    assert again is not None
-    assert server.counts["refused"] == 1 + same
-    for each in (mine[1], other, again):
-        if each is not None:
-            each.leave()
+    mine = [server.knock(first) for _ in range(2)]
+    other = server.knock(second)
+    again = server.knock(first)
+    every = [each for each in (*mine, other, again) if each is not None]
+    assert len(every) == 4
+    gone = [each for each in every if each.aborted]
+    assert gone == every[: 2 if same else 1]
+    assert server.counts["evicted"] == len(gone)
+    for each in every:
+        each.leave()
     assert server.clock.getDelayedCalls() == []
 
 
 def test_without_the_bound_one_may_have_all() -> None:
     """By default only the number of all connections counts."""
     server = Server(Resource(), Limits(connections=3))
-    mine = [_connect(server, V4("192.0.2.1")) for _ in range(4)]
-    assert [each is None for each in mine] == [False, False, False, True]
+    mine = [server.connect() for _ in range(4)]
+    assert [each.aborted for each in mine] == [True, False, False, False]
     for each in mine:
-        if each is not None:
-            each.leave()
+        each.leave()
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,9 @@ class RemoteRig:
             home=self._home,
         )
         control = self.control
-        self.client = Client(control.resource(), self.clock, control.limits, control.counts)
+        self.client = Client(
+            control.resource(), self.clock, control.limits, control.counts, control.allowed
+        )
 
     def body(self, method: Method, fields: Any, time_stamp: float | None = None) -> bytes:
         """Return the body of a request, made now."""

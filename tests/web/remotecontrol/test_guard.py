@@ -74,6 +74,13 @@ def test_what_counts_as_one_address(first: str, second: str, same: bool) -> None
     assert code(rig, second, "x") == ("1005" if same else "1001")
 
 
+def test_guesses_take_no_share_of_the_right_code(rig: RemoteRig) -> None:
+    """A thousand wrong codes from the platform's own address cost the platform nothing."""
+    for _ in range(1000):
+        code(rig, auth="x")
+    assert [code(rig) for _ in range(30)] == ["1002"] * 30
+
+
 def test_addresses_that_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of very many addresses, the one that was silent longest is forgotten."""
     monkeypatch.setattr(throttle, "MAX_PEERS", 3)
@@ -101,11 +108,12 @@ def test_addresses_that_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_allowed_clients(host: str, allowed: bool) -> None:
-    """Only addresses in `allowed_clients` may come in, whatever they know: else 1001."""
+    """Connections from outside `allowed_clients` are closed without an answer, and counted."""
     rig = RemoteRig(
         allowed_clients=["192.0.2.0/24", "198.51.100.9", "2001:db8::/32", "::ffff:203.0.113.0/120"]
     )
-    assert code(rig, host) == ("1002" if allowed else "1001")
+    assert rig.client.admits(host) == allowed
+    assert rig.control.counts["not-allowed"] == (not allowed)
 
 
 def test_settings_that_are_wrong() -> None:

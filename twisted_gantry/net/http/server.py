@@ -19,15 +19,19 @@ from twisted.web.http import Request as HttpRequest
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
-from twisted_gantry.net.addresses import group_of, host_of
+from twisted_gantry.net.addresses import host_of
+from twisted_gantry.net.budget import Slices
+from twisted_gantry.net.slots import EVERYBODY, Allowed, Progress, Slot, Slots
 from twisted_gantry.net.timers import Timer
 
 
 @dataclass(frozen=True)
 class Limits:
     """What a client may ask of a server: bytes, seconds, connections. `bodies` bounds what all
-    requests together hold of their bodies. `per_address` bounds the connections of one IPv4 address
-    or IPv6 /64, 0 for no such bound.
+    requests together hold of their bodies. `per_address` bounds the connections without a proof of
+    one IPv4 address or IPv6 /64, 0 for no such bound; `reserved` connections are not for strangers
+    (`net/slots.py`). `work` is the CPU time a second that the connections of an address may
+    cost without a proof, 0 for no such bound.
     """
 
     body: int = 64 * 1024
@@ -36,9 +40,13 @@ class Limits:
     idle: float = 60.0
     connections: int = 64
     per_address: int = 0
+    reserved: int = 0
+    work: float = 0.0
 
 
 _ABSOLUTE = re.compile(rb"https?://(?:[^/?#@]*@)?([^/?#@]+)(.*)", re.IGNORECASE | re.DOTALL)
+WORK = 0.2
+"""`Limits.work` of a server that strangers reach: a fifth of a core."""
 LAST_WORDS_S = 3.0
 """Seconds that a peer has to take the last answer before its connection is dropped."""
 
@@ -140,32 +148,48 @@ class _Guard(ProtocolWrapper):
     """Stands between the transport and the HTTP channel, and watches the clock."""
 
     factory: "_BoundedFactory"
-    address = ""
+    slot: Slot
+    _slices: Slices | None = None
     _receiving = False
-    _answering = False
     _closing = False
 
     def makeConnection(self, transport: object) -> None:
-        self.factory.came(self.address)
+        self.slot.close = self.abortConnection
+        clock = self.factory.reactor
+        if self.factory.limits.work:
+            self._slices = Slices(clock, self._feed, self.slot.pay, self._flooded)
+            self._slices.transport = transport
         self._deadline = Timer(self.factory.reactor, self._time_out)
         self._closed = Timer(self.factory.reactor, self.abortConnection)
         super().makeConnection(transport)  # type: ignore[no-untyped-call]
         self._begin()
 
     def dataReceived(self, data: bytes) -> None:
+        self.slot.reached(Progress.BEGUN)
+        if self._slices is None:
+            self._feed(data)
+        else:
+            self._slices.take(data)
+
+    def _feed(self, data: bytes) -> None:
         if self._closing:
             return
-        if not self._receiving and not self._answering:
+        if not self._receiving and not self.slot.answering:
             self._begin()  # with the first byte, however long the connection was silent
         self._receiving = True
         super().dataReceived(data)  # type: ignore[no-untyped-call]
 
+    def _flooded(self) -> None:
+        self.slot.flooded()
+        self.abortConnection()
+
     def request_complete(self) -> None:
-        self._receiving, self._answering = False, True
+        self._receiving, self.slot.answering = False, True
+        self.slot.reached(Progress.WHOLE)
         self._deadline.cancel()
 
     def request_answered(self) -> None:
-        self._answering = False
+        self.slot.answering = False
         if self._receiving:
             self._begin()
 
@@ -176,7 +200,9 @@ class _Guard(ProtocolWrapper):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._deadline.cancel()
         self._closed.cancel()
-        self.factory.left(self.address)
+        self.slot.free()
+        if self._slices is not None:
+            self._slices.drop()
         if self._receiving:
             self.factory.counts["unfinished"] += 1
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
@@ -204,36 +230,24 @@ class _Guard(ProtocolWrapper):
 
 
 class _BoundedFactory(WrappingFactory):
-    """Counts the connections, and refuses those past the bound."""
+    """Gives each connection a place, or refuses it."""
 
     noisy = False
     protocol = _Guard
 
     def __init__(
-        self, site: Site, limits: Limits, reactor: IReactorTime, counts: Counter[str]
+        self, site: Site, limits: Limits, reactor: IReactorTime, counts: Counter[str], slots: Slots
     ) -> None:
         super().__init__(site)  # type: ignore[no-untyped-call]
-        self.limits, self.reactor, self.counts = limits, reactor, counts
-        self._by_address: Counter[str] = Counter()
+        self.limits, self.reactor, self.counts, self._slots = limits, reactor, counts, slots
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        limits, address = self.limits, group_of(host_of(addr))
-        crowded = 0 < limits.per_address <= self._by_address[address]
-        if crowded or len(self.protocols) >= limits.connections:
-            self.counts["refused"] += 1
+        slot = self._slots.admit(host_of(addr))
+        if slot is None:
             return None
-        self.counts["connections"] += 1
         guard: Any = super().buildProtocol(addr)
-        guard.address = address
+        guard.slot = slot
         return guard
-
-    def came(self, address: str) -> None:
-        self._by_address[address] += 1
-
-    def left(self, address: str) -> None:
-        self._by_address[address] -= 1
-        if self._by_address[address] <= 0:
-            del self._by_address[address]
 
 
 class _QuietSite(Site):
@@ -257,6 +271,15 @@ def hang_up(request: HttpRequest) -> None:
     channel.loseConnection()
 
 
+def proved(request: HttpRequest) -> None:
+    """Note that a request is authenticated: its connection is kept when others crowd the server,
+    and its address is no stranger from now on.
+    """
+    guard: object = getattr(getattr(request, "channel", None), "transport", None)
+    if isinstance(guard, _Guard):
+        guard.slot.reached(Progress.PROVED)
+
+
 def with_backlog(endpoint: str, connections: int) -> str:
     """Return a server endpoint description whose backlog is `connections`. Of more than Twisted's
     50 that come at once the kernel drops some, which try again after a second. A description with
@@ -269,12 +292,29 @@ def with_backlog(endpoint: str, connections: int) -> str:
 
 
 def bounded_site(
-    resource: IResource, reactor: IReactorTime, limits: Limits, counts: Counter[str]
+    resource: IResource,
+    reactor: IReactorTime,
+    limits: Limits,
+    counts: Counter[str],
+    *,
+    allowed: Allowed = EVERYBODY,
+    crowded: Callable[[str], object] = lambda address: None,
 ) -> IProtocolFactory:
-    """Return a factory that serves `resource` within `limits`. The body of a form is not parsed:
-    `request.args` are those of the query alone. `counts` gains `connections`, `requests`,
-    `refused`, `too-large`, `crowded`, `timeout`, `unfinished` and `not-reading`.
+    """Return a factory that serves `resource` within `limits` to the `allowed` clients. The body of
+    a form is not parsed: `request.args` are those of the query alone. `counts` gains `requests`,
+    `too-large`, `crowded`, `timeout`, `unfinished`, `not-reading`, and what `Slots` counts.
+    `crowded(address)` is called as by `Slots`.
     """
+    slots = Slots(
+        reactor,
+        connections=limits.connections,
+        per_address=limits.per_address,
+        reserved=limits.reserved,
+        work=limits.work,
+        counts=counts,
+        allowed=allowed,
+        crowded=crowded,
+    )
     shared = {"limits": limits, "counts": counts, "held": _Held()}
     quiet: Any = _QuietSite  # its __init__ has no annotations
     site = quiet(
@@ -286,4 +326,4 @@ def bounded_site(
         parsePOSTFormSubmission=False,
     )
     site.displayTracebacks = False
-    return _BoundedFactory(site, limits, reactor, counts)
+    return _BoundedFactory(site, limits, reactor, counts, slots)

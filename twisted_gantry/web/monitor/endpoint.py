@@ -17,7 +17,7 @@ from twisted.web.server import Request
 from twisted_gantry.core.interfaces import IUploader
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Site
-from twisted_gantry.net.http.server import Limits
+from twisted_gantry.net.http.server import WORK, Limits
 from twisted_gantry.web.entry_point import EntryPoint, EntrySettings, encoded
 from twisted_gantry.web.file_stream import Client
 from twisted_gantry.wire.etc import envelope as etc
@@ -25,8 +25,9 @@ from twisted_gantry.wire.etc.envelope import EtcCode, EtcRefused
 from twisted_gantry.wire.etc.uploads import upload_id
 
 PATH = "/monitor.do"
-# A quarter of the connections at most are those of one address, so that no address can take all.
-LIMITS = Limits(body=etc.MAX_BODY, deadline=30.0, connections=128, per_address=32)
+LIMITS = Limits(
+    body=etc.MAX_BODY, deadline=30.0, connections=128, per_address=32, reserved=64, work=WORK
+)
 AUTH_FAILURES = 10  # wrong codes of one address in 60 s
 _MESSAGES = {EtcCode.CONTROL_FAILED: "本站没有接收工控机数据的设备"}
 
@@ -65,7 +66,7 @@ class Monitor:
             now=now,
             messages=_MESSAGES,
         )
-        self.counts = self._entry.counts
+        self.counts, self.allowed = self._entry.counts, self._entry.allowed
 
     def resource(self) -> IResource:
         return self._entry.resource(self.app)

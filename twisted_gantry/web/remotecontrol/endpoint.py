@@ -21,7 +21,7 @@ from twisted_gantry.core.lasting import lasting
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Site
 from twisted_gantry.net.addresses import network
-from twisted_gantry.net.http.server import Limits, cut
+from twisted_gantry.net.http.server import WORK, Limits, cut
 from twisted_gantry.web.entry_point import EntryPoint, EntrySettings, encoded
 from twisted_gantry.web.file_stream import Client
 from twisted_gantry.web.remotecontrol.commands import Ask, RemoteCommands
@@ -33,8 +33,15 @@ from twisted_gantry.wire.etc.commands import decode_control, decode_picture_requ
 from twisted_gantry.wire.etc.envelope import Answer, EtcCode, EtcRefused, Method
 
 PATH = "/remotecontrol.do"
-# Half of the connections at most are those of one address, so that no address can take all.
-LIMITS = Limits(body=etc.MAX_BODY, deadline=10.0, idle=60.0, connections=512, per_address=256)
+LIMITS = Limits(
+    body=etc.MAX_BODY,
+    deadline=10.0,
+    idle=60.0,
+    connections=512,
+    per_address=64,
+    reserved=128,
+    work=WORK,
+)
 
 
 class RemoteControlSettings(EntrySettings, frozen=True, kw_only=True):
@@ -114,7 +121,7 @@ class RemoteControl:
             clock=clock,
             now=now,
         )
-        self.counts = self._entry.counts
+        self.counts, self.allowed = self._entry.counts, self._entry.allowed
         self._commands = RemoteCommands(
             site,
             platform,
