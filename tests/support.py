@@ -17,6 +17,7 @@ from twisted_gantry.core.alarms import Alarms
 from twisted_gantry.core.catalogue import Catalogue
 from twisted_gantry.core.commands.door import CommandDoor
 from twisted_gantry.core.interfaces import DeviceContext, ICallbackHost, IDevice, IUplink
+from twisted_gantry.core.moments import Moment
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.recorder import HOLD_INTERVALS, INTERVAL
 from twisted_gantry.core.site import Cabinet, Site
@@ -40,10 +41,15 @@ class TestClock(Clock):
         super().__init__()
         self.network: MemoryNetwork | None = None
         self.wall_offset = START
+        self.boot, self.trusted = "boot-1", True
 
     def now(self) -> float:
         """Return Unix seconds."""
         return float(self.seconds()) + self.wall_offset
+
+    def moment(self) -> Moment:
+        """Return the present moment; `boot` and `trusted` are what a test sets."""
+        return Moment(self.now(), self.boot, float(self.seconds()), self.trusted)
 
     def run(self, seconds: float, step: float = 0.05) -> None:
         """Let time pass; what is on the wire arrives after each step."""
@@ -105,12 +111,21 @@ def _pump(pump: IOPump) -> bool:
     return moved
 
 
-def memory_store(now: Callable[[], float]) -> SqliteStore:
+def moments(now: Callable[[], float]) -> Callable[[], Moment]:
+    """Return the moments of a clock that is right, on a computer that runs since 1970."""
+    return lambda: moment_at(now())
+
+
+def moment_at(seconds: float) -> Moment:
+    return Moment(seconds, "boot-1", seconds, True)
+
+
+def memory_store(moment: Callable[[], Moment]) -> SqliteStore:
     """Return a store in memory, whose Deferreds have fired when they are returned."""
     db = sqlite3.connect(":memory:", isolation_level=None)
     for script in MIGRATIONS:
         db.executescript(script)
-    return SqliteStore(InlineWriter(db), now)
+    return SqliteStore(InlineWriter(db), moment)
 
 
 def memory_history(now: Callable[[], float]) -> SqliteHistory:
@@ -151,7 +166,7 @@ class Bench:
         now = self.clock.now
         self.points = Points(Catalogue(), now)
         self.alarms = Alarms(self.points, self.clock, now)
-        self.store = memory_store(now)
+        self.store = memory_store(self.clock.moment)
         self.random = Random(1)
         devices: dict[str, IDevice] = {}
         uplinks: dict[str, IUplink] = {}

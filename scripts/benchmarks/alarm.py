@@ -23,6 +23,7 @@ from twisted.internet.threads import deferToThreadPool
 from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure, on_reactor
 from twisted_gantry.config.load import load
+from twisted_gantry.core.moments import present
 from twisted_gantry.daemon.threads import InThreads
 from twisted_gantry.daemon.tree import GantryTree
 from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
@@ -135,7 +136,7 @@ async def work(reactor: Any) -> bool:
     with tempfile.TemporaryDirectory(dir=".") as folder:
         tree = GantryTree(
             settings,
-            store=open_store(Path(folder), reactor, time.time),
+            store=open_store(Path(folder), reactor, present),
             history=open_history(Path(folder), reactor, time.time, 90.0),
             reactor=reactor,
             now=time.time,

@@ -28,6 +28,7 @@ from scripts.benchmarks.report import bar, figure, on_reactor
 from twisted_gantry.core.alarms import Alarms
 from twisted_gantry.core.catalogue import Catalogue
 from twisted_gantry.core.commands.door import CommandDoor
+from twisted_gantry.core.moments import present
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Site
@@ -189,7 +190,7 @@ async def work(reactor: Any, packs: int) -> bool:
     port = listening.getHost().port
     # On the disk that holds the checkout: a folder in memory would flatter us.
     with tempfile.TemporaryDirectory(dir=".") as folder:
-        store = open_store(Path(folder), reactor, time.time)
+        store = open_store(Path(folder), reactor, present)
         await fill(store, packs)
         raw = [await raw_rate(reactor, port, 1)]
         rate, grown = await drain(reactor, store, cloud, port, packs)

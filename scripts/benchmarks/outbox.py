@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure, on_reactor
+from twisted_gantry.core.moments import present
 from twisted_gantry.core.stored import Cap
 from twisted_gantry.store import outbox
 from twisted_gantry.store.schema import FILE, open_database
@@ -46,7 +47,7 @@ async def measure(reactor: Any, folder: Path, name: str) -> float:
 
         close = pool.close
     else:
-        store = open_store(folder, reactor, time.time)
+        store = open_store(folder, reactor, present)
 
         def add() -> Deferred[Any]:
             return store.add_report("etc", "cabinetStatusUpdate", "cabinet 1", BODY, False, CAP)

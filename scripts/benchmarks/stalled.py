@@ -21,6 +21,7 @@ from twisted_gantry.core.alarms import Alarms
 from twisted_gantry.core.catalogue import Catalogue
 from twisted_gantry.core.commands.door import CommandDoor
 from twisted_gantry.core.interfaces import IPlatform, Subject
+from twisted_gantry.core.moments import present
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Site
@@ -86,7 +87,7 @@ class Staller(Protocol):
 
 def make_site(folder: Path, reactor: Any) -> Site:
     """Return a site without devices, its store on the disk."""
-    store = open_store(folder, reactor, time.time)
+    store = open_store(folder, reactor, present)
     points = Points(Catalogue(), time.time)
     door = CommandDoor({}, store, reactor, time.time, lambda: uuid.uuid4().hex)
     alarms = Alarms(points, reactor, time.time)

@@ -25,6 +25,7 @@ from scripts.benchmarks.report import bar, figure, on_reactor
 from twisted_gantry.core.alarms import Alarms
 from twisted_gantry.core.catalogue import Catalogue, PointType
 from twisted_gantry.core.commands.door import CommandDoor
+from twisted_gantry.core.moments import present
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.site import Site
 from twisted_gantry.net.http.server import Limits, bounded_site, with_backlog
@@ -121,7 +122,7 @@ def read_all(port: int) -> None:
 
 def make_site(folder: Path, reactor: Any) -> Site:
     """Return a site of one device with many points, its store on the disk."""
-    store = open_store(folder, reactor, time.time)
+    store = open_store(folder, reactor, present)
     points = Points(Catalogue(), time.time)
     points.declare(
         "pc1", [PointType(f"p{i}", "V", f"Point {i}", f"测点{i}") for i in range(POINTS)]

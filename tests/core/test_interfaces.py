@@ -7,7 +7,7 @@ import pytest
 from twisted.internet.testing import MemoryReactorClock
 from zope.interface.verify import verifyClass, verifyObject
 
-from tests.support import Bench, MemoryCallbacks, in_no_thread, memory_store
+from tests.support import Bench, MemoryCallbacks, in_no_thread, memory_store, moments
 from twisted_gantry.core.catalogue import Catalogue, PointType
 from twisted_gantry.core.commands.types import CommandType
 from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, IStore, IUplink
@@ -52,7 +52,7 @@ def context() -> DeviceContext:
         lambda: 0.0,
         Random(0),
         in_no_thread,
-        memory_store(lambda: 0.0),
+        memory_store(moments(lambda: 0.0)),
         MemoryCallbacks(),
         "G1",
     )

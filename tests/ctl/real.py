@@ -6,7 +6,7 @@ from typing import Any
 from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 
-from tests.support import memory_history
+from tests.support import memory_history, moments
 from tests.web.small_site import Client, FakeDevice, FakeUplink, now_of
 from twisted_gantry import __version__
 from twisted_gantry.core.alarms import Alarms, Severity
@@ -83,7 +83,7 @@ class RealApi:
         self.db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         for script in MIGRATIONS:
             self.db.executescript(script)
-        store = SqliteStore(InlineWriter(self.db), self.now)
+        store = SqliteStore(InlineWriter(self.db), moments(self.now))
         points = Points(Catalogue(), self.now)
         for name, types in _POINTS.items():
             points.declare(name, types)

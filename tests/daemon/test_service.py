@@ -15,6 +15,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.usage import UsageError
 
 from tests.daemon.process import Client, free_port, until, write_config
+from tests.support import moments
 from twisted_gantry.config.load import load_file
 from twisted_gantry.config.tables import ConfigError
 from twisted_gantry.core.interfaces import IUplink
@@ -47,7 +48,7 @@ class Rig:
         in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
         return GantryTree(
             self.settings,
-            store=open_store(self.folder / "data", reactor, time.time),
+            store=open_store(self.folder / "data", reactor, moments(time.time)),
             history=open_history(self.folder / "data", reactor, time.time, 90.0),
             reactor=reactor,
             now=time.time,

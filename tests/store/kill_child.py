@@ -11,6 +11,7 @@ from pathlib import Path
 from twisted.internet.defer import Deferred
 
 from tests.store.material import PLENTY, Calls
+from tests.support import moments
 from twisted_gantry.store.sqlite import open_store
 
 # So many reports wait for the disk at any time.
@@ -20,7 +21,7 @@ IN_FLIGHT = 20
 def main(folder: Path) -> None:
     """Store reports for good; the parent ends it."""
     calls = Calls()
-    store = open_store(folder, calls, time.time)
+    store = open_store(folder, calls, moments(time.time))
 
     def told(result: tuple[int, Sequence[int]]) -> None:
         sys.stdout.write(f"{result[0]}\n")

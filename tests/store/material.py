@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tests.support import moments
 from twisted_gantry.core.stored import Cap
 from twisted_gantry.store.schema import MIGRATIONS, open_database
 from twisted_gantry.store.sqlite import SqliteStore
@@ -66,7 +67,7 @@ def database() -> sqlite3.Connection:
 def file_store(folder: Path) -> tuple[SqliteStore, sqlite3.Connection]:
     """Return a store in a file that does each job at once, and its connection."""
     db, found = open_database(folder, Clock().seconds)
-    return SqliteStore(InlineWriter(db), Clock().seconds, found), db
+    return SqliteStore(InlineWriter(db), moments(Clock().seconds), found), db
 
 
 @implementer(IReactorFromThreads)

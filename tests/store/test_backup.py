@@ -13,7 +13,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
 from tests.store.material import PLENTY, Calls, failure_of, result_of
-from tests.support import memory_store
+from tests.support import memory_store, moments
 from twisted_gantry.core.interfaces import CannotBackUp
 from twisted_gantry.store import backup
 from twisted_gantry.store.backup import COPY
@@ -30,7 +30,7 @@ def calls() -> Calls:
 
 @pytest.fixture
 def store(calls: Calls, tmp_path: Path) -> Iterator[SqliteStore]:
-    store = open_store(tmp_path, calls, lambda: 0.0)
+    store = open_store(tmp_path, calls, moments(lambda: 0.0))
     with calls.closing(store):
         yield store
 
@@ -94,7 +94,7 @@ def test_a_copy_opens_as_a_store(
     away = tmp_path_factory.mktemp("away")
     with result_of(copied) as file:
         (away / FILE).write_bytes(file.read())
-    restored = open_store(away, calls, lambda: 0.0)
+    restored = open_store(away, calls, moments(lambda: 0.0))
     with calls.closing(restored):
         assert restored.found == ()
         reports, ledger = restored.reports("etc", None, 10), restored.ledger("etc")
@@ -182,7 +182,7 @@ def test_the_store_closes_during_a_copy(
     calls: Calls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Closing waits for no copy: it is broken off, and fails."""
-    store = open_store(tmp_path, calls, lambda: 0.0)
+    store = open_store(tmp_path, calls, moments(lambda: 0.0))
     _fill(calls, store, 100)
     monkeypatch.setattr(backup, "_STEP", 1)
     held = threading.Event()
@@ -247,7 +247,7 @@ def test_a_broken_database(calls: Calls, store: SqliteStore, tmp_path: Path) -> 
 def test_what_a_killed_process_left(calls: Calls, tmp_path: Path) -> None:
     """Half a copy, left by a process that was killed, is removed at the next start."""
     (tmp_path / COPY).write_bytes(b"half a copy")
-    with calls.closing(open_store(tmp_path, calls, lambda: 0.0)):
+    with calls.closing(open_store(tmp_path, calls, moments(lambda: 0.0))):
         assert not (tmp_path / COPY).exists()
 
 
@@ -271,7 +271,7 @@ def test_nobody_else_may_read_it(
 
 def test_a_store_in_memory() -> None:
     """What is in no file cannot be copied."""
-    store = memory_store(lambda: 0.0)
+    store = memory_store(moments(lambda: 0.0))
     error = failure_of(store.backup(False))
     assert isinstance(error, CannotBackUp)
     assert error.code == "no-file"

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.store.material import PLENTY, database, result_of
-from tests.support import memory_store
+from tests.support import memory_store, moment_at, moments
 from twisted_gantry.core.stored import Ledger
 from twisted_gantry.store import outbox
 
@@ -22,7 +22,7 @@ SIZES = (5, 70, 11, 300)
 )
 def test_what_was_set_aside_alone(chosen: list[int] | None, dropped: int, left: list[int]) -> None:
     """All that was set aside goes, or what is named of it; what is queued or another's stays."""
-    store = memory_store(lambda: 0.0)
+    store = memory_store(moments(lambda: 0.0))
     for number, size in enumerate(SIZES, 1):
         result_of(store.add_report("etc", "kind", "", b"x" * size, False, PLENTY))
         if number in (1, 3):
@@ -34,7 +34,12 @@ def test_what_was_set_aside_alone(chosen: list[int] | None, dropped: int, left: 
     assert kept == left
     sizes = sum(size for number, size in enumerate(SIZES, 1) if number in left)
     assert result_of(store.ledger("etc")) == Ledger(
-        created=4, queued=2, set_aside=2 - dropped, dropped=dropped, size=sizes, oldest=0.0
+        created=4,
+        queued=2,
+        set_aside=2 - dropped,
+        dropped=dropped,
+        size=sizes,
+        oldest=moment_at(0.0),
     )
     assert result_of(store.ledger("fogslink")).set_aside == 1
     result_of(store.close())
@@ -44,7 +49,7 @@ def test_many_at_once() -> None:
     """Ten thousand are one statement: the writer's thread is not held up."""
     db = database()
     for _ in range(10_000):
-        number, _ = outbox.add(db, "etc", "kind", "", b"xy", 0.0, False, PLENTY)
+        number, _ = outbox.add(db, "etc", "kind", "", b"xy", moment_at(0.0), False, PLENTY)
         outbox.set_aside(db, number, "refused")
     steps = 0
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.store.material import PLENTY, database, result_of
-from tests.support import memory_store
+from tests.support import memory_store, moment_at, moments
 from twisted_gantry.core.stored import Ledger
 from twisted_gantry.store.sqlite import SqliteStore
 from twisted_gantry.store.writer import InlineWriter
@@ -11,7 +11,7 @@ from twisted_gantry.store.writer import InlineWriter
 
 @pytest.fixture
 def store() -> SqliteStore:
-    return memory_store(lambda: 1.0)
+    return memory_store(moments(lambda: 1.0))
 
 
 def add(store: SqliteStore, body: bytes = b"body", uplink: str = "fogslink") -> int:
@@ -52,7 +52,7 @@ def test_many_leave_at_once_and_the_ledger_holds(store: SqliteStore) -> None:
     result_of(store.delivered([*numbers[:-1], other]))
     result_of(store.delivered(numbers[:-1]))
     assert result_of(store.ledger("fogslink")) == Ledger(
-        created=499, delivered=498, queued=1, size=499, oldest=1.0
+        created=499, delivered=498, queued=1, size=499, oldest=moment_at(1.0)
     )
     assert result_of(store.ledger("etc")) == Ledger(created=1, delivered=1)
     result_of(store.delivered([]))
@@ -68,7 +68,7 @@ def test_a_setting_is_kept_with_its_report(store: SqliteStore) -> None:
 def test_a_setting_is_not_kept_without_its_report() -> None:
     """When the report cannot be stored, the setting is not either."""
     db = database()
-    store = SqliteStore(InlineWriter(db), lambda: 1.0)
+    store = SqliteStore(InlineWriter(db), moments(lambda: 1.0))
     result_of(store.put_setting("fogslink.pack", 6))
     db.execute("CREATE TRIGGER full BEFORE INSERT ON outbox BEGIN SELECT RAISE(ABORT, 'full'); END")
     failed = store.add_report("fogslink", "req200", "7", b"b", False, PLENTY, ("fogslink.pack", 7))

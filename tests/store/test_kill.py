@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from tests.store.material import Calls, result_of
+from tests.support import moments
 from twisted_gantry.store.sqlite import open_store
 
 _ROOT = Path(__file__).parents[2]
@@ -34,7 +35,7 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
         assert acknowledged.isdisjoint(told)
         acknowledged.update(told)
         calls = Calls()
-        store = open_store(tmp_path, calls, lambda: 0.0)
+        store = open_store(tmp_path, calls, moments(lambda: 0.0))
         with calls.closing(store):
             [(text, _)] = store.found
             assert "did not end in order" in text

@@ -1,6 +1,7 @@
 """The outbox: what is sent next, what the cap drops, and that no report is ever unaccounted for."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
 from hypothesis import settings
@@ -9,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from twisted.internet.task import Clock
 
 from tests.store.material import PLENTY, database, result_of
-from tests.support import memory_store
+from tests.support import START, TestClock, memory_store, moment_at, moments
 from twisted_gantry.core.stored import Cap, Ledger, Report
 from twisted_gantry.store import outbox
 from twisted_gantry.store.sqlite import SqliteStore
@@ -20,7 +21,7 @@ class Box:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.store = memory_store(self.clock.seconds)
+        self.store = memory_store(moments(self.clock.seconds))
 
     def add(
         self, body: bytes = b"body", *, urgent: bool = False, cap: Cap = PLENTY, uplink: str = "etc"
@@ -72,7 +73,7 @@ def test_a_report_comes_back_as_it_was_added(box: Box) -> None:
         kind="cabinetStatusUpdate",
         subject="cabinet 1",
         body=body,
-        created=1000.5,
+        made=moment_at(1000.5),
         urgent=True,
     )
 
@@ -90,7 +91,7 @@ def test_the_oldest_goes_first(box: Box) -> None:
 def test_a_clock_set_back_does_not_change_the_order(box: Box) -> None:
     """The order is that of adding, not that of a clock that may have been set in between."""
     now = [1000.0]
-    store = memory_store(lambda: now[0])
+    store = memory_store(moments(lambda: now[0]))
     first, _ = result_of(store.add_report("etc", "k", "s", b"", False, PLENTY))
     now[0] = 10.0
     result_of(store.add_report("etc", "k", "s", b"", False, PLENTY))
@@ -105,9 +106,9 @@ def test_a_fresh_urgent_report_overtakes(box: Box) -> None:
     box.add()
     first = box.add(urgent=True)
     second = box.add(urgent=True)
-    assert box.next(fresh=99.0) == first
+    assert box.next(fresh=1.0) == first
     result_of(box.store.delivered([first]))
-    assert box.next(fresh=99.0) == second
+    assert box.next(fresh=1.0) == second
 
 
 def test_a_stale_urgent_report_waits_its_turn(box: Box) -> None:
@@ -120,11 +121,11 @@ def test_a_stale_urgent_report_waits_its_turn(box: Box) -> None:
     assert box.next(fresh=50.0) == stale
 
 
-def test_freshness_begins_after_the_given_time(box: Box) -> None:
-    """A report made exactly at the time given as the limit is not fresh."""
-    box.clock.advance(100)
+def test_freshness_ends_at_the_given_age(box: Box) -> None:
+    """A report of exactly the given age is not fresh."""
     plain = box.add()
     box.add(urgent=True)
+    box.clock.advance(100)
     assert box.next(fresh=100.0) == plain
 
 
@@ -215,7 +216,7 @@ def test_retrying_queues_again_with_a_clean_slate(box: Box) -> None:
     assert report.requeued
     assert not box.report(second).requeued
     assert box.next() == first
-    assert box.ledger == Ledger(created=2, queued=2, size=8, oldest=0.0)
+    assert box.ledger == Ledger(created=2, queued=2, size=8, oldest=moment_at(0.0))
     result_of(box.store.tried(first, "9"))
     assert box.report(first).requeued
     result_of(box.store.set_aside(first, "refused once more"))
@@ -278,9 +279,41 @@ def test_the_ledger_knows_the_age_of_the_queue(box: Box) -> None:
     box.clock.advance(10)
     queued = box.add()
     result_of(box.store.set_aside(refused, "refused"))
-    assert box.ledger.oldest == 20.0
+    assert box.ledger.oldest == moment_at(20.0)
     result_of(box.store.delivered([queued]))
     assert box.ledger.oldest is None
+
+
+def test_a_step_of_the_clock_makes_no_report_older_or_fresher() -> None:
+    """Freshness and age are counted from the boot; the clock was in 1970 and is right now."""
+    clock = TestClock()
+    store, cap = memory_store(clock.moment), Cap(size=10**9, age=100.0)
+    clock.wall_offset = 0.0
+    add = partial(store.add_report, "etc", "k", "s", b"")
+    old, _ = result_of(add(False, PLENTY))
+    urgent, _ = result_of(add(True, PLENTY))
+    clock.wall_offset = START
+    for step in (0.0, -3600.0, 10 * 366 * 86_400.0):
+        clock.wall_offset = START + step
+        report = result_of(store.next_report("etc", 60.0))
+        assert report is not None
+        assert report.id == urgent
+        assert result_of(store.enforce("etc", cap)) == []
+    clock.advance(101)
+    assert result_of(store.enforce("etc", cap)) == [old]
+
+
+def test_an_urgent_report_of_another_boot_is_not_fresh() -> None:
+    """Seconds since different boots do not compare: such a report goes in its turn."""
+    clock = TestClock()
+    store = memory_store(clock.moment)
+    clock.advance(5000)
+    first, _ = result_of(store.add_report("etc", "k", "s", b"", False, PLENTY))
+    result_of(store.add_report("etc", "k", "s", b"", True, PLENTY))
+    clock.boot = "boot-2"
+    report = result_of(store.next_report("etc", 60.0))
+    assert report is not None
+    assert report.id == first
 
 
 # -- the cap
@@ -293,7 +326,7 @@ def test_the_size_cap_drops_the_oldest_first(box: Box) -> None:
     number, dropped = result_of(box.store.add_report("etc", "k", "s", b"12345678", False, cap))
     assert dropped == [first, second]
     assert box.kept() == [number]
-    assert box.ledger == Ledger(created=3, queued=1, dropped=2, size=8, oldest=0.0)
+    assert box.ledger == Ledger(created=3, queued=1, dropped=2, size=8, oldest=moment_at(0.0))
 
 
 def test_a_size_at_the_cap_drops_nothing(box: Box) -> None:
@@ -346,7 +379,7 @@ def test_the_cap_counts_what_is_set_aside(box: Box) -> None:
     result_of(box.store.set_aside(aside, "refused"))
     newest = box.add(b"1234", cap=cap)
     assert box.kept() == [queued, newest]
-    assert box.ledger == Ledger(created=3, queued=2, dropped=1, size=8, oldest=0.0)
+    assert box.ledger == Ledger(created=3, queued=2, dropped=1, size=8, oldest=moment_at(0.0))
 
 
 def test_enforcing_a_cap_on_nothing_is_no_error(box: Box) -> None:
@@ -365,13 +398,13 @@ def test_a_long_queue_costs_no_more_than_a_short_one() -> None:
             return 0
 
         for number in range(waiting):
-            outbox.add(db, "etc", "k", "s", b"body", float(number), number % 2 == 0, PLENTY)
+            outbox.add(db, "etc", "k", "s", b"body", moment_at(number), number % 2 == 0, PLENTY)
             if number % 3 == 0:
                 outbox.set_aside(db, number + 1, "refused")
         db.set_progress_handler(count, 10)
-        outbox.add(db, "etc", "k", "s", b"body", 1e6, True, PLENTY)
-        outbox.following(db, "etc", 1e6 - 1)
-        outbox.following(db, "etc", 1e6)
+        outbox.add(db, "etc", "k", "s", b"body", moment_at(1e6), True, PLENTY)
+        outbox.following(db, "etc", moment_at(1e6), 1.0)
+        outbox.following(db, "etc", moment_at(1e6), 0.0)
         return steps[0]
 
     assert work(2000) < 2 * work(20)
@@ -396,7 +429,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.store: SqliteStore = memory_store(self.clock.seconds)
+        self.store: SqliteStore = memory_store(moments(self.clock.seconds))
         self.rows: dict[str, list[Row]] = {"etc": [], "fogslink": []}
         self.counts = {uplink: {"created": 0, "delivered": 0, "dropped": 0} for uplink in self.rows}
 
@@ -490,10 +523,11 @@ class OutboxMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(self.rows.values()))
     @rule(uplink=uplinks, window=st.sampled_from([0.0, 5.0, 1e9]))
     def ask(self, uplink: str, window: float) -> None:
-        fresh = self.clock.seconds() - window
         queued = [row for row in self.rows[uplink] if row.state == "queued"]
-        first = [row for row in queued if row.urgent and row.created > fresh] + queued
-        report = result_of(self.store.next_report(uplink, fresh))
+        first = [
+            row for row in queued if row.urgent and self.clock.seconds() - row.created < window
+        ] + queued
+        report = result_of(self.store.next_report(uplink, window))
         assert (None if report is None else report.id) == (first[0].id if first else None)
 
     @invariant()
@@ -511,7 +545,7 @@ class OutboxMachine(RuleBasedStateMachine):
                 queued=len(queued),
                 set_aside=len(rows) - len(queued),
                 size=sum(len(row.body) for row in rows),
-                oldest=min((row.created for row in queued), default=None),
+                oldest=moment_at(queued[0].created) if queued else None,
             )
 
     @invariant()
@@ -520,7 +554,7 @@ class OutboxMachine(RuleBasedStateMachine):
         for uplink, rows in self.rows.items():
             kept = result_of(self.store.reports(uplink, None, 1000))
             assert rows == [
-                Row(each.id, each.body, each.created, each.urgent, each.state, each.tries)
+                Row(each.id, each.body, each.made.wall, each.urgent, each.state, each.tries)
                 for each in kept
             ]
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.store.material import PLENTY, Calls, result_of
+from tests.support import moment_at, moments
 from twisted_gantry.store import outbox
 from twisted_gantry.store.database import Unusable
 from twisted_gantry.store.schema import FILE, LOCK, MIGRATIONS, lock, open_database
@@ -51,7 +52,7 @@ def opened() -> Iterator[Callable[[Path], tuple[SqliteStore, Calls]]]:
 
     def open_it(folder: Path) -> tuple[SqliteStore, Calls]:
         calls = Calls()
-        store = open_store(folder, calls, _clock)
+        store = open_store(folder, calls, moments(_clock))
         stores.append((store, calls))
         return store, calls
 
@@ -66,7 +67,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("whole")
     db, _ = open_database(folder, _clock)
     for number in range(200):
-        outbox.add(db, "etc", "kind", "subject", b"x" * 200, float(number), False, PLENTY)
+        outbox.add(db, "etc", "kind", "subject", b"x" * 200, moment_at(number), False, PLENTY)
     db.close()
     return (folder / FILE).read_bytes()
 
@@ -100,7 +101,7 @@ def test_a_file_opens_again_as_it_was_left(tmp_path: Path) -> None:
     """What was committed is there at the next start, and nothing is reported as found."""
     db, _ = open_database(tmp_path, _clock)
     with closing(db):
-        outbox.add(db, "etc", "kind", "subject", b"body", 1.0, False, PLENTY)
+        outbox.add(db, "etc", "kind", "subject", b"body", moment_at(1.0), False, PLENTY)
     db, found = open_database(tmp_path, _clock)
     with closing(db):
         assert found == []
@@ -120,7 +121,7 @@ def test_a_file_of_version_1_opens(
     calls.run(report, ledger, kept, cards, audit)
     first = result_of(report)
     assert first is not None
-    assert (first.body, first.created, first.urgent) == (b"{}", 1000.0, True)
+    assert (first.body, first.made.wall, first.urgent) == (b"{}", 1000.0, True)
     assert (result_of(ledger).created, result_of(ledger).queued) == (3, 1)
     assert result_of(kept)["etc.period"] == 60.0
     assert result_of(cards)[0] == "7"
@@ -179,7 +180,7 @@ def test_a_newer_file_is_refused_with_the_way_out(tmp_path: Path) -> None:
         db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 7}")
     before = (tmp_path / FILE).read_bytes()
     with pytest.raises(Unusable, match=f"newer version .schema {len(MIGRATIONS) + 7}.*--data"):
-        open_store(tmp_path, Calls(), _clock)
+        open_store(tmp_path, Calls(), moments(_clock))
     assert (tmp_path / FILE).read_bytes() == before
     lock(tmp_path).close()  # and the folder is free again
 
@@ -249,7 +250,7 @@ def test_the_log_of_a_corrupt_file_is_kept_with_it(tmp_path: Path, whole: bytes)
     (tmp_path / FILE).write_bytes(whole)
     db, _ = open_database(tmp_path, _clock)
     with closing(db):
-        outbox.add(db, "etc", "kind", "subject", marker, 1.0, False, PLENTY)
+        outbox.add(db, "etc", "kind", "subject", marker, moment_at(1.0), False, PLENTY)
         for suffix in ("", "-wal", "-shm"):
             shutil.copy(tmp_path / (FILE + suffix), crashed / (FILE + suffix))
     assert marker not in whole
@@ -293,7 +294,7 @@ def test_a_garbled_log_costs_no_more_than_itself(tmp_path: Path) -> None:
     """A -wal and -shm of garbage beside a good file lose nothing that is in the file."""
     db, _ = open_database(tmp_path, _clock)
     with closing(db):
-        outbox.add(db, "etc", "kind", "subject", b"body", 1.0, False, PLENTY)
+        outbox.add(db, "etc", "kind", "subject", b"body", moment_at(1.0), False, PLENTY)
     (tmp_path / f"{FILE}-wal").write_bytes(b"\x00garbage" * 1000)
     (tmp_path / f"{FILE}-shm").write_bytes(b"\x00garbage" * 4096)
     db, found = open_database(tmp_path, _clock)
@@ -315,7 +316,7 @@ def test_damage_anywhere_is_survived(
     (folder / FILE).write_bytes(_overwritten(at, junk)(whole)[:cut])
     calls = Calls()
     try:
-        store = open_store(folder, calls, _clock)
+        store = open_store(folder, calls, moments(_clock))
     except Unusable:
         assert at < 100, "only a header can seem to be that of a newer version"
     else:
@@ -329,7 +330,7 @@ def test_a_file_with_other_tables_is_refused_in_words(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / FILE)) as other:
         other.executescript(f"CREATE TABLE t (a); PRAGMA user_version = {len(MIGRATIONS)}")
     with pytest.raises(Unusable, match="audit"):
-        open_store(tmp_path, Calls(), _clock)
+        open_store(tmp_path, Calls(), moments(_clock))
     lock(tmp_path).close()
 
 
@@ -337,7 +338,7 @@ def test_a_folder_in_place_of_the_file_is_refused_in_words(tmp_path: Path) -> No
     """What is no file at all is not moved aside: the operator is told."""
     (tmp_path / FILE).mkdir()
     with pytest.raises(Unusable, match=r"cannot be opened"):
-        open_store(tmp_path, Calls(), _clock)
+        open_store(tmp_path, Calls(), moments(_clock))
     assert (tmp_path / FILE).is_dir()
 
 
@@ -358,7 +359,7 @@ def test_a_refused_open_does_not_harm_the_lock(tmp_path: Path) -> None:
     with closing(lock(tmp_path)):
         for _ in range(2):
             with pytest.raises(Unusable, match=str(os.getpid())):
-                open_store(tmp_path, Calls(), _clock)
+                open_store(tmp_path, Calls(), moments(_clock))
     lock(tmp_path).close()
 
 
@@ -387,7 +388,7 @@ def test_closing_the_store_frees_the_folder(tmp_path: Path) -> None:
     """Once a store is closed, the folder is free for the next."""
     for _ in range(2):
         calls = Calls()
-        store = open_store(tmp_path, calls, _clock)
+        store = open_store(tmp_path, calls, moments(_clock))
         calls.run(store.close())
 
 
@@ -395,4 +396,4 @@ def test_a_folder_that_cannot_be_made_is_refused_in_words(tmp_path: Path) -> Non
     """A data folder beneath a file is no folder: the text says so."""
     (tmp_path / "file").write_text("")
     with pytest.raises(Unusable, match=r"data folder .* cannot be used"):
-        open_store(tmp_path / "file" / "data", Calls(), _clock)
+        open_store(tmp_path / "file" / "data", Calls(), moments(_clock))

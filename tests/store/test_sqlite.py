@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from tests.store.material import Calls, database, failure_of, file_store, result_of
-from tests.support import memory_store
+from tests.support import memory_store, moments
 from twisted_gantry.core.interfaces import IStore
 from twisted_gantry.core.stored import AuditEntry, StoredCard
 from twisted_gantry.store.schema import LOCK
@@ -21,7 +21,7 @@ from twisted_gantry.store.writer import InlineWriter
 
 @pytest.fixture
 def store() -> Iterator[SqliteStore]:
-    store = memory_store(Clock().seconds)
+    store = memory_store(moments(Clock().seconds))
     yield store
     result_of(store.close())
 
@@ -63,7 +63,7 @@ def test_a_setting_is_kept_until_it_is_removed(store: SqliteStore) -> None:
 )
 def test_a_setting_comes_back_as_it_was(value: object) -> None:
     """Any JSON value comes back equal, texts with any letter included."""
-    store = memory_store(Clock().seconds)
+    store = memory_store(moments(Clock().seconds))
     result_of(store.put_setting("name", value))
     assert result_of(store.settings()) == {"name": value}
     result_of(store.close())
@@ -137,11 +137,11 @@ def test_the_value_of_an_answer_keeps_its_type(
 
 
 def test_the_newest_entries_come_first(store: SqliteStore) -> None:
-    """The audit goes from the newest to the oldest; of one moment, the later one is first."""
+    """The audit goes from the newest to the oldest, also when the clock was set back."""
     for number, at in ((1, 10.0), (2, 30.0), (3, 20.0), (4, 30.0)):
         result_of(store.begin_command(_entry(number, at)))
-    assert [each.id for each in result_of(store.audit(10))] == ["id4", "id2", "id3", "id1"]
-    assert [each.id for each in result_of(store.audit(2))] == ["id4", "id2"]
+    assert [each.id for each in result_of(store.audit(10))] == ["id4", "id3", "id2", "id1"]
+    assert [each.id for each in result_of(store.audit(2))] == ["id4", "id3"]
 
 
 def test_the_audit_is_bounded(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +166,7 @@ def test_the_end_of_a_forgotten_command_is_no_error(store: SqliteStore) -> None:
 def test_everything_outlives_the_process(tmp_path: Path) -> None:
     """What one run kept, the next one finds: settings, cards and audit."""
     calls, cards = Calls(), [StoredCard("c1", "from", "to")]
-    store = open_store(tmp_path, calls, lambda: 5.0)
+    store = open_store(tmp_path, calls, moments(lambda: 5.0))
     with calls.closing(store):
         calls.run(
             store.put_setting("name", [1, "二"]),
@@ -174,7 +174,7 @@ def test_everything_outlives_the_process(tmp_path: Path) -> None:
             store.begin_command(_entry(1)),
             store.end_command(AuditEntry("id1", 1.0, "", "", "", {}, "done", "", 3)),
         )
-    store = open_store(tmp_path, calls, lambda: 5.0)
+    store = open_store(tmp_path, calls, moments(lambda: 5.0))
     with calls.closing(store):
         kept, listed, audit = store.settings(), store.cards(), store.audit(9)
         calls.run(kept, listed, audit)
@@ -188,12 +188,12 @@ def test_everything_outlives_the_process(tmp_path: Path) -> None:
 def test_interrupted_commands_end_as_timeout(tmp_path: Path) -> None:
     """A command that had no outcome when the program ended is said to be unknown, and reported."""
     calls = Calls()
-    store = open_store(tmp_path, calls, lambda: 5.0)
+    store = open_store(tmp_path, calls, moments(lambda: 5.0))
     with calls.closing(store):
         done = AuditEntry("id3", 3.0, "web", "ups1", "BZOFF", {}, "done", "fine")
         begun = [store.begin_command(each) for each in (_entry(1), _entry(2), done)]
         calls.run(*begun, store.end_command(done))
-    store = open_store(tmp_path, calls, lambda: 5.0)
+    store = open_store(tmp_path, calls, moments(lambda: 5.0))
     with calls.closing(store):
         audit = store.audit(9)
         calls.run(audit)
@@ -204,7 +204,7 @@ def test_interrupted_commands_end_as_timeout(tmp_path: Path) -> None:
             assert "not repeated" in entry.detail
         [(found, _)] = store.found
         assert found.startswith("2 commands had no outcome")
-    store = open_store(tmp_path, calls, lambda: 5.0)
+    store = open_store(tmp_path, calls, moments(lambda: 5.0))
     with calls.closing(store):
         assert store.found == ()
 
@@ -212,7 +212,7 @@ def test_interrupted_commands_end_as_timeout(tmp_path: Path) -> None:
 def test_a_table_that_is_gone_is_a_failure_and_no_more() -> None:
     """A damage that shows at run time fails what meets it; what does not goes on."""
     db = database()
-    store = SqliteStore(InlineWriter(db), Clock().seconds)
+    store = SqliteStore(InlineWriter(db), moments(Clock().seconds))
     db.execute("DROP TABLE card")
     assert isinstance(failure_of(store.cards()), sqlite3.OperationalError)
     assert isinstance(failure_of(store.replace_cards("1", [])), sqlite3.OperationalError)
@@ -223,17 +223,17 @@ def test_a_table_that_is_gone_is_a_failure_and_no_more() -> None:
 def test_an_unclean_end_is_told_at_the_next_start(tmp_path: Path) -> None:
     """A folder that nobody let go says so, with what waits; one that was let go says nothing."""
     calls = Calls()
-    first = open_store(tmp_path, calls, lambda: 0.0)
+    first = open_store(tmp_path, calls, moments(lambda: 0.0))
     assert first.found == ()
     copy = tmp_path / "copy"
     copy.mkdir()
     (copy / LOCK).write_text((tmp_path / LOCK).read_text())
-    killed = open_store(copy, calls, lambda: 0.0)
+    killed = open_store(copy, calls, moments(lambda: 0.0))
     [(text, _)] = killed.found
     assert "did not end in order" in text
     assert "0 reports wait" in text
     for store in (first, killed):
         calls.run(store.close())
-    again = open_store(tmp_path, calls, lambda: 0.0)
+    again = open_store(tmp_path, calls, moments(lambda: 0.0))
     assert again.found == ()
     calls.run(again.close())

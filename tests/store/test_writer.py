@@ -9,6 +9,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from tests.store.material import PATIENCE, PLENTY, Calls, failure_of, file_store, result_of
+from tests.support import moments
 from twisted_gantry.store.schema import open_database
 from twisted_gantry.store.sqlite import SqliteStore
 from twisted_gantry.store.writer import MAX_GROUP, Closed, InlineWriter, ThreadWriter, Writer
@@ -157,7 +158,7 @@ def test_a_failing_disk_is_a_failure(tmp_path: Path) -> None:
     db, _ = open_database(tmp_path, lambda: 0.0)
     db.execute("PRAGMA query_only = ON")
     calls = Calls()
-    store = SqliteStore(ThreadWriter(db, calls), lambda: 0.0)
+    store = SqliteStore(ThreadWriter(db, calls), moments(lambda: 0.0))
     with calls.closing(store):
         added = store.add_report("etc", "kind", "subject", b"body", False, PLENTY)
         setting = store.put_setting("a", 1)

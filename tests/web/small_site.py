@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 from zope.interface import implementer
 
-from tests.support import memory_history
+from tests.support import memory_history, moments
 from twisted_gantry.core.alarms import Alarms, Rule
 from twisted_gantry.core.catalogue import Catalogue, PointType
 from twisted_gantry.core.commands.door import CommandDoor
@@ -155,7 +155,7 @@ def small_site(timezone: str = "Asia/Shanghai") -> SmallSite:
     db = sqlite3.connect(":memory:", isolation_level=None)
     for script in MIGRATIONS:
         db.executescript(script)
-    store = SqliteStore(InlineWriter(db), now)
+    store = SqliteStore(InlineWriter(db), moments(now))
     points = Points(Catalogue(), now)
     points.declare("ups1", POINTS)
     ups, pc = FakeDevice("ups1", "ups-card", now), CountingDevice("pc1", "computer", now)

@@ -6,7 +6,7 @@ has a grace time: a lost link is not a power cut (`docs/protocols/etc-gantry.md`
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from twisted.internet.interfaces import IReactorTime
@@ -55,7 +55,9 @@ class Rule:
 
 @dataclass(frozen=True)
 class Alarm:
-    """A raised or ended alarm. `name` is `<source>.<condition>`; times are Unix seconds."""
+    """A raised or ended alarm. `name` is `<source>.<condition>`; times are Unix seconds. `serial`
+    counts the alarms as they were raised: times of a clock that was set back have no order.
+    """
 
     name: str
     severity: Severity
@@ -64,6 +66,7 @@ class Alarm:
     raised_at: float
     cleared_at: float | None = None
     group: str = ""
+    serial: int = field(default=0, compare=False)
 
     @property
     def source(self) -> str:
@@ -114,6 +117,7 @@ class Alarms:
         self._points, self._now = points, now
         self._active: dict[str, Alarm] = {}
         self._ended: list[Alarm] = []
+        self._raised = 0
         self._watches: dict[str, list[_Watch]] = {}
         self._unsubscribe: dict[str, Callable[[], None]] = {}
         self._silences: dict[str, Timer] = {}
@@ -144,7 +148,8 @@ class Alarms:
         if known is not None:
             self._active[name] = replace(known, severity=severity, en=en, zh=zh)
             return
-        alarm = Alarm(name, severity, en, zh, self._now(), group=group)
+        self._raised += 1
+        alarm = Alarm(name, severity, en, zh, self._now(), group=group, serial=self._raised)
         self._active[name] = alarm
         _log.warn("alarm {alarm}: {message}", alarm=name, message=en)
         self._tell(alarm)
@@ -164,7 +169,7 @@ class Alarms:
 
     def all(self) -> list[Alarm]:
         """Return the raised alarms and the last `REMEMBERED` ended ones, newest first."""
-        return sorted([*self._active.values(), *self._ended], key=lambda a: -a.raised_at)
+        return sorted([*self._active.values(), *self._ended], key=lambda a: -a.serial)
 
     def subscribe(self, subscriber: Callable[[Alarm], None]) -> Callable[[], None]:
         """Call `subscriber` when an alarm is raised and when it is cleared; returns the end."""

@@ -12,6 +12,7 @@ from zope.interface import Attribute, Interface, implementer
 
 from twisted_gantry.core.commands.types import CommandResult
 from twisted_gantry.core.history import Sample, Series
+from twisted_gantry.core.moments import Moment
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.stored import AuditEntry, Cap, Ledger, Report, StoredCard
 
@@ -239,6 +240,9 @@ class IStore(Interface):
 
     found = Attribute("Damage found at the start, a sequence of texts with `en` and `zh`.")
 
+    def moment() -> Moment:
+        """Return the present moment, to be compared with stored ones after a restart."""
+
     def add_report(
         uplink: str,
         kind: str,
@@ -254,7 +258,7 @@ class IStore(Interface):
         """
 
     def next_report(uplink: str, fresh: float) -> Deferred[Report | None]:
-        """Return the report to send now: an urgent one created after `fresh`, else the oldest."""
+        """Return what to send now: an urgent report under `fresh` seconds old, else the oldest."""
 
     def next_reports(uplink: str, limit: int, size: int) -> Deferred[Sequence[Report]]:
         """Return the oldest queued reports in order: at most `limit`, and at most `size` bytes.

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from twisted_gantry.core.moments import Moment
 from twisted_gantry.wire.reading import Value
 
 
@@ -11,7 +12,8 @@ from twisted_gantry.wire.reading import Value
 class Report:
     """A stored report; a newer one of the same `kind` and `subject` may replace it.
 
-    `requeued`: a person took the report back from those set aside; it is sent whatever its age.
+    `made` is when it was stored. `requeued`: a person took the report back from those set aside; it
+    is sent whatever its age.
     """
 
     id: int
@@ -19,7 +21,7 @@ class Report:
     kind: str
     subject: str
     body: bytes
-    created: float
+    made: Moment
     urgent: bool
     state: str = "queued"
     reason: str = ""
@@ -31,7 +33,7 @@ class Report:
 class Ledger:
     """Counts of an uplink's reports: created = delivered + queued + set_aside + dropped.
 
-    `oldest` is Unix seconds of the oldest queued report, or None; `size` is the bytes of all kept
+    `oldest` is when the oldest queued report was made, or None; `size` is the bytes of all kept
     reports.
     """
 
@@ -41,7 +43,7 @@ class Ledger:
     set_aside: int = 0
     dropped: int = 0
     size: int = 0
-    oldest: float | None = None
+    oldest: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from twisted.logger import Logger
 
 from twisted_gantry.config.settings import Settings
 from twisted_gantry.config.tables import ConfigError
+from twisted_gantry.core.moments import present
 from twisted_gantry.core.recorder import HOLD_INTERVALS
 from twisted_gantry.daemon.systemd import Watchdog, notifier_of, poller_patience, watchdog_period
 from twisted_gantry.daemon.threads import ThreadClasses
@@ -92,7 +93,7 @@ class Gantry(ServiceGroup):
         LEVELS.set(self._settings.log.levels)
         hold = HOLD_INTERVALS * self._settings.history.interval
         with ExitStack() as opened:  # their threads would keep a process alive that cannot start
-            store = open_store(self._folder, reactor, time.time)
+            store = open_store(self._folder, reactor, present)
             opened.callback(store.close)
             history = open_history(self._folder, reactor, time.time, hold)
             opened.callback(history.close)

@@ -10,12 +10,14 @@ from collections.abc import Iterable, Sequence
 from sqlite3 import Connection
 from typing import Any
 
+from twisted_gantry.core.moments import Moment
 from twisted_gantry.core.stored import Cap, Ledger, Report
 
 REQUEUED = "queued again"
 """The reason shown for a report that a person took back from those set aside."""
 
-_COLUMNS = "id, uplink, kind, subject, body, created, urgent, state, reason, tries, requeued"
+_MADE = "created, boot, mono, trusted"
+_COLUMNS = f"{_MADE}, id, uplink, kind, subject, body, urgent, state, reason, tries, requeued"
 
 # One statement, since every report runs it.
 _COUNT_NEW = """
@@ -26,9 +28,15 @@ _COUNT_NEW = """
 
 
 def _report(row: tuple[Any, ...]) -> Report:
-    fields = dict(zip(_COLUMNS.split(", "), row, strict=True))
+    names = _COLUMNS.removeprefix(f"{_MADE}, ").split(", ")
+    fields = dict(zip(names, row[4:], strict=True))
     flags = {name: bool(fields[name]) for name in ("urgent", "requeued")}
-    return Report(**{**fields, **flags})
+    return Report(made=_moment(row[:4]), **{**fields, **flags})
+
+
+def _moment(made: tuple[float, str, float, int]) -> Moment:
+    wall, boot, mono, trusted = made
+    return Moment(wall, boot, mono, bool(trusted))
 
 
 def _count(db: Connection, uplink: str, **changes: int) -> None:
@@ -42,22 +50,23 @@ def add(
     kind: str,
     subject: str,
     body: bytes,
-    created: float,
+    made: Moment,
     urgent: bool,
     cap: Cap,
 ) -> tuple[int, Sequence[int]]:
     """Keep a report, then drop reports over the cap's size; `enforce` looks at the age."""
     cursor = db.execute(
-        "INSERT INTO outbox (uplink, kind, subject, body, created, urgent) VALUES (?,?,?,?,?,?)",
-        (uplink, kind, subject, body, created, urgent),
+        f"INSERT INTO outbox ({_MADE}, uplink, kind, subject, body, urgent) "  # noqa: S608 - own names
+        "VALUES (?,?,?,?,?,?,?,?,?)",
+        (made.wall, made.boot, made.mono, made.trusted, uplink, kind, subject, body, urgent),
     )
     [(size,)] = db.execute(_COUNT_NEW, (uplink, len(body))).fetchall()
     assert cursor.lastrowid is not None
-    dropped = enforce(db, uplink, cap, created) if size > cap.size else ()
+    dropped = enforce(db, uplink, cap, made) if size > cap.size else ()
     return cursor.lastrowid, dropped
 
 
-def enforce(db: Connection, uplink: str, cap: Cap, now: float) -> Sequence[int]:
+def enforce(db: Connection, uplink: str, cap: Cap, now: Moment) -> Sequence[int]:
     """Drop the oldest, queued or set aside, until the cap holds; the newest is always kept."""
     dropped: list[int] = []
     while True:
@@ -68,15 +77,15 @@ def enforce(db: Connection, uplink: str, cap: Cap, now: float) -> Sequence[int]:
             return dropped
         # One look into the index for each state: sorting both together would read the whole queue.
         oldest = db.execute(
-            "SELECT id, created FROM outbox WHERE id = (SELECT min(first) FROM ("
+            f"SELECT {_MADE}, id FROM outbox WHERE id = (SELECT min(first) FROM ("  # noqa: S608
             "SELECT min(id) AS first FROM outbox WHERE uplink = ?1 AND state = 'queued' UNION ALL "
             "SELECT min(id) FROM outbox WHERE uplink = ?1 AND state = 'set-aside'))",
             (uplink,),
         ).fetchone()
-        if row[0] <= cap.size and now - oldest[1] <= cap.age:
+        if row[0] <= cap.size and now.since(_moment(oldest[:4])) <= cap.age:
             return dropped
-        _remove(db, [oldest[0]], "dropped")
-        dropped.append(oldest[0])
+        _remove(db, [oldest[4]], "dropped")
+        dropped.append(oldest[4])
 
 
 def delivered(db: Connection, reports: Sequence[int]) -> None:
@@ -98,11 +107,12 @@ def _remove(db: Connection, reports: Sequence[int], became: str) -> None:
         _count(db, uplink, **change)
 
 
-def following(db: Connection, uplink: str, fresh: float) -> Report | None:
+def following(db: Connection, uplink: str, now: Moment, fresh: float) -> Report | None:
+    """Return an urgent report that is less than `fresh` seconds old, else the oldest."""
     row = db.execute(
         f"SELECT {_COLUMNS} FROM outbox WHERE uplink = ? AND state = 'queued' AND urgent = 1 "  # noqa: S608
-        "AND created > ? ORDER BY id LIMIT 1",
-        (uplink, fresh),
+        "AND mono > ? AND boot = ? ORDER BY id LIMIT 1",
+        (uplink, now.mono - fresh, now.boot),
     ).fetchone()
     if row is None:
         row = db.execute(
@@ -181,11 +191,12 @@ def ledger(db: Connection, uplink: str) -> Ledger:
     if row is None:
         return Ledger()
     first = db.execute(
-        "SELECT created FROM outbox WHERE uplink = ? AND state = 'queued' ORDER BY id LIMIT 1",
+        f"SELECT {_MADE} FROM outbox WHERE uplink = ? AND state = 'queued' ORDER BY id LIMIT 1",  # noqa: S608
         (uplink,),
     ).fetchone()
     created, delivered, queued, set_aside, dropped, size = row
-    return Ledger(created, delivered, queued, set_aside, dropped, size, first and first[0])
+    oldest = None if first is None else _moment(first)
+    return Ledger(created, delivered, queued, set_aside, dropped, size, oldest)
 
 
 def drop(db: Connection, uplink: str, reports: Iterable[int] | None) -> int:

@@ -61,6 +61,16 @@ MIGRATIONS = (
     ALTER TABLE outbox ADD COLUMN requeued INTEGER NOT NULL DEFAULT 0;
     UPDATE outbox SET requeued = 1 WHERE state = 'queued' AND reason = 'queued again';
     """,
+    # Until here `created`, the time of day, was also the age of a report. Reports from before are
+    # at least as old as the boot of the computer.
+    """
+    ALTER TABLE outbox ADD COLUMN boot TEXT NOT NULL DEFAULT '';
+    ALTER TABLE outbox ADD COLUMN mono REAL NOT NULL DEFAULT 0;
+    ALTER TABLE outbox ADD COLUMN trusted INTEGER NOT NULL DEFAULT 0;
+    DROP INDEX outbox_urgent;
+    CREATE INDEX outbox_urgent ON outbox (uplink, boot, mono) WHERE urgent = 1 AND state = 'queued';
+    DROP INDEX audit_at;
+    """,
 )
 
 

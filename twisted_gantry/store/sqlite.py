@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from zope.interface import implementer
 
 from twisted_gantry.core.interfaces import CannotBackUp, IStore
+from twisted_gantry.core.moments import Moment
 from twisted_gantry.core.stored import AuditEntry, Cap, Ledger, Report, StoredCard
 from twisted_gantry.net.histogram import Histogram
 from twisted_gantry.store import audit, outbox, settings
@@ -23,20 +24,23 @@ from twisted_gantry.store.writer import ThreadWriter, Writer
 
 @implementer(IStore)
 class SqliteStore:
-    """The store of one gantry. `now` returns Unix seconds."""
+    """The store of one gantry. `moment` returns the present moment."""
 
     def __init__(
         self,
         writer: Writer,
-        now: Callable[[], float],
+        moment: Callable[[], Moment],
         found: Sequence[Found] = (),
         lock_file: IO[str] | None = None,
         backups: Backups | None = None,
     ) -> None:
         self.found = tuple(found)
-        self._writer, self._now, self._lock = writer, now, lock_file
+        self._writer, self._moment, self._lock = writer, moment, lock_file
         self._backups = backups
         self.transaction_seconds: Histogram | None = getattr(writer, "transaction_seconds", None)
+
+    def moment(self) -> Moment:
+        return self._moment()
 
     def add_report(
         self,
@@ -48,18 +52,19 @@ class SqliteStore:
         cap: Cap,
         setting: tuple[str, Any] | None = None,
     ) -> Deferred[tuple[int, Sequence[int]]]:
-        created = self._now()
+        made = self.moment()
         kept = None if setting is None else (setting[0], settings.encoded(setting[1]))
 
         def job(db: Connection) -> tuple[int, Sequence[int]]:
             if kept is not None:
                 settings.put(db, *kept)
-            return outbox.add(db, uplink, kind, subject, body, created, urgent, cap)
+            return outbox.add(db, uplink, kind, subject, body, made, urgent, cap)
 
         return self._writer.run(job)
 
     def next_report(self, uplink: str, fresh: float) -> Deferred[Report | None]:
-        return self._writer.run(lambda db: outbox.following(db, uplink, fresh))
+        now = self.moment()
+        return self._writer.run(lambda db: outbox.following(db, uplink, now, fresh))
 
     def next_reports(self, uplink: str, limit: int, size: int) -> Deferred[Sequence[Report]]:
         return self._writer.run(lambda db: outbox.queued(db, uplink, limit, size))
@@ -80,7 +85,7 @@ class SqliteStore:
         return self._writer.run(lambda db: outbox.drop(db, uplink, reports))
 
     def enforce(self, uplink: str, cap: Cap) -> Deferred[Sequence[int]]:
-        now = self._now()
+        now = self.moment()
         return self._writer.run(lambda db: outbox.enforce(db, uplink, cap, now))
 
     def reports(
@@ -131,14 +136,16 @@ class SqliteStore:
         return closed.addCallback(let_go)
 
 
-def open_store(folder: Path, reactor: IReactorFromThreads, now: Callable[[], float]) -> SqliteStore:
+def open_store(
+    folder: Path, reactor: IReactorFromThreads, moment: Callable[[], Moment]
+) -> SqliteStore:
     """Open the store in `folder`, and take the folder for this process. Raises `schema.Unusable`,
     whose text is for the operator.
     """
     last = ended_unclean(folder)
     lock_file = lock(folder)
     try:
-        db, found = open_database(folder, now)
+        db, found = open_database(folder, lambda: moment().wall)
         try:
             interrupted = audit.end_interrupted(db)
         except sqlite3.Error as error:
@@ -163,4 +170,5 @@ def open_store(folder: Path, reactor: IReactorFromThreads, now: Callable[[], flo
                 f"程序上次结束时有{interrupted}条命令没有结果",
             )
         )
-    return SqliteStore(ThreadWriter(db, reactor), now, found, lock_file, Backups(folder, reactor))
+    writer, backups = ThreadWriter(db, reactor), Backups(folder, reactor)
+    return SqliteStore(writer, moment, found, lock_file, backups)

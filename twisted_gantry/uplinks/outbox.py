@@ -34,6 +34,7 @@ class Outbox:
         self.on_left: list[Callable[[Sequence[int], bool], object]] = []
         self.on_stale: list[Callable[[Iterable[str]], object]] = []
         self._store, self._cap, self._alarms = store, cap, alarms
+        self.moment = store.moment
         self._aside = f"{name}.set-aside"
 
     # -- for those who make reports
@@ -80,8 +81,16 @@ class Outbox:
     # -- for the one who sends them
 
     def next_report(self, fresh: float) -> Deferred[Report | None]:
-        """Return what to send now: urgent reports created after `fresh`, then the oldest."""
+        """Return what to send now: urgent reports under `fresh` seconds old, then the oldest."""
         return self._store.next_report(self.name, fresh)
+
+    def age(self, report: Report) -> float:
+        """Return for how many seconds at least a report has waited, whatever the clock did."""
+        return self.moment().since(report.made)
+
+    def made_at(self, report: Report) -> float:
+        """Return when a report was made, in Unix seconds by the present clock."""
+        return self.moment().wall_of(report.made)
 
     def next_reports(self, limit: int, size: int) -> Deferred[Sequence[Report]]:
         """Return the oldest queued reports: `limit`, or fewer above `size` bytes."""

@@ -178,7 +178,7 @@ class Metrics(Collector):
         kept += [((n, "set-aside"), ledger.set_aside) for n, ledger in known.items()]
         yield _gauge("outbox_reports", "Reports that are kept.", "uplink state", kept)
         ages = [
-            ((n,), max(0.0, self._now() - ledger.oldest))
+            ((n,), self._site.store.moment().since(ledger.oldest))
             for n, ledger in known.items()
             if ledger.oldest is not None
         ]

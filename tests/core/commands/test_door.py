@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tests.store.material import LateWriter, database
+from tests.support import moments
 from twisted_gantry.core.alarms import Rule
 from twisted_gantry.core.commands.door import (
     EXPIRY,
@@ -88,7 +89,7 @@ class NotedStore(SqliteStore):
     def __init__(
         self, log: list[str], now: Callable[[], float], writer: Writer | None = None
     ) -> None:
-        super().__init__(writer or InlineWriter(database()), now)
+        super().__init__(writer or InlineWriter(database()), moments(now))
         self.log, self.broken = log, set[str]()
 
     def begin_command(self, entry: AuditEntry) -> Deferred[AuditEntry | None]:

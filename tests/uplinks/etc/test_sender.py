@@ -1,16 +1,18 @@
 """The sender of the ETC uplink: what each answer does to the outbox, on a Clock."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 
-from tests.support import Bench, fired
+from tests.support import START, Bench, TestClock, fired
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.core.stored import Cap, Ledger, Report
 from twisted_gantry.net.session import Backoff
+from twisted_gantry.uplinks.etc.agreement import ClockAgreement
 from twisted_gantry.uplinks.etc.channel import Kind, Taken
 from twisted_gantry.uplinks.etc.sender import EtcSender
 from twisted_gantry.uplinks.outbox import Outbox
@@ -28,10 +30,17 @@ class FakeChannel:
         self.sent: list[bytes] = []
         self.answers: list[Kind] = [Kind.DELIVERED]
         self.hold: Deferred[Taken] | None = None
+        self.judge: Callable[[int], bool] | None = None
+        self.taken: list[int] = []
 
     def post(self, body: bytes, url: str) -> Deferred[Taken]:
         assert url == URL
         self.sent.append(body)
+        if self.judge is not None:
+            stamp = int(loads(body)["timeStamp"])
+            good = self.judge(stamp)
+            self.taken += [stamp] if good else []
+            return succeed(Taken(Kind.DELIVERED if good else Kind.CLOCK, "by its time"))
         if self.hold is not None:
             return self.hold
         kind = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -294,6 +303,7 @@ def test_1003_on_a_fresh_report_means_our_clock(rig: Rig) -> None:
 def test_1003_on_an_old_report_is_tried_once_more(restamp: bool) -> None:
     """An old report is sent again with the present time (or as it is), then set aside."""
     rig = Rig(restamp=restamp)
+    rig.sender.agreement.note()
     rig.add()
     rig.clock.advance(1000.0)
     rig.channel.answers = [Kind.CLOCK]
@@ -313,6 +323,83 @@ def test_1003_then_1000_delivers_the_old_report(rig: Rig) -> None:
     rig.channel.answers = [Kind.CLOCK, Kind.DELIVERED]
     rig.start()
     assert rig.ledger() == Ledger(created=1, delivered=1)
+
+
+@pytest.mark.parametrize("restamp", [True, False])
+def test_a_clock_in_1970_sets_nothing_aside(restamp: bool) -> None:
+    """Until the clock is right a platform that checks the time refuses all; then all is taken, each
+    report with the time of its measurement.
+    """
+    rig = Rig(restamp=restamp)
+    rig.clock.wall_offset = 300.0
+    rig.channel.judge = lambda stamp: abs(stamp - START - rig.clock.seconds()) < 300
+    rig.start()
+    rig.add(subject="computers")
+    rig.clock.run(200.0, step=1.0)
+    rig.add()
+    rig.clock.run(30.0, step=1.0)
+    assert rig.ledger() == Ledger(created=2, queued=2, size=ANY, oldest=ANY)
+    assert "etc.clock-skew" in rig.bench.raised()
+    rig.clock.wall_offset = START
+    rig.clock.run(60.0, step=1.0)
+    assert rig.ledger() == Ledger(created=2, delivered=2)
+    assert rig.channel.taken[-1] == pytest.approx(START + 200.0, abs=1)
+    assert rig.bench.raised() == set()
+    rig.sender.stop()
+
+
+@pytest.mark.parametrize("step", [START, -3600.0, 5 * 366 * 86_400.0])
+def test_a_step_corrects_the_time_stamps_of_what_waits(step: float) -> None:
+    """A report made before the clock was set tells when it was measured by the clock of now."""
+    rig = Rig()
+    rig.clock.wall_offset = 0.0 if step == START else START
+    rig.add()
+    rig.clock.advance(20.0)
+    rig.clock.wall_offset += step
+    rig.start()
+    [body] = rig.channel.sent
+    assert int(loads(body)["timeStamp"]) == int(rig.clock.now() - 20.0)
+    assert rig.ledger() == Ledger(created=1, delivered=1)
+    rig.sender.stop()
+
+
+def test_a_step_does_not_let_what_is_old_overtake(rig: Rig) -> None:
+    """An urgent report of an hour ago is not fresh because the clock was set back an hour."""
+    rig.channel.answers = [Kind.CHANNEL]
+    rig.start()
+    first = rig.add()
+    rig.add(urgent=True)
+    rig.clock.run(3600.0, step=10.0)
+    rig.clock.wall_offset -= 3600.0
+    rig.channel.sent.clear()
+    rig.sender.wake(now=True)
+    rig.clock.advance(0)
+    assert rig.channel.numbers()[0] == first
+
+
+def test_a_second_1003_without_an_agreement_is_the_clock(rig: Rig) -> None:
+    """A platform that never took a present time may have another clock than ours: all is kept."""
+    rig.add()
+    rig.clock.advance(1000.0)
+    rig.channel.answers = [Kind.CLOCK]
+    rig.start()
+    rig.clock.run(300.0, step=1.0)
+    assert rig.ledger().queued == 1
+    assert {"etc.clock-skew", "etc.channel"} <= rig.bench.raised()
+
+
+def test_an_agreement_ends_with_a_step_of_the_clock() -> None:
+    """What the platform took before the clock was set says nothing about the clock of now."""
+    clock = TestClock()
+    agreement = ClockAgreement(clock.moment)
+    assert not agreement.holds
+    agreement.note()
+    clock.advance(10_000.0)
+    shown = [agreement.holds]
+    for step in (3600.0, -3600.0):
+        clock.wall_offset += step
+        shown.append(agreement.holds)
+    assert shown == [True, False, True]
 
 
 def test_a_failing_disk_does_not_end_the_sender(

@@ -15,6 +15,7 @@ from tests.support import START, Bench, MemoryNetwork, fired
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.interfaces import IUplink, WrongSetting
+from twisted_gantry.core.moments import Moment
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.core.stored import Ledger, Report
@@ -24,6 +25,7 @@ from twisted_gantry.uplinks.fogslink.uplink import (
     LAST_PACK,
     FogslinkSettings,
     FogslinkUplink,
+    first_pack,
     fogslink_uplink,
 )
 from twisted_gantry.wire.fogslink.messages import Configure
@@ -375,6 +377,69 @@ def test_no_number_comes_again_after_a_lost_disk(rig: Rig) -> None:
     assert rig.packs()[: len(used)] == used
     assert rig.packs()[len(used)] > used[-1]
     assert rig.cloud.counts["duplicate"] == 0
+
+
+def test_a_lost_disk_with_the_clock_in_1970_repeats_no_number(rig: Rig) -> None:
+    """The numbers begin above all that were given before, by a right clock and by a wrong one."""
+    rig.start(30)
+    for boot in ("boot-1", "boot-1", "boot-2"):
+        used = rig.packs()
+        fired(rig.store.put_setting(LAST_PACK, None))
+        rig.clock.wall_offset = 300.0 - rig.clock.seconds()
+        rig.clock.boot = boot
+        rig.restart()
+        rig.clock.run(30)
+        packs = rig.packs()
+        assert packs[: len(used)] == used
+        assert len(packs) > len(used)
+        assert len(set(packs)) == len(packs)
+        assert boot == "boot-2" or packs[len(used)] > max(used)
+    assert rig.cloud.counts["duplicate"] == 0
+
+
+def test_first_numbers_are_below_what_a_double_counts() -> None:
+    """A cloud that reads numbers as doubles tells all of them apart; boots have their own range."""
+    first = {first_pack(Moment(9.0, f"boot {n}", 9.0, False)) // 10**13 for n in range(1000)}
+    assert len(first) > 500
+    assert max(first) * 10**13 + 10**12 < 2**53
+    assert min(first) * 10**13 > 4_000_000_000_000  # the time in the year 2096
+    assert first_pack(Moment(START, "boot", 9.0, False)) == int(START * 1000)
+
+
+@pytest.mark.parametrize("step", [START, -3600.0, 5 * 366 * 86_400.0])
+def test_a_step_of_the_clock_sets_no_pack_aside(step: float) -> None:
+    """Packs of the last minute are sent after the clock was set: 1970, an hour back, years on."""
+    rig = Rig(backlog_age=3600.0)
+    rig.clock.wall_offset = 300.0 if step == START else START
+    rig.network.reachable = False
+    rig.start(60)
+    kept = rig.ledger().queued
+    assert kept >= 5
+    rig.clock.wall_offset += step
+    rig.network.reachable = True
+    rig.uplink.retry()
+    rig.clock.run(70)
+    assert (rig.ledger().set_aside, rig.ledger().queued) == (0, 0)
+    assert len(rig.packs()) >= kept
+    rig.stop()
+
+
+@pytest.mark.parametrize(("before", "after"), [(True, True), (True, False), (False, True)])
+def test_after_a_restart_only_a_trusted_clock_makes_packs_old(before: bool, after: bool) -> None:
+    """A computer that was off for a day: with a clock that was in 1970 nobody knows that."""
+    rig = Rig(backlog_age=3600.0)
+    rig.clock.trusted = before
+    rig.network.reachable = False
+    rig.start(60)
+    kept = rig.ledger().queued
+    rig.clock.boot, rig.clock.trusted = "boot-2", after
+    rig.clock.wall_offset += 86_400.0
+    rig.network.reachable = True
+    rig.restart()
+    rig.clock.run(70)
+    assert rig.ledger().queued == 0
+    assert rig.ledger().set_aside == (kept if before and after else 0)
+    rig.stop()
 
 
 def test_packs_that_are_too_old_are_set_aside_and_the_newest_value_goes() -> None:

@@ -19,14 +19,23 @@ _log = Logger()
 
 
 class CardsPoll:
-    """Asks the platform for a newer white list. `now` returns Unix seconds."""
+    """Asks the platform for a newer white list. `now` returns Unix seconds; `taken` is called when
+    the platform took a request.
+    """
 
     def __init__(
-        self, name: str, site: Site, channel: Channel, steering: Steering, now: Callable[[], float]
+        self,
+        name: str,
+        site: Site,
+        channel: Channel,
+        steering: Steering,
+        now: Callable[[], float],
+        taken: Callable[[], None],
     ) -> None:
         self._alarm = f"{name}.white-list"
         self._gantry_id, self._store, self._alarms = site.gantry_id, site.store, site.alarms
         self._channel, self._steering, self._now = channel, steering, now
+        self._taken = taken
 
     async def ask(self) -> None:
         """Ask once; an answer that cannot be used raises an alarm, and the old list stays."""
@@ -37,6 +46,7 @@ class CardsPoll:
             # The reports raise the alarm of the channel; the next period asks again.
             _log.debug("no white list: {reason}", reason=taken.reason)
             return
+        self._taken()
         try:
             offered = decode_cards(taken.answer.data)
             if offered is not None and offered.version < version:

@@ -4,7 +4,6 @@ The oldest goes first, a fresh urgent report ahead of it. `docs/protocols/etc-ga
 "Delivery", says what the answers mean.
 """
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Protocol
@@ -17,11 +16,12 @@ from twisted_gantry.core.alarms import Alarms, Severity
 from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import Report
 from twisted_gantry.net.session import Backoff
+from twisted_gantry.uplinks.etc.agreement import ClockAgreement
 from twisted_gantry.uplinks.etc.channel import Channel, Kind, Taken, host_shown
 from twisted_gantry.uplinks.outbox import Outbox
 from twisted_gantry.uplinks.reachability import Reachability
 from twisted_gantry.uplinks.sending_loop import SendingLoop
-from twisted_gantry.wire.etc.envelope import restamped
+from twisted_gantry.wire.etc.envelope import restamped, stamp_of
 
 _log = Logger()
 
@@ -61,12 +61,13 @@ class EtcSender:
         self.counts: Counter[str] = Counter()
         self._outbox, self._channel, self._servers = outbox, channel, servers
         self._now, self._backoff, self._alarms = now, backoff, alarms
+        self.agreement = ClockAgreement(outbox.moment)
         self._restamp, self._clock_alarm = restamp, f"{outbox.name}.clock-skew"
         texts = "reports are kept, the platform does not take them", "平台未接收上报，数据已保存"
         self._platform = Reachability(status, alarms, *texts)
         self._loop = SendingLoop(clock, self._send_one, self._could_not)
         self._signature_tries: Counter[int] = Counter()
-        self._restamped: set[int] = set()
+        self._stamped_anew: set[int] = set()
         self._newest: dict[str, int] = {}
         self._overtaken: set[str] = set()
         self._ahead = 0  # urgent reports in a row
@@ -80,7 +81,7 @@ class EtcSender:
 
     async def _send_one(self) -> float | None:
         """Send the next report; returns the pause in seconds, None for none, 0 until woken."""
-        fresh = self._now() - FRESH if self._ahead < AHEAD else math.inf
+        fresh = FRESH if self._ahead < AHEAD else 0.0
         report = await self._outbox.next_report(fresh)
         self._ahead = self._ahead + 1 if report is not None and report.urgent else 0
         if report is None:
@@ -89,14 +90,28 @@ class EtcSender:
                 self._outbox.stale(sorted(overtaken))
             return 0.0
         url = self._servers.server_for(report.kind)
-        taken = await self._channel.post(report.body, url)
+        body = self._stamped(report)
+        taken = await self._channel.post(body, url)
         if self._loop.stopped:
             return None  # cut off: how it was taken is not known
         self.counts[taken.kind.name.lower()] += 1
-        return await self._settle(report, taken, url)
+        return await self._settle(report, taken, url, body)
 
-    async def _settle(self, report: Report, taken: Taken, url: str) -> float | None:
+    def _stamped(self, report: Report) -> bytes:
+        """Return the body to send. When the clock has stepped since the report was made, the body
+        gets the time of the measurement by the present clock.
+        """
+        made_at = self._outbox.made_at(report)
+        stepped = abs(made_at - report.made.wall) >= FRESH
+        # A body that was stamped anew after a 1003 keeps that time.
+        if not stepped or abs(stamp_of(report.body) - report.made.wall) >= FRESH:
+            return report.body
+        return restamped(report.body, made_at)
+
+    async def _settle(self, report: Report, taken: Taken, url: str, body: bytes) -> float | None:
         if taken.kind is Kind.DELIVERED:
+            if self._outbox.age(report) < FRESH:
+                self.agreement.note()
             self._servers.acknowledged(report.kind, url)
             await self._delivered(report)
         elif taken.kind is Kind.REFUSED:
@@ -107,8 +122,8 @@ class EtcSender:
                 await self._set_aside(report, f"{taken.reason}, {SIGNATURE_TRIES} times")
             else:
                 await self._outbox.tried(report, taken.reason)
-        elif taken.kind is Kind.CLOCK and abs(self._now() - report.created) >= FRESH:
-            await self._old_stamp(report, taken)
+        elif taken.kind is Kind.CLOCK:
+            return await self._clock_refused(report, taken, url, body)
         else:
             return await self._channel_fault(report, taken, url)
         return None
@@ -136,19 +151,29 @@ class EtcSender:
         )
         await self._outbox.set_aside(report, reason, reason)
 
-    async def _old_stamp(self, report: Report, taken: Taken) -> None:
-        """Handle 1003 on an old report: one more try, with the present time if `restamp`."""
-        if report.id in self._restamped:
-            self._skewed(taken.reason)
+    def _is_present(self, body: bytes) -> bool:
+        return abs(self._now() - stamp_of(body)) < FRESH
+
+    async def _clock_refused(
+        self, report: Report, taken: Taken, url: str, body: bytes
+    ) -> float | None:
+        """Handle 1003. An old time stamp has one more try, with the present time if `restamp`. A
+        second 1003 is the report's own only if the platform agrees with our clock; otherwise the
+        clock is wrong, and the report waits until it is right.
+        """
+        again = report.id in self._stamped_anew
+        if not self._is_present(body) and (self._restamp or not again):
+            self._stamped_anew.add(report.id)
+            anew = restamped(report.body, self._now()) if self._restamp else None
+            await self._outbox.tried(report, taken.reason, anew)
+            return None
+        self._skewed(taken.reason)
+        if again and self.agreement.holds:
             await self._set_aside(report, f"{taken.reason}, twice")
-            return
-        self._restamped.add(report.id)
-        body = restamped(report.body, self._now()) if self._restamp else None
-        await self._outbox.tried(report, taken.reason, body)
+            return None
+        return await self._channel_fault(report, taken, url)
 
     async def _channel_fault(self, report: Report, taken: Taken, url: str) -> float:
-        if taken.kind is Kind.CLOCK:
-            self._skewed(taken.reason)
         self._platform.fails(f"{host_shown(url)}: {taken.reason}")
         await self._outbox.tried(report, taken.reason)
         return self._backoff.next()
@@ -167,4 +192,4 @@ class EtcSender:
     def _forget(self, reports: Iterable[int], _: bool) -> None:
         for report in reports:
             del self._signature_tries[report]
-            self._restamped.discard(report)
+            self._stamped_anew.discard(report)

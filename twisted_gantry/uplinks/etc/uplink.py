@@ -98,7 +98,8 @@ class EtcUplink(NamedService):
             self.status,
             restamp=settings.backlog_time == "restamp",
         )
-        self._cards = CardsPoll(NAME, site, channel, self._steering, now)
+        agreed = self._sender.agreement.note
+        self._cards = CardsPoll(NAME, site, channel, self._steering, now, agreed)
         self._asking: Deferred[None] | None = None
         self._starting: Deferred[None] | None = None
         self._first = FirstReading(site.devices, clock, self._begin)

@@ -144,7 +144,7 @@ class FogslinkSender:
 
     def _too_old(self, report: Report) -> bool:
         """Tell whether a report would show old values as present; a requeued one goes anyway."""
-        return self._now() - report.created > self._max_age and not report.requeued
+        return self._outbox.age(report) > self._max_age and not report.requeued
 
     def _put_away(self, report: Report) -> None:
         if not self._aging:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Any
+from zlib import crc32
 
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
@@ -20,6 +21,7 @@ from zope.interface import implementer
 
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.interfaces import IUplink, WrongSetting
+from twisted_gantry.core.moments import Moment
 from twisted_gantry.core.points import Batch
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Site
@@ -92,7 +94,7 @@ class FogslinkUplink(NamedService):
     ) -> None:
         super().__init__(NAME)
         self.status = Status(NAME, now)
-        self._settings, self._site, self._clock, self._now = settings, site, clock, now
+        self._settings, self._site, self._clock = settings, site, clock
         self._counts: Counter[str] = Counter()
         cap = Cap(settings.backlog_size, math.inf)
         self._outbox = Outbox(NAME, site.store, cap, site.alarms)
@@ -179,8 +181,8 @@ class FogslinkUplink(NamedService):
             else:
                 break
         last = stored.get(LAST_PACK)
-        # No number comes twice, even if the disk was lost: under one pack a millisecond goes out.
-        self._last_pack = last if isinstance(last, int) else int(self._now() * 1000) - 1
+        moment = self._site.store.moment()
+        self._last_pack = last if isinstance(last, int) else first_pack(moment) - 1
         self._channels.restore(stored.get(CONFIGURED))
         self._sender.start()
         self._link.start()
@@ -306,6 +308,18 @@ class FogslinkUplink(NamedService):
 
     def configure(self, message: Configure) -> None:
         self._configurations.take(message)
+
+
+def first_pack(moment: Moment) -> int:
+    """Return the `packID` with which an empty store begins, which no earlier store gave.
+
+    It is the time in milliseconds: under one pack a millisecond goes out. A clock that stands in
+    1970 would repeat itself; the number then is above all times, and grows within a boot. Each boot
+    has one of 800 ranges. Numbers stay under 2**53, which a cloud may count in doubles.
+    """
+    if moment.plausible:
+        return int(moment.wall * 1000)
+    return (1 + crc32(moment.boot.encode()) % 800) * 10**13 + int(moment.mono * 1000)
 
 
 def _log_failure(failure: Failure) -> None:

@@ -86,7 +86,8 @@ def uplink(name: str, uplink: IUplink, ledger: Ledger | None, time: TimeText) ->
 
 
 def _ledger(ledger: Ledger, time: TimeText) -> shapes.LedgerView:
-    kept, oldest = ledger, time(ledger.oldest)
+    kept = ledger
+    oldest = None if kept.oldest is None else time(kept.oldest.wall)
     return shapes.LedgerView(
         kept.created, kept.delivered, kept.queued, kept.set_aside, kept.dropped, kept.size, oldest
     )
@@ -130,7 +131,7 @@ def audit_entry(e: AuditEntry, time: TimeText) -> shapes.AuditView:
 
 def report(r: Report, time: TimeText, *, with_body: bool = False) -> shapes.ReportView:
     """Return a stored report; its body has no secret: codes and keys are sent beside the body."""
-    at, size = time(r.created), len(r.body)
+    at, size = time(r.made.wall), len(r.body)
     body = r.body.decode("utf-8", "replace") if with_body else UNSET
     return shapes.ReportView(
         r.id, r.uplink, r.kind, r.subject, r.state, at, r.urgent, r.tries, r.reason, size, body

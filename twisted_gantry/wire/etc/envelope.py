@@ -126,6 +126,11 @@ def restamped(body: bytes, time_stamp: float) -> bytes:
     return dumps({**loads(body), "timeStamp": str(int(time_stamp))})
 
 
+def stamp_of(body: bytes) -> int:
+    """Return the `timeStamp` of one of our own request bodies, Unix seconds."""
+    return int(loads(body)["timeStamp"])
+
+
 class Request(msgspec.Struct, frozen=True):
     """A request with a good envelope; `fields` is the value under the method's own key."""
 

@@ -1,0 +1,51 @@
+"""Moments: times that can be compared after a step of the clock and after a restart.
+
+The time of day may be wrong (1970 until the network answers) and may jump. The seconds since the
+boot of the computer do neither, but begin anew with each boot. A moment holds both.
+"""
+
+import time
+from dataclasses import dataclass
+
+from twisted_gantry.net.kernel_clock import boot_id, boot_seconds, synchronised
+
+BUILT = 1_672_531_200.0
+"""Unix seconds, 2023-01-01: this program is younger, so a clock before that is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment: `wall` is Unix seconds as the clock showed them, `mono` seconds since the boot of
+    the computer, `boot` the name of that boot. `trusted`: the clock was set by a time server.
+    """
+
+    wall: float
+    boot: str
+    mono: float
+    trusted: bool
+
+    @property
+    def plausible(self) -> bool:
+        """Whether the clock may have been right: it was not before the program was made."""
+        return self.wall >= BUILT
+
+    def since(self, earlier: "Moment") -> float:
+        """Return for how many seconds at least `earlier` has passed. Within one boot the number is
+        exact. Across a boot it counts from this boot, unless the clock was trusted both times.
+        """
+        if earlier.boot == self.boot:
+            return self.mono - earlier.mono
+        if self.trusted and earlier.trusted:
+            return max(self.wall - earlier.wall, self.mono)
+        return self.mono
+
+    def wall_of(self, earlier: "Moment") -> float:
+        """Return `earlier` in Unix seconds by the present clock. That is what the clock showed
+        then, unless the clock has stepped since within this boot.
+        """
+        return self.wall - self.since(earlier) if earlier.boot == self.boot else earlier.wall
+
+
+def present() -> Moment:
+    """Return the present moment of this computer."""
+    return Moment(time.time(), boot_id(), boot_seconds(), synchronised() is True)
