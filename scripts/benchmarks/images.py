@@ -62,7 +62,7 @@ async def work(reactor: Any) -> bool:
     async def look(pictures: PictureFolder, wanted: str) -> tuple[float, str | None]:
         began = time.perf_counter()
         found = await deferToThreadPool(
-            reactor, reactor.getThreadPool(), pictures.find, wanted, time.time()
+            reactor, reactor.getThreadPool(), pictures.find, wanted, time.time(), began
         )
         took = (time.perf_counter() - began) * 1000
         if found is not None:

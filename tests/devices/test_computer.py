@@ -34,6 +34,7 @@ class Rig:
     def __init__(self) -> None:
         self.bench = Bench()
         self.calls: list[Deferred[Any]] = []
+        self.measured = MEASURED
         context = replace(self.bench.context, in_thread=self._in_thread)
         self.computer = Computer("pc1", ComputerSettings(), context, lambda: MEASURED)
         self.bench.add(self.computer)
@@ -43,6 +44,14 @@ class Rig:
         call: Deferred[Any] = Deferred()
         self.calls.append(call)
         return call
+
+    def run(self, seconds: float) -> None:
+        """Let time pass; each reading is answered at once with `measured`."""
+        for _ in range(round(seconds / 10)):
+            if not self.calls[-1].called:
+                self.calls[-1].callback(self.measured)
+            self.bench.clock.advance(10.0)
+        self.calls[-1].callback(self.measured)
 
     def stop(self) -> None:
         """Stop, and see that no timer is left."""
@@ -63,7 +72,7 @@ def test_the_probe_measures_all_thirteen_fields() -> None:
     """On a real computer each of the 13 fields is a value in range, or known to be none."""
     measured = {**PsutilProbe("/")()}
     given = {"id", "is_monitor_computer", "is_main_computer"}
-    assert set(measured) | given == {point.name for point in POINTS}
+    assert set(measured) | given == {point.name for point in POINTS} | {"clock_synchronised"}
     assert len(POINTS) == 13
     for name, (value, quality) in measured.items():
         if quality is Quality.GOOD and name.endswith("usage"):
@@ -72,6 +81,32 @@ def test_the_probe_measures_all_thirteen_fields() -> None:
         if name.endswith("size"):
             assert isinstance(value, int)
             assert value > 1024
+
+
+@pytest.mark.parametrize(
+    ("told", "measured"),
+    [(True, (True, Quality.GOOD)), (False, (False, Quality.GOOD)), (None, NOT_SUPPORTED)],
+)
+def test_the_kernel_tells_whether_a_time_server_set_the_clock(
+    told: bool | None, measured: Measured
+) -> None:
+    """What adjtimex says is the point `clock_synchronised`; only Linux has one."""
+    assert PsutilProbe("/", in_time=lambda: told)()["clock_synchronised"] == measured
+
+
+def test_an_hour_without_a_time_server_is_an_alarm() -> None:
+    """The alarm comes after an hour, not at the start, and ends with the first reading in time."""
+    rig = Rig()
+    rig.measured = {**MEASURED, "clock_synchronised": (False, Quality.GOOD)}
+    rig.run(3590.0)
+    assert rig.bench.raised() == set()
+    rig.run(20.0)
+    assert rig.bench.raised() == {"pc1.clock-unsynchronised"}
+    rig.bench.clock.wall_offset = 0.0
+    rig.measured = {**MEASURED, "clock_synchronised": (True, Quality.GOOD)}
+    rig.run(10.0)
+    assert rig.bench.raised() == set()
+    rig.stop()
 
 
 def test_a_disk_that_is_not_there_fails_alone() -> None:

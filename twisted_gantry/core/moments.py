@@ -5,7 +5,7 @@ boot of the computer do neither, but begin anew with each boot. A moment holds b
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from twisted_gantry.net.kernel_clock import boot_id, boot_seconds, synchronised
 
@@ -28,6 +28,10 @@ class Moment:
     def plausible(self) -> bool:
         """Whether the clock may have been right: it was not before the program was made."""
         return self.wall >= BUILT
+
+    def before(self, seconds: float) -> "Moment":
+        """Return the moment that was `seconds` ago."""
+        return replace(self, wall=self.wall - seconds, mono=self.mono - seconds)
 
     def since(self, earlier: "Moment") -> float:
         """Return for how many seconds at least `earlier` has passed. Within one boot the number is

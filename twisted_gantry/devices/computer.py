@@ -17,13 +17,15 @@ from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from twisted_gantry.core.alarms import Rule
+from twisted_gantry.core.alarms import Rule, Severity
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import CommandResult, CommandType
 from twisted_gantry.core.interfaces import DeviceContext, IDevice
 from twisted_gantry.core.status import Status
+from twisted_gantry.devices.conditions import equals
 from twisted_gantry.devices.kind import DeviceKind
 from twisted_gantry.devices.polled import Poller, PollPeriod
+from twisted_gantry.net.kernel_clock import synchronised
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.timers import Timer
 from twisted_gantry.wire.reading import Quality, Value
@@ -47,6 +49,20 @@ POINTS = (
     PointType("cpu_usage", "%", "CPU usage", "CPU使用率"),
     PointType("cpu_temperature", "°C", "CPU temperature", "CPU温度"),
     PointType("ip", "", "IP address", "主机IP"),
+)
+CLOCK_SYNCHRONISED = PointType("clock_synchronised", "", "Clock is synchronised", "时钟已同步")
+"""Whether a time server keeps the clock of this computer right; no field of the report."""
+
+UNSYNCHRONISED = 3600.0  # seconds without a time server until the alarm
+RULES = (
+    Rule(
+        "clock-unsynchronised",
+        Severity.WARNING,
+        "no time server has set the clock of this computer for an hour",
+        "本机时钟超过一小时未与时间服务器同步",
+        equals(CLOCK_SYNCHRONISED.name, False),
+        delay=UNSYNCHRONISED,
+    ),
 )
 
 # Where the kernel's drivers report the processor, in the order of preference.
@@ -75,10 +91,17 @@ def _good(value: Value) -> Measured:
 
 
 class PsutilProbe:
-    """Measures by psutil. `seconds` is a monotonic clock for the rates."""
+    """Measures by psutil. `seconds` is a monotonic clock for the rates; `in_time` tells whether the
+    kernel holds the clock synchronised, None if unknown.
+    """
 
-    def __init__(self, data_disk: str, seconds: Callable[[], float] = time.monotonic) -> None:
-        self._data_disk, self._seconds = data_disk, seconds
+    def __init__(
+        self,
+        data_disk: str,
+        seconds: Callable[[], float] = time.monotonic,
+        in_time: Callable[[], bool | None] = synchronised,
+    ) -> None:
+        self._data_disk, self._seconds, self._in_time = data_disk, seconds, in_time
         self._last: tuple[float, Mapping[str, Any]] | None = None
 
     def __call__(self) -> Mapping[str, Measured]:
@@ -95,6 +118,7 @@ class PsutilProbe:
             "cpu_usage": _good(float(cpu)),
             "cpu_temperature": self._temperature(),
             "ip": self._address(),
+            CLOCK_SYNCHRONISED.name: self._synchronised(),
         }
 
     def _disk(self, name: str, path: str) -> dict[str, Measured]:
@@ -133,6 +157,10 @@ class PsutilProbe:
                 return _good(float(sensors[name][0].current))
         return NOT_SUPPORTED
 
+    def _synchronised(self) -> Measured:
+        in_time = self._in_time()
+        return NOT_SUPPORTED if in_time is None else _good(in_time)
+
     def _address(self) -> Measured:
         up = {name for name, stats in psutil.net_if_stats().items() if stats.isup}
         for name, addresses in psutil.net_if_addrs().items():
@@ -148,7 +176,7 @@ class Computer(NamedService):
     """Reads its probe every `poll` seconds, off the reactor's thread."""
 
     kind = "computer"
-    rules: tuple[Rule, ...] = ()
+    rules = RULES
     commands: Mapping[str, CommandType] = MappingProxyType({})
 
     def __init__(
@@ -169,14 +197,15 @@ class Computer(NamedService):
         )
         self.poll_seconds = self._poller.seconds
         self._late = Timer(context.reactor, self._too_late)
-        context.points.declare(name, POINTS)
+        context.points.declare(name, (*POINTS, CLOCK_SYNCHRONISED))
         identity = {
             "id": _good(settings.id),
             "is_monitor_computer": _good(settings.monitor),
             "is_main_computer": _good(settings.main),
         }
         context.points.update(name, identity)
-        self._measured = [each.name for each in POINTS if each.name not in identity]
+        own = (*POINTS, CLOCK_SYNCHRONISED)
+        self._measured = [each.name for each in own if each.name not in identity]
 
     def startService(self) -> None:
         super().startService()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.devices.cabinet.rig import AUTH, Rig
+from tests.support import START
 from twisted_gantry.core.commands.types import Outcome
 from twisted_gantry.devices.cabinet.commands import COMMANDS
 from twisted_gantry.wire.etc.commands import Cmd
@@ -175,6 +176,14 @@ def test_a_clock_that_is_set_back(rig: Rig) -> None:
     """After the clock was set back an hour, commands carry its time, and not the old one."""
     rig.clock.wall_offset -= 3600
     assert rig.do("unlock-door", 1.0, unlockDoorId="1").result is DONE
+
+
+def test_a_clock_that_is_set_back_to_a_time_that_was_used(rig: Rig) -> None:
+    """No body is sent twice: the cabinet would take the second for a replay, and do nothing."""
+    for _ in range(2):
+        assert rig.do("unlock-door", 1.0, unlockDoorId="1").result is DONE
+        rig.clock.wall_offset = START - rig.clock.seconds()
+    assert len(set(rig.cabinet.bodies)) == len(rig.cabinet.bodies)
 
 
 def test_what_the_cabinet_says_is_shown_without_the_code(rig: Rig) -> None:

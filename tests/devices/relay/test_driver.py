@@ -13,11 +13,12 @@ from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
 from tests.devices.rig import DriverRig
-from tests.support import Bench, MemoryNetwork, TestClock, fired
+from tests.support import START, Bench, MemoryNetwork, TestClock, fired
 from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.core.interfaces import IDeviceKind, IRelay, WrongSetting
 from twisted_gantry.devices.relay.driver import COMMANDS, POINTS, RULES, Relay, RelaySettings, kind
 from twisted_gantry.devices.relay.link import LONGEST_BYTES, RelayLink
+from twisted_gantry.store.sqlite import SqliteStore
 
 ON, OFF, TAKEN = b"\xa0\x01\x00\xa1", b"\xa0\x01\x01\xa2", b"OK"
 KEY = "relay.r1.on-pending"
@@ -109,8 +110,8 @@ class Rig(DriverRig):
             call.cancel()
         globalLogPublisher.removeObserver(self._observer)
         bench = Bench()
-        bench.store = self.bench.store
-        bench.context = replace(bench.context, store=self.bench.store)
+        bench.store = SqliteStore(self.bench.store._writer, bench.clock.moment)
+        bench.context = replace(bench.context, store=bench.store)
         return Rig(bench, self.relay)
 
     def settle(self) -> None:
@@ -269,13 +270,22 @@ def test_one_cycle_a_minute(rig: Rig) -> None:
     assert len(rig.relay.said(OFF)) == 2
 
 
-@pytest.mark.parametrize(("later", "result"), [(20.0, REFUSED), (61.0, DONE), (-500.0, DONE)])
-def test_one_cycle_a_minute_over_a_restart(later: float, result: Outcome) -> None:
-    """A restart is no way round it; a clock that was set back does not lock the relay."""
+@pytest.mark.parametrize(("later", "result"), [(20.0, REFUSED), (61.0, DONE)])
+@pytest.mark.parametrize("step", [0.0, -500.0, 5 * 366 * 86_400.0, -START])
+@pytest.mark.parametrize("boot", ["boot-1", "boot-2"])
+def test_one_cycle_a_minute_over_a_restart(
+    later: float, result: Outcome, step: float, boot: str
+) -> None:
+    """Neither a restart nor a step of the clock is a way round it, nor locks the relay."""
     rig = Rig().start()
+    rig.clock.trusted = False
     assert rig.do_cycle().result is DONE
     again = rig.crash()
-    again.clock.wall_offset += later
+    if boot == rig.clock.boot:
+        again.clock.advance(rig.clock.seconds())
+    again.clock.boot = boot
+    again.clock.advance(later)
+    again.clock.wall_offset += step
     again.start()
     assert again.do_cycle().result is result
     again.stop()

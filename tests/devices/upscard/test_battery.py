@@ -363,14 +363,17 @@ def test_a_full_disk_stops_no_test(
     rig.stop()
 
 
-def test_a_clock_that_is_set_back_makes_no_negative_test(rig: TwinRig) -> None:
-    """A test never ends before it began."""
+@pytest.mark.parametrize("step", [-5000.0, 3600.0, 5 * 366 * 86_400.0])
+def test_a_step_of_the_clock_does_not_change_how_long_a_test_took(
+    rig: TwinRig, step: float
+) -> None:
+    """A test that begins before the clock is set, and ends after it, took its ten seconds."""
     begin(rig)
-    rig.clock.wall_offset = START - 5000.0
+    rig.clock.wall_offset = START + step
     rig.run(13.0)
     test = last(rig)
     assert test.ended is not None
-    assert test.ended >= test.started
+    assert test.ended - test.started == pytest.approx(10.0, abs=2.0)
 
 
 @pytest.mark.parametrize("expiry", [30.0, 1.0])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from zope.interface.verify import verifyObject
 
-from tests.support import fired
+from tests.support import START, fired
 from tests.uplinks.etc.test_uplink import AUTH, Rig
 from twisted_gantry.core.interfaces import IPlatform, Subject
 from twisted_gantry.core.secret import Secret
@@ -180,11 +180,15 @@ def test_a_new_server_that_acknowledges_nothing_is_left(rig: Rig) -> None:
     assert rig.ledger().queued == 0
 
 
-def test_a_trial_goes_on_after_a_restart(rig: Rig) -> None:
-    """The ten minutes are not begun anew by a restart, and the old server is not forgotten."""
+@pytest.mark.parametrize("step", [0.0, -START, -3600.0, 5 * 366 * 86_400.0])
+def test_a_trial_goes_on_after_a_restart(rig: Rig, step: float) -> None:
+    """The ten minutes are not begun anew by a restart, and the old server is not forgotten; a step
+    of the clock changes nothing.
+    """
     rig.faults.put(ETC, {"http_status": 503})
     rig.uplink.set_server(Subject.CABINETS, NEW)
     rig.clock.run(400, step=1.0)
+    rig.clock.wall_offset += step
     again(rig)
     assert rig.uplink.server(Subject.CABINETS) == NEW
     rig.clock.run(198, step=1.0)

@@ -182,7 +182,7 @@ def test_the_nearest_of_many(tmp_path_factory: Any, offsets: list[int], wanted: 
 
     for offset in offsets:
         put(folder, name_of(digits(offset)))
-    found = PictureFolder(folder, GANTRY, 10.0).find(digits(wanted), OLD + 10)
+    found = PictureFolder(folder, GANTRY, 10.0).find(digits(wanted), OLD + 10, OLD + 10)
     best = min(offsets, key=lambda each: (abs(each - wanted), each), default=None)
     if best is None or abs(best - wanted) > 10_000:
         assert found is None
@@ -282,16 +282,31 @@ def test_a_file_from_a_clock_that_is_ahead(rig: PictureRig, tmp_path: Path) -> N
     put(tmp_path / "1", name_of(), b"whole", at=rig.clock.now() + 5001)
     rig.clock.advance(0.2)
     assert rig.picture().code == "1009"
-    rig.clock.advance(2)
+    rig.clock.advance(2.01)
     assert rig.picture().body == b"whole"
     assert path.exists()
+
+
+def test_a_step_of_the_clock_does_not_hold_a_picture_back(tmp_path: Path) -> None:
+    """A file from "tomorrow" is complete when it did not change for two seconds, not two of the
+    time of day: the clock was set back an hour.
+    """
+    put(tmp_path, name_of(), at=OLD + 86_400)
+    folder = PictureFolder(tmp_path, GANTRY, 10.0)
+    with pytest.raises(BeingWritten):
+        folder.find(DIGITS, OLD, 100.0)
+    with pytest.raises(BeingWritten):
+        folder.find(DIGITS, OLD + 3600, 101.0)
+    found = folder.find(DIGITS, OLD - 3600, 102.0)
+    assert found is not None
+    os.close(found.descriptor)
 
 
 def test_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
     """A digest of two halves of different files is none."""
     path = put(tmp_path, name_of(), b"x" * 3_000_000)
     folder = PictureFolder(tmp_path, GANTRY, 10.0)
-    found = folder.find(DIGITS, OLD + 10)
+    found = folder.find(DIGITS, OLD + 10, OLD + 10)
     assert found is not None
 
     def change() -> bool:
@@ -343,13 +358,13 @@ def test_digests_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for n in range(4):
         digits = f"2019082814110132{n}"
         put(tmp_path, name_of(digits))
-        found = folder.find(digits, OLD + 10)
+        found = folder.find(digits, OLD + 10, OLD + 10)
         assert found is not None
         folder.digest(found, lambda: False)
         os.close(found.descriptor)
         put(tmp_path, name_of(digits), at=OLD + 20)
         with pytest.raises(BeingWritten):
-            folder.find(digits, OLD + 20)
+            folder.find(digits, OLD + 20, OLD + 20)
     assert (len(folder._digests), len(folder._seen)) == (2, 2)
 
 

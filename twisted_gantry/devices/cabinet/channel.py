@@ -13,8 +13,7 @@ from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.etc import envelope
 from twisted_gantry.wire.etc.commands import EtcControl, encode_control
 
-# Seconds that time stamps may run ahead of the clock so that no two are equal.
-_AHEAD = 60
+MOST_STAMPS = 1000  # used time stamps that are remembered
 
 
 class TurnedDown(Exception):
@@ -40,7 +39,7 @@ class CabinetChannel:
     _gantry_id: str
     _client: BoundedClient
     _now: Callable[[], float]
-    _last_stamp: int = field(default=0, init=False)
+    _stamps: dict[int, None] = field(factory=dict, init=False)
 
     async def tell(self, control: EtcControl) -> envelope.Answer:
         """Send a command once, and return the answer. Raises one of TROUBLE."""
@@ -71,10 +70,16 @@ class CabinetChannel:
         return shown.replace(self._auth.reveal(), "***").strip()
 
     def _stamp(self) -> int:
-        """Return a time stamp unlike any before: two equal bodies look like a replayed capture."""
-        now, last = int(self._now()), self._last_stamp
-        self._last_stamp = last + 1 if now <= last < now + _AHEAD else now
-        return self._last_stamp
+        """Return a time stamp unlike the last ones: two equal bodies look like a replayed capture.
+        The clock may have been set back to a time that was used.
+        """
+        stamp = int(self._now())
+        while stamp in self._stamps:
+            stamp += 1
+        self._stamps[stamp] = None
+        if len(self._stamps) > MOST_STAMPS:
+            del self._stamps[next(iter(self._stamps))]
+        return stamp
 
 
 def code_of(answer: envelope.Answer) -> envelope.EtcCode | None:

@@ -8,9 +8,11 @@ relay confirms it, also after a restart; "off" is never repeated.
 import math
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import msgspec
 from automat import TypeMachineBuilder
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.logger import Logger
@@ -18,6 +20,7 @@ from twisted.python.failure import Failure
 
 from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.core.interfaces import DeviceContext
+from twisted_gantry.core.moments import Moment
 from twisted_gantry.core.status import Status
 from twisted_gantry.devices.polled import RETRY_FIRST, Poller
 from twisted_gantry.devices.relay.link import NotConfirmed, NotReached, RelayLink
@@ -117,7 +120,7 @@ class RelayCore:
     def __post_init__(self) -> None:
         self.clock, self._store = self.context.reactor, self.context.store
         self.backoff = Backoff(RETRY_FIRST, RETRY_MOST, self.context.random.random)
-        # In the store: True while "on" is pending, then the Unix seconds of the last cycle.
+        # In the store: True while "on" is pending, then the moment of the last cycle.
         self._key = f"relay.{self.name}.on-pending"
 
     def after(self, delay: float, call: Callable[[], None]) -> None:
@@ -162,15 +165,15 @@ class RelayCore:
         self.poller.failed(reason)
 
     async def recall(self, machine: RelayInputs) -> None:
-        kept, now = (await self._store.settings()).get(self._key), self.context.now()
+        kept, now = (await self._store.settings()).get(self._key), self._store.moment()
         self.show(kept is True)
         if kept is True:
             _log.warn("{name}: the power was left off; it is given back", name=self.name)
             self.last_cycle = self.clock.seconds()
             machine.kept_off()
             return
-        if isinstance(kept, float) and 0 <= now - kept < CYCLE_PERIOD:
-            self.last_cycle = self.clock.seconds() - (now - kept)
+        with suppress(msgspec.ValidationError):  # one of an earlier version is over by now
+            self.last_cycle = self.clock.seconds() - now.since(msgspec.convert(kept, Moment))
         machine.kept_on()
 
     async def remember_on(self, machine: RelayInputs) -> None:
@@ -224,7 +227,8 @@ class RelayCore:
         self.show(False)
         cycled = None
         if self.last_cycle is not None:
-            cycled = self.context.now() - (self.clock.seconds() - self.last_cycle)
+            moment = self._store.moment().before(self.clock.seconds() - self.last_cycle)
+            cycled = msgspec.to_builtins(moment)
         try:
             await self._store.put_setting(self._key, cycled)
         except CancelledError:

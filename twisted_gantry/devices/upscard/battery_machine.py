@@ -83,6 +83,7 @@ class BatteryCore:
     """The verdict of the last reading."""
     verdict_before: Value = None
     """The verdict of the last reading before the test."""
+    _began: float | None = None  # by the clock, of a test that began in this run
     _until: float = 0.0  # by the clock: the end of the time of the present state
     _kept_at: float = 0.0
 
@@ -94,16 +95,27 @@ class BatteryCore:
     def late(self) -> bool:
         return self.clock.seconds() >= self._until
 
+    def take_up(self, test: BatteryTest, seen: float | None) -> None:
+        self.last, self.seen, self._began = test, seen, None
+
     def begin(self, seen: float | None) -> None:
+        self._began = self.clock.seconds()
         self.last, self.seen = BatteryTest(started=self.now()), seen
         self.verdict_before = self.verdict
         self._until = self.clock.seconds() + BEGIN_GRACE
         self._keep()
 
+    def time(self) -> float:
+        """Return Unix seconds by the clock of the test's start, whatever steps it made since."""
+        assert self.last is not None
+        if self._began is None:
+            return max(self.now(), self.last.started)
+        return self.last.started + self.clock.seconds() - self._began
+
     def follow(self, read: Read) -> None:
         assert self.last is not None
         first, now = self.seen is None, self.clock.seconds()
-        self.seen, self._until = self.now(), now + LONGEST_GAP
+        self.seen, self._until = self.time(), now + LONGEST_GAP
         volts = read("battery_voltage")
         if isinstance(volts, int | float):
             self.last = replace(self.last, end_voltage=float(volts))
@@ -118,7 +130,7 @@ class BatteryCore:
         assert self.last is not None
         verdict, judged = read("self_test"), sure and cause not in _CUT_SHORT
         known = verdict in _VERDICTS and (judged or verdict != self.verdict_before)
-        moment = max(self.now() if ended is None else ended, self.last.started)
+        moment = max(self.time() if ended is None else ended, self.last.started)
         result = str(verdict) if known else "unknown"
         self.last = replace(self.last, ended=moment, result=result, end_cause=cause.value)
         self._until = self.clock.seconds() + VERDICT_GRACE
@@ -175,7 +187,7 @@ def _build() -> Callable[[BatteryCore], BatteryInputs]:  # noqa: C901 - one tabl
     def take_up(
         machine: BatteryInputs, core: BatteryCore, test: BatteryTest, seen: float | None
     ) -> None:
-        core.last, core.seen = test, seen
+        core.take_up(test, seen)
 
     def begin(machine: BatteryInputs, core: BatteryCore) -> None:
         core.begin(None)

@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_gantry.core.interfaces import IStore, Subject
+from twisted_gantry.core.moments import Moment
 from twisted_gantry.net.timers import Timer
 from twisted_gantry.uplinks.etc.channel import host_shown
 from twisted_gantry.wire.etc.envelope import Method
@@ -36,7 +37,7 @@ SUBJECTS = {
 
 class _Kept(msgspec.Struct, frozen=True):
     """What was set for one subject; each with the configured value it was set over. While a server
-    is on trial, until `trial_ends` (Unix seconds), `proven` is the one before.
+    is on trial, since `trial`, `proven` is the one before.
     """
 
     period: Annotated[float, msgspec.Meta(ge=1, le=31_536_000)] | None = None
@@ -44,7 +45,7 @@ class _Kept(msgspec.Struct, frozen=True):
     server: str | None = None
     over_server: str | None = None
     proven: str | None = None
-    trial_ends: float | None = None
+    trial: Moment | None = None
 
 
 @dataclass
@@ -54,9 +55,9 @@ class _Subject:
 
 
 class Steering:
-    """The values in force. `now` returns Unix seconds, `clock` times the trials. `changed(subject)`
-    is called when a period was set or a server was restored. A stored server is given up if
-    `may_report_to(url)` no longer allows it.
+    """The values in force. `clock` times the trials. `changed(subject)` is called when a period was
+    set or a server was restored. A stored server is given up if `may_report_to(url)` no longer
+    allows it.
     """
 
     def __init__(
@@ -65,12 +66,11 @@ class Steering:
         period: float,
         store: IStore,
         clock: IReactorTime,
-        now: Callable[[], float],
         changed: Callable[[Subject], None],
         may_report_to: Callable[[str], bool],
     ) -> None:
         self._url, self._period = url, period
-        self._store, self._now, self._changed = store, now, changed
+        self._store, self._changed = store, changed
         self._may_report_to = may_report_to
         self._subjects = {
             subject: _Subject(Timer(clock, partial(self._failed, subject)), _Kept())
@@ -90,9 +90,9 @@ class Steering:
         for subject, found in read.items():
             each = self._still_in_force(found)
             self._subjects[subject].kept = each
-            if each.trial_ends is not None:
-                left = min(max(each.trial_ends - self._now(), 0.0), TRIAL)
-                self._subjects[subject].trial.start(left)
+            if each.proven is not None:
+                over = 0.0 if each.trial is None else self._store.moment().since(each.trial)
+                self._subjects[subject].trial.start(min(max(TRIAL - over, 0.0), TRIAL))
         if any(self._subjects[subject].kept != found for subject, found in read.items()):
             await self._save()  # for good: a file that is edited back brings nothing back
 
@@ -103,7 +103,7 @@ class Steering:
         servers = [url for url in (kept.server, kept.proven) if url not in (None, self._url)]
         if kept.over_server != self._url or not all(map(self._may_report_to, servers)):
             kept = msgspec.structs.replace(
-                kept, server=None, over_server=None, proven=None, trial_ends=None
+                kept, server=None, over_server=None, proven=None, trial=None
             )
         return kept
 
@@ -133,10 +133,10 @@ class Steering:
         proven = each.kept.proven or self.server(subject)
         each.trial.cancel()
         if url == proven:
-            self._put(subject, server=url, over_server=self._url, proven=None, trial_ends=None)
+            self._put(subject, server=url, over_server=self._url, proven=None, trial=None)
         else:
-            ends = self._now() + TRIAL
-            self._put(subject, server=url, over_server=self._url, proven=proven, trial_ends=ends)
+            began = self._store.moment()
+            self._put(subject, server=url, over_server=self._url, proven=proven, trial=began)
             each.trial.start(TRIAL)
         _log.info(
             "reports of {subject} go to {host} from now on",
@@ -152,7 +152,7 @@ class Steering:
         if not each.trial.running or url != self.server(subject):
             return
         each.trial.cancel()
-        self._put(subject, proven=None, trial_ends=None)
+        self._put(subject, proven=None, trial=None)
         self._save().addErrback(_log_failure)
 
     def _failed(self, subject: Subject) -> None:
@@ -163,7 +163,7 @@ class Steering:
             seconds=TRIAL,
             proven=host_shown(each.kept.proven or self._url),
         )
-        self._put(subject, server=each.kept.proven, proven=None, trial_ends=None)
+        self._put(subject, server=each.kept.proven, proven=None, trial=None)
         self._changed(subject)
         self._save().addErrback(_log_failure)
 

@@ -84,7 +84,7 @@ class EtcUplink(NamedService):
         cap = Cap(settings.backlog_size, settings.backlog_age or math.inf)
         self._outbox = Outbox(NAME, site.store, cap, site.alarms)
         self._steering = Steering(
-            settings.url, settings.period, site.store, clock, now, self._steered, may_report_to
+            settings.url, settings.period, site.store, clock, self._steered, may_report_to
         )
         self._reporter = Reporter(self._outbox, site, clock, now)
         self._sender = EtcSender(

@@ -17,6 +17,7 @@ from heapq import merge
 from itertools import islice
 from pathlib import Path
 from threading import Lock
+from typing import NamedTuple
 
 # Content types by extension; of the same moment, a picture is preferred to a video.
 CONTENT_TYPES = {
@@ -64,6 +65,11 @@ class Found:
         return CONTENT_TYPES[self.name.rpartition(".")[2].lower()]
 
 
+class _Now(NamedTuple):
+    wall: float
+    seconds: float
+
+
 class PictureFolder:
     """The files `<gantryId>_yyyyMMddhhmmsszzz.<ext>` of one cabinet. `window` is the seconds by
     which a picture's time may be off.
@@ -79,10 +85,12 @@ class PictureFolder:
         self._seen: OrderedDict[str, tuple[int, int, float]] = OrderedDict()
         self._digests: OrderedDict[tuple[str, int, int], str] = OrderedDict()
 
-    def find(self, time: str, now: float) -> Found | None:
+    def find(self, time: str, now: float, seconds: float) -> Found | None:
         """Open the picture of `time` (`yyyyMMddhhmmsszzz`), or the nearest one in the window. `now`
-        is Unix seconds. Raises BeingWritten.
+        is Unix seconds, to be compared with times of files; `seconds` is of a monotonic clock.
+        Raises BeingWritten.
         """
+        at = _Now(now, seconds)
         try:
             folder = os.open(self._path, _FOLDER_FLAGS)
         except OSError:
@@ -90,10 +98,10 @@ class PictureFolder:
         try:
             with self._lock:
                 exact = [f"{self._prefix}{time}.{each}" for each in _EXTENSIONS]
-                found = self._first(folder, exact, now)
+                found = self._first(folder, exact, at)
                 if found is None:
                     self._refresh(folder, now)
-                    found = self._first(folder, islice(self._near(time), _MAX_TRIES), now)
+                    found = self._first(folder, islice(self._near(time), _MAX_TRIES), at)
                 return found
         finally:
             os.close(folder)
@@ -163,11 +171,11 @@ class PictureFolder:
                 return
             yield away, index
 
-    def _first(self, folder: int, names: Iterator[str] | list[str], now: float) -> Found | None:
-        opened = (self._open(folder, name, now) for name in names)
+    def _first(self, folder: int, names: Iterator[str] | list[str], at: _Now) -> Found | None:
+        opened = (self._open(folder, name, at) for name in names)
         return next((found for found in opened if found is not None), None)
 
-    def _open(self, folder: int, name: str, now: float) -> Found | None:
+    def _open(self, folder: int, name: str, at: _Now) -> Found | None:
         """Open a regular file that is not empty. Raises BeingWritten."""
         try:
             descriptor = os.open(name, _FILE_FLAGS, dir_fd=folder)
@@ -175,7 +183,7 @@ class PictureFolder:
             return None
         status = os.fstat(descriptor)
         is_file = stat.S_ISREG(status.st_mode)
-        settled = is_file and self._settled(name, status, now)
+        settled = is_file and self._settled(name, status, at)
         if settled and status.st_size:
             return Found(descriptor, name, status.st_size, status.st_mtime_ns)
         os.close(descriptor)
@@ -183,14 +191,14 @@ class PictureFolder:
             raise BeingWritten
         return None
 
-    def _settled(self, name: str, status: os.stat_result, now: float) -> bool:
-        if _is_past(status.st_mtime_ns, now):
+    def _settled(self, name: str, status: os.stat_result, at: _Now) -> bool:
+        if _is_past(status.st_mtime_ns, at.wall):
             return True
         # Another computer's clock may have set the file's time: compare with what we saw before.
-        size, changed, since = self._seen.get(name, (-1, 0, now))
+        size, changed, since = self._seen.get(name, (-1, 0, at.seconds))
         if (size, changed) == (status.st_size, status.st_mtime_ns):
-            return now - since >= SETTLED
-        self._seen[name] = (status.st_size, status.st_mtime_ns, now)
+            return at.seconds - since >= SETTLED
+        self._seen[name] = (status.st_size, status.st_mtime_ns, at.seconds)
         if len(self._seen) > _MAX_SEEN:
             self._seen.popitem(last=False)
         return False

@@ -61,7 +61,7 @@ class Pictures:
             folder = self._folders.get(wanted.cabinet_id)
             if folder is not None:
                 time = file_time(wanted.door_open_time, self._zone)
-                found = await self._in_thread(folder.find, time, self._now())
+                found = await self._in_thread(folder.find, time, self._now(), self._clock.seconds())
             if folder is None or found is None:
                 raise EtcRefused(EtcCode.NO_PICTURE, "there is none")
             md5 = ""
