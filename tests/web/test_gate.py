@@ -480,6 +480,8 @@ class TestForged:
             ({"Origin": "null"}, 403, "foreign-origin"),
             ({"Sec-Fetch-Site": "cross-site"}, 403, "foreign-origin"),
             ({"Sec-Fetch-Site": "same-site"}, 403, "foreign-origin"),
+            ({"Sec-Fetch-Site": "same-origin, cross-site"}, 403, "foreign-origin"),
+            ({"Sec-Fetch-Site": "none", "Origin": "http://evil.example"}, 403, "foreign-origin"),
             ({**OWN, "Content-Type": "application/x-www-form-urlencoded"}, 415, "bad-content-type"),
             ({**OWN, "Content-Type": "multipart/mixed; boundary=x"}, 415, "bad-content-type"),
             ({**OWN, "Content-Type": "text/plain"}, 415, "bad-content-type"),
@@ -518,6 +520,8 @@ class TestForged:
                 "Origin": "http://127.0.0.1:8080",
                 "Sec-Fetch-Site": "same-origin",
             },
+            # Behind a reverse proxy, which sends a Host of its own.
+            {**OWN, "Origin": "https://gantry.example.cn", "X-Forwarded-Host": "gantry.example.cn"},
         ],
     )
     def test_let_through(self, small: SmallSite, headers: dict[str, str]) -> None:
@@ -526,6 +530,15 @@ class TestForged:
             "/api/v1/commands", WISH, Authorization=basic(PASSWORD), **headers
         )
         assert answer.json["result"] == "done"
+
+    def test_what_the_proxy_lacks_is_said(self, small: SmallSite) -> None:
+        """A browser on plain http sends no Sec-Fetch-Site: the 403 names the header to pass."""
+        more = {"Origin": "http://gantry.example.cn", "Authorization": basic(PASSWORD)}
+        answer = guarded_by(small).post("/api/v1/commands", WISH, **more)
+        assert (answer.status, answer.error) == (403, "foreign-origin")
+        message = answer.json["error"]["message"]
+        for told in ("http://gantry.example.cn", "127.0.0.1", "proxy_set_header Host $http_host;"):
+            assert told in message
 
     def test_reading(self, client: Client) -> None:
         """A link from elsewhere may be followed: reading changes nothing."""

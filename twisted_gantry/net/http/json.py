@@ -64,10 +64,25 @@ def header(request: Request, name: str) -> str:
 
 
 def refuse_foreign_origin(request: Request) -> None:
-    """Refuse requests that another site's page makes a browser send. Raises HttpError (403)."""
+    """Refuse requests that another site's page makes a browser send. Raises HttpError (403).
+
+    A page cannot set `Sec-Fetch-Site`: `same-origin` is proof enough, also behind a reverse proxy
+    that sends a Host of its own. Browsers leave it out on plain http off this machine; then the
+    Origin must be that of the Host.
+    """
+    fetched = header(request, "sec-fetch-site").strip().lower()
+    if fetched == "same-origin":
+        return
+    if fetched not in {"", "none"}:
+        raise HttpError(403, "foreign-origin", "a page of another site may not do this")
     origin, host = header(request, "origin"), header(request, "host")
     if origin and (not host or origin.partition("://")[2].lower() != host.lower()):
-        raise HttpError(403, "foreign-origin", "a page of another site may not do this")
+        why = (
+            f"a page of another site may not do this: the Origin is {origin[:100]}, and the Host is"
+            f" {host[:100]}. A reverse proxy must pass the Host of the browser (nginx:"
+            " proxy_set_header Host $http_host;) or its Sec-Fetch-Site"
+        )
+        raise HttpError(403, "foreign-origin", why)
 
 
 def handle_errors(app: Klein) -> None:
