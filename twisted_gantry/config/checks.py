@@ -60,16 +60,22 @@ def wrong_address(endpoint: str) -> str:
 
 
 def wrong_clients(clients: Sequence[str]) -> str:
-    for client in clients:
-        try:
-            network(client)
-        except ValueError:
-            return f"no IP address and no network: {client!r}"
-    return ""
+    wrong = [client for client in clients if not _is_network(client)]
+    return f"no IP address and no network: {', '.join(map(repr, wrong))}" if wrong else ""
 
 
-def wrong_code(auth: Secret) -> str:
+def _is_network(text: str) -> bool:
+    try:
+        network(text)
+    except ValueError:
+        return False
+    return True
+
+
+def wrong_code(auth: Secret | None) -> str:
     """Check an authentication code: an HTTP header must carry it unchanged."""
+    if auth is None:
+        return ""
     code = auth.reveal()
     if 0 < len(code) <= 128 and code.isprintable() and code == code.strip():
         return ""

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
 
 from twisted_gantry.config.settings import DeviceEntry
-from twisted_gantry.config.tables import Document, shown
+from twisted_gantry.config.tables import NO_CHECKS, Document, shown
 from twisted_gantry.config.tables import Path as Place
 from twisted_gantry.core import interfaces
 from twisted_gantry.core.catalogue import Catalogue
@@ -81,13 +81,16 @@ class Devices:
 
     def _read(self, table: dict[str, Any], path: Place) -> None:
         name, kind = self._name(table, path), self._kind(table, path)
-        if name is None or kind is None:
+        if kind is None:
             return
-        also = frozenset({"name", "kind"})
-        settings = self._document.read(table, kind.settings, path, self._secret, also)
-        self.entries[name] = DeviceEntry(name, kind, settings or msgspec.Struct())
-        self._places[name] = path
-        self.built[name] = None if settings is None else self._build(self.entries[name], path)
+        also, checks = frozenset({"name", "kind"}), getattr(kind, "checks", NO_CHECKS)
+        settings = self._document.read(table, kind.settings, path, self._secret, also, checks)
+        built = None
+        if settings is not None:  # a wrong name does not hide what the driver says
+            built = self._build(DeviceEntry(name or f"{path[-1]}", kind, settings), path)
+        if name is not None:
+            self.entries[name] = DeviceEntry(name, kind, settings or msgspec.Struct())
+            self._places[name], self.built[name] = path, built
 
     def _name(self, table: dict[str, Any], path: Place) -> str | None:
         name = table.get("name")

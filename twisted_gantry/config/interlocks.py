@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted_gantry.config.devices import Devices
-from twisted_gantry.config.settings import ActionSettings, InterlockSettings
+from twisted_gantry.config.settings import InterlockSettings
 from twisted_gantry.config.tables import Document, Path
 from twisted_gantry.core.commands.door import check_command
 from twisted_gantry.core.interfaces import IDevice
@@ -23,14 +23,28 @@ def read_interlocks(
         if device is not None
         for command, kind in device.commands.items()
     }
+
+    def wrong_when(text: str) -> str:
+        try:
+            return devices.wrong_point(Condition.parse(text).point)
+        except ValueError as error:
+            return str(error)
+
     for index, table in enumerate(document.tables("interlock")):
         path: Path = ("interlock", index)
-        settings = document.read(table, InterlockSettings, path, secret)
+        checks = {"when": wrong_when}
+        settings = document.read(table, InterlockSettings, path, secret, checks=checks)
+        # From the table itself: another mistake in it must not hide these.
+        for key, given in (("do", table), ("undo", table.get("undo"))):
+            action = _action_of(given)
+            confirmed = table.get("confirm") is True
+            if action and (wrong := _wrong_action(action, devices.built, confirmed=confirmed)):
+                document.wrong((*path, key), wrong)
         if settings is None:
             continue
-        interlock = _interlock(document, path, settings, str(index + 1), devices)
-        if interlock is None:
-            continue
+        interlock = _interlock(settings, str(index + 1))
+        if interlock.undo == interlock.do:
+            document.wrong((*path, "undo"), "is what is done: it undoes nothing")
         for place, other in found:
             if other.name == interlock.name:
                 document.wrong((*path, "name"), f"a second interlock is named {other.name!r}")
@@ -44,29 +58,23 @@ def read_interlocks(
     return tuple(interlock for _, interlock in found)
 
 
-def _interlock(
-    document: Document, path: Path, settings: InterlockSettings, number: str, devices: Devices
-) -> Interlock | None:
-    try:
-        when = Condition.parse(settings.when)
-    except ValueError as error:
-        document.wrong((*path, "when"), str(error))
-        return None
-    if wrong := devices.wrong_point(when.point):
-        document.wrong((*path, "when"), wrong)
-    actions = {"do": ActionSettings(do=settings.do, args=settings.args)}
-    if settings.undo is not None:
-        actions["undo"] = settings.undo
-    made: dict[str, Action] = {}
-    for key, given in actions.items():
-        target, _, command = given.do.partition(".")
-        action = made[key] = Action(target, command, given.args)
-        if wrong := _wrong_action(action, devices.built, confirmed=settings.confirm):
-            document.wrong((*path, key), wrong)
-    if made.get("undo") == made["do"]:
-        document.wrong((*path, "undo"), "is what is done: it undoes nothing")
-    name, do, undo = settings.name or number, made["do"], made.get("undo")
+def _interlock(settings: InterlockSettings, number: str) -> Interlock:
+    do = _action(settings.do, settings.args)
+    undo = None if settings.undo is None else _action(settings.undo.do, settings.undo.args)
+    when, name = Condition.parse(settings.when), settings.name or number
     return Interlock(name, when, settings.lasting, do, undo, settings.confirm)
+
+
+def _action(do: str, args: Mapping[str, Any]) -> Action:
+    target, _, command = do.partition(".")
+    return Action(target, command, args)
+
+
+def _action_of(given: Any) -> Action | None:
+    """Return the action of a table as it is in the file; None for one that names no command."""
+    do = given.get("do") if isinstance(given, dict) else None
+    args = given.get("args", {}) if isinstance(given, dict) else {}
+    return _action(do, args) if isinstance(do, str) and isinstance(args, dict) else None
 
 
 def _wrong_action(action: Action, devices: Mapping[str, IDevice | None], *, confirmed: bool) -> str:

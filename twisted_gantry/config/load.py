@@ -16,7 +16,7 @@ from twisted_gantry.config.devices import Devices
 from twisted_gantry.config.interlocks import read_interlocks
 from twisted_gantry.config.secrets import read_secret
 from twisted_gantry.config.settings import GantrySettings, HistorySettings, Settings, WebSettings
-from twisted_gantry.config.tables import ConfigError, Document, Problem, shown
+from twisted_gantry.config.tables import NO_CHECKS, Checks, ConfigError, Document, Problem, shown
 from twisted_gantry.config.tables import Path as Place
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.logs import LogSettings
@@ -27,7 +27,7 @@ from twisted_gantry.uplinks.etc.uplink import EtcSettings
 from twisted_gantry.uplinks.fogslink.uplink import FogslinkSettings
 from twisted_gantry.web.gate import needs_password
 from twisted_gantry.web.monitor.endpoint import MonitorSettings
-from twisted_gantry.web.remotecontrol.endpoint import RemoteControlSettings, wrong_settings
+from twisted_gantry.web.remotecontrol.endpoint import RemoteControlSettings, wrong_servers
 from twisted_gantry.wire.etc.envelope import TEST_AUTH
 from twisted_gantry.wire.fogslink.messages import is_channel
 
@@ -37,6 +37,11 @@ _TEST_CODE = (
     "is the code of the test period, for loopback alone; set the platform's code, or "
     "allow_test_auth = true in [uplink.etc]"
 )
+_ENTRY_CHECKS: Checks = {
+    "listen": checks.wrong_listen,
+    "allowed_clients": checks.wrong_clients,
+    "auth": checks.wrong_code,
+}
 _S = TypeVar("_S", bound=msgspec.Struct)
 
 
@@ -48,16 +53,17 @@ class _Reader:
         """Read all tables; None if anything is wrong."""
         document, root = self.document, self.document.root
         document.unknown(root, {*_SITE, *_ENDPOINTS}, ())
-        gantry = self._table(root, ("gantry",), GantrySettings)
-        if gantry is not None:
-            self._complain(("gantry", "timezone"), checks.wrong_zone(gantry.timezone))
+        gantry_checks = {"timezone": checks.wrong_zone}
+        gantry = self._table(root, ("gantry",), GantrySettings, gantry_checks)
         devices = Devices(document, self.secret)
         cabinets = read_cabinets(document, self.secret, devices.entries)
         uplink = document.table(root, ("uplink",))
         document.unknown(uplink, {"etc", "fogslink"}, ("uplink",))
         etc = self._etc(uplink) if "etc" in uplink else None
         fogslink = self._fogslink(uplink, devices) if "fogslink" in uplink else None
-        test_auth = etc is not None and etc.allow_test_auth
+        # From the table itself: another mistake in it must not make the test code a second one.
+        given = uplink.get("etc")
+        test_auth = isinstance(given, dict) and given.get("allow_test_auth") is True
         remote = self._remotecontrol(etc, test_auth) if "remotecontrol" in root else None
         monitor = self._monitor(test_auth) if "monitor" in root else None
         devices.check_uploads(monitor="monitor" in root)
@@ -86,8 +92,15 @@ class _Reader:
         rest = (interlocks, manhole, log, history, record)
         return Settings(gantry, entries, tuple(cabinets), *ends, *rest)
 
-    def _table(self, parent: Mapping[str, Any], path: tuple[str, ...], to: type[_S]) -> _S | None:
-        return self.document.read(self.document.table(parent, path), to, path, self.secret)
+    def _table(
+        self,
+        parent: Mapping[str, Any],
+        path: tuple[str, ...],
+        to: type[_S],
+        checks: Checks = NO_CHECKS,
+    ) -> _S | None:
+        table = self.document.table(parent, path)
+        return self.document.read(table, to, path, self.secret, checks=checks)
 
     def _complain(self, path: Place, wrong: str) -> None:
         if wrong:
@@ -95,41 +108,37 @@ class _Reader:
 
     def _etc(self, uplink: Mapping[str, Any]) -> EtcSettings | None:
         path = ("uplink", "etc")
-        etc = self._table(uplink, path, EtcSettings)
-        url = self.document.table(uplink, path).get("url")
-        # From the table itself: another mistake in it must not hide this one.
-        wrong = checks.wrong_url(url) if isinstance(url, str) else ""
-        self._complain((*path, "url"), wrong)
-        if etc is not None and not wrong and not etc.allow_test_auth:
+        each: Checks = {"url": checks.wrong_url, "auth": checks.wrong_code}
+        etc = self._table(uplink, path, EtcSettings, each)
+        if etc is not None and not etc.allow_test_auth:
             abroad = checks.is_test_code_abroad(etc.auth, etc.url)
             self._complain((*path, "auth"), _TEST_CODE if abroad else "")
-        if etc is not None:
-            self._complain((*path, "auth"), checks.wrong_code(etc.auth))
         return etc
 
     def _fogslink(self, uplink: Mapping[str, Any], devices: Devices) -> FogslinkSettings | None:
         path = ("uplink", "fogslink")
-        fogslink = self._table(uplink, path, FogslinkSettings)
-        if fogslink is None:
-            return None
-        self._complain((*path, "address"), checks.wrong_address(fogslink.address))
-        for channel, point in fogslink.channels.items():
+        each = {"address": checks.wrong_address}
+        fogslink = self._table(uplink, path, FogslinkSettings, each)
+        # From the table itself: another mistake in it must not hide these.
+        table = uplink["fogslink"]
+        given = table.get("channels") if isinstance(table, dict) else None
+        for channel, point in given.items() if isinstance(given, dict) else ():
             place = (*path, "channels", channel)
             if not is_channel(channel):
                 self.document.wrong(place, f"a channel is Px-Cy, such as P0-C1, not {channel!r}")
-            self._complain(place, devices.wrong_point(point))
+            self._complain(place, devices.wrong_point(point) if isinstance(point, str) else "")
         return fogslink
 
     def _remotecontrol(
         self, etc: EtcSettings | None, test_auth: bool
     ) -> RemoteControlSettings | None:
         path = ("remotecontrol",)
-        remote = self._table(self.document.root, path, RemoteControlSettings)
+        each = {**_ENTRY_CHECKS, "allowed_servers": wrong_servers}
+        remote = self._table(self.document.root, path, RemoteControlSettings, each)
         if remote is None:
             return None
-        self._complain((*path, "listen"), checks.wrong_listen(remote.listen))
-        for error in wrong_settings(remote):
-            self.document.wrong((*path, error.key), str(error))
+        if "auth" in self.document.root["remotecontrol"] and remote.auth is None:
+            return None  # it is wrong, and not missing
         if remote.auth is None and etc is not None:
             remote = replace(remote, auth=etc.auth)
         if remote.auth is None:
@@ -142,17 +151,14 @@ class _Reader:
 
     def _monitor(self, test_auth: bool) -> MonitorSettings | None:
         path = ("monitor",)
-        monitor = self._table(self.document.root, path, MonitorSettings)
+        monitor = self._table(self.document.root, path, MonitorSettings, _ENTRY_CHECKS)
         if monitor is not None:
-            self._complain((*path, "listen"), checks.wrong_listen(monitor.listen))
-            wrong = checks.wrong_clients(monitor.allowed_clients)
-            self._complain((*path, "allowed_clients"), wrong)
             self._check_code(path, monitor.listen, monitor.auth, test_auth)
         return monitor
 
     def _check_code(self, path: Place, listen: str, auth: Secret, allowed: bool) -> None:
         abroad = auth == Secret(TEST_AUTH) and needs_password(listen) and not allowed
-        self._complain((*path, "auth"), _TEST_CODE if abroad else checks.wrong_code(auth))
+        self._complain((*path, "auth"), _TEST_CODE if abroad else "")
 
 
 def load(text: str, source: str = "configuration", folder: Path = Path()) -> Settings:

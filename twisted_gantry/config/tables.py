@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -17,6 +17,10 @@ from twisted_gantry.core.secret import Secret
 
 _S = TypeVar("_S", bound=msgspec.Struct)
 Path = tuple[str | int, ...]
+Checks = Mapping[str, Callable[[Any], str]]
+"""What is wrong with the value of a key, by the key; an empty text if nothing is."""
+NO_CHECKS: Checks = MappingProxyType({})
+_WRONG = object()  # a value that was noted as wrong
 
 _KEY = r"""[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*'"""
 _HEADER = re.compile(rf"\s*(\[\[?)\s*((?:{_KEY})(?:\s*\.\s*(?:{_KEY}))*)\s*\]")
@@ -174,12 +178,13 @@ class Document:
         return {}
 
     def tables(self, key: str) -> list[dict[str, Any]]:
-        """Return the array of tables `[[key]]`; empty if missing or wrong."""
+        """Return the array of tables `[[key]]`; if wrong, what it has of them."""
         value = self.root.get(key, [])
         if isinstance(value, list) and all(isinstance(each, dict) for each in value):
             return value
         self.wrong((key,), f"must be tables, each begun with [[{key}]]")
-        return []
+        given = value if isinstance(value, list) else [value]
+        return [each for each in given if each and isinstance(each, dict)]
 
     def unknown(self, table: Mapping[str, Any], known: Set[str], path: Path) -> None:
         for key in table:
@@ -195,12 +200,14 @@ class Document:
         path: Path,
         secret: Callable[[Any], Secret],
         also: frozenset[str] = frozenset(),
+        checks: Checks = NO_CHECKS,
     ) -> _S | None:
         """Read `table` into a struct; `also` are keys that are read elsewhere.
 
-        `secret` turns the value of a secret key into a Secret, or raises ValueError. A wrong value
-        is noted and replaced by its default, so that the rest can be checked. Returns None if a
-        key without a default is wrong or missing.
+        `secret` turns the value of a secret key into a Secret, or raises ValueError. `checks` look
+        at values of the right type, each for itself: no mistake hides another. A wrong value is
+        noted and replaced by its default, so that the rest can be checked. Returns None if a key
+        without a default is wrong or missing.
         """
         lacking = False
         types = get_type_hints(into, include_extras=True)
@@ -213,21 +220,61 @@ class Document:
                     self.wrong((*path, name), "is missing")
                     lacking = True
                 continue
-            try:
-                if _is_secret(types[each.name]):
-                    values[each.name] = secret(table[name])
-                elif get_origin(types[each.name]) is dict and Secret in get_args(types[each.name]):
-                    values[each.name] = _secrets(table[name], secret)
-                else:
-                    values[each.name] = msgspec.convert(table[name], types[each.name])
-            except msgspec.ValidationError as error:
-                text = _complaint(error, types[each.name])
-                self.wrong((*path, name), f"{text}; it is {shown(table[name])}")
+            value = self._value(table[name], types[each.name], (*path, name), secret)
+            if value is not _WRONG and (wrong := checks.get(name, _anything)(value)):
+                self.wrong((*path, name), wrong)
+                value = _WRONG
+            if value is _WRONG:
                 lacking = lacking or each.required
-            except ValueError as error:
-                self.wrong((*path, name), str(error))
-                lacking = lacking or each.required
+            else:
+                values[each.name] = value
         return None if lacking else into(**values)
+
+    def _value(self, given: Any, kind: Any, path: Path, secret: Callable[[Any], Secret]) -> Any:
+        """Return a value as `kind` has it, or _WRONG once what is wrong with it is noted."""
+        try:
+            if _is_secret(kind):
+                return secret(given)
+            if get_origin(kind) is dict and Secret in get_args(kind):
+                return _secrets(given, secret)
+            struct, many = _struct_of(kind)
+            if struct is None or not isinstance(given, list if many else dict):
+                return msgspec.convert(given, kind)
+        except msgspec.ValidationError as error:
+            self.wrong(path, f"{_complaint(error, kind)}; it is {shown(given)}")
+            return _WRONG
+        except ValueError as error:
+            self.wrong(path, str(error))
+            return _WRONG
+        read: list[Any] = []
+        for index, table in enumerate(given if many else [given]):
+            place = (*path, index) if many else path
+            if isinstance(table, dict):
+                read.append(self.read(table, struct, place, secret))
+            else:
+                self.wrong(place, f"must be a table; it is {shown(table)}")
+                read.append(None)
+        if None in read:
+            return _WRONG
+        return get_origin(many)(read) if many else read[0]
+
+
+def _anything(value: Any) -> str:
+    return ""
+
+
+def _struct_of(kind: Any) -> tuple[type[msgspec.Struct] | None, Any]:
+    """Return the struct that `kind` is, or is an array of, and the type of that array, or None."""
+    if get_origin(kind) in (list, tuple):
+        first = get_args(kind)[0]
+        return (first, kind) if _is_struct(first) else (None, None)
+    structs = [each for each in (kind, *get_args(kind)) if _is_struct(each)]
+    is_one = kind in structs or get_origin(kind) is UnionType
+    return (structs[0], None) if len(structs) == 1 and is_one else (None, None)
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _complaint(error: msgspec.ValidationError, kind: Any) -> str:

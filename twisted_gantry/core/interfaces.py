@@ -182,7 +182,11 @@ class IDeviceKind(Interface):
     )
 
     def build(name: str, settings: Any, context: DeviceContext) -> IDevice:
-        """Return the device, not started, its points declared. Raises WrongSetting."""
+        """Return the device, not started, its points declared. Raises WrongSetting.
+
+        A kind may have `checks`: functions by the key, which return what is wrong with its value,
+        empty if nothing is. `--check` then names every mistake of a device, not the first alone.
+        """
 
 
 class IUplink(IService):

@@ -1,12 +1,12 @@
 """A kind of device: the keys of its settings, and how one is built."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
-from attrs import define
+from attrs import define, field
 from zope.interface import implementer
 
-from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind
+from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
 
 _D = TypeVar("_D", bound=IDevice)
 
@@ -14,7 +14,10 @@ _D = TypeVar("_D", bound=IDevice)
 @implementer(IDeviceKind)
 @define(eq=False)
 class DeviceKind(Generic[_D]):
-    """A kind without groups and parts, unless they are given. See IDeviceKind."""
+    """A kind without groups and parts, unless they are given. See IDeviceKind.
+
+    `checks` say what is wrong with the value of a key, empty if nothing is, each for itself.
+    """
 
     kind: str
     settings: type
@@ -22,6 +25,10 @@ class DeviceKind(Generic[_D]):
     groups: frozenset[str] = frozenset()
     parts: str = ""
     part_points: Callable[[str], frozenset[str]] | None = None
+    checks: Mapping[str, Callable[[Any], str]] = field(factory=dict, kw_only=True)
 
     def build(self, name: str, settings: Any, context: DeviceContext) -> _D:
+        for key, check in self.checks.items():
+            if wrong := check(getattr(settings, key)):
+                raise WrongSetting(key, wrong)
         return self._build(name, settings, context)

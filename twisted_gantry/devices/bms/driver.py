@@ -16,7 +16,7 @@ from zope.interface import implementer
 from twisted_gantry.core.alarms import Rule, Severity
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import CommandResult, Outcome
-from twisted_gantry.core.interfaces import DeviceContext, IDevice, WrongSetting
+from twisted_gantry.core.interfaces import DeviceContext, IDevice
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices.bms.commands import COMMANDS, BmsCommands
@@ -162,32 +162,32 @@ class Bms(NamedService):
         return result
 
 
-def _check_url(url: str) -> None:
+def _wrong_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:
         good = False
     if "@" in url:
-        raise WrongSetting("url", "must not hold a user or a password")
+        return "must not hold a user or a password"
     if not good or not url.isascii() or not url.isprintable() or re.search(r"[?# ]", url):
-        raise WrongSetting("url", f"must be http(s)://host/…, without ? and #; it is {url!r}")
+        return f"must be http(s)://host/…, without ? and #; it is {url!r}"
+    return ""
 
 
-def _check_headers(headers: Mapping[str, Secret]) -> None:
+def _wrong_headers(headers: Mapping[str, Secret]) -> str:
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name) or name.lower() in _OWN_HEADERS:
-            raise WrongSetting("headers", f"{name[:100]!r} is no name of a header that can be set")
+            return f"{name[:100]!r} is no name of a header that can be set"
         if not _HEADER_VALUE.fullmatch(value.reveal()):
-            raise WrongSetting("headers", f"the value of {name} is not one line of ASCII")
+            return f"the value of {name} is not one line of ASCII"
+    return ""
 
 
 def _build(name: str, settings: BmsSettings, context: DeviceContext) -> Bms:
-    _check_url(settings.url)
-    _check_headers(settings.headers)
     client, close = http_client(context, PATIENCE)
     ems = EmsClient(settings.url.rstrip("/"), settings.device_uid, settings.headers, client)
     return Bms(name, settings, context, ems, close)
 
 
-kind = DeviceKind("bms", BmsSettings, _build)
+kind = DeviceKind("bms", BmsSettings, _build, checks={"url": _wrong_url, "headers": _wrong_headers})

@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from twisted_gantry.core.commands.types import CommandResult
-from twisted_gantry.core.interfaces import DeviceContext, IBatteryRecorder, IUploader, WrongSetting
+from twisted_gantry.core.interfaces import DeviceContext, IBatteryRecorder, IUploader
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices.cabinet import points as names
@@ -223,18 +223,32 @@ class SmartCabinet(NamedService):
         return under_way.addBoth(over)
 
 
-def _build(name: str, settings: CabinetSettings, context: DeviceContext) -> SmartCabinet:
+def _wrong_url(text: str) -> str:
     try:
-        url = server_url(settings.url, "http")
+        server_url(text, "http")
     except BadMessage:
-        raise WrongSetting("url", "must be http(s)://host[:port]/remotecontrol.do") from None
-    code = settings.auth.reveal()
-    if not (0 < len(code) <= 128 and code.isascii() and code.isprintable()):
-        raise WrongSetting("auth", "must be 1 to 128 characters of ASCII")
+        return "must be http(s)://host[:port]/remotecontrol.do"
+    return ""
+
+
+def _wrong_auth(auth: Secret) -> str:
+    code = auth.reveal()
+    fits = 0 < len(code) <= 128 and code.isascii() and code.isprintable()
+    return "" if fits else "must be 1 to 128 characters of ASCII"
+
+
+def _build(name: str, settings: CabinetSettings, context: DeviceContext) -> SmartCabinet:
+    url = server_url(settings.url, "http")
     client, close = http_client(context, DEADLINE)
     gantry_id = settings.gantry_id or context.gantry_id
     channel = CabinetChannel(url, settings.auth, gantry_id, client, context.now)
     return SmartCabinet(name, settings, context, channel, close)
 
 
-kind = DeviceKind("cabinet", CabinetSettings, _build, frozenset(GROUPS))
+kind = DeviceKind(
+    "cabinet",
+    CabinetSettings,
+    _build,
+    frozenset(GROUPS),
+    checks={"url": _wrong_url, "auth": _wrong_auth},
+)

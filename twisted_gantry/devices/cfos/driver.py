@@ -12,14 +12,13 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from zope.interface import implementer
 
 from twisted_gantry.core.commands.types import CommandResult
-from twisted_gantry.core.interfaces import DeviceContext, IDevice, WrongSetting
+from twisted_gantry.core.interfaces import DeviceContext, IDevice
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
-from twisted_gantry.devices.cfos import feeds as cfos_feeds
 from twisted_gantry.devices.cfos import points as cfos_points
 from twisted_gantry.devices.cfos.channel import CfosChannel, Credentials, WrongStatus, wrong_url
 from twisted_gantry.devices.cfos.commands import COMMANDS, ManagerCommands
-from twisted_gantry.devices.cfos.feeds import Feed, FeedSettings
+from twisted_gantry.devices.cfos.feeds import Feed, FeedSettings, wrong_feeds
 from twisted_gantry.devices.cfos.parts import Parts
 from twisted_gantry.devices.kind import DeviceKind
 from twisted_gantry.devices.polled import Poller, PollPeriod, http_client
@@ -128,13 +127,12 @@ def _part_points(part: str) -> frozenset[str]:
     return frozenset(each.name.removeprefix(f"{part}.") for each in types)
 
 
+def _wrong_user(user: str) -> str:
+    fits = ":" not in user and user.isprintable()
+    return "" if fits else "HTTP Basic carries no colon in it"
+
+
 def _build(name: str, settings: CfosSettings, context: DeviceContext) -> Cfos:
-    wrong = wrong_url(settings.url)
-    if wrong:
-        raise WrongSetting("url", wrong)
-    if ":" in settings.user or not settings.user.isprintable():
-        raise WrongSetting("user", "HTTP Basic carries no colon in it")
-    cfos_feeds.check(settings.feeds)
     client, close = http_client(context, DEADLINE)
     credentials = Credentials(settings.user, settings.password)
     channel = CfosChannel(settings.url, credentials, client)
@@ -142,5 +140,11 @@ def _build(name: str, settings: CfosSettings, context: DeviceContext) -> Cfos:
 
 
 kind = DeviceKind(
-    "cfos", CfosSettings, _build, frozenset({"elec"}), cfos_points.PARTS, _part_points
+    "cfos",
+    CfosSettings,
+    _build,
+    frozenset({"elec"}),
+    cfos_points.PARTS,
+    _part_points,
+    checks={"url": wrong_url, "user": _wrong_user, "feeds": wrong_feeds},
 )

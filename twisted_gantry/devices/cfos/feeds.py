@@ -15,7 +15,6 @@ from attrs import define
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from twisted_gantry.core.interfaces import WrongSetting
 from twisted_gantry.core.points import Point, Points
 from twisted_gantry.devices.cfos.channel import CfosChannel, WrongStatus
 from twisted_gantry.devices.cfos.points import FEED_CONTROL, FEED_WORKING, feed_points
@@ -69,31 +68,28 @@ class FeedSettings(
         yield from (each for each in single if each)
 
 
-def check(feeds: Sequence[FeedSettings]) -> None:
-    """Check feeds. Raises WrongSetting."""
-
-    def wrong(text: str) -> WrongSetting:
-        return WrongSetting("feeds", text)
-
+def wrong_feeds(feeds: Sequence[FeedSettings]) -> str:
+    """Return what is wrong with feeds, empty if nothing is."""
     if len(feeds) > MAX_FEEDS:
-        raise wrong(f"has more than {MAX_FEEDS}")
+        return f"has more than {MAX_FEEDS}"
     for feed in feeds:
         if not calls.DEVICE_ID.fullmatch(feed.to):
-            raise wrong(f"to must be like M2 or E2; it is {feed.to[:40]!r}")
+            return f"to must be like M2 or E2; it is {feed.to[:40]!r}"
         if sum(other.to == feed.to for other in feeds) > 1:
-            raise wrong(f"{feed.to} is fed twice")
+            return f"{feed.to} is fed twice"
         if feed.source and not _SOURCE.fullmatch(feed.source):
-            raise wrong(f"from must be a device or a part of one; it is {feed.source[:40]!r}")
+            return f"from must be a device or a part of one; it is {feed.source[:40]!r}"
         if not feed.source and not any(feed.named()):
-            raise wrong(f"{feed.to} has neither from nor points")
+            return f"{feed.to} has neither from nor points"
         for name in feed.named():
             if not _POINT.fullmatch(name):
-                raise wrong(f"must name points like ups1.input_voltage_r; it is {name[:80]!r}")
+                return f"must name points like ups1.input_voltage_r; it is {name[:80]!r}"
         evse = feed.to.startswith("E")
         unfit = (feed.state or feed.max_current) if not evse else (feed.power or feed.voltage)
         if unfit:
             what = "voltage or power" if evse else "state or max_current"
-            raise wrong(f"{feed.to} takes no {what}")
+            return f"{feed.to} takes no {what}"
+    return ""
 
 
 class Unknown(Exception):

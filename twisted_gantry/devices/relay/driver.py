@@ -6,6 +6,7 @@ set: hence `on` and `off` as bytes. The order of a cycle is in `machine.py`.
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -116,29 +117,41 @@ class Relay(NamedService):
         return ended
 
 
-def _bytes(settings: RelaySettings, key: str, *, least: int = 1) -> bytes:
+def _wrong_bytes(text: str, least: int = 1) -> str:
     try:
-        content = bytes.fromhex(getattr(settings, key))
+        content = bytes.fromhex(text)
     except ValueError:
-        raise WrongSetting(key, "must be bytes as hex, such as a00101a2") from None
-    if not least <= len(content) <= LONGEST_BYTES:
-        raise WrongSetting(key, f"must be {least} to {LONGEST_BYTES} bytes")
-    return content
+        return "must be bytes as hex, such as a00101a2"
+    fits = least <= len(content) <= LONGEST_BYTES
+    return "" if fits else f"must be {least} to {LONGEST_BYTES} bytes"
+
+
+def _wrong_address(text: str) -> str:
+    wrong = wrong_client(text, _EXAMPLE)
+    if not wrong and not _TCP.fullmatch(text):  # it has no place that the platform could name
+        return f"must be like {_EXAMPLE}; it is {text!r}"
+    return wrong
 
 
 def _build(name: str, settings: RelaySettings, context: DeviceContext) -> Relay:
-    if _bytes(settings, "on") == _bytes(settings, "off"):
+    if bytes.fromhex(settings.on) == bytes.fromhex(settings.off):
         raise WrongSetting("off", "is the same as on")
-    confirm = _bytes(settings, "confirm", least=0)
-    if wrong := wrong_client(settings.address, _EXAMPLE):
-        raise WrongSetting("address", wrong)
-    found = _TCP.fullmatch(settings.address)
-    if found is None:  # it has no place that the platform could name
-        raise WrongSetting("address", f"must be like {_EXAMPLE}; it is {settings.address!r}")
+    confirm, found = bytes.fromhex(settings.confirm), _TCP.fullmatch(settings.address)
+    assert found is not None  # checked
     endpoint = clientFromString(context.reactor, settings.address)
     place = (found["host"].replace("\\:", ":"), int(found["port"]))
     link = RelayLink(context.tap.endpoint(endpoint), confirm, context.reactor)
     return Relay(name, settings, context, link, place)
 
 
-kind = DeviceKind("relay", RelaySettings, _build)
+kind = DeviceKind(
+    "relay",
+    RelaySettings,
+    _build,
+    checks={
+        "address": _wrong_address,
+        "on": _wrong_bytes,
+        "off": _wrong_bytes,
+        "confirm": partial(_wrong_bytes, least=0),
+    },
+)

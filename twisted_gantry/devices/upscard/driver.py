@@ -15,7 +15,7 @@ from twisted.internet.endpoints import clientFromString
 from zope.interface import implementer
 
 from twisted_gantry.core.commands.types import CommandResult
-from twisted_gantry.core.interfaces import BatteryTest, DeviceContext, IBatteryTester, WrongSetting
+from twisted_gantry.core.interfaces import BatteryTest, DeviceContext, IBatteryTester
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import Status
 from twisted_gantry.devices.kind import DeviceKind
@@ -57,12 +57,20 @@ class CardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     over_voltage: Annotated[float, msgspec.Meta(gt=1, le=2)] = 1.15
     under_voltage: Annotated[float, msgspec.Meta(ge=0.5, lt=1)] = 0.85
 
-    def check(self) -> None:
-        """Raise WrongSetting for a value that no card takes."""
-        if self.password is not None and not 0 < len(self.password.reveal()) <= MAX_PASSWORD:
-            raise WrongSetting("password", f"the card takes 1 to {MAX_PASSWORD} characters")
-        if not can_stop_test(self.test_stop):
-            raise WrongSetting("test_stop", "it may not be a control that does something else")
+
+def _wrong_password(password: Secret | None) -> str:
+    fits = password is None or 0 < len(password.reveal()) <= MAX_PASSWORD
+    return "" if fits else f"the card takes 1 to {MAX_PASSWORD} characters"
+
+
+def _wrong_stop(text: str) -> str:
+    return "" if can_stop_test(text) else "it may not be a control that does something else"
+
+
+CARD_CHECKS: Mapping[str, Callable[[Any], str]] = {
+    "password": _wrong_password,
+    "test_stop": _wrong_stop,
+}
 
 
 class UpsCardSettings(CardSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -226,9 +234,6 @@ class UpsCard(NamedService):
 
 
 def _build(name: str, settings: UpsCardSettings, context: DeviceContext) -> UpsCard:
-    settings.check()
-    if wrong := wrong_client(settings.address, "tcp:192.168.1.20:2390"):
-        raise WrongSetting("address", wrong)
     endpoint = clientFromString(context.reactor, settings.address)
     backoff = Backoff(RETRY_FIRST, RETRY_MOST, context.random.random)
 
@@ -239,4 +244,10 @@ def _build(name: str, settings: UpsCardSettings, context: DeviceContext) -> UpsC
     return UpsCard(name, settings, context, link)
 
 
-kind = DeviceKind("ups-card", UpsCardSettings, _build, frozenset({"elec", "ups"}))
+kind = DeviceKind(
+    "ups-card",
+    UpsCardSettings,
+    _build,
+    frozenset({"elec", "ups"}),
+    checks={**CARD_CHECKS, "address": partial(wrong_client, example="tcp:192.168.1.20:2390")},
+)

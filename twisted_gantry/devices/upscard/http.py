@@ -11,10 +11,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_gantry.core.interfaces import DeviceContext, ICallbackHost, WrongSetting
+from twisted_gantry.core.interfaces import DeviceContext, ICallbackHost
 from twisted_gantry.devices.kind import DeviceKind
 from twisted_gantry.devices.polled import MAX_FAILURES, RETRY_FIRST, RETRY_MOST, http_client
-from twisted_gantry.devices.upscard.driver import CardSettings, UpsCard
+from twisted_gantry.devices.upscard.driver import CARD_CHECKS, CardSettings, UpsCard
 from twisted_gantry.devices.upscard.link import COMMAND_DEADLINE, CardLink, Driver
 from twisted_gantry.net.http.client import Answer, BoundedClient, NoAnswer, NotConnected
 from twisted_gantry.net.session import Backoff
@@ -152,14 +152,16 @@ class HttpLink(CardLink):
             self.session.undelivered(ending)
 
 
+def _wrong_place(url: str) -> str:
+    try:
+        place_of(url)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def _build(name: str, settings: UpsCardHttpSettings, context: DeviceContext) -> UpsCard:
-    settings.check()
     url, callback = settings.url, settings.callback
-    for key, place in (("url", url), ("callback", callback)):
-        try:
-            place_of(place)
-        except ValueError as error:
-            raise WrongSetting(key, str(error)) from None
     client, close = http_client(context, COMMAND_DEADLINE, limit=MAX_OBJECT)
     backoff = Backoff(RETRY_FIRST, RETRY_MOST, context.random.random)
 
@@ -170,4 +172,10 @@ def _build(name: str, settings: UpsCardHttpSettings, context: DeviceContext) -> 
     return UpsCard(name, settings, context, link, KIND)
 
 
-kind = DeviceKind(KIND, UpsCardHttpSettings, _build, frozenset({"elec", "ups"}))
+kind = DeviceKind(
+    KIND,
+    UpsCardHttpSettings,
+    _build,
+    frozenset({"elec", "ups"}),
+    checks={**CARD_CHECKS, "url": _wrong_place, "callback": _wrong_place},
+)

@@ -4,7 +4,7 @@ Source: the ETC document, sections 1.4 to 1.8, 2.2, 3.2 and 3.3; decisions:
 `docs/protocols/etc-gantry.md`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -16,11 +16,10 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request
 
 from twisted_gantry.access.secrets import InThread
-from twisted_gantry.core.interfaces import IPlatform, WrongSetting
+from twisted_gantry.core.interfaces import IPlatform
 from twisted_gantry.core.lasting import lasting
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Site
-from twisted_gantry.net.addresses import network
 from twisted_gantry.net.http.server import WORK, Limits, cut
 from twisted_gantry.web.entry_point import EntryPoint, EntrySettings, encoded
 from twisted_gantry.web.file_stream import Client
@@ -59,17 +58,18 @@ class RemoteControlSettings(EntrySettings, frozen=True, kw_only=True):
     image_window: Annotated[float, Meta(ge=0, le=3600)] = 10.0
 
 
-def wrong_settings(settings: RemoteControlSettings) -> Iterator[WrongSetting]:
-    """Yield each value that has the right type and a wrong content."""
-    for key, texts, read, what in (
-        ("allowed_clients", settings.allowed_clients, network, "address or network"),
-        ("allowed_servers", settings.allowed_servers, Server.parse, "host, host:port or URL"),
-    ):
-        for text in texts:
-            try:
-                read(text)
-            except ValueError:
-                yield WrongSetting(key, f"no {what}: {text[:100]!r}")
+def wrong_servers(servers: Sequence[str]) -> str:
+    """Return what is wrong with `allowed_servers`, empty if nothing is."""
+    wrong = [repr(text[:100]) for text in servers if not _is_server(text)]
+    return f"no host, host:port or URL: {', '.join(wrong)}" if wrong else ""
+
+
+def _is_server(text: str) -> bool:
+    try:
+        Server.parse(text)
+    except ValueError:
+        return False
+    return True
 
 
 def may_report_to(settings: RemoteControlSettings | None, home: str) -> Callable[[str], bool]:
