@@ -8,8 +8,8 @@ import pytest
 from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
-from tests.support import Bench
-from twisted_gantry.core.interfaces import IDevice, IDeviceKind
+from tests.support import Bench, fired
+from twisted_gantry.core.interfaces import IDevice, IDeviceKind, IRefreshable
 from twisted_gantry.core.status import State
 from twisted_gantry.devices.computer import (
     NOT_SUPPORTED,
@@ -148,6 +148,20 @@ def test_a_reading_makes_it_online() -> None:
     assert rig.computer.status.state is State.ONLINE
     rig.bench.clock.advance(10.0)
     assert len(rig.calls) == 2
+    rig.stop()
+
+
+def test_a_refresh_reads_at_once() -> None:
+    """Who asks for a reading is told after the next one, good or not."""
+    rig = Rig()
+    assert verifyObject(IRefreshable, rig.computer)
+    rig.calls[0].callback(MEASURED)
+    told = fired(rig.computer.refresh())
+    rig.bench.clock.advance(0)
+    assert (len(rig.calls), told) == (2, [])
+    rig.calls[1].callback({**MEASURED, "sys_disk_usage": (30.0, Quality.GOOD)})
+    assert told == [None]
+    assert rig.bench.good("pc1.sys_disk_usage") == 30.0
     rig.stop()
 
 

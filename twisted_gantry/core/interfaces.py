@@ -46,6 +46,13 @@ class WrongSetting(ValueError):
         self.key = key
 
 
+class IRefreshable(IDevice):
+    """A device that can be asked for a reading at once."""
+
+    def refresh() -> Deferred[None]:
+        """Read anew; fires when that was done, or has failed. It may be cancelled."""
+
+
 class IUploader(IDevice):
     """A device that uploads to our `monitor.do` instead of being polled."""
 

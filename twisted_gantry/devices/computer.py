@@ -20,11 +20,11 @@ from zope.interface import implementer
 from twisted_gantry.core.alarms import Rule, Severity
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import CommandResult, CommandType
-from twisted_gantry.core.interfaces import DeviceContext, IDevice
+from twisted_gantry.core.interfaces import DeviceContext, IRefreshable
 from twisted_gantry.core.status import Status
 from twisted_gantry.devices.conditions import equals
 from twisted_gantry.devices.kind import DeviceKind
-from twisted_gantry.devices.polled import Poller, PollPeriod
+from twisted_gantry.devices.polled import Poller, PollPeriod, Refreshed
 from twisted_gantry.net.kernel_clock import synchronised
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.timers import Timer
@@ -171,7 +171,7 @@ class PsutilProbe:
         return NOT_SUPPORTED
 
 
-@implementer(IDevice)
+@implementer(IRefreshable)
 class Computer(NamedService):
     """Reads its probe every `poll` seconds, off the reactor's thread."""
 
@@ -196,6 +196,8 @@ class Computer(NamedService):
             losing=lambda: context.points.fail(name, self._measured),
         )
         self.poll_seconds = self._poller.seconds
+        self._refreshed = Refreshed(self._poller.now)
+        self.refresh = self._refreshed.wait
         self._late = Timer(context.reactor, self._too_late)
         context.points.declare(name, (*POINTS, CLOCK_SYNCHRONISED))
         identity = {
@@ -237,6 +239,7 @@ class Computer(NamedService):
             self._poller.good()
         finally:
             self._late.cancel()
+            self._refreshed.done()
         return float(period - (clock.seconds() - began) % period)
 
     def _too_late(self) -> None:

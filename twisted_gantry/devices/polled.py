@@ -93,6 +93,30 @@ class Poller:
         return self.backoff.next() if waits else self.period - took
 
 
+class Refreshed:
+    """Those who wait for the next reading. `now` makes that begin at once."""
+
+    def __init__(self, now: Callable[[], object]) -> None:
+        self._now = now
+        self._waiting: list[Deferred[None]] = []
+
+    def wait(self) -> Deferred[None]:
+        """Ask for a reading; fires after the next one, be it good or not. See `IRefreshable`."""
+        waiting: Deferred[None] = Deferred(self._forget)
+        self._waiting.append(waiting)
+        self._now()
+        return waiting
+
+    def done(self) -> None:
+        """Note that a reading was made, or has failed."""
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            each.callback(None)
+
+    def _forget(self, waiting: Deferred[None]) -> None:
+        self._waiting.remove(waiting)
+
+
 def http_client(
     context: DeviceContext, deadline: float, **limits: int
 ) -> tuple[BoundedClient, Callable[[], Deferred[None]]]:

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from twisted.internet.defer import CancelledError
 from zope.interface.verify import verifyObject
 
 from tests.devices.cabinet.rig import AUTH, SAMPLE, Rig, report
-from tests.support import Bench
+from tests.support import Bench, fired
 from tests.wire.material import checked, json_with, outcome
 from twisted_gantry.core.alarms import Alarm
-from twisted_gantry.core.interfaces import IDeviceKind, IUploader, WrongSetting
+from twisted_gantry.core.interfaces import IDeviceKind, IRefreshable, IUploader, WrongSetting
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.cabinet.driver import CabinetSettings, kind
 from twisted_gantry.devices.cabinet.points import POINTS, group_points
@@ -41,6 +42,38 @@ def test_it_provides_what_it_promises(rig: Rig) -> None:
     assert verifyObject(IDeviceKind, kind)
     assert (kind.kind, kind.parts) == ("cabinet", "")
     assert kind.groups == set(Cabinet.__struct_fields__) - {"id"}
+
+
+def test_a_refresh_asks_and_ends_with_the_upload(rig: Rig) -> None:
+    """Who asks for a reading is told once the upload is there, with its points."""
+    assert verifyObject(IRefreshable, rig.device)
+    asked = len(rig.cabinet.asked())
+    rig.report = report(thermohygrometer={"temperature": "33"})
+    told = fired(rig.device.refresh())
+    rig.clock.run(0.1)
+    assert (len(rig.cabinet.asked()), told) == (asked + 1, [])
+    rig.clock.run(0.3)
+    assert told == [None]
+    assert rig.bench.good("cab1.thermohygrometer.temperature") == 33.0
+
+
+@pytest.mark.parametrize("how", [EtcCode.CONTROL_FAILED, (500, b""), (404, b"")])
+def test_a_refresh_ends_when_the_cabinet_does_not_help(rig: Rig, how: Any) -> None:
+    """A cabinet that refuses ends the wait; no upload comes for it."""
+    rig.cabinet.updated = how
+    told = fired(rig.device.refresh())
+    rig.clock.run(1.0)
+    assert told == [None]
+
+
+def test_a_refresh_that_is_given_up_is_forgotten(rig: Rig) -> None:
+    """A caller that waits no longer is not told."""
+    waiting = rig.device.refresh()
+    told = fired(waiting)
+    waiting.cancel()
+    rig.clock.run(1.0)
+    [failure] = told
+    assert failure.check(CancelledError)
 
 
 def test_every_point_and_alarm_has_both_languages(rig: Rig) -> None:

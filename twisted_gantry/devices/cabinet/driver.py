@@ -19,7 +19,12 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from twisted_gantry.core.commands.types import CommandResult
-from twisted_gantry.core.interfaces import DeviceContext, IBatteryRecorder, IUploader
+from twisted_gantry.core.interfaces import (
+    DeviceContext,
+    IBatteryRecorder,
+    IRefreshable,
+    IUploader,
+)
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices.cabinet import points as names
@@ -27,7 +32,13 @@ from twisted_gantry.devices.cabinet.channel import TROUBLE, CabinetChannel, Turn
 from twisted_gantry.devices.cabinet.commands import COMMANDS, CabinetCommands
 from twisted_gantry.devices.cabinet.rows import Measured, Rows, Strikes
 from twisted_gantry.devices.kind import DeviceKind
-from twisted_gantry.devices.polled import MAX_FAILURES, Poller, PollPeriod, http_client
+from twisted_gantry.devices.polled import (
+    MAX_FAILURES,
+    Poller,
+    PollPeriod,
+    Refreshed,
+    http_client,
+)
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.timers import Timer
 from twisted_gantry.wire.errors import BadMessage
@@ -63,7 +74,7 @@ class CabinetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     period: Annotated[float, msgspec.Meta(ge=1, le=31_536_000)] = 300.0
 
 
-@implementer(IUploader, IBatteryRecorder)
+@implementer(IUploader, IBatteryRecorder, IRefreshable)
 class SmartCabinet(NamedService):
     """The driver. `close` closes the connections of the channel."""
 
@@ -95,6 +106,8 @@ class SmartCabinet(NamedService):
         self.poll_seconds = self._poller.seconds
         self._under_way: set[Deferred[Any]] = set()
         self._upload: Deferred[None] | None = None  # for the poll that waits
+        self._refreshed = Refreshed(self._poller.now)
+        self.refresh = self._refreshed.wait
         self._silence = Timer(context.reactor, self._silent)
         self._silence_period = MISSED_PERIODS * settings.period
         which, ask = settings.cabinet_id, self._poller.now
@@ -142,6 +155,7 @@ class SmartCabinet(NamedService):
         upload_waited_for, self._upload = self._upload, None
         if upload_waited_for is not None:
             upload_waited_for.callback(None)
+        self._refreshed.done()
 
     def _silent(self) -> None:
         self._poller.lose(f"no upload for {self._silence_period:g} s")
@@ -199,6 +213,7 @@ class SmartCabinet(NamedService):
         self.counts["poll-failed"] += 1
         known = self.status.state is State.ONLINE and not self._asking_helps
         self._poller.failed(reason, bearable=known)
+        self._refreshed.done()
 
     def _losing(self) -> None:
         if self.status.state is not State.OFFLINE:

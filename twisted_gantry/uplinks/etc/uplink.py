@@ -26,6 +26,7 @@ from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import GuardedLoop
 from twisted_gantry.uplinks.etc.cards import CardsPoll
 from twisted_gantry.uplinks.etc.channel import Channel, EtcChannel
+from twisted_gantry.uplinks.etc.refresh import FreshReports
 from twisted_gantry.uplinks.etc.reporter import Reporter
 from twisted_gantry.uplinks.etc.sender import EtcSender
 from twisted_gantry.uplinks.etc.steering import Steering
@@ -87,6 +88,7 @@ class EtcUplink(NamedService):
             settings.url, settings.period, site.store, clock, self._steered, may_report_to
         )
         self._reporter = Reporter(self._outbox, site, clock, now)
+        self._fresh = FreshReports(site, clock, self._reporter.report_at_once)
         self._sender = EtcSender(
             self._outbox,
             channel,
@@ -140,6 +142,7 @@ class EtcUplink(NamedService):
     def stopService(self) -> Deferred[Any] | None:
         """Stop to report; the outbox keeps unacknowledged reports."""
         super().stopService()
+        self._fresh.stop()
         self._reporter.stop()
         self._steering.stop()
         self._first.stop()
@@ -160,8 +163,10 @@ class EtcUplink(NamedService):
         return self._steering.server(subject)
 
     def report_now(self, subject: Subject) -> None:
-        """Report at once, ahead of the back-log: the platform asked for it."""
-        self._reporter.report_at_once(subject)
+        """Report ahead of the back-log, once the devices that can be asked have said how they are:
+        the platform asked for it.
+        """
+        self._fresh.ask(subject)
 
     def set_period(self, subject: Subject, seconds: float) -> Deferred[None]:
         return self._steering.set_period(subject, seconds)
