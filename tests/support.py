@@ -148,7 +148,9 @@ class MemoryCallbacks:
     def __init__(self) -> None:
         self.receivers: dict[str, list[Callable[[bytes], bool]]] = {}
 
-    def register(self, url: str, receiver: Callable[[bytes], bool]) -> Callable[[], None]:
+    def register(
+        self, url: str, receiver: Callable[[bytes], bool], is_source: Callable[[str], bool]
+    ) -> Callable[[], None]:
         """Hand bodies that are posted to `url` to `receiver`."""
         self.receivers.setdefault(url, []).append(receiver)
         return lambda: self.receivers[url].remove(receiver)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.testing import StringTransport
@@ -68,6 +69,7 @@ def http(
     path: str,
     body: bytes | str | dict[str, Any] = b"",
     headers: dict[str, str] | None = None,
+    host: str = "127.0.0.1",
 ) -> Http:
     if isinstance(body, dict):
         body = json.dumps(body)
@@ -75,8 +77,9 @@ def http(
     lines = [f"{method} {path} HTTP/1.0", "Host: twin", f"Content-Length: {len(content)}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     built: Any = factory
-    protocol = built.buildProtocol(None)
-    transport = StringTransport()
+    peer = IPv4Address("TCP", host, 1)
+    protocol = built.buildProtocol(peer)
+    transport = StringTransport(peerAddress=peer)
     protocol.makeConnection(transport)
     protocol.dataReceived("\r\n".join(lines).encode() + b"\r\n\r\n" + content)
     exchange = Http(protocol, transport)

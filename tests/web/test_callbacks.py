@@ -13,12 +13,13 @@ from zope.interface.verify import verifyObject
 from tests.net.memory import Connection
 from tests.twin.helpers import Http, http
 from tests.wire.material import NASTY
-from twisted_gantry.core.interfaces import ICallbackHost
+from twisted_gantry.core.interfaces import ICallbackHost, LateResult
 from twisted_gantry.net.http.server import Limits
 from twisted_gantry.web import callbacks as module
 from twisted_gantry.web.callbacks import CallbackHost
 from twisted_gantry.wire.upscard.messages import CardRefusal, Result
 
+CARD, FOREIGN = "10.0.0.21", "10.0.0.66"
 RESULT = Result(uid="1", session="12345678", cmd="T", value="(OK").encode()
 
 
@@ -27,9 +28,10 @@ class Bench:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.host = CallbackHost()
+        self.foreign: list[str] = []
+        self.host = CallbackHost(self.clock, self.foreign.append)
         self.counts = self.host.counts
-        self.site = self.host.site(self.clock)
+        self.site = self.host.site()
         self.taken: list[tuple[str, bytes]] = []
 
     def register(self, url: str, word: bytes) -> None:
@@ -40,10 +42,16 @@ class Bench:
                 self.taken.append((url, body))
             return word in body
 
-        self.host.register(url, receive)
+        self.host.register(url, receive, lambda host: host != FOREIGN)
 
-    def post(self, body: bytes = RESULT, path: str = "/post", method: str = "POST") -> Http:
-        return http(self.site, method, path, body)
+    def post(
+        self,
+        body: bytes = RESULT,
+        path: str = "/post",
+        method: str = "POST",
+        host: str = CARD,
+    ) -> Http:
+        return http(self.site, method, path, body, host=host)
 
 
 @pytest.fixture
@@ -55,7 +63,7 @@ def bench() -> Bench:
 
 def test_it_is_a_callback_host() -> None:
     """It provides what drivers are given."""
-    assert verifyObject(ICallbackHost, CallbackHost())
+    assert verifyObject(ICallbackHost, CallbackHost(Clock()))
 
 
 def test_a_result_that_is_waited_for_is_taken(bench: Bench) -> None:
@@ -114,6 +122,55 @@ def test_a_result_that_nobody_waits_for_is_410(bench: Bench) -> None:
     assert bench.counts["unclaimed"] == 1
 
 
+def test_a_result_from_elsewhere_is_ignored(bench: Bench) -> None:
+    """The right session from another address is 403, and reaches no receiver."""
+    assert bench.post(host=FOREIGN).status == 403
+    assert bench.taken == []
+    assert bench.foreign == [FOREIGN]
+    assert bench.post().status == 200
+    assert bench.counts["foreign-source"] == 1
+
+
+def test_guesses_are_throttled_and_the_right_session_is_not(bench: Bench) -> None:
+    """After ten wrong sessions further ones are 429 and cut; the right one is taken at once."""
+    wrong = RESULT.replace(b"12345678", b"87654321")
+    statuses = [bench.post(wrong).status for _ in range(module.WRONG + 5)]
+    assert statuses == [410] * module.WRONG + [429] * 5
+    assert bench.foreign == [CARD] * 5
+    assert bench.post().status == 200
+    assert [bench.post(host=FOREIGN).status for _ in range(11)] == [403] * 10 + [429]
+    bench.clock.advance(60)
+    assert bench.post(wrong).status == 410
+    assert bench.counts["throttled"] == 6
+
+
+def test_a_late_result_is_no_guess(bench: Bench) -> None:
+    """A card may be slow for ever: its late results are 410, and no alarm."""
+
+    def late(_: bytes) -> bool:
+        raise LateResult
+
+    bench.host.register("http://127.0.0.1:9000/slow", late, bool)
+    assert {bench.post(path="/slow").status for _ in range(30)} == {410}
+    assert bench.counts["late"] == 30
+    assert bench.foreign == []
+
+
+def test_cards_are_no_strangers(bench: Bench) -> None:
+    """The address of a card has its places before it sent anything."""
+    factory: Any = bench.host.site()
+    limits = module.LIMITS
+    for group in range(200):
+        for port in range(2):
+            held = factory.buildProtocol(IPv4Address("TCP", f"198.51.100.{group}", port))
+            if held is not None:
+                held.slot.close = held.slot.free
+    assert bench.counts["connections"] - bench.counts["evicted"] <= 400
+    cards = [factory.buildProtocol(IPv4Address("TCP", CARD, port)) for port in range(60)]
+    assert None not in cards
+    assert limits.reserved > 60
+
+
 @pytest.mark.parametrize("path", ["/", "/post/", "/Post", "/post/x", "/%ff", "/p%6fst"])
 def test_another_path_is_404(bench: Bench, path: str) -> None:
     """Only a path that is somebody's is one, written as in its URL."""
@@ -145,7 +202,7 @@ def test_a_receiver_that_raises_is_our_fault_and_is_said_once(
     def broken(_: bytes) -> bool:
         raise RuntimeError("secret")
 
-    bench.host.register("http://127.0.0.1:9000/broken", broken)
+    bench.host.register("http://127.0.0.1:9000/broken", broken, bool)
     for _ in range(3):
         exchange = bench.post(path="/broken")
         assert exchange.status == 500
@@ -160,7 +217,7 @@ def test_connections_are_bounded_and_slow_ones_end(
 ) -> None:
     """Who drips a body is cut after the deadline; over the bound the silent one goes."""
     monkeypatch.setattr(module, "LIMITS", Limits(deadline=10.0, connections=2))
-    factory: Any = bench.host.site(bench.clock)
+    factory: Any = bench.host.site()
     silent = Connection(factory.buildProtocol(None))
     slow = [Connection(factory.buildProtocol(None)) for _ in range(2)]
     assert silent.aborted
@@ -180,7 +237,7 @@ def test_connections_are_bounded_and_slow_ones_end(
 
 def test_one_address_does_not_take_all_connections(bench: Bench) -> None:
     """Whoever holds connections open keeps no card out but those behind its own address."""
-    factory: Any = bench.host.site(bench.clock)
+    factory: Any = bench.host.site()
     hog, card = IPv4Address("TCP", "10.0.0.66", 1), IPv4Address("TCP", "10.0.0.21", 1)
     open_ones = [Connection(factory.buildProtocol(hog)) for _ in range(80)]
     assert sum(not each.aborted for each in open_ones) == module.LIMITS.per_address
@@ -195,9 +252,9 @@ def test_one_address_does_not_take_all_connections(bench: Bench) -> None:
 )
 def test_a_url_that_is_none_is_refused(url: str) -> None:
     """ValueError, and nothing is registered."""
-    host = CallbackHost()
+    host = CallbackHost(Clock())
     with pytest.raises(ValueError, match="must"):
-        host.register(url, bool)
+        host.register(url, bool, bool)
     assert host.places() == []
     assert host.endpoints(()) == []
 
@@ -236,9 +293,9 @@ OURS = ("127.0.0.1", "192.168.1.5", "10.0.0.5", "fd00::5", "fe80::1%eth0", "::1"
 )
 def test_where_it_listens(urls: list[str], endpoints: list[str]) -> None:
     """Each port once: at the hosts of its URLs if they are ours, else everywhere."""
-    host = CallbackHost()
+    host = CallbackHost(Clock())
     for url in urls:
-        host.register(url, bool)
+        host.register(url, bool, bool)
     assert host.endpoints(OURS) == endpoints
     for endpoint in endpoints:
         assert serverFromString(MemoryReactorClock(), endpoint)

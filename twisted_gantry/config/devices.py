@@ -29,7 +29,9 @@ _RESERVED = frozenset({"etc", "fogslink", "store", "history", "gantry", "interlo
 
 @implementer(interfaces.ICallbackHost)
 class _NoCallbacks:
-    def register(self, url: str, receiver: Callable[[bytes], bool]) -> Callable[[], None]:
+    def register(
+        self, url: str, receiver: Callable[[bytes], bool], is_source: Callable[[str], bool]
+    ) -> Callable[[], None]:
         return lambda: None
 
 

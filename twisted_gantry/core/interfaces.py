@@ -106,15 +106,22 @@ class BatteryTest:
     end_cause: int = 0
 
 
+class LateResult(Exception):
+    """A result of a device that is late, or came before."""
+
+
 class ICallbackHost(Interface):
     """The HTTP endpoint for devices that answer by calling back."""
 
-    def register(url: str, receiver: Callable[[bytes], bool]) -> Callable[[], None]:
-        """Listen at `url` (its port and path) and hand each body to `receiver`.
+    def register(
+        url: str, receiver: Callable[[bytes], bool], is_source: Callable[[str], bool]
+    ) -> Callable[[], None]:
+        """Listen at `url` (its port and path) and hand each body to `receiver` that comes from a
+        host for which `is_source` is true.
 
         A receiver returns True for a body that it takes; others of the same URL do not see that
-        one. Called while the devices are built; returns the end of it. Raises ValueError for text
-        that is no URL.
+        one. It raises LateResult for one that it does not await any more. Called while the devices
+        are built; returns the end of it. Raises ValueError for text that is no URL.
         """
 
 

@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IProtocolFactory
 from zope.interface import implementer
 
 from twisted_gantry.core.interfaces import ICallbackHost, ITap
-from twisted_gantry.daemon.crowded import Crowded
+from twisted_gantry.daemon.passing import PassingAlarm
 from twisted_gantry.net.http.server import Limits, bounded_site, with_backlog
 from twisted_gantry.net.listener import Listener
 from twisted_gantry.net.slots import EVERYBODY, Allowed
@@ -35,8 +35,10 @@ class Registrations:
         self._host, self._tap = host, tap
         self._ends: list[Callable[[], None]] = []
 
-    def register(self, url: str, receiver: Callable[[bytes], bool]) -> Callable[[], None]:
-        end = self._host.register(url, self._tap.receiver(url, receiver))
+    def register(
+        self, url: str, receiver: Callable[[bytes], bool], is_source: Callable[[str], bool]
+    ) -> Callable[[], None]:
+        end = self._host.register(url, self._tap.receiver(url, receiver), is_source)
         self._ends.append(end)
         return end
 
@@ -51,10 +53,16 @@ class Listeners:
     `addresses` are the IP addresses of this machine.
     """
 
-    def __init__(self, reactor: Any, addresses: Collection[str], crowded: Crowded) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        addresses: Collection[str],
+        crowded: PassingAlarm,
+        foreign: PassingAlarm,
+    ) -> None:
         self._reactor, self._addresses, self._crowded = reactor, addresses, crowded
-        self._callbacks = CallbackHost()
-        self._callback_site = self._callbacks.site(reactor, crowded.at("callbacks"))
+        self._callbacks = CallbackHost(reactor, foreign.at("callbacks"))
+        self._callback_site = self._callbacks.site(crowded.at("callbacks"))
         self.counts: dict[str, Counter[str]] = {"callbacks": self._callbacks.counts}
 
     def registrations(self, tap: ITap) -> Registrations:

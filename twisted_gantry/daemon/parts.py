@@ -22,8 +22,8 @@ from twisted_gantry.core.interfaces import UNTAPPED, DeviceContext, IPlatform, I
 from twisted_gantry.core.interlocks.watches import Interlocks
 from twisted_gantry.core.recorder import Recorder
 from twisted_gantry.core.site import Site
-from twisted_gantry.daemon.crowded import Crowded
 from twisted_gantry.daemon.listeners import Listeners, Served
+from twisted_gantry.daemon.passing import PassingAlarm
 from twisted_gantry.daemon.threads import InThreads
 from twisted_gantry.manhole.service import manhole_service
 from twisted_gantry.net.http.server import WORK, Limits
@@ -43,6 +43,16 @@ CALLBACKS = "callbacks at "  # beginning of the names of the parts that listen f
 WEB_LIMITS = Limits(connections=256, per_address=32, reserved=128, work=WORK)
 HISTORY_ALARM = "history.failed"
 RECORD_ALARM = "record.failed"
+CROWDED = (
+    "gantry.crowded",
+    "a listener is crowded, connections were closed",
+    "监听端口连接过多，已关闭部分连接",
+)
+FOREIGN_CALLBACK = (
+    "gantry.foreign-callback",
+    "results of UPS cards that no card sent, or from another address (callback_from), were ignored",
+    "已忽略并非来自 UPS 管理卡的结果，或来源地址不符（callback_from）",
+)
 Unmake = Callable[[], None]
 Made = tuple[IService, Unmake]
 
@@ -98,8 +108,9 @@ class Parts:
         self._reactor, self._now, self._random = reactor, now, random
         self._threads, self._folder = threads, folder
         self._lag = ReactorLag(reactor)
-        self._crowded = Crowded(site.alarms, reactor)
-        self._listeners = Listeners(reactor, addresses, self._crowded)
+        self._crowded = PassingAlarm(site.alarms, reactor, *CROWDED)
+        self._foreign = PassingAlarm(site.alarms, reactor, *FOREIGN_CALLBACK)
+        self._listeners = Listeners(reactor, addresses, self._crowded, self._foreign)
         self._record: Recording | None = None
 
     def plans(self, settings: Settings) -> list[Plan]:
@@ -134,6 +145,7 @@ class Parts:
     def stop(self) -> None:
         """Cancel the timers of the planner; the parts have stopped."""
         self._crowded.stop()
+        self._foreign.stop()
 
     def callback_plans(self) -> list[Plan]:
         return [

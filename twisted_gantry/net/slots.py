@@ -150,7 +150,8 @@ class Slots:
     that the connections of an address may cost without a proof.
 
     `counts` gains `connections`, `refused` and `not-allowed` at accept, `evicted` and `flooded`.
-    `crowded(address)` is called for each that was refused, evicted, or flooded.
+    `crowded(address)` is called for each that was refused, evicted, or flooded. `is_known(host)`
+    tells whether a host is no stranger from the start.
     """
 
     def __init__(
@@ -164,10 +165,12 @@ class Slots:
         counts: Counter[str],
         allowed: Allowed = EVERYBODY,
         crowded: Callable[[str], object] = lambda address: None,
+        is_known: Callable[[str], bool] = lambda host: False,
     ) -> None:
         self._clock, self._connections = clock, connections
         self._per_address, self._reserved, self._work = per_address, reserved, work
         self._counts, self._allowed, self._crowded = counts, allowed, crowded
+        self._is_known = is_known
         self._groups: OrderedDict[str, _Group] = OrderedDict()
         self._known: OrderedDict[str, None] = OrderedDict()
         self._open = 0
@@ -184,6 +187,8 @@ class Slots:
             return None
         name = group_of(host)
         group = self._group(name)
+        if not group.known and self._is_known(host):
+            self.knows(host)
         if not group.known and self._clock.seconds() < group.barred_until:
             self._counts["refused"] += 1
             return None

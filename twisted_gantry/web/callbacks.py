@@ -1,7 +1,7 @@
 """The HTTP server to which all UPS cards POST their results.
 
 Decisions: `docs/protocols/ups-card.md`, "Transport" and "Decisions": 200 for a result that a driver
-waits for, 4xx for anything else. Any peer may POST here; a result is matched by its session number.
+waits for, 4xx for anything else. A result comes from the address of its card, and names a session.
 """
 
 from collections import Counter
@@ -16,10 +16,12 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request
 from zope.interface import implementer
 
-from twisted_gantry.core.interfaces import ICallbackHost
+from twisted_gantry.core.interfaces import ICallbackHost, LateResult
+from twisted_gantry.net.addresses import host_of
 from twisted_gantry.net.http.json import HttpError, respond
 from twisted_gantry.net.http.routes import ConstantRoutes
 from twisted_gantry.net.http.server import WORK, Limits, bounded_site, proved
+from twisted_gantry.net.throttle import FAILURES_WITHIN, Throttle, Throttled
 from twisted_gantry.wire.errors import CannotEncode, WireError
 from twisted_gantry.wire.frames import MAX_OBJECT
 from twisted_gantry.wire.upscard.messages import Place, decode_reply, place_of
@@ -37,40 +39,51 @@ LIMITS = Limits(
     work=WORK,
 )
 
+WRONG = 10
+"""Bodies of one address in 60 s that are no awaited result, after which further ones are 429."""
+
 Receiver = Callable[[bytes], bool]
+IsSource = Callable[[str], bool]
 
 
 @implementer(ICallbackHost)
 class CallbackHost:
-    """Hands each result, encoded anew, to the receivers of its path until one takes it.
+    """Hands each result, encoded anew, to the receivers of its path and source until one takes it.
 
-    Receivers of one path share it on all ports.
+    Receivers of one path share it on all ports. `foreign(host)` is called for a host that is the
+    source of no receiver, and for one that keeps guessing at sessions.
 
-    `counts` gains `taken`, `malformed` (400, no result), `unknown-path` (404), `wrong-method`
-    (405), `unclaimed` (410: late, repeated, or of an unknown session), `failed` (500), and what
-    `bounded_site` counts.
+    `counts` gains `taken`, `foreign-source` (403), `malformed` (400, no result), `unknown-path`
+    (404), `wrong-method` (405), `late` (410: or repeated), `unclaimed` (410: its session is not
+    known), `throttled` (429: too many of these), `failed` (500), and what `bounded_site` counts.
     """
 
     app = Klein()
 
-    def __init__(self) -> None:
+    def __init__(
+        self, clock: IReactorTime, foreign: Callable[[str], object] = lambda host: None
+    ) -> None:
         self.counts: Counter[str] = Counter()
+        self._clock, self._foreign = clock, foreign
+        self._throttle = Throttle(clock, failures=WRONG)
         self._places: Counter[Place] = Counter()
-        self._receivers: dict[bytes, list[Receiver]] = {}
+        self._receivers: dict[bytes, list[tuple[Receiver, IsSource]]] = {}
 
-    def register(self, url: str, receiver: Receiver) -> Callable[[], None]:
-        """Hand bodies that are POSTed to `url` to `receiver`; returns a call that ends this. Raises
-        ValueError unless `url` is an http URL.
+    def register(
+        self, url: str, receiver: Receiver, is_source: Callable[[str], bool]
+    ) -> Callable[[], None]:
+        """Hand bodies that are POSTed to `url` from the hosts of `is_source` to `receiver`; returns
+        a call that ends this. Raises ValueError unless `url` is an http URL.
         """
         place = place_of(url)
-        path = place.path.encode()
+        path, entry = place.path.encode(), (receiver, is_source)
         self._places[place] += 1
-        self._receivers.setdefault(path, []).append(receiver)
+        self._receivers.setdefault(path, []).append(entry)
 
         def unregister() -> None:
             self._places -= Counter([place])
             receivers = self._receivers[path]
-            receivers.remove(receiver)
+            receivers.remove(entry)
             if not receivers:
                 del self._receivers[path]
 
@@ -107,10 +120,19 @@ class CallbackHost:
             self.app, lambda failure: _log.failure("a request of a UPS card failed", failure)
         )
 
-    def site(
-        self, reactor: IReactorTime, crowded: Callable[[str], object] = lambda address: None
-    ) -> IProtocolFactory:
-        return bounded_site(self.resource(), reactor, LIMITS, self.counts, crowded=crowded)
+    def site(self, crowded: Callable[[str], object] = lambda address: None) -> IProtocolFactory:
+        """Return the factory for all ports. The sources of the receivers are no strangers."""
+        return bounded_site(
+            self.resource(),
+            self._clock,
+            LIMITS,
+            self.counts,
+            crowded=crowded,
+            is_known=self._is_source,
+        )
+
+    def _is_source(self, host: str) -> bool:
+        return any(test(host) for each in self._receivers.values() for _, test in each)
 
     @app.route("/", branch=True)
     def take(self, request: Request) -> bytes:
@@ -118,10 +140,28 @@ class CallbackHost:
             self._take(request)
         except HttpError as error:
             self.counts[error.code] += 1
+            if error.code not in {"failed", "late"}:
+                self._count_wrong(request, error.code)
             raise
         proved(request)
         self.counts["taken"] += 1
         return respond(request, {})
+
+    def _count_wrong(self, request: Request, code: str) -> None:
+        """Count what is no result. Raises HttpError (429) once a host has sent too much of that,
+        and closes its connection; its right results are taken all the same.
+        """
+        host = host_of(request.getClientAddress())
+        if code == "foreign-source":
+            self._foreign(host)
+        try:
+            self._throttle.failed(host)
+        except Throttled:
+            self._foreign(host)
+            self.counts["throttled"] += 1
+            request.setHeader(b"Connection", b"close")
+            request.setHeader(b"Retry-After", b"%d" % FAILURES_WITHIN)
+            raise HttpError(429, "throttled", "too much that is no result") from None
 
     def _take(self, request: Request) -> None:
         """Hand over a result. Raises HttpError; its code is also the name of the count."""
@@ -131,6 +171,10 @@ class CallbackHost:
         if request.method != b"POST":
             request.setHeader(b"Allow", b"POST")
             raise HttpError(405, "wrong-method", "results are POSTed")
+        host = host_of(request.getClientAddress())
+        own = [receiver for receiver, is_source in receivers if is_source(host)]
+        if not own:
+            raise HttpError(403, "foreign-source", "this is the address of no card")
         assert request.content is not None  # set once the request is complete
         body = request.content.read()
         try:
@@ -138,10 +182,12 @@ class CallbackHost:
             result = decode_reply(body).encode()
         except (WireError, CannotEncode):  # its text may quote the body
             raise HttpError(400, "malformed", "this is no result of a UPS card") from None
-        for receiver in receivers:
+        for receiver in own:
             try:
                 if receiver(result):
                     return
+            except LateResult:
+                raise HttpError(410, "late", "this result is late, or came before") from None
             except Exception:
                 if not self.counts["failed"]:  # a peer that found the way may repeat it
                     _log.failure("a result of a UPS card could not be taken")

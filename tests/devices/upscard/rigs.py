@@ -21,6 +21,7 @@ from twisted_gantry.core.status import State
 from twisted_gantry.devices.upscard.driver import UpsCard, UpsCardSettings
 from twisted_gantry.devices.upscard.http import HttpLink, UpsCardHttpSettings
 from twisted_gantry.devices.upscard.link import CardLink
+from twisted_gantry.devices.upscard.sources import Sources
 from twisted_gantry.devices.upscard.tcp import TcpLink
 from twisted_gantry.net.http.client import BoundedClient, persistent_pool
 from twisted_gantry.net.http.server import Limits, bounded_site
@@ -42,6 +43,8 @@ LIVE = (
     "37.5 0000100000000011"
 )
 RATINGS = "(Sunshine V1.0 C10KS 220 220 20 50.0 192 1/1 10000"
+# The host of a peer in memory.
+IN_MEMORY = "unix"
 URL, CALLBACK = "http://127.0.0.1:2380/", "http://127.0.0.1:9000/post"
 
 
@@ -122,7 +125,9 @@ class Rig:
     ) -> None:
         self.way, self.bench, self.clock = way, bench, bench.clock
         self.network = MemoryNetwork(self.clock, server)
-        self.callbacks: CallbackHost = CallbackHost() if beside is None else beside.callbacks
+        self.callbacks: CallbackHost = (
+            CallbackHost(self.clock) if beside is None else beside.callbacks
+        )
         self.networks: Networks = Networks() if beside is None else beside.networks
         self.counts: Counter[str] = self.callbacks.counts
         self.back = back
@@ -132,8 +137,11 @@ class Rig:
         else:
             self.settings = UpsCardHttpSettings(url=URL, callback=CALLBACK, **settings)
             assert back is not None
-            back.server = self.callbacks.site(self.clock)
+            back.server = self.callbacks.site()
             self.networks.join(self.clock, self.network, back)
+
+        self.sources = Sources("127.0.0.1", (), self.clock)
+        self.sources.found([IN_MEMORY])
 
         def link(card: UpsCard) -> CardLink:
             self.link = self._make_link(card, backoff)
@@ -150,7 +158,9 @@ class Rig:
             return TcpLink(card, self.network, terminator, self.clock, backoff)
         client, pool = client_to(self.network, self.clock)
         close = pool.closeCachedConnections
-        return HttpLink(card, URL, CALLBACK, client, self.callbacks, self.clock, backoff, close)
+        return HttpLink(
+            card, URL, CALLBACK, client, self.callbacks, self.sources, self.clock, backoff, close
+        )
 
     def start(self, seconds: float = 1.0) -> None:
         """Start the driver, and let some time pass."""

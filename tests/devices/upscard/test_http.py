@@ -1,5 +1,6 @@
 """What holds for a UPS card over HTTP alone: POSTs, callbacks, and who may have sent them."""
 
+import re
 from dataclasses import replace
 from itertools import pairwise
 from random import Random
@@ -44,13 +45,13 @@ def result_of(command: dict[str, Any], value: str = LIVE, **changes: str) -> byt
 
 
 def test_each_command_names_the_callback(scripted: tuple[ScriptRig, HttpScript]) -> None:
-    """`host` is the callback URL, the session eight digits that differ."""
+    """`host` is the callback URL, the session 32 hex digits that differ."""
     rig, script = scripted
     rig.clock.run(20.0)
     assert {command["host"] for command in script.received} == {CALLBACK}
     sessions = [command["session"] for command in script.received]
     assert len(set(sessions)) == len(sessions) >= 10
-    assert all(len(session) == 8 and session.isdecimal() for session in sessions)
+    assert [each for each in sessions if not re.fullmatch("[0-9a-f]{32}", each)] == []
     assert set(script.caller.statuses) == {200}
 
 
@@ -182,7 +183,7 @@ def test_a_late_callback_is_counted_and_dropped(rig: TwinRig) -> None:
     rig.behave()
     rig.clock.run(8.0)
     assert rig.card.counts["late"] >= 1
-    assert rig.counts["unclaimed"] == rig.card.counts["late"]
+    assert rig.counts["late"] == rig.card.counts["late"]
     assert rig.state() is State.ONLINE
 
 
@@ -193,7 +194,7 @@ def test_foreign_callbacks_are_counted_and_dropped(scripted: tuple[ScriptRig, Ht
     script.answers["QAD"] = None
     rig.clock.run(1.5)
     [*_, command] = script.received
-    other = str(int(command["session"]) ^ 1)
+    other = f"{int(command['session'], 16) ^ 1:032x}"
     script.caller.statuses.clear()
     for body in (
         result_of(command, spoofed, session=other),
@@ -393,9 +394,9 @@ def test_sessions_are_those_of_the_random_generator_given() -> None:
     class Watched(Random):
         asked = 0
 
-        def randrange(self, *args: Any) -> int:
+        def getrandbits(self, *args: Any) -> int:
             Watched.asked += 1
-            return super().randrange(*args)
+            return super().getrandbits(*args)
 
     bench = Bench()
     bench.context = replace(bench.context, random=Watched(1))

@@ -28,6 +28,7 @@ from twisted_gantry.devices.cfos.channel import CfosChannel, Credentials
 from twisted_gantry.devices.cfos.driver import Cfos, CfosSettings
 from twisted_gantry.devices.upscard.driver import UpsCard, UpsCardSettings
 from twisted_gantry.devices.upscard.http import HttpLink, UpsCardHttpSettings
+from twisted_gantry.devices.upscard.sources import Sources
 from twisted_gantry.devices.upscard.tcp import TcpLink
 from twisted_gantry.net.http.client import Answer, BoundedClient
 from twisted_gantry.net.http.server import Limits, bounded_site
@@ -100,14 +101,18 @@ class Side:
             )
         elif kind == "ups-card-http":
             client = self.device_client(tap)
-            callbacks = CallbackHost()
-            self.back.server = callbacks.site(clock)
+            callbacks = CallbackHost(clock)
+            self.back.server = callbacks.site()
+            sources = Sources("127.0.0.1", (), clock)
+            sources.found(["unix"])  # the host of a peer in memory
             host: ICallbackHost = callbacks if tap is None else _TappedHost(callbacks, tap)
             device = UpsCard(
                 "dev",
                 SETTINGS[kind],
                 context,
-                lambda card: HttpLink(card, URL, CALLBACK, client, host, clock, backoff, nothing),
+                lambda card: HttpLink(
+                    card, URL, CALLBACK, client, host, sources, clock, backoff, nothing
+                ),
                 kind,
             )
         elif kind == "cfos":
@@ -161,8 +166,10 @@ class _TappedHost:
     def __init__(self, host: CallbackHost, tap: Tap) -> None:
         self._host, self._tap = host, tap
 
-    def register(self, url: str, receiver: Callable[[bytes], bool]) -> Callable[[], None]:
-        return self._host.register(url, self._tap.receiver(url, receiver))
+    def register(
+        self, url: str, receiver: Callable[[bytes], bool], is_source: Callable[[str], bool]
+    ) -> Callable[[], None]:
+        return self._host.register(url, self._tap.receiver(url, receiver), is_source)
 
 
 class _TappedCabinet(SmartCabinet):

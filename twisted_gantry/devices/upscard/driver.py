@@ -145,6 +145,10 @@ class UpsCard(NamedService):
         """Return a session number of eight digits."""
         return str(self._random.randrange(10_000_000, 100_000_000))
 
+    def new_long_session(self) -> str:
+        """Return one of 32 hex digits, which nobody can guess."""
+        return f"{self._random.getrandbits(128):032x}"
+
     def link_up(self) -> None:
         self._up, self._misses, self._reason = True, 0, ""
         self._ratings_due = self._clock.seconds()

@@ -11,13 +11,16 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_gantry.core.interfaces import DeviceContext, ICallbackHost
+from twisted_gantry.core.interfaces import DeviceContext, ICallbackHost, LateResult
 from twisted_gantry.devices.kind import DeviceKind
 from twisted_gantry.devices.polled import MAX_FAILURES, RETRY_FIRST, RETRY_MOST, http_client
 from twisted_gantry.devices.upscard.driver import CARD_CHECKS, CardSettings, UpsCard
 from twisted_gantry.devices.upscard.link import COMMAND_DEADLINE, CardLink, Driver
+from twisted_gantry.devices.upscard.numbers import SessionNumbers
+from twisted_gantry.devices.upscard.sources import Sources
 from twisted_gantry.net.http.client import Answer, BoundedClient, NoAnswer, NotConnected
 from twisted_gantry.net.session import Backoff
+from twisted_gantry.net.slots import Allowed
 from twisted_gantry.net.timers import Timer
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.frames import MAX_OBJECT
@@ -32,15 +35,18 @@ _HEADERS = {"Content-Type": "application/json"}
 
 class UpsCardHttpSettings(CardSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of a `[[device]]` of kind `ups-card-http`. Commands go to `url`. The card sends
-    their results to `callback`, which must lead to this host.
+    their results to `callback`, which must lead to this host. `callback_from` is the address or
+    network from which they come, or several; empty: the card's own address.
     """
 
     url: str
     callback: str
+    callback_from: str | list[str] = ""
 
 
 class HttpLink(CardLink):
-    """POSTs each command to `url`; takes results at `callback`, and in the card's own answers. Once
+    """POSTs each command to `url`; takes results at `callback`, if they come from `sources`, and
+    in the card's own answers. Once
     dropped, the link makes one attempt after each pause of `backoff` until a reading is good.
     `close` closes the connections of `client`. `counts` gains `posts`, `post-failed`, `odd-body`.
     """
@@ -52,17 +58,20 @@ class HttpLink(CardLink):
         callback: str,
         client: BoundedClient,
         callbacks: ICallbackHost,
+        sources: Sources,
         clock: IReactorTime,
         backoff: Backoff,
         close: Callable[[], Deferred[None]],
     ) -> None:
         super().__init__(driver, clock, callback)
         self._url, self._client, self._backoff, self._close = url, client, backoff, close
+        self._sources = sources
+        self._numbers = SessionNumbers(driver.new_long_session, driver.new_session)
         self._number = 0  # of the last command
         self._posts: set[Deferred[Answer]] = set()
         self._next = Timer(clock, self._try)
         self._up = False
-        callbacks.register(callback, self.session.offered)
+        callbacks.register(callback, self._offered, sources.__contains__)
 
     def start(self) -> None:
         """Begin: the first reading decides whether the card is reachable."""
@@ -73,7 +82,11 @@ class HttpLink(CardLink):
         self._down("stopped")
         return self._close()
 
+    def new_session(self) -> str:
+        return self._numbers.next(self.session.cmd)
+
     def send(self, data: bytes) -> None:
+        self._sources.refresh()
         self._number += 1
         number = self._number
         self.counts["posts"] += 1
@@ -127,6 +140,17 @@ class HttpLink(CardLink):
             acted = answer.status >= 500
             self.session.undelivered(NoReply(why) if acted else Unreachable(why))
 
+    def _offered(self, body: bytes) -> bool:
+        """Take a result that was sent to the callback; returns whether it was awaited. Raises
+        LateResult.
+        """
+        session = decode_reply(body).session
+        self._numbers.echoed(session)  # first: the next command may be sent in the next line
+        taken = self.session.offered(body)
+        if not taken and self.session.knows(session):
+            raise LateResult
+        return taken
+
     def _take_body(self, body: bytes, current: bool) -> None:
         """Take a result; any other text with which a card accepts a command means nothing."""
         if not body.strip():
@@ -139,6 +163,7 @@ class HttpLink(CardLink):
         if reply is None or (isinstance(reply, CardRefusal) and reply.result not in set(ErrorCode)):
             self.counts["odd-body"] += 1
         elif current or not nameless:
+            self._numbers.echoed(reply.session)
             self.session.received(body)
 
     def _unanswered(self, failure: Failure, number: int) -> None:
@@ -160,14 +185,27 @@ def _wrong_place(url: str) -> str:
     return ""
 
 
+def _as_list(given: str | list[str]) -> list[str]:
+    return given if isinstance(given, list) else [given] if given else []
+
+
+def _wrong_sources(given: str | list[str]) -> str:
+    try:
+        Allowed(_as_list(given))
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def _build(name: str, settings: UpsCardHttpSettings, context: DeviceContext) -> UpsCard:
     url, callback = settings.url, settings.callback
+    sources = Sources(place_of(url).host, _as_list(settings.callback_from), context.reactor)
     client, close = http_client(context, COMMAND_DEADLINE, limit=MAX_OBJECT)
     backoff = Backoff(RETRY_FIRST, RETRY_MOST, context.random.random)
 
     def link(card: UpsCard) -> HttpLink:
         callbacks, clock = context.callbacks, context.reactor
-        return HttpLink(card, url, callback, client, callbacks, clock, backoff, close)
+        return HttpLink(card, url, callback, client, callbacks, sources, clock, backoff, close)
 
     return UpsCard(name, settings, context, link, KIND)
 
@@ -177,5 +215,10 @@ kind = DeviceKind(
     UpsCardHttpSettings,
     _build,
     frozenset({"elec", "ups"}),
-    checks={**CARD_CHECKS, "url": _wrong_place, "callback": _wrong_place},
+    checks={
+        **CARD_CHECKS,
+        "url": _wrong_place,
+        "callback": _wrong_place,
+        "callback_from": _wrong_sources,
+    },
 )

@@ -23,6 +23,8 @@ class Driver(Protocol):
 
     def new_session(self) -> str: ...
 
+    def new_long_session(self) -> str: ...
+
     def link_up(self) -> None: ...  # commands can be sent from now on
 
     def link_down(self, reason: str) -> None: ...  # commands in flight end after this
@@ -39,8 +41,11 @@ class CardLink(ABC):
 
     def __init__(self, driver: Driver, clock: IReactorTime, host: str | None = None) -> None:
         self.driver = driver
-        self.session = Session(self.send, clock, driver.new_session, driver.password, host)
+        self.session = Session(self.send, clock, self.new_session, driver.password, host)
         self.counts = self.session.counts
+
+    def new_session(self) -> str:
+        return self.driver.new_session()
 
     def say(
         self,

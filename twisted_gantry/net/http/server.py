@@ -299,11 +299,12 @@ def bounded_site(
     *,
     allowed: Allowed = EVERYBODY,
     crowded: Callable[[str], object] = lambda address: None,
+    is_known: Callable[[str], bool] = lambda host: False,
 ) -> IProtocolFactory:
     """Return a factory that serves `resource` within `limits` to the `allowed` clients. The body of
     a form is not parsed: `request.args` are those of the query alone. `counts` gains `requests`,
     `too-large`, `crowded`, `timeout`, `unfinished`, `not-reading`, and what `Slots` counts.
-    `crowded(address)` is called as by `Slots`.
+    `crowded(address)` and `is_known(host)` are called as by `Slots`.
     """
     slots = Slots(
         reactor,
@@ -314,6 +315,7 @@ def bounded_site(
         counts=counts,
         allowed=allowed,
         crowded=crowded,
+        is_known=is_known,
     )
     shared = {"limits": limits, "counts": counts, "held": _Held()}
     quiet: Any = _QuietSite  # its __init__ has no annotations

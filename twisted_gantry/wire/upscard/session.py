@@ -299,8 +299,17 @@ class Session:
         return self._core.counts
 
     @property
+    def cmd(self) -> str:
+        """The command in flight, or about to be sent; empty if there is none."""
+        return "" if self._core.current is None else self._core.current.cmd
+
+    @property
     def in_flight(self) -> bool:
         return self._core.current is not None
+
+    def knows(self, session: str | None) -> bool:
+        """Tell whether `session` is the number of one of the last commands."""
+        return session in self._core.recent
 
     def received(self, frame: bytes) -> None:
         """Take one object from the card. No content raises an error."""

@@ -1,19 +1,20 @@
 """The alarm about listeners whose connections are crowded."""
 
 from tests.support import Bench
-from twisted_gantry.daemon.crowded import ALARM, QUIET_S, Crowded
+from twisted_gantry.daemon.parts import CROWDED
+from twisted_gantry.daemon.passing import QUIET_S, PassingAlarm
 
 
 def test_the_alarm_names_who_crowds() -> None:
     """It is raised at the first closed connection, names a few, and ends after a quiet minute."""
     bench = Bench()
-    crowded = Crowded(bench.alarms, bench.clock)
+    crowded = PassingAlarm(bench.alarms, bench.clock, *CROWDED)
     monitor, web = crowded.at("monitor"), crowded.at("web")
     for _ in range(1000):
         monitor("192.0.2.66")
     web("192.0.2.67")
     (alarm,) = bench.alarms.active("gantry")
-    assert alarm.name == ALARM == "gantry.crowded"
+    assert alarm.name == "gantry.crowded"
     assert alarm.en.endswith("(monitor: 192.0.2.66, web: 192.0.2.67)")
     assert "monitor: 192.0.2.66" in alarm.zh
     for number in range(100):
@@ -27,6 +28,6 @@ def test_the_alarm_names_who_crowds() -> None:
     assert bench.raised() == set()
     assert bench.clock.getDelayedCalls() == []
     web("192.0.2.67")
-    assert bench.raised() == {ALARM}
+    assert bench.raised() == {"gantry.crowded"}
     crowded.stop()
     assert bench.clock.getDelayedCalls() == []
