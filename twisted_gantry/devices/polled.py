@@ -19,6 +19,9 @@ MAX_FAILURES = 3
 RETRY_FIRST, RETRY_MOST = 1.0, 60.0
 """Pauses between two attempts to reach a device that fails, in seconds."""
 
+Patience = Annotated[float, Meta(ge=0.5, le=300)]
+"""The setting `patience`: seconds for one reply."""
+
 PollPeriod = Annotated[float, Meta(ge=0.1, le=31_536_000)]
 """The setting `poll`, in seconds."""
 

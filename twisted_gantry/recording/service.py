@@ -258,7 +258,7 @@ class Tap:
     def _reset(self, link: int, way: Way) -> None:
         framer = self._framers.get((link, way))
         if framer is not None:
-            self._skipped[link, way] = self._skipped.get((link, way), 0) - framer.reset()
+            self._skipped[link, way] = self._skipped.get((link, way), 0) - len(framer.reset())
 
     def _write(self, way: Way, via: Via, data: bytes, asked: str = "", **more: Any) -> None:
         """Write a line; `asked` is the target of its HTTP exchange."""

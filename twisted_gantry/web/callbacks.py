@@ -49,6 +49,7 @@ IsSource = Callable[[str], bool]
 @implementer(ICallbackHost)
 class CallbackHost:
     """Hands each result, encoded anew, to the receivers of its path and source until one takes it.
+    What is no result goes to all of them as it came: the one that waits tells it.
 
     Receivers of one path share it on all ports. `foreign(host)` is called for a host that is the
     source of no receiver, and for one that keeps guessing at sessions.
@@ -181,6 +182,8 @@ class CallbackHost:
             # Encoded anew, so that receivers do not decode unknown keys again and again.
             result = decode_reply(body).encode()
         except (WireError, CannotEncode):  # its text may quote the body
+            for receiver in own:
+                receiver(body)  # its device tells what came
             raise HttpError(400, "malformed", "this is no result of a UPS card") from None
         for receiver in own:
             try:

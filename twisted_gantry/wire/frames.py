@@ -32,9 +32,9 @@ class ObjectFramer:
     def inside(self) -> bool:
         return self._depth > 0
 
-    def reset(self) -> int:
-        """Drop an unfinished object; returns the number of its bytes."""
-        dropped = len(self._buffer)
+    def reset(self) -> bytes:
+        """Drop an unfinished object, and return its bytes."""
+        dropped = bytes(self._buffer)
         self._buffer.clear()
         self._at = self._depth = 0
         self._in_string = False

@@ -341,7 +341,7 @@ class _Scripted(Resource):
 class ScriptRig(Rig):
     def __init__(self, way: str = TCP, **settings: Any) -> None:
         bench = settings.pop("bench", None) or Bench()
-        self.script = ScriptFactory()
+        self.script = settings.pop("script", None) or ScriptFactory()
         back = self._pool = None
         if way == HTTP:
             back = MemoryNetwork(bench.clock, Factory())

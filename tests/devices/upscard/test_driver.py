@@ -143,19 +143,33 @@ def test_the_right_password_is_taken(way: str) -> None:
     rig.stop()
 
 
-def test_a_malformed_reading_fails_all_its_points(way: str) -> None:
-    """A QAD with another number of fields is no partial reading: all its points fail."""
+def test_another_number_of_fields_fails_the_numbers(way: str) -> None:
+    """A QAD with another number of fields shifts nothing: its numbers fail, its status counts."""
     rig = ScriptRig(way)
     factory = rig.script
     rig.start()
-    factory.answers["QAD"] = LIVE.replace("220.1 ", "")
+    factory.answers["QAD"] = LIVE.replace("220.1 ", "").replace("0000100000", "0000100010")
     rig.clock.run(2.5)
-    assert {p.quality.value for p in rig.bench.points.under("ups1.battery_")} <= {
-        "get-failed",
-        "not-supported",
-    }
-    assert rig.bench.points["ups1.manufacturer"].quality.value == "good"
-    assert "22 fields" in str(rig.card.status.last_error)
+    numbers = ("battery_voltage", "battery_charge", "input_voltage_r")
+    assert {rig.bench.good(f"ups1.{name}") for name in numbers} == {"get-failed"}
+    assert rig.bench.good("ups1.mains_abnormal") is True
+    assert rig.bench.good("ups1.manufacturer") == "Sunshine"
+    assert "QAD has 22 fields, not 23" in str(rig.card.status.last_error)
+    assert rig.state() is State.ONLINE
+    rig.stop()
+
+
+def test_an_unreadable_reading_fails_all_its_points(way: str) -> None:
+    """A QAD without any field that can be read fails all points, and is quoted."""
+    rig = ScriptRig(way)
+    rig.start()
+    rig.script.answers["QAD"] = "(1 2 3"
+    rig.clock.run(2.5)
+    assert rig.bench.good("ups1.battery_charge") == "get-failed"
+    assert rig.bench.good("ups1.state") == "get-failed"
+    assert "the answer is '(1 2 3'" in str(rig.card.status.last_error)
+    rig.clock.run(6.0)
+    assert rig.state() is State.OFFLINE
     rig.stop()
 
 

@@ -1,13 +1,16 @@
 """What holds for a UPS card over TCP alone: the connection, and how objects are cut out of it."""
 
 import random
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from tests.devices.upscard.rigs import (
     LIVE,
+    RATINGS,
     TCP,
     Rig,
     Script,
@@ -158,6 +161,253 @@ def test_half_a_reply_to_a_command_spoils_no_later_one() -> None:
     results = rig.command("T")
     rig.clock.run(1.0)
     assert outcome(results).result is Outcome.DONE
+    rig.stop()
+
+
+class Curt(ScriptFactory):
+    """A card that closes its connection after each reply; `open` says when it listens."""
+
+    open = True
+
+    def buildProtocol(self, addr: Any) -> Any:
+        return super().buildProtocol(addr) if self.open else None
+
+    def take(self, session: Any, command: dict[str, Any]) -> None:
+        """Answer and close."""
+        super().take(session, command)
+        session.transport.loseConnection()
+
+
+@pytest.fixture
+def curt() -> Iterator[ScriptRig]:
+    made = ScriptRig(script=Curt())
+    made.start(3.0)
+    assert made.state() is State.ONLINE
+    yield made
+    made.stop()
+
+
+def test_a_card_that_closes_after_each_reply_is_normal(curt: ScriptRig) -> None:
+    """It is online without a break, asked at its period, and for its ratings once an hour."""
+    curt.clock.run(600.0, step=0.5)
+    assert curt.card.status.transitions == {State.ONLINE: 1}
+    assert curt.card.status.last_error is None
+    assert len(curt.script.commands("QAD")) == pytest.approx(302, abs=3)
+    assert len(curt.script.commands("RTD")) == 1
+    # The second command was on its way when the card was seen to close for the first time.
+    assert len(curt.script.sessions) == len(curt.script.received) - 1
+    curt.clock.run(3600.0, step=1.0)
+    assert len(curt.script.commands("RTD")) == 2
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.9, 1.1])
+def test_a_curt_card_is_commanded(curt: ScriptRig, seconds: float) -> None:
+    """A control has a connection of its own, between two polls and beside one; it is sent once."""
+    curt.clock.run(seconds)
+    curt.script.answers["T"] = "(OK"
+    results = curt.command("T")
+    curt.clock.run(1.0)
+    assert outcome(results).result is Outcome.DONE
+    assert len(curt.script.commands("T")) == 1
+
+
+def test_a_curt_card_that_is_busy_is_asked_again(curt: ScriptRig) -> None:
+    """201 is a reply, too: the repetition goes over another connection."""
+    answers = iter([201, 201, "(OK"])
+    curt.script.answers["BZON"] = lambda _: next(answers)
+    results = curt.command("BZON")
+    curt.clock.run(2.0)
+    assert outcome(results).result is Outcome.DONE
+    assert curt.card.status.transitions == {State.ONLINE: 1}
+
+
+def test_a_curt_card_may_refuse_a_connection(curt: ScriptRig) -> None:
+    """It counts as a miss, as silence would; the third makes it offline, and then pauses grow."""
+    script = curt.script
+    assert isinstance(script, Curt)
+    script.open = False
+    curt.clock.run(3.0)
+    script.open = True
+    curt.clock.run(3.0)
+    assert curt.card.status.transitions == {State.ONLINE: 1}
+    script.open = False
+    curt.clock.run(60.0)
+    assert curt.state() is State.OFFLINE
+    attempts = len(curt.network.attempts)
+    curt.clock.run(100.0, step=0.5)
+    assert len(curt.network.attempts) - attempts < 6
+    script.open = True
+    curt.clock.run(61.0)
+    assert curt.state() is State.ONLINE
+    assert len(script.commands("RTD")) == 2
+
+
+def test_a_control_that_cannot_be_delivered_to_a_curt_card_is_not_sent(curt: ScriptRig) -> None:
+    """It fails, rather than have an unknown outcome, and does not go out later."""
+    script = curt.script
+    assert isinstance(script, Curt)
+    script.open = False
+    results = curt.command("T")
+    curt.clock.run(0.5)
+    assert outcome(results).result is Outcome.FAILED
+    assert outcome(results).detail.startswith("not sent: ")
+    script.open = True
+    curt.clock.run(10.0)
+    assert script.commands("T") == []
+    assert curt.state() is State.ONLINE
+
+
+def test_a_command_that_expires_while_a_curt_card_is_connected_is_not_sent(
+    curt: ScriptRig,
+) -> None:
+    """The connection may take longer than the command has."""
+    waiting: Deferred[Any] = Deferred()
+    connect = curt.network.connect
+    slow: Any = lambda factory: waiting.addCallback(lambda _: connect(factory))  # noqa: E731
+    curt.network.connect = slow  # type: ignore[method-assign]
+    curt.clock.run(0.3)
+    results = curt.command("T", expiry=0.5)
+    curt.clock.run(1.0)
+    curt.network.connect = connect  # type: ignore[method-assign]
+    waiting.callback(None)
+    curt.clock.run(5.0)
+    assert outcome(results).result is Outcome.TIMEOUT
+    assert curt.script.commands("T") == []
+    assert curt.state() is State.ONLINE
+
+
+def test_a_control_is_not_repeated_when_its_connection_closes(
+    scripted: tuple[Rig, ScriptFactory],
+) -> None:
+    """A card that closes upon a control may have executed it."""
+    rig, factory = scripted
+
+    def close(command: dict[str, Any]) -> None:
+        factory.sessions[-1].transport.loseConnection()
+
+    factory.answers["T"] = close
+    results = rig.command("T")
+    rig.clock.run(10.0)
+    assert outcome(results).result is Outcome.TIMEOUT
+    assert len(factory.commands("T")) == 1
+
+
+def test_a_connection_that_ends_between_two_polls_is_made_again(
+    scripted: tuple[Rig, ScriptFactory],
+) -> None:
+    """A card that closes an idle connection stays online; one that is gone is offline then."""
+    rig, factory = scripted
+    rig.clock.run(20.0)
+    factory.sessions[-1].transport.loseConnection()
+    rig.clock.run(5.0)
+    assert rig.card.status.transitions == {State.ONLINE: 1}
+    assert len(rig.network.pumps) == 2
+    rig.network.reachable = False
+    factory.sessions[-1].transport.loseConnection()
+    rig.clock.run(2.5)
+    assert rig.state() is State.OFFLINE
+    assert "refused by the test" in str(rig.card.status.last_error)
+    rig.network.reachable = True
+
+
+@pytest.mark.parametrize("patience", [1.0, 20.0])
+def test_patience_is_a_setting(patience: float) -> None:
+    """A slow card is given the seconds of `patience` for a reply, a control too."""
+    rig = ScriptRig(patience=patience)
+    factory = rig.script
+
+    def slow(value: str) -> Any:
+        def answer(command: dict[str, Any]) -> None:
+            data = Result(session=command["session"], cmd=command["cmd"], value=value).encode()
+            rig.clock.callLater(0.9 * patience, factory.sessions[-1].send, data)
+
+        return answer
+
+    factory.answers = {"QAD": slow(LIVE), "RTD": slow(RATINGS), "T": slow("(OK")}
+    rig.start(4 * patience)
+    assert rig.state() is State.ONLINE
+    results = rig.command("T", expiry=100.0)
+    rig.clock.run(4 * patience)
+    assert outcome(results).result is Outcome.DONE
+    assert rig.card.counts["missed"] == 0
+    factory.answers["QAD"] = None
+    rig.clock.run(5 * patience + 5)
+    assert rig.card.counts["missed"] > 0
+    rig.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("RTD", b'{"session":"%s","cmd":"RTD","value":["odd"]}'), ("QAD", b"{odd}")],
+)
+def test_an_odd_reply_costs_no_three_seconds(name: str, value: bytes) -> None:
+    """A reply that cannot be read ends the reading at once, and the error quotes it."""
+    rig = ScriptRig()
+
+    def odd(command: dict[str, Any]) -> bytes:
+        return value.replace(b"%s", command["session"].encode())
+
+    rig.script.answers[name] = odd
+    rig.start(0.9)
+    assert len(rig.script.commands("QAD")) == 1
+    rig.clock.run(9.0)
+    told = str(rig.card.status.last_error)
+    assert "the reply cannot be read" in told
+    assert "odd" in told
+    assert "no reply in time" not in told
+    assert len(rig.network.pumps) == 1
+    assert rig.state() is (State.ONLINE if name == "RTD" else State.OFFLINE)
+    rig.stop()
+
+
+_CR_REPLY = (
+    b'{"uid":"1","session":"@SESSION@","cmd":"QAD","value":"(220.1 220.2 220.3 50.1 ---.- ---.- '
+    b'---.- 149.5 221 222 223 50 5 6 7 20 30 25 216.5 31687 90 37.5 0000100000000011\r"}'
+)
+_GBK_RATINGS = (
+    b'{"uid":"1","session":"@SESSION@","cmd":"RTD","value":"(\xc9\xbd\xcc\xd8 V1.0 C10KS 220 220 '
+    b'20 50.0 192 1/1 10000"}'
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"\r", b"\r"),
+        (b"\r", b"\x00"),
+        (b"\r", b"\r\x00\n"),
+        (b"\r", b"\\u0000"),
+        (b'"uid":"1",', b""),
+        (b'"uid":"1"', b'"uid":null'),
+        (b'"uid":"1"', b'"uid":1.0'),
+        (b'"uid":"1"', b'"uid":nan'),
+        (b'"cmd":"QAD",', b""),
+        (b'"cmd":"QAD"', b'"cmd":" qad\x00"'),
+        (b'"session":"@SESSION@"', b'"session":@SESSION@'),
+        (b'"session":"@SESSION@"', b'"session":@SESSION@.0'),
+        (b'"session":"@SESSION@"', b'"session":" 0@SESSION@"'),
+        (b'"session":"@SESSION@",', b""),
+        (b"{", b"\x00[{"),
+        (b"}", b"}]\x00\r\n"),
+        (b"220.1 ", "（220.1\u3000".encode()),
+    ],
+)
+def test_replies_as_real_cards_spell_them(old: bytes, new: bytes) -> None:
+    """Control characters in a value, missing and loosely spelt members cost nothing."""
+    rig = ScriptRig()
+
+    def answer(data: bytes) -> Any:
+        return lambda command: data.replace(b"@SESSION@", command["session"].encode())
+
+    rig.script.answers["QAD"] = answer(_CR_REPLY.replace(old, new, 1))
+    rig.script.answers["RTD"] = answer(_GBK_RATINGS)
+    rig.start(5.0)
+    assert rig.bench.good("ups1.input_voltage_r") == 220.1
+    assert rig.bench.good("ups1.state") == "line"
+    assert rig.bench.good("ups1.manufacturer") == "山特"
+    assert rig.bench.good("ups1.rated_power") == 10000
+    assert rig.card.status.last_error is None
+    assert rig.card.counts["repaired"] >= 1
     rig.stop()
 
 

@@ -1,6 +1,7 @@
 """The conversation with a UPS card, on a clock that the tests move."""
 
 import itertools
+import json
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,6 +21,7 @@ from twisted_gantry.wire.upscard.messages import (
 )
 from twisted_gantry.wire.upscard.session import (
     BUSY_PAUSE,
+    GRACE,
     MAX_QUEUE,
     REMEMBERED_SESSIONS,
     Ending,
@@ -28,6 +30,7 @@ from twisted_gantry.wire.upscard.session import (
     NotSent,
     Session,
     Unreachable,
+    Unread,
 )
 
 _UID = "201701013805"
@@ -354,7 +357,7 @@ def test_an_unknown_session_is_counted_and_dropped(card: Card) -> None:
     """A reply to what was never asked ends nothing, with a command in flight and without."""
     card.ask("QAD")
     card.answer("(no", session="99999999")
-    card.answer("(no", session="")
+    card.answer("(no", session="x")
     assert card.session.counts == {"unknown": 2}
     card.answer("(yes")
     card.session.received(b'{"result":"101"}')
@@ -370,6 +373,132 @@ def test_malformed_replies_are_counted_and_dropped(card: Card) -> None:
     assert card.session.counts == {"malformed": 6}
     card.answer("(yes")
     assert card.events == ["sent QAD", "QAD ended (yes"]
+
+
+@pytest.mark.parametrize(
+    ("frame", "told"),
+    [
+        (b"{nonsense}", "the reply cannot be read: not JSON: no colon behind a key at byte 9"),
+        (b'{"session":"00000001"}', "the reply cannot be read: a reply without a value"),
+        (b'{"value":"(1"}', 'without session and cmd; it is {"value":"(1"}'),
+        (b'{"session":1,"cmd":"RTD","value":"("}', "a reply to 'RTD' came"),
+    ],
+)
+def test_what_came_in_place_of_the_reply_is_told_soon(card: Card, frame: bytes, told: str) -> None:
+    """A reply that cannot be read ends the command after GRACE, not after its patience, and the
+    error quotes it: it never says that no reply came.
+    """
+    card.ask("QAD", patience=3.0)
+    card.session.received(frame)
+    card.clock.advance(GRACE - 0.1)
+    card.session.received(frame)
+    assert card.events == ["sent QAD"]
+    card.clock.advance(0.1)
+    [_, ended] = card.events
+    assert ended.startswith("QAD ended Unread: ")
+    assert told in ended
+
+
+def test_a_reply_to_an_unknown_session_is_told_at_the_end(card: Card) -> None:
+    """A reply under a number that was never given may be any other's: the patience goes on."""
+    card.ask("QAD", patience=3.0)
+    card.answer("(1", session="12")
+    card.clock.advance(2.9)
+    assert card.events == ["sent QAD"]
+    card.clock.advance(0.1)
+    assert card.events[-1] == "QAD ended Unread: a reply to session '12' came"
+
+
+def test_the_reply_may_follow_what_cannot_be_read(card: Card) -> None:
+    """Within GRACE the right reply still counts, and the next command begins afresh."""
+    card.ask("T")
+    card.session.received(b"{nonsense}")
+    card.clock.advance(GRACE / 2)
+    card.answer("(OK")
+    card.ask("QAD", patience=3.0)
+    card.clock.advance(3.0)
+    assert card.events[1] == "T ended (OK"
+    assert card.events[-1] == "QAD ended NoReply: no reply in time"
+
+
+def test_an_object_without_its_end_is_taken_when_the_time_is_over() -> None:
+    """The last brace may be lost: what is whole of the reply counts then."""
+    clock, endings = Clock(), list[Ending]()
+    rests = [b'{"session":"5","value":"(1"', b'{"session":"5","value":"(', b""]
+    numbers = itertools.count(5)
+    session = Session(
+        lambda data: None,
+        clock,
+        lambda: str(next(numbers)),
+        lambda: None,
+        unfinished=lambda: rests.pop(0).replace(b"5", b"%d" % (7 - len(rests))),
+    )
+    for _ in range(3):
+        session.opened()
+        session.submit(Exchange("QAD", endings.append, patience=3.0))
+        clock.advance(3.0)
+        session.closed()
+    assert endings[0] == Result(session="5", value="(1")
+    assert isinstance(endings[1], Unread)
+    assert (type(endings[2]), str(endings[2])) == (NoReply, "no reply in time")
+
+
+def test_a_quoted_reply_shows_no_password() -> None:
+    """A card may echo what it was sent; the error masks the passwords of it."""
+    clock, endings = Clock(), list[Ending]()
+    session = Session(lambda data: None, clock, lambda: "5", lambda: SECRET[:15])
+    session.opened()
+    session.submit(Exchange("QAD", endings.append, new_password="n3w"))
+    session.received(b'{"echo":"%s n3w","pass":"other" "x"}' % SECRET[:15].encode())
+    clock.advance(GRACE)
+    [ending] = endings
+    assert isinstance(ending, Unread)
+    assert "*** ***" in str(ending)
+    assert not [word for word in (SECRET[:15], "n3w", "other") if word in str(ending)]
+
+
+@pytest.mark.parametrize("session", ["1.0", " 1 ", "01", 1, 1.0])
+def test_a_session_in_any_spelling_of_its_number(card: Card, session: str | float) -> None:
+    """A card may send the session as a number, as a double or with blanks."""
+    card.ask("QAD")
+    card.session.received(json.dumps({"session": session, "cmd": "QAD", "value": "(1"}).encode())
+    assert card.events[-1] == "QAD ended (1"
+
+
+@pytest.mark.parametrize("cmd", ["QAD", "T"])
+def test_a_reply_without_a_session_is_of_the_one_in_flight(card: Card, cmd: str) -> None:
+    """A card that leaves the session away is believed by the name of the command."""
+    card.ask(cmd)
+    card.session.received(b'{"cmd":"%s","value":"(OK"}' % cmd.encode())
+    assert card.events[-1] == f"{cmd} ended (OK"
+
+
+def test_a_late_nameless_reply_to_a_control_is_not_taken_for_the_next(card: Card) -> None:
+    """After a control without a reply, one without a session may be the late one: it is no proof.
+    A query may be answered late: its values are as good.
+    """
+    for cmd in ("T", "QAD"):
+        card.ask(cmd, patience=3.0)
+        card.clock.advance(3.0)
+        card.ask(cmd)
+        card.session.received(b'{"cmd":"%s","value":"(OK"}' % cmd.encode())
+        card.clock.advance(5.0)
+    assert [event.split(":")[0] for event in card.events if "ended" in event] == [
+        "T ended NoReply",
+        "T ended NoReply",
+        "QAD ended NoReply",
+        "QAD ended (OK",
+    ]
+
+
+def test_a_command_that_was_not_sent_says_so_when_the_link_is_lost() -> None:
+    """A transport that waits for a connection has the command end as NotSent, not as unknown."""
+    card = Card()
+    card.session.opened()
+    card.ask("T")
+    card.session.closed(sent=False)
+    assert card.events == ["sent T", "T ended NotSent: the link was lost"]
+    card.done()
 
 
 def test_a_second_busy_during_the_pause_is_a_duplicate(card: Card) -> None:

@@ -19,12 +19,12 @@ from twisted_gantry.ctl.help import Command as HelpedCommand
 from twisted_gantry.ctl.output import Column, plain, scalar, table, word
 from twisted_gantry.ctl.session import Session, json_option, pass_session, read_secret
 from twisted_gantry.devices.upscard.points import LABELS
-from twisted_gantry.wire.errors import FrameTooLong, WireError
+from twisted_gantry.wire.errors import BadMessage, FrameTooLong, WireError
 from twisted_gantry.wire.frames import ObjectFramer
 from twisted_gantry.wire.upscard.messages import MAX_PASSWORD, CardRefusal, ErrorCode, Result
-from twisted_gantry.wire.upscard.session import Ending, Exchange, NoReply, StayedBusy
+from twisted_gantry.wire.upscard.session import Ending, Exchange, NoReply, StayedBusy, Unread
 from twisted_gantry.wire.upscard.session import Session as CardSession
-from twisted_gantry.wire.upscard.values import Readings, decode_live, decode_ratings
+from twisted_gantry.wire.upscard.values import Readings, Values, read_live, read_ratings
 
 DEADLINE = 5.0  # seconds for the connection, and for each of the two questions
 
@@ -102,6 +102,8 @@ class Card:
                 raise self._trouble("card-password", cmd, name=ending.name)
             case CardRefusal():
                 raise self._trouble("card-refused", cmd, name=ending.name)
+            case Unread():
+                raise self._trouble("card-odd", cmd, detail=ending)
             case StayedBusy():
                 raise self._trouble("card-busy", cmd, Exit.UNKNOWN, seconds=seconds)
             case NoReply():
@@ -180,9 +182,9 @@ def probe(session: Session, address: str, password_file: Path | None, runtime_un
     """
     host, port = parse_address(address)
     texts = session.texts
-    decoders: Mapping[str, Callable[[str], Readings]] = {
-        "RTD": decode_ratings,
-        "QAD": lambda value: decode_live(value, runtime_unit=runtime_unit),
+    decoders: Mapping[str, Callable[[str], Values]] = {
+        "RTD": read_ratings,
+        "QAD": lambda value: read_live(value, runtime_unit=runtime_unit),
     }
     readings: Readings = {}
     troubles: dict[str, Trouble] = {}
@@ -194,7 +196,10 @@ def probe(session: Session, address: str, password_file: Path | None, runtime_un
             try:
                 result = card.ask(cmd)
                 uid = result.uid
-                readings |= decode(result.value)
+                values = decode(result.value)
+                readings |= values.readings
+                if values.wrong:
+                    raise BadMessage(values.wrong[0])
             except WireError as error:
                 troubles[cmd] = Trouble("card-odd", cmd=cmd, address=address, detail=error)
             except Trouble as trouble:

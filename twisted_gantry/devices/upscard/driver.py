@@ -19,7 +19,13 @@ from twisted_gantry.core.interfaces import BatteryTest, DeviceContext, IBatteryT
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import Status
 from twisted_gantry.devices.kind import DeviceKind
-from twisted_gantry.devices.polled import RETRY_FIRST, RETRY_MOST, Poller, PollPeriod
+from twisted_gantry.devices.polled import (
+    RETRY_FIRST,
+    RETRY_MOST,
+    Patience,
+    Poller,
+    PollPeriod,
+)
 from twisted_gantry.devices.upscard import points as upscard_points
 from twisted_gantry.devices.upscard.battery import BatteryTests, why_not_test
 from twisted_gantry.devices.upscard.commands import CardCommands, Passwords, can_stop_test
@@ -32,11 +38,15 @@ from twisted_gantry.net.session import Backoff
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.reading import Quality, Value
 from twisted_gantry.wire.upscard.messages import MAX_PASSWORD, CardRefusal, ErrorCode, Result
-from twisted_gantry.wire.upscard.session import Ending, NotSent, StayedBusy, Unreachable
-from twisted_gantry.wire.upscard.values import Readings, decode_live, decode_ratings
+from twisted_gantry.wire.upscard.session import (
+    Ending,
+    NotSent,
+    StayedBusy,
+    Unreachable,
+    Unread,
+)
+from twisted_gantry.wire.upscard.values import Readings, Values, read_live, read_ratings
 
-# Seconds for the reply to a query.
-QUERY_PATIENCE = 3.0
 RATINGS_PERIOD, RATINGS_RETRY = 3600.0, 60.0
 # While a battery test runs, readings are at most this far apart.
 TEST_POLL = 1.0
@@ -50,6 +60,7 @@ class CardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     password: Secret | None = None
     poll: PollPeriod = 2.0
+    patience: Patience = 3.0
     runtime_unit: Literal["s", "min"] = "s"
     allow_off: bool = False
     test_stop: str = ""
@@ -110,6 +121,7 @@ class UpsCard(NamedService):
         )
         self.poll_seconds = self._poller.seconds
         self._link = make_link(self)
+        self._link.deadline = max(self._link.deadline, settings.patience)
         self._tests = BatteryTests(name, context.store, context.reactor, context.now)
         ask, stop = self._poller.now, settings.test_stop
         self._commands = CardCommands(
@@ -163,12 +175,12 @@ class UpsCard(NamedService):
 
     async def _poll(self) -> None:
         if self._clock.seconds() >= self._ratings_due:
-            ending = await self._link.say("RTD", patience=QUERY_PATIENCE)
-            told = self._take(ending, decode_ratings, RATED)
+            ending = await self._link.say("RTD", patience=self._settings.patience)
+            told = self._take(ending, read_ratings, RATED)
             pause = RATINGS_PERIOD if told else RATINGS_RETRY
             self._ratings_due = self._clock.seconds() + pause
-        ending = await self._link.say("QAD", patience=QUERY_PATIENCE)
-        decode = partial(decode_live, runtime_unit=self._settings.runtime_unit)
+        ending = await self._link.say("QAD", patience=self._settings.patience)
+        decode = partial(read_live, runtime_unit=self._settings.runtime_unit)
         if self._take(ending, decode, LIVE):
             self._misses = 0
             self._link.proved_good()
@@ -178,23 +190,29 @@ class UpsCard(NamedService):
         self._poller.period = min(poll, TEST_POLL) if self._tests.running else poll
 
     def _take(
-        self, ending: Ending, decode: Callable[[str], Readings], names: tuple[str, ...]
+        self, ending: Ending, decode: Callable[[str], Values], names: tuple[str, ...]
     ) -> bool:
         """Turn the ending of a query into points; returns whether the reading was good."""
         unsent = isinstance(ending, NotSent) and not isinstance(ending, Unreachable)
         if not self._up or unsent:
             return False
         if isinstance(ending, Result):
+            query = "RTD" if names is RATED else "QAD"
             try:
-                self._update(decode(ending.value))
+                values = decode(ending.value)
             except WireError as error:
-                self._failed(names, f"{ending.cmd}: {error}")
-            else:
-                return True
-        elif isinstance(ending, CardRefusal):
+                self._failed(names, f"{query}: {error}")
+                return False
+            self._update(values.readings)
+            if values.wrong:
+                more = f", and {len(values.wrong) - 1} more" if len(values.wrong) > 1 else ""
+                self.status.error(f"{query}: {values.wrong[0]}{more}")
+            return True
+        if isinstance(ending, CardRefusal):
             self._refused(ending, names)
         else:
-            self._failed(names, str(ending), missed=not isinstance(ending, StayedBusy))
+            came = isinstance(ending, StayedBusy | Unread)
+            self._failed(names, str(ending), missed=not came)
         return False
 
     def _update(self, readings: Readings) -> None:

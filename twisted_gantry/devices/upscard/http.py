@@ -103,8 +103,8 @@ class HttpLink(CardLink):
         )
         post.addErrback(lambda f: _log.failure("{name} failed", failure=f, name=self.driver.device))
 
-    def restart_framing(self) -> None:
-        """Do nothing: an HTTP message is whole or none."""
+    def unfinished(self) -> bytes:
+        return b""  # an HTTP message is whole or none
 
     def drop(self) -> None:
         if not self._up:
@@ -144,7 +144,10 @@ class HttpLink(CardLink):
         """Take a result that was sent to the callback; returns whether it was awaited. Raises
         LateResult.
         """
-        session = decode_reply(body).session
+        try:
+            session = decode_reply(body).session
+        except WireError:
+            return self.session.offered(body)  # which notes what came
         self._numbers.echoed(session)  # first: the next command may be sent in the next line
         taken = self.session.offered(body)
         if not taken and self.session.knows(session):
@@ -200,7 +203,8 @@ def _wrong_sources(given: str | list[str]) -> str:
 def _build(name: str, settings: UpsCardHttpSettings, context: DeviceContext) -> UpsCard:
     url, callback = settings.url, settings.callback
     sources = Sources(place_of(url).host, _as_list(settings.callback_from), context.reactor)
-    client, close = http_client(context, COMMAND_DEADLINE, limit=MAX_OBJECT)
+    deadline = max(COMMAND_DEADLINE, settings.patience)
+    client, close = http_client(context, deadline, limit=MAX_OBJECT)
     backoff = Backoff(RETRY_FIRST, RETRY_MOST, context.random.random)
 
     def link(card: UpsCard) -> HttpLink:

@@ -8,9 +8,9 @@ from twisted.internet.interfaces import IReactorTime
 
 from twisted_gantry.devices.polled import MAX_FAILURES
 from twisted_gantry.net.expiry import expires
-from twisted_gantry.wire.upscard.session import Ending, Exchange, NoReply, Session
+from twisted_gantry.wire.upscard.session import Ending, Exchange, Session
 
-# Seconds that a command has, BUSY included.
+# Seconds that a command has, BUSY included, unless one reply may take longer.
 COMMAND_DEADLINE = 5.0
 
 
@@ -33,15 +33,18 @@ class Driver(Protocol):
 class CardLink(ABC):
     """Holds the session with one card. Subclasses move its bytes. `host` is the URL for results,
     None where replies come back the way the commands went. `most_misses` is how many replies in a
-    row may stay out before the driver drops the link. `counts` counts what was odd about the peer:
-    late replies, skipped bytes, …
+    row may stay out before the driver drops the link. `deadline` is what a command has, in seconds.
+    `counts` counts what was odd about the peer: late replies, skipped bytes, …
     """
 
     most_misses = MAX_FAILURES
+    deadline = COMMAND_DEADLINE
 
     def __init__(self, driver: Driver, clock: IReactorTime, host: str | None = None) -> None:
         self.driver = driver
-        self.session = Session(self.send, clock, self.new_session, driver.password, host)
+        self.session = Session(
+            self.send, clock, self.new_session, driver.password, host, self.unfinished
+        )
         self.counts = self.session.counts
 
     def new_session(self) -> str:
@@ -51,27 +54,27 @@ class CardLink(ABC):
         self,
         cmd: str,
         *,
-        patience: float = COMMAND_DEADLINE,
+        patience: float | None = None,
         ahead: bool = False,
         new_password: str | None = None,
     ) -> Deferred[Ending]:
-        """Send a command, and return how it ended; `patience` is the seconds for one reply.
-        `ahead`: it does not wait behind queries. One that is cancelled before it is sent is not;
-        neither is one that has expired (`net/expiry.py`).
+        """Send a command, and return how it ended; `patience` is the seconds for one reply, by
+        default all that the command has. `ahead`: it does not wait behind queries. A command that
+        is cancelled before it is sent is not sent; neither is one that has expired
+        (`net/expiry.py`).
         """
 
         def withdraw(_: object) -> None:
             exchange.withdrawn = True
 
         def ended(ending: Ending) -> None:
-            if isinstance(ending, NoReply):
-                self.restart_framing()
             if not said.called:  # otherwise it was cancelled
                 said.callback(ending)
 
         said: Deferred[Ending] = Deferred(withdraw)
+        patience = self.deadline if patience is None else patience
         exchange = Exchange(
-            cmd, ended, COMMAND_DEADLINE, patience, ahead, new_password, until=expires()
+            cmd, ended, self.deadline, patience, ahead, new_password, until=expires()
         )
         self.session.submit(exchange)
         return said
@@ -80,9 +83,10 @@ class CardLink(ABC):
         self.session.opened()
         self.driver.link_up()
 
-    def closed(self, reason: str) -> None:
+    def closed(self, reason: str, *, sent: bool = True) -> None:
+        """End the session; `sent`: the card may have read the command in flight."""
         self.driver.link_down(reason)
-        self.session.closed()
+        self.session.closed(sent=sent)
 
     @abstractmethod
     def start(self) -> None:
@@ -105,5 +109,5 @@ class CardLink(ABC):
         """The card answers: the next reconnection begins with the shortest pause."""
 
     @abstractmethod
-    def restart_framing(self) -> None:
-        """Forget half an object: its rest will not come."""
+    def unfinished(self) -> bytes:
+        """Return and forget the beginning of a reply, the rest of which did not come in time."""

@@ -1,32 +1,42 @@
 """The TCP link to a UPS card: one connection, made again after each loss.
 
-Source: `docs/protocols/ups-card.md`, "Transport" and "Decisions": no terminator, framing by
-structure, 64 KiB.
+A card that closes its connection after each reply is as good as one that leaves it open: the next
+command connects again. Source: `docs/protocols/ups-card.md`, "Transport" and "Decisions".
 """
 
 from functools import partial
 from typing import Any
 
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IProtocol, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_gantry.devices.upscard.link import CardLink, Driver
-from twisted_gantry.net.session import Backoff, reconnecting
+from twisted_gantry.net.session import Backoff
+from twisted_gantry.net.timers import Timer
 from twisted_gantry.wire.errors import FrameTooLong
 from twisted_gantry.wire.frames import ObjectFramer
+from twisted_gantry.wire.upscard.session import NotSent, Unreachable
 
 _log = Logger()
 
+# A connection that ends after at most this many replies was closed on purpose. After this many such
+# connections in a row the card is known to close, and each command gets a connection of its own.
+FEW_REPLIES, KNOWN_AFTER = 2, 2
+
 
 class _Connection(Protocol):
-    """One TCP connection: bytes to objects, and back."""
+    """One TCP connection: bytes to objects, and back. `replies` counts the objects that came;
+    `quiet`: nothing came since the last command.
+    """
 
     def __init__(self, link: "TcpLink") -> None:
         self._link = link
         self._framer = ObjectFramer()
+        self.replies = 0
+        self.quiet = True
 
     def connectionMade(self) -> None:
         transport: Any = self.transport
@@ -36,9 +46,11 @@ class _Connection(Protocol):
         self._link.connected(self)
 
     def dataReceived(self, data: bytes) -> None:
+        self.quiet = False
         skipped = self._framer.skipped
         try:
             for frame in self._framer.feed(data):
+                self.replies += 1
                 self._link.session.received(frame)
         except FrameTooLong as error:
             self._link.too_long(str(error))
@@ -48,9 +60,20 @@ class _Connection(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._link.disconnected(self, reason.getErrorMessage())
 
-    def restart_framing(self) -> None:
-        if self._framer.reset():
+    def send(self, data: bytes) -> None:
+        self.quiet = True
+        if self.transport is not None:
+            self.transport.write(data)
+
+    def unfinished(self) -> bytes:
+        rest = self._framer.reset()
+        if rest:
             self._link.counts["half-objects"] += 1
+        return rest
+
+    def close(self) -> None:
+        transport: Any = self.transport
+        transport.loseConnection()
 
     def abort(self) -> None:
         transport: Any = self.transport
@@ -58,7 +81,9 @@ class _Connection(Protocol):
 
 
 class TcpLink(CardLink):
-    """Keeps one connection to `endpoint`. `terminator` is sent behind each command."""
+    """Keeps a connection to `endpoint`. `terminator` is sent behind each command. While the link is
+    up there may be no connection: the card closed it after a reply.
+    """
 
     def __init__(
         self,
@@ -69,46 +94,86 @@ class TcpLink(CardLink):
         backoff: Backoff,
     ) -> None:
         super().__init__(driver, clock)
+        self._endpoint, self._backoff = endpoint, backoff
         self._terminator = terminator.encode()
-        self._backoff = backoff
         self._connection: _Connection | None = None
-        factory = Factory.forProtocol(partial(_Connection, self))
-        factory.noisy = False
-        self._service = reconnecting(endpoint, factory, backoff, clock, self._not_connected)
+        self._attempt: Deferred[IProtocol] | None = None
+        self._pause = Timer(clock, self._connect)
+        self._running = self._up = self._dropped = False
+        self._command = b""  # the last one
+        self._waits = False  # for a connection
+        self._closings = 0  # connections in a row that the card closed after few replies
+        self._stopped: Deferred[None] | None = None
 
     def start(self) -> None:
-        self._service.startService()
+        self._running = True
+        if self._connection is None:
+            self._connect()
 
     def stop(self) -> Deferred[None]:
-        stopped: Deferred[None] = self._service.stopService()
-        if self._connection is not None:
-            self._connection.abort()
-        return stopped
+        self._running = False
+        self._pause.cancel()
+        if self._attempt is not None:
+            self._attempt.cancel()
+        if self._connection is None:
+            self._down("stopped")
+            return succeed(None)
+        self._stopped = Deferred()
+        self._connection.abort()
+        return self._stopped
 
     def send(self, data: bytes) -> None:
-        if self._connection is not None and self._connection.transport is not None:
-            self._connection.transport.write(data + self._terminator)
-
-    def restart_framing(self) -> None:
+        self._command = data + self._terminator
+        connection = self._connection
+        if connection is not None and connection.replies and self._closings >= KNOWN_AFTER:
+            # The card is about to close, and would not read the command.
+            self._connection = None
+            connection.close()
         if self._connection is not None:
-            self._connection.restart_framing()
+            self._connection.send(self._command)
+        else:
+            self._send_later()
+
+    def unfinished(self) -> bytes:
+        self._waits = False
+        return b"" if self._connection is None else self._connection.unfinished()
 
     def drop(self) -> None:
         if self._connection is not None:
+            self._dropped = True
             self._connection.abort()
+        elif self._up:
+            self._down("given up")
 
     def proved_good(self) -> None:
         self._backoff.reset()
 
     def connected(self, connection: _Connection) -> None:
         self._connection = connection
+        if not self._running:
+            connection.abort()
+            return
         self.counts["connections"] += 1
-        self.opened()
+        if not self._up:
+            self._up, self._dropped = True, False
+            self.opened()
+        elif self._waits:
+            self._waits = False
+            if self.session.is_expired:
+                self.session.undelivered(NotSent("it expired before its turn"))
+            else:
+                connection.send(self._command)
 
     def disconnected(self, connection: _Connection, reason: str) -> None:
-        if connection is self._connection:
-            self._connection = None
-            self.closed(reason)
+        if connection is not self._connection:
+            return
+        self._connection = None
+        if self._running and not self._dropped and self._only_closed(connection):
+            return
+        self._down(reason)
+        stopped, self._stopped = self._stopped, None
+        if stopped is not None:
+            stopped.callback(None)
 
     def too_long(self, reason: str) -> None:
         if not self.counts["too-long"]:
@@ -116,5 +181,47 @@ class TcpLink(CardLink):
         self.counts["too-long"] += 1
         self.drop()
 
+    def _only_closed(self, connection: _Connection) -> bool:
+        """Tell whether the card closed after a reply. A query that crossed with that goes out once
+        more; a control may have been executed.
+        """
+        awaits, crossed = self.session.is_awaiting, self.session.is_repeatable and connection.quiet
+        if not connection.replies or (awaits and not crossed):
+            return False
+        self._closings = self._closings + 1 if connection.replies <= FEW_REPLIES else 0
+        if awaits:
+            self._send_later()
+        return True
+
+    def _send_later(self) -> None:
+        self._waits = True
+        if self._attempt is None:
+            self._connect()
+
+    def _connect(self) -> None:
+        factory = Factory.forProtocol(partial(_Connection, self))
+        factory.noisy = False
+        attempt = self._attempt = self._endpoint.connect(factory)
+        attempt.addCallbacks(self._connected, self._not_connected)
+        attempt.addErrback(lambda f: _log.failure("{name}", failure=f, name=self.driver.device))
+
+    def _connected(self, _: IProtocol) -> None:
+        self._attempt = None
+
     def _not_connected(self, failure: Failure) -> None:
-        self.closed(failure.getErrorMessage())
+        self._attempt = None
+        if not self._running:
+            return
+        reason = failure.getErrorMessage()
+        if self._up and self._closings >= KNOWN_AFTER:
+            self._waits = False
+            self.session.undelivered(Unreachable(reason))  # a miss, as if no reply had come
+        else:
+            self._down(reason)
+
+    def _down(self, reason: str) -> None:
+        sent, self._waits = not self._waits, False
+        self._up, self._closings = False, 0
+        self.closed(reason, sent=sent)
+        if self._running:
+            self._pause.start(self._backoff.next())

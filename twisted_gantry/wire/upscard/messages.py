@@ -7,13 +7,14 @@ Source: the UPS card document, section 3 (a) and (b). `values.py` reads the valu
 import re
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
 
 from twisted_gantry.wire.errors import BadMessage, CannotEncode, NotJson, WireError
-from twisted_gantry.wire.json import convert, dumps, loads_text
+from twisted_gantry.wire.json import dumps, loads_text, salvage_text
+from twisted_gantry.wire.numbers import text, whole
 
 CONTROLS = frozenset({"SON", "SOFF", "BZON", "BZOFF", "T"})
 CLEAR_PASSWORD = "clear"  # noqa: S105 - the word that clears the card's password
@@ -64,12 +65,14 @@ class CardCommand(
         return dumps(self)
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """The reply to a command that the card understood; every `value` begins with `(`."""
+class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The reply to a command that the card understood; every `value` begins with `(`. A card may
+    leave `uid`, and one of `session` and `cmd`, away.
+    """
 
-    uid: str
-    session: str
-    cmd: str
+    uid: str | None = None
+    session: str | None = None
+    cmd: str | None = None
     value: str
 
     def encode(self) -> bytes:
@@ -180,28 +183,50 @@ def _text(fields: dict[str, Any], key: str) -> str | None:
 
 Reply = Result | CardRefusal
 
+
+class ReadReply(NamedTuple):
+    """A reply, and what was repaired to read it."""
+
+    reply: Reply
+    repairs: tuple[str, ...] = ()
+
+
 # Each blank matches in one way only: anybody may POST a result to us, with 64 KiB of blanks in it.
 _CODE = re.compile(rb'"\s*result\s*"\s*:\s*(?:"\s*)?(\d{3})\b')
+_LARGEST_CODE = 999
 
 
 def decode_reply(data: bytes) -> Reply:
+    """Return the reply of `read_reply`. Raises NotJson or BadMessage."""
+    return read_reply(data).reply
+
+
+def read_reply(data: bytes) -> ReadReply:
     """Read a reply of the card. Raises NotJson or BadMessage. Both shapes of an error are accepted.
     Bytes that are not JSON but hold `"result": "NNN"` yield that code: the echo of broken JSON is
-    broken JSON.
+    broken JSON. A member that cannot be read is None; a result needs its value, and its session or
+    its command.
     """
     try:
-        fields = loads_text(data)
-    except WireError:
+        fields, repairs = salvage_text(data)
+    except WireError as error:
         found = _CODE.search(data)
         if found is None:
-            raise NotJson("a reply that is not JSON and holds no result code") from None
-        return CardRefusal(result=int(found[1]))
+            raise NotJson(f"{error}, and it holds no result code") from None
+        return ReadReply(CardRefusal(result=int(found[1])))
+    if isinstance(fields, list) and len(fields) == 1:
+        [fields] = fields
     if not isinstance(fields, dict):
         raise BadMessage("a reply that is no object")
-    if "result" not in fields:
-        return convert(fields, Result)
-    code = fields["result"]
-    if not (isinstance(code, str) and re.fullmatch(r"\s*[0-9]{1,3}\s*", code)):
-        raise BadMessage("a result that is no code of three digits")
-    names = {name: _text(fields, name) for name in ("uid", "session", "cmd")}
-    return CardRefusal(result=int(code), **names)
+    uid, session, cmd = (text(fields.get(name)) or None for name in ("uid", "session", "cmd"))
+    value, code = _text(fields, "value"), whole(fields.get("result"))
+    if code is not None and not 0 <= code <= _LARGEST_CODE:
+        code = None
+    if code is not None and (code or value is None):
+        return ReadReply(CardRefusal(result=code, uid=uid, session=session, cmd=cmd), repairs)
+    if value is None:
+        what = "a result that is no code" if "result" in fields else "a reply without a value"
+        raise BadMessage(what)
+    if session is None and cmd is None:
+        raise BadMessage("a reply without session and cmd")
+    return ReadReply(Result(uid=uid, session=session, cmd=cmd, value=value), repairs)

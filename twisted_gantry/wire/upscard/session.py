@@ -14,6 +14,8 @@ from automat import TypeMachineBuilder
 
 from twisted_gantry.wire.clock import Clock, Timer
 from twisted_gantry.wire.errors import CannotEncode, WireError
+from twisted_gantry.wire.numbers import whole
+from twisted_gantry.wire.quote import quote
 from twisted_gantry.wire.upscard import messages
 
 # A session number is not used again within this many commands.
@@ -22,10 +24,20 @@ REMEMBERED_SESSIONS = 1000
 MAX_QUEUE = 32
 # Seconds before a BUSY card is asked again: doubled each time, and never past the deadline.
 BUSY_PAUSE = 0.2
+# Seconds in which the awaited reply may still follow one that cannot be read.
+GRACE = 0.5
+REPEATABLE = frozenset({"QAD", "RTD"})
+"""The queries of the document: executing one twice changes nothing."""
 
 
 class NoReply(Exception):
     """No reply in time, or the link was lost before it: the outcome is unknown."""
+
+
+class Unread(NoReply):
+    """A reply came, and could not be read or was not the awaited one: the outcome is unknown. The
+    text says why, and quotes the reply without passwords.
+    """
 
 
 class StayedBusy(NoReply):
@@ -101,7 +113,17 @@ class SessionCore:
     new_session: Callable[[], str]
     password: Callable[[], str | None]
     host: str | None = None
+    unfinished: Callable[[], bytes] = bytes
+    take: Callable[[bytes], None] = field(default=lambda frame: None, repr=False)
     current: Exchange | None = None
+    odd: str = ""
+    """What came instead of the awaited reply."""
+    until: float = 0.0
+    """The end of the time for the reply, by the clock."""
+    sent: bool = True
+    """Whether the card may have read the current command."""
+    missed: set[str] = field(default_factory=set)
+    """The commands of this connection whose replies may still come."""
     queue: deque[Exchange] = field(default_factory=deque)
     timer: Timer | None = None
     pause: float = BUSY_PAUSE
@@ -128,6 +150,10 @@ class SessionCore:
         while len(self.recent) > REMEMBERED_SESSIONS:
             del self.recent[next(iter(self.recent))]
 
+    @property
+    def is_awaiting(self) -> bool:
+        return self.current is not None and self.recent.get(self.current.session) == "outstanding"
+
 
 def start(machine: SessionInputs, core: SessionCore, exchange: Exchange) -> None:
     core.current, core.pause = exchange, BUSY_PAUSE
@@ -145,9 +171,9 @@ def again(machine: SessionInputs, core: SessionCore) -> None:
     if core.clock.seconds() >= exchange.until:
         machine.undelivered(NotSent("it expired before its turn"))
         return
-    while (session := core.new_session()) in core.recent:
+    while (session := core.new_session()) and _key(session) in core.recent:
         pass
-    exchange.session = session
+    exchange.session = _key(session)
     old, new, cmd = core.password(), exchange.new_password, exchange.cmd
     command = messages.CardCommand(
         session=session, password=old, new_password=new, host=core.host, cmd=cmd
@@ -157,10 +183,26 @@ def again(machine: SessionInputs, core: SessionCore) -> None:
     except CannotEncode as error:
         machine.undelivered(NotSent(str(error)))
         return
-    core.remember(session, "outstanding")
-    left = exchange.expires - core.clock.seconds()
-    core.after(min(exchange.patience, left), machine.silent)
+    core.remember(exchange.session, "outstanding")
+    now = core.clock.seconds()
+    core.odd, core.until = "", min(now + exchange.patience, exchange.expires)
+    wait(machine, core)
     core.transmit(data)
+
+
+def wait(machine: SessionInputs, core: SessionCore) -> None:
+    """Wait for the reply until `until`. An object that is not finished by then is taken as it is:
+    its end may have been lost.
+    """
+
+    def over() -> None:
+        exchange, rest = core.current, core.unfinished()
+        if rest:
+            core.take(rest)
+        if core.current is exchange and core.is_awaiting:
+            machine.silent()
+
+    core.after(max(core.until - core.clock.seconds(), 0.0), over)
 
 
 def pause(machine: SessionInputs, core: SessionCore) -> None:
@@ -211,7 +253,8 @@ def down(machine: SessionInputs, core: SessionCore) -> None:
     core.queue.clear()
     if exchange is not None:
         core.remember(exchange.session, "missed")
-        exchange.ended(NoReply("the link was lost before the reply came"))
+        lost = NoReply("the link was lost before the reply came")
+        exchange.ended(lost if core.sent else NotSent("the link was lost"))
     for each in waiting:
         each.ended(NotSent("the link was lost"))
 
@@ -244,6 +287,7 @@ def _build() -> Callable[[SessionCore], SessionInputs]:
     @closed.upon(SessionInputs.opened).to(idle)
     def up(machine: SessionInputs, core: SessionCore) -> None:
         core.uid = None  # another card may be at this address
+        core.missed.clear()
 
     @closed.upon(SessionInputs.submit).loop()
     def refuse(machine: SessionInputs, core: SessionCore, exchange: Exchange) -> None:
@@ -256,7 +300,9 @@ def _build() -> Callable[[SessionCore], SessionInputs]:
     @waiting.upon(SessionInputs.silent).to(idle)
     def miss(machine: SessionInputs, core: SessionCore) -> None:
         core.counts["missed"] += 1
-        end(machine, core, NoReply("no reply in time"), "missed")
+        assert core.current is not None
+        core.missed.add(_bare(core.current.cmd))
+        end(machine, core, Unread(core.odd) if core.odd else NoReply("no reply in time"), "missed")
 
     @waiting.upon(SessionInputs.undelivered).to(idle)
     def skip(machine: SessionInputs, core: SessionCore, ending: NoReply | NotSent) -> None:
@@ -274,9 +320,10 @@ _machine = _build()
 
 class Session:
     """The client's side of the conversation, driven by a transport. `transmit` takes the bytes of
-    one command; `host` is the URL for results, over HTTP. `counts` counts late, duplicate, foreign,
-    unknown, malformed and missed replies, and BUSY answers. A transport that will get no reply to
-    its last command calls `undelivered`.
+    one command; `host` is the URL for results, over HTTP. `unfinished` returns and forgets the
+    beginning of an object that the transport has. `counts` counts late, duplicate, foreign,
+    unknown, malformed, repaired and missed replies, and BUSY answers. A transport that will get no
+    reply to its last command calls `undelivered`.
     """
 
     def __init__(
@@ -286,11 +333,13 @@ class Session:
         new_session: Callable[[], str],
         password: Callable[[], str | None],
         host: str | None = None,
+        unfinished: Callable[[], bytes] = bytes,
     ) -> None:
-        self._core = SessionCore(transmit, clock, new_session, password, host)
+        self._core = SessionCore(
+            transmit, clock, new_session, password, host, unfinished, self.received
+        )
         self._machine = _machine(self._core)
         self.opened = self._machine.opened
-        self.closed = self._machine.closed
         self.submit = self._machine.submit
         self.undelivered = self._machine.undelivered
 
@@ -309,54 +358,111 @@ class Session:
 
     def knows(self, session: str | None) -> bool:
         """Tell whether `session` is the number of one of the last commands."""
-        return session in self._core.recent
+        return session is not None and _key(session) in self._core.recent
+
+    @property
+    def is_awaiting(self) -> bool:
+        """Whether a command was transmitted, and its reply did not come yet."""
+        return self._core.is_awaiting
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether the current command may be executed twice."""
+        current = self._core.current
+        return current is None or (current.cmd in REPEATABLE and current.new_password is None)
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether the current command may no longer be sent."""
+        current = self._core.current
+        return current is not None and self._core.clock.seconds() >= current.until
+
+    def closed(self, *, sent: bool = True) -> None:
+        """End all commands; `sent`: the card may have read the current one."""
+        self._core.sent = sent
+        self._machine.closed()
 
     def received(self, frame: bytes) -> None:
         """Take one object from the card. No content raises an error."""
         try:
-            reply = messages.decode_reply(frame)
-        except WireError:
+            read = messages.read_reply(frame)
+        except WireError as error:
             self._core.counts["malformed"] += 1
+            self._odd(f"the reply cannot be read: {error}", frame, hurry=True)
         else:
-            self._take(reply)
+            self._take(read)
 
     def offered(self, frame: bytes) -> bool:
         """Take an object from anybody, with a session of ours; returns whether it was awaited."""
         try:
-            reply = messages.decode_reply(frame)
-        except WireError:
+            read = messages.read_reply(frame)
+        except WireError as error:
+            self._odd(f"the result cannot be read: {error}", frame, hurry=False)
             return False
-        return reply.session in self._core.recent and self._take(reply)
+        return self.knows(read.reply.session) and self._take(read)
 
-    def _take(self, reply: messages.Reply) -> bool:
-        stray, current = self._stray(reply), self._core.current
+    def _odd(self, why: str, frame: bytes = b"", *, hurry: bool) -> None:
+        """Note why what came is not the awaited reply. `hurry`: it came in its place, and the
+        right one is awaited for GRACE at the most.
+        """
+        core = self._core
+        if not core.is_awaiting or core.current is None:
+            return
+        hidden = [core.password(), core.current.new_password]
+        quoted = f"; it is {quote(frame, hidden)}" if frame else ""
+        core.odd = core.odd or why + quoted
+        if hurry:
+            core.until = min(core.until, core.clock.seconds() + GRACE)
+            wait(self._machine, core)
+
+    def _take(self, read: messages.ReadReply) -> bool:
+        reply, core = read.reply, self._core
+        stray, current = self._stray(reply), core.current
         if stray is not None or current is None:
-            self._core.counts[stray or "unknown"] += 1
+            core.counts[stray or "unknown"] += 1
             return False
-        self._core.recent[current.session] = "answered"  # any further reply is a duplicate
+        if read.repairs:
+            core.counts["repaired"] += 1
+        core.recent[current.session] = "answered"  # any further reply is a duplicate
         if isinstance(reply, messages.CardRefusal) and reply.result == messages.ErrorCode.BUSY:
             self._machine.busy()
         else:
             if reply.uid is not None:
-                self._core.uid = reply.uid
+                core.uid = reply.uid
             self._machine.answered(reply)
         return True
 
     def _stray(self, reply: messages.Reply) -> str | None:
         """Return what is wrong with `reply`, None for the awaited one."""
-        core = self._core
-        current = core.current
-        # A refusal may name no session: it belongs to the one command in flight.
-        if current is None or reply.session not in (None, current.session):
-            known = core.recent.get(reply.session or "", "")
+        core, current = self._core, self._core.current
+        session = None if reply.session is None else _key(reply.session)
+        # A reply may name no session: it belongs to the one command in flight.
+        if current is None or session not in (None, current.session):
+            known = core.recent.get(session or "", "")
+            if not known:
+                self._odd(f"a reply to session {(session or '')[:20]!r} came", hurry=False)
             return {"missed": "late", "answered": "duplicate"}.get(known, "unknown")
-        if core.uid is not None and reply.uid is not None and reply.uid != core.uid:
-            return "foreign"
-        if (
-            isinstance(reply, messages.Result)
-            and reply.cmd.strip().upper() != current.cmd.strip().upper()
-        ):
-            return "foreign"
-        if core.recent.get(current.session) == "answered":
+        if not core.is_awaiting:
             return "duplicate"  # a second BUSY while the pause runs
-        return None
+        if core.uid is not None and reply.uid is not None and reply.uid != core.uid:
+            self._odd(f"a reply of another card came, {reply.uid[:20]!r}", hurry=True)
+            return "foreign"
+        if isinstance(reply, messages.CardRefusal):
+            return None
+        cmd = None if reply.cmd is None else _bare(reply.cmd)
+        if cmd not in (None, _bare(current.cmd)):
+            self._odd(f"a reply to {(reply.cmd or '')[:20]!r} came", hurry=True)
+            return "foreign"
+        # Without a session a late reply to the same control would pass for the one to this.
+        late = session is None and cmd in core.missed and cmd not in REPEATABLE
+        return "foreign" if late else None
+
+
+def _bare(cmd: str) -> str:
+    return cmd.strip().upper()
+
+
+def _key(session: str) -> str:
+    """Return a session number in one spelling: `12345678.0` is `12345678`."""
+    number = whole(session)
+    return session.strip() if number is None else str(number)

@@ -5,7 +5,8 @@ those of the document.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.reading import Quality, Reading, Texted, Value, missing
@@ -27,9 +28,15 @@ class UpsState(Texted):
 
 
 # A number, and the texts for no value: `---`, and `---.-` as the document prints it.
-_NUMBER = re.compile(r"[-+]?\d{1,9}(\.\d{1,9})?")
+_NUMBER = re.compile(r"[-+]?(\d{1,9}(\.\d{0,9})?|\.\d{1,9})")
 _NO_VALUE = re.compile(r"[-.]+")
 _WORD = re.compile(r"[01]{16}")
+_WORD_AT_END = re.compile(r"(\S+)([01]{16})")
+_PHASES = re.compile(r"[1-3]/[1-3]")
+_VERSION = re.compile(r"[Vv]\d\S*|\d+(\.\d+)+")
+_WORD_BITS = 16
+# Characters of a card's text in an error.
+_MOST_QUOTED = 40
 # Bits of the status word that are True or False, and the codes of its bits 11 and 10.
 _FLAGS = {
     "overload": 8,
@@ -63,8 +70,9 @@ _RATED_NUMBERS: Mapping[str, str] = {
     "rated_frequency": "Hz",
     "rated_battery_voltage": "V",
 }
+_NAMES = ("manufacturer", "hardware_version", "model")
 RATED_UNITS: Mapping[str, str] = {
-    **dict.fromkeys(("manufacturer", "hardware_version", "model"), ""),
+    **dict.fromkeys(_NAMES, ""),
     **_RATED_NUMBERS,
     "phases": "",
     "rated_power": "VA",
@@ -76,88 +84,218 @@ STATUS_NAMES = ("ups_type", "self_test", *_FLAGS, "state")
 Readings = dict[str, Reading]
 
 
-def _body(value: str) -> str:
-    """Return what follows the opening bracket, which may be a full-width one."""
-    text = value.strip()
-    if not text.startswith(("(", "（")):
-        raise BadMessage("a value that does not begin with '('")
-    return text[1:].strip()
+class Values(NamedTuple):
+    """The readings of one answer. `wrong` describes each value that could not be read."""
+
+    readings: Readings
+    wrong: tuple[str, ...] = ()
 
 
-def _number(name: str, token: str, unit: str) -> Reading:
-    if _NO_VALUE.fullmatch(token):
-        return missing(unit, Quality.NOT_SUPPORTED)
-    if not _NUMBER.fullmatch(token):
-        raise BadMessage(f"{name} is no number: {token[:20]!r}")
-    return Reading(float(token), unit)
+def _printable(text: str) -> str:
+    """Return a text with a blank for each control character: a Megatec reply ends with CR."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _bare(value: str) -> str:
+    """Return what stands within the brackets, of which the first may be full-width."""
+    return _printable(value).lstrip(" (（").rstrip(" ,;.)）")
+
+
+class _Fields:
+    """Reads fields one by one; an unreadable one costs its reading, and is noted in `wrong`."""
+
+    def __init__(self) -> None:
+        self.wrong: list[str] = []
+
+    def number(self, name: str, token: str | None, unit: str) -> Reading:
+        if token is not None and _NO_VALUE.fullmatch(token):
+            return missing(unit, Quality.NOT_SUPPORTED)
+        if token is not None and _NUMBER.fullmatch(token):
+            return Reading(float(token), unit)
+        if token is not None:
+            self.wrong.append(f"{name} is no number: {token[:20]!r}")
+        return missing(unit, Quality.GET_FAILED)
+
+    def numbers(self, units: Mapping[str, str], tokens: Sequence[str | None]) -> Readings:
+        return {
+            name: self.number(name, token, unit)
+            for (name, unit), token in zip(units.items(), tokens, strict=True)
+        }
+
+    def values(self, readings: Readings, value: str) -> Values:
+        """Return the readings. Raises BadMessage when none of them was there to be read."""
+        if all(each.quality is Quality.GET_FAILED for each in readings.values()):
+            raise _refused(self.wrong[0] if self.wrong else "it has no fields", value)
+        return Values(readings, tuple(self.wrong))
+
+
+def _refused(why: str, value: str) -> BadMessage:
+    return BadMessage(f"{why}; the answer is {_printable(value)[:_MOST_QUOTED]!r}")
+
+
+def _is_number(token: str) -> bool:
+    return bool(_NUMBER.fullmatch(token) or _NO_VALUE.fullmatch(token))
+
+
+def decode_live(value: str, *, runtime_unit: str = "s") -> Readings:
+    """Return the readings of `read_live`. Raises BadMessage."""
+    return read_live(value, runtime_unit=runtime_unit).readings
+
+
+def read_live(value: str, *, runtime_unit: str = "s") -> Values:
+    """Read the answer to QAD into the 22 numbers and the points of the status word. `runtime_unit`
+    is the card's unit of the battery's time left, `s` or `min`: the document names none. The result
+    is in seconds either way.
+
+    A field that cannot be read costs its own points. The status word is known by its shape, and is
+    read whatever stands before it. Raises BadMessage when nothing can be read.
+    """
+    fields, tokens = _Fields(), _bare(value).split()
+    wanted = len(LIVE_UNITS)
+    if len(tokens) == wanted and (glued := _WORD_AT_END.fullmatch(tokens[-1])):
+        tokens[-1:] = glued.groups()
+    words = [place for place, token in enumerate(tokens) if _WORD.fullmatch(token)]
+    at = wanted if wanted in words or not words else words[-1]  # what follows is of a newer card
+    lacks = not words and len(tokens) != wanted + 1
+    numbers = None if lacks else _live_numbers(tokens[:at])
+    if numbers is None:
+        fields.wrong.append(f"QAD has {len(tokens)} fields, not {wanted + 1}")
+        numbers = [None] * wanted
+    readings = fields.numbers(LIVE_UNITS, numbers)
+    runtime = readings["battery_runtime"]
+    if runtime_unit == "min" and isinstance(runtime.value, float):
+        readings["battery_runtime"] = Reading(runtime.value * 60, "s")
+    word = "" if lacks else tokens[at]
+    return fields.values(readings | _status(word, fields), value)
+
+
+def _live_numbers(tokens: list[str]) -> list[str | None] | None:
+    """Return the tokens of the 22 numbers, None if it is not known which is which. Two that lost
+    the blank between them are found as the one token that is no number.
+    """
+    if len(tokens) == len(LIVE_UNITS):
+        return [*tokens]
+    odd = [place for place, token in enumerate(tokens) if not _is_number(token)]
+    if len(tokens) == len(LIVE_UNITS) - 1 and len(odd) == 1:
+        return [*tokens[: odd[0]], tokens[odd[0]], tokens[odd[0]], *tokens[odd[0] + 1 :]]
+    return None
+
+
+def decode_status(word: str) -> Readings:
+    """Read the 16 characters of the status word, b15 first; an odd character costs what its bit
+    says. Raises BadMessage for another number of characters, and when no bit can be read.
+    """
+    fields = _Fields()
+    return fields.values(_status(word, fields), word).readings
+
+
+def _status(word: str, fields: _Fields) -> Readings:
+    if len(word) != _WORD_BITS:
+        if word:
+            fields.wrong.append(f"the status word is not 16 of 0 and 1: {word[:20]!r}")
+        word = "?" * _WORD_BITS
+    elif not _WORD.fullmatch(word):
+        fields.wrong.append(f"a bit of the status word is neither 0 nor 1: {word!r}")
+
+    def number(highest: int, lowest: int) -> int | None:
+        bits = word[_WORD_BITS - 1 - highest : _WORD_BITS - lowest]
+        return int(bits, 2) if set(bits) <= {"0", "1"} else None
+
+    def told(bits: int | None, meaning: Callable[[int], Value]) -> Reading:
+        return missing("", Quality.GET_FAILED) if bits is None else Reading(meaning(bits))
+
+    states = {each.value: each.text for each in UpsState}
+    state = number(3, 0)
+    return {
+        "ups_type": told(number(15, 15), lambda bit: "backup" if bit else "online"),
+        "self_test": told(number(11, 10), lambda code: _SELF_TESTS.get(code, "unknown")),
+        **{name: told(number(bit, bit), bool) for name, bit in _FLAGS.items()},
+        # Codes from 10 on are undefined.
+        "state": told(state if state in states else None, lambda code: states[code]),
+    }
+
+
+def decode_ratings(value: str) -> Readings:
+    """Return the readings of `read_ratings`. Raises BadMessage."""
+    return read_ratings(value).readings
+
+
+def read_ratings(value: str) -> Values:
+    """Read an RTD answer around its phases, which are known by their shape: five numbers stand
+    before them, the power behind. What is left are the names, which may hold blanks or be missing.
+
+    A field that cannot be read costs its own point. The five numbers fail together when the names
+    do not show where they begin. Raises BadMessage when nothing can be read.
+    """
+    fields, tokens = _Fields(), _bare(value).split()
+    found = [place for place, token in enumerate(tokens) if _PHASES.fullmatch(token)]
+    count = f"RTD has {len(tokens)} fields, not {len(RATED_UNITS)}"
+    if not found and len(tokens) < len(RATED_UNITS):
+        raise _refused(count, value)  # nothing shows which field is which
+    at = found[-1] if found else max(len(tokens) - 2, 0)
+    wanted = len(_RATED_NUMBERS)
+    names = tokens[: max(at - wanted, 0)]
+    numbers: list[str | None] = [*tokens[len(names) : at]]
+    exact = len(tokens) == len(RATED_UNITS) and at == len(tokens) - 2
+    exact = exact and not tokens[len(names)][0].isalpha()  # a name: a number is missing
+    if not exact and not _fits(names, tokens[len(names) : at]):
+        fields.wrong.append(count)
+        numbers = [None] * wanted
+        texts = [missing("", Quality.GET_FAILED)] * len(_NAMES)
+    else:
+        texts = _names(names)
+    phases, power = [*tokens[at:], "", ""][:2]
+    return fields.values(
+        {
+            **dict(zip(_NAMES, texts, strict=True)),
+            **fields.numbers(_RATED_NUMBERS, numbers),
+            "phases": _phases(phases, fields),
+            "rated_power": fields.number("rated_power", power or None, "VA"),
+        },
+        value,
+    )
+
+
+def _fits(names: list[str], numbers: list[str]) -> bool:
+    """Tell whether the five numbers are all there, and no part of one stands among the names."""
+    if len(numbers) < len(_RATED_NUMBERS) or not all(map(_is_number, numbers)):
+        return False
+    part = len(names) > len(_NAMES) and _NUMBER.fullmatch(names[-1])
+    return not part or bool(_VERSION.fullmatch(names[-2]))
+
+
+def _phases(token: str, fields: _Fields) -> Reading:
+    if _PHASES.fullmatch(token) or _NO_VALUE.fullmatch(token):
+        return _text(token)
+    if token:
+        fields.wrong.append(f"phases are not like 1/1: {token[:20]!r}")
+    return missing("", Quality.GET_FAILED)
+
+
+def _names(tokens: list[str]) -> list[Reading]:
+    """Return manufacturer, version and model, around the token that looks like a version; without
+    one the version is the last but one of three or more.
+    """
+    versions = [place for place, token in enumerate(tokens) if _VERSION.fullmatch(token)]
+    usual = len(tokens) - 2
+    if len(versions) == 1 and (usual < 1 or usual not in versions):
+        [at] = versions
+    elif usual >= 1:
+        at = usual
+    else:
+        quality = Quality.GET_FAILED if tokens else Quality.NOT_SUPPORTED
+        return [missing("", quality)] * len(_NAMES)
+    parts = (tokens[:at], tokens[at : at + 1], tokens[at + 1 :])
+    return [_text(" ".join(part) or "-") for part in parts]
 
 
 def _text(token: str) -> Reading:
     return missing("", Quality.NOT_SUPPORTED) if _NO_VALUE.fullmatch(token) else Reading(token)
 
 
-def decode_live(value: str, *, runtime_unit: str = "s") -> Readings:
-    """Read the answer to QAD into the 22 numbers and the points of the status word. `runtime_unit`
-    is the card's unit of the battery's time left, `s` or `min`: the document names none. The result
-    is in seconds either way. Raises BadMessage for a wrong number of fields or a field that is no
-    number, rather than return a partial or a shifted reading.
-    """
-    tokens = _body(value).split()
-    if len(tokens) != len(LIVE_UNITS) + 1:
-        raise BadMessage(f"QAD has {len(tokens)} fields, not {len(LIVE_UNITS) + 1}")
-    readings = {
-        name: _number(name, token, unit)
-        for (name, unit), token in zip(LIVE_UNITS.items(), tokens[:-1], strict=True)
-    }
-    runtime = readings["battery_runtime"]
-    if runtime_unit == "min" and isinstance(runtime.value, float):
-        readings["battery_runtime"] = Reading(runtime.value * 60, "s")
-    return readings | decode_status(tokens[-1])
-
-
-def decode_status(word: str) -> Readings:
-    """Read the 16 characters of the status word, b15 first. Raises BadMessage."""
-    if not _WORD.fullmatch(word):
-        raise BadMessage(f"the status word is not 16 of 0 and 1: {word[:20]!r}")
-    bits = int(word, 2)
-    number = bits & 0b1111
-    try:
-        state = Reading(UpsState(number).text)
-    except ValueError:  # undefined
-        state = missing("", Quality.GET_FAILED)
-    return {
-        "ups_type": Reading("backup" if bits >> 15 & 1 else "online"),
-        "self_test": Reading(_SELF_TESTS.get(bits >> 10 & 0b11, "unknown")),
-        **{name: Reading(bool(bits >> bit & 1)) for name, bit in _FLAGS.items()},
-        "state": state,
-    }
-
-
-def decode_ratings(value: str) -> Readings:
-    """Read an RTD answer from the right: a maker's name may hold spaces. Raises BadMessage."""
-    tokens = _body(value).split()
-    if len(tokens) < len(RATED_UNITS):
-        raise BadMessage(f"RTD has {len(tokens)} fields, not {len(RATED_UNITS)}")
-    *maker, version, model = tokens[:-7]
-    numbers, phases, power = tokens[-7:-2], tokens[-2], tokens[-1]
-    if not (_NO_VALUE.fullmatch(phases) or re.fullmatch(r"[1-3]/[1-3]", phases)):
-        raise BadMessage(f"phases are not like 1/1: {phases[:20]!r}")
-    return {
-        "manufacturer": _text(" ".join(maker)),
-        "hardware_version": _text(version),
-        "model": _text(model),
-        **{
-            name: _number(name, token, unit)
-            for (name, unit), token in zip(_RATED_NUMBERS.items(), numbers, strict=True)
-        },
-        "phases": _text(phases),
-        "rated_power": _number("rated_power", power, "VA"),
-    }
-
-
 def control_succeeded(value: str) -> bool:
     """Return True for `(OK`, False for `(FAILED`. Raises BadMessage for anything else."""
-    answer = _body(value).rstrip(" .)）").upper()
+    answer = _bare(value).upper()
     if answer not in {"OK", "FAILED"}:
         raise BadMessage(f"neither (OK nor (FAILED: {answer[:20]!r}")
     return answer == "OK"

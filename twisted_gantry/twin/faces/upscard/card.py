@@ -176,7 +176,7 @@ class _Session(FaceSession):
 
     def _give_up_object(self) -> None:
         self._counts["unfinished"] += 1
-        self._counts["skipped-bytes"] += self._framer.reset()
+        self._counts["skipped-bytes"] += len(self._framer.reset())
 
 
 class UpsCardFactory(SessionFactory):
