@@ -14,7 +14,7 @@ from twisted.web.server import Request
 from tests.web.small_site import Client, SmallSite
 from twisted_gantry.access import passwords
 from twisted_gantry.core.secret import Secret
-from twisted_gantry.web.gate import GUESSES, Access, Gate, needs_password
+from twisted_gantry.web.gate import Access, Gate, needs_password
 
 PASSWORD, TOKEN = "pässword:with colon", "t0ken-abc"
 ROUTES = (
@@ -368,6 +368,7 @@ class TestViewer:
         """A password is no token, also of a viewer."""
         client = guarded_by(small)
         assert client.get("/", Authorization="Bearer look").status == 401
+        small.clock.advance(1)
         assert client.get("/", Authorization=basic("look-t0ken")).status == 401
 
 
@@ -427,43 +428,82 @@ class TestGuessing:
     """Somebody who tries passwords."""
 
     def test_put_off(self, small: SmallSite) -> None:
-        """After ten wrong ones within a minute the next hear that, and for how long."""
+        """Each wrong one makes the next wait longer, two seconds at most."""
         client = guarded_by(small)
-        for number in range(GUESSES):
-            assert client.get("/", Authorization=basic(f"guess {number}")).status == 401
+        waits = []
+        for number in range(8):
+            exchange = client.send("GET", "/", Authorization=basic(f"guess {number}"))
+            began = small.clock.seconds()
+            while not exchange.answered:
+                small.clock.advance(0.1)
+            waits.append(small.clock.seconds() - began)
+            assert exchange.ended().status == 401
+        assert waits == pytest.approx([0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0], abs=0.11)
+
+    def test_many_at_once(self, small: SmallSite) -> None:
+        """A few secrets wait their turn; the next hear for how long, and the right one is there."""
+        client = guarded_by(small)
+        guess(small, client)
+        waiting = [client.send("GET", "/", Authorization=basic(f"guess {n}")) for n in range(3)]
+        right = client.send("GET", "/", Authorization=basic(PASSWORD))
         answer = client.get("/", Authorization="Bearer guess")
         assert (answer.status, answer.error) == (429, "too-many-guesses")
-        assert answer.headers["Retry-After"] == "60"
+        assert answer.headers["Retry-After"] == "2"
         assert answer.headers["X-Frame-Options"] == "DENY"
-        small.clock.advance(61)
-        assert client.get("/", Authorization=basic("guess")).status == 401
+        assert not right.answered
+        small.clock.advance(2)
+        assert right.ended().status == 200
+        assert {each.ended().status for each in waiting} == {401}
         gate = small.http_counts["gate"]
-        assert (gate["unauthorized"], gate["throttled"]) == (GUESSES + 1, 1)
+        assert (gate["unauthorized"], gate["throttled"]) == (13, 1)
+
+    def test_gone(self, small: SmallSite) -> None:
+        """Somebody who leaves while waiting gives the place to the next."""
+        client = guarded_by(small)
+        guess(small, client)
+        for number in range(20):
+            client.send("GET", "/", Authorization=basic(f"guess {number}")).hang_up()
+        right = client.send("GET", "/", Authorization=basic(PASSWORD))
+        small.clock.advance(2)
+        assert right.ended().status == 200
 
     def test_the_right_one(self, small: SmallSite) -> None:
-        """The right one is never put off, nor is a browser that asks before it has one."""
+        """An address that has logged in goes on without a pause, however much it guesses."""
         client = guarded_by(small)
-        for _ in range(GUESSES * 3):
-            client.get("/", Authorization=basic("wrong"))
+        for authorization in (*OPERATORS, *VIEWERS):
+            assert client.get("/", Authorization=authorization).status == 200
+        guess(small, client)
+        waiting = [client.send("GET", "/", Authorization=basic(f"x{n}")) for n in range(20)]
         for authorization in (*OPERATORS, *VIEWERS):
             assert client.get("/", Authorization=authorization).status == 200
         answer = client.get("/")
         assert (answer.status, "WWW-Authenticate" in answer.headers) == (401, True)
+        for each in waiting:
+            each.hang_up()
 
     def test_another_address(self, small: SmallSite) -> None:
-        """One who guesses does not put off another."""
+        """One who guesses does not put off another, right or wrong."""
         client = guarded_by(small)
-        for _ in range(GUESSES * 3):
-            client.get("/", Authorization=basic("wrong"))
+        guess(small, client)
         client.peer = IPv4Address("TCP", "192.0.2.8", 5555)
+        assert client.get("/", Authorization=basic(PASSWORD)).status == 200
         assert client.get("/", Authorization=basic("wrong")).status == 401
 
     def test_slowly(self, small: SmallSite) -> None:
         """A wrong one now and then is no guessing."""
         client = guarded_by(small)
-        for _ in range(GUESSES * 3):
+        for _ in range(30):
             assert client.get("/", Authorization=basic("wrong")).status == 401
-            small.clock.advance(7)
+            small.clock.advance(60)
+
+
+def guess(small: SmallSite, client: Client) -> None:
+    """Try ten wrong passwords, one after the other."""
+    for number in range(10):
+        exchange = client.send("GET", "/", Authorization=basic(f"wrong {number}"))
+        while not exchange.answered:
+            small.clock.advance(0.5)
+        assert exchange.ended().status == 401
 
 
 # What a browser says of itself when a page of ours, or a form that passes for one, sends.

@@ -1,20 +1,24 @@
 """The role that a secret gives: plain secrets at once, hashed ones in a thread.
 
-A guess at a hash costs 0.2 s of a core and 16 MiB. Guesses are checked one at a time, and the
-addresses take turns, so that an address with many guesses does not delay the others.
+A guess at a hash costs 0.2 s of a core and 16 MiB. Guesses are checked one at a time. Addresses
+that did not guess go first, then the addresses take turns. An address that guesses waits before its
+next secret is looked at, so that no secret can be found by trying.
 """
 
 import hmac
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from hashlib import sha256
 from secrets import token_bytes
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, ensureDeferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from twisted_gantry.access.guesses import MOST_S, Guesses, TooManyGuesses
 from twisted_gantry.access.passwords import Hashed, is_hash, read_hash
 from twisted_gantry.core.secret import Secret
 
@@ -23,6 +27,7 @@ _log = Logger()
 InThread = Callable[..., Deferred[Any]]
 
 REMEMBERED = 256  # wrong guesses that are remembered, so that a repeated one is not hashed again
+MOST_HELD = 4  # different secrets of one address that wait for their turn
 MAX_SECRET = 1024  # bytes; a longer secret is wrong without a hash
 
 
@@ -47,60 +52,102 @@ def wrong_secret(secret: Secret) -> str:
     return "" if text else "an empty password or token protects nothing"
 
 
-class _Door:
-    """The secrets of one scheme; the first that fits gives the role."""
-
-    def __init__(self, wanted: Sequence[Wanted]) -> None:
-        for _, secret in wanted:
-            if wrong := wrong_secret(secret):
-                raise ValueError(wrong)
-        texts = [(role, secret.reveal()) for role, secret in wanted]
-        self.plain = [(role, Secret(text)) for role, text in texts if not is_hash(text)]
-        self.hashed = [(role, read_hash(text)) for role, text in texts if is_hash(text)]
-
-    def known(self, given: bytes) -> Role | None:
-        fits = (r for r, s in self.plain if hmac.compare_digest(s.reveal().encode(), given))
-        return next(fits, None)
-
-
 _Guess = tuple[str, bytes, bytes, Deferred[Role | None]]  # scheme, secret, its digest, answer
+_Hashes = Sequence[tuple[Role, Hashed]]
 
 
-def _try(hashed: Sequence[tuple[Role, Hashed]], given: bytes) -> Role | None:
+def _try(hashed: _Hashes, given: bytes) -> Role | None:
     """Return the role that a hashed secret gives. Runs in a thread."""
     return next((role for role, each in hashed if each.fits(given)), None)
 
 
 class Secrets:
     """All secrets by their HTTP scheme: `basic`, `bearer`. `in_thread(f, …)` runs a blocking
-    function. Raises ValueError for an empty secret and for a broken hash.
+    function. Of a plain secret a keyed digest is kept. With a `clock`, addresses that guess wait.
+    Raises ValueError for an empty secret and for a broken hash.
     """
 
-    def __init__(self, wanted: Mapping[str, Sequence[Wanted]], in_thread: InThread) -> None:
-        self._doors = {scheme: _Door(each) for scheme, each in wanted.items() if each}
-        self._in_thread = in_thread
-        # Guesses are remembered by their digest with this key.
-        self._key = token_bytes(32)
+    def __init__(
+        self,
+        wanted: Mapping[str, Sequence[Wanted]],
+        in_thread: InThread,
+        clock: IReactorTime | None = None,
+    ) -> None:
+        self._in_thread, self._clock = in_thread, clock
+        self._guesses = None if clock is None else Guesses(clock)
+        self._key = token_bytes(32)  # of the digests by which secrets are remembered
+        self._hashed: dict[str, list[tuple[Role, Hashed]]] = {}
         self._right: dict[bytes, Role] = {}  # at most as many as there are secrets
+        for scheme, pairs in wanted.items():
+            for role, secret in pairs:
+                self._add(scheme, role, secret)
         self._wrong: OrderedDict[bytes, None] = OrderedDict()
+        self._proved: OrderedDict[tuple[str, bytes], None] = OrderedDict()
+        self._held: dict[str, Counter[bytes]] = {}
         self._waiting: OrderedDict[str, deque[_Guess]] = OrderedDict()
         self._busy = False
 
+    def _add(self, scheme: str, role: Role, secret: Secret) -> None:
+        if wrong := wrong_secret(secret):
+            raise ValueError(wrong)
+        hashed, text = self._hashed.setdefault(scheme, []), secret.reveal()
+        if is_hash(text):
+            hashed.append((role, read_hash(text)))
+        else:
+            self._right.setdefault(self._digest(scheme, text.encode()), role)
+
+    def _digest(self, scheme: str, given: bytes) -> bytes:
+        return hmac.digest(self._key, scheme.encode() + b" " + given, sha256)
+
     @property
     def schemes(self) -> frozenset[str]:
-        return frozenset(self._doors)
+        return frozenset(self._hashed)
 
-    def role_of(self, scheme: str, given: bytes, address: str) -> Deferred[Role | None]:
-        """Return the role of who gives `given`, None if it is wrong; `address` is the peer's."""
-        door = self._doors.get(scheme)
-        if door is None or len(given) > MAX_SECRET:
-            return succeed(None)
-        role = door.known(given)
-        if role is not None or not door.hashed:
-            return succeed(role)
-        digest = hmac.digest(self._key, scheme.encode() + b" " + given, sha256)
+    def role_of(
+        self, scheme: str, given: bytes, address: str, account: str = ""
+    ) -> Deferred[Role | None]:
+        """Return the role of who gives `given`, None if it is wrong; `address` is the peer's. A
+        secret from an address that has proved itself with it is known at once. Another waits for
+        the delay of the address. Fails with TooManyGuesses when `MOST_HELD` others wait already.
+        """
+        digest = self._digest(scheme, given)
+        if (address, digest) in self._proved:
+            return succeed(self._right[digest])
+        return ensureDeferred(self._judge(scheme, given, digest, address, account))
+
+    async def _judge(
+        self, scheme: str, given: bytes, digest: bytes, address: str, account: str
+    ) -> Role | None:
+        wait = 0.0 if self._guesses is None else self._guesses.wait(account, address)
+        held = self._held.setdefault(address, Counter())
+        if digest not in held and len(held) >= MOST_HELD:
+            raise TooManyGuesses(max(wait, MOST_S))
+        held[digest] += 1
+        try:
+            if wait and self._clock is not None:
+                await deferLater(self._clock, wait)
+            role = await self._look_up(scheme, given, digest, address)
+        finally:
+            held[digest] -= 1
+            if not held[digest]:
+                del held[digest]
+            if not held:
+                self._held.pop(address, None)
+        if role is not None:
+            self._proved[address, digest] = None
+            if len(self._proved) > REMEMBERED:
+                self._proved.popitem(last=False)
+        elif self._guesses is not None:
+            self._guesses.wrong(account, address)
+        return role
+
+    def _look_up(
+        self, scheme: str, given: bytes, digest: bytes, address: str
+    ) -> Deferred[Role | None]:
         if digest in self._right or digest in self._wrong:
             return succeed(self._right.get(digest))
+        if not self._hashed.get(scheme) or len(given) > MAX_SECRET:
+            return succeed(None)
         answer: Deferred[Role | None] = Deferred()
         self._waiting.setdefault(address, deque()).append((scheme, given, digest, answer))
         self._next()
@@ -108,7 +155,9 @@ class Secrets:
 
     def _next(self) -> None:
         while self._waiting and not self._busy:
-            address, guesses = self._waiting.popitem(last=False)
+            address = next((each for each in self._waiting if self._is_new(each)), None)
+            address = next(iter(self._waiting)) if address is None else address
+            guesses = self._waiting.pop(address)
             scheme, given, digest, answer = guesses.popleft()
             if guesses:
                 self._waiting[address] = guesses  # at the end of the queue
@@ -118,10 +167,14 @@ class Secrets:
                 answer.callback(self._right.get(digest))
                 continue
             self._busy = True
-            trying = self._in_thread(_try, self._doors[scheme].hashed, given)
+            trying = self._in_thread(_try, self._hashed[scheme], given)
             trying.addCallback(self._tried, digest)
             trying.addErrback(lambda failure: _log.failure("a password cannot be checked", failure))
             trying.addCallback(self._answered, answer)
+
+    def _is_new(self, address: str) -> bool:
+        """Tell whether an address has given no wrong secret lately: it goes first."""
+        return self._guesses is not None and not self._guesses.has_failed(address)
 
     def _tried(self, role: Role | None, digest: bytes) -> Role | None:
         if role is not None:

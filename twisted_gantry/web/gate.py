@@ -16,17 +16,16 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from twisted_gantry.access.guesses import TooManyGuesses
 from twisted_gantry.access.secrets import InThread, Role, Secrets, Wanted
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.addresses import group_of, host_of, is_loopback
 from twisted_gantry.net.http.json import HttpError, header, refuse_foreign_origin, respond_error
 from twisted_gantry.net.http.server import proved
-from twisted_gantry.net.throttle import FAILURES_WITHIN, Throttle, Throttled
 
 OPEN_PATHS = frozenset({b"/healthz"})  # paths that need no password: an orchestrator probes them
 READING = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 """Methods that change nothing: viewers may use them, and they are not checked for forgery."""
-GUESSES = 10  # wrong secrets of one address in 60 s, after which further ones are answered 429
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -68,7 +67,7 @@ class Access:
 
     `password` and `token` are for operators, who may do everything; the `viewer_` ones only read.
     Each may be a hash (`access.passwords`), which `in_thread(f, …)` checks. With a `clock`, an
-    address that guesses too often is throttled; a right secret never is.
+    address that guesses waits before its next secret is looked at, for two seconds at most.
 
     `counts` gains the refusals. Raises ValueError for an empty secret and for a broken hash.
     """
@@ -86,8 +85,8 @@ class Access:
         self._secrets = Secrets(
             {"basic": _wanted(password, viewer_password), "bearer": _wanted(token, viewer_token)},
             in_thread,
+            clock,
         )
-        self._throttle = None if clock is None else Throttle(clock, failures=GUESSES)
         self.counts: Counter[str] = Counter(dict.fromkeys(_COUNTED.values(), 0))
 
     @property
@@ -138,15 +137,15 @@ class Access:
             raise needed  # no guess: browsers send this before they ask for the password
         host = host_of(request.getClientAddress())
         scheme, given = _given(authorization)
-        role = await self._secrets.role_of(scheme, given, group_of(host))
-        if role is not None:
-            return role
         try:
-            if self._throttle is not None:
-                self._throttle.failed(host)
-        except Throttled:
-            raise HttpError(429, "too-many-guesses", "too many wrong passwords or tokens") from None
-        raise needed
+            # Any name is accepted, so that it makes no account.
+            role = await self._secrets.role_of(scheme, given, group_of(host))
+        except TooManyGuesses as error:
+            request.setHeader("Retry-After", f"{error.seconds:.0f}")
+            raise HttpError(429, "too-many-guesses", str(error)) from None
+        if role is None:
+            raise needed
+        return role
 
     def challenges(self) -> list[str]:
         """Return the values of WWW-Authenticate for a 401."""
@@ -236,8 +235,6 @@ class Gate(Resource):
             failure.raiseException()
         if error.status == 401:
             request.responseHeaders.setRawHeaders("WWW-Authenticate", self._access.challenges())
-        if error.status == 429:
-            request.setHeader("Retry-After", f"{FAILURES_WITHIN:.0f}")
         body = respond_error(request, error)
         request.setHeader("Content-Length", str(len(body)))
         request.write(body)
