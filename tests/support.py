@@ -221,3 +221,8 @@ def fired(deferred: Deferred[Any]) -> list[Any]:
     results: list[Any] = []
     deferred.addBoth(results.append)
     return results
+
+
+def no_computers(fields: Any, *, clock_good: bool) -> None:
+    """Refuse a report of computers: a test of something else has none."""
+    raise ValueError("no report of computers is expected")

@@ -57,6 +57,27 @@ def problems(more: str) -> dict[str, str]:
             "cabinet[1].allow_power_modes",
             "must be one of 0, 1, 2, 3; it is ['4']",
         ),
+        (
+            (
+                '[[device]]\nname = "pc8"\nkind = "computer"\nid = "8"\n'
+                '[[device]]\nname = "pc9"\nkind = "computer"\nid = "9"\nmonitor = false'
+            ),
+            "device[6]",
+            "reads this computer",
+        ),
+        (
+            (
+                '[[device]]\nname = "pc8"\nkind = "computer"\nid = "8"\nurl = "http://h"\n'
+                '[[device]]\nname = "pc9"\nkind = "computer"\nid = "8"\nurl = "http://i"'
+            ),
+            "device[6]",
+            "'pc8' reports the computer with the id '8'",
+        ),
+        (
+            '[[device]]\nname = "pc8"\nkind = "computer"\nid = "8"\nurl = "ftp://h"',
+            "device[5].url",
+            "must be http(s)",
+        ),
         ('[remotecontrol]\nlisten = "tcp:1"', "remotecontrol.auth", "is missing"),
         (
             '[remotecontrol]\nlisten = "tcp:1"\nauth = "123456"',

@@ -11,15 +11,8 @@ from zope.interface.verify import verifyObject
 from tests.support import Bench, fired
 from twisted_gantry.core.interfaces import IDevice, IDeviceKind, IRefreshable
 from twisted_gantry.core.status import State
-from twisted_gantry.devices.computer import (
-    NOT_SUPPORTED,
-    POINTS,
-    Computer,
-    ComputerSettings,
-    Measured,
-    PsutilProbe,
-    kind,
-)
+from twisted_gantry.devices.computer import Computer, ComputerSettings, PsutilProbe, kind
+from twisted_gantry.devices.computers.points import NOT_SUPPORTED, POINTS, Measured
 from twisted_gantry.wire.reading import Quality
 
 MEASURED: dict[str, Measured] = {

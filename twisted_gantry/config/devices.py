@@ -66,6 +66,17 @@ class Devices:
             elif first != name:
                 self._document.wrong(path, f"{first!r} has the same gantry_id and cabinet_id")
 
+    def check_claims(self) -> None:
+        """Check what only one device may have: a driver names each thing that it claims by a key,
+        and says in words what it does with the thing.
+        """
+        claimed: dict[str, str] = {}
+        for name, device in self.built.items():
+            for what, does in getattr(device, "claims", {}).items():
+                first = claimed.setdefault(what, name)
+                if first != name:
+                    self._document.wrong(self._places[name], f"{first!r} {does}")
+
     def wrong_point(self, name: str) -> str:
         """Say what is wrong with the name of a point; parts and rows are known at run time only."""
         device, _, rest = name.partition(".")

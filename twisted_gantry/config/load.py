@@ -67,6 +67,7 @@ class _Reader:
         remote = self._remotecontrol(etc, test_auth) if "remotecontrol" in root else None
         monitor = self._monitor(test_auth) if "monitor" in root else None
         devices.check_uploads(monitor="monitor" in root)
+        devices.check_claims()
         interlocks = read_interlocks(document, self.secret, devices)
         web = self._table(root, ("web",), WebSettings)
         if web is not None:

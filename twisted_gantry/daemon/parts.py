@@ -25,6 +25,7 @@ from twisted_gantry.core.site import Site
 from twisted_gantry.daemon.listeners import Listeners, Served
 from twisted_gantry.daemon.passing import PassingAlarm
 from twisted_gantry.daemon.threads import InThreads
+from twisted_gantry.devices.computers.uploaded import UploadedComputers
 from twisted_gantry.manhole.service import manhole_service
 from twisted_gantry.net.http.server import WORK, Limits
 from twisted_gantry.net.service import NamedService, ServiceGroup
@@ -256,8 +257,19 @@ class Parts:
 
     def _monitor(self, settings: Settings) -> Made:
         assert settings.monitor is not None
-        monitor = Monitor(settings.monitor, self.site, self._reactor, self._now)
-        return self._served("monitor", settings.monitor.listen, monitor)
+        means = (self.site, self._reactor, self._now)
+        computers = UploadedComputers(*means, settings.monitor.computers)
+        monitor = Monitor(settings.monitor, *means, computers.take)
+        served, unserve = self._served("monitor", settings.monitor.listen, monitor)
+        group = ServiceGroup()
+        group.add(computers)
+        group.add(served)
+
+        def unmake() -> None:
+            computers.end()
+            unserve()
+
+        return group, unmake
 
     def _remote(self, settings: Settings) -> Made:
         remote = settings.remotecontrol

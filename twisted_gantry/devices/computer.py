@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import psutil
@@ -21,38 +21,38 @@ from twisted_gantry.core.alarms import Rule, Severity
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import CommandResult, CommandType
 from twisted_gantry.core.interfaces import DeviceContext, IRefreshable
+from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import Status
+from twisted_gantry.devices.computers.points import NOT_SUPPORTED, POINTS, Measured, good
+from twisted_gantry.devices.computers.remote import DEADLINE as DEADLINE_OF_OTHERS
+from twisted_gantry.devices.computers.remote import RemoteComputer
 from twisted_gantry.devices.conditions import equals
 from twisted_gantry.devices.kind import DeviceKind
-from twisted_gantry.devices.polled import Poller, PollPeriod, Refreshed
+from twisted_gantry.devices.polled import (
+    Poller,
+    PollPeriod,
+    Refreshed,
+    http_client,
+    wrong_base_url,
+)
 from twisted_gantry.net.kernel_clock import synchronised
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.timers import Timer
-from twisted_gantry.wire.reading import Quality, Value
+from twisted_gantry.wire.etc.computers import LONGEST_ID
+from twisted_gantry.wire.reading import Quality
 
 _log = Logger()
 
 # Seconds after which a reading counts as failed: asking a disk that is gone for its size blocks.
 DEADLINE = 5.0
 
-POINTS = (
-    PointType("id", "", "Number", "设备编号"),
-    PointType("is_monitor_computer", "", "Is the monitoring computer", "是否为监控机"),
-    PointType("is_main_computer", "", "Is the main computer", "是否是主工控机"),
-    PointType("sys_disk_usage", "%", "System disk usage", "系统盘使用率"),
-    PointType("sys_disk_size", "KiB", "System disk size", "总系统盘容量"),
-    PointType("data_disk_usage", "%", "Data disk usage", "数据盘使用率"),
-    PointType("data_disk_size", "KiB", "Data disk size", "总数据盘容量"),
-    PointType("memory_usage", "%", "Memory usage", "内存占用率"),
-    PointType("memory_size", "KiB", "Memory size", "总内存大小"),
-    PointType("net_usage", "%", "Network usage", "网络使用率"),
-    PointType("cpu_usage", "%", "CPU usage", "CPU使用率"),
-    PointType("cpu_temperature", "°C", "CPU temperature", "CPU温度"),
-    PointType("ip", "", "IP address", "主机IP"),
-)
 CLOCK_SYNCHRONISED = PointType("clock_synchronised", "", "Clock is synchronised", "时钟已同步")
 """Whether a time server keeps the clock of this computer right; no field of the report."""
 
+OUR_OWN = (
+    "reads this computer; another one has the url of its own gantry, or uploads to [monitor] and "
+    "needs no device"
+)
 UNSYNCHRONISED = 3600.0  # seconds without a time server until the alarm
 RULES = (
     Rule(
@@ -68,26 +68,24 @@ RULES = (
 # Where the kernel's drivers report the processor, in the order of preference.
 _CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal", "soc_thermal", "acpitz")
 
-Measured = tuple[Value, Quality]
-NOT_SUPPORTED: Measured = (None, Quality.NOT_SUPPORTED)
-
 
 class ComputerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The keys of a `[[device]]` of kind `computer`."""
+    """The keys of a `[[device]]` of kind `computer`. `url` is the local API of another gantry, with
+    its `token`; `remote` is the name that its computer has there. Empty, it is our own computer.
+    """
 
-    id: str = "1"
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)] = "1"
     monitor: bool = True
     main: bool = True
     data_disk: str = "/"
     poll: PollPeriod = 10.0
+    url: str = ""
+    token: Secret | None = None
+    remote: Annotated[str, msgspec.Meta(max_length=64)] = ""
 
 
 Probe = Callable[[], Mapping[str, Measured]]
 """Measures the computer, by the names of the points. A call may block: it runs in a thread."""
-
-
-def _good(value: Value) -> Measured:
-    return (value, Quality.GOOD)
 
 
 class PsutilProbe:
@@ -112,10 +110,10 @@ class PsutilProbe:
         return {
             **self._disk("sys_disk", "/"),
             **self._disk("data_disk", self._data_disk),
-            "memory_usage": _good(float(memory.percent)),
-            "memory_size": _good(memory.total // 1024),
+            "memory_usage": good(float(memory.percent)),
+            "memory_size": good(memory.total // 1024),
             "net_usage": net,
-            "cpu_usage": _good(float(cpu)),
+            "cpu_usage": good(float(cpu)),
             "cpu_temperature": self._temperature(),
             "ip": self._address(),
             CLOCK_SYNCHRONISED.name: self._synchronised(),
@@ -128,8 +126,8 @@ class PsutilProbe:
             failed: Measured = (None, Quality.GET_FAILED)
             return {f"{name}_usage": failed, f"{name}_size": failed}
         return {
-            f"{name}_usage": _good(float(usage.percent)),
-            f"{name}_size": _good(usage.total // 1024),
+            f"{name}_usage": good(float(usage.percent)),
+            f"{name}_size": good(usage.total // 1024),
         }
 
     def _net_usage(self) -> Measured:
@@ -148,18 +146,18 @@ class PsutilProbe:
                 new, old = counters[nic], last[1][nic]
                 moved = max(new.bytes_sent - old.bytes_sent, new.bytes_recv - old.bytes_recv)
                 usages.append(moved * 8 / (now - last[0]) / (speed * 1e6) * 100)
-        return _good(min(max(usages), 100.0))
+        return good(min(max(usages), 100.0))
 
     def _temperature(self) -> Measured:
         sensors = psutil.sensors_temperatures()
         for name in _CPU_SENSORS:
             if sensors.get(name):
-                return _good(float(sensors[name][0].current))
+                return good(float(sensors[name][0].current))
         return NOT_SUPPORTED
 
     def _synchronised(self) -> Measured:
         in_time = self._in_time()
-        return NOT_SUPPORTED if in_time is None else _good(in_time)
+        return NOT_SUPPORTED if in_time is None else good(in_time)
 
     def _address(self) -> Measured:
         up = {name for name, stats in psutil.net_if_stats().items() if stats.isup}
@@ -167,7 +165,7 @@ class PsutilProbe:
             for address in addresses:
                 outward = not address.address.startswith("127.")
                 if name in up and address.family == socket.AF_INET and outward:
-                    return _good(address.address)
+                    return good(address.address)
         return NOT_SUPPORTED
 
 
@@ -200,12 +198,9 @@ class Computer(NamedService):
         self.refresh = self._refreshed.wait
         self._late = Timer(context.reactor, self._too_late)
         context.points.declare(name, (*POINTS, CLOCK_SYNCHRONISED))
-        identity = {
-            "id": _good(settings.id),
-            "is_monitor_computer": _good(settings.monitor),
-            "is_main_computer": _good(settings.main),
-        }
+        identity = _identity(settings)
         context.points.update(name, identity)
+        self.claims = {"computer": OUR_OWN, **_claims(settings)}
         own = (*POINTS, CLOCK_SYNCHRONISED)
         self._measured = [each.name for each in own if each.name not in identity]
 
@@ -246,8 +241,40 @@ class Computer(NamedService):
         self._poller.failed(f"a reading takes over {DEADLINE:g} s: does a disk hang?")
 
 
-def _build(name: str, settings: ComputerSettings, context: DeviceContext) -> Computer:
-    return Computer(name, settings, context, PsutilProbe(settings.data_disk))
+def _identity(settings: ComputerSettings) -> dict[str, Measured]:
+    return {
+        "id": good(settings.id),
+        "is_monitor_computer": good(settings.monitor),
+        "is_main_computer": good(settings.main),
+    }
 
 
-kind = DeviceKind("computer", ComputerSettings, _build)
+def _claims(settings: ComputerSettings) -> dict[str, str]:
+    return {f"computerStatus {settings.id}": f"reports the computer with the id {settings.id!r}"}
+
+
+def _build(
+    name: str, settings: ComputerSettings, context: DeviceContext
+) -> Computer | RemoteComputer:
+    if not settings.url:
+        return Computer(name, settings, context, PsutilProbe(settings.data_disk))
+    client, close = http_client(context, DEADLINE_OF_OTHERS)
+    return RemoteComputer(
+        name,
+        _identity(settings),
+        context,
+        client,
+        close,
+        claims=_claims(settings),
+        url=settings.url,
+        token=settings.token,
+        remote=settings.remote,
+        poll=settings.poll,
+    )
+
+
+def _wrong_url(url: str) -> str:
+    return wrong_base_url(url) if url else ""
+
+
+kind = DeviceKind("computer", ComputerSettings, _build, checks={"url": _wrong_url})

@@ -1,7 +1,9 @@
 """Polling: read a device again and again, and derive its status from how the readings went."""
 
+import re
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from attrs import define, field
 from msgspec import Meta
@@ -128,3 +130,17 @@ def http_client(
     treq = treq_client(context.reactor, pool)
     client = BoundedClient(treq, context.reactor, deadline=deadline, **limits)
     return context.tap.client(client), pool.closeCachedConnections
+
+
+def wrong_base_url(url: str) -> str:
+    """Return what is wrong with a URL to which paths are appended; empty if nothing is."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        good = False
+    if "@" in url:
+        return "must not hold a user or a password"
+    if not good or not url.isascii() or not url.isprintable() or re.search(r"[?# ]", url):
+        return f"must be http(s)://host/…, without ? and #; it is {url!r}"
+    return ""

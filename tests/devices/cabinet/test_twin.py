@@ -10,7 +10,7 @@ from zope.interface.verify import verifyObject
 
 from tests.devices.cabinet.rig import AUTH, URL
 from tests.devices.rig import DriverRig, Wire
-from tests.support import fired
+from tests.support import fired, no_computers
 from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.core.interfaces import IBatteryRecorder, NotTold
 from twisted_gantry.core.secret import Secret
@@ -55,7 +55,7 @@ class Both(DriverRig):
         self.device = SmartCabinet("cab1", settings, self.bench.context, channel, self.close)
         self.bench.add(self.device)
         given = MonitorSettings(listen="tcp:8082", auth=Secret(AUTH))
-        self.monitor = Monitor(given, self.bench.site, self.clock, self.clock.now)
+        self.monitor = Monitor(given, self.bench.site, self.clock, self.clock.now, no_computers)
         self.wire.serve("gantry.test", self.monitor.resource())
         self._world = LoopingCall(self.world.step, 0.1)
         self._world.clock = self.clock

@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from tests.devices.upscard.rigs import CALLBACK, URL, Networks, client_to
 from tests.net.memory import Connection
-from tests.support import Bench, MemoryNetwork, TestClock, in_no_thread
+from tests.support import Bench, MemoryNetwork, TestClock, in_no_thread, no_computers
 from tests.twin.helpers import http
 from twisted_gantry.core.interfaces import ICallbackHost
 from twisted_gantry.core.secret import Secret
@@ -129,7 +129,7 @@ class Side:
             device = _TappedCabinet("dev", settings, context, link, nothing)
             device.tap = tap
             monitor_settings = MonitorSettings(listen="tcp:8082", auth=Secret(AUTH))
-            monitor = Monitor(monitor_settings, self.bench.site, clock, clock.now)
+            monitor = Monitor(monitor_settings, self.bench.site, clock, clock.now, no_computers)
             self.back.server = bounded_site(
                 monitor.resource(), clock, monitor.limits, monitor.counts
             )

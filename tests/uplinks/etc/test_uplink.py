@@ -16,7 +16,7 @@ from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Cabinet
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.core.stored import Ledger
-from twisted_gantry.devices.computer import POINTS as COMPUTER_POINTS
+from twisted_gantry.devices.computers.points import POINTS as COMPUTER_POINTS
 from twisted_gantry.devices.upscard.points import POINTS, rules
 from twisted_gantry.net.http.client import BoundedClient
 from twisted_gantry.twin.faces.etc.platform import Platform

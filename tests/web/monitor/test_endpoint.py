@@ -20,6 +20,7 @@ from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.stored import StoredCard
 from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.web.monitor.endpoint import AUTH_FAILURES, Monitor, MonitorSettings
+from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.json import loads_text
 
@@ -58,9 +59,17 @@ class Bench:
         self.cab2.uploads_as = ("G2", "2")
         self.small.site.devices.update(cab1=self.cab1, cab2=self.cab2)
         given = MonitorSettings(**{"listen": "tcp:8082", "auth": Secret(AUTH), **settings})
-        self.monitor = Monitor(given, self.small.site, self.small.clock, self.small.now)
+        self.computers: list[tuple[Any, bool]] = []
+        small = self.small
+        self.monitor = Monitor(given, small.site, small.clock, small.now, self.take_computers)
         self.client = Client(self.monitor.resource(), allowed=self.monitor.allowed)
         self.log = io.StringIO()
+
+    def take_computers(self, fields: Any, *, clock_good: bool) -> None:
+        """Note a report of computers, which must be a list."""
+        if not isinstance(fields, list):
+            raise BadMessage("no list")
+        self.computers.append((fields, clock_good))
 
     def post(self, body: bytes, **headers: str) -> Any:
         """Send a body, signed unless `headers` say otherwise; returns the answer."""
@@ -280,13 +289,18 @@ def test_a_device_that_fails(bench: Bench, logged_failures: list[Failure]) -> No
     assert bench.send("cabinetStatusUpdate", SAMPLE) == "1002"
 
 
-def test_reports_of_computers_have_no_taker(bench: Bench) -> None:
-    """A report of computers is refused honestly: nothing here would take it."""
-    body = etc.encode_request(GANTRY, etc.Method.COMPUTER_STATUS, bench.small.now(), [])
-    answer = bench.post(body)
-    assert answer["code"] == "1007"
-    assert len(answer["msg"]) <= etc.MAX_MSG
-    assert bench.send("computerStatusUpdate", [], gantryId="G3") == "1002"
+def test_reports_of_computers_are_handed_on(bench: Bench) -> None:
+    """A report of computers is taken under our number and those of the cabinets below."""
+    assert bench.post(document("etc-2.1.3"))["code"] == "1000"
+    [(rows, clock_good)] = bench.computers
+    assert [row["id"] for row in rows] == ["1", "2"]
+    assert not clock_good
+    assert bench.monitor.counts["clock-skew"] == 1
+    assert bench.send("computerStatusUpdate", [{"id": "7"}], gantryId="G2") == "1000"
+    assert bench.computers[-1] == ([{"id": "7"}], True)
+    assert bench.send("computerStatusUpdate", [{"id": "7"}], gantryId="G3") == "1002"
+    assert bench.send("computerStatusUpdate", "none") == "1002"
+    assert len(bench.computers) == 2
 
 
 def test_the_white_list(bench: Bench) -> None:

@@ -7,7 +7,6 @@ battery. Decisions: `docs/protocols/bms.md`.
 import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -23,7 +22,7 @@ from twisted_gantry.devices.bms.commands import COMMANDS, BmsCommands
 from twisted_gantry.devices.bms.ems import TROUBLE, EmsClient
 from twisted_gantry.devices.conditions import equals, when
 from twisted_gantry.devices.kind import DeviceKind
-from twisted_gantry.devices.polled import Poller, PollPeriod, http_client
+from twisted_gantry.devices.polled import Poller, PollPeriod, http_client, wrong_base_url
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.wire.bms import Status as BmsStatus
 from twisted_gantry.wire.reading import Quality
@@ -162,19 +161,6 @@ class Bms(NamedService):
         return result
 
 
-def _wrong_url(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        good = False
-    if "@" in url:
-        return "must not hold a user or a password"
-    if not good or not url.isascii() or not url.isprintable() or re.search(r"[?# ]", url):
-        return f"must be http(s)://host/…, without ? and #; it is {url!r}"
-    return ""
-
-
 def _wrong_headers(headers: Mapping[str, Secret]) -> str:
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name) or name.lower() in _OWN_HEADERS:
@@ -190,4 +176,6 @@ def _build(name: str, settings: BmsSettings, context: DeviceContext) -> Bms:
     return Bms(name, settings, context, ems, close)
 
 
-kind = DeviceKind("bms", BmsSettings, _build, checks={"url": _wrong_url, "headers": _wrong_headers})
+kind = DeviceKind(
+    "bms", BmsSettings, _build, checks={"url": wrong_base_url, "headers": _wrong_headers}
+)

@@ -7,6 +7,7 @@ decisions: `docs/protocols/etc-gantry.md`, "Meaning".
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from msgspec.structs import replace
 
@@ -82,11 +83,17 @@ def _critical(alarms: Sequence[Alarm]) -> bool:
 
 
 def computers(site: Site) -> tuple[wire.Computer, ...]:
-    return tuple(
-        _computer(_Row(name, site.points))
-        for name in site.devices
-        if site.points.get(f"{name}.{COMPUTER_MARK}") is not None
-    )
+    """Return the rows of all computers. One that uploads under the number of another gets the first
+    number that is free: a platform tells computers apart by it.
+    """
+    rows: list[wire.Computer] = []
+    for name in site.devices:
+        if site.points.get(f"{name}.{COMPUTER_MARK}") is not None:
+            row = _computer(_Row(name, site.points))
+            taken = {each.id for each in rows}
+            free = (str(number) for number in count(1) if str(number) not in taken)
+            rows.append(replace(row, id=next(free)) if row.id in taken else row)
+    return tuple(rows)
 
 
 def _computer(row: _Row) -> wire.Computer:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from klein import Klein
-from msgspec import Meta
+from msgspec import Meta, field
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource
 from twisted.web.server import Request
@@ -21,6 +21,7 @@ from twisted_gantry.net.http.server import WORK, Limits
 from twisted_gantry.web.entry_point import EntryPoint, EntrySettings, encoded
 from twisted_gantry.web.file_stream import Client
 from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.computers import LONGEST_ID
 from twisted_gantry.wire.etc.envelope import EtcCode, EtcRefused
 from twisted_gantry.wire.etc.uploads import upload_id
 
@@ -29,31 +30,41 @@ LIMITS = Limits(
     body=etc.MAX_BODY, deadline=30.0, connections=128, per_address=32, reserved=64, work=WORK
 )
 AUTH_FAILURES = 10  # wrong codes of one address in 60 s
-_MESSAGES = {EtcCode.CONTROL_FAILED: "本站没有接收工控机数据的设备"}
+TakeComputers = Callable[..., None]
+"""Takes the fields of a `computerStatusUpdate`, and `clock_good`. Raises ValueError."""
+
+Id = Annotated[str, Meta(pattern=f"^[A-Za-z0-9_-]{{1,{LONGEST_ID}}}$")]
 
 
 class MonitorSettings(EntrySettings, frozen=True, kw_only=True):
     """The keys of `[monitor]`; `max_clock_skew` is seconds. A cabinet sends two requests in 300 s,
-    and one with each alarm.
+    and one with each alarm. `computers` are the ids of computers that are expected to upload.
     """
 
     auth: Secret
     max_clock_skew: Annotated[float, Meta(ge=0, le=31_536_000)] = 300.0
+    computers: Annotated[list[Id], Meta(max_length=32)] = field(default_factory=list)
 
 
 class Monitor:
     """Takes uploads for the devices of `site` that are uploaders. `clock` is for how often an
     address may come, `now` returns Unix seconds. `counts` gains what `EntryPoint` counts, the
-    methods by their names, and `clock-skew`. Raises ValueError for an allowed client that is no
-    network.
+    methods by their names, and `clock-skew`. `computers` takes the reports of computers. Raises
+    ValueError for an allowed client that is no network.
     """
 
     limits = LIMITS
     app = Klein()
 
     def __init__(
-        self, settings: MonitorSettings, site: Site, clock: IReactorTime, now: Callable[[], float]
+        self,
+        settings: MonitorSettings,
+        site: Site,
+        clock: IReactorTime,
+        now: Callable[[], float],
+        computers: TakeComputers,
     ) -> None:
+        self._computers = computers
         self._site, self._skew, self._now = site, settings.max_clock_skew, now
         self._entry = EntryPoint(
             "monitor.do",
@@ -64,7 +75,6 @@ class Monitor:
             auth_failures=AUTH_FAILURES,
             clock=clock,
             now=now,
-            messages=_MESSAGES,
         )
         self.counts, self.allowed = self._entry.counts, self._entry.allowed
 
@@ -86,14 +96,23 @@ class Monitor:
             raise EtcRefused(EtcCode.BAD_PARAMETERS, "an unknown gantryId")
         if request.method is etc.Method.CARDS:
             return await self._cards(request.fields)
-        raise EtcRefused(EtcCode.CONTROL_FAILED, "no device here takes reports of computers")
+        good = self._clock_good(request)
+        try:
+            self._computers(request.fields, clock_good=good)
+        except ValueError as error:
+            raise EtcRefused(EtcCode.BAD_PARAMETERS, str(error)[:200]) from None
+        self.counts["clock-skew"] += not good
+        return etc.answer(EtcCode.SUCCESS)
 
     def _uploaders(self) -> list[IUploader]:
         devices: list[Any] = list(self._site.devices.values())
         return [each for each in devices if IUploader.providedBy(each)]
 
+    def _clock_good(self, request: etc.Request) -> bool:
+        return abs(request.time_stamp - self._now()) <= self._skew
+
     def _take_upload(self, request: etc.Request) -> None:
-        good = abs(request.time_stamp - self._now()) <= self._skew
+        good = self._clock_good(request)
         try:
             which = (request.gantry_id, upload_id(request.fields))
             device = next((each for each in self._uploaders() if each.uploads_as == which), None)

@@ -7,7 +7,7 @@ import pytest
 from twisted.internet.defer import Deferred, ensureDeferred, succeed
 from zope.interface import implementer
 
-from tests.support import START, fired
+from tests.support import START, fired, no_computers
 from tests.support import Bench as SiteBench
 from tests.twin.faces.cabinet.bench import CABINET_STATUS, CARDS, Bench, Wire, change
 from tests.twin.helpers import AUTH, GANTRY_ID
@@ -433,7 +433,7 @@ def test_our_own_monitor_takes_it(quirks: bool) -> None:
     cards = [StoredCard("A1", "2020-01-01 00:00:00", "2030-01-01 00:00:00")]
     fired(ensureDeferred(_store(site, cards)))
     settings = MonitorSettings(listen="tcp:1", auth=Secret(AUTH))
-    monitor = Monitor(settings, site.site, site.clock, site.clock.now)
+    monitor = Monitor(settings, site.site, site.clock, site.clock.now, no_computers)
     bench = Bench(started=False)
     wire = Wire(monitor.resource())
     bench.clock.network = wire  # type: ignore[assignment]
