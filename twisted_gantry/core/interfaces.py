@@ -220,6 +220,20 @@ class Subject(StrEnum):
     CABINETS = "cabinets"
 
 
+class NotKept(Exception):
+    """The store failed: an edge is not on the disk."""
+
+    def __init__(self) -> None:
+        super().__init__("the store failed: not all of the upload is on the disk")
+
+
+class IEdgeKeeper(Interface):
+    """An uplink that must hear of every edge, such as each opening of a door."""
+
+    def kept() -> Deferred[None]:
+        """Fire once the reports of all edges so far are on the disk. Fails with NotKept."""
+
+
 class IPlatform(IUplink):
     """An uplink that its platform may control by `remotecontrol.do`."""
 

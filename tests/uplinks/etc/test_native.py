@@ -251,13 +251,21 @@ def test_a_lock_that_moves_counts_like_an_opening(rig: NativeRig, move: dict[str
     assert len(rig.cabinets()) == before + 1
 
 
-def test_the_first_reading_of_a_door_is_no_move(rig: NativeRig) -> None:
-    """What a door was before it was first read nobody knows; the same again is no news."""
+def test_the_same_state_again_is_no_news(rig: NativeRig) -> None:
+    """Only a state that differs is reported at once."""
     before = len(rig.cabinets())
     rig.cab.doors()
-    rig.cab.doors(front_door_change_time="2019-08-29 01:15:01.321")
     rig.clock.run(2)
     assert len(rig.cabinets()) == before
+
+
+def test_a_closed_door_with_another_time_was_open(rig: NativeRig) -> None:
+    """A door that opened and closed between two uploads is reported at once, with its time."""
+    before = len(rig.cabinets())
+    rig.cab.doors(front_door_change_time="2019-08-29 01:15:01.321")
+    rig.clock.run(0.2)
+    [report] = rig.cabinets()[before:]
+    assert report["doors"]["frontDoorChangeTime"] == "2019-08-29 01:15:01.321"
 
 
 def test_a_pulse_of_smoke_is_told_as_it_was(rig: NativeRig) -> None:

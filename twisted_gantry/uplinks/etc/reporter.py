@@ -8,23 +8,22 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from twisted_gantry.core.alarms import Alarm
-from twisted_gantry.core.interfaces import Subject
+from twisted_gantry.core.interfaces import NotKept, Subject
 from twisted_gantry.core.points import Batch
 from twisted_gantry.core.site import Cabinet, Site
 from twisted_gantry.net.timers import Timer
 from twisted_gantry.uplinks.etc import rows as etc_rows
+from twisted_gantry.uplinks.etc.doors import SETTING, DoorStates, Move, Seen, present
 from twisted_gantry.uplinks.etc.latches import Edge, Latches
-from twisted_gantry.uplinks.etc.native_rows import DOORS
 from twisted_gantry.uplinks.outbox import Outbox
 from twisted_gantry.wire.etc.envelope import Method, encode_request
+from twisted_gantry.wire.etc.reports import Group
 
 GATHER = 1.0  # seconds: changes within one are gathered into one report
-
-# What is reported at once of a door, beside its opening.
-_MOVES = ("closed", "locked", "unlock_type", "open_illegally")
 
 
 class Reporter:
@@ -38,6 +37,12 @@ class Reporter:
         self._windows: dict[str, Timer] = {}
         self._more: set[str] = set()
         self._unsubscribe: list[Callable[[], None]] = []
+        self._doors = DoorStates()
+        # States that came before the stored ones were read; None afterwards.
+        self._early: list[tuple[str, str, Seen, tuple[Group, ...]]] | None = []
+        self._storing = 0
+        self._storing_failed = False
+        self._waiting_for_store: list[Deferred[None]] = []
         outbox.on_left.append(self._left)
         outbox.on_stale.append(self._report_again)
 
@@ -47,7 +52,58 @@ class Reporter:
             self._site.points.subscribe(self._points_changed),
         ]
 
+    async def load(self) -> None:
+        """Read the stored states of the doors; states that came before are judged now. A store that
+        cannot be read holds none.
+        """
+        stored = None
+        try:
+            stored = (await self._site.store.settings()).get(SETTING)
+        finally:
+            self._judge_early(stored)
+
+    def _judge_early(self, stored: Any) -> None:
+        self._doors.load(stored)
+        early, self._early = self._early or [], None
+        for device in self._site.devices:
+            if self._has_doors(device):
+                rows = etc_rows.edge_rows(self._site, device, "doors")
+                early += [(device, *seen, rows) for seen in present(self._site.points, device)]
+        for each in early:
+            self._door_seen(*each)
+        if self._waiting_for_store:
+            self._flush()
+            if self._storing == 0:
+                self._tell_waiting()
+
+    def _has_doors(self, device: str) -> bool:
+        return any(device in each.sources.get("doors", ()) for each in self._site.cabinets)
+
+    def kept(self) -> Deferred[None]:
+        """Make the reports of all edges so far; fires once they are on the disk. Fails with
+        NotKept.
+        """
+        if self._storing_failed:
+            for cabinet in self._site.cabinets:
+                if self._latches[cabinet.id].waiting(urgent=True):
+                    self._report_at_once(_subject(cabinet))
+        self._flush()
+        if self._storing == 0 and self._early is None:
+            return fail(NotKept()) if self._storing_failed else succeed(None)
+        waiter: Deferred[None] = Deferred()
+        self._waiting_for_store.append(waiter)
+        return waiter
+
+    def _flush(self) -> None:
+        for subject in tuple(self._more):
+            self._windows[subject].cancel()
+            self._gathered(subject)
+
     def stop(self) -> None:
+        """End; the reports of the edges so far are handed to the store first."""
+        if self._early is not None:
+            self._judge_early(None)
+        self._flush()
         for unsubscribe in self._unsubscribe:
             unsubscribe()
         self._unsubscribe = []
@@ -106,42 +162,26 @@ class Reporter:
             self._report_at_once(_subject(cabinet))
 
     def _points_changed(self, device: str, batch: Batch) -> None:
-        """Latch movements of doors; a first reading is no movement."""
-        moved = {
-            change.new.name
-            for change in batch
-            if ".doors." in change.new.name
-            and change.old.at is not None
-            and change.new.good is not None
-            and change.old.value != change.new.value
-        }
-        if not moved:
+        if not any(".doors." in change.new.name for change in batch):
+            return
+        if not self._has_doors(device):
+            return
+        rows = etc_rows.edge_rows(self._site, device, "doors")
+        for door, state in present(self._site.points, device):
+            if self._early is None:
+                self._door_seen(device, door, state, rows)
+            else:
+                self._early.append((device, door, state, rows))
+
+    def _door_seen(self, device: str, door: str, state: Seen, rows: tuple[Group, ...]) -> None:
+        move = self._doors.take(door, state)
+        if move is Move.NONE:
             return
         for cabinet in self._site.cabinets:
-            if device not in cabinet.sources.get("doors", ()):
-                continue
-            which = [
-                door
-                for door in DOORS
-                if any(f"{device}.doors.{door}_door_{part}" in moved for part in _MOVES)
-            ]
-            rows = etc_rows.edge_rows(self._site, device, "doors")
-            for door in which:
-                name = f"{device}.doors.{door}"
-                weight = self._weight(f"{name}_door_")
-                self._latches[cabinet.id].add(Edge(name, device, "doors", None, rows, weight))
-            if which:
+            if device in cabinet.sources.get("doors", ()):
+                if move is Move.OPENED:
+                    self._latches[cabinet.id].add(Edge(door, device, "doors", None, rows))
                 self._report_at_once(_subject(cabinet))
-
-    def _weight(self, door: str) -> int:
-        """Return the weight of a door's state: open illegally 3, open 2, unlocked 1, else 0."""
-        points = {part: self._site.points.get(f"{door}{part}") for part in _MOVES}
-        good = {part: point.good for part, point in points.items() if point is not None}
-        if good.get("open_illegally"):
-            return 3
-        if good.get("closed") is False:
-            return 2
-        return 1 if good.get("locked") is False else 0
 
     def _report_at_once(self, subject: str) -> None:
         """Report now; changes within the next second are gathered into one more report. One reading
@@ -178,15 +218,23 @@ class Reporter:
             self._keep(Method.COMPUTER_STATUS, _COMPUTERS, rows, urgent)
 
     def _report_cabinet(self, cabinet: Cabinet, *, urgent: bool) -> None:
+        """Store a report, and one more for each edge that no report before it can show."""
         latches = self._latches[cabinet.id]
-        report, carried, over = etc_rows.cabinet(
-            self._site, cabinet, latches.waiting(urgent=urgent)
-        )
-        # What the report carries stays latched when it cannot be stored.
-        kept = partial(latches.carried, carried)
-        self._keep(Method.CABINET_STATUS, _subject(cabinet), report, urgent, kept)
-        if over and self._unsubscribe:
-            # The report shows a pulse that has ended: a later report says so.
+        tried: set[Edge] = set()
+        ended = False
+        while True:
+            edges = latches.waiting(urgent=urgent)
+            report, carried, over = etc_rows.cabinet(self._site, cabinet, edges)
+            if tried and tried.issuperset(carried):
+                break
+            ended = over
+            latches.under_way(carried)
+            self._keep(Method.CABINET_STATUS, _subject(cabinet), report, urgent, latches, carried)
+            if not carried:
+                break
+            tried.update(carried)
+        if ended and self._unsubscribe:
+            # The last report shows a pulse that has ended: a later report says so.
             self._report_within(_subject(cabinet), GATHER)
 
     def _keep(
@@ -195,10 +243,47 @@ class Reporter:
         subject: str,
         fields: Any,
         urgent: bool,
-        kept: Callable[[int], None] = lambda number: None,
+        latches: Latches | None = None,
+        carried: Sequence[Edge] = (),
     ) -> None:
         body = encode_request(self._site.gantry_id, method, self._now(), fields)
-        self._outbox.keep(method.value, subject, body, urgent=urgent, kept=kept)
+        setting = (SETTING, self._doors.save()) if self._doors.unsaved else None
+        self._storing += 1
+
+        def kept(number: int) -> None:
+            if latches is not None:
+                latches.carried(carried, number)
+            self._stored(failed=False)
+
+        def not_kept() -> None:
+            if latches is not None:
+                latches.not_carried(carried)
+            self._doors.unsaved = self._doors.unsaved or setting is not None
+            self._stored(failed=True)
+
+        self._outbox.keep(
+            method.value,
+            subject,
+            body,
+            urgent=urgent,
+            setting=setting,
+            kept=kept,
+            not_kept=not_kept,
+        )
+
+    def _stored(self, *, failed: bool) -> None:
+        self._storing -= 1
+        self._storing_failed = failed
+        if self._storing == 0 and self._early is None:
+            self._tell_waiting()
+
+    def _tell_waiting(self) -> None:
+        waiting, self._waiting_for_store = self._waiting_for_store, []
+        for waiter in waiting:
+            if self._storing_failed:
+                waiter.errback(NotKept())
+            else:
+                waiter.callback(None)
 
 
 _COMPUTERS = "computers"

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_gantry.core.interfaces import IPlatform, Subject
+from twisted_gantry.core.interfaces import IEdgeKeeper, IPlatform, Subject
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import Status
@@ -60,7 +60,7 @@ class EtcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     deadline: Annotated[float, msgspec.Meta(ge=0.5, le=120)] = 10.0
 
 
-@implementer(IPlatform)
+@implementer(IPlatform, IEdgeKeeper)
 class EtcUplink(NamedService):
     """Reports to the ETC platform, periodically and on every edge. `now` returns Unix seconds,
     `spread` a random number in [0, 1); `close` frees the resources of the channel.
@@ -133,6 +133,7 @@ class EtcUplink(NamedService):
 
     async def _start(self) -> None:
         try:
+            await self._reporter.load()
             await self._steering.load()
         finally:  # a store that fails has an alarm of its own; reports go to the configured server
             if self.running:
@@ -153,6 +154,9 @@ class EtcUplink(NamedService):
             if waiting is not None:
                 waiting.cancel()
         return self._close()
+
+    def kept(self) -> Deferred[None]:
+        return self._reporter.kept()
 
     def retry(self) -> None:
         self._sender.wake(now=True)

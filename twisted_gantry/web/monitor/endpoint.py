@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource
 from twisted.web.server import Request
 
-from twisted_gantry.core.interfaces import IUploader
+from twisted_gantry.core.interfaces import IEdgeKeeper, IUploader, NotKept
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Site
 from twisted_gantry.net.http.server import WORK, Limits
@@ -90,6 +90,7 @@ class Monitor:
         self.counts[request.method.value] += 1
         if request.method is etc.Method.CABINET_STATUS:
             self._take_upload(request)
+            await self._edges_kept()
             return etc.answer(EtcCode.SUCCESS)
         below = [each.uploads_as[0] for each in self._uploaders()]
         if request.gantry_id not in {self._site.gantry_id, *below}:
@@ -122,6 +123,16 @@ class Monitor:
             device.uploaded(request.fields, clock_good=good)
         except ValueError as error:
             raise EtcRefused(EtcCode.BAD_PARAMETERS, str(error)[:200]) from None
+
+    async def _edges_kept(self) -> None:
+        """Wait until the edges of an upload are on the disk: 1000 says that they are."""
+        uplinks: list[Any] = list(self._site.uplinks.values())
+        try:
+            for uplink in uplinks:
+                if IEdgeKeeper.providedBy(uplink):
+                    await uplink.kept()
+        except NotKept as error:
+            raise EtcRefused(EtcCode.UNKNOWN_EXCEPTION, str(error)) from None
 
     async def _cards(self, fields: Any) -> etc.Answer:
         current = fields.get("curVersion") if isinstance(fields, dict) else None
