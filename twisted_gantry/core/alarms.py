@@ -5,9 +5,10 @@ has a grace time: a lost link is not a power cut (`docs/protocols/etc-gantry.md`
 "Delivery"). The states of one alarm: `core/lifecycle.py`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from operator import is_
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -39,7 +40,10 @@ class Rule:
     `test(read, raised)` gets a function from a point's name (without the device's) to the point,
     and whether the alarm is raised, for the hysteresis; it returns None if the value is unknown.
     The condition must hold for `delay` seconds, or be gone for `clear_delay`. Silence of up to
-    `silence_grace` seconds does not restart the delay. `group` is that of the cabinet report.
+    `silence_grace` seconds does not restart the delay. A rule with a delay may want several
+    `readings` in a row of the points that `test` reads: one reading may be an outlier. `group` is
+    that of the cabinet report. With `parts` each of these parts of the device has the alarm: the
+    names that `test` reads are those of the part.
     """
 
     name: str
@@ -51,12 +55,17 @@ class Rule:
     delay: float = 0.0
     clear_delay: float = 0.0
     silence_grace: float = BAD_THEN_SILENT
+    readings: int = 1
+    parts: Callable[[], Iterable[str]] | None = None
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """A raised or ended alarm. `name` is `<source>.<condition>`; times are Unix seconds. `serial`
-    counts the alarms as they were raised: times of a clock that was set back have no order.
+    """A raised or ended alarm; times are Unix seconds.
+
+    `name` is `<source>.<condition>`, or `<source>.<part>.<condition>` of a part of a device.
+    `serial` counts the alarms as they were raised: times of a clock that was set back have no
+    order.
     """
 
     name: str
@@ -74,14 +83,21 @@ class Alarm:
         return self.name.partition(".")[0]
 
     @property
+    def about(self) -> str:
+        """The source, or the part of it: `cfos.M1`."""
+        return self.name.rpartition(".")[0]
+
+    @property
     def active(self) -> bool:
         return self.cleared_at is None
 
 
 class _Watch:
-    def __init__(self, device: str, rule: Rule, read: Read, alarms: "Alarms") -> None:
-        self.name = f"{device}.{rule.name}"
-        self.rule, self._read, self._alarms = rule, read, alarms
+    """One alarm: a rule over the points of `subject`, a device or a part."""
+
+    def __init__(self, subject: str, rule: Rule, alarms: "Alarms") -> None:
+        self.name = f"{subject}.{rule.name}"
+        self.rule, self._alarms = rule, alarms
         self._core = AlarmCore(
             alarms.clock, self._tell, rule.delay, rule.clear_delay, rule.silence_grace
         )
@@ -89,6 +105,9 @@ class _Watch:
         self.stop = machine.stop
         self._judge = {True: machine.holds, False: machine.gone, None: machine.silent}
         self._last: bool | None = None
+        self._read = alarms.reader(f"{subject}.")
+        self._seen: list[Point] = []
+        self._in_a_row = 0
 
     @property
     def bad(self) -> bool:
@@ -96,10 +115,40 @@ class _Watch:
 
     def evaluate(self) -> None:
         """Judge the points again; the same verdict again is no event of the life cycle."""
-        holds = self.rule.test(self._read, self._core.raised)
+        if self.rule.readings > 1:
+            self._evaluate_readings()
+            return
+        self._take(self.rule.test(self._read, self._core.raised))
+
+    def end(self) -> None:
+        """Stop, and clear the alarm: the points are gone."""
+        self.stop()
+        self._alarms.clear(self.name)
+
+    def _take(self, holds: bool | None) -> None:
         if holds is not self._last:
             self._last = holds
             self._judge[holds if holds is None else bool(holds)]()
+
+    def _evaluate_readings(self) -> None:
+        """Judge as `evaluate`. A reading that needs another one is followed by silence: the delay
+        runs, and the next reading decides.
+        """
+        seen: list[Point] = []
+
+        def read(name: str) -> Point:
+            seen.append(self._read(name))
+            return seen[-1]
+
+        holds = self.rule.test(read, self._core.raised)
+        known, self._seen = self._seen, seen
+        if len(seen) == len(known) and all(map(is_, seen, known)):
+            return  # a reading of other points
+        if holds is not None:
+            self._in_a_row = self._in_a_row + 1 if holds else 0
+        self._take(holds)
+        if holds and self._in_a_row < self.rule.readings and not self._core.raised:
+            self._take(None)
 
     def _tell(self, raised: bool) -> None:
         rule = self.rule
@@ -107,6 +156,26 @@ class _Watch:
             self._alarms.set(self.name, rule.severity, rule.en, rule.zh, rule.group)
         else:
             self._alarms.clear(self.name)
+
+
+class _Family:
+    """The alarms of one rule for the parts of a device, as these come and go."""
+
+    def __init__(self, device: str, rule: Rule, alarms: "Alarms") -> None:
+        self._device, self._rule, self._alarms = device, rule, alarms
+        self._watches: dict[str, _Watch] = {}
+
+    def watches(self) -> Iterator[_Watch]:
+        """Yield the alarms of the present parts; those of parts that are gone are ended."""
+        assert self._rule.parts is not None
+        present = dict.fromkeys(self._rule.parts())
+        for part in self._watches.keys() - present.keys():
+            self._watches.pop(part).end()
+        for part in present:
+            if part not in self._watches:
+                subject = f"{self._device}.{part}"
+                self._watches[part] = _Watch(subject, self._rule, self._alarms)
+        yield from self._watches.values()
 
 
 class Alarms:
@@ -119,6 +188,7 @@ class Alarms:
         self._ended: list[Alarm] = []
         self._raised = 0
         self._watches: dict[str, list[_Watch]] = {}
+        self._families: dict[str, list[_Family]] = {}
         self._unsubscribe: dict[str, Callable[[], None]] = {}
         self._silences: dict[str, Timer] = {}
         self._subscribers: list[Callable[[Alarm], None]] = []
@@ -126,21 +196,23 @@ class Alarms:
 
     def watch(self, device: str, rules: Sequence[Rule], status: Status) -> None:
         """Watch a device: its points by `rules`, and whether it is online."""
-
-        def read(name: str) -> Point:
-            return self._points[f"{device}.{name}"]
-
-        self._watches[device] = [_Watch(device, rule, read, self) for rule in rules]
+        self._watches[device] = [_Watch(device, r, self) for r in rules if r.parts is None]
+        self._families[device] = [_Family(device, r, self) for r in rules if r.parts is not None]
         self._unsubscribe[device] = status.subscribe(self._device_changed)
 
     def unwatch(self, device: str) -> None:
         """End watching a device that is removed; its alarms are cleared."""
         self._unsubscribe.pop(device)()
-        for watch in self._watches.pop(device):
+        for watch in self._of(device):
             watch.stop()
+        del self._watches[device], self._families[device]
         self._end_silence(device)
         for alarm in self.active(device):
             self.clear(alarm.name)
+
+    def reader(self, prefix: str) -> Read:
+        """Return how to read points by their names without `prefix`."""
+        return lambda name: self._points[prefix + name]
 
     def set(self, name: str, severity: Severity, en: str, zh: str, group: str = "") -> None:
         """Raise an alarm; one that is raised keeps its time, takes the new text and is not told."""
@@ -178,25 +250,30 @@ class Alarms:
 
     def stop(self) -> None:
         """Judge no points any more, and cancel every timer."""
-        for watches in self._watches.values():
-            for watch in watches:
+        for device in self._watches:
+            for watch in self._of(device):
                 watch.stop()
         for device in list(self._silences):
             self._end_silence(device)
 
     def _points_changed(self, device: str, batch: Batch) -> None:
-        for watch in self._watches.get(device, ()):
+        for watch in self._of(device):
             try:
                 watch.evaluate()
             except Exception:
                 _log.failure("the rule {rule} failed", rule=watch.name)
+
+    def _of(self, device: str) -> Iterator[_Watch]:
+        yield from self._watches.get(device, ())
+        for family in self._families.get(device, ()):
+            yield from family.watches()
 
     def _device_changed(self, status: Status) -> None:
         self._end_silence(status.name)
         if status.state is not State.OFFLINE:
             self.clear(f"{status.name}.offline")
             return
-        bad = [watch for watch in self._watches.get(status.name, ()) if watch.bad]
+        bad = [watch for watch in self._of(status.name) if watch.bad]
         silence = Timer(self.clock, lambda: self._offline(status, bad))
         silence.start(BAD_THEN_SILENT if bad else OFFLINE_DELAY)
         self._silences[status.name] = silence

@@ -3,18 +3,22 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from twisted_gantry.core.bounds import Bounds
+
 
 @dataclass(frozen=True, slots=True)
 class PointType:
     """A point as its kind of device describes it; `name` is without the device's.
 
-    `unit` is empty for text and true/false, otherwise one of V A Hz W VA Wh Ah % °C s KiB.
+    `unit` is empty for text and true/false, otherwise one of V A Hz W VA Wh Ah % °C s KiB. A number
+    outside `bounds` is `get-failed`; None for text, true/false, and what may be any number.
     """
 
     name: str
     unit: str
     en: str
     zh: str
+    bounds: Bounds | None = None
 
 
 class Catalogue:

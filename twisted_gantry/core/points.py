@@ -1,6 +1,7 @@
 """Points: one measured or derived value each, its quality, the time of its last good reading.
 
-A device hands in the values of one reading as a batch; each subscriber gets the batch once.
+A device hands in the values of one reading as a batch; each number is judged (`core/bounds.py`),
+and each subscriber gets the batch once.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -8,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from twisted.logger import Logger
 
+from twisted_gantry.core.bounds import Adjust, Check
 from twisted_gantry.core.catalogue import Catalogue, PointType
 from twisted_gantry.wire.reading import Quality, Value
 
@@ -41,28 +43,55 @@ class Change:
 
 
 Batch = Sequence[Change]
-Update = Mapping[str, tuple[Value, Quality]]
+Measured = tuple[Value, Quality]
+Update = Mapping[str, Measured]
+Derive = Callable[[Update], Update]
+
+_FAILED: Measured = (None, Quality.GET_FAILED)
+LOG_EVERY = 60.0  # seconds between two lines about a point with values that cannot be
 
 
 class Points:
-    """The points of the site, and their subscribers. `now` returns Unix seconds."""
+    """The points of the site, and their subscribers.
 
-    def __init__(self, catalogue: Catalogue, now: Callable[[], float]) -> None:
+    `now` returns Unix seconds; `seconds` is a monotonic clock, that of the counters.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        now: Callable[[], float],
+        seconds: Callable[[], float] | None = None,
+    ) -> None:
         self.catalogue = catalogue
-        self._now = now
+        self._now, self._seconds = now, seconds or now
         self._points: dict[str, Point] = {}
+        self._checks: dict[str, Check] = {}
+        self._adjusts: dict[str, Mapping[str, Adjust]] = {}
+        self._logged: dict[str, float] = {}
         self._subscribers: list[Callable[[str, Batch], None]] = []
 
     def declare(self, device: str, types: Iterable[PointType]) -> None:
         """Add the points of a device, without a reading. Raises ValueError for a known name."""
+        adjusts = self._adjusts.get(device, {})
         for name in self.catalogue.add(device, types):
             self._points[name] = Point(name)
+            bounds, adjust = self.catalogue[name].bounds, adjusts.get(name.partition(".")[2])
+            if bounds is not None or adjust is not None:
+                self._checks[name] = Check(bounds, adjust, self._seconds)
+
+    def adjust(self, device: str, adjusts: Mapping[str, Adjust]) -> None:
+        """Set how numbers of a device are adjusted, before its points are declared."""
+        self._adjusts[device] = adjusts
 
     def retract(self, device: str, names: Iterable[str]) -> None:
         """Remove points of a device, by the names without the device's. Raises KeyError."""
         for name in names:
-            self.catalogue.remove(f"{device}.{name}")
-            del self._points[f"{device}.{name}"]
+            full = f"{device}.{name}"
+            self.catalogue.remove(full)
+            del self._points[full]
+            self._checks.pop(full, None)
+            self._logged.pop(full, None)
 
     def __getitem__(self, name: str) -> Point:
         """Return a point by its full name. Raises KeyError."""
@@ -76,8 +105,48 @@ class Points:
         """Return the points whose full name begins with `prefix`, in the order of the catalogue."""
         return [point for name, point in self._points.items() if name.startswith(prefix)]
 
-    def update(self, device: str, readings: Update) -> None:
-        """Take the values of a reading of `device`, by the names without the device's."""
+    def update(self, device: str, readings: Update, derive: Derive | None = None) -> Sequence[str]:
+        """Take the values of a reading of `device`, by the names without the device's.
+
+        `derive` returns more values from the judged ones, which they may replace. Returns why
+        numbers were not believed, a text for each.
+        """
+        refused: list[str] = []
+        judged = self._judged(device, readings, refused)
+        if derive is not None:
+            derived = derive(judged)
+            own = {name: each for name, each in derived.items() if name not in readings}
+            judged = {**judged, **derived, **self._judged(device, own, refused)}
+        self._store(device, judged)
+        return refused
+
+    def _judged(self, device: str, readings: Update, refused: list[str]) -> dict[str, Measured]:
+        judged: dict[str, Measured] = {}
+        for name, measured in readings.items():
+            value, quality = measured
+            judged[name] = measured
+            if quality is not Quality.GOOD:
+                continue
+            check = self._checks.get(f"{device}.{name}")
+            if check is None or isinstance(value, bool) or not isinstance(value, int | float):
+                continue
+            taken = check.take(value)
+            if taken is None:
+                judged[name] = _FAILED
+                if check.why_not:
+                    refused.append(f"{name}: {check.why_not}")
+                    self._log(f"{device}.{name}", check.why_not)
+            else:
+                judged[name] = (taken, quality)
+        return judged
+
+    def _log(self, name: str, why: str) -> None:
+        seconds = self._seconds()
+        if seconds - self._logged.get(name, -LOG_EVERY) >= LOG_EVERY:
+            self._logged[name] = seconds
+            _log.warn("{point} is not believed: {why}", point=name, why=why)
+
+    def _store(self, device: str, readings: Update) -> None:
         now = self._now()
         batch = []
         for name, (value, quality) in readings.items():

@@ -67,7 +67,7 @@ class GantryTree(ServiceGroup):
         self._history = history
         self._parts: dict[str, Part] = {}
         self._lock = DeferredLock()
-        points = Points(Catalogue(), now)
+        points = Points(Catalogue(), now, reactor.seconds)
         alarms = Alarms(points, reactor, now)
         devices: dict[str, IDevice] = {}
         uplinks: dict[str, IUplink] = {}

@@ -1,7 +1,7 @@
 """Polling: read a device again and again, and derive its status from how the readings went."""
 
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -120,6 +120,12 @@ class Refreshed:
 
     def _forget(self, waiting: Deferred[None]) -> None:
         self._waiting.remove(waiting)
+
+
+def gist(reasons: Sequence[str]) -> str:
+    """Return the first of at least one reason, and how many more there are."""
+    more = len(reasons) - 1
+    return reasons[0] + (f", and {more} more" if more else "")
 
 
 def http_client(

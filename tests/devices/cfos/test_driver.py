@@ -223,15 +223,27 @@ def test_no_current_limit_is_an_alarm() -> None:
     rig.stop()
 
 
-def test_a_mains_failure_at_a_meter(rig: Rig) -> None:
-    """A lost phase is an alarm after its delay, and over when the voltage is back."""
+def test_a_lost_phase_at_a_meter(rig: Rig) -> None:
+    """A lost phase is read again soon, told as on a UPS card, and over when it is back."""
     rig.manager.devices = [meter(voltage_l2=3), meter("M2", voltage_l1=0)]
-    rig.clock.run(5.5)
+    rig.clock.run(5.1)
+    assert (rig.good("M1.mains_abnormal"), rig.good("mains_abnormal")) == (False, False)
+    rig.clock.run(1.0)
     assert (rig.good("M1.mains_abnormal"), rig.good("mains_abnormal")) == (True, True)
-    rig.clock.run(1.5)
-    assert rig.bench.raised() == {"cfos.mains-abnormal"}
+    rig.clock.run(1.0)
+    assert rig.bench.raised() == {"cfos.mains-abnormal", "cfos.M1.phase-l2-lost"}
     rig.manager.devices = [meter()]
     rig.clock.run(6.5)
+    assert rig.bench.raised() == set()
+
+
+def test_a_meter_that_goes_takes_its_alarms_along(rig: Rig) -> None:
+    """The alarms of a meter are over when the manager does not list the meter any more."""
+    rig.manager.devices = [meter(), meter("M2", voltage_l1=300)]
+    rig.polls(3)
+    assert rig.bench.raised() == {"cfos.M2.input-over-voltage"}
+    rig.manager.devices = [meter()]
+    rig.polls(4)
     assert rig.bench.raised() == set()
 
 

@@ -116,9 +116,9 @@ def test_bad_then_silent_has_its_own_grace(rig: TwinRig) -> None:
     rig.clock.run(2.1)
     rig.lose()
     rig.clock.run(20.0)
-    assert rig.bench.raised() == {"ups1.mains-abnormal"}
+    assert rig.bench.raised() == {"ups1.mains-abnormal", "ups1.on-battery"}
     rig.clock.run(18.0)
-    assert rig.bench.raised() == {"ups1.mains-abnormal", "ups1.offline"}
+    assert rig.bench.raised() == {"ups1.mains-abnormal", "ups1.on-battery", "ups1.offline"}
     [offline] = [a for a in rig.bench.alarms.active() if a.name == "ups1.offline"]
     assert "last known: mains abnormal" in offline.en
 

@@ -17,6 +17,7 @@ from twisted_gantry.core.site import Cabinet
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.core.stored import Ledger
 from twisted_gantry.devices.computers.points import POINTS as COMPUTER_POINTS
+from twisted_gantry.devices.power import Limits
 from twisted_gantry.devices.upscard.points import POINTS, rules
 from twisted_gantry.net.http.client import BoundedClient
 from twisted_gantry.twin.faces.etc.platform import Platform
@@ -61,7 +62,7 @@ class FakeUps(Service):
         self.name = self.device = name
         self._bench = bench
         self.status = Status(name, bench.clock.now)
-        self.rules = rules(1.15, 0.85)
+        self.rules = rules(Limits())
         bench.points.declare(name, POINTS)
         bench.add(self)
 
@@ -296,8 +297,9 @@ def test_an_alarm_is_reported_at_once(rig: Rig) -> None:
 
 def test_warnings_are_joined(rig: Rig) -> None:
     """Several alarms of one device stand in one warningMsg, joined by a comma."""
-    rig.ups.read(input_voltage_s=0.0, input_voltage_t=0.0)
-    rig.clock.run(4.0)
+    for _ in range(2):
+        rig.ups.read(input_voltage_s=0.0, input_voltage_t=0.0)
+        rig.clock.run(2.0)
     row = rig.cabinets()[-1]["elec"][0]
     assert row["warningMsg"] == "交流L2相缺相,交流L3相缺相"
     assert row["status"] == "0"

@@ -25,19 +25,31 @@ from twisted_gantry.core.interfaces import (
     IRefreshable,
     IUploader,
 )
+from twisted_gantry.core.points import Measured, Update
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices.cabinet import points as names
 from twisted_gantry.devices.cabinet.channel import TROUBLE, CabinetChannel, TurnedDown, code_of
 from twisted_gantry.devices.cabinet.commands import COMMANDS, CabinetCommands
-from twisted_gantry.devices.cabinet.rows import Measured, Rows, Strikes
+from twisted_gantry.devices.cabinet.power import CabinetPower
+from twisted_gantry.devices.cabinet.rows import Rows, Strikes
 from twisted_gantry.devices.kind import DeviceKind
 from twisted_gantry.devices.polled import (
     MAX_FAILURES,
     Poller,
     PollPeriod,
     Refreshed,
+    gist,
     http_client,
+)
+from twisted_gantry.devices.power import (
+    OVER_VOLTAGE,
+    RECHECK,
+    UNDER_VOLTAGE,
+    Limits,
+    NominalVoltage,
+    OverVoltage,
+    UnderVoltage,
 )
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.timers import Timer
@@ -72,6 +84,9 @@ class CabinetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     cabinet_id: Id = "1"
     poll: PollPeriod = 60.0
     period: Annotated[float, msgspec.Meta(ge=1, le=31_536_000)] = 300.0
+    over_voltage: OverVoltage = OVER_VOLTAGE
+    under_voltage: UnderVoltage = UNDER_VOLTAGE
+    nominal_voltage: NominalVoltage | None = None
 
 
 @implementer(IUploader, IBatteryRecorder, IRefreshable)
@@ -114,7 +129,9 @@ class SmartCabinet(NamedService):
         self._commands = CabinetCommands(channel, which, self._answered, ask)
         context.points.declare(name, names.POINTS)
         self._rows, self._strikes = Rows(name, context.points), Strikes()
-        self.rules = names.rules(self._rows.present)
+        limits = Limits(settings.over_voltage, settings.under_voltage)
+        self._power = CabinetPower(self._rows, limits, settings.nominal_voltage)
+        self.rules = (*names.rules(self._rows.present), *self._power.rules())
 
     def startService(self) -> None:
         super().startService()
@@ -142,20 +159,26 @@ class SmartCabinet(NamedService):
         self.counts.update(upload.odd)
         self.counts["uploads"] += 1
         self._upload_clock = clock_good
-        update = self._rows.take(upload)
-        struck = self._strikes.take(upload, self._rows.present("thunder_spd"))
-        if struck == (True, Quality.GOOD):
-            # Each strike is an alarm of its own: the previous one ends here.
-            self._points.update(self.device, {names.LIGHTNING_STRUCK: (False, Quality.GOOD)})
-        update[names.LIGHTNING_STRUCK] = struck
+        update = self._rows.take(upload) | self._clock_point()
         update[names.COMMANDS_ANSWERED] = (self._unanswered < MAX_FAILURES, Quality.GOOD)
-        self._points.update(self.device, update | self._clock_point())
+        refused = self._points.update(self.device, update, self._derive)
+        if refused:
+            self.status.error(f"not believed: {gist(refused)}")
         self._silence.start(self._silence_period)
         self._poller.heard()
         upload_waited_for, self._upload = self._upload, None
         if upload_waited_for is not None:
             upload_waited_for.callback(None)
+        elif self._power.doubtful:
+            self._poller.now()
         self._refreshed.done()
+
+    def _derive(self, judged: Update) -> Update:
+        struck = self._strikes.take(judged, self._rows.present("thunder_spd"))
+        if struck == (True, Quality.GOOD):
+            # Each strike is an alarm of its own: the previous one ends here.
+            self._points.update(self.device, {names.LIGHTNING_STRUCK: (False, Quality.GOOD)})
+        return {**self._power.derive(judged), names.LIGHTNING_STRUCK: struck}
 
     def _silent(self) -> None:
         self._poller.lose(f"no upload for {self._silence_period:g} s")
@@ -183,7 +206,8 @@ class SmartCabinet(NamedService):
             return self._poller.backoff.next()
         self._asking_helps = True
         self._poller.backoff.reset()
-        return self._settings.poll
+        poll = self._settings.poll
+        return min(poll, RECHECK) if self._power.doubtful else poll
 
     async def _upload_comes(self) -> bool:
         self._upload = Deferred()

@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from operator import is_, ne
 
+from twisted_gantry.core import bounds
 from twisted_gantry.core.alarms import Read, Rule, Severity
+from twisted_gantry.core.bounds import Bounds
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.devices.conditions import Condition, when
+from twisted_gantry.devices.power import TEXTS
 from twisted_gantry.wire.etc.uploads import GROUPS
 from twisted_gantry.wire.reading import Quality, Value
 
@@ -84,6 +87,30 @@ _UPS_LABELS: Mapping[str, tuple[str, str]] = {
 }
 
 
+# A telecom supply has -48 V.
+_SIGNED_VOLTS = Bounds(-600, 600)
+_FIELD_BOUNDS: Mapping[str, Bounds] = {
+    "voltage": bounds.VOLTS,
+    "current": bounds.FLOW,
+    "power": bounds.WATTS,
+    "frequency": bounds.HERTZ,
+    "elec_consumption": bounds.ENERGY,
+    "input_voltage": _SIGNED_VOLTS,
+    "input_current": bounds.FLOW,
+    "output_voltage": _SIGNED_VOLTS,
+    "output_current": bounds.FLOW,
+    "output_power": bounds.WATTS,
+    "power_rate": bounds.PERCENT,
+    # Minutes as sent.
+    "surplus_time": Bounds(0, 60 * bounds.SECONDS.high),
+    "remain_capacity": Bounds(0, 65_534),
+    "temperature": bounds.CELSIUS,
+    "humidity": bounds.PERCENT,
+    # The counters of surge arresters have up to four digits.
+    "lightning_count": Bounds(0, 9999),
+}
+
+
 def group_points(group: str, row: str = "") -> tuple[PointType, ...]:
     """Return the points of a group that is an object, or those of one row of an array."""
     en, zh = _LABELS[group]
@@ -93,7 +120,8 @@ def group_points(group: str, row: str = "") -> tuple[PointType, ...]:
     for field in GROUPS[group].fields:
         field_en, field_zh = labels[field.name]
         texts = f"{en}{number} {field_en}", f"{zh}{number} {field_zh}"
-        types.append(PointType(prefix + field.name, field.kind.unit, *texts))
+        within = _FIELD_BOUNDS.get(field.name)
+        types.append(PointType(prefix + field.name, field.kind.unit, *texts, within))
     return tuple(types)
 
 
@@ -176,11 +204,11 @@ def rules(rows: Rows) -> tuple[Rule, ...]:
         rule("water", _CRITICAL, "water", "水浸报警", "waterlogging_sensor.is_warning", _true),
         *door("front", "前门"),
         *door("back", "后门"),
-        rule("mains-abnormal", _CRITICAL, "mains abnormal", "市电异常", "elec.status", _false),
+        rule("mains-abnormal", *TEXTS["mains-abnormal"][:3], "elec.status", _false),
         rule("mains-warning", _WARNING, "mains warning", "市电告警", "elec.warning_msg", _given),
         fault("rectifier", "rectifier", "rectifier", "整流模块", _CRITICAL),
         warned("rectifier", "rectifier", "整流模块"),
-        fault("ups", "ups", "UPS", "UPS", _CRITICAL),
+        rule("ups-fault", *TEXTS["ups-fault"][:3], "ups.status", _false),
         warned("ups", "UPS", "UPS"),
         air("fault", "fault", "空调异常", "status", _false),
         air("system", "system warning", "空调系统告警", "system_warning", _true),

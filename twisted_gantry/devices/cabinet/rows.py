@@ -1,14 +1,12 @@
 """The rows of a cabinet as they come and go, and lightning strikes between uploads."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from twisted_gantry.core.points import Points
+from twisted_gantry.core.points import Measured, Points
 from twisted_gantry.devices.cabinet.points import group_points
 from twisted_gantry.wire.etc.uploads import CabinetUpload, GroupUpload, Readings
-from twisted_gantry.wire.reading import Quality, Value
-
-Measured = tuple[Value, Quality]
+from twisted_gantry.wire.reading import Quality
 
 # Uploads in a row without a row after which its points go: one list may be cut short.
 MISSING_UPLOADS = 3
@@ -95,15 +93,20 @@ class Strikes:
     def __init__(self) -> None:
         self._last: dict[str, int] = {}
 
-    def take(self, upload: CabinetUpload, present: Collection[str]) -> Measured:
+    def take(self, judged: Mapping[str, Measured], present: Collection[str]) -> Measured:
+        """Return whether one of the `present` arresters was struck."""
+        counts = {
+            which: judged[name]
+            for which in present
+            if (name := f"thunder_spd.{which}.lightning_count") in judged
+        }
         struck, told, untold = False, False, Quality.NO_DATA
-        for which, readings in upload.groups["thunder_spd"].rows.items():
-            count = readings["lightning_count"].value
+        for which, (count, quality) in counts.items():
             if isinstance(count, int):
                 told = True
                 struck = struck or count > self._last.get(which, count)
                 self._last[which] = count
             else:
-                untold = readings["lightning_count"].quality
+                untold = quality
         self._last = {which: count for which, count in self._last.items() if which in present}
         return (struck, Quality.GOOD) if told else (None, untold)

@@ -21,7 +21,17 @@ from twisted_gantry.devices.cfos.commands import COMMANDS, ManagerCommands
 from twisted_gantry.devices.cfos.feeds import Feed, FeedSettings, wrong_feeds
 from twisted_gantry.devices.cfos.parts import Parts
 from twisted_gantry.devices.kind import DeviceKind
-from twisted_gantry.devices.polled import Poller, PollPeriod, http_client
+from twisted_gantry.devices.polled import Poller, PollPeriod, gist, http_client
+from twisted_gantry.devices.power import (
+    NOMINAL_VOLTAGE,
+    OVER_VOLTAGE,
+    RECHECK,
+    UNDER_VOLTAGE,
+    Limits,
+    NominalVoltage,
+    OverVoltage,
+    UnderVoltage,
+)
 from twisted_gantry.net.http.client import NoAnswer
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.wire.cfos.calls import call
@@ -41,6 +51,9 @@ class CfosSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     user: str = "admin"
     password: Secret | None = None
     poll: PollPeriod = 5.0
+    over_voltage: OverVoltage = OVER_VOLTAGE
+    under_voltage: UnderVoltage = UNDER_VOLTAGE
+    nominal_voltage: NominalVoltage = NOMINAL_VOLTAGE
     feeds: list[FeedSettings] = []
 
 
@@ -49,7 +62,6 @@ class Cfos(NamedService):
     """The driver. `close` closes the connections of the channel."""
 
     kind = "cfos"
-    rules = cfos_points.RULES
     commands = COMMANDS
 
     def __init__(
@@ -72,7 +84,10 @@ class Cfos(NamedService):
         self.poll_seconds = self._poller.seconds
         self._commands = ManagerCommands(channel, context.reactor, self._poller.now)
         context.points.declare(name, cfos_points.MANAGER_POINTS)
-        self._parts = Parts(name, context.points)
+        limits = Limits(settings.over_voltage, settings.under_voltage)
+        nominal = settings.nominal_voltage
+        self._parts = Parts(name, context.points, limits, nominal)
+        self.rules = cfos_points.rules(self._parts.meters, limits, nominal)
         self._feeds = [
             Feed(name, each, context.points, channel, context.reactor, self._is_online, self.counts)
             for each in settings.feeds
@@ -94,22 +109,23 @@ class Cfos(NamedService):
     def _is_online(self) -> bool:
         return self.status.state is State.ONLINE
 
-    async def _poll(self) -> None:
+    async def _poll(self) -> float | None:
         try:
             info = decode_dev_info(await self._channel.ask(call("get_dev_info")))
         except (NoAnswer, WrongStatus, WireError) as error:
             self._failed(str(error)[:LONGEST_REASON])
-        else:
-            self._take(info)
+            return None
+        self._take(info)
+        return min(self._poller.period, RECHECK) if self._parts.doubtful else None
 
     def _take(self, info: DevInfo) -> None:
         self.counts.update(info.odd)
         update = {name: (each.value, each.quality) for name, each in info.params.items()}
-        self._points.update(self.device, update | self._parts.take(info))
+        update |= self._parts.take(info)
+        wrong = [*info.wrong, *self._points.update(self.device, update, self._parts.derive)]
         self._poller.good()
-        if info.wrong:
-            more = len(info.wrong) - 1
-            self.status.error(info.wrong[0] + (f", and {more} more" if more else ""))
+        if wrong:
+            self.status.error(gist(wrong))
 
     def _failed(self, reason: str) -> None:
         self.counts["poll-failed"] += 1

@@ -1,93 +1,71 @@
 """The EVSEs and meters of a manager as they come and go, and which readings count as good."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from twisted_gantry.core.points import Points
+from twisted_gantry.core.points import Measured, Points
 from twisted_gantry.devices.cfos.points import (
     EVSE_ERROR,
     MAINS_ABNORMAL,
     MEASURED,
     PART_OFFLINE,
+    VOLTAGES,
     part_points,
 )
+from twisted_gantry.devices.power import Limits, MainsJudge, none_flows, share
 from twisted_gantry.wire.cfos.calls import EvseState
 from twisted_gantry.wire.cfos.values import DevInfo, Part
-from twisted_gantry.wire.reading import Quality, Value
-
-Measured = tuple[Value, Quality]
+from twisted_gantry.wire.reading import Quality
 
 # Polls in a row without a part after which its points go: one list may be cut short.
 MISSING_POLLS = 3
-# Readings in a row, none below the one before, that prove that a counter was set back. Zeros take
-# longer: a device that boots reports 0 before it has read its memory.
-CONFIRM, CONFIRM_ZERO = 3, 12
-# Volts. A phase below the first has no voltage. Mains are normal between the others, 85 % of 220 V
-# and 115 % of 230 V: meters are built for either.
-DEAD_VOLTAGE = 50.0
-LOWEST_VOLTAGE, HIGHEST_VOLTAGE = 187.0, 264.5
-
 # The end of the type of a part that others feed with values ("HTTP input").
 FED_TYPE = "_ajax"
 
-_ENERGIES = ("import_energy", "export_energy")
+# Volts: a phase below never had a voltage, so that a meter of one phase has not lost two.
+DEAD_VOLTAGE = 50.0
+
 _FAILED: Measured = (None, Quality.GET_FAILED)
 
 
-@dataclass
-class EnergyCounter:
-    """Accepts a counter that grows, and one that was set back once readings confirm that."""
-
-    last: float | None = None
-    _doubtful: float | None = None
-    _times: int = 0
-
-    def believes(self, value: float) -> bool:
-        """Take a reading in Wh; returns whether it counts as good."""
-        grown = value > 0 if self.last is None else value >= self.last
-        if not grown and not self._confirmed(value):
-            return False
-        self.last, self._doubtful, self._times = value, None, 0
-        return True
-
-    def _confirmed(self, value: float) -> bool:
-        before, self._doubtful = self._doubtful, value
-        goes_on = before is not None and value >= before and (value > 0) == (before > 0)
-        self._times = self._times + 1 if goes_on else 1
-        return self._times >= (CONFIRM if value > 0 else CONFIRM_ZERO)
-
-
-@dataclass
 class MainsWatch:
-    """Judges the mains at a meter by the phases that ever had a voltage. `known_bad`: the last good
-    judgement was abnormal.
+    """Judges the mains at a meter by the phases that ever had a voltage, in shares of `nominal` V.
+
+    `known_bad`: the last good judgement was abnormal.
     """
 
-    known_bad: bool = False
-    _live: set[int] = field(default_factory=set)
+    def __init__(self, limits: Limits, nominal: float) -> None:
+        self.known_bad = False
+        self.live: set[int] = set()
+        self._nominal, self._judge = nominal, MainsJudge(limits)
 
-    def judge(self, voltages: Iterable[Measured]) -> Measured:
-        """Return True for abnormal; `no-data` while every voltage was always 0."""
-        judged = self._judge(list(voltages))
+    @property
+    def doubtful(self) -> bool:
+        return self._judge.doubtful
+
+    def judge(self, given: Sequence[Measured], *, none_flows: bool = False) -> Measured:
+        """Return True for abnormal; `no-data` while every voltage was always 0. `none_flows`: the
+        meter measures no current, either.
+        """
+        judged = self._judged(given, none_flows)
         if judged[1] is Quality.GOOD:
             self.known_bad = judged[0] is True
         return judged
 
-    def _judge(self, given: list[Measured]) -> Measured:
+    def _judged(self, given: Sequence[Measured], none_flows: bool) -> Measured:
         if all(quality is Quality.NOT_SUPPORTED for _, quality in given):
             return (None, Quality.NOT_SUPPORTED)
-        known = {
-            phase: value
-            for phase, (value, quality) in enumerate(given)
-            if quality is Quality.GOOD and isinstance(value, float)
+        volts = [value if quality is Quality.GOOD else None for value, quality in given]
+        self.live |= {
+            phase
+            for phase, value in enumerate(volts)
+            if isinstance(value, float) and value >= DEAD_VOLTAGE
         }
-        self._live |= {phase for phase, value in known.items() if value >= DEAD_VOLTAGE}
-        watched = [known.get(phase) for phase in self._live]
-        if any(v is not None and not LOWEST_VOLTAGE <= v <= HIGHEST_VOLTAGE for v in watched):
-            return (True, Quality.GOOD)
-        if None in watched or any(quality is Quality.GET_FAILED for _, quality in given):
-            return _FAILED
-        return (False, Quality.GOOD) if watched else (None, Quality.NO_DATA)
+        if not self.live:
+            failed = any(quality is Quality.GET_FAILED for _, quality in given)
+            return _FAILED if failed else (None, Quality.NO_DATA)
+        shares = {phase: share(volts[phase], self._nominal) for phase in self.live}
+        return self._judge.judge(shares, agrees=none_flows)
 
 
 @dataclass
@@ -95,23 +73,37 @@ class _Known:
     """A part whose points are declared."""
 
     names: tuple[str, ...]
-    energies: dict[str, EnergyCounter]
     mains: MainsWatch
     missing: int = 0
 
 
 class Parts:
-    """Declares and retracts the points of parts, and turns each poll into an update of points."""
+    """Declares and retracts the points of parts, and turns each poll into an update of points.
 
-    def __init__(self, device: str, points: Points) -> None:
+    Voltages are judged by `limits` of `nominal` V.
+    """
+
+    def __init__(self, device: str, points: Points, limits: Limits, nominal: float) -> None:
         self._device, self._points = device, points
+        self._limits, self._nominal = limits, nominal
         self._known: dict[str, _Known] = {}
+
+    def meters(self) -> dict[str, set[int]]:
+        """Return the present meters with a voltage, each with the phases that ever had one."""
+        return {which: known.mains.live for which, known in self._known.items() if known.mains.live}
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a meter showed a voltage that was gone for the first time."""
+        return any(known.mains.doubtful for known in self._known.values())
 
     def names(self) -> list[str]:
         return [name for known in self._known.values() for name in known.names]
 
     def take(self, info: DevInfo) -> dict[str, Measured]:
-        """Return the update by a poll for the points of the parts and those that sum them up."""
+        """Return the update by a poll for the points of the parts and those that sum them up. What
+        `derive` returns follows from it.
+        """
         update: dict[str, Measured] = {}
         for which, known in list(self._known.items()):
             if which not in info.parts:
@@ -124,11 +116,21 @@ class Parts:
         readings = {which: self._read(part) for which, part in info.parts.items()}
         for which, measured in readings.items():
             update |= {f"{which}.{name}": each for name, each in measured.items()}
-        return update | _summary(readings) | {MAINS_ABNORMAL: self._mains(readings)}
+        return update | _summary(readings)
 
-    def _mains(self, readings: Mapping[str, Mapping[str, Measured]]) -> Measured:
-        """Judge all meters; a silent one leaves the result open only if it was abnormal before."""
-        judged = {w: each[MAINS_ABNORMAL] for w, each in readings.items() if MAINS_ABNORMAL in each}
+    def derive(self, judged: Mapping[str, Measured]) -> dict[str, Measured]:
+        """Return the judgement of the mains at each meter of a poll, and at all of them."""
+        mains: dict[str, Measured] = {}
+        for which, known in self._known.items():
+            if which.startswith("M") and not known.missing:
+                voltages = [judged[f"{which}.{name}"] for name in VOLTAGES]
+                currents = [judged[f"{which}.current_l{n}"] for n in (1, 2, 3)]
+                mains[which] = known.mains.judge(voltages, none_flows=none_flows(currents))
+        each = {f"{which}.{MAINS_ABNORMAL}": judgement for which, judgement in mains.items()}
+        return {**each, MAINS_ABNORMAL: self._mains(mains)}
+
+    def _mains(self, judged: Mapping[str, Measured]) -> Measured:
+        """Sum up all meters; a silent one leaves the result open only if it was abnormal before."""
         telling = [
             each
             for which, each in judged.items()
@@ -143,8 +145,8 @@ class Parts:
         if known is None:
             types = part_points(part.id)
             self._points.declare(self._device, types)
-            counters = {name: EnergyCounter() for name in _ENERGIES}
-            known = _Known(tuple(each.name for each in types), counters, MainsWatch())
+            watch = MainsWatch(self._limits, self._nominal)
+            known = _Known(tuple(each.name for each in types), watch)
             self._known[part.id] = known
         known.missing = 0
         measured: dict[str, Measured] = {
@@ -157,13 +159,6 @@ class Parts:
                 for name, (_, quality) in measured.items()
                 if name in MEASURED and quality is not Quality.NOT_SUPPORTED
             }
-        for name, counter in known.energies.items():
-            value, quality = measured.get(name, _FAILED)
-            if quality is Quality.GOOD and isinstance(value, float) and not counter.believes(value):
-                measured[name] = _FAILED
-        if not part.is_evse:
-            voltages = [measured[f"voltage_l{n}"] for n in (1, 2, 3)]
-            measured[MAINS_ABNORMAL] = known.mains.judge(voltages)
         return measured
 
 

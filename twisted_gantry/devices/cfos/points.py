@@ -4,11 +4,14 @@ The points of a part are `<part>.<name>`, such as `E1.power`. Parts come and go:
 points of the manager itself, which sum its parts up. Names of readings: `wire/cfos/values.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
-from twisted_gantry.core.alarms import Rule, Severity
+from twisted_gantry.core import bounds
+from twisted_gantry.core.alarms import Read, Rule, Severity
+from twisted_gantry.core.bounds import Bounds
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.devices.conditions import equals
+from twisted_gantry.devices.power import Limits, Shares, power_rule, share, voltage_rules
 from twisted_gantry.wire.cfos.calls import DisablePolicy
 from twisted_gantry.wire.cfos.values import EVSE_UNITS, METER_UNITS, PARAM_UNITS
 
@@ -43,8 +46,27 @@ _MANAGER_LABELS: Mapping[str, tuple[str, str]] = {
     MAINS_ABNORMAL: ("Mains abnormal", "市电异常"),
 }
 
+_UNIT_BOUNDS = {
+    "V": bounds.VOLTS,
+    "A": bounds.AMPERES,
+    "W": bounds.WATTS,
+    "VA": bounds.WATTS,
+    "Wh": bounds.ENERGY,
+    "s": bounds.COUNT,
+}
+
+
+def _bounds(name: str, unit: str) -> Bounds | None:
+    return bounds.FLOW if name in _FLOWS else _UNIT_BOUNDS.get(unit)
+
+
+# Currents with a direction: a site may feed power back, and a reserve may be negative.
+_FLOWS = frozenset({*(f"current_l{n}" for n in (1, 2, 3)), "reserve_current", "overdraft_current"})
+
 MANAGER_POINTS = tuple(
-    PointType(name, PARAM_UNITS.get(name, ""), *labels) for name, labels in _MANAGER_LABELS.items()
+    PointType(name, unit, *labels, _bounds(name, unit))
+    for name, labels in _MANAGER_LABELS.items()
+    for unit in [PARAM_UNITS.get(name, "")]
 )
 
 _PART_LABELS: Mapping[str, tuple[str, str]] = {
@@ -121,39 +143,39 @@ def feed_points(part: str) -> tuple[PointType, ...]:
 
 def _types(part: str, units: Mapping[str, str]) -> tuple[PointType, ...]:
     return tuple(
-        PointType(f"{part}.{name}", unit, *(f"{part} {label}" for label in _PART_LABELS[name]))
+        PointType(f"{part}.{name}", unit, f"{part} {en}", f"{part} {zh}", _bounds(name, unit))
         for name, unit in units.items()
+        for en, zh in [_PART_LABELS[name]]
     )
 
 
-_CRITICAL, _WARNING = Severity.CRITICAL, Severity.WARNING
-_MAINS = equals(MAINS_ABNORMAL, True)
+VOLTAGES = tuple(f"voltage_l{n}" for n in (1, 2, 3))
+"""Of a meter, by phase."""
 
-RULES = (
-    Rule("error", _CRITICAL, "an EVSE reports an error", "充电桩故障", equals(EVSE_ERROR, True)),
-    Rule(
-        "part-offline",
-        _WARNING,
-        "the manager does not reach an EVSE or a meter",
-        "充电桩或电表通信中断",
-        equals(PART_OFFLINE, True),
-        delay=30.0,
-    ),
-    Rule(
-        "no-current-limit",
-        _WARNING,
-        "a disabled EVSE charges without a current limit",
-        "停用的充电桩没有电流限制",
-        equals("disable_policy", DisablePolicy.UNLIMITED.text),
-    ),
-    Rule(
-        "mains-abnormal",
-        _CRITICAL,
-        "mains abnormal at a meter",
-        "市电异常",
-        _MAINS,
-        "elec",
-        1.0,
-        1.0,
-    ),
-)
+Meters = Callable[[], Mapping[str, Collection[int]]]
+"""Returns the present meters with a voltage, each with the phases, from 0, that ever had one."""
+
+
+def rules(meters: Meters, limits: Limits, nominal: float) -> tuple[Rule, ...]:
+    """Return the alarm rules; each meter has those over voltages, of `nominal` V."""
+
+    def with_voltage() -> Iterable[str]:
+        return meters()
+
+    def shares(read: Read) -> Shares:
+        which = read(VOLTAGES[0]).name.split(".")[1]
+        phases = meters().get(which, ())
+        return {phase: share(read(VOLTAGES[phase]).good, nominal) for phase in sorted(phases)}
+
+    critical, warning = Severity.CRITICAL, Severity.WARNING
+    unlimited = "a disabled EVSE charges without a current limit"
+    unreached = "the manager does not reach an EVSE or a meter"
+    policy = equals("disable_policy", DisablePolicy.UNLIMITED.text)
+    offline = equals(PART_OFFLINE, True)
+    return (
+        Rule("error", critical, "an EVSE reports an error", "充电桩故障", equals(EVSE_ERROR, True)),
+        Rule("part-offline", warning, unreached, "充电桩或电表通信中断", offline, delay=30.0),
+        Rule("no-current-limit", warning, unlimited, "停用的充电桩没有电流限制", policy),
+        power_rule("mains-abnormal", equals(MAINS_ABNORMAL, True)),
+        *voltage_rules(shares, limits, with_voltage),
+    )

@@ -5,7 +5,7 @@ Source: `docs/protocols/ups-card.md`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from twisted_gantry.core.commands.types import CommandResult
 from twisted_gantry.core.interfaces import BatteryTest, DeviceContext, IBatteryTester
+from twisted_gantry.core.points import Measured, Update
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import Status
 from twisted_gantry.devices.kind import DeviceKind
@@ -25,12 +26,23 @@ from twisted_gantry.devices.polled import (
     Patience,
     Poller,
     PollPeriod,
+    gist,
+)
+from twisted_gantry.devices.power import (
+    OVER_VOLTAGE,
+    RECHECK,
+    UNDER_VOLTAGE,
+    Limits,
+    NominalVoltage,
+    OverVoltage,
+    UnderVoltage,
 )
 from twisted_gantry.devices.upscard import points as upscard_points
 from twisted_gantry.devices.upscard.battery import BatteryTests, why_not_test
 from twisted_gantry.devices.upscard.commands import CardCommands, Passwords, can_stop_test
 from twisted_gantry.devices.upscard.link import CardLink
-from twisted_gantry.devices.upscard.points import BATTERY_REMAINING, LIVE, POINTS, RATED
+from twisted_gantry.devices.upscard.points import BATTERY_REMAINING, LIVE, RATED
+from twisted_gantry.devices.upscard.supply import Supply
 from twisted_gantry.devices.upscard.tcp import TcpLink
 from twisted_gantry.net.endpoints import wrong_client
 from twisted_gantry.net.service import NamedService
@@ -54,7 +66,7 @@ TEST_POLL = 1.0
 
 class CardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of a `[[device]]` with a card over any transport; see `docs/configuration.md`.
-    `over_voltage` and `under_voltage` are shares of the rated input voltage. `test_stop` is the
+    `over_voltage` and `under_voltage` are shares of the nominal input voltage. `test_stop` is the
     card's command to stop a battery test, empty if unknown.
     """
 
@@ -65,8 +77,9 @@ class CardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     allow_off: bool = False
     test_stop: str = ""
     battery_ah: Annotated[float, msgspec.Meta(gt=0, le=100_000)] | None = None
-    over_voltage: Annotated[float, msgspec.Meta(gt=1, le=2)] = 1.15
-    under_voltage: Annotated[float, msgspec.Meta(ge=0.5, lt=1)] = 0.85
+    over_voltage: OverVoltage = OVER_VOLTAGE
+    under_voltage: UnderVoltage = UNDER_VOLTAGE
+    nominal_voltage: NominalVoltage | None = None
 
 
 def _wrong_password(password: Secret | None) -> str:
@@ -106,7 +119,9 @@ class UpsCard(NamedService):
         super().__init__(name)
         self.device, self.kind = name, kind
         self.status = Status(name, context.now)
-        self.rules = upscard_points.rules(settings.over_voltage, settings.under_voltage)
+        limits = Limits(settings.over_voltage, settings.under_voltage)
+        self.rules = upscard_points.rules(limits)
+        self._supply = Supply(limits, settings.nominal_voltage)
         self.commands = upscard_points.commands(settings.allow_off, settings.test_stop)
         self._settings, self._points = settings, context.points
         self._clock, self._random = context.reactor, context.random
@@ -127,7 +142,7 @@ class UpsCard(NamedService):
         self._commands = CardCommands(
             self._link, self._passwords, ask, self._tests, stop, self.why_not_test
         )
-        context.points.declare(name, POINTS)
+        context.points.declare(name, upscard_points.points(settings.runtime_unit))
 
     @property
     def counts(self) -> Counter[str]:
@@ -173,7 +188,7 @@ class UpsCard(NamedService):
             self._poller.lose(self._reason or reason)
         self._reason = ""
 
-    async def _poll(self) -> None:
+    async def _poll(self) -> float | None:
         if self._clock.seconds() >= self._ratings_due:
             ending = await self._link.say("RTD", patience=self._settings.patience)
             told = self._take(ending, read_ratings, RATED)
@@ -188,6 +203,7 @@ class UpsCard(NamedService):
             self._poller.good()
         poll = self._settings.poll
         self._poller.period = min(poll, TEST_POLL) if self._tests.running else poll
+        return min(poll, RECHECK) if self._supply.doubtful else None
 
     def _take(
         self, ending: Ending, decode: Callable[[str], Values], names: tuple[str, ...]
@@ -203,10 +219,8 @@ class UpsCard(NamedService):
             except WireError as error:
                 self._failed(names, f"{query}: {error}")
                 return False
-            self._update(values.readings)
-            if values.wrong:
-                more = f", and {len(values.wrong) - 1} more" if len(values.wrong) > 1 else ""
-                self.status.error(f"{query}: {values.wrong[0]}{more}")
+            if wrong := [*values.wrong, *self._update(values.readings)]:
+                self.status.error(f"{query}: {gist(wrong)}")
             return True
         if isinstance(ending, CardRefusal):
             self._refused(ending, names)
@@ -215,18 +229,22 @@ class UpsCard(NamedService):
             self._failed(names, str(ending), missed=not came)
         return False
 
-    def _update(self, readings: Readings) -> None:
+    def _update(self, readings: Readings) -> Sequence[str]:
+        """Hand over a reading; returns which numbers are not believed."""
         update = {name: (each.value, each.quality) for name, each in readings.items()}
-        charge = readings.get("battery_charge")
-        if charge is not None:
-            capacity = self._settings.battery_ah
-            left: tuple[Value, Quality] = (None, Quality.NOT_SUPPORTED)
-            if capacity is not None and isinstance(charge.value, float):
-                left = (capacity * charge.value / 100, Quality.GOOD)
-            update[BATTERY_REMAINING] = left
-            self._tests.read(lambda name: readings[name].value)
-            update |= self._tests.points()
-        self._points.update(self.device, update)
+        derive = self._derive if "state" in readings else None  # ratings: nothing follows
+        return self._points.update(self.device, update, derive)
+
+    def _derive(self, live: Update) -> Update:
+        ratings = {name: self._points[f"{self.device}.{name}"].value for name in RATED}
+        readings = {**live, **self._supply.derive(live, ratings)}
+        self._tests.read(lambda name: readings[name][0])
+        charge, quality = readings["battery_charge"]
+        capacity = self._settings.battery_ah
+        left: Measured = (None, Quality.NOT_SUPPORTED if capacity is None else quality)
+        if capacity is not None and isinstance(charge, int | float):
+            left = (capacity * charge / 100, Quality.GOOD)
+        return {**readings, BATTERY_REMAINING: left, **self._tests.points()}
 
     def _good(self, name: str) -> Value:
         return self._points[f"{self.device}.{name}"].good

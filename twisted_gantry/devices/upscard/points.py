@@ -3,14 +3,25 @@
 Names: `docs/points.md`; decisions: `docs/protocols/ups-card.md`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
-from twisted_gantry.core.alarms import Read, Rule, Severity
+from twisted_gantry.core import bounds
+from twisted_gantry.core.alarms import Read, Rule
+from twisted_gantry.core.bounds import Bounds
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import Argument, CommandType
-from twisted_gantry.devices.conditions import Condition, equals
-from twisted_gantry.wire.reading import Quality, Value
+from twisted_gantry.devices.conditions import equals
+from twisted_gantry.devices.power import (
+    NOMINAL_VOLTAGE,
+    Limits,
+    Shares,
+    power_rule,
+    share,
+    voltage_rules,
+)
+from twisted_gantry.wire.reading import Quality
 from twisted_gantry.wire.upscard.messages import MAX_PASSWORD
 from twisted_gantry.wire.upscard.values import LIVE_UNITS, RATED_UNITS, STATUS_NAMES
 
@@ -51,6 +62,8 @@ LABELS: Mapping[str, tuple[str, str]] = {
     "rated_battery_voltage": ("Rated battery voltage", "额定电池电压"),
     "phases": ("Phases in/out", "输入输出相数"),
     "rated_power": ("Rated power", "额定功率"),
+    "output_off": ("Output off", "输出关闭"),
+    "nominal_voltage": ("Nominal input voltage", "额定相电压"),
     "battery_remaining": ("Battery capacity left", "剩余电池容量"),
     "battery_test_end_voltage": ("Voltage at the end of the battery test", "电池测试结束电压"),
     "battery_test_duration": ("Duration of the battery test", "电池测试时长"),
@@ -60,101 +73,93 @@ BATTERY_REMAINING = "battery_remaining"
 """Ah, derived from the charge and the setting `battery_ah`."""
 TEST_END_VOLTAGE, TEST_DURATION = "battery_test_end_voltage", "battery_test_duration"
 """About the last battery test that ended; its verdict is `self_test`."""
-LIVE = (*LIVE_UNITS, *STATUS_NAMES, BATTERY_REMAINING, TEST_END_VOLTAGE, TEST_DURATION)
+OUTPUT_OFF, NOMINAL = "output_off", "nominal_voltage"
+"""Whether the output is off, and the V of a phase by which the inputs are judged."""
+LIVE = (
+    *LIVE_UNITS,
+    *STATUS_NAMES,
+    OUTPUT_OFF,
+    NOMINAL,
+    BATTERY_REMAINING,
+    TEST_END_VOLTAGE,
+    TEST_DURATION,
+)
 """The points that a QAD brings, and those derived from them."""
 RATED = tuple(RATED_UNITS)
 
-_DERIVED_UNITS = {BATTERY_REMAINING: "Ah", TEST_END_VOLTAGE: "V", TEST_DURATION: "s"}
+_DERIVED_UNITS = {BATTERY_REMAINING: "Ah", TEST_END_VOLTAGE: "V", TEST_DURATION: "s", NOMINAL: "V"}
 _UNITS = {**LIVE_UNITS, **RATED_UNITS, **_DERIVED_UNITS}
-POINTS = tuple(PointType(name, _UNITS.get(name, ""), *LABELS[name]) for name in (*LIVE, *RATED))
 
-# Shares of the nominal voltage: below the first a phase is lost rather than low; an alarm ends when
-# the voltage is back by the second.
-LOST_PHASE, HYSTERESIS = 0.4, 0.02
-# The nominal voltage until the card has told its ratings, in V.
-NOMINAL_VOLTAGE = 220.0
-
-_INPUTS = tuple(f"input_voltage_{phase}" for phase in "rst")
-
-
-def _shares(read: Read) -> list[float | None]:
-    """Return each phase that the UPS has as a share of the nominal voltage."""
-    nominal = read("rated_input_voltage").good
-    if not isinstance(nominal, float) or nominal <= 0:
-        nominal = NOMINAL_VOLTAGE
-    shares: list[float | None] = []
-    for name in _INPUTS:
-        point = read(name)
-        if point.quality is not Quality.NOT_SUPPORTED:
-            value = point.good
-            shares.append(value / nominal if isinstance(value, int | float) else None)
-    return shares
+_UNIT_BOUNDS = {
+    "V": bounds.VOLTS,
+    "A": bounds.AMPERES,
+    "Hz": bounds.HERTZ,
+    "°C": bounds.CELSIUS,
+    "%": bounds.PERCENT,
+    "Ah": bounds.COUNT,
+    "VA": Bounds(0, 1e6),
+}
+# An overload is more than 100 %; the time left is a count of 16 bits.
+_BOUNDS = {
+    **{f"load_{phase}": Bounds(0, 250) for phase in "rst"},
+    "battery_runtime": bounds.SECONDS,
+}
 
 
-def _some(shares: list[float | None], bad: Callable[[float], bool]) -> bool | None:
-    """Return whether some phase is bad; None when none is and one is not known."""
-    if any(share is not None and bad(share) for share in shares):
-        return True
-    return None if not shares or None in shares else False
+def _bounds(name: str) -> Bounds | None:
+    return _BOUNDS.get(name) or _UNIT_BOUNDS.get(_UNITS.get(name, ""))
 
 
-def _over(limit: float) -> Condition:
-    return lambda read, raised: _some(_shares(read), lambda s: s > limit - HYSTERESIS * raised)
+POINTS = tuple(
+    PointType(name, _UNITS.get(name, ""), *LABELS[name], _bounds(name)) for name in (*LIVE, *RATED)
+)
 
 
-def _under(limit: float) -> Condition:
-    """A phase that is gone is lost, not low; if all are gone, the mains failed."""
-    return lambda read, raised: _some(
-        _shares(read), lambda s: LOST_PHASE <= s < limit + HYSTERESIS * raised
+def points(runtime_unit: str) -> tuple[PointType, ...]:
+    """Return the points of a card; `runtime_unit` is its unit of the time left, `s` or `min`."""
+    if runtime_unit == "s":
+        return POINTS
+    longest = Bounds(0, bounds.SECONDS.high * 60)
+    return tuple(
+        replace(each, bounds=longest) if each.name == "battery_runtime" else each for each in POINTS
     )
 
 
-def _lost(phase: int) -> Condition:
-    def test(read: Read, raised: bool) -> bool | None:
-        shares = _shares(read)
-        if len(shares) <= phase:
-            return False  # a UPS with fewer phases cannot lose this one
-        share, limit = shares[phase], LOST_PHASE + HYSTERESIS * raised
-        if share is None or None in shares:
-            return None
-        others = shares[:phase] + shares[phase + 1 :]
-        return share < limit and any(s is not None and s >= LOST_PHASE for s in others)
-
-    return test
+def phase_names(what: str) -> tuple[str, ...]:
+    return tuple(f"{what}_{phase}" for phase in "rst")
 
 
-def rules(over_voltage: float, under_voltage: float) -> tuple[Rule, ...]:
-    """Return the alarm rules; the limits are shares of the rated input voltage. The Chinese texts
-    of the group `elec` are those of `warningMsg` in the ETC document, section 3.1.2. The fault
-    voltage is never an alarm by itself.
-    """
-    critical, warning = Severity.CRITICAL, Severity.WARNING
+# What a UPS without the second or third phase has no value of, at its input and its output.
+INPUTS = tuple(map(phase_names, ("input_voltage", "input_current")))
+OUTPUTS = tuple(map(phase_names, ("output_voltage", "output_current", "load")))
 
-    def elec(name: str, severity: Severity, en: str, zh: str, bad: Condition, s: float = 0) -> Rule:
-        return Rule(name, severity, en, zh, bad, "elec", s)
 
-    def ups(name: str, severity: Severity, en: str, zh: str, point: str, *values: Value) -> Rule:
-        return Rule(name, severity, en, zh, equals(point, *values), "ups")
+def _shares(read: Read) -> Shares:
+    """Return each phase that the UPS has as a share of the nominal voltage."""
+    nominal = read(NOMINAL).good
+    volts = nominal if isinstance(nominal, float) else NOMINAL_VOLTAGE
+    points = enumerate(map(read, INPUTS[0]))
+    return {
+        phase: share(point.good, volts)
+        for phase, point in points
+        if point.quality is not Quality.NOT_SUPPORTED
+    }
 
-    mains, lost = equals("mains_abnormal", True), (_lost(0), _lost(1), _lost(2))
-    over, under = _over(over_voltage), _under(under_voltage)
-    raw_mains = "the load is on raw mains (bypass or economy)"
-    failed = "battery self-test failed"
-    on_raw_mains = equals("state", "bypass", "he")
+
+def rules(limits: Limits) -> tuple[Rule, ...]:
+    """Return the alarm rules. The fault voltage is never an alarm by itself."""
     return (
         # No delay: the platform wants to know at once.
-        elec("mains-abnormal", critical, "mains abnormal", "市电异常", mains),
-        elec("input-over-voltage", warning, "input over-voltage", "输入过压", over, 2),
-        elec("input-under-voltage", warning, "input under-voltage", "输入欠压", under, 2),
-        *(
-            elec(f"phase-l{n}-lost", critical, f"phase L{n} lost", f"交流L{n}相缺相", gone, 1)
-            for n, gone in enumerate(lost, 1)
-        ),
-        ups("battery-low", critical, "battery low", "电池电压低", "battery_low", True),
-        ups("overload", critical, "overload", "UPS过载", "overload", True),
-        ups("ups-fault", critical, "UPS fault", "UPS故障", "state", "fault"),
-        ups("self-test-failed", warning, failed, "电池自检失败", "self_test", "failed"),
-        Rule("on-raw-mains", warning, raw_mains, "负载由旁路供电", on_raw_mains, "ups", 1.0),
+        power_rule("mains-abnormal", equals("mains_abnormal", True)),
+        *voltage_rules(_shares, limits),
+        power_rule("on-battery", equals("state", "battery")),
+        power_rule("output-off", equals(OUTPUT_OFF, True)),
+        power_rule("shutting-down", equals("shutting_down", True)),
+        power_rule("battery-low", equals("battery_low", True)),
+        power_rule("overload", equals("overload", True)),
+        power_rule("ups-fault", equals("state", "fault")),
+        power_rule("self-test-failed", equals("self_test", "failed")),
+        power_rule("on-raw-mains", equals("state", "bypass", "he"), 1.0),
     )
 
 

@@ -4,10 +4,11 @@ Its points are called `<group>.<field>`, or `<group>.<row>.<field>` where a grou
 groups and fields as in the report, in snake case.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
+from twisted_gantry.core.alarms import Alarm
 from twisted_gantry.core.points import Points
 from twisted_gantry.wire.etc import reports as wire
 from twisted_gantry.wire.etc import uploads as etc_uploads
@@ -20,6 +21,8 @@ GROUPS: Mapping[str, type[wire.Group]] = {
 """The row of each group of a report."""
 
 DOORS = ("front", "back")
+
+_UNKNOWN = frozenset(sentinel.value for sentinel in Sentinel)
 
 
 def has_own_rows(points: Points, source: str, group: str) -> bool:
@@ -37,15 +40,30 @@ def is_native(points: Points, source: str) -> bool:
     )
 
 
-def own_rows(points: Points, source: str, group: str) -> tuple[wire.Group, ...]:
-    """Return the source's own rows of a group; an object is one row."""
+def own_rows(
+    points: Points, source: str, group: str, raised: Collection[Alarm] = ()
+) -> tuple[wire.Group, ...]:
+    """Return the source's own rows of a group; an object is one row. The texts of our own alarms in
+    `raised` about a row stand beside those of the cabinet.
+    """
     if not etc_uploads.GROUPS[group].is_array:
         return (_row(group, points, f"{source}.{group}"),)
     prefix = f"{source}.{group}."
     ids = dict.fromkeys(
         point.name.removeprefix(prefix).partition(".")[0] for point in points.under(prefix)
     )
-    return tuple(_row(group, points, f"{prefix}{each}", id=each) for each in ids)
+    return tuple(
+        _warned(_row(group, points, f"{prefix}{each}", id=each), f"{prefix}{each}", raised)
+        for each in ids
+    )
+
+
+def _warned(row: wire.Group, subject: str, raised: Collection[Alarm]) -> wire.Group:
+    texts = dict.fromkeys(alarm.zh for alarm in raised if alarm.about == subject)
+    if not texts or not isinstance(row, wire.Elec | wire.Ups):
+        return row
+    own = () if row.warning_msg in _UNKNOWN else filter(None, row.warning_msg.split(","))
+    return msgspec.structs.replace(row, warning_msg=",".join(dict.fromkeys([*own, *texts])))
 
 
 def _row(group: str, points: Points, prefix: str, **given: str) -> wire.Group:

@@ -133,7 +133,7 @@ class _CabinetRows:
         own = native.has_own_rows(points, source, group)
         if device is None or device.status.state is State.OFFLINE:
             # A row of unknown values carries no edge.
-            rows = native.own_rows(points, source, group) if own else ()
+            rows = edge_rows(self._site, source, group) if own else ()
             return tuple(failed(group, row) for row in rows) or (failed(group, None),)
         edges = [e for e in self._edges if e.group == group and e.source == source]
         whole = own or native.is_native(points, source)
@@ -159,7 +159,7 @@ class _CabinetRows:
 
     def _own(self, source: str, group: str, edges: Sequence[Edge]) -> tuple[wire.Group, ...]:
         """Return the source's own rows; for an edge that has ended, the rows of that moment."""
-        rows = shown = native.own_rows(self._site.points, source, group)
+        rows = shown = edge_rows(self._site, source, group)
         carried = edges
         if group == "doors":
             shown = (_doors(rows, edges),)
@@ -218,18 +218,22 @@ def cabinet(
 
 def concerns(site: Site, alarm: Alarm, source: str) -> bool:
     """Tell whether an alarm of a device is about a source; a part that is well is left out. A meter
-    is a part of its manager; an alarm of the manager is about any of its meters.
+    is a part of its manager; an alarm of the manager is about any of its meters, an alarm of a
+    meter about that one. The rows of a cabinet are no sources: its alarms are about the cabinet.
     """
-    if source == alarm.source:
+    if source in {alarm.source, alarm.about}:
         return True
+    if alarm.about != alarm.source:
+        return False
     abnormal = site.points.get(f"{source}.mains_abnormal")
     return abnormal is None or abnormal.good is not False
 
 
 def edge_rows(site: Site, source: str, group: str) -> tuple[wire.Group, ...]:
+    """Return the source's own rows of a group as they are now, none if it has none."""
     if not native.has_own_rows(site.points, source, group):
         return ()
-    return native.own_rows(site.points, source, group)
+    return native.own_rows(site.points, source, group, site.alarms.active(source))
 
 
 def _elec(row: _Row, number_: str, alarms: _Alarms, _: Cabinet) -> wire.Elec:
@@ -249,8 +253,13 @@ def _elec(row: _Row, number_: str, alarms: _Alarms, _: Cabinet) -> wire.Elec:
     )
 
 
+# Each of these flags is a fault of the UPS by itself, whatever is unknown beside it.
+_UPS_FAULTS = ("output_off", "shutting_down", "battery_low", "overload")
+
+
 def _ups(row: _Row, number_: str, alarms: _Alarms, which: Cabinet) -> wire.Ups:
     known = row.text("state")
+    faulty = any(row.good(name) is True for name in _UPS_FAULTS)
     running = _running_state(row)
     if which.ups_meaning == "ac":
         charge = (row.text("input_voltage_r"), row.text("input_current_r"))
@@ -262,7 +271,7 @@ def _ups(row: _Row, number_: str, alarms: _Alarms, which: Cabinet) -> wire.Ups:
         discharge = (volts if discharging else NO_DATA, NOT_SUPPORT)
     return wire.Ups(
         id=number_,
-        status=alarms.status(known),
+        status="0" if faulty else alarms.status(known),
         running_state=running,
         input_voltage=charge[0],
         input_current=charge[1],
