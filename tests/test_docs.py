@@ -28,6 +28,7 @@ from twisted_gantry.core.status import State
 from twisted_gantry.devices.cabinet.points import group_points
 from twisted_gantry.devices.cfos.points import feed_points, part_points
 from twisted_gantry.net.http.client import BoundedClient, NoAnswer, NotConnected
+from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.wire.etc.uploads import GROUPS
 
 TOP = Path(__file__).parents[1]
@@ -165,11 +166,16 @@ def default(field: Any) -> str:
 
 
 def check_table(text: str, *structs: Any) -> None:
-    """See that a section has exactly the keys of these settings, each with its default."""
+    """See that a section has exactly the keys of these settings, each with its default. The keys of
+    TLS stand in the section of `[tls]` alone.
+    """
     fields = {f.encode_name: default(f) for each in structs for f in msgspec.structs.fields(each)}
+    if TlsSettings not in structs:
+        fields = {key: each for key, each in fields.items() if key not in TLS_KEYS}
     assert rows(text) == fields
 
 
+TLS_KEYS = {f.name for f in msgspec.structs.fields(TlsSettings)}
 KINDS = {each.name: each.load() for each in entry_points(group=DEVICE_KINDS)}
 _TOGETHER = {"ups-card": ("ups-card", "ups-card-http"), "ups-card-http": ("ups-card",)}
 

@@ -13,11 +13,13 @@ from zope.interface import implementer
 from twisted_gantry.config.settings import DeviceEntry
 from twisted_gantry.config.tables import NO_CHECKS, Document, shown
 from twisted_gantry.config.tables import Path as Place
+from twisted_gantry.config.tls import with_tls
 from twisted_gantry.core import interfaces
 from twisted_gantry.core.catalogue import Catalogue
 from twisted_gantry.core.interfaces import IDevice, IDeviceKind
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.secret import Secret
+from twisted_gantry.net.pem import TlsSettings
 
 DEVICE_KINDS = "twisted_gantry.devices"
 """The group of entry points in which kinds of device are found."""
@@ -40,12 +42,15 @@ class Devices:
 
     `entries` also has devices whose settings are wrong, by their names: a reference to one is not a
     second mistake. `built` has the device of each entry, not started; None if it cannot be built.
+    `tls` are the defaults of all.
     """
 
-    def __init__(self, document: Document, secret: Callable[[Any], Secret]) -> None:
+    def __init__(
+        self, document: Document, secret: Callable[[Any], Secret], tls: TlsSettings
+    ) -> None:
         self.entries: dict[str, DeviceEntry] = {}
         self.built: dict[str, IDevice | None] = {}
-        self._document, self._secret = document, secret
+        self._document, self._secret, self._tls = document, secret, tls
         self._kinds = {each.name: each for each in entry_points(group=DEVICE_KINDS)}
         self._names: set[str] = set()
         self._places: dict[str, Place] = {}
@@ -99,7 +104,9 @@ class Devices:
         also, checks = frozenset({"name", "kind"}), getattr(kind, "checks", NO_CHECKS)
         settings = self._document.read(table, kind.settings, path, self._secret, also, checks)
         built = None
-        if settings is not None:  # a wrong name does not hide what the driver says
+        if settings is not None:
+            settings = with_tls(self._document, path, settings, self._tls)
+            # A wrong name does not hide what the driver says.
             built = self._build(DeviceEntry(name or f"{path[-1]}", kind, settings), path)
         if name is not None:
             self.entries[name] = DeviceEntry(name, kind, settings or msgspec.Struct())

@@ -18,9 +18,11 @@ from twisted_gantry.config.secrets import read_secret
 from twisted_gantry.config.settings import GantrySettings, HistorySettings, Settings, WebSettings
 from twisted_gantry.config.tables import NO_CHECKS, Checks, ConfigError, Document, Problem, shown
 from twisted_gantry.config.tables import Path as Place
+from twisted_gantry.config.tls import read_pem, with_tls
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.logs import LogSettings
 from twisted_gantry.manhole.service import ManholeSettings
+from twisted_gantry.net.pem import Pem, TlsSettings
 from twisted_gantry.net.text_files import read_text
 from twisted_gantry.recording.service import RecordSettings
 from twisted_gantry.uplinks.etc.uplink import EtcSettings
@@ -31,7 +33,7 @@ from twisted_gantry.web.remotecontrol.endpoint import RemoteControlSettings, wro
 from twisted_gantry.wire.etc.envelope import TEST_AUTH
 from twisted_gantry.wire.fogslink.messages import is_channel
 
-_SITE = ("gantry", "device", "cabinet", "interlock", "log", "history", "record")
+_SITE = ("gantry", "device", "cabinet", "interlock", "log", "history", "record", "tls")
 _ENDPOINTS = ("uplink", "remotecontrol", "monitor", "web", "manhole")
 _TEST_CODE = (
     "is the code of the test period, for loopback alone; set the platform's code, or "
@@ -48,6 +50,7 @@ _S = TypeVar("_S", bound=msgspec.Struct)
 class _Reader:
     def __init__(self, document: Document, folder: Path) -> None:
         self.document, self.secret = document, partial(read_secret, folder)
+        document.readers[Pem] = partial(read_pem, folder)
 
     def settings(self) -> Settings | None:
         """Read all tables; None if anything is wrong."""
@@ -55,7 +58,9 @@ class _Reader:
         document.unknown(root, {*_SITE, *_ENDPOINTS}, ())
         gantry_checks = {"timezone": checks.wrong_zone}
         gantry = self._table(root, ("gantry",), GantrySettings, gantry_checks)
-        devices = Devices(document, self.secret)
+        tls = self._table(root, ("tls",), TlsSettings)
+        self.tls = with_tls(document, ("tls",), tls or TlsSettings(), TlsSettings())
+        devices = Devices(document, self.secret, self.tls)
         cabinets = read_cabinets(document, self.secret, devices.entries)
         uplink = document.table(root, ("uplink",))
         document.unknown(uplink, {"etc", "fogslink"}, ("uplink",))
@@ -91,7 +96,7 @@ class _Reader:
             return None
         entries, ends = tuple(devices.entries.values()), (etc, fogslink, remote, monitor, web)
         rest = (interlocks, manhole, log, history, record)
-        return Settings(gantry, entries, tuple(cabinets), *ends, *rest)
+        return Settings(gantry, entries, tuple(cabinets), *ends, *rest, tls=self.tls)
 
     def _table(
         self,
@@ -111,6 +116,8 @@ class _Reader:
         path = ("uplink", "etc")
         each: Checks = {"url": checks.wrong_url, "auth": checks.wrong_code}
         etc = self._table(uplink, path, EtcSettings, each)
+        if etc is not None:
+            etc = with_tls(self.document, path, etc, self.tls)
         if etc is not None and not etc.allow_test_auth:
             abroad = checks.is_test_code_abroad(etc.auth, etc.url)
             self._complain((*path, "auth"), _TEST_CODE if abroad else "")
@@ -128,6 +135,8 @@ class _Reader:
             if not is_channel(channel):
                 self.document.wrong(place, f"a channel is Px-Cy, such as P0-C1, not {channel!r}")
             self._complain(place, devices.wrong_point(point) if isinstance(point, str) else "")
+        if fogslink is not None:
+            fogslink = with_tls(self.document, path, fogslink, self.tls)
         return fogslink
 
     def _remotecontrol(

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from twisted_gantry.config.tls import path_of
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.text_files import line_of
 
@@ -25,7 +26,7 @@ def read_secret(folder: Path, value: Any) -> Secret:
         if not text:
             raise ValueError(f"the environment has no {name}")
         return Secret(text)
-    path = folder / os.path.expandvars(name)  # $CREDENTIALS_DIRECTORY
+    path = path_of(folder, name)
     try:
         text = line_of(path.read_bytes())
     except (OSError, ValueError) as error:

@@ -16,6 +16,7 @@ from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Cabinet
 from twisted_gantry.logs import LogSettings
 from twisted_gantry.manhole.service import ManholeSettings
+from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.recording.service import RecordSettings
 from twisted_gantry.uplinks.etc.uplink import EtcSettings
 from twisted_gantry.uplinks.fogslink.uplink import FogslinkSettings
@@ -127,6 +128,7 @@ class Settings:
     log: LogSettings = field(default_factory=LogSettings)
     history: HistorySettings = field(default_factory=HistorySettings)
     record: RecordSettings = field(default_factory=RecordSettings)
+    tls: TlsSettings = field(default_factory=TlsSettings)
 
     def listening_on(self, endpoint: str) -> "Settings":
         """Return these settings with another `[web] listen`. Raises ConfigError."""

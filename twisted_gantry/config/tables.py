@@ -142,6 +142,8 @@ class Document:
     source: str
     root: dict[str, Any] = field(default_factory=dict, repr=False)  # it has secrets
     problems: list[Problem] = field(default_factory=list)
+    readers: dict[type, Callable[[Any], Any]] = field(default_factory=dict)
+    """Turn what is given for a key of a type into that type, or raise ValueError."""
     _places: dict[Path, int] = field(default_factory=dict)
 
     @classmethod
@@ -233,8 +235,11 @@ class Document:
     def _value(self, given: Any, kind: Any, path: Path, secret: Callable[[Any], Secret]) -> Any:
         """Return a value as `kind` has it, or _WRONG once what is wrong with it is noted."""
         try:
-            if _is_secret(kind):
+            if _is_or_none(kind, Secret):
                 return secret(given)
+            for each, reader in self.readers.items():
+                if _is_or_none(kind, each):
+                    return reader(given)
             if get_origin(kind) is dict and Secret in get_args(kind):
                 return _secrets(given, secret)
             struct, many = _struct_of(kind)
@@ -291,8 +296,8 @@ def _choices(kind: Any) -> set[str]:
     return {text for inner in get_args(kind) for text in _choices(inner)}
 
 
-def _is_secret(kind: Any) -> bool:
-    return kind is Secret or (get_origin(kind) is UnionType and Secret in get_args(kind))
+def _is_or_none(kind: Any, type_: type) -> bool:
+    return kind is type_ or (get_origin(kind) is UnionType and type_ in get_args(kind))
 
 
 def _secrets(table: Any, secret: Callable[[Any], Secret]) -> dict[str, Secret]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from random import Random
 from typing import IO, Any
@@ -161,13 +162,18 @@ class Untapped:
 UNTAPPED = Untapped()
 
 
+def unseen(host: str, expires: datetime) -> None:
+    """Take no note of a certificate."""
+
+
 @dataclass(frozen=True)
 class DeviceContext:
     """What a driver is given of its surroundings; a test gives it others.
 
     `reactor` provides time and the networking that the driver's addresses need; `now` returns Unix
     seconds; `in_thread` runs a blocking function and returns a Deferred of its result. `gantry_id`
-    is the gantry's own number. All traffic of the device goes through `tap`.
+    is the gantry's own number. All traffic of the device goes through `tap`. `certificate_seen`
+    learns with which host TLS was made, and when that host's certificate expires.
 
     `build` may keep all of these and declare points, but starts no timer, thread or connection:
     `--check` builds devices and never starts them.
@@ -182,6 +188,7 @@ class DeviceContext:
     callbacks: ICallbackHost
     gantry_id: str
     tap: ITap = UNTAPPED
+    certificate_seen: Callable[[str, datetime], None] = unseen
 
 
 class IDeviceKind(Interface):

@@ -36,6 +36,7 @@ from twisted_gantry.devices.polled import (
     wrong_base_url,
 )
 from twisted_gantry.net.kernel_clock import synchronised
+from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.timers import Timer
 from twisted_gantry.wire.etc.computers import LONGEST_ID
@@ -69,7 +70,7 @@ RULES = (
 _CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal", "soc_thermal", "acpitz")
 
 
-class ComputerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ComputerSettings(TlsSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of a `[[device]]` of kind `computer`. `url` is the local API of another gantry, with
     its `token`; `remote` is the name that its computer has there. Empty, it is our own computer.
     """
@@ -258,7 +259,7 @@ def _build(
 ) -> Computer | RemoteComputer:
     if not settings.url:
         return Computer(name, settings, context, PsutilProbe(settings.data_disk))
-    client, close = http_client(context, DEADLINE_OF_OTHERS)
+    client, close = http_client(context, DEADLINE_OF_OTHERS, settings)
     return RemoteComputer(
         name,
         _identity(settings),

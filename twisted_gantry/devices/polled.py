@@ -13,8 +13,10 @@ from twisted_gantry.core.interfaces import DeviceContext
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.net.histogram import Histogram
 from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
+from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import Repeated
+from twisted_gantry.net.tls import ClientTls
 
 MAX_FAILURES = 3
 """Readings in a row that fail before a device is offline."""
@@ -129,11 +131,13 @@ def gist(reasons: Sequence[str]) -> str:
 
 
 def http_client(
-    context: DeviceContext, deadline: float, **limits: int
+    context: DeviceContext, deadline: float, tls: TlsSettings | None = None, **limits: int
 ) -> tuple[BoundedClient, Callable[[], Deferred[None]]]:
-    """Return a client with connections of its own, and what closes them; `deadline` in seconds."""
+    """Return a client with connections of its own, and what closes them; `deadline` in seconds.
+    `tls`, the settings of the device, say whom https trusts.
+    """
     pool = persistent_pool(context.reactor)
-    treq = treq_client(context.reactor, pool)
+    treq = treq_client(context.reactor, pool, tls=ClientTls(tls, context.certificate_seen))
     client = BoundedClient(treq, context.reactor, deadline=deadline, **limits)
     return context.tap.client(client), pool.closeCachedConnections
 

@@ -3,21 +3,61 @@
 import re
 from typing import Any
 
-from twisted.internet.endpoints import clientFromString, serverFromString
+from twisted.internet.endpoints import clientFromString, serverFromString, wrapClientTLS
+
+from twisted_gantry.net.tls import ClientTls
 
 _COLON = re.compile(r"(?<!\\):")
 _WITH_PORT = frozenset({"tcp", "tcp4", "tcp6", "ssl", "tls"})
+_TLS = frozenset({"ssl", "tls"})
+# What a server endpoint `ssl:` has that is not of its port, and what a client endpoint may have.
+_FILES = frozenset({"privateKey", "certKey", "extraCertChain"})
+_OF_CLIENT = frozenset({"host", "port", "hostname", "timeout", "bindAddress"})
 _ANY = frozenset({"", "0.0.0.0", r"\:\:"})  # noqa: S104 - recognised, not bound
 
 
 def wrong_server(text: str, example: str) -> str:
     """Return the error in a server endpoint, empty if none; `example` is for the text."""
-    return _wrong(text, f"no server endpoint such as {example}", serverFromString, 0)
+    return _wrong(text, f"no server endpoint such as {example}", _server, 0)
 
 
 def wrong_client(text: str, example: str) -> str:
     """Return the error in a client endpoint, empty if none; `example` is for the text."""
-    return _wrong(text, f"no client endpoint such as {example}", clientFromString, 1)
+    return _wrong(text, f"no client endpoint such as {example}", client_endpoint, 1)
+
+
+def client_endpoint(reactor: Any, text: str, tls: ClientTls | None = None) -> Any:
+    """Return a client endpoint; one of `tls:` or `ssl:` verifies its host by `tls`. Raises what
+    Twisted raises for a wrong description, ValueError for options of TLS that are settings here.
+    """
+    kind, *rest = _COLON.split(text)
+    if kind not in _TLS:
+        return clientFromString(reactor, text)
+    unknown = {each.partition("=")[0] for each in rest if "=" in each} - _OF_CLIENT
+    if unknown:
+        raise ValueError(f"{', '.join(sorted(unknown))}: the files are ca, client_cert, client_key")
+    name = _plain(_option(text, "hostname") or _option(text, "host") or rest[0])
+    plain = [each for each in rest if not each.startswith("hostname=")]
+    endpoint = clientFromString(reactor, ":".join(["tcp", *plain]))
+    creator = (tls or ClientTls()).creatorForNetloc(name.encode("idna"), 0)
+    return wrapClientTLS(creator, endpoint, reactor)
+
+
+def without_tls(text: str) -> tuple[str, dict[str, str]]:
+    """Return a server endpoint without what `ssl:` adds, and the files that are named for that.
+    Raises ValueError for options of TLS that cannot be chosen.
+    """
+    kind, *rest = _COLON.split(text)
+    if kind != "ssl":
+        return text, {}
+    given = dict(each.split("=", 1) for each in rest if "=" in each)
+    if len(rest) > len(given) + 1:
+        raise ValueError("options are written name=value")
+    if other := given.keys() & {"sslmethod", "dhParameters"}:
+        raise ValueError(f"{', '.join(sorted(other))} cannot be chosen; leave it out")
+    files = {key: _plain(given[key]) for key in given.keys() & _FILES}
+    plain = [each for each in rest if each.partition("=")[0] not in _FILES]
+    return ":".join(["tcp", *plain]), files
 
 
 def same_port(one: str, other: str) -> bool:
@@ -27,6 +67,14 @@ def same_port(one: str, other: str) -> bool:
         return False
     interfaces = {_option(one, "interface"), _option(other, "interface")}
     return len(interfaces) == 1 or bool(interfaces & _ANY)
+
+
+def _server(reactor: Any, text: str) -> None:
+    serverFromString(reactor, without_tls(text)[0])
+
+
+def _plain(text: str) -> str:
+    return text.replace("\\:", ":").replace("\\\\", "\\")
 
 
 def _wrong(text: str, complaint: str, parse: Any, at: int) -> str:

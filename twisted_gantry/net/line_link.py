@@ -21,6 +21,7 @@ from zope.interface import implementer
 
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import Timer
+from twisted_gantry.net.tls import lost_words
 
 _log = Logger()
 
@@ -155,7 +156,7 @@ class LineLink:
     def _not_connected(self, failure: Failure) -> None:
         self._attempt = None
         if self._running:
-            self.owner.not_connected(failure.getErrorMessage())
+            self.owner.not_connected(lost_words(failure))
             self._pause.start(self._backoff.next())
 
 
@@ -186,7 +187,7 @@ class _Connection(LineOnlyReceiver):
         self.abort(f"a line of more than {self.MAX_LENGTH} bytes")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._why = self._why or reason.getErrorMessage()
+        self._why = self._why or lost_words(reason)
         self._link.closed(self._why)
 
     def send(self, line: bytes) -> None:

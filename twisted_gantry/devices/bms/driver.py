@@ -23,6 +23,7 @@ from twisted_gantry.devices.bms.ems import TROUBLE, EmsClient
 from twisted_gantry.devices.conditions import equals, when
 from twisted_gantry.devices.kind import DeviceKind
 from twisted_gantry.devices.polled import Poller, PollPeriod, http_client, wrong_base_url
+from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.wire.bms import Status as BmsStatus
 from twisted_gantry.wire.reading import Quality
@@ -53,12 +54,12 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _HEADER_VALUE = re.compile(r"[!-~]([ -~]{0,8190}[!-~])?")
 
 
-class BmsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class BmsSettings(TlsSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of a `[[device]]` of kind `bms`; times in seconds."""
 
     url: str
     device_uid: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-    headers: dict[str, Secret] = {}
+    headers: dict[str, Secret] = msgspec.field(default_factory=dict)
     poll: PollPeriod = 10.0
     sync_period: Annotated[float, msgspec.Meta(ge=1, le=31_536_000)] = 300.0
     command_deadline: Annotated[float, msgspec.Meta(ge=1, le=300)] = 10.0
@@ -171,7 +172,7 @@ def _wrong_headers(headers: Mapping[str, Secret]) -> str:
 
 
 def _build(name: str, settings: BmsSettings, context: DeviceContext) -> Bms:
-    client, close = http_client(context, PATIENCE)
+    client, close = http_client(context, PATIENCE, settings)
     ems = EmsClient(settings.url.rstrip("/"), settings.device_uid, settings.headers, client)
     return Bms(name, settings, context, ems, close)
 

@@ -51,6 +51,7 @@ from twisted_gantry.devices.power import (
     OverVoltage,
     UnderVoltage,
 )
+from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.timers import Timer
 from twisted_gantry.wire.errors import BadMessage
@@ -73,7 +74,7 @@ _PAST_THE_CLOCK = frozenset({EtcCode.SUCCESS, EtcCode.CONTROL_FAILED})
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]
 
 
-class CabinetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CabinetSettings(TlsSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of a `[[device]]` of kind `cabinet`; times in seconds. `gantry_id` empty is our own.
     The cabinet uploads unasked every `period`.
     """
@@ -278,7 +279,7 @@ def _wrong_auth(auth: Secret) -> str:
 
 def _build(name: str, settings: CabinetSettings, context: DeviceContext) -> SmartCabinet:
     url = server_url(settings.url, "http")
-    client, close = http_client(context, DEADLINE)
+    client, close = http_client(context, DEADLINE, settings)
     gantry_id = settings.gantry_id or context.gantry_id
     channel = CabinetChannel(url, settings.auth, gantry_id, client, context.now)
     return SmartCabinet(name, settings, context, channel, close)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
+from msgspec import field
 from twisted.internet.defer import Deferred, ensureDeferred
 from zope.interface import implementer
 
@@ -33,6 +33,7 @@ from twisted_gantry.devices.power import (
     UnderVoltage,
 )
 from twisted_gantry.net.http.client import NoAnswer
+from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.wire.cfos.calls import call
 from twisted_gantry.wire.cfos.values import DevInfo, decode_dev_info
@@ -44,7 +45,7 @@ LONGEST_REASON = 200
 _OFFLINE = frozenset({State.OFFLINE})
 
 
-class CfosSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CfosSettings(TlsSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of a `[[device]]` of kind `cfos`; see `docs/configuration.md`."""
 
     url: str
@@ -54,7 +55,7 @@ class CfosSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     over_voltage: OverVoltage = OVER_VOLTAGE
     under_voltage: UnderVoltage = UNDER_VOLTAGE
     nominal_voltage: NominalVoltage = NOMINAL_VOLTAGE
-    feeds: list[FeedSettings] = []
+    feeds: list[FeedSettings] = field(default_factory=list)
 
 
 @implementer(IDevice)
@@ -149,7 +150,7 @@ def _wrong_user(user: str) -> str:
 
 
 def _build(name: str, settings: CfosSettings, context: DeviceContext) -> Cfos:
-    client, close = http_client(context, DEADLINE)
+    client, close = http_client(context, DEADLINE, settings)
     credentials = Credentials(settings.user, settings.password)
     channel = CfosChannel(settings.url, credentials, client)
     return Cfos(name, settings, context, channel, close)

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.endpoints import clientFromString
 from zope.interface import implementer
 
 from twisted_gantry.core.commands.types import CommandResult
@@ -44,9 +43,11 @@ from twisted_gantry.devices.upscard.link import CardLink
 from twisted_gantry.devices.upscard.points import BATTERY_REMAINING, LIVE, RATED
 from twisted_gantry.devices.upscard.supply import Supply
 from twisted_gantry.devices.upscard.tcp import TcpLink
-from twisted_gantry.net.endpoints import wrong_client
+from twisted_gantry.net.endpoints import client_endpoint, wrong_client
+from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.session import Backoff
+from twisted_gantry.net.tls import ClientTls
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.reading import Quality, Value
 from twisted_gantry.wire.upscard.messages import MAX_PASSWORD, CardRefusal, ErrorCode, Result
@@ -64,7 +65,7 @@ RATINGS_PERIOD, RATINGS_RETRY = 3600.0, 60.0
 TEST_POLL = 1.0
 
 
-class CardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CardSettings(TlsSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of a `[[device]]` with a card over any transport; see `docs/configuration.md`.
     `over_voltage` and `under_voltage` are shares of the nominal input voltage. `test_stop` is the
     card's command to stop a battery test, empty if unknown.
@@ -274,7 +275,8 @@ class UpsCard(NamedService):
 
 
 def _build(name: str, settings: UpsCardSettings, context: DeviceContext) -> UpsCard:
-    endpoint = clientFromString(context.reactor, settings.address)
+    tls = ClientTls(settings, context.certificate_seen)
+    endpoint = client_endpoint(context.reactor, settings.address, tls)
     backoff = Backoff(RETRY_FIRST, RETRY_MOST, context.random.random)
 
     def link(card: UpsCard) -> TcpLink:

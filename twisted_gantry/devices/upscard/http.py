@@ -204,7 +204,7 @@ def _build(name: str, settings: UpsCardHttpSettings, context: DeviceContext) -> 
     url, callback = settings.url, settings.callback
     sources = Sources(place_of(url).host, _as_list(settings.callback_from), context.reactor)
     deadline = max(COMMAND_DEADLINE, settings.patience)
-    client, close = http_client(context, deadline, limit=MAX_OBJECT)
+    client, close = http_client(context, deadline, settings, limit=MAX_OBJECT)
     backoff = Backoff(RETRY_FIRST, RETRY_MOST, context.random.random)
 
     def link(card: UpsCard) -> HttpLink:

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from twisted_gantry.devices.upscard.link import CardLink, Driver
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import Timer
+from twisted_gantry.net.tls import lost_words
 from twisted_gantry.wire.errors import FrameTooLong
 from twisted_gantry.wire.frames import ObjectFramer
 from twisted_gantry.wire.upscard.session import NotSent, Unreachable
@@ -58,7 +59,7 @@ class _Connection(Protocol):
             self._link.counts["skipped-bytes"] += self._framer.skipped - skipped
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._link.disconnected(self, reason.getErrorMessage())
+        self._link.disconnected(self, lost_words(reason))
 
     def send(self, data: bytes) -> None:
         self.quiet = True
@@ -212,7 +213,7 @@ class TcpLink(CardLink):
         self._attempt = None
         if not self._running:
             return
-        reason = failure.getErrorMessage()
+        reason = lost_words(failure)
         if self._up and self._closings >= KNOWN_AFTER:
             self._waits = False
             self.session.undelivered(Unreachable(reason))  # a miss, as if no reply had come

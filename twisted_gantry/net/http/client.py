@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from attrs import define
+from OpenSSL import SSL
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost, DNSLookupError
@@ -24,6 +25,7 @@ from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from twisted_gantry.net.expiry import expires
+from twisted_gantry.net.tls import CertificateRefused, ClientTls, tls_words
 
 # Errors with the causes in `reasons`.
 _WRAPPERS = (web.ResponseFailed, web.RequestTransmissionFailed, web.RequestGenerationFailed)
@@ -152,10 +154,15 @@ def _unpacked(response: IResponse) -> IResponse:
 
 
 def treq_client(
-    reactor: Any, pool: HTTPConnectionPool, *, connect_timeout: float = 5.0
+    reactor: Any,
+    pool: HTTPConnectionPool,
+    *,
+    tls: ClientTls | None = None,
+    connect_timeout: float = 5.0,
 ) -> HTTPClient:
-    # `Agent(reactor, pool)` would take the pool for a TLS policy, and connect for each request.
-    return HTTPClient(_Plain(Agent(reactor, connectTimeout=connect_timeout, pool=pool)))
+    """Return a client whose https is `tls`, by default with the authorities of the system."""
+    agent = Agent(reactor, tls or ClientTls(), connectTimeout=connect_timeout, pool=pool)
+    return HTTPClient(_Plain(agent))
 
 
 class BoundedClient:
@@ -265,6 +272,9 @@ def _explain(failure: Failure) -> Failure:
     if isinstance(error, NoAnswer):
         return failure
     if isinstance(error, _WRAPPERS):  # TLS errors are among the reasons
+        refused = [each.value for each in error.reasons if each.check(CertificateRefused)]
+        if refused:
+            return Failure(NotConnected(str(refused[0])))
         why = ", ".join(_words(reason.value) for reason in error.reasons) or "lost"
         return Failure(NoAnswer(f"the exchange failed: {why}"))
     if isinstance(error, DNSLookupError):
@@ -280,5 +290,7 @@ def _explain(failure: Failure) -> Failure:
 def _words(error: BaseException | None) -> str:
     if isinstance(error, ConnectionDone | ConnectionLost):
         return "the connection was closed"
+    if isinstance(error, SSL.Error):
+        return tls_words(error)
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0][:200]

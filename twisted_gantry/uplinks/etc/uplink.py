@@ -15,15 +15,17 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_gantry.core.interfaces import IEdgeKeeper, IPlatform, Subject
+from twisted_gantry.core.interfaces import IEdgeKeeper, IPlatform, Subject, unseen
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import Cap
 from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
+from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import GuardedLoop
+from twisted_gantry.net.tls import ClientTls, Seen
 from twisted_gantry.uplinks.etc.cards import CardsPoll
 from twisted_gantry.uplinks.etc.channel import Channel, EtcChannel
 from twisted_gantry.uplinks.etc.refresh import FreshReports
@@ -43,7 +45,7 @@ RETRY_FIRST, RETRY_MOST = 1.0, 60.0
 Seconds = Annotated[float, msgspec.Meta(ge=1, le=31_536_000)]  # a year: no inf
 
 
-class EtcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class EtcSettings(TlsSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of `[uplink.etc]`. `backlog_size` is bytes, `backlog_age` and `deadline` seconds.
     `backlog_age` 0, the default, is no limit: the clock may have been wrong when a report was made,
     and no report should be lost for that.
@@ -213,10 +215,12 @@ def etc_uplink(
     now: Callable[[], float],
     spread: Callable[[], float],
     may_report_to: Callable[[str], bool] = lambda url: True,
+    certificate_seen: Seen = unseen,
 ) -> EtcUplink:
     """Return the uplink over HTTP, with a pool of connections of its own."""
     pool = persistent_pool(reactor)
-    client = BoundedClient(treq_client(reactor, pool), reactor, deadline=settings.deadline)
+    treq = treq_client(reactor, pool, tls=ClientTls(settings, certificate_seen))
+    client = BoundedClient(treq, reactor, deadline=settings.deadline)
     channel = EtcChannel(settings.auth, client)
     close = pool.closeCachedConnections
     return EtcUplink(settings, site, channel, reactor, now, spread, close, may_report_to)

@@ -12,7 +12,6 @@ from zlib import crc32
 
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
-from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -20,16 +19,19 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_gantry.core.alarms import Severity
-from twisted_gantry.core.interfaces import IUplink, WrongSetting
+from twisted_gantry.core.interfaces import IUplink, WrongSetting, unseen
 from twisted_gantry.core.moments import Moment
 from twisted_gantry.core.points import Batch
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import Cap
+from twisted_gantry.net.endpoints import client_endpoint
+from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import GuardedLoop, Timer
+from twisted_gantry.net.tls import ClientTls, Seen
 from twisted_gantry.uplinks.first_reading import FirstReading
 from twisted_gantry.uplinks.fogslink.channels import Channels
 from twisted_gantry.uplinks.fogslink.configure import CONFIGURED, Configurations
@@ -62,7 +64,7 @@ _REFUSALS = {
 }
 
 
-class FogslinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class FogslinkSettings(TlsSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of `[uplink.fogslink]`; `channels` maps `Px-Cy` to the full name of a point.
     `period` and `backlog_age` are seconds, `backlog_size` bytes. `backlog_age` 0 is no limit.
     """
@@ -333,13 +335,15 @@ def fogslink_uplink(
     reactor: Any,
     now: Callable[[], float],
     spread: Callable[[], float],
+    certificate_seen: Seen = unseen,
 ) -> FogslinkUplink:
     """Return the uplink over `settings.address`. Raises WrongSetting."""
     for channel in settings.channels:
         if not messages.is_channel(channel):
             raise WrongSetting("channels", f"{channel[:40]!r} is no channel such as P0-C1")
     try:
-        endpoint = clientFromString(reactor, settings.address)
+        tls = ClientTls(settings, certificate_seen)
+        endpoint = client_endpoint(reactor, settings.address, tls)
     except (ValueError, TypeError, KeyError, IndexError, OSError, RuntimeError):
         raise WrongSetting(
             "address",

@@ -1,0 +1,42 @@
+"""`[tls]`, and the same keys of a device or an uplink: PEM files, read with the configuration.
+
+Their contents are part of the settings, so that a reload notices a file that was renewed.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from twisted_gantry.config.tables import Document
+from twisted_gantry.config.tables import Path as Place
+from twisted_gantry.net.pem import SYSTEM, Pem, TlsSettings, with_defaults, wrong_keys
+
+_S = TypeVar("_S", bound=msgspec.Struct)
+
+
+def path_of(folder: Path, text: str) -> Path:
+    """Return a file that a setting names, relative to `folder`; variables are expanded."""
+    return folder / os.path.expandvars(text)  # $CREDENTIALS_DIRECTORY
+
+
+def read_pem(folder: Path, value: Any) -> Pem:
+    """Return the file that `value` names. Raises ValueError, which shows nothing of the file."""
+    if not isinstance(value, str) or not value:
+        raise ValueError("must be the path of a PEM file")
+    return SYSTEM if value == SYSTEM.path else Pem.read(path_of(folder, value))
+
+
+def with_tls(document: Document, place: Place, settings: _S, given: TlsSettings) -> _S:
+    """Return `settings` with the keys of `[tls]`, here `given`, where they have none of their own.
+    What is wrong with the own ones is noted in `document`.
+    """
+    if isinstance(settings, TlsSettings):
+        wrong = wrong_keys(settings)
+        for key, text in wrong.items():
+            document.wrong((*place, key), text)
+        if wrong:  # told once; the driver shall not tell it again
+            settings = msgspec.structs.replace(settings, ca=None, client_cert=None, client_key=None)
+    completed: _S = with_defaults(settings, given)
+    return completed

@@ -1,0 +1,216 @@
+"""TLS as a client: certificates from files, and no byte to a host that cannot be verified.
+
+Twisted 26.10 lets a certificate pass whose names service_identity cannot read: none, an IP address
+in a DNS name, odd wildcards. Here whatever is not verified is refused, and said in plain words.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import cached_property
+from ipaddress import ip_address
+from typing import Any
+
+from cryptography import x509
+from OpenSSL import SSL
+from OpenSSL.crypto import X509, X509StoreFlags
+from service_identity import CertificateError, VerificationError
+from service_identity.hazmat import (
+    DNS_ID,
+    DNSPattern,
+    IPAddress_ID,
+    IPAddressPattern,
+    verify_service_identity,
+)
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.ssl import (
+    Certificate,
+    CertificateOptions,
+    platformTrust,
+    trustRootFromCertificates,
+)
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+from twisted.web.iweb import IPolicyForHTTPS
+from zope.interface import implementer
+
+from twisted_gantry.net.pem import SYSTEM, TlsSettings, pair
+
+Seen = Callable[[str, datetime], None]
+"""Takes a host with which a connection was made, and when its certificate expires."""
+
+
+class CertificateRefused(Exception):
+    """A host could not be verified; the text has the host, the reason and what to change."""
+
+
+def _known(certificate: X509) -> Certificate:
+    return Certificate(certificate)
+
+
+@implementer(IPolicyForHTTPS)
+class ClientTls:
+    """Verifies each host by name and authority. `seen` learns of the hosts that were verified.
+    Raises ValueError for files that cannot be used.
+    """
+
+    def __init__(self, settings: TlsSettings | None = None, seen: Seen = lambda *_: None) -> None:
+        self._settings, self._seen = settings or TlsSettings(), seen
+
+    @cached_property
+    def context(self) -> SSL.Context:
+        """The OpenSSL context. Raises ValueError."""
+        ca, own = self._settings.ca, self._settings.client_cert
+        trusted = None if ca is None or ca == SYSTEM else ca.certificates
+        roots = [X509.from_cryptography(each) for each in trusted or ()]
+        trust = trustRootFromCertificates(map(_known, roots)) if roots else platformTrust()
+        key = self._settings.client_key
+        if own is None or key is None:
+            options = CertificateOptions(trustRoot=trust)
+        else:
+            options = pair(own, key).options(trust)
+        context = options.getContext()
+        if roots:  # what the file has is trusted, also an authority below another
+            store = context.get_cert_store()
+            assert store is not None
+            store.set_flags(X509StoreFlags.PARTIAL_CHAIN)
+        return context
+
+    def creatorForNetloc(self, hostname: bytes, port: int) -> "_Verified":  # noqa: N802
+        return _Verified(self.context, hostname.decode("ascii"), self._seen)
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class _Verified:
+    """Connections to one host, which end unless its certificate is verified."""
+
+    def __init__(self, context: SSL.Context, host: str, seen: Seen) -> None:
+        self._context, self._seen = context, seen
+        self._host = host.strip("[]").partition("%")[0].rstrip(".").lower()
+
+    def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:  # noqa: N802, N803
+        connection = SSL.Connection(self._context, None)
+        if not _is_address(self._host):
+            connection.set_tlsext_host_name(self._host.encode("idna"))
+        refused = tlsProtocol.failVerification
+
+        def judge(_: SSL.Connection, shown: X509, error: int, depth: int, good: int) -> bool:
+            try:
+                certificate = shown.to_cryptography()
+                why = "" if good else _distrust(error, certificate)
+                if not why and depth == 0:
+                    why = wrong_names(certificate, self._host)
+                if not why and depth == 0:
+                    self._seen(self._host, certificate.not_valid_after_utc)
+            except Exception as odd:  # whatever cannot be judged is not verified
+                why = f"it cannot be read ({type(odd).__name__})"
+            if why:
+                text = f"the certificate of {self._host} is refused: {why}"
+                refused(Failure(CertificateRefused(text)))  # type: ignore[no-untyped-call]
+            return not why
+
+        connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, judge)
+        return connection
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def wrong_names(certificate: x509.Certificate, host: str) -> str:
+    """Return why a certificate is not that of `host`, empty if it is. Names that no rule allows
+    count for nothing.
+    """
+    names = _names_of(certificate)
+    wanted = IPAddress_ID(host) if _is_address(host) else DNS_ID(host)
+    try:
+        verify_service_identity([pattern for _, pattern in names if pattern], [wanted], [])
+    except (CertificateError, VerificationError):
+        told = ", ".join(text for text, _ in names[:5]) or "none in its subjectAltName"
+        return (
+            f"it is for other names ({told}); use one of its names in the URL or address, or have"
+            f" a certificate made for {host}"
+        )
+    return ""
+
+
+def _names_of(certificate: x509.Certificate) -> list[tuple[str, Any]]:
+    """Return the names of a certificate as text, each with its pattern, None if it is none."""
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    names: list[tuple[str, Any]] = []
+    for each in found:
+        if isinstance(each, x509.DNSName):
+            try:
+                names.append((each.value[:100], DNSPattern.from_bytes(each.value.encode("ascii"))))
+            except (CertificateError, UnicodeError):
+                names.append((f"{each.value[:100]!r}, which is no host name", None))
+        elif isinstance(each, x509.IPAddress) and not hasattr(each.value, "netmask"):
+            names.append((str(each.value), IPAddressPattern(each.value)))
+    return names
+
+
+_SET_CA = "set ca to the PEM file of the authority that signed it"
+_DISTRUST = {
+    18: f"it is self-signed; {_SET_CA}, here that certificate itself",
+    19: f"its authority is not trusted here; {_SET_CA}",
+    20: f"its authority is not trusted here; {_SET_CA}",
+    21: f"its authority is not trusted here; {_SET_CA}",
+    2: f"its authority is not trusted here; {_SET_CA}",
+    7: f"its signature is wrong; {_SET_CA}",
+    24: "an authority above it may not sign certificates (no CA); its owner must mend that",
+    26: "it may not be used by a server; its owner must mend that",
+}
+
+
+def _distrust(error: int, certificate: x509.Certificate) -> str:
+    """Return in words what OpenSSL has against a certificate, by its number of the error."""
+    if error == SSL_EXPIRED:
+        day = certificate.not_valid_after_utc.date().isoformat()
+        return (
+            f"it expired on {day}; its owner must renew it, or the clock of this computer is wrong"
+        )
+    if error == SSL_NOT_YET:
+        day = certificate.not_valid_before_utc.date().isoformat()
+        return f"it is not valid before {day}: the clock here may be wrong"
+    return _DISTRUST.get(error, f"OpenSSL gives error {error}; {_SET_CA}")
+
+
+SSL_NOT_YET, SSL_EXPIRED = 9, 10
+
+_TLS_WORDS = (
+    ("certificate required", "the server asks for a certificate: set client_cert and client_key"),
+    ("handshake failure", "the server refuses the handshake: it may ask for client_cert"),
+    ("unknown ca", "the server does not trust the authority of our client_cert"),
+    ("bad certificate", "the server refuses our client_cert"),
+    ("certificate expired", "our client_cert has expired"),
+    ("certificate unknown", "the server refuses our client_cert"),
+    ("access denied", "the server refuses our client_cert"),
+    ("wrong version number", "the server does not speak TLS at this port"),
+    ("record layer failure", "the server does not speak TLS at this port"),
+    ("http request", "the server does not speak TLS at this port"),
+    ("unsupported protocol", "the server speaks an old TLS alone; 1.2 or later is needed"),
+    ("protocol version", "the server speaks an old TLS alone; 1.2 or later is needed"),
+)
+
+
+def lost_words(failure: Failure) -> str:
+    """Return in words why a connection was lost."""
+    error = failure.value
+    return tls_words(error) if isinstance(error, SSL.Error) else failure.getErrorMessage()
+
+
+def tls_words(error: SSL.Error) -> str:
+    """Return an error of OpenSSL in words."""
+    parts = error.args[0] if error.args and isinstance(error.args[0], list) else []
+    texts = [str(part[-1]) for part in parts if part]
+    for text in texts:
+        for part, words in _TLS_WORDS:
+            if part in text:
+                return f"{words} (TLS: {text})"
+    return f"TLS failed: {', '.join(texts) or 'closed'}"
