@@ -108,8 +108,15 @@ class Rig:
         url = "http://platform.test/monitor.do"
         channel = EtcChannel(Secret(AUTH), client)
         self.channel = WatchedChannel(channel, stub, self.clock)
-        self.uplink = EtcUplink(
-            EtcSettings(url=url, auth=Secret(AUTH), **settings),
+        self._settings = EtcSettings(url=url, auth=Secret(AUTH), **settings)
+        self.uplink = self.new_uplink()
+        if read:
+            self.ups.read()
+
+    def new_uplink(self) -> EtcUplink:
+        """Return an uplink on the site's present store."""
+        return EtcUplink(
+            self._settings,
             self.bench.site,
             self.channel,
             self.clock,
@@ -117,8 +124,6 @@ class Rig:
             lambda: 1.0,
             lambda: succeed(None),
         )
-        if read:
-            self.ups.read()
 
     def start(self, seconds: float = 0.5) -> None:
         self.uplink.startService()
