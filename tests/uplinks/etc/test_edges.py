@@ -312,7 +312,8 @@ def test_the_states_survive_the_store() -> None:
     states.take("cab1.doors.front", OPEN)
     later.load(states.save())
     assert later.take("cab1.doors.front", OPEN) is Move.NONE
-    for odd in ({"x": 1}, [], "x", math.inf):
+    odd_values: list[Any] = [{"x": 1}, [], "x", math.inf]
+    for odd in odd_values:
         DoorStates().load(odd)
 
 
