@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_gantry.net.line_link import LineLink
+from twisted_gantry.net.patient_lines import PATIENCE
 
 MAX_LINE = 16
 
@@ -38,6 +39,7 @@ class Peer:
             delimiter=b"\n",
             max_line=MAX_LINE,
             counts=self.counts,
+            whole=lambda rest: rest.rfind(b";") + 1,
         )
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: N803
@@ -90,6 +92,24 @@ def test_lines_come_whole_however_they_are_cut(peer: Peer) -> None:
         peer.protocol.dataReceived(bytes([byte]))
     peer.protocol.dataReceived(b"three\nfour\n")
     assert peer.told() == ["connected", b"one", b"two", b"three", b"four"]
+
+
+def test_the_whole_part_of_a_line_without_an_end_is_taken(peer: Peer) -> None:
+    """After a second, and once; the rest waits for its end, and an end that comes late is empty."""
+    peer.protocol.dataReceived(b"one;two;thr")
+    peer.clock.advance(PATIENCE - 0.1)
+    assert peer.told() == ["connected"]
+    peer.clock.advance(0.1)
+    assert peer.told() == [b"one;two;"]
+    peer.clock.advance(10 * PATIENCE)
+    assert peer.told() == []
+    peer.protocol.dataReceived(b"ee;")
+    peer.clock.advance(PATIENCE)
+    peer.protocol.dataReceived(b"\nfour\n")
+    assert peer.told() == [b"three;", b"", b"four"]
+    peer.protocol.dataReceived(b"five;")
+    peer.lose()
+    assert peer.told() == ["disconnected: Connection was closed cleanly."]
 
 
 @pytest.mark.parametrize("end", [b"", b"\n"])

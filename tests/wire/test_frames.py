@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.wire.material import NASTY, checked, cuts, document, likely_bytes
 from twisted_gantry.wire.errors import FrameTooLong
-from twisted_gantry.wire.frames import MAX_OBJECT, ObjectFramer
+from twisted_gantry.wire.frames import MAX_OBJECT, ObjectFramer, split, whole
 from twisted_gantry.wire.json import dumps
 
 _SAMPLES = [
@@ -162,3 +162,28 @@ def test_a_reader_that_stops_early_loses_nothing() -> None:
     framer = ObjectFramer()
     assert next(framer.feed(b'{"a":1}{"b":2}{"c"')) == b'{"a":1}'
     assert fed(framer, [b":3}"]) == [b'{"b":2}', b'{"c":3}']
+
+
+@pytest.mark.parametrize(
+    ("line", "objects"),
+    [
+        (b'{"a":1}', [b'{"a":1}']),
+        (b'{"a":1}{"b":"}{"}', [b'{"a":1}', b'{"b":"}{"}']),
+        (b'\x00{"a":1} ,\x00\r{"b":{}}\x00\r', [b'{"a":1}', b'{"b":{}}']),
+        (b'{"a":1}{"b":', [b'{"a":1}', b'{"b":']),
+        (b"garbage", []),
+        (b"", []),
+    ],
+)
+def test_objects_in_one_line(line: bytes, objects: list[bytes]) -> None:
+    """Objects are split by their structure; the last may be unfinished."""
+    assert split(line) == objects
+
+
+@pytest.mark.parametrize(
+    ("data", "length"),
+    [(b"", 0), (b"x", 0), (b'{"a":1', 0), (b'{"a":1}', 7), (b'{}{"a":1}\x00', 10), (b'{}{"a"', 2)],
+)
+def test_the_whole_part_of_an_unended_line(data: bytes, length: int) -> None:
+    """It ends with the last object that is whole."""
+    assert whole(data) == length

@@ -15,10 +15,10 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.logger import Logger
-from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_gantry.net.patient_lines import PatientLines, Whole
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import Timer
 from twisted_gantry.net.tls import lost_words
@@ -43,7 +43,8 @@ class LineOwner(Interface):
 class LineLink:
     """Keeps one connection up. `spread` returns a number in [0, 1), for the jitter of the pauses.
     `pauses` are the first and the longest pause between two attempts, in seconds; `max_line` is in
-    bytes. `counts` gains `connections` and `too-long` lines.
+    bytes. `whole` measures what is taken of a line without an end. `counts` gains `connections` and
+    `too-long` lines.
     """
 
     def __init__(
@@ -57,9 +58,11 @@ class LineLink:
         delimiter: bytes,
         max_line: int,
         counts: Counter[str],
+        whole: Whole = lambda rest: 0,
     ) -> None:
         self.owner, self.counts = owner, counts
         self.delimiter, self.max_line = delimiter, max_line
+        self.clock, self.whole = clock, whole
         self._endpoint = endpoint
         self._backoff = Backoff(*pauses, spread)
         self._pause = Timer(clock, self._connect)
@@ -161,10 +164,11 @@ class LineLink:
 
 
 @implementer(interfaces.IPushProducer)
-class _Connection(LineOnlyReceiver):
+class _Connection(PatientLines):
     """One TCP connection; after `abort` nothing that still comes is looked at."""
 
     def __init__(self, link: LineLink) -> None:
+        super().__init__(link.clock, link.whole)
         self.delimiter, self.MAX_LENGTH = link.delimiter, link.max_line
         self.full = False
         self._link, self._owner = link, link.owner
@@ -182,11 +186,12 @@ class _Connection(LineOnlyReceiver):
         if not self._why:
             self._owner.received(line)
 
-    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802 - LineOnlyReceiver's
+    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802 - LineReceiver's
         self._link.counts["too-long"] += 1
         self.abort(f"a line of more than {self.MAX_LENGTH} bytes")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
         self._why = self._why or lost_words(reason)
         self._link.closed(self._why)
 
@@ -196,6 +201,7 @@ class _Connection(LineOnlyReceiver):
 
     def abort(self, reason: str) -> None:
         self._why = self._why or reason
+        self.take_no_rest()
         transport: Any = self.transport
         transport.abortConnection()
 

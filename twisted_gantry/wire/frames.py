@@ -92,3 +92,20 @@ class ObjectFramer:
         del self._buffer[:start]
         self._at, self._depth = 1, 1
         return True
+
+
+def split(line: bytes) -> list[bytes]:
+    """Return the objects that stand in one line, one behind the other, also an unfinished one at
+    the end. What stands between them is left out.
+    """
+    framer = ObjectFramer(len(line))
+    found = [*framer.feed(line)]
+    rest = framer.reset()
+    return [*found, rest] if rest else found
+
+
+def whole(data: bytes) -> int:
+    """Return how many bytes at the beginning of `data` make whole objects, 0 for none."""
+    framer = ObjectFramer(len(data))
+    found = sum(1 for _ in framer.feed(data))
+    return len(data) - len(framer.reset()) if found else 0

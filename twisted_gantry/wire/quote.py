@@ -6,16 +6,22 @@ from collections.abc import Iterable
 # Characters of a peer's text in an error.
 MOST_QUOTED = 120
 MASK = "***"
+_MOST_SEARCHED = 4000
 
-# The values of members that hold a password: a card echoes a command that it refuses.
-_SECRET = re.compile(r"""(["']?\b\w*pass\w*["']?\s*:\s*)("(?:\\.|[^"\\])*"?|'[^']*'?|[^,}\s]+)""")
+# The values of members that hold a secret: a card echoes a command that it refuses.
+_SECRET = re.compile(
+    r"""(["']?\b\w*(?i:pass|pwd|key|secret)\w*["']?\s*:\s*)"""
+    r"""("(?:\\.|[^"\\])*"?|'[^']*'?|[^,}\s]+)"""
+)
 
 
 def quote(data: bytes | str, hidden: Iterable[str | None] = (), most: int = MOST_QUOTED) -> str:
-    """Return the beginning of what came as one printable line of at most `most` characters; the
-    texts in `hidden`, and the value of each member with `pass` in its name, are masked.
+    """Return the beginning of what came as one printable line of at most `most` characters. The
+    texts in `hidden` are masked, and the value of each member with `pass`, `key` or the like in
+    its name.
     """
     text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
+    text = text[:_MOST_SEARCHED]
     for each in sorted(filter(None, hidden), key=len, reverse=True):
         text = text.replace(each, MASK)
     text = _SECRET.sub(rf'\1"{MASK}"', text)

@@ -831,7 +831,8 @@ def serving(sends: bytes) -> Factory:
         (b'{"res100":{"eqSN":"1","code":"0"}}\n', "unexpected"),
         (b'{"res300":{"eqSN":"12345678","eChan":"P0-C1","sPeriod":"1"}}\n', "unexpected"),
         (b'{"res200":{"packID":"1","code":"8"}}\n', "late"),
-        (b'{"res200":{"packID":' + b"9" * 5000 + b',"code":"8"}}\n', "malformed"),
+        (b'{"res200":{"packID":' + b"9" * 5000 + b',"code":"8"}}\n', "late"),
+        (b'{"res200":{"packID":[],"code":"8"}}\n', "malformed"),
     ],
 )
 def test_what_a_hostile_cloud_sends_is_counted(sends: bytes, count: str) -> None:

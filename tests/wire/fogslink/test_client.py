@@ -22,6 +22,7 @@ class Cloud:
     def __init__(self) -> None:
         self.clock = Clock()
         self.events: list[Any] = []
+        self.told = ""
         self.session = ClientSession(self, self.clock, "1", lambda: "secret")
 
     def transmit(self, line: bytes) -> None:
@@ -39,6 +40,9 @@ class Cloud:
 
     def configure(self, message: Configure) -> None:
         self.events.append(message)
+
+    def malformed(self, reason: str) -> None:
+        self.told = reason
 
     def ended(self, ending: Ending) -> None:
         self.events.append(ending)
@@ -153,7 +157,7 @@ def test_heartbeats_that_are_not_answered_end_the_session(cloud: Cloud) -> None:
         cloud.session.received(b'{"res100":{"eqSN":"1","code":"3"}}')
     assert cloud.is_online()
     cloud.clock.advance(1)
-    assert cloud.taken()[-1] == "drop: the cloud does not answer the heartbeat"
+    assert cloud.taken()[-1] == "drop: the cloud does not answer the heartbeat; its code was '3'"
     assert not cloud.is_online()
     assert cloud.session.counts["unknown-code"] == 9
 
@@ -275,3 +279,86 @@ def test_nothing_out_of_turn_raises(actions: list[Any]) -> None:
     cloud.session.closed()
     assert sum(isinstance(event, Ending) for event in cloud.events) == submitted
     assert cloud.clock.getDelayedCalls() == []
+
+
+def test_glued_answers_all_count(cloud: Cloud) -> None:
+    """The answer to data and a heartbeat in one line: the pack is taken, the link stays."""
+    cloud.let_in()
+    cloud.pack()
+    cloud.taken()
+    cloud.session.received(b'{"res200":{"packID":"7","code":"8"}}{"res100":{"code":"0"}}\x00\r')
+    assert cloud.taken() == [Ending.TAKEN]
+    cloud.clock.advance(9)
+    assert [event for event in cloud.taken() if event != "req100"] == []
+    assert not cloud.session.counts["malformed"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'{"res200":{"packID":7,"code":8}}',
+        b'{"res200":{"packID":"7.0","code":"08"}}',
+        b'{"res200":{"packID":" 07","code":8.0}}',
+        b'{"res200":{"eqSN":nan,"packID":"7","code":"8"}}',
+        b'{"res200":{"eqSN":"\xff\xfe","packID":"7","code":"8",}}',
+        b'{"res200":{"code":"8"}}',
+        b'[{"res200":{"packID":"7","code":"8"}}]',
+    ],
+)
+def test_an_answer_in_any_spelling_counts(cloud: Cloud, answer: bytes) -> None:
+    """The number and the code as numbers, doubles or with zeros; other members may be odd."""
+    cloud.let_in()
+    cloud.pack()
+    cloud.taken()
+    cloud.session.received(answer)
+    assert cloud.taken() == [Ending.TAKEN]
+
+
+def test_an_answer_without_a_number_may_not_be_late(cloud: Cloud) -> None:
+    """After a silence it could be the answer to the message before: it is not taken."""
+    cloud.let_in()
+    cloud.pack()
+    cloud.clock.advance(5)
+    cloud.pack("8")
+    cloud.taken()
+    cloud.session.received(b'{"res200":{"code":"8"}}')
+    assert cloud.taken() == []
+    assert cloud.session.counts["late"] == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (b'{"res200":{"packID":"7" "code":"8"}}', "no comma"),
+        (b'{"res200":{"packID":"7","code":"x"}}', "the code 'x'"),
+        (b'{"res200":{"packID":"9","code":"8"}}', "answered '9', not '7'"),
+        (b"<html>", "<html>"),
+    ],
+)
+def test_what_came_in_place_of_an_answer_is_told(cloud: Cloud, line: bytes, told: str) -> None:
+    """Nobody says that no answer came; the next message of data forgets it."""
+    cloud.let_in()
+    cloud.pack()
+    cloud.session.received(line)
+    assert told in cloud.session.odd
+    assert ("cannot be read" in cloud.session.odd) == (cloud.told != "")
+    cloud.clock.advance(5)
+    cloud.pack()
+    assert cloud.session.odd == ""
+
+
+def test_the_way_in_says_what_came(cloud: Cloud) -> None:
+    """A login whose answer cannot be read ends with that answer in the reason."""
+    cloud.open()
+    cloud.session.received(b'{"res001":{"code":"0"}}')
+    cloud.clock.advance(10)
+    [*_, dropped] = cloud.taken()
+    assert dropped == "drop: the cloud does not answer the authentication; the cloud sent no tKey"
+
+
+def test_a_key_without_a_readable_code_lets_on(cloud: Cloud) -> None:
+    """Only a device that is known gets a `tKey`."""
+    cloud.open()
+    cloud.session.received(b'{"res001":{"eqSN":"1","code":nan,"tKey":"key"}}')
+    assert cloud.taken() == ["req001", "req002"]
+    assert cloud.session.counts["repaired"] == 1

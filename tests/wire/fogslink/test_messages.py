@@ -1,6 +1,7 @@
 """The messages of the Fogslink cloud: the document's own lines, ours, and everybody else's."""
 
 import random
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -8,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from twisted_gantry.wire.errors import BadMessage, WireError
 from twisted_gantry.wire.fogslink.messages import (
@@ -36,6 +38,8 @@ from twisted_gantry.wire.fogslink.messages import (
     item,
     packs,
     period_of,
+    read_requests,
+    read_responses,
     readdressed,
     report_type_of,
 )
@@ -120,20 +124,109 @@ def test_numbers_are_taken_where_text_is_promised() -> None:
         b"{}",
         b"[]",
         b"null",
-        b'{"res001":{"code":"0"},"res002":{"code":"0"}}',
         b'{"res001":[]}',
         b'{"req001":{"eqSN":"1"}}',
-        b'{"res001":{"eqSN":"1"}}',
-        b'{"res200":{"packID":null,"code":"8"}}',
+        b'{"res002":{"eqSN":"1"}}',
+        b'{"res200":{"packID":"1","code":null}}',
         b'{"res200":{"packID":{"a":1},"code":"8"}}',
+        b'{"res300":{"eqSN":"1","eChan":"P0-C1","sPeriod":"5","sType":nan}}',
         b"[" * 60_000,
-        b'{"res200":{"packID":' + b"1" * 9000 + b',"code":"8"}}',
     ],
 )
 def test_what_is_no_answer_is_refused(line: bytes) -> None:
     """Whatever is not one of the cloud's messages is a WireError, never anything else."""
     with pytest.raises(WireError):
         decode_response(line)
+
+
+_TAKEN, _BEATEN = PackAnswer(eq_sn="1", pack_id="7", code="8"), HeartbeatAnswer(eq_sn="1")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"res200":{"eqSN":"1","packID":"7","code":"8"}}{"res100":{"eqSN":"1","code":"0"}}',
+        b'{"res200":{"eqSN":"1","packID":"7","code":"8"}}\x00{"res100":{"eqSN":"1"}}\x00',
+        b'{"res200":{"eqSN":1,"packID":7.0,"code":8.0}} \r{"res100":{"eqSN":" 1","code":0}}\r',
+        b'{"res200":{"eqSN":"1","packID":"07","code":"08"}},{"res100":{"eqSN":"1","code":false}}',
+        b'{"res200":{"eqSN":"1","packID":" 7 ","code":"8.0"},"res100":{"eqSN":"1","code":"00"}}',
+        b'{"res200":[{"eqSN":"1","packID":"7","code":"8"}],"ts":nan,"res100":{"eqSN":"1"}}',
+        b'{"res200":{"eqSN":"1","packID":"7","code":"8","x":nan}}{"res100":{"eqSN":"1","code":null}',
+    ],
+)
+def test_several_answers_in_one_line_all_count(line: bytes) -> None:
+    """Objects without a line end between them, NULs, and numbers in any spelling."""
+    read = [each.message for each in read_responses(line) if not isinstance(each, WireError)]
+    assert read == [_TAKEN, _BEATEN] or (line.count(b'" 1"') and len(read) == 2)
+
+
+@pytest.mark.parametrize("line", [b"", b"\r", b"\x00\r\n", b" \t\x00"])
+def test_an_empty_line_is_no_message(line: bytes) -> None:
+    """The end of an object that was taken without it means nothing."""
+    assert [*read_responses(line), *read_requests(line)] == []
+
+
+def test_what_cannot_be_read_hides_no_other_message() -> None:
+    """The error quotes it, without the keys in it; the others count."""
+    line = b'{"res001":{"tKey":"hush" "code":"0"}}{"res100":{"eqSN":"1"}}{"res999":{}}'
+    broken, beaten, foreign = read_responses(line)
+    assert isinstance(broken, BadMessage)
+    assert "no comma" in str(broken)
+    assert "hush" not in str(broken)
+    assert not isinstance(beaten, WireError)
+    assert beaten.message == _BEATEN
+    assert isinstance(foreign, BadMessage)
+    assert "res999" in str(foreign)
+
+
+@pytest.mark.parametrize(
+    ("line", "items", "size"),
+    [
+        (b'[{"eChan":"P0-C1","eChanSta":1,"eVal":2.5},nan]', [("1", "2.5")], 2),
+        (b'[{"eChan":"P0-C1","eChanSta":true,"eVal":null}]', [("1", None)], 1),
+        (b'{"eChan":"P0-C1","eChanSta":"00"}', [("0", None)], 1),
+        (b'[{"eChan":"P0-C1","eChanSta":null,"eVal":"\xc9\xbd\xcc\xd8"}]', [("1", "山特")], 1),
+    ],
+)
+def test_one_odd_value_of_a_pack_costs_itself(
+    line: bytes, items: list[tuple[str, str | None]], size: int
+) -> None:
+    """An item that cannot be read is missing, so that the pack is asked for again."""
+    pack = decode_request(
+        b'{"req200":{"eqSN":"1","packID":"7","totalSize":"%d.0","eqData":%s}}' % (size, line)
+    )
+    assert isinstance(pack, Pack)
+    assert pack.total_size == size
+    shown = [
+        (each.e_chan_sta, None if each.e_val is UNSET else each.e_val) for each in pack.eq_data
+    ]
+    assert shown == items
+
+
+def _damages(line: bytes) -> Iterator[bytes]:
+    """Yield a line with each of its bytes removed, doubled, or replaced."""
+    for at in range(len(line)):
+        yield line[:at] + line[at + 1 :]
+        yield line[:at] + line[at : at + 1] + line[at:]
+        for other in (b"\x00", b"\r", b"9", b"x", b'"', b",", b"{", b"}", b"\xff"):
+            yield line[:at] + other + line[at + 1 :]
+
+
+@pytest.mark.parametrize("line", PRINTED_RESPONSES)
+def test_one_odd_byte_changes_no_other_member(line: str) -> None:
+    """Whichever byte of an answer is odd, every member but the one it stands in has its value or
+    none, and nothing is raised.
+    """
+    right = msgspec.to_builtins(decode_response(line.encode()))
+    for damaged in _damages(line.encode()):
+        for each in read_responses(damaged):
+            if isinstance(each, WireError) or type(each.message) is not type(
+                PRINTED_RESPONSES[line]
+            ):
+                continue
+            read = msgspec.to_builtins(each.message)
+            given = {key for key in right if right[key] != read.get(key, right[key])}
+            assert len(given & set(read)) <= 1, damaged
 
 
 def test_a_malformed_pack_tells_its_number() -> None:

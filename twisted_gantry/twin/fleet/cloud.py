@@ -27,6 +27,7 @@ from twisted_gantry.twin.fleet.tally import Tally, count_code
 from twisted_gantry.twin.fleet.wheel import TICK_S, Wheel
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.fogslink import client, messages
+from twisted_gantry.wire.frames import whole
 
 # Those that connect together have their heartbeats together for ever: small bunches are even load.
 RAMP_S = TICK_S
@@ -139,6 +140,7 @@ class _Session:
             delimiter=messages.DELIMITER,
             max_line=messages.MAX_LINE,
             counts=fleet.counts,
+            whole=whole,
         )
         self.drop = self.lines.drop
         self._gantry, self._fleet = gantry, fleet
@@ -212,6 +214,9 @@ class _Session:
     def refused(self, refusal: client.LoginRefusal) -> None:
         count_code(self._fleet.refused, refusal.code)
         self.lines.set_pauses(*client.REFUSED_PAUSES)
+
+    def malformed(self, reason: str) -> None:
+        self._fleet.last_failure = reason[:200]
 
     def configure(self, message: messages.Configure) -> None:
         self._fleet.counts["configurations"] += 1

@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from twisted_gantry.core.interfaces import IStore
 from twisted_gantry.uplinks.fogslink.channels import Change, Channels
 from twisted_gantry.uplinks.outbox import Outbox
-from twisted_gantry.wire.fogslink.messages import Configure, Configured
+from twisted_gantry.wire.fogslink.messages import Configure, Configured, same
 
 _log = Logger()
 
@@ -44,7 +44,7 @@ class Configurations:
     def take(self, message: Configure) -> None:
         """Take a `res300`. The document has no code for a refusal: it gets no answer."""
         change = self._channels.check(message)
-        if change is None or message.eq_sn != self._eq_sn:
+        if change is None or not same(message.eq_sn, self._eq_sn):
             self._counts["config-refused"] += 1
         elif len(self._pending) >= MAX_PENDING:
             self._counts["config-overflow"] += 1

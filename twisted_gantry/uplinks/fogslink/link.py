@@ -15,6 +15,7 @@ from twisted_gantry.net.line_link import LineLink
 from twisted_gantry.wire.fogslink import client
 from twisted_gantry.wire.fogslink.client import Ending, LoginRefusal
 from twisted_gantry.wire.fogslink.messages import DELIMITER, MAX_LINE, Configure
+from twisted_gantry.wire.frames import whole
 
 
 class Driver(Interface):
@@ -28,6 +29,7 @@ class Driver(Interface):
     def link_refused(self, refusal: LoginRefusal) -> None: ...  # the cloud refuses the login
     def link_ready(self) -> None: ...  # the transport takes data again
     def configure(self, message: Configure) -> None: ...  # as the cloud wants
+    def link_malformed(self, reason: str) -> None: ...  # the cloud sent what cannot be read
 
 
 class Link:
@@ -54,12 +56,14 @@ class Link:
             delimiter=DELIMITER,
             max_line=MAX_LINE,
             counts=self.counts,
+            whole=whole,
         )
         self._stopped = self._good = False
         self.retry, self.drop = self._lines.retry, self._lines.drop
         self.say = self._session.say  # acknowledges a configuration, if there is a session
         self.received = self._session.received
         self.configure, self.writable = driver.configure, driver.link_ready
+        self.malformed = driver.link_malformed
 
     @property
     def ready(self) -> bool:
@@ -74,6 +78,11 @@ class Link:
         self._stopped = True
         return self._lines.stop()
 
+    @property
+    def odd(self) -> str:
+        """What the cloud sent since the last message of data in place of its answer."""
+        return self._session.odd
+
     def deliver(self, line: bytes, answer_to: str, *, single: bool) -> Deferred[Ending]:
         """Send a data message; only while `ready`. No behaviour of a peer makes it fail."""
         delivered: Deferred[Ending] = Deferred()
@@ -82,10 +91,10 @@ class Link:
             if ending in (Ending.TAKEN, Ending.FAILED):
                 self._good = True
                 self._lines.good()
-            # The answer to a single value has no number: a late one could pass for the next
-            # value's, but not over a new connection.
-            if single and ending is Ending.SILENT:
-                self.drop("no answer to a value")
+            # An answer without a number, as those to single values are, may come late and pass
+            # for the next one's, but not over a new connection.
+            if (single or self._session.is_nameless) and ending is Ending.SILENT:
+                self.drop("no answer to data")
             delivered.callback(ending)
 
         self._session.submit(client.Parcel(line, answer_to, single, ended))

@@ -175,7 +175,8 @@ class FogslinkSender:
             self._listener.answered()
             return await self._failed(report)
         if ending is Ending.SILENT:
-            self._listener.unanswered(f"no answer to data within {DATA_PATIENCE:g} s")
+            nothing = f"no answer to data within {DATA_PATIENCE:g} s"
+            self._listener.unanswered(self._link.odd or nothing)
         return None
 
     async def _failed(self, report: Report) -> float | None:

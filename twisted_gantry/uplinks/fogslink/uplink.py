@@ -283,6 +283,9 @@ class FogslinkUplink(NamedService):
             self._cloud.works()
         self._sender.online()
 
+    def link_malformed(self, reason: str) -> None:
+        self.status.error(reason)
+
     def link_ready(self) -> None:
         self._sender.wake()
 

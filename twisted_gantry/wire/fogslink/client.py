@@ -82,6 +82,7 @@ class ClientOwner(Protocol):
     def online(self) -> None: ...  # the cloud has authenticated us
     def refused(self, refusal: LoginRefusal) -> None: ...  # the drop follows
     def configure(self, message: Configure) -> None: ...  # as the cloud wants
+    def malformed(self, reason: str) -> None: ...  # the cloud sent what cannot be read
 
 
 class ClientInputs(Protocol):
@@ -139,6 +140,12 @@ class ClientCore:
     identifying: bool = False
     online: bool = False
     parcel: Parcel | None = None
+    odd: str = ""
+    """What came in place of what is awaited."""
+    nameless: bool = False
+    """Whether an answer to data without a number was taken on this connection."""
+    silent: bool = False
+    """Whether an answer to data may still come late on this connection."""
     timers: dict[str, Timer] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -171,8 +178,8 @@ class ClientCore:
         parcel.ended(ending)
 
     def reset(self) -> None:
-        self.identifying = self.online = False
-        self.t_key = ""
+        self.identifying = self.online = self.nameless = self.silent = False
+        self.t_key = self.odd = ""
         for name in list(self.timers):
             self.stop_timer(name)
 
@@ -221,7 +228,7 @@ def _build() -> Callable[[ClientCore], ClientInputs]:  # noqa: C901 - one table
 
     @online.upon(ClientInputs.submit).to(sending)
     def send(machine: ClientInputs, core: ClientCore, parcel: Parcel) -> None:
-        core.parcel = parcel
+        core.parcel, core.odd = parcel, ""
         core.after("silence", DATA_PATIENCE, machine.silent)
         core.owner.transmit(parcel.line)
 
@@ -231,6 +238,7 @@ def _build() -> Callable[[ClientCore], ClientInputs]:  # noqa: C901 - one table
 
     @sending.upon(ClientInputs.silent).to(online)
     def unanswered(machine: ClientInputs, core: ClientCore) -> None:
+        core.silent = True
         core.end(Ending.SILENT)
 
     @online.upon(ClientInputs.configure).loop()
@@ -259,8 +267,9 @@ def _build() -> Callable[[ClientCore], ClientInputs]:  # noqa: C901 - one table
     @sending.upon(ClientInputs.overdue).to(ending)
     def give_up(machine: ClientInputs, core: ClientCore, what: str) -> None:
         core.counts[f"no-{what}"] += 1
+        odd = f"; {core.odd}" if core.odd else ""
         core.reset()
-        core.owner.drop(f"the cloud does not answer the {what}")
+        core.owner.drop(f"the cloud does not answer the {what}{odd}")
 
     @identifying.upon(ClientInputs.closed).to(connecting)
     @authenticating.upon(ClientInputs.closed).to(connecting)
@@ -299,8 +308,8 @@ _machine = _build()
 
 class ClientSession:
     """Our side, for a transport to drive: `opened`, `received`, `closed`. `counts` holds
-    irregularities since the start: `malformed`, `unexpected` and `late` messages, `unknown-code`,
-    `no-heartbeat`, `no-authentication`.
+    irregularities since the start: `malformed`, `repaired`, `unexpected` and `late` messages,
+    `unknown-code`, `no-heartbeat`, `no-authentication`.
     """
 
     def __init__(
@@ -324,6 +333,16 @@ class ClientSession:
     def ready(self) -> bool:
         return self._core.online and self._core.parcel is None
 
+    @property
+    def odd(self) -> str:
+        """What came since the last message of data in place of its answer; empty for nothing."""
+        return self._core.odd
+
+    @property
+    def is_nameless(self) -> bool:
+        """Whether the cloud leaves the number out of its answers to data."""
+        return self._core.nameless
+
     def opened(self) -> None:
         self._malformed = 0
         self._machine.opened()
@@ -333,34 +352,41 @@ class ClientSession:
         self._machine.submit(parcel)
 
     def received(self, line: bytes) -> None:
-        """Take one line from the cloud. No line raises an error."""
-        try:
-            message = messages.decode_response(line)
-        except WireError:
-            self._core.counts["malformed"] += 1
-            self._malformed += 1
-            if self._malformed > messages.MAX_MALFORMED:
-                self._core.owner.drop("too much that is no message")
-            return
-        self._dispatch(message)
+        """Take one line from the cloud, with one message or several. No line raises an error."""
+        for message in messages.read_responses(line):
+            if isinstance(message, WireError):
+                self._core.counts["malformed"] += 1
+                self._core.odd = f"it cannot be read what the cloud sent: {message}"
+                self._core.owner.malformed(self._core.odd)
+                self._malformed += 1
+                if self._malformed > messages.MAX_MALFORMED:
+                    self._core.owner.drop("too much that is no message")
+                    return
+            else:
+                if message.repairs:
+                    self._core.counts["repaired"] += 1
+                self._dispatch(message.message)
 
     def _dispatch(self, message: messages.Response) -> None:
         machine = self._machine
         match message:
-            case messages.Identified(code=FogslinkCode.OK, t_key=str(key)) if (
+            # A code that cannot be read hides no `tKey`, which only a device that is known gets.
+            case messages.Identified(code=FogslinkCode.OK | None, t_key=str(key)) if (
                 0 < len(key) <= _MAX_KEY
             ):
                 machine.identified(key)
-            case messages.Identified(code=FogslinkCode.OK):
+            case messages.Identified(code=FogslinkCode.OK | None):
                 self._core.counts["malformed"] += 1
+                self._core.odd = "the cloud sent no tKey"
             case messages.Authenticated(code=FogslinkCode.OK):
                 machine.authenticated()
-            case messages.Identified(code=code) | messages.Authenticated(code=code):
+            case messages.Identified(code=str(code)) | messages.Authenticated(code=code):
                 self._refused(code)
             case messages.HeartbeatAnswer(code=FogslinkCode.OK):
                 machine.beaten()
-            case messages.HeartbeatAnswer():
+            case messages.HeartbeatAnswer(code=code):
                 self._core.counts["unknown-code"] += 1
+                self._core.odd = f"its code was {code[:10]!r}"
             case Configure():
                 machine.configure(message)
             case messages.PackAnswer(pack_id=name, code=code):
@@ -372,12 +398,18 @@ class ClientSession:
         step = "eq_sn" if self._core.identifying else "api_key"
         self._machine.refused(LoginRefusal(code[:10], _WRONG.get(code, step)))
 
-    def _answered(self, code: str, name: str, *, single: bool) -> None:
+    def _answered(self, code: str, name: str | None, *, single: bool) -> None:
         """End the message in flight, unless this is the late answer to another one."""
-        parcel = self._core.parcel
-        if parcel is None or (parcel.answer_to, parcel.single) != (name, single):
-            self._core.counts["late"] += 1
+        core, parcel = self._core, self._core.parcel
+        named = name is not None
+        if parcel is None or parcel.single != single or (not named and core.silent):
+            core.counts["late"] += 1
+        elif name is not None and not messages.same(name, parcel.answer_to):
+            core.counts["late"] += 1
+            core.odd = f"the cloud answered {name[:40]!r}, not {parcel.answer_to!r}"
         elif code not in _ENDINGS:
-            self._core.counts["unknown-code"] += 1
+            core.counts["unknown-code"] += 1
+            core.odd = f"the cloud answered with the code {code[:10]!r}"
         else:
+            core.nameless = core.nameless or not named
             self._machine.ended(_ENDINGS[code])

@@ -253,8 +253,9 @@ _machine = _build()
 
 class CloudSession:
     """The cloud's side of one connection, for a transport to drive. `counts` may be shared; it
-    tells `malformed` and `unexpected` messages, and why sessions were ended: `unknown-device`,
-    `denied`, `unauthenticated`, `wrong-key`, `foreign`, `too-malformed`, `no-heartbeat`.
+    tells `malformed`, `repaired` and `unexpected` messages, and why sessions were ended:
+    `unknown-device`, `denied`, `unauthenticated`, `wrong-key`, `foreign`, `too-malformed`,
+    `no-heartbeat`.
     """
 
     def __init__(
@@ -280,27 +281,29 @@ class CloudSession:
         self._machine.configure(message)
 
     def received(self, line: bytes) -> None:
-        """Take one line from the device. No line raises an error."""
-        try:
-            message = messages.decode_request(line)
-        except messages.BadPack as bad:
-            self._machine.bad_pack(bad)
-        except WireError:
-            self._core.counts["malformed"] += 1
-            self._malformed += 1
-            if self._malformed > messages.MAX_MALFORMED:
-                self._machine.intruded("too-malformed")
-        else:
-            self._dispatch(message)
+        """Take one line from the device, with one message or several. No line raises an error."""
+        for message in messages.read_requests(line):
+            if isinstance(message, messages.BadPack):
+                self._machine.bad_pack(message)
+            elif isinstance(message, WireError):
+                self._core.counts["malformed"] += 1
+                self._malformed += 1
+                if self._malformed > messages.MAX_MALFORMED:
+                    self._machine.intruded("too-malformed")
+                    return
+            else:
+                if message.repairs:
+                    self._core.counts["repaired"] += 1
+                self._dispatch(message.message)
 
     def _dispatch(self, message: messages.Request) -> None:
         machine, owner = self._machine, self._core.owner
         match message:
             case messages.Identify(eq_sn=eq_sn, eq_type=eq_type):
-                known = eq_type == messages.EQ_TYPE and owner.knows(eq_sn)
+                known = messages.same(eq_type, messages.EQ_TYPE) and owner.knows(eq_sn)
                 (machine.known if known else machine.unknown)(message)
             case messages.Authenticate(eq_sn=eq_sn, api_key=api_key):
-                right = eq_sn == self._core.eq_sn and owner.accepts(eq_sn, api_key)
+                right = messages.same(eq_sn, self._core.eq_sn) and owner.accepts(eq_sn, api_key)
                 (machine.accepted if right else machine.denied)()
             case messages.Heartbeat(t_key=t_key):
                 right = hmac.compare_digest(_raw(t_key), _raw(self._core.t_key))
@@ -308,8 +311,8 @@ class CloudSession:
                     machine.beat()
                 else:
                     machine.intruded("wrong-key")
-            case Pack() | Single() | Configured() if self._core.online and (
-                message.eq_sn != self._core.eq_sn
+            case Pack() | Single() | Configured() if self._core.online and not (
+                messages.same(message.eq_sn, self._core.eq_sn)
             ):
                 machine.intruded("foreign")
             case Pack():

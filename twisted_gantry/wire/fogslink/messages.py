@@ -8,13 +8,15 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
-from twisted_gantry.wire.errors import BadMessage
+from twisted_gantry.wire import frames, numbers
+from twisted_gantry.wire.errors import BadMessage, WireError
 from twisted_gantry.wire.etc.envelope import flag, number
-from twisted_gantry.wire.json import convert, dumps, loads_text
+from twisted_gantry.wire.json import Salvaged, convert, dumps, loads_text, salvage_text
+from twisted_gantry.wire.quote import quote
 from twisted_gantry.wire.reading import Quality, Value
 
 DELIMITER = b"\n"  # CR LF is taken: JSON does not mind the CR
@@ -83,7 +85,7 @@ class Identified(_Message, frozen=True, kw_only=True):
     """`res001`: `t_key` goes into every heartbeat; a refusal has none."""
 
     eq_sn: str = ""
-    code: str
+    code: str | None = None
     t_key: Text = msgspec.UNSET
 
 
@@ -125,7 +127,7 @@ class SingleAnswer(_Message, frozen=True, kw_only=True):
     """`res201`: comes only for a received value."""
 
     eq_sn: str = ""
-    e_chan: str
+    e_chan: str | None = None
     code: str
 
 
@@ -142,7 +144,7 @@ class PackAnswer(_Message, frozen=True, kw_only=True):
     """`res200`: 8, or 9 to get the same pack again."""
 
     eq_sn: str = ""
-    pack_id: str
+    pack_id: str | None = None
     code: str
 
 
@@ -220,37 +222,160 @@ def encode(message: Request | Response) -> bytes:
     return dumps({NAMES[type(message)]: message}) + DELIMITER
 
 
+_Message_ = TypeVar("_Message_")
+
+
+class Received(NamedTuple, Generic[_Message_]):
+    """A message, and what was repaired to read it."""
+
+    message: _Message_
+    repairs: tuple[str, ...] = ()
+
+
+def read_requests(line: bytes) -> Iterator[Received[Request] | WireError]:
+    """Read a line from a device: its messages, several or none, and the error of each that cannot
+    be read, of which BadPack is one.
+    """
+    for name, fields, repairs in _opened(line, "no request of a device", REQUESTS):
+        if isinstance(fields, WireError):
+            yield fields
+            continue
+        try:
+            yield Received(_fitted(fields, REQUESTS[name]), repairs)
+        except BadMessage as error:
+            pack_id = fields.get("packID")
+            whole = name == "req200" and isinstance(pack_id, str)
+            yield BadPack(str(pack_id), str(error)) if whole else error
+
+
+def read_responses(line: bytes) -> Iterator[Received[Response] | WireError]:
+    """Read a line from the cloud as `read_requests` does. `res300` commands: it is not repaired."""
+    for name, fields, repairs in _opened(line, "no message of the cloud", RESPONSES):
+        if isinstance(fields, WireError):
+            yield fields
+        elif repairs and RESPONSES[name] is Configure:
+            yield BadMessage(f"a configuration that is damaged: {repairs[0]}")
+        else:
+            try:
+                yield Received(convert(_spelt(fields), RESPONSES[name]), repairs)
+            except BadMessage as error:
+                yield BadMessage(f"{name}: {error}")
+
+
 def decode_request(line: bytes) -> Request:
-    """Read a line from a device. Raises NotJson, BadMessage, of which BadPack is one."""
-    name, fields = _opened(line)
-    if name not in REQUESTS:
-        raise BadMessage(f"no request of a device: {name[:20]!r}")
-    try:
-        return convert(fields, REQUESTS[name])
-    except BadMessage as error:
-        pack_id = fields.get("packID")
-        if name == "req200" and isinstance(pack_id, str):
-            raise BadPack(pack_id, str(error)) from None
-        raise
+    """Return the first request of a line. Raises NotJson, BadMessage, of which BadPack is one."""
+    return _first(read_requests(line))
 
 
 def decode_response(line: bytes) -> Response:
-    """Read a line from the cloud. Raises NotJson or BadMessage."""
-    name, fields = _opened(line)
-    if name not in RESPONSES:
-        raise BadMessage(f"no message of the cloud: {name[:20]!r}")
-    return convert(fields, RESPONSES[name])
+    """Return the first message of a line from the cloud. Raises NotJson or BadMessage."""
+    return _first(read_responses(line))
 
 
-def _opened(line: bytes) -> tuple[str, dict[str, Any]]:
-    """Return the one key of the object and its value, every number as text."""
-    message = loads_text(line)
-    if not isinstance(message, dict) or len(message) != 1:
-        raise BadMessage("not an object with one key")
-    [(name, fields)] = message.items()
-    if not isinstance(fields, dict):
-        raise BadMessage(f"{name[:20]!r} holds no object")
-    return name, {key: value for key, value in fields.items() if value is not None}
+def _first(messages: Iterator[Received[_Message_] | WireError]) -> _Message_:
+    first = next(messages, None)
+    if first is None:
+        raise BadMessage("an empty line")
+    if isinstance(first, WireError):
+        raise first
+    return first.message
+
+
+_Opened = tuple[str, Any, tuple[str, ...]]
+
+
+def _opened(line: bytes, foreign: str, known: Mapping[str, object]) -> Iterator[_Opened]:
+    """Yield the name, the fields (an error if they cannot be read) and the repairs of each message
+    in a line; every number is text.
+    """
+    for decoded, repairs in _objects(line):
+        if isinstance(decoded, WireError):
+            yield "", decoded, ()
+            continue
+        named = [each for each in _listed(decoded) if isinstance(each, dict)]
+        found = [(name, each[name]) for each in named for name in each if name in known]
+        if not found:
+            yield "", BadMessage(f"{foreign}: {quote(line)}"), ()
+        for name, values in found:
+            for fields in _listed(values):
+                if isinstance(fields, dict):
+                    yield name, {k: v for k, v in fields.items() if v is not None}, repairs
+                else:
+                    yield name, BadMessage(f"{name} holds no object: {quote(line)}"), ()
+
+
+def _listed(node: Any) -> list[Any]:
+    """Return a list, or what stands in the place of its only element."""
+    return node if isinstance(node, list) and node else [node]
+
+
+def _objects(line: bytes) -> Iterator[Salvaged]:
+    """Yield what stands in a line. Most lines are one object; others are split by structure. An
+    object that cannot be read is its error.
+    """
+    if not line.strip(b"\x00 \t\r\n"):
+        return
+    try:
+        yield Salvaged(loads_text(line))
+        return
+    except WireError:
+        pass
+    for data in frames.split(line) or [line]:
+        try:
+            yield salvage_text(data)
+        except WireError as error:
+            yield Salvaged(BadMessage(f"{error}; it is {quote(data)}"))
+
+
+def _fitted(fields: dict[str, Any], kind: type[Request]) -> Request:
+    """Return a request; plain spellings are tried first, for a pack has many items."""
+    try:
+        return convert(fields, kind)
+    except BadMessage:
+        return convert(_spelt(fields), kind)
+
+
+# Fields that hold the number of something, and a state.
+_NUMBERS = ("code", "packID", "totalSize", "eqType", "sType", "sPeriod")
+
+
+def _spelt(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields with each number in its plain spelling, and without unreadable items."""
+    plain = {key: _plain(value) if key in _NUMBERS else value for key, value in fields.items()}
+    items = plain.get("eqData")
+    if isinstance(items, dict):
+        items = [items]
+    if isinstance(items, list):
+        plain["eqData"] = [_spelt_item(each) for each in items if each is not None]
+    return {**plain, **_state(plain)}
+
+
+def _spelt_item(item: Any) -> Any:
+    """Return an item with a plain state and without null members."""
+    if not isinstance(item, dict):
+        return item
+    plain = {key: value for key, value in item.items() if value is not None}
+    return {**plain, **_state(plain)}
+
+
+def _state(fields: dict[str, Any]) -> dict[str, str]:
+    """Return `eChanSta` in its plain spelling, if that can be told."""
+    normal = numbers.flag(fields.get("eChanSta"))
+    state = State.NORMAL if normal else State.ABNORMAL
+    return {} if normal is None else {"eChanSta": state.value}
+
+
+def _plain(value: Any) -> Any:
+    """Return the number in `value` as text, `8` for `08` and `8.0`; anything else as it is."""
+    number_ = numbers.whole(int(value) if isinstance(value, bool) else value)
+    if number_ is None:
+        return value.strip() if isinstance(value, str) else value
+    return str(number_)
+
+
+def same(one: str, other: str) -> bool:
+    """Tell whether two texts are equal, or spell one number."""
+    return one == other or (_plain(one) == _plain(other))
 
 
 def readdressed(line: bytes, eq_sn: str) -> bytes:

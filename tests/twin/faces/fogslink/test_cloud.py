@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from klein import Klein
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 from twisted.web.server import Request
 
@@ -627,3 +629,34 @@ def test_what_cannot_be_sent_is_refused(rig: Rig, body: Any, status: int) -> Non
     assert ask(rig, "POST", "configure", body=body).status == status
     foreign = ask(rig, "POST", "configure", body=body, headers={"Origin": "http://evil"})
     assert foreign.status == 403
+
+
+def test_messages_in_any_line_count() -> None:
+    """Two objects in one line, NULs, no line end, and numbers in any spelling."""
+    rig = Rig()
+    device = rig.device()
+    known, let_in = device.say(
+        b'{"req001":{"eqSN":12345678.0,"eqType":128}}\x00'
+        b'{"req002":{"eqSN":" 12345678","apiKey":"%s"}}\x00' % API_KEY.encode()
+    )
+    assert (known["res001"]["code"], let_in["res002"]["code"]) == ("0", "0")
+    device.protocol.dataReceived(pack("7", "1"))
+    assert device.read() == []
+    rig.clock.advance(1)
+    [answer] = device.read()
+    assert (answer["res200"]["packID"], answer["res200"]["code"]) == ("7", "8")
+    assert device.say(b"") == []
+    assert rig.values() == ["1"]
+    assert not rig.cloud.counts["malformed"]
+    device.protocol.connectionLost(Failure(ConnectionDone()))
+    assert rig.clock.getDelayedCalls() == []
+
+
+def test_a_pack_with_an_item_that_cannot_be_read_is_asked_for_again() -> None:
+    """The item is missing, so the size is not right: 9."""
+    rig = Rig()
+    device = rig.online()
+    line = pack("7", "1", "2").replace(b'{"eChan":"P0-C1","eChanSta":"1","eVal":"2"}', b"nan")
+    [answer] = device.say(line)
+    assert answer["res200"]["code"] == "9"
+    assert rig.values() == []

@@ -13,9 +13,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
-from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
+from twisted_gantry.net.patient_lines import PatientLines
 from twisted_gantry.twin.dialects.dialect import Peer
 from twisted_gantry.twin.dialects.registry import voice
 from twisted_gantry.twin.faces.fogslink.records import Records
@@ -25,6 +25,7 @@ from twisted_gantry.twin.faults.settings import FOGSLINK, Faults
 from twisted_gantry.wire.errors import CannotEncode
 from twisted_gantry.wire.fogslink import messages as wire
 from twisted_gantry.wire.fogslink.cloud import NO_HEARTBEAT, CloudSession
+from twisted_gantry.wire.frames import whole
 
 MAX_SESSIONS = 64
 ANSWER_S = 3.0  # the time limit for the answer to a configuration, in seconds
@@ -71,14 +72,20 @@ class Cloud:
         return list(self.open)
 
     def knows(self, eq_sn: str) -> bool:
-        known = eq_sn in self.accounts or bool(self.any_key)
+        known = self._account(eq_sn) is not None or bool(self.any_key)
         return known and self.injector.faults.code != wire.FogslinkCode.NO_DEVICE
 
     def accepts(self, eq_sn: str, api_key: str) -> bool:
-        right = self.accounts.get(eq_sn, self.any_key).encode()
+        right = (self._account(eq_sn) or self.any_key).encode()
         given = api_key.encode("utf-8", "surrogatepass")
         good = hmac.compare_digest(right, given)
         return good and self.injector.faults.code != wire.FogslinkCode.NOT_AUTHENTICATED
+
+    def _account(self, eq_sn: str) -> str | None:
+        """Return the `apiKey` of a device, which may spell its number in another way."""
+        if eq_sn in self.accounts:
+            return self.accounts[eq_sn]
+        return next((key for name, key in self.accounts.items() if wire.same(name, eq_sn)), None)
 
     def take_pack(self, pack: wire.Pack) -> str | None:
         """Take a pack, and return the code of the answer, None for no answer."""
@@ -136,12 +143,13 @@ class Cloud:
         return not faults.acts
 
 
-class _Session(FaceSession, LineOnlyReceiver):
+class _Session(FaceSession, PatientLines):
     delimiter = wire.DELIMITER
     MAX_LENGTH = wire.MAX_LINE
 
     def __init__(self, cloud: Cloud) -> None:
-        super().__init__(cloud.injector)
+        FaceSession.__init__(self, cloud.injector)
+        PatientLines.__init__(self, cloud.clock, whole)
         self._cloud = cloud
         self._session = CloudSession(self, cloud.clock, cloud.new_key, cloud.counts)
         self.knows, self.accepts = cloud.knows, cloud.accepts
@@ -159,18 +167,19 @@ class _Session(FaceSession, LineOnlyReceiver):
         self._session.opened()
 
     def receive(self, data: bytes) -> None:
-        LineOnlyReceiver.dataReceived(self, data)
+        PatientLines.dataReceived(self, data)
 
     def lineReceived(self, line: bytes) -> None:
         if not self.flow.closed:
             self._session.received(line)
 
-    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802 - LineOnlyReceiver's
+    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802 - LineReceiver's
         self._cloud.counts["too-long"] += 1
         self.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        super().connectionLost(reason)
+        FaceSession.connectionLost(self, reason)
+        PatientLines.connectionLost(self, reason)
         self._session.closed()
 
     def transmit(self, answer: wire.Response) -> None:
