@@ -85,15 +85,21 @@ class Client:
         """Send JSON, return decoded JSON."""
         return await self._ask(method, url, json.dumps(content).encode())
 
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Any:
+        """Send a body, return decoded JSON, None if there is no answer."""
+        return await self._ask("POST", url, body, headers)
+
     async def text(self, url: str) -> str:
         """Return an answer as text."""
         response = await self._client.request("GET", url)
         text: str = await response.text()
         return text
 
-    async def _ask(self, method: str, url: str, body: bytes | None) -> Any:
+    async def _ask(
+        self, method: str, url: str, body: bytes | None, headers: dict[str, str] | None = None
+    ) -> Any:
         try:
-            response = await self._client.request(method, url, data=body)
+            response = await self._client.request(method, url, data=body, headers=headers)
             return json.loads(await response.content())
         except Exception:  # not up yet, or gone: the caller decides what that means
             return None
