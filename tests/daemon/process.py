@@ -95,9 +95,7 @@ class Client:
         text: str = await response.text()
         return text
 
-    async def _ask(
-        self, method: str, url: str, body: bytes | None, headers: dict[str, str] | None = None
-    ) -> Any:
+    async def _ask(self, method: str, url: str, body: bytes | None, headers: Any = None) -> Any:
         try:
             response = await self._client.request(method, url, data=body, headers=headers)
             return json.loads(await response.content())
