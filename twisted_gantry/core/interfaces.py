@@ -76,6 +76,23 @@ class NotTold(Exception):
     """A device did not answer a question; the text says why, and holds no secret."""
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A picture or video of a door: its file name, which has no path, and its content."""
+
+    name: str
+    content: bytes
+
+
+class ICamera(IDevice):
+    """A device that keeps pictures of its doors."""
+
+    def picture(opened: str) -> Deferred[Picture | None]:
+        """Ask for the picture of a door that opened at `opened`, `yyyy-MM-dd hh:mm:ss.zzz` local
+        time; None without one. Fails with NotTold.
+        """
+
+
 class IBatteryRecorder(IDevice):
     """A device that tests a battery by `battery-test`, and keeps the results itself."""
 

@@ -12,7 +12,7 @@ from tests.devices.cabinet.rig import AUTH, URL
 from tests.devices.rig import DriverRig, Wire
 from tests.support import fired, no_computers
 from twisted_gantry.core.commands.types import CommandResult, Outcome
-from twisted_gantry.core.interfaces import IBatteryRecorder, NotTold
+from twisted_gantry.core.interfaces import IBatteryRecorder, ICamera, NotTold
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.stored import StoredCard
 from twisted_gantry.devices.cabinet.channel import CabinetChannel
@@ -114,6 +114,40 @@ def test_smoke_is_an_alarm_at_once(both: Both) -> None:
     both.world.settle()
     both.clock.run(2.0)
     assert both.bench.raised() == set()
+
+
+@pytest.mark.parametrize(("door", "extension"), [("front", "jpg"), ("back", "avi")])
+def test_the_picture_of_an_opening_is_fetched(both: Both, door: str, extension: str) -> None:
+    """The cabinet is asked with the time that it reported, and its file comes whole."""
+    assert verifyObject(ICamera, both.device)
+    getattr(both.world.doors, door).force(armed=False)
+    both.world.settle()
+    both.clock.run(1.0)
+    opened = both.good(f"doors.{door}_door_change_time")
+    told = fired(both.device.picture(opened))
+    both.clock.run(1.0)
+    [picture] = told
+    digits = "".join(c for c in opened if c.isdigit())
+    assert picture.name == f"{both.bench.context.gantry_id}_{digits}.{extension}"
+    assert picture.content == both.twin.camera.shots[-1].content
+    told = fired(both.device.picture("2019-08-28 14:11:01.321"))
+    both.clock.run(1.0)
+    assert told == [None]
+
+
+def test_a_picture_that_is_not_whole_is_none(both: Both) -> None:
+    """A cabinet that sends garbage or nothing is told as such."""
+    both.world.doors.front.force(armed=False)
+    both.world.settle()
+    both.clock.run(1.0)
+    opened = both.good("doors.front_door_change_time")
+    for fault in ({"garbage": 1.0}, {"drop": 1.0}, {"http_status": 503}):
+        both.faults.put(CABINET, fault)
+        told = fired(both.device.picture(opened))
+        both.clock.run(11.0)
+        [failure] = told
+        assert failure.check(NotTold), fault
+        assert AUTH not in str(failure.value)
 
 
 def test_a_door_is_unlocked_by_us(both: Both) -> None:

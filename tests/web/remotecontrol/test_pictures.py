@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail, succeed
+from zope.interface import implementer
 
 from tests.support import in_no_thread
-from tests.web.remotecontrol.rig import AUTH, GANTRY, RemoteRig
+from tests.web.remotecontrol.rig import AUTH, GANTRY, Device, RemoteRig
 from tests.web.small_site import Answer, Exchange
 from tests.wire.material import checked
+from twisted_gantry.core.interfaces import ICamera, NotTold, Picture
 from twisted_gantry.core.site import Cabinet
 from twisted_gantry.web.remotecontrol import picture_files, pictures
 from twisted_gantry.web.remotecontrol.picture_files import BeingWritten, PictureFolder
@@ -366,6 +368,76 @@ def test_digests_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         with pytest.raises(BeingWritten):
             folder.find(digits, OLD + 20, OLD + 20)
     assert (len(folder._digests), len(folder._seen)) == (2, 2)
+
+
+# -- what the cabinet has itself
+
+
+@implementer(ICamera)
+class CameraDevice(Device):
+    """A cabinet that has `shot`, or fails."""
+
+    def __init__(self, rig: RemoteRig, name: str, shot: Picture | Exception | None) -> None:
+        super().__init__(rig.bench, name, {})
+        self.shot, self.asked = shot, list[str]()
+
+    def picture(self, opened: str) -> Deferred[Picture | None]:
+        self.asked.append(opened)
+        return fail(self.shot) if isinstance(self.shot, Exception) else succeed(self.shot)
+
+
+def with_doors(rig: PictureRig, *names: str) -> None:
+    """Let these devices be the doors of cabinet 1."""
+    rig.bench.site.cabinets = (Cabinet("1", {"doors": names}), *rig.bench.site.cabinets[1:])
+
+
+@pytest.mark.parametrize(
+    ("extension", "content_type"), [("jpg", "image/jpeg"), ("avi", "video/avi")]
+)
+def test_a_picture_of_the_cabinet_is_passed_on(
+    rig: PictureRig, extension: str, content_type: str
+) -> None:
+    """Without one of our own, the cabinet's file is sent, with our code and the file's MD5."""
+    content = os.urandom(200_000)
+    camera = CameraDevice(rig, "cam1", Picture(name_of(extension=extension), content))
+    with_doors(rig, "cam1")
+    answer = rig.picture()
+    assert answer.body == content
+    assert camera.asked == [MOMENT]
+    assert answer.headers["Content-Type"] == content_type
+    assert answer.headers["Content-Disposition"].endswith(name_of(extension=extension))
+    assert answer.headers["binfile-md5"] == hashlib.md5(content).hexdigest()
+    assert answer.headers["binfile-auth"] == AUTH
+
+
+def test_our_own_picture_comes_first(rig: PictureRig, tmp_path: Path) -> None:
+    """A cabinet is asked only for what we do not have."""
+    put(tmp_path / "1", name_of(), b"ours")
+    camera = CameraDevice(rig, "cam1", Picture(name_of(), b"theirs"))
+    with_doors(rig, "cam1")
+    assert rig.picture().body == b"ours"
+    assert camera.asked == []
+
+
+def test_a_site_without_a_folder_has_the_pictures_of_its_cabinets() -> None:
+    """`images` need not be set."""
+    made = RemoteRig(rate=0)
+    CameraDevice(made, "cam1", Picture(name_of(), b"theirs"))
+    made.bench.site.cabinets = (Cabinet("1", {"doors": ("cam1",)}),)
+    fields = {"cabinetId": "1", "doorOpenTime": MOMENT}
+    assert made.send(made.body(Method.PICTURE, fields)).ended().body == b"theirs"
+    made.stop()
+
+
+@pytest.mark.parametrize("shot", [None, NotTold("offline")])
+def test_a_cabinet_without_one_is_1009(rig: PictureRig, shot: Exception | None) -> None:
+    """A cabinet that has none, and one that cannot be asked; the next device is asked."""
+    CameraDevice(rig, "cam1", shot)
+    with_doors(rig, "cam1")
+    assert rig.picture().code == "1009"
+    CameraDevice(rig, "cam2", Picture(name_of(), b"of the second"))
+    with_doors(rig, "cam1", "cam2")
+    assert rig.picture().body == b"of the second"
 
 
 # -- streams

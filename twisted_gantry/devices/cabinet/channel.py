@@ -3,16 +3,21 @@
 Source: the ETC document, sections 1.5 to 1.7 and 3.2.
 """
 
+import re
 from collections.abc import Callable
+from typing import Any
 
 from attrs import define, field
 
+from twisted_gantry.core.interfaces import Picture
 from twisted_gantry.core.secret import Secret
+from twisted_gantry.net.http.client import Answer as HttpAnswer
 from twisted_gantry.net.http.client import BoundedClient, NoAnswer
-from twisted_gantry.wire.errors import WireError
-from twisted_gantry.wire.etc import envelope
+from twisted_gantry.wire.errors import BadMessage, WireError
+from twisted_gantry.wire.etc import envelope, pictures
 from twisted_gantry.wire.etc.commands import EtcControl, encode_control
 
+MAX_PICTURE = 16 * 1024 * 1024  # bytes of a picture or video
 MOST_STAMPS = 1000  # used time stamps that are remembered
 
 
@@ -43,16 +48,35 @@ class CabinetChannel:
 
     async def tell(self, control: EtcControl) -> envelope.Answer:
         """Send a command once, and return the answer. Raises one of TROUBLE."""
-        body = envelope.encode_request(
-            self._gantry_id, envelope.Method.CABINET_CONTROL, self._stamp(), encode_control(control)
-        )
+        answer = await self._post(envelope.Method.CABINET_CONTROL, encode_control(control))
+        return envelope.decode_answer(answer.body)
+
+    async def ask_picture(self, cabinet_id: str, opened: str) -> Picture | envelope.Answer:
+        """Ask for the picture of a door that opened at a local time. Raises one of TROUBLE."""
+        fields = {"cabinetId": cabinet_id, "doorOpenTime": opened}
+        answer = await self._post(envelope.Method.PICTURE, fields, MAX_PICTURE)
+        file = pictures.described(answer.headers)
+        if file is None or not answer.body:
+            return envelope.decode_answer(answer.body)
+        given = answer.headers.get(envelope.MD5_HEADER, "").strip().lower()
+        if given not in {"", envelope.digest(answer.body)}:
+            raise BadMessage("a picture whose binfile-md5 does not match")
+        digits, extension = file
+        digits = digits or re.sub("[^0-9]", "", opened).ljust(17, "0")
+        return Picture(pictures.file_name(self._gantry_id, digits, extension), answer.body)
+
+    async def _post(
+        self, method: envelope.Method, fields: Any, limit: int | None = None
+    ) -> HttpAnswer:
+        body = envelope.encode_request(self._gantry_id, method, self._stamp(), fields)
         headers = envelope.signed_headers(body, self._auth.reveal())
-        answer = await self._client.request("POST", self._url, headers=headers, body=body)
+        request = self._client.request
+        answer = await request("POST", self._url, headers=headers, body=body, limit=limit)
         if 300 <= answer.status < 500:
             raise TurnedDown(f"the cabinet answers HTTP {answer.status}")
         if answer.status != 200:
             raise NoAnswer(f"the cabinet answers HTTP {answer.status}")
-        return envelope.decode_answer(answer.body)
+        return answer
 
     def words(self, answer: envelope.Answer) -> str:
         code = code_of(answer)

@@ -10,7 +10,7 @@ import msgspec
 from attrs import define
 
 from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
-from twisted_gantry.core.interfaces import NotTold
+from twisted_gantry.core.interfaces import NotTold, Picture
 from twisted_gantry.devices.cabinet.channel import (
     TROUBLE,
     UNCLEAR,
@@ -116,6 +116,19 @@ class CabinetCommands:
         if code_of(answer) is EtcCode.SUCCESS:
             return CommandResult(Outcome.DONE)
         return CommandResult(Outcome.FAILED, f"the cabinet answers {self._channel.words(answer)}")
+
+    async def picture(self, opened: str) -> Picture | None:
+        """Return the picture of a door that opened at `opened`. Raises NotTold."""
+        try:
+            answer = await self._channel.ask_picture(self._cabinet_id, opened)
+        except TROUBLE as error:
+            raise NotTold(str(error)) from None
+        if isinstance(answer, Picture):
+            return answer
+        self._answered(answer)
+        if code_of(answer) is EtcCode.NO_PICTURE:
+            return None
+        raise NotTold(f"the cabinet answers {self._channel.words(answer)}")
 
     async def battery_test_result(self) -> Mapping[str, str]:
         """Return the result of the last battery test. Raises NotTold."""

@@ -22,8 +22,10 @@ from twisted_gantry.core.commands.types import CommandResult
 from twisted_gantry.core.interfaces import (
     DeviceContext,
     IBatteryRecorder,
+    ICamera,
     IRefreshable,
     IUploader,
+    Picture,
 )
 from twisted_gantry.core.points import Measured, Update
 from twisted_gantry.core.secret import Secret
@@ -90,7 +92,7 @@ class CabinetSettings(TlsSettings, frozen=True, kw_only=True, forbid_unknown_fie
     nominal_voltage: NominalVoltage | None = None
 
 
-@implementer(IUploader, IBatteryRecorder, IRefreshable)
+@implementer(IUploader, IBatteryRecorder, ICamera, IRefreshable)
 class SmartCabinet(NamedService):
     """The driver. `close` closes the connections of the channel."""
 
@@ -251,6 +253,9 @@ class SmartCabinet(NamedService):
 
     def battery_test_result(self) -> Deferred[Mapping[str, str]]:
         return self._do(self._commands.battery_test_result())
+
+    def picture(self, opened: str) -> Deferred[Picture | None]:
+        return self._do(self._commands.picture(opened))
 
     def _do(self, doing: Coroutine[Deferred[Any], Any, _T]) -> Deferred[_T]:
         under_way = ensureDeferred(doing)

@@ -5,6 +5,7 @@ Source: the ETC document, sections 1.4 to 1.8, 2.2, 3.2 and 3.3; decisions:
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -23,6 +24,7 @@ from twisted_gantry.core.site import Site
 from twisted_gantry.net.http.server import WORK, Limits, cut
 from twisted_gantry.web.entry_point import EntryPoint, EntrySettings, encoded
 from twisted_gantry.web.file_stream import Client
+from twisted_gantry.web.remotecontrol.cameras import picture_below
 from twisted_gantry.web.remotecontrol.commands import Ask, RemoteCommands
 from twisted_gantry.web.remotecontrol.pictures import Pictures
 from twisted_gantry.web.remotecontrol.servers import Rule, Server, may_move, with_home
@@ -141,6 +143,7 @@ class RemoteControl:
             clock=clock,
             now=now,
             in_thread=in_thread,
+            below=partial(picture_below, site),
         )
 
     def resource(self) -> IResource:

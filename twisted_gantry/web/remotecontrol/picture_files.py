@@ -19,21 +19,8 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
-# Content types by extension; of the same moment, a picture is preferred to a video.
-CONTENT_TYPES = {
-    "jpg": "image/jpeg",
-    "jpeg": "image/jpeg",
-    "png": "image/png",
-    "bmp": "image/bmp",
-    "gif": "image/gif",
-    "webp": "image/webp",
-    "avi": "video/avi",
-    "mp4": "video/mp4",
-    "mkv": "video/x-matroska",
-    "mov": "video/quicktime",
-    "wmv": "video/x-ms-wmv",
-    "flv": "video/x-flv",
-}
+from twisted_gantry.wire.etc.pictures import CONTENT_TYPES
+
 SETTLED = 2.0  # a file that has not changed for so many seconds is complete
 _EXTENSIONS = tuple(each for name in CONTENT_TYPES for each in (name, name.upper()))
 _CODES = {extension: code for code, extension in enumerate(_EXTENSIONS)}

@@ -247,7 +247,7 @@ def test_a_bad_argument_is_1002_and_nothing_is_done(bench: Bench, fields: dict[s
     assert bench.twin.reports.period == 300
 
 
-def test_a_cabinet_is_no_computer_and_has_no_camera(bench: Bench) -> None:
+def test_a_cabinet_is_no_computer_and_has_no_picture_of_a_closed_door(bench: Bench) -> None:
     """A computerControl is answered 1007, a picture 1009; both check their fields first."""
     update = bench.body({"updateNow": "1"}, method=Method.COMPUTER_CONTROL)
     assert code(bench, update) == 1007

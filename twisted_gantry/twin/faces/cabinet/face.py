@@ -16,10 +16,12 @@ from twisted_gantry.net.service import NamedService
 from twisted_gantry.twin.dialects.dialect import Peer
 from twisted_gantry.twin.dialects.registry import voice
 from twisted_gantry.twin.faces.cabinet import readings
+from twisted_gantry.twin.faces.cabinet.camera import Camera
 from twisted_gantry.twin.faces.cabinet.cards import WhiteList
 from twisted_gantry.twin.faces.cabinet.commands import CannotDo, perform
 from twisted_gantry.twin.faces.cabinet.monitor import CardQuestions, Monitor, Reports
 from twisted_gantry.twin.faces.etc import entry
+from twisted_gantry.twin.faces.etc.entry import File
 from twisted_gantry.twin.faces.etc.sender import EtcSender
 from twisted_gantry.twin.faces.http import HttpFace, answer_failures
 from twisted_gantry.twin.faults.settings import CABINET, Faults
@@ -28,6 +30,7 @@ from twisted_gantry.twin.world.cabinet import Cabinet
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc import commands
 from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.pictures import file_name
 
 MONITOR_URL = "http://127.0.0.1:8082/monitor.do"
 REPORTS_S = 300.0
@@ -70,7 +73,8 @@ class CabinetTwin(HttpFace, NamedService):
         HttpFace.__init__(self, CABINET, faults, clock)
         NamedService.__init__(self, CABINET)
         self.cabinet, self._wall = cabinet, now
-        self._cabinet_id, self._quirks = cabinet_id, quirks
+        self._cabinet_id, self._quirks, self._gantry_id = cabinet_id, quirks, gantry_id
+        self.camera = Camera(cabinet.doors)
         self._own_host = urlsplit(monitor_url).hostname or ""
         limit, taken = entry.Rate(rate, clock.seconds), etc.REMOTE_CONTROL
         self.voice = voice(Peer.CABINET)
@@ -109,6 +113,7 @@ class CabinetTwin(HttpFace, NamedService):
         if not self.cabinet.powered:
             return
         self._moments.note(self.cabinet, self._now())
+        self.camera.watch(self.cabinet.doors, self._now())
         state = readings.urgent_state(self.cabinet)
         if state != self._urgent_state:
             self._urgent_state = state
@@ -125,8 +130,10 @@ class CabinetTwin(HttpFace, NamedService):
             return await self._injector.cut_off(request)
         return await self._entry.serve(request, self._take)
 
-    def _take(self, request: etc.Request, body: bytes) -> etc.Answer:
+    def _take(self, request: etc.Request, body: bytes) -> etc.Answer | File:
         """Execute a request, or return its stored answer. Raises etc.EtcRefused."""
+        if request.method is etc.Method.PICTURE:
+            return self._picture(request.fields)
         key = etc.digest(body)
         self._forget()
         if key in self._executed:
@@ -142,6 +149,19 @@ class CabinetTwin(HttpFace, NamedService):
             self._executed[key] = (self._clock.seconds(), answer)
         return answer
 
+    def _picture(self, fields: Any) -> etc.Answer | File:
+        """Return the file of an opening. Raises etc.EtcRefused."""
+        try:
+            wanted = commands.decode_picture_request(fields, CHINA)
+        except BadMessage as error:
+            raise etc.EtcRefused(etc.EtcCode.BAD_PARAMETERS, str(error)) from None
+        if wanted.cabinet_id == self._cabinet_id:
+            shot = self.camera.find(wanted.door_open_time)
+            if shot is not None:
+                digits = commands.file_time(shot.at, CHINA)
+                return File(file_name(self._gantry_id, digits, shot.extension), shot.content)
+        return etc.answer(etc.EtcCode.NO_PICTURE)
+
     def _forget(self) -> None:
         oldest = self._clock.seconds() - REMEMBERED_S
         while self._executed and next(iter(self._executed.values()))[0] < oldest:
@@ -150,9 +170,6 @@ class CabinetTwin(HttpFace, NamedService):
     def _do(self, request: etc.Request) -> tuple[etc.Answer, bool]:
         """Execute a request, and tell whether a repetition is harmless. Raises BadMessage first."""
         # The next request for a report may have the same time stamp and body.
-        if request.method is etc.Method.PICTURE:
-            commands.decode_picture_request(request.fields, CHINA)
-            return etc.answer(etc.EtcCode.NO_PICTURE), True
         to_cabinet = request.method is etc.Method.CABINET_CONTROL
         control = commands.decode_control(request.fields, cabinet=to_cabinet)
         try:

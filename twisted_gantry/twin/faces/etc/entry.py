@@ -1,6 +1,7 @@
 """An entry point of the ETC interface: `monitor.do` of the platform, `remotecontrol.do`."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from attrs import define, field
 from twisted.logger import Logger
@@ -13,6 +14,7 @@ from twisted_gantry.twin.faces.http import body_of, spoken
 from twisted_gantry.twin.faults.http import HttpFaultInjector
 from twisted_gantry.twin.faults.settings import FaultSettings
 from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.pictures import CONTENT_TYPES
 
 _log = Logger()
 
@@ -20,7 +22,16 @@ LIMITS = Limits(body=etc.MAX_BODY, deadline=30.0, idle=60.0, connections=512)
 MAX_SKEW_S = 300.0
 DEFAULT_RATE = 100.0
 
-Take = Callable[[etc.Request, bytes], etc.Answer]
+
+@dataclass(frozen=True)
+class File:
+    """A picture or video as an answer; `name` has the extension of its type."""
+
+    name: str
+    content: bytes
+
+
+Take = Callable[[etc.Request, bytes], etc.Answer | File]
 """Acts on a request whose envelope is valid, and on its body. Raises etc.EtcRefused."""
 Keep = Callable[[bytes, dict[str, str], etc.Answer | None], None]
 """Stores a request, and its answer, None for one outside of the interface."""
@@ -71,6 +82,8 @@ class Entry:
             for name, values in request.requestHeaders.getAllRawHeaders()
         }
         answer = self._answer(body, headers, faults, take)
+        if isinstance(answer, File):
+            return await self._send(answer, request, faults)
         if answer is not None:
             self._injector.counts[f"code-{answer.code}"] += 1
         if keep is not None:
@@ -80,9 +93,21 @@ class Entry:
         request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
         return await spoken(self._voice, self._injector, request, answer.encode(), faults)
 
+    async def _send(self, file: File, request: HttpRequest, faults: FaultSettings) -> bytes:
+        self._injector.counts["pictures"] += 1
+        headers = {
+            "Content-Type": CONTENT_TYPES[file.name.rpartition(".")[2]],
+            "Content-Disposition": f"attachment;filename={file.name}",
+            etc.MD5_HEADER: etc.digest(file.content),
+            etc.AUTH_HEADER: self._auth,
+        }
+        for name, value in headers.items():
+            request.setHeader(name.encode(), value.encode())
+        return await self._injector.answer(request, file.content, faults)
+
     def _answer(
         self, body: bytes, headers: dict[str, str], faults: FaultSettings, take: Take
-    ) -> etc.Answer | None:
+    ) -> etc.Answer | File | None:
         if faults.http_status is not None:
             return None
         if faults.code is not None:
