@@ -32,6 +32,7 @@ from zope.interface import Interface, implementer
 from twisted_gantry.manhole.console import Console, Context
 from twisted_gantry.manhole.keys import AuthorizedKeys, KeyChecker
 from twisted_gantry.net.addresses import host_of
+from twisted_gantry.net.budget import Slices
 from twisted_gantry.net.slots import Progress, Slot, Slots
 from twisted_gantry.net.timers import Timer
 
@@ -239,6 +240,9 @@ class _Transport(SSHServerTransport):
 
     def connectionMade(self) -> None:
         self.slot.close = self.transport.abortConnection
+        clock = self.factory.context.clock
+        self._slices = Slices(clock, self._feed, self.slot.pay, self._flooded)
+        self._slices.transport = self.transport
         super().connectionMade()  # type: ignore[no-untyped-call]
         self._late = Timer(self.factory.context.clock, self._too_late)
         self._late.start(LOGIN_PATIENCE)
@@ -246,6 +250,7 @@ class _Transport(SSHServerTransport):
     def connectionLost(self, reason: Failure | None = None) -> None:
         self.factory.open.discard(self)
         self.slot.free()
+        self._slices.drop()
         if self._late is not None:
             self._late.cancel()
         super().connectionLost(reason)
@@ -257,6 +262,13 @@ class _Transport(SSHServerTransport):
 
     def dataReceived(self, data: bytes) -> None:
         self.slot.reached(Progress.BEGUN)
+        self._slices.take(data)
+
+    def _flooded(self) -> None:
+        self.slot.flooded()
+        self.transport.abortConnection()
+
+    def _feed(self, data: bytes) -> None:
         try:
             super().dataReceived(data)  # type: ignore[no-untyped-call]
         except Exception as error:

@@ -12,6 +12,7 @@ SLICE = 4096
 """Bytes that a protocol is fed at once. A request in one-byte chunks, or many small messages, cost
 some ten milliseconds for these.
 """
+MOST_EXPECTED = 64  # answers that may come later
 HOLD_S = 0.02  # seconds of work in a row after which the rest waits for the next turn
 
 
@@ -20,7 +21,7 @@ class Budget:
 
     def __init__(self, clock: IReactorTime, rate: float, burst: float) -> None:
         self._clock, self._rate, self._burst = clock, rate, burst
-        self._left, self._at = burst, clock.seconds()
+        self._left, self._at = burst, 0.0
 
     @property
     def left(self) -> float:
@@ -42,6 +43,26 @@ class Budget:
         left = self.left - units
         self._left = left
         return left > 0
+
+
+class Unasked:
+    """Bounds the messages that a peer sends without being asked, `rate` a second. For each of ours
+    it may send `answers`.
+    """
+
+    def __init__(self, clock: IReactorTime, rate: float, burst: float, answers: int = 2) -> None:
+        self._budget, self._answers, self._expected = Budget(clock, rate, burst), answers, 0
+
+    def asked(self) -> None:
+        """Note a message of ours."""
+        self._expected = min(self._expected + self._answers, MOST_EXPECTED)
+
+    def came(self) -> bool:
+        """Count a message of the peer; returns False when it sends too many."""
+        if self._expected:
+            self._expected -= 1
+            return True
+        return self._budget.spend()
 
 
 class Slices:

@@ -43,8 +43,8 @@ class LineOwner(Interface):
 class LineLink:
     """Keeps one connection up. `spread` returns a number in [0, 1), for the jitter of the pauses.
     `pauses` are the first and the longest pause between two attempts, in seconds; `max_line` is in
-    bytes. `whole` measures what is taken of a line without an end. `counts` gains `connections` and
-    `too-long` lines.
+    bytes. `whole` measures what is taken of a line without an end. `counts` gains `connections`,
+    `too-long` lines and `flooded`.
     """
 
     def __init__(
@@ -103,6 +103,12 @@ class LineLink:
         if self._pause.running:
             self._pause.cancel()
             self._connect()
+
+    def flooded(self) -> None:
+        """Cut a peer that sends too much, and back off."""
+        self.counts["flooded"] += 1
+        self._backoff.flooded()
+        self.drop("the peer floods the connection")
 
     def good(self) -> None:
         """Note that the session proved good: the next pause is the first one again."""

@@ -13,6 +13,8 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+AFTER_FLOOD = 30  # good signs that are not believed after a flood
+
 
 class Backoff:
     """Delays that double from `first` to `most` seconds, each times a jitter of 0.5 to 1.
@@ -25,9 +27,18 @@ class Backoff:
         self.first, self.most = first, most
         self.failures = 0
         self._spread = spread
+        self._doubts = 0
 
     def reset(self) -> None:
-        self.failures = 0
+        self._doubts -= 1
+        if self._doubts <= 0:
+            self._doubts = self.failures = 0
+
+    def flooded(self) -> None:
+        """Note a flood: the next `AFTER_FLOOD` resets do nothing. A peer that floods may well
+        answer in between.
+        """
+        self._doubts = AFTER_FLOOD
 
     def next(self) -> float:
         """Return the delay before the next attempt, in seconds."""

@@ -11,6 +11,7 @@ from zope.interface import implementer
 
 from tests.support import NOWHERE
 from tests.uplinks.fogslink.test_uplink import Rig
+from twisted_gantry.uplinks.fogslink.link import UNASKED_BURST
 from twisted_gantry.wire.json import loads
 
 FULL = 64 * 1024
@@ -148,4 +149,26 @@ def test_a_cloud_that_reads_a_byte_a_second_is_left_and_costs_no_memory() -> Non
     assert rig.uplink.counts["no-authentication"] >= 1
     assert max(each.most for each in rig.held.transports) < 200
     assert rig.bench.raised() == {"fogslink.channel"}
+    rig.stop()
+
+
+def test_a_cloud_that_configures_without_end_is_cut_and_backed_off() -> None:
+    """Some hundred `res300` are done; more in a row end the session, and the next comes later."""
+    rig = HeldRig()
+    rig.start()
+    for turn in range(1, 6):
+        rig.authenticate()
+        transport = rig.held.transport
+        for number in range(1000):
+            if transport.disconnected:
+                break
+            period = b"%d" % (1 + number % 60)
+            rig.held.says(b'{"res300":{"eqSN":"12345678","eChan":"P0-C1","sPeriod":"%s"}}' % period)
+            transport.take(9999)
+        assert transport.disconnected
+        assert rig.uplink.counts["flooded"] == turn
+        assert rig.uplink.counts["configured"] <= UNASKED_BURST * turn
+        while rig.held.transport is transport:
+            rig.clock.run(1)
+    assert rig.clock.seconds() > 15
     rig.stop()

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_gantry.devices.upscard.link import CardLink, Driver
+from twisted_gantry.net.budget import Budget, Slices, Unasked
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import Timer
 from twisted_gantry.net.tls import lost_words
@@ -22,6 +23,11 @@ from twisted_gantry.wire.frames import ObjectFramer
 from twisted_gantry.wire.upscard.session import NotSent, Unreachable
 
 _log = Logger()
+
+# Objects that answer no command, a second and at once; bytes a second and at once. A card sends a
+# few hundred bytes a second.
+UNASKED, UNASKED_BURST = 10.0, 100.0
+BYTES, BYTES_BURST = 64 * 1024, 256 * 1024
 
 # A connection that ends after at most this many replies was closed on purpose. After this many such
 # connections in a row the card is known to close, and each command gets a connection of its own.
@@ -36,11 +42,14 @@ class _Connection(Protocol):
     def __init__(self, link: "TcpLink") -> None:
         self._link = link
         self._framer = ObjectFramer()
+        self._bytes = Budget(link.clock, BYTES, BYTES_BURST)
+        self._slices = Slices(link.clock, self._feed, lambda seconds: True, self._flooded)
         self.replies = 0
         self.quiet = True
 
     def connectionMade(self) -> None:
         transport: Any = self.transport
+        self._slices.transport = transport
         if hasattr(transport, "setTcpNoDelay"):
             transport.setTcpNoDelay(True)
             transport.setTcpKeepAlive(True)
@@ -48,17 +57,32 @@ class _Connection(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         self.quiet = False
+        self._slices.take(data)
+
+    def _feed(self, data: bytes) -> None:
+        if not self._bytes.spend(len(data)):
+            self._flooded()
+            return
         skipped = self._framer.skipped
         try:
             for frame in self._framer.feed(data):
+                if not self._link.unasked.came():
+                    self._flooded()
+                    return
                 self.replies += 1
                 self._link.session.received(frame)
         except FrameTooLong as error:
+            self._slices.drop()
             self._link.too_long(str(error))
         finally:
             self._link.counts["skipped-bytes"] += self._framer.skipped - skipped
 
+    def _flooded(self) -> None:
+        self._slices.drop()
+        self._link.flooded()
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._slices.end()
         self._link.disconnected(self, lost_words(reason))
 
     def send(self, data: bytes) -> None:
@@ -95,6 +119,8 @@ class TcpLink(CardLink):
         backoff: Backoff,
     ) -> None:
         super().__init__(driver, clock)
+        self.clock = clock
+        self.unasked = Unasked(clock, UNASKED, UNASKED_BURST)
         self._endpoint, self._backoff = endpoint, backoff
         self._terminator = terminator.encode()
         self._connection: _Connection | None = None
@@ -124,6 +150,7 @@ class TcpLink(CardLink):
         return self._stopped
 
     def send(self, data: bytes) -> None:
+        self.unasked.asked()
         self._command = data + self._terminator
         connection = self._connection
         if connection is not None and connection.replies and self._closings >= KNOWN_AFTER:
@@ -175,6 +202,13 @@ class TcpLink(CardLink):
         stopped, self._stopped = self._stopped, None
         if stopped is not None:
             stopped.callback(None)
+
+    def flooded(self) -> None:
+        if not self.counts["flooded"]:
+            _log.warn("{name} floods the connection; cut", name=self.driver.device)
+        self.counts["flooded"] += 1
+        self._backoff.flooded()
+        self.drop()
 
     def too_long(self, reason: str) -> None:
         if not self.counts["too-long"]:

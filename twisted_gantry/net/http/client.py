@@ -4,8 +4,9 @@ The `timeout=` of treq covers the headers only; the deadline here covers the who
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -14,16 +15,18 @@ from OpenSSL import SSL
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost, DNSLookupError
-from twisted.internet.interfaces import IReactorTime
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web import client as web
+from twisted.web._newclient import HTTP11ClientProtocol
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
+from twisted_gantry.net.budget import Budget, Slices
 from twisted_gantry.net.expiry import expires
 from twisted_gantry.net.tls import CertificateRefused, ClientTls, tls_words
 
@@ -80,7 +83,10 @@ class _Collector(Protocol):
         if reason.check(ResponseDone, PotentialDataLoss):
             self._finish(self.content)
         else:
-            self._finish(Failure(NoAnswer("the connection was lost within the answer")))
+            causes = [each.value for each in getattr(reason.value, "reasons", ())]
+            lost = NoAnswer("the connection was lost within the answer")
+            ours = [each for each in causes if isinstance(each, NoAnswer)]
+            self._finish(Failure([*ours, lost][0]))
 
     def _finish(self, result: bytes | Failure) -> None:
         if not self._done.called:
@@ -89,6 +95,60 @@ class _Collector(Protocol):
     def stop(self) -> None:
         if self.transport is not None:
             self.transport.loseConnection()
+
+
+WORK = 0.2  # CPU seconds a second that a server may cost within its answers
+MAX_HEAD = 64 * 1024  # bytes of the head of an answer, with all that come before it (100 Continue)
+
+
+class _Connection(HTTP11ClientProtocol):
+    """Reads answers in slices, and cuts a server that floods: it sends heads without end, or very
+    small chunks. What follows the end of an answer is done within its last slice, which is free.
+    """
+
+    def __init__(self, clock: IReactorTime, quiescent: Callable[[Any], Any]) -> None:
+        super().__init__(quiescent)  # type: ignore[no-untyped-call]
+        budget = Budget(clock, WORK, WORK)
+        self._slices = Slices(clock, self._feed, self._pay, self._flooded)
+        self._charge, self._head, self._floods = budget.charge, 0, False
+
+    def makeConnection(self, transport: Any) -> None:
+        self._slices.transport = transport
+        super().makeConnection(transport)  # type: ignore[no-untyped-call]
+
+    def dataReceived(self, data: bytes) -> None:
+        self._slices.take(data)
+
+    def _feed(self, data: bytes) -> None:
+        super().dataReceived(data)  # type: ignore[no-untyped-call]
+        parser: Any = getattr(self, "_parser", None)  # a private name of Twisted
+        within = getattr(parser, "state", "") in {"STATUS", "HEADER"}
+        self._head = self._head + len(data) if within else 0
+
+    def _pay(self, seconds: float) -> bool:
+        if self.state == "QUIESCENT":
+            return True
+        return self._head <= MAX_HEAD and self._charge(seconds)
+
+    def _flooded(self) -> None:
+        self._floods = True
+        transport: Any = self.transport
+        transport.abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._slices.end()
+        flood = Failure(NoAnswer("the server floods the connection"))
+        super().connectionLost(flood if self._floods else reason)  # type: ignore[no-untyped-call]
+
+
+class _Connections(Factory[_Connection]):
+    noisy = False
+
+    def __init__(self, clock: IReactorTime, quiescent: Callable[[Any], Any], _: object) -> None:
+        self._made_of = clock, quiescent
+
+    def buildProtocol(self, addr: IAddress | None) -> _Connection:
+        return _Connection(*self._made_of)
 
 
 class _Pool(HTTPConnectionPool):
@@ -113,10 +173,7 @@ def persistent_pool(reactor: Any, *, per_host: int = 4) -> HTTPConnectionPool:
     pool.maxPersistentPerHost = per_host
     pool.cachedConnectionTimeout = 30  # shorter than servers', so that no request meets a close
     pool.retryAutomatically = False  # the outbox repeats reports
-    # Two log lines a connection less; the name is private, and may disappear.
-    factory = getattr(pool, "_factory", None)
-    if isinstance(factory, type):
-        pool._factory = type(factory.__name__, (factory,), {"noisy": False})
+    pool._factory = partial(_Connections, reactor)  # a private name of Twisted; a test sees it
     made: HTTPConnectionPool = pool
     return made
 

@@ -11,11 +11,15 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
 from twisted_gantry.core.secret import Secret
+from twisted_gantry.net.budget import Unasked
 from twisted_gantry.net.line_link import LineLink
 from twisted_gantry.wire.fogslink import client
 from twisted_gantry.wire.fogslink.client import Ending, LoginRefusal
 from twisted_gantry.wire.fogslink.messages import DELIMITER, MAX_LINE, Configure
 from twisted_gantry.wire.frames import whole
+
+# Lines that answer nothing, a second and at once: a cloud configures some hundred channels.
+UNASKED, UNASKED_BURST = 10.0, 300.0
 
 
 class Driver(Interface):
@@ -58,10 +62,10 @@ class Link:
             counts=self.counts,
             whole=whole,
         )
+        self._unasked = Unasked(clock, UNASKED, UNASKED_BURST)
         self._stopped = self._good = False
         self.retry, self.drop = self._lines.retry, self._lines.drop
         self.say = self._session.say  # acknowledges a configuration, if there is a session
-        self.received = self._session.received
         self.configure, self.writable = driver.configure, driver.link_ready
         self.malformed = driver.link_malformed
 
@@ -97,6 +101,7 @@ class Link:
                 self.drop("no answer to data")
             delivered.callback(ending)
 
+        self._unasked.asked()
         self._session.submit(client.Parcel(line, answer_to, single, ended))
         return delivered
 
@@ -127,6 +132,12 @@ class Link:
     def connected(self) -> None:
         self._good = False
         self._session.opened()
+
+    def received(self, line: bytes) -> None:
+        if self._unasked.came():
+            self._session.received(line)
+        else:
+            self._lines.flooded()
 
     def disconnected(self, reason: str) -> None:
         was_online = self._session.online
