@@ -36,7 +36,7 @@ from twisted_gantry.uplinks.fogslink.uplink import fogslink_uplink
 from twisted_gantry.web.api.stream import Stream
 from twisted_gantry.web.monitor.endpoint import Monitor
 from twisted_gantry.web.reactor_lag import ReactorLag
-from twisted_gantry.web.remotecontrol.endpoint import RemoteControl, may_report_to
+from twisted_gantry.web.remotecontrol.endpoint import RemoteControl, server_policy
 from twisted_gantry.web.root import web_resource
 
 CALLBACKS = "callbacks at "  # beginning of the names of the parts that listen for callbacks
@@ -234,8 +234,8 @@ class Parts:
 
     def _etc(self, settings: Settings) -> Made:
         assert settings.etc is not None
-        allowed = may_report_to(settings.remotecontrol, settings.etc.url)
-        return self._uplink(etc_uplink(settings.etc, *self._for_uplinks(), allowed))
+        policy = server_policy(settings.remotecontrol, settings.etc.url)
+        return self._uplink(etc_uplink(settings.etc, *self._for_uplinks(), policy.allows))
 
     def _fogslink(self, settings: Settings) -> Made:
         assert settings.fogslink is not None

@@ -146,7 +146,7 @@ class RemoteRig:
         cabinets: tuple[Cabinet, ...] | None = None,
         platform: bool = True,
         in_thread: Callable[..., Deferred[Any]] = in_no_thread,
-        home: str = "",
+        home: str = "https://platform.example/monitor.do",
         **settings: Any,
     ) -> None:
         sources: dict[str, tuple[str, ...]] = {"elec": ("ups1",), "ups": ("ups1",)}

@@ -14,8 +14,8 @@ from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.core.interfaces import Subject
 from twisted_gantry.core.site import Cabinet
-from twisted_gantry.web.remotecontrol.endpoint import RemoteControlSettings, may_report_to
-from twisted_gantry.web.remotecontrol.servers import Server, may_move
+from twisted_gantry.web.remotecontrol.endpoint import RemoteControlSettings, server_policy
+from twisted_gantry.web.remotecontrol.servers import Server, ServerPolicy
 from twisted_gantry.wire.etc.envelope import Method
 from twisted_gantry.wire.reading import Quality
 
@@ -439,17 +439,21 @@ def test_only_relays_of_the_configuration(rig: RemoteRig, ip: str, port: str, co
     ("rule", "given", "moved"),
     [
         ("listed", "platform.example/other.do", True),
-        ("listed", "platform.example:8443/other.do", True),
+        ("listed", "platform.example:8443/other.do", False),
+        ("listed", "http://platform.example/other.do", False),
         ("listed", "PLATFORM.example/other.do", True),
         ("listed", "second.example/x", True),
         ("listed", "third.example:8080/x", True),
         ("listed", "third.example/x", False),
-        ("listed", "http://fourth.example/monitor.do", True),
-        ("listed", "https://fourth.example/monitor.do", False),
-        ("listed", "http://fourth.example/other.do", False),
+        ("listed", "http://second.example/x", False),
+        ("listed", "https://fourth.example/monitor.do", True),
+        ("listed", "https://fourth.example:8443/monitor.do", False),
+        ("listed", "https://fourth.example/other.do", False),
+        ("listed", "http://fifth.example/monitor.do", False),
         ("listed", "evil.example/monitor.do", False),
         ("listed", "platform.example.evil.example/monitor.do", False),
         ("allow", "evil.example/monitor.do", True),
+        ("allow", "http://evil.example/monitor.do", False),
         ("deny", "platform.example/monitor.do", False),
         ("deny", "second.example/x", False),
     ],
@@ -461,13 +465,22 @@ def test_servers_that_may_be_reported_to(rule: str, given: str, moved: bool) -> 
         allowed_servers=[
             "second.example",
             "third.example:8080",
-            "http://fourth.example/monitor.do",
+            "https://fourth.example/monitor.do",
+            "http://fifth.example/monitor.do",
         ],
     )
     answer = rig.cabinet(setServer=given)
     assert answer.code == ("1000" if moved else "1007")
     url = given if "://" in given else f"https://{given}"
     assert rig.uplink.steered == ([("server", Subject.CABINETS, url)] if moved else [])
+
+
+def test_a_move_opens_no_further_server() -> None:
+    """From a listed port of a host to another port of the host: the file decides, 1007."""
+    rig = RemoteRig(allowed_servers=["second.example:8443"])
+    assert rig.cabinet(setServer="second.example:8443/monitor.do").code == "1000"
+    assert rig.cabinet(setServer="second.example:9443/monitor.do").code == "1007"
+    assert rig.cabinet(setServer="second.example/monitor.do").code == "1007"
 
 
 def test_reports_may_be_moved_back() -> None:
@@ -481,7 +494,9 @@ def test_reports_may_be_moved_back() -> None:
     ("settings", "url", "may"),
     [
         (None, "https://home.example/monitor.do", False),
-        ({}, "https://home.example:8443/other", True),
+        ({}, "https://home.example/other", True),
+        ({}, "https://home.example:8443/other", False),
+        ({}, "http://home.example/other", False),
         ({}, "https://second.example/x", False),
         ({"allowed_servers": ["second.example"]}, "https://second.example/x", True),
         ({"remote_set_server": "deny"}, "https://home.example/x", False),
@@ -491,7 +506,7 @@ def test_reports_may_be_moved_back() -> None:
 def test_a_server_that_was_set_before(settings: dict[str, Any] | None, url: str, may: bool) -> None:
     """At a start the present settings decide whether a server that was set stays in force."""
     given = None if settings is None else RemoteControlSettings(listen="tcp:3699", **settings)
-    assert may_report_to(given, "https://home.example/monitor.do")(url) == may
+    assert server_policy(given, "https://home.example/monitor.do").allows(url) == may
 
 
 @pytest.mark.parametrize(
@@ -501,8 +516,9 @@ def test_what_is_no_allowed_server(text: str) -> None:
     """An entry of `allowed_servers` is a host, host:port or a URL."""
     with pytest.raises(ValueError):
         Server.parse(text)
-    current = "http://a.example/m"
-    assert not may_move("http://b.example/m", current, "listed", [Server.parse("[::1]:80")])
+    policy = ServerPolicy("http://a.example/m", "listed", [Server.parse("[::1]:80")])
+    assert not policy.allows("http://b.example/m")
+    assert policy.allows("http://[::1]/m")
 
 
 def test_the_audit_shows_who_told_what(rig: RemoteRig) -> None:

@@ -23,7 +23,7 @@ from twisted_gantry.core.site import Cabinet, Site
 from twisted_gantry.core.status import State
 from twisted_gantry.core.stored import AuditEntry
 from twisted_gantry.web.remotecontrol.battery import batteries_to_ask, battery_result
-from twisted_gantry.web.remotecontrol.servers import Rule, Server, may_move
+from twisted_gantry.web.remotecontrol.servers import ServerPolicy
 from twisted_gantry.web.remotecontrol.targets import cabinets_of, wishes_of
 from twisted_gantry.web.remotecontrol.wish import CannotDo, Wish
 from twisted_gantry.wire.etc import commands as etc
@@ -98,8 +98,7 @@ class RemoteCommands:
 
     _site: Site
     _platform: IPlatform | None
-    _rule: Rule
-    _allowed: Sequence[Server]
+    _servers: ServerPolicy
     _clock: IReactorTime
     _now: Callable[[], float]
     _replayed: Callable[[], None]
@@ -178,7 +177,7 @@ class RemoteCommands:
         if control.set_server is not None and platform is not None:
             current = platform.server(ask.subject)
             server = etc.server_url(control.set_server, urlsplit(current).scheme)
-            if not may_move(server, current, self._rule, self._allowed):
+            if not self._servers.allows(server):
                 raise CannotDo("不允许修改为该服务器地址")
         wishes: Sequence[Wish] = ()
         if control.command is not None:

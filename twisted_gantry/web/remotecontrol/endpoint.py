@@ -27,7 +27,7 @@ from twisted_gantry.web.file_stream import Client
 from twisted_gantry.web.remotecontrol.cameras import picture_below
 from twisted_gantry.web.remotecontrol.commands import Ask, RemoteCommands
 from twisted_gantry.web.remotecontrol.pictures import Pictures
-from twisted_gantry.web.remotecontrol.servers import Rule, Server, may_move, with_home
+from twisted_gantry.web.remotecontrol.servers import Rule, Server, ServerPolicy
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.etc.commands import decode_control, decode_picture_request
@@ -74,15 +74,14 @@ def _is_server(text: str) -> bool:
     return True
 
 
-def may_report_to(settings: RemoteControlSettings | None, home: str) -> Callable[[str], bool]:
-    """Return a test for a server URL that the platform set earlier: may reports still go there?
-    `home` is the URL of the uplink's configuration. Without `[remotecontrol]` the test is always
-    False. Raises ValueError for wrong settings.
+def server_policy(settings: RemoteControlSettings | None, home: str) -> ServerPolicy:
+    """Return where reports may go; `home` is the URL of the uplink's configuration. Without
+    `[remotecontrol]` they go nowhere else. Raises ValueError for wrong settings.
     """
     if settings is None:
-        return lambda url: False
-    allowed = with_home([Server.parse(each) for each in settings.allowed_servers], home)
-    return lambda url: may_move(url, home, settings.remote_set_server, allowed)
+        return ServerPolicy(home, "deny")
+    allowed = [Server.parse(each) for each in settings.allowed_servers]
+    return ServerPolicy(home, settings.remote_set_server, allowed)
 
 
 class RemoteControl:
@@ -127,8 +126,7 @@ class RemoteControl:
         self._commands = RemoteCommands(
             site,
             platform,
-            rule=settings.remote_set_server,
-            allowed=with_home([Server.parse(each) for each in settings.allowed_servers], home),
+            servers=server_policy(settings, home),
             clock=clock,
             now=now,
             replayed=lambda: self.counts.update(["replayed"]),

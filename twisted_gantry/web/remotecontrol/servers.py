@@ -4,7 +4,7 @@ Decisions: `docs/protocols/etc-gantry.md`, "Commands are dangerous".
 """
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -45,16 +45,23 @@ class Server:
         return all(mine is None or mine == theirs for mine, theirs in pairs)
 
 
-def with_home(allowed: Sequence[Server], home: str) -> tuple[Server, ...]:
-    """Return the allowed servers and the host of `home`, the URL of the configuration if any."""
-    host = urlsplit(home).hostname
-    return (*allowed, Server(host)) if host else tuple(allowed)
+@dataclass(frozen=True)
+class ServerPolicy:
+    """Where the platform may move our reports to: `home`, the URL of the configuration, and for the
+    rule `listed` the `allowed` servers. The file decides, not the last move. An empty `home` is
+    none.
+    """
 
+    home: str
+    rule: Rule = "listed"
+    allowed: Sequence[Server] = ()
 
-def may_move(url: str, current: str, rule: Rule, allowed: Sequence[Server]) -> bool:
-    """Tell whether the platform may move our reports from `current` to `url`."""
-    if rule != "listed":
-        return rule == "allow"
-    wanted = Server.parse(url)
-    own = urlsplit(current).hostname
-    return wanted.host == own or any(each.fits(wanted) for each in allowed)
+    def allows(self, url: str) -> bool:
+        """Tell whether reports may go to `url`, a whole URL. From https no way leads to http."""
+        wanted = Server.parse(url)
+        home = replace(Server.parse(self.home), path=None) if self.home else None
+        if home is not None and home.scheme == "https" and wanted.scheme != "https":
+            return False
+        if self.rule != "listed":
+            return self.rule == "allow"
+        return any(each.fits(wanted) for each in (*self.allowed, *([home] if home else [])))
