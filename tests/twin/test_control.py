@@ -118,7 +118,7 @@ def test_what_the_platform_received_is_shown(bench: Bench) -> None:
         http(bench.monitor, "POST", "/monitor.do", body, etc.signed_headers(body, AUTH))
     newest = bench.call("GET", "/etc/requests?limit=2").json["requests"]
     assert [int(kept["body"]["timeStamp"]) - NOW for kept in newest] == [101, 100]
-    assert newest[0].keys() == {"at", "headers", "body", "answer"}
+    assert newest[0].keys() == {"at", "headers", "body", "answer", "reason"}
     assert newest[0]["answer"] == {"code": "1000", "msg": "成功"}
     (cards,) = bench.call("GET", "/etc/requests?method=queryAndGetCardInfo").json["requests"]
     assert cards["body"]["data"] == {"curVersion": "0"}

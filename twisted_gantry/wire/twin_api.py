@@ -169,12 +169,16 @@ class ScenarioLibrary(Shape, frozen=True):
 
 
 class ReceivedRequest(Shape, frozen=True):
-    """A request to the platform; a body that is no JSON is text, an answer not given is null."""
+    """A request to the platform; a body that is no JSON is text, an answer not given is null.
+
+    `reason` says why the platform refused the request; it is null if the platform took it.
+    """
 
     at: str
     headers: dict[str, str]
     body: Any
     answer: FREE | None
+    reason: str | None = None
 
 
 class ReceivedRequests(Shape, frozen=True):

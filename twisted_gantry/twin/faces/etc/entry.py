@@ -33,8 +33,9 @@ class File:
 
 Take = Callable[[etc.Request, bytes], etc.Answer | File]
 """Acts on a request whose envelope is valid, and on its body. Raises etc.EtcRefused."""
-Keep = Callable[[bytes, dict[str, str], etc.Answer | None], None]
-"""Stores a request, and its answer, None for one outside of the interface."""
+Keep = Callable[[bytes, dict[str, str], etc.Answer | None, str], None]
+"""Stores a request, its answer, None for one outside of the interface, and why it was refused."""
+_MOST_REASONS = 100  # that are logged
 
 
 class Rate:
@@ -72,7 +73,7 @@ class Entry:
     _auth: str
     _methods: frozenset[etc.Method]
     _gantry_id: str | None
-    _logged: set[etc.EtcCode] = field(init=False, factory=set)
+    _logged: set[str] = field(init=False, factory=set)
 
     async def serve(self, request: HttpRequest, take: Take, keep: Keep | None = None) -> bytes:
         faults = self._injector.faults
@@ -81,13 +82,13 @@ class Entry:
             name.decode("latin-1").lower(): values[-1].decode("latin-1")
             for name, values in request.requestHeaders.getAllRawHeaders()
         }
-        answer = self._answer(body, headers, faults, take)
+        answer, why = self._answer(body, headers, faults, take)
         if isinstance(answer, File):
             return await self._send(answer, request, faults)
         if answer is not None:
             self._injector.counts[f"code-{answer.code}"] += 1
         if keep is not None:
-            keep(body, headers, answer)
+            keep(body, headers, answer, why)
         if answer is None:
             return await self._injector.answer(request, b"", faults)
         request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
@@ -107,13 +108,14 @@ class Entry:
 
     def _answer(
         self, body: bytes, headers: dict[str, str], faults: FaultSettings, take: Take
-    ) -> etc.Answer | File | None:
+    ) -> tuple[etc.Answer | File | None, str]:
+        """Return the answer, and why the request is refused, empty if it is not."""
         if faults.http_status is not None:
-            return None
+            return None, "a fault: an HTTP status"
         if faults.code is not None:
-            return etc.Answer(faults.code, "")
+            return etc.Answer(faults.code, ""), "a fault: a code"
         if faults.busy or not self._rate.allows():
-            return etc.answer(etc.EtcCode.TOO_FREQUENT)
+            return etc.answer(etc.EtcCode.TOO_FREQUENT), "too many requests"
         try:
             request = etc.check_request(
                 body,
@@ -124,13 +126,14 @@ class Entry:
                 now=self._now(),
                 skew=MAX_SKEW_S,
             )
-            return take(request, body)
+            return take(request, body), ""
         except etc.EtcRefused as refused:
-            if refused.code not in self._logged:  # the first of each code; the counts have all
+            known = refused.why in self._logged or len(self._logged) >= _MOST_REASONS
+            if not known:  # the first of each reason; the counts have all
                 face = self._injector.face
                 _log.info("{face} refuses a request: {why}", face=face, why=refused.why)
-            self._logged.add(refused.code)
-            return etc.answer(refused.code)
+                self._logged.add(refused.why)
+            return etc.answer(refused.code), refused.why
 
 
 def answer_mistake(request: IRequest) -> bytes:

@@ -19,6 +19,7 @@ from twisted_gantry.twin.dialects.dialect import Peer
 from twisted_gantry.twin.dialects.registry import voice
 from twisted_gantry.twin.faces.etc import entry
 from twisted_gantry.twin.faces.etc.sender import EtcSender
+from twisted_gantry.twin.faces.etc.values import complaints
 from twisted_gantry.twin.faces.http import HttpFace, answer_failures
 from twisted_gantry.twin.faults.settings import ETC, Faults
 from twisted_gantry.wire.errors import WireError
@@ -31,6 +32,7 @@ MAX_ANSWER = 32 * 1024 * 1024  # a picture, or some seconds of video
 KEPT_REQUESTS = 10_000
 KEPT_BYTES = 64 * 1024 * 1024  # of bodies: ten thousand of the longest would be ten gigabytes
 _MASKED = "***"
+_MOST_COMPLAINTS = 5  # about the values of one report
 
 
 class NotReached(Exception):
@@ -39,13 +41,17 @@ class NotReached(Exception):
 
 @dataclass(frozen=True)
 class Received:
-    """A request as it came; `answer` is None for an answer outside of the interface."""
+    """A request as it came; `answer` is None for an answer outside of the interface.
+
+    `reason` says why it was refused; it is empty if it was not.
+    """
 
     at: float
     headers: dict[str, str]
     body: bytes
     method: str
     answer: etc.Answer | None
+    reason: str
 
     def shown(self) -> dict[str, Any]:
         return {
@@ -53,6 +59,7 @@ class Received:
             "headers": self.headers,
             "body": _decoded(self.body),
             "answer": None if self.answer is None else msgspec.to_builtins(self.answer),
+            "reason": self.reason or None,
         }
 
 
@@ -162,15 +169,21 @@ class Platform(HttpFace):
                 raise etc.EtcRefused(etc.EtcCode.BAD_PARAMETERS, why)
             return etc.card_answer(str(version), self.cards)
         try:
-            decode_report(request.method, request.fields)
+            report = decode_report(request.method, request.fields)
         except WireError as error:
             raise etc.EtcRefused(etc.EtcCode.BAD_PARAMETERS, str(error)) from None
+        wrong = list(itertools.islice(complaints(report), _MOST_COMPLAINTS))
+        if wrong:
+            raise etc.EtcRefused(etc.EtcCode.BAD_PARAMETERS, "; ".join(wrong))
         return etc.answer(etc.EtcCode.SUCCESS)
 
-    def _keep(self, body: bytes, headers: dict[str, str], answer: etc.Answer | None) -> None:
+    def _keep(
+        self, body: bytes, headers: dict[str, str], answer: etc.Answer | None, reason: str
+    ) -> None:
         if etc.AUTH_HEADER in headers:
             headers = headers | {etc.AUTH_HEADER: _MASKED}
-        self._received.append(Received(self._now(), headers, body, _method_of(body), answer))
+        now, method = self._now(), _method_of(body)
+        self._received.append(Received(now, headers, body, method, answer, reason))
         self._received_bytes += len(body)
         while len(self._received) > KEPT_REQUESTS or self._received_bytes > KEPT_BYTES:
             self._received_bytes -= len(self._received.popleft().body)
