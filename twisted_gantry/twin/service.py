@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -53,7 +53,8 @@ LONGEST_ANSWER = 32 * 1024 * 1024
 class TwinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The settings of a twin; the defaults are the demo's ports, ids and credentials.
 
-    The endpoints have the names of the faces. `speed` is in simulated seconds a second. Equal seeds
+    The endpoints have the names of the faces. `speed` is in simulated seconds a second; the world
+    steps each `step` seconds. Equal seeds
     give equal noise and faults. `world` changes the world before the start, `dialects` how its
     endpoints speak; `cabinets` and `relays` come beside the first cabinet. The cabinet uploads to
     `monitor_url`, and the platform commands `remote_url`. `scenario` names one to run from the
@@ -74,6 +75,7 @@ class TwinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     cabinets: tuple[CabinetSettings, ...] = ()
     relays: tuple[RelaySettings, ...] = ()
     speed: float = 1.0
+    step: Annotated[float, msgspec.Meta(ge=0.01, le=LONGEST_ELAPSED_S)] = STEP_S
     scenario: str = ""
     seed: int | None = None
     ups_password: str | None = None
@@ -111,17 +113,21 @@ class Stepper(NamedService):
     """Lets the world's time pass, `speed` times as fast as the clock's."""
 
     def __init__(
-        self, world: World | Runner, clock: IReactorTime, speed: Callable[[], float]
+        self,
+        world: World | Runner,
+        clock: IReactorTime,
+        speed: Callable[[], float],
+        step: float = STEP_S,
     ) -> None:
         super().__init__("Stepper")
-        self._world, self._clock, self._speed = world, clock, speed
+        self._world, self._clock, self._speed, self._step_s = world, clock, speed, step
         self._last = 0.0
         self._loop = GuardedLoop(clock, self._step, "a step of the world")
 
     def startService(self) -> None:
         super().startService()
         self._last = self._clock.seconds()
-        self._loop.start(STEP_S, now=False)
+        self._loop.start(self._step_s, now=False)
 
     def stopService(self) -> None:
         super().stopService()
@@ -256,7 +262,7 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
     control = Control(world, faults, platform, cloud, counts, runner, voices)
     faces.append((CONTROL, settings.control, control.site(reactor), control.counts))
     twin = Twin(world, faults, cards, platform, cloud, voices, pool.closeCachedConnections)
-    services: list[Any] = [ups_http, Stepper(runner, reactor, lambda: runner.speed)]
+    services: list[Any] = [ups_http, Stepper(runner, reactor, lambda: runner.speed, settings.step)]
     for service in services:
         service.setName(type(service).__name__)  # the listener has the name of the face
         twin.add(service)

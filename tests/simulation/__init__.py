@@ -1,0 +1,1 @@
+"""A whole gantry and a whole twin in one thread, on a simulated clock."""
