@@ -199,6 +199,21 @@ def test_nothing_breaks_a_line(text: str, fields: dict[str, Any], namespace: str
         assert "\x1b" not in human
 
 
+@pytest.mark.parametrize("mark", "\u202e\u2028\u2029\u2066\u200f\u200b\ufeff\x85\x7f\u061c\u2060")
+def test_no_mark_hides_or_turns_a_text(mark: str) -> None:
+    """Characters that separate lines, turn the direction or show nothing are spelled out."""
+    event = {
+        "log_format": "{name} is online",
+        "name": f"ups{mark}1",
+        "log_level": LogLevel.info,
+        "log_time": 1.0,
+    }
+    human, machine = human_line(event) or "", json_line(event)
+    assert mark not in human + machine
+    assert f"{ord(mark):02x}" in human
+    assert json.loads(machine)["fields"]["name"] == f"ups{mark}1"
+
+
 def test_long_texts_are_cut() -> None:
     """A long message from a peer is cut."""
     event = {"log_format": "x" * 10**6, "log_level": LogLevel.info, "log_time": 1.0}

@@ -41,7 +41,11 @@ QUIET: Mapping[str, Level] = {
 
 # Larger numbers are shown as text; so are NaN and the infinities.
 _MOST = 1e18
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Control characters; what separates lines or turns the direction of the text around them; what
+# shows nothing. A peer could forge or hide a line with them.
+_SEPARATORS = "\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb"
+_UNPRINTABLE = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f{_SEPARATORS}]")
+_UNPRINTABLE_IN_JSON = re.compile(rf"[\x7f-\x9f{_SEPARATORS}]")
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -160,7 +164,8 @@ def json_line(event: LogEvent) -> str:
         content["fields"] = fields
     if failure is not None:
         content["traceback"] = _short(failure.getTraceback(), LONGEST_TRACEBACK)
-    return _writable(json.dumps(content, ensure_ascii=False)) + "\n"
+    text = json.dumps(content, ensure_ascii=False)
+    return _writable(_UNPRINTABLE_IN_JSON.sub(lambda m: f"\\u{ord(m[0]):04x}", text)) + "\n"
 
 
 # The keys that `twisted.python.log` adds to each event.
@@ -173,7 +178,12 @@ def human_line(event: LogEvent) -> str | None:
     if text is None:
         return None
     text = _short(text, LONGEST_TRACEBACK).rstrip("\n")
-    return _writable(_UNPRINTABLE.sub(lambda m: f"\\x{ord(m[0]):02x}", text)) + "\n"
+    return _writable(_UNPRINTABLE.sub(_spelled_out, text)) + "\n"
+
+
+def _spelled_out(found: re.Match[str]) -> str:
+    number = ord(found[0])
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
 def _plain(value: object) -> object:

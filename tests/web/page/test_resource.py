@@ -292,6 +292,17 @@ async def test_live(small: SmallSite, live: Live, tmp_path: Path) -> None:
 
 
 @needs_browser
+async def test_no_query_blanks_the_page(small: SmallSite, live: Live, tmp_path: Path) -> None:
+    """A language that the page does not have, not even as a property of every object, is none."""
+    small.site.points.update("ups1", {"input_voltage_r": (221.5, Quality.GOOD)})
+    async with served(live[0], tmp_path) as it:
+        for language in ("toString", "__proto__", "constructor", "", "xx", "%ff"):
+            await it.browser.open(f"{it.url}?lang={language}")
+            await it.browser.until("document.body.textContent.includes('221.5 V')")
+        assert it.browser.console == []
+
+
+@needs_browser
 async def test_no_answer(tmp_path: Path) -> None:
     """When the API does not answer, the page says so."""
     async with served(Page().app.resource(), tmp_path) as it:

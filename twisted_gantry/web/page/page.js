@@ -31,7 +31,7 @@ function chooseLanguage() {
     // Without storage the choice lasts as long as the page.
   }
   const wanted = new URLSearchParams(location.search).get("lang") ?? remembered;
-  if (wanted in TEXTS) return wanted;
+  if (wanted !== null && Object.hasOwn(TEXTS, wanted)) return wanted; // no `toString`
   return (navigator.language ?? "").toLowerCase().startsWith("zh") ? "zh" : "en";
 }
 
