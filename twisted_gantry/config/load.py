@@ -10,11 +10,11 @@ import msgspec
 from msgspec.structs import replace
 
 from twisted_gantry.access.secrets import wrong_secret
+from twisted_gantry.access.sources import read_secret
 from twisted_gantry.config import checks
 from twisted_gantry.config.cabinets import read_cabinets
 from twisted_gantry.config.devices import Devices
 from twisted_gantry.config.interlocks import read_interlocks
-from twisted_gantry.config.secrets import read_secret
 from twisted_gantry.config.settings import GantrySettings, HistorySettings, Settings, WebSettings
 from twisted_gantry.config.tables import NO_CHECKS, Checks, ConfigError, Document, Problem, shown
 from twisted_gantry.config.tables import Path as Place

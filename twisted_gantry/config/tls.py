@@ -3,22 +3,17 @@
 Their contents are part of the settings, so that a reload notices a file that was renewed.
 """
 
-import os
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from twisted_gantry.access.sources import path_of
 from twisted_gantry.config.tables import Document
 from twisted_gantry.config.tables import Path as Place
 from twisted_gantry.net.pem import SYSTEM, Pem, TlsSettings, with_defaults, wrong_keys
 
 _S = TypeVar("_S", bound=msgspec.Struct)
-
-
-def path_of(folder: Path, text: str) -> Path:
-    """Return a file that a setting names, relative to `folder`; variables are expanded."""
-    return folder / os.path.expandvars(text)  # $CREDENTIALS_DIRECTORY
 
 
 def read_pem(folder: Path, value: Any) -> Pem:

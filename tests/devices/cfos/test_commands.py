@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -242,6 +243,67 @@ def test_users_are_shown_without_pins(rig: Rig) -> None:
     result = rig.do("get-users")
     assert json.loads(str(result.value)) == [{**user, "rfids": [{"id": "***", "name": "T"}]}]
     assert "471147" not in rig.shown()
+
+
+def test_one_user_is_shown_without_its_pins(rig: Rig) -> None:
+    """`get-user` asks for one id; an unknown one is what the manager says."""
+    user = {"id": 1, "name": "wusel", "rfids": [{"id": "471147"}], "charging_rules": [{"days": 3}]}
+    rig.manager.answers["get_user"] = user
+    result = rig.do("get-user", id="1")
+    shown = json.loads(str(result.value))
+    assert shown == {**user, "id": "1", "rfids": [{"id": "***"}]}
+    assert last(rig).args == {"id": "1"}
+    assert "471147" not in rig.shown()
+    rig.manager.answers["get_user"] = "unknown user 1"
+    assert rig.do("get-user", id="1").result is FAILED
+
+
+def test_parameters_are_shown_without_secrets(rig: Rig) -> None:
+    """`get-params` gives JSON; what its keys call a secret is masked, at any depth."""
+    params = {"title": "x", "ocpp": [{"password": "hush-1", "fixed_rfid": "4711", "prio": 0}]}
+    rig.manager.answers["get_params"] = params
+    shown = json.loads(str(rig.do("get-params").value))
+    assert shown == {
+        "title": "x",
+        "ocpp": [{"password": "***", "fixed_rfid": "***", "prio": 0}],
+    }
+    assert "hush-1" not in rig.shown()
+    rig.manager.answers["get_params"] = "no rights"
+    assert rig.do("get-params").result is FAILED
+
+
+def test_an_rfid_is_named_and_not_told(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The manager gets the RFID of the environment or of a file; no log and no audit has it."""
+    monkeypatch.setenv("E1_RFID", "04AABBCC")
+    path = tmp_path / "rfid"
+    path.write_bytes(b"\xef\xbb\xbf04DDEEFF\r\n")
+    for named, rfid in (({"env": "E1_RFID"}, "04AABBCC"), ({"file": str(path)}, "04DDEEFF")):
+        params = {"devices": [{"dev_id": "E1", "fixed_rfid": named}]}
+        assert rig.do("set-params", params=params).result is DONE
+        assert last(rig).body == {"devices": [{"dev_id": "E1", "fixed_rfid": rfid}]}
+        rig.manager.answers["set_params"] = f"bad rfid {rfid}"
+        refused = rig.do("set-params", params=params)
+        assert (refused.result, rfid in refused.detail) == (FAILED, False)
+        del rig.manager.answers["set_params"]
+        assert rfid not in rig.shown()
+    none = {"devices": [{"dev_id": "E1", "fixed_rfid": ""}]}
+    assert rig.do("set-params", params=none).result is DONE
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["04AABBCC", {"env": "NO_SUCH_RFID"}, {"file": "/etc/hostname/none"}, {"file": "/etc/passwd"},
+     {"env": "PATH"}, {"env": "A", "file": "B"}, {"other": "x"}, {"env": 5}, 4711],
+)  # fmt: skip
+def test_what_is_no_rfid_is_refused(rig: Rig, value: Any) -> None:
+    """Neither an RFID in the command nor another file of this computer is sent."""
+    before = len(rig.manager.calls("set_params"))
+    result = rig.do("set-params", params={"devices": [{"dev_id": "E1", "fixed_rfid": value}]})
+    assert result.result is REFUSED
+    assert len(rig.manager.calls("set_params")) == before
+    assert "root:" not in result.detail
 
 
 def test_a_new_user_has_a_new_id(rig: Rig) -> None:

@@ -18,6 +18,7 @@ from twisted_gantry.twin.faces.cfos.face import ADMIN_PASSWORD, PowerBrain
 from twisted_gantry.twin.faults.settings import CFOS, Faults
 from twisted_gantry.twin.world.charging import ChargingSite
 from twisted_gantry.twin.world.mains import PHASES, Mains
+from twisted_gantry.wire.cfos.users import ChargingRule
 from twisted_gantry.wire.reading import Quality
 
 DONE, FAILED = Outcome.DONE, Outcome.FAILED
@@ -136,6 +137,28 @@ def test_users(rig: TwinRig) -> None:
     rig.done("enter-rfid", rfid="90817263", dev_id="E1")
     assert rig.do("enter-rfid", rfid="111222", dev_id="E1").result is FAILED
     assert "90817263" not in rig.shown()
+
+
+def test_one_user_and_the_parameters(rig: TwinRig) -> None:
+    """`get-user` and `get-params` show what was set, a charging rule with every key."""
+    rule = {"days": 127, "mode": 0, "current": 8000, "enabled": True, "time": 0}
+    new = rig.done("set-user", name="neu", rfids=[{"id": "90817263"}], charging_rules=[rule])
+    shown = json.loads(rig.done("get-user", id=new))
+    assert (shown["name"], shown["rfids"][0]["id"]) == ("neu", "***")
+    [back] = shown["charging_rules"]
+    assert set(back) == set(ChargingRule.__struct_fields__)
+    assert {name: back[name] for name in rule} == rule
+    assert rig.do("get-user", id="5").result is FAILED
+    params = json.loads(rig.done("get-params"))
+    assert params["cycle_time"] == 3009
+    assert "90817263" not in rig.shown()
+
+
+def test_a_fixed_rfid_from_the_environment(rig: TwinRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The manager takes it as any other."""
+    monkeypatch.setenv("E1_RFID", "04AABBCC")
+    rig.done("set-params", params={"devices": [{"dev_id": "E1", "fixed_rfid": {"env": "E1_RFID"}}]})
+    assert "04AABBCC" not in rig.shown()
 
 
 def test_devices_come_and_go(rig: TwinRig) -> None:

@@ -95,7 +95,13 @@ COMMANDS: Mapping[str, CommandType] = {
         params=Argument(dict),
         force=_FORCE,
     ),
+    "get-params": _type("read the parameters, without secrets", "读取参数（不含密码和PIN）"),
     "get-users": _type("list the users, without their PINs", "列出用户（不含PIN）"),
+    "get-user": _type(
+        "read one user, without PINs",
+        "读取一个用户（不含PIN）",
+        id=Argument(longest=64),
+    ),
     "set-user": _type(
         "set a user; without an id a new one is made",
         "设置用户；没有id时新建",

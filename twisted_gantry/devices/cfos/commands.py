@@ -7,12 +7,15 @@ the flash is not written in a loop.
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from twisted_gantry.access.sources import read_secret
 from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.cfos.channel import CfosChannel, WrongStatus
@@ -21,7 +24,7 @@ from twisted_gantry.net.http.client import NoAnswer, NotConnected
 from twisted_gantry.wire.cfos import calls
 from twisted_gantry.wire.cfos.modbus import Write, decode_read, parse_read, parse_write, plan_write
 from twisted_gantry.wire.cfos.registers import registers_of
-from twisted_gantry.wire.cfos.users import MASKED, masked, user
+from twisted_gantry.wire.cfos.users import MASKED, masked, masked_user, user
 from twisted_gantry.wire.errors import BadMessage, CannotEncode, WireError
 from twisted_gantry.wire.json import loads
 from twisted_gantry.wire.reading import Value
@@ -39,6 +42,7 @@ LONGEST_GUARDED = 100
 
 _RFID = re.compile(r"[0-9A-Za-z]{1,64}")
 # Keys of settings whose values are secrets: in an argument they would reach the audit.
+FIXED_RFID = "fixed_rfid"
 _SECRET_KEY = re.compile(r"passw|pwd|secret|rfid", re.IGNORECASE)
 
 
@@ -56,8 +60,13 @@ class ManagerCommands:
     """
 
     def __init__(
-        self, channel: CfosChannel, clock: IReactorTime, look_again: Callable[[], None]
+        self,
+        channel: CfosChannel,
+        clock: IReactorTime,
+        look_again: Callable[[], None],
+        in_thread: Callable[..., Deferred[Any]],
     ) -> None:
+        self._in_thread = in_thread
         self._channel, self._clock, self._look_again = channel, clock, look_again
         self._written: dict[tuple[str, int], float] = {}
         self._do: Mapping[str, Callable[[Mapping[str, Any]], Awaitable[CommandResult]]] = {
@@ -186,12 +195,51 @@ class ManagerCommands:
         for key, value in _every_key(params):
             if key == "disable_policy":
                 _check_policy(value, force=bool(args.get("force")))
-            elif _SECRET_KEY.search(key):
-                raise Wrong(f"{key[:40]!r} is a secret, and this is kept in the audit")
+            elif value != "" and _SECRET_KEY.search(key) and not _named(key, value):
+                hint = ': name it by {"env": …} or {"file": …}' if key == FIXED_RFID else ""
+                raise Wrong(f"{key[:40]!r} is a secret, and this is kept in the audit{hint}")
         devices = params.get("devices")
         if isinstance(devices, list) and len(devices) > 1:
             raise Wrong("the manager takes one device at a time")
-        return await self._write(calls.call("set_params", body=params))
+        secrets: set[str] = set()
+        revealed = await self._revealed(params, secrets)
+        try:
+            return await self._write(calls.call("set_params", body=revealed))
+        except WireError as error:
+            return CommandResult(Outcome.FAILED, _guarded(str(error), secrets))
+
+    async def _revealed(self, node: Any, secrets: set[str]) -> Any:
+        """Return parameters with each RFID that was named in its place; `secrets` gains them."""
+        if isinstance(node, list):
+            return [await self._revealed(each, secrets) for each in node]
+        if not isinstance(node, dict):
+            return node
+        revealed = {}
+        for key, value in node.items():
+            if _named(str(key).strip().lower(), value):
+                revealed[key] = await self._secret(value)
+                secrets.add(revealed[key])
+            else:
+                revealed[key] = await self._revealed(value, secrets)
+        return revealed
+
+    async def _secret(self, named: Any) -> str:
+        try:
+            secret: Secret = await self._in_thread(read_secret, Path(), named)
+        except ValueError as error:
+            raise Wrong(f"{FIXED_RFID}: {error}") from None
+        text = secret.reveal()
+        if not _RFID.fullmatch(text):  # also: no other file of this computer goes out
+            raise Wrong(f"{FIXED_RFID} is no RFID: 1 to 64 digits or letters")
+        return text
+
+    async def _get_params(self, args: Mapping[str, Any]) -> CommandResult:
+        answer = calls.expect(dict, await self._ask(calls.call("get_params")))
+        return _done(_json(_hidden(answer)))
+
+    async def _get_user(self, args: Mapping[str, Any]) -> CommandResult:
+        answer = await self._ask(calls.call("get_user", {"id": args["id"]}))
+        return _done(_json(masked_user(answer)))
 
     async def _get_users(self, args: Mapping[str, Any]) -> CommandResult:
         return _done(_json(masked(await self._ask(calls.call("get_users")))))
@@ -245,7 +293,7 @@ class ManagerCommands:
         return _done(detail="write it into the configuration before the next start")
 
 
-_READS = frozenset({"read-register", "get-users"})
+_READS = frozenset({"read-register", "get-params", "get-user", "get-users"})
 
 
 def _device(args: Mapping[str, Any], letter: str = "EM") -> dict[str, str]:
@@ -281,6 +329,24 @@ def _checked(read: Callable[[Any], Any], fields: dict[str, Any]) -> Any:
         return read(fields)
     except BadMessage as error:
         raise Wrong(str(error)) from None
+
+
+def _named(key: str, value: Any) -> bool:
+    """Tell whether a parameter names an RFID that is not in the command itself."""
+    named = isinstance(value, dict) and set(value) in ({"env"}, {"file"})
+    return named and key == FIXED_RFID
+
+
+def _hidden(node: Any) -> Any:
+    """Return an answer without the values of keys that hold secrets."""
+    if isinstance(node, list):
+        return [_hidden(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: MASKED if value and _SECRET_KEY.search(str(key)) else _hidden(value)
+        for key, value in node.items()
+    }
 
 
 def _every_key(node: Any) -> list[tuple[str, Any]]:

@@ -83,7 +83,9 @@ class Cfos(NamedService):
             context, self.status, self._poll, settings.poll, backs_off=_OFFLINE, counted=False
         )
         self.poll_seconds = self._poller.seconds
-        self._commands = ManagerCommands(channel, context.reactor, self._poller.now)
+        self._commands = ManagerCommands(
+            channel, context.reactor, self._poller.now, context.in_thread
+        )
         context.points.declare(name, cfos_points.MANAGER_POINTS)
         limits = Limits(settings.over_voltage, settings.under_voltage)
         nominal = settings.nominal_voltage

@@ -33,8 +33,10 @@ class RuleMode(IntEnum):
     SURPLUS = 5
 
 
-class ChargingRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A charging rule: `days` bit 0 is Monday, `current` and `solar` mA, `udur` s, times min."""
+class ChargingRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A charging rule, written with all its keys: `days` bit 0 is Monday, `current` and `solar` mA,
+    `udur` s, times min.
+    """
 
     days: Annotated[int, msgspec.Meta(ge=0, le=127)] = 127
     mode: RuleMode = RuleMode.ABSOLUTE
@@ -83,12 +85,17 @@ def user(fields: Any) -> User:
 
 def masked(answer: Any) -> list[dict[str, Any]]:
     """Return the answer to `get_users`, each PIN as MASKED. Raises CfosRefused, BadMessage."""
-    shown = []
-    for each in _bounded(answer):
-        known = _ids_as_text(each)
-        rfids = [{**rfid, "id": MASKED} for rfid in known["rfids"]]
-        shown.append({**known, "rfids": rfids})
-    return shown
+    return [_masked(each) for each in _bounded(answer)]
+
+
+def masked_user(answer: Any) -> dict[str, Any]:
+    """Return the answer to `get_user`, each PIN as MASKED. Raises CfosRefused, BadMessage."""
+    return _masked(expect(dict, answer))
+
+
+def _masked(fields: Any) -> dict[str, Any]:
+    known = _ids_as_text(fields)
+    return {**known, "rfids": [{**rfid, "id": MASKED} for rfid in known["rfids"]]}
 
 
 def _bounded(answer: Any) -> list[Any]:

@@ -1,14 +1,18 @@
-"""Secrets in a configuration: plain, from the environment, or from a file."""
+"""Where secrets come from: plain, from the environment, or from a file."""
 
 import os
 from pathlib import Path
 from typing import Any
 
-from twisted_gantry.config.tls import path_of
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.text_files import line_of
 
 _SHAPE = 'must be a text, { env = "NAME" } or { file = "PATH" }'
+
+
+def path_of(folder: Path, text: str) -> Path:
+    """Return a file that a setting names, relative to `folder`; variables are expanded."""
+    return folder / os.path.expandvars(text)  # $CREDENTIALS_DIRECTORY
 
 
 def read_secret(folder: Path, value: Any) -> Secret:
