@@ -236,7 +236,7 @@ MISTAKES = [
     f"{ETC}cards_period = 0 # ! uplink.etc.cards_period | >= 1",
     '[web]\nlisten = "8080" # ! web.listen | tcp:8080:interface=127.0.0.1',
     "[web]\nlisten = 'tcp:80\\' # ! web.listen",
-    f"[web]\nlisten = 'ssl:1:privateKey={__file__}' # ! web.listen",
+    f"[web]\nlisten = 'ssl:1:interface=127.0.0.1:privateKey={__file__}' # ! web.listen",
     '[web]\nlisten = "tcp:8080" # ! web.listen | password or token',
     '[web]\nlisten = "tcp:8080:interface=192.168.1.5" # ! web.listen | password or token',
 ]

@@ -136,3 +136,46 @@ def test_files_of_a_client_endpoint_are_settings(folder: Path, address: str, tol
 def test_the_content_is_not_compared_by_path_alone(tmp_path: Path) -> None:
     """Two files of one content are two settings: the path is shown in errors."""
     assert Pem("a", "x") != Pem("b", "x")
+
+
+SSL = 'listen = "ssl:8443:privateKey=client.key:certKey=client.pem"\n'
+PRINT = "AB:" * 31 + "AB"
+
+
+def test_the_files_of_a_listener_are_read(folder: Path) -> None:
+    """Relative to the configuration; with whom it lets in, and anew at each reload."""
+    text = (
+        f'{GANTRY}[remotecontrol]\n{SSL}auth = "x"\nclient_ca = "ca.pem"\n'
+        f'allowed_certificates = ["{PRINT}"]\n[monitor]\nlisten = "tcp:8082"\nauth = "x"\n'
+    )
+    before = load(text, folder=folder).server_tls
+    assert before["web"] is before["monitor"] is None
+    remote = before["remotecontrol"]
+    assert remote is not None
+    assert Path(remote.certificate.path) == folder / "client.pem"
+    assert remote.client_ca is not None
+    assert remote.fingerprints == {"ab" * 32}
+    SITE.sign(cn="renewed").write(folder, "client")
+    assert load(text, folder=folder).server_tls["remotecontrol"] != remote
+
+
+@pytest.mark.parametrize(
+    ("lines", "key", "told"),
+    [
+        ('listen = "ssl:8443"', "listen", "server.pem cannot be read"),
+        ('listen = "ssl:8443:privateKey=client.key:certKey=other.pem"', "listen", "not belong"),
+        ('listen = "ssl:8443:privateKey=cut.pem"', "listen", "no certificate that can be read"),
+        ('listen = "ssl:8443:privateKey=client.key:sslmethod=SSLv3"', "listen", "leave it out"),
+        ('listen = "ssl:8443:client.key:client.pem"', "listen", "name=value"),
+        ('listen = "ssl:99999:privateKey=client.key"', "listen", "a port is 0 to 65535"),
+        ('listen = "tcp:1"\nclient_ca = "ca.pem"', "client_ca", 'needs listen = "ssl:…"'),
+        (f'listen = "tcp:1"\nallowed_certificates = ["{PRINT}"]', "allowed_certificates", "needs"),
+        (f"{SSL}client_ca = 'client.key'", "client_ca", "no certificate that can be read"),
+        (f"{SSL}allowed_certificates = ['AB:CD', '{PRINT}']", "allowed_certificates", "'AB:CD'"),
+    ],
+)
+def test_a_wrong_listener_is_told(folder: Path, lines: str, key: str, told: str) -> None:
+    """Each mistake has its key."""
+    found = problems(f'[monitor]\nauth = "x"\n{lines}\n', folder)
+    assert list(found) == [f"monitor.{key}"]
+    assert told in found[f"monitor.{key}"]

@@ -18,12 +18,20 @@ from twisted_gantry.config.interlocks import read_interlocks
 from twisted_gantry.config.settings import GantrySettings, HistorySettings, Settings, WebSettings
 from twisted_gantry.config.tables import NO_CHECKS, Checks, ConfigError, Document, Problem, shown
 from twisted_gantry.config.tables import Path as Place
-from twisted_gantry.config.tls import read_pem, with_tls
+from twisted_gantry.config.tls import (
+    fingerprints,
+    path_of,
+    read_pem,
+    with_tls,
+    wrong_ca,
+    wrong_fingerprints,
+)
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.logs import LogSettings
 from twisted_gantry.manhole.service import ManholeSettings
 from twisted_gantry.net.pem import Pem, TlsSettings
 from twisted_gantry.net.text_files import read_text
+from twisted_gantry.net.tls_server import ServerTls
 from twisted_gantry.recording.service import RecordSettings
 from twisted_gantry.uplinks.etc.uplink import EtcSettings
 from twisted_gantry.uplinks.fogslink.uplink import FogslinkSettings
@@ -43,13 +51,15 @@ _ENTRY_CHECKS: Checks = {
     "listen": checks.wrong_listen,
     "allowed_clients": checks.wrong_clients,
     "auth": checks.wrong_code,
+    "client_ca": wrong_ca,
+    "allowed_certificates": wrong_fingerprints,
 }
 _S = TypeVar("_S", bound=msgspec.Struct)
 
 
 class _Reader:
     def __init__(self, document: Document, folder: Path) -> None:
-        self.document, self.secret = document, partial(read_secret, folder)
+        self.document, self.secret, self.folder = document, partial(read_secret, folder), folder
         document.readers[Pem] = partial(read_pem, folder)
 
     def settings(self) -> Settings | None:
@@ -86,6 +96,8 @@ class _Reader:
         listening = {name: each.listen for name, each in tables.items() if each is not None}
         for name, wrong in checks.wrong_ports(listening):
             document.wrong((name, "listen"), wrong)
+        served = {name: each for name, each in listening.items() if name != "manhole"}
+        server_tls = {name: self._server_tls(name, tables[name]) for name in served}
         log = self._table(root, ("log",), LogSettings)
         history = self._table(root, ("history",), HistorySettings)
         record = self._table(root, ("record",), RecordSettings)
@@ -96,7 +108,7 @@ class _Reader:
             return None
         entries, ends = tuple(devices.entries.values()), (etc, fogslink, remote, monitor, web)
         rest = (interlocks, manhole, log, history, record)
-        return Settings(gantry, entries, tuple(cabinets), *ends, *rest, tls=self.tls)
+        return Settings(gantry, entries, tuple(cabinets), *ends, *rest, self.tls, server_tls)
 
     def _table(
         self,
@@ -107,6 +119,20 @@ class _Reader:
     ) -> _S | None:
         table = self.document.table(parent, path)
         return self.document.read(table, to, path, self.secret, checks=checks)
+
+    def _server_tls(self, name: str, table: Any) -> ServerTls | None:
+        """Read the files of a listener, if it has any."""
+        ca, allowed = getattr(table, "client_ca", None), getattr(table, "allowed_certificates", [])
+        if not table.listen.startswith("ssl:"):
+            for key, given in (("client_ca", ca), ("allowed_certificates", allowed)):
+                self._complain((name, key), 'needs listen = "ssl:…"' if given else "")
+            return None
+        try:
+            path = partial(path_of, self.folder)
+            return ServerTls.read(table.listen, path, ca, fingerprints(allowed))
+        except ValueError as error:
+            self.document.wrong((name, "listen"), str(error))
+            return None
 
     def _complain(self, path: Place, wrong: str) -> None:
         if wrong:

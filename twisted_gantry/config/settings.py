@@ -3,7 +3,9 @@
 Settings of one room are defined there: `EtcSettings`, `RemoteControlSettings`, …
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -17,6 +19,7 @@ from twisted_gantry.core.site import Cabinet
 from twisted_gantry.logs import LogSettings
 from twisted_gantry.manhole.service import ManholeSettings
 from twisted_gantry.net.pem import TlsSettings
+from twisted_gantry.net.tls_server import ServerTls
 from twisted_gantry.recording.service import RecordSettings
 from twisted_gantry.uplinks.etc.uplink import EtcSettings
 from twisted_gantry.uplinks.fogslink.uplink import FogslinkSettings
@@ -129,10 +132,17 @@ class Settings:
     history: HistorySettings = field(default_factory=HistorySettings)
     record: RecordSettings = field(default_factory=RecordSettings)
     tls: TlsSettings = field(default_factory=TlsSettings)
+    server_tls: Mapping[str, ServerTls | None] = field(default_factory=dict)
+    """The files of each listener with an `ssl:` endpoint, by its table."""
 
     def listening_on(self, endpoint: str) -> "Settings":
         """Return these settings with another `[web] listen`. Raises ConfigError."""
-        return replace(self, web=_moved(self.web, endpoint, "--web"))
+        web = _moved(self.web, endpoint, "--web")
+        try:
+            tls = ServerTls.read(endpoint, Path)
+        except ValueError as error:
+            raise ConfigError([Problem("--web", None, "", str(error))]) from None
+        return replace(self, web=web, server_tls={**self.server_tls, "web": tls})
 
     def with_manhole(self, endpoint: str) -> "Settings":
         """Return these settings with another `[manhole] listen`. Raises ConfigError."""

@@ -3,6 +3,8 @@
 Their contents are part of the settings, so that a reload notices a file that was renewed.
 """
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,8 +13,9 @@ import msgspec
 from twisted_gantry.access.sources import path_of
 from twisted_gantry.config.tables import Document
 from twisted_gantry.config.tables import Path as Place
-from twisted_gantry.net.pem import SYSTEM, Pem, TlsSettings, with_defaults, wrong_keys
+from twisted_gantry.net.pem import SYSTEM, Pem, TlsSettings, with_defaults, wrong_keys, wrong_pem
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _S = TypeVar("_S", bound=msgspec.Struct)
 
 
@@ -21,6 +24,22 @@ def read_pem(folder: Path, value: Any) -> Pem:
     if not isinstance(value, str) or not value:
         raise ValueError("must be the path of a PEM file")
     return SYSTEM if value == SYSTEM.path else Pem.read(path_of(folder, value))
+
+
+def fingerprints(texts: Sequence[str]) -> frozenset[str]:
+    """Return SHA-256 fingerprints as hex digits without colons."""
+    return frozenset(text.replace(":", "").replace(" ", "").lower() for text in texts)
+
+
+def wrong_fingerprints(texts: Sequence[str]) -> str:
+    """Return what is wrong with `allowed_certificates`, empty if nothing is."""
+    wrong = [text for text in texts if not all(map(_SHA256.fullmatch, fingerprints([text])))]
+    shown = ", ".join(repr(text[:100]) for text in wrong)
+    return f"no SHA-256 fingerprint of 64 hex digits: {shown}" if wrong else ""
+
+
+def wrong_ca(pem: Pem | None) -> str:
+    return "" if pem is None else wrong_pem(lambda: pem.certificates)
 
 
 def with_tls(document: Document, place: Place, settings: _S, given: TlsSettings) -> _S:

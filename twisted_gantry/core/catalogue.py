@@ -10,8 +10,8 @@ from twisted_gantry.core.bounds import Bounds
 class PointType:
     """A point as its kind of device describes it; `name` is without the device's.
 
-    `unit` is empty for text and true/false, otherwise one of V A Hz W VA Wh Ah % °C s KiB. A number
-    outside `bounds` is `get-failed`; None for text, true/false, and what may be any number.
+    `unit` is empty for text and true/false, otherwise one of V A Hz W VA Wh Ah % °C s d KiB. A
+    number outside `bounds` is `get-failed`; None for text, true/false, and what may be any number.
     """
 
     name: str

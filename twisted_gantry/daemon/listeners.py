@@ -11,10 +11,13 @@ from zope.interface import implementer
 
 from twisted_gantry.core.interfaces import ICallbackHost, ITap
 from twisted_gantry.daemon.passing import PassingAlarm
+from twisted_gantry.net.endpoints import without_tls
 from twisted_gantry.net.http.server import Limits, bounded_site, with_backlog
 from twisted_gantry.net.listener import Listener
 from twisted_gantry.net.slots import EVERYBODY, Allowed
+from twisted_gantry.net.tls_server import ServerTls
 from twisted_gantry.web.callbacks import CallbackHost
+from twisted_gantry.web.seldom_log import SeldomLog
 
 
 class Served(Protocol):
@@ -74,9 +77,11 @@ class Listeners:
     def callback(self, place: str) -> IService:
         return self._listen("callbacks", place, self._callback_site)
 
-    def served(self, name: str, place: str, served: Served) -> IService:
+    def served(
+        self, name: str, place: str, served: Served, tls: ServerTls | None = None
+    ) -> IService:
         limits, counts = served.limits, served.counts
-        return self.http(name, place, served.resource(), limits, counts, served.allowed)
+        return self.http(name, place, served.resource(), limits, counts, served.allowed, tls)
 
     def http(
         self,
@@ -86,18 +91,38 @@ class Listeners:
         limits: Limits,
         counts: Counter[str],
         allowed: Allowed = EVERYBODY,
+        tls: ServerTls | None = None,
     ) -> IService:
-        """Return the service that serves `resource` at the endpoint `place`, within `limits`."""
+        """Return the service that serves `resource` at the endpoint `place`, within `limits`. An
+        `ssl:` endpoint is that of `tls`.
+        """
         self.counts[name] = counts
         crowded = self._crowded.at(name)
         factory = bounded_site(
             resource, self._reactor, limits, counts, allowed=allowed, crowded=crowded
         )
-        return self._listen(name, with_backlog(place, limits.connections), factory)
+        place = with_backlog(place, limits.connections)
+        if tls is None:
+            return self._listen(name, place, factory)
+        log = SeldomLog(name, self._reactor)
 
-    def _listen(self, name: str, place: str, factory: IProtocolFactory) -> IService:
+        def refused(host: str, why: str) -> None:
+            log.refused(0, host, why)
+
+        outer = tls.factory(factory, counts, refused, self._reactor)
+        return self._listen(name, without_tls(place)[0], factory, outer)
+
+    def _listen(
+        self,
+        name: str,
+        place: str,
+        factory: IProtocolFactory,
+        outer: IProtocolFactory | None = None,
+    ) -> IService:
         endpoint = serverFromString(self._reactor, place)
         made: Any = factory  # made by bounded_site: it has its connections
-        listener = Listener(self._reactor, place, endpoint, factory, lambda: list(made.protocols))
+        listener = Listener(
+            self._reactor, place, endpoint, outer or factory, lambda: list(made.protocols)
+        )
         listener.setName(f"{name} {place}")  # type: ignore[no-untyped-call]
         return cast("IService", listener)

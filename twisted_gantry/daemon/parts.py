@@ -22,6 +22,7 @@ from twisted_gantry.core.interfaces import UNTAPPED, DeviceContext, IPlatform, I
 from twisted_gantry.core.interlocks.watches import Interlocks
 from twisted_gantry.core.recorder import Recorder
 from twisted_gantry.core.site import Site
+from twisted_gantry.daemon.certificates import Certificates, own_certificates
 from twisted_gantry.daemon.listeners import Listeners, Served
 from twisted_gantry.daemon.passing import PassingAlarm
 from twisted_gantry.daemon.threads import InThreads
@@ -112,6 +113,7 @@ class Parts:
         self._crowded = PassingAlarm(site.alarms, reactor, *CROWDED)
         self._foreign = PassingAlarm(site.alarms, reactor, *FOREIGN_CALLBACK)
         self._listeners = Listeners(reactor, addresses, self._crowded, self._foreign)
+        self._certificates = Certificates(site.points, site.alarms, reactor, now)
         self._record: Recording | None = None
 
     def plans(self, settings: Settings) -> list[Plan]:
@@ -124,7 +126,8 @@ class Parts:
 
         plan("history", self._recording, settings.history)
         plan("reactor lag", lambda _: (self._lag, nothing))
-        plan("web", self._web, gantry, settings.web)
+        plan("certificates", self._own_certificates, own_certificates(settings))
+        plan("web", self._web, gantry, settings.web, settings.server_tls.get("web"))
         if settings.record.folder:  # before the devices: recording stops after them
             plan("record", self._recording_of_devices, settings.record)
         for entry in settings.devices:
@@ -135,9 +138,11 @@ class Parts:
         if settings.fogslink is not None:
             plan("uplink fogslink", self._fogslink, gantry, settings.fogslink)
         if settings.monitor is not None:
-            plan("monitor", self._monitor, gantry, settings.monitor)
+            tls = settings.server_tls.get("monitor")
+            plan("monitor", self._monitor, gantry, settings.monitor, tls)
         if remote is not None:
-            plan("remotecontrol", self._remote, gantry, remote, settings.etc, settings.cabinets)
+            of_remote = (remote, settings.etc, settings.server_tls.get("remotecontrol"))
+            plan("remotecontrol", self._remote, gantry, *of_remote, settings.cabinets)
         if settings.manhole.listen:
             plan("manhole", self._manhole, gantry, settings.manhole)
         plan("interlocks", self._interlocks, gantry, settings.interlocks)
@@ -155,7 +160,7 @@ class Parts:
         ]
 
     def _web(self, settings: Settings) -> Made:
-        web = settings.web
+        web, tls = settings.web, settings.server_tls.get("web")
         stream = Stream(self.site, self._reactor, self._now)
         resource = web_resource(
             self.site,
@@ -176,7 +181,7 @@ class Parts:
         )
         group = ServiceGroup()  # an open event stream ends with its listener
         group.add(stream)
-        group.add(self._listeners.http("web", web.listen, resource, WEB_LIMITS, Counter()))
+        group.add(self._listeners.http("web", web.listen, resource, WEB_LIMITS, Counter(), tls=tls))
         return group, nothing
 
     def _recording(self, settings: Settings) -> Made:
@@ -185,6 +190,10 @@ class Parts:
         recorder = Recorder(points, self._history, self._reactor, self._now, failing, interval)
         upkeep = Upkeep(self._history.step, self._reactor)
         return cast("IService", _Started("history", recorder, upkeep)), nothing
+
+    def _own_certificates(self, settings: Settings) -> Made:
+        self._certificates.own = own_certificates(settings)
+        return cast("IService", _Started("certificates", self._certificates)), nothing
 
     def _alarm(self, name: str, en: str, zh: str) -> Callable[[str | None], None]:
         alarms = self.site.alarms
@@ -218,7 +227,9 @@ class Parts:
             tap = self._record.tap(name, kind, entry.settings, site.gantry_id) or UNTAPPED
         registrations = self._listeners.registrations(tap)
         means = (self._reactor, site.points, self._now, self._random, self._threads.devices)
-        context = DeviceContext(*means, site.store, registrations, site.gantry_id, tap)
+        context = DeviceContext(
+            *means, site.store, registrations, site.gantry_id, tap, self._certificates.seen
+        )
         device = entry.kind.build(name, entry.settings, context)
         site.alarms.watch(name, device.rules, device.status)
         site.devices[name] = device
@@ -235,11 +246,14 @@ class Parts:
     def _etc(self, settings: Settings) -> Made:
         assert settings.etc is not None
         policy = server_policy(settings.remotecontrol, settings.etc.url)
-        return self._uplink(etc_uplink(settings.etc, *self._for_uplinks(), policy.allows))
+        more = (policy.allows, self._certificates.seen)
+        return self._uplink(etc_uplink(settings.etc, *self._for_uplinks(), *more))
 
     def _fogslink(self, settings: Settings) -> Made:
         assert settings.fogslink is not None
-        return self._uplink(fogslink_uplink(settings.fogslink, *self._for_uplinks()))
+        return self._uplink(
+            fogslink_uplink(settings.fogslink, *self._for_uplinks(), self._certificates.seen)
+        )
 
     def _for_uplinks(self) -> tuple[Site, Any, Callable[[], float], Callable[[], float]]:
         return self.site, self._reactor, self._now, self._random.random
@@ -260,7 +274,7 @@ class Parts:
         means = (self.site, self._reactor, self._now)
         computers = UploadedComputers(*means, settings.monitor.computers)
         monitor = Monitor(settings.monitor, *means, computers.take)
-        served, unserve = self._served("monitor", settings.monitor.listen, monitor)
+        served, unserve = self._served("monitor", settings.monitor.listen, monitor, settings)
         group = ServiceGroup()
         group.add(computers)
         group.add(served)
@@ -286,7 +300,7 @@ class Parts:
             in_thread=self._threads.files,
             home=settings.etc.url if settings.etc is not None else "",
         )
-        return self._served("remotecontrol", remote.listen, control)
+        return self._served("remotecontrol", remote.listen, control, settings)
 
     def _manhole(self, settings: Settings) -> Made:
         counts = self._listeners.counts["manhole"] = Counter()
@@ -320,8 +334,9 @@ class Parts:
     def _callback(self, place: str) -> Made:
         return self._listeners.callback(place), nothing
 
-    def _served(self, name: str, place: str, served: Served) -> Made:
+    def _served(self, name: str, place: str, served: Served, settings: Settings) -> Made:
         def unmake() -> None:
             del self._listeners.counts[name]
 
-        return self._listeners.served(name, place, served), unmake
+        tls = settings.server_tls.get(name)
+        return self._listeners.served(name, place, served, tls), unmake

@@ -43,7 +43,7 @@ class CertificateRefused(Exception):
     """A host could not be verified; the text has the host, the reason and what to change."""
 
 
-def _known(certificate: X509) -> Certificate:
+def known(certificate: X509) -> Certificate:
     return Certificate(certificate)
 
 
@@ -62,7 +62,7 @@ class ClientTls:
         ca, own = self._settings.ca, self._settings.client_cert
         trusted = None if ca is None or ca == SYSTEM else ca.certificates
         roots = [X509.from_cryptography(each) for each in trusted or ()]
-        trust = trustRootFromCertificates(map(_known, roots)) if roots else platformTrust()
+        trust = trustRootFromCertificates(map(known, roots)) if roots else platformTrust()
         key = self._settings.client_key
         if own is None or key is None:
             options = CertificateOptions(trustRoot=trust)
@@ -96,7 +96,7 @@ class _Verified:
         def judge(_: SSL.Connection, shown: X509, error: int, depth: int, good: int) -> bool:
             try:
                 certificate = shown.to_cryptography()
-                why = "" if good else _distrust(error, certificate)
+                why = "" if good else distrust(error, certificate)
                 if not why and depth == 0:
                     why = wrong_names(certificate, self._host)
                 if not why and depth == 0:
@@ -168,7 +168,7 @@ _DISTRUST = {
 }
 
 
-def _distrust(error: int, certificate: x509.Certificate) -> str:
+def distrust(error: int, certificate: x509.Certificate) -> str:
     """Return in words what OpenSSL has against a certificate, by its number of the error."""
     if error == SSL_EXPIRED:
         day = certificate.not_valid_after_utc.date().isoformat()

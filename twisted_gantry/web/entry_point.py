@@ -25,6 +25,7 @@ from twisted_gantry.net.addresses import host_of
 from twisted_gantry.net.http.json import header
 from twisted_gantry.net.http.routes import ConstantRoutes
 from twisted_gantry.net.http.server import proved
+from twisted_gantry.net.pem import Pem
 from twisted_gantry.net.slots import Allowed
 from twisted_gantry.net.throttle import Throttle, Throttled
 from twisted_gantry.web.file_stream import Client
@@ -38,12 +39,15 @@ Act = Callable[[etc.Request, bytes, str], Awaitable[etc.Answer | None]]
 class EntrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys that both entry points have in the configuration. `listen` is a server endpoint;
     `allowed_clients` are addresses or networks, none for all; `rate` is requests a second of one
-    address, 0 for no bound.
+    address, 0 for no bound. With an `ssl:` endpoint clients need a certificate of `client_ca`, or
+    with one of the SHA-256 fingerprints `allowed_certificates`; with both, of both.
     """
 
     listen: str
     allowed_clients: list[str] = []
     rate: Annotated[float, Meta(ge=0, le=10_000)] = 20.0
+    client_ca: Pem | None = None
+    allowed_certificates: list[str] = []
 
 
 class EntryPoint:
