@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from twisted_gantry.access.secrets import wrong_secret
-from twisted_gantry.access.sources import read_secret
+from twisted_gantry.access.sources import path_of, read_secret
 from twisted_gantry.config import checks
 from twisted_gantry.config.cabinets import read_cabinets
 from twisted_gantry.config.devices import Devices
@@ -20,7 +20,6 @@ from twisted_gantry.config.tables import NO_CHECKS, Checks, ConfigError, Documen
 from twisted_gantry.config.tables import Path as Place
 from twisted_gantry.config.tls import (
     fingerprints,
-    path_of,
     read_pem,
     with_tls,
     wrong_ca,
