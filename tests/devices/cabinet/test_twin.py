@@ -150,6 +150,30 @@ def test_a_picture_that_is_not_whole_is_none(both: Both) -> None:
         assert AUTH not in str(failure.value)
 
 
+def test_an_output_voltage_that_is_too_high_is_an_alarm(both: Both) -> None:
+    """Each module says 输出电压过压; the alarm ends with the fault."""
+    both.world.supply.offset_v = 6.0
+    both.world.settle()
+    both.clock.run(1.0)
+    assert both.good("rectifier.1.warning_msg") == "输出电压过压"
+    assert both.good("rectifier.1.output_voltage") > 58.0
+    assert "cab1.rectifier-warning" in both.bench.raised()
+    both.world.supply.offset_v = 0.0
+    both.world.settle()
+    both.clock.run(2.0)
+    assert both.bench.raised() == set()
+
+
+def test_an_equalising_charge_is_a_running_state(both: Both) -> None:
+    """`runningState` 2 is no alarm."""
+    both.world.supply.equalise = True
+    both.world.settle()
+    fired(both.device.refresh())
+    both.clock.run(2.0)
+    assert both.good("ups.1.running_state") == "equalising"
+    assert both.bench.raised() == set()
+
+
 def test_a_door_is_unlocked_by_us(both: Both) -> None:
     """`unlock-door` unlocks that door, and our points show by what."""
     assert both.do("unlock-door", 1.5, unlockDoorId="2").result is Outcome.DONE

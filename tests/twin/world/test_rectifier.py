@@ -8,6 +8,7 @@ from twisted_gantry.twin.world.battery_test import END_V, TEST_S, End, Verdict
 from twisted_gantry.twin.world.mains import Mains
 from twisted_gantry.twin.world.rectifier import (
     EFFICIENCY,
+    EQUALISING_V,
     FLOAT_BUS_V,
     IDLE_W,
     MODULE_W,
@@ -283,3 +284,28 @@ def test_a_battery_test_is_refused_where_it_would_harm(rig: Rig) -> None:
     assert not supply.start_test(0.0)
     supply.battery.charge = 0.81
     assert supply.start_test(0.0)
+
+
+def test_an_equalising_charge_raises_the_voltage(rig: Rig) -> None:
+    """It goes on while modules feed the battery; a battery that gives is not equalised."""
+    rig.supply.equalise = True
+    rig.supply.settle()
+    assert rig.supply.bus_v == pytest.approx(FLOAT_BUS_V + EQUALISING_V)
+    shown = [rig.supply.equalising]
+    rig.set_mains(0.0)
+    assert rig.supply.bus_v < FLOAT_BUS_V
+    shown.append(rig.supply.equalising)
+    rig.set_mains(220.0)
+    shown.append(rig.supply.start_test(0.0))
+    shown.append(rig.supply.equalising)
+    assert shown == [True, False, True, False]
+
+
+@pytest.mark.parametrize("fuse_blown", [True, False])
+def test_a_regulation_that_is_off_moves_the_voltage(rig: Rig, fuse_blown: bool) -> None:
+    """What the modules give is off by the error, with a battery and without."""
+    rig.supply.fuse_blown, rig.supply.offset_v = fuse_blown, 5.0
+    rig.supply.settle()
+    assert rig.supply.bus_v == pytest.approx(FLOAT_BUS_V + 5.0)
+    rig.set_mains(0.0)
+    assert rig.supply.bus_v < FLOAT_BUS_V

@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IAddress, IProtocolFactory, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
 from twisted.web.http import Request as HttpRequest
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
@@ -44,6 +45,7 @@ class Limits:
     work: float = 0.0
 
 
+_BLANKS = re.compile(rb"([A-Z]{1,20}) +(/[^\r\n]* [^\r\n]*?) +(HTTP/1\.[01]) *")
 _ABSOLUTE = re.compile(rb"https?://(?:[^/?#@]*@)?([^/?#@]+)(.*)", re.IGNORECASE | re.DOTALL)
 WORK = 0.2
 """`Limits.work` of a server that strangers reach: a fifth of a core."""
@@ -250,6 +252,16 @@ class _BoundedFactory(WrappingFactory):
         return guard
 
 
+class _BlankTaker(HTTPChannel):
+    """Takes a request line with raw blanks in its target, as people write it from documents."""
+
+    def lineReceived(self, line: bytes) -> None:
+        found = _BLANKS.fullmatch(line)
+        if found is not None:  # no header looks like that
+            line = b"%b %b %b" % (found[1], found[2].strip().replace(b" ", b"%20"), found[3])
+        super().lineReceived(line)  # type: ignore[no-untyped-call]
+
+
 class _QuietSite(Site):
     """A site without an access log."""
 
@@ -300,11 +312,13 @@ def bounded_site(
     allowed: Allowed = EVERYBODY,
     crowded: Callable[[str], object] = lambda address: None,
     is_known: Callable[[str], bool] = lambda host: False,
+    raw_blanks: bool = False,
 ) -> IProtocolFactory:
     """Return a factory that serves `resource` within `limits` to the `allowed` clients. The body of
     a form is not parsed: `request.args` are those of the query alone. `counts` gains `requests`,
     `too-large`, `crowded`, `timeout`, `unfinished`, `not-reading`, and what `Slots` counts.
-    `crowded(address)` and `is_known(host)` are called as by `Slots`.
+    `crowded(address)` and `is_known(host)` are called as by `Slots`. With `raw_blanks` a target may
+    have blanks, which are taken for `%20`.
     """
     slots = Slots(
         reactor,
@@ -328,4 +342,6 @@ def bounded_site(
         parsePOSTFormSubmission=False,
     )
     site.displayTracebacks = False
+    if raw_blanks:
+        site.protocol = _BlankTaker
     return _BoundedFactory(site, limits, reactor, counts, slots)

@@ -37,7 +37,8 @@ class HttpFace:
         return FaultyRoot(self._injector, self.app.resource())
 
     def site(self) -> IProtocolFactory:
-        return bounded_site(self.resource(), self._clock, self.limits, self.counts)
+        clock, limits = self._clock, self.limits
+        return bounded_site(self.resource(), clock, limits, self.counts, raw_blanks=True)
 
 
 def body_of(request: Request) -> bytes:

@@ -18,7 +18,9 @@ MODULE_W = 1_500.0  # rated: 30 A at 50 V
 MODULES = 2
 EFFICIENCY = 0.92
 IDLE_W = 10.0  # of a module that is on
-UNDER_V = 47.0
+UNDER_V, OVER_V = 47.0, 58.0
+EQUALISING_V = 2.4  # above the float voltage, to equalise the cells
+MOST_OFFSET_V = 20.0
 FEEDS_FROM = ("r",)
 RESERVE_CHARGE = 0.5  # with less, the rectifiers stay on: the battery would soon be empty
 MOST_LOAD_W = 2_000.0
@@ -64,6 +66,8 @@ class DcSupply:
         self.rectifiers = tuple(Rectifier() for _ in range(MODULES))
         self.battery = Battery(rated_ah=100.0)
         self.fuse_blown = False
+        self.equalise = False  # wanted; with mains and modules the battery is equalised
+        self.offset_v = 0.0  # the error of the regulation: what the modules give is off by that
         self.equipment_w = 400.0
         self.outside_w = 0.0
         self.bus_v = 0.0
@@ -92,6 +96,11 @@ class DcSupply:
     @property
     def battery_connected(self) -> bool:
         return not (self.fuse_blown or self._flat)
+
+    @property
+    def equalising(self) -> bool:
+        charging = self.battery_connected and self.battery.current_a <= 0
+        return self.equalise and charging and bool(self._feeding) and not self.testing
 
     @property
     def battery_w(self) -> float:
@@ -165,10 +174,12 @@ class DcSupply:
                 self.settle()
         elif not feeding:
             self._feed_from_battery()
-        elif self.battery_connected:
-            self._feed_both(feeding, spare_w)
         else:
-            self._feed_from_rectifiers(feeding, spare_w)
+            if self.battery_connected:
+                self._feed_both(feeding, spare_w)
+            else:
+                self._feed_from_rectifiers(feeding, spare_w)
+            self.bus_v += self.offset_v + EQUALISING_V * self.equalising
 
     def _feed_from_battery(self) -> None:
         battery = self.battery
@@ -223,6 +234,8 @@ class DcSupply:
         yield "battery_current", var.Variable(lambda: battery.current_a)
         yield "battery_runtime", var.Variable(lambda: self.runtime_s)
         yield "battery_fuse_blown", var.switch(self, "fuse_blown")
+        yield "battery_equalise", var.switch(self, "equalise")
+        yield "rectifier_offset_v", var.number(self, "offset_v", -MOST_OFFSET_V, MOST_OFFSET_V)
         yield "battery_testing", var.Variable(lambda: self.testing)
 
 

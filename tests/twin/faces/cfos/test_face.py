@@ -376,3 +376,16 @@ def test_users_and_variables_are_bounded(bench: Bench, monkeypatch: pytest.Monke
     assert len(bench.brain.manager.variables["v1"]) == 200
     monkeypatch.setattr("twisted_gantry.twin.faces.cfos.transactions.MAX_USERS", 1)
     assert bench.call("set_user", {"name": "one more"}) == "too many users"
+
+
+@pytest.mark.parametrize("blanks", [" ", "   "])
+def test_a_raw_blank_in_the_request_line_is_taken(bench: Bench, blanks: str) -> None:
+    """The document's example `values=[7,230,230,230 ]` works as it is printed."""
+    query = f"cmd=modbus&device=evse&write=8044&values=[7,230,{blanks}230,230{blanks}]"
+    exchange = bench.request(query, headers=basic(bench.password))
+    assert (exchange.status, exchange.json) == (200, "ok")
+
+
+def test_another_broken_request_line_is_400(bench: Bench) -> None:
+    """What is no request line stays none."""
+    assert bench.request("x", path="cnf and more").status == 400

@@ -11,7 +11,14 @@ from twisted_gantry.twin.world.air import AirConditioner, AirFault, AirMode
 from twisted_gantry.twin.world.battery_test import BatteryTest
 from twisted_gantry.twin.world.cabinet import Cabinet
 from twisted_gantry.twin.world.doors import Door
-from twisted_gantry.twin.world.rectifier import SHARE, UNDER_V, DcSupply, Rectifier, RectifierFault
+from twisted_gantry.twin.world.rectifier import (
+    OVER_V,
+    SHARE,
+    UNDER_V,
+    DcSupply,
+    Rectifier,
+    RectifierFault,
+)
 from twisted_gantry.twin.world.sensors import Sensor
 from twisted_gantry.wire.etc import reports as wire
 from twisted_gantry.wire.etc.commands import BatteryTestResult
@@ -142,6 +149,8 @@ def _rectifier_warnings(rectifier: Rectifier, supply: DcSupply) -> Iterator[str]
         yield "整流模块掉电"
     elif rectifier.output_w and supply.bus_v < UNDER_V:
         yield "输出电压欠压"
+    elif rectifier.output_w and supply.bus_v > OVER_V:
+        yield "输出电压过压"
 
 
 def _rectifier(number_: str, rectifier: Rectifier, supply: DcSupply) -> wire.Rectifier:
@@ -192,13 +201,15 @@ def _ups(cabinet: Cabinet) -> wire.Ups:
 
 
 def _running_state(supply: DcSupply) -> str:
-    """Return 1 float charge, 3 discharging, 4 charging or 5 testing; 2, equalising, is not used."""
+    """Return 1 float charge, 2 equalising, 3 discharging, 4 charging or 5 testing."""
     if supply.testing:
         return "5"
     if not supply.battery_connected:
         return NO_DATA
     if supply.battery.current_a > 0:
         return "3"
+    if supply.equalising:
+        return "2"
     return "4" if supply.battery.charge < FLOAT_CHARGE else "1"
 
 
