@@ -6,13 +6,15 @@ the document, too.
 
 from collections.abc import Iterable
 from enum import IntEnum
-from typing import Annotated, Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import msgspec
 
+from twisted_gantry.wire import numbers
 from twisted_gantry.wire.errors import BadMessage, WireError
-from twisted_gantry.wire.json import convert, dumps, loads_text
+from twisted_gantry.wire.json import convert, dumps, loads_text, salvage
+from twisted_gantry.wire.quote import quote as quoted
 from twisted_gantry.wire.reading import Texted
 
 CONTROL_PATH = "/bms-control"
@@ -67,23 +69,30 @@ class BmsControl(msgspec.Struct, frozen=True):
         return dumps(self)
 
 
-class Status(msgspec.Struct, frozen=True):
-    """The `data` of a GET and of a PUT; `alarm_status` is the number of alarms."""
+class Status(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The `data` of a GET and of a PUT; `alarm_status` is the number of alarms. A field that cannot
+    be read is None, and described in `wrong`.
+    """
 
     device_uid: str
-    alarm_status: Annotated[int, msgspec.Meta(ge=0, le=MAX_ALARMS)]
-    operating_status: OperatingStatus
+    alarm_status: int | None
+    operating_status: OperatingStatus | None
+    wrong: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return `idle, 0 alarms`."""
-        plural = "" if self.alarm_status == 1 else "s"
-        return f"{self.operating_status.text}, {self.alarm_status} alarm{plural}"
+        state, alarms = self.operating_status, self.alarm_status
+        state_text = "in an unknown state" if state is None else state.text
+        count = "an unknown number of" if alarms is None else str(alarms)
+        return f"{state_text}, {count} alarm{'' if alarms == 1 else 's'}"
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """The answer to each call; a code that the document does not list stays as received."""
+    """The answer to each call. A code that the document does not list stays as received; it is None
+    if it cannot be read, beside `data` that can.
+    """
 
-    code: int
+    code: int | None
     message: str = ""
     data: Any = None
 
@@ -105,42 +114,109 @@ def decode_control(body: bytes) -> BmsControl:
     fields = loads_text(body)
     if isinstance(fields, dict) and isinstance(fields.get(WRAPPER), dict):
         fields = fields[WRAPPER]
+    command = numbers.whole(fields.get("command")) if isinstance(fields, dict) else None
+    if command is not None:
+        fields = {**fields, "command": command}
     return convert(fields, BmsControl, "a body")
 
 
+class EmsAnswer(NamedTuple):
+    """A reply with a good code, and what was repaired to read it."""
+
+    reply: Reply
+    repairs: tuple[str, ...] = ()
+
+
 def decode_reply(status: int, body: bytes, hidden: Iterable[str] = ()) -> Reply:
-    """Read an answer with the HTTP status `status`; the reply that is returned has code 0. No error
-    quotes the texts in `hidden`. Raises BmsRefused. Raises NotJson or BadMessage where the outcome
-    stays unknown: the answer is no reply, or its status is neither 2xx nor 4xx.
+    """Return the reply of `read_reply`. Raises BmsRefused, NotJson, BadMessage."""
+    return read_reply(status, body, hidden).reply
+
+
+def read_reply(status: int, body: bytes, hidden: Iterable[str] = ()) -> EmsAnswer:
+    """Read an answer with the HTTP status `status`; the reply that is returned has code 0, or none
+    that can be read. No error quotes the texts in `hidden`. Raises BmsRefused. Raises NotJson or
+    BadMessage where the outcome stays unknown: the answer is no reply, or its status is neither 2xx
+    nor 4xx.
     """
+    hidden = tuple(hidden)
+    kind: type[WireError] = BadMessage
     try:
-        reply = convert(loads_text(body), Reply, "a reply")
+        fields, repairs = salvage(body)
     except WireError as error:
-        told = _quote(body.decode("utf-8", "replace"), hidden) or "an empty body"
+        fields, repairs, kind = None, (), type(error)
+    fields = _only(fields)
+    code = numbers.whole(fields.get("code")) if isinstance(fields, dict) else None
+    data = fields.get("data") if isinstance(fields, dict) else None
+    if code is None and not isinstance(_only(data), dict):
+        told = quoted(body, hidden, MOST_QUOTED) or "an empty body"
         text = f"HTTP {status}: {told}"
         if 400 <= status < 500:
-            raise BmsRefused(text) from None
-        raise type(error)(text) from None
-    text = f"HTTP {status}, code {reply.code}: {_quote(reply.message, hidden)}"
-    if 400 <= status < 500 or (200 <= status < 300 and reply.code != BmsCode.SUCCESS):
+            raise BmsRefused(text)
+        raise kind(text)
+    reply = Reply(code, numbers.text(fields.get("message")) or "", data)
+    text = f"HTTP {status}, code {code}: {quoted(reply.message, hidden, MOST_QUOTED)}"
+    if 400 <= status < 500 or (200 <= status < 300 and code not in (BmsCode.SUCCESS, None)):
         raise BmsRefused(text)
     if not 200 <= status < 300:
         raise BadMessage(text)
-    return reply
+    return EmsAnswer(reply, repairs)
+
+
+def expect_success(reply: Reply) -> None:
+    """Check that a command was taken. Raises BadMessage for a code that cannot be read."""
+    if reply.code is None:
+        raise BadMessage("a reply without a code")
 
 
 def decode_status(reply: Reply, device_uid: str) -> Status:
-    """Read the `data` of a GET or a PUT for one device. Raises BadMessage."""
-    status = convert(reply.data, Status, "data")
-    if status.device_uid != device_uid:
+    """Read the `data` of a GET or a PUT for one device; an odd field costs that field. Raises
+    BadMessage for the status of another device, and when nothing can be read.
+    """
+    fields = _only(reply.data)
+    if not isinstance(fields, dict):
+        raise BadMessage("data that is no object")
+    uid = numbers.text(fields.get("device_uid"))
+    if uid and not _same(uid, device_uid):
         raise BadMessage("the status of another device")
-    return status
+    given_alarms, given_state = fields.get("alarm_status"), fields.get("operating_status")
+    alarms, number = _alarms(given_alarms), numbers.whole(given_state)
+    state = OperatingStatus(number) if number in set(OperatingStatus) else None
+    wrong = []
+    if alarms is None:
+        wrong.append(f"alarm_status is {_shown(given_alarms)}")
+    if state is None:
+        wrong.append(f"operating_status is {_shown(given_state)}")
+    if alarms is None and state is None:
+        raise BadMessage(", ".join(wrong))
+    return Status(device_uid, alarms, state, tuple(wrong))
 
 
-def _quote(text: str, hidden: Iterable[str]) -> str:
-    """Return the beginning of a peer's text as one printable line without hidden texts."""
-    for each in sorted(hidden, key=len, reverse=True):
-        if each:
-            text = text.replace(each, "***")
-    line = " ".join(text.split())[:MOST_QUOTED]
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in line)
+def _alarms(node: Any) -> int | None:
+    """Return a number of alarms; of a list that of its elements together, each a number of alarms
+    or an alarm. One that is told counts beside others that cannot be read.
+    """
+    if isinstance(node, bool):
+        return int(node)
+    if isinstance(node, list):
+        each = [1 if isinstance(one, dict) else _alarms(one) for one in node]
+        told = sum(one for one in each if one is not None)
+        return told if told or None not in each else None
+    number = numbers.whole(node)
+    return number if number is not None and 0 <= number <= MAX_ALARMS else None
+
+
+def _same(one: str, other: str) -> bool:
+    number = numbers.whole(one)
+    return one.casefold() == other.strip().casefold() or (
+        number is not None and number == numbers.whole(other)
+    )
+
+
+def _only(node: Any) -> Any:
+    """Return the only element of a list, and anything else as it is."""
+    return node[0] if isinstance(node, list) and len(node) == 1 else node
+
+
+def _shown(value: Any) -> str:
+    kinds = {dict: "an object", list: "a list", type(None): "missing or cannot be read"}
+    return kinds.get(type(value)) or repr(quoted(str(value), most=40))

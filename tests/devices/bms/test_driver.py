@@ -23,7 +23,7 @@ from twisted_gantry.core.commands.types import Outcome
 from twisted_gantry.core.interfaces import IDevice, IDeviceKind, WrongSetting
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.secret import Secret
-from twisted_gantry.devices.bms.driver import PATIENCE, Bms, BmsSettings, kind
+from twisted_gantry.devices.bms.driver import Bms, BmsSettings, kind
 from twisted_gantry.devices.bms.ems import EmsClient
 from twisted_gantry.net.http.client import BoundedClient
 from twisted_gantry.twin.faces.bms import BASE_PATH, Ems
@@ -75,7 +75,7 @@ class Rig(DriverRig):
         self.wire = EmsWire(self.clock, resource or self.ems.resource(), self.faults)
         given = BmsSettings(url=URL, device_uid=UID, **settings)
         stub: Any = self.wire
-        client = BoundedClient(stub, self.clock, deadline=PATIENCE)
+        client = BoundedClient(stub, self.clock, deadline=given.patience)
         ems = EmsClient(URL, UID, given.headers, client)
         self.device = Bms("bms1", given, self.bench.context, ems, self.close)
         self.bench.add(self.device)
@@ -721,3 +721,75 @@ def test_a_header_that_http_cannot_carry_is_a_wrong_setting() -> None:
         key, text = wrong(BmsSettings(url=URL, device_uid=UID, headers={name: Secret(value)}))
         assert key == "headers"
         assert "hunter2" not in text
+
+
+class Answers(Resource):
+    """An EMS that answers each request with the same body."""
+
+    isLeaf = True
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.body = body
+
+    def render(self, request: HttpRequest) -> bytes:
+        """Return the body."""
+        return self.body
+
+
+def _odd(**fields: Any) -> bytes:
+    data = {"device_uid": UID, "alarm_status": 2, "operating_status": 2, **fields}
+    return msgspec.json.encode({"code": 0, "message": None, "data": data})
+
+
+def test_a_reply_whose_message_is_null_raises_the_alarm() -> None:
+    """The two alarms of the battery are shown and raised."""
+    rig = Rig(Answers(_odd()))
+    rig.start(1.0)
+    assert (rig.state, rig.shown(), rig.raised()) == ("online", ("idle", True, 2), {"alarm"})
+    assert rig.device.status.last_error is None
+    rig.stop()
+
+
+@pytest.mark.parametrize("odd", [0, 5, None, "charging"])
+def test_an_odd_operating_status_costs_itself(odd: Any) -> None:
+    """The alarm is raised, the state is `get-failed`, and the error says why."""
+    rig = Rig(Answers(_odd(operating_status=odd)))
+    rig.start(1.0)
+    assert rig.shown() == ("get-failed", "get-failed", 2)
+    assert (rig.state, rig.raised()) == ("online", {"alarm"})
+    assert "operating_status is " in rig.device.status.last_error
+    rig.stop()
+
+
+@pytest.mark.parametrize("command", ["open-contactor", "close-contactor"])
+def test_a_contactor_does_not_move_on_half_a_status(command: str) -> None:
+    """Without the state, or the number of alarms, a contactor needs `force`."""
+    resource = Answers(_odd(operating_status=None, alarm_status=0))
+    rig = Rig(resource).start(1.0)
+    resource.body = _odd(operating_status=None, alarm_status=0)
+    if command == "close-contactor":
+        resource.body = _odd(alarm_status=None)
+    result = rig.do(command, 3.0)
+    assert result.result is REFUSED
+    assert "unknown" in result.detail
+    assert rig.wire.count("POST") == 0
+    rig.stop()
+
+
+def test_repaired_answers_are_counted() -> None:
+    """One for each answer that could not be read as it came."""
+    rig = Rig(Answers(_odd() + b"\x00"))
+    rig.start(25.0)
+    assert rig.device.counts["repaired"] == 3
+    assert rig.shown() == ("idle", True, 2)
+    rig.stop()
+
+
+def test_patience_is_the_time_for_an_answer() -> None:
+    """A slow EMS is waited for as long as the setting says."""
+    rig = Rig(patience=20.0)
+    rig.faults.put(EMS, {"delay": 15.0})
+    rig.start(40.0)
+    assert rig.state == "online"
+    rig.stop()

@@ -15,7 +15,7 @@ from tests.support import fired
 from twisted_gantry.core.commands.types import CommandResult
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.cfos.channel import CfosChannel, Credentials
-from twisted_gantry.devices.cfos.driver import DEADLINE, Cfos, CfosSettings
+from twisted_gantry.devices.cfos.driver import Cfos, CfosSettings
 from twisted_gantry.net.http.client import BoundedClient
 
 URL = "http://cfos.test/"
@@ -128,7 +128,7 @@ class Rig(DriverRig):
         self.wire = Wire(self.clock, cfos=self._resource())
         stub: Any = self.wire
         given = CfosSettings(**{"url": URL, "password": Secret(PASSWORD), **settings})
-        client = BoundedClient(stub, self.clock, deadline=DEADLINE)
+        client = BoundedClient(stub, self.clock, deadline=given.patience)
         self.credentials = Credentials(given.user, given.password)
         channel = CfosChannel(given.url, self.credentials, client)
         self.device = Cfos("cfos", given, self.bench.context, channel, self.close)

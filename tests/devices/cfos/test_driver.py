@@ -1,9 +1,11 @@
 """The driver of a cFos manager: its polls, its points, its state."""
 
+import json
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 from zope.interface.verify import verifyObject
 
@@ -111,7 +113,7 @@ def test_the_pauses_while_it_is_offline(rig: Rig) -> None:
         (401, "refuses user or password"),
         (302, "HTTP 302"),
         (b"<html>", "not JSON"),
-        (b'{"params":{},"devices":[{"dev_id":"E1"', "not JSON"),
+        (b'{"params":{},"devices" [{"dev_id":"E1"', "not JSON"),
         ("unknown command", "unknown command"),
         ({"devices": [{"dev_id": "E1"}] * 1000}, "1000 devices"),
         (b"x" * 300_000, "an answer of over"),
@@ -173,14 +175,14 @@ def test_a_list_cut_short_once_loses_no_points(rig: Rig) -> None:
 
 def test_a_text_for_a_number_costs_that_value(rig: Rig) -> None:
     """A wrong value fails its own point, keeps the last good one, and leaves the rest."""
-    rig.manager.devices = [meter(power_w="690", import_="x"), {"dev_id": "?"}]
+    rig.manager.devices = [meter(power_w="69O", import_="x"), {"dev_id": "?"}]
     rig.polls(1)
     assert rig.good("M1.power") == "get-failed"
     assert rig.bench.points["cfos.M1.power"].value == 690.0
     assert rig.good("M1.import_energy") == 15000.0
     assert rig.state == "online"
     assert rig.device.counts["bad-device"] == 1
-    assert rig.device.status.last_error == "M1: power_w is '690', and 1 more"
+    assert rig.device.status.last_error == "M1: power_w is '69O', and 1 more"
 
 
 def test_an_error_of_any_evse_is_an_alarm(rig: Rig) -> None:
@@ -318,3 +320,44 @@ def test_it_can_be_built_to_be_thrown_away() -> None:
     settings = CfosSettings(url="https://192.168.1.30/x", password=Secret("x"))
     kind.build("cfos", settings, context)
     assert points.get("cfos.cycle_time") is not None
+
+
+def test_a_damaged_list_ends_no_alarm() -> None:
+    """While the list of devices is cut off, or an id cannot be read, the part that is missing has
+    its error all the same, and keeps its points.
+    """
+    rig = Rig()
+    rig.manager.devices = [meter(), evse(state=5)]
+    rig.start(6)
+    assert rig.raised() >= {"error"}
+    whole = json.dumps({"params": {}, "devices": [meter(), evse(state=5)]}).encode()
+    for damaged in (whole[: whole.index(b'"E1"')], whole.replace(b'"E1"', b"nan")):
+        rig.manager.answers["get_dev_info"] = damaged
+        rig.clock.run(60)
+        assert rig.raised() >= {"error"}
+        assert rig.good("E1.state") == "get-failed"
+        assert rig.good("M1.power") == 690.0
+    rig.manager.answers.clear()
+    rig.manager.devices = [meter()]
+    rig.clock.run(60)
+    assert "error" not in rig.raised()
+    assert rig.bench.points.get("cfos.E1.state") is None
+    rig.stop()
+
+
+@pytest.mark.parametrize("com_err", [1, 2, "timeout", "true", -1])
+def test_a_part_with_a_communication_error_is_not_reached(com_err: Any) -> None:
+    """Whatever the manager calls it, but 0 and false: the values are old."""
+    rig = Rig()
+    rig.manager.devices = [meter(com_err=com_err)]
+    rig.start(40)
+    assert rig.good("M1.power") == "get-failed"
+    assert "part-offline" in rig.raised()
+    rig.stop()
+
+
+def test_patience_is_the_time_for_an_answer() -> None:
+    """The setting is the deadline of each call."""
+    assert CfosSettings(url="http://x/").patience == 3.0
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"url": "http://x/", "patience": 0}, CfosSettings)

@@ -151,6 +151,11 @@ def test_an_evse_is_fed_and_its_control_shown() -> None:
     rig.points.update("pc1", {"car": (4, GOOD)})
     rig.clock.run(2)
     assert rig.manager.calls("set_ajax_evse")[-1].body["state"] == 4
+    assert [rig.good(f"E2.feed_{name}") for name in names] == [
+        *("get-failed", True, "get-failed", "get-failed", True)
+    ]
+    rig.manager.answers["set_ajax_evse"] = {"error": "none"}
+    rig.clock.run(6)
     assert rig.good("E2.feed_charging_enabled") == "get-failed"
     assert rig.good("E2.feed_working") is False
     rig.stop()

@@ -7,6 +7,7 @@ from io import StringIO
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -136,7 +137,9 @@ def test_states_count_from_one_or_from_zero() -> None:
     assert (Role(3).text, DisablePolicy(-1).text) == ("grid-demand", "unlimited")
 
 
-@pytest.mark.parametrize("data", [b'"ok"', b' "ok" \n', b"ok", b"'ok'", b"ok\r\n"])
+@pytest.mark.parametrize(
+    "data", [b'"ok"', b' "ok" \n', b"ok", b"'ok'", b"ok\r\n", b'"ok"\x00\r\n', b"ok\x00"]
+)
 def test_ok(data: bytes) -> None:
     """The document's "ok", and what a careless device may make of it."""
     expect_ok(data)
@@ -161,6 +164,7 @@ def test_nasty_answers(name: str) -> None:
 def test_what_is_expected() -> None:
     """An answer is of its kind, or is refused with its words."""
     assert (expect(dict, {"a": 1}), expect(list, [1]), expect_number(7)) == ({"a": 1}, [1], 7)
+    assert [expect_number(each) for each in ("7", "7.0", " 07")] == [7, 7, 7]
     for check in (partial(expect, dict), partial(expect, list), expect_number):
         with pytest.raises(CfosRefused, match="no such device"):
             check("no such device")
@@ -284,13 +288,35 @@ def test_the_documents_control() -> None:
         "unknown device M3",
         [],
         {},
-        {"device_enabled": 2, "charging_enabled": 1, "paused": 0, "charging_current": 1},
-        {"device_enabled": 1, "charging_enabled": 1, "paused": 0, "charging_current": -1},
-        {"device_enabled": 1, "charging_enabled": 1, "paused": 0, "charging_current": 1e9},
-        {"device_enabled": 1, "charging_enabled": 1, "charging_current": 1},
+        {"device_enabled": 2, "paused": None, "charging_current": -1},
+        [[], {}],
     ],
 )
 def test_controls_that_are_none(bad: Any) -> None:
-    """What is not wholly a control object is not obeyed by halves."""
+    """What holds no member of a control is an error."""
     with pytest.raises(WireError):
         decode_control(bad)
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("device_enabled", 2),
+        ("paused", None),
+        ("charging_enabled", "yes"),
+        ("charging_current", -1),
+        ("charging_current", 1e9),
+        ("charging_current", "much"),
+        ("charging_current", []),
+    ],
+)
+def test_an_odd_member_of_a_control_costs_itself(name: str, bad: Any) -> None:
+    """The others are read, in any spelling."""
+    members = {"device_enabled": "1", "charging_enabled": 1.0, "paused": "false"}
+    given = {**members, "charging_current": " 16000.0", name: bad}
+    right = CfosControl(
+        device_enabled=True, charging_enabled=True, paused=False, charging_current=16000.0
+    )
+    expected = msgspec.structs.replace(right, **{name: None})
+    assert decode_control(given) == expected
+    assert decode_control([given]) == expected

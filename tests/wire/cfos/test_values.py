@@ -1,6 +1,7 @@
 """What `get_dev_info` tells: the document's sample, both generations of firmware, nonsense."""
 
 import json
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -138,7 +139,7 @@ def test_both_generations_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", ["6000", "", None, [], {}, True, 10**14, -(10**14), 10**200, 1e300, "NaN"]
+    "bad", ["1,5", "", None, [], {}, True, 10**14, -(10**14), 10**200, 1e300, "NaN"]
 )
 def test_a_number_that_is_none_costs_itself_alone(bad: Any) -> None:
     """Text and nonsense where a number is due fail that value; the list is read all the same."""
@@ -161,6 +162,132 @@ def test_values_that_mean_nothing() -> None:
         assert read[name].quality is Quality.GET_FAILED
     assert info.parts["M1"].readings["role"].quality is Quality.GET_FAILED
     assert info.params["disable_policy"].quality is Quality.GET_FAILED
+
+
+_ONE_BAD_BYTE = (
+    b'{"params":{},"devices":[{"dev_id":"E1","name":"Gar\xe4ge","state":5},'
+    b'{"dev_id":"M1","power_w":nan,"last_error":"timeout\r\nretry","import":7}]}'
+)
+
+
+def test_one_bad_byte_costs_one_value() -> None:
+    """A name in another encoding, a raw line break and a nan: the other values and parts stay."""
+    info = decode_dev_info(_ONE_BAD_BYTE)
+    assert good(info.parts["E1"].readings)["state"] == "error"
+    assert str(good(info.parts["E1"].readings)["name"]).startswith("Gar")
+    meter = info.parts["M1"].readings
+    assert good(meter)["last_error"] == "timeout  retry"
+    assert good(meter)["import_energy"] == 7.0
+    assert meter["power"].quality is Quality.GET_FAILED
+    assert info.wrong == ("M1: power_w is null",)
+    assert len(info.repairs) == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [("690", 690.0), (" 690.0 ", 690.0), ("0690", 690.0), (690, 690.0), ("-6.9e2", -690.0)],
+)
+def test_numbers_in_any_spelling(given: Any, value: float) -> None:
+    """As text, with zeros, with blanks; flags and codes likewise."""
+    device = {"dev_id": " m1 ", "power_w": given, "device_enabled": "1.0", "role": "3.0"}
+    read = good(decode_dev_info(poll(device)).parts["M1"].readings)
+    assert (read["power"], read["enabled"], read["role"]) == (value, True, "grid-demand")
+    evse = {"dev_id": "E1", "state": "05", "paused": "true", "max_charging_cur": "16000"}
+    read = good(decode_dev_info(poll(evse)).parts["E1"].readings)
+    assert (read["state"], read["paused"], read["max_charging_current"]) == ("error", True, 16.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        *((bad, True) for bad in (1, 2, -1, True, "true", "timeout", "1.0", [1], {"a": 1})),
+        *((none, False) for none in (0, 0.0, False, "0", "false", "")),
+        (None, None),
+    ],
+)
+def test_a_communication_error_in_any_spelling(given: Any, told: bool | None) -> None:
+    """Anything but 0 and false is one; null says nothing."""
+    part = decode_dev_info(poll({"dev_id": "M1", "com_err": given})).parts["M1"]
+    assert part.readings["communication_error"].value is told
+
+
+def test_what_firmware_2_keeps_in_evse() -> None:
+    """Members of the object `evse` count where the device itself has none that can be read."""
+    device = {
+        "dev_id": "E1",
+        "last_set_charging_cur": -1,
+        "paused": None,
+        "evse": {"current": 15900, "state": 3, "paused": True, "power_w": "11000"},
+    }
+    read = good(decode_dev_info(poll(device)).parts["E1"].readings)
+    assert (read["charging_current"], read["state"]) == (15.9, "charging")
+    assert (read["paused"], read["power"]) == (True, 11000.0)
+    assert not decode_dev_info(poll(device)).wrong
+    device["evse"] = [{"cp_state": "Standby"}]
+    readings = decode_dev_info(poll(device)).parts["E1"].readings
+    assert readings["charging_current"].quality is Quality.NOT_SUPPORTED
+    assert readings["paused"].quality is Quality.GET_FAILED
+
+
+def test_the_first_key_that_can_be_read_counts() -> None:
+    """An unreadable value does not hide the same value under its other key."""
+    device = {"dev_id": "E1", "power_w": "x", "cur_charging_power": 3000}
+    info = decode_dev_info(poll(device, cons_evse_power=None, consumed_evse_power=5))
+    assert good(info.parts["E1"].readings)["power"] == 3000.0
+    assert good(info.params)["evse_power"] == 5.0
+    assert not info.wrong
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"params": {"title": "t"}, "devices": {"dev_id": "M1", "power_w": 5}},
+        {"params": [{"title": "t"}], "devices": {"M1": {"power_w": 5}}},
+        [{"params": {"title": "t"}, "devices": [[{"dev_id": "M1", "power_w": 5}]]}],
+    ],
+)
+def test_lists_and_objects_for_each_other(answer: Any) -> None:
+    """One object for a list of one, a list of one for an object, devices by their ids."""
+    info = decode_dev_info(json.dumps(answer).encode())
+    assert good(info.params) == {"title": "t"}
+    assert good(info.parts["M1"].readings) == {"power": 5.0}
+
+
+def test_odd_params_hide_no_device() -> None:
+    """Parameters that are no object fail alone."""
+    info = decode_dev_info(b'{"params":[],"devices":[{"dev_id":"E1","state":5}]}')
+    assert good(info.parts["E1"].readings) == {"state": "error"}
+    assert {each.quality for each in info.params.values()} == {Quality.GET_FAILED}
+    assert info.wrong[0] == "params is a list"
+
+
+def test_a_list_that_is_cut_off_keeps_what_came() -> None:
+    """Devices before the cut are read, and the list is not whole."""
+    info = decode_dev_info(sample()[:-40])
+    assert info.parts
+    assert not info.is_whole
+
+
+def test_one_odd_byte_costs_no_other_value() -> None:
+    """Whichever byte is lost, doubled or another: every value of another member is right, or there
+    is none.
+    """
+    line = (
+        b'{"params":{"title":"t","cycle_time":5000},"devices":[{"dev_id":"E1","state":5,"paused"'
+        b':false},{"dev_id":"M1","power_w":690,"voltage_l1":230,"last_error":"x y"}]}'
+    )
+    right = decode_dev_info(line)
+    shown = {f"{w}.{n}": v for w, p in right.parts.items() for n, v in good(p.readings).items()}
+    for at in range(len(line)):
+        for odd in (b"", line[at : at + 1] * 2, b"\x00", b"\r", b"9", b'"', b",", b"}", b"\xff"):
+            info = outcome(partial(decode_dev_info, line[:at] + odd + line[at + 1 :]), WireError)
+            if isinstance(info, Exception):
+                continue
+            read = {
+                f"{w}.{n}": v for w, p in info.parts.items() for n, v in good(p.readings).items()
+            }
+            changed = [n for n, value in read.items() if shown.get(n) != value]
+            assert len(changed) <= 1 or not info.parts.keys() <= right.parts.keys(), (at, odd)
 
 
 def test_a_limit_may_be_an_expression() -> None:
@@ -193,12 +320,16 @@ def test_texts_are_bounded_and_printable() -> None:
 
 
 def test_bad_devices_are_passed_over() -> None:
-    """What has no device id is left out, and counted; of two equal ids the first counts."""
+    """What has no device id is left out, and counted; so are two with one id."""
     devices = [None, 5, {}, {"dev_id": "X1"}, {"dev_id": "E1234"}, {"dev_id": ["E1"]}]
     twice = [{"dev_id": "M1", "power_w": 1}, {"dev_id": "M1", "power_w": 2}]
     info = decode_dev_info(poll(*devices, *twice))
     assert info.odd == ("bad-device",) * 6 + ("equal-device-ids",)
-    assert info.parts["M1"].readings["power"].value == 1.0
+    assert "M1" not in info.parts
+    assert not info.is_whole
+    same = decode_dev_info(poll(twice[0], twice[0]))
+    assert same.parts["M1"].readings["power"].value == 1.0
+    assert same.is_whole
 
 
 def test_too_many_devices() -> None:
@@ -217,11 +348,12 @@ def test_too_many_devices() -> None:
         (b"7", "a number"),
         (b"null", "null"),
         (b"{}", "no list"),
-        (b'{"params":[],"devices":[]}', "no object"),
         (b'{"devices":{}}', "no list"),
+        (b'{"params":{}}', "no list"),
+        (b'{"devices":nan}', "no list"),
         (b"<html><h1>502 Bad Gateway</h1>", "not JSON"),
         (b"", "not JSON"),
-        (sample()[:-40], "not JSON"),
+        (b'{"devices":[{"dev_id" "E1"}]}', "it is {.devices"),
     ],
 )
 def test_answers_that_are_none(data: bytes, says: str) -> None:

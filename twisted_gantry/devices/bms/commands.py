@@ -47,6 +47,11 @@ class _Action:
     against: Callable[[Status], bool]
 
 
+def _is_closed(status: Status) -> bool | None:
+    state = status.operating_status
+    return None if state is None else state.contactor_closed
+
+
 _FLOWING = frozenset({OperatingStatus.CHARGING, OperatingStatus.DISCHARGING})
 _ACTIONS: Mapping[str, _Action] = {
     "reset-fault": _Action(
@@ -54,15 +59,20 @@ _ACTIONS: Mapping[str, _Action] = {
     ),
     "close-contactor": _Action(
         BmsCommand.CLOSE_CONTACTOR,
-        done=lambda status: status.operating_status.contactor_closed,
-        against=lambda status: status.alarm_status > 0,
+        done=lambda status: _is_closed(status) is True,
+        against=lambda status: status.alarm_status != 0,
     ),
     "open-contactor": _Action(
         BmsCommand.OPEN_CONTACTOR,
-        done=lambda status: not status.operating_status.contactor_closed,
-        against=lambda status: status.operating_status in _FLOWING,
+        done=lambda status: _is_closed(status) is False,
+        against=lambda status: status.operating_status in {None, *_FLOWING},
     ),
 }
+
+
+def _state(status: Status) -> str | None:
+    state = status.operating_status
+    return None if state is None else state.text
 
 
 @dataclass
@@ -85,8 +95,7 @@ class _Attempt:
         return self.told
 
     def ended(self, result: Outcome, detail: str) -> CommandResult:
-        value = None if self.seen is None else self.seen.operating_status.text
-        return CommandResult(result, detail, value)
+        return CommandResult(result, detail, None if self.seen is None else _state(self.seen))
 
     def given_up(self, why: str) -> CommandResult:
         if not self.sent:
@@ -127,7 +136,7 @@ class BmsCommands:
             return CommandResult(Outcome.FAILED, f"the EMS answers {refused}")
         except UNCLEAR as error:
             return CommandResult(Outcome.TIMEOUT, str(error))
-        return CommandResult(Outcome.DONE, str(status), status.operating_status.text)
+        return CommandResult(Outcome.DONE, str(status), _state(status))
 
     def _bounded(self, attempt: _Attempt) -> Deferred[CommandResult]:
         """Make the attempt; fails with CancelledError at the deadline, or when cancelled."""

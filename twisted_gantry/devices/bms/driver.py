@@ -22,14 +22,12 @@ from twisted_gantry.devices.bms.commands import COMMANDS, BmsCommands
 from twisted_gantry.devices.bms.ems import TROUBLE, EmsClient
 from twisted_gantry.devices.conditions import equals, when
 from twisted_gantry.devices.kind import DeviceKind
-from twisted_gantry.devices.polled import Poller, PollPeriod, http_client, wrong_base_url
+from twisted_gantry.devices.polled import Patience, Poller, PollPeriod, http_client, wrong_base_url
 from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.wire.bms import Status as BmsStatus
-from twisted_gantry.wire.reading import Quality
+from twisted_gantry.wire.reading import Quality, Value
 
-# Seconds for one answer.
-PATIENCE = 5.0
 # States in which the pauses between two polls grow.
 _UNPROVED = frozenset({State.CONNECTING, State.OFFLINE})
 
@@ -61,6 +59,7 @@ class BmsSettings(TlsSettings, frozen=True, kw_only=True, forbid_unknown_fields=
     device_uid: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     headers: dict[str, Secret] = msgspec.field(default_factory=dict)
     poll: PollPeriod = 10.0
+    patience: Patience = 5.0
     sync_period: Annotated[float, msgspec.Meta(ge=1, le=31_536_000)] = 300.0
     command_deadline: Annotated[float, msgspec.Meta(ge=1, le=300)] = 10.0
 
@@ -86,6 +85,7 @@ class Bms(NamedService):
         self.status = Status(name, context.now)
         self._settings, self._points, self._clock = settings, context.points, context.reactor
         self._ems, self._close = ems, close
+        self.counts = ems.counts
         self._commands = BmsCommands(ems, self._look, context.reactor, settings.command_deadline)
         self._asked = self._shown = 0  # GETs, by number
         self._sync_due = 0.0
@@ -139,16 +139,22 @@ class Bms(NamedService):
         return status
 
     def _good(self, status: BmsStatus) -> None:
-        operating = status.operating_status
+        state = status.operating_status
+        values: dict[str, Value] = {
+            "operating_status": None if state is None else state.text,
+            "contactor_closed": None if state is None else state.contactor_closed,
+            "alarm_count": status.alarm_status,
+        }
         self._points.update(
             self.device,
             {
-                "operating_status": (operating.text, Quality.GOOD),
-                "contactor_closed": (operating.contactor_closed, Quality.GOOD),
-                "alarm_count": (status.alarm_status, Quality.GOOD),
+                name: (value, Quality.GET_FAILED if value is None else Quality.GOOD)
+                for name, value in values.items()
             },
         )
         self._poller.good()
+        if status.wrong:
+            self.status.error(", ".join(status.wrong))
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
         self._doing = ensureDeferred(self._commands.execute(command, args))
@@ -172,7 +178,7 @@ def _wrong_headers(headers: Mapping[str, Secret]) -> str:
 
 
 def _build(name: str, settings: BmsSettings, context: DeviceContext) -> Bms:
-    client, close = http_client(context, PATIENCE, settings)
+    client, close = http_client(context, settings.patience, settings)
     ems = EmsClient(settings.url.rstrip("/"), settings.device_uid, settings.headers, client)
     return Bms(name, settings, context, ems, close)
 

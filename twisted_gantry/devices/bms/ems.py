@@ -1,7 +1,9 @@
 """The three calls of an EMS for one battery, over HTTP."""
 
+from collections import Counter
 from collections.abc import Mapping
 
+from twisted_gantry.core.interfaces import REPAIRED
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.http.client import BoundedClient, NoAnswer
 from twisted_gantry.wire import bms
@@ -15,7 +17,7 @@ TROUBLE = (*UNCLEAR, bms.BmsRefused)
 
 class EmsClient:
     """Calls `url`, without a slash at its end, for one `device_uid`. `headers` go with each call,
-    and nowhere else.
+    and nowhere else. `counts` gains the number of answers that had to be repaired.
     """
 
     def __init__(
@@ -23,6 +25,7 @@ class EmsClient:
     ) -> None:
         self._url, self._device_uid, self._client = url, device_uid, client
         self._headers = headers
+        self.counts: Counter[str] = Counter()
         # An answer may quote the 1234 of `Bearer 1234` alone.
         values = [value.reveal() for value in headers.values()]
         self._hidden = frozenset(part for value in values for part in (value, *value.split()[-1:]))
@@ -30,7 +33,7 @@ class EmsClient:
     async def send(self, command: bms.BmsCommand) -> None:
         """Send a command. Raises one of TROUBLE; BmsRefused means that it was not executed."""
         body = bms.BmsControl(self._device_uid, command).encode()
-        await self._call("POST", bms.CONTROL_PATH, body)
+        bms.expect_success(await self._call("POST", bms.CONTROL_PATH, body))
 
     async def sync(self) -> None:
         """Make the EMS ask the battery for its status. Raises one of TROUBLE."""
@@ -47,4 +50,7 @@ class EmsClient:
             headers["Content-Type"] = "application/json"
         headers |= {name: value.reveal() for name, value in self._headers.items()}
         answer = await self._client.request(method, self._url + path, headers=headers, body=body)
-        return bms.decode_reply(answer.status, answer.body, self._hidden)
+        reply, repairs = bms.read_reply(answer.status, answer.body, self._hidden)
+        if repairs:
+            self.counts[REPAIRED] += 1
+        return reply

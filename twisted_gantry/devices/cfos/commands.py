@@ -26,7 +26,7 @@ from twisted_gantry.wire.cfos.modbus import Write, decode_read, parse_read, pars
 from twisted_gantry.wire.cfos.registers import registers_of
 from twisted_gantry.wire.cfos.users import MASKED, masked, masked_user, user
 from twisted_gantry.wire.errors import BadMessage, CannotEncode, WireError
-from twisted_gantry.wire.json import loads
+from twisted_gantry.wire.json import salvage
 from twisted_gantry.wire.reading import Value
 
 __all__ = ["COMMANDS", "ManagerCommands"]
@@ -94,7 +94,7 @@ class ManagerCommands:
             return CommandResult(Outcome.FAILED, _guarded(str(error), _secrets(command, given)))
 
     async def _ask(self, what: calls.Call) -> Any:
-        return loads(await self._channel.ask(what))
+        return salvage(await self._channel.ask(what)).value
 
     async def _write(self, what: calls.Call) -> CommandResult:
         """Make a call whose only good answer is "ok"."""

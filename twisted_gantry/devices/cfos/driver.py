@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from zope.interface import implementer
 
 from twisted_gantry.core.commands.types import CommandResult
-from twisted_gantry.core.interfaces import DeviceContext, IDevice
+from twisted_gantry.core.interfaces import REPAIRED, DeviceContext, IDevice
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices.cfos import points as cfos_points
@@ -21,7 +21,7 @@ from twisted_gantry.devices.cfos.commands import COMMANDS, ManagerCommands
 from twisted_gantry.devices.cfos.feeds import Feed, FeedSettings, wrong_feeds
 from twisted_gantry.devices.cfos.parts import Parts
 from twisted_gantry.devices.kind import DeviceKind
-from twisted_gantry.devices.polled import Poller, PollPeriod, gist, http_client
+from twisted_gantry.devices.polled import Patience, Poller, PollPeriod, gist, http_client
 from twisted_gantry.devices.power import (
     NOMINAL_VOLTAGE,
     OVER_VOLTAGE,
@@ -39,8 +39,6 @@ from twisted_gantry.wire.cfos.calls import call
 from twisted_gantry.wire.cfos.values import DevInfo, decode_dev_info
 from twisted_gantry.wire.errors import WireError
 
-# Seconds for one answer.
-DEADLINE = 3.0
 LONGEST_REASON = 200
 _OFFLINE = frozenset({State.OFFLINE})
 
@@ -52,6 +50,7 @@ class CfosSettings(TlsSettings, frozen=True, kw_only=True, forbid_unknown_fields
     user: str = "admin"
     password: Secret | None = None
     poll: PollPeriod = 5.0
+    patience: Patience = 3.0
     over_voltage: OverVoltage = OVER_VOLTAGE
     under_voltage: UnderVoltage = UNDER_VOLTAGE
     nominal_voltage: NominalVoltage = NOMINAL_VOLTAGE
@@ -123,6 +122,8 @@ class Cfos(NamedService):
 
     def _take(self, info: DevInfo) -> None:
         self.counts.update(info.odd)
+        if info.repairs:
+            self.counts[REPAIRED] += 1
         update = {name: (each.value, each.quality) for name, each in info.params.items()}
         update |= self._parts.take(info)
         wrong = [*info.wrong, *self._points.update(self.device, update, self._parts.derive)]
@@ -152,7 +153,7 @@ def _wrong_user(user: str) -> str:
 
 
 def _build(name: str, settings: CfosSettings, context: DeviceContext) -> Cfos:
-    client, close = http_client(context, DEADLINE, settings)
+    client, close = http_client(context, settings.patience, settings)
     credentials = Credentials(settings.user, settings.password)
     channel = CfosChannel(settings.url, credentials, client)
     return Cfos(name, settings, context, channel, close)

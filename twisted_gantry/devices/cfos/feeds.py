@@ -15,6 +15,7 @@ from attrs import define
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from twisted_gantry.core.interfaces import REPAIRED
 from twisted_gantry.core.points import Point, Points
 from twisted_gantry.devices.cfos.channel import CfosChannel, WrongStatus
 from twisted_gantry.devices.cfos.points import FEED_CONTROL, FEED_WORKING, feed_points
@@ -22,7 +23,7 @@ from twisted_gantry.net.http.client import NoAnswer
 from twisted_gantry.net.timers import Repeated
 from twisted_gantry.wire.cfos import calls
 from twisted_gantry.wire.errors import WireError
-from twisted_gantry.wire.json import loads
+from twisted_gantry.wire.json import salvage
 from twisted_gantry.wire.reading import Quality
 
 _log = Logger()
@@ -240,15 +241,22 @@ class Feed:
     async def _feed_evse(self, to: str) -> None:
         feed = self._source.evse()
         answer = await self._channel.ask(calls.call("set_ajax_evse", {"dev_id": to}, feed))
-        control = calls.decode_control(loads(answer))
+        answered = salvage(answer)
+        if answered.repairs:
+            self._counts[REPAIRED] += 1
+        control = calls.decode_control(answered.value)
+        current = control.charging_current
         values = {
             FEED_WORKING: True,
             "feed_device_enabled": control.device_enabled,
             "feed_charging_enabled": control.charging_enabled,
             "feed_paused": control.paused,
-            "feed_current": control.charging_current / 1000,
+            "feed_current": None if current is None else current / 1000,
         }
-        update = {f"{to}.{name}": (value, Quality.GOOD) for name, value in values.items()}
+        update = {
+            f"{to}.{name}": (value, Quality.GET_FAILED if value is None else Quality.GOOD)
+            for name, value in values.items()
+        }
         self._points.update(self._device, update)
 
     def _failed(self, reason: str) -> None:

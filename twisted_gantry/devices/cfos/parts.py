@@ -1,6 +1,6 @@
 """The EVSEs and meters of a manager as they come and go, and which readings count as good."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from twisted_gantry.core.points import Measured, Points
@@ -87,6 +87,7 @@ class Parts:
         self._device, self._points = device, points
         self._limits, self._nominal = limits, nominal
         self._known: dict[str, _Known] = {}
+        self._absent: set[str] = set()  # from the last poll, and not yet given up
 
     def meters(self) -> dict[str, set[int]]:
         """Return the present meters with a voltage, each with the phases that ever had one."""
@@ -105,29 +106,31 @@ class Parts:
         `derive` returns follows from it.
         """
         update: dict[str, Measured] = {}
-        for which, known in list(self._known.items()):
-            if which not in info.parts:
-                known.missing += 1
-                if known.missing >= MISSING_POLLS:
-                    self._points.retract(self._device, known.names)
-                    del self._known[which]
-                else:
-                    update |= dict.fromkeys(known.names, _FAILED)
+        for which in self._known.keys() - info.parts.keys():
+            known = self._known[which]
+            known.missing += info.is_whole  # a damaged list may have lost the part
+            if known.missing >= MISSING_POLLS:
+                self._points.retract(self._device, known.names)
+                del self._known[which]
+            else:
+                update |= dict.fromkeys(known.names, _FAILED)
+        self._absent = self._known.keys() - info.parts.keys()
         readings = {which: self._read(part) for which, part in info.parts.items()}
         for which, measured in readings.items():
             update |= {f"{which}.{name}": each for name, each in measured.items()}
-        return update | _summary(readings)
+        return update | _summary(readings, self._absent)
 
     def derive(self, judged: Mapping[str, Measured]) -> dict[str, Measured]:
         """Return the judgement of the mains at each meter of a poll, and at all of them."""
         mains: dict[str, Measured] = {}
         for which, known in self._known.items():
-            if which.startswith("M") and not known.missing:
+            if which.startswith("M") and which not in self._absent:
                 voltages = [judged[f"{which}.{name}"] for name in VOLTAGES]
                 currents = [judged[f"{which}.current_l{n}"] for n in (1, 2, 3)]
                 mains[which] = known.mains.judge(voltages, none_flows=none_flows(currents))
         each = {f"{which}.{MAINS_ABNORMAL}": judgement for which, judgement in mains.items()}
-        return {**each, MAINS_ABNORMAL: self._mains(mains)}
+        silent = {which: _FAILED for which in self._absent if which.startswith("M")}
+        return {**each, MAINS_ABNORMAL: self._mains(mains | silent)}
 
     def _mains(self, judged: Mapping[str, Measured]) -> Measured:
         """Sum up all meters; a silent one leaves the result open only if it was abnormal before."""
@@ -170,11 +173,17 @@ def _is_reached(measured: Mapping[str, Measured]) -> bool:
     )
 
 
-def _summary(readings: Mapping[str, Mapping[str, Measured]]) -> dict[str, Measured]:
+def _summary(
+    readings: Mapping[str, Mapping[str, Measured]], absent: Iterable[str]
+) -> dict[str, Measured]:
+    """Sum up the parts; one that is absent from this poll may have an error all the same."""
+    unknown = [_FAILED for which in absent if which.startswith("E")]
     states = [each["state"] for which, each in readings.items() if which.startswith("E")]
     due = [each for each in readings.values() if _is_due(each)]
     return {
-        EVSE_ERROR: _any([(state == EvseState.ERROR.text, quality) for state, quality in states]),
+        EVSE_ERROR: _any(
+            [*unknown, *((state == EvseState.ERROR.text, quality) for state, quality in states)]
+        ),
         PART_OFFLINE: (any(not _is_reached(each) for each in due), Quality.GOOD),
     }
 

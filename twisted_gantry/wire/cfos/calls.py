@@ -14,7 +14,8 @@ import msgspec
 
 from twisted_gantry.wire.cfos.modbus import Read, Write
 from twisted_gantry.wire.errors import BadMessage, WireError
-from twisted_gantry.wire.json import convert, dumps, loads
+from twisted_gantry.wire.json import convert, dumps, salvage
+from twisted_gantry.wire.numbers import flag, number
 from twisted_gantry.wire.reading import Texted
 
 PATH = "/cnf"
@@ -117,10 +118,11 @@ def modbus(device: str, request: Read | Write) -> Call:
 
 def expect_ok(data: bytes) -> None:
     """Check the answer to a write. Raises CfosRefused, or NotJson."""
-    if data.strip() == OK.encode():
+    bare = data.strip(b"\x00 \t\r\n")
+    if bare == OK.encode():
         return  # without its quotes
-    answer = loads(data)
-    if answer != OK:
+    answer = salvage(bare).value
+    if not isinstance(answer, str) or answer.strip() != OK:
         raise CfosRefused(words(answer))
 
 
@@ -141,7 +143,7 @@ def expect(kind: type[_T], answer: Any) -> _T:
 
 
 def expect_number(answer: Any) -> int | float:
-    value = bounded_number(answer)
+    value = read_number(answer)
     if value is None:
         raise CfosRefused(words(answer))
     return value
@@ -156,6 +158,13 @@ def bounded_number(value: Any) -> int | float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return value if -LARGEST <= value <= LARGEST else None
+
+
+def read_number(value: Any) -> int | float | None:
+    """Return a number within LARGEST in any spelling of an answer; None for anything else."""
+    if isinstance(value, str):
+        value = number(value)
+    return bounded_number(value)
 
 
 Number = Annotated[float, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
@@ -229,12 +238,18 @@ def _fed(fields: Any) -> dict[str, Any]:
 
 
 class CfosControl(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to `set_ajax_evse`, which the EVSE must obey; `charging_current` is mA."""
+    """The answer to `set_ajax_evse`, which the EVSE must obey; `charging_current` is mA. A member
+    that cannot be read is None.
+    """
 
-    device_enabled: bool
-    charging_enabled: bool
-    paused: bool
-    charging_current: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
+    device_enabled: bool | None
+    charging_enabled: bool | None
+    paused: bool | None
+    charging_current: float | None
+
+
+# Of a control, in mA.
+_MOST_CURRENT = 1_000_000
 
 
 # The document's Korean text translates two of the keys.
@@ -242,6 +257,18 @@ _TRANSLATED = {"일시정지": "paused", "충전_전류": "charging_current"}
 
 
 def decode_control(answer: Any) -> CfosControl:
-    """Read a control. Raises CfosRefused unless it is an object, BadMessage for wrong fields."""
+    """Read a control. Raises CfosRefused unless it is an object, BadMessage if none of its members
+    can be read.
+    """
+    answer = answer[0] if isinstance(answer, list) and len(answer) == 1 else answer
     fields = {_TRANSLATED.get(key, key): value for key, value in expect(dict, answer).items()}
-    return convert(fields, CfosControl)
+    flags = {name: flag(fields.get(name)) for name in _CONTROL_FLAGS}
+    current = read_number(fields.get("charging_current"))
+    if current is not None and not 0 <= current <= _MOST_CURRENT:
+        current = None
+    if current is None and all(each is None for each in flags.values()):
+        raise BadMessage("a control without any member that can be read")
+    return CfosControl(**flags, charging_current=None if current is None else float(current))
+
+
+_CONTROL_FLAGS = ("device_enabled", "charging_enabled", "paused")

@@ -12,6 +12,7 @@ import msgspec
 
 from twisted_gantry.wire.cfos import registers as maps
 from twisted_gantry.wire.errors import BadMessage
+from twisted_gantry.wire.numbers import whole
 
 # Values in one request. Modbus itself carries at most 125 registers.
 MAX_COUNT = 125
@@ -175,16 +176,23 @@ def decode_read(read: Read, answer: Any) -> Any:
         if fits and all(len(k) <= LONGEST_KEY and _is_value(v) for k, v in answer.items()):
             return answer
     elif read.count is not None:
+        answer = [_plain(each, read) for each in answer] if isinstance(answer, list) else answer
         if isinstance(answer, list) and len(answer) == read.count and all(map(_is_value, answer)):
             return answer
     elif read.suffix == "s":
         if _is_value(answer) and isinstance(answer, str) and not _COMPLAINT.match(answer):
             return answer
-    elif _is_value(answer) and isinstance(answer, int):
-        return answer
+    elif isinstance(plain := _plain(answer, read), int) and _is_value(plain):
+        return plain
     if isinstance(answer, str):
         raise maps.RegisterError(answer[:200])
     raise BadMessage("an answer that does not fit the read")
+
+
+def _plain(value: Any, read: Read) -> Any:
+    """Return a number in any spelling as a whole number, unless a text is due."""
+    number = None if read.suffix == "s" else whole(value)
+    return value if number is None else number
 
 
 # Where a text is due, only its words tell an error.

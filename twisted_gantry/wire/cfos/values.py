@@ -5,13 +5,15 @@ Readings have the names and units of points: mA become A, ms become s. A wrong v
 value alone. Source: the cFos document, "/cnf?cmd=get_dev_info".
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from twisted_gantry.wire import numbers
 from twisted_gantry.wire.cfos import calls
-from twisted_gantry.wire.errors import BadMessage
-from twisted_gantry.wire.json import loads
+from twisted_gantry.wire.errors import BadMessage, WireError
+from twisted_gantry.wire.json import salvage
+from twisted_gantry.wire.quote import quote
 from twisted_gantry.wire.reading import Quality, Reading, Value, missing
 
 # The vendor licenses at most some dozen devices a manager.
@@ -37,7 +39,8 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class DevInfo:
     """One poll. `odd` names the faults that were skipped, for counters. `wrong` describes each
-    value without a meaning and each device that is no part.
+    value without a meaning and each device that is no part; `repairs` what was repaired to read
+    the answer.
     """
 
     params: Readings
@@ -45,6 +48,12 @@ class DevInfo:
     fields: Mapping[str, Any] = field(repr=False)
     odd: tuple[str, ...] = ()
     wrong: tuple[str, ...] = ()
+    repairs: tuple[str, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the list of devices came as it was meant: a part that it lacks is gone."""
+        return not self.odd and not self.repairs
 
 
 # Returns the meaning of a value, None for a value without one.
@@ -53,26 +62,33 @@ _Meaning = Callable[[Any], Value]
 
 def _measure(divisor: int = 1) -> _Meaning:
     def read(value: Any) -> Value:
-        number = calls.bounded_number(value)
+        number = calls.read_number(value)
         return None if number is None else number / divisor
 
     return read
 
 
 def _count(value: Any) -> Value:
-    number = calls.bounded_number(value)
-    return int(number) if number is not None and number == int(number) else None
+    number = numbers.whole(value)
+    return number if number is not None and abs(number) <= calls.LARGEST else None
 
 
 def _truth(value: Any) -> Value:
-    return bool(value) if value in (0, 1) and isinstance(value, int) else None
+    return numbers.flag(value)
+
+
+def _trouble(value: Any) -> Value:
+    """Return whether a communication error is told: by anything but 0 and false."""
+    if value is None:
+        return None
+    known = numbers.flag(value)
+    return value != "" if known is None else known
 
 
 def _text(value: Any) -> Value:
     if isinstance(value, str):
         return "".join(c if c.isprintable() else " " for c in value[: calls.LONGEST_WORDS])
-    number = calls.bounded_number(value)
-    return None if number is None else str(number)
+    return numbers.text(calls.bounded_number(value))
 
 
 def _named(
@@ -101,16 +117,27 @@ _number, _milli = _measure(), _measure(1000)
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """One reading, and the keys that may hold it; the first present key counts."""
+    """One reading, and the keys that may hold it; the first that can be read counts. `inner` are
+    further keys of the object `evse`; a value in `none` is no value.
+    """
 
     name: str
     unit: str
     meaning: _Meaning
     keys: tuple[str, ...]
+    inner: tuple[str, ...] = ()
+    none: tuple[float, ...] = ()
 
 
-def _field(name: str, unit: str, meaning: _Meaning, *keys: str) -> _Field:
-    return _Field(name, unit, meaning, keys or (name,))
+def _field(
+    name: str,
+    unit: str,
+    meaning: _Meaning,
+    *keys: str,
+    inner: tuple[str, ...] = (),
+    none: tuple[float, ...] = (),
+) -> _Field:
+    return _Field(name, unit, meaning, keys or (name,), inner, none)
 
 
 _PARAMS = (
@@ -138,7 +165,7 @@ _COMMON = (
     _field("type", "", _text, "dev_type"),
     _field("model", "", _text),
     _field("enabled", "", _truth, "device_enabled"),
-    _field("communication_error", "", _truth, "com_err"),
+    _field("communication_error", "", _trouble, "com_err"),
     _field("communication_errors", "", _count, "com_errors"),
     _field("last_error", "", _text),
     *(_field(f"current_l{n}", "A", _milli) for n in (1, 2, 3)),
@@ -154,8 +181,10 @@ _EVSE = (
     _field("pause_min_time", "s", _number),
     _field("power", "W", _number, "power_w", "cur_charging_power"),
     _field("import_energy", "Wh", _number, "total_energy"),
-    # Not in the document; managers in the field use one of these keys.
-    _field("charging_current", "A", _milli, "last_set_charging_cur", "evse.current"),
+    # Not in the document; managers in the field use one of these keys, with -1 for none.
+    _field(
+        "charging_current", "A", _milli, "last_set_charging_cur", inner=("current",), none=(-1,)
+    ),
     _field("min_charging_current", "A", _milli, "min_charging_cur"),
     _field("max_charging_current", "A", _milli, "max_charging_cur"),
     _field("max_charging_power", "W", _number, "max_power"),
@@ -181,37 +210,65 @@ METER_UNITS = {**{each.name: each.unit for each in _METER}, "apparent_power": "V
 
 def decode_dev_info(data: bytes) -> DevInfo:
     """Read a poll. Raises NotJson; CfosRefused for an answer that is no object; BadMessage for
-    `params` or `devices` of a wrong type, and for more than MAX_DEVICES.
+    `devices` that cannot be read, and for more than MAX_DEVICES.
     """
-    fields = calls.expect(dict, loads(data))
-    params, devices = fields.get("params", {}), fields.get("devices")
-    if not isinstance(params, dict):
-        raise BadMessage("params that are no object")
-    if not isinstance(devices, list):
+    try:
+        answer, repairs = salvage(data)
+    except WireError as error:
+        raise type(error)(f"{error}; it is {quote(data)}") from None
+    fields = calls.expect(dict, _only(answer))
+    params, devices = _only(fields.get("params", {})), _devices(fields.get("devices"))
+    if devices is None:
         raise BadMessage("devices that are no list")
     if len(devices) > MAX_DEVICES:
         raise BadMessage(f"{len(devices)} devices, more than {MAX_DEVICES}")
     parts: dict[str, Part] = {}
     odd: list[str] = []
     wrong: list[str] = []
+    twice: set[str] = set()
+    if not isinstance(params, dict):
+        wrong.append(f"params is {_shown(params)}")
+        params = dict.fromkeys(key for each in _PARAMS for key in each.keys)
     for device in devices:
         part = _part(device, wrong)
         if part is None:
             odd.append("bad-device")
             wrong.append("a device without an id such as E1 or M1")
-        elif parts.setdefault(part.id, part) is not part:
-            odd.append("equal-device-ids")
-            wrong.append(f"two devices are {part.id}")
+        elif parts.setdefault(part.id, part).fields != part.fields:
+            twice.add(part.id)
+    for which in sorted(twice):
+        del parts[which]  # nobody knows which is which
+        odd.append("equal-device-ids")
+        wrong.append(f"two devices are {which}")
     readings = _read(params, _PARAMS, "params", wrong)
-    return DevInfo(readings, parts, params, tuple(odd), tuple(wrong))
+    return DevInfo(readings, parts, params, tuple(odd), tuple(wrong), repairs)
+
+
+def _only(node: Any) -> Any:
+    """Return the only element of a list, and anything else as it is."""
+    return node[0] if isinstance(node, list) and len(node) == 1 else node
+
+
+def _devices(node: Any) -> list[Any] | None:
+    """Return the list of devices; one device alone, or an object of devices by their ids, too."""
+    if not isinstance(node, dict):
+        return node if isinstance(node, list) else None
+    if "dev_id" in node or not node:
+        return [node] if node else None
+    return [
+        {"dev_id": key, **each} if isinstance(each, dict) else each for key, each in node.items()
+    ]
 
 
 def _part(device: Any, wrong: list[str]) -> Part | None:
+    device = _only(device)
     which = device.get("dev_id") if isinstance(device, dict) else None
-    if not (isinstance(which, str) and calls.DEVICE_ID.fullmatch(which)):
+    which = which.strip().upper() if isinstance(which, str) else ""
+    if not calls.DEVICE_ID.fullmatch(which):
         return None
     if which.startswith("E"):
-        expression = isinstance(device.get("max_charging_cur"), str)
+        most = device.get("max_charging_cur")
+        expression = isinstance(most, str) and calls.read_number(most) is None
         readings = _read(device, _EVSE_BY_EXPRESSION if expression else _EVSE, which, wrong)
         if expression:
             # An expression is allowed: it has no number, and nothing failed.
@@ -225,7 +282,7 @@ def _part(device: Any, wrong: list[str]) -> Part | None:
 def _tell_power(readings: Readings, device: Mapping[str, Any]) -> None:
     """Move a meter's power to `apparent_power` if `is_va` says so."""
     readings["apparent_power"] = missing("VA", Quality.NOT_SUPPORTED)
-    if device.get("is_va") in (1, True):
+    if numbers.flag(device.get("is_va")):
         power = readings["power"]
         readings["apparent_power"] = Reading(power.value, "VA", power.quality)
         readings["power"] = missing("W", Quality.NOT_SUPPORTED)
@@ -236,22 +293,37 @@ def _read(
 ) -> Readings:
     """Return the readings of one object; a value without a meaning is added to `wrong`."""
     readings: Readings = {}
+    evse = _only(fields.get("evse"))
     for each in wanted:
         quality, value = Quality.NOT_SUPPORTED, None
-        for key in each.keys:
-            holder, _, inner = key.partition(".")
-            found = fields.get(holder, _ABSENT)
-            if inner:
-                found = found.get(inner, _ABSENT) if isinstance(found, dict) else _ABSENT
-            if found is not _ABSENT:
-                value = each.meaning(found)
+        odd = ""
+        for key, found in _given(each, fields, evse if isinstance(evse, dict) else {}):
+            if numbers.number(found) in each.none:
+                continue
+            value = each.meaning(found)
+            if value is not None:
                 quality = Quality.GOOD
-                if value is None:
-                    quality = Quality.GET_FAILED
-                    wrong.append(f"{place}: {key} is {_shown(found)}")
                 break
+            quality, odd = Quality.GET_FAILED, odd or f"{place}: {key} is {_shown(found)}"
+        if value is None and odd:
+            wrong.append(odd)
         readings[each.name] = Reading(value, each.unit, quality)
     return readings
+
+
+def _given(
+    wanted: _Field, fields: Mapping[str, Any], evse: Mapping[str, Any]
+) -> Iterator[tuple[str, Any]]:
+    """Yield what may be a value, with its key: of the device, then of its object `evse`, where
+    firmware 2 keeps some.
+    """
+    for key in wanted.keys:
+        if key in fields:
+            yield key, fields[key]
+    if evse:
+        for key in (*wanted.keys, *wanted.inner):
+            if key in evse:
+                yield f"evse.{key}", evse[key]
 
 
 def _shown(value: Any) -> str:
@@ -260,6 +332,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, int | float) and calls.bounded_number(value) is None:
         return "true or false" if isinstance(value, bool) else "a number out of range"
     return kinds.get(type(value)) or ascii(value[:40] if isinstance(value, str) else value)
-
-
-_ABSENT = object()
