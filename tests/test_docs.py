@@ -17,6 +17,7 @@ from twisted.internet.defer import fail
 from zope.interface.verify import verifyObject
 
 from tests.support import Bench, fired
+from twisted_gantry.config.adjusts import AdjustSettings
 from twisted_gantry.config.devices import DEVICE_KINDS
 from twisted_gantry.config.load import load
 from twisted_gantry.config.settings import CabinetSettings, InterlockSettings, Settings
@@ -198,7 +199,11 @@ def tables() -> dict[str, Any]:
         struct = next((each for each in types if issubclass(each, msgspec.Struct)), None)
         if struct is not None:
             found[f"[uplink.{name}]" if name in ("etc", "fogslink") else f"[{name}]"] = struct
-    return found | {"[[cabinet]]": CabinetSettings, "[[interlock]]": InterlockSettings}
+    return found | {
+        "[[cabinet]]": CabinetSettings,
+        "[[interlock]]": InterlockSettings,
+        "[[device.adjust]]": AdjustSettings,
+    }
 
 
 TABLES = tables()

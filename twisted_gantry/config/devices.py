@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from importlib.metadata import entry_points
 from random import Random
 from typing import Any, cast
@@ -10,6 +12,7 @@ import msgspec
 from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
 
+from twisted_gantry.config.adjusts import read_adjusts
 from twisted_gantry.config.settings import DeviceEntry
 from twisted_gantry.config.tables import NO_CHECKS, Document, shown
 from twisted_gantry.config.tables import Path as Place
@@ -82,6 +85,18 @@ class Devices:
                 if first != name:
                     self._document.wrong(self._places[name], f"{first!r} {does}")
 
+    def _wrong_number(self, device: str, point: str) -> str:
+        """Say what is wrong with a point whose number is to be adjusted."""
+        name = f"{device}.{point}"
+        if self.built[device] is None:
+            return ""  # what is wrong with the device is noted; its points are not known
+        if wrong := self.wrong_point(name):
+            return wrong
+        if name not in self._points.catalogue:
+            return ""  # of a part or a row
+        known = self._points.catalogue[name]
+        return "" if known.unit or known.bounds is not None else f"{point} is no number"
+
     def wrong_point(self, name: str) -> str:
         """Say what is wrong with the name of a point; parts and rows are known at run time only."""
         device, _, rest = name.partition(".")
@@ -89,8 +104,13 @@ class Devices:
             return f"there is no device {device!r}"
         kind = self.entries[device].kind
         first, _, more = rest.partition(".")
-        if name in self._points.catalogue or (first in kind.groups and more):
+        if name in self._points.catalogue:
             return ""
+        row_points = getattr(kind, "row_points", None)
+        if first in kind.groups and more:
+            field = more.partition(".")[2]
+            if row_points is None or field in row_points(first):
+                return ""
         if kind.parts and re.fullmatch(kind.parts, first) and more:
             known = getattr(kind, "part_points", None)
             if known is None or more in known(first):
@@ -101,7 +121,7 @@ class Devices:
         name, kind = self._name(table, path), self._kind(table, path)
         if kind is None:
             return
-        also, checks = frozenset({"name", "kind"}), getattr(kind, "checks", NO_CHECKS)
+        also, checks = frozenset({"name", "kind", "adjust"}), getattr(kind, "checks", NO_CHECKS)
         settings = self._document.read(table, kind.settings, path, self._secret, also, checks)
         built = None
         if settings is not None:
@@ -109,8 +129,12 @@ class Devices:
             # A wrong name does not hide what the driver says.
             built = self._build(DeviceEntry(name or f"{path[-1]}", kind, settings), path)
         if name is not None:
-            self.entries[name] = DeviceEntry(name, kind, settings or msgspec.Struct())
+            self.entries[name] = entry = DeviceEntry(name, kind, settings or msgspec.Struct())
             self._places[name], self.built[name] = path, built
+            adjusts = read_adjusts(
+                self._document, table, path, self._secret, partial(self._wrong_number, name)
+            )
+            self.entries[name] = replace(entry, adjusts=adjusts)
 
     def _name(self, table: dict[str, Any], path: Place) -> str | None:
         name = table.get("name")

@@ -12,6 +12,7 @@ import msgspec
 
 from twisted_gantry.config.checks import wrong_web
 from twisted_gantry.config.tables import ConfigError, Problem
+from twisted_gantry.core.bounds import Adjust
 from twisted_gantry.core.interfaces import IDeviceKind
 from twisted_gantry.core.interlocks.rules import Interlock
 from twisted_gantry.core.secret import Secret
@@ -111,9 +112,12 @@ class InterlockSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class DeviceEntry:
+    """A `[[device]]`; `adjusts` are by the points' names without the device's."""
+
     name: str
     kind: IDeviceKind
     settings: msgspec.Struct
+    adjusts: Mapping[str, Adjust] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

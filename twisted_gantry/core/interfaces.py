@@ -216,7 +216,8 @@ class IDeviceKind(Interface):
     groups = Attribute("The keys of [[cabinet]], such as `elec`, that may name such a device.")
     parts = Attribute(
         "A regular expression of the names of its parts (`M1`), empty for none. A kind with parts "
-        "may have `part_points(part)`: the names of the points of a part, without the part's name."
+        "may have `part_points(part)`: the names of the points of a part, without the part's name. "
+        "A kind whose groups have rows (`elec.1.voltage`) may have `row_points(group)` likewise."
     )
 
     def build(name: str, settings: Any, context: DeviceContext) -> IDevice:

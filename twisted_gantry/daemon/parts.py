@@ -131,7 +131,7 @@ class Parts:
         if settings.record.folder:  # before the devices: recording stops after them
             plan("record", self._recording_of_devices, settings.record)
         for entry in settings.devices:
-            made_of = (gantry, entry.kind.kind, entry.settings, settings.record)
+            made_of = (gantry, entry.kind.kind, entry.settings, entry.adjusts, settings.record)
             plans.append(Plan(f"device {entry.name}", made_of, partial(self._device, entry)))
         if settings.etc is not None:
             plan("uplink etc", self._etc, gantry, settings.etc, settings.cabinets, remote)
@@ -230,6 +230,7 @@ class Parts:
         context = DeviceContext(
             *means, site.store, registrations, site.gantry_id, tap, self._certificates.seen
         )
+        site.points.adjust(name, entry.adjusts)
         device = entry.kind.build(name, entry.settings, context)
         site.alarms.watch(name, device.rules, device.status)
         site.devices[name] = device

@@ -11,6 +11,10 @@ from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, 
 _D = TypeVar("_D", bound=IDevice)
 
 
+def _no_rows(group: str) -> frozenset[str]:
+    return frozenset()
+
+
 @implementer(IDeviceKind)
 @define(eq=False)
 class DeviceKind(Generic[_D]):
@@ -25,6 +29,7 @@ class DeviceKind(Generic[_D]):
     groups: frozenset[str] = frozenset()
     parts: str = ""
     part_points: Callable[[str], frozenset[str]] | None = None
+    row_points: Callable[[str], frozenset[str]] = field(default=_no_rows, kw_only=True)
     checks: Mapping[str, Callable[[Any], str]] = field(factory=dict, kw_only=True)
 
     def build(self, name: str, settings: Any, context: DeviceContext) -> _D:

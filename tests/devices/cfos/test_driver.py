@@ -15,8 +15,10 @@ from twisted_gantry.core.catalogue import Catalogue
 from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.site import Cabinet
 from twisted_gantry.devices.cfos.driver import CfosSettings, kind
 from twisted_gantry.devices.cfos.points import MANAGER_POINTS, part_points
+from twisted_gantry.uplinks.etc.rows import cabinet
 
 UNITS = {"", "V", "A", "Hz", "W", "VA", "Wh", "Ah", "%", "°C", "s", "KiB"}
 
@@ -237,6 +239,56 @@ def test_a_lost_phase_at_a_meter(rig: Rig) -> None:
     rig.manager.devices = [meter()]
     rig.clock.run(6.5)
     assert rig.bench.raised() == set()
+
+
+def test_a_counter_that_jumps(rig: Rig) -> None:
+    """A total that no connection can reach is no value, and one below zero never becomes one."""
+    good = []
+    for total in (15005, 15010, 4294967295, 15020, 1500000, 15030, *([-872424875] * 12), 15040):
+        rig.manager.devices = [meter() | {"import": total}]
+        rig.polls(1)
+        good.append(rig.good("M1.import_energy"))
+    failed = "get-failed"
+    assert good == [15005, 15010, failed, 15020, failed, 15030, *([failed] * 12), 15040]
+    assert "M1.import_energy" in rig.device.status.last_error
+
+
+def test_a_first_total_that_cannot_be() -> None:
+    """4294967295 is no first reading, either; the next one is."""
+    rig = Rig(Manager([meter() | {"import": 4294967295}]))
+    rig.start()
+    rig.polls(5)
+    assert rig.good("M1.import_energy") == "get-failed"
+    rig.manager.devices = [meter()]
+    rig.polls(1)
+    assert rig.good("M1.import_energy") == 15000.0
+    rig.stop()
+
+
+@pytest.mark.parametrize(
+    ("volts", "status", "text", "raised"),
+    [
+        ((230, 230, 230), "1", "", set()),
+        ((255, 230, 230), "1", "输入过压", {"M1.input-over-voltage"}),
+        ((300, 300, 300), "1", "输入过压", {"M1.input-over-voltage"}),
+        ((180, 230, 230), "1", "输入欠压", {"M1.input-under-voltage"}),
+        ((0, 230, 230), "0", "市电异常,交流L1相缺相", {"mains-abnormal", "M1.phase-l1-lost"}),
+        ((230, 0, 230), "0", "市电异常,交流L2相缺相", {"mains-abnormal", "M1.phase-l2-lost"}),
+        ((0, 0, 0), "0", "市电异常", {"mains-abnormal"}),
+        ((655.3, 230, 230), "GetFailed", "GetFailed", set()),
+    ],
+)
+def test_a_meter_tells_as_a_ups_card_does(
+    rig: Rig, volts: tuple[float, ...], status: str, text: str, raised: set[str]
+) -> None:
+    """A meter that is a source of the mains has the texts and the status of a UPS card."""
+    given: dict[str, Any] = {f"voltage_l{n}": each for n, each in enumerate(volts, 1)}
+    rig.manager.devices = [meter(**given), meter("M2")]
+    rig.polls(4)
+    assert rig.raised() == raised
+    which = Cabinet("1", {"elec": ("cfos.M1", "cfos.M2")})
+    report, _, _ = cabinet(rig.bench.site, which, [])
+    assert [(row.status, row.warning_msg) for row in report.elec] == [(status, text), ("1", "")]
 
 
 def test_a_meter_that_goes_takes_its_alarms_along(rig: Rig) -> None:

@@ -295,5 +295,6 @@ kind = DeviceKind(
     CabinetSettings,
     _build,
     frozenset(GROUPS),
+    row_points=lambda group: frozenset(each.name for each in GROUPS[group].fields),
     checks={"url": _wrong_url, "auth": _wrong_auth},
 )
