@@ -76,8 +76,8 @@ def test_no_number_comes_twice(rig: Rig) -> None:
     rig.bench.points.update("pc1", {"id": good("1"), "is_monitor_computer": good(True)})
     own: Any = object()
     rig.bench.site.devices["pc1"] = own
-    rig.take({"id": "1"}, {"id": "3"})
-    assert [row.id for row in rows.computers(rig.bench.site)] == ["1", "2", "3"]
+    rig.take({"id": "1"}, {"id": "2"}, {"id": "4"})
+    assert [row.id for row in rows.computers(rig.bench.site)] == ["1", "3", "2", "4"]
 
 
 def test_silence_is_offline(rig: Rig) -> None:

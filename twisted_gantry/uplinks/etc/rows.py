@@ -86,13 +86,14 @@ def computers(site: Site) -> tuple[wire.Computer, ...]:
     """Return the rows of all computers. One that uploads under the number of another gets the first
     number that is free: a platform tells computers apart by it.
     """
-    rows: list[wire.Computer] = []
-    for name in site.devices:
-        if site.points.get(f"{name}.{COMPUTER_MARK}") is not None:
-            row = _computer(_Row(name, site.points))
-            taken = {each.id for each in rows}
-            free = (str(number) for number in count(1) if str(number) not in taken)
-            rows.append(replace(row, id=next(free)) if row.id in taken else row)
+    marks = (name for name in site.devices if site.points.get(f"{name}.{COMPUTER_MARK}"))
+    rows = [_computer(_Row(name, site.points)) for name in marks]
+    given, taken = {row.id for row in rows}, set[str]()
+    free = (number for number in map(str, count(1)) if number not in given)
+    for at, row in enumerate(rows):
+        if row.id in taken:
+            rows[at] = replace(row, id=next(free))
+        taken.add(row.id)
     return tuple(rows)
 
 
