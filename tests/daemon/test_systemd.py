@@ -2,6 +2,7 @@
 
 import configparser
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -336,6 +337,17 @@ def test_the_unit(tmp_path: Path) -> None:
     assert service["RuntimeDirectoryMode"] == "0700"  # the manhole asks for that
     assert "--data /var/lib/gantry" in service["ExecStart"]
     assert "AF_UNIX" in service["RestrictAddressFamilies"]
+
+
+def test_a_reload_needs_no_program(tmp_path: Path) -> None:
+    """A minimal system has no /bin/kill: the reload is by what every shell has built in."""
+    install(DESTDIR=str(tmp_path))
+    service = unit((tmp_path / "etc/systemd/system/gantry.service").read_text("utf-8"))["Service"]
+    program, *arguments = shlex.split(service["ExecReload"])
+    sleeper = subprocess.Popen(["sleep", "60"])
+    environment = {"MAINPID": str(sleeper.pid), "PATH": str(tmp_path)}
+    subprocess.run([program, *arguments], env=environment, check=True)
+    assert sleeper.wait(10) == -signal.SIGHUP
 
 
 def test_systemd_understands_the_unit(tmp_path: Path) -> None:

@@ -10,9 +10,22 @@ from twisted_gantry.net.text_files import line_of
 _SHAPE = 'must be a text, { env = "NAME" } or { file = "PATH" }'
 
 
+_CREDENTIALS, _VARIABLE = "/run/credentials", "CREDENTIALS_DIRECTORY"
+
+
+class NotYet(ValueError):
+    """A file that systemd makes when the service starts, and that is not there now."""
+
+
 def path_of(folder: Path, text: str) -> Path:
-    """Return a file that a setting names, relative to `folder`; variables are expanded."""
-    return folder / os.path.expandvars(text)  # $CREDENTIALS_DIRECTORY
+    """Return a file that a setting names, relative to `folder`; variables are expanded. Raises
+    NotYet for a credential of a service that does not run, or of one that others may not read.
+    """
+    path = folder / os.path.expandvars(text)
+    unknown = f"${_VARIABLE}" in text and _VARIABLE not in os.environ
+    if unknown or (path.is_relative_to(_CREDENTIALS) and not os.access(path, os.R_OK)):
+        raise NotYet(f"the file {path} cannot be read: systemd makes it when the service starts")
+    return path
 
 
 def read_secret(folder: Path, value: Any) -> Secret:

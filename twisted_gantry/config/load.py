@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from twisted_gantry.access.secrets import wrong_secret
-from twisted_gantry.access.sources import path_of, read_secret
+from twisted_gantry.access.sources import NotYet, path_of, read_secret
 from twisted_gantry.config import checks
 from twisted_gantry.config.cabinets import read_cabinets
 from twisted_gantry.config.devices import Devices
@@ -85,7 +85,11 @@ class _Reader:
         interlocks = read_interlocks(document, self.secret, devices)
         web = self._table(root, ("web",), WebSettings)
         if web is not None:
-            self._complain(("web", "listen"), web.wrong_listen())
+            # A secret that is wrong is told by its own key, and is not missing.
+            table = root.get("web")
+            given = web.secrets().keys() & (table if isinstance(table, dict) else {}).keys()
+            wrong = checks.wrong_web(web.listen, has_password=bool(given))
+            self._complain(("web", "listen"), wrong)
             for key, secret in web.secrets().items():
                 self._complain(("web", key), wrong_secret(secret) if secret is not None else "")
         manhole = self._table(root, ("manhole",), ManholeSettings)
@@ -130,7 +134,9 @@ class _Reader:
             path = partial(path_of, self.folder)
             return ServerTls.read(table.listen, path, ca, fingerprints(allowed))
         except ValueError as error:
-            self.document.wrong((name, "listen"), str(error))
+            place = (name, "listen")
+            if not (isinstance(error, NotYet) and self.document.not_yet(place, error)):
+                self.document.wrong(place, str(error))
             return None
 
     def _complain(self, path: Place, wrong: str) -> None:
@@ -174,6 +180,8 @@ class _Reader:
             return None
         if "auth" in self.document.root["remotecontrol"] and remote.auth is None:
             return None  # it is wrong, and not missing
+        if remote.images:
+            remote = replace(remote, images=str(self.folder / remote.images))
         if remote.auth is None and etc is not None:
             remote = replace(remote, auth=etc.auth)
         if remote.auth is None:
@@ -196,26 +204,34 @@ class _Reader:
         self._complain((*path, "auth"), _TEST_CODE if abroad else "")
 
 
-def load(text: str, source: str = "configuration", folder: Path = Path()) -> Settings:
-    """Read a configuration; secret files are relative to `folder`. Raises ConfigError."""
+def load(
+    text: str,
+    source: str = "configuration",
+    folder: Path = Path(),
+    later: list[Problem] | None = None,
+) -> Settings:
+    """Read a configuration; files are relative to `folder`. `later`, which is only to check, gains
+    the files that systemd makes when the service starts. Raises ConfigError.
+    """
     document = Document.parse(text, source)
     if document.problems:
         raise ConfigError(document.problems)
+    document.later = later
     settings = _Reader(document, folder).settings()
     if settings is None:
         raise ConfigError(document.problems)
     return settings
 
 
-def load_file(path: Path) -> Settings:
-    """Read a configuration file. Raises ConfigError."""
+def load_file(path: Path, later: list[Problem] | None = None) -> Settings:
+    """Read a configuration file; `later` is that of `load`. Raises ConfigError."""
     try:
         text = read_text(path)
     except OSError as error:
         raise ConfigError([Problem(str(path), None, "", f"{error.strerror}")]) from None
     except UnicodeDecodeError:
         raise ConfigError([Problem(str(path), None, "", "is not UTF-8")]) from None
-    return load(text, str(path), path.parent)
+    return load(text, str(path), path.parent, later)
 
 
 def load_demo() -> Settings:
@@ -223,9 +239,10 @@ def load_demo() -> Settings:
     return load(files(__package__).joinpath("demo.toml").read_text("utf-8"), "demo")
 
 
-def check_file(path: Path) -> list[Problem]:
+def check_file(path: Path, later: list[Problem] | None = None) -> list[Problem]:
+    """Return what is wrong with a configuration file; `later` is that of `load`."""
     try:
-        load_file(path)
+        load_file(path, later)
     except ConfigError as error:
         return error.problems
     return []

@@ -13,7 +13,9 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from twisted_gantry.access.sources import NotYet
 from twisted_gantry.core.secret import Secret
+from twisted_gantry.net.pem import LATER, Pem
 
 _S = TypeVar("_S", bound=msgspec.Struct)
 Path = tuple[str | int, ...]
@@ -142,6 +144,8 @@ class Document:
     source: str
     root: dict[str, Any] = field(default_factory=dict, repr=False)  # it has secrets
     problems: list[Problem] = field(default_factory=list)
+    later: list[Problem] | None = None
+    """Files that can be checked only when the service starts; None makes them problems."""
     readers: dict[type, Callable[[Any], Any]] = field(default_factory=dict)
     """Turn what is given for a key of a type into that type, or raise ValueError."""
     _places: dict[Path, int] = field(default_factory=dict)
@@ -165,11 +169,21 @@ class Document:
 
     def wrong(self, path: Path, message: str) -> None:
         """Note a problem at `path`, or at the nearest place around it that is in the text."""
+        self.problems.append(self._problem(path, message))
+
+    def not_yet(self, path: Path, error: NotYet) -> bool:
+        """Note a file that only the service can read; False if it is needed now."""
+        if self.later is None:
+            return False
+        self.later.append(self._problem(path, str(error)))
+        return True
+
+    def _problem(self, path: Path, message: str) -> Problem:
         line = next(
             (self._places[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self._places),
             None,
         )
-        self.problems.append(Problem(self.source, line, show_path(path), message))
+        return Problem(self.source, line, show_path(path), message)
 
     def table(self, parent: Mapping[str, Any], path: Path) -> dict[str, Any]:
         """Return the table at `path`, whose last key is in `parent`; `{}` if missing."""
@@ -249,8 +263,11 @@ class Document:
             self.wrong(path, f"{_complaint(error, kind)}; it is {shown(given)}")
             return _WRONG
         except ValueError as error:
+            if isinstance(error, NotYet) and self.not_yet(path, error):
+                return _stand_in(kind)
             self.wrong(path, str(error))
-            return _WRONG
+            # Told once: a file that cannot be read is not missing beside its other half.
+            return LATER if _is_or_none(kind, Pem) else _WRONG
         read: list[Any] = []
         for index, table in enumerate(given if many else [given]):
             place = (*path, index) if many else path
@@ -262,6 +279,13 @@ class Document:
         if None in read:
             return _WRONG
         return get_origin(many)(read) if many else read[0]
+
+
+def _stand_in(kind: Any) -> Any:
+    """Return what passes for a value that is not there yet."""
+    if get_origin(kind) is dict:
+        return {}
+    return Secret("0") if _is_or_none(kind, Secret) else LATER
 
 
 def _anything(value: Any) -> str:
@@ -308,6 +332,8 @@ def _secrets(table: Any, secret: Callable[[Any], Secret]) -> dict[str, Secret]:
     for name, value in table.items():
         try:
             given[name] = secret(value)
+        except NotYet:
+            raise
         except ValueError as error:
             raise ValueError(f"{shown(name)}: {error}") from None
     return given

@@ -13,7 +13,15 @@ import msgspec
 from twisted_gantry.access.sources import path_of
 from twisted_gantry.config.tables import Document
 from twisted_gantry.config.tables import Path as Place
-from twisted_gantry.net.pem import SYSTEM, Pem, TlsSettings, with_defaults, wrong_keys, wrong_pem
+from twisted_gantry.net.pem import (
+    LATER,
+    SYSTEM,
+    Pem,
+    TlsSettings,
+    with_defaults,
+    wrong_keys,
+    wrong_pem,
+)
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _S = TypeVar("_S", bound=msgspec.Struct)
@@ -39,7 +47,7 @@ def wrong_fingerprints(texts: Sequence[str]) -> str:
 
 
 def wrong_ca(pem: Pem | None) -> str:
-    return "" if pem is None else wrong_pem(lambda: pem.certificates)
+    return "" if pem is None or pem == LATER else wrong_pem(lambda: pem.certificates)
 
 
 def with_tls(document: Document, place: Place, settings: _S, given: TlsSettings) -> _S:
@@ -50,7 +58,8 @@ def with_tls(document: Document, place: Place, settings: _S, given: TlsSettings)
         wrong = wrong_keys(settings)
         for key, text in wrong.items():
             document.wrong((*place, key), text)
-        if wrong:  # told once; the driver shall not tell it again
+        given_files = (settings.ca, settings.client_cert, settings.client_key)
+        if wrong or LATER in given_files:  # told once; the driver shall not tell it again
             settings = msgspec.structs.replace(settings, ca=None, client_cert=None, client_key=None)
     completed: _S = with_defaults(settings, given)
     return completed

@@ -9,7 +9,7 @@ from twisted.python.usage import UsageError
 
 from twisted_gantry.config.load import load_demo, load_file
 from twisted_gantry.config.settings import Settings
-from twisted_gantry.config.tables import ConfigError
+from twisted_gantry.config.tables import ConfigError, Problem
 from twisted_gantry.daemon.service import Gantry
 from twisted_gantry.daemon.systemd import HardExit
 from twisted_gantry.logs import choose_log
@@ -45,22 +45,26 @@ class Options(BaseOptions):
     def postOptions(self) -> None:
         if bool(self["config"]) == bool(self["demo"]):
             raise UsageError("give one of --config FILE and --demo")
+        later: list[Problem] | None = [] if self["check"] else None
         try:
-            self.settings = self.read()
+            self.settings = self.read(later)
         except ConfigError as error:
             (sys.stdout if self["check"] else sys.stderr).write(f"{error}\n")
             sys.exit(1)
         if self["check"]:
+            sys.stdout.writelines(f"{each}; not checked now\n" for each in later or ())
             sys.stdout.write("the configuration is in order\n")
             sys.exit(0)
         if self.parent is not None:
             choose_log(self.parent)
             leave_out_pid_file(self.parent)
 
-    def read(self) -> Settings:
-        """Read the configuration; the command line wins over it. Raises ConfigError."""
+    def read(self, later: list[Problem] | None = None) -> Settings:
+        """Read the configuration; the command line wins over it. `later` is that of `load`. Raises
+        ConfigError.
+        """
         # twistd changes the directory when it becomes a daemon: the path is made absolute once.
-        settings = load_demo() if self["demo"] else load_file(self._config)
+        settings = load_demo() if self["demo"] else load_file(self._config, later)
         if self["web"]:
             settings = settings.listening_on(self["web"])
         if self["manhole"]:

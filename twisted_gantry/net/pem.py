@@ -73,6 +73,10 @@ SYSTEM = Pem("system", "")
 """The authorities that the system trusts, where others are the default."""
 
 
+LATER = Pem("later", "")
+"""A file that is not there yet, while a configuration is only checked."""
+
+
 class TlsSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The keys of `[tls]`, and of each device and uplink that has a URL or a `tls:` endpoint: PEM
     files. `ca` replaces the authorities that the system trusts.
@@ -97,15 +101,15 @@ def wrong_keys(settings: TlsSettings) -> dict[str, str]:
     """Return what is wrong with the files, by the key."""
     wrong: dict[str, str] = {}
     for key, pem in (("ca", settings.ca), ("client_cert", settings.client_cert)):
-        if pem is not None and pem != SYSTEM:
+        if pem is not None and pem not in (SYSTEM, LATER):
             wrong[key] = wrong_pem(lambda pem=pem: pem.certificates)  # type: ignore[misc]
     certificate, key_file = settings.client_cert, settings.client_key
     if (certificate is None) != (key_file is None):
         missing = "client_key" if key_file is None else "client_cert"
         wrong[missing] = "is missing: client_cert and client_key belong together"
-    elif key_file is not None and certificate is not None:
+    elif key_file is not None and certificate is not None and key_file != LATER:
         wrong["client_key"] = wrong_pem(lambda: key_file.key)
-        if not any(wrong.values()):
+        if certificate != LATER and not any(wrong.values()):
             wrong["client_key"] = wrong_pem(lambda: pair(certificate, key_file))
     return {key: text for key, text in wrong.items() if text}
 

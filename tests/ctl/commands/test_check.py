@@ -53,7 +53,30 @@ def test_good(ctl: Ctl, gantry: FakeGantry, good: str) -> None:
     assert (result.exit_code, result.stdout) == (0, f"{good}: nothing is wrong.\n")
     assert ctl("check", good, lang="zh").stdout == f"{good}：没有发现问题。\n"
     assert not gantry.seen
-    assert json.loads(ctl("check", "--json", good).stdout) == {"ok": True, "problems": []}
+    assert json.loads(ctl("check", "--json", good).stdout) == {
+        "ok": True,
+        "problems": [],
+        "later": [],
+    }
+
+
+def test_what_only_the_service_can_read(ctl: Ctl, tmp_path: Path) -> None:
+    """A credential of systemd is not there before the first start: no problem, but named."""
+    path = '"/run/credentials/gantry.service/ups1"'
+    here = _written(tmp_path / "site.toml", f"{GOOD}password = {{ file = {path} }}\n")
+    result = ctl("check", here)
+    assert result.exit_code == 0
+    assert result.stdout == (
+        f"{here}:9: device[1].password: the file /run/credentials/gantry.service/ups1 cannot be "
+        "read: systemd makes it when the service starts\n"
+        "Files that only the service can read: 1. They are checked when it starts.\n"
+        f"{here}: nothing is wrong.\n"
+    )
+    assert "将在启动时检查" in ctl("check", here, lang="zh").stdout
+    [later] = json.loads(ctl("check", "--json", here).stdout)["later"]
+    assert (later["line"], later["key"]) == (9, "device[1].password")
+    wrong = _written(tmp_path / "wrong.toml", f"{GOOD}password = {{ file = {path} }}\nx = 1\n")
+    assert ctl("check", wrong).exit_code == 1
 
 
 def test_bad(ctl: Ctl, bad: str) -> None:

@@ -352,10 +352,11 @@ SETTINGS = UpsCardHttpSettings(url=URL, callback=CALLBACK)
     ("key", "value"),
     [
         *((key, text) for key in ("url", "callback") for text in (
-            "", "x", "https://a/", "http://", "http://:80/", "http://a:0/", "http://a:99999/",
+            "", "x", "https:/a/", "http://", "http://:80/", "http://a:0/", "http://a:99999/",
             "http://u:p@a/", "http://a/?q", "http://a/#f", "http://a b/", "http://é/", "/post",
             "ftp://a/", "http://a\\b/", "http://[::1/", "http://a/" + "x" * 200,
         )),
+        ("callback", "https://a/"),
         ("password", Secret("x" * 16)),
         ("password", Secret("")),
         ("test_stop", "SOFF"),
@@ -376,7 +377,8 @@ def test_wrong_settings_are_named(key: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", [URL, "http://[::1]:2380/a/b", "http://card.lan", "http://10.1.1.1"]
+    "url",
+    [URL, "http://[::1]:2380/a/b", "http://card.lan", "http://10.1.1.1", "https://card.lan/a"],
 )
 def test_a_good_device_is_built(url: str) -> None:
     """An http URL is all that it takes; the callback is registered at once."""

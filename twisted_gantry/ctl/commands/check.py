@@ -26,14 +26,22 @@ def check(session: Session, config: Path) -> int:
     """
     # Imported here: this module imports every kind of device.
     from twisted_gantry.config.load import check_file
+    from twisted_gantry.config.tables import Problem
 
     texts = session.texts
     with session.waiting(texts("checking", file=config)):
-        problems = check_file(config)
+        later: list[Problem] = []
+        problems = check_file(config, later)
     if session.json:
         found = [{"line": p.line, "key": p.key, "message": p.message} for p in problems]
-        session.show_json({"ok": not found, "problems": found})
-    elif problems:
+        files = [{"line": p.line, "key": p.key, "message": p.message} for p in later]
+        session.show_json({"ok": not found, "problems": found, "later": files})
+        return Exit.WRONG if problems else Exit.FINE
+    for each in later:
+        click.echo(plain(str(each)))
+    if later:
+        click.echo(texts("config-later", count=len(later)))
+    if problems:
         for problem in problems:
             click.echo(plain(str(problem)))
         click.echo(texts("config-wrong", count=len(problems)), err=True)

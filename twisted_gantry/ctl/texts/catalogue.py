@@ -88,6 +88,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "no-commands": ("No device takes commands.", "没有可接受命令的设备。"),
     "not-shown": ("Not shown, too narrow: {columns}.", "终端较窄，未显示：{columns}。"),
     "config-fine": ("{file}: nothing is wrong.", "{file}：没有发现问题。"),
+    "config-later": (
+        "Files that only the service can read: {count}. They are checked when it starts.",
+        "仅服务运行时可读取的文件：{count} 个，将在启动时检查。",
+    ),
     "config-wrong": ("Problems: {count}.", "问题：{count} 个。"),
     "retried": ("{count} queued again.", "已重新排队 {count} 条。"),
     "retried-less": (

@@ -30,6 +30,7 @@ from twisted_gantry.wire.upscard.session import NoReply, Unreachable
 _log = Logger()
 
 KIND = "ups-card-http"
+_TLS = "https://"
 _HEADERS = {"Content-Type": "application/json"}
 
 
@@ -180,6 +181,15 @@ class HttpLink(CardLink):
             self.session.undelivered(ending)
 
 
+def _wrong_url(url: str) -> str:
+    """Check the URL of a card, which may be behind a proxy that speaks TLS."""
+    return _wrong_place(_plain(url))
+
+
+def _plain(url: str) -> str:
+    return f"http://{url.removeprefix(_TLS)}" if url.startswith(_TLS) else url
+
+
 def _wrong_place(url: str) -> str:
     try:
         place_of(url)
@@ -202,7 +212,7 @@ def _wrong_sources(given: str | list[str]) -> str:
 
 def _build(name: str, settings: UpsCardHttpSettings, context: DeviceContext) -> UpsCard:
     url, callback = settings.url, settings.callback
-    sources = Sources(place_of(url).host, _as_list(settings.callback_from), context.reactor)
+    sources = Sources(place_of(_plain(url)).host, _as_list(settings.callback_from), context.reactor)
     deadline = max(COMMAND_DEADLINE, settings.patience)
     client, close = http_client(context, deadline, settings, limit=MAX_OBJECT)
     backoff = Backoff(RETRY_FIRST, RETRY_MOST, context.random.random)
@@ -221,7 +231,7 @@ kind = DeviceKind(
     frozenset({"elec", "ups"}),
     checks={
         **CARD_CHECKS,
-        "url": _wrong_place,
+        "url": _wrong_url,
         "callback": _wrong_place,
         "callback_from": _wrong_sources,
     },
