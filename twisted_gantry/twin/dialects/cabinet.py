@@ -15,7 +15,7 @@ Dialect = d.Dialect
 _STATUS = "cabinetStatus"
 _GOOD_SENSOR = {"status": "1", "isWarning": "0", "warningChangeTime": "NoData"}
 _WHOLE, _NUMBER = re.compile(r"0|[1-9][0-9]{0,14}"), re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,6})?")
-_TIME = "timeStamp"
+_TIME, _EMPTY_WARNING = "timeStamp", b'"warningMsg":""'
 _CHINA = timezone(timedelta(hours=8))
 
 
@@ -143,6 +143,30 @@ DIALECTS = (
         "The temperature has a key and no value",
         "温度只有键而没有值",
         _status(_air(temperature=d.bare(""))),
+    ),
+    Dialect(
+        "odd-numbers",
+        "The temperature is `025`, the humidity `inf`",
+        "温度为 `025`，湿度为 `inf`",
+        _status(_air(temperature=d.bare("025"), humidity=d.bare("inf"))),
+    ),
+    Dialect(
+        "twice",
+        "The temperature comes twice, with two values",
+        "温度出现两次，数值不同",
+        _status(_air(temperature=d.twice("temperature", "25", "99"))),
+    ),
+    Dialect(
+        "padded",
+        "Flags and ids have a zero before them: `01`",
+        "标志和编号前补零：`01`",
+        d.in_all(d.padded),
+    ),
+    Dialect(
+        "cut-letter",
+        "Each empty `warningMsg` holds two of the three bytes of a letter",
+        "空的 `warningMsg` 中含半个汉字（三字节中的两个）",
+        data=lambda data: data.replace(_EMPTY_WARNING, _EMPTY_WARNING[:-1] + b'\xe7\x94"'),
     ),
     Dialect(
         "null-groups",

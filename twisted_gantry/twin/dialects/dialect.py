@@ -17,8 +17,8 @@ Fields = Callable[[Json, int], Json]
 
 # Marks inside texts; they stand for bytes that JSON does not have.
 _BARE = re.compile('"\ue000([^\ue000"]*)\ue000"')
-RAW_CR, RAW_LF, RAW_NUL = "\ue00d", "\ue00a", "\ue001"
-_RAW = str.maketrans({RAW_CR: "\r", RAW_LF: "\n", RAW_NUL: "\0"})
+RAW_CR, RAW_LF, RAW_NUL, _QUOTE = "\ue00d", "\ue00a", "\ue001", "\ue022"
+_RAW = str.maketrans({RAW_CR: "\r", RAW_LF: "\n", RAW_NUL: "\0", _QUOTE: '"'})
 
 
 class Peer(StrEnum):
@@ -139,6 +139,20 @@ class Voice:
 def bare(text: str) -> str:
     """Return a value that is written without quotes: `nan`."""
     return f"\ue000{text}\ue000"
+
+
+def twice(key: str, *values: str) -> str:
+    """Return a value for `key` that makes the key come once for each of these texts."""
+    first, *others = (f"{_QUOTE}{value}{_QUOTE}" for value in values)
+    return bare(first + "".join(f",{_QUOTE}{key}{_QUOTE}:{other}" for other in others))
+
+
+def padded(_: str, value: Any) -> Any:
+    """Write a number of one digit with a zero before it, or as a text with blanks around it."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f" {value} "
+    short = isinstance(value, str) and len(value) == 1 and value.isdigit()
+    return f"0{value}" if short else value
 
 
 def each_value(node: Any, change: Callable[[str, Any], Any], key: str = "") -> Any:

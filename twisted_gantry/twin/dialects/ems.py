@@ -77,5 +77,11 @@ DIALECTS = (
         lambda message, _: message | {"message": "操作成功"},
         encoding="gb18030",
     ),
+    Dialect(
+        "padded",
+        "Numbers come as texts with blanks around them",
+        "数字以前后带空格的文本返回",
+        d.in_all(d.padded),
+    ),
     Dialect("nul-behind", "A NUL follows the object", "对象之后跟一个 NUL 字符", data=d.with_nul),
 )

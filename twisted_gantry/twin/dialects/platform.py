@@ -40,6 +40,12 @@ DIALECTS = (
     Dialect(
         "code-double", "`code` is a double: `1000.0`", "`code` 为浮点数：`1000.0`", _code(float)
     ),
+    Dialect(
+        "code-padded",
+        "`code` is a text with blanks around it",
+        "`code` 前后带空格",
+        _code(lambda code: f" {code} "),
+    ),
     Dialect("tail-nul", "A NUL follows the object", "对象之后跟一个 NUL 字符", data=d.with_nul),
     Dialect(
         "raw-lf",
