@@ -118,6 +118,7 @@ LONG = (
     Group(720, ["platform-down-for-a-day"]),
     Group(60, ["brown-out", "phase-loss", "battery-worn-out", "overload", "flood", "bms-trips"]),
     Group(120, ["air-conditioner-fails"]),
+    Group(60, ["ups-goes-dark"]),
     Group(30, ["lightning", "car-arrives"]),
     Group(5, ["card-entry"]),
     Group(2, ["cloud-flaps"]),

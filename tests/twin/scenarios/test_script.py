@@ -29,6 +29,7 @@ WANTED = {
     "phase-loss",
     "platform-down-for-a-day",
     "smoke",
+    "ups-goes-dark",
 }
 
 

@@ -58,6 +58,7 @@ SETTABLE: dict[str, Any] = {
     "ups1.mode": "economy",
     "ups1.fault": "charger",
     "ups1.output_on": False,
+    "ups1.shutdown_announced": True,
     "ups1.load_w": 3000.0,
     "ups1.load_w_s": 10.0,
     "ups1.battery_charge": 55.0,

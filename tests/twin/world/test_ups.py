@@ -246,6 +246,27 @@ def test_son_is_refused_without_mains_on_an_empty_battery(ups: Ups) -> None:
     assert state(ups) is wire.UpsState.STANDBY
 
 
+def test_a_rectifier_that_fails(ups: Ups) -> None:
+    """With the fault `rectifier` the load lives on the battery while the mains are good."""
+    put(ups, fault=UpsFault.RECTIFIER)
+    assert (value(ups, "state"), value(ups, "mains_abnormal")) == ("battery", False)
+    before = ups.battery.charge
+    run(ups, 60)
+    assert ups.battery.charge < before
+    assert ups.input_w == 0
+    put(ups, fault=UpsFault.NONE)
+    assert value(ups, "state") == "line"
+
+
+def test_a_shutdown_that_is_announced(ups: Ups) -> None:
+    """The UPS says that it will shut down, and still feeds its load."""
+    put(ups, shutdown_announced=True)
+    assert value(ups, "shutting_down") is True
+    assert (value(ups, "state"), ups.powered) == ("line", True)
+    put(ups, shutdown_announced=False)
+    assert value(ups, "shutting_down") is False
+
+
 def test_son_is_refused_with_a_fault(ups: Ups) -> None:
     """SON does not start a broken inverter."""
     ups.switch_off()

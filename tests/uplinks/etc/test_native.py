@@ -406,6 +406,23 @@ def test_the_alarm_of_one_meter_is_not_that_of_another() -> None:
     rig.stop()
 
 
+def test_a_second_meter_that_fails_is_told_at_once() -> None:
+    """The alarm of a manager that is raised already is told of each meter that joins it."""
+    rig = Rig(Cabinet("1", {"elec": ("cfos.M1", "cfos.M2")}))
+    meters = FakeMeters(rig.bench)
+    meters.read()
+    rig.start()
+    meters.read(M1=True)
+    rig.clock.run(5.0)
+    before = len(rig.cabinets())
+    meters.read(M1=True, M2=True)
+    meters.read(M1=True)  # a pulse
+    rig.clock.run(0.2)
+    [report] = rig.cabinets()[before:]
+    assert [row["status"] for row in report["elec"]] == ["0", "0"]
+    rig.stop()
+
+
 def test_a_pulse_of_two_meters_is_told_of_both() -> None:
     """An alarm that is about two parts is latched for each of them."""
     rig = Rig(Cabinet("1", {"elec": ("cfos.M1", "cfos.M2")}))

@@ -52,10 +52,12 @@ class UpsFault(StrEnum):
     """What is broken.
 
     `inverter`: the load is on bypass while the mains are good. `short-circuit`: the output is off.
-    `charger`: the UPS works and never charges.
+    `charger`: the UPS works and never charges. `rectifier`: the inverter lives on the battery
+    although the mains are good.
     """
 
     NONE = "none"
+    RECTIFIER = "rectifier"
     INVERTER = "inverter"
     SHORT_CIRCUIT = "short-circuit"
     CHARGER = "charger"
@@ -88,6 +90,7 @@ class Ups(var.Part):
         self.mode = Mode.ONLINE
         self.fault = UpsFault.NONE
         self.output_wanted = True
+        self.shutdown_announced = False
         self.buzzer_muted = False
         self.self_test = "unknown"
         self.temperature_c = 36.7
@@ -108,6 +111,11 @@ class Ups(var.Part):
     @property
     def mains_good(self) -> bool:
         return self.mains.usable(self.load.inputs)
+
+    @property
+    def shutting_down(self) -> bool:
+        """Whether the UPS announces a shutdown, or is shut down."""
+        return self.shutdown_announced or self.state in OFF
 
     @property
     def output_voltage_v(self) -> dict[str, float]:
@@ -234,7 +242,8 @@ class Ups(var.Part):
         self._mains_were_good = good
         highest = self.load.highest_percent
         self._overloaded = highest > (WARN_LOAD if self._overloaded else MOST_LOAD)
-        self.state = self._state_on_mains() if good else self._state_without_mains()
+        fed = good and self.fault is not UpsFault.RECTIFIER
+        self.state = self._state_on_mains() if fed else self._state_without_mains()
         if self.state in _ON_BATTERY:
             self.battery.load(self.battery_w)
             if self.state is UpsState.TEST and self.battery.empty:
@@ -244,7 +253,7 @@ class Ups(var.Part):
             self._test_left_s = 0.0
         if self.state in _ON_BATTERY:
             return
-        if good and self.fault is not UpsFault.CHARGER:
+        if fed and self.fault is not UpsFault.CHARGER:
             self.battery.feed()
         else:
             self.battery.rest()
@@ -312,6 +321,7 @@ class Ups(var.Part):
         yield "mode", var.choice(self, "mode", Mode)
         yield "fault", var.choice(self, "fault", UpsFault)
         yield "output_on", var.switch(self, "output_wanted")
+        yield "shutdown_announced", var.switch(self, "shutdown_announced")
         yield "output_w", var.Variable(lambda: self.output_w)
         yield from self.load.variables()
         yield "battery_charge", var.percent(battery, "charge")

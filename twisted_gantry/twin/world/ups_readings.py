@@ -7,7 +7,7 @@ supported (`---`), as in the document's example.
 from twisted_gantry.twin.world import battery
 from twisted_gantry.twin.world.load import POWER_FACTOR, RATED_VA
 from twisted_gantry.twin.world.mains import NOMINAL_HZ, NOMINAL_V, PHASES
-from twisted_gantry.twin.world.ups import OFF, Ups
+from twisted_gantry.twin.world.ups import Ups
 from twisted_gantry.wire.reading import Quality, Reading, missing
 
 _NOISE_V = 0.2
@@ -59,7 +59,7 @@ def live(ups: Ups) -> dict[str, Reading]:
         "overload": Reading(ups.overload),
         "mains_abnormal": Reading(not ups.mains_good),
         "battery_low": Reading(ups.battery_low),
-        "shutting_down": Reading(ups.state in OFF),
+        "shutting_down": Reading(ups.shutting_down),
         "buzzer_muted": Reading(ups.buzzer_muted),
         "state": Reading(ups.state.text),
     }

@@ -4,8 +4,9 @@ Source: the ETC document, sections 2.1 and 3.1; decisions: `docs/protocols/etc-g
 "Delivery".
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
+from itertools import product
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -162,6 +163,15 @@ class Reporter:
             self._report_at_once(_subject(cabinet))
 
     def _points_changed(self, device: str, batch: Batch) -> None:
+        failed = {
+            change.new.name.removesuffix(_ABNORMAL)
+            for change in batch
+            if change.new.name.endswith(_ABNORMAL)
+            and change.new.good is True
+            and change.old.good is not True
+        }
+        if failed:
+            self._mains_failed(device, failed)
         if not any(".doors." in change.new.name for change in batch):
             return
         if not self._has_doors(device):
@@ -172,6 +182,16 @@ class Reporter:
                 self._door_seen(device, door, state, rows)
             else:
                 self._early.append((device, door, state, rows))
+
+    def _mains_failed(self, device: str, parts: Collection[str]) -> None:
+        """Latch the alarm of a device for parts that join it while it is raised already."""
+        raised = [a for a in self._site.alarms.active(device) if a.about == device]
+        for cabinet in self._site.cabinets:
+            sources = [each for each in cabinet.sources.get("elec", ()) if each in parts]
+            for alarm, source in product(raised, sources):
+                if alarm.group == "elec" and source != device:
+                    self._latches[cabinet.id].add(Edge(alarm.name, source, "elec", alarm))
+                    self._report_at_once(_subject(cabinet))
 
     def _door_seen(self, device: str, door: str, state: Seen, rows: tuple[Group, ...]) -> None:
         move = self._doors.take(door, state)
@@ -287,6 +307,7 @@ class Reporter:
 
 
 _COMPUTERS = "computers"
+_ABNORMAL = ".mains_abnormal"
 
 
 def _subject(cabinet: Cabinet) -> str:
