@@ -163,16 +163,6 @@ def test_what_the_disk_refuses_is_a_failure(rig: Rig) -> None:
     assert rig.query("p", until=1) == [(0, 1.0, 1.0, 1.0)]
 
 
-def test_more_points_than_there_are_numbers(rig: Rig) -> None:
-    """A name beyond the last number is not recorded, and the others are."""
-    rig.db.execute("INSERT INTO point (id, name) VALUES (65534, 'x')")
-    rig.add("last", (0, 1.0))
-    rig.add("beyond", (0, 2.0))
-    rig.now = 1
-    assert rig.query("last") == [(0, 1.0, 1.0, 1.0)]
-    assert rig.query("beyond") == []
-
-
 def test_in_its_thread(tmp_path: Path) -> None:
     """Opened in a folder, it keeps what it is given over a restart, each in a thread of its own."""
     for expected in (0, 1):

@@ -56,10 +56,12 @@ class Query:
         self._live: dict[int, Samples] = {}
 
     def run(self, name: str) -> None:
-        row = self._db.execute("SELECT id FROM point WHERE name = ?", (name,)).fetchone()
+        row = self._db.execute("SELECT id, since FROM point WHERE name = ?", (name,)).fetchone()
         if row is None:
             return
         self._point: int = row[0]
+        # What the number holds from before is of a name that gave way.
+        self._begin = max(self._begin, row[1])
         self._live = self._waiting()
         first, last = self._begin // HOUR, (self._end - 1) // HOUR
         raw = tiers.slots(self._db, RAW, first, last)

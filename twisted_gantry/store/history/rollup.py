@@ -11,7 +11,7 @@ from sqlite3 import Connection
 
 from twisted.logger import Logger
 
-from twisted_gantry.store.history import blocks, tiers
+from twisted_gantry.store.history import blocks, names, tiers
 from twisted_gantry.store.history.blocks import Samples
 from twisted_gantry.store.history.buckets import Buckets
 from twisted_gantry.store.history.tiers import DAY, HOUR, HOURS, MINUTE, QUARTER, RAW
@@ -179,6 +179,7 @@ def _prune(db: Connection, most: int) -> bool:
         count, oldest = tiers.extent(db, tier)
         if oldest is not None and count > tier.keep:
             tiers.drop(db, tier, oldest)
+            names.free(db)
             return True
     if _size(db) > most:
         for tier in tiers.TIERS:
@@ -186,6 +187,7 @@ def _prune(db: Connection, most: int) -> bool:
             if oldest is not None and count > LEAST_SLOTS:
                 _log.warn("the history is too large: the oldest of {tier} goes", tier=tier.table)
                 tiers.drop(db, tier, oldest)
+                names.free(db)
                 return True
     return False
 

@@ -40,6 +40,12 @@ MIGRATIONS = (
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE due (day INTEGER PRIMARY KEY, after INTEGER NOT NULL DEFAULT 0) STRICT;
     """,
+    # Names give way to new ones: `since` when the number got this name, `last` its last use.
+    """
+    ALTER TABLE point ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE point ADD COLUMN last INTEGER NOT NULL DEFAULT 0;
+    UPDATE point SET last = CAST(strftime('%s', 'now') AS INTEGER) * 1000;
+    """,
 )
 
 

@@ -16,6 +16,7 @@ from twisted_gantry.core.interfaces import IHistory
 from twisted_gantry.net.timers import Repeated
 from twisted_gantry.store.database import Found
 from twisted_gantry.store.history import rollup
+from twisted_gantry.store.history.names import NOTED, note
 from twisted_gantry.store.history.query import Query, fitting_step
 from twisted_gantry.store.history.schema import MAX_POINTS, open_database, suspect
 from twisted_gantry.store.writer import ThreadWriter, Writer
@@ -29,7 +30,6 @@ MOST_BYTES = 2 * 10**9
 # Seconds between two steps of the roll-up, while there is work and when there is none.
 BUSY_PAUSE, IDLE_PAUSE = 0.1, 60.0
 
-_ADD_POINT = "INSERT OR IGNORE INTO point (name) VALUES (?)"
 _ADD_SAMPLE = "INSERT INTO sample (point, at, value) SELECT id, ?, ? FROM point WHERE name = ?"
 
 
@@ -54,16 +54,26 @@ class SqliteHistory:
         self.found = tuple(found)
         self._writer, self._now, self._hold, self._failed = writer, now, _ms(hold), failed
         self._full = False
+        self._noted: dict[str, int] = {}
 
     def add(self, samples: Sequence[Sample]) -> Deferred[None]:
-        names = [(name,) for name in dict.fromkeys(sample.point for sample in samples)]
+        now = max((_ms(sample.at) for sample in samples), default=0)
+        names = dict.fromkeys(sample.point for sample in samples)
+        stale = [name for name in names if not 0 <= now - self._noted.get(name, -1) < NOTED]
         rows = [(_ms(sample.at), sample.value, sample.point) for sample in samples]
 
-        def job(db: Connection) -> bool:
-            db.executemany(_ADD_POINT, names)
-            return db.executemany(_ADD_SAMPLE, rows).rowcount < len(rows)
+        def job(db: Connection) -> int:
+            refused = note(db, stale, now) if stale else 0
+            db.executemany(_ADD_SAMPLE, rows)
+            return refused
 
-        return self._run(job).addCallback(self._note_full)
+        def done(refused: int) -> None:
+            self._noted.update(dict.fromkeys(stale, now))
+            if len(self._noted) > 2 * MAX_POINTS:
+                self._noted.clear()
+            self._note_full(refused)
+
+        return self._run(job).addCallback(done)
 
     def query(self, point: str, since: float, until: float, step: float | None) -> Deferred[Series]:
         first, last, now, hold = _ms(since), _ms(until), _ms(self._now()), self._hold
@@ -95,10 +105,11 @@ class SqliteHistory:
 
         return self._writer.run(job).addErrback(failed)
 
-    def _note_full(self, full: bool) -> None:
-        if full and not self._full:
-            _log.warn("more than {n} points: the others are not recorded", n=MAX_POINTS)
-        self._full = full
+    def _note_full(self, refused: int) -> None:
+        if refused and not self._full:
+            _log.warn("{n} points find no room in the history: not recorded", n=refused)
+            self._noted.clear()
+        self._full = refused > 0
 
 
 class Upkeep:
