@@ -50,8 +50,9 @@ class Bench:
         path: str = "/post",
         method: str = "POST",
         host: str = CARD,
+        headers: dict[str, str] | None = None,
     ) -> Http:
-        return http(self.site, method, path, body, host=host)
+        return http(self.site, method, path, body, headers, host=host)
 
 
 @pytest.fixture
@@ -72,6 +73,17 @@ def test_a_result_that_is_waited_for_is_taken(bench: Bench) -> None:
     assert bench.post(path="/post?x=1").json == {}
     assert bench.taken == [("http://127.0.0.1:9000/post", RESULT)] * 2
     assert bench.counts["taken"] == 2
+
+
+def test_a_form_with_one_part_is_a_result(bench: Bench) -> None:
+    """The part is the result; several parts are 400, with a sentence."""
+    part = b"--B\r\n\r\n" + RESULT + b"\r\n"
+    form = {"Content-Type": "multipart/form-data; boundary=B"}
+    assert bench.post(part + b"--B--", headers=form).status == 200
+    assert bench.taken == [("http://127.0.0.1:9000/post", RESULT)]
+    refused = bench.post(part + part + b"--B--", headers=form)
+    assert refused.status == 400
+    assert "several parts" in refused.json["error"]["message"]
 
 
 def test_the_first_that_takes_it_has_it(bench: Bench) -> None:

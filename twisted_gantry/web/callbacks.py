@@ -18,7 +18,8 @@ from zope.interface import implementer
 
 from twisted_gantry.core.interfaces import ICallbackHost, LateResult
 from twisted_gantry.net.addresses import host_of
-from twisted_gantry.net.http.json import HttpError, respond
+from twisted_gantry.net.http.json import HttpError, header, respond
+from twisted_gantry.net.http.multipart import NotOnePart, content_of
 from twisted_gantry.net.http.routes import ConstantRoutes
 from twisted_gantry.net.http.server import WORK, Limits, bounded_site, proved
 from twisted_gantry.net.throttle import FAILURES_WITHIN, Throttle, Throttled
@@ -178,6 +179,10 @@ class CallbackHost:
             raise HttpError(403, "foreign-source", "this is the address of no card")
         assert request.content is not None  # set once the request is complete
         body = request.content.read()
+        try:
+            body = content_of(header(request, "content-type"), body)
+        except NotOnePart as error:
+            raise HttpError(400, "malformed", str(error)) from None
         try:
             # Encoded anew, so that receivers do not decode unknown keys again and again.
             result = decode_reply(body).encode()

@@ -23,6 +23,7 @@ from twisted.web.server import Request
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.addresses import host_of
 from twisted_gantry.net.http.json import header
+from twisted_gantry.net.http.multipart import NotOnePart, content_of
 from twisted_gantry.net.http.routes import ConstantRoutes
 from twisted_gantry.net.http.server import proved
 from twisted_gantry.net.pem import Pem
@@ -57,6 +58,7 @@ class EntryPoint:
     `auth_failures` wrong codes of one address in 60 s (0: no bound) further ones are 1005. `now`
     returns Unix seconds. The listener looks at `allowed`: others are closed when they connect.
     `messages` are texts for refusals that replace the document's.
+    With `forms` the one part of `multipart/form-data` is taken for the body.
     `counts` gains `code-1000` … and `failed`.
 
     Raises ValueError for an allowed client that is no network.
@@ -74,11 +76,12 @@ class EntryPoint:
         clock: IReactorTime,
         now: Callable[[], float],
         messages: Mapping[etc.EtcCode, str] = MappingProxyType({}),
+        forms: bool = False,
     ) -> None:
         self.counts: Counter[str] = Counter()
         self.log = SeldomLog(name, clock)
         self._methods, self._auth, self._gantry_id, self._now = methods, auth, gantry_id, now
-        self._messages = messages
+        self._messages, self._forms = messages, forms
         self._throttle = Throttle(clock, rate=settings.rate, failures=auth_failures)
         self.allowed = Allowed(settings.allowed_clients)
 
@@ -120,8 +123,12 @@ class EntryPoint:
             self._throttle.admit(host)
         except Throttled as error:
             raise etc.EtcRefused(etc.EtcCode.TOO_FREQUENT, str(error)) from None
+        try:
+            content = content_of(header(request, "content-type"), body) if self._forms else body
+        except NotOnePart as error:
+            raise etc.EtcRefused(etc.EtcCode.BAD_PARAMETERS, str(error)) from None
         return etc.check_request(
-            body,
+            content,
             {name: header(request, name) for name in (etc.MD5_HEADER, etc.AUTH_HEADER)},
             auth=self._auth.reveal(),
             methods=self._methods,

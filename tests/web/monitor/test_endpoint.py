@@ -107,6 +107,18 @@ def bench() -> Iterator[Bench]:
     made.small.db.close()
 
 
+def test_a_form_with_one_part_is_an_upload(bench: Bench) -> None:
+    """The part is the body, also for the digest; several parts are 1002, and the log says why."""
+    body = etc.encode_request(GANTRY, etc.Method.CARDS, bench.small.now(), {"curVersion": "0"})
+    signed = {"binfile_md5": etc.digest(body), "Content-Type": "multipart/form-data; boundary=B"}
+    part = b'--B\r\nContent-Disposition: form-data; name="f"\r\n\r\n' + body + b"\r\n"
+    assert bench.post(part + b"--B--\r\n", **signed)["code"] == "1000"
+    assert bench.post(part + part + b"--B--\r\n", **signed)["code"] == "1002"
+    assert "multipart/form-data with several parts; send one, or the JSON itself" in (
+        bench.log.getvalue()
+    )
+
+
 def test_an_upload_reaches_its_device(bench: Bench) -> None:
     """A report goes to the device of its gantry and cabinet, its keys stripped."""
     fields = {" id ": 1, " smokeSensor": {"isWarning ": 1}}

@@ -75,6 +75,7 @@ class Monitor:
             auth_failures=AUTH_FAILURES,
             clock=clock,
             now=now,
+            forms=True,
         )
         self.counts, self.allowed = self._entry.counts, self._entry.allowed
 
