@@ -140,7 +140,7 @@ async def work(reactor: Any) -> bool:
         folder = Path(name)
         site = make_site(folder, reactor)
         history = open_history(folder, reactor, time.time, 90.0)
-        stream = Stream(site, reactor, time.time)
+        stream = Stream(site, reactor)
         resource = web_resource(
             site,
             history=history,

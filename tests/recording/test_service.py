@@ -311,6 +311,18 @@ def test_files_are_bounded_and_the_oldest_go(tmp_path: Path) -> None:
     assert newest.splitlines()[-1].startswith(b"099")
 
 
+def test_a_clock_that_is_set_back_does_not_make_new_files_the_oldest(tmp_path: Path) -> None:
+    """What was recorded in 1970, after a year of recording, is not the first to go."""
+    stamps = iter(["20260101T000000", *["19700101T000500"] * 100])
+    files = PartFiles(tmp_path, 8000, lambda: next(stamps), lambda part: b"head %d\n" % part)
+    for number in range(40):
+        files.append(b"%03d" % number + b"x" * 396 + b"\n")
+    files.close()
+    kept = sorted(tmp_path.iterdir())
+    assert kept[-1].read_bytes().splitlines()[-1].startswith(b"039")
+    assert {path.name[:22] for path in kept} == {"gantry-20260101T000000"}
+
+
 def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
     """A file is 0600 and its folder 0700; an existing link is not followed."""
     folder = tmp_path / "new"

@@ -161,7 +161,7 @@ class Parts:
 
     def _web(self, settings: Settings) -> Made:
         web, tls = settings.web, settings.server_tls.get("web")
-        stream = Stream(self.site, self._reactor, self._now)
+        stream = Stream(self.site, self._reactor)
         resource = web_resource(
             self.site,
             history=self._history,

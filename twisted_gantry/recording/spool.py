@@ -66,7 +66,8 @@ class PartFiles:
     def _open(self) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        stamp = self._stamp()
+        # Not before the newest: the first by name go first, and the clock may have been set back.
+        stamp = max([self._stamp(), *(name[7:22] for name in self._names())])
         while self._descriptor is None:
             self._part += 1
             path = self._folder / f"gantry-{stamp}-{self._part:04d}.jsonl"
@@ -78,6 +79,9 @@ class PartFiles:
         header = self._header(self._part)
         self._make_room(len(header))
         self._write(header)
+
+    def _names(self) -> list[str]:
+        return [path.name for path in self._folder.iterdir() if _NAME.fullmatch(path.name)]
 
     def _write(self, lines: bytes) -> None:
         assert self._descriptor is not None

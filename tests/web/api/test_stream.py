@@ -136,7 +136,7 @@ class Rig:
     def __init__(self, small: SmallSite, clock: Any = None) -> None:
         self.small, self.clock, self.points = small, small.clock, small.site.points
         self.http_clock = Clock()
-        self.stream = Stream(small.site, clock or small.clock, small.now)
+        self.stream = Stream(small.site, clock or small.clock)
         self.resource = web_resource(
             small.site,
             history=small.history,
@@ -736,7 +736,7 @@ class TestRing:
 def test_only_while_read() -> None:
     """Without readers the stream subscribes to nothing."""
     small = small_site()
-    stream = Stream(small.site, small.clock, small.now)
+    stream = Stream(small.site, small.clock)
     stream.startService()
     points: Points = small.site.points
     before = len(points._subscribers), len(small.ups.status._subscribers)

@@ -206,7 +206,7 @@ async def served(resource: IResource, folder: Path) -> AsyncIterator[Served]:
 @pytest.fixture
 def live(small: SmallSite) -> Iterator[tuple[IResource, Stream]]:
     """Return the resource of a site with its stream, on the real clock."""
-    stream = Stream(small.site, the_reactor(), small.now)
+    stream = Stream(small.site, the_reactor())
     stream.startService()
     yield small.resource(stream=stream), stream
     stream.stopService()

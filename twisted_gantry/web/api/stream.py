@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
+from zlib import crc32
 
 import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -73,20 +74,23 @@ class _Later(Timer):
 class Stream(NamedService):
     """The event stream of one site. It works only while it is a running service.
 
-    `now` returns Unix seconds. `counts` has `opened`, `resumed`, `dropped` (a reader missed events
-    and got a new snapshot), `stalled` (disconnected) and `full` (refused). A stop ends every
-    answer. Raises ZoneInfoNotFoundError for an unknown timezone.
+    `counts` has `opened`, `resumed`, `dropped` (a reader missed events and got a new snapshot),
+    `stalled` (disconnected) and `full` (refused). A stop ends every answer. Raises
+    ZoneInfoNotFoundError for an unknown timezone.
     """
 
-    def __init__(self, site: Site, clock: IReactorTime, now: Callable[[], float]) -> None:
+    def __init__(self, site: Site, clock: IReactorTime) -> None:
         super().__init__("stream")
         self.counts: Counter[str] = Counter(
             dict.fromkeys(("opened", "resumed", "dropped", "stalled", "full"), 0)
         )
         self._site, self._clock = site, clock
         self._time = views.times_in(site.timezone)
-        # Ids of an earlier process, or from before a reload, are not valid.
-        self._epoch = f"{int(now() * 1000):x}"
+        # Ids of an earlier process, or from before a reload, are not valid. The time of day would
+        # repeat itself where the clock begins in 1970.
+        moment = site.store.moment()
+        boot = crc32(moment.boot.encode()) & 0xFFFF
+        self._epoch = f"{boot:04x}{int(moment.mono * 1000):x}"
         self._ring = Ring()
         self._readers: set[Reader] = set()
         self._ledger_reader = views.Ledgers(site)
