@@ -30,7 +30,8 @@ from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_
 from twisted_gantry.net.http.server import bounded_site, with_backlog
 from twisted_gantry.store.sqlite import open_store
 from twisted_gantry.web.remotecontrol.endpoint import RemoteControl, RemoteControlSettings
-from twisted_gantry.wire.etc.envelope import Method, decode_answer, encode_request, signed_headers
+from twisted_gantry.wire.etc.answers import decode_answer
+from twisted_gantry.wire.etc.envelope import Method, encode_request, signed_headers
 
 STALLED, REQUESTS, ROUNDS = 200, 60, 3
 GANTRY, AUTH = "G000211001002110010", "benchmark"

@@ -26,6 +26,7 @@ from twisted_gantry.twin.service import ON_FREE_PORTS, Stepper, Twin, TwinSettin
 from twisted_gantry.twin.tap import Options, Program, makeService
 from twisted_gantry.twin.world.model import World, WorldError
 from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.answers import decode_answer
 from twisted_gantry.wire.frames import ObjectFramer
 from twisted_gantry.wire.upscard.values import decode_live
 
@@ -118,7 +119,7 @@ async def test_a_report_over_a_socket_is_received() -> None:
     """What a client posts is answered 1000 and shown, with the code masked."""
     async with running() as site:
         answer = await site.report(report())
-        assert etc.decode_answer(answer.body).code == "1000"
+        assert decode_answer(answer.body).code == "1000"
         (kept,) = (await site.control("GET", "/etc/requests"))["requests"]
         assert kept["headers"]["binfile-auth"] == "***"
         counts = await site.control("GET", "/counts")

@@ -58,12 +58,17 @@ class IUploader(IDevice):
     """A device that uploads to our `monitor.do` instead of being polled."""
 
     uploads_as = Attribute("The `gantryId` and the cabinet's `id` that it uploads under, a pair.")
+    host = Attribute("The host, by name or address, at which it takes commands.")
 
-    def uploaded(fields: Any, *, clock_good: bool) -> None:
+    def uploaded(fields: Any, *, clock_good: bool, repaired: bool = False) -> None:
         """Take an upload: `fields` are those of the report, their keys stripped.
 
-        `clock_good` False: its time stamp is off. Raises ValueError for anything but a report.
+        `clock_good` False: its time stamp is off or cannot be read. `repaired`: the message was
+        damaged. Raises ValueError for anything but a report.
         """
+
+    def upload_refused(reason: str) -> None:
+        """Note why an upload that seems to come from this device was not taken."""
 
 
 class IRelay(IDevice):

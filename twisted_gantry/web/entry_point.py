@@ -57,8 +57,9 @@ class EntryPoint:
     `methods` are those of the interface that are taken; `gantry_id` None takes any. After
     `auth_failures` wrong codes of one address in 60 s (0: no bound) further ones are 1005. `now`
     returns Unix seconds. The listener looks at `allowed`: others are closed when they connect.
-    `messages` are texts for refusals that replace the document's.
-    With `forms` the one part of `multipart/form-data` is taken for the body.
+    `messages` are texts for refusals that replace the document's. With `forms` the one part of
+    `multipart/form-data` is taken for the body; with `reports` damaged bodies are repaired.
+    `on_refused` is called with each refusal, the body and the host it came from.
     `counts` gains `code-1000` … and `failed`.
 
     Raises ValueError for an allowed client that is no network.
@@ -77,11 +78,14 @@ class EntryPoint:
         now: Callable[[], float],
         messages: Mapping[etc.EtcCode, str] = MappingProxyType({}),
         forms: bool = False,
+        reports: bool = False,
+        on_refused: Callable[[etc.EtcRefused, bytes, str], None] = lambda *_: None,
     ) -> None:
         self.counts: Counter[str] = Counter()
         self.log = SeldomLog(name, clock)
         self._methods, self._auth, self._gantry_id, self._now = methods, auth, gantry_id, now
-        self._messages, self._forms = messages, forms
+        self._messages, self._forms, self._reports = messages, forms, reports
+        self._on_refused = on_refused
         self._throttle = Throttle(clock, rate=settings.rate, failures=auth_failures)
         self.allowed = Allowed(settings.allowed_clients)
 
@@ -99,6 +103,7 @@ class EntryPoint:
             answer = await act(self._checked(request, body, host), body, host)
         except etc.EtcRefused as refused:
             self.log.refused(refused.code, host, str(refused))
+            self._on_refused(refused, body, host)
             answer = etc.answer(refused.code, msg=self._messages.get(refused.code, ""))
         except Exception as error:
             if client.gone and isinstance(error, CancelledError):
@@ -135,6 +140,7 @@ class EntryPoint:
             gantry_id=self._gantry_id,
             now=self._now(),
             skew=math.inf,
+            reports=self._reports,
         )
 
 

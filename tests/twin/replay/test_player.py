@@ -175,10 +175,10 @@ class _TappedHost:
 class _TappedCabinet(SmartCabinet):
     tap: Tap | None = None
 
-    def uploaded(self, fields: Any, *, clock_good: bool) -> None:
+    def uploaded(self, fields: Any, *, clock_good: bool, repaired: bool = False) -> None:
         if self.tap is not None:
             self.tap.uploaded(fields)
-        super().uploaded(fields, clock_good=clock_good)
+        super().uploaded(fields, clock_good=clock_good, repaired=repaired)
 
 
 SETTINGS: dict[str, Any] = {

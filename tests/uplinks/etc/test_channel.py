@@ -17,22 +17,22 @@ from twisted_gantry.uplinks.etc.channel import Kind, classify
         (b'{"code":"1002"}', Kind.REFUSED),
         (b'{"code":"1003"}', Kind.CLOCK),
         (b'{"code":"1004"}', Kind.SIGNATURE),
-        *((b'{"code":"%d"}' % code, Kind.CHANNEL) for code in (1001, 1005, 1006, 1007, 1008)),
-        (b'{"code":"1009"}', Kind.CHANNEL),
-        (b'{"code":"1_000"}', Kind.CHANNEL),
-        (b'{"code":"+1000"}', Kind.CHANNEL),
-        (b'{"code":"01000"}', Kind.CHANNEL),
-        ('{"code":"\uff11\uff10\uff10\uff10"}'.encode(), Kind.CHANNEL),
-        (b'{"code":null}', Kind.CHANNEL),
-        (b'{"code":true}', Kind.CHANNEL),
-        (b"{}", Kind.CHANNEL),
-        (b"[]", Kind.CHANNEL),
+        *((b'{"code":"%d"}' % code, Kind.CHANNEL) for code in (1001, 1005, 1006)),
+        *((b'{"code":"%d"}' % code, Kind.UNCLEAR) for code in (1007, 1008, 1009)),
+        (b'{"code":"01000"}', Kind.DELIVERED),
+        (b'{"code":1000.0,"msg":"\xb3\xc9\xb9\xa6"}', Kind.DELIVERED),
+        (b'{"code":"1_000"}', Kind.UNCLEAR),
+        ('{"code":"\uff11\uff10\uff10\uff10"}'.encode(), Kind.UNCLEAR),
+        (b'{"code":null}', Kind.UNCLEAR),
+        (b'{"code":true}', Kind.UNCLEAR),
+        (b"{}", Kind.UNCLEAR),
+        (b"[]", Kind.UNCLEAR),
         (b"<html>", Kind.CHANNEL),
         (b"", Kind.CHANNEL),
     ],
 )
 def test_an_answer_is_about_the_channel_or_the_report(body: bytes, kind: Kind) -> None:
-    """Only the codes of the document, as they are written there, decide over a report."""
+    """The codes of the document decide over a report; what is no JSON is the channel's fault."""
     assert classify(Answer(200, {}, body)).kind is kind
 
 

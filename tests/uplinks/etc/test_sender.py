@@ -33,7 +33,7 @@ class FakeChannel:
         self.judge: Callable[[int], bool] | None = None
         self.taken: list[int] = []
 
-    def post(self, body: bytes, url: str) -> Deferred[Taken]:
+    def post(self, body: bytes, url: str, limit: int = 0) -> Deferred[Taken]:
         assert url == URL
         self.sent.append(body)
         if self.judge is not None:

@@ -10,11 +10,12 @@ from typing import Any
 from attrs import define, field
 
 from twisted_gantry.core.interfaces import Picture
-from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.secret import Secret, shown
 from twisted_gantry.net.http.client import Answer as HttpAnswer
-from twisted_gantry.net.http.client import BoundedClient, NoAnswer
-from twisted_gantry.wire.errors import BadMessage, WireError
+from twisted_gantry.net.http.client import BoundedClient, CutShort, NoAnswer
+from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.etc import envelope, pictures
+from twisted_gantry.wire.etc.answers import decode_answer
 from twisted_gantry.wire.etc.commands import EtcControl, encode_control
 
 MAX_PICTURE = 16 * 1024 * 1024  # bytes of a picture or video
@@ -25,10 +26,8 @@ class TurnedDown(Exception):
     """The cabinet refused a command by its HTTP status, and did nothing."""
 
 
-UNCLEAR = (NoAnswer, WireError)
-"""Errors after which the outcome of a command is unknown."""
-TROUBLE = (*UNCLEAR, TurnedDown)
-"""All errors of a command; their texts hold no secret."""
+TROUBLE = (NoAnswer, TurnedDown)
+"""All errors of a command; their texts hold no secret. After NoAnswer its outcome is unknown."""
 
 _CODES = {str(code.value): code for code in envelope.EtcCode}
 
@@ -48,8 +47,16 @@ class CabinetChannel:
 
     async def tell(self, control: EtcControl) -> envelope.Answer:
         """Send a command once, and return the answer. Raises one of TROUBLE."""
-        answer = await self._post(envelope.Method.CABINET_CONTROL, encode_control(control))
-        return envelope.decode_answer(answer.body)
+        try:
+            answer = await self._post(envelope.Method.CABINET_CONTROL, encode_control(control))
+        except CutShort as cut:
+            try:
+                if cut.answer.status == 200:
+                    return self._read(cut.answer)  # the code may be in the part that came
+            except NoAnswer as error:
+                raise NoAnswer(f"{cut}: {error}") from None
+            raise
+        return self._read(answer)
 
     async def ask_picture(self, cabinet_id: str, opened: str) -> Picture | envelope.Answer:
         """Ask for the picture of a door that opened at a local time. Raises one of TROUBLE."""
@@ -57,10 +64,10 @@ class CabinetChannel:
         answer = await self._post(envelope.Method.PICTURE, fields, MAX_PICTURE)
         file = pictures.described(answer.headers)
         if file is None or not answer.body:
-            return envelope.decode_answer(answer.body)
+            return self._read(answer)
         given = answer.headers.get(envelope.MD5_HEADER, "").strip().lower()
         if given not in {"", envelope.digest(answer.body)}:
-            raise BadMessage("a picture whose binfile-md5 does not match")
+            raise NoAnswer("a picture whose binfile-md5 does not match")
         digits, extension = file
         digits = digits or re.sub("[^0-9]", "", opened).ljust(17, "0")
         return Picture(pictures.file_name(self._gantry_id, digits, extension), answer.body)
@@ -78,6 +85,13 @@ class CabinetChannel:
             raise NoAnswer(f"the cabinet answers HTTP {answer.status}")
         return answer
 
+    def _read(self, answer: HttpAnswer) -> envelope.Answer:
+        try:
+            return decode_answer(answer.body)
+        except WireError as error:
+            came = shown(answer.body, self._auth)
+            raise NoAnswer(f"the cabinet answers {came!r}, which is {error}") from None
+
     def words(self, answer: envelope.Answer) -> str:
         code = code_of(answer)
         if code is None:
@@ -89,9 +103,7 @@ class CabinetChannel:
         return text if msg in {"", meaning} else f"{text} ({msg})"
 
     def _plain(self, text: str) -> str:
-        """Return a text of the cabinet without the code, which the cabinet may quote."""
-        shown = "".join(c if c.isprintable() else " " for c in text[:1000])
-        return shown.replace(self._auth.reveal(), "***").strip()
+        return shown(text, self._auth)
 
     def _stamp(self) -> int:
         """Return a time stamp unlike the last ones: two equal bodies look like a replayed capture.

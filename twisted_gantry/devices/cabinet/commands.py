@@ -13,12 +13,11 @@ from twisted_gantry.core.commands.types import Argument, CommandResult, CommandT
 from twisted_gantry.core.interfaces import NotTold, Picture
 from twisted_gantry.devices.cabinet.channel import (
     TROUBLE,
-    UNCLEAR,
     CabinetChannel,
     TurnedDown,
     code_of,
 )
-from twisted_gantry.net.http.client import NotConnected
+from twisted_gantry.net.http.client import NoAnswer, NotConnected
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc import commands as etc
 from twisted_gantry.wire.etc.envelope import Answer, EtcCode, number
@@ -106,7 +105,7 @@ class CabinetCommands:
             return CommandResult(Outcome.FAILED, str(error))
         except NotConnected as error:
             return CommandResult(Outcome.FAILED, f"not sent: {error}")
-        except UNCLEAR as error:
+        except NoAnswer as error:
             # The outcome is unknown, so the command is not repeated.
             return CommandResult(Outcome.TIMEOUT, f"{error}; the next upload shows what happened")
         finally:

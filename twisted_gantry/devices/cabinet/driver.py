@@ -11,6 +11,7 @@ cabinets below us". A cabinet is online while uploads come. Every `poll` seconds
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -20,6 +21,7 @@ from zope.interface import implementer
 
 from twisted_gantry.core.commands.types import CommandResult
 from twisted_gantry.core.interfaces import (
+    REPAIRED,
     DeviceContext,
     IBatteryRecorder,
     ICamera,
@@ -58,7 +60,7 @@ from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.timers import Timer
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc.commands import EtcControl, server_url
-from twisted_gantry.wire.etc.envelope import Answer, EtcCode
+from twisted_gantry.wire.etc.envelope import Answer, EtcCode, same_id
 from twisted_gantry.wire.etc.uploads import GROUPS, LONGEST_ID, decode_upload
 from twisted_gantry.wire.reading import Quality
 
@@ -110,7 +112,10 @@ class SmartCabinet(NamedService):
         super().__init__(name)
         self.device = name
         self.status = Status(name, context.now)
-        self.uploads_as = (settings.gantry_id or context.gantry_id, settings.cabinet_id)
+        gantry_id = settings.gantry_id or context.gantry_id
+        self.uploads_as = (same_id(gantry_id), same_id(settings.cabinet_id))
+        self.host = urlsplit(server_url(settings.url, "http")).hostname
+        self._refusal = ""  # why the last upload was refused, until one is taken
         self.counts: Counter[str] = Counter()
         """The number of uploads, and their oddities."""
         self._settings, self._points, self._tap = settings, context.points, context.tap
@@ -149,7 +154,7 @@ class SmartCabinet(NamedService):
             each.cancel()
         return self._close()
 
-    def uploaded(self, fields: Any, *, clock_good: bool) -> None:
+    def uploaded(self, fields: Any, *, clock_good: bool, repaired: bool = False) -> None:
         """Take an upload. Raises BadMessage unless it is a report of this cabinet."""
         self._tap.uploaded(fields)
         upload = decode_upload(fields)
@@ -161,6 +166,9 @@ class SmartCabinet(NamedService):
             _log.warn("{name} uploads with a {odd}", name=self.device, odd=odd)
         self.counts.update(upload.odd)
         self.counts["uploads"] += 1
+        if repaired:
+            self.counts[REPAIRED] += 1
+        self._refusal = ""
         self._upload_clock = clock_good
         update = self._rows.take(upload) | self._clock_point()
         update[names.COMMANDS_ANSWERED] = (self._unanswered < MAX_FAILURES, Quality.GOOD)
@@ -183,8 +191,13 @@ class SmartCabinet(NamedService):
             self._points.update(self.device, {names.LIGHTNING_STRUCK: (False, Quality.GOOD)})
         return {**self._power.derive(judged), names.LIGHTNING_STRUCK: struck}
 
+    def upload_refused(self, reason: str) -> None:
+        self.counts["uploads-refused"] += 1
+        self._refusal = reason
+        self.status.error(reason)
+
     def _silent(self) -> None:
-        self._poller.lose(f"no upload for {self._silence_period:g} s")
+        self._poller.lose(self._refusal or f"no upload for {self._silence_period:g} s")
 
     def _clock_point(self) -> dict[str, Measured]:
         return {names.CLOCK_GOOD: (self._upload_clock and self._command_clock, Quality.GOOD)}
@@ -205,7 +218,8 @@ class SmartCabinet(NamedService):
             self._missed(f"it answers {self._channel.words(answer)}")
             return self._settings.poll
         if self.counts["uploads"] == before and not await self._upload_comes():
-            self._missed("it answers, but uploads nothing: is our monitor.do its server?")
+            nothing = "it answers, but uploads nothing: is our monitor.do its server?"
+            self._missed(self._refusal or nothing)
             return self._poller.backoff.next()
         self._asking_helps = True
         self._poller.backoff.reset()

@@ -49,7 +49,10 @@ class Rows:
         known = self._known.setdefault(name, {})
         update: dict[str, Measured] = {}
         if group.untold is None:
-            update |= self._count_missing(name, known.keys() - group.rows.keys())
+            lacking = known.keys() - group.rows.keys()
+            update |= self._count_missing(name, lacking if group.whole else ())
+            if not group.whole:  # one of the rows that could not be read may be this one
+                update |= self._failed(name, lacking)
         else:  # the upload leaves the group out
             if not known and group.untold is not Quality.NOT_SUPPORTED:
                 # This row goes with the first upload that has others.
@@ -67,6 +70,10 @@ class Rows:
         types = group_points(group, which)
         self._points.declare(self._device, types)
         return _Known(tuple(each.name for each in types), missing)
+
+    def _failed(self, name: str, rows: Iterable[str]) -> dict[str, Measured]:
+        names = [each for row in rows for each in self._known[name][row].names]
+        return dict.fromkeys(names, (None, Quality.GET_FAILED))
 
     def _count_missing(self, name: str, lacking: Iterable[str]) -> dict[str, Measured]:
         update: dict[str, Measured] = {}

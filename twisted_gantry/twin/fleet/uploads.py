@@ -22,6 +22,7 @@ from twisted_gantry.twin.fleet.tally import LONGEST_CODE, Tally
 from twisted_gantry.twin.fleet.wheel import Wheel
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.answers import decode_answer
 from twisted_gantry.wire.etc.envelope import Method
 
 _log = Logger()
@@ -134,11 +135,11 @@ class Uploads:
             self._refused(f"http-{answer.status}", took)
             return
         try:
-            decoded = etc.decode_answer(answer.body)
+            decoded = decode_answer(answer.body)
         except WireError:
             self._refused(MALFORMED, took)
             return
-        if decoded.code.strip() != _SUCCESS:
+        if decoded.code != _SUCCESS:
             self._refused(decoded.code, took)
             return
         self.tally.acknowledge(took)

@@ -5,15 +5,18 @@ Source: the ETC document, section 4; decisions: `docs/protocols/etc-gantry.md`, 
 
 from collections.abc import Callable
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.stored import StoredCard
-from twisted_gantry.uplinks.etc.channel import Channel, Kind
+from twisted_gantry.net.turns import in_turns
+from twisted_gantry.uplinks.etc.channel import MAX_LIST, Channel, Kind
 from twisted_gantry.uplinks.etc.steering import Steering
 from twisted_gantry.wire.errors import BadMessage
-from twisted_gantry.wire.etc.envelope import Method, decode_cards, encode_request
+from twisted_gantry.wire.etc.cards import read_offer
+from twisted_gantry.wire.etc.envelope import Method, encode_request
 
 _log = Logger()
 
@@ -29,40 +32,52 @@ class CardsPoll:
         site: Site,
         channel: Channel,
         steering: Steering,
+        clock: IReactorTime,
         now: Callable[[], float],
         taken: Callable[[], None],
     ) -> None:
         self._alarm = f"{name}.white-list"
         self._gantry_id, self._store, self._alarms = site.gantry_id, site.store, site.alarms
-        self._channel, self._steering, self._now = channel, steering, now
+        self._channel, self._steering, self._clock, self._now = channel, steering, clock, now
         self._taken = taken
+        self._incomplete = ""  # the version of a list with cards that were left out
 
     async def ask(self) -> None:
         """Ask once; an answer that cannot be used raises an alarm, and the old list stays."""
         version, _ = await self._store.cards()
         body = encode_request(self._gantry_id, Method.CARDS, self._now(), {"curVersion": version})
-        taken = await self._channel.post(body, self._steering.server_for(Method.CARDS.value))
+        url = self._steering.server_for(Method.CARDS.value)
+        taken = await self._channel.post(body, url, MAX_LIST)
         if taken.kind is not Kind.DELIVERED or taken.answer is None:
             # The reports raise the alarm of the channel; the next period asks again.
             _log.debug("no white list: {reason}", reason=taken.reason)
             return
         self._taken()
         try:
-            offered = decode_cards(taken.answer.data)
+            offer = await in_turns(self._clock, read_offer(taken.answer))
+            offered = offer.cards
             if offered is not None and offered.version < version:
                 raise BadMessage(f"version {offered.version} is older than ours, {version}")
         except BadMessage as error:
-            en, zh = (
+            self._say(
                 f"the platform's white list is refused: {error}",
                 f"平台下发的白名单被拒绝：{error}",
             )
-            self._alarms.set(self._alarm, Severity.WARNING, en, zh)
             return
-        self._alarms.clear(self._alarm)
         if offered is not None and offered.version != version:
-            cards = [
-                StoredCard(c.card_id.strip(), c.valid_time.strip(), c.invalid_time.strip())
-                for c in offered.cards
-            ]
+            cards = [StoredCard(c.card_id, c.valid_time, c.invalid_time) for c in offered.cards]
             await self._store.replace_cards(offered.version, cards)
-            _log.info("white list {version}: {n} cards", version=offered.version, n=len(cards))
+            version = offered.version
+            _log.info("white list {version}: {n} cards", version=version, n=len(cards))
+            self._incomplete = ""
+            if offer.left_out:
+                self._incomplete, bad = version, "; ".join(offer.bad)
+                self._say(
+                    f"{offer.left_out} cards of the white list are left out: {bad}",
+                    f"白名单中有{offer.left_out}张卡被忽略：{bad}",
+                )
+        if version != self._incomplete:
+            self._alarms.clear(self._alarm)
+
+    def _say(self, en: str, zh: str) -> None:
+        self._alarms.set(self._alarm, Severity.WARNING, en, zh)

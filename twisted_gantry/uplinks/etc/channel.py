@@ -12,14 +12,19 @@ from urllib.parse import urlsplit
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.secret import Secret, shown, without
 from twisted_gantry.net.http.client import Answer as HttpAnswer
-from twisted_gantry.net.http.client import BoundedClient, NoAnswer
+from twisted_gantry.net.http.client import BoundedClient, CutShort, NoAnswer
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.etc import envelope
+from twisted_gantry.wire.etc.answers import NoCode, decode_answer
 from twisted_gantry.wire.etc.envelope import Answer, EtcCode
 
-MAX_ANSWER = 8 * 1024 * 1024  # a white list of ten thousand cards is about 1 MB
+MAX_ANSWER = 64 * 1024
+MAX_LIST = 8 * 1024 * 1024
+"""Bytes of an answer with a white list; one of ten thousand cards has about 1 MB."""
+KEPT = 4096
+"""Bytes of an answer that are kept with a report that is set aside."""
 
 
 class Kind(Enum):
@@ -30,15 +35,19 @@ class Kind(Enum):
     REFUSED = "1002"
     SIGNATURE = "1004"
     CLOCK = "1003"
+    UNCLEAR = "an answer that says nothing of the report, nor of the channel"
 
 
 @dataclass(frozen=True)
 class Taken:
-    """The outcome of a request; `answer` is None unless the platform answered by the protocol."""
+    """The outcome of a request; `answer` is None unless the platform answered by the protocol.
+    `content` is the beginning of the answer as it came, without secrets.
+    """
 
     kind: Kind
     reason: str
     answer: Answer | None = None
+    content: bytes = b""
 
 
 _KINDS = {
@@ -46,30 +55,42 @@ _KINDS = {
     EtcCode.BAD_PARAMETERS: Kind.REFUSED,
     EtcCode.INVALID_SIGNATURE: Kind.SIGNATURE,
     EtcCode.CLOCK_SKEW: Kind.CLOCK,
+    # A platform that fails on one report alone answers so for ever.
+    EtcCode.CONTROL_FAILED: Kind.UNCLEAR,
+    EtcCode.UNKNOWN_EXCEPTION: Kind.UNCLEAR,
+    EtcCode.NO_PICTURE: Kind.UNCLEAR,
 }
 
 
 _CODES = {str(code.value): code for code in EtcCode}
 
 
-def classify(answer: HttpAnswer) -> Taken:
+def classify(answer: HttpAnswer, *secrets: Secret) -> Taken:
+    """Return what an answer means for the report. `secrets` are masked in what is kept of it."""
+    content, came = without(answer.body[:KEPT], *secrets), shown(answer.body, *secrets)
     if answer.status != 200:
-        return Taken(Kind.CHANNEL, f"HTTP {answer.status}")
+        return Taken(Kind.CHANNEL, f"HTTP {answer.status}", content=content)
     try:
-        given = envelope.decode_answer(answer.body)
+        given = decode_answer(answer.body)
+    except NoCode as error:
+        return Taken(Kind.UNCLEAR, f"HTTP 200, but {error}: {came!r}", content=content)
     except WireError as error:
-        return Taken(Kind.CHANNEL, f"HTTP 200, but {error}")
-    try:
-        code = _CODES[given.code.strip()]
-    except KeyError:
-        return Taken(Kind.CHANNEL, f"the unknown code {given.code[:10]!r}", given)
-    return Taken(_KINDS.get(code, Kind.CHANNEL), f"{code.value} {envelope.MESSAGES[code]}", given)
+        return Taken(Kind.CHANNEL, f"HTTP 200, but {error}: {came!r}", content=content)
+    code = _CODES.get(given.code)
+    if code is None:
+        reason = f"the unknown code {shown(given.code, *secrets, most=10)!r}"
+        return Taken(Kind.UNCLEAR, reason, given, content)
+    meaning, msg = envelope.MESSAGES[code], shown(given.msg or "", *secrets)
+    reason = f"{code.value} {meaning}" + (f" ({msg})" if msg not in {"", meaning} else "")
+    return Taken(_KINDS.get(code, Kind.CHANNEL), reason, given, content)
 
 
 class Channel(Protocol):
     """The channel as the sender sees it."""
 
-    def post(self, body: bytes, url: str) -> Deferred[Taken]: ...  # send one request
+    def post(self, body: bytes, url: str, limit: int = MAX_ANSWER) -> Deferred[Taken]:
+        """Send one request; `limit` is bytes of the answer."""
+        ...
 
 
 def host_shown(url: str) -> str:
@@ -82,13 +103,21 @@ class EtcChannel:
     def __init__(self, auth: Secret, client: BoundedClient) -> None:
         self._auth, self._client = auth, client
 
-    def post(self, body: bytes, url: str) -> Deferred[Taken]:
+    def post(self, body: bytes, url: str, limit: int = MAX_ANSWER) -> Deferred[Taken]:
         """Send one request. No behaviour of a peer makes it fail."""
         headers = envelope.signed_headers(body, self._auth.reveal())
-        answered = self._client.request("POST", url, headers=headers, body=body, limit=MAX_ANSWER)
-        return answered.addCallbacks(classify, _lost)
+        answered = self._client.request("POST", url, headers=headers, body=body, limit=limit)
+        secrets = (self._auth,)
+        return answered.addCallbacks(classify, _lost, callbackArgs=secrets, errbackArgs=secrets)
 
 
-def _lost(failure: Failure) -> Taken:
+def _lost(failure: Failure, auth: Secret) -> Taken:
     failure.trap(NoAnswer)
+    if isinstance(failure.value, CutShort):
+        taken = classify(failure.value.answer, auth)
+        if taken.answer is not None:  # the code is in the part that came
+            return taken
+        came = shown(failure.value.answer.body, auth)
+        reason = f"{failure.getErrorMessage()}: {came!r}"
+        return Taken(Kind.CHANNEL, reason, content=taken.content)
     return Taken(Kind.CHANNEL, failure.getErrorMessage())

@@ -103,7 +103,7 @@ class EtcUplink(NamedService):
             restamp=settings.backlog_time == "restamp",
         )
         agreed = self._sender.agreement.note
-        self._cards = CardsPoll(NAME, site, channel, self._steering, now, agreed)
+        self._cards = CardsPoll(NAME, site, channel, self._steering, clock, now, agreed)
         self._asking: Deferred[None] | None = None
         self._starting: Deferred[None] | None = None
         self._first = FirstReading(site.devices, clock, self._begin)

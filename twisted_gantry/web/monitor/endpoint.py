@@ -15,7 +15,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request
 
 from twisted_gantry.core.interfaces import IEdgeKeeper, IUploader, NotKept
-from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.secret import Secret, shown
 from twisted_gantry.core.site import Site
 from twisted_gantry.net.http.server import WORK, Limits
 from twisted_gantry.web.entry_point import EntryPoint, EntrySettings, encoded
@@ -23,13 +23,18 @@ from twisted_gantry.web.file_stream import Client
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.etc.computers import LONGEST_ID
 from twisted_gantry.wire.etc.envelope import EtcCode, EtcRefused
-from twisted_gantry.wire.etc.uploads import upload_id
+from twisted_gantry.wire.etc.uploads import reports_of, upload_id
+from twisted_gantry.wire.numbers import text
 
 PATH = "/monitor.do"
 LIMITS = Limits(
     body=etc.MAX_BODY, deadline=30.0, connections=128, per_address=32, reserved=64, work=WORK
 )
 AUTH_FAILURES = 10  # wrong codes of one address in 60 s
+_MOST_REPORTS = 16  # cabinets in one upload
+# Anybody may cause these, so that they concern only a device at that address.
+_OF_STRANGERS = frozenset({EtcCode.NOT_ALLOWED, EtcCode.TOO_FREQUENT})
+
 TakeComputers = Callable[..., None]
 """Takes the fields of a `computerStatusUpdate`, and `clock_good`. Raises ValueError."""
 
@@ -66,6 +71,7 @@ class Monitor:
     ) -> None:
         self._computers = computers
         self._site, self._skew, self._now = site, settings.max_clock_skew, now
+        self._auth = settings.auth
         self._entry = EntryPoint(
             "monitor.do",
             etc.MONITOR,
@@ -76,6 +82,8 @@ class Monitor:
             clock=clock,
             now=now,
             forms=True,
+            reports=True,
+            on_refused=self._refused,
         )
         self.counts, self.allowed = self._entry.counts, self._entry.allowed
 
@@ -90,11 +98,11 @@ class Monitor:
     async def _take(self, request: etc.Request, body: bytes, host: str) -> etc.Answer:
         self.counts[request.method.value] += 1
         if request.method is etc.Method.CABINET_STATUS:
-            self._take_upload(request)
+            self._take_uploads(request, host)
             await self._edges_kept()
             return etc.answer(EtcCode.SUCCESS)
         below = [each.uploads_as[0] for each in self._uploaders()]
-        if request.gantry_id not in {self._site.gantry_id, *below}:
+        if request.gantry_id not in {etc.same_id(self._site.gantry_id), *below}:
             raise EtcRefused(EtcCode.BAD_PARAMETERS, "an unknown gantryId")
         if request.method is etc.Method.CARDS:
             return await self._cards(request.fields)
@@ -111,19 +119,45 @@ class Monitor:
         return [each for each in devices if IUploader.providedBy(each)]
 
     def _clock_good(self, request: etc.Request) -> bool:
-        return abs(request.time_stamp - self._now()) <= self._skew
+        stamp = request.time_stamp
+        return stamp is not None and abs(stamp - self._now()) <= self._skew
 
-    def _take_upload(self, request: etc.Request) -> None:
+    def _take_uploads(self, request: etc.Request, host: str) -> None:
+        """Take the reports of one cabinet or several. Raises EtcRefused if none is taken."""
+        refusals = []
+        reports = reports_of(request.fields)[:_MOST_REPORTS]
+        for fields in reports:
+            try:
+                self._take_upload(request, fields)
+            except ValueError as error:
+                refusals.append(EtcRefused(EtcCode.BAD_PARAMETERS, str(error)[:200]))
+        if len(refusals) == len(reports):
+            raise refusals[0] if refusals else EtcRefused(EtcCode.BAD_PARAMETERS, "no report")
+        for refused in refusals:
+            self._entry.log.refused(refused.code, host, str(refused))
+
+    def _take_upload(self, request: etc.Request, fields: Any) -> None:
+        which = (request.gantry_id, upload_id(fields))
+        device = next((each for each in self._uploaders() if each.uploads_as == which), None)
+        if device is None:
+            raise ValueError(f"no device uploads as {str(which)[:80]}")
         good = self._clock_good(request)
+        self.counts["clock-skew"] += not good
         try:
-            which = (request.gantry_id, upload_id(request.fields))
-            device = next((each for each in self._uploaders() if each.uploads_as == which), None)
-            if device is None:
-                raise ValueError(f"no device uploads as {str(which)[:80]}")
-            self.counts["clock-skew"] += not good
-            device.uploaded(request.fields, clock_good=good)
+            device.uploaded(fields, clock_good=good, repaired=bool(request.repairs))
         except ValueError as error:
-            raise EtcRefused(EtcCode.BAD_PARAMETERS, str(error)[:200]) from None
+            device.upload_refused(f"an upload is refused: {str(error)[:200]}")
+            raise
+
+    def _refused(self, refused: EtcRefused, body: bytes, host: str) -> None:
+        """Tell the device that a refused request seems to come from; the log has each refusal."""
+        devices = self._uploaders()
+        concerned = [each for each in devices if each.host == host]
+        if not concerned and refused.code not in _OF_STRANGERS and len(devices) == 1:
+            concerned = devices
+        came = shown(body, self._auth)
+        for each in concerned:
+            each.upload_refused(f"an upload from {host} is refused: {refused}; it is {came!r}")
 
     async def _edges_kept(self) -> None:
         """Wait until the edges of an upload are on the disk: 1000 says that they are."""
@@ -136,8 +170,7 @@ class Monitor:
             raise EtcRefused(EtcCode.UNKNOWN_EXCEPTION, str(error)) from None
 
     async def _cards(self, fields: Any) -> etc.Answer:
-        current = fields.get("curVersion") if isinstance(fields, dict) else None
-        current = current.strip() if isinstance(current, str) else ""
+        current = text(fields.get("curVersion") if isinstance(fields, dict) else None) or ""
         if not (current == etc.NO_VERSION or etc.is_list_version(current)):
             raise EtcRefused(EtcCode.BAD_PARAMETERS, "curVersion is neither 0 nor 14 digits")
         version, stored = await self._site.store.cards()

@@ -27,6 +27,7 @@ from twisted_gantry.web.remotecontrol.servers import ServerPolicy
 from twisted_gantry.web.remotecontrol.targets import cabinets_of, wishes_of
 from twisted_gantry.web.remotecontrol.wish import CannotDo, Wish
 from twisted_gantry.wire.etc import commands as etc
+from twisted_gantry.wire.etc.answers import decode_answer
 from twisted_gantry.wire.etc.commands import BatteryTestResult, Cmd, EtcControl
 from twisted_gantry.wire.etc.envelope import (
     Answer,
@@ -34,7 +35,7 @@ from twisted_gantry.wire.etc.envelope import (
     EtcRefused,
     Method,
     answer,
-    decode_answer,
+    same_id,
 )
 
 ANSWER_WITHIN = 25.0
@@ -111,7 +112,7 @@ class RemoteCommands:
             self.check_cabinet(command.cabinet_id)
 
     def check_cabinet(self, cabinet_id: str) -> None:
-        if not any(each.id == cabinet_id for each in self._site.cabinets):
+        if not any(same_id(each.id) == cabinet_id for each in self._site.cabinets):
             raise EtcRefused(EtcCode.BAD_PARAMETERS, f"there is no cabinet {cabinet_id!r}")
 
     async def run(self, ask: Ask) -> Answer:

@@ -4,6 +4,7 @@ Source: the ETC document, sections 1.4 to 1.8, 2.2, 3.2 and 3.3; decisions:
 `docs/protocols/etc-gantry.md`.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated
@@ -191,8 +192,8 @@ class RemoteControl:
         self._check_time(wanted.time_stamp)
         return await self._commands.run(ask)
 
-    def _check_time(self, time_stamp: int) -> None:
+    def _check_time(self, time_stamp: float | None) -> None:
         """Check the age of a request, last as in the document. Raises EtcRefused (1003)."""
-        off = time_stamp - self._now()
+        off = math.inf if time_stamp is None else time_stamp - self._now()
         if abs(off) > self._skew:
             raise EtcRefused(EtcCode.CLOCK_SKEW, f"timeStamp is off by {off:.0f} s")

@@ -23,6 +23,7 @@ from twisted_gantry.wire.etc.envelope import (
     EtcCode,
     EtcRefused,
     local_time,
+    same_id,
 )
 
 Below = Callable[[str, str], Awaitable[Picture | None]]
@@ -55,7 +56,7 @@ class Pictures:
         self.busy = 0
         # Only for configured cabinets, and not for an id that would lead out of the folder.
         self._folders = {
-            each: PictureFolder(Path(folder) / each, gantry_id, window)
+            same_id(each): PictureFolder(Path(folder) / each, gantry_id, window)
             for each in cabinets
             if folder and each not in {".", ".."} and "/" not in each and "\0" not in each
         }

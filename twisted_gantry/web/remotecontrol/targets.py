@@ -10,7 +10,8 @@ from twisted_gantry.core.interfaces import IRelay
 from twisted_gantry.core.site import Cabinet, Site
 from twisted_gantry.web.remotecontrol.battery import supply_is_good, test_wishes
 from twisted_gantry.web.remotecontrol.wish import CannotDo, Wish, device_of
-from twisted_gantry.wire.etc.commands import Cmd, EtcCommand
+from twisted_gantry.wire.etc.commands import ALL_AIR_CONDITIONERS, Cmd, EtcCommand
+from twisted_gantry.wire.etc.envelope import same_id
 
 # By cmd: the group whose sources execute it (empty: all groups), and the device's command.
 _COMMANDS: Mapping[Cmd, tuple[str, str]] = {
@@ -21,13 +22,12 @@ _COMMANDS: Mapping[Cmd, tuple[str, str]] = {
     Cmd.DOOR_GUARD: ("doors", "door-guard"),
     Cmd.RECTIFIER: ("rectifier", "rectifier"),
 }
-_ALL_AIR_CONDITIONERS = "0"
 _OFF = "0"
 
 
 def cabinets_of(site: Site, command: EtcCommand) -> tuple[Cabinet, ...]:
     wanted = command.cabinet_id
-    return tuple(each for each in site.cabinets if wanted in {None, each.id})
+    return tuple(each for each in site.cabinets if wanted in {None, same_id(each.id)})
 
 
 def wishes_of(site: Site, command: EtcCommand) -> tuple[Wish, ...]:
@@ -71,7 +71,7 @@ def _check(site: Site, cabinet: Cabinet, command: EtcCommand, able: list[str]) -
     fields = command.fields
     if command.cmd is Cmd.POWER_MODE and fields["mode"] not in cabinet.allow_power_modes:
         raise CannotDo(f"未允许远程设置电源模式{fields['mode']}")
-    if fields.get("airId", _ALL_AIR_CONDITIONERS) != _ALL_AIR_CONDITIONERS and len(able) > 1:
+    if fields.get("airId", ALL_AIR_CONDITIONERS) != ALL_AIR_CONDITIONERS and len(able) > 1:
         # Each device counts its air conditioners from 1.
         raise CannotDo("空调分属多个设备，编号不明确")
     if command.cmd is Cmd.RECTIFIER and fields["onOff"] == _OFF:

@@ -5,18 +5,20 @@ Source: the ETC document, sections 2.2, 3.2 and 3.3; decisions: `docs/protocols/
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from enum import IntEnum
 from ipaddress import ip_address
+from itertools import takewhile
 from typing import Any
 
 import msgspec
 
 from twisted_gantry.wire.errors import BadMessage
-from twisted_gantry.wire.etc.envelope import Sentinel
+from twisted_gantry.wire.etc.envelope import Sentinel, same_id
 from twisted_gantry.wire.json import convert
+from twisted_gantry.wire.numbers import flag, number, text, whole
 
 FIRST_CABINET = "1"
 MAX_ID = 20  # characters of a cabinet's id, as of a gantry's
@@ -25,6 +27,7 @@ FREQUENCIES = range(5, 86_401)
 TEMPERATURES = (0.0, 45.0)
 """The lowest and highest set point of an air conditioner in °C."""
 SET_POINTS = ("autoRefrigerationTemp", "autoHeatingTemp")
+ALL_AIR_CONDITIONERS = "0"
 YEARS = range(1970, 3000)
 """The years of times that are read; farther years overflow in some zones."""
 
@@ -43,23 +46,63 @@ class Cmd(IntEnum):
     BATTERY_TEST_RESULT = 10
 
 
-# The fields of each cmd except `cabinetId`, and their patterns.
-_DIGITS = r"[0-9]{1,5}"
-_DEGREES = r"-?[0-9]{1,3}(\.[0-9]{1,3})?"
-_AIR_ID = r"0|[1-9][0-9]?"
-_FIELDS: dict[Cmd, dict[str, str]] = {
-    Cmd.POWER_CYCLE: {"rebootIp": r"[^\s]{1,64}", "rebootPort": _DIGITS},
-    Cmd.UNLOCK_DOOR: {"unlockDoorId": "[12]"},
-    Cmd.AIR_CONDITIONER: {"airId": _AIR_ID, "airOperate": "[12]"},
-    Cmd.AIR_CONDITIONER_TEMPERATURE: {"airId": _AIR_ID, **dict.fromkeys(SET_POINTS, _DEGREES)},
-    Cmd.POWER_MODE: {"mode": "[0-3]"},
-    Cmd.DOOR_GUARD: {"isDoorDefend": "[01]"},
-    Cmd.RECTIFIER: {"onOff": "[01]"},
-    Cmd.BATTERY_TEST: {"testStartStop": "[01]"},
+_Read = Callable[[Any], str | None]
+"""Reads the value of a field; returns its text in one spelling, None if it is out of range."""
+
+
+def _number_in(*values: int) -> _Read:
+    def read(given: Any) -> str | None:
+        value = None if isinstance(given, bool) else whole(given)
+        return str(value) if value in values else None
+
+    return read
+
+
+def _below(most: int) -> _Read:
+    return _number_in(*range(most))
+
+
+def _flag(given: Any) -> str | None:
+    value = flag(given)
+    return None if value is None else str(int(value))
+
+
+def _degrees(given: Any) -> str | None:
+    value = None if isinstance(given, bool) else number(given)
+    return None if value is None or abs(value) >= 1000 else f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def _host(given: Any) -> str | None:
+    host = text(given) or ""
+    return host if re.fullmatch(r"[^\s]{1,64}", host) else None
+
+
+def _port(given: Any) -> str | None:
+    value = None if isinstance(given, bool) else whole(given)
+    return str(value) if value is not None and 0 < value < 65_536 else None
+
+
+# The fields of each cmd except `cabinetId`.
+_FIELDS: dict[Cmd, dict[str, _Read]] = {
+    Cmd.POWER_CYCLE: {"rebootIp": _host, "rebootPort": _port},
+    Cmd.UNLOCK_DOOR: {"unlockDoorId": _number_in(1, 2)},
+    Cmd.AIR_CONDITIONER: {"airId": _below(100), "airOperate": _number_in(1, 2)},
+    Cmd.AIR_CONDITIONER_TEMPERATURE: {
+        "airId": _below(100),
+        **dict.fromkeys(SET_POINTS, _degrees),
+    },
+    Cmd.POWER_MODE: {"mode": _below(4)},
+    Cmd.DOOR_GUARD: {"isDoorDefend": _flag},
+    Cmd.RECTIFIER: {"onOff": _flag},
+    Cmd.BATTERY_TEST: {"testStartStop": _flag},
     Cmd.BATTERY_TEST_RESULT: {},
 }
+# What a field is that may be missing; of the set points one is needed.
+_DEFAULTS = {"airId": ALL_AIR_CONDITIONERS}
 _COMMON = ("updateNow", "setServer", "setFrequency", "cmd", "cabinetId")
 _KNOWN = frozenset(_COMMON).union(*_FIELDS.values())
+# Without these a command has a wider effect: an empty one is not the same as a missing one.
+_NARROWING = ("cabinetId", "airId")
 # Without `cabinetId` these address every cabinet of the gantry.
 _ALL_CABINETS = frozenset({Cmd.POWER_CYCLE, Cmd.POWER_MODE, Cmd.DOOR_GUARD})
 _SERVER = re.compile(
@@ -95,85 +138,118 @@ class EtcControl:
 
 
 def decode_control(fields: Any, *, cabinet: bool) -> EtcControl:
-    """Read and check a `computerControl`, or with `cabinet` a `cabinetControl`. An empty field
-    counts as missing, an unknown one is ignored. Raises BadMessage, which names the field.
+    """Read and check a `computerControl`, or with `cabinet` a `cabinetControl`. An unknown field is
+    ignored, unless it is one letter off a known one: that is a damaged command. Raises BadMessage,
+    which names the field.
     """
     if not isinstance(fields, dict):
         raise BadMessage("the control is no object")
-    given = _given(fields, _KNOWN)
-    update = given.get("updateNow")
-    if update not in (None, "1"):
+    _check_names(fields)
+    given = {key: fields[key] for key in _KNOWN if not _is_empty(fields.get(key))}
+    update = flag(given["updateNow"]) if "updateNow" in given else None
+    if "updateNow" in given and not update:
         raise BadMessage("updateNow is not 1")
     server = given.get("setServer")
     if server is not None:
+        server = server.strip() if isinstance(server, str) else ""
         server_url(server, "http")
-    command = _command(given) if cabinet else None
-    control = EtcControl(server, _frequency(given), command, update is not None)
+    command = None
+    if cabinet and "cmd" in given:
+        for key in _NARROWING:
+            if key not in given and fields.get(key) is not None:
+                raise BadMessage(f"{key} is empty")
+        command = _command(given)
+    control = EtcControl(server, _frequency(given), command, bool(update))
     if control == EtcControl():
         raise BadMessage("nothing is asked for")
     return control
 
 
-def _given(fields: dict[str, Any], keys: Iterable[str]) -> dict[str, str]:
-    given: dict[str, str] = {}
-    for key in keys:
-        value = fields.get(key)
-        if value is None:
-            continue
-        if not isinstance(value, str):
-            raise BadMessage(f"{key} is no text")
-        if value.strip():
-            given[key] = value.strip()
-    return given
+def _is_empty(given: Any) -> bool:
+    return given is None or (isinstance(given, str) and not given.strip())
 
 
-def _frequency(given: dict[str, str]) -> int | None:
-    text = given.get("setFrequency")
-    if text is None:
+def _check_names(fields: dict[str, Any]) -> None:
+    """Raise BadMessage for a name that is one letter off a known one."""
+    for name in fields.keys() - _KNOWN:
+        meant = next((known for known in sorted(_KNOWN) if _one_off(name, known)), None)
+        if meant is not None:
+            raise BadMessage(f"{name[:40]!r} is no field; {meant} is one")
+
+
+def _one_off(name: str, known: str) -> bool:
+    """Tell whether a letter was replaced, removed or added, or is a capital."""
+    if name.lower() == known.lower():
+        return True
+    if abs(len(name) - len(known)) > 1:
+        return False
+    start = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(name, known, strict=False))))
+    longer, shorter = sorted((name[start:], known[start:]), key=len, reverse=True)
+    return longer[1:] == (shorter[1:] if len(longer) == len(shorter) else shorter)
+
+
+def _frequency(given: dict[str, Any]) -> int | None:
+    if "setFrequency" not in given:
         return None
-    if not (re.fullmatch(_DIGITS, text) and int(text) in FREQUENCIES):
+    return frequency(given["setFrequency"])
+
+
+def frequency(given: Any) -> int:
+    """Return the seconds of a `setFrequency`. Raises BadMessage."""
+    seconds = None if isinstance(given, bool) else whole(given)
+    if seconds is None or seconds not in FREQUENCIES:
         raise BadMessage(f"setFrequency is not {FREQUENCIES[0]} to {FREQUENCIES[-1]} s")
-    return int(text)
+    return seconds
 
 
-def _command(given: dict[str, str]) -> EtcCommand | None:
-    text = given.get("cmd")
-    if text is None:
-        return None
-    known = {str(each.value): each for each in Cmd}
-    if text not in known:
-        raise BadMessage(f"cmd {text[:10]!r} is unknown")
-    cmd = known[text]
+_CMDS = {each.value: each for each in Cmd}
+
+
+def _command(given: dict[str, Any]) -> EtcCommand:
+    cmd = None if isinstance(given["cmd"], bool) else _CMDS.get(whole(given["cmd"]) or 0)
+    if cmd is None:
+        raise BadMessage(f"cmd {(text(given['cmd']) or '?')[:10]!r} is unknown")
     fields = {}
-    for name, form in _FIELDS[cmd].items():
+    for name, read in _FIELDS[cmd].items():
         if name not in given:
-            raise BadMessage(f"cmd {text} needs {name}")
-        if not re.fullmatch(form, given[name]):
+            if name in _DEFAULTS:
+                fields[name] = _DEFAULTS[name]
+            elif name not in SET_POINTS:
+                raise BadMessage(f"cmd {cmd.value} needs {name}")
+            continue
+        value = read(given[name])
+        if value is None:
             raise BadMessage(f"{name} is out of range")
-        fields[name] = given[name]
-    if cmd is Cmd.POWER_CYCLE and not 0 < int(fields["rebootPort"]) < 65_536:
-        raise BadMessage("rebootPort is out of range")
+        fields[name] = value
     if cmd is Cmd.AIR_CONDITIONER_TEMPERATURE:
-        check_set_points(*(float(fields[each]) for each in SET_POINTS))
+        points = [fields.get(each) for each in SET_POINTS]
+        check_set_points(*(None if each is None else float(each) for each in points))
     if cmd is Cmd.POWER_CYCLE:
         return EtcCommand(cmd, None, fields)
     default = None if cmd in _ALL_CABINETS else FIRST_CABINET
     return EtcCommand(cmd, _cabinet_id(given, default), fields)
 
 
-def _cabinet_id(given: dict[str, str], default: str | None) -> str | None:
-    cabinet_id = given.get("cabinetId", default)
-    if cabinet_id is not None and len(cabinet_id) > MAX_ID:
+def _cabinet_id(given: dict[str, Any], default: str | None) -> str | None:
+    if "cabinetId" not in given:
+        return default
+    cabinet_id = same_id(given["cabinetId"])
+    if cabinet_id is None or len(cabinet_id) > MAX_ID:
         raise BadMessage("cabinetId is out of range")
     return cabinet_id
 
 
-def check_set_points(cool_above: float, heat_below: float) -> None:
-    """Check the two set points of an air conditioner, in °C. Raises BadMessage."""
+def check_set_points(cool_above: float | None, heat_below: float | None) -> None:
+    """Check the set points of an air conditioner in °C, of which one may be missing. Raises
+    BadMessage.
+    """
     low, high = TEMPERATURES
-    if not (low <= heat_below <= high and low <= cool_above <= high):
+    given = [each for each in (cool_above, heat_below) if each is not None]
+    if not given:
+        raise BadMessage(f"cmd 4 needs {' or '.join(SET_POINTS)}")
+    if not all(low <= each <= high for each in given):
         raise BadMessage(f"a set point is not {low:g} to {high:g} degrees")
-    if heat_below >= cool_above:
+    if cool_above is not None and heat_below is not None and heat_below >= cool_above:
         raise BadMessage("autoHeatingTemp is not below autoRefrigerationTemp")
 
 
@@ -236,14 +312,12 @@ _LONGEST_RESULT = 40  # characters of a value
 
 
 def decode_battery_result(fields: Any) -> BatteryTestResult:
-    """Read a `batterysTestResult` of texts; missing fields become NoData. Raises BadMessage."""
+    """Read a `batterysTestResult`; missing fields become NoData. Raises BadMessage."""
     if not isinstance(fields, dict):
         raise BadMessage("batterysTestResult is no object")
-    missing = Sentinel.NO_DATA.value
-    given = {key: each for key, each in fields.items() if isinstance(each, str) and each.strip()}
     keys = [each.encode_name for each in msgspec.structs.fields(BatteryTestResult)]
-    texts = {key: given.get(key, missing).strip()[:_LONGEST_RESULT] for key in keys}
-    return convert(texts, BatteryTestResult)
+    texts = {key: text(fields.get(key)) or Sentinel.NO_DATA.value for key in keys}
+    return convert({key: each[:_LONGEST_RESULT] for key, each in texts.items()}, BatteryTestResult)
 
 
 # -- pictures (section 3.3)
@@ -261,9 +335,11 @@ def decode_picture_request(fields: Any, zone: tzinfo) -> PictureRequest:
     """Read a `getCabinetImageVedio` with times in `zone`. Raises BadMessage."""
     if not isinstance(fields, dict):
         raise BadMessage("getCabinetImageVedio is no object")
-    given = _given(fields, ("cabinetId", "doorOpenTime"))
+    given = {key: each for key, each in fields.items() if not _is_empty(each)}
     cabinet_id = _cabinet_id(given, FIRST_CABINET) or FIRST_CABINET
-    return PictureRequest(cabinet_id, parse_local_time(given.get("doorOpenTime", ""), zone))
+    opened = given.get("doorOpenTime")
+    moment = parse_local_time(opened.strip() if isinstance(opened, str) else "", zone)
+    return PictureRequest(cabinet_id, moment)
 
 
 def parse_local_time(text: str, zone: tzinfo) -> float:

@@ -5,6 +5,7 @@ Source: the ETC document, sections 1.5 to 1.8 and 4. The reports are in `wire/et
 
 import hashlib
 import hmac
+import math
 import re
 from collections.abc import Collection, Mapping
 from datetime import datetime, tzinfo
@@ -14,7 +15,10 @@ from typing import Any
 import msgspec
 
 from twisted_gantry.wire.errors import BadMessage, NotJson
-from twisted_gantry.wire.json import convert, dumps, loads, loads_text
+from twisted_gantry.wire.json import dumps, loads, loads_text, salvage_text
+from twisted_gantry.wire.numbers import number as number_of
+from twisted_gantry.wire.numbers import text as text_of
+from twisted_gantry.wire.numbers import whole
 from twisted_gantry.wire.reading import Quality
 
 VERSION = "1001"
@@ -132,12 +136,17 @@ def stamp_of(body: bytes) -> int:
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A request with a good envelope; `fields` is the value under the method's own key."""
+    """A request with a good envelope; `fields` is the value under the method's own key.
+
+    `time_stamp` is Unix seconds, None for an upload without a time that can be read. `repairs` says
+    what was repaired in an upload.
+    """
 
     gantry_id: str
     method: Method
-    time_stamp: int
+    time_stamp: float | None
     fields: Any
+    repairs: tuple[str, ...] = ()
 
 
 def check_request(
@@ -149,27 +158,59 @@ def check_request(
     gantry_id: str | None,
     now: float,
     skew: float,
+    reports: bool = False,
 ) -> Request:
     """Check a request as its receiver does, in the order of the page. `headers` have lower-case
     names; `methods` are those of the entry point; `gantry_id` None accepts any. `now` is Unix
     seconds, `skew` the accepted difference of `timeStamp` in seconds. Raises EtcRefused.
+
+    With `reports` a damaged body is repaired, and what cannot be read of the version or the time
+    stamp does no harm. A command is never repaired: half of one may do what no one asked for.
     """
     if not same_code(headers.get(AUTH_HEADER, ""), auth):
         raise EtcRefused(EtcCode.NOT_ALLOWED, f"wrong or missing {AUTH_HEADER}")
     if headers.get(MD5_HEADER, "").strip().lower() != digest(body):
         raise EtcRefused(EtcCode.INVALID_SIGNATURE, f"{MD5_HEADER} does not match the body")
     try:
-        fields = loads_text(body)
+        fields, repairs = _decoded(body, reports)
     except (NotJson, BadMessage) as error:
         raise EtcRefused(EtcCode.BAD_PARAMETERS, str(error)) from None
     if not isinstance(fields, dict):
         raise EtcRefused(EtcCode.BAD_PARAMETERS, "the body is no object")
-    version = fields.get("version")
-    if not isinstance(version, str):
+    _check_version(fields.get("version"), reports)
+    request = _check_fields(fields, methods, gantry_id, reports)
+    off = math.inf if request.time_stamp is None else request.time_stamp - now
+    if abs(off) > skew:
+        raise EtcRefused(EtcCode.CLOCK_SKEW, f"timeStamp is off by {off:.0f} s")
+    if not repairs:
+        return request
+    return msgspec.structs.replace(request, fields=_failed(request.fields), repairs=repairs)
+
+
+def _decoded(body: bytes, reports: bool) -> tuple[Any, tuple[str, ...]]:
+    if not reports:
+        return loads_text(body), ()
+    salvaged = salvage_text(body)
+    return salvaged.value, salvaged.repairs
+
+
+def _failed(node: Any) -> Any:
+    """Return fields with GetFailed for what could not be read, which is None."""
+    if isinstance(node, dict):
+        return {key: _failed(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_failed(value) for value in node]
+    return Sentinel.GET_FAILED.value if node is None else node
+
+
+def _check_version(given: Any, reports: bool) -> None:
+    version = text_of(given)
+    if reports and not version:
+        return
+    if version is None:
         raise EtcRefused(EtcCode.BAD_PARAMETERS, "no version")
-    if version != VERSION:
+    if str(whole(version)) != VERSION:
         raise EtcRefused(EtcCode.UNKNOWN_VERSION, f"version {version[:14]!r}, not {VERSION}")
-    return _check_fields(fields, methods, gantry_id, now, skew)
 
 
 def same_code(given: str, auth: str) -> bool:
@@ -182,37 +223,53 @@ def _raw(header: str) -> bytes:
 
 
 def _check_fields(
-    fields: dict[str, Any],
-    methods: Collection[Method],
-    gantry_id: str | None,
-    now: float,
-    skew: float,
+    fields: dict[str, Any], methods: Collection[Method], gantry_id: str | None, reports: bool
 ) -> Request:
-    for key in ("gantryId", "method", "timeStamp"):
-        if not isinstance(fields.get(key), str):
+    given, name = same_id(fields.get("gantryId")), text_of(fields.get("method"))
+    for key, text in (("gantryId", given), ("method", name)):
+        if text is None:
             raise EtcRefused(EtcCode.BAD_PARAMETERS, f"{key} is missing or no text")
-    if gantry_id is not None and fields["gantryId"] != gantry_id:
+    if gantry_id is not None and given != same_id(gantry_id):
         raise EtcRefused(EtcCode.BAD_PARAMETERS, f"gantryId is not {gantry_id}")
-    method = next((each for each in methods if each.value == fields["method"]), None)
+    method = next((each for each in methods if each.value == name), None)
     if method is None:
-        raise EtcRefused(EtcCode.BAD_PARAMETERS, f"unknown method {fields['method'][:40]!r}")
+        raise EtcRefused(EtcCode.BAD_PARAMETERS, f"unknown method {str(name)[:40]!r}")
     if FIELDS_KEY[method] not in fields:
         raise EtcRefused(EtcCode.BAD_PARAMETERS, f"{FIELDS_KEY[method]} is missing")
-    if not re.fullmatch(r"[0-9]{1,12}", fields["timeStamp"]):
+    time_stamp = number_of(fields.get("timeStamp"))
+    seconds = whole(time_stamp)
+    if not reports and (seconds is None or not 0 <= seconds < _MOST_SECONDS):
         raise EtcRefused(EtcCode.BAD_PARAMETERS, "timeStamp is not Unix seconds")
-    time_stamp = int(fields["timeStamp"])
-    if abs(time_stamp - now) > skew:
-        raise EtcRefused(EtcCode.CLOCK_SKEW, f"timeStamp is off by {time_stamp - now:.0f} s")
-    return Request(fields["gantryId"], method, time_stamp, fields[FIELDS_KEY[method]])
+    return Request(given or "", method, time_stamp, fields[FIELDS_KEY[method]])
+
+
+_MOST_SECONDS = 10**12
+_LONGEST_ID = 100  # characters; a longer one is no number
+_ID = re.compile(r"0*([0-9]+)(\.0*)?")
+
+
+def same_id(node: Any) -> str | None:
+    """Return an id in the one spelling of it: `1` for `"01"`, `1.0` and `" 1 "`. None for what is
+    no id.
+    """
+    text = text_of(node)
+    match = _ID.fullmatch((text or "")[:_LONGEST_ID])
+    return match[1] if match and text and len(text) <= _LONGEST_ID else text or None
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The answer to a request; a `code` outside section 1.7 stays as received."""
+    """The answer to a request; a `code` outside section 1.7 stays as received.
+
+    `cards` are the bytes of `cardInfos`, which `wire/etc/cards.py` reads; in `data` the list is
+    empty. `repairs` says what was repaired.
+    """
 
     code: str
     msg: str | None = None
     data: Any = None
     batterys_test_result: Any = msgspec.field(default=None, name="batterysTestResult")
+    cards: bytes = b""
+    repairs: tuple[str, ...] = ()
 
     def encode(self) -> bytes:
         more = {"data": self.data, "batterysTestResult": self.batterys_test_result}
@@ -228,15 +285,9 @@ def answer(code: EtcCode, data: Any = None, *, msg: str = "") -> Answer:
     return Answer(str(code.value), (msg or MESSAGES[code])[:MAX_MSG], data)
 
 
-def decode_answer(body: bytes) -> Answer:
-    """Read an answer. Raises NotJson or BadMessage."""
-    return convert(loads_text(body), Answer, "an answer")
-
-
 # -- the white list of access cards (section 4)
 
 NO_VERSION = "0"
-_TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}"
 
 
 class Card(msgspec.Struct, frozen=True, rename="camel"):
@@ -254,12 +305,6 @@ class CardList(msgspec.Struct, frozen=True):
     cards: tuple[Card, ...]
 
 
-class _CardData(msgspec.Struct, rename="camel"):
-    is_exist_latest_version: str
-    latest_version: str | None = None
-    card_infos: tuple[Card, ...] | None = None
-
-
 def is_list_version(version: str) -> bool:
     """Tell whether `version` is fourteen digits, `yyyyMMddHHmmss`."""
     return re.fullmatch(r"[0-9]{14}", version) is not None
@@ -271,35 +316,6 @@ def card_answer(current: str, offered: CardList | None) -> Answer:
         return answer(EtcCode.SUCCESS, {"isExistLatestVersion": "0"})
     fields = {"latestVersion": offered.version, "cardInfos": offered.cards}
     return answer(EtcCode.SUCCESS, {"isExistLatestVersion": "1", **fields})
-
-
-def decode_cards(data: Any) -> CardList | None:
-    """Read the `data` of an answer to `queryAndGetCardInfo`; None if no list is newer. Raises
-    BadMessage, also for an empty list and for a malformed version or time.
-    """
-    fields = convert(data, _CardData)
-    if fields.is_exist_latest_version == "0":
-        return None
-    if fields.is_exist_latest_version != "1":
-        raise BadMessage("isExistLatestVersion is neither 0 nor 1")
-    if not is_list_version(fields.latest_version or ""):
-        raise BadMessage("latestVersion is not yyyyMMddHHmmss")
-    if not fields.card_infos:
-        raise BadMessage("an empty white list")
-    for card in fields.card_infos:
-        if not 0 < len(card.card_id.strip()) <= 64:
-            raise BadMessage("a cardId that is empty or longer than 64")
-        if not (_is_time(card.valid_time.strip()) and _is_time(card.invalid_time.strip())):
-            raise BadMessage("a validTime or invalidTime that is no time")
-    return CardList(fields.latest_version or "", fields.card_infos)
-
-
-def _is_time(text: str) -> bool:
-    # `strptime` takes ten times as long.
-    try:
-        return re.fullmatch(_TIME, text) is not None and bool(datetime.fromisoformat(text))
-    except ValueError:
-        return False
 
 
 # -- how values are written

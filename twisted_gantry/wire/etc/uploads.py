@@ -8,17 +8,19 @@ catalogue (kW become W, kWh become Wh, minutes become s), flags true or false, e
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC
 from typing import Any, get_args, get_origin
 
 import msgspec
 
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc import reports
-from twisted_gantry.wire.etc.commands import parse_local_time
-from twisted_gantry.wire.etc.envelope import SENTINELS, Sentinel, flag, number, percent
+from twisted_gantry.wire.etc.envelope import SENTINELS, Sentinel, flag, number, percent, same_id
+from twisted_gantry.wire.etc.times import local_text
+from twisted_gantry.wire.numbers import flag as flag_of
+from twisted_gantry.wire.numbers import number as number_of
+from twisted_gantry.wire.numbers import whole
 from twisted_gantry.wire.reading import Quality, Reading, Value, missing
 
 # Rows of one group that are read; a cabinet has a handful.
@@ -49,16 +51,13 @@ class Kind:
     write: Callable[[Any], str]
 
 
-_NUMBER = re.compile(r"[-+]?[0-9]{1,12}(\.[0-9]{1,17})?([eE][-+]?[0-9]{1,2})?")
-
-
 def _measure(unit: str, factor: float = 1, low: float = -1e9, high: float = 1e9) -> Kind:
     """Return the kind of a number that counts `factor` units, within `low` and `high` as sent.
     Volts, amperes and power may be negative: a telecom supply has -48 V.
     """
 
     def read(text: str) -> Value:
-        value = float(text) if _NUMBER.fullmatch(text) else None
+        value = number_of(text)
         # Rounded, so that 2.3 kW is 2300 W.
         return None if value is None or not low <= value <= high else round(value * factor, 6)
 
@@ -67,7 +66,8 @@ def _measure(unit: str, factor: float = 1, low: float = -1e9, high: float = 1e9)
 
 
 def _count(text: str) -> Value:
-    return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
+    value = whole(text)
+    return value if value is not None and 0 <= value < 10**9 else None
 
 
 def _text(text: str) -> Value:
@@ -79,25 +79,29 @@ def _warnings(text: str) -> Value:
     return ",".join(item for item in items if item)
 
 
-def _time(text: str) -> Value:
-    try:
-        parse_local_time(text, UTC)  # only the form counts
-    except BadMessage:
-        return None
+def _choice(words: Mapping[str, str]) -> Kind:
+    codes = {word: code for code, word in words.items()}
+    return Kind("", lambda text: words.get(str(whole(text))), codes.__getitem__)
+
+
+def _abnormal(text: str) -> Value:
+    value = flag_of(text)
+    return None if value is None else not value
+
+
+def _written_time(value: Any) -> str:
+    text = local_text(value)
+    if text is None:
+        raise ValueError(value)
     return text
 
 
-def _choice(words: Mapping[str, str]) -> Kind:
-    codes = {word: code for code, word in words.items()}
-    return Kind("", words.get, codes.__getitem__)
-
-
-_FLAG = Kind("", {"1": True, "0": False}.get, flag)
-_ABNORMAL = Kind("", {"0": True, "1": False}.get, lambda value: flag(not value))
+_FLAG = Kind("", flag_of, flag)
+_ABNORMAL = Kind("", _abnormal, lambda value: flag(not value))
 _COUNT = Kind("", _count, str)
 _TEXT = Kind("", _text, str)
 _WARNINGS = Kind("", _warnings, str)
-_TIME = Kind("", _time, str)
+_TIME = Kind("", local_text, _written_time)
 _VOLTS, _AMPERES, _KILOWATTS = _measure("V"), _measure("A"), _measure("W", 1000)
 _PERCENT, _CELSIUS = _measure("%", 1, 0, 100), _measure("°C", 1, -100, 200)
 
@@ -147,13 +151,34 @@ _KINDS: Mapping[str, Kind] = {
 }
 
 
+# The value of a flag that counts when a device is told of several times, by the end of the name.
+_WORSE: Mapping[str, bool] = {
+    "status": False,
+    "is_warning": True,
+    "system_warning": True,
+    "temperature_warning": True,
+    "closed": False,
+    "locked": False,
+    "open_illegally": True,
+    "defend_mode": False,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a group: our name, the document's key, and its kind."""
+    """A field of a group: our name, the document's key, its kind, and of a flag that warns the
+    value that is the worse one.
+    """
 
     name: str
     key: str
     kind: Kind
+    worse: bool | None = None
+
+    @property
+    def side(self) -> str:
+        """The door that the field is about, `front_door_`; empty for other fields."""
+        return "".join(self.name.partition("_door_")[:2]) if "_door_" in self.name else ""
 
     def write(self, value: Value) -> str:
         """Return a value as the document's text, `GetFailed` for one that the field cannot have."""
@@ -180,7 +205,12 @@ def _shape(group: msgspec.structs.FieldInfo) -> GroupShape:
     is_array = get_origin(group.type) is tuple
     message = get_args(group.type)[0] if is_array else group.type
     fields = tuple(
-        Field(each.name, each.encode_name, _KINDS[each.name])
+        Field(
+            each.name,
+            each.encode_name,
+            _KINDS[each.name],
+            _WORSE.get(each.name.rpartition("_door_")[2]),
+        )
         for each in msgspec.structs.fields(message)
         if each.name != "id"
     )
@@ -199,11 +229,12 @@ _OPTIONAL = frozenset({"thunder_spd"})
 @dataclass(frozen=True, slots=True)
 class GroupUpload:
     """An uploaded group: its rows by id; an object is one row with an empty id. `untold` says why a
-    group has no rows; None if the rows are all that the cabinet has.
+    group has no rows; None if it has. `whole`: these are all the rows that the cabinet has.
     """
 
     rows: Mapping[str, Readings]
     untold: Quality | None = None
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,12 +246,17 @@ class CabinetUpload:
     odd: Counter[str] = field(default_factory=Counter)
 
 
+def reports_of(fields: Any) -> Sequence[Any]:
+    """Return the reports in a `cabinetStatus`: several, if it is an array of cabinets."""
+    return fields if isinstance(fields, list) else [fields]
+
+
 def upload_id(fields: Any) -> str:
-    """Return the `id` of the cabinet that uploads. Raises BadMessage."""
-    given = fields.get("id") if isinstance(fields, dict) else None
-    if not isinstance(given, str) or not 0 < len(given.strip()) <= LONGEST_ID:
+    """Return the `id` of the cabinet that uploads, as `same_id` spells it. Raises BadMessage."""
+    given = same_id(fields.get("id")) if isinstance(fields, dict) else None
+    if given is None or len(given) > LONGEST_ID or given in _QUALITIES:
         raise BadMessage("cabinetStatus is no object with an id")
-    return given.strip()
+    return given
 
 
 def decode_upload(fields: Any) -> CabinetUpload:
@@ -258,51 +294,118 @@ def _untold(shape: GroupShape, quality: Quality) -> GroupUpload:
 
 
 def _object(given: list[Any], shape: GroupShape, odd: Counter[str]) -> GroupUpload:
+    """Read an object, or an array of such: each field has the worst of what was said of it."""
     if not given:  # an empty array: the device is missing
         return _untold(shape, Quality.NOT_SUPPORTED)
-    if len(given) > 1:
-        odd["too-many-rows"] += 1
-    if not isinstance(given[0], dict):
+    elements = list(_flat(given))[:MAX_ROWS]
+    rows = [each for each in elements if isinstance(each, dict)]
+    odd["too-many-rows"] += len(elements) > 1
+    if len(rows) < len(elements):
         odd["odd-row"] += 1
+    if not rows:
         return _untold(shape, Quality.GET_FAILED)
-    return GroupUpload({"": _row(given[0], shape, odd)})
+    return GroupUpload({"": _merged(rows, len(rows) == len(elements), shape, odd)})
+
+
+def _flat(given: list[Any]) -> Iterator[Any]:
+    for each in given:
+        if isinstance(each, list):
+            yield from _flat(each)
+        else:
+            yield each
+
+
+def _merged(
+    rows: Sequence[Mapping[str, Any]], whole_group: bool, shape: GroupShape, odd: Counter[str]
+) -> Readings:
+    told = [
+        {each.name: _reading(row[each.key], each, odd) for each in shape.fields if each.key in row}
+        for row in rows
+    ]
+    merged: Readings = {}
+    for each in shape.fields:
+        found = [row[each.name] for row in _worst_first(told, each, shape) if each.name in row]
+        if not found:
+            odd["missing-field"] += 1
+            found = [missing(each.kind.unit, Quality.NO_DATA)]
+        if not whole_group and each.worse is not None:
+            found.append(missing(each.kind.unit, Quality.GET_FAILED))
+        merged[each.name] = _folded(each, found)
+    return merged
+
+
+def _worst_first(rows: Sequence[Readings], about: Field, shape: GroupShape) -> Sequence[Readings]:
+    """Return the rows in the order of what they warn of, so that the card and the time of an
+    opening are those of the opening.
+    """
+    if len(rows) == 1:
+        return rows
+    flags = [each for each in shape.fields if each.side == about.side and each.worse is not None]
+
+    def warnings(row: Readings) -> int:
+        return sum(each.name in row and row[each.name].value is each.worse for each in flags)
+
+    return sorted(rows, key=warnings, reverse=True)
+
+
+def _folded(about: Field, found: Sequence[Reading]) -> Reading:
+    """Return the worst of several readings of one field: what warns before what is not known."""
+    if len(found) == 1:
+        return found[0]
+    good = [each for each in found if each.quality is Quality.GOOD]
+    if about.worse is not None:
+        unknown = [e for e in found if e.quality in {Quality.GET_FAILED, Quality.NO_DATA}]
+        return next((e for e in good if e.value is about.worse), (unknown or good or found)[0])
+    measured = [each for each in good if isinstance(each.value, float)]
+    if measured:
+        return max(measured, key=lambda each: float(each.value or 0))
+    return (good or found)[0]
 
 
 def _array(given: list[Any], shape: GroupShape, odd: Counter[str]) -> GroupUpload:
-    if len(given) > MAX_ROWS:
-        odd["too-many-rows"] += 1
+    elements = list(_flat(given))
+    odd["too-many-rows"] += len(elements) > MAX_ROWS
+    placed = [(at, e) for at, e in enumerate(elements[:MAX_ROWS], 1) if isinstance(e, dict)]
+    is_whole = len(placed) == len(elements)
+    odd["odd-row"] += min(len(elements), MAX_ROWS) - len(placed)
+    ids = [(place, _row_id(row.get("id"), odd), row) for place, row in placed]
+    taken = {which for _, which, _ in ids}
     rows: dict[str, Readings] = {}
-    for place, row in enumerate(given[:MAX_ROWS], 1):
-        if not isinstance(row, dict):
-            odd["odd-row"] += 1
-            continue
-        which = _row_id(row.get("id"), place, odd)
+    for place, which, row in ids:
+        if not which:  # its place, unless that is the id of another row
+            which = f"{place}-{place}" if str(place) in taken else str(place)
         odd["equal-ids"] += which in rows
         while which in rows:
             which = f"{which}-{place}"
         rows[which] = _row(row, shape, odd)
     if given and not rows:
         return _untold(shape, Quality.GET_FAILED)
-    return GroupUpload(rows)
+    return GroupUpload(rows, whole=is_whole)
 
 
-def _row_id(given: Any, place: int, odd: Counter[str]) -> str:
-    """Return an id fit for the name of a point; the place of the row if the id is missing."""
-    text = given.strip() if isinstance(given, str) else ""
-    if not text or text in _QUALITIES:
+def _row_id(given: Any, odd: Counter[str]) -> str:
+    """Return an id fit for the name of a point, empty for a row without one."""
+    text = same_id(given)
+    if text is None or text in _QUALITIES:
         odd["missing-field"] += 1
-        return str(place)
+        return ""
     return re.sub(r"[^A-Za-z0-9_-]", "_", text[:_LONGEST_ROW_ID])
 
 
 def _row(given: Mapping[str, Any], shape: GroupShape, odd: Counter[str]) -> Readings:
-    return {each.name: _reading(given.get(each.key), each.kind, odd) for each in shape.fields}
+    return {each.name: _reading(given.get(each.key), each, odd) for each in shape.fields}
 
 
-def _reading(given: Any, kind: Kind, odd: Counter[str]) -> Reading:
+def _reading(given: Any, about: Field, odd: Counter[str]) -> Reading:
+    kind = about.kind
     if given is None:
         odd["missing-field"] += 1
         return missing(kind.unit, Quality.NO_DATA)
+    if isinstance(given, list) and given:
+        if about.worse is not None:
+            return _folded(about, [_reading(each, about, odd) for each in given[:MAX_ROWS]])
+        if kind is _WARNINGS and all(isinstance(each, str) for each in given):
+            given = ",".join(given[:MAX_ROWS])
     if isinstance(given, bool) and kind in (_FLAG, _ABNORMAL):
         given = flag(given)  # the meaning is clear, and the value may be a smoke alarm
     if isinstance(given, str):

@@ -13,6 +13,7 @@ from twisted_gantry.twin.faces.cabinet import face as twin_cabinet
 from twisted_gantry.twin.faces.cabinet.face import REMEMBERED_S
 from twisted_gantry.twin.world.battery_test import TEST_S
 from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.answers import decode_answer
 from twisted_gantry.wire.etc.envelope import EtcCode, Method
 
 
@@ -346,7 +347,7 @@ def test_drop_garbage_and_delay_act_first(bench: Bench) -> None:
     assert not bench.cabinet.doors.back.locked
     assert exchange.status == 200
     with pytest.raises(ValueError):
-        etc.decode_answer(exchange.body)
+        decode_answer(exchange.body)
     bench.fault(delay=2)
     exchange = bench.post(bench.body({"cmd": "5", "mode": "2"}))
     assert bench.cabinet.power_mode == 2

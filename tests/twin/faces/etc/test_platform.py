@@ -12,6 +12,8 @@ from twisted_gantry.twin.faces.etc import platform as twin_etc
 from twisted_gantry.twin.faces.etc.platform import KEPT_REQUESTS, Platform
 from twisted_gantry.twin.faults.settings import ETC, Faults
 from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.answers import decode_answer
+from twisted_gantry.wire.etc.cards import read_whole
 from twisted_gantry.wire.etc.envelope import Card, CardList, EtcCode, Method
 
 
@@ -193,7 +195,7 @@ def test_the_white_list_is_offered_to_who_has_less(bench: Bench) -> None:
     ask = report(Method.CARDS)
     assert bench.post(ask).json["data"] == {"isExistLatestVersion": "0"}
     bench.platform.cards = CardList("20260101000000", (card,))
-    assert etc.decode_cards(bench.post(ask).json["data"]) == bench.platform.cards
+    assert read_whole(decode_answer(bench.post(ask).body)).cards == bench.platform.cards
     same = report(Method.CARDS, fields={"curVersion": "20260101000000"})
     assert bench.post(same).json["data"] == {"isExistLatestVersion": "0"}
     (kept, *_) = bench.platform.requests(Method.CARDS.value)
@@ -249,7 +251,7 @@ def test_garbage_is_a_200_that_is_no_json(bench: Bench) -> None:
     exchange = bench.post(report())
     assert exchange.status == 200
     with pytest.raises(ValueError):
-        etc.decode_answer(exchange.body)
+        decode_answer(exchange.body)
     assert kept_codes(bench) == ["1000"]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
 
 from twisted_gantry.wire.errors import BadMessage
-from twisted_gantry.wire.etc.envelope import NO_VERSION, decode_cards
+from twisted_gantry.wire.etc.envelope import NO_VERSION, CardList
 
 BUILT = datetime(2019, 11, 30, tzinfo=UTC).timestamp()
 """The day of the document's last revision: a clock that shows less is wrong."""
@@ -35,9 +35,8 @@ class WhiteList:
         spans = ((card, any(a <= now <= b for a, b in days)) for card, days in self._days.items())
         self._in_force = frozenset(card for card, valid in spans if valid)
 
-    def take(self, data: object) -> bool:
-        """Take an answer's `data`; True if new. Raises BadMessage if invalid, empty or older."""
-        offered = decode_cards(data)
+    def take(self, offered: CardList | None) -> bool:
+        """Take a list that was offered; True if new. Raises BadMessage if older."""
         if offered is None or offered.version == self.version:
             return False
         if offered.version < self.version:
@@ -45,11 +44,11 @@ class WhiteList:
         days: dict[str, list[tuple[float, float]]] = {}
         for card in offered.cards:
             span = (self._seconds(card.valid_time), self._seconds(card.invalid_time))
-            days.setdefault(card.card_id.strip(), []).append(span)
+            days.setdefault(card.card_id, []).append(span)
         self.version, self._days = offered.version, days
         self.refresh()
         return True
 
     def _seconds(self, day: str) -> float:
-        moment = datetime.strptime(day.strip(), "%Y-%m-%d %H:%M:%S").replace(tzinfo=self._zone)
+        moment = datetime.strptime(day, "%Y-%m-%d %H:%M:%S").replace(tzinfo=self._zone)
         return moment.timestamp()

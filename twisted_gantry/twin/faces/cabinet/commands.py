@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from twisted_gantry.twin.world.air import AirConditioner, AirFault
 from twisted_gantry.twin.world.cabinet import Cabinet
 from twisted_gantry.twin.world.doors import Unlock
-from twisted_gantry.wire.etc.commands import Cmd, EtcCommand
+from twisted_gantry.wire.errors import BadMessage
+from twisted_gantry.wire.etc.commands import SET_POINTS, Cmd, EtcCommand, check_set_points
 
 
 class CannotDo(Exception):
@@ -50,11 +51,22 @@ def _run_air(cabinet: Cabinet, fields: Mapping[str, str]) -> None:
 
 
 def _set_points(cabinet: Cabinet, fields: Mapping[str, str]) -> None:
-    cool_above_c = float(fields["autoRefrigerationTemp"])
-    heat_below_c = float(fields["autoHeatingTemp"])
-    units = _units(cabinet, fields["airId"])
-    if not all(unit.set_points(cool_above_c, heat_below_c) for unit in units):
-        raise CannotDo("温度设定值超出范围")
+    given = {key: float(fields[key]) for key in SET_POINTS if key in fields}
+    wanted = [
+        (
+            unit,
+            given.get("autoRefrigerationTemp", unit.cool_above_c),
+            given.get("autoHeatingTemp", unit.heat_below_c),
+        )
+        for unit in _units(cabinet, fields["airId"])
+    ]
+    try:
+        for _, cool_above_c, heat_below_c in wanted:
+            check_set_points(cool_above_c, heat_below_c)
+    except BadMessage:
+        raise CannotDo("温度设定值超出范围") from None
+    for unit, cool_above_c, heat_below_c in wanted:
+        unit.set_points(cool_above_c, heat_below_c)
 
 
 def _guard(cabinet: Cabinet, fields: Mapping[str, str]) -> None:

@@ -182,7 +182,7 @@ class CabinetTwin(HttpFace, NamedService):
     def _execute(self, control: commands.EtcControl) -> etc.Answer:
         """Execute the parts of a control, in their order. Raises CannotDo."""
         command = control.command
-        if command is not None and command.cabinet_id not in (None, self._cabinet_id):
+        if command is not None and command.cabinet_id not in (None, etc.same_id(self._cabinet_id)):
             raise CannotDo("无此机柜")
         url = self._server(control)
         self.counts["executed"] += 1

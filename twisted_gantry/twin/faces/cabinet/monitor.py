@@ -11,11 +11,14 @@ from twisted.logger import Logger
 from twisted_gantry.net.http.client import NoAnswer
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import Repeated
+from twisted_gantry.net.turns import in_turns
 from twisted_gantry.twin.faces.cabinet.cards import WhiteList
 from twisted_gantry.twin.faces.etc.sender import EtcSender
 from twisted_gantry.twin.world.cabinet import Cabinet
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.answers import decode_answer
+from twisted_gantry.wire.etc.cards import read_offer
 
 _log = Logger()
 
@@ -59,12 +62,11 @@ class Monitor:
             answer = await self._sender.send(self.url, method, fields, MAX_ANSWER)
             if answer.status != 200:
                 raise NotTaken(f"HTTP {answer.status}")
-            decoded = etc.decode_answer(answer.body)
+            decoded = decode_answer(answer.body)
         except (NoAnswer, WireError) as error:
             raise NotTaken(str(error)) from None
-        code = decoded.code.strip()
-        if code != str(etc.EtcCode.SUCCESS.value):
-            raise NotTaken(f"code {code[:10]!r}", code)
+        if decoded.code != str(etc.EtcCode.SUCCESS.value):
+            raise NotTaken(f"code {decoded.code[:10]!r}", decoded.code)
         return decoded
 
 
@@ -177,11 +179,14 @@ class CardQuestions(_Repeating):
         self._backoff.reset()
         counts = self._monitor.counts
         try:
-            taken = self._white_list.take(answer.data)
+            offer = await in_turns(self._clock, read_offer(answer))
+            taken = self._white_list.take(offer.cards)
         except WireError as error:
             if not counts["cards-refused"]:  # the first of many
                 _log.info("a cabinet refuses a white list: {error}", error=error)
             counts["cards-refused"] += 1
         else:
             counts["cards-taken"] += taken
+            if offer.left_out:
+                counts["cards-left-out"] += offer.left_out
         return self.period

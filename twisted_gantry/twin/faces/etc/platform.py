@@ -25,7 +25,8 @@ from twisted_gantry.twin.faults.settings import ETC, Faults
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.etc.reports import decode_report
-from twisted_gantry.wire.json import loads
+from twisted_gantry.wire.json import loads, salvage
+from twisted_gantry.wire.numbers import text
 
 REMOTE_URL = "http://127.0.0.1:3699/remotecontrol.do"
 MAX_ANSWER = 32 * 1024 * 1024  # a picture, or some seconds of video
@@ -63,10 +64,10 @@ class Received:
         }
 
 
-def _decoded(body: bytes) -> Any:
+def _decoded(body: bytes, read: Callable[[bytes], Any] = loads) -> Any:
     """Return a body as JSON with its keys as they came, or as text if it is not JSON."""
     try:
-        lenient = loads(body)  # bounds the depth
+        lenient = read(body)  # bounds the depth
     except WireError:
         return body.decode("utf-8", "replace")
     try:
@@ -153,7 +154,7 @@ class Platform(HttpFace):
             raise NotReached(f"HTTP {answer.status}")
         if _is_picture(answer):
             return _picture(answer)
-        decoded = _decoded(answer.body)
+        decoded = _decoded(answer.body, lambda body: salvage(body).value)
         if not isinstance(decoded, dict):
             raise NotReached("HTTP 200, but no JSON object")
         return decoded
@@ -162,12 +163,11 @@ class Platform(HttpFace):
         self.counts[request.method.value] += 1
         if request.method is etc.Method.CARDS:
             fields = request.fields
-            version = fields.get("curVersion") if isinstance(fields, dict) else None
-            listed = isinstance(version, str) and etc.is_list_version(version)
-            if not listed and version != etc.NO_VERSION:
+            version = text(fields.get("curVersion") if isinstance(fields, dict) else None) or ""
+            if not etc.is_list_version(version) and version != etc.NO_VERSION:
                 why = "curVersion is neither 0 nor 14 digits"
                 raise etc.EtcRefused(etc.EtcCode.BAD_PARAMETERS, why)
-            return etc.card_answer(str(version), self.cards)
+            return etc.card_answer(version, self.cards)
         try:
             report = decode_report(request.method, request.fields)
         except WireError as error:

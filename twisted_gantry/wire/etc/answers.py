@@ -1,0 +1,56 @@
+"""The answers of the platform, of cabinets and of our `monitor.do`, read as far as they can be.
+
+Source: the ETC document, section 1.6. A code that can be read counts, whatever else the answer
+holds: without the code a report is sent again, and the platform has it twice.
+"""
+
+import re
+
+from twisted_gantry.wire.errors import BadMessage, NotJson
+from twisted_gantry.wire.etc.cards import split_list
+from twisted_gantry.wire.etc.envelope import Answer
+from twisted_gantry.wire.json import salvage_text
+from twisted_gantry.wire.numbers import text, whole
+
+LONGEST = 32 * 1024
+"""Bytes of an answer that are read, without its list of cards."""
+
+_CODE = rb'"\s*code\s*"\s*:\s*(?:"\s*([0-9]{4})\s*"|([0-9]{4})(?=[\s,}]))'
+_SCALAR = rb'"[^"\\]*"\s*:\s*(?:"[^"\\]*"|[-+.\w]+)\s*,\s*'
+# The code among the whole members before the damage, or as the last member behind it.
+_BEFORE = re.compile(rb"\s*\{\s*(?:" + _SCALAR + rb")*" + _CODE)
+_BEHIND = re.compile(rb",\s*" + _CODE + rb"\s*\}[\s\0]*\Z")
+_ANY_CODE = re.compile(_CODE)
+
+
+class NoCode(BadMessage):
+    """JSON, but no answer: without a code that can be read."""
+
+
+def decode_answer(body: bytes) -> Answer:
+    """Read an answer, repaired where needed. Raises NotJson, or NoCode for JSON without a code."""
+    skeleton, cards = split_list(body)
+    skeleton = skeleton[:LONGEST]
+    try:
+        fields, repairs = salvage_text(skeleton)
+    except NotJson as error:
+        code = _code_of(skeleton)
+        if code is None:
+            raise
+        return Answer(code, repairs=(str(error),))
+    if not isinstance(fields, dict):
+        raise NoCode("an answer that is no object")
+    number = whole(fields.get("code"))
+    given = text(fields.get("code")) if number is None else str(number)
+    if not given:
+        raise NoCode("an answer without a code")
+    msg, result = text(fields.get("msg")), fields.get("batterysTestResult")
+    return Answer(given, msg, fields.get("data"), result, cards, repairs)
+
+
+def _code_of(damaged: bytes) -> str | None:
+    """Return the code of an answer with damage elsewhere."""
+    match = _BEFORE.match(damaged)
+    if match is None and damaged.lstrip().startswith(b"{"):
+        match = _BEHIND.search(damaged) if len(_ANY_CODE.findall(damaged)) == 1 else None
+    return None if match is None else (match[1] or match[2]).decode()
