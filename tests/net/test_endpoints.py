@@ -2,7 +2,7 @@
 
 import pytest
 
-from twisted_gantry.net.endpoints import same_port, wrong_client, wrong_server
+from twisted_gantry.net.endpoints import for_the_group, same_port, wrong_client, wrong_server
 
 SERVER, CLIENT = "tcp:8080:interface=127.0.0.1", "tcp:192.168.1.20:2390"
 
@@ -62,3 +62,17 @@ def test_a_bad_client(text: str) -> None:
 def test_two_that_cannot_both_listen(one: str, other: str, same: bool) -> None:
     """One port, and interfaces that are one, or of which one is all."""
     assert same_port(one, other) is same_port(other, one) is same
+
+
+@pytest.mark.parametrize(
+    ("place", "used"),
+    [
+        ("unix:/run/a", "unix:/run/a:mode=660"),
+        ("unix:/run/a:mode=600", "unix:/run/a:mode=600"),
+        ("unix:/run/a:lockfile=0", "unix:/run/a:lockfile=0:mode=660"),
+        ("tcp:80", "tcp:80"),
+    ],
+)
+def test_sockets_are_for_the_group(place: str, used: str) -> None:
+    """A UNIX socket is for owner and group, unless its mode is given."""
+    assert for_the_group(place) == used

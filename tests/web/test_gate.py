@@ -13,6 +13,7 @@ from twisted.web.server import Request
 
 from tests.web.small_site import Client, SmallSite
 from twisted_gantry.access import passwords
+from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.web.gate import Access, Gate, needs_password
 
@@ -61,9 +62,18 @@ class TestPassword:
             ]
         assert (small.ups.told, small.etc.retries) == ([], 0)
 
-    def test_health_is_open(self, guarded: Client) -> None:
-        """Whether the program is well may be asked without a password."""
+    def test_health_is_open(self, small: SmallSite, guarded: Client) -> None:
+        """Whether the program is well may be asked without a password; why it is not, with one."""
         assert guarded.get("/healthz").status == 200
+        small.site.alarms.set("store.failed", Severity.CRITICAL, "disk full at /data", "磁盘已满")
+        answer = guarded.get("/healthz")
+        assert (answer.status, answer.json) == (
+            503,
+            {"status": "failing", "reasons": [], "notes": []},
+        )
+        known = guarded.get("/healthz", Authorization=f"Bearer {TOKEN}")
+        assert (known.status, known.json["reasons"]) == (503, ["disk full at /data"])
+        assert guarded.get("/healthz", Authorization="Bearer wrong").status == 401
 
     @pytest.mark.parametrize(
         "authorization",

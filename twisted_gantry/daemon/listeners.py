@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from twisted_gantry.core.interfaces import ICallbackHost, ITap
 from twisted_gantry.daemon.passing import PassingAlarm
-from twisted_gantry.net.endpoints import without_tls
+from twisted_gantry.net.endpoints import for_the_group, without_tls
 from twisted_gantry.net.http.server import Limits, bounded_site, with_backlog
 from twisted_gantry.net.listener import Listener
 from twisted_gantry.net.slots import EVERYBODY, Allowed
@@ -101,7 +101,7 @@ class Listeners:
         factory = bounded_site(
             resource, self._reactor, limits, counts, allowed=allowed, crowded=crowded
         )
-        place = with_backlog(place, limits.connections)
+        place = for_the_group(with_backlog(place, limits.connections))
         if tls is None:
             return self._listen(name, place, factory)
         log = SeldomLog(name, self._reactor)

@@ -60,6 +60,12 @@ def without_tls(text: str) -> tuple[str, dict[str, str]]:
     return ":".join(["tcp", *plain]), files
 
 
+def for_the_group(text: str) -> str:
+    """Return a server endpoint: a UNIX socket without a `mode` gets 660, owner and group."""
+    is_socket = _COLON.split(text)[0] == "unix"
+    return f"{text}:mode=660" if is_socket and not _option(text, "mode") else text
+
+
 def same_port(one: str, other: str) -> bool:
     """Tell whether two valid server endpoints cannot both listen."""
     ports = {_port(one, 0), _port(other, 0)}

@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
+from zope.interface import Interface, alsoProvides
 
 from twisted_gantry.access.guesses import TooManyGuesses
 from twisted_gantry.access.secrets import InThread, Role, Secrets, Wanted
@@ -23,9 +24,16 @@ from twisted_gantry.net.addresses import group_of, host_of, is_loopback
 from twisted_gantry.net.http.json import HttpError, header, refuse_foreign_origin, respond_error
 from twisted_gantry.net.http.server import proved
 
-OPEN_PATHS = frozenset({b"/healthz"})  # paths that need no password: an orchestrator probes them
+OPEN_PATHS = frozenset({b"/healthz"})
+"""Paths that need no password: an orchestrator probes them. `IStranger` gets no details."""
+
 READING = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 """Methods that change nothing: viewers may use them, and they are not checked for forgery."""
+
+
+class IStranger(Interface):
+    """A request to one of `OPEN_PATHS` without the password that is configured."""
+
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -119,11 +127,13 @@ class Access:
                     " set [web] password or token"
                 )
                 raise HttpError(403, "foreign-host", why)
-        elif request.path not in OPEN_PATHS:
+        elif request.path not in OPEN_PATHS or header(request, "authorization"):
             role = await self._role_of(request)
             proved(request)
             if role is Role.VIEWER and request.method not in READING:
                 raise HttpError(403, "read-only", "this password or token is for reading alone")
+        else:
+            alsoProvides(request, IStranger)
         if request.method not in READING:
             _refuse_forged(request)
         if self.is_open:

@@ -29,6 +29,7 @@ from twisted_gantry.web.api.history import HistoryView
 from twisted_gantry.web.api.maintenance import Maintenance
 from twisted_gantry.web.api.set_aside import SetAside, check_uplink
 from twisted_gantry.web.api.stream import Stream
+from twisted_gantry.web.gate import IStranger
 from twisted_gantry.wire import local_api as shapes
 
 
@@ -57,7 +58,9 @@ class LocalApi:
 
     @app.route("/healthz", methods=["GET"])
     def healthz(self, request: Request) -> bytes:
-        """Return `{"status": "ok"|"failing", "reasons", "notes"}`, 200 or 503."""
+        """Return `{"status": "ok"|"failing", "reasons", "notes"}`, 200 or 503. Strangers get no
+        reason and no note.
+        """
         site = self._site
         failing = [a.en for a in site.alarms.active("store") if a.severity is Severity.CRITICAL]
         reasons = [*self._health(), *failing]
@@ -68,7 +71,10 @@ class LocalApi:
         notes = [f"{s.name} is offline" for s in statuses if s.state is State.OFFLINE]
         notes += [alarm.en for alarm in site.alarms.active("gantry")]
         status = "failing" if reasons else "ok"
-        return respond(request, shapes.Health(status, reasons, notes), 503 if reasons else 200)
+        shown = shapes.Health(status, reasons, notes)
+        if IStranger.providedBy(request):
+            shown = shapes.Health(status)
+        return respond(request, shown, 503 if reasons else 200)
 
     @app.route("/api/openapi.json", methods=["GET"])
     def openapi(self, request: Request) -> bytes:
