@@ -1,17 +1,6 @@
-"""Reconnecting for ever, with a back-off that only a working session resets."""
+"""The pauses of a session that is made again for ever; only a session that works ends them."""
 
 from collections.abc import Callable
-
-from twisted.application.internet import ClientService
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import (
-    IProtocol,
-    IProtocolFactory,
-    IReactorTime,
-    IStreamClientEndpoint,
-)
-from twisted.python.failure import Failure
-from zope.interface import implementer
 
 AFTER_FLOOD = 30  # good signs that are not believed after a flood
 
@@ -45,35 +34,3 @@ class Backoff:
         delay = min(self.most, self.first * 2.0 ** min(self.failures, 64))
         self.failures += 1
         return delay * (0.5 + self._spread() / 2)
-
-
-@implementer(IStreamClientEndpoint)
-class _Watched:
-    """An endpoint that reports failed attempts, which ClientService does not."""
-
-    def __init__(self, endpoint: IStreamClientEndpoint, failed: Callable[[Failure], None]) -> None:
-        self._endpoint, self._failed = endpoint, failed
-
-    def __repr__(self) -> str:
-        # ClientService logs it.
-        return repr(self._endpoint)
-
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: N803
-        def note(failure: Failure) -> Failure:
-            self._failed(failure)
-            return failure
-
-        return self._endpoint.connect(protocolFactory).addErrback(note)
-
-
-def reconnecting(
-    endpoint: IStreamClientEndpoint,
-    factory: IProtocolFactory,
-    backoff: Backoff,
-    clock: IReactorTime,
-    failed: Callable[[Failure], None],
-) -> ClientService:
-    """Return a service that keeps one connection up; `failed` gets each failure to connect."""
-    return ClientService(
-        _Watched(endpoint, failed), factory, retryPolicy=lambda _: backoff.next(), clock=clock
-    )

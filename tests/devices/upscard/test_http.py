@@ -406,3 +406,21 @@ def test_sessions_are_those_of_the_random_generator_given() -> None:
     rig.start()
     assert Watched.asked >= 2
     rig.stop()
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_result_that_cannot_be_read_is_told(back: bool) -> None:
+    """In the answer to a command or POSTed back: the error quotes it, rather than tell of none."""
+    rig = ScriptRig(HTTP)
+    rig.start()
+    script = rig.script
+    assert isinstance(script, HttpScript)
+    if back:
+        script.answers["QAD"] = b'{"session":"1" "value":"(odd"}'
+    else:
+        script.answers["QAD"], script.body = None, b'{"value":"(odd"}'
+    rig.clock.run(6.0)
+    assert "(odd" in str(rig.card.status.last_error)
+    assert "no reply in time" not in str(rig.card.status.last_error)
+    script.body = b""
+    rig.stop()

@@ -4,8 +4,10 @@ import json
 import logging
 import time
 import traceback
+from functools import partial
 from io import StringIO
 
+import msgspec
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -295,6 +297,22 @@ def test_other_json_is_a_bad_message(data: bytes) -> None:
 def test_one_odd_member_costs_itself(data: bytes, reply: Result | CardRefusal) -> None:
     """A member that is missing, null, cut or in another encoding hides none of the others."""
     assert decode_reply(data) == reply
+
+
+def test_one_odd_byte_costs_one_member() -> None:
+    """Whichever byte of a reply is lost, doubled or another: every other member is right or none,
+    and nothing but a WireError is raised.
+    """
+    reply = Result(uid="2017", session="12345678", cmd="QAD", value="(220.1 50.1 0000100000000011")
+    line, right = reply.encode(), msgspec.to_builtins(reply)
+    for at in range(len(line)):
+        for odd in (b"", line[at : at + 1] * 2, b"\x00", b"\r", b"9", b'"', b",", b"}", b"\xff"):
+            read = outcome(partial(decode_reply, line[:at] + odd + line[at + 1 :]), WireError)
+            if isinstance(read, Result):
+                given = msgspec.to_builtins(read)
+                assert sum(given[key] != right[key] for key in given) <= 1
+            else:
+                assert isinstance(read, WireError)
 
 
 def test_numbers_are_taken_for_text() -> None:

@@ -166,6 +166,8 @@ class HttpLink(CardLink):
         nameless = reply is not None and reply.session is None
         if reply is None or (isinstance(reply, CardRefusal) and reply.result not in set(ErrorCode)):
             self.counts["odd-body"] += 1
+            if reply is None and current and b"{" in body:
+                self.session.offered(body)  # which notes what came
         elif current or not nameless:
             self._numbers.echoed(reply.session)
             self.session.received(body)

@@ -14,6 +14,7 @@ from twisted_gantry.wire.cfos.calls import LARGEST, OK, evse_feed, meter_feed
 from twisted_gantry.wire.cfos.modbus import parse_read, parse_write
 from twisted_gantry.wire.cfos.users import user as read_user
 from twisted_gantry.wire.json import convert, loads
+from twisted_gantry.wire.numbers import flag, number
 
 ADMIN = "admin"
 MAX_PASSWORD = 64
@@ -70,17 +71,15 @@ class Query:
         """Return a number from 0 up, None if missing. Raises Complaint."""
         if name not in self.args:
             return None
-        try:
-            value = float(self.get(name))
-        except ValueError:
-            value = -1.0
-        demand(0 <= value <= LARGEST, f"bad number {name}")
+        value = number(self.get(name))
+        demand(value is not None and 0 <= value <= LARGEST, f"bad number {name}")
         return value
 
     def switch(self, name: str) -> bool:
         """Return an argument that is 0 or 1. Raises Complaint."""
-        demand(self.get(name) in ("0", "1"), f"{name} must be 0 or 1")
-        return self.get(name) == "1"
+        value = flag(self.get(name))
+        demand(value is not None, f"{name} must be 0 or 1")
+        return value is True
 
     def content(self) -> Any:
         """Return the body. Raises NotJson, or Complaint if there is none."""
