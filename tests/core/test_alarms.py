@@ -42,7 +42,7 @@ class Bench:
     """One device with one rule; `told` is what the subscribers heard, with the time."""
 
     def __init__(self, *rules: Rule) -> None:
-        self.clock = Clock()
+        self.clock, self.wall_offset = Clock(), START
         points = self.points = Points(Catalogue(), self.now)
         points.declare("ups1", [PointType("temperature", "°C", "Temperature", "温度")])
         self.status = Status("ups1", self.now)
@@ -55,7 +55,7 @@ class Bench:
 
     def now(self) -> float:
         """Return Unix seconds."""
-        return START + self.clock.seconds()
+        return self.wall_offset + self.clock.seconds()
 
     def read(self, temperature: float | None) -> None:
         """Take a reading; None is one that failed."""
@@ -492,3 +492,19 @@ def test_whatever_is_read_no_alarm_is_missed(
         assert not story.bench.raised()
     story.bench.alarms.stop()
     assert story.bench.clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize("step", [-3600.0, -START, 5 * 366 * 86_400.0])
+def test_a_step_of_the_clock_changes_no_delay_and_no_order(step: float) -> None:
+    """A delay counts seconds; the newest alarm is the one that was raised last."""
+    bench = Bench(rule(delay=10.0))
+    bench.alarms.set("etc.a", Severity.WARNING, "a", "甲")
+    bench.read(70.0)
+    bench.wait(5)
+    bench.wall_offset += step
+    bench.wait(4)
+    assert [each.name for each in bench.alarms.all()] == ["etc.a"]
+    bench.wait(2)
+    assert [each.name for each in bench.alarms.all()] == ["ups1.hot", "etc.a"]
+    bench.alarms.clear("ups1.hot")
+    assert [each.name for each in bench.alarms.all()] == ["ups1.hot", "etc.a"]

@@ -4,6 +4,7 @@ The time of day may be wrong (1970 until the network answers) and may jump. The 
 boot of the computer do neither, but begin anew with each boot. A moment holds both.
 """
 
+import math
 import time
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,8 @@ from twisted_gantry.net.kernel_clock import boot_id, boot_seconds, synchronised
 
 BUILT = 1_672_531_200.0
 """Unix seconds, 2023-01-01: this program is younger, so a clock before that is wrong."""
+
+ASK_AGAIN = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,19 @@ class Moment:
         return self.wall - self.since(earlier) if earlier.boot == self.boot else earlier.wall
 
 
-def present() -> Moment:
-    """Return the present moment of this computer."""
-    return Moment(time.time(), boot_id(), boot_seconds(), synchronised() is True)
+class Present:
+    """Returns the present moment of this computer. Each report asks for some: the kernel is asked
+    whether the clock is set once in ASK_AGAIN seconds.
+    """
+
+    def __init__(self) -> None:
+        self._trusted, self._asked = False, -math.inf
+
+    def __call__(self) -> Moment:
+        mono = boot_seconds()
+        if mono - self._asked >= ASK_AGAIN:
+            self._trusted, self._asked = synchronised() is True, mono
+        return Moment(time.time(), boot_id(), mono, self._trusted)
+
+
+present = Present()

@@ -8,6 +8,7 @@ import sys
 import time
 from functools import cache
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 # As `timedatectl` judges: without a time server the error that the kernel assumes grows to this.
@@ -27,16 +28,23 @@ class _Timex(ctypes.Structure):
     )
 
 
-def synchronised() -> bool | None:
-    """Return whether a time server keeps the clock right, None if the kernel does not tell."""
+@cache
+def _adjtimex() -> Any:
     if not sys.platform.startswith("linux"):
         return None
-    asked = _Timex()  # modes 0: change nothing
     try:
-        answered = ctypes.CDLL(None).adjtimex(ctypes.byref(asked))
+        return ctypes.CDLL(None).adjtimex
     except (OSError, AttributeError):
         return None
-    return asked.maxerror < _UNKNOWN_ERROR if answered >= 0 else None
+
+
+def synchronised() -> bool | None:
+    """Return whether a time server keeps the clock right, None if the kernel does not tell."""
+    adjtimex, asked = _adjtimex(), _Timex()  # modes 0: change nothing
+    if adjtimex is None or adjtimex(ctypes.byref(asked)) < 0:
+        return None
+    known: bool = asked.maxerror < _UNKNOWN_ERROR
+    return known
 
 
 @cache
