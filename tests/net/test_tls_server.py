@@ -69,9 +69,10 @@ class Listening:
             await port.stopListening()
 
 
-def ask(folder: Path, port: int, signed: Signed | None) -> str:
+def ask(folder: Path, port: int, signed: Signed | None, alpn: str = "http/1.1") -> str:
     """Ask as another program does, by Python's own TLS; returns the last word of the answer."""
     context = ssl.create_default_context(cadata=SITE.pem.decode())
+    context.set_alpn_protocols(["h2", alpn])  # as curl and browsers do
     if signed is not None:
         context.load_cert_chain(*signed.write(folder, "client"))
     import socket
@@ -147,6 +148,14 @@ async def test_who_is_not_allowed_is_refused(
     assert host == "127.0.0.1"
     assert told in why
     assert listening.counts["certificate-refused"] == 1
+
+
+@pytest.mark.parametrize("alpn", ["http/1.1", "h2", "spdy/1", "x"])
+async def test_what_a_client_would_rather_speak_is_no_fault(tmp_path: Path, alpn: str) -> None:
+    """HTTP/1.1 is spoken whatever a client offers by ALPN."""
+    listening = Listening(tmp_path)
+    async with listening.served() as port:
+        assert await deferToThread(ask, tmp_path, port, None, alpn) == "secure"
 
 
 async def test_a_client_without_tls_is_said(tmp_path: Path) -> None:

@@ -57,8 +57,8 @@ class ClientTls:
         self._settings, self._seen = settings or TlsSettings(), seen
 
     @cached_property
-    def context(self) -> SSL.Context:
-        """The OpenSSL context. Raises ValueError."""
+    def options(self) -> CertificateOptions:
+        """Whom to trust and what to show. Raises ValueError."""
         ca, own = self._settings.ca, self._settings.client_cert
         trusted = None if ca is None or ca == SYSTEM else ca.certificates
         roots = [X509.from_cryptography(each) for each in trusted or ()]
@@ -68,27 +68,26 @@ class ClientTls:
             options = CertificateOptions(trustRoot=trust)
         else:
             options = pair(own, key).options(trust)
-        context = options.getContext()
         if roots:  # what the file has is trusted, also an authority below another
-            store = context.get_cert_store()
+            store = options.getContext().get_cert_store()
             assert store is not None
             store.set_flags(X509StoreFlags.PARTIAL_CHAIN)
-        return context
+        return options
 
     def creatorForNetloc(self, hostname: bytes, port: int) -> "_Verified":  # noqa: N802
-        return _Verified(self.context, hostname.decode("ascii"), self._seen)
+        return _Verified(self.options, hostname.decode("ascii"), self._seen)
 
 
 @implementer(IOpenSSLClientConnectionCreator)
 class _Verified:
     """Connections to one host, which end unless its certificate is verified."""
 
-    def __init__(self, context: SSL.Context, host: str, seen: Seen) -> None:
-        self._context, self._seen = context, seen
+    def __init__(self, options: CertificateOptions, host: str, seen: Seen) -> None:
+        self._options, self._seen = options, seen
         self._host = host.strip("[]").partition("%")[0].rstrip(".").lower()
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:  # noqa: N802, N803
-        connection = SSL.Connection(self._context, None)
+        connection = self._options.clientConnectionForTLS(tlsProtocol)
         if not _is_address(self._host):
             connection.set_tlsext_host_name(self._host.encode("idna"))
         refused = tlsProtocol.failVerification

@@ -30,6 +30,7 @@ from twisted_gantry.net.tls import SSL_EXPIRED, SSL_NOT_YET, distrust, known
 Refused = Callable[[str, str], None]
 """Takes the address of a client whose handshake failed, and why."""
 
+_HTTP = b"http/1.1"
 _ASKED = SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT | SSL.VERIFY_CLIENT_ONCE
 
 
@@ -121,21 +122,27 @@ class _WatchFactory(WrappingFactory[_Watch]):
         self._refused(host_of(transport.getPeer()), why)
 
 
+def _protocol(_: SSL.Connection, offered: list[bytes]) -> Any:
+    return _HTTP if _HTTP in offered else SSL.NO_OVERLAPPING_PROTOCOLS
+
+
 @implementer(IOpenSSLServerConnectionCreator)
 class _Creator:
     def __init__(self, tls: ServerTls) -> None:
         roots = [] if tls.client_ca is None else tls.client_ca.certificates
         trusted = [known(X509.from_cryptography(each)) for each in roots]
         trust = trustRootFromCertificates(trusted) if trusted else None
-        self._context = pair(tls.certificate, tls.key).options(trust).getContext()
+        self._options = pair(tls.certificate, tls.key).options(trust)
+        # Twisted's own choice ends the handshake of a client that offers what no factory names.
+        self._options.getContext().set_alpn_select_callback(_protocol)
         self._by_authority, self._allowed = bool(roots), tls.fingerprints
         if roots:
-            store = self._context.get_cert_store()
+            store = self._options.getContext().get_cert_store()
             assert store is not None
             store.set_flags(X509StoreFlags.PARTIAL_CHAIN)
 
     def serverConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:  # noqa: N802, N803
-        connection = SSL.Connection(self._context, None)
+        connection = self._options.serverConnectionForTLS(tlsProtocol)
         if not (self._by_authority or self._allowed):
             return connection
 
