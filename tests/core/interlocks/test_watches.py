@@ -1,6 +1,7 @@
 """Interlocks: a condition commands a device, and undoes it; through the door, once."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -295,8 +296,39 @@ def test_an_undo_that_failed_needs_no_doing_again(rig: Rig) -> None:
     assert rig.bench.raised() == set()
 
 
-def test_what_was_under_way_at_the_end_of_the_process_is_not_repeated(rig: Rig) -> None:
-    """The outcome is unknown: the alarm says so, and its undo is not forgotten."""
+def test_a_command_that_the_end_of_the_process_cut_is_decided_anew(rig: Rig) -> None:
+    """While the condition lasts the command is sent again, as a new one with an audit of its own."""
+    rig.charger.hold = True
+    act(rig)
+    rig.restart()
+    rig.charger.hold = False
+    rig.charger.end()  # the process that waited for it is gone
+    rig.clock.advance(LOCK.delay)
+    assert rig.told == ["C", "C"]
+    [entries] = fired(rig.bench.store.audit(10))
+    assert len({entry.id for entry in entries}) == 2
+    rig.read(False)
+    assert rig.told == ["C", "C", "c"]
+    assert rig.bench.raised() == set()
+
+
+def test_a_command_that_was_cut_is_undone_when_its_condition_is_over(rig: Rig) -> None:
+    """The command may have been done; it is not sent again once the condition is over."""
+    rig.charger.hold = True
+    act(rig)
+    rig.interlocks.stop()
+    rig.read(False)
+    rig.charger.hold = False
+    rig.charger.end()  # the process that waited for it is gone
+    rig.interlocks = rig.make()
+    assert rig.told == ["C", "c"]
+    rig.clock.advance(10 * RETRY)
+    assert rig.told == ["C", "c"]
+
+
+def test_a_command_for_once_is_not_repeated(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Output off, battery test, power cycle: the alarm says so, and the undo is not forgotten."""
+    monkeypatch.setitem(Charger.commands, "override", replace(OVERRIDE, once=True))
     rig.charger.hold = True
     act(rig)
     rig.restart()

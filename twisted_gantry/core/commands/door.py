@@ -101,6 +101,12 @@ class CommandDoor:
         names = self._devices if among is None else among
         return [n for n in names if n in self._devices and command in self._devices[n].commands]
 
+    def repeatable(self, target: str, command: str) -> bool:
+        """Tell whether a command may be sent again although its outcome is unknown."""
+        device = self._devices.get(target)
+        known = device.commands.get(command) if device is not None else None
+        return known is not None and not known.once
+
     def run(self, request: Request) -> Deferred[CommandResult]:
         """Do a command; the Deferred fires with its result, whatever the device does.
 

@@ -47,7 +47,9 @@ class CommandType:
 
     A command with a `danger` needs a confirmation in every interface and never comes from the
     platform. `locked` says why the device refuses the command as configured. Commands of a device
-    that set the same thing, such as on and off, have the same `about`.
+    that set the same thing, such as on and off, have the same `about`. A command that is sent
+    `once` is never sent again by itself while its outcome is unknown: a second battery test or
+    power cycle does harm.
     """
 
     arguments: Mapping[str, Argument]
@@ -58,3 +60,4 @@ class CommandType:
     about: str = ""
     danger_zh: str = ""
     locked_zh: str = ""
+    once: bool = False

@@ -2,7 +2,8 @@
 
 The order of events is the table in `_build`; the sentences beside the states say what holds there.
 A command that failed is sent again after a pause. A command whose outcome is unknown is not sent
-again. Only what was done, or may have been, is undone.
+again, unless the end of the process cut it and it may be repeated: then the condition decides anew.
+Only what was done, or may have been, is undone.
 """
 
 from collections import deque
@@ -48,6 +49,9 @@ class WatchInputs(Protocol):
 
     def was_doing(self) -> None:
         """An earlier process ended while its command was under way."""
+
+    def was_cut(self) -> None:
+        """An earlier process ended while its command was under way; it may be sent again."""
 
     def was_held(self) -> None:
         """An earlier process had done it."""
@@ -168,6 +172,8 @@ def _build() -> Callable[[WatchCore], WatchInputs]:  # noqa: C901 - one table
     """The condition is over, and nothing was undone: the undo is sent again after the pause."""
     undoing_unwanted = builder.state("UndoingUnwanted")
     """The condition holds again while the undo is under way: it will be done again."""
+    interrupted = builder.state("Interrupted")
+    """The command may have been done by an earlier process: the condition decides anew."""
     stopped = builder.state("Stopped")
     """The process ends; nothing counts any more."""
 
@@ -185,6 +191,9 @@ def _build() -> Callable[[WatchCore], WatchInputs]:  # noqa: C901 - one table
     def resume_doing(machine: WatchInputs, core: WatchCore) -> None:
         core.kept = Kept.HELD
         core.complain(core.interlock.do, _ENDED)
+
+    def resume_cut(machine: WatchInputs, core: WatchCore) -> None:
+        core.kept = Kept.DOING
 
     def resume_undoing(machine: WatchInputs, core: WatchCore) -> None:
         core.complain(core.interlock.undo, _ENDED)
@@ -245,6 +254,10 @@ def _build() -> Callable[[WatchCore], WatchInputs]:  # noqa: C901 - one table
 
     idle.upon(WatchInputs.was_to_do).to(do_failed)(resume_do)
     idle.upon(WatchInputs.was_doing).to(held)(resume_doing)
+    idle.upon(WatchInputs.was_cut).to(interrupted)(resume_cut)
+    interrupted.upon(WatchInputs.engage).to(doing)(do)
+    interrupted.upon(WatchInputs.over).to(undo_limited)(undo_when_allowed)
+    interrupted.upon(WatchInputs.over_for_good).to(idle)(rest)
     idle.upon(WatchInputs.was_held).to(held)(resume_held)
     idle.upon(WatchInputs.was_to_undo).to(undo_failed)(resume_undo)
     idle.upon(WatchInputs.was_undoing).to(idle)(resume_undoing)
@@ -279,7 +292,7 @@ def _build() -> Callable[[WatchCore], WatchInputs]:  # noqa: C901 - one table
     undoing_unwanted.upon(WatchInputs.done).to(doing)(do)
     undoing_unwanted.upon(WatchInputs.unknown).to(doing)(do)
     undoing_unwanted.upon(WatchInputs.failed).to(held)(hold)
-    running = (idle, doing, do_failed, held, doing_unwanted, doing_for_good)
+    running = (idle, doing, do_failed, held, doing_unwanted, doing_for_good, interrupted)
     for state in (*running, undo_limited, undoing, undo_failed, undoing_unwanted, stopped):
         state.upon(WatchInputs.stop).to(stopped)(stop)
     signals = (WatchInputs.engage, WatchInputs.over, WatchInputs.over_for_good, WatchInputs.due)

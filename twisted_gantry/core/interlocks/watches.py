@@ -38,7 +38,7 @@ class _Watch:
         self._alarm = f"interlock.{interlock.name}"
         self._core = WatchCore(interlock, interlocks.clock, self)
         self._machine = watch_machine(self._core)
-        self._engaged = False  # the condition, as the machine was last told
+        self._engaged: bool | None = False  # as the machine was last told; None: to be told
         self._delay = Timer(interlocks.clock, self._engage)
 
     @property
@@ -47,10 +47,11 @@ class _Watch:
 
     def resume(self, kept: str) -> None:
         """Take up where an earlier process stood; a command under way may have been done."""
-        undoes = self.interlock.undo is not None
+        undoes, do = self.interlock.undo is not None, self.interlock.do
+        again = self._all.door.repeatable(do.target, do.command)
         resume = {
             Kept.DO: self._machine.was_to_do,
-            Kept.DOING: self._machine.was_doing,
+            Kept.DOING: self._machine.was_cut if again else self._machine.was_doing,
             Kept.HELD: self._machine.was_held,
             Kept.UNDO: self._machine.was_to_undo if undoes else None,
             Kept.UNDOING: self._machine.was_undoing,
@@ -58,6 +59,8 @@ class _Watch:
         if resume is not None:
             resume()
         self._engaged = self._core.kept in (Kept.DO, Kept.HELD)
+        if self._core.kept is Kept.DOING:
+            self._engaged = None
 
     def look(self, value: Value) -> None:
         holds = self.interlock.when.holds(value)

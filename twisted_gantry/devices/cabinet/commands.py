@@ -60,7 +60,10 @@ COMMANDS: Mapping[str, CommandType] = {
         "整流模块开关机（全部；0关闭，负载转由电池供电，1打开）",
     ),
     "battery-test": CommandType(
-        {"testStartStop": _OFF_ON}, "battery test: 0 stop, 1 start", "电池测试（0结束，1开始）"
+        {"testStartStop": _OFF_ON},
+        "battery test: 0 stop, 1 start",
+        "电池测试（0结束，1开始）",
+        once=True,
     ),
     UPDATE_NOW: CommandType({}, "report at once", "马上上报状态"),
 }

@@ -34,7 +34,7 @@ POWER_CYCLE = "power-cycle"
 
 POINTS = (PointType(ON_PENDING, "", "Power is to be restored", "等待恢复供电"),)
 COMMANDS: Mapping[str, CommandType] = {
-    POWER_CYCLE: CommandType({}, "power off, a pause, power on", "断电重启")
+    POWER_CYCLE: CommandType({}, "power off, a pause, power on", "断电重启", once=True)
 }
 
 _PENDING = equals(ON_PENDING, True)

@@ -185,14 +185,15 @@ def commands(allow_off: bool, test_stop: str = "") -> Mapping[str, CommandType]:
         locked="" if allow_off else "needs allow_off = true on the device",
         locked_zh="" if allow_off else "需在该设备上设置 allow_off = true",
         about="output",
+        once=True,
     )
     return {
         "SON": _control("output on", "打开输出", about="output"),
         "SOFF": off,
         "BZON": _control("buzzer on", "打开蜂鸣器", about="buzzer"),
         "BZOFF": _control("buzzer off", "关闭蜂鸣器", about="buzzer"),
-        "T": _control("battery test", "电池测试", about="battery-test"),
+        "T": _control("battery test", "电池测试", about="battery-test", once=True),
         **({STOP_TEST: stop_test} if test_stop else {}),
-        "query": CommandType(query, "query", "查询"),
+        "query": CommandType(query, "query", "查询", once=True),
         "set-password": CommandType(new_password, "set the card's password", "设置管理卡密码"),
     }
