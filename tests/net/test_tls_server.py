@@ -127,7 +127,7 @@ async def test_who_is_allowed_is_served(
     [
         (BY_AUTHORITY, None, "it shows no certificate"),
         (BY_PRINT, None, "it shows no certificate"),
-        (BY_AUTHORITY, STRANGER, "its authority is not trusted here"),
+        (BY_AUTHORITY, STRANGER, "its authority is not trusted here; set client_ca"),
         (BY_AUTHORITY, OWN, "it is self-signed"),
         (BY_AUTHORITY, EXPIRED, f"it expired on {LATE.date()}"),
         (BY_PRINT, STRANGER, f"{STRANGER.fingerprint} is not among allowed_certificates"),

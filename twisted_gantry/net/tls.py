@@ -95,7 +95,7 @@ class _Verified:
         def judge(_: SSL.Connection, shown: X509, error: int, depth: int, good: int) -> bool:
             try:
                 certificate = shown.to_cryptography()
-                why = "" if good else distrust(error, certificate)
+                why = "" if good else distrust(error, certificate, "ca")
                 if not why and depth == 0:
                     why = wrong_names(certificate, self._host)
                 if not why and depth == 0:
@@ -154,30 +154,31 @@ def _names_of(certificate: x509.Certificate) -> list[tuple[str, Any]]:
     return names
 
 
-_SET_CA = "set ca to the PEM file of the authority that signed it"
+_UNKNOWN = "its authority is not trusted here; {set_ca}"
 _DISTRUST = {
-    18: f"it is self-signed; {_SET_CA}, here that certificate itself",
-    19: f"its authority is not trusted here; {_SET_CA}",
-    20: f"its authority is not trusted here; {_SET_CA}",
-    21: f"its authority is not trusted here; {_SET_CA}",
-    2: f"its authority is not trusted here; {_SET_CA}",
-    7: f"its signature is wrong; {_SET_CA}",
+    2: _UNKNOWN,
+    7: "its signature is wrong; {set_ca}",
+    18: "it is self-signed; {set_ca}, here that certificate itself",
+    19: _UNKNOWN,
+    20: _UNKNOWN,
+    21: _UNKNOWN,
     24: "an authority above it may not sign certificates (no CA); its owner must mend that",
-    26: "it may not be used by a server; its owner must mend that",
+    26: "it may not be used for this; its owner must mend that",
 }
 
 
-def distrust(error: int, certificate: x509.Certificate) -> str:
-    """Return in words what OpenSSL has against a certificate, by its number of the error."""
+def distrust(error: int, certificate: x509.Certificate, setting: str) -> str:
+    """Return in words what OpenSSL has against a certificate, by its number of the error.
+    `setting` names the file of the authorities.
+    """
     if error == SSL_EXPIRED:
         day = certificate.not_valid_after_utc.date().isoformat()
-        return (
-            f"it expired on {day}; its owner must renew it, or the clock of this computer is wrong"
-        )
+        return f"it expired on {day}: its owner must renew it, or the clock here is wrong"
     if error == SSL_NOT_YET:
         day = certificate.not_valid_before_utc.date().isoformat()
         return f"it is not valid before {day}: the clock here may be wrong"
-    return _DISTRUST.get(error, f"OpenSSL gives error {error}; {_SET_CA}")
+    set_ca = f"set {setting} to the PEM file of the authority that signed it"
+    return _DISTRUST.get(error, f"OpenSSL gives error {error}; {{set_ca}}").format(set_ca=set_ca)
 
 
 SSL_NOT_YET, SSL_EXPIRED = 9, 10
