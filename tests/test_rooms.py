@@ -130,3 +130,15 @@ def test_no_class_name_twice_in_a_room(room: str) -> None:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     )
     assert [name for name, times in names.items() if times > 1] == []
+
+
+def test_every_app_tells_the_length_of_its_answers() -> None:
+    """A klein app is an `App` or served by `ConstantRoutes`: both give whole answers a length."""
+    plain = [
+        module
+        for module in ROOT.rglob("*.py")
+        if "Klein()" in (text := module.read_text(encoding="utf-8"))
+        and "ConstantRoutes" not in text
+        and "EntryPoint" not in text
+    ]
+    assert plain == []

@@ -69,9 +69,11 @@ class Listening:
             await port.stopListening()
 
 
-def ask(folder: Path, port: int, signed: Signed | None, alpn: str = "http/1.1") -> str:
+def ask(
+    folder: Path, port: int, signed: Signed | None, alpn: str = "http/1.1", ca: bytes = SITE.pem
+) -> str:
     """Ask as another program does, by Python's own TLS; returns the last word of the answer."""
-    context = ssl.create_default_context(cadata=SITE.pem.decode())
+    context = ssl.create_default_context(cadata=ca.decode())
     context.set_alpn_protocols(["h2", alpn])  # as curl and browsers do
     if signed is not None:
         context.load_cert_chain(*signed.write(folder, "client"))

@@ -20,6 +20,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from twisted_gantry.net.addresses import is_loopback
+from twisted_gantry.net.http.app import with_length
 from twisted_gantry.net.http.client import BoundedClient, NoAnswer, persistent_pool, treq_client
 from twisted_gantry.net.http.server import Limits, bounded_site, cut
 from twisted_gantry.net.listener import Listener
@@ -176,7 +177,7 @@ class ReplayResource(Resource):
         request.setResponseCode(turn.status)
         if turn.content_type:
             request.setHeader(b"Content-Type", turn.content_type.encode("latin-1", "replace"))
-        request.write(self._player.rule.fit(turn.body, turn.echo, live))
+        request.write(with_length(self._player.rule.fit(turn.body, turn.echo, live), request))
         request.finish()
 
 
