@@ -137,6 +137,7 @@ async def test_who_is_allowed_is_served(
         (NOBODY_ELSE, OWN, "it is self-signed"),
         (NOBODY_ELSE, SITE.sign(cn="another"), "is not among allowed_certificates"),
     ],
+    ids=range(9),  # a fingerprint is another in each process
 )
 async def test_who_is_not_allowed_is_refused(
     tmp_path: Path, allowed: dict[str, Any], signed: Signed | None, told: str
