@@ -9,11 +9,13 @@ from scripts.benchmarks import (
     drain,
     fleet,
     history,
+    hostile,
     idle,
     images,
     outbox,
     remotecontrol,
     stalled,
+    strangers,
     stream,
     world,
 )
@@ -32,6 +34,8 @@ BENCHMARKS = {
     "history": history.main,
     "world": world.main,
     "fleet": fleet.main,
+    "strangers": strangers.main,
+    "hostile": hostile.main,
 }
 
 

@@ -1,5 +1,6 @@
 """Addresses of peers: which count as one peer, and which network they are in."""
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
@@ -28,6 +29,7 @@ def is_loopback(host: str) -> bool:
     return host.lower() == "localhost" if address is None else address.is_loopback
 
 
+@lru_cache(4096)  # each connection asks
 def group_of(host: str) -> str:
     """Return the group that counts as one peer: an IPv4 address, or the /64 of an IPv6 one."""
     address = parsed(host)

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 _log = Logger()
 
+ACCEPTS = 32  # connections that are accepted in one turn of the reactor
 _CLOSING_TURNS = 100  # turns of the reactor in which aborted connections may close
 
 
@@ -21,6 +22,21 @@ class CannotListen(Exception):
 
 class Closable(Protocol):
     def abortConnection(self) -> Any: ...
+
+
+def _accept_few(port: Any) -> None:
+    """Accept at most `ACCEPTS` connections a turn. Twisted's number grows while connections wait,
+    so that a host that reconnects at once holds the reactor.
+    """
+    read = getattr(port, "doRead", None)
+    if read is None or not hasattr(port, "numberAccepts"):
+        return  # no socket, or another Twisted
+
+    def read_few() -> Any:
+        port.numberAccepts = min(port.numberAccepts, ACCEPTS)
+        return read()
+
+    port.doRead = read_few
 
 
 class Listener(Service):
@@ -70,6 +86,7 @@ class Listener(Service):
 
         def up(port: IListeningPort) -> IListeningPort:
             self._port = port
+            _accept_few(port)
             return port
 
         def down(failure: Failure) -> None:

@@ -193,11 +193,12 @@ class Slots:
             self._counts["refused"] += 1
             return None
         if self._is_full(group):
-            victim = self._victim(group)
-            if victim is None or not group.turnover.spend():
+            victim = self._victim(group) if group.turnover.left >= 1 else None
+            if victim is None:
                 self._counts["refused"] += 1
                 self._crowded(name)
                 return None
+            group.turnover.spend()
             self._evict(victim)
         self._open += 1
         self._counts["connections"] += 1

@@ -21,7 +21,7 @@ from twisted_gantry.net.addresses import host_of
 from twisted_gantry.net.http.json import HttpError, header, respond
 from twisted_gantry.net.http.multipart import NotOnePart, content_of
 from twisted_gantry.net.http.routes import ConstantRoutes
-from twisted_gantry.net.http.server import WORK, Limits, bounded_site, proved
+from twisted_gantry.net.http.server import WORK, Limits, bounded_site, last, proved
 from twisted_gantry.net.throttle import FAILURES_WITHIN, Throttle, Throttled
 from twisted_gantry.wire.errors import CannotEncode, WireError
 from twisted_gantry.wire.frames import MAX_OBJECT
@@ -161,7 +161,7 @@ class CallbackHost:
         except Throttled:
             self._foreign(host)
             self.counts["throttled"] += 1
-            request.setHeader(b"Connection", b"close")
+            last(request)
             request.setHeader(b"Retry-After", b"%d" % FAILURES_WITHIN)
             raise HttpError(429, "throttled", "too much that is no result") from None
 

@@ -25,7 +25,7 @@ from twisted_gantry.net.addresses import host_of
 from twisted_gantry.net.http.json import header
 from twisted_gantry.net.http.multipart import NotOnePart, content_of
 from twisted_gantry.net.http.routes import ConstantRoutes
-from twisted_gantry.net.http.server import proved
+from twisted_gantry.net.http.server import last, proved
 from twisted_gantry.net.pem import Pem
 from twisted_gantry.net.slots import Allowed
 from twisted_gantry.net.throttle import Throttle, Throttled
@@ -122,7 +122,7 @@ class EntryPoint:
         right = etc.same_code(header(request, etc.AUTH_HEADER), self._auth.reveal())
         try:
             if not right:
-                self._throttle.failed(host)
+                self._failed(request, host)
                 raise etc.EtcRefused(etc.EtcCode.NOT_ALLOWED, f"wrong or missing {etc.AUTH_HEADER}")
             proved(request)
             self._throttle.admit(host)
@@ -142,6 +142,14 @@ class EntryPoint:
             skew=math.inf,
             reports=self._reports,
         )
+
+    def _failed(self, request: Request, host: str) -> None:
+        """Count a wrong code. Raises Throttled."""
+        try:
+            self._throttle.failed(host)
+        except Throttled:
+            last(request)
+            raise
 
 
 def encoded(request: Request, answer: etc.Answer) -> bytes:

@@ -22,7 +22,7 @@ from twisted_gantry.access.secrets import InThread, Role, Secrets, Wanted
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.addresses import group_of, host_of, is_loopback
 from twisted_gantry.net.http.json import HttpError, header, refuse_foreign_origin, respond_error
-from twisted_gantry.net.http.server import proved
+from twisted_gantry.net.http.server import last, proved
 
 OPEN_PATHS = frozenset({b"/healthz"})
 """Paths that need no password: an orchestrator probes them. `IStranger` gets no details."""
@@ -151,6 +151,7 @@ class Access:
             # Any name is accepted, so that it makes no account.
             role = await self._secrets.role_of(scheme, given, group_of(host))
         except TooManyGuesses as error:
+            last(request)
             request.setHeader("Retry-After", f"{error.seconds:.0f}")
             raise HttpError(429, "too-many-guesses", str(error)) from None
         if role is None:

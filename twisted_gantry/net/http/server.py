@@ -47,8 +47,8 @@ class Limits:
 
 _BLANKS = re.compile(rb"([A-Z]{1,20}) +(/[^\r\n]* [^\r\n]*?) +(HTTP/1\.[01]) *")
 _ABSOLUTE = re.compile(rb"https?://(?:[^/?#@]*@)?([^/?#@]+)(.*)", re.IGNORECASE | re.DOTALL)
-WORK = 0.2
-"""`Limits.work` of a server that strangers reach: a fifth of a core."""
+WORK = 0.1
+"""`Limits.work` of a server that strangers reach: a tenth of a core."""
 LAST_WORDS_S = 3.0
 """Seconds that a peer has to take the last answer before its connection is dropped."""
 
@@ -290,6 +290,14 @@ def proved(request: HttpRequest) -> None:
     guard: object = getattr(getattr(request, "channel", None), "transport", None)
     if isinstance(guard, _Guard):
         guard.slot.reached(Progress.PROVED)
+
+
+def last(request: HttpRequest) -> None:
+    """Close the connection of a request after its answer: the peer asks too often."""
+    channel: Any = request.channel
+    if channel is not None:
+        channel.persistent = False
+        request.setHeader(b"Connection", b"close")
 
 
 def with_backlog(endpoint: str, connections: int) -> str:
