@@ -1,6 +1,7 @@
 """A site that is commanded through `remotecontrol.do`, in memory, and its platform."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from twisted.application.service import Service
@@ -183,8 +184,9 @@ class RemoteRig:
             home=self._home,
         )
         control = self.control
+        limits = replace(control.limits, work=0)  # real time and that of the clock differ
         self.client = Client(
-            control.resource(), self.clock, control.limits, control.counts, control.allowed
+            control.resource(), self.clock, limits, control.counts, control.allowed
         )
 
     def body(self, method: Method, fields: Any, time_stamp: float | None = None) -> bytes:
