@@ -75,6 +75,7 @@ class IRelay(IDevice):
     """A device that can interrupt the power of another for some seconds: `power-cycle`."""
 
     place = Attribute("Its address, as the platform names it: a pair of host text and port.")
+    pending_on = Attribute("Name of the setting that is True while the power is to be restored.")
 
 
 class NotTold(Exception):

@@ -22,6 +22,7 @@ from twisted_gantry.core.commands.door import CommandDoor
 from twisted_gantry.core.interfaces import IDevice, IStore, IUplink
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.site import Site
+from twisted_gantry.daemon.left_off import look_for_left_off
 from twisted_gantry.daemon.parts import CALLBACKS, Parts, Plan, Unmake
 from twisted_gantry.daemon.threads import InThreads
 from twisted_gantry.net.listener import CannotListen
@@ -98,6 +99,14 @@ class GantryTree(ServiceGroup):
             alarms.set(_FOUND, Severity.WARNING, f"at the start: {en}", f"启动时发现：{zh}")
             self._found.start(FOUND_S)
 
+    def startService(self) -> None:
+        super().startService()
+        self._look_for_left_off()
+
+    def _look_for_left_off(self) -> None:
+        looking = ensureDeferred(look_for_left_off(self.site))
+        looking.addErrback(lambda _: None)  # a store that fails has an alarm of its own
+
     def stopService(self) -> Deferred[Any]:
         """Stop the services, then close the store: their last writes are kept."""
         stopped = super().stopService()
@@ -136,6 +145,7 @@ class GantryTree(ServiceGroup):
         site.timezone, site.cabinets = settings.gantry.timezone, settings.cabinets
         wrong = [self._remake(plans[name], before.get(name)) for name in fresh]
         wrong += await self._move_callbacks()
+        self._look_for_left_off()
         told = [f"{name}: {_how(name, plans, before)}" for name in dict.fromkeys([*gone, *fresh])]
         _log.info("configuration: {told}", told="; ".join(told) or "nothing differs")
         complaints = [text for text in wrong if text]

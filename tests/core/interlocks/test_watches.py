@@ -297,7 +297,7 @@ def test_an_undo_that_failed_needs_no_doing_again(rig: Rig) -> None:
 
 
 def test_a_command_that_the_end_of_the_process_cut_is_decided_anew(rig: Rig) -> None:
-    """While the condition lasts the command is sent again, as a new one with an audit of its own."""
+    """While the condition lasts the command is sent again, with an audit entry of its own."""
     rig.charger.hold = True
     act(rig)
     rig.restart()

@@ -21,7 +21,8 @@ from twisted_gantry.devices.relay.link import LONGEST_BYTES, RelayLink
 from twisted_gantry.store.sqlite import SqliteStore
 
 ON, OFF, TAKEN = b"\xa0\x01\x00\xa1", b"\xa0\x01\x01\xa2", b"OK"
-KEY = "relay.r1.on-pending"
+KEY = f"relay.192.168.1.40:8080.{ON.hex()}.on-pending"
+OLD_KEY = "relay.r1.on-pending"
 DONE, FAILED, REFUSED, TIMEOUT = Outcome.DONE, Outcome.FAILED, Outcome.REFUSED, Outcome.TIMEOUT
 
 
@@ -76,7 +77,9 @@ class FakeRelay(Factory):
 class Rig(DriverRig):
     """A driver named `r1` on a fake relay, in a site whose store outlives the driver."""
 
-    def __init__(self, bench: Bench | None = None, relay: Any = None, **settings: Any) -> None:
+    def __init__(
+        self, bench: Bench | None = None, relay: Any = None, name: str = "r1", **settings: Any
+    ) -> None:
         super().__init__(bench)
         self.relay = relay or FakeRelay(self.clock)
         self.network = MemoryNetwork(self.clock, self.relay)
@@ -85,7 +88,7 @@ class Rig(DriverRig):
             address="tcp:192.168.1.40:8080", on=ON.hex(), off=OFF.hex(), **settings
         )
         link = RelayLink(self.network, bytes.fromhex(given.confirm), self.clock)
-        self.device = Relay("r1", given, self.bench.context, link, ("192.168.1.40", 8080))
+        self.device = Relay(name, given, self.bench.context, link, ("192.168.1.40", 8080))
         self.bench.add(self.device)
 
     def _cut(self) -> None:
@@ -102,7 +105,7 @@ class Rig(DriverRig):
         """Ask for a cycle, let time pass, and return its outcome."""
         return self.do("power-cycle", seconds)
 
-    def crash(self) -> "Rig":
+    def crash(self, name: str = "r1") -> "Rig":
         """Let the program die without a stop; returns what starts in its place."""
         for pump in self.network.pumps:
             pump.clientIO.abortConnection()
@@ -112,7 +115,7 @@ class Rig(DriverRig):
         bench = Bench()
         bench.store = SqliteStore(self.bench.store._writer, bench.clock.moment)
         bench.context = replace(bench.context, store=bench.store)
-        return Rig(bench, self.relay)
+        return Rig(bench, self.relay, name)
 
     def settle(self) -> None:
         """Give the stop the time that it takes, and see that no connection is left."""
@@ -307,6 +310,29 @@ def test_a_crash_within_the_cycle() -> None:
     assert len(again.relay.said(OFF)) == 1
     assert again.do_cycle(0.2).result is REFUSED  # that was the cycle of this minute
     again.stop()
+
+
+def test_another_name_gives_the_power_back() -> None:
+    """The pending "on" belongs to the place of the relay, not to the name of the device."""
+    rig = Rig().start()
+    rig.cycle()
+    rig.clock.run(3.0)
+    again = rig.crash("gate")
+    again.start(3.0)
+    assert (again.relay.closed, again.kept()) == (True, None)
+    again.stop()
+
+
+def test_the_name_of_an_earlier_version_is_known() -> None:
+    """A pending "on" that was stored by the name of the device is taken over."""
+    rig = Rig()
+    rig.relay.closed = False
+    fired(rig.bench.store.put_setting(OLD_KEY, True))
+    rig.start(3.0)
+    assert (rig.relay.closed, rig.kept()) == (True, None)
+    [settings] = fired(rig.bench.store.settings())
+    assert OLD_KEY not in settings
+    rig.stop()
 
 
 def test_a_crash_and_a_relay_that_is_away() -> None:

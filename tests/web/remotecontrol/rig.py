@@ -84,6 +84,7 @@ class Device(Service):
 @implementer(IRelay)
 class Relay(Device):
     place = ("192.168.1.9", 8080)
+    pending_on = "relay.192.168.1.9:8080.a0.on-pending"
 
 
 @implementer(IBatteryTester)

@@ -82,8 +82,9 @@ class Relay(NamedService):
         self._poller = Poller(context, self.status, self._check, CHECK_PERIOD)
         on, off = bytes.fromhex(settings.on), bytes.fromhex(settings.off)
         self._core = RelayCore(
-            name, context, link, on, off, settings.pulse, self.status, self._poller
+            name, place, context, link, on, off, settings.pulse, self.status, self._poller
         )
+        self.pending_on = self._core.key
         self.counts = self._core.counts
         self._machine = relay_machine(self._core)
         context.points.declare(name, POINTS)

@@ -24,6 +24,7 @@ from twisted_gantry.core.moments import Moment
 from twisted_gantry.core.status import Status
 from twisted_gantry.devices.polled import RETRY_FIRST, Poller
 from twisted_gantry.devices.relay.link import NotConfirmed, NotReached, RelayLink
+from twisted_gantry.devices.relay.pending import old_key, pending_key
 from twisted_gantry.net.expiry import expires
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import Timer
@@ -100,6 +101,7 @@ class RelayCore:
     """The relay's bytes, what is under way, and who asked. `pulse` is seconds."""
 
     name: str
+    place: tuple[str, int]
     context: DeviceContext
     link: RelayLink
     on: bytes
@@ -121,7 +123,7 @@ class RelayCore:
         self.clock, self._store = self.context.reactor, self.context.store
         self.backoff = Backoff(RETRY_FIRST, RETRY_MOST, self.context.random.random)
         # In the store: True while "on" is pending, then the moment of the last cycle.
-        self._key = f"relay.{self.name}.on-pending"
+        self.key = pending_key(self.place, self.on)
 
     def after(self, delay: float, call: Callable[[], None]) -> None:
         self._timer = Timer(self.clock, call)
@@ -165,7 +167,11 @@ class RelayCore:
         self.poller.failed(reason)
 
     async def recall(self, machine: RelayInputs) -> None:
-        kept, now = (await self._store.settings()).get(self._key), self._store.moment()
+        settings, now = await self._store.settings(), self._store.moment()
+        kept = settings.get(self.key)
+        if kept is None and (kept := settings.get(old_key(self.name))) is not None:
+            await self._store.put_setting(self.key, kept)
+            await self._store.put_setting(old_key(self.name), None)
         self.show(kept is True)
         if kept is True:
             _log.warn("{name}: the power was left off; it is given back", name=self.name)
@@ -178,7 +184,7 @@ class RelayCore:
 
     async def remember_on(self, machine: RelayInputs) -> None:
         try:
-            await self._store.put_setting(self._key, True)
+            await self._store.put_setting(self.key, True)
         except CancelledError:
             raise
         except Exception as error:
@@ -230,7 +236,7 @@ class RelayCore:
             moment = self._store.moment().before(self.clock.seconds() - self.last_cycle)
             cycled = msgspec.to_builtins(moment)
         try:
-            await self._store.put_setting(self._key, cycled)
+            await self._store.put_setting(self.key, cycled)
         except CancelledError:
             raise
         except Exception:  # the next start says "on" once more, which does no harm
