@@ -335,8 +335,10 @@ class IStore(Interface):
     def tried(report: int, reason: str, body: bytes | None = None) -> Deferred[None]:
         """Note a failed try; `body` replaces that of the report."""
 
-    def set_aside(report: int, reason: str) -> Deferred[None]:
-        """Keep a report that was refused for good, for a person to decide."""
+    def set_aside(report: int, reason: str, answer: bytes = b"") -> Deferred[None]:
+        """Keep a report that was refused for good, for a person to decide; `answer` is the
+        beginning of the answer that refused the report.
+        """
 
     def retry_reports(uplink: str, reports: Sequence[int] | None) -> Deferred[int]:
         """Queue reports again that were set aside, all if none are named; returns the number."""
@@ -349,6 +351,9 @@ class IStore(Interface):
 
     def reports(uplink: str | None, state: str | None, limit: int) -> Deferred[Sequence[Report]]:
         """Return stored reports, oldest first."""
+
+    def report(report: int) -> Deferred[Report | None]:
+        """Return a stored report by its number."""
 
     def ledger(uplink: str) -> Deferred[Ledger]:
         """Return the counts of the uplink's reports since the store was made."""

@@ -13,7 +13,8 @@ class Report:
     """A stored report; a newer one of the same `kind` and `subject` may replace it.
 
     `made` is when it was stored. `requeued`: a person took the report back from those set aside; it
-    is sent whatever its age.
+    is sent whatever its age. `answer` is the beginning of the answer for which the report was set
+    aside, without secrets.
     """
 
     id: int
@@ -27,6 +28,7 @@ class Report:
     reason: str = ""
     tries: int = 0
     requeued: bool = False
+    answer: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

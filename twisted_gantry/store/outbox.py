@@ -17,7 +17,9 @@ REQUEUED = "queued again"
 """The reason shown for a report that a person took back from those set aside."""
 
 _MADE = "created, boot, mono, trusted"
-_COLUMNS = f"{_MADE}, id, uplink, kind, subject, body, urgent, state, reason, tries, requeued"
+_COLUMNS = (
+    f"{_MADE}, id, uplink, kind, subject, body, urgent, state, reason, tries, requeued, answer"
+)
 
 # One statement, since every report runs it.
 _COUNT_NEW = """
@@ -150,11 +152,12 @@ def tried(db: Connection, report: int, reason: str, body: bytes | None) -> None:
             _count(db, row[0], size=len(body) - row[1])
 
 
-def set_aside(db: Connection, report: int, reason: str) -> None:
+def set_aside(db: Connection, report: int, reason: str, answer: bytes = b"") -> None:
     row = db.execute(
-        "UPDATE outbox SET state = 'set-aside', reason = ?, tries = tries + 1, requeued = 0 "
+        "UPDATE outbox SET state = 'set-aside', reason = ?, answer = ?, tries = tries + 1, "
+        "requeued = 0 "
         "WHERE id = ? AND state = 'queued' RETURNING uplink",
-        (reason, report),
+        (reason, answer, report),
     ).fetchone()
     if row is not None:
         _count(db, row[0], queued=-1, set_aside=1)
@@ -181,6 +184,11 @@ def reports(db: Connection, uplink: str | None, state: str | None, limit: int) -
         (uplink, state, limit),
     )
     return [_report(row) for row in rows]
+
+
+def one(db: Connection, report: int) -> Report | None:
+    row = db.execute(f"SELECT {_COLUMNS} FROM outbox WHERE id = ?", (report,)).fetchone()  # noqa: S608
+    return None if row is None else _report(row)
 
 
 def ledger(db: Connection, uplink: str) -> Ledger:

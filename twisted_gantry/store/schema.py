@@ -71,6 +71,10 @@ MIGRATIONS = (
     CREATE INDEX outbox_urgent ON outbox (uplink, boot, mono) WHERE urgent = 1 AND state = 'queued';
     DROP INDEX audit_at;
     """,
+    # The beginning of the answer for which a report was set aside.
+    """
+    ALTER TABLE outbox ADD COLUMN answer BLOB NOT NULL DEFAULT x'';
+    """,
 )
 
 

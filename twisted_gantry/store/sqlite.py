@@ -75,8 +75,8 @@ class SqliteStore:
     def tried(self, report: int, reason: str, body: bytes | None = None) -> Deferred[None]:
         return self._writer.run(lambda db: outbox.tried(db, report, reason, body))
 
-    def set_aside(self, report: int, reason: str) -> Deferred[None]:
-        return self._writer.run(lambda db: outbox.set_aside(db, report, reason))
+    def set_aside(self, report: int, reason: str, answer: bytes = b"") -> Deferred[None]:
+        return self._writer.run(lambda db: outbox.set_aside(db, report, reason, answer))
 
     def retry_reports(self, uplink: str, reports: Sequence[int] | None) -> Deferred[int]:
         return self._writer.run(lambda db: outbox.retry(db, uplink, reports))
@@ -92,6 +92,9 @@ class SqliteStore:
         self, uplink: str | None, state: str | None, limit: int
     ) -> Deferred[Sequence[Report]]:
         return self._writer.run(lambda db: outbox.reports(db, uplink, state, limit))
+
+    def report(self, report: int) -> Deferred[Report | None]:
+        return self._writer.run(lambda db: outbox.one(db, report))
 
     def ledger(self, uplink: str) -> Deferred[Ledger]:
         return self._writer.run(lambda db: outbox.ledger(db, uplink))

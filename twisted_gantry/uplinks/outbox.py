@@ -104,15 +104,19 @@ class Outbox:
         """Remove up to 500 acknowledged reports."""
         return self._store.delivered(reports).addCallback(lambda _: self._left(reports, True))
 
-    def set_aside(self, report: Report, reason: str, zh: str) -> Deferred[None]:
-        """Keep a refused report for a person; the alarm tells the reason, `zh` in Chinese."""
+    def set_aside(
+        self, report: Report, reason: str, zh: str, answer: bytes = b""
+    ) -> Deferred[None]:
+        """Keep a refused report for a person, with the beginning of the `answer`; the alarm tells
+        the reason, `zh` in Chinese.
+        """
 
         def done(_: None) -> None:
             texts = f"reports are set aside; the last: {reason}", f"有上报被搁置；最近一次：{zh}"
             self._alarms.set(self._aside, Severity.WARNING, *texts)
             self._left([report.id], False)
 
-        return self._store.set_aside(report.id, reason).addCallback(done)
+        return self._store.set_aside(report.id, reason, answer).addCallback(done)
 
     def stale(self, subjects: Iterable[str]) -> None:
         for stale in self.on_stale:

@@ -257,7 +257,9 @@ class Audit(Shape, frozen=True):
 
 
 class ReportView(Shape, frozen=True):
-    """A stored report; its body is there when it was asked for."""
+    """A stored report; its body is there when it was asked for, and with the body the beginning of
+    the answer for which the report was set aside.
+    """
 
     id: int
     uplink: str = ""
@@ -270,6 +272,7 @@ class ReportView(Shape, frozen=True):
     reason: str | None = None
     bytes: int = 0
     body: str | UnsetType = UNSET
+    answer: str | UnsetType = UNSET
 
 
 class Outbox(Shape, frozen=True):

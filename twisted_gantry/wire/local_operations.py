@@ -89,6 +89,7 @@ OPERATIONS: tuple[Operation, ...] = (
         Parameter("uplink", {"type": "string"}),
         Parameter("state", {"type": "string", "enum": ["queued", "set-aside"]}),
         Parameter("bodies", _FLAG),
+        Parameter("id", {"type": "integer", "minimum": 1}),
         _LIMIT,
     ),
     _api(

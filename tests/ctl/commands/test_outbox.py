@@ -179,3 +179,36 @@ def test_drop_says_what(ctl: Ctl, dropping: FakeGantry, args: list[str]) -> None
     """Ids or --all-set-aside are required: a missing argument drops no report."""
     assert ctl("outbox", *args, "--yes").exit_code == 64
     assert not dropping.seen
+
+
+def test_show(ctl: Ctl, gantry: FakeGantry) -> None:
+    """`show` prints the body of one report, and the answer for which the report was set aside."""
+    report = {
+        "id": 41,
+        "uplink": "etc",
+        "kind": "cabinetStatusUpdate",
+        "state": "set-aside",
+        "reason": "1002 参数有误",
+        "body": '{"gantryId":"G1","cabinetStatus":{"id":"1"}}',
+        "answer": '{"code":"1002","msg":"\u202e***"}',
+    }
+    gantry.says("GET", "/api/v1/outbox", {"reports": [report]})
+    result = ctl("outbox", "show", "41")
+    assert result.exit_code == 0
+    assert gantry.seen[0].query == {"id": "41", "bodies": "1"}
+    lines = result.stdout.splitlines()
+    assert lines[1:4] == [
+        "Reason: 1002 参数有误",
+        'Answer: {"code":"1002","msg":"\\u202e***"}',
+        "Body:",
+    ]
+    assert '  "gantryId": "G1",' in lines
+    assert json.loads(ctl("outbox", "show", "41", "--json").stdout) == report
+
+
+def test_show_the_real_thing(ctl: Ctl, gantry: FakeGantry) -> None:
+    """A report of the real API is shown; a number that does not exist is exit code 1."""
+    gantry.real.add_reports()
+    assert "1005 the platform refuses" in ctl("outbox", "show", "41").stdout
+    result = ctl("outbox", "show", "4711", lang="zh")
+    assert (result.exit_code, result.stdout) == (1, "没有编号为 4711 的待发或搁置的上报。\n")

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from tests.devices.cabinet.rig import AUTH, Rig
-from tests.support import START
-from twisted_gantry.core.commands.types import Outcome
+from tests.support import START, fired
+from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.devices.cabinet.commands import COMMANDS
-from twisted_gantry.wire.etc.commands import Cmd
+from twisted_gantry.wire.etc.commands import Cmd, EtcControl
 from twisted_gantry.wire.etc.envelope import EtcCode
 
 DONE, FAILED, REFUSED, TIMEOUT = Outcome.DONE, Outcome.FAILED, Outcome.REFUSED, Outcome.TIMEOUT
@@ -45,12 +45,13 @@ def rig() -> Iterator[Rig]:
 
 
 def test_the_commands_are_those_of_the_contract(rig: Rig) -> None:
-    """There are eight commands, in both languages; none is locked."""
-    assert set(rig.device.commands) == {*EACH, "update-now"}
+    """There are ten commands, in both languages; none is locked."""
+    assert set(rig.device.commands) == {*EACH, "update-now", "set-frequency", "set-server"}
     for each in COMMANDS.values():
         assert each.en
         assert any(ord(character) > 255 for character in each.zh)
-        assert (each.danger, each.locked) == ("", "")
+        assert each.locked == ""
+    assert [name for name, each in COMMANDS.items() if each.danger] == ["set-server"]
 
 
 @pytest.mark.parametrize("command", EACH)
@@ -63,6 +64,54 @@ def test_a_command_is_sent_as_the_document_has_it(rig: Rig, command: str) -> Non
     assert rig.cabinet.commands() == [(cmd, cabinet_id, fields)]
     assert len(rig.cabinet.asked()) == asked + 1
     assert rig.cabinet.refused == []
+
+
+@pytest.mark.parametrize(
+    ("command", "args", "fields"),
+    [
+        ("air-conditioner", {"airOperate": "2"}, {"airId": "0", "airOperate": "2"}),
+        (
+            "air-conditioner-temperature",
+            {"autoRefrigerationTemp": 30},
+            {"airId": "0", "autoRefrigerationTemp": "30"},
+        ),
+        (
+            "air-conditioner-temperature",
+            {"airId": "1", "autoHeatingTemp": "4.5"},
+            {"airId": "1", "autoHeatingTemp": "4.5"},
+        ),
+    ],
+)
+def test_what_may_be_left_out(rig: Rig, command: str, args: Any, fields: dict[str, str]) -> None:
+    """Without `airId` all are meant; one of the two temperatures is enough."""
+    assert rig.do(command, 1.0, **args).result is DONE
+    assert [sent for _, _, sent in rig.cabinet.commands()] == [fields]
+    assert rig.cabinet.refused == []
+
+
+def test_a_cabinet_is_told_its_period_and_its_server(rig: Rig) -> None:
+    """`set-frequency` and `set-server` go as the document has them; a server needs a yes."""
+    assert rig.do("set-frequency", 1.0, setFrequency="600").result is DONE
+    assert rig.do("set-frequency", 1.0, setFrequency=4).result is REFUSED
+    assert rig.do("set-server", 1.0, setServer="192.0.2.1/monitor.do").result is REFUSED
+    told = [control for _, control in rig.cabinet.told if not control.update_now]
+    assert told == [EtcControl(set_frequency=600)]
+    execute = rig.device.execute("set-server", {"setServer": "192.0.2.1:81/monitor.do"})
+    rig.clock.run(1.0)
+    assert fired(execute) == [CommandResult(DONE)]
+    assert rig.cabinet.told[-2][1] == EtcControl(set_server="192.0.2.1:81/monitor.do")
+
+
+def test_the_period_that_a_cabinet_took_counts(rig: Rig) -> None:
+    """A cabinet that uploads by its period alone is lost after three of the new periods."""
+    rig.cabinet.uploads = False
+    rig.do("set-frequency", 1.0, setFrequency=2000)
+    rig.clock.run(3000, step=5.0)
+    rig.upload()
+    rig.clock.run(3000, step=5.0)
+    assert rig.state == "online"
+    rig.clock.run(3100, step=5.0)
+    assert rig.state == "offline"
 
 
 def test_update_now_is_an_update_and_no_more(rig: Rig) -> None:

@@ -14,7 +14,7 @@ from twisted_gantry.core.stored import Cap, Ledger, Report
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.uplinks.etc.agreement import ClockAgreement
 from twisted_gantry.uplinks.etc.channel import Kind, Taken
-from twisted_gantry.uplinks.etc.sender import EtcSender
+from twisted_gantry.uplinks.etc.sender import UNCLEAR_TRIES, EtcSender
 from twisted_gantry.uplinks.outbox import Outbox
 from twisted_gantry.wire.etc.envelope import Method, encode_request
 from twisted_gantry.wire.json import loads
@@ -32,6 +32,7 @@ class FakeChannel:
         self.hold: Deferred[Taken] | None = None
         self.judge: Callable[[int], bool] | None = None
         self.taken: list[int] = []
+        self.unclear: set[int] = set()
 
     def post(self, body: bytes, url: str, limit: int = 0) -> Deferred[Taken]:
         assert url == URL
@@ -43,6 +44,8 @@ class FakeChannel:
             return succeed(Taken(Kind.DELIVERED if good else Kind.CLOCK, "by its time"))
         if self.hold is not None:
             return self.hold
+        if loads(body)["cabinetStatus"]["id"] in self.unclear:
+            return succeed(Taken(Kind.UNCLEAR, "no code", content=b'{"ok":1}'))
         kind = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return succeed(Taken(kind, kind.value))
 
@@ -284,6 +287,51 @@ def test_1004_once_does_no_harm(rig: Rig) -> None:
     rig.start()
     rig.add()
     assert rig.ledger() == Ledger(created=1, delivered=1)
+
+
+def test_a_report_that_is_never_answered_is_set_aside(rig: Rig) -> None:
+    """Ten answers without a code to one report, while another is taken, set the report aside with
+    the bytes of the answer; what waited behind goes out.
+    """
+    bad, second, third = rig.add(), rig.add(), rig.add()
+    rig.channel.unclear = {bad}
+    rig.start()
+    rig.clock.run(900, step=0.5)
+    ledger = rig.ledger()
+    assert (ledger.delivered, ledger.queued, ledger.set_aside) == (2, 0, 1)
+    [kept] = rig.kept("set-aside")
+    assert (kept.answer, kept.tries) == (b'{"ok":1}', UNCLEAR_TRIES + 1)
+    assert "no code" in kept.reason
+    sent = rig.channel.numbers()
+    assert sent[:UNCLEAR_TRIES] == [bad] * UNCLEAR_TRIES
+    assert (sent.count(second), sent.count(third)) == (1, 1)
+    assert rig.status.state is State.ONLINE
+
+
+def test_without_another_that_is_taken_the_platform_is_at_fault(rig: Rig) -> None:
+    """While every report is answered so, everything is kept, and goes out when that ends."""
+    numbers = [rig.add() for _ in range(3)]
+    rig.channel.unclear = set(numbers)
+    rig.start()
+    rig.clock.run(3600, step=1.0)
+    assert rig.ledger().queued == 3
+    assert rig.status.state is State.OFFLINE
+    rig.channel.unclear = set()
+    rig.clock.run(61, step=0.5)
+    assert rig.ledger() == Ledger(created=3, delivered=3)
+
+
+def test_a_few_odd_answers_do_no_harm(rig: Rig) -> None:
+    """Before the tenth such answer a report stays, whatever else is taken."""
+    rig.channel.unclear = {rig.add()}
+    rig.start()
+    for _ in range(UNCLEAR_TRIES - 2):
+        rig.add(urgent=True)
+        rig.clock.run(0.1)
+    rig.channel.unclear = set()
+    rig.clock.run(120, step=0.5)
+    assert rig.ledger().set_aside == 0
+    assert rig.ledger().queued == 0
 
 
 def test_1003_on_a_fresh_report_means_our_clock(rig: Rig) -> None:

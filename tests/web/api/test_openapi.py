@@ -86,10 +86,11 @@ def test_events_of_the_stream() -> None:
 
 
 def test_answers_promise_every_member(client: Client) -> None:
-    """What is always there is required; only the body of a report may be left out."""
+    """What is always there is required; only body and answer of a report may be left out."""
     schemas = client.get("/api/openapi.json").json["components"]["schemas"]
     for name in ("Device", "Uplink", "PointView", "AlarmView", "CommandInfo", "AuditView"):
         assert schemas[name]["required"] == list(schemas[name]["properties"])
     assert set(schemas["ReportView"]["properties"]) - set(schemas["ReportView"]["required"]) == {
-        "body"
+        "body",
+        "answer",
     }

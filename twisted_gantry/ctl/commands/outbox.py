@@ -1,14 +1,16 @@
-"""`gantryctl outbox`: the reports that wait or were set aside; retry or drop them."""
+"""`gantryctl outbox`: the reports that wait or were set aside; show, retry or drop them."""
 
+import json
 from typing import Any
 
 import click
+from rich.text import Text
 
 from twisted_gantry.ctl import completing
 from twisted_gantry.ctl.client import Answer
 from twisted_gantry.ctl.errors import Exit, Trouble, WrongUsage
 from twisted_gantry.ctl.help import Command, Group
-from twisted_gantry.ctl.output import Column, word
+from twisted_gantry.ctl.output import Column, plain, word
 from twisted_gantry.ctl.session import Session, json_option
 from twisted_gantry.wire import local_api
 
@@ -34,9 +36,11 @@ _IDS = click.argument("ids", nargs=-1, type=click.IntRange(min=1), metavar="[ID]
 @json_option
 @click.pass_context
 def outbox(context: click.Context, uplink: str | None, state: str | None, limit: int | None) -> int:
-    """List the stored reports; `retry` sends those again that were set aside, `drop` deletes them.
+    """List the stored reports; `show` prints one with its body and the answer.
 
-    列出保存的上报；`retry` 重发被搁置的上报，`drop` 将其丢弃。
+    `retry` sends those again that were set aside, `drop` deletes them.
+
+    列出保存的上报；`show` 显示一条的内容与应答，`retry` 重发被搁置的上报，`drop` 将其丢弃。
     """
     session = context.ensure_object(Session)
     if context.invoked_subcommand is not None:
@@ -69,6 +73,46 @@ def outbox(context: click.Context, uplink: str | None, state: str | None, limit:
     ]
     session.show_rows(answer, columns, rows, texts("no-reports"))
     return Exit.FINE
+
+
+@outbox.command(cls=Command, short_help="Show one with its body and the answer. · 显示内容与应答")
+@click.argument("number", type=click.IntRange(min=1), metavar="ID")
+@json_option
+@click.pass_context
+def show(context: click.Context, number: int) -> int:
+    """Show the body of a report, and the answer for which the report was set aside.
+
+    The answer is shortened, and secrets in the answer are masked.
+
+    显示一条上报的内容，以及使其被搁置的应答（已截短，密钥已隐去）。没有该编号时退出码为 1。
+    """
+    session = context.ensure_object(Session)
+    answer = session.get("/api/v1/outbox", {"id": number, "bodies": 1})
+    found = answer.fit(local_api.Outbox).reports
+    texts = session.texts
+    if session.json:
+        session.show_json(answer.document["reports"][0] if found else None)
+    elif not found:
+        session.show(texts("no-report", number=number))
+    else:
+        [report] = found
+        state = word(texts, report.state).plain
+        lines = [
+            f"{report.id}  {report.uplink}  {report.kind}  {state}",
+            texts("report-reason", reason=report.reason or "–"),
+            texts("report-answer", answer=report.answer or "–"),
+            texts("report-body"),
+            *_indented(report.body or "").splitlines(),
+        ]
+        session.show(*(Text(plain(line)) for line in lines))
+    return Exit.FINE if found else Exit.WRONG
+
+
+def _indented(body: str) -> str:
+    try:
+        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    except ValueError:
+        return body
 
 
 @outbox.command(cls=Command, short_help="Send again what was set aside. · 重发被搁置的上报")

@@ -84,6 +84,13 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "{point} {unit}  最小值至最大值，每段 {step} 秒",
     ),
     "no-reports": ("No report is queued or set aside.", "没有待处理的上报。"),
+    "no-report": (
+        "No report {number} is queued or set aside.",
+        "没有编号为 {number} 的待发或搁置的上报。",
+    ),
+    "report-reason": ("Reason: {reason}", "原因：{reason}"),
+    "report-answer": ("Answer: {answer}", "应答：{answer}"),
+    "report-body": ("Body:", "内容："),
     "no-devices": ("None is configured.", "没有配置。"),
     "no-commands": ("No device takes commands.", "没有可接受命令的设备。"),
     "not-shown": ("Not shown, too narrow: {columns}.", "终端较窄，未显示：{columns}。"),

@@ -23,8 +23,9 @@ from twisted_gantry.wire.etc import commands as etc
 from twisted_gantry.wire.etc.envelope import Answer, EtcCode, number
 
 UPDATE_NOW = "update-now"
+SET_FREQUENCY, SET_SERVER = "set-frequency", "set-server"
 
-_AIR_ID = Argument(longest=2)
+_AIR_ID = Argument(longest=2, required=False)
 _OFF_ON = Argument(choices=("0", "1"))
 
 COMMANDS: Mapping[str, CommandType] = {
@@ -35,14 +36,14 @@ COMMANDS: Mapping[str, CommandType] = {
     ),
     "air-conditioner": CommandType(
         {"airId": _AIR_ID, "airOperate": Argument(choices=("1", "2"))},
-        "air conditioner, airId 0 for all: 1 run, 2 standby",
-        "开关空调（airId为0表示所有空调；1运行，2待机）",
+        "air conditioner, airId 0 or none for all: 1 run, 2 standby",
+        "开关空调（airId为0或不填表示所有空调；1运行，2待机）",
         about="air",
     ),
     "air-conditioner-temperature": CommandType(
-        {"airId": _AIR_ID, **dict.fromkeys(etc.SET_POINTS, Argument(float))},
-        "air conditioner, airId 0 for all: cool above, heat below (°C)",
-        "调节空调温度（airId为0表示所有空调；高于制冷，低于制热，℃）",
+        {"airId": _AIR_ID, **dict.fromkeys(etc.SET_POINTS, Argument(float, required=False))},
+        "air conditioner, airId 0 or none for all: cool above, heat below (°C), one or both",
+        "调节空调温度（airId为0或不填表示所有空调；高于制冷，低于制热，℃，可只填一个）",
     ),
     "power-mode": CommandType(
         {"mode": Argument(choices=("0", "1", "2", "3"))},
@@ -65,6 +66,18 @@ COMMANDS: Mapping[str, CommandType] = {
         "电池测试（0结束，1开始）",
         once=True,
     ),
+    SET_FREQUENCY: CommandType(
+        {"setFrequency": Argument(int)},
+        "report every so many seconds, 5 to 86400",
+        "设置上报周期（秒，5至86400）",
+    ),
+    SET_SERVER: CommandType(
+        {"setServer": Argument(longest=300)},
+        "upload to this server, [scheme://]host[:port]/path, from now on",
+        "设置上报服务器（[协议://]主机[:端口]/路径）",
+        danger="sends the uploads of the cabinet to another server",
+        danger_zh="使机柜改向其他服务器上报",
+    ),
     UPDATE_NOW: CommandType({}, "report at once", "马上上报状态"),
 }
 
@@ -77,25 +90,35 @@ def control_of(command: str, args: Mapping[str, Any], cabinet_id: str) -> etc.Et
     """Return the message for a command whose arguments fit its type. Raises BadMessage."""
     if command == UPDATE_NOW:
         return etc.EtcControl(update_now=True)
+    if command == SET_FREQUENCY:
+        return etc.EtcControl(set_frequency=etc.frequency(args["setFrequency"]))
+    if command == SET_SERVER:
+        etc.server_url(args["setServer"], "http")
+        return etc.EtcControl(set_server=args["setServer"])
     cmd = _CMDS[command]
     fields = {name: each if isinstance(each, str) else number(each) for name, each in args.items()}
-    air_id = fields.get("airId", "0")
-    if not (air_id.isascii() and air_id.isdigit()):
-        raise BadMessage("airId is no number")
+    if "airId" in COMMANDS[command].arguments:
+        air_id = fields.setdefault("airId", etc.ALL_AIR_CONDITIONERS)
+        if not (air_id.isascii() and air_id.isdigit()):
+            raise BadMessage("airId is no number")
     if cmd is etc.Cmd.AIR_CONDITIONER_TEMPERATURE:
-        etc.check_set_points(*(float(fields[each]) for each in etc.SET_POINTS))
+        points = [fields.get(each) for each in etc.SET_POINTS]
+        etc.check_set_points(*(None if each is None else float(each) for each in points))
     addressed = None if cmd in _WHOLE_GANTRY else cabinet_id
     return etc.EtcControl(command=etc.EtcCommand(cmd, addressed, fields))
 
 
 @define(eq=False)
 class CabinetCommands:
-    """Executes commands. `answered` is told of each answer; `look_again` asks for an upload."""
+    """Executes commands. `answered` is told of each answer, `period_set` of the seconds that the
+    cabinet took with `set-frequency`; `look_again` asks for an upload.
+    """
 
     _channel: CabinetChannel
     _cabinet_id: str
     _answered: Callable[[Answer], None]
     _look_again: Callable[[], None]
+    _period_set: Callable[[float], None]
 
     async def execute(self, command: str, args: Mapping[str, Any]) -> CommandResult:
         try:
@@ -116,6 +139,8 @@ class CabinetCommands:
                 self._look_again()
         self._answered(answer)
         if code_of(answer) is EtcCode.SUCCESS:
+            if control.set_frequency is not None:
+                self._period_set(control.set_frequency)
             return CommandResult(Outcome.DONE)
         return CommandResult(Outcome.FAILED, f"the cabinet answers {self._channel.words(answer)}")
 

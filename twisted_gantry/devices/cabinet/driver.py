@@ -134,7 +134,7 @@ class SmartCabinet(NamedService):
         self._silence = Timer(context.reactor, self._silent)
         self._silence_period = MISSED_PERIODS * settings.period
         which, ask = settings.cabinet_id, self._poller.now
-        self._commands = CabinetCommands(channel, which, self._answered, ask)
+        self._commands = CabinetCommands(channel, which, self._answered, ask, self._period_set)
         context.points.declare(name, names.POINTS)
         self._rows, self._strikes = Rows(name, context.points), Strikes()
         limits = Limits(settings.over_voltage, settings.under_voltage)
@@ -195,6 +195,11 @@ class SmartCabinet(NamedService):
         self.counts["uploads-refused"] += 1
         self._refusal = reason
         self.status.error(reason)
+
+    def _period_set(self, seconds: float) -> None:
+        self._silence_period = MISSED_PERIODS * seconds
+        if self.running:
+            self._silence.start(self._silence_period)
 
     def _silent(self) -> None:
         self._poller.lose(self._refusal or f"no upload for {self._silence_period:g} s")

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_gantry.core.alarms import Alarms, Severity
+from twisted_gantry.core.interfaces import REPAIRED
 from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import Report
 from twisted_gantry.net.session import Backoff
@@ -30,7 +31,9 @@ FRESH = 60.0
 # Urgent reports that go ahead in a row before one that waited: a platform that asks for a report
 # every second must not hold back the others.
 AHEAD = 5
+UNCLEAR_TRIES = 10  # tries of a report whose answers say nothing, while others are taken
 SIGNATURE_TRIES = 3  # tries of a report with a refused signature (1004)
+_PROBED = 1024 * 1024  # bytes of reports that are looked at for another one to send
 
 
 class Servers(Protocol):
@@ -68,6 +71,9 @@ class EtcSender:
         self._loop = SendingLoop(clock, self._send_one, self._could_not)
         self._signature_tries: Counter[int] = Counter()
         self._stamped_anew: set[int] = set()
+        self._unclear_tries: Counter[int] = Counter()
+        self._others_taken: set[int] = set()  # unclear reports since whose first try another went
+        self._probes = False
         self._newest: dict[str, int] = {}
         self._overtaken: set[str] = set()
         self._ahead = 0  # urgent reports in a row
@@ -89,12 +95,15 @@ class EtcSender:
             if overtaken:
                 self._outbox.stale(sorted(overtaken))
             return 0.0
+        report = await self._probe(report)
         url = self._servers.server_for(report.kind)
         body = self._stamped(report)
         taken = await self._channel.post(body, url)
         if self._loop.stopped:
             return None  # cut off: how it was taken is not known
         self.counts[taken.kind.name.lower()] += 1
+        if taken.answer is not None and taken.answer.repairs:
+            self.counts[REPAIRED] += 1
         return await self._settle(report, taken, url, body)
 
     def _stamped(self, report: Report) -> bytes:
@@ -115,21 +124,46 @@ class EtcSender:
             self._servers.acknowledged(report.kind, url)
             await self._delivered(report)
         elif taken.kind is Kind.REFUSED:
-            await self._set_aside(report, taken.reason)
+            await self._set_aside(report, taken.reason, taken)
         elif taken.kind is Kind.SIGNATURE:
             self._signature_tries[report.id] += 1
             if self._signature_tries[report.id] >= SIGNATURE_TRIES:
-                await self._set_aside(report, f"{taken.reason}, {SIGNATURE_TRIES} times")
+                await self._set_aside(report, f"{taken.reason}, {SIGNATURE_TRIES} times", taken)
             else:
                 await self._outbox.tried(report, taken.reason)
+        elif taken.kind is Kind.UNCLEAR:
+            return await self._unclear(report, taken, url)
         elif taken.kind is Kind.CLOCK:
             return await self._clock_refused(report, taken, url, body)
         else:
             return await self._channel_fault(report, taken, url)
         return None
 
+    async def _unclear(self, report: Report, taken: Taken, url: str) -> float | None:
+        """Handle an answer that says nothing: the report's fault if others are taken meanwhile."""
+        self._unclear_tries[report.id] += 1
+        tries = self._unclear_tries[report.id]
+        if tries >= UNCLEAR_TRIES and report.id in self._others_taken:
+            why = f"{taken.reason}, {tries} times, while other reports are taken"
+            await self._set_aside(report, why, taken)
+            return None
+        return await self._channel_fault(report, taken, url)
+
+    async def _probe(self, report: Report) -> Report:
+        """Return the report to send: at times another than one whose answers say nothing, to learn
+        which of the two, the report or the platform, is at fault.
+        """
+        stuck = self._unclear_tries[report.id] >= UNCLEAR_TRIES
+        self._probes = stuck and report.id not in self._others_taken and not self._probes
+        if not self._probes:
+            return report
+        waiting = await self._outbox.next_reports(len(self._unclear_tries) + 1, _PROBED)
+        others = (each for each in waiting if each.id not in self._unclear_tries)
+        return next(others, report)
+
     async def _delivered(self, report: Report) -> None:
         self._works()
+        self._others_taken |= self._unclear_tries.keys() - {report.id}
         self._alarms.clear(self._clock_alarm)
         await self._outbox.delivered([report.id])
         self.last_delivered = self._now()
@@ -140,7 +174,7 @@ class EtcSender:
             self._newest[report.subject] = report.id
             self._overtaken.discard(report.subject)
 
-    async def _set_aside(self, report: Report, reason: str) -> None:
+    async def _set_aside(self, report: Report, reason: str, taken: Taken) -> None:
         self._works()
         _log.error(
             "{uplink} refuses report {id} ({kind}) for good: {reason}; it is set aside",
@@ -149,7 +183,7 @@ class EtcSender:
             kind=report.kind,
             reason=reason,
         )
-        await self._outbox.set_aside(report, reason, reason)
+        await self._outbox.set_aside(report, reason, reason, taken.content)
 
     def _is_present(self, body: bytes) -> bool:
         return abs(self._now() - stamp_of(body)) < FRESH
@@ -169,7 +203,7 @@ class EtcSender:
             return None
         self._skewed(taken.reason)
         if again and self.agreement.holds:
-            await self._set_aside(report, f"{taken.reason}, twice")
+            await self._set_aside(report, f"{taken.reason}, twice", taken)
             return None
         return await self._channel_fault(report, taken, url)
 
@@ -193,3 +227,5 @@ class EtcSender:
         for report in reports:
             del self._signature_tries[report]
             self._stamped_anew.discard(report)
+            self._others_taken.discard(report)
+            self._unclear_tries.pop(report, None)

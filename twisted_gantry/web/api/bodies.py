@@ -30,6 +30,16 @@ def limit_of(request: Request) -> int:
     raise HttpError(400, "bad-limit", f"limit is a whole number from 1 to {MAX_LIMIT}")
 
 
+def number_of(request: Request, name: str) -> int | None:
+    """Return a whole number, None without the argument. Raises HttpError (400)."""
+    text = argument(request, name)
+    if not text:
+        return None
+    if text.isascii() and text.isdecimal() and len(text) <= 18:
+        return int(text)
+    raise HttpError(400, "bad-argument", f"{name} is a number")
+
+
 def flag_of(request: Request, name: str) -> bool:
     """Return whether an argument is 1; 0 if it is missing. Raises HttpError (400)."""
     text = argument(request, name, "0")

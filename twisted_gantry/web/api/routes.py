@@ -24,7 +24,7 @@ from twisted_gantry.net.http.json import (
 )
 from twisted_gantry.web.api import openapi, views
 from twisted_gantry.web.api.audited import who_asks
-from twisted_gantry.web.api.bodies import flag_of, limit_of, read_body
+from twisted_gantry.web.api.bodies import flag_of, limit_of, number_of, read_body
 from twisted_gantry.web.api.history import HistoryView
 from twisted_gantry.web.api.maintenance import Maintenance
 from twisted_gantry.web.api.set_aside import SetAside, check_uplink
@@ -165,7 +165,8 @@ class LocalApi:
     async def outbox(self, request: Request) -> bytes:
         """Return stored reports, oldest first: of an `uplink` or all, in a `state` or both.
 
-        With `bodies=1`, each report has its body, as it would be sent.
+        With `bodies=1`, each report has its body, as it would be sent, and the answer for which it
+        was set aside. With `id`, only that report is returned.
         """
         uplink, state = argument(request, "uplink"), argument(request, "state")
         if uplink:
@@ -173,7 +174,12 @@ class LocalApi:
         if state not in ("", "queued", "set-aside"):
             raise HttpError(400, "bad-state", "state is queued or set-aside")
         limit, bodies = limit_of(request), flag_of(request, "bodies")
-        reports = await self._site.store.reports(uplink or None, state or None, limit)
+        number = number_of(request, "id")
+        if number is None:
+            reports = await self._site.store.reports(uplink or None, state or None, limit)
+        else:
+            one = await self._site.store.report(number)
+            reports = [] if one is None else [one]
         shown = [views.report(each, self._time, with_body=bodies) for each in reports]
         return respond(request, shapes.Outbox(shown))
 

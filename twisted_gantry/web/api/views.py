@@ -13,6 +13,7 @@ from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import CommandType
 from twisted_gantry.core.interfaces import IDevice, IUplink
 from twisted_gantry.core.points import Point
+from twisted_gantry.core.secret import shown
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.stored import AuditEntry, Ledger, Report
 from twisted_gantry.wire import local_api as shapes
@@ -129,10 +130,25 @@ def audit_entry(e: AuditEntry, time: TimeText) -> shapes.AuditView:
     return shapes.AuditView(e.id, at, e.who, e.target, e.command, e.args, e.result, e.detail)
 
 
+LONGEST_ANSWER = 1000  # characters of an answer that are shown
+
+
 def report(r: Report, time: TimeText, *, with_body: bool = False) -> shapes.ReportView:
     """Return a stored report; its body has no secret: codes and keys are sent beside the body."""
     at, size = time(r.made.wall), len(r.body)
     body = r.body.decode("utf-8", "replace") if with_body else UNSET
+    answer = shown(r.answer, most=LONGEST_ANSWER) if with_body and r.answer else UNSET
     return shapes.ReportView(
-        r.id, r.uplink, r.kind, r.subject, r.state, at, r.urgent, r.tries, r.reason, size, body
+        r.id,
+        r.uplink,
+        r.kind,
+        r.subject,
+        r.state,
+        at,
+        r.urgent,
+        r.tries,
+        r.reason,
+        size,
+        body,
+        answer,
     )
