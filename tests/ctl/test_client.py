@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.threads import deferToThread
 
+from tests.authority import Authority
 from tests.ctl.conftest import FakeGantry, _handler
 from tests.ctl.raw import raw_server, saying
+from tests.net.http.test_client_tls import serving
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.ctl import client
 from twisted_gantry.ctl.client import Api, ApiError
@@ -201,6 +204,29 @@ def test_refused() -> None:
     error = caught.value
     assert (error.key, error.exit_code, error.sent) == ("cannot-connect", Exit.UNREACHABLE, False)
     assert error.fields["reason"] == "Connection refused"
+
+
+async def test_a_host_that_is_not_verified_is_told_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The error has the URL, the reason and what to set; with a right certificate it is asked."""
+    site = Authority()
+    (tmp_path / "ca.pem").write_bytes(site.pem)
+
+    def failure(port: int) -> ApiError:
+        return _failure(Api(f"https://localhost:{port}", Secret(PASSWORD)))
+
+    for trusted, names in ((False, ("DNS:localhost",)), (True, ("DNS:*",)), (True, ())):
+        if trusted:
+            monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        async with serving(site.sign(*names)) as (_, server, port):
+            error = await deferToThread(failure, port)
+        assert (error.key, error.sent) == ("bad-certificate", False)
+        assert bytes(server.got) == b""
+    async with serving(site.sign("DNS:localhost")) as (_, server, port):
+        error = await deferToThread(failure, port)
+    assert error.key != "bad-certificate"
+    assert b"Basic" in bytes(server.got)
 
 
 def test_no_tls(gantry: FakeGantry) -> None:

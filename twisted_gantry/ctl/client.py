@@ -316,6 +316,10 @@ class Api:
     def _open(self, connection: http.client.HTTPConnection) -> None:
         try:
             connection.connect()
+        except ssl.SSLCertVerificationError as error:
+            reason = error.verify_message
+            key = "bad-certificate"
+            raise self._error(key, Exit.UNREACHABLE, sent=False, reason=reason) from None
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             key = self._cannot_connect

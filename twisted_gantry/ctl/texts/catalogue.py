@@ -145,6 +145,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "cannot connect to {where}: {reason}. Is the gantry running? --url gives its address.",
         "无法连接 {where}：{reason}。门架程序是否在运行？用 --url 指定地址。",
     ),
+    "bad-certificate": (
+        "the certificate of {where} is refused: {reason}. SSL_CERT_FILE names the authority.",
+        "{where} 的证书被拒绝：{reason}。SSL_CERT_FILE 指定颁发机构的 PEM 文件。",
+    ),
     "cannot-connect-twin": (
         "cannot connect to {where}: {reason}. Is the twin running? --twin gives its address.",
         "无法连接 {where}：{reason}。模拟器是否在运行？用 --twin 指定地址。",
