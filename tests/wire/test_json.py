@@ -284,3 +284,38 @@ def test_the_printing_slip_of_section_1_6_is_no_json() -> None:
     """Curly quotes, as section 1.6 of the ETC document prints them, are not taken for JSON."""
     with pytest.raises(NotJson):
         loads(document("etc-1.6"))
+
+
+class _Inner(msgspec.Struct):
+    prio: int = 0
+    power: float = 0.0
+
+
+class _Outer(msgspec.Struct):
+    on: bool = False
+    name: str = ""
+    parts: list[_Inner] = []
+
+
+@pytest.mark.parametrize(
+    ("given", "prio"), [("7", 7), ("7.0", 7), (7.0, 7), (" 7 ", 7), ("007", 7), ("+7", 7)]
+)
+def test_a_number_is_taken_in_any_spelling_where_one_is_due(given: Any, prio: int) -> None:
+    """Anywhere in a message; what looks like a number and is a name stays as it is."""
+    node = {"on": " 01 ", "name": "007", "parts": [{}, {"prio": given, "power": " 0.50 "}]}
+    expected = _Outer(True, "007", [_Inner(), _Inner(prio, 0.5)])
+    assert convert(node, _Outer) == expected
+    assert node["parts"] == [{}, {"prio": given, "power": " 0.50 "}]
+
+
+@pytest.mark.parametrize("bad", ["7.5", 7.5, "x", "", None, True, [], "1e400", "0x7"])
+def test_what_is_no_number_is_refused(bad: Any) -> None:
+    """With the place of it."""
+    with pytest.raises(BadMessage, match=r"\$\.parts\[0\]\.prio"):
+        convert({"parts": [{"prio": bad}]}, _Outer)
+
+
+def test_many_odd_spellings_are_refused() -> None:
+    """Each costs a pass over the message."""
+    with pytest.raises(BadMessage, match="too many"):
+        convert({"parts": [{"prio": " 1 "}] * 1000}, _Outer)

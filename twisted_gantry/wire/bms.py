@@ -114,9 +114,6 @@ def decode_control(body: bytes) -> BmsControl:
     fields = loads_text(body)
     if isinstance(fields, dict) and isinstance(fields.get(WRAPPER), dict):
         fields = fields[WRAPPER]
-    command = numbers.whole(fields.get("command")) if isinstance(fields, dict) else None
-    if command is not None:
-        fields = {**fields, "command": command}
     return convert(fields, BmsControl, "a body")
 
 

@@ -4,13 +4,14 @@
 reports: one odd byte costs one value (`docs/protocols/README.md`, "Strict out, lenient in").
 """
 
+import re
 from typing import Any, TypeVar
 
 import msgspec
 
 from twisted_gantry.wire import salvage as tolerant
 from twisted_gantry.wire.errors import BadMessage, CannotEncode, NotJson, TooLarge
-from twisted_gantry.wire.numbers import decimal
+from twisted_gantry.wire.numbers import decimal, number, whole
 from twisted_gantry.wire.salvage import Limits as Limits
 from twisted_gantry.wire.salvage import Salvaged as Salvaged
 
@@ -157,15 +158,51 @@ def _tolerant(data: bytes, limits: Limits) -> Salvaged:
 
 
 def convert(node: Any, to: type[_T], what: str = "") -> _T:
-    """Fit decoded JSON into a typed message; numeric text becomes a number where one is due. Raises
-    BadMessage, which names the place, or says that `what` is no object.
+    """Fit decoded JSON into a typed message; a number is taken in any spelling where one is due.
+    Raises BadMessage, which names the place, or says that `what` is no object.
     """
     if what and not isinstance(node, dict):
         raise BadMessage(f"{what} that is no object")
-    try:
-        return msgspec.convert(node, to, strict=False)
-    except (ValueError, TypeError, RecursionError, OverflowError) as error:
-        raise BadMessage(str(error)[:200]) from None
+    for _ in range(_MOST_RESPELT):
+        try:
+            return msgspec.convert(node, to, strict=False)
+        except msgspec.ValidationError as error:
+            respelt = _respelt(node, _PLACE.search(str(error)))
+            if respelt is None:
+                raise BadMessage(str(error)[:200]) from None
+            node = respelt
+        except (ValueError, TypeError, RecursionError, OverflowError) as error:
+            raise BadMessage(str(error)[:200]) from None
+    raise BadMessage("too many numbers in an odd spelling")
+
+
+# Where an error of msgspec is, `$.devices[0].prio`; and the parts of such a place.
+_PLACE = re.compile(r"- at `\$((?:\.[^.\[`]+|\[[0-9]+\])+)`$")
+_STEPS = re.compile(r"\.([^.\[]+)|\[([0-9]+)\]")
+_MOST_RESPELT = 100
+
+
+def _respelt(node: Any, place: re.Match[str] | None) -> Any:
+    """Return `node` with the number at `place` in its plain spelling, None if that is no help."""
+    steps = [name or int(index) for name, index in _STEPS.findall(place[1])] if place else []
+    value = node
+    for step in steps:
+        value = value.get(step) if isinstance(value, dict) else value[step]
+    plain: float | None = whole(value) if isinstance(value, str | float) else None
+    if plain is None and isinstance(value, str):
+        plain = number(value)
+    if plain is None or not steps:
+        return None
+    return _replaced(node, steps, plain)
+
+
+def _replaced(node: Any, steps: list[Any], value: Any) -> Any:
+    """Return a copy of `node` with another value at the end of `steps`."""
+    if not steps:
+        return value
+    copy = dict(node) if isinstance(node, dict) else list(node)
+    copy[steps[0]] = _replaced(copy[steps[0]], steps[1:], value)
+    return copy
 
 
 def dumps(message: Any) -> bytes:

@@ -5,7 +5,7 @@ Readings have the names and units of points: mA become A, ms become s. A wrong v
 value alone. Source: the cFos document, "/cnf?cmd=get_dev_info".
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,7 +87,8 @@ def _trouble(value: Any) -> Value:
 
 def _text(value: Any) -> Value:
     if isinstance(value, str):
-        return "".join(c if c.isprintable() else " " for c in value[: calls.LONGEST_WORDS])
+        text = value[: calls.LONGEST_WORDS]
+        return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
     return numbers.text(calls.bounded_number(value))
 
 
@@ -295,35 +296,38 @@ def _read(
     readings: Readings = {}
     evse = _only(fields.get("evse"))
     for each in wanted:
-        quality, value = Quality.NOT_SUPPORTED, None
-        odd = ""
-        for key, found in _given(each, fields, evse if isinstance(evse, dict) else {}):
-            if numbers.number(found) in each.none:
-                continue
-            value = each.meaning(found)
-            if value is not None:
-                quality = Quality.GOOD
-                break
-            quality, odd = Quality.GET_FAILED, odd or f"{place}: {key} is {_shown(found)}"
-        if value is None and odd:
-            wrong.append(odd)
+        value, key, odd = _first(each, each.keys, fields)
+        if value is None and isinstance(evse, dict):  # where firmware 2 keeps some
+            value, inner, other = _first(each, each.keys + each.inner, evse)
+            if not key and inner:
+                key, odd = f"evse.{inner}", other
+        quality = Quality.GOOD
+        if value is None:
+            quality = Quality.GET_FAILED if key else Quality.NOT_SUPPORTED
+            if key:
+                wrong.append(f"{place}: {key} is {_shown(odd)}")
         readings[each.name] = Reading(value, each.unit, quality)
     return readings
 
 
-def _given(
-    wanted: _Field, fields: Mapping[str, Any], evse: Mapping[str, Any]
-) -> Iterator[tuple[str, Any]]:
-    """Yield what may be a value, with its key: of the device, then of its object `evse`, where
-    firmware 2 keeps some.
+def _first(
+    wanted: _Field, keys: tuple[str, ...], fields: Mapping[str, Any]
+) -> tuple[Value, str, Any]:
+    """Return the first value that can be read; without one, the first key with an odd value, and
+    that.
     """
-    for key in wanted.keys:
+    odd_key, odd = "", None
+    for key in keys:
         if key in fields:
-            yield key, fields[key]
-    if evse:
-        for key in (*wanted.keys, *wanted.inner):
-            if key in evse:
-                yield f"evse.{key}", evse[key]
+            found = fields[key]
+            if wanted.none and numbers.number(found) in wanted.none:
+                continue
+            value = wanted.meaning(found)
+            if value is not None:
+                return value, "", None
+            if not odd_key:
+                odd_key, odd = key, found
+    return None, odd_key, odd
 
 
 def _shown(value: Any) -> str:

@@ -248,8 +248,25 @@ def read_requests(line: bytes) -> Iterator[Received[Request] | WireError]:
             yield BadPack(str(pack_id), str(error)) if whole else error
 
 
-def read_responses(line: bytes) -> Iterator[Received[Response] | WireError]:
+def read_responses(line: bytes) -> Iterable[Received[Response] | WireError]:
     """Read a line from the cloud as `read_requests` does. `res300` commands: it is not repaired."""
+    try:
+        decoded = loads_text(line)
+        [(name, fields)] = decoded.items()
+        if all(_is_plain(key, value) for key, value in fields.items()):
+            return (Received(convert(fields, RESPONSES[name])),)
+    except (ValueError, LookupError, AttributeError):
+        pass  # it is not one message in its plain spelling
+    return _read_responses(line)
+
+
+def _is_plain(key: str, value: Any) -> bool:
+    if type(value) is not str:
+        return False
+    return key not in _NUMBERS or value == "0" or (value.isdecimal() and value[0] != "0")
+
+
+def _read_responses(line: bytes) -> Iterator[Received[Response] | WireError]:
     for name, fields, repairs in _opened(line, "no message of the cloud", RESPONSES):
         if isinstance(fields, WireError):
             yield fields
@@ -272,8 +289,8 @@ def decode_response(line: bytes) -> Response:
     return _first(read_responses(line))
 
 
-def _first(messages: Iterator[Received[_Message_] | WireError]) -> _Message_:
-    first = next(messages, None)
+def _first(messages: Iterable[Received[_Message_] | WireError]) -> _Message_:
+    first = next(iter(messages), None)
     if first is None:
         raise BadMessage("an empty line")
     if isinstance(first, WireError):

@@ -27,6 +27,8 @@ class UpsState(Texted):
     SHUTDOWN = 9
 
 
+_STATES: Mapping[int, str] = {each.value: each.text for each in UpsState}
+
 # A number, and the texts for no value: `---`, and `---.-` as the document prints it.
 _NUMBER = re.compile(r"[-+]?(\d{1,9}(\.\d{0,9})?|\.\d{1,9})")
 _NO_VALUE = re.compile(r"[-.]+")
@@ -93,6 +95,8 @@ class Values(NamedTuple):
 
 def _printable(text: str) -> str:
     """Return a text with a blank for each control character: a Megatec reply ends with CR."""
+    if text.isprintable():
+        return text
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
@@ -108,12 +112,13 @@ class _Fields:
         self.wrong: list[str] = []
 
     def number(self, name: str, token: str | None, unit: str) -> Reading:
-        if token is not None and _NO_VALUE.fullmatch(token):
-            return missing(unit, Quality.NOT_SUPPORTED)
-        if token is not None and _NUMBER.fullmatch(token):
+        if token is None:
+            return missing(unit, Quality.GET_FAILED)
+        if _NUMBER.fullmatch(token):
             return Reading(float(token), unit)
-        if token is not None:
-            self.wrong.append(f"{name} is no number: {token[:20]!r}")
+        if _NO_VALUE.fullmatch(token):
+            return missing(unit, Quality.NOT_SUPPORTED)
+        self.wrong.append(f"{name} is no number: {token[:20]!r}")
         return missing(unit, Quality.GET_FAILED)
 
     def numbers(self, units: Mapping[str, str], tokens: Sequence[str | None]) -> Readings:
@@ -154,9 +159,12 @@ def read_live(value: str, *, runtime_unit: str = "s") -> Values:
     wanted = len(LIVE_UNITS)
     if len(tokens) == wanted and (glued := _WORD_AT_END.fullmatch(tokens[-1])):
         tokens[-1:] = glued.groups()
-    words = [place for place, token in enumerate(tokens) if _WORD.fullmatch(token)]
-    at = wanted if wanted in words or not words else words[-1]  # what follows is of a newer card
-    lacks = not words and len(tokens) != wanted + 1
+    at, lacks = wanted, False
+    if len(tokens) != wanted + 1 or not _WORD.fullmatch(tokens[wanted]):
+        # Behind the status word are fields of a newer card.
+        words = [place for place, token in enumerate(tokens) if _WORD.fullmatch(token)]
+        at = wanted if wanted in words or not words else words[-1]
+        lacks = not words and len(tokens) != wanted + 1
     numbers = None if lacks else _live_numbers(tokens[:at])
     if numbers is None:
         fields.wrong.append(f"QAD has {len(tokens)} fields, not {wanted + 1}")
@@ -204,14 +212,13 @@ def _status(word: str, fields: _Fields) -> Readings:
     def told(bits: int | None, meaning: Callable[[int], Value]) -> Reading:
         return missing("", Quality.GET_FAILED) if bits is None else Reading(meaning(bits))
 
-    states = {each.value: each.text for each in UpsState}
     state = number(3, 0)
     return {
         "ups_type": told(number(15, 15), lambda bit: "backup" if bit else "online"),
         "self_test": told(number(11, 10), lambda code: _SELF_TESTS.get(code, "unknown")),
         **{name: told(number(bit, bit), bool) for name, bit in _FLAGS.items()},
         # Codes from 10 on are undefined.
-        "state": told(state if state in states else None, lambda code: states[code]),
+        "state": told(state if state in _STATES else None, lambda code: _STATES[code]),
     }
 
 
