@@ -12,6 +12,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, NamedTuple, cast
 
 from twisted_gantry.wire.errors import NotJson, TooLarge
+from twisted_gantry.wire.numbers import number
 
 # Blanks, comments of a bounded length, and the control characters that small firmwares send.
 _BLANK = re.compile(rb"(?:[\x00-\x20\x7f]+|//[^\r\n]*|/\*.{0,100}?\*/)*+", re.DOTALL)
@@ -299,7 +300,9 @@ def _other_text(raw: bytes) -> tuple[str, str]:
             return raw.decode(encoding), f"a text in {name}"
         except UnicodeDecodeError as error:
             if error.end == len(raw) and error.start and "incomplete" in _reason(error):
-                return raw[: error.start].decode(encoding), f"a {name} letter cut at its end"
+                kept = raw[: error.start].decode(encoding)
+                if number(kept) is None:  # the digits before an odd byte are another number
+                    return kept, f"a {name} letter cut at its end"
     return raw.decode("latin-1"), "a text in Latin-1"
 
 
