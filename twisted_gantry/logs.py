@@ -8,11 +8,13 @@ import json
 import re
 import sys
 import time
+from base64 import b64encode
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
+from urllib.parse import quote
 
 import msgspec
 from twisted.logger import ILogObserver, LogEvent, formatEvent
@@ -70,6 +72,41 @@ class Levels(logger.LogLevelFilterPredicate):
 
 LEVELS = Levels()
 """The levels of this process: twistd makes its observer before the configuration is known."""
+
+
+class Masks:
+    """The secrets of the configuration, wherever a peer may say one back: plain, URL-quoted, in
+    Base64, also with a user before it. Shorter secrets than `SHORTEST` would mask ordinary text.
+    """
+
+    SHORTEST = 6
+
+    def __init__(self) -> None:
+        self._forms: re.Pattern[str] | None = None
+
+    def set(self, secrets: Iterable[str]) -> None:
+        """Replace all secrets."""
+        forms = {form for each in secrets if len(each) >= self.SHORTEST for form in _forms(each)}
+        longest_first = sorted(forms, key=len, reverse=True)
+        self._forms = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+
+    def masked(self, text: str) -> str:
+        """Return a text without the secrets."""
+        return text if self._forms is None else self._forms.sub("***", text)
+
+
+def _forms(secret: str) -> Iterator[str]:
+    yield secret
+    yield quote(secret, safe="", errors="replace")
+    raw = secret.encode("utf-8", "replace")
+    for before in range(3):
+        # The letters of Base64 that depend on the secret alone, whatever stands around it.
+        encoded = b64encode(bytes(before) + raw).decode().rstrip("=")
+        yield encoded[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6]
+
+
+MASKS = Masks()
+"""The masks of this process. Points, states, alarms, results of commands and the log use them."""
 
 
 @dataclass
@@ -165,7 +202,8 @@ def json_line(event: LogEvent) -> str:
     if failure is not None:
         content["traceback"] = _short(failure.getTraceback(), LONGEST_TRACEBACK)
     text = json.dumps(content, ensure_ascii=False)
-    return _writable(_UNPRINTABLE_IN_JSON.sub(lambda m: f"\\u{ord(m[0]):04x}", text)) + "\n"
+    text = _UNPRINTABLE_IN_JSON.sub(lambda m: f"\\u{ord(m[0]):04x}", MASKS.masked(text))
+    return _writable(text) + "\n"
 
 
 # The keys that `twisted.python.log` adds to each event.
@@ -177,7 +215,7 @@ def human_line(event: LogEvent) -> str | None:
     text = logger.formatEventAsClassicLogText(event)
     if text is None:
         return None
-    text = _short(text, LONGEST_TRACEBACK).rstrip("\n")
+    text = MASKS.masked(_short(text, LONGEST_TRACEBACK).rstrip("\n"))
     return _writable(_UNPRINTABLE.sub(_spelled_out, text)) + "\n"
 
 

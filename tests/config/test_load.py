@@ -479,6 +479,7 @@ def test_a_relative_secret_file_is_beside_the_configuration(
         (f"{{ value = '{SECRET}' }}", "must be a text"),
         ("{ env = 'NOT_SET_ANYWHERE' }", "the environment has no NOT_SET_ANYWHERE"),
         ("{ env = 'SET_TO_NOTHING' }", "the environment has no SET_TO_NOTHING"),
+        ("{ env = 'hunter2' }", "the environment has no variable of the name given"),
         ("{ file = 'nowhere' }", "No such file"),
         ("{ file = '.' }", "directory"),
         ("{ file = 'empty' }", "is empty"),

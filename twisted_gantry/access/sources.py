@@ -1,6 +1,7 @@
 """Where secrets come from: plain, from the environment, or from a file."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from twisted_gantry.net.text_files import line_of
 _SHAPE = 'must be a text, { env = "NAME" } or { file = "PATH" }'
 
 
+_VARIABLE_NAME = re.compile(r"[A-Z0-9_]{1,100}")
 _CREDENTIALS, _VARIABLE = "/run/credentials", "CREDENTIALS_DIRECTORY"
 
 
@@ -41,7 +43,9 @@ def read_secret(folder: Path, value: Any) -> Secret:
     if source == "env":
         text = os.environ.get(name, "")
         if not text:
-            raise ValueError(f"the environment has no {name}")
+            # Any other name may be the secret itself, put into the wrong place.
+            shown = name if _VARIABLE_NAME.fullmatch(name) else "variable of the name given"
+            raise ValueError(f"the environment has no {shown}")
         return Secret(text)
     path = path_of(folder, name)
     try:

@@ -3,8 +3,8 @@
 Settings of one room are defined there: `EtcSettings`, `RemoteControlSettings`, …
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -26,6 +26,7 @@ from twisted_gantry.uplinks.etc.uplink import EtcSettings
 from twisted_gantry.uplinks.fogslink.uplink import FogslinkSettings
 from twisted_gantry.web.monitor.endpoint import MonitorSettings
 from twisted_gantry.web.remotecontrol.endpoint import RemoteControlSettings
+from twisted_gantry.wire.etc.envelope import TEST_AUTH
 
 
 class GantrySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +140,10 @@ class Settings:
     server_tls: Mapping[str, ServerTls | None] = field(default_factory=dict)
     """The files of each listener with an `ssl:` endpoint, by its table."""
 
+    def secrets(self) -> list[str]:
+        """Return every secret of the configuration but the code of the test period."""
+        return [text for text in dict.fromkeys(_secrets_in(self)) if text != TEST_AUTH]
+
     def listening_on(self, endpoint: str) -> "Settings":
         """Return these settings with another `[web] listen`. Raises ConfigError."""
         web = _moved(self.web, endpoint, "--web")
@@ -159,3 +164,20 @@ def _moved(table: _Listening, endpoint: str, option: str) -> _Listening:
     if problem:
         raise ConfigError([Problem(option, None, "", problem)])
     return moved
+
+
+def _secrets_in(node: Any) -> Iterator[str]:
+    if isinstance(node, Secret):
+        yield node.reveal()
+    elif isinstance(node, Mapping):
+        for value in node.values():
+            yield from _secrets_in(value)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            yield from _secrets_in(value)
+    elif isinstance(node, msgspec.Struct):
+        for name in node.__struct_fields__:
+            yield from _secrets_in(getattr(node, name))
+    elif is_dataclass(node) and not isinstance(node, type):
+        for each in fields(node):
+            yield from _secrets_in(getattr(node, each.name))

@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from twisted_gantry.core.lifecycle import AlarmCore, alarm_machine
 from twisted_gantry.core.points import Batch, Point, Points
 from twisted_gantry.core.status import State, Status
+from twisted_gantry.logs import MASKS
 from twisted_gantry.net.timers import Timer
 
 _log = Logger()
@@ -216,6 +217,7 @@ class Alarms:
 
     def set(self, name: str, severity: Severity, en: str, zh: str, group: str = "") -> None:
         """Raise an alarm; one that is raised keeps its time, takes the new text and is not told."""
+        en, zh = MASKS.masked(en), MASKS.masked(zh)
         known = self._active.get(name)
         if known is not None:
             self._active[name] = replace(known, severity=severity, en=en, zh=zh)

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 
 from twisted_gantry.core.bounds import Adjust, Check
 from twisted_gantry.core.catalogue import Catalogue, PointType
+from twisted_gantry.logs import MASKS
 from twisted_gantry.wire.reading import Quality, Value
 
 _log = Logger()
@@ -152,6 +153,8 @@ class Points:
         for name, (value, quality) in readings.items():
             old = self._points[f"{device}.{name}"]
             if quality is Quality.GOOD:
+                if isinstance(value, str):  # a peer may say a secret back
+                    value = MASKS.masked(value)
                 new = Point(old.name, value, quality, now)
             elif quality is Quality.NOT_SUPPORTED:
                 new = Point(old.name, None, quality)

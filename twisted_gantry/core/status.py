@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from twisted.logger import Logger
 
+from twisted_gantry.logs import MASKS
+
 _log = Logger(namespace="twisted_gantry.status")
 
 
@@ -37,12 +39,12 @@ class Status:
         self._become(State.ONLINE)
 
     def offline(self, reason: str) -> None:
-        self.last_error = reason
+        self.error(reason)
         self._become(State.OFFLINE)
 
     def error(self, reason: str) -> None:
         """Note an error that does not change the state."""
-        self.last_error = reason
+        self.last_error = MASKS.masked(reason)
 
     def subscribe(self, subscriber: Callable[["Status"], None]) -> Callable[[], None]:
         """Call `subscriber(self)` after each transition; returns the function to end that."""

@@ -22,6 +22,7 @@ from twisted_gantry.core.commands.types import CommandResult, CommandType, Outco
 from twisted_gantry.core.interfaces import IDevice, IStore
 from twisted_gantry.core.lasting import lasting
 from twisted_gantry.core.stored import AuditEntry
+from twisted_gantry.logs import MASKS
 from twisted_gantry.net.expiry import expiring
 from twisted_gantry.net.timers import Timer
 
@@ -131,6 +132,7 @@ class CommandDoor:
         else:
             request = replace(request, args=_fitted(kind, request.args))
             result = _check(kind, request) or await self._wait_turn(request, asked)
+        result = _masked(result)
         self.counts[result.result] += 1
         await self._store.end_command(
             replace(entry, result=result.result.value, detail=result.detail, value=result.value)
@@ -282,6 +284,12 @@ def _again(known: AuditEntry, entry: AuditEntry) -> CommandResult:
     if not known.result:
         return _refused(f"the command {entry.id} is being done")
     return CommandResult(Outcome(known.result), known.detail, known.value)
+
+
+def _masked(result: CommandResult) -> CommandResult:
+    """Return a result without the secrets that the device may have said back."""
+    value = MASKS.masked(result.value) if isinstance(result.value, str) else result.value
+    return replace(result, detail=MASKS.masked(result.detail), value=value)
 
 
 def _expired() -> CommandResult:
