@@ -132,7 +132,7 @@ async def test_who_is_allowed_is_served(
         (BY_AUTHORITY, STRANGER, "its authority is not trusted here; set client_ca"),
         (BY_AUTHORITY, OWN, "it is self-signed"),
         (BY_AUTHORITY, EXPIRED, f"it expired on {LATE.date()}"),
-        (BY_PRINT, STRANGER, f"{STRANGER.fingerprint} is not among allowed_certificates"),
+        (BY_PRINT, STRANGER, "is not among allowed_certificates"),
         (BY_PRINT, EXPIRED, f"it expired on {LATE.date()}"),
         (NOBODY_ELSE, OWN, "it is self-signed"),
         (NOBODY_ELSE, SITE.sign(cn="another"), "is not among allowed_certificates"),
@@ -150,6 +150,8 @@ async def test_who_is_not_allowed_is_refused(
     [(host, why)] = listening.refused
     assert host == "127.0.0.1"
     assert told in why
+    if signed is not None and "allowed_certificates" in told:
+        assert signed.fingerprint in why
     assert listening.counts["certificate-refused"] == 1
 
 

@@ -172,6 +172,7 @@ PINNED = self_signed("DNS:localhost")
         ("localhost", PINNED, PINNED.pem),
         ("localhost", SITE.sign("DNS:localhost"), b"# two\r\n" + OTHER.pem + b"\r\n" + SITE.pem),
     ],
+    ids=["name", "case", "address", "odd names beside", "itself", "two authorities"],
 )
 async def test_a_host_that_is_verified_is_asked(host: str, signed: Signed, ca: bytes) -> None:
     """By name or address, with a known authority or itself as one; when it expires is told."""
