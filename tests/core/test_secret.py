@@ -2,12 +2,13 @@
 
 import json
 import traceback
+from base64 import b64encode
 
 import msgspec
 import pytest
 from twisted.logger import LogEvent, eventAsJSON, formatEvent
 
-from twisted_gantry.core.secret import Secret
+from twisted_gantry.core.secret import Secret, shown, without
 
 TEXT = "hunter2-secret"
 SECRET = Secret(TEXT)
@@ -83,3 +84,26 @@ def test_equal_texts_are_equal_secrets() -> None:
     assert Secret("a") != Secret("b")
     assert Secret("a") != "a"
     assert len({Secret("a"), Secret("a"), Secret("b")}) == 2
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        (b"<html>\r\n<body>", "<html> <body>"),
+        ("成功".encode("gbk"), "成功"),
+        ("a\u202eb\x00c", "a b c"),
+        (b'{"you sent":"p@ss w\xc3\xb6rd"}', '{"you sent":"***"}'),
+        (b"Basic " + b64encode("p@ss wörd".encode()), "Basic ***"),
+        (b"?auth=p%40ss%20w%C3%B6rd&x", "?auth=***&x"),
+        (b"x" * 5000, "x" * 79 + "…"),
+        (b"", ""),
+    ],
+)
+def test_what_a_peer_sent_is_shown(message: bytes | str, told: str) -> None:
+    """On one line, bounded, without control characters, and without the secret in any form."""
+    assert shown(message, Secret("p@ss wörd")) == told
+
+
+def test_bytes_are_kept_without_the_secret() -> None:
+    """Other bytes stay as they came."""
+    assert without(b"\xff p@ss w\xc3\xb6rd \x00", Secret("p@ss wörd")) == b"\xff *** \x00"

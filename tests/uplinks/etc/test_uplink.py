@@ -701,6 +701,43 @@ def test_a_bad_empty_or_older_white_list_is_refused(
     rig.stop()
 
 
+@pytest.mark.parametrize("data", [None, {}, {"isExistnewVersion": "0"}])
+def test_a_platform_without_a_white_list_is_no_alarm(
+    data: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1000 without `data` says that nothing is newer; the list in force stays."""
+    rig = Rig(cards_period=10.0)
+    rig.platform.cards = offer("20191129134255", "1234567")
+    rig.start()
+    monkeypatch.setattr(wire_etc, "card_answer", lambda *_: answer(EtcCode.SUCCESS, data))
+    rig.clock.run(30.0)
+    assert cards_of(rig) == ("20191129134255", ["1234567"])
+    assert rig.bench.raised() == set()
+    rig.stop()
+
+
+def test_one_bad_card_is_named_until_a_good_list_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are taken; the alarm lasts as long as that list."""
+    rig = Rig(cards_period=10.0)
+    rig.start()
+    days = {"validTime": "2019-11-29 13:58:50", "invalidTime": "2029-11-29 13:58:50"}
+    cards = [{"cardId": "1", **days}, {"cardId": "2", **days, "validTime": "?"}]
+    data = {"isExistLatestVersion": 1.0, "latestVersion": 20200101000000, "cardInfos": cards}
+    with monkeypatch.context() as patch:
+        patch.setattr(wire_etc, "card_answer", lambda *_: answer(EtcCode.SUCCESS, data))
+        rig.clock.run(10.0)
+    assert cards_of(rig) == ("20200101000000", ["1"])
+    [alarm] = [each for each in rig.bench.alarms.all() if each.name == "etc.white-list"]
+    assert "card 2 ('2') has a validTime that is no time" in alarm.en
+    rig.clock.run(30.0)
+    assert rig.bench.raised() == {"etc.white-list"}
+    rig.platform.cards = offer("20200102000000", "1", "2")
+    rig.clock.run(10.0)
+    assert cards_of(rig) == ("20200102000000", ["1", "2"])
+    assert rig.bench.raised() == set()
+    rig.stop()
+
+
 def test_the_code_shows_nowhere(rig: Rig) -> None:
     """The authentication code is in no body, error, status or repr."""
     rig.faults.put(ETC, {"code": "1001"})

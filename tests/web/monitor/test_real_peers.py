@@ -10,6 +10,7 @@ import pytest
 from twisted.logger import globalLogPublisher, textFileLogObserver
 
 from tests.devices.cabinet.rig import AUTH, Rig
+from tests.support import no_computers
 from tests.web.small_site import Client
 from tests.wire.material import document
 from twisted_gantry.core.secret import Secret
@@ -33,11 +34,7 @@ class Below:
         self.rig.settle()
         given = MonitorSettings(listen="tcp:8082", auth=Secret(AUTH))
         clock = self.rig.clock
-
-        def computers(*_: Any, **__: Any) -> None:
-            raise ValueError("none here")
-
-        self.monitor = Monitor(given, self.rig.bench.site, clock, clock.now, computers)
+        self.monitor = Monitor(given, self.rig.bench.site, clock, clock.now, no_computers)
         self.client = Client(self.monitor.resource())
         self.log = io.StringIO()
 
