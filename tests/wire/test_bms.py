@@ -232,6 +232,11 @@ _PRINTED = (
         (b'"code":0', b'"code":nan'),
         (b'"code":0,', b""),
         (b'"data":{', b'"Data":1,"data":{'),
+        (b'"data":{"device_uid":"b",', b'"device_uid":"b",'),
+        (
+            b'{"device_uid":"b","alarm_status":2,"operating_status":2}',
+            b'"{\\"device_uid\\":\\"b\\",\\"alarm_status\\":2,\\"operating_status\\":2}"',
+        ),
     ],
 )
 def test_one_odd_member_of_a_reply_hides_no_alarm(old: bytes, new: bytes) -> None:

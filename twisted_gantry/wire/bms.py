@@ -143,7 +143,7 @@ def read_reply(status: int, body: bytes, hidden: Iterable[str] = ()) -> EmsAnswe
         fields, repairs, kind = None, (), type(error)
     fields = _only(fields)
     code = numbers.whole(fields.get("code")) if isinstance(fields, dict) else None
-    data = fields.get("data") if isinstance(fields, dict) else None
+    data = _data(fields) if isinstance(fields, dict) else None
     if code is None and not isinstance(_only(data), dict):
         told = quoted(body, hidden, MOST_QUOTED) or "an empty body"
         text = f"HTTP {status}: {told}"
@@ -157,6 +157,17 @@ def read_reply(status: int, body: bytes, hidden: Iterable[str] = ()) -> EmsAnswe
     if not 200 <= status < 300:
         raise BadMessage(text)
     return EmsAnswer(reply, repairs)
+
+
+def _data(fields: dict[str, Any]) -> Any:
+    """Return `data`; a status may be JSON in a text, or stand in its place."""
+    data = fields.get("data")
+    if isinstance(data, str) and data.lstrip().startswith("{"):
+        try:
+            return salvage(data.encode()).value
+        except (WireError, UnicodeEncodeError):
+            return data
+    return fields if data is None and "alarm_status" in fields else data
 
 
 def expect_success(reply: Reply) -> None:

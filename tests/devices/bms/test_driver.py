@@ -14,6 +14,7 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.web.http import Request as HttpRequest
 from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
@@ -792,4 +793,28 @@ def test_patience_is_the_time_for_an_answer() -> None:
     rig.faults.put(EMS, {"delay": 15.0})
     rig.start(40.0)
     assert rig.state == "online"
+    rig.stop()
+
+
+class Longer(Answers):
+    """Declares more bytes than it sends."""
+
+    def render(self, request: HttpRequest) -> Any:
+        """Return the body, and keep the client waiting."""
+        request.setHeader(b"Content-Length", b"%d" % (len(self.body) + 9))
+        request.write(self.body)
+        return NOT_DONE_YET
+
+
+def test_an_answer_that_does_not_end_raises_the_alarm() -> None:
+    """What came of it counts when the time for it is over; of nothing that can be read the time
+    is told.
+    """
+    resource = Longer(_odd())
+    rig = Rig(resource)
+    rig.start(6.0)
+    assert (rig.shown(), rig.raised()) == (("idle", True, 2), {"alarm"})
+    resource.body = b"<html>"
+    rig.clock.run(20.0)
+    assert "no end of the answer within 5 s" in rig.device.status.last_error
     rig.stop()

@@ -424,3 +424,13 @@ def test_a_result_that_cannot_be_read_is_told(back: bool) -> None:
     assert "no reply in time" not in str(rig.card.status.last_error)
     script.body = b""
     rig.stop()
+
+
+def test_a_result_without_a_session_is_told() -> None:
+    """It may be anybody's, so it is not taken; the error says that one came."""
+    rig = ScriptRig(HTTP)
+    rig.start()
+    rig.script.answers["QAD"] = b'{"cmd":"QAD","value":"(1"}'
+    rig.clock.run(6.0)
+    assert "a result without a session came" in str(rig.card.status.last_error)
+    rig.stop()

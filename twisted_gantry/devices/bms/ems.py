@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from twisted_gantry.core.interfaces import REPAIRED
 from twisted_gantry.core.secret import Secret
-from twisted_gantry.net.http.client import BoundedClient, NoAnswer
+from twisted_gantry.net.http.client import Answer, BoundedClient, CutShort, NoAnswer
 from twisted_gantry.wire import bms
 from twisted_gantry.wire.errors import WireError
 
@@ -40,9 +40,17 @@ class EmsClient:
         await self._call("PUT", f"{bms.SYNC_PATH}?{bms.query(self._device_uid)}")
 
     async def read(self) -> bms.Status:
-        """Return the last status that the EMS has, of whatever age. Raises one of TROUBLE."""
-        reply = await self._call("GET", f"{bms.CONTROL_PATH}?{bms.query(self._device_uid)}")
-        return bms.decode_status(reply, self._device_uid)
+        """Return the last status that the EMS has, of whatever age. Raises one of TROUBLE. Of an
+        answer that was cut short, what came counts.
+        """
+        path = f"{bms.CONTROL_PATH}?{bms.query(self._device_uid)}"
+        try:
+            return bms.decode_status(await self._call("GET", path), self._device_uid)
+        except CutShort as cut:
+            try:
+                return bms.decode_status(self._read(cut.answer), self._device_uid)
+            except WireError:
+                raise cut from None
 
     async def _call(self, method: str, path: str, body: bytes | None = None) -> bms.Reply:
         headers = {"Accept": "application/json"}
@@ -50,6 +58,9 @@ class EmsClient:
             headers["Content-Type"] = "application/json"
         headers |= {name: value.reveal() for name, value in self._headers.items()}
         answer = await self._client.request(method, self._url + path, headers=headers, body=body)
+        return self._read(answer)
+
+    def _read(self, answer: Answer) -> bms.Reply:
         reply, repairs = bms.read_reply(answer.status, answer.body, self._hidden)
         if repairs:
             self.counts[REPAIRED] += 1

@@ -32,7 +32,7 @@ from twisted_gantry.devices.power import (
     OverVoltage,
     UnderVoltage,
 )
-from twisted_gantry.net.http.client import NoAnswer
+from twisted_gantry.net.http.client import CutShort, NoAnswer
 from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.wire.cfos.calls import call
@@ -113,12 +113,24 @@ class Cfos(NamedService):
 
     async def _poll(self) -> float | None:
         try:
-            info = decode_dev_info(await self._channel.ask(call("get_dev_info")))
+            info = await self._ask()
         except (NoAnswer, WrongStatus, WireError) as error:
             self._failed(str(error)[:LONGEST_REASON])
             return None
         self._take(info)
         return min(self._poller.period, RECHECK) if self._parts.doubtful else None
+
+    async def _ask(self) -> DevInfo:
+        """Return the answer to a poll. Of one that was cut short, what came counts."""
+        try:
+            return decode_dev_info(await self._channel.ask(call("get_dev_info")))
+        except CutShort as error:
+            if error.answer.status != 200:
+                raise
+            try:
+                return decode_dev_info(error.answer.body)
+            except WireError:
+                raise error from None
 
     def _take(self, info: DevInfo) -> None:
         self.counts.update(info.odd)

@@ -399,6 +399,8 @@ class Session:
         except WireError as error:
             self._odd(f"the result cannot be read: {error}", frame, hurry=False)
             return False
+        if read.reply.session is None:
+            self._odd("a result without a session came", frame, hurry=False)
         return self.knows(read.reply.session) and self._take(read)
 
     def _odd(self, why: str, frame: bytes = b"", *, hurry: bool) -> None:
