@@ -146,6 +146,8 @@ def _names_of(certificate: x509.Certificate) -> list[tuple[str, Any]]:
     for each in found:
         if isinstance(each, x509.DNSName):
             try:
+                if each.value != each.value.strip():
+                    raise CertificateError("blanks")
                 names.append((each.value[:100], DNSPattern.from_bytes(each.value.encode("ascii"))))
             except (CertificateError, UnicodeError):
                 names.append((f"{each.value[:100]!r}, which is no host name", None))

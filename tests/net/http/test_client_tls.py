@@ -106,6 +106,8 @@ async def ask(loop: Any, host: str, port: int, tls: ClientTls) -> Any:
         ("localhost", ("DNS:*.example",), "'*.example', which is no host name"),
         ("localhost", ("DNS:l*",), "'l*', which is no host name"),
         ("localhost", ("DNS:",), "'', which is no host name"),
+        ("localhost", ("DNS: localhost",), "' localhost', which is no host name"),
+        ("localhost", ("DNS:localhost.",), "localhost."),
         ("localhost", ("DNS:localhost.example",), "localhost.example"),
         ("localhost", ("DNS:localhost\0.example",), "which is no host name"),
         ("localhost", ("IP:127.0.0.1",), "127.0.0.1"),
