@@ -520,6 +520,25 @@ def guess(small: SmallSite, client: Client) -> None:
 OWN = {"Sec-Fetch-Site": "same-origin"}
 
 
+class TestAbsoluteTargets:
+    """The host of an absolute target is that of the request, whatever its Host header says."""
+
+    @pytest.mark.parametrize(
+        ("target", "status"),
+        [
+            (b"http://127.0.0.1:8080/api/v1/site", 200),
+            (b"HTTP://localhost/healthz", 200),
+            (b"http://evil.example/api/v1/site", 403),
+            (b"http://127.0.0.1@evil.example/api/v1/site", 403),
+            (b"http://evil.example\\@127.0.0.1/api/v1/site", 404),
+        ],
+    )
+    def test_the_host_counts(self, client: Client, target: bytes, status: int) -> None:
+        """Without a password a foreign name is refused in the target as in the header."""
+        head = b"GET " + target + b" HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n"
+        assert client.raw(head).ended().status == status
+
+
 class TestForged:
     """What a page of elsewhere makes the browser of somebody send who is logged in."""
 
