@@ -235,8 +235,8 @@ def test_a_lost_phase_at_a_meter(rig: Rig) -> None:
     rig.clock.run(1.0)
     assert (rig.good("M1.mains_abnormal"), rig.good("mains_abnormal")) == (True, True)
     rig.clock.run(1.0)
-    assert rig.bench.raised() == {"cfos.mains-abnormal", "cfos.M1.phase-l2-lost"}
-    rig.manager.devices = [meter()]
+    assert rig.raised() == {"mains-abnormal", "M1.phase-l2-lost", "M2.phase-l1-lost"}
+    rig.manager.devices = [meter(), meter("M2")]
     rig.clock.run(6.5)
     assert rig.bench.raised() == set()
 

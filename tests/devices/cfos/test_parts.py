@@ -62,6 +62,13 @@ def test_a_phase_that_never_had_a_voltage() -> None:
     assert [judge.judge(volts(0, 0, 0)) for _ in "ab"] == [NORMAL, ABNORMAL]
 
 
+def test_a_phase_that_is_lost_from_the_start() -> None:
+    """A meter with two phases is one of three that has lost one, also after our restart."""
+    judge = watch()
+    assert [judge.judge(volts(230, 0, 230)) for _ in "ab"] == [NORMAL, ABNORMAL]
+    assert watch().judge([*volts(230, 230), NOT_SUPPORTED]) == NORMAL
+
+
 def test_unknown_voltages() -> None:
     """What is not known is not called normal; what is known to be bad is bad all the same."""
     judge = watch()

@@ -159,6 +159,15 @@ def test_phases_that_a_ups_has_not(inputs: str, outputs: str) -> None:
     scene.rig.stop()
 
 
+def test_a_ups_of_one_phase_comes_in_the_place_of_another(scene: Scene) -> None:
+    """When phases are gone the ratings are read again: the UPS may never have had them."""
+    scene.rig.script.answers["RTD"] = rtd(phases="1/1")
+    asked = len(scene.rig.script.commands("RTD"))
+    assert scene.show(qad(inputs="220.1 0.0 0.0", outputs="221 0.0 0.0"), 10.0) == set()
+    assert scene.good("input_voltage_s") == "not-supported"
+    assert len(scene.rig.script.commands("RTD")) == asked + 1
+
+
 @pytest.mark.parametrize(
     ("phases", "inputs", "raised"),
     [

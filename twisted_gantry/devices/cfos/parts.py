@@ -61,6 +61,8 @@ class MainsWatch:
             for phase, value in enumerate(volts)
             if isinstance(value, float) and value >= DEAD_VOLTAGE
         }
+        if len(self.live) == len(volts) - 1 and None not in volts:
+            self.live = set(range(len(volts)))  # no meter has two phases: the third is lost
         if not self.live:
             failed = any(quality is Quality.GET_FAILED for _, quality in given)
             return _FAILED if failed else (None, Quality.NO_DATA)

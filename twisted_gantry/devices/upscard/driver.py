@@ -204,7 +204,10 @@ class UpsCard(NamedService):
             self._poller.good()
         poll = self._settings.poll
         self._poller.period = min(poll, TEST_POLL) if self._tests.running else poll
-        return min(poll, RECHECK) if self._supply.doubtful else None
+        if not self._supply.doubtful:
+            return None
+        self._ratings_due = self._clock.seconds()  # the UPS may be another one, without the phase
+        return min(poll, RECHECK)
 
     def _take(
         self, ending: Ending, decode: Callable[[str], Values], names: tuple[str, ...]
