@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from tests.wire.material import NASTY, checked, document, json_with, outcome, some_texts
 from twisted_gantry.wire.errors import BadMessage, NotJson
 from twisted_gantry.wire.etc.answers import decode_answer
-from twisted_gantry.wire.etc.cards import MOST_NAMED, SLICE, Offer, read_offer, read_whole
+from twisted_gantry.wire.etc.cards import MOST_BAD, MOST_NAMED, SLICE, Offer, read_offer, read_whole
 from twisted_gantry.wire.etc.envelope import Answer, Card, CardList, card_answer
 
 _DAYS = ("2019-11-29 13:58:50", "2029-11-29 13:58:50")
@@ -177,6 +178,17 @@ def test_bad_cards_are_named_and_counted() -> None:
     rows = [{"cardId": "", "validTime": "x"}] * 20
     offer = offered(answered(listed(cardInfos=[*rows, listed()["cardInfos"][0]])))
     assert (offer.cards, offer.left_out, len(offer.bad)) == (ONE, 20, MOST_NAMED)
+
+
+@pytest.mark.parametrize(
+    "rows", [b"{" * 2_000_000, b"{}," * 500_000, b'{"' * 500_000, b"{1}" * 500_000, b"null," * 99]
+)
+def test_a_flood_ends_soon(rows: bytes) -> None:
+    """A list that is all bad is read no further than its bound."""
+    head = b'{"code":"1000","data":{"isExistLatestVersion":"1","latestVersion":"20200101000000",'
+    steps = read_offer(decode_answer(head + b'"cardInfos":[' + rows + b"]}}"))
+    with pytest.raises(BadMessage):
+        list(islice(steps, MOST_BAD // SLICE + 1))
 
 
 def test_braces_in_a_text_are_no_card() -> None:

@@ -15,11 +15,11 @@ from twisted_gantry.wire.numbers import text, whole
 LONGEST = 32 * 1024
 """Bytes of an answer that are read, without its list of cards."""
 
-_CODE = rb'"\s*code\s*"\s*:\s*(?:"\s*([0-9]{4})\s*"|([0-9]{4})(?=[\s,}]))'
-_SCALAR = rb'"[^"\\]*"\s*:\s*(?:"[^"\\]*"|[-+.\w]+)\s*,\s*'
+_CODE = rb'"\s*+code\s*+"\s*+:\s*+(?:"\s*+([0-9]{4})\s*+"|([0-9]{4})(?=[\s,}]))'
+_SCALAR = rb'"[^"\\]*+"\s*+:\s*+(?:"[^"\\]*+"|[-+.\w]+)\s*+,\s*+'
 # The code among the whole members before the damage, or as the last member behind it.
-_BEFORE = re.compile(rb"\s*\{\s*(?:" + _SCALAR + rb")*" + _CODE)
-_BEHIND = re.compile(rb",\s*" + _CODE + rb"\s*\}[\s\0]*\Z")
+_BEFORE = re.compile(rb"\s*+\{\s*+(?:" + _SCALAR + rb")*" + _CODE)
+_BEHIND = re.compile(rb",\s*+" + _CODE + rb"\s*+\}[\s\0]*+\Z")
 _ANY_CODE = re.compile(_CODE)
 
 

@@ -19,9 +19,13 @@ SLICE = 200
 """Cards that are read in one step."""
 MOST_NAMED = 5
 """Bad cards that are named; all are counted."""
+MOST_BAD = 1000
+"""Bad cards of a list that is taken; a list with more is refused, and read no further."""
+MOST_CARDS = 100_000
 LONGEST_ID = 64
 
-_START = re.compile(rb'["\']?\s*cardInfos\s*["\']?\s*:\s*\[')
+# Bounds and possessive quantifiers: no run of blanks makes these patterns slow.
+_START = re.compile(rb'cardInfos["\'\s]{0,20}+:\s{0,20}+\[')
 # The cards hold no brackets; what is between two cards is no part of any.
 _WHOLE = re.compile(rb"(?:[^{}\[\]]*+\{[^{}]*+\})*+[^{}\[\]]*+\]")
 _CARD = re.compile(rb"\{[^{}]*\}")
@@ -29,7 +33,7 @@ _CARD = re.compile(rb"\{[^{}]*\}")
 # this form runs on into other cards.
 _QUOTED_CARD = re.compile(rb'\{(?:[^{}"]++|"(?:[^"\\]++|\\.)*+")*+\}', re.DOTALL)
 _LONGEST_CARD = 1000
-_BETWEEN = re.compile(rb"[\s,]*")
+_BETWEEN = re.compile(rb"[\s,]*+")
 
 
 class Offer(NamedTuple):
@@ -59,7 +63,7 @@ def split_list(body: bytes) -> tuple[bytes, bytes]:
 def read_offer(answer: Answer) -> Generator[None, None, Offer]:
     """Read the list of an answer to `queryAndGetCardInfo` in steps of `SLICE` cards; the generator
     returns the offer. An answer without `data` offers nothing. Raises BadMessage for a list that is
-    cut or has no good card, and for a malformed version.
+    cut, is past the bounds or has no good card, and for a malformed version.
     """
     fields = answer.data
     if fields is None or fields in ({}, [], ""):
@@ -82,8 +86,12 @@ def read_offer(answer: Answer) -> Generator[None, None, Offer]:
                 cards.append(found)
                 continue
             left_out += 1
+            if left_out > MOST_BAD:
+                raise BadMessage("; ".join([f"a white list with over {MOST_BAD} bad cards", *bad]))
             if len(bad) < MOST_NAMED:
                 bad.append(f"card {place} {found}")
+        if place > MOST_CARDS:
+            raise BadMessage(f"a white list of over {MOST_CARDS} cards")
         yield
     if not cards:
         raise BadMessage("; ".join(["a white list without a good card", *bad]))
