@@ -276,6 +276,27 @@ def test_a_command_that_expires_while_a_curt_card_is_connected_is_not_sent(
     assert curt.state() is State.ONLINE
 
 
+def test_a_connection_that_hangs_is_given_up(curt: ScriptRig) -> None:
+    """Three misses end the attempt with the link; one other follows it, and no two at a time."""
+    connect, given_up = curt.network.connect, list[Any]()
+    hanging: Any = lambda factory: Deferred(given_up.append)  # noqa: E731
+    curt.network.connect = hanging  # type: ignore[method-assign]
+    curt.clock.run(14.0)
+    assert curt.state() is State.OFFLINE
+    assert len(given_up) >= 1
+    curt.network.connect = connect  # type: ignore[method-assign]
+    before = len(given_up)
+    curt.card._link.drop()
+    curt.clock.run(1.0)
+    assert len(given_up) == before
+    curt.card.stopService()
+    curt.clock.run(1.0)
+    assert len(given_up) == before + 1
+    curt.card.startService()
+    curt.clock.run(3.0)
+    assert curt.state() is State.ONLINE
+
+
 def test_a_control_is_not_repeated_when_its_connection_closes(
     scripted: tuple[Rig, ScriptFactory],
 ) -> None:

@@ -7,7 +7,7 @@ command connects again. Source: `docs/protocols/ups-card.md`, "Transport" and "D
 from functools import partial
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IProtocol, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
@@ -140,8 +140,6 @@ class TcpLink(CardLink):
     def stop(self) -> Deferred[None]:
         self._running = False
         self._pause.cancel()
-        if self._attempt is not None:
-            self._attempt.cancel()
         if self._connection is None:
             self._down("stopped")
             return succeed(None)
@@ -244,9 +242,9 @@ class TcpLink(CardLink):
         self._attempt = None
 
     def _not_connected(self, failure: Failure) -> None:
-        self._attempt = None
-        if not self._running:
+        if failure.check(CancelledError):  # given up
             return
+        self._attempt = None
         reason = lost_words(failure)
         if self._up and self._closings >= KNOWN_AFTER:
             self._waits = False
@@ -257,6 +255,9 @@ class TcpLink(CardLink):
     def _down(self, reason: str) -> None:
         sent, self._waits = not self._waits, False
         self._up, self._closings = False, 0
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            attempt.cancel()
         self.closed(reason, sent=sent)
         if self._running:
             self._pause.start(self._backoff.next())
