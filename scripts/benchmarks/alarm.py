@@ -28,7 +28,7 @@ from twisted_gantry.daemon.threads import InThreads
 from twisted_gantry.daemon.tree import GantryTree
 from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
 from twisted_gantry.store.history.sqlite import open_history
-from twisted_gantry.store.sqlite import open_store
+from twisted_gantry.store.opening import open_store
 from twisted_gantry.twin.service import ON_FREE_PORTS, TwinSettings, build_twin
 
 ROUNDS = 60
@@ -141,7 +141,7 @@ async def work(reactor: Any) -> bool:
             reactor=reactor,
             now=time.time,
             random=Random(1),
-            threads=InThreads(in_thread, in_thread, in_thread),
+            threads=InThreads(*[in_thread] * 4),
         )
         tree.startService()
         await deferLater(reactor, 1.5)

@@ -33,7 +33,8 @@ from twisted_gantry.core.points import Points
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.stored import Cap
-from twisted_gantry.store.sqlite import SqliteStore, open_store
+from twisted_gantry.store.opening import open_store
+from twisted_gantry.store.sqlite import SqliteStore
 from twisted_gantry.twin.faces.fogslink.cloud import Cloud, CloudFactory
 from twisted_gantry.twin.faults.settings import Faults
 from twisted_gantry.uplinks.fogslink.sender import PACK

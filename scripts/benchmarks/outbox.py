@@ -15,8 +15,8 @@ from scripts.benchmarks.report import bar, figure, on_reactor
 from twisted_gantry.core.moments import present
 from twisted_gantry.core.stored import Cap
 from twisted_gantry.store import outbox
+from twisted_gantry.store.opening import open_store
 from twisted_gantry.store.schema import FILE, open_database
-from twisted_gantry.store.sqlite import open_store
 
 IN_FLIGHT, ROUNDS = 50, 5
 REPORTS = {"writer thread": 10_000, "adbapi": 1_500}

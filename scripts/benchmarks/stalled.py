@@ -28,7 +28,7 @@ from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import Status
 from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
 from twisted_gantry.net.http.server import bounded_site, with_backlog
-from twisted_gantry.store.sqlite import open_store
+from twisted_gantry.store.opening import open_store
 from twisted_gantry.web.remotecontrol.endpoint import RemoteControl, RemoteControlSettings
 from twisted_gantry.wire.etc.answers import decode_answer
 from twisted_gantry.wire.etc.envelope import Method, encode_request, signed_headers

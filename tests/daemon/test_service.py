@@ -24,7 +24,7 @@ from twisted_gantry.daemon.tap import Options, makeService
 from twisted_gantry.daemon.threads import InThreads
 from twisted_gantry.daemon.tree import GantryTree
 from twisted_gantry.store.history.sqlite import open_history
-from twisted_gantry.store.sqlite import open_store
+from twisted_gantry.store.opening import open_store
 from twisted_gantry.twin.service import ON_FREE_PORTS, Twin, TwinSettings, build_twin
 
 
@@ -53,7 +53,7 @@ class Rig:
             reactor=reactor,
             now=time.time,
             random=Random(1),
-            threads=InThreads(in_thread, in_thread, in_thread),
+            threads=InThreads(*[in_thread] * 4),
         )
 
     async def close(self) -> None:

@@ -94,7 +94,7 @@ class SimulatedSite:
             reactor=reactor,
             now=now,
             random=Random(1),
-            threads=InThreads(in_no_thread, in_no_thread, in_no_thread),
+            threads=InThreads(*[in_no_thread] * 4),
         )
         self.alarms = self.tree.site.alarms
 

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 
 from tests.store.material import PLENTY, Calls
 from tests.support import moments
-from twisted_gantry.store.sqlite import open_store
+from twisted_gantry.store.opening import open_store
 
 # So many reports wait for the disk at any time.
 IN_FLIGHT = 20

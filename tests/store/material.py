@@ -15,9 +15,10 @@ from zope.interface import implementer
 
 from tests.support import moments
 from twisted_gantry.core.stored import Cap
+from twisted_gantry.store.outbox import last_number
 from twisted_gantry.store.schema import MIGRATIONS, open_database
 from twisted_gantry.store.sqlite import SqliteStore
-from twisted_gantry.store.writer import InlineWriter, ThreadWriter
+from twisted_gantry.store.writer import InlineWriter, Late, Remake, ThreadWriter
 
 _T = TypeVar("_T")
 
@@ -67,7 +68,8 @@ def database() -> sqlite3.Connection:
 def file_store(folder: Path) -> tuple[SqliteStore, sqlite3.Connection]:
     """Return a store in a file that does each job at once, and its connection."""
     db, found = open_database(folder, Clock().seconds)
-    return SqliteStore(InlineWriter(db), moments(Clock().seconds), found), db
+    store = SqliteStore(InlineWriter(db), moments(Clock().seconds), found, last=last_number(db))
+    return store, db
 
 
 @implementer(IReactorFromThreads)
@@ -101,10 +103,21 @@ class LateWriter:
         self.seconds = seconds
         self._inline, self._clock = InlineWriter(db), clock
 
-    def run(self, job: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
+    def run(
+        self, job: Callable[[sqlite3.Connection], _T], late: Late[_T] | None = None
+    ) -> Deferred[_T]:
         done: Deferred[_T] = Deferred()
         self._clock.callLater(self.seconds, lambda: self._inline.run(job).chainDeferred(done))
         return done
+
+    def replace(self, make: Remake) -> Deferred[None]:
+        return self._inline.replace(make)
+
+    def waits_for(self) -> float:
+        return 0.0
+
+    def give_up(self, error: Exception) -> None:
+        """Do nothing: this disk is slow, it does not hang."""
 
     def close(self) -> Deferred[None]:
         return self._inline.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.store.material import Calls, result_of
 from tests.support import moments
-from twisted_gantry.store.sqlite import open_store
+from twisted_gantry.store.opening import open_store
 
 _ROOT = Path(__file__).parents[2]
 _ROUNDS = 4

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -540,8 +541,9 @@ class OutboxMachine(RuleBasedStateMachine):
                 == ledger.delivered + ledger.queued + ledger.set_aside + ledger.dropped
             )
             queued = [row for row in rows if row.state == "queued"]
+            counts: dict[str, Any] = self.counts[uplink]
             assert ledger == Ledger(
-                **self.counts[uplink],
+                **counts,
                 queued=len(queued),
                 set_aside=len(rows) - len(queued),
                 size=sum(len(row.body) for row in rows),

@@ -14,8 +14,9 @@ from tests.store.material import Calls, database, failure_of, file_store, result
 from tests.support import memory_store, moments
 from twisted_gantry.core.interfaces import IStore
 from twisted_gantry.core.stored import AuditEntry, StoredCard
+from twisted_gantry.store.opening import open_store
 from twisted_gantry.store.schema import LOCK
-from twisted_gantry.store.sqlite import SqliteStore, open_store
+from twisted_gantry.store.sqlite import SqliteStore
 from twisted_gantry.store.writer import InlineWriter
 
 

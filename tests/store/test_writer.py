@@ -8,10 +8,8 @@ from threading import Event, current_thread, main_thread
 import pytest
 from twisted.internet.defer import Deferred
 
-from tests.store.material import PATIENCE, PLENTY, Calls, failure_of, file_store, result_of
-from tests.support import moments
+from tests.store.material import PATIENCE, Calls, failure_of, result_of
 from twisted_gantry.store.schema import open_database
-from twisted_gantry.store.sqlite import SqliteStore
 from twisted_gantry.store.writer import MAX_GROUP, Closed, InlineWriter, ThreadWriter, Writer
 
 
@@ -151,39 +149,6 @@ def test_a_job_that_ends_the_transaction_is_survived(desk: Desk) -> None:
     desk.calls.run(before, unlucky, after)
     assert str(failure_of(unlucky)) == "never 13"
     assert desk.kept() == [12, 14]
-
-
-def test_a_failing_disk_is_a_failure(tmp_path: Path) -> None:
-    """What the disk refuses is the failure of each Deferred, until the disk works again."""
-    db, _ = open_database(tmp_path, lambda: 0.0)
-    db.execute("PRAGMA query_only = ON")
-    calls = Calls()
-    store = SqliteStore(ThreadWriter(db, calls), moments(lambda: 0.0))
-    with calls.closing(store):
-        added = store.add_report("etc", "kind", "subject", b"body", False, PLENTY)
-        setting = store.put_setting("a", 1)
-        read = store.reports(None, None, 10)
-        calls.run(added, setting, read)
-        for each in (added, setting, read):
-            assert isinstance(failure_of(each), sqlite3.OperationalError)
-        db.execute("PRAGMA query_only = OFF")
-        again, ledger = store.put_setting("a", 2), store.ledger("etc")
-        calls.run(again, ledger)
-        assert result_of(again) is None
-        assert result_of(ledger).created == 0
-
-
-def test_a_full_disk_fails_what_does_not_fit(tmp_path: Path) -> None:
-    """When the file may not grow, the report that does not fit fails; the ledger is as before."""
-    store, db = file_store(tmp_path)
-    [(pages,)] = db.execute("PRAGMA page_count").fetchall()
-    db.execute(f"PRAGMA max_page_count = {pages + 2}")
-    error = failure_of(store.add_report("etc", "k", "s", b"x" * 50_000, False, PLENTY))
-    assert "full" in str(error)
-    assert result_of(store.ledger("etc")).created == 0
-    result_of(store.add_report("etc", "k", "s", b"small", False, PLENTY))
-    assert result_of(store.ledger("etc")).queued == 1
-    result_of(store.close())
 
 
 def test_closing_finishes_what_waits(desk: Desk, tmp_path: Path) -> None:

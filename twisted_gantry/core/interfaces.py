@@ -295,11 +295,34 @@ class CannotBackUp(Exception):
         self.code = code
 
 
+class StoreFailed(Exception):
+    """The disk did not take a change, or did not answer; `en` and `zh` say why."""
+
+    def __init__(self, en: str, zh: str) -> None:
+        super().__init__(en)
+        self.en, self.zh = en, zh
+
+
+class StoreHung(StoreFailed):
+    """The disk does not answer at all: what was asked of it may happen at any later time."""
+
+
 class IStore(Interface):
     """Data that outlives the process. A Deferred fires once its change is on the disk.
 
-    Every method fails when the disk does.
+    While the disk fails, memory takes the place of the disk: reports (up to a bound), the audit of
+    commands and settings are kept there, and written as soon as the disk works. A Deferred fires
+    then as well. What the disk knows alone is answered with what was last known, or fails with
+    StoreFailed. A command that would begin while the disk hangs fails with StoreHung.
     """
+
+    failing = Attribute("Why the disk fails: a StoreFailed, or None while it works.")
+
+    def subscribe(changed: Callable[[], None]) -> Callable[[], None]:
+        """Call `changed` whenever `failing` changes; returns the function to end that."""
+
+    def prove() -> Deferred[None]:
+        """Write to the disk now. Fails with StoreFailed when that, or an earlier change, failed."""
 
     found = Attribute("Damage found at the start, a sequence of texts with `en` and `zh`.")
 

@@ -14,7 +14,8 @@ class Report:
 
     `made` is when it was stored. `requeued`: a person took the report back from those set aside; it
     is sent whatever its age. `answer` is the beginning of the answer for which the report was set
-    aside, without secrets.
+    aside, without secrets. `stored` False: the disk failed, and the report is in
+    memory alone.
     """
 
     id: int
@@ -29,6 +30,7 @@ class Report:
     tries: int = 0
     requeued: bool = False
     answer: bytes = b""
+    stored: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class Ledger:
     """Counts of an uplink's reports: created = delivered + queued + set_aside + dropped.
 
     `oldest` is when the oldest queued report was made, or None; `size` is the bytes of all kept
-    reports.
+    reports. `not_stored` of the kept ones are in memory alone. `as_of` is when the counts were last
+    read, None for now.
     """
 
     created: int = 0
@@ -46,6 +49,8 @@ class Ledger:
     dropped: int = 0
     size: int = 0
     oldest: Moment | None = None
+    not_stored: int = 0
+    as_of: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,9 @@ from twisted_gantry.net.http.server import WORK, Limits
 from twisted_gantry.net.service import NamedService, ServiceGroup
 from twisted_gantry.recording.service import Recording
 from twisted_gantry.store.history.sqlite import SqliteHistory, Upkeep
+from twisted_gantry.store.rebuild import DataFile
+from twisted_gantry.store.sqlite import SqliteStore
+from twisted_gantry.store.watch import StoreWatch
 from twisted_gantry.uplinks.etc.uplink import etc_uplink
 from twisted_gantry.uplinks.fogslink.uplink import fogslink_uplink
 from twisted_gantry.web.api.stream import Stream
@@ -98,6 +101,7 @@ class Parts:
     def __init__(
         self,
         site: Site,
+        store: SqliteStore,
         history: SqliteHistory,
         reactor: Any,
         now: Callable[[], float],
@@ -106,7 +110,7 @@ class Parts:
         addresses: Collection[str],
         folder: Path,
     ) -> None:
-        self.site, self._history = site, history
+        self.site, self._store, self._history = site, store, history
         self._reactor, self._now, self._random = reactor, now, random
         self._threads, self._folder = threads, folder
         self._lag = ReactorLag(reactor)
@@ -124,6 +128,7 @@ class Parts:
         def plan(name: str, make: Callable[[Settings], Made], *made_of: Any) -> None:
             plans.append(Plan(name, made_of, partial(make, settings)))
 
+        plan("store", self._watch_over_store)
         plan("history", self._recording, settings.history)
         plan("reactor lag", lambda _: (self._lag, nothing))
         plan("certificates", self._own_certificates, own_certificates(settings))
@@ -183,6 +188,11 @@ class Parts:
         group.add(stream)
         group.add(self._listeners.http("web", web.listen, resource, WEB_LIMITS, Counter(), tls=tls))
         return group, nothing
+
+    def _watch_over_store(self, _: Settings) -> Made:
+        file = DataFile(self._folder, self._now)
+        watch = StoreWatch(self._store, file, self._reactor, self._threads.store)
+        return cast("IService", _Started("store", watch)), nothing
 
     def _recording(self, settings: Settings) -> Made:
         failing = self._alarm(HISTORY_ALARM, "the history cannot be kept", "历史数据无法保存")

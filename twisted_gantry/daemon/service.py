@@ -33,7 +33,7 @@ from twisted_gantry.net.names import Names
 from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.store.database import Unusable
 from twisted_gantry.store.history.sqlite import open_history
-from twisted_gantry.store.sqlite import open_store
+from twisted_gantry.store.opening import open_store
 from twisted_gantry.twin.service import TwinSettings, build_twin
 
 _log = Logger()

@@ -21,6 +21,7 @@ class InThreads(NamedTuple):
     devices: InThread  # what drivers measure
     files: InThread  # pictures, recordings, copies
     passwords: InThread  # hashes: one at a time, half a second each
+    store: InThread  # the look at the disk, which may hang
 
 
 class ThreadClasses:
@@ -31,8 +32,9 @@ class ThreadClasses:
         devices = ThreadClass(reactor, "gantry-devices", 4)
         files = ThreadClass(reactor, "gantry-files", 4)
         passwords = ThreadClass(reactor, "gantry-passwords", 1)
-        self._all = (self.names, devices, files, passwords)
-        self.run = InThreads(devices.run, files.run, passwords.run)
+        store = ThreadClass(reactor, "gantry-disk", 1)
+        self._all = (self.names, devices, files, passwords, store)
+        self.run = InThreads(devices.run, files.run, passwords.run, store.run)
 
     def close(self) -> None:
         for each in self._all:

@@ -19,7 +19,7 @@ from twisted_gantry.config.settings import Settings
 from twisted_gantry.core.alarms import Alarms, Severity
 from twisted_gantry.core.catalogue import Catalogue
 from twisted_gantry.core.commands.door import CommandDoor
-from twisted_gantry.core.interfaces import IDevice, IStore, IUplink
+from twisted_gantry.core.interfaces import IDevice, IUplink
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.site import Site
 from twisted_gantry.daemon.left_off import look_for_left_off
@@ -29,12 +29,13 @@ from twisted_gantry.net.listener import CannotListen
 from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.net.timers import Timer
 from twisted_gantry.store.history.sqlite import SqliteHistory
+from twisted_gantry.store.sqlite import SqliteStore
 
 _log = Logger()
 
 CONFIGURATION_ALARM = "gantry.configuration"
-_FOUND = "store.found"
-FOUND_S = 3600.0  # seconds for which the alarm about what the start found stays raised
+_FOUND, _FAILED = "store.found", "store.failed"
+FOUND_S = 3600.0  # seconds for which the alarm about what was found stays raised
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class GantryTree(ServiceGroup):
         self,
         settings: Settings,
         *,
-        store: IStore,
+        store: SqliteStore,
         history: SqliteHistory,
         reactor: Any,
         now: Callable[[], float],
@@ -85,18 +86,37 @@ class GantryTree(ServiceGroup):
             uplinks=uplinks,
             cabinets=settings.cabinets,
         )
-        self._planner = Parts(self.site, history, reactor, now, random, threads, addresses, folder)
+        self._planner = Parts(
+            self.site, store, history, reactor, now, random, threads, addresses, folder
+        )
         for plan in self._planner.plans(settings):
             self._make(plan)
         for plan in self._planner.callback_plans():  # the devices have registered their URLs
             self._make(plan)
-        found = (*store.found, *history.found)
-        for each in found:
+        for each in (*store.found, *history.found):
             _log.warn("found at the start: {text}", text=each.en)
+        self._told = 0  # findings that the alarm has told
         self._found = Timer(reactor, lambda: alarms.clear(_FOUND))
-        if found:
+        store.subscribe(self._store_changed)
+        self._store_changed()
+
+    def _store_changed(self) -> None:
+        """Let the alarms follow the store: whether it fails, and what was found."""
+        alarms, store = self.site.alarms, self.site.store
+        failing = store.failing
+        if failing is None:
+            alarms.clear(_FAILED)
+        else:
+            texts = f"the store fails: {failing.en}", f"数据无法保存：{failing.zh}"
+            alarms.set(_FAILED, Severity.CRITICAL, *texts)
+        found = (*store.found, *self._history.found)
+        if len(found) > self._told:
+            when = (
+                ("found", "发现") if self._told or self.running else ("at the start", "启动时发现")
+            )
+            self._told = len(found)
             en, zh = "; ".join(each.en for each in found), "；".join(each.zh for each in found)
-            alarms.set(_FOUND, Severity.WARNING, f"at the start: {en}", f"启动时发现：{zh}")
+            alarms.set(_FOUND, Severity.WARNING, f"{when[0]}: {en}", f"{when[1]}：{zh}")
             self._found.start(FOUND_S)
 
     def startService(self) -> None:

@@ -20,9 +20,9 @@ def _entry(row: tuple[Any, ...]) -> AuditEntry:
 
 def begin(db: Connection, entry: AuditEntry) -> AuditEntry | None:
     """Keep the entry of a command that begins; an entry of the same id is returned instead."""
-    known = db.execute(f"SELECT {_COLUMNS} FROM audit WHERE id = ?", (entry.id,)).fetchone()  # noqa: S608 - own names
+    known = find(db, entry.id)
     if known is not None:
-        return _entry(known)
+        return known
     args = json.dumps(entry.args, ensure_ascii=False)
     db.execute(
         "INSERT INTO audit (id, at, who, target, command, args) VALUES (?,?,?,?,?,?)",
@@ -32,6 +32,18 @@ def begin(db: Connection, entry: AuditEntry) -> AuditEntry | None:
         "DELETE FROM audit WHERE rowid <= (SELECT max(rowid) FROM audit) - ?", (MAX_ENTRIES,)
     )
     return None
+
+
+def find(db: Connection, number: str) -> AuditEntry | None:
+    """Return the entry with an id, None if there is none."""
+    row = db.execute(f"SELECT {_COLUMNS} FROM audit WHERE id = ?", (number,)).fetchone()  # noqa: S608 - own names
+    return None if row is None else _entry(row)
+
+
+def keep(db: Connection, entry: AuditEntry) -> None:
+    """Keep a whole entry, in place of what may be there of it."""
+    begin(db, entry)
+    end(db, entry)
 
 
 def end(db: Connection, entry: AuditEntry) -> None:

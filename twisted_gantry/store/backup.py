@@ -9,7 +9,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from sqlite3 import Connection
 from threading import Event, Thread
@@ -40,7 +40,8 @@ class Backups:
         self._folder, self._reactor = folder, reactor
         self._stopped = Event()
         self._thread: Thread | None = None
-        (folder / COPY).unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that is read-only
+            (folder / COPY).unlink(missing_ok=True)
 
     def copy(self, name: str) -> Deferred[IO[bytes]]:
         if self._thread is not None:

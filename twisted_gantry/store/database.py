@@ -66,14 +66,19 @@ def _migrate(db: Connection, path: Path, migrations: Sequence[str], otherwise: s
             )
 
 
-def moved_aside(path: Path, now: float, reason: object) -> Found:
-    """Move a corrupt file and its companions away; returns the message about it."""
-    aside = f"{path.name}.corrupt-{int(now)}"
+def move_aside(path: Path, now: float, why: str = "corrupt") -> Path:
+    """Move a file and its companions away; returns where it is kept."""
+    aside = path.with_name(f"{path.name}.{why}-{int(now)}")
     for suffix in ("", "-wal", "-shm"):
         part = path.with_name(path.name + suffix)
         if part.exists():
-            part.rename(path.with_name(aside + suffix))
+            part.rename(aside.with_name(aside.name + suffix))
+    return aside
+
+
+def was_corrupt(path: Path, aside: Path, reason: object) -> Found:
     return Found(
-        f"{path.name} was corrupt ({reason}); it is kept as {aside}, and an empty one was begun",
-        f"{path.name}已损坏（{reason}），原文件保留为{aside}，已新建空库",
+        f"{path.name} was corrupt ({reason}); it is kept as {aside.name}, and an empty one was "
+        "begun",
+        f"{path.name}已损坏（{reason}），原文件保留为{aside.name}，已新建空库",
     )

@@ -5,10 +5,12 @@ holds in the file at every moment, also after a crash.
 """
 
 import json
+import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from sqlite3 import Connection
 from typing import Any
+from zlib import crc32
 
 from twisted_gantry.core.moments import Moment
 from twisted_gantry.core.stored import Cap, Ledger, Report
@@ -16,10 +18,14 @@ from twisted_gantry.core.stored import Cap, Ledger, Report
 REQUEUED = "queued again"
 """The reason shown for a report that a person took back from those set aside."""
 
+DAMAGED = "damaged on the disk: the check sum does not fit"
+"""The reason shown for a report that is not what was stored; it is not sent."""
+
 _MADE = "created, boot, mono, trusted"
-_COLUMNS = (
+COLUMNS = (
     f"{_MADE}, id, uplink, kind, subject, body, urgent, state, reason, tries, requeued, answer"
 )
+_QUEUED = f"SELECT {COLUMNS}, checksum FROM outbox WHERE uplink = :uplink AND state = 'queued'"  # noqa: S608
 
 # One statement, since every report runs it.
 _COUNT_NEW = """
@@ -29,16 +35,40 @@ _COUNT_NEW = """
 """
 
 
-def _report(row: tuple[Any, ...]) -> Report:
-    names = _COLUMNS.removeprefix(f"{_MADE}, ").split(", ")
+def checksum(uplink: object, kind: object, subject: object, body: object) -> int | None:
+    """Return the check sum of a report, None for values that cannot be those of a report."""
+    texts = (uplink, kind, subject)
+    if not isinstance(body, bytes) or not all(isinstance(each, str) for each in texts):
+        return None
+    return crc32(body, crc32("\0".join(map(str, texts)).encode("utf-8", "surrogatepass")))
+
+
+def report_of(row: tuple[Any, ...]) -> Report:
+    """Return the report of a row with `COLUMNS`."""
+    names = COLUMNS.removeprefix(f"{_MADE}, ").split(", ")
     fields = dict(zip(names, row[4:], strict=True))
     flags = {name: bool(fields[name]) for name in ("urgent", "requeued")}
     return Report(made=_moment(row[:4]), **{**fields, **flags})
 
 
+def row_of(report: Report) -> tuple[Any, ...]:
+    """Return the values of `COLUMNS`, and the check sum."""
+    r, made = report, report.made
+    told = (r.uplink, r.kind, r.subject, r.body)
+    moment = (made.wall, made.boot, made.mono, made.trusted)
+    state = (r.urgent, r.state, r.reason, r.tries, r.requeued, r.answer)
+    return (*moment, r.id, *told, *state, checksum(*told))
+
+
 def _moment(made: tuple[float, str, float, int]) -> Moment:
     wall, boot, mono, trusted = made
     return Moment(wall, boot, mono, bool(trusted))
+
+
+def last_number(db: Connection) -> int:
+    """Return the number of the newest report that there ever was, 0 for none."""
+    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def _count(db: Connection, uplink: str, **changes: int) -> None:
@@ -55,12 +85,17 @@ def add(
     made: Moment,
     urgent: bool,
     cap: Cap,
+    number: int | None = None,
 ) -> tuple[int, Sequence[int]]:
-    """Keep a report, then drop reports over the cap's size; `enforce` looks at the age."""
+    """Keep a report, then drop reports over the cap's size; `enforce` looks at the age. `number` is
+    one that was never used, None for the next.
+    """
+    check = checksum(uplink, kind, subject, body)
+    moment = (made.wall, made.boot, made.mono, made.trusted)
     cursor = db.execute(
-        f"INSERT INTO outbox ({_MADE}, uplink, kind, subject, body, urgent) "  # noqa: S608 - own names
-        "VALUES (?,?,?,?,?,?,?,?,?)",
-        (made.wall, made.boot, made.mono, made.trusted, uplink, kind, subject, body, urgent),
+        f"INSERT INTO outbox ({_MADE}, id, uplink, kind, subject, body, urgent, checksum) "  # noqa: S608 - own names
+        "VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+        (*moment, number, uplink, kind, subject, body, urgent, check),
     )
     [(size,)] = db.execute(_COUNT_NEW, (uplink, len(body))).fetchall()
     assert cursor.lastrowid is not None
@@ -109,47 +144,105 @@ def _remove(db: Connection, reports: Sequence[int], became: str) -> None:
         _count(db, uplink, **change)
 
 
-def following(db: Connection, uplink: str, now: Moment, fresh: float) -> Report | None:
-    """Return an urgent report that is less than `fresh` seconds old, else the oldest."""
-    row = db.execute(
-        f"SELECT {_COLUMNS} FROM outbox WHERE uplink = ? AND state = 'queued' AND urgent = 1 "  # noqa: S608
-        "AND mono > ? AND boot = ? ORDER BY id LIMIT 1",
-        (uplink, now.mono - fresh, now.boot),
-    ).fetchone()
-    if row is None:
-        row = db.execute(
-            f"SELECT {_COLUMNS} FROM outbox WHERE uplink = ? AND state = 'queued' "  # noqa: S608
-            "ORDER BY id LIMIT 1",
-            (uplink,),
-        ).fetchone()
-    return None if row is None else _report(row)
+def following(
+    db: Connection, uplink: str, now: Moment, fresh: float, but: Collection[int] = ()
+) -> Report | None:
+    """Return an urgent report that is less than `fresh` seconds old, else the oldest; none of
+    `but`. Damaged ones are set aside.
+    """
+    left_out = _left_out(but)
+    given = {"uplink": uplink, "boot": now.boot, "after": now.mono - fresh}
+    given["but"] = json.dumps(list(but))
+    of_now = " AND urgent = 1 AND mono > :after AND boot = :boot"
+    urgent = f"{_QUEUED}{of_now}{left_out} ORDER BY id LIMIT 1"
+    while True:
+        found = _rows(db, urgent, given) or _rows(
+            db, f"{_QUEUED}{left_out} ORDER BY id LIMIT 1", given
+        )
+        row = found[0] if found else None
+        if row is None:
+            return None
+        if _is_sound(row, uplink):
+            return report_of(row[:-1])
+        _set_damaged_aside(db, row, uplink)
 
 
-def queued(db: Connection, uplink: str, limit: int, size: int) -> list[Report]:
-    """Return the oldest queued reports: at most `limit` and `size` bytes, but at least one."""
-    found: list[Report] = []
-    for row in db.execute(
-        f"SELECT {_COLUMNS} FROM outbox WHERE uplink = ? AND state = 'queued' "  # noqa: S608
-        "ORDER BY id LIMIT ?",
-        (uplink, limit),
-    ):
-        report = _report(row)
-        size -= len(report.body)
-        if found and size < 0:
-            break
-        found.append(report)
-    return found
+def queued(
+    db: Connection, uplink: str, limit: int, size: int, but: Collection[int] = ()
+) -> list[Report]:
+    """Return the oldest queued reports: at most `limit` and `size` bytes, but at least one. Damaged
+    ones are set aside.
+    """
+    sql = f"{_QUEUED}{_left_out(but)} ORDER BY id LIMIT :limit"
+    given = {"uplink": uplink, "limit": limit, "but": json.dumps(list(but))}
+    while True:
+        found: list[Report] = []
+        damaged: list[tuple[Any, ...]] = []
+        room = size
+        for row in _rows(db, sql, given):
+            if not _is_sound(row, uplink):
+                damaged.append(row)
+                continue
+            report = report_of(row[:-1])
+            room -= len(report.body)
+            if found and room < 0:
+                break
+            found.append(report)
+        for row in damaged:
+            _set_damaged_aside(db, row, uplink)
+        if found or not damaged:
+            return found
+
+
+def _left_out(but: Collection[int]) -> str:
+    return " AND id NOT IN (SELECT value FROM json_each(:but))" if but else ""
+
+
+def _rows(db: Connection, sql: str, given: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Return rows, also those with a damaged text, whose wrong bytes are replaced."""
+    try:
+        return db.execute(sql, given).fetchall()
+    except sqlite3.OperationalError as error:
+        if "decode" not in str(error).lower():
+            raise
+    db.text_factory = lambda text: text.decode("utf-8", "replace")
+    try:
+        return db.execute(sql, given).fetchall()
+    finally:
+        db.text_factory = str
+
+
+def _is_sound(row: tuple[Any, ...], uplink: str) -> bool:
+    """Tell whether a row is what was stored; one without a check sum is from before there were."""
+    named, kind, subject, body, *_, stored = row[5:]
+    return named == uplink and stored in (checksum(named, kind, subject, body), None)
+
+
+def _set_damaged_aside(db: Connection, row: tuple[Any, ...], uplink: str) -> None:
+    """Keep the bytes for a person. The indexes are made anew: they may hold what was stored."""
+    number, _, kind, subject, body, *_ = row[4:]
+    content = body if isinstance(body, bytes) else str(body).encode()
+    db.execute(
+        "UPDATE outbox SET state = 'set-aside', reason = ?, requeued = 0, uplink = ?, kind = ?,"
+        " subject = ?, body = ?, checksum = NULL WHERE id = ?",
+        (DAMAGED, uplink, str(kind), str(subject), content, number),
+    )
+    db.execute("REINDEX outbox")
+    _count(db, uplink, queued=-1, set_aside=1)
 
 
 def tried(db: Connection, report: int, reason: str, body: bytes | None) -> None:
     db.execute("UPDATE outbox SET tries = tries + 1, reason = ? WHERE id = ?", (reason, report))
     if body is not None:
         row = db.execute(
-            "SELECT uplink, length(body) FROM outbox WHERE id = ?", (report,)
+            "SELECT uplink, kind, subject, length(body) FROM outbox WHERE id = ?", (report,)
         ).fetchone()
         if row is not None:
-            db.execute("UPDATE outbox SET body = ? WHERE id = ?", (body, report))
-            _count(db, row[0], size=len(body) - row[1])
+            db.execute(
+                "UPDATE outbox SET body = ?, checksum = ? WHERE id = ?",
+                (body, checksum(row[0], row[1], row[2], body), report),
+            )
+            _count(db, row[0], size=len(body) - row[3])
 
 
 def set_aside(db: Connection, report: int, reason: str, answer: bytes = b"") -> None:
@@ -179,16 +272,16 @@ def retry(db: Connection, uplink: str, reports: Iterable[int] | None) -> int:
 
 def reports(db: Connection, uplink: str | None, state: str | None, limit: int) -> list[Report]:
     rows = db.execute(
-        f"SELECT {_COLUMNS} FROM outbox WHERE (?1 IS NULL OR uplink = ?1) "  # noqa: S608
+        f"SELECT {COLUMNS} FROM outbox WHERE (?1 IS NULL OR uplink = ?1) "  # noqa: S608
         "AND (?2 IS NULL OR state = ?2) ORDER BY id LIMIT ?3",
         (uplink, state, limit),
     )
-    return [_report(row) for row in rows]
+    return [report_of(row) for row in rows]
 
 
 def one(db: Connection, report: int) -> Report | None:
-    row = db.execute(f"SELECT {_COLUMNS} FROM outbox WHERE id = ?", (report,)).fetchone()  # noqa: S608
-    return None if row is None else _report(row)
+    row = db.execute(f"SELECT {COLUMNS} FROM outbox WHERE id = ?", (report,)).fetchone()  # noqa: S608
+    return None if row is None else report_of(row)
 
 
 def ledger(db: Connection, uplink: str) -> Ledger:

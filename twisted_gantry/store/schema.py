@@ -4,11 +4,16 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 from sqlite3 import Connection
 from typing import IO
 
-from twisted_gantry.store.database import Found, Unusable, moved_aside, opened
+from twisted_gantry.store.counter import identify
+from twisted_gantry.store.database import Found, Unusable, move_aside, opened, was_corrupt
+from twisted_gantry.store.outbox import DAMAGED, checksum
+from twisted_gantry.store.salvage import salvage
+from twisted_gantry.store.trouble import trouble_of
 
 FILE = "gantry.db"
 LOCK = "gantry.lock"
@@ -75,6 +80,10 @@ MIGRATIONS = (
     """
     ALTER TABLE outbox ADD COLUMN answer BLOB NOT NULL DEFAULT x'';
     """,
+    # The check sums of older reports are made when the file is opened.
+    """
+    ALTER TABLE outbox ADD COLUMN checksum INTEGER;
+    """,
 )
 
 
@@ -94,7 +103,7 @@ def lock(folder: Path) -> IO[str]:
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = (folder / LOCK).open("a+")
+        file = _lock_file(folder / LOCK)
     except OSError as error:
         raise Unusable(f"the data folder {folder} cannot be used: {error.strerror}") from None
     try:
@@ -107,30 +116,84 @@ def lock(folder: Path) -> IO[str]:
             f"another gantry (process {owner}) uses the data folder {folder}: "
             "stop it, or give this one a folder of its own with --data"
         ) from None
-    file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
+    with suppress(OSError):  # a disk that is full or read-only: the lock holds all the same
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
     return file
+
+
+def _lock_file(path: Path) -> IO[str]:
+    try:
+        return path.open("a+")
+    except OSError:
+        if not path.exists():
+            raise
+        return path.open("r")
 
 
 def open_database(folder: Path, now: Callable[[], float]) -> tuple[Connection, list[Found]]:
     """Open the file in `folder`, which must be locked, and bring it up to date. Returns the
-    connection, and messages for the operator: a corrupt file is moved aside and replaced, so that
-    it never prevents a start. Raises Unusable when a newer version of the program wrote the file,
-    or the disk fails.
+    connection, and messages for the operator: a corrupt file is moved aside, and what can be read
+    of it is copied into a new one, so that it never prevents a start. Raises Unusable when a newer
+    version of the program wrote the file, or the disk fails.
     """
     path = folder / FILE
     try:
-        return _opened(path), []
+        return open_file(path), []
     except sqlite3.OperationalError as error:
-        raise Unusable(f"{path} cannot be opened: {error}") from None
+        of_the_disk = trouble_of(error) is not None and not path.is_dir()
+        kind = CannotOpen if of_the_disk else Unusable
+        raise kind(f"{path} cannot be opened: {error}") from None
     except sqlite3.DatabaseError as error:
-        found = moved_aside(path, now(), error)
-        return _opened(path), [found]
+        return saved(path, now(), error)
 
 
-def _opened(path: Path) -> Connection:
-    return opened(path, _check, MIGRATIONS, "begin an empty folder with --data")
+def saved(path: Path, now: float, reason: object) -> tuple[Connection, list[Found]]:
+    """Move a corrupt file aside; returns a new one with what can be read of it, and the message."""
+    aside = move_aside(path, now)
+    db = open_file(path)
+    try:
+        with closing(db.cursor()) as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+            copied = salvage(aside, db)
+            cursor.execute("COMMIT")
+    except sqlite3.Error:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        copied = {}
+    if not any(copied.values()):
+        return db, [was_corrupt(path, aside, reason)]
+    reports, entries = copied["outbox"], copied["audit"]
+    return db, [
+        Found(
+            f"{path.name} was corrupt ({reason}); it is kept as {aside.name}, and {reports} reports"
+            f" and {entries} entries of the audit were copied from it into a new one",
+            f"{path.name}已损坏（{reason}），原文件保留为{aside.name}，"
+            f"已从中恢复{reports}条上报和{entries}条审计记录到新库",
+        )
+    ]
+
+
+class CannotOpen(Unusable):
+    """The disk does not let the database be opened now."""
+
+
+def open_file(path: Path) -> Connection:
+    """Open the file, and bring it up to date. Raises sqlite3.Error, Unusable."""
+    db = opened(path, _check, MIGRATIONS, "begin an empty folder with --data")
+    try:
+        db.create_function("report_checksum", 4, checksum, deterministic=True)
+        db.execute(
+            "UPDATE outbox SET checksum = report_checksum(uplink, kind, subject, body)"
+            " WHERE checksum IS NULL AND reason != ?",
+            (DAMAGED,),
+        )
+        identify(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
 
 
 def _check(db: Connection) -> None:

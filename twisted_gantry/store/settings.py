@@ -24,7 +24,8 @@ def put(db: Connection, name: str, text: str | None) -> None:
 
 
 def read(db: Connection) -> dict[str, Any]:
-    rows = db.execute("SELECT name, value FROM setting")
+    """Return all settings but the store's own, whose names begin with `store.`."""
+    rows = db.execute("SELECT name, value FROM setting WHERE name NOT GLOB 'store.*'")
     return {name: json.loads(text) for name, text in rows}
 
 

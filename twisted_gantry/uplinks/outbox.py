@@ -14,8 +14,6 @@ from twisted_gantry.core.stored import Cap, Ledger, Report
 
 _log = Logger()
 
-_DISK_FAILED = "store.failed"
-
 
 class Outbox:
     """The reports of the uplink `name` in the store, of which `cap` bounds the size and the age.
@@ -50,14 +48,13 @@ class Outbox:
         kept: Callable[[int], None] = lambda number: None,
         not_kept: Callable[[], None] = lambda: None,
     ) -> None:
-        """Store a report, with `setting` (a name and its value) or not at all. `kept` is called
-        with the number of the report before it can be sent, `not_kept` if the disk fails; the alarm
-        of the disk is raised and cleared here.
+        """Store a report, with `setting` (a name and its value) or not at all; in memory while the
+        disk fails. `kept` is called with the number of the report before it can be sent, `not_kept`
+        if the store is closed or the program has a fault.
         """
 
         def done(result: tuple[int, Sequence[int]]) -> None:
             number, dropped = result
-            self._alarms.clear(_DISK_FAILED)
             kept(number)
             self._dropped(dropped)
             for stored in self.on_stored:
@@ -65,18 +62,10 @@ class Outbox:
 
         def failed(failure: Failure) -> None:
             not_kept()
-            self.disk_failed(failure)
+            self._log_failure(failure)
 
         adding = self._store.add_report(self.name, kind, subject, body, urgent, self._cap, setting)
         adding.addCallbacks(done, failed).addErrback(self._log_failure)
-
-    def disk_failed(self, failure: Failure) -> None:
-        """Raise the alarm of the disk; the failure is logged once, until the disk works again."""
-        if not self._is_raised("store", _DISK_FAILED):
-            _log.failure("{uplink}: the store failed", uplink=self.name, failure=failure)
-        reason = failure.getErrorMessage()
-        texts = f"reports cannot be stored: {reason}", f"上报数据无法保存：{reason}"
-        self._alarms.set(_DISK_FAILED, Severity.CRITICAL, *texts)
 
     # -- for the one who sends them
 

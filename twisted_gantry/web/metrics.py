@@ -140,6 +140,12 @@ class Metrics(Collector):
         yield _counter("http_events", "What happened at the HTTP servers.", "server event", events)
         text = "By how much a timer of the reactor came too late, once a second."
         yield _histogram("reactor_lag_seconds", text, "", [((), self._reactor_lag)])
+        store = site.store
+        text = "1 while the disk of the store fails or hangs."
+        yield _gauge("store_failing", text, "", [((), store.failing is not None)])
+        text = "What memory had to take in place of the disk."
+        taken = getattr(store, "counts", {})
+        yield _counter("store_not_stored", text, "what", [((w,), n) for w, n in taken.items()])
         text = "How long a transaction took, to the disk and back; it may hold many writes."
         transactions = getattr(site.store, "transaction_seconds", None)
         yield _histogram("store_transaction_duration_seconds", text, "", [((), transactions)])
@@ -186,6 +192,16 @@ class Metrics(Collector):
         yield _gauge("outbox_oldest_age_seconds", text, "uplink", ages)
         sizes = [((n,), ledger.size) for n, ledger in known.items()]
         yield _gauge("outbox_bytes", "The size of the reports that are kept.", "uplink", sizes)
+        memory = [((n,), ledger.not_stored) for n, ledger in known.items()]
+        text = "Reports that are in memory alone, because the disk fails."
+        yield _gauge("outbox_not_stored", text, "uplink", memory)
+        moment = self._site.store.moment()
+        old = [
+            ((n,), 0.0 if ledger.as_of is None else moment.since(ledger.as_of))
+            for n, ledger in known.items()
+        ]
+        text = "How long ago the disk told these counts; 0 while it answers."
+        yield _gauge("outbox_age_of_counts_seconds", text, "uplink", old)
         for became, text in (
             ("created", "Reports that were made, since the store was."),
             ("delivered", "Reports that were acknowledged, since the store was made."),

@@ -78,7 +78,10 @@ class Device(Shape, frozen=True):
 
 
 class LedgerView(Shape, frozen=True):
-    """Reports of an uplink: created = delivered + queued + set aside + dropped."""
+    """Reports of an uplink: created = delivered + queued + set aside + dropped. `not_stored` of the
+    kept ones are in memory alone, because the disk fails. `as_of` is null for counts of now, else
+    the time when the disk last told them.
+    """
 
     created: int = 0
     delivered: int = 0
@@ -87,6 +90,8 @@ class LedgerView(Shape, frozen=True):
     dropped: int = 0
     bytes: int = 0
     oldest: Time = None
+    not_stored: int = 0
+    as_of: Time = None
 
 
 class Uplink(Shape, frozen=True):
@@ -258,7 +263,8 @@ class Audit(Shape, frozen=True):
 
 class ReportView(Shape, frozen=True):
     """A stored report; its body is there when it was asked for, and with the body the beginning of
-    the answer for which the report was set aside.
+    the answer for which the report was set aside. One that is
+    `not_stored` is in memory alone, because the disk fails.
     """
 
     id: int
@@ -273,6 +279,7 @@ class ReportView(Shape, frozen=True):
     bytes: int = 0
     body: str | UnsetType = UNSET
     answer: str | UnsetType = UNSET
+    not_stored: bool = False
 
 
 class Outbox(Shape, frozen=True):

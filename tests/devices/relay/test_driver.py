@@ -113,7 +113,7 @@ class Rig(DriverRig):
             call.cancel()
         globalLogPublisher.removeObserver(self._observer)
         bench = Bench()
-        bench.store = SqliteStore(self.bench.store._writer, bench.clock.moment)
+        bench.store = SqliteStore(self.bench.store.writer, bench.clock.moment)
         bench.context = replace(bench.context, store=bench.store)
         return Rig(bench, self.relay, name)
 

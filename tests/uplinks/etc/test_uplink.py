@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from treq.testing import StubTreq
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, succeed
 from zope.interface.verify import verifyObject
 
 from tests.support import Bench, TestClock, fired
@@ -488,27 +488,6 @@ def test_a_fault_of_ours_ends_no_period(
     before = len(rig.cabinets())
     rig.clock.run(301.0, step=1.0)
     assert len(rig.cabinets()) == before + 1
-
-
-def test_a_full_disk_is_an_alarm_until_it_is_over(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch, logged_failures: list[Any]
-) -> None:
-    """While reports cannot be stored an alarm says so; what was raised is told afterwards."""
-    with monkeypatch.context() as patch:
-        patch.setattr(rig.bench.store, "add_report", lambda *_: fail(OSError("disk is full")))
-        rig.ups.read(mains_abnormal=True)
-        rig.clock.run(0.5)
-        rig.ups.read()
-        rig.clock.run(5.0)
-        [alarm] = rig.bench.alarms.active("store")
-        assert (alarm.name, alarm.en) == ("store.failed", "reports cannot be stored: disk is full")
-    assert [failure.type for failure in logged_failures] == [OSError]
-    logged_failures.clear()
-    before = len(rig.cabinets())
-    rig.clock.run(301.0, step=0.5)
-    assert rig.bench.alarms.active("store") == []
-    statuses = [r["elec"][0]["status"] for r in rig.cabinets()[before:]]
-    assert statuses[:2] == ["0", "1"]
 
 
 def test_the_stop_cuts_off_the_question_for_the_white_list() -> None:

@@ -12,7 +12,6 @@ from twisted.internet.protocol import Factory, Protocol
 from zope.interface.verify import verifyObject
 
 from tests.support import START, Bench, MemoryNetwork, fired
-from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.interfaces import IUplink, WrongSetting
 from twisted_gantry.core.moments import Moment
@@ -535,25 +534,6 @@ def test_the_cap_drops_the_oldest() -> None:
     rig.stop()
 
 
-def test_a_full_disk_is_an_alarm(
-    rig: Rig, logged_failures: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Values that cannot be stored raise the alarm of the store, which ends with the failure.
-
-    The log says it once, whatever else is said of the store.
-    """
-    rig.bench.alarms.set("store.found", Severity.WARNING, "odd at the start", "启动时异常")
-    rig.start(1)
-    with monkeypatch.context() as patch:
-        patch.setattr(rig.store, "add_report", lambda *_: fail(OSError("disk is full")))
-        rig.clock.run(30)
-        assert rig.bench.raised() == {"store.found", "store.failed"}
-        assert len(logged_failures) == 1
-    rig.clock.run(10)
-    assert rig.bench.raised() == {"store.found"}
-    logged_failures.clear()
-
-
 @pytest.mark.parametrize("single", [False, True])
 def test_a_change_that_could_not_be_stored_is_reported_later(
     single: bool, logged_failures: list[Any], monkeypatch: pytest.MonkeyPatch
@@ -574,21 +554,6 @@ def test_a_change_that_could_not_be_stored_is_reported_later(
     assert len(logged_failures) == 1
     logged_failures.clear()
     rig.stop()
-
-
-def test_a_disk_that_cannot_be_read_at_the_start_is_asked_again(
-    rig: Rig, logged_failures: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without the last number nothing is sent; the start goes on when the disk does."""
-    with monkeypatch.context() as patch:
-        patch.setattr(rig.store, "settings", lambda: fail(OSError("no disk")))
-        rig.start(20)
-        assert rig.packs() == []
-        assert rig.network.attempts == []
-    rig.clock.run(6)
-    assert set(rig.values()) == {"220"}
-    assert rig.ledger().queued == 0
-    logged_failures.clear()
 
 
 def test_acknowledged_packs_that_stay_on_the_disk_are_no_storm(

@@ -49,6 +49,7 @@ class TestList:
             "tries": 1,
             "reason": "1004: refused",
             "bytes": 11,
+            "notStored": False,
         }
         assert [each["id"] for each in answer.json["reports"]] == [1, 3]
         assert b"secret-code" not in answer.body

@@ -95,6 +95,8 @@ class TestSite:
                         "dropped": 0,
                         "bytes": 0,
                         "oldest": None,
+                        "notStored": 0,
+                        "asOf": None,
                     },
                 }
             ],
@@ -120,6 +122,8 @@ class TestSite:
             "dropped": 0,
             "bytes": 30,
             "oldest": "2026-11-21T10:00:02.250+08:00",
+            "notStored": 0,
+            "asOf": None,
         }
 
     def test_store_fails(self, small: SmallSite, client: Client) -> None:

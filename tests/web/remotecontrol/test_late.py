@@ -20,7 +20,7 @@ def late() -> Iterator[tuple[RemoteRig, LateWriter]]:
     """Return a site with a store that answers after 75 s, and its writer."""
     rig = RemoteRig()
     writer = LateWriter(database(), rig.clock, 75.0)
-    rig.use(SqliteStore(writer, rig.clock.moment))
+    rig.use(SqliteStore(writer, rig.clock.moment, last=0))
     yield rig, writer
     rig.stop()
 

@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_gantry.core.commands.types import CommandResult, CommandType, Outcome
-from twisted_gantry.core.interfaces import IDevice, IStore
+from twisted_gantry.core.interfaces import IDevice, IStore, StoreFailed
 from twisted_gantry.core.lasting import lasting
 from twisted_gantry.core.stored import AuditEntry
 from twisted_gantry.logs import MASKS
@@ -122,7 +122,11 @@ class CommandDoor:
         kind = device.commands.get(request.command) if device is not None else None
         now, args = self._now(), _shown(kind, request.args)
         entry = AuditEntry(request.id, now, request.who, request.target, request.command, args)
-        known = await self._store.begin_command(entry)
+        try:
+            known = await self._store.begin_command(entry)
+        except StoreFailed as error:  # the disk hangs: nothing is done, and later neither
+            self.counts[Outcome.REFUSED] += 1
+            return _refused(f"not done: {error}")
         if known is not None:
             return _again(known, entry)
         if device is None:

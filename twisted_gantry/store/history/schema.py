@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from sqlite3 import Connection
 
-from twisted_gantry.store.database import Found, Unusable, moved_aside, opened
+from twisted_gantry.store.database import Found, Unusable, move_aside, opened, was_corrupt
 
 FILE = "history.db"
 SUSPECT = "history.db.suspect"
@@ -64,7 +64,7 @@ def open_database(folder: Path, now: Callable[[], float]) -> tuple[Connection, l
                 if _of_the_disk(error):
                     raise
                 reason = str(error)
-        found = moved_aside(path, now(), reason)
+        found = was_corrupt(path, move_aside(path, now()), reason)
         (folder / SUSPECT).unlink(missing_ok=True)
         return _opened(path), [found]
     except (sqlite3.Error, OSError) as error:

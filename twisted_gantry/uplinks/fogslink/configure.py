@@ -70,7 +70,7 @@ class Configurations:
 
     def _not_kept(self, failure: Failure) -> None:
         self._counts["config-not-kept"] += 1
-        self._outbox.disk_failed(failure)
+        _log.failure("a configuration could not be kept", failure=failure)
 
     def _kept(self) -> None:
         self._keeping = False

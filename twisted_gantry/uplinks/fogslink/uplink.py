@@ -13,7 +13,6 @@ from zlib import crc32
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -172,16 +171,7 @@ class FogslinkUplink(NamedService):
 
     async def _load(self) -> None:
         """Read the stored settings; without the last packID nothing may be sent."""
-        while True:
-            try:
-                stored = await self._site.store.settings()
-            except CancelledError:
-                raise
-            except Exception:
-                self._outbox.disk_failed(Failure())
-                await deferLater(self._clock, DISK_PAUSE)
-            else:
-                break
+        stored = await self._site.store.settings()
         last = stored.get(LAST_PACK)
         moment = self._site.store.moment()
         self._last_pack = last if isinstance(last, int) else first_pack(moment) - 1

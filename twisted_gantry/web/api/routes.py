@@ -7,11 +7,13 @@ from collections.abc import Callable
 
 from msgspec import UnsetType
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
 from twisted.web.server import Request
 
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.commands import door as commands
-from twisted_gantry.core.interfaces import IHistory
+from twisted_gantry.core.interfaces import IHistory, StoreFailed
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import State
 from twisted_gantry.net.http.app import App
@@ -21,6 +23,7 @@ from twisted_gantry.net.http.json import (
     handle_errors,
     refuse_foreign_origin,
     respond,
+    respond_error,
 )
 from twisted_gantry.web.api import openapi, views
 from twisted_gantry.web.api.audited import who_asks
@@ -196,6 +199,12 @@ class LocalApi:
         if self._maintenance is None:
             raise HttpError(404, "not-found", "there is no backup here")
         await self._maintenance.backup(request)
+
+
+@LocalApi.app.handle_errors(StoreFailed)
+def _store_failed(self: object, request: IRequest, failure: Failure) -> bytes:
+    """Answer 503 with what is wrong with the disk: nothing was done."""
+    return respond_error(request, HttpError(503, "store-failed", failure.getErrorMessage()))
 
 
 handle_errors(LocalApi.app)

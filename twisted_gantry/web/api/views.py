@@ -87,11 +87,9 @@ def uplink(name: str, uplink: IUplink, ledger: Ledger | None, time: TimeText) ->
 
 
 def _ledger(ledger: Ledger, time: TimeText) -> shapes.LedgerView:
-    kept = ledger
-    oldest = None if kept.oldest is None else time(kept.oldest.wall)
-    return shapes.LedgerView(
-        kept.created, kept.delivered, kept.queued, kept.set_aside, kept.dropped, kept.size, oldest
-    )
+    kept, counts = ledger, (ledger.created, ledger.delivered, ledger.queued, ledger.set_aside)
+    oldest, as_of = (None if m is None else time(m.wall) for m in (kept.oldest, kept.as_of))
+    return shapes.LedgerView(*counts, kept.dropped, kept.size, oldest, kept.not_stored, as_of)
 
 
 def point(point: Point, kind: PointType, time: TimeText) -> shapes.PointView:
@@ -151,4 +149,5 @@ def report(r: Report, time: TimeText, *, with_body: bool = False) -> shapes.Repo
         size,
         body,
         answer,
+        not r.stored,
     )

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource
 from twisted.web.server import Request
 
-from twisted_gantry.core.interfaces import IEdgeKeeper, IUploader, NotKept
+from twisted_gantry.core.interfaces import IEdgeKeeper, IUploader, NotKept, StoreFailed
 from twisted_gantry.core.secret import Secret, shown
 from twisted_gantry.core.site import Site
 from twisted_gantry.net.http.server import WORK, Limits
@@ -100,6 +100,7 @@ class Monitor:
         if request.method is etc.Method.CABINET_STATUS:
             self._take_uploads(request, host)
             await self._edges_kept()
+            await self._prove()
             return etc.answer(EtcCode.SUCCESS)
         below = [each.uploads_as[0] for each in self._uploaders()]
         if request.gantry_id not in {etc.same_id(self._site.gantry_id), *below}:
@@ -112,6 +113,7 @@ class Monitor:
         except ValueError as error:
             raise EtcRefused(EtcCode.BAD_PARAMETERS, str(error)[:200]) from None
         self.counts["clock-skew"] += not good
+        await self._prove()
         return etc.answer(EtcCode.SUCCESS)
 
     def _uploaders(self) -> list[IUploader]:
@@ -168,6 +170,17 @@ class Monitor:
                     await uplink.kept()
         except NotKept as error:
             raise EtcRefused(EtcCode.UNKNOWN_EXCEPTION, str(error)) from None
+
+    async def _prove(self) -> None:
+        """Raise EtcRefused (1008) unless the disk works. The upload was taken, and what it means is
+        told; the cabinet keeps it all the same, and uploads it again.
+        """
+        try:
+            await self._site.store.prove()
+        except StoreFailed as error:
+            self.counts["not-stored"] += 1
+            reason = f"taken, but not kept: {error}"
+            raise EtcRefused(EtcCode.UNKNOWN_EXCEPTION, reason) from None
 
     async def _cards(self, fields: Any) -> etc.Answer:
         current = text(fields.get("curVersion") if isinstance(fields, dict) else None) or ""

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 
 from twisted_gantry.core.commands.door import Request
 from twisted_gantry.core.commands.types import CommandResult, Outcome
-from twisted_gantry.core.interfaces import IPlatform, Subject
+from twisted_gantry.core.interfaces import IPlatform, StoreFailed, Subject
 from twisted_gantry.core.lasting import lasting
 from twisted_gantry.core.site import Cabinet, Site
 from twisted_gantry.core.status import State
@@ -133,7 +133,10 @@ class RemoteCommands:
         entry = AuditEntry(
             ask.id, self._now(), ask.who, TARGET, ask.method.value, etc.encode_control(ask.control)
         )
-        known = await store.begin_command(entry)
+        try:
+            known = await store.begin_command(entry)
+        except StoreFailed as error:  # the disk hangs: nothing is done
+            return answer(EtcCode.CONTROL_FAILED, msg=f"{error.zh}，未执行")
         if known is not None:
             self._replayed()
             return _again(known, entry)
