@@ -7,6 +7,7 @@ from klein import Klein
 
 from tests.web.small_site import Client
 from twisted_gantry.twin.control import Control
+from twisted_gantry.twin.dialects.control import DialectControl
 from twisted_gantry.twin.faces.etc.control import EtcControl
 from twisted_gantry.twin.faces.fogslink.control import FogslinkControl
 from twisted_gantry.twin.fleet.control import FleetControl
@@ -22,6 +23,7 @@ TWIN = [
     (FogslinkControl.app, "/twin/v1/fogslink"),
     (ScenarioControl.app, "/twin/v1/scenario"),
     (FleetControl.app, ""),
+    (DialectControl.app, "/twin/v1/dialects"),
 ]
 UNLISTED = {("get", "/api/openapi.json")}
 
