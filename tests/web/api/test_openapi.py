@@ -36,6 +36,7 @@ def served(apps: list[tuple[Klein, str]]) -> set[tuple[str, str]]:
             if rule.endpoint.endswith("_branch") or "__rest__" in rule.rule:
                 continue
             path = (below + rule.rule).replace("<", "{").replace(">", "}").rstrip("/")
+            path = path.replace("{who}", "{endpoint}")  # a name that klein takes for itself
             methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}
             found |= {(method.lower(), path) for method in methods}
     return found

@@ -23,21 +23,21 @@ class DialectControl:
         """Show all dialects, and those in force: `{"dialects": […], "spoken": {…}}`."""
         return respond(request, {"dialects": listed(), "spoken": self._voices.spoken()})
 
-    @app.route("/<endpoint>", methods=["PUT"])
-    def change(self, request: Request, endpoint: str) -> bytes:
+    @app.route("/<who>", methods=["PUT"])
+    def change(self, request: Request, who: str) -> bytes:
         """Set the dialects of an endpoint: `{"dialects": ["gbk"]}`."""
         content = read_change(request)
         if content.keys() != {"dialects"}:
             raise HttpError(400, "bad-dialects", 'give {"dialects": [names]}')
-        self._voices.speak({endpoint: content["dialects"]})
-        return self._shown(request, endpoint)
+        self._voices.speak({who: content["dialects"]})
+        return self._shown(request, who)
 
-    @app.route("/<endpoint>", methods=["DELETE"])
-    def clear(self, request: Request, endpoint: str) -> bytes:
+    @app.route("/<who>", methods=["DELETE"])
+    def clear(self, request: Request, who: str) -> bytes:
         """Let an endpoint speak as its document has it."""
         refuse_foreign_origin(request)
-        self._voices.speak({endpoint: []})
-        return self._shown(request, endpoint)
+        self._voices.speak({who: []})
+        return self._shown(request, who)
 
-    def _shown(self, request: Request, endpoint: str) -> bytes:
-        return respond(request, {"endpoint": endpoint, "dialects": self._voices[endpoint].names})
+    def _shown(self, request: Request, who: str) -> bytes:
+        return respond(request, {"endpoint": who, "dialects": self._voices[who].names})
