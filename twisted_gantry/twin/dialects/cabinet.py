@@ -15,7 +15,8 @@ Dialect = d.Dialect
 _STATUS = "cabinetStatus"
 _GOOD_SENSOR = {"status": "1", "isWarning": "0", "warningChangeTime": "NoData"}
 _WHOLE, _NUMBER = re.compile(r"0|[1-9][0-9]{0,14}"), re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,6})?")
-_TIME, _EMPTY_WARNING = "timeStamp", b'"warningMsg":""'
+_TIME = "timeStamp"
+_WARNING = re.compile(rb'("warningMsg":"[^"]{8})[^"]*')
 _CHINA = timezone(timedelta(hours=8))
 
 
@@ -164,9 +165,9 @@ DIALECTS = (
     ),
     Dialect(
         "cut-letter",
-        "Each empty `warningMsg` holds two of the three bytes of a letter",
-        "空的 `warningMsg` 中含半个汉字（三字节中的两个）",
-        data=lambda data: data.replace(_EMPTY_WARNING, _EMPTY_WARNING[:-1] + b'\xe7\x94"'),
+        "`warningMsg` is cut after eight bytes, within a letter",
+        "`warningMsg` 截断为八个字节，末尾为半个汉字",
+        data=lambda data: _WARNING.sub(rb"\1", data),
     ),
     Dialect(
         "null-groups",
