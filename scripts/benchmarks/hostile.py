@@ -21,6 +21,17 @@ HOLD_MS, TIMES, RESIDENT_MIB = 50.0, 3.0, 150.0
 _CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 _EMPTY = b'{"code":"1000","x":[' + b"[]," * 2_700_000 + b"[]]}"  # 8 MB
 
+_LIST = (
+    b'{"code":"1000","data":{"isExistLatestVersion":"1","latestVersion":"20260101000000",'
+    b'"cardInfos":['
+    + b",".join(
+        b'{"cardId":"%020d","validTime":"2020-01-01 00:00:00","invalidTime":"2030-01-01 00:00:00"}'
+        % number
+        for number in range(100_000)
+    )
+    + b"]}}"
+)
+
 
 def devices(ports: Ports) -> str:
     """Return the part of the configuration that connects to hostile servers."""
@@ -99,6 +110,14 @@ def floods(ports: Ports) -> dict[str, tuple[Callable[..., None], tuple[Any, ...]
             attackers.serve,
             (ports.platform, answer + _EMPTY, b""),
         ),
+        "a platform sends 100,000 cards": (
+            attackers.serve,
+            (
+                ports.platform,
+                b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(_LIST) + _LIST,
+                b"",
+            ),
+        ),
         "a cloud sends res300": (attackers.serve, (ports.cloud, login, res300 * 1000)),
     }
 
@@ -138,12 +157,15 @@ def main() -> bool:
     ports = Ports()
     cards = Cards(ports)
     met = []
+    only = sys.argv[1:] if __name__ == "__main__" else []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "data").mkdir()
         gantry = WatchedGantry(folder, ports.config(devices(ports), manhole=False))
         try:
             for title, flood in floods(ports).items():
+                if only and title not in only:
+                    continue
                 time.sleep(SETTLE_S)
                 gantry.longest_hold()
                 quiet = statistics.median(measure(ports, QUIET_S))

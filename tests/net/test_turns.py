@@ -6,7 +6,7 @@ from twisted.internet.defer import CancelledError, ensureDeferred
 from twisted.internet.task import Clock
 
 from tests.support import fired
-from twisted_gantry.net.turns import in_turns
+from twisted_gantry.net.turns import SLICE, each_made, in_turns
 
 
 def counted(done: list[int], count: int) -> Generator[None, None, str]:
@@ -51,3 +51,21 @@ def test_an_error_of_a_step_is_the_error() -> None:
     caught: list[str] = []
     result.addErrback(lambda failure: caught.append(failure.getErrorMessage()))
     assert caught == ["odd"]
+
+
+def test_many_things_take_many_turns() -> None:
+    """A short list is made at once; of a long one each turn makes a slice, in order."""
+    clock = Clock()
+    assert fired(ensureDeferred(in_turns(clock, each_made(str, [1, 2])))) == [["1", "2"]]
+    assert fired(ensureDeferred(in_turns(clock, each_made(str, [])))) == [[]]
+    made: list[int] = []
+
+    def make(number: int) -> int:
+        made.append(number)
+        return number
+
+    things = range(3 * SLICE + 1)
+    result = fired(ensureDeferred(in_turns(clock, each_made(make, things))))
+    assert (result, len(made)) == ([], SLICE)
+    clock.advance(0)
+    assert result == [list(things)]

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from twisted_gantry.core.moments import Moment
 from twisted_gantry.wire.reading import Value
 
@@ -76,9 +78,10 @@ class AuditEntry:
     value: Value = None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredCard:
-    """A card of the white list, with the texts that the platform sent."""
+class StoredCard(msgspec.Struct, frozen=True, gc=False):
+    """A card of the white list, with the texts that the platform sent. The garbage collector does
+    not look at it: a list has a hundred thousand.
+    """
 
     card_id: str
     valid_time: str

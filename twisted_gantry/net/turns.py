@@ -1,12 +1,14 @@
 """Long work in steps, so that none holds the reactor."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import TypeVar
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 _T = TypeVar("_T")
+_Made = TypeVar("_Made")
+SLICE = 2000  # small things that are made in one step
 
 
 async def in_turns(clock: IReactorTime, steps: Generator[None, None, _T]) -> _T:
@@ -20,3 +22,15 @@ async def in_turns(clock: IReactorTime, steps: Generator[None, None, _T]) -> _T:
             result: _T = end.value
             return result
         await deferLater(clock, 0)
+
+
+def each_made(
+    make: Callable[[_T], _Made], things: Sequence[_T]
+) -> Generator[None, None, list[_Made]]:
+    """Make something of each thing, in steps of `SLICE`; the generator returns the list."""
+    made: list[_Made] = []
+    for at in range(0, len(things), SLICE):
+        if at:
+            yield
+        made += map(make, things[at : at + SLICE])
+    return made

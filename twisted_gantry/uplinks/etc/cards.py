@@ -11,14 +11,18 @@ from twisted.logger import Logger
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.stored import StoredCard
-from twisted_gantry.net.turns import in_turns
+from twisted_gantry.net.turns import each_made, in_turns
 from twisted_gantry.uplinks.etc.channel import MAX_LIST, Channel, Kind
 from twisted_gantry.uplinks.etc.steering import Steering
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc.cards import read_offer
-from twisted_gantry.wire.etc.envelope import Method, encode_request
+from twisted_gantry.wire.etc.envelope import Card, Method, encode_request
 
 _log = Logger()
+
+
+def _stored(card: Card) -> StoredCard:
+    return StoredCard(card.card_id, card.valid_time, card.invalid_time)
 
 
 class CardsPoll:
@@ -65,7 +69,7 @@ class CardsPoll:
             )
             return
         if offered is not None and offered.version != version:
-            cards = [StoredCard(c.card_id, c.valid_time, c.invalid_time) for c in offered.cards]
+            cards = await in_turns(self._clock, each_made(_stored, offered.cards))
             await self._store.replace_cards(offered.version, cards)
             version = offered.version
             _log.info("white list {version}: {n} cards", version=version, n=len(cards))

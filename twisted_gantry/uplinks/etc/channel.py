@@ -21,8 +21,8 @@ from twisted_gantry.wire.etc.answers import NoCode, decode_answer
 from twisted_gantry.wire.etc.envelope import Answer, EtcCode
 
 MAX_ANSWER = 64 * 1024
-MAX_LIST = 8 * 1024 * 1024
-"""Bytes of an answer with a white list; one of ten thousand cards has about 1 MB."""
+MAX_LIST = 10 * 1024 * 1024
+"""Bytes of an answer with a white list; one of a hundred thousand cards has 10 MB."""
 KEPT = 4096
 """Bytes of an answer that are kept with a report that is set aside."""
 

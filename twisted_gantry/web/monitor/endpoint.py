@@ -17,7 +17,9 @@ from twisted.web.server import Request
 from twisted_gantry.core.interfaces import IEdgeKeeper, IUploader, NotKept, StoreFailed
 from twisted_gantry.core.secret import Secret, shown
 from twisted_gantry.core.site import Site
+from twisted_gantry.core.stored import StoredCard
 from twisted_gantry.net.http.server import WORK, Limits
+from twisted_gantry.net.turns import each_made, in_turns
 from twisted_gantry.web.entry_point import EntryPoint, EntrySettings, encoded
 from twisted_gantry.web.file_stream import Client
 from twisted_gantry.wire.etc import envelope as etc
@@ -51,6 +53,10 @@ class MonitorSettings(EntrySettings, frozen=True, kw_only=True):
     computers: Annotated[list[Id], Meta(max_length=32)] = field(default_factory=list)
 
 
+def _card(stored: StoredCard) -> etc.Card:
+    return etc.Card(stored.card_id, stored.valid_time, stored.invalid_time)
+
+
 class Monitor:
     """Takes uploads for the devices of `site` that are uploaders. `clock` is for how often an
     address may come, `now` returns Unix seconds. `counts` gains what `EntryPoint` counts, the
@@ -71,6 +77,7 @@ class Monitor:
     ) -> None:
         self._computers = computers
         self._site, self._skew, self._now = site, settings.max_clock_skew, now
+        self._clock = clock
         self._auth = settings.auth
         self._entry = EntryPoint(
             "monitor.do",
@@ -189,5 +196,7 @@ class Monitor:
         version, stored = await self._site.store.cards()
         if version == etc.NO_VERSION:
             return etc.card_answer(current, None)
-        cards = tuple(etc.Card(c.card_id, c.valid_time, c.invalid_time) for c in stored)
-        return etc.card_answer(current, etc.CardList(version, cards))
+        if version <= current:
+            return etc.card_answer(current, None)
+        cards = await in_turns(self._clock, each_made(_card, stored))
+        return etc.card_answer(current, etc.CardList(version, tuple(cards)))

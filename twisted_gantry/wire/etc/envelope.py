@@ -290,7 +290,7 @@ def answer(code: EtcCode, data: Any = None, *, msg: str = "") -> Answer:
 NO_VERSION = "0"
 
 
-class Card(msgspec.Struct, frozen=True, rename="camel"):
+class Card(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """An access card and its validity, `yyyy-MM-dd HH:mm:ss` in the zone of the gantry."""
 
     card_id: str

@@ -23,7 +23,7 @@ from twisted_gantry.wire.etc.cards import read_offer
 _log = Logger()
 
 FIRST_RETRY_S, LAST_RETRY_S = 1.0, 30.0
-MAX_ANSWER = 8 * 1024 * 1024  # a white list of ten thousand cards is about 1 MB
+MAX_ANSWER = 10 * 1024 * 1024  # a white list of a hundred thousand cards
 MAX_WAITING = 32  # changes that wait for the gantry; above, the oldest are dropped
 
 
