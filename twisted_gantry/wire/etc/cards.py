@@ -46,6 +46,16 @@ class Offer(NamedTuple):
     left_out: int = 0
 
 
+def _end_of_list(body: bytes, start: int) -> int:
+    """Return the place behind the `]` of a list, 0 if there is none."""
+    # A pattern takes 50 ms for a hundred thousand cards; between two cards, the braces match.
+    first = body.find(b"]", start)
+    if first >= 0 and body.count(b"{", start, first) == body.count(b"}", start, first):
+        return first + 1
+    end = _WHOLE.match(body, start)
+    return end.end() if end is not None else body.rfind(b"]") + 1
+
+
 def split_list(body: bytes) -> tuple[bytes, bytes]:
     """Return an answer with an empty list of cards, and the bytes of the list after its `[`, which
     are empty without a list. A list with its end has its `]`.
@@ -53,8 +63,7 @@ def split_list(body: bytes) -> tuple[bytes, bytes]:
     start = _START.search(body)
     if start is None:
         return body, b""
-    end = _WHOLE.match(body, start.end())
-    stop = end.end() if end is not None else body.rfind(b"]") + 1
+    stop = _end_of_list(body, start.end())
     if stop <= start.end():
         return body[: start.end()], body[start.end() :]
     return body[: start.end()] + body[stop - 1 :], body[start.end() : stop]
