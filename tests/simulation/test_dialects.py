@@ -43,6 +43,7 @@ def test_a_table_replaces_the_one_before() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(300)
 def test_a_day_without_a_dialect() -> None:
     """The quiet hours are quiet, each event raises at least its alarms, and all of them end."""
     day = plain()
