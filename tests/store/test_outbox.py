@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 
 from tests.store.material import PLENTY, database, result_of
 from tests.support import START, TestClock, memory_store, moment_at, moments
-from twisted_gantry.core.stored import Cap, Ledger, Report
+from twisted_gantry.core.stored import Cap, Ledger, Report, Urgency
 from twisted_gantry.store import outbox
 from twisted_gantry.store.sqlite import SqliteStore
 
@@ -25,7 +25,7 @@ class Box:
         self.store = memory_store(moments(self.clock.seconds))
 
     def add(
-        self, body: bytes = b"body", *, urgent: bool = False, cap: Cap = PLENTY, uplink: str = "etc"
+        self, body: bytes = b"body", *, urgent: int = False, cap: Cap = PLENTY, uplink: str = "etc"
     ) -> int:
         return result_of(self.store.add_report(uplink, "kind", "subject", body, urgent, cap))[0]
 
@@ -99,6 +99,25 @@ def test_a_clock_set_back_does_not_change_the_order(box: Box) -> None:
     report = result_of(store.next_report("etc", 0.0))
     assert report is not None
     assert report.id == first
+
+
+def test_reports_in_order_overtake_all_but_each_other(box: Box) -> None:
+    """A fresh opening goes before the back-log, behind older openings; alarms go before it."""
+    old = box.add(urgent=Urgency.IN_ORDER)
+    box.add()
+    box.clock.advance(100)
+    assert box.next(fresh=60) == old  # as the oldest of all
+    result_of(box.store.delivered([old]))
+    backlog = box.add()
+    older = box.add(urgent=Urgency.IN_ORDER)
+    box.clock.advance(100)
+    assert box.next(fresh=60) not in (older, backlog)
+    newer = box.add(urgent=Urgency.IN_ORDER)
+    assert box.next(fresh=60) == older
+    alarm = box.add(urgent=Urgency.URGENT)
+    assert box.next(fresh=60) == alarm
+    result_of(box.store.delivered([alarm, older]))
+    assert box.next(fresh=60) == newer
 
 
 def test_a_fresh_urgent_report_overtakes(box: Box) -> None:
@@ -419,7 +438,7 @@ class Row:
     id: int
     body: bytes
     created: float
-    urgent: bool
+    urgent: int
     state: str = "queued"
     tries: int = 0
 

@@ -148,6 +148,7 @@ def test_the_newest_entries_come_first(store: SqliteStore) -> None:
 def test_the_audit_is_bounded(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over the bound, the oldest entries go."""
     monkeypatch.setattr("twisted_gantry.store.audit.MAX_ENTRIES", 5)
+    monkeypatch.setattr("twisted_gantry.store.audit.TRIM_EVERY", 1)
     for number in range(12):
         result_of(store.begin_command(_entry(number)))
     assert [each.id for each in result_of(store.audit(100))] == [

@@ -334,7 +334,7 @@ class IStore(Interface):
         kind: str,
         subject: str,
         body: bytes,
-        urgent: bool,
+        urgent: int,
         cap: Cap,
         setting: tuple[str, Any] | None = None,
     ) -> Deferred[tuple[int, Sequence[int]]]:
@@ -344,7 +344,9 @@ class IStore(Interface):
         """
 
     def next_report(uplink: str, fresh: float) -> Deferred[Report | None]:
-        """Return what to send now: an urgent report under `fresh` seconds old, else the oldest."""
+        """Return what to send now: an urgent report under `fresh` seconds old, else the oldest. If
+        the newest report in order is that fresh, the oldest in order comes before the others.
+        """
 
     def next_reports(uplink: str, limit: int, size: int) -> Deferred[Sequence[Report]]:
         """Return the oldest queued reports in order: at most `limit`, and at most `size` bytes.

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 import msgspec
@@ -10,14 +11,25 @@ from twisted_gantry.core.moments import Moment
 from twisted_gantry.wire.reading import Value
 
 
+class Urgency(IntEnum):
+    """What a report may overtake."""
+
+    NONE = 0
+    """Nothing: the oldest goes first."""
+    URGENT = 1
+    """All others, while it is fresh."""
+    IN_ORDER = 2
+    """All but those of its own kind: openings of doors are told in their order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """A stored report; a newer one of the same `kind` and `subject` may replace it.
 
-    `made` is when it was stored. `requeued`: a person took the report back from those set aside; it
-    is sent whatever its age. `answer` is the beginning of the answer for which the report was set
-    aside, without secrets. `stored` False: the disk failed, and the report is in
-    memory alone.
+    `made` is when it was stored; `urgent` is an Urgency. `requeued`: a person took the report back
+    from those set aside; it is sent whatever its age. `answer` is the beginning of the answer for
+    which the report was set aside, without secrets. `stored` False: the disk failed, and the report
+    is in memory.
     """
 
     id: int
@@ -26,7 +38,7 @@ class Report:
     subject: str
     body: bytes
     made: Moment
-    urgent: bool
+    urgent: int
     state: str = "queued"
     reason: str = ""
     tries: int = 0
@@ -65,7 +77,9 @@ class Cap:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """A command in the audit; `result` is empty until the command has ended."""
+    """A command in the audit; `result` is empty until the command has ended. The entry is kept
+    until `kept_until` at least, Unix seconds: the replay guard needs it.
+    """
 
     id: str
     at: float
@@ -76,6 +90,7 @@ class AuditEntry:
     result: str = ""
     detail: str = ""
     value: Value = None
+    kept_until: float = 0.0
 
 
 class StoredCard(msgspec.Struct, frozen=True, gc=False):

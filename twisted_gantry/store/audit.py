@@ -7,9 +7,11 @@ from typing import Any
 from twisted_gantry.core.commands.types import Outcome
 from twisted_gantry.core.stored import AuditEntry
 
-MAX_ENTRIES = 100_000  # entries that are kept; beyond that the oldest goes
+MAX_ENTRIES = 100_000
+"""Entries that are kept. Beyond that those go of which their client has the most, oldest first."""
+TRIM_EVERY = 1_000  # entries between two looks at the number
 
-_COLUMNS = "id, at, who, target, command, args, result, detail, value"
+_COLUMNS = "id, at, who, target, command, args, result, detail, value, kept_until"
 
 
 def _entry(row: tuple[Any, ...]) -> AuditEntry:
@@ -24,14 +26,46 @@ def begin(db: Connection, entry: AuditEntry) -> AuditEntry | None:
     if known is not None:
         return known
     args = json.dumps(entry.args, ensure_ascii=False)
-    db.execute(
-        "INSERT INTO audit (id, at, who, target, command, args) VALUES (?,?,?,?,?,?)",
-        (entry.id, entry.at, entry.who, entry.target, entry.command, args),
+    added = db.execute(
+        "INSERT INTO audit (id, at, who, target, command, args, kept_until) VALUES (?,?,?,?,?,?,?)",
+        (entry.id, entry.at, entry.who, entry.target, entry.command, args, entry.kept_until),
     )
-    db.execute(
-        "DELETE FROM audit WHERE rowid <= (SELECT max(rowid) FROM audit) - ?", (MAX_ENTRIES,)
-    )
+    if (added.lastrowid or 0) % TRIM_EVERY == 0:
+        trim(db, entry.at)
     return None
+
+
+def trim(db: Connection, now: float) -> None:
+    """Remove the oldest entries of the clients with the most, until `MAX_ENTRIES` are left. What
+    the replay guard still needs at `now`, Unix seconds, stays.
+    """
+    clients: dict[str, tuple[int, list[str]]] = {}
+    for who, count in db.execute("SELECT who, count(*) FROM audit GROUP BY who"):
+        number, names = clients.get(_client(who), (0, []))
+        clients[_client(who)] = number + count, [*names, who]
+    share = _share([number for number, _ in clients.values()])
+    for number, names in clients.values():
+        if number > share:
+            db.execute(
+                "DELETE FROM audit WHERE rowid IN (SELECT rowid FROM audit WHERE who IN "
+                "(SELECT value FROM json_each(?)) AND kept_until <= ? ORDER BY rowid LIMIT ?)",
+                (json.dumps(names), now, number - share),
+            )
+
+
+def _client(who: str) -> str:
+    """Return who asked without the user's name, which the client chooses: `api 192.0.2.7`."""
+    return " ".join(who.split(" ")[:2])
+
+
+def _share(numbers: list[int]) -> int:
+    """Return how many entries each client may keep, so that the sum is `MAX_ENTRIES` at most."""
+    room, left = MAX_ENTRIES, len(numbers)
+    for number in sorted(numbers):
+        if number * left > room:
+            return room // left
+        room, left = room - number, left - 1
+    return MAX_ENTRIES
 
 
 def find(db: Connection, number: str) -> AuditEntry | None:

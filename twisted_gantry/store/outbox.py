@@ -13,7 +13,7 @@ from typing import Any
 from zlib import crc32
 
 from twisted_gantry.core.moments import Moment
-from twisted_gantry.core.stored import Cap, Ledger, Report
+from twisted_gantry.core.stored import Cap, Ledger, Report, Urgency
 
 REQUEUED = "queued again"
 """The reason shown for a report that a person took back from those set aside."""
@@ -26,6 +26,12 @@ COLUMNS = (
     f"{_MADE}, id, uplink, kind, subject, body, urgent, state, reason, tries, requeued, answer"
 )
 _QUEUED = f"SELECT {COLUMNS}, checksum FROM outbox WHERE uplink = :uplink AND state = 'queued'"  # noqa: S608
+
+_ORDER = f"urgent = {Urgency.IN_ORDER:d}"
+# Those in order, while the newest of them is fresh.
+_ORDERED = f"""AND {_ORDER} AND (
+    SELECT mono > :after AND boot = :boot FROM outbox WHERE uplink = :uplink AND state = 'queued'
+    AND {_ORDER} ORDER BY id DESC LIMIT 1)"""  # noqa: S608 - own names
 
 # One statement, since every report runs it.
 _COUNT_NEW = """
@@ -47,8 +53,7 @@ def report_of(row: tuple[Any, ...]) -> Report:
     """Return the report of a row with `COLUMNS`."""
     names = COLUMNS.removeprefix(f"{_MADE}, ").split(", ")
     fields = dict(zip(names, row[4:], strict=True))
-    flags = {name: bool(fields[name]) for name in ("urgent", "requeued")}
-    return Report(made=_moment(row[:4]), **{**fields, **flags})
+    return Report(made=_moment(row[:4]), **{**fields, "requeued": bool(fields["requeued"])})
 
 
 def row_of(report: Report) -> tuple[Any, ...]:
@@ -83,7 +88,7 @@ def add(
     subject: str,
     body: bytes,
     made: Moment,
-    urgent: bool,
+    urgent: int,
     cap: Cap,
     number: int | None = None,
 ) -> tuple[int, Sequence[int]]:
@@ -147,18 +152,18 @@ def _remove(db: Connection, reports: Sequence[int], became: str) -> None:
 def following(
     db: Connection, uplink: str, now: Moment, fresh: float, but: Collection[int] = ()
 ) -> Report | None:
-    """Return an urgent report that is less than `fresh` seconds old, else the oldest; none of
-    `but`. Damaged ones are set aside.
+    """Return an urgent report that is less than `fresh` seconds old; else the oldest in order, if
+    the newest in order is that fresh; else the oldest. None of `but`; damaged ones are set aside.
     """
     left_out = _left_out(but)
     given = {"uplink": uplink, "boot": now.boot, "after": now.mono - fresh}
     given["but"] = json.dumps(list(but))
-    of_now = " AND urgent = 1 AND mono > :after AND boot = :boot"
-    urgent = f"{_QUEUED}{of_now}{left_out} ORDER BY id LIMIT 1"
+    urgent = f"AND urgent = {Urgency.URGENT:d} AND mono > :after AND boot = :boot"
+    choices = [
+        f"{_QUEUED} {each} {left_out} ORDER BY id LIMIT 1" for each in (urgent, _ORDERED, "")
+    ]
     while True:
-        found = _rows(db, urgent, given) or _rows(
-            db, f"{_QUEUED}{left_out} ORDER BY id LIMIT 1", given
-        )
+        found = next(filter(None, (_rows(db, each, given) for each in choices)), [])
         row = found[0] if found else None
         if row is None:
             return None

@@ -84,6 +84,14 @@ MIGRATIONS = (
     """
     ALTER TABLE outbox ADD COLUMN checksum INTEGER;
     """,
+    # Reports that keep their order among themselves are found without a look at the others.
+    """
+    CREATE INDEX outbox_in_order ON outbox (uplink, id) WHERE urgent = 2 AND state = 'queued';
+    """,
+    # The replay guard needs an entry until then, Unix seconds.
+    """
+    ALTER TABLE audit ADD COLUMN kept_until REAL NOT NULL DEFAULT 0;
+    """,
 )
 
 
@@ -125,7 +133,7 @@ def lock(folder: Path) -> IO[str]:
 
 def _lock_file(path: Path) -> IO[str]:
     try:
-        return path.open("a+")
+        return open(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "a+")  # noqa: PTH123
     except OSError:
         if not path.exists():
             raise

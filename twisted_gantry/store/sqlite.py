@@ -168,7 +168,7 @@ class SqliteStore:
         kind: str,
         subject: str,
         body: bytes,
-        urgent: bool,
+        urgent: int,
         cap: Cap,
         setting: tuple[str, Any] | None = None,
     ) -> Deferred[tuple[int, Sequence[int]]]:

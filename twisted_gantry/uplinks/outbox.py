@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 
 from twisted_gantry.core.alarms import Alarms, Severity
 from twisted_gantry.core.interfaces import IStore
-from twisted_gantry.core.stored import Cap, Ledger, Report
+from twisted_gantry.core.stored import Cap, Ledger, Report, Urgency
 
 _log = Logger()
 
@@ -43,7 +43,7 @@ class Outbox:
         subject: str,
         body: bytes,
         *,
-        urgent: bool = False,
+        urgent: int = Urgency.NONE,
         setting: tuple[str, Any] | None = None,
         kept: Callable[[int], None] = lambda number: None,
         not_kept: Callable[[], None] = lambda: None,
@@ -58,7 +58,7 @@ class Outbox:
             kept(number)
             self._dropped(dropped)
             for stored in self.on_stored:
-                stored(urgent)
+                stored(bool(urgent))
 
         def failed(failure: Failure) -> None:
             not_kept()

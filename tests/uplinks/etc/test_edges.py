@@ -24,7 +24,7 @@ class MortalStore:
 
     def __init__(self, store: Any, clock: Any) -> None:
         self._store, self._clock = store, clock
-        self.delay = 0.0
+        self.delay = self._free_at = 0.0
         self.killed = self.broken = False
 
     def __getattr__(self, name: str) -> Any:
@@ -38,8 +38,10 @@ class MortalStore:
                 worked = fail(OSError("disk is full")) if self.broken else work()
                 worked.addBoth(lambda result: None if self.killed else done.callback(result))
 
-        if self.delay:
-            self._clock.callLater(self.delay, run)
+        now = self._clock.seconds()
+        self._free_at = max(self._free_at, now + self.delay)  # one job after the other
+        if self._free_at > now:
+            self._clock.callLater(self._free_at - now, run)
         else:
             run()
         return done

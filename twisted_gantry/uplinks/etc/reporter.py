@@ -16,6 +16,7 @@ from twisted_gantry.core.alarms import Alarm
 from twisted_gantry.core.interfaces import NotKept, Subject
 from twisted_gantry.core.points import Batch
 from twisted_gantry.core.site import Cabinet, Site
+from twisted_gantry.core.stored import Urgency
 from twisted_gantry.net.timers import Timer
 from twisted_gantry.uplinks.etc import rows as etc_rows
 from twisted_gantry.uplinks.etc.doors import SETTING, DoorStates, Move, Seen, present
@@ -24,6 +25,7 @@ from twisted_gantry.uplinks.outbox import Outbox
 from twisted_gantry.wire.etc.envelope import Method, encode_request
 from twisted_gantry.wire.etc.reports import Group
 
+DOORS = "doors"  # the group
 GATHER = 1.0  # seconds: changes within one are gathered into one report
 
 
@@ -68,7 +70,7 @@ class Reporter:
         early, self._early = self._early or [], None
         for device in self._site.devices:
             if self._has_doors(device):
-                rows = etc_rows.edge_rows(self._site, device, "doors")
+                rows = etc_rows.edge_rows(self._site, device, DOORS)
                 early += [(device, *seen, rows) for seen in present(self._site.points, device)]
         for each in early:
             self._door_seen(*each)
@@ -78,7 +80,7 @@ class Reporter:
                 self._tell_waiting()
 
     def _has_doors(self, device: str) -> bool:
-        return any(device in each.sources.get("doors", ()) for each in self._site.cabinets)
+        return any(device in each.sources.get(DOORS, ()) for each in self._site.cabinets)
 
     def kept(self) -> Deferred[None]:
         """Make the reports of all edges so far; fires once they are on the disk. Fails with
@@ -176,7 +178,7 @@ class Reporter:
             return
         if not self._has_doors(device):
             return
-        rows = etc_rows.edge_rows(self._site, device, "doors")
+        rows = etc_rows.edge_rows(self._site, device, DOORS)
         for door, state in present(self._site.points, device):
             if self._early is None:
                 self._door_seen(device, door, state, rows)
@@ -198,9 +200,9 @@ class Reporter:
         if move is Move.NONE:
             return
         for cabinet in self._site.cabinets:
-            if device in cabinet.sources.get("doors", ()):
+            if device in cabinet.sources.get(DOORS, ()):
                 if move is Move.OPENED:
-                    self._latches[cabinet.id].add(Edge(door, device, "doors", None, rows))
+                    self._latches[cabinet.id].add(Edge(door, device, DOORS, None, rows))
                 self._report_at_once(_subject(cabinet))
 
     def _report_at_once(self, subject: str) -> None:
@@ -235,34 +237,48 @@ class Reporter:
     def _report_computers(self, *, urgent: bool) -> None:
         rows = etc_rows.computers(self._site)
         if rows:
-            self._keep(Method.COMPUTER_STATUS, _COMPUTERS, rows, urgent)
+            urgency = Urgency.URGENT if urgent else Urgency.NONE
+            self._keep(Method.COMPUTER_STATUS, _COMPUTERS, rows, urgency)
 
     def _report_cabinet(self, cabinet: Cabinet, *, urgent: bool) -> None:
-        """Store a report, and one more for each edge that no report before it can show."""
+        """Store a report, and one more for each edge that no report before it can show. Alarms go
+        first: openings wait for each other, alarms do not.
+        """
         latches = self._latches[cabinet.id]
         tried: set[Edge] = set()
-        ended = False
-        while True:
-            edges = latches.waiting(urgent=urgent)
-            report, carried, over = etc_rows.cabinet(self._site, cabinet, edges)
-            if tried and tried.issuperset(carried):
-                break
-            ended = over
-            latches.under_way(carried)
-            self._keep(Method.CABINET_STATUS, _subject(cabinet), report, urgent, latches, carried)
-            if not carried:
-                break
-            tried.update(carried)
+        made = ended = False
+        for of_doors in (False, True):
+            while True:
+                waiting = latches.waiting(urgent=urgent)
+                edges = [edge for edge in waiting if (edge.group == DOORS) is of_doors]
+                if not edges and (made or not of_doors):
+                    break
+                report, carried, over = etc_rows.cabinet(self._site, cabinet, edges)
+                if tried.issuperset(carried) and (made or not of_doors):
+                    break
+                made, ended = True, over
+                latches.under_way(carried)
+                self._keep_cabinet(cabinet, report, urgent, carried)
+                tried.update(carried)
         if ended and self._unsubscribe:
             # The last report shows a pulse that has ended: a later report says so.
             self._report_within(_subject(cabinet), GATHER)
+
+    def _keep_cabinet(
+        self, cabinet: Cabinet, report: Any, urgent: bool, carried: Sequence[Edge]
+    ) -> None:
+        urgency = Urgency.URGENT if urgent else Urgency.NONE
+        if any(edge.group == DOORS for edge in carried):
+            urgency = Urgency.IN_ORDER
+        latches = self._latches[cabinet.id]
+        self._keep(Method.CABINET_STATUS, _subject(cabinet), report, urgency, latches, carried)
 
     def _keep(
         self,
         method: Method,
         subject: str,
         fields: Any,
-        urgent: bool,
+        urgency: Urgency,
         latches: Latches | None = None,
         carried: Sequence[Edge] = (),
     ) -> None:
@@ -285,7 +301,7 @@ class Reporter:
             method.value,
             subject,
             body,
-            urgent=urgent,
+            urgent=urgency,
             setting=setting,
             kept=kept,
             not_kept=not_kept,

@@ -143,7 +143,7 @@ def report(r: Report, time: TimeText, *, with_body: bool = False) -> shapes.Repo
         r.subject,
         r.state,
         at,
-        r.urgent,
+        bool(r.urgent),
         r.tries,
         r.reason,
         size,

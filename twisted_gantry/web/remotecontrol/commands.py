@@ -94,7 +94,8 @@ class Plan:
 @define(eq=False)
 class RemoteCommands:
     """Executes requests; `platform` is the uplink that they may steer, if there is one. `now`
-    returns Unix seconds; `replayed` is called when a body comes again, `fault` with errors of ours.
+    returns Unix seconds, `skew` is the accepted difference of a `timeStamp`; `replayed` is called
+    when a body comes again, `fault` with errors of ours.
     """
 
     _site: Site
@@ -102,6 +103,7 @@ class RemoteCommands:
     _servers: ServerPolicy
     _clock: IReactorTime
     _now: Callable[[], float]
+    _skew: float
     _replayed: Callable[[], None]
     _fault: Callable[[Failure], None]
 
@@ -130,9 +132,10 @@ class RemoteCommands:
         if ask.is_query:
             return (await self._done(ask))[0]
         store = self._site.store
-        entry = AuditEntry(
-            ask.id, self._now(), ask.who, TARGET, ask.method.value, etc.encode_control(ask.control)
-        )
+        # The same body may come again for as long as its `timeStamp` is accepted.
+        now, args = self._now(), etc.encode_control(ask.control)
+        until = now + 2 * self._skew
+        entry = AuditEntry(ask.id, now, ask.who, TARGET, ask.method.value, args, kept_until=until)
         try:
             known = await store.begin_command(entry)
         except StoreFailed as error:  # the disk hangs: nothing is done

@@ -130,6 +130,7 @@ class RemoteControl:
             servers=server_policy(settings, home),
             clock=clock,
             now=now,
+            skew=settings.max_clock_skew,
             replayed=lambda: self.counts.update(["replayed"]),
             fault=self._entry.log.fault,
         )
