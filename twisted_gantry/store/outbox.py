@@ -27,11 +27,9 @@ COLUMNS = (
 )
 _QUEUED = f"SELECT {COLUMNS}, checksum FROM outbox WHERE uplink = :uplink AND state = 'queued'"  # noqa: S608
 
-_ORDER = f"urgent = {Urgency.IN_ORDER:d}"
-# Those in order, while the newest of them is fresh.
-_ORDERED = f"""AND {_ORDER} AND (
-    SELECT mono > :after AND boot = :boot FROM outbox WHERE uplink = :uplink AND state = 'queued'
-    AND {_ORDER} ORDER BY id DESC LIMIT 1)"""  # noqa: S608 - own names
+_IN_ORDER = f"""FROM outbox INDEXED BY outbox_in_order
+    WHERE uplink = :uplink AND state = 'queued' AND urgent = {Urgency.IN_ORDER:d}"""
+_FRESH = "mono > :after AND boot = :boot"
 
 # One statement, since every report runs it.
 _COUNT_NEW = """
@@ -158,9 +156,12 @@ def following(
     left_out = _left_out(but)
     given = {"uplink": uplink, "boot": now.boot, "after": now.mono - fresh}
     given["but"] = json.dumps(list(but))
-    urgent = f"AND urgent = {Urgency.URGENT:d} AND mono > :after AND boot = :boot"
+    first = f"{left_out} ORDER BY id LIMIT 1"
     choices = [
-        f"{_QUEUED} {each} {left_out} ORDER BY id LIMIT 1" for each in (urgent, _ORDERED, "")
+        f"{_QUEUED} AND urgent = {Urgency.URGENT:d} AND {_FRESH}{first}",
+        f"{_QUEUED} AND id = (SELECT min(id) {_IN_ORDER}{left_out})"
+        f" AND (SELECT {_FRESH} {_IN_ORDER} ORDER BY id DESC LIMIT 1)",
+        f"{_QUEUED}{first}",
     ]
     while True:
         found = next(filter(None, (_rows(db, each, given) for each in choices)), [])
