@@ -62,7 +62,7 @@ rate = 0
 [uplink.etc]
 url = "http://127.0.0.1:{self.platform}/monitor.do"
 auth = "{AUTH}"
-cards_period = 1
+cards_period = 4
 {cards}
 {more}
 """

@@ -10,7 +10,11 @@ import pytest_twisted
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol
+from twisted.internet.endpoints import (
+    TCP4ClientEndpoint,
+    UNIXClientEndpoint,
+    connectProtocol,
+)
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
@@ -421,12 +425,30 @@ async def test_ssh_does_nothing_else(door: Door) -> None:
     assert door.audit() == []
 
 
+async def test_idle_connections_leave_room_for_an_operator(door: Door) -> None:
+    """Many hosts that connect and say nothing keep no operator out."""
+    key = door.key("alice")
+    port = door.open_ssh(key)
+    idle = [
+        await connectProtocol(
+            TCP4ClientEndpoint(
+                door.reactor, "127.0.0.1", port, bindAddress=(f"127.0.0.{2 + number % 9}", 0)
+            ),
+            Peer(),
+        )
+        for number in range(40)
+    ]
+    done = await door.ssh(port, key, "site.gantry_id\n")
+    assert "G000211001002110010" in done.stdout
+    for each in idle:
+        each.transport.abortConnection()
+    await until(door.reactor, "the end", lambda: all(each.lost for each in idle))
+
+
 async def test_noise_at_the_ssh_port(door: Door) -> None:
     """Odd bytes and too many connections do not keep an operator out, nor log a failure."""
     alice = door.key("alice")
     port = door.open_ssh(alice)
-    from twisted.internet.endpoints import TCP4ClientEndpoint
-
     endpoint = TCP4ClientEndpoint(door.reactor, "127.0.0.1", port)
     peers = [await connectProtocol(endpoint, Peer()) for _ in range(12)]
     for number, peer in enumerate(peers):
