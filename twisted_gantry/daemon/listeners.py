@@ -19,6 +19,9 @@ from twisted_gantry.net.tls_server import ServerTls
 from twisted_gantry.web.callbacks import CallbackHost
 from twisted_gantry.web.seldom_log import SeldomLog
 
+MOST_WAITING = 256
+"""Connections that wait to be accepted. A rightful one waits behind those of strangers."""
+
 
 class Served(Protocol):
     """An HTTP endpoint of its own port."""
@@ -101,7 +104,7 @@ class Listeners:
         factory = bounded_site(
             resource, self._reactor, limits, counts, allowed=allowed, crowded=crowded
         )
-        place = for_the_group(with_backlog(place, limits.connections))
+        place = for_the_group(with_backlog(place, min(limits.connections, MOST_WAITING)))
         if tls is None:
             return self._listen(name, place, factory)
         log = SeldomLog(name, self._reactor)

@@ -40,7 +40,7 @@ LIMITS = Limits(
     deadline=10.0,
     idle=60.0,
     connections=512,
-    per_address=64,
+    per_address=256,
     reserved=128,
     work=WORK,
 )
