@@ -157,10 +157,10 @@ def following(
     given = {"uplink": uplink, "boot": now.boot, "after": now.mono - fresh}
     given["but"] = json.dumps(list(but))
     first = f"{left_out} ORDER BY id LIMIT 1"
+    newest_is_fresh = f"(SELECT {_FRESH} {_IN_ORDER} ORDER BY id DESC LIMIT 1)"
     choices = [
         f"{_QUEUED} AND urgent = {Urgency.URGENT:d} AND {_FRESH}{first}",
-        f"{_QUEUED} AND id = (SELECT min(id) {_IN_ORDER}{left_out})"
-        f" AND (SELECT {_FRESH} {_IN_ORDER} ORDER BY id DESC LIMIT 1)",
+        f"{_QUEUED} AND id = (SELECT min(id) {_IN_ORDER}{left_out}) AND {newest_is_fresh}",
         f"{_QUEUED}{first}",
     ]
     while True:

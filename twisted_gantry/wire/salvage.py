@@ -64,6 +64,15 @@ class Salvaged(NamedTuple):
     repairs: tuple[str, ...] = ()
 
 
+# Ends of the repairs after which every value is still there.
+_HARMLESS = ("control characters between members", "control characters in a text", "in GB18030")
+
+
+def losses(repairs: tuple[str, ...]) -> list[str]:
+    """Return the repairs that cost a value, or part of one."""
+    return [each for each in repairs if not each.endswith((*_HARMLESS, "behind the end"))]
+
+
 class _Cut(Exception):
     """The input ends within a value."""
 

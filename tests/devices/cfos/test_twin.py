@@ -240,7 +240,6 @@ def _feed(keys: dict[str, Any]) -> FeedSettings:
         {"refuse": True},
         {"garbage": 1.0},
         {"delay": 5.0},
-        {"half": 1.0},
         {"drip": 1},
         {"frozen": True},
     ],
@@ -255,4 +254,16 @@ def test_faults(rig: TwinRig, fault: dict[str, Any]) -> None:
     rig.faults.clear(CFOS)
     rig.clock.run(61, 0.25)
     assert rig.state == "online"
+    assert rig.good("M1.voltage_l1") == 220.0
+
+
+def test_half_an_answer_counts(rig: TwinRig) -> None:
+    """What came of an answer that is cut off holds; what did not come is unknown, and no alarm."""
+    rig.faults.put(CFOS, {"half": 1.0})
+    rig.clock.run(25, 0.25)
+    assert rig.state == "online"
+    assert rig.good("M1.voltage_l1") == "get-failed"
+    assert rig.device.status.last_error
+    rig.faults.clear(CFOS)
+    rig.clock.run(61, 0.25)
     assert rig.good("M1.voltage_l1") == 220.0

@@ -234,7 +234,7 @@ class Twin:
         self._moving.start(0.1, now=False)
 
     def act(self, step: int) -> None:
-        if step == 12:
+        if step == 13:
             self.world.change({"mains.voltage": 0})
         if step == 20:
             self.world.change({"mains.voltage": 231})

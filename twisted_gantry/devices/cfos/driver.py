@@ -38,6 +38,7 @@ from twisted_gantry.net.service import NamedService
 from twisted_gantry.wire.cfos.calls import call
 from twisted_gantry.wire.cfos.values import DevInfo, decode_dev_info
 from twisted_gantry.wire.errors import WireError
+from twisted_gantry.wire.salvage import losses
 
 LONGEST_REASON = 200
 _OFFLINE = frozenset({State.OFFLINE})
@@ -138,7 +139,11 @@ class Cfos(NamedService):
             self.counts[REPAIRED] += 1
         update = {name: (each.value, each.quality) for name, each in info.params.items()}
         update |= self._parts.take(info)
-        wrong = [*info.wrong, *self._points.update(self.device, update, self._parts.derive)]
+        wrong = [
+            *info.wrong,
+            *losses(info.repairs),
+            *self._points.update(self.device, update, self._parts.derive),
+        ]
         self._poller.good()
         if wrong:
             self.status.error(gist(wrong))
