@@ -91,7 +91,7 @@ def test_equal_texts_are_equal_secrets() -> None:
     [
         (b"<html>\r\n<body>", "<html> <body>"),
         ("成功".encode("gbk"), "成功"),
-        ("a\u202eb\x00c", "a b c"),
+        ("a\u202eb\x00c", "a\ufffdb\ufffdc"),
         (b'{"you sent":"p@ss w\xc3\xb6rd"}', '{"you sent":"***"}'),
         (b"Basic " + b64encode("p@ss wörd".encode()), "Basic ***"),
         (b"?auth=p%40ss%20w%C3%B6rd&x", "?auth=***&x"),

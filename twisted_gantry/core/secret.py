@@ -1,12 +1,12 @@
 """A text that must not appear in any log, metric, error or `repr`; what peers say without it."""
 
 from base64 import b64encode
-from urllib.parse import quote
+from urllib.parse import quote as url_quoted
 
-MASK = "***"
+from twisted_gantry.wire.quote import MASK, quote
+
 SHOWN = 80
 """Characters of a message that an error shows."""
-_READ = 4096  # bytes, or characters, of a message that are looked at
 
 
 class Secret:
@@ -34,12 +34,7 @@ class Secret:
 
 def shown(message: bytes | str, *secrets: Secret, most: int = SHOWN) -> str:
     """Return what a peer sent, for an error or a log: on one line, shortened, without secrets."""
-    text = _decoded(message[:_READ]) if isinstance(message, bytes) else message[:_READ]
-    text = "".join(c if c.isprintable() else " " for c in text)
-    for form in _forms(secrets):
-        text = text.replace(form, MASK)
-    text = " ".join(text.split())
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return quote(message, _forms(secrets), most)
 
 
 def without(message: bytes, *secrets: Secret) -> bytes:
@@ -54,10 +49,5 @@ def _forms(secrets: tuple[Secret, ...]) -> list[str]:
     for secret in secrets:
         plain = secret.reveal()
         encoded = b64encode(plain.encode("utf-8", "replace")).decode()
-        forms += [plain, quote(plain, safe="", errors="replace"), encoded, encoded.rstrip("=")]
+        forms += [plain, url_quoted(plain, safe="", errors="replace"), encoded, encoded.rstrip("=")]
     return [each for each in forms if each]
-
-
-def _decoded(message: bytes) -> str:
-    text = message.decode("utf-8", "replace")
-    return message.decode("gb18030", "replace") if "\ufffd" in text else text

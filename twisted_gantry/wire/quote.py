@@ -20,11 +20,15 @@ def quote(data: bytes | str, hidden: Iterable[str | None] = (), most: int = MOST
     texts in `hidden` are masked, and the value of each member with `pass`, `key` or the like in
     its name.
     """
-    text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
-    text = text[:_MOST_SEARCHED]
+    text = _decoded(data[:_MOST_SEARCHED]) if isinstance(data, bytes) else data[:_MOST_SEARCHED]
     for each in sorted(filter(None, hidden), key=len, reverse=True):
         text = text.replace(each, MASK)
     text = _SECRET.sub(rf'\1"{MASK}"', text)
     line = " ".join(text.split())
     shown = "".join(letter if letter.isprintable() else "\ufffd" for letter in line[:most])
     return shown if len(line) <= most else shown[: most - 1] + "…"
+
+
+def _decoded(data: bytes) -> str:
+    text = data.decode("utf-8", "replace")
+    return data.decode("gb18030", "replace") if "\ufffd" in text else text
