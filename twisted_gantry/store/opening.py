@@ -6,6 +6,7 @@ reports are sent from memory, and the file is opened as soon as that is possible
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from sqlite3 import Connection
 
@@ -17,7 +18,7 @@ from twisted_gantry.store import audit, settings
 from twisted_gantry.store.backup import Backups
 from twisted_gantry.store.counter import LEDGER, Counted, Counter, counted
 from twisted_gantry.store.database import Found
-from twisted_gantry.store.outbox import last_number
+from twisted_gantry.store.outbox import keep_last_number, last_number
 from twisted_gantry.store.schema import FILE, CannotOpen, ended_unclean, lock, open_database
 from twisted_gantry.store.sqlite import SqliteStore
 from twisted_gantry.store.writer import ThreadWriter
@@ -51,6 +52,11 @@ def open_store(
         raise
     newest, known = (0, {}) if db is None else (last_number(db), settings.read(db))
     newest = max(newest, 0 if before is None else before.last)
+    if db is not None:
+        with suppress(sqlite3.Error):  # a disk that fails is noticed at the first change
+            keep_last_number(db, newest)  # of a database that is older than the counter
+            # The identity must not be in the log alone, which may be lost.
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     if db is None and not newest:
         newest = int(now() * 1000)  # above any number that the file may have
     writer = ThreadWriter(db, reactor, committed=counter.committed)

@@ -74,6 +74,13 @@ def last_number(db: Connection) -> int:
     return 0 if row is None else int(row[0])
 
 
+def keep_last_number(db: Connection, last: int) -> None:
+    """Have no number up to `last` given again."""
+    if last_number(db) < last:
+        db.execute("DELETE FROM sqlite_sequence WHERE name = 'outbox'")
+        db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('outbox', ?)", (last,))
+
+
 def _count(db: Connection, uplink: str, **changes: int) -> None:
     terms = ", ".join(f"{name} = {name} + {change:d}" for name, change in changes.items())
     db.execute(f"UPDATE ledger SET {terms} WHERE uplink = ?", (uplink,))  # noqa: S608 - own names
