@@ -12,17 +12,20 @@ _NO_LOSS = re.compile(rb"[\s\x00]*")
 
 # An object of the UPS card is under 1 KiB; the bound leaves room for unknown ones.
 MAX_OBJECT = 64 * 1024
+# Bytes between objects that are kept for an error text.
+MOST_JUNK = 400
 
 
 class ObjectFramer:
     """Cuts a stream into JSON objects by counting braces outside strings, with escapes. White
     space, NUL and CR LF between objects are skipped, other bytes there are skipped and counted in
-    `skipped`. The content of an object is not checked.
+    `skipped`; `junk` holds the last of them. The content of an object is not checked.
     """
 
     def __init__(self, limit: int = MAX_OBJECT) -> None:
         self.limit = limit
         self.skipped = 0
+        self.junk = b""
         self._buffer = bytearray()
         self._at = 0
         self._depth = 0
@@ -85,7 +88,10 @@ class ObjectFramer:
     def _skip_to_object(self) -> bool:
         start = self._buffer.find(b"{")
         between = bytes(self._buffer if start < 0 else self._buffer[:start])
-        self.skipped += sum(len(part) for part in _NO_LOSS.split(between) if part)
+        lost = sum(len(part) for part in _NO_LOSS.split(between) if part)
+        if lost:
+            self.skipped += lost
+            self.junk = between[:MOST_JUNK]
         if start < 0:
             self._buffer.clear()
             return False

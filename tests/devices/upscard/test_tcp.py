@@ -432,6 +432,18 @@ def test_replies_as_real_cards_spell_them(old: bytes, new: bytes) -> None:
     rig.stop()
 
 
+def test_a_reply_without_an_object_is_quoted() -> None:
+    """Text that holds no object is no reply, and the error does not say that nothing came."""
+    rig = ScriptRig()
+    rig.script.answers = {"QAD": b"(NAK\r", "RTD": b"<html>404</html>"}
+    rig.start(12.0)
+    assert rig.state() is State.CONNECTING
+    told = str(rig.card.status.last_error)
+    assert told.startswith("what came is no JSON object; it is (NAK")
+    assert "no reply in time" not in told
+    rig.stop()
+
+
 def test_the_terminator_is_sent() -> None:
     """The setting `terminator` ends each command, for a card that wants one."""
     rig = ScriptRig(terminator="\r\n")

@@ -311,6 +311,15 @@ def test_a_foreign_uid_is_counted_and_dropped(card: Card) -> None:
     assert card.events[-1] == "T ended (OK"
 
 
+def test_a_uid_is_its_value(card: Card) -> None:
+    """A card that writes its number in two ways is one card."""
+    for uid in ("1", "01", "1.0", " 1 "):
+        card.ask("QAD")
+        card.answer(f"({uid}", uid=uid)
+        assert card.events[-1] == f"QAD ended ({uid}"
+    assert not card.session.counts["foreign"]
+
+
 @pytest.mark.parametrize("code", [ErrorCode.JSON_FORMAT, ErrorCode.BUSY])
 def test_a_foreign_uid_is_foreign_without_a_session_too(card: Card, code: ErrorCode) -> None:
     """A refusal that names no session but another card's uid ends nothing and teaches nothing."""

@@ -75,7 +75,9 @@ class _Connection(Protocol):
             self._slices.drop()
             self._link.too_long(str(error))
         finally:
-            self._link.counts["skipped-bytes"] += self._framer.skipped - skipped
+            if self._framer.skipped > skipped:
+                self._link.counts["skipped-bytes"] += self._framer.skipped - skipped
+                self._link.session.skipped(self._framer.junk)
 
     def _flooded(self) -> None:
         self._slices.drop()

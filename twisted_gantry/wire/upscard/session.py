@@ -392,6 +392,10 @@ class Session:
         else:
             self._take(read)
 
+    def skipped(self, junk: bytes) -> None:
+        """Note bytes from the card that belong to no object: if no reply follows, they were it."""
+        self._odd("what came is no JSON object", junk, hurry=False)
+
     def offered(self, frame: bytes) -> bool:
         """Take an object from anybody, with a session of ours; returns whether it was awaited."""
         try:
@@ -430,7 +434,7 @@ class Session:
             self._machine.busy()
         else:
             if reply.uid is not None:
-                core.uid = reply.uid
+                core.uid = _key(reply.uid)
             self._machine.answered(reply)
         return True
 
@@ -446,7 +450,7 @@ class Session:
             return {"missed": "late", "answered": "duplicate"}.get(known, "unknown")
         if not core.is_awaiting:
             return "duplicate"  # a second BUSY while the pause runs
-        if core.uid is not None and reply.uid is not None and reply.uid != core.uid:
+        if core.uid is not None and reply.uid is not None and _key(reply.uid) != core.uid:
             self._odd(f"a reply of another card came, {reply.uid[:20]!r}", hurry=True)
             return "foreign"
         if isinstance(reply, messages.CardRefusal):
@@ -464,7 +468,7 @@ def _bare(cmd: str) -> str:
     return cmd.strip().upper()
 
 
-def _key(session: str) -> str:
-    """Return a session number in one spelling: `12345678.0` is `12345678`."""
-    number = whole(session)
-    return session.strip() if number is None else str(number)
+def _key(name: str) -> str:
+    """Return a session number or a `uid` in one spelling: `12345678.0` is `12345678`."""
+    number = whole(name)
+    return name.strip() if number is None else str(number)
