@@ -30,5 +30,11 @@ def quote(data: bytes | str, hidden: Iterable[str | None] = (), most: int = MOST
 
 
 def _decoded(data: bytes) -> str:
-    text = data.decode("utf-8", "replace")
-    return data.decode("gb18030", "replace") if "\ufffd" in text else text
+    """Read UTF-8 or GB18030, whichever loses less; a letter cut at the end is no loss."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if "unexpected end" in error.reason:
+            data = data[: error.start]
+    readings = [data.decode(encoding, "replace") for encoding in ("utf-8", "gb18030")]
+    return min(readings, key=lambda text: text.count("\ufffd"))
