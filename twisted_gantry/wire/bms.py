@@ -203,14 +203,14 @@ def _alarms(node: Any) -> int | None:
     """Return a number of alarms; of a list that of its elements together, each a number of alarms
     or an alarm. One that is told counts beside others that cannot be read.
     """
-    if isinstance(node, bool):
-        return int(node)
     if isinstance(node, list):
         each = [1 if isinstance(one, dict) else _alarms(one) for one in node]
         told = sum(one for one in each if one is not None)
         return told if told or None not in each else None
     number = numbers.whole(node)
-    return number if number is not None and 0 <= number <= MAX_ALARMS else None
+    if number is None:  # `true` is one alarm
+        number = numbers.flag(node)
+    return int(number) if number is not None and 0 <= number <= MAX_ALARMS else None
 
 
 def _same(one: str, other: str) -> bool:
