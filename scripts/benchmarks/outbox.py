@@ -41,7 +41,7 @@ async def measure(reactor: Any, folder: Path, name: str) -> float:
         pool.start()
 
         def add() -> Deferred[Any]:
-            row = ("etc", "cabinetStatusUpdate", "cabinet 1", BODY, time.time(), False, CAP)
+            row = ("etc", "cabinetStatusUpdate", "cabinet 1", BODY, present(), False, CAP)
             added: Deferred[Any] = pool.runInteraction(outbox.add, *row)
             return added
 

@@ -41,10 +41,11 @@ _COUNT_NEW = """
 
 def checksum(uplink: object, kind: object, subject: object, body: object) -> int | None:
     """Return the check sum of a report, None for values that cannot be those of a report."""
-    texts = (uplink, kind, subject)
-    if not isinstance(body, bytes) or not all(isinstance(each, str) for each in texts):
+    try:
+        names = "\0".join((uplink, kind, subject))  # type: ignore[arg-type]
+        return crc32(body, crc32(names.encode("utf-8", "surrogatepass")))  # type: ignore[arg-type]
+    except TypeError:
         return None
-    return crc32(body, crc32("\0".join(map(str, texts)).encode("utf-8", "surrogatepass")))
 
 
 def report_of(row: tuple[Any, ...]) -> Report:
