@@ -42,7 +42,7 @@ _COUNT_NEW = """
 def checksum(uplink: object, kind: object, subject: object, body: object) -> int | None:
     """Return the check sum of a report, None for values that cannot be those of a report."""
     try:
-        names = "\0".join((uplink, kind, subject))  # type: ignore[arg-type]
+        names = "\0".join((uplink, kind, subject))  # type: ignore[arg-type]  # noqa: FLY002
         return crc32(body, crc32(names.encode("utf-8", "surrogatepass")))  # type: ignore[arg-type]
     except TypeError:
         return None
