@@ -35,7 +35,7 @@ def test_a_quotation_shows_no_secret(text: str) -> None:
 
 def test_a_quotation_cut_within_a_letter_keeps_its_letters() -> None:
     """UTF-8 that is cut, or has one odd byte, is not taken for GB18030; GB18030 is."""
-    assert quote("a".encode() + "行".encode() * 9999, most=10) == "a行行行行行行行行…"
+    assert quote(b"a" + "行".encode() * 9999, most=10) == "a行行行行行行行行…"
     assert quote("状态同步成功".encode()[:-1]) == "状态同步成"
     assert quote("控制".encode() + b"\xff" + "成功".encode()) == "控制\ufffd成功"
     assert quote("控制成功".encode("gb18030")) == "控制成功"
