@@ -33,10 +33,19 @@ def opened(
     try:
         prepare(db)
         _migrate(db, path, migrations, otherwise)
+        empty_log(db)
     except BaseException:
         db.close()
         raise
     return db
+
+
+def empty_log(db: Connection) -> None:
+    """Empty the write-ahead log, which frees room on the disk. A disk that fails shows itself in
+    the next write.
+    """
+    with suppress(sqlite3.Error):
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def _make_private(path: Path) -> None:

@@ -85,6 +85,8 @@ def _opened(
         missing = _missing(before, present, used=used, empty=empty)
         whole = whole and not missing
         found += missing
+    elif before is not None:
+        found += _not_copied(before, present)
     if last:
         found.append(_unclean(db, last, whole=whole and before is not None))
     if interrupted:
@@ -105,6 +107,16 @@ def _unclean(db: Connection, process: str, *, whole: bool) -> Found:
         "waited to be sent",
         f"进程{process}异常结束（被终止或断电）；{zh}当时有{waiting}条上报待发送",
     )
+
+
+def _not_copied(before: Counted, now: Counted) -> list[Found]:
+    """Return how many reports a corrupt file had that could not be copied from it."""
+    lost = before.queued - now.queued
+    if lost <= 0:
+        return []
+    return [
+        Found(f"{lost} reports that waited to be sent are missing", f"{lost}条待发送的上报已丢失")
+    ]
 
 
 def _missing(before: Counted, now: Counted, *, used: bool, empty: bool) -> list[Found]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlite3 import Connection
 
 from twisted_gantry.core.interfaces import StoreFailed
-from twisted_gantry.store.database import Found, move_aside
+from twisted_gantry.store.database import Found, empty_log, move_aside
 from twisted_gantry.store.schema import FILE, LOCK, open_database, open_file, saved
 
 _PARTS = ("", "-wal")
@@ -64,8 +64,7 @@ class DataFile:
     def checkpointed(self, db: Connection | None) -> Connection:
         """Return the connection; its write-ahead log was emptied, which frees room on the disk."""
         db = self.opened(db)
-        with suppress(sqlite3.Error):
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        empty_log(db)
         return db
 
     def made_anew(self, old: Connection | None) -> Connection | None:
