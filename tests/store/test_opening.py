@@ -1,5 +1,6 @@
 """What a start finds when the file is not the one that the counter beside it tells of."""
 
+import errno
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from tests.store.material import PLENTY, Calls, result_of
 from tests.support import moments
 from twisted_gantry.store.database import empty_log
 from twisted_gantry.store.opening import open_store
+from twisted_gantry.store.rebuild import ROOM, DataFile
 from twisted_gantry.store.schema import FILE, open_database
 from twisted_gantry.store.sqlite import SqliteStore
 
@@ -84,3 +86,28 @@ def test_the_log_of_a_file_just_made_is_empty(tmp_path: Path) -> None:
     assert log.stat().st_size == 0
     db.close()
     empty_log(db)  # a connection that fails is left to the next write
+
+
+def test_a_disk_without_room_does_not_work_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk works again when it has room; another error of the file is SQLite's to tell."""
+    db, _ = open_database(tmp_path, _now)
+    file = DataFile(tmp_path, _now)
+
+    def failing(code: int) -> None:
+        def write(path: Path, data: bytes) -> int:
+            assert len(data) == ROOM
+            raise OSError(code, "")
+
+        monkeypatch.setattr(Path, "write_bytes", write)
+
+    failing(errno.ENOSPC)
+    with pytest.raises(OSError, match="28"):
+        file.checkpointed(db)
+    failing(errno.EACCES)
+    assert file.checkpointed(db) is db
+    monkeypatch.undo()
+    assert file.checkpointed(db) is db
+    assert not list(tmp_path.glob("*.room"))
+    db.close()

@@ -4,6 +4,7 @@ The open connection still has all that was in a file that was removed or replace
 copied as far as it can be read.
 """
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable
@@ -17,6 +18,9 @@ from twisted_gantry.store.schema import FILE, LOCK, open_database, open_file, sa
 
 _PARTS = ("", "-wal")
 _NEW = f"{FILE}.new"
+_ROOM = f"{FILE}.room"
+ROOM = 65_536
+"""Bytes that must be free before a disk that failed counts as working."""
 
 REMOVED = StoreFailed(f"{FILE} was removed under the running program", f"{FILE}在运行中被删除")
 REPLACED = StoreFailed(f"{FILE} was replaced under the running program", f"{FILE}在运行中被替换")
@@ -62,10 +66,26 @@ class DataFile:
         return db
 
     def checkpointed(self, db: Connection | None) -> Connection:
-        """Return the connection; its write-ahead log was emptied, which frees room on the disk."""
-        db = self.opened(db)
+        """Return the connection; its write-ahead log was emptied, which frees room on the disk.
+        Raises OSError while that is less than ROOM: it would soon be used up, and the alarm would
+        come and go.
+        """
+        if db is None:
+            return self.opened(None)
         empty_log(db)
+        self._need_room()
         return db
+
+    def _need_room(self) -> None:
+        path = self._folder / _ROOM
+        try:
+            path.write_bytes(os.urandom(ROOM))
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+        finally:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
     def made_anew(self, old: Connection | None) -> Connection | None:
         """Return a connection to a new file with all that the old one has. Raises sqlite3.Error and
