@@ -70,13 +70,21 @@ def test_takes_what_the_documents_print(data: bytes, means: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b'{"a":1,"a":2}', b'{"a":1," a ":2}', b'{a:1,"a ":2,}', b'{"a"\t :1,"a":"1"}']
+    "data", [b'{"a":1,"a":2}', b'{"a":1," a ":2}', b'{a:1,"a ":2,}', b'{"a"\t :1,"a":"x"}']
 )
 def test_a_key_twice_with_different_values_is_refused(data: bytes) -> None:
     """No command is taken from a message that says two things; equal keys lose their space."""
     with pytest.raises(NotJson, match="a: twice"):
         loads(data)
     assert salvage(data).value == {"a": None}
+
+
+@pytest.mark.parametrize("twice", ['"1","a":1', '1.0,"a":"01"', '"true","a":true', '1,"a":true'])
+def test_a_key_twice_with_one_value_is_taken(twice: str) -> None:
+    """A value that comes in two spellings is one value."""
+    data = f'{{"a":{twice}}}'.encode()
+    assert salvage(data).value["a"] in (1, "01", True)
+    assert salvage(data).repairs == ()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, NamedTuple, cast
 
 from twisted_gantry.wire.errors import NotJson, TooLarge
-from twisted_gantry.wire.numbers import number
+from twisted_gantry.wire.numbers import flag, number
 
 # Blanks, comments of a bounded length, and the control characters that small firmwares send.
 _BLANK = re.compile(rb"(?:[\x00-\x20\x7f]+|//[^\r\n]*|/\*.{0,100}?\*/)*+", re.DOTALL)
@@ -171,7 +171,7 @@ class _Parser:
         value = self.value(depth)
         if key in failed:
             value = None
-        elif key in found and found[key] != value:
+        elif key in found and not _same(found[key], value):
             self.repair("twice, with different values")
             failed.add(key)
             value = None
@@ -293,6 +293,18 @@ class _Parser:
             raise NotJson("not JSON: no object")
         self.repair("no value that can be read" if token else "no value")
         return None
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Tell whether two values are one, as `"1"`, `1.0` and true are."""
+    if isinstance(one, dict | list) or isinstance(other, dict | list):
+        return bool(one == other)
+    if one == other:
+        return True
+    numbers, flags = (number(one), number(other)), (flag(one), flag(other))
+    if None not in numbers:
+        return numbers[0] == numbers[1]
+    return None not in flags and flags[0] == flags[1]
 
 
 def _utf8(raw: bytes) -> str | None:

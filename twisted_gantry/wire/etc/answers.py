@@ -5,6 +5,7 @@ holds: without the code a report is sent again, and the platform has it twice.
 """
 
 import re
+from typing import Any
 
 from twisted_gantry.wire.errors import BadMessage, NotJson
 from twisted_gantry.wire.etc.cards import split_list
@@ -38,6 +39,7 @@ def decode_answer(body: bytes) -> Answer:
         if code is None:
             raise
         return Answer(code, repairs=(str(error),))
+    fields = _unwrapped(fields)
     if not isinstance(fields, dict):
         raise NoCode("an answer that is no object")
     number = whole(fields.get("code"))
@@ -46,6 +48,16 @@ def decode_answer(body: bytes) -> Answer:
         raise NoCode("an answer without a code")
     msg, result = text(fields.get("msg")), fields.get("batterysTestResult")
     return Answer(given, msg, fields.get("data"), result, cards, repairs)
+
+
+def _unwrapped(fields: Any) -> Any:
+    """Return an answer that stands alone in a list, or as JSON in a text."""
+    if isinstance(fields, str) and fields.lstrip().startswith("{"):
+        try:
+            fields = salvage_text(fields.encode("utf-8", "replace")).value
+        except NotJson:
+            return None
+    return fields[0] if isinstance(fields, list) and len(fields) == 1 else fields
 
 
 def _code_of(damaged: bytes) -> str | None:
