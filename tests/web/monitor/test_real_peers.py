@@ -219,6 +219,15 @@ def test_cabinets_in_an_array(below: Below) -> None:
     assert "no device uploads as" in below.log.getvalue()
 
 
+@pytest.mark.parametrize("given", ["", '"id":null,', '"id":"",', '"id":"NoData",', '"id":nan,'])
+def test_the_only_cabinet_needs_no_id(below: Below, given: str) -> None:
+    """A report without an id that can be read is of the only cabinet; an empty one of none."""
+    body = below.body("", cabinetStatus="{" + given + f'"smokeSensor":{json.dumps(SMOKE)}}}')
+    assert below.post(body) == "1000"
+    assert below.rig.raised() == {"smoke"}
+    assert below.post(below.body("", cabinetStatus="{" + given.rstrip(",") + "}")) == "1002"
+
+
 def test_a_refused_upload_is_the_last_error(below: Below) -> None:
     """`lastError` and the log say what came, without the code."""
     assert below.post(b'{"gantryId" "' + AUTH.encode() + b'"}') == "1002"

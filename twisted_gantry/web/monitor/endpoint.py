@@ -134,7 +134,9 @@ class Monitor:
     def _take_uploads(self, request: etc.Request, host: str) -> None:
         """Take the reports of one cabinet or several. Raises EtcRefused if none is taken."""
         refusals = []
-        reports = reports_of(request.fields)[:_MOST_REPORTS]
+        of_gantry = [each.uploads_as for each in self._uploaders()]
+        ids = [each[1] for each in of_gantry if each[0] == request.gantry_id]
+        reports = reports_of(request.fields, ids)[:_MOST_REPORTS]
         for fields in reports:
             try:
                 self._take_upload(request, fields)

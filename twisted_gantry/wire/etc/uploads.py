@@ -246,9 +246,20 @@ class CabinetUpload:
     odd: Counter[str] = field(default_factory=Counter)
 
 
-def reports_of(fields: Any) -> Sequence[Any]:
-    """Return the reports in a `cabinetStatus`: several, if it is an array of cabinets."""
-    return fields if isinstance(fields, list) else [fields]
+def reports_of(fields: Any, ids: Sequence[str] = ()) -> Sequence[Any]:
+    """Return the reports in a `cabinetStatus`: several, if it is an array of cabinets. A single one
+    with groups and without an id that can be read is of the only cabinet among `ids`.
+    """
+    found = fields if isinstance(fields, list) else [fields]
+    if len(found) != 1 or len(ids) != 1 or not isinstance(found[0], dict):
+        return found
+    if not any(shape.key in found[0] for shape in GROUPS.values()):
+        return found
+    try:
+        upload_id(found[0])
+    except BadMessage:
+        return [{**found[0], "id": ids[0]}]
+    return found
 
 
 def upload_id(fields: Any) -> str:
