@@ -129,11 +129,13 @@ def voltage_rules(
             given = shares(read)
             if phase not in given:
                 return False  # a source without the phase cannot lose it
-            if None in given.values():
-                return None
-            values = {which: each for which, each in given.items() if each is not None}
-            others = [each for which, each in values.items() if which != phase]
-            return dead(values[phase], already=raised) and not all(map(dead, others))
+            value = given[phase]
+            if value is None or not dead(value, already=raised):
+                return None if value is None else False
+            others = [each for which, each in given.items() if which != phase]
+            if any(each is not None and not dead(each) for each in others):
+                return True
+            return None if None in others else False
 
         return test
 

@@ -226,10 +226,12 @@ def test_a_phase_not_known_clears_nothing(ups: Ups, bad: float) -> None:
     assert ups.phases(1.0, 1.0, 1.0) == set()
 
 
-def test_a_lost_phase_needs_all_to_be_known(ups: Ups) -> None:
-    """With one phase gone and another unknown, neither a lost phase nor a mains failure is sure."""
-    assert ups.phases(0.0, None, 1.0) == set()
-    assert ups.phases(0.0, 1.0, 1.0) == {"phase-l1-lost"}
+def test_a_phase_not_known_hides_no_lost_phase(ups: Ups) -> None:
+    """A phase is lost while any other has a voltage; with no other known, the mains may be gone."""
+    assert ups.phases(0.0, None, 0.0) == set()
+    assert ups.phases(0.0, None, 1.0) == {"phase-l1-lost"}
+    assert ups.phases(0.0, None, None) == {"phase-l1-lost"}
+    assert ups.phases(1.0, None, None) == set()
 
 
 # -- the flags
