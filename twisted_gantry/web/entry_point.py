@@ -132,9 +132,12 @@ class EntryPoint:
             content = content_of(header(request, "content-type"), body) if self._forms else body
         except NotOnePart as error:
             raise etc.EtcRefused(etc.EtcCode.BAD_PARAMETERS, str(error)) from None
+        headers = {name: header(request, name) for name in (etc.MD5_HEADER, etc.AUTH_HEADER)}
+        if content != body and headers[etc.MD5_HEADER].strip().lower() == etc.digest(body):
+            headers[etc.MD5_HEADER] = etc.digest(content)  # the digest is that of the whole form
         return etc.check_request(
             content,
-            {name: header(request, name) for name in (etc.MD5_HEADER, etc.AUTH_HEADER)},
+            headers,
             auth=self._auth.reveal(),
             methods=self._methods,
             gantry_id=self._gantry_id,

@@ -252,11 +252,20 @@ def test_an_odd_rating_costs_itself(place: int) -> None:
     assert "2x0" in values.wrong[0]
 
 
-@pytest.mark.parametrize("phases", ["1/1", "3/1", "3/3", "---"])
-def test_phases(phases: str) -> None:
-    """One or three phases, in and out, are phases; so are dashes."""
-    value = decode_ratings(_RTD.replace("1/1", phases))["phases"].value
-    assert value == (None if phases == "---" else phases)
+@pytest.mark.parametrize(
+    ("phases", "means"),
+    [
+        ("1/1", "1/1"),
+        ("3/1", "3/1"),
+        ("3/3", "3/3"),
+        ("---", None),
+        ("01/01", "1/1"),
+        ("3.0/1", "3/1"),
+    ],
+)
+def test_phases(phases: str, means: str | None) -> None:
+    """One or three phases, in and out, are phases in any spelling; so are dashes."""
+    assert decode_ratings(_RTD.replace("1/1", phases))["phases"].value == means
 
 
 @pytest.mark.parametrize("phases", ["1", "1/", "0/1", "4/1", "1/1/1", "1-1", "a/b", "11"])

@@ -34,7 +34,7 @@ _NUMBER = re.compile(r"[-+]?(\d{1,9}(\.\d{0,9})?|\.\d{1,9})")
 _NO_VALUE = re.compile(r"[-.]+")
 _WORD = re.compile(r"[01]{16}")
 _WORD_AT_END = re.compile(r"(\S+)([01]{16})")
-_PHASES = re.compile(r"[1-3]/[1-3]")
+_PHASES = re.compile(r"0*([1-3])(?:\.0+)?/0*([1-3])(?:\.0+)?")
 _VERSION = re.compile(r"[Vv]\d\S*|\d+(\.\d+)+")
 _WORD_BITS = 16
 # Characters of a card's text in an error.
@@ -272,7 +272,10 @@ def _fits(names: list[str], numbers: list[str]) -> bool:
 
 
 def _phases(token: str, fields: _Fields) -> Reading:
-    if _PHASES.fullmatch(token) or _NO_VALUE.fullmatch(token):
+    phases = _PHASES.fullmatch(token)
+    if phases is not None:
+        return _text(f"{phases[1]}/{phases[2]}")
+    if _NO_VALUE.fullmatch(token):
         return _text(token)
     if token:
         fields.wrong.append(f"phases are not like 1/1: {token[:20]!r}")
