@@ -19,7 +19,7 @@ from twisted_gantry.store.schema import FILE, LOCK, open_database, open_file, sa
 _PARTS = ("", "-wal")
 _NEW = f"{FILE}.new"
 _ROOM = f"{FILE}.room"
-ROOM = 65_536
+ROOM = 131_072
 """Bytes that must be free before a disk that failed counts as working."""
 
 REMOVED = StoreFailed(f"{FILE} was removed under the running program", f"{FILE}在运行中被删除")
