@@ -60,7 +60,7 @@ def web_resource(
     if stream is not None:
         http_counts["stream"] = stream.counts
     maintenance = None if clock is None else Maintenance(site, now, clock, in_thread)
-    local = LocalApi(site, history, now, version, health, stream, maintenance)
+    local = LocalApi(site, history, now, version, health, stream, maintenance, clock)
     api: IResource = local.app.resource()
     metrics: IResource = Metrics(site, now, version, http_counts, reactor_lag).app.resource()
     page: IResource = Page().app.resource()

@@ -17,7 +17,7 @@ from twisted_gantry.net.http.json import handle_errors, respond
 from twisted_gantry.store.history.schema import MIGRATIONS
 from twisted_gantry.store.history.sqlite import SqliteHistory
 from twisted_gantry.store.writer import InlineWriter
-from twisted_gantry.web.api.history import HistoryView, length_of, time_of
+from twisted_gantry.web.api.history import PATIENCE, HistoryView, length_of, time_of
 from twisted_gantry.web.api.views import times_in
 
 POINT = "ups1.input_voltage_r"
@@ -64,7 +64,9 @@ def desk(small: SmallSite) -> Iterator[Desk]:
     for script in MIGRATIONS:
         db.executescript(script)
     history = SqliteHistory(InlineWriter(db), small.now, 90.0)
-    view = HistoryView(small.site.points, history, small.now, times_in("Asia/Shanghai"))
+    view = HistoryView(
+        small.site.points, history, small.now, times_in("Asia/Shanghai"), small.clock
+    )
     small.clock.advance(3600)
     yield Desk(small, db, history, Client(Api(view).app.resource()))
     db.close()
@@ -211,6 +213,20 @@ def test_a_failing_disk(desk: Desk) -> None:
     assert (answer.status, answer.error) == (503, "history-failed")
     assert b"table" not in answer.body
     desk.db.execute("ALTER TABLE gone RENAME TO point")
+    assert desk.client.get(f"{HISTORY}?point={POINT}").status == 200
+
+
+def test_a_disk_that_hangs(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that does not answer has failed after some seconds: the client hears of it."""
+    asked: Deferred[Series] = Deferred()
+    monkeypatch.setattr(desk.history, "query", lambda *_: asked)
+    exchange = desk.client.send("GET", f"{HISTORY}?point={POINT}")
+    desk.small.clock.advance(PATIENCE - 0.1)
+    assert not exchange.answered
+    desk.small.clock.advance(0.2)
+    assert (exchange.answer().status, exchange.answer().error) == (503, "history-failed")
+    asked.callback(Series(60.0, []))  # late: nobody waits
+    monkeypatch.undo()
     assert desk.client.get(f"{HISTORY}?point={POINT}").status == 200
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.server import Request
 
@@ -23,6 +24,7 @@ from twisted_gantry.wire.local_api import History
 _log = Logger()
 
 DAY = 86_400.0
+PATIENCE = 5.0  # seconds for the disk
 LATEST = 253_402_214_400.0  # the last second that RFC 3339 can express in every offset
 LEAST_STEP = 0.1  # seconds: the lower bound of `poll`
 
@@ -87,12 +89,20 @@ def _step(request: Request) -> float | None:
 
 
 class HistoryView:
-    """Past values of `points`. `now` returns Unix seconds."""
+    """Past values of `points`. `now` returns Unix seconds. With a `clock`, a disk that does not
+    answer has failed after PATIENCE.
+    """
 
     def __init__(
-        self, points: Points, history: IHistory, now: Callable[[], float], time: TimeText
+        self,
+        points: Points,
+        history: IHistory,
+        now: Callable[[], float],
+        time: TimeText,
+        clock: IReactorTime | None = None,
     ) -> None:
         self._points, self._history, self._now, self._time = points, history, now, time
+        self._clock = clock
         self._failing = False
 
     async def read(self, request: Request) -> History:
@@ -125,7 +135,10 @@ class HistoryView:
 
     async def _query(self, *question: Any) -> Series:
         try:
-            series: Series = await self._history.query(*question)
+            asked = self._history.query(*question)
+            if self._clock is not None:
+                asked.addTimeout(PATIENCE, self._clock)
+            series: Series = await asked
         except CancelledError:  # the client has disconnected
             raise
         except Exception as error:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from msgspec import UnsetType
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from twisted.web.server import Request
@@ -37,7 +38,9 @@ from twisted_gantry.wire import local_api as shapes
 
 
 class LocalApi:
-    """Answers for one site. `now` returns Unix seconds; `health` what is wrong with the program."""
+    """Answers for one site. `now` returns Unix seconds; `health` what is wrong with the program.
+    With a `clock`, past values are not waited for without end.
+    """
 
     app = App()
     app.url_map.merge_slashes = False  # a path with an empty part is unknown, not redirected
@@ -51,11 +54,12 @@ class LocalApi:
         health: Callable[[], list[str]],
         stream: Stream | None = None,
         maintenance: Maintenance | None = None,
+        clock: IReactorTime | None = None,
     ) -> None:
         self._site, self._now, self._version, self._health = site, now, version, health
         self._stream, self._maintenance = stream, maintenance
         self._time = views.times_in(site.timezone)
-        self._history = HistoryView(site.points, history, now, self._time)
+        self._history = HistoryView(site.points, history, now, self._time, clock)
         self._ledgers = views.Ledgers(site)
         self._set_aside = SetAside(site, now)
 
