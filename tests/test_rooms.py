@@ -59,9 +59,10 @@ def test_nothing_sleeps(module: Path) -> None:
 
 @pytest.mark.parametrize("module", sorted((ROOT / "core").rglob("*.py")), ids=place)
 def test_core_takes_only_enumerations_from_wire(module: Path) -> None:
-    """The site knows the wire's qualities and values, and no message."""
+    """The site knows the wire's qualities and values, quotes what came, and knows no message."""
     taken = {name for name in imported(module) if name.startswith("twisted_gantry.wire")}
-    assert taken <= {"twisted_gantry.wire.reading.Quality", "twisted_gantry.wire.reading.Value"}
+    known = {"reading.Quality", "reading.Value", "quote.MASK", "quote.quote"}
+    assert taken <= {f"twisted_gantry.wire.{each}" for each in known}
 
 
 def test_no_init_under_twisted() -> None:
