@@ -74,8 +74,9 @@ def test_names_go_with_their_data(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> 
         rig.now += day
         rig.settle()
     assert numbers(rig) == {"ups1.volts": 2}
+    rig.db.execute("INSERT INTO point (id, name, last) VALUES (65535, 'x.y', 9e15)")
     rig.add("cab1.b", (rig.now, 1.0))
-    assert numbers(rig) == {"cab1.b": 1, "ups1.volts": 2}
+    assert numbers(rig) == {"cab1.b": 1, "ups1.volts": 2, "x.y": 65535}
 
 
 def test_when_all_numbers_are_used_the_oldest_name_gives_way(rig: Rig) -> None:

@@ -53,14 +53,13 @@ def _add(db: Connection, name: str, at: int) -> bool:
 
 
 def _free_number(db: Connection) -> int | None:
-    """Return the least number without a name."""
-    [(first,)] = db.execute("SELECT count(*) FROM point WHERE id = 1").fetchall()
-    if not first:
-        return 1
+    """Return a number without a name: behind the last one, else the least of all."""
+    [(last,)] = db.execute("SELECT coalesce(max(id), 0) FROM point").fetchall()
+    if last < MAX_POINTS:
+        return int(last) + 1
     row = db.execute(
-        "SELECT id + 1 FROM point AS one WHERE id < ? AND NOT EXISTS ("
-        "SELECT 1 FROM point WHERE id = one.id + 1) ORDER BY id LIMIT 1",
-        (MAX_POINTS,),
+        "SELECT id - 1 FROM point AS one WHERE id > 1 AND NOT EXISTS ("
+        "SELECT 1 FROM point WHERE id = one.id - 1) ORDER BY id LIMIT 1"
     ).fetchone()
     return None if row is None else row[0]
 
