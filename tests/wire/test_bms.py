@@ -129,6 +129,18 @@ def test_a_reply_is_read_leniently(body: dict[str, Any]) -> None:
     assert str(decode_status(reply, "xxxxx")) == "powered-down, 0 alarms"
 
 
+def test_the_status_of_one_device_among_several() -> None:
+    """In a list of devices the one that was asked for counts, if there is just one."""
+    own, other = {**_DATA, "alarm_status": 2}, {**_DATA, "device_uid": "yyyyy"}
+    several: list[list[Any]] = [[other, own], [own, None, other, {"device_uid": {}}]]
+    for data in several:
+        assert decode_status(Reply(0, "", data), "XXXXX").alarm_status == 2
+    unclear: list[list[Any]] = [[own, own], [other, other], [None, None]]
+    for data in unclear:
+        with pytest.raises(BadMessage):
+            decode_status(Reply(0, "", data), "xxxxx")
+
+
 @pytest.mark.parametrize(
     "data",
     [

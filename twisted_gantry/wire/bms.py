@@ -180,7 +180,7 @@ def decode_status(reply: Reply, device_uid: str) -> Status:
     """Read the `data` of a GET or a PUT for one device; an odd field costs that field. Raises
     BadMessage for the status of another device, and when nothing can be read.
     """
-    fields = _only(reply.data)
+    fields = _own(reply.data, device_uid)
     if not isinstance(fields, dict):
         raise BadMessage("data that is no object")
     uid = numbers.text(fields.get("device_uid"))
@@ -218,6 +218,15 @@ def _same(one: str, other: str) -> bool:
     return one.casefold() == other.strip().casefold() or (
         number is not None and number == numbers.whole(other)
     )
+
+
+def _own(data: Any, device_uid: str) -> Any:
+    """Return the status of one device out of a list of several; anything else as `_only` does."""
+    if not isinstance(data, list) or len(data) < 2:
+        return _only(data)
+    named = [one for one in data if isinstance(one, dict) and one.get("device_uid")]
+    own = [one for one in named if _same(numbers.text(one["device_uid"]) or "", device_uid)]
+    return own[0] if len(own) == 1 else data
 
 
 def _only(node: Any) -> Any:
