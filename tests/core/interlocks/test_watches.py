@@ -85,6 +85,8 @@ class Rig:
     def restart(self, *locks: Interlock) -> None:
         """Stop, and start again; with other interlocks if there are any."""
         self.interlocks.stop()
+        for each in self.bench.alarms.active():
+            self.bench.alarms.clear(each.name)  # the next process knows of none
         self.locks = locks or self.locks
         self.interlocks = self.make()
 
@@ -214,6 +216,7 @@ def test_an_undo_that_failed_is_not_lost_by_a_restart(rig: Rig) -> None:
     rig.read(False)
     assert rig.told == ["C", "c"]
     rig.restart()
+    assert rig.bench.raised() == {"interlock.1"}
     rig.charger.outcome = Outcome.DONE
     rig.clock.advance(RETRY)
     assert rig.told == ["C", "c", "c"]
@@ -228,9 +231,11 @@ def test_what_failed_is_done_after_a_restart_while_it_is_wanted(rig: Rig) -> Non
     rig.charger.outcome = Outcome.FAILED
     act(rig)
     rig.restart()
+    assert rig.bench.raised() == {"interlock.1"}
     rig.charger.outcome = Outcome.DONE
     rig.clock.advance(RETRY)
     assert rig.told == ["C", "C"]
+    assert rig.bench.raised() == set()
     rig.read(False)
     assert rig.told == ["C", "C", "c"]
 

@@ -147,6 +147,7 @@ class WatchCore:
 
 
 _ENDED = "timeout: the gantry was ended meanwhile"
+_WAITED = "not done when the gantry was ended; sent again soon"
 
 
 def _build() -> Callable[[WatchCore], WatchInputs]:  # noqa: C901 - one table
@@ -179,10 +180,12 @@ def _build() -> Callable[[WatchCore], WatchInputs]:  # noqa: C901 - one table
 
     def resume_do(machine: WatchInputs, core: WatchCore) -> None:
         core.kept = Kept.DO
+        core.complain(core.interlock.do, _WAITED)
         core.pause(RETRY, machine)
 
     def resume_undo(machine: WatchInputs, core: WatchCore) -> None:
         core.kept = Kept.UNDO
+        core.complain(core.interlock.undo, _WAITED)
         core.pause(RETRY, machine)
 
     def resume_held(machine: WatchInputs, core: WatchCore) -> None:
