@@ -344,7 +344,8 @@ def test_a_reload_needs_no_program(tmp_path: Path) -> None:
     install(DESTDIR=str(tmp_path))
     service = unit((tmp_path / "etc/systemd/system/gantry.service").read_text("utf-8"))["Service"]
     program, *arguments = shlex.split(service["ExecReload"])
-    sleeper = subprocess.Popen(["sleep", "60"])
+    # As a job of `nohup` the test itself ignores SIGHUP, and children inherit that.
+    sleeper = subprocess.Popen(["env", "--default-signal=HUP", "sleep", "60"])
     environment = {"MAINPID": str(sleeper.pid), "PATH": str(tmp_path)}
     subprocess.run([program, *arguments], env=environment, check=True)
     assert sleeper.wait(10) == -signal.SIGHUP
