@@ -187,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     told = [*dict.fromkeys(failures), *(f"refused: {each}" for each in sorted(refused))]
     sys.stderr.write("".join(f"{each}\n" for each in told))
     if options.write:
-        made = f"Made with {options.hours:g} quiet hours and a poll each {options.poll:g} s."
+        made = f"Made with {options.hours:g} h of quiet and a poll each {options.poll:g} s."
         page = re.sub("^Made with .*$", made, PAGE.read_text("utf-8"), flags=re.MULTILINE)
         PAGE.write_text(written(page, table(verdicts)), "utf-8")
     return 1 if failures or any(each.false or each.missed for each in verdicts) else 0
