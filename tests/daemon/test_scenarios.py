@@ -20,12 +20,12 @@ from twisted.python.threadpool import ThreadPool
 
 from tests.daemon.process import AUTH, TimedOut, until
 from tests.daemon.rig import Rig
+from tests.wire.upscard.readings import decode_live
 from twisted_gantry.ctl.client import Api, ApiError
 from twisted_gantry.ctl.scenario.judge import SCENARIO, Judge
 from twisted_gantry.ctl.scenario.run import follow
 from twisted_gantry.twin.scenarios.script import load_scenario, scenario_names
 from twisted_gantry.wire.bms import OperatingStatus
-from twisted_gantry.wire.upscard.values import decode_live
 
 # As the demo is, with shorter periods: the scenarios can run faster than they are made for.
 SITE = """

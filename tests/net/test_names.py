@@ -89,7 +89,7 @@ def test_connections_share_a_look_up(rig: Rig) -> None:
 
 @pytest.mark.parametrize(("found", "seconds"), [(FOUND, GOOD_FOR), ([], NONE_FOR)])
 def test_answers_are_remembered(rig: Rig, found: Sequence[Any], seconds: float) -> None:
-    """An answer, also that there is none, is given again for its time, without a thread."""
+    """An answer, also a negative one, is given again for its time, without a thread."""
     rig.ask("a.example")
     rig.end("a.example", found)
     rig.clock.advance(seconds - 0.1)

@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 
 from tests.twin.faces.cfos.bench import basic
 from tests.twin.helpers import NOW, http
+from tests.wire.upscard.readings import decode_live
 from twisted_gantry.twin.faces.bms import BASE_PATH, Ems
 from twisted_gantry.twin.faces.cabinet.readings import Moments, report
 from twisted_gantry.twin.faces.cfos.face import ADMIN_PASSWORD, PowerBrain
@@ -21,7 +22,6 @@ from twisted_gantry.twin.world.mains import PHASES
 from twisted_gantry.twin.world.model import World
 from twisted_gantry.wire.bms import OperatingStatus
 from twisted_gantry.wire.etc.reports import Cabinet
-from twisted_gantry.wire.upscard.values import decode_live
 
 UID = "bms-0001"
 STATUS = OperatingStatus

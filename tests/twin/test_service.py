@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from twisted.python.usage import UsageError
 
 from tests.twin.helpers import AUTH, NOW, report
+from tests.wire.upscard.readings import decode_live
 from twisted_gantry.net.http.client import Answer, BoundedClient, persistent_pool, treq_client
 from twisted_gantry.net.listener import CannotListen
 from twisted_gantry.twin.faults.settings import FACES, UPS_TCP
@@ -28,7 +29,6 @@ from twisted_gantry.twin.world.model import World, WorldError
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.etc.answers import decode_answer
 from twisted_gantry.wire.frames import ObjectFramer
-from twisted_gantry.wire.upscard.values import decode_live
 
 _OPTIONS: Any = Options  # Twisted does not say what it takes
 ANY = "tcp:0:interface=127.0.0.1"

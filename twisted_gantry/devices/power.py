@@ -212,7 +212,7 @@ class MainsJudge:
         good_frequency: bool = True,
     ) -> Measured:
         """Judge one reading. `flag` is the device's own, None for a device without one; `agrees`:
-        another quantity says that there is no voltage.
+        another quantity shows the loss, too.
         """
         known = [each for each in shares.values() if each is not None]
         gone = [each for each in known if dead(each, already=self._abnormal)]

@@ -2,7 +2,7 @@
 
 `getaddrinfo` blocks for as long as the system's resolver likes, half a minute for a dead name
 server. Therefore each name has one thread at most, however many connections ask for the name, and
-answers are remembered, also that there is none. A name that was known keeps its addresses while the
+answers are remembered, also negative ones. A name that was known keeps its addresses while the
 name server is silent.
 """
 
@@ -28,7 +28,7 @@ from twisted_gantry.net.timers import Timer
 MOST_LOOKUPS = 32  # names that are looked up at the same time; a further one has no address
 PATIENCE = 10.0  # seconds after which nobody waits for a look-up any more
 GOOD_FOR, NONE_FOR = 60.0, 30.0
-"""Seconds for which an answer is remembered: addresses, and that there are none."""
+"""Seconds for which an answer is remembered: a positive one, and a negative one."""
 REMEMBERED = 1000  # names
 
 _FAMILIES = {

@@ -92,7 +92,7 @@ def _rows(db: Connection, table: str, names: str) -> Iterator[tuple[Any, ...]]:
 
 
 def _balance(db: Connection) -> None:
-    """Let each ledger fit the reports that there are."""
+    """Make each ledger fit the reports in the file."""
     db.execute("INSERT OR IGNORE INTO ledger (uplink) SELECT DISTINCT uplink FROM outbox")
     for (uplink,) in db.execute("SELECT uplink FROM ledger").fetchall():
         rows = db.execute(

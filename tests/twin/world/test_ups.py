@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.wire.upscard.readings import decode_live, decode_ratings
 from twisted_gantry.twin.world.load import RATED_VA
 from twisted_gantry.twin.world.mains import Mains
 from twisted_gantry.twin.world.ups import START_S, TEST_S, Mode, Ups, UpsFault
@@ -46,7 +47,7 @@ def state(ups: Ups) -> wire.UpsState:
 
 def value(ups: Ups, name: str) -> Any:
     """Return what the card shows under a name, after the way over the wire."""
-    return wire.decode_live(wire.encode_live(live(ups)))[name].value
+    return decode_live(wire.encode_live(live(ups)))[name].value
 
 
 def test_it_begins_on_line_with_a_full_battery(ups: Ups) -> None:
@@ -60,7 +61,7 @@ def test_it_begins_on_line_with_a_full_battery(ups: Ups) -> None:
 def test_every_live_value_but_the_input_currents_is_there(ups: Ups) -> None:
     """A QAD of three phases has all its numbers, but for the input currents, to a tenth."""
     ups.draw_noise()
-    readings = wire.decode_live(wire.encode_live(live(ups)))
+    readings = decode_live(wire.encode_live(live(ups)))
     absent = {name for name in wire.LIVE_UNITS if readings[name].quality is Quality.NOT_SUPPORTED}
     assert absent == {"input_current_r", "input_current_s", "input_current_t"}
     numbers = [r.value for r in readings.values() if isinstance(r.value, float)]
@@ -71,7 +72,7 @@ def test_the_ratings_are_those_of_the_document(ups: Ups) -> None:
     """RTD reads as the document's sample, with the phases that this UPS has."""
     text = wire.encode_ratings(ratings(ups))
     assert text == "(Sunshine V1.0 C10KS 220 220 20 50.0 192 3/3 10000"
-    assert wire.decode_ratings(text)["rated_power"].value == 10000
+    assert decode_ratings(text)["rated_power"].value == 10000
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_phases_that_are_not_there_have_no_values(
 ) -> None:
     """A UPS of one phase shows no values for the others, and keeps its load."""
     put(ups, load__phases=phases)
-    readings = wire.decode_live(wire.encode_live(live(ups)))
+    readings = decode_live(wire.encode_live(live(ups)))
     for phase in "rst":
         assert (readings[f"input_voltage_{phase}"].value is not None) == (phase in inputs)
         for name in ("output_voltage", "output_current", "load"):

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tests.web.small_site import Client, FakeDevice, SmallSite, small_site
+from tests.wire.etc.lists import read_whole
 from tests.wire.material import NASTY, document
 from twisted_gantry.core.interfaces import IUploader
 from twisted_gantry.core.secret import Secret
@@ -22,7 +23,6 @@ from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.web.monitor.endpoint import AUTH_FAILURES, Monitor, MonitorSettings
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc import envelope as etc
-from twisted_gantry.wire.etc.cards import read_whole
 from twisted_gantry.wire.json import loads_text
 
 AUTH = "hunter2-code"

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.wire.etc.lists import read_whole
 from tests.wire.material import NASTY, checked, document, json_with, outcome, some_texts
 from twisted_gantry.wire.errors import BadMessage, NotJson
 from twisted_gantry.wire.etc.answers import decode_answer
-from twisted_gantry.wire.etc.cards import MOST_BAD, MOST_NAMED, SLICE, Offer, read_offer, read_whole
+from twisted_gantry.wire.etc.cards import MOST_BAD, MOST_NAMED, SLICE, Offer, read_offer
 from twisted_gantry.wire.etc.envelope import Answer, Card, CardList, card_answer
 
 _DAYS = ("2019-11-29 13:58:50", "2029-11-29 13:58:50")

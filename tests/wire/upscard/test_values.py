@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.wire.material import checked, document, outcome
+from tests.wire.upscard.readings import decode_live, decode_ratings
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.reading import Quality, Reading, Value
 from twisted_gantry.wire.upscard.values import (
@@ -17,8 +18,6 @@ from twisted_gantry.wire.upscard.values import (
     STATUS_NAMES,
     UpsState,
     control_succeeded,
-    decode_live,
-    decode_ratings,
     decode_status,
     encode_live,
     encode_ratings,

@@ -56,7 +56,7 @@ class CabinetPower:
         return any(each.judge.doubtful for each in self._mains.values())
 
     def derive(self, judged: Mapping[str, Measured]) -> dict[str, Measured]:
-        """Return the flag of each row of the mains whose voltage says that there is none."""
+        """Return the flag of each row of the mains without a voltage."""
         present = {row: f"elec.{row}" for row in self._rows.present("elec")}
         self._mains = {row: each for row, each in self._mains.items() if row in present}
         derived: dict[str, Measured] = {}

@@ -45,11 +45,9 @@ from twisted_gantry.wire.fogslink.messages import Configure, Item, Pack, Single
 _log = Logger()
 
 NAME = "fogslink"
-# Seconds: changes within one are gathered; the outbox is looked after so often; a disk that fails
-# is asked again after so many.
+# Seconds: changes within one are gathered, and the outbox is looked after so often.
 GATHER = 1.0
 CARE_PERIOD = 60.0
-DISK_PAUSE = 5.0
 RETRY_FIRST, RETRY_MOST = 1.0, 60.0  # retries of the sender after the disk failed, seconds
 
 LAST_PACK = "fogslink.last-pack"  # the name under which the store keeps the last packID

@@ -196,14 +196,3 @@ def _card(raw: Any) -> Card | str:
             return f"({card_id[:20]!r}) has a {key} that is no time"
         times.append(moment[:19])
     return Card(card_id, *times)
-
-
-def read_whole(answer: Answer) -> Offer:
-    """Read a list in one go, for lists of a few cards."""
-    steps = read_offer(answer)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            offer: Offer = end.value
-            return offer

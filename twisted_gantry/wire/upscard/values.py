@@ -142,11 +142,6 @@ def _is_number(token: str) -> bool:
     return bool(_NUMBER.fullmatch(token) or _NO_VALUE.fullmatch(token))
 
 
-def decode_live(value: str, *, runtime_unit: str = "s") -> Readings:
-    """Return the readings of `read_live`. Raises BadMessage."""
-    return read_live(value, runtime_unit=runtime_unit).readings
-
-
 def read_live(value: str, *, runtime_unit: str = "s") -> Values:
     """Read the answer to QAD into the 22 numbers and the points of the status word. `runtime_unit`
     is the card's unit of the battery's time left, `s` or `min`: the document names none. The result
@@ -220,11 +215,6 @@ def _status(word: str, fields: _Fields) -> Readings:
         # Codes from 10 on are undefined.
         "state": told(state if state in _STATES else None, lambda code: _STATES[code]),
     }
-
-
-def decode_ratings(value: str) -> Readings:
-    """Return the readings of `read_ratings`. Raises BadMessage."""
-    return read_ratings(value).readings
 
 
 def read_ratings(value: str) -> Values:

@@ -8,12 +8,12 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from tests.twin.helpers import AUTH, GANTRY_ID, NOW, Http, http, mistake, report, sentinel_cabinet
+from tests.wire.etc.lists import read_whole
 from twisted_gantry.twin.faces.etc import platform as twin_etc
 from twisted_gantry.twin.faces.etc.platform import KEPT_REQUESTS, Platform
 from twisted_gantry.twin.faults.settings import ETC, Faults
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.etc.answers import decode_answer
-from twisted_gantry.wire.etc.cards import read_whole
 from twisted_gantry.wire.etc.envelope import Card, CardList, EtcCode, Method
 
 

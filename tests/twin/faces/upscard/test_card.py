@@ -10,13 +10,13 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
+from tests.wire.upscard.readings import decode_live, decode_ratings
 from twisted_gantry.twin.faces.upscard import card as upscard
 from twisted_gantry.twin.faults.flow import MOST_UNREAD, PAUSE_ABOVE
 from twisted_gantry.twin.faults.settings import UPS_TCP, Faults
 from twisted_gantry.twin.world.model import World
 from twisted_gantry.wire.frames import MAX_OBJECT, ObjectFramer
 from twisted_gantry.wire.upscard.messages import CardRefusal, Result, decode_reply
-from twisted_gantry.wire.upscard.values import decode_live, decode_ratings
 
 
 class Bench:

@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from tests.support import fired
 from tests.twin.helpers import Http, http
 from tests.wire.material import NASTY
+from tests.wire.upscard.readings import decode_live
 from twisted_gantry.net.http.client import Answer, NoAnswer
 from twisted_gantry.twin.faces.upscard.card import BUSY_ABOVE, UID, Card
 from twisted_gantry.twin.faces.upscard.http import UpsHttpFace
@@ -20,7 +21,6 @@ from twisted_gantry.twin.faults.flow import PAUSE_ABOVE
 from twisted_gantry.twin.faults.settings import UPS_HTTP, UPS_TCP, Faults
 from twisted_gantry.twin.world.model import World
 from twisted_gantry.wire.upscard.messages import CardRefusal, Result, decode_reply
-from twisted_gantry.wire.upscard.values import decode_live
 
 HOST = "http://127.0.0.1:9000/post"
 
