@@ -86,7 +86,7 @@ class Masks:
 
     def set(self, secrets: Iterable[str]) -> None:
         """Replace all secrets."""
-        forms = {form for each in secrets if len(each) >= self.SHORTEST for form in _forms(each)}
+        forms = {form for each in secrets if len(each) >= self.SHORTEST for form in forms_of(each)}
         longest_first = sorted(forms, key=len, reverse=True)
         self._forms = re.compile("|".join(map(re.escape, longest_first))) if forms else None
 
@@ -95,14 +95,20 @@ class Masks:
         return text if self._forms is None else self._forms.sub("***", text)
 
 
-def _forms(secret: str) -> Iterator[str]:
-    yield secret
-    yield quote(secret, safe="", errors="replace")
+def forms_of(secret: str) -> Iterator[str]:
+    """Yield the texts in which a peer may say a secret back, the whole ones first. Parts of Base64
+    stand for a secret with other text around it; those of a short secret would mask anything.
+    """
     raw = secret.encode("utf-8", "replace")
+    encoded = b64encode(raw).decode()
+    yield from filter(None, (secret, quote(secret, safe="", errors="replace")))
+    yield from filter(None, (encoded, encoded.rstrip("=")))
+    if len(secret) < Masks.SHORTEST:
+        return
     for before in range(3):
-        # The letters of Base64 that depend on the secret alone, whatever stands around it.
-        encoded = b64encode(bytes(before) + raw).decode().rstrip("=")
-        yield encoded[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6]
+        # The letters of Base64 that depend on the secret alone.
+        within = b64encode(bytes(before) + raw).decode().rstrip("=")
+        yield within[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6]
 
 
 MASKS = Masks()

@@ -1,8 +1,6 @@
 """A text that must not appear in any log, metric, error or `repr`; what peers say without it."""
 
-from base64 import b64encode
-from urllib.parse import quote as url_quoted
-
+from twisted_gantry.logs import forms_of
 from twisted_gantry.wire.quote import MASK, quote
 
 SHOWN = 80
@@ -45,9 +43,4 @@ def without(message: bytes, *secrets: Secret) -> bytes:
 
 
 def _forms(secrets: tuple[Secret, ...]) -> list[str]:
-    forms = []
-    for secret in secrets:
-        plain = secret.reveal()
-        encoded = b64encode(plain.encode("utf-8", "replace")).decode()
-        forms += [plain, url_quoted(plain, safe="", errors="replace"), encoded, encoded.rstrip("=")]
-    return [each for each in forms if each]
+    return [form for secret in secrets for form in forms_of(secret.reveal())]
