@@ -47,7 +47,9 @@ class Rig:
         """Return `/api/v1/site`; None while there is no answer."""
         assert self.daemon is not None
         assert self.daemon.process.poll() is None, self.daemon.text
-        return await self.client.get(self.url("/api/v1/site"))
+        site = await self.client.get(self.url("/api/v1/site"))
+        assert site is None or "devices" in site, f"{self.url('/api/v1/site')} answers {site}"
+        return site
 
     async def ledger(self) -> Any:
         """Return the ledger of the first uplink; None while there is no answer."""

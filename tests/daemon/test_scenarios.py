@@ -126,9 +126,13 @@ LONG = (
 )
 
 
+# Each is given once: a port that was only tried is free again until its daemon listens.
+QUIET_PORTS = iter(random.sample(range(20_000, 32_000), 10_000))
+
+
 def quiet_port() -> int:
     """Return a free port that the kernel gives to no other socket while stages are starting."""
-    for port in random.sample(range(20_000, 32_000), 1000):
+    for port in QUIET_PORTS:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
