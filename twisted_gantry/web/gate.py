@@ -18,17 +18,20 @@ from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import Interface, alsoProvides
 
 from twisted_gantry.access.guesses import TooManyGuesses
-from twisted_gantry.access.secrets import InThread, Role, Secrets, Wanted
+from twisted_gantry.access.people import LOCAL, OPERATOR, VIEWER, Person, Role
+from twisted_gantry.access.secrets import InThread, Secrets, Wanted
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.addresses import group_of, host_of, is_loopback
 from twisted_gantry.net.http.json import HttpError, header, refuse_foreign_origin, respond_error
 from twisted_gantry.net.http.server import last, proved
+from twisted_gantry.web.roles import READING, needed_role
 
 OPEN_PATHS = frozenset({b"/healthz"})
 """Paths that need no password: an orchestrator probes them. `IStranger` gets no details."""
 
-READING = frozenset({b"GET", b"HEAD", b"OPTIONS"})
-"""Methods that change nothing: viewers may use them, and they are not checked for forgery."""
+
+class IPerson(Interface):
+    """The `Person` whom the gate found to ask: a component of the request."""
 
 
 class IStranger(Interface):
@@ -128,19 +131,20 @@ class Access:
                 )
                 raise HttpError(403, "foreign-host", why)
         elif request.path not in OPEN_PATHS or header(request, "authorization"):
-            role = await self._role_of(request)
+            person = await self._person_of(request)
             proved(request)
-            if role is Role.VIEWER and request.method not in READING:
-                raise HttpError(403, "read-only", "this password or token is for reading alone")
+            _note_person(request, person)
+            _check_role(request, person)
         else:
             alsoProvides(request, IStranger)
         if request.method not in READING:
             _refuse_forged(request)
         if self.is_open:
+            _note_person(request, LOCAL)
             proved(request)
 
-    async def _role_of(self, request: Request) -> Role:
-        """Return the role of the client. Raises HttpError (401, 429)."""
+    async def _person_of(self, request: Request) -> Person:
+        """Return who asks. Raises HttpError (401, 429)."""
         authorization = header(request, "authorization")
         needed = HttpError(401, "unauthorized", "a password or a token is needed")
         if not authorization:
@@ -149,14 +153,14 @@ class Access:
         scheme, given = _given(authorization)
         try:
             # Any name is accepted, so that it makes no account.
-            role = await self._secrets.role_of(scheme, given, group_of(host))
+            person = await self._secrets.person_of(scheme, given, group_of(host))
         except TooManyGuesses as error:
             last(request)
             request.setHeader("Retry-After", f"{error.seconds:.0f}")
             raise HttpError(429, "too-many-guesses", str(error)) from None
-        if role is None:
+        if person is None:
             raise needed
-        return role
+        return person
 
     def challenges(self) -> list[str]:
         """Return the values of WWW-Authenticate for a 401."""
@@ -176,12 +180,35 @@ _COUNTED = {
     "unauthorized": "unauthorized",
     "too-many-guesses": "throttled",
     "read-only": "read-only",
+    "forbidden": "forbidden",
 }
 
 
+def person_of(request: Request) -> Person:
+    """Return who asks. Raises TypeError for a request that no gate has let pass."""
+    found = request.getComponent(IPerson)
+    if not isinstance(found, Person):
+        raise TypeError("no gate has let this request pass")
+    return found
+
+
+def _check_role(request: Request, person: Person) -> None:
+    """Refuse what the role does not allow. Raises HttpError (403)."""
+    needed = needed_role(request.method, request.path)
+    if person.role.allows(needed):
+        return
+    if person.role is Role.VIEWER and request.method not in READING:
+        raise HttpError(403, "read-only", "this password or token is for reading alone")
+    raise HttpError(403, "forbidden", f"{person.name} is {person.role}; this is for {needed}s")
+
+
+def _note_person(request: Request, person: Person) -> None:
+    request.setComponent(IPerson, person)
+
+
 def _wanted(operator: Secret | None, viewer: Secret | None) -> list[Wanted]:
-    pairs = ((Role.OPERATOR, operator), (Role.VIEWER, viewer))
-    return [(role, secret) for role, secret in pairs if secret is not None]
+    pairs = ((OPERATOR, operator), (VIEWER, viewer))
+    return [(person, secret) for person, secret in pairs if secret is not None]
 
 
 def _given(authorization: str) -> tuple[str, bytes]:

@@ -17,7 +17,9 @@ class Parameter(msgspec.Struct, frozen=True):
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """One operation over HTTP; `answer` is a type of JSON answers, or another media type."""
+    """One operation over HTTP; `answer` is a type of JSON answers, or another media type. `role` is
+    the least that may do it: viewer, operator or admin.
+    """
 
     id: str
     method: str
@@ -26,6 +28,7 @@ class Operation(msgspec.Struct, frozen=True):
     summary: str
     parameters: tuple[Parameter, ...]
     body: type[msgspec.Struct] | None
+    role: str
 
 
 def operation(
@@ -35,10 +38,15 @@ def operation(
     summary: str,
     *parameters: Parameter,
     body: type[msgspec.Struct] | None = None,
+    role: str = "",
 ) -> Operation:
-    """Return the operation of a `call` such as `getSite get site`; its path is below `base`."""
+    """Return the operation of a `call` such as `getSite get site`; its path is below `base`.
+
+    Without a `role`, viewers may read, and operators may do all else.
+    """
     name, method, path = call.split(" ")
-    return Operation(name, method, base + path, answer, summary, parameters, body)
+    role = role or ("viewer" if method == "get" else "operator")
+    return Operation(name, method, base + path, answer, summary, parameters, body, role)
 
 
 _api = partial(operation, "/api/v1/")
@@ -103,11 +111,13 @@ OPERATIONS: tuple[Operation, ...] = (
         api.Dropped,
         "Give up reports that were set aside",
         body=api.DropBody,
+        role="admin",
     ),
     _api(
         "backUp post backup",
         "application/vnd.sqlite3",
         "A copy of the store as of now, or of the history",
         body=api.BackupBody,
+        role="admin",
     ),
 )
