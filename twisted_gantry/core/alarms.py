@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from operator import is_
+from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -18,6 +19,7 @@ from twisted_gantry.core.points import Batch, Point, Points
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.logs import MASKS
 from twisted_gantry.net.timers import Timer
+from twisted_gantry.wire.reading import Value
 
 _log = Logger()
 
@@ -25,6 +27,10 @@ OFFLINE_DELAY = 10.0  # seconds offline after which a device has an alarm
 BAD_THEN_SILENT = 30.0
 """The same for a device whose condition was bad when last known: people read more into that."""
 REMEMBERED = 1000  # ended alarms that are listed
+LONGEST_MUTE = 7 * 86_400.0  # seconds for which an alarm is shelved, or a device maintained
+LONGEST_NOTE = 500  # characters
+EMERGENCIES = frozenset({"smoke", "water", "flood", "fire"})
+"""Conditions that are never muted, and listed above all."""
 
 Read = Callable[[str], Point]
 
@@ -66,7 +72,10 @@ class Alarm:
 
     `name` is `<source>.<condition>`, or `<source>.<part>.<condition>` of a part of a device.
     `serial` counts the alarms as they were raised: times of a clock that was set back have no
-    order.
+    order. `value` is the value that raised the alarm. `count` is how often it was raised within
+    `flap_window`; `flapping` is an alarm that was raised too often, and is held. `acked_at` is when
+    `acked_by` acknowledged it; `note` is what the last person who did something wrote. Nobody is
+    called for an alarm that is shelved, before `shelved_until`, nor for one `in_maintenance`.
     """
 
     name: str
@@ -77,6 +86,14 @@ class Alarm:
     cleared_at: float | None = None
     group: str = ""
     serial: int = field(default=0, compare=False)
+    value: Value = None
+    count: int = 1
+    flapping: bool = False
+    acked_at: float | None = None
+    acked_by: str = ""
+    note: str = ""
+    shelved_until: float | None = None
+    in_maintenance: bool = False
 
     @property
     def source(self) -> str:
@@ -89,8 +106,52 @@ class Alarm:
         return self.name.rpartition(".")[0]
 
     @property
+    def condition(self) -> str:
+        """The last part of the name: `smoke`."""
+        return self.name.rpartition(".")[2]
+
+    @property
     def active(self) -> bool:
         return self.cleared_at is None
+
+    @property
+    def emergency(self) -> bool:
+        """Whether the alarm is never muted, and above all others."""
+        return self.condition in EMERGENCIES
+
+    @property
+    def muted(self) -> bool:
+        """Whether nobody is to be called; the platform is told of every alarm."""
+        quiet = self.shelved_until is not None or self.in_maintenance
+        return quiet and not self.emergency
+
+
+def most_urgent_first(alarms: Iterable[Alarm]) -> list[Alarm]:
+    """Sort alarms: smoke and flood above all, then by severity, then the newest first."""
+    return sorted(
+        alarms, key=lambda a: (not a.emergency, a.severity is not Severity.CRITICAL, -a.serial)
+    )
+
+
+@dataclass(frozen=True)
+class Maintenance:
+    """Work at a device, until `until`, Unix seconds: nobody is called for its alarms."""
+
+    device: str
+    since: float
+    until: float
+    by: str
+    note: str = ""
+
+
+class CannotChange(Exception):
+    """A person asked for what cannot be done; `code` says why: `unknown-alarm`, `not-active`,
+    `never-muted`, `unknown-maintenance`.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class _Watch:
@@ -193,6 +254,9 @@ class Alarms:
         self._unsubscribe: dict[str, Callable[[], None]] = {}
         self._silences: dict[str, Timer] = {}
         self._subscribers: list[Callable[[Alarm], None]] = []
+        self._change_subscribers: list[Callable[[Alarm], None]] = []
+        self._maintained: dict[str, Maintenance] = {}
+        self._mutes: dict[str, Timer] = {}
         points.subscribe(self._points_changed)
 
     def watch(self, device: str, rules: Sequence[Rule], status: Status) -> None:
@@ -215,7 +279,15 @@ class Alarms:
         """Return how to read points by their names without `prefix`."""
         return lambda name: self._points[prefix + name]
 
-    def set(self, name: str, severity: Severity, en: str, zh: str, group: str = "") -> None:
+    def set(
+        self,
+        name: str,
+        severity: Severity,
+        en: str,
+        zh: str,
+        group: str = "",
+        value: Value = None,
+    ) -> None:
         """Raise an alarm; one that is raised keeps its time, takes the new text and is not told."""
         en, zh = MASKS.masked(en), MASKS.masked(zh)
         known = self._active.get(name)
@@ -223,7 +295,18 @@ class Alarms:
             self._active[name] = replace(known, severity=severity, en=en, zh=zh)
             return
         self._raised += 1
-        alarm = Alarm(name, severity, en, zh, self._now(), group=group, serial=self._raised)
+        source = name.partition(".")[0]
+        alarm = Alarm(
+            name,
+            severity,
+            en,
+            zh,
+            self._now(),
+            group=group,
+            serial=self._raised,
+            value=value,
+            in_maintenance=source in self._maintained,
+        )
         self._active[name] = alarm
         _log.warn("alarm {alarm}: {message}", alarm=name, message=en)
         self._tell(alarm)
@@ -232,6 +315,7 @@ class Alarms:
         alarm = self._active.pop(name, None)
         if alarm is None:
             return
+        self._end_mute(name)
         ended = replace(alarm, cleared_at=self._now())
         self._ended.append(ended)
         del self._ended[:-REMEMBERED]
@@ -250,6 +334,78 @@ class Alarms:
         self._subscribers.append(subscriber)
         return lambda: self._subscribers.remove(subscriber)
 
+    def subscribe_changes(self, subscriber: Callable[[Alarm], None]) -> Callable[[], None]:
+        """Call `subscriber` when a raised alarm changes: by a person, by time, or since it flaps;
+        returns the end. `subscribe` tells the rest.
+        """
+        self._change_subscribers.append(subscriber)
+        return lambda: self._change_subscribers.remove(subscriber)
+
+    # -- what people do
+
+    def acknowledge(self, name: str, by: str, note: str = "") -> Alarm:
+        """Note that a person has seen an alarm. Raises CannotChange, as the others do."""
+        return self._change(name, acked_at=self._now(), acked_by=by, note=note)
+
+    def unacknowledge(self, name: str) -> Alarm:
+        return self._change(name, acked_at=None, acked_by="", note="")
+
+    def shelve(self, name: str, seconds: float, by: str, note: str = "") -> Alarm:
+        """Call nobody for an alarm for some seconds, whatever becomes of the alarm."""
+        if self._raised_alarm(name).emergency:
+            raise CannotChange("never-muted", f"{name} is never muted")
+        self._start_mute(name, seconds, lambda: self.unshelve(name))
+        return self._change(name, shelved_until=self._now() + seconds, note=note)
+
+    def unshelve(self, name: str) -> Alarm:
+        self._end_mute(name)
+        return self._change(name, shelved_until=None)
+
+    def maintain(self, device: str, seconds: float, by: str, note: str = "") -> Maintenance:
+        """Call nobody for the alarms of a device for some seconds."""
+        now = self._now()
+        made = self._maintained[device] = Maintenance(device, now, now + seconds, by, note)
+        self._start_mute(f"{device} ", seconds, lambda: self.end_maintenance(device))
+        for alarm in self.active(device):
+            self._change(alarm.name, in_maintenance=True)
+        return made
+
+    def end_maintenance(self, device: str) -> Maintenance:
+        ended = self._maintained.pop(device, None)
+        if ended is None:
+            raise CannotChange("unknown-maintenance", f"{device} is not under maintenance")
+        self._end_mute(f"{device} ")
+        for alarm in self.active(device):
+            self._change(alarm.name, in_maintenance=False)
+        return ended
+
+    @property
+    def maintenance(self) -> list[Maintenance]:
+        return list(self._maintained.values())
+
+    def _raised_alarm(self, name: str) -> Alarm:
+        known = self._active.get(name)
+        if known is not None:
+            return known
+        if any(alarm.name == name for alarm in self._ended):
+            raise CannotChange("not-active", f"{name} is not active")
+        raise CannotChange("unknown-alarm", f"no alarm {name}")
+
+    def _change(self, name: str, **changes: Any) -> Alarm:
+        changed = self._active[name] = replace(self._raised_alarm(name), **changes)
+        self._tell(changed, self._change_subscribers)
+        return changed
+
+    def _start_mute(self, key: str, seconds: float, over: Callable[[], object]) -> None:
+        self._end_mute(key)
+        timer = self._mutes[key] = Timer(self.clock, lambda: over())
+        timer.start(seconds)
+
+    def _end_mute(self, key: str) -> None:
+        timer = self._mutes.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+
     def stop(self) -> None:
         """Judge no points any more, and cancel every timer."""
         for device in self._watches:
@@ -257,6 +413,8 @@ class Alarms:
                 watch.stop()
         for device in list(self._silences):
             self._end_silence(device)
+        for key in list(self._mutes):
+            self._end_mute(key)
 
     def _points_changed(self, device: str, batch: Batch) -> None:
         for watch in self._of(device):
@@ -292,8 +450,8 @@ class Alarms:
             zh += "；最后状态：" + "，".join(watch.rule.zh for watch in bad)
         self.set(f"{status.name}.offline", Severity.WARNING, en, zh)
 
-    def _tell(self, alarm: Alarm) -> None:
-        for subscriber in tuple(self._subscribers):
+    def _tell(self, alarm: Alarm, whom: list[Callable[[Alarm], None]] | None = None) -> None:
+        for subscriber in tuple(self._subscribers if whom is None else whom):
             try:
                 subscriber(alarm)
             except Exception:
