@@ -141,7 +141,7 @@ async def work(reactor: Any) -> bool:
             reactor=reactor,
             now=time.time,
             random=Random(1),
-            threads=InThreads(*[in_thread] * 4),
+            threads=InThreads(*[in_thread] * 5),
         )
         tree.startService()
         await deferLater(reactor, 1.5)

@@ -53,7 +53,7 @@ class Rig:
             reactor=reactor,
             now=time.time,
             random=Random(1),
-            threads=InThreads(*[in_thread] * 4),
+            threads=InThreads(*[in_thread] * 5),
         )
 
     async def close(self) -> None:

@@ -94,7 +94,7 @@ class SimulatedSite:
             reactor=reactor,
             now=now,
             random=Random(1),
-            threads=InThreads(*[in_no_thread] * 4),
+            threads=InThreads(*[in_no_thread] * 5),
         )
         self.alarms = self.tree.site.alarms
 

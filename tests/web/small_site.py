@@ -26,7 +26,7 @@ from twisted_gantry.core.alarms import Alarms, Rule
 from twisted_gantry.core.catalogue import Catalogue, PointType
 from twisted_gantry.core.commands.door import CommandDoor
 from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
-from twisted_gantry.core.interfaces import IDevice, IUplink
+from twisted_gantry.core.interfaces import DROPPED, Fill, IBridge, IDevice, IUplink
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Site
@@ -102,6 +102,17 @@ class FakeUplink(Service):
 
     def retry(self) -> None:
         self.retries += 1
+
+
+@implementer(IBridge)
+class FakeBridge(Service):
+    """A bridge with a neighbour, which has dropped something."""
+
+    def __init__(self, name: str, now: Callable[[], float]) -> None:
+        self.status = Status(f"bridge.{name}", now)
+        self.peers = 1
+        self.counts = Counter({DROPPED: 3, "commands": 2})
+        self.queues = {"out": Fill(7, 200)}
 
 
 @dataclass

@@ -10,7 +10,7 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet.task import Clock
 
-from tests.web.small_site import Client, SmallSite, now_of
+from tests.web.small_site import Client, FakeBridge, SmallSite, now_of
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.status import State
 from twisted_gantry.net.histogram import Histogram
@@ -47,6 +47,20 @@ def test_site(small: SmallSite, client: Client) -> None:
     assert scrape["gantry_start_time_seconds"] == {(): small.site.started_at}
     assert scrape["gantry_device_up"] == {("ups1", "ups-card"): 1, ("pc1", "computer"): 0}
     assert scrape["gantry_uplink_up"] == {("etc",): 0}
+
+
+def test_bridges(small: SmallSite, client: Client) -> None:
+    """A bridge shows whether it is online, what it counted, and how full its queues may become."""
+    bridge = small.site.bridges["mqtt"] = FakeBridge("mqtt", small.now)
+    bridge.status.online()
+    scrape = Scrape(client)
+    assert scrape["gantry_bridge_up"] == {("mqtt",): 1}
+    assert scrape["gantry_bridge_peers"] == {("mqtt",): 1}
+    events = {("mqtt", "dropped"): 3, ("mqtt", "commands"): 2}
+    assert scrape["gantry_bridge_events_total"] == events
+    assert scrape["gantry_bridge_transitions_total"] == {("mqtt", "online"): 1}
+    assert scrape["gantry_bridge_queue_length"] == {("mqtt", "out"): 7}
+    assert scrape["gantry_bridge_queue_bound"] == {("mqtt", "out"): 200}
 
 
 def test_points(small: SmallSite, client: Client) -> None:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from twisted_gantry.access.secrets import wrong_secret
 from twisted_gantry.access.sources import NotYet, path_of, read_secret
 from twisted_gantry.config import checks
+from twisted_gantry.config.bridges import Bridges
 from twisted_gantry.config.cabinets import read_cabinets
 from twisted_gantry.config.devices import Devices
 from twisted_gantry.config.interlocks import read_interlocks
@@ -41,7 +42,7 @@ from twisted_gantry.wire.etc.envelope import TEST_AUTH
 from twisted_gantry.wire.fogslink.messages import is_channel
 
 _SITE = ("gantry", "device", "cabinet", "interlock", "log", "history", "record", "tls")
-_ENDPOINTS = ("uplink", "remotecontrol", "monitor", "web", "manhole")
+_ENDPOINTS = ("uplink", "bridge", "remotecontrol", "monitor", "web", "manhole")
 _TEST_CODE = (
     "is the code of the test period, for loopback alone; set the platform's code, or "
     "allow_test_auth = true in [uplink.etc]"
@@ -80,6 +81,7 @@ class _Reader:
         test_auth = isinstance(given, dict) and given.get("allow_test_auth") is True
         remote = self._remotecontrol(etc, test_auth) if "remotecontrol" in root else None
         monitor = self._monitor(test_auth) if "monitor" in root else None
+        bridges = Bridges(document, self.secret, self.tls).read()
         devices.check_uploads(monitor="monitor" in root)
         devices.check_claims()
         interlocks = read_interlocks(document, self.secret, devices)
@@ -111,7 +113,8 @@ class _Reader:
             return None
         entries, ends = tuple(devices.entries.values()), (etc, fogslink, remote, monitor, web)
         rest = (interlocks, manhole, log, history, record)
-        return Settings(gantry, entries, tuple(cabinets), *ends, *rest, self.tls, server_tls)
+        more = (self.tls, server_tls, bridges)
+        return Settings(gantry, entries, tuple(cabinets), *ends, *rest, *more)
 
     def _table(
         self,

@@ -122,6 +122,16 @@ class DeviceEntry:
 
 
 @dataclass(frozen=True)
+class BridgeTables:
+    """`[bridge.*]`: the settings of each bridge by the name of its table; None: there is none."""
+
+    def tables(self) -> dict[str, msgspec.Struct]:
+        """Return the tables that are there, by their names."""
+        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: table for name, table in given.items() if table is not None}
+
+
+@dataclass(frozen=True)
 class Settings:
     gantry: GantrySettings
     devices: tuple[DeviceEntry, ...]
@@ -139,6 +149,7 @@ class Settings:
     tls: TlsSettings = field(default_factory=TlsSettings)
     server_tls: Mapping[str, ServerTls | None] = field(default_factory=dict)
     """The files of each listener with an `ssl:` endpoint, by its table."""
+    bridges: BridgeTables = field(default_factory=BridgeTables)
 
     def secrets(self) -> list[str]:
         """Return every secret of the configuration but the code of the test period."""

@@ -1,11 +1,11 @@
-"""The seams: the interfaces of devices, uplinks, stores and what they are given."""
+"""The seams: the interfaces of devices, uplinks, bridges, stores and what they are given."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from random import Random
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from twisted.application.service import IService
 from twisted.internet.defer import Deferred
@@ -242,6 +242,31 @@ class IUplink(IService):
 
     def retry() -> None:
         """Try at once instead of after the pause: a person asked for it."""
+
+
+class Fill(NamedTuple):
+    """How full a queue is: its length and its bound, both in entries."""
+
+    length: int
+    bound: int
+
+
+DROPPED = "dropped"
+"""The key in the `counts` of a bridge for what a bound made it drop."""
+
+
+class IBridge(IService):
+    """The site in the protocol of a neighbour. A bridge never slows or stops the gantry.
+
+    What it does on a reading or an alarm is to note names; a timer or a turn of the reactor does
+    the rest. A bridge that cannot listen or connect is offline, tries again and raises nothing.
+    The name of its `status` is `bridge.` and the name of its table, such as `bridge.mqtt`.
+    """
+
+    status = Attribute("Its `Status`; the alarm of a bridge that is offline comes from this.")
+    peers = Attribute("How many neighbours are connected now, a number.")
+    counts = Attribute("What happened so far, a mapping from a word to a number; `dropped` is one.")
+    queues = Attribute("Each of its queues: a mapping from a word to a `Fill`.")
 
 
 class Subject(StrEnum):

@@ -1,11 +1,17 @@
 """The site: all that the gantry knows, in one place, to be shown and reported."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
+from random import Random
+from typing import Any
+
+from twisted.internet.defer import Deferred
 
 from twisted_gantry.core.alarms import Alarms
 from twisted_gantry.core.commands.door import CommandDoor
-from twisted_gantry.core.interfaces import IDevice, IStore, IUplink
+from twisted_gantry.core.interfaces import IBridge, IDevice, IStore, IUplink, unseen
 from twisted_gantry.core.points import Points
 
 
@@ -42,5 +48,24 @@ class Site:
     store: IStore
     devices: dict[str, IDevice]
     uplinks: dict[str, IUplink]
+    bridges: dict[str, IBridge] = field(default_factory=dict)
     cabinets: tuple[Cabinet, ...] = ()
     reloads: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class BridgeContext:
+    """What a bridge is given of its surroundings; a test gives it others.
+
+    `reactor` provides time and networking; `now` returns Unix seconds. `in_thread` runs a blocking
+    function in one of the few threads of the bridges, and returns a Deferred of its result.
+    `certificate_seen` learns with which host TLS was made, and when that certificate expires. The
+    devices of the site come and go with a reload, which does not restart the bridge.
+    """
+
+    site: Site
+    reactor: Any
+    now: Callable[[], float]
+    random: Random
+    in_thread: Callable[..., Deferred[Any]]
+    certificate_seen: Callable[[str, datetime], None] = unseen

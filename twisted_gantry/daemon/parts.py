@@ -21,7 +21,8 @@ from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.interfaces import UNTAPPED, DeviceContext, IPlatform, ITap, IUplink
 from twisted_gantry.core.interlocks.watches import Interlocks
 from twisted_gantry.core.recorder import Recorder
-from twisted_gantry.core.site import Site
+from twisted_gantry.core.site import BridgeContext, Site
+from twisted_gantry.daemon.bridges import made_bridge
 from twisted_gantry.daemon.certificates import Certificates, own_certificates
 from twisted_gantry.daemon.listeners import Listeners, Served
 from twisted_gantry.daemon.passing import PassingAlarm
@@ -142,6 +143,8 @@ class Parts:
             plan("uplink etc", self._etc, gantry, settings.etc, settings.cabinets, remote)
         if settings.fogslink is not None:
             plan("uplink fogslink", self._fogslink, gantry, settings.fogslink)
+        for name, table in settings.bridges.tables().items():
+            plan(f"bridge {name}", partial(self._bridge, name, table), gantry, table)
         if settings.monitor is not None:
             tls = settings.server_tls.get("monitor")
             plan("monitor", self._monitor, gantry, settings.monitor, tls)
@@ -279,6 +282,11 @@ class Parts:
                 site.alarms.clear(alarm.name)
 
         return uplink, unmake
+
+    def _bridge(self, name: str, table: Any, _: Settings) -> Made:
+        means = (self._reactor, self._now, self._random, self._threads.bridges)
+        context = BridgeContext(self.site, *means, self._certificates.seen)
+        return made_bridge(name, table, context)
 
     def _monitor(self, settings: Settings) -> Made:
         assert settings.monitor is not None

@@ -22,6 +22,7 @@ class InThreads(NamedTuple):
     files: InThread  # pictures, recordings, copies
     passwords: InThread  # hashes: one at a time, half a second each
     store: InThread  # the look at the disk, which may hang
+    bridges: InThread  # connections that a library of a bridge makes
 
 
 class ThreadClasses:
@@ -33,8 +34,9 @@ class ThreadClasses:
         files = ThreadClass(reactor, "gantry-files", 4)
         passwords = ThreadClass(reactor, "gantry-passwords", 1)
         store = ThreadClass(reactor, "gantry-disk", 1)
-        self._all = (self.names, devices, files, passwords, store)
-        self.run = InThreads(devices.run, files.run, passwords.run, store.run)
+        bridges = ThreadClass(reactor, "gantry-bridges", 2)
+        self._all = (self.names, devices, files, passwords, store, bridges)
+        self.run = InThreads(*(each.run for each in self._all[1:]))
 
     def close(self) -> None:
         for each in self._all:

@@ -127,6 +127,7 @@ class Metrics(Collector):
         yield _gauge("start_time_seconds", text, "", started)
         yield from self._devices()
         yield from self._uplinks()
+        yield from self._bridges()
         yield from self._outbox()
         yield from self._alarms()
         text = "Messages of a device or an uplink that were read only after a repair."
@@ -177,6 +178,22 @@ class Metrics(Collector):
         delivered = [((n,), u.last_delivered) for n, u in uplinks.items()]
         text = "When an uplink last had a report acknowledged, in Unix seconds."
         yield _gauge("uplink_last_delivered_timestamp_seconds", text, "uplink", delivered)
+
+    def _bridges(self) -> Iterator[Metric]:
+        bridges = self._site.bridges
+        up = [((n,), b.status.state is State.ONLINE) for n, b in bridges.items()]
+        yield _gauge("bridge_up", "Whether a bridge is online.", "bridge", up)
+        peers = [((n,), b.peers) for n, b in bridges.items()]
+        yield _gauge("bridge_peers", "Neighbours that are connected now.", "bridge", peers)
+        text = "What a bridge counted; `dropped` is what a bound made it drop."
+        yield _counter("bridge_events", text, "bridge event", _counted(bridges))
+        yield _transitions("bridge", bridges)
+        fills = [((n, q), fill) for n, b in bridges.items() for q, fill in b.queues.items()]
+        lengths = [(labels, fill.length) for labels, fill in fills]
+        yield _gauge("bridge_queue_length", "Entries of a queue.", "bridge queue", lengths)
+        bounds = [(labels, fill.bound) for labels, fill in fills]
+        text = "The most entries that a queue may have."
+        yield _gauge("bridge_queue_bound", text, "bridge queue", bounds)
 
     def _outbox(self) -> Iterator[Metric]:
         known = {name: ledger for name, ledger in self._ledgers.items() if ledger is not None}

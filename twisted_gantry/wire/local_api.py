@@ -107,6 +107,29 @@ class Uplink(Shape, frozen=True):
     ledger: LedgerView | None = None
 
 
+class QueueView(Shape, frozen=True):
+    """A queue of a bridge: its length and its bound, in entries."""
+
+    name: str
+    length: int = 0
+    bound: int = 0
+
+
+class Bridge(Shape, frozen=True):
+    """A bridge of the site; `name` is that of its table. `peers` are the neighbours that are
+    connected now; `dropped` counts what a bound made it drop.
+    """
+
+    name: str
+    kind: str = "bridge"
+    state: State = ""
+    since: Time = None
+    last_error: str | None = None
+    peers: int = 0
+    dropped: int = 0
+    queues: list[QueueView] = []
+
+
 class SiteView(Shape, frozen=True, kw_only=True):
     """`GET /api/v1/site`."""
 
@@ -116,6 +139,7 @@ class SiteView(Shape, frozen=True, kw_only=True):
     started_at: Time = None
     devices: list[Device]
     uplinks: list[Uplink]
+    bridges: list[Bridge] = []
 
 
 class Label(Shape, frozen=True):

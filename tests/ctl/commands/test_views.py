@@ -10,6 +10,7 @@ from rich.cells import cell_len
 
 from tests.ctl.conftest import Ctl, FakeGantry, on_terminal, rows_of, without_colours
 from tests.ctl.real import RealApi
+from tests.web.small_site import FakeBridge
 from twisted_gantry import __version__
 from twisted_gantry.core.alarms import Severity
 
@@ -101,6 +102,19 @@ def test_status_when_the_store_cannot_tell(ctl: Ctl, gantry: FakeGantry) -> None
     result = ctl("status")
     assert result.exit_code == 0
     assert re.search(r"^etc( +–){7}$", result.stdout, re.MULTILINE)
+
+
+def test_status_of_a_bridge(ctl: Ctl, gantry: FakeGantry) -> None:
+    """A bridge has a row of its own; one that is offline makes the exit code 1."""
+    bridge = gantry.real.site.bridges["mqtt"] = FakeBridge("mqtt", gantry.real.now)
+    bridge.status.online()
+    result = ctl("status")
+    assert result.exit_code == 0
+    assert re.search(r"^mqtt +online +\S+ +1 +3 +–$", result.stdout, re.MULTILINE)
+    bridge.status.offline("the broker refuses the password (code 5)")
+    result = ctl("status", lang="zh")
+    assert result.exit_code == 1
+    assert "the broker refuses the password (code 5)" in result.stdout
 
 
 def test_status_of_an_empty_site(ctl: Ctl, gantry: FakeGantry) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from twisted.python.failure import Failure
 
-from tests.web.small_site import Client, SmallSite, now_of, small_site
+from tests.web.small_site import Client, FakeBridge, SmallSite, now_of, small_site
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.wire.reading import Quality
 
@@ -100,7 +100,26 @@ class TestSite:
                     },
                 }
             ],
+            "bridges": [],
         }
+
+    def test_bridges(self, small: SmallSite, client: Client) -> None:
+        """A bridge comes with its state, its neighbours, its drops and the bounds of its queues."""
+        bridge = small.site.bridges["mqtt"] = FakeBridge("mqtt", small.now)
+        bridge.status.offline("refused")
+        assert client.get("/api/v1/site").json["bridges"] == [
+            {
+                "name": "mqtt",
+                "kind": "bridge",
+                "state": "offline",
+                "since": AT_START,
+                "lastError": "refused",
+                "peers": 1,
+                "dropped": 3,
+                "queues": [{"name": "out", "length": 7, "bound": 200}],
+            }
+        ]
+        assert client.get("/healthz").json["notes"] == ["bridge.mqtt is offline"]
 
     def test_ledger(self, small: SmallSite, client: Client) -> None:
         """The ledger of an uplink adds up, and its oldest report is the oldest that waits."""

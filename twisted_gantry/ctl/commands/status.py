@@ -21,9 +21,9 @@ _UNHEALTHY = 503
 @json_option
 @pass_session
 def status(session: Session) -> int:
-    """Show the gantry, its health, devices, uplinks, their reports, and the active alarms.
+    """Show the gantry, its health, devices, uplinks, their reports, bridges, and the active alarms.
 
-    显示门架、设备、上联与上报台账、当前告警和健康状况。
+    显示门架、设备、上联与上报台账、桥接、当前告警和健康状况。
 
     \b
     Exit code · 退出码
@@ -42,6 +42,7 @@ def status(session: Session) -> int:
     alarms = answers[1].fit(local_api.AlarmList)
     health = answers[2].fit(local_api.Health)
     states = [each.state for each in site.devices] + [each.state for each in site.uplinks]
+    states += [each.state for each in site.bridges]
     online = all(state == "online" for state in states)
     fine = online and not alarms.alarms and answers[2].status != _UNHEALTHY
     if session.json:
@@ -58,6 +59,7 @@ def status(session: Session) -> int:
             *_head(session, site, health, answers[2].status),
             *_devices(session, site.devices),
             *_uplinks(session, site.uplinks),
+            *_bridges(session, site.bridges),
             *_alarms(session, alarms.alarms),
         )
     return Exit.FINE if fine else Exit.WRONG
@@ -124,6 +126,23 @@ def _uplinks(session: Session, uplinks: list[local_api.Uplink]) -> list[Renderab
     )
     counts = [_counts(each) for each in uplinks]
     return [*section, *_section(session, "ledger", counted, counts, "no-devices")]
+
+
+def _bridges(session: Session, bridges: list[local_api.Bridge]) -> list[RenderableType]:
+    if not bridges:
+        return []
+    columns = (
+        *Column.each("bridge", "state", "since"),
+        Column("peers", number=True),
+        Column("dropped", number=True),
+        Column("last-error", prose=True, under="since"),
+    )
+    texts = session.texts
+    rows = [
+        (b.name, word(texts, b.state), b.since, b.peers, b.dropped, b.last_error or None)
+        for b in bridges
+    ]
+    return _section(session, "bridges", columns, rows, "no-devices")
 
 
 def _counts(uplink: local_api.Uplink) -> Row:

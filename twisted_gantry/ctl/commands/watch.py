@@ -72,16 +72,21 @@ def _points(session: Session, prefix: str) -> Lines:
     }
 
 
+_KINDS: Mapping[type, str] = {local_api.Uplink: "uplink", local_api.Bridge: "bridge"}
+
+
 def _devices(session: Session, prefix: str) -> Lines:
     answer = session.api.get("/api/v1/site")
     site, texts = answer.fit(local_api.SiteView), session.texts
-    given = [*answer.document["devices"], *answer.document["uplinks"]]
-    both: list[local_api.Device | local_api.Uplink] = [*site.devices, *site.uplinks]
+    bridges = answer.document.get("bridges", [])  # an older gantry has none
+    given = [*answer.document["devices"], *answer.document["uplinks"], *bridges]
+    all_of_them: list[local_api.Device | local_api.Uplink | local_api.Bridge]
+    all_of_them = [*site.devices, *site.uplinks, *site.bridges]
     lines: dict[object, Line] = {}
-    for each, document in zip(both, given, strict=True):
+    for each, document in zip(all_of_them, given, strict=True):
         if not each.name.startswith(prefix):
             continue
-        kind = each.kind if isinstance(each, local_api.Device) else texts("uplink")
+        kind = each.kind if isinstance(each, local_api.Device) else texts(_KINDS[type(each)])
         state, queued, set_aside = word(texts, each.state), None, None
         if isinstance(each, local_api.Uplink):
             queued, set_aside = each.queued, each.set_aside
@@ -156,12 +161,13 @@ def pause(seconds: float) -> None:
 @json_option
 @pass_session
 def watch(session: Session, what: str, prefix: str, interval: float) -> int:
-    """Follow devices and uplinks, points or alarms until Ctrl-C; changes are highlighted.
+    """Follow devices (with uplinks and bridges), points or alarms until Ctrl-C.
 
-    In a pipe, all rows come once, and then each row that changes; with --json each row is an
-    object. While the gantry is away, that is shown, and the gantry is asked again.
+    Changes are highlighted. In a pipe, all rows come once, and then each row that changes; with
+    --json each row is an object. While the gantry is away, that is shown, and the gantry is asked
+    again.
 
-    持续查看设备与上联、测点或告警，按 Ctrl-C 结束；变化的值高亮显示。
+    持续查看设备（含上联与桥接）、测点或告警，按 Ctrl-C 结束；变化的值高亮显示。
     输出到管道时，先输出全部，之后只输出变化的行。门架程序中断时会提示，并继续重试。
     """
     view = _VIEWS[what]

@@ -75,6 +75,7 @@ class LocalApi:
         # which would not help.
         statuses = [each.status for each in site.devices.values()]
         statuses += [each.status for each in site.uplinks.values()]
+        statuses += [each.status for each in site.bridges.values()]
         notes = [f"{s.name} is offline" for s in statuses if s.state is State.OFFLINE]
         notes += [alarm.en for alarm in site.alarms.active("gantry")]
         status = "failing" if reasons else "ok"
@@ -99,6 +100,7 @@ class LocalApi:
             started_at=time(site.started_at),
             devices=[views.device(name, each, time) for name, each in site.devices.items()],
             uplinks=[views.uplink(name, each, ledgers[name], time) for name, each in uplinks],
+            bridges=[views.bridge(name, each, time) for name, each in site.bridges.items()],
         )
         return respond(request, content)
 

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from twisted_gantry.core.alarms import Alarm
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import CommandType
-from twisted_gantry.core.interfaces import IDevice, IUplink
+from twisted_gantry.core.interfaces import DROPPED, IBridge, IDevice, IUplink
 from twisted_gantry.core.points import Point
 from twisted_gantry.core.secret import shown
 from twisted_gantry.core.site import Site
@@ -84,6 +84,14 @@ def uplink(name: str, uplink: IUplink, ledger: Ledger | None, time: TimeText) ->
     queued, set_aside = (None, None) if kept is None else (kept.queued, kept.set_aside)
     state = (status.state.value, time(status.since), status.last_error)
     return shapes.Uplink(name, *state, queued, set_aside, time(uplink.last_delivered), kept)
+
+
+def bridge(name: str, bridge: IBridge, time: TimeText) -> shapes.Bridge:
+    status = bridge.status
+    state = (status.state.value, time(status.since), status.last_error)
+    queues = [shapes.QueueView(word, *fill) for word, fill in bridge.queues.items()]
+    dropped = bridge.counts.get(DROPPED, 0)
+    return shapes.Bridge(name, "bridge", *state, bridge.peers, dropped, queues)
 
 
 def _ledger(ledger: Ledger, time: TimeText) -> shapes.LedgerView:
