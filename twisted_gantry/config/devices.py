@@ -19,6 +19,7 @@ from twisted_gantry.config.tables import Path as Place
 from twisted_gantry.config.tls import with_tls
 from twisted_gantry.core import interfaces
 from twisted_gantry.core.catalogue import Catalogue
+from twisted_gantry.core.causes import MAINS, Graph, wrong_links
 from twisted_gantry.core.interfaces import IDevice, IDeviceKind
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.secret import Secret
@@ -29,7 +30,9 @@ DEVICE_KINDS = "twisted_gantry.devices"
 
 # A device's name begins the names of its points and alarms, beside those of the uplinks.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
-_RESERVED = frozenset({"etc", "fogslink", "store", "history", "gantry", "interlock", "bridge"})
+_RESERVED = frozenset(
+    {"etc", "fogslink", "store", "history", "gantry", "interlock", "bridge", "rule"}
+)
 
 
 @implementer(interfaces.ICallbackHost)
@@ -85,6 +88,30 @@ class Devices:
                 if first != name:
                     self._document.wrong(self._places[name], f"{first!r} {does}")
 
+    def check_feeders(self) -> None:
+        """Check `fed_by`: a device that can switch power off, and no circle."""
+        graph = Graph({name: each.fed_by for name, each in self.entries.items() if each.fed_by})
+        for name, feeder in graph.feeders.items():
+            wrong = ""
+            if feeder == MAINS:
+                continue
+            if feeder not in self.entries:
+                wrong = f"there is no device {feeder!r}; it is a device's name, or {MAINS!r}"
+            elif graph.feeds(name, name):
+                wrong = f"{name} would feed itself"
+            elif (device := self.built[feeder]) is not None:
+                switches = {rule.name for rule in device.rules} & {"output-off", "power-off"}
+                wrong = "" if switches else f"{feeder} feeds nothing; a UPS or a relay does"
+            if wrong:
+                self._document.wrong((*self._places[name], "fed_by"), wrong)
+
+    def _fed_by(self, table: dict[str, Any], path: Place) -> str:
+        given = table.get("fed_by", "")
+        if isinstance(given, str):
+            return given
+        self._document.wrong((*path, "fed_by"), f"must be text; it is {shown(given)}")
+        return ""
+
     def _wrong_number(self, device: str, point: str) -> str:
         """Say what is wrong with a point whose number is to be adjusted."""
         name = f"{device}.{point}"
@@ -121,7 +148,8 @@ class Devices:
         name, kind = self._name(table, path), self._kind(table, path)
         if kind is None:
             return
-        also, checks = frozenset({"name", "kind", "adjust"}), getattr(kind, "checks", NO_CHECKS)
+        also = frozenset({"name", "kind", "adjust", "fed_by"})
+        checks = getattr(kind, "checks", NO_CHECKS)
         settings = self._document.read(table, kind.settings, path, self._secret, also, checks)
         built = None
         if settings is not None:
@@ -134,7 +162,8 @@ class Devices:
             adjusts = read_adjusts(
                 self._document, table, path, self._secret, partial(self._wrong_number, name)
             )
-            self.entries[name] = replace(entry, adjusts=adjusts)
+            fed_by = self._fed_by(table, path)
+            self.entries[name] = replace(entry, adjusts=adjusts, fed_by=fed_by)
 
     def _name(self, table: dict[str, Any], path: Place) -> str | None:
         name = table.get("name")
@@ -163,6 +192,8 @@ class Devices:
                 kind: IDeviceKind = self._kinds[name].load()
                 if not IDeviceKind.providedBy(kind):
                     raise TypeError("it is no kind of device")
+                if wrong := wrong_links(tuple(getattr(kind, "causes", ()))):
+                    raise TypeError(wrong)
                 return kind
             except Exception as error:  # a driver may be anybody's
                 wrong = f"the driver of {name!r} does not load: {error}"

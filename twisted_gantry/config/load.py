@@ -84,6 +84,7 @@ class _Reader:
         bridges = Bridges(document, self.secret, self.tls).read()
         devices.check_uploads(monitor="monitor" in root)
         devices.check_claims()
+        devices.check_feeders()
         interlocks = read_interlocks(document, self.secret, devices)
         web = self._table(root, ("web",), WebSettings)
         if web is not None:

@@ -13,6 +13,7 @@ import msgspec
 from twisted_gantry.config.checks import wrong_web
 from twisted_gantry.config.tables import ConfigError, Problem
 from twisted_gantry.core.bounds import Adjust
+from twisted_gantry.core.causes import Graph
 from twisted_gantry.core.interfaces import IDeviceKind
 from twisted_gantry.core.interlocks.rules import Interlock
 from twisted_gantry.core.secret import Secret
@@ -113,12 +114,15 @@ class InterlockSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class DeviceEntry:
-    """A `[[device]]`; `adjusts` are by the points' names without the device's."""
+    """A `[[device]]`; `adjusts` are by the points' names without the device's. `fed_by` is the
+    device that feeds this one, `mains`, or empty where that is not known.
+    """
 
     name: str
     kind: IDeviceKind
     settings: msgspec.Struct
     adjusts: Mapping[str, Adjust] = field(default_factory=dict)
+    fed_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,13 @@ class Settings:
     server_tls: Mapping[str, ServerTls | None] = field(default_factory=dict)
     """The files of each listener with an `ssl:` endpoint, by its table."""
     bridges: BridgeTables = field(default_factory=BridgeTables)
+
+    def graph(self) -> Graph:
+        """Return what explains what at this site."""
+        return Graph(
+            {each.name: each.fed_by for each in self.devices if each.fed_by},
+            {each.name: tuple(getattr(each.kind, "causes", ())) for each in self.devices},
+        )
 
     def secrets(self) -> list[str]:
         """Return every secret of the configuration but the code of the test period."""

@@ -231,6 +231,8 @@ class IDeviceKind(Interface):
 
         A kind may have `checks`: functions by the key, which return what is wrong with its value,
         empty if nothing is. `--check` then names every mistake of a device, not the first alone.
+        A kind may have `causes`: a sequence of `core.causes.Link`, which of its alarms explain
+        which.
         """
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from twisted_gantry.core.alarms import Alarms
+from twisted_gantry.core.causes import Fold, Graph
 from twisted_gantry.core.commands.door import CommandDoor
 from twisted_gantry.core.interfaces import IBridge, IDevice, IStore, IUplink, unseen
 from twisted_gantry.core.points import Points
@@ -50,7 +51,12 @@ class Site:
     uplinks: dict[str, IUplink]
     bridges: dict[str, IBridge] = field(default_factory=dict)
     cabinets: tuple[Cabinet, ...] = ()
+    graph: Graph = field(default_factory=Graph)
     reloads: Counter[str] = field(default_factory=Counter)
+
+    def fold(self) -> Fold:
+        """Return the active alarms by cause."""
+        return self.graph.fold(self.alarms.active())
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,7 @@ class GantryTree(ServiceGroup):
             devices=devices,
             uplinks=uplinks,
             cabinets=settings.cabinets,
+            graph=settings.graph(),
         )
         self._planner = Parts(
             self.site, store, history, reactor, now, random, threads, addresses, folder
@@ -163,6 +164,7 @@ class GantryTree(ServiceGroup):
         site = self.site
         site.gantry_id, site.name = settings.gantry.id, settings.gantry.name
         site.timezone, site.cabinets = settings.gantry.timezone, settings.cabinets
+        site.graph = settings.graph()
         wrong = [self._remake(plans[name], before.get(name)) for name in fresh]
         wrong += await self._move_callbacks()
         self._look_for_left_off()

@@ -178,7 +178,9 @@ class History(Shape, frozen=True, kw_only=True):
 
 
 class AlarmView(Shape, frozen=True):
-    """An alarm; `clearedAt` is null while the alarm is active."""
+    """An alarm; `clearedAt` is null while the alarm is active. `cause` is the name of another
+    active alarm that explains this one; `consequences` are those that this one explains.
+    """
 
     alarm: str
     source: str = ""
@@ -187,6 +189,8 @@ class AlarmView(Shape, frozen=True):
     message_zh: str = ""
     raised_at: Time = None
     cleared_at: Time = None
+    cause: str | None = None
+    consequences: list[str] = []
 
 
 class AlarmList(Shape, frozen=True):

@@ -257,8 +257,30 @@ class TestAlarms:
             "messageZh": "电池电压低",
             "raisedAt": "2026-11-21T10:00:01.250+08:00",
             "clearedAt": "2026-11-21T10:00:02.250+08:00",
+            "cause": None,
+            "consequences": [],
         }
         assert found[0]["clearedAt"] is None
+
+    def test_causes(self, alarmed: SmallSite) -> None:
+        """An active alarm names the active one that explains it, and that one names it."""
+        alarms = alarmed.site.alarms
+        alarms.set("ups1.mains-abnormal", Severity.CRITICAL, "mains abnormal", "市电异常")
+        alarms.set("ups1.on-battery", Severity.WARNING, "on battery", "电池放电")
+
+        def said(query: str) -> dict[str, tuple[str | None, list[str]]]:
+            found = alarmed.client().get(f"/api/v1/alarms{query}").json["alarms"]
+            return {each["alarm"]: (each["cause"], each["consequences"]) for each in found}
+
+        assert said("?active=1") == {
+            "ups1.on-battery": ("ups1.mains-abnormal", []),
+            "ups1.mains-abnormal": (None, ["ups1.on-battery"]),
+            "etc.set-aside": (None, []),
+            "ups1.overload": (None, []),
+        }
+        alarms.clear("ups1.mains-abnormal")
+        assert said("?active=1")["ups1.on-battery"] == (None, [])
+        assert said("")["ups1.mains-abnormal"] == (None, [])
 
     def test_active(self, alarmed: SmallSite) -> None:
         """`active=1` leaves out what is over."""

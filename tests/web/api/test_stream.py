@@ -298,6 +298,28 @@ class TestChanges:
         assert (cleared.name, cleared.data["alarm"]) == ("alarm", "ups1.overload")
         assert cleared.data["clearedAt"] is not None
 
+    def test_an_alarm_that_is_folded_anew(self, rig: Rig) -> None:
+        """An alarm is told again when it explains others, or is explained, in another way."""
+        alarms = rig.small.site.alarms
+        alarms.set("ups1.mains-abnormal", Severity.CRITICAL, "mains abnormal", "市电异常")
+        listener = Listener(rig)
+        listener.news()
+
+        def told() -> list[tuple[str, str | None, list[str]]]:
+            rig.clock.advance(GATHER)
+            events = [each.data for each in listener.news() if each.name == "alarm"]
+            return [(each["alarm"], each["cause"], each["consequences"]) for each in events]
+
+        alarms.set("ups1.on-battery", Severity.WARNING, "on battery", "电池放电")
+        assert told() == [
+            ("ups1.on-battery", "ups1.mains-abnormal", []),
+            ("ups1.mains-abnormal", None, ["ups1.on-battery"]),
+        ]
+        alarms.set("ups1.overload", Severity.CRITICAL, "too much", "过载")
+        assert told() == [("ups1.overload", None, [])]
+        alarms.clear("ups1.mains-abnormal")
+        assert told() == [("ups1.mains-abnormal", None, []), ("ups1.on-battery", None, [])]
+
     def test_a_device_and_an_uplink(self, rig: Rig) -> None:
         """A transition is told within a moment."""
         listener = Listener(rig)

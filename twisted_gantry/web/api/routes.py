@@ -122,7 +122,8 @@ class LocalApi:
         found = [each for each in self._site.alarms.all() if each.active or not only_active]
         if argument(request, "limit"):
             found = found[: limit_of(request)]
-        return respond(request, shapes.AlarmList([views.alarm(each, self._time) for each in found]))
+        fold, time = self._site.fold(), self._time
+        return respond(request, shapes.AlarmList([views.alarm(a, time, fold) for a in found]))
 
     @app.route("/api/v1/stream", methods=["GET"])
     def stream(self, request: Request) -> bytes | Deferred[bytes]:

@@ -32,7 +32,14 @@ from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.timers import Timer
 from twisted_gantry.web.api import views
 from twisted_gantry.web.api.stream_reader import Reader, Ring, chunks_of
-from twisted_gantry.wire.local_api import Device, PointView, SnapshotBegin, SnapshotEnd, Uplink
+from twisted_gantry.wire.local_api import (
+    AlarmView,
+    Device,
+    PointView,
+    SnapshotBegin,
+    SnapshotEnd,
+    Uplink,
+)
 
 _log = Logger()
 
@@ -95,11 +102,13 @@ class Stream(NamedService):
         self._readers: set[Reader] = set()
         self._ledger_reader = views.Ledgers(site)
         self._ledgers: Mapping[str, Ledger | None] = {}
-        # What was last sent: the state of points, the answers for devices and uplinks.
+        # What was last sent: the state of points, the answers for devices and uplinks, and the
+        # active alarms in `_raised`.
         self._points: dict[str, Point] = {}
         self._shapes: dict[tuple[str, str], Device | Uplink] = {}
         self._changed: dict[str, None] = {}  # points, in the order in which they changed
-        self._alarms: list[Alarm] = []
+        self._alarms: list[Alarm] = []  # that were raised or cleared, in order
+        self._raised: dict[str, AlarmView] = {}
         self._snapshot: tuple[int, tuple[bytes, ...]] = (0, ())
         self._watched: dict[Status, Callable[[], None]] = {}
         self._unsubscribe: list[Callable[[], None]] = []
@@ -177,6 +186,7 @@ class Stream(NamedService):
             return
         site = self._site
         self._points = {point.name: point for point in site.points.under()}
+        self._raised = self._folded()
         self._unsubscribe = [
             site.points.subscribe(self._points_changed),
             site.alarms.subscribe(self._alarm_changed),
@@ -192,6 +202,7 @@ class Stream(NamedService):
         self._ready = False
         for known in (self._points, self._shapes, self._changed, self._alarms, self._watched):
             known.clear()
+        self._raised = {}
         self._snapshot = (0, ())
         self._ring.forget()
 
@@ -279,9 +290,7 @@ class Stream(NamedService):
             if self._shapes.get((kind, name)) != shape:
                 self._shapes[kind, name] = shape
                 self._add(kind, shape)
-        for alarm in self._alarms:
-            self._add("alarm", views.alarm(alarm, self._time))
-        self._alarms.clear()
+        self._flush_alarms()
         for name in list(self._changed)[:POINTS_AT_A_TIME]:
             del self._changed[name]
             point = self._site.points.get(name)
@@ -293,6 +302,25 @@ class Stream(NamedService):
         if self._ready:
             for reader in list(self._readers):
                 reader.pump()
+
+    def _flush_alarms(self) -> None:
+        """Send what was raised and cleared, then the alarms that are folded otherwise by that."""
+        if not self._alarms:
+            return
+        sent, fold = self._raised, self._site.fold()
+        for alarm in self._alarms:
+            sent[alarm.name] = views.alarm(alarm, self._time, fold)
+            self._add("alarm", sent[alarm.name])
+        self._alarms.clear()
+        self._raised = self._folded()
+        for name, shown in self._raised.items():
+            if sent.get(name) != shown:
+                self._add("alarm", shown)
+
+    def _folded(self) -> dict[str, AlarmView]:
+        """Return the active alarms by name."""
+        fold, active = self._site.fold(), self._site.alarms.active()
+        return {each.name: views.alarm(each, self._time, fold) for each in active}
 
     def _parts(self) -> list[tuple[str, str, Device | Uplink]]:
         site, time, ledgers = self._site, self._time, self._ledgers
@@ -315,8 +343,7 @@ class Stream(NamedService):
         at, pieces = self._snapshot
         if at != self._ring.next:
             events = [_frame(kind, shape) for kind, _, shape in self._parts()]
-            active = self._site.alarms.active()
-            events += [_frame("alarm", views.alarm(each, self._time)) for each in active]
+            events += [_frame("alarm", each) for each in self._folded().values()]
             events += [_frame("point", self._point(each)) for each in self._site.points.under()]
             begin = _frame("snapshot", SnapshotBegin(len(events)))
             end = _frame("live", SnapshotEnd(), f"{self._epoch}-{self._ring.next - 1}")

@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from twisted_gantry.core.alarms import Alarm
 from twisted_gantry.core.catalogue import PointType
+from twisted_gantry.core.causes import Fold
 from twisted_gantry.core.commands.types import CommandType
 from twisted_gantry.core.interfaces import DROPPED, IBridge, IDevice, IUplink
 from twisted_gantry.core.points import Point
@@ -106,10 +107,18 @@ def point(point: Point, kind: PointType, time: TimeText) -> shapes.PointView:
     return shapes.PointView(point.name, point.value, kind.unit, point.quality.value, at, label)
 
 
-def alarm(alarm: Alarm, time: TimeText) -> shapes.AlarmView:
-    raised, cleared = time(alarm.raised_at), time(alarm.cleared_at)
+def alarm(alarm: Alarm, time: TimeText, fold: Fold) -> shapes.AlarmView:
+    """Return an alarm; `fold` is that of the active ones."""
     return shapes.AlarmView(
-        alarm.name, alarm.source, alarm.severity.value, alarm.en, alarm.zh, raised, cleared
+        alarm=alarm.name,
+        source=alarm.source,
+        severity=alarm.severity.value,
+        message=alarm.en,
+        message_zh=alarm.zh,
+        raised_at=time(alarm.raised_at),
+        cleared_at=time(alarm.cleared_at),
+        cause=fold.causes.get(alarm.name) if alarm.active else None,
+        consequences=list(fold.consequences.get(alarm.name, ())) if alarm.active else [],
     )
 
 

@@ -1,0 +1,262 @@
+"""Which alarm explains others: a declared graph of conditions, and its fold of the active alarms.
+
+`LINKS` is data. A link says that one condition explains another, where (`Scope`), and when: the
+consequence is raised at most `before` seconds before its cause, and at most `after` seconds later.
+Witnesses are devices that see one thing, such as the mains: the first of them explains the others.
+The fold depends on nothing but the active alarms, so a restart does not change it.
+
+What a person must hear of for itself is no consequence of anything: smoke, water, doors, and each
+further step of a failure (`battery-low`, `shutting-down`, `output-off`). An alarm never stands
+under a less severe one, nor under one of a device in maintenance unless it is in maintenance too.
+Decisions: `docs/operating.md`, "One cause, one line".
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from math import inf
+
+from twisted_gantry.core.alarms import EMERGENCIES, Alarm, Severity
+
+BEFORE_S = 60.0
+"""How much later than its consequence a cause may be raised: devices are read one after another."""
+TOGETHER_S = 300.0
+"""How far apart witnesses of one failure raise their alarms; a cabinet uploads every 300 s."""
+MAINS = "mains"
+"""The supply of a device without `fed_by`, and the word for that in the configuration."""
+
+
+class Scope(StrEnum):
+    """How the device of a consequence stands to that of its cause."""
+
+    DEVICE = "device"
+    """The same device, or a part of it."""
+    SITE = "site"
+    """Any device of the site."""
+    FED = "fed"
+    """A device that is fed by that of the cause, directly or through others."""
+    ON_MAINS = "on-mains"
+    """A device whose `fed_by` says that the mains feed it."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """`cause` explains `consequence`: conditions (`mains-abnormal`), or alarms (`store.failed`).
+
+    Times are seconds from the cause to the consequence.
+    """
+
+    cause: str
+    consequence: str
+    scope: Scope = Scope.DEVICE
+    after: float = inf
+    before: float = BEFORE_S
+
+
+Links = tuple[Link, ...]
+
+
+def _all(cause: str, *consequences: str, scope: Scope = Scope.DEVICE, after: float = inf) -> Links:
+    return tuple(Link(cause, each, scope, after) for each in consequences)
+
+
+_PHASES = tuple(f"phase-l{n}-lost" for n in (1, 2, 3))
+_VOLTAGES = ("input-over-voltage", "input-under-voltage")
+_AIR = ("air-conditioner-fault", "air-conditioner-system", "air-conditioner-temperature")
+_RECTIFIER = ("rectifier-fault", "rectifier-warning")
+
+WITNESSES = ("mains-abnormal", *_PHASES, *_VOLTAGES)
+"""Conditions of the supply: devices with the same feeder see the same one."""
+
+LINKS: Links = (
+    # The device itself sees that it has no mains: what it lacks then is no fault of its own.
+    *_all("mains-abnormal", "mains-warning", "on-battery", *_PHASES, *_VOLTAGES),
+    *_all("mains-abnormal", *_RECTIFIER, *_AIR, "part-offline"),
+    # A device without an eye on the mains: what fails together with the mains of another.
+    *_all("mains-abnormal", *_RECTIFIER, *_AIR, scope=Scope.SITE, after=TOGETHER_S),
+    *_all("mains-abnormal", "offline", scope=Scope.ON_MAINS),
+    *_all("output-off", "offline", "mains-abnormal", *_PHASES, *_VOLTAGES, scope=Scope.FED),
+    *_all("power-off", "offline", "mains-abnormal", *_PHASES, *_VOLTAGES, scope=Scope.FED),
+    *(link for phase in _PHASES for link in _all(phase, "mains-warning", *_VOLTAGES)),
+    *(link for each in _VOLTAGES for link in _all(each, "mains-warning")),
+    *_all("rectifier-fault", "rectifier-warning"),
+    *_all("air-conditioner-fault", "air-conditioner-system", "air-conditioner-temperature"),
+    *_all("ups-fault", "ups-warning", "on-raw-mains"),
+    *_all("overload", "on-raw-mains"),
+    *_all("alarm", "contactor-open"),  # of a battery store, which trips
+    # The polls of a cabinet fail at once, its uploads are missed after two periods.
+    Link("offline", "no-commands", before=2 * TOGETHER_S),
+    *_all("channel", "white-list"),  # of an uplink
+    *_all("store.failed", "history.failed", "record.failed", scope=Scope.SITE),
+)
+
+
+def stands_alone(condition: str) -> bool:
+    """Tell whether a condition is a consequence of nothing, whatever a link says."""
+    return condition in EMERGENCIES or "door" in condition.split("-")
+
+
+def wrong_links(links: Links) -> str:
+    """Say what is wrong with the links that a kind of device declares, empty if nothing is."""
+    for link in links:
+        for name in (link.cause, link.consequence):
+            if "." in name:
+                return f"a cause links conditions, such as power-off, not {name!r}"
+    found = circle((*LINKS, *links))
+    return f"causes in a circle: {' → '.join(found)}" if found else ""
+
+
+def circle(links: Iterable[Link]) -> list[str]:
+    """Return conditions that explain each other in a circle; an empty list without one."""
+    after: dict[str, set[str]] = defaultdict(set)
+    for link in links:
+        after[link.cause].add(link.consequence)
+    done: set[str] = set()
+
+    def walk(condition: str, path: list[str]) -> list[str]:
+        if condition in path:
+            return path[path.index(condition) :]
+        if condition in done:
+            return []
+        for each in sorted(after.get(condition, ())):
+            if found := walk(each, [*path, condition]):
+                return found
+        done.add(condition)
+        return []
+
+    return next((found for each in sorted(after) if (found := walk(each, []))), [])
+
+
+@dataclass(frozen=True)
+class Fold:
+    """The active alarms by cause: `causes` has the root of each consequence, `consequences` the
+    names under each root, the oldest first. Nothing stands deeper than one level.
+    """
+
+    causes: Mapping[str, str] = field(default_factory=dict)
+    consequences: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The links of a site. `feeders` has the `fed_by` of devices that have one, `own` the links
+    that the kind of a device declares: they hold for alarms of that device.
+    """
+
+    feeders: Mapping[str, str] = field(default_factory=dict)
+    own: Mapping[str, Links] = field(default_factory=dict)
+    links: Links = LINKS
+
+    def fold(self, alarms: Iterable[Alarm]) -> Fold:
+        """Fold the active alarms among `alarms`. The order of `alarms` does not matter."""
+        active = sorted((each for each in alarms if each.active), key=_age)
+        direct = _Direct(self, active).causes
+        causes: dict[str, str] = {}
+        consequences: dict[str, list[str]] = {}
+        for alarm in active:
+            root = alarm.name
+            while root in direct:
+                root = direct[root]
+            if root != alarm.name:
+                causes[alarm.name] = root
+                consequences.setdefault(root, []).append(alarm.name)
+        return Fold(causes, consequences)
+
+    def into(self, alarm: Alarm) -> Iterator[Link]:
+        """Yield the links that may explain an alarm."""
+        yield from self._by_consequence.get(alarm.condition, ())
+        yield from self._by_consequence.get(alarm.name, ())
+        for link in self.own.get(alarm.source, ()):
+            if link.consequence == alarm.condition:
+                yield link
+
+    @cached_property
+    def _by_consequence(self) -> Mapping[str, Sequence[Link]]:
+        found: dict[str, list[Link]] = defaultdict(list)
+        for link in self.links:
+            found[link.consequence].append(link)
+        return found
+
+    def feeder(self, device: str) -> str:
+        return self.feeders.get(device, MAINS)
+
+    def feeds(self, feeder: str, device: str) -> bool:
+        """Tell whether a device is fed by another one, directly or through others."""
+        for _ in self.feeders:
+            device = self.feeder(device)
+            if device == feeder:
+                return True
+        return False
+
+
+def _age(alarm: Alarm) -> tuple[int, float, str]:
+    """Order alarms as they were raised; a clock that was set back does not change that."""
+    return alarm.serial, alarm.raised_at, alarm.name
+
+
+class _Direct:
+    """The nearest cause of each alarm; `causes` are names by names, without a circle.
+
+    A link leads from one condition to another, and links have no circle; a witness is explained by
+    an older one. Hence no alarm explains itself.
+    """
+
+    def __init__(self, graph: Graph, active: Sequence[Alarm]) -> None:
+        self._graph = graph
+        self._by_name: dict[str, list[Alarm]] = defaultdict(list)
+        for alarm in active:
+            self._by_name[alarm.condition].append(alarm)
+            self._by_name[alarm.name].append(alarm)
+        self.causes: dict[str, str] = {}
+        first: dict[tuple[str, str], list[Alarm]] = defaultdict(list)
+        for alarm in active:  # the oldest first
+            if stands_alone(alarm.condition):
+                continue
+            cause = self._linked(alarm)
+            if cause is None and alarm.condition in WITNESSES:
+                seen = first[alarm.condition, graph.feeder(alarm.source)]
+                cause = next((each for each in seen if _together(each, alarm)), None)
+                if cause is None:
+                    seen.append(alarm)
+            if cause is not None:
+                self.causes[alarm.name] = cause.name
+
+    def _linked(self, alarm: Alarm) -> Alarm | None:
+        """Return the best cause that a link allows: at the same device, then the newest."""
+        found = [
+            cause
+            for link in self._graph.into(alarm)
+            for cause in self._by_name.get(link.cause, ())
+            if cause.name != alarm.name
+            and -link.before <= alarm.raised_at - cause.raised_at <= link.after
+            and self._in_scope(link.scope, cause.source, alarm.source)
+            and _may_explain(cause, alarm)
+        ]
+        return max(found, key=lambda c: (c.source == alarm.source, *_age(c)), default=None)
+
+    def _in_scope(self, scope: Scope, cause: str, consequence: str) -> bool:
+        graph = self._graph
+        if scope is Scope.DEVICE:
+            return cause == consequence
+        if scope is Scope.FED:
+            return graph.feeds(cause, consequence)
+        if scope is Scope.ON_MAINS:
+            on_mains = graph.feeders.get(consequence) == MAINS
+            return on_mains and graph.feeder(cause) == MAINS
+        return True
+
+
+def _may_explain(cause: Alarm, alarm: Alarm) -> bool:
+    hidden = cause.in_maintenance and not alarm.in_maintenance
+    return not hidden and (_critical(cause) or not _critical(alarm))
+
+
+def _critical(alarm: Alarm) -> bool:
+    return alarm.severity is Severity.CRITICAL
+
+
+def _together(first: Alarm, alarm: Alarm) -> bool:
+    apart = abs(alarm.raised_at - first.raised_at)
+    return apart <= TOGETHER_S and _may_explain(first, alarm)
