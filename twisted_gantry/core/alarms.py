@@ -126,11 +126,14 @@ class Alarm:
         return quiet and not self.emergency
 
 
+def urgency(name: str, severity: str) -> tuple[bool, bool]:
+    """Return what sorts alarms: smoke and flood above all, then critical ones, then warnings."""
+    return name.rpartition(".")[2] not in EMERGENCIES, severity != Severity.CRITICAL
+
+
 def most_urgent_first(alarms: Iterable[Alarm]) -> list[Alarm]:
-    """Sort alarms: smoke and flood above all, then by severity, then the newest first."""
-    return sorted(
-        alarms, key=lambda a: (not a.emergency, a.severity is not Severity.CRITICAL, -a.serial)
-    )
+    """Sort alarms by `urgency`, then the newest first."""
+    return sorted(alarms, key=lambda a: (*urgency(a.name, a.severity), -a.serial))
 
 
 @dataclass(frozen=True)

@@ -204,6 +204,35 @@ def test_alarms(ctl: Ctl, gantry: FakeGantry) -> None:
     assert json.loads(ctl("alarms", "--json").stdout) == gantry.document("/api/v1/alarms")
 
 
+def test_a_cause_is_one_line(ctl: Ctl, gantry: FakeGantry) -> None:
+    """`status` and `alarms` show a cause and its consequences in one line, the worst on top."""
+    alarms = gantry.real.site.alarms
+    alarms.set("etc.channel", Severity.WARNING, "the platform is away", "平台中断")
+    gantry.real.raise_and_clear()
+    gantry.real.raise_alarm()
+    alarms.set("cab1.smoke", Severity.WARNING, "smoke", "烟雾报警")
+    alarms.set("cab1.mains-abnormal", Severity.CRITICAL, "mains abnormal", "市电异常")
+    alarms.set("ups1.on-battery", Severity.WARNING, "on battery", "UPS电池放电")
+    alarms.set("cab1.rectifier-fault", Severity.CRITICAL, "rectifier fault", "整流模块异常")
+    names = ["cab1.smoke", "ups1.mains-abnormal", "etc.channel"]
+    line = "mains abnormal, explains 3: cab1.mains-abnormal, ups1.on-battery, cab1.rectifier-fault"
+    for command, ended in (("status", []), ("alarms", ["ups1.on-raw-mains"])):
+        shown = ctl(command).stdout.split("Active alarms")[-1].splitlines()
+        found = [text for text in shown if re.match(r"\w+\.", text)]
+        assert [text.split()[0] for text in found] == [*names, *ended]
+        assert line in found[1]
+    assert (
+        "市电异常，引起 3 条：cab1.mains-abnormal、ups1.on-battery"
+        in ctl("status", lang="zh").stdout
+    )
+    # What explains them is over: each stands for itself.
+    alarms.clear("ups1.mains-abnormal")
+    alarms.clear("cab1.mains-abnormal")
+    shown = ctl("alarms", "--active").stdout.splitlines()[1:]
+    alone = ["cab1.smoke", "cab1.rectifier-fault", "ups1.on-battery", "etc.channel"]
+    assert [text.split()[0] for text in shown] == alone
+
+
 def test_no_alarms(ctl: Ctl, gantry: FakeGantry) -> None:
     """An empty list is shown as such; `--active` asks for active alarms only."""
     assert ctl("alarms").stdout == "No alarm.\n"

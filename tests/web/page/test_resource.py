@@ -292,6 +292,34 @@ async def test_live(small: SmallSite, live: Live, tmp_path: Path) -> None:
 
 
 @needs_browser
+async def test_consequences_stand_under_their_cause(
+    small: SmallSite, live: Live, tmp_path: Path
+) -> None:
+    """One card for a cause, its consequences within; smoke stands above a critical alarm."""
+    alarms = small.site.alarms
+    alarms.set("cab1.smoke", Severity.WARNING, "smoke", "烟雾报警")
+    alarms.set("ups1.mains-abnormal", Severity.CRITICAL, "mains abnormal", "市电异常")
+    cards = (
+        "[...document.querySelectorAll('#active > li')].map((each) => each.dataset.alarm).join()"
+    )
+    under = "document.querySelector('[data-alarm=\"ups1.mains-abnormal\"] [data-alarm]')"
+    async with served(live[0], tmp_path) as it:
+        browser = it.browser
+        await browser.open(f"{it.url}?lang=en")
+        await browser.until(f"{cards} === 'cab1.smoke,ups1.mains-abnormal'")
+        while live[1].readers == 0:
+            await deferLater(the_reactor(), 0.05)
+        alarms.set("ups1.on-battery", Severity.WARNING, "on battery", "UPS电池放电")
+        await browser.until(f"{under} && {under}.dataset.alarm === 'ups1.on-battery'")
+        assert await browser.evaluate(cards) == "cab1.smoke,ups1.mains-abnormal"
+        assert await browser.evaluate(f"{under}.textContent") == "on battery · ups1.on-battery"
+        assert await browser.evaluate("document.title") == "(2) North gantry"
+        alarms.clear("ups1.mains-abnormal")
+        await browser.until(f"{cards} === 'cab1.smoke,ups1.on-battery'")
+        assert browser.console == []
+
+
+@needs_browser
 async def test_no_query_blanks_the_page(small: SmallSite, live: Live, tmp_path: Path) -> None:
     """A language that the page does not have, not even as a property of every object, is none."""
     small.site.points.update("ups1", {"input_voltage_r": (221.5, Quality.GOOD)})

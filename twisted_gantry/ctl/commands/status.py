@@ -6,7 +6,7 @@ import click
 from rich.console import RenderableType
 from rich.text import Text
 
-from twisted_gantry.ctl.commands.views import ALARM_COLUMNS, alarm_row
+from twisted_gantry.ctl.commands.views import ALARM_COLUMNS, alarm_row, folded
 from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.help import Command
 from twisted_gantry.ctl.output import Column, Row, plain, scalar, word
@@ -156,5 +156,5 @@ def _counts(uplink: local_api.Uplink) -> Row:
 
 def _alarms(session: Session, alarms: list[local_api.AlarmView]) -> list[RenderableType]:
     columns = ALARM_COLUMNS[:-1]  # no active alarm is cleared
-    rows = [alarm_row(session.texts, each)[:-1] for each in alarms]
+    rows = [alarm_row(session.texts, each)[:-1] for each in folded(alarms)]
     return _section(session, "alarms", columns, rows, "no-active-alarms")

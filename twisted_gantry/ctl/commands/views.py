@@ -1,9 +1,11 @@
 """The state of the gantry as tables: points, alarms, audit."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import click
 
+from twisted_gantry.core.alarms import urgency
 from twisted_gantry.ctl import completing
 from twisted_gantry.ctl.errors import Exit, Trouble
 from twisted_gantry.ctl.help import Command
@@ -61,8 +63,22 @@ ALARM_COLUMNS = (
 )
 
 
+def folded(alarms: Sequence[local_api.AlarmView]) -> list[local_api.AlarmView]:
+    """Return the causes among active alarms, the most urgent first, then the ended alarms.
+
+    A consequence stands in the line of its cause; one without its cause in `alarms` for itself.
+    """
+    active = {each.alarm for each in alarms if each.cleared_at is None}
+    now = [each for each in alarms if each.cleared_at is None and each.cause not in active]
+    ended = [each for each in alarms if each.cleared_at is not None]
+    return [*sorted(now, key=lambda each: urgency(each.alarm, each.severity)), *ended]
+
+
 def alarm_row(texts: Texts, alarm: local_api.AlarmView) -> Row:
     message = texts.pick(alarm.message, alarm.message_zh)
+    if names := alarm.consequences:
+        listed = texts.pick(", ", "、").join(names)
+        message = texts("explains", message=message, count=len(names), names=listed)
     severity = word(texts, alarm.severity)
     return alarm.alarm, severity, message, alarm.raised_at, alarm.cleared_at
 
@@ -72,13 +88,15 @@ def alarm_row(texts: Texts, alarm: local_api.AlarmView) -> Row:
 @json_option
 @pass_session
 def alarms(session: Session, active: bool) -> int:
-    """Show the stored alarms.
+    """Show the alarms: first the active ones, the most urgent on top, then those that are over.
 
-    显示告警记录。
+    An alarm that explains others has these in its line.
+
+    显示告警记录：当前告警在前，最紧急的在最上；一个原因引起的告警合并在其所在行，随后为已恢复的告警。
     """
     answer = session.get("/api/v1/alarms", {"active": 1 if active else None})
     found = answer.fit(local_api.AlarmList).alarms
-    rows = [alarm_row(session.texts, each) for each in found]
+    rows = [alarm_row(session.texts, each) for each in folded(found)]
     none = session.texts("no-active-alarms" if active else "no-alarms")
     session.show_rows(answer, ALARM_COLUMNS, rows, none)
     return Exit.FINE

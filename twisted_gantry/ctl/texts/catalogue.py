@@ -73,6 +73,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "health-line": ("Health: {status}", "健康状况：{status}"),
     "health-reason": ("reason: {reason}", "原因：{reason}"),
     "health-note": ("note: {note}", "提示：{note}"),
+    "explains": ("{message}, explains {count}: {names}", "{message}，引起 {count} 条：{names}"),
     "no-alarms": ("No alarm.", "没有告警。"),
     "no-active-alarms": ("No active alarm.", "没有当前告警。"),
     "no-points": ("No point.", "没有测点。"),

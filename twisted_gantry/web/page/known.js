@@ -20,6 +20,17 @@ export function note(kind, data) {
   }
 }
 
+const EMERGENCIES = ["smoke", "water", "flood", "fire"];
+const urgency = ({ alarm, severity }) =>
+  EMERGENCIES.includes(alarm.slice(alarm.lastIndexOf(".") + 1)) ? 0 : severity === "critical" ? 1 : 2;
+
+// Return the active alarms that no other one explains, the most urgent first, then the newest.
+export function causes() {
+  const names = new Set(known.active.map((each) => each.alarm));
+  return known.active.filter((each) => !names.has(each.cause)).sort((a, b) =>
+    urgency(a) - urgency(b) || Date.parse(b.raisedAt) - Date.parse(a.raisedAt));
+}
+
 function noteAlarm(alarm) {
   const other = (each) => each.alarm !== alarm.alarm || each.raisedAt !== alarm.raisedAt;
   known.active = known.active.filter(other);

@@ -2,7 +2,7 @@
 // the page asks every two seconds, with it now and then for what the stream does not tell.
 
 import { hide, make, mark, parts, sync, write } from "./dom.js";
-import { PAST_ALARMS, known, note } from "./known.js";
+import { PAST_ALARMS, causes, known, note } from "./known.js";
 import { listen } from "./live.js";
 import { KINDS, TEXTS, VALUES } from "./texts.js";
 
@@ -122,7 +122,8 @@ function showWords() {
 function show() {
   showLink();
   if (known.site === null) return;
-  const { site, points, active, recent, reasons } = known;
+  const { site, points, recent, reasons } = known;
+  const active = causes();
   showHeader(site, active, reasons);
   sync(byId("reasons"), reasons, (r) => r, () => make("li"), (node, reason) => write(node, reason));
   hide(byId("reasons"), reasons.length === 0);
@@ -174,13 +175,18 @@ function buildAlarm() {
   return parts(
     make("li", "card alarm",
       make("p", "head", make("span", "chip"), make("strong", "message")),
-      make("p", "fine", make("code", "name"), " ", make("span", "when"))),
-    ["chip", "message", "name", "when"],
+      make("p", "fine", make("code", "name"), " ", make("span", "when")),
+      make("ul", "consequences")),
+    ["chip", "message", "name", "when", "consequences"],
   );
 }
 
 function fillAlarm(node, alarm) {
-  const { chip, message, name, when } = node.parts;
+  const { chip, message, name, when, consequences } = node.parts;
+  mark(node, "alarm", alarm.alarm);
+  const under = known.active.filter((each) => alarm.consequences.includes(each.alarm));
+  sync(consequences, under, (a) => a.alarm, () => make("li", "fine"), fillConsequence);
+  hide(consequences, under.length === 0);
   const over = alarm.clearedAt !== null;
   mark(node, "severity", over ? "over" : alarm.severity);
   mark(chip, "state", over ? "over" : alarm.severity);
@@ -191,6 +197,11 @@ function fillAlarm(node, alarm) {
   const lasted = over && text.lasted(clock(alarm.clearedAt),
     age(alarm.raisedAt, Date.parse(alarm.clearedAt)));
   write(when, over ? `${raised} · ${lasted}` : `${raised} · ${text.ago(age(alarm.raisedAt))}`);
+}
+
+function fillConsequence(node, alarm) {
+  mark(node, "alarm", alarm.alarm);
+  write(node, `${(language === "zh" && alarm.messageZh) || alarm.message} · ${alarm.alarm}`);
 }
 
 function buildDevice() {
