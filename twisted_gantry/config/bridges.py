@@ -1,9 +1,11 @@
 """`[bridge.*]`: each table is read by its struct, and checked beyond single values here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
+from twisted_gantry.bridges.nut.settings import NutSettings, wrong_nut, wrong_nut_listen
+from twisted_gantry.config.checks import wrong_clients
 from twisted_gantry.config.settings import BridgeTables
 from twisted_gantry.config.tables import Document
 from twisted_gantry.core.secret import Secret
@@ -22,4 +24,13 @@ class Bridges:
         """Return the tables that are there and right."""
         table = self._document.table(self._document.root, ("bridge",))
         self._document.unknown(table, {each.name for each in fields(BridgeTables)}, ("bridge",))
-        return BridgeTables()
+        return BridgeTables(nut=self._nut(table) if "nut" in table else None)
+
+    def _nut(self, bridge: Mapping[str, Any]) -> NutSettings | None:
+        path = ("bridge", "nut")
+        table = self._document.table(bridge, path)
+        each = {"listen": wrong_nut_listen, "allowed_clients": wrong_clients}
+        nut = self._document.read(table, NutSettings, path, self._secret, checks=each)
+        for place, wrong in wrong_nut(nut).items() if nut is not None else ():
+            self._document.wrong((*path, *place), wrong)
+        return nut

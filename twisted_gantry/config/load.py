@@ -100,8 +100,9 @@ class _Reader:
             self._complain(("manhole", "listen"), manhole.wrong_listen())
         tables = {"remotecontrol": remote, "monitor": monitor, "web": web, "manhole": manhole}
         listening = {name: each.listen for name, each in tables.items() if each is not None}
-        for name, wrong in checks.wrong_ports(listening):
-            document.wrong((name, "listen"), wrong)
+        of_bridges = bridges.listening()
+        for name, wrong in checks.wrong_ports(listening | of_bridges):
+            document.wrong((*name.split("."), "listen"), wrong)
         served = {name: each for name, each in listening.items() if name != "manhole"}
         server_tls = {name: self._server_tls(name, tables[name]) for name in served}
         log = self._table(root, ("log",), LogSettings)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from twisted_gantry.bridges.nut.settings import NutSettings
 from twisted_gantry.config.checks import wrong_web
 from twisted_gantry.config.tables import ConfigError, Problem
 from twisted_gantry.core.bounds import Adjust
@@ -129,10 +130,17 @@ class DeviceEntry:
 class BridgeTables:
     """`[bridge.*]`: the settings of each bridge by the name of its table; None: there is none."""
 
+    nut: NutSettings | None = None
+
     def tables(self) -> dict[str, msgspec.Struct]:
         """Return the tables that are there, by their names."""
         given = {each.name: getattr(self, each.name) for each in fields(self)}
         return {name: table for name, table in given.items() if table is not None}
+
+    def listening(self) -> dict[str, str]:
+        """Return the endpoints of those that listen, by their place: `bridge.nut`."""
+        tables: dict[str, Any] = self.tables()
+        return {f"bridge.{n}": t.listen for n, t in tables.items() if hasattr(t, "listen")}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The bridges of a site: how each is made, and the alarm of one that is offline for long."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -17,7 +17,14 @@ OFFLINE_S = 300.0
 ONLINE_S = 60.0
 """Seconds online after which the alarm is over: a bridge that comes and goes has one alarm."""
 
-BUILDERS: Mapping[str, Callable[[Any, BridgeContext], IBridge]] = {}
+
+def _nut(settings: Any, context: BridgeContext) -> IBridge:
+    from twisted_gantry.bridges.nut.bridge import NutBridge
+
+    return cast("IBridge", NutBridge(settings, context))
+
+
+BUILDERS: Mapping[str, Callable[[Any, BridgeContext], IBridge]] = {"nut": _nut}
 """Makes the bridge of a table. A builder imports the bridge: its library comes with an extra."""
 
 

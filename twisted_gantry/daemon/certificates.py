@@ -37,7 +37,9 @@ def own_certificates(settings: Settings) -> Own:
     shown = (settings.tls, *of_devices, settings.etc, settings.fogslink)
     clients = [each.client_cert for each in shown if isinstance(each, TlsSettings)]
     servers = [each.certificate for each in settings.server_tls.values() if each is not None]
-    found = {pem.path: pem.expires for pem in (*clients, *servers) if pem is not None}
+    nut = settings.bridges.nut
+    own = (*clients, *servers, nut.certificate if nut is not None else None)
+    found = {pem.path: pem.expires for pem in own if pem is not None}
     return tuple(sorted(found.items()))
 
 
