@@ -38,12 +38,7 @@ from twisted_gantry.store.sqlite import SqliteStore
 from twisted_gantry.twin.faces.fogslink.cloud import Cloud, CloudFactory
 from twisted_gantry.twin.faults.settings import Faults
 from twisted_gantry.uplinks.fogslink.sender import PACK
-from twisted_gantry.uplinks.fogslink.uplink import (
-    LAST_PACK,
-    NAME,
-    FogslinkSettings,
-    fogslink_uplink,
-)
+from twisted_gantry.uplinks.fogslink.uplink import FogslinkSettings, fogslink_uplink
 from twisted_gantry.wire.fogslink.messages import (
     DELIMITER,
     Authenticate,
@@ -64,6 +59,7 @@ ITEMS = 10
 RAW_PACKS = 20_000
 IN_FLIGHT = 500
 MIB = 2**20
+NAME = "fogslink"
 CAP = Cap(10**12, 10**9)
 
 
@@ -130,7 +126,7 @@ async def fill(store: SqliteStore, packs: int) -> None:
     async def lane() -> None:
         for number in left:
             body = pack(OURS, number).removesuffix(DELIMITER)
-            setting = (LAST_PACK, number)
+            setting = (f"{NAME}.last-pack", number)
             await store.add_report(NAME, PACK, str(number), body, False, CAP, setting)
             if number % 20_000 == 0:
                 print(f"  … {number} packs stored", flush=True)

@@ -28,7 +28,11 @@ from scripts.benchmarks.stalled import AUTH, GANTRY, Platform, make_site
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Cabinet
 from twisted_gantry.net.http.server import bounded_site
-from twisted_gantry.web.remotecontrol.endpoint import RemoteControl, RemoteControlSettings
+from twisted_gantry.web.remotecontrol.endpoint import (
+    Commander,
+    RemoteControl,
+    RemoteControlSettings,
+)
 from twisted_gantry.wire.etc.envelope import Method, encode_request, signed_headers
 
 ROUNDS, REQUESTS, CLIENTS, WARM_UP = 5, 2000, 10, 300
@@ -79,8 +83,7 @@ def serve(which: str) -> None:
         control = RemoteControl(
             RemoteControlSettings(listen="", rate=0),
             site,
-            Platform(),
-            auth=Secret(AUTH),
+            [Commander(Secret(AUTH), Platform())],
             clock=anyhow,
             now=time.time,
             in_thread=execute,

@@ -29,7 +29,11 @@ from twisted_gantry.core.status import Status
 from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
 from twisted_gantry.net.http.server import bounded_site, with_backlog
 from twisted_gantry.store.opening import open_store
-from twisted_gantry.web.remotecontrol.endpoint import RemoteControl, RemoteControlSettings
+from twisted_gantry.web.remotecontrol.endpoint import (
+    Commander,
+    RemoteControl,
+    RemoteControlSettings,
+)
 from twisted_gantry.wire.etc.answers import decode_answer
 from twisted_gantry.wire.etc.envelope import Method, encode_request, signed_headers
 
@@ -45,6 +49,7 @@ HALF = (
 class Platform(Service):
     """An uplink that can be told to report, and does not."""
 
+    kind = "etc"
     last_delivered = None
 
     def __init__(self) -> None:
@@ -104,8 +109,7 @@ async def work(reactor: Any) -> bool:
         control = RemoteControl(
             RemoteControlSettings(listen="", rate=0),
             site,
-            Platform(),
-            auth=Secret(AUTH),
+            [Commander(Secret(AUTH), Platform())],
             clock=reactor,
             now=time.time,
             in_thread=lambda f, *a: deferToThreadPool(reactor, reactor.getThreadPool(), f, *a),

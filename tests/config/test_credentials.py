@@ -56,8 +56,8 @@ def test_a_credential_that_is_there_is_read(
         load(whole, later=later)
     (tmp_path / "auth").write_text("\ufeffcode\r\n")
     site = load(whole, later=later)
-    assert site.etc is not None
-    assert site.etc.auth.reveal() == "code"
+    [etc] = site.etc
+    assert etc.auth.reveal() == "code"
     assert later == []
 
 

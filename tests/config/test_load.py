@@ -58,11 +58,11 @@ def test_the_demo_has_no_mistake() -> None:
     demo = load_demo()
     names = ["ups1", "ups2", "cfos", "bms1", "cab1", "pc1"]
     assert [device.name for device in demo.devices] == names
-    assert demo.etc is not None
-    assert demo.fogslink is not None
-    assert demo.fogslink.channels == {"P0-C1": "ups1.input_voltage_r"}
+    [etc] = demo.etc
+    [fogslink] = demo.fogslink
+    assert fogslink.channels == {"P0-C1": "ups1.input_voltage_r"}
     assert demo.remotecontrol is not None
-    assert demo.remotecontrol.auth == demo.etc.auth
+    assert demo.remotecontrol.auth == etc.auth
     assert demo.monitor is not None
 
 
@@ -148,20 +148,20 @@ auth = "cabinets"
     assert site.cabinets == (
         Cabinet("1", {"elec": ("ups1", "cfos.M1"), "ups": ("ups1", "ups2"), "doors": ("cab1",)}),
     )
-    assert site.etc is not None
-    assert site.etc.auth == Secret("the-code")
-    assert (site.etc.period, site.etc.cards_period) == (300.0, 300.0)
+    [etc] = site.etc
+    assert etc.auth == Secret("the-code")
+    assert (etc.period, etc.cards_period) == (300.0, 300.0)
     assert site.web.listen == "tcp:8080:interface=127.0.0.1"
     assert site.remotecontrol is not None
     assert site.remotecontrol.auth == Secret("the-code")
-    assert site.fogslink is not None
-    assert site.fogslink.api_key == Secret("the key")
+    [fogslink] = site.fogslink
+    assert fogslink.api_key == Secret("the key")
 
 
 def test_a_gantry_alone_is_enough() -> None:
     """A gantry without devices and uplinks can be run, to see its page."""
     site = load(GANTRY)
-    assert (site.devices, site.cabinets, site.etc) == ((), (), None)
+    assert (site.devices, site.cabinets, site.etc) == ((), (), ())
 
 
 def test_keys_are_read_in_any_order_and_form() -> None:
@@ -174,7 +174,7 @@ uplink = { etc = { url = "http://h/", auth = "x" } }
 """
     site = load(text)
     assert site.cabinets[0].sources == {"ups": ("b",)}
-    assert site.etc is not None
+    assert site.etc
 
 
 # -- each mistake, on its line
@@ -515,8 +515,8 @@ password = "{SECRET}"
 token = "{SECRET}"
 """
     site = load(good, "site.toml", tmp_path)
-    assert site.etc is not None
-    assert site.etc.auth.reveal() == SECRET
+    [etc] = site.etc
+    assert etc.auth.reveal() == SECRET
     assert SECRET not in f"{site!r} {site}"
     bad = good.replace("password", "pasword").replace("token", "tokn").replace("auth", "aut")
     bad += f"[[cabinet]]\nid = '{'x' * 30}'\nauth = '{SECRET}'\n"

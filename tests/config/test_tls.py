@@ -33,6 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 def names(settings: Any) -> list[str]:
     """Return the files of settings, by name; a missing one is empty."""
+    [settings] = settings if isinstance(settings, tuple) else [settings]
     pems = (settings.ca, settings.client_cert, settings.client_key)
     return [Path(each.path).name if each else "" for each in pems]
 

@@ -21,7 +21,6 @@ from twisted_gantry.store.history import schema as history_schema
 from twisted_gantry.store.opening import open_store
 from twisted_gantry.store.schema import FILE
 from twisted_gantry.store.sqlite import SqliteStore
-from twisted_gantry.uplinks.fogslink.uplink import LAST_PACK
 
 
 @pytest.fixture
@@ -75,7 +74,7 @@ def test_a_number_that_was_given_is_not_in_the_copy(
     calls: Calls, store: SqliteStore, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """A gantry that is restored begins with numbers that nobody has seen, as at its first start."""
-    calls.run(store.put_setting(LAST_PACK, 7), store.put_setting("etc.steering", {}))
+    calls.run(store.put_setting("fogslink.last-pack", 7), store.put_setting("etc.steering", {}))
     copied = store.backup(False)
     calls.run(copied)
     with _opened(result_of(copied), tmp_path_factory.mktemp("away")) as db:
@@ -84,7 +83,7 @@ def test_a_number_that_was_given_is_not_in_the_copy(
         ]
     kept = store.settings()
     calls.run(kept)
-    assert result_of(kept)[LAST_PACK] == 7
+    assert result_of(kept)["fogslink.last-pack"] == 7
 
 
 def test_a_copy_opens_as_a_store(

@@ -95,7 +95,7 @@ class FakeUplink(Service):
     """An uplink that notes when it is told to try at once."""
 
     def __init__(self, name: str, now: Callable[[], float]) -> None:
-        self.name = name
+        self.name = self.kind = name
         self.status = Status(name, now)
         self.last_delivered: float | None = None
         self.retries = 0

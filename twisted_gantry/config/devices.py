@@ -43,6 +43,16 @@ class _NoCallbacks:
         return lambda: None
 
 
+def wrong_name(name: Any, own: str = "") -> str:
+    """Return what is wrong with the name of a device or an uplink, empty if nothing is. `own` is
+    the name of the program itself that may be taken.
+    """
+    if not (isinstance(name, str) and _NAME.fullmatch(name)):
+        return f"letters, digits, _ and -, a letter first; it is {shown(name)}"
+    taken = name in _RESERVED and name != own
+    return f"{name!r} is taken by the program itself" if taken else ""
+
+
 class Devices:
     """The devices of a configuration; what is wrong is noted in `document`.
 
@@ -169,15 +179,11 @@ class Devices:
         name = table.get("name")
         if name is None:
             wrong = "is missing"
-        elif not (isinstance(name, str) and _NAME.fullmatch(name)):
-            wrong = f"letters, digits, _ and -, a letter first; it is {shown(name)}"
-        elif name in _RESERVED:
-            wrong = f"{name!r} is taken by the program itself"
-        elif name in self._names:
+        elif not (wrong := wrong_name(name)):
+            if name not in self._names:
+                self._names.add(name)
+                return str(name)
             wrong = f"a second device is named {name!r}"
-        else:
-            self._names.add(name)
-            return name
         self._document.wrong((*path, "name"), wrong)
         return None
 

@@ -26,6 +26,7 @@ from twisted_gantry.config.tls import (
     wrong_ca,
     wrong_fingerprints,
 )
+from twisted_gantry.config.uplinks import TEST_CODE, Uplinks
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.logs import LogSettings
 from twisted_gantry.manhole.service import ManholeSettings
@@ -33,20 +34,13 @@ from twisted_gantry.net.pem import Pem, TlsSettings
 from twisted_gantry.net.text_files import read_text
 from twisted_gantry.net.tls_server import ServerTls
 from twisted_gantry.recording.service import RecordSettings
-from twisted_gantry.uplinks.etc.uplink import EtcSettings
-from twisted_gantry.uplinks.fogslink.uplink import FogslinkSettings
 from twisted_gantry.web.gate import needs_password
 from twisted_gantry.web.monitor.endpoint import MonitorSettings
 from twisted_gantry.web.remotecontrol.endpoint import RemoteControlSettings, wrong_servers
 from twisted_gantry.wire.etc.envelope import TEST_AUTH
-from twisted_gantry.wire.fogslink.messages import is_channel
 
 _SITE = ("gantry", "device", "cabinet", "interlock", "log", "history", "record", "tls")
 _ENDPOINTS = ("uplink", "bridge", "remotecontrol", "monitor", "web", "manhole")
-_TEST_CODE = (
-    "is the code of the test period, for loopback alone; set the platform's code, or "
-    "allow_test_auth = true in [uplink.etc]"
-)
 _ENTRY_CHECKS: Checks = {
     "listen": checks.wrong_listen,
     "allowed_clients": checks.wrong_clients,
@@ -72,15 +66,10 @@ class _Reader:
         self.tls = with_tls(document, ("tls",), tls or TlsSettings(), TlsSettings())
         devices = Devices(document, self.secret, self.tls)
         cabinets = read_cabinets(document, self.secret, devices.entries)
-        uplink = document.table(root, ("uplink",))
-        document.unknown(uplink, {"etc", "fogslink"}, ("uplink",))
-        etc = self._etc(uplink) if "etc" in uplink else None
-        fogslink = self._fogslink(uplink, devices) if "fogslink" in uplink else None
-        # From the table itself: another mistake in it must not make the test code a second one.
-        given = uplink.get("etc")
-        test_auth = isinstance(given, dict) and given.get("allow_test_auth") is True
-        remote = self._remotecontrol(etc, test_auth) if "remotecontrol" in root else None
-        monitor = self._monitor(test_auth) if "monitor" in root else None
+        uplinks = Uplinks(document, self.secret, self.tls, devices)
+        etc, fogslink = uplinks.etc, uplinks.fogslink
+        remote = self._remotecontrol(uplinks) if "remotecontrol" in root else None
+        monitor = self._monitor(uplinks.test_auth) if "monitor" in root else None
         bridges = Bridges(document, self.secret, self.tls).read()
         devices.check_uploads(monitor="monitor" in root)
         devices.check_claims()
@@ -148,36 +137,7 @@ class _Reader:
         if wrong:
             self.document.wrong(path, wrong)
 
-    def _etc(self, uplink: Mapping[str, Any]) -> EtcSettings | None:
-        path = ("uplink", "etc")
-        each: Checks = {"url": checks.wrong_url, "auth": checks.wrong_code}
-        etc = self._table(uplink, path, EtcSettings, each)
-        if etc is not None:
-            etc = with_tls(self.document, path, etc, self.tls)
-        if etc is not None and not etc.allow_test_auth:
-            abroad = checks.is_test_code_abroad(etc.auth, etc.url)
-            self._complain((*path, "auth"), _TEST_CODE if abroad else "")
-        return etc
-
-    def _fogslink(self, uplink: Mapping[str, Any], devices: Devices) -> FogslinkSettings | None:
-        path = ("uplink", "fogslink")
-        each = {"address": checks.wrong_address}
-        fogslink = self._table(uplink, path, FogslinkSettings, each)
-        # From the table itself: another mistake in it must not hide these.
-        table = uplink["fogslink"]
-        given = table.get("channels") if isinstance(table, dict) else None
-        for channel, point in given.items() if isinstance(given, dict) else ():
-            place = (*path, "channels", channel)
-            if not is_channel(channel):
-                self.document.wrong(place, f"a channel is Px-Cy, such as P0-C1, not {channel!r}")
-            self._complain(place, devices.wrong_point(point) if isinstance(point, str) else "")
-        if fogslink is not None:
-            fogslink = with_tls(self.document, path, fogslink, self.tls)
-        return fogslink
-
-    def _remotecontrol(
-        self, etc: EtcSettings | None, test_auth: bool
-    ) -> RemoteControlSettings | None:
+    def _remotecontrol(self, uplinks: Uplinks) -> RemoteControlSettings | None:
         path = ("remotecontrol",)
         each = {**_ENTRY_CHECKS, "allowed_servers": wrong_servers}
         remote = self._table(self.document.root, path, RemoteControlSettings, each)
@@ -187,14 +147,18 @@ class _Reader:
             return None  # it is wrong, and not missing
         if remote.images:
             remote = replace(remote, images=str(self.folder / remote.images))
-        if remote.auth is None and etc is not None:
-            remote = replace(remote, auth=etc.auth)
+        commanders = [etc for etc in uplinks.etc if etc.commands]
+        if remote.auth is None and commanders:
+            remote = replace(remote, auth=commanders[0].auth)
         if remote.auth is None:
-            if "etc" not in self.document.table(self.document.root, ("uplink",)):
-                text = "is missing, and there is no [uplink.etc] either"
-                self.document.wrong((*path, "auth"), text)
-        else:
-            self._check_code(path, remote.listen, remote.auth, test_auth)
+            if not uplinks.wants_etc or (uplinks.etc and not commanders):
+                no = "no platform may command" if uplinks.etc else "there is no [uplink.etc] either"
+                self.document.wrong((*path, "auth"), f"is missing, and {no}")
+            return remote
+        self._check_code(path, remote.listen, remote.auth, uplinks.test_auth)
+        for other in commanders[1:]:
+            same = f"the commands of {other.name!r} have the same code"
+            self._complain((*path, "auth"), same if other.auth == remote.auth else "")
         return remote
 
     def _monitor(self, test_auth: bool) -> MonitorSettings | None:
@@ -206,7 +170,7 @@ class _Reader:
 
     def _check_code(self, path: Place, listen: str, auth: Secret, allowed: bool) -> None:
         abroad = auth == Secret(TEST_AUTH) and needs_password(listen) and not allowed
-        self._complain((*path, "auth"), _TEST_CODE if abroad else "")
+        self._complain((*path, "auth"), TEST_CODE if abroad else "")
 
 
 def load(

@@ -19,6 +19,7 @@ from twisted_gantry.core.interfaces import IDeviceKind
 from twisted_gantry.core.interlocks.rules import Interlock
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Cabinet
+from twisted_gantry.core.stored import Destination
 from twisted_gantry.logs import LogSettings
 from twisted_gantry.manhole.service import ManholeSettings
 from twisted_gantry.net.pem import TlsSettings
@@ -148,8 +149,8 @@ class Settings:
     gantry: GantrySettings
     devices: tuple[DeviceEntry, ...]
     cabinets: tuple[Cabinet, ...]
-    etc: EtcSettings | None
-    fogslink: FogslinkSettings | None
+    etc: tuple[EtcSettings, ...]
+    fogslink: tuple[FogslinkSettings, ...]
     remotecontrol: RemoteControlSettings | None
     monitor: MonitorSettings | None
     web: WebSettings
@@ -169,6 +170,15 @@ class Settings:
             {each.name: each.fed_by for each in self.devices if each.fed_by},
             {each.name: tuple(getattr(each.kind, "causes", ())) for each in self.devices},
         )
+
+    def destinations(self) -> list[Destination]:
+        """Return the uplinks as the store knows them."""
+        etc = [Destination(each.name, "etc", each.url) for each in self.etc]
+        clouds = [
+            Destination(each.name, "fogslink", f"{each.address} {each.eq_sn}")
+            for each in self.fogslink
+        ]
+        return [*etc, *clouds]
 
     def secrets(self) -> list[str]:
         """Return every secret of the configuration but the code of the test period."""

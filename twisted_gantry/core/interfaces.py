@@ -15,7 +15,7 @@ from twisted_gantry.core.commands.types import CommandResult
 from twisted_gantry.core.history import Sample, Series
 from twisted_gantry.core.moments import Moment
 from twisted_gantry.core.points import Points
-from twisted_gantry.core.stored import AuditEntry, Cap, Ledger, Report, StoredCard
+from twisted_gantry.core.stored import AuditEntry, Cap, Destination, Ledger, Report, StoredCard
 
 REPAIRED = "repaired"
 """The key in the `counts` of a device or an uplink for messages that were read only after a repair;
@@ -239,6 +239,7 @@ class IDeviceKind(Interface):
 class IUplink(IService):
     """A destination of reports."""
 
+    kind = Attribute("`etc` or `fogslink`.")
     status = Attribute("Its `Status`.")
     last_delivered = Attribute("Unix seconds of the last acknowledgement, or None.")
 
@@ -409,6 +410,12 @@ class IStore(Interface):
 
     def ledger(uplink: str) -> Deferred[Ledger]:
         """Return the counts of the uplink's reports since the store was made."""
+
+    def adopt_reports(uplinks: Sequence[Destination]) -> Deferred[Mapping[str, str]]:
+        """Give what is stored for an uplink that is not among `uplinks` to the one of the same kind
+        with its place, else to the first of its kind; returns the new name of each. Fails with
+        StoreFailed.
+        """
 
     def begin_command(entry: AuditEntry) -> Deferred[AuditEntry | None]:
         """Keep the entry of a command that begins; returns an earlier one of the same id."""

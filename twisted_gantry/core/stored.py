@@ -48,6 +48,17 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Destination:
+    """An uplink as the store knows it: `kind` is `etc` or `fogslink`, `place` its URL or address
+    and number.
+    """
+
+    name: str
+    kind: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
     """Counts of an uplink's reports: created = delivered + queued + set_aside + dropped.
 

@@ -4,7 +4,7 @@ This module knows every room.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.interfaces import UNTAPPED, DeviceContext, IPlatform, ITap, IUplink
 from twisted_gantry.core.interlocks.watches import Interlocks
 from twisted_gantry.core.recorder import Recorder
+from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import BridgeContext, Site
 from twisted_gantry.daemon.bridges import made_bridge
 from twisted_gantry.daemon.certificates import Certificates, own_certificates
@@ -36,12 +37,12 @@ from twisted_gantry.store.history.sqlite import SqliteHistory, Upkeep
 from twisted_gantry.store.rebuild import DataFile
 from twisted_gantry.store.sqlite import SqliteStore
 from twisted_gantry.store.watch import StoreWatch
-from twisted_gantry.uplinks.etc.uplink import etc_uplink
-from twisted_gantry.uplinks.fogslink.uplink import fogslink_uplink
+from twisted_gantry.uplinks.etc.uplink import EtcSettings, etc_uplink
+from twisted_gantry.uplinks.fogslink.uplink import FogslinkSettings, fogslink_uplink
 from twisted_gantry.web.api.stream import Stream
 from twisted_gantry.web.monitor.endpoint import Monitor
 from twisted_gantry.web.reactor_lag import ReactorLag
-from twisted_gantry.web.remotecontrol.endpoint import RemoteControl, server_policy
+from twisted_gantry.web.remotecontrol.endpoint import Commander, RemoteControl, server_policy
 from twisted_gantry.web.root import web_resource
 
 CALLBACKS = "callbacks at "  # beginning of the names of the parts that listen for callbacks
@@ -61,6 +62,11 @@ FOREIGN_CALLBACK = (
 )
 Unmake = Callable[[], None]
 Made = tuple[IService, Unmake]
+
+
+def _uplink(name: str) -> str:
+    """Return the name of the part that is an uplink."""
+    return f"uplink {name}"
 
 
 def nothing() -> None:
@@ -139,10 +145,12 @@ class Parts:
         for entry in settings.devices:
             made_of = (gantry, entry.kind.kind, entry.settings, entry.adjusts, settings.record)
             plans.append(Plan(f"device {entry.name}", made_of, partial(self._device, entry)))
-        if settings.etc is not None:
-            plan("uplink etc", self._etc, gantry, settings.etc, settings.cabinets, remote)
-        if settings.fogslink is not None:
-            plan("uplink fogslink", self._fogslink, gantry, settings.fogslink)
+        for etc in settings.etc:
+            of_etc = (gantry, etc, settings.cabinets, remote)
+            plans.append(Plan(_uplink(etc.name), of_etc, partial(self._etc, settings, etc)))
+        for fogslink in settings.fogslink:
+            made = partial(self._fogslink, fogslink)
+            plans.append(Plan(_uplink(fogslink.name), (gantry, fogslink), made))
         for name, table in settings.bridges.tables().items():
             plan(f"bridge {name}", partial(self._bridge, name, table), gantry, table)
         if settings.monitor is not None:
@@ -257,16 +265,14 @@ class Parts:
 
         return device, unmake
 
-    def _etc(self, settings: Settings) -> Made:
-        assert settings.etc is not None
-        policy = server_policy(settings.remotecontrol, settings.etc.url)
+    def _etc(self, settings: Settings, etc: EtcSettings) -> Made:
+        policy = server_policy(settings.remotecontrol, etc.url)
         more = (policy.allows, self._certificates.seen)
-        return self._uplink(etc_uplink(settings.etc, *self._for_uplinks(), *more))
+        return self._uplink(etc_uplink(etc, *self._for_uplinks(), *more))
 
-    def _fogslink(self, settings: Settings) -> Made:
-        assert settings.fogslink is not None
+    def _fogslink(self, fogslink: FogslinkSettings) -> Made:
         return self._uplink(
-            fogslink_uplink(settings.fogslink, *self._for_uplinks(), self._certificates.seen)
+            fogslink_uplink(fogslink, *self._for_uplinks(), self._certificates.seen)
         )
 
     def _for_uplinks(self) -> tuple[Site, Any, Callable[[], float], Callable[[], float]]:
@@ -308,18 +314,27 @@ class Parts:
         remote = settings.remotecontrol
         assert remote is not None
         assert remote.auth is not None  # checked by the configuration
-        platforms = [each for each in self.site.uplinks.values() if IPlatform.providedBy(each)]
         control = RemoteControl(
             remote,
             self.site,
-            platforms[0] if platforms else None,
-            auth=remote.auth,
+            self._commanders(remote.auth, settings.etc),
             clock=self._reactor,
             now=self._now,
             in_thread=self._threads.files,
-            home=settings.etc.url if settings.etc is not None else "",
         )
         return self._served("remotecontrol", remote.listen, control, settings)
+
+    def _commanders(self, auth: Secret, etc: Sequence[EtcSettings]) -> list[Commander]:
+        """Return the platforms that may command; `auth` is the code of the first."""
+        able = [each for each in etc if each.commands]
+        if not able:
+            return [Commander(auth)]
+        codes = [auth, *(each.auth for each in able[1:])]
+        uplinks = [self.site.uplinks.get(each.name) for each in able]
+        return [
+            Commander(code, IPlatform(uplink, None), each.name, each.url)
+            for code, uplink, each in zip(codes, uplinks, able, strict=True)
+        ]
 
     def _manhole(self, settings: Settings) -> Made:
         counts = self._listeners.counts["manhole"] = Counter()

@@ -4,7 +4,7 @@ Each part of the tree remembers the settings that it was made of. A reload stops
 the parts whose settings differ; every other session goes on.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -14,12 +14,13 @@ from uuid import uuid4
 from twisted.application.service import IService
 from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred, maybeDeferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from twisted_gantry.config.settings import Settings
 from twisted_gantry.core.alarms import Alarms, Severity
 from twisted_gantry.core.catalogue import Catalogue
 from twisted_gantry.core.commands.door import CommandDoor
-from twisted_gantry.core.interfaces import IDevice, IUplink
+from twisted_gantry.core.interfaces import IDevice, IUplink, StoreFailed
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.site import Site
 from twisted_gantry.daemon.left_off import look_for_left_off
@@ -87,6 +88,7 @@ class GantryTree(ServiceGroup):
             cabinets=settings.cabinets,
             graph=settings.graph(),
         )
+        self._adopt(settings)  # before the uplinks read what is theirs
         self._planner = Parts(
             self.site, store, history, reactor, now, random, threads, addresses, folder
         )
@@ -128,6 +130,13 @@ class GantryTree(ServiceGroup):
         looking = ensureDeferred(look_for_left_off(self.site))
         looking.addErrback(lambda _: None)  # a store that fails has an alarm of its own
 
+    def _adopt(self, settings: Settings) -> None:
+        """Give the uplinks what is stored for uplinks that are configured no more. The store does
+        one thing after the other: the uplinks find what they are given.
+        """
+        adopted = self.site.store.adopt_reports(settings.destinations())
+        adopted.addCallbacks(_log_adopted, _log_not_adopted)
+
     def stopService(self) -> Deferred[Any]:
         """Stop the services, then close the store: their last writes are kept."""
         stopped = super().stopService()
@@ -165,6 +174,7 @@ class GantryTree(ServiceGroup):
         site.gantry_id, site.name = settings.gantry.id, settings.gantry.name
         site.timezone, site.cabinets = settings.gantry.timezone, settings.cabinets
         site.graph = settings.graph()
+        self._adopt(settings)
         wrong = [self._remake(plans[name], before.get(name)) for name in fresh]
         wrong += await self._move_callbacks()
         self._look_for_left_off()
@@ -218,6 +228,15 @@ class GantryTree(ServiceGroup):
     def _complain(self, en: str, zh: str) -> None:
         _log.error("{text}", text=en)
         self.site.alarms.set(CONFIGURATION_ALARM, Severity.WARNING, en, zh)
+
+
+def _log_adopted(moved: Mapping[str, str]) -> None:
+    for old, new in moved.items():
+        _log.info("reports stored for the uplink {old} go to {new} now", old=old, new=new)
+
+
+def _log_not_adopted(failure: Failure) -> None:
+    failure.trap(StoreFailed)  # which has an alarm of its own; the next start tries again
 
 
 def _how(name: str, plans: dict[str, Plan], before: dict[str, Plan]) -> str:

@@ -20,9 +20,9 @@ from zope.interface import implementer
 from twisted_gantry.core.commands.types import Outcome
 from twisted_gantry.core.interfaces import CannotBackUp, IStore, StoreFailed, StoreHung
 from twisted_gantry.core.moments import Moment
-from twisted_gantry.core.stored import AuditEntry, Cap, Ledger, Report, StoredCard
+from twisted_gantry.core.stored import AuditEntry, Cap, Destination, Ledger, Report, StoredCard
 from twisted_gantry.net.histogram import Histogram
-from twisted_gantry.store import audit, outbox, settings
+from twisted_gantry.store import adoption, audit, outbox, settings
 from twisted_gantry.store.backup import Backups
 from twisted_gantry.store.database import Found
 from twisted_gantry.store.history import schema as history_schema
@@ -290,6 +290,19 @@ class SqliteStore:
         if self.failing is not None:
             return fail(self.failing)
         return self.writer.run(job).addErrback(self._raise_trouble)
+
+    def adopt_reports(self, uplinks: Sequence[Destination]) -> Deferred[Mapping[str, str]]:
+        self._settings[adoption.SETTING] = adoption.remembered(uplinks)
+
+        def adopted(moved: Mapping[str, str]) -> Mapping[str, str]:
+            for old, new in moved.items():
+                self._ledgers.pop(old, None)
+                for name in [each for each in self._settings if each.startswith(f"{old}.")]:
+                    value = self._settings.pop(name)
+                    self._settings.setdefault(new + name.removeprefix(old), value)
+            return moved
+
+        return self._asked(lambda db: adoption.adopt(db, uplinks)).addCallback(adopted)
 
     def enforce(self, uplink: str, cap: Cap) -> Deferred[Sequence[int]]:
         now = self._moment()

@@ -7,7 +7,7 @@ and a slow one are plain HTTP.
 
 import math
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Annotated
 
@@ -33,8 +33,10 @@ from twisted_gantry.web.file_stream import Client
 from twisted_gantry.web.seldom_log import SeldomLog
 from twisted_gantry.wire.etc import envelope as etc
 
-Act = Callable[[etc.Request, bytes, str], Awaitable[etc.Answer | None]]
-"""Does a checked request, given with its body and the host it came from. Raises etc.EtcRefused."""
+Act = Callable[[etc.Request, bytes, str, Secret], Awaitable[etc.Answer | None]]
+"""Does a checked request, given with its body, the host it came from and the code that came with
+it. Raises etc.EtcRefused.
+"""
 
 
 class EntrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,7 +56,8 @@ class EntrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class EntryPoint:
     """Checks requests and answers them with what `act` makes of them.
 
-    `methods` are those of the interface that are taken; `gantry_id` None takes any. After
+    `codes` are those that are taken. `methods` are those of the interface; `gantry_id` None takes
+    any. After
     `auth_failures` wrong codes of one address in 60 s (0: no bound) further ones are 1005. `now`
     returns Unix seconds. The listener looks at `allowed`: others are closed when they connect.
     `messages` are texts for refusals that replace the document's. With `forms` the one part of
@@ -71,7 +74,7 @@ class EntryPoint:
         methods: Collection[etc.Method],
         settings: EntrySettings,
         *,
-        auth: Secret,
+        codes: Sequence[Secret],
         gantry_id: str | None,
         auth_failures: int,
         clock: IReactorTime,
@@ -83,7 +86,7 @@ class EntryPoint:
     ) -> None:
         self.counts: Counter[str] = Counter()
         self.log = SeldomLog(name, clock)
-        self._methods, self._auth, self._gantry_id, self._now = methods, auth, gantry_id, now
+        self._methods, self._codes, self._gantry_id, self._now = methods, codes, gantry_id, now
         self._messages, self._forms, self._reports = messages, forms, reports
         self._on_refused = on_refused
         self._throttle = Throttle(clock, rate=settings.rate, failures=auth_failures)
@@ -100,7 +103,8 @@ class EntryPoint:
         assert request.content is not None  # set once the request is complete
         body = request.content.read()
         try:
-            answer = await act(self._checked(request, body, host), body, host)
+            code = self._code_of(request, host)
+            answer = await act(self._checked(request, body, code), body, host, code)
         except etc.EtcRefused as refused:
             self.log.refused(refused.code, host, str(refused))
             self._on_refused(refused, body, host)
@@ -115,11 +119,10 @@ class EntryPoint:
             self.counts[f"code-{answer.code}"] += 1
         return answer
 
-    def _checked(self, request: Request, body: bytes, host: str) -> etc.Request:
-        """Return a request whose envelope is right but for its time. Raises etc.EtcRefused. Nothing
-        of the body is looked at before its code is right.
-        """
-        right = etc.same_code(header(request, etc.AUTH_HEADER), self._auth.reveal())
+    def _code_of(self, request: Request, host: str) -> Secret:
+        """Return the code of a request, before its body is looked at. Raises etc.EtcRefused."""
+        given = header(request, etc.AUTH_HEADER)
+        right = [code for code in self._codes if etc.same_code(given, code.reveal())]
         try:
             if not right:
                 self._failed(request, host)
@@ -128,6 +131,10 @@ class EntryPoint:
             self._throttle.admit(host)
         except Throttled as error:
             raise etc.EtcRefused(etc.EtcCode.TOO_FREQUENT, str(error)) from None
+        return right[0]
+
+    def _checked(self, request: Request, body: bytes, code: Secret) -> etc.Request:
+        """Return a request whose envelope is right but for its time. Raises etc.EtcRefused."""
         try:
             content = content_of(header(request, "content-type"), body) if self._forms else body
         except NotOnePart as error:
@@ -138,7 +145,7 @@ class EntryPoint:
         return etc.check_request(
             content,
             headers,
-            auth=self._auth.reveal(),
+            auth=code.reveal(),
             methods=self._methods,
             gantry_id=self._gantry_id,
             now=self._now(),

@@ -95,7 +95,7 @@ class LedgerView(Shape, frozen=True):
 
 
 class Uplink(Shape, frozen=True):
-    """An uplink of the site; what the store cannot tell is null."""
+    """An uplink, of the kind `etc` or `fogslink`; what the store cannot tell is null."""
 
     name: str
     state: State = ""
@@ -105,6 +105,7 @@ class Uplink(Shape, frozen=True):
     set_aside: int | None = None
     last_delivered: Time = None
     ledger: LedgerView | None = None
+    kind: str = ""
 
 
 class QueueView(Shape, frozen=True):

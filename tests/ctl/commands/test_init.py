@@ -92,8 +92,8 @@ def test_a_whole_site(ctl: Ctl, here: Path) -> None:
     assert [entry.name for entry in made.devices] == ["pc1", "ups1", "ups2", "cab1", "bat"]
     assert made.cabinets[0].sources["ups"] == ("ups1", "ups2")
     assert made.cabinets[0].sources["doors"] == ("cab1",)
-    assert made.fogslink is not None
-    assert made.fogslink.channels == {"P0-C1": "ups1.input_voltage_r"}
+    [fogslink] = made.fogslink
+    assert fogslink.channels == {"P0-C1": "ups1.input_voltage_r"}
     assert made.remotecontrol is not None
     assert made.remotecontrol.auth == Secret("etc-code")
     secrets = {each.name: each.read_text() for each in here.iterdir() if each.suffix != ".toml"}

@@ -11,7 +11,7 @@ from tests.uplinks.etc.test_uplink import AUTH, Rig
 from twisted_gantry.core.interfaces import IPlatform, Subject
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.twin.faults.settings import ETC
-from twisted_gantry.uplinks.etc.steering import SETTING, TRIAL
+from twisted_gantry.uplinks.etc.steering import TRIAL
 from twisted_gantry.uplinks.etc.uplink import EtcSettings, EtcUplink
 from twisted_gantry.wire.etc.envelope import Method
 
@@ -228,7 +228,7 @@ def test_the_white_list_is_asked_of_the_cabinets_server(rig: Rig) -> None:
 @pytest.mark.parametrize("kept", ["x", {"cabinets": {"period": "often"}}, {"doors": {}}])
 def test_what_cannot_be_read_is_left_out(rig: Rig, kept: Any) -> None:
     """A setting that nobody understands does not keep the uplink from its work."""
-    rig.bench.store.put_setting(SETTING, kept)
+    rig.bench.store.put_setting("etc.steering", kept)
     again(rig)
     assert rig.uplink.server(Subject.CABINETS) == OLD
     assert rig.ledger().queued == 0

@@ -21,7 +21,6 @@ from twisted_gantry.core.stored import Ledger, Report
 from twisted_gantry.twin.faces.fogslink.cloud import Cloud, CloudFactory
 from twisted_gantry.twin.faults.settings import FOGSLINK, Faults
 from twisted_gantry.uplinks.fogslink.uplink import (
-    LAST_PACK,
     FogslinkSettings,
     FogslinkUplink,
     first_pack,
@@ -370,7 +369,7 @@ def test_no_number_comes_again_after_a_lost_disk(rig: Rig) -> None:
     """With an empty store the numbers begin above all that were used."""
     rig.start(30)
     used = rig.packs()
-    fired(rig.store.put_setting(LAST_PACK, None))
+    fired(rig.store.put_setting("fogslink.last-pack", None))
     rig.restart()
     rig.clock.run(30)
     assert rig.packs()[: len(used)] == used
@@ -383,7 +382,7 @@ def test_a_lost_disk_with_the_clock_in_1970_repeats_no_number(rig: Rig) -> None:
     rig.start(30)
     for boot in ("boot-1", "boot-1", "boot-2"):
         used = rig.packs()
-        fired(rig.store.put_setting(LAST_PACK, None))
+        fired(rig.store.put_setting("fogslink.last-pack", None))
         rig.clock.wall_offset = 300.0 - rig.clock.seconds()
         rig.clock.boot = boot
         rig.restart()

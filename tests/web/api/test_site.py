@@ -87,6 +87,7 @@ class TestSite:
                     "queued": 0,
                     "setAside": 0,
                     "lastDelivered": None,
+                    "kind": "etc",
                     "ledger": {
                         "created": 0,
                         "delivered": 0,

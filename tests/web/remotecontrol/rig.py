@@ -26,7 +26,11 @@ from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Cabinet
 from twisted_gantry.core.status import Status
 from twisted_gantry.store.sqlite import SqliteStore
-from twisted_gantry.web.remotecontrol.endpoint import RemoteControl, RemoteControlSettings
+from twisted_gantry.web.remotecontrol.endpoint import (
+    Commander,
+    RemoteControl,
+    RemoteControlSettings,
+)
 from twisted_gantry.wire.etc.envelope import Method, encode_request, signed_headers
 from twisted_gantry.wire.reading import Quality, Value
 
@@ -112,10 +116,11 @@ class Ups(Device):
 class Uplink(Service):
     """An uplink that notes how it is steered."""
 
+    kind = "etc"
     last_delivered = None
 
-    def __init__(self, bench: Bench) -> None:
-        self.status = Status("etc", bench.clock.now)
+    def __init__(self, bench: Bench, name: str = "etc") -> None:
+        self.status = Status(name, bench.clock.now)
         self.steered: list[tuple[Any, ...]] = []
         self.fail: Exception | None = None
 
@@ -172,17 +177,19 @@ class RemoteRig:
         )
         self.restart()
 
+    def commanders(self) -> list[Commander]:
+        """Return the platforms that may command."""
+        return [Commander(Secret(AUTH), self.uplink if self._platform else None, "etc", self._home)]
+
     def restart(self) -> None:
         """Begin anew on the same store and devices, as the program does."""
         self.control = RemoteControl(
             self.settings,
             self.bench.site,
-            self.uplink if self._platform else None,
-            auth=Secret(AUTH),
+            self.commanders(),
             clock=self.clock,
             now=self.clock.now,
             in_thread=self._in_thread,
-            home=self._home,
         )
         control = self.control
         limits = replace(control.limits, work=0)  # real time and that of the clock differ

@@ -17,8 +17,6 @@ from twisted_gantry.wire.reading import Value
 
 _log = Logger()
 
-SETTING = "etc.doors"
-
 
 class Seen(msgspec.Struct, frozen=True):
     """The state of a door; None is unknown."""

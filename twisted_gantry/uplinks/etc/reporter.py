@@ -19,7 +19,7 @@ from twisted_gantry.core.site import Cabinet, Site
 from twisted_gantry.core.stored import Urgency
 from twisted_gantry.net.timers import Timer
 from twisted_gantry.uplinks.etc import rows as etc_rows
-from twisted_gantry.uplinks.etc.doors import SETTING, DoorStates, Move, Seen, present
+from twisted_gantry.uplinks.etc.doors import DoorStates, Move, Seen, present
 from twisted_gantry.uplinks.etc.latches import Edge, Latches
 from twisted_gantry.uplinks.outbox import Outbox
 from twisted_gantry.wire.etc.envelope import Method, encode_request
@@ -36,6 +36,7 @@ class Reporter:
         self, outbox: Outbox, site: Site, clock: IReactorTime, now: Callable[[], float]
     ) -> None:
         self._outbox, self._site, self._clock, self._now = outbox, site, clock, now
+        self._setting = f"{outbox.name}.doors"
         self._latches = {cabinet.id: Latches() for cabinet in site.cabinets}
         self._windows: dict[str, Timer] = {}
         self._more: set[str] = set()
@@ -61,7 +62,7 @@ class Reporter:
         """
         stored = None
         try:
-            stored = (await self._site.store.settings()).get(SETTING)
+            stored = (await self._site.store.settings()).get(self._setting)
         finally:
             self._judge_early(stored)
 
@@ -283,7 +284,7 @@ class Reporter:
         carried: Sequence[Edge] = (),
     ) -> None:
         body = encode_request(self._site.gantry_id, method, self._now(), fields)
-        setting = (SETTING, self._doors.save()) if self._doors.unsaved else None
+        setting = (self._setting, self._doors.save()) if self._doors.unsaved else None
         self._storing += 1
 
         def kept(number: int) -> None:

@@ -24,7 +24,6 @@ from twisted_gantry.wire.etc.envelope import Method
 
 _log = Logger()
 
-SETTING = "etc.steering"
 TRIAL = 600.0  # seconds that a new server has to acknowledge a report
 
 SUBJECTS = {
@@ -55,13 +54,14 @@ class _Subject:
 
 
 class Steering:
-    """The values in force. `clock` times the trials. `changed(subject)` is called when a period was
-    set or a server was restored. A stored server is given up if `may_report_to(url)` no longer
-    allows it.
+    """The values in force for the uplink `name`. `clock` times the trials. `changed(subject)` is
+    called when a period was set or a server was restored. A stored server is given up if
+    `may_report_to(url)` no longer allows it.
     """
 
     def __init__(
         self,
+        name: str,
         url: str,
         period: float,
         store: IStore,
@@ -69,6 +69,7 @@ class Steering:
         changed: Callable[[Subject], None],
         may_report_to: Callable[[str], bool],
     ) -> None:
+        self._setting = f"{name}.steering"
         self._url, self._period = url, period
         self._store, self._changed = store, changed
         self._may_report_to = may_report_to
@@ -79,7 +80,7 @@ class Steering:
 
     async def load(self) -> None:
         """Read the stored values; values that cannot be read are left out, and logged."""
-        kept = (await self._store.settings()).get(SETTING)
+        kept = (await self._store.settings()).get(self._setting)
         if kept is None:
             return
         try:
@@ -173,7 +174,7 @@ class Steering:
 
     def _save(self) -> Deferred[None]:
         kept = {s.value: msgspec.to_builtins(each.kept) for s, each in self._subjects.items()}
-        return self._store.put_setting(SETTING, kept)
+        return self._store.put_setting(self._setting, kept)
 
 
 def _log_failure(failure: Failure) -> None:

@@ -37,7 +37,6 @@ from twisted_gantry.uplinks.outbox import Outbox
 
 _log = Logger()
 
-NAME = "etc"
 # Seconds: the cap of the outbox is enforced so often, besides with each new report.
 CAP_PERIOD = 60.0
 RETRY_FIRST, RETRY_MOST = 1.0, 60.0
@@ -46,17 +45,21 @@ Seconds = Annotated[float, msgspec.Meta(ge=1, le=31_536_000)]  # a year: no inf
 
 
 class EtcSettings(TlsSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The keys of `[uplink.etc]`. `backlog_size` is bytes, `backlog_age` and `deadline` seconds.
-    `backlog_age` 0, the default, is no limit: the clock may have been wrong when a report was made,
-    and no report should be lost for that.
+    """The keys of an `[[uplink.etc]]`. `backlog_size` is bytes, `backlog_age` and `deadline`
+    seconds. `backlog_age` 0, the default, is no limit: the clock may have been wrong when a report
+    was made, and no report should be lost for that. With `commands` the platform may command the
+    gantry, with `cards` the white list is the platform's; None is true for the first platform.
     """
 
+    name: str = "etc"
     url: str
     auth: Secret
     period: Seconds = 300.0
     cards_period: Seconds = 300.0
     backlog_time: Literal["restamp", "keep"] = "restamp"
     allow_test_auth: bool = False
+    commands: bool | None = None
+    cards: bool | None = None
     backlog_size: Annotated[int, msgspec.Meta(ge=65_536)] = 256 * 1024 * 1024
     backlog_age: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     deadline: Annotated[float, msgspec.Meta(ge=0.5, le=120)] = 10.0
@@ -70,6 +73,8 @@ class EtcUplink(NamedService):
     before this start.
     """
 
+    kind = "etc"
+
     def __init__(
         self,
         settings: EtcSettings,
@@ -81,13 +86,14 @@ class EtcUplink(NamedService):
         close: Callable[[], Deferred[Any]],
         may_report_to: Callable[[str], bool] = lambda url: True,
     ) -> None:
-        super().__init__(NAME)
-        self.status = Status(NAME, now)
+        name = settings.name
+        super().__init__(name)
+        self.status = Status(name, now)
         self._close = close
         cap = Cap(settings.backlog_size, settings.backlog_age or math.inf)
-        self._outbox = Outbox(NAME, site.store, cap, site.alarms)
+        self._outbox = Outbox(name, site.store, cap, site.alarms)
         self._steering = Steering(
-            settings.url, settings.period, site.store, clock, self._steered, may_report_to
+            name, settings.url, settings.period, site.store, clock, self._steered, may_report_to
         )
         self._reporter = Reporter(self._outbox, site, clock, now)
         self._fresh = FreshReports(site, clock, self._reporter.report_at_once)
@@ -103,7 +109,7 @@ class EtcUplink(NamedService):
             restamp=settings.backlog_time == "restamp",
         )
         agreed = self._sender.agreement.note
-        self._cards = CardsPoll(NAME, site, channel, self._steering, clock, now, agreed)
+        self._cards = CardsPoll(name, site, channel, self._steering, clock, now, agreed)
         self._asking: Deferred[None] | None = None
         self._starting: Deferred[None] | None = None
         self._first = FirstReading(site.devices, clock, self._begin)
@@ -114,9 +120,11 @@ class EtcUplink(NamedService):
             for subject in Subject
         }
         self._others = [
-            (GuardedLoop(clock, self._ask_for_cards, "the white list"), settings.cards_period),
-            (GuardedLoop(clock, self._outbox.look_after, "the care of the outbox"), CAP_PERIOD),
+            (GuardedLoop(clock, self._outbox.look_after, "the care of the outbox"), CAP_PERIOD)
         ]
+        if settings.cards is not False:
+            asking = GuardedLoop(clock, self._ask_for_cards, "the white list")
+            self._others.insert(0, (asking, settings.cards_period))
 
     @property
     def last_delivered(self) -> float | None:

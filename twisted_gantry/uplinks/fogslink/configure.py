@@ -14,19 +14,19 @@ from twisted_gantry.wire.fogslink.messages import Configure, Configured, same
 
 _log = Logger()
 
-CONFIGURED = "fogslink.channels"  # the name of the setting in the store
 # Configurations that may wait for the disk; further ones are not answered.
 MAX_PENDING = 64
 
 
 class Configurations:
-    """Takes the configurations for one `eq_sn`. `say` sends an acknowledgement, `applied` is called
-    when periods may have changed. `counts` gains `configured`, `config-refused`, `config-overflow`
-    and `config-not-kept`.
+    """Takes the configurations for one `eq_sn`, kept as `setting` of the store. `say` sends an
+    acknowledgement, `applied` is called when periods may have changed. `counts` gains `configured`,
+    `config-refused`, `config-overflow` and `config-not-kept`.
     """
 
     def __init__(
         self,
+        setting: str,
         eq_sn: str,
         store: IStore,
         channels: Channels,
@@ -36,6 +36,7 @@ class Configurations:
         say: Callable[[Configured], None],
         applied: Callable[[], None],
     ) -> None:
+        self._setting = setting
         self._eq_sn, self._store, self._channels, self._clock = eq_sn, store, channels, clock
         self._outbox, self._counts, self._say, self._applied = outbox, counts, say, applied
         self._pending: list[Change] = []
@@ -56,7 +57,7 @@ class Configurations:
     def _keep(self) -> None:
         changes, self._pending = self._pending, []
         self._keeping = True
-        kept = self._store.put_setting(CONFIGURED, self._channels.stored(changes))
+        kept = self._store.put_setting(self._setting, self._channels.stored(changes))
         kept.addCallbacks(lambda _: self._do(changes), self._not_kept)
         kept.addErrback(lambda failure: _log.failure("a configuration failed", failure=failure))
         kept.addCallback(lambda _: self._kept())

@@ -33,7 +33,7 @@ from twisted_gantry.net.timers import GuardedLoop, Timer
 from twisted_gantry.net.tls import ClientTls, Seen
 from twisted_gantry.uplinks.first_reading import FirstReading
 from twisted_gantry.uplinks.fogslink.channels import Channels
-from twisted_gantry.uplinks.fogslink.configure import CONFIGURED, Configurations
+from twisted_gantry.uplinks.fogslink.configure import Configurations
 from twisted_gantry.uplinks.fogslink.link import Link
 from twisted_gantry.uplinks.fogslink.sender import PACK, SINGLE, FogslinkSender
 from twisted_gantry.uplinks.outbox import Outbox
@@ -44,13 +44,10 @@ from twisted_gantry.wire.fogslink.messages import Configure, Item, Pack, Single
 
 _log = Logger()
 
-NAME = "fogslink"
 # Seconds: changes within one are gathered, and the outbox is looked after so often.
 GATHER = 1.0
 CARE_PERIOD = 60.0
 RETRY_FIRST, RETRY_MOST = 1.0, 60.0  # retries of the sender after the disk failed, seconds
-
-LAST_PACK = "fogslink.last-pack"  # the name under which the store keeps the last packID
 
 _REFUSALS = {
     "eq_sn": ("the cloud knows no device with this eq_sn", "云平台不存在此eq_sn的CS设备"),
@@ -62,10 +59,11 @@ _REFUSALS = {
 
 
 class FogslinkSettings(TlsSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The keys of `[uplink.fogslink]`; `channels` maps `Px-Cy` to the full name of a point.
+    """The keys of an `[[uplink.fogslink]]`; `channels` maps `Px-Cy` to the full name of a point.
     `period` and `backlog_age` are seconds, `backlog_size` bytes. `backlog_age` 0 is no limit.
     """
 
+    name: str = "fogslink"
     address: str
     eq_sn: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     api_key: Secret
@@ -82,6 +80,8 @@ class FogslinkUplink(NamedService):
     Unix seconds, `spread` a random number in [0, 1).
     """
 
+    kind = "fogslink"
+
     def __init__(
         self,
         settings: FogslinkSettings,
@@ -91,12 +91,14 @@ class FogslinkUplink(NamedService):
         now: Callable[[], float],
         spread: Callable[[], float],
     ) -> None:
-        super().__init__(NAME)
-        self.status = Status(NAME, now)
+        name = settings.name
+        super().__init__(name)
+        self.status = Status(name, now)
+        self._pack_setting, self._channels_setting = f"{name}.last-pack", f"{name}.channels"
         self._settings, self._site, self._clock = settings, site, clock
         self._counts: Counter[str] = Counter()
         cap = Cap(settings.backlog_size, math.inf)
-        self._outbox = Outbox(NAME, site.store, cap, site.alarms)
+        self._outbox = Outbox(name, site.store, cap, site.alarms)
         texts = "values are kept, the cloud does not take them", "云平台未接收数据，数据已保存"
         self._cloud = Reachability(self.status, site.alarms, *texts)
         self._channels = Channels(settings.channels, site.points, settings.period)
@@ -112,6 +114,7 @@ class FogslinkUplink(NamedService):
             max_age=settings.backlog_age or math.inf,
         )
         self._configurations = Configurations(
+            self._channels_setting,
             settings.eq_sn,
             site.store,
             self._channels,
@@ -170,10 +173,10 @@ class FogslinkUplink(NamedService):
     async def _load(self) -> None:
         """Read the stored settings; without the last packID nothing may be sent."""
         stored = await self._site.store.settings()
-        last = stored.get(LAST_PACK)
+        last = stored.get(self._pack_setting)
         moment = self._site.store.moment()
         self._last_pack = last if isinstance(last, int) else first_pack(moment) - 1
-        self._channels.restore(stored.get(CONFIGURED))
+        self._channels.restore(stored.get(self._channels_setting))
         self._sender.start()
         self._link.start()
         self._care.start(CARE_PERIOD)
@@ -231,7 +234,7 @@ class FogslinkUplink(NamedService):
             self._last_pack += 1
             number = str(self._last_pack)
             message = Pack(eq_sn=eq_sn, pack_id=number, total_size=len(pack), eq_data=pack)
-            self._store(PACK, number, message, pack, setting=(LAST_PACK, self._last_pack))
+            self._store(PACK, number, message, pack, setting=(self._pack_setting, self._last_pack))
 
     def _store(
         self,
@@ -266,7 +269,7 @@ class FogslinkUplink(NamedService):
     def link_online(self) -> None:
         """Note a session; a cloud that was silent must first answer data."""
         self._refused = False
-        self._site.alarms.clear(f"{NAME}.refused")
+        self._site.alarms.clear(f"{self.name}.refused")
         if not self._mute:
             self._cloud.works()
         self._sender.online()
@@ -292,10 +295,10 @@ class FogslinkUplink(NamedService):
         en, zh = _REFUSALS[refusal.credential]
         en, zh = f"{en} (code {refusal.code})", f"{zh}（代码{refusal.code}）"
         if not self._refused:
-            _log.error("{uplink} is refused: {reason}", uplink=NAME, reason=en)
+            _log.error("{uplink} is refused: {reason}", uplink=self.name, reason=en)
         self._refused = True
         self._cloud.is_refused(en)
-        self._site.alarms.set(f"{NAME}.refused", Severity.CRITICAL, en, zh)
+        self._site.alarms.set(f"{self.name}.refused", Severity.CRITICAL, en, zh)
 
     # -- what the cloud sets
 

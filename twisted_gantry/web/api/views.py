@@ -84,7 +84,9 @@ def uplink(name: str, uplink: IUplink, ledger: Ledger | None, time: TimeText) ->
     kept = None if ledger is None else _ledger(ledger, time)
     queued, set_aside = (None, None) if kept is None else (kept.queued, kept.set_aside)
     state = (status.state.value, time(status.since), status.last_error)
-    return shapes.Uplink(name, *state, queued, set_aside, time(uplink.last_delivered), kept)
+    return shapes.Uplink(
+        name, *state, queued, set_aside, time(uplink.last_delivered), kept, uplink.kind
+    )
 
 
 def bridge(name: str, bridge: IBridge, time: TimeText) -> shapes.Bridge:

@@ -83,7 +83,7 @@ class Monitor:
             "monitor.do",
             etc.MONITOR,
             settings,
-            auth=settings.auth,
+            codes=[settings.auth],
             gantry_id=None,
             auth_failures=AUTH_FAILURES,
             clock=clock,
@@ -102,7 +102,9 @@ class Monitor:
         answer = await self._entry.answer(request, Client(request), self._take)
         return None if answer is None else encoded(request, answer)
 
-    async def _take(self, request: etc.Request, body: bytes, host: str) -> etc.Answer:
+    async def _take(
+        self, request: etc.Request, body: bytes, host: str, _code: Secret
+    ) -> etc.Answer:
         self.counts[request.method.value] += 1
         if request.method is etc.Method.CABINET_STATUS:
             self._take_uploads(request, host)

@@ -252,7 +252,7 @@ function fillUplink(node, uplink) {
   const numbers = uplink.ledger;
   mark(node, "state", uplink.state);
   write(name, uplink.name);
-  write(kind, kindOf(uplink.name));
+  write(kind, kindOf(uplink.kind));
   hide(ledger, numbers === null);
   hide(kept, !numbers?.bytes);
   hide(hint, numbers !== null && numbers.setAside === 0);

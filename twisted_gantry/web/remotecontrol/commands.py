@@ -50,6 +50,17 @@ _WHY = {Outcome.FAILED: "执行失败", Outcome.REFUSED: "拒绝执行", Outcome
 
 
 @dataclass(frozen=True)
+class Steered:
+    """What the platform of a request may steer: its uplink, if there is one, and where the reports
+    of that may go. `name` tells the uplinks apart, where several platforms may command.
+    """
+
+    platform: IPlatform | None
+    servers: ServerPolicy
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class Ask:
     """A request for a control; `body` is its bytes, `who` its source as the audit shows it, `asked`
     the moment on the clock from which its time counts.
@@ -60,6 +71,7 @@ class Ask:
     body: bytes
     who: str
     asked: float
+    steered: Steered
 
     @property
     def subject(self) -> Subject:
@@ -78,8 +90,8 @@ class Ask:
 
     @property
     def id(self) -> str:
-        """The same for the same body, so that a repeated body is one command."""
-        return f"rc-{sha256(self.body).hexdigest()[:32]}"
+        """The same for the same body of a platform, so that a repeated body is one command."""
+        return f"rc-{sha256(self.steered.name.encode() + self.body).hexdigest()[:32]}"
 
 
 @dataclass(frozen=True)
@@ -93,14 +105,11 @@ class Plan:
 
 @define(eq=False)
 class RemoteCommands:
-    """Executes requests; `platform` is the uplink that they may steer, if there is one. `now`
-    returns Unix seconds, `skew` is the accepted difference of a `timeStamp`; `replayed` is called
-    when a body comes again, `fault` with errors of ours.
+    """Executes requests. `now` returns Unix seconds, `skew` is the accepted difference of a
+    `timeStamp`; `replayed` is called when a body comes again, `fault` with errors of ours.
     """
 
     _site: Site
-    _platform: IPlatform | None
-    _servers: ServerPolicy
     _clock: IReactorTime
     _now: Callable[[], float]
     _skew: float
@@ -176,7 +185,7 @@ class RemoteCommands:
 
     def _plan(self, ask: Ask) -> Plan:
         """Check all that can be checked before. Raises CannotDo."""
-        control, platform = ask.control, self._platform
+        control, platform = ask.control, ask.steered.platform
         steers = control.set_server or control.set_frequency or control.update_now
         if steers and platform is None:
             raise CannotDo("本站未配置上级平台")
@@ -184,7 +193,7 @@ class RemoteCommands:
         if control.set_server is not None and platform is not None:
             current = platform.server(ask.subject)
             server = etc.server_url(control.set_server, urlsplit(current).scheme)
-            if not self._servers.allows(server):
+            if not ask.steered.servers.allows(server):
                 raise CannotDo("不允许修改为该服务器地址")
         wishes: Sequence[Wish] = ()
         if control.command is not None:

@@ -6,6 +6,7 @@ Source: the ETC document, sections 1.4 to 1.8, 2.2, 3.2 and 3.3; decisions:
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -26,7 +27,7 @@ from twisted_gantry.net.http.server import WORK, Limits, cut
 from twisted_gantry.web.entry_point import EntryPoint, EntrySettings, encoded
 from twisted_gantry.web.file_stream import Client
 from twisted_gantry.web.remotecontrol.cameras import picture_below
-from twisted_gantry.web.remotecontrol.commands import Ask, RemoteCommands
+from twisted_gantry.web.remotecontrol.commands import Ask, RemoteCommands, Steered
 from twisted_gantry.web.remotecontrol.pictures import Pictures
 from twisted_gantry.web.remotecontrol.servers import Rule, Server, ServerPolicy
 from twisted_gantry.wire.errors import BadMessage
@@ -85,10 +86,22 @@ def server_policy(settings: RemoteControlSettings | None, home: str) -> ServerPo
     return ServerPolicy(home, settings.remote_set_server, allowed)
 
 
-class RemoteControl:
-    """Answers the platform, whose code is `auth`; it may steer `platform`, if there is one.
+@dataclass(frozen=True)
+class Commander:
+    """A platform that may command: its code, the uplink that it steers, and the name of that.
 
     `home` is the URL that the configuration has reports go to: they may always be moved back.
+    """
+
+    auth: Secret
+    platform: IPlatform | None = None
+    name: str = ""
+    home: str = ""
+
+
+class RemoteControl:
+    """Answers the platforms that may command, each told by its code.
+
     `now` returns Unix seconds; `in_thread` runs a blocking function. `counts` gains what
     `EntryPoint` counts, `picture`, `picture-cut`, `replayed`, and `hung-up` for clients that left
     before their answer. The HTTP server uses `counts` and `limits`, too. Raises ValueError for
@@ -102,22 +115,27 @@ class RemoteControl:
         self,
         settings: RemoteControlSettings,
         site: Site,
-        platform: IPlatform | None,
+        commanders: Sequence[Commander],
         *,
-        auth: Secret,
         clock: IReactorTime,
         now: Callable[[], float],
         in_thread: InThread,
-        home: str = "",
     ) -> None:
-        self._auth, self._skew, self._now = auth, settings.max_clock_skew, now
+        self._skew, self._now = settings.max_clock_skew, now
+        several = len(commanders) > 1
+        self._steered = {
+            each.auth: Steered(
+                each.platform, server_policy(settings, each.home), each.name if several else ""
+            )
+            for each in commanders
+        }
         self._clock = clock
         self._zone = ZoneInfo(site.timezone)
         self._entry = EntryPoint(
             "remotecontrol.do",
             etc.REMOTE_CONTROL,
             settings,
-            auth=auth,
+            codes=[each.auth for each in commanders],
             gantry_id=site.gantry_id,
             auth_failures=settings.auth_failures,
             clock=clock,
@@ -126,8 +144,6 @@ class RemoteControl:
         self.counts, self.allowed = self._entry.counts, self._entry.allowed
         self._commands = RemoteCommands(
             site,
-            platform,
-            servers=server_policy(settings, home),
             clock=clock,
             now=now,
             skew=settings.max_clock_skew,
@@ -157,12 +173,12 @@ class RemoteControl:
     async def _serve(self, request: Request) -> bytes | None:
         client = Client(request)
 
-        async def act(wanted: etc.Request, body: bytes, host: str) -> Answer | None:
+        async def act(wanted: etc.Request, body: bytes, host: str, code: Secret) -> Answer | None:
             try:
                 if wanted.method is Method.PICTURE:
-                    await self._send_picture(wanted, request, client)
+                    await self._send_picture(wanted, request, client, code)
                     return None
-                return await self._command(wanted, body, host)
+                return await self._command(wanted, body, host, self._steered[code])
             except BadMessage as error:
                 raise EtcRefused(EtcCode.BAD_PARAMETERS, str(error)) from None
 
@@ -177,18 +193,23 @@ class RemoteControl:
             return None
         return encoded(request, answer)
 
-    async def _send_picture(self, wanted: etc.Request, request: Request, client: Client) -> None:
+    async def _send_picture(
+        self, wanted: etc.Request, request: Request, client: Client, code: Secret
+    ) -> None:
         picture = decode_picture_request(wanted.fields, self._zone)
         self._commands.check_cabinet(picture.cabinet_id)
         self._check_time(wanted.time_stamp)
-        whole = await self._pictures.send(picture, request, client, self._auth.reveal())
+        whole = await self._pictures.send(picture, request, client, code.reveal())
         self.counts["picture" if whole else "picture-cut"] += 1
 
-    async def _command(self, wanted: etc.Request, body: bytes, host: str) -> Answer:
+    async def _command(
+        self, wanted: etc.Request, body: bytes, host: str, steered: Steered
+    ) -> Answer:
         is_cabinet = wanted.method is Method.CABINET_CONTROL
         control = decode_control(wanted.fields, cabinet=is_cabinet)
         asked = self._clock.seconds()
-        ask = Ask(wanted.method, control, body, f"remotecontrol {host}", asked)
+        who = " ".join(filter(None, ("remotecontrol", host, steered.name)))
+        ask = Ask(wanted.method, control, body, who, asked, steered)
         self._commands.check(ask)
         self._check_time(wanted.time_stamp)
         return await self._commands.run(ask)
