@@ -29,6 +29,8 @@ from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State
 from twisted_gantry.devices.cabinet.points import group_points
 from twisted_gantry.devices.cfos.points import feed_points, part_points
+from twisted_gantry.devices.http_json import JsonPoint
+from twisted_gantry.devices.modbus.settings import RegisterCommand, RegisterPoint
 from twisted_gantry.net.http.client import BoundedClient, NoAnswer, NotConnected
 from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.wire.etc.uploads import GROUPS
@@ -206,6 +208,9 @@ def tables() -> dict[str, Any]:
         "[[cabinet]]": CabinetSettings,
         "[[interlock]]": InterlockSettings,
         "[[device.adjust]]": AdjustSettings,
+        "[[device.point]]` of `modbus": RegisterPoint,
+        "[[device.command]]` of `modbus": RegisterCommand,
+        "[[device.point]]` of `http-json": JsonPoint,
     }
 
 
@@ -221,6 +226,7 @@ def test_each_table_is_in_the_configuration(table: str) -> None:
 # -- the points
 
 
+_MAPPED: Any = {"name": "voltage", "unit": "V", "label_zh": "电压"}
 GIVEN: dict[str, dict[str, Any]] = {
     "ups-card": {"address": "tcp:h:1"},
     "ups-card-http": {"url": "http://h/", "callback": "http://h:1/post"},
@@ -228,6 +234,8 @@ GIVEN: dict[str, dict[str, Any]] = {
     "bms": {"url": "http://h", "device_uid": "x"},
     "cabinet": {"url": "http://h/remotecontrol.do", "auth": Secret("x")},
     "relay": {"address": "tcp:h:1", "on": "01", "off": "00"},
+    "modbus": {"address": "tcp:h:1", "point": (RegisterPoint(**_MAPPED, register=0),)},
+    "http-json": {"url": "http://h/", "point": (JsonPoint(**_MAPPED, pointer="/u"),)},
 }
 
 

@@ -205,7 +205,7 @@ MISTAKES = [
     f"{COMPUTER}name = \"etc\" # ! device[1].name | 'etc' | taken",
     f"{CARD}{COMPUTER}name = \"ups1\" # ! device[2].name | second | 'ups1'",
     '[[device]] # ! device[1].kind | is missing\nname = "a"',
-    f"{NAMED}kind = \"toaster\" # ! device[1].kind | 'toaster' | cfos, computer, relay, ups-card",
+    f"{NAMED}kind = \"toaster\" # ! device[1].kind | 'toaster' | relay, ups-card",
     f'{NAMED}kind = ["computer"] # ! device[1].kind | unknown kind',
     f'{COMPUTER}name = "a"\naddress = "tcp:h:1" # ! device[1].address | unknown key',
     '[[device]] # ! device[1].address | is missing\nname = "a"\nkind = "ups-card"',

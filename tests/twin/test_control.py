@@ -99,7 +99,7 @@ def test_faults_are_put_shown_and_deleted(bench: Bench) -> None:
 def test_an_unknown_face_is_404_and_tells_which_there_are(bench: Bench) -> None:
     """Both verbs name the faces."""
     for method, body in (("PUT", b'{"busy": true}'), ("DELETE", b"")):
-        exchange = bench.call(method, "/faults/modbus", body)
+        exchange = bench.call(method, "/faults/canbus", body)
         assert exchange.status == 404
         assert ", ".join(FACES) in exchange.json["error"]["message"]
 

@@ -47,6 +47,10 @@ def _wrong_source(name: str, group: str, devices: Mapping[str, DeviceEntry]) -> 
     kind = devices[device].kind
     if group not in kind.groups:
         return f"{name!r} ({kind.kind}) cannot be the source of {group}"
+    groups_of, settings = getattr(kind, "groups_of", None), devices[device].settings
+    is_read = isinstance(settings, kind.settings)  # what is wrong with the device is noted
+    if groups_of is not None and is_read and group not in groups_of(settings):
+        return f"no point of {device} has a role of {group}"
     if bool(dot) != bool(kind.parts) or not re.fullmatch(kind.parts, part):
         of = f"a part of it, {device}.M1" if kind.parts else f"{device} itself"
         return f"{name!r} ({kind.kind}) is no source, but {of}, can be"

@@ -141,8 +141,8 @@ class Devices:
             return f"there is no device {device!r}"
         kind = self.entries[device].kind
         first, _, more = rest.partition(".")
-        if name in self._points.catalogue:
-            return ""
+        if name in self._points.catalogue or self.built.get(device) is None:
+            return ""  # what is wrong with a device is noted; its points are not known
         row_points = getattr(kind, "row_points", None)
         if first in kind.groups and more:
             field = more.partition(".")[2]

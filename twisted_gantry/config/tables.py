@@ -5,7 +5,7 @@ Knows no setting of ours. msgspec checks each value; its errors are gathered ins
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import MappingProxyType, UnionType
@@ -223,9 +223,11 @@ class Document:
         `secret` turns the value of a secret key into a Secret, or raises ValueError. `checks` look
         at values of the right type, each for itself: no mistake hides another. A wrong value is
         noted and replaced by its default, so that the rest can be checked. Returns None if a key
-        without a default is wrong or missing.
+        without a default is wrong or missing. What one key alone does not show is checked by the
+        struct: its methods `mistakes_in(table)`, of the class, and `mistakes()` yield keys below
+        the table, and what is wrong there.
         """
-        lacking = False
+        lacking = self._mistaken(getattr(into, "mistakes_in", _no_mistakes)(table), path)
         types = get_type_hints(into, include_extras=True)
         fields = {f.encode_name: f for f in msgspec.structs.fields(into)}
         self.unknown(table, set(fields) | also, path)
@@ -244,7 +246,17 @@ class Document:
                 lacking = lacking or each.required
             else:
                 values[each.name] = value
-        return None if lacking else into(**values)
+        if lacking:
+            return None
+        made = into(**values)
+        mistaken = self._mistaken(getattr(made, "mistakes", _no_mistakes)(), path)
+        return None if mistaken else made
+
+    def _mistaken(self, mistakes: Iterable[tuple[Path, str]], path: Path) -> bool:
+        found = list(mistakes)
+        for keys, wrong in found:
+            self.wrong((*path, *keys), wrong)
+        return bool(found)
 
     def _value(self, given: Any, kind: Any, path: Path, secret: Callable[[Any], Secret]) -> Any:
         """Return a value as `kind` has it, or _WRONG once what is wrong with it is noted."""
@@ -290,6 +302,10 @@ def _stand_in(kind: Any) -> Any:
 
 def _anything(value: Any) -> str:
     return ""
+
+
+def _no_mistakes(*_: Any) -> Iterable[tuple[Path, str]]:
+    return ()
 
 
 def _struct_of(kind: Any) -> tuple[type[msgspec.Struct] | None, Any]:

@@ -219,7 +219,10 @@ class IDeviceKind(Interface):
 
     kind = Attribute("Its name in the configuration.")
     settings = Attribute("A msgspec.Struct: the keys of its [[device]] but `name` and `kind`.")
-    groups = Attribute("The keys of [[cabinet]], such as `elec`, that may name such a device.")
+    groups = Attribute(
+        "The keys of [[cabinet]], such as `elec`, that may name such a device. A kind whose "
+        "settings decide may have `groups_of(settings)`: those of a device with these settings."
+    )
     parts = Attribute(
         "A regular expression of the names of its parts (`M1`), empty for none. A kind with parts "
         "may have `part_points(part)`: the names of the points of a part, without the part's name. "

@@ -21,6 +21,7 @@ class DeviceKind(Generic[_D]):
     """A kind without groups and parts, unless they are given. See IDeviceKind.
 
     `checks` say what is wrong with the value of a key, empty if nothing is, each for itself.
+    `groups_of` returns those of `groups` that a device with given settings has.
     """
 
     kind: str
@@ -31,6 +32,7 @@ class DeviceKind(Generic[_D]):
     part_points: Callable[[str], frozenset[str]] | None = None
     row_points: Callable[[str], frozenset[str]] = field(default=_no_rows, kw_only=True)
     checks: Mapping[str, Callable[[Any], str]] = field(factory=dict, kw_only=True)
+    groups_of: Callable[[Any], frozenset[str]] | None = field(default=None, kw_only=True)
 
     def build(self, name: str, settings: Any, context: DeviceContext) -> _D:
         for key, check in self.checks.items():

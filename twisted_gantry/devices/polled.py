@@ -1,7 +1,7 @@
 """Polling: read a device again and again, and derive its status from how the readings went."""
 
 import re
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -10,6 +10,7 @@ from msgspec import Meta
 from twisted.internet.defer import Deferred
 
 from twisted_gantry.core.interfaces import DeviceContext
+from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.net.histogram import Histogram
 from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
@@ -28,6 +29,11 @@ Patience = Annotated[float, Meta(ge=0.5, le=300)]
 
 PollPeriod = Annotated[float, Meta(ge=0.1, le=31_536_000)]
 """The setting `poll`, in seconds."""
+
+# Header names that HTTP itself needs, and the characters of names and values.
+_OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_HEADER_VALUE = re.compile(r"[!-~]([ -~]{0,8190}[!-~])?")
 
 
 @define(eq=False, slots=False)
@@ -153,4 +159,14 @@ def wrong_base_url(url: str) -> str:
         return "must not hold a user or a password"
     if not good or not url.isascii() or not url.isprintable() or re.search(r"[?# ]", url):
         return f"must be http(s)://host/…, without ? and #; it is {url!r}"
+    return ""
+
+
+def wrong_headers(headers: Mapping[str, Secret]) -> str:
+    """Return what is wrong with headers that are to be sent; empty if nothing is."""
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or name.lower() in _OWN_HEADERS:
+            return f"{name[:100]!r} is no name of a header that can be set"
+        if not _HEADER_VALUE.fullmatch(value.reveal()):
+            return f"the value of {name} is not one line of ASCII"
     return ""

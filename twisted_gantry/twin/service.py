@@ -26,6 +26,7 @@ from twisted_gantry.twin.faces.cfos.face import ADMIN_PASSWORD, PowerBrain
 from twisted_gantry.twin.faces.etc.entry import DEFAULT_RATE
 from twisted_gantry.twin.faces.etc.platform import REMOTE_URL, Platform
 from twisted_gantry.twin.faces.fogslink.cloud import MAX_SESSIONS, Cloud, CloudFactory
+from twisted_gantry.twin.faces.modbus import ModbusFactory
 from twisted_gantry.twin.faces.relay import RelayFactory, RelayWork
 from twisted_gantry.twin.faces.tcp import SessionFactory
 from twisted_gantry.twin.faces.upscard.card import Card, UpsCardFactory
@@ -35,6 +36,7 @@ from twisted_gantry.twin.scenarios.runner import FASTEST, Runner
 from twisted_gantry.twin.scenarios.script import load_scenario
 from twisted_gantry.twin.world.model import World
 from twisted_gantry.twin.world_file import CabinetSettings, RelaySettings
+from twisted_gantry.wire import modbus
 from twisted_gantry.wire.etc.envelope import TEST_AUTH
 from twisted_gantry.wire.upscard.messages import MAX_PASSWORD
 
@@ -59,7 +61,8 @@ class TwinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     endpoints speak; `cabinets` and `relays` come beside the first cabinet. The cabinet uploads to
     `monitor_url`, and the platform commands `remote_url`. `scenario` names one to run from the
     start. With `any_gantry` platform and cloud know every gantry and device, under the same
-    credentials, at any rate. Raises ValueError for a value out of range.
+    credentials, at any rate. `modbus` listens where its library is. Raises ValueError for
+    a value out of range.
     """
 
     ups_tcp: str = "tcp:2390:interface=127.0.0.1"
@@ -69,6 +72,7 @@ class TwinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     cabinet: str = "tcp:3700:interface=127.0.0.1"
     etc: str = "tcp:8088:interface=127.0.0.1"
     fogslink: str = "tcp:63321:interface=127.0.0.1"
+    modbus: str = "tcp:5020:interface=127.0.0.1"
     control: str = "tcp:8081:interface=127.0.0.1"
     world: dict[str, Any] = {}
     dialects: dict[str, Any] = {}
@@ -100,10 +104,10 @@ class TwinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError(f"ups_password must have 1 to {MAX_PASSWORD} characters")
 
 
-_ENDPOINTS = ("ups_tcp", "ups_http", "cfos", "ems", "cabinet", "etc", "fogslink", "control")
+_FACES = ("ups_tcp", "ups_http", "cfos", "ems", "cabinet", "etc", "fogslink", "modbus")
 # For tests: no request goes to a port where a gantry may listen.
 ON_FREE_PORTS: Mapping[str, Any] = {
-    **dict.fromkeys(_ENDPOINTS, "tcp:0:interface=127.0.0.1"),
+    **dict.fromkeys((*_FACES, "control"), "tcp:0:interface=127.0.0.1"),
     "monitor_url": "http://127.0.0.1:1/monitor.do",
     "remote_url": "http://127.0.0.1:1/remotecontrol.do",
 }
@@ -246,6 +250,9 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
         (face.ETC, settings.etc, platform.site(), platform.counts),
         (face.FOGSLINK, fogslink, CloudFactory(cloud), cloud.counts),
     ]
+    if modbus.installed():
+        gateway = ModbusFactory(world, faults, reactor)
+        faces.append((face.MODBUS, settings.modbus, gateway, gateway.counts))
     for each in settings.cabinets:
         more = cabinets[each.name]
         faces.append((each.name, each.endpoint, more.site(), more.counts))

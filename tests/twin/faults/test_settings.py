@@ -13,6 +13,7 @@ from twisted_gantry.twin.faults.settings import (
     ETC,
     FACES,
     FOGSLINK,
+    MODBUS,
     UPS_HTTP,
     UPS_TCP,
     FaultError,
@@ -96,7 +97,7 @@ def test_what_a_face_cannot_do_is_refused(faults: Faults) -> None:
         ({"half": 0.5}, set(FACES)),
         ({"drip": 10}, set(FACES)),
         ({"frozen": True}, set(FACES)),
-        ({"duplicate": 0.5}, {UPS_TCP, UPS_HTTP, CABINET, ETC, FOGSLINK}),
+        ({"duplicate": 0.5}, {UPS_TCP, UPS_HTTP, CABINET, ETC, FOGSLINK, MODBUS}),
         ({"wrong_digest": 0.5}, {CABINET, ETC}),
         ({"stale": 0.5}, {CABINET, ETC}),
         ({"http_status": 503}, {UPS_HTTP, CFOS, EMS, CABINET, ETC}),
@@ -117,8 +118,8 @@ def test_a_fault_is_one_of_the_protocol(
 
 def test_an_unknown_face_is_refused_by_name(faults: Faults) -> None:
     """The error tells which faces there are."""
-    for attempt in (lambda: faults.put("modbus", {}), lambda: faults.clear("modbus")):
-        with pytest.raises(UnknownFace, match="'modbus'; there are ups-tcp, ups-http, cfos"):
+    for attempt in (lambda: faults.put("canbus", {}), lambda: faults.clear("canbus")):
+        with pytest.raises(UnknownFace, match="'canbus'; there are ups-tcp, ups-http, cfos"):
             attempt()
 
 

@@ -4,7 +4,6 @@ A GET may show an old status and carries no time. Every `sync_period` a PUT make
 battery. Decisions: `docs/protocols/bms.md`.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
@@ -22,7 +21,14 @@ from twisted_gantry.devices.bms.commands import COMMANDS, BmsCommands
 from twisted_gantry.devices.bms.ems import TROUBLE, EmsClient
 from twisted_gantry.devices.conditions import equals, when
 from twisted_gantry.devices.kind import DeviceKind
-from twisted_gantry.devices.polled import Patience, Poller, PollPeriod, http_client, wrong_base_url
+from twisted_gantry.devices.polled import (
+    Patience,
+    Poller,
+    PollPeriod,
+    http_client,
+    wrong_base_url,
+    wrong_headers,
+)
 from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.wire.bms import Status as BmsStatus
@@ -45,11 +51,6 @@ RULES = (
     Rule("alarm", Severity.CRITICAL, "the battery reports alarms", "电池报警", _HAS_ALARMS),
     Rule("contactor-open", Severity.WARNING, "the battery is powered down", "电池下电", _IS_OPEN),
 )
-
-# Header names that HTTP itself needs, and the characters of names and values.
-_OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-_HEADER_VALUE = re.compile(r"[!-~]([ -~]{0,8190}[!-~])?")
 
 
 class BmsSettings(TlsSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -168,15 +169,6 @@ class Bms(NamedService):
         return result
 
 
-def _wrong_headers(headers: Mapping[str, Secret]) -> str:
-    for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name) or name.lower() in _OWN_HEADERS:
-            return f"{name[:100]!r} is no name of a header that can be set"
-        if not _HEADER_VALUE.fullmatch(value.reveal()):
-            return f"the value of {name} is not one line of ASCII"
-    return ""
-
-
 def _build(name: str, settings: BmsSettings, context: DeviceContext) -> Bms:
     client, close = http_client(context, settings.patience, settings)
     ems = EmsClient(settings.url.rstrip("/"), settings.device_uid, settings.headers, client)
@@ -184,5 +176,5 @@ def _build(name: str, settings: BmsSettings, context: DeviceContext) -> Bms:
 
 
 kind = DeviceKind(
-    "bms", BmsSettings, _build, checks={"url": wrong_base_url, "headers": _wrong_headers}
+    "bms", BmsSettings, _build, checks={"url": wrong_base_url, "headers": wrong_headers}
 )

@@ -3,7 +3,7 @@
 Each probability (0 to 1) is drawn anew for each answer, result or request. The settings:
 
 - `delay` (s): the request is executed at once, and its answer comes later. Sessions (`ups-tcp`,
-  `fogslink`) keep the order of their answers.
+  `fogslink`, `modbus`) keep the order of their answers.
 - `drop`: the request is executed, and its answer is lost: no answer on sessions, no result from
   `ups-http`, a cut connection on the other faces over HTTP.
 - `garbage`: the request is executed, and its answer or result is not JSON.
@@ -16,17 +16,18 @@ Each probability (0 to 1) is drawn anew for each answer, result or request. The 
 - `stale`: a request of `etc` or `cabinet` has a `timeStamp` that is `STALE_S` old.
 - `drip` (bytes/s): answers, results, and requests of `etc` and `cabinet` come in small pieces.
 - `busy`: nothing is executed. `etc` and `cabinet` answer 1005, `ups-tcp` and `ups-http` 201, `ems`
-  HTTP 429, `cfos` HTTP 503; `fogslink` does not answer.
+  HTTP 429, `cfos` HTTP 503, `modbus` exception 6; `fogslink` does not answer.
 - `frozen`: connections are accepted, but nothing is read, answered or sent. Everything continues
   at the end, for peers that are still connected. Protocol timeouts run on: `fogslink` then closes
   a session whose heartbeats it has not read.
 - `refuse`: connections are closed before anything is read: new sessions at once, open sessions at
   their next byte, connections over HTTP at a request.
-- `http_status` (300 to 599): this status without a body, and nothing is executed. `ups-tcp` and
-  `fogslink` do not support it.
+- `http_status` (300 to 599): this status without a body, and nothing is executed. `ups-tcp`,
+  `fogslink` and `modbus` do not support it.
 - `code`: this code of the protocol, and nothing is executed: four digits on `etc` and `cabinet`,
   three on `ups-tcp` and `ups-http`, an integer as text on `ems`, one or two digits on `fogslink`.
-  There `9` asks for the pack again, and `2` and `3` also refuse new sessions. `cfos` has no codes.
+  There `9` asks for the pack again, and `2` and `3` also refuse new sessions. `modbus` has the
+  numbers of its exceptions. `cfos` has no codes.
 - `for` (s): the settings end after this time.
 
 On `fogslink`, `drop`, `garbage`, `half` and `duplicate` apply only to answers to data; `delay` and
@@ -49,6 +50,7 @@ EMS = "ems"
 CABINET = "cabinet"
 ETC = "etc"
 FOGSLINK = "fogslink"
+MODBUS = "modbus"
 
 STALE_S = 3600.0  # the age of a stale time stamp, far beyond the limit of any receiver
 
@@ -106,12 +108,13 @@ _CODES: Mapping[str, str] = {
     CABINET: "[0-9]{4}",
     ETC: "[0-9]{4}",
     FOGSLINK: "[0-9]{1,2}",
+    MODBUS: "[1-6]|10|11",
 }
 FACES = tuple(_CODES)  # the faces of the twin, in the order of the contract
 _SIGNING = frozenset({ETC, CABINET})  # their requests have a digest and a time stamp
 # The faces of a setting that is not for all.
 _MEANT_FOR: Mapping[str, frozenset[str]] = {
-    "http_status": frozenset(FACES) - {UPS_TCP, FOGSLINK},
+    "http_status": frozenset(FACES) - {UPS_TCP, FOGSLINK, MODBUS},
     "code": frozenset(face for face, form in _CODES.items() if form),
     "duplicate": frozenset(FACES) - {CFOS, EMS},
     "wrong_digest": _SIGNING,

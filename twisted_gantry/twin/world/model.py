@@ -95,6 +95,13 @@ class World:
         readable = ((name, each.get) for name, each in self._variables.items())
         return {name: _tidy(get()) for name, get in readable if get is not None}
 
+    def value(self, name: str) -> Value:
+        """Return a readable variable. Raises KeyError."""
+        get = self._variables[name].get
+        if get is None:
+            raise KeyError(name)
+        return get()
+
     def change(self, values: Mapping[str, object]) -> None:
         """Set all of these variables or none, and let what needs no time follow at once.
 

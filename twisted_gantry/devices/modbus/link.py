@@ -1,0 +1,137 @@
+"""One connection to a Modbus device, made when it is needed; one request at a time."""
+
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock
+from twisted.internet.defer import TimeoutError as TooLate
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from twisted_gantry.net.timers import Timer
+from twisted_gantry.net.tls import lost_words
+from twisted_gantry.wire import modbus as wire
+from twisted_gantry.wire.errors import BadMessage
+
+CONNECT_PATIENCE = 5.0  # seconds
+
+
+class NoConnection(Exception):
+    """There was no connection: nothing was sent."""
+
+
+class NoReply(Exception):
+    """The request was sent, and no reply came: whether it was done is unknown."""
+
+
+class _Connection(Protocol):
+    def __init__(self, link: "ModbusLink") -> None:
+        self._link = link
+        self._codec = wire.ClientCodec(link.framing, link.unit)
+        self._waiting: Deferred[Any] | None = None
+        self._late = Timer(link.clock, self._patience_over)
+
+    def ask(self, pdu: Any) -> Deferred[Any]:
+        transport: Any = self.transport
+        waiting = self._waiting = Deferred(self._cancelled)
+        self._late.start(self._link.patience)
+        transport.write(self._codec.request(pdu))
+        return waiting
+
+    def connectionMade(self) -> None:
+        transport: Any = self.transport
+        if hasattr(transport, "setTcpNoDelay"):
+            transport.setTcpNoDelay(True)
+            transport.setTcpKeepAlive(True)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._waiting is None:  # a device speaks only when it is asked
+            self.drop(NoReply("the device sends unasked"))
+            return
+        try:
+            pdu = self._codec.take(data)
+        except BadMessage as error:
+            self.drop(error)
+            return
+        if pdu is not None:
+            self._over().callback(pdu)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._link.lost(self)
+        self._fail(NoReply(f"the connection was lost: {lost_words(reason)}"))
+
+    def drop(self, why: Exception) -> None:
+        """Cut the connection: a late reply must not be taken for the next one."""
+        transport: Any = self.transport
+        self._link.lost(self)
+        transport.abortConnection()
+        self._fail(why)
+
+    def _patience_over(self) -> None:
+        self.drop(NoReply(f"no reply within {self._link.patience:g} s"))
+
+    def _fail(self, why: Exception) -> None:
+        if self._waiting is not None:
+            self._over().errback(why)
+
+    def _over(self) -> Deferred[Any]:
+        waiting, self._waiting = self._waiting, None
+        assert waiting is not None
+        self._late.cancel()
+        return waiting
+
+    def _cancelled(self, _: object) -> None:
+        self._over()
+        self.drop(NoReply("given up"))
+
+
+class ModbusLink:
+    """Asks the device at `endpoint`; `patience` in seconds is for one reply."""
+
+    def __init__(
+        self,
+        endpoint: IStreamClientEndpoint,
+        clock: IReactorTime,
+        framing: wire.Framing,
+        unit: int,
+        patience: float,
+    ) -> None:
+        self.clock, self.framing, self.unit, self.patience = clock, framing, unit, patience
+        self._endpoint = endpoint
+        self._lock = DeferredLock()
+        self._connection: _Connection | None = None
+
+    async def ask(self, pdu: Any) -> Any:
+        """Return the reply to a request. Raises NoConnection, NoReply, or BadMessage for a peer
+        that does not speak Modbus.
+        """
+        await self._lock.acquire()
+        try:
+            connection = self._connection or await self._connect()
+            return await connection.ask(pdu)
+        finally:
+            self._lock.release()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.drop(NoReply("stopped"))
+
+    def lost(self, connection: _Connection) -> None:
+        if self._connection is connection:
+            self._connection = None
+
+    async def _connect(self) -> _Connection:
+        factory = Factory.forProtocol(partial(_Connection, self))
+        factory.noisy = False
+        attempt: Deferred[Any] = self._endpoint.connect(factory)
+        try:
+            connection: _Connection = await attempt.addTimeout(CONNECT_PATIENCE, self.clock)
+        except CancelledError:
+            raise
+        except TooLate:
+            raise NoConnection(f"no connection within {CONNECT_PATIENCE:g} s") from None
+        except Exception as error:  # endpoints are plugins, and fail in many ways
+            raise NoConnection(f"no connection: {str(error)[:200]}") from None
+        self._connection = connection
+        return connection
