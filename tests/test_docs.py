@@ -21,7 +21,12 @@ from twisted_gantry.bridges.nut.settings import NutSettings, NutUser
 from twisted_gantry.config.adjusts import AdjustSettings
 from twisted_gantry.config.devices import DEVICE_KINDS
 from twisted_gantry.config.load import load
-from twisted_gantry.config.settings import CabinetSettings, InterlockSettings, Settings
+from twisted_gantry.config.settings import (
+    CabinetSettings,
+    InterlockSettings,
+    OwnRuleSettings,
+    Settings,
+)
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.door import Request
 from twisted_gantry.core.interfaces import IDevice, IDeviceKind, Untapped
@@ -207,6 +212,7 @@ def tables() -> dict[str, Any]:
         "[[bridge.nut.user]]": NutUser,
         "[[cabinet]]": CabinetSettings,
         "[[interlock]]": InterlockSettings,
+        "[[alarm]]": OwnRuleSettings,
         "[[device.adjust]]": AdjustSettings,
         "[[device.point]]` of `modbus": RegisterPoint,
         "[[device.command]]` of `modbus": RegisterCommand,

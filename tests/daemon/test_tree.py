@@ -15,6 +15,7 @@ from tests.daemon.process import free_port, until
 from tests.daemon.test_service import Rig
 from twisted_gantry.config.load import load
 from twisted_gantry.config.settings import Settings
+from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.status import State
 from twisted_gantry.daemon.tree import CONFIGURATION_ALARM, GantryTree
 
@@ -140,6 +141,34 @@ async def test_what_was_taken_in_is_reported(rig: TreeRig) -> None:
             return any(each["body"]["cabinetStatus"]["id"] == "2" for each in found)
 
         await until(rig.reactor, "the second cabinet", reported, 5.0)
+
+
+def rule(name: str, text: str, bound: int = 100) -> str:
+    when = f"ups1.input_voltage_r > {bound}"
+    return f'[[alarm]]\nname = "{name}"\nwhen = "{when}"\nmessage = "{text}"\n'
+
+
+async def test_own_rules_come_and_go(rig: TreeRig) -> None:
+    """A reload makes and unmakes only the rules that differ; the alarms of others go on."""
+    keep = rule("kept", "kept")
+    async with rig.running() as tree:
+        alarms = tree.site.alarms
+        alarms.set("gantry.other", Severity.WARNING, "", "")
+
+        def raised() -> dict[str, tuple[str, float]]:
+            return {each.name: (each.en, each.raised_at) for each in alarms.active()}
+
+        more = keep + rule("low", "low", 1000)
+        assert await tree.reload(rig.settings_with(more)) == ["rule kept: new", "rule low: new"]
+        before = raised()
+        assert before.keys() == {"gantry.other", "rule.kept"}
+        told = await tree.reload(rig.settings_with(keep + rule("low", "high")))
+        assert told == ["rule low: changed"]
+        assert raised() == {**before, "rule.low": ("high", raised()["rule.low"][1])}
+        assert await tree.reload(rig.settings_with(keep)) == ["rule low: taken away"]
+        assert raised() == before
+        assert await tree.reload(rig.settings) == ["rule kept: taken away"]
+        assert raised().keys() == {"gantry.other"}
 
 
 def open_files() -> int:

@@ -20,6 +20,7 @@ from twisted_gantry.config.tls import with_tls
 from twisted_gantry.core import interfaces
 from twisted_gantry.core.catalogue import Catalogue
 from twisted_gantry.core.causes import MAINS, Graph, wrong_links
+from twisted_gantry.core.condition import Condition
 from twisted_gantry.core.interfaces import IDevice, IDeviceKind
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.secret import Secret
@@ -131,8 +132,7 @@ class Devices:
             return wrong
         if name not in self._points.catalogue:
             return ""  # of a part or a row
-        known = self._points.catalogue[name]
-        return "" if known.unit or known.bounds is not None else f"{point} is no number"
+        return "" if self._points.catalogue[name].is_number else f"{point} is no number"
 
     def wrong_point(self, name: str) -> str:
         """Say what is wrong with the name of a point; parts and rows are known at run time only."""
@@ -153,6 +153,21 @@ class Devices:
             if known is None or more in known(first):
                 return ""
         return f"{device} has no point {rest!r}"
+
+    def wrong_condition(self, text: str) -> str:
+        """Say what is wrong with a condition: its grammar, its point, or the type of its bound."""
+        try:
+            condition = Condition.parse(text)
+        except ValueError as error:
+            return str(error)
+        name, bound = condition.point, condition.bound
+        if wrong := self.wrong_point(name):
+            return wrong
+        catalogue = self._points.catalogue
+        is_number = name in catalogue and catalogue[name].is_number
+        if is_number and not isinstance(bound, float):
+            return f"{name} is a number: compare it with one, such as {name} > 45"
+        return ""
 
     def _read(self, table: dict[str, Any], path: Place) -> None:
         name, kind = self._name(table, path), self._kind(table, path)

@@ -7,8 +7,9 @@ from twisted_gantry.config.devices import Devices
 from twisted_gantry.config.settings import InterlockSettings
 from twisted_gantry.config.tables import Document, Path
 from twisted_gantry.core.commands.door import check_command
+from twisted_gantry.core.condition import Condition
 from twisted_gantry.core.interfaces import IDevice
-from twisted_gantry.core.interlocks.rules import Action, Condition, Interlock, fight
+from twisted_gantry.core.interlocks.rules import Action, Interlock, fight
 from twisted_gantry.core.secret import Secret
 
 
@@ -24,15 +25,9 @@ def read_interlocks(
         for command, kind in device.commands.items()
     }
 
-    def wrong_when(text: str) -> str:
-        try:
-            return devices.wrong_point(Condition.parse(text).point)
-        except ValueError as error:
-            return str(error)
-
     for index, table in enumerate(document.tables("interlock")):
         path: Path = ("interlock", index)
-        checks = {"when": wrong_when}
+        checks = {"when": devices.wrong_condition}
         settings = document.read(table, InterlockSettings, path, secret, checks=checks)
         # From the table itself: another mistake in it must not hide these.
         for key, given in (("do", table), ("undo", table.get("undo"))):

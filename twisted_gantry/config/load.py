@@ -16,6 +16,7 @@ from twisted_gantry.config.bridges import Bridges
 from twisted_gantry.config.cabinets import read_cabinets
 from twisted_gantry.config.devices import Devices
 from twisted_gantry.config.interlocks import read_interlocks
+from twisted_gantry.config.own_rules import read_own_rules
 from twisted_gantry.config.settings import GantrySettings, HistorySettings, Settings, WebSettings
 from twisted_gantry.config.tables import NO_CHECKS, Checks, ConfigError, Document, Problem, shown
 from twisted_gantry.config.tables import Path as Place
@@ -39,7 +40,7 @@ from twisted_gantry.web.monitor.endpoint import MonitorSettings
 from twisted_gantry.web.remotecontrol.endpoint import RemoteControlSettings, wrong_servers
 from twisted_gantry.wire.etc.envelope import TEST_AUTH
 
-_SITE = ("gantry", "device", "cabinet", "interlock", "log", "history", "record", "tls")
+_SITE = ("gantry", "device", "cabinet", "interlock", "alarm", "log", "history", "record", "tls")
 _ENDPOINTS = ("uplink", "bridge", "remotecontrol", "monitor", "web", "manhole")
 _ENTRY_CHECKS: Checks = {
     "listen": checks.wrong_listen,
@@ -75,6 +76,7 @@ class _Reader:
         devices.check_claims()
         devices.check_feeders()
         interlocks = read_interlocks(document, self.secret, devices)
+        own_rules = read_own_rules(document, self.secret, devices, cabinets)
         web = self._table(root, ("web",), WebSettings)
         if web is not None:
             # A secret that is wrong is told by its own key, and is not missing.
@@ -104,7 +106,7 @@ class _Reader:
             return None
         entries, ends = tuple(devices.entries.values()), (etc, fogslink, remote, monitor, web)
         rest = (interlocks, manhole, log, history, record)
-        more = (self.tls, server_tls, bridges)
+        more = (self.tls, server_tls, bridges, own_rules)
         return Settings(gantry, entries, tuple(cabinets), *ends, *rest, *more)
 
     def _table(

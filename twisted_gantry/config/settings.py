@@ -17,6 +17,7 @@ from twisted_gantry.core.bounds import Adjust
 from twisted_gantry.core.causes import Graph
 from twisted_gantry.core.interfaces import IDeviceKind
 from twisted_gantry.core.interlocks.rules import Interlock
+from twisted_gantry.core.own_rules import OwnRule
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Cabinet
 from twisted_gantry.core.stored import Destination
@@ -114,6 +115,21 @@ class InterlockSettings(msgspec.Struct, frozen=True, kw_only=True):
     confirm: bool = False
 
 
+class OwnRuleSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`[[alarm]]`: raised when `when` has held `for` seconds, over when `clear` holds."""
+
+    name: str
+    when: str
+    message: str
+    clear: str | None = None
+    lasting: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = msgspec.field(
+        default=0.0, name="for"
+    )
+    severity: Literal["warning", "critical"] = "warning"
+    message_zh: str | None = None
+    report: bool = False
+
+
 @dataclass(frozen=True)
 class DeviceEntry:
     """A `[[device]]`; `adjusts` are by the points' names without the device's. `fed_by` is the
@@ -163,6 +179,7 @@ class Settings:
     server_tls: Mapping[str, ServerTls | None] = field(default_factory=dict)
     """The files of each listener with an `ssl:` endpoint, by its table."""
     bridges: BridgeTables = field(default_factory=BridgeTables)
+    own_rules: tuple[OwnRule, ...] = ()
 
     def graph(self) -> Graph:
         """Return what explains what at this site."""

@@ -50,7 +50,8 @@ class Rule:
     `silence_grace` seconds does not restart the delay. A rule with a delay may want several
     `readings` in a row of the points that `test` reads: one reading may be an outlier. `group` is
     that of the cabinet report. With `parts` each of these parts of the device has the alarm: the
-    names that `test` reads are those of the part.
+    names that `test` reads are those of the part. `subject` is what the alarm is about, where its
+    name does not say that.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Rule:
     silence_grace: float = BAD_THEN_SILENT
     readings: int = 1
     parts: Callable[[], Iterable[str]] | None = None
+    subject: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class Alarm:
     `flap_window`; `flapping` is an alarm that was raised too often, and is held. `acked_at` is when
     `acked_by` acknowledged it; `note` is what the last person who did something wrote. Nobody is
     called for an alarm that is shelved, before `shelved_until`, nor for one `in_maintenance`.
+    `subject` is the device or part that an alarm of the site's own rules is about: its name is
+    `rule.<name>`.
     """
 
     name: str
@@ -94,16 +98,17 @@ class Alarm:
     note: str = ""
     shelved_until: float | None = None
     in_maintenance: bool = False
+    subject: str = ""
 
     @property
     def source(self) -> str:
         """The device or uplink that the alarm is about."""
-        return self.name.partition(".")[0]
+        return (self.subject or self.name).partition(".")[0]
 
     @property
     def about(self) -> str:
         """The source, or the part of it: `cfos.M1`."""
-        return self.name.rpartition(".")[0]
+        return self.subject or self.name.rpartition(".")[0]
 
     @property
     def condition(self) -> str:
@@ -157,10 +162,14 @@ class CannotChange(Exception):
         self.code = code
 
 
-class _Watch:
-    """One alarm: a rule over the points of `subject`, a device or a part."""
+class Watch:
+    """One alarm: a rule over the points of `subject`, a device or a part, or over those that `read`
+    reads.
+    """
 
-    def __init__(self, subject: str, rule: Rule, alarms: "Alarms") -> None:
+    def __init__(
+        self, subject: str, rule: Rule, alarms: "Alarms", read: Read | None = None
+    ) -> None:
         self.name = f"{subject}.{rule.name}"
         self.rule, self._alarms = rule, alarms
         self._core = AlarmCore(
@@ -170,7 +179,7 @@ class _Watch:
         self.stop = machine.stop
         self._judge = {True: machine.holds, False: machine.gone, None: machine.silent}
         self._last: bool | None = None
-        self._read = alarms.reader(f"{subject}.")
+        self._read = read or alarms.reader(f"{subject}.")
         self._seen: list[Point] = []
         self._in_a_row = 0
 
@@ -218,7 +227,9 @@ class _Watch:
     def _tell(self, raised: bool) -> None:
         rule = self.rule
         if raised:
-            self._alarms.set(self.name, rule.severity, rule.en, rule.zh, rule.group)
+            self._alarms.set(
+                self.name, rule.severity, rule.en, rule.zh, rule.group, subject=rule.subject
+            )
         else:
             self._alarms.clear(self.name)
 
@@ -228,9 +239,9 @@ class _Family:
 
     def __init__(self, device: str, rule: Rule, alarms: "Alarms") -> None:
         self._device, self._rule, self._alarms = device, rule, alarms
-        self._watches: dict[str, _Watch] = {}
+        self._watches: dict[str, Watch] = {}
 
-    def watches(self) -> Iterator[_Watch]:
+    def watches(self) -> Iterator[Watch]:
         """Yield the alarms of the present parts; those of parts that are gone are ended."""
         assert self._rule.parts is not None
         present = dict.fromkeys(self._rule.parts())
@@ -239,7 +250,7 @@ class _Family:
         for part in present:
             if part not in self._watches:
                 subject = f"{self._device}.{part}"
-                self._watches[part] = _Watch(subject, self._rule, self._alarms)
+                self._watches[part] = Watch(subject, self._rule, self._alarms)
         yield from self._watches.values()
 
 
@@ -252,7 +263,7 @@ class Alarms:
         self._active: dict[str, Alarm] = {}
         self._ended: list[Alarm] = []
         self._raised = 0
-        self._watches: dict[str, list[_Watch]] = {}
+        self._watches: dict[str, list[Watch]] = {}
         self._families: dict[str, list[_Family]] = {}
         self._unsubscribe: dict[str, Callable[[], None]] = {}
         self._silences: dict[str, Timer] = {}
@@ -264,7 +275,7 @@ class Alarms:
 
     def watch(self, device: str, rules: Sequence[Rule], status: Status) -> None:
         """Watch a device: its points by `rules`, and whether it is online."""
-        self._watches[device] = [_Watch(device, r, self) for r in rules if r.parts is None]
+        self._watches[device] = [Watch(device, r, self) for r in rules if r.parts is None]
         self._families[device] = [_Family(device, r, self) for r in rules if r.parts is not None]
         self._unsubscribe[device] = status.subscribe(self._device_changed)
 
@@ -276,7 +287,8 @@ class Alarms:
         del self._watches[device], self._families[device]
         self._end_silence(device)
         for alarm in self.active(device):
-            self.clear(alarm.name)
+            if not alarm.subject:
+                self.clear(alarm.name)
 
     def reader(self, prefix: str) -> Read:
         """Return how to read points by their names without `prefix`."""
@@ -290,6 +302,7 @@ class Alarms:
         zh: str,
         group: str = "",
         value: Value = None,
+        subject: str = "",
     ) -> None:
         """Raise an alarm; one that is raised keeps its time, takes the new text and is not told."""
         en, zh = MASKS.masked(en), MASKS.masked(zh)
@@ -298,7 +311,7 @@ class Alarms:
             self._active[name] = replace(known, severity=severity, en=en, zh=zh)
             return
         self._raised += 1
-        source = name.partition(".")[0]
+        source = (subject or name).partition(".")[0]
         alarm = Alarm(
             name,
             severity,
@@ -309,6 +322,7 @@ class Alarms:
             serial=self._raised,
             value=value,
             in_maintenance=source in self._maintained,
+            subject=subject,
         )
         self._active[name] = alarm
         _log.warn("alarm {alarm}: {message}", alarm=name, message=en)
@@ -426,7 +440,7 @@ class Alarms:
             except Exception:
                 _log.failure("the rule {rule} failed", rule=watch.name)
 
-    def _of(self, device: str) -> Iterator[_Watch]:
+    def _of(self, device: str) -> Iterator[Watch]:
         yield from self._watches.get(device, ())
         for family in self._families.get(device, ()):
             yield from family.watches()
@@ -446,7 +460,7 @@ class Alarms:
         if silence is not None:
             silence.cancel()
 
-    def _offline(self, status: Status, bad: list[_Watch]) -> None:
+    def _offline(self, status: Status, bad: list[Watch]) -> None:
         en, zh = f"{status.name} is offline: {status.last_error}", f"{status.name} 离线"
         if bad:
             en += "; last known: " + ", ".join(watch.rule.en for watch in bad)

@@ -20,6 +20,11 @@ class PointType:
     zh: str
     bounds: Bounds | None = None
 
+    @property
+    def is_number(self) -> bool:
+        """Whether the values are numbers for certain: a number may have neither unit nor bounds."""
+        return bool(self.unit) or self.bounds is not None
+
 
 class Catalogue:
     """All points of the site by their full name, `<device>.<name>`."""

@@ -150,8 +150,10 @@ class Graph:
     links: Links = LINKS
 
     def fold(self, alarms: Iterable[Alarm]) -> Fold:
-        """Fold the active alarms among `alarms`. The order of `alarms` does not matter."""
-        active = sorted((each for each in alarms if each.active), key=_age)
+        """Fold the active alarms among `alarms`. The order of `alarms` does not matter. An alarm of
+        the site's own rules explains nothing, whatever its name.
+        """
+        active = sorted((each for each in alarms if each.active and not each.subject), key=_age)
         direct = _Direct(self, active).causes
         causes: dict[str, str] = {}
         consequences: dict[str, list[str]] = {}

@@ -20,6 +20,7 @@ from twisted_gantry.config.settings import DeviceEntry, Settings
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.interfaces import UNTAPPED, DeviceContext, IPlatform, ITap, IUplink
 from twisted_gantry.core.interlocks.watches import Interlocks
+from twisted_gantry.core.own_rules import SOURCE, OwnRule, OwnRules
 from twisted_gantry.core.recorder import Recorder
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import BridgeContext, Site
@@ -102,6 +103,20 @@ class _Started(NamedService):
         return gatherResults([maybeDeferred(each.stop) for each in reversed(self._things)])
 
 
+class _Judged(NamedService):
+    def __init__(self, rule: OwnRule, rules: OwnRules) -> None:
+        super().__init__(f"rule {rule.name}")
+        self._rule, self._rules, self._end = rule, rules, nothing
+
+    def startService(self) -> None:
+        super().startService()
+        self._end = self._rules.add(self._rule)
+
+    def stopService(self) -> None:
+        super().stopService()
+        self._end()
+
+
 class Parts:
     """Plans the parts of `site` from settings; its other arguments are those of `GantryTree`."""
 
@@ -126,6 +141,7 @@ class Parts:
         self._listeners = Listeners(reactor, addresses, self._crowded, self._foreign)
         self._certificates = Certificates(site.points, site.alarms, reactor, now)
         self._record: Recording | None = None
+        self._own_rules = OwnRules(site.points, site.alarms)
 
     def plans(self, settings: Settings) -> list[Plan]:
         """Return the parts that `settings` want, in the order of their start."""
@@ -162,6 +178,10 @@ class Parts:
         if settings.manhole.listen:
             plan("manhole", self._manhole, gantry, settings.manhole)
         plan("interlocks", self._interlocks, gantry, settings.interlocks)
+        plans.extend(
+            Plan(f"rule {rule.name}", (rule,), partial(self._own_rule, rule))
+            for rule in settings.own_rules
+        )
         return plans
 
     def stop(self) -> None:
@@ -364,6 +384,10 @@ class Parts:
                 site.alarms.clear(alarm.name)
 
         return cast("IService", _Started("interlocks", interlocks)), unmake
+
+    def _own_rule(self, rule: OwnRule) -> Made:
+        service = cast("IService", _Judged(rule, self._own_rules))
+        return service, lambda: self.site.alarms.clear(f"{SOURCE}.{rule.name}")
 
     def _callback(self, place: str) -> Made:
         return self._listeners.callback(place), nothing

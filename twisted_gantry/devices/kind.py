@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 from attrs import define, field
 from zope.interface import implementer
 
+from twisted_gantry.core.causes import Links
 from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
 
 _D = TypeVar("_D", bound=IDevice)
@@ -33,6 +34,7 @@ class DeviceKind(Generic[_D]):
     row_points: Callable[[str], frozenset[str]] = field(default=_no_rows, kw_only=True)
     checks: Mapping[str, Callable[[Any], str]] = field(factory=dict, kw_only=True)
     groups_of: Callable[[Any], frozenset[str]] | None = field(default=None, kw_only=True)
+    causes: Links = field(default=(), kw_only=True)
 
     def build(self, name: str, settings: Any, context: DeviceContext) -> _D:
         for key, check in self.checks.items():

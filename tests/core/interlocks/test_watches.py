@@ -14,8 +14,9 @@ from twisted.python.failure import Failure
 from tests.support import Bench, fired
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
+from twisted_gantry.core.condition import Condition
 from twisted_gantry.core.interlocks.machine import MOST_UNDOS, RETRY, UNDO_WINDOW
-from twisted_gantry.core.interlocks.rules import Action, Condition, Interlock
+from twisted_gantry.core.interlocks.rules import Action, Interlock
 from twisted_gantry.core.interlocks.watches import SETTING, Interlocks
 from twisted_gantry.core.status import Status
 from twisted_gantry.wire.reading import Quality, Value

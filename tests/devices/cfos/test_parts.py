@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.devices.cfos.rig import Rig, evse, meter
-from twisted_gantry.core.interlocks.rules import Action, Condition, Interlock
+from twisted_gantry.core.condition import Condition
+from twisted_gantry.core.interlocks.rules import Action, Interlock
 from twisted_gantry.core.interlocks.watches import Interlocks
 from twisted_gantry.core.points import Measured
 from twisted_gantry.devices.cfos.parts import MainsWatch

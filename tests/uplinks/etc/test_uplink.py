@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface.verify import verifyObject
 
 from tests.support import Bench, TestClock, fired
+from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.interfaces import IUplink
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Cabinet
@@ -298,6 +299,26 @@ def test_an_alarm_is_reported_at_once(rig: Rig) -> None:
     rig.ups.read()
     rig.clock.run(2.0)
     assert rig.cabinets()[-1]["elec"][0]["status"] == "1"
+
+
+def test_an_own_rule_is_reported_when_that_is_asked_for(rig: Rig) -> None:
+    """The text of a rule with a group stands in the row of its device; that of another nowhere."""
+    alarms, before = rig.bench.alarms, len(rig.cabinets())
+    subject = {"subject": "ups1"}
+    alarms.set("rule.quiet", Severity.CRITICAL, "quiet", "不上报", **subject)
+    rig.clock.settle()
+    assert rig.cabinets()[before:] == []
+    alarms.set("rule.hot", Severity.WARNING, "hot", "UPS过热", "ups", **subject)
+    alarms.set("rule.worse", Severity.CRITICAL, "hotter", "UPS很热", "ups", **subject)
+    rig.clock.run(1.2)
+    row = rig.cabinets()[-1]["ups"][0]
+    assert (row["status"], row["warningMsg"]) == ("0", "UPS过热,UPS很热")
+    assert rig.cabinets()[-1]["elec"][0]["warningMsg"] == ""
+    for name in ("rule.quiet", "rule.hot", "rule.worse"):
+        alarms.clear(name)
+    rig.clock.run(1.2)
+    row = rig.cabinets()[-1]["ups"][0]
+    assert (row["status"], row["warningMsg"]) == ("1", "")
 
 
 def test_warnings_are_joined(rig: Rig) -> None:

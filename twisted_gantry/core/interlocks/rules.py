@@ -1,66 +1,13 @@
-"""An interlock: its condition, its actions, and conflicts between two interlocks."""
+"""An interlock: its actions, and conflicts between two interlocks."""
 
 import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
 from twisted_gantry.core.commands.types import CommandType
-from twisted_gantry.wire.reading import Value
-
-_CONDITION = re.compile(
-    r"(?P<point>[^\s<>=!]+)(\s*(?P<sign><=|>=|==|!=|<|>)\s*(?P<bound>[^<>=!]*[^<>=!\s]))?"
-)
-_SIGNS: Mapping[str, Callable[[Any, Any], bool]] = {
-    "<": lambda value, bound: bool(value < bound),
-    "<=": lambda value, bound: bool(value <= bound),
-    ">": lambda value, bound: bool(value > bound),
-    ">=": lambda value, bound: bool(value >= bound),
-    "==": lambda value, bound: bool(value == bound),
-    "!=": lambda value, bound: bool(value != bound),
-}
-
-
-@dataclass(frozen=True)
-class Condition:
-    """`ups1.mains_abnormal`, which must be true, or a comparison: `ups1.battery_charge < 30`."""
-
-    point: str
-    sign: str = "=="
-    bound: Value = True
-
-    @classmethod
-    def parse(cls, text: str) -> "Condition":
-        """Parse a condition. Raises ValueError."""
-        match = _CONDITION.fullmatch(text.strip())
-        if match is None:
-            raise ValueError(f"no condition such as ups1.battery_charge < 30: {text!r}")
-        if match["sign"] is None:
-            return cls(match["point"])
-        bound = _bound(match["bound"])
-        if isinstance(bound, bool | str) and match["sign"] not in ("==", "!="):
-            raise ValueError(f"{match['sign']} compares numbers: {text!r}")
-        return cls(match["point"], match["sign"], bound)
-
-    def holds(self, value: Value) -> bool | None:
-        """Tell whether a value fulfils the condition; None for a missing one or another type."""
-        numbers = (int, float)
-        alike = type(value) is type(self.bound) or (
-            isinstance(value, numbers)
-            and isinstance(self.bound, numbers)
-            and bool not in (type(value), type(self.bound))
-        )
-        return _SIGNS[self.sign](value, self.bound) if alike else None
-
-
-def _bound(text: str) -> Value:
-    if text in ("true", "false"):
-        return text == "true"
-    if re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,15})?", text):
-        return float(text)
-    return text.strip("\"'")
+from twisted_gantry.core.condition import Condition
 
 
 @dataclass(frozen=True)

@@ -59,8 +59,8 @@ def own_rows(
 
 
 def _warned(row: wire.Group, subject: str, raised: Collection[Alarm]) -> wire.Group:
-    texts = dict.fromkeys(alarm.zh for alarm in raised if alarm.about == subject)
-    if not texts or not isinstance(row, wire.Elec | wire.Ups):
+    texts = dict.fromkeys(a.zh for a in raised if a.group and a.about == subject)
+    if not texts or not isinstance(row, wire.Elec | wire.Ups | wire.Rectifier):
         return row
     own = () if row.warning_msg in _UNKNOWN else filter(None, row.warning_msg.split(","))
     return msgspec.structs.replace(row, warning_msg=",".join(dict.fromkeys([*own, *texts])))

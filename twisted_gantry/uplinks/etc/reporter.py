@@ -148,6 +148,8 @@ class Reporter:
                 self._report_at_once(_subject(cabinet))
 
     def _alarm_changed(self, alarm: Alarm) -> None:
+        if alarm.subject and not alarm.group:
+            return  # of the site's own rules, and not to be reported
         for cabinet in self._site.cabinets:
             sources = [
                 (group, source)
