@@ -15,6 +15,7 @@ FOLDER = Path(__file__).parent.parent / "docs" / "machines"
 # Page, title and module of each machine.
 MACHINES = (
     ("alarm", "The life cycle of an alarm", "core.lifecycle"),
+    ("condition", "The condition of a rule", "core.conditions"),
     ("battery-test", "Battery test of a UPS", "devices.upscard.battery_machine"),
     ("fogslink-client", "Fogslink session, device side", "wire.fogslink.client"),
     ("fogslink-cloud", "Fogslink session, cloud side", "wire.fogslink.cloud"),

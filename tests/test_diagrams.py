@@ -34,7 +34,7 @@ def test_a_page_that_differs_fails_the_check(
     assert state_diagrams.main(["--check"]) == 0
     page = tmp_path / "alarm.md"
     text = page.read_text(encoding="utf-8")
-    page.write_text(text.replace("Clear --> Delayed", "Clear --> Raised"), encoding="utf-8")
+    page.write_text(text.replace("Cleared --> Raised", "Raised --> Raised"), encoding="utf-8")
     (tmp_path / "old.md").touch()
     capsys.readouterr()
     assert state_diagrams.main(["--check"]) == 1

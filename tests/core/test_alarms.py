@@ -160,7 +160,7 @@ def test_an_alarm_says_what_it_is() -> None:
     bench = Bench(rule())
     bench.wait(1)
     bench.read(70)
-    raised = Alarm(NAME, Severity.WARNING, "too hot", "过热", START + 1, None, "ups")
+    raised = Alarm(NAME, Severity.WARNING, "too hot", "过热", START + 1, None, "ups", value=70)
     assert bench.alarms.active() == [raised]
     assert (raised.source, raised.active) == ("ups1", True)
     bench.wait(2)

@@ -166,6 +166,7 @@ def test_a_device_that_goes_leaves_the_alarms_of_rules(bench: Bench) -> None:
     bench.read(50)
     bench.alarms.set("ups1.offline", Severity.WARNING, "", "")
     bench.alarms.unwatch("ups1")
+    bench.alarms.settle(lambda alarm: alarm.owner == "rule")
     assert [alarm.name for alarm in bench.active] == ["rule.hot"]
 
 

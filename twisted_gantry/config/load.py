@@ -28,6 +28,7 @@ from twisted_gantry.config.tls import (
     wrong_fingerprints,
 )
 from twisted_gantry.config.uplinks import TEST_CODE, Uplinks
+from twisted_gantry.core.flapping import AlarmSettings
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.logs import LogSettings
 from twisted_gantry.manhole.service import ManholeSettings
@@ -40,7 +41,10 @@ from twisted_gantry.web.monitor.endpoint import MonitorSettings
 from twisted_gantry.web.remotecontrol.endpoint import RemoteControlSettings, wrong_servers
 from twisted_gantry.wire.etc.envelope import TEST_AUTH
 
-_SITE = ("gantry", "device", "cabinet", "interlock", "alarm", "log", "history", "record", "tls")
+_SITE = (
+    *("gantry", "device", "cabinet", "interlock", "alarm", "alarms"),
+    *("log", "history", "record", "tls"),
+)
 _ENDPOINTS = ("uplink", "bridge", "remotecontrol", "monitor", "web", "manhole")
 _ENTRY_CHECKS: Checks = {
     "listen": checks.wrong_listen,
@@ -99,14 +103,17 @@ class _Reader:
         log = self._table(root, ("log",), LogSettings)
         history = self._table(root, ("history",), HistorySettings)
         record = self._table(root, ("record",), RecordSettings)
+        alarms = self._table(root, ("alarms",), AlarmSettings)
         for name in record.devices if record is not None else ():
             known = "" if name in devices.entries else f"there is no device {shown(name)}"
             self._complain(("record", "devices"), known)
-        if document.problems or not (gantry and web and manhole and log and history and record):
+        if document.problems or not (
+            gantry and web and manhole and log and history and record and alarms
+        ):
             return None
         entries, ends = tuple(devices.entries.values()), (etc, fogslink, remote, monitor, web)
         rest = (interlocks, manhole, log, history, record)
-        more = (self.tls, server_tls, bridges, own_rules)
+        more = (self.tls, server_tls, bridges, own_rules, alarms)
         return Settings(gantry, entries, tuple(cabinets), *ends, *rest, *more)
 
     def _table(

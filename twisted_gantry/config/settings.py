@@ -15,6 +15,7 @@ from twisted_gantry.config.checks import wrong_web
 from twisted_gantry.config.tables import ConfigError, Problem
 from twisted_gantry.core.bounds import Adjust
 from twisted_gantry.core.causes import Graph
+from twisted_gantry.core.flapping import AlarmSettings
 from twisted_gantry.core.interfaces import IDeviceKind
 from twisted_gantry.core.interlocks.rules import Interlock
 from twisted_gantry.core.own_rules import OwnRule
@@ -180,6 +181,7 @@ class Settings:
     """The files of each listener with an `ssl:` endpoint, by its table."""
     bridges: BridgeTables = field(default_factory=BridgeTables)
     own_rules: tuple[OwnRule, ...] = ()
+    alarms: AlarmSettings = field(default_factory=AlarmSettings)
 
     def graph(self) -> Graph:
         """Return what explains what at this site."""

@@ -1,298 +1,248 @@
-"""Alarms: conditions on points, with a delay and a hysteresis, each raised and cleared once.
+"""All alarms of the site: raised, cleared, and what people do about them.
 
 A missing value neither raises nor clears an alarm. A condition that held when its point went silent
 has a grace time: a lost link is not a power cut (`docs/protocols/etc-gantry.md`, Decisions,
-"Delivery"). The states of one alarm: `core/lifecycle.py`.
+"Delivery"). An alarm that was active when the program ended stays so until its condition is seen.
+
+Two views of one alarm: *people* are told once that the alarm is raised, once that it is cleared,
+over restarts, and of one that flaps only the beginning and the end. *Edges* are each rise and fall
+of the condition that this process has seen: what the platform is told of.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from operator import is_
+from itertools import count
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from twisted_gantry.core.lifecycle import AlarmCore, alarm_machine
-from twisted_gantry.core.points import Batch, Point, Points
+from twisted_gantry.core.alarm import (
+    EMERGENCIES,
+    Alarm,
+    AlarmLedger,
+    AlarmsAtStart,
+    CannotChange,
+    Stage,
+    most_urgent_first,
+    urgency,
+)
+from twisted_gantry.core.alarm_keeper import AlarmKeeper
+from twisted_gantry.core.flapping import AlarmSettings, Raises
+from twisted_gantry.core.interfaces import IStore
+from twisted_gantry.core.lifecycle import LifeCore, LifeInputs, alarm_life
+from twisted_gantry.core.moments import BUILT, Moment
+from twisted_gantry.core.mutes import LONGEST, Mute, Mutes
+from twisted_gantry.core.points import Batch, Points
+from twisted_gantry.core.rules import BAD_THEN_SILENT, Read, Rule, Severity
 from twisted_gantry.core.status import State, Status
+from twisted_gantry.core.watching import PartWatches, Watch
 from twisted_gantry.logs import MASKS
 from twisted_gantry.net.timers import Timer
 from twisted_gantry.wire.reading import Value
 
+__all__ = [
+    "BAD_THEN_SILENT",
+    "EMERGENCIES",
+    "LONGEST",
+    "Alarm",
+    "AlarmLedger",
+    "AlarmSettings",
+    "Alarms",
+    "CannotChange",
+    "Mute",
+    "Read",
+    "Rule",
+    "Severity",
+    "Stage",
+    "Watch",
+    "most_urgent_first",
+    "urgency",
+]
+
 _log = Logger()
 
 OFFLINE_DELAY = 10.0  # seconds offline after which a device has an alarm
-BAD_THEN_SILENT = 30.0
-"""The same for a device whose condition was bad when last known: people read more into that."""
-REMEMBERED = 1000  # ended alarms that are listed
-LONGEST_MUTE = 7 * 86_400.0  # seconds for which an alarm is shelved, or a device maintained
-LONGEST_NOTE = 500  # characters
-EMERGENCIES = frozenset({"smoke", "water", "flood", "fire"})
-"""Conditions that are never muted, and listed above all."""
+REMEMBERED = 1000  # ended alarms that are known without the disk
+SOON = 1.0  # seconds within which the counts of an alarm that flaps are told once
+SHELVED, MAINTENANCE = "alarms.shelved", "alarms.maintenance"  # names of settings
+UNSEEN_S = 900.0
+"""Seconds after a start or a reload after which an alarm has ended that nothing tells of again. An
+alarm of a device waits for the readings of the device, however long."""
+PARTS_S = 60.0  # the same for a part of a device, since the device is online
 
-Read = Callable[[str], Point]
-
-
-class Severity(StrEnum):
-    WARNING = "warning"
-    CRITICAL = "critical"
+Subscriber = Callable[[Alarm], None]
 
 
-@dataclass(frozen=True)
-class Rule:
-    """A condition over the points of one device.
-
-    `test(read, raised)` gets a function from a point's name (without the device's) to the point,
-    and whether the alarm is raised, for the hysteresis; it returns None if the value is unknown.
-    The condition must hold for `delay` seconds, or be gone for `clear_delay`. Silence of up to
-    `silence_grace` seconds does not restart the delay. A rule with a delay may want several
-    `readings` in a row of the points that `test` reads: one reading may be an outlier. `group` is
-    that of the cabinet report. With `parts` each of these parts of the device has the alarm: the
-    names that `test` reads are those of the part. `subject` is what the alarm is about, where its
-    name does not say that.
+@dataclass(eq=False)
+class _Life:
+    """An alarm that is active, or was raised of late. `holds`: whether its condition was seen to
+    hold, None if nothing was seen since a restart. `unclaimed`: nothing watches the condition.
     """
 
-    name: str
-    severity: Severity
-    en: str
-    zh: str
-    test: Callable[[Read, bool], bool | None]
-    group: str = ""
-    delay: float = 0.0
-    clear_delay: float = 0.0
-    silence_grace: float = BAD_THEN_SILENT
-    readings: int = 1
-    parts: Callable[[], Iterable[str]] | None = None
-    subject: str = ""
-
-
-@dataclass(frozen=True)
-class Alarm:
-    """A raised or ended alarm; times are Unix seconds.
-
-    `name` is `<source>.<condition>`, or `<source>.<part>.<condition>` of a part of a device.
-    `serial` counts the alarms as they were raised: times of a clock that was set back have no
-    order. `value` is the value that raised the alarm. `count` is how often it was raised within
-    `flap_window`; `flapping` is an alarm that was raised too often, and is held. `acked_at` is when
-    `acked_by` acknowledged it; `note` is what the last person who did something wrote. Nobody is
-    called for an alarm that is shelved, before `shelved_until`, nor for one `in_maintenance`.
-    `subject` is the device or part that an alarm of the site's own rules is about: its name is
-    `rule.<name>`.
-    """
-
-    name: str
-    severity: Severity
-    en: str
-    zh: str
-    raised_at: float
-    cleared_at: float | None = None
-    group: str = ""
-    serial: int = field(default=0, compare=False)
-    value: Value = None
-    count: int = 1
-    flapping: bool = False
-    acked_at: float | None = None
-    acked_by: str = ""
-    note: str = ""
-    shelved_until: float | None = None
-    in_maintenance: bool = False
-    subject: str = ""
+    machine: LifeInputs
+    core: LifeCore
+    quiet: Timer
+    raises: Raises = field(default_factory=Raises)
+    holds: bool | None = False
+    unclaimed: bool = False
 
     @property
-    def source(self) -> str:
-        """The device or uplink that the alarm is about."""
-        return (self.subject or self.name).partition(".")[0]
+    def alarm(self) -> Alarm:
+        return self.core.alarm
 
-    @property
-    def about(self) -> str:
-        """The source, or the part of it: `cfos.M1`."""
-        return self.subject or self.name.rpartition(".")[0]
-
-    @property
-    def condition(self) -> str:
-        """The last part of the name: `smoke`."""
-        return self.name.rpartition(".")[2]
-
-    @property
-    def active(self) -> bool:
-        return self.cleared_at is None
-
-    @property
-    def emergency(self) -> bool:
-        """Whether the alarm is never muted, and above all others."""
-        return self.condition in EMERGENCIES
-
-    @property
-    def muted(self) -> bool:
-        """Whether nobody is to be called; the platform is told of every alarm."""
-        quiet = self.shelved_until is not None or self.in_maintenance
-        return quiet and not self.emergency
-
-
-def urgency(name: str, severity: str) -> tuple[bool, bool]:
-    """Return what sorts alarms: smoke and flood above all, then critical ones, then warnings."""
-    return name.rpartition(".")[2] not in EMERGENCIES, severity != Severity.CRITICAL
-
-
-def most_urgent_first(alarms: Iterable[Alarm]) -> list[Alarm]:
-    """Sort alarms by `urgency`, then the newest first."""
-    return sorted(alarms, key=lambda a: (*urgency(a.name, a.severity), -a.serial))
-
-
-@dataclass(frozen=True)
-class Maintenance:
-    """Work at a device, until `until`, Unix seconds: nobody is called for its alarms."""
-
-    device: str
-    since: float
-    until: float
-    by: str
-    note: str = ""
-
-
-class CannotChange(Exception):
-    """A person asked for what cannot be done; `code` says why: `unknown-alarm`, `not-active`,
-    `never-muted`, `unknown-maintenance`.
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class Watch:
-    """One alarm: a rule over the points of `subject`, a device or a part, or over those that `read`
-    reads.
-    """
-
-    def __init__(
-        self, subject: str, rule: Rule, alarms: "Alarms", read: Read | None = None
-    ) -> None:
-        self.name = f"{subject}.{rule.name}"
-        self.rule, self._alarms = rule, alarms
-        self._core = AlarmCore(
-            alarms.clock, self._tell, rule.delay, rule.clear_delay, rule.silence_grace
-        )
-        machine = alarm_machine(self._core)
-        self.stop = machine.stop
-        self._judge = {True: machine.holds, False: machine.gone, None: machine.silent}
-        self._last: bool | None = None
-        self._read = read or alarms.reader(f"{subject}.")
-        self._seen: list[Point] = []
-        self._in_a_row = 0
-
-    @property
-    def bad(self) -> bool:
-        return self._core.bad
-
-    def evaluate(self) -> None:
-        """Judge the points again; the same verdict again is no event of the life cycle."""
-        if self.rule.readings > 1:
-            self._evaluate_readings()
-            return
-        self._take(self.rule.test(self._read, self._core.raised))
-
-    def end(self) -> None:
-        """Stop, and clear the alarm: the points are gone."""
-        self.stop()
-        self._alarms.clear(self.name)
-
-    def _take(self, holds: bool | None) -> None:
-        if holds is not self._last:
-            self._last = holds
-            self._judge[holds if holds is None else bool(holds)]()
-
-    def _evaluate_readings(self) -> None:
-        """Judge as `evaluate`. A reading that needs another one is followed by silence: the delay
-        runs, and the next reading decides.
-        """
-        seen: list[Point] = []
-
-        def read(name: str) -> Point:
-            seen.append(self._read(name))
-            return seen[-1]
-
-        holds = self.rule.test(read, self._core.raised)
-        known, self._seen = self._seen, seen
-        if len(seen) == len(known) and all(map(is_, seen, known)):
-            return  # a reading of other points
-        if holds is not None:
-            self._in_a_row = self._in_a_row + 1 if holds else 0
-        self._take(holds)
-        if holds and self._in_a_row < self.rule.readings and not self._core.raised:
-            self._take(None)
-
-    def _tell(self, raised: bool) -> None:
-        rule = self.rule
-        if raised:
-            self._alarms.set(
-                self.name, rule.severity, rule.en, rule.zh, rule.group, subject=rule.subject
-            )
-        else:
-            self._alarms.clear(self.name)
-
-
-class _Family:
-    """The alarms of one rule for the parts of a device, as these come and go."""
-
-    def __init__(self, device: str, rule: Rule, alarms: "Alarms") -> None:
-        self._device, self._rule, self._alarms = device, rule, alarms
-        self._watches: dict[str, Watch] = {}
-
-    def watches(self) -> Iterator[Watch]:
-        """Yield the alarms of the present parts; those of parts that are gone are ended."""
-        assert self._rule.parts is not None
-        present = dict.fromkeys(self._rule.parts())
-        for part in self._watches.keys() - present.keys():
-            self._watches.pop(part).end()
-        for part in present:
-            if part not in self._watches:
-                subject = f"{self._device}.{part}"
-                self._watches[part] = Watch(subject, self._rule, self._alarms)
-        yield from self._watches.values()
+    @alarm.setter
+    def alarm(self, alarm: Alarm) -> None:
+        self.core.alarm = alarm
 
 
 class Alarms:
-    """All alarms: of rules over points, of devices offline, and those set directly by name."""
+    """All alarms: of rules over points, of devices offline, and those set directly by name.
 
-    def __init__(self, points: Points, clock: IReactorTime, now: Callable[[], float]) -> None:
-        self.clock = clock
+    With a `store` alarms outlive the process. `new_id` makes the ids of alarms.
+    """
+
+    def __init__(
+        self,
+        points: Points,
+        clock: IReactorTime,
+        now: Callable[[], float],
+        store: IStore | None = None,
+        new_id: Callable[[], str] | None = None,
+        settings: AlarmSettings | None = None,
+    ) -> None:
+        numbers = count(1)
+        self.clock, self.settings = clock, settings or AlarmSettings()
+        self.ledger = AlarmLedger()
         self._points, self._now = points, now
-        self._active: dict[str, Alarm] = {}
+        self._new_id = new_id or (lambda: f"alarm-{next(numbers)}")
+        self._moment: Callable[[], Moment] = store.moment if store else self._own_moment
+        self._keeper = AlarmKeeper(store, now, self.active, self._counted)
+        self._soon: dict[str, None] = {}  # names of alarms whose count has changed
+        self._soon_timer = Timer(clock, self._tell_soon)
+        self._clock_was_wrong = False
+        self._lives: dict[str, _Life] = {}
         self._ended: list[Alarm] = []
-        self._raised = 0
+        self._serial = 0
         self._watches: dict[str, list[Watch]] = {}
-        self._families: dict[str, list[_Family]] = {}
+        self._families: dict[str, list[PartWatches]] = {}
         self._unsubscribe: dict[str, Callable[[], None]] = {}
-        self._silences: dict[str, Timer] = {}
-        self._subscribers: list[Callable[[Alarm], None]] = []
-        self._change_subscribers: list[Callable[[Alarm], None]] = []
-        self._maintained: dict[str, Maintenance] = {}
-        self._mutes: dict[str, Timer] = {}
+        self._timers: dict[str, Timer] = {}
+        self._subscribers: list[Subscriber] = []
+        self._change_subscribers: list[Subscriber] = []
+        self._edge_subscribers: list[Subscriber] = []
+        keep = self._keeper.keep_setting
+        self._shelves = Mutes(
+            clock, self._moment, lambda value: keep(SHELVED, value), self._shelf_over
+        )
+        self._maintained = Mutes(
+            clock, self._moment, lambda value: keep(MAINTENANCE, value), self._work_over
+        )
         points.subscribe(self._points_changed)
+
+    def _own_moment(self) -> Moment:
+        return Moment(self._now(), "", self.clock.seconds(), True)
+
+    # -- over a restart
+
+    def restore(self, found: AlarmsAtStart) -> None:
+        """Take up what an earlier process has left. To be called before anything is watched; then
+        `settle` tells what is configured.
+        """
+        now = self._moment()
+        self.ledger, self._serial = found.ledger, found.last
+        self._shelves.restore(found.settings.get(SHELVED))
+        self._maintained.restore(found.settings.get(MAINTENANCE))
+        self._ended = [alarm for alarm in found.recent if not alarm.active][-REMEMBERED:]
+        for alarm in {alarm.name: alarm for alarm in found.recent}.values():
+            life = self._new_life(alarm)
+            self._clock_was_wrong |= not _plausible(alarm)
+            if alarm.raised is not None:
+                life.raises.load(alarm.raised, now)
+            if alarm.active:
+                life.alarm = replace(alarm, unknown=True, **self._muted(alarm))
+                life.holds, life.unclaimed = None, True
+                life.machine.restored()
+                if life.alarm.flapping:
+                    quiet = life.raises.quiet_in(now.mono, self.settings.flap_window)
+                    life.quiet.start(quiet)
+
+    def release(self, source: str) -> None:
+        """Note that what watched the conditions of a source has gone, maybe to be made anew; until
+        then nothing is known of them. `settle` ends the alarms of what does not come back.
+        """
+        for life in [each for each in self._active_of(None) if each.alarm.owner == source]:
+            if life.holds:
+                self._tell(replace(life.alarm, cleared_at=self._now()), self._edge_subscribers)
+            life.holds, life.unclaimed = None, True
+            self._change(life, unknown=True)
+
+    def settle(self, configured: Callable[[Alarm], bool]) -> None:
+        """End the alarms that nothing configured can tell of; those that are not of devices end
+        `UNSEEN_S` from now unless something tells of them.
+        """
+        for life in [each for each in self._lives.values() if each.unclaimed]:
+            name, owner = life.alarm.name, life.alarm.owner
+            if not configured(life.alarm):
+                self._end_unseen(life, f"{owner} is not configured any more")
+            elif owner in self._watches and not self._may_come(name):
+                self._end_unseen(life, "the rule is not configured any more")
+        if any(each.unclaimed for each in self._lives.values()):
+            self._later(" unseen", UNSEEN_S, lambda: self._end_all_unseen(None))
+
+    def _may_come(self, name: str) -> bool:
+        device = name.partition(".")[0]
+        families = self._families.get(device, ())
+        return name == f"{device}.offline" or any(each.may_watch(name) for each in families)
+
+    def _end_all_unseen(self, device: str | None) -> None:
+        for life in [each for each in self._lives.values() if each.unclaimed]:
+            name, owner = life.alarm.name, life.alarm.owner
+            if owner == device and name != f"{device}.offline":
+                self._end_unseen(life, "the part has not come back")
+            elif device is None and owner not in self._watches:
+                self._end_unseen(life, "not seen again since the restart")
+
+    def _end_unseen(self, life: _Life, why: str) -> None:
+        life.holds = False
+        life.alarm = replace(life.alarm, ended_by=why)
+        life.machine.give_up()
+
+    def claim(self, name: str) -> bool:
+        """Tell whether an alarm is raised already, and that its condition is watched now."""
+        life = self._life(name)
+        if life is None or not life.unclaimed:
+            return False
+        life.unclaimed = False
+        return True
+
+    # -- what is watched
 
     def watch(self, device: str, rules: Sequence[Rule], status: Status) -> None:
         """Watch a device: its points by `rules`, and whether it is online."""
         self._watches[device] = [Watch(device, r, self) for r in rules if r.parts is None]
-        self._families[device] = [_Family(device, r, self) for r in rules if r.parts is not None]
+        self._families[device] = [
+            PartWatches(device, r, self) for r in rules if r.parts is not None
+        ]
         self._unsubscribe[device] = status.subscribe(self._device_changed)
 
     def unwatch(self, device: str) -> None:
-        """End watching a device that is removed; its alarms are cleared."""
+        """End watching a device that is removed, or made anew."""
         self._unsubscribe.pop(device)()
         for watch in self._of(device):
             watch.stop()
         del self._watches[device], self._families[device]
-        self._end_silence(device)
-        for alarm in self.active(device):
-            if not alarm.subject:
-                self.clear(alarm.name)
+        self._no_later(device)
+        self._no_later(f"{device} parts")
+        self.release(device)
 
     def reader(self, prefix: str) -> Read:
         """Return how to read points by their names without `prefix`."""
         return lambda name: self._points[prefix + name]
+
+    def rule_holds(self, name: str, rule: Rule, value: Value) -> None:
+        fresh = Alarm(name, rule.severity, rule.en, rule.zh, 0.0, 0.0, rule.group)
+        self._rises(replace(fresh, value=value, subject=rule.subject), rule.each_time)
 
     def set(
         self,
@@ -305,133 +255,310 @@ class Alarms:
         subject: str = "",
     ) -> None:
         """Raise an alarm; one that is raised keeps its time, takes the new text and is not told."""
-        en, zh = MASKS.masked(en), MASKS.masked(zh)
-        known = self._active.get(name)
-        if known is not None:
-            self._active[name] = replace(known, severity=severity, en=en, zh=zh)
-            return
-        self._raised += 1
-        source = (subject or name).partition(".")[0]
-        alarm = Alarm(
-            name,
-            severity,
-            en,
-            zh,
-            self._now(),
-            group=group,
-            serial=self._raised,
-            value=value,
-            in_maintenance=source in self._maintained,
-            subject=subject,
-        )
-        self._active[name] = alarm
-        _log.warn("alarm {alarm}: {message}", alarm=name, message=en)
-        self._tell(alarm)
+        fresh = Alarm(name, severity, MASKS.masked(en), MASKS.masked(zh), 0.0, 0.0, group)
+        self._rises(replace(fresh, value=value, subject=subject))
 
     def clear(self, name: str) -> None:
-        alarm = self._active.pop(name, None)
-        if alarm is None:
+        life = self._life(name)
+        if life is None or not life.alarm.active:
             return
-        self._end_mute(name)
-        ended = replace(alarm, cleared_at=self._now())
+        seen, life.holds, life.unclaimed = life.holds, False, False
+        if seen:
+            self._tell(replace(life.alarm, cleared_at=self._now()), self._edge_subscribers)
+        life.machine.falls()
+
+    def _rises(self, fresh: Alarm, each_time: bool = False) -> None:
+        """Note that a condition holds. `fresh` is the alarm as it would be told now, without times;
+        with `each_time` the alarm is never held.
+        """
+        text: dict[str, Any] = {"severity": fresh.severity, "en": fresh.en, "zh": fresh.zh}
+        life = self._life(fresh.name) or self._new_life(fresh)
+        known = life.alarm
+        if life.holds:
+            if (known.severity, known.en, known.zh) != (fresh.severity, fresh.en, fresh.zh):
+                self._change(life, **text)
+            return
+        confirmed = known.active and life.holds is None
+        life.holds, life.unclaimed = True, False
+        if confirmed:
+            changed = {**text, "unknown": False, "group": fresh.group, "subject": fresh.subject}
+            life.alarm = replace(known, **changed)
+            self._tell(life.alarm, self._edge_subscribers)
+            self._change(life)
+            return
+        number = life.raises.add(self._moment().mono, self.settings.flap_window)
+        if known.active:  # one that flaps
+            life.alarm = replace(known, count=number, **text)
+            self._tell(life.alarm, self._edge_subscribers)
+            self._change_soon(known.name)
+        else:
+            flapping = number > self.settings.flap_limit and not each_time
+            life.alarm = self._made(fresh, number, flapping)
+        life.machine.rises()
+
+    def _made(self, fresh: Alarm, number: int, flapping: bool) -> Alarm:
+        self._serial += 1
+        moment = self._moment()
+        self._clock_was_wrong |= not moment.plausible
+        made = replace(
+            fresh,
+            raised_at=self._now(),
+            cleared_at=None,
+            serial=self._serial,
+            id=self._new_id(),
+            count=number,
+            flapping=flapping,
+            made=moment,
+        )
+        return replace(made, **self._muted(made))
+
+    def _muted(self, alarm: Alarm) -> dict[str, Any]:
+        """Return the members of an alarm that tell of its mutes."""
+        if alarm.emergency:
+            return {"shelved_until": None, "in_maintenance": False}
+        shelf = self._shelves.get(alarm.name)
+        until = None if shelf is None else shelf.until
+        return {"shelved_until": until, "in_maintenance": alarm.source in self._maintained}
+
+    # -- the lives
+
+    def _life(self, name: str) -> _Life | None:
+        return self._lives.get(name)
+
+    def _new_life(self, alarm: Alarm) -> _Life:
+        name = alarm.name
+        core = LifeCore(
+            alarm,
+            begin=lambda: self._begun(life),
+            end=lambda: self._over(life),
+            hold=lambda: life.quiet.start(self.settings.flap_window),
+        )
+        life = _Life(alarm_life(core), core, Timer(self.clock, lambda: self._is_quiet(life)))
+        self._lives[name] = life
+        if len(self._lives) > 2 * REMEMBERED:
+            self._forget_old()
+        return life
+
+    def _forget_old(self) -> None:
+        now = self._moment().mono
+        for name, life in list(self._lives.items()):
+            if not life.alarm.active and not life.raises.count(now, self.settings.flap_window):
+                del self._lives[name]
+
+    def _begun(self, life: _Life) -> None:
+        alarm = life.alarm
+        _log.warn("alarm {alarm}: {message}", alarm=alarm.name, message=alarm.message)
+        ledger = self.ledger
+        self.ledger = replace(ledger, raised=ledger.raised + 1, active=ledger.active + 1)
+        self._tell(alarm, self._edge_subscribers)
+        self._keep(life)
+        self._tell(alarm, self._subscribers)
+
+    def _over(self, life: _Life) -> None:
+        life.quiet.cancel()
+        life.unclaimed = False
+        # The clock may have been set back.
+        ended = life.alarm = replace(
+            life.alarm, cleared_at=self._now(), unknown=False, flapping=False
+        )
         self._ended.append(ended)
         del self._ended[:-REMEMBERED]
-        _log.info("alarm {alarm} is over", alarm=name)
-        self._tell(ended)
+        why = ended.ended_by
+        _log.info("alarm {alarm} is over{why}", alarm=ended.name, why=why and f": {why}")
+        ledger = self.ledger
+        self.ledger = replace(ledger, cleared=ledger.cleared + 1, active=ledger.active - 1)
+        self._keep(life)
+        self._tell(ended, self._subscribers)
+
+    def _is_quiet(self, life: _Life) -> None:
+        if life.holds is False:
+            life.machine.quiet()
+            return
+        life.alarm = replace(life.alarm, flapping=False)
+        life.machine.steady()
+        self._change(life)
+
+    def _change(self, life: _Life, **changes: Any) -> Alarm:
+        """Change the record of an active alarm, keep it and tell."""
+        life.alarm = replace(life.alarm, **changes)
+        self._keep(life)
+        self._tell_change(life.alarm)
+        return life.alarm
+
+    def _change_soon(self, name: str) -> None:
+        self._soon[name] = None
+        if not self._soon_timer.running:
+            self._soon_timer.start(SOON)
+
+    def _tell_soon(self) -> None:
+        self._soon_timer.cancel()
+        names, self._soon = list(self._soon), {}
+        for name in names:
+            life = self._life(name)
+            if life is not None and life.alarm.active:
+                self._change(life)
+
+    def _counted(self, found: AlarmLedger) -> None:
+        self.ledger = found
+
+    def _correct_times(self) -> None:
+        """Mend the times of alarms that were raised before a wrong clock was set right."""
+        now = self._moment()
+        if not self._clock_was_wrong or not now.plausible:
+            return
+        self._clock_was_wrong = False
+        for life in self._lives.values():
+            if life.alarm.active and not _plausible(life.alarm):
+                self._change(life, raised_at=_corrected(life.alarm, now).raised_at)
+        for at, alarm in enumerate(self._ended):
+            if not _plausible(alarm):
+                self._ended[at] = _corrected(alarm, now)
+                self._keeper.keep(self._ended[at])
+
+    def _keep(self, life: _Life) -> None:
+        life.alarm = replace(life.alarm, raised=life.raises.save(self._moment()))
+        self._keeper.keep(life.alarm)
+
+    # -- what is known
 
     def active(self, source: str | None = None) -> list[Alarm]:
-        return [a for a in self._active.values() if source is None or a.source == source]
+        """Return the raised alarms in the order in which they were raised."""
+        self._correct_times()
+        found = [life.alarm for life in self._active_of(source)]
+        return sorted(found, key=lambda alarm: alarm.serial)
+
+    def holding(self, source: str | None = None) -> list[Alarm]:
+        """Return the alarms whose condition this process has seen to hold: what the platform is
+        told of.
+        """
+        found = [life.alarm for life in self._active_of(source) if life.holds]
+        return sorted(found, key=lambda alarm: alarm.serial)
+
+    def _active_of(self, source: str | None) -> list[_Life]:
+        return [
+            life
+            for life in self._lives.values()
+            if life.alarm.active and (source is None or life.alarm.source == source)
+        ]
 
     def all(self) -> list[Alarm]:
         """Return the raised alarms and the last `REMEMBERED` ended ones, newest first."""
-        return sorted([*self._active.values(), *self._ended], key=lambda a: -a.serial)
+        return sorted([*self.active(), *self._ended], key=lambda a: -a.serial)
 
-    def subscribe(self, subscriber: Callable[[Alarm], None]) -> Callable[[], None]:
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Call `subscriber` when an alarm is raised and when it is cleared; returns the end."""
-        self._subscribers.append(subscriber)
-        return lambda: self._subscribers.remove(subscriber)
+        return _subscribed(self._subscribers, subscriber)
 
-    def subscribe_changes(self, subscriber: Callable[[Alarm], None]) -> Callable[[], None]:
+    def subscribe_changes(self, subscriber: Subscriber) -> Callable[[], None]:
         """Call `subscriber` when a raised alarm changes: by a person, by time, or since it flaps;
         returns the end. `subscribe` tells the rest.
         """
-        self._change_subscribers.append(subscriber)
-        return lambda: self._change_subscribers.remove(subscriber)
+        return _subscribed(self._change_subscribers, subscriber)
+
+    def subscribe_edges(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Call `subscriber` at each rise and fall of a condition, also while an alarm is held that
+        flaps; returns the end.
+        """
+        return _subscribed(self._edge_subscribers, subscriber)
 
     # -- what people do
 
     def acknowledge(self, name: str, by: str, note: str = "") -> Alarm:
         """Note that a person has seen an alarm. Raises CannotChange, as the others do."""
-        return self._change(name, acked_at=self._now(), acked_by=by, note=note)
+        life = self._active_life(name)
+        life.alarm = replace(life.alarm, acked_at=self._now(), acked_by=by, note=note)
+        life.machine.acknowledge()
+        return self._change(life)
 
     def unacknowledge(self, name: str) -> Alarm:
-        return self._change(name, acked_at=None, acked_by="", note="")
+        life = self._active_life(name)
+        life.alarm = replace(life.alarm, acked_at=None, acked_by="", note="")
+        life.machine.unacknowledge()
+        return self._change(life)
 
     def shelve(self, name: str, seconds: float, by: str, note: str = "") -> Alarm:
-        """Call nobody for an alarm for some seconds, whatever becomes of the alarm."""
-        if self._raised_alarm(name).emergency:
+        """Call nobody for an alarm for some seconds, also when the alarm is cleared and raised
+        again meanwhile.
+        """
+        life = self._active_life(name)
+        if life.alarm.emergency:
             raise CannotChange("never-muted", f"{name} is never muted")
-        self._start_mute(name, seconds, lambda: self.unshelve(name))
-        return self._change(name, shelved_until=self._now() + seconds, note=note)
+        shelf = self._shelves.start(name, seconds, by, note)
+        life.alarm = replace(life.alarm, shelved_until=shelf.until, note=note)
+        life.machine.shelve()
+        return self._change(life)
 
     def unshelve(self, name: str) -> Alarm:
-        self._end_mute(name)
-        return self._change(name, shelved_until=None)
+        """Call people again for an alarm, be it active or not."""
+        shelf = self._shelves.end(name)
+        life = self._life(name)
+        if shelf is None or life is None:
+            life = self._active_life(name)
+        if life.alarm.active:
+            self._shelf_over(name)
+        return life.alarm
 
-    def maintain(self, device: str, seconds: float, by: str, note: str = "") -> Maintenance:
-        """Call nobody for the alarms of a device for some seconds."""
-        now = self._now()
-        made = self._maintained[device] = Maintenance(device, now, now + seconds, by, note)
-        self._start_mute(f"{device} ", seconds, lambda: self.end_maintenance(device))
-        for alarm in self.active(device):
-            self._change(alarm.name, in_maintenance=True)
+    def _shelf_over(self, name: str) -> None:
+        life = self._life(name)
+        if life is not None and life.alarm.active:
+            life.alarm = replace(life.alarm, shelved_until=None)
+            life.machine.unshelve()
+            self._change(life)
+
+    def maintain(self, device: str, seconds: float, by: str, note: str = "") -> Mute:
+        """Call nobody for the alarms of a device for some seconds, but for emergencies."""
+        made = self._maintained.start(device, seconds, by, note)
+        for life in self._active_of(device):
+            if not life.alarm.emergency and not life.alarm.in_maintenance:
+                life.alarm = replace(life.alarm, in_maintenance=True)
+                life.machine.maintain()
+                self._change(life)
         return made
 
-    def end_maintenance(self, device: str) -> Maintenance:
-        ended = self._maintained.pop(device, None)
+    def end_maintenance(self, device: str) -> Mute:
+        ended = self._maintained.end(device)
         if ended is None:
-            raise CannotChange("unknown-maintenance", f"{device} is not under maintenance")
-        self._end_mute(f"{device} ")
-        for alarm in self.active(device):
-            self._change(alarm.name, in_maintenance=False)
+            raise CannotChange("no-maintenance", f"{device} is not under maintenance")
+        self._work_over(device)
         return ended
 
+    def _work_over(self, device: str) -> None:
+        for life in self._active_of(device):
+            if life.alarm.in_maintenance:
+                life.alarm = replace(life.alarm, in_maintenance=False)
+                life.machine.maintained()
+                self._change(life)
+
     @property
-    def maintenance(self) -> list[Maintenance]:
-        return list(self._maintained.values())
+    def maintenance(self) -> list[Mute]:
+        return list(self._maintained)
 
-    def _raised_alarm(self, name: str) -> Alarm:
-        known = self._active.get(name)
-        if known is not None:
-            return known
-        if any(alarm.name == name for alarm in self._ended):
-            raise CannotChange("not-active", f"{name} is not active")
-        raise CannotChange("unknown-alarm", f"no alarm {name}")
+    def _active_life(self, name: str) -> _Life:
+        life = self._life(name)
+        if life is not None and life.alarm.active:
+            return life
+        if life is None and not any(watch.name == name for watch in self._all_watches()):
+            raise CannotChange("no-such-alarm", f"there is no alarm {name}")
+        raise CannotChange("not-active", f"{name} is not active")
 
-    def _change(self, name: str, **changes: Any) -> Alarm:
-        changed = self._active[name] = replace(self._raised_alarm(name), **changes)
-        self._tell(changed, self._change_subscribers)
-        return changed
+    def _all_watches(self) -> Iterator[Watch]:
+        for device in self._watches:
+            yield from self._of(device)
 
-    def _start_mute(self, key: str, seconds: float, over: Callable[[], object]) -> None:
-        self._end_mute(key)
-        timer = self._mutes[key] = Timer(self.clock, lambda: over())
-        timer.start(seconds)
-
-    def _end_mute(self, key: str) -> None:
-        timer = self._mutes.pop(key, None)
-        if timer is not None:
-            timer.cancel()
+    # -- devices
 
     def stop(self) -> None:
-        """Judge no points any more, and cancel every timer."""
-        for device in self._watches:
-            for watch in self._of(device):
-                watch.stop()
-        for device in list(self._silences):
-            self._end_silence(device)
-        for key in list(self._mutes):
-            self._end_mute(key)
+        """Judge no points any more, keep what is not kept yet, and cancel every timer."""
+        for watch in self._all_watches():
+            watch.stop()
+        for key in list(self._timers):
+            self._no_later(key)
+        for life in self._lives.values():
+            life.quiet.cancel()
+        self._tell_soon()
+        self._shelves.stop()
+        self._maintained.stop()
+        self._keeper.stop()
 
     def _points_changed(self, device: str, batch: Batch) -> None:
         for watch in self._of(device):
@@ -446,19 +573,27 @@ class Alarms:
             yield from family.watches()
 
     def _device_changed(self, status: Status) -> None:
-        self._end_silence(status.name)
+        device = status.name
+        self._no_later(device)
         if status.state is not State.OFFLINE:
-            self.clear(f"{status.name}.offline")
+            self.clear(f"{device}.offline")
+            if any(each.unclaimed for each in self._lives.values()):
+                self._later(f"{device} parts", PARTS_S, lambda: self._end_all_unseen(device))
             return
-        bad = [watch for watch in self._of(status.name) if watch.bad]
-        silence = Timer(self.clock, lambda: self._offline(status, bad))
-        silence.start(BAD_THEN_SILENT if bad else OFFLINE_DELAY)
-        self._silences[status.name] = silence
+        self._no_later(f"{device} parts")
+        bad = [watch for watch in self._of(device) if watch.bad]
+        silence = BAD_THEN_SILENT if bad else OFFLINE_DELAY
+        self._later(device, silence, lambda: self._offline(status, bad))
 
-    def _end_silence(self, device: str) -> None:
-        silence = self._silences.pop(device, None)
-        if silence is not None:
-            silence.cancel()
+    def _later(self, key: str, seconds: float, call: Callable[[], object]) -> None:
+        self._no_later(key)
+        timer = self._timers[key] = Timer(self.clock, call)
+        timer.start(seconds)
+
+    def _no_later(self, key: str) -> None:
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()
 
     def _offline(self, status: Status, bad: list[Watch]) -> None:
         en, zh = f"{status.name} is offline: {status.last_error}", f"{status.name} 离线"
@@ -467,9 +602,33 @@ class Alarms:
             zh += "；最后状态：" + "，".join(watch.rule.zh for watch in bad)
         self.set(f"{status.name}.offline", Severity.WARNING, en, zh)
 
-    def _tell(self, alarm: Alarm, whom: list[Callable[[Alarm], None]] | None = None) -> None:
-        for subscriber in tuple(self._subscribers if whom is None else whom):
+    # -- telling
+
+    def _tell_change(self, alarm: Alarm) -> None:
+        self._tell(alarm, self._change_subscribers)
+
+    def _tell(self, alarm: Alarm, whom: list[Subscriber]) -> None:
+        for subscriber in tuple(whom):
             try:
                 subscriber(alarm)
             except Exception:
                 _log.failure("a subscriber failed on the alarm {alarm}", alarm=alarm.name)
+
+
+def _subscribed(subscribers: list[Subscriber], subscriber: Subscriber) -> Callable[[], None]:
+    subscribers.append(subscriber)
+    return lambda: subscribers.remove(subscriber)
+
+
+def _plausible(alarm: Alarm) -> bool:
+    return alarm.made is None or alarm.raised_at >= BUILT
+
+
+def _corrected(alarm: Alarm, now: Moment) -> Alarm:
+    """Return an alarm with the times of the present clock, as far as this boot tells them."""
+    assert alarm.made is not None
+    step = now.wall_of(alarm.made) - alarm.raised_at
+    cleared = alarm.cleared_at
+    if cleared is not None and cleared < BUILT:
+        cleared += step
+    return replace(alarm, raised_at=alarm.raised_at + step, cleared_at=cleared)

@@ -11,6 +11,7 @@ from twisted.application.service import IService
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface, implementer
 
+from twisted_gantry.core.alarm import Alarm, AlarmLedger
 from twisted_gantry.core.commands.types import CommandResult
 from twisted_gantry.core.history import Sample, Series
 from twisted_gantry.core.moments import Moment
@@ -428,6 +429,17 @@ class IStore(Interface):
 
     def audit(limit: int) -> Deferred[Sequence[AuditEntry]]:
         """Return the newest entries, newest first."""
+
+    def keep_alarms(alarms: Sequence[Alarm]) -> Deferred[None]:
+        """Keep alarms by their ids, each in place of an earlier record; their ledger is counted in
+        the same transaction.
+        """
+
+    def alarms(since: float, until: float, limit: int) -> Deferred[Sequence[Alarm]]:
+        """Return alarms that were raised from `since` to `until`, Unix seconds, newest first."""
+
+    def end_other_alarms(but: Sequence[str], at: float, why: str) -> Deferred[AlarmLedger]:
+        """End what is active on the disk, but alarms with these ids; returns the ledger."""
 
     def put_setting(name: str, value: Any) -> Deferred[None]:
         """Keep a setting that was changed at run time; None removes the setting."""

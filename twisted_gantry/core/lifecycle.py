@@ -1,162 +1,149 @@
-"""The life cycle of an alarm over points: delay, silence, raised, clear delay.
+"""The life cycle of an alarm: raised, what people and time do about it, cleared.
 
 The order of events is the table in `_build`; the sentences beside the states say what holds there.
-What people do about an alarm, such as acknowledging, becomes states of the same table.
+Whether the condition of a rule holds is the matter of `core/conditions.py`. What is known of the
+alarm is in its record (`core/alarm.py`), which is changed before an input is told.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from automat import TypeMachineBuilder
-from twisted.internet.interfaces import IReactorTime
 
-from twisted_gantry.net.timers import Timer
+from twisted_gantry.core.alarm import Alarm, Stage
 
 
-class AlarmInputs(Protocol):
-    def holds(self) -> None:
-        """The last reading fulfils the condition."""
+class LifeInputs(Protocol):
+    def rises(self) -> None:
+        """The condition holds."""
 
-    def gone(self) -> None:
-        """The last reading does not fulfil the condition."""
+    def falls(self) -> None:
+        """The condition is gone."""
 
-    def silent(self) -> None:
-        """The last reading does not tell."""
+    def restored(self) -> None:
+        """The alarm was active when the program ended."""
 
-    def delay_over(self) -> None:
-        """The delay has passed."""
+    def too_often(self) -> None:
+        """The condition rose more than `flap_limit` times within `flap_window`, now included."""
 
-    def grace_over(self) -> None:
-        """The point was silent for too long to count from the beginning."""
+    def steady(self) -> None:
+        """For `flap_window` the condition has not risen, and has not gone."""
 
-    def clear_delay_over(self) -> None:
-        """The clear delay has passed."""
+    def quiet(self) -> None:
+        """For `flap_window` the condition has not risen; the condition is gone."""
 
-    def stop(self) -> None:
-        """The rule is not watched any more."""
+    def acknowledge(self) -> None:
+        """A person has seen the alarm."""
+
+    def unacknowledge(self) -> None:
+        """A person takes the acknowledgement back."""
+
+    def shelve(self) -> None:
+        """A person wants no call for some time."""
+
+    def unshelve(self) -> None:
+        """The time is over, or a person ends it."""
+
+    def maintain(self) -> None:
+        """People work at the device."""
+
+    def maintained(self) -> None:
+        """The work has ended."""
+
+    def give_up(self) -> None:
+        """Nothing watches the condition any more."""
 
 
 @dataclass(eq=False)
-class AlarmCore:
-    """What an alarm waits for; `tell(raised)` is called once when it is raised, once when cleared.
-
-    `delay`, `clear_delay` and `grace` are seconds.
+class LifeCore:
+    """One alarm, and what becomes of it: `begin` tells that the alarm is raised, `end` that it is
+    cleared, `hold` starts to wait for quiet.
     """
 
-    clock: IReactorTime
-    tell: Callable[[bool], object]
-    delay: float
-    clear_delay: float
-    grace: float
-    raised: bool = False
-    _delay: Timer | None = field(default=None, init=False)
-    _grace: Timer | None = field(default=None, init=False)
-
-    @property
-    def bad(self) -> bool:
-        """Whether the condition held when it was last known: in every state but `Clear`."""
-        return self.raised or self._delay is not None or self._grace is not None
-
-    def start_delay(self, seconds: float, over: Callable[[], None]) -> None:
-        """Call `over` after `seconds`; 0 is at once."""
-        if seconds <= 0:
-            over()
-            return
-        self._delay = Timer(self.clock, over)
-        self._delay.start(seconds)
-
-    def start_grace(self, over: Callable[[], None]) -> None:
-        self._grace = Timer(self.clock, over)
-        self._grace.start(self.grace)
-
-    def end_delay(self) -> None:
-        timer, self._delay = self._delay, None
-        if timer is not None:
-            timer.cancel()
-
-    def end_grace(self) -> None:
-        timer, self._grace = self._grace, None
-        if timer is not None:
-            timer.cancel()
-
-    def forget(self) -> None:
-        self.end_delay()
-        self.end_grace()
-
-    def become(self, *, raised: bool) -> None:
-        self.forget()
-        self.raised = raised
-        self.tell(raised)
+    alarm: Alarm
+    begin: Callable[[], object]
+    end: Callable[[], object]
+    hold: Callable[[], object]
 
 
-def _build() -> Callable[[AlarmCore], AlarmInputs]:  # noqa: C901 - one table
-    builder = TypeMachineBuilder(AlarmInputs, AlarmCore)
-
-    clear = builder.state("Clear")
-    """No alarm: the condition does not hold, or nothing was ever known of it."""
-    delayed = builder.state("Delayed")
-    """The condition holds, and its delay runs."""
-    delayed_in_silence = builder.state("DelayedInSilence")
-    """The delay runs, the point is silent, and the grace for that runs too."""
-    due_in_silence = builder.state("DueInSilence")
-    """The delay has passed in silence: the next reading within the grace decides."""
+def _build() -> Callable[[LifeCore], LifeInputs]:  # noqa: C901 - one table
+    builder = TypeMachineBuilder(LifeInputs, LifeCore)
+    cleared = builder.state("Cleared")
+    """The condition does not hold, or nothing was ever known of it."""
     raised = builder.state("Raised")
-    """The alarm is raised; the condition holds, or nothing is known of it."""
-    clearing = builder.state("Clearing")
-    """The alarm is raised, the condition is gone, and the clear delay runs."""
-    ended = builder.state("Ended")
-    """The rule is not watched any more; nothing counts."""
+    """The alarm is active, and no person has done anything about it."""
+    acknowledged = builder.state("Acknowledged")
+    """A person has seen the alarm: nobody is called again."""
+    shelved = builder.state("Shelved")
+    """Nobody is called until a time that a person has set."""
+    maintenance = builder.state("Maintenance")
+    """People work at the device: nobody is called."""
+    flapping = builder.state("Flapping")
+    """The alarm was raised too often, and is held until quiet. What people do is noted."""
 
-    def start_delay(machine: AlarmInputs, core: AlarmCore) -> None:
-        core.start_delay(core.delay, machine.delay_over)
+    def begin(machine: LifeInputs, core: LifeCore) -> None:
+        core.begin()
+        go_on(machine, core)
 
-    def start_clear_delay(machine: AlarmInputs, core: AlarmCore) -> None:
-        core.start_delay(core.clear_delay, machine.clear_delay_over)
+    def end(machine: LifeInputs, core: LifeCore) -> None:
+        core.end()
 
-    def end_delay(machine: AlarmInputs, core: AlarmCore) -> None:
-        core.end_delay()
+    def hold(machine: LifeInputs, core: LifeCore) -> None:
+        core.hold()
 
-    def start_grace(machine: AlarmInputs, core: AlarmCore) -> None:
-        core.start_grace(machine.grace_over)
+    def go_on(machine: LifeInputs, core: LifeCore) -> None:
+        """Go to the state that the record tells."""
+        following = {
+            Stage.ACKNOWLEDGED: machine.acknowledge,
+            Stage.SHELVED: machine.shelve,
+            Stage.MAINTENANCE: machine.maintain,
+            Stage.FLAPPING: machine.too_often,
+        }.get(core.alarm.stage)
+        if following is not None:
+            following()
 
-    def end_grace(machine: AlarmInputs, core: AlarmCore) -> None:
-        core.end_grace()
+    cleared.upon(LifeInputs.rises).to(raised)(begin)
+    cleared.upon(LifeInputs.restored).to(raised)(go_on)
 
-    def forget(machine: AlarmInputs, core: AlarmCore) -> None:
-        core.forget()
+    raised.upon(LifeInputs.acknowledge).to(acknowledged).returns(None)
+    acknowledged.upon(LifeInputs.unacknowledge).to(raised).returns(None)
+    for state in (raised, acknowledged):
+        state.upon(LifeInputs.shelve).to(shelved).returns(None)
+    shelved.upon(LifeInputs.unshelve).to(raised)(go_on)
+    for state in (raised, acknowledged, shelved):
+        state.upon(LifeInputs.maintain).to(maintenance).returns(None)
+    maintenance.upon(LifeInputs.maintained).to(raised)(go_on)
 
-    def tell_raised(machine: AlarmInputs, core: AlarmCore) -> None:
-        core.become(raised=True)
+    for state in (raised, acknowledged, shelved, maintenance):
+        state.upon(LifeInputs.falls).to(cleared)(end)
+    raised.upon(LifeInputs.too_often).to(flapping)(hold)
+    flapping.upon(LifeInputs.rises).loop()(hold)
+    flapping.upon(LifeInputs.steady).to(raised)(go_on)
+    flapping.upon(LifeInputs.quiet).to(cleared)(end)
+    for state in (raised, acknowledged, shelved, maintenance, flapping):
+        state.upon(LifeInputs.give_up).to(cleared)(end)
 
-    def tell_cleared(machine: AlarmInputs, core: AlarmCore) -> None:
-        core.become(raised=False)
-
-    clear.upon(AlarmInputs.holds).to(delayed)(start_delay)
-    delayed.upon(AlarmInputs.gone).to(clear)(forget)
-    delayed.upon(AlarmInputs.silent).to(delayed_in_silence)(start_grace)
-    delayed.upon(AlarmInputs.delay_over).to(raised)(tell_raised)
-    delayed_in_silence.upon(AlarmInputs.holds).to(delayed)(end_grace)
-    delayed_in_silence.upon(AlarmInputs.gone).to(clear)(forget)
-    delayed_in_silence.upon(AlarmInputs.delay_over).to(due_in_silence)(end_delay)
-    delayed_in_silence.upon(AlarmInputs.grace_over).to(clear)(forget)
-    due_in_silence.upon(AlarmInputs.holds).to(raised)(tell_raised)
-    due_in_silence.upon(AlarmInputs.gone).to(clear)(forget)
-    due_in_silence.upon(AlarmInputs.grace_over).to(clear)(forget)
-    raised.upon(AlarmInputs.gone).to(clearing)(start_clear_delay)
-    clearing.upon(AlarmInputs.holds).to(raised)(end_delay)
-    clearing.upon(AlarmInputs.silent).to(raised)(end_delay)
-    clearing.upon(AlarmInputs.clear_delay_over).to(clear)(tell_cleared)
-    for state in (clear, delayed, delayed_in_silence, due_in_silence, raised, clearing, ended):
-        state.upon(AlarmInputs.stop).to(ended)(forget)
-    for state in (clear, clearing, ended):
-        state.upon(AlarmInputs.gone).loop().returns(None)
-    for state in (delayed, raised, ended):
-        state.upon(AlarmInputs.holds).loop().returns(None)
-    for state in (clear, delayed_in_silence, due_in_silence, raised, ended):
-        state.upon(AlarmInputs.silent).loop().returns(None)
+    # What a state covers is noted in the record, and counts when the state is left.
+    for state in (acknowledged, shelved, maintenance, flapping):
+        state.upon(LifeInputs.acknowledge).loop().returns(None)
+    for state in (raised, shelved, maintenance, flapping):
+        state.upon(LifeInputs.unacknowledge).loop().returns(None)
+    for state in (shelved, maintenance, flapping):
+        state.upon(LifeInputs.shelve).loop().returns(None)
+    for state in (raised, acknowledged, maintenance, flapping):
+        state.upon(LifeInputs.unshelve).loop().returns(None)
+    for state in (maintenance, flapping):
+        state.upon(LifeInputs.maintain).loop().returns(None)
+    for state in (raised, acknowledged, shelved, flapping):
+        state.upon(LifeInputs.maintained).loop().returns(None)
+    flapping.upon(LifeInputs.falls).loop().returns(None)
+    for state in (raised, acknowledged, shelved, maintenance):
+        state.upon(LifeInputs.rises).loop().returns(None)
+    cleared.upon(LifeInputs.falls).loop().returns(None)
+    cleared.upon(LifeInputs.give_up).loop().returns(None)
 
     return builder.build()
 
 
-alarm_machine = _build()  # makes the life cycle of one alarm, from its core
+alarm_life = _build()  # makes the life cycle of one alarm, from its core

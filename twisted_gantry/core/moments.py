@@ -46,6 +46,15 @@ class Moment:
             return max(self.wall - earlier.wall, self.mono)
         return self.mono
 
+    def passed(self, earlier: "Moment") -> float:
+        """Return for how many seconds `earlier` has passed, as far as the clocks tell: across a
+        boot as `since`, or by the time of day if it may be right both times and tells of more.
+        """
+        least = self.since(earlier)
+        if earlier.boot == self.boot or not (self.plausible and earlier.plausible):
+            return least
+        return max(least, self.wall - earlier.wall)
+
     def wall_of(self, earlier: "Moment") -> float:
         """Return `earlier` in Unix seconds by the present clock. That is what the clock showed
         then, unless the clock has stepped since within this boot.

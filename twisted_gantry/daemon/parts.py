@@ -304,8 +304,7 @@ class Parts:
 
         def unmake() -> None:
             del site.uplinks[name]
-            for alarm in site.alarms.active(name):
-                site.alarms.clear(alarm.name)
+            site.alarms.release(name)
 
         return uplink, unmake
 

@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_gantry.config.settings import Settings
-from twisted_gantry.core.alarms import Alarms, Severity
+from twisted_gantry.core.alarms import Alarm, Alarms, Severity
 from twisted_gantry.core.catalogue import Catalogue
 from twisted_gantry.core.commands.door import CommandDoor
 from twisted_gantry.core.interfaces import IDevice, IUplink, StoreFailed
@@ -35,6 +35,8 @@ from twisted_gantry.store.sqlite import SqliteStore
 _log = Logger()
 
 CONFIGURATION_ALARM = "gantry.configuration"
+OWN_SOURCES = ("gantry", "store", "history", "record", "interlock", "notify")
+"""Sources of alarms about the program itself and about what is configured beside the devices."""
 _FOUND, _FAILED = "store.found", "store.failed"
 FOUND_S = 3600.0  # seconds for which the alarm about what was found stays raised
 
@@ -71,7 +73,11 @@ class GantryTree(ServiceGroup):
         self._parts: dict[str, Part] = {}
         self._lock = DeferredLock()
         points = Points(Catalogue(), now, reactor.seconds)
-        alarms = Alarms(points, reactor, now)
+        alarms = Alarms(points, reactor, now, store, lambda: uuid4().hex, settings.alarms)
+        alarms.restore(store.alarms_at_start)
+        # What is found and read at this start is not what was at the last one.
+        for name in (_FOUND, CONFIGURATION_ALARM):
+            alarms.clear(name)
         devices: dict[str, IDevice] = {}
         uplinks: dict[str, IUplink] = {}
         self.site = Site(
@@ -102,6 +108,22 @@ class GantryTree(ServiceGroup):
         self._found = Timer(reactor, lambda: alarms.clear(_FOUND))
         store.subscribe(self._store_changed)
         self._store_changed()
+        self._settle_alarms(settings)
+
+    def _settle_alarms(self, settings: Settings) -> None:
+        """End the alarms of what is not configured any more."""
+        site = self.site
+        sources = {*site.devices, *site.uplinks, *site.bridges, *OWN_SOURCES}
+        rules = {f"rule.{each.name}" for each in settings.own_rules}
+        # Computers that upload become devices when they do.
+        uploads = settings.monitor is not None
+
+        def configured(alarm: Alarm) -> bool:
+            if alarm.name in rules or alarm.owner in sources:
+                return True
+            return uploads and alarm.owner.startswith("computer")
+
+        site.alarms.settle(configured)
 
     def _store_changed(self) -> None:
         """Let the alarms follow the store: whether it fails, and what was found."""
@@ -173,10 +195,12 @@ class GantryTree(ServiceGroup):
         site = self.site
         site.gantry_id, site.name = settings.gantry.id, settings.gantry.name
         site.timezone, site.cabinets = settings.gantry.timezone, settings.cabinets
+        site.alarms.settings = settings.alarms
         site.graph = settings.graph()
         self._adopt(settings)
         wrong = [self._remake(plans[name], before.get(name)) for name in fresh]
         wrong += await self._move_callbacks()
+        self._settle_alarms(settings)
         self._look_for_left_off()
         told = [f"{name}: {_how(name, plans, before)}" for name in dict.fromkeys([*gone, *fresh])]
         _log.info("configuration: {told}", told="; ".join(told) or "nothing differs")

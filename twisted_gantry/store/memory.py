@@ -1,7 +1,8 @@
 """What the disk could not take, in a database of the same tables in memory.
 
-While the disk fails, new reports, what becomes of old ones, the audit and settings go here, and the
-reports are sent from here. When the disk works again, one transaction brings all of that to it.
+While the disk fails, new reports, what becomes of old ones, the audit, alarms and settings go here,
+and the reports are sent from here. When the disk works again, one transaction brings all of that to
+it.
 
 A report has its number from the beginning, on the disk or not, so that nobody who knows the report
 by its number has to be told. Reports of the disk that are to be sent meanwhile are taken over: they
@@ -16,12 +17,14 @@ from functools import cached_property
 from sqlite3 import Connection
 from typing import Any
 
+from twisted_gantry.core.alarm import Alarm
 from twisted_gantry.core.stored import AuditEntry, Cap, Ledger, Report
-from twisted_gantry.store import audit, outbox, settings
+from twisted_gantry.store import alarms, audit, outbox, settings
 from twisted_gantry.store.schema import MIGRATIONS
 
 MOST_BYTES = 8 * 1024 * 1024  # of the reports of one uplink; then the oldest goes
 MOST_ENTRIES = 10_000  # of the audit
+MOST_ALARMS = 10_000
 
 _LEDGER = ("created", "delivered", "queued", "set_aside", "dropped", "size")
 _ADD = ", ".join(f"{name} = {name} + ?" for name in _LEDGER)
@@ -41,6 +44,7 @@ class Snapshot:
     entries: Sequence[AuditEntry]
     changes: Sequence[Change]
     settings: Mapping[str, str | None]
+    alarms: Sequence[Alarm] = ()
 
     def write(self, db: Connection) -> None:
         for change in self.changes:
@@ -56,6 +60,7 @@ class Snapshot:
             db.execute(f"UPDATE ledger SET {_ADD} WHERE uplink = ?", (*differences, uplink))  # noqa: S608
         for entry in self.entries:
             audit.keep(db, entry)
+        alarms.keep(db, self.alarms)
 
 
 @dataclass(eq=False)
@@ -70,6 +75,7 @@ class Memory:
     changes: list[Change] = field(default_factory=list)
     entries: dict[str, AuditEntry] = field(default_factory=dict)
     settings: dict[str, str | None] = field(default_factory=dict)
+    alarms: dict[str, Alarm] = field(default_factory=dict)
 
     @cached_property
     def db(self) -> Connection:
@@ -81,6 +87,8 @@ class Memory:
     @property
     def is_empty(self) -> bool:
         if self.taken or self.gone or self.changes or self.entries or self.settings:
+            return False
+        if self.alarms:
             return False
         return "db" not in vars(self) or not self._holds_reports()
 
@@ -141,13 +149,24 @@ class Memory:
         if len(self.entries) > MOST_ENTRIES:
             del self.entries[next(iter(self.entries))]
 
+    def keep_alarms(self, changed: Sequence[Alarm]) -> None:
+        """Keep the newest records; beyond the bound the oldest ended ones go."""
+        for alarm in changed:
+            self.alarms[alarm.id] = alarm
+        over = len(self.alarms) - MOST_ALARMS
+        if over > 0:
+            ended = [number for number, alarm in self.alarms.items() if not alarm.active]
+            for number in ended[:over]:
+                del self.alarms[number]
+
     def snapshot(self) -> Snapshot:
         rows = self.db.execute(f"SELECT {_ROW} FROM outbox ORDER BY id").fetchall()  # noqa: S608
         names = ", ".join(("uplink", *_LEDGER))
         ledgers = self.db.execute(f"SELECT {names} FROM ledger").fetchall()  # noqa: S608
         entries, changes = tuple(self.entries.values()), tuple(self.changes)
         taken, kept = frozenset(self.taken), dict(self.settings)
-        return Snapshot(rows, ledgers, taken, entries, changes, kept)
+        raised = tuple(self.alarms.values())
+        return Snapshot(rows, ledgers, taken, entries, changes, kept, raised)
 
     def written(self, snapshot: Snapshot) -> None:
         """Forget what the disk has taken; what has changed since then stays, and comes next."""
@@ -170,6 +189,9 @@ class Memory:
         for entry in snapshot.entries:
             if self.entries.get(entry.id) is entry:
                 del self.entries[entry.id]
+        for alarm in snapshot.alarms:
+            if self.alarms.get(alarm.id) is alarm:
+                del self.alarms[alarm.id]
         for name, text in snapshot.settings.items():
             if self.settings.get(name) == text:
                 self.settings.pop(name, None)

@@ -12,9 +12,10 @@ from sqlite3 import Connection
 
 from twisted.internet.interfaces import IReactorFromThreads
 
+from twisted_gantry.core.alarm import AlarmsAtStart
 from twisted_gantry.core.interfaces import StoreFailed
 from twisted_gantry.core.moments import Moment
-from twisted_gantry.store import audit, settings
+from twisted_gantry.store import alarms, audit, settings
 from twisted_gantry.store.backup import Backups
 from twisted_gantry.store.counter import LEDGER, Counted, Counter, counted
 from twisted_gantry.store.database import Found
@@ -51,6 +52,7 @@ def open_store(
         lock_file.close()
         raise
     newest, known = (0, {}) if db is None else (last_number(db), settings.read(db))
+    raised = AlarmsAtStart() if db is None else alarms.at_start(db)
     newest = max(newest, 0 if before is None else before.last)
     if db is not None:
         with suppress(sqlite3.Error):  # a disk that fails is noticed at the first change
@@ -60,7 +62,8 @@ def open_store(
     if db is None and not newest:
         newest = int(now() * 1000)  # above any number that the file may have
     writer = ThreadWriter(db, reactor, committed=counter.committed)
-    store = SqliteStore(writer, moment, found, lock_file, Backups(folder, reactor), newest, known)
+    backups = Backups(folder, reactor)
+    store = SqliteStore(writer, moment, found, lock_file, backups, newest, known, raised)
     if db is not None:
         counter.committed(db)
     if trouble is not None:

@@ -13,7 +13,9 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
-_TABLES = ("outbox", "setting", "ledger", "card", "audit")
+from twisted_gantry.store import alarms
+
+_TABLES = ("outbox", "setting", "ledger", "card", "audit", "alarms", "alarm_ledger")
 _MOST_PROBED = 200_000  # rows that are looked for one by one, in each table
 
 
@@ -27,6 +29,7 @@ def salvage(source: Path, target: Connection) -> dict[str, int]:
         for table in _TABLES:
             saved[table] = _copy_table(db, target, table)
     _balance(target)
+    alarms.balance(target)
     return saved
 
 

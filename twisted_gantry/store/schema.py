@@ -92,6 +92,40 @@ MIGRATIONS = (
     """
     ALTER TABLE audit ADD COLUMN kept_until REAL NOT NULL DEFAULT 0;
     """,
+    # Until here alarms ended with the process.
+    """
+    CREATE TABLE alarms (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        severity TEXT NOT NULL,
+        en TEXT NOT NULL,
+        zh TEXT NOT NULL,
+        report_group TEXT NOT NULL,
+        subject TEXT NOT NULL DEFAULT '',
+        raised_at REAL NOT NULL,
+        cleared_at REAL,
+        value TEXT NOT NULL DEFAULT 'null',
+        count INTEGER NOT NULL DEFAULT 1,
+        flapping INTEGER NOT NULL DEFAULT 0,
+        acked_at REAL,
+        acked_by TEXT NOT NULL DEFAULT '',
+        note TEXT NOT NULL DEFAULT '',
+        shelved_until REAL,
+        in_maintenance INTEGER NOT NULL DEFAULT 0,
+        ended_by TEXT NOT NULL DEFAULT '',
+        made TEXT NOT NULL DEFAULT '',
+        raises TEXT NOT NULL DEFAULT ''
+    ) STRICT;
+    CREATE INDEX alarms_active ON alarms (name) WHERE cleared_at IS NULL;
+    CREATE INDEX alarms_raised ON alarms (raised_at);
+    CREATE TABLE alarm_ledger (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        raised INTEGER NOT NULL,
+        cleared INTEGER NOT NULL,
+        active INTEGER NOT NULL
+    ) STRICT;
+    """,
 )
 
 
@@ -172,13 +206,14 @@ def saved(path: Path, now: float, reason: object) -> tuple[Connection, list[Foun
         copied = {}
     if not any(copied.values()):
         return db, [was_corrupt(path, aside, reason)]
-    reports, entries = copied["outbox"], copied["audit"]
+    reports, entries, alarms = copied["outbox"], copied["audit"], copied["alarms"]
     return db, [
         Found(
             f"{path.name} was corrupt ({reason}); it is kept as {aside.name}, and {reports} reports"
-            f" and {entries} entries of the audit were copied from it into a new one",
+            f", {entries} entries of the audit and {alarms} alarms were copied from it into a new "
+            "one",
             f"{path.name}已损坏（{reason}），原文件保留为{aside.name}，"
-            f"已从中恢复{reports}条上报和{entries}条审计记录到新库",
+            f"已从中恢复{reports}条上报、{entries}条审计记录和{alarms}条告警到新库",
         )
     ]
 

@@ -17,12 +17,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_gantry.core.alarm import Alarm, AlarmLedger, AlarmsAtStart
 from twisted_gantry.core.commands.types import Outcome
 from twisted_gantry.core.interfaces import CannotBackUp, IStore, StoreFailed, StoreHung
 from twisted_gantry.core.moments import Moment
 from twisted_gantry.core.stored import AuditEntry, Cap, Destination, Ledger, Report, StoredCard
 from twisted_gantry.net.histogram import Histogram
 from twisted_gantry.store import adoption, audit, outbox, settings
+from twisted_gantry.store import alarms as alarm_jobs
 from twisted_gantry.store.backup import Backups
 from twisted_gantry.store.database import Found
 from twisted_gantry.store.history import schema as history_schema
@@ -42,7 +44,7 @@ PROOF = "store.proof"
 class SqliteStore:
     """The store of one gantry. `moment` returns the present moment. `last` is the number of the
     newest report that there ever was, None to ask `writer`, which must answer before the first
-    report; `known` are the settings that the disk has.
+    report; `known` are the settings that the disk has, `alarms_at_start` the alarms.
 
     `counts` gains `reports` and `commands` that memory had to take in place of the disk.
     """
@@ -56,8 +58,10 @@ class SqliteStore:
         backups: Backups | None = None,
         last: int | None = None,
         known: Mapping[str, Any] | None = None,
+        alarms_at_start: AlarmsAtStart | None = None,
     ) -> None:
         self.found: tuple[Found, ...] = tuple(found)
+        self.alarms_at_start = alarms_at_start or AlarmsAtStart()
         self.failing: StoreFailed | None = None
         self.damaged = False  # the file is, and must be made anew
         self.counts: Counter[str] = Counter(reports=0, commands=0)
@@ -424,6 +428,30 @@ class SqliteStore:
         known = list(reversed(self._commands.values()))
         read = self._read(lambda db: audit.newest(db, limit), lambda: known)
         return read.addCallback(merged)
+
+    # -- alarms
+
+    def keep_alarms(self, alarms: Sequence[Alarm]) -> Deferred[None]:
+        return self._change(
+            lambda db: alarm_jobs.keep(db, alarms), lambda: self.memory.keep_alarms(alarms)
+        )
+
+    def alarms(self, since: float, until: float, limit: int) -> Deferred[Sequence[Alarm]]:
+        if self.failing is None:
+            return self._asked(lambda db: alarm_jobs.raised_between(db, since, until, limit))
+
+        def merged(stored: Sequence[Alarm]) -> Sequence[Alarm]:
+            mine = self.memory.alarms
+            newer = [each for each in mine.values() if since <= each.raised_at <= until]
+            newer.sort(key=lambda each: -each.serial)
+            return [*newer, *(each for each in stored if each.id not in mine)][:limit]
+
+        nothing: Callable[[], list[Alarm]] = list
+        read = self._read(lambda db: alarm_jobs.raised_between(db, since, until, limit), nothing)
+        return read.addCallback(merged)
+
+    def end_other_alarms(self, but: Sequence[str], at: float, why: str) -> Deferred[AlarmLedger]:
+        return self._asked(lambda db: alarm_jobs.end_others(db, but, at, why))
 
     # -- settings and cards
 

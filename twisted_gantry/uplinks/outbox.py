@@ -138,7 +138,7 @@ class Outbox:
             left(reports, acknowledged)
 
     def _is_raised(self, source: str, name: str) -> bool:
-        return any(alarm.name == name for alarm in self._alarms.active(source))
+        return any(alarm.name == name for alarm in self._alarms.holding(source))
 
     def _log_failure(self, failure: Failure) -> None:
         if not failure.check(CancelledError):  # cut off by the stop

@@ -6,6 +6,7 @@ rows. Source: the ETC document, section 3.1.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from operator import is_, ne
 
@@ -186,7 +187,8 @@ def rules(rows: Rows) -> tuple[Rule, ...]:
     def door(side: str, where: str) -> tuple[Rule, ...]:
         def about(name: str, severity: Severity, en: str, zh: str, field: str, bad: _Bad) -> Rule:
             text, point = f"the {side} door {en}", f"doors.{side}_door_{field}"
-            return rule(f"{side}-door-{name}", severity, text, where + zh, point, bad)
+            told = rule(f"{side}-door-{name}", severity, text, where + zh, point, bad)
+            return replace(told, each_time=True)
 
         illegally = "was opened illegally"
         return (

@@ -52,7 +52,7 @@ class Reporter:
 
     def start(self) -> None:
         self._unsubscribe = [
-            self._site.alarms.subscribe(self._alarm_changed),
+            self._site.alarms.subscribe_edges(self._alarm_changed),
             self._site.points.subscribe(self._points_changed),
         ]
 
@@ -190,7 +190,7 @@ class Reporter:
 
     def _mains_failed(self, device: str, parts: Collection[str]) -> None:
         """Latch the alarm of a device for parts that join it while it is raised already."""
-        raised = [a for a in self._site.alarms.active(device) if a.about == device]
+        raised = [a for a in self._site.alarms.holding(device) if a.about == device]
         for cabinet in self._site.cabinets:
             sources = [each for each in cabinet.sources.get("elec", ()) if each in parts]
             for alarm, source in product(raised, sources):

@@ -147,7 +147,7 @@ class _CabinetRows:
             return (_no_data(group),)
         raised = [
             alarm
-            for alarm in self._site.alarms.active(name)
+            for alarm in self._site.alarms.holding(name)
             if alarm.group == group and concerns(self._site, alarm, source)
         ]
         latched = [edge.alarm for edge in edges if edge.alarm is not None]
@@ -165,7 +165,7 @@ class _CabinetRows:
         if group == "doors":
             shown = (_doors(rows, edges),)
         else:
-            active = {alarm.name for alarm in self._site.alarms.active(source)}
+            active = {alarm.name for alarm in self._site.alarms.holding(source)}
             then = next((e.rows for e in edges if e.rows and e.name not in active), None)
             shown = rows if then is None else then
             # One report shows one moment: edges of another moment wait for the next report.
@@ -234,7 +234,7 @@ def edge_rows(site: Site, source: str, group: str) -> tuple[wire.Group, ...]:
     """Return the source's own rows of a group as they are now, none if it has none."""
     if not native.has_own_rows(site.points, source, group):
         return ()
-    return native.own_rows(site.points, source, group, site.alarms.active(source))
+    return native.own_rows(site.points, source, group, site.alarms.holding(source))
 
 
 def _elec(row: _Row, number_: str, alarms: _Alarms, _: Cabinet) -> wire.Elec:

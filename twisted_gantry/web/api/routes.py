@@ -69,7 +69,7 @@ class LocalApi:
         reason and no note.
         """
         site = self._site
-        failing = [a.en for a in site.alarms.active("store") if a.severity is Severity.CRITICAL]
+        failing = [a.en for a in site.alarms.holding("store") if a.severity is Severity.CRITICAL]
         reasons = [*self._health(), *failing]
         # An offline device or platform is only a note: a 503 asks for a restart of the program,
         # which would not help.
@@ -77,7 +77,7 @@ class LocalApi:
         statuses += [each.status for each in site.uplinks.values()]
         statuses += [each.status for each in site.bridges.values()]
         notes = [f"{s.name} is offline" for s in statuses if s.state is State.OFFLINE]
-        notes += [alarm.en for alarm in site.alarms.active("gantry")]
+        notes += [alarm.en for alarm in site.alarms.holding("gantry")]
         status = "failing" if reasons else "ok"
         shown = shapes.Health(status, reasons, notes)
         if IStranger.providedBy(request):
