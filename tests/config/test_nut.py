@@ -62,6 +62,11 @@ def test_a_bridge_and_its_users_are_read(tmp_path: Path) -> None:
             "must be one of primary, secondary",
         ),
         (
+            '[[bridge.nut.user]]\nname = "a"\npassword = "x y"',
+            "user[1].password",
+            "no password with blanks",
+        ),
+        (
             '[[bridge.nut.user]]\nname = "a"\npassword = "scrypt$1"',
             "user[1].password",
             "a hash is",

@@ -11,6 +11,7 @@ from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.endpoints import wrong_server
 from twisted_gantry.net.pem import LATER, Pem, pair, wrong_pem
 
+LONGEST_PASSWORD = 400  # bytes
 _NAME = re.compile(r"[A-Za-z0-9._@-]{1,40}")
 
 
@@ -57,6 +58,15 @@ def wrong_name(name: str) -> str:
     return "" if _NAME.fullmatch(name) else "1 to 40 letters, digits, or ._@-"
 
 
+def wrong_password(password: Secret) -> str:
+    """Return what is wrong with a password. Clients send it bare: one word, nothing escaped."""
+    text = password.reveal()
+    bare = text.isprintable() and not any(each in text for each in ' "\\#')
+    if not bare or len(text.encode()) > LONGEST_PASSWORD:
+        return f"NUT has no password with blanks, quotes, # or \\, or over {LONGEST_PASSWORD} bytes"
+    return wrong_secret(password)
+
+
 def wrong_nut(settings: NutSettings) -> dict[tuple[str | int, ...], str]:
     """Return what is wrong with settings beyond single values, by the place."""
     wrong: dict[tuple[str | int, ...], str] = {}
@@ -70,6 +80,6 @@ def wrong_nut(settings: NutSettings) -> dict[tuple[str | int, ...], str]:
     for at, user in enumerate(settings.user):
         twice = f"another user is named {user.name!r}" if user.name in names[:at] else ""
         wrong["user", at, "name"] = wrong_name(user.name) or twice
-        wrong["user", at, "password"] = wrong_secret(user.password)
+        wrong["user", at, "password"] = wrong_password(user.password)
         wrong["user", at, "instcmds"] = wrong_names(user.instcmds)
     return {place: text for place, text in wrong.items() if text}
