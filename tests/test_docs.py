@@ -37,6 +37,7 @@ from twisted_gantry.devices.cfos.points import feed_points, part_points
 from twisted_gantry.devices.http_json import JsonPoint
 from twisted_gantry.devices.modbus.settings import RegisterCommand, RegisterPoint
 from twisted_gantry.net.http.client import BoundedClient, NoAnswer, NotConnected
+from twisted_gantry.net.outage import WORDS, Cause
 from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.wire.etc.uploads import GROUPS
 
@@ -136,6 +137,17 @@ def test_every_page_can_be_found() -> None:
     }
     pages = {page for page in DOCS.rglob("*.md") if page.parent.name != "machines"}
     assert sorted(place(page) for page in pages - linked) == []
+
+
+def test_the_table_of_causes_is_the_vocabulary() -> None:
+    """Each cause stands on the page of troubleshooting with its words and its next step."""
+    page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(.*?)` \| (.*?) \| (.*?) \|$", page, re.MULTILINE)
+    assert rows == [
+        (cause.value, f"{words.en} · {words.zh}", f"{words.advice} · {words.advice_zh}")
+        for cause, words in WORDS.items()
+    ]
+    assert set(WORDS) == set(Cause)
 
 
 def test_the_table_of_protocols_is_the_tree() -> None:

@@ -16,6 +16,7 @@ from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices.conditions import equals
 from twisted_gantry.devices.polled import Poller, PollPeriod, http_client
 from twisted_gantry.net.http.client import NoAnswer, NotConnected
+from twisted_gantry.net.outage import outage_of
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.wire.errors import BadMessage, WireError
 from twisted_gantry.wire.json import convert, dumps, loads
@@ -97,7 +98,7 @@ class Meter(NamedService):
             values = convert(loads(await self._ask("GET")), Answer)
         except (NoAnswer, WireError) as error:
             self._points.fail(self.device)
-            self._poller.failed(str(error))
+            self._poller.failed(outage_of(error))
         else:
             update = {n: (v, Quality.GOOD) for n, v in msgspec.structs.asdict(values).items()}
             self._points.update(self.device, update)

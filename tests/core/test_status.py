@@ -120,4 +120,5 @@ def test_each_transition_is_logged_once(watched: Watched) -> None:
             watched.status.online()
     finally:
         globalLogPublisher.removeObserver(note)
-    assert events == [("warn", "ups1 is offline: no route"), ("info", "ups1 is online")]
+    offline = "ups1 is offline: no route [other] Look at the log around this time."
+    assert events == [("warn", offline), ("info", "ups1 is online")]

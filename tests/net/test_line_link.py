@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_gantry.net.line_link import LineLink
+from twisted_gantry.net.outage import Outage
 from twisted_gantry.net.patient_lines import PATIENCE
 
 MAX_LINE = 16
@@ -61,10 +62,10 @@ class Peer:
     def writable(self) -> None:
         self.events.append("writable")
 
-    def disconnected(self, reason: str) -> None:
+    def disconnected(self, reason: Outage) -> None:
         self.events.append(f"disconnected: {reason}")
 
-    def not_connected(self, reason: str) -> None:
+    def not_connected(self, reason: Outage) -> None:
         self.events.append(f"not connected: {reason}")
 
     def lose(self) -> None:
@@ -109,7 +110,7 @@ def test_the_whole_part_of_a_line_without_an_end_is_taken(peer: Peer) -> None:
     assert peer.told() == [b"three;", b"", b"four"]
     peer.protocol.dataReceived(b"five;")
     peer.lose()
-    assert peer.told() == ["disconnected: Connection was closed cleanly."]
+    assert peer.told() == ["disconnected: the connection was closed"]
 
 
 @pytest.mark.parametrize("end", [b"", b"\n"])

@@ -129,7 +129,11 @@ async def test_who_is_allowed_is_served(
     [
         (BY_AUTHORITY, None, "it shows no certificate"),
         (BY_PRINT, None, "it shows no certificate"),
-        (BY_AUTHORITY, STRANGER, "its authority is not trusted here; set client_ca"),
+        (
+            BY_AUTHORITY,
+            STRANGER,
+            "is not trusted here (CN=other.example); set client_ca",
+        ),
         (BY_AUTHORITY, OWN, "it is self-signed"),
         (BY_AUTHORITY, EXPIRED, f"it expired on {LATE.date()}"),
         (BY_PRINT, STRANGER, "is not among allowed_certificates"),

@@ -596,7 +596,10 @@ class Alarms:
             timer.cancel()
 
     def _offline(self, status: Status, bad: list[Watch]) -> None:
-        en, zh = f"{status.name} is offline: {status.last_error}", f"{status.name} 离线"
+        en, zh = f"{status.name} is offline", f"{status.name} 离线"
+        if status.outage is not None:
+            en += f": {status.outage.en}"
+            zh += f"：{status.outage.zh}"
         if bad:
             en += "; last known: " + ", ".join(watch.rule.en for watch in bad)
             zh += "；最后状态：" + "，".join(watch.rule.zh for watch in bad)

@@ -17,6 +17,7 @@ from twisted_gantry.core.history import Sample, Series
 from twisted_gantry.core.moments import Moment
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.stored import AuditEntry, Cap, Destination, Ledger, Report, StoredCard
+from twisted_gantry.net.outage import Reason
 
 REPAIRED = "repaired"
 """The key in the `counts` of a device or an uplink for messages that were read only after a repair;
@@ -68,7 +69,7 @@ class IUploader(IDevice):
         damaged. Raises ValueError for anything but a report.
         """
 
-    def upload_refused(reason: str) -> None:
+    def upload_refused(reason: Reason) -> None:
         """Note why an upload that seems to come from this device was not taken."""
 
 

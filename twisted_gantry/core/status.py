@@ -2,13 +2,19 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from twisted_gantry.logs import MASKS
+from twisted_gantry.net.outage import Outage, Reason, as_outage
 
 _log = Logger(namespace="twisted_gantry.status")
+
+
+_SAID = "{name} is offline: {reason} [{cause}] {advice}"
 
 
 class State(StrEnum):
@@ -22,29 +28,64 @@ class State(StrEnum):
 class Status:
     """The state of one device or uplink; each transition is logged and told once.
 
-    `since` is Unix seconds. `last_error` stays after a recovery, for later inspection; it holds
-    no secret.
+    `since` is Unix seconds. `outage` is what is wrong now, None once a reading was good.
+    `last_error`, in both languages, and its time stay after a recovery, for later inspection; no
+    text holds a secret.
     """
 
     def __init__(self, name: str, now: Callable[[], float]) -> None:
         self.name = name
         self.state = State.CONNECTING
         self.since = now()
+        self.outage: Outage | None = None
         self.last_error: str | None = None
+        self.last_error_zh: str | None = None
+        self.last_error_at: float | None = None
         self.transitions: Counter[State] = Counter()
         self._now = now
         self._subscribers: list[Callable[[Status], None]] = []
+        self._waiting: list[Deferred[Outage | None]] = []
 
     def online(self) -> None:
+        self.outage = None
         self._become(State.ONLINE)
+        self._tell(None)
 
-    def offline(self, reason: str) -> None:
-        self.error(reason)
+    def offline(self, reason: Reason) -> None:
+        before = self.outage
+        now = self._note(reason)
+        changed = before is not None and before.cause is not now.cause
+        if changed and self.state is State.OFFLINE:
+            _log.info(_SAID, **self._said(now))
         self._become(State.OFFLINE)
+        self._tell(now)
 
-    def error(self, reason: str) -> None:
+    def error(self, reason: Reason) -> None:
         """Note an error that does not change the state."""
-        self.last_error = MASKS.masked(reason)
+        self._tell(self._note(reason))
+
+    def outcome(self) -> Deferred[Outage | None]:
+        """Fire at the next good reading with None, or at the next error; it may be cancelled."""
+        waiting: Deferred[Outage | None] = Deferred(self._waiting.remove)
+        self._waiting.append(waiting)
+        return waiting
+
+    def _note(self, reason: Reason) -> Outage:
+        given = as_outage(reason)
+        noted = replace(given, en=MASKS.masked(given.en), zh=MASKS.masked(given.zh))
+        self.outage, self.last_error_at = noted, self._now()
+        self.last_error, self.last_error_zh = noted.en, noted.zh
+        return noted
+
+    def _tell(self, outcome: Outage | None) -> None:
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            each.callback(outcome)
+
+    def _said(self, outage: Outage) -> dict[str, str]:
+        """Return the fields of `_SAID`."""
+        cause, advice = outage.cause.value, outage.advice
+        return {"name": self.name, "reason": outage.en, "cause": cause, "advice": advice}
 
     def subscribe(self, subscriber: Callable[["Status"], None]) -> Callable[[], None]:
         """Call `subscriber(self)` after each transition; returns the function to end that."""
@@ -56,8 +97,8 @@ class Status:
             return
         self.state, self.since = state, self._now()
         self.transitions[state] += 1
-        if state is State.OFFLINE:
-            _log.warn("{name} is offline: {reason}", name=self.name, reason=self.last_error)
+        if state is State.OFFLINE and self.outage is not None:
+            _log.warn(_SAID, **self._said(self.outage))
         else:
             _log.info("{name} is {state}", name=self.name, state=state.value)
         for subscriber in tuple(self._subscribers):

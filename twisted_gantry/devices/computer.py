@@ -36,6 +36,7 @@ from twisted_gantry.devices.polled import (
     wrong_base_url,
 )
 from twisted_gantry.net.kernel_clock import synchronised
+from twisted_gantry.net.outage import Cause, outage
 from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.timers import Timer
@@ -229,7 +230,7 @@ class Computer(NamedService):
             raise
         except Exception as error:
             _log.failure("{name} could not be read", name=self.device)
-            self._poller.failed(str(error))
+            self._poller.failed(outage(Cause.LOCAL, str(error), en=str(error)))
         else:
             self._context.points.update(self.device, measured)
             self._poller.good()
@@ -239,7 +240,9 @@ class Computer(NamedService):
         return float(period - (clock.seconds() - began) % period)
 
     def _too_late(self) -> None:
-        self._poller.failed(f"a reading takes over {DEADLINE:g} s: does a disk hang?")
+        en = f"a reading takes over {DEADLINE:g} s: does a disk hang?"
+        zh = f"读取超过{DEADLINE:g}秒：磁盘可能无响应"
+        self._poller.failed(outage(Cause.LOCAL, en=en, zh=zh))
 
 
 def _identity(settings: ComputerSettings) -> dict[str, Measured]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -14,10 +15,12 @@ from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.net.histogram import Histogram
 from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
+from twisted_gantry.net.outage import MOST_SHOWN, Cause, Outage, Reason, as_outage, unread
 from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import Repeated
 from twisted_gantry.net.tls import ClientTls
+from twisted_gantry.wire.quote import quote
 
 MAX_FAILURES = 3
 """Readings in a row that fail before a device is offline."""
@@ -79,21 +82,24 @@ class Poller:
         self.failures = 0
         self._status.online()
 
-    def failed(self, reason: str, *, bearable: bool = False) -> None:
+    def failed(self, reason: Reason, *, bearable: bool = False) -> None:
         """Note a reading that failed; `bearable`: the device stays as it is all the same."""
         self.failures += 1
+        reason = as_outage(reason)
         if bearable or self.failures < self._max_failures:
             self._status.error(reason)
         else:
-            self.lose(self.in_a_row(reason) if self._counted else reason)
+            self.lose(reason.in_a_row(self.failures) if self._counted else reason)
 
-    def lose(self, reason: str) -> None:
+    def lose(self, reason: Reason) -> None:
         self._losing()
         self._status.offline(reason)
 
-    def in_a_row(self, reason: str) -> str:
-        """Return `reason` with the number of failures, from the second on."""
-        return f"{reason}, {self.failures} times in a row" if self.failures > 1 else reason
+    def attempt(self) -> Deferred[Outage | None]:
+        """Read at once; fires with None after a good reading, else with what was wrong."""
+        outcome = self._status.outcome()
+        self.now()
+        return outcome
 
     async def _turn(self) -> float:
         began = self._clock.seconds()
@@ -104,6 +110,17 @@ class Poller:
             return pause
         waits = self._status.state in self._backs_off
         return self.backoff.next() if waits else self.period - took
+
+
+class NotUnderstood(Exception):
+    """An answer that does not decode: `why` is the error, `body` what came, which no secret of ours
+    may be in.
+    """
+
+    def __init__(self, why: str, body: bytes) -> None:
+        super().__init__(why)
+        odd = unread(quote(body, most=MOST_SHOWN), why)
+        self.outage = replace(odd, en=why) if odd.cause is Cause.MALFORMED else odd
 
 
 class Refreshed:

@@ -18,12 +18,17 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_gantry.net.outage import Cause, Outage, Reason, as_outage, outage, outage_of
 from twisted_gantry.net.patient_lines import PatientLines, Whole
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import Timer
-from twisted_gantry.net.tls import lost_words
 
 _log = Logger()
+
+LOOK = 400  # the first bytes of a connection, which tell whether the peer speaks the protocol
+
+
+_STOPPED = outage(Cause.OTHER, en="stopped", zh="已停止")
 
 
 class LineOwner(Interface):
@@ -33,10 +38,10 @@ class LineOwner(Interface):
     def received(self, line: bytes) -> None: ...  # the peer sent a line; its delimiter is cut off
     def writable(self) -> None: ...  # the transport was full, and takes data again
 
-    def disconnected(self, reason: str) -> None:
+    def disconnected(self, reason: Outage) -> None:
         """The connection is lost; unless the link was stopped another follows after a pause."""
 
-    def not_connected(self, reason: str) -> None:
+    def not_connected(self, reason: Outage) -> None:
         """An attempt to connect failed; the next follows after a pause."""
 
 
@@ -63,6 +68,8 @@ class LineLink:
         self.owner, self.counts = owner, counts
         self.delimiter, self.max_line = delimiter, max_line
         self.clock, self.whole = clock, whole
+        self.first = b""
+        """The first bytes of the present or last connection."""
         self._endpoint = endpoint
         self._backoff = Backoff(*pauses, spread)
         self._pause = Timer(clock, self._connect)
@@ -93,7 +100,7 @@ class LineLink:
         if self._connection is None:
             return succeed(None)
         stopped = self._stopped = self._stopped or Deferred()
-        self._connection.abort("stopped")
+        self._connection.abort(_STOPPED)
         waiter: Deferred[None] = Deferred()
         stopped.addCallback(waiter.callback)
         return waiter
@@ -108,7 +115,7 @@ class LineLink:
         """Cut a peer that sends too much, and back off."""
         self.counts["flooded"] += 1
         self._backoff.flooded()
-        self.drop("the peer floods the connection")
+        self.drop(outage(Cause.FLOOD, en="the peer floods the connection"))
 
     def good(self) -> None:
         """Note that the session proved good: the next pause is the first one again."""
@@ -125,22 +132,23 @@ class LineLink:
         if self._connection is not None:
             self._connection.send(line)
 
-    def drop(self, reason: str) -> None:
+    def drop(self, reason: Reason) -> None:
         """Cut the connection; `disconnected` tells this reason, and another connection follows."""
         if self._connection is not None:
-            self._connection.abort(reason)
+            self._connection.abort(as_outage(reason))
 
     # -- what the connection tells
 
     def opened(self, connection: "_Connection") -> None:
         self._connection = connection
         if not self._running:
-            connection.abort("stopped")
+            connection.abort(_STOPPED)
             return
         self.counts["connections"] += 1
+        self.first = b""
         self.owner.connected()
 
-    def closed(self, reason: str) -> None:
+    def closed(self, reason: Outage) -> None:
         """Note its end; a link that was started again meanwhile connects at once."""
         stopped, self._stopped = self._stopped, None
         self._connection = None
@@ -165,7 +173,7 @@ class LineLink:
     def _not_connected(self, failure: Failure) -> None:
         self._attempt = None
         if self._running:
-            self.owner.not_connected(lost_words(failure))
+            self.owner.not_connected(outage_of(failure.value))
             self._pause.start(self._backoff.next())
 
 
@@ -178,7 +186,11 @@ class _Connection(PatientLines):
         self.delimiter, self.MAX_LENGTH = link.delimiter, link.max_line
         self.full = False
         self._link, self._owner = link, link.owner
-        self._why = ""
+        self._why: Outage | None = None
+
+    def dataReceived(self, data: bytes) -> None:
+        self._link.first = (self._link.first + data[:LOOK])[:LOOK]
+        super().dataReceived(data)
 
     def connectionMade(self) -> None:
         transport: Any = self.transport
@@ -189,23 +201,25 @@ class _Connection(PatientLines):
         self._link.opened(self)
 
     def lineReceived(self, line: bytes) -> None:
-        if not self._why:
+        if self._why is None:
             self._owner.received(line)
 
     def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802 - LineReceiver's
         self._link.counts["too-long"] += 1
-        self.abort(f"a line of more than {self.MAX_LENGTH} bytes")
+        most = self.MAX_LENGTH
+        en, zh = f"a line of more than {most} bytes", f"单行超过{most}字节"
+        self.abort(outage(Cause.MALFORMED, en=en, zh=zh))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
-        self._why = self._why or lost_words(reason)
+        self._why = self._why or outage_of(reason.value)
         self._link.closed(self._why)
 
     def send(self, line: bytes) -> None:
-        if not self._why and self.transport is not None:
+        if self._why is None and self.transport is not None:
             self.transport.write(line)
 
-    def abort(self, reason: str) -> None:
+    def abort(self, reason: Outage) -> None:
         self._why = self._why or reason
         self.take_no_rest()
         transport: Any = self.transport

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography import x509
 from OpenSSL import SSL
@@ -39,8 +39,19 @@ Seen = Callable[[str, datetime], None]
 """Takes a host with which a connection was made, and when its certificate expires."""
 
 
+class Said(NamedTuple):
+    """A text in both languages."""
+
+    en: str
+    zh: str
+
+
 class CertificateRefused(Exception):
     """A host could not be verified; the text has the host, the reason and what to change."""
+
+    def __init__(self, host: str, why: Said) -> None:
+        super().__init__(f"the certificate of {host} is refused: {why.en}")
+        self.zh = f"{host} 的证书被拒绝：{why.zh}"
 
 
 def known(certificate: X509) -> Certificate:
@@ -95,17 +106,17 @@ class _Verified:
         def judge(_: SSL.Connection, shown: X509, error: int, depth: int, good: int) -> bool:
             try:
                 certificate = shown.to_cryptography()
-                why = "" if good else distrust(error, certificate, "ca")
-                if not why and depth == 0:
+                why = None if good else distrust(error, certificate, "ca")
+                if why is None and depth == 0:
                     why = wrong_names(certificate, self._host)
-                if not why and depth == 0:
+                if why is None and depth == 0:
                     self._seen(self._host, certificate.not_valid_after_utc)
             except Exception as odd:  # whatever cannot be judged is not verified
-                why = f"it cannot be read ({type(odd).__name__})"
-            if why:
-                text = f"the certificate of {self._host} is refused: {why}"
-                refused(Failure(CertificateRefused(text)))  # type: ignore[no-untyped-call]
-            return not why
+                kind = type(odd).__name__
+                why = Said(f"it cannot be read ({kind})", f"无法读取（{kind}）")
+            if why is not None:
+                refused(Failure(CertificateRefused(self._host, why)))  # type: ignore[no-untyped-call]
+            return why is None
 
         connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, judge)
         return connection
@@ -119,8 +130,8 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def wrong_names(certificate: x509.Certificate, host: str) -> str:
-    """Return why a certificate is not that of `host`, empty if it is. Names that no rule allows
+def wrong_names(certificate: x509.Certificate, host: str) -> Said | None:
+    """Return why a certificate is not that of `host`, None if it is. Names that no rule allows
     count for nothing.
     """
     names = _names_of(certificate)
@@ -128,12 +139,14 @@ def wrong_names(certificate: x509.Certificate, host: str) -> str:
     try:
         verify_service_identity([pattern for _, pattern in names if pattern], [wanted], [])
     except (CertificateError, VerificationError):
-        told = ", ".join(text for text, _ in names[:5]) or "none in its subjectAltName"
-        return (
-            f"it is for other names ({told}); use one of its names in the URL or address, or have"
-            f" a certificate made for {host}"
+        told = ", ".join(text for text, _ in names[:5])
+        return Said(
+            f"it is for other names ({told or 'none in its subjectAltName'}); use one of its names"
+            f" in the URL or address, or have a certificate made for {host}",
+            f"证书属于其他名称（{told or 'subjectAltName为空'}）；请在地址中使用其中的名称，"
+            f"或为 {host} 签发证书",
         )
-    return ""
+    return None
 
 
 def _names_of(certificate: x509.Certificate) -> list[tuple[str, Any]]:
@@ -156,63 +169,106 @@ def _names_of(certificate: x509.Certificate) -> list[tuple[str, Any]]:
     return names
 
 
-_UNKNOWN = "its authority is not trusted here; {set_ca}"
+_UNKNOWN = Said(
+    "its authority is not trusted here ({issuer}); {set_ca}",
+    "签发机构（{issuer}）不受信任；{set_ca}",
+)
 _DISTRUST = {
     2: _UNKNOWN,
-    7: "its signature is wrong; {set_ca}",
-    18: "it is self-signed; {set_ca}, here that certificate itself",
+    7: Said("its signature is wrong; {set_ca}", "签名错误；{set_ca}"),
+    18: Said(
+        "it is self-signed; {set_ca}, here that certificate itself",
+        "证书为自签名；{set_ca}（即该证书本身）",
+    ),
     19: _UNKNOWN,
     20: _UNKNOWN,
     21: _UNKNOWN,
-    24: "an authority above it may not sign certificates (no CA); its owner must mend that",
-    26: "it may not be used for this; its owner must mend that",
+    24: Said(
+        "an authority above it may not sign certificates (no CA); its owner must mend that",
+        "上级证书无签发权（非CA），须由其所有者更正",
+    ),
+    26: Said(
+        "it may not be used for this; its owner must mend that", "证书用途不符，须由其所有者更正"
+    ),
 }
 
 
-def distrust(error: int, certificate: x509.Certificate, setting: str) -> str:
+def distrust(error: int, certificate: x509.Certificate, setting: str) -> Said:
     """Return in words what OpenSSL has against a certificate, by its number of the error.
     `setting` names the file of the authorities.
     """
     if error == SSL_EXPIRED:
         day = certificate.not_valid_after_utc.date().isoformat()
-        return f"it expired on {day}: its owner must renew it, or the clock here is wrong"
+        return Said(
+            f"it expired on {day}: its owner must renew it, or the clock here is wrong",
+            f"已于{day}过期：须更换证书，或本机时钟有误",
+        )
     if error == SSL_NOT_YET:
         day = certificate.not_valid_before_utc.date().isoformat()
-        return f"it is not valid before {day}: the clock here may be wrong"
-    set_ca = f"set {setting} to the PEM file of the authority that signed it"
-    return _DISTRUST.get(error, f"OpenSSL gives error {error}; {{set_ca}}").format(set_ca=set_ca)
+        return Said(
+            f"it is not valid before {day}: the clock here may be wrong",
+            f"{day}起才生效：本机时钟可能有误",
+        )
+    issuer = "".join(c for c in certificate.issuer.rfc4514_string()[:100] if c.isprintable())
+    said = _DISTRUST.get(error)
+    if said is None:
+        said = Said(f"OpenSSL gives error {error}; {{set_ca}}", f"OpenSSL错误{error}；{{set_ca}}")
+    return Said(
+        said.en.format(
+            issuer=issuer, set_ca=f"set {setting} to the PEM file of the authority that signed it"
+        ),
+        said.zh.format(issuer=issuer, set_ca=f"将{setting}设为签发机构的PEM文件"),
+    )
 
 
 SSL_NOT_YET, SSL_EXPIRED = 9, 10
 
+_NO_TLS = Said("the server does not speak TLS at this port", "该端口不支持TLS")
+_OLD_TLS = Said(
+    "the server speaks an old TLS alone; 1.2 or later is needed", "服务器只支持旧版TLS，需要1.2以上"
+)
+_OURS = Said("the server refuses our client_cert", "服务器拒绝本机的client_cert")
 _TLS_WORDS = (
-    ("certificate required", "the server asks for a certificate: set client_cert and client_key"),
-    ("handshake failure", "the server refuses the handshake: it may ask for client_cert"),
-    ("unknown ca", "the server does not trust the authority of our client_cert"),
-    ("bad certificate", "the server refuses our client_cert"),
-    ("certificate expired", "our client_cert has expired"),
-    ("certificate unknown", "the server refuses our client_cert"),
-    ("access denied", "the server refuses our client_cert"),
-    ("wrong version number", "the server does not speak TLS at this port"),
-    ("record layer failure", "the server does not speak TLS at this port"),
-    ("http request", "the server does not speak TLS at this port"),
-    ("unsupported protocol", "the server speaks an old TLS alone; 1.2 or later is needed"),
-    ("protocol version", "the server speaks an old TLS alone; 1.2 or later is needed"),
+    (
+        "certificate required",
+        Said(
+            "the server asks for a certificate: set client_cert and client_key",
+            "服务器要求客户端证书：请设置client_cert和client_key",
+        ),
+    ),
+    (
+        "handshake failure",
+        Said(
+            "the server refuses the handshake: it may ask for client_cert",
+            "服务器拒绝握手：可能要求client_cert",
+        ),
+    ),
+    (
+        "unknown ca",
+        Said(
+            "the server does not trust the authority of our client_cert",
+            "服务器不信任本机client_cert的签发机构",
+        ),
+    ),
+    ("bad certificate", _OURS),
+    ("certificate expired", Said("our client_cert has expired", "本机client_cert已过期")),
+    ("certificate unknown", _OURS),
+    ("access denied", _OURS),
+    ("wrong version number", _NO_TLS),
+    ("record layer failure", _NO_TLS),
+    ("http request", _NO_TLS),
+    ("unsupported protocol", _OLD_TLS),
+    ("protocol version", _OLD_TLS),
 )
 
 
-def lost_words(failure: Failure) -> str:
-    """Return in words why a connection was lost."""
-    error = failure.value
-    return tls_words(error) if isinstance(error, SSL.Error) else failure.getErrorMessage()
-
-
-def tls_words(error: SSL.Error) -> str:
+def tls_words(error: SSL.Error) -> Said:
     """Return an error of OpenSSL in words."""
     parts = error.args[0] if error.args and isinstance(error.args[0], list) else []
     texts = [str(part[-1]) for part in parts if part]
     for text in texts:
         for part, words in _TLS_WORDS:
             if part in text:
-                return f"{words} (TLS: {text})"
-    return f"TLS failed: {', '.join(texts) or 'closed'}"
+                return Said(f"{words.en} (TLS: {text})", f"{words.zh}（TLS：{text}）")
+    told = ", ".join(texts)
+    return Said(f"TLS failed: {told or 'closed'}", f"TLS失败：{told or '连接被关闭'}")

@@ -162,7 +162,7 @@ class _Creator:
         certificate = shown.to_cryptography()
         if error and (self._by_authority or error in (SSL_EXPIRED, SSL_NOT_YET)):
             name = certificate.subject.rfc4514_string()[:100]
-            why = distrust(error, certificate, "client_ca")
+            why = distrust(error, certificate, "client_ca").en
             return f"its certificate {name!r} is refused: {why}"
         fingerprint = certificate.fingerprint(SHA256()).hex()
         if depth == 0 and self._allowed and fingerprint not in self._allowed:

@@ -2,6 +2,7 @@
 
 from twisted_gantry.core.alarms import Alarms, Severity
 from twisted_gantry.core.status import Status
+from twisted_gantry.net.outage import Outage
 
 
 class Reachability:
@@ -15,13 +16,13 @@ class Reachability:
         self._alarms.clear(self._alarm)
         self._status.online()
 
-    def fails(self, reason: str) -> None:
+    def fails(self, reason: Outage) -> None:
         """Note that reports are kept for now."""
         self._status.offline(reason)
-        texts = f"{self._en}: {reason}", f"{self._zh}：{reason}"
+        texts = f"{self._en}: {reason}", f"{self._zh}：{reason.zh}"
         self._alarms.set(self._alarm, Severity.WARNING, *texts)
 
-    def is_refused(self, reason: str) -> None:
+    def is_refused(self, reason: Outage) -> None:
         """Note that the peer refuses the login, which has an alarm of its own."""
         self._status.offline(reason)
         self._alarms.clear(self._alarm)

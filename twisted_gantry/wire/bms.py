@@ -100,8 +100,16 @@ class Reply(msgspec.Struct, frozen=True):
         return dumps(self)
 
 
+class OtherDevice(BadMessage):
+    """The status is that of another `device_uid`."""
+
+
 class BmsRefused(Exception):
     """The EMS refused: a `code` other than 0, or HTTP status 4xx. Nothing was done."""
+
+    def __init__(self, why: str, status: int = 200, code: int | None = None) -> None:
+        super().__init__(why)
+        self.status, self.code = status, code
 
 
 def query(device_uid: str) -> str:
@@ -148,12 +156,14 @@ def read_reply(status: int, body: bytes, hidden: Iterable[str] = ()) -> EmsAnswe
         told = quoted(body, hidden, MOST_QUOTED) or "an empty body"
         text = f"HTTP {status}: {told}"
         if 400 <= status < 500:
-            raise BmsRefused(text)
-        raise kind(text)
+            raise BmsRefused(text, status)
+        wrong = kind(text)
+        wrong.quoted = told
+        raise wrong
     reply = Reply(code, numbers.text(fields.get("message")) or "", data)
     text = f"HTTP {status}, code {code}: {quoted(reply.message, hidden, MOST_QUOTED)}"
     if 400 <= status < 500 or (200 <= status < 300 and code not in (BmsCode.SUCCESS, None)):
-        raise BmsRefused(text)
+        raise BmsRefused(text, status, code)
     if not 200 <= status < 300:
         raise BadMessage(text)
     return EmsAnswer(reply, repairs)
@@ -185,7 +195,7 @@ def decode_status(reply: Reply, device_uid: str) -> Status:
         raise BadMessage("data that is no object")
     uid = numbers.text(fields.get("device_uid"))
     if uid and not _same(uid, device_uid):
-        raise BadMessage("the status of another device")
+        raise OtherDevice("the status of another device")
     given_alarms, given_state = fields.get("alarm_status"), fields.get("operating_status")
     alarms, number = _alarms(given_alarms), numbers.whole(given_state)
     state = OperatingStatus(number) if number in set(OperatingStatus) else None

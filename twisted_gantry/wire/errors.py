@@ -2,7 +2,11 @@
 
 
 class WireError(ValueError):
-    """The peer broke its protocol. The text says how, and holds no secret."""
+    """The peer broke its protocol. The text says how, and holds no secret. `quoted` is what came,
+    shortened and without secrets, where the decoder tells.
+    """
+
+    quoted = ""
 
 
 class NotJson(WireError):

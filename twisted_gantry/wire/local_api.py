@@ -67,7 +67,20 @@ class Health(Shape, frozen=True):
     notes: list[Said] = []
 
 
-class Device(Shape, frozen=True):
+class Troubled(Shape, frozen=True, kw_only=True):
+    """What is wrong with a device, an uplink or a bridge. The last error stays after a recovery,
+    with its time. `cause`, a code of docs/troubleshooting.md, and the advice are of now: null while
+    all is well.
+    """
+
+    last_error_zh: str | None = None
+    last_error_at: Time = None
+    cause: str | None = None
+    advice: str | None = None
+    advice_zh: str | None = None
+
+
+class Device(Troubled, frozen=True):
     """A device of the site."""
 
     name: str
@@ -94,7 +107,7 @@ class LedgerView(Shape, frozen=True):
     as_of: Time = None
 
 
-class Uplink(Shape, frozen=True):
+class Uplink(Troubled, frozen=True):
     """An uplink, of the kind `etc` or `fogslink`; what the store cannot tell is null."""
 
     name: str
@@ -116,7 +129,7 @@ class QueueView(Shape, frozen=True):
     bound: int = 0
 
 
-class Bridge(Shape, frozen=True):
+class Bridge(Troubled, frozen=True):
     """A bridge of the site; `name` is that of its table. `peers` are the neighbours that are
     connected now; `dropped` counts what a bound made it drop.
     """

@@ -327,7 +327,7 @@ def test_a_connection_that_ends_between_two_polls_is_made_again(
     factory.sessions[-1].transport.loseConnection()
     rig.clock.run(2.5)
     assert rig.state() is State.OFFLINE
-    assert "refused by the test" in str(rig.card.status.last_error)
+    assert "nothing listens at this port" in str(rig.card.status.last_error)
     rig.network.reachable = True
 
 

@@ -132,7 +132,10 @@ async def test_a_certificate_of_other_names_is_refused(
 @pytest.mark.parametrize(
     ("signed", "told"),
     [
-        (OTHER.sign("DNS:localhost"), "its authority is not trusted here; set ca"),
+        (
+            OTHER.sign("DNS:localhost"),
+            "is not trusted here (CN=other.example); set ca",
+        ),
         (self_signed("DNS:localhost"), "it is self-signed; set ca"),
         (SITE.sign("DNS:localhost", first=LATE - 9 * DAY, last=LATE), f"expired on {LATE.date()}"),
         (

@@ -8,9 +8,18 @@ from twisted.python.failure import Failure
 
 from tests.web.small_site import Client, FakeBridge, SmallSite, now_of, small_site
 from twisted_gantry.core.alarms import Severity
+from twisted_gantry.net.outage import WORDS, Cause
 from twisted_gantry.wire.reading import Quality
 
 AT_START = "2026-11-21T10:00:00.250+08:00"
+WELL = dict.fromkeys(("lastErrorZh", "lastErrorAt", "cause", "advice", "adviceZh"))
+
+
+def _unwell(error: str, at: str) -> dict[str, str]:
+    """Return what the API adds to an error without a cause of its own."""
+    words = WORDS[Cause.OTHER]
+    advice = {"advice": words.advice, "adviceZh": words.advice_zh}
+    return {"lastErrorZh": error, "lastErrorAt": at, "cause": "other", **advice}
 
 
 class TestHealth:
@@ -69,6 +78,7 @@ class TestSite:
                     "state": "offline",
                     "since": "2026-11-21T10:00:01.750+08:00",
                     "lastError": "no answer to QAD",
+                    **_unwell("no answer to QAD", "2026-11-21T10:00:01.750+08:00"),
                 },
                 {
                     "name": "pc1",
@@ -76,6 +86,7 @@ class TestSite:
                     "state": "connecting",
                     "since": AT_START,
                     "lastError": None,
+                    **WELL,
                 },
             ],
             "uplinks": [
@@ -84,6 +95,7 @@ class TestSite:
                     "state": "online",
                     "since": "2026-11-21T10:00:01.750+08:00",
                     "lastError": None,
+                    **WELL,
                     "queued": 0,
                     "setAside": 0,
                     "lastDelivered": None,
@@ -115,6 +127,7 @@ class TestSite:
                 "state": "offline",
                 "since": AT_START,
                 "lastError": "refused",
+                **_unwell("refused", AT_START),
                 "peers": 1,
                 "dropped": 3,
                 "queues": [{"name": "out", "length": 7, "bound": 200}],

@@ -20,6 +20,7 @@ from twisted_gantry.core.interfaces import IUploader
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.stored import StoredCard
 from twisted_gantry.net.http.server import Limits, bounded_site
+from twisted_gantry.net.outage import Reason
 from twisted_gantry.web.monitor.endpoint import AUTH_FAILURES, Monitor, MonitorSettings
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc import envelope as etc
@@ -48,8 +49,8 @@ class FakeUploader(FakeDevice):
         self.repaired: list[bool] = []
         self.refusals: list[str] = []
 
-    def upload_refused(self, reason: str) -> None:
-        self.refusals.append(reason)
+    def upload_refused(self, reason: Reason) -> None:
+        self.refusals.append(str(reason))
 
     def uploaded(self, fields: Any, *, clock_good: bool, repaired: bool = False) -> None:
         self.repaired.append(repaired)

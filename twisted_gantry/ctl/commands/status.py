@@ -6,6 +6,7 @@ import click
 from rich.console import RenderableType
 from rich.text import Text
 
+from twisted_gantry.ctl.commands.troubles import trouble
 from twisted_gantry.ctl.commands.views import ALARM_COLUMNS, alarm_row, folded
 from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.help import Command
@@ -95,7 +96,7 @@ def _devices(session: Session, devices: list[local_api.Device]) -> list[Renderab
     )
     texts = session.texts
     rows = [
-        (each.name, each.kind, word(texts, each.state), each.since, each.last_error or None)
+        (each.name, each.kind, word(texts, each.state), each.since, trouble(texts, each))
         for each in devices
     ]
     return _section(session, "devices", columns, rows, "no-devices")
@@ -110,7 +111,7 @@ def _uplinks(session: Session, uplinks: list[local_api.Uplink]) -> list[Renderab
     )
     texts = session.texts
     rows = [
-        (up.name, word(texts, up.state), up.since, up.last_delivered, up.last_error or None)
+        (up.name, word(texts, up.state), up.since, up.last_delivered, trouble(texts, up))
         for up in uplinks
     ]
     section = _section(session, "uplinks", columns, rows, "no-devices")
@@ -139,7 +140,7 @@ def _bridges(session: Session, bridges: list[local_api.Bridge]) -> list[Renderab
     )
     texts = session.texts
     rows = [
-        (b.name, word(texts, b.state), b.since, b.peers, b.dropped, b.last_error or None)
+        (b.name, word(texts, b.state), b.since, b.peers, b.dropped, trouble(texts, b))
         for b in bridges
     ]
     return _section(session, "bridges", columns, rows, "no-devices")

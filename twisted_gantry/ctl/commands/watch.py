@@ -14,6 +14,7 @@ from rich.text import Text
 
 from twisted_gantry.ctl import completing
 from twisted_gantry.ctl.client import ApiError
+from twisted_gantry.ctl.commands.troubles import trouble
 from twisted_gantry.ctl.commands.views import ALARM_COLUMNS, alarm_row
 from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.help import Command
@@ -88,10 +89,11 @@ def _devices(session: Session, prefix: str) -> Lines:
             continue
         kind = each.kind if isinstance(each, local_api.Device) else texts(_KINDS[type(each)])
         state, queued, set_aside = word(texts, each.state), None, None
+        error = trouble(texts, each, with_advice=False)
         if isinstance(each, local_api.Uplink):
             queued, set_aside = each.queued, each.set_aside
         lines[type(each), each.name] = Line(
-            (each.name, kind, state, each.since, queued, set_aside, each.last_error or None),
+            (each.name, kind, state, each.since, queued, set_aside, error),
             (each.state, each.last_error, queued, set_aside),
             document,
         )

@@ -55,6 +55,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "subject": ("Subject", "对象"),
     "target": ("Target", "目标"),
     "tries": ("Tries", "次数"),
+    "trouble": ("{error} [{cause}]", "{error}［{cause}］"),
+    "trouble-over": ("over; last at {at}: {error}", "已恢复；最近一次 {at}：{error}"),
     "unit": ("Unit", "单位"),
     "uplink": ("Uplink", "上联"),
     "uplinks": ("Uplinks", "上联"),

@@ -18,7 +18,7 @@ from twisted_gantry.core.interfaces import DeviceContext, IDevice
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices.bms.commands import COMMANDS, BmsCommands
-from twisted_gantry.devices.bms.ems import TROUBLE, EmsClient
+from twisted_gantry.devices.bms.ems import TROUBLE, EmsClient, why
 from twisted_gantry.devices.conditions import equals, when
 from twisted_gantry.devices.kind import DeviceKind
 from twisted_gantry.devices.polled import (
@@ -29,6 +29,7 @@ from twisted_gantry.devices.polled import (
     wrong_base_url,
     wrong_headers,
 )
+from twisted_gantry.net.outage import Cause, Outage, outage
 from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.wire.bms import Status as BmsStatus
@@ -113,13 +114,15 @@ class Bms(NamedService):
             try:
                 await self._sync()
             except TROUBLE as error:  # the EMS may still tell what it has
-                self.status.error(f"not synchronised: {error}")
+                reason = why(error)
+                en, zh = f"not synchronised: {reason.en}", f"未能同步：{reason.zh}"
+                self.status.error(Outage(reason.cause, en, zh))
         try:
             await self._get()
         except TROUBLE as error:
             if self.running:
                 self._points.fail(self.device)
-                self._poller.failed(str(error))
+                self._poller.failed(why(error))
 
     async def _look(self) -> BmsStatus:
         """Return the present status of the battery. Raises one of TROUBLE."""
@@ -155,7 +158,8 @@ class Bms(NamedService):
         )
         self._poller.good()
         if status.wrong:
-            self.status.error(", ".join(status.wrong))
+            wrong = ", ".join(status.wrong)
+            self.status.error(outage(Cause.MALFORMED, wrong, en=wrong))
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
         self._doing = ensureDeferred(self._commands.execute(command, args))

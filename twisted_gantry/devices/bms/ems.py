@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 from twisted_gantry.core.interfaces import REPAIRED
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.http.client import Answer, BoundedClient, CutShort, NoAnswer
+from twisted_gantry.net.outage import Cause, Outage, of_status, outage, outage_of, unread
 from twisted_gantry.wire import bms
 from twisted_gantry.wire.errors import WireError
 
@@ -13,6 +15,25 @@ UNCLEAR = (NoAnswer, WireError)
 """Errors after which the outcome of a call is unknown."""
 TROUBLE = (*UNCLEAR, bms.BmsRefused)
 """All errors of a call; their texts hold no secret."""
+
+
+def why(error: Exception) -> Outage:
+    """Return the outage for one of TROUBLE."""
+    text = str(error)
+    if isinstance(error, bms.OtherDevice):
+        return outage(Cause.WRONG_IDENTITY, en=text, zh="EMS返回了其他device_uid的状态")
+    if isinstance(error, bms.BmsRefused):
+        if error.code == bms.BmsCode.PARAMETER_FORMAT:  # the uid is all that a GET has
+            zh = f"EMS不接受该device_uid：{text}"
+            return outage(Cause.WRONG_IDENTITY, en=text, zh=zh)
+        of_http = of_status(error.status, "the EMS", "EMS")
+        cause = Cause.ERROR_ANSWER if error.code is not None else of_http.cause
+        if error.status in (401, 403):
+            cause = Cause.PASSWORD
+        return outage(cause, text, en=text)
+    if isinstance(error, WireError):
+        return replace(unread(error.quoted, text), en=text)
+    return outage_of(error)
 
 
 class EmsClient:

@@ -5,6 +5,7 @@ Source: the ETC document, sections 1.5 to 1.7 and 3.2.
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from attrs import define, field
@@ -13,9 +14,10 @@ from twisted_gantry.core.interfaces import Picture
 from twisted_gantry.core.secret import Secret, shown
 from twisted_gantry.net.http.client import Answer as HttpAnswer
 from twisted_gantry.net.http.client import BoundedClient, CutShort, NoAnswer
+from twisted_gantry.net.outage import Cause, Outage, of_status, outage, unread
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.etc import envelope, pictures
-from twisted_gantry.wire.etc.answers import decode_answer
+from twisted_gantry.wire.etc.answers import decode_answer, trouble_of
 from twisted_gantry.wire.etc.commands import EtcControl, encode_control
 
 MAX_PICTURE = 16 * 1024 * 1024  # bytes of a picture or video
@@ -24,6 +26,10 @@ MOST_STAMPS = 1000  # used time stamps that are remembered
 
 class TurnedDown(Exception):
     """The cabinet refused a command by its HTTP status, and did nothing."""
+
+    def __init__(self, outage: Outage) -> None:
+        super().__init__(str(outage))
+        self.outage = outage
 
 
 TROUBLE = (NoAnswer, TurnedDown)
@@ -54,7 +60,7 @@ class CabinetChannel:
                 if cut.answer.status == 200:
                     return self._read(cut.answer)  # the code may be in the part that came
             except NoAnswer as error:
-                raise NoAnswer(f"{cut}: {error}") from None
+                raise NoAnswer(replace(error.outage, en=f"{cut}: {error}")) from None
             raise
         return self._read(answer)
 
@@ -80,9 +86,9 @@ class CabinetChannel:
         request = self._client.request
         answer = await request("POST", self._url, headers=headers, body=body, limit=limit)
         if 300 <= answer.status < 500:
-            raise TurnedDown(f"the cabinet answers HTTP {answer.status}")
+            raise TurnedDown(of_status(answer.status, "the cabinet", "机柜"))
         if answer.status != 200:
-            raise NoAnswer(f"the cabinet answers HTTP {answer.status}")
+            raise NoAnswer(of_status(answer.status, "the cabinet", "机柜"))
         return answer
 
     def _read(self, answer: HttpAnswer) -> envelope.Answer:
@@ -90,7 +96,8 @@ class CabinetChannel:
             return decode_answer(answer.body)
         except WireError as error:
             came = shown(answer.body, self._auth)
-            raise NoAnswer(f"the cabinet answers {came!r}, which is {error}") from None
+            en = f"the cabinet answers {came!r}, which is {error}"
+            raise NoAnswer(replace(unread(came, str(error)), en=en)) from None
 
     def words(self, answer: envelope.Answer) -> str:
         code = code_of(answer)
@@ -101,6 +108,12 @@ class CabinetChannel:
             text = f"{code.value} {meaning}"
         msg = self._plain(answer.msg or "")[: envelope.MAX_MSG].strip()
         return text if msg in {"", meaning} else f"{text} ({msg})"
+
+    def why(self, answer: envelope.Answer) -> Outage:
+        """Return the outage for an answer that is no success."""
+        words = self.words(answer)
+        cause = Cause(trouble_of(code_of(answer), answer.msg))
+        return outage(cause, en=f"it answers {words}", zh=f"机柜应答：{words}")
 
     def _plain(self, text: str) -> str:
         return shown(text, self._auth)

@@ -55,6 +55,7 @@ from twisted_gantry.devices.power import (
     OverVoltage,
     UnderVoltage,
 )
+from twisted_gantry.net.outage import Cause, Outage, Reason, as_outage, outage, outage_of
 from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.timers import Timer
@@ -94,6 +95,13 @@ class CabinetSettings(TlsSettings, frozen=True, kw_only=True, forbid_unknown_fie
     nominal_voltage: NominalVoltage | None = None
 
 
+_NOTHING = outage(
+    Cause.NO_UPLOAD,
+    en="it answers, but uploads nothing: is our monitor.do its server?",
+    zh="机柜有应答但不上报：其服务器是否为本机monitor.do？",
+)
+
+
 @implementer(IUploader, IBatteryRecorder, ICamera, IRefreshable)
 class SmartCabinet(NamedService):
     """The driver. `close` closes the connections of the channel."""
@@ -115,7 +123,7 @@ class SmartCabinet(NamedService):
         gantry_id = settings.gantry_id or context.gantry_id
         self.uploads_as = (same_id(gantry_id), same_id(settings.cabinet_id))
         self.host = urlsplit(server_url(settings.url, "http")).hostname
-        self._refusal = ""  # why the last upload was refused, until one is taken
+        self._refusal: Outage | None = None  # why the last upload was refused, until one is taken
         self.counts: Counter[str] = Counter()
         """The number of uploads, and their oddities."""
         self._settings, self._points, self._tap = settings, context.points, context.tap
@@ -168,13 +176,15 @@ class SmartCabinet(NamedService):
         self.counts["uploads"] += 1
         if repaired:
             self.counts[REPAIRED] += 1
-        self._refusal = ""
+        self._refusal = None
         self._upload_clock = clock_good
         update = self._rows.take(upload) | self._clock_point()
         update[names.COMMANDS_ANSWERED] = (self._unanswered < MAX_FAILURES, Quality.GOOD)
         refused = self._points.update(self.device, update, self._derive)
         if refused:
-            self.status.error(f"not believed: {gist(refused)}")
+            told = gist(refused)
+            en, zh = f"not believed: {told}", f"数值不可信：{told}"
+            self.status.error(outage(Cause.MALFORMED, en=en, zh=zh))
         self._silence.start(self._silence_period)
         self._poller.heard()
         upload_waited_for, self._upload = self._upload, None
@@ -191,10 +201,10 @@ class SmartCabinet(NamedService):
             self._points.update(self.device, {names.LIGHTNING_STRUCK: (False, Quality.GOOD)})
         return {**self._power.derive(judged), names.LIGHTNING_STRUCK: struck}
 
-    def upload_refused(self, reason: str) -> None:
+    def upload_refused(self, reason: Reason) -> None:
         self.counts["uploads-refused"] += 1
-        self._refusal = reason
-        self.status.error(reason)
+        self._refusal = as_outage(reason)
+        self.status.error(self._refusal)
 
     def _period_set(self, seconds: float) -> None:
         self._silence_period = MISSED_PERIODS * seconds
@@ -202,7 +212,9 @@ class SmartCabinet(NamedService):
             self._silence.start(self._silence_period)
 
     def _silent(self) -> None:
-        self._poller.lose(self._refusal or f"no upload for {self._silence_period:g} s")
+        seconds = f"{self._silence_period:g}"
+        en, zh = f"no upload for {seconds} s", f"{seconds}秒内未收到上报"
+        self._poller.lose(self._refusal or outage(Cause.NO_UPLOAD, en=en, zh=zh))
 
     def _clock_point(self) -> dict[str, Measured]:
         return {names.CLOCK_GOOD: (self._upload_clock and self._command_clock, Quality.GOOD)}
@@ -215,16 +227,15 @@ class SmartCabinet(NamedService):
         except TROUBLE as error:
             answered = isinstance(error, TurnedDown)
             self._unanswered = 0 if answered else self._unanswered + 1
-            self._missed(str(error))
+            self._missed(outage_of(error))
             return self._poller.backoff.next()
         self._answered(answer)
         if code_of(answer) is not EtcCode.SUCCESS:
             # An answer that is no success does not call for a shorter pause.
-            self._missed(f"it answers {self._channel.words(answer)}")
+            self._missed(self._channel.why(answer))
             return self._settings.poll
         if self.counts["uploads"] == before and not await self._upload_comes():
-            nothing = "it answers, but uploads nothing: is our monitor.do its server?"
-            self._missed(self._refusal or nothing)
+            self._missed(self._refusal or _NOTHING)
             return self._poller.backoff.next()
         self._asking_helps = True
         self._poller.backoff.reset()
@@ -253,7 +264,7 @@ class SmartCabinet(NamedService):
                 self.device, {names.COMMANDS_ANSWERED: (True, Quality.GOOD), **self._clock_point()}
             )
 
-    def _missed(self, reason: str) -> None:
+    def _missed(self, reason: Outage) -> None:
         if not self.running:
             return
         self.counts["poll-failed"] += 1

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.http.client import Answer, BoundedClient
+from twisted_gantry.net.outage import Outage, of_status
 from twisted_gantry.wire.cfos.calls import Call
 
 # Bytes: a poll of all devices that are read, with a generous 4 KiB each.
@@ -18,9 +19,12 @@ class WrongStatus(Exception):
     """The manager answered with an HTTP status other than 200."""
 
     def __init__(self, status: int) -> None:
-        refused = "the manager refuses user or password (HTTP 401)"
-        super().__init__(refused if status == 401 else f"the manager answers HTTP {status}")
-        self.status = status
+        why = of_status(status, "the manager", "cFos")
+        if status == 401:
+            en = "the manager refuses user or password (HTTP 401)"
+            why = Outage(why.cause, en, "cFos拒绝用户名或密码（HTTP 401）")
+        super().__init__(str(why))
+        self.status, self.outage = status, why
 
 
 class Credentials:

@@ -21,7 +21,14 @@ from twisted_gantry.devices.cfos.commands import COMMANDS, ManagerCommands
 from twisted_gantry.devices.cfos.feeds import Feed, FeedSettings, wrong_feeds
 from twisted_gantry.devices.cfos.parts import Parts
 from twisted_gantry.devices.kind import DeviceKind
-from twisted_gantry.devices.polled import Patience, Poller, PollPeriod, gist, http_client
+from twisted_gantry.devices.polled import (
+    NotUnderstood,
+    Patience,
+    Poller,
+    PollPeriod,
+    gist,
+    http_client,
+)
 from twisted_gantry.devices.power import (
     NOMINAL_VOLTAGE,
     OVER_VOLTAGE,
@@ -33,6 +40,7 @@ from twisted_gantry.devices.power import (
     UnderVoltage,
 )
 from twisted_gantry.net.http.client import CutShort, NoAnswer
+from twisted_gantry.net.outage import Cause, Outage, outage, outage_of
 from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.wire.cfos.calls import call
@@ -115,8 +123,8 @@ class Cfos(NamedService):
     async def _poll(self) -> float | None:
         try:
             info = await self._ask()
-        except (NoAnswer, WrongStatus, WireError) as error:
-            self._failed(str(error)[:LONGEST_REASON])
+        except (NoAnswer, WrongStatus, NotUnderstood) as error:
+            self._failed(outage_of(error))
             return None
         self._take(info)
         return min(self._poller.period, RECHECK) if self._parts.doubtful else None
@@ -124,7 +132,7 @@ class Cfos(NamedService):
     async def _ask(self) -> DevInfo:
         """Return the answer to a poll. Of one that was cut short, what came counts."""
         try:
-            return decode_dev_info(await self._channel.ask(call("get_dev_info")))
+            body = await self._channel.ask(call("get_dev_info"))
         except CutShort as error:
             if error.answer.status != 200:
                 raise
@@ -132,6 +140,10 @@ class Cfos(NamedService):
                 return decode_dev_info(error.answer.body)
             except WireError:
                 raise error from None
+        try:
+            return decode_dev_info(body)
+        except WireError as error:
+            raise NotUnderstood(str(error)[:LONGEST_REASON], body) from None
 
     def _take(self, info: DevInfo) -> None:
         self.counts.update(info.odd)
@@ -146,9 +158,9 @@ class Cfos(NamedService):
         ]
         self._poller.good()
         if wrong:
-            self.status.error(gist(wrong))
+            self.status.error(outage(Cause.MALFORMED, gist(wrong), en=gist(wrong)))
 
-    def _failed(self, reason: str) -> None:
+    def _failed(self, reason: Outage) -> None:
         self.counts["poll-failed"] += 1
         own = [each.name for each in cfos_points.MANAGER_POINTS]
         self._points.fail(self.device, [*own, *self._parts.names()])

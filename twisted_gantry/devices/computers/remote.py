@@ -4,6 +4,7 @@ That gantry has the computer as a device of kind `computer`; its points are take
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
@@ -20,8 +21,10 @@ from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices.computers.points import MEASUREMENTS, POINTS, Measured, good
 from twisted_gantry.devices.polled import Poller, Refreshed
 from twisted_gantry.net.http.client import BoundedClient, NoAnswer
+from twisted_gantry.net.outage import MOST_SHOWN, Cause, Outage, of_status, outage, unread
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.wire import local_api
+from twisted_gantry.wire.quote import quote
 from twisted_gantry.wire.reading import Quality
 
 DEADLINE = 10.0  # seconds for an answer
@@ -31,6 +34,10 @@ _NAMES = tuple(each.name for each in MEASUREMENTS)
 
 class NotRead(Exception):
     """The other gantry told nothing; the text says why, and holds no secret."""
+
+    def __init__(self, why: Outage) -> None:
+        super().__init__(str(why))
+        self.outage = why
 
 
 @implementer(IRefreshable)
@@ -92,7 +99,7 @@ class RemoteComputer(NamedService):
             )
             update = _measured(remote, found)
         except (NoAnswer, NotRead) as error:
-            self._poller.failed(str(error))
+            self._poller.failed(error.outage)
         else:
             self._points.update(self.device, update)
             self._poller.good()
@@ -104,17 +111,20 @@ class RemoteComputer(NamedService):
         for device in site.devices:
             if device.kind == "computer":
                 return device.name
-        raise NotRead("the other gantry has no device of kind computer")
+        en = "the other gantry has no device of kind computer"
+        raise NotRead(outage(Cause.WRONG_IDENTITY, en=en, zh="对方门架没有computer类设备"))
 
     async def _ask(self, what: str, shape: type[Any]) -> Any:
         headers = {} if self._token is None else {"Authorization": f"Bearer {self._token.reveal()}"}
         answer = await self._client.request("GET", f"{self._url}/api/v1/{what}", headers=headers)
         if answer.status != 200:
-            raise NotRead(f"the other gantry answers HTTP {answer.status}")
+            raise NotRead(of_status(answer.status, "the other gantry", "对方门架"))
         try:
             return msgspec.json.decode(answer.body, type=shape)
         except msgspec.DecodeError:
-            raise NotRead("the other gantry's answer is not that of a local API") from None
+            en = "the other gantry's answer is not that of a local API"
+            odd = unread(quote(answer.body, most=MOST_SHOWN), en)
+            raise NotRead(replace(odd, en=en)) from None
 
     def _losing(self) -> None:
         self._points.fail(self.device, _NAMES)
@@ -123,7 +133,9 @@ class RemoteComputer(NamedService):
 def _measured(remote: str, found: local_api.Points) -> dict[str, Measured]:
     given = {each.point.removeprefix(f"{remote}."): each for each in found.points}
     if not given.keys() & set(_NAMES):
-        raise NotRead(f"the other gantry's device {remote[:40]!r} is no computer")
+        en = f"the other gantry's device {remote[:40]!r} is no computer"
+        zh = f"对方门架的设备{remote[:40]!r}不是computer类"
+        raise NotRead(outage(Cause.WRONG_IDENTITY, en=en, zh=zh))
     update: dict[str, Measured] = {}
     for name in _NAMES:
         each = given.get(name)

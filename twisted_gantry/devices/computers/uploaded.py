@@ -24,6 +24,7 @@ from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import Status
 from twisted_gantry.devices.computers.points import MEASUREMENTS, POINTS, good
 from twisted_gantry.devices.conditions import equals
+from twisted_gantry.net.outage import Cause, outage
 from twisted_gantry.net.service import NamedService, ServiceGroup
 from twisted_gantry.net.timers import Timer
 from twisted_gantry.wire.etc.computers import Readings, decode_computers
@@ -87,7 +88,8 @@ class UploadedComputer(NamedService):
     def _silent(self) -> None:
         measured = [each.name for each in MEASUREMENTS]
         self._points.update(self.device, dict.fromkeys(measured, (None, Quality.GET_FAILED)))
-        self.status.offline(f"no upload for {SILENCE:g} s")
+        en, zh = f"no upload for {SILENCE:g} s", f"{SILENCE:g}秒内未收到上报"
+        self.status.offline(outage(Cause.NO_UPLOAD, en=en, zh=zh))
 
 
 class UploadedComputers(ServiceGroup):

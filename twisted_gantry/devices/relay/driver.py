@@ -106,7 +106,7 @@ class Relay(NamedService):
             try:
                 await self._core.link.reach()
             except NotReached as error:
-                self._core.missed(str(error))
+                self._core.missed(error.outage)
                 return self._poller.backoff.next()
             self._poller.good()
         return CHECK_PERIOD

@@ -1,6 +1,7 @@
 """Sends bytes to a relay, each over a connection of its own, and sees them confirmed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from twisted_gantry.net.outage import Cause, Reason, as_outage, outage, outage_of
 from twisted_gantry.net.timers import Timer
 
 # Seconds: to connect; for the answer that confirms; and for a connection to stand after the bytes
@@ -24,6 +26,10 @@ LONGEST_BYTES = 256
 
 class NotReached(Exception):
     """There was no connection; nothing was sent."""
+
+    def __init__(self, why: Reason) -> None:
+        super().__init__(str(why))
+        self.outage = as_outage(why)
 
 
 class NotConfirmed(Exception):
@@ -128,7 +134,10 @@ class RelayLink:
         except CancelledError:
             raise
         except TooLate:
-            raise NotReached(f"no connection within {CONNECT_PATIENCE:g} s") from None
+            en = f"no connection within {CONNECT_PATIENCE:g} s"
+            zh = f"{CONNECT_PATIENCE:g}秒内未能建立连接：网线、电源或主机故障"
+            raise NotReached(outage(Cause.CONNECT_TIMEOUT, en=en, zh=zh)) from None
         except Exception as error:  # endpoints are plugins, and fail in many ways
-            raise NotReached(f"no connection: {str(error)[:200]}") from None
+            found = outage_of(error)
+            raise NotReached(replace(found, en=f"no connection: {found.en}")) from None
         return connected

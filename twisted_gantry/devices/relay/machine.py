@@ -26,6 +26,7 @@ from twisted_gantry.devices.polled import RETRY_FIRST, Poller
 from twisted_gantry.devices.relay.link import NotConfirmed, NotReached, RelayLink
 from twisted_gantry.devices.relay.pending import old_key, pending_key
 from twisted_gantry.net.expiry import expires
+from twisted_gantry.net.outage import Cause, Outage, outage
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import Timer
 from twisted_gantry.wire.reading import Quality
@@ -112,6 +113,7 @@ class RelayCore:
     counts: Counter[str] = field(default_factory=Counter)
     asker: Ended | None = None
     expires: float = math.inf
+    unreached: Outage = field(default_factory=lambda: outage(Cause.OTHER))
     result: CommandResult = field(default_factory=lambda: CommandResult(Outcome.DONE))
     last_cycle: float | None = None
     cycle_before: float | None = None
@@ -162,7 +164,7 @@ class RelayCore:
             return 0.0
         return float(self.last_cycle + CYCLE_PERIOD - self.clock.seconds())
 
-    def missed(self, reason: str) -> None:
+    def missed(self, reason: Outage) -> None:
         self.counts["not-reached"] += 1
         self.poller.failed(reason)
 
@@ -196,6 +198,7 @@ class RelayCore:
         try:
             await self.link.say(self.off, self.wanted)
         except NotReached as error:
+            self.unreached = error.outage
             machine.off_unsent(str(error))
         except NotConfirmed as error:
             machine.off_sent(str(error))
@@ -206,11 +209,11 @@ class RelayCore:
         try:
             await self.link.say(self.on)
         except NotReached as error:
-            self.missed(str(error))
+            self.missed(error.outage)
             machine.on_failed()
         except NotConfirmed as error:
             self.counts["not-confirmed"] += 1
-            self.status.error(str(error))
+            self.status.error(outage(Cause.SILENT, en=str(error), zh="继电器未确认命令"))
             machine.on_failed()
         else:
             machine.on_confirmed()
@@ -305,7 +308,7 @@ def _build() -> Callable[[RelayCore], RelayInputs]:  # noqa: C901 - one table
         core.do(core.say_off(machine))
 
     def take_back(machine: RelayInputs, core: RelayCore, reason: str) -> None:
-        core.missed(reason)
+        core.missed(core.unreached)
         core.last_cycle = core.cycle_before
         core.result = CommandResult(Outcome.FAILED, f"not sent: {reason}")
         core.do(core.note_on(machine))

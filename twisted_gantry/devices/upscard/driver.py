@@ -39,11 +39,13 @@ from twisted_gantry.devices.power import (
 from twisted_gantry.devices.upscard import points as upscard_points
 from twisted_gantry.devices.upscard.battery import BatteryTests, why_not_test
 from twisted_gantry.devices.upscard.commands import CardCommands, Passwords, can_stop_test
+from twisted_gantry.devices.upscard.endings import refused, unreadable, why
 from twisted_gantry.devices.upscard.link import CardLink
 from twisted_gantry.devices.upscard.points import BATTERY_REMAINING, LIVE, RATED
 from twisted_gantry.devices.upscard.supply import Supply
 from twisted_gantry.devices.upscard.tcp import TcpLink
 from twisted_gantry.net.endpoints import client_endpoint, wrong_client
+from twisted_gantry.net.outage import Outage
 from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.session import Backoff
@@ -130,7 +132,6 @@ class UpsCard(NamedService):
         self.password = self._passwords.current
         self._up = False
         self._misses = 0  # live readings in a row without a reply
-        self._reason = ""
         self._ratings_due = 0.0
         self._poller = Poller(
             context, self.status, self._poll, settings.poll, losing=lambda: self._points.fail(name)
@@ -178,16 +179,15 @@ class UpsCard(NamedService):
         return f"{self._random.getrandbits(128):032x}"
 
     def link_up(self) -> None:
-        self._up, self._misses, self._reason = True, 0, ""
+        self._up, self._misses = True, 0
         self._ratings_due = self._clock.seconds()
         self._poller.start()
 
-    def link_down(self, reason: str) -> None:
+    def link_down(self, reason: Outage) -> None:
         self._up = False
         self._poller.stop()
         if self.running:
-            self._poller.lose(self._reason or reason)
-        self._reason = ""
+            self._poller.lose(reason)
 
     async def _poll(self) -> float | None:
         if self._clock.seconds() >= self._ratings_due:
@@ -221,16 +221,16 @@ class UpsCard(NamedService):
             try:
                 values = decode(ending.value)
             except WireError as error:
-                self._failed(names, f"{query}: {error}")
+                self._failed(names, unreadable(query, str(error)))
                 return False
             if wrong := [*values.wrong, *self._update(values.readings)]:
-                self.status.error(f"{query}: {gist(wrong)}")
+                self.status.error(unreadable(query, gist(wrong)))
             return True
         if isinstance(ending, CardRefusal):
             self._refused(ending, names)
         else:
             came = isinstance(ending, StayedBusy | Unread)
-            self._failed(names, str(ending), missed=not came)
+            self._failed(names, why(ending, self._link.silence), missed=not came)
         return False
 
     def _update(self, readings: Readings) -> Sequence[str]:
@@ -255,11 +255,11 @@ class UpsCard(NamedService):
 
     def _refused(self, refusal: CardRefusal, names: tuple[str, ...]) -> None:
         if refusal.result != ErrorCode.PASSWORD_ERROR:
-            self._failed(names, f"the card answers {refusal.name}")
+            self._failed(names, refused(refusal))
         elif not self._passwords.try_other():
-            self._drop("the card refuses the password (103 PASSWORD_ERROR)")
+            self._link.drop(refused(refusal))
 
-    def _failed(self, names: tuple[str, ...], reason: str, *, missed: bool = False) -> None:
+    def _failed(self, names: tuple[str, ...], reason: Outage, *, missed: bool = False) -> None:
         self._points.fail(self.device, names)
         if names is not LIVE:  # a card without ratings may be fine otherwise
             self.status.error(reason)
@@ -267,11 +267,7 @@ class UpsCard(NamedService):
         self._poller.failed(reason)
         self._misses = self._misses + 1 if missed else 0
         if self._misses >= self._link.most_misses:
-            self._drop(self._poller.in_a_row(reason))
-
-    def _drop(self, reason: str) -> None:
-        self._reason = reason
-        self._link.drop()
+            self._link.drop(reason.in_a_row(self._poller.failures))
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
         return ensureDeferred(self._commands.execute(command, args))

@@ -15,17 +15,24 @@ from twisted_gantry.core.interfaces import DeviceContext, ICallbackHost, LateRes
 from twisted_gantry.devices.kind import DeviceKind
 from twisted_gantry.devices.polled import MAX_FAILURES, RETRY_FIRST, RETRY_MOST, http_client
 from twisted_gantry.devices.upscard.driver import CARD_CHECKS, CardSettings, UpsCard
-from twisted_gantry.devices.upscard.link import COMMAND_DEADLINE, CardLink, Driver
+from twisted_gantry.devices.upscard.link import (
+    COMMAND_DEADLINE,
+    GIVEN_UP,
+    CardLink,
+    Driver,
+    LinkSilent,
+    LinkUnreachable,
+)
 from twisted_gantry.devices.upscard.numbers import SessionNumbers
 from twisted_gantry.devices.upscard.sources import Sources
 from twisted_gantry.net.http.client import Answer, BoundedClient, NoAnswer, NotConnected
+from twisted_gantry.net.outage import Cause, Outage, of_status, outage, outage_of
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.slots import Allowed
 from twisted_gantry.net.timers import Timer
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.frames import MAX_OBJECT
 from twisted_gantry.wire.upscard.messages import CardRefusal, ErrorCode, decode_reply, place_of
-from twisted_gantry.wire.upscard.session import NoReply, Unreachable
 
 _log = Logger()
 
@@ -51,6 +58,12 @@ class HttpLink(CardLink):
     dropped, the link makes one attempt after each pause of `backoff` until a reading is good.
     `close` closes the connections of `client`. `counts` gains `posts`, `post-failed`, `odd-body`.
     """
+
+    silence = outage(
+        Cause.NO_UPLOAD,
+        en="no reply in time: the card takes the command, but no result comes to our callback",
+        zh="管理卡已接受命令，但结果未送达本机callback",
+    )
 
     def __init__(
         self,
@@ -80,7 +93,7 @@ class HttpLink(CardLink):
 
     def stop(self) -> Deferred[None]:
         self._next.cancel()
-        self._down("stopped")
+        self._down(outage(Cause.OTHER, en="stopped", zh="已停止"))
         return self._close()
 
     def new_session(self) -> str:
@@ -107,12 +120,16 @@ class HttpLink(CardLink):
     def unfinished(self) -> bytes:
         return b""  # an HTTP message is whole or none
 
-    def drop(self) -> None:
+    def drop(self, reason: Outage = GIVEN_UP) -> None:
         if not self._up:
             return
         self.most_misses = 1
         self._next.start(self._backoff.next())
-        self._down("given up")
+        self._down(reason)
+
+    def retry(self) -> None:
+        if self._next.running:
+            self._next.start(0)
 
     def proved_good(self) -> None:
         self.most_misses = MAX_FAILURES
@@ -122,7 +139,7 @@ class HttpLink(CardLink):
         self._up = True
         self.opened()
 
-    def _down(self, reason: str) -> None:
+    def _down(self, reason: Outage) -> None:
         self._up = False
         for post in tuple(self._posts):
             post.cancel()
@@ -136,10 +153,10 @@ class HttpLink(CardLink):
             return
         self.counts["post-failed"] += 1
         if current:
-            why = f"the card answers HTTP {answer.status}"
+            why = of_status(answer.status, "the card", "管理卡")
             # A server that failed may have acted before; one that refused did not.
             acted = answer.status >= 500
-            self.session.undelivered(NoReply(why) if acted else Unreachable(why))
+            self.session.undelivered(LinkSilent(why) if acted else LinkUnreachable(why))
 
     def _offered(self, body: bytes) -> bool:
         """Take a result that was sent to the callback; returns whether it was awaited. Raises
@@ -178,9 +195,8 @@ class HttpLink(CardLink):
         failure.trap(NoAnswer)
         self.counts["post-failed"] += 1
         if number == self._number:
-            why = failure.getErrorMessage()
-            ending = Unreachable(why) if failure.check(NotConnected) else NoReply(why)
-            self.session.undelivered(ending)
+            why, sent = outage_of(failure.value), not failure.check(NotConnected)
+            self.session.undelivered(LinkSilent(why) if sent else LinkUnreachable(why))
 
 
 def _wrong_url(url: str) -> str:

@@ -8,10 +8,28 @@ from twisted.internet.interfaces import IReactorTime
 
 from twisted_gantry.devices.polled import MAX_FAILURES
 from twisted_gantry.net.expiry import expires
-from twisted_gantry.wire.upscard.session import Ending, Exchange, Session
+from twisted_gantry.net.outage import Cause, Outage, outage
+from twisted_gantry.wire.upscard.session import Ending, Exchange, NoReply, Session, Unreachable
 
 # Seconds that a command has, BUSY included, unless one reply may take longer.
 COMMAND_DEADLINE = 5.0
+GIVEN_UP = outage(Cause.OTHER, en="given up", zh="已放弃")
+
+
+class LinkUnreachable(Unreachable):
+    """The command was not sent, for the reason `outage`."""
+
+    def __init__(self, outage: Outage) -> None:
+        super().__init__(str(outage))
+        self.outage = outage
+
+
+class LinkSilent(NoReply):
+    """The command was perhaps read, and no reply will come, for the reason `outage`."""
+
+    def __init__(self, outage: Outage) -> None:
+        super().__init__(str(outage))
+        self.outage = outage
 
 
 class Driver(Protocol):
@@ -27,18 +45,19 @@ class Driver(Protocol):
 
     def link_up(self) -> None: ...  # commands can be sent from now on
 
-    def link_down(self, reason: str) -> None: ...  # commands in flight end after this
+    def link_down(self, reason: Outage) -> None: ...  # commands in flight end after this
 
 
 class CardLink(ABC):
     """Holds the session with one card. Subclasses move its bytes. `host` is the URL for results,
     None where replies come back the way the commands went. `most_misses` is how many replies in a
-    row may stay out before the driver drops the link. `deadline` is what a command has, in seconds.
-    `counts` counts what was odd about the peer: late replies, skipped bytes, …
+    row may stay out before the driver drops the link, for `silence`. `deadline` is what a command
+    has, in seconds. `counts` counts what was odd about the peer: late replies, skipped bytes, …
     """
 
     most_misses = MAX_FAILURES
     deadline = COMMAND_DEADLINE
+    silence = outage(Cause.SILENT, en="no reply in time", zh="已连接，但管理卡未按时应答")
 
     def __init__(self, driver: Driver, clock: IReactorTime, host: str | None = None) -> None:
         self.driver = driver
@@ -83,7 +102,7 @@ class CardLink(ABC):
         self.session.opened()
         self.driver.link_up()
 
-    def closed(self, reason: str, *, sent: bool = True) -> None:
+    def closed(self, reason: Outage, *, sent: bool = True) -> None:
         """End the session; `sent`: the card may have read the command in flight."""
         self.driver.link_down(reason)
         self.session.closed(sent=sent)
@@ -101,8 +120,12 @@ class CardLink(ABC):
         """Send the bytes of one command."""
 
     @abstractmethod
-    def drop(self) -> None:
-        """Give the connection up; another is made after a pause."""
+    def drop(self, reason: Outage = GIVEN_UP) -> None:
+        """Give the connection up, for `reason`; another is made after a pause."""
+
+    @abstractmethod
+    def retry(self) -> None:
+        """Try at once instead of after the pause."""
 
     @abstractmethod
     def proved_good(self) -> None:

@@ -13,14 +13,14 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_gantry.devices.upscard.link import CardLink, Driver
+from twisted_gantry.devices.upscard.link import GIVEN_UP, CardLink, Driver, LinkUnreachable
 from twisted_gantry.net.budget import Budget, Slices, Unasked
+from twisted_gantry.net.outage import Cause, Outage, lost, outage, outage_of
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import Timer
-from twisted_gantry.net.tls import lost_words
 from twisted_gantry.wire.errors import FrameTooLong
 from twisted_gantry.wire.frames import ObjectFramer
-from twisted_gantry.wire.upscard.session import NotSent, Unreachable
+from twisted_gantry.wire.upscard.session import NotSent
 
 _log = Logger()
 
@@ -29,6 +29,7 @@ _log = Logger()
 UNASKED, UNASKED_BURST = 10.0, 100.0
 BYTES, BYTES_BURST = 64 * 1024, 256 * 1024
 
+LOOK = 400  # the first bytes of a connection, which tell whether the peer speaks the protocol
 # A connection that ends after at most this many replies was closed on purpose. After this many such
 # connections in a row the card is known to close, and each command gets a connection of its own.
 FEW_REPLIES, KNOWN_AFTER = 2, 2
@@ -36,7 +37,7 @@ FEW_REPLIES, KNOWN_AFTER = 2, 2
 
 class _Connection(Protocol):
     """One TCP connection: bytes to objects, and back. `replies` counts the objects that came;
-    `quiet`: nothing came since the last command.
+    `first` are the first bytes; `quiet`: nothing came since the last command.
     """
 
     def __init__(self, link: "TcpLink") -> None:
@@ -45,6 +46,7 @@ class _Connection(Protocol):
         self._bytes = Budget(link.clock, BYTES, BYTES_BURST)
         self._slices = Slices(link.clock, self._feed, lambda seconds: True, self._flooded)
         self.replies = 0
+        self.first = b""
         self.quiet = True
 
     def connectionMade(self) -> None:
@@ -57,6 +59,7 @@ class _Connection(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         self.quiet = False
+        self.first = (self.first + data[:LOOK])[:LOOK]
         self._slices.take(data)
 
     def _feed(self, data: bytes) -> None:
@@ -85,7 +88,7 @@ class _Connection(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._slices.end()
-        self._link.disconnected(self, lost_words(reason))
+        self._link.disconnected(self, lost(outage_of(reason.value), self.first, self.replies > 0))
 
     def send(self, data: bytes) -> None:
         self.quiet = True
@@ -128,7 +131,8 @@ class TcpLink(CardLink):
         self._connection: _Connection | None = None
         self._attempt: Deferred[IProtocol] | None = None
         self._pause = Timer(clock, self._connect)
-        self._running = self._up = self._dropped = False
+        self._running = self._up = False
+        self._dropped: Outage | None = None  # why the connection was given up
         self._command = b""  # the last one
         self._waits = False  # for a connection
         self._closings = 0  # connections in a row that the card closed after few replies
@@ -143,7 +147,7 @@ class TcpLink(CardLink):
         self._running = False
         self._pause.cancel()
         if self._connection is None:
-            self._down("stopped")
+            self._down(outage(Cause.OTHER, en="stopped", zh="已停止"))
             return succeed(None)
         self._stopped = Deferred()
         self._connection.abort()
@@ -166,12 +170,16 @@ class TcpLink(CardLink):
         self._waits = False
         return b"" if self._connection is None else self._connection.unfinished()
 
-    def drop(self) -> None:
+    def drop(self, reason: Outage = GIVEN_UP) -> None:
         if self._connection is not None:
-            self._dropped = True
+            self._dropped = reason
             self._connection.abort()
         elif self._up:
-            self._down("given up")
+            self._down(reason)
+
+    def retry(self) -> None:
+        if self._pause.running:
+            self._pause.start(0)
 
     def proved_good(self) -> None:
         self._backoff.reset()
@@ -183,7 +191,7 @@ class TcpLink(CardLink):
             return
         self.counts["connections"] += 1
         if not self._up:
-            self._up, self._dropped = True, False
+            self._up, self._dropped = True, None
             self.opened()
         elif self._waits:
             self._waits = False
@@ -192,13 +200,13 @@ class TcpLink(CardLink):
             else:
                 connection.send(self._command)
 
-    def disconnected(self, connection: _Connection, reason: str) -> None:
+    def disconnected(self, connection: _Connection, reason: Outage) -> None:
         if connection is not self._connection:
             return
         self._connection = None
-        if self._running and not self._dropped and self._only_closed(connection):
+        if self._running and self._dropped is None and self._only_closed(connection):
             return
-        self._down(reason)
+        self._down(self._dropped or reason)
         stopped, self._stopped = self._stopped, None
         if stopped is not None:
             stopped.callback(None)
@@ -208,13 +216,13 @@ class TcpLink(CardLink):
             _log.warn("{name} floods the connection; cut", name=self.driver.device)
         self.counts["flooded"] += 1
         self._backoff.flooded()
-        self.drop()
+        self.drop(outage(Cause.FLOOD))
 
     def too_long(self, reason: str) -> None:
         if not self.counts["too-long"]:
             _log.warn("{name} sends {reason}; cut", name=self.driver.device, reason=reason)
         self.counts["too-long"] += 1
-        self.drop()
+        self.drop(outage(Cause.MALFORMED, en=reason))
 
     def _only_closed(self, connection: _Connection) -> bool:
         """Tell whether the card closed after a reply. A query that crossed with that goes out once
@@ -247,14 +255,14 @@ class TcpLink(CardLink):
         if failure.check(CancelledError):  # given up
             return
         self._attempt = None
-        reason = lost_words(failure)
+        reason = outage_of(failure.value)
         if self._up and self._closings >= KNOWN_AFTER:
             self._waits = False
-            self.session.undelivered(Unreachable(reason))  # a miss, as if no reply had come
+            self.session.undelivered(LinkUnreachable(reason))  # a miss, as if no reply had come
         else:
             self._down(reason)
 
-    def _down(self, reason: str) -> None:
+    def _down(self, reason: Outage) -> None:
         sent, self._waits = not self._waits, False
         self._up, self._closings = False, 0
         attempt, self._attempt = self._attempt, None

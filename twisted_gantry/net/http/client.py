@@ -5,7 +5,7 @@ The `timeout=` of treq covers the headers only; the deadline here covers the who
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -19,7 +19,7 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web import client as web
-from twisted.web._newclient import HTTP11ClientProtocol
+from twisted.web._newclient import HTTP11ClientProtocol, ParseError
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
@@ -28,7 +28,16 @@ from zope.interface import implementer
 
 from twisted_gantry.net.budget import Budget, Slices
 from twisted_gantry.net.expiry import expires
-from twisted_gantry.net.tls import CertificateRefused, ClientTls, tls_words
+from twisted_gantry.net.outage import (
+    Cause,
+    Outage,
+    Reason,
+    as_outage,
+    not_protocol,
+    outage,
+    outage_of,
+)
+from twisted_gantry.net.tls import CertificateRefused, ClientTls
 
 # Errors with the causes in `reasons`.
 _WRAPPERS = (web.ResponseFailed, web.RequestTransmissionFailed, web.RequestGenerationFailed)
@@ -37,12 +46,16 @@ _WRAPPERS = (web.ResponseFailed, web.RequestTransmissionFailed, web.RequestGener
 class NoAnswer(Exception):
     """The exchange failed; the text says why, without the URL's user and without headers."""
 
+    def __init__(self, why: Reason) -> None:
+        super().__init__(str(why))
+        self.outage = as_outage(why)
+
 
 class CutShort(NoAnswer):
     """The answer did not come whole; `answer` holds the part that came, within the bound."""
 
-    def __init__(self, message: str, answer: "Answer") -> None:
-        super().__init__(message)
+    def __init__(self, why: Reason, answer: "Answer") -> None:
+        super().__init__(why)
         self.answer = answer
 
 
@@ -57,6 +70,11 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: bytes
+
+
+_WITHIN = outage(
+    Cause.CLOSED, en="the connection was lost within the answer", zh="应答中途连接断开"
+)
 
 
 class _Collector(Protocol):
@@ -76,7 +94,9 @@ class _Collector(Protocol):
         self._got += len(data)
         self._parts.append(data)
         if self._got > self._limit:
-            self._finish(Failure(NoAnswer(f"an answer of over {self._limit} bytes")))
+            long = f"an answer of over {self._limit} bytes"
+            zh = f"应答超过{self._limit}字节"
+            self._finish(Failure(NoAnswer(outage(Cause.MALFORMED, en=long, zh=zh))))
             self.stop()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -84,7 +104,7 @@ class _Collector(Protocol):
             self._finish(self.content)
         else:
             causes = [each.value for each in getattr(reason.value, "reasons", ())]
-            lost = NoAnswer("the connection was lost within the answer")
+            lost = NoAnswer(_WITHIN)
             ours = [each for each in causes if isinstance(each, NoAnswer)]
             self._finish(Failure([*ours, lost][0]))
 
@@ -98,6 +118,7 @@ class _Collector(Protocol):
 
 
 WORK = 0.2  # CPU seconds a second that a server may cost within its answers
+_HTTP, _HTTP_LOOK = b"http", 400  # how an answer begins; bytes that are looked at and shown
 MAX_HEAD = 64 * 1024  # bytes of the head of an answer, with all that come before it (100 Continue)
 
 
@@ -111,6 +132,7 @@ class _Connection(HTTP11ClientProtocol):
         budget = Budget(clock, WORK, WORK)
         self._slices = Slices(clock, self._feed, self._pay, self._flooded)
         self._charge, self._head, self._floods = budget.charge, 0, False
+        self._first: bytes | None = b""  # of the connection, None once it proved to be HTTP
 
     def makeConnection(self, transport: Any) -> None:
         self._slices.transport = transport
@@ -120,6 +142,14 @@ class _Connection(HTTP11ClientProtocol):
         self._slices.take(data)
 
     def _feed(self, data: bytes) -> None:
+        if self._first is not None:
+            self._first += data[:_HTTP_LOOK]
+            if len(self._first) >= len(_HTTP) and self._first.lstrip()[:4].lower() != _HTTP:
+                self._slices.drop()
+                self._cut()
+                return
+            if len(self._first) >= len(_HTTP):
+                self._first = None
         super().dataReceived(data)  # type: ignore[no-untyped-call]
         parser: Any = getattr(self, "_parser", None)  # a private name of Twisted
         within = getattr(parser, "state", "") in {"STATUS", "HEADER"}
@@ -132,13 +162,20 @@ class _Connection(HTTP11ClientProtocol):
 
     def _flooded(self) -> None:
         self._floods = True
+        self._cut()
+
+    def _cut(self) -> None:
         transport: Any = self.transport
         transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._slices.end()
-        flood = Failure(NoAnswer("the server floods the connection"))
-        super().connectionLost(flood if self._floods else reason)  # type: ignore[no-untyped-call]
+        if self._floods:
+            en, zh = "the server floods the connection", "服务器大量发送无用数据"
+            reason = Failure(NoAnswer(outage(Cause.FLOOD, en=en, zh=zh)))
+        elif self._first:
+            reason = Failure(NoAnswer(not_protocol(self._first)))
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
 
 class _Connections(Factory[_Connection]):
@@ -162,7 +199,13 @@ class _Pool(HTTPConnectionPool):
             if clock.seconds() < at:
                 return connection
             connection.transport.loseConnection()
-            raise NotConnected("expired before there was a connection; not sent")
+            raise NotConnected(
+                outage(
+                    Cause.OTHER,
+                    en="expired before there was a connection; not sent",
+                    zh="连接建立前已过期，未发送",
+                )
+            )
 
         return got if math.isinf(at) else got.addCallback(look)
 
@@ -206,7 +249,8 @@ def _unpacked(response: IResponse) -> IResponse:
         discarded.addErrback(lambda _: None)
         response.deliverBody(collector := _Collector(0, discarded))
         collector.stop()
-        raise NoAnswer("a compressed answer, which was not asked for")
+        en, zh = "a compressed answer, which was not asked for", "应答被压缩，本机未要求压缩"
+        raise NoAnswer(outage(Cause.MALFORMED, en=en, zh=zh))
     return response
 
 
@@ -252,8 +296,10 @@ class BoundedClient:
         seconds = self._deadline + patience
 
         def late(*_: object) -> Failure:
-            what = "no end of the answer" if part.came() else "no answer"
-            return Failure(NoAnswer(f"{what} within {seconds:g} s"))
+            came = part.came()
+            en = f"{'no end of the answer' if came else 'no answer'} within {seconds:g} s"
+            zh = f"{seconds:g}秒内{'应答不完整' if came else '无应答'}"
+            return Failure(NoAnswer(outage(Cause.SILENT, en=en, zh=zh)))
 
         exchange.addTimeout(seconds, self._clock, late)
         exchange.addErrback(_explain).addErrback(part.kept)
@@ -313,7 +359,7 @@ class _Part:
         answer = self.came()
         if answer is None or not failure.check(NoAnswer):
             return failure
-        return Failure(CutShort(failure.getErrorMessage(), answer))
+        return Failure(CutShort(outage_of(failure.value), answer))
 
 
 def _answer(response: Any, content: bytes) -> Answer:
@@ -329,25 +375,44 @@ def _explain(failure: Failure) -> Failure:
     if isinstance(error, NoAnswer):
         return failure
     if isinstance(error, _WRAPPERS):  # TLS errors are among the reasons
-        refused = [each.value for each in error.reasons if each.check(CertificateRefused)]
-        if refused:
-            return Failure(NotConnected(str(refused[0])))
-        why = ", ".join(_words(reason.value) for reason in error.reasons) or "lost"
-        return Failure(NoAnswer(f"the exchange failed: {why}"))
-    if isinstance(error, DNSLookupError):
-        return Failure(NotConnected("the name of the host is not known (DNS)"))
+        reasons = [reason.value for reason in error.reasons]
+        for each in reasons:
+            if isinstance(each, CertificateRefused):
+                return Failure(NotConnected(outage_of(each)))
+        known = [outage_of(each) for each in reasons if isinstance(each, NoAnswer | SSL.Error)]
+        odd = [not_protocol(each.args[1]) for each in reasons if _is_no_http(each)]
+        found = [*known, *odd, *map(_lost, reasons), outage(Cause.CLOSED, en="lost")][0]
+        if any(isinstance(each, NoAnswer) for each in reasons):
+            return Failure(NoAnswer(found))
+        told = [outage_of(e).en if isinstance(e, SSL.Error) else _words(e) for e in reasons]
+        why = ", ".join(told) or "lost"
+        return Failure(NoAnswer(replace(found, en=f"the exchange failed: {why}")))
     if isinstance(error, ConnectError):
-        return Failure(NotConnected(f"no connection: {_words(error)}"))
+        found = outage_of(error)
+        en, zh = f"no connection: {found.en}", f"未能连接：{found.zh}"
+        return Failure(NotConnected(replace(found, en=en, zh=zh)))
+    if isinstance(error, DNSLookupError):
+        return Failure(NotConnected(outage_of(error)))
     if isinstance(error, ValueError | TypeError | AttributeError):
         # A URL or a header that HTTP cannot carry: the text may quote it, with user and password.
-        return Failure(NoAnswer(f"the request cannot be made: {type(error).__name__}"))
-    return Failure(NoAnswer(_words(error)))
+        kind = type(error).__name__
+        en, zh = f"the request cannot be made: {kind}", f"无法生成请求：{kind}"
+        return Failure(NoAnswer(outage(Cause.LOCAL, en=en, zh=zh)))
+    return Failure(NoAnswer(_lost(error)))
+
+
+def _is_no_http(error: BaseException | None) -> bool:
+    """Tell whether an answer could not be read, and quotes what came."""
+    return isinstance(error, ParseError) and isinstance(error.args[-1], bytes)
+
+
+def _lost(error: BaseException | None) -> Outage:
+    found = outage_of(error)
+    return replace(found, en=_words(error)) if found.cause is Cause.CLOSED else found
 
 
 def _words(error: BaseException | None) -> str:
     if isinstance(error, ConnectionDone | ConnectionLost):
         return "the connection was closed"
-    if isinstance(error, SSL.Error):
-        return tls_words(error)
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0][:200]

@@ -21,6 +21,7 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 from twisted_gantry.net.line_link import LineLink
+from twisted_gantry.net.outage import Outage
 from twisted_gantry.twin.fleet.readings import Gantry
 from twisted_gantry.twin.fleet.settings import FleetSettings
 from twisted_gantry.twin.fleet.tally import Tally, count_code
@@ -164,7 +165,7 @@ class _Session:
     def writable(self) -> None:
         """Nothing to do: what waits is bounded, for without answers the session drops the link."""
 
-    def disconnected(self, reason: str) -> None:
+    def disconnected(self, reason: Outage) -> None:
         fleet, was_up = self._fleet, self._up
         self._up = False
         fleet.up -= was_up
@@ -173,11 +174,11 @@ class _Session:
         if not fleet.stopped:
             fleet.counts["cut"] += was_up
             fleet.heartbeats.lost += len(beats)
-            fleet.last_failure = reason[:200]
+            fleet.last_failure = str(reason)[:200]
 
-    def not_connected(self, reason: str) -> None:
+    def not_connected(self, reason: Outage) -> None:
         self._fleet.counts["not-connected"] += 1
-        self._fleet.last_failure = reason[:200]
+        self._fleet.last_failure = str(reason)[:200]
 
     def _beaten(self, line: bytes) -> None:
         try:
@@ -216,7 +217,7 @@ class _Session:
         self.lines.set_pauses(*client.REFUSED_PAUSES)
 
     def malformed(self, reason: str) -> None:
-        self._fleet.last_failure = reason[:200]
+        self._fleet.last_failure = str(reason)[:200]
 
     def configure(self, message: messages.Configure) -> None:
         self._fleet.counts["configurations"] += 1

@@ -15,9 +15,10 @@ from twisted.python.failure import Failure
 from twisted_gantry.core.secret import Secret, shown, without
 from twisted_gantry.net.http.client import Answer as HttpAnswer
 from twisted_gantry.net.http.client import BoundedClient, CutShort, NoAnswer
+from twisted_gantry.net.outage import Cause, Outage, of_status, outage, outage_of, unread
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.etc import envelope
-from twisted_gantry.wire.etc.answers import NoCode, decode_answer
+from twisted_gantry.wire.etc.answers import NoCode, decode_answer, trouble_of
 from twisted_gantry.wire.etc.envelope import Answer, EtcCode
 
 MAX_ANSWER = 64 * 1024
@@ -48,6 +49,12 @@ class Taken:
     reason: str
     answer: Answer | None = None
     content: bytes = b""
+    why: Outage | None = None
+
+    @property
+    def outage(self) -> Outage:
+        """Return what is wrong with the way to the platform."""
+        return self.why or outage(Cause.ERROR_ANSWER, en=self.reason, zh=self.reason)
 
 
 _KINDS = {
@@ -69,20 +76,24 @@ def classify(answer: HttpAnswer, *secrets: Secret) -> Taken:
     """Return what an answer means for the report. `secrets` are masked in what is kept of it."""
     content, came = without(answer.body[:KEPT], *secrets), shown(answer.body, *secrets)
     if answer.status != 200:
-        return Taken(Kind.CHANNEL, f"HTTP {answer.status}", content=content)
+        why = of_status(answer.status, "the platform", "平台")
+        return Taken(Kind.CHANNEL, f"HTTP {answer.status}", content=content, why=why)
     try:
         given = decode_answer(answer.body)
     except NoCode as error:
-        return Taken(Kind.UNCLEAR, f"HTTP 200, but {error}: {came!r}", content=content)
+        reason = f"HTTP 200, but {error}: {came!r}"
+        return Taken(Kind.UNCLEAR, reason, content=content, why=unread(came, f"{error}"))
     except WireError as error:
-        return Taken(Kind.CHANNEL, f"HTTP 200, but {error}: {came!r}", content=content)
+        reason = f"HTTP 200, but {error}: {came!r}"
+        return Taken(Kind.CHANNEL, reason, content=content, why=unread(came, f"{error}"))
     code = _CODES.get(given.code)
     if code is None:
         reason = f"the unknown code {shown(given.code, *secrets, most=10)!r}"
         return Taken(Kind.UNCLEAR, reason, given, content)
     meaning, msg = envelope.MESSAGES[code], shown(given.msg or "", *secrets)
     reason = f"{code.value} {meaning}" + (f" ({msg})" if msg not in {"", meaning} else "")
-    return Taken(_KINDS.get(code, Kind.CHANNEL), reason, given, content)
+    why = outage(Cause(trouble_of(code, given.msg)), en=reason, zh=reason)
+    return Taken(_KINDS.get(code, Kind.CHANNEL), reason, given, content, why)
 
 
 class Channel(Protocol):
@@ -119,5 +130,5 @@ def _lost(failure: Failure, auth: Secret) -> Taken:
             return taken
         came = shown(failure.value.answer.body, auth)
         reason = f"{failure.getErrorMessage()}: {came!r}"
-        return Taken(Kind.CHANNEL, reason, content=taken.content)
-    return Taken(Kind.CHANNEL, failure.getErrorMessage())
+        return Taken(Kind.CHANNEL, reason, content=taken.content, why=outage_of(failure.value))
+    return Taken(Kind.CHANNEL, failure.getErrorMessage(), why=outage_of(failure.value))

@@ -6,6 +6,7 @@ The oldest goes first, a fresh urgent report ahead of it. `docs/protocols/etc-ga
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
@@ -208,7 +209,7 @@ class EtcSender:
         return await self._channel_fault(report, taken, url)
 
     async def _channel_fault(self, report: Report, taken: Taken, url: str) -> float:
-        self._platform.fails(f"{host_shown(url)}: {taken.reason}")
+        self._platform.fails(replace(taken.outage, en=taken.reason).at(host_shown(url)))
         await self._outbox.tried(report, taken.reason)
         return self._backoff.next()
 

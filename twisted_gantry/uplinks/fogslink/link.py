@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.budget import Unasked
 from twisted_gantry.net.line_link import LineLink
+from twisted_gantry.net.outage import Cause, Outage, lost, not_protocol, outage
 from twisted_gantry.wire.fogslink import client
 from twisted_gantry.wire.fogslink.client import Ending, LoginRefusal
 from twisted_gantry.wire.fogslink.messages import DELIMITER, MAX_LINE, Configure
@@ -27,7 +28,7 @@ class Driver(Interface):
 
     def link_online(self) -> None: ...  # the cloud has authenticated us
 
-    def link_down(self, reason: str, was_online: bool, good: bool) -> None:
+    def link_down(self, reason: Outage, was_online: bool, good: bool) -> None:
         """The connection is lost, or could not be made; `good`: it had answered data."""
 
     def link_refused(self, refusal: LoginRefusal) -> None: ...  # the cloud refuses the login
@@ -64,7 +65,7 @@ class Link:
         )
         self._unasked = Unasked(clock, UNASKED, UNASKED_BURST)
         self._stopped = self._good = False
-        self.retry, self.drop = self._lines.retry, self._lines.drop
+        self.retry = self._lines.retry
         self.say = self._session.say  # acknowledges a configuration, if there is a session
         self.configure, self.writable = driver.configure, driver.link_ready
         self.malformed = driver.link_malformed
@@ -98,7 +99,7 @@ class Link:
             # An answer without a number, as those to single values are, may come late and pass
             # for the next one's, but not over a new connection.
             if (single or self._session.is_nameless) and ending is Ending.SILENT:
-                self.drop("no answer to data")
+                self._lines.drop(outage(Cause.SILENT, en="no answer to data"))
             delivered.callback(ending)
 
         self._unasked.asked()
@@ -106,6 +107,11 @@ class Link:
         return delivered
 
     # -- what the session does
+
+    def drop(self, reason: str) -> None:
+        """Cut the connection: the cloud is silent, or what it sends cannot be read."""
+        cause = Cause.MALFORMED if self._session.odd else Cause.SILENT
+        self._lines.drop(outage(cause, en=reason))
 
     def transmit(self, line: bytes) -> None:
         """Send a line; a full transport drops it, and data is not sent while it is full."""
@@ -139,11 +145,16 @@ class Link:
         else:
             self._lines.flooded()
 
-    def disconnected(self, reason: str) -> None:
+    def disconnected(self, reason: Outage) -> None:
+        first, heard = self._lines.first, self._session.heard
+        if not heard and first and not first.lstrip().startswith(b"{"):
+            reason = not_protocol(first)
+        else:
+            reason = lost(reason, first, heard)
         was_online = self._session.online
         self._session.closed()
         if not self._stopped:
             self._driver.link_down(reason, was_online, self._good)
 
-    def not_connected(self, reason: str) -> None:
+    def not_connected(self, reason: Outage) -> None:
         self._driver.link_down(reason, False, False)

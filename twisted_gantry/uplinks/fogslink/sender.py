@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_gantry.core.stored import Report
+from twisted_gantry.net.outage import Cause, Outage, outage
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.uplinks.fogslink.link import Link
 from twisted_gantry.uplinks.outbox import Outbox
@@ -39,7 +40,7 @@ class Listener(Protocol):
     """What the sender reports to."""
 
     def answered(self) -> None: ...  # the cloud answers data, be it with a 9
-    def unanswered(self, reason: str) -> None: ...  # it does not
+    def unanswered(self, reason: Outage) -> None: ...  # it does not
 
     def drained(self) -> None:
         """The queue is empty, and what went last may not be the newest of every channel."""
@@ -175,8 +176,10 @@ class FogslinkSender:
             self._listener.answered()
             return await self._failed(report)
         if ending is Ending.SILENT:
-            nothing = f"no answer to data within {DATA_PATIENCE:g} s"
-            self._listener.unanswered(self._link.odd or nothing)
+            en = f"no answer to data within {DATA_PATIENCE:g} s"
+            nothing = outage(Cause.SILENT, en=en, zh=f"{DATA_PATIENCE:g}秒内数据无应答")
+            odd = self._link.odd
+            self._listener.unanswered(outage(Cause.MALFORMED, en=odd) if odd else nothing)
         return None
 
     async def _failed(self, report: Report) -> float | None:

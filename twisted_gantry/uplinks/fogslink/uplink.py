@@ -26,6 +26,7 @@ from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import Cap
 from twisted_gantry.net.endpoints import client_endpoint
+from twisted_gantry.net.outage import Cause, Outage, outage
 from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.session import Backoff
@@ -130,6 +131,7 @@ class FogslinkUplink(NamedService):
         self._next = Timer(clock, self._period_over)
         self._window = Timer(clock, self._report_changes)
         self._begun = self._refused = self._mute = False
+        self._refusing = False  # the end of the refused connection is to follow
         self._changed: dict[str, None] = {}  # a set in the order of the changes
         self._care = GuardedLoop(clock, self._outbox.look_after, "the care of the outbox")
         self._unsubscribe: Callable[[], None] | None = None
@@ -260,7 +262,7 @@ class FogslinkUplink(NamedService):
         self._mute = False
         self._cloud.works()
 
-    def unanswered(self, reason: str) -> None:
+    def unanswered(self, reason: Outage) -> None:
         self._mute = True
         self._cloud.fails(reason)
 
@@ -275,14 +277,19 @@ class FogslinkUplink(NamedService):
         self._sender.online()
 
     def link_malformed(self, reason: str) -> None:
-        self.status.error(reason)
+        self.status.error(outage(Cause.MALFORMED, en=reason))
 
     def link_ready(self) -> None:
         self._sender.wake()
 
-    def link_down(self, reason: str, was_online: bool, good: bool) -> None:
-        """Note the loss of the session; after a good one the alarm waits for a reconnection."""
+    def link_down(self, reason: Outage, was_online: bool, good: bool) -> None:
+        """Note the loss of the session; after a good one the alarm waits for a reconnection. A
+        refusal has an alarm of its own, which stays until a session is made.
+        """
         if self._refused:
+            if not self._refusing:
+                self.status.offline(reason)
+            self._refusing = False
             return
         if good:
             self.status.offline(reason)
@@ -296,8 +303,9 @@ class FogslinkUplink(NamedService):
         en, zh = f"{en} (code {refusal.code})", f"{zh}（代码{refusal.code}）"
         if not self._refused:
             _log.error("{uplink} is refused: {reason}", uplink=self.name, reason=en)
-        self._refused = True
-        self._cloud.is_refused(en)
+        self._refused = self._refusing = True
+        cause = Cause.PASSWORD if refusal.credential == "api_key" else Cause.WRONG_IDENTITY
+        self._cloud.is_refused(outage(cause, en=en, zh=zh))
         self._site.alarms.set(f"{self.name}.refused", Severity.CRITICAL, en, zh)
 
     # -- what the cloud sets

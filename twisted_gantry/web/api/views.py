@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import TypedDict
 from zoneinfo import ZoneInfo
 
 from msgspec import UNSET
@@ -16,6 +17,7 @@ from twisted_gantry.core.interfaces import DROPPED, IBridge, IDevice, IUplink
 from twisted_gantry.core.points import Point
 from twisted_gantry.core.secret import shown
 from twisted_gantry.core.site import Site
+from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import AuditEntry, Ledger, Report
 from twisted_gantry.wire import local_api as shapes
 
@@ -73,9 +75,8 @@ class Ledgers:
 
 def device(name: str, device: IDevice, time: TimeText) -> shapes.Device:
     status = device.status
-    return shapes.Device(
-        name, device.kind, status.state.value, time(status.since), status.last_error
-    )
+    state = (status.state.value, time(status.since), status.last_error)
+    return shapes.Device(name, device.kind, *state, **_trouble(status, time))
 
 
 def uplink(name: str, uplink: IUplink, ledger: Ledger | None, time: TimeText) -> shapes.Uplink:
@@ -84,9 +85,8 @@ def uplink(name: str, uplink: IUplink, ledger: Ledger | None, time: TimeText) ->
     kept = None if ledger is None else _ledger(ledger, time)
     queued, set_aside = (None, None) if kept is None else (kept.queued, kept.set_aside)
     state = (status.state.value, time(status.since), status.last_error)
-    return shapes.Uplink(
-        name, *state, queued, set_aside, time(uplink.last_delivered), kept, uplink.kind
-    )
+    delivered, trouble = time(uplink.last_delivered), _trouble(status, time)
+    return shapes.Uplink(name, *state, queued, set_aside, delivered, kept, uplink.kind, **trouble)
 
 
 def bridge(name: str, bridge: IBridge, time: TimeText) -> shapes.Bridge:
@@ -94,7 +94,28 @@ def bridge(name: str, bridge: IBridge, time: TimeText) -> shapes.Bridge:
     state = (status.state.value, time(status.since), status.last_error)
     queues = [shapes.QueueView(word, *fill) for word, fill in bridge.queues.items()]
     dropped = bridge.counts.get(DROPPED, 0)
-    return shapes.Bridge(name, "bridge", *state, bridge.peers, dropped, queues)
+    trouble = _trouble(status, time)
+    return shapes.Bridge(name, "bridge", *state, bridge.peers, dropped, queues, **trouble)
+
+
+class _Trouble(TypedDict):
+    last_error_zh: str | None
+    last_error_at: str | None
+    cause: str | None
+    advice: str | None
+    advice_zh: str | None
+
+
+def _trouble(status: Status, time: TimeText) -> _Trouble:
+    """Return the members of `shapes.Troubled`."""
+    now = status.outage
+    return {
+        "last_error_zh": status.last_error_zh,
+        "last_error_at": time(status.last_error_at),
+        "cause": None if now is None else now.cause.value,
+        "advice": None if now is None else now.advice,
+        "advice_zh": None if now is None else now.advice_zh,
+    }
 
 
 def _ledger(ledger: Ledger, time: TimeText) -> shapes.LedgerView:

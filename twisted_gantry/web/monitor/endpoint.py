@@ -19,10 +19,12 @@ from twisted_gantry.core.secret import Secret, shown
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.stored import StoredCard
 from twisted_gantry.net.http.server import WORK, Limits
+from twisted_gantry.net.outage import Cause, outage
 from twisted_gantry.net.turns import each_made, in_turns
 from twisted_gantry.web.entry_point import EntryPoint, EntrySettings, encoded
 from twisted_gantry.web.file_stream import Client
 from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.etc.answers import trouble_of
 from twisted_gantry.wire.etc.computers import LONGEST_ID
 from twisted_gantry.wire.etc.envelope import EtcCode, EtcRefused
 from twisted_gantry.wire.etc.uploads import reports_of, upload_id
@@ -159,7 +161,11 @@ class Monitor:
         try:
             device.uploaded(fields, clock_good=good, repaired=bool(request.repairs))
         except ValueError as error:
-            device.upload_refused(f"an upload is refused: {str(error)[:200]}")
+            told = str(error)[:200]
+            en, zh = f"an upload is refused: {told}", f"上报被拒绝：{told}"
+            other = "another cabinet" in told
+            cause = Cause.WRONG_IDENTITY if other else Cause.MALFORMED
+            device.upload_refused(outage(cause, en=en, zh=zh))
             raise
 
     def _refused(self, refused: EtcRefused, body: bytes, host: str) -> None:
@@ -169,8 +175,11 @@ class Monitor:
         if not concerned and refused.code not in _OF_STRANGERS and len(devices) == 1:
             concerned = devices
         came = shown(body, self._auth)
+        en = f"an upload from {host} is refused: {refused}; it is {came!r}"
+        zh = f"{host} 的上报被拒绝：{refused}；内容为{came!r}"
+        reason = outage(Cause(trouble_of(refused.code, refused.why)), en=en, zh=zh)
         for each in concerned:
-            each.upload_refused(f"an upload from {host} is refused: {refused}; it is {came!r}")
+            each.upload_refused(reason)
 
     async def _edges_kept(self) -> None:
         """Wait until the edges of an upload are on the disk: 1000 says that they are."""

@@ -220,12 +220,16 @@ function fillDevice(node, device) {
   fillState(node, device);
 }
 
-function fillState(node, { state, since, lastError }) {
+function fillState(node, { state, since, lastError, lastErrorZh, cause, advice, adviceZh }) {
+  const zh = language === "zh";
+  const error = (zh && lastErrorZh) || lastError;
+  const next = (zh && adviceZh) || advice;
   mark(node.parts.chip, "state", state);
   write(node.parts.chip, text[state]);
   write(node.parts.since, text.since(clock(since), age(since)));
-  hide(node.parts.error, !lastError);
-  write(node.parts.error, lastError ? text.lastError(lastError) : "");
+  // An error that is over is for the API and for gantryctl.
+  hide(node.parts.error, !lastError || (cause === null && state === "online"));
+  write(node.parts.error, error ? `${text.lastError(error)}${next ? ` → ${next}` : ""}` : "");
 }
 
 const LEDGER = ["created", "delivered", "queued", "setAside", "dropped"];

@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted_gantry.wire.errors import BadMessage, NotJson
 from twisted_gantry.wire.etc.cards import split_list
-from twisted_gantry.wire.etc.envelope import Answer
+from twisted_gantry.wire.etc.envelope import Answer, EtcCode
 from twisted_gantry.wire.json import salvage_text
 from twisted_gantry.wire.numbers import text, whole
 
@@ -22,6 +22,23 @@ _SCALAR = rb'"[^"\\]*+"\s*+:\s*+(?:"[^"\\]*+"|[-+.\w]+)\s*+,\s*+'
 _BEFORE = re.compile(rb"\s*+\{\s*+(?:" + _SCALAR + rb")*" + _CODE)
 _BEHIND = re.compile(rb",\s*+" + _CODE + rb"\s*+\}[\s\0]*+\Z")
 _ANY_CODE = re.compile(_CODE)
+
+
+_MEANS = {
+    EtcCode.NOT_ALLOWED: "password",
+    EtcCode.CLOCK_SKEW: "clock",
+    EtcCode.TOO_FREQUENT: "busy",
+}
+
+
+def trouble_of(code: EtcCode | None, msg: str | None) -> str:
+    """Return what a code other than success says about the peer: `password`, `clock`, `busy`,
+    `wrong-identity` or `error-answer`.
+    """
+    names_id = re.search("(?i)gantry_?id|cabinet_?id", msg or "")
+    if code is EtcCode.BAD_PARAMETERS and names_id:
+        return "wrong-identity"
+    return "error-answer" if code is None else _MEANS.get(code, "error-answer")
 
 
 class NoCode(BadMessage):

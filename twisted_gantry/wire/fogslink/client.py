@@ -144,6 +144,8 @@ class ClientCore:
     """What came in place of what is awaited."""
     nameless: bool = False
     """Whether an answer to data without a number was taken on this connection."""
+    heard: bool = False
+    """Whether a message could be read on this connection."""
     silent: bool = False
     """Whether an answer to data may still come late on this connection."""
     timers: dict[str, Timer] = field(default_factory=dict)
@@ -268,8 +270,8 @@ def _build() -> Callable[[ClientCore], ClientInputs]:  # noqa: C901 - one table
     def give_up(machine: ClientInputs, core: ClientCore, what: str) -> None:
         core.counts[f"no-{what}"] += 1
         odd = f"; {core.odd}" if core.odd else ""
-        core.reset()
         core.owner.drop(f"the cloud does not answer the {what}{odd}")
+        core.reset()
 
     @identifying.upon(ClientInputs.closed).to(connecting)
     @authenticating.upon(ClientInputs.closed).to(connecting)
@@ -343,8 +345,14 @@ class ClientSession:
         """Whether the cloud leaves the number out of its answers to data."""
         return self._core.nameless
 
+    @property
+    def heard(self) -> bool:
+        """Whether a message could be read on the present or last connection."""
+        return self._core.heard
+
     def opened(self) -> None:
         self._malformed = 0
+        self._core.heard = False
         self._machine.opened()
 
     def submit(self, parcel: Parcel) -> None:
@@ -363,6 +371,7 @@ class ClientSession:
                     self._core.owner.drop("too much that is no message")
                     return
             else:
+                self._core.heard = True
                 if message.repairs:
                     self._core.counts["repaired"] += 1
                 self._dispatch(message.message)

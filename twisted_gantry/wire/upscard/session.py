@@ -8,6 +8,7 @@ import math
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Protocol
 
 from automat import TypeMachineBuilder
@@ -34,10 +35,23 @@ class NoReply(Exception):
     """No reply in time, or the link was lost before it: the outcome is unknown."""
 
 
+class Odd(Enum):
+    """What came instead of the awaited reply."""
+
+    UNREADABLE = "an object that cannot be read"
+    NO_OBJECT = "bytes that are no JSON object"
+    OTHER_CARD = "the reply of another card"
+    OTHER_REPLY = "a reply to something else"
+
+
 class Unread(NoReply):
     """A reply came, and could not be read or was not the awaited one: the outcome is unknown. The
-    text says why, and quotes the reply without passwords.
+    text says why, and quotes the reply without passwords, as `quoted` does alone.
     """
+
+    def __init__(self, why: str, odd: Odd = Odd.OTHER_REPLY, quoted: str = "") -> None:
+        super().__init__(why)
+        self.odd, self.quoted = odd, quoted
 
 
 class StayedBusy(NoReply):
@@ -116,7 +130,7 @@ class SessionCore:
     unfinished: Callable[[], bytes] = bytes
     take: Callable[[bytes], None] = field(default=lambda frame: None, repr=False)
     current: Exchange | None = None
-    odd: str = ""
+    odd: Unread | None = None
     """What came instead of the awaited reply."""
     until: float = 0.0
     """The end of the time for the reply, by the clock."""
@@ -185,7 +199,7 @@ def again(machine: SessionInputs, core: SessionCore) -> None:
         return
     core.remember(exchange.session, "outstanding")
     now = core.clock.seconds()
-    core.odd, core.until = "", min(now + exchange.patience, exchange.expires)
+    core.odd, core.until = None, min(now + exchange.patience, exchange.expires)
     wait(machine, core)
     core.transmit(data)
 
@@ -302,7 +316,7 @@ def _build() -> Callable[[SessionCore], SessionInputs]:
         core.counts["missed"] += 1
         assert core.current is not None
         core.missed.add(_bare(core.current.cmd))
-        end(machine, core, Unread(core.odd) if core.odd else NoReply("no reply in time"), "missed")
+        end(machine, core, core.odd or NoReply("no reply in time"), "missed")
 
     @waiting.upon(SessionInputs.undelivered).to(idle)
     def skip(machine: SessionInputs, core: SessionCore, ending: NoReply | NotSent) -> None:
@@ -388,26 +402,26 @@ class Session:
             read = messages.read_reply(frame)
         except WireError as error:
             self._core.counts["malformed"] += 1
-            self._odd(f"the reply cannot be read: {error}", frame, hurry=True)
+            self._odd(Odd.UNREADABLE, f"the reply cannot be read: {error}", frame, hurry=True)
         else:
             self._take(read)
 
     def skipped(self, junk: bytes) -> None:
         """Note bytes from the card that belong to no object: if no reply follows, they were it."""
-        self._odd("what came is no JSON object", junk, hurry=False)
+        self._odd(Odd.NO_OBJECT, "what came is no JSON object", junk, hurry=False)
 
     def offered(self, frame: bytes) -> bool:
         """Take an object from anybody, with a session of ours; returns whether it was awaited."""
         try:
             read = messages.read_reply(frame)
         except WireError as error:
-            self._odd(f"the result cannot be read: {error}", frame, hurry=False)
+            self._odd(Odd.UNREADABLE, f"the result cannot be read: {error}", frame, hurry=False)
             return False
         if read.reply.session is None:
-            self._odd("a result without a session came", frame, hurry=False)
+            self._odd(Odd.OTHER_REPLY, "a result without a session came", frame, hurry=False)
         return self.knows(read.reply.session) and self._take(read)
 
-    def _odd(self, why: str, frame: bytes = b"", *, hurry: bool) -> None:
+    def _odd(self, odd: Odd, why: str, frame: bytes = b"", *, hurry: bool) -> None:
         """Note why what came is not the awaited reply. `hurry`: it came in its place, and the
         right one is awaited for GRACE at the most.
         """
@@ -415,8 +429,9 @@ class Session:
         if not core.is_awaiting or core.current is None:
             return
         hidden = [core.password(), core.current.new_password]
-        quoted = f"; it is {quote(frame, hidden)}" if frame else ""
-        core.odd = core.odd or why + quoted
+        quoted = quote(frame, hidden) if frame else ""
+        told = f"{why}; it is {quoted}" if quoted else why
+        core.odd = core.odd or Unread(told, odd, quoted)
         if hurry:
             core.until = min(core.until, core.clock.seconds() + GRACE)
             wait(self._machine, core)
@@ -446,18 +461,21 @@ class Session:
         if current is None or session not in (None, current.session):
             known = core.recent.get(session or "", "")
             if not known:
-                self._odd(f"a reply to session {(session or '')[:20]!r} came", hurry=False)
+                why = f"a reply to session {(session or '')[:20]!r} came"
+                self._odd(Odd.OTHER_REPLY, why, hurry=False)
             return {"missed": "late", "answered": "duplicate"}.get(known, "unknown")
         if not core.is_awaiting:
             return "duplicate"  # a second BUSY while the pause runs
         if core.uid is not None and reply.uid is not None and _key(reply.uid) != core.uid:
-            self._odd(f"a reply of another card came, {reply.uid[:20]!r}", hurry=True)
+            why = f"a reply of another card came, {reply.uid[:20]!r}"
+            self._odd(Odd.OTHER_CARD, why, hurry=True)
             return "foreign"
         if isinstance(reply, messages.CardRefusal):
             return None
         cmd = None if reply.cmd is None else _bare(reply.cmd)
         if cmd not in (None, _bare(current.cmd)):
-            self._odd(f"a reply to {(reply.cmd or '')[:20]!r} came", hurry=True)
+            why = f"a reply to {(reply.cmd or '')[:20]!r} came"
+            self._odd(Odd.OTHER_REPLY, why, hurry=True)
             return "foreign"
         # Without a session a late reply to the same control would pass for the one to this.
         late = session is None and cmd in core.missed and cmd not in REPEATABLE

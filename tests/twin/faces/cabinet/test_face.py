@@ -14,6 +14,7 @@ from tests.twin.helpers import AUTH, GANTRY_ID
 from twisted_gantry.core.interfaces import IUploader
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.stored import StoredCard
+from twisted_gantry.net.outage import Reason
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.twin.faces.cabinet.face import CabinetTwin
 from twisted_gantry.twin.faces.cabinet.monitor import MAX_WAITING
@@ -404,7 +405,7 @@ class Uploader(NamedService):
     def uploaded(self, fields: Any, *, clock_good: bool, repaired: bool = False) -> None:
         self.taken.append((fields, clock_good))
 
-    def upload_refused(self, reason: str) -> None:
+    def upload_refused(self, reason: Reason) -> None:
         raise AssertionError(reason)
 
     def execute(self, command: str, args: Any) -> Deferred[Any]:
