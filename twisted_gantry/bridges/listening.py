@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted_gantry.core.status import Status
 from twisted_gantry.net.endpoints import for_the_group
 from twisted_gantry.net.listener import CannotListen, Closable, Listener
+from twisted_gantry.net.outage import Cause, outage
 from twisted_gantry.net.timers import Timer
 
 AGAIN_S = 10.0
@@ -50,7 +51,7 @@ class Listening:
         try:
             listener.startService()
         except CannotListen as error:
-            self._status.offline(str(error))
+            self._status.offline(outage(Cause.LOCAL, str(error), en=str(error)))
             self._again.start(AGAIN_S)
             return
         self._listener = listener

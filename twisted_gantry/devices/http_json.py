@@ -6,6 +6,7 @@ Decisions: `docs/configuration.md`, "http-json".
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import msgspec
@@ -18,6 +19,7 @@ from twisted_gantry.devices.mapped.device import MappedDevice, NothingRead, Read
 from twisted_gantry.devices.mapped.points import MappedPoints, groups_of
 from twisted_gantry.devices.mapped.settings import MOST_POINTS, MappedPoint, Mistakes, repeated
 from twisted_gantry.devices.polled import (
+    NotUnderstood,
     Patience,
     PollPeriod,
     http_client,
@@ -33,6 +35,7 @@ from twisted_gantry.devices.power import (
     UnderVoltage,
 )
 from twisted_gantry.net.http.client import Answer, BoundedClient, CutShort, NoAnswer
+from twisted_gantry.net.outage import Cause, of_status, outage
 from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.etc.uploads import GROUPS
@@ -140,21 +143,24 @@ class HttpJsonDevice(MappedDevice):
         except CutShort as cut:  # what came counts
             return self._values(cut.answer)
         except NoAnswer as error:
-            raise NothingRead(str(error)) from None
+            raise NothingRead(error.outage) from None
         return self._values(answer)
 
     def _values(self, answer: Answer) -> Reading:
         if answer.status != 200:
-            raise NothingRead(f"HTTP status {answer.status}")
+            en = f"HTTP status {answer.status}"
+            raise NothingRead(replace(of_status(answer.status, "it", "设备"), en=en))
         try:
             document, repairs = salvage(answer.body)
         except WireError as error:
-            raise NothingRead(str(error)) from None
+            raise NothingRead(NotUnderstood(str(error), answer.body).outage) from None
         self.counts[REPAIRED] += bool(repairs)
         values = {each.name: each.value_in(document) for each in self._settings.point}
         missing = [name for name, value in values.items() if value is None]
         if len(missing) == len(values):
-            raise NothingRead(f"the answer has no value for {missing[0]}, nor for any other point")
+            en = f"the answer has no value for {missing[0]}, nor for any other point"
+            zh = f"应答中没有{missing[0]}及其他任何测点的值"
+            raise NothingRead(outage(Cause.MALFORMED, en=en, zh=zh))
         return values, [*repairs, *(f"the answer has no value for {name}" for name in missing)]
 
 

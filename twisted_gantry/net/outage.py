@@ -269,6 +269,12 @@ def outage_of(error: BaseException | None) -> Outage:
     return outage(Cause.OTHER, text, en=text)
 
 
+def no_connection_within(seconds: float) -> Outage:
+    """Return the outage for an attempt to connect that was given up after `seconds`."""
+    zh = f"{seconds:g}秒内未能建立连接：网线、电源或主机故障"
+    return outage(Cause.CONNECT_TIMEOUT, en=f"no connection within {seconds:g} s", zh=zh)
+
+
 def lost(found: Outage, first: bytes, heard: bool) -> Outage:
     """Return why a connection ended, by `found`, that had brought the bytes `first`; `heard`: a
     message of the protocol was among them.

@@ -13,6 +13,7 @@ from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices.mapped.points import MappedPoints
 from twisted_gantry.devices.polled import Poller, Refreshed, gist
 from twisted_gantry.devices.power import RECHECK
+from twisted_gantry.net.outage import Cause, Reason, as_outage, outage
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.wire.reading import Value
 
@@ -21,6 +22,10 @@ _UNPROVED = frozenset({State.CONNECTING, State.OFFLINE})
 
 class NothingRead(Exception):
     """A reading brought nothing; the text says why, and holds no secret."""
+
+    def __init__(self, why: Reason) -> None:
+        super().__init__(str(why))
+        self.outage = as_outage(why)
 
 
 Reading = tuple[Mapping[str, Value], Sequence[str]]
@@ -72,12 +77,12 @@ class MappedDevice(NamedService):
         except NothingRead as error:
             if self.running:
                 self._mapped.fail()
-                self.poller.failed(str(error))
+                self.poller.failed(error.outage)
             return None
         finally:
             self._refreshed.done()
         troubles = [*wrong, *self._mapped.take(values)]
         self.poller.good()
         if troubles:
-            self.status.error(gist(troubles))
+            self.status.error(outage(Cause.MALFORMED, gist(troubles), en=gist(troubles)))
         return min(RECHECK, self.poller.period) if self._mapped.doubtful else None

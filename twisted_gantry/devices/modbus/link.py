@@ -1,5 +1,6 @@
 """One connection to a Modbus device, made when it is needed; one request at a time."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -9,20 +10,39 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from twisted_gantry.net.outage import (
+    Cause,
+    Outage,
+    Reason,
+    as_outage,
+    lost,
+    no_connection_within,
+    not_protocol,
+    outage,
+    outage_of,
+)
 from twisted_gantry.net.timers import Timer
-from twisted_gantry.net.tls import lost_words
 from twisted_gantry.wire import modbus as wire
 from twisted_gantry.wire.errors import BadMessage
 
 CONNECT_PATIENCE = 5.0  # seconds
+LOOK = 100  # the first bytes of a connection, which tell whether the peer speaks Modbus
 
 
 class NoConnection(Exception):
     """There was no connection: nothing was sent."""
 
+    def __init__(self, why: Reason) -> None:
+        super().__init__(str(why))
+        self.outage = as_outage(why)
+
 
 class NoReply(Exception):
     """The request was sent, and no reply came: whether it was done is unknown."""
+
+    def __init__(self, why: Reason) -> None:
+        super().__init__(str(why))
+        self.outage = as_outage(why)
 
 
 class _Connection(Protocol):
@@ -30,6 +50,7 @@ class _Connection(Protocol):
         self._link = link
         self._codec = wire.ClientCodec(link.framing, link.unit)
         self._waiting: Deferred[Any] | None = None
+        self._first, self._heard = b"", False
         self._late = Timer(link.clock, self._patience_over)
 
     def ask(self, pdu: Any) -> Deferred[Any]:
@@ -46,8 +67,10 @@ class _Connection(Protocol):
             transport.setTcpKeepAlive(True)
 
     def dataReceived(self, data: bytes) -> None:
+        self._first = (self._first + data)[:LOOK]
         if self._waiting is None:  # a device speaks only when it is asked
-            self.drop(NoReply("the device sends unasked"))
+            unasked = outage(Cause.MALFORMED, en="the device sends unasked", zh="设备主动发送数据")
+            self.drop(NoReply(unasked if self._heard else not_protocol(self._first)))
             return
         try:
             pdu = self._codec.take(data)
@@ -55,11 +78,14 @@ class _Connection(Protocol):
             self.drop(error)
             return
         if pdu is not None:
+            self._heard = True
             self._over().callback(pdu)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._link.lost(self)
-        self._fail(NoReply(f"the connection was lost: {lost_words(reason)}"))
+        found = outage_of(reason.value)
+        found = Outage(found.cause, f"the connection was lost: {found.en}", found.zh)
+        self._fail(NoReply(lost(found, self._first, self._heard)))
 
     def drop(self, why: Exception) -> None:
         """Cut the connection: a late reply must not be taken for the next one."""
@@ -69,7 +95,12 @@ class _Connection(Protocol):
         self._fail(why)
 
     def _patience_over(self) -> None:
-        self.drop(NoReply(f"no reply within {self._link.patience:g} s"))
+        seconds = f"{self._link.patience:g}"
+        silent = outage(
+            Cause.SILENT, en=f"no reply within {seconds} s", zh=f"已连接，但{seconds}秒内无应答"
+        )
+        foreign = self._first and not self._heard
+        self.drop(NoReply(not_protocol(self._first) if foreign else silent))
 
     def _fail(self, why: Exception) -> None:
         if self._waiting is not None:
@@ -130,8 +161,9 @@ class ModbusLink:
         except CancelledError:
             raise
         except TooLate:
-            raise NoConnection(f"no connection within {CONNECT_PATIENCE:g} s") from None
+            raise NoConnection(no_connection_within(CONNECT_PATIENCE)) from None
         except Exception as error:  # endpoints are plugins, and fail in many ways
-            raise NoConnection(f"no connection: {str(error)[:200]}") from None
+            found = outage_of(error)
+            raise NoConnection(replace(found, en=f"no connection: {found.en}")) from None
         self._connection = connection
         return connection

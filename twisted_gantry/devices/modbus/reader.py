@@ -5,6 +5,7 @@ Decisions: `docs/protocols/modbus.md`, "Reading".
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -12,6 +13,7 @@ from twisted_gantry.devices.mapped.device import NothingRead, Reading
 from twisted_gantry.devices.modbus.link import ModbusLink, NoConnection, NoReply
 from twisted_gantry.devices.modbus.plan import Group, grouped
 from twisted_gantry.devices.modbus.settings import ModbusSettings, RegisterPoint
+from twisted_gantry.net.outage import Cause, Outage, outage
 from twisted_gantry.wire import modbus as wire
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.modbus import Code, ModbusRefused
@@ -31,6 +33,7 @@ class _Turn:
     def __init__(self) -> None:
         self.values: dict[str, Value] = {}
         self.wrong: list[str] = []
+        self.outage: Outage | None = None  # the first
         self.plan: list[Group] = []
         self.silent: list[Group] = []
         self.answered = False
@@ -64,7 +67,9 @@ class RegisterReader:
                 self._resting[group] = REST
         self._plan = turn.plan
         if not turn.values:
-            raise NothingRead(turn.wrong[0] if turn.wrong else "nothing to read")
+            told = turn.wrong[0] if turn.wrong else "nothing to read"
+            found = turn.outage or outage(Cause.OTHER, en=told)
+            raise NothingRead(replace(found, en=told))
         return turn.values, turn.wrong
 
     async def _take(self, group: Group, queue: deque[Group], turn: _Turn) -> None:
@@ -79,7 +84,7 @@ class RegisterReader:
             reply = await self._link.ask(request)
             found = wire.values_read(reply, group.function, group.count)
         except NoConnection as error:
-            raise NothingRead(str(error)) from None
+            raise NothingRead(error.outage) from None
         except ModbusRefused as error:
             turn.answered = True
             halves = group.halves()
@@ -88,8 +93,12 @@ class RegisterReader:
                 queue.extendleft(reversed(halves))
                 return
             turn.plan.append(group)
+            busy = error.code == Code.DEVICE_BUSY
+            cause = Cause.BUSY if busy else Cause.ERROR_ANSWER
+            turn.outage = turn.outage or outage(cause, str(error))
             turn.wrong.append(f"{_named(group.points)}: {error}")
         except (NoReply, WireError) as error:
+            turn.outage = turn.outage or _why(error)
             self._link.close()
             turn.silent.append(group)
             turn.wrong.append(f"{_named(group.points)}: {error}")
@@ -97,6 +106,13 @@ class RegisterReader:
             turn.answered = True
             turn.plan.append(group)
             turn.values |= {point.name: point.value_in(part) for point, part in group.values(found)}
+
+
+def _why(error: NoReply | WireError) -> Outage:
+    if isinstance(error, NoReply):
+        return error.outage
+    foreign = "not Modbus" in str(error)
+    return outage(Cause.NOT_PROTOCOL if foreign else Cause.MALFORMED, str(error))
 
 
 def _named(points: Sequence[RegisterPoint]) -> str:

@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from twisted_gantry.net.outage import Cause, Reason, as_outage, outage, outage_of
+from twisted_gantry.net.outage import Reason, as_outage, no_connection_within, outage_of
 from twisted_gantry.net.timers import Timer
 
 # Seconds: to connect; for the answer that confirms; and for a connection to stand after the bytes
@@ -134,9 +134,7 @@ class RelayLink:
         except CancelledError:
             raise
         except TooLate:
-            en = f"no connection within {CONNECT_PATIENCE:g} s"
-            zh = f"{CONNECT_PATIENCE:g}秒内未能建立连接：网线、电源或主机故障"
-            raise NotReached(outage(Cause.CONNECT_TIMEOUT, en=en, zh=zh)) from None
+            raise NotReached(no_connection_within(CONNECT_PATIENCE)) from None
         except Exception as error:  # endpoints are plugins, and fail in many ways
             found = outage_of(error)
             raise NotReached(replace(found, en=f"no connection: {found.en}")) from None
