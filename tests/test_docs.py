@@ -17,6 +17,7 @@ from twisted.internet.defer import fail
 from zope.interface.verify import verifyObject
 
 from tests.support import Bench, fired
+from twisted_gantry.bridges.mqtt.settings import MqttSettings
 from twisted_gantry.bridges.nut.settings import NutSettings, NutUser
 from twisted_gantry.config.adjusts import AdjustSettings
 from twisted_gantry.config.devices import DEVICE_KINDS
@@ -220,6 +221,7 @@ def tables() -> dict[str, Any]:
         if struct is not None:
             found[f"[uplink.{name}]" if name in ("etc", "fogslink") else f"[{name}]"] = struct
     return found | {
+        "[bridge.mqtt]": MqttSettings,
         "[bridge.nut]": NutSettings,
         "[[bridge.nut.user]]": NutUser,
         "[[cabinet]]": CabinetSettings,

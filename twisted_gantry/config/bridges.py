@@ -4,10 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
+from twisted_gantry.bridges.mqtt import settings as mqtt
+from twisted_gantry.bridges.mqtt.settings import MqttSettings
 from twisted_gantry.bridges.nut.settings import NutSettings, wrong_nut, wrong_nut_listen
 from twisted_gantry.config.checks import wrong_clients
 from twisted_gantry.config.settings import BridgeTables
-from twisted_gantry.config.tables import Document
+from twisted_gantry.config.tables import Checks, Document
+from twisted_gantry.config.tables import Path as Place
+from twisted_gantry.config.tls import with_tls
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.pem import TlsSettings
 
@@ -24,7 +28,10 @@ class Bridges:
         """Return the tables that are there and right."""
         table = self._document.table(self._document.root, ("bridge",))
         self._document.unknown(table, {each.name for each in fields(BridgeTables)}, ("bridge",))
-        return BridgeTables(nut=self._nut(table) if "nut" in table else None)
+        return BridgeTables(
+            nut=self._nut(table) if "nut" in table else None,
+            mqtt=self._mqtt(table) if "mqtt" in table else None,
+        )
 
     def _nut(self, bridge: Mapping[str, Any]) -> NutSettings | None:
         path = ("bridge", "nut")
@@ -34,3 +41,19 @@ class Bridges:
         for place, wrong in wrong_nut(nut).items() if nut is not None else ():
             self._document.wrong((*path, *place), wrong)
         return nut
+
+    def _mqtt(self, given: Mapping[str, Any]) -> MqttSettings | None:
+        place = ("bridge", "mqtt")
+        checks: Checks = {"address": mqtt.wrong_address, "topic": mqtt.wrong_topic}
+        table = self._document.table(given, place)
+        read = self._document.read(table, MqttSettings, place, self._secret, checks=checks)
+        self._complain(place, mqtt.wrong_library())
+        if read is None:
+            return None
+        for key, wrong in mqtt.wrong_together(read).items():
+            self._complain((*place, key), wrong)
+        return with_tls(self._document, place, read, self._tls)
+
+    def _complain(self, place: Place, wrong: str) -> None:
+        if wrong:
+            self._document.wrong(place, wrong)

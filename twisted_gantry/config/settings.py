@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from twisted_gantry.bridges.mqtt.settings import MqttSettings
 from twisted_gantry.bridges.nut.settings import NutSettings
 from twisted_gantry.config.checks import wrong_web
 from twisted_gantry.config.tables import ConfigError, Problem
@@ -149,6 +150,7 @@ class BridgeTables:
     """`[bridge.*]`: the settings of each bridge by the name of its table; None: there is none."""
 
     nut: NutSettings | None = None
+    mqtt: MqttSettings | None = None
 
     def tables(self) -> dict[str, msgspec.Struct]:
         """Return the tables that are there, by their names."""

@@ -24,7 +24,13 @@ def _nut(settings: Any, context: BridgeContext) -> IBridge:
     return cast("IBridge", NutBridge(settings, context))
 
 
-BUILDERS: Mapping[str, Callable[[Any, BridgeContext], IBridge]] = {"nut": _nut}
+def _mqtt(settings: Any, context: BridgeContext) -> IBridge:
+    from twisted_gantry.bridges.mqtt.bridge import mqtt_bridge
+
+    return cast("IBridge", mqtt_bridge(settings, context))
+
+
+BUILDERS: Mapping[str, Callable[[Any, BridgeContext], IBridge]] = {"mqtt": _mqtt, "nut": _nut}
 """Makes the bridge of a table. A builder imports the bridge: its library comes with an extra."""
 
 

@@ -66,6 +66,14 @@ def for_the_group(text: str) -> str:
     return f"{text}:mode=660" if is_socket and not _option(text, "mode") else text
 
 
+def split_endpoint(text: str) -> tuple[str, list[str], dict[str, str]]:
+    """Return the kind of an endpoint, its positional arguments and its named ones, unescaped."""
+    kind, *rest = _COLON.split(text)
+    positional = [_plain(each) for each in rest if "=" not in each]
+    named = dict(each.split("=", 1) for each in rest if "=" in each)
+    return kind, positional, {name: _plain(value) for name, value in named.items()}
+
+
 def same_port(one: str, other: str) -> bool:
     """Tell whether two valid server endpoints cannot both listen."""
     ports = {_port(one, 0), _port(other, 0)}

@@ -13,12 +13,12 @@ from twisted.web.server import Request
 
 from tests.web.small_site import START, Client, SmallSite, now_of
 from twisted_gantry.core.history import Sample, Series
+from twisted_gantry.core.times import times_in
 from twisted_gantry.net.http.json import handle_errors, respond
 from twisted_gantry.store.history.schema import MIGRATIONS
 from twisted_gantry.store.history.sqlite import SqliteHistory
 from twisted_gantry.store.writer import InlineWriter
 from twisted_gantry.web.api.history import PATIENCE, HistoryView, length_of, time_of
-from twisted_gantry.web.api.views import times_in
 
 POINT = "ups1.input_voltage_r"
 HISTORY = "/api/v1/history"

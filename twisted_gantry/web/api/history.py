@@ -17,8 +17,8 @@ from twisted.web.server import Request
 from twisted_gantry.core.history import Series
 from twisted_gantry.core.interfaces import IHistory
 from twisted_gantry.core.points import Points
+from twisted_gantry.core.times import TimeText
 from twisted_gantry.net.http.json import HttpError, argument
-from twisted_gantry.web.api.views import TimeText
 from twisted_gantry.wire.local_api import History
 
 _log = Logger()

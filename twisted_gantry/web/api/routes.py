@@ -17,6 +17,7 @@ from twisted_gantry.core.commands import door as commands
 from twisted_gantry.core.interfaces import IHistory, StoreFailed
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import State
+from twisted_gantry.core.times import times_in
 from twisted_gantry.net.http.app import App
 from twisted_gantry.net.http.json import (
     HttpError,
@@ -58,7 +59,7 @@ class LocalApi:
     ) -> None:
         self._site, self._now, self._version, self._health = site, now, version, health
         self._stream, self._maintenance = stream, maintenance
-        self._time = views.times_in(site.timezone)
+        self._time = times_in(site.timezone)
         self._history = HistoryView(site.points, history, now, self._time, clock)
         self._ledgers = views.Ledgers(site)
         self._set_aside = SetAside(site, now)

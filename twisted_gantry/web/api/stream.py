@@ -27,6 +27,7 @@ from twisted_gantry.core.points import Batch, Point
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import Ledger
+from twisted_gantry.core.times import times_in
 from twisted_gantry.net.http.json import HttpError, header
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.timers import Timer
@@ -92,7 +93,7 @@ class Stream(NamedService):
             dict.fromkeys(("opened", "resumed", "dropped", "stalled", "full"), 0)
         )
         self._site, self._clock = site, clock
-        self._time = views.times_in(site.timezone)
+        self._time = times_in(site.timezone)
         # Ids of an earlier process, or from before a reload, are not valid. The time of day would
         # repeat itself where the clock begins in 1970.
         moment = site.store.moment()

@@ -1,9 +1,7 @@
 """The objects of the core as types of the local API."""
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from typing import TypedDict
-from zoneinfo import ZoneInfo
 
 from msgspec import UNSET
 from twisted.internet.defer import ensureDeferred, gatherResults
@@ -19,11 +17,10 @@ from twisted_gantry.core.secret import shown
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import AuditEntry, Ledger, Report
+from twisted_gantry.core.times import TimeText
 from twisted_gantry.wire import local_api as shapes
 
 _log = Logger()
-
-TimeText = Callable[[float | None], str | None]
 
 _TYPE_NAMES: Mapping[type, str] = {
     str: "string",
@@ -33,18 +30,6 @@ _TYPE_NAMES: Mapping[type, str] = {
     dict: "object",
     list: "array",
 }
-
-
-def times_in(timezone: str) -> TimeText:
-    """Return the function from Unix seconds to text. Raises ZoneInfoNotFoundError, ValueError."""
-    zone = ZoneInfo(timezone)
-
-    def time(at: float | None) -> str | None:
-        if at is None:
-            return None
-        return datetime.fromtimestamp(at, zone).isoformat(timespec="milliseconds")
-
-    return time
 
 
 class Ledgers:
