@@ -69,7 +69,7 @@ def test_no_sink_shows_a_secret(form: str) -> None:
 
     device = Device(bench, "ups2", {"T": command_type()})
     device.answer = lambda: succeed(CommandResult(Outcome.FAILED, said, said))
-    [result] = fired(bench.door.run(Request("ups2", "T", {}, "test", "1")))
+    [result] = fired(bench.door.run(Request("ups2", "T", {}, "test", "1", True)))
     [[entry]] = fired(bench.store.audit(1))
     shown += [result.detail, result.value, entry.detail, entry.value]
 

@@ -9,7 +9,13 @@ from zope.interface import implementer
 
 from twisted_gantry.core.alarms import Rule, Severity
 from twisted_gantry.core.catalogue import PointType
-from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
+from twisted_gantry.core.commands.types import (
+    Argument,
+    CommandResult,
+    CommandType,
+    Endangers,
+    Outcome,
+)
 from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
@@ -29,7 +35,13 @@ POINTS = (
 )
 RULES = (Rule("off", Severity.WARNING, "output off", "输出断开", equals("on", False), delay=1.0),)
 SWITCH = CommandType(
-    {"on": Argument(bool)}, "switch the output", "通断输出", danger="may cut the power of the load"
+    {"on": Argument(bool)},
+    "switch the output",
+    "通断输出",
+    endangers=Endangers.POWER,
+    danger="may cut the power of the load",
+    danger_zh="可能切断负载供电",
+    local_only=True,
 )
 
 

@@ -1,9 +1,11 @@
 """The configuration of a whole site: what listens, the cloud, parts of devices, interlocks."""
 
+from contextlib import suppress
+
 import pytest
 
 from twisted_gantry.config.load import load
-from twisted_gantry.config.tables import ConfigError
+from twisted_gantry.config.tables import ConfigError, Problem
 
 FULL = """
 [gantry]
@@ -235,3 +237,23 @@ def test_a_code_that_no_header_carries_is_refused(code: str) -> None:
     """It could never match."""
     found = problems(f'[uplink.etc]\nurl = "http://p/monitor.do"\nauth = "{code}"')
     assert list(found) == ["uplink.etc.auth"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "keys"),
+    [
+        (OFF, ["do"]),
+        (f"{OFF}\n{ON}", ["do", "undo"]),
+        (f"{OFF}\nconfirm = true", []),
+        ('do = "ups1.BZOFF"', []),
+        ('do = "ups1.X"', []),
+    ],
+)
+def test_an_interlock_that_nobody_is_asked_about_is_a_warning(lines: str, keys: list[str]) -> None:
+    """Its author has confirmed it by writing it; `confirm = true` says that this is meant."""
+    warnings: list[Problem] = []
+    text = f'{FULL}[[interlock]]\nwhen = "ups1.mains_abnormal"\n{lines}'
+    with suppress(ConfigError):
+        load(text, warnings=warnings)
+    assert [each.key for each in warnings] == [f"interlock[1].{key}" for key in keys]
+    assert all("override on cfos changes the charging" in each.message for each in warnings)

@@ -30,7 +30,7 @@ W, C = Severity.WARNING, Severity.CRITICAL
 T = 1_796_054_400.0
 # Alarms that the program sets itself, in no rule.
 _SET = {"offline", "channel", "white-list", "store.failed", "history.failed", "record.failed"}
-_IN_KINDS = {"part-offline", "power-off", "alarm", "contactor-open"}
+_IN_KINDS = {"part-offline", "power-off", "alarm", "contactor-open", "power-mode", "tolling-off"}
 
 
 def alarms(*raised: tuple[str, float] | tuple[str, float, Severity]) -> list[Alarm]:

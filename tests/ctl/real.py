@@ -12,7 +12,13 @@ from twisted_gantry import __version__
 from twisted_gantry.core.alarms import Alarms, Severity
 from twisted_gantry.core.catalogue import Catalogue, PointType
 from twisted_gantry.core.commands.door import CommandDoor
-from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
+from twisted_gantry.core.commands.types import (
+    Argument,
+    CommandResult,
+    CommandType,
+    Endangers,
+    Outcome,
+)
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.stored import AuditEntry
@@ -26,7 +32,16 @@ START = 1_791_763_200.0
 """2026-10-12 08:00:00 in Shanghai."""
 HOUR = 3600.0
 
-_OFF = {"SOFF": CommandType({}, "output off", "关闭输出", danger="darkens the gantry")}
+_OFF = {
+    "SOFF": CommandType(
+        {},
+        "output off",
+        "关闭输出",
+        danger="darkens the gantry",
+        danger_zh="使门架断电",
+        endangers=Endangers.POWER,
+    )
+}
 _COMMANDS: dict[str, dict[str, CommandType]] = {
     "ups1": {
         "BZOFF": CommandType({}, "buzzer off", "关闭蜂鸣器"),

@@ -88,7 +88,7 @@ class Devices(Rig):
 
     async def do(self, target: str, command: str, **args: Any) -> Any:
         """Give a command, and return how it ended."""
-        wish = {"target": target, "command": command, "args": args}
+        wish = {"target": target, "command": command, "args": args, "confirm": True}
         return await self.client.send("POST", self.url("/api/v1/commands"), wish)
 
     async def seen(self, name: str, value: Any) -> None:
@@ -150,7 +150,9 @@ async def test_each_kind_of_device_is_read_and_commanded(rig: Devices) -> None:
     assert "pulses_per_kwh" in output
     code, output = await rig.ctl("registers", "cfos", "evse", "8093")
     assert (code, "10 A" in " ".join(output.split())) == (0, True), output
-    code, output = await rig.ctl("command", "cfos", "override", "--dev-id", "E1", "--flags", "C")
+    code, output = await rig.ctl(
+        "command", "--yes", "cfos", "override", "--dev-id", "E1", "--flags", "C"
+    )
     assert code == 0, output
     await rig.seen("cfos.E1.state", "vehicle-present")
     assert (await rig.do("cfos", "override", dev_id="E1", flags="c"))["result"] == "done"

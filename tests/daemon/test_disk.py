@@ -22,7 +22,12 @@ from twisted_gantry.wire.etc.envelope import Method, encode_request, signed_head
 
 GANTRY = "G000211001002110010"
 CODE = "123456"
-UNLOCK = {"target": "cab1", "command": "unlock-door", "args": {"unlockDoorId": "1"}}
+UNLOCK = {
+    "target": "cab1",
+    "command": "unlock-door",
+    "args": {"unlockDoorId": "1"},
+    "confirm": True,
+}
 HUNG_S = 5.0  # seconds after which a frozen disk must be known as failed
 
 

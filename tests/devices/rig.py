@@ -101,7 +101,7 @@ class DriverRig:
         return {name.removeprefix(f"{self.device.name}.") for name in self.bench.raised()}
 
     def ask(
-        self, command: str, *, confirmed: bool = False, expiry: float = 30.0, **args: Any
+        self, command: str, *, confirmed: bool = True, expiry: float = 30.0, **args: Any
     ) -> Any:
         """Ask for a command through the door; the list gains its outcome."""
         door = self.bench.door

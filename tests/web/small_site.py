@@ -25,7 +25,13 @@ from tests.support import memory_history, moments
 from twisted_gantry.core.alarms import Alarms, Rule
 from twisted_gantry.core.catalogue import Catalogue, PointType
 from twisted_gantry.core.commands.door import CommandDoor
-from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
+from twisted_gantry.core.commands.types import (
+    Argument,
+    CommandResult,
+    CommandType,
+    Endangers,
+    Outcome,
+)
 from twisted_gantry.core.interfaces import DROPPED, Fill, IBridge, IDevice, IUplink
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.secret import Secret
@@ -46,7 +52,14 @@ CAP = Cap(1_000_000, 1e9)
 
 COMMANDS = {
     "BZOFF": CommandType({}, "buzzer off", "关闭蜂鸣器"),
-    "SOFF": CommandType({}, "output off", "关闭输出", danger="darkens the gantry"),
+    "SOFF": CommandType(
+        {},
+        "output off",
+        "关闭输出",
+        danger="darkens the gantry",
+        danger_zh="使门架断电",
+        endangers=Endangers.POWER,
+    ),
     "locked": CommandType({}, "locked", "已锁定", locked="it is locked"),
     "query": CommandType({"cmd": Argument(longest=64)}, "query", "查询"),
     "set-password": CommandType(

@@ -7,6 +7,7 @@ from twisted_gantry.config.devices import Devices
 from twisted_gantry.config.settings import InterlockSettings
 from twisted_gantry.config.tables import Document, Path
 from twisted_gantry.core.commands.door import check_command
+from twisted_gantry.core.commands.types import CommandType
 from twisted_gantry.core.condition import Condition
 from twisted_gantry.core.interfaces import IDevice
 from twisted_gantry.core.interlocks.rules import Action, Interlock, fight
@@ -31,10 +32,10 @@ def read_interlocks(
         settings = document.read(table, InterlockSettings, path, secret, checks=checks)
         # From the table itself: another mistake in it must not hide these.
         for key, given in (("do", table), ("undo", table.get("undo"))):
-            action = _action_of(given)
-            confirmed = table.get("confirm") is True
-            if action and (wrong := _wrong_action(action, devices.built, confirmed=confirmed)):
-                document.wrong((*path, key), wrong)
+            action, place = _action_of(given), (*path, key)
+            if action is not None:
+                document.complain(place, _wrong_action(action, devices.built))
+                document.warn(place, "" if table.get("confirm") is True else _doubt(action, types))
         if settings is None:
             continue
         interlock = _interlock(settings, str(index + 1))
@@ -57,7 +58,7 @@ def _interlock(settings: InterlockSettings, number: str) -> Interlock:
     do = _action(settings.do, settings.args)
     undo = None if settings.undo is None else _action(settings.undo.do, settings.undo.args)
     when, name = Condition.parse(settings.when), settings.name or number
-    return Interlock(name, when, settings.lasting, do, undo, settings.confirm)
+    return Interlock(name, when, settings.lasting, do, undo)
 
 
 def _action(do: str, args: Mapping[str, Any]) -> Action:
@@ -72,7 +73,18 @@ def _action_of(given: Any) -> Action | None:
     return _action(do, args) if isinstance(do, str) and isinstance(args, dict) else None
 
 
-def _wrong_action(action: Action, devices: Mapping[str, IDevice | None], *, confirmed: bool) -> str:
+def _doubt(action: Action, types: Mapping[str, CommandType]) -> str:
+    """Return the warning about an action that asks; empty for another."""
+    kind = types.get(f"{action.target}.{action.command}")
+    if kind is None or not kind.asks:
+        return ""
+    return (
+        f"{action.command} on {action.target} {kind.danger}, and nobody is asked; "
+        "confirm = true says that this is meant"
+    )
+
+
+def _wrong_action(action: Action, devices: Mapping[str, IDevice | None]) -> str:
     if action.target not in devices:
         return f"there is no device {action.target!r}; it is written device.command"
     device = devices[action.target]
@@ -82,4 +94,4 @@ def _wrong_action(action: Action, devices: Mapping[str, IDevice | None], *, conf
     if kind is None:
         can = ", ".join(sorted(device.commands)) or "nothing"
         return f"{action.target} cannot do {action.command!r}; it can do: {can}"
-    return check_command(kind, action.command, action.args, confirmed=confirmed)
+    return check_command(kind, action.command, action.args)

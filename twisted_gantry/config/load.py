@@ -187,29 +187,35 @@ def load(
     source: str = "configuration",
     folder: Path = Path(),
     later: list[Problem] | None = None,
+    warnings: list[Problem] | None = None,
 ) -> Settings:
     """Read a configuration; files are relative to `folder`. `later`, which is only to check, gains
-    the files that systemd makes when the service starts. Raises ConfigError.
+    the files that systemd makes when the service starts; `warnings` what may not be meant.
+    Raises ConfigError.
     """
     document = Document.parse(text, source)
     if document.problems:
         raise ConfigError(document.problems)
     document.later = later
     settings = _Reader(document, folder).settings()
+    if warnings is not None:
+        warnings += document.warnings
     if settings is None:
         raise ConfigError(document.problems)
     return settings
 
 
-def load_file(path: Path, later: list[Problem] | None = None) -> Settings:
-    """Read a configuration file; `later` is that of `load`. Raises ConfigError."""
+def load_file(
+    path: Path, later: list[Problem] | None = None, warnings: list[Problem] | None = None
+) -> Settings:
+    """Read a configuration file; `later` and `warnings` are those of `load`. Raises ConfigError."""
     try:
         text = read_text(path)
     except OSError as error:
         raise ConfigError([Problem(str(path), None, "", f"{error.strerror}")]) from None
     except UnicodeDecodeError:
         raise ConfigError([Problem(str(path), None, "", "is not UTF-8")]) from None
-    return load(text, str(path), path.parent, later)
+    return load(text, str(path), path.parent, later, warnings)
 
 
 def load_demo() -> Settings:
@@ -217,10 +223,12 @@ def load_demo() -> Settings:
     return load(files(__package__).joinpath("demo.toml").read_text("utf-8"), "demo")
 
 
-def check_file(path: Path, later: list[Problem] | None = None) -> list[Problem]:
-    """Return what is wrong with a configuration file; `later` is that of `load`."""
+def check_file(
+    path: Path, later: list[Problem] | None = None, warnings: list[Problem] | None = None
+) -> list[Problem]:
+    """Return what is wrong with a configuration file; the others are those of `load`."""
     try:
-        load_file(path, later)
+        load_file(path, later, warnings)
     except ConfigError as error:
         return error.problems
     return []

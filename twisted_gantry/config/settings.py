@@ -103,7 +103,8 @@ class ActionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class InterlockSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`[[interlock]]`: when a condition holds `for` seconds, `do`; when it is over, `undo`.
 
-    `confirm` confirms a dangerous command. Without a `name` the interlock has its number.
+    `confirm` silences the warning about a command that asks. Without a `name` the interlock has its
+    number.
     """
 
     when: str

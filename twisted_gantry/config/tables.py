@@ -146,6 +146,8 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
     later: list[Problem] | None = None
     """Files that can be checked only when the service starts; None makes them problems."""
+    warnings: list[Problem] = field(default_factory=list)
+    """What works, and may not be what was meant."""
     readers: dict[type, Callable[[Any], Any]] = field(default_factory=dict)
     """Turn what is given for a key of a type into that type, or raise ValueError."""
     _places: dict[Path, int] = field(default_factory=dict)
@@ -170,6 +172,16 @@ class Document:
     def wrong(self, path: Path, message: str) -> None:
         """Note a problem at `path`, or at the nearest place around it that is in the text."""
         self.problems.append(self._problem(path, message))
+
+    def complain(self, path: Path, wrong: str) -> None:
+        """Note a problem, if `wrong` names one."""
+        if wrong:
+            self.wrong(path, wrong)
+
+    def warn(self, path: Path, doubt: str) -> None:
+        """Note what works and may not be meant, if `doubt` names it."""
+        if doubt:
+            self.warnings.append(self._problem(path, doubt))
 
     def not_yet(self, path: Path, error: NotYet) -> bool:
         """Note a file that only the service can read; False if it is needed now."""

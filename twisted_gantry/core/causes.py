@@ -86,6 +86,7 @@ LINKS: Links = (
     *_all("ups-fault", "ups-warning", "on-raw-mains"),
     *_all("overload", "on-raw-mains"),
     *_all("alarm", "contactor-open"),  # of a battery store, which trips
+    Link("tolling-off", "power-mode", before=inf),  # from mode 1 on to mode 2
     # The polls of a cabinet fail at once, its uploads are missed after two periods.
     Link("offline", "no-commands", before=2 * TOGETHER_S),
     *_all("channel", "white-list"),  # of an uplink

@@ -46,25 +46,29 @@ class Options(BaseOptions):
         if bool(self["config"]) == bool(self["demo"]):
             raise UsageError("give one of --config FILE and --demo")
         later: list[Problem] | None = [] if self["check"] else None
+        warnings: list[Problem] = []
         try:
-            self.settings = self.read(later)
+            self.settings = self.read(later, warnings)
         except ConfigError as error:
             (sys.stdout if self["check"] else sys.stderr).write(f"{error}\n")
             sys.exit(1)
         if self["check"]:
             sys.stdout.writelines(f"{each}; not checked now\n" for each in later or ())
+            sys.stdout.writelines(f"{each} (a warning)\n" for each in warnings)
             sys.stdout.write("the configuration is in order\n")
             sys.exit(0)
         if self.parent is not None:
             choose_log(self.parent)
             leave_out_pid_file(self.parent)
 
-    def read(self, later: list[Problem] | None = None) -> Settings:
-        """Read the configuration; the command line wins over it. `later` is that of `load`. Raises
-        ConfigError.
+    def read(
+        self, later: list[Problem] | None = None, warnings: list[Problem] | None = None
+    ) -> Settings:
+        """Read the configuration; the command line wins over it. `later` and `warnings` are those
+        of `load`. Raises ConfigError.
         """
         # twistd changes the directory when it becomes a daemon: the path is made absolute once.
-        settings = load_demo() if self["demo"] else load_file(self._config, later)
+        settings = load_demo() if self["demo"] else load_file(self._config, later, warnings)
         if self["web"]:
             settings = settings.listening_on(self["web"])
         if self["manhole"]:

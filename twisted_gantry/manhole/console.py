@@ -45,8 +45,9 @@ This is the running gantry: a slow line stops the whole daemon, an await does no
   site                  the whole state: points, alarms, door, store, devices, uplinks
   devices["ups1"]       a device: .status .commands .kind; uplinks["etc"] an uplink
   store                 the outbox, settings and audit: await store.ledger("etc")
-  command("ups1", "BZOFF", confirm=False, …)
-                        a command, checked and audited as any other
+  command("ups1", "SON", confirm=True, …)
+                        a command, checked and audited as any other; one that can hurt
+                        is refused without confirm=True
   _                     the last result; print(…) writes here; exit() or Ctrl-D leaves
 A line may await: await command("ups1", "query", cmd="QAD"). A Deferred that is not awaited shows
 its result when it fires. Every line is kept in the audit, secrets as ***.

@@ -20,6 +20,7 @@ MAX_DEPTH = 8
 
 STATES = ("connecting", "online", "offline")
 SEVERITIES = ("warning", "critical")
+DANGERS = ("tolling", "power", "access", "device")
 OUTCOMES = ("done", "failed", "refused", "timeout")
 
 
@@ -47,10 +48,13 @@ class _Wish(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
 
 
 class ErrorDetail(Shape, frozen=True):
-    """What is wrong: a code for programs, a sentence for people."""
+    """What is wrong: a code for programs, a sentence for people; in Chinese where the error is a
+    question to a person.
+    """
 
     code: str
     message: str
+    message_zh: str | UnsetType = UNSET
 
 
 class ErrorAnswer(Shape, frozen=True):
@@ -226,7 +230,11 @@ class ArgumentInfo(Shape, frozen=True):
 
 
 class CommandInfo(Shape, frozen=True):
-    """A command of a device; `danger` and `locked` are empty where there is none."""
+    """A command of a device; `danger` and `locked` are empty where there is none.
+
+    A command that `endangers` something is refused with 409 `confirm-needed` unless its request
+    has `confirm`; `danger` is the consequence.
+    """
 
     command: str
     en: str = ""
@@ -236,6 +244,7 @@ class CommandInfo(Shape, frozen=True):
     danger_zh: str | None = None
     locked: str | None = None
     locked_zh: str | None = None
+    endangers: Annotated[str, _one_of(DANGERS)] | None = None
 
 
 class DeviceCommands(Shape, frozen=True):
@@ -252,7 +261,7 @@ class CommandList(Shape, frozen=True):
 
 
 class CommandBody(_Wish):
-    """`POST /api/v1/commands`. `confirm` is the yes to a dangerous command.
+    """`POST /api/v1/commands`. `confirm` is the yes to a command that asks.
 
     `id` makes a request that is sent twice one command. A command that was not sent within
     `expires` seconds (default: 30) is refused.

@@ -22,7 +22,13 @@ from twisted_gantry.core.commands.door import (
     CommandDoor,
     Request,
 )
-from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
+from twisted_gantry.core.commands.types import (
+    Argument,
+    CommandResult,
+    CommandType,
+    Endangers,
+    Outcome,
+)
 from twisted_gantry.core.interfaces import IDevice
 from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import AuditEntry
@@ -34,6 +40,14 @@ SECRET = "hunter2-secret"
 COMMANDS = {
     "BZOFF": CommandType({}, "buzzer off", "关闭蜂鸣器"),
     "SOFF": CommandType({}, "output off", "关闭输出", danger="darkens the gantry"),
+    "SON": CommandType(
+        {},
+        "output on",
+        "打开输出",
+        danger="loads the output",
+        danger_zh="给输出送电",
+        endangers=Endangers.POWER,
+    ),
     "locked": CommandType({}, "locked", "已锁定", locked="needs allow_it = true"),
     "set": CommandType(
         {
@@ -228,7 +242,7 @@ def test_an_unknown_command_is_refused_with_what_there_is(hall: Hall) -> None:
     """A command that the device cannot do is refused, and its commands are told."""
     detail = refusal(hall.ask("explode"))
     assert "'explode'" in detail
-    assert "BZOFF, SOFF, locked, set, set-password" in detail
+    assert "BZOFF, SOFF, SON, locked, set, set-password" in detail
     assert hall.executed == []
 
 
@@ -300,6 +314,46 @@ def test_a_dangerous_command_needs_a_confirmation(hall: Hall) -> None:
     hall.ask("SOFF", confirmed=True)
     assert hall.executed == ["ups1 SOFF"]
     hall.ups1.end()
+
+
+def test_the_platform_is_not_asked_and_may_not_all(hall: Hall) -> None:
+    """The platform needs no confirmation, and a confirmation opens nothing to it."""
+    for confirmed in (False, True):
+        refused = refusal(hall.ask("SOFF", platform=True, confirmed=confirmed))
+        assert refused == "SOFF darkens the gantry: it is refused to the platform"
+    assert hall.executed == []
+    hall.ask("SON", platform=True)
+    assert hall.executed == ["ups1 SON"]
+    hall.ups1.end()
+
+
+@pytest.mark.parametrize(
+    ("command", "more", "asks"),
+    [
+        ("SON", {}, True),
+        ("SON", {"confirmed": True}, False),
+        ("SON", {"platform": True}, False),
+        ("SON", {"args": {"x": 1}}, False),
+        ("BZOFF", {}, False),
+        ("locked", {}, False),
+        ("explode", {}, False),
+    ],
+)
+def test_a_question_is_all_that_a_command_lacks(
+    hall: Hall, command: str, more: dict[str, Any], asks: bool
+) -> None:
+    """What the device would refuse anyway is refused, and not asked about."""
+    request = Request("ups1", command, more.pop("args", {}), "web", "c1", **more)
+    assert (hall.door.question(request) is not None) is asks
+
+
+def test_a_type_says_what_follows_from_it() -> None:
+    """What endangers says how, in both languages; a danger of old is one for people alone."""
+    with pytest.raises(ValueError, match="does not say how"):
+        CommandType({}, "off", "关", endangers=Endangers.POWER, danger="darkens")
+    old = CommandType({}, "off", "关", danger="darkens")
+    assert (old.endangers, old.local_only, old.asks) == (Endangers.DEVICE, True, True)
+    assert not CommandType({}, "look", "看").asks
 
 
 @pytest.mark.parametrize("expiry", [0.0, -1.0, LONGEST_EXPIRY + 1, float("nan"), float("inf")])

@@ -57,7 +57,20 @@ def test_good(ctl: Ctl, gantry: FakeGantry, good: str) -> None:
         "ok": True,
         "problems": [],
         "later": [],
+        "warnings": [],
     }
+
+
+def test_what_may_not_be_meant(ctl: Ctl, tmp_path: Path) -> None:
+    """A command that asks, in an interlock, is a warning and no problem."""
+    lock = '[[interlock]]\nwhen = "ups1.mains_abnormal"\ndo = "ups1.T"\n'
+    here = _written(tmp_path / "site.toml", GOOD + lock)
+    result = ctl("check", here)
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"Warning: {here}:11: interlock[1].do: T on ups1 puts the load")
+    assert ctl("check", here, lang="zh").stdout.startswith("警告：")
+    [warning] = json.loads(ctl("check", "--json", here).stdout)["warnings"]
+    assert (warning["line"], warning["key"]) == (11, "interlock[1].do")
 
 
 def test_what_only_the_service_can_read(ctl: Ctl, tmp_path: Path) -> None:

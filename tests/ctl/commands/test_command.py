@@ -40,14 +40,14 @@ def test_list(ctl: Ctl, gantry: FakeGantry) -> None:
     rows = rows_of(result.stdout)
     assert rows[0] == ["Target", "Command", "What it does", "Arguments", "Note"]
     assert rows[1] == ["ups1", "BZOFF", "buzzer off", "–", "–"]
-    assert rows[2][4] == "dangerous: darkens the gantry"
+    assert rows[2][4] == "dangerous (power): darkens the gantry"
     assert rows[4][3] == "--new=-|@FILE"
     assert rows[5][4].startswith("locked: SOFF is locked")
     assert "--dev_id=STRING [--mamps=INTEGER]" in rows[6][3]
     rows = rows_of(ctl("command", lang="zh").stdout)
     assert rows[0] == ["目标", "命令", "作用", "参数", "备注"]
     assert rows[1][2] == "关闭蜂鸣器"
-    assert rows[2][4] == "危险：darkens the gantry"
+    assert rows[2][4] == "危险（供电）：使门架断电"
 
 
 def test_list_json(ctl: Ctl, gantry: FakeGantry) -> None:
@@ -207,7 +207,7 @@ def test_confirmed(ctl: Ctl, gantry: FakeGantry, person: None) -> None:
     for lang, typed, question in [
         ("en", "y\n", "SOFF on ups1 (output off) darkens the gantry. Do it? [y/N] "),
         ("en", "YES\n", "Do it?"),
-        ("zh", "是\n", "在 ups1 上执行 SOFF（关闭输出）：darkens the gantry。确认执行？"),
+        ("zh", "是\n", "在 ups1 上执行 SOFF（关闭输出）：使门架断电。确认执行？"),
     ]:
         gantry.seen.clear()
         result = ctl("command", "ups1", "SOFF", lang=lang, typed=typed)

@@ -51,7 +51,7 @@ def test_the_commands_are_those_of_the_contract(rig: Rig) -> None:
         assert each.en
         assert any(ord(character) > 255 for character in each.zh)
         assert each.locked == ""
-    assert [name for name, each in COMMANDS.items() if each.danger] == ["set-server"]
+    assert [name for name, each in COMMANDS.items() if each.local_only] == ["set-server"]
 
 
 @pytest.mark.parametrize("command", EACH)
@@ -93,7 +93,8 @@ def test_a_cabinet_is_told_its_period_and_its_server(rig: Rig) -> None:
     """`set-frequency` and `set-server` go as the document has them; a server needs a yes."""
     assert rig.do("set-frequency", 1.0, setFrequency="600").result is DONE
     assert rig.do("set-frequency", 1.0, setFrequency=4).result is REFUSED
-    assert rig.do("set-server", 1.0, setServer="192.0.2.1/monitor.do").result is REFUSED
+    [refused] = rig.ask("set-server", confirmed=False, setServer="192.0.2.1/monitor.do")
+    assert refused.result is REFUSED
     told = [control for _, control in rig.cabinet.told if not control.update_now]
     assert told == [EtcControl(set_frequency=600)]
     execute = rig.device.execute("set-server", {"setServer": "192.0.2.1:81/monitor.do"})

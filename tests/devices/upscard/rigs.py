@@ -183,7 +183,14 @@ class Rig:
 
     def command(self, name: str, args: dict[str, Any] | None = None, **more: Any) -> list[Any]:
         """Ask for a command through the door; the list gains its outcome."""
-        request = Request(self.name, name, args or {}, "test", self.bench.door.new_id(), **more)
+        request = Request(
+            self.name,
+            name,
+            args or {},
+            "test",
+            self.bench.door.new_id(),
+            **{"confirmed": True, **more},
+        )
         return fired(ensureDeferred(self.bench.door.run(request)))
 
     def lose(self) -> None:

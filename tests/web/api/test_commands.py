@@ -34,10 +34,12 @@ class TestList:
             "zh": "关闭输出",
             "arguments": [],
             "danger": "darkens the gantry",
-            "dangerZh": "darkens the gantry",
+            "dangerZh": "使门架断电",
             "locked": "",
             "lockedZh": "",
+            "endangers": "power",
         }
+        assert commands["BZOFF"]["endangers"] is None
         assert commands["locked"]["locked"] == "it is locked"
         assert commands["set-password"]["arguments"] == [
             {"name": "new", "type": "string", "required": True, "secret": True, "choices": []},
@@ -69,8 +71,8 @@ class TestRun:
             (wish("query", args={"cmd": [5]}), "must be of the type str"),
             (wish("query", args={"cmd": "x", "more": 1}), "unknown argument 'more'"),
             (wish("locked"), "it is locked"),
-            (wish("SOFF"), "it needs a confirmation"),
-            (wish("SOFF", confirm=False), "it needs a confirmation"),
+            (wish("locked", confirm=False), "it is locked"),
+            (wish("SOFF", args={"x": 1}), "unknown argument 'x'"),
             (wish(expires=0), "an expiry is"),
             (wish(expires=301), "an expiry is"),
         ],
@@ -84,6 +86,20 @@ class TestRun:
         assert answer.json["result"] == "refused"
         assert says in answer.json["detail"]
         assert small.ups.told == []
+
+    @pytest.mark.parametrize("more", [{}, {"confirm": False}, {"id": "one"}])
+    def test_asks(self, small: SmallSite, client: Client, more: dict[str, object]) -> None:
+        """A command that asks is 409 with its consequence in both languages, and is not done."""
+        answer = client.post(PATH, wish("SOFF", **more))
+        assert answer.status == 409
+        assert answer.json["error"] == {
+            "code": "confirm-needed",
+            "message": "SOFF on ups1 darkens the gantry: it needs confirm: true",
+            "messageZh": "在 ups1 上执行 SOFF：使门架断电。确认执行须带 confirm: true",
+        }
+        assert small.ups.told == []
+        assert client.get("/api/v1/audit").json["entries"] == []
+        assert client.post(PATH, wish("SOFF", **{**more, "confirm": True})).status == 200
 
     def test_confirmed(self, small: SmallSite, client: Client) -> None:
         """A dangerous command with a yes is done."""
@@ -245,7 +261,7 @@ class TestAudit:
         """Entries come newest first, each with exactly the keys that were promised."""
         client.post(PATH, wish("query", args={"cmd": "QMD"}))
         small.clock.advance(1)
-        client.post(PATH, wish("SOFF"))
+        client.post(PATH, wish("SOFF", confirm=True))
         entries = client.get("/api/v1/audit").json["entries"]
         assert [each["command"] for each in entries] == ["SOFF", "query"]
         assert entries[1] == {

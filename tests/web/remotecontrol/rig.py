@@ -13,7 +13,13 @@ from tests.support import Bench, in_no_thread
 from tests.web.small_site import Answer, Client, Exchange
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.door import CommandDoor
-from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
+from twisted_gantry.core.commands.types import (
+    Argument,
+    CommandResult,
+    CommandType,
+    Endangers,
+    Outcome,
+)
 from twisted_gantry.core.interfaces import (
     BatteryTest,
     IBatteryTester,
@@ -41,7 +47,16 @@ DONE = CommandResult(Outcome.DONE)
 
 def command_type(*arguments: str, danger: str = "", locked: str = "") -> CommandType:
     """Return a command whose arguments are texts."""
-    return CommandType({name: Argument() for name in arguments}, "a", "甲", danger, locked)
+    return CommandType(
+        {name: Argument() for name in arguments},
+        "a",
+        "甲",
+        danger or "may hurt",
+        locked,
+        danger_zh="可能有害",
+        endangers=Endangers.TOLLING,
+        local_only=bool(danger),
+    )
 
 
 CABINET_COMMANDS = {

@@ -134,7 +134,7 @@ def test_an_unknown_cabinet(rig: RemoteRig, case: Case) -> None:
 @each_command
 @pytest.mark.parametrize("mark", ["danger", "locked"])
 def test_what_is_dangerous_or_locked_is_not_done(rig: RemoteRig, case: Case, mark: str) -> None:
-    """A command that needs a person's yes never comes from the platform."""
+    """A command for local use only never comes from the platform; others are not asked back."""
     device = case.device(rig)
     arguments = device.commands[case.command].arguments
     device.commands[case.command] = command_type(*arguments, **{mark: "it darkens the gantry"})

@@ -42,9 +42,10 @@ _MOST = 1e18  # a larger number has more digits than any argument
 class Request:
     """A requested command. `who` is for the audit: a person or program, interface and address.
 
-    A request with the same `id` again is the same command. `confirmed` confirms a dangerous
-    command. `expiry` is seconds from `asked`, on the clock of the door; None for now. A command
-    that was not sent within `sent_within` seconds of that is not sent.
+    A request with the same `id` again is the same command. `confirmed` says yes to a command that
+    asks. The `platform` is not asked, and may not do what is for local use only. `expiry` is
+    seconds from `asked`, on the clock of the door; None for now. A command that was not sent
+    within `sent_within` seconds of that is not sent.
     """
 
     target: str
@@ -56,6 +57,7 @@ class Request:
     expiry: float = EXPIRY
     asked: float | None = None
     sent_within: float = math.inf
+    platform: bool = False
 
 
 @dataclass(eq=False)
@@ -107,6 +109,14 @@ class CommandDoor:
         device = self._devices.get(target)
         known = device.commands.get(command) if device is not None else None
         return known is not None and not known.once
+
+    def question(self, request: Request) -> CommandType | None:
+        """Return the type of a command that lacks nothing but its confirmation, else None."""
+        device = self._devices.get(request.target)
+        kind = device.commands.get(request.command) if device is not None else None
+        if kind is None or not kind.asks or request.confirmed or request.platform:
+            return None
+        return None if check_command(kind, request.command, request.args) else kind
 
     def run(self, request: Request) -> Deferred[CommandResult]:
         """Do a command; the Deferred fires with its result, whatever the device does.
@@ -210,21 +220,23 @@ class CommandDoor:
 def _check(kind: CommandType, request: Request) -> CommandResult | None:
     if not 0 < request.expiry <= LONGEST_EXPIRY:
         return _refused(f"an expiry is over 0 and up to {LONGEST_EXPIRY:g} seconds")
-    wrong = check_command(kind, request.command, request.args, confirmed=request.confirmed)
-    return _refused(wrong) if wrong else None
+    wrong = check_command(kind, request.command, request.args)
+    if wrong:
+        return _refused(wrong)
+    if request.platform and kind.local_only:
+        return _refused(f"{request.command} {kind.danger}: it is refused to the platform")
+    if kind.asks and not (request.confirmed or request.platform):
+        return _refused(f"{request.command} {kind.danger}: it needs a confirmation")
+    return None
 
 
-def check_command(
-    kind: CommandType, command: str, args: Mapping[str, Any], *, confirmed: bool
-) -> str:
-    """Return why a command of this type is refused; empty if it is not."""
+def check_command(kind: CommandType, command: str, args: Mapping[str, Any]) -> str:
+    """Return why the device refuses a command of this type; empty if it does not."""
     wrong = _wrong_arguments(kind, _fitted(kind, args))
     if wrong:
         return wrong
     if kind.locked:
         return f"{command} is locked: it {kind.locked}"
-    if kind.danger and not confirmed:
-        return f"{command} {kind.danger}: it needs a confirmation"
     return ""
 
 

@@ -19,17 +19,13 @@ class Action:
 
 @dataclass(frozen=True)
 class Interlock:
-    """When `when` has held for `delay` seconds, `do`; when it is over, `undo`, if given.
-
-    `confirmed`: the operator has confirmed a dangerous command.
-    """
+    """When `when` has held for `delay` seconds, `do`; when it is over, `undo`, if given."""
 
     name: str
     when: Condition
     delay: float
     do: Action
     undo: Action | None = None
-    confirmed: bool = False
 
     @property
     def key(self) -> str:

@@ -31,12 +31,17 @@ def check(session: Session, config: Path) -> int:
     texts = session.texts
     with session.waiting(texts("checking", file=config)):
         later: list[Problem] = []
-        problems = check_file(config, later)
+        warnings: list[Problem] = []
+        problems = check_file(config, later, warnings)
     if session.json:
-        found = [{"line": p.line, "key": p.key, "message": p.message} for p in problems]
-        files = [{"line": p.line, "key": p.key, "message": p.message} for p in later]
-        session.show_json({"ok": not found, "problems": found, "later": files})
+        shown = {
+            name: [{"line": p.line, "key": p.key, "message": p.message} for p in each]
+            for name, each in (("problems", problems), ("later", later), ("warnings", warnings))
+        }
+        session.show_json({"ok": not problems, **shown})
         return Exit.WRONG if problems else Exit.FINE
+    for each in warnings:
+        click.echo(texts("config-warning", problem=plain(str(each))))
     for each in later:
         click.echo(plain(str(each)))
     if later:

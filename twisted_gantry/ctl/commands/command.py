@@ -27,7 +27,7 @@ _EXITS = {"done": Exit.FINE, "timeout": Exit.UNKNOWN}
 @click.argument(
     "words", nargs=-1, metavar="[TARGET COMMAND [--NAME VALUE]…]", shell_complete=completing.words
 )
-@click.option("--yes", is_flag=True, help="Do not ask before a dangerous one. · 不再确认。")
+@click.option("--yes", is_flag=True, help="Do not ask before one that can hurt. · 不再确认。")
 @click.option(
     "--id",
     "command_id",
@@ -67,9 +67,10 @@ def command(
       gantryctl command ups1 query --cmd QAD    ask the UPS · 查询
       gantryctl command ups1 set-password --new -
 
-    A dangerous command asks first. A secret argument is `-` (hidden input) or `@FILE`.
+    A command that can hurt asks first; a script gives --yes. A secret argument is `-` (hidden
+    input) or `@FILE`.
 
-    危险命令先要求确认。保密参数写作 `-`（隐藏输入）或 `@文件`。
+    可能造成危害的命令先要求确认，脚本中用 --yes。保密参数写作 `-`（隐藏输入）或 `@文件`。
 
     \b
     Exit code · 退出码
@@ -227,5 +228,6 @@ def _note(session: Session, info: local_api.CommandInfo) -> Text:
         return Text(plain(texts("locked", locked=locked)), "dim")
     if info.danger:
         danger = _in(session, info.danger, info.danger_zh)
-        return Text(plain(texts("danger", danger=danger)), "bold red")
+        what = texts.word(info.endangers or "device")
+        return Text(plain(texts("danger", what=what, danger=danger)), "bold red")
     return Text(NOTHING)

@@ -67,7 +67,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     # Values and marks
     "yes": ("yes", "是"),
     "no": ("no", "否"),
-    "danger": ("dangerous: {danger}", "危险：{danger}"),
+    "danger": ("dangerous ({what}): {danger}", "危险（{what}）：{danger}"),
     "locked": ("locked: {locked}", "已锁定：{locked}"),
     # Single lines of a view
     "gantry-line": ("Gantry {id}  {name}", "门架 {id}  {name}"),
@@ -101,6 +101,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "no-commands": ("No device takes commands.", "没有可接受命令的设备。"),
     "not-shown": ("Not shown, too narrow: {columns}.", "终端较窄，未显示：{columns}。"),
     "config-fine": ("{file}: nothing is wrong.", "{file}：没有发现问题。"),
+    "config-warning": ("Warning: {problem}", "警告：{problem}"),
     "config-later": (
         "Files that only the service can read: {count}. They are checked when it starts.",
         "仅服务运行时可读取的文件：{count} 个，将在启动时检查。",
@@ -319,6 +320,10 @@ WORDS: Mapping[str, str] = {
     "not-supported": "不支持",
     "warning": "警告",
     "critical": "严重",
+    "tolling": "收费",
+    "power": "供电",
+    "access": "出入与权限",
+    "device": "设备",
     "done": "完成",
     "failed": "失败",
     "refused": "被拒绝",

@@ -16,7 +16,13 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_gantry.core.commands.types import Argument, CommandResult, CommandType, Outcome
+from twisted_gantry.core.commands.types import (
+    Argument,
+    CommandResult,
+    CommandType,
+    Endangers,
+    Outcome,
+)
 from twisted_gantry.devices.bms.ems import TROUBLE, UNCLEAR, EmsClient
 from twisted_gantry.net.timers import Timer
 from twisted_gantry.wire.bms import BmsCommand, BmsRefused, OperatingStatus, Status
@@ -28,12 +34,29 @@ LOOK_PAUSE = 1.0
 
 _FORCE: Mapping[str, Argument] = {"force": Argument(bool, required=False)}
 _NONE: Mapping[str, Argument] = {}
-_contactor = partial(CommandType, _FORCE, about="contactor")
+_power = partial(CommandType, endangers=Endangers.POWER)
+_contactor = partial(_power, _FORCE, about="contactor")
 
 COMMANDS: Mapping[str, CommandType] = {
-    "reset-fault": CommandType(_NONE, "reset the fault", "故障复位"),
-    "close-contactor": _contactor("close the contactor", "接触器闭合"),
-    "open-contactor": _contactor("open the contactor", "接触器断开"),
+    "reset-fault": _power(
+        _NONE,
+        "reset the fault",
+        "故障复位",
+        danger="lets a battery work again that its protection has stopped",
+        danger_zh="会使已被保护停机的电池重新工作",
+    ),
+    "close-contactor": _contactor(
+        "close the contactor",
+        "接触器闭合",
+        danger="puts the battery on the supply: current may flow at once",
+        danger_zh="会将电池接入供电回路：电流可能立即流过",
+    ),
+    "open-contactor": _contactor(
+        "open the contactor",
+        "接触器断开",
+        danger="takes the battery off the supply: without mains the gantry darkens",
+        danger_zh="会使电池脱离供电回路：市电中断时门架断电",
+    ),
     "sync": CommandType(_NONE, "synchronise the status", "同步状态"),
 }
 

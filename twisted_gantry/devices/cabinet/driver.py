@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.defer import TimeoutError as TooLate
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -33,9 +33,15 @@ from twisted_gantry.core.points import Measured, Update
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices.cabinet import points as names
+from twisted_gantry.devices.cabinet import power_mode
 from twisted_gantry.devices.cabinet.channel import TROUBLE, CabinetChannel, TurnedDown, code_of
-from twisted_gantry.devices.cabinet.commands import COMMANDS, CabinetCommands
+from twisted_gantry.devices.cabinet.commands import (
+    COMMANDS,
+    POWER_MODE_COMMAND,
+    CabinetCommands,
+)
 from twisted_gantry.devices.cabinet.power import CabinetPower
+from twisted_gantry.devices.cabinet.power_mode import PowerMode
 from twisted_gantry.devices.cabinet.rows import Rows, Strikes
 from twisted_gantry.devices.kind import DeviceKind
 from twisted_gantry.devices.polled import (
@@ -143,16 +149,19 @@ class SmartCabinet(NamedService):
         self._silence_period = MISSED_PERIODS * settings.period
         which, ask = settings.cabinet_id, self._poller.now
         self._commands = CabinetCommands(channel, which, self._answered, ask, self._period_set)
-        context.points.declare(name, names.POINTS)
+        context.points.declare(name, (*names.POINTS, power_mode.POINT))
         self._rows, self._strikes = Rows(name, context.points), Strikes()
         limits = Limits(settings.over_voltage, settings.under_voltage)
         self._power = CabinetPower(self._rows, limits, settings.nominal_voltage)
-        self.rules = (*names.rules(self._rows.present), *self._power.rules())
+        self._power_mode = PowerMode(name, context.points, context.store)
+        self.rules = (*names.rules(self._rows.present), *self._power.rules(), *power_mode.RULES)
 
     def startService(self) -> None:
         super().startService()
         self._silence.start(self._silence_period)
         self._poller.start()
+        recalling = self._do(self._power_mode.recall())
+        recalling.addErrback(lambda failure: failure.trap(CancelledError))
 
     def stopService(self) -> Deferred[Any]:
         super().stopService()
@@ -279,7 +288,10 @@ class SmartCabinet(NamedService):
         self._asking_helps = False
 
     def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
-        return self._do(self._commands.execute(command, args))
+        doing = self._commands.execute(command, args)
+        if command == POWER_MODE_COMMAND:
+            doing = self._power_mode.setting(int(args["mode"]), doing)
+        return self._do(doing)
 
     def battery_test_result(self) -> Deferred[Mapping[str, str]]:
         return self._do(self._commands.battery_test_result())

@@ -4,8 +4,10 @@ Arguments are named as in `docs/protocols/cfos.md`. A command that cannot be und
 """
 
 from collections.abc import Mapping
+from functools import partial
+from typing import NamedTuple
 
-from twisted_gantry.core.commands.types import Argument, CommandType
+from twisted_gantry.core.commands.types import Argument, CommandType, Endangers
 from twisted_gantry.wire.cfos.registers import DEVICES
 
 _DEVICE = Argument(longest=4, subject=True)
@@ -18,8 +20,29 @@ _LIST = Argument(list, required=False)
 _SWITCH = Argument(bool)
 
 
-def _type(en: str, zh: str, about: str = "", **arguments: Argument) -> CommandType:
-    return CommandType(arguments, en, zh, about=about)
+class _Danger(NamedTuple):
+    endangers: Endangers
+    en: str
+    zh: str
+
+
+_device = partial(_Danger, Endangers.DEVICE)
+
+
+def _type(
+    en: str, zh: str, about: str = "", danger: _Danger | None = None, **arguments: Argument
+) -> CommandType:
+    if danger is None:
+        return CommandType(arguments, en, zh, about=about)
+    return CommandType(
+        arguments,
+        en,
+        zh,
+        about=about,
+        endangers=danger.endangers,
+        danger=danger.en,
+        danger_zh=danger.zh,
+    )
 
 
 # Commands that decide whether and how a car is charged. An EVSE, its registers and its settings are
@@ -30,6 +53,11 @@ COMMANDS: Mapping[str, CommandType] = {
     "override": _type(
         "override the current charging: flags C/c E/e U/u, mA",
         "改变当前充电：标志 C/c E/e U/u，电流 mA",
+        danger=_Danger(
+            Endangers.POWER,
+            "changes the charging of a car, and with that the load on the supply",
+            "会改变车辆充电及供电负载",
+        ),
         about=_CHARGING,
         dev_id=_DEVICE,
         flags=Argument(required=False, longest=6),
@@ -59,6 +87,10 @@ COMMANDS: Mapping[str, CommandType] = {
     "write-register": _type(
         "write a register, or several",
         "写寄存器",
+        danger=_device(
+            "writes into a device unchecked: a wrong value may overload the supply",
+            "会直接改写设备寄存器：数值不当可能使供电过载",
+        ),
         about=_CHARGING,
         device=Argument(choices=tuple(DEVICES), subject=True),
         write=Argument(longest=6, subject=True),
@@ -91,6 +123,10 @@ COMMANDS: Mapping[str, CommandType] = {
     "set-params": _type(
         "set parameters of the manager, or of one of its devices",
         "设置管理器或设备参数",
+        danger=_device(
+            "changes the settings of the manager: wrong limits may overload the supply",
+            "会改变管理器设置：限值不当可能使供电过载",
+        ),
         about=_CHARGING,
         params=Argument(dict),
         force=_FORCE,
@@ -105,6 +141,11 @@ COMMANDS: Mapping[str, CommandType] = {
     "set-user": _type(
         "set a user; without an id a new one is made",
         "设置用户；没有id时新建",
+        danger=_Danger(
+            Endangers.ACCESS,
+            "changes who may charge, and with which PIN",
+            "会改变可充电的用户及其PIN",
+        ),
         id=Argument(required=False, longest=64),
         name=Argument(required=False, longest=64),
         display=Argument(bool, required=False),
@@ -115,26 +156,50 @@ COMMANDS: Mapping[str, CommandType] = {
     "reset-device": _type(
         "delete a device and make it anew; needs force",
         "删除并重建设备；需要 force",
-        _CHARGING,
+        danger=_device(
+            "deletes a device of the manager and makes it anew: its settings are lost",
+            "会删除并重建管理器中的设备：原有设置丢失",
+        ),
+        about=_CHARGING,
         **_FORCED,
     ),
     "delete-device": _type(
-        "delete a device; needs force", "删除设备；需要 force", _CHARGING, **_FORCED
+        "delete a device; needs force",
+        "删除设备；需要 force",
+        about=_CHARGING,
+        danger=_device(
+            "deletes a device of the manager: its meter or charging point is gone",
+            "会删除管理器中的设备：其电表或充电桩不再可用",
+        ),
+        **_FORCED,
     ),
     "set-diag-logging": _type(
         "start or stop the diagnostic log, which ends by itself after 5 min",
         "开始或停止诊断日志（5分钟后自动停止）",
+        danger=_device(
+            "burdens the manager with a diagnostic log, or ends one",
+            "会增加管理器负担（记录诊断日志），或结束日志",
+        ),
         enable=_SWITCH,
     ),
     "change-admin-password": _type(
         "change the password of the administrator",
         "修改管理员密码",
+        danger=_Danger(
+            Endangers.ACCESS,
+            "locks out everybody who knows the old password alone",
+            "会使只知道旧密码的人无法登录",
+        ),
         old_pwd=Argument(required=False, secret=True, longest=64),
         new_pwd=Argument(secret=True, longest=64),
     ),
     "accept-license": _type(
         "accept the licence, with or without usage statistics",
         "接受许可协议，允许或禁止使用统计",
+        danger=_device(
+            "accepts the licence for the owner, and settles whether usage data leave the site",
+            "代表业主接受许可协议，并决定使用数据是否外传",
+        ),
         allow_usage_stats=_SWITCH,
         acc=Argument(bool, required=False),
     ),

@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from twisted_gantry.core.alarms import Rule, Severity
 from twisted_gantry.core.catalogue import PointType
-from twisted_gantry.core.commands.types import CommandResult, CommandType
+from twisted_gantry.core.commands.types import CommandResult, CommandType, Endangers
 from twisted_gantry.core.interfaces import DeviceContext, IRelay, WrongSetting
 from twisted_gantry.core.status import Status
 from twisted_gantry.devices.conditions import equals
@@ -34,7 +34,15 @@ POWER_CYCLE = "power-cycle"
 
 POINTS = (PointType(ON_PENDING, "", "Power is to be restored", "等待恢复供电"),)
 COMMANDS: Mapping[str, CommandType] = {
-    POWER_CYCLE: CommandType({}, "power off, a pause, power on", "断电重启", once=True)
+    POWER_CYCLE: CommandType(
+        {},
+        "power off, a pause, power on",
+        "断电重启",
+        once=True,
+        endangers=Endangers.POWER,
+        danger="cuts the power of the equipment behind the relay, then restores it",
+        danger_zh="会使继电器所接设备断电后再上电",
+    )
 }
 
 _PENDING = equals(ON_PENDING, True)

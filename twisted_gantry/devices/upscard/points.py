@@ -11,7 +11,7 @@ from twisted_gantry.core import bounds
 from twisted_gantry.core.alarms import Read, Rule
 from twisted_gantry.core.bounds import Bounds
 from twisted_gantry.core.catalogue import PointType
-from twisted_gantry.core.commands.types import Argument, CommandType
+from twisted_gantry.core.commands.types import Argument, CommandType, Endangers
 from twisted_gantry.devices.conditions import equals
 from twisted_gantry.devices.power import (
     NOMINAL_VOLTAGE,
@@ -164,6 +164,7 @@ def rules(limits: Limits) -> tuple[Rule, ...]:
 
 
 _control = partial(CommandType, {})
+_power = partial(_control, endangers=Endangers.POWER)
 
 
 MAX_COMMAND = 64
@@ -173,11 +174,16 @@ STOP_TEST = "stop-test"
 
 def commands(allow_off: bool, test_stop: str = "") -> Mapping[str, CommandType]:
     """Return the commands; `test_stop` is the card's to stop a battery test, empty if unknown."""
-    stop_test = _control("stop the battery test", "停止电池测试", about="battery-test")
+    stop_test = _power(
+        "stop the battery test",
+        "停止电池测试",
+        about="battery-test",
+        danger="switches the load from the battery back to the mains",
+        danger_zh="会使负载由电池切换回市电",
+    )
     query = {"cmd": Argument(longest=MAX_COMMAND)}
     new_password = {"new": Argument(secret=True, longest=MAX_PASSWORD)}
-    off = CommandType(
-        {},
+    off = _power(
         "output off",
         "关闭输出",
         danger="darkens the gantry",
@@ -186,14 +192,35 @@ def commands(allow_off: bool, test_stop: str = "") -> Mapping[str, CommandType]:
         locked_zh="" if allow_off else "需在该设备上设置 allow_off = true",
         about="output",
         once=True,
+        local_only=True,
     )
     return {
-        "SON": _control("output on", "打开输出", about="output"),
+        "SON": _power(
+            "output on",
+            "打开输出",
+            about="output",
+            danger="puts voltage on the output: somebody may be working there",
+            danger_zh="会给输出端送电：线路上可能有人作业",
+        ),
         "SOFF": off,
         "BZON": _control("buzzer on", "打开蜂鸣器", about="buzzer"),
         "BZOFF": _control("buzzer off", "关闭蜂鸣器", about="buzzer"),
-        "T": _control("battery test", "电池测试", about="battery-test", once=True),
+        "T": _power(
+            "battery test",
+            "电池测试",
+            about="battery-test",
+            once=True,
+            danger="puts the load on the battery: if the battery fails, the gantry darkens",
+            danger_zh="使负载转由电池供电：电池有故障时门架断电",
+        ),
         **({STOP_TEST: stop_test} if test_stop else {}),
         "query": CommandType(query, "query", "查询", once=True),
-        "set-password": CommandType(new_password, "set the card's password", "设置管理卡密码"),
+        "set-password": CommandType(
+            new_password,
+            "set the card's password",
+            "设置管理卡密码",
+            endangers=Endangers.ACCESS,
+            danger="locks out everybody who knows the old password alone",
+            danger_zh="会使只知道旧密码的人无法访问管理卡",
+        ),
     }

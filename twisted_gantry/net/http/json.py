@@ -16,11 +16,14 @@ _log = Logger()
 
 
 class HttpError(Exception):
-    """An answer that is not 200: `{"error": {"code", "message"}}`."""
+    """An answer that is not 200: `{"error": {"code", "message"}}`, with the same in Chinese as
+    `messageZh` if given.
+    """
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, message_zh: str = "") -> None:
         super().__init__(message)
-        self.status, self.code, self.message = status, code, message
+        self.status, self.code = status, code
+        self.message, self.message_zh = message, message_zh
 
 
 def respond(request: IRequest, content: Any, status: int = 200) -> bytes:
@@ -32,8 +35,10 @@ def respond(request: IRequest, content: Any, status: int = 200) -> bytes:
 
 
 def respond_error(request: IRequest, error: HttpError) -> bytes:
-    content = {"error": {"code": error.code, "message": error.message}}
-    return respond(request, content, error.status)
+    said = {"code": error.code, "message": error.message}
+    if error.message_zh:
+        said["messageZh"] = error.message_zh
+    return respond(request, {"error": said}, error.status)
 
 
 def read_object(request: Request) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from twisted.web.server import Request
 
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.commands import door as commands
+from twisted_gantry.core.commands.types import CommandType
 from twisted_gantry.core.interfaces import IHistory, StoreFailed
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import State
@@ -146,8 +147,12 @@ class LocalApi:
     async def run_command(self, request: Request) -> bytes:
         """Run a command, and answer when its outcome is known.
 
-        The status is 200 for each outcome, also for `refused`: the request was understood, and the
-        outcome is in the audit. The command goes on when its client disconnects.
+        Raises HttpError (409) for a command that asks and is not confirmed. That is a question:
+        nothing is done, and nothing is in the audit.
+
+        Otherwise the status is 200 for each outcome, also for `refused`: the request was
+        understood, and the outcome is in the audit. The command goes on when its client
+        disconnects.
         """
         refuse_foreign_origin(request)
         body = read_body(request, shapes.CommandBody)
@@ -160,6 +165,8 @@ class LocalApi:
             confirmed=body.confirm,
             expiry=commands.EXPIRY if isinstance(body.expires, UnsetType) else body.expires,
         )
+        if (asking := self._site.door.question(wish)) is not None:
+            raise _confirm_needed(wish, asking)
         result = await self._site.door.run(wish)
         answer = shapes.CommandAnswer(
             id=wish.id, result=result.result.value, detail=result.detail, value=result.value
@@ -207,6 +214,17 @@ class LocalApi:
         if self._maintenance is None:
             raise HttpError(404, "not-found", "there is no backup here")
         await self._maintenance.backup(request)
+
+
+def _confirm_needed(wish: commands.Request, kind: CommandType) -> HttpError:
+    """Return the question of a command, in both languages."""
+    return HttpError(
+        409,
+        "confirm-needed",
+        f"{wish.command} on {wish.target} {kind.danger}: it needs confirm: true",
+        f"在 {wish.target} 上执行 {wish.command}：{kind.danger_zh or kind.danger}。"
+        "确认执行须带 confirm: true",
+    )
 
 
 @LocalApi.app.handle_errors(StoreFailed)

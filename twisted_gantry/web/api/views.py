@@ -143,7 +143,15 @@ def command(name: str, kind: CommandType) -> shapes.CommandInfo:
     ]
     danger_zh, locked_zh = kind.danger_zh or kind.danger, kind.locked_zh or kind.locked
     return shapes.CommandInfo(
-        name, kind.en, kind.zh, arguments, kind.danger, danger_zh, kind.locked, locked_zh
+        name,
+        kind.en,
+        kind.zh,
+        arguments,
+        kind.danger,
+        danger_zh,
+        kind.locked,
+        locked_zh,
+        kind.endangers,
     )
 
 

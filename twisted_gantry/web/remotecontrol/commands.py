@@ -222,7 +222,6 @@ class RemoteCommands:
 
     async def _tell(self, ask: Ask, wishes: Sequence[Wish]) -> None:
         """Execute on all devices at once. Raises CannotDo unless each of them succeeds."""
-        # Never confirmed, so that no dangerous command is executed.
         requests = [
             Request(
                 wish.target,
@@ -230,6 +229,7 @@ class RemoteCommands:
                 dict(wish.args),
                 ask.who,
                 f"{ask.id}-{wish.target}",
+                platform=True,
                 asked=ask.asked,
                 sent_within=ANSWER_WITHIN,
             )

@@ -48,7 +48,7 @@ def wishes_of(site: Site, command: EtcCommand) -> tuple[Wish, ...]:
         raise CannotDo("本站没有设备能执行该命令")
     for wish in distinct:
         kind = site.devices[wish.target].commands[wish.command]
-        if kind.locked or kind.danger:
+        if kind.locked or kind.local_only:
             raise CannotDo(f"{wish.target}：不允许远程执行")
     return distinct
 
