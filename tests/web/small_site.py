@@ -188,7 +188,7 @@ def small_site(timezone: str = "Asia/Shanghai") -> SmallSite:
     etc = FakeUplink("etc", now)
     numbers = count(1)
     door = CommandDoor(devices, store, clock, now, lambda: f"id-{next(numbers)}")
-    alarms = Alarms(points, clock, now)
+    alarms = Alarms(points, clock, now, store)
     site = Site(
         "G000211001002110010",
         "North gantry",

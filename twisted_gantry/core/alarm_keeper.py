@@ -1,14 +1,14 @@
 """Alarms on their way to the store; none waits for the disk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_gantry.core.alarm import Alarm, AlarmLedger
-from twisted_gantry.core.interfaces import IStore
+from twisted_gantry.core.interfaces import IStore, StoreFailed
 
 _log = Logger()
 
@@ -36,6 +36,13 @@ class AlarmKeeper:
     def keep_setting(self, name: str, value: Any) -> None:
         if self._store is not None:
             self._store.put_setting(name, value).addErrback(_not_kept)
+
+    def history(self, since: float, until: float, limit: int) -> Deferred[Sequence[Alarm]]:
+        """Return what the store has. Fails with StoreFailed."""
+        if self._store is None:
+            return fail(StoreFailed("no store", "无存储"))
+        found: Deferred[Sequence[Alarm]] = self._store.alarms(since, until, limit)
+        return found
 
     def stop(self) -> None:
         if self._unsubscribe is not None:

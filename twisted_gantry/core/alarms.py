@@ -14,8 +14,10 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from twisted_gantry.core.alarm import (
     EMERGENCIES,
@@ -29,7 +31,7 @@ from twisted_gantry.core.alarm import (
 )
 from twisted_gantry.core.alarm_keeper import AlarmKeeper
 from twisted_gantry.core.flapping import AlarmSettings, Raises
-from twisted_gantry.core.interfaces import IStore
+from twisted_gantry.core.interfaces import IStore, StoreFailed
 from twisted_gantry.core.lifecycle import LifeCore, LifeInputs, alarm_life
 from twisted_gantry.core.moments import BUILT, Moment
 from twisted_gantry.core.mutes import LONGEST, Mute, Mutes
@@ -445,6 +447,23 @@ class Alarms:
         """Return the raised alarms and the last `REMEMBERED` ended ones, newest first."""
         return sorted([*self.active(), *self._ended], key=lambda a: -a.serial)
 
+    def history(self, since: float, until: float, limit: int) -> Deferred[list[Alarm]]:
+        """Return alarms that were raised from `since` to `until`, Unix seconds, newest first; what
+        is in memory while the disk does not answer.
+        """
+        self._correct_times()
+
+        def fresh(stored: Sequence[Alarm]) -> list[Alarm]:
+            now = {alarm.id: alarm for alarm in self.active()}
+            return [now.get(alarm.id, alarm) for alarm in stored]
+
+        def in_memory(failure: Failure) -> list[Alarm]:
+            failure.trap(StoreFailed)
+            return [each for each in self.all() if since <= each.raised_at <= until][:limit]
+
+        found = self._keeper.history(since, until, limit)
+        return found.addCallbacks(fresh, in_memory)
+
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Call `subscriber` when an alarm is raised and when it is cleared; returns the end."""
         return _subscribed(self._subscribers, subscriber)
@@ -484,7 +503,7 @@ class Alarms:
         if life.alarm.emergency:
             raise CannotChange("never-muted", f"{name} is never muted")
         shelf = self._shelves.start(name, seconds, by, note)
-        life.alarm = replace(life.alarm, shelved_until=shelf.until, note=note)
+        life.alarm = replace(life.alarm, shelved_until=shelf.until, note=note or life.alarm.note)
         life.machine.shelve()
         return self._change(life)
 

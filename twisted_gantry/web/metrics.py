@@ -232,6 +232,13 @@ class Metrics(Collector):
         severities = Counter(alarm.severity for alarm in active)
         counts = [((severity.value,), severities[severity]) for severity in Severity]
         yield _gauge("alarms", "Active alarms.", "severity", counts)
+        ledger = self._site.alarms.ledger
+        text = "Alarms that were raised, since the store was made."
+        yield _counter("alarms_raised", text, "", [((), ledger.raised)])
+        text = "Alarms that were cleared, since the store was made."
+        yield _counter("alarms_cleared", text, "", [((), ledger.cleared)])
+        muted = [((alarm.name,), 1) for alarm in active if alarm.muted]
+        yield _gauge("alarm_muted", "1 for each alarm for which nobody is called.", "alarm", muted)
         text = "1 for each active alarm; one that is over has no series."
         yield _gauge("alarm_active", text, "alarm", [((alarm.name,), 1) for alarm in active])
 

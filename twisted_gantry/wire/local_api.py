@@ -21,6 +21,11 @@ MAX_DEPTH = 8
 STATES = ("connecting", "online", "offline")
 SEVERITIES = ("warning", "critical")
 DANGERS = ("tolling", "power", "access", "device")
+ALARM_STATES = ("raised", "acknowledged", "shelved", "maintenance", "flapping", "cleared")
+DEFAULT_ALARMS = 500
+"""Alarms that are answered without `limit`."""
+LONGEST_MUTE, LONGEST_NOTE = 7 * 86_400, 500
+"""Seconds for which nobody is called, and characters of a note, at most."""
 OUTCOMES = ("done", "failed", "refused", "timeout")
 
 
@@ -197,7 +202,10 @@ class History(Shape, frozen=True, kw_only=True):
 
 class AlarmView(Shape, frozen=True):
     """An alarm; `clearedAt` is null while the alarm is active. `cause` is the name of another
-    active alarm that explains this one; `consequences` are those that this one explains.
+    active alarm that explains this one; `consequences` are those that this one explains. `value` is
+    what raised the alarm; `count` is how often that happened within `flap_window`, as of the last
+    time. `muted`: nobody is called. `unknown`: the condition has not been seen since a restart.
+    `endedBy` is why an alarm ended whose condition was not seen to end.
     """
 
     alarm: str
@@ -209,12 +217,81 @@ class AlarmView(Shape, frozen=True):
     cleared_at: Time = None
     cause: str | None = None
     consequences: list[str] = []
+    state: Annotated[str, _one_of(ALARM_STATES)] = ""
+    value: Value = None
+    count: int = 1
+    acked_by: str | None = None
+    acked_at: Time = None
+    note: str | None = None
+    shelved_until: Time = None
+    muted: bool = False
+    unknown: bool = False
+    ended_by: str | None = None
+
+
+class AlarmCounts(Shape, frozen=True):
+    """The ledger of alarms since the store was made: raised = cleared + active."""
+
+    raised: int = 0
+    cleared: int = 0
+    active: int = 0
 
 
 class AlarmList(Shape, frozen=True):
-    """`GET /api/v1/alarms`, newest first."""
+    """`GET /api/v1/alarms`, newest first; with `active=1` the most urgent first."""
 
     alarms: list[AlarmView]
+    ledger: AlarmCounts = AlarmCounts()
+
+
+AlarmName = Annotated[str, Meta(min_length=1, max_length=200)]
+Note = Annotated[str, Meta(max_length=LONGEST_NOTE)]
+For = Annotated[float, Meta(gt=0, le=LONGEST_MUTE)]
+
+
+class UnackBody(_Wish):
+    """`POST /api/v1/alarms/unack` and `/unshelve`."""
+
+    alarm: AlarmName
+
+
+class AckBody(_Wish):
+    """`POST /api/v1/alarms/ack`."""
+
+    alarm: AlarmName
+    note: Note = ""
+
+
+class ShelveBody(_Wish):
+    """`POST /api/v1/alarms/shelve`: nobody is called for `for` seconds."""
+
+    alarm: AlarmName
+    seconds: For = msgspec.field(name="for")
+    note: Note = ""
+
+
+class MaintainBody(_Wish):
+    """`POST /api/v1/maintenance`: people work at a device for `for` seconds."""
+
+    device: Name
+    seconds: For = msgspec.field(name="for")
+    note: Note = ""
+
+
+class MaintenanceView(Shape, frozen=True):
+    """A device under maintenance: nobody is called for its alarms, but for emergencies."""
+
+    device: str
+    since: Time = None
+    until: Time = None
+    by: str = ""
+    note: str | None = None
+
+
+class MaintenanceList(Shape, frozen=True):
+    """`GET /api/v1/maintenance`."""
+
+    maintenance: list[MaintenanceView]
 
 
 class ArgumentInfo(Shape, frozen=True):

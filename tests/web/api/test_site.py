@@ -273,6 +273,16 @@ class TestAlarms:
             "clearedAt": "2026-11-21T10:00:02.250+08:00",
             "cause": None,
             "consequences": [],
+            "state": "cleared",
+            "value": None,
+            "count": 1,
+            "ackedBy": None,
+            "ackedAt": None,
+            "note": None,
+            "shelvedUntil": None,
+            "muted": False,
+            "unknown": False,
+            "endedBy": None,
         }
         assert found[0]["clearedAt"] is None
 
@@ -297,10 +307,10 @@ class TestAlarms:
         assert said("")["ups1.mains-abnormal"] == (None, [])
 
     def test_active(self, alarmed: SmallSite) -> None:
-        """`active=1` leaves out what is over."""
+        """`active=1` leaves out what is over, and sorts by severity."""
         client = alarmed.client()
         found = client.get("/api/v1/alarms?active=1").json["alarms"]
-        assert [each["alarm"] for each in found] == ["etc.set-aside", "ups1.overload"]
+        assert [each["alarm"] for each in found] == ["ups1.overload", "etc.set-aside"]
         assert len(client.get("/api/v1/alarms?active=0").json["alarms"]) == 3
 
     def test_limit(self, alarmed: SmallSite) -> None:

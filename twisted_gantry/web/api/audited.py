@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from twisted.web.server import Request
 
+from twisted_gantry.core.alarms import CannotChange
 from twisted_gantry.core.commands.types import Outcome
 from twisted_gantry.core.interfaces import IStore
 from twisted_gantry.core.stored import AuditEntry
@@ -32,11 +33,16 @@ class Ending:
 
 @asynccontextmanager
 async def audited(store: IStore, entry: AuditEntry) -> AsyncIterator[Ending]:
-    """Write `entry` into the audit, then the outcome of the block: failed if the block raises."""
+    """Write `entry` into the audit, then the outcome of the block: failed if the block raises,
+    refused for CannotChange.
+    """
     await store.begin_command(entry)
     ending = Ending()
     try:
         yield ending
+    except CannotChange as error:
+        ending.result, ending.detail = Outcome.REFUSED, str(error)
+        raise
     except Exception:
         ending.result, ending.detail = Outcome.FAILED, "the store failed"
         raise

@@ -21,9 +21,9 @@ def read_body(request: Request, kind: type[_Struct]) -> _Struct:
         raise HttpError(400, "bad-request", str(error)[:MAX_COMPLAINT]) from None
 
 
-def limit_of(request: Request) -> int:
+def limit_of(request: Request, default: int = DEFAULT_LIMIT) -> int:
     """Return the argument `limit`, 1 to 1000. Raises HttpError (400)."""
-    text = argument(request, "limit", str(DEFAULT_LIMIT))
+    text = argument(request, "limit", str(default))
     # isdecimal() alone accepts the digits of every script, and int() a text of any length.
     if text.isascii() and text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= MAX_LIMIT:
         return int(text)

@@ -61,7 +61,8 @@ def length_of(text: str) -> float | None:
     return None if found is None else float(found[1]) * _UNITS[found[2]]
 
 
-def _moment(request: Request, name: str, now: float, default: float) -> float:
+def moment_of(request: Request, name: str, now: float, default: float) -> float:
+    """Return a query argument that is a time, in Unix seconds. Raises HttpError (400)."""
     text = argument(request, name)
     if not text:
         return default
@@ -118,8 +119,8 @@ class HistoryView:
             raise HttpError(400, "no-point", "point is the full name of a point")
         if name not in self._points.catalogue:
             raise HttpError(404, "no-such-point", "there is no such point; /api/v1/points has all")
-        until = _moment(request, "until", now, now)
-        since = _moment(request, "since", now, max(0.0, until - DAY))
+        until = moment_of(request, "until", now, now)
+        since = moment_of(request, "since", now, max(0.0, until - DAY))
         if since >= until:
             raise HttpError(400, "bad-time", "since is before until")
         series = await self._query(name, since, until, _step(request))

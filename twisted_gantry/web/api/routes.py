@@ -29,6 +29,7 @@ from twisted_gantry.net.http.json import (
     respond_error,
 )
 from twisted_gantry.web.api import openapi, views
+from twisted_gantry.web.api.alarms import AlarmActions
 from twisted_gantry.web.api.audited import who_asks
 from twisted_gantry.web.api.bodies import flag_of, limit_of, number_of, read_body
 from twisted_gantry.web.api.history import HistoryView
@@ -64,6 +65,7 @@ class LocalApi:
         self._history = HistoryView(site.points, history, now, self._time, clock)
         self._ledgers = views.Ledgers(site)
         self._set_aside = SetAside(site, now)
+        self._alarms = AlarmActions(site, now, self._time)
 
     @app.route("/healthz", methods=["GET"])
     def healthz(self, request: Request) -> bytes:
@@ -118,14 +120,36 @@ class LocalApi:
         return respond(request, await self._history.read(request))
 
     @app.route("/api/v1/alarms", methods=["GET"])
-    def alarms(self, request: Request) -> bytes:
-        """Return the alarms in memory, newest first; with `active=1` only those not cleared."""
-        only_active = flag_of(request, "active")
-        found = [each for each in self._site.alarms.all() if each.active or not only_active]
-        if argument(request, "limit"):
-            found = found[: limit_of(request)]
-        fold, time = self._site.fold(), self._time
-        return respond(request, shapes.AlarmList([views.alarm(a, time, fold) for a in found]))
+    async def alarms(self, request: Request) -> bytes:
+        return respond(request, await self._alarms.read(request))
+
+    @app.route("/api/v1/alarms/ack", methods=["POST"])
+    async def acknowledge(self, request: Request) -> bytes:
+        return respond(request, await self._alarms.acknowledge(request))
+
+    @app.route("/api/v1/alarms/unack", methods=["POST"])
+    async def unacknowledge(self, request: Request) -> bytes:
+        return respond(request, await self._alarms.unacknowledge(request))
+
+    @app.route("/api/v1/alarms/shelve", methods=["POST"])
+    async def shelve(self, request: Request) -> bytes:
+        return respond(request, await self._alarms.shelve(request))
+
+    @app.route("/api/v1/alarms/unshelve", methods=["POST"])
+    async def unshelve(self, request: Request) -> bytes:
+        return respond(request, await self._alarms.unshelve(request))
+
+    @app.route("/api/v1/maintenance", methods=["GET"])
+    def maintenance(self, request: Request) -> bytes:
+        return respond(request, self._alarms.maintenance())
+
+    @app.route("/api/v1/maintenance", methods=["POST"])
+    async def maintain(self, request: Request) -> bytes:
+        return respond(request, await self._alarms.maintain(request))
+
+    @app.route("/api/v1/maintenance", methods=["DELETE"])
+    async def end_maintenance(self, request: Request) -> bytes:
+        return respond(request, await self._alarms.end_maintenance(request))
 
     @app.route("/api/v1/stream", methods=["GET"])
     def stream(self, request: Request) -> bytes | Deferred[bytes]:

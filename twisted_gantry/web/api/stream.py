@@ -191,6 +191,7 @@ class Stream(NamedService):
         self._unsubscribe = [
             site.points.subscribe(self._points_changed),
             site.alarms.subscribe(self._alarm_changed),
+            site.alarms.subscribe_changes(self._alarm_changed),
         ]
 
     def _sleep(self) -> None:
