@@ -17,6 +17,7 @@ from twisted.internet.defer import fail
 from zope.interface.verify import verifyObject
 
 from tests.support import Bench, fired
+from twisted_gantry.bridges.modbus.settings import ModbusServerSettings
 from twisted_gantry.bridges.mqtt.settings import MqttSettings
 from twisted_gantry.bridges.nut.settings import NutSettings, NutUser
 from twisted_gantry.config.adjusts import AdjustSettings
@@ -223,6 +224,7 @@ def tables() -> dict[str, Any]:
     return found | {
         "[bridge.mqtt]": MqttSettings,
         "[bridge.nut]": NutSettings,
+        "[bridge.modbus]": ModbusServerSettings,
         "[[bridge.nut.user]]": NutUser,
         "[[cabinet]]": CabinetSettings,
         "[[interlock]]": InterlockSettings,

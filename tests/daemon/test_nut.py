@@ -142,10 +142,10 @@ class Running(ProcessProtocol):
     def __init__(self) -> None:
         self.text, self.ended = "", Deferred[int]()
 
-    def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: N802, N803
+    def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: N803
         self.text += data.decode("utf-8", "replace")
 
-    def processEnded(self, reason: Failure) -> None:  # noqa: N802
+    def processEnded(self, reason: Failure) -> None:
         error = reason.value
         self.ended.callback(error.exitCode if isinstance(error, ProcessTerminated) else 0)
 

@@ -2,12 +2,23 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from twisted_gantry.bridges.modbus.settings import (
+    ModbusServerSettings,
+    ModbusTable,
+    wrong_modbus,
+    wrong_modbus_listen,
+)
 from twisted_gantry.bridges.mqtt import settings as mqtt
 from twisted_gantry.bridges.mqtt.settings import MqttSettings
 from twisted_gantry.bridges.nut.settings import NutSettings, wrong_nut, wrong_nut_listen
 from twisted_gantry.config.checks import wrong_clients
+from twisted_gantry.config.devices import Devices
+from twisted_gantry.config.modbus_map import read_map
 from twisted_gantry.config.settings import BridgeTables
 from twisted_gantry.config.tables import Checks, Document
 from twisted_gantry.config.tables import Path as Place
@@ -20,9 +31,15 @@ class Bridges:
     """Reads `[bridge.*]`; what is wrong is noted in `document`. `tls` are the defaults of all."""
 
     def __init__(
-        self, document: Document, secret: Callable[[Any], Secret], tls: TlsSettings
+        self,
+        document: Document,
+        secret: Callable[[Any], Secret],
+        tls: TlsSettings,
+        folder: Path,
+        devices: Devices,
     ) -> None:
         self._document, self._secret, self._tls = document, secret, tls
+        self._folder, self._devices = folder, devices
 
     def read(self) -> BridgeTables:
         """Return the tables that are there and right."""
@@ -31,6 +48,7 @@ class Bridges:
         return BridgeTables(
             nut=self._nut(table) if "nut" in table else None,
             mqtt=self._mqtt(table) if "mqtt" in table else None,
+            modbus=self._modbus(table) if "modbus" in table else None,
         )
 
     def _nut(self, bridge: Mapping[str, Any]) -> NutSettings | None:
@@ -57,3 +75,18 @@ class Bridges:
     def _complain(self, place: Place, wrong: str) -> None:
         if wrong:
             self._document.wrong(place, wrong)
+
+    def _modbus(self, bridge: Mapping[str, Any]) -> ModbusTable | None:
+        path = ("bridge", "modbus")
+        table = self._document.table(bridge, path)
+        each = {"listen": wrong_modbus_listen, "allowed_clients": wrong_clients}
+        given = self._document.read(table, ModbusServerSettings, path, self._secret, checks=each)
+        if given is None:
+            return None
+        own = None
+        if given.map:
+            own = read_map(self._document, (*path, "map"), self._folder / given.map, self._devices)
+        made = ModbusTable(**msgspec.structs.asdict(given), own=own)
+        for key, wrong in wrong_modbus(made).items():
+            self._complain((*path, key) if key else path, wrong)
+        return made

@@ -75,7 +75,7 @@ class _Reader:
         etc, fogslink = uplinks.etc, uplinks.fogslink
         remote = self._remotecontrol(uplinks) if "remotecontrol" in root else None
         monitor = self._monitor(uplinks.test_auth) if "monitor" in root else None
-        bridges = Bridges(document, self.secret, self.tls).read()
+        bridges = Bridges(document, self.secret, self.tls, self.folder, devices).read()
         devices.check_uploads(monitor="monitor" in root)
         devices.check_claims()
         devices.check_feeders()

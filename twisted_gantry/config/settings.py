@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from twisted_gantry.bridges.modbus.settings import ModbusTable
 from twisted_gantry.bridges.mqtt.settings import MqttSettings
 from twisted_gantry.bridges.nut.settings import NutSettings
 from twisted_gantry.config.checks import wrong_web
@@ -152,6 +153,7 @@ class BridgeTables:
 
     nut: NutSettings | None = None
     mqtt: MqttSettings | None = None
+    modbus: ModbusTable | None = None
 
     def tables(self) -> dict[str, msgspec.Struct]:
         """Return the tables that are there, by their names."""

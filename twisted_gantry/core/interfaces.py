@@ -277,6 +277,13 @@ class IBridge(IService):
     queues = Attribute("Each of its queues: a mapping from a word to a `Fill`.")
 
 
+class IRegisterMap(IBridge):
+    """A bridge with a map of registers, which the local API shows."""
+
+    def registers() -> Any:
+        """Return the places of the points and of the commands, as the local API has them."""
+
+
 class Subject(StrEnum):
     """Reports that the platform may request at once, or with another period."""
 

@@ -30,7 +30,17 @@ def _mqtt(settings: Any, context: BridgeContext) -> IBridge:
     return cast("IBridge", mqtt_bridge(settings, context))
 
 
-BUILDERS: Mapping[str, Callable[[Any, BridgeContext], IBridge]] = {"mqtt": _mqtt, "nut": _nut}
+def _modbus(settings: Any, context: BridgeContext) -> IBridge:
+    from twisted_gantry.bridges.modbus.bridge import ModbusBridge
+
+    return cast("IBridge", ModbusBridge(settings, context))
+
+
+BUILDERS: Mapping[str, Callable[[Any, BridgeContext], IBridge]] = {
+    "mqtt": _mqtt,
+    "nut": _nut,
+    "modbus": _modbus,
+}
 """Makes the bridge of a table. A builder imports the bridge: its library comes with an extra."""
 
 

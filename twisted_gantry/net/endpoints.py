@@ -5,6 +5,7 @@ from typing import Any
 
 from twisted.internet.endpoints import clientFromString, serverFromString, wrapClientTLS
 
+from twisted_gantry.net.addresses import is_loopback
 from twisted_gantry.net.tls import ClientTls
 
 _COLON = re.compile(r"(?<!\\):")
@@ -72,6 +73,19 @@ def split_endpoint(text: str) -> tuple[str, list[str], dict[str, str]]:
     positional = [_plain(each) for each in rest if "=" not in each]
     named = dict(each.split("=", 1) for each in rest if "=" in each)
     return kind, positional, {name: _plain(value) for name, value in named.items()}
+
+
+def is_local(text: str) -> bool:
+    r"""Tell whether only this computer reaches a server endpoint: `unix`; `tcp`, `tcp6` and `ssl`
+    with a loopback address as `interface=` (colons in it written `\:`).
+    """
+    kind, *rest = _COLON.split(text)
+    if kind == "unix":
+        return True
+    if kind not in {"tcp", "tcp6", "ssl"}:
+        return False
+    interfaces = [part[len("interface=") :] for part in rest if part.startswith("interface=")]
+    return len(interfaces) == 1 and is_loopback(_plain(interfaces[0]))
 
 
 def same_port(one: str, other: str) -> bool:

@@ -21,7 +21,8 @@ from twisted_gantry.access.guesses import TooManyGuesses
 from twisted_gantry.access.people import LOCAL, OPERATOR, VIEWER, Person, Role
 from twisted_gantry.access.secrets import InThread, Secrets, Wanted
 from twisted_gantry.core.secret import Secret
-from twisted_gantry.net.addresses import group_of, host_of, is_loopback
+from twisted_gantry.net.addresses import group_of, host_of
+from twisted_gantry.net.endpoints import is_local
 from twisted_gantry.net.http.json import HttpError, header, refuse_foreign_origin, respond_error
 from twisted_gantry.net.http.server import last, proved
 from twisted_gantry.web.roles import READING, needed_role
@@ -295,15 +296,5 @@ class Switch(Resource):
 
 
 def needs_password(endpoint: str) -> bool:
-    r"""Tell whether a server endpoint may be reachable from another computer.
-
-    `endpoint` is a Twisted server endpoint description. Local are `unix`, and `tcp`, `tcp6` and
-    `ssl` with a loopback address as `interface=` (colons in it written `\:`).
-    """
-    kind, *rest = re.split(r"(?<!\\):", endpoint)
-    if kind == "unix":
-        return False
-    if kind not in ("tcp", "tcp6", "ssl"):
-        return True
-    interfaces = [part[len("interface=") :] for part in rest if part.startswith("interface=")]
-    return len(interfaces) != 1 or not is_loopback(interfaces[0].replace("\\:", ":"))
+    """Tell whether a server endpoint may be reachable from another computer."""
+    return not is_local(endpoint)

@@ -183,6 +183,44 @@ class PointView(Shape, frozen=True):
     label: Label = Label()
 
 
+class RegisterView(Shape, frozen=True, kw_only=True):
+    """A place of the Modbus map. `register` is the address from 0, of holding and input registers
+    alike; `type` is f32, s16, u16, s32, u32, quality, age, text, bit or good. In the default map
+    `scaled` is the register of value x `scale` as s16; `quality`, `age` in s and `text` are
+    registers, and `bit` is a discrete input and a coil.
+    """
+
+    point: str
+    register: int | None = None
+    type: str
+    unit: str = ""
+    label: Label = Label()
+    scale: float | None = None
+    order: str = ""
+    scaled: int | None = None
+    quality: int | None = None
+    age: int | None = None
+    bit: int | None = None
+    text: int | None = None
+
+
+class RegisterCommandView(Shape, frozen=True):
+    """A command behind a coil, or with its argument in registers of a `type`, f32 or s16."""
+
+    target: str
+    command: str
+    coil: int | None = None
+    register: int | None = None
+    type: str = ""
+
+
+class RegisterMap(Shape, frozen=True):
+    """`GET /api/v1/modbus-map`."""
+
+    registers: list[RegisterView]
+    commands: list[RegisterCommandView] = []
+
+
 class Points(Shape, frozen=True):
     """`GET /api/v1/points`."""
 

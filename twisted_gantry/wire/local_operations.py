@@ -134,6 +134,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "text/event-stream",
         "Changes as server-sent events, until either side ends the stream",
     ),
+    _api("getModbusMap get modbus-map", api.RegisterMap, "The registers of the Modbus server"),
     _api("listAudit get audit", api.Audit, "The newest entries of the audit", _LIMIT),
     _api(
         "listReports get outbox",

@@ -77,7 +77,7 @@ def width(kind: str) -> int:
 
 def value_of(registers: Sequence[int], kind: str, order: str = "ABCD") -> int | float | None:
     """Return the value of one or two registers; None for a float that is no finite number."""
-    data = _ordered(struct.pack(f">{len(registers)}H", *registers), order)
+    data = ordered(struct.pack(f">{len(registers)}H", *registers), order)
     value: int | float = struct.unpack(_FORMATS[kind], data)[0]
     return value if math.isfinite(value) else None
 
@@ -88,11 +88,11 @@ def registers_of(value: float, kind: str, order: str = "ABCD") -> tuple[int, ...
         data = struct.pack(_FORMATS[kind], value if kind == "f32" else round(value))
     except (struct.error, OverflowError, ValueError):
         raise BadMessage(f"{value:g} does not fit into {kind}") from None
-    return struct.unpack(f">{len(data) // 2}H", _ordered(data, order))
+    return struct.unpack(f">{len(data) // 2}H", ordered(data, order))
 
 
-def _ordered(data: bytes, order: str) -> bytes:
-    """Return bytes highest first, from `order`; the same change goes back."""
+def ordered(data: bytes, order: str) -> bytes:
+    """Return the bytes of a value highest first, from `order`; the same change goes back."""
     if len(data) == 2:
         return data if order in {"ABCD", "CDAB"} else data[::-1]
     a, b, c, d = data

@@ -202,13 +202,13 @@ def test_commands_write_registers(rigs: Any) -> None:
     assert commands["reset"].endangers is Endangers.DEVICE
     assert commands["level"].endangers is Endangers.POWER
     assert not commands["setpoint"].asks
-    assert rig.do("reset", 1.0).result is Outcome.REFUSED
+    assert rig.do("reset", 1.0, confirmed=False).result is Outcome.REFUSED
     assert rig.do("reset", 1.0, confirmed=True).result is Outcome.DONE
-    assert rig.do("setpoint", 1.0, value=21.5).result is Outcome.DONE
+    assert rig.do("setpoint", 1.0, confirmed=False, value=21.5).result is Outcome.DONE
     assert rig.good("a") == 21.5
-    assert rig.do("setpoint", 1.0, value=90).result is Outcome.REFUSED
+    assert rig.do("setpoint", 1.0, confirmed=False, value=90).result is Outcome.REFUSED
     assert rig.do("level", 1.0, value=0.5, confirmed=True).result is Outcome.DONE
-    assert rig.do("fan", 1.0, value=True).result is Outcome.DONE
+    assert rig.do("fan", 1.0, confirmed=False, value=True).result is Outcome.DONE
     assert [table.values[n] for n in (1, 2, 4, 5, 6)] == [1, 215, 0x3F00, 0, 1]
 
 

@@ -15,7 +15,7 @@ from twisted.web.server import Request
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.commands import door as commands
 from twisted_gantry.core.commands.types import CommandType
-from twisted_gantry.core.interfaces import IHistory, StoreFailed
+from twisted_gantry.core.interfaces import IHistory, IRegisterMap, StoreFailed
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import State
 from twisted_gantry.core.times import times_in
@@ -196,6 +196,13 @@ class LocalApi:
             id=wish.id, result=result.result.value, detail=result.detail, value=result.value
         )
         return respond(request, answer)
+
+    @app.route("/api/v1/modbus-map", methods=["GET"])
+    def modbus_map(self, request: Request) -> bytes:
+        for bridge in self._site.bridges.values():
+            if IRegisterMap.providedBy(bridge):
+                return respond(request, bridge.registers())
+        raise HttpError(404, "no-bridge", "there is no [bridge.modbus]")
 
     @app.route("/api/v1/audit", methods=["GET"])
     async def audit(self, request: Request) -> bytes:
