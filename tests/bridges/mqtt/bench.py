@@ -18,6 +18,7 @@ from twisted_gantry.core.alarms import Rule, Severity
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import Argument, CommandType, Endangers
 from twisted_gantry.core.site import BridgeContext
+from twisted_gantry.net.outage import as_outage
 from twisted_gantry.wire.reading import Quality, Value
 
 GANTRY = "G000211001002110010"
@@ -79,7 +80,7 @@ class FakeSession:
 
     def end(self, reason: str = "lost", **more: bool) -> None:
         """End the session, as the broker or the network does."""
-        self._ended.callback(Ending(reason, **more))
+        self._ended.callback(Ending(as_outage(reason), **more))
 
 
 class MqttBench(Bench):

@@ -133,7 +133,7 @@ def test_a_refusal_is_told_and_there_is_no_hot_loop() -> None:
     bench = MqttBench()
     reason = "the broker refuses the user or the password (code 4)"
     for _ in range(3):
-        bench.session.end(reason, for_people=True)
+        bench.session.end(reason, hurry=False)
         assert (bench.bridge.status.state, bench.bridge.status.last_error) == (
             State.OFFLINE,
             reason,

@@ -23,6 +23,7 @@ from twisted_gantry.bridges.mqtt.settings import MqttSettings
 from twisted_gantry.core.interfaces import DROPPED, Fill, IBridge
 from twisted_gantry.core.site import BridgeContext
 from twisted_gantry.core.status import Status
+from twisted_gantry.net.outage import Cause, outage
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import Repeated
@@ -150,8 +151,7 @@ class MqttBridge(NamedService):
             self._refused.reset()
             if self._context.reactor.seconds() - since >= GOOD_S:
                 self._pauses.reset()
-        long = ending.for_people or ending.flooded
-        return (self._refused if long else self._pauses).next()
+        return (self._pauses if ending.hurry else self._refused).next()
 
     def _publish(self, message: Out) -> None:
         assert self._session is not None
@@ -168,7 +168,8 @@ class MqttBridge(NamedService):
     def acknowledged(self, number: int, refused: int, why: str) -> None:
         if refused:
             self._counts["refused"] += refused
-            self.status.error(f"the broker does not take what we publish: {why}")
+            en, zh = f"the broker does not take a message: {why}", f"服务器拒绝消息：{why}"
+            self.status.error(outage(Cause.ERROR_ANSWER, en=en, zh=zh))
         self._sending.acknowledged(number)
 
     def crowded(self, number: int) -> None:

@@ -27,7 +27,15 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from twisted.internet.defer import Deferred
 
 from twisted_gantry.bridges.mqtt.commands import Message
-from twisted_gantry.bridges.mqtt.reasons import Ending, connect_words, ended_words, refused_words
+from twisted_gantry.bridges.mqtt.reasons import (
+    CLOSED,
+    FLOODED,
+    Ending,
+    loss,
+    not_connected,
+    refusal,
+    silent,
+)
 from twisted_gantry.bridges.mqtt.sending import WINDOW
 from twisted_gantry.bridges.mqtt.settings import Broker, MqttSettings, broker_at
 from twisted_gantry.net.pem import SYSTEM
@@ -35,8 +43,7 @@ from twisted_gantry.net.pem import SYSTEM
 MOST_RECEIVED = 64  # messages of the broker that wait for the reactor
 MOST_PACKET = 16_384  # bytes of a packet of the broker
 MOST_A_SECOND = 500  # messages of the broker in one second, before the connection is ended
-IN_FLIGHT = 20
-"""Messages of MQTT 5 in flight when the broker names no number, and what we take at once."""
+MOST_AT_ONCE = 20  # messages of the broker that are not yet acknowledged
 
 KEEPALIVE_S = 15
 CONNECT_S = 10.0  # for TCP, and for TLS
@@ -71,9 +78,14 @@ class _Bounded(Client):
 
     def _sock_recv(self, bufsize: int) -> bytes:
         too_large = self._in_packet["remaining_length"] > MOST_PACKET
-        if too_large or len(self._in_messages) > IN_FLIGHT:
+        if too_large or len(self._in_messages) > MOST_AT_ONCE:
             raise ConnectionError("beyond our bounds")
         return super()._sock_recv(bufsize)
+
+    def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> ssl.SSLSocket:
+        """Shake hands at once: so the socket is closed when that fails, which paho forgets."""
+        assert self._ssl_context is not None
+        return self._ssl_context.wrap_socket(tcp_sock, server_hostname=self._host)
 
 
 class Link:
@@ -113,7 +125,7 @@ class Link:
         # What the thread alone knows.
         self._ending: Ending | None = None
         self._let_in = False
-        self._unacked = 0
+        self._unacked, self._most = 0, WINDOW
         self._second, self._in_second = 0, 0
 
     # -- in the reactor's thread
@@ -168,7 +180,7 @@ class Link:
         try:
             ending = self._connection()
         except Exception as error:  # paho raises struct.error and more for bytes that are no MQTT
-            ending = self._ending or Ending(ended_words(error), was_online=self._let_in)
+            ending = self._ending or loss(error, was_online=self._let_in)
         finally:
             self._reader.close()
             self._writer.close()
@@ -179,7 +191,7 @@ class Link:
         try:
             self._connect(client)
         except Exception as error:
-            return Ending(connect_words(error, self._broker))
+            return not_connected(error, self._broker)
         try:
             self._stay(client)
         finally:
@@ -187,8 +199,7 @@ class Link:
                 found: Any = client.socket()
                 if found is not None:
                     found.close()
-        default = "the broker closed the connection"
-        return self._ending or Ending(default, was_online=self._let_in)
+        return self._ending or Ending(CLOSED, was_online=self._let_in)
 
     def _made(self) -> Client:
         settings = self._settings
@@ -201,7 +212,7 @@ class Link:
         client.connect_timeout = CONNECT_S
         client.suppress_exceptions = False
         client.max_queued_messages_set(2 * WINDOW)
-        client.max_inflight_messages_set(IN_FLIGHT if self._is_5 else WINDOW)
+        client.max_inflight_messages_set(WINDOW)
         if settings.user:
             password = None if settings.password is None else settings.password.reveal()
             client.username_pw_set(settings.user, password)
@@ -221,7 +232,7 @@ class Link:
         if self._is_5:
             properties: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.MaximumPacketSize = MOST_PACKET
-            properties.ReceiveMaximum = IN_FLIGHT
+            properties.ReceiveMaximum = MOST_AT_ONCE
             client.connect(host, port, KEEPALIVE_S, clean_start=True, properties=properties)
         else:
             client.connect(host, port, KEEPALIVE_S)
@@ -246,7 +257,7 @@ class Link:
         while client.socket() is not None and self._ending is None:
             now = time.monotonic()
             if not self._let_in and now - began > CONNACK_S:
-                self._ending = Ending(f"no answer within {CONNACK_S:g} s")
+                self._ending = silent(CONNACK_S)
                 return
             if self._closing:
                 goodbye = now if goodbye is None else goodbye
@@ -258,10 +269,10 @@ class Link:
             if self._reader.fileno() in ready:
                 self._reader.recv(64)
             self._woken = False
-            if self._let_in:
-                self._send(client)
             if pending or number in ready:
                 client.loop_read()
+            if self._let_in:
+                self._send(client)
             if client.want_write():
                 client.loop_write()
             client.loop_misc()
@@ -276,7 +287,7 @@ class Link:
         return True
 
     def _send(self, client: Client) -> None:
-        while self._outgoing:
+        while self._outgoing and self._unacked < self._most:
             topic, payload, retain = self._outgoing.popleft()
             self._unacked += 1
             client.publish(topic, payload, self._settings.qos, retain)
@@ -291,12 +302,10 @@ class Link:
         self, client: Client, _: Any, __: Any, code: ReasonCode, properties: Properties | None
     ) -> None:
         if code.is_failure:
-            self._ending = refused_words(code, is_5=self._is_5)
+            self._ending = refusal(code, is_5=self._is_5)
             return
         self._let_in = True
-        if self._is_5:
-            most = getattr(properties, "ReceiveMaximum", IN_FLIGHT)
-            client.max_inflight_messages_set(max(1, min(most, IN_FLIGHT)))
+        self._most = min(WINDOW, getattr(properties, "ReceiveMaximum", WINDOW))
         for each in self._filters:
             if self._is_5:  # what is retained is not even sent
                 options = SubscribeOptions(qos=1, retainHandling=2)
@@ -309,9 +318,10 @@ class Link:
 
     def _on_disconnect(self, _: Client, __: Any, flags: Any, code: ReasonCode, ___: Any) -> None:
         if self._ending is None:
-            from_broker = flags.is_disconnect_packet_from_server
-            why = refused_words(code, is_5=True).reason if from_broker else ended_words(code)
-            self._ending = Ending(why, was_online=self._let_in)
+            if flags.is_disconnect_packet_from_server:
+                self._ending = refusal(code, is_5=True, was_online=self._let_in)
+            else:
+                self._ending = loss(code, was_online=self._let_in)
 
     def _on_publish(self, _: Client, __: Any, ___: int, code: ReasonCode, ____: Any) -> None:
         self._unacked -= 1
@@ -327,7 +337,7 @@ class Link:
         self._in_second = self._in_second + 1 if second == self._second else 1
         self._second = second
         if self._in_second > MOST_A_SECOND:
-            self._ending = Ending("the broker sends too many messages", self._let_in, flooded=True)
+            self._ending = Ending(FLOODED, self._let_in, hurry=False)
             return
         try:
             topic = message.topic
