@@ -2,14 +2,27 @@
 
 import gc
 import inspect
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import pytest_twisted
+from hypothesis import settings
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+# Half of the time of all tests would go into examples; each run tries others. With
+# `--hypothesis-profile=thorough` properties are tried more often.
+settings.register_profile("suite", max_examples=40, deadline=None)
+settings.register_profile("thorough", max_examples=400, deadline=None)
+settings.load_profile("suite")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one more than the cores: some tests wait for a real daemon most of their time."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

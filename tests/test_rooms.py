@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -19,6 +20,10 @@ WIRING = {"daemon/tap.py", "twin/tap.py"}
 ROOMS = sorted(path.name for path in ROOT.iterdir() if (path / "__init__.py").exists())
 
 
+def parsed(module: Path) -> ast.Module:
+    return ast.parse(module.read_text(encoding="utf-8"))
+
+
 def names_of(nodes: Iterable[ast.AST]) -> set[str]:
     """Return the dotted names that import statements name, and their modules."""
     names: set[str] = set()
@@ -30,13 +35,15 @@ def names_of(nodes: Iterable[ast.AST]) -> set[str]:
     return names
 
 
+@cache
 def imported(module: Path) -> set[str]:
     """Return the dotted names that a module imports, anywhere in it."""
-    return names_of(ast.walk(ast.parse(module.read_text(encoding="utf-8"))))
+    return names_of(ast.walk(parsed(module)))
 
 
+@cache
 def calls(module: Path) -> set[str]:
-    tree = ast.parse(module.read_text(encoding="utf-8"))
+    tree = parsed(module)
     return {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
 
 
@@ -79,7 +86,7 @@ def test_the_top_level_holds_the_rooms() -> None:
 @pytest.mark.parametrize("init", sorted(ROOT.glob("*/**/__init__.py")), ids=place)
 def test_a_package_states_its_law_and_exports_nothing(init: Path) -> None:
     """The `__init__` of a room or a package in it is a docstring."""
-    tree = ast.parse(init.read_text(encoding="utf-8"))
+    tree = parsed(init)
     assert ast.get_docstring(tree)
     assert len(tree.body) == 1
 
@@ -93,7 +100,7 @@ def test_no_import_goes_in_a_circle() -> None:
     graph = {
         name: {
             found
-            for each in names_of(ast.parse(module.read_text(encoding="utf-8")).body)
+            for each in names_of(parsed(module).body)
             for found in (each, each.rpartition(".")[0])
             if found in modules
         }
@@ -127,7 +134,7 @@ def test_no_class_name_twice_in_a_room(room: str) -> None:
     names = Counter(
         node.name
         for module in (ROOT / room).rglob("*.py")
-        for node in ast.parse(module.read_text(encoding="utf-8")).body
+        for node in parsed(module).body
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     )
     assert [name for name, times in names.items() if times > 1] == []

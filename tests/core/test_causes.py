@@ -5,7 +5,7 @@ from dataclasses import replace
 from importlib.metadata import entry_points
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from twisted_gantry.config.devices import DEVICE_KINDS
@@ -223,7 +223,6 @@ def is_sound(fold: Fold, given_: list[Alarm]) -> bool:
     )
 
 
-@settings(max_examples=60, deadline=None)
 @given(_RAISED, _FEEDERS)
 def test_every_fold_has_one_root(raised: list[Any], feeders: dict[str, str]) -> None:
     """Whatever is active: one root each, one level, and the order of the alarms changes nothing."""

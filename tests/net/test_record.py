@@ -79,7 +79,7 @@ def test_a_broken_file_is_named_by_its_line(
     assert caught.value.line == number
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(tmp_path: Path, content: bytes) -> None:
     """Reading raises nothing but what it says."""

@@ -46,7 +46,7 @@ def test_only_reset_begins_anew() -> None:
     st.integers(1, 3000),
     st.floats(0, 1, exclude_max=True),
 )
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(derandomize=True)
 def test_delays_stay_within_their_bounds(
     first: float, factor: float, attempts: int, spread: float
 ) -> None:

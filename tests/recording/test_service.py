@@ -236,7 +236,7 @@ def _leaves(node: Any) -> list[str]:
     return [str(node)]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60)
 @given(_messages())
 def test_nothing_hidden_is_anywhere(given_message: tuple[str, str, str, str]) -> None:
     """No secret and no identifier is left in the text, nor in its decoded JSON."""
@@ -251,7 +251,7 @@ def test_nothing_hidden_is_anywhere(given_message: tuple[str, str, str, str]) ->
         assert host not in text
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(_SECRET, _PLAIN)
 def test_nothing_hidden_is_in_a_query(secret: str, other: str) -> None:
     """No secret is left in a URL, in any encoding."""
@@ -518,9 +518,7 @@ def test_a_line_tells_when_and_what(tmp_path: Path) -> None:
     assert (header.version, header.part) == ("1.2.3", 1)
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=20))
 def test_however_the_bytes_come(tmp_path_factory: Any, cuts: list[int]) -> None:
     """A secret that the network splits is masked: a line is a whole object."""

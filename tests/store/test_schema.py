@@ -312,7 +312,7 @@ def test_a_garbled_log_costs_no_more_than_itself(tmp_path: Path) -> None:
 _places = st.integers(0, 2**20) | st.integers(0, 99)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(at=_places, junk=st.binary(min_size=1, max_size=600), cut=st.none() | _places)
 def test_damage_anywhere_is_survived(
     whole: bytes, tmp_path_factory: pytest.TempPathFactory, at: int, junk: bytes, cut: int | None

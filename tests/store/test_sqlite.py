@@ -54,7 +54,7 @@ def test_a_setting_is_kept_until_it_is_removed(store: SqliteStore) -> None:
     assert result_of(store.settings()).keys() == {"etc.server"}
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(
     value=st.recursive(
         st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

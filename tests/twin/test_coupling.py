@@ -5,7 +5,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
@@ -326,7 +326,6 @@ def test_all_judge_the_mains_by_the_same_limits(
 _VOLTS = st.sampled_from([0.0, 100.0, 190.0, 220.0, 300.0])
 
 
-@settings(deadline=None, max_examples=40)
 @given(
     st.lists(
         st.tuples(

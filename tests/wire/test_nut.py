@@ -1,7 +1,7 @@
 """Lines of the NUT protocol: words and quotes."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from twisted_gantry.wire.nut import MAX_WORDS, NutError, number, quoted, split
@@ -31,14 +31,12 @@ def test_a_line_without_an_end_is_refused(line: bytes) -> None:
         split(line)
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=40))
 def test_a_quoted_text_is_one_word(text: str) -> None:
     """What is quoted is read back as it was."""
     assert split(f"VAR {quoted(text)}".encode()) == ["VAR", text]
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_words_or_refused(line: bytes) -> None:
     """No bytes raise anything but NutError, and words keep their bytes."""

@@ -298,9 +298,7 @@ def test_a_client_that_does_not_read_is_answered_no_more(bench: NutBench) -> Non
     assert client.aborted
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.one_of(st.binary(max_size=80), st.sampled_from([b"\n", b"LIST VAR ups1\n"]))))
 def test_no_bytes_break_the_server(bench: NutBench, chunks: list[bytes]) -> None:
     """Whatever a peer sends, in whatever pieces, is answered or closed, and others are served."""

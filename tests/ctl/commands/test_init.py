@@ -193,7 +193,7 @@ def test_nobody_to_ask(ctl: Ctl, here: Path) -> None:
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(st.dictionaries(TEXTS, TEXTS | st.lists(TEXTS) | st.booleans() | st.integers(0, 10**9)))
 def test_any_value_comes_back(values: dict[str, Any]) -> None:
     """Any value that is written as TOML is read back equal."""

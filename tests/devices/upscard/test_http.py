@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import fail
 from twisted.internet.error import DNSLookupError
@@ -331,7 +331,6 @@ def test_two_cards_share_a_callback() -> None:
     one.stop()
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(st.binary(max_size=200), max_size=20))
 def test_whatever_is_posted_nothing_happens(bodies: list[bytes]) -> None:
     """Anybody may POST anything: the driver stays as it is."""

@@ -54,14 +54,14 @@ def happen(rig: TwinRig, event: str) -> None:
         rig.card.startService()
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(STEPS)
 def test_no_control_is_done_twice_over_tcp(steps: list[tuple[str, int]]) -> None:
     """Each command ends once, is executed once at most, and an unknown outcome is `timeout`."""
     live(TCP, steps)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(STEPS)
 def test_no_control_is_done_twice_over_http(steps: list[tuple[str, int]]) -> None:
     """The same where a result is POSTed back."""

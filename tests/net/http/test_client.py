@@ -400,7 +400,7 @@ def test_what_is_no_http_is_no_answer(net: Net, noise: bytes) -> None:
 
 
 @given(st.lists(st.binary(max_size=60), max_size=4), st.booleans())
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(derandomize=True)
 def test_any_answer_bytes_are_survived(pieces: list[bytes], head: bool) -> None:
     """Whatever a server sends, the request ends once: with an answer or with NoAnswer."""
     net = Net()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.store.history.rig import DAY0, Rig
@@ -287,7 +287,6 @@ def model(samples: dict[int, float | None], step: int, end: int) -> list[Bucket]
     ]
 
 
-@settings(max_examples=60, deadline=None)
 @given(_SAMPLES, st.booleans(), st.sampled_from([6, 60, 300, 900, 3600]))
 def test_as_the_model(samples: list[tuple[int, float | None]], settled: bool, step: int) -> None:
     """Samples in any order give what a plain model gives, before the roll-up and after it."""

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from twisted_gantry.twin.scenarios import script
@@ -252,7 +252,6 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.dictionaries(st.sampled_from(["name", "en", "fastest", "steps"]), _JSON))
 def test_whatever_comes_is_read_or_refused(document: dict[str, Any]) -> None:
     """No document raises anything else."""
@@ -260,7 +259,6 @@ def test_whatever_comes_is_read_or_refused(document: dict[str, Any]) -> None:
         script.read_scenario(document)
 
 
-@settings(max_examples=50, deadline=None)
 @given(
     st.lists(
         st.dictionaries(st.sampled_from(["at", "set", "ramp", "fault", "cards", "expect"]), _JSON)

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.twin.faces.cabinet.bench import change, shown
@@ -72,7 +72,6 @@ def test_a_cold_night_is_heated() -> None:
     assert min(day(cabinet, mean_c=-25.0, swing_c=5.0)) > 0
 
 
-@settings(deadline=None, max_examples=60)
 @given(
     st.floats(-30, 60),
     st.floats(-30, 45),

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from twisted_gantry.twin.world.battery import BLOCKS, CUT_OFF_V, FLOAT_V, Battery
@@ -34,7 +34,6 @@ def run(battery: Battery, power_w: float, seconds: int) -> float:
     return out
 
 
-@settings(deadline=None, max_examples=50)
 @given(
     st.floats(0, 1),
     st.floats(0.1, 1),
@@ -50,7 +49,6 @@ def test_no_energy_is_made(charge: float, health: float, phases: list[tuple[floa
     assert 0 <= battery.charge <= 1
 
 
-@settings(deadline=None, max_examples=50)
 @given(st.floats(0, 1), st.lists(st.floats(-1, 90_000), max_size=20), st.floats(0, 20_000))
 def test_the_charge_stays_within_its_bounds(
     charge: float, powers: list[float], seconds: float

@@ -42,7 +42,6 @@ CHANGES = st.sampled_from([name for name, each in VARIABLES.items() if each.put]
 )
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.lists(CHANGES, max_size=12), st.sampled_from([0.0, 150.0, 220.0]))
 def test_no_change_breaks_the_world(changes: list[tuple[str, object]], volts: float) -> None:
     """Whatever is set, one after the other, the world goes on, and shows what was set."""

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from twisted_gantry.twin.world.car import EFFICIENCY, FULL, RAMP_A_PER_S, TAPER_FROM, Car, ramp
@@ -219,7 +219,6 @@ _CHANGES = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     changes=st.lists(st.tuples(_CHANGES, st.floats(0.01, 1.0), st.integers(1, 60)), max_size=12),
     charge=st.floats(0, 1),

@@ -152,7 +152,6 @@ def act(world: World, deed: str) -> None:
     }[deed]()
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(EVENTS, st.floats(0, 60)), min_size=1, max_size=10))
 def test_energy_is_conserved_over_the_whole_site(
     schedule: list[tuple[tuple[str, Any], float]],

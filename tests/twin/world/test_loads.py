@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from twisted_gantry.twin.world.load import PHASES_IN_OUT, Appliance, Load
@@ -70,7 +70,6 @@ def test_more_load_than_the_appliances_is_something_else(world: World) -> None:
     assert fed == [200, 200, 200]
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(PHASES), st.floats(0, 5000), st.booleans()), max_size=6),
     st.lists(

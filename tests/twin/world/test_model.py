@@ -182,7 +182,6 @@ def settable(name: str) -> st.SearchStrategy[tuple[str, Any]]:
     return st.tuples(st.just(name), values)
 
 
-@settings(deadline=None, max_examples=60)
 @given(
     st.lists(
         st.tuples(

@@ -49,7 +49,7 @@ def rig() -> Rig:
     return Rig()
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(
     volts=st.sampled_from([0.0, 150.0, 220.0, 300.0]),
     load_w=st.floats(0, 2_000),

@@ -4,7 +4,7 @@ import itertools
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from twisted_gantry.twin.world import storage as module
@@ -56,7 +56,6 @@ def run(store: Storage, seconds: float, step: float = 0.1) -> Storage:
     return store
 
 
-@settings(deadline=None, max_examples=60)
 @given(
     st.floats(0, 1),
     st.lists(
@@ -88,7 +87,6 @@ def test_energy_is_neither_made_nor_lost(
     assert net_j == pytest.approx(stored_j(store.charge) - before + heat_j, abs=1 + 4e-4 * moved_j)
 
 
-@settings(deadline=None, max_examples=50)
 @given(st.floats(-100_000, 100_000), st.floats(0.05, 0.95), st.integers(1, 20))
 def test_one_long_step_is_as_many_short_ones(power_w: float, charge: float, parts: int) -> None:
     """How a second is cut into steps does not matter."""
@@ -333,7 +331,6 @@ def test_its_variables_have_ranges_and_what_follows_cannot_be_set() -> None:
         assert all(named[name].complaint(value) is not None for value in values), name
 
 
-@settings(deadline=None, max_examples=50)
 @given(
     st.lists(
         st.one_of(

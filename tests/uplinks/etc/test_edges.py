@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, fail
 
@@ -183,7 +183,6 @@ def in_order(wanted: list[Opening], told: list[Opening]) -> bool:
     return all(each in rest for each in wanted)
 
 
-@settings(max_examples=60, deadline=None)
 @given(_STEPS)
 def test_every_opening_is_carried(steps: list[tuple[str, float]]) -> None:
     """Each promised opening reaches the platform at least once with its card, in order; once when

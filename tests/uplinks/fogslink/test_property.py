@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -158,7 +158,6 @@ def run(steps: list[tuple[str, int]], **given: Any) -> tuple[Rig, Relay, Any]:
     return rig, relay, handed
 
 
-@settings(max_examples=60, deadline=None)
 @given(STEPS)
 def test_no_pack_is_lost_and_none_overtakes(steps: list[tuple[str, int]]) -> None:
     """Every stored value arrives, in order, once or as a duplicate of the same pack."""
@@ -175,7 +174,6 @@ def test_no_pack_is_lost_and_none_overtakes(steps: list[tuple[str, int]]) -> Non
     rig.stop()
 
 
-@settings(max_examples=40, deadline=None)
 @given(STEPS)
 def test_no_single_value_is_lost_and_none_overtakes(steps: list[tuple[str, int]]) -> None:
     """The same with one value a message; a duplicate is next to its original."""

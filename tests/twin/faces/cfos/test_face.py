@@ -312,9 +312,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     calls=st.lists(
         st.tuples(_COMMANDS, st.dictionaries(_NAMES, _VALUES, max_size=5), _JSON, st.booleans()),
