@@ -20,6 +20,7 @@ MACHINES = (
     ("fogslink-client", "Fogslink session, device side", "wire.fogslink.client"),
     ("fogslink-cloud", "Fogslink session, cloud side", "wire.fogslink.cloud"),
     ("interlock", "Interlock", "core.interlocks.machine"),
+    ("notification", "What a target is told of an alarm", "notify.stages"),
     ("relay", "Power behind a relay", "devices.relay.machine"),
     ("ups-card-session", "UPS card session", "wire.upscard.session"),
 )

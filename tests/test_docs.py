@@ -41,6 +41,8 @@ from twisted_gantry.devices.modbus.settings import RegisterCommand, RegisterPoin
 from twisted_gantry.net.http.client import BoundedClient, NoAnswer, NotConnected
 from twisted_gantry.net.outage import WORDS, Cause
 from twisted_gantry.net.pem import TlsSettings
+from twisted_gantry.notify.registry import KINDS as NOTIFY_KINDS
+from twisted_gantry.notify.settings import ReachedSettings
 from twisted_gantry.wire.etc.uploads import GROUPS
 
 TOP = Path(__file__).parents[1]
@@ -243,6 +245,18 @@ TABLES = tables()
 def test_each_table_is_in_the_configuration(table: str) -> None:
     """The section of a table has its keys with their defaults."""
     check_table(section("configuration.md", f"`{table}`"), TABLES[table])
+
+
+@pytest.mark.parametrize("name", NOTIFY_KINDS)
+def test_each_kind_of_target_is_in_the_configuration(name: str) -> None:
+    """The section of a kind of target has its own keys; those of all stand above, once."""
+    reached = msgspec.structs.fields(ReachedSettings)  # those of all, and of all on the network
+    shared = {f.name for f in reached}
+    own = msgspec.structs.fields(NOTIFY_KINDS[name].settings)
+    keys = {f.encode_name: default(f) for f in own if f.name not in shared}
+    assert rows(section("configuration.md", f"notify `{name}`")) == keys
+    text = section("configuration.md", "`[[notify]]`").partition("\n### ")[0]
+    assert rows(text) == {f.name: default(f) for f in reached if f.name not in TLS_KEYS}
 
 
 # -- the points

@@ -26,6 +26,7 @@ EXAMPLES: dict[str, Any] = {
         ],
     },
 }
+EXAMPLES["notify"] = {"id": "1", "event": "raised", "alarms": []}
 NEEDS_A_PEER = {"sendCommand", "sendConfiguration", "getFleet"}
 """What a twin answers only with a gantry, a device of the cloud or a fleet beside it."""
 

@@ -14,6 +14,7 @@ from twisted_gantry.twin.dialects.registry import Voices
 from twisted_gantry.twin.faces.etc.platform import Platform
 from twisted_gantry.twin.faces.fogslink.cloud import Cloud
 from twisted_gantry.twin.faults.settings import ETC, FACES, Faults
+from twisted_gantry.twin.notifications import NotificationReceiver
 from twisted_gantry.twin.scenarios.runner import Runner
 from twisted_gantry.twin.world.model import World
 from twisted_gantry.wire.etc import envelope as etc
@@ -35,7 +36,9 @@ class Bench:
         cloud = Cloud(self.faults, self.clock, lambda: NOW, {"12345678": "key"})
         runner = Runner(self.world, self.faults, self.platform, lambda: NOW, 1.0)
         voices = Voices({ETC: self.platform.voice})
-        control = Control(self.world, self.faults, self.platform, cloud, counts, runner, voices)
+        receiver = NotificationReceiver("s3cret-key", lambda: NOW)
+        parts = (self.world, self.faults, self.platform, cloud, counts, runner, voices, receiver)
+        control = Control(*parts)
         self.site = control.site(self.clock)
 
     def call(

@@ -16,6 +16,7 @@ from twisted_gantry.config.bridges import Bridges
 from twisted_gantry.config.cabinets import read_cabinets
 from twisted_gantry.config.devices import Devices
 from twisted_gantry.config.interlocks import read_interlocks
+from twisted_gantry.config.notify import read_notify
 from twisted_gantry.config.own_rules import read_own_rules
 from twisted_gantry.config.settings import GantrySettings, HistorySettings, Settings, WebSettings
 from twisted_gantry.config.tables import NO_CHECKS, Checks, ConfigError, Document, Problem, shown
@@ -43,7 +44,7 @@ from twisted_gantry.wire.etc.envelope import TEST_AUTH
 
 _SITE = (
     *("gantry", "device", "cabinet", "interlock", "alarm", "alarms"),
-    *("log", "history", "record", "tls"),
+    *("log", "history", "record", "tls", "notify"),
 )
 _ENDPOINTS = ("uplink", "bridge", "remotecontrol", "monitor", "web", "manhole")
 _ENTRY_CHECKS: Checks = {
@@ -81,6 +82,7 @@ class _Reader:
         devices.check_feeders()
         interlocks = read_interlocks(document, self.secret, devices)
         own_rules = read_own_rules(document, self.secret, devices, cabinets)
+        notify = read_notify(document, self.secret, self.tls)
         web = self._table(root, ("web",), WebSettings)
         if web is not None:
             # A secret that is wrong is told by its own key, and is not missing.
@@ -114,7 +116,7 @@ class _Reader:
         entries, ends = tuple(devices.entries.values()), (etc, fogslink, remote, monitor, web)
         rest = (interlocks, manhole, log, history, record)
         more = (self.tls, server_tls, bridges, own_rules, alarms)
-        return Settings(gantry, entries, tuple(cabinets), *ends, *rest, *more)
+        return Settings(gantry, entries, tuple(cabinets), *ends, *rest, *more, notify=notify)
 
     def _table(
         self,

@@ -28,6 +28,7 @@ from twisted_gantry.logs import LogSettings
 from twisted_gantry.manhole.service import ManholeSettings
 from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.net.tls_server import ServerTls
+from twisted_gantry.notify.settings import CalledSettings
 from twisted_gantry.recording.service import RecordSettings
 from twisted_gantry.uplinks.etc.uplink import EtcSettings
 from twisted_gantry.uplinks.fogslink.uplink import FogslinkSettings
@@ -167,6 +168,19 @@ class BridgeTables:
 
 
 @dataclass(frozen=True)
+class NotifyEntry:
+    """A `[[notify]]`. Without `min_severity` the target hears of escalated alarms alone; `keys` are
+    parts of the settings that are secrets by themselves.
+    """
+
+    name: str
+    kind: str
+    settings: CalledSettings
+    min_severity: str | None
+    keys: tuple[Secret, ...] = ()
+
+
+@dataclass(frozen=True)
 class Settings:
     gantry: GantrySettings
     devices: tuple[DeviceEntry, ...]
@@ -187,6 +201,7 @@ class Settings:
     bridges: BridgeTables = field(default_factory=BridgeTables)
     own_rules: tuple[OwnRule, ...] = ()
     alarms: AlarmSettings = field(default_factory=AlarmSettings)
+    notify: tuple[NotifyEntry, ...] = ()
 
     def graph(self) -> Graph:
         """Return what explains what at this site."""

@@ -284,6 +284,27 @@ class IRegisterMap(IBridge):
         """Return the places of the points and of the commands, as the local API has them."""
 
 
+class NotTaken(Exception):
+    """A person could not be called; the text says why, and holds no secret."""
+
+
+class ICalled(IService):
+    """A target of notifications: people who are called about alarms. Its messages are in the outbox
+    under the name of its status, `notify.<name>`.
+    """
+
+    kind = Attribute("The name of its kind, `webhook`.")
+    status = Attribute("Its `Status`.")
+    last_delivered = Attribute("Unix seconds of the last message that was taken, or None.")
+    counts = Attribute("A Counter of messages by how they ended.")
+
+    def retry() -> None:
+        """Try at once instead of after the pause: a person asked for it."""
+
+    def test() -> Deferred[None]:
+        """Send a message that says that it is a test. Fails with NotTaken."""
+
+
 class Subject(StrEnum):
     """Reports that the platform may request at once, or with another period."""
 

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted_gantry.core.alarms import Alarms
 from twisted_gantry.core.causes import Fold, Graph
 from twisted_gantry.core.commands.door import CommandDoor
-from twisted_gantry.core.interfaces import IBridge, IDevice, IStore, IUplink, unseen
+from twisted_gantry.core.interfaces import IBridge, ICalled, IDevice, IStore, IUplink, unseen
 from twisted_gantry.core.points import Points
 
 
@@ -36,7 +36,7 @@ class Site:
     """The site and its state. `started_at` is Unix seconds.
 
     A reload of the configuration changes the attributes; services that hold one are made anew.
-    `reloads` counts `done` and `failed` reloads.
+    `reloads` counts `done` and `failed` reloads. `notify` are the targets of notifications by name.
     """
 
     gantry_id: str
@@ -53,6 +53,11 @@ class Site:
     cabinets: tuple[Cabinet, ...] = ()
     graph: Graph = field(default_factory=Graph)
     reloads: Counter[str] = field(default_factory=Counter)
+    notify: dict[str, ICalled] = field(default_factory=dict)
+
+    def queues(self) -> dict[str, IUplink | ICalled]:
+        """Return what sends from the outbox, by the names that reports have there."""
+        return {**self.uplinks, **{each.status.name: each for each in self.notify.values()}}
 
     def fold(self) -> Fold:
         """Return the active alarms by cause."""

@@ -64,6 +64,12 @@ def uplinks(api: Api, *_: object) -> Iterable[tuple[str, str]]:
         yield uplink.name, ""
 
 
+@_completion
+def targets(api: Api, *_: object) -> Iterable[tuple[str, str]]:
+    for target in api.get("/api/v1/site").fit(local_api.SiteView).notify:
+        yield target.name, target.kind
+
+
 def _devices(api: Api) -> list[local_api.DeviceCommands]:
     answer = api.get("/api/v1/commands")
     return answer.fit(local_api.CommandList).devices

@@ -18,6 +18,7 @@ from twisted_gantry.ctl.commands.completion import completion
 from twisted_gantry.ctl.commands.history import history
 from twisted_gantry.ctl.commands.init import init
 from twisted_gantry.ctl.commands.modbus_map import modbus_map
+from twisted_gantry.ctl.commands.notify import notify
 from twisted_gantry.ctl.commands.outbox import outbox
 from twisted_gantry.ctl.commands.password import hash_of_password
 from twisted_gantry.ctl.commands.probe import probe
@@ -165,7 +166,7 @@ def cli(
 
 for _command in (
     *(status, watch, points, history, alarms, command, outbox, audit, registers),
-    *(modbus_map, backup),
+    *(modbus_map, backup, notify),
     *(init, check, hash_of_password, probe, completion, scenario),
 ):
     cli.add_command(_command)

@@ -25,6 +25,7 @@ from twisted_gantry.core.recorder import Recorder
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import BridgeContext, Site
 from twisted_gantry.daemon.bridges import made_bridge
+from twisted_gantry.daemon.called import Notifications
 from twisted_gantry.daemon.certificates import Certificates, own_certificates
 from twisted_gantry.daemon.listeners import Listeners, Served
 from twisted_gantry.daemon.passing import PassingAlarm
@@ -142,6 +143,8 @@ class Parts:
         self._certificates = Certificates(site.points, site.alarms, reactor, now)
         self._record: Recording | None = None
         self._own_rules = OwnRules(site.points, site.alarms)
+        seen = self._certificates.seen
+        self._called = Notifications(site, reactor, now, random.random, seen)
 
     def plans(self, settings: Settings) -> list[Plan]:
         """Return the parts that `settings` want, in the order of their start."""
@@ -182,12 +185,18 @@ class Parts:
             Plan(f"rule {rule.name}", (rule,), partial(self._own_rule, rule))
             for rule in settings.own_rules
         )
+        names = tuple(each.name for each in settings.notify)
+        plan("notify", lambda _: (self._called.left_off(names), nothing), names)
+        for target in settings.notify:
+            make = partial(self._called.make, gantry, target)
+            plans.append(Plan(f"notify {target.name}", (gantry, target), make))
         return plans
 
     def stop(self) -> None:
         """Cancel the timers of the planner; the parts have stopped."""
         self._crowded.stop()
         self._foreign.stop()
+        self._called.stop()
 
     def callback_plans(self) -> list[Plan]:
         return [

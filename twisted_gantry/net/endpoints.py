@@ -44,6 +44,17 @@ def client_endpoint(reactor: Any, text: str, tls: ClientTls | None = None) -> An
     return wrapClientTLS(creator, endpoint, reactor)
 
 
+def place_of(text: str) -> tuple[str, int] | None:
+    """Return host and port of a valid client endpoint; None of one that has none."""
+    kind, *rest = _COLON.split(text)
+    if kind not in _WITH_PORT:
+        return None
+    positional = [each for each in rest if "=" not in each]
+    host = _option(text, "host") or "".join(positional[:1])
+    port = _port(text, 1)
+    return None if port is None else (_plain(host), port)
+
+
 def without_tls(text: str) -> tuple[str, dict[str, str]]:
     """Return a server endpoint without what `ssl:` adds, and the files that are named for that.
     Raises ValueError for options of TLS that cannot be chosen.

@@ -15,6 +15,7 @@ from twisted_gantry.twin.faces.etc.platform import Platform
 from twisted_gantry.twin.faces.fogslink.cloud import Cloud
 from twisted_gantry.twin.faces.fogslink.control import FogslinkControl
 from twisted_gantry.twin.faults.settings import FACES, FaultError, Faults, UnknownFace
+from twisted_gantry.twin.notifications import NotificationReceiver
 from twisted_gantry.twin.requests import control_app, read_change
 from twisted_gantry.twin.scenarios.control import ScenarioControl
 from twisted_gantry.twin.scenarios.runner import Runner
@@ -41,6 +42,7 @@ class Control:
         face_counts: dict[str, Counter[str]],
         runner: Runner,
         voices: Voices,
+        receiver: NotificationReceiver,
     ) -> None:
         self.counts: Counter[str] = Counter()
         self._world, self._faults = world, faults
@@ -48,7 +50,8 @@ class Control:
         self._fogslink: IResource = FogslinkControl(cloud).app.resource()
         self._dialects: IResource = DialectControl(voices).app.resource()
         self._scenario: IResource = ScenarioControl(runner).app.resource()
-        self._face_counts = {**face_counts, "control": self.counts}
+        self._notifications: IResource = receiver.app.resource()
+        self._face_counts = {**face_counts, "control": self.counts, "notify": receiver.counts}
 
     def site(self, reactor: IReactorTime) -> IProtocolFactory:
         return bounded_site(self.app.resource(), reactor, LIMITS, self.counts)
@@ -88,6 +91,10 @@ class Control:
     @app.route("/twin/v1/scenario", branch=True)
     def scenario(self, request: Request) -> IResource:
         return self._scenario
+
+    @app.route("/twin/v1/notifications", branch=True)
+    def notifications(self, request: Request) -> IResource:
+        return self._notifications
 
     @app.route("/twin/v1/dialects", branch=True)
     def dialects(self, request: Request) -> IResource:

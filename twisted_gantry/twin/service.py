@@ -32,6 +32,7 @@ from twisted_gantry.twin.faces.tcp import SessionFactory
 from twisted_gantry.twin.faces.upscard.card import Card, UpsCardFactory
 from twisted_gantry.twin.faces.upscard.http import ups_http_face
 from twisted_gantry.twin.faults import settings as face
+from twisted_gantry.twin.notifications import DEMO_SECRET, NotificationReceiver
 from twisted_gantry.twin.scenarios.runner import FASTEST, Runner
 from twisted_gantry.twin.scenarios.script import load_scenario
 from twisted_gantry.twin.world.model import World
@@ -92,6 +93,7 @@ class TwinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     device_uid: str = "bms-0001"
     eq_sn: str = "12345678"
     api_key: str = "1234567890123456"
+    notify_secret: str = DEMO_SECRET
 
     def __repr__(self) -> str:
         """Show the ports, never the passwords."""
@@ -266,7 +268,8 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
     )
     voices.speak(settings.dialects)
     counts = {name: counts for name, *_, counts in faces}
-    control = Control(world, faults, platform, cloud, counts, runner, voices)
+    receiver = NotificationReceiver(settings.notify_secret, now)
+    control = Control(world, faults, platform, cloud, counts, runner, voices, receiver)
     faces.append((CONTROL, settings.control, control.site(reactor), control.counts))
     twin = Twin(world, faults, cards, platform, cloud, voices, pool.closeCachedConnections)
     services: list[Any] = [ups_http, Stepper(runner, reactor, lambda: runner.speed, settings.step)]

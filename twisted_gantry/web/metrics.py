@@ -128,6 +128,7 @@ class Metrics(Collector):
         yield from self._devices()
         yield from self._uplinks()
         yield from self._bridges()
+        yield from self._notify()
         yield from self._outbox()
         yield from self._alarms()
         text = "Messages of a device or an uplink that were read only after a repair."
@@ -194,6 +195,17 @@ class Metrics(Collector):
         bounds = [(labels, fill.bound) for labels, fill in fills]
         text = "The most entries that a queue may have."
         yield _gauge("bridge_queue_bound", text, "bridge queue", bounds)
+
+    def _notify(self) -> Iterator[Metric]:
+        targets = self._site.notify
+        up = [((n, t.kind), t.status.state is State.ONLINE) for n, t in targets.items()]
+        text = "Whether a target of notifications took its last message."
+        yield _gauge("notify_up", text, "target kind", up)
+        text = "Messages of a target by how a try ended."
+        yield _counter("notify_messages", text, "target result", _counted(targets))
+        delivered = [((n,), t.last_delivered) for n, t in targets.items()]
+        text = "When a target last took a message, in Unix seconds."
+        yield _gauge("notify_last_delivered_timestamp_seconds", text, "target", delivered)
 
     def _outbox(self) -> Iterator[Metric]:
         known = {name: ledger for name, ledger in self._ledgers.items() if ledger is not None}

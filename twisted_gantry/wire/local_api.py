@@ -153,6 +153,12 @@ class Bridge(Troubled, frozen=True):
     queues: list[QueueView] = []
 
 
+class NotifyTarget(Uplink, frozen=True):
+    """A target of notifications, of the kind `webhook` and so on; its messages stand in the outbox
+    as those of `notify.<name>`.
+    """
+
+
 class SiteView(Shape, frozen=True, kw_only=True):
     """`GET /api/v1/site`."""
 
@@ -163,6 +169,7 @@ class SiteView(Shape, frozen=True, kw_only=True):
     devices: list[Device]
     uplinks: list[Uplink]
     bridges: list[Bridge] = []
+    notify: list[NotifyTarget] = []
 
 
 class Label(Shape, frozen=True):
@@ -481,6 +488,20 @@ class Dropped(Shape, frozen=True):
     """How many reports were given up."""
 
     dropped: int
+
+
+class NotifyTestBody(_Wish):
+    """`POST /api/v1/notify/test`: the name of the target."""
+
+    name: Name
+
+
+class NotifyTested(Shape, frozen=True):
+    """What became of a test message; `detail` says why it failed."""
+
+    name: str
+    result: Annotated[str, _one_of(("done", "failed"))]
+    detail: str | None = None
 
 
 class BackupBody(_Wish):

@@ -160,6 +160,12 @@ OPERATIONS: tuple[Operation, ...] = (
         role="admin",
     ),
     _api(
+        "testNotify post notify/test",
+        api.NotifyTested,
+        "Send a test message to a target; the answer comes when its outcome is known",
+        body=api.NotifyTestBody,
+    ),
+    _api(
         "backUp post backup",
         "application/vnd.sqlite3",
         "A copy of the store as of now, or of the history",

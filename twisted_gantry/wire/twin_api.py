@@ -206,6 +206,33 @@ class ReceivedRecords(Shape, frozen=True):
     duplicates: int
 
 
+class ReceivedNotification(Shape, frozen=True):
+    """A notification as it came; `signature` is `good`, `wrong`, `stale` or `missing`. A
+    `duplicate` has the id of an earlier one.
+    """
+
+    at: str
+    signature: str
+    duplicate: bool
+    body: Any
+
+
+class ReceivedNotifications(Shape, frozen=True):
+    """The notifications that the webhook of the twin received, newest first."""
+
+    notifications: list[ReceivedNotification]
+
+
+class ReceiverAnswer(Shape, frozen=True):
+    """The webhook took a notification."""
+
+    status: str
+
+
+class AnyNotification(msgspec.Struct):
+    """Any JSON object; a notification of a gantry has `id`, `event`, `gantryId`, `alarms`."""
+
+
 class ConfigurationAnswer(Shape, frozen=True):
     """A `res300` was sent; `answer` is null if none came within seconds."""
 
@@ -277,5 +304,18 @@ OPERATIONS: tuple[Operation, ...] = (
         "Send a `res300`, and show the answer of the device",
         body=ChannelConfiguration,
     ),
+    _twin(
+        "listNotifications get notifications",
+        ReceivedNotifications,
+        "What the webhook received, newest first",
+        _LIMIT,
+    ),
+    _twin(
+        "notify post notifications",
+        ReceiverAnswer,
+        "The webhook itself",
+        body=AnyNotification,
+    ),
+    _twin("clearNotifications delete notifications", ReceivedNotifications, "Forget what came"),
     _twin("getFleet get fleet", FREE, "The counts of a fleet (`gantry-twin --fleet`)"),
 )

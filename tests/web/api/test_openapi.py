@@ -11,6 +11,7 @@ from twisted_gantry.twin.dialects.control import DialectControl
 from twisted_gantry.twin.faces.etc.control import EtcControl
 from twisted_gantry.twin.faces.fogslink.control import FogslinkControl
 from twisted_gantry.twin.fleet.control import FleetControl
+from twisted_gantry.twin.notifications import NotificationReceiver
 from twisted_gantry.twin.scenarios.control import ScenarioControl
 from twisted_gantry.web.api.openapi import document
 from twisted_gantry.web.api.routes import LocalApi
@@ -24,6 +25,7 @@ TWIN = [
     (ScenarioControl.app, "/twin/v1/scenario"),
     (FleetControl.app, ""),
     (DialectControl.app, "/twin/v1/dialects"),
+    (NotificationReceiver.app, "/twin/v1/notifications"),
 ]
 UNLISTED = {("get", "/api/openapi.json")}
 

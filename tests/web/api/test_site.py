@@ -114,6 +114,7 @@ class TestSite:
                 }
             ],
             "bridges": [],
+            "notify": [],
         }
 
     def test_bridges(self, small: SmallSite, client: Client) -> None:

@@ -109,6 +109,16 @@ UPKEEP: Mapping[str, tuple[str, str]] = {
     ),
     "ask-monitor": ("Take uploads of cabinets (monitor.do)?", "接收机柜上传（monitor.do）？"),
     "ask-listen": ("  Listen at", "  监听端点"),
+    "no-targets": (
+        "Nobody is called: there is no [[notify]].",
+        "未配置告警通知对象（[[notify]]）。",
+    ),
+    "calling": ("Calling {name} …", "正在通知 {name} …"),
+    "called": ("{name} took the test message.", "{name} 已收到测试通知。"),
+    "not-called": (
+        "{name} did not take the test message: {reason}",
+        "{name} 未收到测试通知：{reason}",
+    ),
     "hidden-or-none": ("{name} (not shown; none: Enter): ", "{name}（不显示，无则回车）："),
 }
 """A part of `catalogue.TEXTS`."""

@@ -28,6 +28,7 @@ from zope.interface import implementer
 
 from twisted_gantry.net.budget import Budget, Slices
 from twisted_gantry.net.expiry import expires
+from twisted_gantry.net.http.proxy import ProxiedEndpoints, Proxy
 from twisted_gantry.net.outage import (
     Cause,
     Outage,
@@ -260,9 +261,17 @@ def treq_client(
     *,
     tls: ClientTls | None = None,
     connect_timeout: float = 5.0,
+    proxy: Proxy | None = None,
 ) -> HTTPClient:
-    """Return a client whose https is `tls`, by default with the authorities of the system."""
-    agent = Agent(reactor, tls or ClientTls(), connectTimeout=connect_timeout, pool=pool)
+    """Return a client whose https is `tls`, by default with the authorities of the system. With a
+    `proxy` each connection goes through it.
+    """
+    tls = tls or ClientTls()
+    if proxy is None:
+        agent = Agent(reactor, tls, connectTimeout=connect_timeout, pool=pool)
+    else:
+        endpoints = ProxiedEndpoints(reactor, proxy, tls)
+        agent = Agent.usingEndpointFactory(reactor, endpoints, pool)
     return HTTPClient(_Plain(agent))
 
 

@@ -17,12 +17,12 @@ from twisted_gantry.core.alarms import Alarms, Severity
 from twisted_gantry.core.interfaces import REPAIRED
 from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import Report
+from twisted_gantry.net.sending_loop import SendingLoop
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.uplinks.etc.agreement import ClockAgreement
 from twisted_gantry.uplinks.etc.channel import Channel, Kind, Taken, host_shown
 from twisted_gantry.uplinks.outbox import Outbox
 from twisted_gantry.uplinks.reachability import Reachability
-from twisted_gantry.uplinks.sending_loop import SendingLoop
 from twisted_gantry.wire.etc.envelope import restamped, stamp_of
 
 _log = Logger()

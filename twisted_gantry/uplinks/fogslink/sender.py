@@ -15,10 +15,10 @@ from twisted.python.failure import Failure
 
 from twisted_gantry.core.stored import Report
 from twisted_gantry.net.outage import Cause, Outage, outage
+from twisted_gantry.net.sending_loop import SendingLoop
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.uplinks.fogslink.link import Link
 from twisted_gantry.uplinks.outbox import Outbox
-from twisted_gantry.uplinks.sending_loop import SendingLoop
 from twisted_gantry.wire.fogslink.client import DATA_PATIENCE, Ending
 from twisted_gantry.wire.fogslink.messages import DELIMITER, readdressed
 

@@ -32,6 +32,7 @@ from twisted_gantry.web.api import openapi, views
 from twisted_gantry.web.api.alarms import AlarmActions
 from twisted_gantry.web.api.audited import who_asks
 from twisted_gantry.web.api.bodies import flag_of, limit_of, number_of, read_body
+from twisted_gantry.web.api.calling import Calling
 from twisted_gantry.web.api.history import HistoryView
 from twisted_gantry.web.api.maintenance import Maintenance
 from twisted_gantry.web.api.set_aside import SetAside, check_uplink
@@ -66,6 +67,7 @@ class LocalApi:
         self._ledgers = views.Ledgers(site)
         self._set_aside = SetAside(site, now)
         self._alarms = AlarmActions(site, now, self._time)
+        self._calling = Calling(site, now)
 
     @app.route("/healthz", methods=["GET"])
     def healthz(self, request: Request) -> bytes:
@@ -80,6 +82,7 @@ class LocalApi:
         statuses = [each.status for each in site.devices.values()]
         statuses += [each.status for each in site.uplinks.values()]
         statuses += [each.status for each in site.bridges.values()]
+        statuses += [each.status for each in site.notify.values()]
         notes = [f"{s.name} is offline" for s in statuses if s.state is State.OFFLINE]
         notes += [alarm.en for alarm in site.alarms.holding("gantry")]
         status = "failing" if reasons else "ok"
@@ -104,6 +107,10 @@ class LocalApi:
             started_at=time(site.started_at),
             devices=[views.device(name, each, time) for name, each in site.devices.items()],
             uplinks=[views.uplink(name, each, ledgers[name], time) for name, each in uplinks],
+            notify=[
+                views.target(name, each, ledgers[each.status.name], time)
+                for name, each in site.notify.items()
+            ],
             bridges=[views.bridge(name, each, time) for name, each in site.bridges.items()],
         )
         return respond(request, content)
@@ -239,6 +246,11 @@ class LocalApi:
     @app.route("/api/v1/outbox/drop", methods=["POST"])
     async def drop(self, request: Request) -> bytes:
         return respond(request, await self._set_aside.drop(request))
+
+    @app.route("/api/v1/notify/test", methods=["POST"])
+    async def test_notify(self, request: Request) -> bytes:
+        """Send a test message. The status is 200 for each outcome, 404 for an unknown target."""
+        return respond(request, await self._calling.test(request))
 
     @app.route("/api/v1/backup", methods=["POST"])
     async def backup(self, request: Request) -> None:

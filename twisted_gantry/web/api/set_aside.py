@@ -19,9 +19,9 @@ Change = Callable[[str, list[int] | None], Deferred[Any]]
 
 
 def check_uplink(site: Site, name: str) -> None:
-    """Raise HttpError (404), which names the uplinks of the site, unless `name` is one of them."""
-    if name not in site.uplinks:
-        known = ", ".join(site.uplinks) or "none"
+    """Raise HttpError (404), which names the queues of the site, unless `name` is one of them."""
+    if name not in site.queues():
+        known = ", ".join(site.queues()) or "none"
         raise HttpError(404, "no-such-uplink", f"there is no such uplink; there are: {known}")
 
 
@@ -60,7 +60,7 @@ class SetAside:
     ) -> Deferred[int]:
         if body.uplink is not None:
             check_uplink(self._site, body.uplink)
-        chosen = list(self._site.uplinks) if body.uplink is None else [body.uplink]
+        chosen = list(self._site.queues()) if body.uplink is None else [body.uplink]
         args = {} if body.ids is None else {"ids": body.ids}
         who = who_asks(request)
 
@@ -72,7 +72,7 @@ class SetAside:
                 count += await self._change_one(entry, change, body.ids, said)
                 # Even if no report was set aside: a report may wait for the end of a pause.
                 if verb == "retry":
-                    self._site.uplinks[uplink].retry()
+                    self._site.queues()[uplink].retry()
             return count
 
         return lasting(change_each())

@@ -1,7 +1,7 @@
 """The objects of the core as types of the local API."""
 
 from collections.abc import Mapping
-from typing import TypedDict
+from typing import Any, TypedDict, TypeVar
 
 from msgspec import UNSET
 from twisted.internet.defer import ensureDeferred, gatherResults
@@ -11,7 +11,7 @@ from twisted_gantry.core.alarms import Alarm
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.causes import Fold
 from twisted_gantry.core.commands.types import CommandType
-from twisted_gantry.core.interfaces import DROPPED, IBridge, IDevice, IUplink
+from twisted_gantry.core.interfaces import DROPPED, IBridge, ICalled, IDevice, IUplink
 from twisted_gantry.core.points import Point
 from twisted_gantry.core.secret import shown
 from twisted_gantry.core.site import Site
@@ -21,6 +21,8 @@ from twisted_gantry.core.times import TimeText
 from twisted_gantry.wire import local_api as shapes
 
 _log = Logger()
+
+_Sender = TypeVar("_Sender", bound=shapes.Uplink)
 
 _TYPE_NAMES: Mapping[type, str] = {
     str: "string",
@@ -33,15 +35,15 @@ _TYPE_NAMES: Mapping[type, str] = {
 
 
 class Ledgers:
-    """Reads the ledgers of all uplinks; logs once when the store fails."""
+    """Reads the ledgers of all uplinks and targets; logs once when the store fails."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
         self._failing = False
 
     async def read(self) -> dict[str, Ledger | None]:
-        """Return the ledgers by the names of the uplinks; None for a ledger that was not read."""
-        names = list(self._site.uplinks)
+        """Return the ledgers by the names of the queues; None for a ledger that was not read."""
+        names = list(self._site.queues())
         found = await gatherResults([ensureDeferred(self._read(name)) for name in names])
         failing = None in found
         if failing and not self._failing:
@@ -66,12 +68,25 @@ def device(name: str, device: IDevice, time: TimeText) -> shapes.Device:
 
 def uplink(name: str, uplink: IUplink, ledger: Ledger | None, time: TimeText) -> shapes.Uplink:
     """Return an uplink; counts are null without a ledger."""
-    status = uplink.status
+    return _sender(shapes.Uplink, name, uplink, ledger, time)
+
+
+def target(
+    name: str, target: ICalled, ledger: Ledger | None, time: TimeText
+) -> shapes.NotifyTarget:
+    """Return a target of notifications; counts are null without a ledger."""
+    return _sender(shapes.NotifyTarget, name, target, ledger, time)
+
+
+def _sender(
+    shape: type[_Sender], name: str, sender: Any, ledger: Ledger | None, time: TimeText
+) -> _Sender:
+    status = sender.status
     kept = None if ledger is None else _ledger(ledger, time)
     queued, set_aside = (None, None) if kept is None else (kept.queued, kept.set_aside)
     state = (status.state.value, time(status.since), status.last_error)
-    delivered, trouble = time(uplink.last_delivered), _trouble(status, time)
-    return shapes.Uplink(name, *state, queued, set_aside, delivered, kept, uplink.kind, **trouble)
+    delivered, trouble = time(sender.last_delivered), _trouble(status, time)
+    return shape(name, *state, queued, set_aside, delivered, kept, sender.kind, **trouble)
 
 
 def bridge(name: str, bridge: IBridge, time: TimeText) -> shapes.Bridge:
