@@ -1,0 +1,62 @@
+"""A mains failure at the site of the demo: many alarms, one line."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.simulation.site import SimulatedSite
+from twisted_gantry.core.alarms import Alarm
+from twisted_gantry.ctl.commands.views import alarm_row, folded
+from twisted_gantry.ctl.texts.catalogue import Texts
+from twisted_gantry.web.api.views import alarm, times_in
+from twisted_gantry.wire.local_api import AlarmView
+
+SETTLING_S, LASTS_S, RESTS_S = 60, 90, 30
+RAISED = {
+    *(f"{device}.mains-abnormal" for device in ("ups1", "ups2", "cfos", "cab1")),
+    *("ups1.on-battery", "ups2.on-battery", "cab1.ups.1.on-battery"),
+    *("cab1.mains-warning", "cab1.rectifier-fault", "cab1.rectifier-warning"),
+}
+
+
+@pytest.fixture
+def site() -> Iterator[SimulatedSite]:
+    """Return the site of the demo, which is in order."""
+    made = SimulatedSite({}, poll=10.0)
+    with made.reactor.installed():
+        made.start()
+        made.run(SETTLING_S)
+        assert made.alarms.active() == []
+        yield made
+        assert made.stop() == []
+
+
+def views(site: SimulatedSite) -> list[AlarmView]:
+    """Return the active alarms as the API has them."""
+    core, time = site.tree.site, times_in("Asia/Shanghai")
+    return [alarm(each, time, core.fold()) for each in core.alarms.active()]
+
+
+def test_a_mains_failure_is_one_line(site: SimulatedSite) -> None:
+    """One cause from the first alarm to the last; after the return of the mains there is none."""
+    told: list[Alarm] = []
+    site.alarms.subscribe(told.append)
+    site.twin.world.change({"mains.voltage": 0})
+    causes = set()
+    for _ in range(LASTS_S):
+        site.run(1)
+        causes |= {each.alarm for each in folded(views(site))}
+    assert {each.name for each in told} == RAISED
+    assert causes == {told[0].name}
+    [line] = folded(views(site))
+    assert set(line.consequences) == RAISED - causes
+    row = [str(cell) for cell in alarm_row(Texts("zh"), line)]
+    assert row[1] == "严重"
+    assert row[2].startswith("市电异常，引起 9 条：")
+    # The mains come back: device by device, and never two lines.
+    site.twin.world.change({"mains.voltage": 220})
+    for _ in range(RESTS_S):
+        site.run(1)
+        assert len(folded(views(site))) <= 1
+    assert site.alarms.active() == []
+    assert len(told) == 2 * len(RAISED)
