@@ -1,5 +1,6 @@
 """A whole gantry against a whole twin, both in memory, on one simulated clock."""
 
+import sqlite3
 from collections.abc import Mapping
 from random import Random
 from typing import Any
@@ -7,11 +8,15 @@ from typing import Any
 from twisted.internet.defer import ensureDeferred
 
 from tests.simulation.reactor import MemoryReactor
-from tests.support import fired, in_no_thread, memory_history, memory_store
+from tests.support import fired, in_no_thread, memory_history
 from twisted_gantry.config.load import load
 from twisted_gantry.core.commands.door import Request
 from twisted_gantry.daemon.threads import InThreads
 from twisted_gantry.daemon.tree import GantryTree
+from twisted_gantry.store.alarms import at_start
+from twisted_gantry.store.schema import MIGRATIONS
+from twisted_gantry.store.sqlite import SqliteStore
+from twisted_gantry.store.writer import InlineWriter
 from twisted_gantry.twin.service import TwinSettings, build_twin
 
 START = 1_796_054_400.0
@@ -87,19 +92,37 @@ class SimulatedSite:
         reactor, now = self.reactor, self.reactor.now
         settings = TwinSettings(seed=1, step=1.0, dialects=dict(dialects))
         self.twin = build_twin(settings, reactor, now)
-        self.tree = GantryTree(
-            load(SITE.format(poll=poll)),
-            store=memory_store(reactor.moment),
+        self._poll, self._disk = poll, f"file:{id(self)}?mode=memory&cache=shared"
+        self._kept = sqlite3.connect(self._disk, uri=True)  # keeps what is on the disk
+        for script in MIGRATIONS:
+            self._kept.executescript(script)
+        self.tree = self._tree()
+        self.alarms = self.tree.site.alarms
+
+    def _tree(self) -> GantryTree:
+        reactor, now = self.reactor, self.reactor.now
+        db = sqlite3.connect(self._disk, uri=True, isolation_level=None)
+        store = SqliteStore(InlineWriter(db), reactor.moment, alarms_at_start=at_start(db))
+        return GantryTree(
+            load(SITE.format(poll=self._poll)),
+            store=store,
             history=memory_history(now),
             reactor=reactor,
             now=now,
             random=Random(1),
             threads=InThreads(*[in_no_thread] * 5),
         )
-        self.alarms = self.tree.site.alarms
 
     def start(self) -> None:
         self.twin.startService()
+        self.tree.startService()
+
+    def restart(self) -> None:
+        """Let the gantry end, and another one begin on its data."""
+        self.tree.stopService()
+        self.run(5.0)
+        self.tree = self._tree()
+        self.alarms = self.tree.site.alarms
         self.tree.startService()
 
     def run(self, seconds: float) -> None:
@@ -120,4 +143,5 @@ class SimulatedSite:
             ended = fired(service.stopService())
             self.run(30.0)
             failures += [each for each in ended if each is not None and not isinstance(each, list)]
+        self._kept.close()
         return failures

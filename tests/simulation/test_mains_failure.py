@@ -6,9 +6,10 @@ import pytest
 
 from tests.simulation.site import SimulatedSite
 from twisted_gantry.core.alarms import Alarm
+from twisted_gantry.core.times import times_in
 from twisted_gantry.ctl.commands.views import alarm_row, folded
 from twisted_gantry.ctl.texts.catalogue import Texts
-from twisted_gantry.web.api.views import alarm, times_in
+from twisted_gantry.web.api.views import alarm
 from twisted_gantry.wire.local_api import AlarmView
 
 SETTLING_S, LASTS_S, RESTS_S = 60, 90, 30
@@ -53,6 +54,12 @@ def test_a_mains_failure_is_one_line(site: SimulatedSite) -> None:
     row = [str(cell) for cell in alarm_row(Texts("zh"), line)]
     assert row[1] == "严重"
     assert row[2].startswith("市电异常，引起 9 条：")
+    # A restart changes neither the cause nor the times; nobody is told anew.
+    site.restart()
+    site.alarms.subscribe(told.append)
+    site.run(60)
+    assert folded(views(site)) == [line]
+    assert len(told) == len(RAISED)
     # The mains come back: device by device, and never two lines.
     site.twin.world.change({"mains.voltage": 220})
     for _ in range(RESTS_S):

@@ -216,6 +216,19 @@ def test_a_clock_that_is_off_is_an_alarm(rig: Rig) -> None:
 # -- rows
 
 
+def test_no_upload_ends_no_alarm() -> None:
+    """Before the first upload nothing is known of the rows: an alarm of before is not over."""
+    rig = Rig()
+    rig.cabinet.uploads = False
+    rules = {rule.name: rule for rule in rig.device.rules}
+    read = rig.bench.alarms.reader("cab1.")
+    assert rules["rectifier-fault"].test(read, True) is None
+    rig.cabinet.uploads = True
+    rig.start(2.0)
+    assert rules["rectifier-fault"].test(read, True) is False
+    rig.stop()
+
+
 def test_rows_come_and_go(rig: Rig) -> None:
     """A new row has points; one that is missing fails, and after three uploads is forgotten."""
     third = COOLERS[0] | {"id": "3", "status": "0"}

@@ -10,7 +10,7 @@ import pytest
 from zope.interface.verify import verifyObject
 
 from tests.devices.cfos.rig import PASSWORD, Manager, Rig, evse, meter
-from tests.support import Bench
+from tests.support import Bench, fired
 from twisted_gantry.core.catalogue import Catalogue
 from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
 from twisted_gantry.core.points import Points
@@ -318,6 +318,31 @@ def test_a_silent_meter_hides_no_mains_failure(rig: Rig) -> None:
     rig.polls(2)
     assert rig.good("mains_abnormal") is False
     assert "cfos.mains-abnormal" not in rig.bench.raised()
+
+
+def test_a_mains_failure_goes_on_over_a_restart(rig: Rig) -> None:
+    """Which phases had a voltage is kept: a meter without one after a restart lost its mains."""
+    rig.manager.devices = [meter(), meter("M2", voltage_l2=0, voltage_l3=0)]
+    rig.polls(2)
+    [kept] = fired(rig.bench.store.settings())
+    assert kept["cfos.live-phases"] == {"M1": [0, 1, 2], "M2": [0]}
+    again = Rig(Manager([meter(voltage_l1=0, voltage_l2=0, voltage_l3=0), meter("M2")]))
+    again.bench.store.put_setting("cfos.live-phases", kept["cfos.live-phases"])
+    again.start()
+    again.polls(2)
+    assert again.raised() == {"mains-abnormal"}
+    assert again.good("M1.mains_abnormal") is True
+    again.stop()
+
+
+@pytest.mark.parametrize("kept", ["yes", {"M1": "all"}, {"M1": 3}])
+def test_what_was_kept_may_be_nonsense(kept: Any) -> None:
+    """It counts for nothing, and the manager is polled all the same."""
+    rig = Rig()
+    rig.bench.store.put_setting("cfos.live-phases", kept)
+    rig.start()
+    assert rig.state == "online"
+    rig.stop()
 
 
 def test_stopping_gives_up_what_is_under_way() -> None:

@@ -154,7 +154,7 @@ class SmartCabinet(NamedService):
         limits = Limits(settings.over_voltage, settings.under_voltage)
         self._power = CabinetPower(self._rows, limits, settings.nominal_voltage)
         self._power_mode = PowerMode(name, context.points, context.store)
-        self.rules = (*names.rules(self._rows.present), *self._power.rules(), *power_mode.RULES)
+        self.rules = (*names.rules(self._rows.told), *self._power.rules(), *power_mode.RULES)
 
     def startService(self) -> None:
         super().startService()

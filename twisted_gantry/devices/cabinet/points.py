@@ -138,8 +138,8 @@ POINTS = (
     ),
 )
 
-Rows = Callable[[str], Iterable[str]]
-"""Returns the ids of the present rows of a group that is an array."""
+Rows = Callable[[str], Iterable[str] | None]
+"""Returns the ids of the present rows of a group that is an array; None before any upload."""
 _Bad = Callable[[Value], bool]
 
 _CRITICAL, _WARNING = Severity.CRITICAL, Severity.WARNING
@@ -149,10 +149,15 @@ _given = partial(ne, "")
 
 
 def _some(rows: Rows, group: str, field: str, bad: _Bad) -> Condition:
-    """Return the condition that some row is bad; None when none is and one is not known."""
+    """Return the condition that some row is bad; None when none is and one is not known, and while
+    no upload has told of rows: an alarm of an earlier process is not over by that.
+    """
 
     def condition(read: Read, raised: bool) -> bool | None:
-        points = [read(f"{group}.{row}.{field}") for row in rows(group)]
+        present = rows(group)
+        if present is None:
+            return None
+        points = [read(f"{group}.{row}.{field}") for row in present]
         if any(point.good is not None and bad(point.good) for point in points):
             return True
         untold = [p for p in points if p.good is None and p.quality is not Quality.NOT_SUPPORTED]

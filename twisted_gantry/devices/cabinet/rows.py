@@ -28,15 +28,21 @@ class Rows:
     def __init__(self, device: str, points: Points) -> None:
         self._device, self._points = device, points
         self._known: dict[str, dict[str, _Known]] = {}
+        self._uploaded = False
 
     def present(self, group: str) -> Collection[str]:
         return self._known.get(group, {}).keys()
+
+    def told(self, group: str) -> Collection[str] | None:
+        """Return the present rows; None before any upload."""
+        return self.present(group) if self._uploaded else None
 
     def names(self) -> list[str]:
         rows = [row for group in self._known.values() for row in group.values()]
         return [name for row in rows for name in row.names]
 
     def take(self, upload: CabinetUpload) -> dict[str, Measured]:
+        self._uploaded = True
         update: dict[str, Measured] = {}
         for name, group in upload.groups.items():
             if "" in group.rows:

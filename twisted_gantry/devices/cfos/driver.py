@@ -9,6 +9,8 @@ from typing import Any
 
 from msgspec import field
 from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_gantry.core.commands.types import CommandResult
@@ -66,6 +68,9 @@ class CfosSettings(TlsSettings, frozen=True, kw_only=True, forbid_unknown_fields
     feeds: list[FeedSettings] = field(default_factory=list)
 
 
+_log = Logger()
+
+
 @implementer(IDevice)
 class Cfos(NamedService):
     """The driver. `close` closes the connections of the channel."""
@@ -99,6 +104,8 @@ class Cfos(NamedService):
         nominal = settings.nominal_voltage
         self._parts = Parts(name, context.points, limits, nominal)
         self.rules = cfos_points.rules(self._parts.meters, limits, nominal)
+        self._store, self._key = context.store, f"{name}.live-phases"
+        self._kept: dict[str, list[int]] = {}
         self._feeds = [
             Feed(name, each, context.points, channel, context.reactor, self._is_online, self.counts)
             for each in settings.feeds
@@ -106,7 +113,8 @@ class Cfos(NamedService):
 
     def startService(self) -> None:
         super().startService()
-        self._poller.start()
+        kept = self._store.settings().addCallback(self._remember).addErrback(self._not_kept)
+        kept.addCallback(lambda _: self._poller.start() if self.running else None)
         for feed in self._feeds:
             feed.start()
 
@@ -116,6 +124,22 @@ class Cfos(NamedService):
             feed.stop()
         self._poller.stop()
         return self._close()
+
+    def _remember(self, settings: Mapping[str, Any]) -> None:
+        """Take what an earlier process knew of the meters."""
+        given = settings.get(self._key)
+        if isinstance(given, dict):
+            self._kept = {str(which): [int(n) for n in phases] for which, phases in given.items()}
+            self._parts.remember(self._kept)
+
+    def _keep(self) -> None:
+        live = {**self._kept, **{k: sorted(v) for k, v in self._parts.meters().items()}}
+        if live != self._kept:
+            self._kept = live
+            self._store.put_setting(self._key, live).addErrback(self._not_kept)
+
+    def _not_kept(self, failure: Failure) -> None:
+        _log.warn("{name}: {why}", name=self.device, why=failure.getErrorMessage())
 
     def _is_online(self) -> bool:
         return self.status.state is State.ONLINE
@@ -156,6 +180,7 @@ class Cfos(NamedService):
             *losses(info.repairs),
             *self._points.update(self.device, update, self._parts.derive),
         ]
+        self._keep()
         self._poller.good()
         if wrong:
             self.status.error(outage(Cause.MALFORMED, gist(wrong), en=gist(wrong)))

@@ -90,6 +90,13 @@ class Parts:
         self._limits, self._nominal = limits, nominal
         self._known: dict[str, _Known] = {}
         self._absent: set[str] = set()  # from the last poll, and not yet given up
+        self._remembered: Mapping[str, Iterable[int]] = {}
+
+    def remember(self, phases: Mapping[str, Iterable[int]]) -> None:
+        """Take the phases of meters that had a voltage before a restart, before the first poll: a
+        meter without any may have lost its mains meanwhile.
+        """
+        self._remembered = phases
 
     def meters(self) -> dict[str, set[int]]:
         """Return the present meters with a voltage, each with the phases that ever had one."""
@@ -151,6 +158,7 @@ class Parts:
             types = part_points(part.id)
             self._points.declare(self._device, types)
             watch = MainsWatch(self._limits, self._nominal)
+            watch.live |= set(self._remembered.get(part.id, ()))
             known = _Known(tuple(each.name for each in types), watch)
             self._known[part.id] = known
         known.missing = 0
