@@ -115,7 +115,7 @@ class RealApi:
             "Asia/Shanghai",
             START,
             points,
-            Alarms(points, clock, self.now),
+            Alarms(points, clock, self.now, store),
             door,
             store,
             devices,

@@ -44,8 +44,8 @@ class Alarm:
     the last person who did something wrote. Nobody is called for an alarm that is shelved, before
     `shelved_until`, nor for one `in_maintenance`. `subject` is the device or part that an alarm of
     the site's own rules is about: its name is `rule.<name>`. `unknown`: the condition has not been
-    seen since a restart. `ended_by` is why an alarm ended whose condition was not seen to end.
-    `made` is the moment of `raised_at`, `raised` the times before.
+    seen since a restart. `ended_by` is one of `local_api.ENDINGS` if the condition was not seen to
+    end. `made` is the moment of `raised_at`, `raised` the times before.
     """
 
     name: str

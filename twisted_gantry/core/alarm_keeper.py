@@ -60,7 +60,7 @@ class AlarmKeeper:
         ended.addCallback(self._counted).addErrback(_not_kept)
 
 
-STALE = "the disk failed when the alarm ended"
+STALE = "disk-failed"
 
 
 def _not_kept(failure: Failure) -> None:

@@ -184,11 +184,10 @@ class Alarms:
         `UNSEEN_S` from now unless something tells of them.
         """
         for life in [each for each in self._lives.values() if each.unclaimed]:
-            name, owner = life.alarm.name, life.alarm.owner
-            if not configured(life.alarm):
-                self._end_unseen(life, f"{owner} is not configured any more")
-            elif owner in self._watches and not self._may_come(name):
-                self._end_unseen(life, "the rule is not configured any more")
+            of_device = life.alarm.owner in self._watches
+            may_come = self._may_come(life.alarm.name) if of_device else configured(life.alarm)
+            if not may_come:
+                self._end_unseen(life, "not-configured")
         if any(each.unclaimed for each in self._lives.values()):
             self._later(" unseen", UNSEEN_S, lambda: self._end_all_unseen(None))
 
@@ -201,9 +200,9 @@ class Alarms:
         for life in [each for each in self._lives.values() if each.unclaimed]:
             name, owner = life.alarm.name, life.alarm.owner
             if owner == device and name != f"{device}.offline":
-                self._end_unseen(life, "the part has not come back")
+                self._end_unseen(life, "part-gone")
             elif device is None and owner not in self._watches:
-                self._end_unseen(life, "not seen again since the restart")
+                self._end_unseen(life, "not-seen")
 
     def _end_unseen(self, life: _Life, why: str) -> None:
         life.holds = False

@@ -70,6 +70,18 @@ def targets(api: Api, *_: object) -> Iterable[tuple[str, str]]:
         yield target.name, target.kind
 
 
+@_completion
+def alarms(api: Api, texts: Texts, incomplete: str) -> Iterable[tuple[str, str]]:
+    for alarm in api.get("/api/v1/alarms", {"active": 1}).fit(local_api.AlarmList).alarms:
+        yield alarm.alarm, texts.pick(alarm.message, alarm.message_zh)
+
+
+@_completion
+def devices(api: Api, *_: object) -> Iterable[tuple[str, str]]:
+    for device in api.get("/api/v1/site").fit(local_api.SiteView).devices:
+        yield device.name, device.kind
+
+
 def _devices(api: Api) -> list[local_api.DeviceCommands]:
     answer = api.get("/api/v1/commands")
     return answer.fit(local_api.CommandList).devices

@@ -21,6 +21,7 @@ from twisted_gantry.ctl.commands.modbus_map import modbus_map
 from twisted_gantry.ctl.commands.notify import notify
 from twisted_gantry.ctl.commands.outbox import outbox
 from twisted_gantry.ctl.commands.password import hash_of_password
+from twisted_gantry.ctl.commands.people import ack, maintenance, shelve, unack, unshelve
 from twisted_gantry.ctl.commands.probe import probe
 from twisted_gantry.ctl.commands.registers import registers
 from twisted_gantry.ctl.commands.status import status
@@ -165,7 +166,8 @@ def cli(
 
 
 for _command in (
-    *(status, watch, points, history, alarms, command, outbox, audit, registers),
+    *(status, watch, points, history, alarms, ack, unack, shelve, unshelve, maintenance),
+    *(command, outbox, audit, registers),
     *(modbus_map, backup, notify),
     *(init, check, hash_of_password, probe, completion, scenario),
 ):

@@ -22,6 +22,11 @@ STATES = ("connecting", "online", "offline")
 SEVERITIES = ("warning", "critical")
 DANGERS = ("tolling", "power", "access", "device")
 ALARM_STATES = ("raised", "acknowledged", "shelved", "maintenance", "flapping", "cleared")
+ENDINGS = ("not-configured", "part-gone", "not-seen", "disk-failed")
+"""Why an alarm ended whose condition was not seen to end: its rule or device is not configured any
+more, the part has not come back with its device, nothing told of the alarm after a restart, or it
+ended while the disk failed.
+"""
 DEFAULT_ALARMS = 500
 """Alarms that are answered without `limit`."""
 LONGEST_MUTE, LONGEST_NOTE = 7 * 86_400, 500
@@ -29,7 +34,7 @@ LONGEST_MUTE, LONGEST_NOTE = 7 * 86_400, 500
 OUTCOMES = ("done", "failed", "refused", "timeout")
 
 
-def _one_of(values: tuple[str, ...]) -> Meta:
+def _one_of(values: tuple[str | None, ...]) -> Meta:
     """Return what the document says of a text that an older client must not choke on."""
     return Meta(extra_json_schema={"enum": list(values)})
 
@@ -271,7 +276,7 @@ class AlarmView(Shape, frozen=True):
     shelved_until: Time = None
     muted: bool = False
     unknown: bool = False
-    ended_by: str | None = None
+    ended_by: Annotated[str | None, _one_of((*ENDINGS, None))] = None
 
 
 class AlarmCounts(Shape, frozen=True):

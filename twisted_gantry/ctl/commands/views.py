@@ -1,6 +1,6 @@
 """The state of the gantry as tables: points, alarms, audit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import click
@@ -79,22 +79,56 @@ def alarm_row(texts: Texts, alarm: local_api.AlarmView) -> Row:
     if names := alarm.consequences:
         listed = texts.pick(", ", "、").join(names)
         message = texts("explains", message=message, count=len(names), names=listed)
+    for said in _what_people_did(texts, alarm):
+        message = texts("alarm-note", message=message, said=said)
     severity = word(texts, alarm.severity)
     return alarm.alarm, severity, message, alarm.raised_at, alarm.cleared_at
 
 
+def _what_people_did(texts: Texts, alarm: local_api.AlarmView) -> Iterator[str]:
+    """Yield what a reader of an alarm must know besides."""
+    if alarm.unknown:
+        yield texts("alarm-unknown")
+    if alarm.acked_by is not None:
+        yield texts("alarm-acked", by=alarm.acked_by)
+    if alarm.shelved_until is not None and alarm.cleared_at is None:
+        yield texts("alarm-shelved", until=alarm.shelved_until)
+    if alarm.state == "maintenance":
+        yield texts("alarm-maintenance")
+    if alarm.note:
+        yield alarm.note
+    if alarm.ended_by:
+        yield word(texts, alarm.ended_by).plain
+
+
 @click.command(cls=Command, short_help="Alarms, raised and cleared. · 告警的发生与恢复")
 @click.option("--active", is_flag=True, help="Only active ones. · 仅当前告警。")
+@click.option(
+    "--since",
+    metavar="T",
+    help="Raised since: RFC 3339, Unix seconds, or an age (24h). · 起始时间。",
+)
+@click.option("--until", metavar="T", help="Raised until then. · 截止时间。")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1, max=local_api.MAX_LIMIT),
+    metavar="N",
+    help="Only the newest N (500). · 最新的 N 条（500）。",
+)
 @json_option
 @pass_session
-def alarms(session: Session, active: bool) -> int:
+def alarms(
+    session: Session, active: bool, since: str | None, until: str | None, limit: int | None
+) -> int:
     """Show the alarms: first the active ones, the most urgent on top, then those that are over.
 
-    An alarm that explains others has these in its line.
+    An alarm that explains others has these in its line. The history goes back a year.
 
     显示告警记录：当前告警在前，最紧急的在最上；一个原因引起的告警合并在其所在行，随后为已恢复的告警。
+    历史保留一年。
     """
-    answer = session.get("/api/v1/alarms", {"active": 1 if active else None})
+    query = {"active": 1 if active else None, "since": since, "until": until, "limit": limit}
+    answer = session.get("/api/v1/alarms", query)
     found = answer.fit(local_api.AlarmList).alarms
     rows = [alarm_row(session.texts, each) for each in folded(found)]
     none = session.texts("no-active-alarms" if active else "no-alarms")

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Literal
 
+from twisted_gantry.ctl.texts.people import PEOPLE
 from twisted_gantry.ctl.texts.scenario import SCENARIO
 from twisted_gantry.ctl.texts.upkeep import UPKEEP
 
@@ -323,10 +324,15 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "usage-help": ("`{path} --help` shows the usage.", "`{path} --help` 显示用法。"),
     **SCENARIO,
     **UPKEEP,
+    **PEOPLE,
 }
 """Each text in English and in Chinese, with the same fields in braces."""
 
 WORDS: Mapping[str, str] = {
+    "not-configured": "已不再配置",
+    "part-gone": "部件未恢复",
+    "not-seen": "重启后未再出现",
+    "disk-failed": "磁盘故障期间结束",
     "online": "在线",
     "offline": "离线",
     "connecting": "连接中",
