@@ -1,4 +1,4 @@
-"""A mains failure at a real gantry: one line, over a restart, and an end."""
+"""A mains failure at a real gantry: one line, one call, over a restart, and one recovery."""
 
 import json
 import re
@@ -15,7 +15,13 @@ from twisted.internet.threads import deferToThreadPool
 from tests.daemon.process import GANTRYCTL, until
 from tests.daemon.test_scenarios import Stage, Stages
 
-RULE = """
+# Another line of its own, and somebody who is called for what is critical.
+MORE = """
+[[notify]]
+name = "duty"
+kind = "webhook"
+url = "http://127.0.0.1:{control}/twin/v1/notifications"
+min_severity = "critical"
 [[alarm]]
 name = "ups1-discharges"
 when = "ups1.state == battery"
@@ -58,6 +64,15 @@ class Failing:
         found: dict[str, Any] = await until(self.stage.reactor, "the alarms", all_are, 30.0)
         return found
 
+    async def told(self) -> list[tuple[str, list[str]]]:
+        """Return the events of the messages that the twin has taken, and their alarms; each id
+        counts once.
+        """
+        control = f"http://127.0.0.1:{self.stage.twin.port('control')}"
+        found = await self.stage.client.get(f"{control}/twin/v1/notifications")
+        bodies = {each["body"]["id"]: each["body"] for each in reversed(found["notifications"])}
+        return [(b["event"], [a["alarm"] for a in b["alarms"]]) for b in bodies.values()]
+
     async def lines(self) -> list[str]:
         """Return the lines of `gantryctl status` about the same alarms, by their first words."""
         shown = (await self.ctl("--lang", "en", "status")).split("Active alarms")[-1]
@@ -78,11 +93,12 @@ def failing(tmp_path: Path) -> Iterator[Failing]:
 @pytest.mark.long
 @pytest.mark.timeout(120)
 async def test_a_mains_failure_over_a_restart(failing: Failing) -> None:
-    """One line and its consequences; a power cut of the gantry changes neither cause nor times."""
+    """One line and one call; a power cut of the gantry changes neither cause nor times."""
     stage = failing.stage
     await stage.told()
     stage.running.end()
-    stage.config.write_text(stage.config.read_text(encoding="utf-8") + RULE, encoding="utf-8")
+    more = MORE.format(control=stage.twin.port("control"))
+    stage.config.write_text(stage.config.read_text(encoding="utf-8") + more, encoding="utf-8")
     stage.start()
     await stage.told()
     stage.twin.world.change({"mains.voltage": 0})
@@ -93,6 +109,8 @@ async def test_a_mains_failure_over_a_restart(failing: Failing) -> None:
     assert await failing.lines() == [cause, OWN]
     shown = json.loads(await failing.ctl("--lang", "zh", "status", "--json"))
     assert {each["alarm"] for each in shown["alarms"]} == raised.keys()  # nothing is hidden
+
+    assert await failing.told() == [("raised", [cause])]
 
     assert stage.daemon is not None
     stage.daemon.kill()
@@ -112,3 +130,9 @@ async def test_a_mains_failure_over_a_restart(failing: Failing) -> None:
 
     await until(stage.reactor, "the end of the alarms", none_is, 30.0)
     assert await failing.lines() == []
+
+    async def recovery() -> bool:
+        return len(await failing.told()) > 1
+
+    await until(stage.reactor, "the recovery to be told", recovery, 20.0)
+    assert await failing.told() == [("raised", [cause]), ("cleared", [cause])]
