@@ -8,15 +8,16 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.web.resource import IResource
 
-from tests.web.small_site import Client, SmallSite, small_site
+from tests.web.small_site import Client, FakeBridge, SmallSite, small_site
 from twisted_gantry.core.alarms import Severity
-from twisted_gantry.core.status import State
+from twisted_gantry.core.status import State, Status
 from twisted_gantry.net.histogram import Histogram
 from twisted_gantry.web.metrics import Metrics
 from twisted_gantry.wire.reading import Quality
@@ -42,10 +43,17 @@ def full() -> Iterator[SmallSite]:
     ):
         vars(owner)[name] = value
     small.etc.last_delivered = small.now()
+    bridge = small.site.bridges["mqtt"] = FakeBridge("mqtt", small.now)
+    bridge.status.online()
+    status = Status("duty", small.now)
+    status.online()
+    told = {"kind": "email", "status": status, "counts": {"done": 2}, "last_delivered": small.now()}
+    small.site.notify["duty"] = SimpleNamespace(**told)  # type: ignore[assignment]
     small.add_report()
     small.http_counts["web"] = Counter({"requests": 7})
     small.site.points.update("ups1", {"input_voltage_r": (221.5, Quality.GOOD)})
     small.site.alarms.set("ups1.overload", Severity.CRITICAL, "overload", "过载")
+    small.site.alarms.maintain("ups1", 60.0, "li")
     yield small
     small.db.close()
 
