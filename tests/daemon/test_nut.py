@@ -151,7 +151,7 @@ class Running(ProcessProtocol):
 
     async def end(self) -> None:
         if not self.ended.called and self.transport is not None:
-            self.transport.signalProcess("TERM")  # type: ignore[attr-defined]
+            self.transport.signalProcess("TERM")
         await self.ended
 
 
@@ -269,13 +269,23 @@ FINALDELAY 0
     return spawn(rig, UPSMON, "-D", "-p", NUT_CONFPATH=str(folder))
 
 
+def another_upsmon_runs() -> bool:
+    """Tell whether this computer has an `upsmon` that the test did not start."""
+    return UPSMON_PID.exists() and Path(f"/proc/{UPSMON_PID.read_text().strip()}").exists()
+
+
+def forget_upsmon() -> None:
+    """Let a second `upsmon` start beside the first."""
+    UPSMON_PID.unlink(missing_ok=True)
+
+
 async def test_computers_shut_down_before_the_battery_ends(rig: NutRig, tmp_path: Path) -> None:
     """The mains fail: `upsmon` of a secondary and of the primary run their SHUTDOWNCMD while the
     battery has two minutes at least, the secondary first; nothing is shut down before.
     """
     if shutil.which(UPSMON) is None:
         pytest.skip(f"{UPSMON} is not installed (Debian: nut-client)")
-    if UPSMON_PID.exists() and Path(f"/proc/{UPSMON_PID.read_text().strip()}").exists():
+    if another_upsmon_runs():
         pytest.skip("an upsmon runs on this computer")
     await rig.online("ups1")
 
@@ -293,13 +303,14 @@ async def test_computers_shut_down_before_the_battery_ends(rig: NutRig, tmp_path
     server: Running | None = None
     try:
         await logged_in(1)
-        UPSMON_PID.unlink(missing_ok=True)
+        forget_upsmon()
         server = upsmon(rig, tmp_path / "server", "server", "of-the-server", "primary")
         await logged_in(2)
         rig.changes(mains__voltage=0)
         notes = tmp_path / "server" / "notes"
         await until(rig.reactor, "ONBATT", notes.exists, 15)
-        assert not (done("lane") or done("server"))
+        assert not done("lane")
+        assert not done("server")
         rig.changes(ups1__battery_charge=50.0)
         await until(rig.reactor, "the lane to shut down", lambda: done("lane"), 30)
         assert rig.value("ups1.battery_low") or rig.value("ups1.battery_runtime") < 300
