@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted_gantry import __version__
 from twisted_gantry.config.settings import DeviceEntry, Settings
 from twisted_gantry.core.alarms import Severity
+from twisted_gantry.core.diagnosis import Diagnoses
 from twisted_gantry.core.interfaces import UNTAPPED, DeviceContext, IPlatform, ITap, IUplink
 from twisted_gantry.core.interlocks.watches import Interlocks
 from twisted_gantry.core.own_rules import SOURCE, OwnRule, OwnRules
@@ -207,6 +208,7 @@ class Parts:
     def _web(self, settings: Settings) -> Made:
         web, tls = settings.web, settings.server_tls.get("web")
         stream = Stream(self.site, self._reactor)
+        diagnoses = Diagnoses(self._reactor, self._now)
         resource = web_resource(
             self.site,
             history=self._history,
@@ -221,11 +223,13 @@ class Parts:
             viewer_token=web.viewer_token,
             stream=stream,
             clock=self._reactor,
+            diagnoses=diagnoses,
             in_thread=self._threads.files,
             hashing=self._threads.passwords,
         )
         group = ServiceGroup()  # an open event stream ends with its listener
         group.add(stream)
+        group.add(diagnoses)
         group.add(self._listeners.http("web", web.listen, resource, WEB_LIMITS, Counter(), tls=tls))
         return group, nothing
 

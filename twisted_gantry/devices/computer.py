@@ -196,6 +196,7 @@ class Computer(NamedService):
             losing=lambda: context.points.fail(name, self._measured),
         )
         self.poll_seconds = self._poller.seconds
+        self.attempt = self._poller.attempt
         self._refreshed = Refreshed(self._poller.now)
         self.refresh = self._refreshed.wait
         self._late = Timer(context.reactor, self._too_late)

@@ -8,6 +8,7 @@ from zope.interface import implementer
 
 from twisted_gantry.core.causes import Links
 from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
+from twisted_gantry.net.reach import peer_of
 
 _D = TypeVar("_D", bound=IDevice)
 
@@ -40,4 +41,7 @@ class DeviceKind(Generic[_D]):
         for key, check in self.checks.items():
             if wrong := check(getattr(settings, key)):
                 raise WrongSetting(key, wrong)
-        return self._build(name, settings, context)
+        device = self._build(name, settings, context)
+        made: Any = device
+        made.peer = peer_of(settings, context.certificate_seen)
+        return device

@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource
 
 from twisted_gantry.access.secrets import InThread
+from twisted_gantry.core.diagnosis import Diagnoses
 from twisted_gantry.core.interfaces import IHistory
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Site
@@ -35,6 +36,7 @@ def web_resource(
     viewer_password: Secret | None = None,
     viewer_token: Secret | None = None,
     clock: IReactorTime | None = None,
+    diagnoses: Diagnoses | None = None,
     in_thread: InThread = execute,
     hashing: InThread = execute,
 ) -> IResource:
@@ -42,8 +44,9 @@ def web_resource(
 
     `history` is that of the site's points; `now` returns Unix seconds. `http_counts` are the counts
     of HTTP servers by name; others may be added later, `gate` and `stream` are added here. `health`
-    returns the faults of the program. The caller starts and stops `stream`. The secrets and `clock`
-    are those of `Access`, `hashing` is its `in_thread`; `in_thread` is for files.
+    returns the faults of the program. The caller starts and stops `stream` and `diagnoses`. The
+    secrets and `clock` are those of `Access`, `hashing` is its `in_thread`; `in_thread` is for
+    files.
 
     Raises ValueError for an empty secret or a broken hash, OSError when a file of the page is not
     installed, ZoneInfoNotFoundError for an unknown timezone.
@@ -60,7 +63,7 @@ def web_resource(
     if stream is not None:
         http_counts["stream"] = stream.counts
     maintenance = None if clock is None else Maintenance(site, now, clock, in_thread)
-    local = LocalApi(site, history, now, version, health, stream, maintenance, clock)
+    local = LocalApi(site, history, now, version, health, stream, maintenance, clock, diagnoses)
     api: IResource = local.app.resource()
     metrics: IResource = Metrics(site, now, version, http_counts, reactor_lag).app.resource()
     page: IResource = Page().app.resource()

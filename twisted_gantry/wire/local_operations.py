@@ -166,6 +166,18 @@ OPERATIONS: tuple[Operation, ...] = (
         body=api.NotifyTestBody,
     ),
     _api(
+        "diagnose post diagnose",
+        api.DiagnosisView,
+        "Try the way to a device or an uplink: name, connection, TLS, one exchange",
+        body=api.DiagnoseBody,
+    ),
+    _api(
+        "getDiagnosis get diagnose",
+        api.DiagnosisView,
+        "The last diagnosis of a device or an uplink, also one that runs",
+        Parameter("name", {"type": "string"}, required=True),
+    ),
+    _api(
         "backUp post backup",
         "application/vnd.sqlite3",
         "A copy of the store as of now, or of the history",

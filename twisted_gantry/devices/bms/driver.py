@@ -93,6 +93,7 @@ class Bms(NamedService):
         self._sync_due = 0.0
         self._poller = Poller(context, self.status, self._poll, settings.poll, backs_off=_UNPROVED)
         self.poll_seconds = self._poller.seconds
+        self.attempt = self._poller.attempt
         self._doing: Deferred[CommandResult] | None = None
         context.points.declare(name, POINTS)
 

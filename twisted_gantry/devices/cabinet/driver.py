@@ -141,6 +141,7 @@ class SmartCabinet(NamedService):
         # A poll is good when it brought an upload.
         self._poller = Poller(context, self.status, self._poll, settings.poll, losing=self._losing)
         self.poll_seconds = self._poller.seconds
+        self.attempt = self._poller.attempt
         self._under_way: set[Deferred[Any]] = set()
         self._upload: Deferred[None] | None = None  # for the poll that waits
         self._refreshed = Refreshed(self._poller.now)

@@ -96,6 +96,7 @@ class Cfos(NamedService):
             context, self.status, self._poll, settings.poll, backs_off=_OFFLINE, counted=False
         )
         self.poll_seconds = self._poller.seconds
+        self.attempt = self._poller.attempt
         self._commands = ManagerCommands(
             channel, context.reactor, self._poller.now, context.in_thread
         )

@@ -74,6 +74,7 @@ class RemoteComputer(NamedService):
             context, self.status, self._read, poll, backs_off=backs_off, losing=self._losing
         )
         self.poll_seconds = self._poller.seconds
+        self.attempt = self._poller.attempt
         self._refreshed = Refreshed(self._poller.now)
         self.refresh = self._refreshed.wait
         context.points.declare(name, POINTS)

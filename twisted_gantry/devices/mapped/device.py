@@ -56,6 +56,7 @@ class MappedDevice(NamedService):
             context, self.status, self._read, poll, backs_off=_UNPROVED, losing=mapped.fail
         )
         self.poll_seconds = self.poller.seconds
+        self.attempt = self.poller.attempt
         self._refreshed = Refreshed(self.poller.now)
         self.refresh = self._refreshed.wait
 

@@ -88,6 +88,7 @@ class Relay(NamedService):
         self.device, self.place = name, place
         self.status = Status(name, context.now)
         self._poller = Poller(context, self.status, self._check, CHECK_PERIOD)
+        self.attempt = self._poller.attempt
         on, off = bytes.fromhex(settings.on), bytes.fromhex(settings.off)
         self._core = RelayCore(
             name, place, context, link, on, off, settings.pulse, self.status, self._poller

@@ -170,6 +170,19 @@ class UpsCard(NamedService):
         self._poller.stop()
         return stopped
 
+    def attempt(self) -> Deferred[Outage | None]:
+        """Read, or connect, at once; fires with None after a good reading, else with the cause."""
+        if self._up:
+            return self._poller.attempt()
+        outcome = self.status.outcome()
+        self._link.retry()
+        return outcome
+
+    @property
+    def identity(self) -> str:
+        """The `uid` of the card that answers, empty before it told one."""
+        return self._link.session.uid
+
     def new_session(self) -> str:
         """Return a session number of eight digits."""
         return str(self._random.randrange(10_000_000, 100_000_000))

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.stored import StoredCard
+from twisted_gantry.net.outage import Outage
 from twisted_gantry.net.turns import each_made, in_turns
 from twisted_gantry.uplinks.etc.channel import MAX_LIST, Channel, Kind
 from twisted_gantry.uplinks.etc.steering import Steering
@@ -46,8 +47,10 @@ class CardsPoll:
         self._taken = taken
         self._incomplete = ""  # the version of a list with cards that were left out
 
-    async def ask(self) -> None:
-        """Ask once; an answer that cannot be used raises an alarm, and the old list stays."""
+    async def ask(self) -> Outage | None:
+        """Ask once; an answer that cannot be used raises an alarm, and the old list stays. Returns
+        what is wrong with the way to the platform.
+        """
         version, _ = await self._store.cards()
         body = encode_request(self._gantry_id, Method.CARDS, self._now(), {"curVersion": version})
         url = self._steering.server_for(Method.CARDS.value)
@@ -55,7 +58,7 @@ class CardsPoll:
         if taken.kind is not Kind.DELIVERED or taken.answer is None:
             # The reports raise the alarm of the channel; the next period asks again.
             _log.debug("no white list: {reason}", reason=taken.reason)
-            return
+            return taken.outage
         self._taken()
         try:
             offer = await in_turns(self._clock, read_offer(taken.answer))
@@ -67,7 +70,7 @@ class CardsPoll:
                 f"the platform's white list is refused: {error}",
                 f"平台下发的白名单被拒绝：{error}",
             )
-            return
+            return None
         if offered is not None and offered.version != version:
             cards = await in_turns(self._clock, each_made(_stored, offered.cards))
             await self._store.replace_cards(offered.version, cards)
@@ -82,6 +85,7 @@ class CardsPoll:
                 )
         if version != self._incomplete:
             self._alarms.clear(self._alarm)
+        return None
 
     def _say(self, en: str, zh: str) -> None:
         self._alarms.set(self._alarm, Severity.WARNING, en, zh)

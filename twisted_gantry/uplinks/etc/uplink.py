@@ -21,7 +21,9 @@ from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import Cap
 from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
+from twisted_gantry.net.outage import Outage
 from twisted_gantry.net.pem import TlsSettings
+from twisted_gantry.net.reach import Peer, peer_of
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import GuardedLoop
@@ -89,6 +91,7 @@ class EtcUplink(NamedService):
         name = settings.name
         super().__init__(name)
         self.status = Status(name, now)
+        self.peer: Peer | None = None
         self._close = close
         cap = Cap(settings.backlog_size, settings.backlog_age or math.inf)
         self._outbox = Outbox(name, site.store, cap, site.alarms)
@@ -110,7 +113,7 @@ class EtcUplink(NamedService):
         )
         agreed = self._sender.agreement.note
         self._cards = CardsPoll(name, site, channel, self._steering, clock, now, agreed)
-        self._asking: Deferred[None] | None = None
+        self._asking: Deferred[Any] | None = None
         self._starting: Deferred[None] | None = None
         self._first = FirstReading(site.devices, clock, self._begin)
         self._reports = {
@@ -206,9 +209,30 @@ class EtcUplink(NamedService):
         for loop, period in self._others:
             loop.start(period)
 
-    def _ask_for_cards(self) -> Deferred[None]:
+    def _ask_for_cards(self) -> Deferred[Outage | None]:
         self._asking = ensureDeferred(self._cards.ask())
         return self._asking
+
+    def attempt(self) -> Deferred[Outage | None]:
+        """Ask the platform for its white list, which changes nothing there; fires with None for a
+        good answer, else with the cause. A platform that answers gets what waits for it.
+        """
+
+        def answered(wrong: Outage | None) -> Outage | None:
+            if wrong is None and self.running:
+                self.retry()
+            return wrong
+
+        waiter: Deferred[Outage | None] = Deferred()
+        asked = self._ask_for_cards().addCallback(answered)
+
+        def over(result: Any) -> Any:
+            if not waiter.called:
+                waiter.callback(result)
+            return None
+
+        asked.addBoth(over)
+        return waiter
 
 
 def _log_failure(failure: Failure) -> None:
@@ -231,4 +255,6 @@ def etc_uplink(
     client = BoundedClient(treq, reactor, deadline=settings.deadline)
     channel = EtcChannel(settings.auth, client)
     close = pool.closeCachedConnections
-    return EtcUplink(settings, site, channel, reactor, now, spread, close, may_report_to)
+    uplink = EtcUplink(settings, site, channel, reactor, now, spread, close, may_report_to)
+    uplink.peer = peer_of(settings, certificate_seen)
+    return uplink

@@ -75,6 +75,11 @@ class Link:
         """Whether data can be sent now: authenticated, nothing in flight, the transport willing."""
         return self._session.ready and self._lines.is_writable
 
+    @property
+    def is_online(self) -> bool:
+        """Whether the cloud has authenticated us, and answers the heartbeats."""
+        return self._session.online
+
     def start(self) -> None:
         self._stopped = False
         self._lines.start()

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from zlib import crc32
 
 import msgspec
-from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, succeed
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -28,6 +28,7 @@ from twisted_gantry.core.stored import Cap
 from twisted_gantry.net.endpoints import client_endpoint
 from twisted_gantry.net.outage import Cause, Outage, outage
 from twisted_gantry.net.pem import TlsSettings
+from twisted_gantry.net.reach import Peer, peer_of
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import GuardedLoop, Timer
@@ -97,6 +98,7 @@ class FogslinkUplink(NamedService):
         self.status = Status(name, now)
         self._pack_setting, self._channels_setting = f"{name}.last-pack", f"{name}.channels"
         self._settings, self._site, self._clock = settings, site, clock
+        self.peer: Peer | None = None
         self._counts: Counter[str] = Counter()
         cap = Cap(settings.backlog_size, math.inf)
         self._outbox = Outbox(name, site.store, cap, site.alarms)
@@ -169,6 +171,16 @@ class FogslinkUplink(NamedService):
     def retry(self) -> None:
         self._link.retry()
         self._sender.wake(now=True)
+
+    def attempt(self) -> Deferred[Outage | None]:
+        """Log in at once, unless a session stands: its heartbeats, of the last seconds, prove it.
+        Fires with None if the cloud answers as it should, else with the cause.
+        """
+        if self._link.is_online:
+            return succeed(self.status.outage)
+        outcome = self.status.outcome()
+        self._link.retry()
+        return outcome
 
     # -- the start
 
@@ -351,4 +363,6 @@ def fogslink_uplink(
             "address",
             f"no client endpoint such as tcp:www.fogslink.com:63321: {settings.address!r}",
         ) from None
-    return FogslinkUplink(settings, site, endpoint, reactor, now, spread)
+    uplink = FogslinkUplink(settings, site, endpoint, reactor, now, spread)
+    uplink.peer = peer_of(settings, certificate_seen)
+    return uplink

@@ -15,6 +15,7 @@ from twisted.web.server import Request
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.commands import door as commands
 from twisted_gantry.core.commands.types import CommandType
+from twisted_gantry.core.diagnosis import Diagnoses
 from twisted_gantry.core.interfaces import IHistory, IRegisterMap, StoreFailed
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import State
@@ -33,6 +34,7 @@ from twisted_gantry.web.api.alarms import AlarmActions
 from twisted_gantry.web.api.audited import who_asks
 from twisted_gantry.web.api.bodies import flag_of, limit_of, number_of, read_body
 from twisted_gantry.web.api.calling import Calling
+from twisted_gantry.web.api.diagnose import DiagnoseView
 from twisted_gantry.web.api.history import HistoryView
 from twisted_gantry.web.api.maintenance import Maintenance
 from twisted_gantry.web.api.set_aside import SetAside, check_uplink
@@ -59,6 +61,7 @@ class LocalApi:
         stream: Stream | None = None,
         maintenance: Maintenance | None = None,
         clock: IReactorTime | None = None,
+        diagnoses: Diagnoses | None = None,
     ) -> None:
         self._site, self._now, self._version, self._health = site, now, version, health
         self._stream, self._maintenance = stream, maintenance
@@ -68,6 +71,7 @@ class LocalApi:
         self._set_aside = SetAside(site, now)
         self._alarms = AlarmActions(site, now, self._time)
         self._calling = Calling(site, now)
+        self._diagnose = DiagnoseView(site, diagnoses, self._time)
 
     @app.route("/healthz", methods=["GET"])
     def healthz(self, request: Request) -> bytes:
@@ -251,6 +255,14 @@ class LocalApi:
     async def test_notify(self, request: Request) -> bytes:
         """Send a test message. The status is 200 for each outcome, 404 for an unknown target."""
         return respond(request, await self._calling.test(request))
+
+    @app.route("/api/v1/diagnose", methods=["POST"])
+    async def diagnose(self, request: Request) -> bytes:
+        return respond(request, await self._diagnose.run(request))
+
+    @app.route("/api/v1/diagnose", methods=["GET"])
+    def diagnosis(self, request: Request) -> bytes:
+        return respond(request, self._diagnose.last(request))
 
     @app.route("/api/v1/backup", methods=["POST"])
     async def backup(self, request: Request) -> None:

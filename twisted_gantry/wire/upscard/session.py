@@ -362,6 +362,11 @@ class Session:
         return self._core.counts
 
     @property
+    def uid(self) -> str:
+        """The `uid` of the card, empty before its first reply."""
+        return self._core.uid or ""
+
+    @property
     def cmd(self) -> str:
         """The command in flight, or about to be sent; empty if there is none."""
         return "" if self._core.current is None else self._core.current.cmd
