@@ -249,6 +249,30 @@ class Api:
                 raise http.client.IncompleteRead(b"")
         return written
 
+    def events(self, path: str, silence: float) -> Iterator[tuple[str, bytes]]:
+        """Yield the name and the data of each server-sent event at `path`; both are empty for a
+        comment. Something must come within each `silence` seconds. Raises ApiError when the stream
+        ends.
+        """
+        with self._exchange("GET", path, None, self.timeout) as (response, watchdog):
+            if response.status != 200:
+                self._result(response, self._read(response), ())
+                raise self._error("not-json", status=response.status)
+            watchdog.slacken(silence)
+            name, data = "", b""
+            while line := response.readline(MAX_ANSWER):
+                field, _, value = line.rstrip(b"\n").partition(b": ")
+                if field == b"event":
+                    name = value.decode("utf-8", "replace")
+                elif field == b"data":
+                    data = value
+                elif not field and name:
+                    yield name, data
+                    name, data = "", b""
+                elif line.startswith(b":"):
+                    yield "", b""
+        raise self._error("broke-off", Exit.UNREACHABLE)
+
     def _ask(
         self, method: str, target: str, body: bytes | None, timeout: float, also: Collection[int]
     ) -> Answer:

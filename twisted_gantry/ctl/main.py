@@ -24,6 +24,7 @@ from twisted_gantry.ctl.commands.password import hash_of_password
 from twisted_gantry.ctl.commands.people import ack, maintenance, shelve, unack, unshelve
 from twisted_gantry.ctl.commands.probe import probe
 from twisted_gantry.ctl.commands.registers import registers
+from twisted_gantry.ctl.commands.snmp import snmp_agent
 from twisted_gantry.ctl.commands.status import status
 from twisted_gantry.ctl.commands.views import alarms, audit, points
 from twisted_gantry.ctl.commands.watch import watch
@@ -169,7 +170,7 @@ for _command in (
     *(status, watch, points, history, alarms, ack, unack, shelve, unshelve, maintenance),
     *(command, outbox, audit, registers),
     *(modbus_map, backup, notify),
-    *(init, check, hash_of_password, probe, completion, scenario),
+    *(init, check, hash_of_password, probe, completion, scenario, snmp_agent),
 ):
     cli.add_command(_command)
 

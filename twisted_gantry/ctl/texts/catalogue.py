@@ -316,6 +316,14 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "--password-file and --token-file exclude each other.",
         "--password-file 与 --token-file 不能同时使用。",
     ),
+    "usage-snmptrap": (
+        "Options of snmptrap need --traps.",
+        "snmptrap 的选项需与 --traps 一起使用。",
+    ),
+    "no-snmptrap": (
+        "snmptrap is not installed (Debian: snmp).",
+        "未安装 snmptrap（Debian 软件包：snmp）。",
+    ),
     "usage-other": ("wrong usage: {message}", "用法错误：{message}"),
     "usage-option": ("no such option: {name}.", "没有选项 {name}。"),
     "usage-command": ("no such command: {name!r}.", "没有命令 {name!r}。"),
