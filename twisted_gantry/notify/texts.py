@@ -17,7 +17,7 @@ _WORDS: Words = {
     "until": ("until", "结束"),
     "value": ("value", "数值"),
     "also": ("also", "连带"),
-    "more": ("and {n} more", "等{n}条"),
+    "more": ("and {n} more", "等共{total}条"),
 }
 MOST_LINES = 20  # alarms that are shown
 MOST_ALSO = 5  # consequences of an alarm that are shown
@@ -34,6 +34,9 @@ class Wording:
         pair = _WORDS.get(key, (key, key))
         return pair[self._zh]
 
+    def _more(self, n: int, total: int) -> str:
+        return self._word("more").format(n=n, total=total)
+
     def _said(self, alarm: AlarmTold) -> str:
         text = alarm.message_zh if self._zh else alarm.message
         return " ".join(text.split())[:LONGEST_MESSAGE]
@@ -44,7 +47,7 @@ class Wording:
         where = self._name or message.gantry_id
         text = self._said(first)
         if more:
-            text += (" " if not self._zh else "") + self._word("more").format(n=more)
+            text += (" " if not self._zh else "") + self._more(more, more + 1)
         event = self._word(message.event)
         return f"【{event}】{where}：{text}" if self._zh else f"[{event}] {where}: {text}"
 
@@ -53,7 +56,7 @@ class Wording:
         lines = [f"{message.gantry_id}  {_time(message.at)}"]
         lines += [self._line(each) for each in message.alarms[:MOST_LINES]]
         more = len(message.alarms) - MOST_LINES
-        return [*lines, self._word("more").format(n=more)] if more > 0 else lines
+        return [*lines, self._more(more, len(message.alarms))] if more > 0 else lines
 
     def text(self, message: Message, most: int) -> str:
         """Return title and lines, at most `most` bytes of UTF-8."""
@@ -70,7 +73,7 @@ class Wording:
             shown = list(alarm.consequences[:MOST_ALSO])
             left = len(alarm.consequences) - len(shown)
             if left:
-                shown.append(self._word("more").format(n=left))
+                shown.append(self._more(left, len(alarm.consequences)))
             parts.append(f"{self._word('also')} {('、' if self._zh else ', ').join(shown)}")
         return "- " + ("；" if self._zh else "; ").join(parts)
 

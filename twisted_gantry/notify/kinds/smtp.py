@@ -17,7 +17,9 @@ from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, suc
 from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.protocol import connectionDone
 from twisted.mail.smtp import (
+    AUTHDeclinedError,
     AuthenticationError,
+    AUTHRequiredError,
     ESMTPSender,
     ESMTPSenderFactory,
     SMTPClientError,
@@ -41,6 +43,7 @@ DEADLINE = 30.0  # seconds for a message
 SILENCE = 15.0  # seconds that the server may take for an answer
 MOST_SAID = 64 * 1024  # bytes that the server may send
 MOST_TEXT = 60_000  # bytes of a text
+_LOGIN_ERRORS = (AUTHDeclinedError, AuthenticationError, AUTHRequiredError)
 _TLS = ("tls:", "ssl:")
 
 
@@ -103,6 +106,7 @@ class SmtpSender:
         place = place_of(settings.address)
         assert place is not None  # checked by the configuration
         self._settings, self._means = settings, means
+        self._sessions: set[_Session] = set()
         (self._host, self._port), reactor = place, means.reactor
         tls = ClientTls(settings.files(), means.certificate_seen)
         self._creator = tls.creatorForNetloc(self._host.encode("idna"), self._port)
@@ -119,10 +123,15 @@ class SmtpSender:
         return ensureDeferred(self._send(Message.decode(body)))
 
     def close(self) -> Deferred[Any]:
+        self._end()
         return succeed(None)
 
+    def _end(self) -> None:
+        for each in list(self._sessions):
+            each.end()
+
     async def _send(self, message: Message) -> None:
-        settings, sessions = self._settings, list[_Session]()
+        settings = self._settings
         secret = settings.password
         sent: Deferred[Any] = Deferred()
         factory: Any = ESMTPSenderFactory(
@@ -140,7 +149,7 @@ class SmtpSender:
             requireTransportSecurity=settings.starttls and not settings.wrapped,
         )
         factory.noisy, factory.protocol = False, _Session
-        factory.sessions = sessions
+        factory.sessions = self._sessions
 
         def late(*_: object) -> Failure:
             en, zh = f"no end within {DEADLINE:g} s", f"{DEADLINE:g}秒内未完成"
@@ -150,9 +159,9 @@ class SmtpSender:
         exchange.addTimeout(DEADLINE, self._means.reactor, late)
         try:
             await exchange
-        finally:
-            for each in sessions:
-                each.end()
+        except BaseException:
+            self._end()
+            raise
 
     async def _exchange(self, factory: Any, sent: Deferred[Any]) -> None:
         try:
@@ -190,7 +199,7 @@ class SmtpSender:
             return NotSent(outage_of(error).at(place))
         said = error.resp if isinstance(error.resp, bytes) else str(error.resp).encode()
         what = self._shown(b"%d " % code + said)
-        if isinstance(error, AuthenticationError):
+        if isinstance(error, _LOGIN_ERRORS):
             en, zh = f"{place} refuses the login: {what}", f"{place}拒绝登录：{what}"
             return NotSent(Outage(Cause.PASSWORD, en, zh))
         why = Outage(Cause.ERROR_ANSWER, f"{place} answers {what}", f"{place}应答{what}")
@@ -222,7 +231,7 @@ class _Session(ESMTPSender):
 
     def connectionMade(self) -> None:
         self._said = 0
-        self.factory.sessions.append(self)
+        self.factory.sessions.add(self)
         super().connectionMade()  # type: ignore[no-untyped-call]
 
     def dataReceived(self, data: bytes) -> None:
@@ -244,6 +253,7 @@ class _Session(ESMTPSender):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
+        self.factory.sessions.discard(self)
         self._fail(reason.value)
 
     def _fail(self, error: BaseException | None) -> None:
