@@ -38,6 +38,21 @@ def views(site: SimulatedSite) -> list[AlarmView]:
     return [alarm(each, time, core.fold()) for each in core.alarms.active()]
 
 
+def test_values_are_of_the_types_that_are_declared(site: SimulatedSite) -> None:
+    """What `--check` knows of the values of points holds: numbers, true or false, text."""
+    points = site.tree.site.points
+    known = 0
+    for point in points.under(""):
+        declared = points.catalogue[point.name]
+        types = (int, float) if declared.is_number else declared.values
+        if point.good is None or types is None:
+            continue
+        known += 1
+        assert isinstance(point.good, types), (point, declared)
+        assert declared.values is bool or not isinstance(point.good, bool), point
+    assert known > 200
+
+
 def test_a_mains_failure_is_one_line(site: SimulatedSite) -> None:
     """One cause from the first alarm to the last; after the return of the mains there is none."""
     told: list[Alarm] = []

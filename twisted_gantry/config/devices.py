@@ -18,7 +18,7 @@ from twisted_gantry.config.tables import NO_CHECKS, Document, shown
 from twisted_gantry.config.tables import Path as Place
 from twisted_gantry.config.tls import with_tls
 from twisted_gantry.core import interfaces
-from twisted_gantry.core.catalogue import Catalogue
+from twisted_gantry.core.catalogue import Catalogue, PointType
 from twisted_gantry.core.causes import MAINS, Graph, wrong_links
 from twisted_gantry.core.condition import Condition
 from twisted_gantry.core.interfaces import IDevice, IDeviceKind
@@ -163,11 +163,25 @@ class Devices:
         name, bound = condition.point, condition.bound
         if wrong := self.wrong_point(name):
             return wrong
-        catalogue = self._points.catalogue
-        is_number = name in catalogue and catalogue[name].is_number
-        if is_number and not isinstance(bound, float):
+        known = self._point_type(name)
+        if known is None:
+            return ""
+        if known.is_number and not isinstance(bound, float):
             return f"{name} is a number: compare it with one, such as {name} > 45"
+        if known.values is bool and not isinstance(bound, bool):
+            return f"{name} is true or false: write {name}, or {name} == false"
+        if known.values is str and not isinstance(bound, str):
+            return f"{name} is text: compare it with a text, such as {name} == …"
         return ""
+
+    def _point_type(self, name: str) -> PointType | None:
+        """Return the type of a point; None for one whose type is known at run time only."""
+        if name in self._points.catalogue:
+            return self._points.catalogue[name]
+        device, _, rest = name.partition(".")
+        found = getattr(self.entries[device].kind, "point_type", None)
+        known: PointType | None = None if found is None else found(rest)
+        return known
 
     def _read(self, table: dict[str, Any], path: Place) -> None:
         name, kind = self._name(table, path), self._kind(table, path)

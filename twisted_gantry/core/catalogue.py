@@ -12,6 +12,7 @@ class PointType:
 
     `unit` is empty for text and true/false, otherwise one of V A Hz W VA Wh Ah % °C s d KiB. A
     number outside `bounds` is `get-failed`; None for text, true/false, and what may be any number.
+    `values` is `bool` or `str` where that is certain.
     """
 
     name: str
@@ -19,6 +20,7 @@ class PointType:
     en: str
     zh: str
     bounds: Bounds | None = None
+    values: type[bool | str] | None = None
 
     @property
     def is_number(self) -> bool:

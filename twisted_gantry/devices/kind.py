@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 from attrs import define, field
 from zope.interface import implementer
 
+from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.causes import Links
 from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
 from twisted_gantry.net.reach import peer_of
@@ -15,6 +16,10 @@ _D = TypeVar("_D", bound=IDevice)
 
 def _no_rows(group: str) -> frozenset[str]:
     return frozenset()
+
+
+def _no_type(name: str) -> None:
+    return None
 
 
 @implementer(IDeviceKind)
@@ -36,6 +41,7 @@ class DeviceKind(Generic[_D]):
     checks: Mapping[str, Callable[[Any], str]] = field(factory=dict, kw_only=True)
     groups_of: Callable[[Any], frozenset[str]] | None = field(default=None, kw_only=True)
     causes: Links = field(default=(), kw_only=True)
+    point_type: Callable[[str], PointType | None] = field(default=_no_type, kw_only=True)
 
     def build(self, name: str, settings: Any, context: DeviceContext) -> _D:
         for key, check in self.checks.items():

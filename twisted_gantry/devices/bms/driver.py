@@ -39,8 +39,8 @@ from twisted_gantry.wire.reading import Quality, Value
 _UNPROVED = frozenset({State.CONNECTING, State.OFFLINE})
 
 POINTS = (
-    PointType("operating_status", "", "Operating status", "电池运行状态"),
-    PointType("contactor_closed", "", "Contactor closed", "接触器闭合"),
+    PointType("operating_status", "", "Operating status", "电池运行状态", values=str),
+    PointType("contactor_closed", "", "Contactor closed", "接触器闭合", values=bool),
     PointType("alarm_count", "", "Number of alarms", "报警数量"),
 )
 

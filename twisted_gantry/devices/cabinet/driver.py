@@ -339,5 +339,6 @@ kind = DeviceKind(
     _build,
     frozenset(GROUPS),
     row_points=lambda group: frozenset(each.name for each in GROUPS[group].fields),
+    point_type=names.point_type,
     checks={"url": _wrong_url, "auth": _wrong_auth},
 )

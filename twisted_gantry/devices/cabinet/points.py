@@ -122,14 +122,25 @@ def group_points(group: str, row: str = "") -> tuple[PointType, ...]:
         field_en, field_zh = labels[field.name]
         texts = f"{en}{number} {field_en}", f"{zh}{number} {field_zh}"
         within = _FIELD_BOUNDS.get(field.name)
-        types.append(PointType(prefix + field.name, field.kind.unit, *texts, within))
+        flag_or_text = bool if field.kind.is_flag else str
+        values = None if field.kind.unit or within is not None else flag_or_text
+        types.append(PointType(prefix + field.name, field.kind.unit, *texts, within, values))
     return tuple(types)
 
 
+def point_type(name: str) -> PointType | None:
+    """Return the type of a point of a row, by the name without the device's: `elec.1.voltage`."""
+    group, _, rest = name.partition(".")
+    if group not in GROUPS or not GROUPS[group].is_array:
+        return None
+    row = rest.partition(".")[0]
+    return next((each for each in group_points(group, row) if each.name == name), None)
+
+
 POINTS = (
-    PointType(CLOCK_GOOD, "", "Clock agrees with ours", "时钟一致"),
-    PointType(COMMANDS_ANSWERED, "", "Commands are answered", "控制通道正常"),
-    PointType(LIGHTNING_STRUCK, "", "Struck by lightning", "发生雷击"),
+    PointType(CLOCK_GOOD, "", "Clock agrees with ours", "时钟一致", values=bool),
+    PointType(COMMANDS_ANSWERED, "", "Commands are answered", "控制通道正常", values=bool),
+    PointType(LIGHTNING_STRUCK, "", "Struck by lightning", "发生雷击", values=bool),
     *(
         point
         for name, shape in GROUPS.items()

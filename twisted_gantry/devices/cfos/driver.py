@@ -222,4 +222,5 @@ kind = DeviceKind(
     cfos_points.PARTS,
     _part_points,
     checks={"url": wrong_url, "user": _wrong_user, "feeds": wrong_feeds},
+    point_type=cfos_points.point_type,
 )

@@ -4,6 +4,7 @@ The points of a part are `<part>.<name>`, such as `E1.power`. Parts come and go:
 points of the manager itself, which sum its parts up. Names of readings: `wire/cfos/values.py`.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from twisted_gantry.core import bounds
@@ -63,8 +64,24 @@ def _bounds(name: str, unit: str) -> Bounds | None:
 # Currents with a direction: a site may feed power back, and a reserve may be negative.
 _FLOWS = frozenset({*(f"current_l{n}" for n in (1, 2, 3)), "reserve_current", "overdraft_current"})
 
+_FLAGS = frozenset(
+    {
+        *("load_balancing", "trial_version", EVSE_ERROR, PART_OFFLINE, MAINS_ABNORMAL),
+        *("enabled", "communication_error", "charging_enabled", "paused"),
+        *("feed_working", "feed_device_enabled", "feed_charging_enabled", "feed_paused"),
+    }
+)
+_COUNTS = frozenset({"communication_errors", "priority"})
+
+
+def _values(name: str, unit: str) -> type[bool | str] | None:
+    if unit or name in _COUNTS:
+        return None
+    return bool if name in _FLAGS else str
+
+
 MANAGER_POINTS = tuple(
-    PointType(name, unit, *labels, _bounds(name, unit))
+    PointType(name, unit, *labels, _bounds(name, unit), _values(name, unit))
     for name, labels in _MANAGER_LABELS.items()
     for unit in [PARAM_UNITS.get(name, "")]
 )
@@ -143,10 +160,21 @@ def feed_points(part: str) -> tuple[PointType, ...]:
 
 def _types(part: str, units: Mapping[str, str]) -> tuple[PointType, ...]:
     return tuple(
-        PointType(f"{part}.{name}", unit, f"{part} {en}", f"{part} {zh}", _bounds(name, unit))
+        PointType(
+            *(f"{part}.{name}", unit, f"{part} {en}", f"{part} {zh}"),
+            _bounds(name, unit),
+            _values(name, unit),
+        )
         for name, unit in units.items()
         for en, zh in [_PART_LABELS[name]]
     )
+
+
+def point_type(name: str) -> PointType | None:
+    """Return the type of a point of a part, by the name without the device's: `M1.power`."""
+    part = name.partition(".")[0]
+    types = (*part_points(part), *feed_points(part)) if re.fullmatch(PARTS, part) else ()
+    return next((each for each in types if each.name == name), None)
 
 
 VOLTAGES = tuple(f"voltage_l{n}" for n in (1, 2, 3))

@@ -110,8 +110,20 @@ def _bounds(name: str) -> Bounds | None:
     return _BOUNDS.get(name) or _UNIT_BOUNDS.get(_UNITS.get(name, ""))
 
 
+_TEXTS = frozenset(
+    ("ups_type", "self_test", "state", "manufacturer", "hardware_version", "model", "phases")
+)
+
+
+def _values(name: str) -> type[bool | str] | None:
+    if _UNITS.get(name):
+        return None
+    return str if name in _TEXTS else bool
+
+
 POINTS = tuple(
-    PointType(name, _UNITS.get(name, ""), *LABELS[name], _bounds(name)) for name in (*LIVE, *RATED)
+    PointType(name, _UNITS.get(name, ""), *LABELS[name], _bounds(name), _values(name))
+    for name in (*LIVE, *RATED)
 )
 
 

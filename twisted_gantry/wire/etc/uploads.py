@@ -50,6 +50,10 @@ class Kind:
     read: Callable[[str], Value]
     write: Callable[[Any], str]
 
+    @property
+    def is_flag(self) -> bool:
+        return isinstance(self.read("1"), bool)
+
 
 def _measure(unit: str, factor: float = 1, low: float = -1e9, high: float = 1e9) -> Kind:
     """Return the kind of a number that counts `factor` units, within `low` and `high` as sent.
