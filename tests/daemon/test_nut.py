@@ -236,7 +236,7 @@ async def a_client_begins_tls(rig: NutRig) -> None:
     """A client that verifies the certificate logs in over TLS."""
     certificate = str(rig.folder / "nut.pem")
     out, err, _ = await rig.run(sys.executable, "-c", STARTTLS, str(rig.nut), certificate)
-    answers = ["OK STARTTLS", "OK", "OK", "OK", "ERR ALREADY-SSL-MODE", "OK Goodbye"]
+    answers = ["OK STARTTLS", "OK", "OK", "OK", "ERR TLS-ALREADY-ENABLED", "OK Goodbye"]
     assert out.splitlines() == answers, err
 
 

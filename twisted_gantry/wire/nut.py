@@ -17,13 +17,14 @@ _NO_TEXT = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class NutCode(StrEnum):
-    """The errors of section 4.4 that this program answers with."""
+    """The errors that this program answers with, and `ALREADY-LOGGED-IN` of upsd for its LOGIN."""
 
     ACCESS_DENIED = "ACCESS-DENIED"
+    ALREADY_ATTACHED = "ALREADY-ATTACHED"
     ALREADY_LOGGED_IN = "ALREADY-LOGGED-IN"
     ALREADY_SET_PASSWORD = "ALREADY-SET-PASSWORD"  # noqa: S105 - no password
     ALREADY_SET_USERNAME = "ALREADY-SET-USERNAME"
-    ALREADY_TLS = "ALREADY-SSL-MODE"
+    ALREADY_TLS = "TLS-ALREADY-ENABLED"
     CMD_NOT_SUPPORTED = "CMD-NOT-SUPPORTED"
     DATA_STALE = "DATA-STALE"
     FEATURE_NOT_CONFIGURED = "FEATURE-NOT-CONFIGURED"

@@ -1,11 +1,14 @@
 """`ups.status`: what a computer shuts itself down by."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import pytest
+from twisted.python.failure import Failure
 
 from tests.bridges.nut.rig import ON_BATTERY, FakeUps, NutBench
 from twisted_gantry.bridges.nut.judge import FSD_LEAST, FSD_ON_MAINS, MAX_AGE
+from twisted_gantry.core.alarms import Read
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.wire.reading import Value
 
@@ -160,6 +163,24 @@ def test_a_forced_shutdown_does_not_end_unseen(bench: NutBench) -> None:
     bench.clock.advance(3600)
     bench.ups.reads()
     assert bench.status() == "FSD OL"
+
+
+def test_a_rule_that_fails_tells_nothing(bench: NutBench, logged_failures: list[Failure]) -> None:
+    """A mistake in the kind of another package is logged once, and the rest is judged."""
+
+    def broken(read: Read, raised: bool) -> bool | None:
+        raise KeyError("load")
+
+    bench.ups.rules = tuple(
+        replace(rule, test=broken) if rule.name == "overload" else rule for rule in bench.ups.rules
+    )
+    bench.bridge.upses.stop()
+    bench.bridge.upses.start()
+    bench.ups.reads(ON_BATTERY)
+    bench.ups.reads(ON_BATTERY)
+    assert bench.status() == "OB DISCHRG"
+    assert [type(each.value) for each in logged_failures] == [KeyError]
+    logged_failures.clear()
 
 
 def test_only_a_ups_is_one(bench: NutBench) -> None:

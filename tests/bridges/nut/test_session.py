@@ -133,6 +133,15 @@ def test_a_computer_logs_in(bench: NutBench) -> None:
     assert second.asks("GET NUMLOGINS ups1") == ["NUMLOGINS ups1 1"]
 
 
+def test_the_words_of_the_rfc_are_those_of_upsd(bench: NutBench) -> None:
+    """RFC 9271 renamed the log-in: both words do the same."""
+    client = bench.client().logs_in("toll2", "two")
+    assert client.asks("ATTACH ups1", "ATTACH ups1", "GET NUMATTACH ups1", "DETACH") == [
+        *("OK", "ERR ALREADY-ATTACHED", "NUMATTACH ups1 1", "OK Goodbye")
+    ]
+    assert client.transport.disconnecting
+
+
 def test_a_primary_forces_the_shutdown(bench: NutBench) -> None:
     """FSD of a primary is in the status that every computer reads."""
     primary = bench.client().logs_in("toll1", "one")
@@ -333,7 +342,7 @@ def test_tls_begins_on_request(tmp_path: Any) -> None:
     transport.startTLS = begun.append
     assert client.asks("STARTTLS") == ["OK STARTTLS"]
     assert len(begun) == 1
-    assert client.asks("STARTTLS", "NETVER") == ["ERR ALREADY-SSL-MODE", "1.3"]
+    assert client.asks("STARTTLS", "NETVER") == ["ERR TLS-ALREADY-ENABLED", "1.3"]
     other = bench.client()
     other.transport.startTLS = begun.append  # type: ignore[attr-defined]
     other.sends(b"STARTTLS\nUSERNAME toll1\n")

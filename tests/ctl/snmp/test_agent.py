@@ -126,5 +126,7 @@ def test_the_command_answers_without_a_gantry() -> None:
     ask = "PING\nget\n.1.3.6.1.4.1.8072.9999.9999.3699.1.1.1.0\n"
     done = CliRunner().invoke(cli, ["--url", "http://127.0.0.1:1", "snmp-agent"], input=ask)
     assert done.output == "PONG\n.1.3.6.1.4.1.8072.9999.9999.3699.1.1.1.0\ninteger\n2\n"
+    mib = CliRunner().invoke(cli, ["snmp-agent", "--mib"])
+    assert mib.output.startswith("TWISTED-GANTRY-MIB DEFINITIONS ::= BEGIN")
     wrong = CliRunner().invoke(cli, ["--lang", "en", "snmp-agent", "--", "-v", "2c"])
     assert wrong.exit_code != 0

@@ -63,6 +63,7 @@ class Judge:
         self._read, self._clock, self._low_runtime = read, clock, low_runtime
         self._rules: dict[str, Rule] = {r.name: r for r in device.rules if r.name in _RULES}
         self._flags: dict[str, bool] = {}
+        self._failed: set[str] = set()
         self._known = False
         self._silent_since = clock.seconds()
         self._on_battery = False
@@ -143,7 +144,14 @@ class Judge:
         return self._flags.get(name, False)
 
     def _test(self, rule: Rule) -> bool | None:
-        return rule.test(self._read, self._flag(rule.name))
+        """Test a rule, which may be that of another package; one that fails tells nothing."""
+        try:
+            return rule.test(self._read, self._flag(rule.name))
+        except Exception:
+            if rule.name not in self._failed:
+                self._failed.add(rule.name)
+                _log.failure("the rule {rule} failed", rule=rule.name)
+            return None
 
     def _judge_supply(self) -> bool:
         """Tell whether the load lacks the mains: a dark UPS counts, one on bypass does not."""

@@ -19,8 +19,8 @@ from twisted_gantry.wire.nut import NutCode, NutError, quoted, split
 PROTOCOL = "1.3"
 _SERVER = f"twisted_gantry {__version__}, a server of the protocol of Network UPS Tools"
 _HELP = (
-    "Commands: HELP VER NETVER PROTVER GET LIST SET INSTCMD LOGIN LOGOUT USERNAME PASSWORD PRIMARY "
-    "MASTER FSD STARTTLS"
+    "Commands: HELP VER NETVER PROTVER GET LIST SET INSTCMD LOGIN LOGOUT ATTACH DETACH USERNAME "
+    "PASSWORD PRIMARY MASTER FSD STARTTLS"
 )
 _OF_SERVER = {"server.info": _SERVER, "server.version": __version__}
 _DESCRIBED = "Description unavailable"
@@ -108,10 +108,14 @@ class NutSession:
         return user
 
     async def _login(self, words: list[str]) -> str:
+        return await self._attach(words, NutCode.ALREADY_LOGGED_IN)
+
+    async def _attach(self, words: list[str], already: NutCode = NutCode.ALREADY_ATTACHED) -> str:
+        """Count the client as a computer that the UPS feeds; the RFC has a new word for LOGIN."""
         (name,) = _just(words, 1)
         user = await self._user()
         if self.ups is not None:
-            raise NutError(NutCode.ALREADY_LOGGED_IN)
+            raise NutError(already)
         ups = self._host.upses[name]
         if user.upsmon is None:
             raise NutError(NutCode.ACCESS_DENIED)
@@ -160,9 +164,15 @@ class NutSession:
         return self._host.tracking.of(words[0])
 
     def _get_numlogins(self, words: list[str]) -> str:
-        ups = self._host.upses[words[0]]
+        return self._number("NUMLOGINS", words[0])
+
+    def _get_numattach(self, words: list[str]) -> str:
+        return self._number("NUMATTACH", words[0])
+
+    def _number(self, what: str, name: str) -> str:
+        ups = self._host.upses[name]
         ups.status()
-        return f"NUMLOGINS {ups.name} {len(self._host.logged_in(ups.name))}"
+        return f"{what} {ups.name} {len(self._host.logged_in(ups.name))}"
 
     def _get_upsdesc(self, words: list[str]) -> str:
         ups = self._host.upses[words[0]]
@@ -294,6 +304,8 @@ def _just(words: list[str], number: int) -> list[str]:
 
 
 _COMMANDS: dict[str, Callable[[NutSession, list[str]], Awaitable[str]]] = {
+    "ATTACH": NutSession._attach,
+    "DETACH": NutSession._logout,
     "FSD": NutSession._fsd,
     "GET": NutSession._get,
     "HELP": NutSession._help,
@@ -314,6 +326,7 @@ _COMMANDS: dict[str, Callable[[NutSession, list[str]], Awaitable[str]]] = {
 _GETS: dict[str, tuple[int, Callable[[NutSession, list[str]], str]]] = {
     "CMDDESC": (2, NutSession._get_cmddesc),
     "DESC": (2, NutSession._get_desc),
+    "NUMATTACH": (1, NutSession._get_numattach),
     "NUMLOGINS": (1, NutSession._get_numlogins),
     "TRACKING": (0, NutSession._get_tracking),
     "TYPE": (2, NutSession._get_type),

@@ -5,6 +5,7 @@ Names and descriptions are those of NUT (its page nut-names).
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import isfinite
 
 from twisted_gantry.core.alarms import Read
 from twisted_gantry.core.points import Point
@@ -19,7 +20,7 @@ Shown = Callable[[Value], str | None]
 
 
 def _as_number(value: Value) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         return None
     return number(value)
 
@@ -29,7 +30,8 @@ def _as_text(value: Value) -> str | None:
 
 
 def _as_seconds(value: Value) -> str | None:
-    return number(int(value)) if isinstance(value, int | float) else None
+    text = _as_number(value)
+    return None if text is None else text.partition(".")[0]
 
 
 def _count(at: int) -> Shown:

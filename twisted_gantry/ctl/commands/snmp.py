@@ -5,9 +5,11 @@ import subprocess
 import sys
 import time
 from functools import partial
+from importlib.resources import files
 
 import click
 
+from twisted_gantry.ctl import snmp
 from twisted_gantry.ctl.errors import Exit, Trouble, WrongUsage
 from twisted_gantry.ctl.help import Command
 from twisted_gantry.ctl.session import Session, pass_session
@@ -17,6 +19,7 @@ from twisted_gantry.ctl.snmp.traps import SILENCE_S, Follower, Objects, argument
 from twisted_gantry.ctl.snmp.tree import Oid
 
 SNMPTRAP = "snmptrap"
+MIB = "TWISTED-GANTRY-MIB.txt"
 _WITHIN = 10.0  # seconds for one trap
 
 
@@ -37,9 +40,10 @@ def _started() -> float:
     "--ups", default="", metavar="NAME", help="UPS of the standard OID. · 标准 OID 的 UPS"
 )
 @click.option("--traps", default="", metavar="HOST", help="Send traps to HOST instead. · 发送陷阱")
+@click.option("--mib", is_flag=True, help="Print TWISTED-GANTRY-MIB. · 输出 MIB 文件")
 @click.argument("options", nargs=-1, metavar="[-- OPTIONS]", type=click.UNPROCESSED)
 @pass_session
-def snmp_agent(session: Session, ups: str, traps: str, options: tuple[str, ...]) -> int:
+def snmp_agent(session: Session, ups: str, traps: str, mib: bool, options: tuple[str, ...]) -> int:
     """Answer net-snmp's snmpd (pass_persist), or send a trap on each edge of an alarm.
 
     回答 net-snmp 的 snmpd（pass_persist）；或在告警产生与恢复时发送陷阱。
@@ -54,6 +58,9 @@ def snmp_agent(session: Session, ups: str, traps: str, options: tuple[str, ...])
     UPS-MIB (RFC 1628) shows the first UPS, or that of --ups; TWISTED-GANTRY-MIB all of them. The
     OPTIONS are those of snmptrap; without any, snmp.conf has them.
     """
+    if mib:
+        click.echo(files(snmp.__name__).joinpath(MIB).read_text("utf-8"), nl=False)
+        return Exit.FINE
     if options and not traps:
         raise WrongUsage(session.texts("usage-snmptrap"))
     asking = partial(look, session.api, time.time)
