@@ -99,7 +99,7 @@ async def test_a_site_by_modbus_from_end_to_end(rig: ModbusRig) -> None:
     rig.twin.world.change({"mains.voltage_r": 231.5})
 
     async def shows() -> bool:
-        return await rig.value((await rig.map())["meter.voltage_l1"]) == (231.5, 1)
+        return bool(await rig.value((await rig.map())["meter.voltage_l1"]) == (231.5, 1))
 
     await until(rig.reactor, "the voltage at our server", shows)
     first = await rig.map()
@@ -151,6 +151,6 @@ async def test_a_site_by_modbus_from_end_to_end(rig: ModbusRig) -> None:
 
     async def failed() -> bool:
         value, quality = await rig.value(second["meter.frequency"])
-        return value != value and quality == 2  # NaN
+        return bool(value != value and quality == 2)  # NaN
 
     await until(rig.reactor, "a value that failed", failed)
