@@ -60,7 +60,8 @@ def test_a_record_comes_back_whole() -> None:
         ended_by="",
     )
     jobs.keep(db, [given])
-    [found] = jobs.raised_between(db, AT, AT, 10)
+    assert jobs.raised_between(db, AT, AT, 10) == [given]
+    [found] = jobs.at_start(db).recent
     assert (found, found.id, found.made, found.raised) == (
         given,
         given.id,
@@ -118,6 +119,20 @@ def test_a_start_reads_the_active_and_the_last() -> None:
     assert (found.recent[0].name, len(found.recent)) == ("ups1.0", jobs.RECENT)
     assert found.last == jobs.RECENT + 10
     assert found.ledger == AlarmLedger(jobs.RECENT + 10, jobs.RECENT + 9, 1)
+
+
+def test_a_start_removes_what_is_over_a_year_old(tmp_path: Path) -> None:
+    """A gantry that seldom has alarms keeps none for longer than a year either."""
+    calls = Calls()
+    store = open_store(tmp_path, calls, moments(lambda: AT - jobs.YEAR))
+    with calls.closing(store):
+        old = alarm(1, AT - jobs.YEAR - 1, AT - jobs.YEAR)
+        calls.run(store.keep_alarms([old, alarm(2)]))
+    store = open_store(tmp_path, calls, moments(lambda: AT))
+    with calls.closing(store):
+        left = store.alarms(0, AT, 9)
+        calls.run(left)
+    assert [each.name for each in result_of(left)] == ["ups1.2"]
 
 
 def test_alarms_are_saved_from_a_damaged_file(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ _FIELDS = (
 # "group" is a word of SQL.
 _OWN = ("report_group", "made", "raises")
 _COLUMNS = ", ".join((*_FIELDS, *_OWN))
+_SHOWN = f"number, {', '.join(_FIELDS)}, report_group, '', ''"
+"""The columns of a list, which needs no moments."""
 _INSERT = f"INSERT INTO alarms ({_COLUMNS}) VALUES ({', '.join('?' * len((*_FIELDS, *_OWN)))})"  # noqa: S608
 _UPDATE = f"UPDATE alarms SET {', '.join(f'{each} = ?' for each in (*_FIELDS, *_OWN))} WHERE id = ?"  # noqa: S608
 
@@ -67,10 +69,10 @@ def ledger(db: Connection) -> AlarmLedger:
 
 
 def raised_between(db: Connection, since: float, until: float, limit: int) -> list[Alarm]:
-    """Return alarms that were raised from `since` to `until`, newest first."""
+    """Return alarms that were raised from `since` to `until`, newest first, without moments."""
     # By the number, not by the time: the clock may have been set back.
     rows = db.execute(
-        f"SELECT number, {_COLUMNS} FROM alarms WHERE raised_at BETWEEN ? AND ? "  # noqa: S608
+        f"SELECT {_SHOWN} FROM alarms WHERE raised_at BETWEEN ? AND ? "  # noqa: S608
         "ORDER BY number DESC LIMIT ?",
         (since, until, limit),
     )

@@ -52,13 +52,15 @@ def open_store(
         lock_file.close()
         raise
     newest, known = (0, {}) if db is None else (last_number(db), settings.read(db))
-    raised = AlarmsAtStart() if db is None else alarms.at_start(db)
+    raised = AlarmsAtStart()
     newest = max(newest, 0 if before is None else before.last)
     if db is not None:
         with suppress(sqlite3.Error):  # a disk that fails is noticed at the first change
+            raised = alarms.at_start(db)
             keep_last_number(db, newest)  # of a database that is older than the counter
             # The identity must not be in the log alone, which may be lost.
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            alarms.trim(db, now())
     if db is None and not newest:
         newest = int(now() * 1000)  # above any number that the file may have
     writer = ThreadWriter(db, reactor, committed=counter.committed)
