@@ -9,10 +9,13 @@ from twisted.internet.interfaces import IProtocolFactory
 
 from twisted_gantry.core.status import Status
 from twisted_gantry.net.endpoints import for_the_group
+from twisted_gantry.net.http.server import with_backlog
 from twisted_gantry.net.listener import CannotListen, Closable, Listener
 from twisted_gantry.net.outage import Cause, outage
 from twisted_gantry.net.timers import Timer
 
+MOST_WAITING = 128
+"""Connections that wait to be accepted: a rightful one waits behind those of strangers."""
 AGAIN_S = 10.0
 """Seconds after which a port that was taken is tried again."""
 
@@ -44,7 +47,8 @@ class Listening:
         return self._listener.port
 
     def start(self) -> None:
-        endpoint = serverFromString(self._reactor, for_the_group(self._place))
+        place = for_the_group(with_backlog(self._place, MOST_WAITING))
+        endpoint = serverFromString(self._reactor, place)
         means = (self._reactor, self._place, endpoint, self._factory, self._connections)
         listener = Listener(*means)
         listener.setName(self._status.name)  # type: ignore[no-untyped-call]
