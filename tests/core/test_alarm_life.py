@@ -362,6 +362,16 @@ def test_other_limits(first: Process) -> None:
     assert first.alarms.active() == []
 
 
+def test_two_records_of_one_name(first: Process) -> None:
+    """Of two active records of one alarm, which a failing disk may leave, the newer one lasts."""
+    first.read(hot=70)
+    old = first.active()
+    jobs.keep(first.db, [replace(old, id="newer")])
+    second = first.restarted()
+    assert second.active().id == "newer"
+    second.check_ledger()
+
+
 def test_a_device_that_is_made_anew(first: Process) -> None:
     """A device that a reload makes anew keeps its alarms; those of one taken away end."""
     first.read(hot=70)

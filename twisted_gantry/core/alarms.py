@@ -29,7 +29,7 @@ from twisted_gantry.core.alarm import (
     most_urgent_first,
     urgency,
 )
-from twisted_gantry.core.alarm_keeper import AlarmKeeper
+from twisted_gantry.core.alarm_keeper import STALE, AlarmKeeper
 from twisted_gantry.core.flapping import AlarmSettings, Raises
 from twisted_gantry.core.interfaces import IStore, StoreFailed
 from twisted_gantry.core.lifecycle import LifeCore, LifeInputs, alarm_life
@@ -156,7 +156,11 @@ class Alarms:
         self._shelves.restore(found.settings.get(SHELVED))
         self._maintained.restore(found.settings.get(MAINTENANCE))
         self._ended = [alarm for alarm in found.recent if not alarm.active][-REMEMBERED:]
-        for alarm in {alarm.name: alarm for alarm in found.recent}.values():
+        newest = {alarm.name: alarm for alarm in found.recent}
+        for alarm in found.recent:
+            if alarm.active and newest[alarm.name] is not alarm:
+                self._doubled(alarm)
+        for alarm in newest.values():
             life = self._new_life(alarm)
             self._clock_was_wrong |= not _plausible(alarm)
             if alarm.raised is not None:
@@ -168,6 +172,14 @@ class Alarms:
                 if life.alarm.flapping:
                     quiet = life.raises.quiet_in(now.mono, self.settings.flap_window)
                     life.quiet.start(quiet)
+                if life.alarm.muted is not alarm.muted:
+                    self._keep(life)
+
+    def _doubled(self, alarm: Alarm) -> None:
+        """End a record that was replaced while the disk failed; only the newest of a name lasts."""
+        self._keeper.keep(replace(alarm, cleared_at=self._now(), ended_by=STALE))
+        ledger = self.ledger
+        self.ledger = replace(ledger, cleared=ledger.cleared + 1, active=ledger.active - 1)
 
     def release(self, source: str) -> None:
         """Note that what watched the conditions of a source has gone, maybe to be made anew; until

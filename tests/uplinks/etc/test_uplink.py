@@ -301,6 +301,20 @@ def test_an_alarm_is_reported_at_once(rig: Rig) -> None:
     assert rig.cabinets()[-1]["elec"][0]["status"] == "1"
 
 
+def test_an_alarm_that_flaps_is_reported_each_time(rig: Rig) -> None:
+    """The platform is told of each rise and fall, also while the alarm is held for people."""
+    alarms, before = rig.bench.alarms, len(rig.cabinets())
+    for _ in range(8):
+        alarms.set("ups1.overload", Severity.CRITICAL, "overload", "UPS过载", "ups")
+        rig.clock.run(1.2)
+        alarms.clear("ups1.overload")
+        rig.clock.run(1.2)
+    rows = [report["ups"][0] for report in rig.cabinets()[before:]]
+    told = [(row["status"], row["warningMsg"]) for row in rows]
+    assert told == [("0", "UPS过载"), ("1", "")] * 8
+    assert [alarm.count for alarm in alarms.active()] == [8]
+
+
 def test_an_own_rule_is_reported_when_that_is_asked_for(rig: Rig) -> None:
     """The text of a rule with a group stands in the row of its device; that of another nowhere."""
     alarms, before = rig.bench.alarms, len(rig.cabinets())
