@@ -95,7 +95,7 @@ MAINS = (
     ("cab1.mains-warning", 4.0, W),
     ("cab1.rectifier-fault", 4.0),
     ("cab1.ups.1.on-battery", 4.0, W),
-    ("cab1.air-conditioner-fault", 4000.0, W),
+    ("cab1.air-conditioner-fault", 200.0, W),
 )
 
 
@@ -144,6 +144,17 @@ def test_what_was_raised_long_before_is_no_consequence() -> None:
         "cab1.rectifier-fault": "cab1.mains-abnormal"
     }
     assert folded(("cab1.rectifier-fault", -BEFORE_S - 1), mains) == {}
+
+
+def test_what_comes_long_after_is_news() -> None:
+    """An old alarm of the same device hides no rectifier that breaks, and no battery that trips."""
+    old = [("cab1.mains-abnormal", 0), ("bms1.alarm", 0), ("cfos.mains-abnormal", 1)]
+    late = TOGETHER_S + 2
+    news = [("cab1.rectifier-fault", late), ("bms1.contactor-open", late, W)]
+    news += [("cfos.part-offline", late + 1, W), ("cab1.air-conditioner-temperature", late, W)]
+    assert folded(*old, *news) == {"cfos.mains-abnormal": "cab1.mains-abnormal"}
+    # A disk or an uplink that fails explains its own consequences at any time.
+    assert len(folded(("etc.channel", 0, W), ("etc.white-list", 9999, W))) == 1
 
 
 def test_a_ups_on_battery_with_good_mains_stands_for_itself() -> None:

@@ -164,7 +164,10 @@ async def test_own_rules_come_and_go(rig: TreeRig) -> None:
         assert before.keys() == {"gantry.other", "rule.kept"}
         told = await tree.reload(rig.settings_with(keep + rule("low", "high")))
         assert told == ["rule low: changed"]
-        assert raised() == {**before, "rule.low": ("high", raised()["rule.low"][1])}
+        at = raised()["rule.low"][1]
+        assert raised() == {**before, "rule.low": ("high", at)}
+        await tree.reload(rig.settings_with(keep + rule("low", "other words")))
+        assert raised()["rule.low"] == ("other words", at)  # the same alarm
         assert await tree.reload(rig.settings_with(keep)) == ["rule low: taken away"]
         assert raised() == before
         assert await tree.reload(rig.settings) == ["rule kept: taken away"]

@@ -181,11 +181,13 @@ class Alarms:
         ledger = self.ledger
         self.ledger = replace(ledger, cleared=ledger.cleared + 1, active=ledger.active - 1)
 
-    def release(self, source: str) -> None:
-        """Note that what watched the conditions of a source has gone, maybe to be made anew; until
-        then nothing is known of them. `settle` ends the alarms of what does not come back.
+    def release(self, source: str, name: str = "") -> None:
+        """Note that what watched the conditions of a source, or that of the one alarm `name`, has
+        gone, maybe to be made anew; until then nothing is known of them. `settle` ends the alarms
+        of what does not come back.
         """
-        for life in [each for each in self._active_of(None) if each.alarm.owner == source]:
+        own = [each for each in self._active_of(None) if each.alarm.owner == source]
+        for life in [each for each in own if name in ("", each.alarm.name)]:
             if life.holds:
                 self._tell(replace(life.alarm, cleared_at=self._now()), self._edge_subscribers)
             life.holds, life.unclaimed = None, True

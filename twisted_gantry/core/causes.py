@@ -23,7 +23,10 @@ from twisted_gantry.core.alarms import EMERGENCIES, Alarm, Severity
 BEFORE_S = 60.0
 """How much later than its consequence a cause may be raised: devices are read one after another."""
 TOGETHER_S = 300.0
-"""How far apart witnesses of one failure raise their alarms; a cabinet uploads every 300 s."""
+"""How far apart the alarms of one failure are raised: a cabinet uploads every 300 s. What comes
+later may be another failure, and is news in any case: a rectifier that breaks, a battery that trips
+while an old alarm stands.
+"""
 MAINS = "mains"
 """The supply of a device without `fed_by`, and the word for that in the configuration."""
 
@@ -51,14 +54,16 @@ class Link:
     cause: str
     consequence: str
     scope: Scope = Scope.DEVICE
-    after: float = inf
+    after: float = TOGETHER_S
     before: float = BEFORE_S
 
 
 Links = tuple[Link, ...]
 
 
-def _all(cause: str, *consequences: str, scope: Scope = Scope.DEVICE, after: float = inf) -> Links:
+def _all(
+    cause: str, *consequences: str, scope: Scope = Scope.DEVICE, after: float = TOGETHER_S
+) -> Links:
     return tuple(Link(cause, each, scope, after) for each in consequences)
 
 
@@ -71,14 +76,14 @@ WITNESSES = ("mains-abnormal", *_PHASES, *_VOLTAGES)
 """Conditions of the supply: devices with the same feeder see the same one."""
 
 LINKS: Links = (
-    # The device itself sees that it has no mains: what it lacks then is no fault of its own.
-    *_all("mains-abnormal", "mains-warning", "on-battery", *_PHASES, *_VOLTAGES),
-    *_all("mains-abnormal", *_RECTIFIER, *_AIR, "part-offline"),
-    # A device without an eye on the mains: what fails together with the mains of another.
-    *_all("mains-abnormal", *_RECTIFIER, *_AIR, scope=Scope.SITE, after=TOGETHER_S),
-    *_all("mains-abnormal", "offline", scope=Scope.ON_MAINS),
-    *_all("output-off", "offline", "mains-abnormal", *_PHASES, *_VOLTAGES, scope=Scope.FED),
-    *_all("power-off", "offline", "mains-abnormal", *_PHASES, *_VOLTAGES, scope=Scope.FED),
+    # A UPS on battery beside good mains of its own is broken: another device does not explain that.
+    *_all("mains-abnormal", "mains-warning", "on-battery", "part-offline", *_PHASES, *_VOLTAGES),
+    *_all("mains-abnormal", *_RECTIFIER, *_AIR, scope=Scope.SITE),
+    *_all("mains-abnormal", "offline", scope=Scope.ON_MAINS, after=inf),
+    *_all("output-off", "offline", "mains-abnormal", scope=Scope.FED, after=inf),
+    *_all("output-off", *_PHASES, *_VOLTAGES, scope=Scope.FED),
+    *_all("power-off", "offline", "mains-abnormal", scope=Scope.FED, after=inf),
+    *_all("power-off", *_PHASES, *_VOLTAGES, scope=Scope.FED),
     *(link for phase in _PHASES for link in _all(phase, "mains-warning", *_VOLTAGES)),
     *(link for each in _VOLTAGES for link in _all(each, "mains-warning")),
     *_all("rectifier-fault", "rectifier-warning"),
@@ -88,9 +93,9 @@ LINKS: Links = (
     *_all("alarm", "contactor-open"),  # of a battery store, which trips
     Link("tolling-off", "power-mode", before=inf),  # from mode 1 on to mode 2
     # The polls of a cabinet fail at once, its uploads are missed after two periods.
-    Link("offline", "no-commands", before=2 * TOGETHER_S),
-    *_all("channel", "white-list"),  # of an uplink
-    *_all("store.failed", "history.failed", "record.failed", scope=Scope.SITE),
+    Link("offline", "no-commands", after=inf, before=2 * TOGETHER_S),
+    *_all("channel", "white-list", after=inf),  # of an uplink
+    *_all("store.failed", "history.failed", "record.failed", scope=Scope.SITE, after=inf),
 )
 
 

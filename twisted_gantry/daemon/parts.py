@@ -399,7 +399,8 @@ class Parts:
 
     def _own_rule(self, rule: OwnRule) -> Made:
         service = cast("IService", _Judged(rule, self._own_rules))
-        return service, lambda: self.site.alarms.clear(f"{SOURCE}.{rule.name}")
+        name = f"{SOURCE}.{rule.name}"
+        return service, lambda: self.site.alarms.release(SOURCE, name)
 
     def _callback(self, place: str) -> Made:
         return self._listeners.callback(place), nothing
