@@ -28,6 +28,7 @@ from twisted_gantry.config.settings import (
     InterlockSettings,
     OwnRuleSettings,
     Settings,
+    UserSettings,
 )
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.door import Request
@@ -228,6 +229,7 @@ def tables() -> dict[str, Any]:
         "[bridge.nut]": NutSettings,
         "[bridge.modbus]": ModbusServerSettings,
         "[[bridge.nut.user]]": NutUser,
+        "[[web.user]]": UserSettings,
         "[[cabinet]]": CabinetSettings,
         "[[interlock]]": InterlockSettings,
         "[[alarm]]": OwnRuleSettings,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from twisted_gantry.access.passwords import (
     HASH_BYTES,
     SALT_BYTES,
+    Hashed,
     N,
     P,
     R,
@@ -30,6 +31,7 @@ def test_made_and_read() -> None:
     assert text.startswith(f"scrypt${N}${R}${P}$")
     assert is_hash(text)
     hashed = read_hash(text)
+    assert isinstance(hashed, Hashed)
     assert (hashed.salt, len(hashed.hash)) == (SALT, HASH_BYTES)
     assert hashed.fits("pässword".encode())
     assert not hashed.fits(b"password")

@@ -1,6 +1,7 @@
 """Hashed secrets: tried in a thread, one at a time, each address in its turn, remembered."""
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import pytest
@@ -11,17 +12,19 @@ from twisted.python.failure import Failure
 from tests.support import fired, in_no_thread
 from twisted_gantry.access import passwords
 from twisted_gantry.access.guesses import TooManyGuesses
-from twisted_gantry.access.people import OPERATOR, VIEWER
+from twisted_gantry.access.line import MOST_HELD
+from twisted_gantry.access.people import OPERATOR, VIEWER, Person, Role
 from twisted_gantry.access.secrets import (
     MAX_SECRET,
-    MOST_HELD,
     REMEMBERED,
     Secrets,
+    Wanted,
     wrong_secret,
 )
 from twisted_gantry.core.secret import Secret
 
 SALT = b"0123456789abcdef"
+CAROL, DAVE = Person("carol", Role.ADMIN), Person("dave", Role.VIEWER)
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +66,7 @@ def threads() -> Threads:
 @pytest.fixture
 def secrets(threads: Threads) -> Secrets:
     """Return a hashed password of an operator, and one of a viewer."""
-    pairs = [(OPERATOR, hashed("all")), (VIEWER, hashed("read"))]
+    pairs = [Wanted(OPERATOR, hashed("all")), Wanted(VIEWER, hashed("read"))]
     return Secrets({"basic": pairs, "bearer": []}, threads)
 
 
@@ -97,7 +100,7 @@ def test_together(threads: Threads, secrets: Secrets) -> None:
 
 def test_in_turn(threads: Threads, secrets: Secrets) -> None:
     """Who guesses a lot does not keep another address waiting for all of it."""
-    for number in range(MOST_HELD):
+    for number in range(4):
         fired(secrets.person_of("basic", b"%d" % number, "guesser"))
     right = fired(secrets.person_of("basic", b"all", "person"))
     threads.finish()
@@ -109,7 +112,7 @@ def test_in_turn(threads: Threads, secrets: Secrets) -> None:
 
 def test_who_did_not_guess_goes_first(threads: Threads) -> None:
     """However many addresses guess at a hash, a person waits for the one that is tried alone."""
-    secrets = Secrets({"basic": [(OPERATOR, hashed("all"))]}, threads, Clock())
+    secrets = Secrets({"basic": [Wanted(OPERATOR, hashed("all"))]}, threads, Clock())
     for number in range(5):
         fired(secrets.person_of("basic", b"wrong", f"guesser {number}"))
         if number == 0:
@@ -127,24 +130,121 @@ def test_who_did_not_guess_goes_first(threads: Threads) -> None:
 
 def test_plain_ones_are_not_kept(threads: Threads) -> None:
     """Of a plain secret there is only a digest with a key of this process."""
-    secrets = Secrets({"bearer": [(VIEWER, Secret("t0ken"))]}, threads)
+    secrets = Secrets({"bearer": [Wanted(VIEWER, Secret("t0ken"))]}, threads)
     assert "t0ken" not in repr(vars(secrets))
     assert fired(secrets.person_of("bearer", b"t0ken", "a")) == [VIEWER]
 
 
-def test_many_secrets_at_once(threads: Threads, secrets: Secrets) -> None:
-    """An address has four different secrets in the queue; a fifth fails at once."""
-    for number in range(MOST_HELD):
-        fired(secrets.person_of("basic", b"%d" % number, "guesser"))
-    [failure] = fired(secrets.person_of("basic", b"all", "guesser"))
+def test_parallel_guessers_keep_nobody_out() -> None:
+    """Eight guess without a pause at an address that has proved nothing: the right person there
+    comes in by an account of their own within seconds, and by the common password as well.
+    """
+    clock = Clock()
+    users = [Wanted(OPERATOR, Secret("all")), Wanted(CAROL, Secret("hers"), "carol")]
+    secrets = Secrets({"basic": users}, in_no_thread, clock)
+    guesses = count()
+
+    def guess(_: object = None) -> None:
+        wrong = secrets.person_of("basic", b"%d" % next(guesses), "site", "x")
+        wrong.addCallback(lambda _: clock.callLater(0.01, guess))
+
+    for _ in range(8):
+        guess()
+    clock.pump([0.1] * 300)
+    for account, given, patience in (("carol", b"hers", 3.0), ("x", b"all", 6.5)):
+        right = fired(secrets.person_of("basic", given, "site", account))
+        clock.pump([0.1] * round(10 * patience))
+        assert [each.name for each in right] == [CAROL.name if account == "carol" else "operator"]
+        assert fired(secrets.person_of("basic", given, "site", account)) == right
+    assert next(guesses) <= 8 + 2.1 * clock.seconds()
+
+
+def test_a_full_line_gives_way_to_others(threads: Threads) -> None:
+    """The account that waits most often loses its last place; it hears for how long to wait."""
+    secrets = Secrets({"basic": [Wanted(OPERATOR, hashed("all"))]}, threads, Clock())
+    waiting = [
+        fired(secrets.person_of("basic", b"%d" % n, "a", "guesser")) for n in range(1 + MOST_HELD)
+    ]
+    [failure] = fired(secrets.person_of("basic", b"one more", "a", "guesser"))
     assert failure.check(TooManyGuesses)
     assert failure.value.seconds == 2.0
-    same = fired(secrets.person_of("basic", b"0", "guesser"))
-    right = fired(secrets.person_of("basic", b"all", "person"))
-    for _ in range(MOST_HELD + 1):
-        threads.finish()
-    assert (same, right) == ([None], [OPERATOR])
-    assert threads.tried.count(b"0") == 1
+    right = fired(secrets.person_of("basic", b"all", "a", "person"))
+    [failure] = waiting.pop()
+    assert failure.check(TooManyGuesses)
+    assert (waiting, right) == ([[]] * MOST_HELD, [])
+
+
+def test_a_secret_that_is_right_waits_no_more() -> None:
+    """A page asks six times at once: with the first answer the others have theirs."""
+    clock = Clock()
+    secrets = Secrets({"basic": [Wanted(OPERATOR, Secret("all"))]}, in_no_thread, clock)
+    for number in range(8):
+        fired(secrets.person_of("basic", b"%d" % number, "a"))
+        clock.advance(2.0)
+    page = [fired(secrets.person_of("basic", b"all", "a")) for _ in range(6)]
+    clock.advance(2.0)
+    assert page == [[OPERATOR]] * 6
+
+
+def test_accounts() -> None:
+    """The password of an account goes with its name alone, the common one with any."""
+    secrets = Secrets(
+        {
+            "basic": [
+                Wanted(OPERATOR, Secret("all")),
+                Wanted(CAROL, hashed("hers"), "carol"),
+                Wanted(DAVE, Secret("his"), "dave"),
+            ],
+            "bearer": [
+                Wanted(CAROL, Secret(passwords.hash_token("t0ken"))),
+                Wanted(DAVE, hashed("slow")),
+            ],
+        },
+        in_no_thread,
+    )
+    for scheme, account, given, person in [
+        ("basic", "carol", b"hers", CAROL),
+        ("basic", "dave", b"his", DAVE),
+        ("basic", "carol", b"his", None),
+        ("basic", "dave", b"hers", None),
+        ("basic", "", b"hers", None),
+        ("basic", "carol", b"all", OPERATOR),
+        ("basic", "nobody", b"all", OPERATOR),
+        ("bearer", "", b"t0ken", CAROL),
+        ("bearer", "", b"slow", DAVE),
+        ("bearer", "", b"hers", None),
+    ]:
+        for _ in range(2):
+            assert fired(secrets.person_of(scheme, given, "a", account)) == [person]
+
+
+def test_nothing_tells_whether_an_account_exists() -> None:
+    """A wrong password costs as many hashes for each name, and so as much time."""
+    tried: list[int] = []
+
+    def in_thread(function: Callable[..., Any], hashes: Any, given: bytes) -> Deferred[Any]:
+        tried.append(len(hashes))
+        return in_no_thread(function, hashes, given)
+
+    users = [
+        Wanted(VIEWER, hashed("look")),
+        Wanted(CAROL, hashed("hers"), "carol"),
+        Wanted(DAVE, Secret("his"), "dave"),
+    ]
+    secrets = Secrets({"basic": users}, in_thread)
+    for account in ("carol", "dave", "nobody", ""):
+        assert fired(secrets.person_of("basic", b"wrong", "a", account)) == [None]
+    assert tried == [2, 2, 2, 2]
+    waits = []
+    for account in ("carol", "nobody"):
+        clock = Clock()
+        secrets = Secrets({"basic": users}, in_no_thread, clock)
+        for number in range(5):
+            ended = fired(secrets.person_of("basic", b"%d" % number, "a", account))
+            while not ended:
+                clock.advance(0.1)
+        waits.append(clock.seconds())
+    assert waits[0] == waits[1]
 
 
 def test_gone(threads: Threads, secrets: Secrets) -> None:
@@ -162,7 +262,7 @@ def test_gone(threads: Threads, secrets: Secrets) -> None:
 
 def test_bounded(secrets: Secrets) -> None:
     """Wrong guesses are forgotten, right ones not; and no secret is kept as such."""
-    secrets = Secrets({"basic": [(OPERATOR, hashed("all"))]}, in_no_thread)
+    secrets = Secrets({"basic": [Wanted(OPERATOR, hashed("all"))]}, in_no_thread)
     fired(secrets.person_of("basic", b"all", "a"))
     for number in range(REMEMBERED + 50):
         fired(secrets.person_of("basic", b"guess %d" % number, "a"))
@@ -186,7 +286,7 @@ def test_a_thread_that_fails(logged_failures: list[Failure]) -> None:
     def in_thread(function: Callable[..., Any], *args: Any) -> Deferred[Any]:
         return answers.pop() if answers else in_no_thread(function, *args)
 
-    secrets = Secrets({"basic": [(OPERATOR, hashed("all"))]}, in_thread)
+    secrets = Secrets({"basic": [Wanted(OPERATOR, hashed("all"))]}, in_thread)
     assert fired(secrets.person_of("basic", b"all", "a")) == [None]
     assert fired(secrets.person_of("basic", b"all", "a")) == [OPERATOR]
     assert [each.type for each in logged_failures] == [MemoryError]
@@ -195,7 +295,7 @@ def test_a_thread_that_fails(logged_failures: list[Failure]) -> None:
 
 def test_plain_beside_hashed(threads: Threads) -> None:
     """A plain secret is known at once, beside a hashed one of the other person."""
-    pairs = [(OPERATOR, hashed("all")), (VIEWER, Secret("read"))]
+    pairs = [Wanted(OPERATOR, hashed("all")), Wanted(VIEWER, Secret("read"))]
     secrets = Secrets({"bearer": pairs}, threads)
     assert fired(secrets.person_of("bearer", b"read", "a")) == [VIEWER]
     assert threads.tried == []
@@ -210,4 +310,4 @@ def test_wrong_secrets() -> None:
     assert wrong
     assert "hidden" not in wrong
     with pytest.raises(ValueError, match="scrypt"):
-        Secrets({"basic": [(OPERATOR, Secret("scrypt$hidden"))]}, in_no_thread)
+        Secrets({"basic": [Wanted(OPERATOR, Secret("scrypt$hidden"))]}, in_no_thread)

@@ -57,7 +57,7 @@ async def test_a_session(small: SmallSite) -> None:
         answer = await client.post(f"{url}/api/v1/commands", json=body)
         assert (await answer.json())["result"] == "done"
         entries = (await (await client.get(f"{url}/api/v1/audit")).json())["entries"]
-        assert [entry["who"] for entry in entries] == ["api 127.0.0.1"]
+        assert [entry["who"] for entry in entries] == ["api 127.0.0.1 local"]
         metrics = await (await client.get(f"{url}/metrics")).text()
         assert 'gantry_commands_total{result="done"} 1.0' in metrics
         assert 'gantry_http_events_total{event="requests",server="web"} 4.0' in metrics

@@ -1,7 +1,9 @@
-"""scrypt hashes of passwords for the configuration: `scrypt$n$r$p$salt$hash`.
+"""Hashes for the configuration: `scrypt$n$r$p$salt$hash` of passwords, `sha256$hash` of tokens.
 
-Salt and hash are base64. `werkzeug.security` cannot read these (its salt is text), has no bound on
-the memory that a hash asks for, and its default is checked in less than half the time.
+A token that we make has 256 random bits: nothing is won by a slow hash of it, and an API with many
+tokens would have to try the slow hash of each. A password needs scrypt; salt and hash are base64.
+`werkzeug.security` cannot read these (its salt is text), has no bound on the memory that a hash
+asks for, and its default is checked in less than half the time.
 """
 
 import base64
@@ -9,7 +11,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 
-PREFIX = "scrypt$"
+PREFIX, TOKEN_PREFIX = "scrypt$", "sha256$"
 # 16 MiB and 0.2 s of one core: a lower p makes guesses cheaper, a larger n takes more memory.
 N, R, P = 2**14, 8, 5
 SALT_BYTES, HASH_BYTES = 16, 32
@@ -48,13 +50,32 @@ class Hashed:
         )
 
 
+DUMMY = Hashed(N, R, P, bytes(SALT_BYTES), bytes(HASH_BYTES))
+"""Fits no password, and takes as long as a hash of ours to say so."""
+
+
+@dataclass(frozen=True)
+class TokenHash:
+    """The SHA-256 of a token of many random bits."""
+
+    hash: bytes
+
+    def __repr__(self) -> str:
+        return "<hash>"
+
+    def fits(self, token: bytes) -> bool:
+        return hmac.compare_digest(hashlib.sha256(token).digest(), self.hash)
+
+
 def is_hash(text: str) -> bool:
     """Tell whether a text is meant as a hash rather than a password."""
-    return text.startswith(PREFIX)
+    return text.startswith((PREFIX, TOKEN_PREFIX))
 
 
-def read_hash(text: str) -> Hashed:
+def read_hash(text: str) -> Hashed | TokenHash:
     """Parse a hash. Raises ValueError, whose text does not quote it."""
+    if text.startswith(TOKEN_PREFIX):
+        return _read_token_hash(text.removeprefix(TOKEN_PREFIX))
     parts = text.split("$")
     if len(parts) != 6 or not is_hash(text):
         raise ValueError("a hash is scrypt$n$r$p$salt$hash")
@@ -73,6 +94,21 @@ def read_hash(text: str) -> Hashed:
     if not (8 <= len(salt) <= 64 and 16 <= len(digest) <= 64):
         raise ValueError("a scrypt hash has 8 to 64 bytes of salt and 16 to 64 of hash")
     return Hashed(n, r, p, salt, digest)
+
+
+def _read_token_hash(digits: str) -> TokenHash:
+    try:
+        digest = bytes.fromhex(digits)
+    except ValueError:
+        digest = b""
+    if len(digest) != HASH_BYTES:
+        raise ValueError("the hash of a token is sha256$ and 64 hexadecimal digits")
+    return TokenHash(digest)
+
+
+def hash_token(token: str) -> str:
+    """Return the hash of a token that was made of random bits, not by a person."""
+    return f"{TOKEN_PREFIX}{hashlib.sha256(token.encode()).hexdigest()}"
 
 
 def hash_password(password: str, salt: bytes) -> str:

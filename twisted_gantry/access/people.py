@@ -1,7 +1,11 @@
 """People and programs that ask, by name, and what their roles allow."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
+from unicodedata import normalize
+
+from twisted_gantry.core.secret import Secret
 
 
 class Role(StrEnum):
@@ -27,6 +31,33 @@ class Person:
 
     name: str
     role: Role
+
+
+@dataclass(frozen=True)
+class User:
+    """A person with an account: the password goes with the name, the token alone."""
+
+    person: Person
+    password: Secret | None = None
+    token: Secret | None = None
+
+
+LONGEST_NAME = 40
+_NAME = re.compile(rf"[\w.@-]{{1,{LONGEST_NAME}}}")
+
+
+def same_name(name: str) -> str:
+    """Return a name in the one form in which names are compared."""
+    return normalize("NFC", name)
+
+
+def wrong_name(name: str) -> str:
+    """Return what is wrong with the name of an account, empty if nothing is."""
+    if not _NAME.fullmatch(name):
+        return f"a name has 1 to {LONGEST_NAME} letters, digits and . _ - @"
+    if name in {each.name for each in (OPERATOR, VIEWER, LOCAL)}:
+        return "stands for those without an account: local, operator and viewer are taken"
+    return ""
 
 
 OPERATOR = Person("operator", Role.ADMIN)

@@ -1,24 +1,28 @@
 """The person whom a secret names: plain secrets at once, hashed ones in a thread.
 
-A guess at a hash costs 0.2 s of a core and 16 MiB. Guesses are checked one at a time. Addresses
-that did not guess go first, then the addresses take turns. An address that guesses waits before its
-next secret is looked at, so that no secret can be found by trying.
+A guess at a scrypt hash costs 0.2 s of a core and 16 MiB. Guesses are checked one at a time.
+Addresses that did not guess go first, then the addresses take turns. An address that guesses waits
+before its next secret is looked at (`access/line.py`), so that no secret can be found by trying.
+
+Nothing tells whether an account exists: an unknown name waits as a known one does, and costs the
+check of as many hashes.
 """
 
 import hmac
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from secrets import token_bytes
 from typing import Any
 
 from twisted.internet.defer import Deferred, ensureDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from twisted_gantry.access.guesses import MOST_S, Guesses, TooManyGuesses
-from twisted_gantry.access.passwords import Hashed, is_hash, read_hash
+from twisted_gantry.access.guesses import Guesses
+from twisted_gantry.access.line import Line
+from twisted_gantry.access.passwords import DUMMY, Hashed, TokenHash, is_hash, read_hash
 from twisted_gantry.access.people import Person
 from twisted_gantry.core.secret import Secret
 
@@ -27,11 +31,18 @@ _log = Logger()
 InThread = Callable[..., Deferred[Any]]
 
 REMEMBERED = 256  # wrong guesses that are remembered, so that a repeated one is not hashed again
-MOST_HELD = 4  # different secrets of one address that wait for their turn
 MAX_SECRET = 1024  # bytes; a longer secret is wrong without a hash
+ANYBODY = ""
+"""The account of a secret that goes with any name."""
 
 
-Wanted = tuple[Person, Secret]
+@dataclass(frozen=True)
+class Wanted:
+    """A configured secret and the person whom it names; it goes with the name `account` alone."""
+
+    person: Person
+    secret: Secret
+    account: str = ANYBODY
 
 
 def wrong_secret(secret: Secret) -> str:
@@ -45,13 +56,38 @@ def wrong_secret(secret: Secret) -> str:
     return "" if text else "an empty password or token protects nothing"
 
 
-_Guess = tuple[str, bytes, bytes, Deferred[Person | None]]  # scheme, secret, its digest, answer
-_Hashes = Sequence[tuple[Person, Hashed]]
+_Hashes = Sequence[tuple[Person | None, Hashed]]
+_NOBODY: tuple[None, Hashed] = (None, DUMMY)
+"""What is checked for a name without a hash of its own."""
 
 
 def _try(hashed: _Hashes, given: bytes) -> Person | None:
     """Return the person whom a hashed secret names. Runs in a thread."""
     return next((person for person, each in hashed if each.fits(given)), None)
+
+
+class _Scheme:
+    """The secrets of one HTTP scheme."""
+
+    def __init__(self) -> None:
+        self.any_name: list[tuple[Person, Hashed]] = []
+        self.by_name: dict[str, list[tuple[Person, Hashed]]] = {}
+        self.tokens: list[tuple[Person, TokenHash]] = []
+
+    def hashes(self, account: str) -> _Hashes:
+        """Return what is checked for an account: as much for one that does not exist."""
+        most = max(map(len, self.by_name.values()), default=0)
+        own: list[tuple[Person | None, Hashed]] = [*self.by_name.get(account, ())]
+        return [*own, *[_NOBODY] * (most - len(own)), *self.any_name]
+
+
+@dataclass(eq=False)
+class _Guess:
+    scheme: str
+    account: str
+    secret: bytes
+    digest: bytes
+    answer: Deferred[Person | None]
 
 
 class Secrets:
@@ -69,113 +105,135 @@ class Secrets:
         self._in_thread, self._clock = in_thread, clock
         self._guesses = None if clock is None else Guesses(clock)
         self._key = token_bytes(32)  # of the digests by which secrets are remembered
-        self._hashed: dict[str, list[tuple[Person, Hashed]]] = {}
-        self._right: dict[bytes, Person] = {}  # at most as many as there are secrets
-        for scheme, pairs in wanted.items():
-            for person, secret in pairs:
-                self._add(scheme, person, secret)
+        self._schemes: dict[str, _Scheme] = {}
+        self._plain: dict[bytes, Person] = {}
+        for scheme, each in wanted.items():
+            for one in each:
+                self._add(scheme, one)
+        self._right: OrderedDict[bytes, Person] = OrderedDict()
         self._wrong: OrderedDict[bytes, None] = OrderedDict()
-        self._proved: OrderedDict[tuple[str, bytes], None] = OrderedDict()
-        self._held: dict[str, Counter[bytes]] = {}
+        self._proved: OrderedDict[tuple[str, bytes], Person] = OrderedDict()
+        self._lines: dict[str, Line] = {}
         self._waiting: OrderedDict[str, deque[_Guess]] = OrderedDict()
         self._busy = False
 
-    def _add(self, scheme: str, person: Person, secret: Secret) -> None:
-        if wrong := wrong_secret(secret):
+    def _add(self, scheme: str, wanted: Wanted) -> None:
+        if wrong := wrong_secret(wanted.secret):
             raise ValueError(wrong)
-        hashed, text = self._hashed.setdefault(scheme, []), secret.reveal()
-        if is_hash(text):
-            hashed.append((person, read_hash(text)))
+        known, text = self._schemes.setdefault(scheme, _Scheme()), wanted.secret.reveal()
+        if not is_hash(text):
+            digest = self._digest(scheme, wanted.account, text.encode())
+            self._plain.setdefault(digest, wanted.person)
+            return
+        hashed = read_hash(text)
+        if isinstance(hashed, TokenHash):
+            known.tokens.append((wanted.person, hashed))
+        elif wanted.account == ANYBODY:
+            known.any_name.append((wanted.person, hashed))
         else:
-            self._right.setdefault(self._digest(scheme, text.encode()), person)
+            known.by_name.setdefault(wanted.account, []).append((wanted.person, hashed))
 
-    def _digest(self, scheme: str, given: bytes) -> bytes:
-        return hmac.digest(self._key, scheme.encode() + b" " + given, sha256)
+    def _digest(self, scheme: str, account: str, given: bytes) -> bytes:
+        name = account.encode("utf-8", "surrogatepass")
+        said = b"%b %d %b %b" % (scheme.encode("utf-8", "surrogatepass"), len(name), name, given)
+        return hmac.digest(self._key, said, sha256)
 
     @property
     def schemes(self) -> frozenset[str]:
-        return frozenset(self._hashed)
+        return frozenset(self._schemes)
 
     def person_of(
-        self, scheme: str, given: bytes, address: str, account: str = ""
+        self, scheme: str, given: bytes, address: str, account: str = ANYBODY
     ) -> Deferred[Person | None]:
         """Return the person who gives `given`, None if it is wrong; `address` is the peer's. A
         secret from an address that has proved itself with it is known at once. Another waits for
-        the delay of the address. Fails with TooManyGuesses when `MOST_HELD` others wait already.
+        its turn. Fails with TooManyGuesses when too many others of the address wait already.
         """
-        digest = self._digest(scheme, given)
+        digest = self._digest(scheme, account, given)
         if (address, digest) in self._proved:
-            return succeed(self._right[digest])
-        return ensureDeferred(self._judge(scheme, given, digest, address, account))
+            return succeed(self._proved[address, digest])
+        guess = _Guess(scheme, account, given, digest, Deferred())
+        return ensureDeferred(self._judge(guess, address))
 
-    async def _judge(
-        self, scheme: str, given: bytes, digest: bytes, address: str, account: str
-    ) -> Person | None:
-        wait = 0.0 if self._guesses is None else self._guesses.wait(account, address)
-        held = self._held.setdefault(address, Counter())
-        if digest not in held and len(held) >= MOST_HELD:
-            raise TooManyGuesses(max(wait, MOST_S))
-        held[digest] += 1
+    async def _judge(self, guess: _Guess, address: str) -> Person | None:
+        if self._guesses is None or self._clock is None:
+            return self._judged(await self._look_up(guess, address), guess, address)
+        account, guesses = guess.account, self._guesses
+        line = self._lines.get(address)
+        if line is None:
+            line = self._lines[address] = Line(self._clock, lambda: guesses.pause(address))
+        waiter = line.enter(account, guess.digest, guesses.wait(account, address))
         try:
-            if wait and self._clock is not None:
-                await deferLater(self._clock, wait)
-            person = await self._look_up(scheme, given, digest, address)
+            await waiter.turn
+            person = await self._look_up(guess, address)
+            if person is None:
+                guesses.wrong(account, address)
+            else:
+                line.release(guess.digest)
+            return self._judged(person, guess, address)
         finally:
-            held[digest] -= 1
-            if not held[digest]:
-                del held[digest]
-            if not held:
-                self._held.pop(address, None)
+            line.leave(waiter)
+            if line.is_empty:
+                self._lines.pop(address, None)
+
+    def _judged(self, person: Person | None, guess: _Guess, address: str) -> Person | None:
         if person is not None:
-            self._proved[address, digest] = None
+            self._proved[address, guess.digest] = person
             if len(self._proved) > REMEMBERED:
                 self._proved.popitem(last=False)
-        elif self._guesses is not None:
-            self._guesses.wrong(account, address)
         return person
 
-    def _look_up(
-        self, scheme: str, given: bytes, digest: bytes, address: str
-    ) -> Deferred[Person | None]:
-        if digest in self._right or digest in self._wrong:
-            return succeed(self._right.get(digest))
-        if not self._hashed.get(scheme) or len(given) > MAX_SECRET:
+    def _known(self, guess: _Guess) -> Person | None:
+        """Return whom a secret names without a scrypt hash, all of them compared alike."""
+        shared = self._digest(guess.scheme, ANYBODY, guess.secret)
+        known = self._schemes.get(guess.scheme, _Scheme())
+        found = [person for person, token in known.tokens if token.fits(guess.secret)]
+        for digest in (shared, guess.digest):
+            found += [each[digest] for each in (self._plain, self._right) if digest in each]
+        return found[-1] if found else None
+
+    def _look_up(self, guess: _Guess, address: str) -> Deferred[Person | None]:
+        person = self._known(guess)
+        if person is not None or guess.digest in self._wrong:
+            return succeed(person)
+        if not self._hashes(guess) or len(guess.secret) > MAX_SECRET:
             return succeed(None)
-        answer: Deferred[Person | None] = Deferred()
-        self._waiting.setdefault(address, deque()).append((scheme, given, digest, answer))
+        self._waiting.setdefault(address, deque()).append(guess)
         self._next()
-        return answer
+        return guess.answer
+
+    def _hashes(self, guess: _Guess) -> _Hashes:
+        return self._schemes.get(guess.scheme, _Scheme()).hashes(guess.account)
 
     def _next(self) -> None:
         while self._waiting and not self._busy:
             address = next((each for each in self._waiting if self._is_new(each)), None)
             address = next(iter(self._waiting)) if address is None else address
             guesses = self._waiting.pop(address)
-            scheme, given, digest, answer = guesses.popleft()
+            guess = guesses.popleft()
             if guesses:
                 self._waiting[address] = guesses  # at the end of the queue
-            if answer.called:
+            if guess.answer.called:
                 continue  # the client has gone
-            if digest in self._right or digest in self._wrong:
-                answer.callback(self._right.get(digest))
+            person = self._known(guess)
+            if person is not None or guess.digest in self._wrong:
+                guess.answer.callback(person)
                 continue
             self._busy = True
-            trying = self._in_thread(_try, self._hashed[scheme], given)
-            trying.addCallback(self._tried, digest)
+            trying = self._in_thread(_try, self._hashes(guess), guess.secret)
+            trying.addCallback(self._tried, guess.digest)
             trying.addErrback(lambda failure: _log.failure("a password cannot be checked", failure))
-            trying.addCallback(self._answered, answer)
+            trying.addCallback(self._answered, guess.answer)
 
     def _is_new(self, address: str) -> bool:
         """Tell whether an address has given no wrong secret lately: it goes first."""
         return self._guesses is not None and not self._guesses.has_failed(address)
 
     def _tried(self, person: Person | None, digest: bytes) -> Person | None:
-        if person is not None:
-            self._right[digest] = person
-        else:
-            self._wrong[digest] = None
-            while len(self._wrong) > REMEMBERED:
-                self._wrong.popitem(last=False)
+        kept: OrderedDict[bytes, Any] = self._wrong if person is None else self._right
+        kept[digest] = person
+        while len(kept) > REMEMBERED:
+            kept.popitem(last=False)
         return person
 
     def _answered(self, person: Person | None, answer: Deferred[Person | None]) -> None:

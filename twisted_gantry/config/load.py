@@ -29,6 +29,7 @@ from twisted_gantry.config.tls import (
     wrong_fingerprints,
 )
 from twisted_gantry.config.uplinks import TEST_CODE, Uplinks
+from twisted_gantry.config.users import with_users
 from twisted_gantry.core.flapping import AlarmSettings
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.logs import LogSettings
@@ -87,11 +88,13 @@ class _Reader:
         if web is not None:
             # A secret that is wrong is told by its own key, and is not missing.
             table = root.get("web")
-            given = web.secrets().keys() & (table if isinstance(table, dict) else {}).keys()
+            keys = {*web.secrets(), "user", "users"}
+            given = keys & (table if isinstance(table, dict) else {}).keys()
             wrong = checks.wrong_web(web.listen, has_password=bool(given))
             self._complain(("web", "listen"), wrong)
             for key, secret in web.secrets().items():
                 self._complain(("web", key), wrong_secret(secret) if secret is not None else "")
+            web = with_users(document, web, self.folder, self.secret)
         manhole = self._table(root, ("manhole",), ManholeSettings)
         if manhole is not None:
             self._complain(("manhole", "listen"), manhole.wrong_listen())

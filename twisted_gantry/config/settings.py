@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from twisted_gantry.access.people import Person, Role, User
 from twisted_gantry.bridges.modbus.settings import ModbusTable
 from twisted_gantry.bridges.mqtt.settings import MqttSettings
 from twisted_gantry.bridges.nut.settings import NutSettings
@@ -51,10 +52,24 @@ class HistorySettings(msgspec.Struct, frozen=True, kw_only=True):
     interval: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 60.0
 
 
+class UserSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[[web.user]]`: a person with a password, a token or both; each may be a hash."""
+
+    name: str
+    password: Secret | None = None
+    token: Secret | None = None
+    role: Literal["viewer", "operator", "admin"] = "viewer"
+
+    @property
+    def user(self) -> User:
+        return User(Person(self.name, Role(self.role)), self.password, self.token)
+
+
 class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`[web]`: where the local API and the status page are served.
 
-    A `viewer_…` secret lets look and not change. Each secret may be a scrypt hash.
+    A `viewer_…` secret lets look and not change. Each secret may be a hash. `users` is a file with
+    more users, `[[user]]`, which `gantryctl user` writes; once read, they are in `user`.
     """
 
     listen: str = "tcp:8080:interface=127.0.0.1"
@@ -62,13 +77,15 @@ class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
     token: Secret | None = None
     viewer_password: Secret | None = None
     viewer_token: Secret | None = None
+    user: tuple[UserSettings, ...] = ()
+    users: str = ""
 
     def secrets(self) -> dict[str, Secret | None]:
         names = ("password", "token", "viewer_password", "viewer_token")
         return {name: getattr(self, name) for name in names}
 
     def wrong_listen(self) -> str:
-        return wrong_web(self.listen, has_password=any(self.secrets().values()))
+        return wrong_web(self.listen, has_password=bool(self.user) or any(self.secrets().values()))
 
 
 _Listening = TypeVar("_Listening", WebSettings, ManholeSettings)

@@ -129,15 +129,15 @@ def _parse(url: str) -> tuple[Connect, str]:
     return lambda t: http.client.HTTPConnection(host, port, timeout=t), base
 
 
-def _authorization(password: Secret | None, token: Secret | None) -> Secret | None:
+def _authorization(password: Secret | None, token: Secret | None, account: str) -> Secret | None:
     if token is not None:
         text = token.reveal()
         if not text or not text.isascii() or not text.isprintable() or " " in text:
             raise ApiError("bad-token", Exit.USAGE, sent=False)
         return Secret(f"Bearer {text}")
     if password is not None:
-        # HTTP Basic needs a name; the API checks the password alone.
-        pair = f"gantryctl:{password.reveal()}".encode()
+        # HTTP Basic needs a name; without users the API checks the password alone.
+        pair = f"{account or 'gantryctl'}:{password.reveal()}".encode()
         return Secret(f"Basic {b64encode(pair).decode()}")
     return None
 
@@ -194,10 +194,11 @@ class Api:
         token: Secret | None = None,
         timeout: float = TIMEOUT,
         cannot_connect: str = "cannot-connect",
+        account: str = "",
     ) -> None:
         self.timeout, self._cannot_connect = timeout, cannot_connect
         self._connect, self._base = _parse(url)
-        self._authorization = _authorization(password, token)
+        self._authorization = _authorization(password, token, account)
         self.url = url
 
     def __repr__(self) -> str:
@@ -298,9 +299,11 @@ class Api:
             return Answer(status, document, self.url)
         error = document.get("error")
         said = error if isinstance(error, dict) else {}
-        code, message = (str(said.get(name, ""))[:_QUOTED] for name in ("code", "message"))
+        names = ("code", "message", "messageZh")
+        code, message, zh = (str(said.get(name, ""))[:_QUOTED] for name in names)
         key = "no-password" if status == 401 else "refused"
-        raise self._error(key, Exit.WRONG, code, status=status, name=code, message=message)
+        fields = {"status": status, "name": code, "message": message, "message_zh": zh}
+        raise self._error(key, Exit.WRONG, code, **fields)
 
     @contextmanager
     def _exchange(

@@ -29,7 +29,8 @@ def _session(context: click.Context) -> Session:
         return Path(given[name]) if given.get(name) else None
 
     texts, url = texts_for(given.get("lang")), given.get("url") or ""
-    return Session(texts, url, PATIENCE, path("password_file"), path("token_file"))
+    files = path("password_file"), path("token_file")
+    return Session(texts, url, PATIENCE, *files, account=given.get("account") or "")
 
 
 def _items(named: Iterable[tuple[str, str]], incomplete: str) -> list[CompletionItem]:

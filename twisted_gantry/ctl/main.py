@@ -26,6 +26,7 @@ from twisted_gantry.ctl.commands.probe import probe
 from twisted_gantry.ctl.commands.registers import registers
 from twisted_gantry.ctl.commands.snmp import snmp_agent
 from twisted_gantry.ctl.commands.status import status
+from twisted_gantry.ctl.commands.user import user
 from twisted_gantry.ctl.commands.views import alarms, audit, points
 from twisted_gantry.ctl.commands.watch import watch
 from twisted_gantry.ctl.errors import Exit, Trouble, WrongUsage
@@ -129,6 +130,14 @@ gives the language.
     help="The gantry's API, else GANTRY_URL, else http://127.0.0.1:8080; or unix:/PATH."
     " · 门架程序地址。",
 )
+@click.option(
+    "--user",
+    "account",
+    envvar="GANTRY_USER",
+    default="",
+    metavar="NAME",
+    help="The user of the password, else GANTRY_USER. · 用户名。",
+)
 @file_option("--password-file", "The file of the password. · 密码文件。")
 @file_option("--token-file", "The file of the token. · 令牌文件。")
 @click.option(
@@ -150,6 +159,7 @@ gives the language.
 def cli(
     context: click.Context,
     url: str,
+    account: str,
     password_file: Path | None,
     token_file: Path | None,
     timeout: float,
@@ -161,7 +171,7 @@ def cli(
     查看和操作运行中的门架程序（通过其本地接口）。
     """
     texts = _texts(context)
-    context.obj = Session(texts, url, timeout, password_file, token_file, as_json)
+    context.obj = Session(texts, url, timeout, password_file, token_file, as_json, account)
     if password_file is not None and token_file is not None:
         raise WrongUsage(texts("usage-two-files"))
 
@@ -170,7 +180,7 @@ for _command in (
     *(status, watch, points, history, alarms, ack, unack, shelve, unshelve, maintenance),
     *(command, outbox, audit, registers),
     *(modbus_map, backup, notify),
-    *(init, check, hash_of_password, probe, completion, scenario, snmp_agent),
+    *(init, check, user, hash_of_password, probe, completion, scenario, snmp_agent),
 ):
     cli.add_command(_command)
 

@@ -57,6 +57,7 @@ class Session:
     password_file: Path | None = None
     token_file: Path | None = None
     json: bool = False
+    account: str = ""
 
     @staticmethod
     def on_terminal() -> bool:
@@ -76,7 +77,7 @@ class Session:
             token = read_secret(self.token_file)
         else:
             password, token = _from_environment("PASSWORD"), _from_environment("TOKEN")
-        return Api(self.url, password, token, self.timeout)
+        return Api(self.url, password, token, self.timeout, account=self.account)
 
     def console(self) -> Console:
         """Return the console for results: wide and without colours unless it is a terminal."""
@@ -138,7 +139,11 @@ class Session:
         return trouble.exit_code
 
     def explain(self, trouble: Trouble) -> str:
-        return self.texts(trouble.key, **trouble.fields)
+        fields = dict(trouble.fields)
+        if "message_zh" in fields:
+            both = str(fields["message"]), str(fields.pop("message_zh"))
+            fields["message"] = self.texts.pick(*both)
+        return self.texts(trouble.key, **fields)
 
     def asking(self) -> AbstractContextManager[None]:
         return self.waiting(self.texts("asking", where=self.url))

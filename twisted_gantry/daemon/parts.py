@@ -221,6 +221,7 @@ class Parts:
             reactor_lag=self._lag.seconds,
             viewer_password=web.viewer_password,
             viewer_token=web.viewer_token,
+            users=[each.user for each in web.user],
             stream=stream,
             clock=self._reactor,
             diagnoses=diagnoses,

@@ -7,6 +7,7 @@ klein cannot take (a path, a method or a Host that is not text). Every answer ge
 import base64
 import re
 from collections import Counter
+from collections.abc import Sequence
 from ipaddress import ip_address
 from urllib.parse import unquote_to_bytes
 
@@ -18,8 +19,16 @@ from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import Interface, alsoProvides
 
 from twisted_gantry.access.guesses import TooManyGuesses
-from twisted_gantry.access.people import LOCAL, OPERATOR, VIEWER, Person, Role
-from twisted_gantry.access.secrets import InThread, Secrets, Wanted
+from twisted_gantry.access.people import (
+    LOCAL,
+    OPERATOR,
+    VIEWER,
+    Person,
+    Role,
+    User,
+    same_name,
+)
+from twisted_gantry.access.secrets import ANYBODY, InThread, Secrets, Wanted
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.addresses import group_of, host_of
 from twisted_gantry.net.endpoints import is_local
@@ -77,9 +86,10 @@ def _is_local(name: str) -> bool:
 class Access:
     """Checks the secret of each request; without a configured secret all are let in.
 
-    `password` and `token` are for operators, who may do everything; the `viewer_` ones only read.
-    Each may be a hash (`access.passwords`), which `in_thread(f, …)` checks. With a `clock`, an
-    address that guesses waits before its next secret is looked at, for two seconds at most.
+    `password` and `token` give all rights; the `viewer_` ones only read. `users` have their own
+    passwords, with their names, or tokens. Each secret may be a hash (`access.passwords`), which
+    `in_thread(f, …)` checks. With a `clock`, an account or address that guesses waits before its
+    next secret is looked at.
 
     `counts` gains the refusals. Raises ValueError for an empty secret and for a broken hash.
     """
@@ -91,14 +101,14 @@ class Access:
         *,
         viewer_password: Secret | None = None,
         viewer_token: Secret | None = None,
+        users: Sequence[User] = (),
         clock: IReactorTime | None = None,
         in_thread: InThread = execute,
     ) -> None:
-        self._secrets = Secrets(
-            {"basic": _wanted(password, viewer_password), "bearer": _wanted(token, viewer_token)},
-            in_thread,
-            clock,
-        )
+        shared = (User(OPERATOR, password, token), User(VIEWER, viewer_password, viewer_token))
+        self.users = [each for each in (*shared, *users) if each.password or each.token]
+        """Who may come in: the shared secrets that are configured, then the accounts."""
+        self._secrets = Secrets(_wanted(self.users), in_thread, clock)
         self.counts: Counter[str] = Counter(dict.fromkeys(_COUNTED.values(), 0))
 
     @property
@@ -151,10 +161,9 @@ class Access:
         if not authorization:
             raise needed  # no guess: browsers send this before they ask for the password
         host = host_of(request.getClientAddress())
-        scheme, given = _given(authorization)
+        scheme, account, given = _given(authorization)
         try:
-            # Any name is accepted, so that it makes no account.
-            person = await self._secrets.person_of(scheme, given, group_of(host))
+            person = await self._secrets.person_of(scheme, given, group_of(host), account)
         except TooManyGuesses as error:
             last(request)
             request.setHeader("Retry-After", f"{error.seconds:.0f}")
@@ -195,7 +204,8 @@ def person_of(request: Request) -> Person:
 
 def _check_role(request: Request, person: Person) -> None:
     """Refuse what the role does not allow. Raises HttpError (403)."""
-    needed = needed_role(request.method, request.path)
+    # Of the path as it is routed, each part decoded.
+    needed = needed_role(request.method, b"/" + b"/".join(request.postpath or []))
     if person.role.allows(needed):
         return
     if person.role is Role.VIEWER and request.method not in READING:
@@ -207,21 +217,31 @@ def _note_person(request: Request, person: Person) -> None:
     request.setComponent(IPerson, person)
 
 
-def _wanted(operator: Secret | None, viewer: Secret | None) -> list[Wanted]:
-    pairs = ((OPERATOR, operator), (VIEWER, viewer))
-    return [(person, secret) for person, secret in pairs if secret is not None]
+def _wanted(users: Sequence[User]) -> dict[str, list[Wanted]]:
+    """Return the secrets by their scheme; the shared passwords go with any name."""
+    wanted: dict[str, list[Wanted]] = {"basic": [], "bearer": []}
+    for user in users:
+        person = user.person
+        account = ANYBODY if person in (OPERATOR, VIEWER) else same_name(person.name)
+        if user.password is not None:
+            wanted["basic"].append(Wanted(person, user.password, account))
+        if user.token is not None:
+            wanted["bearer"].append(Wanted(person, user.token))
+    return {scheme: each for scheme, each in wanted.items() if each}
 
 
-def _given(authorization: str) -> tuple[str, bytes]:
+def _given(authorization: str) -> tuple[str, str, bytes]:
+    """Return scheme, account and secret of a header; without a scheme nothing fits."""
     scheme, _, given = authorization.strip().partition(" ")
     scheme, given = scheme.lower(), given.strip()
     if scheme != "basic":
-        return scheme, given.encode()
+        return scheme, ANYBODY, given.encode()
     try:
-        _, colon, password = base64.b64decode(given, validate=True).partition(b":")
+        name, colon, password = base64.b64decode(given, validate=True).partition(b":")
     except ValueError:
-        return "", b""
-    return (scheme, password) if colon else ("", b"")
+        return "", ANYBODY, b""
+    account = same_name(name.decode("utf-8", "replace"))
+    return (scheme, account, password) if colon else ("", ANYBODY, b"")
 
 
 def _refuse_forged(request: Request) -> None:

@@ -1,7 +1,6 @@
 """The role that a request needs: stated by its operation in `wire/local_operations.py`."""
 
 from collections.abc import Iterable, Mapping
-from urllib.parse import unquote_to_bytes
 
 from twisted_gantry.access.people import Role
 from twisted_gantry.wire.local_operations import OPERATIONS, Operation
@@ -20,9 +19,9 @@ _NEEDED = _table(OPERATIONS)
 
 
 def needed_role(method: bytes, path: bytes) -> Role:
-    """Return the role for a request; `path` is as it was sent. What is no operation is read by
-    viewers, and changed by admins alone.
+    """Return the role for a request; `path` is decoded. What is no operation is read by viewers,
+    and changed by admins alone.
     """
     wanted = b"GET" if method == b"HEAD" else method
     default = Role.VIEWER if method in READING else Role.ADMIN
-    return _NEEDED.get((wanted, unquote_to_bytes(path)), default)
+    return _NEEDED.get((wanted, path), default)

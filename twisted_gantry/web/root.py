@@ -1,12 +1,13 @@
 """The web endpoint: status page, local API and metrics behind one gate."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import execute
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource
 
+from twisted_gantry.access.people import User
 from twisted_gantry.access.secrets import InThread
 from twisted_gantry.core.diagnosis import Diagnoses
 from twisted_gantry.core.interfaces import IHistory
@@ -35,6 +36,7 @@ def web_resource(
     stream: Stream | None = None,
     viewer_password: Secret | None = None,
     viewer_token: Secret | None = None,
+    users: Sequence[User] = (),
     clock: IReactorTime | None = None,
     diagnoses: Diagnoses | None = None,
     in_thread: InThread = execute,
@@ -56,6 +58,7 @@ def web_resource(
         token,
         viewer_password=viewer_password,
         viewer_token=viewer_token,
+        users=users,
         clock=clock,
         in_thread=hashing,
     )
@@ -63,7 +66,18 @@ def web_resource(
     if stream is not None:
         http_counts["stream"] = stream.counts
     maintenance = None if clock is None else Maintenance(site, now, clock, in_thread)
-    local = LocalApi(site, history, now, version, health, stream, maintenance, clock, diagnoses)
+    local = LocalApi(
+        site,
+        history,
+        now,
+        version,
+        health,
+        stream,
+        maintenance,
+        clock,
+        diagnoses,
+        access.users,
+    )
     api: IResource = local.app.resource()
     metrics: IResource = Metrics(site, now, version, http_counts, reactor_lag).app.resource()
     page: IResource = Page().app.resource()

@@ -20,6 +20,7 @@ MAX_DEPTH = 8
 
 STATES = ("connecting", "online", "offline")
 SEVERITIES = ("warning", "critical")
+ROLES = ("viewer", "operator", "admin")
 DANGERS = ("tolling", "power", "access", "device")
 ALARM_STATES = ("raised", "acknowledged", "shelved", "maintenance", "flapping", "cleared")
 ENDINGS = ("not-configured", "part-gone", "not-seen", "disk-failed")
@@ -554,6 +555,32 @@ class DiagnosisView(Shape, frozen=True, kw_only=True):
     ok: bool | None = None
     cause: str | None = None
     steps: list[StepView] = []
+
+
+class WhoAmI(Shape, frozen=True):
+    """`GET /api/v1/whoami`: who asks, and what the role allows: a viewer reads, an operator also
+    commands, acknowledges and retries, an admin does all.
+    """
+
+    name: str
+    role: Annotated[str, _one_of(ROLES)] = ""
+
+
+class UserView(Shape, frozen=True):
+    """A person who may come in, by a password, a token or both; `operator` and `viewer` are those
+    without an account.
+    """
+
+    name: str
+    role: Annotated[str, _one_of(ROLES)] = ""
+    password: bool = False
+    token: bool = False
+
+
+class Users(Shape, frozen=True):
+    """`GET /api/v1/users`: for admins; no secret is in it."""
+
+    users: list[UserView]
 
 
 class SnapshotBegin(Shape, frozen=True):

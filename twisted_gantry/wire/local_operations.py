@@ -159,6 +159,8 @@ OPERATIONS: tuple[Operation, ...] = (
         body=api.DropBody,
         role="admin",
     ),
+    _api("getWhoAmI get whoami", api.WhoAmI, "Who asks, and with which role"),
+    _api("listUsers get users", api.Users, "Who may come in, without any secret", role="admin"),
     _api(
         "testNotify post notify/test",
         api.NotifyTested,

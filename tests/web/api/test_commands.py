@@ -267,7 +267,7 @@ class TestAudit:
         assert entries[1] == {
             "id": "id-1",
             "at": "2026-11-21T10:00:00.250+08:00",
-            "who": "api 192.0.2.7",
+            "who": "api 192.0.2.7 local",
             "target": "ups1",
             "command": "query",
             "args": {"cmd": "QMD"},
@@ -308,13 +308,13 @@ class TestAudit:
     @pytest.mark.parametrize(
         ("peer", "user", "who"),
         [
-            (None, "alice@x.y", "api 192.0.2.7 alice@x.y"),
-            (None, "a" * 41, "api 192.0.2.7"),
-            (None, "two words", "api 192.0.2.7"),
-            (None, "<script>", "api 192.0.2.7"),
-            (IPv6Address("TCP", "2001:db8::1", 1), "bob", "api 2001:db8::1 bob"),
-            (UNIXAddress("/run/x"), "bob", "api unix bob"),
-            (UNIXAddress(None), "", "api unix"),
+            (None, "alice@x.y", "api 192.0.2.7 local (alice@x.y)"),
+            (None, "a" * 41, "api 192.0.2.7 local"),
+            (None, "two words", "api 192.0.2.7 local"),
+            (None, "<script>", "api 192.0.2.7 local"),
+            (IPv6Address("TCP", "2001:db8::1", 1), "bob", "api 2001:db8::1 local (bob)"),
+            (UNIXAddress("/run/x"), "bob", "api unix local (bob)"),
+            (UNIXAddress(None), "", "api unix local"),
         ],
     )
     def test_who(self, client: Client, peer: IAddress | None, user: str, who: str) -> None:

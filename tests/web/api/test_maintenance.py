@@ -13,6 +13,7 @@ from twisted_gantry.core.interfaces import CannotBackUp
 from twisted_gantry.web import file_stream
 from twisted_gantry.web.api.maintenance import Maintenance
 from twisted_gantry.web.api.routes import LocalApi
+from twisted_gantry.web.gate import Access, Gate
 
 BACKUP = "/api/v1/backup"
 
@@ -36,7 +37,7 @@ class Threads:
 def _client(small: SmallSite, in_thread: Callable[..., Deferred[Any]]) -> Client:
     upkeep = Maintenance(small.site, small.now, small.clock, in_thread)
     api = LocalApi(small.site, small.history, small.now, "1", list, maintenance=upkeep)
-    return Client(api.app.resource())
+    return Client(Gate(Access(None, None), api.app.resource()))
 
 
 @pytest.fixture

@@ -123,7 +123,7 @@ class TestRetry:
             {
                 "id": "id-1",
                 "at": "2026-11-21T10:00:03.250+08:00",
-                "who": "api 192.0.2.7 alice",
+                "who": "api 192.0.2.7 local (alice)",
                 "target": "etc",
                 "command": "outbox-retry",
                 "args": {"ids": [1]},
@@ -154,7 +154,7 @@ class TestDrop:
         assert [(each.id, each.state) for each in left] == [(1, "set-aside"), (2, "queued")]
         assert [each.name for each in kept.site.alarms.active()] == ["etc.set-aside"]
         [entry] = now_of(kept.site.store.audit(10))
-        assert (entry.who, entry.args) == ("api 192.0.2.7 alice", {"ids": [3, 2, 99]})
+        assert (entry.who, entry.args) == ("api 192.0.2.7 local (alice)", {"ids": [3, 2, 99]})
 
     def test_a_page_of_another_site(self, kept: SmallSite) -> None:
         """A page of another site cannot make a browser drop reports."""

@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from twisted_gantry.access.guesses import TooManyGuesses
 from twisted_gantry.access.people import Person, Role
-from twisted_gantry.access.secrets import Secrets
+from twisted_gantry.access.secrets import Secrets, Wanted
 from twisted_gantry.bridges.listening import Listening
 from twisted_gantry.bridges.nut.connection import NutConnection
 from twisted_gantry.bridges.nut.session import NutSession
@@ -38,6 +38,7 @@ CONNECTIONS, PER_ADDRESS, RESERVED = 64, 16, 16
 """Sessions at a time; of one address without a password; not for strangers (`net/slots.py`)."""
 WORK = 0.2
 """CPU seconds a second that sessions of one address without a password may cost: 200 lists."""
+SCHEME = "nut"
 ANSWERED_WITHIN = 3.0
 """Seconds for which a client is let wait for the outcome of a command; clients give up after 5."""
 
@@ -55,7 +56,11 @@ class NutBridge(NamedService):
         self.tracking = Tracking()
         self._users = {user.name: user for user in settings.user}
         self._secrets = Secrets(
-            {n: [(Person(n, Role.OPERATOR), u.password)] for n, u in self._users.items()},
+            {
+                SCHEME: [
+                    Wanted(Person(n, Role.OPERATOR), u.password, n) for n, u in self._users.items()
+                ]
+            },
             context.in_thread,
             context.reactor,
         )
@@ -90,7 +95,7 @@ class NutBridge(NamedService):
     async def user(self, name: str, password: Secret, address: str) -> NutUser | None:
         given = password.reveal().encode("utf-8", "surrogateescape")
         try:
-            person = await self._secrets.person_of(name, given, group_of(address), name)
+            person = await self._secrets.person_of(SCHEME, given, group_of(address), name)
         except TooManyGuesses:
             person = None
         if person is None:

@@ -7,6 +7,7 @@ from typing import Literal
 from twisted_gantry.ctl.texts.people import PEOPLE
 from twisted_gantry.ctl.texts.scenario import SCENARIO
 from twisted_gantry.ctl.texts.upkeep import UPKEEP
+from twisted_gantry.ctl.texts.users import USERS
 
 Language = Literal["en", "zh"]
 
@@ -333,6 +334,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     **SCENARIO,
     **UPKEEP,
     **PEOPLE,
+    **USERS,
 }
 """Each text in English and in Chinese, with the same fields in braces."""
 

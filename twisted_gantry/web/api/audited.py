@@ -7,20 +7,26 @@ from dataclasses import dataclass, replace
 
 from twisted.web.server import Request
 
+from twisted_gantry.access.people import LOCAL, OPERATOR, VIEWER
 from twisted_gantry.core.alarms import CannotChange
 from twisted_gantry.core.commands.types import Outcome
 from twisted_gantry.core.interfaces import IStore
 from twisted_gantry.core.stored import AuditEntry
 from twisted_gantry.net.http.json import header
+from twisted_gantry.web.gate import person_of
 
 _USER = re.compile(r"[A-Za-z0-9._@-]{1,40}\Z")
 
 
 def who_asks(request: Request) -> str:
-    """Return the client, as the audit shows it: `api <address> [<user>]`."""
+    """Return the client, as the audit shows it: `api <address> <person>`. Behind a secret that
+    several share stands the name that they give themselves, in brackets.
+    """
     peer = getattr(request.getClientAddress(), "host", "unix")
-    user = header(request, "x-gantry-user")
-    return f"api {peer} {user}" if _USER.match(user) else f"api {peer}"
+    person, claimed = person_of(request), header(request, "x-gantry-user")
+    is_shared = person in (LOCAL, OPERATOR, VIEWER)
+    more = f" ({claimed})" if is_shared and _USER.match(claimed) else ""
+    return f"api {peer} {person.name}{more}"
 
 
 @dataclass

@@ -78,6 +78,8 @@ def _operation(operation: Operation, tag: str) -> Json:
         found["security"] = []
     if tag == "twin":
         found |= {"security": [], "servers": [{"url": "http://127.0.0.1:8081"}]}
+    elif operation.answer is not Health:
+        found["x-role"] = operation.role
     return found
 
 

@@ -3,7 +3,7 @@
 Requests and answers are the types of `wire/local_api.py`; `views.py` makes answers from the core.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import UnsetType
 from twisted.internet.defer import Deferred
@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from twisted.web.server import Request
 
+from twisted_gantry.access.people import User
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.commands import door as commands
 from twisted_gantry.core.commands.types import CommandType
@@ -39,7 +40,7 @@ from twisted_gantry.web.api.history import HistoryView
 from twisted_gantry.web.api.maintenance import Maintenance
 from twisted_gantry.web.api.set_aside import SetAside, check_uplink
 from twisted_gantry.web.api.stream import Stream
-from twisted_gantry.web.gate import IStranger
+from twisted_gantry.web.gate import IStranger, person_of
 from twisted_gantry.wire import local_api as shapes
 
 
@@ -62,7 +63,9 @@ class LocalApi:
         maintenance: Maintenance | None = None,
         clock: IReactorTime | None = None,
         diagnoses: Diagnoses | None = None,
+        users: Sequence[User] = (),
     ) -> None:
+        self._users = users
         self._site, self._now, self._version, self._health = site, now, version, health
         self._stream, self._maintenance = stream, maintenance
         self._time = times_in(site.timezone)
@@ -263,6 +266,15 @@ class LocalApi:
     @app.route("/api/v1/diagnose", methods=["GET"])
     def diagnosis(self, request: Request) -> bytes:
         return respond(request, self._diagnose.last(request))
+
+    @app.route("/api/v1/whoami", methods=["GET"])
+    def whoami(self, request: Request) -> bytes:
+        person = person_of(request)
+        return respond(request, shapes.WhoAmI(person.name, person.role.value))
+
+    @app.route("/api/v1/users", methods=["GET"])
+    def users(self, request: Request) -> bytes:
+        return respond(request, shapes.Users([views.user(each) for each in self._users]))
 
     @app.route("/api/v1/backup", methods=["POST"])
     async def backup(self, request: Request) -> None:

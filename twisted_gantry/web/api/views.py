@@ -7,6 +7,7 @@ from msgspec import UNSET
 from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.logger import Logger
 
+from twisted_gantry.access.people import User
 from twisted_gantry.core.alarms import Alarm
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.causes import Fold
@@ -178,6 +179,12 @@ def command(name: str, kind: CommandType) -> shapes.CommandInfo:
         locked_zh,
         kind.endangers,
     )
+
+
+def user(user: User) -> shapes.UserView:
+    person = user.person
+    given = user.password is not None, user.token is not None
+    return shapes.UserView(person.name, person.role.value, *given)
 
 
 def audit_entry(e: AuditEntry, time: TimeText) -> shapes.AuditView:

@@ -1,0 +1,88 @@
+"""`[[web.user]]`, and the file that `[web] users` names: who may come in, and in which role."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from stat import S_IRWXO
+from typing import Any
+
+from msgspec.structs import replace
+
+from twisted_gantry.access.people import same_name, wrong_name
+from twisted_gantry.access.secrets import wrong_secret
+from twisted_gantry.access.sources import NotYet, path_of, read_secret
+from twisted_gantry.config.settings import UserSettings, WebSettings
+from twisted_gantry.config.tables import Document
+from twisted_gantry.config.tables import Path as Place
+from twisted_gantry.core.secret import Secret
+from twisted_gantry.net.text_files import read_text
+
+_NEEDS = "needs a password or a token"
+_Found = list[tuple[Document, Place, UserSettings]]
+
+
+def with_users(
+    document: Document, web: WebSettings, folder: Path, secret: Callable[[Any], Secret]
+) -> WebSettings:
+    """Return `web` with the users of its file beside its own; mistakes are noted in `document`."""
+    table = document.root.get("web")
+    own = table.get("user") if isinstance(table, dict) else None
+    given = [each for each in own if isinstance(each, dict)] if isinstance(own, list) else []
+    for index, each in enumerate(given):
+        if not {"password", "token"} & each.keys():
+            document.wrong(("web", "user", index), _NEEDS)
+    found: _Found = [(document, ("web", "user", n), each) for n, each in enumerate(web.user)]
+    if web.users:
+        found += _in_file(document, web.users, folder)
+    _check(found, web)
+    return replace(web, user=tuple(each for _, _, each in found))
+
+
+def _in_file(document: Document, name: str, folder: Path) -> _Found:
+    """Read the file; its mistakes are told with its own lines."""
+    place: Place = ("web", "users")
+    try:
+        path = path_of(folder, name)
+        text = read_text(path)
+        mode = path.stat().st_mode
+    except NotYet as error:
+        if not document.not_yet(place, error):
+            document.wrong(place, str(error))
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        hint = "; gantryctl user add makes it" if isinstance(error, FileNotFoundError) else ""
+        document.wrong(place, f"the file {folder / name} cannot be read: {reason}{hint}")
+        return []
+    if mode & S_IRWXO:
+        document.warn(place, f"everybody may read {path}: chmod 600")
+    file = Document.parse(text, str(path))
+    file.later = document.later
+    file.unknown(file.root, {"user"}, ())
+    found: _Found = []
+    for index, table in enumerate(file.tables("user")):
+        at: Place = ("user", index)
+        read = file.read(table, UserSettings, at, partial(read_secret, path.parent))
+        if not {"password", "token"} & table.keys():
+            file.wrong(at, _NEEDS)
+        if read is not None:
+            found.append((file, at, read))
+    document.problems += file.problems
+    file.problems = document.problems  # what is found later is told with the rest
+    return found
+
+
+def _check(found: _Found, web: WebSettings) -> None:
+    names: set[str] = set()
+    tokens = [each.reveal() for each in (web.token, web.viewer_token) if each is not None]
+    for document, place, user in found:
+        document.complain((*place, "name"), wrong_name(user.name))
+        if same_name(user.name) in names:
+            document.wrong((*place, "name"), f"a second user is named {user.name!r}")
+        names.add(same_name(user.name))
+        for key, secret in (("password", user.password), ("token", user.token)):
+            document.complain((*place, key), "" if secret is None else wrong_secret(secret))
+        if user.token is not None:
+            if user.token.reveal() in tokens:
+                document.wrong((*place, "token"), "another one has the same token")
+            tokens.append(user.token.reveal())
