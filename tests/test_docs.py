@@ -11,12 +11,8 @@ from typing import Any, cast, get_args, get_type_hints
 
 import msgspec
 import pytest
-from klein import Klein
-from treq.testing import StubTreq
-from twisted.internet.defer import fail
-from zope.interface.verify import verifyObject
 
-from tests.support import Bench, fired
+from tests.support import Bench
 from twisted_gantry.bridges.modbus.settings import ModbusServerSettings
 from twisted_gantry.bridges.mqtt.settings import MqttSettings
 from twisted_gantry.bridges.nut.settings import NutSettings, NutUser
@@ -31,15 +27,11 @@ from twisted_gantry.config.settings import (
     UserSettings,
 )
 from twisted_gantry.core.catalogue import PointType
-from twisted_gantry.core.commands.door import Request
-from twisted_gantry.core.interfaces import IDevice, IDeviceKind, Untapped
 from twisted_gantry.core.secret import Secret
-from twisted_gantry.core.status import State
 from twisted_gantry.devices.cabinet.points import group_points
 from twisted_gantry.devices.cfos.points import feed_points, part_points
 from twisted_gantry.devices.http_json import JsonPoint
 from twisted_gantry.devices.modbus.settings import RegisterCommand, RegisterPoint
-from twisted_gantry.net.http.client import BoundedClient, NoAnswer, NotConnected
 from twisted_gantry.net.outage import WORDS, Cause
 from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.notify.registry import KINDS as NOTIFY_KINDS
@@ -79,7 +71,8 @@ _PAGE = re.compile(r"`?(docs/[\w/-]+\.md)`?")
 
 
 _FILE = re.compile(r"`(\w+\.py)`")
-_FILES = {each.name for room in ("twisted_gantry", "tests") for each in (TOP / room).rglob("*.py")}
+_CODE = ("twisted_gantry", "tests", "docs/example-device")
+_FILES = {each.name for room in _CODE for each in (TOP / room).rglob("*.py")}
 
 
 def exists(path: str) -> bool:
@@ -310,13 +303,21 @@ def test_each_point_is_on_the_page(name: str) -> None:
 
 # -- the example of a kind
 
-EXAMPLE = DOCS / "examples" / "meter.py"
+EXAMPLE = DOCS / "example-device"
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "gantry_meter.py", "test_meter.py"])
+def test_the_example_is_printed_whole(name: str) -> None:
+    """The tutorial shows each file of the example as it is run."""
+    code = (EXAMPLE / name).read_text(encoding="utf-8")
+    language = "toml" if name.endswith("toml") else "python"
+    assert f"```{language}\n{code}```" in (DOCS / "adding-a-device.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
 def meter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The example as another package installs it: a module, and an entry point."""
-    shutil.copy(EXAMPLE, tmp_path / "gantry_meter.py")
+    shutil.copy(EXAMPLE / "gantry_meter.py", tmp_path)
     info = tmp_path / "gantry_meter-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: gantry-meter\nVersion: 1\n")
@@ -325,12 +326,6 @@ def meter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     )
     monkeypatch.syspath_prepend(tmp_path)
     return import_module("gantry_meter")
-
-
-def test_the_example_is_printed_whole() -> None:
-    """The page shows the example as it is run here."""
-    code = EXAMPLE.read_text(encoding="utf-8")
-    assert f"```python\n{code}```" in (DOCS / "adding-a-device.md").read_text(encoding="utf-8")
 
 
 def test_the_example_is_found_as_an_entry_point(meter: Any) -> None:
@@ -349,134 +344,3 @@ def test_the_example_is_found_as_an_entry_point(meter: Any) -> None:
         "json-meter",
         meter.MeterSettings(url="http://meter.test/", token=Secret("s3cret")),
     )
-
-
-class Stub(Untapped):
-    """Reaches a resource in memory in place of the network."""
-
-    def __init__(self, resource: Any, clock: Any) -> None:
-        self.stub: Any = StubTreq(resource)
-        self._clock = clock
-
-    def client(self, client: Any) -> BoundedClient:
-        """Return a client of the resource."""
-        return BoundedClient(self.stub, self._clock)
-
-    def flush(self) -> bool:
-        """Deliver answers."""
-        self.stub.flush()
-        return False
-
-
-class Plant:
-    """What the meter of the example measures; `calls` are its requests."""
-
-    app = Klein()
-
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {"voltage": 230.5, "power": 1200, "on": True}
-        self.status = 200
-        self.calls: list[str] = []
-
-    @app.route("/", methods=["GET", "PUT"])
-    def serve(self, request: Any) -> bytes:
-        """Answer with the values; a PUT changes them."""
-        self.calls.append(request.method.decode())
-        if request.getHeader("authorization") != "Bearer s3cret":
-            request.setResponseCode(401)
-            return b"{}"
-        request.setResponseCode(self.status)
-        if request.method == b"PUT" and self.status == 200:
-            self.values |= msgspec.json.decode(request.content.read())
-        return msgspec.json.encode(self.values)
-
-
-class MeterBench(Bench):
-    """A site with the meter of the example, which has read once."""
-
-    def __init__(self, meter: Any, token: str = "s3cret") -> None:
-        super().__init__()
-        self.plant = Plant()
-        self.stub = Stub(self.plant.app.resource(), self.clock)
-        self.clock.network = self.stub  # type: ignore[assignment]
-        settings = meter.MeterSettings(url="http://meter.test/", token=Secret(token))
-        self.meter = meter.kind.build("m1", settings, replace(self.context, tap=self.stub))
-        self.add(self.meter)
-        self.meter.startService()
-        self.clock.run(1)
-
-    def switch(self, *, on: bool, confirmed: bool) -> tuple[str, str]:
-        """Give the command of the meter; returns result and detail."""
-        wish = Request("m1", "switch", {"on": on}, "test", self.door.new_id(), confirmed)
-        ended = fired(self.door.run(wish))
-        self.clock.run(4)
-        [result] = ended
-        return result.result.value, result.detail
-
-    def stop(self) -> None:
-        """Stop the meter, and see that no timer is left."""
-        self.meter.stopService()
-        self.clock.run(10)
-        assert self.clock.getDelayedCalls() == []
-
-
-def test_the_example_works(meter: Any) -> None:
-    """It comes online, shows its points, raises its alarm, goes offline and comes back."""
-    bench = MeterBench(meter)
-    device, values = bench.meter, bench.plant.values
-    assert verifyObject(IDevice, device)
-    assert verifyObject(IDeviceKind, meter.kind)
-    assert (device.status.state, bench.good("m1.voltage")) == (State.ONLINE, 230.5)
-
-    values["on"] = False
-    bench.clock.run(10)
-    assert bench.raised() == {"m1.off"}
-
-    del values["voltage"]
-    bench.clock.run(20)
-    assert (device.status.state, bench.good("m1.voltage")) == (State.OFFLINE, "get-failed")
-
-    values["voltage"] = 230.0
-    bench.clock.run(10)
-    assert device.status.state is State.ONLINE
-    bench.stop()
-
-
-def test_the_example_executes_its_command(meter: Any) -> None:
-    """The command needs a confirmation; the reading after the command shows its effect."""
-    bench = MeterBench(meter)
-    why = "switch may cut the power of the load: it needs a confirmation"
-    assert bench.switch(on=False, confirmed=False) == ("refused", why)
-    assert bench.plant.calls == ["GET"]
-    assert bench.switch(on=False, confirmed=True) == ("done", "")
-    assert (bench.plant.calls[:3], bench.good("m1.on")) == (["GET", "PUT", "GET"], False)
-    bench.plant.status = 500
-    assert bench.switch(on=True, confirmed=True) == ("failed", "HTTP status 500")
-    bench.stop()
-
-
-@pytest.mark.parametrize(
-    ("error", "ends"),
-    [
-        (NotConnected("refused"), ("failed", "not sent: refused")),
-        (NoAnswer("no answer within 3 s"), ("timeout", "no answer within 3 s")),
-    ],
-)
-def test_the_example_tells_not_sent_from_unknown(
-    meter: Any, monkeypatch: pytest.MonkeyPatch, error: Exception, ends: tuple[str, str]
-) -> None:
-    """Without a connection the command failed; without an answer its outcome is unknown."""
-    bench = MeterBench(meter)
-    monkeypatch.setattr(BoundedClient, "request", lambda *_, **__: fail(error))
-    assert bench.switch(on=False, confirmed=True) == ends
-    bench.stop()
-
-
-def test_the_example_takes_a_401_for_no_reading(meter: Any) -> None:
-    """An answer with another status than 200 is a failed reading, and the status tells it."""
-    bench = MeterBench(meter, token="wrong")
-    bench.clock.run(10)
-    assert bench.good("m1.voltage") == "get-failed"
-    assert bench.meter.status.state is State.OFFLINE
-    assert bench.meter.status.last_error.startswith("HTTP status 401")
-    bench.stop()

@@ -15,10 +15,11 @@ from twisted.internet.defer import Deferred
 from twisted_gantry.core.interfaces import REPAIRED, DeviceContext
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.kind import DeviceKind
-from twisted_gantry.devices.mapped.device import MappedDevice, NothingRead, Reading
+from twisted_gantry.devices.mapped.device import MappedDevice
 from twisted_gantry.devices.mapped.points import MappedPoints, groups_of
 from twisted_gantry.devices.mapped.settings import MOST_POINTS, MappedPoint, Mistakes, repeated
 from twisted_gantry.devices.polled import (
+    NothingRead,
     NotUnderstood,
     Patience,
     PollPeriod,
@@ -119,6 +120,8 @@ class HttpJsonSettings(TlsSettings, frozen=True, kw_only=True, forbid_unknown_fi
 class HttpJsonDevice(MappedDevice):
     """The driver. `counts` gains the number of answers that had to be repaired."""
 
+    kind = "http-json"
+
     def __init__(
         self,
         name: str,
@@ -131,11 +134,14 @@ class HttpJsonDevice(MappedDevice):
         mapped = MappedPoints(
             name, settings.point, context.points, limits, settings.nominal_voltage
         )
-        super().__init__(name, "http-json", settings.poll, context, mapped, self._get, close)
-        self._settings, self._client = settings, client
+        super().__init__(name, context, settings.poll, mapped)
+        self._settings, self._client, self._close = settings, client, close
         self.counts: Counter[str] = Counter()
 
-    async def _get(self) -> Reading:
+    def close(self) -> Deferred[None]:
+        return self._close()
+
+    async def read(self) -> Mapping[str, Value]:
         headers = {"Accept": "application/json"}
         headers |= {name: value.reveal() for name, value in self._settings.headers.items()}
         try:
@@ -146,7 +152,7 @@ class HttpJsonDevice(MappedDevice):
             raise NothingRead(error.outage) from None
         return self._values(answer)
 
-    def _values(self, answer: Answer) -> Reading:
+    def _values(self, answer: Answer) -> Mapping[str, Value]:
         if answer.status != 200:
             en = f"HTTP status {answer.status}"
             raise NothingRead(replace(of_status(answer.status, "it", "设备"), en=en))
@@ -161,7 +167,8 @@ class HttpJsonDevice(MappedDevice):
             en = f"the answer has no value for {missing[0]}, nor for any other point"
             zh = f"应答中没有{missing[0]}及其他任何测点的值"
             raise NothingRead(outage(Cause.MALFORMED, en=en, zh=zh))
-        return values, [*repairs, *(f"the answer has no value for {name}" for name in missing)]
+        self.troubles = [*repairs, *(f"the answer has no value for {name}" for name in missing)]
+        return values
 
 
 def _wrong_url(url: str) -> str:

@@ -1,27 +1,47 @@
-"""Polling: read a device again and again, and derive its status from how the readings went."""
+"""Polling: read a device again and again, and derive its status from how the readings went.
+
+`PolledDevice` is the public base of drivers (`docs/adding-a-device.md`, "What stays").
+"""
 
 import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from attrs import define, field
 from msgspec import Meta
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, ensureDeferred, succeed
+from zope.interface import implementer
 
-from twisted_gantry.core.interfaces import DeviceContext
+from twisted_gantry.core.alarms import Rule
+from twisted_gantry.core.catalogue import PointType
+from twisted_gantry.core.commands.types import CommandResult, CommandType
+from twisted_gantry.core.interfaces import DeviceContext, IRefreshable
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.net.histogram import Histogram
 from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
-from twisted_gantry.net.outage import MOST_SHOWN, Cause, Outage, Reason, as_outage, unread
+from twisted_gantry.net.outage import (
+    MOST_SHOWN,
+    Cause,
+    Outage,
+    Reason,
+    as_outage,
+    outage,
+    outage_of,
+    unread,
+)
 from twisted_gantry.net.pem import TlsSettings
+from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import Repeated
 from twisted_gantry.net.tls import ClientTls
 from twisted_gantry.wire.quote import quote
+from twisted_gantry.wire.reading import Quality, Value
 
+_UNPROVED = frozenset({State.CONNECTING, State.OFFLINE})  # states in which the pauses grow
 MAX_FAILURES = 3
 """Readings in a row that fail before a device is offline."""
 RETRY_FIRST, RETRY_MOST = 1.0, 60.0
@@ -145,6 +165,111 @@ class Refreshed:
 
     def _forget(self, waiting: Deferred[None]) -> None:
         self._waiting.remove(waiting)
+
+
+class NothingRead(Exception):
+    """A reading brought nothing; the text says why, and holds no secret."""
+
+    def __init__(self, why: Reason | Exception) -> None:
+        super().__init__(str(why))
+        self.outage = outage_of(why) if isinstance(why, Exception) else as_outage(why)
+
+
+@implementer(IRefreshable)
+class PolledDevice(NamedService):
+    """The base of a driver that polls.
+
+    A subclass names its `kind`, `points`, `rules` and `commands`, and has the methods `read`, with
+    commands `do`, and with connections `close`. `troubles` are what went wrong beside the values of
+    a reading, which `read` may add to: the device stays online, and its status tells them.
+    """
+
+    kind: str = ""
+    points: Sequence[PointType] = ()
+    rules: Sequence[Rule] = ()
+    commands: Mapping[str, CommandType] = MappingProxyType({})
+
+    def __init__(self, name: str, context: DeviceContext, poll: float) -> None:
+        """Declare the points; nothing is read before the service starts. `poll` is in seconds."""
+        super().__init__(name)
+        self.device, self.status = name, Status(name, context.now)
+        self.troubles: list[str] = []
+        self._site_points, self._doing = context.points, set[Deferred[CommandResult]]()
+        self.poller = Poller(
+            context, self.status, self._read, poll, backs_off=_UNPROVED, losing=self.lose
+        )
+        self.poll_seconds, self.attempt = self.poller.seconds, self.poller.attempt
+        self._refreshed = Refreshed(self.poller.now)
+        self.refresh = self._refreshed.wait
+        context.points.declare(name, self.points)
+
+    async def read(self) -> Mapping[str, Value]:
+        """Read once, and return the values by the points; None, or none at all, for what could not
+        be read. Raises NothingRead.
+        """
+        raise NotImplementedError
+
+    async def do(self, command: str, args: Mapping[str, Any]) -> CommandResult:
+        """Do one of `commands`; the arguments were checked. It is cancelled when it expires."""
+        raise NotImplementedError
+
+    def close(self) -> Deferred[None]:
+        """End the connections; the Deferred fires when they are closed."""
+        return succeed(None)
+
+    def take(self, values: Mapping[str, Value]) -> Sequence[str]:
+        """Hand a reading to the points; returns why numbers were not believed."""
+        update = {}
+        for each in self.points:
+            value = values.get(each.name)
+            update[each.name] = (value, Quality.GET_FAILED if value is None else Quality.GOOD)
+        return self._site_points.update(self.device, update)
+
+    def lose(self) -> None:
+        """Mark the last reading of every point as failed."""
+        self._site_points.fail(self.device)
+
+    def pause(self) -> float | None:
+        """Return the seconds until the next reading, after a good one; None: the usual ones."""
+        return None
+
+    def startService(self) -> None:
+        super().startService()
+        self.poller.start()
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        self.poller.stop()
+        for each in tuple(self._doing):
+            each.cancel()
+        return self.close()
+
+    def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
+        doing = ensureDeferred(self.do(command, args))
+        self._doing.add(doing)
+
+        def ended(result: Any) -> Any:
+            self._doing.discard(doing)
+            return result
+
+        return doing.addBoth(ended)
+
+    async def _read(self) -> float | None:
+        self.troubles = []
+        try:
+            values = await self.read()
+        except NothingRead as error:
+            if self.running:
+                self.lose()
+                self.poller.failed(error.outage)
+            return None
+        finally:
+            self._refreshed.done()
+        troubles = [*self.troubles, *self.take(values)]
+        self.poller.good()
+        if troubles:
+            self.status.error(outage(Cause.MALFORMED, gist(troubles), en=gist(troubles)))
+        return self.pause()
 
 
 def gist(reasons: Sequence[str]) -> str:

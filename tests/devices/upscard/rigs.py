@@ -55,7 +55,7 @@ class Networks:
     def join(self, clock: TestClock, *networks: MemoryNetwork) -> None:
         """Let `clock` deliver on these, too; each has made itself the clock's only one."""
         self._networks += networks
-        clock.network = self  # type: ignore[assignment]
+        clock.network = self
 
     def flush(self) -> bool:
         """Deliver what was written; True if there was anything."""

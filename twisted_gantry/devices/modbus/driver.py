@@ -6,7 +6,7 @@ Decisions: `docs/protocols/modbus.md`.
 from collections.abc import Mapping
 from typing import Any
 
-from twisted.internet.defer import Deferred, ensureDeferred, succeed
+from twisted.internet.defer import Deferred, succeed
 
 from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.core.interfaces import DeviceContext, WrongSetting
@@ -23,10 +23,13 @@ from twisted_gantry.wire import modbus as wire
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.etc.uploads import GROUPS
 from twisted_gantry.wire.modbus import ModbusRefused
+from twisted_gantry.wire.reading import Value
 
 
 class ModbusDevice(MappedDevice):
     """The driver. A command is one write; afterwards the device is read at once."""
+
+    kind = "modbus"
 
     def __init__(
         self, name: str, settings: ModbusSettings, context: DeviceContext, link: ModbusLink
@@ -35,20 +38,19 @@ class ModbusDevice(MappedDevice):
         mapped = MappedPoints(
             name, settings.point, context.points, limits, settings.nominal_voltage
         )
-        reader = RegisterReader(link, settings, context.reactor)
-        super().__init__(name, "modbus", settings.poll, context, mapped, reader.read, self._end)
-        self._link = link
+        super().__init__(name, context, settings.poll, mapped)
+        self._link, self._reader = link, RegisterReader(link, settings, context.reactor)
         self._writes = {each.name: each for each in settings.command}
         self.commands = {each.name: each.type_of for each in settings.command}
-        self._doing: Deferred[CommandResult] | None = None
 
-    def execute(self, command: str, args: Mapping[str, Any]) -> Deferred[CommandResult]:
-        self._doing = ensureDeferred(self._write(self._writes[command], args))
-        return self._doing
+    async def read(self) -> Mapping[str, Value]:
+        values, self.troubles = await self._reader.read()
+        return values
 
-    def _end(self) -> Deferred[None]:
-        if self._doing is not None:
-            self._doing.cancel()
+    async def do(self, command: str, args: Mapping[str, Any]) -> CommandResult:
+        return await self._write(self._writes[command], args)
+
+    def close(self) -> Deferred[None]:
         self._link.close()
         return succeed(None)
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from twisted.internet.interfaces import IReactorTime
 
-from twisted_gantry.devices.mapped.device import NothingRead, Reading
 from twisted_gantry.devices.modbus.link import ModbusLink, NoConnection, NoReply
 from twisted_gantry.devices.modbus.plan import Group, grouped
 from twisted_gantry.devices.modbus.settings import ModbusSettings, RegisterPoint
+from twisted_gantry.devices.polled import NothingRead
 from twisted_gantry.net.outage import Cause, Outage, outage
 from twisted_gantry.wire import modbus as wire
 from twisted_gantry.wire.errors import WireError
@@ -49,8 +49,10 @@ class RegisterReader:
         self._planned_at = 0.0
         self._resting: dict[Group, int] = {}
 
-    async def read(self) -> Reading:
-        """Read once. Raises NothingRead when nothing was read at all."""
+    async def read(self) -> tuple[dict[str, Value], list[str]]:
+        """Return the values by their points, and what went wrong beside them. Raises NothingRead
+        when nothing was read at all.
+        """
         if not self._plan or self._clock.seconds() - self._planned_at >= REPLAN:
             self._planned_at = self._clock.seconds()
             given = self._settings

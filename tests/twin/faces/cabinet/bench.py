@@ -88,7 +88,7 @@ class Bench:
             self.faults, self.clock, self.clock.now, gantry_id=GANTRY_ID, auth=AUTH
         )
         self.wire = Wire(self.gantry.resource())
-        self.clock.network = self.wire  # type: ignore[assignment]
+        self.clock.network = self.wire
         self.twin = CabinetTwin(
             self.cabinet,
             self.faults,

@@ -424,7 +424,7 @@ def test_our_own_monitor_takes_it(quirks: bool) -> None:
     monitor = Monitor(settings, site.site, site.clock, site.clock.now, no_computers)
     bench = Bench(started=False)
     wire = Wire(monitor.resource())
-    bench.clock.network = wire  # type: ignore[assignment]
+    bench.clock.network = wire
     twin = CabinetTwin(
         bench.cabinet,
         bench.faults,

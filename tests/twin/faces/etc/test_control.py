@@ -56,7 +56,7 @@ class Rig:
         self.clock = TestClock()
         self.gantry = Gantry()
         self.wire = Wire(self.gantry)
-        self.clock.network = self.wire  # type: ignore[assignment]
+        self.clock.network = self.wire
         self.faults = Faults(self.clock.seconds, Random(1))
         self.platform = Platform(
             self.faults,

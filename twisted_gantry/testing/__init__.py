@@ -1,0 +1,1 @@
+"""What tests of drivers stand on: a clock, networks in memory, a site, and checks of a driver."""
