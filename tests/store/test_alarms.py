@@ -135,6 +135,20 @@ def test_a_start_removes_what_is_over_a_year_old(tmp_path: Path) -> None:
     assert [each.name for each in result_of(left)] == ["ups1.2"]
 
 
+def test_a_start_without_the_disk(tmp_path: Path) -> None:
+    """A file that cannot be opened for writing is read all the same: its alarms go on."""
+    calls = Calls()
+    store = open_store(tmp_path, calls, moments(lambda: AT))
+    calls.run(store.keep_alarms([alarm(1)]))
+    calls.run(store.close())
+    (tmp_path / f"{FILE}-wal").mkdir()
+    store = open_store(tmp_path, calls, moments(lambda: AT))
+    with calls.closing(store):
+        assert store.failing is not None
+        assert [each.id for each in store.alarms_at_start.recent] == ["id-1"]
+        assert store.alarms_at_start.ledger == AlarmLedger(1, 0, 1)
+
+
 def test_alarms_are_saved_from_a_damaged_file(tmp_path: Path) -> None:
     """What can be read of the table is copied, and the ledger made to fit."""
     calls = Calls()

@@ -5,8 +5,10 @@ moment, also after a crash.
 """
 
 import json
+import sqlite3
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
+from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
@@ -88,6 +90,17 @@ def at_start(db: Connection) -> AlarmsAtStart:
     recent = _alarms(rows)
     [(last,)] = db.execute("SELECT coalesce(max(number), 0) FROM alarms").fetchall()
     return AlarmsAtStart(recent, ledger(db), last, settings.read(db))
+
+
+def without_the_disk(path: Path) -> AlarmsAtStart:
+    """Return what a start takes up from a file that cannot be opened for writing, as far as it can
+    be read: without what is in its log. Alarms that have ended since end at the first reading.
+    """
+    with suppress(sqlite3.Error):
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+        with closing(db):
+            return at_start(db)
+    return AlarmsAtStart()
 
 
 def trim(db: Connection, now: float) -> None:

@@ -52,7 +52,7 @@ def open_store(
         lock_file.close()
         raise
     newest, known = (0, {}) if db is None else (last_number(db), settings.read(db))
-    raised = AlarmsAtStart()
+    raised = alarms.without_the_disk(folder / FILE) if db is None else AlarmsAtStart()
     newest = max(newest, 0 if before is None else before.last)
     if db is not None:
         with suppress(sqlite3.Error):  # a disk that fails is noticed at the first change
