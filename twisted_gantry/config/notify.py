@@ -1,6 +1,6 @@
 """`[[notify]]`: each is read by its kind, and checked against the others."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -96,9 +96,9 @@ def _check_escalation(
             (*path, "escalate_to"), f"there is no target {shown(to)}; others are: {known}"
         )
         return
-    following: Mapping[str, Any] = {
-        name: each.get("escalate_to") for name, each in zip(names, tables, strict=True)
-    }
+    following: dict[str, Any] = {}
+    for name, each in zip(names, tables, strict=True):
+        following.setdefault(name, each.get("escalate_to"))
     chain = [names[index]]
     while (after_that := following.get(chain[-1])) and after_that not in chain:
         chain.append(str(after_that))

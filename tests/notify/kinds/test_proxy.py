@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 from twisted.internet import reactor
-from twisted.internet.protocol import ClientCreator, Protocol
+from twisted.internet.protocol import ClientCreator, Factory, Protocol
+from twisted.internet.task import deferLater
 
 from tests.notify.kinds.servers import Raw, listening, message, raw, receiving, secret, sender
 from tests.notify.kinds.test_posting import failure_of
-from twisted_gantry.net.http.proxy import Proxy
+from twisted_gantry.net.http.proxy import Proxy, ThroughProxy
 from twisted_gantry.net.outage import Cause
+from twisted_gantry.net.tls import ClientTls
 
 
 class Inner(Protocol):
@@ -74,7 +76,6 @@ async def test_a_tunnel() -> None:
         (b"HTTP/1.1 407 Login\r\n\r\n", "answers HTTP 407", Cause.PASSWORD),
         (b"HTTP/1.1 502 No\r\nA: b\r\n\r\nbody", "answers HTTP 502", Cause.ERROR_ANSWER),
         (b"SSH-2.0-x\r\n\r\n", "does not speak HTTP", Cause.NOT_PROTOCOL),
-        (b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200", "speaks before the peer", Cause.NOT_PROTOCOL),
         (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 4000, "floods", Cause.FLOOD),
     ],
 )
@@ -92,6 +93,26 @@ async def test_a_proxy_that_does_not_help(answer: bytes, says: str, cause: Cause
         assert "代理" in error.outage.zh
         assert "pass-word" not in str(error)
         await made.close()
+
+
+async def test_a_peer_that_speaks_first() -> None:
+    """What comes with the answer of the proxy is the beginning of what the peer says."""
+    told: list[bytes] = []
+
+    class Listener(Protocol):
+        def dataReceived(self, data: bytes) -> None:
+            """Note."""
+            told.append(data)
+
+    greeting = b"HTTP/1.1 200 OK\r\n\r\n220 hi\r\n"
+    async with listening(raw(lambda _, data: greeting if data else b"")) as port:
+        proxy = Proxy("127.0.0.1", port)
+        to_proxy = proxy.endpoint(reactor, ClientTls())
+        endpoint = ThroughProxy(to_proxy, proxy, "mail.example", 25, reactor)
+        made: Any = await endpoint.connect(Factory.forProtocol(Listener))
+        await deferLater(reactor, 0.01)
+        assert told == [b"220 hi\r\n"]
+        made.transport.loseConnection()
 
 
 async def test_no_proxy_there() -> None:

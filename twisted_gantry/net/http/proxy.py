@@ -180,13 +180,10 @@ class _Tunnel(Protocol):
             number = int(status[1][:3])
             cause = Cause.PASSWORD if number == 407 else Cause.ERROR_ANSWER
             self._fail(cause, f"answers HTTP {number}", f"应答HTTP {number}")
-        elif rest:
-            # It could pose as the peer.
-            self._fail(Cause.NOT_PROTOCOL, "speaks before the peer does", "抢先于对端发送数据")
         else:
-            self._begin()
+            self._begin(rest)
 
-    def _begin(self) -> None:
+    def _begin(self, rest: bytes) -> None:
         self._end_wait()
         inner: Any = self._factory.buildProtocol(self._address)  # type: ignore[arg-type]
         if inner is None:
@@ -195,6 +192,8 @@ class _Tunnel(Protocol):
         self._inner = inner
         inner.makeConnection(self.transport)
         self._ended(inner)
+        if rest:  # of a peer that speaks first, such as a mail server
+            inner.dataReceived(rest)
 
     def _fail(self, cause: Cause, en: str, zh: str) -> None:
         self._end_wait()
