@@ -70,6 +70,22 @@ def test_a_missing_value_is_no_low_battery(bench: NutBench) -> None:
     assert bench.status() == "OB LB DISCHRG"
 
 
+def test_a_missing_state_is_no_supply(bench: NutBench) -> None:
+    """Without the state the mains decide: good ones end `OB`, bad ones begin it or let it be."""
+    missing: Mapping[str, Value] = {"state": None}
+    bench.ups.reads({"state": "bypass"})
+    bench.ups.reads(missing, {"mains_abnormal": True})
+    assert bench.status().split()[0] == "OB"
+    bench.ups.reads(ON_BATTERY)
+    bench.ups.reads(missing, {"mains_abnormal": True})
+    assert bench.status().split()[0] == "OB"
+    bench.ups.reads(missing)
+    assert bench.status().split()[0] == "OL"
+    bench.ups.reads(ON_BATTERY)
+    bench.ups.reads({"state": "battery", "mains_abnormal": None})
+    assert bench.status().split()[0] == "OB"
+
+
 def test_what_a_card_shows_on_mains_is_no_low_battery(bench: NutBench) -> None:
     """A runtime of 0 on mains does not count, and LB is judged anew when the mains fail."""
     for _ in range(5):
@@ -163,6 +179,18 @@ def test_a_forced_shutdown_does_not_end_unseen(bench: NutBench) -> None:
     bench.clock.advance(3600)
     bench.ups.reads()
     assert bench.status() == "FSD OL"
+
+
+def test_a_device_without_rules_is_judged_by_its_flags(bench: NutBench) -> None:
+    """Points of a mapped device that have the names of the alarms tell the same."""
+    bench.ups.rules = ()
+    bench.bridge.upses.stop()
+    bench.bridge.upses.start()
+    for _ in range(2):
+        bench.ups.reads({"mains_abnormal": True, "battery_low": True, "overload": True})
+    assert bench.status() == "OB LB OVER"
+    bench.ups.reads()
+    assert bench.status() == "OL LB"
 
 
 def test_a_rule_that_fails_tells_nothing(bench: NutBench, logged_failures: list[Failure]) -> None:

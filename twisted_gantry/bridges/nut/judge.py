@@ -5,6 +5,8 @@ an announced shutdown need two readings in a row; a missing value says neither y
 Decisions: `docs/bridges.md`, "NUT".
 """
 
+from collections.abc import Mapping
+
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -15,8 +17,6 @@ from twisted_gantry.net.timers import Timer
 
 _log = Logger()
 
-JUDGED = frozenset({"state", "mains_abnormal", "battery_low", "battery_runtime"})
-"""A reading with one of these points is judged; others, such as ratings, tell nothing new."""
 MAX_AGE = 15.0
 """Seconds after which values that could not be read anew are stale, as `MAXAGE` of upsd."""
 IN_A_ROW = 2  # readings
@@ -30,6 +30,9 @@ _RULES = (
     *("mains-abnormal", "on-battery", "output-off", "shutting-down", "battery-low", "overload"),
     *("self-test-failed", "on-raw-mains"),
 )
+_FLAGS = {name: name.replace("-", "_") for name in _RULES}
+JUDGED = frozenset({"state", "battery_runtime", *_FLAGS.values()})
+"""A reading with one of these points is judged; others, such as ratings, tell nothing new."""
 
 
 class Steady:
@@ -61,7 +64,7 @@ class Judge:
     ) -> None:
         self.device = device
         self._read, self._clock, self._low_runtime = read, clock, low_runtime
-        self._rules: dict[str, Rule] = {r.name: r for r in device.rules if r.name in _RULES}
+        self._rules: dict[str, Rule] = {r.name: r for r in device.rules if r.parts is None}
         self._flags: dict[str, bool] = {}
         self._failed: set[str] = set()
         self._known = False
@@ -77,20 +80,20 @@ class Judge:
 
     def take(self) -> None:
         """Judge the present values as one more reading."""
-        told = {name: self._test(rule) for name, rule in self._rules.items()}
+        told = {name: self._test(name) for name in _RULES}
         self._flags |= {name: verdict for name, verdict in told.items() if verdict is not None}
-        if told.get("mains-abnormal") is None and told.get("on-battery") is None:
+        if told["mains-abnormal"] is None and told["on-battery"] is None:
             if self._known:
                 self._silent_since = self._clock.seconds()
             self._known = False
             self._end_force.cancel()
             return
         self._known = True
-        was, self._on_battery = self._on_battery, self._judge_supply()
+        was, self._on_battery = self._on_battery, self._judge_supply(told)
         if self._on_battery and not was:
             self._low.forget()  # many UPSes tell no true runtime while they are on mains
-        self._low.take(self._is_low(told.get("battery-low")))
-        ending = told.get("shutting-down")
+        self._low.take(self._is_low(told["battery-low"]))
+        ending = told["shutting-down"]
         self._ending.take(None if ending is None else ending and not self._flag("output-off"))
         if self._forced_at is not None:
             self._watch_force()
@@ -143,8 +146,14 @@ class Judge:
     def _flag(self, name: str) -> bool:
         return self._flags.get(name, False)
 
-    def _test(self, rule: Rule) -> bool | None:
-        """Test a rule, which may be that of another package; one that fails tells nothing."""
+    def _test(self, name: str) -> bool | None:
+        """Test a rule, or the point of its name for a device without that rule. The rule may be
+        that of another package; one that fails tells nothing.
+        """
+        rule = self._rules.get(name)
+        if rule is None:
+            value = self._read(_FLAGS[name]).good
+            return None if value is None else bool(value)
         try:
             return rule.test(self._read, self._flag(rule.name))
         except Exception:
@@ -153,10 +162,14 @@ class Judge:
                 _log.failure("the rule {rule} failed", rule=rule.name)
             return None
 
-    def _judge_supply(self) -> bool:
-        """Tell whether the load lacks the mains: a dark UPS counts, one on bypass does not."""
-        on_mains = self._flag("on-raw-mains")
-        return self._flag("on-battery") or (self._flag("mains-abnormal") and not on_mains)
+    def _judge_supply(self, told: Mapping[str, bool | None]) -> bool:
+        """Tell whether the load lacks the mains: a dark UPS counts, one on bypass does not. Where
+        the state is missing, what is known of the mains decides.
+        """
+        abnormal, on_battery = told["mains-abnormal"], told["on-battery"]
+        if on_battery is None:
+            on_battery = self._on_battery and abnormal is not False
+        return on_battery or (self._flag("mains-abnormal") and not told["on-raw-mains"])
 
     def _is_low(self, flag: bool | None) -> bool | None:
         runtime = self._read("battery_runtime").good
