@@ -1,1 +1,1 @@
-"""Tables for people: CSV and workbooks, streamed. Knows neither the web nor the core nor the centre."""
+"""Tables for people: CSV and workbooks, streamed. Knows neither web, core nor centre."""
