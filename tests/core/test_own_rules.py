@@ -94,7 +94,9 @@ def test_clear_is_a_hysteresis(bench: Bench) -> None:
 def test_clear_may_read_another_point(bench: Bench) -> None:
     """The point of `clear` decides when it changes, also on another device."""
     bench.rules.add(own("ups1.state == fault", "ups2.state == line"))
+    bench.read("battery", "ups2.state")
     bench.read("fault", "ups1.state")
+    assert [alarm.value for alarm in bench.active] == ["fault"]
     bench.read("line", "ups1.state")
     assert bench.told == [("rule.hot", True)]
     bench.read("line", "ups2.state")

@@ -46,11 +46,12 @@ class OwnRule:
         return {each.point for each in (self.when, self.clear) if each is not None}
 
     def test(self, read: Read, raised: bool) -> bool | None:
-        """Judge as `Rule.test`."""
-        if raised and self.clear is not None:
-            over = self.clear.holds(read(self.clear.point).good)
-            return None if over is None else not over
-        return self.when.holds(read(self.when.point).good)
+        """Judge as `Rule.test`. The point of `when` is read last: its value is the alarm's."""
+        if not raised or self.clear is None:
+            return self.when.holds(read(self.when.point).good)
+        over = self.clear.holds(read(self.clear.point).good)
+        read(self.when.point)
+        return None if over is None else not over
 
     def rule(self) -> Rule:
         texts = self.en, self.zh
