@@ -11,10 +11,12 @@ from twisted.internet.task import Clock
 from tests.devices.modbus.rig import Rig, Table, read
 from twisted_gantry.config.load import load_file
 from twisted_gantry.core.commands.types import Endangers, Outcome
+from twisted_gantry.core.site import Cabinet
 from twisted_gantry.devices.modbus.plan import grouped
 from twisted_gantry.twin.faces.modbus import ModbusFactory
 from twisted_gantry.twin.faults.settings import Faults
 from twisted_gantry.twin.world.model import World
+from twisted_gantry.uplinks.etc.rows import cabinet
 
 
 def points(*rows: str) -> str:
@@ -300,3 +302,21 @@ def test_the_example_is_in_order() -> None:
     """The example of the documentation passes the check."""
     example = Path(__file__).parents[3] / "docs" / "examples" / "modbus.toml"
     assert [entry.name for entry in load_file(example).devices] == ["meter", "room"]
+
+
+def test_roles_are_in_the_report_of_the_cabinet(rigs: Any) -> None:
+    """The platform gets the rows of such a device as those of a UPS, a meter or a cabinet."""
+    table = Table({0: 0x435C, 1: 0, 2: 0x435C, 3: 0, 4: 0x435C, 5: 0, 100: 1, 101: 1})
+    rig = rigs(ROLES, table, poll=1.0)
+    rig.clock.run(3.0)
+    sources = {"elec": ("m1",), "ups": ("m1",), "smoke_sensor": ("m1",), "doors": ()}
+    report, _, _ = cabinet(rig.bench.site, Cabinet("1", sources), ())
+    [elec], [ups] = report.elec, report.ups
+    assert (elec.id, elec.status, elec.voltage, elec.current) == ("1", "1", "220", "NotSupport")
+    assert (ups.status, ups.warning_msg) == ("0", "电池电压低")
+    assert report.smoke_sensor.is_warning == "1"
+    rig.network.reachable = False
+    rig.network.cut()
+    rig.clock.run(10.0)
+    [elec] = cabinet(rig.bench.site, Cabinet("1", sources), ())[0].elec
+    assert (elec.id, elec.voltage) == ("1", "GetFailed")

@@ -175,18 +175,14 @@ def repeated(table: Mapping[str, Any]) -> Mistakes:
         given = table.get(key)
         tables = given if isinstance(given, list) else []
         for what in ("name", "role"):
-            found: dict[Any, str] = {}
+            found: dict[Any, int] = {}
             for at, each in enumerate(tables):
                 value = each.get(what) if isinstance(each, dict) else None
                 if not isinstance(value, str) or not value:
                     continue
-                name = str(each.get("name"))
-                first = found.setdefault(_role_point(value) if what == "role" else value, f"{at}")
-                if first != f"{at}":
-                    yield (
-                        (key, at, what),
-                        f"{key} {int(first) + 1} has it, too; it is {name[:40]!r}",
-                    )
+                first = found.setdefault(_role_point(value) if what == "role" else value, at)
+                if first != at:
+                    yield (key, at, what), f"{key} {first + 1} has it, too"
 
 
 def _role_point(role: str) -> str:

@@ -119,7 +119,7 @@ class RegisterCommand(MappedCommand, frozen=True, kw_only=True):
             yield ("register",), "the value goes beyond register 65535"
         if (self.writes == 5) != self.is_flag:
             yield ("function",), f"{self.writes} does not write {self.type}"
-        if self.writes == 6 and self.type not in _ONE_REGISTER:
+        elif self.writes == 6 and self.type not in _ONE_REGISTER:
             yield ("function",), f"6 writes one register, and {self.type} has two"
         if self.value is not None and self.scale:
             try:
