@@ -79,7 +79,7 @@ def subject_of(name: str, thing: Any) -> Examined:
 
 @dataclass(eq=False)
 class Diagnosis:
-    """One run of the chain. `began` is Unix seconds."""
+    """One run of the chain. `began` is Unix seconds; `changed` is called after each step."""
 
     subject: Examined
     reactor: Any
@@ -87,6 +87,7 @@ class Diagnosis:
     steps: list[ChainStep] = field(default_factory=list)
     ended: bool = False
     within: float = EXCHANGE_WITHIN
+    changed: Callable[["Diagnosis"], None] = lambda _: None
 
     def __post_init__(self) -> None:
         links = list(ChainLink) if self.subject.peer is not None else [ChainLink.EXCHANGE]
@@ -107,14 +108,18 @@ class Diagnosis:
         }
         try:
             for place, step in enumerate(self.steps):
-                began = self.reactor.seconds()
                 failed = self.outage is not None
                 if failed:
                     self.steps[place] = replace(step, outcome=StepOutcome.SKIPPED)
+                    self.changed(self)
                     continue
                 self.steps[place] = replace(step, outcome=StepOutcome.RUNNING)
+                if step.link is ChainLink.EXCHANGE and self.steps[0].link is ChainLink.NAME:
+                    await self._settle()
+                began = self.reactor.seconds()
                 found = await trials[step.link]()
                 self.steps[place] = replace(found, seconds=self.reactor.seconds() - began)
+                self.changed(self)
         finally:
             self.ended = True
 
@@ -173,9 +178,11 @@ class Diagnosis:
         en, zh = f"the certificate of {peer.name} is good", f"{peer.name} 的证书有效"
         return ChainStep(ChainLink.TLS, StepOutcome.OK, en, zh)
 
-    async def _exchange(self) -> ChainStep:
-        if len(self.steps) > 1 and self._stands() is None:
+    async def _settle(self) -> None:
+        if self._stands() is None:
             await deferLater(self.reactor, SETTLE)
+
+    async def _exchange(self) -> ChainStep:
         attempt = self.subject.attempt()
         try:
             wrong = await attempt.addTimeout(self.within, self.reactor)

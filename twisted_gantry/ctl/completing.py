@@ -78,6 +78,15 @@ def alarms(api: Api, texts: Texts, incomplete: str) -> Iterable[tuple[str, str]]
 
 
 @_completion
+def devices_and_uplinks(api: Api, *_: object) -> Iterable[tuple[str, str]]:
+    site = api.get("/api/v1/site").fit(local_api.SiteView)
+    return [
+        *((each.name, each.kind) for each in site.devices),
+        *((each.name, each.kind) for each in site.uplinks),
+    ]
+
+
+@_completion
 def devices(api: Api, *_: object) -> Iterable[tuple[str, str]]:
     for device in api.get("/api/v1/site").fit(local_api.SiteView).devices:
         yield device.name, device.kind

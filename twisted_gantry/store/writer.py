@@ -230,7 +230,7 @@ class ThreadWriter:
 
 
 class InlineWriter:
-    """A writer for tests: does each job at once, in a transaction of its own."""
+    """A writer in this thread, for tests and probes: does each job at once, in a transaction."""
 
     def __init__(self, db: Connection | None) -> None:
         self._db = db

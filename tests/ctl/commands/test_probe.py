@@ -1,4 +1,4 @@
-"""`probe`: a UPS card, asked directly."""
+"""`probe`: a device, the platform or the cloud, asked directly by its driver."""
 
 import json
 import re
@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.threads import blockingCallFromThread, deferToThread
 
 from tests.ctl.raw import raw_server
-from twisted_gantry.ctl.commands import probe
 from twisted_gantry.ctl.main import cli
-from twisted_gantry.wire.upscard import session
+from twisted_gantry.ctl.probing import live, shown
+from twisted_gantry.net.outage import WORDS, Cause
 
 SECRET = "hunter2-secret"
 RTD = "(Sunshine Power V1.0 C10KS 220 220 20 50.0 192 1/1 10000"
@@ -28,7 +30,31 @@ VALUES = {"RTD": RTD, "QAD": QAD}
 Answer = Callable[[dict[str, Any]], bytes | None]
 
 
-def _ask(answer: Answer, *args: str, lang: str = "en") -> tuple[Result, list[dict[str, Any]], str]:
+@pytest.fixture(autouse=True)
+def _on_the_reactor_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a probe on the reactor that runs already."""
+    from twisted.internet import reactor
+
+    in_tests: Any = reactor
+
+    def run(work: Callable[[Any], Any]) -> Any:
+        return blockingCallFromThread(in_tests, lambda: ensureDeferred(work(in_tests)))
+
+    monkeypatch.setattr(shown, "run", run)
+    monkeypatch.setattr(live, "AGAIN", 0.5)
+    monkeypatch.setattr("twisted_gantry.core.diagnosis.SETTLE", 0.0)
+
+
+async def _probe(*args: str, lang: str = "en") -> Result:
+    env = {"LC_ALL": {"en": "en_US.UTF-8", "zh": "zh_CN.UTF-8"}[lang], "GANTRY_URL": "nonsense"}
+    result: Result = await deferToThread(CliRunner().invoke, cli, ["probe", *args], env=env)
+    assert isinstance(result.exception, SystemExit | None), result.exc_info
+    return result
+
+
+async def _ask(
+    answer: Answer, *args: str, lang: str = "en"
+) -> tuple[Result, list[dict[str, Any]], str]:
     """Probe a card that answers so; returns the result, what the card was asked, its address."""
     asked: list[dict[str, Any]] = []
 
@@ -50,9 +76,7 @@ def _ask(answer: Answer, *args: str, lang: str = "en") -> tuple[Result, list[dic
 
     with raw_server(speak) as port:
         address = f"tcp:127.0.0.1:{port}"
-        env = {"LC_ALL": {"en": "en_US.UTF-8", "zh": "zh_CN.UTF-8"}[lang], "GANTRY_URL": "nonsense"}
-        result = CliRunner().invoke(cli, ["probe", address, *args], env=env)
-    assert isinstance(result.exception, SystemExit | None), result.exc_info
+        result = await _probe(address, "--set", "patience=0.5", *args, lang=lang)
     return result, asked, address
 
 
@@ -72,198 +96,169 @@ def _error(command: dict[str, Any], code: str) -> bytes:
     return json.dumps({"result": code, **command}).encode()
 
 
-def test_probe() -> None:
-    """Decoded values are shown with units and qualities; the card is asked RTD and QAD alone."""
-    result, asked, address = _ask(_reply)
-    assert result.exit_code == 0
+async def test_probe() -> None:
+    """Steps, then values with units and qualities; the card is asked RTD and QAD alone."""
+    result, asked, address = await _ask(_reply)
+    assert result.exit_code == 0, result.output
     assert [command["cmd"] for command in asked] == ["RTD", "QAD"]
     assert all(set(command) == {"session", "cmd"} for command in asked)
     lines = result.stdout.splitlines()
-    assert lines[0] == f"UPS card 201701013805 at {address}"
-    rows = [re.split(r"  +", line) for line in lines[1:]]
+    assert [line[:12] for line in lines[:4]] == [
+        "– name      ",
+        "✓ connection",
+        "– TLS       ",
+        "✓ exchange  ",
+    ]
+    assert lines[4] == f"201701013805 at {address}"
+    rows = [re.split(r"  +", line) for line in lines[5:]]
     assert rows[0] == ["Point", "Label", "Value", "Unit", "Quality"]
     assert ["manufacturer", "Manufacturer", "Sunshine Power", "good"] in rows
     assert ["rated_power", "Rated power", "10000.0", "VA", "good"] in rows
     assert ["input_voltage_r", "Input voltage R", "220.1", "V", "good"] in rows
-    assert ["input_current_r", "Input current R", "–", "A", "not-supported"] in rows
-    assert ["battery_runtime", "Battery time left", "31687.0", "s", "good"] in rows
-    assert ["self_test", "Battery self-test", "good", "good"] in rows
     assert ["state", "State", "line", "good"] in rows
-    assert len(rows) == 1 + 10 + 22 + 8
 
 
-def test_in_chinese() -> None:
-    """The same in Chinese."""
-    result, _, address = _ask(_reply, lang="zh")
+async def test_in_chinese_and_json() -> None:
+    """The same in Chinese; for programs: typed values, labels in both languages, no errors."""
+    result, _, address = await _ask(_reply, lang="zh")
     lines = result.stdout.splitlines()
-    assert lines[0] == f"UPS管理卡 201701013805，地址 {address}"
-    rows = [re.split(r"  +", line) for line in lines[1:]]
-    assert rows[0] == ["测点", "名称", "值", "单位", "质量"]
-    assert ["input_current_r", "输入电流R", "–", "A", "不支持"] in rows
-
-
-def test_json() -> None:
-    """For programs: typed values, labels in both languages, no errors."""
-    result, _, address = _ask(_reply, "--json")
+    assert lines[3].startswith("✓ 应答检查")
+    assert lines[4] == f"201701013805，地址 {address}"
+    result, _, address = await _ask(_reply, "--json", "--runtime-unit", "min")
     found = json.loads(result.stdout)
     assert (found["address"], found["uid"], found["errors"]) == (address, "201701013805", [])
-    assert found["readings"][10] == {
+    assert (found["ok"], found["cause"], found["kind"]) == (True, None, "ups-card")
+    readings = {each["name"]: each for each in found["readings"]}
+    assert readings["input_voltage_r"] == {
         "name": "input_voltage_r",
         "label": {"en": "Input voltage R", "zh": "输入电压R"},
         "value": 220.1,
         "unit": "V",
         "quality": "good",
     }
+    assert readings["battery_runtime"]["value"] == 31687 * 60
 
 
-def test_runtime_unit() -> None:
-    """A card that counts the time left in minutes is read right when told so."""
-    result, _, _ = _ask(_reply, "--runtime-unit", "min", "--json")
-    values = {each["name"]: each["value"] for each in json.loads(result.stdout)["readings"]}
-    assert values["battery_runtime"] == 31687 * 60
-
-
-def test_password(tmp_path: Path) -> None:
+async def test_secrets_are_not_shown(tmp_path: Path) -> None:
     """The password of a file goes with each command, and is never shown, whatever is answered."""
     path = tmp_path / "password"
     path.write_text(SECRET + "\n")
     args = ("--password-file", str(path))
-    result, asked, _ = _ask(_reply, *args)
+    result, asked, _ = await _ask(_reply, *args)
     assert result.exit_code == 0
     assert [command["pass"] for command in asked] == [SECRET, SECRET]
-    assert SECRET not in result.output
     for answer in (
         lambda command: _error(command, "103"),
         lambda command: _error(command, "101").replace(b'"cmd":', b'"cmd"'),
         lambda command: _reply(command, json.dumps(command)),
     ):
-        for lang in ("en", "zh"):
-            result, _, _ = _ask(answer, *args, lang=lang)
-            assert result.exit_code == 1
-            assert SECRET not in result.output
+        result, _, _ = await _ask(answer, *args)
+        assert result.exit_code == 1
+        assert SECRET not in result.output
 
 
-def test_wrong_password() -> None:
-    """A card that wants another password is told apart from other refusals."""
-    for code, english, chinese in [
-        ("103", "103 PASSWORD_ERROR: it has another password; --password-file", "密码不符"),
-        ("105", "answers 105 COMMAND_NO.", "应答 105 COMMAND_NO"),
-        ("777", "answers 777.", "应答 777"),
-    ]:
-        result, _, _ = _ask(lambda command, code=code: _error(command, code))  # type: ignore[misc]
-        assert (result.exit_code, result.stdout) == (1, "")
-        assert english in result.stderr
-        result, _, _ = _ask(
-            lambda command, code=code: _error(command, code),  # type: ignore[misc]
-            lang="zh",
-        )
-        assert chinese in result.stderr
+SSH = b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"
 
 
-def test_busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy card is asked again, with a new session number; if it stays busy, exit code 3."""
-    monkeypatch.setattr(session, "BUSY_PAUSE", 0.001)
-    busy = iter(["201", "201"])
-
-    def answer(command: dict[str, Any]) -> bytes:
-        code = next(busy, None)
-        return _reply(command) if code is None else _error(command, code)
-
-    result, asked, _ = _ask(answer)
-    assert result.exit_code == 0
-    assert [command["cmd"] for command in asked] == ["RTD", "RTD", "RTD", "QAD"]
-    assert len({command["session"] for command in asked}) == 4
-    monkeypatch.setattr(probe, "DEADLINE", 0.5)
-    result, _, _ = _ask(lambda command: _error(command, "201"))
-    assert result.exit_code == 3
-    assert "stayed busy (201)" in result.stderr
-
-
-def test_strange_frames() -> None:
-    """Replies to others, noise and broken objects are passed over; the right one is found."""
-
-    def answer(command: dict[str, Any]) -> bytes:
-        other = _reply(command, session="1")
-        wrong = _reply(command, cmd="SON")
-        return b"\r\n\x00noise" + other + wrong + b"{broken}" + _reply(command) + b"\r\n"
-
-    result, asked, _ = _ask(answer)
-    assert result.exit_code == 0
-    assert len(asked) == 2
+@pytest.mark.parametrize(
+    ("answer", "cause", "code"),
+    [
+        (lambda command: _error(command, "103"), Cause.PASSWORD, 1),
+        (lambda command: _error(command, "105"), Cause.ERROR_ANSWER, 1),
+        (lambda command: _error(command, "201"), Cause.BUSY, 3),
+        (lambda _: None, Cause.SILENT, 3),
+        (lambda _: b"", Cause.CLOSED, 1),
+        (lambda _: SSH, Cause.NOT_PROTOCOL, 1),
+        (lambda _: b"{" + b" " * 70_000, Cause.MALFORMED, 1),
+        (lambda command: _reply(command, "(1 2 3"), Cause.MALFORMED, 1),
+    ],
+    ids=lambda each: str(each) if isinstance(each, Cause) else "",
+)
+async def test_what_is_wrong(
+    answer: Answer, cause: Cause, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each cause has its code, its next step and its exit code."""
+    monkeypatch.setattr("twisted_gantry.devices.upscard.link.CardLink.deadline", 0.5)
+    result, _, _ = await _ask(answer)
+    assert (result.exit_code, f"[{cause}]" in result.stdout) == (code, True), result.output
+    assert f"→ {WORDS[cause].advice}" in result.stdout
 
 
-def test_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A card that says nothing, or half an object, is exit code 3 after the deadline."""
-    monkeypatch.setattr(probe, "DEADLINE", 0.25)
-    for answer, heard in [(lambda _: None, "0 bytes"), (lambda _: b'{"uid', "5 bytes")]:
-        result, asked, _ = _ask(answer)
-        assert (result.exit_code, result.stdout) == (3, "")
-        assert [command["cmd"] for command in asked] == ["RTD", "QAD"]
-        assert "RTD: no answer" in result.stderr
-        assert "QAD: no answer" in result.stderr
-        assert heard in result.stderr
-
-
-def test_half_of_it() -> None:
+async def test_half_of_it() -> None:
     """When one question fails, the answer to the other is shown all the same."""
 
     def answer(command: dict[str, Any]) -> bytes:
         return _reply(command, "(1 2 3") if command["cmd"] == "RTD" else _reply(command)
 
-    result, _, address = _ask(answer)
+    result, _, _ = await _ask(answer)
     assert result.exit_code == 1
     assert "input_voltage_r" in result.stdout
     assert "rated_power" not in result.stdout
-    assert f"RTD: {address} answers what is none of its protocol: RTD has 3 fields" in result.stderr
-    result, _, _ = _ask(answer, "--json")
-    found = json.loads(result.stdout)
-    assert (result.exit_code, len(found["readings"])) == (1, 30)
-    assert [(e["command"], e["code"]) for e in found["errors"]] == [("RTD", "card-odd")]
+    assert "RTD has 3 fields" in result.stderr
 
 
-def test_hangs_up() -> None:
-    """A card that closes the connection is told as such."""
-    for lang, said in (("en", "closed the connection"), ("zh", "关闭了连接")):
-        result, _, _ = _ask(lambda _: b"", lang=lang)
-        assert (result.exit_code, result.stdout) == (1, "")
-        assert said in result.stderr
+async def test_the_terminator_is_sent() -> None:
+    """A card that waits for the end of a line gets it."""
+    seen: list[bytes] = []
+
+    def speak(peer: socket.socket, _: threading.Event) -> None:
+        while part := peer.recv(4096):
+            seen.append(part)
+            if part.endswith(b"\r\n"):
+                peer.sendall(_reply(json.loads(part)))
+
+    with raw_server(speak) as port:
+        result = await _probe("ups-card", f"tcp:127.0.0.1:{port}", "--terminator", "\r\n")
+    assert result.exit_code == 0, result.output
+    assert len(seen) == 2
 
 
-def test_endless_object() -> None:
-    """An object past the bound is an error, not a wait."""
-    result, _, _ = _ask(lambda _: b"{" + b" " * 70_000)
-    assert result.exit_code == 1
-    assert "an object of over 65536 bytes" in result.stderr
-
-
-def test_unreachable() -> None:
-    """A card that is not there is exit code 2, with what to look at, in JSON too."""
+@pytest.mark.parametrize("kind", ["ups-card", "relay", "modbus", "cloud"])
+async def test_nothing_listens(kind: str, tmp_path: Path) -> None:
+    """A port without a service is told as such, and the exchange is not tried."""
+    (tmp_path / "key").write_text("a-key")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    for lang, said in (("en", "is its TCP port set so"), ("zh", "出厂为2390")):
-        result = CliRunner().invoke(cli, ["--lang", lang, "probe", f"tcp:127.0.0.1:{port}"])
-        assert result.exit_code == 2
-        assert said in result.stderr
-    result = CliRunner().invoke(cli, ["probe", "--json", f"tcp:127.0.0.1:{port}"])
-    assert result.exit_code == 2
-    assert json.loads(result.stdout)["error"]["code"] == "card-unreachable"
+    more = ("--eq-sn", "1", "--password-file", str(tmp_path / "key")) if kind == "cloud" else ()
+    result = await _probe(kind, f"tcp:127.0.0.1:{port}", *more, lang="zh")
+    assert result.exit_code == 2, result.output
+    assert f"{WORDS[Cause.REFUSED].zh} [refused]" in result.stdout
+    assert WORDS[Cause.REFUSED].advice_zh in result.stdout
+    assert "– 应答检查" in result.stdout
 
 
-def test_addresses() -> None:
-    """An address is tcp:HOST:PORT, an IPv6 host in brackets; anything else is wrong usage."""
-    assert probe.parse_address("tcp:192.168.1.20:2390") == ("192.168.1.20", 2390)
-    assert probe.parse_address("tcp:[::1]:2390") == ("::1", 2390)
-    for wrong in ("", "tcp:", "tcp:h", "tcp::1", "udp:h:1", "h:1", "tcp:h:0", "tcp:h:65536"):
-        assert CliRunner().invoke(cli, ["probe", wrong]).exit_code == 64
-    for wrong in ("tcp:h:x", "tcp:::1:2390", "tcp:h:１", "tcp:h:1:timeout=3", "tcp:h:+1"):
-        assert CliRunner().invoke(cli, ["probe", wrong]).exit_code == 64
+async def test_http_kinds_over_an_ssh_server(tmp_path: Path) -> None:
+    """Each kind over HTTP shows the first bytes of what is no HTTP."""
+    (tmp_path / "code").write_text("a-code")
+    code = ("--password-file", str(tmp_path / "code"))
+    kinds: dict[str, tuple[str, ...]] = {
+        "cfos": (),
+        "bms": ("--device-uid", "1"),
+        "cabinet": code,
+        "platform": code,
+        "computer": code,
+    }
+
+    def speak(peer: socket.socket, _: threading.Event) -> None:
+        peer.sendall(SSH)
+        peer.recv(4096)
+
+    with raw_server(speak) as port:
+        for kind, more in kinds.items():
+            result = await _probe(kind, f"http://127.0.0.1:{port}/x", *more)
+            assert result.exit_code == 1, (kind, result.output)
+            assert "SSH-2.0-OpenSSH_9.2p1 Debian-2 [not-protocol]" in result.stdout, kind
 
 
-def test_bad_password_file(tmp_path: Path) -> None:
-    """A password that no card takes is refused before anything is sent, and not shown."""
-    path = tmp_path / "password"
-    path.write_text("0123456789abcdef")
-    result, asked, _ = _ask(_reply, "--password-file", str(path))
-    assert (result.exit_code, asked) == (64, [])
-    assert "1 to 15 characters" in result.stderr
-    assert "0123456789abcdef" not in result.output
+async def test_wrong_usage(tmp_path: Path) -> None:
+    """An unknown kind, a wrong address or setting, and a file without a secret are wrong usage."""
+    assert "ups-card" in (await _probe("nothing", "tcp:h:1")).stderr
+    for args in (
+        ("nothing", "tcp:h:1"),
+        ("ups-card", "udp:h:1"),
+        ("tcp:h",),
+        ("ups-card", "tcp:h:1", "--set", "poll"),
+        ("ups-card", "tcp:h:1", "--set", "nonsense=1"),
+        ("ups-card", "tcp:h:1", "--password-file", str(tmp_path / "none")),
+    ):
+        assert (await _probe(*args)).exit_code == 64, args

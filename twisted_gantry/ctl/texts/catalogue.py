@@ -138,7 +138,11 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "  The outcome is unknown. Sent again with --id {id}, it is the same command.",
         "  无法得知命令是否已执行。用 --id {id} 重发，仍是同一条命令。",
     ),
-    "card-line": ("UPS card {uid} at {address}", "UPS管理卡 {uid}，地址 {address}"),
+    "probe-line": ("{uid} at {address}", "{uid}，地址 {address}"),
+    "step-connect": ("connection", "建立连接"),
+    "step-exchange": ("exchange  ", "应答检查"),
+    "step-name": ("name      ", "域名解析"),
+    "step-tls": ("TLS       ", "TLS握手 "),
     # While waiting
     "asking": ("Asking {where} …", "正在询问 {where} …"),
     "doing": ("{target} {command}: waiting for the outcome …", "{target} {command}：等待结果 …"),
@@ -260,44 +264,21 @@ TEXTS: Mapping[str, tuple[str, str]] = {
             "用 --id {id} 重发，仍是同一条命令。"
         ),
     ),
-    "bad-address": (
-        "{address!r} is no address of a UPS card: it is like tcp:192.168.1.20:2390.",
-        "{address!r} 不是UPS管理卡地址，应形如 tcp:192.168.1.20:2390。",
+    "probe-kind": (
+        "Unknown kind {kind}; there are: {known}.",
+        "未知类型 {kind}；可选：{known}。",
     ),
-    "card-unreachable": (
-        (
-            "cannot connect to {address}: {reason}. Is it the card, and is its TCP port set so"
-            " (2390 from the factory; 502 means Modbus)?"
-        ),
-        "无法连接 {address}：{reason}。请确认管理卡地址及其TCP端口（出厂为2390；502为Modbus）。",
+    "probe-settings": (
+        "{kind} cannot be probed so: {problems}",
+        "{kind} 的参数有误：{problems}",
     ),
-    "card-silent": (
-        (
-            "{cmd}: no answer from {address} within {seconds} s ({heard} bytes came, none of them"
-            " an answer)."
-        ),
-        "{cmd}：{address} 在 {seconds} 秒内没有应答（收到 {heard} 字节，均非应答）。",
+    "diagnose-config": (
+        "{file} is not in order: {problems}",
+        "{file} 有误：{problems}",
     ),
-    "card-busy": (
-        "{cmd}: {address} stayed busy (201) for {seconds} s.",
-        "{cmd}：{address} 持续忙（201）达 {seconds} 秒。",
-    ),
-    "card-closed": (
-        "{cmd}: {address} closed the connection. Does it allow another session?",
-        "{cmd}：{address} 关闭了连接。管理卡是否允许再建立一个会话？",
-    ),
-    "card-refused": ("{cmd}: {address} answers {name}.", "{cmd}：{address} 应答 {name}。"),
-    "card-password": (
-        "{cmd}: {address} answers {name}: it has another password; --password-file gives it.",
-        "{cmd}：{address} 应答 {name}：密码不符，请用 --password-file 给出。",
-    ),
-    "card-odd": (
-        "{cmd}: {address} answers what is none of its protocol: {detail}.",
-        "{cmd}：{address} 的应答不符合协议：{detail}。",
-    ),
-    "bad-card-password": (
-        "The card takes a password of 1 to 15 characters.",
-        "管理卡密码为1至15个字符。",
+    "diagnose-name": (
+        "There is no device or uplink {name}; there are: {known}.",
+        "没有名为 {name} 的设备或上联；现有：{known}。",
     ),
     # Wrong usage
     "usage-order": (

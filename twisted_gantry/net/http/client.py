@@ -30,6 +30,7 @@ from twisted_gantry.net.budget import Budget, Slices
 from twisted_gantry.net.expiry import expires
 from twisted_gantry.net.http.proxy import ProxiedEndpoints, Proxy
 from twisted_gantry.net.outage import (
+    WORDS,
     Cause,
     Outage,
     Reason,
@@ -417,7 +418,9 @@ def _is_no_http(error: BaseException | None) -> bool:
 
 def _lost(error: BaseException | None) -> Outage:
     found = outage_of(error)
-    return replace(found, en=_words(error)) if found.cause is Cause.CLOSED else found
+    if found.cause is not Cause.CLOSED:
+        return found
+    return replace(found, en=_words(error), zh=WORDS[Cause.CLOSED].zh)
 
 
 def _words(error: BaseException | None) -> str:

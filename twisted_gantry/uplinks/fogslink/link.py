@@ -34,7 +34,7 @@ class Driver(Interface):
     def link_refused(self, refusal: LoginRefusal) -> None: ...  # the cloud refuses the login
     def link_ready(self) -> None: ...  # the transport takes data again
     def configure(self, message: Configure) -> None: ...  # as the cloud wants
-    def link_malformed(self, reason: str) -> None: ...  # the cloud sent what cannot be read
+    def link_malformed(self, reason: Outage) -> None: ...  # the cloud sent what cannot be read
 
 
 class Link:
@@ -68,7 +68,6 @@ class Link:
         self.retry = self._lines.retry
         self.say = self._session.say  # acknowledges a configuration, if there is a session
         self.configure, self.writable = driver.configure, driver.link_ready
-        self.malformed = driver.link_malformed
 
     @property
     def ready(self) -> bool:
@@ -113,6 +112,17 @@ class Link:
 
     # -- what the session does
 
+    def malformed(self, reason: str) -> None:
+        """Tell what cannot be read; the first bytes may show that the peer is no cloud."""
+        self._driver.link_malformed(self._foreign() or outage(Cause.MALFORMED, en=reason))
+
+    def _foreign(self) -> Outage | None:
+        """Return the outage for a peer that speaks another protocol, None for a cloud."""
+        first = self._lines.first
+        if self._session.heard or not first or first.lstrip().startswith(b"{"):
+            return None
+        return not_protocol(first)
+
     def drop(self, reason: str) -> None:
         """Cut the connection: the cloud is silent, or what it sends cannot be read."""
         cause = Cause.MALFORMED if self._session.odd else Cause.SILENT
@@ -151,11 +161,8 @@ class Link:
             self._lines.flooded()
 
     def disconnected(self, reason: Outage) -> None:
-        first, heard = self._lines.first, self._session.heard
-        if not heard and first and not first.lstrip().startswith(b"{"):
-            reason = not_protocol(first)
-        else:
-            reason = lost(reason, first, heard)
+        foreign = self._foreign()
+        reason = foreign or lost(reason, self._lines.first, self._session.heard)
         was_online = self._session.online
         self._session.closed()
         if not self._stopped:

@@ -288,8 +288,8 @@ class FogslinkUplink(NamedService):
             self._cloud.works()
         self._sender.online()
 
-    def link_malformed(self, reason: str) -> None:
-        self.status.error(outage(Cause.MALFORMED, en=reason))
+    def link_malformed(self, reason: Outage) -> None:
+        self.status.error(reason)
 
     def link_ready(self) -> None:
         self._sender.wake()

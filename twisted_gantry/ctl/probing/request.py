@@ -1,0 +1,90 @@
+"""What `gantryctl probe` is asked for, as the configuration of one device or one uplink."""
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twisted_gantry.ctl.errors import Exit, Trouble
+
+if TYPE_CHECKING:
+    from twisted_gantry.config.settings import Settings
+
+NAME = "probed"
+PLATFORM, CLOUD = "platform", "cloud"
+ALIASES = {"ups": "ups-card", "ems": "bms", "etc": PLATFORM, "fogslink": CLOUD}
+
+# The key of the address, and that of the secret, where it is not `password`.
+_AT = {"ups-card": "address", "relay": "address", "modbus": "address", CLOUD: "address"}
+_SECRETS = {"cabinet": "auth", "computer": "token", PLATFORM: "auth", CLOUD: "api_key"}
+# Settings that a kind must have, and a probe does not use.
+_UNUSED: Mapping[str, Mapping[str, Any]] = {
+    "relay": {"on": "01", "off": "00"},
+    "modbus": {"point": [{"name": "first_register", "register": 0}]},
+    CLOUD: {"channels": {}},
+}
+_GANTRY_ID = "G000000000000000000"
+_MONITOR = '[monitor]\nlisten = "tcp:0:interface=127.0.0.1"\nauth = "not-listening"\n'
+
+
+def kinds() -> list[str]:
+    """Return the words for what can be probed."""
+    found = [each.name for each in entry_points(group="twisted_gantry.devices")]
+    return [*sorted(found), PLATFORM, CLOUD]
+
+
+def settings_of(
+    kind: str,
+    address: str,
+    *,
+    given: Mapping[str, Any],
+    secret: Path | None,
+    gantry_id: str | None,
+) -> "Settings":
+    """Return the checked settings; `given` are further keys, `secret` the file of the password,
+    auth, token or api_key. Raises Trouble.
+    """
+    from twisted_gantry.config.load import load
+    from twisted_gantry.config.tables import ConfigError
+
+    kind = ALIASES.get(kind, kind)
+    if kind not in kinds():
+        raise Trouble("probe-kind", Exit.USAGE, kind=kind, known=", ".join(kinds()))
+    table: dict[str, Any] = {_AT.get(kind, "url"): address, **_UNUSED.get(kind, {}), **given}
+    if secret is not None:
+        table[_SECRETS.get(kind, "password")] = {"file": str(secret.absolute())}
+    if kind in (PLATFORM, CLOUD):
+        head = f"[uplink.{'etc' if kind == PLATFORM else 'fogslink'}]\n"
+        table.setdefault("allow_test_auth", True) if kind == PLATFORM else None
+    else:
+        head = f'[[device]]\nname = "{NAME}"\nkind = "{kind}"\n'
+    monitor = _MONITOR if kind == "cabinet" else ""
+    text = f"[gantry]\nid = {_toml(gantry_id or _GANTRY_ID)}\n{monitor}{head}{_lines(table)}"
+    try:
+        return load(text, "probe", Path.cwd(), [], [])
+    except ConfigError as error:
+        told = "; ".join(str(each) for each in error.problems)
+        raise Trouble("probe-settings", Exit.USAGE, kind=kind, problems=told) from None
+
+
+def value_of(text: str) -> Any:
+    """Return the value in KEY=VALUE of the command line: a TOML value, else the text."""
+    import tomllib
+
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except ValueError:
+        return text
+
+
+def _lines(table: Mapping[str, Any]) -> str:
+    return "".join(f"{key} = {_toml(value)}\n" for key, value in table.items())
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
