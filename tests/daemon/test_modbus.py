@@ -40,7 +40,7 @@ class ModbusRig(Rig):
     def __init__(self, folder: Path, reactor: Any) -> None:
         super().__init__(folder, reactor)
         self.modbus = free_port()
-        example = EXAMPLE.read_text(encoding="utf-8").replace("5020", f"{self.twin.port('modbus')}")
+        example = EXAMPLE.read_text(encoding="utf-8").replace("4750", f"{self.twin.port('modbus')}")
         example = example.replace('kind = "modbus"', 'kind = "modbus"\npoll = 0.3')
         self.site_text = example + MORE.format(modbus=self.modbus, web=self.web)
         self.write()

@@ -288,7 +288,7 @@ def test_without_settings_it_is_the_demo() -> None:
     twin.privilegedStartService()
     twin.startService()
     assert {(port, interface) for port, _, _, interface in reactor.tcpServers} == {
-        (port, "127.0.0.1") for port in (2390, 2380, 4700, 4800, 3700, 8088, 63321, 5020, 8081)
+        (port, "127.0.0.1") for port in (2390, 2380, 4700, 4800, 3700, 8088, 63321, 4750, 8081)
     }
     twin.stopService()
 

@@ -73,7 +73,7 @@ class TwinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     cabinet: str = "tcp:3700:interface=127.0.0.1"
     etc: str = "tcp:8088:interface=127.0.0.1"
     fogslink: str = "tcp:63321:interface=127.0.0.1"
-    modbus: str = "tcp:5020:interface=127.0.0.1"
+    modbus: str = "tcp:4750:interface=127.0.0.1"
     control: str = "tcp:8081:interface=127.0.0.1"
     world: dict[str, Any] = {}
     dialects: dict[str, Any] = {}

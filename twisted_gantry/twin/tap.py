@@ -47,7 +47,7 @@ class Options(UsageOptions):
         "A simulated gantry site to test against: two UPS cards (TCP 2390, HTTP 2380), a cFos "
         "Power Brain (4700), a BMS behind an EMS API (4800), a smart cabinet (3700), the ETC "
         "platform (8088), the Fogslink cloud (63321) and, with the extra modbus, a Modbus gateway "
-        "(5020), over one physical world that the control "
+        "(4750), over one physical world that the control "
         "API (HTTP 8081) shows and changes. All listen on 127.0.0.1. With --fleet it is so many "
         "gantries instead, which load a platform and a cloud under test."
     )
