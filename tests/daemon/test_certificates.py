@@ -77,13 +77,15 @@ def test_a_renewed_certificate_ends_the_alarm() -> None:
     bench.alarms.stop()
 
 
-@pytest.mark.parametrize("place", ["device", "uplink", "tls", "web"])
+@pytest.mark.parametrize("place", ["device", "uplink", "tls", "web", "mqtt", "nut"])
 def test_ours_are_found_wherever_they_are(tmp_path: Path, place: str) -> None:
-    """Client certificates of all, of devices and uplinks, and those of listeners."""
+    """Client certificates of all, of devices and uplinks and bridges, and those of listeners."""
     Authority().sign("DNS:gantry").write(tmp_path, "own")
     keys = 'client_cert = "own.pem"\nclient_key = "own.key"\n'
     text = '[gantry]\nid = "G1"\n'
     text += {
+        "nut": '[bridge.nut]\ncertificate = "own.pem"\nkey = "own.key"\n',
+        "mqtt": f'[bridge.mqtt]\naddress = "ssl:h:8883"\n{keys}',
         "device": f'[[device]]\nname = "c"\nkind = "cfos"\nurl = "https://h"\n{keys}',
         "uplink": f'[uplink.etc]\nurl = "https://h/monitor.do"\nauth = "x"\n{keys}',
         "tls": f"[tls]\n{keys}",

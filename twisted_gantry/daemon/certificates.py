@@ -34,7 +34,8 @@ Own = tuple[tuple[str, datetime], ...]
 def own_certificates(settings: Settings) -> Own:
     """Return the certificates that the gantry shows as a client and as a server."""
     of_devices = [each.settings for each in settings.devices]
-    shown = (settings.tls, *of_devices, *settings.etc, *settings.fogslink)
+    of_bridges = settings.bridges.tables().values()
+    shown = (settings.tls, *of_devices, *settings.etc, *settings.fogslink, *of_bridges)
     clients = [each.client_cert for each in shown if isinstance(each, TlsSettings)]
     servers = [each.certificate for each in settings.server_tls.values() if each is not None]
     nut = settings.bridges.nut

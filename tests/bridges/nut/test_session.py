@@ -181,6 +181,7 @@ def test_a_command_is_done(bench: NutBench) -> None:
     assert toll.asks("INSTCMD ups1 SOFF", "INSTCMD ups1", "INSTCMD ups9 beeper.mute") == [
         *("ERR CMD-NOT-SUPPORTED", "ERR INVALID-ARGUMENT", "ERR UNKNOWN-UPS")
     ]
+    assert toll.asks("INSTCMD ups1 test.battery.start 600") == ["ERR INVALID-ARGUMENT"]
     assert bench.ups.told == ["BZOFF", "SOFF"]
     [audit] = fired(bench.store.audit(10))
     assert [(each.who, each.command, each.result) for each in audit] == [

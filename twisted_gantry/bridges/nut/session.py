@@ -252,8 +252,7 @@ class NutSession:
         raise NutError(NutCode.READONLY)
 
     async def _instcmd(self, words: list[str]) -> str:
-        if len(words) < 2:
-            raise NutError(NutCode.INVALID_ARGUMENT)
+        _just(words, 2)  # no command of ours has a parameter, which must not be ignored
         user, ups = await self._user(), self._host.upses[words[0]]
         ups.status()
         found = ups.commands.get(words[1])
