@@ -138,6 +138,7 @@ def test_the_end_takes_them_out(rig: Rig) -> None:
     """After a reload without [monitor] neither device, point nor alarm is left."""
     rig.take(*SAMPLE, clock_good=False)
     rig.computers.end()
+    rig.bench.alarms.settle(lambda alarm: False)  # as the reload does
     assert rig.bench.site.devices == {}
     assert rig.bench.points.under("computer") == []
     assert rig.bench.raised() == set()
