@@ -54,7 +54,7 @@ key = "nut.key"
 name = "server"
 password = "of-the-server"
 upsmon = "primary"
-instcmds = ["all", "load.off"]
+instcmds = ["all", "load.off", "load.on"]
 [[bridge.nut.user]]
 name = "lane"
 password = "of-the-lane"
