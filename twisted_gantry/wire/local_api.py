@@ -227,11 +227,19 @@ class RegisterCommandView(Shape, frozen=True):
     type: str = ""
 
 
+class AlarmBitView(Shape, frozen=True):
+    """An alarm as a discrete input and a coil: on while it is raised."""
+
+    alarm: str
+    bit: int
+
+
 class RegisterMap(Shape, frozen=True):
     """`GET /api/v1/modbus-map`."""
 
     registers: list[RegisterView]
     commands: list[RegisterCommandView] = []
+    alarms: list[AlarmBitView] = []
 
 
 class Points(Shape, frozen=True):

@@ -19,6 +19,7 @@ from zope.interface.verify import verifyObject
 from tests.support import Bench, in_no_thread
 from twisted_gantry.bridges.modbus.bridge import SETTING, ModbusBridge
 from twisted_gantry.bridges.modbus.settings import MapFile, ModbusTable
+from twisted_gantry.core.alarms import Rule, Severity
 from twisted_gantry.core.bounds import VOLTS, Bounds
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import (
@@ -31,6 +32,7 @@ from twisted_gantry.core.commands.types import (
 from twisted_gantry.core.interfaces import IRegisterMap
 from twisted_gantry.core.site import BridgeContext
 from twisted_gantry.core.status import State, Status
+from twisted_gantry.devices.conditions import equals
 from twisted_gantry.wire import modbus as wire
 from twisted_gantry.wire.reading import Quality
 
@@ -59,7 +61,7 @@ class Device:
     done: list[tuple[str, Any]] = field(default_factory=list)
     result: Any = None
     kind = "test"
-    rules = ()
+    rules = (Rule("low", Severity.WARNING, "low", "低", equals("low", True)),)
     commands = COMMANDS
 
     def execute(self, command: str, args: Any) -> Deferred[CommandResult]:
@@ -170,6 +172,24 @@ def test_a_point_that_was_never_read(rigs: Any) -> None:
     u = rig.rows()["ups1.u"]
     assert rig.value("ups1.u") is None
     assert rig.words(u.scaled, 3) == [0x8000, 0, 0xFFFF]
+
+
+def test_alarms_are_bits(rigs: Any) -> None:
+    """Each alarm that a device can have has a bit from the start: on while it is raised."""
+    rig = rigs()
+    bits = {row.alarm: row.bit for row in rig.bridge.registers().alarms}
+    assert set(bits) == {"ups1.offline", "ups1.low"}
+    rig.update(low=True)
+    assert rig.ask(wire.read(2, bits["ups1.low"], 1)).bits[0] is True
+    rig.update(low=False)
+    assert rig.ask(wire.read(1, bits["ups1.low"], 1)).bits[0] is False
+    rig.bench.alarms.set("store.failed", Severity.CRITICAL, "the disk fails", "磁盘故障")
+    rig.bench.clock.advance(3)
+    bits = {row.alarm: row.bit for row in rig.bridge.registers().alarms}
+    assert rig.ask(wire.read(2, bits["store.failed"], 1)).bits[0] is True
+    own = {"bit": [{"alarm": "store.failed", "bit": 3}]}
+    mine = rigs(rig.bench, own=msgspec.convert(own, MapFile))
+    assert mine.ask(wire.read(2, 3, 1)).bits[0] is True
 
 
 def test_holding_and_input_registers_are_alike(rigs: Any) -> None:

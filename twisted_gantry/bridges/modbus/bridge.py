@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from twisted_gantry.bridges.listening import Listening
 from twisted_gantry.bridges.modbus.connection import ModbusConnection
-from twisted_gantry.bridges.modbus.image import Refused, Target
+from twisted_gantry.bridges.modbus.image import Refused, Target, View
 from twisted_gantry.bridges.modbus.layout import Layout
 from twisted_gantry.bridges.modbus.own import OwnMap
 from twisted_gantry.bridges.modbus.settings import ModbusTable
@@ -93,7 +93,7 @@ class ModbusBridge(NamedService):
 
     def registers(self) -> RegisterMap:
         points = self._site.points
-        return RegisterMap(self._map.rows(points), self._map.command_rows())
+        return RegisterMap(self._map.rows(points), self._map.command_rows(), self._map.alarm_rows())
 
     def startService(self) -> None:
         super().startService()
@@ -154,7 +154,8 @@ class ModbusBridge(NamedService):
     def _read(self, asked: Asked) -> bytes:
         image, find, pdu = self._map.image, self._site.points.get, asked.pdu
         if asked.function in wire.READ_BITS:
-            return self._codec.bits(asked, image.read_bits(pdu.address, pdu.count, find))
+            view = View(find, self._site.alarms.active)
+            return self._codec.bits(asked, image.read_bits(pdu.address, pdu.count, view))
         found = image.read(pdu.address, pdu.count, find, self._now())
         return self._codec.registers(asked, found)
 

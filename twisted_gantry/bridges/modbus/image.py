@@ -1,10 +1,11 @@
 """The registers and bits of the site as one request sees them, and the commands behind them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
 
 from twisted_gantry.bridges.modbus.fields import Field, Find
+from twisted_gantry.core.alarms import Alarm
 from twisted_gantry.core.commands.types import CommandType
 from twisted_gantry.wire.modbus import Code
 
@@ -43,6 +44,20 @@ def reachable(kind: CommandType) -> tuple[str, type] | None:
     return (needed[0][0], needed[0][1].type)
 
 
+class View:
+    """What one request sees: the points, and the alarms that are raised, looked up once."""
+
+    def __init__(self, find: Find, alarms: Callable[[], Iterable[Alarm]]) -> None:
+        self.find, self._alarms = find, alarms
+
+    @cached_property
+    def raised(self) -> frozenset[str]:
+        return frozenset(alarm.name for alarm in self._alarms())
+
+
+Bit = Callable[[View], bool]
+
+
 @dataclass
 class Image:
     """Fields by their first register, bits and coils by address. `commands` by the coil, or by the
@@ -50,7 +65,7 @@ class Image:
     """
 
     fields: dict[int, Field] = field(default_factory=dict)
-    bits: dict[int, Callable[[Find], bool]] = field(default_factory=dict)
+    bits: dict[int, Bit] = field(default_factory=dict)
     coils: dict[int, Target] = field(default_factory=dict)
     registers: dict[int, tuple[str, Target]] = field(default_factory=dict)
 
@@ -66,10 +81,10 @@ class Image:
             at += each.width
         return bytes(found[2 * skipped : 2 * (skipped + count)])
 
-    def read_bits(self, address: int, count: int, find: Find) -> list[bool]:
+    def read_bits(self, address: int, count: int, view: View) -> list[bool]:
         """Return discrete inputs or coils. Raises Refused."""
         try:
-            return [self.bits[each](find) for each in range(address, address + count)]
+            return [self.bits[each](view) for each in range(address, address + count)]
         except KeyError:
             raise Refused(Code.ILLEGAL_ADDRESS) from None
 
@@ -81,31 +96,32 @@ class Image:
         raise Refused(Code.ILLEGAL_ADDRESS)
 
 
-def is_true(point: str) -> Callable[[Find], bool]:
+def is_true(point: str) -> Bit:
     """Return the bit of a point: true while it is known to be true, or a number other than 0."""
 
-    def bit(find: Find) -> bool:
-        found = find(point)
+    def bit(view: View) -> bool:
+        found = view.find(point)
         value = None if found is None else found.good
         return not isinstance(value, str) and bool(value)
 
     return bit
 
 
-def is_good(point: str) -> Callable[[Find], bool]:
+def is_good(point: str) -> Bit:
     """Return the bit that tells whether the value of a point is good."""
 
-    def bit(find: Find) -> bool:
-        found = find(point)
+    def bit(view: View) -> bool:
+        found = view.find(point)
         return found is not None and found.good is not None
 
     return bit
 
 
-def never(find: Find) -> bool:
+def is_raised(alarm: str) -> Bit:
+    """Return the bit that tells whether an alarm is raised."""
+    return lambda view: alarm in view.raised
+
+
+def never(view: View) -> bool:
     """Read a coil that only triggers."""
     return False
-
-
-Row = Mapping[str, Any]
-"""A line of the map as the local API shows it."""

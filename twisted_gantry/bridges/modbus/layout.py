@@ -24,14 +24,14 @@ from twisted_gantry.bridges.modbus.settings import TEXT_REGISTERS
 from twisted_gantry.core.bounds import Bounds
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.site import Site
-from twisted_gantry.wire.local_api import Label, RegisterCommandView, RegisterView
+from twisted_gantry.wire.local_api import AlarmBitView, Label, RegisterCommandView, RegisterView
 
 BLOCK = 5
-MOST_POINTS, MOST_TEXTS, MOST_COMMANDS = 8000, 1500, 500
+MOST_POINTS, MOST_TEXTS, MOST_COMMANDS, MOST_ALARMS = 8000, 1500, 500, 10_000
 TEXTS, COMMANDS = BLOCK * MOST_POINTS, BLOCK * MOST_POINTS + TEXT_REGISTERS * MOST_TEXTS
 """The first registers of texts, and of commands with an argument, which have three each."""
-GOOD_BITS, COILS = 10_000, 20_000
-"""The first bits that tell whether a value is good, and the first coils of commands."""
+GOOD_BITS, COILS, ALARMS = 10_000, 20_000, 30_000
+"""The first bits that tell whether a value is good, coils of commands, and bits of alarms."""
 _LARGEST = 32_767
 _FINEST, _COARSEST = 2, -9  # powers of ten
 
@@ -46,12 +46,17 @@ def _power(bounds: Bounds | None) -> int:
 
 class Places(msgspec.Struct):
     """The places by name: the number of a point and the power of ten of its s16, the numbers of
-    texts, and of commands, `ups1 BZOFF`. This is what the store keeps.
+    texts, of commands, `ups1 BZOFF`, and of alarms. This is what the store keeps.
     """
 
     points: dict[str, tuple[int, int]] = {}
     texts: dict[str, int] = {}
     commands: dict[str, int] = {}
+    alarms: dict[str, int] = {}
+
+    @property
+    def count(self) -> int:
+        return len(self.points) + len(self.texts) + len(self.commands) + len(self.alarms)
 
 
 class Layout:
@@ -71,12 +76,12 @@ class Layout:
         return msgspec.to_builtins(self._places)
 
     def extend(self) -> bool:
-        """Give places to points and commands that are new; returns whether there were any. They
+        """Give places to what is new; returns whether there were any. They
         are served once `settle` is called: the store has kept them then.
         """
         points, places = self._site.points, self._places
         self.full = 0
-        known = len(places.points), len(places.texts), len(places.commands)
+        known = places.count
         for point in points.under():
             if (at := self._next(point.name, places.points, MOST_POINTS)) is not None:
                 power = _power(points.catalogue[point.name].bounds)
@@ -88,7 +93,10 @@ class Layout:
         for name in self._reachable() if self._writes else ():
             if (at := self._next(name, places.commands, MOST_COMMANDS)) is not None:
                 places.commands[name] = at
-        return known != (len(places.points), len(places.texts), len(places.commands))
+        for name in self._alarms():
+            if (at := self._next(name, places.alarms, MOST_ALARMS)) is not None:
+                places.alarms[name] = at
+        return places.count != known
 
     def settle(self) -> None:
         """Serve every place; the commands are those of the present devices."""
@@ -97,6 +105,8 @@ class Layout:
                 self._place(name, at, power)
         for name, at in self._places.texts.items():
             self.image.fields[TEXTS + TEXT_REGISTERS * at] = TextField(name)
+        for name, at in self._places.alarms.items():
+            self.image.bits[ALARMS + at] = images.is_raised(name)
         self._place_commands()
 
     def _next(self, name: str, taken: Mapping[str, Any], most: int) -> int | None:
@@ -116,6 +126,16 @@ class Layout:
         image.fields[first + 4] = AgeField(name)
         image.bits[at] = images.is_true(name)
         image.bits[GOOD_BITS + at] = images.is_good(name)
+
+    def _alarms(self) -> Iterable[str]:
+        """Yield the alarms that the present devices can have, then those that are raised."""
+        for device, each in self._site.devices.items():
+            yield f"{device}.offline"
+            for rule in each.rules:
+                for part in [""] if rule.parts is None else [f"{p}." for p in rule.parts()]:
+                    yield f"{device}.{part}{rule.name}"
+        for alarm in self._site.alarms.active():
+            yield alarm.name
 
     def _reachable(self) -> Iterable[str]:
         for device, each in self._site.devices.items():
@@ -171,6 +191,9 @@ class Layout:
                 )
             )
         return rows
+
+    def alarm_rows(self) -> list[AlarmBitView]:
+        return [AlarmBitView(name, ALARMS + at) for name, at in self._places.alarms.items()]
 
     def command_rows(self) -> list[RegisterCommandView]:
         image = self.image

@@ -7,7 +7,7 @@ from twisted_gantry.bridges.modbus.settings import MapFile
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.site import Site
 from twisted_gantry.wire import modbus as wire
-from twisted_gantry.wire.local_api import Label, RegisterCommandView, RegisterView
+from twisted_gantry.wire.local_api import AlarmBitView, Label, RegisterCommandView, RegisterView
 
 
 class OwnMap:
@@ -23,7 +23,8 @@ class OwnMap:
             self.image.fields[each.register] = made
         for bit in given.bit:
             make = images.is_good if bit.good else images.is_true
-            self.image.bits[bit.bit] = make(bit.point)
+            made_bit = images.is_raised(bit.alarm) if bit.alarm else make(bit.point)
+            self.image.bits[bit.bit] = made_bit
         self.settle()
 
     def extend(self) -> bool:
@@ -69,10 +70,13 @@ class OwnMap:
                     order=each.order,
                 )
             )
-        for bit in self._given.bit:
+        for bit in (each for each in self._given.bit if each.point):
             what = "good" if bit.good else "bit"
             rows.append(RegisterView(point=bit.point, type=what, bit=bit.bit))
         return rows
+
+    def alarm_rows(self) -> list[AlarmBitView]:
+        return [AlarmBitView(each.alarm, each.bit) for each in self._given.bit if each.alarm]
 
     def command_rows(self) -> list[RegisterCommandView]:
         return [

@@ -39,11 +39,20 @@ class MapPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class MapBit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[[bit]]` of a map: a point as a discrete input and a coil. `good`: whether its value is."""
+    """`[[bit]]` of a map: a point, or an alarm, as a discrete input and a coil. `good`: whether the
+    value of the point is.
+    """
 
-    point: str
+    point: str = ""
+    alarm: str = ""
     bit: Address
     good: bool = False
+
+    def mistakes(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        if bool(self.point) == bool(self.alarm):
+            yield ("point",), "a bit has a point or an alarm"
+        elif self.alarm and (self.good or "." not in self.alarm):
+            yield ("alarm",), f"is no alarm such as ups1.mains-abnormal: {self.alarm[:80]!r}"
 
 
 class MapCommand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

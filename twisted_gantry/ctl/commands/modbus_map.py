@@ -18,6 +18,7 @@ _FIELDS = (
     *("point", "register", "type", "scaled", "scale", "quality", "age", "bit", "text", "order"),
     *("unit", "label", "label-zh"),
 )
+_ALARM_FIELDS = ("alarm", "bit")
 _COMMAND_FIELDS = ("target", "command", "coil", "register", "type")
 _Rows = Sequence[Sequence[object]]
 
@@ -50,13 +51,14 @@ def modbus_map(session: Session, as_csv: bool, as_xlsx: bool) -> int:
         session.show_json(answer.document["registers"])
         return Exit.FINE
     rows = [_row(each) for each in found.registers]
+    alarms = [(each.alarm, each.bit) for each in found.alarms]
     commands = [(c.target, c.command, c.coil, c.register, c.type) for c in found.commands]
     if as_csv:
         sys.stdout.write(_as_csv(rows))
     elif as_xlsx:
-        sys.stdout.buffer.write(_as_xlsx(rows, commands))
+        sys.stdout.buffer.write(_as_xlsx(rows, commands, alarms))
     else:
-        _show(session, rows, commands)
+        _show(session, rows, commands, alarms)
     return Exit.FINE
 
 
@@ -66,13 +68,13 @@ def _row(each: local_api.RegisterView) -> Sequence[object]:
     return (*places, *more, each.label.en, each.label.zh)
 
 
-def _show(session: Session, rows: _Rows, commands: _Rows) -> None:
+def _show(session: Session, rows: _Rows, commands: _Rows, alarms: _Rows) -> None:
     columns = [Column(field, number=field not in {"point", "type"}) for field in _FIELDS[:9]]
     shown = [row[:9] for row in rows]
     things = [session.table(columns, shown) if rows else session.texts("no-points")]
-    if commands:
-        things.append("")
-        things.append(session.table([*Column.each(*_COMMAND_FIELDS)], commands))
+    for fields, lines in ((_ALARM_FIELDS, alarms), (_COMMAND_FIELDS, commands)):
+        if lines:
+            things += ["", session.table(Column.each(*fields), lines)]
     session.show(*things)
 
 
@@ -84,7 +86,7 @@ def _as_csv(rows: _Rows) -> str:
     return out.getvalue()
 
 
-def _as_xlsx(rows: _Rows, commands: _Rows) -> bytes:
+def _as_xlsx(rows: _Rows, commands: _Rows, alarms: _Rows) -> bytes:
     out = io.BytesIO()
     # Texts stay texts: a label that begins with = is no formula.
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
@@ -92,6 +94,7 @@ def _as_xlsx(rows: _Rows, commands: _Rows) -> bytes:
         bold = book.add_format({"bold": True})
         for name, fields, lines in (
             ("registers", _FIELDS, rows),
+            ("alarms", _ALARM_FIELDS, alarms),
             ("commands", _COMMAND_FIELDS, commands),
         ):
             sheet = book.add_worksheet(name)
