@@ -10,12 +10,15 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 
 from tests.authority import self_signed
-from tests.bridges.nut.rig import ON_BATTERY, FakeUps, NutBench
+from tests.bridges.nut.rig import ON_BATTERY, USERS, FakeUps, NutBench
 from tests.support import fired
 from twisted_gantry import __version__
+from twisted_gantry.access.passwords import hash_token
 from twisted_gantry.bridges.nut.bridge import ANSWERED_WITHIN, CONNECTIONS, PER_ADDRESS
 from twisted_gantry.bridges.nut.connection import IDLE_S, MAX_PENDING
+from twisted_gantry.bridges.nut.settings import NutUser
 from twisted_gantry.core.commands.types import CommandResult, Outcome
+from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.pem import Pem
 
 
@@ -167,6 +170,21 @@ def test_a_wrong_password_waits(bench: NutBench, pair: tuple[str, str]) -> None:
     assert bench.bridge.counts["wrong-passwords"] == 2
     other = bench.client("192.0.2.7").logs_in("toll1", "one")
     assert other.asks("LOGIN ups1") == ["OK"]
+
+
+def test_a_token_goes_with_its_name_alone() -> None:
+    """A password that is the hash of a token gives nobody the rights of another."""
+    token = "4f" * 32
+    lane = NutUser(name="lane", password=Secret(hash_token(token)), upsmon="secondary")
+    bench = NutBench(user=(*USERS, lane))
+    for name, answer in (
+        ("lane", "OK"),
+        ("toll1", "ERR ACCESS-DENIED"),
+        ("x", "ERR ACCESS-DENIED"),
+    ):
+        client = bench.client(f"192.0.2.{len(name)}").logs_in(name, token)
+        assert client.asks("LOGIN ups1") == [answer]
+    bench.stop()
 
 
 def test_a_command_is_done(bench: NutBench) -> None:
