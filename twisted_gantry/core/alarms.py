@@ -7,7 +7,6 @@ The records of alarms: `core/lives.py`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from itertools import chain
 
 from twisted.internet.interfaces import IReactorTime
@@ -128,8 +127,11 @@ class Alarms(AlarmBook):
         return lambda name: self._points[prefix + name]
 
     def rule_holds(self, name: str, rule: Rule, value: Value) -> None:
-        fresh = Alarm(name, rule.severity, rule.en, rule.zh, 0.0, 0.0, rule.group)
-        self.rises(replace(fresh, value=value, subject=rule.subject), rule.each_time)
+        texts = rule.en, rule.zh
+        fresh = Alarm(
+            name, rule.severity, *texts, 0.0, 0.0, rule.group, value=value, subject=rule.subject
+        )
+        self.rises(fresh, rule.each_time)
 
     def _all_watches(self) -> Iterator[Watch]:
         return chain.from_iterable(map(self._of, list(self._watches)))

@@ -53,6 +53,7 @@ class _Life:
     raises: Raises = field(default_factory=Raises)
     holds: bool | None = False
     unclaimed: bool = False
+    falling: bool = False  # a fall of the condition is to be told
 
     @property
     def alarm(self) -> Alarm:
@@ -133,13 +134,12 @@ class AlarmBook:
                     quiet = life.raises.quiet_in(now.mono, self.settings.flap_window)
                     life.quiet.start(quiet)
                 if life.alarm.muted is not alarm.muted:
-                    self._keep(life)
+                    self._keeper.keep(life.alarm)
 
     def _doubled(self, alarm: Alarm) -> None:
         """End a record that was replaced while the disk failed; only the newest of a name lasts."""
         self._keeper.keep(replace(alarm, cleared_at=self._now(), ended_by=STALE))
-        ledger = self.ledger
-        self.ledger = replace(ledger, cleared=ledger.cleared + 1, active=ledger.active - 1)
+        self._count(cleared=1, active=-1)
 
     def release(self, source: str, name: str = "") -> None:
         """Note that what watched the conditions of a source, or that of the one alarm `name`, has
@@ -185,17 +185,17 @@ class AlarmBook:
         subject: str = "",
     ) -> None:
         """Raise an alarm; one that is raised keeps its time, takes the new text and is not told."""
-        fresh = Alarm(name, severity, MASKS.masked(en), MASKS.masked(zh), 0.0, 0.0, group)
-        self.rises(replace(fresh, value=value, subject=subject))
+        texts = MASKS.masked(en), MASKS.masked(zh)
+        self.rises(Alarm(name, severity, *texts, 0.0, 0.0, group, value=value, subject=subject))
 
     def clear(self, name: str) -> None:
         life = self._life(name)
         if life is None or not life.alarm.active:
             return
-        seen, life.holds, life.unclaimed = life.holds, False, False
-        if seen:
-            self._tell(replace(life.alarm, cleared_at=self._now()), self._edge_subscribers)
+        life.falling, life.holds, life.unclaimed = bool(life.holds), False, False
         life.machine.falls()
+        if life.falling:  # the alarm is held
+            self._tell_fall(life, replace(life.alarm, cleared_at=self._now()))
 
     def rises(self, fresh: Alarm, each_time: bool = False) -> None:
         """Note that a condition holds. `fresh` is the alarm as it would be told now, without times;
@@ -223,14 +223,14 @@ class AlarmBook:
             self._change_soon(known.name)
         else:
             flapping = number > self.settings.flap_limit and not each_time
-            life.alarm = self._made(fresh, number, flapping)
+            life.alarm = self._made(fresh, life.raises, number, flapping)
         life.machine.rises()
 
-    def _made(self, fresh: Alarm, number: int, flapping: bool) -> Alarm:
+    def _made(self, fresh: Alarm, raises: Raises, number: int, flapping: bool) -> Alarm:
         self._serial += 1
         moment = self._moment()
         self._clock_was_wrong |= not moment.plausible
-        made = replace(
+        return replace(
             fresh,
             raised_at=self._now(),
             cleared_at=None,
@@ -239,8 +239,9 @@ class AlarmBook:
             count=number,
             flapping=flapping,
             made=moment,
+            raised=raises.save(moment),
+            **self._muted(fresh),
         )
-        return replace(made, **self._muted(made))
 
     def _muted(self, alarm: Alarm) -> dict[str, Any]:
         """Return the members of an alarm that tell of its mutes."""
@@ -278,27 +279,36 @@ class AlarmBook:
     def _begun(self, life: _Life) -> None:
         alarm = life.alarm
         _log.warn("alarm {alarm}: {message}", alarm=alarm.name, message=alarm.message)
-        ledger = self.ledger
-        self.ledger = replace(ledger, raised=ledger.raised + 1, active=ledger.active + 1)
+        self._count(raised=1, active=1)
         self._tell(alarm, self._edge_subscribers)
-        self._keep(life)
+        self._keeper.keep(alarm)
         self._tell(alarm, self._subscribers)
 
     def _over(self, life: _Life) -> None:
         life.quiet.cancel()
         life.unclaimed = False
         # The clock may have been set back.
+        raised = life.raises.save(self._moment())
         ended = life.alarm = replace(
-            life.alarm, cleared_at=self._now(), unknown=False, flapping=False
+            life.alarm, cleared_at=self._now(), unknown=False, flapping=False, raised=raised
         )
         self._ended.append(ended)
         del self._ended[:-REMEMBERED]
         why = ended.ended_by
         _log.info("alarm {alarm} is over{why}", alarm=ended.name, why=why and f": {why}")
-        ledger = self.ledger
-        self.ledger = replace(ledger, cleared=ledger.cleared + 1, active=ledger.active - 1)
-        self._keep(life)
+        self._count(cleared=1, active=-1)
+        if life.falling:
+            self._tell_fall(life, ended)
+        self._keeper.keep(ended)
         self._tell(ended, self._subscribers)
+
+    def _tell_fall(self, life: _Life, ended: Alarm) -> None:
+        life.falling = False
+        self._tell(ended, self._edge_subscribers)
+
+    def _count(self, raised: int = 0, cleared: int = 0, active: int = 0) -> None:
+        was = self.ledger
+        self.ledger = AlarmLedger(was.raised + raised, was.cleared + cleared, was.active + active)
 
     def _is_quiet(self, life: _Life) -> None:
         if life.holds is False:
@@ -310,8 +320,9 @@ class AlarmBook:
 
     def _change(self, life: _Life, **changes: Any) -> Alarm:
         """Change the record of an active alarm, keep it and tell."""
-        life.alarm = replace(life.alarm, **changes)
-        self._keep(life)
+        raised = life.raises.save(self._moment())
+        life.alarm = replace(life.alarm, raised=raised, **changes)
+        self._keeper.keep(life.alarm)
         self._tell_change(life.alarm)
         return life.alarm
 
@@ -344,10 +355,6 @@ class AlarmBook:
             if not _plausible(alarm):
                 self._ended[at] = _corrected(alarm, now)
                 self._keeper.keep(self._ended[at])
-
-    def _keep(self, life: _Life) -> None:
-        life.alarm = replace(life.alarm, raised=life.raises.save(self._moment()))
-        self._keeper.keep(life.alarm)
 
     # -- what is known
 
