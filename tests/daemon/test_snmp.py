@@ -147,8 +147,7 @@ async def traps_are_sent(rig: SnmpRig) -> None:
     port = rig.reactor.listenUDP(0, traps, interface="127.0.0.1")
     to = f"127.0.0.1:{port.getHost().port}"
     command = [GANTRYCTL, "--url", f"http://127.0.0.1:{rig.web}", "snmp-agent", "--traps", to]
-    options = ["--", "-v", "2c", "-c", "public"]
-    sender = subprocess.Popen([*command, *options], env=rig.env)
+    sender = subprocess.Popen(command, env=rig.env)
 
     async def came(trap: str, what: bytes) -> None:
         wanted = encoded("1.3.6.1.6.3.1.1.4.1.0") + encoded(trap)

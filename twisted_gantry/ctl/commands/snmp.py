@@ -19,6 +19,8 @@ from twisted_gantry.ctl.snmp.traps import SILENCE_S, Follower, Objects, argument
 from twisted_gantry.ctl.snmp.tree import Oid
 
 SNMPTRAP = "snmptrap"
+PUBLIC = ("-v", "2c", "-c", "public")
+"""The options of snmptrap without others."""
 MIB = "TWISTED-GANTRY-MIB.txt"
 _WITHIN = 10.0  # seconds for one trap
 
@@ -53,10 +55,11 @@ def snmp_agent(session: Session, ups: str, traps: str, mib: bool, options: tuple
       pass_persist .1.3.6.1.2.1.33 /usr/bin/gantryctl snmp-agent
       pass_persist .1.3.6.1.4.1.8072.9999.9999.3699 /usr/bin/gantryctl snmp-agent
     Traps, until Ctrl-C · 发送陷阱，按 Ctrl-C 结束：
-      gantryctl snmp-agent --traps nms.example -- -v 2c -c public
+      gantryctl snmp-agent --traps nms.example
+      gantryctl snmp-agent --traps nms.example -- -v 3
 
     UPS-MIB (RFC 1628) shows the first UPS, or that of --ups; TWISTED-GANTRY-MIB all of them. The
-    OPTIONS are those of snmptrap; without any, snmp.conf has them.
+    OPTIONS are those of snmptrap (-v 2c -c public); what they leave open is in snmp.conf.
     """
     if mib:
         click.echo(files(snmp.__name__).joinpath(MIB).read_text("utf-8"), nl=False)
@@ -70,7 +73,7 @@ def snmp_agent(session: Session, ups: str, traps: str, mib: bool, options: tuple
     if shutil.which(SNMPTRAP) is None:
         raise Trouble("no-snmptrap")
     events = partial(session.api.events, "/api/v1/stream", SILENCE_S)
-    send = partial(_send, [SNMPTRAP, *options, traps])
+    send = partial(_send, [SNMPTRAP, *(options or PUBLIC), traps])
     asking()  # a wrong URL or password is told at once
     Follower(asking, events, send, time.time).run(time.sleep)
     return Exit.FINE
