@@ -26,27 +26,27 @@ def test_it_grows_to_two_seconds() -> None:
 
 
 def test_each_account_and_address_has_its_own() -> None:
-    """Another address does not wait; another account there waits for half a second at most."""
+    """Another address does not wait, another account there for a quarter of a second at most."""
     clock = Clock()
     guesses = Guesses(clock)
     for _ in range(8):
         guesses.wrong("admin", "a")
-    assert (guesses.wait("admin", "a"), guesses.wait("other", "a")) == (2.0, 0.5)
+    assert (guesses.wait("admin", "a"), guesses.wait("other", "a")) == (2.0, 0.25)
     assert (guesses.wait("admin", "b"), guesses.pause("b")) == (0, 0)
     assert (guesses.has_failed("a"), guesses.has_failed("b")) == (True, False)
-    clock.advance(0.5)
-    assert (guesses.wait("admin", "a"), guesses.wait("other", "a")) == (1.5, 0)
+    clock.advance(0.25)
+    assert (guesses.wait("admin", "a"), guesses.wait("other", "a")) == (1.75, 0)
 
 
 def test_another_name_for_each_guess_gains_little() -> None:
-    """Whoever gives another account each time has two guesses a second, as the first few show."""
+    """Whoever gives another account each time has four guesses a second, as the first few show."""
     clock = Clock()
     guesses = Guesses(clock)
     waits = []
     for number in range(6):
         waits.append(round(guesses.wait(f"{number}", "a"), 3))
         guesses.wrong(f"{number}", "a")
-    assert waits == [0.0, 0.1, 0.2, 0.4, 0.5, 0.5]
+    assert waits == [0.0, 0.1, 0.2, 0.25, 0.25, 0.25]
 
 
 def test_it_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

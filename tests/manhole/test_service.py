@@ -45,6 +45,7 @@ class Card(NamedService):
             "BZOFF": CommandType({}, "buzzer off", "蜂鸣器静音"),
             "set-password": CommandType({"new": Argument(secret=True)}, "password", "密码"),
             "query": CommandType({"cmd": Argument()}, "query", "查询"),
+            "SOFF": CommandType({}, "output off", "关闭输出", danger="darkens the gantry"),
         }
         self.told: list[tuple[str, dict[str, Any]]] = []
         self.answer: Deferred[CommandResult] | None = None
@@ -132,6 +133,16 @@ def test_await_at_the_top(rig: Rig) -> None:
     rig.card.answer.callback(CommandResult(Outcome.DONE))
     assert rig.screen.text == "'done'\n"
     assert rig.card.told == [("BZOFF", {})]
+
+
+def test_a_command_that_can_hurt_is_confirmed(rig: Rig) -> None:
+    """It says what follows from it, and is done with `confirm=True`."""
+    shown = rig.enter('await command("ups1", "SOFF")')
+    assert "SOFF darkens the gantry: it needs a confirmation" in shown
+    assert rig.card.told == []
+    rig.card.answer = Deferred()
+    rig.enter('await command("ups1", "SOFF", confirm=True)')
+    assert rig.card.told == [("SOFF", {})]
 
 
 def test_a_deferred_is_shown_when_it_fires(rig: Rig) -> None:

@@ -455,7 +455,7 @@ class TestGuessing:
         assert waits == pytest.approx([0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0], abs=0.11)
 
     def test_many_at_once(self, small: SmallSite) -> None:
-        """Secrets wait their turn, half a second each; who comes to a full line hears how long."""
+        """Secrets wait their turn; who comes to a full line hears how long."""
         client = guarded_by(small)
         guess(small, client)
         waiting = [client.send("GET", "/", Authorization=basic(f"guess {n}")) for n in range(3)]

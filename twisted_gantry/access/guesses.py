@@ -5,7 +5,7 @@ from collections import OrderedDict
 from twisted.internet.interfaces import IReactorTime
 
 FIRST_S, MOST_S = 0.1, 2.0  # seconds after the first wrong secret of an account, and after many
-PAUSE_S = 0.5
+PAUSE_S = 0.25
 """Seconds after a wrong secret, at most, until the address is served again for any account: else
 another name for each guess would make the delay of an account worth nothing.
 """

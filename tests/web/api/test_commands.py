@@ -94,7 +94,7 @@ class TestRun:
         assert answer.status == 409
         assert answer.json["error"] == {
             "code": "confirm-needed",
-            "message": "SOFF on ups1 darkens the gantry: it needs confirm: true",
+            "message": "SOFF on ups1 darkens the gantry; it needs confirm: true",
             "messageZh": "在 ups1 上执行 SOFF：使门架断电。确认执行须带 confirm: true",
         }
         assert small.ups.told == []

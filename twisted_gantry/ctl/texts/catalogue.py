@@ -205,11 +205,12 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "no-password": (
         (
             "{where}: the password or token is missing or wrong:"
-            " --password-file or GANTRY_PASSWORD, --token-file or GANTRY_TOKEN."
+            " --password-file or GANTRY_PASSWORD, with --user for a user's;"
+            " --token-file or GANTRY_TOKEN."
         ),
         (
-            "{where}：密码或令牌缺失或有误：--password-file 或 GANTRY_PASSWORD，"
-            "--token-file 或 GANTRY_TOKEN。"
+            "{where}：密码或令牌缺失或有误：--password-file 或 GANTRY_PASSWORD"
+            "（用户的密码加 --user），--token-file 或 GANTRY_TOKEN。"
         ),
     ),
     "refused": (

@@ -70,7 +70,7 @@ COMMANDS: Mapping[str, CommandType] = {
         "设置电源模式（0不关闭，1关闭空调，2再关闭后排牌识，3再关闭后排天线；2和3会停收费设备）",
         about="air",
         endangers=Endangers.TOLLING,
-        danger="switches equipment off or on: 2 and 3 stop toll equipment at once",
+        danger="switches equipment off or on; 2 and 3 stop toll equipment at once",
         danger_zh="会立即关闭或恢复设备供电：模式2和3会停收费设备",
     ),
     "door-guard": CommandType(

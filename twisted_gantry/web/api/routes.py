@@ -288,7 +288,7 @@ def _confirm_needed(wish: commands.Request, kind: CommandType) -> HttpError:
     return HttpError(
         409,
         "confirm-needed",
-        f"{wish.command} on {wish.target} {kind.danger}: it needs confirm: true",
+        f"{wish.command} on {wish.target} {kind.danger}; it needs confirm: true",
         f"在 {wish.target} 上执行 {wish.command}：{kind.danger_zh or kind.danger}。"
         "确认执行须带 confirm: true",
     )
