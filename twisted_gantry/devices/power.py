@@ -194,11 +194,12 @@ class MainsJudge:
     Abnormal is what the device flags itself; every phase without voltage, in two readings in a row
     or with a second quantity that agrees; and a UPS on battery, unless its inputs are known to be
     good. At a source without a flag of its own one phase without voltage is enough. `doubtful`: the
-    last reading needs another one soon.
+    last reading needs another one soon. When the first reading of all is doubtful, it is unknown: a
+    failure that an earlier process saw is not over by that.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
-        self.doubtful = False
+        self.doubtful = self._decided = False
         self._limits = limits or Limits()
         self._gone = self._dead = self._abnormal = False
 
@@ -223,9 +224,9 @@ class MainsJudge:
         lost = self._dead and (was_dead or agrees)
         unsupplied = on_battery and not (good_frequency and self._limits.hold(shares))
         if flag == (True, Quality.GOOD) or lost or unsupplied:
-            self._abnormal = True
+            self._abnormal = self._decided = True
             return (True, Quality.GOOD)
-        unknown = len(known) < len(shares)
+        unknown = len(known) < len(shares) or (self._dead and not self._decided)
         if flag is None or flag[1] is Quality.NOT_SUPPORTED:
             if not shares:
                 return (None, Quality.NOT_SUPPORTED)
@@ -235,7 +236,7 @@ class MainsJudge:
             unknown = unknown and bool(known) and len(gone) == len(known)
         if unknown:
             return (None, Quality.GET_FAILED)
-        self._abnormal = False
+        self._abnormal, self._decided = False, True
         return (False, Quality.GOOD)
 
 

@@ -19,6 +19,7 @@ from twisted_gantry.core.site import Cabinet
 from twisted_gantry.devices.cfos.driver import CfosSettings, kind
 from twisted_gantry.devices.cfos.points import MANAGER_POINTS, part_points
 from twisted_gantry.uplinks.etc.rows import cabinet
+from twisted_gantry.wire.reading import Quality
 
 UNITS = {"", "V", "A", "Hz", "W", "VA", "Wh", "Ah", "%", "°C", "s", "KiB"}
 
@@ -231,7 +232,9 @@ def test_a_lost_phase_at_a_meter(rig: Rig) -> None:
     """A lost phase is read again soon, told as on a UPS card, and over when it is back."""
     rig.manager.devices = [meter(voltage_l2=3), meter("M2", voltage_l1=0)]
     rig.clock.run(5.1)
-    assert (rig.good("M1.mains_abnormal"), rig.good("mains_abnormal")) == (False, False)
+    # A meter that is new, and lacks a voltage, is read again before it is judged.
+    failed = Quality.GET_FAILED
+    assert (rig.good("M1.mains_abnormal"), rig.good("mains_abnormal")) == (False, failed)
     rig.clock.run(1.0)
     assert (rig.good("M1.mains_abnormal"), rig.good("mains_abnormal")) == (True, True)
     rig.clock.run(1.0)

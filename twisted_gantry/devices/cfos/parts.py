@@ -43,6 +43,11 @@ class MainsWatch:
     def doubtful(self) -> bool:
         return self._judge.doubtful
 
+    @property
+    def open(self) -> bool:
+        """Whether an unknown judgement may be abnormal."""
+        return self.known_bad or self.doubtful
+
     def judge(self, given: Sequence[Measured], *, none_flows: bool = False) -> Measured:
         """Return True for abnormal; `no-data` while every voltage was always 0. `none_flows`: the
         meter measures no current, either.
@@ -142,11 +147,13 @@ class Parts:
         return {**each, MAINS_ABNORMAL: self._mains(mains | silent)}
 
     def _mains(self, judged: Mapping[str, Measured]) -> Measured:
-        """Sum up all meters; a silent one leaves the result open only if it was abnormal before."""
+        """Sum up all meters. A silent one leaves the result open only if it was abnormal before, or
+        is to be read again.
+        """
         telling = [
             each
             for which, each in judged.items()
-            if each[1] is Quality.GOOD or self._known[which].mains.known_bad
+            if each[1] is Quality.GOOD or self._known[which].mains.open
         ]
         if telling:
             return _any(telling)
