@@ -193,7 +193,7 @@ class PolledDevice(NamedService):
         """Declare the points; nothing is read before the service starts. `poll` is in seconds."""
         super().__init__(name)
         self.device, self.status = name, Status(name, context.now)
-        self.troubles: list[str] = []
+        self.troubles: Sequence[Reason] = ()
         self._site_points, self._doing = context.points, set[Deferred[CommandResult]]()
         self.poller = Poller(
             context, self.status, self._read, poll, backs_off=_UNPROVED, losing=self.lose
@@ -255,7 +255,7 @@ class PolledDevice(NamedService):
         return doing.addBoth(ended)
 
     async def _read(self) -> float | None:
-        self.troubles = []
+        self.troubles = ()
         try:
             values = await self.read()
         except NothingRead as error:
@@ -268,8 +268,16 @@ class PolledDevice(NamedService):
         troubles = [*self.troubles, *self.take(values)]
         self.poller.good()
         if troubles:
-            self.status.error(outage(Cause.MALFORMED, gist(troubles), en=gist(troubles)))
+            self.status.error(_first_of(troubles))
         return self.pause()
+
+
+def _first_of(troubles: Sequence[Reason]) -> Outage:
+    """Return the first trouble, and how many more there are."""
+    first, text = troubles[0], gist([str(each) for each in troubles])
+    if isinstance(first, Outage):
+        return replace(first, en=text)
+    return outage(Cause.MALFORMED, text, en=text)
 
 
 def gist(reasons: Sequence[str]) -> str:

@@ -28,6 +28,12 @@ class Group:
     def count(self) -> int:
         return max(each.register + each.width for each in self.points) - self.address
 
+    @property
+    def named(self) -> str:
+        """The first point, and how many more there are."""
+        more = len(self.points) - 1
+        return self.points[0].name + (f" +{more}" if more else "")
+
     def halves(self) -> "tuple[Group, ...]":
         """Return two groups with half of the points each; none for a single point."""
         middle = len(self.points) // 2

@@ -5,13 +5,12 @@ Decisions: `docs/protocols/modbus.md`, "Reading".
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 
 from twisted.internet.interfaces import IReactorTime
 
 from twisted_gantry.devices.modbus.link import ModbusLink, NoConnection, NoReply
 from twisted_gantry.devices.modbus.plan import Group, grouped
-from twisted_gantry.devices.modbus.settings import ModbusSettings, RegisterPoint
+from twisted_gantry.devices.modbus.settings import ModbusSettings
 from twisted_gantry.devices.polled import NothingRead
 from twisted_gantry.net.outage import Cause, Outage, outage
 from twisted_gantry.wire import modbus as wire
@@ -32,8 +31,7 @@ class _Turn:
 
     def __init__(self) -> None:
         self.values: dict[str, Value] = {}
-        self.wrong: list[str] = []
-        self.outage: Outage | None = None  # the first
+        self.wrong: list[Outage] = []
         self.plan: list[Group] = []
         self.silent: list[Group] = []
         self.answered = False
@@ -49,7 +47,7 @@ class RegisterReader:
         self._planned_at = 0.0
         self._resting: dict[Group, int] = {}
 
-    async def read(self) -> tuple[dict[str, Value], list[str]]:
+    async def read(self) -> tuple[dict[str, Value], list[Outage]]:
         """Return the values by their points, and what went wrong beside them. Raises NothingRead
         when nothing was read at all.
         """
@@ -69,9 +67,7 @@ class RegisterReader:
                 self._resting[group] = REST
         self._plan = turn.plan
         if not turn.values:
-            told = turn.wrong[0] if turn.wrong else "nothing to read"
-            found = turn.outage or outage(Cause.OTHER, en=told)
-            raise NothingRead(replace(found, en=told))
+            raise NothingRead(turn.wrong[0] if turn.wrong else "nothing to read")
         return turn.values, turn.wrong
 
     async def _take(self, group: Group, queue: deque[Group], turn: _Turn) -> None:
@@ -79,7 +75,7 @@ class RegisterReader:
         if resting:
             self._resting[group] = resting - 1
             turn.plan.append(group)
-            turn.wrong.append(f"{_named(group.points)} is not answered")
+            turn.wrong.append(outage(Cause.SILENT).at(group.named))
             return
         request = wire.read(group.function, group.address, group.count)
         try:
@@ -96,14 +92,12 @@ class RegisterReader:
                 return
             turn.plan.append(group)
             busy = error.code == Code.DEVICE_BUSY
-            cause = Cause.BUSY if busy else Cause.ERROR_ANSWER
-            turn.outage = turn.outage or outage(cause, str(error))
-            turn.wrong.append(f"{_named(group.points)}: {error}")
+            cause, zh = Cause.BUSY if busy else Cause.ERROR_ANSWER, f"Modbus异常码{error.code}"
+            turn.wrong.append(outage(cause, en=str(error), zh=zh).at(group.named))
         except (NoReply, WireError) as error:
-            turn.outage = turn.outage or _why(error)
             self._link.close()
             turn.silent.append(group)
-            turn.wrong.append(f"{_named(group.points)}: {error}")
+            turn.wrong.append(_why(error).at(group.named))
         else:
             turn.answered = True
             turn.plan.append(group)
@@ -115,8 +109,3 @@ def _why(error: NoReply | WireError) -> Outage:
         return error.outage
     foreign = "not Modbus" in str(error)
     return outage(Cause.NOT_PROTOCOL if foreign else Cause.MALFORMED, str(error))
-
-
-def _named(points: Sequence[RegisterPoint]) -> str:
-    more = len(points) - 1
-    return points[0].name + (f" and {more} more" if more else "")
