@@ -34,7 +34,7 @@ from twisted_gantry.wire.reading import Value
 POINTS = (
     PointType("voltage", "V", "Voltage", "电压"),
     PointType("power", "W", "Power", "功率"),
-    PointType("on", "", "Output on", "输出接通"),
+    PointType("on", "", "Output on", "输出接通", values=bool),
 )
 RULES = (Rule("off", Severity.WARNING, "output off", "输出断开", equals("on", False), delay=1.0),)
 SWITCH = CommandType(

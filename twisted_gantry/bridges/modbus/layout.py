@@ -86,7 +86,7 @@ class Layout:
             if (at := self._next(point.name, places.points, MOST_POINTS)) is not None:
                 power = _power(points.catalogue[point.name].bounds)
                 places.points[point.name] = (at, power)
-            if not isinstance(point.value, str):
+            if points.catalogue[point.name].values is not str and not isinstance(point.value, str):
                 continue
             if (at := self._next(point.name, places.texts, MOST_TEXTS)) is not None:
                 places.texts[point.name] = at

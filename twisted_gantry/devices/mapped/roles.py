@@ -179,7 +179,7 @@ class Roles:
                 _, en, zh, _ = TEXTS[role.field]
                 number = f" {role.row}"
                 found[role.point] = PointType(
-                    role.point, "", f"UPS{number} {en}", f"UPS{number} {zh}"
+                    role.point, "", f"UPS{number} {en}", f"UPS{number} {zh}", values=bool
                 )
             elif role.field in _MORE_PHASES:
                 en, zh = _MORE_PHASES[role.field]

@@ -64,8 +64,9 @@ class MappedPoint(msgspec.Struct, frozen=True, kw_only=True):
         en = self.label or self.name.replace("_", " ").capitalize()
         low = _ANY.low if self.min is None else self.min
         high = _ANY.high if self.max is None else self.max
-        bounds = None if self.is_flag or self.is_text else Bounds(low, high)
-        return PointType(self.name, self.unit, en, self.label_zh or en, bounds)
+        values = str if self.is_text else bool if self.is_flag else None
+        bounds = Bounds(low, high) if values is None else None
+        return PointType(self.name, self.unit, en, self.label_zh or en, bounds, values)
 
     def measured(self, value: Value) -> Measured:
         """Return what a value of the device means; None is a failed reading."""
