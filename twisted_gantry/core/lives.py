@@ -344,8 +344,7 @@ class AlarmBook:
 
     def _correct_times(self) -> None:
         """Mend the times of alarms that were raised before a wrong clock was set right."""
-        now = self._moment()
-        if not self._clock_was_wrong or not now.plausible:
+        if not self._clock_was_wrong or not (now := self._moment()).plausible:
             return
         self._clock_was_wrong = False
         for life in self._lives.values():

@@ -33,7 +33,8 @@ export function causes() {
 
 function noteAlarm(alarm) {
   const other = (each) => each.alarm !== alarm.alarm || each.raisedAt !== alarm.raisedAt;
-  known.active = known.active.filter(other);
+  // One alarm of a name is active; its time changes when a wrong clock is set right.
+  known.active = known.active.filter((each) => each.alarm !== alarm.alarm);
   if (alarm.clearedAt === null) known.active.unshift(alarm);
   else known.recent = [alarm, ...known.recent.filter(other)].slice(0, PAST_ALARMS);
 }
