@@ -218,13 +218,16 @@ class RegisterView(Shape, frozen=True, kw_only=True):
 
 
 class RegisterCommandView(Shape, frozen=True):
-    """A command behind a coil, or with its argument in registers of a `type`, f32 or s16."""
+    """A command behind a coil, and behind registers of a `type`, f32 or s16, which take its
+    argument, or start it when they are not 0. `scaled` is the s16 beside an f32.
+    """
 
     target: str
     command: str
     coil: int | None = None
     register: int | None = None
     type: str = ""
+    scaled: int | None = None
 
 
 class AlarmBitView(Shape, frozen=True):

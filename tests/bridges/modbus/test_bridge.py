@@ -252,25 +252,30 @@ def test_exceptions(rigs: Any, pdu: Any, unit: int, code: int) -> None:
 
 
 def places(rig: Rig) -> dict[str, Any]:
-    return {
-        f"{c.command} {c.type}".strip(): c.coil if c.coil is not None else c.register
-        for c in rig.bridge.registers().commands
-    }
+    """Return the coils, and the registers as f32 and s16, of the commands."""
+    found: dict[str, Any] = {}
+    for each in rig.bridge.registers().commands:
+        found |= {f"{each.command} f32": each.register, f"{each.command} s16": each.scaled}
+        found |= {} if each.coil is None else {each.command: each.coil}
+    return found
 
 
 def test_writes_go_through_the_door(rigs: Any) -> None:
     """Commands that do not ask: a coil does one, registers give an argument, all in the audit."""
     rig = rigs(writes=True)
     at = places(rig)
-    assert set(at) == {"BZOFF", "feed f32", "feed s16"}
+    assert set(at) == {"BZOFF", "BZOFF f32", "BZOFF s16", "feed f32", "feed s16"}
     assert rig.ask(wire.write(5, at["BZOFF"], [1])).function_code == 5
     assert rig.ask(wire.write(5, at["BZOFF"], [0])).function_code == 5
     words = wire.registers_of(12.5, "f32")
     assert rig.ask(wire.write(16, at["feed f32"], words)).function_code == 16
     assert rig.ask(wire.write(6, at["feed s16"], [16])).function_code == 6
     assert rig.device.done == [("BZOFF", {}), ("feed", {"amps": 12.5}), ("feed", {"amps": 16})]
+    assert rig.ask(wire.write(6, at["BZOFF s16"], [0])).function_code == 6
+    assert rig.ask(wire.write(6, at["BZOFF s16"], [1])).function_code == 6
+    assert rig.device.done[3:] == [("BZOFF", {})]
     [newest, *_] = rig.bench.store.audit(1).result
-    assert (newest.who, newest.command) == ("modbus 127.0.0.1", "feed")
+    assert (newest.who, newest.command) == ("modbus 127.0.0.1", "BZOFF")
     for wrong in (wire.write(6, at["feed f32"], [1]), wire.write(5, 20_001, [1])):
         assert rig.ask(wrong).exception_code == 2
     nan = wire.write(16, at["feed f32"], [0x7FC0, 0])

@@ -163,9 +163,8 @@ class Layout:
             target = Target(device, command, *wanted)
             if wanted[1] is bool:
                 image.coils[COILS + at] = target
-            else:
-                image.registers[first] = ("f32", target)
-                image.registers[first + 2] = ("s16", target)
+            image.registers[first] = ("f32", target)
+            image.registers[first + 2] = ("s16", target)
 
     def rows(self, points: Points) -> list[RegisterView]:
         """Return the places of the points that there are, by their registers."""
@@ -196,13 +195,12 @@ class Layout:
         return [AlarmBitView(name, ALARMS + at) for name, at in self._places.alarms.items()]
 
     def command_rows(self) -> list[RegisterCommandView]:
-        image = self.image
-        coils = [
-            RegisterCommandView(each.device, each.command, coil=at)
-            for at, each in image.coils.items()
-        ]
-        registers = [
-            RegisterCommandView(each.device, each.command, register=at, type=kind)
-            for at, (kind, each) in image.registers.items()
-        ]
-        return [*coils, *registers]
+        """Return the commands that there are now, by their coils and registers."""
+        image, rows = self.image, []
+        for name, at in self._places.commands.items():
+            coil, first = COILS + at, COMMANDS + 3 * at
+            if first in image.registers:
+                device, _, command = name.partition(" ")
+                known = coil if coil in image.coils else None
+                rows.append(RegisterCommandView(device, command, known, first, "f32", first + 2))
+        return rows

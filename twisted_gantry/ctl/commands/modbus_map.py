@@ -19,7 +19,7 @@ _FIELDS = (
     *("unit", "label", "label-zh"),
 )
 _ALARM_FIELDS = ("alarm", "bit")
-_COMMAND_FIELDS = ("target", "command", "coil", "register", "type")
+_COMMAND_FIELDS = ("target", "command", "coil", "register", "type", "scaled")
 _Rows = Sequence[Sequence[object]]
 
 
@@ -52,7 +52,7 @@ def modbus_map(session: Session, as_csv: bool, as_xlsx: bool) -> int:
         return Exit.FINE
     rows = [_row(each) for each in found.registers]
     alarms = [(each.alarm, each.bit) for each in found.alarms]
-    commands = [(c.target, c.command, c.coil, c.register, c.type) for c in found.commands]
+    commands = [(c.target, c.command, c.coil, c.register, c.type, c.scaled) for c in found.commands]
     if as_csv:
         sys.stdout.write(_as_csv(rows))
     elif as_xlsx:
