@@ -24,6 +24,8 @@ LACKING = "needs pymodbus: pip install 'twisted-gantry[modbus]'"
 LONGEST_FRAME = 260  # bytes: 7 of the header, and a PDU of 253
 MOST_REGISTERS, MOST_BITS, MOST_WRITTEN = 125, 2000, 123
 """Values of one request."""
+MOST_STRAYS = 16
+"""Replies, late ones among them, that are looked at for one request."""
 READ_BITS, READ_REGISTERS = frozenset({1, 2}), frozenset({3, 4})
 WRITES = frozenset({5, 6, 16})
 
@@ -140,11 +142,12 @@ class ClientCodec:
         self._tcp, self._unit = framing == "tcp", unit
         self._framer = (FramerSocket if self._tcp else FramerRTU)(DecodePDU(False))
         self._buffer = bytearray()
-        self._number = 0
+        self._number = self._strays = 0
 
     def request(self, pdu: "ModbusPDU") -> bytes:
         """Return the bytes of a request; what came before them is forgotten."""
         self._buffer.clear()
+        self._strays = 0
         self._number = self._number % 0xFFFF + 1
         pdu.dev_id, pdu.transaction_id = self._unit, self._number
         return self._framer.buildFrame(pdu)
@@ -158,6 +161,9 @@ class ClientCodec:
         if self._tcp:
             for frame in frames(self._buffer):
                 found = self._decoded(frame) or found
+                self._strays += 1
+                if self._strays > MOST_STRAYS:
+                    raise BadMessage(f"over {MOST_STRAYS} replies to one request")
         else:
             found = self._decoded(bytes(self._buffer))
             if found is None and len(self._buffer) > 2 * LONGEST_FRAME:

@@ -146,6 +146,17 @@ def test_another_protocol_is_named(rigs: Any, says: bytes) -> None:
     assert says[:7].decode() in rig.device.status.last_error
 
 
+def test_a_flood_of_replies_ends_the_connection(rigs: Any) -> None:
+    """A device that answers one request with any number of others is cut after a few."""
+    table = Table({0: 5})
+    table.says = bytes.fromhex("ffff000000050103020005") * 5000
+    rig = rigs(points('name = "a"\nregister = 0'), table, poll=1.0)
+    assert "replies to one request" in rig.device.status.last_error
+    table.says = None
+    rig.clock.run(10.0)
+    assert (rig.good("a"), rig.state) == (5, "online")
+
+
 def test_a_flood_of_unasked_bytes_ends_the_connection(rigs: Any) -> None:
     """A device that sends without being asked is cut, and read again by a new connection."""
     table = Table({0: 5})
