@@ -32,7 +32,7 @@ class Kept:
         self.batches.append(samples)
         return self.slow or succeed(None)
 
-    def of(self, name: str) -> list[tuple[float, float | None]]:
+    def of(self, name: str) -> list[tuple[float, float | str | None]]:
         """Return what was kept of a point: seconds since the start, value."""
         return [(at - START, v) for batch in self.batches for p, at, v in batch if p == f"d.{name}"]
 
@@ -96,15 +96,16 @@ def test_a_point_that_never_was(desk: Desk) -> None:
     assert desk.history.batches == []
 
 
-def test_true_and_false_are_numbers_and_text_is_none(desk: Desk) -> None:
-    """True is 1, false 0; a text is not recorded, and what is no number begins a gap."""
+def test_true_and_false_are_numbers(desk: Desk) -> None:
+    """True is 1, false 0; texts are kept, also behind a number; what is no number begins a gap."""
     desk.read(a=True, b="battery", c=float("inf"), d=10**400, e=7)
     desk.clock.run(2)
-    desk.read(a=False, e="gone")
+    desk.read(a=False, b="line", e="gone")
     desk.clock.run(2)
     assert desk.history.of("a") == [(0, 1.0), (2, 0.0)]
-    assert desk.history.of("e") == [(0, 7.0), (2, None)]
-    assert [desk.history.of(name) for name in "bcd"] == [[], [], []]
+    assert desk.history.of("b") == [(0, "battery"), (2, "line")]
+    assert desk.history.of("e") == [(0, 7.0), (2, "gone")]
+    assert [desk.history.of(name) for name in "cd"] == [[], []]
 
 
 def test_a_point_that_is_taken_out(desk: Desk) -> None:
@@ -168,7 +169,7 @@ def test_a_turn_that_raises_does_not_end_sampling(
         raise ZeroDivisionError("no number")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "number_of", broken)
+        patch.setattr(module, "recorded", broken)
         desk.clock.run(30)
         assert desk.said == ["no number"]
         assert [failure.type for failure in logged_failures] == [ZeroDivisionError]

@@ -8,13 +8,13 @@ from typing import NamedTuple
 class Sample(NamedTuple):
     """The value of a point, by its full name, from `at` (Unix seconds) on.
 
-    `value` None begins a gap: the value is unknown. A sample is valid until the next one of its
-    point, but not longer than the `hold` of the history.
+    `value` None begins a gap: the value is unknown; a text is a state. A sample is valid until the
+    next one of its point, but not longer than the `hold` of the history.
     """
 
     point: str
     at: float
-    value: float | None
+    value: float | str | None
 
 
 Bucket = tuple[float, float, float, float]
@@ -26,7 +26,10 @@ Bucket = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Buckets, oldest first, whose times are multiples of `step` seconds."""
+    """Buckets, oldest first, whose times are multiples of `step` seconds. `states` are the steps of
+    a point that is a text: the begin of each, and the text that held longest in it.
+    """
 
     step: float
     buckets: Sequence[Bucket]
+    states: Sequence[tuple[float, str]] = ()

@@ -1,6 +1,6 @@
 """The recorder: decides which changes of points are samples, and hands them to the history.
 
-Numbers and true/false (as 1 and 0) are recorded, text is not. A point is sampled when its value
+Numbers, true/false (as 1 and 0) and texts are recorded. A point is sampled when its value
 changes, and at least every `interval` while it is good; where it stops being good, a gap begins.
 """
 
@@ -32,9 +32,11 @@ MAX_WAITING = 50_000
 LARGEST = 1e100  # a larger value is no measurement; sums of smaller ones over years stay finite
 
 
-def number_of(point: Point) -> float | None:
-    """Return what is recorded of a point; None if it is unknown or not a number."""
+def recorded(point: Point) -> float | str | None:
+    """Return what is recorded of a point; None if it is unknown."""
     value = point.good
+    if isinstance(value, str):
+        return value or None
     if not isinstance(value, bool | int | float) or not abs(value) <= LARGEST:
         return None
     return float(value)
@@ -44,7 +46,7 @@ def number_of(point: Point) -> float | None:
 class _Last:
     """The last sample of a point; `at` is seconds of the reactor's clock."""
 
-    value: float | None
+    value: float | str | None
     at: float
 
 
@@ -92,12 +94,12 @@ class Recorder:
 
     def _changed(self, device: str, batch: Batch) -> None:
         for change in batch:
-            self._sample(change.new.name, number_of(change.new))
+            self._sample(change.new.name, recorded(change.new))
 
-    def _sample(self, name: str, value: float | None) -> None:
+    def _sample(self, name: str, value: float | str | None) -> None:
         last, clock = self._last.get(name), self._clock.seconds()
         if last is None:
-            if value is None:  # never a number: no series to end
+            if value is None:  # never known: no series to end
                 return
         elif value == last.value and (value is None or clock - last.at < self._interval):
             return
@@ -111,7 +113,7 @@ class Recorder:
         try:
             for name in list(self._last):
                 point = self._points.get(name)
-                self._sample(name, None if point is None else number_of(point))
+                self._sample(name, None if point is None else recorded(point))
                 if point is None:
                     del self._last[name]
         finally:  # what was sampled is written, whatever sampling does

@@ -252,7 +252,9 @@ class Points(Shape, frozen=True):
 
 
 class History(Shape, frozen=True, kw_only=True):
-    """`GET /api/v1/history`: at most 2,000 buckets of time, min, mean and max."""
+    """`GET /api/v1/history`: at most 2,000 buckets of time, min, mean and max. A point that is a
+    text has `states` instead: the time, and the text that held longest.
+    """
 
     point: str
     unit: str = ""
@@ -260,6 +262,7 @@ class History(Shape, frozen=True, kw_only=True):
     until: Time = None
     step: float = 0.0
     samples: list[tuple[str, float, float, float]]
+    states: list[tuple[str, str]] = []
 
 
 class AlarmView(Shape, frozen=True):

@@ -30,7 +30,7 @@ class Rig:
         """Return another history over the same file, as after a restart."""
         return SqliteHistory(InlineWriter(self.db), lambda: DAY0 + self.now, HOLD)
 
-    def add(self, point: str, *samples: tuple[float, float | None]) -> None:
+    def add(self, point: str, *samples: tuple[float, float | str | None]) -> None:
         result_of(self.history.add([Sample(point, DAY0 + at, value) for at, value in samples]))
 
     def steady(self, point: str, begin: float, end: float, value: float) -> None:
@@ -56,6 +56,13 @@ class Rig:
         until = self.now if until is None else until
         series = result_of(self.history.query(point, DAY0 + since, DAY0 + until, step))
         return [(at - DAY0, *values) for at, *values in series.buckets]
+
+    def states(
+        self, point: str, since: float = 0.0, until: float | None = None, step: float = 60.0
+    ) -> list[tuple[float, str]]:
+        until = self.now if until is None else until
+        series = result_of(self.history.query(point, DAY0 + since, DAY0 + until, step))
+        return [(at - DAY0, text) for at, text in series.states]
 
     def rows(self, query: str) -> list[tuple[object, ...]]:
         return self.db.execute(query).fetchall()

@@ -9,7 +9,7 @@ Times are whole milliseconds.
 from collections.abc import Iterable
 from sqlite3 import Connection
 
-from twisted_gantry.store.history import tiers
+from twisted_gantry.store.history import tiers, words
 from twisted_gantry.store.history.schema import MAX_POINTS
 
 MOST_OF_DEVICE = 4_096
@@ -46,10 +46,13 @@ def _add(db: Connection, name: str, at: int) -> bool:
         within = ("", "\U0010ffff")  # the numbers are used up: any device gives one
     taken = db.execute(
         "UPDATE point SET name = ?, since = ?, last = ? WHERE id = ("
-        "SELECT id FROM point WHERE name >= ? AND name < ? AND last < ? ORDER BY last LIMIT 1)",
+        "SELECT id FROM point WHERE name >= ? AND name < ? AND last < ? ORDER BY last LIMIT 1)"
+        " RETURNING id",
         (name, at, at, *within, at - IN_USE),
-    )
-    return taken.rowcount > 0
+    ).fetchall()
+    for (number,) in taken:
+        words.forget(db, number)
+    return bool(taken)
 
 
 def _free_number(db: Connection) -> int | None:
@@ -72,4 +75,8 @@ def free(db: Connection) -> None:
         if (oldest := tiers.extent(db, tier)[1]) is not None
     ]
     if begins:
-        db.execute("DELETE FROM point WHERE last + ? < ?", (IN_USE, min(begins)))
+        gone = db.execute(
+            "DELETE FROM point WHERE last + ? < ? RETURNING id", (IN_USE, min(begins))
+        ).fetchall()
+        for (number,) in gone:
+            words.forget(db, number)

@@ -46,6 +46,15 @@ MIGRATIONS = (
     ALTER TABLE point ADD COLUMN last INTEGER NOT NULL DEFAULT 0;
     UPDATE point SET last = CAST(strftime('%s', 'now') AS INTEGER) * 1000;
     """,
+    # The texts of points, each with the number that stands for it.
+    """
+    CREATE TABLE word (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        point INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        UNIQUE (point, text)
+    ) STRICT;
+    """,
 )
 
 

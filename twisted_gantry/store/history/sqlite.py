@@ -15,7 +15,7 @@ from twisted_gantry.core.history import Sample, Series
 from twisted_gantry.core.interfaces import IHistory
 from twisted_gantry.net.timers import Repeated
 from twisted_gantry.store.database import Found
-from twisted_gantry.store.history import rollup
+from twisted_gantry.store.history import rollup, words
 from twisted_gantry.store.history.names import NOTED, note
 from twisted_gantry.store.history.query import Query, fitting_step
 from twisted_gantry.store.history.schema import MAX_POINTS, open_database, suspect
@@ -60,11 +60,10 @@ class SqliteHistory:
         now = max((_ms(sample.at) for sample in samples), default=0)
         names = dict.fromkeys(sample.point for sample in samples)
         stale = [name for name in names if not 0 <= now - self._noted.get(name, -1) < NOTED]
-        rows = [(_ms(sample.at), sample.value, sample.point) for sample in samples]
 
         def job(db: Connection) -> int:
             refused = note(db, stale, now) if stale else 0
-            db.executemany(_ADD_SAMPLE, rows)
+            db.executemany(_ADD_SAMPLE, self._rows(db, samples))
             return refused
 
         def done(refused: int) -> None:
@@ -75,6 +74,22 @@ class SqliteHistory:
 
         return self._run(job).addCallback(done)
 
+    def _rows(
+        self, db: Connection, samples: Sequence[Sample]
+    ) -> list[tuple[int, float | None, str]]:
+        """Return the rows of samples; texts become the numbers that stand for them."""
+        rows: list[tuple[int, float | None, str]] = []
+        codes: dict[tuple[str, str], float | None] = {}
+        for point, at, value in samples:
+            if isinstance(value, str):
+                code = codes.get((point, value))
+                if code is None:
+                    code = codes[point, value] = words.code_of(db, point, value)
+                rows.append((_ms(at), code, point))
+            else:
+                rows.append((_ms(at), value, point))
+        return rows
+
     def query(self, point: str, since: float, until: float, step: float | None) -> Deferred[Series]:
         first, last, now, hold = _ms(since), _ms(until), _ms(self._now()), self._hold
         wide = fitting_step(first, last, None if step is None else max(1, _ms(step)))
@@ -82,11 +97,16 @@ class SqliteHistory:
         def job(db: Connection) -> Series:
             query = Query(db, first, last, wide, hold, now)
             query.run(point)
-            rows = query.buckets.rows()
-            return Series(
-                wide / 1000,
-                [(number * wide / 1000, low, mean, high) for number, low, mean, high, _ in rows],
-            )
+            rows = [
+                (number * wide / 1000, low, mean, high)
+                for number, low, mean, high, _ in query.buckets.rows()
+            ]
+            numbers = [row for row in rows if not words.is_text(row[2])]
+            if len(numbers) == len(rows):
+                return Series(wide / 1000, rows)
+            codes = [(at, code) for at, _, code, _ in rows if words.is_text(code)]
+            texts = words.texts_of(db, (code for _, code in codes))
+            return Series(wide / 1000, numbers, [(at, texts[code]) for at, code in codes])
 
         return self._run(job)
 

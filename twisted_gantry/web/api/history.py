@@ -132,6 +132,7 @@ class HistoryView:
             until=time(until),
             step=series.step,
             samples=[(time(at) or "", least, mean, most) for at, least, mean, most in buckets],
+            states=[(time(at) or "", text) for at, text in series.states],
         )
 
     async def _query(self, *question: Any) -> Series:
