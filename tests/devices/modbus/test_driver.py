@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 
 from tests.devices.modbus.rig import Rig, Table, read
 from twisted_gantry.config.load import load_file
+from twisted_gantry.config.tables import ConfigError
 from twisted_gantry.core.commands.types import Endangers, Outcome
 from twisted_gantry.core.site import Cabinet
 from twisted_gantry.devices.modbus.plan import grouped
@@ -331,3 +332,28 @@ def test_roles_are_in_the_report_of_the_cabinet(rigs: Any) -> None:
     rig.clock.run(10.0)
     [elec] = cabinet(rig.bench.site, Cabinet("1", sources), ())[0].elec
     assert (elec.id, elec.voltage) == ("1", "GetFailed")
+
+
+def test_a_strike_is_an_alarm(rigs: Any) -> None:
+    """A counter of a surge arrester that rises is a strike, until the next reading."""
+    toml = points('name = "n"\nregister = 0\nrole = "thunder_spd.lightning_count"')
+    table = Table({0: 7})
+    rig = rigs(toml, table, poll=1.0)
+    rig.clock.run(2.0)
+    assert rig.raised() == set()
+    table.values[0] = 8
+    rig.clock.run(1.0)
+    assert rig.raised() == {"lightning"}
+    rig.clock.run(1.0)
+    assert rig.raised() == set()
+
+
+def test_words_need_texts() -> None:
+    """A role of words is refused for a number that has none: its alarm could never come."""
+    with pytest.raises(ConfigError, match=r"point\[1\].role: running_state is a word"):
+        read(points('name = "s"\nregister = 0\nrole = "ups.running_state"'))
+    read(
+        points(
+            'name = "s"\nregister = 0\ntexts = { "2" = "discharging" }\nrole = "ups.running_state"'
+        )
+    )

@@ -14,8 +14,10 @@ from twisted_gantry.core import bounds
 from twisted_gantry.core.alarms import Read, Rule
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.points import Measured
-from twisted_gantry.devices.cabinet.points import group_points
+from twisted_gantry.devices.cabinet.points import LIGHTNING_STRUCK, group_points
+from twisted_gantry.devices.cabinet.points import POINTS as CABINET
 from twisted_gantry.devices.cabinet.points import rules as cabinet_rules
+from twisted_gantry.devices.cabinet.rows import Strikes
 from twisted_gantry.devices.conditions import Condition, equals
 from twisted_gantry.devices.power import (
     NOMINAL_VOLTAGE,
@@ -106,6 +108,9 @@ class Role:
         if kind.unit != unit:
             need = f"the unit {kind.unit}; use scale" if kind.unit else "no unit"
             return f"{self.field} needs {need}"
+        word = kind.read("1")
+        if isinstance(word, str) and word != "1" and not is_text:
+            return f"{self.field} is a word such as {word!r}; use texts"
         for text in texts.values():
             try:
                 kind.write(text)
@@ -114,14 +119,15 @@ class Role:
         return ""
 
     def takes(self, measured: Measured) -> Measured:
-        """Return a value as this role has it: a number is a flag where a flag is wanted."""
+        """Return a value as this role has it: a number is a flag, or whole, where that is wanted."""
         value, quality = measured
         if quality is not Quality.GOOD or isinstance(value, bool | str):
             return measured
         kind = self.kind
-        if kind is None or isinstance(kind.read("1"), bool):
+        meant = True if kind is None else kind.read("1")
+        if isinstance(meant, bool):
             return (bool(value), quality)
-        return measured
+        return (round(value or 0), quality) if isinstance(meant, int) else measured
 
 
 class _Mains:
@@ -156,6 +162,8 @@ class Roles:
             self._rows.setdefault(role.group, {})[role.row] = None
         self._mains = {row: _Mains(limits, nominal) for row in self._rows.get("elec", {})}
         self._made = {role.point for role in roles}
+        counted = [role.row for role in roles if role.field == "lightning_count"]
+        self._counted, self._strikes = counted, Strikes()
 
     @property
     def groups(self) -> frozenset[str]:
@@ -185,14 +193,15 @@ class Roles:
                 en, zh = _MORE_PHASES[role.field]
                 texts = f"Mains {role.row} {en}", f"市电 {role.row} {zh}"
                 found[role.point] = PointType(role.point, "V", *texts, bounds.VOLTS)
-        return tuple(found.values())
+        strikes = [each for each in CABINET if each.name == LIGHTNING_STRUCK and self._counted]
+        return (*found.values(), *strikes)
 
     def untold(self) -> dict[str, Measured]:
         """Return the points that no role makes."""
         derived = {
             f"{group}.{row}.status" for group in _FAULTS for row in self._rows.get(group, {})
         }
-        made = self._made | derived
+        made = self._made | derived | {LIGHTNING_STRUCK}
         return {each.name: _NOT_SUPPORTED for each in self.points() if each.name not in made}
 
     def derive(self, judged: Mapping[str, Measured]) -> dict[str, Measured]:
@@ -207,6 +216,9 @@ class Roles:
         for row in self._rows.get("ups", {}):
             found |= self._judged_ups(f"ups.{row}", found)
         known = self._made | {f"{part}.status" for part in self._parts("elec", "ups")}
+        if self._counted:
+            known |= {LIGHTNING_STRUCK}
+            found[LIGHTNING_STRUCK] = self._strikes.take(found, self._counted)
         return {name: value for name, value in found.items() if name in known}
 
     def _parts(self, *groups: str) -> list[str]:
@@ -253,11 +265,10 @@ class Roles:
         if not self._rows:
             return ()
         rows = self._rows
-        # A strike is a rise between two uploads of a cabinet; a counter of ours shows no edge.
         cabinet = [
             rule
             for rule in cabinet_rules(lambda group: rows.get(group, {}))
-            if rule.group in rows and rule.name != "lightning"
+            if rule.group in rows and (rule.name != "lightning" or self._counted)
         ]
         with_volts = [part for part in self._parts("elec") if f"{part}.voltage" in self._made]
         volts = voltage_rules(self._shares, self._limits, lambda: with_volts)
