@@ -9,6 +9,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from tests.devices.modbus.rig import Rig, Table, read
+from tests.support import TestClock
 from twisted_gantry.config.load import load_file
 from twisted_gantry.config.tables import ConfigError
 from twisted_gantry.core.commands.types import Endangers, Outcome
@@ -357,3 +358,43 @@ def test_words_need_texts() -> None:
             'name = "s"\nregister = 0\ntexts = { "2" = "discharging" }\nrole = "ups.running_state"'
         )
     )
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        {"drop": 1.0},
+        {"garbage": 1.0},
+        {"half": 1.0},
+        {"duplicate": 1.0},
+        {"drip": 40},
+        {"delay": 20.0},
+        {"frozen": True},
+        {"refuse": True},
+        {"busy": True},
+    ],
+    ids=lambda faults: next(iter(faults)),
+)
+def test_it_survives_every_fault_of_the_twin(rigs: Any, faults: dict[str, Any]) -> None:
+    """Under each fault no wrong value is good; afterwards the device is back by itself."""
+    toml = points('name = "u1"\nregister = 0\ntype = "f32"', 'name = "s1"\nregister = 20')
+    world, clock = World(Random(1)), TestClock()
+    given = Faults(clock.seconds, Random(1))
+    rig = Rig(toml, ModbusFactory(world, given, clock), poll=1.0, patience=1.0)
+    advance = rig.clock.advance
+
+    def both(seconds: float) -> None:
+        clock.advance(seconds)
+        advance(seconds)
+
+    rig.clock.advance = both  # type: ignore[method-assign, assignment]
+    rig.start()
+    given.put("modbus", faults)
+    for _ in range(15):
+        rig.clock.run(1.0)
+        assert rig.good("u1") in {220.0, "get-failed"}
+        assert rig.good("s1") in {2200, "get-failed"}
+    given.clear("modbus")
+    rig.clock.run(90.0, step=0.5)
+    assert (rig.state, rig.good("u1"), rig.good("s1")) == ("online", 220.0, 2200)
+    rig.stop()

@@ -119,7 +119,7 @@ class Role:
         return ""
 
     def takes(self, measured: Measured) -> Measured:
-        """Return a value as this role has it: a number is a flag, or whole, where that is wanted."""
+        """Return a value as this role has it: a flag, or a whole number, where one is wanted."""
         value, quality = measured
         if quality is not Quality.GOOD or isinstance(value, bool | str):
             return measured
