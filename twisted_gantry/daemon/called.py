@@ -236,7 +236,8 @@ def notices_of(site: Site) -> list[Notice]:
     causes = site.fold().causes
     return [
         Notice(
-            *(each.name, each.severity.value, each.en, each.zh, each.raised_at, each.value),
+            *(each.name, each.severity.value, each.message, each.message_zh),
+            *(each.raised_at, each.value),
             emergency=each.emergency,
             muted=each.muted,
             acknowledged=each.acked_at is not None,
