@@ -223,7 +223,7 @@ class Diagnoses(NamedService):
             self._last.pop(next(iter(self._last)))
         running = self._running[subject.name] = ensureDeferred(made.run())
         running.addErrback(self._broke_off, made)
-        running.addBoth(lambda _: self._running.pop(subject.name, None))
+        running.addBoth(self._over, subject.name)
         return made
 
     async def wait(self, diagnosis: Diagnosis) -> None:
@@ -246,6 +246,9 @@ class Diagnoses(NamedService):
         super().stopService()
         for running in list(self._running.values()):
             running.cancel()
+
+    def _over(self, _: object, name: str) -> None:
+        self._running.pop(name, None)
 
     def _broke_off(self, failure: Any, diagnosis: Diagnosis) -> None:
         if not failure.check(CancelledError):

@@ -24,8 +24,8 @@ def why(error: Exception) -> Outage:
         return outage(Cause.WRONG_IDENTITY, en=text, zh="EMS返回了其他device_uid的状态")
     if isinstance(error, bms.BmsRefused):
         if error.code == bms.BmsCode.PARAMETER_FORMAT:  # the uid is all that a GET has
-            zh = f"EMS不接受该device_uid：{text}"
-            return outage(Cause.WRONG_IDENTITY, en=text, zh=zh)
+            en = f"the EMS does not accept this device_uid: {text}"
+            return outage(Cause.WRONG_IDENTITY, en=en, zh=f"EMS不接受该device_uid：{text}")
         of_http = of_status(error.status, "the EMS", "EMS")
         cause = Cause.ERROR_ANSWER if error.code is not None else of_http.cause
         if error.status in (401, 403):
