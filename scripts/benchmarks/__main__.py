@@ -15,6 +15,7 @@ from scripts.benchmarks import (
     memory,
     modbus,
     mqtt,
+    notify,
     nut,
     outbox,
     remotecontrol,
@@ -28,6 +29,7 @@ from scripts.benchmarks import (
 BENCHMARKS = {
     "outbox": outbox.main,
     "alarm": alarm.main,
+    "notify": notify.main,
     "idle": idle.main,
     "cfos": cfos.main,
     "decode": decode.main,

@@ -69,6 +69,7 @@ class Platform(Factory):
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
+        self.wanted = b"cabinetStatus"  # within a body that is waited for
         self.waiting: Deferred[float] | None = None
 
     def buildProtocol(self, addr: Any) -> Wire:
@@ -79,12 +80,12 @@ class Platform(Factory):
         """Note a body."""
         moment = time.perf_counter()
         self.bodies.append(body)
-        if self.waiting is not None and b"cabinetStatus" in body:
+        if self.waiting is not None and self.wanted in body:
             waiting, self.waiting = self.waiting, None
             waiting.callback(moment)
 
     def next_report(self) -> Deferred[float]:
-        """Return when the next cabinet report comes."""
+        """Return when the next body comes that is waited for."""
         self.waiting = Deferred()
         return self.waiting
 
