@@ -386,6 +386,7 @@ def test_a_client_that_does_not_read_is_not_read(rigs: Any) -> None:
     connection.dataReceived(frame(2) * 10)
     assert len(connection.transport.value()) - before <= 11
     connection.resumeProducing()
+    rig.bench.clock.pump([0.1] * 5)
     assert len(connection.transport.value()) == 11 * 11
     connection.connectionLost()
 

@@ -22,7 +22,7 @@ _log = Logger()
 
 IDLE_S = 300.0
 """Seconds without a whole request after which a connection ends."""
-A_TURN = 32
+A_TURN = 8
 """Requests that a connection has answered in one turn of the reactor."""
 TIRED_S = 0.02
 """Seconds for which no requests are read once the work of all connections is used up."""
@@ -107,9 +107,12 @@ class ModbusConnection(TwistedProtocol):
     # -- requests
 
     def _go_on(self) -> None:
-        began = time.thread_time()
+        if self._work.left <= 0:
+            self.transport.pauseProducing()
+            self._next.start(TIRED_S)
+            return
+        began, answered = time.thread_time(), 0
         try:
-            answered = 0
             for frame in wire.frames(self._heard):
                 self._take(frame)
                 answered += 1

@@ -80,6 +80,36 @@ class IntegerField:
         return whole.to_bytes(2 * self.width, "big", signed=low < 0)
 
 
+_BLOCK = struct.Struct(">fhHH")
+_UNKNOWN = _BLOCK.pack(math.nan, -0x8000, 0, NEVER)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockField:
+    """What the default map has of a point: float32, value x `scale` as s16, quality, age."""
+
+    point: str
+    scale: float
+    width: int = 5
+
+    def encode(self, find: Find, now: float) -> bytes:
+        point = find(self.point)
+        if point is None:
+            return _UNKNOWN
+        number, scaled = _number(point), -0x8000
+        if number is None or abs(number) > 3.4e38:
+            number = math.nan
+        else:
+            scaled = round(min(max(number * self.scale, -0x7FFF), 0x7FFF))
+        return _BLOCK.pack(number, scaled, QUALITIES[point.quality], _age(point, now))
+
+
+def _age(point: Point | None, now: float) -> int:
+    if point is None or point.at is None:
+        return NEVER
+    return int(min(max(now - point.at, 0.0), NEVER - 1))
+
+
 @dataclass(frozen=True, slots=True)
 class QualityField:
     point: str
@@ -98,10 +128,7 @@ class AgeField:
     width: int = 1
 
     def encode(self, find: Find, now: float) -> bytes:
-        point = find(self.point)
-        if point is None or point.at is None:
-            return NEVER.to_bytes(2, "big")
-        return int(min(max(now - point.at, 0.0), NEVER - 1)).to_bytes(2, "big")
+        return _age(find(self.point), now).to_bytes(2, "big")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,7 @@ from typing import Any
 import msgspec
 
 from twisted_gantry.bridges.modbus import image as images
-from twisted_gantry.bridges.modbus.fields import (
-    AgeField,
-    EmptyField,
-    FloatField,
-    IntegerField,
-    QualityField,
-    TextField,
-)
+from twisted_gantry.bridges.modbus.fields import BlockField, EmptyField, TextField
 from twisted_gantry.bridges.modbus.image import Image, Target, reachable
 from twisted_gantry.bridges.modbus.settings import TEXT_REGISTERS
 from twisted_gantry.core.bounds import Bounds
@@ -120,10 +113,7 @@ class Layout:
 
     def _place(self, name: str, at: int, power: int) -> None:
         first, image = BLOCK * at, self.image
-        image.fields[first] = FloatField(name)
-        image.fields[first + 2] = IntegerField(name, "s16", 10.0**power, 1)
-        image.fields[first + 3] = QualityField(name)
-        image.fields[first + 4] = AgeField(name)
+        image.fields[first] = BlockField(name, 10.0**power)
         image.bits[at] = images.is_true(name)
         image.bits[GOOD_BITS + at] = images.is_good(name)
 
