@@ -158,7 +158,7 @@ def read_reply(status: int, body: bytes, hidden: Iterable[str] = ()) -> EmsAnswe
         if 400 <= status < 500:
             raise BmsRefused(text, status)
         wrong = kind(text)
-        wrong.quoted = told
+        wrong.quoted = told if 200 <= status < 300 else ""
         raise wrong
     reply = Reply(code, numbers.text(fields.get("message")) or "", data)
     text = f"HTTP {status}, code {code}: {quoted(reply.message, hidden, MOST_QUOTED)}"

@@ -227,8 +227,27 @@ async def test_nothing_listens(kind: str, tmp_path: Path) -> None:
     assert "– 应答检查" in result.stdout
 
 
-async def test_http_kinds_over_an_ssh_server(tmp_path: Path) -> None:
-    """Each kind over HTTP shows the first bytes of what is no HTTP."""
+def _http(status: str, body: bytes = b"") -> bytes:
+    head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    return head.encode() + body
+
+
+@pytest.mark.parametrize(
+    ("said", "cause", "shown"),
+    [
+        (SSH, Cause.NOT_PROTOCOL, "SSH-2.0-OpenSSH_9.2p1 Debian-2"),
+        (b"\xff\xfb\x01\xff\xfblogin: ", Cause.NOT_PROTOCOL, "\\xff\\xfb"),
+        (_http("200 OK", b"<!DOCTYPE html><h1>Router</h1>"), Cause.NOT_PROTOCOL, "<!DOCTYPE html>"),
+        (_http("404 Not Found"), Cause.NOT_PROTOCOL, "404"),
+        (_http("401 Unauthorized"), Cause.PASSWORD, "401"),
+        (_http("500 Oops"), Cause.ERROR_ANSWER, "500"),
+        (_http("200 OK", b'{"a": ['), Cause.MALFORMED, ""),
+        (b"", Cause.CLOSED, ""),
+    ],
+    ids=["ssh", "telnet", "html", "404", "401", "500", "broken", "closes"],
+)
+async def test_each_kind_over_http(said: bytes, cause: Cause, shown: str, tmp_path: Path) -> None:
+    """Each kind over HTTP names the cause, and shows the first bytes of what is no HTTP."""
     (tmp_path / "code").write_text("a-code")
     code = ("--password-file", str(tmp_path / "code"))
     kinds: dict[str, tuple[str, ...]] = {
@@ -237,17 +256,56 @@ async def test_http_kinds_over_an_ssh_server(tmp_path: Path) -> None:
         "cabinet": code,
         "platform": code,
         "computer": code,
+        "http-json": ("--set", 'point=[{name = "a", pointer = "/b"}]'),
     }
 
     def speak(peer: socket.socket, _: threading.Event) -> None:
-        peer.sendall(SSH)
-        peer.recv(4096)
+        if peer.recv(4096):
+            peer.sendall(said)
 
+    found: dict[str, str] = {}
     with raw_server(speak) as port:
         for kind, more in kinds.items():
-            result = await _probe(kind, f"http://127.0.0.1:{port}/x", *more)
-            assert result.exit_code == 1, (kind, result.output)
-            assert "SSH-2.0-OpenSSH_9.2p1 Debian-2 [not-protocol]" in result.stdout, kind
+            result = await _probe(kind, f"http://127.0.0.1:{port}/x", *more, "--json")
+            answer = json.loads(result.stdout)
+            found[kind] = answer["cause"]
+            assert shown in answer["steps"][-1]["message"], (kind, answer)
+            assert "a-code" not in result.output
+    expected = dict.fromkeys(kinds, cause.value)
+    if said.endswith(b"["):
+        # What can be read of a cut list is taken.
+        found.pop("http-json"), expected.pop("http-json")
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [(SSH, Cause.NOT_PROTOCOL), (b"", Cause.CLOSED), (None, Cause.SILENT)],
+    ids=["ssh", "closes", "silent"],
+)
+async def test_each_kind_over_tcp(said: bytes | None, cause: Cause, tmp_path: Path) -> None:
+    """So does each kind with a protocol of its own."""
+    (tmp_path / "key").write_text("a-key")
+    kinds: dict[str, tuple[str, ...]] = {
+        "modbus": ("--set", "patience=0.5"),
+        "cloud": ("--eq-sn", "1", "--password-file", str(tmp_path / "key")),
+    }
+
+    def speak(peer: socket.socket, over: threading.Event) -> None:
+        if peer.recv(4096):
+            if said is None:
+                while peer.recv(4096):
+                    pass
+            peer.sendall(said or b"")
+
+    found = {}
+    with raw_server(speak) as port:
+        for kind, more in kinds.items():
+            if said is None and kind == "cloud":
+                continue  # it has ten seconds for its login; see the tests of the uplink
+            result = await _probe(kind, f"tcp:127.0.0.1:{port}", *more, "--json")
+            found[kind] = json.loads(result.stdout)["cause"]
+    assert found == dict.fromkeys(found, cause.value)
 
 
 async def test_wrong_usage(tmp_path: Path) -> None:

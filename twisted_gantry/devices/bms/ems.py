@@ -31,6 +31,8 @@ def why(error: Exception) -> Outage:
         if error.status in (401, 403):
             cause = Cause.PASSWORD
         return outage(cause, text, en=text)
+    if isinstance(error, WireError) and not error.quoted and text.startswith("HTTP 5"):
+        return outage(Cause.ERROR_ANSWER, text, en=text)
     if isinstance(error, WireError):
         return replace(unread(error.quoted, text), en=text)
     return outage_of(error)

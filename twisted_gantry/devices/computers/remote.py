@@ -4,7 +4,6 @@ That gantry has the computer as a device of kind `computer`; its points are take
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
@@ -125,7 +124,7 @@ class RemoteComputer(NamedService):
         except msgspec.DecodeError:
             en = "the other gantry's answer is not that of a local API"
             odd = unread(quote(answer.body, most=MOST_SHOWN), en)
-            raise NotRead(replace(odd, en=en)) from None
+            raise NotRead(odd) from None
 
     def _losing(self) -> None:
         self._points.fail(self.device, _NAMES)
