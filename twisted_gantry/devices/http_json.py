@@ -17,7 +17,12 @@ from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.kind import DeviceKind
 from twisted_gantry.devices.mapped.device import MappedDevice
 from twisted_gantry.devices.mapped.points import MappedPoints, groups_of
-from twisted_gantry.devices.mapped.settings import MOST_POINTS, MappedPoint, Mistakes, repeated
+from twisted_gantry.devices.mapped.settings import (
+    MOST_POINTS,
+    MappedPoint,
+    MappedSettings,
+    Mistakes,
+)
 from twisted_gantry.devices.polled import (
     NothingRead,
     NotUnderstood,
@@ -27,17 +32,8 @@ from twisted_gantry.devices.polled import (
     wrong_base_url,
     wrong_headers,
 )
-from twisted_gantry.devices.power import (
-    OVER_VOLTAGE,
-    UNDER_VOLTAGE,
-    Limits,
-    NominalVoltage,
-    OverVoltage,
-    UnderVoltage,
-)
 from twisted_gantry.net.http.client import Answer, BoundedClient, CutShort, NoAnswer
 from twisted_gantry.net.outage import Cause, of_status, outage
-from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.etc.uploads import GROUPS
 from twisted_gantry.wire.json import salvage
@@ -96,21 +92,14 @@ class JsonPoint(MappedPoint, frozen=True, kw_only=True):
             yield ("pointer",), f"no JSON pointer such as /data/0/voltage: {self.pointer[:80]!r}"
 
 
-class HttpJsonSettings(TlsSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class HttpJsonSettings(MappedSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of a `[[device]]` of kind `http-json`; times in seconds."""
 
     url: str
     headers: dict[str, Secret] = msgspec.field(default_factory=dict)
     poll: PollPeriod = 5.0
     patience: Patience = 5.0
-    over_voltage: OverVoltage = OVER_VOLTAGE
-    under_voltage: UnderVoltage = UNDER_VOLTAGE
-    nominal_voltage: NominalVoltage | None = None
     point: tuple[JsonPoint, ...]
-
-    @classmethod
-    def mistakes_in(cls, table: Mapping[str, Any]) -> Mistakes:
-        yield from repeated(table)
 
     def mistakes(self) -> Mistakes:
         if not 0 < len(self.point) <= MOST_POINTS:
@@ -130,10 +119,7 @@ class HttpJsonDevice(MappedDevice):
         client: BoundedClient,
         close: Callable[[], Deferred[None]],
     ) -> None:
-        limits = Limits(settings.over_voltage, settings.under_voltage)
-        mapped = MappedPoints(
-            name, settings.point, context.points, limits, settings.nominal_voltage
-        )
+        mapped = MappedPoints(name, settings.point, context.points, settings)
         super().__init__(name, context, settings.poll, mapped)
         self._settings, self._client, self._close = settings, client, close
         self.counts: Counter[str] = Counter()

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from twisted_gantry.core.points import Measured, Points, Update
 from twisted_gantry.devices.mapped.roles import Role, Roles
-from twisted_gantry.devices.mapped.settings import FAILED, MappedPoint
-from twisted_gantry.devices.power import Limits
+from twisted_gantry.devices.mapped.settings import FAILED, MappedPoint, MappedSettings
 from twisted_gantry.wire.reading import Value
 
 
@@ -26,12 +25,11 @@ class MappedPoints:
         device: str,
         mapped: Sequence[MappedPoint],
         points: Points,
-        limits: Limits,
-        nominal: float | None,
+        settings: MappedSettings,
     ) -> None:
         self._device, self._points = device, points
         self._mapped = {each.name: each for each in mapped}
-        self._roles = Roles(roles_of(mapped), limits, nominal)
+        self._roles = Roles(roles_of(mapped), settings.limits, settings.nominal_voltage)
         points.declare(device, [each.type_of for each in mapped])
         points.declare(device, self._roles.points())
         untold = self._roles.untold()

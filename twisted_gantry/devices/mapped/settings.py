@@ -12,6 +12,15 @@ from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import Argument, CommandType, Endangers
 from twisted_gantry.core.points import Measured
 from twisted_gantry.devices.mapped.roles import Role, WrongRole
+from twisted_gantry.devices.power import (
+    OVER_VOLTAGE,
+    UNDER_VOLTAGE,
+    Limits,
+    NominalVoltage,
+    OverVoltage,
+    UnderVoltage,
+)
+from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.wire.reading import Quality, Value
 
 MOST_POINTS, MOST_COMMANDS = 2000, 100
@@ -157,6 +166,22 @@ class MappedCommand(msgspec.Struct, frozen=True, kw_only=True):
         yield from _wrong_numbers(self)
         if self.endangers == "nothing" and (self.danger or self.danger_zh):
             yield ("danger",), "a command that endangers nothing has no danger"
+
+
+class MappedSettings(TlsSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the settings of mapped kinds share: how mains with a role are judged."""
+
+    over_voltage: OverVoltage = OVER_VOLTAGE
+    under_voltage: UnderVoltage = UNDER_VOLTAGE
+    nominal_voltage: NominalVoltage | None = None
+
+    @classmethod
+    def mistakes_in(cls, table: Mapping[str, Any]) -> Mistakes:
+        yield from repeated(table)
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.over_voltage, self.under_voltage)
 
 
 def _wrong_numbers(table: MappedPoint | MappedCommand) -> Mistakes:

@@ -13,10 +13,10 @@ from twisted_gantry.core.interfaces import DeviceContext, WrongSetting
 from twisted_gantry.devices.kind import DeviceKind
 from twisted_gantry.devices.mapped.device import MappedDevice
 from twisted_gantry.devices.mapped.points import MappedPoints, groups_of
-from twisted_gantry.devices.modbus.link import ModbusLink, NoConnection, NoReply
+from twisted_gantry.devices.modbus.link import ModbusLink, NoReply
 from twisted_gantry.devices.modbus.reader import RegisterReader
 from twisted_gantry.devices.modbus.settings import ModbusSettings, RegisterCommand
-from twisted_gantry.devices.power import Limits
+from twisted_gantry.net.connecting import NotReached
 from twisted_gantry.net.endpoints import client_endpoint, wrong_client
 from twisted_gantry.net.tls import ClientTls
 from twisted_gantry.wire import modbus as wire
@@ -34,10 +34,7 @@ class ModbusDevice(MappedDevice):
     def __init__(
         self, name: str, settings: ModbusSettings, context: DeviceContext, link: ModbusLink
     ) -> None:
-        limits = Limits(settings.over_voltage, settings.under_voltage)
-        mapped = MappedPoints(
-            name, settings.point, context.points, limits, settings.nominal_voltage
-        )
+        mapped = MappedPoints(name, settings.point, context.points, settings)
         super().__init__(name, context, settings.poll, mapped)
         self._link, self._reader = link, RegisterReader(link, settings, context.reactor)
         self._writes = {each.name: each for each in settings.command}
@@ -63,7 +60,7 @@ class ModbusDevice(MappedDevice):
         try:
             request = wire.write(command.writes, command.register, registers)
             wire.check_reply(await self._link.ask(request), command.writes)
-        except NoConnection as error:
+        except NotReached as error:
             return CommandResult(Outcome.FAILED, f"not sent: {error}")
         except ModbusRefused as error:
             return CommandResult(Outcome.FAILED, str(error))

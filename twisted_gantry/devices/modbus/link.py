@@ -1,22 +1,20 @@
 """One connection to a Modbus device, made when it is needed; one request at a time."""
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredLock
-from twisted.internet.defer import TimeoutError as TooLate
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from twisted_gantry.net.connecting import connected
 from twisted_gantry.net.outage import (
     Cause,
     Outage,
     Reason,
     as_outage,
     lost,
-    no_connection_within,
     not_protocol,
     outage,
     outage_of,
@@ -27,14 +25,6 @@ from twisted_gantry.wire.errors import BadMessage
 
 CONNECT_PATIENCE = 5.0  # seconds
 LOOK = 100  # the first bytes of a connection, which tell whether the peer speaks Modbus
-
-
-class NoConnection(Exception):
-    """There was no connection: nothing was sent."""
-
-    def __init__(self, why: Reason) -> None:
-        super().__init__(str(why))
-        self.outage = as_outage(why)
 
 
 class NoReply(Exception):
@@ -134,7 +124,7 @@ class ModbusLink:
         self._connection: _Connection | None = None
 
     async def ask(self, pdu: Any) -> Any:
-        """Return the reply to a request. Raises NoConnection, NoReply, or BadMessage for a peer
+        """Return the reply to a request. Raises NotReached, NoReply, or BadMessage for a peer
         that does not speak Modbus.
         """
         await self._lock.acquire()
@@ -153,17 +143,7 @@ class ModbusLink:
             self._connection = None
 
     async def _connect(self) -> _Connection:
-        factory = Factory.forProtocol(partial(_Connection, self))
-        factory.noisy = False
-        attempt: Deferred[Any] = self._endpoint.connect(factory)
-        try:
-            connection: _Connection = await attempt.addTimeout(CONNECT_PATIENCE, self.clock)
-        except CancelledError:
-            raise
-        except TooLate:
-            raise NoConnection(no_connection_within(CONNECT_PATIENCE)) from None
-        except Exception as error:  # endpoints are plugins, and fail in many ways
-            found = outage_of(error)
-            raise NoConnection(replace(found, en=f"no connection: {found.en}")) from None
-        self._connection = connection
-        return connection
+        make = partial(_Connection, self)
+        made: _Connection = await connected(self._endpoint, make, self.clock, CONNECT_PATIENCE)
+        self._connection = made
+        return made

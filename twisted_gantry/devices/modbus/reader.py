@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 from twisted.internet.interfaces import IReactorTime
 
-from twisted_gantry.devices.modbus.link import ModbusLink, NoConnection, NoReply
+from twisted_gantry.devices.modbus.link import ModbusLink, NoReply
 from twisted_gantry.devices.modbus.plan import Group, grouped
 from twisted_gantry.devices.modbus.settings import ModbusSettings
 from twisted_gantry.devices.polled import NothingRead
+from twisted_gantry.net.connecting import NotReached
 from twisted_gantry.net.outage import Cause, Outage, outage
 from twisted_gantry.wire import modbus as wire
 from twisted_gantry.wire.errors import WireError
@@ -81,7 +82,7 @@ class RegisterReader:
         try:
             reply = await self._link.ask(request)
             found = wire.values_read(reply, group.function, group.count)
-        except NoConnection as error:
+        except NotReached as error:
             raise NothingRead(error.outage) from None
         except ModbusRefused as error:
             turn.answered = True

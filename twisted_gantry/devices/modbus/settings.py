@@ -1,7 +1,6 @@
 """The keys of a `[[device]]` of kind `modbus`."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -10,18 +9,10 @@ from twisted_gantry.devices.mapped.settings import (
     MOST_POINTS,
     MappedCommand,
     MappedPoint,
+    MappedSettings,
     Mistakes,
-    repeated,
 )
 from twisted_gantry.devices.polled import Patience, PollPeriod
-from twisted_gantry.devices.power import (
-    OVER_VOLTAGE,
-    UNDER_VOLTAGE,
-    NominalVoltage,
-    OverVoltage,
-    UnderVoltage,
-)
-from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.wire import modbus as wire
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.reading import Value
@@ -128,7 +119,7 @@ class RegisterCommand(MappedCommand, frozen=True, kw_only=True):
                 yield ("value",), str(error)
 
 
-class ModbusSettings(TlsSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ModbusSettings(MappedSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`max_gap`: registers that are read along, to make one request of two. `max_registers`: of one
     request; some devices have fewer than the 125 of the specification. Times in seconds.
     """
@@ -140,15 +131,8 @@ class ModbusSettings(TlsSettings, frozen=True, kw_only=True, forbid_unknown_fiel
     patience: Patience = 3.0
     max_gap: Annotated[int, msgspec.Meta(ge=0, le=124)] = 8
     max_registers: Annotated[int, msgspec.Meta(ge=2, le=wire.MOST_REGISTERS)] = wire.MOST_REGISTERS
-    over_voltage: OverVoltage = OVER_VOLTAGE
-    under_voltage: UnderVoltage = UNDER_VOLTAGE
-    nominal_voltage: NominalVoltage | None = None
     point: tuple[RegisterPoint, ...]
     command: tuple[RegisterCommand, ...] = ()
-
-    @classmethod
-    def mistakes_in(cls, table: Mapping[str, Any]) -> Mistakes:
-        yield from repeated(table)
 
     def mistakes(self) -> Mistakes:
         if not 0 < len(self.point) <= MOST_POINTS:

@@ -22,8 +22,9 @@ from twisted_gantry.core.status import Status
 from twisted_gantry.devices.conditions import equals
 from twisted_gantry.devices.kind import DeviceKind
 from twisted_gantry.devices.polled import Poller
-from twisted_gantry.devices.relay.link import LONGEST_BYTES, NotReached, RelayLink
+from twisted_gantry.devices.relay.link import LONGEST_BYTES, RelayLink
 from twisted_gantry.devices.relay.machine import ON_PENDING, Ended, RelayCore, relay_machine
+from twisted_gantry.net.connecting import NotReached
 from twisted_gantry.net.endpoints import wrong_client
 from twisted_gantry.net.service import NamedService
 

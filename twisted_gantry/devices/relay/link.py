@@ -1,19 +1,17 @@
 """Sends bytes to a relay, each over a connection of its own, and sees them confirmed."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from attrs import define, field
-from twisted.internet.defer import CancelledError, Deferred, DeferredLock
-from twisted.internet.defer import TimeoutError as TooLate
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from twisted_gantry.net.outage import Reason, as_outage, no_connection_within, outage_of
+from twisted_gantry.net.connecting import NotReached, connected
 from twisted_gantry.net.timers import Timer
 
 # Seconds: to connect; for the answer that confirms; and for a connection to stand after the bytes
@@ -22,14 +20,6 @@ CONNECT_PATIENCE = 5.0
 ANSWER_PATIENCE = 5.0
 SETTLE = 1.0
 LONGEST_BYTES = 256
-
-
-class NotReached(Exception):
-    """There was no connection; nothing was sent."""
-
-    def __init__(self, why: Reason) -> None:
-        super().__init__(str(why))
-        self.outage = as_outage(why)
 
 
 class NotConfirmed(Exception):
@@ -126,16 +116,6 @@ class RelayLink:
             self._lock.release()
 
     async def _connect(self) -> _Saying:
-        factory = Factory.forProtocol(partial(_Saying, self._confirm, self._clock))
-        factory.noisy = False
-        attempt: Deferred[Any] = self._endpoint.connect(factory)
-        try:
-            connected: _Saying = await attempt.addTimeout(CONNECT_PATIENCE, self._clock)
-        except CancelledError:
-            raise
-        except TooLate:
-            raise NotReached(no_connection_within(CONNECT_PATIENCE)) from None
-        except Exception as error:  # endpoints are plugins, and fail in many ways
-            found = outage_of(error)
-            raise NotReached(replace(found, en=f"no connection: {found.en}")) from None
-        return connected
+        make = partial(_Saying, self._confirm, self._clock)
+        made: _Saying = await connected(self._endpoint, make, self._clock, CONNECT_PATIENCE)
+        return made

@@ -23,8 +23,9 @@ from twisted_gantry.core.interfaces import DeviceContext
 from twisted_gantry.core.moments import Moment
 from twisted_gantry.core.status import Status
 from twisted_gantry.devices.polled import RETRY_FIRST, Poller
-from twisted_gantry.devices.relay.link import NotConfirmed, NotReached, RelayLink
+from twisted_gantry.devices.relay.link import NotConfirmed, RelayLink
 from twisted_gantry.devices.relay.pending import old_key, pending_key
+from twisted_gantry.net.connecting import NotReached
 from twisted_gantry.net.expiry import expires
 from twisted_gantry.net.outage import Cause, Outage, outage
 from twisted_gantry.net.session import Backoff
