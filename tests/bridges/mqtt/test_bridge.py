@@ -308,3 +308,40 @@ def test_another_topic_moves_everything(bench: MqttBench) -> None:
     kept = bench_kept(first, bench.session)
     assert {topic for topic in kept if topic.startswith("gantry/")} == {STATUS}
     assert f"road/{GANTRY}/ups1/state" in kept
+
+
+def test_what_a_lost_session_did_not_remove_the_next_one_does(bench: MqttBench) -> None:
+    """A removal counts once the broker has acknowledged it, also across a restart."""
+    bench.passes(3)
+    bench.remove("ups1")
+    for _ in range(20):
+        bench.clock.advance(1)  # nothing is acknowledged any more
+    assert (f"{BASE}/ups1/state", b"", True) in bench.session.sent
+    bench.session.end("the broker closed the connection", was_online=True)
+    bench.bridge.stopService()
+    bench.bridge = bench.made()
+    bench.bridge.startService()
+    before = len(bench.session.sent)
+    bench.online()
+    gone = [topic for topic, payload, _ in bench.session.sent[before:] if payload == b""]
+    assert f"{BASE}/ups1/state" in gone
+    bench.passes(3)
+    bench.session.end("the broker closed the connection", was_online=True)
+    bench.clock.advance(2)
+    bench.online()
+    assert b"" not in [payload for _, payload, _ in bench.session.sent]
+
+
+def test_alarms_that_ended_with_their_device_are_not_told(bench: MqttBench) -> None:
+    """An ended alarm of a device that is gone is history, and no state."""
+    bench.device("ups2").status.offline("no answer")
+    bench.clock.advance(30)
+    bench.remove("ups2")
+    bench.alarms.settle(lambda _: False)
+    assert "ups2.offline" in ({alarm.name for alarm in bench.alarms.all()} - bench.raised())
+    bench.bridge.stopService()
+    bench.session.end()
+    bench.bridge = bench.made()
+    bench.bridge.startService()
+    bench.online()
+    assert not [topic for topic, payload, _ in bench.session.sent if "ups2" in topic and payload]

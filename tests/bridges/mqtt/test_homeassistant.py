@@ -187,3 +187,16 @@ def test_topics() -> None:
     assert topics.command("road/G1/x/ups1/set/BZOFF") == ("ups1", "BZOFF")
     assert topics.command("road/G1/x/ups1/set/BZOFF/answer") is None
     assert topics.command("elsewhere/ups1/set/BZOFF") is None
+
+
+def test_points_of_the_gantry_itself() -> None:
+    """Points that no device has, such as days until a certificate expires, are the gantry's."""
+    bench = MqttBench(start=False)
+    kind = PointType("own_certificate_days", "d", "Days", "天数")
+    bench.points.declare("gantry", (kind,))
+    bench.bridge.startService()
+    bench.online()
+    config = bench.config("sensor", f"{GANTRY}__gantry__own_certificate_days")
+    assert config["device"]["identifiers"] == [GANTRY]
+    assert config["unit_of_measurement"] == "d"
+    bench.close()

@@ -56,18 +56,21 @@ class Content:
             discovery=settings.discovery,
         )
         self._published = Published(kept, site.store, clock)
-        self._useless: list[str] = []
         self._types: dict[str, AlarmType] = {}
         self._alarms: dict[str, Alarm] = {}  # the last one of each name
         self._points: dict[str, None] = {}  # in the order of the catalogue
         self._were: set[str] = set()  # every device there was
         self._missing: dict[Key, float] = {}  # since when
         self._shown: set[Key] = set()  # the entities that this session has configured
+        self._retracting: list[str] = []  # topics that are under way to be forgotten
 
     async def load(self) -> None:
         """Read what was published before."""
-        self._useless = await self._published.load()
-        self._alarms = {each.name: each for each in reversed(self._site.alarms.all())}
+        await self._published.load()
+        sources = {*self._site.devices, *self._site.uplinks}
+        for alarm in reversed(self._site.alarms.all()):
+            if alarm.active or alarm.source in sources:
+                self.raised(alarm)
 
     def stop(self) -> None:
         self._published.stop()
@@ -82,9 +85,9 @@ class Content:
         before is not to be taken for the present state.
         """
         self._shown.clear()
+        self._retracting.clear()
         self.look()
-        yield from ((Topic.RETRACTED, topic) for topic in self._useless)
-        self._useless = []
+        yield from ((Topic.RETRACTED, topic) for topic in self._published.now.useless)
         if self._settings.commands and self._settings.discovery:
             yield from ((Topic.COMMAND, name) for name in self._buttons())
         yield from ((Topic.POINT, name) for name in self._points)
@@ -108,7 +111,8 @@ class Content:
         for kind, names in here.items():
             for name in [each for each in self._published.now.of(kind) if each not in names]:
                 if self._is_gone((kind, name)):
-                    found += self._retracted(self._published.remove(kind, name))
+                    topics = self._published.remove(kind, name)
+                    found += [(Topic.RETRACTED, topic) for topic in topics]
         self._missing = {
             (kind, name): since
             for (kind, name), since in self._missing.items()
@@ -143,9 +147,11 @@ class Content:
                 if not (needed or kind.asks or kind.locked):
                     yield f"{name}.{command}"
 
-    @staticmethod
-    def _retracted(topics: list[str]) -> list[Key]:
-        return [(Topic.RETRACTED, topic) for topic in topics]
+    def all_taken(self) -> None:
+        """Take note that the broker has acknowledged everything that was sent."""
+        if self._retracting:
+            self._published.retracted(self._retracting)
+            self._retracting.clear()
 
     # -- the messages of a name
 
@@ -153,6 +159,9 @@ class Content:
         """Return what is to be sent of a name, none for a name that is gone meanwhile."""
         topic, name = key
         if topic is Topic.RETRACTED:
+            if name not in self._published.now.useless:  # used again meanwhile
+                return []
+            self._retracting.append(name)
             return [Out(name, b"", True)]
         if topic is Topic.STATUS:
             shown = self._entity(key, self._entities.online()) if self._settings.discovery else []
@@ -171,7 +180,8 @@ class Content:
         if self._settings.discovery and point.quality is not Quality.NOT_SUPPORTED:
             component = component_of(kind, point.value) or ""
         before = self._published.now.points.get(name, "")
-        found += [Out(each, b"", True) for each in self._noted(key, component or before)]
+        for each in self._noted(key, component or before):
+            found += self.messages((Topic.RETRACTED, each))
         if component and (key not in self._shown or component != before):
             device = self._site.devices.get(name.partition(".")[0])
             model = "" if device is None else device.kind

@@ -77,7 +77,7 @@ class Entities:
         self._qos, self._language = qos, language
 
     def point(self, name: str, kind: PointType, component: str, value: Value, model: str) -> Entity:
-        """Return the entity of a point; `model` is the kind of its device."""
+        """Return the entity of a point; `model` is the kind of its device, empty for the gantry."""
         topic, (device, _, own) = self._topics.point(name), name.partition(".")
         part, _, last = own.rpartition(".")
         more: dict[str, Any] = {}
@@ -102,7 +102,7 @@ class Entities:
             {"topic": self._topics.status},
             {"topic": topic, "value_template": _GOOD},
         ]
-        of_device = self._device(device, model)
+        of_device = self._device(device, model) if model else self._gantry()
         return self._entity(component, object_id(self._id, name), topic, of_device, more)
 
     def alarm(self, name: str, en: str, zh: str, device: str, model: str) -> Entity:

@@ -4,7 +4,7 @@ A retained message outlives the device that it is about. The names of what was p
 store; once a name is gone from the site, an empty retained message removes what the broker has.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -22,12 +22,13 @@ from twisted_gantry.net.timers import Timer
 _log = Logger()
 
 SETTING = "bridge.mqtt.published"
-SAVE_S = 10.0  # seconds in which changes are gathered
+SAVE_S = 2.0  # seconds in which changes are gathered
 
 
 class Kept(msgspec.Struct, kw_only=True):
     """What the broker keeps: `points` and `alarms` by name, each with its component of Home
-    Assistant, empty without one; the `commands` that have a button.
+    Assistant, empty without one; the `commands` that have a button. `useless` are topics that it
+    need not keep any more, until it was told so.
     """
 
     base: str
@@ -37,6 +38,7 @@ class Kept(msgspec.Struct, kw_only=True):
     points: dict[str, str] = {}
     alarms: dict[str, str] = {}
     commands: dict[str, str] = {}
+    useless: list[str] = []
 
     def of(self, topic: Topic) -> dict[str, str]:
         return {Topic.POINT: self.points, Topic.ALARM: self.alarms}.get(topic, self.commands)
@@ -76,40 +78,47 @@ class Published:
         self._save = Timer(clock, self._put)
         self._saving: Deferred[Any] | None = None
 
-    async def load(self) -> list[str]:
-        """Take over what was kept before; returns the topics that are of no use any more."""
+    async def load(self) -> None:
+        """Take over what was kept before."""
         try:
             settings = await self._store.settings()
             before = msgspec.convert(settings.get(SETTING), Kept)
         except msgspec.ValidationError:  # nothing was published yet
-            return []
+            return
         except Exception:
             _log.failure("what was published before cannot be read")
-            return []
-        if before.place != self.now.place:
-            self._save.start(SAVE_S)
-            return list(before.topics())
-        self.now = before
-        return []
+            return
+        if before.place == self.now.place:
+            self.now = before
+        else:
+            self.now.useless = [*before.useless, *before.topics()]
+            self._later()
 
     def add(self, kind: Topic, name: str, component: str) -> list[str]:
-        """Note what is published; returns the topics of an earlier component."""
+        """Note what is published; returns the topics of an earlier component, now useless."""
         names = self.now.of(kind)
         before = names.get(name)
         if before == component:
             return []
         names[name] = component
+        used = set(self.now.topics_of(kind, name, component))
+        gone = set(self.now.topics_of(kind, name, before)) - used if before else set()
+        self.now.useless = [each for each in self.now.useless if each not in used] + [*gone]
         self._later()
-        if not before:
-            return []
-        topics = set(self.now.topics_of(kind, name, before))
-        return list(topics - set(self.now.topics_of(kind, name, component)))
+        return list(gone)
 
     def remove(self, kind: Topic, name: str) -> list[str]:
-        """Forget a name; returns its topics."""
-        component = self.now.of(kind).pop(name)
+        """Forget a name; returns its topics, now useless."""
+        topics = list(self.now.topics_of(kind, name, self.now.of(kind).pop(name)))
+        self.now.useless += topics
         self._later()
-        return list(self.now.topics_of(kind, name, component))
+        return topics
+
+    def retracted(self, topics: Iterable[str]) -> None:
+        """Note that the broker does not keep these topics any more."""
+        gone = set(topics)
+        self.now.useless = [each for each in self.now.useless if each not in gone]
+        self._later()
 
     def stop(self) -> None:
         """Save what was not saved yet."""

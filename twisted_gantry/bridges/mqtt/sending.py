@@ -94,6 +94,8 @@ class Sending:
     def acknowledged(self, number: int) -> None:
         """Take note that so many messages are through."""
         self._under_way = max(0, self._under_way - number)
+        if self._under_way == 0:
+            self._content.all_taken()
         if self._answers or self._changes:
             self._turn.start(0)
 

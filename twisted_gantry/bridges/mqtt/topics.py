@@ -3,8 +3,7 @@
 import re
 from zlib import crc32
 
-STATUS, ALARMS, SET, ANSWER = "status", "alarms", "set", "answer"
-"""Levels below the gantry's own: names of devices that would be in the way are refused."""
+STATUS, ALARMS, SET, ANSWER = "status", "alarms", "set", "answer"  # levels below the gantry's own
 
 # What may not stand within one level, and the sign that stands for it.
 _ODD = re.compile(r"[/+#%\x00-\x1f\x7f\ud800-\udfff]")
