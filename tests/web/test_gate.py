@@ -24,7 +24,7 @@ from twisted_gantry.wire.local_operations import OPERATIONS
 PASSWORD, TOKEN = "pässword:with colon", "t0ken-abc"
 ROUTES = (
     ("GET", "/"),
-    ("GET", "/page.js"),
+    ("GET", "/app.js"),
     ("GET", "/metrics"),
     ("GET", "/api/v1/site"),
     ("GET", "/api/v1/points"),
@@ -237,7 +237,7 @@ class TestEveryAnswer:
         """A browser is told to run only our own scripts, to guess no type and to frame nothing."""
         for path, host in (
             ("/", "127.0.0.1"),
-            ("/page.js", "127.0.0.1"),
+            ("/app.js", "127.0.0.1"),
             ("/metrics", "127.0.0.1"),
             ("/api/v1/site", "127.0.0.1"),
             ("/nope", "127.0.0.1"),

@@ -19,7 +19,7 @@ from twisted_gantry.web.api.routes import LocalApi
 from twisted_gantry.web.api.stream import Stream
 from twisted_gantry.web.gate import Access, Gate, Switch
 from twisted_gantry.web.metrics import Metrics
-from twisted_gantry.web.page.resource import TYPES, Page
+from twisted_gantry.web.page.resource import FIRST_PARTS, Page
 
 
 def web_resource(
@@ -82,5 +82,5 @@ def web_resource(
     metrics: IResource = Metrics(site, now, version, http_counts, reactor_lag).app.resource()
     page: IResource = Page().app.resource()
     parts = {b"metrics": metrics}
-    parts.update(dict.fromkeys([b"", *(name.encode() for name in TYPES)], page))
+    parts.update(dict.fromkeys([name.encode() for name in FIRST_PARTS], page))
     return Gate(access, Switch(parts, api))

@@ -1,7 +1,30 @@
 // What the page knows of the site, in the shapes of the local API, and what the stream changes of it.
 
 export const PAST_ALARMS = 30;
-export const known = { site: null, points: [], active: [], recent: [], reasons: [] };
+export const known = {
+  site: null,
+  points: [],
+  active: [],
+  recent: [],
+  reasons: [],
+  me: { name: "", role: "viewer" }, // who looks, as /api/v1/whoami says
+  answeredAt: null, // by this computer's clock
+  clockOffset: 0, // the gantry's clock less this computer's, which may be wrong: milliseconds
+  trouble: "", // why what is shown is old: "silent" or "denied"
+  subscribe,
+};
+
+const listeners = new Set();
+
+// Call `listener()` whenever something is to be drawn anew; returns what ends that.
+function subscribe(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+export function tell() {
+  for (const listener of [...listeners]) listener();
+}
 
 // Note what the stream told; `site` is known by then.
 export function note(kind, data) {
@@ -21,7 +44,7 @@ export function note(kind, data) {
 }
 
 const EMERGENCIES = ["smoke", "water", "flood", "fire"];
-const urgency = ({ alarm, severity }) =>
+export const urgency = ({ alarm, severity }) =>
   EMERGENCIES.includes(alarm.slice(alarm.lastIndexOf(".") + 1)) ? 0 : severity === "critical" ? 1 : 2;
 
 // Return the active alarms that no other one explains, the most urgent first, then the newest.
@@ -30,6 +53,15 @@ export function causes() {
   return known.active.filter((each) => !names.has(each.cause)).sort((a, b) =>
     urgency(a) - urgency(b) || Date.parse(b.raisedAt) - Date.parse(a.raisedAt));
 }
+
+// Return the active alarms that `alarm` explains.
+export const under = (alarm) =>
+  known.active.filter((each) => alarm.consequences.includes(each.alarm));
+
+const ROLES = ["viewer", "operator", "admin"];
+
+// Tell whether the person who looks may do what needs `role`.
+export const may = (role) => ROLES.indexOf(known.me.role) >= ROLES.indexOf(role);
 
 function noteAlarm(alarm) {
   const other = (each) => each.alarm !== alarm.alarm || each.raisedAt !== alarm.raisedAt;

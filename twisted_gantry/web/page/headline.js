@@ -1,0 +1,54 @@
+// The one sentence: is it well, what is wrong, since when; and how long the battery lasts.
+
+import { hide, mark, write } from "./dom.js";
+import { age, clock, reading, siteTime } from "./format.js";
+import { causes, known } from "./known.js";
+import { message, text } from "./language.js";
+
+// Return `{state, words}` of the site: "offline" and "connecting" speak of the page's own link.
+export function verdict() {
+  const { site, trouble, answeredAt, reasons } = known;
+  if (trouble === "denied") return { state: "offline", words: text.denied };
+  if (trouble) {
+    return {
+      state: "offline",
+      words: answeredAt === null ? text.neverAnswered : text.stale(siteTime(answeredAt)),
+    };
+  }
+  if (site === null) return { state: "connecting", words: text.linkConnecting };
+  const active = causes();
+  const all = [...site.devices, ...site.uplinks];
+  const named = (state) => all.filter((each) => each.state === state).map((each) => each.name);
+  const [offline, connecting] = [named("offline"), named("connecting")];
+  const critical = reasons.length || active.some((each) => each.severity === "critical");
+  if (critical || active.length || offline.length) {
+    const said = [
+      ...reasons.map((each) => text.failing(each)),
+      ...active.map((each) => text.alarmSince(message(each), clock(each.raisedAt), age(each.raisedAt))),
+    ];
+    const words = said.length ? text.list(said) : text.areOffline(offline);
+    return { state: critical ? "critical" : "warning", words };
+  }
+  if (connecting.length) return { state: "connecting", words: text.areConnecting(connecting) };
+  return { state: "online", words: text.allWell };
+}
+
+export function showHeadline(node) {
+  const { state, words } = verdict();
+  mark(node, "state", state);
+  write(node.querySelector("[data-field=headline]"), words);
+  const left = runtimeLeft();
+  const field = node.querySelector("[data-field=runtime-left]");
+  hide(field, left === "");
+  write(field, left);
+}
+
+// The shortest time that a battery lasts, in words; empty where none is known.
+function runtimeLeft() {
+  const found = known.points.filter((each) =>
+    each.point.endsWith(".battery_runtime") && each.quality === "good" && each.value !== null);
+  if (!found.length) return "";
+  const seconds = ({ value, unit }) => value * (unit === "min" ? 60 : 1);
+  const least = found.reduce((a, b) => (seconds(b) < seconds(a) ? b : a));
+  return text.runtimeLeft(reading(least));
+}
