@@ -30,17 +30,22 @@ _LINE_VOLTAGE = NOMINAL_VOLTAGE * sqrt(3)
 _NORMAL: Measured = (True, Quality.GOOD)
 
 
-class _Mains:
-    """One row of the mains."""
+class RowOfMains:
+    """One row of the mains: its judge, and its nominal voltage in V."""
 
     def __init__(self, limits: Limits, nominal: float | None) -> None:
         self.judge, self.volts = MainsJudge(limits), NOMINAL_VOLTAGE
         self._nominal = Nominal(nominal)
 
-    def take(self, voltage: Measured) -> Shares:
-        self.volts = self._nominal.of(_LINE_VOLTAGE, three_phase=True, volts=[voltage[0]])
-        supported = voltage[1] is not Quality.NOT_SUPPORTED
-        return {0: share(voltage[0], self.volts)} if supported else {}
+    def shares(self, *voltages: Measured) -> Shares:
+        """Take the voltages of the phases; returns those that there are as shares."""
+        volts = [value for value, _ in voltages]
+        self.volts = self._nominal.of(_LINE_VOLTAGE, three_phase=True, volts=volts)
+        return {
+            phase: share(value, self.volts)
+            for phase, (value, quality) in enumerate(voltages)
+            if quality is not Quality.NOT_SUPPORTED
+        }
 
 
 class CabinetPower:
@@ -48,7 +53,7 @@ class CabinetPower:
 
     def __init__(self, rows: Rows, limits: Limits, nominal: float | None) -> None:
         self._rows, self._limits, self._nominal = rows, limits, nominal
-        self._mains: dict[str, _Mains] = {}
+        self._mains: dict[str, RowOfMains] = {}
 
     @property
     def doubtful(self) -> bool:
@@ -63,10 +68,10 @@ class CabinetPower:
         for row, prefix in present.items():
             if f"{prefix}.voltage" not in judged:
                 continue
-            mains = self._mains.setdefault(row, _Mains(self._limits, self._nominal))
+            mains = self._mains.setdefault(row, RowOfMains(self._limits, self._nominal))
             normal, quality = judged[f"{prefix}.status"]
             abnormal = mains.judge.judge(
-                mains.take(judged[f"{prefix}.voltage"]),
+                mains.shares(judged[f"{prefix}.voltage"]),
                 flag=(None if normal is None else normal is False, quality),
                 agrees=no_frequency(judged[f"{prefix}.frequency"])
                 or none_flows([judged[f"{prefix}.current"]]),

@@ -8,7 +8,6 @@ Decisions: `docs/protocols/modbus.md`, "Roles".
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from math import sqrt
 
 from twisted_gantry.core import bounds
 from twisted_gantry.core.alarms import Read, Rule
@@ -17,14 +16,12 @@ from twisted_gantry.core.points import Measured
 from twisted_gantry.devices.cabinet.points import LIGHTNING_STRUCK, group_points
 from twisted_gantry.devices.cabinet.points import POINTS as CABINET
 from twisted_gantry.devices.cabinet.points import rules as cabinet_rules
+from twisted_gantry.devices.cabinet.power import RowOfMains
 from twisted_gantry.devices.cabinet.rows import Strikes
 from twisted_gantry.devices.conditions import Condition, equals
 from twisted_gantry.devices.power import (
-    NOMINAL_VOLTAGE,
     TEXTS,
     Limits,
-    MainsJudge,
-    Nominal,
     Shares,
     no_frequency,
     none_flows,
@@ -46,7 +43,6 @@ _FLAGS = {
     "ups": tuple(name for name, text in TEXTS.items() if text[3] == "ups"),
 }
 _NOT_SUPPORTED: Measured = (None, Quality.NOT_SUPPORTED)
-_LINE_VOLTAGE = NOMINAL_VOLTAGE * sqrt(3)
 
 
 class WrongRole(ValueError):
@@ -130,25 +126,6 @@ class Role:
         return (round(value or 0), quality) if isinstance(meant, int) else measured
 
 
-class _Mains:
-    """One row of the mains: its judge, and its nominal voltage in V."""
-
-    def __init__(self, limits: Limits, nominal: float | None) -> None:
-        self.judge, self.volts = MainsJudge(limits), NOMINAL_VOLTAGE
-        self._nominal = Nominal(nominal)
-
-    def shares(self, voltages: Iterable[Measured]) -> Shares:
-        given = list(voltages)
-        self.volts = self._nominal.of(
-            _LINE_VOLTAGE, three_phase=True, volts=[value for value, _ in given]
-        )
-        return {
-            phase: share(value, self.volts)
-            for phase, (value, quality) in enumerate(given)
-            if quality is not Quality.NOT_SUPPORTED
-        }
-
-
 class Roles:
     """The rows that the roles of a device's points make. `given` has the roles by point."""
 
@@ -160,7 +137,7 @@ class Roles:
         self._rows: dict[str, dict[str, None]] = {}
         for role in roles:
             self._rows.setdefault(role.group, {})[role.row] = None
-        self._mains = {row: _Mains(limits, nominal) for row in self._rows.get("elec", {})}
+        self._mains = {row: RowOfMains(limits, nominal) for row in self._rows.get("elec", {})}
         self._made = {role.point for role in roles}
         counted = [role.row for role in roles if role.field == "lightning_count"]
         self._counted, self._strikes = counted, Strikes()
@@ -225,7 +202,7 @@ class Roles:
         return [f"{group}.{row}" for group in groups for row in self._rows.get(group, {})]
 
     def _judged_mains(
-        self, part: str, mains: _Mains, found: dict[str, Measured]
+        self, part: str, mains: RowOfMains, found: dict[str, Measured]
     ) -> dict[str, Measured]:
         normal = found.get(f"{part}.status")
         flag = found.pop(f"{part}.mains_abnormal", None)
@@ -233,7 +210,7 @@ class Roles:
             flag = (None if normal[0] is None else normal[0] is False, normal[1])
         volts = [found.get(f"{part}.{phase}", _NOT_SUPPORTED) for phase in _PHASES]
         abnormal, quality = mains.judge.judge(
-            mains.shares(volts),
+            mains.shares(*volts),
             flag=flag,
             agrees=no_frequency(found.get(f"{part}.frequency", _NOT_SUPPORTED))
             or none_flows([found.get(f"{part}.current", _NOT_SUPPORTED)]),
