@@ -76,6 +76,10 @@ api_key = "1234567890123456"
 period = 60.0
 [uplink.fogslink.channels]
 "P0-C1" = "ups1.input_voltage_r"
+[[notify]]
+kind = "webhook"
+url = "http://127.0.0.1:8081/twin/v1/notifications"
+secret = "demo-notify-secret"
 [monitor]
 listen = "tcp:8082:interface=127.0.0.1"
 auth = "123456"

@@ -82,3 +82,12 @@ def test_a_mains_failure_is_one_line(site: SimulatedSite) -> None:
         assert len(folded(views(site))) <= 1
     assert site.alarms.active() == []
     assert len(told) == 2 * len(RAISED)
+    # One notification, one recovery, and nothing of the restart.
+    site.run(120)
+    called = [(each["signature"], each["body"]) for each in site.twin.receiver.kept]
+    assert [(how, body["event"]) for how, body in called] == [
+        ("good", "raised"),
+        ("good", "cleared"),
+    ]
+    for _, body in called:
+        assert [each["alarm"] for each in body["alarms"]] == [told[0].name]

@@ -156,11 +156,13 @@ class Twin(ServiceGroup):
         platform: Platform,
         cloud: Cloud,
         voices: Voices,
+        receiver: NotificationReceiver,
         close: Callable[[], Deferred[Any]],
     ) -> None:
         super().__init__()
         self.world, self.faults, self.cards = world, faults, cards
         self.platform, self.cloud, self.voices = platform, cloud, voices
+        self.receiver = receiver
         self.listeners: dict[str, Listener] = {}
         self._close = close
 
@@ -271,7 +273,9 @@ def build_twin(settings: TwinSettings, reactor: Any, now: Callable[[], float]) -
     receiver = NotificationReceiver(settings.notify_secret, now)
     control = Control(world, faults, platform, cloud, counts, runner, voices, receiver)
     faces.append((CONTROL, settings.control, control.site(reactor), control.counts))
-    twin = Twin(world, faults, cards, platform, cloud, voices, pool.closeCachedConnections)
+    twin = Twin(
+        world, faults, cards, platform, cloud, voices, receiver, pool.closeCachedConnections
+    )
     services: list[Any] = [ups_http, Stepper(runner, reactor, lambda: runner.speed, settings.step)]
     for service in services:
         service.setName(type(service).__name__)  # the listener has the name of the face

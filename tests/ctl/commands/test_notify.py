@@ -41,6 +41,14 @@ def test_list(ctl: Ctl, called: FakeGantry) -> None:
     assert "离线" in ctl("notify", "list", lang="zh").stdout
 
 
+def test_status_shows_the_targets(ctl: Ctl, called: FakeGantry) -> None:
+    """`status` has a section of the targets; one that is offline is not in order."""
+    shown = ctl("status", lang="zh")
+    assert shown.exit_code == 1
+    section = shown.stdout.partition("告警通知\n")[2]
+    assert rows_of(section)[1][:3] == ["duty", "webhook", "离线"]
+
+
 def test_nobody(ctl: Ctl) -> None:
     """Without a target that is said."""
     result = ctl("notify", "list")

@@ -22,9 +22,9 @@ _UNHEALTHY = 503
 @json_option
 @pass_session
 def status(session: Session) -> int:
-    """Show the gantry, its health, devices, uplinks, their reports, bridges, and the active alarms.
+    """Show the gantry, its health, devices, uplinks, reports, bridges, notifications and alarms.
 
-    显示门架、设备、上联与上报台账、桥接、当前告警和健康状况。
+    显示门架、设备、上联与上报台账、桥接、告警通知、当前告警和健康状况。
 
     \b
     Exit code · 退出码
@@ -45,6 +45,8 @@ def status(session: Session) -> int:
     states = [each.state for each in site.devices] + [each.state for each in site.uplinks]
     states += [each.state for each in site.bridges]
     online = all(state == "online" for state in states)
+    # A target is connecting until there is something to tell.
+    online = online and all(each.state != "offline" for each in site.notify)
     fine = online and not alarms.alarms and answers[2].status != _UNHEALTHY
     if session.json:
         session.show_json(
@@ -61,6 +63,7 @@ def status(session: Session) -> int:
             *_devices(session, site.devices),
             *_uplinks(session, site.uplinks),
             *_bridges(session, site.bridges),
+            *_notify(session, site.notify),
             *_alarms(session, alarms.alarms),
         )
     return Exit.FINE if fine else Exit.WRONG
@@ -144,6 +147,25 @@ def _bridges(session: Session, bridges: list[local_api.Bridge]) -> list[Renderab
         for b in bridges
     ]
     return _section(session, "bridges", columns, rows, "no-devices")
+
+
+def _notify(session: Session, targets: list[local_api.NotifyTarget]) -> list[RenderableType]:
+    if not targets:
+        return []
+    columns = (
+        *Column.each("name", "kind", "state", "last-delivered"),
+        *Column.each("queued", "set-aside", number=True),
+        Column("last-error", prose=True, under="last-delivered"),
+    )
+    texts = session.texts
+    rows = [
+        (
+            *(t.name, t.kind, word(texts, t.state), t.last_delivered),
+            *(t.queued, t.set_aside, trouble(texts, t)),
+        )
+        for t in targets
+    ]
+    return _section(session, "notify", columns, rows, "no-targets")
 
 
 def _counts(uplink: local_api.Uplink) -> Row:

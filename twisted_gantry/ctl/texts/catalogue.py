@@ -45,6 +45,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "minimum": ("Minimum", "最小值"),
     "name": ("Name", "名称"),
     "note": ("Note", "备注"),
+    "notify": ("Notifications", "告警通知"),
     "oldest": ("Oldest queued", "最早待发"),
     "peers": ("Peers", "对端"),
     "point": ("Point", "测点"),
