@@ -243,6 +243,17 @@ def test_a_test_is_stopped_by_hand() -> None:
     rig.stop()
 
 
+def test_a_stop_does_not_pass_as_a_query() -> None:
+    """What stops a test asks, so the same text as a query, which does not ask, is refused."""
+    rig = ScriptRig(test_stop="BTX")
+    rig.start()
+    results = rig.command("query", {"cmd": "btx"})
+    rig.clock.run(1.0)
+    assert outcome(results).result is Outcome.REFUSED
+    assert rig.script.commands("btx") == []
+    rig.stop()
+
+
 def test_a_stop_that_failed_is_none() -> None:
     """`(FAILED` to the stop: the test went on, and ended by itself."""
     rig = ScriptRig(test_stop="CT")

@@ -227,7 +227,7 @@ def test_soff_needs_a_setting_and_a_confirmation(
 @pytest.mark.parametrize(
     "text",
     [
-        *("SOFF", "soff()", " T ", "S.3", "S02R0005", "TL", "C"),
+        *("SOFF", "soff()", " T ", "S.3", "S02R0005", "TL", "C", "LOFF1", "lon2"),
         *("SOFF\x00", "SOFF(", "SOFF()()", "SOFF（）", "SOFF;", '"SOFF"', "S OFF", "SOFF\r"),
         *("ＳＯＦＦ", "Q1\rS.3", "\ufeffSOFF"),
     ],

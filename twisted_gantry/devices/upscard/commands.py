@@ -31,8 +31,8 @@ from twisted_gantry.wire.upscard.values import control_succeeded
 TEST = "T"
 
 # Controls that must not pass as a query: those of the card, and the shutdowns (`S.3`, `S02R0005`)
-# of the protocol that most such UPSs speak underneath.
-_NO_STOP_TEXT = rf"{'|'.join(sorted(CONTROLS))}|S\.?\d.*|T(L|\.?\d+)"
+# and load segments (`LOFF1`) of the protocols that most such UPSs speak underneath.
+_NO_STOP_TEXT = rf"{'|'.join(sorted(CONTROLS))}|S\.?\d.*|T(L|\.?\d+)|L(ON|OFF)\d*"
 _CONTROL_TEXT = re.compile(rf"({_NO_STOP_TEXT}|C|CT|Q)", re.IGNORECASE)
 # Those that switch or begin a test, and so cannot be the way to stop one.
 _NO_STOP = re.compile(_NO_STOP_TEXT, re.IGNORECASE)
@@ -144,7 +144,8 @@ class CardCommands:
     async def _query(self, cmd: str) -> CommandResult:
         if not cmd.isprintable():
             return CommandResult(Outcome.REFUSED, "a query has no control characters")
-        if _CONTROL_TEXT.fullmatch(_bare(cmd)):
+        stops = bool(self._test_stop) and _bare(cmd) == _bare(self._test_stop)
+        if stops or _CONTROL_TEXT.fullmatch(_bare(cmd)):
             return CommandResult(Outcome.REFUSED, f"{cmd!r} is a control, not a query")
         ending = await self._link.say(cmd, ahead=True)
         if not isinstance(ending, Result):
