@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from rich.cells import cell_len
 
 from tests.ctl.conftest import Ctl, FakeGantry
 from twisted_gantry import __version__
+from twisted_gantry.ctl.output import short_time
 
 SECRET = "hunter2-secret"
 COMMANDS = (
@@ -308,3 +310,18 @@ def test_json_everywhere(ctl: Ctl, lang: str) -> None:
     for command in ("status", "points", "alarms", "audit", "outbox", "command"):
         before, after = ctl("--json", command, lang=lang), ctl(command, "--json", lang=lang)
         assert json.loads(before.stdout) == json.loads(after.stdout)
+
+
+def test_the_language_on_either_side(ctl: Ctl) -> None:
+    """`--lang` may stand before the command or behind it."""
+    before = ctl("--lang", "zh", "status").stdout
+    assert ctl("status", "--lang", "zh").stdout == before
+    assert "设备" in before
+    assert "Devices" in ctl("status", "--lang", "en", lang="zh").stdout
+
+
+def test_times_are_short() -> None:
+    """A time of today is without its date, by the clock of the gantry's zone."""
+    now = datetime.fromisoformat("2026-10-12T23:30:00+00:00")  # the 13th over there
+    assert short_time("2026-10-13T09:33:56.789+08:00", now) == "09:33:56"
+    assert short_time("2026-10-12T23:33:56.789+08:00", now) == "2026-10-12 23:33:56"

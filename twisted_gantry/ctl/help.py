@@ -7,6 +7,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from twisted_gantry.ctl.texts.catalogue import texts_for
+
 _FIRST_COLUMN = 26
 
 
@@ -51,8 +53,33 @@ class Context(click.Context):
     formatter_class = Formatter
 
 
+def _speak(context: click.Context, _: click.Parameter, language: str | None) -> None:
+    """Let the whole run speak the language that is given behind a command."""
+    root = context.find_root()
+    if language is not None:
+        root.params["lang"] = language
+        if root.obj is not None:
+            root.obj.texts = texts_for(language)
+
+
 class Command(click.Command):
+    """A command; `--lang` may stand before it or behind it."""
+
     context_class = Context
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        params = super().get_params(ctx)
+        if ctx.parent is None or any(each.name == "lang" for each in params):
+            return params
+        lang = click.Option(
+            ["--lang"],
+            type=click.Choice(["en", "zh"]),
+            expose_value=False,
+            is_eager=True,
+            callback=_speak,
+            help="Language of texts. · 显示语言。",
+        )
+        return [*params[:-1], lang, *params[-1:]]
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         option = super().get_help_option(ctx)

@@ -1,8 +1,10 @@
 """Cells, and tables that lose no text, whatever the width of the terminal."""
 
+import re
 import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import msgspec
 from rich import box
@@ -17,6 +19,7 @@ WIDE = 100_000  # the width without a terminal: nothing is wrapped
 # Cells to which a column of prose may be folded.
 NARROWEST_PROSE = 24
 NOTHING = "–"
+DECIMALS = 3  # of a number, as on the page
 
 _STYLED = {
     "green": ("online", "done", "ok"),
@@ -39,15 +42,27 @@ def plain(text: str) -> str:
     return "".join(map(shown, text))
 
 
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+
+
+def short_time(moment: str, now: datetime | None = None) -> str:
+    """Return an RFC 3339 time as `09:33:56`, with its date unless that is today over there."""
+    at = datetime.fromisoformat(moment)
+    today = (now or datetime.now(at.tzinfo)).astimezone(at.tzinfo).date()
+    return f"{at:%H:%M:%S}" if at.date() == today else f"{at:%Y-%m-%d %H:%M:%S}"
+
+
 def scalar(texts: Texts, value: object) -> str:
-    """Return a value for a person to read; numbers keep all their digits."""
+    """Return a value for a person to read; numbers are rounded as on the page."""
     if value is None or value == "":
         return NOTHING
     if isinstance(value, bool):
         return texts("yes" if value else "no")
     if isinstance(value, str):
-        return plain(value)
-    if isinstance(value, float | int):
+        return short_time(value) if _MOMENT.fullmatch(value) else plain(value)
+    if isinstance(value, float):
+        return repr(round(value, DECIMALS))
+    if isinstance(value, int):
         return repr(value)
     return plain(msgspec.json.encode(value).decode())
 

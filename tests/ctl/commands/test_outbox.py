@@ -19,7 +19,7 @@ def test_list(ctl: Ctl, gantry: FakeGantry) -> None:
         *("Urgent", "Tries", "Bytes", "Reason"),
     ]
     assert rows[1] == [
-        *("41", "etc", "cabinetStatusUpdate", "1", "set-aside", "2026-10-12T09:10:00.000+08:00"),
+        *("41", "etc", "cabinetStatusUpdate", "1", "set-aside", "2026-10-12 09:10:00"),
         *("Urgent", "2", "1834", "1005 the platform refuses the field upsStatus"),
     ]
     assert rows[2][6:] == ["–", "0", "911", "–"]

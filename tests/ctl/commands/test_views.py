@@ -29,9 +29,9 @@ def test_status_in_order(ctl: Ctl) -> None:
     assert result.exit_code == 0
     for shown in (
         "Gantry G000211001002110010  演示门架 demo gantry",
-        f"Version {__version__}, started 2026-10-12T08:00:00.000+08:00",
+        f"Version {__version__}, started 2026-10-12 08:00:00",
         "Health: ok",
-        "ups1    ups-card       online  2026-10-12T08:00:01.250+08:00  –",
+        "ups1    ups-card       online  2026-10-12 08:00:01  –",
         "etc     123456789  123456782       0          3        4  7654321  –",
         "No active alarm.",
     ):
@@ -59,7 +59,7 @@ def test_status_of_trouble(ctl: Ctl, gantry: FakeGantry) -> None:
         "offline",
         "no connection to tcp:192.168.1.20:2390: the connection was refused",
         "1005 the platform does not know this gantry",
-        "2026-10-12T09:20:00.000+08:00",
+        "2026-10-12 09:20:00",
         "ups1.mains-abnormal  critical  mains abnormal",
     ):
         assert shown in result.stdout
@@ -110,7 +110,7 @@ def test_status_of_a_bridge(ctl: Ctl, gantry: FakeGantry) -> None:
     bridge.status.online()
     result = ctl("status")
     assert result.exit_code == 0
-    assert re.search(r"^mqtt +online +\S+ +1 +3 +–$", result.stdout, re.MULTILINE)
+    assert re.search(r"^mqtt +online +\S+ \S+ +1 +3 +–$", result.stdout, re.MULTILINE)
     bridge.status.offline("the broker refuses the password (code 5)")
     result = ctl("status", lang="zh")
     assert result.exit_code == 1
@@ -150,8 +150,8 @@ def test_points(ctl: Ctl, gantry: FakeGantry) -> None:
     assert result.exit_code == 0
     rows = rows_of(result.stdout)
     assert rows[0] == ["Point", "Value", "Unit", "Quality", "Time", "Label"]
-    time = "2026-10-12T10:00:00.123+08:00"
-    assert rows[1][:2] == ["ups1.input_voltage_r", "220.123456789"]
+    time = "2026-10-12 10:00:00"
+    assert rows[1][:2] == ["ups1.input_voltage_r", "220.123"]
     assert rows[1][2:] == ["V", "good", time, "Input voltage R"]
     assert rows[3][:5] == ["ups1.fault_voltage", "–", "V", "not-supported", "–"]
     assert rows[4][:3] == ["ups1.mains_abnormal", "yes", "good"]
@@ -196,8 +196,8 @@ def test_alarms(ctl: Ctl, gantry: FakeGantry) -> None:
     gantry.real.raise_alarm()
     result = ctl("alarms")
     assert result.exit_code == 0
-    assert re.search(r"mains abnormal +2026-10-12T10:00:30\S+ +–$", result.stdout, re.MULTILINE)
-    assert "2026-10-12T10:00:00.123+08:00  2026-10-12T10:00:30.123+08:00" in result.stdout
+    assert re.search(r"mains abnormal +2026-10-12 10:00:30 +–$", result.stdout, re.MULTILINE)
+    assert "2026-10-12 10:00:00  2026-10-12 10:00:30" in result.stdout
     assert gantry.seen[0].query == {}
     chinese = ctl("alarms", lang="zh").stdout
     assert re.search(r"ups1\.on-raw-mains +警告 +负载由旁路供电", chinese)
@@ -283,7 +283,7 @@ def test_widths(
             assert cell_len(line.rstrip()) <= width
     if width >= 80:
         assert "123456789" in _cells(shown["status"])
-        assert "2026-10-12T10:00:30.123+08:00" in _cells(shown["alarms"])
+        assert "2026-10-1210:00:30" in _cells(shown["alarms"])
         assert "remotecontrol10.0.0.7" in _cells(shown["audit"])
         assert "9007199254740993" in _cells(shown["points"])
         assert "cabinetStatusUpdate" in _cells(shown["outbox"])

@@ -70,7 +70,7 @@ def test_points_in_a_pipe(ctl: Ctl, gantry: FakeGantry, turns: list[Turn]) -> No
     assert result.exit_code == 130
     rows = rows_of(result.stdout)
     assert [row[0] for row in rows[:-1]] == _names(gantry, "ups1.")
-    assert rows[0][1:4] == ["220.123456789", "V", "good"]
+    assert rows[0][1:4] == ["220.123", "V", "good"]
     assert rows[-1][:2] == ["ups1.mains_abnormal", "no"]
     assert len(rows) == 5
     assert {seen.query["prefix"] for seen in gantry.seen} == {"ups1."}
@@ -117,7 +117,7 @@ def test_alarms(ctl: Ctl, turns: list[Turn]) -> None:
     lines = ctl("watch", "alarms").stdout.splitlines()
     assert [line.split("  ")[0] for line in lines] == ["ups1.mains-abnormal"] * 2
     assert lines[0].endswith("–")
-    assert lines[1].endswith("2026-10-12T10:01:00.123+08:00")
+    assert lines[1].endswith("2026-10-12 10:01:00")
 
 
 def test_a_restart(ctl: Ctl, turns: list[Turn]) -> None:

@@ -2,7 +2,7 @@
 
 from rich.text import Text
 
-from twisted_gantry.ctl.output import plain
+from twisted_gantry.ctl.output import plain, scalar
 from twisted_gantry.ctl.texts.catalogue import Texts
 from twisted_gantry.wire import local_api
 
@@ -20,4 +20,4 @@ def trouble(texts: Texts, each: Any, *, with_advice: bool = True) -> Text | None
         return Text(f"{said}\n→ {plain(advice)}" if advice and with_advice else said)
     if each.last_error_at is None:  # an older gantry does not tell whether that is over
         return Text(error)
-    return Text(texts("trouble-over", error=error, at=plain(each.last_error_at)), "dim")
+    return Text(texts("trouble-over", error=error, at=scalar(texts, each.last_error_at)), "dim")
