@@ -11,7 +11,7 @@ from twisted_gantry.bridges.mqtt.bridge import BIRTHS_S, REFUSED_S, STOP_S
 from twisted_gantry.bridges.mqtt.commands import Message
 from twisted_gantry.bridges.mqtt.content import GONE_S, PART_GONE_S
 from twisted_gantry.bridges.mqtt.homeassistant import BIRTH, EXPIRE_S
-from twisted_gantry.bridges.mqtt.sending import WINDOW
+from twisted_gantry.bridges.mqtt.sending import MUTE_S, WINDOW
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.interfaces import IBridge
 from twisted_gantry.core.status import State
@@ -112,6 +112,25 @@ def test_a_broker_that_stalls_costs_a_bounded_queue() -> None:
     assert bench.bridge.counts["overtaken"] > 50 * (1000 - WINDOW)
     bench.settle()
     assert {bench.state(f"big/p{n}")["value"] for n in range(1000)} == {59.0}
+    bench.close()
+
+
+def test_a_broker_that_acknowledges_nothing_is_left() -> None:
+    """A broker may answer pings and take nothing: the session ends, and a new one begins."""
+    bench = MqttBench()
+    bench.session.driver.connected()
+    bench.clock.advance(1)
+    for _ in range(round(MUTE_S)):
+        bench.clock.advance(1)
+    assert bench.session.closed
+    bench.session.end("goodbye")
+    status = bench.bridge.status
+    assert (status.state, status.last_error) == (State.OFFLINE, "the broker acknowledges nothing")
+    bench.clock.advance(2)
+    assert len(bench.sessions) == 2
+    bench.online()
+    bench.passes(3 * MUTE_S)  # quiet is not mute
+    assert (len(bench.sessions), bench.session.closed) == (2, False)
     bench.close()
 
 

@@ -22,11 +22,15 @@ A_TURN = 100  # names that one turn of the reactor sends
 GATHER_S = 0.05  # seconds in which changes are gathered
 LOOK_S = 1.0  # seconds between two looks for what came, went or is quiet
 MOST_ANSWERS = 64  # outcomes of commands that wait
+MUTE_S = 60.0
+"""Seconds in which a broker acknowledges nothing, after which the session is of no use: such a
+broker may well answer our pings.
+"""
 
 
 class Sending:
     """Sends through `publish(message)` while online; `repeat` is the seconds after which a quiet
-    point is sent again, 0 for never.
+    point is sent again, 0 for never. `mute` is called when the broker acknowledges nothing.
     """
 
     def __init__(
@@ -37,11 +41,13 @@ class Sending:
         publish: Callable[[Out], None],
         repeat: float,
         counts: Counter[str],
+        mute: Callable[[], object],
     ) -> None:
         self._content, self._site, self._clock = content, site, clock
         self._publish, self._repeat, self._counts = publish, repeat, counts
         self._changes = Changes()
         self._answers: deque[Out] = deque()
+        self._mute, self._heard = mute, 0.0
         self._under_way = 0
         self._is_online = False
         self._sent: OrderedDict[str, float] = OrderedDict()
@@ -78,6 +84,7 @@ class Sending:
     def online(self) -> None:
         """Send everything: a session has begun, or the neighbour has forgotten it."""
         self._is_online = True
+        self._heard = self._clock.seconds()
         for key in self._content.everything():
             self._note(key)
         self._turn.start(0)
@@ -93,6 +100,7 @@ class Sending:
 
     def acknowledged(self, number: int) -> None:
         """Take note that so many messages are through."""
+        self._heard = self._clock.seconds()
         self._under_way = max(0, self._under_way - number)
         if self._under_way == 0:
             self._content.all_taken()
@@ -141,9 +149,14 @@ class Sending:
     def _look(self) -> None:
         if not self._is_online:
             return
+        now = self._clock.seconds()
+        if not self._under_way:
+            self._heard = now
+        elif now - self._heard >= MUTE_S:
+            self._mute()
+            return
         for key in self._content.look():
             self._note(key)
-        now = self._clock.seconds()
         for name, at in self._sent.items() if self._repeat else ():
             if now - at < self._repeat - LOOK_S / 2:
                 break
