@@ -339,18 +339,20 @@ def test_flapping_goes_on_after_a_restart(first: Process) -> None:
     assert later.alarms.all()[0].count == 1
 
 
-def test_ten_thousand_flaps_in_a_minute(first: Process) -> None:
-    """One alarm, its count, and one write a second; the memory of the times is bounded."""
-    first.flap(10_000, 0.006, hot=70)
+def test_ten_thousand_flaps_a_minute(first: Process) -> None:
+    """Twelve seconds of that: one alarm, its count, and one write a second; the memory of the times
+    is bounded.
+    """
+    first.flap(2000, 0.006, hot=70)
     assert len(first.told) == 11
-    assert len(first.edges) == 20_000
-    assert first.active().count == 10_000
-    assert len(first.changes) <= 61
+    assert len(first.edges) == 4000
+    assert first.active().count == 2000
+    assert len(first.changes) <= 13
     raised = first.active().raised
     assert raised is not None
     assert len(raised.ages) <= 128
     assert first.db.execute("SELECT count(*) FROM alarms").fetchone() == (6,)
-    assert first.restarted().active().count >= 9_800
+    assert first.restarted().active().count >= 1800
 
 
 def test_other_limits(first: Process) -> None:
