@@ -21,6 +21,7 @@ from twisted_gantry.core.alarms import (
 from twisted_gantry.core.catalogue import Catalogue, PointType
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.status import Status
+from twisted_gantry.net.outage import WORDS, Cause, outage
 from twisted_gantry.wire.reading import Quality
 
 START = 1_700_000_000.0
@@ -199,7 +200,12 @@ def test_a_device_that_is_offline_for_long_is_an_alarm() -> None:
     [alarm] = bench.alarms.active("ups1")
     assert (alarm.name, alarm.severity) == ("ups1.offline", Severity.WARNING)
     assert alarm.en == "ups1 is offline: no route to host"
-    assert "离线" in alarm.zh
+    assert alarm.zh == "ups1 离线：no route to host"
+    bench.status.offline(outage(Cause.PASSWORD))
+    [alarm] = bench.alarms.active("ups1")
+    assert alarm.en == f"ups1 is offline: {WORDS[Cause.PASSWORD].en}"
+    assert alarm.zh == f"ups1 离线：{WORDS[Cause.PASSWORD].zh}"
+    assert len(bench.told) == 1
     bench.wait(100)
     bench.status.online()
     assert [(name, active) for _, name, active in bench.told] == [

@@ -77,7 +77,7 @@ class Alarms(AlarmBook):
         self._points = points
         self._watches: dict[str, list[Watch]] = {}
         self._families: dict[str, list[PartWatches]] = {}
-        self._unsubscribe: dict[str, Callable[[], None]] = {}
+        self._unsubscribe: dict[str, Callable[[], object]] = {}
         self._timers: dict[str, Timer] = {}
         points.subscribe(self._points_changed)
 
@@ -110,7 +110,8 @@ class Alarms(AlarmBook):
         self._families[device] = [
             PartWatches(device, r, self) for r in rules if r.parts is not None
         ]
-        self._unsubscribe[device] = status.subscribe(self._device_changed)
+        ends = status.subscribe(self._device_changed), status.watch_cause(self._cause_changed)
+        self._unsubscribe[device] = lambda: [end() for end in ends]
 
     def unwatch(self, device: str) -> None:
         """End watching a device that is removed, or made anew."""
@@ -181,6 +182,11 @@ class Alarms(AlarmBook):
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
+
+    def _cause_changed(self, status: Status) -> None:
+        """Let the alarm of a device that is offline tell the present cause."""
+        if any(each.name == f"{status.name}.offline" for each in self.active(status.name)):
+            self._offline(status, [watch for watch in self._of(status.name) if watch.bad])
 
     def _offline(self, status: Status, bad: list[Watch]) -> None:
         en, zh = f"{status.name} is offline", f"{status.name} 离线"

@@ -44,6 +44,7 @@ class Status:
         self.transitions: Counter[State] = Counter()
         self._now = now
         self._subscribers: list[Callable[[Status], None]] = []
+        self._watchers: list[Callable[[Status], None]] = []
         self._waiting: list[Deferred[Outage | None]] = []
 
     def online(self) -> None:
@@ -57,6 +58,8 @@ class Status:
         changed = before is not None and before.cause is not now.cause
         if changed and self.state is State.OFFLINE:
             _log.info(_SAID, **self._said(now))
+            for watcher in tuple(self._watchers):
+                watcher(self)
         self._become(State.OFFLINE)
         self._tell(now)
 
@@ -91,6 +94,11 @@ class Status:
         """Call `subscriber(self)` after each transition; returns the function to end that."""
         self._subscribers.append(subscriber)
         return lambda: self._subscribers.remove(subscriber)
+
+    def watch_cause(self, watcher: Callable[["Status"], None]) -> Callable[[], None]:
+        """Call `watcher(self)` when the cause changes while offline; returns the end of that."""
+        self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)
 
     def _become(self, state: State) -> None:
         if state is self.state:
