@@ -18,7 +18,7 @@ from twisted_gantry.net.outage import Outage, Reason
 from twisted_gantry.notify.interfaces import Gantry, ISender, NotSent
 from twisted_gantry.notify.notice import CRITICAL, WARNING, Notice
 from twisted_gantry.notify.notifier import Notifier
-from twisted_gantry.notify.plan import Policy
+from twisted_gantry.notify.plan import Now, Policy
 from twisted_gantry.notify.target import FAILING_AFTER, LONGEST_PAUSE, Target
 
 TIME = times_in("Asia/Shanghai")
@@ -203,6 +203,26 @@ def test_an_unreachable_receiver(place: Place) -> None:
     assert place.ledger() == (2, 2, 0, 0, 0)
     assert place.troubles[-1] == ("duty", "failing", None)
     assert place.states[-1] == ("duty", "online")
+
+
+def test_an_outage_costs_nothing(place: Place) -> None:
+    """While a message waits, the plan is looked at only when something can follow."""
+    receiver = place.add(repeat=30.0, escalate_after=200.0, escalate_to="nobody")
+    receiver.error = NotSent("no route")
+    place.raised("a.x")
+    place.raised("b.x", CRITICAL)
+    place.run(20)
+    plan: Any = place.notifier.targets["duty"]._plan
+    looks: list[float] = []
+    advance = plan.advance
+
+    def counted(now: Now) -> None:
+        looks.append(now.mono)
+        advance(now)
+
+    plan.advance = counted
+    place.run(1000)
+    assert len(looks) < 40  # those of the tries among them
 
 
 def test_the_alarm_about_a_target_comes_after_minutes(place: Place) -> None:

@@ -207,25 +207,28 @@ class Plan:
                 found.append(entry.notice)
         return found
 
-    def wait(self, now: Now) -> float | None:
+    def wait(self, now: Now, *, blocked: bool = False) -> float | None:
         """Return the seconds until something may follow without a change of alarms, None for
-        never.
+        never. While `blocked` no message can be made.
         """
-        policy, times = self._policy, []
+        policy, times, messages = self._policy, list[float](), list[float]()
         quiet = self._quiet_left(now)
         pace = 0.0 if self._last is None else self._last + PACE - now.mono
         for entry in self._entries.values():
             if entry.stage is Stage.WAITING:
                 times.append(entry.due - now.mono)
             elif entry.stage is not Stage.TOLD:
-                times.append(pace if self._passes(entry, quiet > 0) else max(pace, quiet))
+                messages.append(pace if self._passes(entry, quiet > 0) else max(pace, quiet))
+                if quiet > 0 and entry.called_at is None:
+                    times.append(quiet)  # then people are called, by whatever way
             elif entry.unseen:
                 times.append(self._settled - now.mono)
             if entry.stage is Stage.TOLD and policy.repeat and self._needs_people(entry):
                 ready = max(pace, policy.repeat - (now.mono - (entry.told_at or 0.0)))
-                times.append(ready if self._passes(entry, quiet > 0) else max(ready, quiet))
+                messages.append(ready if self._passes(entry, quiet > 0) else max(ready, quiet))
             if policy.escalate_after and self._needs_people(entry) and not entry.escalated:
                 times.append(policy.escalate_after - _since(entry, now))
+        times += [] if blocked else messages
         return max(min(times), AT_LEAST) if times else None
 
     def state(self, now: Now) -> PlanState:

@@ -182,7 +182,7 @@ class Target(NamedService):
             self._loop.wake(now=hurries)
         if plan.changed:
             self._keep_soon(now)
-        wait = plan.wait(now)
+        wait = plan.wait(now, blocked=self._waiting is not None)
         if plan.changed:
             wait = min(wait or KEPT_AT_MOST_EVERY, KEPT_AT_MOST_EVERY)
         if wait is None:

@@ -115,6 +115,16 @@ async def test_a_peer_that_speaks_first() -> None:
         made.transport.loseConnection()
 
 
+async def test_an_answer_before_the_question() -> None:
+    """What poses as the answer of the receiver, before it was asked, takes no message."""
+    early = b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    async with listening(raw(lambda _, data: early if data else b"")) as proxy:
+        through = secret(f"http://127.0.0.1:{proxy}")
+        made = sender("webhook", url=secret("http://hook.example/x"), proxy=through)
+        await failure_of(made)
+        await made.close()
+
+
 async def test_no_proxy_there() -> None:
     """A proxy that cannot be reached is told from a receiver that cannot."""
     async with receiving() as (_, port):

@@ -191,9 +191,9 @@ class _Tunnel(Protocol):
             return
         self._inner = inner
         inner.makeConnection(self.transport)
-        self._ended(inner)
-        if rest:  # of a peer that speaks first, such as a mail server
+        if rest:  # of a peer that speaks first; before a question that it could seem to answer
             inner.dataReceived(rest)
+        self._ended(inner)
 
     def _fail(self, cause: Cause, en: str, zh: str) -> None:
         self._end_wait()
