@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.shell_completion import ShellComplete
 
 from tests.ctl.conftest import Ctl, FakeGantry
 from twisted_gantry.access import passwords
 from twisted_gantry.access.passwords import hash_token, read_hash
 from twisted_gantry.config.load import check_file
+from twisted_gantry.ctl.main import cli
 
 CONFIG = '[gantry]\nid = "G000211001002110010"\n[web]\nusers = "users.toml"\n'
 INLINE = '[[web.user]]\nname = "vera"\npassword = "x"\n'
@@ -90,6 +92,10 @@ def test_list_and_remove(ctl: Ctl, config: Path) -> None:
     ]
     assert "scrypt" not in ctl("user", "list", *where).stdout
     assert "角色" in ctl("user", "list", *where, lang="zh").stdout
+    complete = ShellComplete(cli, {}, "gantryctl", "_GANTRYCTL_COMPLETE")
+    for given, names in (("o", ["otto"]), ("x", [])):
+        found = complete.get_completions(["user", "remove", *where], given)
+        assert [each.value for each in found] == names
     assert ctl("user", "remove", "vera", *where).exit_code == 1
     assert ctl("user", "remove", "otto", *where).exit_code == 0
     assert check_file(config) == []

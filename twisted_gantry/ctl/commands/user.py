@@ -111,6 +111,16 @@ def _is(name: str) -> Any:
     return lambda user: same_name(str(user.get("name"))) == wanted
 
 
+def _names(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Complete the name of a user of the file; nothing without the file."""
+    try:
+        users = _place(Path(context.params.get("config") or INSTALLED)).read()
+    except Trouble:
+        return []
+    names = [str(each.get("name")) for each in users]
+    return [each for each in names if each.startswith(incomplete)]
+
+
 _CONFIG = click.option(
     "--config",
     type=click.Path(path_type=Path),
@@ -215,7 +225,7 @@ def list_users(context: click.Context, config: Path) -> int:
 
 
 @user.command(cls=Command, short_help="Remove a user. · 删除用户")
-@click.argument("name")
+@click.argument("name", shell_complete=_names)
 @_CONFIG
 @json_option
 @click.pass_context
