@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from twisted.internet.defer import Deferred, ensureDeferred, succeed
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import PrivateCertificate
@@ -12,6 +13,7 @@ from tests.authority import Authority
 from tests.support import fired
 from twisted_gantry.core.diagnosis import Diagnoses, Diagnosis, Examined, StepOutcome
 from twisted_gantry.core.status import Status
+from twisted_gantry.logs import Masks
 from twisted_gantry.net import reach
 from twisted_gantry.net.outage import Cause, Outage, outage
 from twisted_gantry.net.pem import TlsSettings
@@ -189,3 +191,14 @@ def test_an_exchange_is_bounded() -> None:
     assert running.ended
     assert running.outage is not None
     assert running.outage.en == "broken off"
+
+
+def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a peer says back of a secret is masked in the step."""
+    masks = Masks()
+    masks.set(["hunter2-secret"])
+    monkeypatch.setattr("twisted_gantry.core.status.MASKS", masks)
+    echo = outage(Cause.NOT_PROTOCOL, "you said hunter2-secret")
+    clock: Any = Clock()
+    diagnosis = Diagnoses(clock, lambda: 0.0).start(_examined(None, lambda: succeed(echo)))
+    assert "hunter2" not in str(diagnosis.steps)

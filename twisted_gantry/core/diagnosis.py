@@ -15,7 +15,7 @@ from twisted.internet.defer import TimeoutError as TooLate
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from twisted_gantry.core.status import State, Status
+from twisted_gantry.core.status import State, Status, masked
 from twisted_gantry.net.outage import Cause, Outage, outage
 from twisted_gantry.net.reach import Peer, connect, handshake, look_up
 from twisted_gantry.net.service import NamedService
@@ -196,6 +196,7 @@ class Diagnosis:
 
 
 def _failed(link: ChainLink, wrong: Outage) -> ChainStep:
+    wrong = masked(wrong)
     return ChainStep(link, StepOutcome.FAILED, wrong.en, wrong.zh, outage=wrong)
 
 

@@ -17,6 +17,11 @@ _log = Logger(namespace="twisted_gantry.status")
 _SAID = "{name} is offline: {reason} [{cause}] {advice}"
 
 
+def masked(outage: Outage) -> Outage:
+    """Return an outage without secrets, which a peer may say back."""
+    return replace(outage, en=MASKS.masked(outage.en), zh=MASKS.masked(outage.zh))
+
+
 class State(StrEnum):
     """The states; `connecting` lasts until the first outcome."""
 
@@ -74,8 +79,7 @@ class Status:
         return waiting
 
     def _note(self, reason: Reason) -> Outage:
-        given = as_outage(reason)
-        noted = replace(given, en=MASKS.masked(given.en), zh=MASKS.masked(given.zh))
+        noted = masked(as_outage(reason))
         self.outage, self.last_error_at = noted, self._now()
         self.last_error, self.last_error_zh = noted.en, noted.zh
         return noted

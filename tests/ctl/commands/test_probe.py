@@ -41,7 +41,7 @@ def _on_the_reactor_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
         return blockingCallFromThread(in_tests, lambda: ensureDeferred(work(in_tests)))
 
     monkeypatch.setattr(shown, "run", run)
-    monkeypatch.setattr(live, "AGAIN", 0.5)
+    monkeypatch.setattr(live, "AGAIN", 0.1)
     monkeypatch.setattr("twisted_gantry.core.diagnosis.SETTLE", 0.0)
 
 

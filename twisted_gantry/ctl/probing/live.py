@@ -28,7 +28,7 @@ from twisted_gantry.core.interfaces import DeviceContext
 from twisted_gantry.core.moments import Moment
 from twisted_gantry.core.points import Point, Points
 from twisted_gantry.core.site import Site
-from twisted_gantry.core.status import State
+from twisted_gantry.core.status import State, masked
 from twisted_gantry.net.outage import Cause, Outage, outage
 from twisted_gantry.store.schema import MIGRATIONS
 from twisted_gantry.store.sqlite import SqliteStore
@@ -138,6 +138,7 @@ class _Trial:
         if wrong is not None and wrong.cause is Cause.NO_UPLOAD and self._thing.kind == "cabinet":
             return None  # it takes commands; its uploads go to its own server
         if wrong is not None:
+            wrong = masked(wrong)
             self.errors.append(wrong)
         return wrong
 
