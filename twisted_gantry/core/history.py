@@ -24,6 +24,12 @@ Bucket = tuple[float, float, float, float]
 """
 
 
+Row = tuple[float, Sequence[float | str | None]]
+"""The Unix seconds of the begin of a step, and a value for each point: the mean of a number, the
+text that held longest, whether a flag was ever set, None if nothing is known.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Series:
     """Buckets, oldest first, whose times are multiples of `step` seconds. `states` are the steps of

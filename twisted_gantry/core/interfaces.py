@@ -13,7 +13,7 @@ from zope.interface import Attribute, Interface, implementer
 
 from twisted_gantry.core.alarm import Alarm, AlarmLedger
 from twisted_gantry.core.commands.types import CommandResult
-from twisted_gantry.core.history import Sample, Series
+from twisted_gantry.core.history import Row, Sample, Series
 from twisted_gantry.core.moments import Moment
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.stored import AuditEntry, Cap, Destination, Ledger, Report, StoredCard
@@ -437,8 +437,10 @@ class IStore(Interface):
     def enforce(uplink: str, cap: Cap) -> Deferred[Sequence[int]]:
         """Drop reports beyond the cap, oldest first; returns their numbers."""
 
-    def reports(uplink: str | None, state: str | None, limit: int) -> Deferred[Sequence[Report]]:
-        """Return stored reports, oldest first."""
+    def reports(
+        uplink: str | None, state: str | None, limit: int, after: int = 0
+    ) -> Deferred[Sequence[Report]]:
+        """Return stored reports, oldest first: those with a number above `after`."""
 
     def report(report: int) -> Deferred[Report | None]:
         """Return a stored report by its number."""
@@ -511,6 +513,16 @@ class IHistory(Interface):
 
         A series has at most 2,000 buckets: without a `step` (seconds), or with one that would make
         more, its step is the smallest round one that fits. An unknown point has no buckets.
+        """
+
+    def fitting_step(since: float, until: float) -> float:
+        """Return the step of a series without a given one, seconds."""
+
+    def rows(
+        points: Sequence[str], since: float, until: float, step: float
+    ) -> Deferred[Sequence[Row]]:
+        """Return the values of several points in rows, one for each step from `since` to `until` in
+        which any of them is known: for few steps at once, such as some hundreds.
         """
 
     def close() -> Deferred[None]:

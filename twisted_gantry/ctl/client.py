@@ -103,6 +103,12 @@ def _bad_url(url: str) -> ApiError:
     return ApiError("bad-url", Exit.USAGE, sent=False, url="…" if "@" in url else url)
 
 
+def _target(path: str, query: Mapping[str, object]) -> str:
+    """Return a path with its query; items of None are left out."""
+    given = {name: value for name, value in query.items() if value is not None}
+    return path + ("?" + urlencode(given) if given else "")
+
+
 def _parse(url: str) -> tuple[Connect, str]:
     """Return how to connect to `url`, and the path before `/api`. Raises ApiError."""
     if url.startswith("unix:"):
@@ -211,9 +217,7 @@ class Api:
 
         `also` are statuses besides 2xx that carry a result. Raises ApiError.
         """
-        given = {name: value for name, value in (query or {}).items() if value is not None}
-        target = path + ("?" + urlencode(given) if given else "")
-        return self._ask("GET", target, None, self.timeout, also)
+        return self._ask("GET", _target(path, query or {}), None, self.timeout, also)
 
     def post(self, path: str, document: object, timeout: float | None = None) -> Answer:
         """Send `document` to `path`, and return the answer. Raises ApiError."""
@@ -230,12 +234,18 @@ class Api:
         The answer must begin within `COPYING` seconds; then bytes must come within each `timeout`.
         Raises Trouble.
         """
-        body = msgspec.json.encode(document)
-        with self._exchange("POST", path, body, COPYING) as (response, watchdog):
+        return self._save("POST", path, msgspec.json.encode(document), file)
+
+    def fetch(self, path: str, query: Mapping[str, object], file: IO[bytes]) -> int:
+        """Write what is at `path` into `file`, as `download` does."""
+        return self._save("GET", _target(path, query), None, file)
+
+    def _save(self, method: str, target: str, body: bytes | None, file: IO[bytes]) -> int:
+        with self._exchange(method, target, body, COPYING) as (response, watchdog):
             if response.status != 200:
                 self._result(response, self._read(response), ())
                 raise self._error("not-json", status=response.status)
-            if response.length is None:
+            if response.length is None and not response.chunked:
                 raise self._error("broke-off", Exit.UNREACHABLE)
             watchdog.slacken(self.timeout)
             written = 0

@@ -16,6 +16,7 @@ from twisted_gantry.ctl.commands.check import check
 from twisted_gantry.ctl.commands.command import command
 from twisted_gantry.ctl.commands.completion import completion
 from twisted_gantry.ctl.commands.diagnose import diagnose
+from twisted_gantry.ctl.commands.export import export
 from twisted_gantry.ctl.commands.history import history
 from twisted_gantry.ctl.commands.init import init
 from twisted_gantry.ctl.commands.modbus_map import modbus_map
@@ -180,7 +181,7 @@ def cli(
 for _command in (
     *(status, watch, points, history, alarms, ack, unack, shelve, unshelve, maintenance),
     *(command, outbox, audit, registers),
-    *(modbus_map, backup, notify),
+    *(modbus_map, backup, export, notify),
     *(init, check, user, hash_of_password, probe, diagnose, completion, scenario, snmp_agent),
 ):
     cli.add_command(_command)

@@ -136,8 +136,10 @@ class Memory:
         own = sum(number not in self.taken for (number,) in numbers)
         return outbox.ledger(self.db, uplink), own
 
-    def reports(self, uplink: str | None, state: str | None, limit: int) -> list[Report]:
-        return outbox.reports(self.db, uplink, state, limit)
+    def reports(
+        self, uplink: str | None, state: str | None, limit: int, after: int
+    ) -> list[Report]:
+        return outbox.reports(self.db, uplink, state, limit, after)
 
     def leave(self, numbers: Iterable[int], change: Change) -> None:
         """Note that reports of the disk have left the queue; `change` tells the disk."""

@@ -284,11 +284,13 @@ def retry(db: Connection, uplink: str, reports: Iterable[int] | None) -> int:
     return moved
 
 
-def reports(db: Connection, uplink: str | None, state: str | None, limit: int) -> list[Report]:
+def reports(
+    db: Connection, uplink: str | None, state: str | None, limit: int, after: int = 0
+) -> list[Report]:
     rows = db.execute(
         f"SELECT {COLUMNS} FROM outbox WHERE (?1 IS NULL OR uplink = ?1) "  # noqa: S608
-        "AND (?2 IS NULL OR state = ?2) ORDER BY id LIMIT ?3",
-        (uplink, state, limit),
+        "AND (?2 IS NULL OR state = ?2) AND id > ?4 ORDER BY id LIMIT ?3",
+        (uplink, state, limit, after),
     )
     return [report_of(row) for row in rows]
 

@@ -316,19 +316,19 @@ class SqliteStore:
         )
 
     def reports(
-        self, uplink: str | None, state: str | None, limit: int
+        self, uplink: str | None, state: str | None, limit: int, after: int = 0
     ) -> Deferred[Sequence[Report]]:
         if self.failing is None:
-            return self._asked(lambda db: outbox.reports(db, uplink, state, limit))
+            return self._asked(lambda db: outbox.reports(db, uplink, state, limit, after))
 
         def merged(stored: Sequence[Report]) -> Sequence[Report]:
-            mine = [self._marked(each) for each in self.memory.reports(uplink, state, limit)]
+            mine = [self._marked(each) for each in self.memory.reports(uplink, state, limit, after)]
             hidden = self.memory.taken | self.memory.gone
             both = [*mine, *(each for each in stored if each.id not in hidden)]
             return sorted(both, key=lambda each: each.id)[:limit]
 
         nothing: Callable[[], list[Report]] = list
-        read = self._read(lambda db: outbox.reports(db, uplink, state, limit), nothing)
+        read = self._read(lambda db: outbox.reports(db, uplink, state, limit, after), nothing)
         return read.addCallback(merged)
 
     def report(self, report: int) -> Deferred[Report | None]:

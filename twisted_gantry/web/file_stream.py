@@ -1,4 +1,4 @@
-"""A file as the body of an answer, at the pace of its client."""
+"""The body of an answer at the pace of its client, such as that of a file."""
 
 import os
 from typing import Any
@@ -28,53 +28,45 @@ class Client:
 
 
 @implementer(IPushProducer)
-class FileStream:
-    """Sends a file as fast as the client takes it; a client that takes nothing is cut off."""
+class BodyStream:
+    """Sends the body of an answer as fast as the client takes it; a client that takes nothing is
+    cut off. `close` comes after the last `write`.
+    """
 
-    def __init__(
-        self, request: Request, client: Client, clock: IReactorTime, in_thread: InThread
-    ) -> None:
-        self._request, self._client, self._in_thread = request, client, in_thread
+    def __init__(self, request: Request, client: Client, clock: IReactorTime) -> None:
+        self._request: Any = request
+        self._client = client
         self._waiting: Deferred[None] | None = None
         self._paused, self._stopped = False, False
         self._late = Timer(clock, self._cut)
-
-    async def send(self, descriptor: int, size: int) -> bool:
-        """Write `size` bytes of the open file and finish the request. A file that turns out shorter
-        than its Content-Length cuts the connection. Returns whether the client took all of it.
-        """
-        request: Any = self._request
-        request.registerProducer(self, True)
-        at = 0
-        try:
-            while at < size and not self._over:
-                length = min(_CHUNK, size - at)
-                chunk: bytes = await self._in_thread(os.pread, descriptor, length, at)
-                if not chunk:
-                    break
-                if not self._over:
-                    request.write(chunk)
-                    at += len(chunk)
-                await self._until_taken()
-        finally:
-            if not self._over:
-                request.unregisterProducer()
-                if at < size:
-                    self._cut()
-        if self._over:
-            return False
-        request.finish()
-        return True
+        self._request.registerProducer(self, True)
 
     @property
-    def _over(self) -> bool:
+    def over(self) -> bool:
+        """Whether nobody is there to take more."""
         return self._stopped or self._client.gone
 
-    async def _until_taken(self) -> None:
-        if self._paused and not self._over:
+    async def write(self, chunk: bytes) -> None:
+        """Write a part of the body, and wait until the client has room for the next."""
+        if chunk and not self.over:
+            self._request.write(chunk)
+        if self._paused and not self.over:
             self._waiting = Deferred()
             self._late.start(STALLED)
             await self._waiting
+
+    def close(self, *, whole: bool) -> bool:
+        """End the answer, or cut the connection of one that is not `whole`; returns whether the
+        client took all of it.
+        """
+        if self.over:
+            return False
+        self._request.unregisterProducer()
+        if not whole:
+            self._cut()
+            return False
+        self._request.finish()
+        return True
 
     def _cut(self) -> None:
         cut(self._request)
@@ -96,3 +88,20 @@ class FileStream:
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             waiting.callback(None)
+
+
+async def send_file(stream: BodyStream, in_thread: InThread, descriptor: int, size: int) -> bool:
+    """Write `size` bytes of an open file and finish the answer. A file that turns out shorter than
+    its Content-Length cuts the connection. Returns whether the client took all of it.
+    """
+    at = 0
+    try:
+        while at < size and not stream.over:
+            chunk: bytes = await in_thread(os.pread, descriptor, min(_CHUNK, size - at), at)
+            if not chunk:
+                break
+            at += len(chunk)
+            await stream.write(chunk)
+    finally:
+        whole = stream.close(whole=at >= size)
+    return whole

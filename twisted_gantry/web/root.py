@@ -14,6 +14,7 @@ from twisted_gantry.core.interfaces import IHistory
 from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Site
 from twisted_gantry.net.histogram import Histogram
+from twisted_gantry.web.api.export import Exports
 from twisted_gantry.web.api.maintenance import Maintenance
 from twisted_gantry.web.api.routes import LocalApi
 from twisted_gantry.web.api.stream import Stream
@@ -66,6 +67,7 @@ def web_resource(
     if stream is not None:
         http_counts["stream"] = stream.counts
     maintenance = None if clock is None else Maintenance(site, now, clock, in_thread)
+    exports = None if clock is None else Exports(site, history, now, clock, in_thread)
     local = LocalApi(
         site,
         history,
@@ -77,6 +79,7 @@ def web_resource(
         clock,
         diagnoses,
         access.users,
+        exports,
     )
     api: IResource = local.app.resource()
     metrics: IResource = Metrics(site, now, version, http_counts, reactor_lag).app.resource()

@@ -54,6 +54,7 @@ _api = partial(operation, "/api/v1/")
 _TEXT = {"type": "string"}
 _FLAG = {**_TEXT, "enum": ["0", "1"]}
 _MOMENT = {**_TEXT, "description": "RFC 3339 with offset, Unix seconds, or so long ago: 24h"}
+_PREFIX = Parameter("prefix", _TEXT)
 _ACTIVE = Parameter("active", _FLAG)
 _LIMIT = Parameter("limit", {"type": "integer", "minimum": 1, "maximum": api.MAX_LIMIT})
 
@@ -65,7 +66,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "listPoints get points",
         api.Points,
         "The points whose names begin with `prefix`",
-        Parameter("prefix", {"type": "string"}),
+        _PREFIX,
     ),
     _api(
         "getHistory get history",
@@ -178,6 +179,24 @@ OPERATIONS: tuple[Operation, ...] = (
         api.DiagnosisView,
         "The last diagnosis of a device or an uplink, also one that runs",
         Parameter("name", {"type": "string"}, required=True),
+    ),
+    *(
+        _api(
+            f"export{what.capitalize()} get export/{what}",
+            "application/octet-stream",
+            f"{text} as CSV or as a workbook",
+            Parameter("format", {**_TEXT, "enum": ["csv", "xlsx"]}),
+            Parameter("since", _MOMENT),
+            Parameter("until", _MOMENT),
+            *more,
+            Parameter("lang", {**_TEXT, "enum": ["en", "zh"]}),
+        )
+        for what, text, more in (
+            ("points", "A row a time, a column a point", (Parameter("step", _TEXT), _PREFIX)),
+            ("alarms", "The alarms that were raised in a time", ()),
+            ("audit", "The audit of a time", ()),
+            ("reports", "The stored reports of a time, with their bodies", ()),
+        )
     ),
     _api(
         "backUp post backup",

@@ -45,6 +45,8 @@ UPKEEP: Mapping[str, tuple[str, str]] = {
     # backup, and files
     "copying": ("{where}: copying to {file} …", "{where}：正在备份到 {file} …"),
     "copied": ("{file}: {bytes} bytes, checked.", "{file}：{bytes} 字节，已校验。"),
+    "exporting": ("{where}: writing {file} …", "{where}：正在导出到 {file} …"),
+    "exported": ("{file}: {bytes} bytes.", "{file}：{bytes} 字节。"),
     "bad-copy": (
         "The received database is damaged, and was not kept: {reason}.",
         "收到的数据库不完整，未保留：{reason}。",

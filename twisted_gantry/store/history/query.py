@@ -4,10 +4,11 @@ Where that tier has no data yet, the finer tiers answer; where they have no data
 coarser ones. All times are whole milliseconds.
 """
 
+from collections.abc import Iterator
 from math import nan
 from sqlite3 import Connection
 
-from twisted_gantry.store.history import tiers
+from twisted_gantry.store.history import tiers, words
 from twisted_gantry.store.history.blocks import NO_SAMPLES, Samples
 from twisted_gantry.store.history.buckets import Buckets
 from twisted_gantry.store.history.rollup import carried, merge_entries
@@ -49,19 +50,34 @@ class Query:
         self, db: Connection, since: int, until: int, step: int, hold: int, now: int
     ) -> None:
         self._db, self._step, self._hold = db, step, hold
-        self._begin, self._end = since - since % step, until + 1
+        self._since, self._end = since - since % step, until + 1
         # A sample of this very moment, or of a future that was recorded, counts for itself.
         self._known = now + 1
-        self.buckets = Buckets(step)
+        self._samples_of: dict[int, dict[int, Samples]] | None = None
         self._live: dict[int, Samples] = {}
 
-    def run(self, name: str) -> None:
+    def gather(self) -> None:
+        """Read what waits of all points at once, for many questions."""
+        found: dict[int, dict[int, tuple[list[int], list[float]]]] = {}
+        for point, at, value in self._db.execute("SELECT point, at, value FROM sample"):
+            times, values = found.setdefault(point, {}).setdefault(at // HOUR, ([], []))
+            times.append(at)
+            values.append(nan if value is None else value)
+        self._samples_of = {point: dict(hours) for point, hours in found.items()}
+
+    def run(self, name: str) -> Buckets:
+        """Return the buckets of a point; none for an unknown one."""
+        self.buckets = Buckets(self._step)
+        self._take(name)
+        return self.buckets
+
+    def _take(self, name: str) -> None:
         row = self._db.execute("SELECT id, since FROM point WHERE name = ?", (name,)).fetchone()
         if row is None:
             return
         self._point: int = row[0]
         # What the number holds from before is of a name that gave way.
-        self._begin = max(self._begin, row[1])
+        self._begin = max(self._since, row[1])
         self._live = self._waiting()
         first, last = self._begin // HOUR, (self._end - 1) // HOUR
         raw = tiers.slots(self._db, RAW, first, last)
@@ -93,6 +109,8 @@ class Query:
                 self._take_quarters(day, covered)
 
     def _waiting(self) -> dict[int, Samples]:
+        if self._samples_of is not None:
+            return self._samples_of.get(self._point, {})
         found: dict[int, tuple[list[int], list[float]]] = {}
         rows = self._db.execute("SELECT at, value FROM sample WHERE point = ?", (self._point,))
         for at, value in rows:
@@ -133,3 +151,15 @@ class Query:
                 end = min(self._end, (hour + 1) * HOUR)
                 if begin < end:
                     merge_entries(self.buckets, QUARTER, day, body, (begin, end))
+
+
+def values(db: Connection, found: Buckets) -> Iterator[tuple[int, float | str]]:
+    """Return the number and the one value of each bucket: a text that held longest, 1 for a flag
+    that was ever set, else the mean.
+    """
+    rows = list(found.rows())
+    codes = (mean for _, _, mean, _, _ in rows if words.is_text(mean))
+    texts = words.texts_of(db, codes)
+    for number, low, mean, high, _ in rows:
+        is_flag = low in (0.0, 1.0) and high in (0.0, 1.0)
+        yield number, texts.get(mean, high if is_flag else mean)

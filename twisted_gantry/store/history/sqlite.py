@@ -11,13 +11,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_gantry.core.history import Sample, Series
+from twisted_gantry.core.history import Row, Sample, Series
 from twisted_gantry.core.interfaces import IHistory
 from twisted_gantry.net.timers import Repeated
 from twisted_gantry.store.database import Found
 from twisted_gantry.store.history import rollup, words
 from twisted_gantry.store.history.names import NOTED, note
-from twisted_gantry.store.history.query import Query, fitting_step
+from twisted_gantry.store.history.query import Query, fitting_step, values
 from twisted_gantry.store.history.schema import MAX_POINTS, open_database, suspect
 from twisted_gantry.store.writer import ThreadWriter, Writer
 
@@ -95,11 +95,10 @@ class SqliteHistory:
         wide = fitting_step(first, last, None if step is None else max(1, _ms(step)))
 
         def job(db: Connection) -> Series:
-            query = Query(db, first, last, wide, hold, now)
-            query.run(point)
+            found = Query(db, first, last, wide, hold, now).run(point)
             rows = [
                 (number * wide / 1000, low, mean, high)
-                for number, low, mean, high, _ in query.buckets.rows()
+                for number, low, mean, high, _ in found.rows()
             ]
             numbers = [row for row in rows if not words.is_text(row[2])]
             if len(numbers) == len(rows):
@@ -107,6 +106,29 @@ class SqliteHistory:
             codes = [(at, code) for at, _, code, _ in rows if words.is_text(code)]
             texts = words.texts_of(db, (code for _, code in codes))
             return Series(wide / 1000, numbers, [(at, texts[code]) for at, code in codes])
+
+        return self._run(job)
+
+    def fitting_step(self, since: float, until: float) -> float:
+        return fitting_step(_ms(since), _ms(until), None) / 1000
+
+    def rows(
+        self, points: Sequence[str], since: float, until: float, step: float
+    ) -> Deferred[Sequence[Row]]:
+        first, last, now, hold = _ms(since), _ms(until), _ms(self._now()), self._hold
+        wide = max(1, _ms(step))
+
+        def job(db: Connection) -> Sequence[Row]:
+            query = Query(db, first, last, wide, hold, now)
+            query.gather()
+            cells: dict[int, list[float | str | None]] = {}
+            for place, point in enumerate(points):
+                for number, value in values(db, query.run(point)):
+                    row = cells.get(number)
+                    if row is None:
+                        row = cells[number] = [None] * len(points)
+                    row[place] = value
+            return [(number * wide / 1000, cells[number]) for number in sorted(cells)]
 
         return self._run(job)
 

@@ -77,7 +77,8 @@ def moment_of(request: Request, name: str, now: float, default: float) -> float:
     return moment
 
 
-def _step(request: Request) -> float | None:
+def step_of(request: Request) -> float | None:
+    """Return the argument `step` in seconds, None without it. Raises HttpError (400)."""
     text = argument(request, "step")
     if not text:
         return None
@@ -123,7 +124,7 @@ class HistoryView:
         since = moment_of(request, "since", now, max(0.0, until - DAY))
         if since >= until:
             raise HttpError(400, "bad-time", "since is before until")
-        series = await self._query(name, since, until, _step(request))
+        series = await self._query(name, since, until, step_of(request))
         time, buckets = self._time, series.buckets
         return History(
             point=name,

@@ -17,7 +17,7 @@ from twisted_gantry.core.stored import AuditEntry
 from twisted_gantry.net.http.json import HttpError, refuse_foreign_origin
 from twisted_gantry.web.api.audited import audited, who_asks
 from twisted_gantry.web.api.bodies import read_body
-from twisted_gantry.web.file_stream import Client, FileStream
+from twisted_gantry.web.file_stream import BodyStream, Client, send_file
 from twisted_gantry.wire.local_api import BackupBody
 
 # The HTTP status for each reason why no copy is made.
@@ -72,8 +72,9 @@ class Maintenance:
             size = os.fstat(file.fileno()).st_size
             async with audited(site.store, entry) as ending:
                 _describe(request, history, size)
-                stream = FileStream(request, client, self._clock, self._in_thread)
-                whole = not client.gone and await stream.send(file.fileno(), size)
+                whole = not client.gone and await send_file(
+                    BodyStream(request, client, self._clock), self._in_thread, file.fileno(), size
+                )
                 if whole:
                     ending.detail = f"bytes sent: {size}"
                 else:

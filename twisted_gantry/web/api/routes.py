@@ -36,6 +36,7 @@ from twisted_gantry.web.api.audited import who_asks
 from twisted_gantry.web.api.bodies import flag_of, limit_of, number_of, read_body
 from twisted_gantry.web.api.calling import Calling
 from twisted_gantry.web.api.diagnose import DiagnoseView
+from twisted_gantry.web.api.export import Exports
 from twisted_gantry.web.api.history import HistoryView
 from twisted_gantry.web.api.maintenance import Maintenance
 from twisted_gantry.web.api.set_aside import SetAside, check_uplink
@@ -64,7 +65,9 @@ class LocalApi:
         clock: IReactorTime | None = None,
         diagnoses: Diagnoses | None = None,
         users: Sequence[User] = (),
+        exports: Exports | None = None,
     ) -> None:
+        self._exports = exports
         self._users = users
         self._site, self._now, self._version, self._health = site, now, version, health
         self._stream, self._maintenance = stream, maintenance
@@ -275,6 +278,27 @@ class LocalApi:
     @app.route("/api/v1/users", methods=["GET"])
     def users(self, request: Request) -> bytes:
         return respond(request, shapes.Users([views.user(each) for each in self._users]))
+
+    @app.route("/api/v1/export/points", methods=["GET"])
+    async def export_points(self, request: Request) -> None:
+        await self._export(request, "points")
+
+    @app.route("/api/v1/export/alarms", methods=["GET"])
+    async def export_alarms(self, request: Request) -> None:
+        await self._export(request, "alarms")
+
+    @app.route("/api/v1/export/audit", methods=["GET"])
+    async def export_audit(self, request: Request) -> None:
+        await self._export(request, "audit")
+
+    @app.route("/api/v1/export/reports", methods=["GET"])
+    async def export_reports(self, request: Request) -> None:
+        await self._export(request, "reports")
+
+    async def _export(self, request: Request, what: str) -> None:
+        if self._exports is None:
+            raise HttpError(404, "not-found", "there are no exports here")
+        await self._exports.send(request, what)
 
     @app.route("/api/v1/backup", methods=["POST"])
     async def backup(self, request: Request) -> None:

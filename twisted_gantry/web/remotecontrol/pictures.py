@@ -13,7 +13,7 @@ from twisted.web.server import Request
 
 from twisted_gantry.access.secrets import InThread
 from twisted_gantry.core.interfaces import Picture
-from twisted_gantry.web.file_stream import Client, FileStream
+from twisted_gantry.web.file_stream import BodyStream, Client, send_file
 from twisted_gantry.web.remotecontrol.cameras import as_file
 from twisted_gantry.web.remotecontrol.picture_files import BeingWritten, Found, PictureFolder
 from twisted_gantry.wire.etc.commands import PictureRequest, file_time
@@ -85,8 +85,8 @@ class Pictures:
             if client.gone:
                 return False
             _describe(request, found, md5, auth)
-            stream = FileStream(request, client, self._clock, self._in_thread)
-            return await stream.send(found.descriptor, found.size)
+            stream = BodyStream(request, client, self._clock)
+            return await send_file(stream, self._in_thread, found.descriptor, found.size)
         except BeingWritten:
             raise EtcRefused(EtcCode.NO_PICTURE, "it is being written") from None
         finally:

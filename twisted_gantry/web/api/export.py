@@ -1,0 +1,235 @@
+"""`GET /api/v1/export/…`: points, alarms, the audit and reports as CSV or as a workbook.
+
+A table is made in parts: the history and the store are asked for some rows, a thread formats them,
+and the client takes them, before the next. So a long export costs neither memory nor the reactor.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.server import Request
+
+from twisted_gantry.access.secrets import InThread
+from twisted_gantry.core.history import Row
+from twisted_gantry.core.interfaces import IHistory
+from twisted_gantry.core.site import Site
+from twisted_gantry.core.stored import Report
+from twisted_gantry.core.times import times_in
+from twisted_gantry.export.tables import Cell, Format, ITable, table_of
+from twisted_gantry.net.http.json import HttpError, argument
+from twisted_gantry.web.api import views
+from twisted_gantry.web.api.history import DAY, LATEST, moment_of, step_of
+from twisted_gantry.web.file_stream import BodyStream, Client
+
+RUNNING = 2  # exports at the same time; each has a thread now and then
+CELLS = 40_000
+"""Values that are read, and in memory, at once."""
+MOST_POINTS = 16_000  # columns: a sheet has 16,384
+RECORDS = 100_000  # alarms or entries of the audit: more than are kept in a year
+PAGE = 200  # reports that are in memory at once
+
+Parts = AsyncIterator[Iterable[Sequence[Cell]]]
+_HEADINGS = {
+    "alarms": (
+        (
+            *("Raised", "Cleared", "Alarm", "Severity", "Message", "Value", "Count"),
+            *("Acknowledged by", "Acknowledged at", "Note", "Ended by"),
+        ),
+        (
+            *("发生时间", "恢复时间", "告警", "级别", "内容", "触发值", "次数"),
+            *("确认人", "确认时间", "备注", "结束原因"),
+        ),
+    ),
+    "audit": (
+        ("Time", "Who", "Target", "Command", "Arguments", "Result", "Detail"),
+        ("时间", "操作人", "对象", "命令", "参数", "结果", "详情"),
+    ),
+    "reports": (
+        ("Made", "Uplink", "Kind", "Subject", "State", "Tries", "Reason", "Bytes", "Body"),
+        ("生成时间", "上报通道", "类型", "对象", "状态", "尝试次数", "原因", "字节", "内容"),
+    ),
+}
+_STATES = {"queued": "待发", "set-aside": "搁置"}
+_SEVERITIES = {"warning": "警告", "critical": "严重"}
+
+
+class Exports:
+    """The exports of one site. `now` returns Unix seconds, `clock` times clients that read nothing,
+    `in_thread` runs a blocking function.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        history: IHistory,
+        now: Callable[[], float],
+        clock: IReactorTime,
+        in_thread: InThread,
+    ) -> None:
+        self._site, self._history, self._now = site, history, now
+        self._clock, self._in_thread = clock, in_thread
+        self._zone, self._time = ZoneInfo(site.timezone), times_in(site.timezone)
+        self._running = 0
+
+    async def send(self, request: Request, what: str) -> None:
+        """Send the table `what`. Raises HttpError: 400 for a bad argument, 404 without such points,
+        409 while others are sent.
+        """
+        form: Format = "xlsx" if _choice(request, "format", "csv", "xlsx") == "xlsx" else "csv"
+        is_zh = _choice(request, "lang", "en", "zh") == "zh"
+        now = self._now()
+        until = moment_of(request, "until", now, now)
+        since = moment_of(request, "since", now, max(0.0, until - DAY))
+        if since >= until:
+            raise HttpError(400, "bad-time", "since is before until")
+        titles, parts = self._table(request, what, since, until, is_zh=is_zh)
+        if self._running >= RUNNING:
+            raise HttpError(409, "export-runs", "other exports run; try again in a moment")
+        self._running += 1
+        try:
+            await self._send(request, what, form, titles, parts)
+        finally:
+            self._running -= 1
+
+    async def _send(
+        self, request: Request, what: str, form: Format, titles: Sequence[str], parts: Parts
+    ) -> None:
+        client, in_thread = Client(request), self._in_thread
+        table: ITable = await in_thread(table_of, form, what)
+        try:
+            first: bytes = await in_thread(table.begin, titles)
+            # What fails before the first byte is told with a status.
+            rows = await anext(parts, None)
+            self._describe(request, what, table)
+            stream, whole = BodyStream(request, client, self._clock), False
+            try:
+                await stream.write(first)
+                while rows is not None and not stream.over:
+                    await stream.write(await in_thread(table.rows, rows))
+                    rows = await anext(parts, None)
+                end = await in_thread(table.end)
+                while not stream.over and (chunk := await in_thread(next, end, b"")):
+                    await stream.write(chunk)
+                whole = True
+            finally:
+                stream.close(whole=whole)
+        finally:
+            await in_thread(table.close)
+
+    def _describe(self, request: Request, what: str, table: ITable) -> None:
+        at = datetime.fromtimestamp(self._now(), self._zone)
+        name = f"{self._site.gantry_id}-{what}-{at:%Y%m%d-%H%M}.{table.suffix}"
+        request.setHeader("Content-Type", table.content_type)
+        request.setHeader("Content-Disposition", f'attachment; filename="{name}"')
+        request.setHeader("Cache-Control", "no-store")
+
+    def _table(
+        self, request: Request, what: str, since: float, until: float, *, is_zh: bool
+    ) -> tuple[Sequence[str], Parts]:
+        """Return the headings and the parts of a table."""
+        if what == "points":
+            return self._points(request, since, until, is_zh=is_zh)
+        parts = {"alarms": self._alarms, "audit": self._audit, "reports": self._reports}
+        return _HEADINGS[what][is_zh], parts[what](since, until, is_zh)
+
+    def _points(
+        self, request: Request, since: float, until: float, *, is_zh: bool
+    ) -> tuple[Sequence[str], Parts]:
+        prefix, catalogue = argument(request, "prefix"), self._site.points.catalogue
+        points = [each.name for each in self._site.points.under(prefix)][:MOST_POINTS]
+        if not points:
+            raise HttpError(404, "no-such-point", "there is no point whose name begins so")
+        units = [catalogue[name].unit for name in points]
+        named = [f"{name} [{unit}]" if unit else name for name, unit in zip(points, units)]  # noqa: B905
+        step = step_of(request) or self._history.fitting_step(since, until)
+        return ["时间" if is_zh else "Time", *named], self._rows(points, since, until, step)
+
+    async def _rows(self, points: Sequence[str], since: float, until: float, step: float) -> Parts:
+        width = max(1, CELLS // len(points)) * step
+        begin = since - since % step
+        while begin <= until:
+            end = min(begin + width, until + step)
+            rows = await self._history.rows(points, begin, end - 0.001, step)
+            yield map(self._row, rows)
+            begin = end if end < until else until + step
+
+    def _row(self, row: Row) -> Sequence[Cell]:
+        at, values = row
+        return [self._local(at), *map(_rounded, values)]
+
+    async def _alarms(self, since: float, until: float, is_zh: bool) -> Parts:
+        found = await self._site.alarms.history(since, until, RECORDS)
+        yield (
+            (
+                self._local(each.raised_at),
+                self._local(each.cleared_at),
+                each.name,
+                _SEVERITIES[each.severity.value] if is_zh else each.severity.value,
+                each.zh if is_zh else each.en,
+                each.value,
+                each.count,
+                each.acked_by,
+                self._local(each.acked_at),
+                each.note,
+                each.ended_by,
+            )
+            for each in found
+        )
+
+    async def _audit(self, since: float, until: float, is_zh: bool) -> Parts:
+        found = await self._site.store.audit(RECORDS)
+        yield (
+            (
+                self._local(each.at),
+                each.who,
+                each.target,
+                each.command,
+                json.dumps(each.args, ensure_ascii=False),
+                each.result,
+                each.detail,
+            )
+            for each in found
+            if since <= each.at <= until
+        )
+
+    async def _reports(self, since: float, until: float, is_zh: bool) -> Parts:
+        after = 0
+        while page := await self._site.store.reports(None, None, PAGE, after):
+            after = page[-1].id
+            yield (self._report(each, is_zh) for each in page if since <= each.made.wall <= until)
+
+    def _report(self, report: Report, is_zh: bool) -> Sequence[Cell]:
+        shown = views.report(report, self._time, with_body=True)
+        return (
+            self._local(report.made.wall),
+            report.uplink,
+            report.kind,
+            report.subject,
+            _STATES.get(report.state, report.state) if is_zh else report.state,
+            report.tries,
+            report.reason,
+            len(report.body),
+            str(shown.body),
+        )
+
+    def _local(self, at: float | None) -> datetime | None:
+        """Return local time without a zone, as spreadsheets have it."""
+        if at is None or not 0 <= at <= LATEST:
+            return None
+        return datetime.fromtimestamp(at, self._zone).replace(tzinfo=None)
+
+
+def _rounded(value: float | str | None) -> Cell:
+    """Return a value with the decimals that the page shows."""
+    return round(value, 3) if isinstance(value, float) else value
+
+
+def _choice(request: Request, name: str, *choices: str) -> str:
+    """Return an argument that is one of `choices`, by default the first. Raises HttpError (400)."""
+    text = argument(request, name) or choices[0]
+    if text not in choices:
+        raise HttpError(400, f"bad-{name}", f"{name} is {' or '.join(choices)}")
+    return text
