@@ -1,6 +1,7 @@
 """Hashed secrets: tried in a thread, one at a time, each address in its turn, remembered."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -11,6 +12,7 @@ from twisted.python.failure import Failure
 
 from tests.support import fired, in_no_thread
 from twisted_gantry.access import passwords
+from twisted_gantry.access import secrets as module
 from twisted_gantry.access.guesses import TooManyGuesses
 from twisted_gantry.access.line import MOST_HELD
 from twisted_gantry.access.people import OPERATOR, VIEWER, Person, Role
@@ -31,6 +33,7 @@ CAROL, DAVE = Person("carol", Role.ADMIN), Person("dave", Role.VIEWER)
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "N", 16)
     monkeypatch.setattr(passwords, "P", 1)
+    monkeypatch.setattr(module, "_NOBODY", (None, replace(passwords.DUMMY, n=16, p=1)))
 
 
 def hashed(password: str) -> Secret:
