@@ -199,6 +199,7 @@ def test_an_unreachable_receiver(place: Place) -> None:
     receiver.error = None
     place.run(LONGEST_PAUSE + 15)
     assert [each["id"] for each in receiver.got[tries:]] == ["id-1", "id-2"]
+    assert receiver.times[-1] - receiver.times[-2] >= 10  # the pace is that of the receiver
     assert [each["alarm"] for each in receiver.got[-1]["alarms"]] == ["b.x"]
     assert place.ledger() == (2, 2, 0, 0, 0)
     assert place.troubles[-1] == ("duty", "failing", None)

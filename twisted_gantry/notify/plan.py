@@ -178,6 +178,10 @@ class Plan:
                 self._entries.pop(name, None)
         self._last = now.mono
 
+    def delivered(self, now: Now) -> None:
+        """Note that the receiver took a message: the pace counts from then."""
+        self._last = now.mono
+
     # -- what follows
 
     def next(self, now: Now) -> Draft | None:

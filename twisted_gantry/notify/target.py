@@ -229,6 +229,8 @@ class Target(NamedService):
         self.last_delivered = self._wall()
         self._works()
         self._waiting = None
+        if self._plan is not None:
+            self._plan.delivered(self._now())
         await self._outbox.delivered(waiting.number)
         self._look()
         return None
