@@ -12,10 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
-from OpenSSL import SSL
 from twisted.internet import error as net
-
-from twisted_gantry.net.tls import CertificateRefused, tls_words
 
 MOST_SHOWN = 60  # bytes of the beginning of what a peer of another protocol sends
 
@@ -252,9 +249,10 @@ def outage_of(error: BaseException | None) -> Outage:
     known = getattr(error, "outage", None)
     if isinstance(known, Outage):
         return known
-    if isinstance(error, CertificateRefused):
-        return Outage(Cause.TLS, str(error), error.zh)
-    if isinstance(error, SSL.Error):
+    if type(error).__module__.startswith("OpenSSL"):
+        # Imported here: OpenSSL takes long to load, and gantryctl needs the words alone.
+        from twisted_gantry.net.tls import tls_words
+
         en, zh = tls_words(error)
         return Outage(Cause.TLS, en, zh)
     number = getattr(error, "osError", None)

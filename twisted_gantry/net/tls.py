@@ -33,6 +33,7 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
+from twisted_gantry.net.outage import Cause, Outage
 from twisted_gantry.net.pem import SYSTEM, TlsSettings, pair
 
 Seen = Callable[[str, datetime], None]
@@ -50,8 +51,9 @@ class CertificateRefused(Exception):
     """A host could not be verified; the text has the host, the reason and what to change."""
 
     def __init__(self, host: str, why: Said) -> None:
-        super().__init__(f"the certificate of {host} is refused: {why.en}")
-        self.zh = f"{host} 的证书被拒绝：{why.zh}"
+        en, zh = f"the certificate of {host} is refused: {why.en}", f"{host} 的证书被拒绝：{why.zh}"
+        super().__init__(en)
+        self.outage = Outage(Cause.TLS, en, zh)
 
 
 def known(certificate: X509) -> Certificate:
@@ -262,9 +264,10 @@ _TLS_WORDS = (
 )
 
 
-def tls_words(error: SSL.Error) -> Said:
+def tls_words(error: BaseException | None) -> Said:
     """Return an error of OpenSSL in words."""
-    parts = error.args[0] if error.args and isinstance(error.args[0], list) else []
+    given = error.args if isinstance(error, SSL.Error) else ()
+    parts = given[0] if given and isinstance(given[0], list) else []
     texts = [str(part[-1]) for part in parts if part]
     for text in texts:
         for part, words in _TLS_WORDS:
