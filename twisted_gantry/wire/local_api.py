@@ -612,6 +612,7 @@ EVENTS: dict[str, type[msgspec.Struct]] = {
     "live": SnapshotEnd,
     "device": Device,
     "uplink": Uplink,
+    "bridge": Bridge,
     "point": PointView,
     "alarm": AlarmView,
 }

@@ -87,7 +87,7 @@ def test_events_of_the_stream() -> None:
     """The document shows the content of each event."""
     stream = operations("gantry")["get", "/api/v1/stream"]["responses"]["200"]["content"]
     events = stream["text/event-stream"]["x-events"]
-    assert set(events) == {"snapshot", "live", "device", "uplink", "point", "alarm"}
+    assert set(events) == {"snapshot", "live", "device", "uplink", "bridge", "point", "alarm"}
 
 
 def test_answers_promise_every_member(client: Client) -> None:

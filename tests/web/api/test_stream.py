@@ -19,7 +19,7 @@ from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from tests.web.small_site import Client, SmallSite, small_site
+from tests.web.small_site import Client, FakeBridge, SmallSite, small_site
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.points import Points
@@ -191,22 +191,24 @@ class TestSnapshot:
         assert listener.body.startswith("retry: 3000\n\n")
 
     def test_whole(self, rig: Rig) -> None:
-        """A new reader gets all devices, uplinks, active alarms and points, in the API's shapes."""
+        """A new reader gets all parts, active alarms and points in the API's shapes; no queues."""
         rig.set(221.5)
         rig.small.site.alarms.set("ups1.overload", Severity.CRITICAL, "too much", "过载")
         rig.small.site.alarms.set("ups1.over", Severity.WARNING, "over", "结束")
         rig.small.site.alarms.clear("ups1.over")
         rig.small.add_report()
+        rig.small.site.bridges["mqtt"] = FakeBridge("mqtt", rig.small.now)
         events = Listener(rig).events
         client = Client(rig.resource)
         site = client.get("/api/v1/site").json
         expected = [
             *(("device", each) for each in site["devices"]),
             *(("uplink", each) for each in site["uplinks"]),
+            *(("bridge", {**each, "queues": []}) for each in site["bridges"]),
             *(("alarm", each) for each in client.get("/api/v1/alarms?active=1").json["alarms"]),
             *(("point", each) for each in client.get("/api/v1/points").json["points"]),
         ]
-        assert len(expected) == 2 + 1 + 1 + 5
+        assert len(expected) == 2 + 1 + 1 + 1 + 5
         assert (events[0].name, events[0].data) == ("snapshot", {"events": len(expected)})
         assert [(each.name, each.data) for each in events[1:-1]] == expected
         assert (events[-1].name, events[-1].data) == ("live", {})
@@ -320,15 +322,21 @@ class TestChanges:
         alarms.clear("ups1.mains-abnormal")
         assert told() == [("ups1.mains-abnormal", None, []), ("ups1.on-battery", None, [])]
 
-    def test_a_device_and_an_uplink(self, rig: Rig) -> None:
+    def test_a_device_an_uplink_and_a_bridge(self, rig: Rig) -> None:
         """A transition is told within a moment."""
+        bridge = rig.small.site.bridges["mqtt"] = FakeBridge("mqtt", rig.small.now)
         listener = Listener(rig)
         listener.news()
         rig.small.ups.status.offline("no answer")
         rig.small.etc.status.online()
+        bridge.status.online()
         rig.clock.advance(GATHER)
         told = [(each.name, each.data["name"], each.data["state"]) for each in listener.news()]
-        assert told == [("device", "ups1", "offline"), ("uplink", "etc", "online")]
+        assert told == [
+            ("device", "ups1", "offline"),
+            ("uplink", "etc", "online"),
+            ("bridge", "mqtt", "online"),
+        ]
 
     def test_a_ledger(self, rig: Rig) -> None:
         """A report that is stored shows at the next look, and what did not change is not told."""

@@ -16,6 +16,7 @@ from typing import Any
 from zlib import crc32
 
 import msgspec
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -23,6 +24,7 @@ from twisted.python.failure import Failure
 from twisted.web.server import Request
 
 from twisted_gantry.core.alarms import Alarm
+from twisted_gantry.core.interfaces import IBridge
 from twisted_gantry.core.points import Batch, Point
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import Status
@@ -35,6 +37,7 @@ from twisted_gantry.web.api import views
 from twisted_gantry.web.api.stream_reader import Reader, Ring, chunks_of
 from twisted_gantry.wire.local_api import (
     AlarmView,
+    Bridge,
     Device,
     PointView,
     SnapshotBegin,
@@ -106,7 +109,7 @@ class Stream(NamedService):
         # What was last sent: the state of points, the answers for devices and uplinks, and the
         # active alarms in `_raised`.
         self._points: dict[str, Point] = {}
-        self._shapes: dict[tuple[str, str], Device | Uplink] = {}
+        self._shapes: dict[tuple[str, str], Bridge | Device | Uplink] = {}
         self._changed: dict[str, None] = {}  # points, in the order in which they changed
         self._alarms: list[Alarm] = []  # that were raised or cleared, in order
         self._raised: dict[str, AlarmView] = {}
@@ -260,6 +263,7 @@ class Stream(NamedService):
         site = self._site
         statuses = {each.status for each in site.devices.values()}
         statuses |= {each.status for each in site.uplinks.values()}
+        statuses |= {each.status for each in site.bridges.values()}
         for status in self._watched.keys() - statuses:
             self._watched.pop(status)()
         for status in statuses - self._watched.keys():
@@ -274,7 +278,11 @@ class Stream(NamedService):
         points = {point.name: point for point in site.points.under()}
         changed = [name for name, each in points.items() if not _same(self._points.get(name), each)]
         self._changed.update(dict.fromkeys(changed))
-        parts = {"device": set(site.devices), "uplink": set(site.uplinks)}
+        parts = {
+            "device": set(site.devices),
+            "uplink": set(site.uplinks),
+            "bridge": set(site.bridges),
+        }
         gone = self._points.keys() - points
         others = [(kind, name) for kind, name in self._shapes if name not in parts[kind]]
         for name in gone:
@@ -324,7 +332,7 @@ class Stream(NamedService):
         fold, active = self._site.fold(), self._site.alarms.active()
         return {each.name: views.alarm(each, self._time, fold) for each in active}
 
-    def _parts(self) -> list[tuple[str, str, Device | Uplink]]:
+    def _parts(self) -> list[tuple[str, str, Bridge | Device | Uplink]]:
         site, time, ledgers = self._site, self._time, self._ledgers
         return [
             *(("device", n, views.device(n, each, time)) for n, each in site.devices.items()),
@@ -332,7 +340,12 @@ class Stream(NamedService):
                 ("uplink", n, views.uplink(n, each, ledgers.get(n), time))
                 for n, each in site.uplinks.items()
             ),
+            *(("bridge", n, self._bridge(n, each)) for n, each in site.bridges.items()),
         ]
+
+    def _bridge(self, name: str, bridge: IBridge) -> Bridge:
+        """Return a bridge without its queues, which change all the time."""
+        return replace(views.bridge(name, bridge, self._time), queues=[])
 
     def _point(self, point: Point) -> PointView:
         return views.point(point, self._site.points.catalogue[point.name], self._time)
