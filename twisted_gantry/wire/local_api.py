@@ -96,13 +96,16 @@ class Troubled(Shape, frozen=True, kw_only=True):
 
 
 class Device(Troubled, frozen=True):
-    """A device of the site."""
+    """A device of the site. `fed_by` is the device that feeds this one, or `mains`; null where the
+    configuration does not say.
+    """
 
     name: str
     kind: str = ""
     state: State = ""
     since: Time = None
     last_error: str | None = None
+    fed_by: str | None = None
 
 
 class LedgerView(Shape, frozen=True):

@@ -8,6 +8,7 @@ from twisted.python.failure import Failure
 
 from tests.web.small_site import Client, FakeBridge, SmallSite, now_of, small_site
 from twisted_gantry.core.alarms import Severity
+from twisted_gantry.core.causes import Graph
 from twisted_gantry.net.outage import WORDS, Cause
 from twisted_gantry.wire.reading import Quality
 
@@ -66,6 +67,7 @@ class TestSite:
         small.clock.advance(1.5)
         small.ups.status.offline("no answer to QAD")
         small.etc.status.online()
+        small.site.graph = Graph({"pc1": "ups1"})
         assert client.get("/api/v1/site").json == {
             "gantryId": "G000211001002110010",
             "name": "North gantry",
@@ -78,6 +80,7 @@ class TestSite:
                     "state": "offline",
                     "since": "2026-11-21T10:00:01.750+08:00",
                     "lastError": "no answer to QAD",
+                    "fedBy": None,
                     **_unwell("no answer to QAD", "2026-11-21T10:00:01.750+08:00"),
                 },
                 {
@@ -86,6 +89,7 @@ class TestSite:
                     "state": "connecting",
                     "since": AT_START,
                     "lastError": None,
+                    "fedBy": "ups1",
                     **WELL,
                 },
             ],

@@ -115,7 +115,7 @@ class LocalApi:
             name=site.name,
             version=self._version,
             started_at=time(site.started_at),
-            devices=[views.device(name, each, time) for name, each in site.devices.items()],
+            devices=[views.device(name, d, time, site.graph) for name, d in site.devices.items()],
             uplinks=[views.uplink(name, each, ledgers[name], time) for name, each in uplinks],
             notify=[
                 views.target(name, each, ledgers[each.status.name], time)

@@ -335,7 +335,7 @@ class Stream(NamedService):
     def _parts(self) -> list[tuple[str, str, Bridge | Device | Uplink]]:
         site, time, ledgers = self._site, self._time, self._ledgers
         return [
-            *(("device", n, views.device(n, each, time)) for n, each in site.devices.items()),
+            *(("device", n, views.device(n, d, time, site.graph)) for n, d in site.devices.items()),
             *(
                 ("uplink", n, views.uplink(n, each, ledgers.get(n), time))
                 for n, each in site.uplinks.items()

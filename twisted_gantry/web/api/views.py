@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from twisted_gantry.access.people import User
 from twisted_gantry.core.alarms import Alarm
 from twisted_gantry.core.catalogue import PointType
-from twisted_gantry.core.causes import Fold
+from twisted_gantry.core.causes import Fold, Graph
 from twisted_gantry.core.commands.types import CommandType
 from twisted_gantry.core.interfaces import DROPPED, IBridge, ICalled, IDevice, IUplink
 from twisted_gantry.core.points import Point
@@ -61,10 +61,12 @@ class Ledgers:
         return ledger
 
 
-def device(name: str, device: IDevice, time: TimeText) -> shapes.Device:
+def device(name: str, device: IDevice, time: TimeText, graph: Graph) -> shapes.Device:
+    """Return a device; `graph` knows what feeds it."""
     status = device.status
     state = (status.state.value, time(status.since), status.last_error)
-    return shapes.Device(name, device.kind, *state, **_trouble(status, time))
+    fed_by = graph.feeders.get(name)
+    return shapes.Device(name, device.kind, *state, fed_by, **_trouble(status, time))
 
 
 def uplink(name: str, uplink: IUplink, ledger: Ledger | None, time: TimeText) -> shapes.Uplink:

@@ -5,6 +5,8 @@ import { age, clock, reading, siteTime } from "./format.js";
 import { causes, known } from "./known.js";
 import { message, text } from "./language.js";
 
+const MOST = 3; // causes that the sentence names; all stand below
+
 // Return `{state, words}` of the site: "offline" and "connecting" speak of the page's own link.
 export function verdict() {
   const { site, trouble, answeredAt, reasons } = known;
@@ -24,9 +26,12 @@ export function verdict() {
   if (critical || active.length || offline.length) {
     const said = [
       ...reasons.map((each) => text.failing(each)),
-      ...active.map((each) => text.alarmSince(message(each), clock(each.raisedAt), age(each.raisedAt))),
+      ...active.map((each) => text.alarmSince(message(each), each.source, clock(each.raisedAt),
+        age(each.raisedAt))),
     ];
-    const words = said.length ? text.list(said) : text.areOffline(offline);
+    const shown = said.slice(0, MOST);
+    if (said.length > MOST) shown.push(text.andMore(said.length - MOST));
+    const words = said.length ? text.list(shown) : text.areOffline(offline);
     return { state: critical ? "critical" : "warning", words };
   }
   if (connecting.length) return { state: "connecting", words: text.areConnecting(connecting) };
@@ -45,10 +50,10 @@ export function showHeadline(node) {
 
 // The shortest time that a battery lasts, in words; empty where none is known.
 function runtimeLeft() {
-  const found = known.points.filter((each) =>
-    each.point.endsWith(".battery_runtime") && each.quality === "good" && each.value !== null);
+  const found = known.points.filter(({ point, quality, value }) =>
+    /\.(battery_runtime|surplus_time)$/.test(point) && quality === "good" && value !== null);
   if (!found.length) return "";
   const seconds = ({ value, unit }) => value * (unit === "min" ? 60 : 1);
   const least = found.reduce((a, b) => (seconds(b) < seconds(a) ? b : a));
-  return text.runtimeLeft(reading(least));
+  return text.runtimeLeft(least.point.split(".", 1)[0], reading(least));
 }

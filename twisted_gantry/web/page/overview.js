@@ -1,33 +1,50 @@
 // The overview: is it well, what is wrong, since when, how long does the battery last, what waits.
 
-import { buildAlarm, cardList, fillAlarm, fillState } from "./cards.js";
-import { make, mark, parts, write } from "./dom.js";
-import { causes, known } from "./known.js";
-import { kindOf, text } from "./language.js";
-import { pointList } from "./points.js";
+import { attention } from "./attention.js";
+import { hide, make, mark, parts, sync, write } from "./dom.js";
+import { finder } from "./finder.js";
+import { age, clock } from "./format.js";
+import { keyValues } from "./key_values.js";
+import { known } from "./known.js";
+import { inLanguage, kindOf, text } from "./language.js";
 import { address } from "./router.js";
-import { buildUplink, fillUplink } from "./uplinks.js";
+import { pointsOf } from "./site_facts.js";
+import { sitePicture } from "./site_picture.js";
+import { buildPeer, buildUplink, fillPeer, fillUplink } from "./uplinks.js";
+import { alarmsOf, howBad } from "./worst.js";
 
 export const name = "overview";
 let unsubscribe = () => {};
 
 export function mount(root, params, app) {
-  const alarms = cardList("active", text.noActiveAlarms);
-  const devices = cardList("devices", text.noDevices);
-  const uplinks = cardList("uplinks", text.noUplinks);
-  const points = pointList(false);
+  const picture = sitePicture();
+  const wrong = attention(app);
+  const find = finder();
+  const devices = make("ul", "devices");
+  const uplinks = make("ul", "uplinks");
+  const peers = make("ul", "peers");
+  const [noDevices, noUplinks] = [text.noDevices, text.noUplinks].map((each) => make("p", "empty", each));
+  hide(noDevices, true);
+  hide(noUplinks, true);
   root.append(
-    make("section", "", make("h2", "", text.activeAlarms), ...alarms.nodes),
-    make("section", "", make("h2", "", text.devices), ...devices.nodes),
-    make("section", "", make("h2", "", text.uplinks), ...uplinks.nodes),
-    points.node);
+    make("section", "site", make("h2", "hidden", text.picture), picture.node),
+    wrong.node,
+    make("section", "all-devices",
+      make("div", "title-row", make("h2", "", text.devices), find.node), devices, noDevices),
+    make("section", "waiting", make("h2", "", text.uplinks), uplinks, noUplinks, peers));
 
   function draw() {
-    if (known.site === null) return;
-    alarms.fill(causes(), (a) => a.alarm + a.raisedAt, buildAlarm, fillAlarm);
-    devices.fill(known.site.devices, (d) => d.name, buildDevice, fillDevice);
-    uplinks.fill(known.site.uplinks, (u) => u.name, buildUplink, fillUplink);
-    points.fill(known.points);
+    const { site } = known;
+    if (site === null) return;
+    picture.fill();
+    wrong.fill();
+    find.fill();
+    sync(devices, site.devices, (d) => d.name, buildDevice, fillDevice);
+    sync(uplinks, site.uplinks, (u) => u.name, buildUplink, fillUplink);
+    sync(peers, [...(site.notify ?? []), ...(site.bridges ?? [])], (p) => p.kind + p.name,
+      buildPeer, fillPeer);
+    hide(noDevices, site.devices.length > 0);
+    hide(noUplinks, site.uplinks.length > 0);
   }
 
   unsubscribe = app.known.subscribe(draw);
@@ -41,17 +58,42 @@ export function unmount() {
 function buildDevice(device) {
   const link = make("a", "name", device.name);
   link.href = address(`/devices/${encodeURIComponent(device.name)}`);
+  const values = make("dl", "values");
+  for (let i = 0; i < 3; i += 1) values.append(make("div", "", make("dt"), make("dd")));
   const node = parts(
-    make("li", "card device", make("p", "head", link, make("span", "chip")),
-      make("p", "kind"), make("p", "fine since"), make("p", "fine error")),
-    ["chip", "kind", "since", "error"],
+    make("li", "card device",
+      make("p", "head", link, make("span", "kind"), make("span", "chip")), values,
+      make("p", "fine error")),
+    ["kind", "chip", "values", "error"],
   );
   node.dataset.device = device.name;
   return node;
 }
 
 function fillDevice(node, device) {
-  mark(node, "state", device.state);
-  write(node.parts.kind, kindOf(device.kind));
-  fillState(node, device);
+  const { kind, chip, values, error } = node.parts;
+  const state = howBad(device);
+  mark(node, "state", state);
+  write(kind, kindOf(device.kind));
+  mark(chip, "state", state);
+  const count = alarmsOf(device.name).length;
+  write(chip, device.state !== "online" ? text[device.state]
+    : count ? text.countAlarms(count) : text.online);
+  const offline = device.state === "offline";
+  hide(values, offline);
+  hide(error, !offline);
+  if (offline) {
+    const why = inLanguage([device.lastError, device.lastErrorZh]) ?? "";
+    write(error, `${text.sinceAge(clock(device.since), age(device.since))} · ${why}`);
+    error.title = why;
+    return;
+  }
+  const shown = keyValues(device.kind, pointsOf(device.name));
+  [...values.children].forEach((each, i) => {
+    hide(each, shown[i] === undefined);
+    if (shown[i] === undefined) return;
+    mark(each, "stale", String(shown[i].stale));
+    write(each.firstChild, shown[i].label);
+    write(each.lastChild, shown[i].value);
+  });
 }

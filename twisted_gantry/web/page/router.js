@@ -72,8 +72,10 @@ export function start(given) {
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[href]");
     const plain = !event.button && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
-    if (!link || !plain || event.defaultPrevented || link.target || link.hasAttribute("download")) return;
-    const url = new URL(link.href);
+    if (!link || !plain || event.defaultPrevented) return;
+    if (link.hasAttribute("target") || link.hasAttribute("download")) return;
+    const url = new URL(link.getAttribute("href"), location.href); // also of a link in a picture
+    if (url.hash) return;
     if (routed(url) === null) return;
     event.preventDefault();
     navigate(url.pathname.slice(ROOT.pathname.length) + url.search);

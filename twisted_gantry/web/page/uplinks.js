@@ -1,12 +1,13 @@
 // Cards of uplinks: what became of their reports, and how long the oldest one waits.
 
-import { fillState } from "./cards.js";
 import { hide, make, mark, parts, write } from "./dom.js";
-import { age, size } from "./format.js";
-import { kindOf, text } from "./language.js";
+import { age, clock } from "./format.js";
+import { inLanguage, kindOf, text } from "./language.js";
+import { howBad } from "./worst.js";
 
 const LEDGER = ["created", "delivered", "queued", "setAside", "dropped"];
 
+// A card whose lines are always there, so that nothing moves when they change.
 export function buildUplink() {
   const ledger = make("dl", "ledger");
   LEDGER.forEach((name, i) => {
@@ -18,33 +19,70 @@ export function buildUplink() {
   return parts(
     make("li", "card uplink",
       make("p", "head", make("strong", "name"), make("span", "kind"), make("span", "chip")),
-      ledger, make("p", "hint"), make("p", "fine kept"),
-      make("p", "fine last"), make("p", "fine since"), make("p", "fine error")),
-    ["name", "chip", "kind", "ledger", "hint", "kept", "last", "since", "error"],
+      ledger, make("p", "fine waits"), make("p", "fine told")),
+    ["name", "chip", "kind", "ledger", "waits", "told"],
   );
 }
 
 export function fillUplink(node, uplink) {
-  const { name, kind, ledger, hint, kept, last } = node.parts;
+  const { name, kind, chip, ledger, waits } = node.parts;
   const numbers = uplink.ledger;
-  mark(node, "state", uplink.state);
+  mark(node, "state", howBad(uplink));
   write(name, uplink.name);
   write(kind, kindOf(uplink.kind));
-  hide(ledger, numbers === null);
-  hide(kept, !numbers?.bytes);
-  hide(hint, numbers !== null && numbers.setAside === 0);
-  write(hint, numbers === null ? text.ledgerUnknown : text.setAsideHint);
-  if (numbers !== null) {
-    for (const entry of ledger.children) {
-      const which = entry.dataset.entry;
-      write(entry.firstChild, text[which]);
-      write(entry.lastChild, String(numbers[which]));
-      mark(entry, "some", String(numbers[which] > 0));
-    }
-    const bytes = size(numbers.bytes);
-    write(kept, numbers.oldest ? text.backlog(bytes, age(numbers.oldest)) : text.kept(bytes));
+  mark(chip, "state", uplink.state);
+  write(chip, text[uplink.state]);
+  for (const entry of ledger.children) {
+    const which = entry.dataset.entry;
+    write(entry.firstChild, text[which]);
+    write(entry.lastChild, numbers === null ? "—" : String(numbers[which]));
+    mark(entry, "some", String((numbers?.[which] ?? 0) > 0));
   }
+  write(waits, waiting(numbers));
+  tell(node.parts.told, uplink);
+}
+
+function waiting(numbers) {
+  if (numbers === null) return text.ledgerUnknown;
+  if (numbers.oldest) return text.oldestWaits(age(numbers.oldest));
+  return numbers.queued ? text.waits(numbers.queued) : text.nothingWaits;
+}
+
+// What a person should know first: what is wrong, what was refused, or when it last worked.
+function tell(node, uplink) {
+  const error = inLanguage([uplink.lastError, uplink.lastErrorZh]);
+  const advice = inLanguage([uplink.advice, uplink.adviceZh]);
+  const troubled = error && (uplink.cause !== null || uplink.state !== "online");
+  const refused = uplink.ledger?.setAside > 0;
+  mark(node, "tone", troubled ? "bad" : refused ? "warn" : "");
   const delivered = uplink.lastDelivered;
-  write(last, delivered ? text.lastDelivered(age(delivered)) : text.neverDelivered);
-  fillState(node, uplink);
+  const words = troubled ? `${error}${advice ? ` → ${advice}` : ""}`
+    : refused ? text.setAsideHint
+      : delivered ? text.lastDelivered(age(delivered)) : text.neverDelivered;
+  write(node, words);
+  node.title = words;
+}
+
+// A line for a target of notifications or a bridge.
+export function buildPeer() {
+  return parts(
+    make("li", "peer", make("span", "kind"), make("strong", "name"), make("span", "fine what"),
+      make("span", "chip")),
+    ["kind", "name", "what", "chip"],
+  );
+}
+
+export function fillPeer(node, peer) {
+  const { kind, name, what, chip } = node.parts;
+  mark(node, "state", peer.state);
+  write(name, peer.name);
+  write(kind, peer.kind === "bridge" ? text.bridge : text.calls);
+  mark(chip, "state", peer.state);
+  write(chip, text[peer.state]);
+  const error = peer.state === "offline" && inLanguage([peer.lastError, peer.lastErrorZh]);
+  const good = peer.kind === "bridge" ? text.peers(peer.peers)
+    : peer.queued ? text.waits(peer.queued)
+      : peer.lastDelivered ? text.lastCalled(clock(peer.lastDelivered)) : text.neverCalled;
+  write(what, error || good);
+  hide(what, false);
 }

@@ -1,0 +1,80 @@
+// What is wrong, by cause, with a button that says that a person has seen it.
+
+import { button } from "./dialog.js";
+import { hide, make, mark, parts, sync, write } from "./dom.js";
+import { age, clock } from "./format.js";
+import { causes, known, may, note, tell, under } from "./known.js";
+import { message, text } from "./language.js";
+
+// Return `{node, fill()}`.
+export function attention(app) {
+  const title = make("h2", "", text.whatIsWrong);
+  title.id = "attention";
+  const list = make("ul", "causes active");
+  list.tabIndex = 0; // it scrolls
+  list.setAttribute("aria-labelledby", title.id);
+  const calm = make("p", "calm");
+  const node = make("section", "attention", title, list, calm);
+  calm.hidden = true;
+
+  function fill() {
+    const all = causes();
+    sync(list, all, (each) => each.alarm + each.raisedAt, () => build(app), fillCause);
+    hide(list, all.length === 0);
+    hide(calm, all.length > 0 || known.site === null);
+    const last = known.recent[0];
+    write(calm, last ? text.calmSince(message(last), clock(last.clearedAt)) : text.noActiveAlarms);
+  }
+  return { node, fill };
+}
+
+function build(app) {
+  const ack = button("ack", text.ack, "");
+  const node = parts(
+    make("li", "cause",
+      make("p", "head", make("span", "chip"), make("strong", "message"), ack),
+      make("p", "fine when"),
+      make("p", "fine acked"),
+      make("details", "explains", make("summary", "count"), make("ul", "consequences"))),
+    ["chip", "message", "when", "acked", "explains", "count", "consequences"],
+  );
+  ack.addEventListener("click", async () => {
+    ack.disabled = true;
+    try {
+      note("alarm", await app.api.post("api/v1/alarms/ack", { alarm: node.dataset.alarm }));
+      tell();
+    } catch {
+      // Shown by the API.
+    } finally {
+      ack.disabled = false;
+    }
+  });
+  node.parts.ack = ack;
+  return node;
+}
+
+function fillCause(node, alarm) {
+  const { chip, message: said, when, acked, explains, count, consequences, ack } = node.parts;
+  mark(node, "alarm", alarm.alarm);
+  mark(node, "severity", alarm.severity);
+  mark(node, "state", alarm.state);
+  mark(chip, "state", alarm.severity);
+  write(chip, text[alarm.severity]);
+  write(said, message(alarm));
+  write(when, `${alarm.alarm} · ${text.sinceAge(clock(alarm.raisedAt), age(alarm.raisedAt))}`);
+  const seen = alarm.ackedBy !== null;
+  hide(ack, seen || !may("operator"));
+  hide(acked, !seen && !alarm.shelvedUntil && !alarm.muted);
+  write(acked, [
+    seen && text.ackedBy(alarm.ackedBy, clock(alarm.ackedAt)),
+    alarm.shelvedUntil ? text.shelvedUntil(clock(alarm.shelvedUntil)) : alarm.muted && text.muted,
+    alarm.note,
+  ].filter(Boolean).join(" · "));
+  const explained = under(alarm);
+  hide(explains, explained.length === 0);
+  write(count, text.consequences(explained.length));
+  sync(consequences, explained, (each) => each.alarm, () => make("li", "fine"), (item, each) => {
+    mark(item, "alarm", each.alarm);
+    write(item, `${message(each)} · ${each.alarm}`);
+  });
+}
