@@ -19,9 +19,9 @@ from twisted_gantry.notify.stages import Call, Stage
 PACE = 10.0  # seconds between two messages to a target
 ORPHANED = 60.0
 """Seconds for which an alarm is not told after its cause has ended: it mostly ends, too."""
-SETTLING = 60.0
+SETTLING = 5.0
 """Seconds after a start in which an alarm that was told before and is not raised counts as raised:
-devices are not read yet."""
+those who raise alarms begin one after another."""
 MOST_TOLD = 100  # alarms in one message
 AT_LEAST = 0.05  # seconds until the plan is looked at again
 
