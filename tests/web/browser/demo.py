@@ -1,0 +1,129 @@
+"""The demonstration's site on free ports: the twin and a real gantry, in processes of their own."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+from tests.daemon.process import Daemon, TimedOut, free_port
+from twisted_gantry.twin.service import CONTROL
+
+# The ports of demo.toml, and the faces of the twin that listen there.
+PORTS = {
+    2390: "ups-tcp",
+    2380: "ups-http",
+    4700: "cfos",
+    4800: "ems",
+    3700: "cabinet",
+    8088: "etc",
+    63321: "fogslink",
+    8081: CONTROL,
+}
+OWN = {"callback": 9000, "remotecontrol": 3699, "monitor": 8082}
+
+
+def eventually(what: str, holds: Callable[[], Any], seconds: float = 30.0) -> Any:
+    """Return the first true result of `holds`."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if result := holds():
+            return result
+        time.sleep(0.05)
+    raise TimedOut(what)
+
+
+class Demo:
+    """A running demonstration: `url` is where its page is. `more` is put behind its settings."""
+
+    def __init__(self, folder: Path, more: str = "") -> None:
+        self.folder = folder
+        own = {name: free_port() for name in (*OWN, "web")}
+        monitor = f"http://127.0.0.1:{own['monitor']}/monitor.do"
+        self._twin = subprocess.Popen(
+            [sys.executable, "-m", "tests.web.browser.twin", monitor], stdout=subprocess.PIPE
+        )
+        assert self._twin.stdout is not None
+        faces = json.loads(self._twin.stdout.readline())
+        text = files("twisted_gantry.config").joinpath("demo.toml").read_text("utf-8")
+        given = {port: faces[face] for port, face in PORTS.items()}
+        given |= {port: own[name] for name, port in OWN.items()}
+        for port, mine in given.items():
+            assert f":{port}" in text
+            text = text.replace(f":{port}", f":{mine}")
+        self._config = folder / "site.toml"
+        self._config.write_text(text + more, encoding="utf-8")
+        self._web = f"tcp:{own['web']}:interface=127.0.0.1"
+        self.url = f"http://127.0.0.1:{own['web']}"
+        self.control = f"http://127.0.0.1:{faces[CONTROL]}/twin/v1"
+        self.daemon = self.start()
+
+    def start(self) -> Daemon:
+        """Start the gantry, again after a `kill` of its daemon."""
+        self.daemon = Daemon(
+            self.folder,
+            *("gantry", "--config", str(self._config), "--web", self._web),
+            *("--data", str(self.folder / "data")),
+        )
+        return self.daemon
+
+    def send(self, signal_: signal.Signals) -> None:
+        """Send a signal to the gantry: SIGSTOP freezes it, SIGCONT lets it go on."""
+        self.daemon.process.send_signal(signal_)
+
+    def get(self, path: str) -> Any:
+        """Return JSON of the local API; None while there is no answer."""
+        return _ask("GET", f"{self.url}/api/v1/{path}")
+
+    def post(self, path: str, content: Any) -> Any:
+        """Post to the local API."""
+        return _ask("POST", f"{self.url}/api/v1/{path}", content)
+
+    def world(self, **changes: Any) -> None:
+        """Change the physical world; `__` in a name stands for a dot."""
+        named = {name.replace("__", "."): value for name, value in changes.items()}
+        _ask("PATCH", f"{self.control}/world", named)
+
+    def active(self) -> set[str]:
+        """Return the names of the active alarms."""
+        found = self.get("alarms?active=1") or {"alarms": []}
+        return {each["alarm"] for each in found["alarms"]}
+
+    def until_quiet(self) -> None:
+        """Wait until everything is online and no alarm of a device is active."""
+
+        def quiet() -> bool:
+            site = self.get("site")
+            if site is None:
+                return False
+            states = {each["state"] for each in (*site["devices"], *site["uplinks"])}
+            return states == {"online"} and not self.active()
+
+        eventually("a site that is well", quiet, 60.0)
+
+    def close(self) -> None:
+        """End both processes."""
+        self.send(signal.SIGCONT)
+        self.daemon.kill()
+        self._twin.kill()
+        self._twin.wait()
+        assert self._twin.stdout is not None
+        self._twin.stdout.close()
+
+
+def _ask(method: str, url: str, content: Any = None) -> Any:
+    body = None if content is None else json.dumps(content).encode()
+    headers = {"Content-Type": "application/json"}
+    try:
+        with urlopen(Request(url, body, headers, method=method), timeout=10) as answer:
+            return json.load(answer)
+    except HTTPError as error:
+        return json.load(error)
+    except (URLError, OSError):
+        return None

@@ -1,0 +1,109 @@
+"""A tab of a real browser that is watched: what goes wrong unseen fails the test.
+
+Problems are errors of the console and of the page, and requests to another origin.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, CDPSession, ConsoleMessage, Error, Page, Request
+
+VIEWS = {
+    "overview": "/",
+    "device": "/devices/ups1",
+    "alarms": "/alarms",
+    "reports": "/reports",
+    "audit": "/audit",
+}
+"""A path of each view in the demonstration."""
+SHOTS = Path(os.environ.get("GANTRY_SHOTS", "build/browser"))
+"""Where screenshots are kept."""
+_AXE = Axe()
+
+
+class Tab:
+    """One tab with a storage of its own. `page` is Playwright's."""
+
+    def __init__(
+        self, browser: Browser, origin: str, width: int = 1400, height: int = 900, **more: Any
+    ) -> None:
+        self.origin = origin
+        self.problems: list[str] = []
+        self._allowed: list[str] = []
+        self._context = browser.new_context(
+            viewport={"width": width, "height": height}, accept_downloads=True, **more
+        )
+        self._context.set_default_timeout(20_000)
+        self.page: Page = self._context.new_page()
+        self.page.on("console", self._said)
+        self.page.on("pageerror", self._failed)
+        self.page.on("request", self._requested)
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.problems.append(f"{message.text} ({message.location.get('url')})")
+
+    def _failed(self, error: Error) -> None:
+        self.problems.append(f"{error}\n{error.stack}")
+
+    def _requested(self, request: Request) -> None:
+        if not request.url.startswith((f"{self.origin}/", "data:", f"blob:{self.origin}/")):
+            self.problems.append(f"a request off the origin: {request.url}")
+
+    def allow(self, pattern: str) -> None:
+        """Let problems pass that match: where a gantry is gone, the console says so."""
+        self._allowed.append(pattern)
+
+    def check(self) -> None:
+        """Fail on a problem."""
+        left = [e for e in self.problems if not any(re.search(a, e) for a in self._allowed)]
+        assert not left, "\n".join(left)
+
+    def open(self, path: str = "/", language: str = "en") -> Page:
+        """Load a path in a language, and wait until its view has the state of the site."""
+        mark = "&" if "?" in path else "?"
+        self.page.goto(f"{self.origin}{path}{mark}lang={language}")
+        self.page.wait_for_selector("#link[data-state=online]")
+        return self.page
+
+    def action(self, name: str) -> str:
+        """Return the selector of what a person presses."""
+        return f"[data-action={name}]"
+
+    def headline(self) -> str:
+        """Return the sentence on top."""
+        return self.page.inner_text("[data-field=headline]")
+
+    def axe(self) -> None:
+        """Fail on a violation of accessibility."""
+        result = _AXE.run(self.page)
+        assert result.violations_count == 0, result.generate_report()
+
+    def overflow(self) -> int:
+        """Return how many pixels of the page are beside the window."""
+        script = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        return int(self.page.evaluate(script))
+
+    def size(self, width: int, height: int) -> None:
+        """Change the size of the window."""
+        self.page.set_viewport_size({"width": width, "height": height})
+
+    def shot(self, name: str) -> None:
+        """Keep a picture."""
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SHOTS / f"{name}.png")
+
+    def cdp(self) -> CDPSession:
+        """Return a session with the browser itself, for figures."""
+        return self._context.new_cdp_session(self.page)
+
+    def offline(self, yes: bool) -> None:
+        """Cut the browser off the network, or not."""
+        self._context.set_offline(yes)
+
+    def close(self) -> None:
+        """Close it."""
+        self._context.close()
