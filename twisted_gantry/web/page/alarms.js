@@ -1,29 +1,42 @@
-// Active alarms by cause, and those that ended.
+// Active alarms by cause, devices under maintenance, and the alarms that ended.
 
-import { buildAlarm, cardList, fillAlarm } from "./cards.js";
+import { buildAlarm, buildPast, fillAlarm } from "./alarm_card.js";
+import { cardList } from "./cards.js";
 import { make } from "./dom.js";
 import { causes, known } from "./known.js";
-import { text } from "./language.js";
+import { text, words } from "./language.js";
+import { maintenanceList } from "./maintenance.js";
+import { pastAlarms } from "./past_alarms.js";
+import { LISTS } from "./texts_lists.js";
 
 export const name = "alarms";
-let unsubscribe = () => {};
+let ends = [];
 
 export function mount(root, params, app) {
+  const t = words(LISTS);
   const active = cardList("active", text.noActiveAlarms);
-  const recent = cardList("recent", text.noRecentAlarms);
-  root.append(
+  const maintenance = maintenanceList(app);
+  const past = pastAlarms(app);
+  root.append(make("div", "columns",
     make("section", "", make("h2", "", text.activeAlarms), ...active.nodes),
-    make("section", "", make("h2", "", text.recentAlarms), ...recent.nodes));
+    make("div", "column",
+      make("section", "", make("div", "title-row", make("h2", "", t.maintenance), maintenance.begin),
+        ...maintenance.nodes),
+      make("section", "", make("div", "title-row", make("h2", "", t.history), past.count),
+        ...past.nodes))));
 
   function draw() {
+    if (known.site === null) return;
     active.fill(causes(), (a) => a.alarm + a.raisedAt, buildAlarm, fillAlarm);
-    recent.fill(known.recent, (a) => a.alarm + a.raisedAt + a.clearedAt, buildAlarm, fillAlarm);
+    maintenance.draw();
+    past.draw();
   }
 
-  unsubscribe = app.known.subscribe(draw);
+  ends = [app.known.subscribe(draw), maintenance.stop, past.stop];
   draw();
 }
 
 export function unmount() {
-  unsubscribe();
+  for (const end of ends) end();
+  ends = [];
 }

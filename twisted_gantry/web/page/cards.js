@@ -1,42 +1,8 @@
-// Cards that several views show: alarms, and what is wrong with a device or an uplink.
+// What several kinds of cards share: lists of them, and what is wrong with a device or an uplink.
 
-import { hide, make, mark, parts, sync, write } from "./dom.js";
+import { hide, make, mark, sync, write } from "./dom.js";
 import { age, clock } from "./format.js";
-import { under } from "./known.js";
-import { inLanguage, message, text } from "./language.js";
-
-export function buildAlarm() {
-  return parts(
-    make("li", "card alarm",
-      make("p", "head", make("span", "chip"), make("strong", "message")),
-      make("p", "fine", make("code", "name"), " ", make("span", "when")),
-      make("ul", "consequences")),
-    ["chip", "message", "name", "when", "consequences"],
-  );
-}
-
-export function fillAlarm(node, alarm) {
-  const { chip, message: said, name, when, consequences } = node.parts;
-  mark(node, "alarm", alarm.alarm);
-  const explained = under(alarm);
-  sync(consequences, explained, (a) => a.alarm, () => make("li", "fine"), fillConsequence);
-  hide(consequences, explained.length === 0);
-  const over = alarm.clearedAt !== null;
-  mark(node, "severity", over ? "over" : alarm.severity);
-  mark(chip, "state", over ? "over" : alarm.severity);
-  write(chip, text[alarm.severity]);
-  write(said, message(alarm));
-  write(name, alarm.alarm);
-  const raised = text.raised(clock(alarm.raisedAt));
-  const lasted = over && text.lasted(clock(alarm.clearedAt),
-    age(alarm.raisedAt, Date.parse(alarm.clearedAt)));
-  write(when, over ? `${raised} · ${lasted}` : `${raised} · ${text.ago(age(alarm.raisedAt))}`);
-}
-
-function fillConsequence(node, alarm) {
-  mark(node, "alarm", alarm.alarm);
-  write(node, `${message(alarm)} · ${alarm.alarm}`);
-}
+import { inLanguage, text } from "./language.js";
 
 // Tell state, since when, and what is wrong with a device or an uplink in its parts `chip`,
 // `since` and `error`.

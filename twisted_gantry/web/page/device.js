@@ -1,6 +1,7 @@
 // A device: what is wrong with it, and its points.
 
-import { buildAlarm, cardList, fillAlarm, fillState } from "./cards.js";
+import { buildAlarm, fillAlarm } from "./alarm_card.js";
+import { cardList, fillState } from "./cards.js";
 import { hide, make, parts, write } from "./dom.js";
 import { known } from "./known.js";
 import { kindOf, text } from "./language.js";

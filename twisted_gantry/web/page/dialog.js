@@ -7,7 +7,7 @@ import { text } from "./language.js";
 //
 // `title` and `body` are texts (`body` may be several), `danger` is the consequence that a person
 // must know, `confirm` the word on the button. A field is `{name, label, type, value, required,
-// options, hint}`: `type` is that of an input, or "select" with `options` [[value, label], …].
+// options, hint, maxLength}`: `type` is that of an input, or "select" with `options` [[value, label], …].
 export function ask({ title, body = [], danger = "", confirm = text.confirm, fields = [] }) {
   const heading = make("h2", "", title);
   heading.id = "dialog-title";
@@ -50,7 +50,7 @@ export function button(action, label, className) {
   return node;
 }
 
-function field({ name, label, type = "text", value, required = false, options = [], hint = "" }) {
+function field({ name, label, type = "text", value, required = false, options = [], hint = "", maxLength }) {
   const input = make(type === "select" ? "select" : "input", "");
   if (type === "select") {
     for (const [key, word] of options) {
@@ -64,6 +64,7 @@ function field({ name, label, type = "text", value, required = false, options = 
     if (type === "number") input.step = "any";
   }
   input.name = name;
+  if (maxLength !== undefined) input.maxLength = maxLength;
   input.required = required && type !== "checkbox";
   if (type === "checkbox") input.checked = Boolean(value);
   else if (value !== undefined) input.value = value;

@@ -1,0 +1,96 @@
+// What a person may do about an alarm, and about the alarms that it explains.
+
+import { api } from "./api.js";
+import { ask, button } from "./dialog.js";
+import { hide, make } from "./dom.js";
+import { may, note, tell, under, urgency } from "./known.js";
+import { message, words } from "./language.js";
+import { say } from "./toast.js";
+import { LISTS } from "./texts_lists.js";
+
+const LONGEST_NOTE = 500;
+const LENGTHS = [1800, 3600, 4 * 3600, 12 * 3600, 86_400, 3 * 86_400, 7 * 86_400]; // seconds
+const NAMES = ["ack", "unack", "shelve", "unshelve"];
+
+// The field of a note, and that of a length of time, for a question.
+export const noteField = () =>
+  ({ name: "note", label: words(LISTS).noteLabel, maxLength: LONGEST_NOTE });
+export const lengthField = () => ({
+  name: "seconds",
+  label: words(LISTS).howLong,
+  type: "select",
+  value: "3600",
+  options: LENGTHS.map((each) => [String(each), words(LISTS).length(each)]),
+});
+
+// Return the buttons of a card; `fillActions` says which of them are there, for which alarm.
+export function actions(card) {
+  const t = words(LISTS);
+  const made = { node: make("div", "actions"), alarm: null, buttons: {} };
+  for (const name of NAMES) {
+    const each = button(name, t[name], "");
+    each.addEventListener("click", async () => {
+      await DO[name](made.alarm);
+      // The button may be gone, and with it the place of a reader without a mouse.
+      if (card.isConnected && each.hidden) card.querySelector(".actions button:not([hidden])")?.focus();
+    });
+    made.buttons[name] = each;
+    made.node.append(each);
+  }
+  return made;
+}
+
+export function fillActions(made, alarm) {
+  made.alarm = alarm;
+  const there = may("operator") && alarm.clearedAt === null;
+  const mutable = urgency(alarm) !== 0;
+  const { ack, unack, shelve, unshelve } = made.buttons;
+  hide(made.node, !there);
+  hide(ack, alarm.ackedBy !== null);
+  hide(unack, alarm.ackedBy === null);
+  hide(shelve, !mutable || alarm.shelvedUntil !== null);
+  hide(unshelve, alarm.shelvedUntil === null);
+}
+
+const DO = {
+  async ack(alarm) {
+    const t = words(LISTS);
+    const also = under(alarm).filter((each) => each.ackedBy === null);
+    const given = await ask({
+      title: t.ackTitle, body: message(alarm), confirm: t.ack,
+      fields: [noteField(), ...alsoField(also)],
+    });
+    if (given === null) return;
+    await each([alarm, ...(given.also ? also : [])], "ack", { note: given.note }, t.acked);
+  },
+  async shelve(alarm) {
+    const t = words(LISTS);
+    const also = under(alarm).filter((each) => each.shelvedUntil === null && urgency(each) !== 0);
+    const given = await ask({
+      title: t.shelveTitle, body: [message(alarm), t.shelveMeans], confirm: t.shelve,
+      fields: [lengthField(), noteField(), ...alsoField(also)],
+    });
+    if (given === null) return;
+    const body = { for: Number(given.seconds), note: given.note };
+    await each([alarm, ...(given.also ? also : [])], "shelve", body, t.shelved);
+  },
+  unack: (alarm) => each([alarm], "unack", {}, words(LISTS).unacked),
+  unshelve: (alarm) => each([alarm], "unshelve", {}, words(LISTS).unshelved),
+};
+
+function alsoField(also) {
+  if (!also.length) return [];
+  return [{ name: "also", label: words(LISTS).also(also.length), type: "checkbox", value: true }];
+}
+
+async function each(alarms, verb, body, done) {
+  try {
+    for (const { alarm } of alarms) {
+      note("alarm", await api.post(`api/v1/alarms/${verb}`, { alarm, ...body }));
+    }
+    say(done);
+  } catch {
+    // The reader was told; the others stay as they are.
+  }
+  tell();
+}

@@ -1,0 +1,99 @@
+// The alarms that ended, as the reader chose them.
+
+import { buildPast, fillAlarm } from "./alarm_card.js";
+import { cardList } from "./cards.js";
+import { hide, make, write } from "./dom.js";
+import { filters, matches } from "./filters.js";
+import { known } from "./known.js";
+import { text, words } from "./language.js";
+import { loader } from "./loading.js";
+import { LISTS } from "./texts_lists.js";
+
+const PERIOD = 60_000;
+const MOST = 1000;
+const PAGE = 50;
+
+// Return `{nodes, count, draw, stop}`.
+export function pastAlarms(app) {
+  const t = words(LISTS);
+  const list = cardList("recent", t.noHistory);
+  const count = make("p", "fine");
+  const trouble = make("p", "empty", t.notLoaded);
+  const more = app.button("more", "", "");
+  let loaded = null; // until they came
+  let alarms = []; // with those that the stream told since
+  let since = "";
+  let shown = PAGE;
+  let seen = "";
+  hide(trouble, true);
+  hide(more, true);
+
+  const chosen = filters(t.history, [
+    { name: "find", label: t.find },
+    { name: "severity", label: t.severity, options: [["", t.any],
+      ...["critical", "warning"].map((each) => [each, text[each]])] },
+    { name: "source", label: t.source, options: [["", t.any]] },
+    { name: "period", label: t.period, options: Object.entries(t.periods) },
+  ], () => {
+    shown = PAGE;
+    if (chosen.value("period") !== since) load.now();
+    else fill();
+  });
+
+  const load = loader(
+    () => {
+      since = chosen.value("period");
+      return app.api.get(`api/v1/alarms?since=${since}&limit=${MOST}`, { quiet: true });
+    },
+    (answer) => {
+      loaded = answer.alarms.filter((each) => each.clearedAt !== null);
+      hide(trouble, true);
+      join();
+    },
+    () => {
+      loaded ??= [];
+      hide(trouble, false);
+      join();
+    },
+    PERIOD,
+  );
+
+  more.addEventListener("click", () => {
+    shown += PAGE;
+    fill();
+  });
+
+  function join() {
+    const all = new Map([...loaded, ...known.recent].map((each) => [key(each), each]));
+    alarms = [...all.values()].sort((a, b) => Date.parse(b.raisedAt) - Date.parse(a.raisedAt));
+    chosen.offer("source", [["", t.any],
+      ...[...new Set(alarms.map(sourceOf))].sort().map((each) => [each, each])]);
+    fill();
+  }
+
+  function fill() {
+    if (loaded === null) return;
+    const fits = alarms.filter((each) =>
+      [each.severity, ""].includes(chosen.value("severity"))
+      && [sourceOf(each), ""].includes(chosen.value("source"))
+      && matches(chosen.value("find"), [each.alarm, each.message, each.messageZh, each.ackedBy, each.note]));
+    list.fill(fits.slice(0, shown), key, buildPast, fillAlarm);
+    write(list.nodes[1], alarms.length ? t.noneFits : t.noHistory);
+    const full = alarms.length >= MOST ? `${t.newest(MOST)} · ` : "";
+    write(count, full + t.shownOf(fits.length, alarms.length));
+    hide(more, fits.length <= shown);
+    write(more, t.more(Math.min(PAGE, fits.length - shown)));
+  }
+
+  function draw() {
+    const now = known.recent.map(key).join();
+    if (now === seen) return;
+    if (loaded !== null) join();
+    seen = now;
+  }
+
+  return { nodes: [chosen.node, trouble, ...list.nodes, more], count, draw, stop: load.stop };
+}
+
+const key = (alarm) => alarm.alarm + alarm.raisedAt + alarm.clearedAt;
+const sourceOf = ({ alarm, source }) => source || alarm.slice(0, alarm.lastIndexOf("."));
