@@ -4,11 +4,14 @@ import { buildPast, fillAlarm } from "./alarm_card.js";
 import { cardList } from "./cards.js";
 import { hide, make, write } from "./dom.js";
 import { filters, matches } from "./filters.js";
+import { now } from "./format.js";
 import { known } from "./known.js";
 import { text, words } from "./language.js";
 import { loader } from "./loading.js";
 import { LISTS } from "./texts_lists.js";
 
+const DAY = 86_400_000;
+const PERIODS = { "24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY, "365d": 365 * DAY };
 const PERIOD = 60_000;
 const MOST = 1000;
 const PAGE = 50;
@@ -33,7 +36,7 @@ export function pastAlarms(app) {
     { name: "severity", label: t.severity, options: [["", t.any],
       ...["critical", "warning"].map((each) => [each, text[each]])] },
     { name: "source", label: t.source, options: [["", t.any]] },
-    { name: "period", label: t.period, options: Object.entries(t.periods) },
+    { name: "period", label: t.period, options: Object.keys(PERIODS).map((each) => [each, t.periods[each]]) },
   ], () => {
     shown = PAGE;
     if (chosen.value("period") !== since) load.now();
@@ -64,7 +67,9 @@ export function pastAlarms(app) {
   });
 
   function join() {
-    const all = new Map([...loaded, ...known.recent].map((each) => [key(each), each]));
+    const begin = now() - PERIODS[since];
+    const told = known.recent.filter((each) => Date.parse(each.raisedAt) >= begin);
+    const all = new Map([...loaded, ...told].map((each) => [key(each), each]));
     alarms = [...all.values()].sort((a, b) => Date.parse(b.raisedAt) - Date.parse(a.raisedAt));
     chosen.offer("source", [["", t.any],
       ...[...new Set(alarms.map(sourceOf))].sort().map((each) => [each, each])]);
@@ -86,10 +91,10 @@ export function pastAlarms(app) {
   }
 
   function draw() {
-    const now = known.recent.map(key).join();
-    if (now === seen) return;
+    const told = known.recent.map(key).join();
+    if (told === seen) return;
     if (loaded !== null) join();
-    seen = now;
+    seen = told;
   }
 
   return { nodes: [chosen.node, trouble, ...list.nodes, more], count, draw, stop: load.stop };
