@@ -346,7 +346,7 @@ async def test_consequences_stand_under_their_cause(
         alarms.set("ups1.on-battery", Severity.WARNING, "on battery", "UPS电池放电")
         await browser.until(f"{under} && {under}.dataset.alarm === 'ups1.on-battery'")
         assert await browser.evaluate(cards) == "cab1.smoke,ups1.mains-abnormal"
-        assert "on battery ups1.on-battery" in await browser.evaluate(f"{under}.textContent")
+        assert await browser.evaluate(f"{under}.textContent") == "on battery · ups1.on-battery"
         assert await browser.evaluate("document.title") == "(2) North gantry"
         alarms.clear("ups1.mains-abnormal")
         await browser.until(f"{cards} === 'cab1.smoke,ups1.on-battery'")

@@ -4,14 +4,12 @@ import { buildPast, fillAlarm } from "./alarm_card.js";
 import { cardList } from "./cards.js";
 import { hide, make, write } from "./dom.js";
 import { filters, matches } from "./filters.js";
-import { now } from "./format.js";
 import { known } from "./known.js";
 import { text, words } from "./language.js";
 import { loader } from "./loading.js";
 import { LISTS } from "./texts_lists.js";
 
-const DAY = 86_400_000;
-const PERIODS = { "24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY, "365d": 365 * DAY };
+const PERIODS = ["24h", "7d", "30d", "365d"];
 const PERIOD = 60_000;
 const MOST = 1000;
 const PAGE = 50;
@@ -25,6 +23,7 @@ export function pastAlarms(app) {
   const more = app.button("more", "", "");
   let loaded = null; // until they came
   let alarms = []; // with those that the stream told since
+  let before = new Set(); // those that were known before; the others, the stream told since
   let since = "";
   let shown = PAGE;
   let seen = "";
@@ -36,7 +35,7 @@ export function pastAlarms(app) {
     { name: "severity", label: t.severity, options: [["", t.any],
       ...["critical", "warning"].map((each) => [each, text[each]])] },
     { name: "source", label: t.source, options: [["", t.any]] },
-    { name: "period", label: t.period, options: Object.keys(PERIODS).map((each) => [each, t.periods[each]]) },
+    { name: "period", label: t.period, options: PERIODS.map((each) => [each, t.periods[each]]) },
   ], () => {
     shown = PAGE;
     if (chosen.value("period") !== since) load.now();
@@ -50,6 +49,7 @@ export function pastAlarms(app) {
     },
     (answer) => {
       loaded = answer.alarms.filter((each) => each.clearedAt !== null);
+      before = new Set(known.recent.map(key));
       hide(trouble, true);
       join();
     },
@@ -67,8 +67,7 @@ export function pastAlarms(app) {
   });
 
   function join() {
-    const begin = now() - PERIODS[since];
-    const told = known.recent.filter((each) => Date.parse(each.raisedAt) >= begin);
+    const told = known.recent.filter((each) => !before.has(key(each)));
     const all = new Map([...loaded, ...told].map((each) => [key(each), each]));
     alarms = [...all.values()].sort((a, b) => Date.parse(b.raisedAt) - Date.parse(a.raisedAt));
     chosen.offer("source", [["", t.any],
@@ -87,7 +86,7 @@ export function pastAlarms(app) {
     const full = alarms.length >= MOST ? `${t.newest(MOST)} · ` : "";
     write(count, full + t.shownOf(fits.length, alarms.length));
     hide(more, fits.length <= shown);
-    write(more, t.more(Math.min(PAGE, fits.length - shown)));
+    write(more, t.more(Math.max(0, Math.min(PAGE, fits.length - shown))));
   }
 
   function draw() {
