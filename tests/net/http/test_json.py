@@ -1,5 +1,6 @@
 """JSON over klein: what goes out, what comes in, and the one shape of errors."""
 
+import gzip
 import json
 from typing import Any
 
@@ -266,3 +267,25 @@ def test_a_foreign_page_may_not(origin: bytes, host: bytes) -> None:
     """A request from the page of another site is 403, whatever its Origin says."""
     reply = ask("POST", "/change", b"{}", b"Origin: " + origin, host=host)
     assert reply.error == (403, "foreign-origin")
+
+
+LONG = b'{"a":"' + b"long " * 1000 + b'"}'
+
+
+def test_a_long_answer_is_packed_for_who_takes_that() -> None:
+    """Gzip for a client that takes it, and no other; a cache between is told that it depends."""
+    reply = ask("POST", "/echo", LONG, b"Accept-Encoding: br, gzip;q=0.8")
+    assert reply.headers["content-encoding"] == "gzip"
+    assert len(reply.body) < len(LONG) / 10
+    assert gzip.decompress(reply.body) == LONG
+    for takes in (b"identity", b"gzip;q=0", b"gzip; q=0.000", b"br, deflate"):
+        plain = ask("POST", "/echo", LONG, b"Accept-Encoding: " + takes)
+        assert "content-encoding" not in plain.headers
+        assert (plain.headers["vary"], plain.body) == ("accept-encoding", LONG)
+
+
+def test_a_short_answer_is_not_packed() -> None:
+    """Packing would make it longer."""
+    reply = ask("POST", "/echo", b'{"a":1}', b"Accept-Encoding: gzip")
+    assert "content-encoding" not in reply.headers
+    assert reply.content == {"a": 1}

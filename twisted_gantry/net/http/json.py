@@ -12,6 +12,8 @@ from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 
+from twisted_gantry.net.http.gzip import packed
+
 _log = Logger()
 
 
@@ -27,11 +29,11 @@ class HttpError(Exception):
 
 
 def respond(request: IRequest, content: Any, status: int = 200) -> bytes:
-    """Return `content` as JSON, and set status and headers."""
+    """Return `content` as JSON, packed where the client takes that; set status and headers."""
     request.setResponseCode(status)
     request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
     request.setHeader(b"Cache-Control", b"no-store")
-    return msgspec.json.encode(content)
+    return packed(request, msgspec.json.encode(content))
 
 
 def respond_error(request: IRequest, error: HttpError) -> bytes:

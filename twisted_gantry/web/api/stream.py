@@ -6,6 +6,7 @@ Events have ids without gaps. In a snapshot only `live` has an id, so a reader t
 connection before it gets a new snapshot. A reader that sends an id which is still kept gets the
 events after that id instead.
 
+The answer is packed for a reader that takes gzip, each piece so that the reader has it at once.
 Changes of a point are merged: only the newest value is sent, if value or quality differ.
 """
 
@@ -30,6 +31,7 @@ from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import Ledger
 from twisted_gantry.core.times import times_in
+from twisted_gantry.net.http.gzip import Packer, takes_gzip
 from twisted_gantry.net.http.json import HttpError, header
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.timers import Timer
@@ -142,8 +144,12 @@ class Stream(NamedService):
             request.setHeader("Retry-After", "30")
             raise HttpError(503, "too-many-readers", f"at most {MOST_READERS} may read the stream")
         request.setHeader("Content-Type", "text/event-stream; charset=utf-8")
-        request.setHeader("Cache-Control", "no-store")
+        # A proxy that packs or buffers would hold events back.
+        request.setHeader("Cache-Control", "no-store, no-transform")
         request.setHeader("X-Accel-Buffering", "no")
+        packer = Packer() if takes_gzip(request) else None
+        if packer is not None:
+            request.setHeader("Content-Encoding", "gzip")
         if request.method == b"HEAD":
             return b""
         self._wake()
@@ -151,6 +157,7 @@ class Stream(NamedService):
             request,
             self._ring,
             self._place_of(header(request, "last-event-id")),
+            packer,
             snapshot=self._snapshot_pieces,
             seconds=self._clock.seconds,
             missed=lambda: self.counts.update(dropped=1),

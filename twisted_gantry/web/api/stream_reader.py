@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.web.server import Request
 from zope.interface import implementer
 
+from twisted_gantry.net.http.gzip import Packer
 from twisted_gantry.net.http.server import cut
 
 # Events kept for readers that are slow or reconnect: more events mean fewer new snapshots.
@@ -100,8 +101,9 @@ class Reader:
     """Writes events to one request, as fast as it reads.
 
     `place` is the number of the next event, None for a reader that begins with a snapshot, which
-    `snapshot()` returns in pieces. `seconds()` is a clock. `missed()` is called when events were
-    lost, `left(reader)` once at the end. The request's handler returns `done`.
+    `snapshot()` returns in pieces. A `packer` packs all that is sent. `seconds()` is a clock.
+    `missed()` is called when events were lost, `left(reader)` once at the end. The request's
+    handler returns `done`.
     """
 
     def __init__(
@@ -109,13 +111,14 @@ class Reader:
         request: Request,
         ring: Ring,
         place: int | None,
+        packer: Packer | None,
         *,
         snapshot: Callable[[], tuple[bytes, ...]],
         seconds: Callable[[], float],
         missed: Callable[[], None],
         left: Callable[["Reader"], None],
     ) -> None:
-        self._request, self._ring, self._place = request, ring, place
+        self._request, self._ring, self._place, self._packer = request, ring, place, packer
         self._snapshot, self._seconds = snapshot, seconds
         self._missed, self._left = missed, left
         self._pieces: deque[bytes] = deque()
@@ -129,7 +132,10 @@ class Reader:
     def write(self, data: bytes) -> None:
         """Write `data` without an event, unless the reader does not read."""
         if self.paused_at is None and not self._gone:
-            self._request.write(data)
+            self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        self._request.write(data if self._packer is None else self._packer.pack(data))
 
     def pump(self) -> None:
         """Write events until none is left or the transport is full."""
@@ -137,7 +143,7 @@ class Reader:
             data = self._more()
             if not data:
                 return
-            self._request.write(data)
+            self._write(data)
 
     def _more(self) -> bytes:
         if self._pieces:
@@ -171,6 +177,8 @@ class Reader:
             self._leave()
             cut(self._request)
             return
+        if self._packer is not None:
+            self._request.write(self._packer.end())
         channel: Any = self._request.channel  # gone from the request once it is done
         self._request.unregisterProducer()
         self._leave()

@@ -11,7 +11,8 @@ from pathlib import PurePosixPath
 from twisted.web.server import Request
 
 from twisted_gantry.net.http.app import App
-from twisted_gantry.net.http.json import HttpError, handle_errors, header
+from twisted_gantry.net.http.gzip import takes_gzip
+from twisted_gantry.net.http.json import HttpError, handle_errors
 
 INDEX = "index.html"
 VIEWS = ("alarms", "reports", "audit")
@@ -97,11 +98,10 @@ def _send(request: Request, file: _File) -> bytes:
     request.setHeader("Content-Type", file.content_type)
     # A browser asks each time whether its copy is current, so that an update is seen at once.
     request.setHeader("Cache-Control", "no-cache")
-    request.setHeader("Vary", "Accept-Encoding")
+    packs = takes_gzip(request)
     if request.setETag(file.etag):
         return b""
-    accepted = header(request, "accept-encoding").replace(" ", "").lower().split(",")
-    if file.packed and ("gzip" in accepted):
+    if packs and file.packed:
         request.setHeader("Content-Encoding", "gzip")
         return file.packed
     return file.content
