@@ -17,11 +17,13 @@ export const name = "device";
 const DEFAULT = 3; // numbers in the plot that is drawn unasked
 const TELLING = [/load_r$|load$|power$|cpu_usage$/, /battery_charge$|soc$|memory_usage$/,
   /input_voltage_r$|voltage$/, /temperature$/, /humidity$|disk_usage$|current/];
+const FIXED = /\.(max|min|rated|nominal|reserve|overdraft)_|_size$|_(errors|time)$/; // hardly ever change
 let close = () => {};
 
 // Return the names of the points that tell most of a device: few numbers, and its state.
 export function telling(points) {
-  const numbers = points.filter((each) => typeof each.value === "number" || (each.value === null && each.unit));
+  const numbers = points.filter((each) => !FIXED.test(each.point)
+    && (typeof each.value === "number" || (each.value === null && each.unit && each.quality !== "not-supported")));
   const found = TELLING.flatMap((pattern) => numbers.filter((each) => pattern.test(each.point)).slice(0, 1));
   const chosen = [...new Set([...found, ...numbers])].slice(0, DEFAULT);
   const state = points.find((each) => /\.(state|operating_status)$/.test(each.point));

@@ -53,6 +53,7 @@ export const DEVICE_TEXTS = {
     groups: {
       input: "Input", output: "Output", load: "Load", battery: "Battery", rated: "Ratings",
       max: "Limits", sys: "System disk", data: "Data disk", memory: "Memory", cpu: "CPU", net: "Network",
+      reserve: "Reserve", overdraft: "Overdraft", evse: "Charging points",
     },
   },
   zh: {
@@ -104,6 +105,7 @@ export const DEVICE_TEXTS = {
     groups: {
       input: "输入", output: "输出", load: "负载", battery: "电池", rated: "额定值",
       max: "上限", sys: "系统盘", data: "数据盘", memory: "内存", cpu: "CPU", net: "网络",
+      reserve: "预留", overdraft: "透支", evse: "充电桩",
     },
   },
 };

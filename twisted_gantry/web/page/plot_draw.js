@@ -44,6 +44,10 @@ export function columns({ times, numbers }) {
 
 const translucent = (colour) => (/^#[0-9a-f]{6}$/i.test(colour) ? `${colour}2e` : colour);
 
+// How much larger letters are than at the usual size: a wall has larger ones.
+const enlarged = () => parseFloat(getComputedStyle(document.documentElement).fontSize) / 15;
+const FONT = 'system-ui, "Noto Sans SC", "Noto Sans CJK SC", sans-serif';
+
 // Return a new uPlot in `node`. `model()` is the present model; `told` gets `cursor(place)` and
 // `selected(since, until)`.
 export function draw(Plot, node, model, colours, told) {
@@ -62,18 +66,23 @@ export function draw(Plot, node, model, colours, told) {
     const scale = scaleOf(each.unit);
     const edge = { scale, width: 0, points: { show: false } };
     const colour = colours.series[each.colour];
-    return [edge, { scale, stroke: colour, width: 1.5, label: each.label }, edge];
+    return [edge, { scale, stroke: colour, width: 1.5 * size, label: each.label }, edge];
   });
   const grid = { stroke: colours.line, width: 1 };
+  const size = enlarged();
+  const font = `${12 * size}px ${FONT}`;
   const axes = units.map((unit, n) => ({
     scale: scaleOf(unit),
     side: n % 2 ? 1 : 3,
     show: n < (narrow ? 2 : 4),
     stroke: colours.soft,
+    font,
     label: unit || " ",
-    labelSize: 18,
+    labelFont: font,
+    labelSize: 18 * size,
     labelGap: 0,
-    size: (u, words) => 14 + 7 * Math.max(2, ...(words ?? []).map((each) => each.length)),
+    size: (u, words) => 20 + 7 * size * Math.max(2, ...(words ?? []).map((each) => each.length)),
+    space: 30 * size,
     grid: { ...grid, show: n === 0 },
     ticks: grid,
   }));
@@ -94,7 +103,7 @@ export function draw(Plot, node, model, colours, told) {
     },
     axes: [
       {
-        stroke: colours.soft, grid, ticks: grid, space: 70,
+        stroke: colours.soft, grid, ticks: grid, font, space: 70 * size, size: 50 * size,
         values: (u, splits, axis, space, step) => tickWords(splits, step, sample),
       },
       ...(axes.length ? axes : [{ scale: "y", show: false }]),
@@ -103,7 +112,7 @@ export function draw(Plot, node, model, colours, told) {
     bands: numbers.map((each, n) => ({
       series: [3 * n + 3, 3 * n + 1], fill: translucent(colours.series[each.colour]),
     })),
-    plugins: [marks(() => ({ ...model(), colours }))],
+    plugins: [marks(() => ({ ...model(), colours, font }))],
     hooks: {
       setCursor: [(u) => told.cursor(u.cursor.idx ?? null)],
       setSelect: [(u) => {

@@ -38,6 +38,7 @@ export function legend(words, remove) {
       const { swatch, label, value, band } = item.parts;
       mark(swatch, "colour", point.number ? String(point.colour + 1) : "state");
       write(label, point.label === point.name ? point.name : `${point.label} · ${point.name}`);
+      label.title = label.textContent;
       const [mean, edges] = valueAt(point, at, model);
       write(value, mean);
       write(band, edges);
@@ -55,7 +56,7 @@ export function legend(words, remove) {
     const found = known.get(at);
     if (found === undefined) return [words.unknown, ""];
     if (!point.number) return [point.word(point.values(found)), ""];
-    const say = (value) => reading({ point: name, value, unit });
+    const say = (value) => reading({ point: name, value, unit }, 2);
     const [least, mean, most] = found;
     return [say(mean), least === most ? "" : words.band(say(least), say(most))];
   }

@@ -22,18 +22,18 @@ function colourOf(value, colours) {
   return colours.series[sum % STATES];
 }
 
-// Return the uPlot plugin. `model()` is `{lanes, alarms, colours, now, step, name}`: a lane is
+// Return the uPlot plugin. `model()` is `{lanes, alarms, colours, font, step}`: a lane is
 // `{label, values, word(value)}`, an alarm `{from, to, severity}` in Unix seconds.
 export function marks(model) {
   function draw(u) {
-    const { alarms, lanes, colours } = model();
+    const { alarms, lanes, colours, font } = model();
     const { ctx } = u;
     const ratio = devicePixelRatio;
     const { left, top, width, height } = u.bbox;
     const place = (at) => Math.min(left + width, Math.max(left, u.valToPos(at, "x", true)));
     ctx.save();
     for (const each of alarms) drawAlarm(ctx, each, place, { top, height, ratio, colours });
-    ctx.font = `${12 * ratio}px system-ui, "Noto Sans CJK SC", sans-serif`;
+    ctx.font = font.replace(/^[\d.]+/, (size) => Math.min(LANE - 8, size) * ratio);
     ctx.textBaseline = "middle";
     lanes.forEach((lane, number) => {
       const y = top - (above(lanes.length) - 2 - number * LANE) * ratio;
