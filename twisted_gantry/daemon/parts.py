@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted_gantry import __version__
 from twisted_gantry.config.settings import DeviceEntry, Settings
 from twisted_gantry.core.alarms import Severity
+from twisted_gantry.core.deliveries import Deliveries
 from twisted_gantry.core.diagnosis import Diagnoses
 from twisted_gantry.core.interfaces import UNTAPPED, DeviceContext, IPlatform, ITap, IUplink
 from twisted_gantry.core.interlocks.watches import Interlocks
@@ -244,7 +245,8 @@ class Parts:
         points, interval = self.site.points, settings.history.interval
         recorder = Recorder(points, self._history, self._reactor, self._now, failing, interval)
         upkeep = Upkeep(self._history.step, self._reactor)
-        return cast("IService", _Started("history", recorder, upkeep)), nothing
+        deliveries = Deliveries(self.site, self._history, self._reactor, self._now)
+        return cast("IService", _Started("history", recorder, deliveries, upkeep)), nothing
 
     def _own_certificates(self, settings: Settings) -> Made:
         self._certificates.own = own_certificates(settings)

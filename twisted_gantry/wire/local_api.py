@@ -268,6 +268,24 @@ class History(Shape, frozen=True, kw_only=True):
     states: list[tuple[str, str]] = []
 
 
+class QueueDay(Shape, frozen=True):
+    """The last day of an uplink, or of `notify.<target>`. A slot is its begin, and how many reports
+    were delivered, set aside and dropped in it; slots in which nothing happened are left out.
+    """
+
+    name: str
+    slots: list[tuple[str, int, int, int]] = []
+
+
+class DeliveriesView(Shape, frozen=True):
+    """`GET /api/v1/deliveries`: slots of `step` seconds."""
+
+    since: Time = None
+    until: Time = None
+    step: float = 0.0
+    queues: list[QueueDay] = []
+
+
 class AlarmView(Shape, frozen=True):
     """An alarm; `clearedAt` is null while the alarm is active. `cause` is the name of another
     active alarm that explains this one; `consequences` are those that this one explains. `value` is

@@ -148,6 +148,11 @@ OPERATIONS: tuple[Operation, ...] = (
         _LIMIT,
     ),
     _api(
+        "getDeliveries get deliveries",
+        api.DeliveriesView,
+        "What became of the reports of the last day, by uplink",
+    ),
+    _api(
         "retryReports post outbox/retry",
         api.Retried,
         "Queue reports again that were set aside",

@@ -9,6 +9,7 @@ from twisted.python.failure import Failure
 
 from tests.web.small_site import Client, FakeUplink, SmallSite, now_of
 from twisted_gantry.core.alarms import Severity
+from twisted_gantry.core.deliveries import Deliveries
 
 OUTBOX = "/api/v1/outbox"
 RETRY, DROP = f"{OUTBOX}/retry", f"{OUTBOX}/drop"
@@ -276,3 +277,18 @@ def test_bad(kept: SmallSite, path: str, body: object, status: int, code: str) -
     assert (answer.status, answer.error) == (status, code)
     assert now_of(kept.site.store.ledger("etc")).dropped == kept.etc.retries == 0
     assert _audit(kept) == []
+
+
+def test_deliveries(kept: SmallSite) -> None:
+    """`GET /api/v1/deliveries`: the last day of each uplink in slots of half an hour."""
+    answer = kept.client().get("/api/v1/deliveries")
+    assert answer.json == {
+        "since": "2026-11-20T10:00:03.250+08:00",
+        "until": "2026-11-21T10:00:03.250+08:00",
+        "step": 1800.0,
+        "queues": [{"name": "etc", "slots": []}],
+    }
+    Deliveries(kept.site, kept.history, kept.clock, kept.now).start()
+    now_of(kept.site.store.delivered([2]))
+    queues = kept.client().get("/api/v1/deliveries").json["queues"]
+    assert queues == [{"name": "etc", "slots": [["2026-11-21T10:00:00.000+08:00", 1, 0, 0]]}]

@@ -14,12 +14,14 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.server import Request
 
+from twisted_gantry.core.deliveries import STEP, last_day
 from twisted_gantry.core.history import Series
 from twisted_gantry.core.interfaces import IHistory
 from twisted_gantry.core.points import Points
+from twisted_gantry.core.site import Site
 from twisted_gantry.core.times import TimeText
 from twisted_gantry.net.http.json import HttpError, argument
-from twisted_gantry.wire.local_api import History
+from twisted_gantry.wire.local_api import DeliveriesView, History, QueueDay
 
 _log = Logger()
 
@@ -135,6 +137,22 @@ class HistoryView:
             samples=[(time(at) or "", least, mean, most) for at, least, mean, most in buckets],
             states=[(time(at) or "", text) for at, text in series.states],
         )
+
+    async def deliveries(self, site: Site) -> DeliveriesView:
+        """Return what became of the reports of the last day. Raises HttpError (503)."""
+        now, time = self._now(), self._time
+        found = await last_day(site, self._query, now)
+        queues = [
+            QueueDay(
+                name,
+                [
+                    (time(at) or "", delivered, aside, dropped)
+                    for at, delivered, aside, dropped in slots
+                ],
+            )
+            for name, slots in found.items()
+        ]
+        return DeliveriesView(time(now - DAY), time(now), STEP, queues)
 
     async def _query(self, *question: Any) -> Series:
         try:

@@ -249,6 +249,10 @@ class LocalApi:
         shown = [views.report(each, self._time, with_body=bodies) for each in reports]
         return respond(request, shapes.Outbox(shown))
 
+    @app.route("/api/v1/deliveries", methods=["GET"])
+    async def deliveries(self, request: Request) -> bytes:
+        return respond(request, await self._history.deliveries(self._site))
+
     @app.route("/api/v1/outbox/retry", methods=["POST"])
     async def retry(self, request: Request) -> bytes:
         return respond(request, await self._set_aside.retry(request))

@@ -1,36 +1,32 @@
-// Who told which device what, and how it ended.
+// Who told which device what, and how it ended; exports; who may come in.
 
-import { cardList } from "./cards.js";
-import { make, parts, write } from "./dom.js";
-import { clock } from "./format.js";
-import { text } from "./language.js";
+import { make } from "./dom.js";
+import { entries } from "./audit_list.js";
+import { exportForm } from "./export.js";
+
+import { words } from "./language.js";
+import { LISTS } from "./texts_lists.js";
+import { users } from "./users.js";
 
 export const name = "audit";
-let shown = false;
+let ends = [];
 
-export async function mount(root, params, app) {
-  shown = true;
-  const entries = cardList("", text.noAudit);
-  root.append(make("section", "", make("h2", "", text.audit), ...entries.nodes));
-  const answer = await app.api.get("api/v1/audit").catch(() => null);
-  if (!shown || answer === null) return;
-  entries.fill(answer.entries, (each) => each.id + each.at, build, fill);
+export function mount(root, params, app) {
+  const t = words(LISTS);
+  const audit = entries(app);
+  const people = users(app);
+  const form = exportForm(app);
+  const column = make("div", "column",
+    make("section", "", make("h2", "", t.exportTitle), form.node), people.node);
+  root.append(make("div", "columns side",
+    make("section", "", make("div", "title-row", make("h2", "", app.text.audit), audit.count),
+      ...audit.nodes),
+    column));
+  ends = [app.known.subscribe(people.draw), audit.stop, people.stop];
+  people.draw();
 }
 
 export function unmount() {
-  shown = false;
-}
-
-function build() {
-  return parts(
-    make("li", "card", make("p", "head", make("strong", "what"), make("span", "result")),
-      make("p", "fine who")),
-    ["what", "result", "who"],
-  );
-}
-
-function fill(node, entry) {
-  write(node.parts.what, `${entry.target} ${entry.command}`);
-  write(node.parts.result, entry.result ?? "…");
-  write(node.parts.who, [clock(entry.at), entry.who, entry.detail].filter(Boolean).join(" · "));
+  for (const end of ends) end();
+  ends = [];
 }

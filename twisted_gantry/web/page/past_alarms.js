@@ -85,6 +85,7 @@ export function pastAlarms(app) {
     write(list.nodes[1], alarms.length ? t.noneFits : t.noHistory);
     const full = alarms.length >= MOST ? `${t.newest(MOST)} · ` : "";
     write(count, full + t.shownOf(fits.length, alarms.length));
+    hide(count, alarms.length === 0);
     hide(more, fits.length <= shown);
     write(more, t.more(Math.max(0, Math.min(PAGE, fits.length - shown))));
   }

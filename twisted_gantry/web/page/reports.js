@@ -1,27 +1,40 @@
-// What became of the reports of each uplink.
+// What became of the reports of each uplink: counts, the last day, and what waits or was refused.
 
 import { cardList } from "./cards.js";
+import { deliveries } from "./deliveries.js";
 import { make } from "./dom.js";
 import { known } from "./known.js";
-import { text } from "./language.js";
+import { text, words } from "./language.js";
+import { storedReports } from "./stored_reports.js";
+import { LISTS } from "./texts_lists.js";
 import { buildUplink, fillUplink } from "./uplinks.js";
 
 export const name = "reports";
-let unsubscribe = () => {};
+let ends = [];
 
 export function mount(root, params, app) {
+  const t = words(LISTS);
   const uplinks = cardList("uplinks", text.noUplinks);
-  root.append(make("section", "", make("h2", "", text.uplinks), ...uplinks.nodes));
+  const day = deliveries(app);
+  const stored = storedReports(app);
+  root.append(
+    make("section", "", make("h2", "", text.uplinks), ...uplinks.nodes),
+    make("section", "", make("h2", "", t.lastDay), ...day.nodes),
+    make("section", "", make("div", "title-row", make("h2", "", t.stored), stored.count),
+      ...stored.nodes));
 
   function draw() {
     if (known.site === null) return;
-    uplinks.fill(known.site.uplinks, (u) => u.name, buildUplink, fillUplink);
+    const targets = (known.site.notify ?? []).map((each) => ({ ...each, name: `notify.${each.name}` }));
+    uplinks.fill([...known.site.uplinks, ...targets], (u) => u.name, buildUplink, fillUplink);
+    stored.draw();
   }
 
-  unsubscribe = app.known.subscribe(draw);
+  ends = [app.known.subscribe(draw), day.stop, stored.stop];
   draw();
 }
 
 export function unmount() {
-  unsubscribe();
+  for (const end of ends) end();
+  ends = [];
 }

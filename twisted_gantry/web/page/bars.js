@@ -1,0 +1,64 @@
+// Bars over the hours of a day on a canvas, stacked: delivered below, what went wrong above.
+
+const COLOURS = ["--good", "--warn", "--bad"];
+const LEFT = 44;
+const BOTTOM = 20;
+const TOP = 8;
+
+// Draw `slots` [[time, delivered, set aside, dropped], …] from `since` to `until`, `step` seconds
+// each, on `canvas`, in the size and colours that it has now.
+export function bars(canvas, { since, until, step }, slots) {
+  const { width, height } = canvas.getBoundingClientRect();
+  if (!width || !height) return;
+  const dense = devicePixelRatio || 1;
+  canvas.width = Math.round(width * dense);
+  canvas.height = Math.round(height * dense);
+  const pen = canvas.getContext("2d");
+  const style = getComputedStyle(canvas);
+  const colour = (name) => style.getPropertyValue(name).trim();
+  pen.scale(dense, dense);
+  pen.font = `11px ${style.fontFamily}`;
+  const begin = Date.parse(since);
+  const across = (moment) => LEFT + (moment - begin) / (Date.parse(until) - begin) * (width - LEFT);
+  const top = nice(Math.max(1, ...slots.map(([, ...counts]) => counts.reduce((a, b) => a + b, 0))));
+  const up = (count) => height - BOTTOM - count / top * (height - BOTTOM - TOP);
+
+  pen.fillStyle = colour("--soft");
+  pen.strokeStyle = colour("--line");
+  pen.textAlign = "right";
+  pen.textBaseline = "middle";
+  for (const count of [0, top / 2, top].filter(Number.isInteger)) {
+    const y = Math.round(up(count)) + 0.5;
+    pen.beginPath();
+    pen.moveTo(LEFT, y);
+    pen.lineTo(width, y);
+    pen.stroke();
+    pen.fillText(count.toLocaleString("en"), LEFT - 6, y);
+  }
+  pen.textAlign = "center";
+  pen.textBaseline = "bottom";
+  for (const [time] of slots) {
+    const [hour, minute] = time.slice(11, 16).split(":").map(Number);
+    if (hour % 4 || minute) continue;
+    const x = across(Date.parse(time));
+    if (x > LEFT + 16 && x < width - 16) pen.fillText(time.slice(11, 16), x, height - 2);
+  }
+  const wide = Math.max(1, (width - LEFT) * step * 1000 / (Date.parse(until) - begin) - 1);
+  for (const [time, ...counts] of slots) {
+    let sum = 0;
+    counts.forEach((count, i) => {
+      if (count <= 0) return;
+      pen.fillStyle = colour(COLOURS[i]);
+      // What went wrong is seen, however little it is beside the rest.
+      const high = Math.max(up(sum) - up(sum + count), i ? 2 : 1);
+      pen.fillRect(across(Date.parse(time)), up(sum) - high, wide, high);
+      sum += count;
+    });
+  }
+}
+
+// Return the next round number that halves well.
+function nice(count) {
+  const unit = 10 ** Math.floor(Math.log10(count));
+  return [1, 2, 4, 6, 8, 10].map((each) => each * unit).find((each) => each >= count);
+}
