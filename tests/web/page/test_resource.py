@@ -269,7 +269,7 @@ async def test_in_a_browser(small: SmallSite, live: Live, tmp_path: Path, langua
     for text in expected[language]:
         assert text in page
     assert "&lt;img src=x" in page
-    assert "<title>(1) North gantry</title>" in page
+    assert "<title>▲ (1) North gantry</title>" in page
     assert {"zh": "实时", "en": "live"}[language] in element(page, "link")
     assert 'data-view="overview"' in page
     assert 'class="old"' not in page
@@ -295,7 +295,7 @@ async def test_live(small: SmallSite, live: Live, tmp_path: Path) -> None:
         points.update("ups1", {"input_voltage_r": (187.25, Quality.GOOD)})
         await browser.until(f"{MAINS}.includes('187 V')")
         alarms.set("ups1.overload", Severity.CRITICAL, "too much", "过载")
-        await browser.until("document.title === '(1) North gantry'")
+        await browser.until("document.title === '▲ (1) North gantry'")
         alarms.clear("ups1.overload")
         await browser.until("document.title === 'North gantry'")
         await browser.evaluate("document.querySelector('nav [data-to=alarms]').click(); 0")
@@ -347,7 +347,7 @@ async def test_consequences_stand_under_their_cause(
         await browser.until(f"{under} && {under}.dataset.alarm === 'ups1.on-battery'")
         assert await browser.evaluate(cards) == "cab1.smoke,ups1.mains-abnormal"
         assert await browser.evaluate(f"{under}.textContent") == "on battery · ups1.on-battery"
-        assert await browser.evaluate("document.title") == "(2) North gantry"
+        assert await browser.evaluate("document.title") == "▲ (2) North gantry"
         alarms.clear("ups1.mains-abnormal")
         await browser.until(f"{cards} === 'cab1.smoke,ups1.on-battery'")
         assert browser.console == []

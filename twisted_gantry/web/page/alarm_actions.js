@@ -78,6 +78,12 @@ const DO = {
   unshelve: (alarm) => each([alarm], "unshelve", {}, words(LISTS).unshelved),
 };
 
+// Acknowledge an alarm and what it explains, without a question.
+export function acknowledge(alarm) {
+  const also = under(alarm).filter((each) => each.ackedBy === null);
+  return each([alarm, ...also], "ack", {}, words(LISTS).acked);
+}
+
 function alsoField(also) {
   if (!also.length) return [];
   return [{ name: "also", label: words(LISTS).also(also.length), type: "checkbox", value: true }];

@@ -3,12 +3,13 @@
 import { ROOT, api } from "./api.js";
 import * as asking from "./asking.js";
 import { ask, button } from "./dialog.js";
-import { hide, mark, write } from "./dom.js";
+import { mark, write } from "./dom.js";
 import { age } from "./format.js";
 import { showHeadline } from "./headline.js";
-import { causes, known, may } from "./known.js";
+import { known, may } from "./known.js";
 import * as language from "./language.js";
 import * as router from "./router.js";
+import * as signals from "./signals.js";
 import * as theme from "./theme.js";
 import { say } from "./toast.js";
 
@@ -36,13 +37,20 @@ function showWords() {
   document.documentElement.lang = text.htmlLang;
   for (const node of document.querySelectorAll("[data-text]")) write(node, text[node.dataset.text]);
   document.querySelector("nav").setAttribute("aria-label", text.views);
+  byId("headline").setAttribute("aria-label", text.overall);
   const other = document.querySelector("[data-action=language]");
   write(other, text.otherLanguage);
   other.lang = language.language === "zh" ? "en" : "zh-CN";
-  const shade = document.querySelector("[data-action=theme]");
-  write(shade, { auto: "◐", light: "☀", dark: "☾" }[theme.theme()]);
-  shade.setAttribute("aria-label", text.theme(theme.theme()));
-  shade.title = text.theme(theme.theme());
+  showSwitch("theme", { auto: "◐", light: "☀", dark: "☾" }[theme.theme()],
+    text.theme(theme.theme()));
+}
+
+function showSwitch(action, sign, words) {
+  const node = document.querySelector(`header [data-action=${action}]`);
+  write(node, sign);
+  if (node.title === words) return;
+  node.title = words;
+  node.setAttribute("aria-label", words);
 }
 
 function show() {
@@ -53,14 +61,25 @@ function show() {
   mark(link, "state", state);
   write(link, text[{ offline: "linkLost", connecting: "linkConnecting", online: "linkLive" }[state]]);
   document.body.classList.toggle("old", Boolean(trouble));
-  showHeadline(byId("headline"));
+  if (site !== null || trouble) mark(document.documentElement, "ready", "known");
+  showHeadline(byId("headline"), byId("spoken"));
+  signals.showState();
+  signals.soundAlarms();
+  showSound();
   if (site === null) return;
   const name = site.name || site.gantryId;
   write(byId("name"), name);
   write(byId("about"), text.about(site.gantryId, site.version, age(site.startedAt)));
-  const count = causes().length;
-  const title = count ? `(${count}) ${name}` : name;
-  if (document.title !== title) document.title = title;
+}
+
+function showSound() {
+  const { text } = language;
+  const state = signals.silenced() ? "silenced" : signals.soundOn() ? "on" : "off";
+  showSwitch("sound", state === "silenced" ? "♪?" : "♪", text.sound(state));
+  const node = document.querySelector("[data-action=sound]");
+  mark(node, "state", state);
+  const pressed = String(signals.soundOn());
+  if (node.getAttribute("aria-pressed") !== pressed) node.setAttribute("aria-pressed", pressed);
 }
 
 document.querySelector("[data-action=language]").addEventListener("click", () => {
@@ -76,13 +95,18 @@ document.querySelector("[data-action=theme]").addEventListener("click", () => {
 for (const link of document.querySelectorAll("[data-path]")) {
   link.href = router.address(link.dataset.path);
 }
-hide(document.querySelector("[data-action=sound]"), true);
+document.querySelector("[data-action=sound]").addEventListener("click", () => {
+  signals.switchSound();
+  showSound();
+});
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   byId("view").focus();
 });
+signals.listenForTouch();
 theme.apply();
 showWords();
+document.documentElement.dataset.ready = "words";
 known.subscribe(show);
 show();
 router.start(app);

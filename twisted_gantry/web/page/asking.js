@@ -4,9 +4,11 @@
 import { Denied, ROOT, fetchJson } from "./api.js";
 import { PAST_ALARMS, known, note, tell } from "./known.js";
 import { listen } from "./live.js";
+import * as signals from "./signals.js";
 
 const PERIOD = 2000;
 const LIVE_PERIOD = 10_000;
+const HIDDEN_PERIOD = 15_000;
 const DRAW = 100; // what the stream tells is drawn so often at most
 
 let asking = false;
@@ -46,6 +48,28 @@ export async function refresh() {
   tell();
 }
 
+// A page that nobody looks at asks for what its title, icon and sound tell.
+async function watch() {
+  if (asking || performance.now() - askedAt < HIDDEN_PERIOD) return;
+  asking = true;
+  askedAt = performance.now();
+  try {
+    const [active, health] = await Promise.all([
+      fetchJson("api/v1/alarms?active=1"),
+      fetchJson("healthz"),
+    ]);
+    known.active = active.alarms;
+    known.reasons = health.reasons;
+    known.answeredAt = Date.now();
+    known.trouble = "";
+  } catch (error) {
+    known.trouble = error instanceof Denied ? "denied" : "silent";
+  } finally {
+    asking = false;
+  }
+  tell();
+}
+
 function hear(kind, data) {
   if (asking) told.push([kind, data]);
   if (known.site === null) return;
@@ -61,13 +85,15 @@ function draw() {
 }
 
 function tick() {
-  if (!live || known.trouble || performance.now() - askedAt >= LIVE_PERIOD) refresh();
+  if (document.hidden && !live) watch();
+  else if (!document.hidden && (!live || known.trouble || performance.now() - askedAt >= LIVE_PERIOD)) refresh();
   else tell(); // what is shown as an age grows
 }
 
 export function start() {
   document.addEventListener("visibilitychange", refresh);
   refresh();
-  listen(new URL("api/v1/stream", ROOT), hear, (yes) => { live = yes; });
+  listen(new URL("api/v1/stream", ROOT), hear, (yes) => { live = yes; },
+    signals.soundOn);
   setInterval(tick, PERIOD);
 }

@@ -1,13 +1,14 @@
 // What is wrong, by cause, with a button that says that a person has seen it.
 
+import { acknowledge } from "./alarm_actions.js";
 import { button } from "./dialog.js";
 import { hide, make, mark, parts, sync, write } from "./dom.js";
 import { age, clock } from "./format.js";
-import { causes, known, may, note, tell, under } from "./known.js";
+import { causes, known, may, under } from "./known.js";
 import { message, text } from "./language.js";
 
 // Return `{node, fill()}`.
-export function attention(app) {
+export function attention() {
   const title = make("h2", "", text.whatIsWrong);
   title.id = "attention";
   const list = make("ul", "causes active");
@@ -19,7 +20,7 @@ export function attention(app) {
 
   function fill() {
     const all = causes();
-    sync(list, all, (each) => each.alarm + each.raisedAt, () => build(app), fillCause);
+    sync(list, all, (each) => each.alarm + each.raisedAt, build, fillCause);
     hide(list, all.length === 0);
     hide(calm, all.length > 0 || known.site === null);
     const last = known.recent[0];
@@ -28,7 +29,7 @@ export function attention(app) {
   return { node, fill };
 }
 
-function build(app) {
+function build() {
   const ack = button("ack", text.ack, "");
   const node = parts(
     make("li", "cause",
@@ -40,14 +41,8 @@ function build(app) {
   );
   ack.addEventListener("click", async () => {
     ack.disabled = true;
-    try {
-      note("alarm", await app.api.post("api/v1/alarms/ack", { alarm: node.dataset.alarm }));
-      tell();
-    } catch {
-      // Shown by the API.
-    } finally {
-      ack.disabled = false;
-    }
+    await acknowledge(node.alarm);
+    ack.disabled = false;
   });
   node.parts.ack = ack;
   return node;
@@ -55,6 +50,7 @@ function build(app) {
 
 function fillCause(node, alarm) {
   const { chip, message: said, when, acked, explains, count, consequences, ack } = node.parts;
+  node.alarm = alarm;
   mark(node, "alarm", alarm.alarm);
   mark(node, "severity", alarm.severity);
   mark(node, "state", alarm.state);

@@ -38,10 +38,16 @@ export function verdict() {
   return { state: "online", words: text.allWell };
 }
 
-export function showHeadline(node) {
+// Show the sentence in `node`; `spoken` says aloud what is new: not an age that grows.
+export function showHeadline(node, spoken) {
   const { state, words } = verdict();
+  const news = state === "critical" || state === "warning"
+    ? text.list([...known.reasons, ...causes().map((each) => `${each.source} ${message(each)}`)]) : words;
+  write(spoken, state === "offline" && known.answeredAt !== null ? text.linkLost : news);
   mark(node, "state", state);
-  write(node.querySelector("[data-field=headline]"), words);
+  const said = node.querySelector("[data-field=headline]");
+  write(said, words);
+  if (said.title !== words) said.title = words; // it may be cut
   const left = runtimeLeft();
   const field = node.querySelector("[data-field=runtime-left]");
   hide(field, left === "");

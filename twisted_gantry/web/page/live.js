@@ -5,8 +5,9 @@ const AGAIN = 30_000;
 
 // Listen to the stream at `path`: `told(kind, data)` for each event, `there(yes)` when it comes or
 // goes. The events of a snapshot come as one, `told("all", {point: […], alarm: […], …})`. Only a
-// page that is looked at listens: a browser has few connections for all its pages.
-export function listen(path, told, there) {
+// page that is looked at listens, or one of which `always()` holds: a browser has few connections
+// for all its pages.
+export function listen(path, told, there, always) {
   let source = null;
   let whole = null; // the snapshot that is coming
   let again = 0;
@@ -34,7 +35,7 @@ export function listen(path, told, there) {
 
   function open() {
     close();
-    if (document.hidden) return;
+    if (document.hidden && !always()) return;
     source = new EventSource(path);
     for (const kind of EVENTS) {
       source.addEventListener(kind, (event) => take(kind, JSON.parse(event.data)));

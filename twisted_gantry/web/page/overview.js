@@ -14,13 +14,17 @@ import { buildPeer, buildUplink, fillPeer, fillUplink } from "./uplinks.js";
 import { alarmsOf, howBad } from "./worst.js";
 
 export const name = "overview";
+const [NARROW, FEW] = [640, 6]; // pixels, devices
 let unsubscribe = () => {};
 
 export function mount(root, params, app) {
   const picture = sitePicture();
-  const wrong = attention(app);
+  const wrong = attention();
   const find = finder();
   const devices = make("ul", "devices");
+  const summary = make("summary", "");
+  const fold = make("details", "fold", summary, devices);
+  let folded = null; // until the devices are known
   const uplinks = make("ul", "uplinks");
   const peers = make("ul", "peers");
   const [noDevices, noUplinks] = [text.noDevices, text.noUplinks].map((each) => make("p", "empty", each));
@@ -30,7 +34,7 @@ export function mount(root, params, app) {
     make("section", "site", make("h2", "hidden", text.picture), picture.node),
     wrong.node,
     make("section", "all-devices",
-      make("div", "title-row", make("h2", "", text.devices), find.node), devices, noDevices),
+      make("div", "title-row", make("h2", "", text.devices), find.node), fold, noDevices),
     make("section", "waiting", make("h2", "", text.uplinks), uplinks, noUplinks, peers));
 
   function draw() {
@@ -39,6 +43,13 @@ export function mount(root, params, app) {
     picture.fill();
     wrong.fill();
     find.fill();
+    if (folded === null) {
+      // On a phone many cards open when a person asks for them: the picture has all devices.
+      folded = innerWidth < NARROW && site.devices.length > FEW;
+      fold.open = !folded;
+      hide(summary, !folded);
+    }
+    write(summary, text.countDevices(site.devices.length));
     sync(devices, site.devices, (d) => d.name, buildDevice, fillDevice);
     sync(uplinks, site.uplinks, (u) => u.name, buildUplink, fillUplink);
     sync(peers, [...(site.notify ?? []), ...(site.bridges ?? [])], (p) => p.kind + p.name,
