@@ -317,6 +317,58 @@ def test_alarms_are_raised_before_an_end_is_told() -> None:
     assert desk.events()[2:] == [("cleared", ["b.x"])]
 
 
+def test_another_alarm_of_the_name_is_told() -> None:
+    """What a person has acknowledged, or what ended unseen, is no word about the next alarm; a
+    quick return that nobody has looked at is.
+    """
+    desk = Desk(replace(POLICY, escalate_after=30))
+    desk.raised("a.x", CRITICAL, id="1")
+    desk.changed("a.x", acknowledged=True)
+    desk.run(100)
+    desk.raised("b.x", CRITICAL, id="2")  # the end of a.x waits for the pace
+    desk.cleared("a.x")
+    desk.restart()
+    desk.look()
+    desk.run(1)
+    desk.raised("a.x", CRITICAL, id="3")
+    desk.run(1)
+    desk.cleared("a.x")
+    desk.raised("a.x", CRITICAL, id="4")
+    desk.run(PACE)
+    raised = [("raised", ["a.x"]), ("raised", ["b.x"]), ("raised", ["a.x"])]
+    assert desk.events() == raised
+    desk.raised("a.x", CRITICAL, id="5")  # its predecessor was not seen to end
+    desk.run(PACE)
+    assert desk.events() == [*raised, ("raised", ["a.x"])]
+    desk.run(40)
+    assert desk.escalated == [(130.0, "b.x"), (142.0, "a.x")]
+
+
+def test_another_alarm_that_is_muted_waits() -> None:
+    """An alarm that follows another one of its name is not told while it is muted."""
+    desk = Desk()
+    desk.raised("a.x", id="1")
+    desk.run(20)
+    desk.raised("a.x", id="2", muted=True)
+    desk.run(20)
+    assert len(desk.told) == 1
+    desk.changed("a.x", muted=False)
+    assert desk.events()[1:] == [("raised", ["a.x"])]
+
+
+def test_an_escalation_of_another_alarm() -> None:
+    """A target of escalations that was told of an alarm hears of the next one of that name."""
+    desk = Desk(replace(POLICY, min_severity=None))
+    desk.raised("a.x", CRITICAL, id="1")
+    desk.plan.escalated([desk.active["a.x"]], desk.now)
+    desk.run(20)
+    desk.raised("a.x", CRITICAL, id="2")
+    desk.plan.escalated([desk.active["a.x"]], desk.now)
+    desk.plan.escalated([desk.active["a.x"]], desk.now)
+    desk.run(20)
+    assert desk.events() == [("raised", ["a.x"])] * 2
+
+
 def test_a_restart_with_a_clock_that_went_back() -> None:
     """A wrong clock delays what follows by no more than its usual time."""
     desk = Desk(replace(POLICY, repeat=60))

@@ -18,7 +18,7 @@ from twisted_gantry.net.outage import Outage, Reason
 from twisted_gantry.notify.interfaces import Gantry, ISender, NotSent
 from twisted_gantry.notify.notice import CRITICAL, WARNING, Notice
 from twisted_gantry.notify.notifier import Notifier
-from twisted_gantry.notify.plan import Now, Policy
+from twisted_gantry.notify.plan import PACE, Now, Policy
 from twisted_gantry.notify.target import FAILING_AFTER, LONGEST_PAUSE, Target
 
 TIME = times_in("Asia/Shanghai")
@@ -246,6 +246,22 @@ def test_a_critical_alarm_ends_a_pause(place: Place) -> None:
     receiver.error, tries = None, len(receiver.got)
     place.raised("b.y", CRITICAL)
     assert [each["id"] for each in receiver.got[tries:]] == ["id-1", "id-2"]
+
+
+def test_a_critical_alarm_just_after_a_try(place: Place) -> None:
+    """A critical alarm within the pace of the last try does not wait for the end of the pause."""
+    receiver = place.add()
+    receiver.error = NotSent("no route")
+    place.raised("a.x")
+    place.run(200)
+    tries = len(receiver.got)
+    while len(receiver.got) == tries:
+        place.run(0.25)
+    receiver.error = None
+    place.raised("b.y", CRITICAL)
+    assert len(receiver.got) == tries + 1
+    place.run(PACE)
+    assert [each["id"] for each in receiver.got[tries + 1 :]] == ["id-1", "id-2"]
 
 
 def test_a_refused_message_does_not_block(place: Place) -> None:

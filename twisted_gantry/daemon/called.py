@@ -242,6 +242,7 @@ def notices_of(site: Site) -> list[Notice]:
             muted=each.muted,
             acknowledged=each.acked_at is not None,
             cause=causes.get(each.name, ""),
+            id=each.id,
         )
         for each in site.alarms.active()
     ]

@@ -31,7 +31,8 @@ class Notice:
 
     `emergency` is an alarm that is never muted and never folded, such as smoke. People are not
     called for an alarm that is `muted`, and not called again for one that is `acknowledged`.
-    `cause` is the name of the alarm that explains this one, empty without one.
+    `cause` is the name of the alarm that explains this one, empty without one. `id` tells an alarm
+    from another one of the same name.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Notice:
     muted: bool = False
     acknowledged: bool = False
     cause: str = ""
+    id: str = ""
 
     @property
     def urgent(self) -> bool:

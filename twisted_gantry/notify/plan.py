@@ -65,6 +65,8 @@ class Kept(msgspec.Struct, omit_defaults=True):
     told_at: float | None = None
     escalated: bool = False
     from_other: bool = False
+    id: str = ""
+    acknowledged: bool = False
 
 
 class PlanState(msgspec.Struct, omit_defaults=True):
@@ -96,6 +98,17 @@ class Entry:
     @property
     def stage(self) -> Stage:
         return self.call.stage
+
+    def is_of_another(self, notice: Notice) -> bool:
+        """Tell whether people were told of an earlier alarm of that name."""
+        told = self.stage in (Stage.TOLD, Stage.OVER)
+        return told and self.notice.id not in ("", notice.id)
+
+    def is_finished(self) -> bool:
+        """Tell whether the alarm that people were told of is done with: the end was not seen, or
+        a person has acknowledged the alarm. Else a quick return is no news.
+        """
+        return self.stage is Stage.TOLD or self.notice.acknowledged
 
 
 @dataclass(frozen=True)
@@ -145,7 +158,7 @@ class Plan:
         """Take alarms that another target did not get acknowledged."""
         for notice in notices:
             known = self._entries.get(notice.name)
-            if known is None or known.stage is Stage.WAITING:
+            if known is None or known.stage is Stage.WAITING or known.is_of_another(notice):
                 self._entries[notice.name] = Entry(notice, Call(), now.mono, from_other=True)
                 self.changed = True
         self.advance(now)
@@ -246,6 +259,7 @@ class Plan:
             Kept(
                 *(n.name, e.stage, n.severity, n.en, n.zh, n.raised_at, n.value, n.emergency),
                 *(e.cleared_at, wall(e.called_at), wall(e.told_at), e.escalated, e.from_other),
+                *(n.id, n.acknowledged),
             )
             for e in self._entries.values()
             for n in (e.notice,)
@@ -269,6 +283,8 @@ class Plan:
             notice = Notice(
                 *(each.name, each.severity, each.en, each.zh, each.raised_at, each.value),
                 emergency=each.emergency,
+                acknowledged=each.acknowledged,
+                id=each.id,
             )
             entry = Entry(notice, Call(each.stage), now.mono, each.cleared_at)
             entry.called_at, entry.told_at = mono(each.called_at), mono(each.told_at)
@@ -280,6 +296,13 @@ class Plan:
         """Let an entry follow the alarm that it is about."""
         notice = self._active.get(name)
         if notice is not None:
+            quiet = notice.muted or name in self._folded or not self._concerns(notice)
+            if entry.is_of_another(notice) and entry.is_finished():
+                if not quiet:
+                    self._entries[name] = Entry(notice, Call(Stage.DUE), now.mono)
+                    self.changed = True
+                    return
+                notice = replace(notice, id=entry.notice.id)
             entry.unseen = False
             waiting = entry.stage is Stage.WAITING
             entry.notice = replace(
@@ -289,7 +312,6 @@ class Plan:
                 entry.call.back()
                 entry.cleared_at, self.changed = None, True
             mutable = waiting or (entry.stage is Stage.DUE and not entry.from_other)
-            quiet = notice.muted or name in self._folded or not self._concerns(notice)
             if mutable and quiet:
                 del self._entries[name]
                 self.changed = self.changed or not waiting

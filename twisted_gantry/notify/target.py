@@ -177,7 +177,8 @@ class Target(NamedService):
         found = plan.to_escalate(now)
         if found:
             self._escalate(found)
-        hurries = plan.has_urgent(now) and now.mono - self._tried_at >= PACE
+        urgent, ready = plan.has_urgent(now), self._tried_at + PACE - now.mono
+        hurries = urgent and ready <= 0
         if hurries or self._waiting is not None or self._unread or plan.next(now) is not None:
             self._loop.wake(now=hurries)
         if plan.changed:
@@ -185,6 +186,8 @@ class Target(NamedService):
         wait = plan.wait(now, blocked=self._waiting is not None)
         if plan.changed:
             wait = min(wait or KEPT_AT_MOST_EVERY, KEPT_AT_MOST_EVERY)
+        if urgent and ready > 0:
+            wait = min(wait or ready, ready)
         if wait is None:
             self._timer.cancel()
         else:
