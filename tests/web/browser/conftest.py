@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.web.browser.demo import Demo
-from tests.web.browser.tab import Tab
+from tests.web.browser.tab import SHOTS, Tab
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _HERE = Path(__file__).parent
@@ -93,3 +93,18 @@ def tab(open_tab: Open) -> Tab:
     """Return a tab of 1400 × 900 without a page."""
     opened: Tab = _thread.submit(open_tab).result()
     return opened
+
+
+Figure = Callable[[str, float, str], None]
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Figure:
+    """Return what notes a figure, with its unit, beside the pictures."""
+
+    def note(name: str, value: float, unit: str) -> None:
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        with (SHOTS / "figures.txt").open("a", encoding="utf-8") as file:
+            file.write(f"{request.node.name}: {name}: {value:.4g} {unit}\n")
+
+    return note
