@@ -41,6 +41,15 @@ class Condition:
             raise ValueError(f"{match['sign']} compares numbers: {text!r}")
         return cls(match["point"], match["sign"], bound)
 
+    @property
+    def text(self) -> str:
+        """The condition as a configuration says it."""
+        if self.sign == "==" and self.bound is True:
+            return self.point
+        bound = str(self.bound).lower() if isinstance(self.bound, bool) else self.bound
+        shown = f"{bound:g}" if isinstance(bound, float) else bound
+        return f"{self.point} {self.sign} {shown}"
+
     def holds(self, value: Value) -> bool | None:
         """Tell whether a value fulfils the condition; None for a missing one or another type."""
         numbers = (int, float)

@@ -13,6 +13,7 @@ from twisted_gantry.core.alarms import Alarms
 from twisted_gantry.core.causes import Fold, Graph
 from twisted_gantry.core.commands.door import CommandDoor
 from twisted_gantry.core.interfaces import IBridge, ICalled, IDevice, IStore, IUplink, unseen
+from twisted_gantry.core.interlocks.watches import Interlocks
 from twisted_gantry.core.points import Points
 
 
@@ -54,6 +55,7 @@ class Site:
     graph: Graph = field(default_factory=Graph)
     reloads: Counter[str] = field(default_factory=Counter)
     notify: dict[str, ICalled] = field(default_factory=dict)
+    interlocks: Interlocks | None = None
 
     def queues(self) -> dict[str, IUplink | ICalled]:
         """Return what sends from the outbox, by the names that reports have there."""

@@ -393,8 +393,11 @@ class Parts:
         interlocks = Interlocks(
             settings.interlocks, site.points, site.door, site.alarms, site.store, self._reactor
         )
+        site.interlocks = interlocks
 
         def unmake() -> None:
+            if site.interlocks is interlocks:
+                site.interlocks = None
             for alarm in site.alarms.active("interlock"):
                 site.alarms.clear(alarm.name)
 

@@ -410,6 +410,34 @@ class CommandInfo(Shape, frozen=True):
     endangers: Annotated[str, _one_of(DANGERS)] | None = None
 
 
+INTERLOCK_STATES = ("idle", "waiting", "acting", "in-force")
+
+
+class InterlockView(Shape, frozen=True, kw_only=True):
+    """An interlock: when `when` has held for `delay` seconds, `does` on the device `target`; when
+    it is over, `undoes` on `undoes_on`. Arguments may be secret, and are left out. `why` is what
+    keeps a `waiting` one from acting.
+    """
+
+    name: str
+    when: str
+    point: str
+    delay: float = 0.0
+    target: str
+    does: str
+    undoes_on: str | None = None
+    undoes: str | None = None
+    state: Annotated[str, _one_of(INTERLOCK_STATES)]
+    why: str | None = None
+    why_zh: str | None = None
+
+
+class InterlockList(Shape, frozen=True):
+    """`GET /api/v1/interlocks`."""
+
+    interlocks: list[InterlockView]
+
+
 class DeviceCommands(Shape, frozen=True):
     """The commands of one device."""
 

@@ -125,6 +125,9 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     _api("listCommands get commands", api.CommandList, "The commands of each device"),
     _api(
+        "listInterlocks get interlocks", api.InterlockList, "The interlocks, and where each stands"
+    ),
+    _api(
         "runCommand post commands",
         api.CommandAnswer,
         "Run a command; the answer comes when its outcome is known",

@@ -148,6 +148,10 @@ class Interlocks:
             point = self._points.get(watch.interlock.when.point)
             watch.look(None if point is None else point.good)
 
+    def standing(self) -> Sequence[tuple[Interlock, Kept]]:
+        """Return where each interlock stands."""
+        return [(watch.interlock, Kept(watch.kept)) for watch in self._watches]
+
     def keep(self) -> None:
         states = {watch.interlock.key: watch.kept for watch in self._watches if watch.kept}
         self._store.put_setting(SETTING, states or None).addErrback(_log_failure)

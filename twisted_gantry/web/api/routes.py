@@ -184,6 +184,10 @@ class LocalApi:
         ]
         return respond(request, shapes.CommandList(devices))
 
+    @app.route("/api/v1/interlocks", methods=["GET"])
+    def interlocks(self, request: Request) -> bytes:
+        return respond(request, shapes.InterlockList(views.interlocks(self._site)))
+
     @app.route("/api/v1/commands", methods=["POST"])
     async def run_command(self, request: Request) -> bytes:
         """Run a command, and answer when its outcome is known.

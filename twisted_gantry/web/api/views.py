@@ -13,6 +13,7 @@ from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.causes import Fold, Graph
 from twisted_gantry.core.commands.types import CommandType
 from twisted_gantry.core.interfaces import DROPPED, IBridge, ICalled, IDevice, IUplink
+from twisted_gantry.core.interlocks.machine import Kept
 from twisted_gantry.core.points import Point
 from twisted_gantry.core.secret import shown
 from twisted_gantry.core.site import Site
@@ -181,6 +182,42 @@ def command(name: str, kind: CommandType) -> shapes.CommandInfo:
         locked_zh,
         kind.endangers,
     )
+
+
+_STANDINGS: Mapping[Kept, str] = {
+    Kept.IDLE: "idle",
+    Kept.DO: "waiting",
+    Kept.DOING: "acting",
+    Kept.HELD: "in-force",
+    Kept.UNDO: "waiting",
+    Kept.UNDOING: "acting",
+}
+
+
+def interlocks(site: Site) -> list[shapes.InterlockView]:
+    """Return the interlocks, and where each stands."""
+    if site.interlocks is None:
+        return []
+    alarms = {each.name: each for each in site.alarms.active("interlock")}
+    found = []
+    for each, kept in site.interlocks.standing():
+        alarm = alarms.get(f"interlock.{each.name}")
+        found.append(
+            shapes.InterlockView(
+                name=each.name,
+                when=each.when.text,
+                point=each.when.point,
+                delay=each.delay,
+                target=each.do.target,
+                does=each.do.command,
+                undoes_on=None if each.undo is None else each.undo.target,
+                undoes=None if each.undo is None else each.undo.command,
+                state=_STANDINGS[kept],
+                why=None if alarm is None else alarm.en,
+                why_zh=None if alarm is None else alarm.zh,
+            )
+        )
+    return found
 
 
 def user(user: User) -> shapes.UserView:

@@ -9,6 +9,7 @@ import { devicePoints } from "./device_points.js";
 import { diagnosis } from "./diagnose.js";
 import { hide, make, mark, parts, write } from "./dom.js";
 import { age, clock } from "./format.js";
+import { interlocks } from "./interlocks.js";
 import { known } from "./known.js";
 import { inLanguage, kindOf, text } from "./language.js";
 import { plot } from "./plot.js";
@@ -44,13 +45,14 @@ export function mount(root, { device: wanted }, app) {
   const commands = commandPanel(app, words, wanted);
   const test = batteryTest(app, words, wanted);
   const trial = diagnosis(app, words, wanted);
+  const locks = interlocks(app, words, wanted);
   const alarms = cardList("active", text.noActiveAlarms);
   const place = make("div", "plot-place");
   commands.ran(test.told);
   const alarmsTitle = make("h2", "", text.activeAlarms);
   root.append(unknown, make("div", "device-columns",
     make("div", "device-main", head, place, points.node),
-    make("div", "device-side", commands.node, test.node, trial.node,
+    make("div", "device-side", commands.node, test.node, trial.node, locks.node,
       make("section", "", alarmsTitle, ...alarms.nodes))));
 
   let drawing = null;
@@ -92,6 +94,7 @@ export function mount(root, { device: wanted }, app) {
     commands.fill();
     test.fill();
     trial.fill();
+    locks.fill();
     const active = known.active.filter((each) => each.source === wanted);
     write(alarmsTitle, active.length ? words.alarms(active.length) : text.activeAlarms);
     alarms.fill(active, (a) => a.alarm + a.raisedAt, buildAlarm, fillAlarm);
@@ -121,6 +124,7 @@ export function mount(root, { device: wanted }, app) {
     drawing?.close();
     points.close();
     trial.close();
+    locks.close();
   };
   draw();
 }

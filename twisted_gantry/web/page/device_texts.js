@@ -49,7 +49,7 @@ export const DEVICE_TEXTS = {
     interlockWhen: (when, delay) => `when ${when}${delay ? `, for ${delay}` : ""}`,
     interlockDoes: (what) => `does ${what}`,
     interlockUndoes: (what) => `afterwards ${what}`,
-    interlockStates: { idle: "at rest", holds: "in force", moving: "acting", trouble: "could not act" },
+    interlockStates: { idle: "at rest", waiting: "could not act yet", acting: "acting", "in-force": "in force" },
     groups: {
       input: "Input", output: "Output", load: "Load", battery: "Battery", rated: "Ratings",
       max: "Limits", sys: "System disk", data: "Data disk", memory: "Memory", cpu: "CPU", net: "Network",
@@ -101,7 +101,7 @@ export const DEVICE_TEXTS = {
     interlockWhen: (when, delay) => `条件：${when}${delay ? `，持续 ${delay}` : ""}`,
     interlockDoes: (what) => `执行 ${what}`,
     interlockUndoes: (what) => `恢复时 ${what}`,
-    interlockStates: { idle: "未触发", holds: "已生效", moving: "执行中", trouble: "未能执行" },
+    interlockStates: { idle: "未触发", waiting: "未能执行，等待重试", acting: "执行中", "in-force": "已生效" },
     groups: {
       input: "输入", output: "输出", load: "负载", battery: "电池", rated: "额定值",
       max: "上限", sys: "系统盘", data: "数据盘", memory: "内存", cpu: "CPU", net: "网络",
