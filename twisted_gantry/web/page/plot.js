@@ -71,8 +71,9 @@ export function plot(app, wanted, { span = DAY, until = null } = {}, changed = (
     const step = resolution ? Number(resolution) : stepFor(until - since, box.clientWidth);
     mark(stage, "busy", "true");
     hide(again, true);
+    let Plot = null;
     try {
-      const [Plot, listed, ...answers] = await Promise.all([
+      const [library, listed, ...answers] = await Promise.all([
         uPlot(), pastAlarms(since, until), ...names.map((name) => past(app.api, name, since, until, step)),
       ]);
       if (mine !== turn) return;
@@ -80,16 +81,16 @@ export function plot(app, wanted, { span = DAY, until = null } = {}, changed = (
       alarms = listed;
       range = { since, until, step: Math.max(...answers.map((each) => each.step), answers.length ? 0 : step) };
       loadedAt = now();
-      show(Plot);
+      Plot = library;
     } catch (error) {
       if (mine !== turn) return;
       write(note, `${words.failed} ${reason(error)}`);
       hide(note, false);
       hide(again, false);
-    } finally {
-      if (mine === turn) mark(stage, "busy", "false");
     }
     schedule();
+    if (Plot !== null) show(Plot);
+    mark(stage, "busy", "false");
   }
 
   async function pastAlarms(since, until) {

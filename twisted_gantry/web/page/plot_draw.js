@@ -55,6 +55,8 @@ export function draw(Plot, node, model, colours, told) {
   const units = [...new Set(numbers.map((each) => each.unit))];
   const scaleOf = (unit) => `y${units.indexOf(unit)}`;
   const narrow = node.clientWidth < 600;
+  const size = enlarged();
+  const font = `${12 * size}px ${FONT}`;
   const shift = () => { // uPlot reads a Date by this computer's timezone
     const wall = Date.parse(`${siteClock(0, sample).replace(" ", "T")}Z`);
     return (at) => {
@@ -69,8 +71,6 @@ export function draw(Plot, node, model, colours, told) {
     return [edge, { scale, stroke: colour, width: 1.5 * size, label: each.label }, edge];
   });
   const grid = { stroke: colours.line, width: 1 };
-  const size = enlarged();
-  const font = `${12 * size}px ${FONT}`;
   const axes = units.map((unit, n) => ({
     scale: scaleOf(unit),
     side: n % 2 ? 1 : 3,
