@@ -15,8 +15,16 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.web.browser.demo import Demo
 from tests.web.browser.tab import SHOTS, Tab
+from tests.web.browser.year import make_year
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+# One that never acts: there is something to show.
+INTERLOCK = """
+[[interlock]]
+name = "hot"
+when = "ups1.temperature > 95"
+do = "ups1.BZON"
+"""
 _HERE = Path(__file__).parent
 _thread = ThreadPoolExecutor(1, "browser")
 
@@ -52,7 +60,9 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def running_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    demo = Demo(tmp_path_factory.mktemp("demo"))
+    folder = tmp_path_factory.mktemp("demo")
+    make_year(folder / "data")
+    demo = Demo(folder, INTERLOCK)
     yield demo
     demo.close()
 

@@ -10,8 +10,8 @@ const KEPT = 5; // outcomes that are shown
 // Return the name of a command without what is said of its arguments.
 const shortName = ({ en, zh, command }) => inLanguage([en, zh]).split(/[:：;；,，（(]/)[0].trim() || command;
 
-// Return `{node, fill(), ran(listener)}` of a device; `ran` is told `(command, args)` of
-// each command that was done.
+// Return `{node, fill(), loaded, ran(listener)}` of a device. `loaded` is done once the commands are
+// known; `ran` is told `(command, args)` of each command that was done.
 export function commandPanel(app, words, device) {
   const list = make("ul", "command-list");
   const note = make("p", "fine");
@@ -171,6 +171,5 @@ export function commandPanel(app, words, device) {
     line.append(box);
   }
 
-  load();
-  return { node, fill, ran: (listener) => listeners.push(listener) };
+  return { node, fill, loaded: load(), ran: (listener) => listeners.push(listener) };
 }

@@ -50,10 +50,13 @@ export function mount(root, { device: wanted }, app) {
   const place = make("div", "plot-place");
   commands.ran(test.told);
   const alarmsTitle = make("h2", "", text.activeAlarms);
+  const side = make("div", "device-side", commands.node, test.node, trial.node, locks.node,
+    make("section", "", alarmsTitle, ...alarms.nodes));
   root.append(unknown, make("div", "device-columns",
-    make("div", "device-main", head, place, points.node),
-    make("div", "device-side", commands.node, test.node, trial.node, locks.node,
-      make("section", "", alarmsTitle, ...alarms.nodes))));
+    make("div", "device-main", head, place, points.node), side));
+  // Nothing moves when the commands come.
+  hide(side, true);
+  commands.loaded.then(() => hide(side, false));
 
   let drawing = null;
 

@@ -3,7 +3,7 @@
 export const DEVICE_TEXTS = {
   en: {
     // What was read is not judged: a voltage of 0 is read well, and bad.
-    quality: { good: "valid", "no-data": "not read yet", "get-failed": "reading failed", "not-supported": "the device does not tell" },
+    quality: { good: "valid", "no-data": "not read yet", "get-failed": "reading failed", "not-supported": "not provided" },
     lastGood: (age) => `last read ${age} ago`,
     read: (age) => `read ${age} ago`,
     inPlot: (name) => `Plot ${name}`,

@@ -16,6 +16,7 @@ const DAY = 86_400;
 const LONGEST = 2 * 365 * DAY;
 const SHORTEST = 60;
 const MOST_POINTS = 12;
+const NOTHING = { known: new Map(), texts: false };
 const FRESH = 15; // seconds after which a plot of the present is continued, at the soonest
 
 // Return `{node, names, toggle(name), close()}`; `changed()` is told after each change of the
@@ -139,7 +140,7 @@ export function plot(app, wanted, { span = DAY, until = null } = {}, changed = (
     const { since, until, step } = range;
     const times = grid(since, until, step);
     const points = names.map((name, n) => {
-      const { known, texts } = rows.get(name);
+      const { known, texts } = rows.get(name) ?? NOTHING;
       const point = info(name);
       const flag = typeof point?.value === "boolean";
       const values = flag ? ([, , most]) => most > 0 : (each) => each;
@@ -325,6 +326,10 @@ export function plot(app, wanted, { span = DAY, until = null } = {}, changed = (
     drawn?.destroy();
   }
 
+  // The names have their place before the values come.
+  [range.since, range.until] = bounds();
+  range.step = stepFor(span, 600);
+  key.fill(modelled(), null);
   tools.fill(shown, names);
   return { node, names, load, toggle, close, shown: () => shown };
 }

@@ -1,0 +1,220 @@
+"""The view of a device: plots, commands with consent, the course of a battery test, diagnosis."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, Route
+
+from tests.web.browser.demo import Demo, eventually
+from tests.web.browser.tab import Tab
+from tests.web.browser.year import POINTS
+
+YEAR = 31_536_000
+DRAWN = ".plot-stage[data-busy=false]"
+CLICKED_TO_DRAWN = """(span) => new Promise((done) => {
+  const stage = document.querySelector('.plot-stage');
+  const began = performance.now();
+  new MutationObserver((_, watching) => {
+    if (stage.dataset.busy !== 'false') return;
+    watching.disconnect();
+    requestAnimationFrame(() => setTimeout(() => done(performance.now() - began)));
+  }).observe(stage, { attributes: true });
+  document.querySelector(`[data-span="${span}"]`).click();
+})"""
+COLOURS = """() => {
+  const canvas = document.querySelector('[data-plot] canvas');
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  return new Set(new Uint32Array(data.buffer)).size;
+}"""
+KEYS = """async () => {
+  const found = [];
+  const walk = (a, b, path) => {
+    for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) {
+      if (typeof a[key] !== typeof b[key]) found.push(`${path}.${key}`);
+      else if (typeof a[key] === 'object') walk(a[key], b[key], `${path}.${key}`);
+    }
+  };
+  const { DEVICE_TEXTS: texts } = await import('/device_texts.js');
+  const { PLOT_TEXTS: plots } = await import('/plot_texts.js');
+  walk(texts.en, texts.zh, 'device');
+  walk(plots.en, plots.zh, 'plot');
+  return found;
+}"""
+SHIFTS = """() => new Promise((done) => {
+  let sum = 0;
+  new PerformanceObserver((list) => {
+    for (const each of list.getEntries()) {
+      if (each.sources.some(({ node }) => node?.closest?.('[data-view]'))) sum += each.value;
+    }
+  }).observe({ type: 'layout-shift', buffered: true });
+  setTimeout(() => done(sum), 2500);
+})"""
+
+
+def opened(tab: Tab, path: str = "/devices/ups1", language: str = "en") -> Page:
+    page = tab.open(path, language)
+    page.wait_for_selector("[data-plot] canvas")
+    page.wait_for_selector(DRAWN)
+    return page
+
+
+def test_a_plot_is_drawn_unasked(tab: Tab) -> None:
+    """A device shows its day at once, on a canvas that is not blank; nothing moves meanwhile."""
+    page = opened(tab)
+    assert page.evaluate(COLOURS) > 10
+    plotted = page.get_attribute("[data-plot]", "data-plot") or ""
+    assert "ups1.state" in plotted
+    assert page.evaluate(SHIFTS) < 0.01
+    page.click("li[data-key='ups1.temperature'] input")
+    page.wait_for_selector("[data-plot~='ups1.temperature']")
+    page.fill(".plot-tools input", "ups2.temperature")
+    page.wait_for_selector("[data-plot~='ups2.temperature']")
+    page.reload()
+    page.wait_for_selector("[data-plot~='ups2.temperature'] canvas")
+    assert page.evaluate(KEYS) == []
+
+
+def test_a_year_of_four_points(tab: Tab, tmp_path: Path) -> None:
+    """A year is drawn within 400 ms of the click, and saved as a table and a picture of it."""
+    page = opened(tab, f"/devices/ups1?plot={','.join(POINTS)}")
+    times = []
+    for _ in range(4):
+        times.append(page.evaluate(CLICKED_TO_DRAWN, YEAR))
+        page.evaluate(CLICKED_TO_DRAWN, 86_400)
+    assert min(times) < 400, times
+    page.evaluate(CLICKED_TO_DRAWN, YEAR)
+    assert f"span={YEAR}" in page.url
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="CSV").click()
+    saved.value.save_as(tmp_path / "seen.csv")
+    content = (tmp_path / "seen.csv").read_text(encoding="utf-8-sig")
+    head, *rows = content.splitlines()
+    assert head.startswith("time,ups1.load_r (%) mean,ups1.load_r (%) least")
+    assert len(rows) > 500
+    days = {row[:10] for row in rows}
+    assert 355 < len(days) < 366  # a gap is no row
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="PNG").click()
+    saved.value.save_as(tmp_path / "seen.png")
+    picture = (tmp_path / "seen.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert int.from_bytes(picture[16:20], "big") > 600
+
+
+def test_a_plot_by_keyboard(tab: Tab) -> None:
+    """Arrows tell the values at the cursor, plus and Shift change the time, Escape goes back."""
+    page = opened(tab, f"/devices/ups1?plot={','.join(POINTS)}")
+    page.evaluate(CLICKED_TO_DRAWN, YEAR)
+    page.focus(".plot-box")
+    page.keyboard.press("Home")
+    page.keyboard.press("PageDown")
+    said = page.inner_text(".plot [role=status]")
+    assert re.search(r"Load R · ups1\.load_r \d+\S* %", said), said
+    whole = page.url
+    page.keyboard.press("+")
+    page.wait_for_selector(DRAWN)
+    span = int(re.findall(r"span=(\d+)", page.url)[0])
+    assert span == YEAR // 2
+    assert page.url != whole
+    page.keyboard.press("Shift+ArrowLeft")
+    page.wait_for_selector(DRAWN)
+    page.keyboard.press("Escape")
+    page.wait_for_url(lambda url: "until=" not in url)
+    assert "span=86400" in page.url
+
+
+def test_commands_ask_before_they_hurt(tab: Tab, demo: Demo) -> None:
+    """What is harmless runs at once; what is not names its consequence, and is confirmed."""
+    page = opened(tab, language="zh")
+    page.click("[data-command=BZOFF]")
+    page.wait_for_selector(".outcomes [data-outcome=done]")
+    assert page.locator("[data-action=confirm]").count() == 0
+    assert page.is_disabled("[data-command=SOFF]")
+    assert "allow_off" in page.inner_text(".commands")
+    before = demo.get("audit")["entries"]
+    page.click("[data-command=T]")
+    assert "电池有故障时门架断电" in page.inner_text("dialog")
+    tab.axe()
+    page.click("[data-action=cancel]")
+    page.wait_for_selector("dialog", state="detached")
+    assert demo.get("audit")["entries"] == before
+    page.click("[data-command=T]")
+    page.click("[data-action=confirm]")
+    page.wait_for_selector("[data-field=battery-test][data-state=running] progress")
+    assert "电池测试已进行" in page.inner_text("[data-field=battery-test]")
+    assert demo.get("audit")["entries"][0]["command"] == "T"
+    row = page.inner_text("li[data-key='ups1.fault_voltage']")
+    assert "0 V" in row
+    assert "读数有效" in row
+    assert "正常" not in row
+
+
+def test_arguments_as_the_api_says(tab: Tab, demo: Demo) -> None:
+    """A form has a field for each argument; values have the types that the API names."""
+    page = opened(tab, "/devices/cfos")
+    page.click("[data-command=feed-meter]")
+    page.fill("dialog [name=dev_id]", "M3")
+    page.fill("dialog [name=voltage]", "230, 231, 229")
+    page.fill("dialog [name=power_w]", "1500.5")
+    page.select_option("dialog [name=is_va]", "false")
+    with page.expect_request("**/api/v1/commands") as asked:
+        page.click("[data-action=confirm]")
+    assert json.loads(asked.value.post_data or "") == {
+        "target": "cfos",
+        "command": "feed-meter",
+        "args": {"dev_id": "M3", "voltage": [230, 231, 229], "power_w": 1500.5, "is_va": False},
+    }
+    page.wait_for_selector(".outcomes li:not([data-outcome=running])")
+    page.click("[data-command=get-params]")
+    page.wait_for_selector(".outcomes pre")
+
+
+def test_diagnosis_and_interlocks(tab: Tab) -> None:
+    """The way to a device is tried, step by step; an interlock says when it acts, and its state."""
+    page = opened(tab)
+    page.click("[data-action=diagnose]")
+    page.wait_for_selector(".steps [data-outcome=ok]")
+    page.wait_for_selector("[data-action=diagnose]:enabled")
+    page.wait_for_selector(".interlocks li")
+    said = page.inner_text(".interlocks")
+    assert "ups1.temperature > 95" in said
+    assert "at rest" in said
+    tab.axe()
+
+
+def test_a_viewer_sees_no_commands(tab: Tab) -> None:
+    """Who may only read gets no button that would be refused."""
+
+    def viewer(route: Route) -> None:
+        route.fulfill(json={"name": "guest", "role": "viewer"})
+
+    tab.page.route("**/api/v1/whoami", viewer)
+    page = opened(tab)
+    assert page.locator("[data-command]").count() == 0
+    assert not page.is_visible("[data-action=diagnose]")
+
+
+def test_why_it_is_offline(tab: Tab, demo: Demo) -> None:
+    """The last error has its time, and what to do next."""
+
+    def broken(route: Route) -> None:
+        answer: Any = route.fetch().json()
+        answer["devices"][0] |= {
+            "state": "offline",
+            "lastError": "refused",
+            "lastErrorZh": "连接被拒绝",
+            "lastErrorAt": answer["startedAt"],
+            "adviceZh": "核对端口号",
+        }
+        route.fulfill(json=answer)
+
+    tab.page.route("**/api/v1/site", broken)
+    tab.page.route("**/api/v1/stream", lambda route: route.abort())
+    tab.allow("stream|ERR_FAILED")
+    page = opened(tab, language="zh")
+    head = page.inner_text(".device-head")
+    assert re.search(r"最近错误（[^）]*\d\d:\d\d:\d\d[^）]*）：连接被拒绝", head), head
+    assert "处理建议：核对端口号" in head
+    assert eventually("the site", lambda: demo.get("site"))
