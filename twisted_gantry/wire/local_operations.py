@@ -17,8 +17,8 @@ class Parameter(msgspec.Struct, frozen=True):
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """One operation over HTTP; `answer` is a type of JSON answers, or another media type. `role` is
-    the least that may do it: viewer, operator or admin.
+    """One operation over HTTP; `answer` is a type of JSON answers, or other media types, one or
+    several. `role` is the least that may do it: viewer, operator or admin.
     """
 
     id: str
@@ -191,7 +191,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *(
         _api(
             f"export{what.capitalize()} get export/{what}",
-            "application/octet-stream",
+            ("text/csv", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
             f"{text} as CSV or as a workbook",
             Parameter("format", {**_TEXT, "enum": ["csv", "xlsx"]}),
             Parameter("since", _MOMENT),

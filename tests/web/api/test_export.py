@@ -136,6 +136,7 @@ def test_reports_page_by_page(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> No
         ("points?lang=fr", 400, "bad-lang"),
         ("points?since=1h&until=2h", 400, "bad-time"),
         ("points?step=x", 400, "bad-step"),
+        ("points?step=0.1&since=0", 400, "bad-step"),
         ("points?prefix=nobody.", 404, "no-such-point"),
     ],
 )

@@ -27,6 +27,7 @@ from twisted_gantry.web.file_stream import BodyStream, Client
 RUNNING = 2  # exports at the same time; each has a thread now and then
 CELLS = 40_000
 """Values that are read, and in memory, at once."""
+MOST_STEPS = 100_000  # rows of points: two months of minutes, or a day of seconds
 MOST_POINTS = 16_000  # columns: a sheet has 16,384
 RECORDS = 100_000  # alarms or entries of the audit: more than are kept in a year
 PAGE = 200  # reports that are in memory at once
@@ -145,6 +146,9 @@ class Exports:
         units = [catalogue[name].unit for name in points]
         named = [f"{name} [{unit}]" if unit else name for name, unit in zip(points, units)]  # noqa: B905
         step = step_of(request) or self._history.fitting_step(since, until)
+        if (until - since) / step > MOST_STEPS:
+            text = f"a table has at most {MOST_STEPS} rows: a longer step, or a shorter time"
+            raise HttpError(400, "bad-step", text)
         return ["时间" if is_zh else "Time", *named], self._rows(points, since, until, step)
 
     async def _rows(self, points: Sequence[str], since: float, until: float, step: float) -> Parts:

@@ -42,6 +42,8 @@ def _content(schema: Json, media: str = "application/json", **more: Json) -> Jso
 def _answer(answer: Any) -> Json:
     if answer == "text/event-stream":
         return _content(_TEXT, answer, **{"x-events": {n: _schema(e) for n, e in EVENTS.items()}})
+    if isinstance(answer, tuple):
+        return {kind: content for each in answer for kind, content in _answer(each).items()}
     if isinstance(answer, str):
         text = answer.startswith("text/")
         return _content(_TEXT if text else {"type": "string", "format": "binary"}, answer)
