@@ -4,7 +4,7 @@ import { actions, fillActions } from "./alarm_actions.js";
 import { hide, make, mark, parts, sync, write } from "./dom.js";
 import { age, clock } from "./format.js";
 import { under, urgency } from "./known.js";
-import { message, text, words } from "./language.js";
+import { message, text, valueName, words } from "./language.js";
 import { LISTS } from "./texts_lists.js";
 
 const PARTS = ["chip", "message", "name", "when", "cared", "consequences"];
@@ -40,14 +40,15 @@ export function fillAlarm(node, alarm) {
   mark(node, "stage", alarm.state);
   mark(chip, "state", over ? "over" : alarm.severity);
   write(chip, text[alarm.severity]);
-  write(said, message(alarm));
+  write(said, words(LISTS).of(alarm.source, message(alarm)));
   write(name, alarm.alarm);
   write(when, told(alarm, over).join(" · "));
   const care = caredFor(alarm, over).join(" · ");
   write(cared, care);
   hide(cared, !care);
   const explained = over ? [] : under(alarm);
-  sync(consequences, explained, (a) => a.alarm, buildConsequence, fillConsequence);
+  sync(consequences, explained, (a) => a.alarm, buildConsequence,
+    (item, each) => fillConsequence(item, each, care));
   hide(consequences, explained.length === 0);
   if (node.parts.actions) fillActions(node.parts.actions, alarm);
 }
@@ -62,7 +63,7 @@ function told(alarm, over) {
 
 function valueOf({ value, count }) {
   const t = words(LISTS);
-  const shown = typeof value === "number" ? String(Number(value.toFixed(3))) : value;
+  const shown = typeof value === "number" ? String(Number(value.toFixed(3))) : valueName("state", value);
   return [
     ...(value === null || typeof value === "boolean" || value === "" ? [] : [t.value(shown)]),
     ...(count > 1 ? [t.times(count)] : []),
@@ -92,12 +93,14 @@ function buildConsequence() {
   );
 }
 
-function fillConsequence(node, alarm) {
+// What is said of the cause already is not said again.
+function fillConsequence(node, alarm, care) {
   const { chip, message: said, name, cared } = node.parts;
   mark(node, "alarm", alarm.alarm);
   mark(chip, "state", alarm.severity);
   write(chip, text[alarm.severity]);
   write(said, message(alarm));
   write(name, alarm.alarm);
-  write(cared, caredFor(alarm, false).join(" · "));
+  const own = caredFor(alarm, false).join(" · ");
+  write(cared, own === care ? "" : own);
 }

@@ -5,6 +5,7 @@ import { cardList } from "./cards.js";
 import { make } from "./dom.js";
 import { causes, known } from "./known.js";
 import { text, words } from "./language.js";
+import { reveal } from "./loading.js";
 import { maintenanceList } from "./maintenance.js";
 import { pastAlarms } from "./past_alarms.js";
 import { LISTS } from "./texts_lists.js";
@@ -17,13 +18,14 @@ export function mount(root, params, app) {
   const active = cardList("active", text.noActiveAlarms);
   const maintenance = maintenanceList(app);
   const past = pastAlarms(app);
-  root.append(make("div", "columns",
+  const all = make("div", "columns",
     make("section", "", make("h2", "", text.activeAlarms), ...active.nodes),
     make("div", "column",
       make("section", "", make("div", "title-row", make("h2", "", t.maintenance), maintenance.begin),
         ...maintenance.nodes),
       make("section", "", make("div", "title-row", make("h2", "", t.history), past.count),
-        ...past.nodes))));
+        ...past.nodes)));
+  root.append(all);
 
   function draw() {
     if (known.site === null) return;
@@ -32,7 +34,8 @@ export function mount(root, params, app) {
     past.draw();
   }
 
-  ends = [app.known.subscribe(draw), maintenance.stop, past.stop];
+  reveal(all, [maintenance.load, past.load]);
+  ends = [app.known.subscribe(draw), maintenance.load.stop, past.load.stop];
   draw();
 }
 

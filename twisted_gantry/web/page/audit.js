@@ -3,8 +3,8 @@
 import { make } from "./dom.js";
 import { entries } from "./audit_list.js";
 import { exportForm } from "./export.js";
-
 import { words } from "./language.js";
+import { reveal } from "./loading.js";
 import { LISTS } from "./texts_lists.js";
 import { users } from "./users.js";
 
@@ -18,11 +18,13 @@ export function mount(root, params, app) {
   const form = exportForm(app);
   const column = make("div", "column",
     make("section", "", make("h2", "", t.exportTitle), form.node), people.node);
-  root.append(make("div", "columns side",
+  const all = make("div", "columns side",
     make("section", "", make("div", "title-row", make("h2", "", app.text.audit), audit.count),
       ...audit.nodes),
-    column));
-  ends = [app.known.subscribe(people.draw), audit.stop, people.stop];
+    column);
+  root.append(all);
+  reveal(all, [audit.load]);
+  ends = [app.known.subscribe(people.draw), audit.load.stop, people.stop];
   people.draw();
 }
 

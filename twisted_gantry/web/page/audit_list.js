@@ -3,28 +3,26 @@
 import { cardList } from "./cards.js";
 import { hide, make, mark, parts, write } from "./dom.js";
 import { filters, matches } from "./filters.js";
-import { clock } from "./format.js";
+import { clock, duration } from "./format.js";
 import { inLanguage, text, words } from "./language.js";
 import { loader } from "./loading.js";
+import { paging } from "./paging.js";
 import { LISTS } from "./texts_lists.js";
 
 const PERIOD = 10_000;
 const MOST = 1000;
-const PAGE = 50;
 const CHIPS = { done: "online", failed: "critical", refused: "warning", timeout: "warning" };
 
-// Return `{nodes, count, stop}`.
+// Return `{nodes, count, load}`.
 export function entries(app) {
   const t = words(LISTS);
   const list = cardList("audit", text.noAudit);
   const count = make("p", "fine");
   const trouble = make("p", "empty", t.notLoaded);
-  const more = app.button("more", "", "");
+  const pages = paging(app, fill);
   const names = new Map(); // of commands, in words
   let all = null;
-  let shown = PAGE;
   hide(trouble, true);
-  hide(more, true);
 
   const chosen = filters(text.audit, [
     { name: "find", label: t.find },
@@ -32,7 +30,7 @@ export function entries(app) {
     { name: "outcome", label: t.outcome, options: [["", t.any],
       ...Object.keys(CHIPS).map((each) => [each, t.outcomes[each]])] },
   ], () => {
-    shown = PAGE;
+    pages.again();
     fill();
   });
 
@@ -58,11 +56,6 @@ export function entries(app) {
   const named = (command) =>
     t.verbs[command] ?? (names.has(command) ? inLanguage(names.get(command)) : "");
 
-  more.addEventListener("click", () => {
-    shown += PAGE;
-    fill();
-  });
-
   function fill() {
     if (all === null) return;
     const fits = all.filter((each) =>
@@ -70,12 +63,10 @@ export function entries(app) {
       && [each.result, ""].includes(chosen.value("outcome"))
       && matches(chosen.value("find"),
         [each.who, each.target, each.command, named(each.command), said(each.args), each.detail]));
-    list.fill(fits.slice(0, shown), (each) => each.id + each.at, build, fillEntry);
+    list.fill(pages.cut(fits), (each) => each.id + each.at, build, fillEntry);
     write(list.nodes[1], all.length ? t.noneFits : text.noAudit);
     write(count, (all.length >= MOST ? `${t.newest(MOST)} · ` : "") + t.shownOf(fits.length, all.length));
     hide(count, all.length === 0);
-    hide(more, fits.length <= shown);
-    write(more, t.more(Math.max(0, Math.min(PAGE, fits.length - shown))));
   }
 
   function fillEntry(node, entry) {
@@ -90,21 +81,22 @@ export function entries(app) {
     write(who, [clock(entry.at), person(entry.who), entry.detail].filter(Boolean).join(" · "));
   }
 
-  return { nodes: [chosen.node, trouble, ...list.nodes, more], count, stop: load.stop };
+  return { nodes: [chosen.node, trouble, ...list.nodes, pages.more], count, load };
 }
 
 function build() {
   return parts(
     make("li", "card entry",
       make("p", "head", make("span", "chip"), make("strong", "what"), make("code", "name")),
-      make("p", "fine who"), make("code", "args")),
+      make("p", "fine", make("span", "who"), " ", make("code", "args"))),
     ["chip", "what", "name", "who", "args"],
   );
 }
 
-const said = (args) => Object.entries(args ?? {})
-  .map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`)
-  .join(", ");
+const said = (args) => Object.entries(args ?? {}).map(([name, value]) => {
+  if (name === "for" && typeof value === "number") return duration(value);
+  return `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`;
+}).join(", ");
 
 // A person first, then where from; the platform and interlocks as the audit names them.
 function person(who) {

@@ -1,6 +1,9 @@
 // Bars over the hours of a day on a canvas, stacked: delivered below, what went wrong above.
 
+import { local } from "./format.js";
+
 const COLOURS = ["--good", "--warn", "--bad"];
+const HOUR = 3_600_000;
 const LEFT = 44;
 const BOTTOM = 20;
 const TOP = 8;
@@ -37,11 +40,14 @@ export function bars(canvas, { since, until, step }, slots) {
   }
   pen.textAlign = "center";
   pen.textBaseline = "bottom";
-  for (const [time] of slots) {
-    const [hour, minute] = time.slice(11, 16).split(":").map(Number);
-    if (hour % 4 || minute) continue;
-    const x = across(Date.parse(time));
-    if (x > LEFT + 16 && x < width - 16) pen.fillText(time.slice(11, 16), x, height - 2);
+  // The hours are those of the site's clock.
+  const ahead = Date.parse(local(begin, since)) - begin;
+  const apart = width < 480 ? 6 * HOUR : 3 * HOUR;
+  for (let time = begin + ahead; time < Date.parse(until) + ahead; time += HOUR) {
+    const hour = time - time % HOUR;
+    const x = across(hour - ahead);
+    if (hour % apart || x < LEFT + 16 || x > width - 16) continue;
+    pen.fillText(new Date(hour).toISOString().slice(11, 16), x, height - 2);
   }
   const wide = Math.max(1, (width - LEFT) * step * 1000 / (Date.parse(until) - begin) - 1);
   for (const [time, ...counts] of slots) {

@@ -8,7 +8,7 @@ import { LISTS } from "./texts_lists.js";
 
 const PERIOD = 60_000;
 
-// Return `{nodes, stop}`.
+// Return `{nodes, draw, load, stop}`.
 export function deliveries(app) {
   const t = words(LISTS);
   const days = make("div", "days");
@@ -56,6 +56,8 @@ export function deliveries(app) {
 
   return {
     nodes: [days, empty],
+    draw,
+    load,
     stop() {
       load.stop();
       removeEventListener("resize", draw);

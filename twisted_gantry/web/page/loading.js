@@ -1,12 +1,16 @@
 // What the stream does not tell: asked for at once, when wished, and every now and then.
 
-// Return `{now, stop}`. `ask()` gives a promise; `show(answer)` is told each answer, `failed()` that
-// one did not come. One question is on its way at a time; the newest wish is always answered.
+import { known } from "./known.js";
+
+// Return `{now, stop, first}`. `ask()` gives a promise; `show(answer)` is told each answer, `failed()` that
+// one did not come; `first` is a promise for the first of either. One question is on its way at a time; the newest wish is always answered.
 export function loader(ask, show, failed, period) {
   let running = false;
   let again = false;
   let stopped = false;
   let timer = 0;
+  let came = () => {};
+  const first = new Promise((resolve) => { came = resolve; });
 
   async function now() {
     if (running) {
@@ -25,6 +29,7 @@ export function loader(ask, show, failed, period) {
       }
       if (answer !== null && !stopped && !again) show(answer);
     } while (again && !stopped);
+    came();
     running = false;
     if (!stopped) timer = setTimeout(tick, period);
   }
@@ -37,9 +42,25 @@ export function loader(ask, show, failed, period) {
   now();
   return {
     now,
+    first,
     stop() {
       stopped = true;
       clearTimeout(timer);
     },
   };
+}
+
+// Show `node` when all `loaders` and the site have told what there is: nothing moves then.
+export async function reveal(node, loaders) {
+  node.hidden = true;
+  const site = new Promise((resolve) => {
+    const end = known.subscribe(answered);
+    function answered() {
+      end();
+      resolve();
+    }
+    if (known.site !== null) answered();
+  });
+  await Promise.all([site, ...loaders.map(({ first }) => first)]);
+  node.hidden = false;
 }

@@ -12,7 +12,7 @@ import { LISTS } from "./texts_lists.js";
 const PERIOD = 10_000;
 const PATH = "api/v1/maintenance";
 
-// Return `{nodes, begin, draw, stop}`; `begin` is the button that begins one.
+// Return `{nodes, begin, draw, load}`; `begin` is the button that begins one.
 export function maintenanceList(app) {
   const t = words(LISTS);
   const list = cardList("maintenance", t.noMaintenance);
@@ -99,5 +99,5 @@ export function maintenanceList(app) {
     load.now();
   }
 
-  return { nodes: list.nodes, begin, draw, stop: load.stop };
+  return { nodes: list.nodes, begin, draw, load };
 }

@@ -7,28 +7,26 @@ import { filters, matches } from "./filters.js";
 import { known } from "./known.js";
 import { text, words } from "./language.js";
 import { loader } from "./loading.js";
+import { paging } from "./paging.js";
 import { LISTS } from "./texts_lists.js";
 
 const PERIODS = ["24h", "7d", "30d", "365d"];
 const PERIOD = 60_000;
 const MOST = 1000;
-const PAGE = 50;
 
-// Return `{nodes, count, draw, stop}`.
+// Return `{nodes, count, draw, load}`.
 export function pastAlarms(app) {
   const t = words(LISTS);
   const list = cardList("recent", t.noHistory);
   const count = make("p", "fine");
   const trouble = make("p", "empty", t.notLoaded);
-  const more = app.button("more", "", "");
+  const pages = paging(app, fill);
   let loaded = null; // until they came
   let alarms = []; // with those that the stream told since
   let before = new Set(); // those that were known before; the others, the stream told since
   let since = "";
-  let shown = PAGE;
   let seen = "";
   hide(trouble, true);
-  hide(more, true);
 
   const chosen = filters(t.history, [
     { name: "find", label: t.find },
@@ -37,7 +35,7 @@ export function pastAlarms(app) {
     { name: "source", label: t.source, options: [["", t.any]] },
     { name: "period", label: t.period, options: PERIODS.map((each) => [each, t.periods[each]]) },
   ], () => {
-    shown = PAGE;
+    pages.again();
     if (chosen.value("period") !== since) load.now();
     else fill();
   });
@@ -61,11 +59,6 @@ export function pastAlarms(app) {
     PERIOD,
   );
 
-  more.addEventListener("click", () => {
-    shown += PAGE;
-    fill();
-  });
-
   function join() {
     const told = known.recent.filter((each) => !before.has(key(each)));
     const all = new Map([...loaded, ...told].map((each) => [key(each), each]));
@@ -81,13 +74,11 @@ export function pastAlarms(app) {
       [each.severity, ""].includes(chosen.value("severity"))
       && [sourceOf(each), ""].includes(chosen.value("source"))
       && matches(chosen.value("find"), [each.alarm, each.message, each.messageZh, each.ackedBy, each.note]));
-    list.fill(fits.slice(0, shown), key, buildPast, fillAlarm);
+    list.fill(pages.cut(fits), key, buildPast, fillAlarm);
     write(list.nodes[1], alarms.length ? t.noneFits : t.noHistory);
     const full = alarms.length >= MOST ? `${t.newest(MOST)} · ` : "";
     write(count, full + t.shownOf(fits.length, alarms.length));
     hide(count, alarms.length === 0);
-    hide(more, fits.length <= shown);
-    write(more, t.more(Math.max(0, Math.min(PAGE, fits.length - shown))));
   }
 
   function draw() {
@@ -97,7 +88,7 @@ export function pastAlarms(app) {
     seen = told;
   }
 
-  return { nodes: [chosen.node, trouble, ...list.nodes, more], count, draw, stop: load.stop };
+  return { nodes: [chosen.node, trouble, ...list.nodes, pages.more], count, draw, load };
 }
 
 const key = (alarm) => alarm.alarm + alarm.raisedAt + alarm.clearedAt;

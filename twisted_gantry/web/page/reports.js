@@ -5,6 +5,7 @@ import { deliveries } from "./deliveries.js";
 import { make } from "./dom.js";
 import { known } from "./known.js";
 import { text, words } from "./language.js";
+import { reveal } from "./loading.js";
 import { storedReports } from "./stored_reports.js";
 import { LISTS } from "./texts_lists.js";
 import { buildUplink, fillUplink } from "./uplinks.js";
@@ -17,11 +18,12 @@ export function mount(root, params, app) {
   const uplinks = cardList("uplinks", text.noUplinks);
   const day = deliveries(app);
   const stored = storedReports(app);
-  root.append(
+  const all = make("div", "column",
     make("section", "", make("h2", "", text.uplinks), ...uplinks.nodes),
     make("section", "", make("h2", "", t.lastDay), ...day.nodes),
     make("section", "", make("div", "title-row", make("h2", "", t.stored), stored.count),
       ...stored.nodes));
+  root.append(all);
 
   function draw() {
     if (known.site === null) return;
@@ -30,7 +32,8 @@ export function mount(root, params, app) {
     stored.draw();
   }
 
-  ends = [app.known.subscribe(draw), day.stop, stored.stop];
+  reveal(all, [day.load, stored.load]).then(day.draw);
+  ends = [app.known.subscribe(draw), day.stop, stored.load.stop];
   draw();
 }
 

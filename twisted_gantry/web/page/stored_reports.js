@@ -6,13 +6,14 @@ import { filters, matches } from "./filters.js";
 import { known, may } from "./known.js";
 import { words } from "./language.js";
 import { loader } from "./loading.js";
+import { paging } from "./paging.js";
 import { buildReport, fillReport } from "./report_card.js";
 import { LISTS } from "./texts_lists.js";
 
 const PERIOD = 3000;
 const MOST = 100; // of each state that are looked at, oldest first
 
-// Return `{nodes, count, draw, stop}`.
+// Return `{nodes, count, draw, load}`.
 export function storedReports(app) {
   const t = words(LISTS);
   const list = cardList("reports", t.noReports);
@@ -21,6 +22,7 @@ export function storedReports(app) {
   const retryAll = app.button("retry-all", t.retryAll, "");
   const dropAll = app.button("drop-all", t.dropAll, "");
   const bulk = make("div", "actions bulk", retryAll, dropAll);
+  const pages = paging(app, fill);
   let reports = null;
   hide(trouble, true);
 
@@ -29,7 +31,10 @@ export function storedReports(app) {
     { name: "uplink", label: t.uplink, options: [["", t.any]] },
     { name: "state", label: t.state, options: [["", t.any],
       ...["set-aside", "queued"].map((each) => [each, t.states[each]])] },
-  ], fill);
+  ], () => {
+    pages.again();
+    fill();
+  });
 
   const load = loader(
     () => Promise.all(["set-aside", "queued"].map((state) =>
@@ -49,7 +54,7 @@ export function storedReports(app) {
       [each.uplink, ""].includes(chosen.value("uplink"))
       && [each.state, ""].includes(chosen.value("state"))
       && matches(chosen.value("find"), [String(each.id), each.kind, each.subject, each.reason]));
-    list.fill(fits, (each) => String(each.id), () => buildReport(app, change), fillReport);
+    list.fill(pages.cut(fits), (each) => String(each.id), () => buildReport(app, change), fillReport);
     write(list.nodes[1], reports.length ? t.noneFits : t.noReports);
     const { queued, setAside } = sums(chosen.value("uplink"));
     write(count, t.counts(fits.length, queued, setAside));
@@ -88,7 +93,7 @@ export function storedReports(app) {
     app.refresh();
   }
 
-  return { nodes: [chosen.node, trouble, bulk, ...list.nodes], count, draw, stop: load.stop };
+  return { nodes: [chosen.node, trouble, bulk, ...list.nodes, pages.more], count, draw, load };
 }
 
 // Return all that has an outbox: uplinks, and targets of notifications.
