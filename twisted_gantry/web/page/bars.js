@@ -4,9 +4,6 @@ import { local } from "./format.js";
 
 const COLOURS = ["--good", "--warn", "--bad"];
 const HOUR = 3_600_000;
-const LEFT = 44;
-const BOTTOM = 20;
-const TOP = 8;
 
 // Draw `slots` [[time, delivered, set aside, dropped], …] from `since` to `until`, `step` seconds
 // each, on `canvas`, in the size and colours that it has now.
@@ -18,13 +15,16 @@ export function bars(canvas, { since, until, step }, slots) {
   canvas.height = Math.round(height * dense);
   const pen = canvas.getContext("2d");
   const style = getComputedStyle(canvas);
+  // All that is text has the size of the page's, which is larger on a wall.
+  const letter = parseFloat(style.fontSize) * 0.75;
+  const [left, bottom, over] = [letter * 4, letter * 1.8, letter * 0.7];
   const colour = (name) => style.getPropertyValue(name).trim();
   pen.scale(dense, dense);
-  pen.font = `11px ${style.fontFamily}`;
+  pen.font = `${letter}px ${style.fontFamily}`;
   const begin = Date.parse(since);
-  const across = (moment) => LEFT + (moment - begin) / (Date.parse(until) - begin) * (width - LEFT);
+  const across = (moment) => left + (moment - begin) / (Date.parse(until) - begin) * (width - left);
   const top = nice(Math.max(1, ...slots.map(([, ...counts]) => counts.reduce((a, b) => a + b, 0))));
-  const up = (count) => height - BOTTOM - count / top * (height - BOTTOM - TOP);
+  const up = (count) => height - bottom - count / top * (height - bottom - over);
 
   pen.fillStyle = colour("--soft");
   pen.strokeStyle = colour("--line");
@@ -33,23 +33,23 @@ export function bars(canvas, { since, until, step }, slots) {
   for (const count of [0, top / 2, top].filter(Number.isInteger)) {
     const y = Math.round(up(count)) + 0.5;
     pen.beginPath();
-    pen.moveTo(LEFT, y);
+    pen.moveTo(left, y);
     pen.lineTo(width, y);
     pen.stroke();
-    pen.fillText(count.toLocaleString("en"), LEFT - 6, y);
+    pen.fillText(count.toLocaleString("en"), left - letter / 2, y);
   }
   pen.textAlign = "center";
   pen.textBaseline = "bottom";
   // The hours are those of the site's clock.
   const ahead = Date.parse(local(begin, since)) - begin;
-  const apart = width < 480 ? 6 * HOUR : 3 * HOUR;
+  const apart = width < 45 * letter ? 6 * HOUR : 3 * HOUR;
   for (let time = begin + ahead; time < Date.parse(until) + ahead; time += HOUR) {
     const hour = time - time % HOUR;
     const x = across(hour - ahead);
-    if (hour % apart || x < LEFT + 16 || x > width - 16) continue;
+    if (hour % apart || x < left + 2 * letter || x > width - 2 * letter) continue;
     pen.fillText(new Date(hour).toISOString().slice(11, 16), x, height - 2);
   }
-  const wide = Math.max(1, (width - LEFT) * step * 1000 / (Date.parse(until) - begin) - 1);
+  const wide = Math.max(1, (width - left) * step * 1000 / (Date.parse(until) - begin) - 1);
   for (const [time, ...counts] of slots) {
     let sum = 0;
     counts.forEach((count, i) => {
