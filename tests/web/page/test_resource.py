@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 import shutil
+import struct
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -73,6 +74,20 @@ def test_views_can_be_loaded_again(client: Client) -> None:
     assert client.get("/devices/ups1", If_None_Match=page.headers["ETag"]).status == 304
     for path in ("/devices", "/devices/", "/devices/ups1/x", "/alarm", "/alarms/x", "/__init__.py"):
         assert client.get(path).status == 404, path
+
+
+def test_it_can_be_installed(client: Client) -> None:
+    """The manifest names icons that are there, in the sizes that it says."""
+    manifest = json.loads(client.get("/manifest.webmanifest").body)
+    assert (manifest["start_url"], manifest["display"]) == ("./", "standalone")
+    sizes = set()
+    for icon in manifest["icons"]:
+        content = client.get(f"/{icon['src']}").body
+        sizes.add(icon["sizes"])
+        if icon["type"] == "image/png":
+            width, height = struct.unpack(">II", content[16:24])
+            assert icon["sizes"] == f"{width}x{height}"
+    assert sizes == {"any", "192x192", "512x512"}
 
 
 def test_packed(client: Client) -> None:

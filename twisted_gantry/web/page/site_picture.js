@@ -88,7 +88,7 @@ function buildBox(box) {
 
 function fillBox(box, { title, words, state, spoken }) {
   mark(box.node, "state", state);
-  const room = (box.width - 40) / 7.6;
+  const room = (box.width - 36) / 8.8;
   write(box.title, fit(title, room));
   write(box.sign, SIGNS[state]);
   box.facts.forEach((node, i) => write(node, fit(words[i] ?? "", (box.width - 22) / 6.5)));

@@ -58,6 +58,7 @@ function columns(lanes, most) {
       mine.push({ ...each, laneX, x, y: row * (BOX.height + BOX.gap), width: BOX.width, height });
       row += places(each);
     }
+    for (const each of mine) each.laneEnd = x + BOX.width;
     boxes.push(mine);
     x += BOX.width + BOX.lane;
   }
@@ -79,6 +80,7 @@ function spread({ width, height, boxes }, space) {
     const moved = lanes.indexOf(each.laneX) * more;
     each.x += moved;
     each.laneX += moved;
+    each.laneEnd += moved;
   }
   return { width: width + more * (lanes.length - 1), height, boxes };
 }
@@ -133,14 +135,15 @@ function path(from, to, narrow) {
     const bend = to.y - BOX.gap / 2;
     return `M${x1} ${from.y + from.height}V${bend}H${x2}V${to.y}`;
   }
-  const right = from.x + from.width;
-  const y1 = from.y + from.height / 2;
   // What comes from further away turns first, so that lines of two sources stay apart.
   const bend = to.laneX - (from.type === "mains" && to.laneX > BOX.width + 3 * BOX.lane ? 30 : 16);
-  if (to.x > to.laneX) {
-    // In a second column: along the gap above the box, and into it from there.
-    return `M${right} ${y1}H${bend}V${to.y - BOX.gap / 2}H${to.x + 16}V${to.y}`;
-  }
-  const y2 = to.y + Math.min(to.height, BOX.height) / 2;
-  return `M${right} ${y1}H${bend}V${y2}H${to.x}`;
+  const right = from.x + from.width;
+  // Where a lane has several columns, a line goes along the gaps between their boxes.
+  const out = right < from.laneEnd
+    ? `M${right - 16} ${from.y + from.height}v${BOX.gap / 2 - 3}H${bend}`
+    : `M${right} ${from.y + from.height / 2}H${bend}`;
+  const into = to.x > to.laneX
+    ? `V${to.y - BOX.gap / 2 + 3}H${to.x + 16}V${to.y}`
+    : `V${to.y + Math.min(to.height, BOX.height) / 2}H${to.x}`;
+  return out + into;
 }

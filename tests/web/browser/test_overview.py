@@ -1,0 +1,188 @@
+"""The overview in a browser: what it answers at a glance, and what a person does there."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Route
+
+from tests.web.browser.demo import Demo, eventually
+from tests.web.browser.tab import Tab
+
+Open = Callable[..., Tab]
+KINDS = ("ups-card", "cabinet", "computer", "cfos", "bms", "ups-card-http", "relay", "modbus")
+
+NO_SCROLLING = "document.documentElement.scrollHeight <= innerHeight"
+WATCH_SHIFTS = """
+window.shifts = [];
+new PerformanceObserver((list) => {
+  for (const each of list.getEntries()) {
+    if (!each.hadRecentInput) window.shifts.push([each.value, each.sources.map(
+      ({ node }) => node && (node.className || node.nodeName || node.textContent))]);
+  }
+}).observe({ type: "layout-shift", buffered: true });
+"""
+COUNT_SOUNDS = """
+window.tones = 0;
+const part = () => ({ connect: (to) => to, gain: {
+  setValueAtTime() {}, exponentialRampToValueAtTime() {} } });
+window.AudioContext = class {
+  state = "running";
+  currentTime = 0;
+  createGain() { return part(); }
+  createOscillator() {
+    return { ...part(), frequency: {}, start() { window.tones += 1; }, stop() {} };
+  }
+};
+"""
+PLANS = """async (kinds) => {
+  const { plan } = await import("/site_plan.js");
+  const uplinks = ["etc", "cloud"].map((name) => ({ name, kind: "etc" }));
+  const made = [];
+  for (let n = 1; n <= 12; n += 1) {
+    for (let turn = 0; turn < kinds.length; turn += 1) {
+      const devices = Array.from({ length: n }, (_, i) => (
+        { name: `d${i}`, kind: kinds[(i + turn) % kinds.length], fedBy: i > 3 ? "d0" : null }));
+      for (const space of [{ width: 930, height: 420 }, { width: 340, height: 400 },
+          { width: 3000, height: 1200 }]) {
+        made.push({ devices: n, space, ...plan({ devices, uplinks }, space) });
+      }
+    }
+  }
+  return made;
+}"""
+
+
+def apart(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    """Tell whether two boxes leave each other room."""
+    beside = a["x"] + a["width"] <= b["x"] or b["x"] + b["width"] <= a["x"]
+    return bool(beside or a["y"] + a["height"] <= b["y"] or b["y"] + b["height"] <= a["y"])
+
+
+def test_the_picture_is_right_for_one_to_twelve_devices(tab: Tab) -> None:
+    """Each device has one box, no box covers another one or the border, and lines have ends."""
+    plans = tab.open("/").evaluate(PLANS, list(KINDS))
+    assert len(plans) == 12 * len(KINDS) * 3
+    for made in plans:
+        boxes = made["boxes"]
+        names = [each["name"] for each in boxes if each["type"] == "device"]
+        assert sorted(names) == sorted(f"d{i}" for i in range(made["devices"]))
+        for number, box in enumerate(boxes):
+            for start, size in (("x", "width"), ("y", "height")):
+                assert box[start] >= -0.01
+                assert box[start] + box[size] <= made[size] + 0.01
+            assert all(apart(box, other) for other in boxes[:number]), made
+        ids = {each["id"] for each in boxes}
+        assert {end for each in made["lines"] for end in (each["from"], each["to"])} <= ids
+
+
+def many_devices(page: Page, count: int) -> None:
+    """Let the page see a site of so many devices."""
+
+    def answer(route: Route) -> None:
+        site = route.fetch().json()
+        own = site["devices"]
+        copies = [{**own[i % len(own)], "name": f"copy{i}"} for i in range(count - len(own))]
+        site["devices"] = own + copies
+        route.fulfill(json=site)
+
+    page.route("**/api/v1/site", answer)
+    page.route("**/api/v1/stream", lambda route: route.fulfill(status=204))
+
+
+@pytest.mark.parametrize("count", [6, 12])
+def test_it_fits(tab: Tab, count: int) -> None:
+    """The overview needs no scrolling at 1400 x 900, and three screens of a phone at most."""
+    many_devices(tab.page, count)
+    page = tab.open("/", "zh")
+    page.locator("li.device").nth(count - 1).wait_for(state="attached")
+    assert page.evaluate(NO_SCROLLING)
+    tab.size(400, 800)
+    tab.open("/", "zh")
+    page.locator("li.device").nth(count - 1).wait_for(state="attached")
+    assert page.evaluate("document.documentElement.scrollHeight") <= 3 * 800
+    assert tab.overflow() <= 0
+
+
+def test_a_mains_failure(open_tab: Open, demo: Demo) -> None:
+    """A failure of the mains is seen at once, with since when and the time left; nothing moves, no
+    card stays green, a click acknowledges with the name, and the end is seen, too.
+    """
+    tab = open_tab()
+    page = tab.page
+    page.add_init_script(WATCH_SHIFTS)
+    page.add_init_script(COUNT_SOUNDS)
+    tab.open("/")
+    assert tab.headline() == "all well"
+    assert "h" in page.inner_text("[data-field=runtime-left]")
+    assert page.locator("[data-action=ack]:visible").count() == 0
+    page.click("[data-action=sound]")
+    assert page.evaluate("window.tones") == 1
+    demo.world(mains__voltage=0)
+    eventually("an alarm", lambda: any("mains-abnormal" in each for each in demo.active()))
+    cause = page.locator(".causes > [data-alarm$='.mains-abnormal']")
+    cause.wait_for(timeout=2000)
+    assert "mains abnormal since" in tab.headline()
+    assert page.title().startswith("▲ (1) ")
+    assert (page.get_attribute("link[rel=icon]", "href") or "").endswith("favicon-critical.svg")
+    eventually("a sound", lambda: page.evaluate("window.tones") >= 4)
+    eventually("the other alarms", lambda: {"ups1.on-battery", "ups2.on-battery"} <= demo.active())
+    for device in ("ups1", "ups2"):
+        card = f"li.device[data-device={device}]:not([data-state=online])"
+        page.wait_for_selector(card)
+        page.wait_for_selector(f".site-picture [data-device={device}]:not([data-state=online])")
+    assert page.evaluate(NO_SCROLLING)
+    page.wait_for_selector(".causes [data-alarm] [data-alarm]", state="attached")
+    cause.locator("[data-action=ack]").first.click()
+    page.locator(".cause .acked", has_text="acknowledged by local").first.wait_for()
+    assert page.locator(".causes > li > .head > [data-action=ack]:visible").count() == 0
+    demo.world(mains__voltage=220)
+    page.locator("[data-field=headline]", has_text="all well").wait_for(timeout=60_000)
+    assert page.evaluate("window.shifts") == []
+
+
+def test_a_viewer_only_looks(tab: Tab, demo: Demo) -> None:
+    """Who may only look sees no button that would be refused."""
+    me = {"name": "vera", "role": "viewer"}
+    tab.page.route("**/api/v1/whoami", lambda route: route.fulfill(json=me))
+    demo.world(mains__voltage=0)
+    page = tab.open("/")
+    page.wait_for_selector(".causes > [data-alarm]", timeout=30_000)
+    for path in ("/", "/alarms"):
+        tab.open(path)
+        page.wait_for_selector("[data-view] [data-alarm]")
+        assert page.locator("[data-view] [data-action=ack]:visible").count() == 0, path
+        assert page.locator("[data-view] [data-action=shelve]:visible").count() == 0, path
+    demo.world(mains__voltage=220)
+
+
+def test_switches(tab: Tab) -> None:
+    """Language and theme are switched, remembered, and hold on every address."""
+    page = tab.open("/", "en")
+    page.click("[data-action=language]")
+    page.wait_for_selector("html[lang=zh-CN]")
+    page.click("[data-action=theme]")
+    page.click("[data-action=theme]")
+    assert page.get_attribute("html", "data-theme") == "dark"
+    page.click("nav [data-to=alarms]")
+    page.wait_for_selector("[data-view=alarms]")
+    assert page.url.endswith("/alarms")
+    page.reload()
+    page.wait_for_selector("[data-view=alarms]")
+    assert page.get_attribute("html", "lang") == "zh-CN"
+    assert page.get_attribute("html", "data-theme") == "dark"
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(15, 21, 28)"
+    page.go_back()
+    page.wait_for_selector("[data-view=overview]")
+
+
+def test_the_keyboard_alone(tab: Tab) -> None:
+    """A device is opened from the picture by the keyboard, with its state in words."""
+    page = tab.open("/")
+    link = page.locator(".site-picture a[data-device=ups1]")
+    link.wait_for()
+    assert "UPS card" in (link.get_attribute("aria-label") or "")
+    link.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-view=device][data-device=ups1]")
+    assert page.url.endswith("/devices/ups1")
