@@ -50,8 +50,9 @@ from twisted_gantry.web.remotecontrol.endpoint import Commander, RemoteControl, 
 from twisted_gantry.web.root import web_resource
 
 CALLBACKS = "callbacks at "  # beginning of the names of the parts that listen for callbacks
-# Half of the connections may be readers of the event stream.
-WEB_LIMITS = Limits(connections=256, per_address=32, reserved=128, work=WORK)
+# Half of the connections may be readers of the event stream. Of an address, half of those without a
+# proof may wait for their secrets to be looked at (`access.line.MOST_HELD`).
+WEB_LIMITS = Limits(connections=256, per_address=64, reserved=128, work=WORK)
 HISTORY_ALARM = "history.failed"
 RECORD_ALARM = "record.failed"
 CROWDED = (

@@ -3,8 +3,9 @@
 import pytest
 from twisted.internet.address import IPv4Address
 
-from tests.net.http.test_server import Counted
+from tests.net.http.test_server import Counted, Slow
 from tests.net.memory import GET, Connection, Server
+from twisted_gantry.access.line import MOST_HELD
 from twisted_gantry.daemon.parts import WEB_LIMITS
 from twisted_gantry.net.http.server import Limits
 from twisted_gantry.web import callbacks
@@ -53,3 +54,16 @@ def test_nobody_is_shut_out(limits: Limits, say: bytes, hosts: int) -> None:
     for each in held:
         each.leave()
     assert server.clock.getDelayedCalls() == []
+
+
+def test_secrets_that_wait_leave_places() -> None:
+    """Beside as many guesses as may wait for a turn, a person at the same address gets in."""
+    slow = Slow()
+    server = Server(slow, WEB_LIMITS)
+    guesses = hold(server, ["127.0.1.1"], MOST_HELD, GET)
+    for _ in range(MOST_HELD):
+        person = server.knock(host_address("127.0.1.1"))
+        assert person is not None
+        person.leave()
+    for each in guesses:
+        each.leave()
