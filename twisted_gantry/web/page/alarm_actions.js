@@ -75,7 +75,9 @@ const DO = {
     await each([alarm, ...(given.also ? also : [])], "shelve", body, t.shelved);
   },
   unack: (alarm) => each([alarm], "unack", {}, words(LISTS).unacked),
-  unshelve: (alarm) => each([alarm], "unshelve", {}, words(LISTS).unshelved),
+  unshelve: (alarm) =>
+    each([alarm, ...under(alarm).filter((one) => one.shelvedUntil !== null)], "unshelve", {},
+      words(LISTS).unshelved),
 };
 
 // Acknowledge an alarm and what it explains, without a question.

@@ -2,8 +2,9 @@
 
 import { known } from "./known.js";
 
-// Return `{now, stop, first}`. `ask()` gives a promise; `show(answer)` is told each answer, `failed()` that
-// one did not come; `first` is a promise for the first of either. One question is on its way at a time; the newest wish is always answered.
+// Return `{now, stop, first}`. `ask()` gives a promise; `show(answer)` is told each answer,
+// `failed()` that one did not come; `first` is a promise for the first of either. One question is on
+// its way at a time, and the newest wish is always answered.
 export function loader(ask, show, failed, period) {
   let running = false;
   let again = false;
@@ -28,8 +29,8 @@ export function loader(ask, show, failed, period) {
         if (!stopped && !again) failed();
       }
       if (answer !== null && !stopped && !again) show(answer);
+      came();
     } while (again && !stopped);
-    came();
     running = false;
     if (!stopped) timer = setTimeout(tick, period);
   }

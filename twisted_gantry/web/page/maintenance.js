@@ -3,7 +3,7 @@
 import { lengthField, noteField } from "./alarm_actions.js";
 import { cardList } from "./cards.js";
 import { hide, make, mark, parts, write } from "./dom.js";
-import { age, clock, now } from "./format.js";
+import { age, clock, now as present } from "./format.js";
 import { known, may } from "./known.js";
 import { words } from "./language.js";
 import { loader } from "./loading.js";
@@ -18,7 +18,7 @@ export function maintenanceList(app) {
   const list = cardList("maintenance", t.noMaintenance);
   const begin = app.button("maintenance", t.beginMaintenance, "");
   let muted = [];
-  let stages = "";
+  let mutes = null; // whether each active alarm is muted, as it was drawn
 
   const load = loader(
     () => app.api.get(PATH, { quiet: true }),
@@ -34,9 +34,10 @@ export function maintenanceList(app) {
     hide(begin, !may("operator"));
     list.fill(muted, (each) => each.device, build, fill);
     // Others begin and end maintenance, too: their alarms tell of that.
-    const mutes = known.active.map((each) => `${each.alarm}:${each.muted}`).join();
-    if (stages && mutes !== stages) load.now();
-    stages = mutes || "none";
+    const now = known.active.map((each) => `${each.alarm}:${each.muted}`).join();
+    const changed = mutes !== null && now !== mutes;
+    mutes = now;
+    if (changed) load.now();
   }
 
   function build() {
@@ -55,7 +56,7 @@ export function maintenanceList(app) {
   function fill(node, each) {
     mark(node, "maintenance", each.device);
     write(node.parts.name, each.device);
-    const left = age(new Date(now()).toISOString(), Date.parse(each.until));
+    const left = age(new Date(present()).toISOString(), Date.parse(each.until));
     write(node.parts.until, t.until(clock(each.until), left));
     write(node.parts.by, t.begunBy(each.by, clock(each.since)));
     hide(node.parts.note, !each.note);
