@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,21 @@ class Demo:
         """Return the names of the active alarms."""
         found = self.get("alarms?active=1") or {"alarms": []}
         return {each["alarm"] for each in found["alarms"]}
+
+    def alarm(self, name: str) -> Any:
+        """Return an active alarm."""
+        [found] = [e for e in self.get("alarms?active=1")["alarms"] if e["alarm"] == name]
+        return found
+
+    def told(self, name: str) -> bool:
+        """Tell whether somebody was called about an alarm."""
+        found = _ask("GET", f"{self.control}/notifications")["notifications"]
+        return any(alarm["alarm"] == name for each in found for alarm in each["body"]["alarms"])
+
+    @staticmethod
+    def seconds(at: str) -> float:
+        """Return a time of the API in seconds since 1970."""
+        return datetime.fromisoformat(at).timestamp()
 
     def until_quiet(self) -> None:
         """Wait until everything is online and no alarm of a device is active."""

@@ -55,8 +55,8 @@ export function causes() {
 }
 
 // Return the active alarms that `alarm` explains.
-export const under = (alarm) =>
-  known.active.filter((each) => alarm.consequences.includes(each.alarm));
+export const under = (alarm) => alarm.consequences
+  .map((name) => known.active.find((each) => each.alarm === name)).filter(Boolean);
 
 const ROLES = ["viewer", "operator", "admin"];
 
@@ -66,7 +66,13 @@ export const may = (role) => ROLES.indexOf(known.me.role) >= ROLES.indexOf(role)
 function noteAlarm(alarm) {
   const other = (each) => each.alarm !== alarm.alarm || each.raisedAt !== alarm.raisedAt;
   // One alarm of a name is active; its time changes when a wrong clock is set right.
-  known.active = known.active.filter((each) => each.alarm !== alarm.alarm);
-  if (alarm.clearedAt === null) known.active.unshift(alarm);
-  else known.recent = [alarm, ...known.recent.filter(other)].slice(0, PAST_ALARMS);
+  const place = known.active.findIndex((each) => each.alarm === alarm.alarm);
+  if (alarm.clearedAt === null) {
+    // One that changes stays where it is: what a person reads does not jump.
+    if (place < 0) known.active.unshift(alarm);
+    else known.active[place] = alarm;
+    return;
+  }
+  if (place >= 0) known.active.splice(place, 1);
+  known.recent = [alarm, ...known.recent.filter(other)].slice(0, PAST_ALARMS);
 }

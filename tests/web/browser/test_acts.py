@@ -1,0 +1,128 @@
+"""What a person does on the page: sees a mains failure, acknowledges, commands, exports."""
+
+import time
+from io import BytesIO
+
+import openpyxl
+from playwright.sync_api import expect
+
+from tests.web.browser.conftest import Figure
+from tests.web.browser.demo import Demo, eventually
+from tests.web.browser.tab import Tab
+
+# The focus is seen: as an outline, or in the picture as the line of a box.
+_SHOWN = """(() => {
+  const box = document.activeElement.querySelector("rect.box");
+  return getComputedStyle(document.activeElement).outlineStyle !== "none"
+    || (box !== null && parseFloat(getComputedStyle(box).strokeWidth) > 3);
+})()"""
+MAINS = "[data-view] .active > [data-alarm$='mains-abnormal']"
+
+
+def test_a_mains_failure(tab: Tab, demo: Demo, figure: Figure) -> None:
+    """It shows within 2 s of its alarm, one line with its consequences; a person acknowledges."""
+    page = tab.open(language="en")
+    assert tab.headline() == "all well"
+    demo.world(mains__voltage=0)
+    try:
+        cut = time.time()
+        page.wait_for_selector(MAINS, timeout=10_000)
+        seen = time.time()
+        cause = page.locator(MAINS).first
+        name = cause.get_attribute("data-alarm")
+        assert name is not None
+        raised = demo.alarm(name)["raisedAt"]
+        figure("from the cut to the page", seen - cut, "s")
+        figure("from the alarm to the page", seen - demo.seconds(raised), "s")
+        assert seen - cut < 2.0
+        assert "mains" in tab.headline().lower()
+        assert "(1)" in page.title()
+        page.wait_for_selector(f"{MAINS} [data-alarm='ups1.on-battery']", state="attached")
+        page.wait_for_selector("[data-field=runtime-left]:visible")
+        assert "battery" in page.inner_text("[data-field=runtime-left]")
+        cause.locator(tab.action("ack")).click()
+        expect(cause).to_contain_text("local")  # who acknowledged
+        assert demo.alarm(name)["ackedBy"] == "local"
+        eventually("the call", lambda: demo.told(name))
+        expect(page.locator("[data-view]")).to_contain_text("demo")  # who was called
+        tab.shot("mains-failure-en-1400")
+    finally:
+        demo.world(mains__voltage=220)
+    page.wait_for_selector(MAINS, state="detached", timeout=30_000)
+    expect(page.locator("[data-field=headline]")).to_have_text("all well", timeout=30_000)
+
+
+def test_a_dangerous_command(tab: Tab, demo: Demo) -> None:
+    """Refused, nothing is done; confirmed, the outcome is told, and the audit names the person."""
+    page = tab.open("/devices/ups1", "en")
+    before = len(demo.get("audit")["entries"])
+    locked = page.locator("li", has=page.locator("[data-command=SOFF]"))
+    expect(locked.locator("button")).to_be_disabled()
+    expect(locked).to_contain_text("allow_off")
+    press = page.locator("[data-command=SON]")
+    assert page.locator(tab.action("confirm")).count() == 0
+    press.click()
+    dialog = page.locator("dialog")
+    expect(dialog).to_contain_text("power")
+    assert page.evaluate("document.activeElement.dataset.action") == "cancel"
+    dialog.locator(tab.action("cancel")).click()
+    assert page.locator(tab.action("confirm")).count() == 0
+    assert len(demo.get("audit")["entries"]) == before
+    press.click()
+    page.locator(tab.action("confirm")).click()
+    expect(page.locator(".outcomes")).to_contain_text("done", ignore_case=True)
+    tab.shot("command-done-en-1400")
+    [entry, *_] = demo.get("audit")["entries"]
+    assert (entry["target"], entry["command"], entry["who"]) == (
+        "ups1",
+        "SON",
+        "api 127.0.0.1 local",
+    )
+
+
+def test_by_keyboard_alone(tab: Tab) -> None:
+    """Tab and Enter go from the top to a device, and through a question and back."""
+    page = tab.open(language="en")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+
+    def until(what: str) -> None:
+        for _ in range(150):
+            page.keyboard.press("Tab")
+            if page.evaluate("(s) => document.activeElement.matches(s)", what):
+                assert page.evaluate(_SHOWN), what
+                return
+        raise AssertionError(f"no way to {what}")
+
+    until("[data-action=language]")
+    page.keyboard.press("Enter")
+    expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+    page.keyboard.press("Enter")
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    until("[data-device=ups1] a, a[data-device=ups1]")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-view=device] [data-command=SON]")
+    until("[data-command=SON]")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("dialog[open]")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("dialog", state="detached")
+    assert page.evaluate("document.activeElement.dataset.command") == "SON"
+
+
+def test_export_is_a_workbook(tab: Tab) -> None:
+    """What the page exports opens, with a column for each point and what it is called."""
+    page = tab.open("/audit", "en")
+    form = page.locator("form.export")
+    form.locator("[name=what]").select_option("points")
+    form.locator("[name=format]").select_option("xlsx")
+    form.locator("[name=prefix]").select_option("ups1.")
+    with page.expect_download() as download:
+        form.locator(tab.action("export")).click()
+    content = download.value.path().read_bytes()
+    book = openpyxl.load_workbook(BytesIO(content), read_only=True)
+    rows = list(book.active.iter_rows(values_only=True))
+    text = " ".join(str(each) for row in rows[:5] for each in row)
+    assert "ups1.input_voltage_r" in text
+    assert len(rows) > 2
+    book.close()
