@@ -55,11 +55,11 @@ export function devicePoints(app, words, toggle) {
     const row = parts(
       make("li", "row", box,
         make("span", "what", make("span", "label"), make("code", "name", point)),
-        make("span", "day"),
+        make("span", "trend"),
         make("span", "read", make("span", "value"), make("span", "quality fine"))),
-      ["in-plot", "label", "day", "value", "quality"],
+      ["in-plot", "label", "trend", "value", "quality"],
     );
-    lines.watch(row.parts.day, point);
+    lines.watch(row.parts.trend, point);
     return row;
   }
 
@@ -73,7 +73,7 @@ export function devicePoints(app, words, toggle) {
     const box = row.parts["in-plot"];
     box.checked = plotted.includes(point.point);
     if (box.ariaLabel !== words.inPlot(name)) box.ariaLabel = words.inPlot(name);
-    lines.wants(row.parts.day, typeof point.value === "number");
+    lines.wants(row.parts.trend, typeof point.value === "number");
   }
 
   function qualityWords({ quality, at }) {

@@ -5,7 +5,7 @@ import { duration, reading } from "./format.js";
 import { inLanguage } from "./language.js";
 import { loader } from "./loading.js";
 
-const PERIOD = 10_000;
+const PERIOD = 30_000;
 
 // Return `{node, fill(), close()}`; hidden where there is none.
 export function interlocks(app, words, device) {

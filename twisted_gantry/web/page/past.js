@@ -32,6 +32,10 @@ export function grid(since, until, step) {
   return Array.from({ length: count }, (_, n) => (first + n) * step);
 }
 
+// Tell whether past values are those of a flag; it may have no value at present.
+export const flags = ({ known }) =>
+  known.size > 0 && [...known.values()].every(([least, , most]) => least * (1 - least) === 0 && most * (1 - most) === 0);
+
 // Return runs of equal values: [first, last, value] of places in `values`; null is no run.
 export function runs(values) {
   const found = [];

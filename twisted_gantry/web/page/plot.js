@@ -4,7 +4,7 @@ import { reason } from "./toast.js";
 import { hide, make, mark, write } from "./dom.js";
 import { duration, now as siteNow, reading } from "./format.js";
 import { inLanguage, text, valueName } from "./language.js";
-import { grid, past, stepFor } from "./past.js";
+import { flags, grid, past, stepFor } from "./past.js";
 import { COLOURS, columns, coloursOf, draw } from "./plot_draw.js";
 import { legend } from "./plot_legend.js";
 import { saveCsv, savePng } from "./plot_save.js";
@@ -142,7 +142,8 @@ export function plot(app, wanted, { span = DAY, until = null } = {}, changed = (
     const points = names.map((name, n) => {
       const { known, texts } = rows.get(name) ?? NOTHING;
       const point = info(name);
-      const flag = typeof point?.value === "boolean";
+      const flag = typeof point?.value === "boolean"
+        || (!texts && point?.value === null && !point.unit && flags({ known }));
       const values = flag ? ([, , most]) => most > 0 : (each) => each;
       const word = flag ? (yes) => (yes ? text.yes : text.no) : (each) => valueName(name, each);
       const label = point ? inLanguage([point.label.en, point.label.zh]) || name : name;

@@ -35,6 +35,7 @@ export function marks(model) {
     for (const each of alarms) drawAlarm(ctx, each, place, { top, height, ratio, colours });
     ctx.font = font.replace(/^[\d.]+/, (size) => Math.min(LANE - 8, size) * ratio);
     ctx.textBaseline = "middle";
+    ctx.textAlign = "left";
     lanes.forEach((lane, number) => {
       const y = top - (above(lanes.length) - 2 - number * LANE) * ratio;
       drawLane(ctx, lane, y, (at) => place(at), model(), ratio, u.data[0], { left, width });
@@ -70,8 +71,10 @@ function drawLane(ctx, lane, y, place, { colours, step }, ratio, times, { left, 
     ctx.fillStyle = colourOf(value, colours);
     ctx.fillRect(begin, y, Math.max(ratio, end - begin), tall);
     const word = lane.word(value);
-    if (ctx.measureText(word).width + 8 * ratio > end - begin) continue;
+    const fits = [`${lane.label} · ${word}`, word]
+      .find((each) => ctx.measureText(each).width + 8 * ratio <= end - begin);
+    if (!fits) continue;
     ctx.fillStyle = value === false ? colours.text : colours.card;
-    ctx.fillText(word, begin + 4 * ratio, y + tall / 2);
+    ctx.fillText(fits, begin + 4 * ratio, y + tall / 2);
   }
 }
