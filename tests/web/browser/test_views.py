@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.web.browser.demo import eventually
 from tests.web.browser.tab import VIEWS, Tab
 
 SIZES = ((400, 800), (1400, 900), (3840, 2160))
@@ -13,7 +14,7 @@ def test_view(tab: Tab, view: str, language: str) -> None:
     """A view stands once, without a violation, and fits each width."""
     page = tab.open(VIEWS[view], language)
     # No string of code: the page's policy lets none be evaluated again.
-    page.wait_for_selector("[data-view] > *")
+    eventually("a view", lambda: page.inner_text("[data-view]").strip())
     assert page.locator("[data-view]").count() == page.locator(f"[data-view={view}]").count() == 1
     assert page.get_attribute("html", "lang") == {"en": "en", "zh": "zh-CN"}[language]
     tab.axe()
