@@ -91,6 +91,11 @@ class Demo:
         named = {name.replace("__", "."): value for name, value in changes.items()}
         _ask("PATCH", f"{self.control}/world", named)
 
+    def fault(self, face: str, settings: dict[str, Any] | None) -> None:
+        """Let a face of the twin go wrong, or with None work again."""
+        method = "DELETE" if settings is None else "PUT"
+        _ask(method, f"{self.control}/faults/{face}", settings)
+
     def active(self) -> set[str]:
         """Return the names of the active alarms."""
         found = self.get("alarms?active=1") or {"alarms": []}

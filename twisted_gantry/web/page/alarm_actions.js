@@ -91,14 +91,17 @@ function alsoField(also) {
   return [{ name: "also", label: words(LISTS).also(also.length), type: "checkbox", value: true }];
 }
 
-async function each(alarms, verb, body, done) {
+// The cause comes last: once it shows what was done, that holds for all. What it explains may have
+// ended meanwhile.
+async function each([cause, ...explained], verb, body, done) {
+  const one = async ({ alarm }, options) =>
+    note("alarm", await api.post(`api/v1/alarms/${verb}`, { alarm, ...body }, options));
+  await Promise.all(explained.map((alarm) => one(alarm, { quiet: true }).catch(() => {})));
   try {
-    for (const { alarm } of alarms) {
-      note("alarm", await api.post(`api/v1/alarms/${verb}`, { alarm, ...body }));
-    }
+    await one(cause);
     say(done);
   } catch {
-    // The reader was told; the others stay as they are.
+    // The reader was told why not.
   }
   tell();
 }
