@@ -16,7 +16,7 @@ from twisted_gantry.twin.faces.etc.platform import Platform
 from twisted_gantry.twin.faults.settings import ETC, Faults
 from twisted_gantry.uplinks.etc.channel import EtcChannel
 from twisted_gantry.uplinks.etc.uplink import EtcSettings, EtcUplink
-from twisted_gantry.wire.etc.envelope import Method
+from twisted_gantry.wire.etc.envelope import Card, CardList, Method
 
 DAY = 86_400.0
 PERIOD = 900.0
@@ -108,6 +108,28 @@ def test_one_white_list() -> None:
         0,
         True,
     )
+    ends.stop()
+
+
+def test_another_platform_has_the_white_list_now() -> None:
+    """The list of the platform that had it before is replaced, though its version is higher."""
+    ends, days = TwoEnds(), ("2020-01-01 00:00:00", "2030-01-01 00:00:00")
+    ends.province.platform.cards = CardList("20260201000000", (Card("1", *days),))
+    ends.run(900.0, 1.0)
+    ends.province.uplink.stopService()
+    east = End(ends.bench, "east", cards=True)
+    east.uplink.startService()
+    ends.run(900.0, 1.0)  # has no list yet
+    assert [version for version, _ in fired(ends.bench.store.cards())] == ["20260201000000"]
+    east.platform.cards = CardList("20250101000000", (Card("2", *days),))
+    ends.run(900.0, 1.0)
+    [(version, cards)] = fired(ends.bench.store.cards())
+    assert (version, [card.card_id for card in cards]) == ("20250101000000", ["2"])
+    ends.run(900.0, 1.0)
+    asked = [each["body"]["data"] for each in east.platform.requests(Method.CARDS.value, 1)]
+    assert asked == [{"curVersion": "20250101000000"}]
+    assert ends.bench.alarms.active() == []
+    east.uplink.stopService()
     ends.stop()
 
 

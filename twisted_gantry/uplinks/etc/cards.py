@@ -17,9 +17,12 @@ from twisted_gantry.uplinks.etc.channel import MAX_LIST, Channel, Kind
 from twisted_gantry.uplinks.etc.steering import Steering
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc.cards import read_offer
-from twisted_gantry.wire.etc.envelope import Card, Method, encode_request
+from twisted_gantry.wire.etc.envelope import NO_VERSION, Card, Method, encode_request
 
 _log = Logger()
+
+SOURCE = "white-list"
+"""The setting with the configured URL of the platform that the stored list is from."""
 
 
 def _stored(card: Card) -> StoredCard:
@@ -27,13 +30,15 @@ def _stored(card: Card) -> StoredCard:
 
 
 class CardsPoll:
-    """Asks the platform for a newer white list. `now` returns Unix seconds; `taken` is called when
-    the platform took a request.
+    """Asks the platform for a newer white list. `url` is its configured URL: a list of another
+    platform is replaced whatever the versions, for each platform counts its own. `now` returns Unix
+    seconds; `taken` is called when the platform took a request.
     """
 
     def __init__(
         self,
         name: str,
+        url: str,
         site: Site,
         channel: Channel,
         steering: Steering,
@@ -42,6 +47,7 @@ class CardsPoll:
         taken: Callable[[], None],
     ) -> None:
         self._alarm = f"{name}.white-list"
+        self._source = url
         self._gantry_id, self._store, self._alarms = site.gantry_id, site.store, site.alarms
         self._channel, self._steering, self._clock, self._now = channel, steering, clock, now
         self._taken = taken
@@ -51,7 +57,7 @@ class CardsPoll:
         """Ask once; an answer that cannot be used raises an alarm, and the old list stays. Returns
         what is wrong with the way to the platform.
         """
-        version, _ = await self._store.cards()
+        version, of_another = await self._known()
         body = encode_request(self._gantry_id, Method.CARDS, self._now(), {"curVersion": version})
         url = self._steering.server_for(Method.CARDS.value)
         taken = await self._channel.post(body, url, MAX_LIST)
@@ -71,10 +77,11 @@ class CardsPoll:
                 f"平台下发的白名单被拒绝：{error}",
             )
             return None
-        if offered is not None and offered.version != version:
+        if offered is not None and (of_another or offered.version != version):
             cards = await in_turns(self._clock, each_made(_stored, offered.cards))
             await self._store.replace_cards(offered.version, cards)
             version = offered.version
+            await self._store.put_setting(SOURCE, self._source)
             _log.info("white list {version}: {n} cards", version=version, n=len(cards))
             self._incomplete = ""
             if offer.left_out:
@@ -86,6 +93,18 @@ class CardsPoll:
         if version != self._incomplete:
             self._alarms.clear(self._alarm)
         return None
+
+    async def _known(self) -> tuple[str, bool]:
+        """Return the version of the list that is stored, and whether it is another platform's: its
+        version means nothing here, and is given as that of no list. A list from before its source
+        was kept is this platform's.
+        """
+        version, _ = await self._store.cards()
+        source = (await self._store.settings()).get(SOURCE)
+        if version != NO_VERSION and source is None:
+            await self._store.put_setting(SOURCE, self._source)
+        of_another = version != NO_VERSION and source not in (None, self._source)
+        return (NO_VERSION if of_another else version), of_another
 
     def _say(self, en: str, zh: str) -> None:
         self._alarms.set(self._alarm, Severity.WARNING, en, zh)

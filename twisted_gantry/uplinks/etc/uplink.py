@@ -112,7 +112,9 @@ class EtcUplink(NamedService):
             restamp=settings.backlog_time == "restamp",
         )
         agreed = self._sender.agreement.note
-        self._cards = CardsPoll(name, site, channel, self._steering, clock, now, agreed)
+        self._cards = CardsPoll(
+            name, settings.url, site, channel, self._steering, clock, now, agreed
+        )
         self._asking: Deferred[Any] | None = None
         self._starting: Deferred[None] | None = None
         self._first = FirstReading(site.devices, clock, self._begin)
