@@ -41,6 +41,13 @@ def test_the_table(gantry: FakeGantry, ctl: Ctl) -> None:
     assert "20000" in shown.output
 
 
+def test_a_small_scale_is_not_zero(gantry: FakeGantry, ctl: Ctl) -> None:
+    """The scale of large values, such as energies, is shown as it is."""
+    rows = [ROWS[0] | {"scale": 1e-05}]
+    gantry.says("GET", "/api/v1/modbus-map", {"registers": rows, "commands": []})
+    assert "1e-05" in ctl("modbus-map").output
+
+
 def test_csv_and_json(gantry: FakeGantry, ctl: Ctl) -> None:
     """Programs get the points alone: a row, or an object, each."""
     served(gantry)

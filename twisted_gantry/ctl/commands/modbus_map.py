@@ -70,7 +70,8 @@ def _row(each: local_api.RegisterView) -> Sequence[object]:
 
 def _show(session: Session, rows: _Rows, commands: _Rows, alarms: _Rows) -> None:
     columns = [Column(field, number=field not in {"point", "type"}) for field in _FIELDS[:9]]
-    shown = [row[:9] for row in rows]
+    at = _FIELDS.index("scale")  # as it is: 1e-05 is not 0.0
+    shown = [(*row[:at], f"{row[at]:g}", *row[at + 1 : 9]) for row in rows]
     things = [session.table(columns, shown) if rows else session.texts("no-points")]
     for fields, lines in ((_ALARM_FIELDS, alarms), (_COMMAND_FIELDS, commands)):
         if lines:
