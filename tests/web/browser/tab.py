@@ -69,6 +69,13 @@ class Tab:
         self.page.wait_for_selector("#link[data-state=online]")
         return self.page
 
+    def until_view(self, view: str) -> None:
+        """Wait until a view shows something.
+
+        A function that the page waits for is evaluated there, which its policy forbids.
+        """
+        self.page.locator(f"[data-view={view}] :visible").first.wait_for()
+
     def action(self, name: str) -> str:
         """Return the selector of what a person presses."""
         return f"[data-action={name}]"

@@ -72,7 +72,7 @@ def test_traffic(tab: Tab, figure: Figure) -> None:
     cdp.on("Network.requestWillBeSent", asked)
     cdp.send("Network.enable")
     tab.page.wait_for_timeout(2000)  # the beginning counts once, not each hour
-    total, seconds = 0.0, 10.0
+    total, seconds = 0.0, 8.0
     began = time.monotonic()
     tab.page.wait_for_timeout(seconds * 1000)
     hourly = total / (time.monotonic() - began) * HOUR
