@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { ask, button } from "./dialog.js";
 import { hide, make } from "./dom.js";
-import { may, note, tell, under, urgency } from "./known.js";
+import { known, may, note, tell, under, urgency } from "./known.js";
 import { message, words } from "./language.js";
 import { say } from "./toast.js";
 import { LISTS } from "./texts_lists.js";
@@ -96,7 +96,8 @@ function alsoField(also) {
 async function each([cause, ...explained], verb, body, done) {
   const one = async ({ alarm }, options) =>
     note("alarm", await api.post(`api/v1/alarms/${verb}`, { alarm, ...body }, options));
-  await Promise.all(explained.map((alarm) => one(alarm, { quiet: true }).catch(() => {})));
+  const left = explained.filter(({ alarm }) => known.active.some((now) => now.alarm === alarm));
+  await Promise.all(left.map((alarm) => one(alarm, { quiet: true }).catch(() => {})));
   try {
     await one(cause);
     say(done);
