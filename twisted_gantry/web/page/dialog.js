@@ -29,14 +29,16 @@ export function ask({ title, body = [], danger = "", confirm = text.confirm, fie
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       answer = Object.fromEntries(inputs.map(([, name, value]) => [name, value()]));
-      dialog.close();
+      end();
     });
-    no.addEventListener("click", () => dialog.close());
-    dialog.addEventListener("close", () => {
-      dialog.remove();
+    no.addEventListener("click", end);
+    dialog.addEventListener("close", end); // by Escape
+    function end() {
+      if (!dialog.isConnected) return;
+      dialog.remove(); // at once: an event would come later
       before?.focus?.();
       resolve(answer);
-    });
+    }
     dialog.showModal();
     // What hurts is not confirmed by a key that was meant for something else.
     (inputs[0]?.[0].querySelector("input, select") ?? (danger ? no : yes)).focus();
