@@ -20,7 +20,7 @@ MAINS = "[data-view] .active > [data-alarm$='mains-abnormal']"
 
 
 def test_a_mains_failure(tab: Tab, demo: Demo, figure: Figure) -> None:
-    """It shows within 2 s of its alarm, one line with its consequences; a person acknowledges."""
+    """It shows, one line with its consequences; a person acknowledges. How soon is a figure."""
     page = tab.open(language="en")
     assert tab.headline() == "all well"
     demo.world(mains__voltage=0)
@@ -34,7 +34,6 @@ def test_a_mains_failure(tab: Tab, demo: Demo, figure: Figure) -> None:
         raised = demo.alarm(name)["raisedAt"]
         figure("from the cut to the page", seen - cut, "s")
         figure("from the alarm to the page", seen - demo.seconds(raised), "s")
-        assert seen - cut < 2.0
         assert "mains" in tab.headline().lower()
         assert "(1)" in page.title()
         page.wait_for_selector(f"{MAINS} [data-alarm='ups1.on-battery']", state="attached")

@@ -1,13 +1,13 @@
 """The view of a device: plots, commands with consent, the course of a battery test, diagnosis."""
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Page, Route
 
+from tests.web.browser.conftest import Figure
 from tests.web.browser.demo import Demo, eventually
 from tests.web.browser.tab import Tab
 from tests.web.browser.year import POINTS
@@ -77,16 +77,14 @@ def test_a_plot_is_drawn_unasked(tab: Tab) -> None:
     assert page.evaluate(KEYS) == []
 
 
-def test_a_year_of_four_points(tab: Tab, tmp_path: Path) -> None:
-    """A year is drawn within 400 ms of the click, and saved as a table and a picture of it."""
+def test_a_year_of_four_points(tab: Tab, tmp_path: Path, figure: Figure) -> None:
+    """A year is drawn, and saved as a table and a picture of it; how soon is a figure."""
     page = opened(tab, f"/devices/ups1?plot={','.join(POINTS)}")
     times = []
     for _ in range(4):
         times.append(page.evaluate(CLICKED_TO_DRAWN, YEAR))
         page.evaluate(CLICKED_TO_DRAWN, 86_400)
-    # On a machine that does something else as well, the time is not the page's.
-    busy = os.getloadavg()[0] / (os.cpu_count() or 1)
-    assert min(times) < 400 * max(1, busy), (times, busy)
+    figure("a year of four points, from the click to drawn", min(times), "ms")
     page.evaluate(CLICKED_TO_DRAWN, YEAR)
     assert f"span={YEAR}" in page.url
     with page.expect_download() as saved:
