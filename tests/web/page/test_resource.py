@@ -110,6 +110,18 @@ def test_nothing_inline() -> None:
         assert elsewhere <= {"http://www.w3.org/2000/svg"}, name  # a name, not an address
 
 
+def test_the_modules_of_the_shell_come_at_once() -> None:
+    """A browser is told of every module that the shell imports, so that it need not find them one
+    after another.
+    """
+    needed, todo = set[str](), ["app.js"]
+    while todo:
+        found = set(re.findall(r'from "\./([\w./]+)"', read(todo.pop()))) - needed
+        needed |= found
+        todo += found
+    assert set(re.findall(r'modulepreload" href="\./([\w.]+)"', read("index.html"))) == needed
+
+
 def test_no_markup_from_data() -> None:
     """What the API says cannot become markup or code."""
     for name in SCRIPTS:
