@@ -77,6 +77,7 @@ def test_the_code_of_the_first_that_commands() -> None:
         (etc("a") + cloud("a"), ["9 uplink.fogslink[1].name: 'a' is the name of another uplink"]),
         (DEVICE + etc("pc1"), ["7 uplink.etc[1].name: 'pc1' is the name of a device"]),
         (etc("store"), ["4 uplink.etc[1].name: 'store' is taken by the program itself"]),
+        (etc("cards"), ["4 uplink.etc[1].name: 'cards' is taken by the program itself"]),
         (etc("fogslink"), ["4 uplink.etc[1].name: 'fogslink' is taken by the program itself"]),
         (
             etc("a b"),

@@ -117,6 +117,20 @@ def test_settings_follow(kept: Kept) -> None:
     assert expected.items() <= kept.store._settings.items()  # what is known while the disk fails
 
 
+def test_what_one_platform_set_is_not_for_another(kept: Kept) -> None:
+    """A period or a server of a removed platform does not come to the one that has its reports."""
+    kept.adopt(ROAD, PROVINCE, CLOUD)
+    kept.add("province", b"1")
+    kept.add("cloud", b"2")
+    for name in ("province.steering", "province.doors", "cloud.channels"):
+        result_of(kept.store.put_setting(name, name))
+    kept.adopt(ROAD, Destination("sky", "fogslink", "tcp:h:2 87654321"))
+    found: Mapping[str, Any] = result_of(kept.store.settings())
+    stored = {name: value for name, value in found.items() if name != "uplinks"}
+    assert stored == {"road.doors": "province.doors"}
+    assert kept.bodies("road") == [b"1"]
+
+
 def test_damage_stays_damage(kept: Kept) -> None:
     """A damaged report does not get a check sum that fits."""
     kept.add("etc", b"good", b"bad")

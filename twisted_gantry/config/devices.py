@@ -32,7 +32,8 @@ DEVICE_KINDS = "twisted_gantry.devices"
 # A device's name begins the names of its points and alarms, beside those of the uplinks.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 _RESERVED = frozenset(
-    {"etc", "fogslink", "store", "history", "gantry", "interlock", "bridge", "rule", "notify"}
+    {"etc", "fogslink", "store", "cards", "history", "gantry", "interlock", "bridge", "rule"}
+    | {"notify"}
 )
 
 

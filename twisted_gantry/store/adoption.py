@@ -15,6 +15,9 @@ from twisted_gantry.store.outbox import checksum
 SETTING = "uplinks"
 """The setting with `{name: [kind, place]}` of the uplinks of the last start."""
 
+_OF_THE_PEER = (".steering", ".channels")
+"""Settings that a platform or a cloud made for itself: they are not for another one."""
+
 _COUNTS = ("created", "delivered", "queued", "set_aside", "dropped", "size")
 
 
@@ -27,7 +30,7 @@ def adopt(db: Connection, uplinks: Sequence[Destination]) -> dict[str, str]:
     moved: dict[str, str] = {}
     for (name,) in db.execute("SELECT uplink FROM ledger ORDER BY uplink").fetchall():
         heir = None if name in names else _heir(name, known, uplinks)
-        if heir is not None and _hand_over(db, name, heir.name):
+        if heir is not None and _hand_over(db, name, heir.name, _is_same(known.get(name), heir)):
             moved[name] = heir.name
     settings.put(db, SETTING, settings.encoded(remembered(uplinks)))
     return moved
@@ -46,7 +49,12 @@ def _heir(
     return next((each for each in able if each.place == place), able[0] if able else None)
 
 
-def _hand_over(db: Connection, old: str, new: str) -> bool:
+def _is_same(before: Any, heir: Destination) -> bool:
+    """Tell whether the peer is the same under another name; without a place of before it is."""
+    return before is None or before[1] == heir.place
+
+
+def _hand_over(db: Connection, old: str, new: str, is_same: bool) -> bool:
     """Rename reports, the ledger and settings. An uplink that has nothing left is forgotten once
     the new one has counts of its own: False.
     """
@@ -73,7 +81,9 @@ def _hand_over(db: Connection, old: str, new: str) -> bool:
     for name, value in settings.read(db).items():
         if name.startswith(f"{old}."):
             renamed = new + name.removeprefix(old)
-            if db.execute("SELECT 1 FROM setting WHERE name = ?", (renamed,)).fetchone() is None:
+            follows = is_same or not name.endswith(_OF_THE_PEER)
+            there = "SELECT 1 FROM setting WHERE name = ?"
+            if follows and db.execute(there, (renamed,)).fetchone() is None:
                 settings.put(db, renamed, settings.encoded(value))
             settings.put(db, name, None)
     return True
