@@ -15,7 +15,10 @@ from twisted_gantry.wire.errors import NotJson, TooLarge
 from twisted_gantry.wire.numbers import flag, number
 
 # Blanks, comments of a bounded length, and the control characters that small firmwares send.
-_BLANK = re.compile(rb"(?:[\x00-\x20\x7f]+|//[^\r\n]*|/\*.{0,100}?\*/)*+", re.DOTALL)
+# Groups are never possessive: before Python 3.11.5 such a group may match too little.
+_BLANK = re.compile(
+    rb"[\x00-\x20\x7f]*(?:(?://[^\r\n]*|/\*.{0,100}?\*/)[\x00-\x20\x7f]*)*", re.DOTALL
+)
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _RAW_CONTROL = re.compile(rb"[\x00-\x1f]")
 _BLANKED = bytes(0x20 if each < 0x20 else each for each in range(256))
@@ -32,7 +35,7 @@ _GB_ENDS = {
         rb"(?:[^'\\\x80-\xff]+|[\x81-\xfe][\x30-\x7e\x80-\xfe]|\\.|[\x80-\xff])*+'", re.DOTALL
     ),
 }
-_BARE = re.compile(rb'(?:[^,:\[\]{}"\x27/]++|/(?![/*]))*+')
+_BARE = re.compile(rb'[^,:\[\]{}"\x27/]*(?:/(?![/*])[^,:\[\]{}"\x27/]*)*')
 _NAME = re.compile(rb"[A-Za-z_$][A-Za-z0-9_$.-]*")
 _NUMBER = re.compile(
     rb"[+-]?(?:0|[1-9][0-9]*)(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|[+-]?\.[0-9]+(?:[eE][+-]?[0-9]+)?"

@@ -27,11 +27,13 @@ LONGEST_ID = 64
 # Bounds and possessive quantifiers: no run of blanks makes these patterns slow.
 _START = re.compile(rb'cardInfos["\'\s]{0,20}+:\s{0,20}+\[')
 # The cards hold no brackets; what is between two cards is no part of any.
-_WHOLE = re.compile(rb"(?:[^{}\[\]]{0,4000}+\{[^{}]{0,4000}+\})*+[^{}\[\]]{0,4000}+\]")
+# The lookahead is what a possessive group would be: before Python 3.11.5 such a group keeps what
+# its last, failed repetition has taken.
+_WHOLE = re.compile(rb"(?=((?:[^{}\[\]]{0,4000}+\{[^{}]{0,4000}+\})*))\1[^{}\[\]]{0,4000}+\]")
 _CARD = re.compile(rb"\{[^{}]*\}")
 # A card with braces in its texts. Used only where the plain form does not fit: behind a lost quote
 # this form runs on into other cards.
-_QUOTED_CARD = re.compile(rb'\{(?:[^{}"]++|"(?:[^"\\]++|\\.)*+")*+\}', re.DOTALL)
+_QUOTED_CARD = re.compile(rb'\{[^{}"]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^{}"]*)*\}', re.DOTALL)
 _LONGEST_CARD = 1000
 _BETWEEN = re.compile(rb"[\s,]*+")
 
