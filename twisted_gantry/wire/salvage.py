@@ -15,7 +15,7 @@ from twisted_gantry.wire.errors import NotJson, TooLarge
 from twisted_gantry.wire.numbers import flag, number
 
 # Blanks, comments of a bounded length, and the control characters that small firmwares send.
-# Groups are never possessive: before Python 3.11.5 such a group may match too little.
+# A group with an inner repetition is not possessive: before Python 3.11.5 it may match wrongly.
 _BLANK = re.compile(
     rb"[\x00-\x20\x7f]*(?:(?://[^\r\n]*|/\*.{0,100}?\*/)[\x00-\x20\x7f]*)*", re.DOTALL
 )
