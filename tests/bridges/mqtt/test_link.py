@@ -113,7 +113,7 @@ async def test_a_broker_keeps_the_state_and_hands_over_commands(
         await real.until("the answer", lambda: watch.json(answer).get("result") == "done")
         assert real.bench.ups.told == [("query", {"cmd": "QI"})]
         assert real.bridge.counts.get("refused", 0) == 0
-    assert watch.last[STATUS] == "offline"
+    await real.until("offline in the end", lambda: watch.last[STATUS] == "offline")
     assert real.bridge.status.state is State.ONLINE  # nothing went wrong
 
 
