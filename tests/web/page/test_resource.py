@@ -290,7 +290,7 @@ async def test_in_a_browser(small: SmallSite, live: Live, tmp_path: Path, langua
         await it.browser.until("document.body.textContent.includes('222 V')")
         page = await it.browser.page()
     expected = {
-        "zh": ["UPS 管理卡", "离线", "过载", "待发送", "严重", "上报通道"],
+        "zh": ["UPS 管理卡", "离线", "过载", "待发", "严重", "上报通道"],
         "en": ["UPS card", "offline", "too much", "queued", "Uplinks"],
     }
     for text in expected[language]:
