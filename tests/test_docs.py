@@ -40,7 +40,8 @@ from twisted_gantry.wire.etc.uploads import GROUPS
 
 TOP = Path(__file__).parents[1]
 DOCS = TOP / "docs"
-PAGES = sorted([*DOCS.rglob("*.md"), TOP / "README.md", TOP / "CONTRIBUTING.md"])
+TOP_PAGES = ("README.md", "README.zh.md", "CONTRIBUTING.md")
+PAGES = sorted([*DOCS.rglob("*.md"), *(TOP / each for each in TOP_PAGES)])
 MODULES = sorted((TOP / "twisted_gantry").rglob("*.py"))
 ROOMS = ("wire", "devices", "uplinks", "web", "twin/faces")
 
@@ -252,6 +253,30 @@ def test_each_kind_of_target_is_in_the_configuration(name: str) -> None:
     assert rows(section("configuration.md", f"notify `{name}`")) == keys
     text = section("configuration.md", "`[[notify]]`").partition("\n### ")[0]
     assert rows(text) == {f.name: default(f) for f in reached if f.name not in TLS_KEYS}
+
+
+def all_tables(page: str) -> dict[tuple[str, ...], dict[str, str]]:
+    """Return the keys and defaults of each section of a page, by the code in its heading."""
+    _, *parts = re.split(
+        r"^#+ (.+)\n", (DOCS / page).read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+    sections = zip(parts[::2], parts[1::2], strict=True)
+    return {
+        tuple(sorted(re.findall("`.+?`", head))): found
+        for head, text in sections
+        if (found := rows(text))
+    }
+
+
+def test_the_configuration_in_chinese_has_the_same_tables() -> None:
+    """The Chinese page has each table with the same keys in the same order, and their defaults."""
+    words = {"**必填**": "**required**", "无": "none"}
+    chinese = {
+        name: [(key, words.get(each, each)) for key, each in table.items()]
+        for name, table in all_tables("zh/configure.md").items()
+    }
+    english = all_tables("configuration.md")
+    assert chinese == {name: list(table.items()) for name, table in english.items()}
 
 
 # -- the points
