@@ -25,7 +25,7 @@ def test_list(ctl: Ctl, gantry: FakeGantry) -> None:
     assert rows[2][6:] == ["–", "0", "911", "–"]
     assert gantry.seen[0].query == {}
     rows = rows_of(ctl("outbox", lang="zh").stdout)
-    assert rows[0][:5] == ["编号", "上联", "类型", "对象", "状态"]
+    assert rows[0][:5] == ["编号", "上报通道", "类型", "对象", "状态"]
     assert [rows[1][4], rows[2][4], rows[1][6]] == ["搁置", "待发", "紧急"]
 
 
@@ -162,7 +162,7 @@ def test_drop_asks_first(
     assert result.exit_code == (0 if done else 1)
     assert bool(dropping.seen) is done
     result = ctl("outbox", "drop", "--all-set-aside", lang="zh", typed=answer)
-    assert "丢弃所有上联 被搁置的全部上报？" in result.stderr
+    assert "丢弃所有上报通道 被搁置的全部上报？" in result.stderr
 
 
 def test_drop_needs_a_yes(ctl: Ctl, dropping: FakeGantry) -> None:

@@ -96,9 +96,9 @@ def test_devices(ctl: Ctl, turns: list[Turn]) -> None:
         ["ups2", "ups-card-http", "在线"],
         ["cfos", "cfos", "在线"],
         ["pc1", "computer", "在线"],
-        ["etc", "上联", "在线"],
+        ["etc", "上报通道", "在线"],
         ["ups1", "ups-card", "离线"],
-        ["etc", "上联", "离线"],
+        ["etc", "上报通道", "离线"],
     ]
     assert rows[6][4:6] == ["12", "3"]
     turns.append(_same)

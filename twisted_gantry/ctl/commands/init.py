@@ -61,7 +61,7 @@ def init(
     Only settings without a default are asked; docs/configuration.md has the rest. A password goes
     into a file of its own beside FILE, which its owner alone may read.
 
-    询问现场设备与上联，生成可通过 `gantryctl check` 的配置文件 FILE（默认 site.toml）。
+    询问现场设备与上报通道，生成可通过 `gantryctl check` 的配置文件 FILE（默认 site.toml）。
     只询问没有默认值的设置，其余见 docs/configuration.md。密码写入 FILE 旁的单独文件，仅属主可读。
     """
     if not yes and not session.can_ask():

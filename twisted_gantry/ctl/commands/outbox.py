@@ -18,7 +18,7 @@ _UPLINK = click.option(
     "--uplink",
     metavar="U",
     shell_complete=completing.uplinks,
-    help="Only this uplink. · 仅该上联。",
+    help="Only this uplink. · 仅该上报通道。",
 )
 _IDS = click.argument("ids", nargs=-1, type=click.IntRange(min=1), metavar="[ID]…")
 

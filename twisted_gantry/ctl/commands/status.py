@@ -18,13 +18,15 @@ from twisted_gantry.wire import local_api
 _UNHEALTHY = 503
 
 
-@click.command(cls=Command, short_help="Is everything in order? · 总览：设备、上联、告警、健康状况")
+@click.command(
+    cls=Command, short_help="Is everything in order? · 总览：设备、上报通道、告警、健康状况"
+)
 @json_option
 @pass_session
 def status(session: Session) -> int:
     """Show the gantry, its health, devices, uplinks, reports, bridges, notifications and alarms.
 
-    显示门架、设备、上联与上报台账、桥接、告警通知、当前告警和健康状况。
+    显示门架、设备、上报通道与上报台账、桥接、告警通知、当前告警和健康状况。
 
     \b
     Exit code · 退出码

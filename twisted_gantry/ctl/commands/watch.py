@@ -169,7 +169,7 @@ def watch(session: Session, what: str, prefix: str, interval: float) -> int:
     --json each row is an object. While the gantry is away, that is shown, and the gantry is asked
     again.
 
-    持续查看设备（含上联与桥接）、测点或告警，按 Ctrl-C 结束；变化的值高亮显示。
+    持续查看设备（含上报通道与桥接）、测点或告警，按 Ctrl-C 结束；变化的值高亮显示。
     输出到管道时，先输出全部，之后只输出变化的行。门架程序中断时会提示，并继续重试。
     """
     view = _VIEWS[what]

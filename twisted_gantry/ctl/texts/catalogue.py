@@ -69,8 +69,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "text": ("Text", "文本"),
     "type": ("Type", "类型"),
     "unit": ("Unit", "单位"),
-    "uplink": ("Uplink", "上联"),
-    "uplinks": ("Uplinks", "上联"),
+    "uplink": ("Uplink", "上报通道"),
+    "uplinks": ("Uplinks", "上报通道"),
     "urgent": ("Urgent", "紧急"),
     "value": ("Value", "值"),
     "what": ("What it does", "作用"),
@@ -280,7 +280,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "diagnose-name": (
         "There is no device or uplink {name}; there are: {known}.",
-        "没有名为 {name} 的设备或上联；现有：{known}。",
+        "没有名为 {name} 的设备或上报通道；现有：{known}。",
     ),
     # Wrong usage
     "usage-order": (

@@ -8,7 +8,7 @@ UPKEEP: Mapping[str, tuple[str, str]] = {
         "{what} of {where} at {at}, until Ctrl-C",
         "{what}  {where}  {at}，按 Ctrl-C 结束",
     ),
-    "watch-devices": ("Devices and uplinks", "设备与上联"),
+    "watch-devices": ("Devices and uplinks", "设备与上报通道"),
     "watch-points": ("Points", "测点"),
     "watch-alarms": ("Alarms", "告警"),
     "away": ("No connection. {message}", "连接中断。{message}"),
@@ -29,7 +29,7 @@ UPKEEP: Mapping[str, tuple[str, str]] = {
         "all reports of {uplink} that were set aside",
         "{uplink} 被搁置的全部上报",
     ),
-    "every-uplink": ("every uplink", "所有上联"),
+    "every-uplink": ("every uplink", "所有上报通道"),
     "confirm-drop": (
         "Drop {what}? They are lost for good, and never sent. [y/N] ",
         "丢弃{what}？将永久删除，不再发送。[y/N] ",
