@@ -4,7 +4,6 @@ The reference is XlsxWriter alone, which writes as many cells of the same kind i
 """
 
 import io
-import resource
 import sys
 import tempfile
 import time
@@ -13,18 +12,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThread
 from twisted.internet.utils import getProcessOutput
 from xlsxwriter import Workbook
 
-from scripts.benchmarks.history import END, HOLD, NAMES, POINTS, Probe, Signals, generate
+from scripts.benchmarks.history import END, HOLD, NAMES, POINTS, Probe, Signals, condensed
 from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure, on_reactor
 from scripts.benchmarks.stalled import make_site
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.store.history.sqlite import open_history
+from twisted_gantry.store.history.tiers import DAY
 from twisted_gantry.web.api.export import Exports
 from twisted_gantry.web.api.routes import LocalApi
 from twisted_gantry.web.gate import Access, Gate
@@ -33,9 +35,22 @@ DAYS = 31
 STEP = 1800  # seconds: what the export chooses for a month
 
 
-def resident() -> float:
-    """Return the most that this process ever had in memory, MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+class Memory:
+    """Looks at the memory of this process while it works; `grown` is MiB."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self._first = self._most = self._process.memory_info().rss
+        self._loop = LoopingCall(self._look)
+        self._loop.start(0.05)
+
+    def _look(self) -> None:
+        self._most = max(self._most, self._process.memory_info().rss)
+
+    def stop(self) -> float:
+        """End, and return what was taken at most."""
+        self._loop.stop()
+        return (self._most - self._first) / 2**20
 
 
 def alone(rows: int, columns: int) -> float:
@@ -56,7 +71,8 @@ async def work(reactor: Any) -> bool:
     print(f"export: {DAYS} days of {POINTS} points as a workbook")
     with tempfile.TemporaryDirectory(dir=".") as name:
         folder = Path(name)
-        generate(folder, DAYS, Signals())
+        end = END // DAY
+        condensed(folder, (end - DAYS, end, end), Signals()).close()
         site = make_site(folder, reactor)
         for device in sorted({each.partition(".")[0] for each in NAMES}):
             points = [each.partition(".")[2] for each in NAMES if each.startswith(f"{device}.")]
@@ -70,9 +86,9 @@ async def work(reactor: Any) -> bool:
         port: Any = await serverFromString(reactor, "tcp:0:interface=127.0.0.1").listen(factory)
         url = f"http://127.0.0.1:{port.getHost().port}/api/v1/export/points?since={DAYS}d"
         book = folder / "month.xlsx"
-        before, probe, began = resident(), Probe(reactor), time.perf_counter()
+        memory, probe, began = Memory(), Probe(reactor), time.perf_counter()
         await getProcessOutput("curl", ("-fsSo", str(book), f"{url}&format=xlsx"), reactor=reactor)
-        took, held, grown = time.perf_counter() - began, probe.stop(), resident() - before
+        took, held, grown = time.perf_counter() - began, probe.stop(), memory.stop()
         size = book.stat().st_size / 1e6
         await port.stopListening()
         await history.close()

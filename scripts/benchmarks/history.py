@@ -82,12 +82,23 @@ def now_of(deferred: Deferred[Any]) -> Any:
 
 def generate(folder: Path, days: int, signals: Signals) -> None:
     """Fill a history with the days before END."""
-    db, _ = open_database(folder, time.time)
-    db.executemany("INSERT INTO point (name) VALUES (?)", [(name,) for name in NAMES])
     end = END // DAY
     raw_from = end - min(days, RAW.keep // HOURS)
     minute_from = end - min(days, MINUTE.keep // HOURS)
-    for day in range(end - days, raw_from):
+    db = condensed(folder, (end - days, minute_from, raw_from), signals)
+    record(db, raw_from, end, signals)
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+
+
+def condensed(folder: Path, days: tuple[int, int, int], signals: Signals) -> sqlite3.Connection:
+    """Return a new history with the quarters of an hour of some days: from the first, and with
+    minutes from the second, to the third.
+    """
+    db, _ = open_database(folder, time.time)
+    db.executemany("INSERT INTO point (name) VALUES (?)", [(name,) for name in NAMES])
+    first, minute_from, end = days
+    for day in range(first, end):
         db.execute("BEGIN")
         for point in range(1, POINTS + 1):
             if day < minute_from:
@@ -103,9 +114,7 @@ def generate(folder: Path, days: int, signals: Signals) -> None:
                 history_rollup.condense_point(db, day, point)
         tiers.mark(db, QUARTER, day)
         db.execute("COMMIT")
-    record(db, raw_from, end, signals)
-    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    db.close()
+    return db
 
 
 def record(db: sqlite3.Connection, first: int, end: int, signals: Signals) -> None:
