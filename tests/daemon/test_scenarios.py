@@ -370,6 +370,7 @@ async def test_within_a_poll_every_face_tells_of_the_mains(stages: Stages) -> No
 
 
 @pytest.mark.long
+@pytest.mark.alone
 @pytest.mark.timeout(300)
 async def test_what_takes_longer_is_reported_too(stages: Stages) -> None:
     """So it does for all the others."""

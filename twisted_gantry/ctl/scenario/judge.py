@@ -68,6 +68,11 @@ class _Window:
         at = _time(text)
         return at if at is not None and self.since <= at <= self.due else None
 
+    def began(self, text: object) -> bool:
+        """Tell whether a time is in this one or before: a later one is not judged here."""
+        at = _time(text)
+        return at is not None and at <= self.due
+
     @property
     def over(self) -> bool:
         return self.now > self.due
@@ -144,7 +149,8 @@ class Judge:
 
     def _judge_silence(self, expected: Expected, name: str, window: _Window) -> None:
         alarms = self._alarms(name)
-        if any(window.has(each.get("raisedAt")) or not each.get("clearedAt") for each in alarms):
+        seen = [each for each in alarms if window.began(each.get("raisedAt"))]
+        if any(window.has(each["raisedAt"]) or not each.get("clearedAt") for each in seen):
             expected.verdict = Verdict.MISSED
         elif window.over and self._answered("no_alarm"):
             expected.verdict = Verdict.MET
