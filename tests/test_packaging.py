@@ -44,6 +44,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("editable", [False, True], ids=["wheel", "editable"])
 def test_twistd_lists_both_plugins(checkout: Path, tmp_path: Path, editable: bool) -> None:
     """`twistd --help` lists gantry and gantry-twin, and gantryctl runs, however it is installed."""

@@ -290,6 +290,7 @@ def drain(systemd: socket.socket) -> int:
             return fed
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["removed", "replaced"])
 async def test_a_file_that_is_lost_under_the_daemon(rig: Site, how: str) -> None:
     """A store file that is removed or replaced is noticed, alarmed and made anew; a kill after that

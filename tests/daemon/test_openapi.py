@@ -269,6 +269,7 @@ async def driven(site: Site, examples: int, *, derandomize: bool) -> Driver:
     return driver
 
 
+@pytest.mark.long
 async def test_what_the_document_allows_is_answered_as_it_says(site: Site) -> None:
     """A hundred and fifty requests over all operations: no fault, no answer of another shape."""
     driver = await driven(site, 12, derandomize=True)

@@ -229,6 +229,7 @@ def _root_pages(folder: Path) -> dict[str, int]:
         return dict(db.execute("SELECT name, rootpage FROM sqlite_schema WHERE type = 'table'"))
 
 
+@pytest.mark.long
 def test_a_damaged_audit_never_takes_the_outbox_along(tmp_path: Path) -> None:
     """A damaged page of the audit costs entries of the audit; each report is there."""
     _made(tmp_path)

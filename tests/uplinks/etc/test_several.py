@@ -3,6 +3,7 @@
 from random import Random
 from typing import Any
 
+import pytest
 from treq.testing import StubTreq
 from twisted.internet.defer import succeed
 
@@ -74,6 +75,7 @@ class TwoEnds:
         assert self.bench.clock.getDelayedCalls() == []
 
 
+@pytest.mark.long
 def test_a_day_without_one_of_them() -> None:
     """The reports of a whole day wait for one platform; the other has each at once, and no alarm
     but that of the channel. When the first is back, it gets all.

@@ -303,6 +303,7 @@ async def test_in_a_browser(small: SmallSite, live: Live, tmp_path: Path, langua
     assert it.browser.console == []
 
 
+@pytest.mark.long
 @needs_browser
 async def test_live(small: SmallSite, live: Live, tmp_path: Path) -> None:
     """What changes shows at once, without the page asking; a browser resumes, and asks without."""
@@ -380,6 +381,7 @@ async def test_consequences_stand_under_their_cause(
         assert browser.console == []
 
 
+@pytest.mark.long
 @needs_browser
 async def test_no_query_blanks_the_page(small: SmallSite, live: Live, tmp_path: Path) -> None:
     """A language that the page does not have, not even as a property of every object, is none."""
