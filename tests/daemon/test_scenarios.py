@@ -331,6 +331,7 @@ def test_every_scenario_is_played() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.alone
 async def test_what_is_expected_is_reported(stages: Stages) -> None:
     """A gantry tells all that the short scenarios expect, in time, without a traceback."""
     assert await stages.play(SHORT) == []
@@ -338,6 +339,7 @@ async def test_what_is_expected_is_reported(stages: Stages) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.alone
 async def test_within_a_poll_every_face_tells_of_the_mains(stages: Stages) -> None:
     """At sixty times the speed all protocols agree, on their failure and on their return.
 
