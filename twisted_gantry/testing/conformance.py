@@ -79,7 +79,7 @@ def _check_points(site: FakeSite) -> None:
 
 
 def _check_rules(site: FakeSite, device: Any) -> None:
-    """See that each rule reads points that there are, and claims nothing while none is known."""
+    """See that each rule reads declared points, and claims nothing while none is known."""
     names = [rule.name for rule in device.rules]
     assert len(set(names)) == len(names), "two rules have the same name"
 

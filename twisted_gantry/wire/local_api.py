@@ -3,7 +3,8 @@
 The server encodes from these types, `gantryctl` decodes into them, and the OpenAPI document is made
 from them. A time is RFC 3339 text with offset and milliseconds, or null. What the server answers
 always carries every member, but for those that may be `UNSET`; the defaults let a client read the
-answer of an older gantry. Members that a client does not know are ignored.
+answer of an older gantry. Members that a client does not know are ignored. The map of registers and
+the diagnosis have modules of their own.
 """
 
 from typing import Annotated, Any
@@ -35,7 +36,7 @@ LONGEST_MUTE, LONGEST_NOTE = 7 * 86_400, 500
 OUTCOMES = ("done", "failed", "refused", "timeout")
 
 
-def _one_of(values: tuple[str | None, ...]) -> Meta:
+def one_of(values: tuple[str | None, ...]) -> Meta:
     """Return what the document says of a text that an older client must not choke on."""
     return Meta(extra_json_schema={"enum": list(values)})
 
@@ -45,7 +46,7 @@ Time = Annotated[
 ]
 Value = Annotated[Any, Meta(extra_json_schema={"type": ["number", "string", "boolean", "null"]})]
 Said = Annotated[Any, Meta(extra_json_schema={"type": "string"})]
-State = Annotated[str, _one_of(STATES)]
+State = Annotated[str, one_of(STATES)]
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Ids = Annotated[list[Annotated[int, Meta(ge=1, le=2**53)]], Meta(max_length=MAX_LIMIT)]
 
@@ -54,7 +55,7 @@ class Shape(msgspec.Struct, frozen=True, rename="camel"):
     """What the server answers: an object with camelCase names."""
 
 
-class _Wish(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+class Wish(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     """What a client sends; an unknown member is a mistake."""
 
 
@@ -194,58 +195,9 @@ class PointView(Shape, frozen=True):
     point: str
     value: Value = None
     unit: str | None = None
-    quality: Annotated[str, _one_of(tuple(each.value for each in Quality))] = ""
+    quality: Annotated[str, one_of(tuple(each.value for each in Quality))] = ""
     at: Time = None
     label: Label = Label()
-
-
-class RegisterView(Shape, frozen=True, kw_only=True):
-    """A place of the Modbus map. `register` is the address from 0, of holding and input registers
-    alike; `type` is f32, s16, u16, s32, u32, quality, age, text, bit or good. In the default map
-    `scaled` is the register of value x `scale` as s16; `quality`, `age` in s and `text` are
-    registers, and `bit` is a discrete input and a coil.
-    """
-
-    point: str
-    register: int | None = None
-    type: str
-    unit: str = ""
-    label: Label = Label()
-    scale: float | None = None
-    order: str = ""
-    scaled: int | None = None
-    quality: int | None = None
-    age: int | None = None
-    bit: int | None = None
-    text: int | None = None
-
-
-class RegisterCommandView(Shape, frozen=True):
-    """A command behind a coil, and behind registers of a `type`, f32 or s16, which take its
-    argument, or start it when they are not 0. `scaled` is the s16 beside an f32.
-    """
-
-    target: str
-    command: str
-    coil: int | None = None
-    register: int | None = None
-    type: str = ""
-    scaled: int | None = None
-
-
-class AlarmBitView(Shape, frozen=True):
-    """An alarm as a discrete input and a coil: on while it is raised."""
-
-    alarm: str
-    bit: int
-
-
-class RegisterMap(Shape, frozen=True):
-    """`GET /api/v1/modbus-map`."""
-
-    registers: list[RegisterView]
-    commands: list[RegisterCommandView] = []
-    alarms: list[AlarmBitView] = []
 
 
 class Points(Shape, frozen=True):
@@ -296,14 +248,14 @@ class AlarmView(Shape, frozen=True):
 
     alarm: str
     source: str = ""
-    severity: Annotated[str, _one_of(SEVERITIES)] = ""
+    severity: Annotated[str, one_of(SEVERITIES)] = ""
     message: str = ""
     message_zh: str = ""
     raised_at: Time = None
     cleared_at: Time = None
     cause: str | None = None
     consequences: list[str] = []
-    state: Annotated[str, _one_of(ALARM_STATES)] = ""
+    state: Annotated[str, one_of(ALARM_STATES)] = ""
     value: Value = None
     count: int = 1
     acked_by: str | None = None
@@ -312,7 +264,7 @@ class AlarmView(Shape, frozen=True):
     shelved_until: Time = None
     muted: bool = False
     unknown: bool = False
-    ended_by: Annotated[str | None, _one_of((*ENDINGS, None))] = None
+    ended_by: Annotated[str | None, one_of((*ENDINGS, None))] = None
 
 
 class AlarmCounts(Shape, frozen=True):
@@ -335,20 +287,20 @@ Note = Annotated[str, Meta(max_length=LONGEST_NOTE)]
 For = Annotated[float, Meta(gt=0, le=LONGEST_MUTE)]
 
 
-class UnackBody(_Wish):
+class UnackBody(Wish):
     """`POST /api/v1/alarms/unack` and `/unshelve`."""
 
     alarm: AlarmName
 
 
-class AckBody(_Wish):
+class AckBody(Wish):
     """`POST /api/v1/alarms/ack`."""
 
     alarm: AlarmName
     note: Note = ""
 
 
-class ShelveBody(_Wish):
+class ShelveBody(Wish):
     """`POST /api/v1/alarms/shelve`: nobody is called for `for` seconds."""
 
     alarm: AlarmName
@@ -356,7 +308,7 @@ class ShelveBody(_Wish):
     note: Note = ""
 
 
-class MaintainBody(_Wish):
+class MaintainBody(Wish):
     """`POST /api/v1/maintenance`: people work at a device for `for` seconds."""
 
     device: Name
@@ -384,7 +336,7 @@ class ArgumentInfo(Shape, frozen=True):
     """An argument of a command; `choices`, if there are any, are the texts that are allowed."""
 
     name: str
-    type: Annotated[str, _one_of(("string", "integer", "number", "boolean", "object", "array"))] = (
+    type: Annotated[str, one_of(("string", "integer", "number", "boolean", "object", "array"))] = (
         "string"
     )
     required: bool = True
@@ -407,7 +359,7 @@ class CommandInfo(Shape, frozen=True):
     danger_zh: str | None = None
     locked: str | None = None
     locked_zh: str | None = None
-    endangers: Annotated[str, _one_of(DANGERS)] | None = None
+    endangers: Annotated[str, one_of(DANGERS)] | None = None
 
 
 INTERLOCK_STATES = ("idle", "waiting", "acting", "in-force")
@@ -427,7 +379,7 @@ class InterlockView(Shape, frozen=True, kw_only=True):
     does: str
     undoes_on: str | None = None
     undoes: str | None = None
-    state: Annotated[str, _one_of(INTERLOCK_STATES)]
+    state: Annotated[str, one_of(INTERLOCK_STATES)]
     why: str | None = None
     why_zh: str | None = None
 
@@ -451,7 +403,7 @@ class CommandList(Shape, frozen=True):
     devices: list[DeviceCommands]
 
 
-class CommandBody(_Wish):
+class CommandBody(Wish):
     """`POST /api/v1/commands`. `confirm` is the yes to a command that asks.
 
     `id` makes a request that is sent twice one command. A command that was not sent within
@@ -479,7 +431,7 @@ class CommandAnswer(Shape, frozen=True, kw_only=True):
     """The outcome of a command; `value` is what the device answered."""
 
     id: str = ""
-    result: Annotated[str, _one_of(OUTCOMES)]
+    result: Annotated[str, one_of(OUTCOMES)]
     detail: str | None = None
     value: Any = None
 
@@ -513,7 +465,7 @@ class ReportView(Shape, frozen=True):
     uplink: str = ""
     kind: str = ""
     subject: str | None = None
-    state: Annotated[str, _one_of(("queued", "set-aside"))] = ""
+    state: Annotated[str, one_of(("queued", "set-aside"))] = ""
     created_at: Time = None
     urgent: bool = False
     tries: int = 0
@@ -530,7 +482,7 @@ class Outbox(Shape, frozen=True):
     reports: list[ReportView]
 
 
-class RetryBody(_Wish):
+class RetryBody(Wish):
     """`POST /api/v1/outbox/retry`: of one uplink or of all; all that were set aside, or some."""
 
     uplink: Name | None = None
@@ -559,7 +511,7 @@ class Dropped(Shape, frozen=True):
     dropped: int
 
 
-class NotifyTestBody(_Wish):
+class NotifyTestBody(Wish):
     """`POST /api/v1/notify/test`: the name of the target."""
 
     name: Name
@@ -569,55 +521,14 @@ class NotifyTested(Shape, frozen=True):
     """What became of a test message; `detail` says why it failed."""
 
     name: str
-    result: Annotated[str, _one_of(("done", "failed"))]
+    result: Annotated[str, one_of(("done", "failed"))]
     detail: str | None = None
 
 
-class BackupBody(_Wish):
+class BackupBody(Wish):
     """`POST /api/v1/backup`: the store, or the history."""
 
     history: bool = False
-
-
-class DiagnoseBody(_Wish):
-    """`POST /api/v1/diagnose`: try the way to a device or an uplink, live. `wait` false: answer at
-    once, the steps are read by GET.
-    """
-
-    name: Name
-    wait: bool = True
-
-
-STEPS = ("name", "connect", "tls", "exchange")
-STEP_OUTCOMES = ("waiting", "running", "ok", "failed", "skipped")
-
-
-class StepView(Shape, frozen=True, kw_only=True):
-    """A step of a diagnosis. `cause` and the advice are those of a step that failed."""
-
-    step: Annotated[str, _one_of(STEPS)]
-    outcome: Annotated[str, _one_of(STEP_OUTCOMES)]
-    seconds: float = 0.0
-    message: str = ""
-    message_zh: str = ""
-    cause: str | None = None
-    advice: str | None = None
-    advice_zh: str | None = None
-
-
-class DiagnosisView(Shape, frozen=True, kw_only=True):
-    """The last diagnosis of a device or an uplink. `peer` is where it connects, null for none.
-    `ok` is null until it has ended.
-    """
-
-    name: str
-    kind: str = ""
-    peer: str | None = None
-    began_at: Time = None
-    ended: bool = False
-    ok: bool | None = None
-    cause: str | None = None
-    steps: list[StepView] = []
 
 
 class WhoAmI(Shape, frozen=True):
@@ -626,7 +537,7 @@ class WhoAmI(Shape, frozen=True):
     """
 
     name: str
-    role: Annotated[str, _one_of(ROLES)] = ""
+    role: Annotated[str, one_of(ROLES)] = ""
 
 
 class UserView(Shape, frozen=True):
@@ -635,7 +546,7 @@ class UserView(Shape, frozen=True):
     """
 
     name: str
-    role: Annotated[str, _one_of(ROLES)] = ""
+    role: Annotated[str, one_of(ROLES)] = ""
     password: bool = False
     token: bool = False
 

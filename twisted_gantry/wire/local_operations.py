@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 
 from twisted_gantry.wire import local_api as api
+from twisted_gantry.wire.local_diagnosis import DiagnoseBody, DiagnosisView
+from twisted_gantry.wire.local_registers import RegisterMap
 
 
 class Parameter(msgspec.Struct, frozen=True):
@@ -138,7 +140,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "text/event-stream",
         "Changes as server-sent events, until either side ends the stream",
     ),
-    _api("getModbusMap get modbus-map", api.RegisterMap, "The registers of the Modbus server"),
+    _api("getModbusMap get modbus-map", RegisterMap, "The registers of the Modbus server"),
     _api("listAudit get audit", api.Audit, "The newest entries of the audit", _LIMIT),
     _api(
         "listReports get outbox",
@@ -178,13 +180,13 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     _api(
         "diagnose post diagnose",
-        api.DiagnosisView,
+        DiagnosisView,
         "Try the way to a device or an uplink: name, connection, TLS, one exchange",
-        body=api.DiagnoseBody,
+        body=DiagnoseBody,
     ),
     _api(
         "getDiagnosis get diagnose",
-        api.DiagnosisView,
+        DiagnosisView,
         "The last diagnosis of a device or an uplink, also one that runs",
         Parameter("name", {"type": "string"}, required=True),
     ),

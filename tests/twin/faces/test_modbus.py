@@ -59,7 +59,7 @@ def test_what_is_written_changes_the_world() -> None:
     ("unit", "address", "code"), [(METER, 12, 2), (METER, 11, 2), (CABINET, 5, 2), (9, 0, 11)]
 )
 def test_what_is_not_there_is_refused(unit: int, address: int, code: int) -> None:
-    """Registers and units that there are not have their exceptions."""
+    """Unknown registers and units are answered with their exceptions."""
     with pytest.raises(wire.ModbusRefused) as caught:
         Bench().ask(unit, wire.read(3, address, 2))
     assert caught.value.code == code

@@ -29,7 +29,7 @@ from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.slots import Allowed, Slots
 from twisted_gantry.net.timers import GuardedLoop, Timer
 from twisted_gantry.wire import modbus as wire
-from twisted_gantry.wire.local_api import RegisterMap
+from twisted_gantry.wire.local_registers import RegisterMap
 from twisted_gantry.wire.modbus import Asked, Code
 
 _log = Logger()

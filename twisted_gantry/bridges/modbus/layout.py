@@ -17,7 +17,8 @@ from twisted_gantry.bridges.modbus.settings import TEXT_REGISTERS
 from twisted_gantry.core.bounds import Bounds
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.site import Site
-from twisted_gantry.wire.local_api import AlarmBitView, Label, RegisterCommandView, RegisterView
+from twisted_gantry.wire.local_api import Label
+from twisted_gantry.wire.local_registers import AlarmBitView, RegisterCommandView, RegisterView
 
 BLOCK = 5
 MOST_POINTS, MOST_TEXTS, MOST_COMMANDS, MOST_ALARMS = 8000, 1500, 500, 10_000
@@ -134,7 +135,7 @@ class Layout:
                     yield f"{device} {command}"
 
     def _place_commands(self) -> None:
-        """Put the commands that there are now behind their coils and registers."""
+        """Put the present commands behind their coils and registers."""
         image = self.image
         image.coils.clear()
         image.registers.clear()
@@ -157,7 +158,7 @@ class Layout:
             image.registers[first + 2] = ("s16", target)
 
     def rows(self, points: Points) -> list[RegisterView]:
-        """Return the places of the points that there are, by their registers."""
+        """Return the places of the present points, by their registers."""
         rows = []
         for name, (at, power) in self._places.points.items():
             if name not in points.catalogue:
@@ -185,7 +186,7 @@ class Layout:
         return [AlarmBitView(name, ALARMS + at) for name, at in self._places.alarms.items()]
 
     def command_rows(self) -> list[RegisterCommandView]:
-        """Return the commands that there are now, by their coils and registers."""
+        """Return the present commands, by their coils and registers."""
         image, rows = self.image, []
         for name, at in self._places.commands.items():
             coil, first = COILS + at, COMMANDS + 3 * at

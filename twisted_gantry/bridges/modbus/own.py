@@ -7,7 +7,8 @@ from twisted_gantry.bridges.modbus.settings import MapFile
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.site import Site
 from twisted_gantry.wire import modbus as wire
-from twisted_gantry.wire.local_api import AlarmBitView, Label, RegisterCommandView, RegisterView
+from twisted_gantry.wire.local_api import Label
+from twisted_gantry.wire.local_registers import AlarmBitView, RegisterCommandView, RegisterView
 
 
 class OwnMap:

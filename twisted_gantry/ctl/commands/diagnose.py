@@ -11,7 +11,7 @@ from twisted_gantry.ctl.commands.steps import Steps, exit_of
 from twisted_gantry.ctl.errors import Exit, Trouble
 from twisted_gantry.ctl.help import Command
 from twisted_gantry.ctl.session import Session, json_option, pass_session
-from twisted_gantry.wire import local_api
+from twisted_gantry.wire.local_diagnosis import DiagnosisView
 
 LOOK = 0.3  # seconds between two looks at the steps
 _PATH = "/api/v1/diagnose"
@@ -48,12 +48,12 @@ def diagnose(session: Session, name: str, config: Path | None) -> int:
         return _by_config(session, steps, name, config)
     with session.asking():
         answer = session.api.post(_PATH, {"name": name, "wait": False})
-    diagnosis = answer.fit(local_api.DiagnosisView)
+    diagnosis = answer.fit(DiagnosisView)
     steps.show(diagnosis)
     while not diagnosis.ended:
         Event().wait(LOOK)
         answer = session.api.get(_PATH, {"name": name})
-        diagnosis = answer.fit(local_api.DiagnosisView)
+        diagnosis = answer.fit(DiagnosisView)
         steps.show(diagnosis)
     if session.json:
         session.show_json(answer.document)

@@ -1,4 +1,4 @@
-"""`gantryctl modbus-map`: the registers of the Modbus server, for whoever sets up a SCADA."""
+"""`gantryctl modbus-map`: the registers of the Modbus server, to set up a SCADA."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ from twisted_gantry.ctl.errors import Exit, Trouble
 from twisted_gantry.ctl.help import Command
 from twisted_gantry.ctl.output import Column
 from twisted_gantry.ctl.session import Session, json_option, pass_session
-from twisted_gantry.wire import local_api
+from twisted_gantry.wire.local_registers import RegisterMap, RegisterView
 
 _FIELDS = (
     *("point", "register", "type", "scaled", "scale", "quality", "age", "bit", "text", "order"),
@@ -46,7 +46,7 @@ def modbus_map(session: Session, as_csv: bool, as_xlsx: bool) -> int:
     if as_xlsx and session.on_terminal():
         raise Trouble("map-to-file")
     answer = session.get("/api/v1/modbus-map")
-    found = answer.fit(local_api.RegisterMap)
+    found = answer.fit(RegisterMap)
     if session.json:
         session.show_json(answer.document["registers"])
         return Exit.FINE
@@ -62,7 +62,7 @@ def modbus_map(session: Session, as_csv: bool, as_xlsx: bool) -> int:
     return Exit.FINE
 
 
-def _row(each: local_api.RegisterView) -> Sequence[object]:
+def _row(each: RegisterView) -> Sequence[object]:
     places = (each.point, each.register, each.type, each.scaled, each.scale, each.quality)
     more = (each.age, each.bit, each.text, each.order, each.unit)
     return (*places, *more, each.label.en, each.label.zh)

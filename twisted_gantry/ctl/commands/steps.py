@@ -5,7 +5,7 @@ from rich.text import Text
 from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.output import plain
 from twisted_gantry.ctl.session import Session
-from twisted_gantry.wire import local_api
+from twisted_gantry.wire.local_diagnosis import DiagnosisView
 
 _MARKS = {"ok": ("✓", "green"), "failed": ("✗", "bold red"), "skipped": ("–", "dim")}
 _NAMES = {
@@ -25,7 +25,7 @@ class Steps:
     def __init__(self, session: Session) -> None:
         self._session, self._shown = session, 0
 
-    def show(self, diagnosis: local_api.DiagnosisView) -> None:
+    def show(self, diagnosis: DiagnosisView) -> None:
         """Show the steps that have ended since the last call; nothing with --json."""
         if self._session.json:
             return
@@ -45,7 +45,7 @@ class Steps:
                 self._session.show(Text(f"  → {plain(advice)}"))
 
 
-def exit_of(diagnosis: local_api.DiagnosisView) -> Exit:
+def exit_of(diagnosis: DiagnosisView) -> Exit:
     """Return the exit code of a diagnosis that has ended."""
     if diagnosis.ok:
         return Exit.FINE

@@ -12,7 +12,7 @@ from twisted_gantry.ctl.commands.steps import Steps
 from twisted_gantry.ctl.probing.live import Probed, probe, run
 from twisted_gantry.logs import MASKS
 from twisted_gantry.web.api.diagnose import view_of
-from twisted_gantry.wire import local_api
+from twisted_gantry.wire.local_diagnosis import DiagnosisView
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Shown:
     """The result: as a whole, as the API's type, and as JSON."""
 
     probed: Probed
-    view: local_api.DiagnosisView
+    view: DiagnosisView
 
     @property
     def document(self) -> dict[str, Any]:

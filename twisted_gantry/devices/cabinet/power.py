@@ -38,7 +38,7 @@ class RowOfMains:
         self._nominal = Nominal(nominal)
 
     def shares(self, *voltages: Measured) -> Shares:
-        """Take the voltages of the phases; returns those that there are as shares."""
+        """Take the voltages of the phases; returns the known ones as shares."""
         volts = [value for value, _ in voltages]
         self.volts = self._nominal.of(_LINE_VOLTAGE, three_phase=True, volts=volts)
         return {

@@ -46,7 +46,7 @@ _NOT_SUPPORTED: Measured = (None, Quality.NOT_SUPPORTED)
 
 
 class WrongRole(ValueError):
-    """A role that there is not; the text says which there are."""
+    """An unknown role; the text names the known ones."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from twisted_gantry.core.diagnosis import Diagnoses, Diagnosis, StepOutcome, sub
 from twisted_gantry.core.site import Site
 from twisted_gantry.net.http.json import HttpError, argument, refuse_foreign_origin
 from twisted_gantry.web.api.bodies import read_body
-from twisted_gantry.wire import local_api as shapes
+from twisted_gantry.wire import local_diagnosis as shapes
 
 
 class DiagnoseView:
