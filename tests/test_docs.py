@@ -27,7 +27,6 @@ from twisted_gantry.config.settings import (
     UserSettings,
 )
 from twisted_gantry.core.catalogue import PointType
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.cabinet.points import group_points
 from twisted_gantry.devices.cfos.points import feed_points, part_points
 from twisted_gantry.devices.http_json import JsonPoint
@@ -37,6 +36,7 @@ from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.notify.registry import KINDS as NOTIFY_KINDS
 from twisted_gantry.notify.settings import ReachedSettings
 from twisted_gantry.wire.etc.uploads import GROUPS
+from twisted_gantry.wire.secret import Secret
 
 TOP = Path(__file__).parents[1]
 DOCS = TOP / "docs"

@@ -18,9 +18,9 @@ from zope.interface import implementer
 
 from tests.daemon.process import TWISTD
 from twisted_gantry import logs
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import Status
 from twisted_gantry.logs import Levels, Repeats, choose_log, human_line, json_line, observer
+from twisted_gantry.wire.secret import Secret
 
 
 class Log:

@@ -8,13 +8,11 @@ import json
 import re
 import sys
 import time
-from base64 import b64encode
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
-from urllib.parse import quote
 
 import msgspec
 from twisted.logger import ILogObserver, LogEvent, formatEvent
@@ -22,6 +20,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted import logger
+from twisted_gantry.wire.secret import SHORTEST, forms_of
 
 # Seconds for which repeats of a shown line are counted; lines that are remembered.
 WINDOW = 600.0
@@ -79,36 +78,18 @@ class Masks:
     Base64, also with a user before it. Shorter secrets than `SHORTEST` would mask ordinary text.
     """
 
-    SHORTEST = 6
-
     def __init__(self) -> None:
         self._forms: re.Pattern[str] | None = None
 
     def set(self, secrets: Iterable[str]) -> None:
         """Replace all secrets."""
-        forms = {form for each in secrets if len(each) >= self.SHORTEST for form in forms_of(each)}
+        forms = {form for each in secrets if len(each) >= SHORTEST for form in forms_of(each)}
         longest_first = sorted(forms, key=len, reverse=True)
         self._forms = re.compile("|".join(map(re.escape, longest_first))) if forms else None
 
     def masked(self, text: str) -> str:
         """Return a text without the secrets."""
         return text if self._forms is None else self._forms.sub("***", text)
-
-
-def forms_of(secret: str) -> Iterator[str]:
-    """Yield the texts in which a peer may say a secret back, the whole ones first. Parts of Base64
-    stand for a secret with other text around it; those of a short secret would mask anything.
-    """
-    raw = secret.encode("utf-8", "replace")
-    encoded = b64encode(raw).decode()
-    yield from filter(None, (secret, quote(secret, safe="", errors="replace")))
-    yield from filter(None, (encoded, encoded.rstrip("=")))
-    if len(secret) < Masks.SHORTEST:
-        return
-    for before in range(3):
-        # The letters of Base64 that depend on the secret alone.
-        within = b64encode(bytes(before) + raw).decode().rstrip("=")
-        yield within[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6]
 
 
 MASKS = Masks()

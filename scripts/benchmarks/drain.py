@@ -30,7 +30,6 @@ from twisted_gantry.core.catalogue import Catalogue
 from twisted_gantry.core.commands.door import CommandDoor
 from twisted_gantry.core.moments import present
 from twisted_gantry.core.points import Points
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.stored import Cap
 from twisted_gantry.store.opening import open_store
@@ -52,6 +51,7 @@ from twisted_gantry.wire.fogslink.messages import (
     decode_response,
     encode,
 )
+from twisted_gantry.wire.secret import Secret
 
 OUTAGE = 48 * 3600
 OURS, TRIVIAL, KEY = "12345678", "87654321", "1234567890123456"

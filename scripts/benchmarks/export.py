@@ -23,13 +23,13 @@ from scripts.benchmarks.history import END, HOLD, NAMES, POINTS, Probe, Signals,
 from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure, on_reactor
 from scripts.benchmarks.stalled import make_site
+from twisted_gantry.access.gate import Access, Gate
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.store.history.sqlite import open_history
 from twisted_gantry.store.history.tiers import DAY
 from twisted_gantry.web.api.export import Exports
 from twisted_gantry.web.api.routes import LocalApi
-from twisted_gantry.web.gate import Access, Gate
 
 DAYS = 31
 STEP = 1800  # seconds: what the export chooses for a month

@@ -25,7 +25,6 @@ from twisted.web.server import Site as HttpSite
 from scripts.benchmarks.process import again
 from scripts.benchmarks.report import bar, figure
 from scripts.benchmarks.stalled import AUTH, GANTRY, Platform, make_site
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Cabinet
 from twisted_gantry.net.http.server import bounded_site
 from twisted_gantry.web.remotecontrol.endpoint import (
@@ -34,6 +33,7 @@ from twisted_gantry.web.remotecontrol.endpoint import (
     RemoteControlSettings,
 )
 from twisted_gantry.wire.etc.envelope import Method, encode_request, signed_headers
+from twisted_gantry.wire.secret import Secret
 
 ROUNDS, REQUESTS, CLIENTS, WARM_UP = 5, 2000, 10, 300
 HERE = Path(__file__).parents[2]

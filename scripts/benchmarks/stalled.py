@@ -23,7 +23,6 @@ from twisted_gantry.core.commands.door import CommandDoor
 from twisted_gantry.core.interfaces import IPlatform, Subject
 from twisted_gantry.core.moments import present
 from twisted_gantry.core.points import Points
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import Status
 from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
@@ -36,6 +35,7 @@ from twisted_gantry.web.remotecontrol.endpoint import (
 )
 from twisted_gantry.wire.etc.answers import decode_answer
 from twisted_gantry.wire.etc.envelope import Method, encode_request, signed_headers
+from twisted_gantry.wire.secret import Secret
 
 STALLED, REQUESTS, ROUNDS = 200, 60, 3
 GANTRY, AUTH = "G000211001002110010", "benchmark"

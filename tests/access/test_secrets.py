@@ -23,7 +23,7 @@ from twisted_gantry.access.secrets import (
     Wanted,
     wrong_secret,
 )
-from twisted_gantry.core.secret import Secret
+from twisted_gantry.wire.secret import Secret
 
 SALT = b"0123456789abcdef"
 CAROL, DAVE = Person("carol", Role.ADMIN), Person("dave", Role.VIEWER)

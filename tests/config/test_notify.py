@@ -5,7 +5,7 @@ import pytest
 from twisted_gantry.config.load import load
 from twisted_gantry.config.settings import NotifyEntry
 from twisted_gantry.config.tables import ConfigError
-from twisted_gantry.core.secret import Secret
+from twisted_gantry.wire.secret import Secret
 
 HOOK = 'kind = "webhook"\nurl = "http://127.0.0.1/x"\n'
 MAIL = "kind = 'smtp'\naddress = 'tcp:h:25'\nfrom = 'a@b'\nto = ['c@d']\n"

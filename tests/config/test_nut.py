@@ -7,7 +7,7 @@ import pytest
 from tests.authority import self_signed
 from tests.config.test_full import problems
 from twisted_gantry.config.load import load
-from twisted_gantry.core.secret import Secret
+from twisted_gantry.wire.secret import Secret
 
 SITE = '[gantry]\nid = "G1"\n'
 

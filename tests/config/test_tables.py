@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twisted_gantry.config.tables import MOST_SHOWN, Document, Path, Problem, places, show_path
-from twisted_gantry.core.secret import Secret
+from twisted_gantry.wire.secret import Secret
 
 
 @pytest.fixture(autouse=True, scope="module")

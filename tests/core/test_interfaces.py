@@ -12,7 +12,6 @@ from twisted_gantry.core.catalogue import Catalogue, PointType
 from twisted_gantry.core.commands.types import CommandType
 from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, IStore, IUplink
 from twisted_gantry.core.points import Points
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices import computer
 from twisted_gantry.devices.bms import driver as bms
 from twisted_gantry.devices.cabinet import driver as cabinet
@@ -22,6 +21,7 @@ from twisted_gantry.devices.upscard import driver as upscard
 from twisted_gantry.devices.upscard import http as upscard_http
 from twisted_gantry.store.sqlite import SqliteStore
 from twisted_gantry.uplinks.etc.uplink import EtcSettings, etc_uplink
+from twisted_gantry.wire.secret import Secret
 
 _KINDS: dict[str, tuple[Any, Any]] = {
     "ups-card": (upscard.kind, upscard.UpsCardSettings(address="tcp:127.0.0.1:2390")),

@@ -17,10 +17,10 @@ from tests.authority import Authority
 from tests.ctl.conftest import FakeGantry, _handler
 from tests.ctl.raw import raw_server, saying
 from tests.net.http.test_client_tls import serving
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.ctl import client
 from twisted_gantry.ctl.client import Api, ApiError
 from twisted_gantry.ctl.errors import Exit
+from twisted_gantry.wire.secret import Secret
 
 PASSWORD = "hunter2-secret"
 

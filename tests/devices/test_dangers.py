@@ -25,10 +25,10 @@ from twisted_gantry.core.commands.types import (
     Outcome,
 )
 from twisted_gantry.core.interfaces import IDevice
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import Status
 from twisted_gantry.devices.modbus.settings import RegisterCommand
 from twisted_gantry.net.pem import TlsSettings
+from twisted_gantry.wire.secret import Secret
 
 MORE = """
 [[device]]

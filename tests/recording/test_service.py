@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
 from tests.support import TestClock, fired, in_no_thread
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.bms.driver import BmsSettings
 from twisted_gantry.devices.cfos.driver import CfosSettings
 from twisted_gantry.devices.upscard.driver import UpsCardSettings
@@ -33,6 +32,7 @@ from twisted_gantry.recording.service import (
     secrets_of,
 )
 from twisted_gantry.recording.spool import GATHER, MOST_WAITING, PARTS, PAUSE, PartFiles, Spool
+from twisted_gantry.wire.secret import Secret
 
 KEY = b"k" * 32
 MIB = 1024 * 1024

@@ -7,7 +7,7 @@ import pytest
 
 from tests.twin.helpers import http, report
 from tests.twin.test_control import Bench
-from twisted_gantry.wire.local_operations import Operation
+from twisted_gantry.wire.operations import Operation
 from twisted_gantry.wire.twin_api import OPERATIONS, Expectation, ScenarioRun, ShownRun
 
 EXAMPLES: dict[str, Any] = {

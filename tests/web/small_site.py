@@ -34,7 +34,6 @@ from twisted_gantry.core.commands.types import (
 )
 from twisted_gantry.core.interfaces import DROPPED, Fill, IBridge, IDevice, IUplink
 from twisted_gantry.core.points import Points
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import Cap
@@ -45,6 +44,7 @@ from twisted_gantry.store.schema import MIGRATIONS
 from twisted_gantry.store.sqlite import SqliteStore
 from twisted_gantry.store.writer import InlineWriter
 from twisted_gantry.web.root import web_resource
+from twisted_gantry.wire.secret import Secret
 
 # 2026-11-21 10:00:00.250 in Shanghai.
 START = 1_795_226_400.25

@@ -13,13 +13,13 @@ from twisted.web.server import Request
 
 from tests.web.small_site import Client, SmallSite
 from twisted_gantry.access import passwords
+from twisted_gantry.access.gate import Access, Gate, needs_password
 from twisted_gantry.access.line import MOST_HELD
 from twisted_gantry.access.people import Person, Role, User
+from twisted_gantry.access.roles import roles_of
 from twisted_gantry.core.alarms import Severity
-from twisted_gantry.core.secret import Secret
-from twisted_gantry.web.gate import Access, Gate, needs_password
-from twisted_gantry.web.roles import needed_role
 from twisted_gantry.wire.local_operations import OPERATIONS
+from twisted_gantry.wire.secret import Secret
 
 PASSWORD, TOKEN = "pässword:with colon", "t0ken-abc"
 ROUTES = (
@@ -704,6 +704,7 @@ class TestUsers:
 
     def test_every_operation_states_its_role(self) -> None:
         """Each route is in one table; what changes something is not for viewers."""
+        needed_role = roles_of(OPERATIONS)
         for each in OPERATIONS:
             role = needed_role(each.method.upper().encode(), each.path.encode())
             assert role.value == each.role

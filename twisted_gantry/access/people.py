@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from unicodedata import normalize
 
-from twisted_gantry.core.secret import Secret
+from twisted_gantry.wire.secret import Secret
 
 
 class Role(StrEnum):

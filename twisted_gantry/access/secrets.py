@@ -24,7 +24,7 @@ from twisted_gantry.access.guesses import Guesses
 from twisted_gantry.access.line import Line
 from twisted_gantry.access.passwords import DUMMY, Hashed, TokenHash, is_hash, read_hash
 from twisted_gantry.access.people import Person
-from twisted_gantry.core.secret import Secret
+from twisted_gantry.wire.secret import Secret
 
 _log = Logger()
 

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.text_files import line_of
+from twisted_gantry.wire.secret import Secret
 
 _SHAPE = 'must be a text, { env = "NAME" } or { file = "PATH" }'
 

@@ -8,7 +8,7 @@ import msgspec
 
 from twisted_gantry.config.tables import Checks, Document, Path
 from twisted_gantry.core.bounds import Adjust
-from twisted_gantry.core.secret import Secret
+from twisted_gantry.wire.secret import Secret
 
 
 class AdjustSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,8 +23,8 @@ from twisted_gantry.config.settings import BridgeTables
 from twisted_gantry.config.tables import Checks, Document
 from twisted_gantry.config.tables import Path as Place
 from twisted_gantry.config.tls import with_tls
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.pem import TlsSettings
+from twisted_gantry.wire.secret import Secret
 
 
 class Bridges:

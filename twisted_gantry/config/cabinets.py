@@ -6,8 +6,8 @@ from typing import Any
 
 from twisted_gantry.config.settings import GROUPS, CabinetSettings, DeviceEntry
 from twisted_gantry.config.tables import Document, Path
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Cabinet
+from twisted_gantry.wire.secret import Secret
 
 
 def read_cabinets(

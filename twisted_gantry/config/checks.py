@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from twisted_gantry.core.secret import Secret
+from twisted_gantry.access.gate import needs_password
 from twisted_gantry.net.addresses import is_loopback, network
 from twisted_gantry.net.endpoints import same_port, wrong_client, wrong_server
-from twisted_gantry.web.gate import needs_password
 from twisted_gantry.wire.etc.envelope import TEST_AUTH
+from twisted_gantry.wire.secret import Secret
 
 
 def wrong_zone(name: str) -> str:

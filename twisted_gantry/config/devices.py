@@ -23,8 +23,8 @@ from twisted_gantry.core.causes import MAINS, Graph, wrong_links
 from twisted_gantry.core.condition import Condition
 from twisted_gantry.core.interfaces import IDevice, IDeviceKind
 from twisted_gantry.core.points import Points
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.pem import TlsSettings
+from twisted_gantry.wire.secret import Secret
 
 DEVICE_KINDS = "twisted_gantry.devices"
 """The group of entry points in which kinds of device are found."""

@@ -11,7 +11,7 @@ from twisted_gantry.core.commands.types import CommandType
 from twisted_gantry.core.condition import Condition
 from twisted_gantry.core.interfaces import IDevice
 from twisted_gantry.core.interlocks.rules import Action, Interlock, fight
-from twisted_gantry.core.secret import Secret
+from twisted_gantry.wire.secret import Secret
 
 
 def read_interlocks(

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from twisted_gantry.access.gate import needs_password
 from twisted_gantry.access.secrets import wrong_secret
 from twisted_gantry.access.sources import NotYet, path_of, read_secret
 from twisted_gantry.config import checks
@@ -31,17 +32,16 @@ from twisted_gantry.config.tls import (
 from twisted_gantry.config.uplinks import TEST_CODE, Uplinks
 from twisted_gantry.config.users import with_users
 from twisted_gantry.core.flapping import AlarmSettings
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.logs import LogSettings
 from twisted_gantry.manhole.service import ManholeSettings
 from twisted_gantry.net.pem import Pem, TlsSettings
 from twisted_gantry.net.text_files import read_text
 from twisted_gantry.net.tls_server import ServerTls
 from twisted_gantry.recording.service import RecordSettings
-from twisted_gantry.web.gate import needs_password
 from twisted_gantry.web.monitor.endpoint import MonitorSettings
 from twisted_gantry.web.remotecontrol.endpoint import RemoteControlSettings, wrong_servers
 from twisted_gantry.wire.etc.envelope import TEST_AUTH
+from twisted_gantry.wire.secret import Secret
 
 _SITE = (
     *("gantry", "device", "cabinet", "interlock", "alarm", "alarms"),

@@ -8,8 +8,8 @@ from twisted_gantry.bridges.modbus.settings import MapCommand, MapFile
 from twisted_gantry.config.devices import Devices
 from twisted_gantry.config.tables import Document
 from twisted_gantry.config.tables import Path as Place
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.text_files import read_text
+from twisted_gantry.wire.secret import Secret
 
 
 def _no_secret(value: Any) -> Secret:

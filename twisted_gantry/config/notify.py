@@ -8,10 +8,10 @@ import msgspec
 from twisted_gantry.config.settings import NotifyEntry
 from twisted_gantry.config.tables import Document, Path, shown
 from twisted_gantry.config.tls import with_tls
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.notify.registry import KINDS
 from twisted_gantry.notify.settings import CalledSettings, ReachedSettings
+from twisted_gantry.wire.secret import Secret
 
 
 def read_notify(

@@ -10,8 +10,8 @@ from twisted_gantry.config.tables import Document, Path, shown
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.condition import Condition
 from twisted_gantry.core.own_rules import OwnRule
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Cabinet
+from twisted_gantry.wire.secret import Secret
 
 LONGEST_MESSAGE = 200  # characters
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")

@@ -22,7 +22,6 @@ from twisted_gantry.core.flapping import AlarmSettings
 from twisted_gantry.core.interfaces import IDeviceKind
 from twisted_gantry.core.interlocks.rules import Interlock
 from twisted_gantry.core.own_rules import OwnRule
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Cabinet
 from twisted_gantry.core.stored import Destination
 from twisted_gantry.logs import LogSettings
@@ -36,6 +35,7 @@ from twisted_gantry.uplinks.fogslink.uplink import FogslinkSettings
 from twisted_gantry.web.monitor.endpoint import MonitorSettings
 from twisted_gantry.web.remotecontrol.endpoint import RemoteControlSettings
 from twisted_gantry.wire.etc.envelope import TEST_AUTH
+from twisted_gantry.wire.secret import Secret
 
 
 class GantrySettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,11 +10,11 @@ from twisted_gantry.config.devices import Devices, wrong_name
 from twisted_gantry.config.tables import Checks, Document
 from twisted_gantry.config.tables import Path as Place
 from twisted_gantry.config.tls import with_tls
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.uplinks.etc.uplink import EtcSettings
 from twisted_gantry.uplinks.fogslink.uplink import FogslinkSettings
 from twisted_gantry.wire.fogslink.messages import is_channel
+from twisted_gantry.wire.secret import Secret
 
 TEST_CODE = (
     "is the code of the test period, for loopback alone; set the platform's code, or "

@@ -14,8 +14,8 @@ from twisted_gantry.access.sources import NotYet, path_of, read_secret
 from twisted_gantry.config.settings import UserSettings, WebSettings
 from twisted_gantry.config.tables import Document
 from twisted_gantry.config.tables import Path as Place
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.text_files import read_text
+from twisted_gantry.wire.secret import Secret
 
 _NEEDS = "needs a password or a token"
 _Found = list[tuple[Document, Place, UserSettings]]

@@ -1,46 +1,5 @@
-"""A text that must not appear in any log, metric, error or `repr`; what peers say without it."""
+"""The name of `Secret` for drivers of others, which import from `core` alone."""
 
-from twisted_gantry.logs import forms_of
-from twisted_gantry.wire.quote import MASK, quote
-
-SHOWN = 80
-"""Characters of a message that an error shows."""
-
-
-class Secret:
-    """Holds a password, an authentication code or a key."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        return self._text
-
-    def __repr__(self) -> str:
-        return "<secret>"
-
-    __str__ = __repr__
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self._text == other._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-
-def shown(message: bytes | str, *secrets: Secret, most: int = SHOWN) -> str:
-    """Return what a peer sent, for an error or a log: on one line, shortened, without secrets."""
-    return quote(message, _forms(secrets), most)
-
-
-def without(message: bytes, *secrets: Secret) -> bytes:
-    """Return the bytes of a peer without the secrets, which the peer may quote."""
-    for form in _forms(secrets):
-        message = message.replace(form.encode("utf-8", "surrogatepass"), MASK.encode())
-    return message
-
-
-def _forms(secrets: tuple[Secret, ...]) -> list[str]:
-    return [form for secret in secrets for form in forms_of(secret.reveal())]
+from twisted_gantry.wire.secret import Secret as Secret
+from twisted_gantry.wire.secret import shown as shown
+from twisted_gantry.wire.secret import without as without

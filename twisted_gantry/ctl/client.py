@@ -20,8 +20,8 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.ctl.errors import Exit, Trouble
+from twisted_gantry.wire.secret import Secret
 
 # Bytes of the longest answer that is read; a whole catalogue of points is under 1 MiB.
 MAX_ANSWER = 16 * 1024 * 1024

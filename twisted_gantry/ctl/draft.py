@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.ctl.files import refuse_existing, whole_file
+from twisted_gantry.wire.secret import Secret
 
 Value = Any  # a text, a flag, a number, a list or a table of these, or a secret
 

@@ -14,7 +14,6 @@ import click
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.ctl import client
 from twisted_gantry.ctl import output as render
 from twisted_gantry.ctl.client import Answer, Api
@@ -22,6 +21,7 @@ from twisted_gantry.ctl.errors import Exit, Trouble
 from twisted_gantry.ctl.output import Column, Row
 from twisted_gantry.ctl.texts.catalogue import Texts
 from twisted_gantry.net.text_files import line_of
+from twisted_gantry.wire.secret import Secret
 
 _YES = frozenset({"y", "yes", "是"})
 

@@ -24,7 +24,6 @@ from twisted_gantry.core.interfaces import UNTAPPED, DeviceContext, IPlatform, I
 from twisted_gantry.core.interlocks.watches import Interlocks
 from twisted_gantry.core.own_rules import SOURCE, OwnRule, OwnRules
 from twisted_gantry.core.recorder import Recorder
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import BridgeContext, Site
 from twisted_gantry.daemon.bridges import made_bridge
 from twisted_gantry.daemon.called import Notifications
@@ -48,6 +47,7 @@ from twisted_gantry.web.monitor.endpoint import Monitor
 from twisted_gantry.web.reactor_lag import ReactorLag
 from twisted_gantry.web.remotecontrol.endpoint import Commander, RemoteControl, server_policy
 from twisted_gantry.web.root import web_resource
+from twisted_gantry.wire.secret import Secret
 
 CALLBACKS = "callbacks at "  # beginning of the names of the parts that listen for callbacks
 # Half of the connections may be readers of the event stream. Of an address, half of those without a

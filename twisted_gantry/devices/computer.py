@@ -21,7 +21,6 @@ from twisted_gantry.core.alarms import Rule, Severity
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import CommandResult, CommandType
 from twisted_gantry.core.interfaces import DeviceContext, IRefreshable
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import Status
 from twisted_gantry.devices.computers.points import NOT_SUPPORTED, POINTS, Measured, good
 from twisted_gantry.devices.computers.remote import DEADLINE as DEADLINE_OF_OTHERS
@@ -42,6 +41,7 @@ from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.timers import Timer
 from twisted_gantry.wire.etc.computers import LONGEST_ID
 from twisted_gantry.wire.reading import Quality
+from twisted_gantry.wire.secret import Secret
 
 _log = Logger()
 

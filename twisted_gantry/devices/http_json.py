@@ -13,7 +13,6 @@ import msgspec
 from twisted.internet.defer import Deferred
 
 from twisted_gantry.core.interfaces import REPAIRED, DeviceContext
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.kind import DeviceKind
 from twisted_gantry.devices.mapped.device import MappedDevice
 from twisted_gantry.devices.mapped.points import MappedPoints, groups_of
@@ -39,6 +38,7 @@ from twisted_gantry.wire.etc.uploads import GROUPS
 from twisted_gantry.wire.json import salvage
 from twisted_gantry.wire.numbers import flag, number
 from twisted_gantry.wire.reading import Value
+from twisted_gantry.wire.secret import Secret
 
 LONGEST_TEXT = 500  # characters
 _POINTER = re.compile(r"(/([^~/]|~[01])*)*")

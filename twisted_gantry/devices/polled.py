@@ -19,7 +19,6 @@ from twisted_gantry.core.alarms import Rule
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import CommandResult, CommandType
 from twisted_gantry.core.interfaces import DeviceContext, IRefreshable
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.net.histogram import Histogram
 from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
@@ -40,6 +39,7 @@ from twisted_gantry.net.timers import Repeated
 from twisted_gantry.net.tls import ClientTls
 from twisted_gantry.wire.quote import quote
 from twisted_gantry.wire.reading import Quality, Value
+from twisted_gantry.wire.secret import Secret
 
 _UNPROVED = frozenset({State.CONNECTING, State.OFFLINE})  # states in which the pauses grow
 MAX_FAILURES = 3

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.notify.interfaces import ISender
 from twisted_gantry.notify.kinds import dingtalk, feishu, program, smtp, webhook, wecom
 from twisted_gantry.notify.settings import (
@@ -17,6 +16,7 @@ from twisted_gantry.notify.settings import (
     wrong_quiet,
     wrong_url,
 )
+from twisted_gantry.wire.secret import Secret
 
 Checks = Mapping[str, Callable[[Any], str]]
 _COMMON: Checks = {"quiet": wrong_quiet}

@@ -7,13 +7,13 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.addresses import is_loopback
 from twisted_gantry.net.http.proxy import Proxy
 from twisted_gantry.net.pem import Pem, TlsSettings
 from twisted_gantry.net.tls import Seen
 from twisted_gantry.notify.quiet import Quiet
 from twisted_gantry.notify.texts import Wording
+from twisted_gantry.wire.secret import Secret
 
 DAY = 86_400.0
 _Seconds = Annotated[float, msgspec.Meta(ge=0, le=7 * DAY)]

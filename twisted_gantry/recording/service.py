@@ -18,7 +18,6 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from zope.interface import implementer
 
 from twisted_gantry.core.interfaces import ITap
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.net import record
 from twisted_gantry.net.http.client import Answer, BoundedClient
 from twisted_gantry.net.record import Line, Via, Way
@@ -29,6 +28,7 @@ from twisted_gantry.recording.spool import PartFiles, Spool
 from twisted_gantry.wire.errors import FrameTooLong
 from twisted_gantry.wire.etc.envelope import FIELDS_KEY, Method
 from twisted_gantry.wire.frames import ObjectFramer
+from twisted_gantry.wire.secret import Secret
 
 # Kinds with JSON objects as messages over TCP; for other kinds each read is a line.
 _OF_OBJECTS = frozenset({"ups-card"})

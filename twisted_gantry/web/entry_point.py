@@ -20,7 +20,6 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 from twisted.web.server import Request
 
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.addresses import host_of
 from twisted_gantry.net.http.json import header
 from twisted_gantry.net.http.multipart import NotOnePart, content_of
@@ -32,6 +31,7 @@ from twisted_gantry.net.throttle import Throttle, Throttled
 from twisted_gantry.web.file_stream import Client
 from twisted_gantry.web.seldom_log import SeldomLog
 from twisted_gantry.wire.etc import envelope as etc
+from twisted_gantry.wire.secret import Secret
 
 Act = Callable[[etc.Request, bytes, str, Secret], Awaitable[etc.Answer | None]]
 """Does a checked request, given with its body, the host it came from and the code that came with

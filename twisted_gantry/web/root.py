@@ -7,20 +7,22 @@ from twisted.internet.defer import execute
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource
 
+from twisted_gantry.access.gate import Access, Gate, Switch
 from twisted_gantry.access.people import User
+from twisted_gantry.access.roles import roles_of
 from twisted_gantry.access.secrets import InThread
 from twisted_gantry.core.diagnosis import Diagnoses
 from twisted_gantry.core.interfaces import IHistory
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Site
 from twisted_gantry.net.histogram import Histogram
 from twisted_gantry.web.api.export import Exports
 from twisted_gantry.web.api.maintenance import Maintenance
 from twisted_gantry.web.api.routes import LocalApi
 from twisted_gantry.web.api.stream import Stream
-from twisted_gantry.web.gate import Access, Gate, Switch
 from twisted_gantry.web.metrics import Metrics
 from twisted_gantry.web.page.resource import FIRST_PARTS, Page
+from twisted_gantry.wire.local_operations import OPERATIONS
+from twisted_gantry.wire.secret import Secret
 
 
 def web_resource(
@@ -62,6 +64,7 @@ def web_resource(
         users=users,
         clock=clock,
         in_thread=hashing,
+        needed_role=roles_of(OPERATIONS),
     )
     http_counts["gate"] = access.counts
     if stream is not None:

@@ -1,55 +1,11 @@
 """The operations of the local HTTP API: what the server routes, and the OpenAPI document shows."""
 
 from functools import partial
-from typing import Any
-
-import msgspec
 
 from twisted_gantry.wire import local_api as api
 from twisted_gantry.wire.local_diagnosis import DiagnoseBody, DiagnosisView
 from twisted_gantry.wire.local_registers import RegisterMap
-
-
-class Parameter(msgspec.Struct, frozen=True):
-    """A query argument; `schema` is JSON Schema."""
-
-    name: str
-    schema: dict[str, Any]
-    required: bool = False
-
-
-class Operation(msgspec.Struct, frozen=True):
-    """One operation over HTTP; `answer` is a type of JSON answers, or other media types, one or
-    several. `role` is the least that may do it: viewer, operator or admin.
-    """
-
-    id: str
-    method: str
-    path: str
-    answer: Any
-    summary: str
-    parameters: tuple[Parameter, ...]
-    body: type[msgspec.Struct] | None
-    role: str
-
-
-def operation(
-    base: str,
-    call: str,
-    answer: Any,
-    summary: str,
-    *parameters: Parameter,
-    body: type[msgspec.Struct] | None = None,
-    role: str = "",
-) -> Operation:
-    """Return the operation of a `call` such as `getSite get site`; its path is below `base`.
-
-    Without a `role`, viewers may read, and operators may do all else.
-    """
-    name, method, path = call.split(" ")
-    role = role or ("viewer" if method == "get" else "operator")
-    return Operation(name, method, base + path, answer, summary, parameters, body, role)
-
+from twisted_gantry.wire.operations import Operation, Parameter, operation
 
 _api = partial(operation, "/api/v1/")
 

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from twisted_gantry.wire.local_api import Shape
-from twisted_gantry.wire.local_operations import Operation, Parameter, operation
+from twisted_gantry.wire.operations import Operation, Parameter, operation
 
 FREE = dict[str, Any]
 """An object whose members depend on the world."""

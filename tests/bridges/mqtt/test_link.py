@@ -20,12 +20,12 @@ from tests.daemon.process import free_port, until
 from twisted_gantry.bridges.mqtt import link
 from twisted_gantry.bridges.mqtt.bridge import MqttBridge, mqtt_bridge
 from twisted_gantry.bridges.mqtt.settings import MqttSettings
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import BridgeContext
 from twisted_gantry.core.status import State
 from twisted_gantry.net.outage import Cause
 from twisted_gantry.net.pem import Pem
 from twisted_gantry.net.threads import ThreadClass
+from twisted_gantry.wire.secret import Secret
 
 
 class Real:

@@ -17,12 +17,12 @@ from twisted_gantry.bridges.nut.settings import NutSettings, NutUser
 from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.core.interfaces import IDevice
 from twisted_gantry.core.points import Measured
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import BridgeContext
 from twisted_gantry.core.status import Status
 from twisted_gantry.devices.power import Limits
 from twisted_gantry.devices.upscard import points as upscard
 from twisted_gantry.wire.reading import Quality, Value
+from twisted_gantry.wire.secret import Secret
 
 ON_MAINS: Mapping[str, Value] = {
     "state": "line",

@@ -18,8 +18,8 @@ from twisted_gantry.bridges.nut.bridge import ANSWERED_WITHIN, CONNECTIONS, PER_
 from twisted_gantry.bridges.nut.connection import IDLE_S, MAX_PENDING
 from twisted_gantry.bridges.nut.settings import NutUser
 from twisted_gantry.core.commands.types import CommandResult, Outcome
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.pem import Pem
+from twisted_gantry.wire.secret import Secret
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tests.ctl.conftest import Ctl
 from twisted_gantry.config.load import check_file, load_file
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.ctl.draft import Draft, Table
+from twisted_gantry.wire.secret import Secret
 
 SECRET = "hunter2-secret"
 

@@ -23,13 +23,13 @@ from tests.support import Bench, TestClock
 from twisted_gantry.core.commands.types import Outcome
 from twisted_gantry.core.interfaces import IDevice, IDeviceKind, WrongSetting
 from twisted_gantry.core.points import Points
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.bms.driver import Bms, BmsSettings, kind
 from twisted_gantry.devices.bms.ems import EmsClient
 from twisted_gantry.net.http.client import BoundedClient
 from twisted_gantry.twin.faces.bms import BASE_PATH, Ems
 from twisted_gantry.twin.faults.settings import EMS, Faults
 from twisted_gantry.twin.world.storage import ContactorFault, Storage
+from twisted_gantry.wire.secret import Secret
 
 UID = "bms-0001"
 URL = f"http://ems.test{BASE_PATH}"

@@ -11,13 +11,13 @@ from tests.devices.rig import DriverRig, Wire
 from tests.support import TestClock
 from tests.wire.material import document
 from twisted_gantry.core.commands.types import CommandResult
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.cabinet.channel import CabinetChannel
 from twisted_gantry.devices.cabinet.driver import DEADLINE, CabinetSettings, SmartCabinet
 from twisted_gantry.net.http.client import BoundedClient
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.etc.commands import Cmd, EtcControl, decode_control
 from twisted_gantry.wire.json import loads_text
+from twisted_gantry.wire.secret import Secret
 
 AUTH = "hunter2-code"
 URL = "http://cabinet.test:3699/remotecontrol.do"

@@ -15,13 +15,13 @@ from tests.support import Bench, fired
 from tests.wire.material import checked, json_with, outcome
 from twisted_gantry.core.alarms import Alarm
 from twisted_gantry.core.interfaces import IDeviceKind, IRefreshable, IUploader, WrongSetting
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.cabinet.driver import CabinetSettings, kind
 from twisted_gantry.devices.cabinet.points import POINTS, group_points
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc.envelope import EtcCode
 from twisted_gantry.wire.etc.reports import Cabinet
 from twisted_gantry.wire.etc.uploads import GROUPS
+from twisted_gantry.wire.secret import Secret
 
 COOLERS: list[Any] = SAMPLE["airConditioners"]
 

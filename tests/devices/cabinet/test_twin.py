@@ -13,7 +13,6 @@ from tests.devices.rig import DriverRig, Wire
 from tests.support import fired, no_computers
 from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.core.interfaces import IBatteryRecorder, ICamera, NotTold
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.stored import StoredCard
 from twisted_gantry.devices.cabinet.channel import CabinetChannel
 from twisted_gantry.devices.cabinet.driver import DEADLINE, CabinetSettings, SmartCabinet
@@ -23,6 +22,7 @@ from twisted_gantry.twin.faults.settings import CABINET, Faults
 from twisted_gantry.twin.world.cabinet import Cabinet
 from twisted_gantry.twin.world.mains import Mains
 from twisted_gantry.web.monitor.endpoint import Monitor, MonitorSettings
+from twisted_gantry.wire.secret import Secret
 
 MONITOR = "http://gantry.test:8082/monitor.do"
 

@@ -13,10 +13,10 @@ from twisted.web.server import NOT_DONE_YET
 from tests.devices.rig import DriverRig, Wire
 from tests.support import fired
 from twisted_gantry.core.commands.types import CommandResult
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.cfos.channel import CfosChannel, Credentials
 from twisted_gantry.devices.cfos.driver import Cfos, CfosSettings
 from twisted_gantry.net.http.client import BoundedClient
+from twisted_gantry.wire.secret import Secret
 
 URL = "http://cfos.test/"
 PASSWORD = "1234abcd-pass"

@@ -14,12 +14,12 @@ from tests.support import Bench, fired
 from twisted_gantry.core.catalogue import Catalogue
 from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
 from twisted_gantry.core.points import Points
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Cabinet
 from twisted_gantry.devices.cfos.driver import CfosSettings, kind
 from twisted_gantry.devices.cfos.points import MANAGER_POINTS, part_points
 from twisted_gantry.uplinks.etc.rows import cabinet
 from twisted_gantry.wire.reading import Quality
+from twisted_gantry.wire.secret import Secret
 
 UNITS = {"", "V", "A", "Hz", "W", "VA", "Wh", "Ah", "%", "°C", "s", "KiB"}
 

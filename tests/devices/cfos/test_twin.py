@@ -11,7 +11,6 @@ from twisted.web.resource import Resource
 
 from tests.devices.cfos.rig import Rig
 from twisted_gantry.core.commands.types import Outcome
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.cfos.feeds import FeedSettings
 from twisted_gantry.devices.upscard import points as upscard_points
 from twisted_gantry.twin.faces.cfos.face import ADMIN_PASSWORD, PowerBrain
@@ -20,6 +19,7 @@ from twisted_gantry.twin.world.charging import ChargingSite
 from twisted_gantry.twin.world.mains import PHASES, Mains
 from twisted_gantry.wire.cfos.users import ChargingRule
 from twisted_gantry.wire.reading import Quality
+from twisted_gantry.wire.secret import Secret
 
 DONE, FAILED = Outcome.DONE, Outcome.FAILED
 

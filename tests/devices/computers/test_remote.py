@@ -11,7 +11,6 @@ from tests.devices.rig import DriverRig, Wire
 from tests.support import fired
 from tests.web.small_site import small_site
 from twisted_gantry.core.interfaces import IRefreshable
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State
 from twisted_gantry.devices.computer import OUR_OWN, Computer, ComputerSettings, kind
 from twisted_gantry.devices.computers.points import POINTS, good
@@ -19,6 +18,7 @@ from twisted_gantry.devices.computers.remote import DEADLINE, RemoteComputer
 from twisted_gantry.net.http.client import BoundedClient
 from twisted_gantry.uplinks.etc import rows
 from twisted_gantry.wire.reading import Quality
+from twisted_gantry.wire.secret import Secret
 
 TOKEN = "kX7-viewer-token"
 

@@ -21,10 +21,10 @@ from tests.devices.upscard.rigs import (
 from tests.support import fired
 from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.core.interfaces import IBatteryTester, IDevice, IDeviceKind
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State
 from twisted_gantry.devices.upscard import driver as upscard
 from twisted_gantry.devices.upscard import http as upscard_http
+from twisted_gantry.wire.secret import Secret
 from twisted_gantry.wire.upscard.messages import Result
 
 

@@ -27,9 +27,9 @@ from tests.devices.upscard.rigs import (
 from tests.support import Bench
 from twisted_gantry.core.commands.types import Outcome
 from twisted_gantry.core.interfaces import WrongSetting
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State
 from twisted_gantry.devices.upscard.http import UpsCardHttpSettings, kind
+from twisted_gantry.wire.secret import Secret
 from twisted_gantry.wire.upscard.messages import CardRefusal, Result
 
 

@@ -10,11 +10,11 @@ from twisted.internet.task import deferLater
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.notify.notice import AlarmTold, Message
 from twisted_gantry.notify.registry import KINDS
 from twisted_gantry.notify.settings import Means
 from twisted_gantry.notify.texts import Wording
+from twisted_gantry.wire.secret import Secret
 
 NOW = 1_795_233_600.5  # 2026-11-21 12:00 in Shanghai
 AT = "2026-11-21T12:00:00.000+08:00"

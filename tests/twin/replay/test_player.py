@@ -19,7 +19,6 @@ from tests.net.memory import Connection
 from tests.support import Bench, MemoryNetwork, TestClock, in_no_thread, no_computers
 from tests.twin.helpers import http
 from twisted_gantry.core.interfaces import ICallbackHost
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.bms.driver import Bms, BmsSettings
 from twisted_gantry.devices.bms.ems import EmsClient
 from twisted_gantry.devices.cabinet.channel import CabinetChannel
@@ -57,6 +56,7 @@ from twisted_gantry.twin.service import ON_FREE_PORTS, TwinSettings
 from twisted_gantry.twin.world.model import World
 from twisted_gantry.web.callbacks import CallbackHost
 from twisted_gantry.web.monitor.endpoint import Monitor, MonitorSettings
+from twisted_gantry.wire.secret import Secret
 
 CARD_PASSWORD = "hunter22"
 AUTH = "auth-98765"

@@ -10,7 +10,6 @@ from twisted.internet.defer import succeed
 from tests.support import Bench, fired
 from tests.uplinks.etc.test_uplink import AUTH, CABINET, FakeUps, WatchedChannel
 from twisted_gantry.core.interfaces import Subject
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.stored import Ledger
 from twisted_gantry.net.http.client import BoundedClient
 from twisted_gantry.twin.faces.etc.platform import Platform
@@ -18,6 +17,7 @@ from twisted_gantry.twin.faults.settings import ETC, Faults
 from twisted_gantry.uplinks.etc.channel import EtcChannel
 from twisted_gantry.uplinks.etc.uplink import EtcSettings, EtcUplink
 from twisted_gantry.wire.etc.envelope import Card, CardList, Method
+from twisted_gantry.wire.secret import Secret
 
 DAY = 86_400.0
 PERIOD = 900.0

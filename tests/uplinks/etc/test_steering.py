@@ -9,11 +9,11 @@ from zope.interface.verify import verifyObject
 from tests.support import START, fired
 from tests.uplinks.etc.test_uplink import AUTH, Rig
 from twisted_gantry.core.interfaces import IPlatform, Subject
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.twin.faults.settings import ETC
 from twisted_gantry.uplinks.etc.steering import TRIAL
 from twisted_gantry.uplinks.etc.uplink import EtcSettings, EtcUplink
 from twisted_gantry.wire.etc.envelope import Method
+from twisted_gantry.wire.secret import Secret
 
 OLD = "http://platform.test/monitor.do"
 NEW = "http://other.test:81/monitor.do"

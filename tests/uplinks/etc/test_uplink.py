@@ -13,7 +13,6 @@ from zope.interface.verify import verifyObject
 from tests.support import Bench, TestClock, fired
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.interfaces import IUplink
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Cabinet
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.core.stored import Ledger
@@ -29,6 +28,7 @@ from twisted_gantry.uplinks.etc.uplink import EtcSettings, EtcUplink
 from twisted_gantry.wire.etc import envelope as wire_etc
 from twisted_gantry.wire.etc.envelope import Card, CardList, EtcCode, Method, answer
 from twisted_gantry.wire.reading import Quality, Value
+from twisted_gantry.wire.secret import Secret
 
 AUTH = "8d2f-secret"
 CABINET = Cabinet("1", {"elec": ("ups1",), "ups": ("ups1",)})

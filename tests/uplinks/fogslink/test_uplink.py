@@ -15,7 +15,6 @@ from tests.support import START, Bench, MemoryNetwork, fired
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.interfaces import IUplink, WrongSetting
 from twisted_gantry.core.moments import Moment
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.core.stored import Ledger, Report
 from twisted_gantry.twin.faces.fogslink.cloud import Cloud, CloudFactory
@@ -28,6 +27,7 @@ from twisted_gantry.uplinks.fogslink.uplink import (
 )
 from twisted_gantry.wire.fogslink.messages import Configure
 from twisted_gantry.wire.reading import Quality
+from twisted_gantry.wire.secret import Secret
 
 EQ_SN, API_KEY = "12345678", "1234567890123456"
 CHANNELS = {"P0-C1": "ups1.volts", "P0-C2": "ups1.mains", "P1-C1": "ups1.model"}

@@ -9,8 +9,8 @@ from twisted.internet.defer import fail
 from tests.web.small_site import START, Client, SmallSite, now_of
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.interfaces import StoreHung
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.web.api.stream import Stream
+from twisted_gantry.wire.secret import Secret
 
 ALARMS, MAINTENANCE = "/api/v1/alarms", "/api/v1/maintenance"
 NAME = "ups1.overload"

@@ -10,6 +10,7 @@ from openpyxl import load_workbook
 
 from tests.support import in_no_thread
 from tests.web.small_site import START, Answer, Client, Exchange, SmallSite, now_of
+from twisted_gantry.access.gate import Access, Gate
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.history import Sample
 from twisted_gantry.core.stored import AuditEntry
@@ -17,7 +18,6 @@ from twisted_gantry.web import file_stream
 from twisted_gantry.web.api import export
 from twisted_gantry.web.api.export import Exports
 from twisted_gantry.web.api.routes import LocalApi
-from twisted_gantry.web.gate import Access, Gate
 from twisted_gantry.wire.reading import Quality
 
 VOLTS, STATE = "ups1.input_voltage_r", "ups1.state"

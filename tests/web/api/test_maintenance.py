@@ -9,11 +9,11 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 
 from tests.support import in_no_thread
 from tests.web.small_site import Client, SmallSite, now_of
+from twisted_gantry.access.gate import Access, Gate
 from twisted_gantry.core.interfaces import CannotBackUp
 from twisted_gantry.web import file_stream
 from twisted_gantry.web.api.maintenance import Maintenance
 from twisted_gantry.web.api.routes import LocalApi
-from twisted_gantry.web.gate import Access, Gate
 
 BACKUP = "/api/v1/backup"
 

@@ -17,7 +17,6 @@ from tests.web.small_site import Client, FakeDevice, SmallSite, small_site
 from tests.wire.etc.lists import read_whole
 from tests.wire.material import NASTY, document
 from twisted_gantry.core.interfaces import IUploader
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.stored import StoredCard
 from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.net.outage import Reason
@@ -25,6 +24,7 @@ from twisted_gantry.web.monitor.endpoint import AUTH_FAILURES, Monitor, MonitorS
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.json import loads_text
+from twisted_gantry.wire.secret import Secret
 
 AUTH = "hunter2-code"
 GANTRY = "G000211001002110010"

@@ -13,12 +13,12 @@ from tests.devices.cabinet.rig import AUTH, Rig
 from tests.support import no_computers
 from tests.web.small_site import Client
 from tests.wire.material import document
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.web.monitor.endpoint import Monitor, MonitorSettings
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.etc.uploads import CabinetUpload, decode_upload
 from twisted_gantry.wire.reading import Quality
+from twisted_gantry.wire.secret import Secret
 
 GANTRY = "G000211001002110010"
 SMOKE = {"status": "1", "isWarning": "1", "warningChangeTime": "NoData"}

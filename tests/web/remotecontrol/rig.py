@@ -28,7 +28,6 @@ from twisted_gantry.core.interfaces import (
     IRelay,
     Subject,
 )
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Cabinet
 from twisted_gantry.core.status import Status
 from twisted_gantry.store.sqlite import SqliteStore
@@ -39,6 +38,7 @@ from twisted_gantry.web.remotecontrol.endpoint import (
 )
 from twisted_gantry.wire.etc.envelope import Method, encode_request, signed_headers
 from twisted_gantry.wire.reading import Quality, Value
+from twisted_gantry.wire.secret import Secret
 
 AUTH = "8d2f-secret"
 GANTRY = "G000211001002110010"

@@ -7,9 +7,9 @@ import pytest
 from tests.support import fired
 from tests.web.remotecontrol.rig import AUTH, RemoteRig, Uplink
 from twisted_gantry.core.interfaces import Subject
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.web.remotecontrol.endpoint import Commander
 from twisted_gantry.wire.etc.envelope import Method, signed_headers
+from twisted_gantry.wire.secret import Secret
 
 OTHER = "the-code-of-the-province"
 

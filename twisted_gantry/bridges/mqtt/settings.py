@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.addresses import is_loopback
 from twisted_gantry.net.endpoints import split_endpoint
 from twisted_gantry.net.pem import TlsSettings
+from twisted_gantry.wire.secret import Secret
 
 PORTS = {"tcp": 1883, "ssl": 8883, "tls": 8883}
 LONGEST_TOPIC = 200  # characters of `topic`

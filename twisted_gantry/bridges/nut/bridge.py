@@ -24,13 +24,13 @@ from twisted_gantry.bridges.nut.upses import Upses
 from twisted_gantry.core.commands.door import Request
 from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.core.interfaces import DROPPED, Fill, IBridge
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import BridgeContext
 from twisted_gantry.core.status import Status
 from twisted_gantry.net.addresses import group_of, host_of
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.slots import Allowed, Slots
 from twisted_gantry.net.timers import Timer
+from twisted_gantry.wire.secret import Secret
 
 _log = Logger()
 

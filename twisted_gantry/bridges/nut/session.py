@@ -13,8 +13,8 @@ from twisted_gantry.bridges.nut.tracking import Tracking
 from twisted_gantry.bridges.nut.upses import Ups, Upses
 from twisted_gantry.bridges.nut.variables import STATUS, described
 from twisted_gantry.core.commands.types import Outcome
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.wire.nut import NutCode, NutError, quoted, split
+from twisted_gantry.wire.secret import Secret
 
 PROTOCOL = "1.3"
 _SERVER = f"twisted_gantry {__version__}, a server of the protocol of Network UPS Tools"

@@ -7,9 +7,9 @@ import msgspec
 
 from twisted_gantry.access.secrets import wrong_secret
 from twisted_gantry.bridges.nut.commands import wrong_names
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.endpoints import wrong_server
 from twisted_gantry.net.pem import LATER, Pem, pair, wrong_pem
+from twisted_gantry.wire.secret import Secret
 
 LONGEST_PASSWORD = 400  # bytes
 _NAME = re.compile(r"[A-Za-z0-9._@-]{1,40}")

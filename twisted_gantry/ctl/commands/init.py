@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 import click
 import msgspec
 
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.ctl.draft import Draft, Table
 from twisted_gantry.ctl.errors import Exit, Trouble
 from twisted_gantry.ctl.files import refuse_existing
 from twisted_gantry.ctl.help import Command
 from twisted_gantry.ctl.output import plain
 from twisted_gantry.ctl.session import Session, json_option, pass_session
+from twisted_gantry.wire.secret import Secret
 
 if TYPE_CHECKING:
     from twisted_gantry.core.interfaces import IDeviceKind

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from twisted_gantry.core.interfaces import REPAIRED
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.http.client import Answer, BoundedClient, CutShort, NoAnswer
 from twisted_gantry.net.outage import Cause, Outage, of_status, outage, outage_of, unread
 from twisted_gantry.wire import bms
 from twisted_gantry.wire.errors import WireError
+from twisted_gantry.wire.secret import Secret
 
 UNCLEAR = (NoAnswer, WireError)
 """Errors after which the outcome of a call is unknown."""

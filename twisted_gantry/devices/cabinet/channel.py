@@ -11,7 +11,6 @@ from typing import Any
 from attrs import define, field
 
 from twisted_gantry.core.interfaces import Picture
-from twisted_gantry.core.secret import Secret, shown
 from twisted_gantry.net.http.client import Answer as HttpAnswer
 from twisted_gantry.net.http.client import BoundedClient, CutShort, NoAnswer
 from twisted_gantry.net.outage import Cause, Outage, of_status, outage, unread
@@ -19,6 +18,7 @@ from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.etc import envelope, pictures
 from twisted_gantry.wire.etc.answers import decode_answer, trouble_of
 from twisted_gantry.wire.etc.commands import EtcControl, encode_control
+from twisted_gantry.wire.secret import Secret, shown
 
 MAX_PICTURE = 16 * 1024 * 1024  # bytes of a picture or video
 MOST_STAMPS = 1000  # used time stamps that are remembered

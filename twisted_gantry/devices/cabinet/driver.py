@@ -30,7 +30,6 @@ from twisted_gantry.core.interfaces import (
     Picture,
 )
 from twisted_gantry.core.points import Measured, Update
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices.cabinet import points as names
 from twisted_gantry.devices.cabinet import power_mode
@@ -70,6 +69,7 @@ from twisted_gantry.wire.etc.commands import EtcControl, server_url
 from twisted_gantry.wire.etc.envelope import Answer, EtcCode, same_id
 from twisted_gantry.wire.etc.uploads import GROUPS, LONGEST_ID, decode_upload
 from twisted_gantry.wire.reading import Quality
+from twisted_gantry.wire.secret import Secret
 
 _log = Logger()
 

@@ -6,10 +6,10 @@ Decisions: `docs/protocols/cfos.md`. Passwords never reach a log or a URL that i
 from base64 import b64encode
 from urllib.parse import urlsplit
 
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.http.client import Answer, BoundedClient
 from twisted_gantry.net.outage import Outage, of_status
 from twisted_gantry.wire.cfos.calls import Call
+from twisted_gantry.wire.secret import Secret
 
 # Bytes: a poll of all devices that are read, with a generous 4 KiB each.
 LONGEST_ANSWER = 256 * 1024

@@ -17,7 +17,6 @@ from twisted.internet.interfaces import IReactorTime
 
 from twisted_gantry.access.sources import read_secret
 from twisted_gantry.core.commands.types import CommandResult, Outcome
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.cfos.channel import CfosChannel, WrongStatus
 from twisted_gantry.devices.cfos.command_types import COMMANDS
 from twisted_gantry.net.http.client import NoAnswer, NotConnected
@@ -28,6 +27,7 @@ from twisted_gantry.wire.cfos.users import MASKED, masked, masked_user, user
 from twisted_gantry.wire.errors import BadMessage, CannotEncode, WireError
 from twisted_gantry.wire.json import salvage
 from twisted_gantry.wire.reading import Value
+from twisted_gantry.wire.secret import Secret
 
 __all__ = ["COMMANDS", "ManagerCommands"]
 

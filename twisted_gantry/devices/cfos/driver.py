@@ -15,7 +15,6 @@ from zope.interface import implementer
 
 from twisted_gantry.core.commands.types import CommandResult
 from twisted_gantry.core.interfaces import REPAIRED, DeviceContext, IDevice
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices.cfos import points as cfos_points
 from twisted_gantry.devices.cfos.channel import CfosChannel, Credentials, WrongStatus, wrong_url
@@ -49,6 +48,7 @@ from twisted_gantry.wire.cfos.calls import call
 from twisted_gantry.wire.cfos.values import DevInfo, decode_dev_info
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.salvage import losses
+from twisted_gantry.wire.secret import Secret
 
 LONGEST_REASON = 200
 _OFFLINE = frozenset({State.OFFLINE})

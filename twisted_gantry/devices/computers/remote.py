@@ -15,7 +15,6 @@ from zope.interface import implementer
 from twisted_gantry.core.alarms import Rule
 from twisted_gantry.core.commands.types import CommandResult, CommandType
 from twisted_gantry.core.interfaces import DeviceContext, IRefreshable
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices.computers.points import MEASUREMENTS, POINTS, Measured, good
 from twisted_gantry.devices.polled import Poller, Refreshed
@@ -25,6 +24,7 @@ from twisted_gantry.net.service import NamedService
 from twisted_gantry.wire import local_api
 from twisted_gantry.wire.quote import quote
 from twisted_gantry.wire.reading import Quality
+from twisted_gantry.wire.secret import Secret
 
 DEADLINE = 10.0  # seconds for an answer
 

@@ -13,11 +13,11 @@ from attrs import define
 from twisted.internet.defer import CancelledError
 
 from twisted_gantry.core.commands.types import CommandResult, Outcome
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.devices.upscard.battery import BatteryTests
 from twisted_gantry.devices.upscard.link import CardLink
 from twisted_gantry.devices.upscard.points import MAX_COMMAND, STOP_TEST
 from twisted_gantry.wire.errors import WireError
+from twisted_gantry.wire.secret import Secret
 from twisted_gantry.wire.upscard.messages import (
     CLEAR_PASSWORD,
     CONTROLS,

@@ -16,7 +16,6 @@ from zope.interface import implementer
 from twisted_gantry.core.commands.types import CommandResult
 from twisted_gantry.core.interfaces import BatteryTest, DeviceContext, IBatteryTester
 from twisted_gantry.core.points import Measured, Update
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.status import Status
 from twisted_gantry.devices.kind import DeviceKind
 from twisted_gantry.devices.polled import (
@@ -52,6 +51,7 @@ from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.tls import ClientTls
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.reading import Quality, Value
+from twisted_gantry.wire.secret import Secret
 from twisted_gantry.wire.upscard.messages import MAX_PASSWORD, CardRefusal, ErrorCode, Result
 from twisted_gantry.wire.upscard.session import (
     Ending,

@@ -12,11 +12,11 @@ from urllib.parse import urlencode
 from twisted.internet.defer import Deferred, ensureDeferred
 from zope.interface import implementer
 
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.notify.interfaces import ISender
 from twisted_gantry.notify.kinds.posting import Poster, Robot
 from twisted_gantry.notify.notice import Message
 from twisted_gantry.notify.settings import Means, ReachedSettings
+from twisted_gantry.wire.secret import Secret
 
 MOST = 15_000  # bytes of a text; a body may have 20,000
 REFUSED = frozenset({400101, 400102, 400105, 40035, 430101, 430102, 430103, 430104})

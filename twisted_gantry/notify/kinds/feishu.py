@@ -12,11 +12,11 @@ from typing import Any
 from twisted.internet.defer import Deferred, ensureDeferred
 from zope.interface import implementer
 
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.notify.interfaces import ISender
 from twisted_gantry.notify.kinds.posting import Poster, Robot
 from twisted_gantry.notify.notice import Message
 from twisted_gantry.notify.settings import Means, ReachedSettings
+from twisted_gantry.wire.secret import Secret
 
 MOST = 15_000  # bytes of a text; a body may have 20 KiB
 REFUSED = frozenset({9499, 19002, 19020})

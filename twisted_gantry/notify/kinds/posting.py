@@ -9,7 +9,6 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.web.client import HTTPConnectionPool
 
-from twisted_gantry.core.secret import Secret, shown
 from twisted_gantry.net.http.client import (
     Answer,
     BoundedClient,
@@ -21,6 +20,7 @@ from twisted_gantry.net.outage import Cause, Outage, of_status
 from twisted_gantry.net.tls import ClientTls
 from twisted_gantry.notify.interfaces import NotSent
 from twisted_gantry.notify.settings import Means, ReachedSettings
+from twisted_gantry.wire.secret import Secret, shown
 
 DEADLINE = 15.0  # seconds for a message
 MOST_ANSWER = 64 * 1024  # bytes

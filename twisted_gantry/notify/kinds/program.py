@@ -13,11 +13,11 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_gantry.core.secret import shown
 from twisted_gantry.net.outage import Cause, Outage
 from twisted_gantry.net.timers import Timer
 from twisted_gantry.notify.interfaces import ISender, NotSent
 from twisted_gantry.notify.settings import CalledSettings, Means
+from twisted_gantry.wire.secret import shown
 
 MOST_OUTPUT = 4096  # bytes that are read of its output
 SHOWN = 200  # characters of its output in an error

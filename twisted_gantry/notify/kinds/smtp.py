@@ -29,7 +29,6 @@ from twisted.mail.smtp import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_gantry.core.secret import Secret, shown
 from twisted_gantry.net.addresses import is_loopback
 from twisted_gantry.net.endpoints import client_endpoint, place_of, wrong_client
 from twisted_gantry.net.http.proxy import ThroughProxy
@@ -38,6 +37,7 @@ from twisted_gantry.net.tls import ClientTls
 from twisted_gantry.notify.interfaces import ISender, NotSent
 from twisted_gantry.notify.notice import Message
 from twisted_gantry.notify.settings import Means, ReachedSettings
+from twisted_gantry.wire.secret import Secret, shown
 
 DEADLINE = 30.0  # seconds for a message
 SILENCE = 15.0  # seconds that the server may take for an answer

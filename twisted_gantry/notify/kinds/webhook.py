@@ -3,11 +3,11 @@
 from twisted.internet.defer import Deferred, ensureDeferred
 from zope.interface import implementer
 
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.notify.interfaces import ISender
 from twisted_gantry.notify.kinds.posting import JSON, Poster
 from twisted_gantry.notify.settings import Means, ReachedSettings
 from twisted_gantry.wire.notification import SIGNATURE, TIMESTAMP, signature
+from twisted_gantry.wire.secret import Secret
 
 
 class WebhookSettings(ReachedSettings, frozen=True, kw_only=True):

@@ -6,11 +6,11 @@ Answers `{"errcode": 0, "errmsg": "ok"}` with HTTP 200; a text has at most 2048 
 from twisted.internet.defer import Deferred, ensureDeferred
 from zope.interface import implementer
 
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.notify.interfaces import ISender
 from twisted_gantry.notify.kinds.posting import Poster, Robot
 from twisted_gantry.notify.notice import Message
 from twisted_gantry.notify.settings import Means, ReachedSettings
+from twisted_gantry.wire.secret import Secret
 
 MOST = 2048  # bytes of a text
 REFUSED = frozenset({40008, 44001, 44004, 45002})

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from twisted_gantry.core.secret import Secret, shown, without
 from twisted_gantry.net.http.client import Answer as HttpAnswer
 from twisted_gantry.net.http.client import BoundedClient, CutShort, NoAnswer
 from twisted_gantry.net.outage import Cause, Outage, of_status, outage, outage_of, unread
@@ -20,6 +19,7 @@ from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.etc import envelope
 from twisted_gantry.wire.etc.answers import NoCode, decode_answer, trouble_of
 from twisted_gantry.wire.etc.envelope import Answer, EtcCode
+from twisted_gantry.wire.secret import Secret, shown, without
 
 MAX_ANSWER = 64 * 1024
 MAX_LIST = 10 * 1024 * 1024

@@ -16,7 +16,6 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_gantry.core.interfaces import IEdgeKeeper, IPlatform, Subject, unseen
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import Cap
@@ -36,6 +35,7 @@ from twisted_gantry.uplinks.etc.sender import EtcSender
 from twisted_gantry.uplinks.etc.steering import Steering
 from twisted_gantry.uplinks.first_reading import FirstReading
 from twisted_gantry.uplinks.outbox import Outbox
+from twisted_gantry.wire.secret import Secret
 
 _log = Logger()
 

@@ -10,7 +10,6 @@ from typing import Protocol as Interface
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.budget import Unasked
 from twisted_gantry.net.line_link import LineLink
 from twisted_gantry.net.outage import Cause, Outage, lost, not_protocol, outage
@@ -18,6 +17,7 @@ from twisted_gantry.wire.fogslink import client
 from twisted_gantry.wire.fogslink.client import Ending, LoginRefusal
 from twisted_gantry.wire.fogslink.messages import DELIMITER, MAX_LINE, Configure
 from twisted_gantry.wire.frames import whole
+from twisted_gantry.wire.secret import Secret
 
 # Lines that answer nothing, a second and at once: a cloud configures some hundred channels.
 UNASKED, UNASKED_BURST = 10.0, 300.0

@@ -21,7 +21,6 @@ from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.interfaces import IUplink, WrongSetting, unseen
 from twisted_gantry.core.moments import Moment
 from twisted_gantry.core.points import Batch
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import Cap
@@ -43,6 +42,7 @@ from twisted_gantry.uplinks.reachability import Reachability
 from twisted_gantry.wire.fogslink import messages
 from twisted_gantry.wire.fogslink.client import LoginRefusal
 from twisted_gantry.wire.fogslink.messages import Configure, Item, Pack, Single
+from twisted_gantry.wire.secret import Secret
 
 _log = Logger()
 

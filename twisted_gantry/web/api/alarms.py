@@ -8,6 +8,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.web.server import Request
 
+from twisted_gantry.access.gate import person_of
 from twisted_gantry.core.alarms import Alarm, CannotChange, Mute, most_urgent_first
 from twisted_gantry.core.lasting import lasting
 from twisted_gantry.core.site import Site
@@ -19,7 +20,6 @@ from twisted_gantry.web.api import views
 from twisted_gantry.web.api.audited import audited, who_asks
 from twisted_gantry.web.api.bodies import flag_of, limit_of, read_body
 from twisted_gantry.web.api.history import LATEST, moment_of
-from twisted_gantry.web.gate import person_of
 from twisted_gantry.wire import local_api as shapes
 
 _T = TypeVar("_T")

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 from twisted.web.server import Request
 
+from twisted_gantry.access.gate import person_of
 from twisted_gantry.access.people import LOCAL, OPERATOR, VIEWER
 from twisted_gantry.core.alarms import CannotChange
 from twisted_gantry.core.commands.types import Outcome
 from twisted_gantry.core.interfaces import IStore
 from twisted_gantry.core.stored import AuditEntry
 from twisted_gantry.net.http.json import header
-from twisted_gantry.web.gate import person_of
 
 _USER = re.compile(r"[A-Za-z0-9._@-]{1,40}\Z")
 

@@ -16,7 +16,8 @@ from twisted_gantry.wire.etc import envelope
 from twisted_gantry.wire.etc.envelope import FIELDS_KEY, MONITOR, REMOTE_CONTROL, Method
 from twisted_gantry.wire.etc.reports import Cabinet, Computer
 from twisted_gantry.wire.local_api import EVENTS, ErrorAnswer, Health, Shape
-from twisted_gantry.wire.local_operations import OPERATIONS, Operation
+from twisted_gantry.wire.local_operations import OPERATIONS
+from twisted_gantry.wire.operations import Operation
 
 Json = dict[str, Any]
 

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from twisted.web.server import Request
 
+from twisted_gantry.access.gate import IStranger, person_of
 from twisted_gantry.access.people import User
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.commands import door as commands
@@ -41,7 +42,6 @@ from twisted_gantry.web.api.history import HistoryView
 from twisted_gantry.web.api.maintenance import Maintenance
 from twisted_gantry.web.api.set_aside import SetAside, check_uplink
 from twisted_gantry.web.api.stream import Stream
-from twisted_gantry.web.gate import IStranger, person_of
 from twisted_gantry.wire import local_api as shapes
 
 

@@ -15,12 +15,12 @@ from twisted_gantry.core.commands.types import CommandType
 from twisted_gantry.core.interfaces import DROPPED, IBridge, ICalled, IDevice, IUplink
 from twisted_gantry.core.interlocks.machine import Kept
 from twisted_gantry.core.points import Point
-from twisted_gantry.core.secret import shown
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import AuditEntry, Ledger, Report
 from twisted_gantry.core.times import TimeText
 from twisted_gantry.wire import local_api as shapes
+from twisted_gantry.wire.secret import shown
 
 _log = Logger()
 

@@ -15,7 +15,6 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request
 
 from twisted_gantry.core.interfaces import IEdgeKeeper, IUploader, NotKept, StoreFailed
-from twisted_gantry.core.secret import Secret, shown
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.stored import StoredCard
 from twisted_gantry.net.http.server import WORK, Limits
@@ -29,6 +28,7 @@ from twisted_gantry.wire.etc.computers import LONGEST_ID
 from twisted_gantry.wire.etc.envelope import EtcCode, EtcRefused
 from twisted_gantry.wire.etc.uploads import reports_of, upload_id
 from twisted_gantry.wire.numbers import text
+from twisted_gantry.wire.secret import Secret, shown
 
 PATH = "/monitor.do"
 LIMITS = Limits(

@@ -21,7 +21,6 @@ from twisted.web.server import Request
 from twisted_gantry.access.secrets import InThread
 from twisted_gantry.core.interfaces import IPlatform
 from twisted_gantry.core.lasting import lasting
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.site import Site
 from twisted_gantry.net.http.server import WORK, Limits, cut
 from twisted_gantry.web.entry_point import EntryPoint, EntrySettings, encoded
@@ -34,6 +33,7 @@ from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.etc.commands import decode_control, decode_picture_request
 from twisted_gantry.wire.etc.envelope import Answer, EtcCode, EtcRefused, Method
+from twisted_gantry.wire.secret import Secret
 
 PATH = "/remotecontrol.do"
 LIMITS = Limits(

@@ -12,7 +12,6 @@ from tests.support import Bench as SiteBench
 from tests.twin.faces.cabinet.bench import CABINET_STATUS, CARDS, Bench, Wire, change
 from tests.twin.helpers import AUTH, GANTRY_ID
 from twisted_gantry.core.interfaces import IUploader
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.core.stored import StoredCard
 from twisted_gantry.net.outage import Reason
 from twisted_gantry.net.service import NamedService
@@ -21,6 +20,7 @@ from twisted_gantry.twin.faces.cabinet.monitor import MAX_WAITING
 from twisted_gantry.twin.faults.settings import CABINET, ETC
 from twisted_gantry.web.monitor.endpoint import Monitor, MonitorSettings
 from twisted_gantry.wire.etc.envelope import Card, CardList
+from twisted_gantry.wire.secret import Secret
 
 T0 = "2023-11-15 06:13:20.000"  # START, in China
 V1, V2 = "20260101000000", "20260102000000"

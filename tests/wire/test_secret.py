@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from twisted.logger import LogEvent, eventAsJSON, formatEvent
 
-from twisted_gantry.core.secret import Secret, shown, without
+from twisted_gantry.wire.secret import Secret, shown, without
 
 TEXT = "hunter2-secret"
 SECRET = Secret(TEXT)

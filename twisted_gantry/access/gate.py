@@ -28,13 +28,13 @@ from twisted_gantry.access.people import (
     User,
     same_name,
 )
+from twisted_gantry.access.roles import READING, NeededRole, by_method
 from twisted_gantry.access.secrets import ANYBODY, InThread, Secrets, Wanted
-from twisted_gantry.core.secret import Secret
 from twisted_gantry.net.addresses import group_of, host_of
 from twisted_gantry.net.endpoints import is_local
 from twisted_gantry.net.http.json import HttpError, header, refuse_foreign_origin, respond_error
 from twisted_gantry.net.http.server import last, proved
-from twisted_gantry.web.roles import READING, needed_role
+from twisted_gantry.wire.secret import Secret
 
 OPEN_PATHS = frozenset({b"/healthz"})
 """Paths that need no password: an orchestrator probes them. `IStranger` gets no details."""
@@ -89,7 +89,7 @@ class Access:
     `password` and `token` give all rights; the `viewer_` ones only read. `users` have their own
     passwords, with their names, or tokens. Each secret may be a hash (`access.passwords`), which
     `in_thread(f, …)` checks. With a `clock`, an account or address that guesses waits before its
-    next secret is looked at.
+    next secret is looked at. `needed_role` tells what a request is for.
 
     `counts` gains the refusals. Raises ValueError for an empty secret and for a broken hash.
     """
@@ -104,10 +104,12 @@ class Access:
         users: Sequence[User] = (),
         clock: IReactorTime | None = None,
         in_thread: InThread = execute,
+        needed_role: NeededRole = by_method,
     ) -> None:
         shared = (User(OPERATOR, password, token), User(VIEWER, viewer_password, viewer_token))
         self.users = [each for each in (*shared, *users) if each.password or each.token]
         """Who may come in: the shared secrets that are configured, then the accounts."""
+        self._needed_role = needed_role
         self._secrets = Secrets(_wanted(self.users), in_thread, clock)
         self.counts: Counter[str] = Counter(dict.fromkeys(_COUNTED.values(), 0))
 
@@ -145,7 +147,7 @@ class Access:
             person = await self._person_of(request)
             proved(request)
             _note_person(request, person)
-            _check_role(request, person)
+            _check_role(request, person, self._needed_role)
         else:
             alsoProvides(request, IStranger)
         if request.method not in READING:
@@ -202,7 +204,7 @@ def person_of(request: Request) -> Person:
     return found
 
 
-def _check_role(request: Request, person: Person) -> None:
+def _check_role(request: Request, person: Person, needed_role: NeededRole) -> None:
     """Refuse what the role does not allow. Raises HttpError (403)."""
     # Of the path as it is routed, each part decoded.
     needed = needed_role(request.method, b"/" + b"/".join(request.postpath or []))
