@@ -1,0 +1,1 @@
+"""What gantries talk to: `monitor.do` and the Fogslink cloud. Stateless but for the sessions."""
