@@ -24,7 +24,6 @@ from twisted_gantry.config.settings import (
     InterlockSettings,
     OwnRuleSettings,
     Settings,
-    UserSettings,
 )
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.devices.cabinet.points import group_points
@@ -35,6 +34,7 @@ from twisted_gantry.net.outage import WORDS, Cause
 from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.notify.registry import KINDS as NOTIFY_KINDS
 from twisted_gantry.notify.settings import ReachedSettings
+from twisted_gantry.settings.web import UserSettings
 from twisted_gantry.wire.etc.uploads import GROUPS
 from twisted_gantry.wire.secret import Secret
 

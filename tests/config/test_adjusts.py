@@ -3,8 +3,8 @@
 import pytest
 
 from twisted_gantry.config.load import load
-from twisted_gantry.config.tables import ConfigError
 from twisted_gantry.core.bounds import Adjust
+from twisted_gantry.settings.tables import ConfigError
 
 SITE = """[gantry]
 id = "G000211001002110010"

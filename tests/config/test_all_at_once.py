@@ -3,7 +3,7 @@
 import pytest
 
 from twisted_gantry.config.load import load
-from twisted_gantry.config.tables import ConfigError
+from twisted_gantry.settings.tables import ConfigError
 
 GANTRY = '[gantry]\nid = "G1"\n'
 CARD = '[[device]]\nname = "ups1"\nkind = "ups-card"\naddress = "tcp:192.168.1.20:2390"\n'

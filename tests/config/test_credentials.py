@@ -6,7 +6,7 @@ import pytest
 
 from tests.authority import Authority
 from twisted_gantry.config.load import load
-from twisted_gantry.config.tables import ConfigError, Problem
+from twisted_gantry.settings.tables import ConfigError, Problem
 
 GANTRY = '[gantry]\nid = "G1"\n'
 ETC = '[uplink.etc]\nurl = "https://h/monitor.do"\nauth = { file = "PATH/auth" }\n'

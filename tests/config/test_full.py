@@ -5,7 +5,7 @@ from contextlib import suppress
 import pytest
 
 from twisted_gantry.config.load import load
-from twisted_gantry.config.tables import ConfigError, Problem
+from twisted_gantry.settings.tables import ConfigError, Problem
 
 FULL = """
 [gantry]

@@ -4,7 +4,7 @@ import pytest
 
 from tests.config.test_full import FULL
 from twisted_gantry.config.load import load
-from twisted_gantry.config.tables import ConfigError
+from twisted_gantry.settings.tables import ConfigError
 
 
 def problems(*actions: str) -> dict[str, str]:

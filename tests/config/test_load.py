@@ -15,11 +15,11 @@ from zope.interface import implementer
 
 from twisted_gantry.config.devices import DEVICE_KINDS
 from twisted_gantry.config.load import check_file, load, load_demo, load_file
-from twisted_gantry.config.tables import ConfigError
 from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
 from twisted_gantry.core.site import Cabinet
 from twisted_gantry.devices.computer import ComputerSettings
 from twisted_gantry.devices.upscard.driver import UpsCardSettings
+from twisted_gantry.settings.tables import ConfigError
 from twisted_gantry.wire.secret import Secret
 
 SECRET = "hunter2-secret"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from twisted_gantry.config.load import check_file, load
-from twisted_gantry.config.tables import ConfigError
+from twisted_gantry.settings.tables import ConfigError
 from twisted_gantry.wire import modbus as wire
 
 SITE = """

@@ -3,8 +3,8 @@
 import pytest
 
 from twisted_gantry.config.load import load
-from twisted_gantry.config.settings import NotifyEntry
-from twisted_gantry.config.tables import ConfigError
+from twisted_gantry.settings.notify import NotifyEntry
+from twisted_gantry.settings.tables import ConfigError
 from twisted_gantry.wire.secret import Secret
 
 HOOK = 'kind = "webhook"\nurl = "http://127.0.0.1/x"\n'

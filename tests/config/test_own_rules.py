@@ -4,9 +4,9 @@ import pytest
 
 from tests.config.test_full import FULL
 from twisted_gantry.config.load import load
-from twisted_gantry.config.tables import ConfigError
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.own_rules import OwnRule
+from twisted_gantry.settings.tables import ConfigError
 
 CABINET = """
 [[cabinet]]

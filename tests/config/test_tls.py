@@ -7,8 +7,8 @@ import pytest
 
 from tests.authority import Authority, self_signed
 from twisted_gantry.config.load import load
-from twisted_gantry.config.tables import ConfigError
 from twisted_gantry.net.pem import SYSTEM, Pem, TlsSettings
+from twisted_gantry.settings.tables import ConfigError
 
 SITE = Authority()
 GANTRY = '[gantry]\nid = "G1"\n'

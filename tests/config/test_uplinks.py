@@ -4,7 +4,7 @@ import pytest
 
 from twisted_gantry.config.load import load
 from twisted_gantry.config.settings import Settings
-from twisted_gantry.config.tables import ConfigError
+from twisted_gantry.settings.tables import ConfigError
 
 GANTRY = '[gantry]\nid = "G000211001002110010"\n'
 REMOTE = '[remotecontrol]\nlisten = "tcp:3699"\n'

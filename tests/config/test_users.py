@@ -8,7 +8,7 @@ from twisted_gantry.access.passwords import hash_token
 from twisted_gantry.access.people import Role
 from twisted_gantry.config.load import load
 from twisted_gantry.config.settings import Settings
-from twisted_gantry.config.tables import ConfigError, Problem
+from twisted_gantry.settings.tables import ConfigError, Problem
 
 GANTRY = '[gantry]\nid = "G1"\n'
 VERA = '[[web.user]]\nname = "vera"\npassword = "v"\n'

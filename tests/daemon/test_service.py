@@ -17,12 +17,12 @@ from twisted.python.usage import UsageError
 from tests.daemon.process import Client, free_port, until, write_config
 from tests.support import moments
 from twisted_gantry.config.load import load_file
-from twisted_gantry.config.tables import ConfigError
 from twisted_gantry.core.interfaces import IUplink
 from twisted_gantry.daemon.service import Gantry
 from twisted_gantry.daemon.tap import Options, makeService
 from twisted_gantry.daemon.threads import InThreads
 from twisted_gantry.daemon.tree import GantryTree
+from twisted_gantry.settings.tables import ConfigError
 from twisted_gantry.store.history.sqlite import open_history
 from twisted_gantry.store.opening import open_store
 from twisted_gantry.twin.service import ON_FREE_PORTS, Twin, TwinSettings, build_twin

@@ -15,7 +15,6 @@ from zope.interface import implementer
 from tests.config.test_full import FULL
 from tests.support import memory_store, moments
 from twisted_gantry.config.devices import DEVICE_KINDS, Devices
-from twisted_gantry.config.tables import Document
 from twisted_gantry.core.commands.door import CommandDoor, Request
 from twisted_gantry.core.commands.types import (
     Argument,
@@ -28,6 +27,7 @@ from twisted_gantry.core.interfaces import IDevice
 from twisted_gantry.core.status import Status
 from twisted_gantry.devices.modbus.settings import RegisterCommand
 from twisted_gantry.net.pem import TlsSettings
+from twisted_gantry.settings.tables import Document
 from twisted_gantry.wire.secret import Secret
 
 MORE = """

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from twisted_gantry.config.tables import Checks, Document, Path
 from twisted_gantry.core.bounds import Adjust
+from twisted_gantry.settings.tables import Checks, Document, Path
 from twisted_gantry.wire.secret import Secret
 
 

@@ -16,14 +16,14 @@ from twisted_gantry.bridges.modbus.settings import (
 from twisted_gantry.bridges.mqtt import settings as mqtt
 from twisted_gantry.bridges.mqtt.settings import MqttSettings
 from twisted_gantry.bridges.nut.settings import NutSettings, wrong_nut, wrong_nut_listen
-from twisted_gantry.config.checks import wrong_clients
 from twisted_gantry.config.devices import Devices
 from twisted_gantry.config.modbus_map import read_map
 from twisted_gantry.config.settings import BridgeTables
-from twisted_gantry.config.tables import Checks, Document
-from twisted_gantry.config.tables import Path as Place
-from twisted_gantry.config.tls import with_tls
 from twisted_gantry.net.pem import TlsSettings
+from twisted_gantry.settings.checks import wrong_clients
+from twisted_gantry.settings.tables import Checks, Document
+from twisted_gantry.settings.tables import Path as Place
+from twisted_gantry.settings.tls import with_tls
 from twisted_gantry.wire.secret import Secret
 
 

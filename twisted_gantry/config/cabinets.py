@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted_gantry.config.settings import GROUPS, CabinetSettings, DeviceEntry
-from twisted_gantry.config.tables import Document, Path
 from twisted_gantry.core.site import Cabinet
+from twisted_gantry.settings.tables import Document, Path
 from twisted_gantry.wire.secret import Secret
 
 

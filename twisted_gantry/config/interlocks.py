@@ -5,12 +5,12 @@ from typing import Any
 
 from twisted_gantry.config.devices import Devices
 from twisted_gantry.config.settings import InterlockSettings
-from twisted_gantry.config.tables import Document, Path
 from twisted_gantry.core.commands.door import check_command
 from twisted_gantry.core.commands.types import CommandType
 from twisted_gantry.core.condition import Condition
 from twisted_gantry.core.interfaces import IDevice
 from twisted_gantry.core.interlocks.rules import Action, Interlock, fight
+from twisted_gantry.settings.tables import Document, Path
 from twisted_gantry.wire.secret import Secret
 
 

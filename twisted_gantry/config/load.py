@@ -11,26 +11,13 @@ from msgspec.structs import replace
 
 from twisted_gantry.access.gate import needs_password
 from twisted_gantry.access.secrets import wrong_secret
-from twisted_gantry.access.sources import NotYet, path_of, read_secret
-from twisted_gantry.config import checks
 from twisted_gantry.config.bridges import Bridges
 from twisted_gantry.config.cabinets import read_cabinets
 from twisted_gantry.config.devices import Devices
 from twisted_gantry.config.interlocks import read_interlocks
-from twisted_gantry.config.notify import read_notify
 from twisted_gantry.config.own_rules import read_own_rules
-from twisted_gantry.config.settings import GantrySettings, HistorySettings, Settings, WebSettings
-from twisted_gantry.config.tables import NO_CHECKS, Checks, ConfigError, Document, Problem, shown
-from twisted_gantry.config.tables import Path as Place
-from twisted_gantry.config.tls import (
-    fingerprints,
-    read_pem,
-    with_tls,
-    wrong_ca,
-    wrong_fingerprints,
-)
+from twisted_gantry.config.settings import GantrySettings, HistorySettings, Settings
 from twisted_gantry.config.uplinks import TEST_CODE, Uplinks
-from twisted_gantry.config.users import with_users
 from twisted_gantry.core.flapping import AlarmSettings
 from twisted_gantry.logs import LogSettings
 from twisted_gantry.manhole.service import ManholeSettings
@@ -38,6 +25,20 @@ from twisted_gantry.net.pem import Pem, TlsSettings
 from twisted_gantry.net.text_files import read_text
 from twisted_gantry.net.tls_server import ServerTls
 from twisted_gantry.recording.service import RecordSettings
+from twisted_gantry.settings import checks
+from twisted_gantry.settings.notify import read_notify
+from twisted_gantry.settings.sources import NotYet, path_of, read_secret
+from twisted_gantry.settings.tables import NO_CHECKS, Checks, ConfigError, Document, Problem, shown
+from twisted_gantry.settings.tables import Path as Place
+from twisted_gantry.settings.tls import (
+    fingerprints,
+    read_pem,
+    with_tls,
+    wrong_ca,
+    wrong_fingerprints,
+)
+from twisted_gantry.settings.users import with_users
+from twisted_gantry.settings.web import WebSettings
 from twisted_gantry.web.monitor.endpoint import MonitorSettings
 from twisted_gantry.web.remotecontrol.endpoint import RemoteControlSettings, wrong_servers
 from twisted_gantry.wire.etc.envelope import TEST_AUTH

@@ -6,9 +6,9 @@ from typing import Any
 from twisted_gantry.bridges.modbus.image import reachable
 from twisted_gantry.bridges.modbus.settings import MapCommand, MapFile
 from twisted_gantry.config.devices import Devices
-from twisted_gantry.config.tables import Document
-from twisted_gantry.config.tables import Path as Place
 from twisted_gantry.net.text_files import read_text
+from twisted_gantry.settings.tables import Document
+from twisted_gantry.settings.tables import Path as Place
 from twisted_gantry.wire.secret import Secret
 
 

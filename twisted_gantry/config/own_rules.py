@@ -6,11 +6,11 @@ from typing import Any
 
 from twisted_gantry.config.devices import Devices
 from twisted_gantry.config.settings import OwnRuleSettings
-from twisted_gantry.config.tables import Document, Path, shown
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.condition import Condition
 from twisted_gantry.core.own_rules import OwnRule
 from twisted_gantry.core.site import Cabinet
+from twisted_gantry.settings.tables import Document, Path, shown
 from twisted_gantry.wire.secret import Secret
 
 LONGEST_MESSAGE = 200  # characters

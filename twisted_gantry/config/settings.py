@@ -10,12 +10,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
-from twisted_gantry.access.people import Person, Role, User
 from twisted_gantry.bridges.modbus.settings import ModbusTable
 from twisted_gantry.bridges.mqtt.settings import MqttSettings
 from twisted_gantry.bridges.nut.settings import NutSettings
-from twisted_gantry.config.checks import wrong_web
-from twisted_gantry.config.tables import ConfigError, Problem
 from twisted_gantry.core.bounds import Adjust
 from twisted_gantry.core.causes import Graph
 from twisted_gantry.core.flapping import AlarmSettings
@@ -28,8 +25,10 @@ from twisted_gantry.logs import LogSettings
 from twisted_gantry.manhole.service import ManholeSettings
 from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.net.tls_server import ServerTls
-from twisted_gantry.notify.settings import CalledSettings
 from twisted_gantry.recording.service import RecordSettings
+from twisted_gantry.settings.notify import NotifyEntry
+from twisted_gantry.settings.tables import ConfigError, Problem
+from twisted_gantry.settings.web import WebSettings
 from twisted_gantry.uplinks.etc.uplink import EtcSettings
 from twisted_gantry.uplinks.fogslink.uplink import FogslinkSettings
 from twisted_gantry.web.monitor.endpoint import MonitorSettings
@@ -50,42 +49,6 @@ class HistorySettings(msgspec.Struct, frozen=True, kw_only=True):
     """`[history]`: a point is recorded on change, and at least every `interval` seconds."""
 
     interval: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 60.0
-
-
-class UserSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[[web.user]]`: a person with a password, a token or both; each may be a hash."""
-
-    name: str
-    password: Secret | None = None
-    token: Secret | None = None
-    role: Literal["viewer", "operator", "admin"] = "viewer"
-
-    @property
-    def user(self) -> User:
-        return User(Person(self.name, Role(self.role)), self.password, self.token)
-
-
-class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`[web]`: where the local API and the status page are served.
-
-    A `viewer_…` secret lets look and not change. Each secret may be a hash. `users` is a file with
-    more users, `[[user]]`, which `gantryctl user` writes; once read, they are in `user`.
-    """
-
-    listen: str = "tcp:8080:interface=127.0.0.1"
-    password: Secret | None = None
-    token: Secret | None = None
-    viewer_password: Secret | None = None
-    viewer_token: Secret | None = None
-    user: tuple[UserSettings, ...] = ()
-    users: str = ""
-
-    def secrets(self) -> dict[str, Secret | None]:
-        names = ("password", "token", "viewer_password", "viewer_token")
-        return {name: getattr(self, name) for name in names}
-
-    def wrong_listen(self) -> str:
-        return wrong_web(self.listen, has_password=bool(self.user) or any(self.secrets().values()))
 
 
 _Listening = TypeVar("_Listening", WebSettings, ManholeSettings)
@@ -182,19 +145,6 @@ class BridgeTables:
         """Return the endpoints of those that listen, by their place: `bridge.nut`."""
         tables: dict[str, Any] = self.tables()
         return {f"bridge.{n}": t.listen for n, t in tables.items() if hasattr(t, "listen")}
-
-
-@dataclass(frozen=True)
-class NotifyEntry:
-    """A `[[notify]]`. Without `min_severity` the target hears of escalated alarms alone; `keys` are
-    parts of the settings that are secrets by themselves.
-    """
-
-    name: str
-    kind: str
-    settings: CalledSettings
-    min_severity: str | None
-    keys: tuple[Secret, ...] = ()
 
 
 @dataclass(frozen=True)

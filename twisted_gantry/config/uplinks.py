@@ -5,12 +5,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from twisted_gantry.config import checks
 from twisted_gantry.config.devices import Devices, wrong_name
-from twisted_gantry.config.tables import Checks, Document
-from twisted_gantry.config.tables import Path as Place
-from twisted_gantry.config.tls import with_tls
 from twisted_gantry.net.pem import TlsSettings
+from twisted_gantry.settings import checks
+from twisted_gantry.settings.tables import Checks, Document
+from twisted_gantry.settings.tables import Path as Place
+from twisted_gantry.settings.tls import with_tls
 from twisted_gantry.uplinks.etc.uplink import EtcSettings
 from twisted_gantry.uplinks.fogslink.uplink import FogslinkSettings
 from twisted_gantry.wire.fogslink.messages import is_channel

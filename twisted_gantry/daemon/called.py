@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_gantry.config.settings import GantrySettings, NotifyEntry
+from twisted_gantry.config.settings import GantrySettings
 from twisted_gantry.core.alarms import Alarms, Severity
 from twisted_gantry.core.interfaces import ICalled, IStore, NotTaken
 from twisted_gantry.core.site import Site
@@ -30,6 +30,7 @@ from twisted_gantry.notify.registry import KINDS
 from twisted_gantry.notify.settings import Means
 from twisted_gantry.notify.target import Target
 from twisted_gantry.notify.texts import Wording
+from twisted_gantry.settings.notify import NotifyEntry
 
 _log = Logger()
 

@@ -20,7 +20,6 @@ from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
 from twisted_gantry.config.settings import Settings
-from twisted_gantry.config.tables import ConfigError
 from twisted_gantry.core.moments import present
 from twisted_gantry.core.recorder import HOLD_INTERVALS
 from twisted_gantry.daemon.systemd import Watchdog, notifier_of, poller_patience, watchdog_period
@@ -31,6 +30,7 @@ from twisted_gantry.manhole.service import CannotOpen
 from twisted_gantry.net.listener import CannotListen
 from twisted_gantry.net.names import Names
 from twisted_gantry.net.service import ServiceGroup
+from twisted_gantry.settings.tables import ConfigError
 from twisted_gantry.store.database import Unusable
 from twisted_gantry.store.history.sqlite import open_history
 from twisted_gantry.store.opening import open_store

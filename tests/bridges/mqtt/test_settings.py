@@ -6,7 +6,7 @@ import pytest
 
 from twisted_gantry.bridges.mqtt.settings import Broker, MqttSettings, broker_at
 from twisted_gantry.config.load import load
-from twisted_gantry.config.tables import ConfigError
+from twisted_gantry.settings.tables import ConfigError
 
 HEAD = '[gantry]\nid = "G000211001002110010"\n[bridge.mqtt]\n'
 

@@ -11,10 +11,10 @@ from twisted.internet.task import Clock
 from tests.devices.modbus.rig import Rig, Table, read
 from tests.support import TestClock
 from twisted_gantry.config.load import load_file
-from twisted_gantry.config.tables import ConfigError
 from twisted_gantry.core.commands.types import Endangers, Outcome
 from twisted_gantry.core.site import Cabinet
 from twisted_gantry.devices.modbus.plan import grouped
+from twisted_gantry.settings.tables import ConfigError
 from twisted_gantry.twin.faces.modbus import ModbusFactory
 from twisted_gantry.twin.faults.settings import Faults
 from twisted_gantry.twin.world.model import World

@@ -26,7 +26,7 @@ def check(session: Session, config: Path) -> int:
     """
     # Imported here: this module imports every kind of device.
     from twisted_gantry.config.load import check_file
-    from twisted_gantry.config.tables import Problem
+    from twisted_gantry.settings.tables import Problem
 
     texts = session.texts
     with session.waiting(texts("checking", file=config)):

@@ -62,8 +62,8 @@ def diagnose(session: Session, name: str, config: Path | None) -> int:
 
 def _by_config(session: Session, steps: Steps, name: str, config: Path) -> int:
     from twisted_gantry.config.load import load_file
-    from twisted_gantry.config.tables import ConfigError
     from twisted_gantry.ctl.probing.shown import probed
+    from twisted_gantry.settings.tables import ConfigError
 
     try:
         settings = load_file(config)

@@ -276,7 +276,7 @@ class Interview:
         `monitor` stands in for a table that is asked for at the end: devices may need it.
         """
         from twisted_gantry.config.load import load
-        from twisted_gantry.config.tables import ConfigError
+        from twisted_gantry.settings.tables import ConfigError
 
         tables = [*self.draft.tables, *more]
         if monitor is not None and all(each.header != monitor.header for each in tables):

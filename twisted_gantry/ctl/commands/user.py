@@ -18,12 +18,12 @@ import click
 
 from twisted_gantry.access.passwords import SALT_BYTES, hash_password, hash_token
 from twisted_gantry.access.people import Role, same_name, wrong_name
-from twisted_gantry.access.sources import NotYet, path_of
 from twisted_gantry.ctl.errors import Exit, Trouble
 from twisted_gantry.ctl.files import whole_file
 from twisted_gantry.ctl.help import Command
 from twisted_gantry.ctl.output import Column, plain
 from twisted_gantry.ctl.session import Session, json_option
+from twisted_gantry.settings.sources import NotYet, path_of
 
 INSTALLED = "/etc/gantry/site.toml"
 """The configuration that scripts/install-service writes."""

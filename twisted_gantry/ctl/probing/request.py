@@ -46,7 +46,7 @@ def settings_of(
     auth, token or api_key. Raises Trouble.
     """
     from twisted_gantry.config.load import load
-    from twisted_gantry.config.tables import ConfigError
+    from twisted_gantry.settings.tables import ConfigError
 
     kind = ALIASES.get(kind, kind)
     if kind not in kinds():

@@ -15,11 +15,11 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from twisted_gantry.access.sources import read_secret
 from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.devices.cfos.channel import CfosChannel, WrongStatus
 from twisted_gantry.devices.cfos.command_types import COMMANDS
 from twisted_gantry.net.http.client import NoAnswer, NotConnected
+from twisted_gantry.settings.sources import read_secret
 from twisted_gantry.wire.cfos import calls
 from twisted_gantry.wire.cfos.modbus import Write, decode_read, parse_read, parse_write, plan_write
 from twisted_gantry.wire.cfos.registers import registers_of

@@ -1,17 +1,30 @@
 """`[[notify]]`: each is read by its kind, and checked against the others."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from twisted_gantry.config.settings import NotifyEntry
-from twisted_gantry.config.tables import Document, Path, shown
-from twisted_gantry.config.tls import with_tls
 from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.notify.registry import KINDS
 from twisted_gantry.notify.settings import CalledSettings, ReachedSettings
+from twisted_gantry.settings.tables import Document, Path, shown
+from twisted_gantry.settings.tls import with_tls
 from twisted_gantry.wire.secret import Secret
+
+
+@dataclass(frozen=True)
+class NotifyEntry:
+    """A `[[notify]]`. Without `min_severity` the target hears of escalated alarms alone; `keys` are
+    parts of the settings that are secrets by themselves.
+    """
+
+    name: str
+    kind: str
+    settings: CalledSettings
+    min_severity: str | None
+    keys: tuple[Secret, ...] = ()
 
 
 def read_notify(

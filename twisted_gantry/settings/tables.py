@@ -13,8 +13,8 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from twisted_gantry.access.sources import NotYet
 from twisted_gantry.net.pem import LATER, Pem
+from twisted_gantry.settings.sources import NotYet
 from twisted_gantry.wire.secret import Secret
 
 _S = TypeVar("_S", bound=msgspec.Struct)

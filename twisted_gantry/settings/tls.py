@@ -10,9 +10,6 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from twisted_gantry.access.sources import path_of
-from twisted_gantry.config.tables import Document
-from twisted_gantry.config.tables import Path as Place
 from twisted_gantry.net.pem import (
     LATER,
     SYSTEM,
@@ -22,6 +19,9 @@ from twisted_gantry.net.pem import (
     wrong_keys,
     wrong_pem,
 )
+from twisted_gantry.settings.sources import path_of
+from twisted_gantry.settings.tables import Document
+from twisted_gantry.settings.tables import Path as Place
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _S = TypeVar("_S", bound=msgspec.Struct)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twisted_gantry.config.tables import MOST_SHOWN, Document, Path, Problem, places, show_path
+from twisted_gantry.settings.tables import MOST_SHOWN, Document, Path, Problem, places, show_path
 from twisted_gantry.wire.secret import Secret
 
 

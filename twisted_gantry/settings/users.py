@@ -10,11 +10,11 @@ from msgspec.structs import replace
 
 from twisted_gantry.access.people import same_name, wrong_name
 from twisted_gantry.access.secrets import wrong_secret
-from twisted_gantry.access.sources import NotYet, path_of, read_secret
-from twisted_gantry.config.settings import UserSettings, WebSettings
-from twisted_gantry.config.tables import Document
-from twisted_gantry.config.tables import Path as Place
 from twisted_gantry.net.text_files import read_text
+from twisted_gantry.settings.sources import NotYet, path_of, read_secret
+from twisted_gantry.settings.tables import Document
+from twisted_gantry.settings.tables import Path as Place
+from twisted_gantry.settings.web import UserSettings, WebSettings
 from twisted_gantry.wire.secret import Secret
 
 _NEEDS = "needs a password or a token"
