@@ -1,0 +1,321 @@
+"""A duty is done by one worker, whatever becomes of the others."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+
+from tests.support import fired
+from twisted_gantry.centre.interfaces import Job, NotStored
+from twisted_gantry.centre.store import leases
+from twisted_gantry.centre.store.leases import LEASE, Lease, NotHeld
+from twisted_gantry.centre.workers.lease import GRACE, LONGEST, Duty, Hold
+
+
+class Store:
+    """SQLite in memory, by a clock that a test moves; `down` is a store that fails."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.down = self.hangs = False
+        self.behind = 0.0  # seconds by which the clock of the database differs
+        self.engine = "sqlite"
+        self._clock = clock
+        self._db = sqlite3.connect(":memory:", isolation_level=None)
+        for table in leases.TABLES:
+            self._db.execute(table.format(int="INTEGER", real="REAL"))
+
+    def close(self) -> None:
+        self._db.close()
+
+    def now(self) -> float:
+        return float(self._clock.seconds()) + 1_700_000_000.0 - self.behind
+
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self._db.execute(sql, values).fetchall()
+
+    def run(self, sql: str, *values: Any) -> int:
+        return self._db.execute(sql, values).rowcount
+
+    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        self._db.executemany(sql, rows)
+
+    def write(self, job: Job[Any]) -> Deferred[Any]:
+        if self.hangs:
+            return Deferred()
+        if self.down:
+            return fail(NotStored("the disk is full"))
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            done = job(self)
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            return fail(Failure())
+        self._db.execute("COMMIT")
+        return succeed(done)
+
+    read = write
+
+
+class Worker:
+    """A worker with one duty: notes when it acted, and does what `does` is set to."""
+
+    def __init__(self, place: "Place", name: str) -> None:
+        self.place, self.name = place, name
+        self.acted: list[float] = []
+        self.ended: list[float] = []
+        self.does: Any = lambda hold: succeed(None)
+        self.ends: Any = lambda: None
+        store: Any = place.store
+        self.duty = Duty("notify", name, store, place.clock, self._act, 1.0, ended=self._ended)
+
+    async def _act(self, hold: Hold) -> None:
+        self.acted.append(self.place.clock.seconds())
+        await self.does(hold)
+
+    def _ended(self) -> Any:
+        self.ended.append(self.place.clock.seconds())
+        return self.ends()
+
+    def kill(self) -> None:
+        """End at once, without a word to the database: what `kill -9` leaves."""
+        self.duty._renewal.stop()
+        self.duty._loop.stop()
+        self.duty._expiry.cancel()
+
+
+class Place:
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.store = Store(self.clock)
+        self.workers: list[Worker] = []
+
+    def worker(self, name: str) -> Worker:
+        made = Worker(self, name)
+        self.workers.append(made)
+        made.duty.startService()
+        return made
+
+    def run(self, seconds: float) -> None:
+        self.clock.pump([0.5] * round(seconds * 2))
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    made = Place()
+    yield made
+    for worker in made.workers:
+        if worker.duty.running:
+            fired(worker.duty.stopService())
+            made.run(3 * GRACE)
+    assert made.clock.getDelayedCalls() == []
+    made.store.close()
+
+
+def take(place: Place, holder: str, seconds: float = LEASE) -> Lease | None:
+    session: Any = place.store
+    return leases.take(session, "notify", holder, seconds)
+
+
+def test_one_worker_holds_a_duty(place: Place) -> None:
+    """Of two workers one acts, each period, and goes on acting beyond the time of a lease."""
+    one, two = place.worker("one"), place.worker("two")
+    place.run(3 * LEASE)
+    assert len(one.acted) >= 3 * LEASE
+    assert two.acted == []
+    assert (one.duty.held, two.duty.held) == (True, False)
+
+
+def test_a_killed_worker_is_replaced_when_its_lease_is_over(place: Place) -> None:
+    """After a kill the other worker acts, not before the lease is over and soon after."""
+    one, two = place.worker("one"), place.worker("two")
+    place.run(60)
+    one.kill()
+    place.run(3 * LEASE)
+    assert one.acted[-1] < two.acted[0] <= 60 + LEASE + LEASE / 3
+    assert two.acted[0] - one.acted[-1] >= LEASE - LEASE / 3 - 1
+
+
+def test_a_graceful_stop_hands_on(place: Place) -> None:
+    """The other worker begins at its next look, and after the end of the first one."""
+    one, two = place.worker("one"), place.worker("two")
+    place.run(10)
+    stopped = fired(one.duty.stopService())
+    assert stopped == [None]
+    place.run(LEASE / 3)
+    assert one.ended == [10]
+    assert two.acted[0] <= 10 + LEASE / 3
+
+
+def test_the_stop_waits_for_the_act_and_its_end(place: Place) -> None:
+    """No other worker is let in while an act, or what it has to end, is under way."""
+    one, two = place.worker("one"), place.worker("two")
+    act: Deferred[None] = Deferred()
+    end: Deferred[None] = Deferred()
+    one.does, one.ends = lambda hold: act, lambda: end
+    place.run(2)
+    stopped = fired(one.duty.stopService())
+    place.run(1)
+    assert (stopped, one.ended) == ([], [])
+    act.callback(None)
+    assert (stopped, one.ended) == ([], [3])
+    place.run(1)
+    assert two.acted == []
+    end.callback(None)
+    assert stopped == [None]
+
+
+def test_the_stop_cancels_an_act_that_hangs(place: Place) -> None:
+    """An act has GRACE seconds at the stop."""
+    one = place.worker("one")
+    one.does = lambda hold: Deferred()
+    place.run(1)
+    stopped = fired(one.duty.stopService())
+    place.run(GRACE)
+    assert stopped == [None]
+
+
+def test_a_stalled_holder_writes_nothing(place: Place) -> None:
+    """A job of a holder whose lease has gone to another one is not run, and the duty is lost."""
+    one = place.worker("one")
+    place.run(1)
+    wrote: list[str] = []
+    stalled: list[Deferred[None]] = []
+
+    async def act(hold: Hold) -> None:
+        pause: Deferred[None] = Deferred()
+        stalled.append(pause)
+        await pause
+        await hold.write(lambda session: wrote.append(one.name))
+
+    one.does = act
+    place.run(1)
+    session: Any = place.store
+    session.run("UPDATE lease SET until = 0")
+    assert take(place, "two") is not None
+    stalled[0].callback(None)
+    assert wrote == []
+    assert not one.duty.held
+    assert one.ended == [2]
+    assert one.duty.failures == 0
+
+
+def test_a_lease_that_is_over_is_no_lease(place: Place) -> None:
+    """The check fails for an expired lease although no other worker has taken the duty."""
+    lease = take(place, "one")
+    assert lease is not None
+    session: Any = place.store
+    leases.hold(session, lease)
+    place.run(LEASE)
+    with pytest.raises(NotHeld):
+        leases.hold(session, lease)
+
+
+def test_a_holder_that_had_lost_the_duty_has_another_fence(place: Place) -> None:
+    """A lease that came back by way of another worker is not the old one."""
+    first = take(place, "one", 1.0)
+    place.run(1)
+    take(place, "two", 1.0)
+    place.run(1)
+    again = take(place, "one")
+    assert first is not None
+    assert again is not None
+    assert again.fence == first.fence + 2
+    session: Any = place.store
+    with pytest.raises(NotHeld):
+        leases.hold(session, first)
+    leases.hold(session, again)
+
+
+def test_only_the_clock_of_the_database_counts(place: Place) -> None:
+    """A database whose clock is a day behind gives and ends leases as any other."""
+    place.store.behind = 86_400.0
+    one, two = place.worker("one"), place.worker("two")
+    place.run(60)
+    one.kill()
+    place.run(2 * LEASE)
+    assert two.acted
+
+
+@pytest.mark.parametrize("fault", ["down", "hangs"])
+def test_without_a_database_nobody_acts(place: Place, fault: str) -> None:
+    """A holder that cannot renew stops before its lease is over, and goes on afterwards."""
+    one = place.worker("one")
+    place.run(10)
+    if fault == "hangs":
+        one.kill()
+        one.duty._renewal.start(LEASE / 3, now=False)
+        one.duty._loop.start(1.0)
+        one.duty._expiry.start(LEASE)
+    setattr(place.store, fault, True)
+    place.run(LEASE)
+    before = len(one.acted)
+    assert not one.duty.held
+    assert one.ended
+    place.run(10)
+    assert len(one.acted) == before
+
+
+def test_a_database_that_comes_back_is_used_again(place: Place) -> None:
+    """After an outage longer than a lease the duty is taken and done again."""
+    one = place.worker("one")
+    place.run(10)
+    place.store.down = True
+    place.run(60)
+    place.store.down = False
+    place.run(LEASE / 3 + 1)
+    assert one.duty.held
+    assert one.acted[-1] > 70
+
+
+def test_an_exception_ends_no_duty(place: Place, logged_failures: list[Failure]) -> None:
+    """An act that fails is counted, logged once, and done again."""
+    one = place.worker("one")
+
+    async def fails(hold: Hold) -> None:
+        raise RuntimeError("a mistake")
+
+    one.does = fails
+    place.run(10)
+    assert one.duty.failures >= 10
+    assert one.duty.held
+    one.does = lambda hold: succeed(None)
+    place.run(1)
+    assert one.duty.last_act is not None
+    assert [failure.type for failure in logged_failures] == [RuntimeError]
+    logged_failures.clear()
+
+
+def test_an_act_that_never_ends_is_cancelled(place: Place, logged_failures: list[Failure]) -> None:
+    """After LONGEST seconds the act is cancelled, and the next one begins."""
+    one = place.worker("one")
+    one.does = lambda hold: Deferred()
+    place.run(2.5 * LONGEST)
+    assert len(one.acted) == 4  # the first one ended
+    assert one.duty.failures == 2
+    logged_failures.clear()
+
+
+def test_leases_are_listed_and_forgotten(place: Place) -> None:
+    """The list names each duty with its holder; a duty that is done for good leaves no row."""
+    lease = take(place, "one")
+    session: Any = place.store
+    assert leases.all_leases(session) == [lease]
+    leases.forget(session, "notify")
+    assert leases.all_leases(session) == []
+
+
+def test_a_duty_that_was_handed_on_is_free(place: Place) -> None:
+    """Another holder takes it at once; an old lease hands nothing on."""
+    lease = take(place, "one")
+    assert lease is not None
+    session: Any = place.store
+    assert take(place, "two") is None
+    leases.hand_on(session, lease)
+    second = take(place, "two")
+    leases.hand_on(session, lease)
+    assert second is not None
+    leases.hold(session, second)
