@@ -20,15 +20,9 @@ from tests.manhole.test_service import Card
 from tests.support import Bench
 from twisted_gantry.config.load import load_file
 from twisted_gantry.core.catalogue import PointType
-from twisted_gantry.daemon.systemd import (
-    HardExit,
-    Notifier,
-    Watchdog,
-    notifier_of,
-    poller_patience,
-    watchdog_period,
-)
+from twisted_gantry.daemon.systemd import Watchdog, poller_patience
 from twisted_gantry.devices.computer import ComputerSettings
+from twisted_gantry.net.systemd import HardExit, Notifier, notifier_of, watchdog_period
 from twisted_gantry.wire.reading import Quality
 
 TOP = Path(__file__).parents[2]
@@ -220,7 +214,8 @@ from twisted.application.service import Application
 from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 from tests.support import Bench
-from twisted_gantry.daemon.systemd import HardExit, Watchdog, notifier_of, watchdog_period
+from twisted_gantry.daemon.systemd import Watchdog
+from twisted_gantry.net.systemd import HardExit, notifier_of, watchdog_period
 
 notifier, hard = notifier_of(os.environ), HardExit(1.0)
 site = Bench().site

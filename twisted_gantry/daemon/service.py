@@ -22,7 +22,7 @@ from twisted.logger import Logger
 from twisted_gantry.config.settings import Settings
 from twisted_gantry.core.moments import present
 from twisted_gantry.core.recorder import HOLD_INTERVALS
-from twisted_gantry.daemon.systemd import Watchdog, notifier_of, poller_patience, watchdog_period
+from twisted_gantry.daemon.systemd import Watchdog, poller_patience
 from twisted_gantry.daemon.threads import ThreadClasses
 from twisted_gantry.daemon.tree import GantryTree
 from twisted_gantry.logs import LEVELS, MASKS
@@ -30,6 +30,7 @@ from twisted_gantry.manhole.service import CannotOpen
 from twisted_gantry.net.listener import CannotListen
 from twisted_gantry.net.names import Names
 from twisted_gantry.net.service import ServiceGroup
+from twisted_gantry.net.systemd import notifier_of, watchdog_period
 from twisted_gantry.settings.tables import ConfigError
 from twisted_gantry.store.database import Unusable
 from twisted_gantry.store.history.sqlite import open_history

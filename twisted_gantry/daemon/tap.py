@@ -10,10 +10,10 @@ from twisted.python.usage import UsageError
 from twisted_gantry.config.load import load_demo, load_file
 from twisted_gantry.config.settings import Settings
 from twisted_gantry.daemon.service import Gantry
-from twisted_gantry.daemon.systemd import HardExit
 from twisted_gantry.logs import choose_log
 from twisted_gantry.net.clock import make_monotonic
 from twisted_gantry.net.pid_file import leave_out_pid_file
+from twisted_gantry.net.systemd import HardExit
 from twisted_gantry.settings.tables import ConfigError, Problem
 
 
