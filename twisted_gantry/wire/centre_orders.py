@@ -1,0 +1,185 @@
+"""What people order of gantries through the API of the centre: commands, white lists, devices."""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from twisted_gantry.wire.centre_api import Cursor, GantryId, Text
+from twisted_gantry.wire.local_api import DANGERS, Shape, Time, Wish, one_of
+
+COMMAND_OUTCOMES = (
+    *("waiting", "sent", "done", "failed", "refused", "timeout", "expired", "unknown"),
+)
+"""What became of a command at one gantry: `sent` and then no answer before a crash is `unknown`,
+and never tried again.
+"""
+MOST_GANTRIES = 50_000
+
+
+class GantriesOf(Wish):
+    """The gantries of a road, or of a section of it; `all` names every gantry."""
+
+    road: Text = ""
+    section: Text = ""
+    all: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what names nothing, or both. Raises ValueError."""
+        if self.all == bool(self.road) or (self.section and not self.road):
+            raise ValueError('name a "road", perhaps with its "section", or "all": true')
+
+
+class OrderBody(Wish, forbid_unknown_fields=False, rename="camel"):
+    """`POST /api/v1/commands` and `/preview`. `method` is that of `remotecontrol.do`; its fields
+    stand beside it, such as `"cmd": "2", "unlockDoorId": "1"`, or in `args`. `confirm` is the yes
+    to a method that asks. `id` makes a request that is sent twice one command. A gantry that did
+    not take the command within `expires` seconds (default: 300) is given up.
+    """
+
+    gantries: Annotated[list[GantryId], Meta(min_length=1, max_length=MOST_GANTRIES)] | GantriesOf
+    method: Text
+    args: dict[str, Any] = msgspec.field(default_factory=dict)
+    confirm: bool = False
+    id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")] | None = None
+    expires: Annotated[float, Meta(gt=0, le=86_400)] = 300.0
+
+    def __repr__(self) -> str:
+        """Leave the arguments out: one may be a secret."""
+        return f"OrderBody(method={self.method!r})"
+
+
+class OrderTaken(Shape, frozen=True):
+    """The 202 of `POST /api/v1/commands`."""
+
+    id: str
+
+
+class OrderPreview(Shape, frozen=True):
+    """What a command would do: to how many gantries, how many of them can be reached at all, and
+    what it endangers.
+    """
+
+    gantries: int = 0
+    unreachable: list[str] = []
+    endangers: Annotated[str | None, one_of((*DANGERS, None))] = None
+    danger: str | None = None
+    danger_zh: str | None = None
+
+
+class OrderOutcome(Shape, frozen=True):
+    """What became of a command at one gantry; `code` is that of its answer."""
+
+    gantry: str
+    outcome: Annotated[str, one_of(COMMAND_OUTCOMES)] = "waiting"
+    at: Time = None
+    code: str | None = None
+    detail: str | None = None
+    value: Any = None
+
+
+class OrderView(Shape, frozen=True, kw_only=True):
+    """`GET /api/v1/commands/{id}`: `counts` has the gantries by outcome, `over` tells whether none
+    is open any more. Secret arguments are masked.
+    """
+
+    id: str
+    method: str = ""
+    args: dict[str, Any] = {}
+    by: str = ""
+    at: Time = None
+    expires_at: Time = None
+    endangers: Annotated[str | None, one_of((*DANGERS, None))] = None
+    gantries: int = 0
+    counts: dict[str, int] = {}
+    over: bool = False
+    outcomes: list[OrderOutcome] = []
+    after: Cursor = None
+
+
+class OrderList(Shape, frozen=True):
+    """`GET /api/v1/commands`, newest first and without the outcomes by gantry."""
+
+    commands: list[OrderView]
+    after: Cursor = None
+
+
+class MethodView(Shape, frozen=True):
+    """A method with one `cmd`, as a form needs it: its fields, and what it endangers."""
+
+    method: str
+    cmd: str = ""
+    en: str = ""
+    zh: str = ""
+    fields: list[str] = []
+    endangers: Annotated[str | None, one_of((*DANGERS, None))] = None
+    danger: str | None = None
+    danger_zh: str | None = None
+
+
+class MethodList(Shape, frozen=True):
+    """`GET /api/v1/commands/methods`."""
+
+    methods: list[MethodView]
+
+
+class CardsBody(Wish):
+    """`PUT /api/v1/cards`: a white list for a road, or with an empty `road` for all."""
+
+    version: Text
+    cards: list[Annotated[str, Meta(min_length=1, max_length=100)]]
+    road: Text = ""
+
+
+class CardsView(Shape, frozen=True):
+    """A white list: how many gantries of its road have this version, and how many do not."""
+
+    road: str = ""
+    version: str = ""
+    at: Time = None
+    by: str = ""
+    cards: int = 0
+    current: int = 0
+    behind: int = 0
+
+
+class CardsOfGantry(Shape, frozen=True):
+    """Which white list a gantry has; null where it never asked."""
+
+    gantry: str
+    version: str | None = None
+    wanted: str | None = None
+    at: Time = None
+
+
+class CardsList(Shape, frozen=True):
+    """`GET /api/v1/cards`: the lists, and page by page what each gantry has."""
+
+    lists: list[CardsView]
+    gantries: list[CardsOfGantry]
+    after: Cursor = None
+
+
+class ChannelView(Shape, frozen=True):
+    """The last value of a Fogslink channel."""
+
+    gantry: str
+    channel: str
+    value: Any = None
+    at: Time = None
+
+
+class ChannelList(Shape, frozen=True):
+    """`GET /api/v1/channels`; `connected` are the gantries of the page with a session now."""
+
+    channels: list[ChannelView]
+    connected: list[str] = []
+    after: Cursor = None
+
+
+class SetChannelsBody(Wish):
+    """`POST /api/v1/channels`: values for channels of a gantry, sent as `res300`."""
+
+    gantry: GantryId
+    values: Annotated[dict[str, Any], Meta(min_length=1, max_length=1000)]
+    confirm: bool = False
