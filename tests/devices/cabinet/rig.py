@@ -11,9 +11,9 @@ from tests.devices.rig import DriverRig, Wire
 from tests.support import TestClock
 from tests.wire.material import document
 from twisted_gantry.core.commands.types import CommandResult
-from twisted_gantry.devices.cabinet.channel import CabinetChannel
 from twisted_gantry.devices.cabinet.driver import DEADLINE, CabinetSettings, SmartCabinet
 from twisted_gantry.net.http.client import BoundedClient
+from twisted_gantry.remote.channel import ControlChannel, Stamps
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.etc.commands import Cmd, EtcControl, decode_control
 from twisted_gantry.wire.json import loads_text
@@ -120,7 +120,7 @@ class Rig(DriverRig):
         stub: Any = self.wire
         client = BoundedClient(stub, self.clock, deadline=DEADLINE)
         gantry_id = given.gantry_id or self.bench.context.gantry_id
-        channel = CabinetChannel(URL, given.auth, gantry_id, client, self.clock.now)
+        channel = ControlChannel(URL, given.auth, gantry_id, client, Stamps(self.clock.now))
         self.device = SmartCabinet("cab1", given, self.bench.context, channel, self.close)
         self.bench.add(self.device)
         self.report = report()

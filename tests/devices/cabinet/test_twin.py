@@ -14,9 +14,9 @@ from tests.support import fired, no_computers
 from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.core.interfaces import IBatteryRecorder, ICamera, NotTold
 from twisted_gantry.core.stored import StoredCard
-from twisted_gantry.devices.cabinet.channel import CabinetChannel
 from twisted_gantry.devices.cabinet.driver import DEADLINE, CabinetSettings, SmartCabinet
 from twisted_gantry.net.http.client import BoundedClient
+from twisted_gantry.remote.channel import ControlChannel, Stamps
 from twisted_gantry.twin.faces.cabinet.face import CabinetTwin
 from twisted_gantry.twin.faults.settings import CABINET, Faults
 from twisted_gantry.twin.world.cabinet import Cabinet
@@ -51,7 +51,7 @@ class Both(DriverRig):
         self.wire.serve("cabinet.test", self.twin.resource())
         settings = CabinetSettings(url=URL, auth=Secret(AUTH))
         client = BoundedClient(stub, self.clock, deadline=DEADLINE)
-        channel = CabinetChannel(URL, settings.auth, gantry_id, client, self.clock.now)
+        channel = ControlChannel(URL, settings.auth, gantry_id, client, Stamps(self.clock.now))
         self.device = SmartCabinet("cab1", settings, self.bench.context, channel, self.close)
         self.bench.add(self.device)
         given = MonitorSettings(listen="tcp:8082", auth=Secret(AUTH))

@@ -21,7 +21,6 @@ from tests.twin.helpers import http
 from twisted_gantry.core.interfaces import ICallbackHost
 from twisted_gantry.devices.bms.driver import Bms, BmsSettings
 from twisted_gantry.devices.bms.ems import EmsClient
-from twisted_gantry.devices.cabinet.channel import CabinetChannel
 from twisted_gantry.devices.cabinet.driver import CabinetSettings, SmartCabinet
 from twisted_gantry.devices.cfos.channel import CfosChannel, Credentials
 from twisted_gantry.devices.cfos.driver import Cfos, CfosSettings
@@ -34,6 +33,7 @@ from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.net.record import FORMAT, BrokenRecording, Header, Line
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.recording.service import Recording, RecordSettings, Tap
+from twisted_gantry.remote.channel import ControlChannel, Stamps
 from twisted_gantry.twin.faces.bms import BASE_PATH, Ems
 from twisted_gantry.twin.faces.cabinet import monitor as cabinet_monitor
 from twisted_gantry.twin.faces.cabinet.face import CabinetTwin
@@ -125,7 +125,9 @@ class Side:
         else:
             settings = SETTINGS[kind]
             client = self.device_client(tap)
-            link = CabinetChannel(settings.url, settings.auth, context.gantry_id, client, clock.now)
+            link = ControlChannel(
+                settings.url, settings.auth, context.gantry_id, client, Stamps(clock.now)
+            )
             device = _TappedCabinet("dev", settings, context, link, nothing)
             device.tap = tap
             monitor_settings = MonitorSettings(listen="tcp:8082", auth=Secret(AUTH))

@@ -33,7 +33,6 @@ from twisted_gantry.core.points import Measured, Update
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.devices.cabinet import points as names
 from twisted_gantry.devices.cabinet import power_mode
-from twisted_gantry.devices.cabinet.channel import TROUBLE, CabinetChannel, TurnedDown, code_of
 from twisted_gantry.devices.cabinet.commands import (
     COMMANDS,
     POWER_MODE_COMMAND,
@@ -64,6 +63,7 @@ from twisted_gantry.net.outage import Cause, Outage, Reason, as_outage, outage, 
 from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.timers import Timer
+from twisted_gantry.remote.channel import TROUBLE, ControlChannel, Stamps, TurnedDown, code_of
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc.commands import EtcControl, server_url
 from twisted_gantry.wire.etc.envelope import Answer, EtcCode, same_id
@@ -120,7 +120,7 @@ class SmartCabinet(NamedService):
         name: str,
         settings: CabinetSettings,
         context: DeviceContext,
-        channel: CabinetChannel,
+        channel: ControlChannel,
         close: Callable[[], Deferred[Any]],
     ) -> None:
         super().__init__(name)
@@ -329,7 +329,7 @@ def _build(name: str, settings: CabinetSettings, context: DeviceContext) -> Smar
     url = server_url(settings.url, "http")
     client, close = http_client(context, DEADLINE, settings)
     gantry_id = settings.gantry_id or context.gantry_id
-    channel = CabinetChannel(url, settings.auth, gantry_id, client, context.now)
+    channel = ControlChannel(url, settings.auth, gantry_id, client, Stamps(context.now))
     return SmartCabinet(name, settings, context, channel, close)
 
 

@@ -27,6 +27,7 @@ from twisted_gantry.devices.relay.machine import ON_PENDING, Ended, RelayCore, r
 from twisted_gantry.net.connecting import NotReached
 from twisted_gantry.net.endpoints import wrong_client
 from twisted_gantry.net.service import NamedService
+from twisted_gantry.wire.etc.controls import CONTROLS
 
 # Seconds between two checks whether the relay can be reached.
 CHECK_PERIOD = 60.0
@@ -34,15 +35,16 @@ CHECK_PERIOD = 60.0
 POWER_CYCLE = "power-cycle"
 
 POINTS = (PointType(ON_PENDING, "", "Power is to be restored", "等待恢复供电"),)
+_CYCLE = CONTROLS[POWER_CYCLE]
 COMMANDS: Mapping[str, CommandType] = {
     POWER_CYCLE: CommandType(
         {},
-        "power off, a pause, power on",
-        "断电重启",
+        _CYCLE.en,
+        _CYCLE.zh,
         once=True,
-        endangers=Endangers.POWER,
-        danger="cuts the power of the equipment behind the relay, then restores it",
-        danger_zh="会使继电器所接设备断电后再上电",
+        endangers=Endangers(_CYCLE.endangers),
+        danger=_CYCLE.danger,
+        danger_zh=_CYCLE.danger_zh,
     )
 }
 

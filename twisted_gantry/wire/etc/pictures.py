@@ -5,6 +5,7 @@ Source: the ETC document, section 3.3.
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 CONTENT_TYPES: Mapping[str, str] = {
     "jpg": "image/jpeg",
@@ -25,6 +26,15 @@ CONTENT_TYPES: Mapping[str, str] = {
 _OTHER_NAMES = {"image/jpg": "jpg", "image/pjpeg": "jpg", "video/x-msvideo": "avi"}
 _EXTENSIONS = {kind: name for name, kind in reversed(list(CONTENT_TYPES.items()))} | _OTHER_NAMES
 _FILE = re.compile(r"""filename\*?=["']?[^"';/\\]*?(?:_([0-9]{17}))?\.([A-Za-z0-9]{2,4})\b""", re.I)
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """A picture or video of a door: its file name, which has no path, its type and its bytes."""
+
+    name: str
+    content_type: str
+    content: bytes = field(repr=False)
 
 
 def file_name(gantry_id: str, digits: str, extension: str) -> str:

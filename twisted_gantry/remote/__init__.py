@@ -1,0 +1,1 @@
+"""Commands for the `remotecontrol.do` of another: how they are sent once, and what is answered."""
