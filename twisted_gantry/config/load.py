@@ -10,7 +10,6 @@ import msgspec
 from msgspec.structs import replace
 
 from twisted_gantry.access.gate import needs_password
-from twisted_gantry.access.secrets import wrong_secret
 from twisted_gantry.config.bridges import Bridges
 from twisted_gantry.config.cabinets import read_cabinets
 from twisted_gantry.config.devices import Devices
@@ -22,23 +21,28 @@ from twisted_gantry.core.flapping import AlarmSettings
 from twisted_gantry.logs import LogSettings
 from twisted_gantry.manhole.service import ManholeSettings
 from twisted_gantry.net.pem import Pem, TlsSettings
-from twisted_gantry.net.text_files import read_text
-from twisted_gantry.net.tls_server import ServerTls
 from twisted_gantry.recording.service import RecordSettings
 from twisted_gantry.settings import checks
+from twisted_gantry.settings.listen import server_tls
 from twisted_gantry.settings.notify import read_notify
-from twisted_gantry.settings.sources import NotYet, path_of, read_secret
-from twisted_gantry.settings.tables import NO_CHECKS, Checks, ConfigError, Document, Problem, shown
+from twisted_gantry.settings.sources import read_secret
+from twisted_gantry.settings.tables import (
+    NO_CHECKS,
+    Checks,
+    ConfigError,
+    Document,
+    Problem,
+    read_toml,
+    shown,
+)
 from twisted_gantry.settings.tables import Path as Place
 from twisted_gantry.settings.tls import (
-    fingerprints,
     read_pem,
     with_tls,
     wrong_ca,
     wrong_fingerprints,
 )
-from twisted_gantry.settings.users import with_users
-from twisted_gantry.settings.web import WebSettings
+from twisted_gantry.settings.users import read_web
 from twisted_gantry.web.monitor.endpoint import MonitorSettings
 from twisted_gantry.web.remotecontrol.endpoint import RemoteControlSettings, wrong_servers
 from twisted_gantry.wire.etc.envelope import TEST_AUTH
@@ -85,17 +89,7 @@ class _Reader:
         interlocks = read_interlocks(document, self.secret, devices)
         own_rules = read_own_rules(document, self.secret, devices, cabinets)
         notify = read_notify(document, self.secret, self.tls)
-        web = self._table(root, ("web",), WebSettings)
-        if web is not None:
-            # A secret that is wrong is told by its own key, and is not missing.
-            table = root.get("web")
-            keys = {*web.secrets(), "user", "users"}
-            given = keys & (table if isinstance(table, dict) else {}).keys()
-            wrong = checks.wrong_web(web.listen, has_password=bool(given))
-            self._complain(("web", "listen"), wrong)
-            for key, secret in web.secrets().items():
-                self._complain(("web", key), wrong_secret(secret) if secret is not None else "")
-            web = with_users(document, web, self.folder, self.secret)
+        web = read_web(document, self.folder, self.secret)
         manhole = self._table(root, ("manhole",), ManholeSettings)
         if manhole is not None:
             self._complain(("manhole", "listen"), manhole.wrong_listen())
@@ -105,7 +99,7 @@ class _Reader:
         for name, wrong in checks.wrong_ports(listening | of_bridges):
             document.wrong((*name.split("."), "listen"), wrong)
         served = {name: each for name, each in listening.items() if name != "manhole"}
-        server_tls = {name: self._server_tls(name, tables[name]) for name in served}
+        tls_of = {name: server_tls(document, name, tables[name], self.folder) for name in served}
         log = self._table(root, ("log",), LogSettings)
         history = self._table(root, ("history",), HistorySettings)
         record = self._table(root, ("record",), RecordSettings)
@@ -119,7 +113,7 @@ class _Reader:
             return None
         entries, ends = tuple(devices.entries.values()), (etc, fogslink, remote, monitor, web)
         rest = (interlocks, manhole, log, history, record)
-        more = (self.tls, server_tls, bridges, own_rules, alarms)
+        more = (self.tls, tls_of, bridges, own_rules, alarms)
         return Settings(gantry, entries, tuple(cabinets), *ends, *rest, *more, notify=notify)
 
     def _table(
@@ -131,22 +125,6 @@ class _Reader:
     ) -> _S | None:
         table = self.document.table(parent, path)
         return self.document.read(table, to, path, self.secret, checks=checks)
-
-    def _server_tls(self, name: str, table: Any) -> ServerTls | None:
-        """Read the files of a listener, if it has any."""
-        ca, allowed = getattr(table, "client_ca", None), getattr(table, "allowed_certificates", [])
-        if not table.listen.startswith("ssl:"):
-            for key, given in (("client_ca", ca), ("allowed_certificates", allowed)):
-                self._complain((name, key), 'needs listen = "ssl:…"' if given else "")
-            return None
-        try:
-            path = partial(path_of, self.folder)
-            return ServerTls.read(table.listen, path, ca, fingerprints(allowed))
-        except ValueError as error:
-            place = (name, "listen")
-            if not (isinstance(error, NotYet) and self.document.not_yet(place, error)):
-                self.document.wrong(place, str(error))
-            return None
 
     def _complain(self, path: Place, wrong: str) -> None:
         if wrong:
@@ -215,12 +193,7 @@ def load_file(
     path: Path, later: list[Problem] | None = None, warnings: list[Problem] | None = None
 ) -> Settings:
     """Read a configuration file; `later` and `warnings` are those of `load`. Raises ConfigError."""
-    try:
-        text = read_text(path)
-    except OSError as error:
-        raise ConfigError([Problem(str(path), None, "", f"{error.strerror}")]) from None
-    except UnicodeDecodeError:
-        raise ConfigError([Problem(str(path), None, "", "is not UTF-8")]) from None
+    text = read_toml(path)
     return load(text, str(path), path.parent, later, warnings)
 
 

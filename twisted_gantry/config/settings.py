@@ -3,10 +3,9 @@
 Settings of one room are defined there: `EtcSettings`, `RemoteControlSettings`, …
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -26,15 +25,15 @@ from twisted_gantry.manhole.service import ManholeSettings
 from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.net.tls_server import ServerTls
 from twisted_gantry.recording.service import RecordSettings
+from twisted_gantry.settings.listen import moved, option_tls
 from twisted_gantry.settings.notify import NotifyEntry
-from twisted_gantry.settings.tables import ConfigError, Problem
+from twisted_gantry.settings.sources import secrets_in
 from twisted_gantry.settings.web import WebSettings
 from twisted_gantry.uplinks.etc.uplink import EtcSettings
 from twisted_gantry.uplinks.fogslink.uplink import FogslinkSettings
 from twisted_gantry.web.monitor.endpoint import MonitorSettings
 from twisted_gantry.web.remotecontrol.endpoint import RemoteControlSettings
 from twisted_gantry.wire.etc.envelope import TEST_AUTH
-from twisted_gantry.wire.secret import Secret
 
 
 class GantrySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +50,6 @@ class HistorySettings(msgspec.Struct, frozen=True, kw_only=True):
     interval: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 60.0
 
 
-_Listening = TypeVar("_Listening", WebSettings, ManholeSettings)
 Sources = str | list[str]
 
 
@@ -188,42 +186,13 @@ class Settings:
 
     def secrets(self) -> list[str]:
         """Return every secret of the configuration but the code of the test period."""
-        return [text for text in dict.fromkeys(_secrets_in(self)) if text != TEST_AUTH]
+        return [text for text in dict.fromkeys(secrets_in(self)) if text != TEST_AUTH]
 
     def listening_on(self, endpoint: str) -> "Settings":
         """Return these settings with another `[web] listen`. Raises ConfigError."""
-        web = _moved(self.web, endpoint, "--web")
-        try:
-            tls = ServerTls.read(endpoint, Path)
-        except ValueError as error:
-            raise ConfigError([Problem("--web", None, "", str(error))]) from None
+        web, tls = moved(self.web, endpoint, "--web"), option_tls(endpoint, "--web")
         return replace(self, web=web, server_tls={**self.server_tls, "web": tls})
 
     def with_manhole(self, endpoint: str) -> "Settings":
         """Return these settings with another `[manhole] listen`. Raises ConfigError."""
-        return replace(self, manhole=_moved(self.manhole, endpoint, "--manhole"))
-
-
-def _moved(table: _Listening, endpoint: str, option: str) -> _Listening:
-    moved = msgspec.structs.replace(table, listen=endpoint)
-    problem = moved.wrong_listen()
-    if problem:
-        raise ConfigError([Problem(option, None, "", problem)])
-    return moved
-
-
-def _secrets_in(node: Any) -> Iterator[str]:
-    if isinstance(node, Secret):
-        yield node.reveal()
-    elif isinstance(node, Mapping):
-        for value in node.values():
-            yield from _secrets_in(value)
-    elif isinstance(node, list | tuple):
-        for value in node:
-            yield from _secrets_in(value)
-    elif isinstance(node, msgspec.Struct):
-        for name in node.__struct_fields__:
-            yield from _secrets_in(getattr(node, name))
-    elif is_dataclass(node) and not isinstance(node, type):
-        for each in fields(node):
-            yield from _secrets_in(getattr(node, each.name))
+        return replace(self, manhole=moved(self.manhole, endpoint, "--manhole"))

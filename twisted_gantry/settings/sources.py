@@ -2,8 +2,12 @@
 
 import os
 import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from twisted_gantry.net.text_files import line_of
 from twisted_gantry.wire.secret import Secret
@@ -56,3 +60,21 @@ def read_secret(folder: Path, value: Any) -> Secret:
     if not text:
         raise ValueError(f"the file {path} is empty")
     return Secret(text)
+
+
+def secrets_in(node: Any) -> Iterator[str]:
+    """Yield every secret in settings, for the masks of the log."""
+    if isinstance(node, Secret):
+        yield node.reveal()
+    elif isinstance(node, Mapping):
+        for value in node.values():
+            yield from secrets_in(value)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            yield from secrets_in(value)
+    elif isinstance(node, msgspec.Struct):
+        for name in node.__struct_fields__:
+            yield from secrets_in(getattr(node, name))
+    elif is_dataclass(node) and not isinstance(node, type):
+        for each in fields(node):
+            yield from secrets_in(getattr(node, each.name))

@@ -8,12 +8,14 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from pathlib import Path as FilePath
 from types import MappingProxyType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from twisted_gantry.net.pem import LATER, Pem
+from twisted_gantry.net.text_files import read_text
 from twisted_gantry.settings.sources import NotYet
 from twisted_gantry.wire.secret import Secret
 
@@ -57,6 +59,16 @@ class ConfigError(Exception):
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = sorted(problems, key=lambda problem: problem.line or 0)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def read_toml(path: FilePath) -> str:
+    """Return the text of a configuration file. Raises ConfigError."""
+    try:
+        return read_text(path)
+    except OSError as error:
+        raise ConfigError([Problem(str(path), None, "", f"{error.strerror}")]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([Problem(str(path), None, "", "is not UTF-8")]) from None
 
 
 def show_path(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""`[[web.user]]`, and the file that `[web] users` names: who may come in, and in which role."""
+"""`[web]` with `[[web.user]]` and the file that `[web] users` names: who may come in, as what."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from twisted_gantry.access.people import same_name, wrong_name
 from twisted_gantry.access.secrets import wrong_secret
 from twisted_gantry.net.text_files import read_text
+from twisted_gantry.settings.checks import wrong_web
 from twisted_gantry.settings.sources import NotYet, path_of, read_secret
 from twisted_gantry.settings.tables import Document
 from twisted_gantry.settings.tables import Path as Place
@@ -21,7 +22,24 @@ _NEEDS = "needs a password or a token"
 _Found = list[tuple[Document, Place, UserSettings]]
 
 
-def with_users(
+def read_web(
+    document: Document, folder: Path, secret: Callable[[Any], Secret]
+) -> WebSettings | None:
+    """Return `[web]` with its users; what is wrong is noted in `document`."""
+    web = document.read(document.table(document.root, ("web",)), WebSettings, ("web",), secret)
+    if web is None:
+        return None
+    # A secret that is wrong is told by its own key, and is not missing.
+    table = document.root.get("web")
+    keys = {*web.secrets(), "user", "users"}
+    given = keys & (table if isinstance(table, dict) else {}).keys()
+    document.complain(("web", "listen"), wrong_web(web.listen, has_password=bool(given)))
+    for key, each in web.secrets().items():
+        document.complain(("web", key), wrong_secret(each) if each is not None else "")
+    return _with_users(document, web, folder, secret)
+
+
+def _with_users(
     document: Document, web: WebSettings, folder: Path, secret: Callable[[Any], Secret]
 ) -> WebSettings:
     """Return `web` with the users of its file beside its own; mistakes are noted in `document`."""
