@@ -1,0 +1,57 @@
+"""Alarms of gantries: one row for each time that a condition held.
+
+A name is `SUBJECT.CONDITION`: `cabinet-1.mains-abnormal`, `gantry.silent`. Texts and severities are
+those of `wire/etc/conditions.py`. `began` and `ended` are effective stamps, Unix seconds; an alarm
+that is `late` became known by a report that came after a newer one: nobody is called for it.
+`incident` is the incident that the alarm belongs to (`centre/store/incidents.py`).
+"""
+
+from dataclasses import dataclass
+
+from twisted_gantry.centre.interfaces import Session
+
+TABLES: tuple[str, ...] = (
+    """CREATE TABLE alarms (
+        id {id}, gantry TEXT NOT NULL, name TEXT NOT NULL, severity TEXT NOT NULL,
+        began {real} NOT NULL, began_received {real} NOT NULL,
+        ended {real}, ended_received {real}, late {int} NOT NULL DEFAULT 0,
+        known {real} NOT NULL, incident {int},
+        acked_at {real}, acked_by TEXT NOT NULL DEFAULT '', note TEXT NOT NULL DEFAULT '',
+        shelved_until {real})""",
+    "CREATE UNIQUE INDEX alarms_open ON alarms (gantry, name) WHERE ended IS NULL",
+    "CREATE INDEX alarms_of_gantry ON alarms (gantry, began)",
+    "CREATE INDEX alarms_began ON alarms (began, id)",
+    "CREATE INDEX alarms_of_incident ON alarms (incident)",
+    "CREATE INDEX alarms_loose ON alarms (id) WHERE incident IS NULL AND late = 0",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GantryAlarm:
+    """An alarm; `ended` is None while it is open. `known` is when the centre learned of it."""
+
+    id: int
+    gantry: str
+    name: str
+    severity: str
+    began: float
+    ended: float | None
+    late: bool
+    known: float
+    incident: int | None
+    acked_at: float | None
+    acked_by: str
+    note: str
+    shelved_until: float | None
+
+
+def begin(session: Session, gantry: str, name: str, at: float) -> bool:
+    """Begin an alarm that no report tells of, such as `gantry.silent`. Returns whether none of the
+    name was open. Locks the gantry.
+    """
+    raise NotImplementedError
+
+
+def end(session: Session, gantry: str, name: str, at: float) -> bool:
+    """End an alarm that no report tells of. Returns whether one was open. Locks the gantry."""
+    raise NotImplementedError
