@@ -22,7 +22,9 @@ class QueueFull(Exception):
 
 
 class Session(Protocol):
-    """A transaction of either engine, in a thread of the store. SQL has `?` for each value."""
+    """A transaction of either engine, in a thread of the store. SQL has `?` for each value, and the
+    macros of `centre/store/sql.py`.
+    """
 
     engine: str  # "sqlite" or "postgresql"
 
@@ -33,7 +35,12 @@ class Session(Protocol):
         """Run a statement; returns the number of rows that it changed."""
 
     def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run a statement for each row."""
+        """Run a statement for each row; with `{rows:text,int}` in place of VALUES it is one
+        statement for all, which must not name a key twice.
+        """
+
+    def many_rows(self, sql: str, rows: Iterable[Sequence[Any]]) -> list[Row]:
+        """Run a statement with `{rows:…}` and RETURNING; returns the rows of all."""
 
     def now(self) -> float:
         """Return the time of the database in Unix seconds: leases go by this clock alone."""
@@ -51,6 +58,11 @@ class IReportStore(Interface):
     def put(report: Received) -> Deferred[Verdict]:
         """Store a report with all that it changes. Fires after the COMMIT. Fails with QueueFull at
         once, and with NotStored.
+        """
+
+    def refused(code: str) -> None:
+        """Count a report that the front refused, by its code such as `1004`: in the ledger, with
+        the next group or within a second.
         """
 
     def write(job: Job[T]) -> Deferred[T]:

@@ -43,6 +43,9 @@ class Store:
     def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         self._db.executemany(sql, rows)
 
+    def many_rows(self, sql: str, rows: Iterable[Sequence[Any]]) -> list[tuple[Any, ...]]:
+        return [found for row in rows for found in self._db.execute(sql, row)]
+
     def write(self, job: Job[Any]) -> Deferred[Any]:
         if self.hangs:
             return Deferred()

@@ -1,0 +1,42 @@
+"""The store of the centre for tests, in both engines."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.centre import postgres
+from twisted_gantry.centre.store.folding import fold_reports
+from twisted_gantry.centre.store.inline import InlineStore, open_memory
+from twisted_gantry.centre.store.postgresql import PostgresEngine
+from twisted_gantry.centre.store.reports import Filing
+from twisted_gantry.testing.clock import ManualClock
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, clock: ManualClock) -> Iterator[InlineStore]:
+    """An empty store without threads, once in SQLite and once in PostgreSQL. The clock of SQLite is
+    `clock`; PostgreSQL has its own.
+    """
+    if request.param == "sqlite":
+        opened = open_memory(clock.now)
+        yield opened
+        opened.close()
+        return
+    url = postgres.new_database()
+    opened = InlineStore(PostgresEngine(url), Filing("front-1", fold_reports))
+    yield opened
+    opened.close()
+    postgres.drop_database(url)
+
+
+@pytest.fixture
+def memory(clock: ManualClock) -> Iterator[InlineStore]:
+    """An empty store in memory: the fast path, for tests in which the engine does not matter."""
+    opened = open_memory(clock.now)
+    yield opened
+    opened.close()

@@ -1,0 +1,71 @@
+"""The tables of reports: one a day, UTC, by the stamp. In PostgreSQL they are partitions of
+`reports`, for people who look with SQL; the program names the table of the day in both engines.
+
+A table is made ahead by the retention duty, or when the first report of its day comes. Two fronts
+may do so at the same time.
+"""
+
+from datetime import UTC, datetime
+
+from twisted_gantry.centre.interfaces import Session
+from twisted_gantry.centre.store.sql import POSTGRESQL, definition
+
+DAY = 86400
+
+_LOCK = 0x64617973  # of PostgreSQL's advisory locks: "days"
+
+_COLUMNS = """
+    gantry TEXT NOT NULL, stamp {real} NOT NULL, method TEXT NOT NULL, digest {bytes} NOT NULL,
+    arrival {int} NOT NULL, received {real} NOT NULL, late {int} NOT NULL, told {bytes} NOT NULL,
+    body {bytes} NOT NULL, PRIMARY KEY (gantry, stamp, method, digest)"""
+
+TABLES = (
+    "CREATE TABLE days (day {int} PRIMARY KEY)",
+    f"{{postgresql}} CREATE TABLE reports ({_COLUMNS}) PARTITION BY RANGE (stamp)",
+)
+
+
+def day_of(stamp: float) -> int:
+    """Return the day of a stamp, counted from 1970-01-01 UTC."""
+    return int(stamp // DAY)
+
+
+def table_of(day: int) -> str:
+    """Return the name of the table of a day, such as `reports_20260131`."""
+    return f"reports_{datetime.fromtimestamp(day * DAY, UTC):%Y%m%d}"
+
+
+def existing(session: Session) -> list[int]:
+    """Return the days that have a table, the newest first."""
+    return [day for (day,) in session.rows("SELECT day FROM days ORDER BY day DESC")]
+
+
+def make(session: Session, day: int) -> None:
+    """Make the table of a day, unless it exists: in a transaction without reports, because what
+    waits for the lock must hold none.
+    """
+    if session.engine == POSTGRESQL:
+        session.rows("SELECT pg_advisory_xact_lock(?)", _LOCK)
+    if session.rows("SELECT 1 FROM days WHERE day = ?", day):
+        return
+    session.run("INSERT INTO days VALUES (?)", day)
+    name = table_of(day)
+    if session.engine == POSTGRESQL:
+        # Made apart and attached: CREATE ... PARTITION OF would wait for those who read `reports`.
+        session.run(f"CREATE TABLE {name} (LIKE reports INCLUDING ALL)")
+        session.run(
+            f"ALTER TABLE reports ATTACH PARTITION {name} "
+            f"FOR VALUES FROM ({day * DAY}) TO ({(day + 1) * DAY})"
+        )
+        return
+    sql = definition(f"CREATE TABLE {name} ({_COLUMNS})", session.engine)
+    assert sql is not None
+    session.run(sql)
+
+
+def drop(session: Session, day: int) -> None:
+    """Drop the table of a day with its reports."""
+    if session.engine == POSTGRESQL:
+        session.rows("SELECT pg_advisory_xact_lock(?)", _LOCK)
+    if session.run("DELETE FROM days WHERE day = ?", day):
+        session.run(f"DROP TABLE {table_of(day)}")

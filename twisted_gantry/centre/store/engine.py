@@ -1,0 +1,47 @@
+"""What both engines are to the store: they make connections, and they sort errors."""
+
+from enum import Enum
+from typing import Protocol, TypeVar
+
+from twisted_gantry.centre.interfaces import Job
+
+T = TypeVar("T")
+
+
+class Unusable(Exception):
+    """The database cannot be used; the text tells why and what to do, and has no secret."""
+
+
+class Fault(Enum):
+    """What an error says of a transaction."""
+
+    LOST = "lost"  # of the connection; another one may do
+    AGAIN = "again"  # a lock, a deadlock or a deadline: the same transaction may succeed
+    FULL = "full"  # no room on the disk
+    REJECTED = "rejected"  # the database does not take a value
+    MISTAKE = "mistake"  # of the program
+
+
+class Connection(Protocol):
+    """A connection, used by one thread at a time."""
+
+    def transaction(self, job: Job[T]) -> T:
+        """Run `job` in a transaction, and commit. Raises the errors of `job` and of the engine, and
+        NotStored if the standby did not confirm the commit.
+        """
+
+    def close(self) -> None: ...
+
+
+class Engine(Protocol):
+    """A database, opened or not."""
+
+    name: str  # "sqlite" or "postgresql"
+
+    def connect(self, *, read_only: bool = False) -> Connection:
+        """Open a connection. Raises Unusable, and the errors of the engine."""
+
+    def fault(self, error: Exception) -> Fault: ...
+
+    def close(self) -> None:
+        """Release what no connection holds."""

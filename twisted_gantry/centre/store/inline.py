@@ -1,0 +1,67 @@
+"""A store without threads, for tests and previews: each call is a transaction at once."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from twisted.internet.defer import Deferred, execute, succeed
+from zope.interface import implementer
+
+from twisted_gantry.centre.interfaces import IReportStore, Job
+from twisted_gantry.centre.model import Received, Verdict
+from twisted_gantry.centre.store import ledger
+from twisted_gantry.centre.store.days import make
+from twisted_gantry.centre.store.engine import Engine
+from twisted_gantry.centre.store.folding import fold_reports
+from twisted_gantry.centre.store.reports import Filing, days_of, store
+from twisted_gantry.centre.store.schema import migrate
+from twisted_gantry.centre.store.sqlite import MemoryEngine
+
+T = TypeVar("T")
+
+
+@implementer(IReportStore)
+class InlineStore:
+    """Opens the database, with the tables, at once."""
+
+    trouble: str | None = None
+    waiting = 0
+
+    def __init__(self, engine: Engine, filing: Filing) -> None:
+        self._engine, self._filing = engine, filing
+        self._writing = engine.connect()
+        self._reading = engine.connect(read_only=True)
+        migrate(self._writing)
+
+    def put(self, report: Received) -> Deferred[Verdict]:
+        return execute(lambda: self.put_all([report])[0])
+
+    def put_all(self, reports: Sequence[Received]) -> list[Verdict]:
+        """Store reports in one transaction."""
+        for day in sorted(days_of(self._filing, reports)):
+            self._writing.transaction(partial(make, day=day))
+        return self._writing.transaction(lambda session: store(session, self._filing, reports))
+
+    def refused(self, code: str) -> None:
+        self._writing.transaction(
+            lambda session: ledger.add(
+                session, self._filing.front, session.now(), {ledger.refused(code): 1}
+            )
+        )
+
+    def write(self, job: Job[T]) -> Deferred[T]:
+        return execute(self._writing.transaction, job)
+
+    def read(self, job: Job[T]) -> Deferred[T]:
+        return execute(self._reading.transaction, job)
+
+    def close(self) -> Deferred[None]:
+        self._reading.close()
+        self._writing.close()
+        self._engine.close()
+        return succeed(None)
+
+
+def open_memory(now: Callable[[], float], front: str = "front-1") -> InlineStore:
+    """Open a store in memory. `now` tells Unix seconds: the clock of its database."""
+    return InlineStore(MemoryEngine(now), Filing(front, fold_reports))

@@ -1,0 +1,62 @@
+"""Counts of what came and what became of it. Each front has rows of its own, so that fronts do not
+wait for each other; a row is an hour, so that the API can say `since`.
+
+Received = stored + duplicate + refused. `late` and `rejected` are among the stored.
+"""
+
+from collections.abc import Mapping
+
+from twisted_gantry.centre.interfaces import Session
+
+HOUR = 3600
+
+TABLES = (
+    """CREATE TABLE ledger (
+        front TEXT NOT NULL, hour {int} NOT NULL, what TEXT NOT NULL, total {int} NOT NULL,
+        PRIMARY KEY (front, hour, what))""",
+)
+
+STORED, DUPLICATE, LATE, REJECTED = "stored", "duplicate", "late", "rejected"
+"""`rejected` are reports that the database did not take as they were: their bytes are kept."""
+_REFUSED = "refused-"
+
+
+def refused(code: str) -> str:
+    """Return the name of the count of reports that were refused with a code."""
+    return _REFUSED + code
+
+
+def add(session: Session, front: str, at: float, counts: Mapping[str, int]) -> None:
+    """Add to the counts of a front, in the same transaction as what they count. Even a group of
+    duplicates writes here: its commit then waits for the standby, which has what they repeat.
+    """
+    hour = int(at // HOUR) * HOUR
+    session.many(
+        "INSERT INTO ledger {rows:text,int,text,int} ON CONFLICT (front, hour, what) "
+        "DO UPDATE SET total = ledger.total + excluded.total",
+        [(front, hour, what, total) for what, total in sorted(counts.items()) if total],
+    )
+
+
+def totals(session: Session, since: float = 0.0) -> dict[str, int]:
+    """Return the sum of each count over all fronts, since the hour of a moment in Unix seconds."""
+    hour = int(since // HOUR) * HOUR
+    rows = session.rows(
+        "SELECT what, CAST(sum(total) AS BIGINT) FROM ledger WHERE hour >= ? GROUP BY what", hour
+    )
+    return {what: int(total) for what, total in rows}
+
+
+def received(counts: Mapping[str, int]) -> int:
+    """Return how many reports came, of the counts that `totals` returned."""
+    taken = counts.get(STORED, 0) + counts.get(DUPLICATE, 0)
+    return taken + sum(refusals(counts).values())
+
+
+def refusals(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return how many reports were refused by code, of the counts that `totals` returned."""
+    return {
+        what.removeprefix(_REFUSED): total
+        for what, total in counts.items()
+        if what.startswith(_REFUSED)
+    }

@@ -1,0 +1,190 @@
+"""Stores reports: the one transaction of the centre."""
+
+import zlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from twisted_gantry.centre.interfaces import Session
+from twisted_gantry.centre.model import Received, Verdict
+from twisted_gantry.centre.store import days, ledger, seen
+from twisted_gantry.centre.store.days import DAY, day_of, table_of
+from twisted_gantry.centre.store.filed import Filed, told_bytes
+from twisted_gantry.centre.store.sql import POSTGRESQL, SQLITE
+
+MOST = 1000
+"""Reports of one transaction, at most."""
+
+TABLES = (
+    *days.TABLES,
+    *seen.TABLES,
+    f"{{postgresql}} CREATE SEQUENCE arrivals INCREMENT BY {MOST}",
+    "{sqlite} CREATE TABLE arrivals (last {int} NOT NULL)",
+    "{sqlite} INSERT INTO arrivals VALUES (1)",
+)
+
+Fold = Callable[[Session, Sequence[Filed]], Sequence[bool]]
+"""Changes states and alarms by new reports, in their order; tells for each if it is late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """What storing reports needs beside them. `keep_days` are the days that are kept raw."""
+
+    front: str
+    fold: Fold
+    keep_days: int = 90
+
+
+_Key = tuple[str, float, str, bytes]  # gantry, stamp, method, digest
+_AGAIN_WITHIN = 240.0
+"""Seconds in which the same report without a stamp is a repetition. A device whose clock cannot be
+read may send the same words each period, and they are news: an alarm that comes back, for example.
+"""
+_INSERT = """INSERT INTO {table}
+    (gantry, stamp, method, digest, arrival, received, late, told, body)
+    {{rows:text,real,text,bytes,int,real,int,bytes,bytes}}
+    ON CONFLICT DO NOTHING RETURNING arrival"""
+
+_LATE = {
+    SQLITE: (
+        "UPDATE {table} SET late = 1 WHERE gantry = ? AND stamp = ? AND method = ? AND digest = ?"
+    ),
+    POSTGRESQL: (
+        "UPDATE {table} AS r SET late = 1 FROM ({{rows:text,real,text,bytes}}) AS k (g, s, m, d) "
+        "WHERE r.gantry = k.g AND r.stamp = k.s AND r.method = k.m AND r.digest = k.d"
+    ),
+}
+
+
+def days_of(filing: Filing, reports: Sequence[Received]) -> set[int]:
+    """Return the days whose tables must exist before reports are stored."""
+    return {day_of(_filed_at(filing, report)) for report in reports}
+
+
+def store(session: Session, filing: Filing, reports: Sequence[Received]) -> list[Verdict]:
+    """Store at most `MOST` reports with all that they change; returns what became of each."""
+    first = _arrivals(session)
+    new = _insert(session, filing, reports, first)
+    verdicts = [Verdict.DUPLICATE] * len(reports)
+    filed = [
+        Filed(report, _effective(filing, report), first + number)
+        for number, report in enumerate(reports)
+        if first + number in new
+    ]
+    late = [
+        each for each, is_late in zip(filed, filing.fold(session, filed), strict=True) if is_late
+    ]
+    for each in filed:
+        verdicts[each.arrival - first] = Verdict.STORED
+    for each in late:
+        verdicts[each.arrival - first] = Verdict.LATE
+    _mark_late(session, filing, late)
+    _count(session, filing, verdicts)
+    return verdicts
+
+
+def _arrivals(session: Session) -> int:
+    """Return the first of `MOST` numbers that no other transaction has."""
+    if session.engine == POSTGRESQL:
+        [(first,)] = session.rows("SELECT nextval('arrivals')")
+    else:
+        [(first,)] = session.rows("UPDATE arrivals SET last = last + ? RETURNING last", MOST)
+    return int(first)
+
+
+def _by_reception(filing: Filing, report: Received) -> bool:
+    stamp, received = report.stamp, report.received_at
+    if report.key or stamp is None:
+        return True
+    # A whole day of grace at the end, so that a day is dropped before its reports come here.
+    return not (day_of(received) - filing.keep_days) * DAY <= stamp <= received + DAY
+
+
+def _filed_at(filing: Filing, report: Received) -> float:
+    if report.stamp is None or _by_reception(filing, report):
+        return report.received_at
+    return report.stamp
+
+
+def _effective(filing: Filing, report: Received) -> float:
+    if report.stamp is None or report.key:
+        return report.received_at
+    return min(report.stamp, report.received_at)
+
+
+def _insert(session: Session, filing: Filing, reports: Sequence[Received], first: int) -> set[int]:
+    """Insert the reports that are new, sorted by their keys; returns their arrival numbers."""
+    repeated = _repeated(session, filing, reports, first)
+    tables: dict[int, dict[_Key, tuple[object, ...]]] = {}
+    for arrival, report in enumerate(reports, first):
+        if arrival in repeated:
+            continue
+        stamp = _filed_at(filing, report)
+        key = (report.gantry, stamp, report.method, report.digest)
+        rows = tables.setdefault(day_of(stamp), {})
+        if key not in rows:
+            told, body = told_bytes(report.told), packed(report.body)
+            rows[key] = (*key, arrival, report.received_at, 0, told, body)
+    new: set[int] = set()
+    for day in sorted(tables):
+        rows = tables[day]
+        sql = _INSERT.format(table=table_of(day))
+        new.update(n for (n,) in session.many_rows(sql, [rows[key] for key in sorted(rows)]))
+    return new
+
+
+def _repeated(
+    session: Session, filing: Filing, reports: Sequence[Received], first: int
+) -> set[int]:
+    """Note the reports that are filed by reception; returns the arrivals of those that were noted
+    before.
+    """
+    repeated: set[int] = set()
+    marks: dict[tuple[str, str, bytes], tuple[int, float, float]] = {}
+    for arrival, report in enumerate(reports, first):
+        if not _by_reception(filing, report):
+            continue
+        has_name = bool(report.key) or report.stamp is not None
+        key = f"{report.method} {report.key or report.stamp}"
+        mark = (report.gantry, key, report.digest)
+        if mark in marks:
+            repeated.add(arrival)
+        else:
+            within = seen.FOREVER if has_name else _AGAIN_WITHIN
+            marks[mark] = (arrival, report.received_at, within)
+    if marks:
+        new = seen.note(session, [(*mark, at, within) for mark, (_, at, within) in marks.items()])
+        repeated.update(arrival for mark, (arrival, _, _) in marks.items() if mark not in new)
+    return repeated
+
+
+def _mark_late(session: Session, filing: Filing, late: Sequence[Filed]) -> None:
+    tables: dict[int, list[_Key]] = {}
+    for each in late:
+        report = each.report
+        stamp = _filed_at(filing, report)
+        key = (report.gantry, stamp, report.method, report.digest)
+        tables.setdefault(day_of(stamp), []).append(key)
+    for day, keys in tables.items():
+        session.many(_LATE[session.engine].format(table=table_of(day)), keys)
+
+
+def _count(session: Session, filing: Filing, verdicts: Sequence[Verdict]) -> None:
+    found = Counter(verdicts)
+    counts = {
+        ledger.STORED: found[Verdict.STORED] + found[Verdict.LATE],
+        ledger.LATE: found[Verdict.LATE],
+        ledger.DUPLICATE: found[Verdict.DUPLICATE],
+    }
+    ledger.add(session, filing.front, session.now(), counts)
+
+
+def packed(body: bytes) -> bytes:
+    """Return a body as it is stored."""
+    return zlib.compress(body, 1)
+
+
+def unpacked(column: bytes) -> bytes:
+    """Return the body of a report that is stored."""
+    return zlib.decompress(column)
