@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twisted_gantry.config.devices import DEVICE_KINDS
-from twisted_gantry.core.alarms import EMERGENCIES, Alarm, Severity
+from twisted_gantry.core.alarms import Alarm, Severity
 from twisted_gantry.core.causes import (
     BEFORE_S,
     LINKS,
@@ -25,6 +25,7 @@ from twisted_gantry.core.causes import (
 )
 from twisted_gantry.devices.cabinet.points import rules as cabinet_rules
 from twisted_gantry.devices.power import TEXTS
+from twisted_gantry.wire.emergencies import EMERGENCIES
 
 W, C = Severity.WARNING, Severity.CRITICAL
 T = 1_796_054_400.0

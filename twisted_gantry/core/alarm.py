@@ -7,10 +7,8 @@ from typing import Any
 
 from twisted_gantry.core.moments import Moment
 from twisted_gantry.core.rules import Severity
+from twisted_gantry.wire.emergencies import is_emergency
 from twisted_gantry.wire.reading import Value
-
-EMERGENCIES = frozenset({"smoke", "water", "flood", "fire"})
-"""Conditions that are never muted, and listed above all."""
 
 
 class Stage(StrEnum):
@@ -111,7 +109,7 @@ class Alarm:
     @property
     def emergency(self) -> bool:
         """Whether the alarm is never muted, and above all others."""
-        return self.condition in EMERGENCIES
+        return is_emergency(self.name)
 
     @property
     def muted(self) -> bool:
@@ -135,7 +133,7 @@ class Alarm:
 
 def urgency(name: str, severity: str) -> tuple[bool, bool]:
     """Return what sorts alarms: smoke and flood above all, then critical ones, then warnings."""
-    return name.rpartition(".")[2] not in EMERGENCIES, severity != Severity.CRITICAL
+    return not is_emergency(name), severity != Severity.CRITICAL
 
 
 def most_urgent_first(alarms: Iterable[Alarm]) -> list[Alarm]:

@@ -13,7 +13,6 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from twisted_gantry.core.alarm import (
-    EMERGENCIES,
     Alarm,
     AlarmLedger,
     CannotChange,
@@ -34,7 +33,6 @@ from twisted_gantry.wire.reading import Value
 
 __all__ = [
     "BAD_THEN_SILENT",
-    "EMERGENCIES",
     "LONGEST",
     "REMEMBERED",
     "Alarm",

@@ -18,7 +18,8 @@ from enum import StrEnum
 from functools import cached_property
 from math import inf
 
-from twisted_gantry.core.alarms import EMERGENCIES, Alarm, Severity
+from twisted_gantry.core.alarms import Alarm, Severity
+from twisted_gantry.wire.emergencies import EMERGENCIES
 
 BEFORE_S = 60.0
 """How much later than its consequence a cause may be raised: devices are read one after another."""
