@@ -27,7 +27,7 @@ EXAMPLES: dict[str, Any] = {
     },
 }
 EXAMPLES["notify"] = {"id": "1", "event": "raised", "alarms": []}
-NEEDS_A_PEER = {"sendCommand", "sendConfiguration", "getFleet"}
+NEEDS_A_PEER = {"sendCommand", "sendConfiguration", "getFleet", "getFleetWorld", "changeFleetWorld"}
 """What a twin answers only with a gantry, a device of the cloud or a fleet beside it."""
 
 

@@ -1,24 +1,31 @@
 """The configuration of the centre: TOML, checked whole, into settings. Keys: `docs/centre.md`."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
-from msgspec.structs import replace
 
 from twisted_gantry.logs import LogSettings
 from twisted_gantry.net.pem import Pem, TlsSettings
 from twisted_gantry.net.tls_server import ServerTls
 from twisted_gantry.settings import checks
-from twisted_gantry.settings.listen import server_tls
+from twisted_gantry.settings.listen import moved, option_tls, server_tls
 from twisted_gantry.settings.notify import NotifyEntry, read_notify
 from twisted_gantry.settings.sources import path_of, read_secret, secrets_in
-from twisted_gantry.settings.tables import NO_CHECKS, Checks, ConfigError, Document, Problem
+from twisted_gantry.settings.tables import (
+    NO_CHECKS,
+    Checks,
+    ConfigError,
+    Document,
+    Problem,
+    read_toml,
+)
 from twisted_gantry.settings.tls import (
     read_pem,
     with_tls,
@@ -72,6 +79,9 @@ class FrontSettings(msgspec.Struct, frozen=True, kw_only=True):
     client_ca: Pem | None = None
     allowed_certificates: list[str] = []
 
+    def wrong_listen(self) -> str:
+        return checks.wrong_listen(self.listen)
+
 
 class MonitorSettings(FrontSettings, frozen=True, kw_only=True):
     """`[monitor]`: a `timeStamp` may be `max_clock_skew` seconds ahead. `proxies` are the networks
@@ -107,6 +117,24 @@ class Settings:
     notify: tuple[NotifyEntry, ...] = ()
     web_given: bool = False
     """Whether `[web]` or the command line says where the web listens."""
+
+    def with_options(self, given: Mapping[str, str]) -> "Settings":
+        """Return these settings with the endpoints and the store of the command line, by the names
+        of the options. Raises ConfigError.
+        """
+        changed: dict[str, Any] = {}
+        tls = dict(self.server_tls)
+        if store := given.get("store"):
+            url = Secret(store)
+            if wrong := wrong_store(url):
+                raise ConfigError([Problem("--store", None, "", wrong)])
+            changed["store"] = msgspec.structs.replace(self.store, url=url)
+        for name in ("web", "monitor", "cloud"):
+            if endpoint := given.get(name):
+                changed[name] = moved(getattr(self, name), endpoint, f"--{name}")
+                tls[name] = option_tls(endpoint, f"--{name}")
+        given_web = self.web_given or "web" in given
+        return replace(self, **changed, server_tls=tls, web_given=given_web)
 
     def secrets(self) -> list[str]:
         """Return all secrets, for the masks of the log."""
@@ -172,7 +200,9 @@ class _Reader:
         if document.problems or not (centre and store and monitor and cloud and web and log):
             return None
         if store.key:
-            store = replace(store, key=str(path_of(self.folder, store.key).absolute()))
+            store = msgspec.structs.replace(
+                store, key=str(path_of(self.folder, store.key).absolute())
+            )
         rest = (tls, log, tls_of, notify, given)
         return Settings(centre, store, monitor, cloud, web, *rest)
 
@@ -202,3 +232,21 @@ def load(
     if settings is None:
         raise ConfigError(document.problems)
     return settings
+
+
+def load_file(
+    path: Path | None,
+    later: list[Problem] | None = None,
+    warnings: list[Problem] | None = None,
+) -> Settings:
+    """Read a configuration file, or the defaults without one; the others are those of `load`.
+    Raises ConfigError.
+    """
+    if path is None:
+        return load("", later=later, warnings=warnings)
+    return load(read_toml(path), str(path), path.parent, later, warnings)
+
+
+def load_demo() -> Settings:
+    """Read the configuration of `--demo`."""
+    return load(files(__package__).joinpath("demo.toml").read_text("utf-8"), "demo")

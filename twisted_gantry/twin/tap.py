@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,13 +16,14 @@ from twisted.python.usage import UsageError
 
 from twisted_gantry.net.clock import make_monotonic
 from twisted_gantry.net.endpoints import wrong_server
+from twisted_gantry.net.http.server import bounded_site
 from twisted_gantry.net.listener import CannotListen
 from twisted_gantry.net.pid_file import leave_out_pid_file
 from twisted_gantry.net.record import BrokenRecording
 from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.net.text_files import read_text
 from twisted_gantry.twin.dialects.registry import UnknownEndpoint, listed
-from twisted_gantry.twin.fleet.control import FleetControl
+from twisted_gantry.twin.fleet.control import LIMITS, FleetControl
 from twisted_gantry.twin.fleet.service import build_fleet, raise_open_files
 from twisted_gantry.twin.fleet.settings import FleetSettings
 from twisted_gantry.twin.replay.player import build_replay
@@ -35,6 +37,7 @@ _FLEET = FleetSettings(gantries=1)
 _OF_FLEET = (
     *("platform", "cloud", "auth", "api-key"),
     *("report-period", "pack-period", "connections", "connect-rate"),
+    *("worlds", "remotecontrol"),
 )
 
 
@@ -74,6 +77,8 @@ class Options(UsageOptions):
         ["pack-period", None, _FLEET.pack_period, "seconds between its packs", float],
         ["connections", None, _FLEET.connections, "the most uploads at a time", int],
         ["connect-rate", None, _FLEET.connect_rate, "new sessions a second", float],
+        ["worlds", None, _FLEET.worlds, "simulated worlds, which the gantries share", int],
+        ["remotecontrol", None, "", "endpoint for commands to the fleet: /G…/remotecontrol.do"],
     ]
 
     optFlags = [  # noqa: RUF012 - as Twisted has it
@@ -211,6 +216,10 @@ def _service(options: Options) -> IService:
     if options.fleet is not None:
         group, fleet = ServiceGroup(), build_fleet(options.fleet, reactor, time)
         group.add(fleet)
+        if fleet.cabinets is not None:
+            served = bounded_site(fleet.cabinets.resource(), reactor, LIMITS, Counter())
+            place = options.fleet.remotecontrol
+            group.add(cast("IService", listener_of("remotecontrol", place, served, reactor)))
         if options["control"] is not None:
             site = FleetControl(fleet).site(reactor)
             group.add(cast("IService", listener_of(CONTROL, options["control"], site, reactor)))

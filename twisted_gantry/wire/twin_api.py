@@ -318,4 +318,11 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     _twin("clearNotifications delete notifications", ReceivedNotifications, "Forget what came"),
     _twin("getFleet get fleet", FREE, "The counts of a fleet (`gantry-twin --fleet`)"),
+    _twin("getFleetWorld get fleet/gantries/{gantry}", FREE, "The world of a gantry of a fleet"),
+    _twin(
+        "changeFleetWorld patch fleet/gantries/{gantry}",
+        FREE,
+        "Change the world of a gantry of a fleet, all or none",
+        body=WorldChange,
+    ),
 )

@@ -18,7 +18,7 @@ from zope.interface import implementer
 
 from tests.twin.helpers import NOW
 from twisted_gantry.twin.fleet.cloud import RampedEndpoint
-from twisted_gantry.twin.fleet.readings import CHANNELS, WORLDS, Gantry, gantries, shared_worlds
+from twisted_gantry.twin.fleet.readings import CHANNELS, Gantry, gantries, shared_worlds
 from twisted_gantry.twin.fleet.settings import FleetSettings, counted
 from twisted_gantry.twin.fleet.tally import (
     FIRST_S,
@@ -38,6 +38,8 @@ from twisted_gantry.wire.fogslink.messages import is_channel
 from twisted_gantry.wire.json import dumps, loads
 
 # -- percentiles and counts
+
+WORLDS = 4
 
 
 @given(st.lists(st.floats(FIRST_S, 60), min_size=1, max_size=200))
@@ -248,7 +250,7 @@ def test_the_ramp_keeps_its_rate(rate: float) -> None:
 def fleet(count: int = 12, seed: int = 1, **more: str) -> list[Gantry]:
     """Return gantries over worlds that have lived for a minute."""
     random = Random(seed)
-    worlds = shared_worlds(random, lambda: NOW)
+    worlds = shared_worlds(random, lambda: NOW, WORLDS)
     for world in worlds:
         world.step(60)
     settings = FleetSettings(gantries=count, **more)  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
-"""The readings of a fleet: its gantries share a few worlds, each gantry with its own offset.
+"""The readings of a fleet: its gantries share worlds, each gantry with its own offset.
 
-A world for each gantry would cost more than all else. Gantries of one world differ in the voltage
-and current of the mains, the temperature, the meter and the load of the computer.
+For a load test a world for each gantry would cost more than all else. Gantries of one world differ
+in the voltage and current of the mains, the temperature, the meter and the load of the computer.
 """
 
 import math
@@ -15,13 +15,13 @@ import msgspec
 from twisted_gantry.twin.faces.cabinet.readings import Moments, report
 from twisted_gantry.twin.fleet.settings import FleetSettings, counted
 from twisted_gantry.twin.times import CHINA
+from twisted_gantry.twin.world.cabinet import Cabinet as CabinetModel
 from twisted_gantry.twin.world.model import World
 from twisted_gantry.wire.etc.envelope import flag, number, percent
 from twisted_gantry.wire.etc.reports import Cabinet, Computer
 from twisted_gantry.wire.fogslink.messages import Item, item
 from twisted_gantry.wire.reading import Quality
 
-WORLDS = 4
 # Of the voltage, either way; of the temperature in °C.
 _SHARE, _DEGREES = 0.01, 1.5
 _LOAD_PERIOD_S = 600.0
@@ -51,6 +51,10 @@ class SharedWorld:
     @property
     def elapsed_s(self) -> float:
         return self._world.elapsed_s
+
+    @property
+    def cabinet(self) -> CabinetModel:
+        return self._world.cabinet
 
     def step(self, dt: float) -> None:
         self._world.step(dt)
@@ -138,9 +142,9 @@ class Gantry:
         return float(celsius) + _DEGREES * self.offset
 
 
-def shared_worlds(random: Random, now: Callable[[], float]) -> list[SharedWorld]:
+def shared_worlds(random: Random, now: Callable[[], float], number: int) -> list[SharedWorld]:
     worlds = []
-    for _ in range(WORLDS):
+    for _ in range(number):
         shared = SharedWorld(World(Random(random.random())), now)  # noqa: S311 - noise, no secret
         shared.change(
             {

@@ -13,11 +13,13 @@ from twisted.logger import Logger
 from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
 from twisted_gantry.net.open_files import open_files
 from twisted_gantry.net.service import NamedService
+from twisted_gantry.twin.fleet.cabinets import Cabinets
 from twisted_gantry.twin.fleet.cloud import Sessions
-from twisted_gantry.twin.fleet.readings import SharedWorld, gantries, shared_worlds
+from twisted_gantry.twin.fleet.readings import Gantry, SharedWorld, gantries, shared_worlds
 from twisted_gantry.twin.fleet.settings import FleetSettings
-from twisted_gantry.twin.fleet.uploads import Uploads
+from twisted_gantry.twin.fleet.uploads import ROUND, Uploads
 from twisted_gantry.twin.fleet.wheel import Wheel
+from twisted_gantry.wire.etc.envelope import Method
 
 _log = Logger()
 
@@ -49,12 +51,21 @@ class Fleet(NamedService):
         random = Random(settings.seed)  # noqa: S311
         self.settings = settings
         self.wheel = Wheel(clock)
-        self.worlds: list[SharedWorld] = shared_worlds(random, now)
+        self.worlds: list[SharedWorld] = shared_worlds(random, now, settings.worlds)
         self.gantries = list(gantries(settings, self.worlds, random))
+        self._by_id = {each.gantry_id: each for each in self.gantries}
         self.uploads: Uploads | None = None
         self.sessions: Sessions | None = None
+        self.cabinets: Cabinets | None = None
         if settings.platform:
-            self.uploads = Uploads(self.gantries, self.wheel, now, client, random, settings)
+            methods = (Method.COMPUTER_STATUS,) if settings.remotecontrol else ROUND
+            self.uploads = Uploads(
+                self.gantries, self.wheel, now, client, random, settings, methods
+            )
+        if settings.remotecontrol:
+            self.cabinets = Cabinets(
+                self.gantries, self.wheel, clock, now, client, random, settings
+            )
         if endpoint is not None:
             self.sessions = Sessions(
                 self.gantries, self.wheel, clock, now, endpoint, random, settings
@@ -73,6 +84,8 @@ class Fleet(NamedService):
             self.uploads.start()
         if self.sessions is not None:
             self.sessions.start()
+        if self.cabinets is not None:
+            self.cabinets.startService()
 
     def stopService(self) -> Deferred[None]:
         """End; fires when every connection is closed."""
@@ -83,6 +96,8 @@ class Fleet(NamedService):
     async def _stop(self) -> None:
         if self.uploads is not None:
             self.uploads.stop()
+        if self.cabinets is not None:
+            await self.cabinets.stopService()
         if self.sessions is not None:
             await self.sessions.stop()
         await self._close()
@@ -96,7 +111,12 @@ class Fleet(NamedService):
             "seconds": round(self.wheel.seconds() - self._began, 1),
             "etc": None if self.uploads is None else self.uploads.shown(),
             "fogslink": None if self.sessions is None else self.sessions.shown(),
+            "cabinets": None if self.cabinets is None else self.cabinets.shown(),
         }
+
+    def gantry(self, gantry_id: str) -> Gantry:
+        """Return a gantry of this fleet. Raises KeyError."""
+        return self._by_id[gantry_id]
 
     def _step(self) -> None:
         for world in self.worlds:

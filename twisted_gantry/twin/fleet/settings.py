@@ -8,6 +8,7 @@ import msgspec
 from twisted_gantry.wire.etc.envelope import TEST_AUTH
 
 MAX_GANTRIES = 20_000  # one client address has some 28,000 ports for connections to one server
+MOST_WORLDS = 1_000  # a second of one takes 0.1 ms
 
 
 class FleetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -15,7 +16,8 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     empty one gets no load. Ids and `eqSN` count up from the first ones; `{eqSN}` in `api_key`
     stands for that of each gantry. `report_period` and `pack_period` are seconds, `connections` the
     most uploads at a time, `connect_rate` the most new sessions a second. Equal seeds give equal
-    phases. Raises ValueError for values out of range.
+    phases. The gantries share `worlds` simulated worlds. With a server endpoint `remotecontrol`
+    each has a whole cabinet, in a world of its own. Raises ValueError for values out of range.
     """
 
     gantries: int
@@ -30,6 +32,8 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     connections: int = 64
     connect_rate: float = 200.0
     seed: int | None = None
+    worlds: int = 4
+    remotecontrol: str = ""
 
     def __repr__(self) -> str:
         return f"FleetSettings({self.gantries}, {self.platform!r}, {self.cloud!r})"
@@ -41,6 +45,7 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             ("pack_period", 1, 86_400),
             ("connections", 1, 1000),
             ("connect_rate", 0.1, 10_000),
+            ("worlds", 1, MOST_WORLDS),
         ):
             if not least <= getattr(self, name) <= most:
                 raise ValueError(f"{name} must be {least:g} to {most:g}")
@@ -56,6 +61,8 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
                 raise ValueError("platform must be an http or https URL")
         if not (self.platform or self.cloud):
             raise ValueError("neither a platform nor a cloud is given")
+        if self.remotecontrol and not (self.platform and self.worlds >= self.gantries):
+            raise ValueError("remotecontrol needs a platform, and as many worlds as gantries")
 
 
 def counted(first: str, more: int) -> str:

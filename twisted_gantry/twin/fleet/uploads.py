@@ -39,7 +39,7 @@ class Uploads:
     """Sends due messages to the platform in order, at most `connections` at a time. `now` gives
     Unix seconds, `random` the phases: they are uniform over the period. Latency counts from the
     moment a message was due, so that waiting for a slow platform shows. A message is skipped if its
-    predecessor still waits.
+    predecessor still waits. `methods` are what a gantry sends.
     """
 
     def __init__(
@@ -50,7 +50,9 @@ class Uploads:
         client: BoundedClient,
         random: Random,
         settings: FleetSettings,
+        methods: Sequence[Method] = ROUND,
     ) -> None:
+        self._methods = methods
         self.tally = Tally(wheel.seconds)
         self.last_failure = ""
         self._gantries, self._wheel, self._now = gantries, wheel, now
@@ -83,7 +85,7 @@ class Uploads:
         }
 
     def _due(self, gantry: Gantry) -> None:
-        for method in ROUND:
+        for method in self._methods:
             if (gantry.number, method) in self._pending:
                 self.tally.skipped += 1
                 continue
