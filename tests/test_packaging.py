@@ -77,5 +77,5 @@ def test_twistd_lists_both_plugins(checkout: Path, tmp_path: Path, editable: boo
     # What is no Python must be in the package, too; the demo is checked as far as it goes offline.
     checked = run(python, "-c", twistd, "gantry", "--demo", "--check", PYTHONPATH=libraries)
     assert "in order" in checked
-    page = "from twisted_gantry.web.page.resource import Page; Page()"
+    page = "from twisted_gantry.web.page.resource import page_of_site; page_of_site()"
     run(python, "-c", page, PYTHONPATH=libraries)

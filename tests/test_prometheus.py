@@ -15,7 +15,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.web.resource import IResource
 
-from tests.web.small_site import Client, FakeBridge, SmallSite, small_site
+from tests.http_client import Client
+from tests.web.small_site import FakeBridge, SmallSite, small_site
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.status import State, Status
 from twisted_gantry.net.histogram import Histogram

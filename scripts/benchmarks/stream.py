@@ -28,10 +28,10 @@ from twisted_gantry.core.commands.door import CommandDoor
 from twisted_gantry.core.moments import present
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.site import Site
+from twisted_gantry.net.http.event_stream import STALLED as STALLED_FOR
 from twisted_gantry.net.http.server import Limits, bounded_site, with_backlog
 from twisted_gantry.store.history.sqlite import open_history
 from twisted_gantry.store.opening import open_store
-from twisted_gantry.web.api.stream import STALLED as STALLED_FOR
 from twisted_gantry.web.api.stream import Stream
 from twisted_gantry.web.root import web_resource
 from twisted_gantry.wire.reading import Quality

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import pytest
 from twisted.internet.defer import ensureDeferred
 
-from tests.web.small_site import SmallSite, now_of, small_site
+from tests.http_client import now_of
+from tests.web.small_site import SmallSite, small_site
 from twisted_gantry.core.deliveries import DAY, PERIOD, STEP, Deliveries, Slot, last_day
 
 

@@ -6,8 +6,9 @@ from typing import Any
 from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 
+from tests.http_client import Client, now_of
 from tests.support import memory_history, moments
-from tests.web.small_site import Client, FakeDevice, FakeUplink, now_of
+from tests.web.small_site import FakeDevice, FakeUplink
 from twisted_gantry import __version__
 from twisted_gantry.core.alarms import Alarms, Severity
 from twisted_gantry.core.catalogue import Catalogue, PointType

@@ -9,8 +9,9 @@ import pytest
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
+from tests.http_client import Client, now_of
 from tests.notify.kinds.servers import Receiver, receiving
-from tests.web.small_site import Client, SmallSite, now_of, small_site
+from tests.web.small_site import SmallSite, small_site
 from twisted_gantry.config.load import load
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.daemon.called import REMOVED, Notifications

@@ -12,9 +12,9 @@ from zope.interface import implementer
 
 from tests.support import TestClock, fired, memory_store
 from twisted_gantry.core.interfaces import StoreFailed
-from twisted_gantry.core.times import times_in
 from twisted_gantry.daemon.called import StoredMessages
 from twisted_gantry.net.outage import Outage, Reason
+from twisted_gantry.net.times import times_in
 from twisted_gantry.notify.interfaces import Gantry, ISender, NotSent
 from twisted_gantry.notify.notice import CRITICAL, WARNING, Notice
 from twisted_gantry.notify.notifier import Notifier

@@ -6,9 +6,9 @@ import pytest
 
 from tests.simulation.site import SimulatedSite
 from twisted_gantry.core.alarms import Alarm
-from twisted_gantry.core.times import times_in
 from twisted_gantry.ctl.commands.views import alarm_row, folded
 from twisted_gantry.ctl.texts.catalogue import Texts
+from twisted_gantry.net.times import times_in
 from twisted_gantry.web.api.views import alarm
 from twisted_gantry.wire.local_api import AlarmView
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.web.small_site import Client, SmallSite, small_site
+from tests.http_client import Client
+from tests.web.small_site import SmallSite, small_site
 
 
 @pytest.fixture

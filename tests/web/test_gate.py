@@ -11,7 +11,8 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
-from tests.web.small_site import Client, SmallSite
+from tests.http_client import Client
+from tests.web.small_site import SmallSite
 from twisted_gantry.access import passwords
 from twisted_gantry.access.gate import Access, Gate, needs_password
 from twisted_gantry.access.line import MOST_HELD

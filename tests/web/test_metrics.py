@@ -10,12 +10,13 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet.task import Clock
 
-from tests.web.small_site import Client, FakeBridge, SmallSite, now_of
+from tests.http_client import Client, now_of
+from tests.web.small_site import FakeBridge, SmallSite
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.status import State
 from twisted_gantry.net.histogram import Histogram
+from twisted_gantry.net.reactor_lag import ReactorLag
 from twisted_gantry.web.metrics import Metrics
-from twisted_gantry.web.reactor_lag import ReactorLag
 from twisted_gantry.wire.reading import Quality
 
 Series = Mapping[tuple[str, ...], float]

@@ -29,11 +29,12 @@ from twisted_gantry.access.people import (
     same_name,
 )
 from twisted_gantry.access.roles import READING, NeededRole, by_method
-from twisted_gantry.access.secrets import ANYBODY, InThread, Secrets, Wanted
+from twisted_gantry.access.secrets import ANYBODY, Secrets, Wanted
 from twisted_gantry.net.addresses import group_of, host_of
 from twisted_gantry.net.endpoints import is_local
 from twisted_gantry.net.http.json import HttpError, header, refuse_foreign_origin, respond_error
 from twisted_gantry.net.http.server import last, proved
+from twisted_gantry.net.threads import InThread
 from twisted_gantry.wire.secret import Secret
 
 OPEN_PATHS = frozenset({b"/healthz"})

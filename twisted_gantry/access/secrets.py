@@ -10,7 +10,7 @@ check of as many hashes.
 
 import hmac
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from secrets import token_bytes
@@ -24,11 +24,10 @@ from twisted_gantry.access.guesses import Guesses
 from twisted_gantry.access.line import Line
 from twisted_gantry.access.passwords import DUMMY, Hashed, TokenHash, is_hash, read_hash
 from twisted_gantry.access.people import Person
+from twisted_gantry.net.threads import InThread
 from twisted_gantry.wire.secret import Secret
 
 _log = Logger()
-
-InThread = Callable[..., Deferred[Any]]
 
 REMEMBERED = 256  # wrong guesses that are remembered, so that a repeated one is not hashed again
 MAX_SECRET = 1024  # bytes; a longer secret is wrong without a hash

@@ -18,9 +18,9 @@ from twisted_gantry.core.interfaces import ICalled, IStore, NotTaken
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import Cap, Urgency
-from twisted_gantry.core.times import times_in
 from twisted_gantry.net.outage import Outage
 from twisted_gantry.net.service import NamedService, ServiceGroup
+from twisted_gantry.net.times import times_in
 from twisted_gantry.notify.interfaces import Gantry, NotSent, Waiting
 from twisted_gantry.notify.notice import WARNING, AlarmTold, Event, Message, Notice
 from twisted_gantry.notify.notifier import Notifier

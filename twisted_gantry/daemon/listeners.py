@@ -12,12 +12,12 @@ from zope.interface import implementer
 from twisted_gantry.core.interfaces import ICallbackHost, ITap
 from twisted_gantry.daemon.passing import PassingAlarm
 from twisted_gantry.net.endpoints import for_the_group, without_tls
+from twisted_gantry.net.http.seldom_log import SeldomLog
 from twisted_gantry.net.http.server import Limits, bounded_site, with_backlog
 from twisted_gantry.net.listener import Listener
 from twisted_gantry.net.slots import EVERYBODY, Allowed
 from twisted_gantry.net.tls_server import ServerTls
 from twisted_gantry.web.callbacks import CallbackHost
-from twisted_gantry.web.seldom_log import SeldomLog
 
 MOST_WAITING = 256
 """Connections that wait to be accepted. A rightful one waits behind those of strangers."""

@@ -34,6 +34,7 @@ from twisted_gantry.daemon.threads import InThreads
 from twisted_gantry.devices.computers.uploaded import UploadedComputers
 from twisted_gantry.manhole.service import manhole_service
 from twisted_gantry.net.http.server import WORK, Limits
+from twisted_gantry.net.reactor_lag import ReactorLag
 from twisted_gantry.net.service import NamedService, ServiceGroup
 from twisted_gantry.recording.service import Recording
 from twisted_gantry.store.history.sqlite import SqliteHistory, Upkeep
@@ -44,7 +45,6 @@ from twisted_gantry.uplinks.etc.uplink import EtcSettings, etc_uplink
 from twisted_gantry.uplinks.fogslink.uplink import FogslinkSettings, fogslink_uplink
 from twisted_gantry.web.api.stream import Stream
 from twisted_gantry.web.monitor.endpoint import Monitor
-from twisted_gantry.web.reactor_lag import ReactorLag
 from twisted_gantry.web.remotecontrol.endpoint import Commander, RemoteControl, server_policy
 from twisted_gantry.web.root import web_resource
 from twisted_gantry.wire.secret import Secret

@@ -4,15 +4,10 @@ The store and the history have a thread each of their own (`store/writer.py`). T
 none: the reactor and the pollers feed it.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from twisted.internet.defer import Deferred
-
 from twisted_gantry.net.names import MOST_LOOKUPS
-from twisted_gantry.net.threads import ThreadClass
-
-InThread = Callable[..., Deferred[Any]]
+from twisted_gantry.net.threads import InThread, ThreadClass
 
 
 class InThreads(NamedTuple):

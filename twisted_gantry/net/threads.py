@@ -9,6 +9,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
+InThread = Callable[..., Deferred[Any]]
+"""Runs `f, *args`, which block, in a thread; the Deferred fires with the result."""
+
 
 class _Pool(ThreadPool):
     # An interpreter that ends waits for no daemon thread: one may hang for good.

@@ -21,15 +21,15 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request
 
 from twisted_gantry.net.addresses import host_of
+from twisted_gantry.net.http.file_stream import Client
 from twisted_gantry.net.http.json import header
 from twisted_gantry.net.http.multipart import NotOnePart, content_of
 from twisted_gantry.net.http.routes import ConstantRoutes
+from twisted_gantry.net.http.seldom_log import SeldomLog
 from twisted_gantry.net.http.server import last, proved
 from twisted_gantry.net.pem import Pem
 from twisted_gantry.net.slots import Allowed
 from twisted_gantry.net.throttle import Throttle, Throttled
-from twisted_gantry.web.file_stream import Client
-from twisted_gantry.web.seldom_log import SeldomLog
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.secret import Secret
 

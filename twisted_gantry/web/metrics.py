@@ -1,17 +1,11 @@
-"""Prometheus metrics, made anew from the site at every scrape.
+"""Prometheus metrics, made anew from the site at every scrape."""
 
-A missing value has no series: an unknown value is never exported as 0.
-"""
-
-import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Metric, ProcessCollector
 from prometheus_client import core as families
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from twisted.web.server import Request
 
@@ -22,38 +16,15 @@ from twisted_gantry.core.status import State
 from twisted_gantry.core.stored import Ledger
 from twisted_gantry.net.histogram import Histogram
 from twisted_gantry.net.http.app import App
-from twisted_gantry.net.http.json import handle_errors, header
+from twisted_gantry.net.http.json import handle_errors
+from twisted_gantry.net.http.prometheus import Families, Samples, exposition
 from twisted_gantry.web.api.views import Ledgers
 
 HttpCounts = Mapping[str, Counter[str]]
-_Samples = Iterable[tuple[tuple[str, ...], float | None]]
-_Histograms = Iterable[tuple[tuple[str, ...], object]]
 
 
-def _family(kind: Any, name: str, text: str, labels: str, samples: _Samples) -> Metric:
-    """Return a family whose `labels` are words, as in the samples."""
-    family: Metric = kind(f"gantry_{name}", text, labels=labels.split())
-    for values, value in samples:
-        if value is not None and math.isfinite(value):
-            kind.add_metric(family, values, value)
-    return family
-
-
-_gauge = partial(_family, families.GaugeMetricFamily)
-_counter = partial(_family, families.CounterMetricFamily)
-
-
-def _histogram(name: str, text: str, labels: str, latencies: _Histograms) -> Metric:
-    """Return the histograms; an owner without a histogram has no series."""
-    family = families.HistogramMetricFamily(f"gantry_{name}", text, labels=labels.split())
-    for values, latency in latencies:
-        if isinstance(latency, Histogram):
-            buckets = [
-                (str(bound) if math.isfinite(bound) else "+Inf", count)
-                for bound, count in latency.buckets()
-            ]
-            family.add_metric(values, buckets, latency.sum)
-    return family
+_families = Families("gantry")
+_gauge, _counter, _histogram = _families.gauge, _families.counter, _families.histogram
 
 
 def _transitions(owner: str, owners: Mapping[str, Any]) -> Metric:
@@ -67,7 +38,7 @@ def _transitions(owner: str, owners: Mapping[str, Any]) -> Metric:
     return _counter(f"{owner}_transitions", text, f"{owner} state", samples)
 
 
-def _counted(owners: Mapping[str, object]) -> _Samples:
+def _counted(owners: Mapping[str, object]) -> Samples:
     """Yield the own counts of those devices or uplinks that have any."""
     for name, owner in owners.items():
         counts = getattr(owner, "counts", None)
@@ -75,7 +46,7 @@ def _counted(owners: Mapping[str, object]) -> _Samples:
             yield from (((name, e), count) for e, count in counts.items() if e != REPAIRED)
 
 
-def _repaired(owners: Mapping[str, object]) -> _Samples:
+def _repaired(owners: Mapping[str, object]) -> Samples:
     for name, owner in owners.items():
         counts = getattr(owner, "counts", None)
         if isinstance(counts, Mapping) and REPAIRED in counts:
@@ -109,11 +80,7 @@ class Metrics(Collector):
     async def metrics(self, request: Request) -> bytes:
         """Return all metrics in the format that the Accept header asks for."""
         self._ledgers = await self._reader.read()
-        encode, content_type = choose_encoder(header(request, "accept"))
-        request.setHeader("Content-Type", content_type)
-        request.setHeader("Cache-Control", "no-store")
-        body: bytes = encode(self._registry)
-        return body
+        return exposition(request, self._registry)
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family, also those without a series."""

@@ -10,17 +10,17 @@ from twisted.web.resource import IResource
 from twisted_gantry.access.gate import Access, Gate, Switch
 from twisted_gantry.access.people import User
 from twisted_gantry.access.roles import roles_of
-from twisted_gantry.access.secrets import InThread
 from twisted_gantry.core.diagnosis import Diagnoses
 from twisted_gantry.core.interfaces import IHistory
 from twisted_gantry.core.site import Site
 from twisted_gantry.net.histogram import Histogram
+from twisted_gantry.net.threads import InThread
 from twisted_gantry.web.api.export import Exports
 from twisted_gantry.web.api.maintenance import Maintenance
 from twisted_gantry.web.api.routes import LocalApi
 from twisted_gantry.web.api.stream import Stream
 from twisted_gantry.web.metrics import Metrics
-from twisted_gantry.web.page.resource import FIRST_PARTS, Page
+from twisted_gantry.web.page.resource import page_of_site
 from twisted_gantry.wire.local_operations import OPERATIONS
 from twisted_gantry.wire.secret import Secret
 
@@ -86,7 +86,8 @@ def web_resource(
     )
     api: IResource = local.app.resource()
     metrics: IResource = Metrics(site, now, version, http_counts, reactor_lag).app.resource()
-    page: IResource = Page().app.resource()
+    page = page_of_site()
     parts = {b"metrics": metrics}
-    parts.update(dict.fromkeys([name.encode() for name in FIRST_PARTS], page))
+    served: IResource = page.app.resource()
+    parts.update(dict.fromkeys([name.encode() for name in page.first_parts], served))
     return Gate(access, Switch(parts, api))

@@ -14,8 +14,9 @@ class Parameter(msgspec.Struct, frozen=True):
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """One operation over HTTP; `answer` is a type of JSON answers, or other media types, one or
-    several. `role` is the least that may do it: viewer, operator or admin.
+    """One operation over HTTP; `answer` and `body` are types of JSON, or other media types, one or
+    several. `role` is the least that may do it: viewer, operator or admin. `status` is that of an
+    answer which is no error.
     """
 
     id: str
@@ -24,8 +25,9 @@ class Operation(msgspec.Struct, frozen=True):
     answer: Any
     summary: str
     parameters: tuple[Parameter, ...]
-    body: type[msgspec.Struct] | None
+    body: Any
     role: str
+    status: int = 200
 
 
 def operation(
@@ -34,8 +36,9 @@ def operation(
     answer: Any,
     summary: str,
     *parameters: Parameter,
-    body: type[msgspec.Struct] | None = None,
+    body: Any = None,
     role: str = "",
+    status: int = 200,
 ) -> Operation:
     """Return the operation of a `call` such as `getSite get site`; its path is below `base`.
 
@@ -43,4 +46,4 @@ def operation(
     """
     name, method, path = call.split(" ")
     role = role or ("viewer" if method == "get" else "operator")
-    return Operation(name, method, base + path, answer, summary, parameters, body, role)
+    return Operation(name, method, base + path, answer, summary, parameters, body, role, status)

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from twisted.internet.defer import fail
 
-from tests.web.small_site import START, Client, SmallSite, now_of
+from tests.http_client import Client, now_of
+from tests.web.small_site import START, SmallSite
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.interfaces import StoreHung
 from twisted_gantry.web.api.stream import Stream

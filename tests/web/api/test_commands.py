@@ -9,7 +9,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
 
-from tests.web.small_site import Client, SmallSite, now_of
+from tests.http_client import Client, now_of
+from tests.web.small_site import SmallSite
 from twisted_gantry.core.commands.types import CommandResult, Outcome
 
 PATH = "/api/v1/commands"

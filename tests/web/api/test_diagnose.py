@@ -2,7 +2,8 @@
 
 from twisted.internet.defer import Deferred
 
-from tests.web.small_site import Client, SmallSite
+from tests.http_client import Client
+from tests.web.small_site import SmallSite
 from twisted_gantry.core.diagnosis import Diagnoses
 from twisted_gantry.net.outage import WORDS, Cause, Outage, outage
 

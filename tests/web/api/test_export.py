@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
+from tests.http_client import Answer, Client, Exchange, now_of
 from tests.support import in_no_thread
-from tests.web.small_site import START, Answer, Client, Exchange, SmallSite, now_of
+from tests.web.small_site import START, SmallSite
 from twisted_gantry.access.gate import Access, Gate
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.history import Sample
 from twisted_gantry.core.stored import AuditEntry
-from twisted_gantry.web import file_stream
+from twisted_gantry.export import sending
+from twisted_gantry.net.http import file_stream
 from twisted_gantry.web.api import export
 from twisted_gantry.web.api.export import Exports
 from twisted_gantry.web.api.routes import LocalApi
@@ -158,7 +160,7 @@ def test_a_client_that_takes_nothing_is_cut(desk: Desk, monkeypatch: pytest.Monk
 
     with monkeypatch.context() as patch:
         patch.setattr(file_stream.BodyStream, "write", stall)
-        stalled = [desk.begin("points?step=60") for _ in range(export.RUNNING)]
+        stalled = [desk.begin("points?step=60") for _ in range(sending.RUNNING)]
         assert (desk.get("points").status, desk.get("points").error) == (409, "export-runs")
         desk.small.clock.advance(file_stream.STALLED)
     assert all(each.aborted for each in stalled)
@@ -167,7 +169,7 @@ def test_a_client_that_takes_nothing_is_cut(desk: Desk, monkeypatch: pytest.Monk
 
 def test_a_client_that_leaves_frees_its_place(desk: Desk) -> None:
     """What it began is not finished."""
-    for _ in range(export.RUNNING + 1):
+    for _ in range(sending.RUNNING + 1):
         exchange = desk.begin("points")
         exchange.hang_up()
     assert desk.get("points").status == 200

@@ -11,14 +11,16 @@ from klein import Klein
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.web.server import Request
 
-from tests.web.small_site import START, Client, SmallSite, now_of
+from tests.http_client import Client, now_of
+from tests.web.small_site import START, SmallSite
 from twisted_gantry.core.history import Sample, Series
-from twisted_gantry.core.times import times_in
+from twisted_gantry.net.http.arguments import length_of, time_of
 from twisted_gantry.net.http.json import handle_errors, respond
+from twisted_gantry.net.times import times_in
 from twisted_gantry.store.history.schema import MIGRATIONS
 from twisted_gantry.store.history.sqlite import SqliteHistory
 from twisted_gantry.store.writer import InlineWriter
-from twisted_gantry.web.api.history import PATIENCE, HistoryView, length_of, time_of
+from twisted_gantry.web.api.history import PATIENCE, HistoryView
 
 POINT = "ups1.input_voltage_r"
 HISTORY = "/api/v1/history"

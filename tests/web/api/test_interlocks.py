@@ -2,7 +2,8 @@
 
 from twisted.internet.defer import succeed
 
-from tests.web.small_site import Client, SmallSite
+from tests.http_client import Client
+from tests.web.small_site import SmallSite
 from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.core.condition import Condition
 from twisted_gantry.core.interlocks.rules import Action, Interlock

@@ -7,11 +7,12 @@ from typing import IO, Any
 import pytest
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 
+from tests.http_client import Client, now_of
 from tests.support import in_no_thread
-from tests.web.small_site import Client, SmallSite, now_of
+from tests.web.small_site import SmallSite
 from twisted_gantry.access.gate import Access, Gate
 from twisted_gantry.core.interfaces import CannotBackUp
-from twisted_gantry.web import file_stream
+from twisted_gantry.net.http import file_stream
 from twisted_gantry.web.api.maintenance import Maintenance
 from twisted_gantry.web.api.routes import LocalApi
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from klein import Klein
 
-from tests.web.small_site import Client
+from tests.http_client import Client
 from twisted_gantry.twin.control import Control
 from twisted_gantry.twin.dialects.control import DialectControl
 from twisted_gantry.twin.faces.etc.control import EtcControl

@@ -7,7 +7,8 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
-from tests.web.small_site import Client, FakeUplink, SmallSite, now_of
+from tests.http_client import Client, now_of
+from tests.web.small_site import FakeUplink, SmallSite
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.deliveries import Deliveries
 

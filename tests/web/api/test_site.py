@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from twisted.python.failure import Failure
 
-from tests.web.small_site import Client, FakeBridge, SmallSite, now_of, small_site
+from tests.http_client import Client, now_of
+from tests.web.small_site import FakeBridge, SmallSite, small_site
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.causes import Graph
 from twisted_gantry.net.outage import WORDS, Cause

@@ -13,23 +13,14 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
+from tests.http_client import Client
 from tests.web.api.stream_rig import GOOD, PATH, PEER, FullTransport, Listener, Rig, names
-from tests.web.small_site import Client, FakeBridge, SmallSite, small_site
+from tests.web.small_site import FakeBridge, SmallSite, small_site
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.points import Points
-from twisted_gantry.web.api import stream as module
-from twisted_gantry.web.api.stream import (
-    COMMENT,
-    GATHER,
-    LINGER,
-    LOOK,
-    MOST_READERS,
-    POINTS_AT_A_TIME,
-    STALLED,
-    Stream,
-)
-from twisted_gantry.web.api.stream_reader import (
+from twisted_gantry.net.http import event_stream as module
+from twisted_gantry.net.http.event_reader import (
     CHUNK,
     KERNEL_BYTES,
     RING_BYTES,
@@ -37,6 +28,8 @@ from twisted_gantry.web.api.stream_reader import (
     Ring,
     chunks_of,
 )
+from twisted_gantry.net.http.event_stream import COMMENT, LINGER, LOOK, MOST_READERS, STALLED
+from twisted_gantry.web.api.stream import GATHER, POINTS_AT_A_TIME, Stream
 
 
 class TestSnapshot:
@@ -89,7 +82,7 @@ class TestSnapshot:
         monkeypatch.setattr(rig.small.site.store, "ledger", lambda _: Deferred())
         listener = Listener(rig)
         assert listener.events == []
-        rig.clock.advance(module.LEDGERS_WITHIN)
+        rig.clock.advance(module.LOOK_WITHIN)
         [uplink] = [each.data for each in listener.events if each.name == "uplink"]
         assert (uplink["name"], uplink["ledger"]) == ("etc", None)
         assert listener.events[-1].name == "live"
@@ -356,7 +349,7 @@ class TestResume:
 
     def test_too_much(self, rig: Rig, monkeypatch: Any) -> None:
         """An id that is no longer kept gets a snapshot."""
-        monkeypatch.setattr("twisted_gantry.web.api.stream_reader.RING_EVENTS", 3)
+        monkeypatch.setattr("twisted_gantry.net.http.event_reader.RING_EVENTS", 3)
         first = Listener(rig)
         Listener(rig)
         last = first.events[-1].id
@@ -408,7 +401,7 @@ class TestNotReading:
 
     def test_is_dropped_frames(self, rig: Rig, monkeypatch: Any) -> None:
         """Where more happened than is kept, it begins anew when it reads again, and is counted."""
-        monkeypatch.setattr("twisted_gantry.web.api.stream_reader.RING_EVENTS", 5)
+        monkeypatch.setattr("twisted_gantry.net.http.event_reader.RING_EVENTS", 5)
         listener, other = Listener(rig), Listener(rig)
         listener.news()
         listener.pause()

@@ -6,7 +6,7 @@ import pytest
 
 from tests.web.api.stream_rig import Listener, Rig
 from twisted_gantry.core.alarms import Severity
-from twisted_gantry.web.api.stream import COMMENT
+from twisted_gantry.net.http.event_stream import COMMENT
 
 
 def test_each_event_can_be_read_as_it_comes(rig: Rig) -> None:

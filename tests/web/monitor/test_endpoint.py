@@ -13,7 +13,8 @@ from twisted.logger import globalLogPublisher, textFileLogObserver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tests.web.small_site import Client, FakeDevice, SmallSite, small_site
+from tests.http_client import Client
+from tests.web.small_site import FakeDevice, SmallSite, small_site
 from tests.wire.etc.lists import read_whole
 from tests.wire.material import NASTY, document
 from twisted_gantry.core.interfaces import IUploader

@@ -10,8 +10,8 @@ import pytest
 from twisted.logger import globalLogPublisher, textFileLogObserver
 
 from tests.devices.cabinet.rig import AUTH, Rig
+from tests.http_client import Client
 from tests.support import no_computers
-from tests.web.small_site import Client
 from tests.wire.material import document
 from twisted_gantry.web.monitor.endpoint import Monitor, MonitorSettings
 from twisted_gantry.wire.errors import BadMessage

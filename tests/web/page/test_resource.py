@@ -22,11 +22,12 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 
-from tests.web.small_site import Client, SmallSite
+from tests.http_client import Client
+from tests.web.small_site import SmallSite
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.web.api.stream import Stream
-from twisted_gantry.web.page.resource import TYPES, Page
+from twisted_gantry.web.page.resource import TYPES, page_of_site
 from twisted_gantry.wire.reading import Quality
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -396,7 +397,7 @@ async def test_no_query_blanks_the_page(small: SmallSite, live: Live, tmp_path: 
 @needs_browser
 async def test_no_answer(tmp_path: Path) -> None:
     """When the API does not answer, the page says so."""
-    async with served(Page().app.resource(), tmp_path) as it:
+    async with served(page_of_site().app.resource(), tmp_path) as it:
         await it.browser.open(f"{it.url}?lang=en")
         await it.browser.until("document.body.classList.contains('old')")
         page = await it.browser.page()

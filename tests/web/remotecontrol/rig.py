@@ -9,8 +9,8 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
+from tests.http_client import Answer, Client, Exchange
 from tests.support import Bench, in_no_thread
-from tests.web.small_site import Answer, Client, Exchange
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.door import CommandDoor
 from twisted_gantry.core.commands.types import (

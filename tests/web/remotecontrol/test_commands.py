@@ -7,9 +7,9 @@ import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
+from tests.http_client import Answer
 from tests.support import fired
 from tests.web.remotecontrol.rig import DONE, Device, RemoteRig, command_type
-from tests.web.small_site import Answer
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.core.interfaces import Subject

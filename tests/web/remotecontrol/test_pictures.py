@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
+from tests.http_client import Answer, Exchange
 from tests.support import in_no_thread
 from tests.web.remotecontrol.rig import AUTH, GANTRY, Device, RemoteRig
-from tests.web.small_site import Answer, Exchange
 from tests.wire.material import checked
 from twisted_gantry.core.interfaces import ICamera, NotTold, Picture
 from twisted_gantry.core.site import Cabinet

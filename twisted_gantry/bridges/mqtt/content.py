@@ -22,7 +22,7 @@ from twisted_gantry.bridges.mqtt.topics import Topics
 from twisted_gantry.core.alarms import Alarm
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import State
-from twisted_gantry.core.times import times_in
+from twisted_gantry.net.times import times_in
 from twisted_gantry.wire.reading import Quality
 
 GONE_S = 10.0

@@ -8,7 +8,7 @@ import msgspec
 from twisted_gantry.core.alarms import Alarm, Rule, Severity
 from twisted_gantry.core.interfaces import IDevice
 from twisted_gantry.core.points import Point
-from twisted_gantry.core.times import TimeText
+from twisted_gantry.net.times import TimeText
 
 _encode = msgspec.json.Encoder().encode
 

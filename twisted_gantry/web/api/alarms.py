@@ -13,13 +13,12 @@ from twisted_gantry.core.alarms import Alarm, CannotChange, Mute, most_urgent_fi
 from twisted_gantry.core.lasting import lasting
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.stored import AuditEntry
-from twisted_gantry.core.times import TimeText
 from twisted_gantry.logs import MASKS
+from twisted_gantry.net.http.arguments import LATEST, flag_of, limit_of, moment_of, read_body
 from twisted_gantry.net.http.json import HttpError, argument, refuse_foreign_origin
+from twisted_gantry.net.times import TimeText
 from twisted_gantry.web.api import views
 from twisted_gantry.web.api.audited import audited, who_asks
-from twisted_gantry.web.api.bodies import flag_of, limit_of, read_body
-from twisted_gantry.web.api.history import LATEST, moment_of
 from twisted_gantry.wire import local_api as shapes
 
 _T = TypeVar("_T")
@@ -38,7 +37,8 @@ class AlarmActions:
 
     async def read(self, request: Request) -> shapes.AlarmList:
         """Return alarms that were raised from `since` to `until`. Raises HttpError (400)."""
-        active, limit = flag_of(request, "active"), limit_of(request, shapes.DEFAULT_ALARMS)
+        active = flag_of(request, "active")
+        limit = limit_of(request, shapes.DEFAULT_ALARMS, shapes.MAX_LIMIT)
         since = moment_of(request, "since", self._now(), 0.0)
         until = moment_of(request, "until", self._now(), LATEST)
         alarms = self._site.alarms

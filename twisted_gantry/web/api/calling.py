@@ -9,9 +9,9 @@ from twisted_gantry.core.interfaces import NotTaken
 from twisted_gantry.core.lasting import lasting
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.stored import AuditEntry
+from twisted_gantry.net.http.arguments import read_body
 from twisted_gantry.net.http.json import HttpError, refuse_foreign_origin
 from twisted_gantry.web.api.audited import audited, who_asks
-from twisted_gantry.web.api.bodies import read_body
 from twisted_gantry.wire.local_api import NotifyTestBody, NotifyTested
 
 

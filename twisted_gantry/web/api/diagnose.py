@@ -7,8 +7,8 @@ from twisted.web.server import Request
 
 from twisted_gantry.core.diagnosis import Diagnoses, Diagnosis, StepOutcome, subject_of
 from twisted_gantry.core.site import Site
+from twisted_gantry.net.http.arguments import read_body
 from twisted_gantry.net.http.json import HttpError, argument, refuse_foreign_origin
-from twisted_gantry.web.api.bodies import read_body
 from twisted_gantry.wire import local_diagnosis as shapes
 
 

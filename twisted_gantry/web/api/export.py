@@ -5,26 +5,25 @@ and the client takes them, before the next. So a long export costs neither memor
 """
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
-from twisted_gantry.access.secrets import InThread
 from twisted_gantry.core.history import Row
 from twisted_gantry.core.interfaces import IHistory
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.stored import Report
-from twisted_gantry.core.times import times_in
-from twisted_gantry.export.tables import Cell, Format, ITable, table_of
+from twisted_gantry.export.sending import Parts, TableSender
+from twisted_gantry.export.tables import Cell, Format
+from twisted_gantry.net.http.arguments import DAY, LATEST, choice_of, moment_of, step_of
 from twisted_gantry.net.http.json import HttpError, argument
+from twisted_gantry.net.threads import InThread
+from twisted_gantry.net.times import times_in
 from twisted_gantry.web.api import views
-from twisted_gantry.web.api.history import DAY, LATEST, moment_of, step_of
-from twisted_gantry.web.file_stream import BodyStream, Client
 
-RUNNING = 2  # exports at the same time; each has a thread now and then
 CELLS = 40_000
 """Values that are read, and in memory, at once."""
 MOST_STEPS = 100_000  # rows of points: two months of minutes, or a day of seconds
@@ -32,7 +31,6 @@ MOST_POINTS = 16_000  # columns: a sheet has 16,384
 RECORDS = 100_000  # alarms or entries of the audit: more than are kept in a year
 PAGE = 200  # reports that are in memory at once
 
-Parts = AsyncIterator[Iterable[Sequence[Cell]]]
 _HEADINGS = {
     "alarms": (
         (
@@ -71,61 +69,24 @@ class Exports:
         in_thread: InThread,
     ) -> None:
         self._site, self._history, self._now = site, history, now
-        self._clock, self._in_thread = clock, in_thread
+        self._sender = TableSender(clock, in_thread)
         self._zone, self._time = ZoneInfo(site.timezone), times_in(site.timezone)
-        self._running = 0
 
     async def send(self, request: Request, what: str) -> None:
         """Send the table `what`. Raises HttpError: 400 for a bad argument, 404 without such points,
         409 while others are sent.
         """
-        form: Format = "xlsx" if _choice(request, "format", "csv", "xlsx") == "xlsx" else "csv"
-        is_zh = _choice(request, "lang", "en", "zh") == "zh"
+        form: Format = "xlsx" if choice_of(request, "format", "csv", "xlsx") == "xlsx" else "csv"
+        is_zh = choice_of(request, "lang", "en", "zh") == "zh"
         now = self._now()
         until = moment_of(request, "until", now, now)
         since = moment_of(request, "since", now, max(0.0, until - DAY))
         if since >= until:
             raise HttpError(400, "bad-time", "since is before until")
         titles, parts = self._table(request, what, since, until, is_zh=is_zh)
-        if self._running >= RUNNING:
-            raise HttpError(409, "export-runs", "other exports run; try again in a moment")
-        self._running += 1
-        try:
-            await self._send(request, what, form, titles, parts)
-        finally:
-            self._running -= 1
-
-    async def _send(
-        self, request: Request, what: str, form: Format, titles: Sequence[str], parts: Parts
-    ) -> None:
-        client, in_thread = Client(request), self._in_thread
-        table: ITable = await in_thread(table_of, form, what)
-        try:
-            first: bytes = await in_thread(table.begin, titles)
-            # What fails before the first byte is told with a status.
-            rows = await anext(parts, None)
-            self._describe(request, what, table)
-            stream, whole = BodyStream(request, client, self._clock), False
-            try:
-                await stream.write(first)
-                while rows is not None and not stream.over:
-                    await stream.write(await in_thread(table.rows, rows))
-                    rows = await anext(parts, None)
-                end = await in_thread(table.end)
-                while not stream.over and (chunk := await in_thread(next, end, b"")):
-                    await stream.write(chunk)
-                whole = True
-            finally:
-                stream.close(whole=whole)
-        finally:
-            await in_thread(table.close)
-
-    def _describe(self, request: Request, what: str, table: ITable) -> None:
-        at = datetime.fromtimestamp(self._now(), self._zone)
-        name = f"{self._site.gantry_id}-{what}-{at:%Y%m%d-%H%M}.{table.suffix}"
-        request.setHeader("Content-Type", table.content_type)
-        request.setHeader("Content-Disposition", f'attachment; filename="{name}"')
-        request.setHeader("Cache-Control", "no-store")
+        at = datetime.fromtimestamp(now, self._zone)
+        name = f"{self._site.gantry_id}-{what}-{at:%Y%m%d-%H%M}"
+        await self._sender.send(request, form, what, name, titles, parts)
 
     def _table(
         self, request: Request, what: str, since: float, until: float, *, is_zh: bool
@@ -229,11 +190,3 @@ class Exports:
 def _rounded(value: float | str | None) -> Cell:
     """Return a value with the decimals that the page shows."""
     return round(value, 3) if isinstance(value, float) else value
-
-
-def _choice(request: Request, name: str, *choices: str) -> str:
-    """Return an argument that is one of `choices`, by default the first. Raises HttpError (400)."""
-    text = argument(request, name) or choices[0]
-    if text not in choices:
-        raise HttpError(400, f"bad-{name}", f"{name} is {' or '.join(choices)}")
-    return text

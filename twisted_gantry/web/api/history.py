@@ -4,9 +4,7 @@
 `step` is seconds, or a duration such as `15m`.
 """
 
-import re
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from twisted.internet.defer import CancelledError
@@ -19,77 +17,14 @@ from twisted_gantry.core.history import Series
 from twisted_gantry.core.interfaces import IHistory
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.site import Site
-from twisted_gantry.core.times import TimeText
+from twisted_gantry.net.http.arguments import DAY, moment_of, step_of
 from twisted_gantry.net.http.json import HttpError, argument
+from twisted_gantry.net.times import TimeText
 from twisted_gantry.wire.local_api import DeliveriesView, History, QueueDay
 
 _log = Logger()
 
-DAY = 86_400.0
 PATIENCE = 5.0  # seconds for the disk
-LATEST = 253_402_214_400.0  # the last second that RFC 3339 can express in every offset
-LEAST_STEP = 0.1  # seconds: the lower bound of `poll`
-
-# A `+` that was not escaped in the query comes as a space.
-_RFC3339 = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d(?:\.\d{1,9})?)(?:([Zz])|([-+ ])(\d\d:\d\d))\Z", re.ASCII
-)
-_NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,9})?\Z", re.ASCII)
-_LENGTH = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smhd])\Z", re.ASCII)
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY}
-
-
-def time_of(text: str) -> float | None:
-    """Return the Unix seconds of a time, None for another text."""
-    if _NUMBER.match(text):
-        return float(text)
-    found = _RFC3339.match(text)
-    if found is None:
-        return None
-    date, time, zulu, sign, offset = found.groups()
-    zone = "+00:00" if zulu else f"{'-' if sign == '-' else '+'}{offset}"
-    # datetime has microseconds; more digits are less than a millisecond.
-    second, _, fraction = time.partition(".")
-    try:
-        moment = datetime.fromisoformat(f"{date}T{second}.{fraction[:6]:0<6}{zone}")
-    except ValueError:
-        return None
-    return moment.timestamp()
-
-
-def length_of(text: str) -> float | None:
-    """Return the seconds of a duration such as `15m`, None for another text."""
-    found = _LENGTH.match(text)
-    return None if found is None else float(found[1]) * _UNITS[found[2]]
-
-
-def moment_of(request: Request, name: str, now: float, default: float) -> float:
-    """Return a query argument that is a time, in Unix seconds. Raises HttpError (400)."""
-    text = argument(request, name)
-    if not text:
-        return default
-    ago = length_of(text)
-    moment = time_of(text) if ago is None else max(0.0, now - ago)
-    if moment is None or not 0 <= moment <= LATEST:
-        raise HttpError(
-            400,
-            "bad-time",
-            f"{name} is a time like 2026-10-12T08:00:00+08:00, Unix seconds, or so long ago: 24h",
-        )
-    return moment
-
-
-def step_of(request: Request) -> float | None:
-    """Return the argument `step` in seconds, None without it. Raises HttpError (400)."""
-    text = argument(request, "step")
-    if not text:
-        return None
-    seconds = float(text) if _NUMBER.match(text) else length_of(text)
-    if seconds is None or not LEAST_STEP <= seconds <= LATEST:
-        raise HttpError(
-            400, "bad-step", f"step is seconds, {LEAST_STEP:g} or more, or a length like 15m"
-        )
-    return seconds
 
 
 class HistoryView:

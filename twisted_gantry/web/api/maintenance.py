@@ -8,16 +8,16 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
-from twisted_gantry.access.secrets import InThread
 from twisted_gantry.core.commands.types import Outcome
 from twisted_gantry.core.interfaces import CannotBackUp
 from twisted_gantry.core.lasting import lasting
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.stored import AuditEntry
+from twisted_gantry.net.http.arguments import read_body
+from twisted_gantry.net.http.file_stream import BodyStream, Client, send_file
 from twisted_gantry.net.http.json import HttpError, refuse_foreign_origin
+from twisted_gantry.net.threads import InThread
 from twisted_gantry.web.api.audited import audited, who_asks
-from twisted_gantry.web.api.bodies import read_body
-from twisted_gantry.web.file_stream import BodyStream, Client, send_file
 from twisted_gantry.wire.local_api import BackupBody
 
 # The HTTP status for each reason why no copy is made.

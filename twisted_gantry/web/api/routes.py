@@ -21,8 +21,8 @@ from twisted_gantry.core.diagnosis import Diagnoses
 from twisted_gantry.core.interfaces import IHistory, IRegisterMap, StoreFailed
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import State
-from twisted_gantry.core.times import times_in
 from twisted_gantry.net.http.app import App
+from twisted_gantry.net.http.arguments import flag_of, limit_of, number_of, read_body
 from twisted_gantry.net.http.json import (
     HttpError,
     argument,
@@ -31,10 +31,10 @@ from twisted_gantry.net.http.json import (
     respond,
     respond_error,
 )
+from twisted_gantry.net.times import times_in
 from twisted_gantry.web.api import openapi, views
 from twisted_gantry.web.api.alarms import AlarmActions
 from twisted_gantry.web.api.audited import who_asks
-from twisted_gantry.web.api.bodies import flag_of, limit_of, number_of, read_body
 from twisted_gantry.web.api.calling import Calling
 from twisted_gantry.web.api.diagnose import DiagnoseView
 from twisted_gantry.web.api.export import Exports
@@ -227,7 +227,7 @@ class LocalApi:
 
     @app.route("/api/v1/audit", methods=["GET"])
     async def audit(self, request: Request) -> bytes:
-        entries = await self._site.store.audit(limit_of(request))
+        entries = await self._site.store.audit(_limit_of(request))
         content = [views.audit_entry(each, self._time) for each in entries]
         return respond(request, shapes.Audit(content))
 
@@ -243,7 +243,7 @@ class LocalApi:
             check_uplink(self._site, uplink)
         if state not in ("", "queued", "set-aside"):
             raise HttpError(400, "bad-state", "state is queued or set-aside")
-        limit, bodies = limit_of(request), flag_of(request, "bodies")
+        limit, bodies = _limit_of(request), flag_of(request, "bodies")
         number = number_of(request, "id")
         if number is None:
             reports = await self._site.store.reports(uplink or None, state or None, limit)
@@ -313,6 +313,10 @@ class LocalApi:
         if self._maintenance is None:
             raise HttpError(404, "not-found", "there is no backup here")
         await self._maintenance.backup(request)
+
+
+def _limit_of(request: Request) -> int:
+    return limit_of(request, shapes.DEFAULT_LIMIT, shapes.MAX_LIMIT)
 
 
 def _confirm_needed(wish: commands.Request, kind: CommandType) -> HttpError:

@@ -9,9 +9,9 @@ from twisted.web.server import Request
 from twisted_gantry.core.lasting import lasting
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.stored import AuditEntry, Ledger
+from twisted_gantry.net.http.arguments import read_body
 from twisted_gantry.net.http.json import HttpError, refuse_foreign_origin
 from twisted_gantry.web.api.audited import audited, who_asks
-from twisted_gantry.web.api.bodies import read_body
 from twisted_gantry.wire.local_api import DropBody, Dropped, Retried, RetryBody
 
 Change = Callable[[str, list[int] | None], Deferred[Any]]

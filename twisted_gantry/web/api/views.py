@@ -18,7 +18,7 @@ from twisted_gantry.core.points import Point
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import AuditEntry, Ledger, Report
-from twisted_gantry.core.times import TimeText
+from twisted_gantry.net.times import TimeText
 from twisted_gantry.wire import local_api as shapes
 from twisted_gantry.wire.secret import shown
 

@@ -17,11 +17,11 @@ from twisted.web.server import Request
 from twisted_gantry.core.interfaces import IEdgeKeeper, IUploader, NotKept, StoreFailed
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.stored import StoredCard
+from twisted_gantry.net.http.file_stream import Client
 from twisted_gantry.net.http.server import WORK, Limits
 from twisted_gantry.net.outage import Cause, outage
 from twisted_gantry.net.turns import each_made, in_turns
 from twisted_gantry.web.entry_point import EntryPoint, EntrySettings, encoded
-from twisted_gantry.web.file_stream import Client
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.etc.answers import trouble_of
 from twisted_gantry.wire.etc.computers import LONGEST_ID

@@ -1,113 +1,12 @@
-"""The page: static files of this package, read once; its data comes from the local API."""
+"""The page of a gantry; its data comes from the local API."""
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from gzip import compress
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from pathlib import PurePosixPath
+from twisted_gantry.net.http.static_files import StaticPage, content_types
 
-from twisted.web.server import Request
-
-from twisted_gantry.net.http.app import App
-from twisted_gantry.net.http.gzip import takes_gzip
-from twisted_gantry.net.http.json import HttpError, handle_errors
-
-INDEX = "index.html"
-VIEWS = ("alarms", "reports", "audit")
-"""Paths of views beside `/` and `/devices/NAME`: each answers with the page, so that a view can be
-loaded again."""
-_KINDS = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-    ".png": "image/png",
-    ".webmanifest": "application/manifest+json; charset=utf-8",
-}
-_PACKED = (".png",)
-
-
-@dataclass(frozen=True)
-class _File:
-    """A file as it is sent; `etag` changes with its content. `packed` is empty for a file that
-    gzip does not make smaller.
-    """
-
-    content: bytes
-    content_type: str
-    etag: bytes
-    packed: bytes = b""
-
-
-def _file(content: bytes, suffix: str) -> _File:
-    etag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'.encode()
-    packed = b"" if suffix in _PACKED else compress(content, mtime=0)
-    return _File(content, _KINDS[suffix], etag, packed)
-
-
-def _names(folder: Traversable, prefix: str = "") -> list[str]:
-    """Return the paths of what the page is made of, below a folder."""
-    found = []
-    for each in folder.iterdir():
-        if each.is_dir():
-            found += _names(each, f"{prefix}{each.name}/")
-        elif PurePosixPath(each.name).suffix in _KINDS:
-            found.append(prefix + each.name)
-    return sorted(found)
-
-
-_FOLDER = files(__package__)
-TYPES: Mapping[str, str] = {name: _KINDS[PurePosixPath(name).suffix] for name in _names(_FOLDER)}
+PACKAGE = "twisted_gantry.web.page"
+TYPES = content_types(PACKAGE)
 """The content type of each file, by its path."""
 
 
-class Page:
-    """Serves the files, and `/` and the paths of views with the page itself."""
-
-    app = App()
-
-    def __init__(self) -> None:
-        self._files = {
-            name: _file(_FOLDER.joinpath(name).read_bytes(), PurePosixPath(name).suffix)
-            for name in TYPES
-        }
-        # One level down, what the page is made of stands one level up. A base element would need
-        # the path under which a proxy serves the page.
-        page = self._files[INDEX].content
-        self._deeper = _file(page.replace(b'"./', b'"../'), ".html")
-
-    @app.route("/", methods=["GET"])
-    def index(self, request: Request) -> bytes:
-        return _send(request, self._files[INDEX])
-
-    @app.route("/devices/<name>", methods=["GET"])
-    def device(self, request: Request, name: str) -> bytes:
-        return _send(request, self._deeper)
-
-    @app.route("/<path:name>", methods=["GET"])
-    def file(self, request: Request, name: str) -> bytes:
-        file = self._files.get(INDEX if name in VIEWS else name)
-        if file is None:
-            raise HttpError(404, "not-found", "the page has no such file")
-        return _send(request, file)
-
-
-def _send(request: Request, file: _File) -> bytes:
-    request.setHeader("Content-Type", file.content_type)
-    # A browser asks each time whether its copy is current, so that an update is seen at once.
-    request.setHeader("Cache-Control", "no-cache")
-    packs = takes_gzip(request)
-    if request.setETag(file.etag):
-        return b""
-    if packs and file.packed:
-        request.setHeader("Content-Encoding", "gzip")
-        return file.packed
-    return file.content
-
-
-FIRST_PARTS = frozenset({"", "devices", *VIEWS, *(name.split("/")[0] for name in TYPES)})
-"""The first parts of the paths that the page answers."""
-
-handle_errors(Page.app)
+def page_of_site() -> StaticPage:
+    """Return the page: its views and the pages of devices have paths of their own."""
+    return StaticPage(PACKAGE, ("alarms", "reports", "audit"), ("devices",))

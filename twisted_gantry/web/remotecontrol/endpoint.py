@@ -18,13 +18,13 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource
 from twisted.web.server import Request
 
-from twisted_gantry.access.secrets import InThread
 from twisted_gantry.core.interfaces import IPlatform
 from twisted_gantry.core.lasting import lasting
 from twisted_gantry.core.site import Site
+from twisted_gantry.net.http.file_stream import Client
 from twisted_gantry.net.http.server import WORK, Limits, cut
+from twisted_gantry.net.threads import InThread
 from twisted_gantry.web.entry_point import EntryPoint, EntrySettings, encoded
-from twisted_gantry.web.file_stream import Client
 from twisted_gantry.web.remotecontrol.cameras import picture_below
 from twisted_gantry.web.remotecontrol.commands import Ask, RemoteCommands, Steered
 from twisted_gantry.web.remotecontrol.pictures import Pictures

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
-from twisted_gantry.access.secrets import InThread
 from twisted_gantry.core.interfaces import Picture
-from twisted_gantry.web.file_stream import BodyStream, Client, send_file
+from twisted_gantry.net.http.file_stream import BodyStream, Client, send_file
+from twisted_gantry.net.threads import InThread
 from twisted_gantry.web.remotecontrol.cameras import as_file
 from twisted_gantry.web.remotecontrol.picture_files import BeingWritten, Found, PictureFolder
 from twisted_gantry.wire.etc.commands import PictureRequest, file_time

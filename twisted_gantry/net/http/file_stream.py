@@ -8,8 +8,8 @@ from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.web.server import Request
 from zope.interface import implementer
 
-from twisted_gantry.access.secrets import InThread
 from twisted_gantry.net.http.server import cut
+from twisted_gantry.net.threads import InThread
 from twisted_gantry.net.timers import Timer
 
 STALLED = 30.0  # seconds in which a client has to take what was written, or its connection is cut

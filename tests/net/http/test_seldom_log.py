@@ -7,7 +7,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher, textFileLogObserver
 
-from twisted_gantry.web.seldom_log import MOST_REASONS, QUIET, SeldomLog
+from twisted_gantry.net.http.seldom_log import MOST_REASONS, QUIET, SeldomLog
 
 
 @pytest.fixture

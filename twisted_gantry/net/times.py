@@ -1,4 +1,4 @@
-"""Times as texts: RFC 3339 with milliseconds and the offset of the gantry's time zone."""
+"""Times as texts: RFC 3339 with milliseconds and the offset of a time zone."""
 
 from collections.abc import Callable
 from datetime import datetime
