@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.centre import postgres
-from twisted_gantry.centre.store.folding import fold_reports
 from twisted_gantry.centre.store.inline import InlineStore, open_memory
 from twisted_gantry.centre.store.postgresql import PostgresEngine
 from twisted_gantry.centre.store.reports import Filing
@@ -17,18 +16,26 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
+@pytest.fixture
+def filing() -> Filing:
+    """How reports are filed; a test that does not care for alarms may fold otherwise."""
+    return Filing("front-1")
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, clock: ManualClock) -> Iterator[InlineStore]:
+def store(
+    request: pytest.FixtureRequest, clock: ManualClock, filing: Filing
+) -> Iterator[InlineStore]:
     """An empty store without threads, once in SQLite and once in PostgreSQL. The clock of SQLite is
     `clock`; PostgreSQL has its own.
     """
     if request.param == "sqlite":
-        opened = open_memory(clock.now)
+        opened = open_memory(clock.now, filing)
         yield opened
         opened.close()
         return
     url = postgres.new_database()
-    opened = InlineStore(PostgresEngine(url), Filing("front-1", fold_reports))
+    opened = InlineStore(PostgresEngine(url), filing)
     yield opened
     opened.close()
     postgres.drop_database(url)

@@ -12,7 +12,6 @@ from twisted_gantry.centre.model import Received, Verdict
 from twisted_gantry.centre.store import ledger
 from twisted_gantry.centre.store.days import make
 from twisted_gantry.centre.store.engine import Engine
-from twisted_gantry.centre.store.folding import fold_reports
 from twisted_gantry.centre.store.reports import Filing, days_of, store
 from twisted_gantry.centre.store.schema import migrate
 from twisted_gantry.centre.store.sqlite import MemoryEngine
@@ -62,6 +61,6 @@ class InlineStore:
         return succeed(None)
 
 
-def open_memory(now: Callable[[], float], front: str = "front-1") -> InlineStore:
+def open_memory(now: Callable[[], float], filing: Filing | None = None) -> InlineStore:
     """Open a store in memory. `now` tells Unix seconds: the clock of its database."""
-    return InlineStore(MemoryEngine(now), Filing(front, fold_reports))
+    return InlineStore(MemoryEngine(now), filing or Filing("front-1"))

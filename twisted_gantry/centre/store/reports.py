@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from twisted_gantry.centre.fold import told_text
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.model import Received, Verdict
 from twisted_gantry.centre.store import days, ledger, seen
 from twisted_gantry.centre.store.days import DAY, day_of, table_of
-from twisted_gantry.centre.store.filed import Filed, told_bytes
 from twisted_gantry.centre.store.sql import POSTGRESQL, SQLITE
+from twisted_gantry.centre.store.states import Fresh, fold_reports
 
 MOST = 1000
 """Reports of one transaction, at most."""
@@ -18,13 +19,13 @@ MOST = 1000
 TABLES = (
     *days.TABLES,
     *seen.TABLES,
-    f"{{postgresql}} CREATE SEQUENCE arrivals INCREMENT BY {MOST}",
-    "{sqlite} CREATE TABLE arrivals (last {int} NOT NULL)",
-    "{sqlite} INSERT INTO arrivals VALUES (1)",
+    f"{{postgresql}} CREATE SEQUENCE report_ids INCREMENT BY {MOST}",
+    "{sqlite} CREATE TABLE report_ids (last {int} NOT NULL)",
+    "{sqlite} INSERT INTO report_ids VALUES (1)",
 )
 
-Fold = Callable[[Session, Sequence[Filed]], Sequence[bool]]
-"""Changes states and alarms by new reports, in their order; tells for each if it is late."""
+Fold = Callable[[Session, Sequence[Fresh]], Sequence[Verdict]]
+"""Changes states and alarms by new reports, in their order; returns STORED or LATE for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,8 @@ class Filing:
     """What storing reports needs beside them. `keep_days` are the days that are kept raw."""
 
     front: str
-    fold: Fold
     keep_days: int = 90
+    fold: Fold = fold_reports
 
 
 _Key = tuple[str, float, str, bytes]  # gantry, stamp, method, digest
@@ -42,9 +43,9 @@ _AGAIN_WITHIN = 240.0
 read may send the same words each period, and they are news: an alarm that comes back, for example.
 """
 _INSERT = """INSERT INTO {table}
-    (gantry, stamp, method, digest, arrival, received, late, told, body)
-    {{rows:text,real,text,bytes,int,real,int,bytes,bytes}}
-    ON CONFLICT DO NOTHING RETURNING arrival"""
+    (gantry, stamp, method, digest, id, received_at, late, told, body)
+    {{rows:text,real,text,bytes,int,real,int,text,bytes}}
+    ON CONFLICT DO NOTHING RETURNING id"""
 
 _LATE = {
     SQLITE: (
@@ -64,32 +65,30 @@ def days_of(filing: Filing, reports: Sequence[Received]) -> set[int]:
 
 def store(session: Session, filing: Filing, reports: Sequence[Received]) -> list[Verdict]:
     """Store at most `MOST` reports with all that they change; returns what became of each."""
-    first = _arrivals(session)
+    first = _ids(session)
     new = _insert(session, filing, reports, first)
+    fresh = [
+        Fresh(first + place, report, _filed_at(filing, report))
+        for place, report in enumerate(reports)
+        if first + place in new
+    ]
     verdicts = [Verdict.DUPLICATE] * len(reports)
-    filed = [
-        Filed(report, _effective(filing, report), first + number)
-        for number, report in enumerate(reports)
-        if first + number in new
-    ]
-    late = [
-        each for each, is_late in zip(filed, filing.fold(session, filed), strict=True) if is_late
-    ]
-    for each in filed:
-        verdicts[each.arrival - first] = Verdict.STORED
-    for each in late:
-        verdicts[each.arrival - first] = Verdict.LATE
-    _mark_late(session, filing, late)
+    late: list[Fresh] = []
+    for each, verdict in zip(fresh, filing.fold(session, fresh), strict=True):
+        verdicts[each.id - first] = verdict
+        if verdict is Verdict.LATE:
+            late.append(each)
+    _mark_late(session, late)
     _count(session, filing, verdicts)
     return verdicts
 
 
-def _arrivals(session: Session) -> int:
+def _ids(session: Session) -> int:
     """Return the first of `MOST` numbers that no other transaction has."""
     if session.engine == POSTGRESQL:
-        [(first,)] = session.rows("SELECT nextval('arrivals')")
+        [(first,)] = session.rows("SELECT nextval('report_ids')")
     else:
-        [(first,)] = session.rows("UPDATE arrivals SET last = last + ? RETURNING last", MOST)
+        [(first,)] = session.rows("UPDATE report_ids SET last = last + ? RETURNING last", MOST)
     return int(first)
 
 
@@ -107,25 +106,19 @@ def _filed_at(filing: Filing, report: Received) -> float:
     return report.stamp
 
 
-def _effective(filing: Filing, report: Received) -> float:
-    if report.stamp is None or report.key:
-        return report.received_at
-    return min(report.stamp, report.received_at)
-
-
 def _insert(session: Session, filing: Filing, reports: Sequence[Received], first: int) -> set[int]:
-    """Insert the reports that are new, sorted by their keys; returns their arrival numbers."""
+    """Insert the reports that are new, sorted by their keys; returns their ids."""
     repeated = _repeated(session, filing, reports, first)
     tables: dict[int, dict[_Key, tuple[object, ...]]] = {}
-    for arrival, report in enumerate(reports, first):
-        if arrival in repeated:
+    for number, report in enumerate(reports, first):
+        if number in repeated:
             continue
         stamp = _filed_at(filing, report)
         key = (report.gantry, stamp, report.method, report.digest)
         rows = tables.setdefault(day_of(stamp), {})
         if key not in rows:
-            told, body = told_bytes(report.told), packed(report.body)
-            rows[key] = (*key, arrival, report.received_at, 0, told, body)
+            told, body = told_text(report.told), packed(report.body)
+            rows[key] = (*key, number, report.received_at, 0, told, body)
     new: set[int] = set()
     for day in sorted(tables):
         rows = tables[day]
@@ -137,35 +130,33 @@ def _insert(session: Session, filing: Filing, reports: Sequence[Received], first
 def _repeated(
     session: Session, filing: Filing, reports: Sequence[Received], first: int
 ) -> set[int]:
-    """Note the reports that are filed by reception; returns the arrivals of those that were noted
+    """Note the reports that are filed by reception; returns the ids of those that were noted
     before.
     """
     repeated: set[int] = set()
     marks: dict[tuple[str, str, bytes], tuple[int, float, float]] = {}
-    for arrival, report in enumerate(reports, first):
+    for number, report in enumerate(reports, first):
         if not _by_reception(filing, report):
             continue
         has_name = bool(report.key) or report.stamp is not None
         key = f"{report.method} {report.key or report.stamp}"
         mark = (report.gantry, key, report.digest)
         if mark in marks:
-            repeated.add(arrival)
+            repeated.add(number)
         else:
             within = seen.FOREVER if has_name else _AGAIN_WITHIN
-            marks[mark] = (arrival, report.received_at, within)
+            marks[mark] = (number, report.received_at, within)
     if marks:
         new = seen.note(session, [(*mark, at, within) for mark, (_, at, within) in marks.items()])
-        repeated.update(arrival for mark, (arrival, _, _) in marks.items() if mark not in new)
+        repeated.update(number for mark, (number, _, _) in marks.items() if mark not in new)
     return repeated
 
 
-def _mark_late(session: Session, filing: Filing, late: Sequence[Filed]) -> None:
+def _mark_late(session: Session, late: Sequence[Fresh]) -> None:
     tables: dict[int, list[_Key]] = {}
     for each in late:
-        report = each.report
-        stamp = _filed_at(filing, report)
-        key = (report.gantry, stamp, report.method, report.digest)
-        tables.setdefault(day_of(stamp), []).append(key)
+        key = (each.report.gantry, each.filed, each.report.method, each.report.digest)
+        tables.setdefault(day_of(each.filed), []).append(key)
     for day, keys in tables.items():
         session.many(_LATE[session.engine].format(table=table_of(day)), keys)
 

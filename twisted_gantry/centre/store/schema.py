@@ -1,13 +1,13 @@
 """The tables of the centre, and the versions of them. A released version is never changed."""
 
 from twisted_gantry.centre.interfaces import Session
-from twisted_gantry.centre.store import leases, ledger, registry, reports
+from twisted_gantry.centre.store import alarms, incidents, leases, ledger, registry, reports, states
 from twisted_gantry.centre.store.engine import Connection, Unusable
 from twisted_gantry.centre.store.sql import POSTGRESQL, definition
 
-VERSIONS: tuple[tuple[str, ...], ...] = (
-    reports.TABLES + ledger.TABLES + registry.TABLES + leases.TABLES,
-)
+_FIRST = (reports, ledger, states, alarms, incidents, registry, leases)
+
+VERSIONS: tuple[tuple[str, ...], ...] = (tuple(sql for room in _FIRST for sql in room.TABLES),)
 """The statements of each version; the next one is appended."""
 
 _LOCK = 0x67616E74  # of PostgreSQL's advisory locks: "gant"
