@@ -1,66 +1,31 @@
 """A duty is done by one worker, whatever becomes of the others."""
 
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from tests.support import fired
-from twisted_gantry.centre.interfaces import Job, NotStored
+from tests.support import TestClock, fired
+from twisted_gantry.centre.interfaces import Job, NotStored, Session
 from twisted_gantry.centre.store import leases
+from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.leases import LEASE, Lease, NotHeld
 from twisted_gantry.centre.workers.lease import GRACE, LONGEST, Duty, Hold
 
 
-class Store:
-    """SQLite in memory, by a clock that a test moves; `down` is a store that fails."""
+class Faulty:
+    """A store that a test takes down, or lets hang."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, store: InlineStore) -> None:
         self.down = self.hangs = False
-        self.behind = 0.0  # seconds by which the clock of the database differs
-        self.engine = "sqlite"
-        self._clock = clock
-        self._db = sqlite3.connect(":memory:", isolation_level=None)
-        for table in leases.TABLES:
-            self._db.execute(table.format(int="INTEGER", real="REAL"))
-
-    def close(self) -> None:
-        self._db.close()
-
-    def now(self) -> float:
-        return float(self._clock.seconds()) + 1_700_000_000.0 - self.behind
-
-    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        return self._db.execute(sql, values).fetchall()
-
-    def run(self, sql: str, *values: Any) -> int:
-        return self._db.execute(sql, values).rowcount
-
-    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        self._db.executemany(sql, rows)
-
-    def many_rows(self, sql: str, rows: Iterable[Sequence[Any]]) -> list[tuple[Any, ...]]:
-        return [found for row in rows for found in self._db.execute(sql, row)]
+        self._store = store
 
     def write(self, job: Job[Any]) -> Deferred[Any]:
         if self.hangs:
             return Deferred()
-        if self.down:
-            return fail(NotStored("the disk is full"))
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            done = job(self)
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            return fail(Failure())
-        self._db.execute("COMMIT")
-        return succeed(done)
-
-    read = write
+        return fail(NotStored("the disk is full")) if self.down else self._store.write(job)
 
 
 class Worker:
@@ -91,9 +56,9 @@ class Worker:
 
 
 class Place:
-    def __init__(self) -> None:
-        self.clock = Clock()
-        self.store = Store(self.clock)
+    def __init__(self, clock: TestClock, store: InlineStore) -> None:
+        self.clock, self.real = clock, store
+        self.store = Faulty(store)
         self.workers: list[Worker] = []
 
     def worker(self, name: str) -> Worker:
@@ -107,20 +72,34 @@ class Place:
 
 
 @pytest.fixture
-def place() -> Iterator[Place]:
-    made = Place()
+def place(clock: TestClock, memory: InlineStore) -> Iterator[Place]:
+    made = Place(clock, memory)
     yield made
     for worker in made.workers:
         if worker.duty.running:
             fired(worker.duty.stopService())
             made.run(3 * GRACE)
     assert made.clock.getDelayedCalls() == []
-    made.store.close()
+
+
+def within(store: InlineStore, job: Job[Any]) -> Any:
+    """Return what a job returns, in a transaction; raises what it raises."""
+    [done] = fired(store.write(job))
+    if isinstance(done, Failure):
+        done.raiseException()
+    return done
 
 
 def take(place: Place, holder: str, seconds: float = LEASE) -> Lease | None:
-    session: Any = place.store
-    return leases.take(session, "notify", holder, seconds)
+    found: Lease | None = within(
+        place.real, lambda session: leases.take(session, "notify", holder, seconds)
+    )
+    return found
+
+
+def hold(place: Place, lease: Lease | None) -> None:
+    assert lease is not None
+    within(place.real, lambda session: leases.hold(session, lease))
 
 
 def test_one_worker_holds_a_duty(place: Place) -> None:
@@ -196,8 +175,7 @@ def test_a_stalled_holder_writes_nothing(place: Place) -> None:
 
     one.does = act
     place.run(1)
-    session: Any = place.store
-    session.run("UPDATE lease SET until = 0")
+    within(place.real, lambda session: session.run("UPDATE lease SET until = 0"))
     assert take(place, "two") is not None
     stalled[0].callback(None)
     assert wrote == []
@@ -210,11 +188,10 @@ def test_a_lease_that_is_over_is_no_lease(place: Place) -> None:
     """The check fails for an expired lease although no other worker has taken the duty."""
     lease = take(place, "one")
     assert lease is not None
-    session: Any = place.store
-    leases.hold(session, lease)
+    hold(place, lease)
     place.run(LEASE)
     with pytest.raises(NotHeld):
-        leases.hold(session, lease)
+        hold(place, lease)
 
 
 def test_a_holder_that_had_lost_the_duty_has_another_fence(place: Place) -> None:
@@ -227,20 +204,31 @@ def test_a_holder_that_had_lost_the_duty_has_another_fence(place: Place) -> None
     assert first is not None
     assert again is not None
     assert again.fence == first.fence + 2
-    session: Any = place.store
     with pytest.raises(NotHeld):
-        leases.hold(session, first)
-    leases.hold(session, again)
+        hold(place, first)
+    hold(place, again)
 
 
-def test_only_the_clock_of_the_database_counts(place: Place) -> None:
-    """A database whose clock is a day behind gives and ends leases as any other."""
-    place.store.behind = 86_400.0
-    one, two = place.worker("one"), place.worker("two")
-    place.run(60)
-    one.kill()
-    place.run(2 * LEASE)
-    assert two.acted
+async def test_leases_go_by_the_clock_of_the_database(store: InlineStore) -> None:
+    """Both engines give, renew, refuse and end leases by their own clock."""
+
+    def job(session: Session) -> None:
+        first = leases.take(session, "notify", "one", 60.0)
+        assert first is not None
+        assert abs(first.until - session.now() - 60.0) < 30.0
+        assert leases.take(session, "notify", "two", 60.0) is None
+        again = leases.take(session, "notify", "one", 60.0)
+        assert again is not None
+        assert again.fence == first.fence
+        leases.hold(session, again)
+        leases.take(session, "notify", "one", -1.0)
+        second = leases.take(session, "notify", "two", 60.0)
+        assert second is not None
+        assert second.fence == first.fence + 1
+        with pytest.raises(NotHeld):
+            leases.hold(session, again)
+
+    await store.write(job)
 
 
 @pytest.mark.parametrize("fault", ["down", "hangs"])
@@ -305,20 +293,18 @@ def test_an_act_that_never_ends_is_cancelled(place: Place, logged_failures: list
 def test_leases_are_listed_and_forgotten(place: Place) -> None:
     """The list names each duty with its holder; a duty that is done for good leaves no row."""
     lease = take(place, "one")
-    session: Any = place.store
-    assert leases.all_leases(session) == [lease]
-    leases.forget(session, "notify")
-    assert leases.all_leases(session) == []
+    assert within(place.real, leases.all_leases) == [lease]
+    within(place.real, lambda session: leases.forget(session, "notify"))
+    assert within(place.real, leases.all_leases) == []
 
 
 def test_a_duty_that_was_handed_on_is_free(place: Place) -> None:
     """Another holder takes it at once; an old lease hands nothing on."""
     lease = take(place, "one")
     assert lease is not None
-    session: Any = place.store
     assert take(place, "two") is None
-    leases.hand_on(session, lease)
+    within(place.real, lambda session: leases.hand_on(session, lease))
     second = take(place, "two")
-    leases.hand_on(session, lease)
+    within(place.real, lambda session: leases.hand_on(session, lease))
     assert second is not None
-    leases.hold(session, second)
+    hold(place, second)

@@ -1,11 +1,26 @@
 """The tables of the centre, and the versions of them. A released version is never changed."""
 
 from twisted_gantry.centre.interfaces import Session
-from twisted_gantry.centre.store import alarms, incidents, leases, ledger, registry, reports, states
+from twisted_gantry.centre.store import (
+    alarms,
+    incidents,
+    leases,
+    ledger,
+    mutes,
+    notices,
+    processes,
+    registry,
+    reports,
+    states,
+    troubles,
+)
 from twisted_gantry.centre.store.engine import Connection, Unusable
 from twisted_gantry.centre.store.sql import POSTGRESQL, definition
 
-_FIRST = (reports, ledger, states, alarms, incidents, registry, leases)
+_FIRST = (
+    *(reports, ledger, states, alarms, incidents, registry),
+    *(leases, mutes, notices, processes, troubles),
+)
 
 VERSIONS: tuple[tuple[str, ...], ...] = (tuple(sql for room in _FIRST for sql in room.TABLES),)
 """The statements of each version; the next one is appended."""
