@@ -2,7 +2,6 @@
 
 import re
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,21 +15,20 @@ from twisted.python.usage import UsageError
 
 from twisted_gantry.net.clock import make_monotonic
 from twisted_gantry.net.endpoints import wrong_server
-from twisted_gantry.net.http.server import bounded_site
 from twisted_gantry.net.listener import CannotListen
 from twisted_gantry.net.pid_file import leave_out_pid_file
 from twisted_gantry.net.record import BrokenRecording
 from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.net.text_files import read_text
 from twisted_gantry.twin.dialects.registry import UnknownEndpoint, listed
-from twisted_gantry.twin.fleet.control import LIMITS, FleetControl
-from twisted_gantry.twin.fleet.service import build_fleet, raise_open_files
+from twisted_gantry.twin.fleet.group import build_group
+from twisted_gantry.twin.fleet.service import raise_open_files
 from twisted_gantry.twin.fleet.settings import FleetSettings
 from twisted_gantry.twin.replay.player import build_replay
 from twisted_gantry.twin.replay.tape import CannotReplay, Recorded, read_device
 from twisted_gantry.twin.scenarios.runner import FASTEST
 from twisted_gantry.twin.scenarios.script import UnknownScenario, load_scenario
-from twisted_gantry.twin.service import CONTROL, TwinSettings, build_twin, listener_of
+from twisted_gantry.twin.service import TwinSettings, build_twin
 from twisted_gantry.twin.world_file import read_world
 
 _FLEET = FleetSettings(gantries=1)
@@ -214,15 +212,7 @@ def _service(options: Options) -> IService:
 
     make_monotonic(reactor)
     if options.fleet is not None:
-        group, fleet = ServiceGroup(), build_fleet(options.fleet, reactor, time)
-        group.add(fleet)
-        if fleet.cabinets is not None:
-            served = bounded_site(fleet.cabinets.resource(), reactor, LIMITS, Counter())
-            place = options.fleet.remotecontrol
-            group.add(cast("IService", listener_of("remotecontrol", place, served, reactor)))
-        if options["control"] is not None:
-            site = FleetControl(fleet).site(reactor)
-            group.add(cast("IService", listener_of(CONTROL, options["control"], site, reactor)))
+        group, _ = build_group(options.fleet, reactor, time, options["control"])
         return cast("IService", group)
     if options.replay is not None:
         settings, place = options.settings, options.replay_endpoint
