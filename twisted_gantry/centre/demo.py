@@ -79,8 +79,7 @@ class Event:
 
 
 _SECTION = range(30, 40)  # the whole fourth section of the first road
-_OFF = dict.fromkeys(("mains.voltage_r", "mains.voltage_s", "mains.voltage_t"), 0.0)
-_ON = dict.fromkeys(("mains.voltage_r", "mains.voltage_s", "mains.voltage_t"), 221.0)
+_OFF, _ON = {"mains.voltage": 0.0}, {"mains.voltage": 221.0}
 STORY = (
     Event(45, _SECTION, _OFF),
     Event(60, range(77, 78), {"cab1.front_door": "open"}),
